@@ -1,0 +1,74 @@
+# Everything runs in .venv, which each target sets up for itself. PYTHON= chooses the interpreter, ARGS= is passed on.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STATE := $(VENV)/make
+SOURCES := qunfa workflows activities worker.py tests
+LOCK := $(BIN)/uv --quiet pip compile --no-config --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-emit-index-url --no-emit-find-links --no-emit-build-options --custom-compile-command "make lock"
+
+# The newest Python of at least 3.11 that can make environments, from all of PATH: a version manager's shim or a
+# distribution's Python without venv may stand in front of one that works.
+define FIND_PYTHON
+find_python() { \
+	for name in $(if $(PYTHON),'$(PYTHON)',python3.13 python3.12 python3.11 python3); do \
+		for candidate in $$(IFS=:; for dir in $$PATH; do printf '%s\n' "$$dir/$$name"; done) "$$name"; do \
+			"$$candidate" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+				&& { printf '%s\n' "$$candidate"; return; }; \
+		done; \
+	done; \
+	echo 'No Python of at least 3.11 with venv and ensurepip was found$(if $(PYTHON), as $(PYTHON)).' >&2; \
+	echo 'Install one (Debian and Ubuntu: apt-get install python3-venv), or name it: make setup PYTHON=/path/to/python3' >&2; \
+	return 1; \
+}
+endef
+
+.PHONY: help setup demo test check format lock wheel clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
+		printf '  make %-8s %s\n' "$$target" "$$text"; done
+
+setup: $(STATE)/dev  ## Set up .venv with all that development needs
+
+demo: $(STATE)/demo  ## Run everything on this machine and send a message to a simulated WeChat (ARGS="--help")
+	@$(BIN)/qunfa demo $(ARGS)
+
+test: $(STATE)/dev  ## Run the tests (ARGS="-k name")
+	@$(BIN)/pytest $(ARGS)
+
+check: $(STATE)/dev  ## Lint, check formats and types, and keep the import table true
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict $(SOURCES)
+	$(BIN)/pytest -q tests/project/test_imports.py
+
+format: $(STATE)/dev  ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(STATE)/dev  ## Renew requirements/*.txt from pyproject.toml
+	$(LOCK) pyproject.toml --extra demo --group dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra demo --group build -c requirements/dev.txt -o requirements/demo.txt
+	$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
+
+wheel: $(STATE)/demo  ## Build dist/*.whl
+	$(BIN)/python -m hatchling build -t wheel
+
+clean:  ## Remove .venv and all that was built
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find $(wildcard qunfa workflows activities tests) -name __pycache__ -prune -exec rm -rf {} +
+
+# An environment made by hand is kept, if its Python works.
+$(STATE)/venv:
+	@$(BIN)/python -c '' 2>/dev/null || { $(FIND_PYTHON); python=$$(find_python) && \
+		echo "Making $(VENV) with $$python ($$("$$python" -V))" && "$$python" -m venv --clear $(VENV); }
+	@mkdir -p $(STATE) && touch $@
+
+# dev.txt pins what demo.txt pins, so that one environment serves both.
+$(STATE)/dev $(STATE)/demo: $(STATE)/%: requirements/%.txt pyproject.toml | $(STATE)/venv
+	@echo "Installing requirements/$*.txt into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

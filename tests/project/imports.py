@@ -1,0 +1,102 @@
+"""The import table: who may import whom, and how imports are found."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+STDLIB = "the standard library"
+LIBRARIES = "any library"
+OURS = frozenset({"qunfa", "workflows", "activities", "worker", "tests"})
+
+# What a workflow must not touch: a replay would see another value, or do the thing again.
+NONDETERMINISTIC = (
+    "os", "random", "uuid", "time", "secrets", "socket", "subprocess", "threading", "multiprocessing", "tempfile",
+    "shutil", "urllib", "importlib",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """One row of the import table: a file or folder, what it may import, and what of that it may not."""
+
+    path: str
+    may: tuple[str, ...]
+    never: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> str:
+        return self.path.removesuffix(".py").replace("/", ".")
+
+    def holds(self, file: Path) -> bool:
+        return file == ROOT / self.path or ROOT / self.path in file.parents or file == ROOT / f"{self.path}.py"
+
+    def accepts(self, name: str) -> bool:
+        if any(_within(name, module) for module in self.never):
+            return False
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names:
+            return STDLIB in self.may
+        if top not in OURS and LIBRARIES in self.may:
+            return True
+        return any(_within(name, module) for module in (*self.may, self.module))
+
+
+TABLE = (
+    Place("worker.py", (STDLIB, LIBRARIES, "qunfa", "workflows", "activities")),
+    Place(
+        "workflows",
+        (STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.rules", "activities"),
+        never=NONDETERMINISTIC,
+    ),
+    Place("activities", (STDLIB, LIBRARIES, "qunfa")),
+    Place("qunfa/contract", (STDLIB, "pydantic")),
+    Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
+    Place("qunfa/wechat", (STDLIB, "pydantic", "httpx", "qunfa.contract", "qunfa.rules")),
+    Place("qunfa/callback", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.wechat", "qunfa.temporal", "qunfa.settings")),
+    Place("qunfa/simulator", (STDLIB, LIBRARIES), ("temporalio",)),
+    Place(
+        "qunfa/cli",
+        (
+            STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
+            "qunfa.callback", "qunfa.simulator", "worker",
+        ),
+    ),
+    Place("qunfa/settings", (STDLIB, LIBRARIES, "qunfa.contract"), ("temporalio", "httpx")),
+    Place("qunfa/temporal", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.telemetry")),
+    Place("qunfa/telemetry", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.wechat.redaction")),
+    Place("qunfa/__init__.py", ()),
+)  # fmt: skip
+
+
+def _within(name: str, module: str) -> bool:
+    return name == module or name.startswith(f"{module}.")
+
+
+def package_of(file: Path) -> list[str]:
+    """The package that relative imports in the file start from."""
+    return list(file.relative_to(ROOT).parent.parts)
+
+
+def imports(source: str, package: list[str]) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything that a module imports, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            parent = ".".join([*above, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{parent}.{alias.name}") for alias in node.names)
+
+
+def sources() -> list[Path]:
+    """Every module that is installed."""
+    folders = (ROOT / name for name in ("qunfa", "workflows", "activities"))
+    return sorted([*ROOT.glob("worker.py"), *(file for folder in folders for file in folder.rglob("*.py"))])
+
+
+def place_of(file: Path) -> Place | None:
+    """The row of the table that a file belongs to."""
+    return next((place for place in TABLE if place.holds(file)), None)

@@ -1,0 +1,269 @@
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from typer.exceptions import TyperException
+
+from qunfa.settings import load_settings
+from qunfa.simulator.config import load_config
+
+ROOT = Path(__file__).parents[2]
+COMPOSE_FILE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_FILE)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+RECEIVER = "http://receiver:8088"
+
+
+def _environment(file: str) -> dict[str, str]:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", maxsplit=1) for line in lines if line and not line.startswith("#"))
+
+
+ENVIRONMENT = _environment(".env")
+
+
+def _variables() -> set[str]:
+    return set(re.findall(r"(?<!\$)\$\{(\w+)\}", COMPOSE_FILE))
+
+
+def _resolve(text: str) -> str:
+    return re.sub(r"\$\{(\w+)\}", lambda match: ENVIRONMENT[match[1]], text)
+
+
+def _mounts() -> Iterator[tuple[str, str, str]]:
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", []):
+            source, target = _resolve(volume).split(":")[:2]
+            yield name, source, target
+
+
+def _compose_command() -> list[str] | None:
+    if shutil.which("docker-compose"):
+        return ["docker-compose"]
+    docker = shutil.which("docker")
+    if docker and subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode == 0:
+        return [docker, "compose"]
+    return None
+
+
+def _documented_commands() -> list[str]:
+    """The `qunfa …` lines of the deployment guide's code blocks, and what its Compose lines run in `cli`."""
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL))
+    return re.findall(r"^(?:docker compose run --rm cli|qunfa) ([^#\n]+)", blocks, flags=re.MULTILINE)
+
+
+def _check_command(words: list[str]) -> None:
+    """Parses the words as `qunfa` would, without running anything."""
+    from qunfa.cli import app  # noqa: PLC0415 - only the tests of commands need the command line
+
+    group: Any = typer.main.get_command(app)
+    name, *arguments = words
+    command = group.get_command(group.make_context("qunfa", [], resilient_parsing=True), name)
+    assert command is not None, f"qunfa has no command {name!r}"
+    command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize("files", [[".env"], [".env", "deploy/demo/demo.env"]], ids=["production", "rehearsal"])
+def test_compose_accepts_the_file(files: list[str]) -> None:
+    """Compose itself finds nothing wrong, with every profile."""
+    command = _compose_command()
+    if command is None:
+        pytest.skip("Compose is not installed")
+    clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    options = ["--project-directory", str(ROOT), "--file", str(ROOT / "docker-compose.yml"), "--profile", "*"]
+    options += [f"--env-file={ROOT / file}" for file in files]
+    done = subprocess.run(
+        [*command, *options, "config"], env=clean, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(yaml.safe_load(done.stdout)["services"]) == set(SERVICES)
+
+
+def test_every_variable_is_defined_and_used() -> None:
+    """The file works with nothing but .env, and .env holds nothing that does nothing."""
+    assert _variables() == set(ENVIRONMENT)
+
+
+def test_every_image_is_pinned() -> None:
+    """Two machines run the same versions: every image has a tag of numbers, never `latest`."""
+    tags = {_resolve(service["image"]).rpartition(":")[2] for service in SERVICES.values()}
+    assert [tag for tag in tags if not re.match(r"\d+\.\d+", tag)] == []
+
+
+def test_ports_are_published_on_loopback() -> None:
+    """Nothing is reachable from the network until somebody decides so."""
+    ports = [_resolve(port) for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+
+
+def test_mounted_files_exist() -> None:
+    """A missing file would be created by the engine as an empty folder."""
+    files = [(name, source) for name, source, _ in _mounts() if source.startswith("./") and Path(source).suffix]
+    assert files
+    assert [(name, source) for name, source in files if not (ROOT / source).is_file()] == []
+
+
+def test_every_named_volume_is_declared_and_used() -> None:
+    """Data outlives its container in a volume that is declared."""
+    assert {source for _, source, _ in _mounts() if "/" not in source} == set(COMPOSE["volumes"])
+
+
+def test_every_secret_is_a_file_that_is_explained_and_ignored() -> None:
+    """Secrets are files which the page beside them explains, and which never enter version control."""
+    explained = (ROOT / "deploy" / "secrets" / "README.md").read_text(encoding="utf-8")
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    for name, secret in COMPOSE["secrets"].items():
+        assert secret["file"] == f"./deploy/secrets/{name}"
+        assert f"| `{name}` |" in explained
+        assert any(fnmatch(f"/deploy/secrets/{name}", pattern) for pattern in ignored)
+
+
+def test_no_secret_stands_in_the_environment() -> None:
+    """What `docker inspect` shows holds no password, token or key."""
+    shown = {f"{name}: {key}" for name, service in SERVICES.items() for key in service.get("environment", {})}
+    secret = re.compile(r"(PASSWORD|PWD|SECRET|TOKEN|KEY)$")
+    assert [entry for entry in shown if secret.search(entry)] == []
+    assert [key for key in ENVIRONMENT if secret.search(key)] == []
+
+
+def test_a_service_waits_only_for_what_can_happen() -> None:
+    """A wait for health needs a health check, a wait for completion a service that ends."""
+    for name, service in SERVICES.items():
+        for other, wait in service.get("depends_on", {}).items():
+            if wait["condition"] == "service_healthy":
+                assert "healthcheck" in SERVICES[other], f"{name} waits for the health of {other}"
+            else:
+                assert SERVICES[other]["restart"] == "no", f"{name} waits for the end of {other}"
+
+
+def test_every_service_that_stays_is_restarted() -> None:
+    """A service either ends by itself or comes back after a crash."""
+    assert {service["restart"] for service in SERVICES.values()} == {"no", "unless-stopped"}
+
+
+def test_health_checks_are_valid_programs() -> None:
+    """The checks written in Python compile."""
+    for service in OURS.values():
+        if "healthcheck" in service:
+            _, python, flag, program = service["healthcheck"]["test"]
+            assert (python, flag) == ("python", "-c")
+            ast.parse(program)
+
+
+@pytest.mark.parametrize("words", [["set-up"], ["setup", "--retain", "35d"], ["callback", "--port", "http"]])
+def test_a_wrong_command_line_is_found(words: list[str]) -> None:
+    """The check of command lines knows commands, options and kinds of value."""
+    with pytest.raises((AssertionError, TyperException)):
+        _check_command(words)
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if name != "cli"])
+def test_a_service_runs_a_command_that_exists(name: str) -> None:
+    """Each of our services starts with a `qunfa` command and options that the command line knows."""
+    _check_command(OURS[name]["command"])
+
+
+def test_documented_commands_exist() -> None:
+    """Every `qunfa` command line in the deployment guide can be typed as it stands."""
+    commands = _documented_commands()
+    assert commands
+    for command in commands:
+        _check_command(shlex.split(command))
+
+
+def test_the_example_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """deploy/qunfa.toml loads as it stands, and reads exactly the secrets that Compose mounts."""
+    example = (ROOT / ENVIRONMENT["QUNFA_CONFIG_FILE"]).read_text(encoding="utf-8")
+    mounted = SERVICES["worker"]["secrets"]
+    assert sorted(re.findall(r'_file = "/run/secrets/(\w+)"', example)) == sorted(mounted)
+    assert SERVICES["receiver"]["secrets"] == mounted
+    for name in mounted:
+        (tmp_path / name).write_text("a" * (43 if name.endswith("aes_key") else 32), encoding="utf-8")
+    config = tmp_path / "qunfa.toml"
+    config.write_text(example.replace("/run/secrets", str(tmp_path)), encoding="utf-8")
+    monkeypatch.setenv("QUNFA_CONFIG", str(config))
+    monkeypatch.setenv("QUNFA_WECHAT__BASE_URL", ENVIRONMENT["WECHAT_BASE_URL"])
+    settings = load_settings()
+    assert list(settings.accounts) == ["brand"]
+    assert settings.task_queue == ENVIRONMENT["QUNFA_TASK_QUEUE"]
+    assert (settings.metrics.worker, settings.store.uri) == ("0.0.0.0:9464", "file:/var/lib/qunfa")
+
+
+def test_the_rehearsal_fits_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With demo.env, workers, receiver and simulator speak of the same account, and of one another's addresses."""
+    demo = ENVIRONMENT | _environment("deploy/demo/demo.env")
+    assert set(demo) == set(ENVIRONMENT)
+    monkeypatch.setenv("QUNFA_CONFIG", str(ROOT / demo["QUNFA_CONFIG_FILE"]))
+    monkeypatch.setenv("QUNFA_WECHAT__BASE_URL", demo["WECHAT_BASE_URL"])
+    account = load_settings().accounts["demo"]
+    simulated = load_config(ROOT / demo["SIMULATOR_CONFIG_FILE"]).accounts["demo"]
+    assert account.callback is not None
+    assert simulated.callback is not None
+    assert (account.appid, account.secret) == (simulated.appid, simulated.secret)
+    assert (account.callback.token, account.callback.mode) == (simulated.callback.token, simulated.callback.mode)
+    assert simulated.callback.url == f"{RECEIVER}/wechat/demo"
+    assert SERVICES["receiver"]["command"][-1] == RECEIVER.rpartition(":")[2]
+    assert demo["WECHAT_BASE_URL"] == f"http://simulator:{SERVICES['simulator']['command'][-1]}"
+
+
+def test_the_configured_paths_are_mounted() -> None:
+    """The worker finds its configuration, its media and a store that outlives it."""
+    targets = {target for name, _, target in _mounts() if name == "worker"}
+    assert targets == {"/etc/qunfa/qunfa.toml", "/srv/media", "/var/lib/qunfa"}
+
+
+def test_the_worker_may_finish_a_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopping worker has longer than WeChat's answer may take."""
+    monkeypatch.setenv("QUNFA_CONFIG", "")
+    seconds = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
+    assert seconds > 2 * load_settings().timing.http_timeout.total_seconds()
+
+
+def test_closed_sends_are_kept_for_35_days() -> None:
+    """Temporal keeps closed workflows for as long as the ledger keeps its records."""
+    assert SERVICES["temporal-namespace"]["environment"]["RETENTION"] == "35d"
+    assert SERVICES["qunfa-setup"]["command"] == ["setup", "--retention", "35d"]
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "deploy").rglob("*.sh")), ids=lambda path: str(path.name))
+def test_a_script_is_valid_shell(script: Path) -> None:
+    """The scripts that Temporal's images run parse as POSIX shell, and are mounted."""
+    subprocess.run(["sh", "-n", str(script)], check=True, timeout=10)
+    assert f"./{script.relative_to(ROOT)}:" in COMPOSE_FILE
+
+
+def test_the_image_is_built_from_what_is_sent() -> None:
+    """Each source that the Dockerfile copies exists, and is let through by .dockerignore."""
+    passed = [
+        line.removeprefix("!").rstrip("/") for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    ]
+    copies = [
+        line.split()[1:-1] for line in DOCKERFILE.splitlines() if line.startswith("COPY") and "--from" not in line
+    ]
+    sources = [source.rstrip("/") for copy in copies for source in copy]
+    assert sources
+    assert [source for source in sources if not (ROOT / source).exists() or source not in passed] == []
+
+
+def test_the_image_runs_as_nobody_in_particular() -> None:
+    """The last stage leaves root, installs hashed requirements only, and has no development server."""
+    *_, last = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
+    assert re.search(r"^USER [1-9]\d*$", last, flags=re.MULTILINE)
+    installs = re.findall(r"pip install (.*)", DOCKERFILE)
+    assert installs
+    assert all("--require-hashes" in install or "--no-index" in install for install in installs)
+    assert "requirements/demo.txt" not in DOCKERFILE

