@@ -1,0 +1,120 @@
+"""Field types that several contract models share, and the model they all derive from."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN
+
+
+class Model(BaseModel):
+    """Frozen, and closed: a field that is not declared is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Stored(BaseModel):
+    """Frozen, and open: what Qunfa itself wrote into a history, perhaps by a newer version."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+MSG_ID_MAX: Final = 2**63 - 1
+YEAR: Final = timedelta(days=366)
+
+
+_RFC_3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?.*")
+
+
+def _only_rfc_3339(value: Any) -> Any:
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        return value
+    msg = "must be an RFC 3339 time with an offset, such as 2026-12-01T09:00:00+08:00"
+    raise ValueError(msg)
+
+
+def _only_duration(value: Any) -> Any:
+    if isinstance(value, str | timedelta | int | float) and not isinstance(value, bool):
+        return value
+    msg = "must be an ISO 8601 duration such as PT45M, or a number of seconds"
+    raise ValueError(msg)
+
+
+def _only_flag(value: Any) -> Any:
+    if value is True or value is False or (isinstance(value, int) and value in {0, 1}):
+        return bool(value)
+    msg = "must be true or false (1 or 0)"
+    raise ValueError(msg)
+
+
+def _positive(value: timedelta) -> timedelta:
+    if timedelta(0) < value <= YEAR:
+        return value
+    msg = "must be longer than nothing and at most a year"
+    raise ValueError(msg)
+
+
+def _at_least_a_second(value: timedelta) -> timedelta:
+    if timedelta(seconds=1) <= value <= YEAR:
+        return value
+    msg = "must be at least a second and at most a year"
+    raise ValueError(msg)
+
+
+def _not_blank(value: str) -> str:
+    if value.strip():
+        return value
+    msg = "must not be blank"
+    raise ValueError(msg)
+
+
+def _no_whitespace(value: str) -> str:
+    if any(character.isspace() or not character.isprintable() for character in value):
+        msg = f"must not hold white space or control characters: {value!r}"
+        raise ValueError(msg)
+    return value
+
+
+_FLAG_SCHEMA: Final = {"anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}
+_DURATION_SCHEMA: Final = {
+    "anyOf": [{"type": "string", "format": "duration"}, {"type": "number", "exclusiveMinimum": 0}],
+    "description": "ISO 8601 (PT45M) or seconds",
+}
+
+AccountName = Annotated[str, Field(strict=True), StringConstraints(pattern=ACCOUNT_NAME_PATTERN)]
+"""The name under which the workers know an account."""
+Key = Annotated[str, Field(strict=True), StringConstraints(pattern=KEY_PATTERN)]
+"""A caller's idempotency key."""
+Text = Annotated[str, Field(strict=True), AfterValidator(_not_blank)]
+Flag = Annotated[bool, BeforeValidator(_only_flag), WithJsonSchema(_FLAG_SCHEMA)]
+"""``true``/``false``, or WeChat's 1/0."""
+Time = Annotated[AwareDatetime, BeforeValidator(_only_rfc_3339)]
+"""An RFC 3339 time with an offset."""
+Duration = Annotated[
+    timedelta, BeforeValidator(_only_duration), AfterValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)
+]
+SecondsOrMore = Annotated[
+    timedelta, BeforeValidator(_only_duration), AfterValidator(_at_least_a_second), WithJsonSchema(_DURATION_SCHEMA)
+]
+Openid = Annotated[
+    str, Field(strict=True), AfterValidator(_no_whitespace), StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")
+]
+MediaId = Annotated[
+    str, Field(strict=True), StringConstraints(min_length=1, max_length=256), AfterValidator(_no_whitespace)
+]
+MsgId = Annotated[int, Field(strict=True, ge=1, le=MSG_ID_MAX)]
+"""WeChat's 64-bit id of a mass-send job."""
+Name = Annotated[str, Field(strict=True), StringConstraints(max_length=128), AfterValidator(_not_blank)]
+"""A person or system, as it calls itself."""
+Reason = Annotated[str, Field(strict=True), StringConstraints(max_length=1000), AfterValidator(_not_blank)]

@@ -1,0 +1,60 @@
+"""Names that callers, workers and operators share: workflow types and ids, the task queue, search attributes.
+
+Ids are made by one function and read back by its twin. All of them are part of the contract: renaming one is a
+breaking change.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+TASK_QUEUE: Final = "qunfa"
+"""The default task queue; ``QUNFA_TASK_QUEUE`` overrides it."""
+
+MASS_SEND: Final = "MassSend"
+ACCOUNT: Final = "Account"
+
+ACCOUNT_NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+KEY_PATTERN: Final = r"^[A-Za-z0-9._-]{1,64}$"
+
+SEARCH_ATTRIBUTES: Final[dict[str, str]] = {
+    "MassSendAccount": "Keyword",
+    "MassSendPhase": "Keyword",
+    "MassSendMsgType": "Keyword",
+    "MassSendProblem": "Keyword",
+    "MassSendMsgId": "KeywordList",
+}
+"""Search attribute name → Temporal's type, as ``qunfa setup`` registers them and the worker checks them."""
+
+MSG_IDS_SEARCHABLE: Final = 20
+"""How many of the newest msg_ids ``MassSendMsgId`` holds: Temporal refuses a value over 2 KB."""
+
+
+class MassSendId(NamedTuple):
+    """The two parts of a ``MassSend`` workflow id."""
+
+    account: str
+    key: str
+
+
+def mass_send_id(account: str, key: str) -> str:
+    """Workflow id of the one mass send that ``key`` stands for at ``account``."""
+    return f"mass-send:{account}:{key}"
+
+
+def parse_mass_send_id(workflow_id: str) -> MassSendId | None:
+    """Account and key of a ``MassSend`` workflow id, or ``None`` when the id is of another form."""
+    prefix, _, rest = workflow_id.partition(":")
+    account, _, key = rest.partition(":")
+    well_formed = re.fullmatch(ACCOUNT_NAME_PATTERN, account) and re.fullmatch(KEY_PATTERN, key)
+    return MassSendId(account, key) if prefix == "mass-send" and well_formed else None
+
+
+def account_id(appid: str) -> str:
+    """Workflow id of the ``Account`` entity of ``appid``."""
+    return f"account:{appid}"
+
+
+def parse_account_id(workflow_id: str) -> str | None:
+    """The appid of an ``Account`` workflow id, or ``None`` when the id is of another form."""
+    prefix, _, appid = workflow_id.partition(":")
+    return appid if prefix == "account" and appid else None

@@ -1,0 +1,77 @@
+"""One WeChat job of a mass send, as the workflow and the account's ledger both keep it."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from qunfa.contract.event import ArticleCheck, Counts
+from qunfa.contract.fields import Stored
+
+Observer = Literal["push", "poll", "operator", "ledger"]
+
+NOT_DELIVERED: Final = "confirmed as not delivered"
+"""The status of a verdict that an operator gave with ``confirm_not_delivered``."""
+
+
+class Answer(Stored):
+    """What came of one try to submit.
+
+    ``accepted``: WeChat took the job. ``duplicate``: 45065, it had taken it before. ``refused``: an errcode.
+    ``unknown``: the request may have been written, and no word of WeChat's says what became of it.
+    ``not_written``: nothing left this machine, so it was no try.
+    """
+
+    kind: Literal["accepted", "duplicate", "refused", "unknown", "not_written"]
+    at: datetime
+    errcode: int | None = None
+    errmsg: str | None = None
+    rid: str | None = None
+    msg_id: int | None = None
+    msg_data_id: int | None = None
+    detail: str | None = None
+    """For people: what happened where no errcode says it."""
+    token_endpoint: bool = False
+    """The errcode is the token endpoint's: the submission itself was not written."""
+    at_once: bool = False
+    """Nothing but its lease was missing: the next try need not be spaced."""
+    told: bool = True
+    """The account's ledger has been told."""
+
+
+class Verdict(Stored):
+    """WeChat's word on an accepted job, or an operator's. ``counts`` is ``None`` unless a push said it."""
+
+    status: str
+    observed_by: Observer
+    counts: Counts | None = None
+    check_state: int | None = None
+    articles: tuple[ArticleCheck, ...] = ()
+
+
+class Job(Stored):
+    """One job at one generation.
+
+    ``attempts`` counts leases taken. ``ever_unknown`` is sticky: once a try may have reached WeChat, only "accepted"
+    settles this generation. ``window_started_at``: when the try began from which WeChat remembers the ``clientmsgid``.
+    """
+
+    index: int = 0
+    generation: int = 0
+    clientmsgid: str
+    attempts: int = 0
+    ever_unknown: bool = False
+    window_started_at: datetime | None = None
+    unknown_lease: int | None = None
+    """The attempt whose lease ran out untold, where that alone made the job unknown."""
+    repeats: int = 0
+    """Tries since the job was last begun or taken up again by an operator: the spacing grows with it."""
+    token_refusals: int = 0
+    answer: Answer | None = None
+    msg_id: int | None = None
+    msg_data_id: int | None = None
+    accepted_at: datetime | None = None
+    deduplicated: bool = False
+    collides_with: int | None = None
+    """The msg_id of another job that WeChat returned for this ``clientmsgid``."""
+    gave_up: bool = False
+    """No verdict came within ``give_up_after``."""
+    verdict: Verdict | None = None

@@ -1,0 +1,177 @@
+"""What passes between ``MassSend``'s activities and ``Account``, and what ``Account`` keeps."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from qunfa.contract.event import JobFinished
+from qunfa.contract.fields import Key, Model, Stored
+from qunfa.contract.job import Answer, Job
+from qunfa.contract.result import Outcome
+
+
+class Record(Stored):
+    """What is known of one key: one row in ``jobs`` per job and generation, in order."""
+
+    key: str
+    digest: str
+    workflow_id: str
+    jobs: tuple[Job, ...] = ()
+    ended_as: Outcome | None = None
+    problem: str | None = None
+    touched_at: datetime
+
+
+class Ask(Model):
+    """The try for which a lease is asked. ``pace`` and ``http_timeout`` are those the send has pinned."""
+
+    index: int
+    generation: int
+    attempt: Annotated[int, Field(ge=1)]
+    clientmsgid: Annotated[str, Field(min_length=1, max_length=32)]
+    ever_unknown: bool = False
+    pace: timedelta
+    http_timeout: timedelta
+
+
+class Claim(Model):
+    """Payload of ``claim``. ``searched``: earlier runs were looked for, and ``found`` is what they left."""
+
+    key: Key
+    digest: Annotated[str, Field(min_length=1, max_length=128)]
+    workflow_id: Annotated[str, Field(min_length=1, max_length=1000)]
+    searched: bool = False
+    found: tuple[Job, ...] = ()
+    ask: Ask | None = None
+
+
+class Reserve(Model):
+    """Payload of ``reserve``."""
+
+    key: Key
+    digest: Annotated[str, Field(min_length=1, max_length=128)]
+    ask: Ask
+
+
+class Lease(Stored):
+    """Leave to write between ``not_before`` and ``valid_until``; untold after ``expires_at`` it counts as unknown.
+
+    ``pace`` is the configured spacing of the send that asked.
+    """
+
+    key: str
+    index: int
+    generation: int
+    attempt: int
+    not_before: datetime
+    valid_until: datetime
+    expires_at: datetime
+    pace: timedelta = timedelta(seconds=1)
+
+
+class LeaseAnswer(Stored):
+    """Answer of ``reserve``.
+
+    ``go``: write within ``lease``. ``wait``: ask again at ``until`` at the latest. ``frozen``: nothing is submitted.
+    ``record``: the ledger knows more than the one who asked; merge ``record`` first. ``unclaimed``: claim first.
+    """
+
+    kind: Literal["go", "wait", "frozen", "record", "unclaimed"]
+    lease: Lease | None = None
+    until: datetime | None = None
+    reason: str | None = None
+    by: str | None = None
+    record: Record | None = None
+
+
+class ClaimAnswer(Stored):
+    """Answer of ``claim``.
+
+    ``record``: the key is claimed, and this is what is known of it. ``miss``: unknown here; look for earlier runs and
+    claim again. ``reused``: the key stands for other content. ``full``: the ledger is full of unsettled sends.
+    """
+
+    kind: Literal["record", "miss", "reused", "full"]
+    record: Record | None = None
+    lease: LeaseAnswer | None = None
+
+
+class Told(Model):
+    """Payload of ``told``: the ``answer`` of one try, or the ``job`` as its workflow knows it, or the end of a send."""
+
+    key: Key
+    digest: Annotated[str, Field(min_length=1, max_length=128)]
+    workflow_id: Annotated[str, Field(min_length=1, max_length=1000)]
+    index: int = 0
+    generation: int = 0
+    attempt: int = 0
+    answer: Answer | None = None
+    job: Job | None = None
+    to_all: bool = False
+    ended_as: Outcome | None = None
+    problem: str | None = None
+
+
+class Pace(Stored):
+    """How fast the account may submit. ``told_at``: when the newest 60 tries were told, oldest first."""
+
+    spacing: timedelta = timedelta(0)
+    next_at: datetime | None = None
+    told_at: tuple[datetime, ...] = ()
+
+
+class Frozen(Stored):
+    """Who froze the account, when and why."""
+
+    by: str
+    reason: str
+    at: datetime
+
+
+class KeptPush(Stored):
+    """A push that nobody waits for: a send made by hand, or one that came before its msg_id was told."""
+
+    event: JobFinished
+    at: datetime
+
+
+class Day(Stored):
+    """Accepted submissions of one Shanghai day: to all, in total; and pushes of sends that were not ours."""
+
+    to_all: int = 0
+    total: int = 0
+    others: int = 0
+
+
+class AccountState(Stored):
+    """All that ``Account`` keeps, across continue-as-new. ``book`` is by Shanghai day (``2026-12-01``)."""
+
+    appid: str
+    since: datetime
+    records: dict[str, Record] = Field(default_factory=dict)
+    lease: Lease | None = None
+    pace: Pace = Pace()
+    frozen: Frozen | None = None
+    kept: tuple[KeptPush, ...] = ()
+    book: dict[str, Day] = Field(default_factory=dict)
+
+
+class FreezeAnswer(Stored):
+    """Answer of ``freeze`` and ``unfreeze``: the switch, and what is in flight all the same."""
+
+    frozen: Frozen | None
+    in_flight: tuple[Lease, ...] = ()
+
+
+class LedgerView(Stored):
+    """Answer of the query ``ledger``; with ``{"msg_id": …}`` or ``{"key": …}`` only the records that hold it."""
+
+    appid: str
+    since: datetime
+    records: tuple[Record, ...]
+    lease: Lease | None
+    pace: Pace
+    frozen: Frozen | None
+    kept: tuple[KeptPush, ...]
+    book: dict[str, Day]

@@ -1,0 +1,72 @@
+"""Pydantic's errors as sentences for the person who wrote the input."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+_SAID_BETTER = {
+    "extra_forbidden": "is not a field of this object",
+    "missing": "is missing",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "timezone_aware": "must have an offset, such as +08:00",
+    "model_attributes_type": "must be an object",
+    "model_type": "must be an object",
+    "tuple_type": "must be a list",
+    "string_too_short": "must not be empty",
+}
+_MANY = 20
+
+
+def sentences(error: ValidationError) -> list[str]:
+    """One sentence for each wrong field, beginning with its path (``audience.tag_id: …``)."""
+    found = list(dict.fromkeys(_sentence(one) for one in error.errors(include_url=False)))
+    rest = len(found) - _MANY
+    return [*found[:_MANY], f"and {rest} more"] if rest > 0 else found
+
+
+def _sentence(error: Any) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    path = _path(error["loc"])
+    if kind == "union_tag_not_found":
+        path, text = _join([path, context["discriminator"].strip("'")]), "is missing"
+    elif kind == "union_tag_invalid":
+        path = _join([path, context["discriminator"].strip("'")])
+        text = f"must be one of {context['expected_tags']}, not '{context['tag']}'"
+    elif kind == "string_pattern_mismatch":
+        text = f"has characters that are not allowed here, or a wrong length: {str(error['input'])[:80]!r}"
+    else:
+        text = _SAID_BETTER.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{path}: {text}" if path else text
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """The field's path as its writer knows it: without the tags that pydantic adds for unions."""
+    parts: list[str] = []
+    for before, part in zip((None, *location), location, strict=False):
+        if isinstance(part, int):
+            parts[-1:] = [f"{parts[-1] if parts else ''}[{part}]"]
+        elif not _is_tag(before, part):
+            parts.append(part)
+    return _join(parts)
+
+
+_TAGS = {
+    "audience": {"all", "tag", "openids", "openid_file"},
+    "message": {"text", "mpnews", "image", "voice", "mpvideo", "wxcard"},
+}
+_MEDIA_FIELDS = {"thumb", "media"}
+
+
+def _is_tag(before: int | str | None, part: str) -> bool:
+    if part.startswith(("function-", "constrained-")):
+        return True
+    if isinstance(before, str) and part in _TAGS.get(before, set()):
+        return True
+    return part in {"uri", "media_id"} and (isinstance(before, int) or before in _MEDIA_FIELDS)
+
+
+def _join(parts: Iterable[str]) -> str:
+    return ".".join(part for part in parts if part)

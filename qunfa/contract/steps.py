@@ -1,0 +1,169 @@
+"""The activities of a mass send: their names, what goes in and what comes out. Payloads are history."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from qunfa.contract.audience import Audience
+from qunfa.contract.fields import Stored
+from qunfa.contract.ledger import Claim, Reserve, Told
+from qunfa.contract.message import Message
+
+RESOLVE_ACCOUNT: Final = "resolve_account"
+CHECK_AUDIENCE: Final = "check_audience"
+CLAIM: Final = "claim"
+RESERVE: Final = "reserve"
+SUBMIT: Final = "submit"
+TELL: Final = "tell"
+OWNER_OF: Final = "owner_of"
+JOB_STATUS: Final = "job_status"
+AWAIT_VERDICT: Final = "await_verdict"
+
+ACCOUNT_CHANGED: Final = "AccountChanged"
+"""Failure type: the worker's configuration has another appid or base URL under the account's name."""
+UNKNOWN_ACCOUNT: Final = "UnknownAccount"
+"""Failure type: the worker's configuration has no account of this name."""
+NOT_DECIDED: Final = "NotDecidedYet"
+"""Failure type, retried by Temporal: ``mass/get`` has no verdict yet, or could not be asked."""
+LEDGER_UNAVAILABLE: Final = "LedgerUnavailable"
+"""Failure type, retried by Temporal: the account's ledger, or Temporal's memory of earlier runs, could not be asked."""
+WECHAT_UNAVAILABLE: Final = "WechatUnavailable"
+"""Failure type, retried by Temporal: WeChat could not be asked, or was too busy to answer."""
+AUDIENCE_REFUSED: Final = "AudienceRefused"
+"""Failure type: WeChat does not let the account look at its tags. First detail: ``{errcode, errmsg, rid,
+token_endpoint}``."""
+
+
+class Timing(Stored):
+    """The time spans of a send, as configured under ``[timing]``."""
+
+    window: timedelta = timedelta(hours=23)
+    repeat: timedelta = timedelta(seconds=60)
+    repeat_max: timedelta = timedelta(minutes=30)
+    pace: timedelta = timedelta(seconds=1)
+    ask: timedelta = timedelta(seconds=10)
+    http_timeout: timedelta = timedelta(seconds=30)
+    push_grace: timedelta = timedelta(minutes=10)
+
+
+class AccountFacts(Stored):
+    """What is pinned of an account when a send starts. ``send_hours``: Shanghai, ``("08:00", "22:00")``."""
+
+    name: str
+    appid: str
+    base_url: str
+    kind: Literal["service", "subscription"] = "service"
+    approval: Literal["never", "all", "always"] = "never"
+    quota: Literal["wait", "ask"] = "wait"
+    send_hours: tuple[str, str] | None = None
+    timing: Timing = Timing()
+
+
+class Pinned(Stored):
+    """Which account a step is for; one that finds another appid or base URL under ``name`` refuses."""
+
+    name: str
+    appid: str
+    base_url: str
+
+
+class ResolveStep(Stored):
+    """Input of ``resolve_account`` → :class:`AccountFacts`."""
+
+    account: str
+
+
+class ClaimStep(Stored):
+    """Input of ``claim`` → :class:`~qunfa.contract.ledger.ClaimAnswer`."""
+
+    appid: str
+    claim: Claim
+
+
+class ReserveStep(Stored):
+    """Input of ``reserve`` → :class:`~qunfa.contract.ledger.LeaseAnswer`."""
+
+    appid: str
+    reserve: Reserve
+
+
+class SubmitStep(Stored):
+    """Input of ``submit`` → :class:`~qunfa.contract.job.Answer`.
+
+    One HTTP try, written between ``not_before`` and ``write_before`` or not at all.
+    """
+
+    account: Pinned
+    key: str
+    digest: str
+    workflow_id: str
+    index: int
+    generation: int
+    attempt: int
+    clientmsgid: Annotated[str, Field(min_length=1, max_length=32)]
+    audience: Audience
+    message: Message
+    send_ignore_reprint: bool = False
+    not_before: datetime
+    write_before: datetime
+
+
+class TellStep(Stored):
+    """Input of ``tell``: a note for the ledger, by signal-with-start."""
+
+    appid: str
+    note: Told
+
+
+class OwnerStep(Stored):
+    """Input of ``owner_of`` → :class:`Owner`."""
+
+    appid: str
+    msg_id: int
+
+
+class Owner(Stored):
+    """Whose job a msg_id is by the ledger; all ``None`` where it is nobody's."""
+
+    key: str | None = None
+    index: int | None = None
+    generation: int | None = None
+
+
+class JobStatusStep(Stored):
+    """Input of ``job_status`` (asked once) and ``await_verdict`` (asked until there is one or ``until`` has come)."""
+
+    account: Pinned
+    msg_id: int
+    interval: timedelta = timedelta(minutes=1)
+    interval_max: timedelta = timedelta(minutes=30)
+    until: datetime | None = None
+
+
+class JobStatus(Stored):
+    """What ``mass/get`` says of a job.
+
+    ``status``: ``SENDING``, ``SEND_SUCCESS``, ``SEND_FAIL``, ``DELETE`` or another text; ``None`` with the errcode
+    where it refused to say (40059: it does not know the msg_id).
+    """
+
+    status: str | None = None
+    errcode: int | None = None
+    errmsg: str | None = None
+    rid: str | None = None
+
+
+class AudienceStep(Stored):
+    """Input of ``check_audience`` → :class:`AudienceFinding`."""
+
+    account: Pinned
+    tag_id: int
+
+
+class AudienceFinding(Stored):
+    """The tag as ``tags/get`` shows it now; ``found`` is false where the account has no such tag."""
+
+    found: bool
+    name: str | None = None
+    count: int | None = None

@@ -1,0 +1,45 @@
+"""Payloads of the updates that operators send to ``MassSend`` and ``Account``. ``by`` is what the caller says it is."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from qunfa.contract.fields import Model, MsgId, Name, Reason
+
+
+class Retry(Model):
+    """Try again. ``send_ignore_reprint`` answers a reprint; ``confirm_not_delivered`` an unknown outcome."""
+
+    by: Name
+    reason: Reason
+    send_ignore_reprint: Annotated[bool, Field(strict=True)] = False
+    confirm_not_delivered: Annotated[bool, Field(strict=True)] = False
+
+
+class MarkSent(Model):
+    """The job was found in WeChat's console under ``msg_id``."""
+
+    by: Name
+    reason: Reason
+    msg_id: MsgId
+
+
+class Abort(Model):
+    """End the send."""
+
+    by: Name
+    reason: Reason
+
+
+class Freeze(Model):
+    """Nothing more of the account is submitted, whoever asks."""
+
+    by: Name
+    reason: Reason
+
+
+class Unfreeze(Model):
+    """Submissions of the account go on."""
+
+    by: Name
+    reason: Reason | None = None
