@@ -1,0 +1,148 @@
+"""Where a job stands as a whole: all its generations, their verdicts, and what comes next.
+
+| the generations say | next |
+|---|---|
+| one of them was delivered, and the newest cannot have been | :class:`Over` with that outcome |
+| the newest has a yes | :class:`Over` with its outcome |
+| the newest has a no | :class:`Ask` its problem |
+| the newest has no verdict | :func:`qunfa.rules.submission.next_step` |
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from qunfa.contract.event import JobFinished
+from qunfa.contract.job import Job, Verdict
+from qunfa.contract.ledger import Record
+from qunfa.contract.result import Outcome
+from qunfa.rules.submission import Ask, Conditions, Step, next_step, unsettled
+from qunfa.rules.verdict import Judgement, better, judge, verdict_of_push
+
+Jobs = tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The job has its verdict: ``sent``, ``sent_nobody`` or ``deleted``."""
+
+    outcome: Outcome
+
+
+_OUTCOME_OF_YES: Final[dict[str, Outcome]] = {"sent": "sent", "sent_nobody": "sent_nobody", "deleted": "deleted"}
+
+
+def course(jobs: Jobs, now: datetime, conditions: Conditions) -> Step | Over:
+    """What comes next for the job whose generations are ``jobs`` (at least one, the newest last)."""
+    current = jobs[-1]
+    judgement = judgement_of(current)
+    yes = _delivered(jobs)
+    if yes and (judgement == yes or not unsettled(current)):
+        return over(yes)
+    if judgement:
+        return over(judgement) if judgement.delivered else Ask(judgement.name)
+    return next_step(current, now, conditions)
+
+
+def over(yes: Judgement) -> Over:
+    """The end that a yes is."""
+    return Over(_OUTCOME_OF_YES[yes.name])
+
+
+def judgement_of(job: Job) -> Judgement | None:
+    """What the job's verdict means, where it has one."""
+    return judge(job.verdict) if job.verdict else None
+
+
+def may_have_been_delivered(jobs: Sequence[Job]) -> bool:
+    """Whether any generation was delivered, or may have been."""
+    return any(unsettled(job) for job in jobs) or _delivered(jobs) is not None
+
+
+def with_push(jobs: Jobs, event: JobFinished) -> Jobs | None:
+    """The generations after a push; ``None`` where its msg_id is none of theirs."""
+    return with_verdict(jobs, event.msg_id, verdict_of_push(event))
+
+
+def with_verdict(jobs: Jobs, msg_id: int, verdict: Verdict) -> Jobs | None:
+    """The generations after a verdict on ``msg_id``; ``None`` where that is none of theirs."""
+    if all(job.msg_id != msg_id for job in jobs):
+        return None
+    return tuple(
+        job.model_copy(update={"verdict": better(job.verdict, verdict)}) if job.msg_id == msg_id else job
+        for job in jobs
+    )
+
+
+def with_job(jobs: Jobs, changed: Job) -> Jobs:
+    """The generations with ``changed`` in place of its earlier self, or added."""
+    others = [job for job in jobs if (job.index, job.generation) != (changed.index, changed.generation)]
+    return tuple(sorted([*others, changed], key=lambda job: (job.index, job.generation)))
+
+
+def merge(ours: Jobs, theirs: Jobs) -> Jobs:
+    """What two memories of the same jobs know together: nothing that either knows is lost.
+
+    Idempotent, and the same whichever side is ours, but for which of two equally good verdicts stands.
+    """
+    merged = ours
+    for job in theirs:
+        known = next((one for one in ours if (one.index, one.generation) == (job.index, job.generation)), None)
+        merged = with_job(merged, _merge_job(known, job) if known else job)
+    return merged
+
+
+def earlier_end(record: Record) -> Judgement | None:
+    """How the key ended before, where WeChat's own word ended it: a restarted send ends the same way."""
+    if yes := _delivered(record.jobs):
+        return yes
+    current = record.jobs[-1] if record.jobs else None
+    no = judgement_of(current) if current else None
+    return no if record.ended_as and no and no.name != "not_delivered" else None
+
+
+_MORE_KNOWN: Final = ("msg_id", "msg_data_id", "accepted_at", "collides_with")
+
+
+def _merge_job(ours: Job, theirs: Job) -> Job:
+    earliest = min(filter(None, (ours.window_started_at, theirs.window_started_at)), default=None)
+    answers = sorted(filter(None, (ours.answer, theirs.answer)), key=lambda answer: answer.at)
+    verdict = ours.verdict
+    if theirs.verdict:
+        verdict = better(verdict, theirs.verdict)
+    known: dict[str, object] = {}
+    for name in _MORE_KNOWN:
+        mine, other = getattr(ours, name), getattr(theirs, name)
+        known[name] = other if mine is None else mine
+    if known["msg_id"] is not None:
+        known["collides_with"] = None
+    return ours.model_copy(
+        update={
+            **known,
+            "attempts": max(ours.attempts, theirs.attempts),
+            "ever_unknown": ours.ever_unknown or theirs.ever_unknown,
+            "window_started_at": earliest,
+            "unknown_lease": _same(ours, theirs),
+            "repeats": max(ours.repeats, theirs.repeats),
+            "token_refusals": max(ours.token_refusals, theirs.token_refusals),
+            "answer": answers[-1] if answers else None,
+            "deduplicated": ours.deduplicated or theirs.deduplicated,
+            "gave_up": ours.gave_up or theirs.gave_up,
+            "verdict": verdict,
+        }
+    )
+
+
+def _same(ours: Job, theirs: Job) -> int | None:
+    """A lease that ran out untold stays the only doubt where neither side has another one."""
+    doubts = {job.unknown_lease for job in (ours, theirs) if job.ever_unknown}
+    return doubts.pop() if len(doubts) == 1 else None
+
+
+def _delivered(jobs: Sequence[Job]) -> Judgement | None:
+    for job in reversed(jobs):
+        judgement = judgement_of(job)
+        if judgement and judgement.delivered:
+            return judgement
+    return None

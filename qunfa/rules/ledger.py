@@ -1,0 +1,191 @@
+"""The account's ledger: what is known of every key, and what each message does to it.
+
+| message | does |
+|---|---|
+| ``claim``, key unknown | ``miss``, until the claimer has searched earlier runs; then a record of what it found |
+| ``claim``, other digest | ``reused`` |
+| ``claim``, key known | the record, merged with what was found |
+| ``reserve`` | see :mod:`qunfa.rules.leases` |
+| ``told`` with an answer | the lease comes back; the job is as after the try; kept pushes that now match go on |
+| ``told`` with a job or an end | merged; likewise |
+| ``push``, msg_id known | the verdict is noted; the push goes on to its ``MassSend`` |
+| ``push``, msg_id unknown | kept (the newest 200) |
+
+Nothing here raises on what it is told, and no message does harm when it comes twice, late or in another order.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from qunfa.contract.event import JobFinished
+from qunfa.contract.job import Answer, Job
+from qunfa.contract.ledger import AccountState, Claim, ClaimAnswer, Day, KeptPush, Record, Told
+from qunfa.rules import pace
+from qunfa.rules.calendar import shanghai_day
+from qunfa.rules.course import merge, with_job, with_push
+from qunfa.rules.ledger_size import too_full
+from qunfa.rules.submission import after_try, collide, unsettled
+
+KEPT_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A push on its way to the ``MassSend`` whose job it is about."""
+
+    workflow_id: str
+    event: JobFinished
+
+
+Told_ = tuple[AccountState, tuple[Forward, ...]]
+
+
+def claim(state: AccountState, asked: Claim, now: datetime) -> tuple[AccountState, ClaimAnswer]:
+    """Take the key for this content."""
+    record = state.records.get(asked.key)
+    if record and record.digest != asked.digest:
+        return state, ClaimAnswer(kind="reused", record=record)
+    if record is None and not asked.searched:
+        return state, ClaimAnswer(kind="miss")
+    if record is None and too_full(state):
+        return state, ClaimAnswer(kind="full")
+    if record is None:
+        record = Record(key=asked.key, digest=asked.digest, workflow_id=asked.workflow_id, touched_at=now)
+    record = record.model_copy(
+        update={"workflow_id": asked.workflow_id, "jobs": merge(record.jobs, asked.found), "touched_at": now}
+    )
+    return with_record(state, record), ClaimAnswer(kind="record", record=record)
+
+
+def told(state: AccountState, note: Told, now: datetime) -> Told_:
+    """What a submitting activity or a workflow reports."""
+    state, began_at = _give_back(state, note, now)
+    record = state.records.get(note.key) or Record(
+        key=note.key, digest=note.digest, workflow_id=note.workflow_id, touched_at=now
+    )
+    if record.digest != note.digest:
+        return state, ()
+    before = record.jobs
+    if note.answer:
+        record = _after_answer(state, record, note, note.answer, began_at)
+    if note.job:
+        record = record.model_copy(update={"jobs": merge(record.jobs, (note.job,))})
+    if note.ended_as:
+        record = record.model_copy(update={"ended_as": note.ended_as, "problem": note.problem})
+    record = record.model_copy(update={"touched_at": now})
+    state = _booked(state, before, record, note, now)
+    return _match_kept(with_record(state, record), record, now)
+
+
+def push(state: AccountState, event: JobFinished, now: datetime) -> Told_:
+    """A push that the receiver hands in."""
+    owner = owner_of(state, event.msg_id)
+    if owner is None:
+        return _keep(state, event, now), ()
+    record, job = owner
+    jobs = with_push(record.jobs, event) or record.jobs
+    if jobs == record.jobs and job.verdict is not None and job.verdict.observed_by == "push":
+        return state, ()
+    record = record.model_copy(update={"jobs": jobs, "touched_at": now})
+    return with_record(state, record), (Forward(record.workflow_id, event),)
+
+
+def owner_of(state: AccountState, msg_id: int) -> tuple[Record, Job] | None:
+    """The record and job whose msg_id it is."""
+    return next(((record, job) for record, job in _jobs(state) if job.msg_id == msg_id), None)
+
+
+def with_record(state: AccountState, record: Record) -> AccountState:
+    """The state with this record."""
+    return state.model_copy(update={"records": {**state.records, record.key: record}})
+
+
+def in_doubt(state: AccountState) -> int:
+    """How many records are unsettled."""
+    return sum(any(unsettled(job) for job in record.jobs) for record in state.records.values())
+
+
+def _jobs(state: AccountState) -> Iterator[tuple[Record, Job]]:
+    return ((record, job) for record in state.records.values() for job in record.jobs)
+
+
+def _give_back(state: AccountState, note: Told, now: datetime) -> tuple[AccountState, datetime]:
+    """The lease comes back with the answer of its try; a late answer finds it gone."""
+    lease = state.lease
+    mine = lease and (lease.key, lease.index, lease.generation, lease.attempt) == (
+        note.key,
+        note.index,
+        note.generation,
+        note.attempt,
+    )
+    if not (lease and mine and note.answer):
+        return state, note.answer.at if note.answer else now
+    after = pace.told(state.pace, note.answer, now, lease.pace)
+    return state.model_copy(update={"lease": None, "pace": after}), lease.not_before
+
+
+def _after_answer(state: AccountState, record: Record, note: Told, answer: Answer, began_at: datetime) -> Record:
+    job = next((one for one in record.jobs if (one.index, one.generation) == (note.index, note.generation)), None)
+    if job is None:
+        return record
+    if job.unknown_lease == note.attempt:
+        job = job.model_copy(update={"ever_unknown": False, "unknown_lease": None, "window_started_at": None})
+    job = after_try(job, answer, began_at)
+    owner = owner_of(state, job.msg_id) if job.msg_id else None
+    if (
+        owner
+        and job.deduplicated
+        and (owner[0].key, owner[1].generation, owner[1].index)
+        != (
+            note.key,
+            note.generation,
+            note.index,
+        )
+    ):
+        job = collide(job)
+    return record.model_copy(update={"jobs": with_job(record.jobs, job)})
+
+
+def _booked(state: AccountState, before: tuple[Job, ...], record: Record, note: Told, now: datetime) -> AccountState:
+    """Newly accepted jobs, counted on their Shanghai day."""
+    known = {job.msg_id for job in before}
+    new = [job for job in record.jobs if job.msg_id is not None and job.msg_id not in known]
+    for job in new:
+        day = shanghai_day(job.accepted_at or now)
+        entry = state.book.get(day, Day())
+        entry = entry.model_copy(update={"total": entry.total + 1, "to_all": entry.to_all + int(note.to_all)})
+        state = state.model_copy(update={"book": {**state.book, day: entry}})
+    return state
+
+
+def _match_kept(state: AccountState, record: Record, now: datetime) -> Told_:
+    """Kept pushes that turn out to be this record's: their verdicts are noted, and they go on."""
+    msg_ids = {job.msg_id for job in record.jobs if job.msg_id is not None}
+    matching = [kept for kept in state.kept if kept.event.msg_id in msg_ids]
+    if not matching:
+        return state, ()
+    rest = tuple(kept for kept in state.kept if kept.event.msg_id not in msg_ids)
+    state = state.model_copy(update={"kept": rest})
+    forwards: list[Forward] = []
+    for kept in matching:
+        state, more = push(_count_other(state, kept.at, -1), kept.event, now)
+        forwards.extend(more)
+    return state, tuple(forwards)
+
+
+def _keep(state: AccountState, event: JobFinished, now: datetime) -> AccountState:
+    if any(kept.event == event for kept in state.kept):
+        return state
+    first = all(kept.event.msg_id != event.msg_id for kept in state.kept)
+    kept = (*state.kept, KeptPush(event=event, at=now))[-KEPT_MAX:]
+    state = state.model_copy(update={"kept": kept})
+    return _count_other(state, now, 1) if first else state
+
+
+def _count_other(state: AccountState, at: datetime, by: int) -> AccountState:
+    day = shanghai_day(at)
+    entry = state.book.get(day, Day())
+    entry = entry.model_copy(update={"others": max(0, entry.others + by)})
+    return state.model_copy(update={"book": {**state.book, day: entry}})

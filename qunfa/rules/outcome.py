@@ -1,0 +1,95 @@
+"""The result of a mass send, from its jobs.
+
+| ended by | nothing can have been delivered | something may have been |
+|---|---|---|
+| WeChat's yes | – | ``sent``, ``sent_nobody``, ``deleted`` |
+| a problem (``on_problem: fail``, or nobody decided in time) | ``failed`` | ``unknown`` |
+| ``abort`` | ``aborted`` | ``unknown`` |
+| ``not_after`` | ``expired`` | ``unknown`` |
+"""
+
+from qunfa.contract.event import Counts
+from qunfa.contract.job import Job
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import JobResult, JobStateName, MassSendResult, Outcome, Problem
+from qunfa.rules.course import Jobs, may_have_been_delivered
+from qunfa.rules.submission import unsettled
+from qunfa.rules.verdict import judge
+
+
+def bad_end(jobs: Jobs, otherwise: Outcome) -> Outcome:
+    """``otherwise``, or ``unknown`` where a try or a verdict is open."""
+    return "unknown" if may_have_been_delivered(jobs) else otherwise
+
+
+def result(request: MassSendRequest, jobs: Jobs, outcome: Outcome, problem: Problem | None = None) -> MassSendResult:
+    """The result of a send that ended as ``outcome``."""
+    return MassSendResult(
+        outcome=outcome,
+        may_have_been_delivered=may_have_been_delivered(jobs),
+        account=request.account,
+        key=request.key,
+        problem=problem,
+        jobs=tuple(job_result(job) for job in jobs if job.attempts or job.msg_id is not None),
+        totals=totals(jobs),
+    )
+
+
+def job_result(job: Job) -> JobResult:
+    """One row of a result or a status."""
+    verdict = job.verdict
+    return JobResult(
+        index=job.index,
+        generation=job.generation,
+        clientmsgid=job.clientmsgid,
+        msg_id=job.msg_id,
+        msg_data_id=job.msg_data_id,
+        state=_state(job),
+        status=verdict.status if verdict else None,
+        check_state=verdict.check_state if verdict else None,
+        counts=verdict.counts if verdict else None,
+        articles=verdict.articles if verdict else (),
+        observed_by=verdict.observed_by if verdict else None,
+        deduplicated=job.deduplicated,
+    )
+
+
+def from_ledger(jobs: Jobs) -> Jobs:
+    """The jobs as a later run with the same key reports them: it is the ledger that knew."""
+    return tuple(
+        job.model_copy(
+            update={
+                "deduplicated": True,
+                "verdict": job.verdict and job.verdict.model_copy(update={"observed_by": "ledger"}),
+            }
+        )
+        for job in jobs
+    )
+
+
+def totals(jobs: Jobs) -> Counts | None:
+    """The sum of all counts that pushes told; ``None`` where none did."""
+    told = [job.verdict.counts for job in jobs if job.verdict and job.verdict.counts]
+    if not told:
+        return None
+    return Counts(
+        total=sum(counts.total for counts in told),
+        filter=sum(counts.filter for counts in told),
+        sent=sum(counts.sent for counts in told),
+        error=sum(counts.error for counts in told),
+    )
+
+
+_STATES: dict[str, JobStateName] = {"sent": "sent", "sent_nobody": "sent_nobody", "deleted": "deleted"}
+
+
+def _state(job: Job) -> JobStateName:
+    if job.verdict and (judgement := judge(job.verdict)):
+        return _STATES.get(judgement.name, "failed")
+    if job.msg_id is not None:
+        return "accepted"
+    if unsettled(job):
+        return "unknown"
+    if not job.attempts:
+        return "new"
+    return "refused" if job.answer and job.answer.kind == "refused" else "submitting"

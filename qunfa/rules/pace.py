@@ -1,0 +1,46 @@
+"""How fast an account submits: WeChat takes 60 mass-send calls a minute and refuses parallel ones.
+
+| rule | bound |
+|---|---|
+| between two submissions | ``spacing``: the configured ``pace``, or wider |
+| in any 60 spacings | 60 submissions, counted when they were *told*, which is after they were written |
+| after 42010, 45011, 45061, 9500002 … | the spacing doubles for everybody, up to 300 times ``pace`` |
+| after an accepted submission | the spacing halves, down to ``pace`` |
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from qunfa.contract.job import Answer
+from qunfa.contract.ledger import Pace
+from qunfa.rules.submission import slow_down
+
+PER_MINUTE: Final = 60
+_WIDEST: Final = 300
+
+
+def earliest(pace: Pace, now: datetime, configured: timedelta) -> datetime:
+    """When the next submission may be written."""
+    times = [now]
+    if pace.next_at:
+        times.append(pace.next_at)
+    if len(pace.told_at) >= PER_MINUTE:
+        times.append(pace.told_at[-PER_MINUTE] + PER_MINUTE * configured)
+    return max(times)
+
+
+def leased(pace: Pace, not_before: datetime, configured: timedelta) -> Pace:
+    """The pace when a lease from ``not_before`` on is given."""
+    return pace.model_copy(update={"next_at": not_before + max(pace.spacing, configured)})
+
+
+def told(pace: Pace, answer: Answer, now: datetime, configured: timedelta) -> Pace:
+    """The pace when a lease came back with ``answer``."""
+    spacing = max(pace.spacing, configured)
+    if slow_down(answer):
+        spacing = min(spacing * 2, configured * _WIDEST)
+    elif answer.kind == "accepted":
+        spacing = max(spacing / 2, configured)
+    next_at = max(pace.next_at or now, now + spacing)
+    written = (*pace.told_at, now) if answer.kind != "not_written" else pace.told_at
+    return Pace(spacing=spacing, next_at=next_at, told_at=written[-PER_MINUTE:])

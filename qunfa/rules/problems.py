@@ -1,0 +1,154 @@
+"""What a person is asked to decide: every problem, its plain sentence, what to do, and the answers that fit.
+
+| problem | answers | on retry |
+|---|---|---|
+| ``reprint_needs_decision`` | retry with ``send_ignore_reprint``, abort | generation + 1 |
+| ``originality_forbidden``, ``content_refused`` | abort | – |
+| ``originality_check_error``, ``admin_refused``, ``admin_timeout``, ``send_failed`` | retry, abort | generation + 1 |
+| ``no_verdict`` | retry (asks ``mass/get`` again), mark_sent, abort | same |
+| ``unknown_outcome`` | mark_sent; retry with ``confirm_not_delivered``; abort | generation + 1 |
+| ``clientmsgid_collision`` | mark_sent, abort | – |
+| ``account_refused``, ``ip_not_whitelisted``, ``request_refused``, ``media_refused``, … | retry, abort | same |
+
+An err(10001…) refuses the content: the same content would be refused again, so there is no retry. A generation + 1 is a
+second submission with a new ``clientmsgid``: before it ``mass/get`` must not say SENDING or SEND_SUCCESS.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from qunfa.contract.job import Job
+from qunfa.contract.result import Problem
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.submission import explain
+from qunfa.rules.verdict import CONTENT_MEANINGS, err_code
+
+RETRY: Final = "retry"
+MARK_SENT: Final = "mark_sent"
+ABORT: Final = "abort"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One problem: what it says, what to do, which updates answer it, and whether a retry is a new generation."""
+
+    sentence: str
+    todo: str
+    answers: tuple[str, ...] = (RETRY, ABORT)
+    new_generation: bool = False
+
+
+PROBLEMS: Final[dict[str, Choice]] = {
+    "reprint_needs_decision": Choice(
+        "WeChat judged the message a reprint and did not send it.",
+        'Look at the articles below. Retry with "send_ignore_reprint": true to send it as a reprint where the original'
+        " allows that, or abort.",
+        new_generation=True,
+    ),
+    "originality_forbidden": Choice(
+        "WeChat's originality check forbids this message; nothing was sent.",
+        "Abort, and send other content under a new key.",
+        answers=(ABORT,),
+    ),
+    "originality_check_error": Choice(
+        "WeChat's originality check had an error of its own and stopped the message.",
+        "Retry, or abort.",
+        new_generation=True,
+    ),
+    "content_refused": Choice(
+        "WeChat's review refused the content; nothing was sent.",
+        "Abort, and send other content under a new key.",
+        answers=(ABORT,),
+    ),
+    "admin_refused": Choice(
+        "The account's administrator refused the mass send on the phone.",
+        "Speak with the administrator, then retry (they are asked again) or abort.",
+        new_generation=True,
+    ),
+    "admin_timeout": Choice(
+        "The account's administrator did not confirm the mass send within 30 minutes.",
+        "Make sure that the administrator can confirm, then retry (they are asked again) or abort.",
+        new_generation=True,
+    ),
+    "send_failed": Choice(
+        "WeChat accepted the message and then failed to send it, without a reason.",
+        "Check the console for the job, then retry or abort.",
+        new_generation=True,
+    ),
+    "no_verdict": Choice(
+        "WeChat accepted the message and has not said what became of it.",
+        "Look the job up in WeChat's console. Retry asks WeChat again and submits nothing; abort ends as unknown.",
+        answers=(RETRY, MARK_SENT, ABORT),
+    ),
+    "unknown_outcome": Choice(
+        "A submission may have reached WeChat, and no later try could find out whether it did.",
+        "Look the message up in WeChat's console. Found: mark_sent with its msg_id. Certainly not there: retry with"
+        ' "confirm_not_delivered": true. Abort ends as unknown.',
+        answers=(RETRY, MARK_SENT, ABORT),
+        new_generation=True,
+    ),
+    "clientmsgid_collision": Choice(
+        "WeChat refused the submission as a repeat of another job, so this one was not accepted.",
+        "Look the message up in WeChat's console. Found: mark_sent with its msg_id. Otherwise abort.",
+        answers=(MARK_SENT, ABORT),
+    ),
+    "account_refused": Choice(
+        "WeChat refuses the account; nothing was sent.",
+        "Put the account right (rights, secret, standing) as WeChat's message says, then retry or abort.",
+    ),
+    "ip_not_whitelisted": Choice(
+        "WeChat does not accept calls from this worker's address; nothing was sent.",
+        "Put the address named in WeChat's message on the account's IP whitelist, wait some minutes, then retry.",
+    ),
+    "request_refused": Choice(
+        "WeChat refused the request as malformed; nothing was sent.",
+        "This is likely a fault of Qunfa or a change at WeChat: report it with the rid, then abort (or retry).",
+    ),
+    "audience_refused": Choice(
+        "WeChat refused the audience; nothing was sent.",
+        "Correct the tag or the followers in WeChat's console, then retry; or abort and send under a new key.",
+    ),
+    "audience_changed": Choice(
+        "The tag is not what the request expects; nothing was sent.",
+        "Make sure that the right followers are under the tag, then retry or abort.",
+    ),
+    "media_refused": Choice(
+        "WeChat refused the material; nothing was sent.",
+        "Retry once the material is right, or abort.",
+    ),
+    "quota_exhausted": Choice(
+        "The account has used up its mass sends or its API calls; nothing was sent.",
+        "Retry when there is quota again (the day and the month change at midnight in Shanghai), or abort.",
+    ),
+}
+
+
+def describe(name: str, job: Job) -> Problem:
+    """The problem ``name`` of ``job`` with WeChat's evidence."""
+    choice = PROBLEMS[name]
+    answer, verdict = job.answer, job.verdict
+    from_verdict = verdict is not None and (err_code(verdict.status) is not None or name == "send_failed")
+    evidence: dict[str, object] = {}
+    if verdict is not None and from_verdict:
+        evidence = {"errcode": err_code(verdict.status), "errmsg": verdict.status, "articles": verdict.articles}
+    elif answer is not None:
+        evidence = {"errcode": answer.errcode, "errmsg": answer.errmsg or answer.detail, "rid": answer.rid}
+    sentence = " ".join(filter(None, (choice.sentence, _more(name, job))))
+    return Problem.model_validate({"name": name, "sentence": sentence, "todo": choice.todo, **evidence})
+
+
+def _more(name: str, job: Job) -> str | None:
+    if name == "content_refused" and job.verdict:
+        code = err_code(job.verdict.status)
+        meaning = CONTENT_MEANINGS.get(code or 0, "not published by WeChat")
+        return f"Its reason {job.verdict.status}: {meaning}."
+    if name == "clientmsgid_collision":
+        return f"The other job is msg_id {job.collides_with}."
+    if name == "no_verdict":
+        return f"The job is msg_id {job.msg_id}."
+    if name == "unknown_outcome" and job.window_started_at:
+        last = f" The last word: {explain(job.answer)}." if job.answer else ""
+        return f"The first such try began at {shanghai_clock(job.window_started_at)}.{last}"
+    if job.answer and job.answer.kind == "refused" and not job.verdict:
+        return f"{explain(job.answer)[0].upper()}{explain(job.answer)[1:]}."
+    return None

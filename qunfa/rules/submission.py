@@ -1,0 +1,219 @@
+"""The submission of one job: what a try's answer makes of it, and what comes next.
+
+What a try makes of the job (:func:`after_try`), and next (:func:`next_step`) while nothing is unknown:
+
+| answer | the job | next |
+|---|---|---|
+| accepted; 45065 with a msg_id of nobody else's | accepted | :class:`Await` its verdict |
+| 45065 with a msg_id of another job | collides | :class:`Ask` ``clientmsgid_collision`` |
+| unknown: −1, 45066, time-out, a code no table lists … | *ever unknown* | :class:`Submit` the same again |
+| nothing written, no token | no try | :class:`Submit` again, or :class:`Ask` where the token was refused for good |
+| 40001, 40014, 42001 | definite no | :class:`Submit` at once, the second time :class:`Ask` ``account_refused`` |
+| pace and busy codes | definite no | :class:`Submit` again |
+| quota codes | definite no | :class:`Submit` in the next window, or :class:`Ask` ``quota_exhausted`` |
+| 40007 | definite no | :class:`Ask` ``media_refused`` |
+| any other listed code | definite no | :class:`Ask` the problem of its class |
+
+Once a job is *ever unknown*, only "accepted" settles it: whatever else WeChat answers may be the echo of our own first
+try. The same ``clientmsgid`` is tried again, spaced, while the window (within which WeChat remembers it) and the
+caller's ``not_after`` last; then :class:`Ask` ``unknown_outcome``. While nothing is unknown and ``not_after`` has come:
+:class:`Expire`. No :class:`Submit` is ever at or after ``not_after``, or after the window of an unknown try.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from qunfa.contract.job import Answer, Job
+from qunfa.contract.steps import Timing
+from qunfa.rules.calendar import SendHours, next_day, next_month, next_opening
+from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
+
+_MONTHLY: Final = frozenset({45040})
+_TOKEN_REFUSALS_MAX: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the account and the caller allow. ``jitter`` spreads the sends that wait for the same window."""
+
+    timing: Timing
+    quota: Literal["wait", "ask"] = "wait"
+    send_hours: SendHours | None = None
+    send_at: datetime | None = None
+    not_after: datetime | None = None
+    jitter: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Try (again) at ``at``, with the job's ``clientmsgid``; ``why`` says what it waits for until then."""
+
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """WeChat has the job: wait for its verdict."""
+
+    msg_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A person must decide about ``problem``."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """``not_after`` has come, and nothing can have been delivered."""
+
+
+Step = Submit | Await | Ask | Expire
+
+
+def begin_try(job: Job, attempt: int) -> Job:
+    """The job when the lease for ``attempt`` is granted."""
+    return job.model_copy(update={"attempts": max(job.attempts, attempt)})
+
+
+def after_try(job: Job, answer: Answer, began_at: datetime) -> Job:
+    """The job after a try that ``began_at`` (its lease's ``not_before``) got ``answer``."""
+    if job.msg_id is not None:
+        return job
+    changes: dict[str, object] = {"answer": answer, "repeats": job.repeats + 1, "unknown_lease": None}
+    if answer.kind in {"accepted", "duplicate"} and answer.msg_id is not None:
+        changes |= {
+            "msg_id": answer.msg_id,
+            "msg_data_id": answer.msg_data_id,
+            "accepted_at": answer.at,
+            "deduplicated": answer.kind == "duplicate",
+        }
+    elif not (answer.kind == "not_written" or _definite_no(answer)):
+        changes |= {"ever_unknown": True, "window_started_at": job.window_started_at or began_at}
+    elif not job.ever_unknown and answer.kind == "refused" and not answer.token_endpoint:
+        changes |= {"window_started_at": None}
+    refused_token = answer.kind == "refused" and _class_of(answer) is CodeClass.TOKEN
+    changes |= {"token_refusals": job.token_refusals + 1 if refused_token else 0}
+    return job.model_copy(update=changes)
+
+
+def lost_try(job: Job, at: datetime, began_at: datetime, detail: str) -> Job:
+    """The job after a try of which no answer came back: its worker died, or took too long."""
+    return after_try(job, Answer(kind="unknown", at=at, detail=detail), began_at)
+
+
+def collide(job: Job) -> Job:
+    """The job whose ``duplicate`` answer named a msg_id that is another job's: it was not accepted."""
+    changes = {"collides_with": job.msg_id, "msg_id": None, "accepted_at": None, "deduplicated": False}
+    return job.model_copy(update=changes)
+
+
+def take_up(job: Job) -> Job:
+    """The job when an operator tries again: what WeChat last said no longer counts, what is unknown still does."""
+    return job.model_copy(update={"answer": None, "repeats": 0, "token_refusals": 0, "gave_up": False})
+
+
+def unsettled(job: Job) -> bool:
+    """Whether the job may have been delivered and nobody's word has settled it."""
+    return job.verdict is None and (job.msg_id is not None or job.ever_unknown)
+
+
+def next_step(job: Job, now: datetime, conditions: Conditions) -> Step:
+    """What comes next for a job without a verdict. Total: every state of a job has a next step."""
+    if job.collides_with is not None:
+        return Ask("clientmsgid_collision")
+    if job.msg_id is not None:
+        return Ask("no_verdict") if job.gave_up else Await(job.msg_id)
+    wanted = _next_try(job, now, conditions)
+    if isinstance(wanted, Ask):
+        return wanted
+    at = next_opening(wanted.at, conditions.send_hours)
+    end = write_end(job, conditions)
+    if end is not None and (now >= end or at >= end):
+        return Ask("unknown_outcome") if job.ever_unknown else Expire()
+    return Submit(at, wanted.why if at == wanted.at else "the account's send_hours")
+
+
+def write_end(job: Job, conditions: Conditions) -> datetime | None:
+    """From when on nothing of the job may be written any more: ``not_after``, and the window of an unknown try."""
+    ends = [conditions.not_after] if conditions.not_after else []
+    if job.ever_unknown and job.window_started_at:
+        ends.append(job.window_started_at + conditions.timing.window)
+    return min(ends, default=None)
+
+
+def spacing(repeats: int, timing: Timing) -> timedelta:
+    """Time between two tries: ``repeat``, doubled with each, up to ``repeat_max``."""
+    doublings = min(max(repeats, 1) - 1, 16)
+    grown: timedelta = timing.repeat * 2**doublings
+    return min(grown, max(timing.repeat_max, timing.repeat))
+
+
+def _next_try(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
+    answer = job.answer
+    again = "the next try" if answer is None else f"the next try: {explain(answer)}"
+    if answer is None:
+        first = max(now, conditions.send_at) if conditions.send_at and not job.ever_unknown else now
+        return Submit(first, "send_at" if first > now else again)
+    spaced = max(now, answer.at + spacing(job.repeats, conditions.timing))
+    if answer.at_once:
+        return Submit(max(now, answer.at + conditions.timing.ask), again)
+    if job.ever_unknown or answer.kind == "not_written":
+        return Submit(spaced, again)
+    match _class_of(answer):
+        case CodeClass.TOKEN:
+            once = job.token_refusals <= _TOKEN_REFUSALS_MAX
+            return Submit(now, again) if once else Ask("account_refused")
+        case CodeClass.QUOTA:
+            return _next_window(answer, now, conditions)
+        case CodeClass.PACE | CodeClass.LATER:
+            return Submit(spaced, again)
+        case _:
+            return Ask(problem_of(answer))
+
+
+def _next_window(answer: Answer, now: datetime, conditions: Conditions) -> Submit | Ask:
+    if conditions.quota == "ask":
+        return Ask("quota_exhausted")
+    following = next_month if answer.errcode in _MONTHLY else next_day
+    opens = following(answer.at, conditions.send_hours) + conditions.jitter
+    return Submit(max(now, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}")
+
+
+def _definite_no(answer: Answer) -> bool:
+    """Whether this answer, taken alone, says that nothing was accepted."""
+    if answer.kind != "refused" or answer.token_endpoint:
+        return answer.token_endpoint
+    return answer.errcode is not None and return_code(answer.errcode).definite_no
+
+
+def _class_of(answer: Answer) -> CodeClass:
+    if answer.errcode is None:
+        return CodeClass.UNKNOWN
+    look_up = token_endpoint_code if answer.token_endpoint else return_code
+    return look_up(answer.errcode).code_class
+
+
+def problem_of(answer: Answer) -> str:
+    """The problem that a refusing answer stands for."""
+    if answer.errcode is None:
+        return "account_refused"
+    look_up = token_endpoint_code if answer.token_endpoint else return_code
+    return look_up(answer.errcode).problem or "request_refused"
+
+
+def slow_down(answer: Answer) -> bool:
+    """Whether WeChat asks the account to submit more slowly."""
+    return answer.kind in {"refused", "unknown"} and _class_of(answer) is CodeClass.PACE
+
+
+def explain(answer: Answer) -> str:
+    """The answer in one clause for people."""
+    if answer.errcode is None:
+        return answer.detail or answer.kind
+    look_up = token_endpoint_code if answer.token_endpoint else return_code
+    return f"WeChat answered {answer.errcode}, {look_up(answer.errcode).meaning}"

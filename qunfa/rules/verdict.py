@@ -1,0 +1,118 @@
+"""What WeChat's word on an accepted job means.
+
+| status (blanks and case do not count) | means |
+|---|---|
+| ``send success``, somebody reached | ``sent`` |
+| ``send success`` with ``filter`` 0 or ``sent`` 0 | ``sent_nobody`` |
+| ``SEND_SUCCESS`` of ``mass/get`` (no counts) | ``sent`` |
+| ``DELETE`` | ``deleted`` |
+| ``err(30001)`` | problem ``originality_check_error`` |
+| ``err(30002)`` | problem ``originality_forbidden`` |
+| ``err(30003)`` (CheckState is evidence only) | problem ``reprint_needs_decision`` |
+| ``err(40001)``, ``err(40002)`` | problems ``admin_refused``, ``admin_timeout`` |
+| ``err(10001)`` … ``err(22000)``, any other ``err(n)`` | problem ``content_refused`` |
+| ``send fail``, ``SEND_FAIL`` | problem ``send_failed`` |
+| ``SENDING``, any other text | no verdict |
+
+Of two verdicts on one job the better informed stands: a yes beats a no (what was delivered cannot be undelivered, and
+only a no opens the way to a second submission); of two alike a push beats a poll; else the earlier one.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from qunfa.contract.event import JobFinished
+from qunfa.contract.job import NOT_DELIVERED, Observer, Verdict
+
+CONTENT_MEANINGS: Final = {
+    10001: "advertising",
+    20001: "politics",
+    20002: "pornography",
+    20004: "social matters",
+    20006: "crime or illegality",
+    20008: "fraud",
+    20013: "copyright",
+    21000: "other",
+    22000: "mutual promotion",
+}
+_PROBLEM_OF_ERR: Final = {
+    30001: "originality_check_error",
+    30002: "originality_forbidden",
+    30003: "reprint_needs_decision",
+    40001: "admin_refused",
+    40002: "admin_timeout",
+}
+_ERR: Final = re.compile(r"err\((\d{1,9})\)")
+_SUCCESS: Final = frozenset({"sendsuccess", "send_success"})
+_FAILURE: Final = frozenset({"sendfail", "send_fail"})
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """``delivered`` is WeChat's yes or no; ``name`` the outcome of a yes, the problem of a no."""
+
+    delivered: bool
+    name: str
+
+
+def judge(verdict: Verdict) -> Judgement | None:
+    """The meaning of ``verdict``; ``None`` where its status is no verdict."""
+    status = _normal(verdict.status)
+    if status == _normal(NOT_DELIVERED):
+        return Judgement(delivered=False, name="not_delivered")
+    if status in _SUCCESS:
+        counts = verdict.counts
+        nobody = counts is not None and (counts.filter == 0 or counts.sent == 0)
+        return Judgement(delivered=True, name="sent_nobody" if nobody else "sent")
+    if status == "delete":
+        return Judgement(delivered=True, name="deleted")
+    if status in _FAILURE:
+        return Judgement(delivered=False, name="send_failed")
+    if (code := err_code(verdict.status)) is not None:
+        return Judgement(delivered=False, name=_PROBLEM_OF_ERR.get(code, "content_refused"))
+    return None
+
+
+def err_code(status: str) -> int | None:
+    """``30003`` of ``err(30003)``."""
+    match = _ERR.fullmatch(_normal(status))
+    return int(match[1]) if match else None
+
+
+def verdict_of_push(event: JobFinished) -> Verdict:
+    """The verdict that a push carries."""
+    return Verdict(
+        status=event.status,
+        observed_by="push",
+        counts=event.counts,
+        check_state=event.check_state,
+        articles=event.articles,
+    )
+
+
+def verdict_of_poll(status: str) -> Verdict | None:
+    """The verdict in a ``msg_status`` of ``mass/get``, where it is one."""
+    verdict = Verdict(status=status, observed_by="poll")
+    return verdict if judge(verdict) else None
+
+
+def better(known: Verdict | None, told: Verdict) -> Verdict | None:
+    """Which of two verdicts on one job stands."""
+    judged = judge(told)
+    if judged is None:
+        return known
+    before = judge(known) if known else None
+    if known is None or before is None:
+        return told
+    if judged.delivered != before.delivered:
+        return told if judged.delivered else known
+    return told if _rank(told.observed_by) > _rank(known.observed_by) else known
+
+
+def _rank(observer: Observer) -> int:
+    return {"operator": 0, "ledger": 1, "poll": 2, "push": 3}[observer]
+
+
+def _normal(status: str) -> str:
+    return "".join(status.split()).lower()
