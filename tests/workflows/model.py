@@ -1,0 +1,159 @@
+"""A model of WeChat of a few lines, behind the activities' names, for workflows on the time-skipping server."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+
+from qunfa.contract import ACCOUNT, JobFinished, account_id, steps
+from qunfa.contract.event import Counts
+from qunfa.contract.job import Answer
+from qunfa.contract.ledger import Told
+from qunfa.contract.steps import (
+    AccountFacts,
+    AudienceFinding,
+    AudienceStep,
+    JobStatus,
+    JobStatusStep,
+    ResolveStep,
+    SubmitStep,
+)
+
+TASK_QUEUE = "tests"
+Scripted = Callable[["ModelWechat", SubmitStep], Answer]
+
+
+@dataclass
+class ModelWechat:
+    """Accepts a clientmsgid once; what it answers, if anything, is scripted by the test."""
+
+    client: Client
+    facts: AccountFacts
+    now: Callable[[], datetime]
+    script: list[Scripted] = field(default_factory=list)
+    tries: list[SubmitStep] = field(default_factory=list)
+    accepted: dict[str, int] = field(default_factory=dict)
+    statuses: dict[int, str] = field(default_factory=dict)
+    tags: dict[int, AudienceFinding] = field(default_factory=dict)
+    push_at_once: str | None = "send success"
+    late: bool = False
+
+    def accept(self, step: SubmitStep) -> int:
+        """The msg_id of the job that the step makes, or made before."""
+        return self.accepted.setdefault(step.clientmsgid, 3_000_000_000 + int(step.clientmsgid[:6], 16) + step.generation)
+
+    def answered(self, kind: str, **more: object) -> Answer:
+        """An answer now."""
+        return Answer.model_validate({"kind": kind, "at": self.now(), **more})
+
+    async def push(self, msg_id: int, status: str = "send success", sent: int = 97) -> None:
+        """Push a verdict to the account, as the receiver does."""
+        counts = Counts(total=100, filter=98, sent=sent, error=1) if status == "send success" else Counts()
+        event = JobFinished(msg_id=msg_id, status=status, counts=counts, check_state=1)
+        await self._signal("push", event)
+
+    async def _signal(self, name: str, payload: object) -> None:
+        await self.client.start_workflow(
+            ACCOUNT,
+            id=account_id(self.facts.appid),
+            task_queue=TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=name,
+            start_signal_args=[payload],
+        )
+
+    @activity.defn(name=steps.RESOLVE_ACCOUNT)
+    async def resolve_account(self, step: ResolveStep) -> AccountFacts:
+        """The facts of the one account there is."""
+        if step.account != self.facts.name:
+            msg = f'no account "{step.account}" is configured'
+            raise ApplicationError(msg, type=steps.UNKNOWN_ACCOUNT, non_retryable=True)
+        return self.facts
+
+    @activity.defn(name=steps.SUBMIT)
+    async def submit(self, step: SubmitStep) -> Answer:
+        """One try, in its lease."""
+        if self.now() >= step.write_before or self.late:
+            self.late = False
+            answer = self.answered("not_written", at_once=True, detail="its lease had run out")
+            await self._tell(step, answer)
+            return answer
+        self.tries.append(step)
+        scripted = self.script.pop(0) if self.script else accepts
+        answer = scripted(self, step)
+        await self._tell(step, answer)
+        if answer.msg_id and self.push_at_once:
+            await self.push(answer.msg_id, self.push_at_once)
+        return answer
+
+    async def _tell(self, step: SubmitStep, answer: Answer) -> None:
+        note = Told(
+            key=step.key,
+            digest=step.digest,
+            workflow_id=step.workflow_id,
+            index=step.index,
+            generation=step.generation,
+            attempt=step.attempt,
+            answer=answer,
+        )
+        await self._signal("told", note)
+
+    @activity.defn(name=steps.JOB_STATUS)
+    async def job_status(self, step: JobStatusStep) -> JobStatus:
+        """What the job's status is set to."""
+        status = self.statuses.get(step.msg_id)
+        return JobStatus(status=status) if status else JobStatus(errcode=40059, errmsg="invalid msg_id")
+
+    @activity.defn(name=steps.AWAIT_VERDICT)
+    async def await_verdict(self, step: JobStatusStep) -> JobStatus:
+        """The job's final status, or another attempt later."""
+        status = self.statuses.get(step.msg_id, "SENDING")
+        if status != "SENDING":
+            return JobStatus(status=status)
+        if step.until and self.now() >= step.until:
+            return JobStatus()
+        delay = timedelta(minutes=10)
+        raise ApplicationError(status, type=steps.NOT_DECIDED, next_retry_delay=delay)
+
+    @activity.defn(name=steps.CHECK_AUDIENCE)
+    async def check_audience(self, step: AudienceStep) -> AudienceFinding:
+        """The tag as the test has set it."""
+        return self.tags.get(step.tag_id, AudienceFinding(found=False))
+
+
+def accepts(wechat: ModelWechat, step: SubmitStep) -> Answer:
+    """Accept; a repeated clientmsgid is 45065 with the first job's msg_id."""
+    known = step.clientmsgid in wechat.accepted
+    return wechat.answered("duplicate" if known else "accepted", msg_id=wechat.accept(step))
+
+
+def loses(wechat: ModelWechat, step: SubmitStep) -> Answer:
+    """Accept, and lose the answer."""
+    wechat.accept(step)
+    return wechat.answered("unknown", detail="ReadTimeout")
+
+
+def silent(wechat: ModelWechat, _step: SubmitStep) -> Answer:
+    """Time out without accepting."""
+    return wechat.answered("unknown", detail="ReadTimeout")
+
+
+def says(errcode: int, kind: str = "refused") -> Scripted:
+    """Refuse."""
+    return lambda wechat, _step: wechat.answered(kind, errcode=errcode, errmsg=f"says {errcode}", rid="1-2-3")
+
+
+def unreachable(wechat: ModelWechat, _step: SubmitStep) -> Answer:
+    """No connection."""
+    return wechat.answered("not_written", detail="ConnectError")
+
+
+def dies(wechat: ModelWechat, step: SubmitStep) -> Answer:
+    """Accept, and die with the worker before anybody is told."""
+    wechat.accept(step)
+    msg = "the worker died"
+    raise ApplicationError(msg, type="WorkerDied")

@@ -1,0 +1,128 @@
+"""The worker: the one place where settings, Temporal, WeChat, workflows and activities come together.
+
+Run it with ``python worker.py`` or ``qunfa worker``. It takes its configuration from ``qunfa.toml`` and the environment,
+and stops on SIGTERM or SIGINT once the try under way has ended.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import httpx
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities import all_activities
+from qunfa.settings import Settings, SettingsError, load_settings
+from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
+from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_search_attributes, namespace_retention
+from qunfa.wechat import open_http
+from workflows.account import Account
+from workflows.mass_send import MassSend
+
+DONE: Final = 0
+REFUSED: Final = 1
+WRONG_CONFIGURATION: Final = 2
+UNREACHABLE: Final = 3
+
+TELLING: Final = timedelta(seconds=20)
+"""How long a try may take after its HTTP call: the ledger is told, the activity is completed."""
+RETENTION: Final = timedelta(days=35)
+
+_LOG: Final = structlog.stdlib.get_logger("qunfa.worker")
+
+
+class WorkerRefusesError(Exception):
+    """The worker does not start, for a reason that a person must remove."""
+
+
+async def run_worker(settings: Settings, *, on_started: Callable[[], None] | None = None) -> None:
+    """Serve the task queue until SIGTERM or SIGINT.
+
+    Raises:
+        TemporalUnreachable: Temporal does not answer.
+        TemporalError: a search attribute has another type, or Temporal refuses.
+        TelemetryError: the address of the metrics endpoint cannot be used.
+        WorkerRefusesError: no account is configured, or a search attribute is missing.
+    """
+    if not settings.accounts:
+        msg = "no account is configured; add [accounts.<name>] to qunfa.toml (see the README)"
+        raise WorkerRefusesError(msg)
+    client = await connect(runtime=worker_runtime(settings.metrics.worker))
+    await _check_namespace(client)
+    stop = _stop_signal()
+    async with open_http(settings.timing.http_timeout) as http, _worker(settings, client, http):
+        _LOG.info("started", task_queue=settings.task_queue, accounts=sorted(settings.accounts))
+        if on_started:
+            on_started()
+        await stop.wait()
+        _LOG.info("stopping: the tries under way end first")
+    _LOG.info("stopped")
+
+
+def _worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> Worker:
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=[MassSend, Account],
+        activities=all_activities(settings, client, http, settings.task_queue),
+        graceful_shutdown_timeout=2 * settings.timing.http_timeout + TELLING,
+    )
+
+
+async def _check_namespace(client: Client) -> None:
+    """A workflow that upserts an unknown search attribute hangs: better not to start."""
+    if missing := await missing_search_attributes(client):
+        msg = f"namespace {client.namespace} lacks the search attributes {', '.join(missing)}; run: qunfa setup"
+        raise WorkerRefusesError(msg)
+    retention = await namespace_retention(client)
+    if timedelta(0) < retention < RETENTION:
+        _LOG.warning(
+            "closed workflows are kept for less than 35 days: a key used again later is not recognised from them",
+            namespace=client.namespace,
+            retention_days=retention / timedelta(days=1),
+            todo="qunfa setup --retention 35d",
+        )
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _run() -> None:
+    await run_worker(load_settings())
+    # Temporal's threads may still hold the interpreter when it ends (temporalio/sdk-python issue 300): without this
+    # pause the process now and then ends by a signal although all its work was done.
+    await asyncio.sleep(0.05)
+
+
+def main() -> int:
+    """Run the worker until it is stopped; one line on stderr and an exit code say why it does not start."""
+    try:
+        configure_logging()
+        asyncio.run(_run())
+    except (SettingsError, TelemetryError) as error:
+        return _refuse(error, WRONG_CONFIGURATION)
+    except TemporalUnreachable as error:
+        return _refuse(error, UNREACHABLE)
+    except (TemporalError, WorkerRefusesError) as error:
+        return _refuse(error, REFUSED)
+    return DONE
+
+
+def _refuse(error: Exception, code: int) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(f"qunfa worker: {error}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The workflows: deterministic, and readable as the business process they are."""

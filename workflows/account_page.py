@@ -1,0 +1,70 @@
+"""The current details of ``Account``: ledger, pace, quota and freeze as a page of Markdown in the Temporal UI."""
+
+from datetime import datetime
+
+from qunfa.contract.job import Job
+from qunfa.contract.ledger import AccountState, Record
+from qunfa.rules.calendar import shanghai_clock, shanghai_day
+from qunfa.rules.ledger import in_doubt
+from qunfa.rules.outcome import job_result
+
+_NEWEST = 20
+
+
+def account_page(state: AccountState, now: datetime) -> str:
+    """The page. It is rebuilt after every message, so it shows the newest records only."""
+    return "\n\n".join((_switch(state), _pace(state), _quota(state, now), _ledger(state)))
+
+
+def _switch(state: AccountState) -> str:
+    frozen = state.frozen
+    if frozen is None:
+        return f"### {state.appid}: open"
+    return (
+        f"### {state.appid}: FROZEN\n\nby **{frozen.by}** since {shanghai_clock(frozen.at)}: {frozen.reason}\n\n"
+        'Nothing is submitted until the update `unfreeze` with `{"by": "…"}`.'
+    )
+
+
+def _pace(state: AccountState) -> str:
+    lease, pace = state.lease, state.pace
+    flight = (
+        f"in flight: `{lease.key}` job {lease.index}, try {lease.attempt}, since {shanghai_clock(lease.not_before)}"
+        if lease
+        else "nothing in flight"
+    )
+    return f"**Pace** {pace.spacing.total_seconds():g} s between submissions; {flight}"
+
+
+def _quota(state: AccountState, now: datetime) -> str:
+    today = state.book.get(shanghai_day(now))
+    month = [day for date, day in state.book.items() if date.startswith(shanghai_day(now)[:7])]
+    sent, to_all = sum(day.total for day in month), sum(day.to_all for day in month)
+    return (
+        f"**Sends** today {today.total if today else 0} ({today.to_all if today else 0} to all), this month {sent}"
+        f" ({to_all} to all), not ours {sum(day.others for day in month)}; counted since {shanghai_clock(state.since)}"
+    )
+
+
+def _ledger(state: AccountState) -> str:
+    newest = sorted(state.records.values(), key=lambda record: record.touched_at, reverse=True)[:_NEWEST]
+    head = f"**Ledger** {len(state.records)} keys, {in_doubt(state)} unsettled, {len(state.kept)} pushes kept"
+    if not newest:
+        return head
+    rows = "\n".join(_row(record, job) for record in newest for job in record.jobs[-1:])
+    columns = "| key | job | generation | tries | msg_id | state | ended as |"
+    return f"{head}\n\n{columns}\n{'|---' * 7}|\n{rows}"
+
+
+def _row(record: Record, job: Job) -> str:
+    state = job_result(job).state
+    cells = (
+        f"`{record.key}`",
+        job.index,
+        job.generation,
+        job.attempts,
+        job.msg_id or "",
+        state,
+        record.ended_as or "",
+    )
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"

@@ -1,0 +1,191 @@
+"""What a person decides: a problem waits for its answer, and the answers are carried out."""
+
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.job import NOT_DELIVERED, Job, Verdict
+    from qunfa.contract.result import Problem
+    from qunfa.contract.updates import Abort, MarkSent, Retry
+    from qunfa.rules.clientmsgid import GENERATIONS_MAX
+    from qunfa.rules.outcome import bad_end
+    from qunfa.rules.problems import PROBLEMS, describe
+    from qunfa.rules.submission import Ask, take_up
+    from workflows import calls
+    from workflows.send import Ending, Send, Stop
+    from workflows.send_state import Asked
+
+REFUSED = "UpdateRefused"
+"""Type of the error of an update that does not fit."""
+_STILL_OPEN = {"SENDING", "SEND_SUCCESS"}
+
+
+def refusal(sentence: str) -> ApplicationError:
+    """An update's refusal."""
+    return ApplicationError(sentence, type=REFUSED, non_retryable=True)
+
+
+async def ask_operator(send: Send, name: str) -> Ending | None:
+    """Wait for an answer to the problem, or for a push that supersedes it; the ending where nobody decides."""
+    problem = _problem(send, name)
+    if send.asked.on_problem == "fail":
+        return Ending(bad_end(send.state.jobs, "failed"), problem)
+    deadline = _asked_at(send, name) + send.asked.decision_timeout
+    send.enter("needs_operator", problem)
+    if await send.wait(problem.sentence, deadline, lambda: send.course() != Ask(name)):
+        return None
+    await workflow.wait_condition(lambda: not send.answering.locked())
+    if send.stopping() or send.course() != Ask(name):
+        return None
+    send.say(f"nobody decided about {name} within {send.asked.decision_timeout}")
+    return Ending(bad_end(send.state.jobs, "failed"), problem)
+
+
+def _problem(send: Send, name: str) -> Problem:
+    return send.state.obstacle or describe(name, send.state.current)
+
+
+def _asked_at(send: Send, name: str) -> datetime:
+    """Since when this problem has been waiting; an answer to it starts the time anew."""
+    asked, generation = send.state.asked, send.state.current.generation
+    if asked is None or (asked.problem, asked.generation) != (name, generation):
+        asked = Asked(problem=name, generation=generation, at=workflow.now())
+        send.state = send.state.changed(asked=asked)
+        send.say(f"needs an operator: {name}")
+    return asked.at
+
+
+def check_retry(send: Send, asked: Retry) -> None:
+    """Refuse a ``retry`` that does not fit what the send waits for."""
+    problem = _waiting_problem(send, "retry")
+    if problem.name == "unknown_outcome" and not asked.confirm_not_delivered:
+        raise refusal(
+            "the message may have been delivered: retry needs confirm_not_delivered, after a look into WeChat's console"
+        )
+    if asked.confirm_not_delivered and problem.name != "unknown_outcome":
+        raise refusal(f"confirm_not_delivered answers unknown_outcome only; this send waits with {problem.name}")
+    if problem.name == "reprint_needs_decision" and not asked.send_ignore_reprint:
+        raise refusal("WeChat judged it a reprint: retry needs send_ignore_reprint, or the same would happen again")
+    if asked.send_ignore_reprint and problem.name != "reprint_needs_decision":
+        raise refusal(f"send_ignore_reprint answers reprint_needs_decision only; this send waits with {problem.name}")
+    if PROBLEMS[problem.name].new_generation and send.state.current.generation + 1 >= GENERATIONS_MAX:
+        raise refusal(f"this key has been submitted {GENERATIONS_MAX} times; use a new one")
+
+
+async def retry(send: Send, asked: Retry) -> None:
+    """Try again: the same generation where WeChat took nothing, else a new one."""
+    async with send.answering:
+        check_retry(send, asked)
+        problem = _waiting_problem(send, "retry")
+        job = send.state.current
+        if PROBLEMS[problem.name].new_generation:
+            await _refuse_if_still_open(send, job)
+            check_retry(send, asked)
+            await _begin_generation(send, job, asked)
+        else:
+            send.state = send.state.with_current(take_up(job)).changed(obstacle=None, awaiting_since=None)
+        send.state = send.state.changed(asked=None)
+        send.enter("submitting")
+        send.say(f"retry of {problem.name}", asked.by, asked.reason)
+
+
+async def _begin_generation(send: Send, job: Job, asked: Retry) -> None:
+    state = send.state
+    if asked.confirm_not_delivered:
+        job = job.model_copy(update={"verdict": Verdict(status=NOT_DELIVERED, observed_by="operator")})
+        state = state.with_current(job)
+        await calls.tell(state.facts.appid, state.note(send.asked, job=job))
+    ignore = asked.send_ignore_reprint or state.send_ignore_reprint
+    send.state = state.with_generation(send.asked.key, job.generation + 1).changed(
+        send_ignore_reprint=ignore, obstacle=None
+    )
+
+
+async def _refuse_if_still_open(send: Send, job: Job) -> None:
+    """A new generation is a second submission: the first must not be under way or delivered."""
+    if job.msg_id is None:
+        return
+    try:
+        said = await calls.job_status(send.state.pinned, job.msg_id)
+    except ActivityError:
+        raise refusal(
+            f"WeChat could not be asked about msg_id {job.msg_id}, so nothing was changed; retry later"
+        ) from None
+    if said.status in _STILL_OPEN:
+        raise refusal(f"WeChat now says {said.status} of msg_id {job.msg_id}; a second submission would double it")
+
+
+def check_mark_sent(send: Send, asked: MarkSent) -> None:
+    """Refuse a ``mark_sent`` that does not fit."""
+    _waiting_problem(send, "mark_sent")
+    known = send.state.current.msg_id
+    if known is not None and known != asked.msg_id:
+        raise refusal(f"WeChat accepted this send as msg_id {known}, not {asked.msg_id}")
+
+
+async def mark_sent(send: Send, asked: MarkSent) -> None:
+    """Take the msg_id that a person found in the console, if WeChat and the ledger agree."""
+    async with send.answering:
+        check_mark_sent(send, asked)
+        await _check_found(send, asked.msg_id)
+        check_mark_sent(send, asked)
+        job = send.state.current.model_copy(
+            update={
+                "msg_id": asked.msg_id,
+                "accepted_at": send.state.current.accepted_at or workflow.now(),
+                "collides_with": None,
+                "gave_up": False,
+            }
+        )
+        send.state = send.state.with_current(job).changed(asked=None, awaiting_since=None)
+        send.enter("awaiting_result")
+        send.say(f"marked as sent: msg_id {asked.msg_id}", asked.by, asked.reason)
+        await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=send.state.current))
+
+
+async def _check_found(send: Send, msg_id: int) -> None:
+    job = send.state.current
+    earlier = any(one.msg_id == msg_id for one in send.state.jobs if one.generation != job.generation)
+    owner = await calls.owner_of(send.state.facts.appid, msg_id)
+    mine = (send.asked.key, job.index, job.generation)
+    if earlier or (owner.key is not None and (owner.key, owner.index, owner.generation) != mine):
+        raise refusal(f"msg_id {msg_id} is another job's: key {owner.key or send.asked.key}")
+    try:
+        said = await calls.job_status(send.state.pinned, msg_id)
+    except ActivityError:
+        raise refusal(f"WeChat could not be asked about msg_id {msg_id}, so nothing was changed; try again") from None
+    if said.status is None:
+        raise refusal(f"WeChat does not know msg_id {msg_id}: it answered {said.errcode} {said.errmsg or ''}".strip())
+
+
+def check_abort(send: Send) -> None:
+    """Refuse an ``abort`` where something may have been delivered and no operator is asked."""
+    if send.phase == "done":
+        raise refusal("this send is done")
+    if send.answering.locked():
+        raise refusal("another answer is being carried out; look at the status, then decide")
+    if send.phase == "needs_operator" or not send.may_have_been_delivered():
+        return
+    msg_id = send.state.current.msg_id
+    if msg_id is not None:
+        raise refusal(f"already accepted as msg_id {msg_id}; a delivered send can only be recalled: recall it instead")
+    raise refusal("a try may have reached WeChat; abort when the outcome is known, or recall it instead")
+
+
+def abort(send: Send, asked: Abort) -> None:
+    """End the send."""
+    check_abort(send)
+    send.stop = Stop(by=asked.by, reason=asked.reason)
+    send.say("abort", asked.by, asked.reason)
+
+
+def _waiting_problem(send: Send, answer: str) -> Problem:
+    waits = send.phase == "needs_operator" and send.problem is not None and not send.stop
+    if send.problem is None or not waits or send.course() != Ask(send.problem.name):
+        raise refusal(f"{answer} does not fit now: the send is {send.phase.replace('_', ' ')} and asks nothing")
+    allowed = PROBLEMS[send.problem.name].answers
+    if answer not in allowed:
+        raise refusal(f"{answer} does not answer {send.problem.name}; what does: {', '.join(allowed)}")
+    return send.problem

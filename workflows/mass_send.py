@@ -1,0 +1,192 @@
+"""``MassSend``: one logical mass send, from the request to WeChat's verdict."""
+
+import asyncio
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.event import JobFinished
+    from qunfa.contract.ids import MASS_SEND
+    from qunfa.contract.result import COMPLETES, MASS_SEND_FAILED, MassSendResult
+    from qunfa.contract.sentences import sentences
+    from qunfa.contract.status import Status
+    from qunfa.contract.updates import Abort, MarkSent, Retry
+    from qunfa.rules.course import Over
+    from qunfa.rules.outcome import bad_end
+    from qunfa.rules.submission import Ask, Await, Expire, Submit
+    from workflows import calls, deciding
+    from workflows.awaiting import await_verdict
+    from workflows.deciding import ask_operator, refusal
+    from workflows.preparing import prepare, read_request, refuse
+    from workflows.send import Ending, Send
+    from workflows.send_state import SendState
+    from workflows.submitting import return_lease, submit
+
+HISTORY_MAX: Final = 4_000
+"""Events after which a send continues as new: Temporal ends a workflow at 51,200."""
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+@workflow.defn(name=MASS_SEND)
+class MassSend:
+    """``preparing → scheduled → submitting → awaiting_result → done``, and ``needs_operator`` in between."""
+
+    @workflow.init
+    def __init__(self, request: Any = None, carried: Any = None) -> None:  # noqa: ARG002  the same as `run`
+        self._send = Send()
+
+    @workflow.run
+    async def run(self, request: Any = None, carried: Any = None) -> MassSendResult:
+        """Carry the send to its end; a cancellation ends it only while nothing can have been delivered."""
+        life = asyncio.ensure_future(self._live(request, carried))
+        while True:
+            try:
+                return await asyncio.shield(life)
+            except asyncio.CancelledError:
+                if life.done():
+                    raise
+                self._cancel(workflow.cancellation_reason())
+
+    async def _live(self, request: Any, carried: Any) -> MassSendResult:
+        send = self._send
+        send.request = read_request(request)
+        ending = None
+        if carried is None:
+            ending = await prepare(send)
+        elif workflow.info().continued_run_id:
+            self._resume(SendState.model_validate(carried))
+        else:
+            raise refuse(["the workflow takes one input, the request"])
+        while ending is None:
+            ending = await self._step()
+        return await self._finish(ending)
+
+    async def _step(self) -> Ending | None:
+        """One step of the send, by what is known of its job."""
+        send = self._send
+        await self._continue_if_long()
+        if send.stopping():
+            return Ending(bad_end(send.state.jobs, "aborted"), send.problem)
+        match send.course():
+            case Over(outcome):
+                return Ending(outcome)
+            case Expire():
+                return Ending(bad_end(send.state.jobs, "expired"))
+            case Submit() as step:
+                return await submit(send, step)
+            case Await(msg_id):
+                await await_verdict(send, msg_id)
+                return None
+            case Ask(problem):
+                return await ask_operator(send, problem)
+
+    async def _finish(self, ending: Ending) -> MassSendResult:
+        send = self._send
+        result = send.result(ending)
+        send.enter("done", ending.problem)
+        send.say(f"ended as {ending.outcome}")
+        problem = ending.problem.name if ending.problem else None
+        if send.first_lease and send.first_lease.lease:
+            await return_lease(send, send.first_lease.lease)
+        await calls.tell(send.state.facts.appid, send.state.note(send.asked, ended_as=ending.outcome, problem=problem))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if send.cancelled is not None and send.stop is None and ending.outcome == "aborted":
+            raise asyncio.CancelledError
+        if ending.outcome in COMPLETES:
+            return result
+        raise ApplicationError(_why(result), result, type=MASS_SEND_FAILED, non_retryable=True)
+
+    async def _continue_if_long(self) -> None:
+        info, send = workflow.info(), self._send
+        if send.first_lease or not (
+            info.get_current_history_length() > HISTORY_MAX or info.is_continue_as_new_suggested()
+        ):
+            return
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        state = send.state.changed(cancelled=send.cancelled)
+        if send.stop is None:
+            workflow.continue_as_new(args=[send.asked.model_dump(mode="json", exclude_unset=True), state])
+
+    def _resume(self, state: SendState) -> None:
+        self._send.state = state
+        self._send.cancelled = state.cancelled
+
+    def _cancel(self, reason: str | None) -> None:
+        send = self._send
+        send.cancelled = reason or "no reason given"
+        if send.may_have_been_delivered():
+            send.say(
+                "cancellation noted; the send goes on to its verdict, since it may have been accepted", None, reason
+            )
+
+    @workflow.query(description="status: where the send stands")
+    def status(self) -> Status:
+        """Where the send stands."""
+        return self._send.status()
+
+    @workflow.signal(description="job_finished: WeChat's push, as the account forwards it")
+    def job_finished(self, raw: Any = None) -> None:
+        """Take WeChat's word on one of our jobs; kept where it is on none (yet)."""
+        try:
+            event = JobFinished.model_validate(raw)
+        except ValidationError as error:
+            workflow.logger.warning("malformed job_finished dropped: %s", "; ".join(sentences(error)))
+            return
+        if self._send.phase != "done":
+            self._send.take_push(event)
+
+    @workflow.update(
+        description='retry: {"by": "li", "reason": "…"}, with "send_ignore_reprint" or "confirm_not_delivered"'
+    )
+    async def retry(self, raw: Any = None) -> Status:
+        """Try again, as the problem allows."""
+        await deciding.retry(self._send, _parsed(Retry, raw))
+        return self._send.status()
+
+    @retry.validator
+    def _retry_fits(self, raw: Any = None) -> None:
+        self._not_answering()
+        deciding.check_retry(self._send, _parsed(Retry, raw))
+
+    @workflow.update(description='mark_sent: {"by": "li", "reason": "…", "msg_id": 3147483650}')
+    async def mark_sent(self, raw: Any = None) -> Status:
+        """Take a msg_id that was found in WeChat's console."""
+        await deciding.mark_sent(self._send, _parsed(MarkSent, raw))
+        return self._send.status()
+
+    @mark_sent.validator
+    def _mark_sent_fits(self, raw: Any = None) -> None:
+        self._not_answering()
+        deciding.check_mark_sent(self._send, _parsed(MarkSent, raw))
+
+    @workflow.update(description='abort: {"by": "li", "reason": "…"}')
+    async def abort(self, raw: Any = None) -> Status:
+        """End the send."""
+        deciding.abort(self._send, _parsed(Abort, raw))
+        return self._send.status()
+
+    @abort.validator
+    def _abort_fits(self, raw: Any = None) -> None:
+        _parsed(Abort, raw)
+        deciding.check_abort(self._send)
+
+    def _not_answering(self) -> None:
+        if self._send.answering.locked():
+            raise refusal("another answer is being carried out; look at the status, then decide")
+
+
+def _parsed(model: type[ModelT], raw: Any) -> ModelT:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise refusal("; ".join(sentences(error))) from None
+
+
+def _why(result: MassSendResult) -> str:
+    said = f": {result.problem.sentence}" if result.problem else ""
+    perhaps = " It may have been delivered." if result.may_have_been_delivered else " Nothing was delivered."
+    return f'mass send "{result.key}" of account {result.account} ended as {result.outcome}{said}{perhaps}'

@@ -1,0 +1,156 @@
+"""The beginning of a send: the request, the account, the key."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.audience import Tag
+    from qunfa.contract.ids import mass_send_id
+    from qunfa.contract.ledger import Ask, Claim, Record
+    from qunfa.contract.request import InvalidRequestError, MassSendRequest, parse_request
+    from qunfa.contract.result import INVALID_REQUEST
+    from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
+    from qunfa.rules.course import earlier_end, merge, over
+    from qunfa.rules.digest import content_digest
+    from qunfa.rules.outcome import from_ledger
+    from qunfa.rules.problems import describe
+    from workflows import calls
+    from workflows.send import Ending, Send
+    from workflows.send_state import SendState
+
+_FOR_EVER: Final = timedelta(days=3650)
+
+
+def refuse(problems: list[str]) -> ApplicationError:
+    """The failure of a workflow whose request cannot be carried out."""
+    return ApplicationError(str(InvalidRequestError(problems)), problems, type=INVALID_REQUEST, non_retryable=True)
+
+
+def read_request(raw: Any) -> MassSendRequest:
+    """The request, if both it and the way its workflow was started keep the promises."""
+    try:
+        request = parse_request(raw)
+    except InvalidRequestError as error:
+        raise refuse(error.problems) from None
+    if problems := _start_problems(request):
+        raise refuse(problems)
+    return request
+
+
+def _start_problems(request: MassSendRequest) -> list[str]:
+    info = workflow.info()
+    wanted = mass_send_id(request.account, request.key)
+    found = {
+        f'the workflow id must be "{wanted}", not "{info.workflow_id}": it is what keeps one key to one send': (
+            info.workflow_id != wanted
+        ),
+        "a cron schedule must not be set: a mass send is not repeated": bool(info.cron_schedule),
+        "a workflow retry policy must not be set: it would carry out the send again": info.retry_policy is not None,
+        "a workflow execution timeout must not be set: it would cut a send off from its result": (
+            _cuts_off(info.execution_timeout)
+        ),
+        "a workflow run timeout must not be set: it would cut a send off from its result": _cuts_off(info.run_timeout),
+    }
+    return [sentence for sentence, applies in found.items() if applies]
+
+
+def _cuts_off(timeout: timedelta | None) -> bool:
+    """Whether the timeout can end a send; a server may show one of ten years where the caller has set none."""
+    return timeout is not None and timeout < _FOR_EVER
+
+
+async def prepare(send: Send) -> Ending | None:
+    """Pin the account and claim the key; the ending where the key has been settled before."""
+    facts = await _account(send)
+    info = workflow.info()
+    state = SendState(
+        facts=facts,
+        digest=content_digest(send.asked),
+        namespace=info.namespace,
+        workflow_id=info.workflow_id,
+        send_at=send.asked.send_at,
+        send_ignore_reprint=send.asked.send_ignore_reprint,
+        cancelled=send.cancelled,
+    )
+    return await claim(send, state.with_generation(send.asked.key, 0))
+
+
+async def _account(send: Send) -> AccountFacts:
+    try:
+        return await calls.resolve_account(send.asked.account)
+    except ActivityError as error:
+        if isinstance(error.cause, ApplicationError) and error.cause.type == UNKNOWN_ACCOUNT:
+            raise refuse([f"account: {error.cause.message}"]) from None
+        raise
+
+
+async def claim(send: Send, state: SendState) -> Ending | None:
+    """Claim the key, and merge what the ledger knows of it."""
+    request = send.asked
+    while True:
+        asked = Claim(key=request.key, digest=state.digest, workflow_id=state.workflow_id, ask=_first_ask(send, state))
+        answer = await calls.claim(state.facts.appid, asked)
+        if answer.kind == "reused":
+            raise refuse([f'key: "{request.key}" stands for other content already; use a new key for this one'])
+        if answer.record is not None:
+            break
+        until = workflow.now() + timedelta(minutes=5)
+        await send.wait("room in the account's ledger, which is full of unsettled sends", until, lambda: False)
+        if send.stopping():
+            break
+    send.state = state
+    if answer.record is None:
+        return None
+    send.first_lease = answer.lease
+    return merge_record(send, answer.record)
+
+
+def _first_ask(send: Send, state: SendState) -> Ask | None:
+    """The first lease is asked for along with the key where nothing has to come before it."""
+    request, now = send.asked, workflow.now()
+    expects = isinstance(request.audience, Tag) and request.audience.expect is not None
+    later = request.send_at is not None and request.send_at > now
+    over = request.not_after is not None and request.not_after <= now
+    hours = state.facts.send_hours not in {None, ("00:00", "24:00")}
+    if expects or later or over or hours or state.current.attempts or send.stopping():
+        return None
+    return ask_for(state)
+
+
+def ask_for(state: SendState) -> Ask:
+    """The next try, as the ledger is asked for it."""
+    job = state.current
+    timing = state.facts.timing
+    return Ask(
+        index=job.index,
+        generation=job.generation,
+        attempt=job.attempts + 1,
+        clientmsgid=job.clientmsgid,
+        ever_unknown=job.ever_unknown,
+        pace=timing.pace,
+        http_timeout=timing.http_timeout,
+    )
+
+
+def merge_record(send: Send, record: Record) -> Ending | None:
+    """Take over what the ledger knows; the ending where it knows the end."""
+    before = send.state.jobs
+    jobs = merge(before, tuple(job.model_copy(update={"gave_up": False}) for job in record.jobs))
+    send.state = send.state.changed(jobs=jobs)
+    if jobs == before:
+        return None
+    end = earlier_end(record)
+    if end is None:
+        send.say(f"the account's ledger knows this key: {len(record.jobs)} earlier submission(s) taken over")
+        return None
+    send.state = send.state.changed(jobs=from_ledger(jobs))
+    if end.delivered:
+        send.say("the account's ledger knows this key: it was sent before, so nothing is submitted")
+        return Ending(over(end).outcome)
+    problem = describe(end.name, send.state.current)
+    sentence = f"This key has failed as {end.name} before, and nothing was submitted now: {problem.sentence}"
+    send.say(f"the account's ledger knows this key: it failed as {end.name}")
+    return Ending("failed", problem.model_copy(update={"sentence": sentence, "todo": "Use a new key to send again."}))

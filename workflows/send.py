@@ -1,0 +1,213 @@
+"""One send in the memory of its workflow: what it knows, what it shows, and how it waits."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.event import JobFinished
+    from qunfa.contract.ids import MSG_IDS_SEARCHABLE
+    from qunfa.contract.ledger import LeaseAnswer
+    from qunfa.contract.request import MassSendRequest
+    from qunfa.contract.result import MassSendResult, Outcome, Problem
+    from qunfa.contract.status import Phase, Progress, Status, StoryLine, WaitingFor
+    from qunfa.rules import outcome
+    from qunfa.rules.course import Over, course, may_have_been_delivered
+    from qunfa.rules.problems import ABORT, PROBLEMS
+    from qunfa.rules.submission import Ask, Step
+    from workflows.send_page import send_page
+    from workflows.send_state import SendState
+
+_KEYS: Final[dict[str, SearchAttributeKey[Any]]] = {
+    "account": SearchAttributeKey.for_keyword("MassSendAccount"),
+    "phase": SearchAttributeKey.for_keyword("MassSendPhase"),
+    "msgtype": SearchAttributeKey.for_keyword("MassSendMsgType"),
+    "problem": SearchAttributeKey.for_keyword("MassSendProblem"),
+    "msg_ids": SearchAttributeKey.for_keyword_list("MassSendMsgId"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An operator's ``abort``."""
+
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a send ends."""
+
+    outcome: Outcome
+    problem: Problem | None = None
+
+
+class Send:
+    """A send under way. ``state`` is ``None`` until the key is claimed."""
+
+    def __init__(self) -> None:
+        self.request: MassSendRequest | None = None
+        self._state: SendState | None = None
+        self.phase: Phase = "preparing"
+        self.problem: Problem | None = None
+        self.waiting_for: WaitingFor | None = None
+        self.in_flight = False
+        self.answering = asyncio.Lock()
+        self.stop: Stop | None = None
+        self.cancelled: str | None = None
+        self.first_lease: LeaseAnswer | None = None
+        self.asks = 0
+        self._early_pushes: list[JobFinished] = []
+        self._early_lines: list[StoryLine] = []
+        self._shown: dict[str, object] = {}
+        self.updated_at = workflow.now()
+
+    @property
+    def state(self) -> SendState:
+        """What the send knows; only after the key was claimed."""
+        if self._state is None:
+            msg = "the key is not claimed yet"
+            raise RuntimeError(msg)
+        return self._state
+
+    @state.setter
+    def state(self, state: SendState) -> None:
+        lines, self._early_lines = self._early_lines, []
+        for line in lines:
+            state = state.with_line(line)
+        pushes, self._early_pushes = self._early_pushes, []
+        for event in pushes:
+            state = state.with_event(event)
+        self._state = state
+
+    @property
+    def claimed(self) -> bool:
+        """Whether the key is claimed."""
+        return self._state is not None
+
+    @property
+    def asked(self) -> MassSendRequest:
+        """The request; only after it was found valid."""
+        if self.request is None:
+            msg = "the request is not read yet"
+            raise RuntimeError(msg)
+        return self.request
+
+    def course(self) -> Step | Over:
+        """What comes next."""
+        if self.state.obstacle and not self.may_have_been_delivered():
+            return Ask(self.state.obstacle.name)
+        return course(self.state.jobs, workflow.now(), self.state.conditions(self.asked))
+
+    def may_have_been_delivered(self) -> bool:
+        """Whether a try is under way or something may have been delivered."""
+        return self.in_flight or (self.claimed and may_have_been_delivered(self.state.jobs))
+
+    def stopping(self) -> bool:
+        """Whether the send is to end now: aborted, or cancelled while nothing can have been delivered."""
+        return self.stop is not None or (self.cancelled is not None and not self.may_have_been_delivered())
+
+    def say(self, what: str, by: str | None = None, reason: str | None = None) -> None:
+        """Add a line to the story."""
+        line = StoryLine(at=workflow.now(), what=what, by=by, reason=reason)
+        if self._state is None:
+            self._early_lines.append(line)
+        else:
+            self._state = self._state.with_line(line)
+        self.show()
+
+    def take_push(self, event: JobFinished) -> None:
+        """Take a push: on one of our jobs, or kept until its msg_id is one of ours."""
+        if self._state is None:
+            self._early_pushes.append(event)
+            return
+        before = self._state.jobs
+        self._state = self._state.with_event(event)
+        if self._state.jobs != before:
+            self.say(f"WeChat's push on msg_id {event.msg_id}: {event.status}")
+
+    def enter(self, phase: Phase, problem: Problem | None = None) -> None:
+        """Go over to ``phase``."""
+        self.phase, self.problem = phase, problem
+        self.show()
+
+    async def wait(self, reason: str, until: datetime | None, wake: Callable[[], bool]) -> bool:
+        """Wait until ``wake()``, a stop, or ``until``; false where the time ran out first."""
+        if wake() or self.stopping():
+            return True
+        self.waiting_for = WaitingFor(reason=reason, until=until)
+        self.show()
+        timeout = max(until - workflow.now(), timedelta(0)) if until else None
+        try:
+            await workflow.wait_condition(lambda: wake() or self.stopping(), timeout=timeout, timeout_summary=reason)
+        except TimeoutError:
+            return False
+        finally:
+            self.waiting_for = None
+        return True
+
+    def status(self) -> Status:
+        """Where the send stands."""
+        state = self._state
+        jobs = state.jobs if state else ()
+        totals = outcome.totals(jobs)
+        return Status(
+            phase=self.phase,
+            problem=self.problem,
+            answers=self.answers(),
+            jobs=tuple(outcome.job_result(job) for job in jobs),
+            progress=Progress(
+                accepted=int(bool(jobs) and jobs[-1].msg_id is not None),
+                done=int(bool(jobs) and jobs[-1].verdict is not None),
+                followers=totals.sent if totals else None,
+            ),
+            waiting_for=self.waiting_for,
+            history=state.story if state else tuple(self._early_lines),
+            updated_at=self.updated_at,
+        )
+
+    def answers(self) -> tuple[str, ...]:
+        """The updates that fit now."""
+        if self.phase == "done" or self.stop:
+            return ()
+        if self.phase == "needs_operator" and self.problem:
+            return PROBLEMS[self.problem.name].answers
+        return () if self.may_have_been_delivered() else (ABORT,)
+
+    def result(self, ending: Ending) -> MassSendResult:
+        """The result of a send that ends so."""
+        return outcome.result(self.asked, self.state.jobs, ending.outcome, ending.problem)
+
+    def show(self) -> None:
+        """Bring the workflow's page and search attributes up to date."""
+        self.updated_at = workflow.now()
+        workflow.set_current_details(send_page(self.request, self.status()))
+        self._index()
+
+    def _index(self) -> None:
+        if self.request is None:
+            return
+        jobs = self._state.jobs if self._state else ()
+        msg_ids = [str(job.msg_id) for job in jobs if job.msg_id is not None][-MSG_IDS_SEARCHABLE:]
+        wanted: dict[str, object] = {
+            "account": self.request.account,
+            "phase": self.phase,
+            "msgtype": self.request.message.msgtype,
+            "problem": self.problem.name if self.problem else None,
+            "msg_ids": msg_ids or None,
+        }
+        if wanted == self._shown:
+            return
+        updates: list[SearchAttributeUpdate[Any]] = []
+        for name, value in wanted.items():
+            if value != self._shown.get(name):
+                key = _KEYS[name]
+                updates.append(key.value_unset() if value is None else key.value_set(value))
+        self._shown = wanted
+        workflow.upsert_search_attributes(updates)

@@ -1,0 +1,199 @@
+"""The submission of one job: reserve, submit, told. The loop that repeats it stands in ``MassSend``, in the open."""
+
+from datetime import datetime
+from typing import Final
+
+from temporalio import exceptions, workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.audience import Tag
+    from qunfa.contract.job import Answer, Job
+    from qunfa.contract.ledger import Lease, LeaseAnswer, Reserve
+    from qunfa.contract.result import Problem
+    from qunfa.contract.steps import AudienceFinding, SubmitStep
+    from qunfa.rules.calendar import closing
+    from qunfa.rules.course import Over
+    from qunfa.rules.problems import PROBLEMS
+    from qunfa.rules.submission import Submit, after_try, begin_try, collide, explain, lost_try, problem_of, write_end
+    from workflows import calls
+    from workflows.preparing import ask_for, claim, merge_record
+    from workflows.send import Ending, Send
+
+_ASKS_GROW: Final = 1.5
+_ASKS_AT_MOST: Final = 12
+
+
+async def submit(send: Send, step: Submit) -> Ending | None:
+    """One try at ``step.at``, or none where something came between. ``None``: look again what comes next."""
+    waits = step.at > workflow.now()
+    send.enter("scheduled" if waits and not send.state.current.attempts else "submitting")
+    if waits and await send.wait(step.why, step.at, lambda: isinstance(send.course(), Over)):
+        return None
+    if await _obstructed(send):
+        return None
+    lease = await _lease(send)
+    if not isinstance(lease, Lease):
+        return lease
+    if send.stopping():
+        await return_lease(send, lease)
+    else:
+        await _try(send, lease)
+    return None
+
+
+async def _obstructed(send: Send) -> bool:
+    """Whether the tag is not what the request expects of it."""
+    audience = send.asked.audience
+    if not isinstance(audience, Tag) or audience.expect is None or send.may_have_been_delivered():
+        return False
+    obstacle: Problem | None
+    try:
+        finding = await calls.check_audience(send.state.pinned, audience.tag_id)
+        obstacle = _audience_problem(audience, finding)
+    except ActivityError as error:
+        obstacle = _audience_refused(error)
+    if obstacle:
+        send.state = send.state.changed(obstacle=obstacle)
+    return obstacle is not None
+
+
+def _audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
+    expect = audience.expect
+    wrong: list[str] = []
+    if not finding.found:
+        wrong.append(f"The account has no tag {audience.tag_id}.")
+    elif expect:
+        if expect.name is not None and expect.name != finding.name:
+            wrong.append(f'Tag {audience.tag_id} is named "{finding.name}", expected was "{expect.name}".')
+        if expect.max is not None and (finding.count or 0) > expect.max:
+            wrong.append(
+                f"Tag {audience.tag_id} has {finding.count:,} followers, expected were at most {expect.max:,}."
+            )
+    if not wrong:
+        return None
+    choice = PROBLEMS["audience_changed"]
+    return Problem(name="audience_changed", sentence=" ".join([choice.sentence, *wrong]), todo=choice.todo)
+
+
+def _audience_refused(error: ActivityError) -> Problem:
+    cause = error.cause
+    details = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else {}
+    answer = Answer.model_validate({**details, "kind": "refused", "at": workflow.now()})
+    name = problem_of(answer)
+    choice = PROBLEMS[name]
+    sentence = f"{choice.sentence} Asked for the tag, {explain(answer)}."
+    evidence = {"errcode": answer.errcode, "errmsg": answer.errmsg, "rid": answer.rid}
+    return Problem.model_validate({"name": name, "sentence": sentence, "todo": choice.todo, **evidence})
+
+
+async def _lease(send: Send) -> Lease | Ending | None:
+    """Leave to write; ``None`` after waiting for a while where there is none yet."""
+    first, send.first_lease = send.first_lease, None
+    if first and first.lease and workflow.now() >= first.lease.valid_until:
+        await return_lease(send, first.lease)
+        first = None
+    answer = first or await _reserve(send)
+    if answer.kind == "go":
+        send.asks = 0
+        return answer.lease
+    if answer.kind == "unclaimed":
+        return await claim(send, send.state)
+    if answer.record is not None:
+        return merge_record(send, answer.record)
+    reason = f"frozen by {answer.by}: {answer.reason}" if answer.kind == "frozen" else answer.reason or "the account"
+    await send.wait(reason, _next_ask(send, answer.until), lambda: isinstance(send.course(), Over))
+    return None
+
+
+async def _reserve(send: Send) -> LeaseAnswer:
+    asked = Reserve(key=send.asked.key, digest=send.state.digest, ask=ask_for(send.state))
+    return await calls.reserve(send.state.facts.appid, asked)
+
+
+def _next_ask(send: Send, until: datetime | None) -> datetime:
+    """When to ask again: soon at first, so that a freeze that ends is noticed, then more rarely."""
+    ask = send.state.facts.timing.ask
+    wait = min(ask * _ASKS_GROW**send.asks, ask * _ASKS_AT_MOST)
+    send.asks += 1
+    again = workflow.now() + wait
+    return min(again, max(until, workflow.now())) if until else again
+
+
+async def _try(send: Send, lease: Lease) -> None:
+    """The one HTTP call of this lease, and what it makes of the job."""
+    state, timing = send.state, send.state.facts.timing
+    job = begin_try(state.current, lease.attempt)
+    send.state = state.with_current(job)
+    send.in_flight = True
+    send.enter("submitting")
+    try:
+        answer = await calls.submit(_step(send, job, lease), timing.http_timeout)
+        job = after_try(job, answer, lease.not_before)
+    except ActivityError as error:
+        answer = None
+        job = lost_try(job, workflow.now(), lease.not_before, _how_lost(error))
+    finally:
+        send.in_flight = False
+    if job.deduplicated and job.msg_id is not None and await _belongs_to_another(send, job, job.msg_id):
+        job = collide(job)
+    send.state = send.state.with_current(job)
+    if answer is not None and not answer.told:
+        await calls.tell(state.facts.appid, send.state.note(send.asked, job=job))
+    send.say(_what_happened(job, lease))
+
+
+async def return_lease(send: Send, lease: Lease) -> None:
+    """Give back a lease that will not be used, so that it does not count as a try."""
+    answer = Answer(kind="not_written", at=workflow.now(), detail="the lease was not used")
+    note = send.state.note(
+        send.asked, index=lease.index, generation=lease.generation, attempt=lease.attempt, answer=answer
+    )
+    await calls.tell(send.state.facts.appid, note)
+
+
+def _step(send: Send, job: Job, lease: Lease) -> SubmitStep:
+    request, state = send.asked, send.state
+    conditions = state.conditions(request)
+    ends = [lease.valid_until, write_end(job, conditions), closing(lease.not_before, conditions.send_hours)]
+    return SubmitStep(
+        account=state.pinned,
+        key=request.key,
+        digest=state.digest,
+        workflow_id=state.workflow_id,
+        index=job.index,
+        generation=job.generation,
+        attempt=lease.attempt,
+        clientmsgid=job.clientmsgid,
+        audience=request.audience,
+        message=request.message,
+        send_ignore_reprint=state.send_ignore_reprint,
+        not_before=lease.not_before,
+        write_before=min(end for end in ends if end is not None),
+    )
+
+
+async def _belongs_to_another(send: Send, job: Job, msg_id: int) -> bool:
+    """Whether a msg_id that WeChat returned with 45065 is a job of another key or generation."""
+    if any(one.msg_id == msg_id for one in send.state.jobs if one.generation != job.generation):
+        return True
+    owner = await calls.owner_of(send.state.facts.appid, msg_id)
+    mine = (send.asked.key, job.index, job.generation)
+    return owner.key is not None and (owner.key, owner.index, owner.generation) != mine
+
+
+def _how_lost(error: ActivityError) -> str:
+    timed_out = isinstance(error.cause, exceptions.TimeoutError)
+    what = "did not answer in time" if timed_out else "ended without an answer"
+    return f"the worker that submitted {what}"
+
+
+def _what_happened(job: Job, lease: Lease) -> str:
+    if job.collides_with is not None:
+        return f"try {lease.attempt}: WeChat takes it for job msg_id {job.collides_with}"
+    if job.msg_id is not None:
+        again = " (it had accepted it before)" if job.deduplicated else ""
+        return f"try {lease.attempt}: accepted as msg_id {job.msg_id}{again}"
+    said = explain(job.answer) if job.answer else "no answer"
+    open_end = "; it may have been accepted" if job.ever_unknown else ""
+    return f"try {lease.attempt}: {said}{open_end}"
