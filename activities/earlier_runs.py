@@ -1,0 +1,146 @@
+"""What the earlier runs of a mass send have left, where its ledger was lost: Temporal still has their histories."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Protocol
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.failures import ledger_unavailable
+from activities.run_history import Remains, RunHistory
+from qunfa.contract.ids import MASS_SEND
+from qunfa.contract.result import Outcome
+from qunfa.rules.course import Jobs, merge
+from qunfa.rules.submission import collide
+
+RUNS_MAX: Final = 50
+"""How many runs that left something are read, newest first: each of them knew what those before it had left."""
+LISTED_MAX: Final = 1000
+LOOKS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between looks for the current run in Temporal's list, which is a little behind."""
+
+_TOO_SHORT_FOR_A_TRY: Final = 6
+"""Started, one workflow task (3 events), an activity scheduled, and the end: a shorter history submitted nothing."""
+_RPC: Final = timedelta(seconds=10)
+
+
+class EarlierRuns(Protocol):
+    """Where earlier runs are looked for."""
+
+    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Remains]:
+        """What the runs of this workflow id but the current one have left, the newest first.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that earlier runs have left: the digests of their content, their jobs, and how the newest of them ended."""
+
+    digests: frozenset[str]
+    jobs: Jobs
+    ended_as: Outcome | None
+    problem: str | None
+
+
+def found_by(runs: Sequence[Remains]) -> Found:
+    """What `runs` (the newest first) know together; one that left no job does not count."""
+    telling = [run for run in runs if run.jobs]
+    jobs: Jobs = ()
+    for run in telling:
+        jobs = merge(jobs, run.jobs)
+    return Found(
+        digests=frozenset(run.digest for run in telling if run.digest),
+        jobs=_without_collisions(jobs),
+        ended_as=telling[0].ended_as if telling else None,
+        problem=telling[0].problem if telling else None,
+    )
+
+
+def _without_collisions(jobs: Jobs) -> Jobs:
+    """A job whose msg_id came with 45065 and is that of an earlier generation was not accepted."""
+    first: dict[int, tuple[int, int]] = {}
+    for job in jobs:
+        if job.msg_id is not None:
+            first.setdefault(job.msg_id, (job.index, job.generation))
+    return tuple(
+        collide(job)
+        if job.deduplicated and job.msg_id is not None and first[job.msg_id] != (job.index, job.generation)
+        else job
+        for job in jobs
+    )
+
+
+class VisibleRuns:
+    """Earlier runs by Temporal's list of workflows, for as long as the namespace keeps them."""
+
+    def __init__(self, client: Client, *, runs_max: int = RUNS_MAX) -> None:
+        self._client = client
+        self._runs_max = runs_max
+
+    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Remains]:
+        """What the runs of this workflow id but the current one have left, the newest first.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried.
+        """
+        found: list[Remains] = []
+        try:
+            for run in await self._listed(workflow_id, current_run_id):
+                if run.run_id == current_run_id or _refused_at_once(run):
+                    continue
+                remains = await self._read(run)
+                if remains is not None and remains.jobs:
+                    found.append(remains)
+                if len(found) == self._runs_max:
+                    break
+        except RPCError as error:
+            raise ledger_unavailable(
+                f"{workflow_id}: its earlier runs could not be looked for: Temporal answered {error.status.name}. They "
+                "are looked for again, since nothing may be sent before."
+            ) from None
+        return found
+
+    async def _listed(self, workflow_id: str, current_run_id: str) -> list[WorkflowExecution]:
+        """All runs, the newest first, in a list that is up to date: one that lacks this run may lack others as well."""
+        for look in (*LOOKS, None):
+            runs = [run async for run in self._list(workflow_id)]
+            if any(run.run_id == current_run_id for run in runs):
+                return sorted(runs, key=lambda run: run.start_time, reverse=True)
+            if look is not None:
+                await asyncio.sleep(look)
+        raise ledger_unavailable(
+            f"{workflow_id}: Temporal's list of workflows does not show this run yet, so it may lack earlier ones. "
+            "It is looked at again, since nothing may be sent before."
+        )
+
+    def _list(self, workflow_id: str) -> AsyncIterator[WorkflowExecution]:
+        quoted = workflow_id.replace("\\", "\\\\").replace('"', '\\"')
+        query = f'WorkflowId = "{quoted}" AND WorkflowType = "{MASS_SEND}"'
+        return self._client.list_workflows(query, limit=LISTED_MAX, rpc_timeout=_RPC)
+
+    async def _read(self, run: WorkflowExecution) -> Remains | None:
+        handle = self._client.get_workflow_handle(run.id, run_id=run.run_id)
+        history = RunHistory(self._client.data_converter, run.run_id)
+        try:
+            async for event in handle.fetch_history_events(rpc_timeout=_RPC):
+                await history.read(event)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            activity.logger.warning(
+                "run %s of %s is listed, but Temporal no longer keeps its history", run.run_id, run.id
+            )
+            return None
+        return await history.remains()
+
+
+def _refused_at_once(run: WorkflowExecution) -> bool:
+    ended_badly = run.status not in {WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED}
+    return ended_badly and 0 < run.history_length < _TOO_SHORT_FOR_A_TRY

@@ -1,0 +1,31 @@
+"""The failures that Temporal retries by itself, as activities raise them.
+
+They are benign: the worker logs them at debug level only, and the UI shows the sentence at the pending activity.
+"""
+
+from datetime import timedelta
+
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, NOT_DECIDED, WECHAT_UNAVAILABLE
+
+
+def ledger_unavailable(sentence: str) -> ApplicationError:
+    """The ledger, or what Temporal keeps of earlier runs, could not be asked; nothing was decided."""
+    return _benign(sentence, LEDGER_UNAVAILABLE)
+
+
+def wechat_unavailable(sentence: str) -> ApplicationError:
+    """WeChat could not be asked just now."""
+    return _benign(sentence, WECHAT_UNAVAILABLE)
+
+
+def not_decided(sentence: str, next_retry_delay: timedelta) -> ApplicationError:
+    """There is no verdict yet; Temporal asks again after the delay."""
+    return _benign(sentence, NOT_DECIDED, next_retry_delay)
+
+
+def _benign(sentence: str, failure_type: str, next_retry_delay: timedelta | None = None) -> ApplicationError:
+    return ApplicationError(
+        sentence, type=failure_type, next_retry_delay=next_retry_delay, category=ApplicationErrorCategory.BENIGN
+    )

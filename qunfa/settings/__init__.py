@@ -1,0 +1,32 @@
+"""Configuration: `qunfa.toml`, the environment, and secrets in files.
+
+Every value may stand in the file or in the environment (`QUNFA_ACCOUNTS__DEMO__KIND`); the environment wins.
+"""
+
+from qunfa.settings.account import AccountSettings, CallbackSettings
+from qunfa.settings.explanation import SettingsError
+from qunfa.settings.loading import load_settings, load_task_queue
+from qunfa.settings.model import (
+    MediaSettings,
+    MetricsSettings,
+    ReceiverSettings,
+    Settings,
+    StoreSettings,
+    TimingSettings,
+    WeChatSettings,
+)
+
+__all__ = [
+    "AccountSettings",
+    "CallbackSettings",
+    "MediaSettings",
+    "MetricsSettings",
+    "ReceiverSettings",
+    "Settings",
+    "SettingsError",
+    "StoreSettings",
+    "TimingSettings",
+    "WeChatSettings",
+    "load_settings",
+    "load_task_queue",
+]

@@ -1,0 +1,138 @@
+"""What is configured per Official Account."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, SecretStr, model_validator
+
+from qunfa.settings.section import Section
+from qunfa.settings.values import Hours, Url, check_url
+
+MAX_SECRET_BYTES = 4096
+_NAMED_TOKEN_SOURCES = ("stable", "classic")
+_APPID = re.compile(r"wx[A-Za-z0-9_-]{1,62}")
+_TOKEN = re.compile(r"[!-~]{3,32}")
+_AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
+
+
+def _check_appid(value: str) -> str:
+    if not _APPID.fullmatch(value):
+        raise ValueError("must be the account's AppID: wx, then letters, digits, _ or -, at most 64 in all")
+    return value
+
+
+def _read_secret(path: str | Path) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(MAX_SECRET_BYTES + 1).decode()
+    except OSError as error:
+        raise ValueError(f"cannot read the secret file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"the secret file {path} is not UTF-8 text") from None
+    if len(text) > MAX_SECRET_BYTES:
+        raise ValueError(f"the secret file {path} is longer than {MAX_SECRET_BYTES} bytes: is it the right file?")
+    if not text.strip():
+        raise ValueError(f"the secret file {path} is empty")
+    return text.strip()
+
+
+def _with_secret_files(values: object, names: Iterable[str]) -> object:
+    """The table with every `NAME_file` read into `NAME`."""
+    if not isinstance(values, dict):
+        return values
+    resolved = dict(values)
+    for name in names:
+        path = values.get(f"{name}_file")
+        if path is None:
+            continue
+        if values.get(name) is not None:
+            raise ValueError(f"{name} and {name}_file are both set: keep one of them")
+        if isinstance(path, str | Path):
+            resolved[name] = _read_secret(path)
+    return resolved
+
+
+def _check_secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be ASCII characters without blanks or line ends, at least one")
+    return value
+
+
+def _check_token(value: SecretStr) -> SecretStr:
+    if not _TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("must be 3 to 32 characters without blanks, as entered in WeChat's server configuration")
+    return value
+
+
+def _check_aes_key(value: SecretStr) -> SecretStr:
+    if not _AES_KEY.fullmatch(value.get_secret_value()):
+        raise ValueError("must be the 43 letters and digits of WeChat's EncodingAESKey")
+    return value
+
+
+def _check_token_source(value: str) -> str:
+    if value in _NAMED_TOKEN_SOURCES:
+        return value
+    if "://" not in value:
+        raise ValueError('must be "stable", "classic" or the https:// URL of a token service')
+    return check_url(value)
+
+
+class CallbackSettings(Section):
+    """How WeChat's pushes for the account are verified, and where those go that are not a mass send's."""
+
+    token: Annotated[SecretStr, AfterValidator(_check_token)]
+    token_file: Path | None = None
+    aes_key: Annotated[SecretStr, AfterValidator(_check_aes_key)] | None = None
+    aes_key_file: Path | None = None
+    mode: Literal["plain", "compat", "safe"] = "plain"
+    forward_to: Url | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_files(cls, values: object) -> object:
+        return _with_secret_files(values, ("token", "aes_key"))
+
+    @model_validator(mode="after")
+    def _check_key_for_mode(self) -> Self:
+        if self.mode != "plain" and self.aes_key is None:
+            raise ValueError(f'mode "{self.mode}" needs aes_key or aes_key_file (WeChat\'s EncodingAESKey)')
+        return self
+
+
+class AccountSettings(Section):
+    """One Official Account.
+
+    `secret` is None only where `token_source` is a URL, so that the worker never needs it. `send_hours` are two
+    "HH:MM" of Asia/Shanghai within one day.
+    """
+
+    appid: Annotated[str, AfterValidator(_check_appid)]
+    secret: Annotated[SecretStr, AfterValidator(_check_secret)] | None = None
+    secret_file: Path | None = None
+    kind: Literal["service", "subscription"]
+    token_source: Annotated[str, AfterValidator(_check_token_source)] = "stable"  # noqa: S105 - not a password
+    news_via: Literal["draft", "uploadnews"] = "draft"
+    approval: Literal["never", "all", "always"] = "never"
+    quota: Literal["wait", "ask"] = "wait"
+    send_hours: Hours = ("00:00", "24:00")
+    callback: CallbackSettings | None = None
+
+    @property
+    def token_url(self) -> str | None:
+        """The URL of the token service, or None where the tokens come from WeChat."""
+        return None if self.token_source in _NAMED_TOKEN_SOURCES else self.token_source
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_files(cls, values: object) -> object:
+        return _with_secret_files(values, ("secret",))
+
+    @model_validator(mode="after")
+    def _check_secret_for_source(self) -> Self:
+        if self.secret is None and self.token_url is None:
+            raise ValueError("the account has no secret: set secret_file or secret, or a token_source that is a URL")
+        return self

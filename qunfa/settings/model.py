@@ -1,0 +1,111 @@
+"""The whole configuration, table by table."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from qunfa.contract.fields import AccountName
+from qunfa.contract.ids import TASK_QUEUE
+from qunfa.settings.account import AccountSettings
+from qunfa.settings.section import Section
+from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, StoreUri
+
+CLIENTMSGID_LIFETIME = timedelta(hours=24)
+"""How long WeChat remembers a clientmsgid: a repeat after that is a second send."""
+
+_TASK_QUEUE_MAX = 1000
+
+
+def _check_root(value: Path) -> Path:
+    if not value.is_absolute():
+        raise ValueError("must be an absolute path")
+    return value
+
+
+def _check_task_queue(value: str) -> str:
+    if not value or not value.isprintable() or " " in value or len(value) > _TASK_QUEUE_MAX:
+        raise ValueError("must be a name without blanks")
+    return value
+
+
+def _check_appids(accounts: dict[str, AccountSettings]) -> dict[str, AccountSettings]:
+    names: dict[str, str] = {}
+    for name, account in accounts.items():
+        other = names.setdefault(account.appid, name)
+        if other != name:
+            raise ValueError(
+                f"{other} and {name} have the same appid {account.appid}: one appid may stand under one name only, or "
+                "the same key could be sent twice; remove one of the two"
+            )
+    return accounts
+
+
+TaskQueue = Annotated[str, AfterValidator(_check_task_queue)]
+Accounts = Annotated[dict[AccountName, AccountSettings], AfterValidator(_check_appids)]
+
+
+class WeChatSettings(Section):
+    """Where the Official Account API is; without a trailing slash."""
+
+    base_url: RootUrl = "https://api.weixin.qq.com"
+
+
+class ReceiverSettings(Section):
+    """Where the callback receiver listens; port 0 takes a free one."""
+
+    host: Annotated[str, StringConstraints(min_length=1)] = "0.0.0.0"  # noqa: S104 - WeChat calls from outside
+    port: Annotated[int, Field(ge=0, le=65535)] = 8088
+
+
+class MetricsSettings(Section):
+    """The worker's Prometheus endpoint; the empty text switches it off."""
+
+    worker: BindAddress = "127.0.0.1:9464"
+
+
+class MediaSettings(Section):
+    """Where media may be read from: nowhere, unless listed."""
+
+    roots: tuple[Annotated[Path, AfterValidator(_check_root)], ...] = ()
+    hosts: tuple[Host, ...] = ()
+
+
+class StoreSettings(Section):
+    """Where audience snapshots and reports are kept."""
+
+    uri: StoreUri = "file:/var/lib/qunfa"
+
+
+class TimingSettings(Section):
+    """The clockwork of a send, read once when it starts."""
+
+    window: Duration = timedelta(hours=23)
+    repeat: Duration = timedelta(seconds=60)
+    repeat_max: Duration = timedelta(minutes=30)
+    pace: Duration = timedelta(seconds=1)
+    ask: Duration = timedelta(seconds=10)
+    http_timeout: Duration = timedelta(seconds=30)
+    push_grace: Duration = timedelta(minutes=10)
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.window > CLIENTMSGID_LIFETIME:
+            raise ValueError("window must be at most 24 hours: WeChat forgets a clientmsgid then, and would send again")
+        if self.repeat > self.repeat_max:
+            raise ValueError("repeat must not be longer than repeat_max")
+        return self
+
+
+class Settings(Section):
+    """Everything that can be configured; `accounts` by the name callers use."""
+
+    task_queue: TaskQueue = TASK_QUEUE
+    wechat: WeChatSettings = WeChatSettings()
+    receiver: ReceiverSettings = ReceiverSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    media: MediaSettings = MediaSettings()
+    store: StoreSettings = StoreSettings()
+    timing: TimingSettings = TimingSettings()
+    accounts: Accounts = Field(default_factory=dict)

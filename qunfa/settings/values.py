@@ -1,0 +1,129 @@
+"""The kinds of value a setting may have: durations, URLs, hours, hosts and addresses."""
+
+import re
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import PurePosixPath
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, HttpUrl, TypeAdapter
+
+_SECONDS = re.compile(r"\d+(\.\d+)?")
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
+_MAX_PORT = 65535
+_HTTP_URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
+
+
+def _read_seconds(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError('write a duration as ISO 8601 ("PT30S") or as seconds (30)')  # noqa: TRY004 - pydantic wants it
+    if isinstance(value, str) and _SECONDS.fullmatch(value):
+        return float(value)
+    return value
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be longer than zero")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_read_seconds), AfterValidator(_positive)]
+"""A positive time span: ISO 8601 ("PT30S"), or seconds as a number or as digits ("0.5")."""
+
+
+def _is_near(host: str) -> bool:
+    """Whether a host can only be on this machine or in a private network, so that plain http may be used."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".internal"))
+
+
+def check_url(value: str) -> str:
+    """The URL in its normal form; raises ValueError where it is none, or not one that may be called."""
+    url = _HTTP_URL.validate_python(value)
+    if url.username is not None or url.password is not None:
+        raise ValueError("a URL must not carry a user name or a password")
+    if url.fragment is not None:
+        raise ValueError("a URL must not carry a #fragment")
+    if url.scheme == "http" and not _is_near(url.host or ""):
+        raise ValueError(
+            "must begin with https:// (http:// is for loopback, for names without a dot and for *.internal only)"
+        )
+    return str(url)
+
+
+def _check_root_url(value: str) -> str:
+    url = check_url(value)
+    if urlsplit(url).query:
+        raise ValueError("must not carry a query")
+    return url.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(check_url)]
+"""An https URL; http only to loopback, to a name without a dot, or to `*.internal`."""
+
+RootUrl = Annotated[str, AfterValidator(_check_root_url)]
+"""A `Url` without query, kept without its trailing slash: paths are appended to it."""
+
+
+def _check_bind_address(value: str) -> str:
+    if value == "":
+        return value
+    host, colon, port = value.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) <= _MAX_PORT):
+        raise ValueError('must be "address:port", for example "127.0.0.1:9464", or "" to switch it off')
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        raise ValueError("the part before the port must be an IP address, for example 127.0.0.1") from None
+    return value
+
+
+BindAddress = Annotated[str, AfterValidator(_check_bind_address)]
+"""`IP:port` to listen on, or the empty text for "not at all"."""
+
+
+def _check_host(value: str) -> str:
+    host = value.lower()
+    try:
+        return str(ip_address(host.strip("[]")))
+    except ValueError:
+        if _HOST.fullmatch(host):
+            return host
+    raise ValueError("must be a plain host name or IP address, without scheme, port or path")
+
+
+Host = Annotated[str, AfterValidator(_check_host)]
+"""A host name in lower case, or an IP address."""
+
+
+def _check_hours(value: tuple[str, str]) -> tuple[str, str]:
+    start, end = value
+    if not (_CLOCK.fullmatch(start) and _CLOCK.fullmatch(end)):
+        raise ValueError('must be two times "HH:MM", for example ["08:00", "22:00"]; the end may be "24:00"')
+    if start >= end:
+        raise ValueError("the start must be earlier than the end: sending hours do not run over midnight")
+    return value
+
+
+Hours = Annotated[tuple[str, str], AfterValidator(_check_hours)]
+"""Start and end as "HH:MM" in Asia/Shanghai, start < end within one day; the end may be "24:00"."""
+
+
+def _check_store_uri(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must not carry a query, a fragment or credentials")
+    if parts.scheme == "file" and not parts.netloc and PurePosixPath(parts.path).is_absolute():
+        return value
+    if parts.scheme == "s3" and parts.netloc:
+        return value
+    raise ValueError('must be "file:/absolute/path" or "s3://bucket/prefix"')
+
+
+StoreUri = Annotated[str, AfterValidator(_check_store_uri)]
+"""`file:/absolute/path` (or `file:///…`), or `s3://bucket/prefix`."""

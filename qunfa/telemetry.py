@@ -1,0 +1,171 @@
+"""Logs and metrics of a process: set up once, before anything else runs.
+
+Records of structlog and of the standard library, Temporal's included, leave through one handler: as one line of JSON
+each, or in colour on a terminal. Every one is scrubbed of secrets, tracebacks too, and no traceback shows variables.
+"""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import MutableMapping, Sequence
+from types import TracebackType
+from typing import Any, Final, TextIO
+
+import structlog
+from structlog.typing import Processor
+from temporalio import activity, workflow
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
+
+from qunfa.wechat.redaction import LOG_LEVELS, redact_event
+
+FORMAT_VARIABLE: Final = "QUNFA_LOG"
+LEVEL_VARIABLE: Final = "QUNFA_LOG_LEVEL"
+_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_FORMATS: Final = ("json", "console")
+_LOGGER: Final = logging.getLogger("qunfa")
+
+_BEFORE: Final[Sequence[Processor]] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+)
+
+
+class TelemetryError(Exception):
+    """Logs or metrics cannot be set up as they are configured. The message is for a person."""
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Known by its class, so that a second set-up replaces it and leaves other handlers alone."""
+
+
+def configure_logging(stream: TextIO | None = None) -> None:
+    """Sends all records of this process to `stream` (stderr when None), and uncaught exceptions with them.
+
+    `QUNFA_LOG` is `json` or `console` (by default: console on a terminal), `QUNFA_LOG_LEVEL` a level's name (INFO).
+
+    Raises:
+        TelemetryError: One of the two variables has another value.
+    """
+    target = sys.stderr if stream is None else stream
+    style = _choice(FORMAT_VARIABLE, "console" if target.isatty() else "json", _FORMATS, str.lower)
+    level = _choice(LEVEL_VARIABLE, "INFO", _LEVELS, str.upper)
+    _install(_handler(target, style), level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_BEFORE,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    # The identifiers come as fields; the SDK would repeat them in every message.
+    workflow.logger.workflow_info_on_message = False
+    activity.logger.activity_info_on_message = False
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+
+
+def worker_runtime(bind_address: str) -> Runtime:
+    """The process's one runtime, made before the first connection.
+
+    Args:
+        bind_address: `IP:port` of the Prometheus endpoint (`/metrics`), or the empty text for none.
+
+    Raises:
+        TelemetryError: The address is none, or somebody else listens there.
+    """
+    metrics = PrometheusConfig(
+        bind_address=bind_address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
+    logs = LoggingConfig(
+        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+        forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core"), append_target_to_name=False),
+    )
+    try:
+        return Runtime(telemetry=TelemetryConfig(logging=logs, metrics=metrics if bind_address else None))
+    except ValueError as error:
+        raise TelemetryError(
+            f"cannot serve metrics at {bind_address}: {error}\n"
+            'Set [metrics] worker (QUNFA_METRICS__WORKER) to a free "IP:port", or to "" for no metrics.'
+        ) from None
+
+
+def _choice(variable: str, default: str, allowed: Sequence[str], fold: Any) -> str:
+    value: str = fold(os.environ.get(variable) or default)
+    if value not in allowed:
+        raise TelemetryError(f"{variable} must be one of {', '.join(allowed)}")
+    return value
+
+
+def _handler(stream: TextIO, style: str) -> _Handler:
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if style == "console"
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    handler = _Handler(stream)
+    handler.addFilter(_with_readable_message)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*_BEFORE, structlog.stdlib.ExtraAdder(), _drop_repetitions],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redact_event,
+                renderer,
+            ],
+        )
+    )
+    return handler
+
+
+def _with_readable_message(record: logging.LogRecord) -> bool:
+    """Keeps arguments that do not fit their message in the record; logging would print them as they are."""
+    try:
+        record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        record.msg, record.args = f"{record.msg} {record.args}", None
+    return True
+
+
+def _install(handler: _Handler, level: str) -> None:
+    root = logging.getLogger()
+    for old in [one for one in root.handlers if isinstance(one, _Handler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name, floor in LOG_LEVELS.items():
+        logging.getLogger(name).setLevel(floor)
+
+
+def _drop_repetitions(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What repeats the message: Temporal core's own record, and what another handler's formatter has left."""
+    for key in ("temporal_log", "message", "asctime"):
+        event.pop(key, None)
+    return event
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        _LOGGER.critical("uncaught exception", exc_info=(kind, error, trace))
+
+
+def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None:
+        _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)

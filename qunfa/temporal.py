@@ -1,0 +1,227 @@
+"""The connection to Temporal, and what Qunfa needs of the namespace.
+
+The address, the namespace, TLS and keys come from where Temporal's own tools take them: `TEMPORAL_ADDRESS`,
+`TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS…`, `TEMPORAL_PROFILE` and its configuration file.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Final
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import Runtime
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.contract.ids import SEARCH_ATTRIBUTES
+
+DEFAULT_ADDRESS: Final = "localhost:7233"
+DEFAULT_NAMESPACE: Final = "default"
+CONNECT_TIMEOUT: Final = timedelta(seconds=5)
+RPC_TIMEOUT: Final = timedelta(seconds=10)
+
+_VALUE_TYPES: Final = {
+    "Text": IndexedValueType.INDEXED_VALUE_TYPE_TEXT,
+    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "KeywordList": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+    "Int": IndexedValueType.INDEXED_VALUE_TYPE_INT,
+    "Double": IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
+    "Bool": IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
+    "Datetime": IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+}
+_LOGGER = logging.getLogger(__name__)
+
+
+class TemporalError(Exception):
+    """Temporal cannot be used as it stands. The message is for a person and says what to do."""
+
+
+class TemporalUnreachable(TemporalError):
+    """No answer from Temporal, no such namespace, or no right to use it."""
+
+    def __init__(self, address: str, namespace: str, reason: str) -> None:
+        self.address = address
+        self.namespace = namespace
+        super().__init__(
+            f"cannot reach Temporal at {address}, namespace {namespace}: {reason}\n"
+            "Start it, or set TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_API_KEY (or a TEMPORAL_PROFILE)."
+        )
+
+
+class SearchAttributeConflict(TemporalError):
+    """A search attribute of Qunfa's name is registered with another type."""
+
+
+async def connect(*, runtime: Runtime | None = None, identity: str | None = None) -> Client:
+    """A client whose server has answered and whose namespace exists, within `CONNECT_TIMEOUT`.
+
+    Args:
+        runtime: The process's one runtime, made before the first connection; Temporal's default when None.
+        identity: How the client calls itself in histories; `pid@host` when None.
+
+    Raises:
+        TemporalUnreachable: The server does not answer, does not know the namespace, or refuses this client.
+        TemporalError: Temporal's own configuration (profile, file, certificates) cannot be read.
+    """
+    config = _client_config()
+    address = config.setdefault("target_host", DEFAULT_ADDRESS)
+    namespace = config.setdefault("namespace", DEFAULT_NAMESPACE)
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
+            client = await Client.connect(
+                **config, data_converter=pydantic_data_converter, runtime=runtime, identity=identity
+            )
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace), retry=False)
+    except TimeoutError:
+        reason = f"no answer within {CONNECT_TIMEOUT.total_seconds():.0f} s"
+        raise TemporalUnreachable(address, namespace, reason) from None
+    except (RuntimeError, ValueError) as error:
+        raise TemporalUnreachable(address, namespace, _connection_reason(str(error))) from None
+    except RPCError as error:
+        raise TemporalUnreachable(address, namespace, _refusal_reason(error)) from None
+    return client
+
+
+async def is_reachable(client: Client, timeout: timedelta) -> bool:  # noqa: ASYNC109 - handed on to the RPC
+    """Whether the server answers for the namespace right now."""
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    try:
+        await client.workflow_service.describe_namespace(request, retry=False, timeout=timeout)
+    except RPCError:
+        return False
+    return True
+
+
+async def missing_search_attributes(client: Client) -> list[str]:
+    """Names of Qunfa's search attributes that the namespace lacks; one that is missing would stop every workflow.
+
+    A server that cannot list them, as Temporal's time-skipping test server, is taken to have them all.
+
+    Raises:
+        SearchAttributeConflict: One is registered with another type.
+        TemporalError: The server refuses to list them.
+    """
+    registered = await _registered_types(client)
+    return [] if registered is None else _missing(registered)
+
+
+async def register_search_attributes(client: Client) -> list[str]:
+    """Registers what is missing and answers with the names that were added; safe to repeat.
+
+    Raises:
+        SearchAttributeConflict: One is registered with another type; nothing is added then.
+        TemporalError: The server refuses.
+    """
+    added: list[str] = []
+    for name in _missing(await _registered_types(client) or {}):
+        request = AddSearchAttributesRequest(
+            namespace=client.namespace, search_attributes={name: _VALUE_TYPES[SEARCH_ATTRIBUTES[name]]}
+        )
+        try:
+            await client.operator_service.add_search_attributes(request, timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status != RPCStatusCode.ALREADY_EXISTS:
+                raise _registration_refused(client.namespace, error) from None
+        else:
+            added.append(name)
+    return added
+
+
+async def namespace_retention(client: Client) -> timedelta:
+    """How long the namespace keeps closed workflows; zero where the server does not say.
+
+    Raises:
+        TemporalError: The server refuses to describe the namespace.
+    """
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    try:
+        answer = await client.workflow_service.describe_namespace(request, timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        raise TemporalError(f"cannot describe the namespace {client.namespace}: {error.message}") from None
+    return answer.config.workflow_execution_retention_ttl.ToTimedelta()
+
+
+async def set_namespace_retention(client: Client, retention: timedelta) -> None:
+    """Makes the namespace keep closed workflows for `retention`; its other properties stay.
+
+    Raises:
+        TemporalError: The server refuses: less than it allows, no right, or a server that is managed elsewhere.
+    """
+    config = NamespaceConfig()
+    config.workflow_execution_retention_ttl.FromTimedelta(retention)
+    request = UpdateNamespaceRequest(namespace=client.namespace, config=config)
+    try:
+        await client.workflow_service.update_namespace(request, timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        raise TemporalError(
+            f"cannot set the retention of the namespace {client.namespace} to {retention}: {error.message}\n"
+            "Set it where the namespace is managed, and run this command without --retention."
+        ) from None
+
+
+def _client_config() -> ClientConnectConfig:
+    try:
+        return ClientConfig.load_client_connect_config()
+    except (RuntimeError, ValueError) as error:
+        # Only the first line: the others quote the file, which may hold a key.
+        reason = (str(error).splitlines() or ["unknown"])[0]
+        raise TemporalError(f"cannot read Temporal's client configuration: {reason}") from None
+    except OSError as error:
+        raise TemporalError(
+            f"cannot read {error.filename}, which Temporal's client configuration names: {error.strerror}"
+        ) from None
+
+
+def _connection_reason(text: str) -> str:
+    if "ConnectionRefused" in text:
+        return "nothing listens there (connection refused)"
+    if "dns error" in text:
+        return "the host name is not known"
+    return text.removeprefix("Failed client connect: ").removeprefix("Server connection error: ")
+
+
+def _refusal_reason(error: RPCError) -> str:
+    if error.status == RPCStatusCode.NOT_FOUND:
+        return "the server answers, but there is no such namespace"
+    if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}:
+        return f"the server answers, but refuses this client ({error.message})"
+    return error.message
+
+
+async def _registered_types(client: Client) -> dict[str, int] | None:
+    """Type by name, or None where the server cannot list them."""
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    try:
+        answer = await client.operator_service.list_search_attributes(request, timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status == RPCStatusCode.UNIMPLEMENTED:
+            _LOGGER.debug("the server cannot list search attributes")
+            return None
+        raise _registration_refused(client.namespace, error) from None
+    return {**answer.custom_attributes, **answer.system_attributes}
+
+
+def _missing(registered: dict[str, int]) -> list[str]:
+    for name, kind in SEARCH_ATTRIBUTES.items():
+        if registered.get(name, _VALUE_TYPES[kind]) != _VALUE_TYPES[kind]:
+            other = IndexedValueType.Name(IndexedValueType.ValueType(registered[name]))
+            raise SearchAttributeConflict(
+                f"the search attribute {name} is registered as {other.removeprefix('INDEXED_VALUE_TYPE_')}, and Qunfa "
+                f"needs {kind}. Remove it (`temporal operator search-attribute remove --name {name}`) or use another "
+                "namespace, then run `qunfa setup`."
+            )
+    return [name for name in SEARCH_ATTRIBUTES if name not in registered]
+
+
+def _registration_refused(namespace: str, error: RPCError) -> TemporalError:
+    wanted = ", ".join(f"{name} ({kind})" for name, kind in SEARCH_ATTRIBUTES.items())
+    return TemporalError(
+        f"the search attributes of the namespace {namespace} cannot be managed from here: {error.message}\n"
+        f"Register them where the namespace is managed: {wanted}."
+    )

@@ -1,0 +1,243 @@
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.testing import WorkflowEnvironment
+
+from qunfa import temporal
+from qunfa.contract.event import JobFinished
+from qunfa.contract.ids import SEARCH_ATTRIBUTES
+
+
+def _binary(name: str) -> str:
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[WorkflowEnvironment]:
+    """A real Temporal server of this module's own."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=_binary("temporal"), dev_server_log_level="error"
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """Temporal's time-skipping test server."""
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=_binary("temporal-test-server")
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No Temporal configuration of whoever runs the tests."""
+    for name in list(os.environ):
+        if name.startswith("TEMPORAL_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path / "temporal.toml"))
+
+
+@pytest.fixture
+async def client(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Connected by the environment, to a namespace of the test's own."""
+    namespace = f"test-{uuid4()}"
+    request = RegisterNamespaceRequest(
+        namespace=namespace, workflow_execution_retention_period=Duration(seconds=24 * 3600)
+    )
+    await server.client.workflow_service.register_namespace(request)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", namespace)
+    return await temporal.connect(identity="qunfa-test")
+
+
+def _address(environment: WorkflowEnvironment) -> str:
+    return environment.client.service_client.config.target_host
+
+
+async def _refusal() -> temporal.TemporalUnreachable:
+    with pytest.raises(temporal.TemporalUnreachable) as caught:
+        await temporal.connect()
+    return caught.value
+
+
+async def test_connects_as_the_environment_says(client: Client) -> None:
+    """Address and namespace are Temporal's own variables; models travel as JSON."""
+    payload = (await client.data_converter.encode([JobFinished(msg_id=2**62, status="send success")]))[0]
+
+    assert client.identity == "qunfa-test"
+    assert client.namespace == os.environ["TEMPORAL_NAMESPACE"]
+    assert b'"msg_id":4611686018427387904' in payload.data
+
+
+async def test_connects_as_a_profile_says(
+    server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Temporal's configuration file and profiles are honoured."""
+    (tmp_path / "temporal.toml").write_text(f'[profile.prod]\naddress = "{_address(server)}"\n')
+    monkeypatch.setenv("TEMPORAL_PROFILE", "prod")
+
+    assert (await temporal.connect()).namespace == "default"
+
+
+async def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address without a server is named, with what to set."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+
+    error = await _refusal()
+
+    assert (error.address, error.namespace) == (address, "default")
+    assert f"cannot reach Temporal at {address}, namespace default: nothing listens there" in str(error)
+    assert "TEMPORAL_ADDRESS" in str(error)
+
+
+async def test_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A silent server is given up after the connect timeout."""
+    monkeypatch.setattr(temporal, "CONNECT_TIMEOUT", timedelta(milliseconds=200))
+    started = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{silent.getsockname()[1]}")
+        error = await _refusal()
+
+    assert "no answer within" in str(error)
+    assert time.monotonic() - started < 3
+
+
+async def test_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that does not resolve is told apart from a server that is down."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.invalid:7233")
+
+    assert "the host name is not known" in str(await _refusal())
+
+
+async def test_address_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that cannot be one is unreachable, too."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "not a host")
+
+    assert (await _refusal()).address == "not a host"
+
+
+async def test_unknown_namespace(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A namespace that does not exist is found at the connection, not at the first workflow."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "nowhere")
+
+    assert "namespace nowhere: the server answers, but there is no such namespace" in str(await _refusal())
+
+
+async def test_api_key_is_not_shown(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that cannot be sent is not quoted by the error."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
+    monkeypatch.setenv("TEMPORAL_TLS_DISABLED", "true")
+    monkeypatch.setenv("TEMPORAL_API_KEY", "s3cret\nkey")
+
+    assert "s3cret" not in str(await _refusal())
+
+
+async def test_broken_configuration_is_not_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Temporal's own file may hold a key: the error names the line, not its content."""
+    (tmp_path / "temporal.toml").write_text('[profile.default]\napi_key = "s3cret\n')
+
+    with pytest.raises(temporal.TemporalError, match="line 2") as caught:
+        await temporal.connect()
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_missing_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that is not there is named by its path."""
+    monkeypatch.setenv("TEMPORAL_TLS_CLIENT_CERT_PATH", "/nowhere/client.pem")
+
+    with pytest.raises(temporal.TemporalError, match=r"/nowhere/client\.pem"):
+        await temporal.connect()
+
+
+async def test_registers_what_is_missing(client: Client) -> None:
+    """A fresh namespace lacks all, afterwards none; a second time adds nothing."""
+    assert await temporal.missing_search_attributes(client) == list(SEARCH_ATTRIBUTES)
+    assert await temporal.register_search_attributes(client) == list(SEARCH_ATTRIBUTES)
+    assert await temporal.missing_search_attributes(client) == []
+    assert await temporal.register_search_attributes(client) == []
+
+
+async def test_keeps_what_is_there(client: Client) -> None:
+    """An attribute that somebody registered by hand is kept, the others are added."""
+    await _register(client, "MassSendPhase", IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
+
+    assert "MassSendPhase" not in await temporal.register_search_attributes(client)
+    assert await temporal.missing_search_attributes(client) == []
+
+
+async def test_another_type_is_a_conflict(client: Client) -> None:
+    """An attribute of the wrong type is refused by both, and nothing is added."""
+    await _register(client, "MassSendPhase", IndexedValueType.INDEXED_VALUE_TYPE_INT)
+
+    with pytest.raises(temporal.SearchAttributeConflict, match="MassSendPhase is registered as INT"):
+        await temporal.missing_search_attributes(client)
+    with pytest.raises(temporal.SearchAttributeConflict):
+        await temporal.register_search_attributes(client)
+
+
+async def test_time_skipping_server(time_skipping: WorkflowEnvironment) -> None:
+    """The test server cannot list attributes; registering works there, twice as well."""
+    client = time_skipping.client
+    key = SearchAttributeKey.for_keyword("MassSendAccount")
+
+    assert await temporal.register_search_attributes(client) == list(SEARCH_ATTRIBUTES)
+    assert await temporal.register_search_attributes(client) == []
+    assert await temporal.missing_search_attributes(client) == []
+    await client.start_workflow(
+        "Any",
+        id=str(uuid4()),
+        task_queue="none",
+        search_attributes=TypedSearchAttributes([SearchAttributePair(key, "demo")]),
+    )
+
+
+async def test_retention(client: Client) -> None:
+    """The retention can be read and raised, and the search attributes survive that."""
+    await temporal.register_search_attributes(client)
+
+    assert await temporal.namespace_retention(client) == timedelta(days=1)
+    await temporal.set_namespace_retention(client, timedelta(days=35))
+    assert await temporal.namespace_retention(client) == timedelta(days=35)
+    assert await temporal.missing_search_attributes(client) == []
+
+
+async def test_retention_that_temporal_refuses(client: Client) -> None:
+    """A retention below Temporal's minimum is an error with the server's reason."""
+    with pytest.raises(temporal.TemporalError, match="cannot set the retention"):
+        await temporal.set_namespace_retention(client, timedelta(minutes=5))
+
+
+async def test_reachable(client: Client) -> None:
+    """A server that answers for the namespace is reachable; one that does not know it is not."""
+    elsewhere = await Client.connect(client.service_client.config.target_host, namespace="nowhere")
+
+    assert await temporal.is_reachable(client, timedelta(seconds=2))
+    assert not await temporal.is_reachable(elsewhere, timedelta(seconds=2))
+
+
+async def _register(client: Client, name: str, kind: IndexedValueType.ValueType) -> None:
+    request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes={name: kind})
+    await client.operator_service.add_search_attributes(request)
