@@ -1,0 +1,155 @@
+"""One HTTP call: a typed answer, or one classified error. It never repeats, waits, or follows a redirect."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeVar
+
+import httpx
+from pydantic import SecretStr
+
+from qunfa.rules.codes import ReturnCode, return_code
+from qunfa.wechat.answers import known_msg_id
+from qunfa.wechat.errors import MaybeWritten, NotWritten, Refused, WechatError
+from qunfa.wechat.redaction import HIDDEN, scrub
+from qunfa.wechat.transport import deadline
+
+Answer = TypeVar("Answer")
+
+ANSWER_BYTES_MAX: Final = 1 << 20
+_ERRMSG_MAX: Final = 500
+_RID: Final = re.compile(r"\brid:?\s*([0-9A-Fa-f]+(?:-[0-9A-Fa-f]+)+)")
+
+_NEVER_LEFT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, and how to speak of it: `endpoint` and `about` (the job) are shown to people, the rest is not."""
+
+    account: str
+    endpoint: str
+    method: Literal["GET", "POST"]
+    url: str = field(repr=False)
+    query: Mapping[str, str | SecretStr] = field(default_factory=dict)
+    content: bytes | None = field(default=None, repr=False)
+    secrets: tuple[SecretStr, ...] = ()
+    about: str = ""
+    meaning: Callable[[int], ReturnCode] = return_code
+
+
+async def exchange(http: httpx.AsyncClient, call: Call, read: Callable[[Mapping[str, Any]], Answer]) -> Answer:
+    """Make the call once and let `read` turn the JSON object of a success into the answer.
+
+    A success is an object whose `errcode` is absent or 0; `read` raises ValueError where it lacks what a success has.
+
+    Raises:
+        NotWritten: the request never left.
+        MaybeWritten: it left, or may have, and no usable answer came back.
+        Refused: WeChat answered with another errcode.
+    """
+    try:
+        outcome = await _outcome(http, call, read)
+    except asyncio.CancelledError as cancelled:
+        raise cancelled.with_traceback(None)  # noqa: B904  the frames below hold the URL, and `from` would keep no more
+    if isinstance(outcome, WechatError):
+        raise outcome
+    return outcome
+
+
+async def _outcome(
+    http: httpx.AsyncClient, call: Call, read: Callable[[Mapping[str, Any]], Answer]
+) -> Answer | WechatError:
+    """The answer or the error, as a value: an error raised here would have the token in its frames."""
+    if http.is_closed:
+        return NotWritten("the HTTP client is closed", account=call.account, endpoint=call.endpoint)
+    try:
+        async with asyncio.timeout(deadline(http.timeout)):
+            body = await _body(http, call)
+    except _NEVER_LEFT as error:
+        return NotWritten(_names(error), account=call.account, endpoint=call.endpoint)
+    except (httpx.HTTPError, OSError) as error:
+        return _unusable(call, _names(error))
+    return _understand(call, body, read) if isinstance(body, bytearray) else _unusable(call, body)
+
+
+async def _body(http: httpx.AsyncClient, call: Call) -> bytearray | str:
+    """The answer's body, or why it is of no use."""
+    query = {name: value if isinstance(value, str) else value.get_secret_value() for name, value in call.query.items()}
+    headers = {"Content-Type": "application/json; charset=utf-8"} if call.content is not None else None
+    async with http.stream(
+        call.method,
+        call.url,
+        params=query or None,
+        content=call.content,
+        headers=headers,
+        follow_redirects=False,
+    ) as response:
+        if response.status_code != httpx.codes.OK:
+            return f"HTTP status {response.status_code}"
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > ANSWER_BYTES_MAX:
+                return f"the answer has more than {ANSWER_BYTES_MAX} bytes"
+        return body
+
+
+def _understand(call: Call, body: bytearray, read: Callable[[Mapping[str, Any]], Answer]) -> Answer | WechatError:
+    try:  # whatever the header says: WeChat labels JSON as text/plain, and a byte order mark has been seen
+        answer = json.loads(body.decode("utf-8-sig", errors="replace"))
+    except (ValueError, RecursionError):
+        return _unusable(call, "the answer is not JSON")
+    if not isinstance(answer, dict):
+        return _unusable(call, "the answer is no JSON object")
+    errcode = answer.get("errcode", 0)
+    if not isinstance(errcode, int) or isinstance(errcode, bool):
+        return _unusable(call, "the answer's errcode is no number")
+    if errcode != 0:
+        return _refused(call, errcode, answer)
+    try:
+        return read(answer)
+    except ValueError:
+        return _unusable(call, "the answer is a success, but lacks what a success has")
+
+
+def _refused(call: Call, errcode: int, answer: Mapping[str, Any]) -> Refused:
+    errmsg = _shown(str(answer.get("errmsg", "")), call)
+    rid = _RID.search(errmsg)
+    return Refused(
+        call.meaning(errcode),
+        account=call.account,
+        endpoint=call.endpoint,
+        errmsg=errmsg,
+        rid=rid[1] if rid else None,
+        msg_id=known_msg_id(answer.get("msg_id")),
+        about=call.about,
+    )
+
+
+def _shown(text: str, call: Call) -> str:
+    """WeChat's text without our secrets, in case it quotes them, and without what UTF-8 cannot carry."""
+    for secret in (*call.secrets, *(value for value in call.query.values() if isinstance(value, SecretStr))):
+        text = text.replace(secret.get_secret_value() or HIDDEN, HIDDEN)
+    return scrub(text).encode("utf-8", errors="replace").decode("utf-8")[:_ERRMSG_MAX]
+
+
+def _unusable(call: Call, reason: str) -> MaybeWritten:
+    return MaybeWritten(reason, account=call.account, endpoint=call.endpoint, about=call.about)
+
+
+def _names(error: BaseException) -> str:
+    """The exception's class and that of its deepest cause: their texts and fields may quote the URL."""
+    deepest = error
+    while (cause := deepest.__cause__ or deepest.__context__) is not None:
+        deepest = cause
+    names = dict.fromkeys((type(error).__name__, type(deepest).__name__))
+    return " from ".join(names)

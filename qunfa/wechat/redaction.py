@@ -1,0 +1,120 @@
+"""Secrets out of the logs: what the HTTP libraries, exceptions and our own events may carry of WeChat's credentials.
+
+WeChat's API wants its access token, and one token endpoint even the app secret, in the query; callbacks bring
+signatures there, which can be replayed. So any text that quotes a URL quotes a secret.
+"""
+
+import logging
+import re
+import traceback
+from collections.abc import Mapping, MutableMapping
+from types import MappingProxyType
+from typing import Any, Final
+
+LOG_LEVELS: Final[Mapping[str, int]] = MappingProxyType({"httpx": logging.WARNING, "httpcore": logging.WARNING})
+"""Levels for the loggers of the HTTP libraries: below WARNING they write one line or more per request, with its URL."""
+
+HIDDEN: Final = "***"
+
+_KEYS: Final = r"access_token|refresh_token|app_?secret|secret|msg_signature|signature|encoding_?aes_?key|aes_?key"
+_KEY: Final = re.compile(_KEYS, re.IGNORECASE)
+_NAMED: Final = re.compile(
+    rf"""
+    (?P<name> (?:{_KEYS})
+        (?: (?:\\*["'])? \s* [=:] \s*           # a=b, a: b, "a": b, \"a\": b
+          | \\*["'] \s* , \s* )                 # ('a', b)
+        (?: b (?=["']) )?                       # b'bytes'
+    )
+    (?: (?P<double> " ) (?: [^"\\] | \\. )* "
+      | (?P<single> ' ) (?: [^'\\] | \\. )* '
+      | (?P<escaped> \\+["'] ) .*? (?P=escaped)
+      | \\* ["']? [^\s"'&,;<>)\]}}\\]+          # bare, or a quote that is never closed
+    )
+    | (?P<encoded> (?:{_KEYS}) %(?:25)*3[ad] ) (?: (?! %(?:25)*26 ) [^\s"'&] )+     # a URL within a URL
+    """,
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+def scrub(text: str) -> str:
+    """`text` with the value of every access token, secret, AES key and signature that it names replaced by `***`."""
+    return _NAMED.sub(_hide, text)
+
+
+def _hide(found: re.Match[str]) -> str:
+    quote = found["double"] or found["single"] or found["escaped"] or ""
+    return f"{found['name'] or found['encoded']}{quote}{HIDDEN}{quote}"
+
+
+def _scrub_value(value: object) -> object:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return scrub(value)
+        case Mapping():
+            return {key: HIDDEN if _is_secret(key) else _scrub_value(item) for key, item in value.items()}
+        case list():
+            return [_scrub_value(item) for item in value]
+        case tuple():
+            return tuple(_scrub_value(item) for item in value)
+    shown = str(value)
+    clean = scrub(shown)
+    return value if clean == shown and scrub(repr(value)) == repr(value) else clean
+
+
+def _is_secret(key: object) -> bool:
+    return isinstance(key, str) and _KEY.fullmatch(key) is not None
+
+
+def redact_event(_logger: object, _method_name: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor that scrubs every value of an event, at any depth.
+
+    It belongs right before the renderer: after the processors that turn an exception into text.
+    """
+    for key, value in event_dict.items():
+        event_dict[key] = HIDDEN if _is_secret(key) else _scrub_value(value)
+    return event_dict
+
+
+class SecretFilter(logging.Filter):
+    """Scrubs every record that passes: message, arguments, extra fields and traceback. It drops none.
+
+    Add it to every handler: a filter on a logger does not see the records of that logger's children.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Scrub `record` in place and let it pass."""
+        if isinstance(record.msg, str):
+            _scrub_message(record)
+        else:
+            record.msg = _scrub_value(record.msg)  # structlog hands on its event as a dict
+        for name in vars(record).keys() - _STANDARD:
+            setattr(record, name, HIDDEN if _is_secret(name) else _scrub_value(getattr(record, name)))
+        _scrub_traceback(record)
+        return True
+
+
+def _scrub_message(record: logging.LogRecord) -> None:
+    if isinstance(record.args, tuple):  # formatters of access logs read them, so they stay arguments
+        record.args = tuple(scrub(one) if isinstance(one, str) else one for one in record.args)
+    try:
+        message = record.getMessage()
+    except (TypeError, ValueError, KeyError):  # logging would report it on stderr, with the arguments
+        message = f"{record.msg} {record.args}"
+        record.msg, record.args = message, None
+    clean = scrub(message)
+    if clean != message:
+        record.msg, record.args = clean, None
+
+
+def _scrub_traceback(record: logging.LogRecord) -> None:
+    if record.stack_info:
+        record.stack_info = scrub(record.stack_info)
+    text = record.exc_text or ("".join(traceback.format_exception(*record.exc_info)) if record.exc_info else "")
+    clean = scrub(text)
+    if clean != text:  # as part of the message, since some formatters render exc_info anew
+        record.msg, record.args = f"{record.getMessage()}\n{clean}", None
+        record.exc_info = record.exc_text = None

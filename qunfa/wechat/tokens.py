@@ -1,0 +1,140 @@
+"""Access tokens: fetched when needed, shared by everyone in the process, and fresh."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Final
+
+import httpx
+from pydantic import Field, SecretStr
+
+from qunfa.rules.codes import token_endpoint_code
+from qunfa.wechat.answers import FrozenAnswer, Whole
+from qunfa.wechat.credentials import CLASSIC, STABLE, Credentials, Token
+from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused
+from qunfa.wechat.exchange import Call, exchange
+from qunfa.wechat.transport import api_url
+
+_MARGIN: Final = timedelta(seconds=200)
+"""A token is fetched anew when it has this long to live, or half of what it came with if that is less.
+
+It has to be less than the 300 seconds before the end in which `stable_token` hands out the next token, since before
+that a fetch only brings the same one again; and more than one call takes.
+"""
+
+
+class _Grant(FrozenAnswer):
+    access_token: Annotated[SecretStr, Field(min_length=1)]
+    expires_in: Annotated[Whole, Field(gt=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    token: Token
+    stale_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    reason: str
+    endpoint: str
+    refused: Refused | None = None
+
+
+class Tokens:
+    """The tokens of all accounts of a process.
+
+    However many calls want a token at once, one fetch answers them all; when it fails, it fails for all that waited
+    for it, and the next call fetches again. `clock` gives seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        base_url: str,
+        accounts: Iterable[Credentials],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._http = http
+        self._base_url = api_url(base_url)
+        self._accounts = {credentials.account: credentials for credentials in accounts}
+        self._clock = clock
+        self._cached: dict[str, _Cached] = {}
+        self._flights: dict[str, asyncio.Task[_Cached | _Failure]] = {}
+
+    async def get(self, account: str) -> Token:
+        """A token that is good for some minutes, or for half its life if that is shorter.
+
+        Raises:
+            NoToken: none could be had; where WeChat refused, `refused` says why.
+            KeyError: there are no credentials for this account.
+        """
+        credentials = self._accounts[account]
+        cached = self._cached.get(account)
+        if cached is not None and self._clock() < cached.stale_at:
+            return cached.token
+        outcome = await asyncio.shield(self._flight(credentials))  # one caller's cancellation is not the others'
+        if isinstance(outcome, _Failure):
+            raise NoToken(outcome.reason, account=account, endpoint=outcome.endpoint, refused=outcome.refused)
+        return outcome.token
+
+    def forget(self, account: str, token: Token) -> None:
+        """Drop a token that WeChat has refused, unless a newer one has taken its place meanwhile."""
+        cached = self._cached.get(account)
+        if cached is not None and cached.token == token:
+            del self._cached[account]
+
+    def _flight(self, credentials: Credentials) -> asyncio.Task[_Cached | _Failure]:
+        flight = self._flights.get(credentials.account)
+        if flight is None or flight.done():
+            flight = asyncio.create_task(self._fetch(credentials), name=f"access token of {credentials.account}")
+            self._flights[credentials.account] = flight
+        return flight
+
+    async def _fetch(self, credentials: Credentials) -> _Cached | _Failure:
+        call = _call(credentials, self._base_url)
+        asked_at = self._clock()
+        try:
+            grant = await exchange(self._http, call, _Grant.model_validate)
+        except Refused as refused:
+            return _Failure(f"{refused.errcode}, {refused.code.meaning}", call.endpoint, refused.with_traceback(None))
+        except (NotWritten, MaybeWritten) as error:
+            return _Failure(error.reason, call.endpoint)
+        life = grant.expires_in
+        cached = _Cached(
+            Token(grant.access_token.get_secret_value()),
+            stale_at=asked_at + life - min(_MARGIN.total_seconds(), life / 2),
+        )
+        self._cached[credentials.account] = cached
+        return cached
+
+
+def _call(credentials: Credentials, base_url: str) -> Call:
+    secret = credentials.secret or SecretStr("")
+    if credentials.source == STABLE:
+        body = {
+            "grant_type": "client_credential",
+            "appid": credentials.appid,
+            "secret": secret.get_secret_value(),
+            "force_refresh": False,  # it would make the token of every other process invalid at once
+        }
+        endpoint, url, content = "/cgi-bin/stable_token", f"{base_url}/cgi-bin/stable_token", json.dumps(body).encode()
+        return Call(
+            credentials.account, endpoint, "POST", url, content=content, secrets=(secret,), meaning=token_endpoint_code
+        )
+    if credentials.source == CLASSIC:
+        endpoint = "/cgi-bin/token"
+        query: dict[str, str | SecretStr] = {
+            "grant_type": "client_credential",
+            "appid": credentials.appid,
+            "secret": secret,
+        }
+        return Call(
+            credentials.account, endpoint, "GET", f"{base_url}{endpoint}", query=query, meaning=token_endpoint_code
+        )
+    endpoint = f"the token server {httpx.URL(credentials.source).host}"
+    return Call(credentials.account, endpoint, "GET", credentials.source, meaning=token_endpoint_code)

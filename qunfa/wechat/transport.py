@@ -1,0 +1,77 @@
+"""The one HTTP client of a process."""
+
+from datetime import timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final
+
+import httpx
+
+_CONNECT_MAX: Final = timedelta(seconds=5)
+_WRITE_MAX: Final = timedelta(seconds=10)
+_IDLE_MAX: Final = timedelta(seconds=5)
+"""Far below any server's own limit: a request on a connection that the server just gave up has an unknown outcome."""
+_CONNECTIONS: Final = 100
+_CONNECTIONS_IDLE: Final = 20
+
+
+def open_http(timeout: timedelta, *, trust_env: bool = False) -> httpx.AsyncClient:
+    """A client for all accounts and calls of a process: keep-alive, HTTP/1.1, no repeats, no redirects, no cookies.
+
+    `timeout` is how long WeChat may take to answer. To get a connection may take 5 seconds, to open one 5 for TCP and 5
+    for TLS, to write 10; so no call lasts longer than `timeout` and 35 seconds. `trust_env` lets the environment name a
+    proxy (`HTTPS_PROXY`) and certificates (`SSL_CERT_FILE`).
+    """
+    patience = timeout.total_seconds()
+    connect = min(timeout, _CONNECT_MAX).total_seconds()
+    write = min(timeout, _WRITE_MAX).total_seconds()
+    limits = httpx.Limits(
+        max_connections=_CONNECTIONS,
+        max_keepalive_connections=_CONNECTIONS_IDLE,
+        keepalive_expiry=_IDLE_MAX.total_seconds(),
+    )
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(read=patience, connect=connect, write=write, pool=connect),
+        limits=limits,
+        headers={"User-Agent": "qunfa", "Accept": "application/json", "Accept-Encoding": "identity"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        follow_redirects=False,
+        http1=True,
+        http2=False,
+        trust_env=trust_env,
+    )
+
+
+def api_url(base_url: str) -> str:
+    """The base URL without a slash at its end.
+
+    Raises:
+        ValueError: it is not an http(s) URL that paths can be added to.
+    """
+    url = http_url(base_url)
+    if url is None or url.query or url.fragment:
+        raise ValueError(
+            "the base URL of WeChat's API must be an http(s) URL without query, such as https://api.weixin.qq.com"
+        )
+    return base_url.rstrip("/")
+
+
+def http_url(text: str) -> httpx.URL | None:
+    """The URL, or None where no HTTP call can be made with it."""
+    try:
+        url = httpx.URL(text)
+        url.host.encode("idna")
+    except (httpx.InvalidURL, UnicodeError):
+        return None
+    return url if url.scheme in {"https", "http"} and url.host else None
+
+
+def deadline(timeout: httpx.Timeout) -> float | None:
+    """Seconds after which a call has had all the time that its phases may take, or None where one of them is unlimited.
+
+    httpx limits each read by itself, so that a server that sends a byte now and then would never time out. Since
+    connecting is over by then (one limit for the socket, one for TLS), a call that meets this deadline has been
+    written.
+    """
+    once, twice = (timeout.pool, timeout.read), (timeout.connect, timeout.write)
+    seconds = [phase for phase in (*once, *twice, *twice) if phase is not None]
+    return sum(seconds) if len(seconds) == len(once) + 2 * len(twice) else None

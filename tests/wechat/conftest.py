@@ -1,0 +1,165 @@
+"""Servers and accounts to speak with: raw sockets for the faults of a network, a transport for everything else."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from qunfa.wechat import Content, Filter, OfficialAccount, SendallBody, Token, open_http, sendall_body
+
+TOKEN = "24_token-THAT-nobody-MAY-read"
+SECRET = "0123456789abcdefSECRETsecret0000"
+BODY = sendall_body(Filter.everybody(), Content.text("你好"), clientmsgid="c-1")
+ACCEPTED = {"errcode": 0, "errmsg": "send job submission success", "msg_id": 3147483650, "msg_data_id": 2247483663}
+
+Reaction = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def response(body: object, *, status: str = "200 OK", more: int = 0, headers: str = "") -> bytes:
+    """An HTTP response; `more` is how many bytes its length promises beyond what comes."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(content) + more}\r\n{headers}\r\n"
+    )
+    return head.encode() + content
+
+
+def answers(data: bytes, *, close: bool = False, abort: bool = False) -> Reaction:
+    """Send these bytes, and then keep the connection, close it, or reset it."""
+
+    async def react(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+        if close:
+            writer.close()
+        if abort:
+            writer.transport.abort()
+
+    return react
+
+
+async def silence(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """Say nothing, and wait for the client to go."""
+    await reader.read()
+
+
+@dataclass
+class Wire:
+    """A server that does with each request that arrives what its script says next, and keeps count."""
+
+    port: int = 0
+    script: list[Reaction] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list, repr=False)
+    connections: int = 0
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    handlers: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict, repr=False)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def account(self, http: httpx.AsyncClient) -> OfficialAccount:
+        return OfficialAccount(http, self.base_url, "demo", "wx0001")
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.handlers[asyncio.create_task(self._serve(reader, writer))] = writer
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError), contextlib.closing(writer):
+            while not writer.is_closing():
+                head = await reader.readuntil(b"\r\n\r\n")
+                lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+                self.requests.append(head + await reader.readexactly(int(lengths[0].split(b":")[1]) if lengths else 0))
+                self.arrived.set()
+                await self.script.pop(0)(reader, writer)
+        self.closed.set()
+
+    async def stop(self) -> None:
+        for writer in self.handlers.values():
+            writer.transport.abort()
+        await asyncio.gather(*self.handlers)
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    """A server with an empty script."""
+    wire = Wire()
+    server = await asyncio.start_server(wire.accept, "127.0.0.1", 0)
+    wire.port = server.sockets[0].getsockname()[1]
+    yield wire
+    server.close()
+    await wire.stop()
+    await server.wait_closed()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    """A client as a worker has it."""
+    async with open_http(timedelta(seconds=5)) as client:
+        yield client
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[httpx.AsyncClient]:
+    """A client that waits no longer than a fifth of a second."""
+    async with open_http(timedelta(seconds=0.2)) as client:
+        yield client
+
+
+@pytest.fixture
+def token() -> Token:
+    """An access token."""
+    return Token(TOKEN)
+
+
+@pytest.fixture
+def body() -> SendallBody:
+    """A text to everybody."""
+    return BODY
+
+
+class WeChat:
+    """A transport that answers every request with the same thing and keeps the requests."""
+
+    def __init__(self, answer: Any, **more: Any) -> None:
+        self.answer = answer
+        self.more = more
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        shape = {"content": self.answer} if isinstance(self.answer, bytes) else {"json": self.answer}
+        return httpx.Response(**{"status_code": 200, **shape, **self.more})
+
+    def http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(self))
+
+    def account(self) -> OfficialAccount:
+        return OfficialAccount(self.http(), "https://wechat.example", "demo", "wx0001")
+
+
+def everything_about(error: BaseException) -> str:
+    """All that a careless reporter of errors could print: text, fields, chain, traceback, every frame's locals."""
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join([*report.format(), repr(error), str(error), repr(vars(error)), repr(error.args)])
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port

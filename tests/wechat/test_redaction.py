@@ -1,0 +1,208 @@
+import ast
+import json
+import logging
+import sys
+import traceback
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.wechat import LOG_LEVELS, SecretFilter, redact_event, scrub
+from tests.wechat.conftest import SECRET, TOKEN, WeChat
+
+NAMES = ["access_token", "secret", "appsecret", "signature", "msg_signature", "refresh_token", "aes_key"]
+NAME = st.sampled_from([*NAMES, *(name.upper() for name in NAMES)])
+VALUE = st.text("abcXYZ0189-_.~", min_size=8, max_size=40).map("bMARK".__add__)
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+PLAIN = st.text("abc 你好,.!?/\n", max_size=20)
+
+
+@given(NAME, VALUE, PLAIN)
+def test_a_query(name: str, value: str, rest: str) -> None:
+    """Of a URL only the value of the secret goes; what stands before and after stays."""
+    url = f"{rest} https://wechat.example/p?a=1&{name}={value}&b=2 {rest}"
+    assert scrub(url) == f"{rest} https://wechat.example/p?a=1&{name}=***&b=2 {rest}"
+
+
+@given(NAME, ANY_TEXT)
+def test_an_encoded_query(name: str, value: str) -> None:
+    """Whatever the value is, as a client encodes it in a URL, nothing of it stays."""
+    assert scrub("?" + urlencode({name: "x" + value, "b": "2"})) == f"?{name}=***&b=2"
+
+
+@given(NAME, VALUE)
+def test_a_url_within_a_url(name: str, value: str) -> None:
+    """A URL that is a parameter of another one is quoted, once or twice, and its secrets go too."""
+    once = quote(f"https://x/?{name}={value}+/&b=2", safe="")
+    for url in (f"https://y/?u={once}&c=3", f"https://y/?u={quote(once, safe='')}&c=3"):
+        clean = scrub(url)
+        assert "MARK" not in clean
+        assert clean.endswith("2&c=3")
+
+
+@given(NAME, ANY_TEXT, PLAIN)
+def test_json(name: str, value: str, other: str) -> None:
+    """A JSON text stays one, without the secret, whatever characters it has."""
+    assert json.loads(scrub(json.dumps({name: value, "other": other}))) == {name: "***", "other": other}
+
+
+@given(NAME, VALUE, PLAIN)
+def test_json_within_json(name: str, value: str, other: str) -> None:
+    """A body that is quoted within a log line that is JSON itself is scrubbed as well."""
+    line = json.dumps({"body": json.dumps({name: value, "other": other})})
+    assert json.loads(json.loads(scrub(line))["body"]) == {name: "***", "other": other}
+
+
+@given(NAME, ANY_TEXT, st.binary())
+def test_python_values(name: str, value: str, binary: bytes) -> None:
+    """So is the repr of a dict, of bytes, and of a list of pairs."""
+    assert ast.literal_eval(scrub(repr({name: value}))) == {name: "***"}
+    assert ast.literal_eval(scrub(repr({name: binary}))) == {name: b"***"}
+    assert ast.literal_eval(scrub(repr([(name, value)]))) == [(name, "***")]
+
+
+@pytest.mark.parametrize(
+    "text", ['secret="abc', "{'secret': 'abc", r"{\"secret\": \"abc", "secret=abc", "SECRET : abc"]
+)
+def test_text_that_was_cut(text: str) -> None:
+    """A value whose end is missing goes too."""
+    assert "abc" not in scrub(text)
+
+
+@given(st.text() | st.lists(st.sampled_from([*NAMES, "=", ":", '"', "'", "\\", "&", "x", " "])).map("".join))
+def test_scrubbing_twice_changes_nothing(text: str) -> None:
+    """A text that was scrubbed is left alone."""
+    assert scrub(scrub(text)) == scrub(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "invalid credential, access_token is invalid or not latest rid: 6520a1b2-1c2d3e4f-5a6b7c8d",
+        'secret_file = "/run/secrets/demo"',
+        "https://wechat.example/cgi-bin/tags/get?next_openid=o1",
+    ],
+)
+def test_other_text_stays(text: str) -> None:
+    """Words about secrets are no secrets."""
+    assert scrub(text) == text
+
+
+@given(NAME, VALUE)
+def test_an_event(name: str, value: str) -> None:
+    """Every value of a structured event is scrubbed, at any depth, and by its name as well."""
+    url = httpx.URL(f"https://x/?{name}={value}")
+    event = {"event": f"GET {url}", name: value, "n": 5, "url": url, "deep": [{"t": (f"{name}={value}", {name: 1})}]}
+    clean = redact_event(None, "info", event)
+    assert "MARK" not in repr(clean)
+    assert clean["n"] == 5
+    assert clean["deep"] == [{"t": (f"{name}=***", {name: "***"})}]
+
+
+class Lines(logging.Handler):
+    """Keeps what a plain handler would have written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addFilter(SecretFilter())
+        self.records: list[logging.LogRecord] = []
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+        self.text += self.format(record)
+
+
+@pytest.fixture
+def lines() -> Lines:
+    """What one handler writes."""
+    return Lines()
+
+
+@pytest.fixture
+def logger(lines: Lines) -> logging.Logger:
+    """A library's logger whose lines that handler writes."""
+    logger = logging.getLogger("tests.redaction")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    logger.handlers = [lines]
+    return logger
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        (f"GET ?access_token={TOKEN}&b=2", ()),
+        ("GET %s %d", (f"?access_token={TOKEN}&b=2", 200)),
+        ("GET ?access_token=%s&b=2", (TOKEN,)),
+        ("GET %s", (httpx.URL(f"https://x/?access_token={TOKEN}&b=2"),)),
+        ("GET ?access_token=%(t)s&b=2", ({"t": TOKEN},)),
+        ("GET %(u)s", ({"u": f"?access_token={TOKEN}&b=2"},)),
+        ("GET %s %s", (f"?access_token={TOKEN}&b=2",)),
+        ("GET %d", (f"?access_token={TOKEN}&b=2",)),
+    ],
+)
+def test_a_log_line(message: str, arguments: tuple[Any, ...], lines: Lines, logger: logging.Logger) -> None:
+    """A secret goes wherever it stands: in the message, in an argument, across both, also where they do not fit."""
+    logger.info(message, *arguments)
+    assert TOKEN not in lines.text
+    assert "access_token=***&b=2" in lines.text
+
+
+def test_arguments_stay_arguments(lines: Lines, logger: logging.Logger) -> None:
+    """Formatters of access logs read the arguments, so these stay, each one scrubbed."""
+    logger.info('%s - "%s" %d', "127.0.0.1", "GET /wechat/demo?signature=abc&nonce=1", 200)
+    assert lines.records[0].args == ("127.0.0.1", "GET /wechat/demo?signature=***&nonce=1", 200)
+
+
+def test_a_traceback(lines: Lines, logger: logging.Logger) -> None:
+    """The text of an exception is scrubbed, and no formatter can render it anew."""
+    try:
+        raise ConnectionError(f"https://x/?secret={SECRET}&b=2")
+    except ConnectionError:
+        logger.exception("it broke")
+    assert SECRET not in lines.text
+    assert "it broke\nTraceback" in lines.text
+    assert "secret=***&b=2" in lines.text
+    assert (lines.records[0].exc_info, lines.records[0].exc_text) == (None, None)
+
+
+def test_a_traceback_without_secrets_stays(lines: Lines, logger: logging.Logger) -> None:
+    """An exception that shows nothing is handed on as it is."""
+    try:
+        raise ConnectionError("refused")
+    except ConnectionError:
+        logger.exception("it broke %s", "twice")
+        assert lines.records[0].exc_info == sys.exc_info()
+        assert traceback.format_exc().strip() in lines.text
+
+
+def test_extra_fields_and_stacks(lines: Lines, logger: logging.Logger) -> None:
+    """Fields that a formatter may add to the line are scrubbed by name and by text."""
+    logger.info("hi", extra={"secret": SECRET, "url": f"?secret={SECRET}", "n": 5}, stack_info=True)
+    assert SECRET not in repr(vars(lines.records[0]))
+    assert vars(lines.records[0])["n"] == 5
+
+
+def test_an_event_within_a_record(lines: Lines, logger: logging.Logger) -> None:
+    """Structlog hands its event to logging as a dict."""
+    logger.info({"event": "hi", "secret": SECRET})
+    assert lines.records[0].msg == {"event": "hi", "secret": "***"}
+
+
+async def test_what_the_http_library_writes(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Httpx writes every URL at INFO, which the recommended level stops and the filter scrubs."""
+    logger = logging.getLogger("httpx")
+    monkeypatch.setattr(logger, "handlers", [lines])
+    monkeypatch.setattr(logger, "propagate", False)
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    logging.Logger.manager._clear_cache()  # type: ignore[attr-defined]  # noqa: SLF001  as setLevel does
+    url = f"https://x/?access_token={TOKEN}"
+    await WeChat({}).http().get(url)
+    assert "access_token=***" in lines.text
+    assert TOKEN not in lines.text
+    assert LOG_LEVELS == {"httpx": logging.WARNING, "httpcore": logging.WARNING}

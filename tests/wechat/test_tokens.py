@@ -1,0 +1,267 @@
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from qunfa.rules.codes import CodeClass
+from qunfa.wechat import Credentials, NoToken, NotWritten, Token, Tokens
+from tests.wechat.conftest import SECRET, TOKEN, WeChat, everything_about
+
+DEMO = Credentials(account="demo", appid="wx0001", secret=SecretStr(SECRET))
+CLASSIC = Credentials(account="demo", appid="wx0001", secret=SecretStr(SECRET), source="classic")
+SERVED = Credentials(account="demo", appid="wx0001", source="https://token.internal/demo?key=k1")
+OTHER = Credentials(account="other", appid="wx0002", secret=SecretStr(SECRET))
+SOURCES = pytest.mark.parametrize("credentials", [DEMO, CLASSIC, SERVED], ids=["stable", "classic", "token server"])
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TokenServer:
+    """Gives out `t1`, `t2`, … once its gate is open, or what `answers` says first."""
+
+    def __init__(self, *answers: Any, expires_in: int = 7200) -> None:
+        self.answers = list(answers)
+        self.expires_in = expires_in
+        self.requests: list[httpx.Request] = []
+        self.arrived = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.clock = Clock()
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        self.arrived.set()
+        await self.gate.wait()
+        answer = self.answers.pop(0) if self.answers else {"access_token": f"t{len(self.requests)}"}
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(200, json={"expires_in": self.expires_in, **answer})
+
+    def tokens(self, *accounts: Credentials) -> Tokens:
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self))
+        return Tokens(http, "https://wechat.example/", accounts or (DEMO,), clock=self.clock)
+
+
+async def test_fifty_calls_share_one_fetch() -> None:
+    """However many want a token at once, one is fetched."""
+    server = TokenServer()
+    tokens = server.tokens()
+    got = await asyncio.gather(*(tokens.get("demo") for _ in range(50)))
+    assert {token.get_secret_value() for token in got} == {"t1"}
+    assert len(server.requests) == 1
+
+
+async def test_each_account_has_its_own() -> None:
+    """Two accounts have two tokens, fetched side by side."""
+    server = TokenServer()
+    tokens = server.tokens(DEMO, OTHER)
+    demo, other = await asyncio.gather(tokens.get("demo"), tokens.get("other"))
+    assert demo != other
+    assert {json.loads(request.content)["appid"] for request in server.requests} == {"wx0001", "wx0002"}
+
+
+async def test_an_account_without_credentials() -> None:
+    """An account that this process has no credentials for is an error in the program."""
+    with pytest.raises(KeyError, match="nobody"):
+        await TokenServer().tokens().get("nobody")
+
+
+@pytest.mark.parametrize("cancelled", [0, 1, 2])
+async def test_a_cancelled_caller_does_not_stop_the_fetch(cancelled: int) -> None:
+    """The fetch goes on for those who still wait, whoever of them began it."""
+    server = TokenServer()
+    server.gate.clear()
+    tokens = server.tokens()
+    waiting = [asyncio.create_task(tokens.get("demo")) for _ in range(3)]
+    await server.arrived.wait()
+    waiting[cancelled].cancel()
+    await asyncio.wait([waiting[cancelled]])
+    server.gate.set()
+    got = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [isinstance(one, asyncio.CancelledError) for one in got] == [n == cancelled for n in range(3)]
+    assert len(server.requests) == 1
+
+
+async def test_a_failed_fetch_fails_for_all_that_wait_and_for_nobody_later() -> None:
+    """The failure belongs to the fetch: the next call fetches again."""
+    server = TokenServer(httpx.ConnectError("no"))
+    tokens = server.tokens()
+    got = await asyncio.gather(*(tokens.get("demo") for _ in range(5)), return_exceptions=True)
+    assert [type(one) for one in got] == [NoToken] * 5
+    assert len({id(one) for one in got}) == 5
+    assert len(server.requests) == 1
+    assert (await tokens.get("demo")).get_secret_value() == "t2"
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "fresh_for"),
+    [(7200, 7000), (6900, 6700), (300, 150), (100, 50), (1, 0.5)],
+)
+async def test_a_token_is_fetched_anew_before_it_ends(expires_in: int, fresh_for: float) -> None:
+    """A token is renewed 200 seconds before its end: by then `stable_token` has the next one ready."""
+    server = TokenServer(expires_in=expires_in)
+    tokens = server.tokens()
+    await tokens.get("demo")
+    server.clock.now += fresh_for - 0.1
+    assert (await tokens.get("demo")).get_secret_value() == "t1"
+    server.clock.now += 0.2
+    assert (await tokens.get("demo")).get_secret_value() == "t2"
+
+
+async def test_the_life_of_a_token_starts_when_it_is_asked_for() -> None:
+    """A slow answer does not make a token live longer."""
+    server = TokenServer()
+    server.gate.clear()
+    tokens = server.tokens()
+    first = asyncio.create_task(tokens.get("demo"))
+    await server.arrived.wait()
+    server.clock.now += 7001
+    server.gate.set()
+    await first
+    assert (await tokens.get("demo")).get_secret_value() == "t2"
+
+
+async def test_a_forgotten_token_is_replaced() -> None:
+    """A token that WeChat refused is dropped, and the next call fetches."""
+    server = TokenServer()
+    tokens = server.tokens()
+    tokens.forget("demo", await tokens.get("demo"))
+    assert (await tokens.get("demo")).get_secret_value() == "t2"
+
+
+async def test_a_newer_token_is_not_forgotten() -> None:
+    """When many calls fail with the same old token, the first one's fresh token survives the others' complaints."""
+    server = TokenServer()
+    tokens = server.tokens()
+    old = await tokens.get("demo")
+    tokens.forget("demo", old)
+    await tokens.get("demo")
+    tokens.forget("demo", old)
+    tokens.forget("other", old)
+    assert (await tokens.get("demo")).get_secret_value() == "t2"
+    assert len(server.requests) == 2
+
+
+async def test_stable_tokens_are_never_forced() -> None:
+    """`stable_token` is asked in normal mode, with the secret in the body: forcing would break every other process."""
+    server = TokenServer()
+    await server.tokens(DEMO).get("demo")
+    (request,) = server.requests
+    assert (request.method, str(request.url)) == ("POST", "https://wechat.example/cgi-bin/stable_token")
+    assert json.loads(request.content) == {
+        "grant_type": "client_credential",
+        "appid": "wx0001",
+        "secret": SECRET,
+        "force_refresh": False,
+    }
+
+
+async def test_classic_tokens() -> None:
+    """`token` takes appid and secret in the query."""
+    server = TokenServer()
+    await server.tokens(CLASSIC).get("demo")
+    (request,) = server.requests
+    assert (request.method, request.url.path) == ("GET", "/cgi-bin/token")
+    assert dict(request.url.params) == {"grant_type": "client_credential", "appid": "wx0001", "secret": SECRET}
+
+
+async def test_a_token_server() -> None:
+    """A token server is asked at its own URL, as it stands, and is told no secret."""
+    server = TokenServer()
+    await server.tokens(SERVED).get("demo")
+    (request,) = server.requests
+    assert (request.method, str(request.url), request.content) == ("GET", "https://token.internal/demo?key=k1", b"")
+
+
+@SOURCES
+@pytest.mark.parametrize(
+    "answer", [{"access_token": ""}, {"access_token": None}, {"access_token": "t", "expires_in": 0}, {"errcode": "x"}]
+)
+async def test_an_odd_answer_is_no_token(credentials: Credentials, answer: dict[str, Any]) -> None:
+    """No token, an empty one or one without a life is none."""
+    with pytest.raises(NoToken, match="account demo: no access token could be had"):
+        await TokenServer(answer).tokens(credentials).get("demo")
+
+
+@SOURCES
+async def test_a_wrong_secret_is_a_persons_matter(credentials: Credentials) -> None:
+    """Where WeChat refuses, the error carries its answer, read as a token endpoint means it."""
+    with pytest.raises(NoToken, match="40001") as caught:
+        await TokenServer({"errcode": 40001, "errmsg": "invalid credential"}).tokens(credentials).get("demo")
+    assert caught.value.refused is not None
+    assert caught.value.refused.code.code_class is CodeClass.REFUSED
+
+
+@SOURCES
+@pytest.mark.parametrize("error", [httpx.ConnectError("no"), httpx.ReadTimeout("no")], ids=["connect", "read"])
+async def test_without_a_token_nothing_was_written(credentials: Credentials, error: Exception) -> None:
+    """For the call that wanted the token it is the same as no connection, also after the fetch timed out."""
+    with pytest.raises(NotWritten, match="Nothing was sent") as caught:
+        await TokenServer(error).tokens(credentials).get("demo")
+    assert isinstance(caught.value, NoToken)
+    assert caught.value.refused is None
+
+
+@SOURCES
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.ConnectError("no"),
+        httpx.ReadTimeout("no"),
+        {"errcode": 40125, "errmsg": f"invalid appsecret {SECRET}, secret={SECRET}"},
+        {"access_token": TOKEN, "expires_in": -1},
+    ],
+    ids=["connect", "read", "refused", "odd"],
+)
+async def test_no_failure_shows_a_secret(credentials: Credentials, answer: Any) -> None:
+    """Neither text, fields, chain nor the locals of any frame show secret, token, or the token server's key."""
+    if isinstance(answer, dict) and credentials is SERVED:
+        answer = {**answer, "errmsg": "no"}
+    tokens = TokenServer(answer).tokens(credentials)
+    del answer
+    with pytest.raises(NoToken) as caught:
+        await tokens.get("demo")
+    shown = everything_about(caught.value)
+    refused = caught.value.refused
+    shown += everything_about(refused) if refused else ""
+    assert [secret for secret in (SECRET, TOKEN, "key=k1") if secret in shown] == []
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_tokens_and_credentials_hide_themselves() -> None:
+    """Neither shows what it holds when it is printed."""
+    shown = f"{Token(TOKEN)} {Token(TOKEN)!r} {DEMO} {DEMO!r} {SERVED!r}"
+    assert [secret for secret in (SECRET, TOKEN, "key=k1") if secret in shown] == []
+
+
+@pytest.mark.parametrize("source", ["stable", "classic"])
+def test_wechats_own_tokens_need_the_secret(source: str) -> None:
+    """Without an app secret WeChat gives no token; the error says whose is missing."""
+    with pytest.raises(ValidationError, match=r"account demo: .*needs the app secret"):
+        Credentials(account="demo", appid="wx0001", source=source)
+
+
+@pytest.mark.parametrize(
+    "source", ["", "Stable", "token.internal/k1", "ftp://x/k1", "https://", "http://[::k1", "k1\0"]
+)
+def test_an_odd_source_is_an_error(source: str) -> None:
+    """A token source is a name or an http(s) URL; the error quotes nothing, for the source may hold a key."""
+    with pytest.raises(ValidationError, match="token source") as caught:
+        Credentials(account="demo", appid="wx0001", secret=SecretStr(SECRET), source=source)
+    assert [secret for secret in (SECRET, "k1") if secret in str(caught.value)] == []
+
+
+async def test_answers_that_are_not_wechats_are_no_token(token: Token) -> None:
+    """A token server that answers with a web page gives no token."""
+    http = WeChat(b"<html>login</html>").http()
+    with pytest.raises(NoToken, match=r"the token server token\.internal"):
+        await Tokens(http, "https://wechat.example", [SERVED]).get("demo")
