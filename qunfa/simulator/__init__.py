@@ -1,0 +1,27 @@
+"""A local api.weixin.qq.com for demonstrations, tests, rehearsals and chaos runs. Its state is in memory only."""
+
+from qunfa.simulator.app import create_app
+from qunfa.simulator.config import AccountConfig, Callback, SimulatorConfig, Tag, load_config
+from qunfa.simulator.followers import openid
+from qunfa.simulator.jobs import Job
+from qunfa.simulator.plans import CopyrightItem, Counts, Fault, JobPlan
+from qunfa.simulator.server import Simulator, serve
+from qunfa.simulator.world import World
+
+__all__ = [
+    "AccountConfig",
+    "Callback",
+    "CopyrightItem",
+    "Counts",
+    "Fault",
+    "Job",
+    "JobPlan",
+    "Simulator",
+    "SimulatorConfig",
+    "Tag",
+    "World",
+    "create_app",
+    "load_config",
+    "openid",
+    "serve",
+]

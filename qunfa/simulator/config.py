@@ -1,0 +1,208 @@
+"""The simulator's configuration: accounts, tags, followers, times and limits, from a small TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field, SecretStr, model_validator
+
+from qunfa.simulator.plans import STRICT, Fault, JobPlan, Seconds
+
+Count = Annotated[int, Field(ge=0)]
+QuotaName = Literal[
+    "token",
+    "stable_token",
+    "mass",
+    "mass/get",
+    "tags/get",
+    "user/tag/get",
+    "user/get",
+    "openapi/quota/get",
+    "other",
+]
+
+
+class Timing(BaseModel):
+    """Spans in seconds, each divided by `scale`.
+
+    Attributes:
+        delivery: from acceptance (or confirmation) to the end of a job.
+        unknown: how long mass/get answers 40059 after acceptance.
+        confirmation: how long the administrator has.
+        duplicate_window: how long a clientmsgid blocks its repetition (45065).
+        too_fast: how long after acceptance a repetition is answered with 45066.
+        rate_window: the "minute" of the rate limits (45011).
+    """
+
+    model_config = STRICT
+
+    delivery: Seconds = 5.0
+    unknown: Seconds = 0.0
+    confirmation: Seconds = 1800.0
+    duplicate_window: Seconds = 86400.0
+    too_fast: Seconds = 60.0
+    rate_window: Seconds = 60.0
+
+
+class TokenRules(BaseModel):
+    """Lifetimes of access tokens in seconds (never scaled) and how often one may be forced."""
+
+    model_config = STRICT
+
+    lifetime: Seconds = 7200.0
+    overlap: Seconds = 300.0
+    forced_spacing: Seconds = 30.0
+    forced_per_day: Count = 20
+
+
+class PushRules(BaseModel):
+    """How pushes are tried: `deadline` in real seconds, `tries` in all, `spacing` in seconds between them, scaled."""
+
+    model_config = STRICT
+
+    deadline: Annotated[float, Field(gt=0)] = 5.0
+    tries: Annotated[int, Field(ge=1)] = 3
+    spacing: Seconds = 5.0
+
+
+class Limits(BaseModel):
+    """What an account may do.
+
+    Attributes:
+        calls_per_day: over the defaults of the account's kind; `mass` is sendall and send together, `other` is for each
+            that has no number of its own.
+        mass_per_minute: calls of sendall and send.
+        stable_tokens_per_minute: calls of stable_token.
+        sends_per_day: successful sends of a subscription account, to all or to a tag.
+        to_all_per_month: successful sends to all of a service account.
+        user_per_month: messages that a follower of a service account receives.
+        openids: length of the list of mass/send.
+        clientmsgid: its length in bytes.
+        text_bytes: length of a text message in UTF-8.
+    """
+
+    model_config = STRICT
+
+    calls_per_day: dict[QuotaName, Count] = Field(default_factory=dict)
+    mass_per_minute: Count = 60
+    stable_tokens_per_minute: Count = 10_000
+    sends_per_day: Count = 1
+    to_all_per_month: Count = 4
+    user_per_month: Annotated[int, Field(ge=0, le=254)] = 4
+    openids: Count = 10_000
+    clientmsgid: Count = 32
+    text_bytes: Count = 2048
+
+
+class Callback(BaseModel):
+    """Where an account's events are pushed to. Only plain XML so far."""
+
+    model_config = STRICT
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+")]
+    token: SecretStr
+    mode: Literal["plain"] = "plain"
+
+
+class Tag(BaseModel):
+    """A tag; its members are the followers number `first` … `first + count - 1`."""
+
+    model_config = STRICT
+
+    id: Count
+    name: str
+    count: Count = 0
+    first: Count = 0
+
+
+class AccountConfig(BaseModel):
+    """One Official Account.
+
+    Attributes:
+        kind: `test` accounts have no right to mass sends (45028).
+        verified: an account that is not answers 48001.
+        followers: how many; their openids are `openid(appid, n)` for n from 0.
+        ip_whitelist: addresses that may fetch tokens; any if None.
+        admin_confirmation: sends to all wait for the administrator.
+        confirmation_answer: what mass/get answers in the meantime.
+        default_clientmsgid: what is compared when a send has no clientmsgid.
+        invalid_openids: whether one refuses the whole list (40003) or is left out.
+        failed_jobs_keep_clientmsgid: whether a job that failed goes on blocking its clientmsgid.
+    """
+
+    model_config = STRICT
+
+    appid: Annotated[str, Field(min_length=1)]
+    secret: SecretStr
+    kind: Literal["service", "subscription", "test"] = "service"
+    verified: bool = True
+    original_id: str = "gh_000000000000"
+    followers: Annotated[int, Field(ge=0, lt=2**30)] = 0
+    tags: tuple[Tag, ...] = ()
+    callback: Callback | None = None
+    ip_whitelist: tuple[str, ...] | None = None
+    admin_confirmation: bool = False
+    confirmation_answer: Literal["SENDING", 89504, 89505] = "SENDING"
+    default_clientmsgid: Literal["audience+content", "content"] = "audience+content"
+    invalid_openids: Literal["reject", "filter"] = "reject"
+    failed_jobs_keep_clientmsgid: bool = True
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _tags_have_members(self) -> AccountConfig:
+        for tag in self.tags:
+            if tag.first + tag.count > self.followers:
+                raise ValueError(f"tag {tag.id} needs {tag.first + tag.count} followers, there are {self.followers}")
+        if len({tag.id for tag in self.tags}) != len(self.tags):
+            raise ValueError("two tags have the same id")
+        return self
+
+
+class SimulatorConfig(BaseModel):
+    """Everything the simulator starts from.
+
+    Attributes:
+        scale: divides the spans that `clock.py` names.
+        now: the time at the start, instead of the real one.
+        seed: of the chance in faults and plans.
+        call_log: how many calls and push tries are remembered.
+        faults, pushes: plans that are there from the start.
+    """
+
+    model_config = STRICT
+
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    now: AwareDatetime | None = None
+    seed: int = 0
+    call_log: Annotated[int, Field(ge=1)] = 10_000
+    timing: Timing = Timing()
+    tokens: TokenRules = TokenRules()
+    push: PushRules = PushRules()
+    accounts: dict[str, AccountConfig] = Field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    pushes: tuple[JobPlan, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_name_per_appid(self) -> SimulatorConfig:
+        if len({account.appid for account in self.accounts.values()}) != len(self.accounts):
+            raise ValueError("two accounts have the same appid")
+        return self
+
+    @model_validator(mode="after")
+    def _orders_name_accounts(self) -> SimulatorConfig:
+        for order in (*self.faults, *self.pushes):
+            if order.account is not None and order.account not in self.accounts:
+                raise ValueError(f"a plan is for account {order.account!r}, which is not configured")
+        return self
+
+
+def load_config(path: str | Path) -> SimulatorConfig:
+    """Read a TOML file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not TOML, or a value is missing, wrong or unknown.
+    """
+    return SimulatorConfig.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))

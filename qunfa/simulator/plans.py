@@ -1,0 +1,207 @@
+"""What a test or a rehearsal can order: faults of the API and the fate of jobs and their pushes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from itertools import count
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+STRICT = ConfigDict(extra="forbid", frozen=True)
+
+FaultKind = Literal[
+    "timeout_before_accept",
+    "timeout_after_accept",
+    "reset_before_accept",
+    "reset_after_accept",
+    "http_502",
+    "broken_json",
+    "errcode",
+    "errcode_after_accept",
+    "ok_without_msg_id",
+    "slow",
+]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Order(BaseModel):
+    """What faults and job plans have in common: whom they are for and how often.
+
+    Attributes:
+        account: name of the account; every account if None.
+        clientmsgid: shell-style pattern of the clientmsgid; any call or job if None.
+        times: how many calls or jobs it is for; for ever if None.
+        probability: chance that a call or job it fits is hit; one that is not hit does not count.
+    """
+
+    model_config = STRICT
+
+    account: str | None = None
+    clientmsgid: str | None = None
+    times: Annotated[int, Field(ge=1)] | None = 1
+    probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    def fits(self, account: str | None, clientmsgid: str | None) -> bool:
+        """Whether this is for a call or job of that account and clientmsgid."""
+        if self.account is not None and self.account != account:
+            return False
+        return self.clientmsgid is None or fnmatchcase(clientmsgid or "", self.clientmsgid)
+
+
+class Fault(Order):
+    """Something that goes wrong with a call.
+
+    Attributes:
+        endpoint: path of the endpoint or the end of it in whole segments ("sendall", "mass/get"); "*" is every one.
+        kind: what goes wrong. The `…_before_accept` kinds and `errcode` come instead of the call, the others after it
+            was carried out; those are kept for a call that succeeds.
+        accept: for `http_502`, `broken_json` and `slow`: whether the call is carried out first.
+        errcode: the code that `errcode` and `errcode_after_accept` answer.
+        status: the HTTP status of `http_502`.
+        seconds: real seconds: how late `slow` answers; when the `timeout_…` kinds drop the connection (never if None).
+    """
+
+    endpoint: str = "*"
+    kind: FaultKind
+    accept: bool = True
+    errcode: int = -1
+    status: Annotated[int, Field(ge=300, le=599)] = 502
+    seconds: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Fault:
+        if self.kind == "slow" and self.seconds is None:
+            raise ValueError("a slow answer needs its seconds")
+        return self
+
+    @property
+    def after(self) -> bool:
+        """Whether the call is carried out before the fault strikes."""
+        if self.kind in {"http_502", "broken_json", "slow"}:
+            return self.accept
+        return self.kind not in {"timeout_before_accept", "reset_before_accept", "errcode"}
+
+    def concerns(self, path: str) -> bool:
+        """Whether it is a fault of the endpoint at `path`."""
+        return self.endpoint in {"*", path} or path.endswith("/" + self.endpoint.lstrip("/"))
+
+
+class Counts(BaseModel):
+    """The four counts of MASSSENDJOBFINISH; `filter` is the number left after filtering."""
+
+    model_config = STRICT
+
+    total: int = 0
+    filter: int = 0
+    sent: int = 0
+    error: int = 0
+
+
+class CopyrightItem(BaseModel):
+    """One article's originality check, in the event's own names."""
+
+    model_config = STRICT
+
+    ArticleIdx: int = 1
+    UserDeclareState: int = 0
+    AuditState: int = 2
+    OriginalArticleUrl: str = ""
+    OriginalArticleType: int = 1
+    CanReprint: int = 1
+    NeedReplaceContent: int = 1
+    NeedShowReprintSource: int = 1
+
+
+class JobPlan(Order):
+    """The fate of a job and of its push. A job takes the first plan that fits it, when it is accepted.
+
+    Attributes:
+        status: the event's Status, any text. Anything but a success delivers nothing.
+        reprint: the originality check's verdict. "allowed": err(30003), or a send with CheckState 2 if
+            send_ignore_reprint is 1; "forbidden": err(30002).
+        check_state: CheckState of the event.
+        copyright: the items of CopyrightCheckResult.
+        article_urls: the URLs of ArticleUrlResult.
+        counts: the event's counts, whatever was delivered.
+        job_status: what mass/get says once the job is finished.
+        delivered: whether followers receive it, if that differs from what `status` says.
+        before_response: the job is finished and pushed before the HTTP call is answered.
+        delay: seconds between the end of the job and the push, scaled.
+        drop: no push at all.
+        duplicate: so many further pushes of the same event.
+        out_of_order: the push waits until that of a later job of the account was sent.
+        forged: an extra push comes first: with a wrong signature, or signed but with an unknown MsgID.
+    """
+
+    status: str | None = None
+    reprint: Literal["allowed", "forbidden"] | None = None
+    check_state: int | None = None
+    copyright: tuple[CopyrightItem, ...] = ()
+    article_urls: tuple[str, ...] = ()
+    counts: Counts | None = None
+    job_status: Literal["SENDING", "SEND_SUCCESS", "SEND_FAIL", "DELETE"] | None = None
+    delivered: bool | None = None
+    before_response: bool = False
+    delay: Seconds = 0
+    drop: bool = False
+    duplicate: Annotated[int, Field(ge=0, le=100)] = 0
+    out_of_order: bool = False
+    forged: Literal["signature", "msg_id"] | None = None
+
+
+O = TypeVar("O", bound=Order)  # noqa: E741 - one letter, as type variables have
+
+
+class Plan(Generic[O]):
+    """Orders in the sequence they were given, used up as calls or jobs meet them."""
+
+    def __init__(self, orders: Iterable[O] = (), seed: int = 0) -> None:
+        self._orders: dict[int, O] = {}
+        self._left: dict[int, int | None] = {}
+        self._ids = count(1)
+        self._random = random.Random(seed)  # noqa: S311 - chance in a rehearsal, not cryptography
+        for order in orders:
+            self.add(order)
+
+    def add(self, order: O) -> int:
+        """Append an order and return its id."""
+        number = next(self._ids)
+        self._orders[number] = order
+        self._left[number] = order.times
+        return number
+
+    def take(self, fits: Callable[[O], bool]) -> O | None:
+        """The first order that fits and has its chance; it is used up by one."""
+        for number, order in self._orders.items():
+            if fits(order) and (order.probability >= 1 or self._random.random() < order.probability):
+                self._use(number)
+                return order
+        return None
+
+    def _use(self, number: int) -> None:
+        left = self._left[number]
+        if left is None:
+            return
+        self._left[number] = left - 1
+        if left == 1:
+            self.remove(number)
+
+    def remove(self, number: int) -> bool:
+        """Forget one order; False if there is none of that id."""
+        self._left.pop(number, None)
+        return self._orders.pop(number, None) is not None
+
+    def clear(self) -> None:
+        """Forget every order."""
+        self._orders.clear()
+        self._left.clear()
+
+    def listing(self) -> list[dict[str, object]]:
+        """What is left, as JSON objects with `id` and `left`."""
+        return [
+            {"id": number, "left": self._left[number], **order.model_dump(exclude_defaults=True)}
+            for number, order in self._orders.items()
+        ]

@@ -1,0 +1,127 @@
+"""What the admin endpoints tell about the world, as JSON objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from qunfa.simulator.accounts import Account
+from qunfa.simulator.calls import Call
+from qunfa.simulator.clock import rfc3339
+from qunfa.simulator.courier import PushTry
+from qunfa.simulator.jobs import Job
+from qunfa.simulator.ledger import Duplicate, most
+
+if TYPE_CHECKING:
+    from qunfa.simulator.world import World
+
+
+Report = dict[str, object]
+
+
+def clock(world: World) -> Report:
+    """The time and what spans are divided by."""
+    return {"now": rfc3339(world.clock.now()), "scale": world.clock.scale}
+
+
+def account(world: World, of: Account) -> Report:
+    """An account, without its secrets."""
+    config = of.config
+    return {
+        "name": of.name,
+        "appid": config.appid,
+        "kind": config.kind,
+        "verified": config.verified,
+        "original_id": config.original_id,
+        "followers": config.followers,
+        "tags": [tag.model_dump() for tag in config.tags],
+        "callback": config.callback.url if config.callback else None,
+        "admin_confirmation": config.admin_confirmation,
+        "mass_calls_today": of.calls.used("mass", world.clock.day()),
+        "awaiting_confirmation": [job.msg_id for job in world.jobs.of(of.name) if job.confirmation == "waiting"],
+    }
+
+
+def job(of: Job) -> Report:
+    """A job: what was sent to whom, what became of it."""
+    return {
+        "account": of.account.name,
+        "msg_id": of.msg_id,
+        "msg_data_id": of.msg_data_id,
+        "clientmsgid": of.clientmsgid,
+        "audience": of.audience.label,
+        "audience_size": len(of.audience.members),
+        "content": {"msgtype": of.content.msgtype, "digest": of.content.digest, "text": of.content.text},
+        "send_ignore_reprint": of.ignore_reprint,
+        "accepted_at": rfc3339(of.accepted_at),
+        "confirmation": of.confirmation,
+        "state": of.state,
+        "msg_status": of.msg_status,
+        "status": of.status,
+        "counts": of.counts.model_dump(),
+        "received": len(of.received) if of.received is not None else 0,
+        "finished_at": rfc3339(of.finished_at) if of.finished_at is not None else None,
+        "pushed": of.pushed.is_set(),
+    }
+
+
+def call(of: Call) -> Report:
+    """A call: never its token or body."""
+    return {
+        "time": rfc3339(of.time),
+        "path": of.path,
+        "method": of.method,
+        "account": of.account.name if of.account else None,
+        "clientmsgid": of.clientmsgid,
+        "errcode": of.errcode,
+        "msg_id": of.job.msg_id if of.job else None,
+        "fault": of.fault,
+        "answered": of.answered,
+    }
+
+
+def push_try(of: PushTry) -> Report:
+    """One try of a push."""
+    return {
+        "time": rfc3339(of.time),
+        "account": of.account,
+        "msg_id": of.msg_id,
+        "status": of.status,
+        "number": of.number,
+        "signed": of.signed,
+        "outcome": of.reply.outcome,
+        "http_status": of.reply.http_status,
+        "answer": of.reply.body,
+    }
+
+
+def ledger(world: World, of: Account, by: Literal["content", "clientmsgid"]) -> Report:
+    """What an account's followers received."""
+    counts = world.ledger.counts(of)
+    return {
+        "followers": of.config.followers,
+        "reached": of.config.followers - counts.count(0),
+        "max_per_follower": most(counts),
+        "duplicates": [_duplicate(of, found) for found in world.ledger.duplicates(of, by)],
+        "jobs": [job(each) for each in world.jobs.of(of.name)],
+    }
+
+
+def follower(world: World, of: Account, number: int, openid: str) -> Report:
+    """What one follower received."""
+    return {
+        "account": of.name,
+        "openid": openid,
+        "count": world.ledger.counts(of)[number],
+        "this_month": world.ledger.this_month(of, number, world.clock.month()),
+        "received": [job(each) for each in world.ledger.received(of, number)],
+    }
+
+
+def _duplicate(of: Account, found: Duplicate) -> Report:
+    return {
+        "group": found.group,
+        "msg_ids": [each.msg_id for each in found.jobs],
+        "followers": found.followers,
+        "max": found.most,
+        "sample": of.openids(found.sample),
+    }

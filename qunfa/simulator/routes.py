@@ -1,0 +1,46 @@
+"""The endpoints of the API, one module for each family."""
+
+from __future__ import annotations
+
+from qunfa.simulator import follower_endpoints, mass_endpoints, token_endpoints
+from qunfa.simulator.calls import Call
+from qunfa.simulator.endpoint import Answer, Endpoint
+from qunfa.simulator.errors import Refusal
+from qunfa.simulator.plans import Fault
+from qunfa.simulator.world import World
+
+
+async def _quota(world: World, call: Call) -> Answer:
+    path = call.json().get("cgi_path")
+    endpoint = BY_PATH.get(path) if isinstance(path, str) else None
+    if endpoint is None:
+        raise Refusal(76021)
+    calls, limits = call.owner.calls, call.owner.config.limits
+    used, limit = calls.used(endpoint.quota, world.clock.day()), calls.limit(endpoint.quota)
+    answer: Answer = {
+        "errcode": 0,
+        "errmsg": "ok",
+        "quota": {"daily_limit": limit, "used": min(used, limit), "remain": max(0, limit - used)},
+    }
+    if endpoint.quota == "mass":
+        answer["rate_limit"] = {"call_count": limits.mass_per_minute, "refresh_second": 60}
+    return answer
+
+
+ENDPOINTS = (
+    *token_endpoints.ENDPOINTS,
+    *mass_endpoints.ENDPOINTS,
+    *follower_endpoints.ENDPOINTS,
+    Endpoint("/cgi-bin/openapi/quota/get", "POST", _quota, "openapi/quota/get"),
+)
+BY_PATH = {endpoint.path: endpoint for endpoint in ENDPOINTS}
+
+
+def check_fault(fault: Fault) -> None:
+    """Let a fault pass that can strike.
+
+    Raises:
+        ValueError: no endpoint's path ends in the fault's `endpoint`.
+    """
+    if not any(fault.concerns(endpoint.path) for endpoint in ENDPOINTS):
+        raise ValueError(f"a fault is for endpoint {fault.endpoint!r}; there are {', '.join(BY_PATH)}")

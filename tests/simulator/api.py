@@ -1,0 +1,129 @@
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from qunfa.simulator import Job, Simulator, SimulatorConfig, World, openid
+from tests.simulator.inbox import Inbox
+
+APPID = "wx0123456789abcdef"
+SECRET = "0123456789abcdef0123456789abcdef"
+CREDENTIALS = {"grant_type": "client_credential", "appid": APPID, "secret": SECRET}
+CALLBACK_TOKEN = "callbacktoken"
+NOON = "2026-12-15T12:00:00+08:00"
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Api:
+    """A client of the simulator, of one account."""
+
+    simulator: Simulator
+    http: httpx.AsyncClient
+    inbox: Inbox
+    account: str = "demo"
+    token: str = ""
+
+    @property
+    def world(self) -> World:
+        return self.simulator.world
+
+    def openids(self, *numbers: int) -> list[str]:
+        return [openid(self.world.accounts[self.account].config.appid, number) for number in numbers]
+
+    async def call(self, path: str, body: object = None, **query: str) -> Json:
+        """Call an endpoint with the account's token: POST with a body, GET without."""
+        url, params = f"/cgi-bin/{path}", {"access_token": self.token} | query
+        if body is None:
+            response = await self.http.get(url, params=params)
+        elif isinstance(body, bytes):
+            response = await self.http.post(url, params=params, content=body)
+        else:
+            response = await self.http.post(url, params=params, json=body)
+        answer: Json = response.json()
+        return answer
+
+    async def code(self, path: str, body: object = None, **query: str) -> int:
+        """The errcode of a call, 0 if there is none."""
+        code: int = (await self.call(path, body, **query)).get("errcode", 0)
+        return code
+
+    async def sendall(self, text: str = "hello", tag: int | None = 2, **more: object) -> Json:
+        """Send to a tag, or to all if it is None."""
+        chosen: Json = {"is_to_all": True} if tag is None else {"is_to_all": False, "tag_id": tag}
+        return await self.call("message/mass/sendall", message(text) | {"filter": chosen} | more)
+
+    async def send(self, openids: object, text: str = "hello", **more: object) -> Json:
+        return await self.call("message/mass/send", message(text) | {"touser": openids} | more)
+
+    async def status(self, msg_id: object) -> Json:
+        return await self.call("message/mass/get", {"msg_id": msg_id})
+
+    async def stable_token(self, *, force: bool = False, changes: dict[str, str] | None = None) -> Json:
+        return await self.call("stable_token", CREDENTIALS | {"force_refresh": force} | (changes or {}))
+
+    async def classic_token(self, changes: dict[str, str] | None = None) -> Json:
+        return await self.call("token", **CREDENTIALS | (changes or {}))
+
+    async def works(self, token: str) -> int:
+        """The errcode of a harmless call with a token."""
+        return await self.code("tags/get", access_token=token)
+
+    async def sim(self, path: str, body: object = None, *, method: str | None = None, expect: int = 200) -> Json:
+        """Call an admin endpoint: POST with a body, GET without."""
+        verb = method or ("GET" if body is None else "POST")
+        response = await self.http.request(verb, f"/_sim/{path}", json=body)
+        assert response.status_code == expect, response.text
+        return response.json() if response.content else {}
+
+    async def fault(self, kind: str, endpoint: str = "sendall", **more: object) -> int:
+        number: int = (await self.sim("faults", {"kind": kind, "endpoint": endpoint} | more, expect=201))["id"]
+        return number
+
+    async def plan(self, **fields: object) -> int:
+        number: int = (await self.sim("pushes", fields, expect=201))["id"]
+        return number
+
+    async def advance(self, seconds: float) -> None:
+        await self.sim("clock", {"advance": seconds})
+
+    async def sent(self, text: str = "hello", **fields: Any) -> Job:
+        """Send, and return the job once it is finished and pushed."""
+        answer = await self.sendall(text, **fields)
+        assert answer["errcode"] == 0, answer
+        await self.world.settled()
+        job = self.world.jobs.get(answer["msg_id"])
+        assert job is not None
+        return job
+
+
+Start = Callable[..., Awaitable[Api]]
+
+
+def message(text: str = "hello") -> Json:
+    """The part of a send that says what."""
+    return {"msgtype": "text", "text": {"content": text}}
+
+
+def account_config(**changes: object) -> Json:
+    """A service account of 20 followers; tag 2 has the followers 0 to 4, tag 3 has 3 to 8."""
+    tags = [{"id": 2, "name": "VIP", "count": 5}, {"id": 3, "name": "新客", "count": 6, "first": 3}]
+    account = {"appid": APPID, "secret": SECRET, "followers": 20, "original_id": "gh_0123456789ab", "tags": tags}
+    return account | changes
+
+
+def simulator_config(*, sim: Json | None = None, **account: object) -> SimulatorConfig:
+    """A simulator with the account demo; `sim` are changes of its own settings, the others of the account's.
+
+    Jobs end at once, failed pushes are repeated at once, tokens live for years.
+    """
+    config = {
+        "now": NOON,
+        "timing": {"delivery": 0},
+        "push": {"spacing": 0},
+        "tokens": {"lifetime": 10**8},
+        "accounts": {"demo": account_config(**account)},
+    }
+    return SimulatorConfig.model_validate(config | (sim or {}))
