@@ -1,0 +1,238 @@
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from qunfa.callback import DeliveryError, ReceiverError, TemporalDelivery, run_receiver, server
+from qunfa.contract.event import JobFinished
+from qunfa.contract.ids import account_id
+from qunfa.contract.ledger import LedgerView
+from qunfa.settings import Settings
+from tests.callback.pushing import APPID, FINISHED, TOKEN, callback_settings, signed
+from workflows.account import Account
+
+EVENT = JobFinished(msg_id=2**53 + 1, status="send success")
+
+
+def _temporal() -> str:
+    beside = Path(sys.executable).with_name("temporal")
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        pytest.skip("temporal is not installed")
+    return found
+
+
+@pytest.fixture(scope="module")
+async def client() -> AsyncIterator[Client]:
+    """A client of a real Temporal server."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=_temporal(), dev_server_log_level="error", data_converter=pydantic_data_converter
+    ) as environment:
+        yield environment.client
+
+
+@pytest.fixture(autouse=True)
+def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No Temporal configuration of whoever runs the tests, and quick reconnects."""
+    for name in list(os.environ):
+        if name.startswith("TEMPORAL_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path / "none.toml"))
+    monkeypatch.setattr(server, "RECONNECT_FIRST", timedelta(milliseconds=20))
+
+
+def _address(client: Client) -> str:
+    return client.service_client.config.target_host
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+async def _is_ready(http: httpx.AsyncClient) -> bool:
+    return (await http.get("/readyz")).status_code == 200
+
+
+def _renamed(appid: str) -> Settings:
+    """The settings of the tests with an appid, and a task queue, of its own."""
+    settings = callback_settings()
+    accounts = {"demo": settings.accounts["demo"].model_copy(update={"appid": appid})}
+    return settings.model_copy(update={"accounts": accounts, "task_queue": appid})
+
+
+@asynccontextmanager
+async def _running(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A receiver on a free port, and a client of it; both are gone afterwards."""
+    started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    receiver = asyncio.create_task(
+        run_receiver(settings, host="127.0.0.1", port=0, on_started=started.set_result, handle_signals=False)
+    )
+    try:
+        async with asyncio.timeout(20), httpx.AsyncClient(base_url=await started, trust_env=False) as http:
+            yield http
+    finally:
+        receiver.cancel()
+        await asyncio.gather(receiver, return_exceptions=True)
+
+
+async def _kept(client: Client, appid: str) -> list[JobFinished]:
+    handle = client.get_workflow_handle(account_id(appid))
+    view = await handle.query("ledger", result_type=LedgerView)
+    return [kept.event for kept in view.kept]
+
+
+async def test_push_reaches_the_account(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signed push starts the account's workflow where it does not run, and is in its ledger once."""
+    appid = f"wx{uuid4().hex}"
+    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
+    async with _running(_renamed(appid)) as http, Worker(client, task_queue=appid, workflows=[Account]):
+        while not await _is_ready(http):
+            pass
+        for _ in range(2):
+            answer = await http.post("/wechat/demo", params=signed(), content=FINISHED)
+            assert (answer.status_code, answer.text) == (200, "success")
+
+        (event,) = await _kept(client, appid)
+        assert (event.msg_id, event.status) == (3147483650, "send success")
+
+
+async def test_delivery_needs_no_worker(client: Client) -> None:
+    """A push is durable as soon as Temporal has it, also while every worker is down."""
+    appid = f"wx{uuid4().hex}"
+
+    await TemporalDelivery(client, appid)(appid, EVENT)
+
+    async with Worker(client, task_queue=appid, workflows=[Account]):
+        assert await _kept(client, appid) == [EVENT]
+
+
+async def test_delivery_to_a_terminated_account(client: Client) -> None:
+    """A push revives an account that somebody terminated."""
+    appid = f"wx{uuid4().hex}"
+    deliver = TemporalDelivery(client, appid)
+    await deliver(appid, EVENT)
+    handle = client.get_workflow_handle(account_id(appid))
+    await handle.terminate()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+
+    await deliver(appid, EVENT)
+
+    async with Worker(client, task_queue=appid, workflows=[Account]):
+        assert await _kept(client, appid) == [EVENT]
+
+
+async def test_delivery_to_a_namespace_that_is_gone(client: Client) -> None:
+    """What Temporal refuses is a failed delivery."""
+    elsewhere = await Client.connect(_address(client), namespace="nowhere", data_converter=pydantic_data_converter)
+
+    with pytest.raises(DeliveryError, match="NOT_FOUND"):
+        await TemporalDelivery(elsewhere, "queue")("wx1", EVENT)
+
+
+async def test_starts_without_temporal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Temporal the receiver runs, says that it is not ready, and refuses pushes for a second try."""
+    port = _free_port()
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{port}")
+    appid = f"wx{uuid4().hex}"
+    async with _running(_renamed(appid)) as http:
+        assert (await http.get("/healthz")).status_code == 200
+        assert (await http.get("/readyz")).status_code == 503
+        assert (await http.post("/wechat/demo", params=signed(), content=FINISHED)).status_code == 503
+        assert (await http.get("/wechat/demo", params=signed(echostr="1"))).text == "1"
+
+        async with await WorkflowEnvironment.start_local(
+            port=port, dev_server_existing_path=_temporal(), dev_server_log_level="error"
+        ):
+            while not await _is_ready(http):
+                pass
+            assert (await http.post("/wechat/demo", params=signed(), content=FINISHED)).text == "success"
+        assert (await http.get("/readyz")).status_code == 503
+
+
+async def test_leaves_signals_to_its_caller(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run beside other things in one process, the receiver takes no signal for itself."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    async with _running(callback_settings()) as http:
+        assert (await http.get("/healthz")).status_code == 200
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+async def test_port_in_use() -> None:
+    """An occupied port is named with the setting to change."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ReceiverError, match=rf"cannot listen on 127\.0\.0\.1 port {port}: .*QUNFA_RECEIVER__PORT"):
+            await run_receiver(callback_settings(), host="127.0.0.1", port=port)
+
+
+async def test_flood_is_cut_off(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body over the limit gets its answer, and the connection is closed, long before the body ends."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
+    async with _running(callback_settings()) as http:
+        url = httpx.URL(http.base_url.join("/wechat/demo"), params=signed())
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        head = f"POST {url.raw_path.decode()} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
+        writer.write(head.encode() + b"x" * (64 * 1024 + 1))
+        async with asyncio.timeout(3):
+            answer = await reader.read()
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+async def test_stops_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
+    """On SIGTERM and SIGINT the process ends with 0, and no line of its log holds a URL's query."""
+    program = (
+        "import asyncio, sys\n"
+        "from qunfa.callback import run_receiver\n"
+        "from qunfa.settings import load_settings\n"
+        "from qunfa.telemetry import configure_logging\n"
+        "configure_logging()\n"
+        "asyncio.run(run_receiver(load_settings(), on_started=lambda url: print(url, flush=True)))\n"
+    )
+    environment = {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{_free_port()}",
+        "TEMPORAL_CONFIG_FILE": str(tmp_path / "none.toml"),
+        "QUNFA_RECEIVER__HOST": "127.0.0.1",
+        "QUNFA_RECEIVER__PORT": "0",
+        "QUNFA_ACCOUNTS__DEMO__APPID": APPID,
+        "QUNFA_ACCOUNTS__DEMO__KIND": "service",
+        "QUNFA_ACCOUNTS__DEMO__SECRET": "s3cret",
+        "QUNFA_ACCOUNTS__DEMO__CALLBACK__TOKEN": TOKEN,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env=environment, cwd=tmp_path,
+    )  # fmt: skip
+    assert process.stdout is not None
+    url = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().strip()
+    query = signed()
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        assert (await http.post("/wechat/demo", params=query, content=FINISHED)).status_code == 503
+        process.send_signal(stop)
+        _, log = await asyncio.wait_for(process.communicate(), 20)
+
+    assert process.returncode == 0, log.decode()
+    assert b'"answer": "unavailable"' in log
+    assert query["signature"].encode() not in log
+    assert TOKEN.encode() not in log
