@@ -1,0 +1,60 @@
+"""The `qunfa` application: all its commands."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from qunfa.cli import accounts, listing, operators, schemas, sending, services, setup
+from qunfa.cli.demo.command import demo
+from qunfa.cli.group import Commands
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    help="WeChat Official Account mass sends on Temporal: at most one delivery, visible, repairable.",
+    epilog="Exit codes: 0 done, 1 refused or ended badly, 2 wrong use, 3 Temporal unreachable.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"qunfa {version('qunfa')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all(
+    version_: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+_SENDS = "Mass sends"
+_ACCOUNTS = "Accounts"
+_SERVICES = "Services"
+
+app.command(rich_help_panel=_SENDS)(sending.send)
+app.command(rich_help_panel=_SENDS)(operators.status)
+app.command("list", rich_help_panel=_SENDS)(listing.list_sends)
+app.command(rich_help_panel=_SENDS)(operators.retry)
+app.command(rich_help_panel=_SENDS)(operators.abort)
+app.command("mark-sent", rich_help_panel=_SENDS)(operators.mark_sent)
+app.command(rich_help_panel=_ACCOUNTS)(accounts.freeze)
+app.command(rich_help_panel=_ACCOUNTS)(accounts.unfreeze)
+app.command(rich_help_panel=_ACCOUNTS)(accounts.ledger)
+app.command(rich_help_panel=_SERVICES)(demo)
+app.command(rich_help_panel=_SERVICES)(setup.setup)
+app.command(rich_help_panel=_SERVICES)(services.worker)
+app.command(rich_help_panel=_SERVICES)(services.callback)
+app.command(rich_help_panel=_SERVICES)(services.simulator)
+app.command(rich_help_panel=_SERVICES)(schemas.schema)
+
+
+def main() -> None:
+    """Entry point of the `qunfa` command."""
+    app()

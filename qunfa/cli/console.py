@@ -1,0 +1,73 @@
+"""Where a command prints: results to stdout, notes to stderr."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from pydantic import BaseModel
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+_PLAIN_WIDTH = 1_000
+
+
+class _Console(Console):
+    """Says so when nobody reads any more, instead of ending the process itself."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
+def stdout() -> Console:
+    """The console for results; a pipe or a file gets lines as long as they are."""
+    return _Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
+
+
+def stderr() -> Console:
+    """The console for notes."""
+    return _Console(stderr=True, highlight=False)
+
+
+def show(*renderables: RenderableType) -> None:
+    """Print results for people; into a pipe or a file without the blanks that fill up a terminal's lines."""
+    console = stdout()
+    parts = [Text(clean(part)) if isinstance(part, str) else part for part in renderables]
+    if console.is_terminal:
+        console.print(*parts, sep="\n", crop=False)
+        return
+    with console.capture() as captured:
+        console.print(*parts, sep="\n")
+    sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
+    sys.stdout.flush()
+
+
+def show_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
+    """Print one JSON value, and nothing else, on stdout."""
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, indent=2) + "\n")
+
+
+def unbroken(text: str, style: str = "") -> Text:
+    """A line that may be longer than the screen is wide, such as an address: a break in it would be copied along.
+
+    It is only for :func:`show`; a display that is redrawn must know how many lines it has.
+    """
+    return Text(clean(text), style=style, no_wrap=True, overflow="ignore")
+
+
+def note(sentence: str) -> None:
+    """Say something on stderr."""
+    stderr().print(Text(clean(sentence)), soft_wrap=True)
+
+
+def clean(text: str) -> str:
+    """Text from elsewhere without the characters that steer a terminal."""
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def _plain(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return value
+    return [one.model_dump(mode="json") for one in value]

@@ -1,0 +1,1 @@
+"""`qunfa demo`: everything on one machine, as real processes."""

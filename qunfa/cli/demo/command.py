@@ -1,0 +1,127 @@
+"""`qunfa demo`."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+import typer
+from temporalio.client import Client
+
+from qunfa.cli.console import show, stdout
+from qunfa.cli.demo.folder import ACCOUNT, TASK_QUEUE, demo_folder
+from qunfa.cli.demo.pages import followers, opening, sending, what_next
+from qunfa.cli.demo.ports import ANY, USUAL, choose_ports
+from qunfa.cli.demo.stack import Stack
+from qunfa.cli.errors import ExitCode
+from qunfa.cli.following import follow_on
+from qunfa.cli.group import run
+from qunfa.cli.rendering.send import render_send
+from qunfa.cli.rendering.words import SHANGHAI
+from qunfa.cli.request_options import AudienceOptions, Request, assemble
+from qunfa.cli.starting import start
+
+Answer = TypeVar("Answer")
+
+_TEXT: Final = "Hello from Qunfa: one message, and nobody gets it twice."
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Stopped(Exception):
+    """A signal came."""
+
+
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="End by itself, and exit by how the send ended.")] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep database, configuration and logs in this folder, and go on from there."),
+    ] = None,
+    free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports, not the usual ones.")] = False,
+) -> None:
+    """Run everything on this machine, with a simulated WeChat, and send a message to all its followers.
+
+    Temporal with a durable file, worker, receiver and simulator are real processes; all of them end with the demo.
+    """
+    raise typer.Exit(run(_demo(once=once, keep=keep, free_ports=free_ports)))
+
+
+async def _demo(*, once: bool, keep: Path | None, free_ports: bool) -> ExitCode:
+    stop = asyncio.Event()
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with demo_folder(keep) as folder:
+        async with Stack(folder, choose_ports(ANY if free_ports else USUAL)) as stack:
+            try:
+                return await _play(stack, stop, once=once)
+            except _Stopped:
+                _say_stopping()
+                return ExitCode.INTERRUPTED
+
+
+async def _play(stack: Stack, stop: asyncio.Event, *, once: bool) -> ExitCode:
+    """The demo, from the first process to the last word; raises `_Stopped` where a signal cuts it short."""
+    show(f"Starting Temporal, a simulated WeChat, the receiver and a worker in {stack.folder}")
+    client = await _watched(stack.start(), _alarm(stop))
+    show(opening(stack))
+    code = await _watched(_send(stack, client), _alarm(stop), stack.fail_with_a_process())
+    if once:
+        return code
+    show(what_next(stack))
+    try:
+        await _watched(_for_ever(), _alarm(stop), stack.fail_with_a_process())
+    except _Stopped:
+        _say_stopping()
+    return code
+
+
+def _say_stopping() -> None:
+    with suppress(OSError):  # the terminal itself may have gone
+        show("Stopping everything.")
+
+
+async def _send(stack: Stack, client: Client) -> ExitCode:
+    request = _request()
+    started = await start(client, request, TASK_QUEUE)
+    show(sending(request, stack))
+    view = await follow_on(stdout(), client, started.send)
+    seen = await stack.followers_view()
+    show(render_send(view), followers(seen))
+    return ExitCode.DONE if view.ended_well and seen.exactly_once else ExitCode.REFUSED
+
+
+def _request() -> Request:
+    key = f"demo-{datetime.now(SHANGHAI):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    overrides = {"account": ACCOUNT, "key": key, "message": {"msgtype": "text", "content": _TEXT}}
+    return assemble(None, AudienceOptions(to_all=True), overrides, defaults={"requested_by": "qunfa demo"})
+
+
+async def _watched(work: Coroutine[Any, Any, Answer], *alarms: Coroutine[Any, Any, NoReturn]) -> Answer:
+    """The answer of `work`, or the error of the first alarm that goes off meanwhile."""
+    working = asyncio.create_task(work)
+    watching = [asyncio.create_task(alarm) for alarm in alarms]
+    tasks: set[asyncio.Task[Any]] = {working, *watching}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for alarm in watching:
+            if alarm.done():
+                alarm.result()
+        return await working
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _alarm(stop: asyncio.Event) -> NoReturn:
+    await stop.wait()
+    raise _Stopped
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()

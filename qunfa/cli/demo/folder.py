@@ -1,0 +1,128 @@
+"""The demo's folder: configuration, secrets made for this demo alone, Temporal's database, logs."""
+
+import contextlib
+import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from qunfa.cli.demo.ports import LOCALHOST, Ports
+from qunfa.cli.errors import Refused, WrongUse
+from qunfa.contract.fields import Stored
+
+ACCOUNT: Final = "demo"
+FOLLOWERS: Final = 5_000
+TASK_QUEUE: Final = "qunfa"
+_IDENTITY: Final = "account.json"
+
+
+class Identity(Stored):
+    """The simulated account. It stands for nobody, and its secrets open nothing but the simulator."""
+
+    appid: str
+    secret: str
+    token: str
+
+
+@contextlib.contextmanager
+def demo_folder(keep: Path | None) -> Iterator[Path]:
+    """The folder `keep`, or one that is removed afterwards, unless the demo failed: then its logs stay.
+
+    Raises:
+        WrongUse: `keep` cannot be used.
+    """
+    if keep is not None:
+        try:
+            keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise WrongUse(f"Cannot keep the demo in {keep}: {error.strerror}.") from None
+        yield keep.resolve()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="qunfa-demo-"))
+    try:
+        yield folder
+    except Refused as error:
+        raise Refused(f"{error}\nThe demo's logs are in {folder}") from None
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def identity(folder: Path) -> Identity:
+    """The account of an earlier demo in `folder`, or a new one."""
+    path = folder / _IDENTITY
+    if path.exists():
+        try:
+            return Identity.model_validate_json(path.read_bytes())
+        except ValidationError:
+            raise WrongUse(f"{path} is not what a demo writes: remove it, or keep the demo elsewhere.") from None
+    made = Identity(appid=f"wx{secrets.token_hex(8)}", secret=secrets.token_hex(16), token=secrets.token_hex(12))
+    _write(path, made.model_dump_json())
+    return made
+
+
+def write_worker_configuration(folder: Path, ports: Ports, who: Identity) -> Path:
+    """The `qunfa.toml` of worker and receiver."""
+    text = f"""\
+task_queue = {_toml(TASK_QUEUE)}
+
+[wechat]
+base_url = {_toml(f"http://{LOCALHOST}:{ports.simulator}")}
+
+[receiver]
+host = {_toml(LOCALHOST)}
+port = {ports.receiver}
+
+[metrics]
+worker = ""
+
+[store]
+uri = {_toml(f"file:{folder / 'store'}")}
+
+[accounts.{ACCOUNT}]
+appid = {_toml(who.appid)}
+secret = {_toml(who.secret)}
+kind = "service"
+
+[accounts.{ACCOUNT}.callback]
+token = {_toml(who.token)}
+mode = "plain"
+"""
+    return _write(folder / "qunfa.toml", text)
+
+
+def write_simulator_configuration(folder: Path, ports: Ports, who: Identity) -> Path:
+    """The `simulator.toml`: a service account whose jobs take a few seconds."""
+    text = f"""\
+[timing]
+delivery = 2
+
+[accounts.{ACCOUNT}]
+appid = {_toml(who.appid)}
+secret = {_toml(who.secret)}
+kind = "service"
+followers = {FOLLOWERS}
+
+[accounts.{ACCOUNT}.callback]
+url = {_toml(f"http://{LOCALHOST}:{ports.receiver}/wechat/{ACCOUNT}")}
+token = {_toml(who.token)}
+mode = "plain"
+"""
+    return _write(folder / "simulator.toml", text)
+
+
+def _write(path: Path, text: str) -> Path:
+    """A file that only its owner can read."""
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,175 @@
+"""Temporal, worker, receiver and simulator: started together, waited for, stopped together."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NoReturn, Self
+
+import httpx
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from qunfa.cli.connection import temporal_client
+from qunfa.cli.demo.binary import temporal_binary
+from qunfa.cli.demo.children import Child
+from qunfa.cli.demo.folder import (
+    ACCOUNT,
+    TASK_QUEUE,
+    identity,
+    write_simulator_configuration,
+    write_worker_configuration,
+)
+from qunfa.cli.demo.followers import FollowersView
+from qunfa.cli.demo.ports import LOCALHOST, Ports
+from qunfa.cli.errors import Refused
+from qunfa.cli.link import UI_VARIABLE
+from qunfa.cli.queue import has_worker
+from qunfa.contract import SEARCH_ATTRIBUTES
+from qunfa.temporal import (
+    TemporalUnreachable,
+    namespace_retention,
+    register_search_attributes,
+    set_namespace_retention,
+)
+
+READY_WITHIN: Final = timedelta(seconds=60)
+RETENTION: Final = timedelta(days=35)
+_ASK_AGAIN_SECONDS: Final = 0.1
+
+Condition = Callable[[], Awaitable[bool]]
+
+
+class Stack:
+    """All processes of the demo, as an async context manager: none is left when it is over."""
+
+    def __init__(self, folder: Path, ports: Ports) -> None:
+        self.folder = folder
+        self.ports = ports
+        self.ui = f"http://{LOCALHOST}:{ports.ui}"
+        self.simulator = f"http://{LOCALHOST}:{ports.simulator}"
+        self.receiver = f"http://{LOCALHOST}:{ports.receiver}"
+        self.operator_environment = {
+            "TEMPORAL_ADDRESS": f"{LOCALHOST}:{ports.temporal}",
+            "TEMPORAL_NAMESPACE": "default",
+            UI_VARIABLE: self.ui,
+        }
+        self._children: list[Child] = []
+        self._http = httpx.AsyncClient(trust_env=False, timeout=5)
+
+    async def __aenter__(self) -> Self:
+        """Nothing is started yet."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop every process, those that use Temporal before it."""
+        while self._children:
+            await self._children.pop().stop()
+        await self._http.aclose()
+
+    async def start(self) -> Client:
+        """Start everything and wait until it works; answers with a client of the demo's Temporal.
+
+        Raises:
+            Refused: A process ended, or was not ready in time.
+        """
+        temporal = str(temporal_binary())
+        who = identity(self.folder)
+        config = write_worker_configuration(self.folder, self.ports, who)
+        simulated = write_simulator_configuration(self.folder, self.ports, who)
+        clean_environment(self.operator_environment)
+        await self._run("temporal", [temporal, *_temporal_arguments(self.folder, self.ports)])
+        client = await self._connected()
+        await register_search_attributes(client)
+        if await namespace_retention(client) < RETENTION:
+            await set_namespace_retention(client, RETENTION)
+        port = str(self.ports.simulator)
+        await self._run("simulator", _qunfa("simulator", "--config", str(simulated), "--port", port))
+        configured = {"QUNFA_CONFIG": str(config)}
+        await self._run("receiver", _qunfa("callback"), configured)
+        await self._run("worker", _qunfa("worker"), configured)
+        await self._until("simulator", lambda: self._answers(f"{self.simulator}/_sim/health"))
+        await self._until("receiver", lambda: self._answers(f"{self.receiver}/readyz"))
+        await self._until("worker", lambda: has_worker(client, TASK_QUEUE))
+        return client
+
+    async def fail_with_a_process(self) -> NoReturn:
+        """Wait, and fail with the sentence for the first process that ends by itself.
+
+        Raises:
+            Refused: One has ended.
+        """
+        await asyncio.wait([child.ended for child in self._children], return_when=asyncio.FIRST_COMPLETED)
+        raise next(child.died() for child in self._children if child.ended.done())
+
+    async def followers_view(self) -> FollowersView:
+        """What the simulated followers have received."""
+        answer = await self._http.get(f"{self.simulator}/_sim/ledger", params={"account": ACCOUNT})
+        return FollowersView.model_validate(answer.raise_for_status().json()["accounts"][ACCOUNT])
+
+    async def _run(self, name: str, command: list[str], more: Mapping[str, str] | None = None) -> None:
+        environment = {**os.environ, "QUNFA_LOG": "console", **(more or {})}
+        self._children.append(await Child.start(name, command, environment, self.folder))
+
+    async def _connected(self) -> Client:
+        client: Client | None = None
+
+        async def answered() -> bool:
+            nonlocal client
+            client = await temporal_client()
+            return True
+
+        await self._until("temporal", answered)
+        if client is None:
+            raise AssertionError("Temporal has answered")
+        return client
+
+    async def _answers(self, url: str) -> bool:
+        return (await self._http.get(url)).is_success
+
+    async def _until(self, name: str, ready: Condition) -> None:
+        child = next(child for child in self._children if child.name == name)
+        try:
+            async with asyncio.timeout(READY_WITHIN.total_seconds()):
+                while not await _holds(ready):
+                    if child.ended.done():
+                        raise child.died()
+                    await asyncio.wait({child.ended}, timeout=_ASK_AGAIN_SECONDS)
+        except TimeoutError:
+            seconds = READY_WITHIN.total_seconds()
+            raise Refused(f"The {name} was not ready within {seconds:.0f} s; its log is {child.log}") from None
+
+
+async def _holds(ready: Condition) -> bool:
+    try:
+        return await ready()
+    except (TemporalUnreachable, RPCError, httpx.TransportError):
+        return False
+
+
+def clean_environment(ours: Mapping[str, str]) -> None:
+    """Take Temporal's and Qunfa's variables of whoever starts the demo out of this process, and put `ours` in."""
+    for name in [name for name in os.environ if name.startswith(("TEMPORAL_", "QUNFA_"))]:
+        del os.environ[name]
+    os.environ.update(ours)
+    os.environ.update({"TEMPORAL_CONFIG_FILE": os.devnull, "QUNFA_CONFIG": "", "NO_PROXY": "*", "no_proxy": "*"})
+
+
+def _temporal_arguments(folder: Path, ports: Ports) -> list[str]:
+    attributes = [f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()]
+    return [
+        *("server", "start-dev", "--ip", LOCALHOST, "--port", str(ports.temporal), "--ui-port", str(ports.ui)),
+        *("--db-filename", str(folder / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"),
+        *("--log-level", "error", "--ui-disable-news-fetch"),
+        *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+        *attributes,
+    ]
+
+
+def _qunfa(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "qunfa.cli", *arguments]

@@ -1,0 +1,123 @@
+"""The one place where what went wrong becomes a sentence and an exit code.
+
+==== ==========================================================
+code when
+==== ==========================================================
+0    done
+1    refused, or ended badly
+2    wrong use, or a wrong configuration
+3    Temporal cannot be reached
+130  interrupted from the keyboard
+141  whoever read the output has gone (as a shell counts SIGPIPE)
+==== ==========================================================
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.contract import InvalidRequestError
+from qunfa.settings import SettingsError
+from qunfa.temporal import TemporalError, TemporalUnreachable
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code says."""
+
+    DONE = 0
+    REFUSED = 1
+    WRONG_USE = 2
+    UNREACHABLE = 3
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+class Refused(Exception):
+    """What was asked for was not done, or ended badly; the message says why and what to do next."""
+
+
+class WrongUse(Exception):
+    """The command was not called as it must be; the message says how."""
+
+
+class Explained(NamedTuple):
+    """An error for a person: lines for stderr (none: stay quiet) and the exit code."""
+
+    lines: tuple[str, ...]
+    code: ExitCode
+
+
+EXPLAINED = (
+    Refused,
+    WrongUse,
+    InvalidRequestError,
+    SettingsError,
+    TemporalError,
+    RPCError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+    BrokenPipeError,
+    KeyboardInterrupt,
+)
+"""The errors that :func:`explain` knows; any other is a fault of the program and keeps its traceback."""
+
+_CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
+    ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
+    ((BrokenPipeError,), ExitCode.BROKEN_PIPE),
+    ((WrongUse, InvalidRequestError, SettingsError), ExitCode.WRONG_USE),
+    ((TemporalUnreachable,), ExitCode.UNREACHABLE),
+)
+_UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
+_DENIED = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
+
+
+def explain(error: BaseException) -> Explained:
+    """The sentence and the exit code for one of :data:`EXPLAINED`."""
+    return Explained(_lines(error), _code(error))
+
+
+_UNANSWERED = (
+    "No worker answered in time. This may still be carried out when a worker comes up: look at the status before you "
+    "repeat it, and see that a worker runs (`qunfa worker`)."
+)
+
+
+def _code(error: BaseException) -> ExitCode:
+    for kinds, code in _CODES:
+        if isinstance(error, kinds):
+            return code
+    unreachable = isinstance(error, RPCError) and error.status in _UNREACHABLE | _DENIED
+    return ExitCode.UNREACHABLE if unreachable else ExitCode.REFUSED
+
+
+def _lines(error: BaseException) -> tuple[str, ...]:
+    match error:
+        case KeyboardInterrupt() | BrokenPipeError():
+            return ()
+        case InvalidRequestError(problems=problems):
+            return ("The request was refused and nothing was sent:", *(f"  - {problem}" for problem in problems))
+        case RPCError():
+            return (f"{_rpc_said(error)}: {error.message}",)
+        case WorkflowUpdateFailedError():
+            return (refusal(error),)
+        case WorkflowUpdateRPCTimeoutOrCancelledError():
+            return (_UNANSWERED,)
+        case _:
+            return (str(error),)
+
+
+def _rpc_said(error: RPCError) -> str:
+    if error.status in _UNREACHABLE:
+        return "Temporal did not answer"
+    return "Temporal refused the credentials" if error.status in _DENIED else "Temporal refused"
+
+
+def refusal(error: WorkflowUpdateFailedError) -> str:
+    """The workflow's own sentence for an update that it refused."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
+        return "The workflow ended before it had carried this out: look at its status."
+    return cause.message if isinstance(cause, ApplicationError) else str(cause)

@@ -1,0 +1,67 @@
+"""`qunfa worker`, `callback` and `simulator`: the processes that run until they are stopped."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qunfa.cli.console import note
+from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.group import run
+from qunfa.settings import load_settings
+
+# What a service needs is imported when it is run: no other command has to wait for workflows or web servers.
+
+
+def worker() -> None:
+    """Run a worker: it carries out mass sends, and needs the accounts' credentials."""
+    from worker import main as run_worker  # noqa: PLC0415 - see above
+
+    raise typer.Exit(run_worker())
+
+
+def callback(
+    *,
+    host: Annotated[
+        str | None, typer.Option(help="Listen on this address.", show_default="receiver.host of the configuration")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="receiver.port"),
+    ] = None,
+) -> None:
+    """Run the receiver of WeChat's pushes; it needs the accounts' callback tokens."""
+    from qunfa.callback import ReceiverError, run_receiver  # noqa: PLC0415 - see above
+    from qunfa.telemetry import TelemetryError, configure_logging  # noqa: PLC0415 - see above
+
+    settings = load_settings()
+    try:
+        configure_logging()
+        run(run_receiver(settings, host=host, port=port))
+    except TelemetryError as error:
+        raise WrongUse(str(error)) from None
+    except ReceiverError as error:
+        raise Refused(str(error)) from None
+
+
+def simulator(
+    *,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The simulator's TOML file; without one it has no accounts.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8089,
+) -> None:
+    """Run a local WeChat for rehearsals: it sends nothing to anybody, and forgets everything when it stops."""
+    from qunfa.simulator import SimulatorConfig, load_config, serve  # noqa: PLC0415 - see above
+
+    try:
+        configuration = SimulatorConfig() if config is None else load_config(config)
+    except OSError as error:
+        raise WrongUse(f"Cannot read {config}: {error.strerror}.") from None
+    except ValueError as error:
+        raise WrongUse(f"The simulator's configuration {config} is wrong: {error}") from None
+    try:
+        serve(configuration, host, port, on_started=lambda url: note(f"The simulator listens at {url}"))
+    except OSError as error:
+        raise Refused(f"The simulator cannot listen on {host} port {port}: {error.strerror}.") from None

@@ -1,0 +1,102 @@
+"""`qunfa setup`: what Qunfa needs of Temporal's namespace."""
+
+from datetime import timedelta
+from typing import Annotated, Final
+
+import typer
+from temporalio.client import Client
+
+from qunfa.cli.connection import temporal_client
+from qunfa.cli.console import note, show, show_json
+from qunfa.cli.errors import WrongUse
+from qunfa.cli.filters import span
+from qunfa.cli.group import run
+from qunfa.cli.options import Json
+from qunfa.contract import SEARCH_ATTRIBUTES
+from qunfa.contract.fields import Stored
+from qunfa.temporal import namespace_retention, register_search_attributes, set_namespace_retention
+
+RETENTION_WANTED: Final = timedelta(days=35)
+"""How long a settled key stays in an account's ledger; closed workflows should stay as long."""
+
+
+class Setup(Stored):
+    """What `setup` found and did. Retentions in seconds; `warning` is `None` where nothing is wanting."""
+
+    namespace: str
+    added: tuple[str, ...]
+    present: tuple[str, ...]
+    retention_seconds: float
+    retention_before_seconds: float
+    warning: str | None = None
+
+
+def setup(
+    *,
+    retention: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", help="Keep closed workflows at least so long (35d); never shortens it."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Register Qunfa's search attributes in the namespace, and look at how long it keeps closed workflows.
+
+    It can be repeated: what is there stays.
+    """
+    wanted = None if retention is None else span(retention)
+    if retention is not None and not wanted:
+        raise WrongUse(f"--retention {retention!r} is no span of time: 35d, 840h or P35D, for example.")
+    found = run(_setup(wanted))
+    if found.warning:
+        note(found.warning)
+    if as_json:
+        show_json(found)
+    else:
+        show(*_lines(found))
+
+
+async def _setup(wanted: timedelta | None) -> Setup:
+    client = await temporal_client()
+    added = await register_search_attributes(client)
+    before = await namespace_retention(client)
+    if wanted and wanted > before:
+        await set_namespace_retention(client, wanted)
+    elif wanted and wanted < before:
+        note(f"The namespace keeps closed workflows for {_days(before)} already; that is longer, and stays.")
+    now = await namespace_retention(client)
+    return Setup(
+        namespace=client.namespace,
+        added=tuple(added),
+        present=tuple(name for name in SEARCH_ATTRIBUTES if name not in added),
+        retention_seconds=now.total_seconds(),
+        retention_before_seconds=before.total_seconds(),
+        warning=_warning(client, now),
+    )
+
+
+def _warning(client: Client, retention: timedelta) -> str | None:
+    if retention >= RETENTION_WANTED:
+        return None
+    days = _days(retention)
+    return (
+        f"WARNING: the namespace {client.namespace} keeps closed workflows for {days}, less than 35 days. As long as "
+        "an account's own workflow lives, its ledger knows every key. But where that one is terminated, a key that is "
+        f"used again more than {days} after its send closed is not recognised from closed runs, and its message would "
+        "be delivered again. Raise it: qunfa setup --retention 35d"
+    )
+
+
+def _lines(found: Setup) -> list[str]:
+    before, now = timedelta(seconds=found.retention_before_seconds), timedelta(seconds=found.retention_seconds)
+    raised = f" (was {_days(before)})" if now != before else ""
+    return [
+        f"namespace            {found.namespace}",
+        f"search attributes    registered now: {', '.join(found.added) or 'none'}",
+        f"                     there already: {', '.join(found.present) or 'none'}",
+        f"closed workflows     kept for {_days(now)}{raised}",
+    ]
+
+
+def _days(span_: timedelta) -> str:
+    days = span_ / timedelta(days=1)
+    return "1 day" if days == 1 else f"{days:g} days"

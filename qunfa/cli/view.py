@@ -1,0 +1,61 @@
+"""What the commands know of one mass send: the JSON of `status`, `send` and the commands that answer a problem."""
+
+from datetime import datetime
+from typing import Literal
+
+from qunfa.contract.fields import Stored
+from qunfa.contract.result import COMPLETES, MassSendResult
+from qunfa.contract.status import Status
+
+State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
+"""How Temporal sees the workflow."""
+
+
+class Failure(Stored):
+    """The failure with which a workflow closed: its type (`MassSendFailed`, `InvalidRequest` …) and message."""
+
+    type: str | None
+    message: str
+
+
+class SendView(Stored):
+    """One mass send.
+
+    `status` is what the workflow says of itself, and `None` where it was not asked or no worker answered. `result` is
+    what it ended with. `note` says what is missing here and why.
+    """
+
+    workflow_id: str
+    run_id: str | None = None
+    account: str
+    key: str
+    state: State
+    phase: str | None = None
+    status: Status | None = None
+    result: MassSendResult | None = None
+    failure: Failure | None = None
+    note: str | None = None
+    started_at: datetime | None = None
+    closed_at: datetime | None = None
+    link: str | None = None
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the workflow completed with an outcome that counts as done."""
+        return self.state == "completed" and self.result is not None and self.result.outcome in COMPLETES
+
+
+class SendRow(Stored):
+    """One line of `list`, from Temporal's search attributes; no worker is asked for it."""
+
+    workflow_id: str
+    run_id: str
+    account: str | None
+    key: str | None
+    state: State
+    phase: str | None = None
+    problem: str | None = None
+    msgtype: str | None = None
+    msg_ids: tuple[str, ...] = ()
+    started_at: datetime | None = None
+    closed_at: datetime | None = None

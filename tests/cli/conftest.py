@@ -1,0 +1,97 @@
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from typer.testing import CliRunner, Result
+
+from qunfa.cli import app
+from qunfa.cli.demo.binary import temporal_binary
+from qunfa.contract import MASS_SEND, mass_send_id
+from qunfa.temporal import register_search_attributes
+from tests.cli.calls import QUEUE, Qunfa, Scripted
+from tests.cli.stub import ScriptedMassSend, request
+from workflows.account import Account
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def server() -> AsyncIterator[Client]:
+    """A real Temporal with Qunfa's search attributes."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(temporal_binary()),
+        data_converter=pydantic_data_converter,
+        dev_server_log_level="error",
+        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'],
+    ) as environment:
+        await register_search_attributes(environment.client)
+        yield environment.client
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def client(server: Client) -> AsyncIterator[Client]:
+    """Its client, while a worker carries out the scripted `MassSend` and the real `Account`."""
+    async with Worker(
+        server, task_queue=QUEUE, workflows=[ScriptedMassSend, Account], workflow_runner=UnsandboxedWorkflowRunner()
+    ):
+        yield server
+
+
+@pytest.fixture
+def environment(server: Client) -> dict[str, str]:
+    """What a shell would have set: Temporal's address, and no configuration."""
+    return {
+        "TEMPORAL_ADDRESS": server.service_client.config.target_host,
+        "TEMPORAL_NAMESPACE": server.namespace,
+        "QUNFA_TASK_QUEUE": QUEUE,
+        "QUNFA_CONFIG": "",
+        "LOGNAME": "li",
+    }
+
+
+@pytest.fixture
+def qunfa(environment: dict[str, str]) -> Qunfa:
+    """Run a command in this process, off the loop that the worker needs."""
+
+    async def invoke(*args: str, stdin: str | None = None, **more: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, app, list(args), input=stdin, env={**environment, **more})
+
+    return invoke
+
+
+@pytest.fixture
+def key() -> str:
+    """A key that no other test uses."""
+    return f"k-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def scripted(client: Client, key: str) -> Scripted:
+    """Start a scripted send of the account demo under `key`, as an upstream service would, and tell it what to say."""
+
+    async def start(status: dict[str, Any] | None = None, *, queue: str = QUEUE) -> WorkflowHandle[Any, Any]:
+        handle = await client.start_workflow(
+            MASS_SEND,
+            request(key),
+            id=mass_send_id("demo", key),
+            task_queue=queue,
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(SearchAttributeKey.for_keyword("MassSendAccount"), "demo"),
+                    SearchAttributePair(SearchAttributeKey.for_keyword("MassSendPhase"), "preparing"),
+                    SearchAttributePair(SearchAttributeKey.for_keyword("MassSendMsgType"), "text"),
+                    SearchAttributePair(SearchAttributeKey.for_keyword_list("MassSendMsgId"), ["3147483650"]),
+                ]
+            ),
+        )
+        if status is not None:
+            await handle.signal("become", status)
+        return handle
+
+    return start

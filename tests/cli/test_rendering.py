@@ -1,0 +1,207 @@
+"""What people see of a send and of an account."""
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from qunfa.cli.following import progress_line
+from qunfa.cli.rendering.answers import answer_commands
+from qunfa.cli.rendering.ledger import render_ledger, render_switch
+from qunfa.cli.rendering.send import headline, render_send, state_word
+from qunfa.cli.rendering.words import moment, outcome_sentence
+from qunfa.cli.view import Failure, SendView, State
+from qunfa.contract import MassSendResult, Status
+from qunfa.contract.ledger import FreezeAnswer, LedgerView
+from tests.cli.stub import EPOCH, result, status
+
+PROBLEM = {
+    "name": "quota_exhausted",
+    "sentence": "WeChat says that the quota is used up.",
+    "todo": "Wait for tomorrow.",
+    "errcode": 45028,
+    "errmsg": "has no masssend quota [bold]\x1b[31m",
+    "rid": "6745-aa",
+}
+COUNTS = {"total": 9, "filter": 8, "sent": 7, "error": 1}
+JOB = {
+    "index": 0,
+    "generation": 1,
+    "clientmsgid": "c",
+    "msg_id": 3147483650,
+    "state": "sent",
+    "status": "send success",
+    "counts": {"total": 100, "filter": 98, "sent": 97, "error": 1},
+    "observed_by": "push",
+    "deduplicated": True,
+}
+
+
+def _view(state: State = "running", said: dict[str, Any] | None = None, **fields: Any) -> SendView:
+    view = {"workflow_id": "mass-send:demo:k", "account": "demo", "key": "k", "state": state, **fields}
+    if said is not None:
+        view |= {"status": Status.model_validate(said), "phase": said["phase"]}
+    return SendView.model_validate(view)
+
+
+def _shown(renderable: RenderableType) -> str:
+    console = Console(file=io.StringIO(), width=140, record=True)
+    console.print(renderable)
+    return console.export_text()
+
+
+def test_a_problem_shows_its_evidence() -> None:
+    """Sentence, what to do, errcode, errmsg as it came (no markup, no control characters), rid."""
+    shown = _shown(render_send(_view(said=status("needs_operator", problem=PROBLEM))))
+    assert "quota_exhausted: WeChat says that the quota is used up." in shown
+    assert "Wait for tomorrow." in shown
+    assert "errcode 45028, errmsg has no masssend quota [bold]\N{REPLACEMENT CHARACTER}[31m, rid 6745-aa" in shown
+
+
+def test_what_it_waits_for_has_an_end() -> None:
+    """In Shanghai's time, with the offset."""
+    waiting = status("scheduled", waiting_for={"reason": "send_at", "until": "2026-12-01T01:00:00Z"})
+    assert "2026-12-01 09:00:00 +08:00" in _shown(render_send(_view(said=waiting)))
+    assert headline(_view(said=waiting)) == "send_at, until 2026-12-01 09:00:00 +08:00"
+
+
+def test_a_problem_is_said_once() -> None:
+    """A send that waits for a person names the problem as what it waits for."""
+    waiting = {"reason": PROBLEM["sentence"], "until": "2026-12-04T01:00:00Z"}
+    shown = _shown(render_send(_view(said=status("needs_operator", problem=PROBLEM, waiting_for=waiting))))
+    assert shown.count(str(PROBLEM["sentence"])) == 1
+    assert "2026-12-04 09:00:00 +08:00" in shown
+
+
+def test_a_job_is_one_row() -> None:
+    """With WeChat's counts, and who saw the verdict."""
+    shown = _shown(render_send(_view(said=status("done", jobs=[JOB]))))
+    [row] = [line.split() for line in shown.splitlines() if str(JOB["msg_id"]) in line]
+    counts = ["100", "98", "97", "1"]
+    assert row == ["0", "1", "sent", "3147483650", "send", "success", *counts, "push", "(known", "before)"]
+
+
+def test_the_story_is_in_order() -> None:
+    """Who did what and why, the oldest first; it can be left out."""
+    lines = [
+        {"at": "2026-12-01T01:00:00Z", "what": "submitted"},
+        {"at": "2026-12-01T01:05:00Z", "what": "retry", "by": "li", "reason": "checked"},
+    ]
+    view = _view(said=status("submitting", history=lines))
+    shown = _shown(render_send(view))
+    assert shown.index("submitted") < shown.index("retry") < shown.index("checked")
+    assert "What happened" not in _shown(render_send(view, brief=True))
+
+
+@pytest.mark.parametrize(
+    ("problem", "answer", "command"),
+    [
+        ("reprint_needs_decision", "retry", 'qunfa retry demo/k --send-ignore-reprint --reason "WHY"'),
+        ("unknown_outcome", "retry", 'qunfa retry demo/k --confirm-not-delivered --reason "WHY"'),
+        ("no_verdict", "retry", 'qunfa retry demo/k --reason "WHY"'),
+        ("unknown_outcome", "mark_sent", 'qunfa mark-sent demo/k --msg-id MSG_ID --reason "WHY"'),
+        ("no_verdict", "abort", 'qunfa abort demo/k --reason "WHY"'),
+    ],
+)
+def test_each_answer_is_a_command(problem: str, answer: str, command: str) -> None:
+    """Ready to be typed, with the option that the problem asks for."""
+    view = _view(said=status("needs_operator", problem={**PROBLEM, "name": problem}, answers=[answer]))
+    assert answer_commands(view) == [command]
+
+
+def test_an_answer_that_has_no_command_is_an_update() -> None:
+    """A newer worker may offer what this command line does not know."""
+    view = _view(said=status("paused", answers=["resume"]))
+    [command] = answer_commands(view)
+    assert command.startswith("temporal workflow update execute --workflow-id mass-send:demo:k --name resume")
+    assert command.endswith("""--input '{"by": "YOU", "reason": "WHY"}'""")
+
+
+def test_a_closed_send_offers_no_answer() -> None:
+    """Even where the last status still names some."""
+    assert answer_commands(_view("terminated", status("needs_operator", answers=["retry"]))) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (
+            {"outcome": "sent", "totals": COUNTS},
+            "7 of 8 received it, 1 failed",
+        ),
+        ({"outcome": "sent"}, "Delivered."),
+        ({"outcome": "sent_nobody"}, "nobody received it"),
+        ({"outcome": "unknown", "may_have_been_delivered": True}, "Nobody knows yet"),
+        ({"outcome": "failed", "may_have_been_delivered": True}, "Something may have been delivered."),
+        ({"outcome": "aborted"}, "Nothing was delivered."),
+    ],
+)
+def test_an_outcome_says_whether_anybody_got_it(fields: dict[str, Any], sentence: str) -> None:
+    """A bad end never leaves that open."""
+    outcome = fields.pop("outcome")
+    assert sentence in outcome_sentence(MassSendResult.model_validate({**result(outcome, "k"), **fields}))
+
+
+def test_a_refused_request_says_its_own_sentence() -> None:
+    """There is nothing for the ledger to know."""
+    refused = _view("failed", failure=Failure(type="InvalidRequest", message="key: is missing"))
+    assert headline(refused) == "key: is missing"
+
+
+def test_a_progress_line_is_one_line() -> None:
+    """Time, state and sentence, whatever the sentence holds."""
+    said = status("needs_operator", problem={**PROBLEM, "sentence": "two\nlines"})
+    assert progress_line(_view(said=said)) == f"{moment(EPOCH)}  needs_operator: two lines"
+
+
+def test_the_word_for_a_send() -> None:
+    """The phase, then the outcome, else how Temporal closed it."""
+    ended = MassSendResult.model_validate(result("sent", "k"))
+    assert state_word(_view(said=status("submitting"))) == "submitting"
+    assert state_word(_view("completed", result=ended)) == "sent"
+    assert state_word(_view("terminated")) == "terminated"
+
+
+LEASE = {
+    "key": "k",
+    "index": 0,
+    "generation": 0,
+    "attempt": 2,
+    "not_before": EPOCH,
+    "valid_until": EPOCH,
+    "expires_at": EPOCH,
+}
+
+
+def test_a_frozen_account_shows_what_is_in_flight() -> None:
+    """Freezing stops what comes, not what has left."""
+    frozen = {"by": "li", "reason": "a leak", "at": EPOCH}
+    answer = FreezeAnswer.model_validate({"frozen": frozen, "in_flight": [LEASE]})
+    shown = _shown(render_switch("wx1", answer))
+    assert "wx1  FROZEN" in shown
+    assert "by li since 2026-12-01 09:00:00 +08:00: a leak" in shown
+    assert "in flight: k, job 0, generation 0, try 2" in shown
+
+
+def test_the_ledger_shows_keys_pushes_and_days() -> None:
+    """One table each."""
+    job = {"clientmsgid": "c", "attempts": 3, "ever_unknown": True}
+    event = {"msg_id": 77, "status": "send success"}
+    view = LedgerView.model_validate(
+        {
+            "appid": "wx1",
+            "since": EPOCH,
+            "records": [{"key": "k", "digest": "d", "workflow_id": "w", "jobs": [job], "touched_at": EPOCH}],
+            "lease": None,
+            "pace": {},
+            "frozen": None,
+            "kept": [{"event": event, "at": datetime(2026, 12, 1, tzinfo=UTC)}],
+            "book": {"2026-12-01": {"to_all": 1, "total": 2, "others": 3}},
+        }
+    )
+    lines = [line.split() for line in _shown(render_ledger(view)).splitlines()]
+    assert ["k", "0", "0", "3", "unknown", "–", "–", "–", "2026-12-01", "09:00:00", "+08:00"] in lines
+    assert ["77", "send", "success", "2026-12-01", "08:00:00", "+08:00"] in lines
+    assert ["2026-12-01", "2", "1", "3"] in lines

@@ -1,0 +1,111 @@
+"""`qunfa status` of running and closed sends."""
+
+from typing import Any
+
+import pytest
+
+from qunfa.cli.view import SendView
+from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
+from tests.cli.stub import result, status
+
+WAITING = status(
+    "needs_operator",
+    problem={
+        "name": "reprint_needs_decision",
+        "sentence": "WeChat judged it a reprint.",
+        "todo": "Decide.",
+        "rid": "r1",
+    },
+    answers=["retry", "abort"],
+    waiting_for={"reason": "an operator", "until": "2026-12-04T01:00:00Z"},
+)
+
+
+async def test_a_running_send_says_its_status(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """The JSON of a running send is a SendView whose status is what the workflow says."""
+    await scripted(WAITING)
+    answer = await qunfa("status", f"demo/{key}", "--json")
+    view = SendView.model_validate(parsed(answer))
+    assert answer.exit_code == 0
+    assert (view.state, view.phase, view.account, view.key) == ("running", "needs_operator", "demo", key)
+    assert view.status is not None
+    assert view.status.answers == ("retry", "abort")
+
+
+async def test_people_see_the_command_that_answers(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """A send that waits for a person shows the problem and the exact command for each answer."""
+    await scripted(WAITING)
+    answer = await qunfa("status", f"demo/{key}")
+    assert "WeChat judged it a reprint." in answer.stdout
+    assert f'qunfa retry demo/{key} --send-ignore-reprint --reason "WHY"' in answer.stdout
+    assert f'qunfa abort demo/{key} --reason "WHY"' in answer.stdout
+
+
+async def test_a_send_can_be_named_in_three_ways(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """account/key, the workflow id, and the key with --account name the same send; several make a list."""
+    await scripted()
+    by_id = parsed(await qunfa("status", f"mass-send:demo:{key}", f"demo/{key}", "--json"))
+    by_key = parsed(await qunfa("status", key, "--account", "demo", "--json"))
+    assert [view["run_id"] for view in by_id] == [by_key["run_id"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "said"),
+    [
+        ({"as": "completed", "result": result("sent", "k")}, "completed", "Delivered."),
+        ({"as": "failed", "result": result("expired", "k")}, "failed", "Expired. Nothing was delivered."),
+        ({"as": "refused"}, "failed", "the key is of no use"),
+    ],
+)
+async def test_a_closed_send_says_how_it_ended(
+    qunfa: Qunfa, scripted: Scripted, *, key: str, end: dict[str, Any], state: str, said: str
+) -> None:
+    """The result comes from the history or the failure's details; a refused request says its sentence."""
+    handle = await scripted()
+    await handle.signal("end", end)
+    view = await _closed(qunfa, key)
+    assert view.state == state
+    assert (view.result and view.result.outcome) == end.get("result", {}).get("outcome")
+    assert said in (await qunfa("status", f"demo/{key}")).stdout
+
+
+@pytest.mark.parametrize("ended_by", ["cancel", "terminate"])
+async def test_a_send_that_temporal_ended_is_no_delivery_report(
+    qunfa: Qunfa, scripted: Scripted, key: str, ended_by: str
+) -> None:
+    """A cancelled or terminated send points at the ledger, and shows what the workflow knew."""
+    handle = await scripted(status("submitting"))
+    await getattr(handle, ended_by)()
+    view = await _closed(qunfa, key)
+    assert view.result is None
+    assert f"qunfa ledger demo --key {key}" in (await qunfa("status", f"demo/{key}")).stdout
+
+
+async def test_without_a_worker_the_phase_is_what_temporal_knows(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """A query that nobody answers is said plainly (exit 1), beside the phase from the search attributes."""
+    await scripted(queue=DESERTED_QUEUE)
+    answer = await qunfa("status", f"demo/{key}", "--json")
+    view = SendView.model_validate(parsed(answer))
+    assert (answer.exit_code, view.phase, view.status) == (1, "preparing", None)
+    assert "worker" in (view.note or "")
+
+
+async def test_an_unknown_send_is_refused(qunfa: Qunfa, client: Any) -> None:
+    """Exit 1 with a sentence, and an empty list for programs."""
+    answer = await qunfa("status", "demo/never-started", "--json")
+    assert (answer.exit_code, parsed(answer)) == (1, [])
+    assert "holds no mass send demo/never-started" in answer.stderr
+
+
+async def test_a_name_that_is_none_is_wrong_use(qunfa: Qunfa) -> None:
+    """Exit 2, with how a send is named."""
+    answer = await qunfa("status", "just-a-key")
+    assert answer.exit_code == 2
+    assert "account/key" in answer.stderr
+
+
+async def _closed(qunfa: Qunfa, key: str) -> SendView:
+    while True:
+        view = SendView.model_validate(parsed(await qunfa("status", f"demo/{key}", "--json")))
+        if view.state != "running":
+            return view

@@ -1,0 +1,117 @@
+"""Names, filters, links and Markdown: pure functions."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from qunfa.cli.console import clean
+from qunfa.cli.errors import WrongUse
+from qunfa.cli.filters import Filters, span, visibility_query
+from qunfa.cli.link import link
+from qunfa.cli.naming import send_id
+from qunfa.cli.starting import escape
+from qunfa.contract.ids import MassSendId, mass_send_id
+
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+SEND = MassSendId("demo", "spring-sale")
+
+
+@pytest.mark.parametrize(
+    ("text", "account"),
+    [
+        ("demo/spring-sale", None),
+        ("demo/spring-sale", "demo"),
+        ("mass-send:demo:spring-sale", None),
+        ("spring-sale", "demo"),
+    ],
+)
+def test_a_send_has_three_names(text: str, account: str | None) -> None:
+    """All lead to the same send."""
+    assert send_id(text, account) == SEND
+
+
+@pytest.mark.parametrize(
+    ("text", "account"),
+    [
+        ("spring-sale", None),
+        ("demo/", None),
+        ("demo/a b", None),
+        ("account:wx1", None),
+        ("demo/k", "other"),
+        ("k", "A"),
+    ],
+)
+def test_anything_else_names_no_send(text: str, account: str | None) -> None:
+    """It is never guessed."""
+    with pytest.raises(WrongUse):
+        send_id(text, account)
+
+
+def test_filters_are_joined() -> None:
+    """Each given option is one condition."""
+    filters = Filters(account="demo", problem="no_verdict", since="7d", query="A = 1 OR B = 2")
+    assert visibility_query(filters, NOW) == (
+        "WorkflowType = 'MassSend' AND MassSendAccount = 'demo' AND MassSendProblem = 'no_verdict' AND "
+        "StartTime >= '2026-11-24T00:00:00+00:00' AND (A = 1 OR B = 2)"
+    )
+
+
+def test_a_value_is_never_a_condition() -> None:
+    """Quotes in it are escaped."""
+    assert visibility_query(Filters(account="x' OR '1'='1")).endswith(r"= 'x\' OR \'1\'=\'1'")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("90m", timedelta(minutes=90)),
+        ("12h", timedelta(hours=12)),
+        ("35d", timedelta(days=35)),
+        ("2w", timedelta(weeks=2)),
+        ("PT90M", timedelta(minutes=90)),
+        ("35", None),
+        ("P", None),
+        ("-1d", None),
+    ],
+)
+def test_spans(text: str, expected: timedelta | None) -> None:
+    """A number with a unit, or ISO 8601."""
+    assert span(text) == expected
+
+
+def test_since_is_a_span_or_a_time() -> None:
+    """Anything else is wrong use."""
+    assert "'2026-11-01T00:00:00+08:00'" in visibility_query(Filters(since="2026-11-01T00:00:00+08:00"))
+    with pytest.raises(WrongUse, match="--since"):
+        visibility_query(Filters(since="yesterday"))
+
+
+def test_a_link_leads_to_the_run() -> None:
+    """Ids are one segment of the path each, whatever they hold."""
+    assert link("http://ui/", "my ns", "mass-send:demo:k", "run") == (
+        "http://ui/namespaces/my%20ns/workflows/mass-send:demo:k/run/history"
+    )
+
+
+@given(st.text(max_size=60))
+def test_markdown_shows_a_message_as_it_is(text: str) -> None:
+    """No text is markup in Temporal's UI, and none begins a new line."""
+    [paragraph, inline, _] = MarkdownIt().parse(f"x{escape(text)}x")
+    assert paragraph.type == "paragraph_open"
+    shown = "".join(child.content for child in inline.children or [])
+    assert {child.type for child in inline.children or []} <= {"text", "text_special"}
+    assert shown == "x" + "".join(one if one.isprintable() else " " for one in text) + "x"
+
+
+@given(st.text())
+def test_nothing_steers_the_terminal(text: str) -> None:
+    """No control character of a message, a name or WeChat's answer reaches the terminal."""
+    assert all(one.isprintable() or one == "\n" for one in clean(text))
+
+
+def test_ids_are_as_callers_know_them() -> None:
+    """What `send` starts is what `status` reads."""
+    assert send_id(mass_send_id(*SEND)) == SEND
