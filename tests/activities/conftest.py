@@ -1,0 +1,232 @@
+"""A simulated WeChat, a real Temporal server, and what activities are given to work with."""
+
+import asyncio
+import json
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from temporalio.activity import Info
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
+
+from activities import Accounts, Submission
+from activities.failures import ledger_unavailable
+from qunfa.contract.ids import SEARCH_ATTRIBUTES
+from qunfa.contract.ledger import Told
+from qunfa.contract.steps import Pinned, SubmitStep
+from qunfa.settings import Settings
+from qunfa.simulator import Simulator, SimulatorConfig
+from qunfa.wechat import open_http
+
+APPID = "wx0123456789abcdef"
+SECRET = "0123456789abcdefSECRETsecret0000"
+NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+def simulated(**more: Any) -> SimulatorConfig:
+    """The simulator with one account `demo`; a repeated clientmsgid is 45065 at once."""
+    account = {
+        "appid": APPID,
+        "secret": SECRET,
+        "followers": 100,
+        "tags": [{"id": 2, "name": "VIP", "count": 50}],
+        "limits": {"to_all_per_month": 1000},
+    }
+    config = {"timing": {"too_fast": 0, "delivery": 0}, "accounts": {"demo": account}, **more}
+    return SimulatorConfig.model_validate(config)
+
+
+def settings_for(url: str, **account: Any) -> Settings:
+    """The workers' configuration for a WeChat at `url`."""
+    demo = {"appid": APPID, "secret": SECRET, "kind": "service", **account}
+    return Settings.model_validate({"wechat": {"base_url": url}, "accounts": {"demo": demo}})
+
+
+def submit_step(base_url: str, **more: Any) -> SubmitStep:
+    """A try to send a text to everybody, with a lease from noon on."""
+    fields = {
+        "account": Pinned(name="demo", appid=APPID, base_url=base_url),
+        "key": "spring",
+        "digest": "d" * 64,
+        "workflow_id": "mass-send:demo:spring",
+        "index": 0,
+        "generation": 0,
+        "attempt": 1,
+        "clientmsgid": "c0",
+        "audience": {"kind": "all"},
+        "message": {"msgtype": "text", "content": "你好"},
+        "not_before": NOON,
+        "write_before": NOON + timedelta(seconds=30),
+    }
+    return SubmitStep.model_validate({**fields, **more})
+
+
+@dataclass
+class ManualClock:
+    """A clock that only its sleepers move; with `early` it wakes them too early once."""
+
+    time: datetime = NOON
+    early: timedelta = timedelta(0)
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, span: timedelta) -> None:
+        self.time += span - self.early
+        self.early = timedelta(0)
+
+
+@dataclass
+class Notebook:
+    """Keeps the notes for the ledger; `out_of_order` refuses them, `stuck` never takes them."""
+
+    notes: list[tuple[str, Told]] = field(default_factory=list)
+    out_of_order: bool = False
+    stuck: bool = False
+
+    async def tell(self, appid: str, note: Told) -> None:
+        if self.out_of_order:
+            raise ledger_unavailable("the ledger is away")
+        if self.stuck:
+            await asyncio.Event().wait()
+        self.notes.append((appid, note))
+
+    @property
+    def only(self) -> Told:
+        [(_, note)] = self.notes
+        return note
+
+
+@dataclass
+class Desk:
+    """A submission and its surroundings."""
+
+    base_url: str
+    settings: Settings
+    accounts: Accounts
+    notebook: Notebook = field(default_factory=Notebook)
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    @property
+    def submission(self) -> Submission:
+        return Submission(self.settings, self.accounts, self.notebook, self.clock, telling=timedelta(seconds=0.2))
+
+    def step(self, **more: Any) -> SubmitStep:
+        return submit_step(self.base_url, **more)
+
+    @property
+    def pinned(self) -> Pinned:
+        return Pinned(name="demo", appid=APPID, base_url=self.base_url)
+
+
+def desk_at(url: str, http: httpx.AsyncClient, **account: Any) -> Desk:
+    settings = settings_for(url, **account)
+    return Desk(url, settings, Accounts(settings, http))
+
+
+TOKEN = "24_token-THAT-nobody-MAY-read"
+
+
+class TokenServer:
+    """A WeChat that gives out a token and answers every other call with HTTP status 500."""
+
+    def __init__(self) -> None:
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        [length] = re.findall(rb"content-length: (\d+)", head.lower()) or [b"0"]
+        await reader.readexactly(int(length))
+        body = json.dumps({"access_token": TOKEN, "expires_in": 7200}).encode()
+        status = b"200 OK" if b"stable_token" in head else b"500 Oops"
+        writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(body), body))
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def token_server() -> AsyncIterator[TokenServer]:
+    server = TokenServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+def activity_info(**more: Any) -> Info:
+    return replace(ActivityEnvironment.default_info(), **more)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with open_http(timedelta(seconds=5)) as client:
+        yield client
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[httpx.AsyncClient]:
+    """A client that waits no longer than a fifth of a second."""
+    async with open_http(timedelta(seconds=0.2)) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def one_simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(simulated()) as sim:
+        yield sim
+
+
+@pytest.fixture
+async def sim(one_simulator: Simulator) -> Simulator:
+    """The simulator, as new."""
+    await one_simulator.reset(simulated())
+    return one_simulator
+
+
+@pytest.fixture
+def desk(sim: Simulator, http: httpx.AsyncClient) -> Desk:
+    """A submission at the simulator."""
+    return desk_at(sim.url, http)
+
+
+def binary(name: str) -> str:
+    """A Temporal binary beside this Python, or on the path."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    assert found, f"{name} is not installed"
+    return found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def temporal() -> AsyncIterator[Client]:
+    """A client of a real server, which can list workflows."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=binary("temporal"),
+        data_converter=pydantic_data_converter,
+        search_attributes=[
+            SearchAttributeKey.for_keyword_list(name) if kind == "KeywordList" else SearchAttributeKey.for_keyword(name)
+            for name, kind in SEARCH_ATTRIBUTES.items()
+        ],
+        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'],
+    ) as environment:
+        yield environment.client
