@@ -34,7 +34,7 @@ async def ask_operator(send: Send, name: str) -> Ending | None:
         return Ending(bad_end(send.state.jobs, "failed"), problem)
     deadline = _asked_at(send, name) + send.asked.decision_timeout
     send.enter("needs_operator", problem)
-    if await send.wait(problem.sentence, deadline, lambda: send.course() != Ask(name)):
+    if await send.wait(f"an operator's answer to {name}", deadline, lambda: send.course() != Ask(name)):
         return None
     await workflow.wait_condition(lambda: not send.answering.locked())
     if send.stopping() or send.course() != Ask(name):

@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.preparing import prepare, read_request, refuse
     from workflows.send import Ending, Send
     from workflows.send_state import SendState
-    from workflows.submitting import return_lease, submit
+    from workflows.submitting import overruled, submit
 
 HISTORY_MAX: Final = 4_000
 """Events after which a send continues as new: Temporal ends a workflow at 51,200."""
@@ -63,6 +63,8 @@ class MassSend:
             raise refuse(["the workflow takes one input, the request"])
         while ending is None:
             ending = await self._step()
+            if ending and ending.outcome not in COMPLETES and await overruled(send):
+                ending = None
         return await self._finish(ending)
 
     async def _step(self) -> Ending | None:
@@ -90,8 +92,6 @@ class MassSend:
         send.enter("done", ending.problem)
         send.say(f"ended as {ending.outcome}")
         problem = ending.problem.name if ending.problem else None
-        if send.first_lease and send.first_lease.lease:
-            await return_lease(send, send.first_lease.lease)
         await calls.tell(send.state.facts.appid, send.state.note(send.asked, ended_as=ending.outcome, problem=problem))
         await workflow.wait_condition(workflow.all_handlers_finished)
         if send.cancelled is not None and send.stop is None and ending.outcome == "aborted":

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Tag
@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import InvalidRequestError, MassSendRequest, parse_request
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
-    from qunfa.rules.course import earlier_end, merge, over
+    from qunfa.rules.course import earlier_end, merge, over, taken_over
     from qunfa.rules.digest import content_digest
     from qunfa.rules.outcome import from_ledger
     from qunfa.rules.problems import describe
@@ -58,8 +58,8 @@ def _start_problems(request: MassSendRequest) -> list[str]:
 
 
 def _cuts_off(timeout: timedelta | None) -> bool:
-    """Whether the timeout can end a send; a server may show one of ten years where the caller has set none."""
-    return timeout is not None and timeout < _FOR_EVER
+    """Whether the timeout can end a send; where the caller has set none, it may show as zero or as ten years."""
+    return timeout is not None and timedelta(0) < timeout < _FOR_EVER
 
 
 async def prepare(send: Send) -> Ending | None:
@@ -75,23 +75,34 @@ async def prepare(send: Send) -> Ending | None:
         send_ignore_reprint=send.asked.send_ignore_reprint,
         cancelled=send.cancelled,
     )
-    return await claim(send, state.with_generation(send.asked.key, 0))
+    ending = await claim(send, state.with_generation(send.asked.key, 0))
+    if ending is None:
+        send.state = send.state.changed(jobs=taken_over(send.state.jobs))
+    return ending
 
 
 async def _account(send: Send) -> AccountFacts:
     try:
         return await calls.resolve_account(send.asked.account)
-    except ActivityError as error:
-        if isinstance(error.cause, ApplicationError) and error.cause.type == UNKNOWN_ACCOUNT:
-            raise refuse([f"account: {error.cause.message}"]) from None
+    except FailureError as error:
+        # A local activity may fail with its own error, a regular one wraps it.
+        cause = error.cause if isinstance(error, ActivityError) else error
+        if isinstance(cause, ApplicationError) and cause.type == UNKNOWN_ACCOUNT:
+            raise refuse([f"account: {cause.message}"]) from None
         raise
 
 
-async def claim(send: Send, state: SendState) -> Ending | None:
-    """Claim the key, and merge what the ledger knows of it."""
+async def claim(send: Send, state: SendState, *, asking: bool = True) -> Ending | None:
+    """Claim the key, and merge what the ledger knows of it; when ``asking``, with the first lease in the same call."""
     request = send.asked
     while True:
-        asked = Claim(key=request.key, digest=state.digest, workflow_id=state.workflow_id, ask=_first_ask(send, state))
+        asked = Claim(
+            key=request.key,
+            digest=state.digest,
+            workflow_id=state.workflow_id,
+            found=tuple(job for job in state.jobs if job.attempts),
+            ask=_first_ask(send, state) if asking else None,
+        )
         answer = await calls.claim(state.facts.appid, asked)
         if answer.kind == "reused":
             raise refuse([f'key: "{request.key}" stands for other content already; use a new key for this one'])
@@ -101,7 +112,8 @@ async def claim(send: Send, state: SendState) -> Ending | None:
         await send.wait("room in the account's ledger, which is full of unsettled sends", until, lambda: False)
         if send.stopping():
             break
-    send.state = state
+    if not send.claimed:
+        send.state = state
     if answer.record is None:
         return None
     send.first_lease = answer.lease
@@ -132,6 +144,7 @@ def ask_for(state: SendState) -> Ask:
         ever_unknown=job.ever_unknown,
         pace=timing.pace,
         http_timeout=timing.http_timeout,
+        holder=workflow.info().run_id,
     )
 
 

@@ -70,23 +70,22 @@ def _example(problem: str, answer: str) -> str:
 def _jobs(jobs: tuple[JobResult, ...]) -> str:
     if not jobs:
         return ""
-    head = "| job | generation | clientmsgid | msg_id | state | WeChat says | sent | seen by |"
-    return "\n".join((head, "|---" * 8 + "|", *(_row(job) for job in jobs)))
+    rows = "\n".join(_row(job) for job in jobs)
+    ids = "\n".join(f"- clientmsgid of {_name(job)}: `{job.clientmsgid}`" for job in jobs)
+    return f"| job | msg_id | state | WeChat says | sent |\n{'|---' * 5}|\n{rows}\n\n{ids}"
 
 
 def _row(job: JobResult) -> str:
+    said = f"{_plain(job.status)} ({job.observed_by})" if job.status else ""
     sent = f"{job.counts.sent:,} of {job.counts.total:,}" if job.counts else ""
-    cells = (
-        job.index,
-        job.generation,
-        f"`{job.clientmsgid}`",
-        job.msg_id or "",
-        job.state + (" (known before)" if job.deduplicated else ""),
-        _plain(job.status or ""),
-        sent,
-        job.observed_by or "",
-    )
+    state = job.state + (", known before" if job.deduplicated else "")
+    cells = (_name(job), job.msg_id or "", state.replace("_", " "), said, sent)
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _name(job: JobResult) -> str:
+    """The job, and which submission of it."""
+    return f"{job.index}" if not job.generation else f"{job.index}, generation {job.generation}"
 
 
 def _story(lines: tuple[StoryLine, ...]) -> str:

@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Tag
     from qunfa.contract.job import Answer, Job
-    from qunfa.contract.ledger import Lease, LeaseAnswer, Reserve
+    from qunfa.contract.ledger import Lease, LeaseAnswer, Record, Reserve
     from qunfa.contract.result import Problem
     from qunfa.contract.steps import AudienceFinding, SubmitStep
     from qunfa.rules.calendar import closing
@@ -20,8 +20,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.preparing import ask_for, claim, merge_record
     from workflows.send import Ending, Send
 
-_ASKS_GROW: Final = 1.5
-_ASKS_AT_MOST: Final = 12
+_FROZEN_ASKS: Final = 12
+_DOUBLINGS: Final = 10
 
 
 async def submit(send: Send, step: Submit) -> Ending | None:
@@ -40,6 +40,22 @@ async def submit(send: Send, step: Submit) -> Ending | None:
     else:
         await _try(send, lease)
     return None
+
+
+async def overruled(send: Send) -> bool:
+    """Whether a bad end is premature, since the ledger knows better: after a reset it knows more than the run does."""
+    if send.first_lease and send.first_lease.lease:
+        lease, send.first_lease = send.first_lease.lease, None
+        await return_lease(send, lease)
+    if send.may_have_been_delivered():
+        return False
+    await claim(send, send.state, asking=False)
+    if not send.may_have_been_delivered():
+        return False
+    if send.stop:
+        send.say("the abort came too late: the ledger knows of a try that may have been delivered")
+        send.stop = None
+    return True
 
 
 async def _obstructed(send: Send) -> bool:
@@ -100,10 +116,23 @@ async def _lease(send: Send) -> Lease | Ending | None:
     if answer.kind == "unclaimed":
         return await claim(send, send.state)
     if answer.record is not None:
-        return merge_record(send, answer.record)
-    reason = f"frozen by {answer.by}: {answer.reason}" if answer.kind == "frozen" else answer.reason or "the account"
-    await send.wait(reason, _next_ask(send, answer.until), lambda: isinstance(send.course(), Over))
+        return await _catch_up(send, answer.record)
+    frozen = answer.kind == "frozen"
+    reason = f"frozen by {answer.by}: {answer.reason}" if frozen else answer.reason or "the account"
+    await send.wait(reason, _next_ask(send, answer), lambda: isinstance(send.course(), Over))
     return None
+
+
+async def _catch_up(send: Send, record: Record) -> Ending | None:
+    """Merge what the ledger knows better; where it is the send that knows better, tell it before asking again."""
+    before = send.state.jobs
+    ending = merge_record(send, record)
+    if ending is None and send.state.jobs == before:
+        for job in before:
+            await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=job))
+        again = workflow.now() + send.state.facts.timing.ask
+        await send.wait("the account's ledger, which has to catch up", again, lambda: isinstance(send.course(), Over))
+    return ending
 
 
 async def _reserve(send: Send) -> LeaseAnswer:
@@ -111,13 +140,14 @@ async def _reserve(send: Send) -> LeaseAnswer:
     return await calls.reserve(send.state.facts.appid, asked)
 
 
-def _next_ask(send: Send, until: datetime | None) -> datetime:
-    """When to ask again: soon at first, so that a freeze that ends is noticed, then more rarely."""
-    ask = send.state.facts.timing.ask
-    wait = min(ask * _ASKS_GROW**send.asks, ask * _ASKS_AT_MOST)
+def _next_ask(send: Send, answer: LeaseAnswer) -> datetime:
+    """When to ask again: soon at first, then more rarely; a frozen account is asked more rarely than a busy one."""
+    timing, now = send.state.facts.timing, workflow.now()
+    frozen = answer.kind == "frozen"
+    first, last = (timing.ask, timing.ask * _FROZEN_ASKS) if frozen else (2 * timing.pace, timing.ask)
+    again = now + min(first * 2 ** min(send.asks, _DOUBLINGS), max(first, last))
     send.asks += 1
-    again = workflow.now() + wait
-    return min(again, max(until, workflow.now())) if until else again
+    return min(again, max(answer.until, now)) if answer.until else again
 
 
 async def _try(send: Send, lease: Lease) -> None:

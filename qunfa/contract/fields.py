@@ -1,7 +1,7 @@
 """Field types that several contract models share, and the model they all derive from."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -32,6 +32,8 @@ class Stored(BaseModel):
 
 MSG_ID_MAX: Final = 2**63 - 1
 YEAR: Final = timedelta(days=366)
+_FROM: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TO: Final = datetime(3000, 1, 1, tzinfo=UTC)
 
 
 _RFC_3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?.*")
@@ -41,6 +43,14 @@ def _only_rfc_3339(value: Any) -> Any:
     if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
         return value
     msg = "must be an RFC 3339 time with an offset, such as 2026-12-01T09:00:00+08:00"
+    raise ValueError(msg)
+
+
+def _within_reach(value: datetime) -> datetime:
+    """Python's times end in year 9999: at the edge, the next day or another offset is an error."""
+    if _FROM <= value < _TO:
+        return value
+    msg = "must lie between the years 1970 and 3000"
     raise ValueError(msg)
 
 
@@ -79,9 +89,17 @@ def _not_blank(value: str) -> str:
     raise ValueError(msg)
 
 
+def _unicode(value: str) -> str:
+    """JSON can spell half a surrogate pair; no protocol can carry it."""
+    if value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value):
+        return value
+    msg = "is not valid Unicode text"
+    raise ValueError(msg)
+
+
 def _no_whitespace(value: str) -> str:
     if any(character.isspace() or not character.isprintable() for character in value):
-        msg = f"must not hold white space or control characters: {value!r}"
+        msg = f"must not hold white space or control characters: {value[:80]!r}"
         raise ValueError(msg)
     return value
 
@@ -96,10 +114,12 @@ AccountName = Annotated[str, Field(strict=True), StringConstraints(pattern=ACCOU
 """The name under which the workers know an account."""
 Key = Annotated[str, Field(strict=True), StringConstraints(pattern=KEY_PATTERN)]
 """A caller's idempotency key."""
-Text = Annotated[str, Field(strict=True), AfterValidator(_not_blank)]
+Text = Annotated[str, Field(strict=True), AfterValidator(_unicode), AfterValidator(_not_blank)]
 Flag = Annotated[bool, BeforeValidator(_only_flag), WithJsonSchema(_FLAG_SCHEMA)]
 """``true``/``false``, or WeChat's 1/0."""
-Time = Annotated[AwareDatetime, BeforeValidator(_only_rfc_3339)]
+Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+"""A time with an offset, of which every rule can reckon."""
+Time = Annotated[Moment, BeforeValidator(_only_rfc_3339)]
 """An RFC 3339 time with an offset."""
 Duration = Annotated[
     timedelta, BeforeValidator(_only_duration), AfterValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)

@@ -1,10 +1,9 @@
 """One WeChat job of a mass send, as the workflow and the account's ledger both keep it."""
 
-from datetime import datetime
 from typing import Final, Literal
 
 from qunfa.contract.event import ArticleCheck, Counts
-from qunfa.contract.fields import Stored
+from qunfa.contract.fields import Moment, Stored
 
 Observer = Literal["push", "poll", "operator", "ledger"]
 
@@ -21,7 +20,7 @@ class Answer(Stored):
     """
 
     kind: Literal["accepted", "duplicate", "refused", "unknown", "not_written"]
-    at: datetime
+    at: Moment
     errcode: int | None = None
     errmsg: str | None = None
     rid: str | None = None
@@ -59,19 +58,24 @@ class Job(Stored):
     clientmsgid: str
     attempts: int = 0
     ever_unknown: bool = False
-    window_started_at: datetime | None = None
+    window_started_at: Moment | None = None
     unknown_lease: int | None = None
-    """The attempt whose lease ran out untold, where that alone made the job unknown."""
+    """The attempt whose lease ran out untold, or passed to another life of its send, where that alone made the job
+    unknown."""
     repeats: int = 0
     """Tries since the job was last begun or taken up again by an operator: the spacing grows with it."""
     token_refusals: int = 0
+    disregarded: Moment | None = None
+    """Answers up to this time no longer count: an operator has tried again since."""
     answer: Answer | None = None
     msg_id: int | None = None
     msg_data_id: int | None = None
-    accepted_at: datetime | None = None
+    accepted_at: Moment | None = None
     deduplicated: bool = False
     collides_with: int | None = None
     """The msg_id of another job that WeChat returned for this ``clientmsgid``."""
+    overruled: bool = False
+    """WeChat was found to have accepted it after an operator had confirmed it as not delivered."""
     gave_up: bool = False
     """No verdict came within ``give_up_after``."""
     verdict: Verdict | None = None

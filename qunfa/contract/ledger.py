@@ -1,18 +1,23 @@
 """What passes between ``MassSend``'s activities and ``Account``, and what ``Account`` keeps."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from qunfa.contract.event import JobFinished
-from qunfa.contract.fields import Key, Model, Stored
+from qunfa.contract.fields import YEAR, Key, Model, Moment, Stored
 from qunfa.contract.job import Answer, Job
 from qunfa.contract.result import Outcome
 
+Span = Annotated[timedelta, Field(ge=timedelta(0), le=YEAR)]
+
 
 class Record(Stored):
-    """What is known of one key: one row in ``jobs`` per job and generation, in order."""
+    """What is known of one key: one row in ``jobs`` per job and generation, in order.
+
+    ``unsearched``: a note came for a key that was not claimed, so earlier runs may know more than this.
+    """
 
     key: str
     digest: str
@@ -20,19 +25,24 @@ class Record(Stored):
     jobs: tuple[Job, ...] = ()
     ended_as: Outcome | None = None
     problem: str | None = None
-    touched_at: datetime
+    touched_at: Moment
+    unsearched: bool = False
 
 
 class Ask(Model):
-    """The try for which a lease is asked. ``pace`` and ``http_timeout`` are those the send has pinned."""
+    """The try for which a lease is asked. ``pace`` and ``http_timeout`` are those the send has pinned.
+
+    ``holder`` is the run that asks: another run of the same send, after a reset, does not get its lease.
+    """
 
     index: int
     generation: int
     attempt: Annotated[int, Field(ge=1)]
     clientmsgid: Annotated[str, Field(min_length=1, max_length=32)]
     ever_unknown: bool = False
-    pace: timedelta
-    http_timeout: timedelta
+    pace: Span
+    http_timeout: Span
+    holder: str | None = None
 
 
 class Claim(Model):
@@ -57,17 +67,18 @@ class Reserve(Model):
 class Lease(Stored):
     """Leave to write between ``not_before`` and ``valid_until``; untold after ``expires_at`` it counts as unknown.
 
-    ``pace`` is the configured spacing of the send that asked.
+    ``pace`` is the configured spacing of the send that asked, ``holder`` the run.
     """
 
     key: str
     index: int
     generation: int
     attempt: int
-    not_before: datetime
-    valid_until: datetime
-    expires_at: datetime
+    not_before: Moment
+    valid_until: Moment
+    expires_at: Moment
     pace: timedelta = timedelta(seconds=1)
+    holder: str | None = None
 
 
 class LeaseAnswer(Stored):
@@ -79,7 +90,7 @@ class LeaseAnswer(Stored):
 
     kind: Literal["go", "wait", "frozen", "record", "unclaimed"]
     lease: Lease | None = None
-    until: datetime | None = None
+    until: Moment | None = None
     reason: str | None = None
     by: str | None = None
     record: Record | None = None
@@ -117,8 +128,8 @@ class Pace(Stored):
     """How fast the account may submit. ``told_at``: when the newest 60 tries were told, oldest first."""
 
     spacing: timedelta = timedelta(0)
-    next_at: datetime | None = None
-    told_at: tuple[datetime, ...] = ()
+    next_at: Moment | None = None
+    told_at: tuple[Moment, ...] = ()
 
 
 class Frozen(Stored):
@@ -126,14 +137,14 @@ class Frozen(Stored):
 
     by: str
     reason: str
-    at: datetime
+    at: Moment
 
 
 class KeptPush(Stored):
     """A push that nobody waits for: a send made by hand, or one that came before its msg_id was told."""
 
     event: JobFinished
-    at: datetime
+    at: Moment
 
 
 class Day(Stored):
@@ -148,7 +159,7 @@ class AccountState(Stored):
     """All that ``Account`` keeps, across continue-as-new. ``book`` is by Shanghai day (``2026-12-01``)."""
 
     appid: str
-    since: datetime
+    since: Moment
     records: dict[str, Record] = Field(default_factory=dict)
     lease: Lease | None = None
     pace: Pace = Pace()
@@ -168,7 +179,7 @@ class LedgerView(Stored):
     """Answer of the query ``ledger``; with ``{"msg_id": …}`` or ``{"key": …}`` only the records that hold it."""
 
     appid: str
-    since: datetime
+    since: Moment
     records: tuple[Record, ...]
     lease: Lease | None
     pace: Pace

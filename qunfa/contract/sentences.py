@@ -16,15 +16,24 @@ _SAID_BETTER = {
     "model_type": "must be an object",
     "tuple_type": "must be a list",
     "string_too_short": "must not be empty",
+    "string_unicode": "is not valid Unicode text",
 }
 _MANY = 20
+_LONG = 300
 
 
 def sentences(error: ValidationError) -> list[str]:
     """One sentence for each wrong field, beginning with its path (``audience.tag_id: …``)."""
-    found = list(dict.fromkeys(_sentence(one) for one in error.errors(include_url=False)))
+    errors = error.errors(include_url=False)
+    found = list(dict.fromkeys(_sentence(one) for one in errors if not _follows(one, errors)))
     rest = len(found) - _MANY
     return [*found[:_MANY], f"and {rest} more"] if rest > 0 else found
+
+
+def _follows(one: Any, errors: Iterable[Any]) -> bool:
+    """Whether a list is only too short because what it holds is wrong."""
+    own = one["loc"]
+    return one["type"] == "too_short" and any(other["loc"][: len(own)] == own != other["loc"] for other in errors)
 
 
 def _sentence(error: Any) -> str:
@@ -35,11 +44,21 @@ def _sentence(error: Any) -> str:
     elif kind == "union_tag_invalid":
         path = _join([path, context["discriminator"].strip("'")])
         text = f"must be one of {context['expected_tags']}, not '{context['tag']}'"
+    elif kind in {"too_short", "too_long"}:
+        bound = context.get("min_length", context.get("max_length"))
+        text = f"must have at {'least' if kind == 'too_short' else 'most'} {bound} items"
     elif kind == "string_pattern_mismatch":
         text = f"has characters that are not allowed here, or a wrong length: {str(error['input'])[:80]!r}"
     else:
+        path = path or ("a field's name" if kind == "string_unicode" else "")
         text = _SAID_BETTER.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{path}: {text}" if path else text
+    return _printable(f"{path}: {text}" if path else text)
+
+
+def _printable(sentence: str) -> str:
+    """A sentence that can be shown and stored, whatever its writer's fields were named."""
+    shown = sentence.encode(errors="backslashreplace").decode()
+    return shown if len(shown) <= _LONG else shown[: _LONG - 1] + "…"
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -61,8 +80,6 @@ _MEDIA_FIELDS = {"thumb", "media"}
 
 
 def _is_tag(before: int | str | None, part: str) -> bool:
-    if part.startswith(("function-", "constrained-")):
-        return True
     if isinstance(before, str) and part in _TAGS.get(before, set()):
         return True
     return part in {"uri", "media_id"} and (isinstance(before, int) or before in _MEDIA_FIELDS)

@@ -38,9 +38,11 @@ def next_opening(moment: datetime, hours: SendHours | None) -> datetime:
 
 
 def closing(moment: datetime, hours: SendHours | None) -> datetime | None:
-    """When the ``hours`` that hold ``moment`` end; ``None`` where they never do."""
+    """When the ``hours`` that hold ``moment`` end; ``None`` where they never do, ``moment`` where none hold it."""
     if hours is None or hours == ("00:00", "24:00"):
         return None
+    if next_opening(moment, hours) > moment:
+        return moment
     return (_midnight(moment) + _of_day(hours[1])).astimezone(UTC)
 
 

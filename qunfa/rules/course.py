@@ -5,6 +5,7 @@
 | one of them was delivered, and the newest cannot have been | :class:`Over` with that outcome |
 | the newest has a yes | :class:`Over` with its outcome |
 | the newest has a no | :class:`Ask` its problem |
+| the newest was not accepted, and an earlier one was delivered or is open | :class:`Ask`: another try might double it |
 | the newest has no verdict | :func:`qunfa.rules.submission.next_step` |
 """
 
@@ -14,10 +15,10 @@ from datetime import datetime
 from typing import Final
 
 from qunfa.contract.event import JobFinished
-from qunfa.contract.job import Job, Verdict
+from qunfa.contract.job import NOT_DELIVERED, Answer, Job, Verdict
 from qunfa.contract.ledger import Record
 from qunfa.contract.result import Outcome
-from qunfa.rules.submission import Ask, Conditions, Step, next_step, unsettled
+from qunfa.rules.submission import Ask, Conditions, Step, collide, next_step, take_up, unsettled
 from qunfa.rules.verdict import Judgement, better, judge, verdict_of_push
 
 Jobs = tuple[Job, ...]
@@ -42,6 +43,8 @@ def course(jobs: Jobs, now: datetime, conditions: Conditions) -> Step | Over:
         return over(yes)
     if judgement:
         return over(judgement) if judgement.delivered else Ask(judgement.name)
+    if current.msg_id is None and current.collides_with is None and may_have_been_delivered(jobs[:-1]):
+        return Ask("unknown_outcome" if unsettled(current) else "no_verdict")
     return next_step(current, now, conditions)
 
 
@@ -93,12 +96,22 @@ def merge(ours: Jobs, theirs: Jobs) -> Jobs:
     return merged
 
 
+def taken_over(jobs: Jobs) -> Jobs:
+    """The jobs as a later run of the same send goes on with them: nothing but a definite no is no obstacle."""
+    current = jobs[-1]
+    if unsettled(current) or current.verdict is not None or current.collides_with is not None:
+        return jobs
+    return with_job(jobs, take_up(current))
+
+
 def earlier_end(record: Record) -> Judgement | None:
     """How the key ended before, where WeChat's own word ended it: a restarted send ends the same way."""
+    if not record.jobs:
+        return None
+    current = record.jobs[-1]
     if yes := _delivered(record.jobs):
-        return yes
-    current = record.jobs[-1] if record.jobs else None
-    no = judgement_of(current) if current else None
+        return None if unsettled(current) else yes
+    no = judgement_of(current)
     return no if record.ended_as and no and no.name != "not_delivered" else None
 
 
@@ -106,17 +119,22 @@ _MORE_KNOWN: Final = ("msg_id", "msg_data_id", "accepted_at", "collides_with")
 
 
 def _merge_job(ours: Job, theirs: Job) -> Job:
+    ours, theirs = _without_collision(ours, theirs), _without_collision(theirs, ours)
     earliest = min(filter(None, (ours.window_started_at, theirs.window_started_at)), default=None)
-    answers = sorted(filter(None, (ours.answer, theirs.answer)), key=lambda answer: answer.at)
-    verdict = ours.verdict
-    if theirs.verdict:
-        verdict = better(verdict, theirs.verdict)
+    disregarded = max(filter(None, (ours.disregarded, theirs.disregarded)), default=None)
+    counting = [job for job in (ours, theirs) if job.disregarded == disregarded]
+    verdict: Verdict | None = None
+    for told in filter(None, (ours.verdict, theirs.verdict)):
+        verdict = better(verdict, told)
     known: dict[str, object] = {}
     for name in _MORE_KNOWN:
         mine, other = getattr(ours, name), getattr(theirs, name)
         known[name] = other if mine is None else mine
+    overruled = False
     if known["msg_id"] is not None:
         known["collides_with"] = None
+        overruled = verdict is not None and verdict.status == NOT_DELIVERED
+        verdict = None if overruled else verdict
     return ours.model_copy(
         update={
             **known,
@@ -124,14 +142,29 @@ def _merge_job(ours: Job, theirs: Job) -> Job:
             "ever_unknown": ours.ever_unknown or theirs.ever_unknown,
             "window_started_at": earliest,
             "unknown_lease": _same(ours, theirs),
-            "repeats": max(ours.repeats, theirs.repeats),
-            "token_refusals": max(ours.token_refusals, theirs.token_refusals),
-            "answer": answers[-1] if answers else None,
+            "repeats": max(job.repeats for job in counting),
+            "token_refusals": max(job.token_refusals for job in counting),
+            "answer": _newest_answer(ours, theirs, disregarded),
+            "disregarded": disregarded,
             "deduplicated": ours.deduplicated or theirs.deduplicated,
+            "overruled": overruled or ours.overruled or theirs.overruled,
             "gave_up": ours.gave_up or theirs.gave_up,
             "verdict": verdict,
         }
     )
+
+
+def _newest_answer(ours: Job, theirs: Job, disregarded: datetime | None) -> Answer | None:
+    """What WeChat said last, unless an operator has tried again since."""
+    answers = [job.answer for job in (ours, theirs) if job.answer]
+    newest = max(answers, key=lambda answer: (answer.at, answer.told, answer.model_dump_json()), default=None)
+    return newest if newest and (disregarded is None or newest.at > disregarded) else None
+
+
+def _without_collision(job: Job, other: Job) -> Job:
+    """One memory may have found out that the msg_id of a 45065 is another job's; the other may still believe it."""
+    believes = job.deduplicated and job.msg_id is not None and job.msg_id == other.collides_with
+    return collide(job) if believes else job
 
 
 def _same(ours: Job, theirs: Job) -> int | None:

@@ -6,13 +6,14 @@ In the order of the checks of :func:`reserve`:
 |---|---|
 | the key is not claimed | ``unclaimed`` |
 | it knows more of the job than the one who asks | ``record`` |
-| this very try holds the lease | ``go`` with the same lease |
+| this very try holds the lease, asked for by the same run | ``go`` with the same lease |
 | the account is frozen | ``frozen`` |
 | another try holds the lease | ``wait`` until it runs out at the latest |
 | the pace allows the next write only later than 2 spacings from now | ``wait`` until then |
 | else | ``go`` with a new lease |
 
-A lease that runs out untold makes its job unknown: whoever held it may have written.
+A lease that runs out untold makes its job unknown: whoever held it may have written. So does one that another run of
+the send asks for, after a reset, while it is held.
 """
 
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from qunfa.contract.job import Job
 from qunfa.contract.ledger import AccountState, Ask, Lease, LeaseAnswer, Record, Reserve
 from qunfa.rules import pace
 from qunfa.rules.course import judgement_of, with_job
-from qunfa.rules.ledger import with_record
+from qunfa.rules.ledger import doubted, job_of, same_holder, with_record
 from qunfa.rules.submission import begin_try
 
 SLACK: Final = timedelta(seconds=5)
@@ -35,7 +36,12 @@ def reserve(state: AccountState, asked: Reserve, now: datetime) -> tuple[Account
     record, lease = state.records.get(asked.key), state.lease
     if record is None or record.digest != asked.digest:
         return state, LeaseAnswer(kind="unclaimed")
+    if record.unsearched:
+        return state, LeaseAnswer(kind="unclaimed")
     held = lease is not None and _is_for(lease, asked)
+    if lease and held and not same_holder(lease, asked.ask):
+        record = doubted(record, lease)
+        state = with_record(state, record)
     if _knows_more(record, asked.ask, held=held):
         return state, LeaseAnswer(kind="record", record=record)
     if held:
@@ -47,7 +53,7 @@ def reserve(state: AccountState, asked: Reserve, now: datetime) -> tuple[Account
     earliest = pace.earliest(state.pace, now, asked.ask.pace)
     if earliest > now + 2 * asked.ask.pace:
         return state, LeaseAnswer(kind="wait", until=earliest, reason="the account's pace")
-    return _grant(state, record, asked, earliest)
+    return _grant(state, record.model_copy(update={"touched_at": now}), asked, earliest)
 
 
 def expire(state: AccountState, now: datetime) -> AccountState:
@@ -57,14 +63,7 @@ def expire(state: AccountState, now: datetime) -> AccountState:
         return state
     state = state.model_copy(update={"lease": None})
     record = state.records.get(lease.key)
-    job = _job(record, lease.index, lease.generation) if record else None
-    if record is None or job is None or job.msg_id is not None:
-        return state
-    changes: dict[str, object] = {"window_started_at": job.window_started_at or lease.not_before}
-    if not job.ever_unknown:
-        changes |= {"ever_unknown": True, "unknown_lease": lease.attempt}
-    jobs = with_job(record.jobs, job.model_copy(update=changes))
-    return with_record(state, record.model_copy(update={"jobs": jobs}))
+    return with_record(state, doubted(record, lease)) if record else state
 
 
 def _grant(
@@ -79,10 +78,11 @@ def _grant(
         attempt=ask.attempt,
         not_before=not_before,
         valid_until=valid_until,
-        expires_at=valid_until + 2 * ask.http_timeout + SLACK,
+        expires_at=valid_until + 3 * ask.http_timeout + SLACK,
         pace=ask.pace,
+        holder=ask.holder,
     )
-    job = _job(record, ask.index, ask.generation) or Job(
+    job = job_of(record, ask.index, ask.generation) or Job(
         index=ask.index, generation=ask.generation, clientmsgid=ask.clientmsgid
     )
     record = record.model_copy(
@@ -99,16 +99,14 @@ def _knows_more(record: Record, ask: Ask, *, held: bool) -> bool:
     judgements = [judgement_of(job) for job in record.jobs if job.index == ask.index]
     if any(judgement and judgement.delivered for judgement in judgements):
         return True
-    job = _job(record, ask.index, ask.generation)
+    if any(job.overruled and job.verdict is None for job in record.jobs if job.index == ask.index):
+        return True
+    job = job_of(record, ask.index, ask.generation)
     if job is None:
         return False
     settled = job.msg_id is not None or job.verdict is not None or job.collides_with is not None
     doubtful = job.ever_unknown and not ask.ever_unknown
     return settled or doubtful or (job.attempts >= ask.attempt and not held)
-
-
-def _job(record: Record, index: int, generation: int) -> Job | None:
-    return next((job for job in record.jobs if (job.index, job.generation) == (index, generation)), None)
 
 
 def _is_for(lease: Lease, asked: Reserve) -> bool:

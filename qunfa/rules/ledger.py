@@ -2,9 +2,9 @@
 
 | message | does |
 |---|---|
-| ``claim``, key unknown | ``miss``, until the claimer has searched earlier runs; then a record of what it found |
+| ``claim``, key unknown or only noted | ``miss``, until the claimer has searched earlier runs; then a record |
 | ``claim``, other digest | ``reused`` |
-| ``claim``, key known | the record, merged with what was found |
+| ``claim``, key known | the record, merged with what was found; a try of an earlier life in flight counts as unknown |
 | ``reserve`` | see :mod:`qunfa.rules.leases` |
 | ``told`` with an answer | the lease comes back; the job is as after the try; kept pushes that now match go on |
 | ``told`` with a job or an end | merged; likewise |
@@ -21,7 +21,7 @@ from typing import Final
 
 from qunfa.contract.event import JobFinished
 from qunfa.contract.job import Answer, Job
-from qunfa.contract.ledger import AccountState, Claim, ClaimAnswer, Day, KeptPush, Record, Told
+from qunfa.contract.ledger import AccountState, Ask, Claim, ClaimAnswer, Day, KeptPush, Lease, Record, Told
 from qunfa.rules import pace
 from qunfa.rules.calendar import shanghai_day
 from qunfa.rules.course import merge, with_job, with_push
@@ -47,15 +47,26 @@ def claim(state: AccountState, asked: Claim, now: datetime) -> tuple[AccountStat
     record = state.records.get(asked.key)
     if record and record.digest != asked.digest:
         return state, ClaimAnswer(kind="reused", record=record)
-    if record is None and not asked.searched:
+    if (record is None or record.unsearched) and not asked.searched:
         return state, ClaimAnswer(kind="miss")
     if record is None and too_full(state):
         return state, ClaimAnswer(kind="full")
     if record is None:
         record = Record(key=asked.key, digest=asked.digest, workflow_id=asked.workflow_id, touched_at=now)
     record = record.model_copy(
-        update={"workflow_id": asked.workflow_id, "jobs": merge(record.jobs, asked.found), "touched_at": now}
+        update={
+            "workflow_id": asked.workflow_id,
+            "jobs": merge(record.jobs, asked.found),
+            "touched_at": now,
+            "unsearched": False,
+        }
     )
+    lease = state.lease
+    its_own = (
+        lease is not None and asked.ask is not None and lease.holder is not None and lease.holder == asked.ask.holder
+    )
+    if lease and lease.key == asked.key and not its_own:
+        record = doubted(record, lease)
     return with_record(state, record), ClaimAnswer(kind="record", record=record)
 
 
@@ -63,7 +74,7 @@ def told(state: AccountState, note: Told, now: datetime) -> Told_:
     """What a submitting activity or a workflow reports."""
     state, began_at = _give_back(state, note, now)
     record = state.records.get(note.key) or Record(
-        key=note.key, digest=note.digest, workflow_id=note.workflow_id, touched_at=now
+        key=note.key, digest=note.digest, workflow_id=note.workflow_id, touched_at=now, unsearched=True
     )
     if record.digest != note.digest:
         return state, ()
@@ -76,6 +87,7 @@ def told(state: AccountState, note: Told, now: datetime) -> Told_:
         record = record.model_copy(update={"ended_as": note.ended_as, "problem": note.problem})
     record = record.model_copy(update={"touched_at": now})
     state = _booked(state, before, record, note, now)
+    state = _without_pretenders(state, before, record)
     return _match_kept(with_record(state, record), record, now)
 
 
@@ -86,8 +98,9 @@ def push(state: AccountState, event: JobFinished, now: datetime) -> Told_:
         return _keep(state, event, now), ()
     record, job = owner
     jobs = with_push(record.jobs, event) or record.jobs
-    if jobs == record.jobs and job.verdict is not None and job.verdict.observed_by == "push":
-        return state, ()
+    if jobs == record.jobs:
+        known = job.verdict is not None and job.verdict.observed_by == "push"
+        return state, () if known else (Forward(record.workflow_id, event),)
     record = record.model_copy(update={"jobs": jobs, "touched_at": now})
     return with_record(state, record), (Forward(record.workflow_id, event),)
 
@@ -95,6 +108,27 @@ def push(state: AccountState, event: JobFinished, now: datetime) -> Told_:
 def owner_of(state: AccountState, msg_id: int) -> tuple[Record, Job] | None:
     """The record and job whose msg_id it is."""
     return next(((record, job) for record, job in _jobs(state) if job.msg_id == msg_id), None)
+
+
+def job_of(record: Record, index: int, generation: int) -> Job | None:
+    """The job of this generation."""
+    return next((job for job in record.jobs if (job.index, job.generation) == (index, generation)), None)
+
+
+def same_holder(lease: Lease, ask: Ask) -> bool:
+    """Whether the run that asks is the one that holds the lease, as far as both say who they are."""
+    return lease.holder is None or ask.holder is None or lease.holder == ask.holder
+
+
+def doubted(record: Record, lease: Lease) -> Record:
+    """The record when whoever holds, or held, ``lease`` may have written, and has not said so."""
+    job = job_of(record, lease.index, lease.generation)
+    if job is None or job.msg_id is not None or job.unknown_lease == lease.attempt:
+        return record
+    window = job.window_started_at or lease.not_before
+    only = None if job.ever_unknown else lease.attempt
+    job = job.model_copy(update={"ever_unknown": True, "unknown_lease": only, "window_started_at": window})
+    return record.model_copy(update={"jobs": with_job(record.jobs, job)})
 
 
 def with_record(state: AccountState, record: Record) -> AccountState:
@@ -127,12 +161,15 @@ def _give_back(state: AccountState, note: Told, now: datetime) -> tuple[AccountS
 
 
 def _after_answer(state: AccountState, record: Record, note: Told, answer: Answer, began_at: datetime) -> Record:
-    job = next((one for one in record.jobs if (one.index, one.generation) == (note.index, note.generation)), None)
-    if job is None:
+    known = job = job_of(record, note.index, note.generation)
+    if known is None or job is None:
         return record
     if job.unknown_lease == note.attempt:
         job = job.model_copy(update={"ever_unknown": False, "unknown_lease": None, "window_started_at": None})
     job = after_try(job, answer, began_at)
+    if job.msg_id is None and known.answer and answer.at <= known.answer.at:
+        late = {"answer": known.answer, "repeats": known.repeats, "token_refusals": known.token_refusals}
+        job = job.model_copy(update=late)
     owner = owner_of(state, job.msg_id) if job.msg_id else None
     if (
         owner
@@ -146,6 +183,18 @@ def _after_answer(state: AccountState, record: Record, note: Told, answer: Answe
     ):
         job = collide(job)
     return record.model_copy(update={"jobs": with_job(record.jobs, job)})
+
+
+def _without_pretenders(state: AccountState, before: tuple[Job, ...], record: Record) -> AccountState:
+    """Jobs of other keys that a 45065 made look accepted by a msg_id that turns out to be this record's."""
+    known = {job.msg_id for job in before}
+    mine = {job.msg_id for job in record.jobs if not job.deduplicated} - known - {None}
+    for other, job in list(_jobs(state)) if mine else ():
+        if other.key != record.key and job.deduplicated and job.msg_id in mine:
+            current = state.records[other.key]
+            jobs = with_job(current.jobs, collide(job).model_copy(update={"verdict": None}))
+            state = with_record(state, current.model_copy(update={"jobs": jobs}))
+    return state
 
 
 def _booked(state: AccountState, before: tuple[Job, ...], record: Record, note: Told, now: datetime) -> AccountState:
@@ -169,8 +218,11 @@ def _match_kept(state: AccountState, record: Record, now: datetime) -> Told_:
     rest = tuple(kept for kept in state.kept if kept.event.msg_id not in msg_ids)
     state = state.model_copy(update={"kept": rest})
     forwards: list[Forward] = []
+    counted = {kept.event.msg_id: kept.at for kept in reversed(matching)}
+    for at in counted.values():
+        state = _count_other(state, at, -1)
     for kept in matching:
-        state, more = push(_count_other(state, kept.at, -1), kept.event, now)
+        state, more = push(state, kept.event, now)
         forwards.extend(more)
     return state, tuple(forwards)
 

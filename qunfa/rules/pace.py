@@ -38,7 +38,7 @@ def told(pace: Pace, answer: Answer, now: datetime, configured: timedelta) -> Pa
     """The pace when a lease came back with ``answer``."""
     spacing = max(pace.spacing, configured)
     if slow_down(answer):
-        spacing = min(spacing * 2, configured * _WIDEST)
+        spacing = max(spacing, min(spacing * 2, configured * _WIDEST))
     elif answer.kind == "accepted":
         spacing = max(spacing / 2, configured)
     next_at = max(pace.next_at or now, now + spacing)

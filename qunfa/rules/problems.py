@@ -5,6 +5,7 @@
 | ``reprint_needs_decision`` | retry with ``send_ignore_reprint``, abort | generation + 1 |
 | ``originality_forbidden``, ``content_refused`` | abort | – |
 | ``originality_check_error``, ``admin_refused``, ``admin_timeout``, ``send_failed`` | retry, abort | generation + 1 |
+| ``not_delivered`` | retry, abort | generation + 1 |
 | ``no_verdict`` | retry (asks ``mass/get`` again), mark_sent, abort | same |
 | ``unknown_outcome`` | mark_sent; retry with ``confirm_not_delivered``; abort | generation + 1 |
 | ``clientmsgid_collision`` | mark_sent, abort | – |
@@ -73,6 +74,11 @@ PROBLEMS: Final[dict[str, Choice]] = {
     "send_failed": Choice(
         "WeChat accepted the message and then failed to send it, without a reason.",
         "Check the console for the job, then retry or abort.",
+        new_generation=True,
+    ),
+    "not_delivered": Choice(
+        "An operator has confirmed that the earlier submission was not delivered; nothing was submitted since.",
+        "Retry to submit it again, or abort.",
         new_generation=True,
     ),
     "no_verdict": Choice(
@@ -145,7 +151,7 @@ def _more(name: str, job: Job) -> str | None:
     if name == "clientmsgid_collision":
         return f"The other job is msg_id {job.collides_with}."
     if name == "no_verdict":
-        return f"The job is msg_id {job.msg_id}."
+        return f"The job is msg_id {job.msg_id}." if job.msg_id else "It is an earlier generation of this one."
     if name == "unknown_outcome" and job.window_started_at:
         last = f" The last word: {explain(job.answer)}." if job.answer else ""
         return f"The first such try began at {shanghai_clock(job.window_started_at)}.{last}"

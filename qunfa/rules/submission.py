@@ -84,16 +84,19 @@ def after_try(job: Job, answer: Answer, began_at: datetime) -> Job:
     """The job after a try that ``began_at`` (its lease's ``not_before``) got ``answer``."""
     if job.msg_id is not None:
         return job
-    changes: dict[str, object] = {"answer": answer, "repeats": job.repeats + 1, "unknown_lease": None}
+    changes: dict[str, object] = {"answer": answer, "repeats": job.repeats + 1}
     if answer.kind in {"accepted", "duplicate"} and answer.msg_id is not None:
         changes |= {
             "msg_id": answer.msg_id,
             "msg_data_id": answer.msg_data_id,
             "accepted_at": answer.at,
             "deduplicated": answer.kind == "duplicate",
+            "overruled": job.overruled or job.verdict is not None,
+            "verdict": None,  # before an acceptance there is only an operator's "not delivered"
         }
     elif not (answer.kind == "not_written" or _definite_no(answer)):
-        changes |= {"ever_unknown": True, "window_started_at": job.window_started_at or began_at}
+        window = job.window_started_at or began_at
+        changes |= {"ever_unknown": True, "window_started_at": window, "unknown_lease": None}
     elif not job.ever_unknown and answer.kind == "refused" and not answer.token_endpoint:
         changes |= {"window_started_at": None}
     refused_token = answer.kind == "refused" and _class_of(answer) is CodeClass.TOKEN
@@ -114,7 +117,9 @@ def collide(job: Job) -> Job:
 
 def take_up(job: Job) -> Job:
     """The job when an operator tries again: what WeChat last said no longer counts, what is unknown still does."""
-    return job.model_copy(update={"answer": None, "repeats": 0, "token_refusals": 0, "gave_up": False})
+    disregarded = job.answer.at if job.answer else job.disregarded
+    fresh = {"answer": None, "disregarded": disregarded, "repeats": 0, "token_refusals": 0, "gave_up": False}
+    return job.model_copy(update=fresh)
 
 
 def unsettled(job: Job) -> bool:
@@ -186,9 +191,9 @@ def _next_window(answer: Answer, now: datetime, conditions: Conditions) -> Submi
 
 def _definite_no(answer: Answer) -> bool:
     """Whether this answer, taken alone, says that nothing was accepted."""
-    if answer.kind != "refused" or answer.token_endpoint:
-        return answer.token_endpoint
-    return answer.errcode is not None and return_code(answer.errcode).definite_no
+    if answer.kind != "refused":
+        return False
+    return answer.token_endpoint or (answer.errcode is not None and return_code(answer.errcode).definite_no)
 
 
 def _class_of(answer: Answer) -> CodeClass:

@@ -43,7 +43,7 @@ _PROBLEM_OF_ERR: Final = {
     40001: "admin_refused",
     40002: "admin_timeout",
 }
-_ERR: Final = re.compile(r"err\((\d{1,9})\)")
+_ERR: Final = re.compile(r"err\((\d{1,18})\)")
 _SUCCESS: Final = frozenset({"sendsuccess", "send_success"})
 _FAILURE: Final = frozenset({"sendfail", "send_fail"})
 

@@ -1,32 +1,38 @@
 """The two workflows on the time-skipping server, with the model of WeChat behind their activities."""
 
+import asyncio
 import contextlib
+import json
 import shutil
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from temporalio import activity
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowHandle
-from temporalio.common import SearchAttributeIndexedValueType
+from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.ledger import Ledger
 from qunfa.contract import MASS_SEND, SEARCH_ATTRIBUTES, MassSendResult, Status, account_id, mass_send_id
-from qunfa.contract.ledger import LedgerView
-from qunfa.contract.steps import AccountFacts
-from tests.workflows.model import TASK_QUEUE, ModelWechat
+from qunfa.contract.ledger import FreezeAnswer, LedgerView
+from qunfa.contract.steps import AccountFacts, Timing
+from tests.workflows.metronome import METRONOME, Metronome
+from tests.workflows.model import ModelWechat
 from workflows.account import Account
 from workflows.mass_send import MassSend
 
+KEYS = {"Keyword": SearchAttributeKey.for_keyword, "KeywordList": SearchAttributeKey.for_keyword_list}
 TYPES = {
     "Keyword": SearchAttributeIndexedValueType.KEYWORD,
     "KeywordList": SearchAttributeIndexedValueType.KEYWORD_LIST,
@@ -36,7 +42,7 @@ TYPES = {
 class NoEarlierRuns:
     """The time-skipping server cannot list workflows."""
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Any]:  # noqa: ARG002  the protocol's names
+    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Any]:
         """None."""
         return ()
 
@@ -49,16 +55,20 @@ def binary(name: str) -> str:
     return found
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="session")
 async def env() -> AsyncIterator[WorkflowEnvironment]:
-    """The time-skipping server."""
+    """A time-skipping server for one test: its time, and whatever goes wrong in it, is that test's alone."""
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=binary("temporal-test-server"), data_converter=pydantic_data_converter
+        test_server_existing_path=binary("temporal-test-server"),
+        data_converter=pydantic_data_converter,
+        identity="tests",
     ) as environment:
         attributes = {name: int(TYPES[kind]) for name, kind in SEARCH_ATTRIBUTES.items()}
         request = AddSearchAttributesRequest(namespace="default", search_attributes=attributes)
         await environment.client.operator_service.add_search_attributes(request)
-        yield environment
+        async with Worker(environment.client, task_queue=METRONOME, workflows=[Metronome]):
+            await environment.client.start_workflow(METRONOME, id=METRONOME, task_queue=METRONOME)
+            yield environment
 
 
 @dataclass
@@ -67,6 +77,7 @@ class Desk:
 
     env: WorkflowEnvironment
     wechat: ModelWechat
+    started: list[WorkflowHandle[Any, Any]] = field(default_factory=list)
 
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
         """A request to send a text to all."""
@@ -79,9 +90,11 @@ class Desk:
 
     async def start_raw(self, raw: Any, workflow_id: str, **options: Any) -> WorkflowHandle[Any, Any]:
         """Start a `MassSend` with any input."""
-        return await self.env.client.start_workflow(
-            MASS_SEND, raw, id=workflow_id, task_queue=TASK_QUEUE, result_type=MassSendResult, **options
+        handle = await self.env.client.start_workflow(
+            MASS_SEND, raw, id=workflow_id, task_queue=self.wechat.task_queue, result_type=MassSendResult, **options
         )
+        self.started.append(handle)
+        return handle
 
     async def status(self, handle: WorkflowHandle[Any, Any]) -> Status:
         """The send's status."""
@@ -90,13 +103,12 @@ class Desk:
     async def until(
         self, handle: WorkflowHandle[Any, Any], fits: Callable[[Status], bool], step: timedelta = timedelta(seconds=20)
     ) -> Status:
-        """Let time pass until the status fits."""
-        for _ in range(400):
-            status = await self.status(handle)
-            if fits(status):
-                return status
-            await self.env.sleep(step)
-        raise AssertionError(await self.status(handle))
+        """Let time pass until the status fits: only while the send waits, not while an activity is at work."""
+        async with asyncio.timeout(30):
+            while not fits(status := await self.status(handle)):
+                if status.waiting_for is not None:
+                    await self.env.sleep(step)
+        return status
 
     async def asks(self, handle: WorkflowHandle[Any, Any], problem: str) -> Status:
         """Let time pass until the send asks an operator about `problem`."""
@@ -110,6 +122,36 @@ class Desk:
         """Send an update as an operator."""
         return await handle.execute_update(name, {"by": "li", "reason": "looked", **payload}, result_type=Status)
 
+    async def freeze(self) -> FreezeAnswer:
+        """Freeze the account."""
+        return await self._switch("freeze", by="li", reason="wrong text")
+
+    async def unfreeze(self) -> FreezeAnswer:
+        """Unfreeze the account."""
+        return await self._switch("unfreeze", by="li")
+
+    async def _switch(self, name: str, **payload: str) -> FreezeAnswer:
+        handle = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    return await handle.execute_update(name, payload, result_type=FreezeAnswer)
+                except RPCError as error:
+                    # The time-skipping server now and then forgets an update that it has just carried out.
+                    if error.status != RPCStatusCode.NOT_FOUND:
+                        raise
+
+    async def record(self, folder: Path, name: str) -> None:
+        """Write the histories of the sends and of the account, for the replay test."""
+        account = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
+        for number, handle in enumerate([account, *self.started]):
+            kind = f"send-{number}" if number else "account"
+            run = self.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+            history = json.loads((await run.fetch_history()).to_json())
+            recorded = {"workflowId": handle.id, "history": history}
+            compact = json.dumps(recorded, ensure_ascii=False, separators=(",", ":"))
+            (folder / f"{name}.{kind}.json").write_text(compact + "\n", encoding="utf-8")
+
     async def ledger(self) -> LedgerView:
         """What the account knows."""
         handle = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
@@ -117,18 +159,49 @@ class Desk:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def desk(env: WorkflowEnvironment) -> AsyncIterator[Desk]:
-    """A desk with a fresh account; its workflows are ended afterwards."""
+async def desk(env: WorkflowEnvironment, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    """A desk with a fresh account; its workflows are recorded where that is asked for, and ended afterwards."""
     facts = AccountFacts(name="demo", appid=f"wx{uuid.uuid4().hex[:16]}", base_url="https://api.weixin.qq.com")
     async with running(env, facts) as found:
+        yield found
+        folder = request.config.getoption("--record-histories")
+        if folder and request.node.get_closest_marker("history"):
+            await found.record(Path(folder), request.node.originalname.removeprefix("test_"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def real_env() -> AsyncIterator[WorkflowEnvironment]:
+    """The real server, whose timers are good to 10 ms."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=binary("temporal"),
+        data_converter=pydantic_data_converter,
+        search_attributes=[KEYS[kind](name) for name, kind in SEARCH_ATTRIBUTES.items()],
+        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'],
+    ) as environment:
+        yield environment
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def real_desk(real_env: WorkflowEnvironment) -> AsyncIterator[Desk]:
+    """A desk on the real server, with scaled times."""
+    timing = Timing(
+        repeat=timedelta(milliseconds=300),
+        repeat_max=timedelta(seconds=1),
+        pace=timedelta(milliseconds=50),
+        ask=timedelta(milliseconds=200),
+        http_timeout=timedelta(seconds=1),
+    )
+    appid = f"wx{uuid.uuid4().hex[:16]}"
+    facts = AccountFacts(name="demo", appid=appid, base_url="https://api.weixin.qq.com", timing=timing)
+    async with running(real_env, facts) as found:
         yield found
 
 
 @contextlib.asynccontextmanager
 async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterator[Desk]:
-    """A worker with the account `facts`."""
-    wechat = ModelWechat(client=env.client, facts=facts, now=_now)
-    ledger = Ledger(env.client, TASK_QUEUE, NoEarlierRuns())
+    """A worker with the account `facts`, on a task queue of its own."""
+    wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
+    ledger = Ledger(env.client, wechat.task_queue, NoEarlierRuns())
     steps = [
         wechat.resolve_account,
         wechat.submit,
@@ -140,8 +213,12 @@ async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterato
         ledger.tell,
         ledger.owner_of,
     ]
-    async with Worker(env.client, task_queue=TASK_QUEUE, workflows=[MassSend, Account], activities=steps):
-        yield Desk(env, wechat)
+    async with Worker(env.client, task_queue=wechat.task_queue, workflows=[MassSend, Account], activities=steps):
+        desk = Desk(env, wechat)
+        yield desk
+        for handle in [*desk.started, env.client.get_workflow_handle(account_id(facts.appid))]:
+            with contextlib.suppress(RPCError):
+                await handle.terminate("the test is over")
 
 
 def _now() -> datetime:

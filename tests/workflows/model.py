@@ -23,7 +23,6 @@ from qunfa.contract.steps import (
     SubmitStep,
 )
 
-TASK_QUEUE = "tests"
 Scripted = Callable[["ModelWechat", SubmitStep], Answer]
 
 
@@ -34,6 +33,7 @@ class ModelWechat:
     client: Client
     facts: AccountFacts
     now: Callable[[], datetime]
+    task_queue: str
     script: list[Scripted] = field(default_factory=list)
     tries: list[SubmitStep] = field(default_factory=list)
     accepted: dict[str, int] = field(default_factory=dict)
@@ -44,7 +44,9 @@ class ModelWechat:
 
     def accept(self, step: SubmitStep) -> int:
         """The msg_id of the job that the step makes, or made before."""
-        return self.accepted.setdefault(step.clientmsgid, 3_000_000_000 + int(step.clientmsgid[:6], 16) + step.generation)
+        return self.accepted.setdefault(
+            step.clientmsgid, 3_000_000_000 + int(step.clientmsgid[:6], 16) + step.generation
+        )
 
     def answered(self, kind: str, **more: object) -> Answer:
         """An answer now."""
@@ -60,7 +62,7 @@ class ModelWechat:
         await self.client.start_workflow(
             ACCOUNT,
             id=account_id(self.facts.appid),
-            task_queue=TASK_QUEUE,
+            task_queue=self.task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=name,
             start_signal_args=[payload],
@@ -99,6 +101,7 @@ class ModelWechat:
             generation=step.generation,
             attempt=step.attempt,
             answer=answer,
+            to_all=step.audience.kind == "all",
         )
         await self._signal("told", note)
 

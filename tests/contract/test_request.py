@@ -1,0 +1,288 @@
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.contract.audience import Openids
+from qunfa.contract.request import InvalidRequestError, MassSendRequest, parse_request
+
+TEXT = {"msgtype": "text", "content": "hello"}
+BASE: dict[str, Any] = {"account": "demo", "key": "spring-sale-2026", "audience": {"kind": "all"}, "message": TEXT}
+FIELDS = set(MassSendRequest.model_fields)
+OPENIDS = [f"o{number}" for number in range(10_001)]
+
+NO_TEXTS: tuple[Any, ...] = ("", " \n\u3000", None, 5, ["x"])
+NO_TIMES: tuple[Any, ...] = (
+    "2026-12-01T09:00:00",
+    "2026-12-01",
+    "tomorrow",
+    "",
+    1_796_086_800,
+    1.5,
+    True,
+    "1796086800",
+    "2026-13-01T09:00:00+08:00",
+    "2026-12-01T09:00:00+99:00",
+    "0001-01-01T00:00:00+10:00",
+    "9999-12-31T23:59:59-10:00",
+    [],
+)
+NO_DURATIONS: tuple[Any, ...] = (
+    0,
+    -1,
+    "PT0S",
+    "-P1D",
+    True,
+    None,
+    "soon",
+    [],
+    1e300,
+    10**400,
+    float("nan"),
+    float("inf"),
+    "P2Y",
+)
+NO_SECONDS: tuple[Any, ...] = (0.5, "PT0.9S", float("nan"), False, {})
+NO_FLAGS: tuple[Any, ...] = ("yes", 2, None, "1", [])
+
+
+def with_(**more: Any) -> dict[str, Any]:
+    """A good request, but for this."""
+    return {**BASE, **more}
+
+
+def without(field: str) -> dict[str, Any]:
+    """A good request, but for what is missing."""
+    return {name: value for name, value in BASE.items() if name != field}
+
+
+def openids(*found: Any) -> dict[str, Any]:
+    """An audience of these."""
+    return {"kind": "openids", "openids": list(found)}
+
+
+def problems(raw: Any) -> list[str]:
+    """Why it is refused."""
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_request(raw)
+    assert all(sentence in str(caught.value) for sentence in caught.value.problems)
+    assert "nothing was sent" in str(caught.value)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        *((without(field), field) for field in BASE),
+        (with_(audience=None), "audience"),
+        (with_(audience={}), "audience.kind"),
+        (with_(audience=[]), "audience"),
+        (with_(audience="all"), "audience"),
+        (with_(audience={"kind": "everybody"}), "audience.kind"),
+        (with_(audience={"kind": ""}), "audience.kind"),
+        (with_(audience={"kind": "All"}), "audience.kind"),
+        (with_(audience={"kind": ["all"]}), "audience.kind"),
+        (with_(audience={"tag_id": 2}), "audience.kind"),
+        (with_(audience={"kind": "all", "tag_id": 2}), "audience.tag_id"),
+        (with_(audience={"kind": "all", "all": True}), "audience.all"),
+        (with_(audience={"kind": "tag"}), "audience.tag_id"),
+        (with_(audience={"kind": "tag", "tag_id": None}), "audience.tag_id"),
+        (with_(audience={"kind": "tag", "tag_id": True}), "audience.tag_id"),
+        (with_(audience={"kind": "tag", "tag_id": "2"}), "audience.tag_id"),
+        (with_(audience={"kind": "tag", "tag_id": 2.5}), "audience.tag_id"),
+        (with_(audience={"kind": "tag", "tag_id": -1}), "audience.tag_id"),
+        (with_(audience={"kind": "tag", "tag_id": 2, "openids": ["a", "b"]}), "audience.openids"),
+        (with_(audience={"kind": "tag", "tag_id": 2, "expect": {"max": True}}), "audience.expect.max"),
+        (with_(audience={"kind": "tag", "tag_id": 2, "expect": {"min": 1}}), "audience.expect.min"),
+        (with_(audience={"kind": "openids"}), "audience.openids"),
+        (with_(audience=openids()), "audience.openids"),
+        (with_(audience=openids("o1")), "audience.openids"),
+        (with_(audience=openids("o1", "o1", "o1")), "audience.openids"),
+        (with_(audience=openids(*OPENIDS)), "audience.openids"),
+        (with_(audience={"kind": "openids", "openids": "o1,o2"}), "audience.openids"),
+        (with_(audience={"kind": "openids", "openids": {"o1": 1, "o2": 2}}), "audience.openids"),
+        *(
+            (with_(audience=openids("o1", bad)), "audience.openids[1]")
+            for bad in (
+                "o2\r",
+                "o2\n",
+                " o2",
+                "o 2",
+                "o2\u200b",
+                "\ufeffo2",
+                "ｏ２",
+                "o2\u00a0",
+                "",
+                "o" * 129,
+                None,
+                2,
+                "o,2",
+            )
+        ),
+        *(
+            (with_(key=bad), "key")
+            for bad in ("", " ", "a b", "a/b", "ä", "a\n", "k" * 65, "a:b", 5, None, True, ["k"], "键")
+        ),
+        *((with_(account=bad), "account") for bad in ("", "Demo", "-demo", "demo:x", "a" * 65, "demo\n", None, 1)),
+        (with_(message=None), "message"),
+        (with_(message={}), "message.msgtype"),
+        (with_(message={"msgtype": "music"}), "message.msgtype"),
+        (with_(message={"msgtype": "text"}), "message.content"),
+        *((with_(message={**TEXT, "content": bad}), "message.content") for bad in NO_TEXTS),
+        (with_(message={**TEXT, "content": "x" * 2049}), "message.content"),
+        (with_(message={**TEXT, "content": "字" * 683}), "message.content"),
+        (with_(message={**TEXT, "content": "half of a pair: \ud800"}), "message.content"),
+        (with_(message={**TEXT, "media_id": "m"}), "message.media_id"),
+        *((with_(**{field: bad}), field) for field in ("send_at", "not_after") for bad in NO_TIMES),
+        (with_(send_at="2026-12-01T09:00:00+08:00", not_after="2026-12-01T01:00:00Z"), "not_after"),
+        *((with_(decision_timeout=bad), "decision_timeout") for bad in NO_DURATIONS),
+        *((with_(result={"push_timeout": bad}), "result.push_timeout") for bad in NO_SECONDS),
+        (with_(result={"poll": 1}), "result.poll"),
+        (with_(result=None), "result"),
+        *((with_(send_ignore_reprint=bad), "send_ignore_reprint") for bad in NO_FLAGS),
+        *((with_(fit_images=bad), "fit_images") for bad in (1, "true", None)),
+        (with_(on_problem="ignore"), "on_problem"),
+        (with_(requested_by=" "), "requested_by"),
+        (with_(requested_by="\ud800"), "requested_by"),
+        (with_(approval={"required": 1}), "approval.required"),
+        (with_(approval={}), "approval.required"),
+        (with_(preview={"to": []}), "preview.to"),
+        (with_(preview={"to": [{}]}), "preview.to[0]"),
+        (with_(preview={"to": [{"openid": "o1", "wxname": "li"}]}), "preview.to[0]"),
+        (with_(colour="red"), "colour"),
+        (with_(**{"function-after[x]": 1}), "function-after[x]"),
+        (with_(Audience={"kind": "all"}), "Audience"),
+    ],
+)
+def test_what_is_wrong_is_named(raw: dict[str, Any], path: str) -> None:
+    """One sentence, which begins with the path of the wrong field."""
+    found = problems(raw)
+    assert len(found) == 1
+    assert re.match(rf"{re.escape(path)}(:| )", found[0]), found
+
+
+@pytest.mark.parametrize("raw", [None, [], "all", 5, True, [BASE]])
+def test_the_input_is_one_object(raw: Any) -> None:
+    """Nothing else is taken apart."""
+    assert problems(raw) == ["the input must be one JSON object"]
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    """So that it is put right in one go."""
+    raw = {"key": "a b", "audience": openids("o1", "o2 ", "o3\r"), "message": {"msgtype": "text"}, "send_at": 5, "x": 1}
+    paths = {sentence.split(":")[0] for sentence in problems(raw)}
+    assert paths == {"account", "key", "audience.openids[1]", "audience.openids[2]", "message.content", "send_at", "x"}
+
+
+def test_very_many_problems_are_counted() -> None:
+    """A failure is a payload too: ten thousand bad openids are twenty sentences and a number."""
+    found = problems(with_(audience=openids(*("x\r" * 500 for _ in range(10_000)))))
+    assert len(found) == 21
+    assert found[-1] == "and 9980 more"
+    assert sum(len(sentence) for sentence in found) < 21 * 301
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({"message": {"msgtype": "voice", "media": {"media_id": "m"}}}, "message.msgtype"),
+        ({"message": {"msgtype": "mpnews", "media_id": "m"}}, "message.msgtype"),
+        ({"audience": {"kind": "openid_file", "uri": "file:/x"}}, "audience.kind"),
+        ({"preview": {"to": [{"openid": "o1"}]}}, "preview"),
+        ({"approval": {"required": True}}, "approval.required"),
+        ({"fit_images": True}, "fit_images"),
+    ],
+)
+def test_what_is_not_carried_out_is_refused(more: dict[str, Any], path: str) -> None:
+    """Ignoring it would mislead."""
+    assert problems(with_(**more)) == [f"{path}: {problems(with_(**more))[0].partition(': ')[2]}"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"audience": openids("o1", "o2", "o1")},
+        {"audience": openids(*OPENIDS[:10_000])},
+        {"audience": {"kind": "tag", "tag_id": 0, "expect": {"name": "VIP", "max": 50_000}}},
+        {"message": {**TEXT, "content": "字" * 682}},
+        {"message": {**TEXT, "content": "x" * 2048}},
+        {"key": "k" * 64},
+        {"send_ignore_reprint": 1},
+        {"send_at": "2026-12-01T09:00:00+08:00", "not_after": "2026-12-01T01:00:01Z"},
+        {"decision_timeout": 0.5, "result": {"push_timeout": 1, "poll_interval": "PT1S", "give_up_after": "P1D"}},
+        {"preview": None, "approval": {"required": False}, "requested_by": "crm", "on_problem": "fail"},
+    ],
+)
+def test_the_edges_are_inside(more: dict[str, Any]) -> None:
+    """And what is taken survives JSON."""
+    request = parse_request(with_(**more))
+    assert parse_request(json.loads(json.dumps(request.model_dump(mode="json")))) == request
+    assert parse_request(request.model_dump(mode="json", exclude_unset=True)) == request
+
+
+def test_duplicates_are_removed_in_order() -> None:
+    """The first of each stays."""
+    request = parse_request(with_(audience=openids("o2", "o1", "o2", "o3", "o1")))
+    assert request.audience == Openids(kind="openids", openids=("o2", "o1", "o3"))
+
+
+def test_durations_are_iso_or_seconds() -> None:
+    """``PT45M`` or 2700."""
+    two = (parse_request(with_(result={"push_timeout": said})) for said in ("PT45M", 2700))
+    assert {request.result.push_timeout for request in two} == {timedelta(minutes=45)}
+
+
+names = st.sampled_from(
+    sorted(FIELDS | {"kind", "tag_id", "openids", "msgtype", "content", "to", "media", "uri", "max"})
+)
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(
+        ["all", "tag", "openids", "text", "image", "mpnews", "PT1M", "2026-12-01T09:00:00Z", "demo", "\ud800"]
+    )
+)
+json_values = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(names | st.text(max_size=6) | st.just("\udfff"), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(names | st.text(max_size=6), json_values, max_size=5), st.booleans())
+def test_any_json_is_a_request_or_is_refused(found: dict[str, Any], around_a_good_one: bool) -> None:
+    """Never another error; every sentence names a field, and can be stored and shown."""
+    raw = {**BASE, **found} if around_a_good_one else found
+    refused = _refused(raw)
+    if refused is None:
+        request = parse_request(raw)
+        assert parse_request(request.model_dump(mode="json")) == request
+        return
+    assert refused
+    for sentence in refused:
+        assert sentence.encode()
+        assert len(sentence) <= 300
+        assert any(sentence.startswith(name) for name in _shown({*FIELDS, *raw, "a field's name", "and"})), sentence
+
+
+def _refused(raw: dict[str, Any]) -> list[str] | None:
+    try:
+        parse_request(raw)
+    except InvalidRequestError as error:
+        return error.problems
+    return None
+
+
+def _shown(names: set[str]) -> set[str]:
+    """As they stand in sentences."""
+    return {name.encode(errors="backslashreplace").decode() for name in names}

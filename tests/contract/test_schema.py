@@ -1,0 +1,79 @@
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from qunfa.contract.request import parse_request
+from qunfa.contract.schema import SCHEMAS, json_schema
+from qunfa.contract.status import Status
+from tests.contract.test_request import BASE
+
+EXAMPLE: dict[str, Any] = {
+    "account": "demo",
+    "key": "spring-sale-2026",
+    "audience": {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP", "max": 50000}},
+    "message": {"msgtype": "text", "content": "…"},
+    "send_ignore_reprint": False,
+    "on_problem": "wait",
+    "decision_timeout": "P3D",
+    "requested_by": "crm",
+    "send_at": "2026-12-01T09:00:00+08:00",
+    "not_after": "2026-12-01T21:00:00+08:00",
+    "fit_images": False,
+    "result": {"push_timeout": "PT45M", "poll_interval": "PT1M", "give_up_after": "PT24H"},
+}
+REFUSED_BY_BOTH: list[dict[str, Any]] = [
+    {"audience": None},
+    {"audience": {}},
+    {"audience": {"kind": "all", "tag_id": 2}},
+    {"audience": {"kind": "tag", "tag_id": "2"}},
+    {"message": {"msgtype": "text"}},
+    {"key": "a b"},
+    {"key": "k" * 65},
+    {"send_ignore_reprint": 2},
+    {"on_problem": "ignore"},
+    {"colour": "red"},
+    {"result": {"poll": 1}},
+    {"decision_timeout": False},
+]
+
+
+def takes(name: str, value: Any) -> bool:
+    """Whether the schema accepts the value."""
+    return bool(Draft202012Validator(json_schema(name)).is_valid(value))
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_message_has_a_schema(name: str) -> None:
+    """Of draft 2020-12."""
+    Draft202012Validator.check_schema(json_schema(name))
+
+
+@pytest.mark.parametrize(
+    "audience", [{"kind": "all"}, EXAMPLE["audience"], {"kind": "openids", "openids": ["o1", "o2"]}]
+)
+def test_the_example_fits(audience: dict[str, Any]) -> None:
+    """The schema, and the parser."""
+    example = {**EXAMPLE, "audience": audience}
+    assert takes("MassSend", example)
+    assert parse_request(example).key == "spring-sale-2026"
+    assert takes("MassSend", parse_request(example).model_dump(mode="json"))
+
+
+@pytest.mark.parametrize("more", REFUSED_BY_BOTH)
+def test_what_the_parser_refuses_by_its_form_the_schema_refuses(more: dict[str, Any]) -> None:
+    """An editor that knows the schema warns before the workflow does."""
+    assert takes("MassSend", BASE)
+    assert not takes("MassSend", {**BASE, **more})
+
+
+@pytest.mark.parametrize("name", ["MassSend", "MassSend.retry", "MassSend.abort", "Account.freeze", "Account.claim"])
+def test_an_unknown_field_is_refused(name: str) -> None:
+    """In what callers write."""
+    assert json_schema(name)["additionalProperties"] is False
+
+
+def test_what_is_read_fits_its_schema() -> None:
+    """The schema of an answer describes what is written, defaults included."""
+    status = Status.model_validate({"phase": "submitting", "updated_at": "2026-12-01T09:00:00+08:00"})
+    assert takes("MassSend.status", status.model_dump(mode="json"))

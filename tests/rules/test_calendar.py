@@ -1,0 +1,134 @@
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.rules.calendar import (
+    SendHours,
+    closing,
+    next_day,
+    next_month,
+    next_opening,
+    shanghai_clock,
+    shanghai_day,
+)
+from tests.rules import arbitrary
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+DAYTIME = ("08:00", "22:00")
+anywhen = st.datetimes(datetime(2000, 1, 1), datetime(2900, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  `timezones` adds it
+
+
+def shanghai(text: str) -> datetime:
+    """A time on Shanghai's clocks."""
+    return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
+
+
+def inside(moment: datetime, hours: SendHours) -> bool:
+    """Whether Shanghai's clock shows a time within ``hours``."""
+    return hours[0] <= moment.astimezone(SHANGHAI).strftime("%H:%M") < hours[1]
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        ("2026-11-30T15:59:59+00:00", "2026-11-30"),
+        ("2026-11-30T16:00:00+00:00", "2026-12-01"),
+        ("2026-12-31T16:00:00+00:00", "2027-01-01"),
+        ("2028-02-28T16:00:00+00:00", "2028-02-29"),
+        ("2026-12-01T00:00:00+14:00", "2026-11-30"),
+    ],
+)
+def test_the_day_turns_at_midnight_in_shanghai(moment: str, day: str) -> None:
+    """Wherever the time was written down."""
+    assert shanghai_day(datetime.fromisoformat(moment)) == day
+
+
+def test_people_read_shanghai_time() -> None:
+    """With its offset, to the second."""
+    assert shanghai_clock(datetime(2026, 12, 1, 1, 2, 3, 999, tzinfo=UTC)) == "2026-12-01 09:02:03+08:00"
+
+
+@pytest.mark.parametrize(
+    ("moment", "opening"),
+    [
+        ("2026-12-01T07:59:59", "2026-12-01T08:00:00"),
+        ("2026-12-01T08:00:00", "2026-12-01T08:00:00"),
+        ("2026-12-01T21:59:59", "2026-12-01T21:59:59"),
+        ("2026-12-01T22:00:00", "2026-12-02T08:00:00"),
+        ("2026-12-31T23:30:00", "2027-01-01T08:00:00"),
+        ("2026-12-01T00:00:00", "2026-12-01T08:00:00"),
+    ],
+)
+def test_the_edges_of_the_hours(moment: str, opening: str) -> None:
+    """The opening belongs to the hours, the closing does not."""
+    assert next_opening(shanghai(moment), DAYTIME) == shanghai(opening)
+
+
+@given(anywhen, arbitrary.send_hours)
+def test_the_next_opening_is_the_first_moment_inside(moment: datetime, hours: SendHours) -> None:
+    """Inside, not in the past, and no minute before it would do."""
+    opening = next_opening(moment, hours)
+    assert opening >= moment
+    assert inside(opening, hours)
+    assert opening - moment < timedelta(days=1)
+    if opening > moment:
+        assert opening.astimezone(SHANGHAI).strftime("%H:%M") == hours[0]
+        assert not inside(moment, hours)
+        assert not inside(opening - timedelta(minutes=1), hours) or opening - timedelta(minutes=1) < moment
+    assert next_opening(opening, hours) == opening
+
+
+@given(anywhen)
+def test_without_hours_it_is_always_open(moment: datetime) -> None:
+    """Unset, or the whole day."""
+    assert next_opening(moment, None) == moment == next_opening(moment, ("00:00", "24:00"))
+    assert closing(moment, None) is None
+    assert closing(moment, ("00:00", "24:00")) is None
+
+
+@given(anywhen, arbitrary.send_hours)
+def test_nothing_is_open_from_the_closing_on(moment: datetime, hours: SendHours) -> None:
+    """The closing ends the hours that hold the moment; where none do, it is closed at once."""
+    closes = closing(moment, hours)
+    if hours == ("00:00", "24:00"):
+        return
+    assert closes is not None
+    if not inside(moment, hours):
+        assert closes == moment
+        return
+    assert closes > moment
+    assert inside(closes - timedelta(microseconds=1), hours)
+    midnight = closes.astimezone(SHANGHAI).time() == time(0)
+    assert not inside(closes, hours) or (midnight and hours[0] == "00:00")
+
+
+@pytest.mark.parametrize(
+    ("moment", "day", "month"),
+    [
+        ("2026-12-01T00:00:00", "2026-12-02T00:00:00", "2027-01-01T00:00:00"),
+        ("2026-12-31T23:59:59", "2027-01-01T00:00:00", "2027-01-01T00:00:00"),
+        ("2027-01-31T12:00:00", "2027-02-01T00:00:00", "2027-02-01T00:00:00"),
+        ("2028-02-29T12:00:00", "2028-03-01T00:00:00", "2028-03-01T00:00:00"),
+        ("2026-04-30T23:00:00", "2026-05-01T00:00:00", "2026-05-01T00:00:00"),
+    ],
+)
+def test_quota_windows(moment: str, day: str, month: str) -> None:
+    """The next day and the next month begin at midnight in Shanghai, or at the first opening after it."""
+    now = shanghai(moment)
+    assert next_day(now, None) == shanghai(day)
+    assert next_month(now, None) == shanghai(month)
+    assert next_day(now, DAYTIME) == shanghai(day) + timedelta(hours=8)
+    assert next_month(now, DAYTIME) == shanghai(month) + timedelta(hours=8)
+
+
+@given(anywhen, st.none() | arbitrary.send_hours)
+def test_a_quota_window_is_always_a_later_day(moment: datetime, hours: SendHours | None) -> None:
+    """The next day is tomorrow, the next month's first day is in the next month."""
+    today = moment.astimezone(SHANGHAI).date()
+    assert next_day(moment, hours).astimezone(SHANGHAI).date() == today + timedelta(days=1)
+    first = next_month(moment, hours).astimezone(SHANGHAI).date()
+    assert first.day == 1
+    assert (first.year * 12 + first.month) - (today.year * 12 + today.month) == 1

@@ -1,0 +1,55 @@
+import pytest
+
+from qunfa.contract.event import ArticleCheck
+from qunfa.contract.job import Answer, Job, Verdict
+from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY, describe
+from tests.rules.arbitrary import CLIENTMSGID, NOON
+
+NEW = Job(clientmsgid=CLIENTMSGID)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_problem_can_be_ended(name: str) -> None:
+    """A sentence, something to do, and ``abort`` at least."""
+    choice = PROBLEMS[name]
+    assert choice.sentence.endswith(".")
+    assert choice.todo.endswith(".")
+    assert ABORT in choice.answers
+    assert set(choice.answers) <= {RETRY, MARK_SENT, ABORT}
+    assert describe(name, NEW).name == name
+
+
+@pytest.mark.parametrize("name", ["content_refused", "originality_forbidden", "clientmsgid_collision"])
+def test_what_would_happen_again_is_not_retried(name: str) -> None:
+    """Refused content stays refused; a collision has no id to retry under."""
+    assert RETRY not in PROBLEMS[name].answers
+
+
+def test_what_may_be_out_is_only_submitted_anew_as_a_new_generation() -> None:
+    """The problems of a submission that WeChat took, or may have taken, never reuse its clientmsgid."""
+    taken = {"reprint_needs_decision", "originality_check_error", "admin_refused", "admin_timeout", "send_failed"}
+    again = {name for name, choice in PROBLEMS.items() if choice.new_generation}
+    assert again == taken | {"unknown_outcome", "not_delivered"}
+
+
+def test_a_refusal_has_wechats_words() -> None:
+    """errcode, errmsg and rid, and the code's meaning in the sentence."""
+    said = Answer(kind="refused", at=NOON, errcode=40164, errmsg="invalid ip 1.2.3.4", rid="r-1")
+    problem = describe("ip_not_whitelisted", NEW.model_copy(update={"answer": said}))
+    assert (problem.errcode, problem.errmsg, problem.rid) == (40164, "invalid ip 1.2.3.4", "r-1")
+    assert "40164" in problem.sentence
+
+
+def test_a_verdict_has_its_articles() -> None:
+    """A reprint shows what was found, so that a person can decide."""
+    articles = (ArticleCheck(idx=1, audit_state=3, original_url="https://example.com", can_reprint=True),)
+    verdict = Verdict(status="err(30003)", observed_by="push", check_state=3, articles=articles)
+    problem = describe("reprint_needs_decision", NEW.model_copy(update={"msg_id": 7, "verdict": verdict}))
+    assert (problem.errcode, problem.errmsg, problem.articles) == (30003, "err(30003)", articles)
+
+
+@pytest.mark.parametrize(("status", "meaning"), [("err(20006)", "crime"), ("err(20431)", "not published")])
+def test_a_refused_content_says_why(status: str, meaning: str) -> None:
+    """In WeChat's published words, where it has any."""
+    verdict = Verdict(status=status, observed_by="push")
+    assert meaning in describe("content_refused", NEW.model_copy(update={"verdict": verdict})).sentence

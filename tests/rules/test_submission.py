@@ -1,0 +1,275 @@
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.contract.job import Answer, Job
+from qunfa.contract.steps import Timing
+from qunfa.rules.calendar import next_opening
+from qunfa.rules.problems import PROBLEMS, describe
+from qunfa.rules.submission import (
+    Ask,
+    Await,
+    Conditions,
+    Expire,
+    Step,
+    Submit,
+    after_try,
+    begin_try,
+    collide,
+    lost_try,
+    next_step,
+    spacing,
+    take_up,
+    unsettled,
+    write_end,
+)
+from tests.rules import arbitrary
+from tests.rules.arbitrary import CLIENTMSGID, NOON
+
+NEW = Job(clientmsgid=CLIENTMSGID)
+PLAIN = Conditions(timing=Timing())
+MINUTE = timedelta(minutes=1)
+
+
+def refused(errcode: int, **more: object) -> Answer:
+    """WeChat's refusal, heard at noon."""
+    return Answer.model_validate({"kind": "refused", "at": NOON, "errcode": errcode, **more})
+
+
+def tried(*answers: Answer) -> Job:
+    """The job after these tries."""
+    job = NEW
+    for attempt, answer in enumerate(answers, 1):
+        job = after_try(begin_try(job, attempt), answer, NOON)
+    return job
+
+
+def step_after(*answers: Answer, conditions: Conditions = PLAIN) -> Step:
+    """What comes next at noon after these answers."""
+    return next_step(tried(*answers), NOON, conditions)
+
+
+UNKNOWN = Answer(kind="unknown", at=NOON, detail="timed out")
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        (Answer(kind="accepted", at=NOON, msg_id=7), Await(7)),
+        (Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7), Await(7)),
+        (refused(48001), Ask("account_refused")),
+        (refused(40164), Ask("ip_not_whitelisted")),
+        (refused(40035), Ask("request_refused")),
+        (refused(40003), Ask("audience_refused")),
+        (refused(45166), Ask("content_refused")),
+        (refused(40007), Ask("media_refused")),
+        (refused(40001, token_endpoint=True), Ask("account_refused")),
+        (refused(40164, token_endpoint=True), Ask("ip_not_whitelisted")),
+    ],
+)
+def test_a_definite_answer_decides_at_once(answer: Answer, wanted: Step) -> None:
+    """Accepted waits for the verdict; a refusal that time does not heal asks a person."""
+    assert step_after(answer) == wanted
+    assert unsettled(tried(answer)) is isinstance(wanted, Await)
+
+
+@pytest.mark.parametrize("errcode", [42010, 45011, 45061, 9500002, 268487001, 268487002, 46007, 45085])
+def test_a_busy_wechat_is_asked_again_a_minute_later(errcode: int) -> None:
+    """Pace and busy codes are a definite no, repeated with spacing."""
+    step = step_after(refused(errcode))
+    assert isinstance(step, Submit)
+    assert step.at == NOON + MINUTE
+    assert not unsettled(tried(refused(errcode)))
+
+
+@pytest.mark.parametrize("errcode", [-1, 45066, 44007, 61450, 268488001, 9001001, 9500001, 89504, 89505, 45065, 777])
+def test_a_code_that_may_hide_an_acceptance_is_unknown(errcode: int) -> None:
+    """A code that is no definite no, listed or not, leaves the job unknown, and the same id is tried again."""
+    job = tried(refused(errcode))
+    assert unsettled(job)
+    assert job.window_started_at == NOON
+    step = next_step(job, NOON, PLAIN)
+    assert isinstance(step, Submit)
+    assert step.at == NOON + MINUTE
+
+
+@pytest.mark.parametrize("kind", ["accepted", "duplicate"])
+def test_an_acceptance_without_msg_id_is_unknown(kind: str) -> None:
+    """What cannot be followed is not an acceptance."""
+    assert unsettled(tried(Answer.model_validate({"kind": kind, "at": NOON})))
+
+
+@pytest.mark.parametrize("token_endpoint", [False, True])
+def test_an_answer_of_unknown_kind_is_never_a_definite_no(token_endpoint: bool) -> None:
+    """The kind counts before any errcode."""
+    answer = Answer(kind="unknown", at=NOON, errcode=48001, token_endpoint=token_endpoint)
+    assert unsettled(tried(answer))
+
+
+def test_a_token_is_refreshed_once() -> None:
+    """40001 is tried again at once; a second one in a row asks a person."""
+    once = step_after(refused(40001))
+    assert isinstance(once, Submit)
+    assert once.at == NOON
+    assert step_after(refused(40001), refused(42001)) == Ask("account_refused")
+    healed = step_after(refused(40001), refused(45011), refused(40001))
+    assert isinstance(healed, Submit)
+
+
+@pytest.mark.parametrize(
+    ("errcode", "opens"),
+    [
+        (45009, "2026-12-02T00:00:00+08:00"),
+        (45028, "2026-12-02T00:00:00+08:00"),
+        (45093, "2026-12-02T00:00:00+08:00"),
+        (45040, "2027-01-01T00:00:00+08:00"),
+    ],
+)
+def test_a_used_up_quota_waits_for_its_next_window(errcode: int, opens: str) -> None:
+    """The day and the month turn at midnight in Shanghai; the jitter spreads those who wait."""
+    jitter = timedelta(seconds=17)
+    step = step_after(refused(errcode), conditions=Conditions(timing=Timing(), jitter=jitter))
+    assert isinstance(step, Submit)
+    assert step.at == datetime.fromisoformat(opens) + jitter
+    assert step_after(refused(errcode), conditions=Conditions(timing=Timing(), quota="ask")) == Ask("quota_exhausted")
+
+
+@pytest.mark.parametrize("errcode", [45028, 48001, 40007, 45065, 40164])
+def test_after_an_unknown_try_no_refusal_counts(errcode: int) -> None:
+    """Whatever WeChat answers afterwards may be the echo of our own accepted try."""
+    job = tried(UNKNOWN, refused(errcode))
+    assert unsettled(job)
+    assert job.window_started_at == NOON
+    assert isinstance(next_step(job, NOON, PLAIN), Submit)
+
+
+def test_when_the_window_of_an_unknown_try_ends_a_person_is_asked() -> None:
+    """WeChat forgets the clientmsgid after a day: a repeat would be a second send."""
+    job, window = tried(UNKNOWN), PLAIN.timing.window
+    assert isinstance(next_step(job, NOON + window - timedelta(microseconds=1), PLAIN), Submit)
+    assert next_step(job, NOON + window, PLAIN) == Ask("unknown_outcome")
+
+
+def test_not_after_expires_what_is_not_unknown() -> None:
+    """Nothing is submitted at ``not_after`` or later."""
+    late = Conditions(timing=Timing(), not_after=NOON)
+    assert next_step(NEW, NOON, late) == Expire()
+    assert step_after(UNKNOWN, conditions=late) == Ask("unknown_outcome")
+
+
+def test_nothing_written_is_no_try() -> None:
+    """A refused connection is repeated, and leaves nothing open."""
+    job = tried(Answer(kind="not_written", at=NOON, detail="DNS"))
+    assert not unsettled(job)
+    assert isinstance(next_step(job, NOON, PLAIN), Submit)
+
+
+def test_only_its_lease_was_missing() -> None:
+    """A try that came too late for its lease is repeated soon, without growing spacing."""
+    step = step_after(*[Answer(kind="not_written", at=NOON, at_once=True)] * 9)
+    assert isinstance(step, Submit)
+    assert step.at == NOON + PLAIN.timing.ask
+
+
+def test_a_lost_try_is_unknown() -> None:
+    """A worker that died may have written."""
+    job = lost_try(begin_try(NEW, 1), NOON + MINUTE, NOON, "heartbeat timed out")
+    assert unsettled(job)
+    assert job.window_started_at == NOON
+
+
+def test_a_collision_was_not_accepted() -> None:
+    """45065 with another job's msg_id asks a person, and names that job."""
+    job = collide(tried(Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7)))
+    assert next_step(job, NOON, PLAIN) == Ask("clientmsgid_collision")
+    assert "7" in describe("clientmsgid_collision", job).sentence
+    assert not unsettled(job)
+
+
+def test_wechats_acceptance_beats_an_operators_no() -> None:
+    """A late answer shows that what an operator took for lost was accepted: its verdict is open again."""
+    mistaken = NEW.model_copy(update={"ever_unknown": True, "verdict": arbitrary.NO_OF_OPERATOR})
+    assert not unsettled(mistaken)
+    assert unsettled(after_try(mistaken, Answer(kind="accepted", at=NOON, msg_id=7), NOON))
+
+
+@given(arbitrary.jobs(), arbitrary.moments, arbitrary.conditions)
+def test_every_job_has_a_next_step(job: Job, now: datetime, conditions: Conditions) -> None:
+    """Total: a step for every job, and what it asks is a problem that can be described."""
+    step = next_step(job, now, conditions)
+    if isinstance(step, Ask):
+        assert step.problem in PROBLEMS
+        assert describe(step.problem, job).name == step.problem
+    if isinstance(step, Expire):
+        assert not unsettled(job) or job.verdict is not None
+
+
+@given(arbitrary.jobs(), arbitrary.moments, arbitrary.conditions)
+def test_no_submission_after_its_end_or_outside_the_hours(job: Job, now: datetime, conditions: Conditions) -> None:
+    """A try is never in the past, at ``not_after`` or later, after an unknown try's window, or outside the hours."""
+    step = next_step(job, now, conditions)
+    if not isinstance(step, Submit):
+        return
+    assert step.at >= now
+    assert next_opening(step.at, conditions.send_hours) == step.at
+    if conditions.not_after:
+        assert step.at < conditions.not_after
+    if job.ever_unknown and job.window_started_at:
+        assert step.at < job.window_started_at + conditions.timing.window
+    end = write_end(job, conditions)
+    assert end is None or step.at < end
+
+
+@given(arbitrary.jobs(), arbitrary.moments, arbitrary.conditions)
+def test_no_submission_of_what_is_accepted(job: Job, now: datetime, conditions: Conditions) -> None:
+    """What has a msg_id, or another job's, is not submitted again."""
+    step = next_step(job, now, conditions)
+    if job.msg_id is not None or job.collides_with is not None:
+        assert isinstance(step, Await | Ask)
+
+
+@given(arbitrary.jobs(), arbitrary.moments, arbitrary.conditions)
+def test_what_may_be_out_neither_expires_nor_fails(job: Job, now: datetime, conditions: Conditions) -> None:
+    """After an unknown try a person may be asked about the unknown outcome, and about nothing else."""
+    step = next_step(job, now, conditions)
+    if job.ever_unknown and job.msg_id is None and job.collides_with is None:
+        assert isinstance(step, Submit) or step == Ask("unknown_outcome")
+
+
+@given(arbitrary.timings, st.lists(st.integers(0, 10_000), min_size=2, max_size=5))
+def test_spacing_grows_and_is_bounded(timing: Timing, repeats: list[int]) -> None:
+    """From ``repeat`` on, never shorter than before, and at most ``repeat_max``."""
+    spaced = [spacing(number, timing) for number in sorted(repeats)]
+    assert spaced == sorted(spaced)
+    assert spacing(1, timing) == timing.repeat
+    assert all(timing.repeat <= one <= max(timing.repeat_max, timing.repeat) for one in spaced)
+
+
+@given(arbitrary.jobs(), arbitrary.answers(), arbitrary.moments)
+def test_a_try_never_settles_an_unknown_job_but_by_acceptance(job: Job, answer: Answer, began: datetime) -> None:
+    """Sticky: whatever comes back, the job stays unknown or has a msg_id; its id and tries stay."""
+    after = after_try(job, answer, began)
+    assert after.ever_unknown or not job.ever_unknown
+    assert after.clientmsgid == job.clientmsgid
+    assert after.attempts == job.attempts
+    if job.msg_id is not None:
+        assert after == job
+    if job.ever_unknown:
+        assert after.window_started_at == job.window_started_at or job.window_started_at is None
+
+
+@given(arbitrary.jobs())
+def test_taking_up_keeps_what_is_unknown(job: Job) -> None:
+    """An operator's retry starts the spacing anew and forgets no doubt."""
+    taken = take_up(job)
+    assert (taken.ever_unknown, taken.window_started_at, taken.msg_id, taken.verdict, taken.attempts) == (
+        job.ever_unknown,
+        job.window_started_at,
+        job.msg_id,
+        job.verdict,
+        job.attempts,
+    )
+    assert taken.answer is None
+    assert taken.repeats == 0

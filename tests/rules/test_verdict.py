@@ -1,0 +1,124 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.contract.event import Counts
+from qunfa.contract.job import Observer, Verdict
+from qunfa.rules.problems import PROBLEMS
+from qunfa.rules.verdict import Judgement, better, err_code, judge, verdict_of_poll
+from tests.rules import arbitrary
+
+SOME = Counts(total=100, filter=98, sent=97, error=1)
+NO = {
+    "send fail": "send_failed",
+    "err(10001)": "content_refused",
+    "err(20001)": "content_refused",
+    "err(20002)": "content_refused",
+    "err(20004)": "content_refused",
+    "err(20006)": "content_refused",
+    "err(20008)": "content_refused",
+    "err(20013)": "content_refused",
+    "err(21000)": "content_refused",
+    "err(22000)": "content_refused",
+    "err(20431)": "content_refused",
+    "err(4294967296)": "content_refused",
+    "err(30001)": "originality_check_error",
+    "err(30002)": "originality_forbidden",
+    "err(30003)": "reprint_needs_decision",
+    "err(40001)": "admin_refused",
+    "err(40002)": "admin_timeout",
+}
+YES = {"send success": "sent", "delete": "deleted"}
+
+
+def spellings(status: str) -> set[str]:
+    """The ways in which WeChat, its mocks and ``mass/get`` write one status."""
+    plain = {status, status.replace(" ", ""), status.replace("(", " ( ").replace(")", " ) "), f" {status}\n"}
+    if "err" not in status:
+        plain.add(status.replace(" ", "_"))
+    return {variant for one in plain for variant in (one, one.upper(), one.title())}
+
+
+@pytest.mark.parametrize(
+    ("spelt", "wanted"),
+    [(spelt, Judgement(delivered=False, name=name)) for status, name in NO.items() for spelt in spellings(status)]
+    + [(spelt, Judgement(delivered=True, name=name)) for status, name in YES.items() for spelt in spellings(status)],
+)
+def test_every_status_in_every_spelling(spelt: str, wanted: Judgement) -> None:
+    """Blanks and case do not count."""
+    assert judge(Verdict(status=spelt, observed_by="push", counts=SOME if wanted.delivered else None)) == wanted
+    assert wanted.delivered or wanted.name in PROBLEMS
+
+
+@pytest.mark.parametrize("status", ["", "SENDING", "sending", "err()", "err(x)", "success", "err(30003) maybe", "fail"])
+def test_other_texts_are_no_verdict(status: str) -> None:
+    """What WeChat has not been seen to say decides nothing."""
+    assert judge(Verdict(status=status, observed_by="push")) is None
+    assert verdict_of_poll(status) is None
+
+
+@given(st.text(max_size=30) | st.integers().map(lambda number: f"err({number})"))
+def test_any_text_can_be_judged(status: str) -> None:
+    """No text raises, and no text is a yes but the known ones."""
+    judged = judge(Verdict(status=status, observed_by="push"))
+    if judged and judged.delivered:
+        assert "".join(status.split()).lower() in {"sendsuccess", "send_success", "delete"}
+
+
+def test_a_very_long_number_is_no_code() -> None:
+    """Python refuses to read numbers of thousands of digits."""
+    assert err_code(f"err({'9' * 5000})") is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "name"),
+    [
+        (None, "sent"),
+        (SOME, "sent"),
+        (Counts(total=100, filter=0, sent=0), "sent_nobody"),
+        (Counts(total=100, filter=98, sent=0, error=98), "sent_nobody"),
+        (Counts(total=100, filter=0, sent=5), "sent_nobody"),
+    ],
+)
+def test_a_success_that_reached_nobody_is_flagged(counts: Counts | None, name: str) -> None:
+    """``filter`` 0 or ``sent`` 0; a poll has no counts and says ``sent``."""
+    assert judge(Verdict(status="send success", observed_by="push", counts=counts)) == Judgement(
+        delivered=True, name=name
+    )
+
+
+@given(arbitrary.verdicts, arbitrary.verdicts)
+def test_a_yes_is_never_replaced_by_a_no(known: Verdict, told: Verdict) -> None:
+    """What was delivered cannot be undelivered; and a yes always beats a no."""
+    stands = better(known, told)
+    judged = [judgement for one in (known, told) if (judgement := judge(one))]
+    if any(judgement.delivered for judgement in judged):
+        assert stands is not None
+        after = judge(stands)
+        assert after is not None
+        assert after.delivered
+
+
+@given(st.none() | arbitrary.verdicts, arbitrary.verdicts)
+def test_hearing_it_twice_changes_nothing(known: Verdict | None, told: Verdict) -> None:
+    """Idempotent, and what stands was known or told."""
+    stands = better(known, told)
+    assert stands in {None, known, told} if stands is None else stands in (known, told)
+    assert stands is None or better(stands, told) == stands
+
+
+@given(arbitrary.verdicts)
+def test_no_verdict_replaces_nothing(known: Verdict) -> None:
+    """SENDING after a verdict is an old message."""
+    assert better(known, Verdict(status="SENDING", observed_by="push")) == known
+
+
+@pytest.mark.parametrize("status", ["send success", "send fail"])
+@pytest.mark.parametrize(
+    ("lesser", "greater"), [("operator", "ledger"), ("ledger", "poll"), ("poll", "push"), ("operator", "push")]
+)
+def test_of_two_alike_the_better_informed_stands(status: str, lesser: Observer, greater: Observer) -> None:
+    """A push beats a poll, in either order."""
+    less, more = Verdict(status=status, observed_by=lesser), Verdict(status=status, observed_by=greater)
+    assert better(less, more) == more
+    assert better(more, less) == more

@@ -1,0 +1,30 @@
+"""A workflow that always has a near timer, and one that is not the `MassSend` it is named for."""
+
+from temporalio import workflow
+
+METRONOME = "Metronome"
+
+
+@workflow.defn(name=METRONOME)
+class Metronome:
+    """Has a timer every ten minutes.
+
+    The time-skipping server leaps to the next timer, whichever it is, and it has one for each workflow's own time-out,
+    ten years ahead: between two steps of a send it would now and then leap there.
+    """
+
+    @workflow.run
+    async def run(self) -> None:
+        """Tick."""
+        while True:
+            await workflow.sleep(600)
+
+
+@workflow.defn(name="MassSend")
+class OtherMassSend:
+    """Another order of commands under the same name."""
+
+    @workflow.run
+    async def run(self, request: object = None, carried: object = None) -> None:
+        """Wait."""
+        await workflow.sleep(1)

@@ -1,0 +1,151 @@
+"""Unknown is not no: what follows a try of which nobody knows whether WeChat took it."""
+
+import itertools
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
+from tests.workflows.conftest import Desk
+from tests.workflows.failures import failure_of
+from tests.workflows.model import Scripted, dies, loses, says, silent, unreachable
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [loses],
+        [dies],
+        [loses, says(45066, "unknown"), says(45066, "unknown")],
+        [loses, says(-1, "unknown")],
+        [loses, says(45028)],
+        [loses, says(40007)],
+        [loses, says(48001)],
+        [loses, says(40001), says(40001), says(40001)],
+        [loses, says(424242)],
+        [says(-1, "unknown")],
+        [unreachable, unreachable, loses, unreachable],
+    ],
+    ids=lambda script: "-".join(getattr(one, "__name__", "code") for one in script),
+)
+async def test_the_same_clientmsgid_is_tried_until_wechat_says_accepted(desk: Desk, script: Sequence[Scripted]) -> None:
+    """Whatever WeChat says after an unknown try, only acceptance settles it, and it is delivered once."""
+    desk.wechat.script = list(script)
+    result = await (await desk.start()).result()
+    assert result.outcome == "sent"
+    assert {step.clientmsgid for step in desk.wechat.tries} == {result.jobs[0].clientmsgid}
+    assert len(desk.wechat.accepted) == 1
+    times = [step.not_before for step in desk.wechat.tries]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    assert all(gap >= timedelta(seconds=59) for gap in gaps)
+
+
+async def test_after_the_window_a_person_is_asked_and_nothing_more_is_tried(desk: Desk) -> None:
+    """23 hours after the unknown try the probing ends, before WeChat forgets the clientmsgid."""
+    desk.wechat.script = [silent, *[says(45028)] * 100]
+    handle = await desk.start()
+    status = await desk.asks(handle, "unknown_outcome")
+    first, last = desk.wechat.tries[0], desk.wechat.tries[-1]
+    assert last.not_before - first.not_before < timedelta(hours=23)
+    assert len({step.clientmsgid for step in desk.wechat.tries}) == 1
+    assert status.answers == ("retry", "mark_sent", "abort")
+    tries = len(desk.wechat.tries)
+    await desk.env.sleep(timedelta(days=1))
+    assert len(desk.wechat.tries) == tries
+    await desk.update(handle, "abort")
+    result = await failure_of(handle)
+    assert (result.outcome, result.may_have_been_delivered) == ("unknown", True)
+
+
+async def test_an_undecided_unknown_ends_as_unknown(desk: Desk) -> None:
+    """Nobody decides within decision_timeout: unknown, never failed."""
+    desk.wechat.script = [silent, *[says(45028)] * 100]
+    handle = await desk.start(decision_timeout="PT2H")
+    result = await failure_of(handle)
+    assert (result.outcome, result.problem and result.problem.name) == ("unknown", "unknown_outcome")
+
+
+async def test_an_unknown_try_is_not_repeated_after_not_after(desk: Desk) -> None:
+    """`not_after` ends the probing: a probe could deliver."""
+    desk.wechat.script = [silent] * 100
+    now = await desk.env.get_current_time()
+    handle = await desk.start(not_after=(now + timedelta(hours=2)).isoformat())
+    await desk.asks(handle, "unknown_outcome")
+    assert all(step.not_before < now + timedelta(hours=2) for step in desk.wechat.tries)
+    assert all(step.write_before <= now + timedelta(hours=2) for step in desk.wechat.tries)
+
+
+@pytest.mark.history
+async def test_retry_of_an_unknown_outcome_needs_a_confirmation(desk: Desk) -> None:
+    """Only `confirm_not_delivered` opens a new generation, with a new clientmsgid."""
+    desk.wechat.script = [silent, *[says(45028)] * 60]
+    handle = await desk.start()
+    await desk.asks(handle, "unknown_outcome")
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await desk.update(handle, "retry")
+    assert "confirm_not_delivered" in str(caught.value.cause)
+    desk.wechat.script = []
+    await desk.update(handle, "retry", confirm_not_delivered=True)
+    result = await handle.result()
+    assert [job.generation for job in result.jobs] == [0, 1]
+    assert [job.state for job in result.jobs] == ["failed", "sent"]
+    assert result.jobs[0].clientmsgid != result.jobs[1].clientmsgid
+    assert result.jobs[0].observed_by == "operator"
+
+
+@pytest.mark.history
+async def test_mark_sent_takes_a_msg_id_that_wechat_knows(desk: Desk) -> None:
+    """A msg_id from the console is checked by `mass/get`, then awaited like any other."""
+    desk.wechat.script = [loses, *[says(45028)] * 60]
+    handle = await desk.start()
+    await desk.asks(handle, "unknown_outcome")
+    (msg_id,) = desk.wechat.accepted.values()
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await desk.update(handle, "mark_sent", msg_id=msg_id)
+    assert "does not know" in str(caught.value.cause)
+    desk.wechat.statuses[msg_id] = "SEND_SUCCESS"
+    status = await desk.update(handle, "mark_sent", msg_id=msg_id)
+    assert status.phase == "awaiting_result"
+    result = await handle.result()
+    assert (result.outcome, result.jobs[0].msg_id) == ("sent", msg_id)
+    assert (await desk.ledger()).records[0].jobs[0].msg_id == msg_id
+
+
+async def test_mark_sent_refuses_another_sends_job(desk: Desk) -> None:
+    """A msg_id that the ledger knows for another key is refused by name."""
+    await (await desk.start("other")).result()
+    (msg_id,) = desk.wechat.accepted.values()
+    desk.wechat.statuses[msg_id] = "SEND_SUCCESS"
+    desk.wechat.script = [silent, *[says(45028)] * 60]
+    handle = await desk.start()
+    await desk.asks(handle, "unknown_outcome")
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await desk.update(handle, "mark_sent", msg_id=msg_id)
+    assert "key other" in str(caught.value.cause)
+    assert (await desk.status(handle)).phase == "needs_operator"
+    await desk.update(handle, "abort")
+
+
+@pytest.mark.history
+async def test_a_duplicate_of_another_job_is_a_collision(desk: Desk) -> None:
+    """45065 with a msg_id that belongs to another key was no acceptance."""
+    other = await (await desk.start("other")).result()
+    desk.wechat.script = [
+        lambda wechat, _step: wechat.answered("duplicate", errcode=45065, msg_id=other.jobs[0].msg_id)
+    ]
+    handle = await desk.start()
+    status = await desk.asks(handle, "clientmsgid_collision")
+    assert status.answers == ("mark_sent", "abort")
+    await desk.update(handle, "abort")
+    result = await failure_of(handle)
+    assert (result.outcome, result.may_have_been_delivered) == ("aborted", False)
+
+
+@pytest.mark.history
+async def test_a_late_lease_is_no_try(desk: Desk) -> None:
+    """An activity that comes after its lease writes nothing; the next one does."""
+    desk.wechat.late = True
+    result = await (await desk.start()).result()
+    assert result.outcome == "sent"
+    assert len(desk.wechat.tries) == 1
