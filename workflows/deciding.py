@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.problems import PROBLEMS, describe
     from qunfa.rules.submission import Ask, take_up
     from workflows import calls
+    from workflows.preparing import caught_up
     from workflows.send import Ending, Send, Stop
     from workflows.send_state import Asked
 
@@ -29,6 +30,8 @@ def refusal(sentence: str) -> ApplicationError:
 
 async def ask_operator(send: Send, name: str) -> Ending | None:
     """Wait for an answer to the problem, or for a push that supersedes it; the ending where nobody decides."""
+    if _is_new(send, name) and await caught_up(send) and send.course() != Ask(name):
+        return None
     problem = _problem(send, name)
     if send.asked.on_problem == "fail":
         return Ending(bad_end(send.state.jobs, "failed"), problem)
@@ -47,11 +50,17 @@ def _problem(send: Send, name: str) -> Problem:
     return send.state.obstacle or describe(name, send.state.current)
 
 
+def _is_new(send: Send, name: str) -> bool:
+    """Whether this problem has not been asked about yet, or was answered since."""
+    asked = send.state.asked
+    return asked is None or (asked.problem, asked.generation) != (name, send.state.current.generation)
+
+
 def _asked_at(send: Send, name: str) -> datetime:
     """Since when this problem has been waiting; an answer to it starts the time anew."""
-    asked, generation = send.state.asked, send.state.current.generation
-    if asked is None or (asked.problem, asked.generation) != (name, generation):
-        asked = Asked(problem=name, generation=generation, at=workflow.now())
+    asked = send.state.asked
+    if asked is None or _is_new(send, name):
+        asked = Asked(problem=name, generation=send.state.current.generation, at=workflow.now())
         send.state = send.state.changed(asked=asked)
         send.say(f"needs an operator: {name}")
     return asked.at

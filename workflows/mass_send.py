@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import calls, deciding
     from workflows.awaiting import await_verdict
     from workflows.deciding import ask_operator, refusal
-    from workflows.preparing import prepare, read_request, refuse
+    from workflows.preparing import caught_up, prepare, read_request, refuse
     from workflows.send import Ending, Send
     from workflows.send_state import SendState
     from workflows.submitting import overruled, submit
@@ -38,6 +38,8 @@ class MassSend:
     @workflow.init
     def __init__(self, request: Any = None, carried: Any = None) -> None:  # noqa: ARG002  the same as `run`
         self._send = Send()
+        # A new seed is how a run learns that it was reset: the ledger may know more than is left of its history.
+        workflow.register_random_seed_callback(self._note_reset)
 
     @workflow.run
     async def run(self, request: Any = None, carried: Any = None) -> MassSendResult:
@@ -71,6 +73,10 @@ class MassSend:
         """One step of the send, by what is known of its job."""
         send = self._send
         await self._continue_if_long()
+        if send.was_reset:
+            send.was_reset = False
+            send.say("this run was reset: the account's ledger is asked what is known")
+            await caught_up(send)
         if send.stopping():
             return Ending(bad_end(send.state.jobs, "aborted"), send.problem)
         match send.course():
@@ -110,6 +116,9 @@ class MassSend:
         state = send.state.changed(cancelled=send.cancelled)
         if send.stop is None:
             workflow.continue_as_new(args=[send.asked.model_dump(mode="json", exclude_unset=True), state])
+
+    def _note_reset(self, _seed: int) -> None:
+        self._send.was_reset = True
 
     def _resume(self, state: SendState) -> None:
         self._send.state = state

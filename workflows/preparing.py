@@ -120,6 +120,13 @@ async def claim(send: Send, state: SendState, *, asking: bool = True) -> Ending 
     return merge_record(send, answer.record)
 
 
+async def caught_up(send: Send) -> bool:
+    """Whether the ledger knew more than this run, which now knows it too: so it is after a reset."""
+    before = send.state.jobs
+    await claim(send, send.state, asking=False)
+    return send.state.jobs != before
+
+
 def _first_ask(send: Send, state: SendState) -> Ask | None:
     """The first lease is asked for along with the key where nothing has to come before it."""
     request, now = send.asked, workflow.now()

@@ -62,6 +62,7 @@ class Send:
         self.stop: Stop | None = None
         self.cancelled: str | None = None
         self.first_lease: LeaseAnswer | None = None
+        self.was_reset = False
         self.asks = 0
         self._early_pushes: list[JobFinished] = []
         self._early_lines: list[StoryLine] = []
@@ -138,19 +139,22 @@ class Send:
         self.show()
 
     async def wait(self, reason: str, until: datetime | None, wake: Callable[[], bool]) -> bool:
-        """Wait until ``wake()``, a stop, or ``until``; false where the time ran out first."""
-        if wake() or self.stopping():
+        """Wait until ``wake()``, a stop, a reset, or ``until``; false where the time ran out first."""
+        if wake() or self._disturbed():
             return True
         self.waiting_for = WaitingFor(reason=reason, until=until)
         self.show()
         timeout = max(until - workflow.now(), timedelta(0)) if until else None
         try:
-            await workflow.wait_condition(lambda: wake() or self.stopping(), timeout=timeout, timeout_summary=reason)
+            await workflow.wait_condition(lambda: wake() or self._disturbed(), timeout=timeout, timeout_summary=reason)
         except TimeoutError:
             return False
         finally:
             self.waiting_for = None
         return True
+
+    def _disturbed(self) -> bool:
+        return self.stopping() or self.was_reset
 
     def status(self) -> Status:
         """Where the send stands."""

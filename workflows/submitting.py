@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.problems import PROBLEMS
     from qunfa.rules.submission import Submit, after_try, begin_try, collide, explain, lost_try, problem_of, write_end
     from workflows import calls
-    from workflows.preparing import ask_for, claim, merge_record
+    from workflows.preparing import ask_for, caught_up, claim, merge_record
     from workflows.send import Ending, Send
 
 _FROZEN_ASKS: Final = 12
@@ -43,14 +43,11 @@ async def submit(send: Send, step: Submit) -> Ending | None:
 
 
 async def overruled(send: Send) -> bool:
-    """Whether a bad end is premature, since the ledger knows better: after a reset it knows more than the run does."""
+    """Whether a bad end is premature, since the ledger knows of a try that this run has forgotten."""
     if send.first_lease and send.first_lease.lease:
         lease, send.first_lease = send.first_lease.lease, None
         await return_lease(send, lease)
-    if send.may_have_been_delivered():
-        return False
-    await claim(send, send.state, asking=False)
-    if not send.may_have_been_delivered():
+    if send.may_have_been_delivered() or not (await caught_up(send) and send.may_have_been_delivered()):
         return False
     if send.stop:
         send.say("the abort came too late: the ledger knows of a try that may have been delivered")

@@ -1,0 +1,265 @@
+"""One account on the stage: a real Temporal server, a simulated WeChat, a worker and a receiver around it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.worker import Worker
+
+from activities import all_activities
+from qunfa.contract import ACCOUNT, MASS_SEND, MassSendResult, Status, account_id, mass_send_id
+from qunfa.contract.ledger import FreezeAnswer, LedgerView
+from qunfa.contract.steps import SUBMIT
+from qunfa.settings import Settings
+from qunfa.simulator import Fault, JobPlan, Simulator, SimulatorConfig, openid
+from qunfa.simulator.accounts import Account as SimulatedAccount
+from qunfa.simulator.calls import Call
+from qunfa.simulator.jobs import Job
+from qunfa.wechat import open_http
+from workflows.account import Account
+from workflows.mass_send import MassSend
+
+FOLLOWERS = 100
+VIP = {"id": 2, "name": "VIP", "first": 10, "count": 30}
+SECRET = "e2e-SECRET-of-the-account-0123456789"
+CALLBACK_TOKEN = "e2eCALLBACKtoken0123456789"
+SCALE = 200.0
+"""WeChat's minute lasts 0.3 s, as does the workers' spacing of repeats; its 24 hours last 7 minutes."""
+TIMING = {
+    "window": 300,
+    "repeat": 0.35,
+    "repeat_max": 1,
+    "pace": 0.05,
+    "ask": 0.2,
+    "http_timeout": 1,
+    "push_grace": 0.3,
+}
+PATIENCE = 20.0
+"""Seconds within which whatever a test waits for must have come."""
+
+
+@dataclass
+class Stage:
+    """What all tests share. Each takes the next of the configured accounts, so that none meets another's ledger."""
+
+    client: Client
+    address: str
+    settings: Settings
+    sim: Simulator
+    receiver: str
+    names: list[str]
+
+    def scene(self) -> "Scene":
+        """An account that no test has used."""
+        name = self.names.pop()
+        return Scene(self, name, self.settings.accounts[name].appid, self.settings.task_queue)
+
+
+@dataclass
+class Scene:
+    """One account, and the means to start sends from it and to see what WeChat made of them."""
+
+    stage: Stage
+    account: str
+    appid: str
+    queue: str
+    callback: str | None = None
+    started: list[WorkflowHandle[Any, Any]] = field(default_factory=list)
+
+    @property
+    def client(self) -> Client:
+        return self.stage.client
+
+    @property
+    def sim(self) -> Simulator:
+        return self.stage.sim
+
+    @property
+    def ledger_handle(self) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(account_id(self.appid))
+
+    async def simulate(self, *, push: dict[str, Any] | None = None, **account: Any) -> None:
+        """WeChat as new, with this account only."""
+        config: dict[str, Any] = {
+            "appid": self.appid,
+            "secret": SECRET,
+            "followers": FOLLOWERS,
+            "tags": [VIP],
+            "callback": {
+                "url": self.callback or f"{self.stage.receiver}/wechat/{self.account}",
+                "token": CALLBACK_TOKEN,
+            },
+            **account,
+        }
+        raw = {"scale": SCALE, "push": push or {}, "accounts": {self.account: config}}
+        await self.sim.reset(SimulatorConfig.model_validate(raw))
+
+    def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
+        """A request to send a text of its own to all."""
+        return {
+            "account": self.account,
+            "key": key,
+            "audience": {"kind": "all"},
+            "message": {"msgtype": "text", "content": f"{key}: 你好 of {self.account}"},
+            "result": {"push_timeout": 30, "poll_interval": 1},
+            **more,
+        }
+
+    async def start(self, key: str = "spring", **more: Any) -> WorkflowHandle[Any, MassSendResult]:
+        """Start a send."""
+        return await self.start_raw(self.request(key, **more), mass_send_id(self.account, key))
+
+    async def start_raw(self, raw: Any, workflow_id: str, **options: Any) -> WorkflowHandle[Any, MassSendResult]:
+        """Start a `MassSend` with any input."""
+        handle = await self.client.start_workflow(
+            MASS_SEND, raw, id=workflow_id, task_queue=self.queue, result_type=MassSendResult, **options
+        )
+        self.started.append(handle)
+        return handle
+
+    async def result(self, handle: WorkflowHandle[Any, MassSendResult]) -> MassSendResult:
+        """The result of a send that completes."""
+        async with asyncio.timeout(PATIENCE):
+            return await handle.result()
+
+    async def status(self, handle: WorkflowHandle[Any, Any]) -> Status:
+        status: Status = await handle.query("status", result_type=Status)
+        return status
+
+    async def until(self, handle: WorkflowHandle[Any, Any], fits: Callable[[Status], object]) -> Status:
+        """The status, once it fits."""
+        async with asyncio.timeout(PATIENCE):
+            while not fits(status := await self.status(handle)):
+                pass
+        return status
+
+    async def asks(self, handle: WorkflowHandle[Any, Any], problem: str) -> Status:
+        """The status, once the send asks an operator about `problem`."""
+        status = await self.until(handle, lambda status: status.phase in {"needs_operator", "done"})
+        assert status.problem is not None
+        assert status.problem.name == problem
+        return status
+
+    async def waits(self, handle: WorkflowHandle[Any, Any], reason: str) -> Status:
+        """The status, once the send says that it waits for `reason`."""
+        return await self.until(handle, lambda status: status.waiting_for and reason in status.waiting_for.reason)
+
+    async def update(self, handle: WorkflowHandle[Any, Any], name: str, **payload: Any) -> Status:
+        """An operator's update."""
+        status: Status = await handle.execute_update(
+            name, {"by": "li", "reason": "looked", **payload}, result_type=Status
+        )
+        return status
+
+    async def freeze(self, reason: str = "wrong text") -> FreezeAnswer:
+        return await self._switch("freeze", {"by": "li", "reason": reason})
+
+    async def unfreeze(self) -> FreezeAnswer:
+        return await self._switch("unfreeze", {"by": "li"})
+
+    async def _switch(self, name: str, payload: dict[str, str]) -> FreezeAnswer:
+        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            ACCOUNT,
+            id=account_id(self.appid),
+            task_queue=self.queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+        answer: FreezeAnswer = await self.client.execute_update_with_start_workflow(
+            name, payload, start_workflow_operation=start, result_type=FreezeAnswer
+        )
+        return answer
+
+    async def submissions(self, handle: WorkflowHandle[Any, Any]) -> list[Any]:
+        """The input of each try, by the history."""
+        scheduled = [
+            event.activity_task_scheduled_event_attributes
+            async for event in handle.fetch_history_events()
+            if event.HasField("activity_task_scheduled_event_attributes")
+        ]
+        return [json.loads(one.input.payloads[0].data) for one in scheduled if one.activity_type.name == SUBMIT]
+
+    async def ledger(self) -> LedgerView:
+        view: LedgerView = await self.ledger_handle.query("ledger", result_type=LedgerView)
+        return view
+
+    async def ledger_until(self, fits: Callable[[LedgerView], object]) -> LedgerView:
+        """The ledger, once it fits."""
+        async with asyncio.timeout(PATIENCE):
+            while not fits(view := await self.ledger()):
+                pass
+        return view
+
+    @property
+    def simulated(self) -> SimulatedAccount:
+        return self.sim.world.accounts[self.account]
+
+    def fault(self, kind: str, endpoint: str = "sendall", **more: Any) -> None:
+        """Something goes wrong with the next call."""
+        self.sim.world.faults.add(Fault.model_validate({"endpoint": endpoint, "kind": kind, **more}))
+
+    def plan(self, **fate: Any) -> None:
+        """The fate of the next job."""
+        self.sim.world.job_plans.add(JobPlan.model_validate(fate))
+
+    def openids(self, count: int) -> list[str]:
+        """The openids of the first followers."""
+        return [openid(self.appid, number) for number in range(count)]
+
+    @property
+    def tries(self) -> list[Call]:
+        """The calls that submit something."""
+        return [call for call in self.sim.world.calls if call.path.endswith(("/mass/sendall", "/mass/send"))]
+
+    @property
+    def jobs(self) -> list[Job]:
+        return list(self.sim.world.jobs)
+
+    async def tried(self, times: int = 1) -> None:
+        """Until WeChat has seen so many tries, answered or not."""
+        await self.sim.world.until(lambda: len(self.tries) >= times, PATIENCE)
+
+    async def accepted(self, jobs: int = 1) -> list[Job]:
+        """WeChat's jobs, once there are so many."""
+        await self.sim.world.until(lambda: len(self.jobs) >= jobs, PATIENCE)
+        return self.jobs
+
+    async def received(self) -> dict[int, int]:
+        """How many messages each follower has received, once WeChat is at rest; only those with one at least."""
+        await self.sim.world.settled(PATIENCE)
+        counts = self.sim.world.ledger.counts(self.simulated)
+        return {number: count for number, count in enumerate(counts) if count}
+
+    async def everyone_once(self) -> bool:
+        return await self.received() == dict.fromkeys(range(self.simulated.config.followers), 1)
+
+    async def nobody(self) -> bool:
+        """Nobody has received anything, and nothing that could make it so is on its way."""
+        return await self.received() == {} and not self.jobs
+
+
+def on_its_own_queue(scene: Scene) -> Settings:
+    """The configuration of a worker that serves nothing but this scene, from now on."""
+    scene.queue = f"{scene.queue}-{scene.account}"
+    return scene.stage.settings.model_copy(update={"task_queue": scene.queue})
+
+
+@asynccontextmanager
+async def working(client: Client, settings: Settings) -> AsyncIterator[Worker]:
+    """A worker, put together as the process does it, but without metrics."""
+    async with (
+        open_http(settings.timing.http_timeout) as http,
+        Worker(
+            client,
+            task_queue=settings.task_queue,
+            workflows=[MassSend, Account],
+            activities=all_activities(settings, client, http, settings.task_queue),
+            graceful_shutdown_timeout=timedelta(seconds=20),
+        ) as worker,
+    ):
+        yield worker
