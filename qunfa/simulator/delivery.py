@@ -22,7 +22,7 @@ ORIGINALITY_FORBIDS = "err(30002)"
 
 async def run(world: World, job: Job) -> None:
     """Carry an accepted job to its end and push the event."""
-    refusal = await _ask_administrator(world, job) if job.confirmation == "waiting" else None
+    refusal = await _ask_administrator(world, job) if job.confirmation != "not_needed" else None
     if refusal is not None:
         finish(world, job, refusal, 0)
     else:
