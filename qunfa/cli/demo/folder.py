@@ -44,14 +44,15 @@ def demo_folder(keep: Path | None) -> Iterator[Path]:
         yield keep.resolve()
         return
     folder = Path(tempfile.mkdtemp(prefix="qunfa-demo-"))
+    kept = False
     try:
         yield folder
     except Refused as error:
+        kept = True
         raise Refused(f"{error}\nThe demo's logs are in {folder}") from None
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def identity(folder: Path) -> Identity:
@@ -108,6 +109,11 @@ appid = {_toml(who.appid)}
 secret = {_toml(who.secret)}
 kind = "service"
 followers = {FOLLOWERS}
+
+[[accounts.{ACCOUNT}.tags]]
+id = 100
+name = "VIP"
+count = 50
 
 [accounts.{ACCOUNT}.callback]
 url = {_toml(f"http://{LOCALHOST}:{ports.receiver}/wechat/{ACCOUNT}")}
