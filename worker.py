@@ -1,7 +1,7 @@
 """The worker: the one place where settings, Temporal, WeChat, workflows and activities come together.
 
-Run it with ``python worker.py`` or ``qunfa worker``. It takes its configuration from ``qunfa.toml`` and the environment,
-and stops on SIGTERM or SIGINT once the try under way has ended.
+Run it with ``python worker.py`` or ``qunfa worker``. It takes its configuration from ``qunfa.toml`` and the
+environment, and stops on SIGTERM or SIGINT once the try under way has ended.
 """
 
 import asyncio

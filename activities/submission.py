@@ -63,7 +63,7 @@ class Submission:
     async def _ready(self, step: SubmitStep) -> Answer | tuple[Write, Token]:
         """The call and its token, when the lease has begun; or why nothing is written."""
         if change := change_of(self._settings, step.account):
-            return not_written(self._clock.now(), change)
+            return Answer(kind="refused", at=self._clock.now(), token_endpoint=True, detail=change)
         try:
             write = write_of(step)
         except ValueError as error:
@@ -102,6 +102,7 @@ class Submission:
             index=step.index,
             generation=step.generation,
             attempt=step.attempt,
+            clientmsgid=step.clientmsgid,
             answer=answer,
             to_all=isinstance(step.audience, All),
         )

@@ -1,0 +1,1 @@
+"""Durable WeChat Official Account mass sends on Temporal."""

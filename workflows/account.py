@@ -42,7 +42,7 @@ class Account:
     """The ledger, the pace, the routing and the switch of one appid; see :mod:`qunfa.rules.ledger`."""
 
     @workflow.init
-    def __init__(self, carried: Any = None) -> None:
+    def __init__(self, carried: Any = None, *_more: Any) -> None:
         appid = parse_account_id(workflow.info().workflow_id) or workflow.info().workflow_id
         self._state = AccountState(appid=appid, since=workflow.now())
         if workflow.info().continued_run_id and carried is not None:
@@ -52,7 +52,7 @@ class Account:
         self._show()
 
     @workflow.run
-    async def run(self, carried: Any = None) -> None:  # noqa: ARG002  `__init__` has read it: handlers may run first
+    async def run(self, carried: Any = None, *_more: Any) -> None:  # noqa: ARG002  `__init__` has read it: handlers may run first
         """Forward pushes until this run has seen enough messages; then continue as new."""
         while not self._worn_out():
             try:
@@ -116,17 +116,17 @@ class Account:
         _parsed(Unfreeze, raw)
 
     @workflow.signal(description="told: what a submitting activity or a workflow reports")
-    def told(self, raw: Any = None) -> None:
+    def told(self, raw: Any = None, *more: Any) -> None:
         """Note the answer of a try, a job as its workflow knows it, or the end of a send."""
-        if (note := _well_formed(Told, raw)) is not None:
+        if (note := _well_formed(Told, raw, *more)) is not None:
             state, forwards = ledger.told(self._state, note, workflow.now())
             self._outbox.extend(forwards)
             self._become(state)
 
     @workflow.signal(description="push: WeChat's MASSSENDJOBFINISH, as the receiver parsed it")
-    def push(self, raw: Any = None) -> None:
+    def push(self, raw: Any = None, *more: Any) -> None:
         """Note WeChat's word on a job and send it on, or keep it until its msg_id is told."""
-        if (event := _well_formed(JobFinished, raw)) is not None:
+        if (event := _well_formed(JobFinished, raw, *more)) is not None:
             state, forwards = ledger.push(self._state, event, workflow.now())
             self._outbox.extend(forwards)
             self._become(state)
@@ -173,7 +173,7 @@ class Account:
         return enough and not self._outbox
 
 
-def _parsed(model: type[ModelT], raw: Any = None) -> ModelT:
+def _parsed(model: type[ModelT], raw: Any) -> ModelT:
     """``raw`` as ``model``; what does not fit is refused with a sentence."""
     try:
         return model.model_validate(raw)
@@ -181,7 +181,11 @@ def _parsed(model: type[ModelT], raw: Any = None) -> ModelT:
         raise ApplicationError("; ".join(sentences(error)), type="InvalidUpdate", non_retryable=True) from None
 
 
-def _well_formed(model: type[ModelT], raw: Any = None) -> ModelT | None:
+def _well_formed(model: type[ModelT], raw: Any, *more: Any) -> ModelT | None:
+    """``raw`` as ``model``; what does not fit is logged and dropped: a signal must never fail."""
+    if more:
+        workflow.logger.warning("%s with %s inputs dropped: it takes one", model.__name__, 1 + len(more))
+        return None
     try:
         return model.model_validate(raw)
     except ValidationError as error:

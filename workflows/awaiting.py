@@ -18,27 +18,27 @@ async def await_verdict(send: Send, msg_id: int) -> None:
     send.state = send.state.changed(awaiting_since=since)
     send.enter("awaiting_result")
     times = send.asked.result
-    pushed_until = (send.state.current.accepted_at or since) + times.push_timeout
-    if await send.wait(f"WeChat's push on msg_id {msg_id}", pushed_until, lambda: _decided(send)):
+    pushed_until = (send.state.subject.accepted_at or since) + times.push_timeout
+    if await send.wait(f"WeChat's push on msg_id {msg_id}", pushed_until, lambda: _decided(send, msg_id)):
         return
     # The ledger may hold the push, where it has forgotten whose it is: telling the msg_id again makes it send it on.
-    await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=send.state.current))
+    await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=send.state.subject))
     await _poll(send, msg_id, since + times.give_up_after)
 
 
 async def _poll(send: Send, msg_id: int, until: datetime) -> None:
     asking = calls.await_verdict(send.state.pinned, msg_id, send.asked.result.poll_interval, until)
     reason = f"WeChat's push on msg_id {msg_id}, asking mass/get as well"
-    await send.wait(reason, None, lambda: _decided(send) or asking.done())
+    await send.wait(reason, None, lambda: _decided(send, msg_id) or asking.done())
     if not asking.done():
         asking.cancel()
         return
     said = await asking
     verdict = verdict_of_poll(said.status) if said.status else None
-    if _decided(send):
+    if _decided(send, msg_id):
         return
     if verdict is None:
-        send.state = send.state.with_current(send.state.current.model_copy(update={"gave_up": True}))
+        send.state = send.state.with_current(send.state.subject.model_copy(update={"gave_up": True}))
         send.say(f"no verdict on msg_id {msg_id} within {send.asked.result.give_up_after}")
         return
     await _settle(send, msg_id, verdict)
@@ -49,12 +49,14 @@ async def _settle(send: Send, msg_id: int, verdict: Verdict) -> None:
     judgement = judge(verdict)
     if judgement and not judgement.delivered:
         until = workflow.now() + send.state.facts.timing.push_grace
-        if await send.wait(f"the push that says why msg_id {msg_id} failed", until, lambda: _decided(send)):
+        if await send.wait(f"the push that says why msg_id {msg_id} failed", until, lambda: _decided(send, msg_id)):
             return
     send.state = send.state.changed(jobs=with_verdict(send.state.jobs, msg_id, verdict) or send.state.jobs)
     send.say(f"mass/get says {verdict.status} of msg_id {msg_id}")
-    await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=send.state.current))
+    for job in send.state.jobs:
+        if job.msg_id == msg_id:
+            await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=job))
 
 
-def _decided(send: Send) -> bool:
-    return send.state.current.verdict is not None
+def _decided(send: Send, msg_id: int) -> bool:
+    return all(job.verdict is not None for job in send.state.jobs if job.msg_id == msg_id)

@@ -122,17 +122,16 @@ async def job_status(account: Pinned, msg_id: int) -> JobStatus:
     return answer
 
 
-async def check_audience(account: Pinned, tag_id: int) -> AudienceFinding:
-    """Look at the tag."""
-    answer: AudienceFinding = await workflow.execute_activity(
+def check_audience(account: Pinned, tag_id: int) -> "workflow.ActivityHandle[AudienceFinding]":
+    """Look at the tag; Temporal repeats it until WeChat answers."""
+    return workflow.start_activity(
         steps.CHECK_AUDIENCE,
         AudienceStep(account=account, tag_id=tag_id),
         result_type=AudienceFinding,
-        start_to_close_timeout=timedelta(minutes=1),
+        start_to_close_timeout=timedelta(minutes=2),
         retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5)),
         summary=f"tags/get for tag {tag_id}",
     )
-    return answer
 
 
 def await_verdict(

@@ -7,12 +7,13 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.job import NOT_DELIVERED, Job, Verdict
-    from qunfa.contract.result import Problem
+    from qunfa.contract.result import Outcome, Problem
     from qunfa.contract.updates import Abort, MarkSent, Retry
+    from qunfa.rules.calendar import shanghai_clock
     from qunfa.rules.clientmsgid import GENERATIONS_MAX
     from qunfa.rules.outcome import bad_end
     from qunfa.rules.problems import PROBLEMS, describe
-    from qunfa.rules.submission import Ask, take_up
+    from qunfa.rules.submission import Ask, take_up, unsettled
     from workflows import calls
     from workflows.preparing import caught_up
     from workflows.send import Ending, Send, Stop
@@ -35,19 +36,34 @@ async def ask_operator(send: Send, name: str) -> Ending | None:
     problem = _problem(send, name)
     if send.asked.on_problem == "fail":
         return Ending(bad_end(send.state.jobs, "failed"), problem)
-    deadline = _asked_at(send, name) + send.asked.decision_timeout
+    deadline, late = _deadline(send, name)
     send.enter("needs_operator", problem)
-    if await send.wait(f"an operator's answer to {name}", deadline, lambda: send.course() != Ask(name)):
+    if await send.wait(f"an operator's answer to {name}", deadline, lambda: _answered(send, name)):
         return None
     await workflow.wait_condition(lambda: not send.answering.locked())
-    if send.stopping() or send.course() != Ask(name):
+    if send.stopping() or _answered(send, name):
         return None
-    send.say(f"nobody decided about {name} within {send.asked.decision_timeout}")
-    return Ending(bad_end(send.state.jobs, "failed"), problem)
+    send.closing = True
+    send.say(f"nobody decided about {name} until {shanghai_clock(deadline)}")
+    return Ending(bad_end(send.state.jobs, late), problem)
+
+
+def _answered(send: Send, name: str) -> bool:
+    return send.state.asked is None or send.course() != Ask(name)
+
+
+def _deadline(send: Send, name: str) -> tuple[datetime, Outcome]:
+    """Until when an answer is awaited, and how the send ends without one."""
+    decided_by = _asked_at(send, name) + send.asked.decision_timeout
+    not_after = send.asked.not_after
+    submitted = send.may_have_been_delivered() or send.state.current.msg_id is not None
+    if not_after is None or submitted or decided_by < not_after:
+        return decided_by, "failed"
+    return max(not_after, workflow.now()), "expired"
 
 
 def _problem(send: Send, name: str) -> Problem:
-    return send.state.obstacle or describe(name, send.state.current)
+    return send.state.obstacle or describe(name, send.state.subject)
 
 
 def _is_new(send: Send, name: str) -> bool:
@@ -87,29 +103,36 @@ async def retry(send: Send, asked: Retry) -> None:
     """Try again: the same generation where WeChat took nothing, else a new one."""
     async with send.answering:
         check_retry(send, asked)
-        problem = _waiting_problem(send, "retry")
-        job = send.state.current
-        if PROBLEMS[problem.name].new_generation:
+        problem, job = _waiting_problem(send, "retry"), send.state.subject
+        confirmed: tuple[Job, ...] = ()
+        second = PROBLEMS[problem.name].new_generation
+        if second:
             await _refuse_if_still_open(send, job)
             check_retry(send, asked)
-            await _begin_generation(send, job, asked)
+            confirmed = _begin_generation(send, asked)
         else:
             send.state = send.state.with_current(take_up(job)).changed(obstacle=None, awaiting_since=None)
         send.state = send.state.changed(asked=None)
         send.enter("submitting")
         send.say(f"retry of {problem.name}", asked.by, asked.reason)
+        # Last, since the send goes on meanwhile.
+        for one in confirmed:
+            await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=one))
 
 
-async def _begin_generation(send: Send, job: Job, asked: Retry) -> None:
-    state = send.state
+def _begin_generation(send: Send, asked: Retry) -> tuple[Job, ...]:
+    """Open the next generation; what the operator confirmed as not delivered."""
+    state, confirmed = send.state, []
     if asked.confirm_not_delivered:
-        job = job.model_copy(update={"verdict": Verdict(status=NOT_DELIVERED, observed_by="operator")})
+        verdict = Verdict(status=NOT_DELIVERED, observed_by="operator")
+        open_ends = [job for job in state.jobs if unsettled(job) and job.msg_id is None]
+        confirmed = [job.model_copy(update={"verdict": verdict}) for job in open_ends]
+    for job in confirmed:
         state = state.with_current(job)
-        await calls.tell(state.facts.appid, state.note(send.asked, job=job))
+    state = state.with_generation(send.asked.key, state.current.generation + 1)
     ignore = asked.send_ignore_reprint or state.send_ignore_reprint
-    send.state = state.with_generation(send.asked.key, job.generation + 1).changed(
-        send_ignore_reprint=ignore, obstacle=None
-    )
+    send.state = state.changed(send_ignore_reprint=ignore, obstacle=None)
+    return tuple(confirmed)
 
 
 async def _refuse_if_still_open(send: Send, job: Job) -> None:
@@ -129,7 +152,7 @@ async def _refuse_if_still_open(send: Send, job: Job) -> None:
 def check_mark_sent(send: Send, asked: MarkSent) -> None:
     """Refuse a ``mark_sent`` that does not fit."""
     _waiting_problem(send, "mark_sent")
-    known = send.state.current.msg_id
+    known = send.state.subject.msg_id
     if known is not None and known != asked.msg_id:
         raise refusal(f"WeChat accepted this send as msg_id {known}, not {asked.msg_id}")
 
@@ -140,10 +163,11 @@ async def mark_sent(send: Send, asked: MarkSent) -> None:
         check_mark_sent(send, asked)
         await _check_found(send, asked.msg_id)
         check_mark_sent(send, asked)
-        job = send.state.current.model_copy(
+        job = send.state.subject
+        job = job.model_copy(
             update={
                 "msg_id": asked.msg_id,
-                "accepted_at": send.state.current.accepted_at or workflow.now(),
+                "accepted_at": job.accepted_at or workflow.now(),
                 "collides_with": None,
                 "gave_up": False,
             }
@@ -151,11 +175,11 @@ async def mark_sent(send: Send, asked: MarkSent) -> None:
         send.state = send.state.with_current(job).changed(asked=None, awaiting_since=None)
         send.enter("awaiting_result")
         send.say(f"marked as sent: msg_id {asked.msg_id}", asked.by, asked.reason)
-        await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=send.state.current))
+        await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=job))
 
 
 async def _check_found(send: Send, msg_id: int) -> None:
-    job = send.state.current
+    job = send.state.subject
     earlier = any(one.msg_id == msg_id for one in send.state.jobs if one.generation != job.generation)
     owner = await calls.owner_of(send.state.facts.appid, msg_id)
     mine = (send.asked.key, job.index, job.generation)
@@ -171,8 +195,8 @@ async def _check_found(send: Send, msg_id: int) -> None:
 
 def check_abort(send: Send) -> None:
     """Refuse an ``abort`` where something may have been delivered and no operator is asked."""
-    if send.phase == "done":
-        raise refusal("this send is done")
+    if send.phase == "done" or send.closing:
+        raise refusal("this send is done" if send.phase == "done" else "this send is ending: nobody decided in time")
     if send.answering.locked():
         raise refusal("another answer is being carried out; look at the status, then decide")
     if send.phase == "needs_operator" or not send.may_have_been_delivered():
@@ -191,7 +215,7 @@ def abort(send: Send, asked: Abort) -> None:
 
 
 def _waiting_problem(send: Send, answer: str) -> Problem:
-    waits = send.phase == "needs_operator" and send.problem is not None and not send.stop
+    waits = send.phase == "needs_operator" and not send.stop and not send.closing
     if send.problem is None or not waits or send.course() != Ask(send.problem.name):
         raise refusal(f"{answer} does not fit now: the send is {send.phase.replace('_', ' ')} and asks nothing")
     allowed = PROBLEMS[send.problem.name].answers

@@ -36,13 +36,14 @@ class MassSend:
     """``preparing → scheduled → submitting → awaiting_result → done``, and ``needs_operator`` in between."""
 
     @workflow.init
-    def __init__(self, request: Any = None, carried: Any = None) -> None:  # noqa: ARG002  the same as `run`
+    def __init__(self, request: Any = None, *carried: Any) -> None:  # noqa: ARG002  the same as `run`
         self._send = Send()
+        self._cancelled = False
         # A new seed is how a run learns that it was reset: the ledger may know more than is left of its history.
         workflow.register_random_seed_callback(self._note_reset)
 
     @workflow.run
-    async def run(self, request: Any = None, carried: Any = None) -> MassSendResult:
+    async def run(self, request: Any = None, *carried: Any) -> MassSendResult:
         """Carry the send to its end; a cancellation ends it only while nothing can have been delivered."""
         life = asyncio.ensure_future(self._live(request, carried))
         while True:
@@ -53,33 +54,34 @@ class MassSend:
                     raise
                 self._cancel(workflow.cancellation_reason())
 
-    async def _live(self, request: Any, carried: Any) -> MassSendResult:
+    async def _live(self, request: Any, carried: tuple[Any, ...]) -> MassSendResult:
         send = self._send
         send.request = read_request(request)
         ending = None
-        if carried is None:
+        if not carried:
             ending = await prepare(send)
-        elif workflow.info().continued_run_id:
-            self._resume(SendState.model_validate(carried))
+        elif workflow.info().continued_run_id and len(carried) == 1:
+            self._resume(SendState.model_validate(carried[0]))
         else:
             raise refuse(["the workflow takes one input, the request"])
         while ending is None:
             ending = await self._step()
             if ending and ending.outcome not in COMPLETES and await overruled(send):
-                ending = None
+                ending, send.closing = None, False
         return await self._finish(ending)
 
     async def _step(self) -> Ending | None:
         """One step of the send, by what is known of its job."""
         send = self._send
-        await self._continue_if_long()
         if send.was_reset:
             send.was_reset = False
             send.say("this run was reset: the account's ledger is asked what is known")
             await caught_up(send)
-        if send.stopping():
+        await self._continue_if_long()
+        course = send.course()
+        if send.stopping() and not isinstance(course, Over):
             return Ending(bad_end(send.state.jobs, "aborted"), send.problem)
-        match send.course():
+        match course:
             case Over(outcome):
                 return Ending(outcome)
             case Expire():
@@ -100,7 +102,7 @@ class MassSend:
         problem = ending.problem.name if ending.problem else None
         await calls.tell(send.state.facts.appid, send.state.note(send.asked, ended_as=ending.outcome, problem=problem))
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if send.cancelled is not None and send.stop is None and ending.outcome == "aborted":
+        if self._cancelled and send.stop is None and ending.outcome == "aborted":
             raise asyncio.CancelledError
         if ending.outcome in COMPLETES:
             return result
@@ -126,6 +128,7 @@ class MassSend:
 
     def _cancel(self, reason: str | None) -> None:
         send = self._send
+        self._cancelled = True
         send.cancelled = reason or "no reason given"
         if send.may_have_been_delivered():
             send.say(
@@ -138,8 +141,11 @@ class MassSend:
         return self._send.status()
 
     @workflow.signal(description="job_finished: WeChat's push, as the account forwards it")
-    def job_finished(self, raw: Any = None) -> None:
+    def job_finished(self, raw: Any = None, *more: Any) -> None:
         """Take WeChat's word on one of our jobs; kept where it is on none (yet)."""
+        if more:
+            workflow.logger.warning("job_finished with %s inputs dropped: it takes one", 1 + len(more))
+            return
         try:
             event = JobFinished.model_validate(raw)
         except ValidationError as error:

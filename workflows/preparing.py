@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
     from qunfa.rules.course import earlier_end, merge, over, taken_over
     from qunfa.rules.digest import content_digest
-    from qunfa.rules.outcome import from_ledger
+    from qunfa.rules.outcome import bad_end, from_ledger
     from qunfa.rules.problems import describe
     from workflows import calls
     from workflows.send import Ending, Send
@@ -102,12 +102,16 @@ async def claim(send: Send, state: SendState, *, asking: bool = True) -> Ending 
             workflow_id=state.workflow_id,
             found=tuple(job for job in state.jobs if job.attempts),
             ask=_first_ask(send, state) if asking else None,
+            holder=workflow.info().run_id,
         )
         answer = await calls.claim(state.facts.appid, asked)
-        if answer.kind == "reused":
+        if answer.kind == "reused" and not send.claimed:
             raise refuse([f'key: "{request.key}" stands for other content already; use a new key for this one'])
+        if answer.kind == "reused":
+            return Ending(bad_end(send.state.jobs, "failed"), describe("key_reused", send.state.current))
         if answer.record is not None:
             break
+        send.was_reset = False
         until = workflow.now() + timedelta(minutes=5)
         await send.wait("room in the account's ledger, which is full of unsettled sends", until, lambda: False)
         if send.stopping():
@@ -116,7 +120,8 @@ async def claim(send: Send, state: SendState, *, asking: bool = True) -> Ending 
         send.state = state
     if answer.record is None:
         return None
-    send.first_lease = answer.lease
+    if asking:
+        send.first_lease = answer.lease
     return merge_record(send, answer.record)
 
 

@@ -1,7 +1,8 @@
 """One send in the memory of its workflow: what it knows, what it shows, and how it waits."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -63,6 +64,7 @@ class Send:
         self.cancelled: str | None = None
         self.first_lease: LeaseAnswer | None = None
         self.was_reset = False
+        self.closing = False
         self.asks = 0
         self._early_pushes: list[JobFinished] = []
         self._early_lines: list[StoryLine] = []
@@ -156,6 +158,16 @@ class Send:
     def _disturbed(self) -> bool:
         return self.stopping() or self.was_reset
 
+    @contextmanager
+    def waiting(self, reason: str) -> Iterator[None]:
+        """Show what an activity waits for that must not be left alone."""
+        self.waiting_for = WaitingFor(reason=reason)
+        self.show()
+        try:
+            yield
+        finally:
+            self.waiting_for = None
+
     def status(self) -> Status:
         """Where the send stands."""
         state = self._state
@@ -178,7 +190,7 @@ class Send:
 
     def answers(self) -> tuple[str, ...]:
         """The updates that fit now."""
-        if self.phase == "done" or self.stop:
+        if self.phase == "done" or self.stop or self.closing:
             return ()
         if self.phase == "needs_operator" and self.problem:
             return PROBLEMS[self.problem.name].answers

@@ -14,7 +14,7 @@ from qunfa.contract.result import Problem
 from qunfa.contract.status import StoryLine
 from qunfa.contract.steps import AccountFacts, Pinned
 from qunfa.rules.clientmsgid import clientmsgid
-from qunfa.rules.course import Jobs, with_job, with_push
+from qunfa.rules.course import Jobs, subject, with_job, with_push
 from qunfa.rules.submission import Conditions
 
 EARLY_MAX: Final = 50
@@ -51,6 +51,11 @@ class SendState(Stored):
     def current(self) -> Job:
         """The newest generation."""
         return self.jobs[-1]
+
+    @property
+    def subject(self) -> Job:
+        """The generation that is to be settled next."""
+        return subject(self.jobs)
 
     @property
     def pinned(self) -> Pinned:

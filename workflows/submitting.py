@@ -1,6 +1,6 @@
 """The submission of one job: reserve, submit, told. The loop that repeats it stands in ``MassSend``, in the open."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from temporalio import exceptions, workflow
@@ -13,7 +13,6 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import Problem
     from qunfa.contract.steps import AudienceFinding, SubmitStep
     from qunfa.rules.calendar import closing
-    from qunfa.rules.course import Over
     from qunfa.rules.problems import PROBLEMS
     from qunfa.rules.submission import Submit, after_try, begin_try, collide, explain, lost_try, problem_of, write_end
     from workflows import calls
@@ -28,18 +27,24 @@ async def submit(send: Send, step: Submit) -> Ending | None:
     """One try at ``step.at``, or none where something came between. ``None``: look again what comes next."""
     waits = step.at > workflow.now()
     send.enter("scheduled" if waits and not send.state.current.attempts else "submitting")
-    if waits and await send.wait(step.why, step.at, lambda: isinstance(send.course(), Over)):
+    if waits and await send.wait(step.why, step.at, lambda: _overtaken(send)):
         return None
     if await _obstructed(send):
         return None
     lease = await _lease(send)
     if not isinstance(lease, Lease):
         return lease
-    if send.stopping():
+    # Nothing may come between this look and the try: a push may have settled the send while the lease was on its way.
+    if send.stopping() or _overtaken(send):
         await return_lease(send, lease)
     else:
         await _try(send, lease)
     return None
+
+
+def _overtaken(send: Send) -> bool:
+    """Whether submitting is no longer what comes next."""
+    return not isinstance(send.course(), Submit)
 
 
 async def overruled(send: Send) -> bool:
@@ -55,14 +60,23 @@ async def overruled(send: Send) -> bool:
     return True
 
 
+def _not_after(send: Send) -> datetime | None:
+    return write_end(send.state.current, send.state.conditions(send.asked))
+
+
 async def _obstructed(send: Send) -> bool:
-    """Whether the tag is not what the request expects of it."""
+    """Whether the tag is not what the request expects of it, or something came between."""
     audience = send.asked.audience
     if not isinstance(audience, Tag) or audience.expect is None or send.may_have_been_delivered():
         return False
     obstacle: Problem | None
     try:
-        finding = await calls.check_audience(send.state.pinned, audience.tag_id)
+        asking = calls.check_audience(send.state.pinned, audience.tag_id)
+        await send.wait(f"WeChat's answer about tag {audience.tag_id}", _not_after(send), asking.done)
+        if not asking.done():
+            asking.cancel()
+            return True
+        finding = await asking
         obstacle = _audience_problem(audience, finding)
     except ActivityError as error:
         obstacle = _audience_refused(error)
@@ -116,7 +130,7 @@ async def _lease(send: Send) -> Lease | Ending | None:
         return await _catch_up(send, answer.record)
     frozen = answer.kind == "frozen"
     reason = f"frozen by {answer.by}: {answer.reason}" if frozen else answer.reason or "the account"
-    await send.wait(reason, _next_ask(send, answer), lambda: isinstance(send.course(), Over))
+    await send.wait(reason, _next_ask(send, answer), lambda: _overtaken(send))
     return None
 
 
@@ -128,13 +142,14 @@ async def _catch_up(send: Send, record: Record) -> Ending | None:
         for job in before:
             await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=job))
         again = workflow.now() + send.state.facts.timing.ask
-        await send.wait("the account's ledger, which has to catch up", again, lambda: isinstance(send.course(), Over))
+        await send.wait("the account's ledger, which has to catch up", again, lambda: _overtaken(send))
     return ending
 
 
 async def _reserve(send: Send) -> LeaseAnswer:
     asked = Reserve(key=send.asked.key, digest=send.state.digest, ask=ask_for(send.state))
-    return await calls.reserve(send.state.facts.appid, asked)
+    with send.waiting("the account's ledger"):
+        return await calls.reserve(send.state.facts.appid, asked)
 
 
 def _next_ask(send: Send, answer: LeaseAnswer) -> datetime:
@@ -142,7 +157,8 @@ def _next_ask(send: Send, answer: LeaseAnswer) -> datetime:
     timing, now = send.state.facts.timing, workflow.now()
     frozen = answer.kind == "frozen"
     first, last = (timing.ask, timing.ask * _FROZEN_ASKS) if frozen else (2 * timing.pace, timing.ask)
-    again = now + min(first * 2 ** min(send.asks, _DOUBLINGS), max(first, last))
+    grown: timedelta = first * 2 ** min(send.asks, _DOUBLINGS)
+    again = now + min(grown, max(first, last))
     send.asks += 1
     return min(again, max(answer.until, now)) if answer.until else again
 
@@ -160,11 +176,10 @@ async def _try(send: Send, lease: Lease) -> None:
     except ActivityError as error:
         answer = None
         job = lost_try(job, workflow.now(), lease.not_before, _how_lost(error))
-    finally:
-        send.in_flight = False
     if job.deduplicated and job.msg_id is not None and await _belongs_to_another(send, job, job.msg_id):
         job = collide(job)
     send.state = send.state.with_current(job)
+    send.in_flight = False
     if answer is not None and not answer.told:
         await calls.tell(state.facts.appid, send.state.note(send.asked, job=job))
     send.say(_what_happened(job, lease))

@@ -29,7 +29,7 @@ class Answer(Stored):
     detail: str | None = None
     """For people: what happened where no errcode says it."""
     token_endpoint: bool = False
-    """The errcode is the token endpoint's: the submission itself was not written."""
+    """What refused came before the submission, which was not written: the token endpoint, or the worker itself."""
     at_once: bool = False
     """Nothing but its lease was missing: the next try need not be spaced."""
     told: bool = True

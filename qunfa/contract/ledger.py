@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from qunfa.contract.event import JobFinished
-from qunfa.contract.fields import YEAR, Key, Model, Moment, Stored
+from qunfa.contract.fields import YEAR, Key, Moment, Stored
 from qunfa.contract.job import Answer, Job
 from qunfa.contract.result import Outcome
 
@@ -29,7 +29,7 @@ class Record(Stored):
     unsearched: bool = False
 
 
-class Ask(Model):
+class Ask(Stored):
     """The try for which a lease is asked. ``pace`` and ``http_timeout`` are those the send has pinned.
 
     ``holder`` is the run that asks: another run of the same send, after a reset, does not get its lease.
@@ -45,8 +45,11 @@ class Ask(Model):
     holder: str | None = None
 
 
-class Claim(Model):
-    """Payload of ``claim``. ``searched``: earlier runs were looked for, and ``found`` is what they left."""
+class Claim(Stored):
+    """Payload of ``claim``. ``searched``: earlier runs were looked for, and ``found`` is what they left.
+
+    ``holder`` is the run that claims: a lease of its own is no doubt.
+    """
 
     key: Key
     digest: Annotated[str, Field(min_length=1, max_length=128)]
@@ -54,9 +57,10 @@ class Claim(Model):
     searched: bool = False
     found: tuple[Job, ...] = ()
     ask: Ask | None = None
+    holder: str | None = None
 
 
-class Reserve(Model):
+class Reserve(Stored):
     """Payload of ``reserve``."""
 
     key: Key
@@ -108,8 +112,11 @@ class ClaimAnswer(Stored):
     lease: LeaseAnswer | None = None
 
 
-class Told(Model):
-    """Payload of ``told``: the ``answer`` of one try, or the ``job`` as its workflow knows it, or the end of a send."""
+class Told(Stored):
+    """Payload of ``told``: the ``answer`` of one try, or the ``job`` as its workflow knows it, or the end of a send.
+
+    With ``clientmsgid`` a ledger that was lost can note the answer of a try that it did not lease.
+    """
 
     key: Key
     digest: Annotated[str, Field(min_length=1, max_length=128)]
@@ -117,6 +124,7 @@ class Told(Model):
     index: int = 0
     generation: int = 0
     attempt: int = 0
+    clientmsgid: Annotated[str, Field(min_length=1, max_length=32)] | None = None
     answer: Answer | None = None
     job: Job | None = None
     to_all: bool = False

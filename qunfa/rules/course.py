@@ -5,7 +5,8 @@
 | one of them was delivered, and the newest cannot have been | :class:`Over` with that outcome |
 | the newest has a yes | :class:`Over` with its outcome |
 | the newest has a no | :class:`Ask` its problem |
-| the newest was not accepted, and an earlier one was delivered or is open | :class:`Ask`: another try might double it |
+| the newest was not accepted, and an earlier one is | :class:`Await` the earlier one's verdict |
+| the newest may have been accepted, and an earlier one was delivered | :class:`Ask` ``unknown_outcome`` |
 | the newest has no verdict | :func:`qunfa.rules.submission.next_step` |
 """
 
@@ -43,9 +44,20 @@ def course(jobs: Jobs, now: datetime, conditions: Conditions) -> Step | Over:
         return over(yes)
     if judgement:
         return over(judgement) if judgement.delivered else Ask(judgement.name)
-    if current.msg_id is None and current.collides_with is None and may_have_been_delivered(jobs[:-1]):
-        return Ask("unknown_outcome" if unsettled(current) else "no_verdict")
-    return next_step(current, now, conditions)
+    matter = subject(jobs)
+    if matter is current and current.msg_id is None and may_have_been_delivered(jobs[:-1]):
+        return Ask("clientmsgid_collision" if current.collides_with is not None else "unknown_outcome")
+    return next_step(matter, now, conditions)
+
+
+def subject(jobs: Jobs) -> Job:
+    """The generation that is to be settled next: an earlier one that was found accepted after all, or the newest."""
+    current = jobs[-1]
+    if current.msg_id is None and current.collides_with is None:
+        for job in jobs[:-1]:
+            if job.msg_id is not None and unsettled(job):
+                return job
+    return current
 
 
 def over(yes: Judgement) -> Over:

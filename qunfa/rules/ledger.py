@@ -62,9 +62,7 @@ def claim(state: AccountState, asked: Claim, now: datetime) -> tuple[AccountStat
         }
     )
     lease = state.lease
-    its_own = (
-        lease is not None and asked.ask is not None and lease.holder is not None and lease.holder == asked.ask.holder
-    )
+    its_own = lease is not None and lease.holder is not None and lease.holder == asked.holder
     if lease and lease.key == asked.key and not its_own:
         record = doubted(record, lease)
     return with_record(state, record), ClaimAnswer(kind="record", record=record)
@@ -161,9 +159,10 @@ def _give_back(state: AccountState, note: Told, now: datetime) -> tuple[AccountS
 
 
 def _after_answer(state: AccountState, record: Record, note: Told, answer: Answer, began_at: datetime) -> Record:
-    known = job = job_of(record, note.index, note.generation)
-    if known is None or job is None:
+    known = job_of(record, note.index, note.generation) or _never_leased(note)
+    if known is None:
         return record
+    job = known
     if job.unknown_lease == note.attempt:
         job = job.model_copy(update={"ever_unknown": False, "unknown_lease": None, "window_started_at": None})
     job = after_try(job, answer, began_at)
@@ -183,6 +182,13 @@ def _after_answer(state: AccountState, record: Record, note: Told, answer: Answe
     ):
         job = collide(job)
     return record.model_copy(update={"jobs": with_job(record.jobs, job)})
+
+
+def _never_leased(note: Told) -> Job | None:
+    """The job of a try that another ledger leased, which was lost since."""
+    if note.clientmsgid is None or note.attempt < 1:
+        return None
+    return Job(index=note.index, generation=note.generation, clientmsgid=note.clientmsgid, attempts=note.attempt)
 
 
 def _without_pretenders(state: AccountState, before: tuple[Job, ...], record: Record) -> AccountState:

@@ -9,7 +9,7 @@
 | ``no_verdict`` | retry (asks ``mass/get`` again), mark_sent, abort | same |
 | ``unknown_outcome`` | mark_sent; retry with ``confirm_not_delivered``; abort | generation + 1 |
 | ``clientmsgid_collision`` | mark_sent, abort | – |
-| ``account_refused``, ``ip_not_whitelisted``, ``request_refused``, ``media_refused``, … | retry, abort | same |
+| ``account_refused``, ``account_changed``, ``ip_not_whitelisted``, ``media_refused``, … | retry, abort | same |
 
 An err(10001…) refuses the content: the same content would be refused again, so there is no retry. A generation + 1 is a
 second submission with a new ``clientmsgid``: before it ``mass/get`` must not say SENDING or SEND_SUCCESS.
@@ -101,6 +101,15 @@ PROBLEMS: Final[dict[str, Choice]] = {
     "account_refused": Choice(
         "WeChat refuses the account; nothing was sent.",
         "Put the account right (rights, secret, standing) as WeChat's message says, then retry or abort.",
+    ),
+    "key_reused": Choice(
+        "The account's ledger was lost and now knows this key for other content; nothing more is submitted.",
+        "Look the message up in WeChat's console, and use a new key for each content.",
+        answers=(ABORT,),
+    ),
+    "account_changed": Choice(
+        "The workers' configuration has another account under this name than when the send started; nothing was sent.",
+        "Restore the account's appid and base URL at the workers, then retry; or abort and send under a new key.",
     ),
     "ip_not_whitelisted": Choice(
         "WeChat does not accept calls from this worker's address; nothing was sent.",

@@ -138,10 +138,10 @@ async def test_a_refused_token_is_replaced_for_the_next_try(desk: Desk, sim: Sim
 
 
 async def test_another_account_under_the_name_is_not_submitted_with(desk: Desk, sim: Simulator) -> None:
-    """The try is `not_written`, says what has changed, and reaches neither token endpoint nor API."""
+    """The try is refused before it is written, says what has changed, and reaches neither token endpoint nor API."""
     other = {"name": "demo", "appid": "wxStarted", "base_url": desk.base_url}
     answer = await submit(desk, account=other)
-    assert answer.kind == "not_written"
+    assert (answer.kind, answer.token_endpoint, answer.errcode) == ("refused", True, None)
     assert f"now has the appid {APPID}" in (answer.detail or "")
     assert not list(sim.world.calls)
     assert desk.notebook.notes[0][0] == "wxStarted"
@@ -192,6 +192,7 @@ async def test_the_ledger_is_told_the_answer(desk: Desk, audience: Any, to_all: 
         workflow_id="mass-send:demo:spring",
         generation=1,
         attempt=3,
+        clientmsgid="c0",
         answer=answer,
         to_all=to_all,
     )

@@ -67,10 +67,16 @@ def test_what_the_parser_refuses_by_its_form_the_schema_refuses(more: dict[str, 
     assert not takes("MassSend", {**BASE, **more})
 
 
-@pytest.mark.parametrize("name", ["MassSend", "MassSend.retry", "MassSend.abort", "Account.freeze", "Account.claim"])
+@pytest.mark.parametrize("name", ["MassSend", "MassSend.retry", "MassSend.abort", "Account.freeze"])
 def test_an_unknown_field_is_refused(name: str) -> None:
     """In what callers write."""
     assert json_schema(name)["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("name", ["Account.claim", "Account.reserve", "Account.told", "Account.push"])
+def test_a_field_of_a_newer_worker_is_passed_over(name: str) -> None:
+    """In what Qunfa's own parts tell each other: in an upgrade, an older worker must not drop what a newer one says."""
+    assert "additionalProperties" not in json_schema(name)
 
 
 def test_what_is_read_fits_its_schema() -> None:

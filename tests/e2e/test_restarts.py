@@ -107,11 +107,6 @@ async def test_an_account_terminated_in_mid_flight_costs_nothing(scene: Scene, f
     assert await scene.everyone_once()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=TimeoutError,
-    reason="a ledger that did not lease the try drops the msg_id it is told, so the push waits until push_timeout",
-)
 async def test_a_new_ledger_matches_the_push_of_a_try_it_did_not_lease(scene: Scene) -> None:
     """The account's ledger is lost during a try; the push that came meanwhile goes on as soon as the msg_id is told."""
     scene.fault("slow", seconds=0.5)

@@ -48,9 +48,10 @@ def in_turn(*jobs: Job) -> Jobs:
         (in_turn(SENT, FAILED), Over("sent")),
         (in_turn(SENT, ACCEPTED), Await(8)),
         (in_turn(SENT, UNKNOWN), Ask("unknown_outcome")),
-        (in_turn(ACCEPTED, NEW), Ask("no_verdict")),
-        (in_turn(ACCEPTED, UNKNOWN), Ask("unknown_outcome")),
-        (in_turn(UNKNOWN, NEW), Ask("no_verdict")),
+        (in_turn(ACCEPTED, NEW), Await(7)),
+        (in_turn(ACCEPTED, UNKNOWN), Await(7)),
+        (in_turn(ACCEPTED.model_copy(update={"gave_up": True}), NEW), Ask("no_verdict")),
+        (in_turn(UNKNOWN, NEW), Ask("unknown_outcome")),
     ],
 )
 def test_all_generations_count(jobs: Jobs, wanted: Step | Over) -> None:
