@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,36 +15,34 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from temporalio import activity
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowHandle
-from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKey
+from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.ledger import Ledger
 from qunfa.contract import MASS_SEND, SEARCH_ATTRIBUTES, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
+from qunfa.temporal import register_search_attributes
 from tests.workflows.metronome import METRONOME, Metronome
 from tests.workflows.model import ModelWechat
+from tests.workflows.slow_ledger import NoEarlierRuns, SlowLedger
 from workflows.account import Account
 from workflows.mass_send import MassSend
 
-KEYS = {"Keyword": SearchAttributeKey.for_keyword, "KeywordList": SearchAttributeKey.for_keyword_list}
-TYPES = {
-    "Keyword": SearchAttributeIndexedValueType.KEYWORD,
-    "KeywordList": SearchAttributeIndexedValueType.KEYWORD_LIST,
+KEYS: dict[str, Callable[[str], SearchAttributeKey[Any]]] = {
+    "Keyword": SearchAttributeKey.for_keyword,
+    "KeywordList": SearchAttributeKey.for_keyword_list,
 }
 
 
-class NoEarlierRuns:
-    """The time-skipping server cannot list workflows."""
-
-    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Any]:
-        """None."""
-        return ()
+def _without_stack_traces(part: Any) -> Any:
+    """A history, or a part of it, without the paths of the machine that recorded it."""
+    if isinstance(part, dict):
+        return {name: _without_stack_traces(value) for name, value in part.items() if name != "stackTrace"}
+    return [_without_stack_traces(value) for value in part] if isinstance(part, list) else part
 
 
 def binary(name: str) -> str:
@@ -63,9 +61,7 @@ async def env() -> AsyncIterator[WorkflowEnvironment]:
         data_converter=pydantic_data_converter,
         identity="tests",
     ) as environment:
-        attributes = {name: int(TYPES[kind]) for name, kind in SEARCH_ATTRIBUTES.items()}
-        request = AddSearchAttributesRequest(namespace="default", search_attributes=attributes)
-        await environment.client.operator_service.add_search_attributes(request)
+        await register_search_attributes(environment.client)
         async with Worker(environment.client, task_queue=METRONOME, workflows=[Metronome]):
             await environment.client.start_workflow(METRONOME, id=METRONOME, task_queue=METRONOME)
             yield environment
@@ -77,6 +73,7 @@ class Desk:
 
     env: WorkflowEnvironment
     wechat: ModelWechat
+    slow: SlowLedger
     started: list[WorkflowHandle[Any, Any]] = field(default_factory=list)
 
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
@@ -98,7 +95,8 @@ class Desk:
 
     async def status(self, handle: WorkflowHandle[Any, Any]) -> Status:
         """The send's status."""
-        return await handle.query("status", result_type=Status)
+        status: Status = await handle.query("status", result_type=Status)
+        return status
 
     async def until(
         self, handle: WorkflowHandle[Any, Any], fits: Callable[[Status], bool], step: timedelta = timedelta(seconds=20)
@@ -118,9 +116,17 @@ class Desk:
         assert status.problem.name == problem
         return status
 
+    async def seen(self, handle: WorkflowHandle[Any, Any], what: str) -> None:
+        """Wait until the send's story tells of `what`; no time is skipped."""
+        async with asyncio.timeout(10):
+            while not any(what in line.what for line in (await self.status(handle)).history):
+                pass
+
     async def update(self, handle: WorkflowHandle[Any, Any], name: str, **payload: Any) -> Status:
         """Send an update as an operator."""
-        return await handle.execute_update(name, {"by": "li", "reason": "looked", **payload}, result_type=Status)
+        asked = {"by": "li", "reason": "looked", **payload}
+        status: Status = await handle.execute_update(name, asked, result_type=Status)
+        return status
 
     async def freeze(self) -> FreezeAnswer:
         """Freeze the account."""
@@ -135,11 +141,13 @@ class Desk:
         async with asyncio.timeout(10):
             while True:
                 try:
-                    return await handle.execute_update(name, payload, result_type=FreezeAnswer)
+                    answer: FreezeAnswer = await handle.execute_update(name, payload, result_type=FreezeAnswer)
                 except RPCError as error:
                     # The time-skipping server now and then forgets an update that it has just carried out.
                     if error.status != RPCStatusCode.NOT_FOUND:
                         raise
+                else:
+                    return answer
 
     async def record(self, folder: Path, name: str) -> None:
         """Write the histories of the sends and of the account, for the replay test."""
@@ -148,14 +156,15 @@ class Desk:
             kind = f"send-{number}" if number else "account"
             run = self.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
             history = json.loads((await run.fetch_history()).to_json())
-            recorded = {"workflowId": handle.id, "history": history}
+            recorded = {"workflowId": handle.id, "history": _without_stack_traces(history)}
             compact = json.dumps(recorded, ensure_ascii=False, separators=(",", ":"))
             (folder / f"{name}.{kind}.json").write_text(compact + "\n", encoding="utf-8")
 
     async def ledger(self) -> LedgerView:
         """What the account knows."""
         handle = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
-        return await handle.query("ledger", result_type=LedgerView)
+        view: LedgerView = await handle.query("ledger", result_type=LedgerView)
+        return view
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -201,8 +210,8 @@ async def real_desk(real_env: WorkflowEnvironment) -> AsyncIterator[Desk]:
 async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterator[Desk]:
     """A worker with the account `facts`, on a task queue of its own."""
     wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
-    ledger = Ledger(env.client, wechat.task_queue, NoEarlierRuns())
-    steps = [
+    ledger = SlowLedger(env.client, wechat.task_queue, NoEarlierRuns())
+    steps: list[Callable[..., Any]] = [
         wechat.resolve_account,
         wechat.submit,
         wechat.job_status,
@@ -214,7 +223,7 @@ async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterato
         ledger.owner_of,
     ]
     async with Worker(env.client, task_queue=wechat.task_queue, workflows=[MassSend, Account], activities=steps):
-        desk = Desk(env, wechat)
+        desk = Desk(env, wechat, ledger)
         yield desk
         for handle in [*desk.started, env.client.get_workflow_handle(account_id(facts.appid))]:
             with contextlib.suppress(RPCError):

@@ -41,6 +41,7 @@ class ModelWechat:
     tags: dict[int, AudienceFinding] = field(default_factory=dict)
     push_at_once: str | None = "send success"
     late: bool = False
+    tags_fail: bool = False
 
     def accept(self, step: SubmitStep) -> int:
         """The msg_id of the job that the step makes, or made before."""
@@ -100,6 +101,7 @@ class ModelWechat:
             index=step.index,
             generation=step.generation,
             attempt=step.attempt,
+            clientmsgid=step.clientmsgid,
             answer=answer,
             to_all=step.audience.kind == "all",
         )
@@ -125,6 +127,9 @@ class ModelWechat:
     @activity.defn(name=steps.CHECK_AUDIENCE)
     async def check_audience(self, step: AudienceStep) -> AudienceFinding:
         """The tag as the test has set it."""
+        if self.tags_fail:
+            msg = "WeChat is busy"
+            raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
         return self.tags.get(step.tag_id, AudienceFinding(found=False))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -161,7 +162,17 @@ async def test_malformed_messages_do_no_harm(desk: Desk) -> None:
     handle = await desk.start()
     status = await desk.until(handle, lambda status: status.phase == "awaiting_result")
     account = desk.env.client.get_workflow_handle(account_id(desk.wechat.facts.appid))
-    for junk in [None, 3, "x", [], {}, {"msg_id": "x"}, {"msg_id": -1, "status": 3}, {"key": "spring", "answer": 1}]:
+    junks: list[Any] = [
+        None,
+        3,
+        "x",
+        [],
+        {},
+        {"msg_id": "x"},
+        {"msg_id": -1, "status": 3},
+        {"key": "spring", "answer": 1},
+    ]
+    for junk in junks:
         await account.signal("push", junk)
         await account.signal("told", junk)
         await handle.signal("job_finished", junk)

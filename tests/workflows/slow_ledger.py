@@ -1,0 +1,43 @@
+"""A ledger between whose answer and its workflow something can happen."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from temporalio import activity
+
+from activities.ledger import Ledger
+from qunfa.contract import steps
+from qunfa.contract.ledger import LeaseAnswer
+from qunfa.contract.steps import Owner, OwnerStep, ReserveStep
+
+Between = Callable[[Any], Awaitable[None]]
+
+
+class NoEarlierRuns:
+    """The time-skipping server cannot list workflows."""
+
+    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Any]:
+        """None."""
+        return ()
+
+
+class SlowLedger(Ledger):
+    """Awaits what the test has put between an activity's answer and its completion."""
+
+    after_reserve: Between | None = None
+    before_owner: Between | None = None
+
+    @activity.defn(name=steps.RESERVE)
+    async def reserve(self, step: ReserveStep) -> LeaseAnswer:
+        """The real answer, later."""
+        answer = await super().reserve(step)
+        if self.after_reserve:
+            await self.after_reserve((step, answer))
+        return answer
+
+    @activity.defn(name=steps.OWNER_OF)
+    async def owner_of(self, step: OwnerStep) -> Owner:
+        """The real answer, after something else."""
+        if self.before_owner:
+            await self.before_owner(step)
+        return await super().owner_of(step)

@@ -1,0 +1,141 @@
+"""Two things at once: each has one winner, and no delivery too many."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateFailedError
+from temporalio.common import WorkflowIDConflictPolicy
+
+from qunfa.contract import ACCOUNT, account_id
+from qunfa.contract.job import Answer
+from qunfa.contract.ledger import Told
+from tests.workflows.conftest import Desk
+from tests.workflows.failures import failure_of
+from tests.workflows.model import loses, says
+
+
+async def test_a_late_yes_stops_a_second_submission_whose_lease_is_on_its_way(desk: Desk) -> None:
+    """`send fail`, retry; the push that says success comes while the lease is granted: nothing more is submitted."""
+    desk.wechat.push_at_once = "send fail"
+    handle = await desk.start()
+    msg_id = (await desk.asks(handle, "send_failed")).jobs[0].msg_id
+    assert msg_id is not None
+
+    async def push_first(_given: Any) -> None:
+        await desk.wechat.push(msg_id)
+        await desk.seen(handle, "send success")
+
+    desk.slow.after_reserve = push_first
+    await desk.update(handle, "retry")
+    result = await handle.result()
+    assert result.outcome == "sent"
+    assert len(desk.wechat.tries) == 1
+    assert (await desk.ledger()).lease is None
+
+
+async def test_an_abort_while_a_duplicate_is_looked_up_is_refused(desk: Desk) -> None:
+    """45065 has been answered: the send may have been delivered, whosever the msg_id turns out to be."""
+    refusals: list[str] = []
+    handles: list[Any] = []
+
+    async def abort(_step: Any) -> None:
+        with pytest.raises(WorkflowUpdateFailedError) as caught:
+            await desk.update(handles[0], "abort")
+        refusals.append(str(caught.value.cause))
+
+    desk.slow.before_owner = abort
+    desk.wechat.script = [lambda wechat, step: wechat.answered("duplicate", errcode=45065, msg_id=wechat.accept(step))]
+    handles.append(await desk.start())
+    assert (await handles[0].result()).outcome == "sent"
+    assert "may have reached WeChat" in refusals[0]
+
+
+async def test_an_abort_acts_while_the_tag_cannot_be_looked_up(desk: Desk) -> None:
+    """`tags/get` fails for hours: the wait is shown, and abort ends it."""
+    desk.wechat.tags_fail = True
+    audience = {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}}
+    handle = await desk.start(audience=audience)
+    status = await desk.until(handle, lambda status: status.waiting_for is not None)
+    assert status.waiting_for is not None
+    assert "answer about tag 2" in status.waiting_for.reason
+    await desk.update(handle, "abort")
+    assert (await failure_of(handle)).outcome == "aborted"
+
+
+async def test_signals_with_too_many_inputs_wedge_nobody(desk: Desk) -> None:
+    """They are dropped; the account and the send go on."""
+    desk.wechat.push_at_once = None
+    handle = await desk.start()
+    status = await desk.until(handle, lambda status: status.phase == "awaiting_result")
+    account = desk.env.client.get_workflow_handle(account_id(desk.wechat.facts.appid))
+    await account.signal("push", args=[{"msg_id": 1, "status": "x"}, 2])
+    await account.signal("told", args=[{}, 2, 3])
+    await handle.signal("job_finished", args=[{"msg_id": 1, "status": "x"}, 2])
+    assert status.jobs[0].msg_id is not None
+    await desk.wechat.push(status.jobs[0].msg_id)
+    assert (await handle.result()).outcome == "sent"
+
+
+async def test_an_earlier_generation_that_was_accepted_after_all_is_awaited(desk: Desk) -> None:
+    """Confirmed as not delivered, then the first try's answer comes: it is awaited, and nothing is submitted."""
+    desk.wechat.script = [loses, *[says(45028)] * 60]
+    handle = await desk.start()
+    await desk.asks(handle, "unknown_outcome")
+    step, (msg_id,) = desk.wechat.tries[-1], desk.wechat.accepted.values()
+    await desk.freeze()
+    await desk.update(handle, "retry", confirm_not_delivered=True)
+    await desk.until(handle, lambda status: bool(status.waiting_for and "frozen" in status.waiting_for.reason))
+    answer = Answer(kind="accepted", at=await desk.env.get_current_time(), msg_id=msg_id)
+    note = Told(key=step.key, digest=step.digest, workflow_id=step.workflow_id, attempt=step.attempt, answer=answer)
+    account = desk.env.client.get_workflow_handle(account_id(desk.wechat.facts.appid))
+    await account.signal("told", note)
+    await desk.until(handle, lambda status: status.phase == "awaiting_result")
+    desk.wechat.statuses[msg_id] = "SEND_SUCCESS"
+    assert (await handle.result()).outcome == "sent"
+    assert {one.generation for one in desk.wechat.tries} == {0}
+
+
+async def test_a_key_that_a_new_ledger_knows_for_other_content_does_not_hide_an_unknown_try(real_desk: Desk) -> None:
+    """The ledger is lost and the key taken for other content meanwhile: the send ends as unknown, never as refused."""
+    desk = real_desk
+    desk.wechat.push_at_once = None
+    desk.wechat.script = [loses, *[says(45028)] * 100]
+    handle = await desk.start()
+    await desk.until(handle, lambda status: bool(status.jobs and status.jobs[0].state == "unknown"))
+    account = desk.env.client.get_workflow_handle(account_id(desk.wechat.facts.appid))
+    await account.terminate("lost")
+    start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+        ACCOUNT,
+        id=account.id,
+        task_queue=desk.wechat.task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )
+    taken = {"key": "spring", "digest": "other", "workflow_id": "mass-send:brand:spring", "searched": True}
+    await desk.env.client.execute_update_with_start_workflow("claim", taken, start_workflow_operation=start)
+    result = await failure_of(handle)
+    assert (result.outcome, result.may_have_been_delivered) == ("unknown", True)
+
+
+async def test_not_after_ends_the_wait_for_an_answer(desk: Desk) -> None:
+    """Nothing was taken, and nothing may be submitted any more: expired, whatever decision_timeout says."""
+    desk.wechat.script = [says(48001)]
+    not_after = await desk.env.get_current_time() + timedelta(hours=3)
+    handle = await desk.start(not_after=not_after.isoformat())
+    await desk.asks(handle, "account_refused")
+    result = await failure_of(handle)
+    assert (result.outcome, result.may_have_been_delivered) == ("expired", False)
+
+
+async def test_many_answers_at_once_have_one_winner(desk: Desk) -> None:
+    """Ten operators, one second submission."""
+    desk.wechat.push_at_once = "send fail"
+    handle = await desk.start()
+    await desk.asks(handle, "send_failed")
+    desk.wechat.push_at_once = "send success"
+    answers = [handle.execute_update("retry", {"by": f"op-{number}", "reason": "x"}) for number in range(8)]
+    ended = await asyncio.gather(*answers, return_exceptions=True)
+    assert sum(not isinstance(one, BaseException) for one in ended) == 1
+    assert (await handle.result()).outcome == "sent"
+    assert len(desk.wechat.tries) == 2
