@@ -54,7 +54,7 @@ async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescr
 def _configured() -> dict[str, str]:
     """Name → appid; nothing where the configuration cannot be read, as on an operator's machine without secrets."""
     try:
-        return {name: settings.appid for name, settings in load_settings().accounts.items()}
+        return {name: settings.appid for name, settings in load_settings(credentials=False).accounts.items()}
     except SettingsError:
         return {}
 

@@ -34,7 +34,7 @@ def callback(
     from qunfa.callback import ReceiverError, run_receiver  # noqa: PLC0415 - see above
     from qunfa.telemetry import TelemetryError, configure_logging  # noqa: PLC0415 - see above
 
-    settings = load_settings()
+    settings = load_settings(credentials=False)
     try:
         configure_logging()
         run(run_receiver(settings, host=host, port=port))

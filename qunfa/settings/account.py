@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, SecretStr, model_validator
+from pydantic import AfterValidator, SecretStr, ValidationInfo, model_validator
 
 from qunfa.settings.section import Section
 from qunfa.settings.values import Hours, Url, check_url
@@ -15,6 +15,8 @@ _NAMED_TOKEN_SOURCES = ("stable", "classic")
 _APPID = re.compile(r"wx[A-Za-z0-9_-]{1,62}")
 _TOKEN = re.compile(r"[!-~]{3,32}")
 _AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
+WITHOUT_CREDENTIALS: Final = "without_credentials"
+"""Key of the validation context under which AppSecrets are passed over."""
 
 
 def _check_appid(value: str) -> str:
@@ -52,6 +54,11 @@ def _with_secret_files(values: object, names: Iterable[str]) -> object:
         if isinstance(path, str | Path):
             resolved[name] = _read_secret(path)
     return resolved
+
+
+def _without_credentials(info: ValidationInfo) -> bool:
+    """Whether the process must not hold the accounts' AppSecrets."""
+    return bool(info.context and info.context.get(WITHOUT_CREDENTIALS))
 
 
 def _check_secret(value: SecretStr) -> SecretStr:
@@ -106,7 +113,8 @@ class CallbackSettings(Section):
 class AccountSettings(Section):
     """One Official Account.
 
-    `secret` is None only where `token_source` is a URL, so that the worker never needs it. `send_hours` are two
+    `secret` is None only where `token_source` is a URL, so that the worker never needs it, and where the process was
+    configured without credentials. `send_hours` are two
     "HH:MM" of Asia/Shanghai within one day.
     """
 
@@ -128,11 +136,13 @@ class AccountSettings(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_files(cls, values: object) -> object:
+    def _read_files(cls, values: object, info: ValidationInfo) -> object:
+        if _without_credentials(info) and isinstance(values, dict):
+            return {name: value for name, value in values.items() if name not in {"secret", "secret_file"}}
         return _with_secret_files(values, ("secret",))
 
     @model_validator(mode="after")
-    def _check_secret_for_source(self) -> Self:
-        if self.secret is None and self.token_url is None:
+    def _check_secret_for_source(self, info: ValidationInfo) -> Self:
+        if self.secret is None and self.token_url is None and not _without_credentials(info):
             raise ValueError("the account has no secret: set secret_file or secret, or a token_source that is a URL")
         return self

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from qunfa.contract.ids import TASK_QUEUE
+from qunfa.settings.account import WITHOUT_CREDENTIALS
 from qunfa.settings.explanation import DELIMITER, PREFIX, Origin, SettingsError, did_you_mean
 from qunfa.settings.model import Settings, TaskQueue
 
@@ -22,8 +23,8 @@ class _Environment(Settings, BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
 
 
-def load_settings() -> Settings:
-    """The configuration of this process.
+def load_settings(*, credentials: bool = True) -> Settings:
+    """The configuration of this process; without `credentials` the accounts' AppSecrets are neither read nor needed.
 
     The file is `QUNFA_CONFIG`, or `qunfa.toml` in the working directory if it is there; an empty `QUNFA_CONFIG`
     means no file. Relative paths in it are relative to the working directory.
@@ -34,7 +35,8 @@ def load_settings() -> Settings:
     _refuse_unknown_variables()
     origin = Origin(file=_file(), in_file=_read_file(), in_environment=_read_environment())
     try:
-        return Settings.model_validate(_merge(origin.in_file, origin.in_environment))
+        context = {WITHOUT_CREDENTIALS: not credentials}
+        return Settings.model_validate(_merge(origin.in_file, origin.in_environment), context=context)
     except ValidationError as error:
         raise SettingsError(origin.explain(error)) from None
 

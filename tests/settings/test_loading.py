@@ -206,3 +206,13 @@ def test_task_queue_with_blanks(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(SettingsError, match="QUNFA_TASK_QUEUE"):
         load_task_queue()
+
+
+def test_without_credentials_no_app_secret_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The receiver and the operators' commands work where the file of the AppSecret is not even there."""
+    file = tmp_path / "there.toml"
+    file.write_text('[accounts.demo]\nappid = "wx1234"\nsecret_file = "/nowhere"\nkind = "service"\n', encoding="utf-8")
+    monkeypatch.setenv("QUNFA_CONFIG", str(file))
+    monkeypatch.setenv("QUNFA_ACCOUNTS__DEMO__SECRET", "not-to-be-held")
+    account = load_settings(credentials=False).accounts["demo"]
+    assert (account.appid, account.secret, account.secret_file) == ("wx1234", None, None)
