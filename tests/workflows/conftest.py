@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -181,18 +181,37 @@ async def desk(env: WorkflowEnvironment, request: pytest.FixtureRequest) -> Asyn
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def real_env() -> AsyncIterator[WorkflowEnvironment]:
     """The real server, whose timers are good to 10 ms."""
-    async with await WorkflowEnvironment.start_local(
+    async with await real_server('history.timerProcessorMaxTimeShift="10ms"') as environment:
+        yield environment
+
+
+def real_server(*dynamic_config: str) -> Awaitable[WorkflowEnvironment]:
+    """The real server with this dynamic configuration."""
+    return WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal"),
         data_converter=pydantic_data_converter,
         search_attributes=[KEYS[kind](name) for name, kind in SEARCH_ATTRIBUTES.items()],
-        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'],
-    ) as environment:
-        yield environment
+        dev_server_extra_args=[part for value in dynamic_config for part in ("--dynamic-config-value", value)],
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def short_desk() -> AsyncIterator[Desk]:
+    """A desk on a real server that suggests to continue as new after 15 events."""
+    config = ('history.timerProcessorMaxTimeShift="10ms"', "limit.historyCount.suggestContinueAsNew=15")
+    async with await real_server(*config) as environment, running(environment, scaled_facts()) as found:
+        yield found
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def real_desk(real_env: WorkflowEnvironment) -> AsyncIterator[Desk]:
     """A desk on the real server, with scaled times."""
+    async with running(real_env, scaled_facts()) as found:
+        yield found
+
+
+def scaled_facts() -> AccountFacts:
+    """An account whose times are scaled."""
     timing = Timing(
         repeat=timedelta(milliseconds=300),
         repeat_max=timedelta(seconds=1),
@@ -201,9 +220,7 @@ async def real_desk(real_env: WorkflowEnvironment) -> AsyncIterator[Desk]:
         http_timeout=timedelta(seconds=1),
     )
     appid = f"wx{uuid.uuid4().hex[:16]}"
-    facts = AccountFacts(name="demo", appid=appid, base_url="https://api.weixin.qq.com", timing=timing)
-    async with running(real_env, facts) as found:
-        yield found
+    return AccountFacts(name="demo", appid=appid, base_url="https://api.weixin.qq.com", timing=timing)
 
 
 @contextlib.asynccontextmanager
