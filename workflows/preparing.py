@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.audience import Tag
+    from qunfa.contract.audience import All, Tag
     from qunfa.contract.ids import mass_send_id
     from qunfa.contract.ledger import Ask, Claim, Record
     from qunfa.contract.request import InvalidRequestError, MassSendRequest, parse_request
@@ -65,6 +65,9 @@ def _cuts_off(timeout: timedelta | None) -> bool:
 async def prepare(send: Send) -> Ending | None:
     """Pin the account and claim the key; the ending where the key has been settled before."""
     facts = await _account(send)
+    if facts.approval == "always" or (facts.approval == "all" and isinstance(send.asked.audience, All)):
+        # Fails closed: a policy that this version cannot carry out must not be ignored.
+        raise refuse([f"account: {facts.name} demands approval ({facts.approval}), which is not supported yet"])
     info = workflow.info()
     state = SendState(
         facts=facts,

@@ -66,6 +66,27 @@ async def test_a_cron_schedule_is_refused(real_desk: Desk) -> None:
     assert real_desk.wechat.tries == []
 
 
+@pytest.mark.parametrize(
+    ("approval", "audience", "sent"),
+    [
+        ("always", {"kind": "tag", "tag_id": 2}, False),
+        ("all", {"kind": "all"}, False),
+        ("all", {"kind": "tag", "tag_id": 2}, True),
+    ],
+)
+async def test_an_account_that_demands_approval_sends_nothing_without_it(
+    desk: Desk, approval: Any, audience: dict[str, Any], sent: bool
+) -> None:
+    """The policy is the account's: while approvals are not supported, what needs one is refused."""
+    desk.wechat.facts = desk.wechat.facts.model_copy(update={"approval": approval})
+    handle = await desk.start(audience=audience)
+    if sent:
+        assert (await handle.result()).outcome == "sent"
+    else:
+        assert f"demands approval ({approval})" in await refusal_of(handle)
+    assert bool(desk.wechat.tries) is sent
+
+
 async def test_a_second_input_is_refused(desk: Desk) -> None:
     """Only Temporal's own continue-as-new carries a state."""
     handle = await desk.env.client.start_workflow(
