@@ -7,8 +7,8 @@ from temporalio import activity
 
 from activities.ledger import Ledger
 from qunfa.contract import steps
-from qunfa.contract.ledger import LeaseAnswer
-from qunfa.contract.steps import Owner, OwnerStep, ReserveStep
+from qunfa.contract.ledger import ClaimAnswer, LeaseAnswer
+from qunfa.contract.steps import ClaimStep, Owner, OwnerStep, ReserveStep
 
 Between = Callable[[Any], Awaitable[None]]
 
@@ -24,8 +24,17 @@ class NoEarlierRuns:
 class SlowLedger(Ledger):
     """Awaits what the test has put between an activity's answer and its completion."""
 
+    before_claim: Between | None = None
+    full: bool = False
     after_reserve: Between | None = None
     before_owner: Between | None = None
+
+    @activity.defn(name=steps.CLAIM)
+    async def claim(self, step: ClaimStep) -> ClaimAnswer:
+        """The real answer, after something else; or that there is no room."""
+        if self.before_claim:
+            await self.before_claim(step)
+        return ClaimAnswer(kind="full") if self.full else await super().claim(step)
 
     @activity.defn(name=steps.RESERVE)
     async def reserve(self, step: ReserveStep) -> LeaseAnswer:

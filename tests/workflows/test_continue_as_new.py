@@ -32,3 +32,17 @@ async def test_a_problem_is_answered_in_the_next_run(short_desk: Desk) -> None:
     await desk.update(handle, "abort")
     result = await failure_of(desk.env.client.get_workflow_handle(handle.id))
     assert (result.outcome, result.may_have_been_delivered) == ("aborted", False)
+
+
+async def test_a_cancellation_of_an_earlier_run_ends_a_later_one_with_a_result(short_desk: Desk) -> None:
+    """Noted while a try was unknown; runs later WeChat says no: aborted with the result, as nothing was delivered."""
+    desk = short_desk
+    desk.wechat.push_at_once = "err(30001)"
+    desk.wechat.script = [silent] * 5
+    handle = await desk.start()
+    await desk.until(handle, lambda status: bool(status.jobs and status.jobs[0].state == "unknown"))
+    await handle.cancel()
+    await desk.until(handle, lambda status: status.phase == "done")
+    result = await failure_of(desk.env.client.get_workflow_handle(handle.id))
+    assert (result.outcome, result.may_have_been_delivered) == ("aborted", False)
+    assert len(desk.wechat.accepted) == 1

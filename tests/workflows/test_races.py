@@ -14,6 +14,7 @@ from qunfa.contract.ledger import Told
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says
+from tests.workflows.test_reset import points, reset
 
 
 async def test_a_late_yes_stops_a_second_submission_whose_lease_is_on_its_way(desk: Desk) -> None:
@@ -139,3 +140,36 @@ async def test_many_answers_at_once_have_one_winner(desk: Desk) -> None:
     assert sum(not isinstance(one, BaseException) for one in ended) == 1
     assert (await handle.result()).outcome == "sent"
     assert len(desk.wechat.tries) == 2
+
+
+async def test_an_answer_after_its_time_is_refused(desk: Desk) -> None:
+    """decision_timeout has come, the end is checked with the ledger: a retry is refused, not accepted and ignored."""
+    desk.wechat.script = [says(48001)]
+    handle = await desk.start(decision_timeout="PT1H")
+    await desk.asks(handle, "account_refused")
+    refusals: list[str] = []
+
+    async def retry(_step: Any) -> None:
+        with pytest.raises(WorkflowUpdateFailedError) as caught:
+            await desk.update(handle, "retry")
+        refusals.append(str(caught.value.cause))
+
+    desk.slow.before_claim = retry
+    assert (await failure_of(handle)).outcome == "failed"
+    assert "does not fit now" in refusals[0]
+
+
+async def test_a_reset_while_the_ledger_is_full_waits(real_desk: Desk) -> None:
+    """The reset run asks once and waits for room again, instead of asking on and on."""
+    desk = real_desk
+    asked: list[Any] = []
+
+    async def note(step: Any) -> None:
+        asked.append(step)
+
+    desk.slow.before_claim, desk.slow.full = note, True
+    handle = await desk.start()
+    await desk.until(handle, lambda status: bool(status.waiting_for and "room" in status.waiting_for.reason))
+    run = await reset(desk, handle, (await points(desk, handle))[-1])
+    await desk.until(run, lambda status: bool(status.waiting_for and "room" in status.waiting_for.reason))
+    assert len(asked) <= 3
