@@ -54,9 +54,22 @@ async def run_worker(settings: Settings, *, on_started: Callable[[], None] | Non
         msg = "no account is configured; add [accounts.<name>] to qunfa.toml (see the README)"
         raise WorkerRefusesError(msg)
     client = await connect(runtime=worker_runtime(settings.metrics.worker))
+    async with open_http(settings.timing.http_timeout) as http:
+        await serve(settings, client, http, on_started=on_started)
+
+
+async def serve(
+    settings: Settings, client: Client, http: httpx.AsyncClient, *, on_started: Callable[[], None] | None = None
+) -> None:
+    """As `run_worker`, with a connection to Temporal and an HTTP client that the caller has opened.
+
+    Raises:
+        TemporalError: Temporal refuses.
+        WorkerRefusesError: a search attribute is missing.
+    """
     await _check_namespace(client)
     stop = _stop_signal()
-    async with open_http(settings.timing.http_timeout) as http, _worker(settings, client, http):
+    async with make_worker(settings, client, http):
         _LOG.info("started", task_queue=settings.task_queue, accounts=sorted(settings.accounts))
         if on_started:
             on_started()
@@ -65,7 +78,8 @@ async def run_worker(settings: Settings, *, on_started: Callable[[], None] | Non
     _LOG.info("stopped")
 
 
-def _worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> Worker:
+def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> Worker:
+    """All workflows and activities on one task queue."""
     return Worker(
         client,
         task_queue=settings.task_queue,

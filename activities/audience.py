@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 from activities.accounts import Accounts
 from activities.configuration import pinned
 from activities.failures import wechat_unavailable
+from activities.heartbeat import heartbeats
 from qunfa.contract.steps import AUDIENCE_REFUSED, CHECK_AUDIENCE, AudienceFinding, AudienceStep
 from qunfa.rules.codes import CodeClass
 from qunfa.settings import Settings
@@ -24,6 +25,7 @@ class AudienceCheck:
         self._accounts = accounts
 
     @activity.defn(name=CHECK_AUDIENCE)
+    @heartbeats()
     async def check_audience(self, step: AudienceStep) -> AudienceFinding:
         """The tag's name and how many followers have it; `count` is as of some time ago.
 

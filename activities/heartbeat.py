@@ -8,12 +8,15 @@ from typing import Final
 
 from temporalio import activity
 
-EVERY: Final = timedelta(seconds=5)
+_BEATS: Final = 6
+"""Heartbeats in the time after which Temporal takes a silent worker for lost."""
+_UNASKED: Final = timedelta(seconds=30)
 
 
 @asynccontextmanager
-async def heartbeats(every: timedelta = EVERY) -> AsyncIterator[None]:
-    """Heartbeat at once and then `every` so often, until the block ends: Temporal notices when the worker is lost."""
+async def heartbeats() -> AsyncIterator[None]:
+    """Heartbeat at once and then regularly, until the block ends: Temporal notices when the worker is lost."""
+    every = (activity.info().heartbeat_timeout or _UNASKED) / _BEATS
     beating = asyncio.create_task(_beat(every), name="heartbeats")
     try:
         yield

@@ -22,6 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.earlier_runs import EarlierRuns, Found, found_by
 from activities.failures import ledger_unavailable
+from activities.heartbeat import heartbeats
 from activities.notes import LedgerNotes
 from qunfa.contract.ids import ACCOUNT, account_id
 from qunfa.contract.ledger import Claim, ClaimAnswer, LeaseAnswer, LedgerView, Reserve, Told
@@ -47,6 +48,7 @@ class Ledger:
         self._patience = patience
 
     @activity.defn(name=CLAIM)
+    @heartbeats()
     async def claim(self, step: ClaimStep) -> ClaimAnswer:
         """Take the key for its content.
 
@@ -68,6 +70,7 @@ class Ledger:
         return await self._with_end(step, answer, found)
 
     @activity.defn(name=RESERVE)
+    @heartbeats()
     async def reserve(self, step: ReserveStep) -> LeaseAnswer:
         """Ask for the lease of one try.
 
@@ -77,6 +80,7 @@ class Ledger:
         return await self._update(step.appid, "reserve", step.reserve, LeaseAnswer)
 
     @activity.defn(name=TELL)
+    @heartbeats()
     async def tell(self, step: TellStep) -> None:
         """Hand in a note.
 
@@ -86,6 +90,7 @@ class Ledger:
         await self._notes.tell(step.appid, step.note)
 
     @activity.defn(name=OWNER_OF)
+    @heartbeats()
     async def owner_of(self, step: OwnerStep) -> Owner:
         """Whose job a msg_id is; nobody's where the ledger does not know it, or there is no ledger.
 

@@ -9,6 +9,7 @@ from activities.accounts import Accounts
 from activities.clock import Clock, SystemClock
 from activities.configuration import change_of, pinned
 from activities.failures import not_decided, wechat_unavailable
+from activities.heartbeat import heartbeats
 from qunfa.contract.steps import AWAIT_VERDICT, JOB_STATUS, JobStatus, JobStatusStep
 from qunfa.rules.codes import CodeClass
 from qunfa.settings import Settings
@@ -31,6 +32,7 @@ class Results:
         self._clock = clock or SystemClock()
 
     @activity.defn(name=JOB_STATUS)
+    @heartbeats()
     async def job_status(self, step: JobStatusStep) -> JobStatus:
         """What WeChat says of the job now; a lasting refusal, 40059 among them, is an answer too.
 
@@ -48,6 +50,7 @@ class Results:
             raise wechat_unavailable(str(error)) from None
 
     @activity.defn(name=AWAIT_VERDICT)
+    @heartbeats()
     async def await_verdict(self, step: JobStatusStep) -> JobStatus:
         """The verdict, or a status of None once `until` has come without one.
 

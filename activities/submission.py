@@ -46,6 +46,7 @@ class Submission:
         self._telling = telling
 
     @activity.defn(name=SUBMIT)
+    @heartbeats()
     async def submit(self, step: SubmitStep) -> Answer:
         """Try once, between `not_before` and `write_before`.
 
@@ -53,19 +54,18 @@ class Submission:
         bounded by `http_timeout`), the ledger is told, and the answer is returned: an answer in hand is worth more
         than a quick end.
         """
-        async with heartbeats():
-            ready = await self._ready(step)
-            if isinstance(ready, Answer):
-                return await self._told(step, ready)
-            write, token = ready
-            return await _to_its_end(self._write(step, write, token))
+        ready = await self._ready(step)
+        if isinstance(ready, Answer):
+            return await self._told(step, ready)
+        write, token = ready
+        return await _to_its_end(self._write(step, write, token))
 
     async def _ready(self, step: SubmitStep) -> Answer | tuple[Write, Token]:
         """The call and its token, when the lease has begun; or why nothing is written."""
         if change := change_of(self._settings, step.account):
             return Answer(kind="refused", at=self._clock.now(), token_endpoint=True, detail=change)
         try:
-            write = write_of(step)
+            write = write_of(step, lambda: self._clock.now() < step.write_before)
         except ValueError as error:
             return not_written(self._clock.now(), f"account {step.account.name}: {error}")
         if write is None:

@@ -8,10 +8,13 @@ from qunfa.contract.steps import SubmitStep
 from qunfa.wechat import Content, Filter, OfficialAccount, Submitted, Token, send_body, sendall_body
 
 Write = Callable[[OfficialAccount, Token], Awaitable[Submitted]]
+InTime = Callable[[], bool]
 
 
-def write_of(step: SubmitStep) -> Write | None:
+def write_of(step: SubmitStep, in_time: InTime) -> Write | None:
     """`mass/sendall` for everybody and for a tag, `mass/send` for openids; None for what this worker cannot send.
+
+    `in_time` is asked right before the first byte is written.
 
     Raises:
         ValueError: the step cannot be put in WeChat's form.
@@ -23,7 +26,7 @@ def write_of(step: SubmitStep) -> Write | None:
     match step.audience:
         case Openids(openids=openids):
             to_some = send_body(openids, content, clientmsgid=clientmsgid, send_ignore_reprint=ignore)
-            return lambda api, token: api.send(token, to_some)
+            return lambda api, token: api.send(token, to_some, in_time=in_time)
         case All():
             chosen = Filter.everybody()
         case Tag(tag_id=tag_id):
@@ -31,7 +34,7 @@ def write_of(step: SubmitStep) -> Write | None:
         case _:
             return None
     body = sendall_body(chosen, content, clientmsgid=clientmsgid, send_ignore_reprint=ignore)
-    return lambda api, token: api.sendall(token, body)
+    return lambda api, token: api.sendall(token, body, in_time=in_time)
 
 
 def _content(step: SubmitStep) -> Content | None:

@@ -22,12 +22,12 @@ async def await_verdict(send: Send, msg_id: int) -> None:
     if await send.wait(f"WeChat's push on msg_id {msg_id}", pushed_until, lambda: _decided(send, msg_id)):
         return
     # The ledger may hold the push, where it has forgotten whose it is: telling the msg_id again makes it send it on.
-    await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=send.state.subject))
+    await calls.tell(send.state.facts, send.state.note(send.asked, job=send.state.subject))
     await _poll(send, msg_id, since + times.give_up_after)
 
 
 async def _poll(send: Send, msg_id: int, until: datetime) -> None:
-    asking = calls.await_verdict(send.state.pinned, msg_id, send.asked.result.poll_interval, until)
+    asking = calls.await_verdict(send.state.facts, msg_id, send.asked.result.poll_interval, until)
     reason = f"WeChat's push on msg_id {msg_id}, asking mass/get as well"
     await send.wait(reason, None, lambda: _decided(send, msg_id) or asking.done())
     if not asking.done():
@@ -55,7 +55,7 @@ async def _settle(send: Send, msg_id: int, verdict: Verdict) -> None:
     send.say(f"mass/get says {verdict.status} of msg_id {msg_id}")
     for job in send.state.jobs:
         if job.msg_id == msg_id:
-            await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=job))
+            await calls.tell(send.state.facts, send.state.note(send.asked, job=job))
 
 
 def _decided(send: Send, msg_id: int) -> bool:

@@ -117,7 +117,7 @@ async def retry(send: Send, asked: Retry) -> None:
         send.say(f"retry of {problem.name}", asked.by, asked.reason)
         # Last, since the send goes on meanwhile.
         for one in confirmed:
-            await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=one))
+            await calls.tell(send.state.facts, send.state.note(send.asked, job=one))
 
 
 def _begin_generation(send: Send, asked: Retry) -> tuple[Job, ...]:
@@ -140,7 +140,7 @@ async def _refuse_if_still_open(send: Send, job: Job) -> None:
     if job.msg_id is None:
         return
     try:
-        said = await calls.job_status(send.state.pinned, job.msg_id)
+        said = await calls.job_status(send.state.facts, job.msg_id)
     except ActivityError:
         raise refusal(
             f"WeChat could not be asked about msg_id {job.msg_id}, so nothing was changed; retry later"
@@ -175,18 +175,18 @@ async def mark_sent(send: Send, asked: MarkSent) -> None:
         send.state = send.state.with_current(job).changed(asked=None, awaiting_since=None)
         send.enter("awaiting_result")
         send.say(f"marked as sent: msg_id {asked.msg_id}", asked.by, asked.reason)
-        await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=job))
+        await calls.tell(send.state.facts, send.state.note(send.asked, job=job))
 
 
 async def _check_found(send: Send, msg_id: int) -> None:
     job = send.state.subject
     earlier = any(one.msg_id == msg_id for one in send.state.jobs if one.generation != job.generation)
-    owner = await calls.owner_of(send.state.facts.appid, msg_id)
+    owner = await calls.owner_of(send.state.facts, msg_id)
     mine = (send.asked.key, job.index, job.generation)
     if earlier or (owner.key is not None and (owner.key, owner.index, owner.generation) != mine):
         raise refusal(f"msg_id {msg_id} is another job's: key {owner.key or send.asked.key}")
     try:
-        said = await calls.job_status(send.state.pinned, msg_id)
+        said = await calls.job_status(send.state.facts, msg_id)
     except ActivityError:
         raise refusal(f"WeChat could not be asked about msg_id {msg_id}, so nothing was changed; try again") from None
     if said.status is None:

@@ -100,7 +100,7 @@ class MassSend:
         send.enter("done", ending.problem)
         send.say(f"ended as {ending.outcome}")
         problem = ending.problem.name if ending.problem else None
-        await calls.tell(send.state.facts.appid, send.state.note(send.asked, ended_as=ending.outcome, problem=problem))
+        await calls.tell(send.state.facts, send.state.note(send.asked, ended_as=ending.outcome, problem=problem))
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._cancelled and send.stop is None and ending.outcome == "aborted":
             raise asyncio.CancelledError

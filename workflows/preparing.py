@@ -107,7 +107,7 @@ async def claim(send: Send, state: SendState, *, asking: bool = True) -> Ending 
             ask=_first_ask(send, state) if asking else None,
             holder=workflow.info().run_id,
         )
-        answer = await calls.claim(state.facts.appid, asked)
+        answer = await calls.claim(state.facts, asked)
         if answer.kind == "reused" and not send.claimed:
             raise refuse([f'key: "{request.key}" stands for other content already; use a new key for this one'])
         if answer.kind == "reused":

@@ -12,7 +12,7 @@ from qunfa.contract.ledger import Told
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Problem
 from qunfa.contract.status import StoryLine
-from qunfa.contract.steps import AccountFacts, Pinned
+from qunfa.contract.steps import AccountFacts
 from qunfa.rules.clientmsgid import clientmsgid
 from qunfa.rules.course import Jobs, subject, with_job, with_push
 from qunfa.rules.submission import Conditions
@@ -56,11 +56,6 @@ class SendState(Stored):
     def subject(self) -> Job:
         """The generation that is to be settled next."""
         return subject(self.jobs)
-
-    @property
-    def pinned(self) -> Pinned:
-        """The account as every activity must find it."""
-        return Pinned(name=self.facts.name, appid=self.facts.appid, base_url=self.facts.base_url)
 
     def changed(self, **changes: Any) -> "SendState":
         """A copy with these changes."""

@@ -71,7 +71,7 @@ async def _obstructed(send: Send) -> bool:
         return False
     obstacle: Problem | None
     try:
-        asking = calls.check_audience(send.state.pinned, audience.tag_id)
+        asking = calls.check_audience(send.state.facts, audience.tag_id)
         await send.wait(f"WeChat's answer about tag {audience.tag_id}", _not_after(send), asking.done)
         if not asking.done():
             asking.cancel()
@@ -140,7 +140,7 @@ async def _catch_up(send: Send, record: Record) -> Ending | None:
     ending = merge_record(send, record)
     if ending is None and send.state.jobs == before:
         for job in before:
-            await calls.tell(send.state.facts.appid, send.state.note(send.asked, job=job))
+            await calls.tell(send.state.facts, send.state.note(send.asked, job=job))
         again = workflow.now() + send.state.facts.timing.ask
         await send.wait("the account's ledger, which has to catch up", again, lambda: _overtaken(send))
     return ending
@@ -149,7 +149,7 @@ async def _catch_up(send: Send, record: Record) -> Ending | None:
 async def _reserve(send: Send) -> LeaseAnswer:
     asked = Reserve(key=send.asked.key, digest=send.state.digest, ask=ask_for(send.state))
     with send.waiting("the account's ledger"):
-        return await calls.reserve(send.state.facts.appid, asked)
+        return await calls.reserve(send.state.facts, asked)
 
 
 def _next_ask(send: Send, answer: LeaseAnswer) -> datetime:
@@ -165,13 +165,13 @@ def _next_ask(send: Send, answer: LeaseAnswer) -> datetime:
 
 async def _try(send: Send, lease: Lease) -> None:
     """The one HTTP call of this lease, and what it makes of the job."""
-    state, timing = send.state, send.state.facts.timing
+    state = send.state
     job = begin_try(state.current, lease.attempt)
     send.state = state.with_current(job)
     send.in_flight = True
     send.enter("submitting")
     try:
-        answer = await calls.submit(_step(send, job, lease), timing.http_timeout)
+        answer = await calls.submit(state.facts, _step(send, job, lease))
         job = after_try(job, answer, lease.not_before)
     except ActivityError as error:
         answer = None
@@ -181,7 +181,7 @@ async def _try(send: Send, lease: Lease) -> None:
     send.state = send.state.with_current(job)
     send.in_flight = False
     if answer is not None and not answer.told:
-        await calls.tell(state.facts.appid, send.state.note(send.asked, job=job))
+        await calls.tell(state.facts, send.state.note(send.asked, job=job))
     send.say(_what_happened(job, lease))
 
 
@@ -191,7 +191,7 @@ async def return_lease(send: Send, lease: Lease) -> None:
     note = send.state.note(
         send.asked, index=lease.index, generation=lease.generation, attempt=lease.attempt, answer=answer
     )
-    await calls.tell(send.state.facts.appid, note)
+    await calls.tell(send.state.facts, note)
 
 
 def _step(send: Send, job: Job, lease: Lease) -> SubmitStep:
@@ -199,7 +199,7 @@ def _step(send: Send, job: Job, lease: Lease) -> SubmitStep:
     conditions = state.conditions(request)
     ends = [lease.valid_until, write_end(job, conditions), closing(lease.not_before, conditions.send_hours)]
     return SubmitStep(
-        account=state.pinned,
+        account=state.facts.pinned,
         key=request.key,
         digest=state.digest,
         workflow_id=state.workflow_id,
@@ -219,7 +219,7 @@ async def _belongs_to_another(send: Send, job: Job, msg_id: int) -> bool:
     """Whether a msg_id that WeChat returned with 45065 is a job of another key or generation."""
     if any(one.msg_id == msg_id for one in send.state.jobs if one.generation != job.generation):
         return True
-    owner = await calls.owner_of(send.state.facts.appid, msg_id)
+    owner = await calls.owner_of(send.state.facts, msg_id)
     mine = (send.asked.key, job.index, job.generation)
     return owner.key is not None and (owner.key, owner.index, owner.generation) != mine
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -30,8 +30,9 @@ _LOG: Final = structlog.stdlib.get_logger("qunfa.callback")
 class Uplink:
     """A delivery that exists before its connection does: until then each push is refused, and WeChat tries again."""
 
-    def __init__(self, task_queue: str) -> None:
+    def __init__(self, task_queue: str, connect: Callable[[], Awaitable[Client]]) -> None:
         self._task_queue = task_queue
+        self._connect = connect
         self._client: Client | None = None
         self._delivery: TemporalDelivery | None = None
 
@@ -40,7 +41,7 @@ class Uplink:
         wait = RECONNECT_FIRST
         while self._client is None:
             try:
-                self._client = await temporal.connect()
+                self._client = await self._connect()
             except temporal.TemporalError as error:
                 _LOG.warning("not connected", reason=str(error), again_in_seconds=wait.total_seconds())
                 await asyncio.sleep(wait.total_seconds())
@@ -67,13 +68,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def run_receiver(
+async def run_receiver(  # noqa: PLR0913  each keyword is one thing that a caller may want otherwise
     settings: Settings,
     *,
     host: str | None = None,
     port: int | None = None,
     on_started: Callable[[str], None] | None = None,
     handle_signals: bool = True,
+    connect: Callable[[], Awaitable[Client]] = temporal.connect,
 ) -> None:
     """Serves the callback URLs until SIGTERM or SIGINT, or until cancelled; running pushes are finished first.
 
@@ -85,11 +87,12 @@ async def run_receiver(
         port: Port to listen on.
         on_started: Called once with the URL under which the receiver listens.
         handle_signals: False where the caller has handlers of its own and cancels.
+        connect: Opens the connection to Temporal; called again where it raises TemporalError.
 
     Raises:
         ReceiverError: The configuration cannot be served, or the address cannot be listened on.
     """
-    uplink = Uplink(settings.task_queue)
+    uplink = Uplink(settings.task_queue, connect)
     app = create_app(settings, uplink, ready=uplink.is_ready)
     listener = _listen(host or settings.receiver.host, settings.receiver.port if port is None else port)
     server = _Server(_config(app))

@@ -44,7 +44,16 @@ class Timing(Stored):
     pace: timedelta = timedelta(seconds=1)
     ask: timedelta = timedelta(seconds=10)
     http_timeout: timedelta = timedelta(seconds=30)
+    heartbeat: timedelta = timedelta(seconds=30)
     push_grace: timedelta = timedelta(minutes=10)
+
+
+class Pinned(Stored):
+    """Which account a step is for; one that finds another appid or base URL under ``name`` refuses."""
+
+    name: str
+    appid: str
+    base_url: str
 
 
 class AccountFacts(Stored):
@@ -59,13 +68,10 @@ class AccountFacts(Stored):
     send_hours: tuple[str, str] | None = None
     timing: Timing = Timing()
 
-
-class Pinned(Stored):
-    """Which account a step is for; one that finds another appid or base URL under ``name`` refuses."""
-
-    name: str
-    appid: str
-    base_url: str
+    @property
+    def pinned(self) -> Pinned:
+        """The account as every step must find it."""
+        return Pinned(name=self.name, appid=self.appid, base_url=self.base_url)
 
 
 class ResolveStep(Stored):

@@ -87,6 +87,7 @@ class TimingSettings(Section):
     pace: Duration = timedelta(seconds=1)
     ask: Duration = timedelta(seconds=10)
     http_timeout: Duration = timedelta(seconds=30)
+    heartbeat: Duration = timedelta(seconds=30)
     push_grace: Duration = timedelta(minutes=10)
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -34,13 +35,16 @@ class OfficialAccount:
         self.account = account
         self.appid = appid
 
-    async def sendall(self, token: Token, body: SendallBody) -> Submitted:
-        """Submit a send to everybody or to a tag. Accepted is not delivered: the event, or `get`, tells the result."""
-        return await self._submit(SENDALL, token, body)
+    async def sendall(self, token: Token, body: SendallBody, *, in_time: Callable[[], bool] | None = None) -> Submitted:
+        """Submit a send to everybody or to a tag. Accepted is not delivered: the event, or `get`, tells the result.
 
-    async def send(self, token: Token, body: SendBody) -> Submitted:
-        """Submit a send to a list of openids; only verified service accounts may."""
-        return await self._submit(SEND, token, body)
+        `in_time` is asked right before the first byte: `NotWritten` where it says no.
+        """
+        return await self._submit(SENDALL, token, body, in_time)
+
+    async def send(self, token: Token, body: SendBody, *, in_time: Callable[[], bool] | None = None) -> Submitted:
+        """Submit a send to a list of openids; only verified service accounts may. `in_time` as for `sendall`."""
+        return await self._submit(SEND, token, body, in_time)
 
     async def get(self, token: Token, msg_id: int) -> JobStatus:
         """The state of a job. A job that was just accepted may still be unknown (40059)."""
@@ -62,9 +66,12 @@ class OfficialAccount:
         """How often the API at `cgi_path` (`/cgi-bin/…`) may be called today, and was."""
         return await self._post(_QUOTA, token, {"cgi_path": cgi_path}, Quota.model_validate, about=cgi_path)
 
-    async def _submit(self, endpoint: str, token: Token, body: SendallBody | SendBody) -> Submitted:
+    async def _submit(
+        self, endpoint: str, token: Token, body: SendallBody | SendBody, in_time: Callable[[], bool] | None
+    ) -> Submitted:
         about = f"clientmsgid {body['clientmsgid']}"
-        return await self._post(endpoint, token, body, Submitted.model_validate, about=about)
+        call = replace(self._posting(endpoint, token, body, about), in_time=in_time)
+        return await exchange(self._http, call, Submitted.model_validate)
 
     async def _post(
         self,
@@ -75,7 +82,9 @@ class OfficialAccount:
         *,
         about: str,
     ) -> Answer:
+        return await exchange(self._http, self._posting(endpoint, token, body, about), read)
+
+    def _posting(self, endpoint: str, token: Token, body: Mapping[str, Any], about: str) -> Call:
         content = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         url = self._base_url + endpoint
-        call = Call(self.account, endpoint, "POST", url, {"access_token": token}, content, about=about)
-        return await exchange(self._http, call, read)
+        return Call(self.account, endpoint, "POST", url, {"access_token": token}, content, about=about)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
@@ -31,9 +31,20 @@ _NEVER_LEFT: Final = (
 )
 
 
+_WRITING: Final = "http11.send_request_headers.started"
+"""What httpcore's trace calls the moment before the first byte of a request, when its connection stands."""
+
+
+class _TooLateError(Exception):
+    """The time in which the call may be written is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, and how to speak of it: `endpoint` and `about` (the job) are shown to people, the rest is not."""
+    """One call, and how to speak of it: `endpoint` and `about` (the job) are shown to people, the rest is not.
+
+    `in_time` is asked right before the first byte is written, when the connection stands: nothing is, where it says no.
+    """
 
     account: str
     endpoint: str
@@ -44,6 +55,7 @@ class Call:
     secrets: tuple[SecretStr, ...] = ()
     about: str = ""
     meaning: Callable[[int], ReturnCode] = return_code
+    in_time: Callable[[], bool] | None = field(default=None, repr=False)
 
 
 async def exchange(http: httpx.AsyncClient, call: Call, read: Callable[[Mapping[str, Any]], Answer]) -> Answer:
@@ -74,6 +86,8 @@ async def _outcome(
     try:
         async with asyncio.timeout(deadline(http.timeout)):
             body = await _body(http, call)
+    except _TooLateError:
+        return NotWritten("its time to be written was over", account=call.account, endpoint=call.endpoint)
     except _NEVER_LEFT as error:
         return NotWritten(_names(error), account=call.account, endpoint=call.endpoint)
     except (httpx.HTTPError, OSError) as error:
@@ -92,6 +106,7 @@ async def _body(http: httpx.AsyncClient, call: Call) -> bytearray | str:
         content=call.content,
         headers=headers,
         follow_redirects=False,
+        extensions={"trace": _watch(call.in_time)} if call.in_time else None,
     ) as response:
         if response.status_code != httpx.codes.OK:
             return f"HTTP status {response.status_code}"
@@ -101,6 +116,16 @@ async def _body(http: httpx.AsyncClient, call: Call) -> bytearray | str:
             if len(body) > ANSWER_BYTES_MAX:
                 return f"the answer has more than {ANSWER_BYTES_MAX} bytes"
         return body
+
+
+def _watch(in_time: Callable[[], bool]) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+    """A trace for httpcore that stops a call which comes too late."""
+
+    async def trace(event: str, _info: Mapping[str, Any]) -> None:
+        if event == _WRITING and not in_time():
+            raise _TooLateError
+
+    return trace
 
 
 def _understand(call: Call, body: bytearray, read: Callable[[Mapping[str, Any]], Answer]) -> Answer | WechatError:

@@ -5,14 +5,12 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
-from activities import all_activities
 from qunfa.contract import ACCOUNT, MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import SUBMIT
@@ -22,8 +20,7 @@ from qunfa.simulator.accounts import Account as SimulatedAccount
 from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
 from qunfa.wechat import open_http
-from workflows.account import Account
-from workflows.mass_send import MassSend
+from worker import make_worker
 
 FOLLOWERS = 100
 VIP = {"id": 2, "name": "VIP", "first": 10, "count": 30}
@@ -254,12 +251,6 @@ async def working(client: Client, settings: Settings) -> AsyncIterator[Worker]:
     """A worker, put together as the process does it, but without metrics."""
     async with (
         open_http(settings.timing.http_timeout) as http,
-        Worker(
-            client,
-            task_queue=settings.task_queue,
-            workflows=[MassSend, Account],
-            activities=all_activities(settings, client, http, settings.task_queue),
-            graceful_shutdown_timeout=timedelta(seconds=20),
-        ) as worker,
+        make_worker(settings, client, http) as worker,
     ):
         yield worker

@@ -53,6 +53,19 @@ async def test_a_fault_after_the_write_is_unknown_and_written_once(
     assert len(wire.requests) == 2
 
 
+async def test_a_call_whose_time_is_over_when_its_connection_stands_is_not_written(
+    wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody
+) -> None:
+    """The question whether it may still be written is asked last, and nothing leaves where the answer is no."""
+    wire.script = [GOOD]
+    with pytest.raises(NotWritten, match="its time to be written was over"):
+        await wire.account(http).sendall(token, body, in_time=lambda: False)
+    assert (wire.connections, wire.requests) == (1, [])
+    asked: list[int] = []
+    await wire.account(http).sendall(token, body, in_time=lambda: asked.append(len(wire.requests)) is None)
+    assert (asked, len(wire.requests)) == ([0], 1)
+
+
 async def test_no_answer_in_time_is_unknown_and_written_once(
     wire: Wire, hasty: httpx.AsyncClient, token: Token, body: SendallBody
 ) -> None:
