@@ -1,0 +1,181 @@
+"""Several accounts at once under one simulated WeChat, each with workers of its own that may die without the others."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from temporalio.api.enums.v1 import TimeoutType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHandle
+
+from qunfa.contract import ACCOUNT, MassSendResult, account_id, mass_send_id
+from qunfa.simulator import SimulatorConfig
+from qunfa.simulator.calls import Call
+from qunfa.simulator.jobs import Job
+from tests.e2e.processes import configuration, environment
+from tests.e2e.stage import CALLBACK_TOKEN, FOLLOWERS, SCALE, SECRET, VIP, Scene, Stage, working
+from tests.faults.place import Place
+from tests.faults.program import PATIENCE, Program, program
+
+TASK_TIMEOUT: Final = timedelta(seconds=4)
+"""After which Temporal gives a workflow task to another worker, when the one that took it is silent."""
+HEARTBEAT_SECONDS: Final = 3.0
+"""Temporal's SDK sends a sign of life only when four fifths of this have passed: less would leave it no time."""
+TAG: Final = 2
+_EXPECTING: Final = {"audience": {"kind": "tag", "tag_id": TAG, "expect": {"name": VIP["name"]}}}
+_STARTS: Final = 2
+"""Processes that may be starting at the same time: it is work, and those that run must not starve."""
+
+
+class Peer(Scene):
+    """One of several scenes under the same simulated WeChat."""
+
+    @property
+    def tries(self) -> list[Call]:
+        """The calls of this account that submit something."""
+        return [call for call in super().tries if call.account is self.simulated]
+
+    @property
+    def jobs(self) -> list[Job]:
+        """WeChat's jobs of this account."""
+        return [job for job in super().jobs if job.account is self.simulated]
+
+
+@dataclass
+class Company:
+    """The scenes that run at the same time, and what all their processes share."""
+
+    stage: Stage
+    folder: Path
+    starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STARTS))
+    peers: list[Peer] = field(default_factory=list)
+
+    async def simulate(self, **more: Any) -> None:
+        """WeChat as new, with the accounts of all actors, each with its callback."""
+        accounts = {peer.account: _simulated(peer) for peer in self.peers}
+        raw = {"scale": SCALE, **more, "accounts": accounts}
+        await self.stage.sim.reset(SimulatorConfig.model_validate(raw))
+
+    def actor(self, **timing: float) -> "Actor":
+        """An account that nobody has used, with a configuration of its own; `timing` in seconds."""
+        scene = self.stage.scene()
+        peer = Peer(**{one.name: getattr(scene, one.name) for one in fields(scene)})
+        self.peers.append(peer)
+        folder = self.folder / peer.account
+        folder.mkdir()
+        times = {"heartbeat": HEARTBEAT_SECONDS, **timing}
+        more = {f"QUNFA_TIMING__{name.upper()}": str(seconds) for name, seconds in times.items()}
+        given = {"QUNFA_CONFIG": str(configuration(peer, folder)), "QUNFA_LOG": "json", **more}
+        return Actor(self, peer, environment(self.stage.address, **given))
+
+
+@dataclass
+class Actor:
+    """One send of one account, and the workers that carry it out."""
+
+    company: Company
+    scene: Peer
+    environment: dict[str, str]
+
+    @asynccontextmanager
+    async def running(self, *arguments: str, ready: str = '"started"', **more: str) -> AsyncIterator[Program]:
+        """A process of the project; it has said `ready`."""
+        async with AsyncExitStack() as stack:
+            async with self.company.starts:
+                running = await stack.enter_async_context(program([*arguments], {**self.environment, **more}))
+                await running.says(ready)
+            yield running
+
+    def victim(self, place: Place, how: str, passing: int = 1) -> AbstractAsyncContextManager[Program]:
+        """A worker process that dies or sleeps at the place."""
+        return self.running("-m", "tests.faults.worker", place, how, str(passing))
+
+    @asynccontextmanager
+    async def receiver(self, *arguments: str, port: int = 0) -> AsyncIterator[Program]:
+        """A receiver process that can deliver; WeChat pushes to it what it pushes to this account."""
+        async with self.running(*arguments, ready='"connected"', QUNFA_RECEIVER__PORT=str(port)) as receiver:
+            url = json.loads(await receiver.says('"listening"'))["url"]
+            self.scene.callback = f"{url}/wechat/{self.scene.account}"
+            yield receiver
+
+    @asynccontextmanager
+    async def successor(self) -> AsyncIterator[None]:
+        """Another worker, in the tests' own process: starting so many would cost more than all else."""
+        settings = self.scene.stage.settings.model_copy(update={"task_queue": self.scene.queue})
+        async with working(self.scene.client, settings):
+            yield
+
+    async def send(self, *, tag: bool = False, **request: Any) -> WorkflowHandle[Any, MassSendResult]:
+        """Start the send, to all or to a tag. To a tag it asks for its lease by a call of its own, else with the key.
+
+        A workflow task of the send, or of the ledger, that a worker takes and loses is soon given to another.
+        """
+        scene = self.scene
+        await scene.client.start_workflow(
+            ACCOUNT, id=account_id(scene.appid), task_queue=scene.queue, task_timeout=TASK_TIMEOUT
+        )
+        raw = scene.request("spring", **(_EXPECTING if tag else {}), **request)
+        return await scene.start_raw(raw, mass_send_id(scene.account, "spring"), task_timeout=TASK_TIMEOUT)
+
+
+async def result_of(handle: WorkflowHandle[Any, MassSendResult]) -> MassSendResult:
+    """The result of a send that completes, however long a crash holds it up."""
+    async with asyncio.timeout(PATIENCE):
+        return await handle.result()
+
+
+async def delivered_once(scene: Peer, result: MassSendResult, *, tag: bool = False) -> None:
+    """By WeChat's own books: one job, the one that the result names, always tried alike, and each follower once."""
+    [job], [simulated] = result.jobs, scene.jobs
+    assert (result.outcome, result.may_have_been_delivered) == ("sent", True)
+    assert (job.state, job.generation, job.msg_id) == ("sent", 0, simulated.msg_id)
+    assert {call.clientmsgid for call in scene.tries} == {job.clientmsgid}
+    followers = scene.simulated.tagged(TAG) if tag else scene.simulated.everybody()
+    assert await scene.received() == dict.fromkeys(followers or (), 1)
+
+
+async def heartbeat_missed(handle: WorkflowHandle[Any, Any]) -> None:
+    """Until Temporal has given up the submitting activity, since its worker is silent."""
+
+    def missed(event: HistoryEvent) -> bool:
+        failure = event.activity_task_timed_out_event_attributes.failure
+        return failure.timeout_failure_info.timeout_type == TimeoutType.TIMEOUT_TYPE_HEARTBEAT
+
+    await _recorded(handle, missed)
+
+
+async def operator_asked(handle: WorkflowHandle[Any, Any], problem: str) -> None:
+    """Until the send asks an operator about `problem`."""
+
+    def asked(event: HistoryEvent) -> bool:
+        attributes = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
+        return "MassSendProblem" in attributes and attributes["MassSendProblem"].data == f'"{problem}"'.encode()
+
+    await _recorded(handle, asked)
+
+
+async def _recorded(handle: WorkflowHandle[Any, Any], fits: Callable[[HistoryEvent], bool]) -> None:
+    """Until the history has an event that fits."""
+    async with asyncio.timeout(PATIENCE):
+        async for event in handle.fetch_history_events(wait_new_event=True):
+            if fits(event):
+                return
+    raise AssertionError("the send has ended without it")
+
+
+def _simulated(peer: Peer) -> dict[str, Any]:
+    return {
+        "appid": peer.appid,
+        "secret": SECRET,
+        "followers": FOLLOWERS,
+        "tags": [VIP],
+        "callback": {
+            "url": peer.callback or f"{peer.stage.receiver}/wechat/{peer.account}",
+            "token": CALLBACK_TOKEN,
+        },
+    }

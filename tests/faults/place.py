@@ -1,0 +1,46 @@
+"""The places between two steps of a send."""
+
+from enum import StrEnum
+from typing import Protocol
+
+
+class Place(StrEnum):
+    """A place between two steps, by what has happened and what has not."""
+
+    BEFORE_CLAIM = "before-claim"
+    """The activity has begun, the ledger has not been asked for the key."""
+    AFTER_CLAIM = "after-claim"
+    """The claim is durable, its activity has not returned."""
+    BEFORE_RESERVE = "before-reserve"
+    """The ledger has not been asked for a lease."""
+    AFTER_LEASE = "after-lease"
+    """The lease is durable, its activity has not returned."""
+    BEFORE_WRITE = "before-write"
+    """The connection to WeChat stands; neither was the clock looked at nor a byte written."""
+    AT_WRITE = "at-write"
+    """The clock was looked at and the lease found good, and still no byte is written."""
+    AFTER_WRITE = "after-write"
+    """The request is written to its end, nothing of the answer is read."""
+    AFTER_ACCEPTANCE = "after-acceptance"
+    """The head of WeChat's answer has arrived, nobody has looked at it."""
+    BEFORE_TOLD = "before-told"
+    """WeChat's acceptance is understood, the ledger has not been told of it."""
+    AFTER_TOLD = "after-told"
+    """The ledger has been told of the acceptance, the activity has not returned."""
+    BEFORE_RETURN = "before-return"
+    """The submitting activity has returned the acceptance, and Temporal does not know it."""
+    AFTER_RETURN = "after-return"
+    """Temporal knows what the submitting activity has returned; the activity that notes the send's end begins."""
+    AFTER_END = "after-end"
+    """The ledger has been told how the send ends, the activity that has told it has not returned."""
+    BEFORE_PUSH = "before-push"
+    """The receiver has read and understood the body of a push, and has not called Temporal."""
+    AFTER_PUSH = "after-push"
+    """The push is durable in Temporal, WeChat is not answered."""
+
+
+class Watcher(Protocol):
+    """Is told of every place that a process passes."""
+
+    async def passes(self, place: Place | None) -> None:
+        """The process is at `place`, and goes on when this returns."""

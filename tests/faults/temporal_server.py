@@ -1,0 +1,71 @@
+"""A Temporal server of its own, on a file: it may be killed and started again."""
+
+import asyncio
+import os
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from temporalio.client import Client
+
+from qunfa.cli.demo.ports import ANY, LOCALHOST, choose_ports
+from qunfa.temporal import TemporalUnreachable, connect
+from tests.e2e.conftest import temporal_at
+from tests.e2e.processes import binary
+from tests.faults.program import PATIENCE
+
+_ASK_AGAIN_SECONDS = 0.1
+
+
+class TemporalServer:
+    """Always on the same port and the same file, which holds what was there before."""
+
+    def __init__(self, file: Path) -> None:
+        self.address = f"{LOCALHOST}:{choose_ports(ANY).temporal}"
+        self._file = file
+        self._process: Process | None = None
+
+    async def start(self) -> Client:
+        """Start it; a connection to it, once it answers."""
+        host, port = self.address.split(":")
+        self._process = await asyncio.create_subprocess_exec(
+            binary("temporal"),
+            *("server", "start-dev", "--headless", "--ip", host, "--port", port, "--log-level", "never"),
+            *("--db-filename", str(self._file), "--sqlite-pragma", "journal_mode=wal"),
+            *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            env={**os.environ, "TEMPORAL_CONFIG_FILE": os.devnull},
+        )
+        ended = asyncio.ensure_future(self._process.wait())
+        async with asyncio.timeout(PATIENCE):
+            while (client := await self._connected()) is None:
+                await asyncio.wait({ended}, timeout=_ASK_AGAIN_SECONDS)
+                assert not ended.done(), "Temporal has ended by itself"
+        ended.cancel()
+        return client
+
+    async def _connected(self) -> Client | None:
+        with temporal_at(self.address):
+            try:
+                return await connect()
+            except TemporalUnreachable:
+                return None
+
+    async def kill(self) -> None:
+        """End it at once, as when its machine fails."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+
+@asynccontextmanager
+async def temporal_server(file: Path) -> AsyncIterator[TemporalServer]:
+    """One that does not outlive the block; it is not started yet."""
+    server = TemporalServer(file)
+    try:
+        yield server
+    finally:
+        await server.kill()
