@@ -49,6 +49,8 @@ class Account:
             self._state = AccountState.model_validate(carried)
         self._outbox: list[ledger.Forward] = []
         self._messages = 0
+        # A new seed is how a run learns that it was reset: the runs of the sends may know more than is left of it.
+        workflow.register_random_seed_callback(self._note_reset)
         self._show()
 
     @workflow.run
@@ -155,6 +157,9 @@ class Account:
                     "push of msg_id %s kept in the ledger: %s is closed", forward.event.msg_id, forward.workflow_id
                 )
             self._outbox.pop(0)
+
+    def _note_reset(self, _seed: int) -> None:
+        self._state = ledger.unsearched(self._state)
 
     def _become(self, state: AccountState) -> None:
         self._state = state

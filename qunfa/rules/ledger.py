@@ -103,6 +103,12 @@ def push(state: AccountState, event: JobFinished, now: datetime) -> Told_:
     return with_record(state, record), (Forward(record.workflow_id, event),)
 
 
+def unsearched(state: AccountState) -> AccountState:
+    """The state of a ledger that was reset and may have forgotten something: of every key earlier runs know more."""
+    records = {key: record.model_copy(update={"unsearched": True}) for key, record in state.records.items()}
+    return state.model_copy(update={"records": records})
+
+
 def owner_of(state: AccountState, msg_id: int) -> tuple[Record, Job] | None:
     """The record and job whose msg_id it is."""
     return next(((record, job) for record, job in _jobs(state) if job.msg_id == msg_id), None)

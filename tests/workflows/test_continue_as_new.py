@@ -1,11 +1,20 @@
-"""A send that goes on in a new run forgets nothing."""
+"""A send, or an account, that goes on in a new run forgets nothing."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.service import RPCError
 
+from qunfa.contract import MassSendResult, account_id
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says, silent
+
+SENDS = 5
+ROUNDS = 12
 
 
 async def test_an_unknown_try_stays_unknown_in_the_next_run(short_desk: Desk) -> None:
@@ -46,3 +55,54 @@ async def test_a_cancellation_of_an_earlier_run_ends_a_later_one_with_a_result(s
     result = await failure_of(desk.env.client.get_workflow_handle(handle.id))
     assert (result.outcome, result.may_have_been_delivered) == ("aborted", False)
     assert len(desk.wechat.accepted) == 1
+
+
+async def test_runs_that_change_under_a_storm_of_messages_lose_none(short_desk: Desk) -> None:
+    """Claims, leases, answers, pushes (ours, others', repeated), freezes and retries, while all go on in new runs."""
+    desk = short_desk
+    account = desk.env.client.get_workflow_handle(account_id(desk.wechat.facts.appid))
+    desk.wechat.script = [says(48001), loses, silent, says(45011), says(-1, "unknown")]
+    await desk.wechat.push(5_000_000_000)
+    sends = asyncio.gather(*(sent_at_last(desk, f"key-{number}") for number in range(SENDS)))
+    results, _ = await asyncio.gather(sends, storm(desk, account))
+    assert {result.outcome for result in results} == {"sent"}
+    msg_ids = {result.jobs[0].msg_id for result in results}
+    assert set(desk.wechat.accepted.values()) == msg_ids
+    assert len(msg_ids) == SENDS
+    await asyncio.gather(*(desk.wechat.push(msg_id) for msg_id in desk.wechat.accepted.values()))
+    view = await desk.ledger()
+    assert {record.key: record.ended_as for record in view.records} == {f"key-{n}": "sent" for n in range(SENDS)}
+    assert {job.msg_id for record in view.records for job in record.jobs} == msg_ids
+    [day] = view.book.values()
+    assert (day.total, day.others) == (SENDS, len(view.kept))
+    assert await generations(desk, account) > 3
+
+
+async def sent_at_last(desk: Desk, key: str) -> MassSendResult:
+    """The result of a send whose operators answer whatever it asks."""
+    handle = await desk.start(key)
+    while (await desk.until(handle, lambda status: status.phase in {"needs_operator", "done"})).phase != "done":
+        await answered(handle, "retry", by="li", reason="again")
+    result: MassSendResult = await handle.result()
+    return result
+
+
+async def answered(handle: WorkflowHandle[Any, Any], name: str, **payload: str) -> None:
+    """Send an update; one that does not fit, or meets a run that ends, is sent again by those who want it."""
+    with suppress(WorkflowUpdateFailedError, RPCError):
+        await handle.execute_update(name, payload)
+
+
+async def storm(desk: Desk, account: WorkflowHandle[Any, Any]) -> None:
+    """Messages to the account: pushes of others' sends and, again and again, of ours; a switch that goes to and fro."""
+    for number in range(ROUNDS):
+        for msg_id in (5_000_000_000 + number, *desk.wechat.accepted.values()):
+            await desk.wechat.push(msg_id)
+        await answered(account, "freeze" if number % 4 == 0 else "unfreeze", by="li", reason="a test")
+    while (await desk.ledger()).frozen:
+        await answered(account, "unfreeze", by="li")
+
+
+async def generations(desk: Desk, handle: WorkflowHandle[Any, Any]) -> int:
+    """How many runs a workflow has had."""
+    return len([run async for run in desk.env.client.list_workflows(f'WorkflowId = "{handle.id}"')])

@@ -9,11 +9,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from tests.histories.keep import HISTORIES, keep, path_of
 from tests.workflows.metronome import OtherMassSend
 from workflows.account import Account
 from workflows.mass_send import MassSend
 
-HISTORIES = sorted((Path(__file__).parents[1] / "histories").glob("*.json"))
+RECORDED = sorted(HISTORIES.glob("*/*.json"))
 
 
 def history_of(file: Path) -> WorkflowHistory:
@@ -22,17 +23,48 @@ def history_of(file: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(recorded["workflowId"], recorded["history"])
 
 
-@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+def version_and_path(file: Path) -> str:
+    """`0.1.0/nobody_decides.send-1`."""
+    return f"{file.parent.name}/{file.stem}"
+
+
+@pytest.mark.parametrize("file", RECORDED, ids=version_and_path)
 async def test_a_recorded_history_replays(file: Path) -> None:
-    """No recorded path has become another one."""
+    """No path that any version has recorded has become another one."""
     replayer = Replayer(workflows=[MassSend, Account], data_converter=pydantic_data_converter)
     await replayer.replay_workflow(history_of(file))
 
 
-async def test_the_replay_notices_another_order_of_commands() -> None:
-    """The check can fail: other code under the same name does not replay."""
-    sends = [file for file in HISTORIES if ".send-" in file.name]
-    assert len(sends) >= len({file.name.partition(".")[0] for file in HISTORIES}) >= 10
+@pytest.mark.parametrize("version", sorted({file.parent for file in RECORDED}), ids=lambda folder: folder.name)
+async def test_the_replay_notices_another_order_of_commands(version: Path) -> None:
+    """The check can fail: other code under the same name does not replay, whichever path it is held against."""
+    sends = [file for file in RECORDED if file.parent == version and ".send-" in file.name]
+    assert {path_of(file) for file in RECORDED if file.parent == version} == {path_of(file) for file in sends}
     replayer = Replayer(workflows=[OtherMassSend], data_converter=pydantic_data_converter)
-    with pytest.raises(NondeterminismError):
-        await replayer.replay_workflow(history_of(sends[0]))
+    for file in sends:
+        with pytest.raises(NondeterminismError):
+            await replayer.replay_workflow(history_of(file))
+
+
+def test_every_released_path_is_kept() -> None:
+    """The first version's histories are there, so that the tests above are about something."""
+    assert len({path_of(file) for file in RECORDED if file.parent.name == "0.1.0"}) >= 20
+
+
+def test_a_recorded_history_is_never_recorded_anew(tmp_path: Path) -> None:
+    """A new path is added to the version's folder; one that it has stays as it is, also where it has become shorter."""
+    new, kept = tmp_path / "new", tmp_path / "0.2.0"
+    new.mkdir()
+    kept.mkdir()
+    for file, text in {
+        kept / "old.send-1.json": "{}",
+        new / "old.send-1.json": "x",
+        new / "old.send-2.json": "x",
+    }.items():
+        file.write_text(text, encoding="utf-8")
+    (new / "other.account.json").write_text("y", encoding="utf-8")
+    assert keep(new, kept) == ["old: skipped, since it is kept as 0.2.0 recorded it", "other: new in 0.2.0"]
+    assert {file.name: file.read_text(encoding="utf-8") for file in kept.iterdir()} == {
+        "old.send-1.json": "{}",
+        "other.account.json": "y",
+    }

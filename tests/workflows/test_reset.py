@@ -1,86 +1,183 @@
 """A reset run remembers less than the ledger does: whatever point it is reset to, nothing is delivered twice."""
 
-import uuid
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
 
-from qunfa.contract import MassSendResult
-from tests.workflows.conftest import Desk
-from tests.workflows.model import loses, says
+from qunfa.contract import Status
+from qunfa.contract.job import Answer
+from qunfa.contract.steps import SubmitStep
+from tests.workflows import resets
+from tests.workflows.conftest import Desk, running, scaled_facts
+from tests.workflows.failures import failure_of
+from tests.workflows.model import ModelWechat, Scripted, accepts, loses, says, silent
 
-
-async def reset(desk: Desk, handle: WorkflowHandle[Any, Any], event_id: int) -> WorkflowHandle[Any, Any]:
-    """Reset the first run to a completed workflow task."""
-    request = ResetWorkflowExecutionRequest(
-        namespace=desk.env.client.namespace,
-        workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=handle.first_execution_run_id or ""),
-        reason="a test",
-        workflow_task_finish_event_id=event_id,
-        request_id=str(uuid.uuid4()),
-    )
-    answer = await desk.env.client.workflow_service.reset_workflow_execution(request)
-    return desk.env.client.get_workflow_handle(handle.id, run_id=answer.run_id, result_type=MassSendResult)
+WINDOW = timedelta(seconds=1)
+ABORT: dict[str, Any] = {"name": "abort"}
+RETRY: dict[str, Any] = {"name": "retry"}
 
 
 async def points(desk: Desk, handle: WorkflowHandle[Any, Any]) -> list[int]:
     """Every point of the first run to which it can be reset."""
-    first = desk.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
-    done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    return [event.event_id for event in (await first.fetch_history()).events if event.event_type == done]
+    return await resets.points(_first_run(desk, handle))
 
 
-async def ending(handle: WorkflowHandle[Any, Any]) -> MassSendResult:
-    """The result of a run that completes."""
-    result: MassSendResult = await handle.result()
-    return result
+async def reset(desk: Desk, handle: WorkflowHandle[Any, Any], event_id: int) -> WorkflowHandle[Any, Any]:
+    """Reset the first run to a completed workflow task."""
+    return await resets.reset(desk.env.client, _first_run(desk, handle), event_id)
 
 
-@pytest.mark.parametrize("script", [[], [loses]], ids=["accepted", "lost"])
-async def test_a_delivered_send_reset_to_any_point_ends_the_same(real_desk: Desk, script: list[Any]) -> None:
-    """The same msg_id, one delivery."""
-    desk = real_desk
-    desk.wechat.script = list(script)
-    handle = await desk.start()
-    first = await handle.result()
-    tries = len(desk.wechat.tries)
-    for event_id in await points(desk, handle):
-        again = await ending(await reset(desk, handle, event_id))
-        assert (again.outcome, again.jobs[-1].msg_id) == ("sent", first.jobs[-1].msg_id), event_id
-    assert len(desk.wechat.accepted) == 1
-    assert {step.clientmsgid for step in desk.wechat.tries} == {first.jobs[0].clientmsgid}
-    assert len(desk.wechat.tries) >= tries
+def _first_run(desk: Desk, handle: WorkflowHandle[Any, Any]) -> WorkflowHandle[Any, Any]:
+    return desk.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
 
 
-async def test_a_second_generation_reset_to_any_point_is_not_submitted_a_third_time(real_desk: Desk) -> None:
-    """err(30001), retry, sent: a reset run finds the second generation in the ledger; the old retry does no harm."""
-    desk = real_desk
-    desk.wechat.push_at_once = "err(30001)"
-    handle = await desk.start()
-    await desk.asks(handle, "originality_check_error")
-    desk.wechat.push_at_once = "send success"
-    await desk.update(handle, "retry")
-    await handle.result()
-    for event_id in await points(desk, handle):
-        again = await ending(await reset(desk, handle, event_id))
-        assert again.outcome == "sent", event_id
-    assert len(desk.wechat.accepted) == 2
+def polled(status: str) -> Scripted:
+    """Accept; no push comes, and `mass/get` says this."""
+
+    def accept(wechat: ModelWechat, step: SubmitStep) -> Answer:
+        msg_id = wechat.accept(step)
+        wechat.statuses[msg_id], wechat.push_at_once = status, None
+        return wechat.answered("accepted", msg_id=msg_id)
+
+    return accept
 
 
-async def test_a_bad_end_of_a_reset_run_asks_the_ledger_first(real_desk: Desk) -> None:
-    """Refused for good, retried, sent; reset to before the retry with on_problem "fail": it is sent, not failed."""
-    desk = real_desk
-    desk.wechat.script = [says(48001)]
-    handle = await desk.start()
-    await desk.asks(handle, "account_refused")
-    await desk.update(handle, "retry")
-    await handle.result()
+def lost_and_found(wechat: ModelWechat, step: SubmitStep) -> Answer:
+    """Accept, and lose the answer; `mass/get` knows the msg_id."""
+    wechat.statuses[wechat.accept(step)] = "SEND_SUCCESS"
+    return loses(wechat, step)
+
+
+@dataclass(frozen=True)
+class Life:
+    """A send: what WeChat says to its tries, and to all further ones; which pushes come; what an operator answers.
+
+    ``again`` is how a key ends that the ledger knows to have ended, where that is another word for it.
+    """
+
+    tries: tuple[Scripted, ...] = ()
+    rest: Scripted = accepts
+    pushes: tuple[str, ...] = ("send success",)
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outcome: str = "sent"
+    again: str | None = None
+    accepted: int = 1
+
+    async def lead(self, desk: Desk, handle: WorkflowHandle[Any, Any]) -> str:
+        """To its end, with an operator who answers what is asked; how it ended."""
+        while (await desk.until(handle, _asks_or_is_done)).phase != "done":
+            await self._answer(desk, handle)
+        if self.outcome in {"sent", "sent_nobody"}:
+            return str((await handle.result()).outcome)
+        return (await failure_of(handle)).outcome
+
+    async def _answer(self, desk: Desk, handle: WorkflowHandle[Any, Any]) -> None:
+        problem = (await desk.status(handle)).problem
+        if problem is None:
+            return
+        answer = dict(self.answers[problem.name])
+        if answer["name"] == "mark_sent":
+            answer["msg_id"] = next(iter(desk.wechat.accepted.values()))
+        if answer["name"] == "retry":
+            desk.wechat.script = []
+            desk.wechat.push_at_once = self.pushes[-1]
+        # An update of the first life, applied again, may have answered it meanwhile.
+        with contextlib.suppress(WorkflowUpdateFailedError, RPCError):
+            await desk.update(handle, **answer)
+
+
+def _asks_or_is_done(status: Status) -> bool:
+    return status.phase in {"needs_operator", "done"}
+
+
+REFUSED = says(48001)
+LIVES = {
+    "accepted": Life(),
+    "lost": Life((loses,)),
+    "polled": Life((polled("SEND_SUCCESS"),)),
+    "refused, retried": Life((REFUSED,), answers={"account_refused": RETRY}),
+    "refused, aborted": Life(rest=REFUSED, answers={"account_refused": ABORT}, outcome="aborted", accepted=0),
+    "originality, retried": Life(
+        pushes=("err(30001)", "send success"), answers={"originality_check_error": RETRY}, accepted=2
+    ),
+    "reprint, retried": Life(
+        pushes=("err(30003)", "send success"),
+        answers={"reprint_needs_decision": {**RETRY, "send_ignore_reprint": True}},
+        accepted=2,
+    ),
+    "content refused, aborted": Life(
+        pushes=("err(20001)",), answers={"content_refused": ABORT}, outcome="aborted", again="failed"
+    ),
+    "unknown, retried": Life(
+        (silent,), says(45028), answers={"unknown_outcome": {**RETRY, "confirm_not_delivered": True}}
+    ),
+    "unknown, marked": Life((lost_and_found,), says(45028), answers={"unknown_outcome": {"name": "mark_sent"}}),
+    "unknown, aborted": Life((silent,), says(45028), answers={"unknown_outcome": ABORT}, outcome="unknown", accepted=0),
+}
+
+
+@pytest.fixture
+async def hasty_desk(real_env: WorkflowEnvironment) -> AsyncIterator[Desk]:
+    """A desk on the real server, where WeChat remembers a clientmsgid for a second."""
+    facts = scaled_facts()
+    timing = facts.timing.model_copy(update={"window": WINDOW})
+    async with running(real_env, facts.model_copy(update={"timing": timing})) as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", LIVES)
+async def test_a_send_reset_to_any_point_ends_the_same(hasty_desk: Desk, name: str) -> None:
+    """No delivery more, whatever its operator's answers do when they are applied again to an earlier phase."""
+    desk, life = hasty_desk, LIVES[name]
+    wechat = desk.wechat
+    wechat.script, wechat.push_at_once = [*life.tries, *[life.rest] * 200], life.pushes[0]
+    handle = await desk.start(result={"push_timeout": 1, "poll_interval": 1})
+    assert await life.lead(desk, handle) == life.outcome
+    accepted, tries = dict(wechat.accepted), {step.clientmsgid for step in wechat.tries}
+    assert len(accepted) == life.accepted
+    again = 0
     for event_id in await points(desk, handle):
         run = await reset(desk, handle, event_id)
-        again = await ending(run)
-        assert (again.outcome, again.may_have_been_delivered) == ("sent", True), event_id
-    assert len(desk.wechat.accepted) == 1
+        assert await life.lead(desk, run) in {life.outcome, life.again}, event_id
+        again += await resets.applied_again(run)
+    assert wechat.accepted == accepted
+    assert {step.clientmsgid for step in wechat.tries} == tries
+    assert bool(again) == bool(life.answers)
+
+
+async def test_a_send_that_waits_for_its_quota_waits_again(hasty_desk: Desk) -> None:
+    """A run that remembers WeChat's no waits on; one that was reset to before its claim may ask WeChat once more."""
+    desk = hasty_desk
+    desk.wechat.script = [says(45028)] * 100
+    handle = await desk.start()
+    await desk.until(handle, _waits_for_quota)
+    for number, event_id in enumerate(await points(desk, handle), 2):
+        run = await reset(desk, handle, event_id)
+        await desk.until(run, _waits_for_quota)
+        assert len(desk.wechat.tries) <= number
+    await desk.update(run, "abort")
+    assert (await failure_of(run)).may_have_been_delivered is False
+    assert {step.clientmsgid for step in desk.wechat.tries} == {desk.wechat.tries[0].clientmsgid}
+
+
+def _waits_for_quota(status: Status) -> bool:
+    return bool(status.waiting_for and "the next quota window" in status.waiting_for.reason)
+
+
+async def test_a_send_that_went_on_in_a_new_run_is_reset_to_its_first(short_desk: Desk) -> None:
+    """Each point of the first run, whose later runs know more: one clientmsgid, one delivery."""
+    desk = short_desk
+    desk.wechat.script = [silent, silent, loses]
+    handle = await desk.start()
+    assert (await handle.result()).outcome == "sent"
+    accepted = dict(desk.wechat.accepted)
+    for event_id in await points(desk, handle):
+        assert (await (await reset(desk, handle, event_id)).result()).outcome == "sent", event_id
+    assert desk.wechat.accepted == accepted

@@ -1,0 +1,241 @@
+"""A send that begins again, and what changes under it: time, the ledger, the configuration, the namespace."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from qunfa.settings import Settings
+from qunfa.simulator import SimulatorConfig
+from qunfa.temporal import register_search_attributes
+from tests.e2e.stage import CALLBACK_TOKEN, FOLLOWERS, PATIENCE, SCALE, SECRET, Scene, Stage, on_its_own_queue, working
+from tests.workflows.failures import refusal_of
+from tests.workflows.resets import Reapply, points, reset
+
+WINDOW = timedelta(seconds=1.5)
+SOON = {"push_timeout": 1, "poll_interval": 1}
+"""A ledger that is lost takes kept pushes with it: `mass/get` decides, once the push is not waited for any more."""
+
+
+@pytest.fixture
+async def other(stage: Stage, scene: Scene) -> Scene:
+    """A second account beside the scene's, in the same WeChat."""
+    other = stage.scene()
+    raw = {
+        name: {
+            "appid": one.appid,
+            "secret": SECRET,
+            "followers": FOLLOWERS,
+            "callback": {"url": f"{stage.receiver}/wechat/{name}", "token": CALLBACK_TOKEN},
+        }
+        for name, one in ((scene.account, scene), (other.account, other))
+    }
+    await scene.sim.reset(SimulatorConfig.model_validate({"scale": SCALE, "accounts": raw}))
+    return other
+
+
+def timed(settings: Settings, **timing: timedelta) -> Settings:
+    """The configuration with other times."""
+    return settings.model_copy(update={"timing": settings.timing.model_copy(update=timing)})
+
+
+async def past(scene: Scene, moment: datetime) -> None:
+    """Until the moment has come."""
+    async with asyncio.timeout(PATIENCE):
+        while datetime.now(UTC) < moment:
+            await scene.client.service_client.check_health()
+
+
+async def doubtful(scene: Scene, handle: WorkflowHandle[Any, Any]) -> None:
+    """Until the send knows that its try may have been accepted."""
+    await scene.until(handle, lambda status: status.jobs and status.jobs[0].state == "unknown")
+
+
+@pytest.mark.parametrize("ledger", ["kept", "lost"])
+async def test_a_key_in_doubt_is_not_submitted_after_wechat_has_forgotten_it(scene: Scene, ledger: str) -> None:
+    """Started again after the window: nothing is submitted, a person is asked, and `mark_sent` settles it."""
+    settings = timed(on_its_own_queue(scene), window=WINDOW, repeat=2 * WINDOW, repeat_max=2 * WINDOW)
+    scene.fault("reset_after_accept")
+    async with working(scene.client, settings):
+        first = await scene.start()
+        await doubtful(scene, first)
+        await first.terminate("by mistake")
+        if ledger == "lost":
+            await scene.ledger_handle.terminate("lost")
+        await past(scene, datetime.now(UTC) + WINDOW)
+        second = await scene.start(result=SOON)
+        status = await scene.asks(second, "unknown_outcome")
+        assert (status.answers, len(scene.tries)) == (("retry", "mark_sent", "abort"), 1)
+        [job] = scene.jobs
+        await scene.update(second, "mark_sent", msg_id=job.msg_id)
+        assert (await scene.result(second)).outcome == "sent"
+        assert len(scene.tries) == 1
+        assert await scene.everyone_once()
+
+
+@pytest.mark.parametrize("ledger", ["kept", "lost"])
+async def test_a_key_in_doubt_stands_for_its_content(scene: Scene, ledger: str) -> None:
+    """Terminated in doubt: other content is refused by the key's name, the same is probed and delivered once."""
+    settings = timed(on_its_own_queue(scene), repeat=WINDOW, repeat_max=WINDOW)
+    scene.fault("reset_after_accept")
+    async with working(scene.client, settings):
+        first = await scene.start()
+        await doubtful(scene, first)
+        await first.terminate("by mistake")
+        if ledger == "lost":
+            await scene.ledger_handle.terminate("lost")
+        other = await scene.start(message={"msgtype": "text", "content": "another text"})
+        assert 'key: "spring" stands for other content' in await refusal_of(other)
+        assert len(scene.tries) == 1
+        result = await scene.result(await scene.start(result=SOON))
+    assert (result.outcome, result.jobs[0].deduplicated, len(scene.jobs)) == ("sent", True, 1)
+    assert {call.clientmsgid for call in scene.tries} == {result.jobs[0].clientmsgid}
+    assert await scene.everyone_once()
+
+
+@pytest.mark.parametrize("reapply", Reapply)
+async def test_an_account_that_is_reset_forgets_no_submission(scene: Scene, reapply: Reapply) -> None:
+    """Whatever point it is reset to, and whether or not its messages are applied again: the key stays settled."""
+    later = datetime.now(UTC) + timedelta(seconds=0.3)
+    first = await scene.result(await scene.start(send_at=later.isoformat()))
+    ledger = scene.ledger_handle
+    original = scene.client.get_workflow_handle(ledger.id, run_id=(await ledger.describe()).run_id)
+    for event_id in await points(original):
+        await reset(scene.client, original, event_id, reapply)
+        again = await scene.result(await scene.start(result=SOON))
+        assert (again.outcome, again.jobs[0].msg_id) == ("sent", first.jobs[0].msg_id), event_id
+        assert len(scene.tries) == 1, event_id
+    assert await scene.everyone_once()
+
+
+async def test_an_account_terminated_under_sends_in_every_phase_costs_none_of_them(scene: Scene) -> None:
+    """Its ledger is built again from what the sends know and what Temporal keeps of them; the keys stay taken."""
+    scene.plan(drop=True)
+    polled = await scene.start("polled", result=SOON)
+    await scene.accepted()
+    scene.fault("errcode", errcode=48001)
+    refused = await scene.start("refused")
+    await scene.asks(refused, "account_refused")
+    later = datetime.now(UTC) + timedelta(seconds=2)
+    scheduled = await scene.start("scheduled", send_at=later.isoformat())
+    await scene.waits(scheduled, "send_at")
+    scene.fault("slow", seconds=0.5)
+    submitted = await scene.start("submitted")
+    await scene.tried(3)
+    await scene.ledger_handle.terminate("by mistake")
+    await scene.update(refused, "retry")
+    for handle in (polled, refused, scheduled, submitted):
+        assert (await scene.result(handle)).outcome == "sent"
+    assert await scene.received() == dict.fromkeys(range(FOLLOWERS), 4)
+    for key in ("polled", "refused", "scheduled", "submitted"):
+        assert (await scene.result(await scene.start(key))).jobs[0].observed_by == "ledger"
+    assert (len(scene.jobs), len(scene.tries)) == (4, 5)
+
+
+async def test_a_try_under_way_is_neither_aborted_nor_cancelled(scene: Scene) -> None:
+    """Abort is refused, a cancellation noted; the send goes on to its verdict."""
+    scene.fault("slow", seconds=0.6)
+    handle = await scene.start()
+    await scene.tried()
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await scene.update(handle, "abort")
+    assert "a try may have reached WeChat" in str(caught.value.cause)
+    await handle.cancel()
+    await scene.until(handle, lambda status: any("cancellation noted" in line.what for line in status.history))
+    assert [call.answered for call in scene.tries] == [False]
+    assert (await scene.result(handle)).outcome == "sent"
+    assert await scene.everyone_once()
+
+
+async def test_no_worker_for_longer_than_the_window_leaves_a_question(scene: Scene) -> None:
+    """The timer of the next try went off long ago: it is not submitted, since WeChat may have forgotten it."""
+    settings = timed(on_its_own_queue(scene), window=WINDOW)
+    scene.fault("reset_before_accept", times=None)
+    async with working(scene.client, settings):
+        handle = await scene.start()
+        await doubtful(scene, handle)
+    tries = len(scene.tries)
+    scene.sim.world.faults.clear()
+    await past(scene, datetime.now(UTC) + WINDOW)
+    async with working(scene.client, settings):
+        await scene.asks(handle, "unknown_outcome")
+    assert len(scene.tries) == tries
+    assert await scene.nobody()
+
+
+async def test_a_changed_appid_redirects_nothing(scene: Scene, other: Scene) -> None:
+    """Sends in three phases, then another appid under the name: it gets no call, and when it is undone all are sent."""
+    settings = on_its_own_queue(scene)
+    configured = settings.accounts[scene.account].model_copy(update={"appid": other.appid})
+    changed = settings.model_copy(update={"accounts": {scene.account: configured}})
+    async with working(scene.client, settings):
+        scene.plan(drop=True)
+        scene.fault("errcode", "mass/get", errcode=-1, times=None)
+        polled = await scene.start("polled", result=SOON)
+        await scene.accepted()
+        scene.fault("reset_after_accept")
+        lost = await scene.start("lost")
+        await doubtful(scene, lost)
+        later = datetime.now(UTC) + timedelta(seconds=1)
+        waiting = await scene.start("waiting", send_at=later.isoformat())
+        await scene.waits(waiting, "send_at")
+    calls = len(scene.sim.world.calls)
+    scene.sim.world.faults.clear()
+    async with working(scene.client, changed):
+        status = await scene.asks(waiting, "account_changed")
+        assert status.answers == ("retry", "abort")
+        await scene.until(lost, lambda status: any(other.appid in line.what for line in status.history))
+        await polling(polled, other.appid)
+        await scene.update(waiting, "retry")
+        await scene.asks(waiting, "account_changed")
+        assert len(scene.sim.world.calls) == calls
+    async with working(scene.client, settings):
+        await scene.update(waiting, "retry")
+        for handle in (polled, lost, waiting):
+            assert (await scene.result(handle)).outcome == "sent"
+    assert await scene.received() == dict.fromkeys(range(FOLLOWERS), 3)
+    assert await other.received() == {}
+
+
+async def polling(handle: WorkflowHandle[Any, Any], heard: str) -> None:
+    """Until the activity that asks `mass/get` has heard this."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            pending = (await handle.describe()).raw_description.pending_activities
+            if any(heard in one.last_failure.message for one in pending):
+                return
+
+
+async def test_one_key_in_two_accounts_is_two_sends(scene: Scene, other: Scene) -> None:
+    """Each account delivers its own, under a clientmsgid of its own."""
+    handles = [await one.start() for one in (scene, other)]
+    results = [await scene.result(handle) for handle in handles]
+    assert [result.outcome for result in results] == ["sent", "sent"]
+    assert len({result.jobs[0].clientmsgid for result in results}) == 2
+    assert len(scene.jobs) == 2
+    assert await scene.everyone_once()
+    assert await other.everyone_once()
+
+
+async def test_one_key_in_two_namespaces_is_two_sends(scene: Scene) -> None:
+    """Two namespaces before one WeChat never take each other's submission for a repeat of their own."""
+    namespace = f"brand-{scene.account}"
+    await scene.client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace=namespace, workflow_execution_retention_period=Duration(seconds=86400))
+    )
+    client = await Client.connect(scene.stage.address, namespace=namespace, data_converter=pydantic_data_converter)
+    await register_search_attributes(client)
+    there = replace(scene, stage=replace(scene.stage, client=client))
+    async with working(client, scene.stage.settings):
+        handles = [await one.start(result=SOON) for one in (scene, there)]
+        results = [await scene.result(handle) for handle in handles]
+    assert [(result.outcome, result.jobs[0].deduplicated) for result in results] == [("sent", False)] * 2
+    assert {job.clientmsgid for job in scene.jobs} == {result.jobs[0].clientmsgid for result in results}
+    assert len(scene.jobs) == 2
+    assert await scene.received() == dict.fromkeys(range(FOLLOWERS), 2)
