@@ -15,7 +15,8 @@ from typing import Final
 import httpx
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities import all_activities
 from qunfa.settings import Settings, SettingsError, load_settings
@@ -79,13 +80,29 @@ async def serve(
 
 
 def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> Worker:
-    """All workflows and activities on one task queue."""
+    """All workflows and activities on one task queue.
+
+    Where a deployment is configured, running workflows move on to whichever of its versions is made the current one.
+    """
     return Worker(
         client,
         task_queue=settings.task_queue,
         workflows=[MassSend, Account],
         activities=all_activities(settings, client, http, settings.task_queue),
         graceful_shutdown_timeout=2 * settings.timing.http_timeout + TELLING,
+        deployment_config=_deployment(settings),
+    )
+
+
+def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    """The version that this worker is of, for Temporal's Worker Versioning; none where it is not configured."""
+    deployment, build_id = settings.worker.deployment, settings.worker.build_id
+    if deployment is None or build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name=deployment, build_id=build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )
 
 

@@ -42,6 +42,7 @@ def _check_appids(accounts: dict[str, AccountSettings]) -> dict[str, AccountSett
     return accounts
 
 
+VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 TaskQueue = Annotated[str, AfterValidator(_check_task_queue)]
 Accounts = Annotated[dict[AccountName, AccountSettings], AfterValidator(_check_appids)]
 
@@ -63,6 +64,22 @@ class MetricsSettings(Section):
     """The worker's Prometheus endpoint; the empty text switches it off."""
 
     worker: BindAddress = "127.0.0.1:9464"
+
+
+class WorkerSettings(Section):
+    """The worker's version in Temporal's Worker Versioning; both are set, or none.
+
+    A versioned worker gets no task before its version is made the current one of its deployment.
+    """
+
+    deployment: VersionName | None = None
+    build_id: VersionName | None = None
+
+    @model_validator(mode="after")
+    def _check_pair(self) -> Self:
+        if (self.deployment is None) != (self.build_id is None):
+            raise ValueError("deployment and build_id belong together: set both, or none")
+        return self
 
 
 class MediaSettings(Section):
@@ -106,6 +123,7 @@ class Settings(Section):
     wechat: WeChatSettings = WeChatSettings()
     receiver: ReceiverSettings = ReceiverSettings()
     metrics: MetricsSettings = MetricsSettings()
+    worker: WorkerSettings = WorkerSettings()
     media: MediaSettings = MediaSettings()
     store: StoreSettings = StoreSettings()
     timing: TimingSettings = TimingSettings()

@@ -150,7 +150,14 @@ def test_receiver_port(port: object) -> None:
     _refuse("receiver", "port", port)
 
 
-@pytest.mark.parametrize("section", ["wechat", "receiver", "metrics", "media", "store", "timing"])
+@pytest.mark.parametrize("given", [{"deployment": "qunfa"}, {"build_id": "1"}, {"deployment": "a b", "build_id": "1"}])
+def test_worker_versions_that_are_none(given: dict[str, str]) -> None:
+    """A version is a deployment and a build, both or none."""
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"worker": given})
+
+
+@pytest.mark.parametrize("section", ["wechat", "receiver", "metrics", "worker", "media", "store", "timing"])
 def test_unknown_keys(section: str) -> None:
     """A misspelt key is an error in every section."""
     with pytest.raises(ValidationError, match="Extra inputs"):
