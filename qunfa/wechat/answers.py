@@ -1,6 +1,7 @@
 """What the API answers, as far as mass sends need it. Unknown fields are ignored: WeChat adds some now and then."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -24,6 +25,7 @@ MsgId = Annotated[Whole, Field(ge=1, le=MSG_ID_MAX)]
 Text = Annotated[str, BeforeValidator(_clean)]
 
 _MSG_ID: Final = TypeAdapter[int](MsgId)
+_SECONDS: Final = TypeAdapter[int](Annotated[Whole, Field(ge=1)])
 
 
 def known_msg_id(value: object) -> int | None:
@@ -32,6 +34,26 @@ def known_msg_id(value: object) -> int | None:
         return _MSG_ID.validate_python(value)
     except ValidationError:
         return None
+
+
+def _moment(value: object) -> datetime | None:
+    """WeChat's whole seconds since 1970 as a time; None where they are none, which takes nothing from the rest."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromtimestamp(_SECONDS.validate_python(value), UTC)
+    except (ValidationError, OverflowError, OSError, ValueError):
+        return None
+
+
+def _text(value: object) -> str:
+    """Text, or none where WeChat has null or something else."""
+    return _clean(value) if isinstance(value, str) else ""
+
+
+Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+MediaId = Annotated[Text, Field(min_length=1)]
+OptionalText = Annotated[str, BeforeValidator(_text)]
 
 
 class FrozenAnswer(BaseModel):
@@ -104,3 +126,128 @@ class Quota(FrozenAnswer):
         if isinstance(answer, Mapping) and isinstance(answer.get("quota"), Mapping):
             return {**answer["quota"], "rate_limit": answer.get("rate_limit") or None}
         return answer
+
+
+class Uploaded(FrozenAnswer):
+    """Temporary material: its media_id, which lives for three days from `created_at` (None where it is missing)."""
+
+    media_id: MediaId
+    created_at: Moment = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _thumb(cls, answer: Any) -> Any:
+        """A thumb's id stands in `thumb_media_id`."""
+        return _media_id(answer)
+
+
+class Material(FrozenAnswer):
+    """Permanent material; `url` is there for images only."""
+
+    media_id: MediaId
+    url: Annotated[Text | None, BeforeValidator(lambda value: value or None)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _thumb(cls, answer: Any) -> Any:
+        """As for `Uploaded`."""
+        return _media_id(answer)
+
+
+class Picture(FrozenAnswer):
+    """A picture for an article's content."""
+
+    url: Annotated[Text, Field(pattern=r"^https?://\S+$")]
+
+
+class DraftAdded(FrozenAnswer):
+    """A draft that was made."""
+
+    media_id: MediaId
+
+
+class DraftedArticle(FrozenAnswer):
+    """An article as it stands in its draft: `content` is what WeChat has left of it, `url` a preview's link."""
+
+    title: Text
+    content: Text
+    author: OptionalText = ""
+    digest: OptionalText = ""
+    content_source_url: OptionalText = ""
+    thumb_media_id: OptionalText = ""
+    thumb_url: OptionalText = ""
+    url: OptionalText = ""
+
+
+class Draft(FrozenAnswer):
+    """A draft: its articles in order."""
+
+    articles: tuple[DraftedArticle, ...] = Field(alias="news_item", min_length=1)
+    create_time: Moment = None
+    update_time: Moment = None
+
+
+class Previewed(FrozenAnswer):
+    """A preview is out; `msg_id` is there at times, and is no job's that `mass/get` would know."""
+
+    msg_id: Annotated[int | None, BeforeValidator(known_msg_id)] = None
+
+
+class Speed(FrozenAnswer):
+    """How fast the account's mass sends go: `speed` from 0, the fastest, to 4; `realspeed` in 10,000 a minute."""
+
+    speed: Whole
+    realspeed: Whole
+
+
+class CallbackDns(FrozenAnswer):
+    """An address that WeChat finds for the callback's host."""
+
+    ip: Text
+    real_operator: OptionalText = ""
+
+
+class CallbackPing(FrozenAnswer):
+    """How that address answers; `package_loss` and `time` as WeChat writes them (`0%`, `23.079ms`)."""
+
+    ip: Text
+    from_operator: OptionalText = ""
+    package_loss: OptionalText = ""
+    time: OptionalText = ""
+
+
+class CallbackCheck(FrozenAnswer):
+    """What WeChat sees of the callback's host."""
+
+    dns: tuple[CallbackDns, ...] = ()
+    ping: tuple[CallbackPing, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_something(cls, answer: Any) -> Any:
+        """One of the two may be missing, where only the other was asked for."""
+        if isinstance(answer, Mapping) and not answer.keys() & {"dns", "ping"}:
+            raise ValueError("the answer has neither dns nor ping")
+        return answer
+
+
+class Addresses(FrozenAnswer):
+    """Addresses, some of them as networks (`a.b.c.d/26`)."""
+
+    ip_list: tuple[Text, ...]
+
+
+def done(answer: Mapping[str, Any]) -> None:
+    """Read an answer that says nothing but that it is done.
+
+    Raises:
+        ValueError: it does not say so; an errcode that is there is 0 here.
+    """
+    if "errcode" not in answer:
+        raise ValueError("the answer has no errcode")
+
+
+def _media_id(answer: Any) -> Any:
+    if isinstance(answer, Mapping) and not answer.get("media_id"):
+        return {**answer, "media_id": answer.get("thumb_media_id")}
+    return answer

@@ -2,12 +2,13 @@
 
     WechatError
     ├── NotWritten        the request never left: not a try, and safe to do again
-    │   └── NoToken       there was no access token to call with
+    │   ├── NoToken       there was no access token to call with
+    │   └── WrongSize     a file was not as big as was said, so that WeChat did not get it whole
     ├── MaybeWritten      the request left, or may have, and no usable answer came back
     └── Refused           WeChat answered with an errcode; its class says what that means
 
-For a submission `MaybeWritten` means unknown: only WeChat's own word settles it. For a call that reads, it means:
-ask again.
+For a submission `MaybeWritten` means unknown: only WeChat's own word settles it. For every other call it means: do it
+again; at worst material is there twice, or one person has seen a preview twice.
 
 None of these carries a URL, an access token or a secret, in its text, its fields or its chain: they are raised
 outside of `except`, so that neither `__cause__` nor `__context__` leads to an HTTP library's exception with the
@@ -18,6 +19,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from qunfa.rules.codes import CodeClass, ReturnCode
+
+SENDALL: Final = "/cgi-bin/message/mass/sendall"
+SEND: Final = "/cgi-bin/message/mass/send"
+SUBMISSIONS: Final = frozenset({SENDALL, SEND})
+"""The calls that may reach followers, and that nobody repeats without thought."""
 
 
 class WechatError(Exception):
@@ -53,6 +59,20 @@ class NoToken(NotWritten):
         self.refused = refused
 
 
+class WrongSize(NotWritten):
+    """The source of a file gave more or fewer bytes than its size, so the upload was broken off, and nothing stored.
+
+    The same file again fails again, unless its source was being written meanwhile: its size has to be looked at anew.
+    """
+
+    def __init__(self, reason: str, *, account: str, endpoint: str, about: str) -> None:
+        message = (
+            f"{_subject(account, about)}: the upload to {endpoint} was broken off: {reason}. Nothing was stored. "
+            "The file has changed since it was looked at: look at it again."
+        )
+        super().__init__(reason, account=account, endpoint=endpoint, message=message)
+
+
 class MaybeWritten(WechatError):
     """The request left, or may have, and what came back is no answer.
 
@@ -63,7 +83,7 @@ class MaybeWritten(WechatError):
     def __init__(self, reason: str, *, account: str, endpoint: str, about: str = "") -> None:
         message = (
             f"{_subject(account, about)}: {endpoint} may have taken the call, but gave no usable answer: {reason}. "
-            "A submission may only be repeated with the same clientmsgid."
+            f"{_repeating(endpoint)}"
         )
         super().__init__(message, account=account, endpoint=endpoint)
         self.reason = reason
@@ -89,7 +109,7 @@ class Refused(WechatError):
     ) -> None:
         message = (
             f"{_subject(account, about)}: {endpoint} answered {code.errcode}: {code.meaning}. "
-            f"{_NEXT[code.code_class]} WeChat's text: {errmsg!r}"
+            f"{_NEXT[code.code_class] or _repeating(endpoint)} WeChat's text: {errmsg!r}"
         )
         super().__init__(message, account=account, endpoint=endpoint)
         self.code = code
@@ -103,9 +123,15 @@ def _subject(account: str, about: str) -> str:
     return f"account {account}, {about}" if about else f"account {account}"
 
 
+def _repeating(endpoint: str) -> str:
+    if endpoint in SUBMISSIONS:
+        return "It may have been accepted: repeat it only with the same clientmsgid."
+    return "It is no mass send, and may be repeated."
+
+
 _NEXT: Final[Mapping[CodeClass, str]] = {
     CodeClass.DUPLICATE: "Await the result of the msg_id that came with it.",
-    CodeClass.UNKNOWN: "It may have been accepted: repeat it only with the same clientmsgid.",
+    CodeClass.UNKNOWN: "",  # differs by endpoint
     CodeClass.CONFIRMING: "Wait for the administrator.",
     CodeClass.TOKEN: "Repeat it with a fresh access token.",
     CodeClass.PACE: "Slow the account down, then repeat it.",

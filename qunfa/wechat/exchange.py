@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
@@ -12,9 +13,10 @@ from pydantic import SecretStr
 
 from qunfa.rules.codes import ReturnCode, return_code
 from qunfa.wechat.answers import known_msg_id
-from qunfa.wechat.errors import MaybeWritten, NotWritten, Refused, WechatError
+from qunfa.wechat.errors import MaybeWritten, NotWritten, Refused, WrongSize
 from qunfa.wechat.redaction import HIDDEN, scrub
 from qunfa.wechat.transport import deadline
+from qunfa.wechat.upload import MultipartBody, SourceFailedError, SourceSizeError
 
 Answer = TypeVar("Answer")
 
@@ -30,7 +32,7 @@ _NEVER_LEFT: Final = (
     httpx.UnsupportedProtocol,
 )
 
-
+_SLOW_SOURCE: Final = "the source of the file to be uploaded was too slow"
 _WRITING: Final = "http11.send_request_headers.started"
 """What httpcore's trace calls the moment before the first byte of a request, when its connection stands."""
 
@@ -51,11 +53,17 @@ class Call:
     method: Literal["GET", "POST"]
     url: str = field(repr=False)
     query: Mapping[str, str | SecretStr] = field(default_factory=dict)
-    content: bytes | None = field(default=None, repr=False)
+    content: bytes | MultipartBody | None = field(default=None, repr=False)
     secrets: tuple[SecretStr, ...] = ()
     about: str = ""
     meaning: Callable[[int], ReturnCode] = return_code
     in_time: Callable[[], bool] | None = field(default=None, repr=False)
+    answer_bytes_max: int = ANSWER_BYTES_MAX
+
+    @property
+    def upload_bytes(self) -> int:
+        """How big the file is that it uploads."""
+        return self.content.file_bytes if isinstance(self.content, MultipartBody) else 0
 
 
 async def exchange(http: httpx.AsyncClient, call: Call, read: Callable[[Mapping[str, Any]], Answer]) -> Answer:
@@ -64,33 +72,40 @@ async def exchange(http: httpx.AsyncClient, call: Call, read: Callable[[Mapping[
     A success is an object whose `errcode` is absent or 0; `read` raises ValueError where it lacks what a success has.
 
     Raises:
-        NotWritten: the request never left.
+        NotWritten: the request never left, or (`WrongSize`) not all of it, as its file has another size than was said.
         MaybeWritten: it left, or may have, and no usable answer came back.
         Refused: WeChat answered with another errcode.
+        Exception: whatever the source of the file to be uploaded raised, unchanged.
     """
     try:
         outcome = await _outcome(http, call, read)
     except asyncio.CancelledError as cancelled:
         raise cancelled.with_traceback(None)  # noqa: B904  the frames below hold the URL, and `from` would keep no more
-    if isinstance(outcome, WechatError):
+    if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
 async def _outcome(
     http: httpx.AsyncClient, call: Call, read: Callable[[Mapping[str, Any]], Answer]
-) -> Answer | WechatError:
+) -> Answer | Exception:
     """The answer or the error, as a value: an error raised here would have the token in its frames."""
     if http.is_closed:
         return NotWritten("the HTTP client is closed", account=call.account, endpoint=call.endpoint)
     try:
-        async with asyncio.timeout(deadline(http.timeout)):
+        async with asyncio.timeout(deadline(http.timeout, call.upload_bytes)):
             body = await _body(http, call)
     except _TooLateError:
         return NotWritten("its time to be written was over", account=call.account, endpoint=call.endpoint)
+    except SourceFailedError as failed:
+        return failed.failure
+    except SourceSizeError as wrong:
+        return WrongSize(str(wrong), account=call.account, endpoint=call.endpoint, about=call.about)
     except _NEVER_LEFT as error:
         return NotWritten(_names(error), account=call.account, endpoint=call.endpoint)
     except (httpx.HTTPError, OSError) as error:
+        if isinstance(call.content, MultipartBody) and call.content.waits_for_source:  # so the body has no end
+            return NotWritten(_SLOW_SOURCE, account=call.account, endpoint=call.endpoint)
         return _unusable(call, _names(error))
     return _understand(call, body, read) if isinstance(body, bytearray) else _unusable(call, body)
 
@@ -98,24 +113,42 @@ async def _outcome(
 async def _body(http: httpx.AsyncClient, call: Call) -> bytearray | str:
     """The answer's body, or why it is of no use."""
     query = {name: value if isinstance(value, str) else value.get_secret_value() for name, value in call.query.items()}
-    headers = {"Content-Type": "application/json; charset=utf-8"} if call.content is not None else None
-    async with http.stream(
-        call.method,
-        call.url,
-        params=query or None,
-        content=call.content,
-        headers=headers,
-        follow_redirects=False,
-        extensions={"trace": _watch(call.in_time)} if call.in_time else None,
-    ) as response:
+    async with (
+        _written(call.content) as content,
+        http.stream(
+            call.method,
+            call.url,
+            params=query or None,
+            content=content,
+            headers=_headers(call.content),
+            follow_redirects=False,
+            extensions={"trace": _watch(call.in_time)} if call.in_time else None,
+        ) as response,
+    ):
         if response.status_code != httpx.codes.OK:
             return f"HTTP status {response.status_code}"
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > ANSWER_BYTES_MAX:
-                return f"the answer has more than {ANSWER_BYTES_MAX} bytes"
+            if len(body) > call.answer_bytes_max:
+                return f"the answer has more than {call.answer_bytes_max} bytes"
         return body
+
+
+@asynccontextmanager
+async def _written(content: bytes | MultipartBody | None) -> AsyncIterator[bytes | AsyncIterator[bytes] | None]:
+    """What the HTTP library writes; a stream is closed however the call ends, which the library does not do."""
+    if isinstance(content, MultipartBody):
+        async with aclosing(content.stream()) as stream:
+            yield stream
+    else:
+        yield content
+
+
+def _headers(content: bytes | MultipartBody | None) -> dict[str, str] | None:
+    if isinstance(content, MultipartBody):
+        return {"Content-Type": content.content_type, "Content-Length": str(content.length)}
+    return {"Content-Type": "application/json; charset=utf-8"} if content is not None else None
 
 
 def _watch(in_time: Callable[[], bool]) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
@@ -128,7 +161,7 @@ def _watch(in_time: Callable[[], bool]) -> Callable[[str, Mapping[str, Any]], Aw
     return trace
 
 
-def _understand(call: Call, body: bytearray, read: Callable[[Mapping[str, Any]], Answer]) -> Answer | WechatError:
+def _understand(call: Call, body: bytearray, read: Callable[[Mapping[str, Any]], Answer]) -> Answer | Exception:
     try:  # whatever the header says: WeChat labels JSON as text/plain, and a byte order mark has been seen
         answer = json.loads(body.decode("utf-8-sig", errors="replace"))
     except (ValueError, RecursionError):

@@ -2,17 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NewType
+from typing import Any, Final
 
-SendallBody = NewType("SendallBody", dict[str, Any])
-"""The body of `mass/sendall`: to everybody, or to a tag."""
-SendBody = NewType("SendBody", dict[str, Any])
-"""The body of `mass/send`: to a list of openids."""
+from qunfa.wechat.content import Content
+
+__all__ = ["Content", "Filter", "SendBody", "SendallBody", "send_body", "sendall_body"]
 
 CLIENTMSGID_MAX: Final = 32
 """Documented as 64 bytes; longer ones than 32 have been refused with 45067."""
 OPENIDS_MIN: Final = 2
 OPENIDS_MAX: Final = 10_000
+
+
+class SendallBody(dict[str, Any]):
+    """The body of `mass/sendall`: to everybody, or to a tag."""
+
+    __slots__ = ()
+
+
+class SendBody(dict[str, Any]):
+    """The body of `mass/send`: to a list of openids."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +58,6 @@ class Filter:
         return {"is_to_all": True} if self.is_to_all else {"is_to_all": False, "tag_id": self.tag_id}
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A message: its `msgtype`, and the object that holds it under the name `branch` (mostly the msgtype again)."""
-
-    msgtype: str
-    branch: str
-    fields: Mapping[str, Any]
-
-    @classmethod
-    def text(cls, content: str) -> "Content":
-        """A text message."""
-        if not content:
-            raise ValueError("a text message needs text")
-        return cls("text", "text", {"content": content})
-
-    @classmethod
-    def mpnews(cls, media_id: str) -> "Content":
-        """Articles, by the media_id of their draft."""
-        if not media_id:
-            raise ValueError("an mpnews message needs a media_id")
-        return cls("mpnews", "mpnews", {"media_id": media_id})
-
-    def wire(self) -> dict[str, Any]:
-        """The message's part of the body."""
-        return {self.branch: dict(self.fields), "msgtype": self.msgtype}
-
-
 def sendall_body(
     filter: Filter,  # noqa: A002  WeChat's own name
     content: Content,
@@ -86,7 +70,9 @@ def sendall_body(
     Raises:
         ValueError: the clientmsgid is not 1 to 32 characters of printable ASCII.
     """
-    return SendallBody({"filter": filter.wire(), **_rest(content, clientmsgid, ignore_reprint=send_ignore_reprint)})
+    message = content.wire()
+    rest = _rest(message, clientmsgid, ignore_reprint=send_ignore_reprint)
+    return SendallBody({"filter": filter.wire(), **message, **rest})
 
 
 def send_body(
@@ -101,12 +87,14 @@ def send_body(
         raise ValueError(f"mass/send takes a list of {OPENIDS_MIN} to {OPENIDS_MAX} openids")
     if not all(touser) or len(set(touser)) != len(touser):
         raise ValueError("mass/send takes each openid once, and no empty one")
-    return SendBody({"touser": list(touser), **_rest(content, clientmsgid, ignore_reprint=send_ignore_reprint)})
+    message = content.send_wire()
+    rest = _rest(message, clientmsgid, ignore_reprint=send_ignore_reprint)
+    return SendBody({"touser": list(touser), **message, **rest})
 
 
-def _rest(content: Content, clientmsgid: str, *, ignore_reprint: bool) -> dict[str, Any]:
+def _rest(message: Mapping[str, Any], clientmsgid: str, *, ignore_reprint: bool) -> dict[str, Any]:
     printable = clientmsgid.isascii() and clientmsgid.isprintable() and " " not in clientmsgid
     if not printable or not 1 <= len(clientmsgid) <= CLIENTMSGID_MAX:
         raise ValueError(f"a clientmsgid has 1 to {CLIENTMSGID_MAX} characters of printable ASCII")
-    reprint = {"send_ignore_reprint": int(ignore_reprint)} if content.msgtype == "mpnews" else {}
-    return {**content.wire(), **reprint, "clientmsgid": clientmsgid}
+    reprint = {"send_ignore_reprint": int(ignore_reprint)} if message["msgtype"] == "mpnews" else {}
+    return {**reprint, "clientmsgid": clientmsgid}

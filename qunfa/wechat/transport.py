@@ -10,6 +10,8 @@ _CONNECT_MAX: Final = timedelta(seconds=5)
 _WRITE_MAX: Final = timedelta(seconds=10)
 _IDLE_MAX: Final = timedelta(seconds=5)
 """Far below any server's own limit: a request on a connection that the server just gave up has an unknown outcome."""
+_UPLOAD_BYTES_PER_SECOND_MIN: Final = 32 * 1024
+"""A line that is slower is given up: at this speed 10 MB, the biggest file that WeChat takes, need 320 seconds."""
 _CONNECTIONS: Final = 100
 _CONNECTIONS_IDLE: Final = 20
 
@@ -18,8 +20,9 @@ def open_http(timeout: timedelta, *, trust_env: bool = False) -> httpx.AsyncClie
     """A client for all accounts and calls of a process: keep-alive, HTTP/1.1, no repeats, no redirects, no cookies.
 
     `timeout` is how long WeChat may take to answer. To get a connection may take 5 seconds, to open one 5 for TCP and 5
-    for TLS, to write 10; so no call lasts longer than `timeout` and 35 seconds. `trust_env` lets the environment name a
-    proxy (`HTTPS_PROXY`) and certificates (`SSL_CERT_FILE`).
+    for TLS, to write 10; so no call lasts longer than `timeout` and 35 seconds, but for an upload: there the 10 seconds
+    are those of each 64 KiB, and the whole has a second more per 32 KiB (see `deadline`). `trust_env` lets the
+    environment name a proxy (`HTTPS_PROXY`) and certificates (`SSL_CERT_FILE`).
     """
     patience = timeout.total_seconds()
     connect = min(timeout, _CONNECT_MAX).total_seconds()
@@ -65,13 +68,16 @@ def http_url(text: str) -> httpx.URL | None:
     return url if url.scheme in {"https", "http"} and url.host else None
 
 
-def deadline(timeout: httpx.Timeout) -> float | None:
+def deadline(timeout: httpx.Timeout, upload_bytes: int = 0) -> float | None:
     """Seconds after which a call has had all the time that its phases may take, or None where one of them is unlimited.
 
     httpx limits each read by itself, so that a server that sends a byte now and then would never time out. Since
     connecting is over by then (one limit for the socket, one for TLS), a call that meets this deadline has been
-    written.
+    written, unless it uploads a file: its `upload_bytes` give it a second more per 32 KiB, in which the source of that
+    file is read, too.
     """
     once, twice = (timeout.pool, timeout.read), (timeout.connect, timeout.write)
     seconds = [phase for phase in (*once, *twice, *twice) if phase is not None]
-    return sum(seconds) if len(seconds) == len(once) + 2 * len(twice) else None
+    if len(seconds) < len(once) + 2 * len(twice):
+        return None
+    return sum(seconds) + upload_bytes / _UPLOAD_BYTES_PER_SECOND_MIN

@@ -144,7 +144,7 @@ class WeChat:
         return httpx.Response(**{"status_code": 200, **shape, **self.more})
 
     def http(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=httpx.MockTransport(self))
+        return httpx.AsyncClient(transport=httpx.MockTransport(self), trust_env=False)
 
     def account(self) -> OfficialAccount:
         return OfficialAccount(self.http(), "https://wechat.example", "demo", "wx0001")

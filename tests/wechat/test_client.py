@@ -126,7 +126,9 @@ async def test_an_answer_is_json_whatever_its_header(header: str, mark: bytes, t
 )
 async def test_no_usable_answer_is_unknown(answer: object, token: Token, body: SendallBody) -> None:
     """An answer that is no JSON object, has an odd errcode, no msg_id or too many bytes settles nothing."""
-    with pytest.raises(MaybeWritten, match=r"account demo, clientmsgid c-1: .*sendall"):
+    with pytest.raises(
+        MaybeWritten, match=r"account demo, clientmsgid c-1: .*sendall.* only with the same clientmsgid"
+    ):
         await WeChat(answer).account().sendall(token, body)
 
 
@@ -160,7 +162,7 @@ async def test_a_duplicate_brings_the_earlier_jobs_msg_id(msg_id: object, token:
 @pytest.mark.parametrize("errcode", [-1, 45066, 123456789, 2**70])
 async def test_a_refusal_may_be_none(errcode: int, token: Token, body: SendallBody) -> None:
     """An errcode that leaves the outcome open, or that nobody knows, is told as such."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refused, match="repeat it only with the same clientmsgid") as caught:
         await WeChat({"errcode": errcode, "errmsg": "system error"}).account().sendall(token, body)
     assert not caught.value.code.definite_no
 

@@ -62,7 +62,12 @@ async def test_a_call_whose_time_is_over_when_its_connection_stands_is_not_writt
         await wire.account(http).sendall(token, body, in_time=lambda: False)
     assert (wire.connections, wire.requests) == (1, [])
     asked: list[int] = []
-    await wire.account(http).sendall(token, body, in_time=lambda: asked.append(len(wire.requests)) is None)
+
+    def in_time() -> bool:
+        asked.append(len(wire.requests))
+        return True
+
+    await wire.account(http).sendall(token, body, in_time=in_time)
     assert (asked, len(wire.requests)) == ([0], 1)
 
 
