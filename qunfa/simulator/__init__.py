@@ -1,24 +1,35 @@
 """A local api.weixin.qq.com for demonstrations, tests, rehearsals and chaos runs. Its state is in memory only."""
 
 from qunfa.simulator.app import create_app
+from qunfa.simulator.articles import Article
 from qunfa.simulator.config import AccountConfig, Callback, SimulatorConfig, Tag, load_config
+from qunfa.simulator.content import Content
 from qunfa.simulator.followers import openid
 from qunfa.simulator.jobs import Job
+from qunfa.simulator.ledger import Preview
+from qunfa.simulator.materials import Material, Picture
 from qunfa.simulator.plans import CopyrightItem, Counts, Fault, JobPlan
 from qunfa.simulator.server import Simulator, serve
+from qunfa.simulator.uploads import Upload
 from qunfa.simulator.world import World
 
 __all__ = [
     "AccountConfig",
+    "Article",
     "Callback",
+    "Content",
     "CopyrightItem",
     "Counts",
     "Fault",
     "Job",
     "JobPlan",
+    "Material",
+    "Picture",
+    "Preview",
     "Simulator",
     "SimulatorConfig",
     "Tag",
+    "Upload",
     "World",
     "create_app",
     "load_config",

@@ -9,13 +9,14 @@ from qunfa.simulator.clientmsgids import ClientMsgIds
 from qunfa.simulator.clock import Clock
 from qunfa.simulator.config import AccountConfig, SimulatorConfig
 from qunfa.simulator.followers import Span, follower_number, openid
+from qunfa.simulator.materials import Library
 from qunfa.simulator.quotas import DailyCalls, RateWindow
 from qunfa.simulator.tokens import TokenStore
 
 
 @dataclass(eq=False)
 class Account:
-    """The configuration of an account together with its tokens, counters and clientmsgids."""
+    """The configuration of an account together with its tokens, counters, clientmsgids and materials."""
 
     name: str
     config: AccountConfig
@@ -24,6 +25,8 @@ class Account:
     mass_rate: RateWindow
     stable_token_rate: RateWindow
     clientmsgids: ClientMsgIds
+    library: Library
+    speed: int = 0
 
     @classmethod
     def create(cls, name: str, simulator: SimulatorConfig, clock: Clock) -> Account:
@@ -42,6 +45,7 @@ class Account:
                 too_fast=clock.span(timing.too_fast),
                 failed_jobs_keep=config.failed_jobs_keep_clientmsgid,
             ),
+            library=Library(clock.span(timing.media_lifetime)),
         )
 
     def everybody(self) -> Span:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from qunfa.simulator import reports
-from qunfa.simulator.accounts import Account
+from qunfa.simulator.admin_request import account_of, accounts_of, body_of, world_of
 from qunfa.simulator.delivery import SUCCESS
 from qunfa.simulator.events import Event
 from qunfa.simulator.followers import openid
@@ -25,7 +25,6 @@ from qunfa.simulator.plans import STRICT, CopyrightItem, Counts, Fault, JobPlan,
 from qunfa.simulator.routes import check_fault
 from qunfa.simulator.world import World
 
-M = TypeVar("M", bound=BaseModel)
 O = TypeVar("O", bound=Order)  # noqa: E741 - one letter, as type variables have
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -69,33 +68,12 @@ class PushNow(BaseModel):
     tries: Annotated[int, Field(ge=1, le=10)] = 1
 
 
-def _world(request: Request) -> World:
-    world: World = request.app.state.simulator.world
-    return world
-
-
-async def _body(request: Request, model: type[M]) -> M:
-    raw = await request.body()
-    try:
-        return model.model_validate_json(raw or b"{}")
-    except ValidationError as error:
-        details = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise HTTPException(400, details) from error
-
-
-def _account(request: Request, name: str) -> Account:
-    account = _world(request).accounts.get(name)
-    if account is None:
-        raise HTTPException(404, f"there is no account {name!r}; there are {', '.join(_world(request).accounts)}")
-    return account
-
-
 def _jobs(request: Request) -> list[Job]:
     """The jobs that the query's account, clientmsgid and msg_id leave."""
     wanted = request.query_params
     return [
         job
-        for job in _world(request).jobs
+        for job in world_of(request).jobs
         if wanted.get("account", job.account.name) == job.account.name
         and wanted.get("clientmsgid", job.clientmsgid) == job.clientmsgid
         and wanted.get("msg_id", str(job.msg_id)) == str(job.msg_id)
@@ -108,29 +86,29 @@ async def _health(_request: Request) -> Response:
 
 async def _reset(request: Request) -> Response:
     await request.app.state.simulator.reset()
-    return JSONResponse(reports.clock(_world(request)))
+    return JSONResponse(reports.clock(world_of(request)))
 
 
 async def _clock(request: Request) -> Response:
-    clock = _world(request).clock
+    clock = world_of(request).clock
     if request.method == "POST":
-        change = await _body(request, ClockChange)
+        change = await body_of(request, ClockChange)
         if change.set is not None:
             clock.set(change.set)
         clock.advance(change.advance or 0)
-    return JSONResponse(reports.clock(_world(request)))
+    return JSONResponse(reports.clock(world_of(request)))
 
 
 async def _accounts(request: Request) -> Response:
-    world = _world(request)
+    world = world_of(request)
     return JSONResponse({"accounts": [reports.account(world, account) for account in world.accounts.values()]})
 
 
 def _decide(decision: Literal["confirmed", "refused"]) -> Handler:
     async def handle(request: Request) -> Response:
-        account = _account(request, request.path_params["name"])
-        wanted = await _body(request, Decision)
-        decided = _world(request).decide(account, decision, wanted.msg_id)
+        account = account_of(request, request.path_params["name"])
+        wanted = await body_of(request, Decision)
+        decided = world_of(request).decide(account, decision, wanted.msg_id)
         if not decided:
             raise HTTPException(404, f"no send of account {account.name!r} waits for the administrator")
         return JSONResponse({decision: [job.msg_id for job in decided]})
@@ -139,27 +117,27 @@ def _decide(decision: Literal["confirmed", "refused"]) -> Handler:
 
 
 async def _add_fault(request: Request) -> Response:
-    fault = await _body(request, Fault)
+    fault = await body_of(request, Fault)
     try:
         check_fault(fault)
     except ValueError as error:
         raise HTTPException(400, str(error)) from error
-    return _added(request, _world(request).faults, fault)
+    return _added(request, world_of(request).faults, fault)
 
 
 async def _add_job_plan(request: Request) -> Response:
-    return _added(request, _world(request).job_plans, await _body(request, JobPlan))
+    return _added(request, world_of(request).job_plans, await body_of(request, JobPlan))
 
 
 def _added(request: Request, plan: Plan[O], order: O) -> Response:
     if order.account is not None:
-        _account(request, order.account)
+        account_of(request, order.account)
     return JSONResponse({"id": plan.add(order)}, 201)
 
 
 def _listing(plan: Callable[[World], Plan[O]], name: str) -> Handler:
     async def handle(request: Request) -> Response:
-        return JSONResponse({name: plan(_world(request)).listing()})
+        return JSONResponse({name: plan(world_of(request)).listing()})
 
     return handle
 
@@ -168,8 +146,8 @@ def _clearing(plan: Callable[[World], Plan[O]]) -> Handler:
     async def handle(request: Request) -> Response:
         number = request.query_params.get("id")
         if number is None:
-            plan(_world(request)).clear()
-        elif not (number.isdecimal() and plan(_world(request)).remove(int(number))):
+            plan(world_of(request)).clear()
+        elif not (number.isdecimal() and plan(world_of(request)).remove(int(number))):
             raise HTTPException(404, f"there is no plan with id {number}")
         return Response(status_code=204)
 
@@ -177,15 +155,15 @@ def _clearing(plan: Callable[[World], Plan[O]]) -> Handler:
 
 
 async def _list_pushes(request: Request) -> Response:
-    world = _world(request)
+    world = world_of(request)
     return JSONResponse(
         {"plans": world.job_plans.listing(), "tries": [reports.push_try(each) for each in world.courier.log]}
     )
 
 
 async def _push(request: Request) -> Response:
-    wanted, world = await _body(request, PushNow), _world(request)
-    account = _account(request, wanted.account)
+    wanted, world = await body_of(request, PushNow), world_of(request)
+    account = account_of(request, wanted.account)
     if account.config.callback is None:
         raise HTTPException(400, f"account {account.name!r} has no callback")
     event = Event(
@@ -203,21 +181,21 @@ async def _list_jobs(request: Request) -> Response:
 
 
 async def _list_calls(request: Request) -> Response:
-    return JSONResponse({"calls": [reports.call(call) for call in _world(request).calls]})
+    return JSONResponse({"calls": [reports.call(call) for call in world_of(request).calls]})
 
 
 async def _ledger(request: Request) -> Response:
-    world, query = _world(request), request.query_params
+    world, query = world_of(request), request.query_params
     by = query.get("by", "content")
     if by not in {"content", "clientmsgid"}:
         raise HTTPException(400, "by: content or clientmsgid")
-    accounts = [_account(request, query["account"])] if "account" in query else list(world.accounts.values())
+    accounts = accounts_of(request)
     group: Literal["content", "clientmsgid"] = "content" if by == "content" else "clientmsgid"
     return JSONResponse({"accounts": {each.name: reports.ledger(world, each, group) for each in accounts}})
 
 
 async def _follower(request: Request) -> Response:
-    world, wanted = _world(request), request.query_params.get("openid", "")
+    world, wanted = world_of(request), request.query_params.get("openid", "")
     for account in world.accounts.values():
         number = account.number_of(wanted)
         if number is not None:

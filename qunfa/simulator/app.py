@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from qunfa.simulator import admin
+from qunfa.simulator import admin, admin_media
 from qunfa.simulator.config import SimulatorConfig
 from qunfa.simulator.gateway import Gateway
 from qunfa.simulator.jobs import MsgIds
@@ -52,7 +52,11 @@ def create_app(config: SimulatorConfig) -> Starlette:
         await holder.world.close()
 
     app = Starlette(
-        routes=[*(Route(endpoint.path, Gateway(endpoint)) for endpoint in ENDPOINTS), *admin.ROUTES],
+        routes=[
+            *(Route(endpoint.path, Gateway(endpoint)) for endpoint in ENDPOINTS),
+            *admin.ROUTES,
+            *admin_media.ROUTES,
+        ],
         exception_handlers={HTTPException: admin.refuse},
         lifespan=lifespan,
     )

@@ -16,6 +16,7 @@ from qunfa.simulator.changes import Changes
 from qunfa.simulator.clientmsgids import Entry
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.jobs import Job
+from qunfa.simulator.uploads import Form, Upload
 
 # An escape of a character outside ASCII whose backslash is not itself escaped.
 _ESCAPED = re.compile(rb"(?<!\\)(?:\\\\)*\\u(?!00[0-7])[0-9a-fA-F]{4}")
@@ -28,6 +29,8 @@ class Call:
     Attributes:
         query: the query parameters; with the access token, so not for the log.
         raw: the body as it came.
+        received: bytes of an upload that have come so far.
+        form: of an upload, or why there is none.
         account: whose call it is, as far as token or appid tell.
         clientmsgid: the body's, if it has one.
         errcode: what was answered; None if no answer was (or will be) given.
@@ -43,6 +46,8 @@ class Call:
     query: QueryParams = field(repr=False)
     raw: bytes = field(repr=False)
     client: str
+    received: int = 0
+    form: Form | Refusal | None = field(default=None, repr=False)
     account: Account | None = None
     clientmsgid: str | None = None
     errcode: int | None = None
@@ -70,6 +75,20 @@ class Call:
             raise Refusal(47002)
         return self._parsed
 
+    def upload(self) -> Upload:
+        """The file of a multipart form.
+
+        Raises:
+            Refusal: 41005 there is none, 44001 it is empty, 45001 it is too big for anything.
+        """
+        if isinstance(self.form, Refusal):
+            raise self.form
+        if self.form is None or self.form.upload is None:
+            raise Refusal(41005)
+        if not self.form.upload.size:
+            raise Refusal(44001)
+        return self.form.upload
+
     @cached_property
     def _parsed(self) -> object:
         try:
@@ -87,7 +106,7 @@ class Call:
     def close(self) -> None:
         """The call is over, answered or not: the token and the body are forgotten."""
         self.answered = True
-        self.query, self.raw = QueryParams(), b""
+        self.query, self.raw, self.form = QueryParams(), b"", None
         self.__dict__.pop("_parsed", None)
         if self.entry is not None:
             self.entry.open = False

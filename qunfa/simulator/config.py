@@ -8,20 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr, model_validator
 
+from qunfa.simulator.limits import Count, Limits
 from qunfa.simulator.plans import STRICT, Fault, JobPlan, Seconds
-
-Count = Annotated[int, Field(ge=0)]
-QuotaName = Literal[
-    "token",
-    "stable_token",
-    "mass",
-    "mass/get",
-    "tags/get",
-    "user/tag/get",
-    "user/get",
-    "openapi/quota/get",
-    "other",
-]
 
 
 class Timing(BaseModel):
@@ -34,6 +22,7 @@ class Timing(BaseModel):
         duplicate_window: how long a clientmsgid blocks its repetition (45065).
         too_fast: how long after acceptance a repetition is answered with 45066.
         rate_window: the "minute" of the rate limits (45011).
+        media_lifetime: how long a media_id that is not permanent works (then 40007).
     """
 
     model_config = STRICT
@@ -44,6 +33,7 @@ class Timing(BaseModel):
     duplicate_window: Seconds = 86400.0
     too_fast: Seconds = 60.0
     rate_window: Seconds = 60.0
+    media_lifetime: Seconds = 259200.0
 
 
 class TokenRules(BaseModel):
@@ -65,35 +55,6 @@ class PushRules(BaseModel):
     deadline: Annotated[float, Field(gt=0)] = 5.0
     tries: Annotated[int, Field(ge=1)] = 3
     spacing: Seconds = 5.0
-
-
-class Limits(BaseModel):
-    """What an account may do.
-
-    Attributes:
-        calls_per_day: over the defaults of the account's kind; `mass` is sendall and send together, `other` is for each
-            that has no number of its own.
-        mass_per_minute: calls of sendall and send.
-        stable_tokens_per_minute: calls of stable_token.
-        sends_per_day: successful sends of a subscription account, to all or to a tag.
-        to_all_per_month: successful sends to all of a service account.
-        user_per_month: messages that a follower of a service account receives.
-        openids: length of the list of mass/send.
-        clientmsgid: its length in bytes.
-        text_bytes: length of a text message in UTF-8.
-    """
-
-    model_config = STRICT
-
-    calls_per_day: dict[QuotaName, Count] = Field(default_factory=dict)
-    mass_per_minute: Count = 60
-    stable_tokens_per_minute: Count = 10_000
-    sends_per_day: Count = 1
-    to_all_per_month: Count = 4
-    user_per_month: Annotated[int, Field(ge=0, le=254)] = 4
-    openids: Count = 10_000
-    clientmsgid: Count = 32
-    text_bytes: Count = 2048
 
 
 class Callback(BaseModel):
@@ -130,6 +91,14 @@ class AccountConfig(BaseModel):
         default_clientmsgid: what is compared when a send has no clientmsgid.
         invalid_openids: whether one refuses the whole list (40003) or is left out.
         failed_jobs_keep_clientmsgid: whether a job that failed goes on blocking its clientmsgid.
+        wxnames: WeChat ids of followers, for `towxname` of previews, with the follower's number.
+        comments: the right to comments; without it an article that wants them is refused (88000).
+        cards: whether card messages are sent; WeChat refuses them today (45113).
+        uploadvideo_takes: which uploads can be converted: temporary ones, permanent ones, or any.
+        preview_msg_id: whether the answer to a preview has a msg_id.
+        thumb_id_field: what media/upload calls the id of a thumb.
+        uploads_need_length: whether an upload without a Content-Length is refused (41005).
+        draft_pictures: how draft/get gives pictures back: with their `src`, or with `data-src` instead.
     """
 
     model_config = STRICT
@@ -148,6 +117,14 @@ class AccountConfig(BaseModel):
     default_clientmsgid: Literal["audience+content", "content"] = "audience+content"
     invalid_openids: Literal["reject", "filter"] = "reject"
     failed_jobs_keep_clientmsgid: bool = True
+    wxnames: dict[str, Count] = Field(default_factory=dict)
+    comments: bool = True
+    cards: bool = False
+    uploadvideo_takes: Literal["any", "temporary", "permanent"] = "any"
+    preview_msg_id: bool = False
+    thumb_id_field: Literal["thumb_media_id", "media_id"] = "thumb_media_id"
+    uploads_need_length: bool = True
+    draft_pictures: Literal["src", "data-src"] = "src"
     limits: Limits = Limits()
 
     @model_validator(mode="after")
@@ -159,6 +136,13 @@ class AccountConfig(BaseModel):
             raise ValueError("two tags have the same id")
         return self
 
+    @model_validator(mode="after")
+    def _wxnames_are_followers(self) -> AccountConfig:
+        for name, number in self.wxnames.items():
+            if number >= self.followers:
+                raise ValueError(f"WeChat id {name!r} is of follower {number}, there are {self.followers}")
+        return self
+
 
 class SimulatorConfig(BaseModel):
     """Everything the simulator starts from.
@@ -168,6 +152,7 @@ class SimulatorConfig(BaseModel):
         now: the time at the start, instead of the real one.
         seed: of the chance in faults and plans.
         call_log: how many calls and push tries are remembered.
+        keep_uploads: whether the bytes of uploads are kept, in a temporary folder; otherwise only what they are.
         faults, pushes: plans that are there from the start.
     """
 
@@ -177,6 +162,7 @@ class SimulatorConfig(BaseModel):
     now: AwareDatetime | None = None
     seed: int = 0
     call_log: Annotated[int, Field(ge=1)] = 10_000
+    keep_uploads: bool = False
     timing: Timing = Timing()
     tokens: TokenRules = TokenRules()
     push: PushRules = PushRules()

@@ -166,5 +166,5 @@ def event_of(job: Job, now: float) -> Event:
         counts=job.counts,
         check_state=job.check_state,
         copyright=job.plan.copyright,
-        article_urls=job.plan.article_urls,
+        article_urls=job.article_urls,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import TYPE_CHECKING
 
 from qunfa.simulator.jobs import Job, MsgStatus
@@ -18,6 +19,7 @@ ADMIN_REFUSED = "err(40001)"
 ADMIN_TIMED_OUT = "err(40002)"
 REPRINT = "err(30003)"
 ORIGINALITY_FORBIDS = "err(30002)"
+_URL_BYTES = 16
 
 
 async def run(world: World, job: Job) -> None:
@@ -29,11 +31,11 @@ async def run(world: World, job: Job) -> None:
         started = world.clock.now() if job.confirmation == "confirmed" else job.accepted_at
         if not job.plan.before_response:
             await world.clock.wait_until(started + world.clock.span(world.config.timing.delivery))
-        finish(world, job, *verdict(job.plan, ignore_reprint=job.ignore_reprint))
+        finish(world, job, *verdict(job.plan, ignore_reprint=job.ignore_reprint, news=job.content.msgtype == "mpnews"))
     await world.courier.announce(job)
 
 
-def verdict(plan: JobPlan, *, ignore_reprint: bool) -> tuple[str, int]:
+def verdict(plan: JobPlan, *, ignore_reprint: bool, news: bool = False) -> tuple[str, int]:
     """How a job ends: the event's Status and CheckState.
 
     | plan | Status | CheckState |
@@ -43,7 +45,7 @@ def verdict(plan: JobPlan, *, ignore_reprint: bool) -> tuple[str, int]:
     | reprint allowed, send_ignore_reprint 0 | err(30003) | 2 |
     | reprint forbidden | err(30002) | 3 |
     | `job_status` SEND_FAIL | send fail | 0 |
-    | nothing | send success | 0 |
+    | nothing | send success | 0; of mpnews 1, which means not a reprint |
 
     A planned `check_state` replaces the table's.
     """
@@ -54,7 +56,8 @@ def verdict(plan: JobPlan, *, ignore_reprint: bool) -> tuple[str, int]:
     elif plan.reprint == "forbidden":
         status, check_state = ORIGINALITY_FORBIDS, 3
     else:
-        status, check_state = (FAILURE if plan.job_status == "SEND_FAIL" else SUCCESS), 0
+        failed = plan.job_status == "SEND_FAIL"
+        status, check_state = (FAILURE if failed else SUCCESS), int(news and not failed)
     return status, check_state if plan.check_state is None else plan.check_state
 
 
@@ -74,7 +77,20 @@ def finish(world: World, job: Job, status: str, check_state: int) -> None:
     job.msg_status = plan.job_status or ended
     job.counts = plan.counts or _counts(job, success=success)
     job.finished_at = world.clock.now()
+    if job.state == "done":
+        job.article_urls = _article_urls(job)
+        source = job.content.source
+        if source is not None and source.kind == "draft":
+            source.ended = source.ended or "sent"
+    elif plan.article_urls:
+        job.article_urls = plan.article_urls
     world.changes.notify()
+
+
+def _article_urls(job: Job) -> tuple[str, ...]:
+    if job.plan.article_urls is not None:
+        return job.plan.article_urls
+    return tuple(f"http://mp.weixin.qq.com/s/{secrets.token_urlsafe(_URL_BYTES)}" for _ in job.content.articles)
 
 
 def _counts(job: Job, *, success: bool) -> Counts:

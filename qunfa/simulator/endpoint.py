@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from qunfa.simulator.calls import Call
-from qunfa.simulator.config import QuotaName
+from qunfa.simulator.limits import QuotaName
+from qunfa.simulator.plans import Stage
 
 if TYPE_CHECKING:
     from qunfa.simulator.world import World
@@ -27,6 +28,8 @@ class Endpoint:
         quota: name of the daily quota; endpoints may share one.
         with_token: whether calls carry an access token.
         late_quota: whether the handler itself checks the quota, after its other checks.
+        stages: when faults can strike that are only for some endpoints: `upload` where it takes a file, `articles`
+            where it takes articles, `lifetime` where it makes a media_id.
         media_type: of the answer's header. It is JSON whatever the header says.
     """
 
@@ -36,4 +39,14 @@ class Endpoint:
     quota: QuotaName
     with_token: bool = True
     late_quota: bool = False
+    stages: tuple[Stage, ...] = ()
     media_type: str = "application/json; encoding=utf-8"
+
+    @property
+    def takes_file(self) -> bool:
+        """Whether its body is a multipart form with a file."""
+        return "upload" in self.stages
+
+    def has(self, stage: Stage) -> bool:
+        """Whether faults of that stage can strike here."""
+        return stage in self.stages or stage in {"before", "after"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from qunfa.simulator import faults
+from qunfa.simulator import faults, intake
 from qunfa.simulator.calls import Call
 from qunfa.simulator.endpoint import Answer, Endpoint
 from qunfa.simulator.errors import Refusal
@@ -28,23 +28,28 @@ class Gateway:
         """Answer one call."""
         request = Request(scope, receive)
         world: World = request.app.state.simulator.world
+        call = intake.begin(request, world)
+        if self.endpoint.takes_file:
+            world.calls.open(call)
         try:
-            call = await _read(request, world)
-        except ClientDisconnect:
-            return
-        world.calls.open(call)
-        try:
+            await intake.read(request, world, self.endpoint, call)
+            if not self.endpoint.takes_file:
+                world.calls.open(call)
             answer = await self._respond(world, call)
             await answer(scope, receive, send)
+        except ClientDisconnect:
+            return
+        except intake.ConnectionBroken:
+            await faults.reset(scope, receive, send)
         finally:
             world.calls.close(call)
 
     async def _respond(self, world: World, call: Call) -> ASGIApp:
-        fault = world.take_fault(call, after=False)
+        fault = world.take_fault(call, "before")
         if fault is not None and fault.kind != "slow":
             return self._strike(world, call, fault, {})
         if fault is not None:
-            await self._delay(world, call, fault)
+            await _delay(world, fault)
             if world.closing.is_set():
                 return faults.reset
         try:
@@ -53,22 +58,15 @@ class Gateway:
             call.errcode = refusal.errcode
             return faults.render(refusal.body(), self.endpoint)
         call.errcode = 0
-        fault = world.take_fault(call, after=True)
+        fault = world.take_fault(call, "after")
         if fault is None:
             return faults.render(body, self.endpoint)
         world.changes.notify()
         if fault.kind == "slow":
-            await self._delay(world, call, fault)
+            await _delay(world, fault)
         return self._strike(world, call, fault, body)
 
-    async def _delay(self, world: World, call: Call, fault: Fault) -> None:
-        call.fault = fault.kind
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(fault.seconds):
-                await world.closing.wait()
-
     def _strike(self, world: World, call: Call, fault: Fault, body: Answer) -> ASGIApp:
-        call.fault = fault.kind
         if fault.kind.startswith("errcode"):
             call.errcode = fault.errcode
         elif fault.kind not in {"slow", "ok_without_msg_id"}:
@@ -88,23 +86,10 @@ class Gateway:
         return await endpoint.handle(world, call)
 
 
-async def _read(request: Request, world: World) -> Call:
-    call = Call(
-        time=world.clock.now(),
-        path=request.url.path,
-        method=request.method,
-        query=request.query_params,
-        raw=await request.body(),
-        client=request.client.host if request.client else "",
-    )
-    token = call.query.get("access_token")
-    if token is not None:
-        call.account = world.account_of_token(token)
-    else:
-        appid = call.query.get("appid") or call.peek("appid")
-        call.account = world.account_of_appid(appid) if appid else None
-    call.clientmsgid = call.peek("clientmsgid")
-    return call
+async def _delay(world: World, fault: Fault) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(fault.seconds):
+            await world.closing.wait()
 
 
 def _check_token(world: World, call: Call) -> None:

@@ -25,6 +25,7 @@ _OTHER_SERIES = 3_147_483_650
 _DATA_SERIES = 2_247_483_663
 _EPOCH = 1_767_225_600  # 2026-01-01
 _IDS_PER_SECOND = 10
+_LONGEST_NUMBER = 19
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Job:
         state: `pending` until it is finished; then `done`, or `failed` if WeChat refused or failed it.
         msg_status: what mass/get says.
         status: Status of the event.
+        article_urls: where its articles can be read, if it was sent.
+        deleted: numbers, from 1, of the articles that were deleted.
         received: who got the message; None while nobody has.
         decided: set when the administrator has confirmed or refused.
         pushed: set when the push was tried once (or will not be).
@@ -63,11 +66,18 @@ class Job:
     msg_status: MsgStatus = "SENDING"
     status: str | None = None
     check_state: int = 0
+    article_urls: tuple[str, ...] = ()
+    deleted: frozenset[int] = frozenset()
     counts: Counts = field(default_factory=Counts)
     received: FollowerSet | None = None
     finished_at: float | None = None
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     pushed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def pages(self) -> frozenset[int]:
+        """The numbers, from 1, of its articles; a message without any is one page."""
+        return frozenset(range(1, max(1, len(self.content.articles)) + 1))
 
 
 class MsgIds:
@@ -122,3 +132,10 @@ class JobBook:
 
     def __len__(self) -> int:
         return len(self._jobs)
+
+
+def whole_number(given: object) -> int | None:
+    """A number that may be written as a text, as ids in WeChat's samples are; None if it is none."""
+    if isinstance(given, str) and given.isdecimal() and len(given) <= _LONGEST_NUMBER:
+        return int(given)
+    return given if isinstance(given, int) and not isinstance(given, bool) else None

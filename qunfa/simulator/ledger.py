@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qunfa.simulator.accounts import Account
+from qunfa.simulator.content import Content
 from qunfa.simulator.followers import FollowerSet
 from qunfa.simulator.jobs import Job
 
@@ -35,13 +36,27 @@ class Duplicate:
     sample: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Preview:
+    """A message that one follower was shown in advance; `time` in seconds since the epoch. It is no delivery."""
+
+    account: Account
+    follower: int
+    content: Content
+    time: float
+
+
 class Ledger:
-    """One count a follower for all messages and one for each calendar month; both stop at 255."""
+    """One count a follower for all messages and one for each calendar month; both stop at 255.
+
+    Previews are in a list of their own and count nowhere else.
+    """
 
     def __init__(self) -> None:
         self._totals: dict[str, bytearray] = {}
         self._months: dict[tuple[str, str], bytearray] = {}
         self._delivered: dict[str, list[Job]] = defaultdict(list)
+        self._previews: list[Preview] = []
 
     def deliver(self, job: Job, month: str) -> FollowerSet:
         """Give a job's message to its audience and return who received it.
@@ -57,6 +72,14 @@ class Ledger:
         members.add_to(self.counts(job.account))
         self._delivered[job.account.name].append(job)
         return members
+
+    def show(self, preview: Preview) -> None:
+        """Enter a preview."""
+        self._previews.append(preview)
+
+    def previews(self, account: Account) -> list[Preview]:
+        """The previews of an account, in order."""
+        return [preview for preview in self._previews if preview.account is account]
 
     def counts(self, account: Account) -> bytearray:
         """How many messages each follower has received, by number."""

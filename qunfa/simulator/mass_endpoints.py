@@ -10,24 +10,23 @@ from hashlib import sha256
 
 from qunfa.simulator.accounts import Account
 from qunfa.simulator.calls import Call
-from qunfa.simulator.content import Content, parse_content
+from qunfa.simulator.content import Message, parse_message, resolve
 from qunfa.simulator.endpoint import Answer, Endpoint
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.followers import Chosen
-from qunfa.simulator.jobs import Audience, Job
+from qunfa.simulator.jobs import Audience, Job, whole_number
 from qunfa.simulator.rights import check_mass_right
 from qunfa.simulator.world import World
 
 ACCEPTED = "send job submission success"
 _LEAST_OPENIDS = 2
-_LONGEST_NUMBER = 19
 
 
 async def _sendall(world: World, call: Call) -> Answer:
     body = call.json()
     _check_account(world, call.owner)
-    content = parse_content(body, call.owner.config.limits, 40008)
-    return await _submit(world, call, body, content, _filtered(call.owner, body))
+    message = parse_message(body, call.owner.config, 40008)
+    return await _submit(world, call, body, message, _filtered(call.owner, body))
 
 
 async def _send(world: World, call: Call) -> Answer:
@@ -35,12 +34,12 @@ async def _send(world: World, call: Call) -> Answer:
     if call.owner.config.kind == "subscription":
         raise Refusal(48001)
     _check_account(world, call.owner)
-    content = parse_content(body, call.owner.config.limits, 45162)
-    return await _submit(world, call, body, content, _listed(call.owner, body))
+    message = parse_message(body, call.owner.config, 45162)
+    return await _submit(world, call, body, message, _listed(call.owner, body))
 
 
 async def _get(world: World, call: Call) -> Answer:
-    msg_id = _whole_number(call.json().get("msg_id"))
+    msg_id = whole_number(call.json().get("msg_id"))
     job = world.jobs.get(msg_id) if msg_id is not None else None
     if job is None or job.account is not call.owner:
         raise Refusal(40059)
@@ -64,7 +63,7 @@ def _filtered(account: Account, body: dict[str, object]) -> Audience:
         raise Refusal(41011)
     if given.get("is_to_all") is True:
         return Audience("all", account.everybody(), to_all=True)
-    tag_id = _whole_number(given.get("tag_id"))
+    tag_id = whole_number(given.get("tag_id"))
     members = account.tagged(tag_id) if tag_id is not None else None
     if members is None:
         raise Refusal(40152)
@@ -86,13 +85,12 @@ def _listed(account: Account, body: dict[str, object]) -> Audience:
     return Audience("openids", members)
 
 
-async def _submit(world: World, call: Call, body: Answer, content: Content, audience: Audience) -> Answer:
+async def _submit(world: World, call: Call, body: Answer, message: Message, audience: Audience) -> Answer:
     account, now = call.owner, world.clock.now()
     clientmsgid = _clientmsgid(account, body)
-    key = f"id:{clientmsgid}" if clientmsgid else _digest(account, content, audience)
+    key = f"id:{clientmsgid}" if clientmsgid else _digest(account, message, audience)
     account.clientmsgids.check(key, now)
-    if content.media_ids:
-        raise Refusal(40007)
+    content = resolve(message, account.library, now)
     account.calls.check("mass", world.clock.day())
     check_mass_right(account.config, world.jobs.of(account.name), now, to_all=audience.to_all)
     job = Job(
@@ -124,18 +122,11 @@ def _clientmsgid(account: Account, body: dict[str, object]) -> str | None:
     return given
 
 
-def _digest(account: Account, content: Content, audience: Audience) -> str:
+def _digest(account: Account, message: Message, audience: Audience) -> str:
     if account.config.default_clientmsgid == "content":
-        return f"digest:{content.digest}"
+        return f"digest:{message.digest}"
     members = ",".join(map(str, audience.members)) if audience.label == "openids" else audience.label
-    return f"digest:{content.digest}:{sha256(members.encode()).hexdigest()}"
-
-
-def _whole_number(given: object) -> int | None:
-    """A number that may be written as a text, as ids in samples are."""
-    if isinstance(given, str) and given.isdecimal() and len(given) <= _LONGEST_NUMBER:
-        return int(given)
-    return given if isinstance(given, int) and not isinstance(given, bool) else None
+    return f"digest:{message.digest}:{sha256(members.encode()).hexdigest()}"
 
 
 ENDPOINTS = (

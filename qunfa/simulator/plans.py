@@ -23,8 +23,24 @@ FaultKind = Literal[
     "errcode_after_accept",
     "ok_without_msg_id",
     "slow",
+    "slow_upload",
+    "reset_in_upload",
+    "picture_lost",
+    "dies_early",
 ]
+Stage = Literal["upload", "before", "articles", "lifetime", "after"]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+_STAGES: dict[FaultKind, Stage] = {
+    "timeout_before_accept": "before",
+    "reset_before_accept": "before",
+    "errcode": "before",
+    "slow_upload": "upload",
+    "reset_in_upload": "upload",
+    "picture_lost": "articles",
+    "dies_early": "lifetime",
+}
 
 
 class Order(BaseModel):
@@ -57,7 +73,10 @@ class Fault(Order):
     Attributes:
         endpoint: path of the endpoint or the end of it in whole segments ("sendall", "mass/get"); "*" is every one.
         kind: what goes wrong. The `…_before_accept` kinds and `errcode` come instead of the call, the others after it
-            was carried out; those are kept for a call that succeeds.
+            was carried out; those are kept for a call that succeeds. `slow_upload` reads an upload over `seconds`,
+            `reset_in_upload` breaks the connection when half of it has come; `picture_lost` lets the first of
+            WeChat's own pictures vanish from an article's content; `dies_early` ends the life of the new media_id
+            after `seconds` of the simulator's clock, at once without them.
         accept: for `http_502`, `broken_json` and `slow`: whether the call is carried out first.
         errcode: the code that `errcode` and `errcode_after_accept` answer.
         status: the HTTP status of `http_502`.
@@ -73,16 +92,18 @@ class Fault(Order):
 
     @model_validator(mode="after")
     def _complete(self) -> Fault:
-        if self.kind == "slow" and self.seconds is None:
-            raise ValueError("a slow answer needs its seconds")
+        if self.kind in {"slow", "slow_upload"} and self.seconds is None:
+            raise ValueError("what is slow needs its seconds")
         return self
 
     @property
-    def after(self) -> bool:
-        """Whether the call is carried out before the fault strikes."""
+    def stage(self) -> Stage:
+        """When in the life of a call the fault strikes."""
+        if self.kind in _STAGES:
+            return _STAGES[self.kind]
         if self.kind in {"http_502", "broken_json", "slow"}:
-            return self.accept
-        return self.kind not in {"timeout_before_accept", "reset_before_accept", "errcode"}
+            return "after" if self.accept else "before"
+        return "after"
 
     def concerns(self, path: str) -> bool:
         """Whether it is a fault of the endpoint at `path`."""
@@ -124,7 +145,7 @@ class JobPlan(Order):
             send_ignore_reprint is 1; "forbidden": err(30002).
         check_state: CheckState of the event.
         copyright: the items of CopyrightCheckResult.
-        article_urls: the URLs of ArticleUrlResult.
+        article_urls: the URLs of ArticleUrlResult; if None, one of its own for each article that was sent.
         counts: the event's counts, whatever was delivered.
         job_status: what mass/get says once the job is finished.
         delivered: whether followers receive it, if that differs from what `status` says.
@@ -140,7 +161,7 @@ class JobPlan(Order):
     reprint: Literal["allowed", "forbidden"] | None = None
     check_state: int | None = None
     copyright: tuple[CopyrightItem, ...] = ()
-    article_urls: tuple[str, ...] = ()
+    article_urls: tuple[str, ...] | None = None
     counts: Counts | None = None
     job_status: Literal["SENDING", "SEND_SUCCESS", "SEND_FAIL", "DELETE"] | None = None
     delivered: bool | None = None

@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections import Counter, deque
 from datetime import date
 
-from qunfa.simulator.config import AccountConfig, QuotaName
+from qunfa.simulator.config import AccountConfig
 from qunfa.simulator.errors import Refusal
+from qunfa.simulator.limits import QuotaName
 
 _PER_DAY: dict[QuotaName, int] = {
     "token": 2000,
     "stable_token": 500_000,
     "mass": 100,
     "user/get": 500,
+    "mass/preview": 100,
+    "mass/delete": 10,
+    "media/upload": 100_000,
+    "media/uploadnews": 10,
+    "draft/add": 1_000,
+    "draft/get": 500,
+    "draft/delete": 1_000,
+    "draft/count": 1_000,
     "other": 100_000,
 }
-_PER_DAY_TEST: dict[QuotaName, int] = _PER_DAY | {"token": 200, "user/get": 100}
+_PER_DAY_TEST: dict[QuotaName, int] = _PER_DAY | {"token": 200, "user/get": 100, "media/upload": 500}
 
 
 class DailyCalls:

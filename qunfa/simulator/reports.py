@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from qunfa.simulator.accounts import Account
 from qunfa.simulator.calls import Call
 from qunfa.simulator.clock import rfc3339
+from qunfa.simulator.content import Content
 from qunfa.simulator.courier import PushTry
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.ledger import Duplicate, most
@@ -36,6 +37,7 @@ def account(world: World, of: Account) -> Report:
         "tags": [tag.model_dump() for tag in config.tags],
         "callback": config.callback.url if config.callback else None,
         "admin_confirmation": config.admin_confirmation,
+        "speed": of.speed,
         "mass_calls_today": of.calls.used("mass", world.clock.day()),
         "awaiting_confirmation": [job.msg_id for job in world.jobs.of(of.name) if job.confirmation == "waiting"],
     }
@@ -50,7 +52,7 @@ def job(of: Job) -> Report:
         "clientmsgid": of.clientmsgid,
         "audience": of.audience.label,
         "audience_size": len(of.audience.members),
-        "content": {"msgtype": of.content.msgtype, "digest": of.content.digest, "text": of.content.text},
+        "content": _summary(of.content),
         "send_ignore_reprint": of.ignore_reprint,
         "accepted_at": rfc3339(of.accepted_at),
         "confirmation": of.confirmation,
@@ -59,9 +61,16 @@ def job(of: Job) -> Report:
         "status": of.status,
         "counts": of.counts.model_dump(),
         "received": len(of.received) if of.received is not None else 0,
+        "article_urls": list(of.article_urls),
+        "deleted": sorted(of.deleted),
         "finished_at": rfc3339(of.finished_at) if of.finished_at is not None else None,
         "pushed": of.pushed.is_set(),
     }
+
+
+def _summary(of: Content) -> Report:
+    titles = [article.title for article in of.articles] or [of.title]
+    return {"msgtype": of.msgtype, "digest": of.digest, "text": of.text, "titles": [title for title in titles if title]}
 
 
 def call(of: Call) -> Report:
@@ -75,6 +84,7 @@ def call(of: Call) -> Report:
         "errcode": of.errcode,
         "msg_id": of.job.msg_id if of.job else None,
         "fault": of.fault,
+        "received": of.received,
         "answered": of.answered,
     }
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from qunfa.simulator import follower_endpoints, mass_endpoints, token_endpoints
+from qunfa.simulator import (
+    deletion_endpoints,
+    draft_endpoints,
+    follower_endpoints,
+    mass_endpoints,
+    material_endpoints,
+    media_endpoints,
+    preview_endpoints,
+    speed_endpoints,
+    token_endpoints,
+)
 from qunfa.simulator.calls import Call
 from qunfa.simulator.endpoint import Answer, Endpoint
 from qunfa.simulator.errors import Refusal
@@ -30,6 +40,12 @@ async def _quota(world: World, call: Call) -> Answer:
 ENDPOINTS = (
     *token_endpoints.ENDPOINTS,
     *mass_endpoints.ENDPOINTS,
+    *preview_endpoints.ENDPOINTS,
+    *deletion_endpoints.ENDPOINTS,
+    *speed_endpoints.ENDPOINTS,
+    *media_endpoints.ENDPOINTS,
+    *draft_endpoints.ENDPOINTS,
+    *material_endpoints.ENDPOINTS,
     *follower_endpoints.ENDPOINTS,
     Endpoint("/cgi-bin/openapi/quota/get", "POST", _quota, "openapi/quota/get"),
 )
@@ -40,7 +56,11 @@ def check_fault(fault: Fault) -> None:
     """Let a fault pass that can strike.
 
     Raises:
-        ValueError: no endpoint's path ends in the fault's `endpoint`.
+        ValueError: no endpoint's path ends in the fault's `endpoint`, or nothing of that kind can happen there.
     """
-    if not any(fault.concerns(endpoint.path) for endpoint in ENDPOINTS):
+    concerned = [endpoint for endpoint in ENDPOINTS if fault.concerns(endpoint.path)]
+    if not concerned:
         raise ValueError(f"a fault is for endpoint {fault.endpoint!r}; there are {', '.join(BY_PATH)}")
+    if not any(endpoint.has(fault.stage) for endpoint in concerned):
+        possible = ", ".join(endpoint.path for endpoint in ENDPOINTS if endpoint.has(fault.stage))
+        raise ValueError(f"{fault.kind} cannot happen at {fault.endpoint!r}, only at {possible}")

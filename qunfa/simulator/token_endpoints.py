@@ -6,9 +6,9 @@ import secrets
 
 from qunfa.simulator.accounts import Account
 from qunfa.simulator.calls import Call
-from qunfa.simulator.config import QuotaName
 from qunfa.simulator.endpoint import Answer, Endpoint
 from qunfa.simulator.errors import Refusal
+from qunfa.simulator.limits import QuotaName
 from qunfa.simulator.tokens import Token
 from qunfa.simulator.world import World
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from qunfa.simulator import delivery
@@ -16,7 +18,8 @@ from qunfa.simulator.config import SimulatorConfig
 from qunfa.simulator.courier import Courier
 from qunfa.simulator.jobs import Job, JobBook, MsgIds
 from qunfa.simulator.ledger import Ledger
-from qunfa.simulator.plans import Fault, JobPlan, Plan
+from qunfa.simulator.materials import Material
+from qunfa.simulator.plans import Fault, JobPlan, Plan, Stage
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class World:
         self.courier = Courier(config, self.clock, self.jobs, self.changes)
         self.closing = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._folder: TemporaryDirectory[str] | None = None
 
     def account_of_appid(self, appid: str) -> Account | None:
         """The account that has this appid."""
@@ -52,12 +56,26 @@ class World:
         """The account that was once given this access token."""
         return next((account for account in self.accounts.values() if account.tokens.knows(token)), None)
 
-    def take_fault(self, call: Call, *, after: bool) -> Fault | None:
-        """The fault that strikes a call, before it is carried out or after it succeeded."""
+    def take_fault(self, call: Call, stage: Stage) -> Fault | None:
+        """The fault that strikes a call at that stage of its life; the call remembers it."""
         account = call.account.name if call.account else None
-        return self.faults.take(
-            lambda fault: fault.after == after and fault.concerns(call.path) and fault.fits(account, call.clientmsgid)
+        fault = self.faults.take(
+            lambda fault: fault.stage == stage and fault.concerns(call.path) and fault.fits(account, call.clientmsgid)
         )
+        call.fault = fault.kind if fault is not None else call.fault
+        return fault
+
+    def maybe_dies_early(self, call: Call, material: Material) -> None:
+        """Shorten the life of a material that a call has just made, if a fault says so."""
+        fault = self.take_fault(call, "lifetime")
+        if fault is not None:
+            material.expires_at = self.clock.now() + (fault.seconds or 0)
+
+    def upload_folder(self) -> Path | None:
+        """Where the bytes of uploads are kept; None if they are not."""
+        if self.config.keep_uploads and self._folder is None:
+            self._folder = TemporaryDirectory(prefix="qunfa-simulator-")
+        return Path(self._folder.name) if self._folder is not None else None
 
     def take_job_plan(self, account: Account, clientmsgid: str | None) -> JobPlan:
         """What is planned for a job that is being accepted."""
@@ -113,6 +131,8 @@ class World:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.courier.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

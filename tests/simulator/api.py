@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 
 from qunfa.simulator import Job, Simulator, SimulatorConfig, World, openid
+from tests.simulator import samples
 from tests.simulator.inbox import Inbox
 
 APPID = "wx0123456789abcdef"
@@ -49,6 +50,52 @@ class Api:
         """The errcode of a call, 0 if there is none."""
         code: int = (await self.call(path, body, **query)).get("errcode", 0)
         return code
+
+    async def upload(self, path: str, file: bytes | None, name: str = "file.bin", **query: str) -> Json:
+        """Post a multipart form with a file, or without one if it is None."""
+        files = {} if file is None else {"media": (name, file, "application/octet-stream")}
+        return await self.post_form(path, files, {}, **query)
+
+    async def post_form(self, path: str, files: Any, fields: dict[str, str], **query: str) -> Json:
+        """Post a multipart form."""
+        params = {"access_token": self.token} | query
+        # Without any file httpx would write no multipart form.
+        response = await self.http.post(f"/cgi-bin/{path}", params=params, files=files or {"x": b""}, data=fields)
+        answer: Json = response.json()
+        return answer
+
+    async def media_id(self, kind: str, file: bytes, *, permanent: bool = False) -> str:
+        """The id of a file that is uploaded now."""
+        answer = await self.upload("material/add_material" if permanent else "media/upload", file, type=kind)
+        found: str = answer.get("thumb_media_id") or answer["media_id"]
+        return found
+
+    async def picture(self, file: bytes) -> str:
+        """The URL of a picture for articles."""
+        answer = await self.upload("media/uploadimg", file)
+        url: str = answer["url"]
+        return url
+
+    async def draft(self, *articles: Json) -> str:
+        """The id of a new draft; articles get a cover of their own if they have none."""
+        cover = {"thumb_media_id": await self.media_id("thumb", samples.JPG, permanent=True)}
+        answer = await self.call("draft/add", {"articles": [cover | each for each in articles or (article(),)]})
+        found: str = answer["media_id"]
+        return found
+
+    async def sendall_of(self, content: Json, tag: int | None = 2, **more: object) -> Json:
+        """Send any message to a tag, or to all if it is None."""
+        chosen: Json = {"is_to_all": True} if tag is None else {"is_to_all": False, "tag_id": tag}
+        return await self.call("message/mass/sendall", content | {"filter": chosen} | more)
+
+    async def delivered(self, content: Json, tag: int | None = 2, **more: object) -> Job:
+        """Send any message, and return the job once it is finished and pushed."""
+        answer = await self.sendall_of(content, tag, **more)
+        assert answer["errcode"] == 0, answer
+        await self.world.settled()
+        job = self.world.jobs.get(answer["msg_id"])
+        assert job is not None
+        return job
 
     async def sendall(self, text: str = "hello", tag: int | None = 2, **more: object) -> Json:
         """Send to a tag, or to all if it is None."""
@@ -105,6 +152,16 @@ Start = Callable[..., Awaitable[Api]]
 def message(text: str = "hello") -> Json:
     """The part of a send that says what."""
     return {"msgtype": "text", "text": {"content": text}}
+
+
+def article(**changes: object) -> Json:
+    """An article without its cover."""
+    return {"title": "Spring", "content": "<p>Hello</p>", "show_cover_pic": 1} | changes
+
+
+def named(msgtype: str, media_id: str) -> Json:
+    """The part of a send that says what, of a message that is one media_id."""
+    return {"msgtype": msgtype, msgtype: {"media_id": media_id}}
 
 
 def account_config(**changes: object) -> Json:

@@ -91,6 +91,8 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
         ({"pushes": [{"drop": True, "account": "nobody"}]}, "nobody"),
         ({"accounts": {"a": account_config(callback={"url": "localhost", "token": "t"})}}, "url"),
         ({"pushes": [{"delay": float("inf")}]}, "finite"),
+        ({"accounts": {"a": account_config(wxnames={"boss": 20})}}, "'boss' is of follower 20"),
+        ({"faults": [{"kind": "slow_upload"}]}, "needs its seconds"),
     ],
 )
 def test_a_wrong_configuration_is_refused(config: Json, reason: str) -> None:

@@ -226,7 +226,7 @@ async def test_the_call_log_tells_what_struck(start: Start) -> None:
     path = "/cgi-bin/message/mass/sendall"
     assert first | {"time": None} == {
         "time": None, "path": path, "method": "POST", "account": "demo", "clientmsgid": "job-1", "errcode": None,
-        "msg_id": job.msg_id, "fault": "timeout_after_accept", "answered": True,
+        "msg_id": job.msg_id, "fault": "timeout_after_accept", "received": 0, "answered": True,
     }  # fmt: skip
     assert (second["errcode"], second["msg_id"], second["fault"]) == (40152, None, None)
 
