@@ -55,6 +55,8 @@ TABLE = (
     Place("qunfa/contract", (STDLIB, "pydantic")),
     Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
     Place("qunfa/wechat", (STDLIB, "pydantic", "httpx", "qunfa.contract", "qunfa.rules")),
+    Place("qunfa/media", (STDLIB, "httpx", "httpcore", "obstore", "PIL")),
+    Place("qunfa/article", (STDLIB, "lxml", "tinycss2")),
     Place("qunfa/callback", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.wechat", "qunfa.temporal", "qunfa.settings")),
     Place("qunfa/simulator", (STDLIB, LIBRARIES), ("temporalio",)),
     Place(

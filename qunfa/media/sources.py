@@ -1,0 +1,108 @@
+"""What a request names by URI, brought here."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from qunfa.media.errors import SourceRefused, SourceUnavailable
+from qunfa.media.files import FileSources
+from qunfa.media.network import Resolver, resolve
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.spool import Spool
+from qunfa.media.stores import StoreSources
+from qunfa.media.uris import file_name, scheme_of
+from qunfa.media.web import WebSources
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A copy of a source: `size` bytes in the file `path`, whose SHA-256 is `sha256` (lower-case hexadecimal).
+
+    `name` is the last part of the URI, fit to be a file's name, or "source". `uri` is the whole one, and may hold a
+    signature: it is not for logs.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    name: str
+    uri: str = field(repr=False)
+
+
+class Sources:
+    """Fetches what a policy allows: `file:`, `http:`, `https:` and `s3:`.
+
+    One object serves a whole process, any number of fetches at a time. `resolver` and `tls` are the system's where
+    not given; `folder` is where copies stand, by default the system's temporary directory.
+    """
+
+    def __init__(
+        self,
+        policy: SourcePolicy,
+        *,
+        resolver: Resolver = resolve,
+        tls: ssl.SSLContext | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self._policy = policy
+        self._folder = folder
+        self._files = FileSources(policy.roots)
+        self._web = WebSources(policy, resolver, tls)
+        self._stores = StoreSources(policy)
+
+    @asynccontextmanager
+    async def fetch(self, uri: str, *, size_max: int | None = None) -> AsyncIterator[Fetched]:
+        """Copy the source to a file of its own, which is there until the context ends, and which nobody else writes to.
+
+        `size_max` (bytes) lowers the policy's limit.
+
+        Raises:
+            SourceRefused: the source may not be read, is not there, is empty or too big: no repeat helps.
+            SourceUnavailable: it could not be read now, or not in time.
+        """
+        limit = self._policy.size_max if size_max is None else min(size_max, self._policy.size_max)
+        try:
+            folder = TemporaryDirectory(prefix="qunfa-source-", dir=self._folder)
+        except OSError as error:
+            reason = f"no temporary directory could be made ({error.strerror}). Make room for one; it is tried again."
+        else:
+            with folder as place:
+                yield await self._fetch(Spool(uri, Path(place, "source"), limit))
+            return
+        raise SourceUnavailable(uri, reason)
+
+    async def _fetch(self, spool: Spool) -> Fetched:
+        seconds = self._policy.time_max.total_seconds()
+        try:
+            async with asyncio.timeout(seconds):
+                with spool:
+                    await self._read_into(spool)
+        except TimeoutError:
+            late = SourceUnavailable(spool.uri, f"it was not here within {seconds:g} seconds. Try later.")
+        else:
+            return _fetched(spool)
+        raise late
+
+    async def _read_into(self, spool: Spool) -> None:
+        match scheme_of(spool.uri):
+            case "file":
+                await asyncio.to_thread(self._files.read_into, spool)
+            case "http" | "https":
+                await self._web.read_into(spool)
+            case "s3":
+                await self._stores.read_into(spool)
+            case _:
+                raise SourceRefused(
+                    spool.uri, "it begins with none of file:, https:, http:, s3:. Put the file in such a place."
+                )
+
+
+def _fetched(spool: Spool) -> Fetched:
+    if spool.size == 0:
+        raise SourceRefused(spool.uri, "it is empty. Put the file's content there.")
+    name = file_name(spool.uri) or "source"
+    return Fetched(path=spool.path, size=spool.size, sha256=spool.sha256, name=name, uri=spool.uri)

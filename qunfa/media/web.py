@@ -1,0 +1,176 @@
+"""Sources on the web."""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from typing import Final
+
+import httpcore
+import httpx
+
+from qunfa.media.errors import SourceError, SourceRefused, SourceUnavailable, shown
+from qunfa.media.hosts import AllowedHosts
+from qunfa.media.network import CheckedNetwork, Resolver
+from qunfa.media.policy import SourcePolicy
+from qunfa.media.spool import Spool
+
+_OK: Final = 200
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_MAX: Final = 5
+_LATER: Final = frozenset({408, 425, 429})
+_SERVER_ERROR: Final = 500
+_PORTS: Final = {"http": 80, "https": 443}
+_FIX_LOCATION: Final = "Give the URL at which the file itself stands."
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class WebSources:
+    """Fetches over HTTP/1.1: no cookies, no credentials, no proxy, nothing compressed, at most five redirects."""
+
+    def __init__(self, policy: SourcePolicy, resolver: Resolver, tls: ssl.SSLContext | None = None) -> None:
+        self._hosts = AllowedHosts(policy.hosts)
+        self._resolve = resolver
+        self._tls = tls
+        connect, silence = policy.connect_max.total_seconds(), policy.silence_max.total_seconds()
+        self._timeout = {"connect": connect, "read": silence, "write": silence, "pool": connect}
+
+    async def read_into(self, spool: Spool) -> None:
+        """Fetch `spool.uri` into `spool`, following redirects.
+
+        Raises:
+            SourceRefused: a URL or an address on the way is not allowed, or the server does not give the file.
+            SourceUnavailable: the network or the server failed.
+        """
+        url = self._checked(_read_url(spool.uri), spool.uri)
+        for _ in range(_REDIRECTS_MAX + 1):
+            location = await self._request(url, spool)
+            if location is None:
+                return
+            url = self._next(url, location, spool.uri)
+        raise SourceRefused(spool.uri, f"it leads through more than {_REDIRECTS_MAX} redirects. {_FIX_LOCATION}")
+
+    def _checked(self, url: httpx.URL | None, source: str, via: str = "") -> httpx.URL:
+        if url is None:
+            raise SourceRefused(source, f"{via}it is no URL that can be called. {_FIX_LOCATION}")
+        if url.scheme not in _PORTS or not url.raw_host:
+            raise SourceRefused(source, f"{via}it is no http or https URL with a host. {_FIX_LOCATION}")
+        if url.userinfo:
+            raise SourceRefused(source, f"{via}it carries a user name or password. Use a URL without: it is recorded.")
+        if not self._hosts.allow_url(url.scheme, url.raw_host.decode("ascii"), _port(url)):
+            raise SourceRefused(
+                source, f"{via}nothing may be read from {_at(url)}. If it shall be, list it under hosts in [media]."
+            )
+        return url
+
+    def _next(self, url: httpx.URL, location: str, source: str) -> httpx.URL:
+        target = _joined(url, location)
+        via = f"it redirects to {shown(location)}: "
+        if target is not None and url.scheme == "https" and target.scheme == "http":
+            raise SourceRefused(source, f"{via}from https to http is not followed. {_FIX_LOCATION}")
+        return self._checked(target, source, via)
+
+    async def _request(self, url: httpx.URL, spool: Spool) -> str | None:
+        """Read the answer into `spool`, or return where it redirects to."""
+        failure: SourceError
+        try:
+            return await self._exchange(url, spool)
+        except httpcore.TimeoutException as error:
+            failure = SourceUnavailable(
+                spool.uri, f"{_at(url)} was silent too long ({type(error).__name__}). Try later."
+            )
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            failure = _broken(error, url, spool.uri)
+        raise failure
+
+    async def _exchange(self, url: httpx.URL, spool: Spool) -> str | None:
+        request = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=_port(url), target=url.raw_path)
+        headers = [(b"Host", url.netloc), (b"User-Agent", b"qunfa"), (b"Accept-Encoding", b"identity")]
+        network = CheckedNetwork(spool.uri, self._hosts, self._resolve)
+        async with (
+            httpcore.AsyncConnectionPool(
+                ssl_context=self._context(), max_connections=1, network_backend=network
+            ) as pool,
+            pool.stream("GET", request, headers=headers, extensions={"timeout": self._timeout}) as response,
+        ):
+            if response.status in _REDIRECTS:
+                return _location(response.headers, spool.uri)
+            _check_status(response.status, url, spool.uri)
+            _check_headers(response.headers, spool)
+            async for chunk in response.aiter_stream():
+                await asyncio.to_thread(spool.write, chunk)
+        return None
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = httpx.create_ssl_context()
+        return self._tls
+
+
+def _read_url(text: str) -> httpx.URL | None:
+    try:
+        return httpx.URL(text)
+    except (httpx.InvalidURL, UnicodeError):
+        return None
+
+
+def _joined(url: httpx.URL, location: str) -> httpx.URL | None:
+    try:
+        return url.join(location)
+    except (httpx.InvalidURL, UnicodeError):
+        return None
+
+
+def _port(url: httpx.URL) -> int:
+    return url.port if url.port is not None else _PORTS[url.scheme]
+
+
+def _at(url: httpx.URL) -> str:
+    """Where a URL leads, with its port."""
+    host = url.raw_host.decode("ascii")
+    return f"{url.scheme}://{f'[{host}]' if ':' in host else host}:{_port(url)}"
+
+
+def _header(headers: Headers, name: bytes) -> str:
+    return b", ".join(value for key, value in headers if key.lower() == name).decode("latin-1").strip()
+
+
+def _location(headers: Headers, source: str) -> str:
+    found = [value for key, value in headers if key.lower() == b"location"]
+    if len(found) != 1:
+        raise SourceRefused(source, f"it redirects, but not to one place. {_FIX_LOCATION}")
+    return found[0].decode("latin-1")
+
+
+def _check_status(status: int, url: httpx.URL, source: str) -> None:
+    if status == _OK:
+        return
+    said = f"{_at(url)} answered {status}"
+    if status >= _SERVER_ERROR or status in _LATER:
+        raise SourceUnavailable(source, f"{said}. Try later.")
+    raise SourceRefused(source, f"{said}, not the file. Check that the URL is right and may be read without a login.")
+
+
+def _check_headers(headers: Headers, spool: Spool) -> None:
+    encoding = _header(headers, b"content-encoding").lower()
+    if encoding not in {"", "identity"}:
+        raise SourceRefused(
+            spool.uri,
+            f"the server compresses it ({encoding[:20]!r}), though asked not to. Have it serve the file as it is.",
+        )
+    if length := _header(headers, b"content-length"):  # h11 has seen to it that these are digits
+        spool.expect(int(length))
+
+
+def _broken(error: BaseException, url: httpx.URL, source: str) -> SourceError:
+    """The pool raises anew without a cause, so that the certificate's error is found by the context only."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, ssl.SSLCertVerificationError):
+            return SourceRefused(
+                source,
+                f"the certificate of {_at(url)} is not valid for it: {inner.verify_message.rstrip('.')}. "
+                "Have it renewed, or let SSL_CERT_FILE name the authority that issued it.",
+            )
+        inner = inner.__context__
+    return SourceUnavailable(source, f"the connection to {_at(url)} failed ({type(error).__name__}). Try later.")

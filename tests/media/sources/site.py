@@ -1,0 +1,119 @@
+"""A web server that does what a test says, byte for byte."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+Reaction = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+MIB = 1024 * 1024
+
+
+def response(body: bytes = b"", *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
+    """An HTTP response; `length` is what it says of itself, by default the truth."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers, "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+def redirect(location: str, status: str = "302 Found") -> bytes:
+    """A redirect."""
+    return response(b"", f"Location: {location}", status=status)
+
+
+def says(data: bytes) -> Reaction:
+    """Send these bytes and close."""
+
+    async def react(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+
+    return react
+
+
+async def silence(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """Say nothing, and wait for the client to go."""
+    await reader.read()
+
+
+def stalls(head: bytes) -> Reaction:
+    """Send these bytes, then wait for the client to go."""
+
+    async def react(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        await reader.read()
+
+    return react
+
+
+def drips(head: bytes, drop: bytes = b"x") -> Reaction:
+    """Send a head, and then a drop every 20 ms until the client goes."""
+
+    async def react(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        while not reader.at_eof():
+            writer.write(drop)
+            await writer.drain()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(reader.read(), 0.02)
+
+    return react
+
+
+def floods(head: bytes, piece: bytes, pieces: int | None = None) -> Reaction:
+    """Send a head, and then the same piece again and again: so many times, or until the client goes."""
+
+    async def react(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        sent = 0
+        while pieces is None or sent < pieces:
+            writer.write(piece)
+            await writer.drain()
+            sent += 1
+
+    return react
+
+
+@dataclass
+class Site:
+    """Serves `pages` by path, one request a connection, and keeps the requests."""
+
+    tls: bool = False
+    port: int = 0
+    pages: dict[str, bytes | Reaction] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict, repr=False)
+
+    @property
+    def authority(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def url(self, path: str = "/a.png", host: str = "127.0.0.1") -> str:
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}{path}"
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks[asyncio.create_task(self._serve(reader, writer))] = writer
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+            request = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            self.requests.append(request)
+            page = self.pages[request.split(" ", 2)[1]]
+            await (says(page) if isinstance(page, bytes) else page)(reader, writer)
+        writer.close()
+
+
+@asynccontextmanager
+async def serve(tls: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
+    """A site on loopback; with `tls`, on https."""
+    site = Site(tls=tls is not None)
+    server = await asyncio.start_server(site.accept, "127.0.0.1", 0, ssl=tls)
+    site.port = server.sockets[0].getsockname()[1]
+    yield site
+    server.close()
+    for writer in site.tasks.values():
+        writer.transport.abort()
+    await asyncio.gather(*site.tasks)
+    await server.wait_closed()

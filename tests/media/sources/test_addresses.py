@@ -1,0 +1,120 @@
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.media import SourcePolicy
+from qunfa.media.addresses import is_public, read_address
+from qunfa.media.hosts import AllowedHosts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.0.0.0",  # noqa: S104  an address to refuse, not to bind to
+        "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.255.254", "168.63.129.16", "169.254.169.254",
+        "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1",
+        "198.51.100.1", "203.0.113.1", "224.0.0.1", "224.0.1.1", "239.1.1.1", "240.0.0.1", "255.255.255.255",
+        "::", "::1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:a9fe:a9fe", "::ffff:0:127.0.0.1", "64:ff9b::127.0.0.1",
+        "64:ff9b::a9fe:a9fe", "64:ff9b:1::808:808", "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::",
+        "2002:808:808::", "3fff::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1",
+        "ff0e::1",
+        "4000::1",
+    ],
+)  # fmt: skip
+def test_what_is_not_on_the_internet_is_not_public(text: str) -> None:
+    """Private, loopback, link-local, shared, multicast, reserved and transition forms are not public."""
+    address = read_address(text)
+    assert address is not None
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "text", ["8.8.8.8", "172.32.0.1", "100.128.0.1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2606:4700::1111"]
+)
+def test_what_is_on_the_internet_is_public(text: str) -> None:
+    """An address on the internet is public, also where NAT64 leads to it."""
+    address = read_address(text)
+    assert address is not None
+    assert is_public(address)
+
+
+@given(st.ip_addresses(v=4))
+def test_ipv4_inside_ipv6_is_judged_as_ipv4(address: IPv4Address) -> None:
+    """A mapped address, or one behind NAT64, is what it leads to."""
+    for prefix in ("::ffff:", "64:ff9b::"):
+        assert read_address(f"{prefix}{address}") == address
+
+
+@given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
+def test_what_python_calls_private_is_never_public(address: IPv4Address | IPv6Address) -> None:
+    """Nothing that the standard library calls private, loopback, link-local, multicast or reserved is public."""
+    odd = address.is_private or address.is_loopback or address.is_link_local or address.is_multicast
+    assert not (is_public(address) and (odd or address.is_reserved))
+
+
+@pytest.mark.parametrize("text", ["0177.0.0.1", "0x7f.0.0.1", "2130706433", "127.1", "localhost", "1.2.3.4.5"])
+def test_odd_spellings_are_no_addresses(text: str) -> None:
+    """Octal, hexadecimal, decimal and short forms are names, to be listed and resolved like any other."""
+    assert read_address(text) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "scheme", "host", "port", "allowed"),
+    [
+        ("cdn.example.com", "https", "cdn.example.com", 443, True),
+        ("CDN.example.com", "http", "cdn.example.com", 80, True),
+        ("cdn.example.com", "https", "cdn.example.com", 8443, False),
+        ("cdn.example.com", "http", "cdn.example.com", 443, False),
+        ("cdn.example.com:8443", "https", "cdn.example.com", 8443, True),
+        ("cdn.example.com:8443", "https", "cdn.example.com", 443, False),
+        ("cdn.example.com", "https", "www.cdn.example.com", 443, False),
+        ("cdn.example.com", "https", "example.com", 443, False),
+        ("cdn.example.com", "https", "cdn.example.com.", 443, False),
+        ("10.1.2.3", "http", "10.1.2.3", 80, True),
+        ("10.1.2.3", "http", "::ffff:10.1.2.3", 80, True),
+        ("10.1.2.3", "http", "10.1.2.4", 80, False),
+        ("10.1.0.0/16", "http", "10.1.2.4", 80, True),
+        ("10.1.0.0/16", "http", "10.2.2.4", 80, False),
+        ("10.1.0.0/16", "http", "::1", 80, False),
+        ("[::1]:8080", "http", "::1", 8080, True),
+        ("::1", "http", "::1", 80, True),
+        ("127.0.0.1", "http", "2130706433", 80, False),
+        ("127.0.0.1", "http", "0177.0.0.1", 80, False),
+    ],
+)
+def test_a_url_is_allowed_by_host_and_port(entry: str, scheme: str, host: str, port: int, *, allowed: bool) -> None:
+    """An entry allows exactly its host, at its port, or at the scheme's own."""
+    assert AllowedHosts((entry,)).allow_url(scheme, host, port) is allowed
+
+
+@pytest.mark.parametrize(
+    ("entries", "address", "port", "allowed"),
+    [
+        ((), "8.8.8.8", 443, True),
+        (("cdn.example.com",), "10.1.2.3", 443, False),
+        (("cdn.example.com", "10.1.2.3"), "10.1.2.3", 8443, True),
+        (("cdn.example.com", "10.1.2.3:443"), "10.1.2.3", 8443, False),
+        (("cdn.example.com", "10.1.0.0/16"), "10.1.2.3", 8443, True),
+        (("cdn.example.com", "fd00::/8"), "fd00::1", 443, True),
+        (("cdn.example.com", "fd00::/8"), "fe80::1", 443, False),
+    ],
+)
+def test_a_private_address_must_be_listed_itself(
+    entries: tuple[str, ...], address: str, port: int, *, allowed: bool
+) -> None:
+    """A name in the list opens no private network; the address or its network does."""
+    known = read_address(address)
+    assert known is not None
+    assert AllowedHosts(entries).allow_connection(known, port) is allowed
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "https://cdn.example.com", "cdn.example.com/a", "a b", "10.1.2.3/16", "cdn.example.com:0", "*.com",
+              "cdn.example.com:99999", "user@host", "[::1"],
+)  # fmt: skip
+def test_an_entry_that_is_no_host_is_an_error(entry: str) -> None:
+    """What is no host, address or network is found when the policy is made."""
+    with pytest.raises(ValueError, match=r"is no host name|is no network|has no port"):
+        SourcePolicy(hosts=(entry,))

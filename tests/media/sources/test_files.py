@@ -1,0 +1,282 @@
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from qunfa.media import SourcePolicy, SourceRefused, Sources, SourceUnavailable, files
+from tests.media.sources.fetching import content, failure, left_in
+from tests.media.sources.site import MIB
+
+
+@pytest.fixture
+def sources(root: Path, spool_folder: Path) -> Sources:
+    """Sources that read below the root only."""
+    return Sources(SourcePolicy(roots=(root,)), folder=spool_folder)
+
+
+async def test_a_file_below_a_root_is_copied(sources: Sources, root: Path, spool_folder: Path) -> None:
+    """A file below a root is there as a copy with its size, hash and name, until the context ends."""
+    (root / "sub").mkdir()
+    (root / "sub" / "海报 1.png").write_bytes(b"picture")
+    async with sources.fetch(f"file:{root}/sub/%E6%B5%B7报 1.png") as fetched:
+        assert (fetched.path.read_bytes(), fetched.size, fetched.name) == (b"picture", 7, "海报 1.png")
+        assert fetched.path.parent.stat().st_mode & 0o077 == 0
+        (root / "sub" / "海报 1.png").write_bytes(b"another")
+        assert fetched.path.read_bytes() == b"picture"
+    assert not left_in(spool_folder)
+
+
+@pytest.mark.parametrize("form", ["file:{}", "file://{}", "FILE:{}"])
+async def test_both_forms_of_file_uris_are_read(sources: Sources, root: Path, form: str) -> None:
+    """`file:/path` and `file:///path` are the same, the scheme in any case."""
+    (root / "a").write_bytes(b"a")
+    assert await content(sources, form.format(root / "a")) == b"a"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "file:{root}/../secret",
+        "file:{root}/%2e%2e/secret",
+        "file:{root}/sub/..%2F..%2Fsecret",
+        "file:{outside}/secret",
+        "file:{root}x",
+        "file:/etc/passwd",
+        "file:/",
+    ],
+)
+async def test_what_is_outside_the_roots_is_refused(sources: Sources, root: Path, spool_folder: Path, uri: str) -> None:
+    """A path that leaves the roots is refused, whether `..` is written out or as %2e."""
+    (root / "sub").mkdir()
+    (root.parent / "mediax").write_text("beside")
+    said = await failure(sources, uri.format(root=root, outside=root.parent), SourceRefused, spool_folder)
+    assert "not below a folder that media may be read from" in said
+    assert "roots in [media]" in said
+
+
+async def test_what_does_not_exist_outside_is_refused_alike(sources: Sources, root: Path) -> None:
+    """Nobody learns from a refusal what exists outside the roots."""
+    there = await failure(sources, f"file:{root.parent}/secret", SourceRefused)
+    missing = await failure(sources, f"file:{root.parent}/nothing", SourceRefused)
+    assert there.replace("secret", "") == missing.replace("nothing", "")
+
+
+async def test_a_link_out_of_the_root_is_refused(sources: Sources, root: Path) -> None:
+    """A link is resolved before its place is judged: a link to a file, or a folder on the way that is one."""
+    (root / "file").symlink_to("../secret")
+    (root / "folder").symlink_to("..")
+    for uri in (f"file:{root}/file", f"file:{root}/folder/secret"):
+        assert "not below a folder" in await failure(sources, uri, SourceRefused)
+
+
+async def test_a_link_within_the_roots_is_followed(root: Path, tmp_path: Path) -> None:
+    """A link may lead from a root to a place below the same or another root; a root may be a link itself."""
+    other, alias = tmp_path / "other", tmp_path / "alias"
+    other.mkdir()
+    (other / "b").write_bytes(b"other")
+    (root / "a").write_bytes(b"same")
+    (root / "to-same").symlink_to("a")
+    (root / "to-other").symlink_to(other / "b")
+    alias.symlink_to(root)
+    sources = Sources(SourcePolicy(roots=(alias, other)))
+    assert await content(sources, f"file:{alias}/to-same") == b"same"
+    assert await content(sources, f"file:{alias}/to-other") == b"other"
+
+
+async def test_a_circle_of_links_is_refused(sources: Sources, root: Path) -> None:
+    """Links that lead in a circle are refused, and are not followed for ever."""
+    (root / "one").symlink_to("two")
+    (root / "two").symlink_to("one")
+    assert "circle" in await failure(sources, f"file:{root}/one", SourceRefused)
+
+
+@pytest.mark.parametrize("swapped", ["a", "sub", "sub/deep"])
+async def test_a_link_put_in_after_the_check_leads_nowhere(
+    sources: Sources, root: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+) -> None:
+    """What is replaced by a link between the check and the opening is refused, the file and each folder above it."""
+    (root / "sub" / "deep").mkdir(parents=True)
+    (root / "sub" / "deep" / "secret").write_text("inside")
+    (root / "a").write_text("inside")
+    (root.parent / "deep").mkdir()
+    (root.parent / "deep" / "secret").write_text("outside")
+    resolve = Sources(SourcePolicy(roots=(root,)))._files._resolved  # noqa: SLF001  the very moment to strike
+
+    def resolve_then_swap(self: files.FileSources, uri: str, path: str) -> tuple[str, tuple[str, ...]]:
+        found = resolve(uri, path)
+        victim = root / swapped
+        victim.rename(root / "moved")
+        victim.symlink_to(root.parent / ("secret" if swapped == "a" else "deep" if swapped == "sub/deep" else ""))
+        return found
+
+    monkeypatch.setattr(files.FileSources, "_resolved", resolve_then_swap)
+    uri = f"file:{root}/a" if swapped == "a" else f"file:{root}/sub/deep/secret"
+    assert "replaced while it was opened" in await failure(sources, uri, SourceRefused)
+
+
+@contextmanager
+def swapping(victim: Path, inside: Path, outside: Path) -> Iterator[None]:
+    """Let a name be a file, a link to the inside and a link to the outside by turns, as fast as it goes."""
+    over = threading.Event()
+
+    def swap() -> None:
+        spare = victim.with_name("spare")
+        while not over.is_set():
+            for target in (inside, outside):
+                spare.symlink_to(target)
+                spare.replace(victim)
+            os.link(inside, spare)
+            spare.replace(victim)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+async def test_a_race_against_the_check_is_lost(sources: Sources, root: Path) -> None:
+    """Whoever swaps links while files are opened gets an error or the inside, never the outside."""
+    (root / "inside").write_text("inside")
+    (root / "victim").write_text("inside")
+    seen: set[str] = set()
+    with swapping(root / "victim", root / "inside", root.parent / "secret"):
+        for _ in range(150):
+            try:
+                seen.add((await content(sources, f"file:{root}/victim")).decode())
+            except (SourceRefused, SourceUnavailable) as error:
+                seen.add(error.reason)
+    assert "outside" not in seen
+    assert "inside" in seen
+
+
+STEPS = st.lists(
+    st.sampled_from(["..", "%2e%2e", ".", "", "media", "sub", "out", "up", "file", "secret", "%2e%2e%2fsecret"])
+)
+
+
+@given(steps=STEPS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+async def test_no_way_leads_out(sources: Sources, root: Path, steps: list[str]) -> None:
+    """Whatever folders, links and dots a path is made of: what is read stands below the root."""
+    (root / "sub").mkdir(exist_ok=True)
+    (root / "file").write_text("inside")
+    for name, target in (("out", "../secret"), ("up", ".."), ("sub/up", "../..")):
+        if not (root / name).is_symlink():
+            (root / name).symlink_to(target)
+    try:
+        data = await content(sources, f"file:{root}/{'/'.join(steps)}")
+    except SourceRefused:
+        return
+    assert data == b"inside"
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("file://host/share/a.png", "names a host"),
+        ("file://localhost/etc/passwd", "names a host"),
+        ("file:a.png", "absolute path"),
+        ("file:", "absolute path"),
+        ("file:{root}/a%00.png", "NUL"),
+        ("file:{root}/a\x00.png", "control characters"),
+        ("file:{root}/a\nb.png", "control characters"),
+        ("file:{root}/a?b.png", "%3F"),
+        ("file:{root}/a#b.png", "%23"),
+        ("file:{root}/a%zz.png", "%25"),
+        ("file:{root}/\ud800", "Unicode"),
+        ("file:{root}/none.png", "no such file"),
+        ("file:{root}/a/b", "no such file"),
+        ("file:{root}/" + 300 * "x", "no such file"),
+        ("file:{root}", "a folder"),
+        ("file:{root}/sub", "a folder"),
+        ("file:{root}/pipe", "a pipe"),
+        ("file:{root}/empty", "is empty"),
+        ("ftp://host/a.png", "begins with none of"),
+        ("/etc/passwd", "begins with none of"),
+        ("data:image/png;base64,AAAA", "begins with none of"),
+        ("", "begins with none of"),
+    ],
+)
+async def test_what_is_no_file_is_refused(sources: Sources, root: Path, spool_folder: Path, uri: str, why: str) -> None:
+    """What names no regular file with something in it is refused, with a sentence that says what to change."""
+    (root / "a").write_text("a")
+    (root / "sub").mkdir()
+    (root / "empty").touch()
+    os.mkfifo(root / "pipe")
+    assert why in await failure(sources, uri.format(root=root), SourceRefused, spool_folder)
+
+
+async def test_a_device_is_refused() -> None:
+    """A device is not opened, even where a root holds it."""
+    sources = Sources(SourcePolicy(roots=(Path("/dev"),)))
+    assert "device" in await failure(sources, "file:/dev/zero", SourceRefused)
+
+
+async def test_a_file_with_another_name_is_found_by_its_encoding(sources: Sources, root: Path) -> None:
+    """A name with ?, # or % in it is written with %XX; it is decoded once only."""
+    (root / "a?b#c%41").write_text("odd")
+    assert await content(sources, f"file:{root}/a%3Fb%23c%2541") == b"odd"
+
+
+async def test_nothing_is_allowed_by_default(root: Path) -> None:
+    """A policy without roots refuses every file."""
+    (root / "a").write_text("a")
+    assert "not below a folder" in await failure(Sources(SourcePolicy()), f"file:{root}/a", SourceRefused)
+
+
+async def test_a_file_over_the_limit_is_refused(root: Path, spool_folder: Path) -> None:
+    """11 MB are refused at a limit of 10 MiB without being copied; a fetch may lower the limit, not raise it."""
+    with (root / "big").open("wb") as file:
+        file.truncate(11_000_000)
+    (root / "small").write_bytes(bytes(100))
+    sources = Sources(SourcePolicy(roots=(root,), size_max=10 * MIB), folder=spool_folder)
+    said = await failure(sources, f"file:{root}/big", SourceRefused, spool_folder)
+    assert "larger than the limit of 10,485,760 bytes" in said
+    with pytest.raises(SourceRefused, match="limit of 10,485,760 bytes"):
+        await content(sources, f"file:{root}/big", size_max=20 * MIB)
+    with pytest.raises(SourceRefused, match="limit of 99 bytes"):
+        await content(sources, f"file:{root}/small", size_max=99)
+    assert await content(sources, f"file:{root}/small", size_max=100) == bytes(100)
+
+
+@pytest.mark.parametrize("change", [b"longer than before", b"s", b"other"])
+async def test_a_file_that_changes_meanwhile_is_not_taken(
+    sources: Sources, root: Path, monkeypatch: pytest.MonkeyPatch, change: bytes
+) -> None:
+    """A file that grows, shrinks or is rewritten while it is read is an error that may be tried again."""
+    victim = root / "victim"
+    victim.write_bytes(b"first")
+    os.utime(victim, (1, 1))
+    read = os.read
+
+    def write_then_read(file: int, size: int) -> bytes:
+        with victim.open("r+b") as writer:
+            writer.write(change)
+            writer.truncate()
+        return read(file, size)
+
+    monkeypatch.setattr(os, "read", write_then_read)
+    assert "changed while it was read" in await failure(sources, f"file:{victim}", SourceUnavailable)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+async def test_a_file_without_the_right_to_read_is_refused(sources: Sources, root: Path) -> None:
+    """A file that the worker may not read is refused, and the sentence says so."""
+    (root / "a").write_text("a")
+    (root / "a").chmod(0)
+    assert "may not read it" in await failure(sources, f"file:{root}/a", SourceRefused)
+
+
+async def test_no_room_for_a_copy_can_be_tried_again(root: Path, tmp_path: Path) -> None:
+    """Where copies cannot be written, the source is unavailable, not refused."""
+    (root / "a").write_text("a")
+    sources = Sources(SourcePolicy(roots=(root,)), folder=tmp_path / "none")
+    assert "temporary directory" in await failure(sources, f"file:{root}/a", SourceUnavailable)

@@ -1,0 +1,170 @@
+import os
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from qunfa.media import SourcePolicy, SourceRefused, Sources, SourceUnavailable
+from tests.media.sources.conftest import SECRET_KEY, Store
+from tests.media.sources.fetching import content, failure, left_in
+from tests.media.sources.site import MIB, Site, response, silence
+
+pytestmark = pytest.mark.usefixtures("credentials")
+
+
+@pytest.fixture
+def policy(store: Store) -> SourcePolicy:
+    """A policy that allows one bucket and one folder of another."""
+    return SourcePolicy(stores=("s3://open", "s3://mixed/media/"), s3_endpoint=store.endpoint, s3_region="us-east-1")
+
+
+@pytest.fixture
+def sources(policy: SourcePolicy, spool_folder: Path) -> Sources:
+    """Sources that may read from the store."""
+    return Sources(policy, folder=spool_folder)
+
+
+async def test_an_object_is_fetched(sources: Sources, store: Store, spool_folder: Path) -> None:
+    """An object comes with its size, hash and name, and is gone after the context."""
+    data = os.urandom(300_000)
+    store.put("open", "春/海报 1%.png", data)
+    async with sources.fetch("s3://open/%E6%98%A5/海报 1%25.png") as fetched:
+        assert (fetched.path.read_bytes(), fetched.size, fetched.name) == (data, 300_000, "海报 1%.png")
+    assert not left_in(spool_folder)
+    assert await content(sources, "S3://open/%E6%98%A5/海报 1%25.png") == data
+
+
+async def test_only_listed_folders_are_open(sources: Sources, store: Store) -> None:
+    """A folder in a bucket opens what is in it, and nothing beside it."""
+    for key in ("media/a.png", "media/sub/a.png", "media2/a.png", "a.png"):
+        store.put("mixed", key, b"a")
+    store.put("closed", "media/a.png", b"a")
+    assert await content(sources, "s3://mixed/media/a.png") == b"a"
+    assert await content(sources, "s3://mixed/media/sub/a.png") == b"a"
+    for uri in ("s3://mixed/media2/a.png", "s3://mixed/a.png", "s3://mixed/media", "s3://closed/media/a.png"):
+        said = await failure(sources, uri, SourceRefused)
+        assert "nothing may be read from there" in said
+        assert "stores in [media]" in said
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("s3://mixed/media/../a.png", "empty part, . or .."),
+        ("s3://mixed/media/%2e%2e/a.png", "empty part, . or .."),
+        ("s3://mixed/media/..%2Fa.png", "empty part, . or .."),
+        ("s3://mixed/media/./a.png", "empty part, . or .."),
+        ("s3://mixed/media//a.png", "empty part, . or .."),
+        ("s3://mixed/media/", "empty part, . or .."),
+        ("s3://open/%ff.png", "no readable text"),
+        ("s3://open/%0a.png", "no readable text"),
+        ("s3://open/a?versionId=1", "%3F"),
+        ("s3://open/%00", "NUL"),
+        ("s3://open", "empty part, . or .."),
+        ("s3:open/a.png", "does not name a bucket"),
+        ("s3://", "does not name a bucket"),
+        ("s3://../open/a.png", "does not name a bucket"),
+        ("s3://key:secret@open/a.png", "does not name a bucket"),
+        ("s3://open/none.png", "there is no such object (NoSuchKey)"),
+        ("s3://open/folder", "there is no such object (NoSuchKey)"),
+        ("s3://open/empty.png", "is empty"),
+        ("gs://open/a.png", "begins with none of"),
+    ],
+)
+async def test_what_is_no_object_is_refused(
+    sources: Sources, store: Store, spool_folder: Path, uri: str, why: str
+) -> None:
+    """A key that could be taken for another one, and an object that is not there or empty, are refused."""
+    store.put("mixed", "a.png", b"outside")
+    store.put("open", "folder/a.png", b"a")
+    store.put("open", "empty.png", b"")
+    said = await failure(sources, uri, SourceRefused, spool_folder)
+    assert why in said
+    assert "key:secret" not in said
+
+
+async def test_a_missing_bucket_is_refused(policy: SourcePolicy) -> None:
+    """A bucket that is listed, but does not exist, is a wrong name."""
+    sources = Sources(replace(policy, stores=("s3://nowhere",)))
+    assert "there is no such object (NoSuchBucket)" in await failure(sources, "s3://nowhere/a.png", SourceRefused)
+
+
+async def test_nothing_is_allowed_by_default(policy: SourcePolicy, store: Store) -> None:
+    """A policy without stores refuses every object."""
+    store.put("open", "a.png", b"a")
+    sources = Sources(replace(policy, stores=()))
+    assert "nothing may be read from there" in await failure(sources, "s3://open/a.png", SourceRefused)
+
+
+async def test_an_object_over_the_limit_is_refused(sources: Sources, store: Store, spool_folder: Path) -> None:
+    """11 MB are refused at a limit of 10 MiB."""
+    store.put("open", "big.mp4", bytes(11_000_000))
+    said = await failure(sources, "s3://open/big.mp4", SourceRefused, spool_folder)
+    assert "larger than the limit of 10,485,760 bytes" in said
+    store.put("open", "fits.mp4", bytes(10 * MIB))
+    assert len(await content(sources, "s3://open/fits.mp4")) == 10 * MIB
+
+
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"])
+async def test_wrong_credentials_are_refused(
+    policy: SourcePolicy, store: Store, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Credentials that the store does not take need a person; the error does not quote them."""
+    store.put("open", "a.png", b"a")
+    monkeypatch.setenv(name, "WRONG-KEY-OF-THIS-TEST")
+    said = await failure(Sources(policy), "s3://open/a.png", SourceRefused)
+    assert "refuses the worker's credentials" in said
+    assert "WRONG-KEY" not in said
+    assert SECRET_KEY not in said
+
+
+async def test_an_endpoint_of_the_environment_is_used(
+    policy: SourcePolicy, store: Store, monkeypatch: pytest.MonkeyPatch, site: Site
+) -> None:
+    """AWS's variables name the endpoint where the policy does not; without TLS only the policy may name one."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", site.url(""))
+    site.pages["/open/a.png"] = response(b"a")
+    sources = Sources(replace(policy, s3_endpoint=None))
+    assert "the store failed, or was not reached" in await failure(sources, "s3://open/a.png", SourceUnavailable)
+    assert not site.requests
+    store.put("open", "b.png", b"b")
+    assert await content(Sources(policy), "s3://open/b.png") == b"b"
+
+
+async def test_a_store_that_is_not_there_can_be_tried_again(policy: SourcePolicy, unused_port: int) -> None:
+    """A store that nobody serves makes the source unavailable."""
+    sources = Sources(replace(policy, s3_endpoint=f"http://127.0.0.1:{unused_port}"))
+    assert "not reached" in await failure(sources, "s3://open/a.png", SourceUnavailable)
+
+
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "503 Slow Down"])
+async def test_a_store_that_fails_can_be_tried_again(policy: SourcePolicy, site: Site, status: str) -> None:
+    """A store's own failure makes the source unavailable after one call: who repeats it is the caller."""
+    site.pages["/open/a.png"] = response(b"<Error><Code>SlowDown</Code></Error>", status=status)
+    sources = Sources(replace(policy, s3_endpoint=site.url("")))
+    assert "(SlowDown)" in await failure(sources, "s3://open/a.png", SourceUnavailable)
+    assert len(site.requests) == 1
+
+
+async def test_a_store_that_breaks_off_can_be_tried_again(policy: SourcePolicy, site: Site) -> None:
+    """A body that ends too early makes the source unavailable, and is no shorter file."""
+    site.pages["/open/a.png"] = response(
+        b"part", 'ETag: "1"', "Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT", length=1000
+    )
+    sources = Sources(replace(policy, s3_endpoint=site.url("")))
+    await failure(sources, "s3://open/a.png", SourceUnavailable)
+
+
+async def test_a_silent_store_is_given_up(policy: SourcePolicy, site: Site, spool_folder: Path) -> None:
+    """A store that never answers does not keep a worker."""
+    site.pages["/open/a.png"] = silence
+    limits = replace(policy, s3_endpoint=site.url(""), time_max=timedelta(seconds=0.3))
+    await failure(Sources(limits, folder=spool_folder), "s3://open/a.png", SourceUnavailable, spool_folder)
+
+
+@pytest.mark.parametrize("prefix", ["", "s3://", "s3:bucket", "gs://bucket", "s3://bucket/../a", "s3://b?x", "open"])
+def test_a_prefix_that_is_no_store_is_an_error(prefix: str) -> None:
+    """What is no bucket or folder in one is found when the policy is made."""
+    with pytest.raises(ValueError, match="is no store such as"):
+        SourcePolicy(stores=(prefix,))

@@ -1,0 +1,323 @@
+import asyncio
+import gzip
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from qunfa.media import SourcePolicy, SourceRefused, Sources, SourceUnavailable
+from tests.media.sources.fetching import content, failure, left_in
+from tests.media.sources.site import MIB, Site, drips, floods, redirect, response, says, serve, silence, stalls
+
+BOMB = gzip.compress(bytes(20 * MIB))
+SIGNED = "/a.png?X-Signature=THAT-nobody-MAY-read"
+
+
+@pytest.fixture
+def sources(policy: SourcePolicy, spool_folder: Path) -> Sources:
+    """Sources that may read from the site."""
+    return Sources(policy, folder=spool_folder)
+
+
+@pytest.fixture
+def hasty(policy: SourcePolicy, spool_folder: Path) -> Sources:
+    """Sources that wait no longer than a fifth of a second."""
+    return Sources(replace(policy, silence_max=timedelta(seconds=0.2)), folder=spool_folder)
+
+
+@pytest.fixture
+def brief(policy: SourcePolicy, spool_folder: Path) -> Sources:
+    """Sources whose fetches take no longer than half a second."""
+    return Sources(replace(policy, time_max=timedelta(seconds=0.5)), folder=spool_folder)
+
+
+async def test_a_file_is_fetched(sources: Sources, site: Site, spool_folder: Path) -> None:
+    """A file comes with its size, hash and name, and is gone after the context."""
+    site.pages["/pics/%E6%B5%B7%E6%8A%A5.png?v=2"] = response(b"picture")
+    async with sources.fetch(site.url("/pics/海报.png?v=2#top")) as fetched:
+        assert (fetched.path.read_bytes(), fetched.size, fetched.name) == (b"picture", 7, "海报.png")
+    assert not left_in(spool_folder)
+
+
+async def test_a_body_without_a_length_is_fetched(sources: Sources, site: Site) -> None:
+    """A body in chunks, or one that ends with the connection, is read to its end."""
+    site.pages["/chunks"] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    site.pages["/close"] = b"HTTP/1.1 200 OK\r\n\r\nabcde"
+    assert await content(sources, site.url("/chunks")) == b"abcde"
+    assert await content(sources, site.url("/close")) == b"abcde"
+
+
+async def test_a_request_carries_nothing_of_ours(
+    sources: Sources, site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unused_port: int
+) -> None:
+    """No proxy or password of the environment is used, no cookie kept, and no compression asked for."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port}")
+    site.pages["/a.png"] = response(b"a", "Set-Cookie: id=1")
+    site.pages["/again"] = redirect("/a.png")
+    await content(sources, site.url("/a.png"))
+    await content(sources, site.url("/again"))
+    heads = [request.lower().split("\r\n") for request in site.requests]
+    assert len(heads) == 3
+    for head in heads:
+        names = {line.partition(":")[0] for line in head[1:] if line}
+        assert names == {"host", "user-agent", "accept-encoding"}
+        assert f"host: {site.authority}" in head
+        assert "accept-encoding: identity" in head
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:1/a", "http://127.0.0.1:1. If it shall be, list it"),
+        ("http://127.0.0.1/a", "http://127.0.0.1:80"),
+        ("http://localhost:{port}/a", "localhost:{port}"),
+        ("http://169.254.169.254/latest/meta-data/", "169.254.169.254:80"),
+        ("http://2130706433:{port}/a", "2130706433"),
+        ("http://0x7f000001:{port}/a", "0x7f000001"),
+        ("http://0177.0.0.1:{port}/a", "no URL"),
+        ("http://127.1:{port}/a", "127.1"),
+        ("http://[::1]:{port}/a", "[::1]:{port}"),
+        ("http://me:secret@{authority}/a", "user name or password"),
+        ("http://{authority}@evil.example/a", "user name or password"),
+        ("http://evil.example#@{authority}/", "evil.example"),
+        ("http://evil.example\\@{authority}/", ""),
+        ("http:///a", "no http or https URL with a host"),
+        ("http:a", "no http or https URL with a host"),
+        ("http://[::1/a", "no URL"),
+        ("http://{authority}:x/a", "no URL"),
+    ],
+)
+async def test_a_url_that_is_not_allowed_is_refused(sources: Sources, site: Site, url: str, why: str) -> None:
+    """Another host, port or spelling of the address than the listed one is refused, and nobody is called."""
+    where = {"authority": site.authority, "port": site.port}
+    assert why.format(**where) in await failure(sources, url.format(**where), SourceRefused)
+    assert not site.requests
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_followed(sources: Sources, site: Site, status: int) -> None:
+    """Up to five redirects are followed, absolute or relative."""
+    site.pages["/0"] = redirect(site.url("/1"), f"{status} Moved")
+    for step in range(1, 5):
+        site.pages[f"/{step}"] = redirect(str(step + 1), f"{status} Moved")
+    site.pages["/5"] = response(b"there")
+    assert await content(sources, site.url("/0")) == b"there"
+
+
+@pytest.mark.parametrize(("first", "second"), [("/a", "/b"), ("/a", "/a")])
+async def test_redirects_end(sources: Sources, site: Site, first: str, second: str) -> None:
+    """A sixth redirect is refused, whether in a circle or not."""
+    site.pages.update({first: redirect(second), second: redirect(first)})
+    assert "more than 5 redirects" in await failure(sources, site.url(first), SourceRefused)
+    assert len(site.requests) == 6
+
+
+@pytest.mark.parametrize(
+    ("location", "why"),
+    [
+        ("http://127.0.0.1:1/admin", "nothing may be read from http://127.0.0.1:1"),
+        ("http://169.254.169.254/latest/meta-data/", "nothing may be read from http://169.254.169.254:80"),
+        ("//[::1]/a", "nothing may be read from http://[::1]:80"),
+        ("http://me:secret@{authority}/a", "user name or password"),
+        ("file:///etc/passwd", "no http or https URL"),
+        ("http://[::1", "no URL"),
+        ("http://a.example:x/", "no URL"),
+    ],
+)
+async def test_each_redirect_is_checked(sources: Sources, site: Site, location: str, why: str) -> None:
+    """A redirect to what a request could not name itself is refused, and says where it leads."""
+    site.pages["/a.png"] = redirect(location.format(authority=site.authority))
+    said = await failure(sources, site.url(), SourceRefused)
+    assert why in said
+    assert "secret" not in said
+    assert len(site.requests) == 1
+
+
+async def test_a_redirect_to_nowhere_is_refused(sources: Sources, site: Site) -> None:
+    """A redirect names exactly one place."""
+    site.pages["/none"] = response(b"", status="302 Found")
+    site.pages["/two"] = response(b"", "Location: /a", "Location: /b", status="302 Found")
+    for path in ("/none", "/two"):
+        assert "not to one place" in await failure(sources, site.url(path), SourceRefused)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("201 Created", SourceRefused), ("204 No Content", SourceRefused), ("206 Partial Content", SourceRefused),
+        ("304 Not Modified", SourceRefused), ("400 Bad Request", SourceRefused), ("401 Unauthorized", SourceRefused),
+        ("403 Forbidden", SourceRefused), ("404 Not Found", SourceRefused), ("410 Gone", SourceRefused),
+        ("408 Request Timeout", SourceUnavailable), ("429 Too Many Requests", SourceUnavailable),
+        ("500 Internal Server Error", SourceUnavailable), ("503 Service Unavailable", SourceUnavailable),
+    ],
+)  # fmt: skip
+async def test_only_200_is_a_file(
+    sources: Sources, site: Site, spool_folder: Path, status: str, kind: type[SourceRefused | SourceUnavailable]
+) -> None:
+    """A server's failure may pass; any other answer but 200 means that the URL does not give the file."""
+    site.pages["/a.png"] = response(b"" if status[:3] in {"204", "304"} else b"page", status=status)
+    said = await failure(sources, site.url(), kind, spool_folder)
+    assert f"{site.url('')} answered {status[:3]}" in said
+
+
+async def test_no_error_quotes_a_signature(sources: Sources, site: Site) -> None:
+    """A query is not in an error: signed URLs have their signature there. Nor is it in a fetched source's `repr`."""
+    site.pages[SIGNED] = response(b"", status="403 Forbidden")
+    site.pages["/to"] = redirect(f"http://127.0.0.1:1{SIGNED}")
+    site.pages[f"/b{SIGNED}"] = response(b"b")
+    for path in (SIGNED, "/to"):
+        said = await failure(sources, site.url(path), SourceRefused)
+        assert "MAY-read" not in said
+        assert "***" in said or path == "/to"
+    async with sources.fetch(site.url(f"/b{SIGNED}")) as fetched:
+        assert "MAY-read" not in repr(fetched)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://me:secret@host/a", "http:me:secret@host/a", "http:\\\\me:secret@host/a", "ftp://me:secret@host/a",
+     "http://host/a?secret", "http://host/a#secret", "//me:secret@host", "http://me:secret@[::1/a"],
+)  # fmt: skip
+async def test_no_error_quotes_a_password(sources: Sources, uri: str) -> None:
+    """A user name or password in a URI is not in its error, however odd the URI."""
+    assert "secret" not in await failure(sources, uri, SourceRefused)
+
+
+async def test_an_error_is_one_line(sources: Sources) -> None:
+    """An endless or unprintable URI is cut and escaped in its error."""
+    said = await failure(sources, "http://host/\u202e\x1b[31m" + 5000 * "a", SourceRefused)
+    assert "\\u202e\\x1b[31maaa" in said
+    assert len(said) < 500
+
+
+async def test_an_empty_body_is_refused(sources: Sources, site: Site, spool_folder: Path) -> None:
+    """A file with nothing in it can be nobody's picture."""
+    site.pages["/a.png"] = response(b"")
+    assert "is empty" in await failure(sources, site.url(), SourceRefused, spool_folder)
+
+
+async def test_what_says_that_it_is_too_big_is_not_read(sources: Sources, site: Site, spool_folder: Path) -> None:
+    """A Content-Length over the limit ends it before the body."""
+    site.pages["/a.png"] = drips(response(b"", length=11_000_000))
+    assert "larger than the limit of 10,485,760" in await failure(sources, site.url(), SourceRefused, spool_folder)
+
+
+@pytest.mark.parametrize("length", [5, 9 * MIB, 2**64, 10**40])
+async def test_a_length_that_lies_does_not_help(sources: Sources, site: Site, spool_folder: Path, length: int) -> None:
+    """A body is as long as it says, or an error: too short is a broken connection, and more is never read."""
+    site.pages["/a.png"] = response(b"0123456789", length=length)
+    if length == 5:
+        assert await content(sources, site.url()) == b"01234"
+    else:
+        kind = SourceUnavailable if length in {9 * MIB, 10**40} else SourceRefused
+        await failure(sources, site.url(), kind, spool_folder)
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", bytes(MIB)),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + bytes(0x10000) + b"\r\n"),
+    ],
+)
+async def test_an_endless_body_is_cut_off(
+    sources: Sources, site: Site, spool_folder: Path, head: bytes, piece: bytes
+) -> None:
+    """A body without an end is refused as soon as it passes the limit."""
+    site.pages["/a.png"] = floods(head, piece)
+    assert "larger than the limit" in await failure(sources, site.url(), SourceRefused, spool_folder)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "identity, gzip"])
+async def test_a_compressed_body_is_refused(sources: Sources, site: Site, encoding: str) -> None:
+    """What a server compresses unasked is refused, so that no small answer becomes a large file."""
+    site.pages["/a.png"] = response(BOMB, f"Content-Encoding: {encoding}")
+    assert "compresses" in await failure(sources, site.url(), SourceRefused)
+
+
+async def test_a_silent_server_is_given_up(hasty: Sources, site: Site, spool_folder: Path) -> None:
+    """A server that says nothing, before its answer or within it, makes the source unavailable."""
+    site.pages["/before"] = silence
+    site.pages["/within"] = stalls(response(b"part", length=100))
+    for path in ("/before", "/within"):
+        assert "silent too long" in await failure(hasty, site.url(path), SourceUnavailable, spool_folder)
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (response(b"", length=1000), b"x"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Header: x\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX-Header: ", b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+)
+async def test_a_slow_server_is_given_up(
+    brief: Sources, site: Site, spool_folder: Path, head: bytes, drop: bytes
+) -> None:
+    """A server that gives a little now and then does not keep a worker for longer than the whole may take."""
+    site.pages["/a.png"] = drips(head, drop)
+    said = await failure(brief, site.url(), SourceUnavailable, spool_folder)
+    assert "not here within 0.5 seconds" in said
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"HTTP/1.1 200 OK\r\n" + b"X-Filler: " + 200_000 * b"x" + b"\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\n" + 20_000 * b"X-Filler: xxxxx\r\n" + b"\r\nabc",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"",
+    ],
+)
+async def test_what_is_no_http_is_no_source(sources: Sources, site: Site, spool_folder: Path, page: bytes) -> None:
+    """Headers without measure and answers that are no HTTP end as an unavailable source."""
+    site.pages["/a.png"] = page
+    said = await failure(sources, site.url(), SourceUnavailable, spool_folder)
+    assert f"the connection to {site.url('')} failed" in said
+
+
+async def test_nobody_there_can_be_tried_again(policy: SourcePolicy, unused_port: int) -> None:
+    """A refused connection makes the source unavailable."""
+    sources = Sources(replace(policy, hosts=(f"127.0.0.1:{unused_port}",)))
+    assert "failed" in await failure(sources, f"http://127.0.0.1:{unused_port}/a", SourceUnavailable)
+
+
+async def test_another_site_is_another_host(sources: Sources, site: Site) -> None:
+    """A redirect to another port of a listed address is refused: the port is part of the entry."""
+    async with serve() as other:
+        other.pages["/a.png"] = response(b"other")
+        site.pages["/a.png"] = redirect(other.url())
+        assert f":{other.port}" in await failure(sources, site.url(), SourceRefused)
+        assert not other.requests
+
+
+async def test_a_cancelled_fetch_leaves_nothing(sources: Sources, site: Site, spool_folder: Path) -> None:
+    """A fetch that is cancelled ends, and its copy is removed."""
+    site.pages["/a.png"] = stalls(response(b"part", length=100))
+    fetch = asyncio.create_task(content(sources, site.url()))
+    async with asyncio.timeout(10):
+        while not site.requests:
+            await asyncio.wait({fetch}, timeout=0.01)
+    fetch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetch
+    assert not left_in(spool_folder)
+
+
+async def test_what_a_user_of_the_copy_raises_passes(sources: Sources, site: Site, spool_folder: Path) -> None:
+    """An exception of the one who uses the copy is theirs, and the copy is removed."""
+    site.pages["/a.png"] = says(response(b"a"))
+    with pytest.raises(TimeoutError, match="theirs"):
+        async with sources.fetch(site.url()):
+            raise TimeoutError("theirs")
+    assert not left_in(spool_folder)

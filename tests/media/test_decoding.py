@@ -1,0 +1,178 @@
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from qunfa.media.facts import MediaFacts, inspect
+from qunfa.media.limits import PIXELS_MAX
+from tests.media.drawings import chunk, encoded, noise, png
+
+SMALL = {stated: encoded(noise(40, 30), stated) for stated in ("png", "jpeg", "gif", "bmp")}
+
+
+def facts_of(tmp_path: Path, content: bytes) -> MediaFacts:
+    """The facts of a file with this content."""
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(content)
+    return inspect(path)
+
+
+@pytest.mark.parametrize("stated", SMALL)
+def test_a_sound_picture_has_a_size_and_no_damage(tmp_path: Path, stated: str) -> None:
+    """Width and height are those that were drawn."""
+    facts = facts_of(tmp_path, SMALL[stated])
+    assert (facts.width, facts.height, facts.damage, facts.animated) == (40, 30, None, False)
+
+
+@pytest.mark.parametrize("stated", SMALL)
+@pytest.mark.parametrize("kept", [0.9, 0.5, 0.1])
+def test_a_picture_that_is_cut_off_is_damaged(tmp_path: Path, stated: str, kept: float) -> None:
+    """A valid beginning is not enough: the pixels have to be there."""
+    content = SMALL[stated]
+    assert facts_of(tmp_path, content[: int(len(content) * kept)]).damage
+
+
+@pytest.mark.parametrize("stated", SMALL)
+def test_a_picture_with_a_valid_header_and_nothing_true_behind_it_is_damaged(tmp_path: Path, stated: str) -> None:
+    """Text behind a header, as polyglots have it, decodes to nothing."""
+    content = SMALL[stated]
+    assert facts_of(tmp_path, content[:54] + b"<script>alert(1)</script>" * 20).damage
+
+
+@pytest.mark.parametrize("stated", SMALL)
+def test_what_stands_behind_a_picture_does_not_matter(tmp_path: Path, stated: str) -> None:
+    """An archive behind it does not make a picture another thing."""
+    assert facts_of(tmp_path, SMALL[stated] + b"PK\x03\x04" * 50).damage is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        png(200_000, 200_000, b""),
+        encoded(noise(4, 4), "gif").replace(b"\x04\0\x04\0", b"\xff\xff\xff\xff"),
+        encoded(noise(4, 4), "jpeg").replace(b"\x08\0\x04\0\x04", b"\x08\xff\xdc\xff\xdc"),
+        encoded(noise(4, 4), "bmp").replace(b"\x04\0\0\0\x04\0\0\0", b"\xff\xff\0\0\xff\xff\0\0"),
+        png(10_000, 9_000, b""),
+        png(8_000, 7_000, b""),
+    ],
+    ids=["png", "gif", "jpeg", "bmp", "what Pillow warns of", "what Pillow takes"],
+)
+def test_a_decompression_bomb_is_not_decoded(tmp_path: Path, content: bytes) -> None:
+    """Pixels are counted before they are decoded, whatever Pillow would do."""
+    tracemalloc.start()
+    damage = facts_of(tmp_path, content).damage
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert damage is not None
+    assert f"{PIXELS_MAX:,}" in damage
+    assert peak < 5_000_000
+
+
+def test_the_memory_a_png_needs_does_not_depend_on_its_size(tmp_path: Path) -> None:
+    """Fifty million pixels are read to their end in some kilobytes."""
+    content = png(7_000, 7_000, bytes(7_001 * 7_000))
+    tracemalloc.start()
+    damage = facts_of(tmp_path, content).damage
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert damage is None
+    assert peak < 2_000_000
+
+
+@given(
+    width=st.integers(1, 40),
+    height=st.integers(1, 40),
+    kind=st.sampled_from([(1, 0), (2, 0), (4, 0), (8, 0), (16, 0), (8, 2), (16, 2), (8, 4), (16, 4), (8, 6), (16, 6)]),
+    interlace=st.sampled_from([0, 1]),
+    data=st.data(),
+)
+def test_a_png_is_sound_exactly_when_all_of_its_rows_are_there(
+    *,
+    tmp_path_factory: pytest.TempPathFactory,
+    width: int,
+    height: int,
+    kind: tuple[int, int],
+    interlace: int,
+    data: st.DataObject,
+) -> None:
+    """In each depth and colour, interlaced or not: a byte less is too little."""
+    bits = kind[0] * {0: 1, 2: 3, 4: 2, 6: 4}[kind[1]]
+    grids = (
+        [(range(width), range(height))]
+        if not interlace
+        else [
+            (range(x, width, dx), range(y, height, dy))
+            for x, y, dx, dy in [
+                (0, 0, 8, 8),
+                (4, 0, 8, 8),
+                (0, 4, 4, 8),
+                (2, 0, 4, 4),
+                (0, 2, 2, 4),
+                (1, 0, 2, 2),
+                (0, 1, 1, 2),
+            ]
+        ]
+    )
+    size = sum(len(rows) * (1 + -(-len(columns) * bits // 8)) for columns, rows in grids if len(columns))
+    there = data.draw(st.sampled_from([size, size - 1, size + 5]) if size else st.just(size))
+    content = png(width, height, bytes(there), depth=kind[0], colour=kind[1], interlace=interlace)
+    facts = facts_of(tmp_path_factory.getbasetemp(), content)
+    assert (facts.damage is None) == (there >= size)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (png(2, 2, b"\0\1\2\x09\3\4"), "make no sense"),
+        (png(2, 2, b"\0\1\2\0\3\4", colour=5), "none that the standard allows"),
+        (png(0, 2, b""), "none that the standard allows"),
+        (png(2, 2, b"\0\1\2\0\3\4").replace(b"IDAT\x78\x9c", b"IDAT\x11\x11"), "cannot be decompressed"),
+        (png(2, 2, b"\0\1\2\0\3\4").replace(b"\0\0\0\x02\0\0\0\x02", b"\0\0\0\x02\0\0\0\x01"), "checksum"),
+        (b"\x89PNG\r\n\x1a\n" + chunk(b"tEXt", b"no header"), "no PNG header"),
+        (png(1, 1, b"\0\0")[:-12] + chunk(b"tEXt", b"x") * 100_001, "more than 100,000 parts"),
+    ],
+    ids=["filter", "colour", "no width", "not compressed", "checksum", "no header", "many parts"],
+)
+def test_a_damaged_png_says_what_is_wrong(tmp_path: Path, content: bytes, said: str) -> None:
+    """Each of its ways to be wrong has its sentence."""
+    damage = facts_of(tmp_path, content).damage
+    assert damage is not None
+    assert said in damage
+
+
+@pytest.mark.parametrize("stated", ["gif", "png"])
+def test_an_animation_is_known(tmp_path: Path, stated: str) -> None:
+    """Several frames make one; a phone's JPEG with a second picture in it is none."""
+    frames = [noise(20, 20, "P").rotate(angle) for angle in (0, 90, 180)]
+    content = encoded(frames[0], stated, save_all=True, append_images=frames[1:])
+    assert facts_of(tmp_path, content).animated
+    phone = encoded(noise(20, 20), "mpo", save_all=True, append_images=[noise(10, 10)])
+    assert (facts_of(tmp_path, phone).animated, facts_of(tmp_path, phone).damage) == (False, None)
+
+
+@pytest.mark.parametrize("edge", [1, 1000, 4000])
+def test_an_animation_with_endless_frames_takes_no_time(tmp_path: Path, edge: int) -> None:
+    """A hundred thousand frames are no more work than the bound allows."""
+    still = encoded(Image.new("P", (1, 1)), "gif")
+    at = still.index(b",")
+    screen = still[:6] + edge.to_bytes(2, "little") * 2 + still[10:at]
+    started = time.process_time()
+    facts = facts_of(tmp_path, screen + still[at:-1] * 100_000 + b";")
+    assert (facts.width, facts.animated, facts.damage) == (edge, True, None)
+    assert time.process_time() - started < 3
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@given(stated=st.sampled_from(sorted(SMALL)), data=st.data())
+def test_a_picture_with_any_bytes_changed_is_judged(
+    tmp_path_factory: pytest.TempPathFactory, stated: str, data: st.DataObject
+) -> None:
+    """Whatever stands in the file, there are facts, and no exception."""
+    content = bytearray(SMALL[stated])
+    for _ in range(data.draw(st.integers(1, 6))):
+        content[data.draw(st.integers(2, len(content) - 1))] = data.draw(st.integers(0, 255))
+    assert facts_of(tmp_path_factory.getbasetemp(), bytes(content)).size == len(content)
