@@ -1,0 +1,86 @@
+"""What keeps WeChat from taking an article's content."""
+
+from typing import Final
+
+from qunfa.article import slots
+from qunfa.article.document import ArticleError, Document
+from qunfa.article.urls import DataUriError, data_of, is_data, is_wechats, name_of, parts
+
+CHARACTERS_MAX: Final = 19_999
+"""`draft/add` takes fewer than 20,000 characters; more is 45002."""
+BYTES_MAX: Final = 1024 * 1024 - 1
+"""`draft/add` takes less than 1 MB."""
+PICTURES_MAX: Final = 100
+"""Different pictures to upload for one article: as many as anybody has needed, and few enough to be done in time."""
+_UNREACHABLE: Final = frozenset({"about", "blob", "cid", "chrome", "javascript", "vbscript", "mailto", "tel"})
+_CONTROLS: Final = frozenset(chr(code) for code in range(0x20)) - frozenset("\t\n\r\f")
+
+
+def problems(content: str, place: str) -> list[str]:
+    """All that is wrong with the content, one sentence each, beginning with its place in the request.
+
+    `place` is such as `message.articles[2].content`. Ask before the pictures are uploaded, and again when their URLs
+    have been replaced: WeChat's may be longer. Content that is far too long is not even parsed.
+    """
+    found = _outside(content)
+    if not found:
+        try:
+            found = _inside(Document(content))
+        except ArticleError as error:
+            found = [str(error)]
+    return [f"{place}: {problem}" for problem in found]
+
+
+def _outside(content: str) -> list[str]:
+    if len(content) > CHARACTERS_MAX:
+        return [f"has {len(content):,} characters; WeChat takes fewer than {CHARACTERS_MAX + 1:,}"]
+    found = []
+    size = len(content.encode(errors="surrogatepass"))
+    if size > BYTES_MAX:
+        found.append(f"is {size:,} bytes of UTF-8; WeChat takes less than 1 MB")
+    bad = sorted({character for character in content if character in _CONTROLS or "\ud800" <= character <= "\udfff"})
+    if bad:
+        codes = ", ".join(f"U+{ord(character):04X}" for character in bad[:5])
+        found.append(f"holds characters that no text has ({codes}): was it read in the right encoding?")
+    return found
+
+
+def _inside(document: Document) -> list[str]:
+    urls = list(dict.fromkeys(slots.found(document)))
+    foreign = [url for url in urls if not is_wechats(url)]
+    found = [problem for problem in map(_of_url, foreign) if problem]
+    if len(foreign) > PICTURES_MAX:
+        found.append(f"has {len(foreign)} different pictures to upload; at most {PICTURES_MAX} are taken")
+    if not urls and not _shows_something(document):
+        found.append("has neither text nor a picture")
+    return found
+
+
+def _of_url(url: str) -> str | None:
+    if is_data(url):
+        return _of_data(url)
+    split = parts(url)
+    if split is None:
+        return f"its picture {name_of(url)} has no readable URL"
+    if not split.scheme or (split.scheme in {"http", "https"} and not split.hostname):
+        return f"its picture {name_of(url)} has a relative URL; use a file: or https: URI"
+    if split.scheme in _UNREACHABLE:
+        return f"its picture {name_of(url)} can be read by nobody else; use a file: or https: URI"
+    return None
+
+
+def _of_data(url: str) -> str | None:
+    try:
+        return None if data_of(url) else f"its picture {name_of(url)} is empty"
+    except DataUriError as error:
+        return f"its picture {name_of(url)} {error}"
+
+
+def _shows_something(document: Document) -> bool:
+    """Whether there is text, or an element that shows something by itself (a card, a voice, a video)."""
+    if "".join(map(str, document.body.itertext())).strip():
+        return True
+    return any(
+        str(element.tag).startswith("mp") or element.tag in {"iframe", "svg", "video"}
+        for element in document.elements()
+    )
