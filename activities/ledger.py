@@ -94,9 +94,31 @@ class Ledger:
     async def owner_of(self, step: OwnerStep) -> Owner:
         """Whose job a msg_id is; nobody's where the ledger does not know it, or there is no ledger.
 
+        It is asked by an update. A query that waits while its worker is lost is answered by another worker, which then
+        has handled the newest signals before the updates that stand behind them; a replay has them the other way round,
+        and the ledger could not go on (temporalio/sdk-python issue 1591). Of a ledger that is closed a query may ask.
+
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
+        handle = self._client.get_workflow_handle(account_id(step.appid))
+        try:
+            owner: Owner = await handle.execute_update(
+                "owner_of",
+                step,
+                id=_update_id("owner_of", str(step.msg_id)),
+                result_type=Owner,
+                rpc_timeout=self._patience,
+            )
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return await self._owner_by_query(step)
+            raise _cut_short() or _unavailable(step.appid, _why(error)) from None
+        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            raise _cut_short() or _unavailable(step.appid, _why(error)) from None
+        return owner
+
+    async def _owner_by_query(self, step: OwnerStep) -> Owner:
         view = await self._view(step.appid, step.msg_id)
         if view is None:
             return Owner()
@@ -150,10 +172,13 @@ class Ledger:
             )
         except (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             await _look_at(start)
-            if activity.is_cancelled():
-                raise asyncio.CancelledError from None
-            raise _unavailable(appid, _why(error)) from None
+            raise _cut_short() or _unavailable(appid, _why(error)) from None
         return given
+
+
+def _cut_short() -> asyncio.CancelledError | None:
+    """What to raise where the call failed because the activity was cancelled."""
+    return asyncio.CancelledError() if activity.is_cancelled() else None
 
 
 async def _look_at(start: WithStartWorkflowOperation[Any, Any]) -> None:

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         Told,
     )
     from qunfa.contract.sentences import sentences
+    from qunfa.contract.steps import Owner, OwnerStep
     from qunfa.contract.updates import Freeze, Unfreeze
     from qunfa.rules import leases, ledger
     from qunfa.rules.ledger_size import trim
@@ -92,6 +93,20 @@ class Account:
     @reserve.validator
     def _reserve_fits(self, raw: Any = None) -> None:
         _parsed(Reserve, raw)
+
+    @workflow.update(description='owner_of: {"appid": "wx…", "msg_id": 3147483650}')
+    def owner_of(self, raw: Any = None) -> Owner:
+        """Whose job a msg_id is; nobody's where the ledger does not know it."""
+        found = ledger.owner_of(self._state, _parsed(OwnerStep, raw).msg_id)
+        self._become(self._state)
+        if found is None:
+            return Owner()
+        record, job = found
+        return Owner(key=record.key, index=job.index, generation=job.generation)
+
+    @owner_of.validator
+    def _owner_of_fits(self, raw: Any = None) -> None:
+        _parsed(OwnerStep, raw)
 
     @workflow.update(description='freeze: {"by": "li", "reason": "…"}')
     def freeze(self, raw: Any = None) -> FreezeAnswer:

@@ -1,6 +1,7 @@
 """Waiting for WeChat's verdict: the push first, then ``mass/get``."""
 
 from datetime import datetime
+from typing import Final
 
 from temporalio import workflow
 
@@ -10,6 +11,9 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.verdict import judge, verdict_of_poll
     from workflows import calls
     from workflows.send import Send
+
+_YES_COUNTS: Final = "a-yes-of-mass-get-counts"
+"""Until this change a SEND_SUCCESS that contradicted a no stopped a retry and was then forgotten."""
 
 
 async def await_verdict(send: Send, msg_id: int) -> None:
@@ -51,6 +55,20 @@ async def _settle(send: Send, msg_id: int, verdict: Verdict) -> None:
         until = workflow.now() + send.state.facts.timing.push_grace
         if await send.wait(f"the push that says why msg_id {msg_id} failed", until, lambda: _decided(send, msg_id)):
             return
+    await _note(send, msg_id, verdict)
+
+
+async def take_yes(send: Send, msg_id: int, status: str | None) -> bool:
+    """Take ``mass/get``'s word on a job that was said to have failed, where it is a yes: a push may be forged."""
+    verdict = verdict_of_poll(status) if status else None
+    judgement = judge(verdict) if verdict else None
+    if verdict is None or judgement is None or not judgement.delivered or not workflow.patched(_YES_COUNTS):
+        return False
+    await _note(send, msg_id, verdict)
+    return True
+
+
+async def _note(send: Send, msg_id: int, verdict: Verdict) -> None:
     send.state = send.state.changed(jobs=with_verdict(send.state.jobs, msg_id, verdict) or send.state.jobs)
     send.say(f"mass/get says {verdict.status} of msg_id {msg_id}")
     for job in send.state.jobs:

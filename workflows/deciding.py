@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.problems import PROBLEMS, describe
     from qunfa.rules.submission import Ask, take_up, unsettled
     from workflows import calls
+    from workflows.awaiting import take_yes
     from workflows.preparing import caught_up
     from workflows.send import Ending, Send, Stop
     from workflows.send_state import Asked
@@ -145,7 +146,7 @@ async def _refuse_if_still_open(send: Send, job: Job) -> None:
         raise refusal(
             f"WeChat could not be asked about msg_id {job.msg_id}, so nothing was changed; retry later"
         ) from None
-    if said.status in _STILL_OPEN:
+    if await take_yes(send, job.msg_id, said.status) or said.status in _STILL_OPEN:
         raise refusal(f"WeChat now says {said.status} of msg_id {job.msg_id}; a second submission would double it")
 
 

@@ -1,0 +1,129 @@
+"""The operators of a send: truthful people, who may answer at any time and at once."""
+
+import asyncio
+import uuid
+from typing import Any, Final
+
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.contract.ledger import FreezeAnswer
+from qunfa.contract.status import Status
+from tests.workflows.runs import KEY, RIVAL, Runs
+from tests.workflows.scripts import Event
+from tests.workflows.truth import Fate, Taken
+
+PATIENCE: Final = 20
+
+
+class Operators:
+    """They look into WeChat's console before they say that something is there, or is not."""
+
+    def __init__(self, runs: Runs, story: list[str], retries_max: int) -> None:
+        self._runs, self._wechat, self._story = runs, runs.wechat, story
+        self._frozen = False
+        self._retries, self._retries_max = 0, retries_max
+        self._answering: set[asyncio.Task[Any]] = set()
+        runs.on_loss.append(self._stop)
+
+    async def answer(self, event: Event) -> None:
+        """One answer, whether it fits or not."""
+        match event.what:
+            case "abort" | "retry":
+                await self.update(event.what)
+            case "retry ignoring":
+                await self.update("retry", send_ignore_reprint=True)
+            case "retry surely":
+                await self._confirm()
+            case "mark right":
+                if found := self._in_the_console(await self._runs.status()):
+                    await self.update("mark_sent", msg_id=found.msg_id)
+            case "mark wrong":
+                wrong = [999, *(job.msg_id for job in self._wechat.of(RIVAL))][event.pick % 2 :][:1] or [999]
+                assert not await self.update("mark_sent", msg_id=wrong[0])
+            case "two retries":
+                await asyncio.gather(self.update("retry"), self.update("retry"))
+            case "both":
+                await asyncio.gather(self.update("retry"), self.update("abort"))
+            case "freeze":
+                self._frozen = True
+                await self._switch("freeze", by="li", reason="wrong text")
+            case "unfreeze":
+                await self.unfreeze()
+            case what:
+                raise NotImplementedError(what)
+
+    async def decide(self, status: Status) -> None:
+        """Answer what the send asks as the table allows, and let WeChat be itself again."""
+        self._wechat.rest = Fate()
+        self._retries += 1
+        name = status.problem.name if status.problem else None
+        found = self._in_the_console(status)
+        if name in {"unknown_outcome", "clientmsgid_collision"} and found:
+            await self.update("mark_sent", msg_id=found.msg_id)
+        elif name == "unknown_outcome":
+            await self._confirm()
+        elif name == "reprint_needs_decision":
+            await self.update("retry", send_ignore_reprint=True)
+        elif "retry" in status.answers and self._retries <= self._retries_max:
+            await self.update("retry")
+        else:
+            await self.update("abort")
+
+    async def unfreeze(self) -> None:
+        """Unfreeze the account where somebody froze it."""
+        if self._frozen:
+            self._frozen = False
+            await self._switch("unfreeze", by="li")
+
+    async def update(self, name: str, **payload: Any) -> bool:
+        """Send an update; whether it was carried out. A refusal must say why."""
+        update_id, asked = uuid.uuid4().hex, {"by": "li", "reason": "looked", **payload}
+        while await self._runs.open():
+            handle = self._runs.handle
+            task = asyncio.ensure_future(handle.execute_update(name, asked, id=update_id, result_type=Status))
+            self._answering.add(task)
+            await asyncio.wait({task}, timeout=PATIENCE)
+            self._answering.discard(task)
+            if task.cancelled():
+                return False
+            match task.exception() if task.done() else TimeoutError(f"{name} was not answered"):
+                case None:
+                    return True
+                case WorkflowUpdateFailedError(cause=cause):
+                    assert " " in str(cause), f"{name} was refused without a sentence: {cause}"
+                    self._story.append(f"  {name} refused: {cause}")
+                    return False
+                case RPCError(status=RPCStatusCode.NOT_FOUND):
+                    # The time-skipping server now and then forgets an update that it has just carried out.
+                    continue
+                case error:
+                    raise error
+        return False
+
+    async def _confirm(self) -> None:
+        """``confirm_not_delivered``, where that is true: nothing is in the console, and nothing is on its way."""
+        status = await self._runs.status()
+        if not self._wechat.flying and not self._in_the_console(status):
+            await self.update("retry", confirm_not_delivered=True)
+
+    def _in_the_console(self, status: Status) -> Taken | None:
+        """A job of this send that WeChat has and the send does not know."""
+        known = {job.msg_id for job in status.jobs}
+        return next((job for job in self._wechat.of(KEY) if job.msg_id not in known), None)
+
+    async def _switch(self, name: str, **payload: str) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while await self._runs.is_open(self._runs.account):
+                try:
+                    await self._runs.account.execute_update(name, payload, result_type=FreezeAnswer)
+                except RPCError as error:
+                    if error.status != RPCStatusCode.NOT_FOUND:
+                        raise
+                else:
+                    return
+
+    def _stop(self) -> None:
+        """The run that they were answering is gone, and an update of it may never be answered."""
+        for task in self._answering:
+            task.cancel()

@@ -1,0 +1,150 @@
+"""The promises, checked against the truth when a send has ended."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+from activities.run_history import Remains, RunHistory
+from qunfa.contract import MASS_SEND_FAILED, MassSendResult
+from qunfa.contract.result import COMPLETES, JobResult
+from tests.workflows.player import Player
+from tests.workflows.runs import KEY, Runs
+from workflows.account import Account
+from workflows.mass_send import MassSend
+
+
+class PlayedRuns:
+    """The earlier runs of a send: the time-skipping server cannot list them, but who started them knows them."""
+
+    def __init__(self) -> None:
+        self.runs: Runs | None = None
+
+    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Remains]:
+        """What they have left, the newest first."""
+        assert self.runs is not None
+        client, found = self.runs.desk.env.client, []
+        for run_id in reversed(self.runs.ids.get(workflow_id, [])):
+            if run_id == current_run_id:
+                continue
+            history = RunHistory(client.data_converter, run_id)
+            async for event in client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history_events():
+                await history.read(event)
+            remains = await history.remains()
+            if remains.jobs:
+                found.append(remains)
+        return found
+
+
+async def ended(player: Player) -> None:
+    """What must hold whenever a run has ended by itself."""
+    result = await _result(player)
+    if result is None:
+        deceived = _deceived(player, (await player.runs.status()).jobs)
+        assert deceived or not player.wechat.delivered(KEY), "cancelled, and yet it was delivered"
+        return
+    player.story.append(f"ended as {result.outcome}")
+    _at_most_once(player)
+    _told_the_truth(player, result)
+    _knows_its_verdicts(player, result)
+
+
+async def _result(player: Player) -> MassSendResult | None:
+    """The result of the send, also that of a failure; ``None`` where it was cancelled."""
+    assert (await player.runs.handle.describe()).status != WorkflowExecutionStatus.RUNNING
+    try:
+        result: MassSendResult = await player.runs.handle.result(follow_runs=False)
+    except WorkflowFailureError as failure:
+        if isinstance(failure.cause, CancelledError):
+            return None
+        assert isinstance(failure.cause, ApplicationError)
+        assert (failure.cause.type, failure.cause.non_retryable) == (MASS_SEND_FAILED, True)
+        return MassSendResult.model_validate(failure.cause.details[0])
+    return result
+
+
+def _at_most_once(player: Player) -> None:
+    """One request, at most one delivery; every try of a generation under one clientmsgid, and each under its own."""
+    assert len(player.wechat.delivered(KEY)) <= 1, "delivered twice"
+    ids: defaultdict[int, set[str]] = defaultdict(set)
+    for step in player.wechat.tries:
+        if step.key == KEY:
+            ids[step.generation].add(step.clientmsgid)
+    assert all(len(found) == 1 for found in ids.values()), ids
+    assert len(set().union(*ids.values())) == len(ids), ids
+
+
+def _told_the_truth(player: Player, result: MassSendResult) -> None:
+    """Unknown is not no, and what is said to be sent was sent."""
+    if result.outcome in COMPLETES:
+        assert player.wechat.delivered(KEY), f"{result.outcome}, and yet nothing was delivered"
+        assert result.may_have_been_delivered
+        return
+    if result.outcome != "unknown":
+        assert not result.may_have_been_delivered, result.outcome
+    if not _deceived(player, result.jobs):
+        open_ends = [job for job in player.wechat.of(KEY) if not job.decided]
+        assert result.may_have_been_delivered or not (player.wechat.delivered(KEY) or open_ends), result.outcome
+
+
+def _deceived(player: Player, rows: Sequence[JobResult]) -> bool:
+    """Whether a no was forged, and ``mass/get``, when it was asked at last, did not know better yet."""
+    good = {job.msg_id for job in player.wechat.delivered(KEY)}
+    wrong = [row.msg_id for row in rows if row.state == "failed" and row.msg_id in good]
+    return any(player.wechat.said.get(msg_id or 0) == "SENDING" for msg_id in wrong)
+
+
+def _knows_its_verdicts(player: Player, result: MassSendResult) -> None:
+    """Each row says of its job what WeChat said, and a sent one is known by its msg_id."""
+    truth = {job.msg_id: job for job in player.wechat.of(KEY)}
+    for row in result.jobs:
+        job = truth.get(row.msg_id or 0)
+        assert row.msg_id is None or job is not None, f"msg_id {row.msg_id} is not this send's"
+        if job and row.observed_by == "push" and job.msg_id not in player.forged:
+            assert row.status == job.verdict
+    if result.outcome in COMPLETES:
+        sent = {row.msg_id for row in result.jobs if row.state == "sent"}
+        assert sent == {job.msg_id for job in player.wechat.delivered(KEY)}
+
+
+async def nothing_is_left(player: Player) -> None:
+    """The account holds no lease for ever, knows how the send ended, and the same key again sends nothing again."""
+    result = await _result(player)
+    view = await player.runs.desk.ledger()
+    assert view.lease is None or view.lease.expires_at <= await player.wechat.clock() or not _asks_no_more(view)
+    if result is None or result.outcome not in COMPLETES:
+        return
+    # A ledger that was lost since may know nothing of it; then the histories do.
+    assert {record.ended_as for record in view.records if record.key == KEY} <= {result.outcome}
+    tries = len(player.wechat.tries)
+    await player.runs.start(KEY)
+    again: MassSendResult = await player.runs.handle.result()
+    assert (again.outcome, again.jobs[-1].deduplicated, len(player.wechat.tries)) == (result.outcome, True, tries)
+    assert {row.msg_id for row in again.jobs if row.state == "sent"} == {job.msg_id for job in player.wechat.delivered(KEY)}
+
+
+def _asks_no_more(view: Any) -> bool:
+    return all(record.ended_as for record in view.records)
+
+
+async def replays(player: Player) -> None:
+    """Determinism: every run of the sends and of their account replays, in its namespace: a clientmsgid depends on it."""
+    replayer = Replayer(
+        workflows=[MassSend, Account],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        namespace=player.runs.desk.env.client.namespace,
+        data_converter=pydantic_data_converter,
+    )
+    await replayer.replay_workflows(_histories(player))
+
+
+async def _histories(player: Player) -> AsyncIterator[WorkflowHistory]:
+    client, account = player.runs.desk.env.client, player.runs.account
+    of_account: list[str | None] = [*player.runs.ids.get(account.id, []), None]
+    for workflow_id, run_ids in {**player.runs.ids, account.id: of_account}.items():
+        for run_id in run_ids:
+            yield await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()

@@ -1,0 +1,112 @@
+"""What may happen to a send, as data: the fates of its tries, and what else happens at which moment."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from tests.workflows.truth import DELIVERED, Fate, Moment, Word
+
+JUMPS: Final = (timedelta(seconds=40), timedelta(minutes=11), timedelta(minutes=70), timedelta(hours=13))
+UNHEARD: Final[tuple[Word, ...]] = ("lost", "dies", "dies told", -1, 45066, 89505)
+REFUSED: Final[tuple[Word, ...]] = (45028, 45028, 40007, 48001, 48001, 40001, 42010, "unwritten")
+VERDICTS: Final = (*[DELIVERED] * 10, "err(30001)", "err(30003)", "err(20001)", "err(40002)", "send fail")
+FORGED: Final = ("err(30001)", "send fail", "err(30003)", "err(20001)")
+MOMENTS: Final[tuple[Moment, ...]] = ("claim", "reserve", "submit", "written", "told", "owner", "poll")
+
+ANYWHERE: Final = (
+    *("push", "push", "push twice", "forge", "stray", "decide", "poll lies"),
+    *("retry", "retry surely", "retry ignoring", "mark right", "mark wrong", "abort", "two retries", "both"),
+    *("freeze", "unfreeze", "cancel", "lose the ledger"),
+)
+TURNS: Final = (
+    ("forge", "retry"),
+    ("forge", "retry"),
+    ("forge", "two retries"),
+    ("forge", "retry ignoring"),
+    ("forge", "push"),
+    ("decide", "forge", "abort"),
+    ("decide", "forge", "cancel"),
+    ("decide", "forge", "retry"),
+)
+"""What is only dangerous together."""
+SKIPPING: Final = (
+    *(("jump",), ("jump",), ("restart",), ("restart",)),
+    *(("poll lies", "jump"), ("jump", "restart"), ("lose the ledger", "restart"), ("restart", "abort")),
+)
+"""Only while the send waits: the time-skipping server stands still while an activity is under way, and for ever where
+one is left behind by a terminated workflow."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happens. ``pick`` chooses a job, a span or a point, where there are several."""
+
+    what: str
+    pick: int = 0
+
+
+@dataclass(frozen=True)
+class Beat:
+    """An event at the ``nth`` time that an activity comes to a moment."""
+
+    moment: Moment
+    nth: int
+    event: Event
+
+
+@dataclass(frozen=True)
+class Script:
+    """One send. ``rest`` is the fate of the tries after the last of ``fates``, until an operator is asked.
+
+    ``retries`` is how often the operators retry what need not be, before they abort.
+    """
+
+    fates: tuple[Fate, ...] = ()
+    rest: Fate = Fate()
+    beats: tuple[Beat, ...] = ()
+    while_waiting: tuple[Event, ...] = ()
+    on_problem: str = "wait"
+    quota: str = "wait"
+    not_after: timedelta | None = None
+    rival: bool = False
+    retries: int = 3
+
+
+def scripts(waiting: tuple[tuple[str, ...], ...] = (), anywhere: tuple[str, ...] = ()) -> st.SearchStrategy[Script]:
+    """Any script, with more events that its server can play while the send waits, or at any moment."""
+    silence: Any = st.sampled_from([Fate(takes=False, word=word) for word in ("lost", -1)])
+    single = st.builds(Event, st.sampled_from((*ANYWHERE, *anywhere)), st.integers(0, 3))
+    turns = st.builds(_turn, st.sampled_from((*TURNS, *waiting)), st.integers(0, 3))
+    return st.builds(
+        Script,
+        fates=_fates(),
+        rest=st.just(Fate()) | silence,
+        beats=_few(st.builds(Beat, st.sampled_from(MOMENTS), st.integers(0, 2), single), 4),
+        while_waiting=_few(single.map(lambda event: (event,)) | turns, 4).map(lambda found: sum(found, ())),
+        on_problem=st.sampled_from(["wait", "wait", "wait", "fail"]),
+        quota=st.sampled_from(["wait", "ask"]),
+        not_after=st.none() | st.just(timedelta(minutes=90)),
+        rival=st.booleans(),
+        retries=st.sampled_from([0, 3, 1]),
+    )
+
+
+def _fates() -> st.SearchStrategy[tuple[Fate, ...]]:
+    """Often a try that is accepted unheard comes first, and a refusal next: what follows is what matters most."""
+    verdicts = st.sampled_from(VERDICTS)
+    loses = st.builds(Fate, st.just(value=True), st.sampled_from(UNHEARD), verdicts)
+    silent = st.builds(Fate, st.just(value=False), st.sampled_from(UNHEARD))
+    refused = st.builds(Fate, st.just(value=False), st.sampled_from(REFUSED))
+    accepted = st.builds(Fate, st.just(value=True), st.just("yes"), verdicts)
+    more = _few(st.one_of(accepted, refused, loses, silent), 3)
+    return more | st.builds(lambda first, second, rest: (first, second, *rest), loses, refused, more)
+
+
+def _turn(kinds: tuple[str, ...], pick: int) -> tuple[Event, ...]:
+    return tuple(Event(what, pick) for what in kinds)
+
+
+def _few(of: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(of, max_size=most).map(tuple)
