@@ -23,7 +23,7 @@ find_python() { \
 }
 endef
 
-.PHONY: help setup demo test histories check format lock wheel clean
+.PHONY: help setup demo test chaos histories check format lock wheel clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -37,9 +37,14 @@ demo: $(STATE)/demo  ## Run everything on this machine and send a message to a s
 test: $(STATE)/dev  ## Run the tests (ARGS="-k name")
 	@$(BIN)/pytest $(ARGS)
 
-histories: $(STATE)/dev  ## Record a history of each path anew into tests/histories (see CONTRIBUTING before you do)
-	@mkdir -p tests/histories && rm -f tests/histories/*.json
-	@$(BIN)/pytest -q tests/workflows -m history --record-histories tests/histories $(ARGS)
+chaos: $(STATE)/dev  ## Kill and break at random while N=200 sends run (SEED=, CONTROL=, ARGS=); any broken promise is told
+	@$(BIN)/python -m tests.chaos --sends $(or $(N),200) $(if $(SEED),--seed $(SEED)) \
+		$(if $(CONTROL),--control $(CONTROL)) $(ARGS)
+
+histories: $(STATE)/dev  ## Record the paths that this version's histories lack (see CONTRIBUTING)
+	@rm -rf $(STATE)/histories && mkdir -p $(STATE)/histories
+	@$(BIN)/pytest -q tests/workflows -m history --record-histories $(STATE)/histories $(ARGS)
+	@$(BIN)/python -m tests.histories.keep $(STATE)/histories
 
 check: $(STATE)/dev  ## Lint, check formats and types, and keep the import table true
 	$(BIN)/ruff check .

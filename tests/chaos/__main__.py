@@ -1,0 +1,50 @@
+"""`python -m tests.chaos`: many sends, all faults and kills at random, judged by WeChat's own ledger."""
+
+import argparse
+import asyncio
+import random
+import sys
+from typing import Final, get_args
+
+from tests.chaos.progress import say
+from tests.chaos.run import Control, run
+from tests.chaos.tally import Tally
+
+SENDS: Final = 200
+_INTERRUPTED: Final = 130
+
+
+def main() -> int:
+    """One run; 0 if no promise was broken, 1 if one was, 130 if it was interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--sends", type=_whole, default=SENDS, help=f"how many sends (default {SENDS})")
+    parser.add_argument("--seed", type=int, default=None, help="of everything that is left to chance (default: random)")
+    parser.add_argument("--control", choices=get_args(Control), help="take a promise out of the workers: to be caught")
+    parser.add_argument(
+        "--tell", type=int, action="append", default=[], metavar="N", help="the story of send N as well"
+    )
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
+    say(f"seed {seed}")
+    tally = Tally(seed, options.sends)
+    try:
+        asyncio.run(run(tally, options.control, options.tell))
+    except KeyboardInterrupt:
+        say(f"interrupted; seed {seed}")
+        return _INTERRUPTED
+    finally:
+        if tally.violations:
+            say(f"seed {seed}: a promise was broken")
+        say(tally.line())
+    return 1 if tally.violations else 0
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""What the judge looks at: WeChat's own jobs and deliveries, and what Temporal has kept of every run."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final, Literal
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
+
+from qunfa.contract import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult, account_id
+from qunfa.contract.ledger import LedgerView
+from qunfa.simulator.delivery import is_success
+from qunfa.simulator.followers import FollowerSet
+from qunfa.simulator.jobs import Job
+from qunfa.simulator.plans import Counts
+from tests.chaos.upstream import RPC
+
+RunState = Literal["running", "completed", "failed", "refused", "cancelled", "terminated", "continued", "broken"]
+_STATES: Final[dict[WorkflowExecutionStatus, RunState]] = {
+    WorkflowExecutionStatus.RUNNING: "running",
+    WorkflowExecutionStatus.COMPLETED: "completed",
+    WorkflowExecutionStatus.CANCELED: "cancelled",
+    WorkflowExecutionStatus.TERMINATED: "terminated",
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: "continued",
+}
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A job that WeChat has accepted.
+
+    `received` are the followers who got it, None if nobody did; `yes` is whether WeChat says that it was sent.
+    """
+
+    msg_id: int
+    clientmsgid: str | None
+    accepted_at: float
+    finished: bool
+    yes: bool
+    counts: Counts
+    received: FollowerSet | frozenset[int] | None = None
+
+    @property
+    def delivered(self) -> bool:
+        """Whether it is out, be it to nobody who wants it."""
+        return self.yes or bool(self.received)
+
+    @classmethod
+    def of(cls, job: Job) -> "Accepted":
+        """The job as WeChat's ledger has it."""
+        return cls(
+            msg_id=job.msg_id,
+            clientmsgid=job.clientmsgid,
+            accepted_at=job.accepted_at,
+            finished=job.finished_at is not None,
+            yes=job.status is not None and is_success(job.status),
+            counts=job.counts,
+            received=job.received,
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a `MassSend`; `text` is what it was started to send. Times in seconds since the epoch."""
+
+    run_id: str
+    text: str
+    started_at: float
+    closed_at: float | None
+    state: RunState
+    result: MassSendResult | None = None
+
+
+@dataclass(frozen=True)
+class SendSeen:
+    """One send: what WeChat did, and what its runs said, in the order of their starts."""
+
+    account: str
+    key: str
+    text: str
+    jobs: tuple[Accepted, ...] = ()
+    runs: tuple[Run, ...] = ()
+
+    @property
+    def memorable(self) -> list[Accepted]:
+        """The jobs whose msg_id can be known.
+
+        A WeChat that forgets the clientmsgid of a job that it failed takes the repetition of a lost try for a new job,
+        and nothing ever tells about the first one, which nobody received.
+        """
+        newest = {job.clientmsgid: job for job in self.jobs}
+        return [job for job in self.jobs if job.delivered or newest[job.clientmsgid] is job]
+
+
+@dataclass(frozen=True)
+class BookSeen:
+    """An account's ledger; None where its workflow does not run or does not answer."""
+
+    account: str
+    view: LedgerView | None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run as Temporal lists it."""
+
+    workflow_id: str
+    run_id: str
+    started_at: float
+    closed_at: float | None
+    status: WorkflowExecutionStatus
+
+
+async def listed(client: Client) -> list[Listed]:
+    """Every run that Temporal knows, the oldest first."""
+    found = [
+        Listed(
+            run.id,
+            run.run_id,
+            run.start_time.timestamp(),
+            run.close_time.timestamp() if run.close_time else None,
+            run.status or WorkflowExecutionStatus.RUNNING,
+        )
+        async for run in client.list_workflows()
+    ]
+    return sorted(found, key=lambda run: run.started_at)
+
+
+async def history_of(client: Client, run: Listed) -> list[HistoryEvent]:
+    """The run's history."""
+    handle = client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
+    return [event async for event in handle.fetch_history_events()]
+
+
+def run_of(run: Listed, events: Sequence[HistoryEvent]) -> Run:
+    """What a run of a `MassSend` was started for and how it ended, by its history."""
+    request = _json(events[0].workflow_execution_started_event_attributes.input.payloads[0].data)
+    state: RunState = _STATES.get(run.status, "broken")
+    result: MassSendResult | None = None
+    last = events[-1]
+    if last.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+        payload = last.workflow_execution_completed_event_attributes.result.payloads[0]
+        result = MassSendResult.model_validate_json(payload.data)
+    elif last.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+        info = last.workflow_execution_failed_event_attributes.failure.application_failure_info
+        if info.type == MASS_SEND_FAILED and info.details.payloads:
+            state, result = "failed", MassSendResult.model_validate_json(info.details.payloads[0].data)
+        elif info.type == INVALID_REQUEST:
+            state = "refused"
+    text = str(request["message"]["content"])
+    closed_at = last.event_time.ToDatetime(tzinfo=UTC).timestamp() if run.closed_at is not None else None
+    return Run(run.run_id, text, run.started_at, closed_at, state, result)
+
+
+async def book_of(client: Client, account: str, appid: str) -> BookSeen:
+    """The account's ledger as its workflow tells it."""
+    try:
+        handle = client.get_workflow_handle(account_id(appid))
+        view: LedgerView = await handle.query("ledger", result_type=LedgerView, rpc_timeout=3 * RPC)
+    except RPCError:
+        return BookSeen(account, None)
+    return BookSeen(account, view)
+
+
+def _json(data: bytes) -> Any:
+    return json.loads(data)

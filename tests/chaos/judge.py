@@ -1,0 +1,190 @@
+"""The judge: what WeChat's own ledger says, held against what the sends and the accounts say.
+
+| kind | is |
+|---|---|
+| double | a follower has received a send more than once |
+| lost | WeChat has accepted a job whose msg_id is not in the result of its send |
+| wrong | a run says what the ledger does not: its outcome, its counts, that nothing may have been delivered |
+| open | a send still runs, an account does not, or the account's ledger disagrees with WeChat's |
+| leaked | a secret in a log, a history or a metric |
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Literal
+
+from qunfa.contract.ledger import Record
+from qunfa.contract.result import COMPLETES, JobResult, MassSendResult
+from tests.chaos.evidence import Accepted, BookSeen, Run, SendSeen
+
+Kind = Literal["double", "lost", "wrong", "open", "leaked"]
+KINDS: Final[tuple[Kind, ...]] = ("double", "lost", "wrong", "open", "leaked")
+TOKEN_LIKE: Final = re.compile(rb"\d+_[A-Za-z0-9_-]{60,}")
+"""The form of WeChat's access tokens; no id or digest of ours is so long."""
+_NEVER: Final = float("inf")
+_YES: Final = frozenset({"sendsuccess", "send_success", "delete"})
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken promise; `key` is the send's, None where it is no send's."""
+
+    kind: Kind
+    key: str | None
+    sentence: str
+
+
+def judge_send(send: SendSeen) -> list[Violation]:
+    """All that is wrong with one send."""
+    own = [run for run in send.runs if run.text == send.text]
+    found = [*_doubles(send), *_intruders(send), *_restarts(send, own)]
+    for number, run in enumerate(own):
+        until = own[number + 1].started_at if number + 1 < len(own) else _NEVER
+        found.extend(_judge_run(send, run, [job for job in send.jobs if job.accepted_at < until]))
+    return [*found, *_ending(send, own)]
+
+
+def judge_book(book: BookSeen, sends: Iterable[SendSeen]) -> list[Violation]:
+    """Whether an account's ledger says of its sends what WeChat's does."""
+    if book.view is None:
+        return [Violation("open", None, f"account {book.account} does not run, or does not answer")]
+    records = {record.key: record for record in book.view.records}
+    ours = {job.msg_id for send in sends for job in send.memorable}
+    kept = [push.event.msg_id for push in book.view.kept if push.event.msg_id in ours]
+    found = [Violation("open", None, f"account {book.account} keeps the push of its own msg_id {one}") for one in kept]
+    for send in sends:
+        found.extend(Violation("open", send.key, sentence) for sentence in _disagreements(send, records.get(send.key)))
+    return found
+
+
+def judge_text(place: str, text: bytes, secrets: Iterable[bytes]) -> list[Violation]:
+    """The secrets in what somebody can read at `place`; the sentences do not repeat them."""
+    found = [f"{place} holds {secret[:4].decode(errors='replace')}…" for secret in secrets if secret in text]
+    if TOKEN_LIKE.search(text):
+        found.append(f"{place} holds an access token")
+    return [Violation("leaked", None, sentence) for sentence in found]
+
+
+def count(violations: Iterable[Violation]) -> dict[Kind, int]:
+    """How many of each kind."""
+    counted = Counter(violation.kind for violation in violations)
+    return {kind: counted[kind] for kind in KINDS}
+
+
+def _doubles(send: SendSeen) -> Iterator[Violation]:
+    received = Counter(follower for job in send.jobs for follower in job.received or ())
+    hit = [follower for follower, times in received.items() if times > 1]
+    if hit:
+        jobs = ", ".join(str(job.msg_id) for job in send.jobs if job.received)
+        yield Violation("double", send.key, f"{len(hit)} followers have received it more than once, by msg_id {jobs}")
+
+
+def _intruders(send: SendSeen) -> Iterator[Violation]:
+    for run in send.runs:
+        if run.text != send.text and run.state != "refused":
+            yield Violation("wrong", send.key, f"run {run.run_id} with other content was not refused: {run.state}")
+
+
+def _restarts(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
+    """What was sent once has the same result whenever it is started again."""
+    for before, after in pairwise([run for run in runs if run.result]):
+        first, second = before.result, after.result
+        if first is None or second is None or first.outcome not in COMPLETES:
+            continue
+        same = first.outcome == second.outcome and _msg_ids(first) == _msg_ids(second)
+        if not same:
+            sentence = f"run {before.run_id} ended as {first.outcome}, run {after.run_id} as {second.outcome}"
+            yield Violation("wrong", send.key, f"{sentence}, or with other msg_ids")
+
+
+def _judge_run(send: SendSeen, run: Run, jobs: Sequence[Accepted]) -> Iterator[Violation]:
+    """One run against the jobs that were accepted until the next one started."""
+    delivered = [job.msg_id for job in jobs if job.delivered]
+
+    def wrong(what: str) -> Violation:
+        return Violation("wrong", send.key, f"run {run.run_id} {what}")
+
+    if run.state == "running":
+        yield Violation("open", send.key, f"run {run.run_id} still runs")
+    elif run.state == "cancelled":
+        if delivered:
+            yield wrong(f"was cancelled as if nothing had been sent, but WeChat delivered {delivered}")
+    elif run.state in {"refused", "broken"}:
+        yield wrong(f"ended without a result ({run.state})")
+    elif run.state in {"completed", "failed"} and run.result is None:
+        yield wrong(f"has no result ({run.state})")
+    elif run.result is not None:
+        for sentence in _errors(run, run.result, jobs):
+            yield wrong(sentence)
+
+
+def _errors(run: Run, result: MassSendResult, jobs: Sequence[Accepted]) -> Iterator[str]:
+    delivered = [job for job in jobs if job.delivered]
+    said = f"ended as {result.outcome}"
+    if (result.outcome in COMPLETES) != (run.state == "completed"):
+        yield f"{said}, but {run.state}"
+    if delivered and not result.may_have_been_delivered:
+        yield f"{said} and says that nothing can have been delivered, but msg_id {delivered[0].msg_id} was"
+    if result.outcome in COMPLETES and not delivered:
+        yield f"{said}, but WeChat delivered nothing"
+    if result.outcome in {"failed", "aborted", "expired", "rejected"} and delivered:
+        yield f"{said}, but WeChat delivered msg_id {delivered[0].msg_id}"
+    if result.outcome == "unknown" and not result.may_have_been_delivered:
+        yield f"{said} and says that nothing can have been delivered"
+    if any(not job.finished for job in jobs) and result.outcome != "unknown":
+        yield f"{said}, but WeChat still works on a job"
+    known = {job.msg_id: job for job in jobs}
+    for row in result.jobs:
+        if row.msg_id is not None:
+            yield from _row_errors(row, known.get(row.msg_id))
+
+
+def _row_errors(row: JobResult, job: Accepted | None) -> Iterator[str]:
+    if job is None:
+        yield f"has msg_id {row.msg_id}, which is no job of this send"
+        return
+    if row.state in {"sent", "sent_nobody", "deleted"} and not job.delivered:
+        yield f"says {row.state} of msg_id {row.msg_id}, which WeChat did not deliver"
+    if row.state == "failed" and job.delivered:
+        yield f"says failed of msg_id {row.msg_id}, which WeChat delivered"
+    if row.observed_by == "push" and row.counts is not None:
+        told = (row.counts.total, row.counts.filter, row.counts.sent, row.counts.error)
+        true = (job.counts.total, job.counts.filter, job.counts.sent, job.counts.error)
+        if told != true:
+            yield f"has the counts {told} of msg_id {row.msg_id}, not {true}"
+
+
+def _ending(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
+    """What the last word on the send must hold."""
+    if not runs:
+        yield Violation("open", send.key, "it was never started")
+        return
+    last = runs[-1]
+    if last.state == "terminated":
+        yield Violation("open", send.key, f"run {last.run_id} was terminated, and nobody has started it again")
+    known = _msg_ids(last.result) if last.result else {job.msg_id for job in send.jobs}
+    for job in send.memorable:
+        if job.msg_id not in known:
+            yield Violation("lost", send.key, f"msg_id {job.msg_id} was accepted, and is not in the last result")
+
+
+def _msg_ids(result: MassSendResult) -> set[int | None]:
+    return {row.msg_id for row in result.jobs if row.msg_id is not None}
+
+
+def _disagreements(send: SendSeen, record: Record | None) -> Iterator[str]:
+    """Where an account's record and WeChat's jobs differ."""
+    known = {job.msg_id: job for job in record.jobs if job.msg_id is not None} if record else {}
+    for job in send.jobs:
+        entry = known.pop(job.msg_id, None)
+        if entry is None and job not in send.memorable:
+            continue
+        if entry is None:
+            yield f"the account's ledger does not have msg_id {job.msg_id}"
+        elif entry.verdict and ("".join(entry.verdict.status.split()).lower() in _YES) != job.delivered:
+            yield f"the account's ledger has {entry.verdict.status} of msg_id {job.msg_id}; delivered: {job.delivered}"
+    for msg_id in known:
+        yield f"the account's ledger has msg_id {msg_id}, which is no job of this send"

@@ -1,0 +1,148 @@
+"""The operator and the administrator: they look where people look, and answer as the table of problems allows."""
+
+import asyncio
+import time
+from collections import Counter
+from random import Random
+from typing import Any, Final, Literal
+
+from temporalio.client import (
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.service import RPCError
+
+from qunfa.contract import Status
+from qunfa.contract.ids import parse_mass_send_id
+from qunfa.simulator.jobs import Job
+from tests.chaos.plan import SendPlan
+from tests.chaos.stage import Stage
+from tests.chaos.upstream import RPC
+
+WAITING: Final = 'ExecutionStatus = "Running" AND MassSendPhase = "needs_operator"'
+LOOKS_EVERY_SECONDS: Final = 0.3
+RETRIES_MAX: Final = 4
+QUIET_SECONDS: Final = 3.0
+"""How long WeChat must not have heard of a send, and no worker been held up, before a try cannot be under way: three
+times as long as a try may take."""
+Answer = tuple[str, dict[str, Any]]
+
+
+class Operator:
+    """Answers problems, with choices that come from the seed."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._sends = {send.key: send for send in stage.plan.sends}
+        self._chances: dict[str, Random] = {}
+        self._retries: Counter[str] = Counter()
+        self._busy: set[str] = set()
+        self._decided: set[int] = set()
+        self.did: dict[str, list[tuple[float, str]]] = {}
+
+    async def work(self) -> None:
+        """Look after sends and jobs until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._administrate()
+                for workflow_id in await self._waiting():
+                    if workflow_id not in self._busy:
+                        self._busy.add(workflow_id)
+                        tasks.create_task(self._look_after(workflow_id))
+                await asyncio.sleep(LOOKS_EVERY_SECONDS)
+
+    async def _waiting(self) -> list[str]:
+        try:
+            found = self._stage.client.list_workflows(WAITING, rpc_timeout=RPC)
+            return [run.id async for run in found]
+        except RPCError:
+            return []
+
+    async def _look_after(self, workflow_id: str) -> None:
+        handle = self._stage.client.get_workflow_handle(workflow_id)
+        named = parse_mass_send_id(workflow_id)
+        try:
+            if named is not None:
+                await self._decide(handle, self._sends[named.key])
+        except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+            pass  # Temporal or the workers are down: the next look tells
+        finally:
+            self._busy.discard(workflow_id)
+
+    async def _decide(self, handle: WorkflowHandle[Any, Any], send: SendPlan) -> None:
+        status: Status = await handle.query("status", result_type=Status, rpc_timeout=RPC)
+        if status.phase != "needs_operator" or status.problem is None:
+            return
+        chosen = self._answer(send, status, status.problem.name)
+        if chosen is None:
+            return
+        name, payload = chosen
+        hands = 2 if self._chance(send).random() < 0.1 else 1
+        said = await asyncio.gather(*(self._update(handle, name, payload) for _ in range(hands)))
+        for sentence in said:
+            line = f"{status.problem.name}: {name} {payload or ''} {sentence}"
+            self.did.setdefault(send.key, []).append((time.time(), line))
+
+    async def _update(self, handle: WorkflowHandle[Any, Any], name: str, payload: dict[str, Any]) -> str:
+        try:
+            await handle.execute_update(name, {"by": "li", "reason": "looked", **payload}, rpc_timeout=RPC)
+        except WorkflowUpdateFailedError as error:
+            return f"refused: {error.cause}"
+        except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
+            return f"not answered: {type(error).__name__}"
+        return ""
+
+    def _answer(self, send: SendPlan, status: Status, problem: str) -> Answer | None:
+        """The update to send, or None to wait."""
+        known = {row.msg_id for row in status.jobs}
+        jobs = self._console(send)
+        found = [job for job in jobs if job.msg_id not in known]
+        chance = self._chance(send)
+        match problem:
+            case "unknown_outcome" | "clientmsgid_collision" if found:
+                return "mark_sent", {"msg_id": found[-1].msg_id}
+            case "unknown_outcome" if not self._none_under_way(send):
+                return None
+            case "unknown_outcome":
+                confirmed = ("retry", {"confirm_not_delivered": True})
+                return chance.choices([confirmed, ("abort", {})], [80, 20])[0]
+            case "no_verdict" if jobs:
+                marked = ("mark_sent", {"msg_id": jobs[-1].msg_id})
+                return chance.choices([("retry", {}), marked, ("abort", {})], [60, 25, 15])[0]
+        if any(job.state != "failed" for job in jobs):
+            return None  # WeChat's console knows better than what the send was told: the push will say so
+        if "retry" not in status.answers or self._retries[send.key] >= RETRIES_MAX or chance.random() < 0.15:
+            return "abort", {}
+        self._retries[send.key] += 1
+        return "retry", ({"send_ignore_reprint": True} if problem == "reprint_needs_decision" else {})
+
+    def _console(self, send: SendPlan) -> list[Job]:
+        """The jobs of this send that WeChat's console shows."""
+        return [job for job in self._stage.sim.world.jobs.of(send.account) if job.content.text == send.text]
+
+    def _none_under_way(self, send: SendPlan) -> bool:
+        """Whether no try of the send can still reach WeChat."""
+        quiet = time.time() - QUIET_SECONDS
+        if any(worker.stopped or worker.held_until > quiet for worker in self._stage.workers):
+            return False
+        return all(call.answered and call.time < quiet for call in self._stage.director.calls[send.text])
+
+    def _chance(self, send: SendPlan) -> Random:
+        seeded = f"{self._stage.plan.seed}:operator:{send.key}"
+        return self._chances.setdefault(send.key, Random(seeded))  # noqa: S311
+
+    def _administrate(self) -> None:
+        """The account's administrator confirms most sends, refuses some, and overlooks the rest."""
+        world = self._stage.sim.world
+        for job in world.jobs.of("asked"):
+            if job.confirmation != "waiting" or job.msg_id in self._decided:
+                continue
+            self._decided.add(job.msg_id)
+            chance = Random(f"{self._stage.plan.seed}:administrator:{job.content.text}")  # noqa: S311
+            decisions: list[Literal["confirmed", "refused"] | None] = ["confirmed", "refused", None]
+            decision = chance.choices(decisions, [75, 10, 15])[0]
+            if decision is not None:
+                world.decide(job.account, decision, job.msg_id)

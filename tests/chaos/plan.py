@@ -1,0 +1,227 @@
+"""A whole run, drawn from its seed: the accounts, the sends with their fates, and the strikes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final, Literal, get_args
+
+from qunfa.simulator import Fault, JobPlan, openid
+from tests.chaos import mishaps
+from tests.chaos.mishaps import LASTING, fault, refused
+
+ACCOUNTS: Final = ("plain", "asked", "paper", "second", "poor")
+FOLLOWERS: Final = 120
+TAG: Final = {"id": 2, "name": "VIP", "first": 10, "count": 30}
+STARTS_PER_SECOND: Final = 1.5
+CERTAIN_WITHIN: Final = 0.4
+"""In which part of the run the sends start that happen in every run: some of them take their time."""
+
+Lie = Literal["push", "poll"]
+Turn = Literal["none", "twice", "terminate", "replace", "cancel", "abort", "reset"]
+TURNS: Final[tuple[Turn, ...]] = get_args(Turn)
+_SPANS: Final = {"stop": (4.5, 7.0), "freeze": (0.3, 2.0)}
+_ENDINGS: Final = frozenset({"abort", "cancel"})
+"""Turns with which a send ends by what it believes at that moment, be it a lie."""
+StrikeKind = Literal["worker", "receiver", "temporal", "stop", "freeze", "token"]
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What WeChat does to a send: to its submissions, its jobs and the questions about them, in order.
+
+    `lie`: of the first job, which is delivered, WeChat says otherwise at first: in a signed push, or in `mass/get`.
+    """
+
+    submissions: tuple[Fault, ...] = ()
+    jobs: tuple[JobPlan, ...] = ()
+    questions: tuple[Fault, ...] = ()
+    lie: Lie | None = None
+
+
+@dataclass(frozen=True)
+class SendPlan:
+    """One send: what is asked for, what becomes of it, and what its upstream does to it.
+
+    Times in seconds: `starts_at` since the beginning of the run, the others since the start of the send. `again`: it is
+    started once more after its end; `intruder`: then with another content.
+    """
+
+    number: int
+    account: str
+    audience: dict[str, Any]
+    starts_at: float = 0.0
+    on_problem: Literal["wait", "fail"] = "wait"
+    fate: Fate = Fate()
+    turn: Turn = "none"
+    turn_after: float = 0.0
+    not_after: float | None = None
+    send_at: float | None = None
+    decision_timeout: float | None = None
+    again: bool = False
+    intruder: bool = False
+    ignore_reprint: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"send-{self.number:05}"
+
+    @property
+    def text(self) -> str:
+        """What nobody but this send says: by this the jobs at WeChat are known to be its own."""
+        return f"{self.account}/{self.key}: 你好"
+
+
+@dataclass(frozen=True)
+class Strike:
+    """Something that happens to a process or an account, `at` seconds after the beginning and for `seconds`."""
+
+    at: float
+    kind: StrikeKind
+    target: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class ChaosPlan:
+    """All that the seed decides."""
+
+    seed: int
+    sends: tuple[SendPlan, ...]
+    accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def make_plan(seed: int, sends: int, run: str) -> ChaosPlan:
+    """The plan of `sends` sends; `run` makes the appids of this run its own."""
+    accounts = {name: {"appid": f"wx{run}{number:02}", **_account(name)} for number, name in enumerate(ACCOUNTS)}
+    certain = _certain()[: max(sends, 1)]
+    drawn = [_drawn(Random(f"{seed}:send:{number}"), number) for number in range(len(certain), sends)]  # noqa: S311
+    span, chance = sends / STARTS_PER_SECOND, Random(f"{seed}:starts")  # noqa: S311
+    timed = [*_timed(chance, certain, span * CERTAIN_WITHIN), *_timed(chance, drawn, span)]
+    ready = tuple(_with_openids(send, accounts[send.account]["appid"]) for send in timed)
+    return ChaosPlan(seed, ready, accounts)
+
+
+def _account(name: str) -> dict[str, Any]:
+    """What is special about each of the accounts."""
+    special: dict[str, dict[str, Any]] = {
+        "plain": {"kind": "service"},
+        "asked": {"kind": "service", "admin_confirmation": True, "confirmation_answer": 89504},
+        "paper": {"kind": "subscription", "default_clientmsgid": "content"},
+        "second": {"kind": "service", "failed_jobs_keep_clientmsgid": False, "invalid_openids": "filter"},
+        "poor": {"kind": "service", "to_all_per_month": 6},
+    }
+    return special[name]
+
+
+def _certain() -> list[SendPlan]:
+    """What happens in every run, whatever its seed: above all answers that are lost after acceptance."""
+    lost, all_ = fault("reset_after_accept"), {"kind": "all"}
+
+    def certain(number: int, account: str, *faults: Fault, **more: Any) -> SendPlan:
+        jobs = more.pop("jobs", ())
+        return SendPlan(number, account, all_, fate=Fate(tuple(faults), jobs), **more)
+
+    echoes = [(45028, "plain"), (40007, "second"), (48001, "paper")]
+    sends = [
+        certain(number, account, lost, *[refused(code)] * 2, on_problem="fail")
+        for number, (code, account) in enumerate(echoes)
+    ]
+    return [
+        *sends,
+        certain(3, "second", fault("timeout_after_accept"), *[refused(45028)] * 2, on_problem="fail"),
+        certain(4, "plain", refused(-1), *[refused(48001)] * 2, on_problem="fail"),
+        certain(5, "second", *[fault("timeout_before_accept")] * LASTING, not_after=5.0),
+        certain(6, "paper", lost, *[fault("http_502", accept=False)] * LASTING, not_after=4.0),
+        certain(7, "plain", jobs=(JobPlan(reprint="allowed"), JobPlan(reprint="allowed"))),
+        certain(8, "paper", jobs=(JobPlan(before_response=True, duplicate=3),), again=True, intruder=True),
+        certain(9, "plain", fault("slow", seconds=1.5), turn="terminate", turn_after=0.8),
+        certain(10, "second", *[fault("reset_before_accept")] * LASTING),
+    ]
+
+
+def _drawn(chance: Random, number: int) -> SendPlan:
+    account = chance.choice(ACCOUNTS)
+    kinds = ["all", "tag", "expected tag", *(["openids"] * 2 if account != "paper" else [])]
+    waits = _happens(chance, 0.75)
+    turn: Turn = chance.choices(TURNS, [58, 8, 9, 5, 6, 6, 8])[0]
+    more: dict[str, Any] = {}
+    if _happens(chance, 0.12):
+        more["not_after"] = round(chance.uniform(3, 12), 2)
+    elif _happens(chance, 0.12):
+        more["send_at"] = round(chance.uniform(1, 6), 2)
+    if _happens(chance, 0.06):
+        more["decision_timeout"] = round(chance.uniform(2, 5), 2)
+    return SendPlan(
+        number,
+        account,
+        _audience(chance, chance.choice(kinds)),
+        on_problem="wait" if waits else "fail",
+        fate=_fate(chance, liable=waits and "decision_timeout" not in more and turn not in _ENDINGS),
+        turn=turn,
+        turn_after=round(chance.uniform(0.05, 4), 2),
+        again=_happens(chance, 0.15),
+        intruder=_happens(chance, 0.05),
+        ignore_reprint=_happens(chance, 0.1),
+        **more,
+    )
+
+
+def _happens(chance: Random, probability: float) -> bool:
+    return chance.random() < probability
+
+
+def _audience(chance: Random, kind: str) -> dict[str, Any]:
+    match kind:
+        case "tag":
+            return {"kind": "tag", "tag_id": TAG["id"]}
+        case "expected tag":
+            return {"kind": "tag", "tag_id": TAG["id"], "expect": {"name": TAG["name"], "max": 1000}}
+        case "openids":
+            return {"kind": "openids", "numbers": sorted(chance.sample(range(FOLLOWERS), chance.randint(2, 40)))}
+        case _:
+            return {"kind": "all"}
+
+
+def _with_openids(send: SendPlan, appid: str) -> SendPlan:
+    if "numbers" not in send.audience:
+        return send
+    openids = [openid(appid, number) for number in send.audience["numbers"]]
+    return SendPlan(**{**vars(send), "audience": {"kind": "openids", "openids": openids}})
+
+
+def _fate(chance: Random, *, liable: bool) -> Fate:
+    """Two fifths of all sends meet no trouble but the strikes."""
+    count = chance.choices([0, 1, 2, 3], [45, 28, 17, 10])[0]
+    faults = [mishaps.submission(chance) for _ in range(count)]
+    if _happens(chance, 0.02):
+        faults.extend([fault("timeout_before_accept")] * LASTING)
+    if liable and _happens(chance, 0.06):
+        return Fate(tuple(faults), lie=chance.choice(["push", "poll"]))
+    questions = [mishaps.question(chance) for _ in range(chance.choices([0, 1, 3, 20], [70, 15, 10, 5])[0])]
+    jobs = tuple(mishaps.job(chance) for _ in range(2)) if _happens(chance, 0.6) else ()
+    return Fate(tuple(faults), jobs, tuple(questions))
+
+
+def _timed(chance: Random, sends: list[SendPlan], span: float) -> list[SendPlan]:
+    """The sends with the moments of their starts, within the first `span` seconds."""
+    return [SendPlan(**{**vars(send), "starts_at": round(chance.uniform(0, span), 3)}) for send in sends]
+
+
+def strikes(seed: int) -> Iterator[Strike]:
+    """Processes killed and held up, accounts frozen, tokens lost, in the order of their times, without an end."""
+    chance = Random(f"{seed}:strikes")  # noqa: S311
+    rhythm: dict[StrikeKind, tuple[float, float]] = {
+        "worker": (4.0, 18.0),
+        "stop": (9.0, 40.0),
+        "receiver": (6.0, 20.0),
+        "temporal": (14.0, 60.0),
+        "freeze": (5.0, 25.0),
+        "token": (3.0, 12.0),
+    }
+    due = [(first * chance.uniform(0.7, 1.3), kind) for kind, (first, _) in rhythm.items()]
+    while True:
+        at, kind = min(due)
+        due.remove((at, kind))
+        due.append((at + rhythm[kind][1] * chance.uniform(0.6, 1.4), kind))
+        seconds = chance.uniform(*_SPANS.get(kind, (0.0, 1.0)))
+        yield Strike(round(at, 2), kind, chance.randrange(1_000), round(seconds, 2))

@@ -1,0 +1,215 @@
+"""One run: the stage is set, sends and strikes go their way, and the judge looks at what is left."""
+
+import asyncio
+import shutil
+import tempfile
+import time
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from qunfa.contract.ids import parse_mass_send_id
+from tests.chaos import evidence, progress, story
+from tests.chaos.evidence import Accepted, Listed, Run, SendSeen
+from tests.chaos.judge import Violation, judge_book, judge_send, judge_text
+from tests.chaos.operator import Operator
+from tests.chaos.plan import SendPlan, make_plan
+from tests.chaos.progress import say
+from tests.chaos.stage import CALLBACK_TOKEN, SECRET, Stage, read_metrics, staged
+from tests.chaos.strikes import Striker
+from tests.chaos.tally import Tally
+from tests.chaos.upstream import Upstream
+
+Control = Literal["random-clientmsgid", "forget-unknown"]
+AT_ONCE_MAX: Final = 40
+"""Sends that run at the same time: a slow machine takes longer then, and does not drown."""
+AFTER_STARTS_SECONDS: Final = 4.0
+"""How long processes are still killed after the last start."""
+SETTLING_SECONDS: Final = 10.0
+STORIES_MAX: Final = 5
+SECRETS: Final = tuple(word.encode() for word in (SECRET, CALLBACK_TOKEN, "access_token=", "signature="))
+
+
+def patience(sends: int) -> float:
+    """Seconds after the last strike within which everything must be over."""
+    return 90 + 0.05 * sends
+
+
+@dataclass
+class Cast:
+    """Who acts in a run."""
+
+    stage: Stage
+    upstreams: list[Upstream]
+    operator: Operator
+    striker: Striker
+    began: float
+
+    def count(self, tally: Tally) -> None:
+        """Bring the tally up to date."""
+        tally.started = sum(upstream.started > 0 for upstream in self.upstreams)
+        tally.over = sum(upstream.over for upstream in self.upstreams)
+        tally.faults = self.stage.director.faults
+        tally.kills = Counter(self.striker.kills)
+
+
+async def run(tally: Tally, control: Control | None = None, tell: Sequence[int] = ()) -> None:
+    """A run by `tally.seed` with `tally.wanted` sends; what it finds is in `tally.violations`.
+
+    The stories of the sends numbered in `tell` are told in any case.
+    """
+    plan = make_plan(tally.seed, tally.wanted, uuid.uuid4().hex[:8])
+    folder = Path(tempfile.mkdtemp(prefix="qunfa-chaos-"))
+    worker = ["-m", "tests.chaos.worker", control] if control else ["worker.py"]
+    kept = True
+    try:
+        async with staged(plan, folder, worker) as stage:
+            say("everything is up; the sends begin")
+            cast = _cast(stage)
+            await _play(cast, tally)
+            await _judge(cast, tally, tell)
+        kept = bool(tally.violations)
+    except asyncio.CancelledError:
+        kept = False
+        raise
+    finally:
+        if kept:
+            say(f"logs and Temporal's database are kept in {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cast(stage: Stage) -> Cast:
+    began = time.monotonic()
+    room = asyncio.Semaphore(AT_ONCE_MAX)
+    upstreams = [Upstream(stage.client, send, began, stage.plan.seed, room) for send in stage.plan.sends]
+    return Cast(stage, upstreams, Operator(stage), Striker(stage, began), began)
+
+
+async def _play(cast: Cast, tally: Tally) -> None:
+    """Until every send is over, or it is too late for that."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            lives = [tasks.create_task(upstream.live()) for upstream in cast.upstreams]
+            enough = asyncio.Event()
+            striking = tasks.create_task(cast.striker.work(enough))
+            others = [
+                tasks.create_task(cast.operator.work()),
+                tasks.create_task(progress.show(tally, lambda: cast.count(tally))),
+            ]
+            await _all_started(cast)
+            enough.set()
+            await asyncio.wait([striking])
+            await asyncio.wait(lives, timeout=patience(len(lives)))
+            cast.stage.director.quiet = True
+            await _settled(cast.stage)
+            for task in (*lives, *others):
+                task.cancel()
+    finally:
+        cast.count(tally)
+
+
+async def _all_started(cast: Cast) -> None:
+    """Until every send was started, or it takes several times as long as planned."""
+    planned = max(upstream.send.starts_at for upstream in cast.upstreams)
+    until = cast.began + 4 * planned + patience(len(cast.upstreams))
+    while True:
+        if all(upstream.started for upstream in cast.upstreams) or time.monotonic() > until:
+            break
+        await asyncio.sleep(0.5)
+    await asyncio.sleep(AFTER_STARTS_SECONDS)
+
+
+async def _settled(stage: Stage) -> None:
+    """Until WeChat has answered every call and finished every job, or for some seconds."""
+    world = stage.sim.world
+
+    def at_rest() -> bool:
+        return all(call.answered for call in world.calls) and all(job.finished_at for job in world.jobs)
+
+    with suppress(TimeoutError):
+        await world.until(at_rest, SETTLING_SECONDS)
+
+
+async def _judge(cast: Cast, tally: Tally, tell: Sequence[int]) -> None:
+    stage = cast.stage
+    listed = await _complete_list(cast)
+    runs: defaultdict[str, list[Run]] = defaultdict(list)
+    found: list[Violation] = []
+    for one in listed:
+        events = await evidence.history_of(stage.client, one)
+        text = b"".join(event.SerializeToString() for event in events)
+        found.extend(judge_text(f"the history of {one.workflow_id}", text, SECRETS))
+        if parse_mass_send_id(one.workflow_id):
+            runs[one.workflow_id].append(evidence.run_of(one, events))
+    sends = [_seen(stage, upstream.send, runs[upstream.id]) for upstream in cast.upstreams]
+    for send in sends:
+        found.extend(judge_send(send))
+    found.extend(await _books(stage, sends))
+    for place, text in (await read_metrics(stage)).items():
+        found.extend(judge_text(place, text, SECRETS))
+    found.extend(await asyncio.to_thread(_leaks_in_logs, stage))
+    tally.violations = found
+    await _tell(cast, found, listed, tell)
+
+
+def _seen(stage: Stage, plan: SendPlan, runs: list[Run]) -> SendSeen:
+    jobs = [Accepted.of(job) for job in stage.sim.world.jobs.of(plan.account) if job.content.text == plan.text]
+    return SendSeen(plan.account, plan.key, plan.text, tuple(jobs), tuple(runs))
+
+
+async def _complete_list(cast: Cast) -> list[Listed]:
+    """Temporal's list of runs, once it shows the ends that have been seen: it is a little behind."""
+    over = {upstream.id for upstream in cast.upstreams if upstream.over}
+    until = time.monotonic() + SETTLING_SECONDS
+    while True:
+        found = await evidence.listed(cast.stage.client)
+        behind = over - {one.workflow_id for one in found} | {
+            one.workflow_id for one in found if one.closed_at is None and one.workflow_id in over
+        }
+        if not behind or time.monotonic() > until:
+            return found
+        await asyncio.sleep(0.2)
+
+
+async def _books(stage: Stage, sends: Iterable[SendSeen]) -> list[Violation]:
+    """What is wrong with the accounts' ledgers, once the last notes for them have had time to come in."""
+    found: list[Violation] = []
+    for name, account in stage.plan.accounts.items():
+        own = [send for send in sends if send.account == name]
+        if not own:
+            continue
+        until = time.monotonic() + SETTLING_SECONDS
+        while disagreements := judge_book(await evidence.book_of(stage.client, name, account["appid"]), own):
+            if time.monotonic() > until:
+                found.extend(disagreements)
+                break
+            await asyncio.sleep(0.5)
+    return found
+
+
+def _leaks_in_logs(stage: Stage) -> list[Violation]:
+    found: dict[str, Violation] = {}
+    for child in stage.processes:
+        with child.log.open("rb") as lines:
+            for line in lines:
+                for violation in judge_text(f"the log of {child.name}", line, SECRETS):
+                    found.setdefault(violation.sentence, violation)
+    return list(found.values())
+
+
+async def _tell(cast: Cast, found: list[Violation], listed: list[Listed], wanted: Sequence[int]) -> None:
+    """Every violation, and the whole story of the first sends that met one."""
+    for violation in found:
+        say(f"{violation.kind.upper()}  {violation.key or ''}  {violation.sentence}")
+    keys = dict.fromkeys(violation.key for violation in found if violation.key)
+    sends = [upstream for upstream in cast.upstreams if upstream.send.key in keys][:STORIES_MAX]
+    sends += [upstream for upstream in cast.upstreams if upstream.send.number in wanted and upstream not in sends]
+    for upstream in sends:
+        own = [one for one in listed if one.workflow_id == upstream.id]
+        for line in await story.of(cast.stage, upstream, cast.operator.did.get(upstream.send.key, []), own):
+            say(line)

@@ -1,0 +1,242 @@
+"""The stage of a run: Temporal on a file, two workers and a receiver as processes, and WeChat in this one."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+
+from qunfa.contract import SEARCH_ATTRIBUTES
+from qunfa.simulator import Simulator, SimulatorConfig
+from tests.chaos.director import Director
+from tests.chaos.plan import FOLLOWERS, TAG, ChaosPlan
+from tests.chaos.processes import Child
+
+LOCALHOST: Final = "127.0.0.1"
+QUEUE: Final = "chaos"
+WORKERS: Final = 2
+SECRET: Final = "chaos-SECRET-of-the-account-0123456789"
+CALLBACK_TOKEN: Final = "chaosCALLBACKtoken0123456789"
+WINDOW_SECONDS: Final = 20
+WECHAT_REMEMBERS_SECONDS: Final = 32
+"""Longer than the window by more than any answer or process is held up."""
+HEARTBEAT_SECONDS: Final = 4
+TIMING: Final = {
+    "window": WINDOW_SECONDS,
+    "repeat": 0.35,
+    "repeat_max": 1,
+    "pace": 0.2,
+    "ask": 4,
+    "http_timeout": 1,
+    "heartbeat": HEARTBEAT_SECONDS,
+    "push_grace": 0.5,
+}
+READY_SECONDS: Final = 60.0
+
+
+@dataclass
+class Stage:
+    """What a run works with."""
+
+    plan: ChaosPlan
+    folder: Path
+    client: Client
+    sim: Simulator
+    director: Director
+    temporal: Child
+    workers: list[Child]
+    receiver: Child
+    metrics: dict[str, str]
+    strikes: list[tuple[float, str]] = field(default_factory=list)
+    """What was struck, and when by the clock."""
+
+    @property
+    def processes(self) -> list[Child]:
+        return [*self.workers, self.receiver, self.temporal]
+
+
+@contextlib.asynccontextmanager
+async def staged(plan: ChaosPlan, folder: Path, worker: list[str]) -> AsyncIterator[Stage]:
+    """Everything started and ready; nothing is left running afterwards. `worker` is the worker's command line."""
+    at_temporal, at_receiver, *at_workers = free_ports(2 + WORKERS)
+    address, receiver_url = f"{LOCALHOST}:{at_temporal}", f"http://{LOCALHOST}:{at_receiver}"
+    environment = _environment(address, folder)
+    temporal = Child("temporal", _temporal(folder, at_temporal), environment, folder)
+    receiver = Child("receiver", [sys.executable, "-m", "qunfa.cli", "callback"], environment, folder)
+    workers = [
+        Child(f"worker-{number}", [sys.executable, *worker], environment | _of_worker(number, port), folder)
+        for number, port in enumerate(at_workers)
+    ]
+    metrics = {f"worker-{number}": f"http://{LOCALHOST}:{port}/metrics" for number, port in enumerate(at_workers)}
+    async with Simulator(_simulated(plan, receiver_url)) as sim, contextlib.AsyncExitStack() as stack:
+        _write_configuration(plan, folder, sim.url, at_receiver)
+        director = Director(sim.world, plan.sends, plan.seed)
+        stack.push_async_callback(director.close)
+        for child in (temporal, receiver, *workers):
+            stack.push_async_callback(child.let_go)
+            await child.start()
+        client = await _connected(address)
+        metrics["receiver"] = f"{receiver_url}/metrics"
+        stage = Stage(plan, folder, client, sim, director, temporal, workers, receiver, metrics)
+        await _ready(stage)
+        yield stage
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports that nobody uses now."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server((LOCALHOST, 0))) for _ in range(count)]
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def _of_worker(number: int, port: int) -> dict[str, str]:
+    """What one worker has for itself; only the first writes all that it could, since that takes its time."""
+    level = "INFO" if number else "DEBUG"
+    return {"QUNFA_METRICS__WORKER": f"{LOCALHOST}:{port}", "QUNFA_LOG_LEVEL": level}
+
+
+def temporal_binary() -> str:
+    """Temporal's command line, beside this Python or on the path."""
+    beside = Path(sys.executable).with_name("temporal")
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if not found:
+        raise FileNotFoundError("the command `temporal` is not installed (run: make setup)")
+    return found
+
+
+def _temporal(folder: Path, port: int) -> list[str]:
+    attributes = [f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()]
+    return [
+        *(temporal_binary(), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", str(port)),
+        *("--db-filename", str(folder / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"),
+        *("--sqlite-pragma", "synchronous=off", "--log-level", "error"),
+        *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+        *attributes,
+    ]
+
+
+def _environment(address: str, folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "QUNFA_"))}
+    return {
+        **kept,
+        "TEMPORAL_ADDRESS": address,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        "NO_PROXY": "*",
+        "no_proxy": "*",
+        "QUNFA_CONFIG": str(folder / "qunfa.toml"),
+        "QUNFA_LOG": "json",
+        "QUNFA_LOG_LEVEL": "DEBUG",
+    }
+
+
+def _write_configuration(plan: ChaosPlan, folder: Path, wechat: str, receiver: int) -> None:
+    timing = "\n".join(f"{name} = {value}" for name, value in TIMING.items())
+    accounts = "\n".join(
+        f"""
+[accounts.{name}]
+appid = "{account["appid"]}"
+secret = "{SECRET}"
+kind = "{account["kind"]}"
+quota = "ask"
+callback.token = "{CALLBACK_TOKEN}"
+"""
+        for name, account in plan.accounts.items()
+    )
+    text = f"""
+task_queue = "{QUEUE}"
+wechat.base_url = "{wechat}"
+[receiver]
+host = "{LOCALHOST}"
+port = {receiver}
+[timing]
+{timing}
+{accounts}
+"""
+    file = folder / "qunfa.toml"
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
+
+
+def _simulated(plan: ChaosPlan, receiver: str) -> SimulatorConfig:
+    def account(name: str, special: dict[str, Any]) -> dict[str, Any]:
+        to_all = special.get("to_all_per_month", 1_000_000)
+        return {
+            **{field: value for field, value in special.items() if field != "to_all_per_month"},
+            "secret": SECRET,
+            "followers": FOLLOWERS,
+            "tags": [TAG],
+            "callback": {"url": f"{receiver}/wechat/{name}", "token": CALLBACK_TOKEN},
+            "limits": {
+                "calls_per_day": dict.fromkeys(("mass", "mass/get", "tags/get", "token", "stable_token"), 10_000_000),
+                "mass_per_minute": 15,
+                "sends_per_day": 1_000_000,
+                "to_all_per_month": to_all,
+                "user_per_month": 254,
+            },
+        }
+
+    return SimulatorConfig.model_validate(
+        {
+            "seed": plan.seed,
+            "call_log": 10_000 + 50 * len(plan.sends),
+            "timing": {
+                "delivery": 0.15,
+                "unknown": 0.4,
+                "confirmation": 3,
+                "duplicate_window": WECHAT_REMEMBERS_SECONDS,
+                "too_fast": 0.3,
+                "rate_window": 1,
+            },
+            "tokens": {"forced_spacing": 0, "forced_per_day": 1_000_000},
+            "push": {"deadline": 2, "tries": 3, "spacing": 1.5},
+            "accounts": {name: account(name, special) for name, special in plan.accounts.items()},
+        }
+    )
+
+
+async def _connected(address: str) -> Client:
+    async with asyncio.timeout(READY_SECONDS):
+        while True:
+            try:
+                return await Client.connect(address, data_converter=pydantic_data_converter)
+            except RuntimeError:
+                await asyncio.sleep(0.1)
+
+
+async def _ready(stage: Stage) -> None:
+    """Until the workers and the receiver have said that they work."""
+    async with asyncio.timeout(READY_SECONDS):
+        for child, word in [(stage.receiver, '"connected"'), *((worker, '"started"') for worker in stage.workers)]:
+            while True:
+                if word in await asyncio.to_thread(child.log.read_text, encoding="utf-8"):
+                    break
+                await asyncio.sleep(0.1)
+
+
+async def read_metrics(stage: Stage) -> dict[str, bytes]:
+    """What the processes that answer now show at `/metrics`."""
+    seen: dict[str, bytes] = {}
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+        for name, url in stage.metrics.items():
+            with contextlib.suppress(httpx.TransportError):
+                seen[f"metrics of {name}"] = (await http.get(url)).content
+    return seen
+
+
+async def temporal_answers(client: Client) -> bool:
+    """Whether Temporal is up."""
+    try:
+        return await client.service_client.check_health(timeout=timedelta(seconds=1))
+    except RPCError:
+        return False

@@ -1,0 +1,85 @@
+"""What is done to processes and accounts while sends are under way."""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from typing import Any
+
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.service import RPCError
+
+from qunfa.contract import account_id
+from tests.chaos.plan import Strike, strikes
+from tests.chaos.stage import Stage, temporal_answers
+from tests.chaos.upstream import RPC
+
+_AGAIN_SECONDS = 0.25
+
+
+class Striker:
+    """Carries out the strikes of the plan at their times, and counts the kills."""
+
+    def __init__(self, stage: Stage, began: float) -> None:
+        self._stage = stage
+        self._began = began
+        self.kills: Counter[str] = Counter()
+
+    async def work(self, enough: asyncio.Event) -> None:
+        """One strike after the other until it is enough; returns when the last one is over."""
+        async with asyncio.TaskGroup() as tasks:
+            for strike in strikes(self._stage.plan.seed):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._began + strike.at - time.monotonic()):
+                        await enough.wait()
+                        return
+                tasks.create_task(self._strike(strike))
+
+    async def _strike(self, strike: Strike) -> None:
+        stage = self._stage
+        worker = stage.workers[strike.target % len(stage.workers)]
+        match strike.kind:
+            case "worker" if worker.kill(strike.seconds):
+                self._count("worker", f"SIGKILL of {worker.name}")
+            case "receiver" if stage.receiver.kill(strike.seconds):
+                self._count("receiver", "SIGKILL of the receiver")
+            case "temporal" if await temporal_answers(stage.client) and stage.temporal.kill(strike.seconds):
+                self._count("temporal", "SIGKILL of Temporal")
+            case "stop":
+                self._note(f"SIGSTOP of {worker.name}")
+                await worker.hold(strike.seconds)
+                self._note(f"SIGCONT of {worker.name}")
+            case "freeze":
+                await self._freeze(strike)
+            case "token":
+                account = list(stage.sim.world.accounts.values())[strike.target % len(stage.sim.world.accounts)]
+                account.tokens.force(stage.sim.world.clock.now())
+                self._note(f"the access token of {account.name} dies")
+            case _:
+                pass  # it is down already
+
+    async def _freeze(self, strike: Strike) -> None:
+        name = list(self._stage.plan.accounts)[strike.target % len(self._stage.plan.accounts)]
+        handle = self._stage.client.get_workflow_handle(account_id(self._stage.plan.accounts[name]["appid"]))
+        if await self._update(handle, "freeze", {"by": "li", "reason": "wait a moment"}):
+            self._note(f"{name} frozen")
+            await asyncio.sleep(strike.seconds)
+        while True:
+            if await self._update(handle, "unfreeze", {"by": "li"}):
+                break
+            await asyncio.sleep(_AGAIN_SECONDS)
+        self._note(f"{name} unfrozen")
+
+    async def _update(self, handle: WorkflowHandle[Any, Any], name: str, payload: dict[str, str]) -> bool:
+        try:
+            await handle.execute_update(name, payload, rpc_timeout=RPC)
+        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, RPCError):
+            return False
+        return True
+
+    def _count(self, kind: str, what: str) -> None:
+        self.kills[kind] += 1
+        self._note(what)
+
+    def _note(self, what: str) -> None:
+        self._stage.strikes.append((time.time(), what))

@@ -1,0 +1,34 @@
+"""What a run counts, and its last line."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.chaos.judge import KINDS, Violation, count
+
+
+@dataclass
+class Tally:
+    """The figures of a run, also of one that was broken off."""
+
+    seed: int
+    wanted: int
+    started: int = 0
+    over: int = 0
+    faults: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    violations: list[Violation] = field(default_factory=list)
+
+    def line(self) -> str:
+        """The last line of every run."""
+        kills = " ".join(f"{kind}_kills={self.kills[kind]}" for kind in ("worker", "receiver", "temporal"))
+        counted = count(self.violations)
+        broken = " ".join(f"{kind}={counted[kind]}" for kind in KINDS)
+        return f"chaos: sends={self.started} {kills} faults={self.faults} {broken}"
+
+    def progress(self, seconds: float) -> str:
+        """How far it is."""
+        kills = self.kills.total()
+        return (
+            f"{seconds:5.0f} s  {self.started} of {self.wanted} sends started, {self.over} over, {kills} kills, "
+            f"{self.faults} faults"
+        )

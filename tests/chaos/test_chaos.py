@@ -1,0 +1,101 @@
+"""A minute of chaos breaks no promise; with a promise taken out of the workers, chaos notices."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+
+import pytest
+
+from tests.chaos.processes import ROOT
+
+FIGURES = (
+    *("sends", "worker_kills", "receiver_kills", "temporal_kills", "faults"),
+    *("double", "lost", "wrong", "open", "leaked"),
+)
+LAST_LINE = re.compile("chaos: " + " ".join(rf"{name}=(?P<{name}>\d+)" for name in FIGURES))
+CLEAN = {"double": 0, "lost": 0, "wrong": 0, "open": 0, "leaked": 0}
+
+
+async def chaos(*arguments: str) -> Process:
+    """Start `make chaos`'s command."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.chaos", *arguments, cwd=ROOT, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
+    )
+
+
+async def finished(process: Process) -> tuple[int, str, dict[str, int]]:
+    """Its exit code, what it said, and the figures of its last line."""
+    try:
+        stdout, stderr = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    said = stdout.decode()
+    figures = LAST_LINE.fullmatch(said.splitlines()[-1] if said else "")
+    assert figures, f"{said[-3000:]}\n{stderr.decode()[-3000:]}"
+    code = process.returncode
+    assert code is not None
+    return code, said, {name: int(figure) for name, figure in figures.groupdict().items()}
+
+
+@pytest.mark.timeout(300)
+async def test_a_minute_of_chaos_breaks_no_promise() -> None:
+    """Faults of every kind, and each process killed: every follower at most once, every result known, nothing open."""
+    code, said, figures = await finished(await chaos("--sends", "50", "--seed", "20261125"))
+    assert {name: figures[name] for name in CLEAN} == CLEAN, said[-20_000:]
+    assert code == 0
+    assert said.startswith("seed 20261125\n")
+    assert figures["sends"] == 50
+    assert min(figures["worker_kills"], figures["receiver_kills"], figures["temporal_kills"]) >= 1
+    assert figures["faults"] > 30
+
+
+@pytest.mark.timeout(300)
+async def test_a_promise_taken_out_of_the_workers_is_noticed() -> None:
+    """An id of its own for each try delivers twice; a no believed after an unknown try tells a wrong outcome."""
+    controls = {"random-clientmsgid": "double", "forget-unknown": "wrong"}
+    running = [await chaos("--sends", "5", "--seed", "1", "--control", control) for control in controls]
+    ended = await asyncio.gather(*(finished(process) for process in running))
+    for (code, said, figures), caught in zip(ended, controls.values(), strict=True):
+        assert code == 1
+        assert figures[caught] > 0, said[-20_000:]
+        assert f"{caught.upper()}  send-0000" in said
+        assert "seed 1: a promise was broken" in said
+
+
+@pytest.mark.timeout(120)
+async def test_ctrl_c_ends_everything_and_still_says_the_seed() -> None:
+    """Exit code 130, the last line, and no process left behind."""
+    process = await chaos("--sends", "50", "--seed", "4")
+    assert process.stdout is not None
+    said = b""
+    while b"the sends begin" not in said:
+        said += await process.stdout.readline()
+    left = await children(process.pid)
+    assert len(left) == 4
+    process.send_signal(signal.SIGINT)
+    code, rest, _ = await finished(process)
+    assert code == 130
+    assert "interrupted; seed 4" in rest
+    assert [pid for pid in left if alive(pid)] == []
+
+
+async def children(parent: int) -> list[int]:
+    """The processes that a process has started and that run."""
+    listing = await asyncio.create_subprocess_exec("ps", "-A", "-o", "pid=,ppid=", stdout=PIPE)
+    stdout, _ = await listing.communicate()
+    pairs = [tuple(map(int, line.split())) for line in stdout.decode().splitlines()]
+    return [pid for pid, of in pairs if of == parent]
+
+
+def alive(pid: int) -> bool:
+    """Whether there is a process of this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,189 @@
+"""The judge sees what is wrong with a small ledger, and nothing wrong with a good one."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from qunfa.contract import MassSendResult
+from qunfa.contract.event import Counts, JobFinished
+from qunfa.contract.job import Job, Verdict
+from qunfa.contract.ledger import KeptPush, LedgerView, Pace, Record
+from qunfa.simulator.plans import Counts as SimulatedCounts
+from tests.chaos.evidence import Accepted, BookSeen, Run, RunState, SendSeen
+from tests.chaos.judge import Kind, count, judge_book, judge_send, judge_text
+
+TEXT = "a/send-1: 你好"
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def job(msg_id: int, at: float = 1.0, *, received: int = 3, **more: Any) -> Accepted:
+    """A job that so many followers received."""
+    counts = SimulatedCounts(total=received, filter=received, sent=received)
+    return Accepted(
+        **{
+            "msg_id": msg_id,
+            "clientmsgid": "id-0",
+            "accepted_at": at,
+            "finished": True,
+            "yes": received > 0,
+            "counts": counts,
+            "received": frozenset(range(received)),
+            **more,
+        }
+    )
+
+
+def result(outcome: str, *rows: dict[str, Any], **more: Any) -> MassSendResult:
+    """A result with these jobs."""
+    jobs = [{"index": 0, "generation": number, "clientmsgid": "id-0", **row} for number, row in enumerate(rows)]
+    delivered = outcome in {"sent", "sent_nobody", "deleted", "unknown"}
+    given = {"outcome": outcome, "may_have_been_delivered": delivered, "account": "a", "key": "send-1", "jobs": jobs}
+    return MassSendResult.model_validate({**given, **more})
+
+
+def sent(msg_id: int, **more: Any) -> dict[str, Any]:
+    """The row of a job whose push was heard."""
+    told = {"total": 3, "filter": 3, "sent": 3, "error": 0}
+    return {"msg_id": msg_id, "state": "sent", "observed_by": "push", "counts": told, **more}
+
+
+def run(said: MassSendResult | None, state: RunState = "completed", number: int = 0, **more: Any) -> Run:
+    """The run with this number, which took from second 10·number to 10·number + 9."""
+    start = 10.0 * number
+    given = {"text": TEXT, "started_at": start, "closed_at": start + 9, "state": state, "result": said}
+    return Run(**{"run_id": f"run-{number}", **given, **more})
+
+
+def seen(jobs: list[Accepted], *runs: Run) -> SendSeen:
+    """The send as the judge sees it."""
+    return SendSeen("a", "send-1", TEXT, tuple(jobs), runs)
+
+
+def kinds(send: SendSeen) -> set[Kind]:
+    """What is wrong with it."""
+    return {violation.kind for violation in judge_send(send)}
+
+
+GOOD = [
+    seen([job(7)], run(result("sent", sent(7)))),
+    seen([], run(result("failed"), "failed")),
+    seen([], run(None, "cancelled")),
+    seen([job(7)], run(None, "terminated"), run(result("sent", sent(7)), number=1)),
+    seen([job(7)], run(result("sent", sent(7))), run(None, "refused", 1, text="another")),
+    seen([job(7, 11)], run(result("failed"), "failed"), run(result("sent", sent(7)), number=1)),
+    seen([job(7, received=0), job(8, 2)], run(result("sent", sent(8)))),
+    seen([job(7)], run(result("unknown", {"state": "accepted", "msg_id": 7}), "failed")),
+]
+
+
+@pytest.mark.parametrize("send", GOOD)
+def test_a_send_that_keeps_the_promises_is_found_good(send: SendSeen) -> None:
+    """Sent once; failed and nothing sent; taken up after a termination; sent at a second start."""
+    assert judge_send(send) == []
+
+
+def test_a_follower_who_got_two_jobs_is_a_double() -> None:
+    """By the text alone: what clientmsgid the jobs had does not matter."""
+    jobs = [job(7), job(8, 2, clientmsgid="id-1")]
+    assert kinds(seen(jobs, run(result("sent", sent(7), sent(8))))) == {"double"}
+    apart = [job(7, received=0), replace(job(8, 2), received=frozenset({5}))]
+    assert judge_send(seen(apart, run(result("sent", sent(8))))) == []
+
+
+def test_an_accepted_job_that_is_in_no_result_is_lost() -> None:
+    """The send says that it was sent, and does not know the one of two jobs that followers got."""
+    jobs = [job(7, received=0, clientmsgid="id-1"), job(8, 2)]
+    assert kinds(seen(jobs, run(result("sent", sent(8))))) == {"lost"}
+
+
+WRONG = {
+    "failed although it was sent": seen([job(7)], run(result("failed", sent(7, state="accepted")), "failed")),
+    "sent although it was not": seen([job(7, received=0)], run(result("sent", sent(7, counts=None)))),
+    "sure that nothing was delivered": seen(
+        [job(7)], run(result("unknown", {"state": "accepted", "msg_id": 7}, may_have_been_delivered=False), "failed")
+    ),
+    "cancelled although it was sent": seen([job(7)], run(None, "cancelled")),
+    "other counts than WeChat's": seen([job(7, received=2)], run(result("sent", sent(7)))),
+    "a msg_id of somebody else": seen([job(7)], run(result("sent", sent(7), sent(9)))),
+    "broken off": seen([], run(None, "broken")),
+    "other content sent": seen([], run(None, "cancelled"), run(result("sent"), number=1, text="another")),
+    "another outcome when it is started again": seen(
+        [job(7)], run(result("sent", sent(7))), run(result("unknown", sent(7, state="accepted")), "failed", 1)
+    ),
+    "failed as a first run, before anybody started it again": seen(
+        [job(7)], run(result("failed"), "failed"), run(result("sent", sent(7)), number=1)
+    ),
+    "completed with a bad outcome": seen([], run(result("aborted"), "completed")),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_run_that_says_what_the_ledger_does_not_is_wrong(case: str) -> None:
+    """Outcome, counts, msg_ids, and what may have been delivered."""
+    assert "wrong" in kinds(WRONG[case])
+
+
+@pytest.mark.parametrize("runs", [(), (run(None, "running"),), (run(None, "terminated"),)])
+def test_a_send_without_an_end_is_open(runs: tuple[Run, ...]) -> None:
+    """It was never started, still runs, or was terminated for good."""
+    assert kinds(seen([], *runs)) == {"open"}
+
+
+def book(*jobs: Job, kept: tuple[int, ...] = ()) -> BookSeen:
+    """The account's ledger with one record."""
+    record = Record(key="send-1", digest="d", workflow_id="w", jobs=jobs, touched_at=NOW)
+    pushes = tuple(KeptPush(event=JobFinished(msg_id=msg_id, status="send success"), at=NOW) for msg_id in kept)
+    view = LedgerView(
+        appid="wx", since=NOW, records=(record,), lease=None, pace=Pace(), frozen=None, kept=pushes, book={}
+    )
+    return BookSeen("a", view)
+
+
+def known(msg_id: int, status: str = "send success") -> Job:
+    """A job as the account's ledger has it."""
+    return Job(clientmsgid="id-0", msg_id=msg_id, verdict=Verdict(status=status, observed_by="push", counts=Counts()))
+
+
+def test_an_account_that_agrees_with_wechat_is_found_good() -> None:
+    """Its record has the job, with the verdict that WeChat gave."""
+    assert judge_book(book(known(7)), [seen([job(7)])]) == []
+    assert judge_book(book(known(7, "err(10001)")), [seen([job(7, received=0)])]) == []
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        BookSeen("a", None),
+        book(),
+        book(known(8)),
+        book(known(7, "send fail")),
+        book(known(7), kept=(7,)),
+    ],
+    ids=["not running", "no job", "another job", "another verdict", "a push of its own kept"],
+)
+def test_an_account_that_disagrees_with_wechat_is_open(view: BookSeen) -> None:
+    """It does not run, lacks a job, has another one, or another verdict."""
+    found = judge_book(view, [seen([job(7)])])
+    assert {violation.kind for violation in found} == {"open"}
+
+
+@pytest.mark.parametrize("text", [b"x s3cret x", b"?access_token=abc", b'{"t":"61_' + b"a" * 128 + b'"}'])
+def test_a_secret_is_a_leak_and_is_not_repeated(text: bytes) -> None:
+    """A known secret, a piece of a URL that carries one, or anything that looks like an access token."""
+    found = judge_text("the log of worker-0", text, [b"s3cret", b"access_token="])
+    assert [violation.kind for violation in found] == ["leaked"]
+    assert "s3cret" not in found[0].sentence
+
+
+def test_a_clean_log_holds_no_leak() -> None:
+    """Ids and digests are no tokens."""
+    line = b'{"clientmsgid":"0123456789abcdef0123-0000-00","digest":"' + b"f" * 64 + b'"}'
+    assert judge_text("the log", line, [b"s3cret", b"access_token="]) == []
+
+
+def test_violations_are_counted_by_kind() -> None:
+    """Kinds without any are there as zero."""
+    found = judge_send(seen([job(7), job(8, 2, clientmsgid="id-1")], run(result("sent", sent(8)))))
+    assert count(found) == {"double": 1, "lost": 1, "wrong": 0, "open": 0, "leaked": 0}

@@ -1,0 +1,82 @@
+"""What the seed decides, and what it does not."""
+
+from itertools import islice, takewhile
+from typing import get_args
+
+import pytest
+
+from qunfa.rules.codes import return_code
+from qunfa.simulator import Fault
+from tests.chaos.plan import FOLLOWERS, StrikeKind, make_plan, strikes
+
+
+def lost(fault: Fault) -> bool:
+    """Whether WeChat accepts, and nobody hears of it."""
+    return fault.stage == "after" and fault.kind in {"reset_after_accept", "timeout_after_accept"}
+
+
+def refuses(fault: Fault) -> bool:
+    """Whether WeChat answers what alone were a definite no."""
+    return fault.kind == "errcode" and return_code(fault.errcode).definite_no
+
+
+def test_a_seed_makes_the_same_plan_again() -> None:
+    """Fates, times and strikes; another seed makes another plan."""
+    assert make_plan(7, 80, "x") == make_plan(7, 80, "x")
+    assert [*islice(strikes(7), 50)] == [*islice(strikes(7), 50)] != [*islice(strikes(8), 50)]
+    assert make_plan(7, 80, "x").sends != make_plan(8, 80, "x").sends
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_run_loses_answers_after_acceptance_and_then_says_no(seed: int) -> None:
+    """Several sends of several accounts that fail at once if the no is believed: so both controls are caught."""
+    for sends in (5, 20, 60):
+        caught = [
+            send
+            for send in make_plan(seed, sends, "x").sends
+            if send.on_problem == "fail"
+            and send.turn == "none"
+            and not send.not_after
+            and len(send.fate.submissions) > 1
+            and lost(send.fate.submissions[0])
+            and refuses(send.fate.submissions[1])
+        ]
+        assert len({send.account for send in caught}) >= 3
+
+
+def test_no_two_sends_say_the_same() -> None:
+    """The text alone tells whose job it is."""
+    sends = make_plan(1, 300, "x").sends
+    assert len({send.text for send in sends}) == len({send.key for send in sends}) == 300
+
+
+def test_a_long_run_has_everything() -> None:
+    """All turns and audiences; both kinds of lies; every kind of fault of a submission."""
+    plan = make_plan(3, 400, "x")
+    assert {send.turn for send in plan.sends} == {
+        *("none", "twice", "terminate", "replace"),
+        *("cancel", "abort", "reset"),
+    }
+    assert {send.audience["kind"] for send in plan.sends} == {"all", "tag", "openids"}
+    assert {send.fate.lie for send in plan.sends} == {None, "push", "poll"}
+    faults = {fault.kind for send in plan.sends for fault in send.fate.submissions}
+    assert faults == {
+        *("timeout_before_accept", "timeout_after_accept", "reset_before_accept", "reset_after_accept"),
+        *("http_502", "broken_json", "errcode", "errcode_after_accept", "ok_without_msg_id", "slow"),
+    }
+
+
+def test_a_short_run_has_strikes_of_each_kind() -> None:
+    """Worker, receiver and Temporal die, and a worker is held up, in the first half minute; in the order of time."""
+    for seed in range(50):
+        early = [*takewhile(lambda strike: strike.at < 30, strikes(seed))]
+        assert {strike.kind for strike in early} == set(get_args(StrikeKind))
+        assert early == sorted(early, key=lambda strike: strike.at)
+
+
+def test_openids_are_followers_of_the_account() -> None:
+    """A list names different followers of its own account, by openid."""
+    plan = make_plan(5, 200, "x")
+    for send in plan.sends:
+        openids = send.audience.get("openids", ["o1", "o2"])
+        assert 2 <= len(set(openids)) == len(openids) <= FOLLOWERS

@@ -1,0 +1,238 @@
+"""The upstream of one send: starts it, and does to it what callers do, by accident or on purpose."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, Final, TypeVar
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
+from tests.chaos.plan import SendPlan
+from tests.chaos.stage import QUEUE
+
+RPC: Final = timedelta(seconds=5)
+WORKFLOW_TASK: Final = timedelta(seconds=4)
+"""How soon a send goes on elsewhere when the worker was killed that was about to tell what comes next."""
+RESTARTS_MAX: Final = 4
+_AGAIN_SECONDS: Final = 0.25
+_GONE: Final = frozenset({RPCStatusCode.NOT_FOUND})
+Done = TypeVar("Done")
+Handle = WorkflowHandle[Any, MassSendResult]
+
+
+@dataclass
+class Upstream:
+    """What one upstream has done and seen so far; `over` when it expects nothing more."""
+
+    client: Client
+    send: SendPlan
+    began: float
+    seed: int
+    room: asyncio.Semaphore
+    over: bool = False
+    started: int = 0
+    did: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return mass_send_id(self.send.account, self.send.key)
+
+    async def live(self) -> None:
+        """From the first start to the last result, as soon as there is room for one more."""
+        await asyncio.sleep(max(0.0, self.began + self.send.starts_at - time.monotonic()))
+        async with self.room:
+            await self._live()
+
+    async def _live(self) -> None:
+        run = await self._start()
+        if self.send.turn == "twice":
+            await asyncio.gather(self._start(), self._start())
+        elif self.send.turn != "none":
+            run = await self._take_turn(run)
+        result = await self._result(run)
+        while result == "unknown" and self.started < RESTARTS_MAX:
+            # Nobody leaves it at that: started again, it asks an operator, and may take the time it needs.
+            result = await self._result(await self._start(patient=True))
+        if self.send.again:
+            await self._result(await self._start(patient=True))
+        if self.send.intruder:
+            await self._result(await self._start(content=f"{self.send.text}, otherwise"))
+        self.over = True
+
+    async def _start(self, *, patient: bool = False, content: str | None = None, replace: bool = False) -> str:
+        """Start the send, whatever Temporal does meanwhile, and return the id of the run; one that runs is taken."""
+        self.started += 1
+        request = self._request(patient=patient, content=content)
+        policy = WorkflowIDConflictPolicy.TERMINATE_EXISTING if replace else WorkflowIDConflictPolicy.FAIL
+
+        async def start() -> str:
+            try:
+                handle = await self.client.start_workflow(
+                    MASS_SEND,
+                    request,
+                    id=self.id,
+                    task_queue=QUEUE,
+                    task_timeout=WORKFLOW_TASK,
+                    id_conflict_policy=policy,
+                    rpc_timeout=RPC,
+                )
+            except WorkflowAlreadyStartedError as running:
+                return running.run_id or ""
+            return handle.result_run_id or ""
+
+        run = await self._persistently(start)
+        self._note(f"started as run {run}" + (" with other content" if content else ""))
+        return run
+
+    def _request(self, *, patient: bool, content: str | None) -> dict[str, Any]:
+        send, now = self.send, datetime.now(UTC)
+        request: dict[str, Any] = {
+            "account": send.account,
+            "key": send.key,
+            "audience": send.audience,
+            "message": {"msgtype": "text", "content": content or send.text},
+            "send_ignore_reprint": send.ignore_reprint,
+            "on_problem": "wait" if patient else send.on_problem,
+            "requested_by": "chaos",
+            "result": {"push_timeout": 2.5, "poll_interval": 1, "give_up_after": 8},
+        }
+        if patient:
+            return request
+        if send.decision_timeout is not None:
+            request["decision_timeout"] = send.decision_timeout
+        for name, seconds in (("not_after", send.not_after), ("send_at", send.send_at)):
+            if seconds is not None:
+                request[name] = (now + timedelta(seconds=seconds)).isoformat()
+        return request
+
+    async def _take_turn(self, run: str) -> str:
+        """What happens to the send while it runs; the id of the run that goes on."""
+        await asyncio.sleep(self.send.turn_after)
+        handle: Handle = self.client.get_workflow_handle(self.id, result_type=MassSendResult)
+        match self.send.turn:
+            case "terminate":
+                await self._unless_gone(lambda: handle.terminate("by mistake", rpc_timeout=RPC))
+                self._note("terminated")
+                return await self._start()
+            case "replace":
+                return await self._start(replace=True)
+            case "cancel":
+                await self._unless_gone(lambda: handle.cancel(rpc_timeout=RPC))
+                self._note("cancellation asked for")
+            case "abort":
+                await self._abort(handle)
+            case "reset":
+                return await self._reset(run)
+            case _:
+                pass
+        return run
+
+    async def _abort(self, handle: Handle) -> None:
+        try:
+            await handle.execute_update("abort", {"by": "chaos", "reason": "changed my mind"}, rpc_timeout=RPC)
+        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
+            self._note(f"abort refused: {getattr(error, 'cause', None) or error}")
+        else:
+            self._note("aborted")
+
+    async def _reset(self, run: str) -> str:
+        """Back to a point of its history, which the seed chooses."""
+
+        async def points() -> list[int]:
+            handle = self.client.get_workflow_handle(self.id, run_id=run)
+            done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+            return [event.event_id async for event in handle.fetch_history_events() if event.event_type == done]
+
+        found = await self._persistently(points)
+        if not found:
+            return run
+        point = Random(f"{self.seed}:{self.send.number}:reset").choice(found)  # noqa: S311
+        request = ResetWorkflowExecutionRequest(
+            namespace=self.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=self.id, run_id=run),
+            reason="by mistake",
+            workflow_task_finish_event_id=point,
+            request_id=f"{run}:{point}",
+        )
+        answer = await self._persistently(
+            lambda: self.client.workflow_service.reset_workflow_execution(request, timeout=RPC)
+        )
+        self._note(f"reset to event {point}: run {answer.run_id}")
+        return answer.run_id
+
+    async def _result(self, run: str) -> str:
+        """The outcome of a run, or of whatever has taken its place."""
+        handle: Handle = self.client.get_workflow_handle(self.id, run_id=run, result_type=MassSendResult)
+
+        async def outcome() -> str:
+            try:
+                return (await handle.result()).outcome
+            except WorkflowFailureError as failure:
+                return _outcome_of(failure)
+
+        said = await self._persistently(outcome)
+        self._note(f"run {run} ended: {said}")
+        return said
+
+    async def _unless_gone(self, act: Callable[[], Awaitable[Any]]) -> None:
+        async def tried() -> None:
+            try:
+                await act()
+            except RPCError as error:
+                if error.status not in _GONE:
+                    raise
+
+        await self._persistently(tried)
+
+    async def _persistently(self, act: Callable[[], Awaitable[Done]]) -> Done:
+        """Again and again while Temporal does not answer."""
+        while True:
+            try:
+                return await act()
+            except RPCError as error:
+                if error.status in {RPCStatusCode.INVALID_ARGUMENT, *_GONE}:
+                    raise
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    def _note(self, what: str) -> None:
+        self.did.append((time.time(), what))
+
+
+def _outcome_of(failure: WorkflowFailureError) -> str:
+    match failure.cause:
+        case ApplicationError(type=kind, details=[dict() as result, *_]) if kind == MASS_SEND_FAILED:
+            return str(result["outcome"])
+        case ApplicationError(type=kind):
+            return kind or "failed"
+        case CancelledError():
+            return "cancelled"
+        case TerminatedError():
+            return "terminated"
+        case other:
+            return type(other).__name__
+
+
+async def still_running(client: Client, workflow_id: str) -> bool:
+    """Whether a workflow of this id runs."""
+    with contextlib.suppress(RPCError):
+        description = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC)
+        return description.status == WorkflowExecutionStatus.RUNNING
+    return False
