@@ -1,20 +1,28 @@
 """The receiver of WeChat's pushes."""
 
 from qunfa.callback.app import DEADLINE, ReceiverError, create_app
+from qunfa.callback.cipher import CipherError, MessageCipher
 from qunfa.callback.delivery import Delivery, DeliveryError, TemporalDelivery
-from qunfa.callback.parser import EventError, parse_event
+from qunfa.callback.document import EventError, HostileError
+from qunfa.callback.parser import parse_event
+from qunfa.callback.reporting import UnknownAccountError, report_job_finish
 from qunfa.callback.server import run_receiver
 from qunfa.callback.signature import sign
 
 __all__ = [
     "DEADLINE",
+    "CipherError",
     "Delivery",
     "DeliveryError",
     "EventError",
+    "HostileError",
+    "MessageCipher",
     "ReceiverError",
     "TemporalDelivery",
+    "UnknownAccountError",
     "create_app",
     "parse_event",
+    "report_job_finish",
     "run_receiver",
     "sign",
 ]

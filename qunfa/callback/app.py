@@ -1,6 +1,7 @@
 """The receiver as an ASGI application."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -10,10 +11,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from qunfa.callback.addresses import SourcesError
+from qunfa.callback.answers import Desk
+from qunfa.callback.callbacks import Callback, callbacks_of
 from qunfa.callback.delivery import Delivery
+from qunfa.callback.forwarding import Forwarder
 from qunfa.callback.metrics import ReceiverMetrics
 from qunfa.callback.pushes import Pushes
-from qunfa.settings import AccountSettings, Settings
+from qunfa.callback.reports import Reports
+from qunfa.settings import Settings
 
 DEADLINE: Final = timedelta(seconds=4)
 """WeChat hangs up after five seconds and tries again."""
@@ -29,64 +35,75 @@ def create_app(
     *,
     ready: Callable[[], Awaitable[bool]] | None = None,
     deadline: timedelta = DEADLINE,
+    metrics: ReceiverMetrics | None = None,
 ) -> Starlette:
-    """`/wechat/<account>` for WeChat; `/healthz`, `/readyz` and `/metrics` for those who run it.
+    """`/wechat/<account>` for WeChat, `/wechat/<account>/events` for others; `/healthz`, `/readyz` and `/metrics`.
 
     Args:
         settings: The accounts that have a `[callback]` are served, and only those.
         deliver: Takes each finished job; `success` is answered once it returns.
         ready: Whether a push could be delivered now; always when None.
-        deadline: Reading and delivering a push may take this long; 503 afterwards.
+        deadline: Reading, delivering and forwarding a push may take this long; 503 afterwards.
+        metrics: Where pushes are counted, when they are shown elsewhere; otherwise `/metrics` is served here.
 
     Raises:
-        ReceiverError: No account has a callback, or one asks for what this version does not serve.
+        ReceiverError: No account has a callback, or a list of addresses cannot be used.
     """
-    _check(settings)
-    metrics = ReceiverMetrics()
-    pushes = Pushes(settings.accounts, deliver, deadline, metrics)
-
-    async def healthz(_: Request) -> Response:
-        return PlainTextResponse("ok")
+    callbacks = _callbacks(settings)
+    counted = metrics or ReceiverMetrics()
+    desk, forwarder = Desk(deadline, counted), Forwarder()
+    pushes = Pushes(callbacks, settings.receiver.proxies, deliver, forwarder, desk)
+    reports = Reports(callbacks, deliver, desk)
 
     async def readyz(_: Request) -> Response:
         if ready is None or await ready():
             return PlainTextResponse("ready")
         return PlainTextResponse("Temporal cannot be reached", status_code=503)
 
-    async def show_metrics(_: Request) -> Response:
-        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await forwarder.close()
 
     return Starlette(
         routes=[
             Route("/wechat/{account}", pushes.verify, methods=["GET"]),
             Route("/wechat/{account}", pushes.receive, methods=["POST"]),
-            Route("/healthz", healthz, methods=["GET"]),
+            Route("/wechat/{account}/events", reports.receive, methods=["POST"]),
+            Route("/healthz", _healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
-            Route("/metrics", show_metrics, methods=["GET"]),
-        ]
+            *([] if metrics else [_metrics_route(counted)]),
+        ],
+        lifespan=lifespan,
     )
 
 
-def _check(settings: Settings) -> None:
-    if not any(account.callback for account in settings.accounts.values()):
+def create_metrics_app(metrics: ReceiverMetrics) -> Starlette:
+    """`/metrics` alone, for an address of its own."""
+    return Starlette(routes=[_metrics_route(metrics)])
+
+
+def _metrics_route(metrics: ReceiverMetrics) -> Route:
+    async def show(_: Request) -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return Route("/metrics", show, methods=["GET"])
+
+
+async def _healthz(_: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+def _callbacks(settings: Settings) -> dict[str, Callback]:
+    try:
+        callbacks = callbacks_of(settings)
+    except SourcesError as error:
+        raise ReceiverError(f"{error}; correct the file, or sources_file under [accounts.NAME.callback]") from None
+    if not callbacks:
         raise ReceiverError(
             "no account has a callback: set [accounts.NAME.callback] token (or QUNFA_ACCOUNTS__NAME__CALLBACK__TOKEN) "
             "to the Token of WeChat's server configuration"
         )
-    for name, account in settings.accounts.items():
-        _check_account(name, account)
-
-
-def _check_account(name: str, account: AccountSettings) -> None:
-    if account.callback is None:
-        return
-    if account.callback.mode != "plain":
-        raise ReceiverError(
-            f'accounts.{name}.callback.mode is "{account.callback.mode}", and this version serves plain mode only: set '
-            'mode = "plain" here, and plain mode (明文模式) in WeChat\'s server configuration of the account'
-        )
-    if account.callback.forward_to is not None:
-        raise ReceiverError(
-            f"accounts.{name}.callback.forward_to is set, and this version forwards nothing: it would answer success "
-            "to every message that is not a mass send's and drop it. Remove forward_to if nobody needs those"
-        )
+    return callbacks

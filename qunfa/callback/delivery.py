@@ -24,7 +24,10 @@ class Delivery(Protocol):
 
 
 class TemporalDelivery:
-    """Signals the account's workflow, and starts it when it is not running. Safe to repeat."""
+    """Signals the account's workflow, and starts it when it is not running. Safe to repeat.
+
+    The event goes out as plain JSON, whatever data converter the client has.
+    """
 
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
@@ -39,7 +42,7 @@ class TemporalDelivery:
                 task_queue=self._task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal=PUSH_SIGNAL,
-                start_signal_args=[event],
+                start_signal_args=[event.model_dump(mode="json")],
             )
         except RPCError as error:
             raise DeliveryError(f"Temporal did not take the push: {error.status.name}") from error

@@ -1,171 +1,118 @@
-"""Answering WeChat: who may speak, what is said, and whether it has arrived."""
+"""The callback URL: who may speak, what is said, and whether it has arrived."""
 
-import asyncio
-import secrets
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from enum import Enum
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from qunfa.callback.addresses import Address, Network, caller
+from qunfa.callback.answers import Answer, Desk, Exchange, Refusal
+from qunfa.callback.body import read_body
+from qunfa.callback.callbacks import Callback
 from qunfa.callback.delivery import Delivery, DeliveryError
-from qunfa.callback.metrics import ReceiverMetrics
-from qunfa.callback.parser import EVENT, EventError, parse_event
-from qunfa.callback.signature import is_genuine
+from qunfa.callback.document import EventError, HostileError
+from qunfa.callback.forwarding import Forwarder, ForwardError
+from qunfa.callback.gate import Gate, Push
+from qunfa.callback.parser import EVENT, parse_event
 from qunfa.contract.event import JobFinished
-from qunfa.settings import AccountSettings
 
-BODY_LIMIT: Final = 64 * 1024
 UNKNOWN: Final = "unknown"
-_OTHER: Final = "other"
+OTHER: Final = "other"
 _VERIFICATION: Final = "verification"
-_LOG: Final = structlog.stdlib.get_logger("qunfa.callback")
-
-
-class Answer(Enum):
-    """What is answered; everything but SUCCESS makes WeChat try again."""
-
-    SUCCESS = HTTPStatus.OK
-    MALFORMED = HTTPStatus.BAD_REQUEST
-    FORGED = HTTPStatus.FORBIDDEN
-    UNKNOWN_ACCOUNT = HTTPStatus.NOT_FOUND
-    TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
-
-    def response(self) -> Response:
-        """The word `success` that WeChat waits for, or the status with its name.
-
-        A refusal ends the connection: the rest of a body that was not read would be read otherwise.
-        """
-        headers = None if self is Answer.SUCCESS else {"Connection": "close"}
-        return PlainTextResponse(self.name.lower(), status_code=self.value, headers=headers)
-
-
-class Refusal(Exception):
-    """A push that is not answered with success, and why."""
-
-    def __init__(self, answer: Answer, reason: str) -> None:
-        self.answer = answer
-        super().__init__(reason)
-
-
-@dataclass
-class Exchange:
-    """One request on its way to an answer: what the log line and the metrics say about it."""
-
-    account: str
-    event: str
-    msg_id: int | None = None
-    answer: Answer = Answer.SUCCESS
-    reason: str | None = None
+_PUSH: Final = "push"
 
 
 class Pushes:
-    """The callback URLs of all accounts that have a `[callback]`."""
+    """`/wechat/<account>` of all accounts to which WeChat pushes."""
 
     def __init__(
-        self, accounts: Mapping[str, AccountSettings], deliver: Delivery, deadline: timedelta, metrics: ReceiverMetrics
+        self,
+        callbacks: Mapping[str, Callback],
+        proxies: Sequence[Network],
+        deliver: Delivery,
+        forwarder: Forwarder,
+        desk: Desk,
     ) -> None:
-        self._accounts = {name: account for name, account in accounts.items() if account.callback}
+        self._callbacks = {name: callback for name, callback in callbacks.items() if callback.gate}
+        self._proxies = proxies
         self._deliver = deliver
-        self._deadline = deadline.total_seconds()
-        self._metrics = metrics
-        self._nobodys_token = secrets.token_hex(16)
+        self._forwarder = forwarder
+        self._desk = desk
 
     async def verify(self, request: Request) -> Response:
         """`GET`: WeChat checks the URL when it is entered in the console; the answer is its `echostr`."""
-        started = time.perf_counter()
-        exchange = Exchange(self._account_name(request), _VERIFICATION)
-        try:
-            self._authenticate(request)
-            echo = request.query_params.getlist("echostr")
-            if len(echo) != 1 or not echo[0]:
-                raise Refusal(Answer.FORGED, "no echostr")
-            response: Response = PlainTextResponse(echo[0], headers={"X-Content-Type-Options": "nosniff"})
-        except Refusal as refusal:
-            exchange.answer, exchange.reason = refusal.answer, str(refusal)
-            response = refusal.answer.response()
-        self._report(exchange, time.perf_counter() - started)
-        return response
+        exchange, address = self._open(request, _VERIFICATION)
+        return await self._desk.answer(exchange, self._echo(request, address))
 
     async def receive(self, request: Request) -> Response:
-        """`POST`: a push. `success` means that Temporal has it, or that it is none of ours."""
-        started = time.perf_counter()
-        exchange = Exchange(self._account_name(request), UNKNOWN)
-        try:
-            async with asyncio.timeout(self._deadline):
-                await self._take(request, exchange)
-        except Refusal as refusal:
-            exchange.answer, exchange.reason = refusal.answer, str(refusal)
-        except TimeoutError:
-            exchange.answer, exchange.reason = Answer.UNAVAILABLE, f"not done within {self._deadline:g} s"
-        self._report(exchange, time.perf_counter() - started)
-        return exchange.answer.response()
+        """`POST`: a push. `success` means that Temporal has it, or that nobody needs it."""
+        exchange, address = self._open(request, UNKNOWN)
+        return await self._desk.answer(exchange, self._take(request, address, exchange))
 
-    async def _take(self, request: Request, exchange: Exchange) -> None:
-        account = self._authenticate(request)
-        event = _parse(await _read(request))
-        if event is None:
-            exchange.event = _OTHER
-            return
-        exchange.event, exchange.msg_id = EVENT, event.msg_id
-        try:
-            await self._deliver(account.appid, event)
-        except DeliveryError as error:
-            raise Refusal(Answer.UNAVAILABLE, str(error)) from error
-
-    def _account_name(self, request: Request) -> str:
+    def _open(self, request: Request, event: str) -> tuple[Exchange, Address | None]:
         name: str = request.path_params["account"]
-        return name if name in self._accounts else UNKNOWN
+        address = caller(request, self._proxies)
+        label = name if name in self._callbacks else UNKNOWN
+        return Exchange(_PUSH, label, event, str(address) if address else None), address
 
-    def _authenticate(self, request: Request) -> AccountSettings:
-        """The account of the URL, once the signature fits; a name that is not ours costs the same work."""
-        account = self._accounts.get(request.path_params["account"])
-        callback = account.callback if account else None
-        token = callback.token.get_secret_value() if callback else self._nobodys_token
-        genuine = is_genuine(token, request.query_params)
-        if account is None:
-            raise Refusal(Answer.UNKNOWN_ACCOUNT, "no account of this name has a [callback]")
-        if not genuine:
-            raise Refusal(Answer.FORGED, "the signature does not fit the account's token")
-        return account
+    async def _echo(self, request: Request, address: Address | None) -> Response:
+        _, gate = self._callback(request, address)
+        gate.check_url(request.query_params)
+        echo = request.query_params.getlist("echostr")
+        if len(echo) != 1 or not echo[0]:
+            raise Refusal(Answer.FORGED, "no echostr")
+        return PlainTextResponse(echo[0], headers={"X-Content-Type-Options": "nosniff"})
 
-    def _report(self, exchange: Exchange, seconds: float) -> None:
-        """One line without the URL, which could be replayed, and without the content."""
-        answer = exchange.answer.name.lower()
-        self._metrics.observe(exchange.account, exchange.event, answer, seconds)
-        write = _LOG.info if exchange.answer is Answer.SUCCESS else _LOG.warning
-        write(
-            "push",
-            account=exchange.account,
-            wechat_event=exchange.event,
-            msg_id=exchange.msg_id,
-            answer=answer,
-            reason=exchange.reason,
-            milliseconds=round(seconds * 1000, 1),
-        )
+    async def _take(self, request: Request, address: Address | None, exchange: Exchange) -> Response | None:
+        callback, gate = self._callback(request, address)
+        push = await gate.admit(request.query_params, lambda: read_body(request))
+        event = _parse(push, callback)
+        exchange.event = OTHER
+        if event is not None:
+            exchange.event, exchange.msg_id = EVENT, event.msg_id
+            await hand_over(self._deliver, callback.appid, event)
+        if callback.forward_to is None or (event is not None and not callback.forward_results):
+            return None
+        return await self._forward(callback.forward_to, request, push, exchange)
+
+    def _callback(self, request: Request, address: Address | None) -> tuple[Callback, Gate]:
+        callback = self._callbacks.get(request.path_params["account"])
+        if callback is None or callback.gate is None:
+            raise Refusal(Answer.UNKNOWN_ACCOUNT, "no account of this name has a [callback] with a token")
+        if callback.sources is not None and not callback.sources.admit(address):
+            raise Refusal(Answer.STRANGER, "the address is not among the account's sources")
+        return callback, callback.gate
+
+    async def _forward(self, target: str, request: Request, push: Push, exchange: Exchange) -> Response:
+        """What the other system says goes back as it is; where it says nothing, WeChat has to come again."""
+        try:
+            response = await self._forwarder.pass_on(target, request, push.body)
+        except ForwardError as error:
+            raise Refusal(Answer.UNAVAILABLE, str(error)) from None
+        exchange.answer, exchange.forwarded_status = Answer.FORWARDED, response.status_code
+        return response
 
 
-async def _read(request: Request) -> bytes:
-    body = bytearray()
+async def hand_over(deliver: Delivery, appid: str, event: JobFinished) -> None:
+    """Returns once the event is durable.
+
+    Raises:
+        Refusal: It is not known to be.
+    """
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_LIMIT:
-                raise Refusal(Answer.TOO_LARGE, f"the body is longer than {BODY_LIMIT} bytes")
-    except ClientDisconnect:
-        raise Refusal(Answer.MALFORMED, "the caller hung up before the end of the body") from None
-    return bytes(body)
+        await deliver(appid, event)
+    except DeliveryError as error:
+        raise Refusal(Answer.UNAVAILABLE, str(error)) from error
 
 
-def _parse(body: bytes) -> JobFinished | None:
+def _parse(push: Push, callback: Callback) -> JobFinished | None:
+    """A genuine push that cannot be read is for the other system, unless it may be a result or does harm."""
     try:
-        return parse_event(body)
-    except EventError as error:
+        return parse_event(push.content)
+    except HostileError as error:
         raise Refusal(Answer.MALFORMED, str(error)) from None
+    except EventError as error:
+        if callback.forward_to is None or EVENT.encode() in push.content.upper():
+            raise Refusal(Answer.MALFORMED, str(error)) from None
+        return None

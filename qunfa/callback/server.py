@@ -2,28 +2,27 @@
 
 import asyncio
 import contextlib
-import signal
-import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
 import structlog
-import uvicorn
+from starlette.applications import Starlette
 from temporalio.client import Client
 
 from qunfa import temporal
-from qunfa.callback.app import ReceiverError, create_app
+from qunfa.callback.app import ReceiverError, create_app, create_metrics_app
 from qunfa.callback.delivery import DeliveryError, TemporalDelivery
+from qunfa.callback.metrics import ReceiverMetrics
+from qunfa.callback.services import ListenError, Services
 from qunfa.contract.event import JobFinished
 from qunfa.settings import Settings
 
 RECONNECT_FIRST: Final = timedelta(seconds=1)
 RECONNECT_LAST: Final = timedelta(seconds=15)
 READY_TIMEOUT: Final = timedelta(seconds=2)
-GRACE: Final = timedelta(seconds=10)
-"""How long running pushes may finish after a stop: more than their own deadline."""
-
+_RECEIVER_KEYS: Final = "[receiver] host and port (QUNFA_RECEIVER__HOST, QUNFA_RECEIVER__PORT)"
+_METRICS_KEY: Final = '[metrics] receiver (QUNFA_METRICS__RECEIVER) to a free "IP:port", or to "" for no metrics'
 _LOG: Final = structlog.stdlib.get_logger("qunfa.callback")
 
 
@@ -60,14 +59,6 @@ class Uplink:
         await self._delivery(appid, event)
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to others: uvicorn takes them all, and raises them again after a clean stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def run_receiver(  # noqa: PLR0913  each keyword is one thing that a caller may want otherwise
     settings: Settings,
     *,
@@ -93,76 +84,46 @@ async def run_receiver(  # noqa: PLR0913  each keyword is one thing that a calle
         ReceiverError: The configuration cannot be served, or the address cannot be listened on.
     """
     uplink = Uplink(settings.task_queue, connect)
-    app = create_app(settings, uplink, ready=uplink.is_ready)
-    listener = _listen(host or settings.receiver.host, settings.receiver.port if port is None else port)
-    server = _Server(_config(app))
-    with listener, _stopping(server) if handle_signals else contextlib.nullcontext():
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        connecting = asyncio.create_task(uplink.connect())
-        connecting.add_done_callback(lambda task: _stop_if_failed(task, server))
-        _announce(listener, on_started)
-        try:
-            await asyncio.shield(serving)
-        finally:
-            server.should_exit = True
-            connecting.cancel()
-            await asyncio.gather(serving, connecting, return_exceptions=True)
+    with contextlib.closing(Services()) as services:
+        url = _listen(services, settings, uplink, host, port)
+        with services.stopping_on_signals() if handle_signals else contextlib.nullcontext():
+            connecting = asyncio.create_task(uplink.connect())
+            connecting.add_done_callback(lambda task: _stop_if_failed(task, services))
+            _LOG.info("listening", url=url)
+            if on_started is not None:
+                on_started(url)
+            try:
+                await services.run()
+            finally:
+                connecting.cancel()
+                await asyncio.gather(connecting, return_exceptions=True)
     if not connecting.cancelled():
         connecting.result()
     # Temporal's threads may still hold the interpreter when it ends (temporalio/sdk-python issue 300).
     await asyncio.sleep(0.05)
 
 
-def _stop_if_failed(connecting: asyncio.Task[None], server: uvicorn.Server) -> None:
+def _listen(services: Services, settings: Settings, uplink: Uplink, host: str | None, port: int | None) -> str:
+    """Takes the addresses of the receiver, whose URL is the answer, and of its metrics where they have their own."""
+    scraped = settings.metrics.receiver
+    metrics = None if scraped is None else ReceiverMetrics()
+    app = create_app(settings, uplink, ready=uplink.is_ready, metrics=metrics)
+    wanted = settings.receiver
+    url = _add(services, app, host or wanted.host, wanted.port if port is None else port, _RECEIVER_KEYS)
+    if metrics and scraped:
+        at, _, number = scraped.rpartition(":")
+        _LOG.info("metrics", url=_add(services, create_metrics_app(metrics), at.strip("[]"), int(number), _METRICS_KEY))
+    return url
+
+
+def _add(services: Services, app: Starlette, host: str, port: int, keys: str) -> str:
+    try:
+        return services.add(app, host, port)
+    except ListenError as error:
+        raise ReceiverError(f"{error}; set {keys}") from None
+
+
+def _stop_if_failed(connecting: asyncio.Task[None], services: Services) -> None:
     """A receiver that will never be connected must not go on refusing pushes in silence."""
     if not connecting.cancelled() and connecting.exception() is not None:
-        server.should_exit = True
-
-
-def _config(app: object) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        access_log=False,  # it would hold the query, whose signature can be replayed
-        log_config=None,
-        log_level="warning",
-        lifespan="off",
-        ws="none",
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=int(GRACE.total_seconds()),
-    )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise ReceiverError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; set [receiver] host and port "
-            "(QUNFA_RECEIVER__HOST, QUNFA_RECEIVER__PORT)"
-        ) from None
-
-
-def _announce(listener: socket.socket, on_started: Callable[[str], None] | None) -> None:
-    host, port = listener.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    _LOG.info("listening", url=url)
-    if on_started is not None:
-        on_started(url)
-
-
-@contextlib.contextmanager
-def _stopping(server: uvicorn.Server) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        services.stop()

@@ -48,7 +48,8 @@ class JobFinished(Stored):
 
     ``status`` is WeChat's text as it came (``send success``, ``sendsuccess``, ``err(30003)`` …). ``check_state``: 0 no
     check, 1 no reprint, 2 a reprint that may be sent, 3 a reprint that may not. ``counts`` is ``None`` when the event
-    holds none.
+    holds none. ``extra`` is what the event holds besides, or holds in a form that could not be read: text by place
+    (``ArticleUrlResult/ResultList/item[2]/Unheard``), shortened where it is long.
     """
 
     msg_id: Annotated[int, Field(ge=1, le=MSG_ID_MAX)]
@@ -58,3 +59,4 @@ class JobFinished(Stored):
     articles: tuple[ArticleCheck, ...] = ()
     create_time: int | None = None
     to_user_name: str | None = None
+    extra: dict[str, str] = Field(default_factory=dict)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, SecretStr, ValidationInfo, model_validator
+from pydantic import AfterValidator, IPvAnyNetwork, SecretStr, ValidationInfo, model_validator
 
 from qunfa.settings.section import Section
 from qunfa.settings.values import Hours, Url, check_url
@@ -15,6 +15,8 @@ _NAMED_TOKEN_SOURCES = ("stable", "classic")
 _APPID = re.compile(r"wx[A-Za-z0-9_-]{1,62}")
 _TOKEN = re.compile(r"[!-~]{3,32}")
 _AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
+_EVENTS_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,512}=*")
+_CALLBACK_SECRETS = ("token", "token_old", "aes_key", "aes_key_old", "events_token")
 WITHOUT_CREDENTIALS: Final = "without_credentials"
 """Key of the validation context under which AppSecrets are passed over."""
 
@@ -80,6 +82,12 @@ def _check_aes_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _check_events_token(value: SecretStr) -> SecretStr:
+    if not _EVENTS_TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("must be at least 16 letters, digits or any of ._~+/- (a bearer token), best a random one")
+    return value
+
+
 def _check_token_source(value: str) -> str:
     if value in _NAMED_TOKEN_SOURCES:
         return value
@@ -88,26 +96,73 @@ def _check_token_source(value: str) -> str:
     return check_url(value)
 
 
-class CallbackSettings(Section):
-    """How WeChat's pushes for the account are verified, and where those go that are not a mass send's."""
+CallbackToken = Annotated[SecretStr, AfterValidator(_check_token)]
+AesKey = Annotated[SecretStr, AfterValidator(_check_aes_key)]
 
-    token: Annotated[SecretStr, AfterValidator(_check_token)]
+
+class CallbackSettings(Section):
+    """How WeChat's pushes for the account are verified, and where those go that are not a mass send's.
+
+    `token_old` and `aes_key_old` are taken as well as the new ones, until WeChat uses those only. `forward_to` gets
+    what is not a mass send's result, with `forward_results` those too. `events_token` opens
+    `POST /wechat/<account>/events` for a system that owns the callback URL itself; then `token` may be missing.
+    `sources` are the addresses that pushes may come from, in addition to those in `sources_file` (one a line, or
+    the answer of WeChat's `getcallbackip`), which is read again when it changes; with neither, any address may push.
+    """
+
+    token: CallbackToken | None = None
     token_file: Path | None = None
-    aes_key: Annotated[SecretStr, AfterValidator(_check_aes_key)] | None = None
+    token_old: CallbackToken | None = None
+    token_old_file: Path | None = None
+    aes_key: AesKey | None = None
     aes_key_file: Path | None = None
+    aes_key_old: AesKey | None = None
+    aes_key_old_file: Path | None = None
     mode: Literal["plain", "compat", "safe"] = "plain"
     forward_to: Url | None = None
+    forward_results: bool = False
+    events_token: Annotated[SecretStr, AfterValidator(_check_events_token)] | None = None
+    events_token_file: Path | None = None
+    sources: tuple[IPvAnyNetwork, ...] = ()
+    sources_file: Path | None = None
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """WeChat's Token, and the old one during a rotation; empty where WeChat does not push to us."""
+        return _values(self.token, self.token_old)
+
+    @property
+    def aes_keys(self) -> tuple[str, ...]:
+        """WeChat's EncodingAESKey, and the old one during a rotation."""
+        return _values(self.aes_key, self.aes_key_old)
 
     @model_validator(mode="before")
     @classmethod
     def _read_files(cls, values: object) -> object:
-        return _with_secret_files(values, ("token", "aes_key"))
+        return _with_secret_files(values, _CALLBACK_SECRETS)
 
     @model_validator(mode="after")
-    def _check_key_for_mode(self) -> Self:
+    def _check_whole(self) -> Self:
+        if self.token is None and self.events_token is None:
+            raise ValueError(
+                "token is missing: set token or token_file (WeChat's Token), or events_token where another system "
+                "gets WeChat's pushes and hands the events over"
+            )
+        if self.token is None and (self.token_old or self.forward_to or self.mode != "plain"):
+            raise ValueError(
+                "token is missing: token_old, forward_to and mode concern pushes that WeChat signs with it"
+            )
         if self.mode != "plain" and self.aes_key is None:
             raise ValueError(f'mode "{self.mode}" needs aes_key or aes_key_file (WeChat\'s EncodingAESKey)')
+        if self.aes_key_old is not None and self.aes_key is None:
+            raise ValueError("aes_key_old is set without aes_key: the key that WeChat uses now is aes_key")
+        if self.forward_results and self.forward_to is None:
+            raise ValueError("forward_results is set without forward_to: say where the results go")
         return self
+
+
+def _values(*secrets: SecretStr | None) -> tuple[str, ...]:
+    return tuple(secret.get_secret_value() for secret in secrets if secret is not None)
 
 
 class AccountSettings(Section):
@@ -124,6 +179,7 @@ class AccountSettings(Section):
     kind: Literal["service", "subscription"]
     token_source: Annotated[str, AfterValidator(_check_token_source)] = "stable"  # noqa: S105 - not a password
     news_via: Literal["draft", "uploadnews"] = "draft"
+    image_via: Literal["images", "image"] = "images"
     approval: Literal["never", "all", "always"] = "never"
     quota: Literal["wait", "ask"] = "wait"
     send_hours: Hours = ("00:00", "24:00")

@@ -1,15 +1,15 @@
-"""A receiver without Temporal."""
+"""A receiver without Temporal, and a Temporal for those that need one."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import httpx
 import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
 
-from qunfa.callback import create_app
-from tests.callback.pushing import Inbox, callback_settings
-
-DEADLINE = timedelta(milliseconds=200)
+from tests.callback.pushing import Inbox, receiver
+from tests.callback.temporal_server import temporal_binary
 
 
 @pytest.fixture
@@ -21,7 +21,14 @@ def inbox() -> Inbox:
 @pytest.fixture
 async def http(inbox: Inbox) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a receiver that delivers to `inbox`."""
-    app = create_app(callback_settings(), inbox, deadline=DEADLINE)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://receiver") as client:
+    async with receiver(inbox) as client:
         yield client
+
+
+@pytest.fixture(scope="package")
+async def client() -> AsyncIterator[Client]:
+    """A client of a real Temporal server."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_binary(), dev_server_log_level="error", data_converter=pydantic_data_converter
+    ) as environment:
+        yield environment.client

@@ -1,6 +1,5 @@
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -18,31 +17,16 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from qunfa.callback import DeliveryError, ReceiverError, TemporalDelivery, run_receiver, server
+from qunfa.callback.body import BODY_LIMIT
 from qunfa.contract.event import JobFinished
 from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView
-from qunfa.settings import Settings
-from tests.callback.pushing import APPID, FINISHED, TOKEN, callback_settings, signed
+from qunfa.settings import MetricsSettings, Settings
+from tests.callback.pushing import APPID, FINISHED, HELLO, TOKEN, callback_settings, signed
+from tests.callback.temporal_server import temporal_binary
 from workflows.account import Account
 
 EVENT = JobFinished(msg_id=2**53 + 1, status="send success")
-
-
-def _temporal() -> str:
-    beside = Path(sys.executable).with_name("temporal")
-    found = str(beside) if beside.exists() else shutil.which("temporal")
-    if found is None:
-        pytest.skip("temporal is not installed")
-    return found
-
-
-@pytest.fixture(scope="module")
-async def client() -> AsyncIterator[Client]:
-    """A client of a real Temporal server."""
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=_temporal(), dev_server_log_level="error", data_converter=pydantic_data_converter
-    ) as environment:
-        yield environment.client
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +142,7 @@ async def test_starts_without_temporal(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (await http.get("/wechat/demo", params=signed(echostr="1"))).text == "1"
 
         async with await WorkflowEnvironment.start_local(
-            port=port, dev_server_existing_path=_temporal(), dev_server_log_level="error"
+            port=port, dev_server_existing_path=temporal_binary(), dev_server_log_level="error"
         ):
             while not await _is_ready(http):
                 pass
@@ -183,6 +167,104 @@ async def test_port_in_use() -> None:
             await run_receiver(callback_settings(), host="127.0.0.1", port=port)
 
 
+async def test_metrics_on_an_address_of_their_own(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then they are there, and not where WeChat and everybody else can reach them."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
+    port = _free_port()
+    settings = callback_settings()
+    settings = settings.model_copy(update={"metrics": MetricsSettings(receiver=f"127.0.0.1:{port}")})
+    async with _running(settings) as http:
+        await http.get("/wechat/demo", params=signed(echostr="1"))
+        shown = await http.get(f"http://127.0.0.1:{port}/metrics")
+        assert 'qunfa_pushes_total{account="demo",answer="success",event="verification"} 1.0' in shown.text
+        assert (await http.get("/metrics")).status_code == 404
+        assert (await http.get(f"http://127.0.0.1:{port}/wechat/demo")).status_code == 404
+
+    with pytest.raises(httpx.ConnectError):
+        async with httpx.AsyncClient(trust_env=False) as http:
+            await http.get(f"http://127.0.0.1:{port}/metrics")
+
+
+async def test_no_metrics(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The empty text switches them off."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
+    settings = callback_settings().model_copy(update={"metrics": MetricsSettings(receiver="")})
+    async with _running(settings) as http:
+        assert (await http.get("/metrics")).status_code == 404
+        assert (await http.get("/healthz")).status_code == 200
+
+
+async def test_metrics_port_in_use() -> None:
+    """An occupied port is named with the setting to change, and the receiver's own is free again."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port, own = taken.getsockname()[1], _free_port()
+        settings = callback_settings().model_copy(update={"metrics": MetricsSettings(receiver=f"127.0.0.1:{port}")})
+        with pytest.raises(
+            ReceiverError, match=rf"cannot listen on 127\.0\.0\.1 port {port}: .*QUNFA_METRICS__RECEIVER"
+        ):
+            await run_receiver(settings, host="127.0.0.1", port=own)
+    with socket.create_server(("127.0.0.1", own)):
+        pass
+
+
+async def test_forwards_and_stops(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A running receiver passes other messages on, while nobody hears Temporal."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{_free_port()}")
+
+    async def existing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"</xml>")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(existing, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with _running(callback_settings(forward_to=url)) as http:
+            assert (await http.post("/wechat/demo", params=signed(), content=HELLO)).text == "hello"
+
+
+RAW = [
+    b"POST /wechat/demo\xff?\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /wechat/%ff%00?signature=%ff&timestamp=%00&nonce=%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET http://other/wechat/demo HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /wechat/demo HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+    b"POST /wechat/demo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+    b"POST /wechat/demo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\nhello",
+    b"POST /wechat/demo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"POST /wechat/demo HTTP/1.1\r\n\r\n",
+    b"POST /wechat/demo HTTP/9.9\r\nHost: x\r\n\r\n",
+    b"GET /wechat/demo\r\n\r\n",
+    b"GET /wechat/demo?" + b"a=1&" * 30_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /wechat/demo HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 30_000 + b"\r\n",
+    b"GET /wechat/demo HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: \xff\r\nAuthorization: Bearer \xff\r\n\r\n",
+    b"POST /wechat/demo/events HTTP/1.1\r\nHost: x\r\nAuthorization: \xff\r\nContent-Length: 0\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("request_", RAW, ids=range(len(RAW)))
+async def test_bytes_that_are_hardly_http(client: Client, monkeypatch: pytest.MonkeyPatch, request_: bytes) -> None:
+    """Whatever a stranger sends to the port, the answer is a refusal or a closed connection."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
+    async with _running(callback_settings()) as http:
+        url = http.base_url
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(request_)
+        writer.write_eof()
+        async with asyncio.timeout(10):
+            try:
+                answer = await reader.read()
+            except ConnectionError:
+                answer = b""
+        writer.close()
+        assert (await http.get("/healthz")).status_code == 200
+
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer[:100]
+
+
 async def test_flood_is_cut_off(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body over the limit gets its answer, and the connection is closed, long before the body ends."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
@@ -190,7 +272,7 @@ async def test_flood_is_cut_off(client: Client, monkeypatch: pytest.MonkeyPatch)
         url = httpx.URL(http.base_url.join("/wechat/demo"), params=signed())
         reader, writer = await asyncio.open_connection(url.host, url.port)
         head = f"POST {url.raw_path.decode()} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
-        writer.write(head.encode() + b"x" * (64 * 1024 + 1))
+        writer.write(head.encode() + b"x" * (BODY_LIMIT + 1))
         async with asyncio.timeout(3):
             answer = await reader.read()
         writer.close()

@@ -116,12 +116,16 @@ def test_one_appid_under_two_names() -> None:
 
 def test_secrets_are_not_printed() -> None:
     """Neither `repr` nor a JSON dump of the settings holds a secret."""
-    loaded = _settings(demo=_account(callback={"token": "t0ken", "aes_key": AES_KEY}))
+    events = "a-random-token-of-32-characters"
+    old = {"token_old": "0ld-t0ken", "aes_key_old": AES_KEY[::-1]}
+    loaded = _settings(demo=_account(callback={"token": "t0ken", "aes_key": AES_KEY, "events_token": events, **old}))
 
     for text in (repr(loaded), str(loaded), loaded.model_dump_json()):
         assert "s3cret" not in text
         assert "t0ken" not in text
         assert AES_KEY not in text
+        assert AES_KEY[::-1] not in text
+        assert events not in text
 
 
 def test_callback_files(tmp_path: Path) -> None:
@@ -133,9 +137,36 @@ def test_callback_files(tmp_path: Path) -> None:
         {"token_file": str(tmp_path / "token"), "aes_key_file": str(tmp_path / "aes"), "mode": "safe"}
     )
 
-    assert loaded.token.get_secret_value() == "t0ken"
-    assert loaded.aes_key is not None
-    assert loaded.aes_key.get_secret_value() == AES_KEY
+    assert (loaded.tokens, loaded.aes_keys) == (("t0ken",), (AES_KEY,))
+
+
+def test_rotation(tmp_path: Path) -> None:
+    """While token and key are changed, the old ones stand beside the new, in files as well."""
+    (tmp_path / "old").write_text(AES_KEY[::-1])
+
+    loaded = CallbackSettings.model_validate(
+        {"token": "t0ken", "token_old": "0ld", "aes_key": AES_KEY, "aes_key_old_file": str(tmp_path / "old")}
+    )
+
+    assert (loaded.tokens, loaded.aes_keys) == (("t0ken", "0ld"), (AES_KEY, AES_KEY[::-1]))
+
+
+def test_callback_of_another_system(tmp_path: Path) -> None:
+    """Where another system gets WeChat's pushes, its bearer token is enough."""
+    (tmp_path / "events").write_text("a-random-token-of-32-characters\n")
+
+    loaded = CallbackSettings.model_validate({"events_token_file": str(tmp_path / "events")})
+
+    assert loaded.events_token is not None
+    assert loaded.events_token.get_secret_value() == "a-random-token-of-32-characters"
+    assert loaded.tokens == ()
+
+
+def test_sources() -> None:
+    """Addresses and networks, of both kinds."""
+    loaded = CallbackSettings.model_validate({"token": "t0ken", "sources": ["203.0.113.0/24", "2001:db8::1"]})
+
+    assert [str(network) for network in loaded.sources] == ["203.0.113.0/24", "2001:db8::1/128"]
 
 
 @pytest.mark.parametrize(
@@ -149,8 +180,18 @@ def test_callback_files(tmp_path: Path) -> None:
         {"token": "t0ken", "mode": "raw"},
         {"token": "t0ken", "token_file": "/x"},
         {"token": "t0ken", "forward_to": "http://existing.example.com"},
+        {"token": "t0ken", "forward_results": True},
+        {"token": "t0ken", "aes_key_old": AES_KEY},
+        {"token": "t0ken", "token_old": "a b"},
+        {"token": "t0ken", "events_token": "short"},
+        {"token": "t0ken", "events_token": "a long one with blanks in it"},
+        {"token": "t0ken", "sources": ["203.0.113.1/24"]},
+        {"token": "t0ken", "sources": ["wechat"]},
+        {"events_token": "x" * 16, "forward_to": "https://existing.example.com"},
+        {"events_token": "x" * 16, "token_old": "t0ken"},
+        {"events_token": "x" * 16, "mode": "safe", "aes_key": AES_KEY},
     ],
 )
-def test_callbacks_that_cannot_work(callback: dict[str, str]) -> None:
-    """A callback needs a token, an encrypted mode its key, and a forward https."""
+def test_callbacks_that_cannot_work(callback: dict[str, Any]) -> None:
+    """A callback needs a token, an encrypted mode its key, a forward https; an old secret and a way need a new one."""
     assert "accounts.demo.callback" in _refusal(callback=callback)

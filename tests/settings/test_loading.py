@@ -116,7 +116,7 @@ def test_account_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert account.secret is not None
     assert account.secret.get_secret_value() == "00012345"
     assert account.callback is not None
-    assert account.callback.token.get_secret_value() == "12345"
+    assert account.callback.tokens == ("12345",)
     assert settings.timing.repeat == timedelta(milliseconds=50)
     assert settings.metrics.worker == ""
 

@@ -127,16 +127,28 @@ def test_store_that_is_none(uri: str) -> None:
 
 
 def test_media_hosts() -> None:
-    """Hosts are compared in lower case, and addresses may be listed."""
-    assert _one("media", "hosts", ["CDN.example.com", "10.0.0.7", "::1"]) == ("cdn.example.com", "10.0.0.7", "::1")
+    """Hosts are compared in lower case; addresses and networks may be listed, and a port."""
+    hosts = ["CDN.example.com", "10.0.0.7", "::1", "cdn.example.com:8443", "10.1.0.0/16"]
+    assert _one("media", "hosts", hosts) == tuple(host.lower() for host in hosts)
 
 
 @pytest.mark.parametrize(
-    "host", ["https://cdn.example.com", "cdn.example.com:80", "cdn/x", "*.example.com", "", "a..b"]
+    "host", ["https://cdn.example.com", "cdn.example.com:x", "cdn.example.com:0", "cdn/x", "*.example.com", "", "a..b"]
 )
 def test_media_hosts_that_are_none(host: str) -> None:
-    """A URL, a port or a pattern is not a host."""
+    """A URL or a pattern is not a host."""
     _refuse("media", "hosts", [host])
+
+
+def test_media_stores() -> None:
+    """A bucket, or a folder in one."""
+    assert _one("media", "stores", ["s3://bucket", "s3://bucket/a/b/"]) == ("s3://bucket", "s3://bucket/a/b")
+
+
+@pytest.mark.parametrize("store", ["bucket", "s3:bucket", "s3://", "s3://b/a?x", "https://bucket", "s3://a//b"])
+def test_media_stores_that_are_none(store: str) -> None:
+    """Anything else is refused."""
+    _refuse("media", "stores", [store])
 
 
 def test_media_roots_are_absolute() -> None:
@@ -148,6 +160,31 @@ def test_media_roots_are_absolute() -> None:
 def test_receiver_port(port: object) -> None:
     """A port is 0 to 65535."""
     _refuse("receiver", "port", port)
+
+
+@pytest.mark.parametrize(("window", "seconds"), [("PT1M", 60), (600, 600), ("P1D", 86400)])
+def test_replay_window(window: object, seconds: int) -> None:
+    """Between a minute, in which WeChat repeats, and a day."""
+    assert _one("receiver", "replay_window", window).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("window", ["PT59S", "PT24H1S", 0, "ten minutes"])
+def test_replay_windows_that_are_none(window: object) -> None:
+    """A shorter one would refuse WeChat's own repetitions, a longer one takes everybody's."""
+    _refuse("receiver", "replay_window", window)
+
+
+def test_proxies() -> None:
+    """Networks, or single addresses."""
+    assert [str(one) for one in _one("receiver", "proxies", ["10.0.0.0/8", "fd00::1"])] == ["10.0.0.0/8", "fd00::1/128"]
+    _refuse("receiver", "proxies", ["10.0.0.1/8"])
+
+
+@pytest.mark.parametrize("address", [None, "", "127.0.0.1:9465", "[::1]:9465"])
+def test_receiver_metrics(address: str | None) -> None:
+    """Nowhere else, nowhere at all, or at an address of their own."""
+    assert _one("metrics", "receiver", address) == address
+    _refuse("metrics", "receiver", "9465")
 
 
 @pytest.mark.parametrize("given", [{"deployment": "qunfa"}, {"build_id": "1"}, {"deployment": "a b", "build_id": "1"}])

@@ -1,0 +1,116 @@
+"""Where requests come from, and whether WeChat pushes from there."""
+
+import json
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Final
+
+import structlog
+from starlette.requests import Request
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+FILE_MAX: Final = 1024 * 1024
+_LOG: Final = structlog.stdlib.get_logger("qunfa.callback")
+
+
+class SourcesError(Exception):
+    """A list of addresses cannot be used. The message says which and why."""
+
+
+def caller(request: Request, proxies: Sequence[Network]) -> Address | None:
+    """Who sent the request: the peer, or whom the last proxies of ours say they got it from.
+
+    None where a proxy of ours names nobody that can be read.
+    """
+    address = _address(request.client.host) if request.client else None
+    named = [one for line in request.headers.getlist("x-forwarded-for") for one in line.split(",")]
+    while address is not None and named and _is_within(address, proxies):
+        address = _address(named.pop())
+    return address
+
+
+class Sources:
+    """The addresses that WeChat pushes from: a fixed list, and a file that is read again whenever it changes.
+
+    A file that cannot be read any more leaves the last good list in place: an update that went wrong must not shut
+    WeChat out.
+    """
+
+    def __init__(self, networks: Sequence[Network], file: Path | None) -> None:
+        """Raises SourcesError where the file cannot be read now."""
+        self._fixed = tuple(networks)
+        self._file = file
+        self._version = None if file is None else _version(file)
+        self._listed = () if file is None else read_sources(file)
+
+    def admit(self, address: Address | None) -> bool:
+        """Whether WeChat pushes from there."""
+        self._refresh()
+        return address is not None and _is_within(address, (*self._fixed, *self._listed))
+
+    def _refresh(self) -> None:
+        if self._file is None or (version := _version(self._file)) == self._version:
+            return
+        self._version = version
+        try:
+            self._listed = read_sources(self._file)
+        except SourcesError as error:
+            _LOG.error("sources not read again", reason=str(error))
+        else:
+            _LOG.info("sources read again", file=str(self._file), networks=len(self._listed))
+
+
+def read_sources(file: Path) -> tuple[Network, ...]:
+    """The addresses and networks of a file: one a line, or the answer of WeChat's `getcallbackip`.
+
+    Raises:
+        SourcesError: It cannot be read, holds something else, or nothing.
+    """
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(FILE_MAX).decode()
+        words = json.loads(text)["ip_list"] if text.lstrip().startswith("{") else _lines(text)
+        networks = tuple(_plain(ip_network(word, strict=False)) for word in words)
+    except OSError as error:
+        raise SourcesError(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise SourcesError(
+            f"{file} is neither a list of addresses and networks, one a line, nor an answer of getcallbackip"
+        ) from None
+    if not networks:
+        raise SourcesError(f"{file} lists no address: nobody could push")
+    return networks
+
+
+def _lines(text: str) -> list[str]:
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def _version(file: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _address(text: str) -> Address | None:
+    """An address as it is compared: one of IPv4 that comes in IPv6's clothes is one of IPv4."""
+    try:
+        address = ip_address(text.strip().strip("[]"))
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+def _plain(network: Network) -> Network:
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    return network if mapped is None else ip_network((mapped, max(0, network.prefixlen - 96)), strict=False)
+
+
+def _is_within(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)

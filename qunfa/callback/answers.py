@@ -1,0 +1,107 @@
+"""What is answered to a request, and one report of it: a log line and the metrics."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from starlette.responses import PlainTextResponse, Response
+
+from qunfa.callback.metrics import ReceiverMetrics
+
+_LOG: Final = structlog.stdlib.get_logger("qunfa.callback")
+
+
+class Answer(Enum):
+    """What is answered, as a word and a status; whatever is no `success` makes WeChat try again."""
+
+    SUCCESS = ("success", HTTPStatus.OK)
+    FORWARDED = ("forwarded", HTTPStatus.OK)
+    MALFORMED = ("malformed", HTTPStatus.BAD_REQUEST)
+    UNAUTHORIZED = ("unauthorized", HTTPStatus.UNAUTHORIZED)
+    FORGED = ("forged", HTTPStatus.FORBIDDEN)
+    STALE = ("stale", HTTPStatus.FORBIDDEN)
+    STRANGER = ("stranger", HTTPStatus.FORBIDDEN)
+    UNKNOWN_ACCOUNT = ("unknown_account", HTTPStatus.NOT_FOUND)
+    TOO_LARGE = ("too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    UNAVAILABLE = ("unavailable", HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def response(self) -> Response:
+        """The word `success` that WeChat waits for, or the status with its name.
+
+        A refusal ends the connection: the rest of a body that was not read would be read otherwise.
+        """
+        word, status = self.value
+        headers = {} if self is Answer.SUCCESS else {"Connection": "close"}
+        if self is Answer.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer"
+        return PlainTextResponse(word, status_code=status, headers=headers)
+
+
+class Refusal(Exception):
+    """A request that is not answered with success, and why."""
+
+    def __init__(self, answer: Answer, reason: str) -> None:
+        self.answer = answer
+        super().__init__(reason)
+
+
+@dataclass
+class Exchange:
+    """One request on its way to an answer: what the log line and the metrics say about it.
+
+    `way` is `push` for WeChat's requests and `report` for events that another system hands over.
+    """
+
+    way: str
+    account: str
+    event: str
+    address: str | None = None
+    msg_id: int | None = None
+    answer: Answer = Answer.SUCCESS
+    reason: str | None = None
+    forwarded_status: int | None = None
+
+
+class Desk:
+    """Sees to it that every request gets one answer within the deadline, and is reported once."""
+
+    def __init__(self, deadline: timedelta, metrics: ReceiverMetrics) -> None:
+        self._deadline = deadline.total_seconds()
+        self._metrics = metrics
+
+    async def answer(self, exchange: Exchange, work: Awaitable[Response | None]) -> Response:
+        """The response of `work`, or `success` where it has none; a Refusal or the deadline turns into theirs."""
+        started = time.perf_counter()
+        response = None
+        try:
+            async with asyncio.timeout(self._deadline):
+                response = await work
+        except Refusal as refusal:
+            exchange.answer, exchange.reason = refusal.answer, str(refusal)
+        except TimeoutError:
+            exchange.answer, exchange.reason = Answer.UNAVAILABLE, f"not done within {self._deadline:g} s"
+        self._report(exchange, time.perf_counter() - started)
+        return exchange.answer.response() if response is None else response
+
+    def _report(self, exchange: Exchange, seconds: float) -> None:
+        """One line without the URL, which could be replayed, and without the content."""
+        word, _ = exchange.answer.value
+        self._metrics.observe(exchange.account, exchange.event, word, seconds)
+        write = _LOG.info if exchange.answer in {Answer.SUCCESS, Answer.FORWARDED} else _LOG.warning
+        write(
+            exchange.way,
+            account=exchange.account,
+            wechat_event=exchange.event,
+            msg_id=exchange.msg_id,
+            answer=word,
+            reason=exchange.reason,
+            forwarded_status=exchange.forwarded_status,
+            address=exchange.address,
+            milliseconds=round(seconds * 1000, 1),
+        )

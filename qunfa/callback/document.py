@@ -1,0 +1,196 @@
+"""A push's body as texts by their place, whether it came as XML or as JSON."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Protocol
+
+from lxml import etree
+
+ELEMENTS_MAX: Final = 4096
+"""Elements that are looked at: a mass send of 8 articles has about a hundred."""
+DEPTH_MAX: Final = 16
+_NAME_MAX: Final = 64
+_INT_BITS_MAX: Final = 64
+_START_OF_ELEMENT: Final = re.compile(rb"<[A-Za-z_:\x80-\xff]")
+_ENCODINGS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+
+
+class EventError(Exception):
+    """The body is no push that can be read. The message says why and quotes nothing of it."""
+
+
+class HostileError(EventError):
+    """The body holds what no push of WeChat's has, and what hurts others that read it."""
+
+
+class Document(Protocol):
+    """What a push says. Where an element stands twice, the first one counts."""
+
+    def first(self, name: str) -> str:
+        """The text of the topmost element of this name, without blanks around it; empty where there is none."""
+
+    def leaves(self) -> Iterator[tuple[str, str]]:
+        """Place and text of everything that is not blank, in order: `ResultList/item[2]/ArticleIdx`.
+
+        Raises:
+            EventError: There are more elements than any push has.
+        """
+
+
+def read_document(body: bytes) -> Document:
+    """The body of a push, or what was encrypted in one.
+
+    Raises:
+        EventError: It is neither well-formed XML nor a JSON object.
+        HostileError: It carries a DOCTYPE, or is not UTF-8.
+    """
+    try:
+        text = body.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise HostileError("the body is not UTF-8") from None
+    return JsonDocument(_parse_json(text)) if text.startswith("{") else XmlDocument(_parse_xml(text.encode()))
+
+
+class XmlDocument:
+    """A push in XML."""
+
+    def __init__(self, root: etree._Element) -> None:
+        self._root = root
+
+    def first(self, name: str) -> str:
+        """The text of the topmost element of this name."""
+        return (self._root.findtext(name) or "").strip()
+
+    def leaves(self) -> Iterator[tuple[str, str]]:
+        """Place and text of everything that is not blank."""
+        return _bounded(self._below(self._root, (), Counter()))
+
+    def _below(
+        self, node: etree._Element, place: tuple[str, ...], seen: Counter[tuple[str, ...]]
+    ) -> Iterator[tuple[str, str]]:
+        text = "".join((node.text or "", *(child.tail or "" for child in node)))
+        yield "/".join(place), text
+        if len(place) < DEPTH_MAX:
+            for child in node:
+                yield from self._below(child, _numbered(place, child.tag, seen), seen)
+
+
+class JsonDocument:
+    """A push in JSON, or one that somebody has parsed already."""
+
+    def __init__(self, tree: Mapping[str, Any]) -> None:
+        only = tree.get("xml") if len(tree) == 1 else None
+        self._tree = only if isinstance(only, Mapping) else tree
+
+    def first(self, name: str) -> str:
+        """The text of the topmost element of this name."""
+        value = self._tree.get(name)
+        while isinstance(value, list | tuple):
+            value = value[0] if value else None
+        return (_scalar(value) or "").strip()
+
+    def leaves(self) -> Iterator[tuple[str, str]]:
+        """Place and text of everything that is not blank."""
+        return _bounded(self._below(self._tree, (), Counter()))
+
+    def _below(
+        self, value: object, place: tuple[str, ...], seen: Counter[tuple[str, ...]]
+    ) -> Iterator[tuple[str, str]]:
+        """A list is what XML writes as an element several times."""
+        yield "/".join(place), _scalar(value) or ""
+        for name, inner in _inner(value) if len(place) < DEPTH_MAX else ():
+            yield from self._below(inner, _numbered(place, name, seen), seen)
+
+
+def _inner(value: object) -> Iterator[tuple[object, object]]:
+    """What stands in an object or a list, with the names that it would have in XML."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from ((name, one) for one in (inner if isinstance(inner, list | tuple) else (inner,)))
+    elif isinstance(value, list | tuple):
+        yield from (("item", one) for one in value)
+
+
+def _numbered(place: tuple[str, ...], name: object, seen: Counter[tuple[str, ...]]) -> tuple[str, ...]:
+    here = (*place, _clean(str(name))[:_NAME_MAX])
+    seen[here] += 1
+    return here if seen[here] == 1 else (*place, f"{here[-1]}[{seen[here]}]")
+
+
+def _bounded(leaves: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for count, (place, text) in enumerate(leaves):
+        if count > ELEMENTS_MAX:
+            raise EventError(f"more than {ELEMENTS_MAX} elements")
+        if text := text.strip():
+            yield place, text
+
+
+def _scalar(value: object) -> str | None:
+    """A text as XML would have it; None for what has others in it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(int(value))
+        case int():
+            return str(value) if value.bit_length() <= _INT_BITS_MAX else ""
+        case str():
+            return _clean(value)
+        case Mapping() | list() | tuple():
+            return None
+    return repr(value)
+
+
+def _clean(text: str) -> str:
+    """JSON can spell half a surrogate pair; no history can keep it."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _parse_xml(body: bytes) -> etree._Element:
+    doctype = body.find(b"<!DOCTYPE")
+    if doctype >= 0 and not _START_OF_ELEMENT.search(body, 0, doctype):
+        raise HostileError("a DOCTYPE is refused")
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        raise EventError(f"not well-formed XML (line {error.lineno})") from None
+    info = root.getroottree().docinfo
+    if info.internalDTD is not None:
+        raise HostileError("a DOCTYPE is refused")
+    if (info.encoding or "utf-8").casefold() not in _ENCODINGS:
+        raise HostileError("the XML declares another encoding than UTF-8")
+    return root
+
+
+def _parse_json(text: str) -> dict[str, Any]:
+    """Numbers stay texts: no reader of them has to be feared."""
+    try:
+        tree: dict[str, Any] = json.loads(
+            text, parse_int=str, parse_float=str, parse_constant=_refuse, object_pairs_hook=_first_wins
+        )
+    except (ValueError, RecursionError):
+        raise EventError("not well-formed JSON") from None
+    return tree
+
+
+def _refuse(_: str) -> None:
+    raise ValueError
+
+
+def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in pairs:
+        tree.setdefault(name, value)
+    return tree

@@ -1,0 +1,99 @@
+"""What an account takes for WeChat's word: by its configuration, never by what a request claims.
+
+| mode | signed with the Token | believed |
+|---|---|---|
+| plain | timestamp and nonce (`signature`) | the body, which nothing covers |
+| compat, safe | timestamp, nonce and the encrypted part (`msg_signature`) | what the encrypted part holds, alone |
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from starlette.datastructures import QueryParams
+
+from qunfa.callback.answers import Answer, Refusal
+from qunfa.callback.cipher import CipherError, MessageCipher
+from qunfa.callback.document import EventError, read_document
+from qunfa.callback.signature import age, is_genuine
+from qunfa.settings import CallbackSettings
+
+_FORGED: Final = "the signature does not fit the account's token"
+
+
+@dataclass(frozen=True)
+class Push:
+    """A push that WeChat has signed: its body as it came, and what it says."""
+
+    body: bytes
+    content: bytes
+
+
+class Gate:
+    """Tells an account's pushes from everything else. In a rotation, old and new token and key are good in any pair."""
+
+    def __init__(self, appid: str, callback: CallbackSettings, window: timedelta) -> None:
+        self._tokens = callback.tokens
+        self._window = window
+        self._encrypted = callback.mode != "plain"
+        self._ciphers = [MessageCipher(key, appid) for key in callback.aes_keys]
+
+    def check_url(self, query: QueryParams) -> None:
+        """Checks WeChat's `GET`, which is signed like a plain push in every mode.
+
+        Raises:
+            Refusal: It is not WeChat's, or an old one.
+        """
+        if not is_genuine(self._tokens, query):
+            raise Refusal(Answer.FORGED, _FORGED)
+        self._check_age(query)
+
+    async def admit(self, query: QueryParams, read: Callable[[], Awaitable[bytes]]) -> Push:
+        """The push that `read` gets from the network, once it is known to be WeChat's.
+
+        Raises:
+            Refusal: It is not WeChat's, or an old one. In plain mode nothing has been read then.
+        """
+        if not self._encrypted:
+            self.check_url(query)
+            body = await read()
+            return Push(body, body)
+        body = await read()
+        encrypted = _encrypted_part(body)
+        if not is_genuine(self._tokens, query, encrypted):
+            raise Refusal(Answer.FORGED, f"{_FORGED} and the encrypted part")
+        self._check_age(query)
+        return Push(body, self._decrypted(encrypted))
+
+    def _check_age(self, query: QueryParams) -> None:
+        """WeChat signs anew, or repeats, within seconds; what is far older was overheard, or a clock is wrong."""
+        signed = age(query)
+        if signed is None:
+            raise Refusal(Answer.FORGED, "the timestamp is no number of seconds")
+        if abs(signed) > self._window:
+            raise Refusal(
+                Answer.STALE,
+                f"signed {signed.total_seconds():.0f} s ago by this machine's clock: a repetition by somebody else, "
+                "or the clock is wrong",
+            )
+
+    def _decrypted(self, encrypted: str) -> bytes:
+        """All failures are one answer: nobody learns from it how far a forgery came."""
+        reason = None
+        for cipher in self._ciphers:
+            try:
+                return cipher.open(encrypted)
+            except CipherError as error:
+                reason = reason or str(error)
+        raise Refusal(Answer.FORGED, reason or "the account has no aes_key")
+
+
+def _encrypted_part(body: bytes) -> str:
+    try:
+        encrypted = read_document(body).first("Encrypt")
+    except EventError as error:
+        raise Refusal(Answer.FORGED, str(error)) from None
+    if not encrypted:
+        raise Refusal(Answer.FORGED, "the push is not encrypted, and the account's mode wants it to be")
+    return encrypted

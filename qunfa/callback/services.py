@@ -1,0 +1,96 @@
+"""Listening: several applications in one process that start and stop together."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+
+GRACE: Final = timedelta(seconds=10)
+"""How long running pushes may finish after a stop: more than their own deadline."""
+
+
+class ListenError(Exception):
+    """An address cannot be listened on. The message says which and why."""
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to others: uvicorn takes them all, and raises them again after a clean stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Services:
+    """Applications with their addresses. Where one of them ends, all do."""
+
+    def __init__(self) -> None:
+        self._servers: list[tuple[_Server, socket.socket]] = []
+
+    def add(self, app: Starlette, host: str, port: int) -> str:
+        """Takes an address for an application, and answers with its URL; port 0 takes a free one.
+
+        Raises:
+            ListenError: The address cannot be had.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            listener = socket.create_server((host, port), family=family, backlog=2048)
+        except OSError as error:
+            raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+        self._servers.append((_Server(_config(app)), listener))
+        host, port = listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def run(self) -> None:
+        """Serves until `stop`, or until cancelled; running requests are finished first."""
+        serving = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in self._servers]
+        for task in serving:
+            task.add_done_callback(lambda _: self.stop())
+        try:
+            await asyncio.shield(asyncio.gather(*serving))
+        finally:
+            self.stop()
+            await asyncio.gather(*serving, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Asks all of them to end."""
+        for server, _ in self._servers:
+            server.should_exit = True
+
+    @contextlib.contextmanager
+    def stopping_on_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT mean `stop` within the block."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def close(self) -> None:
+        """Gives the addresses back."""
+        for _, listener in self._servers:
+            listener.close()
+
+
+def _config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        access_log=False,  # it would hold the query, whose signature can be replayed
+        log_config=None,
+        log_level="warning",
+        lifespan="on",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(GRACE.total_seconds()),
+    )

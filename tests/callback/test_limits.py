@@ -1,0 +1,118 @@
+"""What the hardest documents cost."""
+
+import base64
+import contextlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from qunfa.callback import CipherError, EventError, MessageCipher, parse_event
+from qunfa.callback.body import BODY_LIMIT
+from tests.callback.pushing import AES_KEY, APPID
+
+START = b"<xml><MsgType>event</MsgType><Event>MASSSENDJOBFINISH</Event><MsgID>7</MsgID><Status>s</Status>"
+JSON = b'{"MsgType":"event","Event":"MASSSENDJOBFINISH","MsgID":7,"Status":"s",'
+LAUGHS = b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10 if n else b"lol") for n in range(12))
+SECONDS = 0.1
+MEGABYTES = 50
+
+
+def _filled(start: bytes, piece: bytes, end: bytes) -> bytes:
+    """A document as long as one may be."""
+    return start + piece * ((BODY_LIMIT - len(start) - len(end)) // len(piece)) + end
+
+
+def hard_documents() -> dict[str, bytes]:
+    """Documents that make a careless reader slow, or fat."""
+    item = b"<item><ArticleIdx>1</ArticleIdx><ArticleUrl>u</ArticleUrl></item>"
+    block = b"<ArticleUrlResult><ResultList>"
+    attributes = b" ".join(b'a%d="%d"' % (n, n) for n in range(16_000))
+    spaces = b" ".join(b'xmlns:a%d="u%d"' % (n, n) for n in range(10_000))
+    return {
+        "elements": _filled(b"<xml>", b"<a/>", b"</xml>"),
+        "elements of an event": _filled(START, b"<a/>", b"</xml>"),
+        "items": _filled(START + block, item, b"</ResultList></ArticleUrlResult></xml>"),
+        "one text": _filled(START + b"<a>", b"x", b"</a></xml>"),
+        "one status": _filled(START.replace(b"<Status>s", b"<Status>s"), b" ", b"</xml>"),
+        "long names": _filled(START + b"<" + b"n" * 40_000 + b">", b"<a/>", b"</" + b"n" * 40_000 + b"></xml>"),
+        "depth": START + b"<d>" * 250 + b"</d>" * 250 + b"</xml>",
+        "more depth": _filled(b"<xml>", b"<d>", b""),
+        "attributes": START + b"<a " + attributes + b"/></xml>",
+        "namespaces": START + b"<a " + spaces + b"/></xml>",
+        "character references": _filled(START + b"<a>", b"&#20013;", b"</a></xml>"),
+        "character data": _filled(START + b"<a>", b"<![CDATA[]]>", b"</a></xml>"),
+        "comments": _filled(START, b"<!---->", b"</xml>"),
+        "instructions": _filled(START, b"<?a b?>", b"</xml>"),
+        "open brackets": _filled(b"<xml>", b"<", b""),
+        "doctypes": _filled(b"", b"<!DOCTYPE ", b""),
+        "comments before a doctype": _filled(b"", b"<!-- <a> -->", b"<!DOCTYPE a><a/>"),
+        "a billion laughs": b"<!DOCTYPE xml [" + LAUGHS + b"]>" + START + b"<a>&l11;</a></xml>",
+        "laughs in an attribute": b"<!-- <a> --><!DOCTYPE xml [" + LAUGHS + b"]>" + START + b'<a b="&l11;"/></xml>',
+        "laughs by default": b"<!-- <a> --><!DOCTYPE xml ["
+        + LAUGHS
+        + b'<!ATTLIST a b CDATA "&l11;">]>'
+        + START
+        + b"<a/></xml>",
+        "entities declared": b"<!-- <a> -->" + _filled(b"<!DOCTYPE xml [", b'<!ENTITY a "b">', b"]><xml/>"),
+        "JSON lists": _filled(JSON + b'"a":[', b"[],", b"1]}"),
+        "JSON objects": _filled(JSON + b'"a":[', b'{"b":1},', b"1]}"),
+        "JSON depth": _filled(JSON + b'"a":', b"[", b""),
+        "JSON depth of objects": _filled(b"", b'{"a":', b""),
+        "JSON lists within lists": JSON + b'"a":' + b"[" * 900 + b"]" * 900 + b"}",
+        "a long number": _filled(JSON + b'"a":', b"9", b"}"),
+        "a long fraction": _filled(JSON + b'"a":0.', b"9", b"}"),
+        "the same name": _filled(JSON, b'"a":1,', b'"b":1}'),
+        "escapes": _filled(JSON + b'"a":"', b"\\ud83d", b'"}'),
+        "backslashes": _filled(JSON + b'"a":"', b"\\", b'"}'),
+        "blanks": _filled(b"", b" ", b"<xml/>"),
+        "nothing": b"\0" * BODY_LIMIT,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "body"), hard_documents().items(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_time(name: str, body: bytes) -> None:
+    """No document that is short enough to be read takes longer than 100 ms of the processor."""
+    fastest = SECONDS
+    for _ in range(3):
+        started = time.thread_time()
+        with contextlib.suppress(EventError):
+            parse_event(body)
+        fastest = min(fastest, time.thread_time() - started)
+
+    assert fastest < SECONDS
+
+
+@pytest.mark.parametrize("text", [base64.b64encode(b"x" * 196_608).decode(), "A" * BODY_LIMIT, " " * BODY_LIMIT])
+def test_time_of_a_ciphertext(text: str) -> None:
+    """Nor does a ciphertext, of whatever it is made."""
+    cipher = MessageCipher(AES_KEY, APPID)
+    started = time.thread_time()
+    with pytest.raises(CipherError):
+        cipher.open(text)
+    assert time.thread_time() - started < SECONDS
+
+
+def test_memory() -> None:
+    """All of them together let a process grow by less than 50 MB."""
+    program = (
+        "import contextlib, resource\n"
+        "from qunfa.callback import EventError, parse_event\n"
+        "from tests.callback.test_limits import hard_documents\n"
+        "documents = hard_documents().values()\n"
+        "with contextlib.suppress(EventError):\n"
+        "    parse_event(b'<xml/>')\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "for body in documents:\n"
+        "    with contextlib.suppress(EventError):\n"
+        "        parse_event(body)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+
+    assert int(done.stdout) < MEGABYTES * 1024
