@@ -172,7 +172,8 @@ async def _push(request: Request) -> Response:
         create_time=int(world.clock.now()),
         **wanted.model_dump(exclude={"account", "signed", "tries"}),
     )
-    tries = await world.courier.push(account, event, signed=wanted.signed, tries=wanted.tries)
+    forged: Literal["signature"] | None = None if wanted.signed else "signature"
+    tries = await world.courier.push(account, event, forged=forged, tries=wanted.tries)
     return JSONResponse({"tries": [reports.push_try(each) for each in tries]})
 
 

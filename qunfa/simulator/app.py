@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from qunfa.simulator import admin, admin_media
+from qunfa.simulator import admin, admin_callback, admin_media
 from qunfa.simulator.config import SimulatorConfig
 from qunfa.simulator.gateway import Gateway
 from qunfa.simulator.jobs import MsgIds
@@ -55,6 +55,7 @@ def create_app(config: SimulatorConfig) -> Starlette:
         routes=[
             *(Route(endpoint.path, Gateway(endpoint)) for endpoint in ENDPOINTS),
             *admin.ROUTES,
+            *admin_callback.ROUTES,
             *admin_media.ROUTES,
         ],
         exception_handlers={HTTPException: admin.refuse},

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, Field, SecretStr, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, SecretStr, model_validator
 
+from qunfa.simulator.documents import Format, JsonLists
 from qunfa.simulator.limits import Count, Limits
 from qunfa.simulator.plans import STRICT, Fault, JobPlan, Seconds
+
+_AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
+
+
+def _check_port(url: str) -> str:
+    """Let a URL pass whose port, if it has one, is a port; urlsplit raises ValueError otherwise."""
+    if urlsplit(url).port == 0:
+        raise ValueError("port 0 is no port")
+    return url
+
+
+CallbackUrl = Annotated[str, Field(pattern=r"^https?://[^/?#\s]+"), AfterValidator(_check_port)]
 
 
 class Timing(BaseModel):
@@ -48,23 +63,55 @@ class TokenRules(BaseModel):
 
 
 class PushRules(BaseModel):
-    """How pushes are tried: `deadline` in real seconds, `tries` in all, `spacing` in seconds between them, scaled."""
+    """How pushes are made.
+
+    Attributes:
+        deadline: for each try, in real seconds.
+        tries: how many in all.
+        spacing: seconds between them, scaled.
+        repeats: whether a further try is signed and encrypted anew, or is the first one over again.
+        skew: how many real seconds the signed timestamp is ahead of this machine's clock. It does not follow the
+            simulated time: receivers compare it with their own.
+        addresses: what getcallbackip answers.
+    """
 
     model_config = STRICT
 
     deadline: Annotated[float, Field(gt=0)] = 5.0
     tries: Annotated[int, Field(ge=1)] = 3
     spacing: Seconds = 5.0
+    repeats: Literal["signed_anew", "unchanged"] = "signed_anew"
+    skew: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    addresses: tuple[str, ...] = ("127.0.0.1", "::1")
 
 
 class Callback(BaseModel):
-    """Where an account's events are pushed to. Only plain XML so far."""
+    """Where an account's events are pushed to, as its server configuration says.
+
+    Attributes:
+        token, aes_key: WeChat's Token and EncodingAESKey; without the key only plain mode is possible.
+        mode: in the clear, encrypted, or both in one body.
+        format: of the body, and of what is encrypted in it.
+        json_lists: how JSON has a list, which is documented nowhere: as a list of objects; each of them as `item` of
+            another; or as a list of objects, but a single one without the list.
+    """
 
     model_config = STRICT
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+")]
+    url: CallbackUrl
     token: SecretStr
-    mode: Literal["plain"] = "plain"
+    aes_key: SecretStr | None = None
+    mode: Literal["plain", "compat", "safe"] = "plain"
+    format: Format = "xml"
+    json_lists: JsonLists = "objects"
+
+    @model_validator(mode="after")
+    def _key_is_there(self) -> Callback:
+        if self.aes_key is None and self.mode != "plain":
+            raise ValueError(f"mode {self.mode} needs an aes_key")
+        if self.aes_key is not None and not _AES_KEY.fullmatch(self.aes_key.get_secret_value()):
+            raise ValueError("aes_key must be 43 letters and digits")
+        return self
 
 
 class Tag(BaseModel):

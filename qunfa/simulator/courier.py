@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,15 +16,16 @@ from qunfa.simulator.accounts import Account
 from qunfa.simulator.changes import Changes
 from qunfa.simulator.clock import Clock
 from qunfa.simulator.config import Callback, SimulatorConfig
-from qunfa.simulator.envelopes import Envelope, seal
-from qunfa.simulator.events import Event, event_xml
+from qunfa.simulator.envelopes import Envelope, Forgery, seal, signed_query, unseal
+from qunfa.simulator.events import Event, event_fields
 from qunfa.simulator.followers import openid
 from qunfa.simulator.jobs import Job, JobBook
 
-_HEADERS = {"User-Agent": "Mozilla/4.0", "Accept": "*/*", "Content-Type": "text/xml", "Pragma": "no-cache"}
+_HEADERS = {"User-Agent": "Mozilla/4.0", "Accept": "*/*", "Pragma": "no-cache"}
 _NO_REUSE = httpx.Limits(max_keepalive_connections=0)
 _KEPT_OF_ANSWER = 200
 _UNKNOWN_MSG_ID = 9_999_999_999
+_UNTRUE = "err(10001)"
 
 Outcome = Literal["answered", "bad_answer", "timeout", "unreachable"]
 
@@ -34,11 +37,13 @@ class Reply:
     Attributes:
         http_status: None without a response.
         body: the beginning of the response's, or the kind of error.
+        encrypted: the answer was, and `body` is what it says.
     """
 
     outcome: Outcome
     http_status: int | None = None
     body: str = ""
+    encrypted: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,7 @@ class Courier:
             await self._clock.wait_until(self._clock.now() + self._clock.span(plan.delay))
         if plan.out_of_order:
             await self._changes.until(lambda: any(later.pushed.is_set() for later in self._jobs.after(job)))
-        if plan.forged == "signature":
-            await self.push(job.account, event, signed=False, tries=1)
-        elif plan.forged == "msg_id":
-            await self.push(job.account, event.model_copy(update={"msg_id": _UNKNOWN_MSG_ID}), tries=1)
+        await self._forge(job, event)
         if not plan.drop:
             await self.push(job.account, event, first_try=job.pushed)
         self._note(job.pushed)
@@ -94,7 +96,7 @@ class Courier:
         account: Account,
         event: Event,
         *,
-        signed: bool = True,
+        forged: Forgery | None = None,
         tries: int | None = None,
         first_try: asyncio.Event | None = None,
     ) -> list[PushTry]:
@@ -103,7 +105,7 @@ class Courier:
         Args:
             account: whose callback; without one nothing is pushed.
             event: what to push.
-            signed: with the right signature.
+            forged: what is wrong with it.
             tries: how many in all, instead of the configured number.
             first_try: set after the first try, whatever came of it.
 
@@ -114,11 +116,14 @@ class Courier:
         callback = account.config.callback
         if callback is None:
             return made
+        envelope = self._seal(account, callback, event, forged)
         for number in range(1, (tries or self._rules.tries) + 1):
             if number > 1:
                 await self._clock.wait_until(self._clock.now() + self._clock.span(self._rules.spacing))
-            envelope = self._seal(callback, event, signed=signed)
-            reply = await self._post(callback.url, envelope)
+            if number > 1 and self._rules.repeats == "signed_anew":
+                envelope = self._seal(account, callback, event, forged)
+            reply = await self._deliver(account, callback, envelope)
+            signed = forged != "signature"
             attempt = PushTry(self._clock.now(), account.name, event.msg_id, event.status, number, signed, reply)
             made.append(attempt)
             self._log.append(attempt)
@@ -127,32 +132,70 @@ class Courier:
                 break
         return made
 
+    async def verify(self, callback: Callback, *, signed: bool = True) -> Reply:
+        """Ask a callback whether it knows the token, as WeChat does when its URL is entered in the console.
+
+        It is `answered` if the answer is the `echostr` and nothing else.
+        """
+        query = signed_query(callback, self._timestamp(), None if signed else "signature")
+        query["echostr"] = str(secrets.randbelow(10**19))
+        reply, body = await self._request("GET", callback.url, Envelope(query, b"", ""))
+        if reply.outcome == "answered" and body != query["echostr"]:
+            return Reply("bad_answer", reply.http_status, reply.body)
+        return reply
+
     async def close(self) -> None:
         """Close the connections to the callbacks."""
         if self._client is not None:
             await self._client.aclose()
+
+    async def _forge(self, job: Job, event: Event) -> None:
+        match job.plan.forged:
+            case "signature":
+                await self.push(job.account, event, forged="signature", tries=1)
+            case "msg_id":
+                await self.push(job.account, event.model_copy(update={"msg_id": _UNKNOWN_MSG_ID}), tries=1)
+            case "verdict":
+                await self.push(job.account, event.model_copy(update={"status": _UNTRUE}), forged="clear", tries=1)
 
     def _note(self, done: asyncio.Event | None) -> None:
         if done is not None:
             done.set()
         self._changes.notify()
 
-    def _seal(self, callback: Callback, event: Event, *, signed: bool) -> Envelope:
-        return seal(callback, event_xml(event), sender=event.sender, timestamp=int(self._clock.now()), signed=signed)
+    def _timestamp(self) -> int:
+        return int(time.time() + self._rules.skew)
 
-    async def _post(self, url: str, envelope: Envelope) -> Reply:
+    def _seal(self, account: Account, callback: Callback, event: Event, forged: Forgery | None) -> Envelope:
+        fields = event_fields(event)
+        return seal(callback, account.config.appid, fields, timestamp=self._timestamp(), forged=forged)
+
+    async def _deliver(self, account: Account, callback: Callback, envelope: Envelope) -> Reply:
+        """Post a push; only `success` or nothing, encrypted or not, is an answer to it."""
+        reply, body = await self._request("POST", callback.url, envelope)
+        if reply.outcome != "answered":
+            return reply
+        said = unseal(callback, account.config.appid, body)
+        text = body if said is None else said
+        outcome: Outcome = "answered" if text.strip() in {"", "success"} else "bad_answer"
+        return Reply(outcome, reply.http_status, text[:_KEPT_OF_ANSWER], encrypted=said is not None)
+
+    async def _request(self, method: str, url: str, envelope: Envelope) -> tuple[Reply, str]:
+        """One request; HTTP 200 is `answered`, with the whole body."""
         deadline = self._rules.deadline
         if self._client is None:
             self._client = httpx.AsyncClient(headers=_HEADERS, trust_env=False, timeout=deadline, limits=_NO_REUSE)
+        target = httpx.URL(url).copy_merge_params(envelope.query)
+        headers = {"Content-Type": envelope.content_type} if envelope.content_type else {}
         try:
             async with asyncio.timeout(deadline):
-                response = await self._client.post(url, params=envelope.query, content=envelope.body)
+                response = await self._client.request(method, target, headers=headers, content=envelope.body or None)
         except (TimeoutError, httpx.TimeoutException):
-            return Reply("timeout")
+            return Reply("timeout"), ""
         except httpx.HTTPError as error:
-            return Reply("unreachable", body=type(error).__name__)
-        good = response.status_code == httpx.codes.OK and response.text.strip() in {"", "success"}
-        return Reply("answered" if good else "bad_answer", response.status_code, response.text[:_KEPT_OF_ANSWER])
+            return Reply("unreachable", body=type(error).__name__), ""
+        outcome: Outcome = "answered" if response.status_code == httpx.codes.OK else "bad_answer"
+        return Reply(outcome, response.status_code, response.text[:_KEPT_OF_ANSWER]), response.text
 
 
 def event_of(job: Job, now: float) -> Event:

@@ -31,6 +31,8 @@ QuotaName = Literal[
     "tags/get",
     "user/tag/get",
     "user/get",
+    "callback/check",
+    "getcallbackip",
     "openapi/quota/get",
     "other",
 ]

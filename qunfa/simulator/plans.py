@@ -154,7 +154,9 @@ class JobPlan(Order):
         drop: no push at all.
         duplicate: so many further pushes of the same event.
         out_of_order: the push waits until that of a later job of the account was sent.
-        forged: an extra push comes first: with a wrong signature, or signed but with an unknown MsgID.
+        forged: an extra push comes first: with a wrong signature; or signed but with an unknown MsgID; or of this job,
+            in the clear and with a right `signature`, as whoever has overheard one can make it, with a Status that is
+            not true.
     """
 
     status: str | None = None
@@ -170,7 +172,7 @@ class JobPlan(Order):
     drop: bool = False
     duplicate: Annotated[int, Field(ge=0, le=100)] = 0
     out_of_order: bool = False
-    forged: Literal["signature", "msg_id"] | None = None
+    forged: Literal["signature", "msg_id", "verdict"] | None = None
 
 
 O = TypeVar("O", bound=Order)  # noqa: E741 - one letter, as type variables have

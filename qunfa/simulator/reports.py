@@ -36,6 +36,7 @@ def account(world: World, of: Account) -> Report:
         "followers": config.followers,
         "tags": [tag.model_dump() for tag in config.tags],
         "callback": config.callback.url if config.callback else None,
+        "callback_mode": config.callback.mode if config.callback else None,
         "admin_confirmation": config.admin_confirmation,
         "speed": of.speed,
         "mass_calls_today": of.calls.used("mass", world.clock.day()),
@@ -101,6 +102,7 @@ def push_try(of: PushTry) -> Report:
         "outcome": of.reply.outcome,
         "http_status": of.reply.http_status,
         "answer": of.reply.body,
+        "encrypted": of.reply.encrypted,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qunfa.simulator import (
+    callback_endpoints,
     deletion_endpoints,
     draft_endpoints,
     follower_endpoints,
@@ -47,6 +48,7 @@ ENDPOINTS = (
     *draft_endpoints.ENDPOINTS,
     *material_endpoints.ENDPOINTS,
     *follower_endpoints.ENDPOINTS,
+    *callback_endpoints.ENDPOINTS,
     Endpoint("/cgi-bin/openapi/quota/get", "POST", _quota, "openapi/quota/get"),
 )
 BY_PATH = {endpoint.path: endpoint for endpoint in ENDPOINTS}

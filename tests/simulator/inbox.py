@@ -44,7 +44,7 @@ class Inbox:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:]) if name}
-        body = await reader.readexactly(int(headers["content-length"]))
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
         query = parse_qs(urlsplit(head[0].split()[1]).query)
         self.pushes.append(Push({name: values[0] for name, values in query.items()}, headers, body))
         if self.on_push is not None:

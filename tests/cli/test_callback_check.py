@@ -1,0 +1,420 @@
+"""`qunfa callback check`, against a real receiver, a real `Account` and a scripted `CheckCallback`."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from temporalio.client import Client
+from typer.testing import Result
+
+from qunfa.callback import create_app, run_receiver
+from qunfa.callback.services import Services
+from qunfa.cli.appid import describe_account
+from qunfa.cli.arrival import has_arrived, position
+from qunfa.cli.callback_report import CallbackReport
+from qunfa.contract import ACCOUNT, account_id
+from qunfa.contract.callback_check import TEST_MSG_ID_MIN, is_test
+from qunfa.contract.event import JobFinished
+from qunfa.contract.ids import CHECK_CALLBACK
+from qunfa.contract.ledger import LedgerView
+from qunfa.settings import Settings
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
+from tests.cli.stub import CALLBACKS
+
+TOKEN = "callbackTOKEN0123456789"
+AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+OTHER_KEY = "GFEDCBA9876543210zyxwvutsrqponmlkjihgfedcba"
+ADDRESS = {"ip": "203.0.113.7", "operator": "UNICOM"}
+SEEN = {"dns": [ADDRESS], "ping": [{**ADDRESS, "loss": "0%", "time": "23.079ms"}]}
+OK = {"url": "ok", "push": "ok", "temporal": "ok", "wechat": "ok"}
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """The receiver's log does not get among what a command prints."""
+    with capture_logs():
+        yield
+
+
+@dataclass(frozen=True)
+class Shop:
+    """An account that no other test uses, and what this machine's configuration says of its callback."""
+
+    name: str
+    appid: str
+
+    def environment(self, mode: str = "plain", **callback: str) -> dict[str, str]:
+        """The configuration, without an AppSecret."""
+        of = f"QUNFA_ACCOUNTS__{self.name.upper()}__"
+        values = {"TOKEN": TOKEN, "MODE": mode, "AES_KEY": AES_KEY, **callback}
+        return {
+            f"{of}APPID": self.appid,
+            f"{of}KIND": "service",
+            **{f"{of}CALLBACK__{name}": value for name, value in values.items()},
+        }
+
+    def settings(self, mode: str = "plain", **callback: Any) -> Settings:
+        """The receiver's configuration."""
+        account = {
+            "appid": self.appid,
+            "secret": "s",
+            "kind": "service",
+            "callback": {"token": TOKEN, "aes_key": AES_KEY, "mode": mode, **callback},
+        }
+        return Settings.model_validate({"task_queue": QUEUE, "accounts": {self.name: account}})
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    """The account; WeChat sees its callback's host."""
+    name = f"s{secrets.token_hex(6)}"
+    shop = Shop(name, f"wx{secrets.token_hex(8)}")
+    CALLBACKS[name] = {"appid": shop.appid, "view": SEEN}
+    yield shop
+    CALLBACKS.pop(name, None)
+
+
+@asynccontextmanager
+async def receiving(client: Client, settings: Settings) -> AsyncIterator[str]:
+    """A receiver that delivers to the tests' Temporal; its address."""
+
+    async def connected() -> Client:
+        return client
+
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        run_receiver(
+            settings, host="127.0.0.1", port=0, on_started=url.set_result, handle_signals=False, connect=connected
+        )
+    )
+    try:
+        yield await url
+    finally:
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+
+@asynccontextmanager
+async def receiving_elsewhere(settings: Settings) -> AsyncIterator[str]:
+    """A receiver whose pushes go where nobody looks."""
+
+    async def away(appid: str, event: JobFinished) -> None:
+        pass
+
+    with contextlib.closing(Services()) as services:
+        url = services.add(create_app(settings, away), "127.0.0.1", 0)
+        serving = asyncio.create_task(services.run())
+        yield url
+        services.stop()
+        await serving
+
+
+@asynccontextmanager
+async def serving(answer: bytes, *, ends: bool = True) -> AsyncIterator[str]:
+    """A web server that is not the receiver."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if b"content-length: " in head:
+            await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+        writer.write(answer)
+        await writer.drain()
+        if not ends:
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+Check = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture
+def check(qunfa: Qunfa, shop: Shop) -> Check:
+    """Run the check of the account's callback at a receiver's address."""
+
+    async def run(at: str, *args: str, mode: str = "plain", **callback: str) -> Result:
+        given = ("callback", "check", shop.name, "--url", f"{at}/wechat/{shop.name}", *args)
+        return await qunfa(*given, **shop.environment(mode, **callback))
+
+    return run
+
+
+def states(result: Result) -> dict[str, str]:
+    """The state of each step of a check with `--json`."""
+    return {step.name: step.state for step in CallbackReport.model_validate(parsed(result)).steps}
+
+
+def todo(result: Result, name: str) -> str:
+    """What to do about a step of a check with `--json`."""
+    [step] = [step for step in CallbackReport.model_validate(parsed(result)).steps if step.name == name]
+    assert step.state == "failed"
+    return f"{step.said} → {step.todo}"
+
+
+@pytest.mark.parametrize("mode", ["plain", "compat", "safe"])
+async def test_a_callback_that_works_is_four_times_ok(client: Client, shop: Shop, check: Check, mode: str) -> None:
+    """URL, push in the account's mode, Temporal, WeChat; exit 0, and what WeChat sees."""
+    async with receiving(client, shop.settings(mode)) as url:
+        result = await check(url, mode=mode)
+    assert result.exit_code == 0, result.stdout + result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{shop.name}  {mode} mode  {url}/wechat/{shop.name}"
+    assert [line.split()[:2] for line in lines[1:5]] == [["ok", name] for name in OK]
+    assert f"in the history of {account_id(shop.appid)}" in lines[3]
+    assert "ping  203.0.113.7  0% lost  23.079ms  from UNICOM" in lines
+    assert lines[-1] == "WeChat's pushes get through to Temporal."
+
+
+async def test_a_test_push_leaves_nothing_behind(client: Client, shop: Shop, check: Check) -> None:
+    """The account's workflow has had it, and neither keeps it nor counts it as somebody else's send."""
+    async with receiving(client, shop.settings("safe")) as url:
+        first = CallbackReport.model_validate(parsed(await check(url, "--json", mode="safe")))
+        second = CallbackReport.model_validate(parsed(await check(url, "--json", mode="safe")))
+    assert first.msg_id != second.msg_id
+    assert is_test(first.msg_id)
+    handle = client.get_workflow_handle(account_id(shop.appid))
+    view: LedgerView = await handle.query("ledger", result_type=LedgerView)
+    assert (view.kept, view.book, view.records) == ((), {}, ())
+
+
+async def test_json_has_every_step_and_wechats_answer(client: Client, shop: Shop, check: Check) -> None:
+    """And nothing else on stdout; no token and no key."""
+    async with receiving(client, shop.settings("safe")) as url:
+        result = await check(url, "--json", mode="safe")
+    report = CallbackReport.model_validate(parsed(result))
+    assert (result.exit_code, report.ok, report.mode, report.appid) == (0, True, "safe", shop.appid)
+    assert states(result) == OK
+    assert report.wechat is not None
+    assert report.wechat.view is not None
+    assert [ping.time for ping in report.wechat.view.ping] == ["23.079ms"]
+    assert TOKEN not in result.output
+    assert AES_KEY not in result.output
+
+
+async def test_an_older_push_is_never_taken_for_this_one(client: Client, shop: Shop, check: Check) -> None:
+    """A receiver that delivers elsewhere is found out, although an earlier check had got through."""
+    async with receiving(client, shop.settings()) as url:
+        assert states(await check(url, "--json")) == OK
+    await _lost(client, shop, check)
+
+
+async def test_a_push_that_does_not_come_to_temporal_is_missed(client: Client, shop: Shop, check: Check) -> None:
+    """`success` alone proves nothing: the receiver may use another Temporal."""
+    await _lost(client, shop, check)
+
+
+async def _lost(client: Client, shop: Shop, check: Check) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qunfa.cli.arrival.PATIENCE", timedelta(seconds=0.5))
+        async with receiving_elsewhere(shop.settings()) as url:
+            result = await check(url, "--json")
+    assert (result.exit_code, states(result)) == (1, {**OK, "temporal": "failed"})
+    assert f"another Temporal than this command ({client.service_client.config.target_host}" in todo(result, "temporal")
+
+
+async def test_a_push_is_found_in_a_run_that_has_been_continued(client: Client, shop: Shop) -> None:
+    """The account's workflow may begin a new run right after the push: an older one holds it, and is found."""
+    handle = await client.start_workflow(ACCOUNT, id=account_id(shop.appid), task_queue=QUEUE)
+    since = await position(client, shop.appid)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("workflows.account.MESSAGES_PER_RUN", 1)
+        patch.setattr("qunfa.cli.arrival.PATIENCE", timedelta(seconds=0.5))
+        for number in range(3):
+            run = (await handle.describe()).run_id
+            await handle.signal("push", JobFinished(msg_id=TEST_MSG_ID_MIN + number, status="s"))
+            async with asyncio.timeout(10):
+                while (await handle.describe()).run_id == run:
+                    pass
+        now = await position(client, shop.appid)
+        assert await has_arrived(client, shop.appid, TEST_MSG_ID_MIN, since)
+        assert not await has_arrived(client, shop.appid, TEST_MSG_ID_MIN, now)
+        assert not await has_arrived(client, shop.appid, TEST_MSG_ID_MIN + 9, since)
+
+
+DIFFER = "token, aes_key, mode or appid"
+BEHIND = {"forward_to": "http://127.0.0.1:1/", "forward_results": True}
+
+
+@pytest.mark.parametrize(
+    ("configured", "seen"),
+    [
+        ({"token": "another0123"}, ("plain", {"url", "push"}, DIFFER)),
+        ({"mode": "safe"}, ("plain", {"push"}, DIFFER)),
+        ({"mode": "safe", "aes_key": OTHER_KEY}, ("safe", {"push"}, DIFFER)),
+        ({"mode": "plain"}, ("safe", {"push"}, "most likely its mode is plain")),
+        ({"sources": ["192.0.2.0/24"]}, ("plain", {"url", "push"}, "sources")),
+        (BEHIND, ("plain", {"push"}, "look at its log")),
+    ],
+    ids=["token", "mode", "key", "plain receiver", "sources", "the system behind"],
+)
+async def test_what_the_receiver_refuses_is_explained(
+    client: Client, shop: Shop, check: Check, configured: dict[str, Any], seen: tuple[str, set[str], str]
+) -> None:
+    """Each of its words says what differs; Temporal is not looked at before the push is answered."""
+    mode, failed, word = seen
+    async with receiving(client, shop.settings(**configured)) as url:
+        result = await check(url, "--json", mode=mode)
+    expected = {**OK, **dict.fromkeys(failed, "failed"), "temporal": "skipped"}
+    assert (result.exit_code, states(result)) == (1, expected)
+    assert word in todo(result, "push")
+
+
+async def test_the_old_token_is_not_what_is_checked(client: Client, shop: Shop, check: Check) -> None:
+    """In a rotation the new one counts: a receiver that has only the old one is found out."""
+    async with receiving(client, shop.settings(token="another0123")) as url:
+        result = await check(url, "--json", TOKEN_OLD="another0123")
+    assert states(result)["push"] == "failed"
+
+
+async def test_an_account_that_the_receiver_does_not_have(client: Client, shop: Shop, check: Check) -> None:
+    """Its configuration is an old one."""
+    other = Shop("other", "wxother0123456789")
+    async with receiving(client, other.settings()) as url:
+        result = await check(url, "--json")
+    assert "has no token for this account" in todo(result, "url")
+
+
+async def test_another_server_at_the_url(client: Client, shop: Shop, check: Check) -> None:
+    """It says something that the receiver never says."""
+    async with serving(b"HTTP/1.1 404 X\r\nContent-Length: 9\r\nConnection: close\r\n\r\nNot Found") as url:
+        result = await check(url, "--json")
+    assert states(result) == {"url": "failed", "push": "failed", "temporal": "skipped", "wechat": "ok"}
+    assert "answered 404 'Not Found'" in todo(result, "url")
+    assert "Something else answers" in todo(result, "push")
+
+
+async def test_a_system_that_gets_results_as_well_answers_the_push(client: Client, shop: Shop, check: Check) -> None:
+    """What it says is WeChat's answer; the push has come to Temporal before."""
+    async with (
+        serving(b"HTTP/1.1 200 X\r\nContent-Length: 5\r\nConnection: close\r\n\r\n<xml>") as behind,
+        receiving(client, shop.settings(forward_to=behind, forward_results=True)) as url,
+    ):
+        result = await check(url, "--json", FORWARD_TO=behind, FORWARD_RESULTS="true")
+    assert states(result) == OK
+    assert "the system behind forward_to" in result.stdout
+
+
+async def test_an_answer_without_end_is_given_up(client: Client, shop: Shop, check: Check) -> None:
+    """After the time that WeChat would wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qunfa.cli.trial.DEADLINE", timedelta(seconds=0.3))
+        async with serving(b"HTTP/1.1 200 X\r\nContent-Length: 99\r\n\r\nsuccess", ends=False) as url:
+            result = await check(url, "--json")
+    assert "no answer within 0.3 s" in todo(result, "push")
+
+
+async def test_nobody_at_the_url(client: Client, check: Check) -> None:
+    """Nothing listens there; no signature is shown."""
+    result = await check("http://127.0.0.1:1")
+    assert result.exit_code == 1
+    assert "no answer (ConnectError" in result.stdout
+    assert "Start the receiver (`qunfa callback`)" in result.stdout
+    assert "signature" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"problem": "WeChat answered 40201", "errcode": 40201}, ["WeChat answered 40201", "服务器配置"]),
+        ({"problem": "WeChat did not answer"}, ["WeChat did not answer", "Repeat this in some minutes"]),
+        ({"view": {"dns": [], "ping": []}}, ["finds no address", "Correct the host"]),
+        ({"appid": "wxanother", "view": SEEN}, ["the workers have wxanother", "the same configuration"]),
+        (["account: nobody knows it"], ["the workers refuse: account: nobody knows it"]),
+    ],
+    ids=["refused", "silent", "no address", "another appid", "unknown there"],
+)
+async def test_what_wechat_does_not_see_is_explained(
+    client: Client, shop: Shop, check: Check, said: Any, words: list[str]
+) -> None:
+    """The other steps are not hurt by it."""
+    CALLBACKS[shop.name] = {"appid": shop.appid, **said} if isinstance(said, dict) else said
+    async with receiving(client, shop.settings()) as url:
+        result = await check(url, "--json")
+    assert (result.exit_code, states(result)) == (1, {**OK, "wechat": "failed"})
+    assert all(word in todo(result, "wechat") for word in words)
+
+
+async def test_a_lost_ping_is_a_hint(client: Client, shop: Shop, check: Check) -> None:
+    """Many hosts answer none."""
+    view = {**SEEN, "ping": [{**ADDRESS, "loss": "100%"}]}
+    CALLBACKS[shop.name] = {"appid": shop.appid, "view": view}
+    async with receiving(client, shop.settings()) as url:
+        result = await check(url)
+    assert result.exit_code == 0
+    assert "→ 203.0.113.7 does not answer WeChat's ping" in result.stdout
+
+
+async def test_without_a_worker_wechat_cannot_be_asked(client: Client, shop: Shop, check: Check) -> None:
+    """Only a worker has the credentials."""
+    async with receiving(client, shop.settings()) as url:
+        result = await check(url, "--json", "--task-queue", DESERTED_QUEUE)
+    assert (result.exit_code, states(result)) == (1, {**OK, "wechat": "failed"})
+    assert f"no worker polls the task queue {DESERTED_QUEUE}" in todo(result, "wechat")
+
+
+async def test_a_worker_that_never_answers_is_given_up(client: Client, shop: Shop, check: Check) -> None:
+    """Nothing is left running."""
+    del CALLBACKS[shop.name]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qunfa.cli.callback_asking.WITHIN", 1.0)
+        async with receiving(client, shop.settings()) as url:
+            result = await check(url, "--json")
+    assert "no worker answered within 1 s" in todo(result, "wechat")
+    running = f"WorkflowType = '{CHECK_CALLBACK}' AND ExecutionStatus = 'Running'"
+    async with asyncio.timeout(10):
+        while [one.id async for one in client.list_workflows(running) if shop.name in one.id]:
+            pass
+
+
+async def test_the_receiver_of_this_machine_is_checked_without_a_url(client: Client, qunfa: Qunfa, shop: Shop) -> None:
+    """Where it listens stands in the configuration; every address means this machine."""
+    async with receiving(client, shop.settings()) as url:
+        port = url.rpartition(":")[2]
+        given = {**shop.environment(), "QUNFA_RECEIVER__PORT": port}
+        result = await qunfa("callback", "check", shop.name, "--json", **given)
+    report = CallbackReport.model_validate(parsed(result))
+    assert (report.ok, report.url) == (True, f"http://127.0.0.1:{port}/wechat/{shop.name}")
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (("check",), "ACCOUNT"),
+        (("check", "nobody"), "has no account nobody"),
+        (("check", "silent"), "has no token"),
+        (("check", "bare"), "has no token"),
+        (("check", "shop", "--url", "your.host/wechat/shop"), "whole URL"),
+        (("check", "shop", "--url", "https://li:x@your.host/wechat/shop"), "whole URL"),
+        (("check", "shop", "--url", "http://[::1/wechat"), "is no URL"),
+        (("check", "shop"), "receiver.port is 0"),
+        (("--port", "1", "check", "shop"), "leave them out"),
+    ],
+)
+async def test_wrong_use_is_exit_2(qunfa: Qunfa, args: tuple[str, ...], word: str) -> None:
+    """Before anything is asked of anybody."""
+    silent = Shop("silent", "wxsilent").environment(EVENTS_TOKEN="0123456789abcdef")
+    silent = {name: value for name, value in silent.items() if not name.endswith(("__TOKEN", "MODE", "KEY"))}
+    bare = {"QUNFA_ACCOUNTS__BARE__APPID": "wxbare", "QUNFA_ACCOUNTS__BARE__KIND": "service"}
+    environment = {**Shop("shop", "wxshop").environment(), **silent, **bare, "QUNFA_RECEIVER__PORT": "0"}
+    result = await qunfa("callback", *args, **environment, TEMPORAL_ADDRESS="127.0.0.1:1")
+    assert result.exit_code == 2, result.output
+    assert word in result.stderr
+
+
+async def test_an_unreachable_temporal_is_exit_3(client: Client, qunfa: Qunfa, shop: Shop) -> None:
+    """Nothing is pushed then."""
+    async with receiving(client, shop.settings()) as url:
+        given = {**shop.environment(), "TEMPORAL_ADDRESS": "127.0.0.1:1"}
+        result = await qunfa("callback", "check", shop.name, "--url", f"{url}/wechat/{shop.name}", **given)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert await describe_account(client, shop.appid) is None
