@@ -1,0 +1,65 @@
+"""What an account has used today: of one API by WeChat's count, of mass sends by its ledger's."""
+
+from typing import Final
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+
+from activities.accounts import Accounts
+from activities.asking import Question, ask
+from activities.configuration import pinned
+from activities.heartbeat import heartbeats
+from activities.ledger_view import ledger_view
+from qunfa.contract.quota import CALLS_LEFT, SENDS_COUNTED, Book, CallsLeft, CallsLeftStep, SendsCountedStep
+from qunfa.settings import Settings
+
+_REFUSED: Final = "QuotaRefused"
+_NO_KEY: Final = ""
+
+
+class Quotas:
+    """`openapi/quota/get`, and the ledger's quota book."""
+
+    def __init__(self, settings: Settings, accounts: Accounts, client: Client) -> None:
+        self._settings = settings
+        self._accounts = accounts
+        self._client = client
+
+    @activity.defn(name=CALLS_LEFT)
+    @heartbeats()
+    async def calls_left(self, step: CallsLeftStep) -> CallsLeft:
+        """The count of one API; a lasting refusal is an answer too.
+
+        Raises:
+            ApplicationError: `AccountChanged`, not retried; `WechatUnavailable`, retried.
+        """
+        pinned(self._settings, step.account)
+        question = Question(step.account.name, "Asking for the quota", _REFUSED)
+        try:
+            quota = await ask(self._accounts, question, lambda api, token: api.quota(token, step.cgi_path))
+        except ApplicationError as error:
+            if error.type != _REFUSED:
+                raise
+            evidence = {name: error.details[0][name] for name in ("errcode", "errmsg", "rid")}
+            return CallsLeft(cgi_path=step.cgi_path, **evidence)
+        rate = quota.rate_limit
+        return CallsLeft(
+            cgi_path=step.cgi_path,
+            daily_limit=quota.daily_limit,
+            used=quota.used,
+            remain=quota.remain,
+            call_count=rate.call_count if rate else None,
+            refresh_second=rate.refresh_second if rate else None,
+        )
+
+    @activity.defn(name=SENDS_COUNTED)
+    @heartbeats()
+    async def sends_counted(self, step: SendsCountedStep) -> Book:
+        """The ledger's book; an empty one where there is no ledger.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, retried.
+        """
+        view = await ledger_view(self._client, step.appid, {"key": _NO_KEY})
+        return Book() if view is None else Book(since=view.since, days=view.book)

@@ -1,0 +1,128 @@
+"""``AccountQuota``: what an account has used of its API calls and mass sends, and what is left of them.
+
+Calls are WeChat's own count, whoever made them. Mass sends are those that the account's ledger has counted: WeChat
+does not tell how many are left.
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import Field
+
+from qunfa.contract.fields import AccountName, Model, Moment, Stored
+from qunfa.contract.ledger import Day
+from qunfa.contract.steps import Pinned
+
+CALLS_LEFT: Final = "calls_left"
+SENDS_COUNTED: Final = "sends_counted"
+
+QUOTA_FAILED: Final = "QuotaFailed"
+"""Failure type of the workflow: the account's ledger did not answer."""
+
+PATHS: Final = (
+    "/cgi-bin/message/mass/sendall",
+    "/cgi-bin/message/mass/send",
+    "/cgi-bin/message/mass/get",
+    "/cgi-bin/message/mass/preview",
+    "/cgi-bin/message/mass/delete",
+    "/cgi-bin/media/upload",
+    "/cgi-bin/media/uploadimg",
+    "/cgi-bin/media/uploadvideo",
+    "/cgi-bin/material/add_material",
+    "/cgi-bin/draft/add",
+    "/cgi-bin/draft/get",
+    "/cgi-bin/tags/get",
+)
+"""The calls that mass sends are made of, by either way of sending articles but ``uploadnews``."""
+UPLOADNEWS: Final = "/cgi-bin/media/uploadnews"
+
+
+class QuotaRequest(Model):
+    """The input of ``AccountQuota``."""
+
+    account: AccountName
+
+
+class CallsLeft(Stored):
+    """How often one API may be called a day, and was: by WeChat's count, or why there is none.
+
+    At most ``call_count`` calls in ``refresh_second`` seconds, where WeChat tells.
+    """
+
+    cgi_path: str
+    daily_limit: int | None = None
+    used: int | None = None
+    remain: int | None = None
+    call_count: int | None = None
+    refresh_second: int | None = None
+    errcode: int | None = None
+    errmsg: str | None = None
+    rid: str | None = None
+
+
+class Counted(Stored):
+    """Accepted submissions ``to_all`` and in ``total``, pushes of sends that were not ours (``others``), previews."""
+
+    to_all: int = 0
+    total: int = 0
+    others: int = 0
+    previews: int = 0
+
+
+AllowanceName = Literal["sends", "sends_to_all", "mass_calls", "previews"]
+
+
+class Allowance(Stored):
+    """One limit of WeChat's: ``used`` of ``limit`` by what is known here, until ``renewed_at``.
+
+    ``sends``: to all or to a tag (subscription accounts, 1 a day). ``sends_to_all``: 4 a month (service accounts).
+    ``mass_calls``: calls of ``sendall`` and ``send``. ``previews``: 100 a day. ``others`` are sends that were not ours,
+    of which nobody here knows to whom they went: they may have used as many more. ``whole``: nothing of the day or
+    month lies before the counting began.
+    """
+
+    name: AllowanceName
+    period: Literal["day", "month"]
+    limit: int
+    used: int
+    left: int
+    others: int = 0
+    whole: bool = True
+    renewed_at: datetime
+
+
+class QuotaResult(Stored):
+    """The result of ``AccountQuota``. Days and months are Shanghai's.
+
+    ``since``: when the account's ledger began to count; ``None`` where it has none, as nothing was sent yet.
+    """
+
+    account: str
+    appid: str
+    kind: Literal["service", "subscription"]
+    at: datetime
+    since: datetime | None = None
+    today: Counted = Counted()
+    month: Counted = Counted()
+    allowances: tuple[Allowance, ...] = ()
+    calls: tuple[CallsLeft, ...] = ()
+
+
+class CallsLeftStep(Stored):
+    """Input of ``calls_left`` → :class:`CallsLeft`: one ``openapi/quota/get``."""
+
+    account: Pinned
+    cgi_path: str
+
+
+class SendsCountedStep(Stored):
+    """Input of ``sends_counted`` → :class:`Book`."""
+
+    appid: str
+
+
+class Book(Stored):
+    """The quota book of the account's ledger, by Shanghai day; ``since`` is ``None`` where there is no ledger."""
+
+    since: Moment | None = None
+    days: dict[str, Day] = Field(default_factory=dict)

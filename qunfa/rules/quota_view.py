@@ -1,0 +1,104 @@
+"""What is left of an account's mass sends and previews, by its quota book and by WeChat's count of calls.
+
+| limit | for | used, as far as is known |
+|---|---|---|
+| 1 send a day, to all or to a tag | subscription accounts | the book's accepted submissions of today |
+| 4 sends to all a month | service accounts | the book's, to all, of this month |
+| 100 calls of ``sendall`` and ``send`` a day | service accounts | WeChat's count where it tells, else the book's |
+| 100 previews a day | both | the book's, or WeChat's count where that is more |
+
+Sends that were not ours may have used any of the first two: the book does not know to whom they went. Where WeChat
+tells another limit than the table, its word counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal
+
+from qunfa.contract.ledger import Day
+from qunfa.contract.quota import Allowance, AllowanceName, Book, CallsLeft, Counted
+from qunfa.rules.calendar import next_day, next_month, shanghai_day
+from qunfa.rules.previews import A_DAY as PREVIEWS_A_DAY
+
+SENDS_A_DAY: Final = 1
+TO_ALL_A_MONTH: Final = 4
+CALLS_A_DAY: Final = 100
+
+_SENDING: Final = ("/cgi-bin/message/mass/sendall", "/cgi-bin/message/mass/send")
+_PREVIEW: Final = "/cgi-bin/message/mass/preview"
+_MONTH: Final = len("2026-12")
+
+
+def counted(days: Mapping[str, Day], prefix: str) -> Counted:
+    """The book's days that begin with ``prefix``, added up."""
+    chosen = [day for date, day in days.items() if date.startswith(prefix)]
+    return Counted(
+        to_all=sum(day.to_all for day in chosen),
+        total=sum(day.total for day in chosen),
+        others=sum(day.others for day in chosen),
+        previews=sum(day.previews for day in chosen),
+    )
+
+
+def today(book: Book, now: datetime) -> Counted:
+    """What the book has of this Shanghai day."""
+    return counted(book.days, shanghai_day(now))
+
+
+def this_month(book: Book, now: datetime) -> Counted:
+    """What the book has of this Shanghai month."""
+    return counted(book.days, shanghai_day(now)[:_MONTH])
+
+
+def allowances(
+    kind: Literal["service", "subscription"], book: Book, calls: Sequence[CallsLeft], now: datetime
+) -> tuple[Allowance, ...]:
+    """Each limit of an account of this kind, what of it is used, and when there is more."""
+    of_day, of_month = today(book, now), this_month(book, now)
+    day = _Period("day", next_day(now, None), _whole(book, shanghai_day(now)))
+    month = _Period("month", next_month(now, None), _whole(book, f"{shanghai_day(now)[:_MONTH]}-01"))
+    previews = _called("previews", day, _told(calls, (_PREVIEW,)), PREVIEWS_A_DAY, of_day.previews)
+    if kind == "subscription":
+        return (_row("sends", day, SENDS_A_DAY, of_day.total, of_day.others), previews)
+    to_all = _row("sends_to_all", month, TO_ALL_A_MONTH, of_month.to_all, of_month.others)
+    return (to_all, _called("mass_calls", day, _told(calls, _SENDING), CALLS_A_DAY, of_day.total), previews)
+
+
+@dataclass(frozen=True, slots=True)
+class _Period:
+    """A day or month: when the next one begins, and whether the book has all of it."""
+
+    name: Literal["day", "month"]
+    ends: datetime
+    whole: bool
+
+
+def _whole(book: Book, first_day: str) -> bool:
+    """Whether the book was begun before that day."""
+    return book.since is not None and shanghai_day(book.since) < first_day
+
+
+def _row(name: AllowanceName, period: _Period, limit: int, used: int, others: int = 0) -> Allowance:
+    return Allowance(
+        name=name,
+        period=period.name,
+        limit=limit,
+        used=used,
+        left=max(0, limit - used),
+        others=others,
+        whole=period.whole,
+        renewed_at=period.ends,
+    )
+
+
+def _called(name: AllowanceName, period: _Period, told: Sequence[CallsLeft], limit: int, ours: int) -> Allowance:
+    """A limit of calls. It is not known whether ``sendall`` and ``send`` share one count, so the higher one is told."""
+    used = max([ours, *(one.used for one in told if one.used is not None)])
+    limit = min((one.daily_limit for one in told if one.daily_limit is not None), default=limit)
+    return _row(name, replace(period, whole=period.whole or bool(told)), limit, used)
+
+
+def _told(calls: Sequence[CallsLeft], paths: tuple[str, ...]) -> list[CallsLeft]:
+    """What WeChat counts of these."""
+    return [one for one in calls if one.cgi_path in paths and one.used is not None]

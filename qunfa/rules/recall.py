@@ -1,0 +1,278 @@
+"""A recall, step by step: what stands against it, when ``mass/delete`` is called (again), and when it is over.
+
+Before the first call (:func:`obstacle`, then :func:`next_step`):
+
+| known | next |
+|---|---|
+| our send is a text, an image, a voice or a card; or has fewer articles | no call |
+| WeChat has refused or failed our send: a push said so | no call |
+| ``mass/get``: SEND_SUCCESS | the call |
+| ``mass/get``: DELETE | :class:`End` ``recalled``: somebody has done it |
+| ``mass/get``: SEND_FAIL; 40059 for a job that is not ours | :class:`End` ``not_recalled`` |
+| ``mass/get``: SENDING, the administrator is asked, 40059 for a job of ours, not to be asked | :class:`Look` again |
+
+After a call:
+
+| answer | next |
+|---|---|
+| ok | ``mass/get`` until it says DELETE, five times in a minute or two; then ``recalled``, but not ``verified`` |
+| 40065 for what the ledger has noted as recalled | :class:`End` ``recalled`` |
+| 40065, busy, too fast | ``mass/get``; the call again, spaced, once it says SEND_SUCCESS |
+| lost, −1, 9500001, a code no table lists | likewise |
+| nothing written | likewise |
+| 45009, or any other refusal | ``mass/get``, in case it is gone all the same; then :class:`End` |
+
+A delete may be repeated: a page that is gone cannot go again, and nobody is sent anything. What a repeat costs is one
+of WeChat's ten calls a day, so a recall makes at most eight, and asks ``mass/get`` before each. After a lost call a
+refusal may be the echo of its success: the end is ``unknown`` then, unless ``mass/get`` says DELETE. One article of
+several, and a job that is known by a URL only, have no ``mass/get`` to tell: WeChat's ok is its word.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from qunfa.contract.ledger import Recalled
+from qunfa.contract.recall import RECALLABLE, Heard, KnownJob, RecallCall, RecallRequest
+from qunfa.contract.steps import Timing
+from qunfa.rules.calendar import next_day, shanghai_clock
+from qunfa.rules.codes import CodeClass, ReturnCode, return_code, token_endpoint_code
+from qunfa.rules.verdict import judge
+
+CALLS_MAX: Final = 8
+"""Calls of one recall that may have been written: WeChat takes ten a day, of all recalls of the account."""
+VERIFYING_LOOKS: Final = 5
+_PROMPT: Final = 12
+"""The first looks after an ok are so much closer than repeats are."""
+_DOUBLINGS: Final = 16
+
+_UNKNOWN_JOB: Final = 40059
+_WRONG_STATE: Final = 40065
+_DAILY: Final = 45009
+_AGAIN: Final = frozenset({CodeClass.UNKNOWN, CodeClass.CONFIRMING, CodeClass.TOKEN, CodeClass.PACE, CodeClass.LATER})
+
+Outcome = Literal["recalled", "not_recalled", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Ask ``mass/get`` at ``at``; ``why`` says what the recall waits for until then."""
+
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Call ``mass/delete`` at ``at``; ``why`` as for :class:`Look`."""
+
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The recall is over; ``sentence`` says what came of it."""
+
+    outcome: Outcome
+    sentence: str
+    verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What a recall knows. Without ``msg_id`` nothing can be asked; ``whole``: DELETE is what ``mass/get`` will say.
+
+    ``before``: an earlier recall of the same. ``patience``: how long it waits for WeChat at most, for the job to be
+    sent and again for the call to be taken.
+    """
+
+    msg_id: int | None
+    whole: bool
+    ours: bool
+    delivered: bool
+    timing: Timing
+    began_at: datetime
+    before: Recalled | None = None
+    calls: tuple[RecallCall, ...] = ()
+    heard: Heard | None = None
+
+    @property
+    def patience(self) -> timedelta:
+        """How long a recall waits."""
+        return self.timing.window
+
+    @property
+    def fresh(self) -> Heard | None:
+        """What ``mass/get`` said since the last call."""
+        return self.heard if self.heard and self.heard.after == len(self.calls) else None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a call may have been carried out of which WeChat has not said so."""
+        return any(_doubtful(call) for call in self.calls)
+
+    @property
+    def written(self) -> int:
+        """Calls that WeChat may have counted."""
+        return sum(call.answer != "not_written" and not call.token_endpoint for call in self.calls)
+
+
+def obstacle(request: RecallRequest, known: KnownJob) -> str | None:
+    """Why WeChat need not be asked, by what this namespace knows of the job; ``None`` where it has to be."""
+    if known.msgtype is not None and known.msgtype not in RECALLABLE:
+        return f"msg_id {known.msg_id} is a message of type {known.msgtype}: only articles and videos can be recalled."
+    article = request.article_idx
+    if article is not None and known.articles is not None and article > known.articles:
+        return f"msg_id {known.msg_id} has {known.articles} article(s), so there is no article {article}."
+    judgement = judge(known.verdict) if known.verdict else None
+    if known.verdict and judgement and not judgement.delivered:
+        return f"msg_id {known.msg_id} was not delivered ({known.verdict.status}): there is nothing to recall."
+    return None
+
+
+def begin(request: RecallRequest, known: KnownJob, timing: Timing, now: datetime) -> Recall:
+    """The recall before anything was asked."""
+    article = known.article_idx if request.article_idx is None else request.article_idx
+    judgement = judge(known.verdict) if known.verdict else None
+    return Recall(
+        msg_id=known.msg_id,
+        whole=article is None or known.articles == 1,
+        ours=known.key is not None,
+        delivered=judgement is not None and judgement.delivered,
+        timing=timing,
+        began_at=now,
+        before=known.recalled,
+    )
+
+
+def looked(recall: Recall, heard: Heard) -> Recall:
+    """The recall after ``mass/get`` was asked."""
+    before = recall.fresh
+    looks = before.looks + 1 if before else 1
+    return replace(recall, heard=heard.model_copy(update={"after": len(recall.calls), "looks": looks}))
+
+
+def called(recall: Recall, call: RecallCall) -> Recall:
+    """The recall after ``mass/delete`` was called."""
+    return replace(recall, calls=(*recall.calls, call))
+
+
+def next_step(recall: Recall, now: datetime) -> Look | Delete | End:
+    """What comes next."""
+    heard = recall.heard
+    if heard and heard.status == "DELETE":
+        already = "Recalled" if recall.calls else "Recalled already, and no call was made"
+        return End("recalled", f"{already}: WeChat says that msg_id {recall.msg_id} is deleted.", verified=True)
+    if not recall.calls:
+        return _first(recall, now)
+    call = recall.calls[-1]
+    if call.answer == "ok":
+        return _verify(recall, now)
+    if recall.msg_id is not None and recall.fresh is None:
+        return Look(now, "WeChat's word on the job")
+    code = _code(call)
+    over = code is not None and (call.token_endpoint or code.code_class not in _AGAIN or code.errcode == _UNKNOWN_JOB)
+    return _given_up(recall, _refusal(call, now)) if over else _again(recall, call, now)
+
+
+def _first(recall: Recall, now: datetime) -> Look | Delete | End:
+    heard = recall.fresh
+    if recall.msg_id is None:
+        return Delete(now, "WeChat")
+    if heard is None:
+        return Look(now, "WeChat's word on the job")
+    if heard.status == "SEND_SUCCESS" or (heard.errcode == _UNKNOWN_JOB and recall.delivered):
+        return Delete(now, "WeChat")
+    if heard.status == "SEND_FAIL":
+        return End("not_recalled", f"msg_id {recall.msg_id} was not delivered (SEND_FAIL): there is nothing to recall.")
+    if heard.errcode == _UNKNOWN_JOB and not recall.ours:
+        return End("not_recalled", f"WeChat knows no msg_id {recall.msg_id} of this account; nothing was deleted.")
+    if heard.lasting:
+        return End("not_recalled", f"{heard.detail} Nothing was deleted.")
+    if now >= recall.began_at + recall.patience:
+        said = f"msg_id {recall.msg_id} is still not sent: {_said(heard)}. Nothing was deleted."
+        return End("not_recalled", said)
+    return Look(heard.at + spacing(recall.timing, heard.looks), f"msg_id {recall.msg_id} to be sent: {_said(heard)}")
+
+
+def _verify(recall: Recall, now: datetime) -> Look | End:
+    heard = recall.fresh
+    if recall.msg_id is None:
+        return End("recalled", "Recalled: WeChat says that it is done. By a URL alone mass/get cannot be asked.")
+    if heard is None:
+        return Look(now, "mass/get to say DELETE")
+    if not recall.whole:
+        more = "mass/get tells nothing of one article of several"
+        return End("recalled", f"Recalled: WeChat says that it is done; {more} ({_said(heard)}).")
+    if heard.lasting or heard.looks >= VERIFYING_LOOKS:
+        said = f"Recalled: WeChat says that it is done, but mass/get does not say DELETE yet: {_said(heard)}."
+        return End("recalled", said)
+    return Look(heard.at + spacing(recall.timing, heard.looks) / _PROMPT, "mass/get to say DELETE")
+
+
+def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | End:
+    said, heard, before = _answer(call), recall.fresh, recall.before
+    if before and call.errcode == _WRONG_STATE and not call.token_endpoint:
+        who = f"{before.by} at {shanghai_clock(before.at)}"
+        return End("recalled", f"Recalled before, by {who}, and WeChat has nothing more to delete: {said}.")
+    due = call.at + spacing(recall.timing, len(recall.calls))
+    if recall.written >= CALLS_MAX:
+        return _given_up(recall, f"{said}, {recall.written} times. It may be deleted already, or not to be deleted.")
+    if now >= recall.calls[0].at + recall.patience or (heard and heard.lasting):
+        return _given_up(recall, f"{said}. {heard.detail or _said(heard) if heard else ''}".strip())
+    if recall.msg_id is None or heard is None:
+        return Delete(due, said)
+    if heard.at < due:
+        return Look(due, said)
+    if heard.status == "SEND_SUCCESS" or (heard.errcode == _UNKNOWN_JOB and recall.delivered):
+        return Delete(now, said)
+    return Look(heard.at + spacing(recall.timing, heard.looks), f"{said}; {_said(heard)}")
+
+
+def _given_up(recall: Recall, why: str) -> End:
+    if recall.doubtful:
+        return End("unknown", f"Nobody knows whether it was recalled: a call may have been carried out. {why}")
+    return End("not_recalled", f"Not recalled. {why}")
+
+
+def spacing(timing: Timing, times: int) -> timedelta:
+    """How long to wait after so many times (from 1): ``repeat``, doubled each time, at most ``repeat_max``."""
+    return min(timing.repeat * (1 << min(max(times, 1) - 1, _DOUBLINGS)), max(timing.repeat, timing.repeat_max))
+
+
+def _refusal(call: RecallCall, now: datetime) -> str:
+    if call.errcode == _DAILY and not call.token_endpoint:
+        again = shanghai_clock(next_day(now, None))
+        return f"{_answer(call)}: WeChat takes ten recalls a day, and there are new ones from {again}."
+    return f"{_answer(call)}."
+
+
+def _answer(call: RecallCall) -> str:
+    """What became of a call, to be followed by a full stop."""
+    code = _code(call)
+    if code is not None:
+        where = "WeChat's token endpoint" if call.token_endpoint else "WeChat"
+        return f"{where} answered {code.errcode}, {code.meaning}"
+    if call.answer == "not_written":
+        return f"WeChat could not be called ({(call.detail or '').rstrip('.')})"
+    return f"the answer to a call was lost ({call.detail})"
+
+
+def _said(heard: Heard) -> str:
+    if heard.status is not None:
+        return f"mass/get says {heard.status}"
+    if heard.errcode is not None:
+        return f"mass/get answered {heard.errcode}, {return_code(heard.errcode).meaning}"
+    return f"mass/get could not be asked ({(heard.detail or 'no answer').rstrip('.')})"
+
+
+def _code(call: RecallCall) -> ReturnCode | None:
+    if call.errcode is None:
+        return None
+    return token_endpoint_code(call.errcode) if call.token_endpoint else return_code(call.errcode)
+
+
+def _doubtful(call: RecallCall) -> bool:
+    code = _code(call)
+    return call.answer == "lost" or (code is not None and not call.token_endpoint and not code.definite_no)

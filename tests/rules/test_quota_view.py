@@ -1,0 +1,94 @@
+"""What is left of an account's mass sends, by its book and by WeChat's count of calls."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.contract.ledger import Day
+from qunfa.contract.quota import Allowance, Book, CallsLeft
+from qunfa.rules.quota_view import allowances, this_month, today
+
+NOW = datetime(2026, 12, 5, 15, 0, tzinfo=UTC)
+"""23:00 on December 5th in Shanghai."""
+LONG_AGO = NOW - timedelta(days=60)
+SENDALL = "/cgi-bin/message/mass/sendall"
+SEND = "/cgi-bin/message/mass/send"
+PREVIEW = "/cgi-bin/message/mass/preview"
+
+
+def book(since: datetime | None = LONG_AGO, **days: Any) -> Book:
+    """A book; `d05` is December 5th, `n30` November 30th."""
+    months = {"d": "2026-12", "n": "2026-11"}
+    return Book(since=since, days={f"{months[name[0]]}-{name[1:]}": Day(**day) for name, day in days.items()})
+
+
+def called(path: str, used: int, limit: int = 100) -> CallsLeft:
+    """WeChat's count."""
+    return CallsLeft(cgi_path=path, daily_limit=limit, used=used, remain=limit - used)
+
+
+def rows(kind: Any = "service", counted: Book | None = None, *calls: CallsLeft) -> dict[str, Allowance]:
+    """The allowances by name."""
+    return {row.name: row for row in allowances(kind, counted or book(), calls, NOW)}
+
+
+def test_a_service_account_has_four_to_all_a_month() -> None:
+    """Only those to all count, of this month only; there are new ones on the first, in Shanghai."""
+    counted = book(
+        n30={"total": 9, "to_all": 4}, d01={"total": 5, "to_all": 2}, d05={"total": 1, "to_all": 1, "others": 1}
+    )
+    row = rows("service", counted)["sends_to_all"]
+    assert (row.period, row.limit, row.used, row.left, row.others, row.whole) == ("month", 4, 3, 1, 1, True)
+    assert row.renewed_at == datetime(2026, 12, 31, 16, tzinfo=UTC)
+
+
+def test_a_subscription_account_has_one_a_day() -> None:
+    """To all or to a tag."""
+    counted = book(d04={"total": 1}, d05={"total": 1, "to_all": 0, "others": 2})
+    found = rows("subscription", counted)
+    row = found["sends"]
+    assert (row.period, row.limit, row.used, row.left, row.others) == ("day", 1, 1, 0, 2)
+    assert row.renewed_at == datetime(2026, 12, 5, 16, tzinfo=UTC)
+    assert set(found) == {"sends", "previews"}
+
+
+def test_calls_are_wechats_count_where_it_tells() -> None:
+    """It has counted those of others and refused ones, too; without its word, ours are a least count."""
+    counted = book(d05={"total": 3, "previews": 7})
+    row = rows("service", counted, called(SENDALL, 10), called(SEND, 12, limit=50), called(PREVIEW, 2))
+    assert (row["mass_calls"].used, row["mass_calls"].limit, row["mass_calls"].left) == (12, 50, 38)
+    assert (row["previews"].used, row["previews"].left) == (7, 93)
+    alone = rows("service", counted, CallsLeft(cgi_path=SENDALL, errcode=48001))
+    assert (alone["mass_calls"].used, alone["mass_calls"].left) == (3, 97)
+
+
+def test_a_book_that_was_begun_later_does_not_have_it_all() -> None:
+    """A month is whole if it was begun before; a book of today has not even the day, and no book nothing."""
+    yesterday, this_morning = NOW - timedelta(days=1), NOW - timedelta(hours=10)
+    for since, month, day in ((LONG_AGO, True, True), (yesterday, False, True), (this_morning, False, False)):
+        found = rows("service", book(since))
+        assert (found["sends_to_all"].whole, found["mass_calls"].whole) == (month, day)
+    assert not rows("service", Book())["sends_to_all"].whole
+    assert rows("service", book(this_morning), called(SENDALL, 1))["mass_calls"].whole
+
+
+def test_the_day_is_shanghais() -> None:
+    """An hour later there is a new one, and the month goes on."""
+    counted = book(d05={"total": 2, "to_all": 1})
+    assert (today(counted, NOW).total, this_month(counted, NOW).total) == (2, 2)
+    later = NOW + timedelta(hours=1)
+    assert (today(counted, later).total, this_month(counted, later).to_all) == (0, 1)
+
+
+@given(st.dictionaries(st.dates(date(2026, 10, 1), date(2027, 1, 31)), st.integers(0, 9)))
+def test_nothing_is_left_out_and_nothing_is_below_zero(days: Any) -> None:
+    """The month is the sum of its days."""
+    counted = Book(
+        since=LONG_AGO, days={day.isoformat(): Day(total=total, to_all=total) for day, total in days.items()}
+    )
+    expected = sum(total for day, total in days.items() if (day.year, day.month) == (2026, 12))
+    assert this_month(counted, NOW).total == expected
+    for row in allowances("service", counted, (), NOW):
+        assert row.left == max(0, row.limit - row.used)

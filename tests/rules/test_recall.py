@@ -1,0 +1,282 @@
+"""The steps of a recall: no call before WeChat says that the job is sent, none too many, and no no that is not one."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.contract.job import Verdict
+from qunfa.contract.ledger import Recalled
+from qunfa.contract.recall import Heard, KnownJob, RecallCall, RecallRequest
+from qunfa.contract.steps import Timing
+from qunfa.rules.recall import (
+    CALLS_MAX,
+    VERIFYING_LOOKS,
+    Delete,
+    End,
+    Look,
+    Recall,
+    begin,
+    called,
+    looked,
+    next_step,
+    obstacle,
+    spacing,
+)
+from tests.rules.arbitrary import NOON
+
+MINUTE = timedelta(minutes=1)
+TIMING = Timing()
+OURS = KnownJob(
+    msg_id=7,
+    key="k",
+    digest="d",
+    workflow_id="w",
+    msgtype="mpnews",
+    articles=2,
+    verdict=Verdict(status="send success", observed_by="push"),
+)
+
+
+def request(**aim: Any) -> RecallRequest:
+    """A recall of job 7, unless `aim` says otherwise."""
+    return RecallRequest.model_validate({"account": "demo", "by": "li", "reason": "r", **(aim or {"msg_id": 7})})
+
+
+def recall(known: KnownJob = OURS, **aim: Any) -> Recall:
+    """One that has asked nothing."""
+    return begin(request(**aim), known, TIMING, NOON)
+
+
+def says(status: str | None = None, errcode: int | None = None, at: datetime = NOON, **more: Any) -> Heard:
+    """What `mass/get` says."""
+    return Heard(at=at, status=status, errcode=errcode, **more)
+
+
+def call(answer: str = "ok", errcode: int | None = None, at: datetime = NOON, **more: Any) -> RecallCall:
+    """What `mass/delete` answers."""
+    return RecallCall.model_validate({"at": at, "answer": answer, "errcode": errcode, **more})
+
+
+def ready(known: KnownJob = OURS, **aim: Any) -> Recall:
+    """One whose job is sent."""
+    return looked(recall(known, **aim), says("SEND_SUCCESS"))
+
+
+def end(step: object) -> End:
+    """The end that the step must be."""
+    assert isinstance(step, End)
+    return step
+
+
+def test_mass_get_is_asked_first_and_then_it_is_called() -> None:
+    """At once."""
+    assert next_step(recall(), NOON) == Look(NOON, "WeChat's word on the job")
+    assert next_step(ready(), NOON) == Delete(NOON, "WeChat")
+
+
+@pytest.mark.parametrize(
+    ("known", "aim", "sentence"),
+    [
+        ({"msgtype": "text"}, {}, "only articles and videos"),
+        ({"msgtype": "wxcard", "articles": None}, {}, "only articles and videos"),
+        ({}, {"msg_id": 7, "article_idx": 3}, "has 2 article(s), so there is no article 3"),
+        ({"verdict": Verdict(status="err(20001)", observed_by="push")}, {}, "was not delivered (err(20001))"),
+        ({"verdict": Verdict(status="SEND_FAIL", observed_by="poll")}, {}, "was not delivered (SEND_FAIL)"),
+    ],
+)
+def test_what_stands_against_it(known: dict[str, Any], aim: dict[str, Any], sentence: str) -> None:
+    """By what is known here, WeChat need not be asked."""
+    assert sentence in (obstacle(request(**aim), OURS.model_copy(update=known)) or "")
+
+
+@pytest.mark.parametrize(
+    "known",
+    [OURS, KnownJob(msg_id=7), OURS.model_copy(update={"articles": None}), OURS.model_copy(update={"verdict": None})],
+)
+def test_what_does_not(known: KnownJob) -> None:
+    """A send that was delivered, one that is not ours, a draft by its media_id, one without a verdict yet."""
+    assert obstacle(request(msg_id=7, article_idx=2), known) is None
+
+
+@pytest.mark.parametrize(
+    ("known", "heard", "sentence"),
+    [
+        (OURS, says("SEND_FAIL"), "was not delivered"),
+        (KnownJob(msg_id=7), says(errcode=40059), "WeChat knows no msg_id 7 of this account"),
+        (OURS, says(lasting=True, detail="48001."), "48001. Nothing was deleted."),
+    ],
+)
+def test_a_job_that_cannot_be_recalled_is_not_called_about(known: KnownJob, heard: Heard, sentence: str) -> None:
+    """It ends with no call, and certainly nothing was recalled."""
+    done = end(next_step(looked(recall(known), heard), NOON))
+    assert (done.outcome, sentence in done.sentence) == ("not_recalled", True)
+
+
+@pytest.mark.parametrize(
+    ("known", "heard"),
+    [
+        (OURS, says("SENDING")),
+        (OURS, says("SOMETHING NEW")),
+        (OURS.model_copy(update={"verdict": None}), says(errcode=40059)),
+        (KnownJob(msg_id=7), says(errcode=89505)),
+        (OURS, says(detail="busy")),
+    ],
+)
+def test_a_job_that_is_not_sent_yet_is_waited_for(known: KnownJob, heard: Heard) -> None:
+    """Spaced, for as long as WeChat's window; then it ends, and says so."""
+    waiting = looked(recall(known), heard)
+    assert isinstance(step := next_step(waiting, NOON), Look)
+    assert step.at == NOON + TIMING.repeat
+    later = looked(waiting, heard.model_copy(update={"at": NOON + MINUTE}))
+    assert isinstance(step := next_step(later, NOON + MINUTE), Look)
+    assert step.at == NOON + 3 * MINUTE
+    done = end(next_step(later, NOON + TIMING.window))
+    assert (done.outcome, "is still not sent" in done.sentence) == ("not_recalled", True)
+
+
+def test_a_delivered_job_of_ours_that_mass_get_has_forgotten() -> None:
+    """40059: the push has said that it was delivered, so WeChat's delete decides."""
+    assert isinstance(next_step(looked(recall(), says(errcode=40059)), NOON), Delete)
+
+
+def test_an_ok_is_verified() -> None:
+    """Soon, some times; without a DELETE it counts as recalled, but not as verified."""
+    done, at = called(ready(), call()), NOON
+    for _ in range(VERIFYING_LOOKS):
+        step = next_step(done, at)
+        assert isinstance(step, Look)
+        at = step.at
+        done = looked(done, says("SEND_SUCCESS", at=at))
+    last = end(next_step(done, at))
+    assert (last.outcome, last.verified, at - NOON < 2 * MINUTE) == ("recalled", False, True)
+    assert end(next_step(looked(done, says("DELETE", at=at)), at)).verified
+
+
+def test_one_article_of_several_has_no_verification() -> None:
+    """`mass/get` is asked once, in case it was the last one."""
+    done = called(ready(msg_id=7, article_idx=1), call())
+    assert isinstance(next_step(done, NOON), Look)
+    last = end(next_step(looked(done, says("SEND_SUCCESS")), NOON))
+    assert (last.outcome, last.verified) == ("recalled", False)
+
+
+def test_without_a_msg_id_wechats_ok_is_all_there_is() -> None:
+    """Nothing can be asked by a URL alone."""
+    by_url = recall(KnownJob(), url="https://mp.weixin.qq.com/s/a")
+    assert isinstance(next_step(by_url, NOON), Delete)
+    done = end(next_step(called(by_url, call()), NOON))
+    assert (done.outcome, done.verified) == ("recalled", False)
+
+
+@pytest.mark.parametrize("errcode", [40065, 45011, 42010, 45061, 40001])
+def test_a_passing_refusal_is_called_again_spaced(errcode: int) -> None:
+    """After `mass/get`, and not while that says that it is still being sent."""
+    refused = called(ready(), call("refused", errcode))
+    assert isinstance(step := next_step(refused, NOON), Look)
+    assert step.at == NOON
+    asked = looked(refused, says("SEND_SUCCESS"))
+    assert isinstance(step := next_step(asked, NOON), Look)
+    assert step.at == NOON + MINUTE
+    again = looked(asked, says("SEND_SUCCESS", at=NOON + MINUTE))
+    assert isinstance(next_step(again, NOON + MINUTE), Delete)
+    sending = looked(asked, says("SENDING", at=NOON + MINUTE))
+    assert isinstance(next_step(sending, NOON + MINUTE), Look)
+
+
+def test_40065_for_ever_ends_while_others_still_have_calls() -> None:
+    """WeChat takes ten a day."""
+    refused, at = ready(), NOON
+    for number in range(CALLS_MAX):
+        at += spacing(TIMING, number)
+        refused = called(refused, call("refused", 40065, at))
+    done = end(next_step(looked(refused, says("SEND_SUCCESS", at=at)), at))
+    assert (done.outcome, "8 times" in done.sentence) == ("not_recalled", True)
+
+
+def test_40065_for_what_was_recalled_before() -> None:
+    """One call is enough where the ledger has noted an earlier one of just this."""
+    before = Recalled(at=NOON, msg_id=7, article_idx=1, by="li", reason="r")
+    known = OURS.model_copy(update={"recalled": before})
+    refused = called(ready(known, msg_id=7, article_idx=1), call("refused", 40065))
+    done = end(next_step(looked(refused, says("SEND_SUCCESS")), NOON))
+    assert (done.outcome, done.verified, "Recalled before, by li" in done.sentence) == ("recalled", False, True)
+
+
+@pytest.mark.parametrize("errcode", [45009, 40008, 40060, 40204, 48001, 40059])
+def test_a_lasting_refusal_ends_it_after_a_look(errcode: int) -> None:
+    """It may be gone all the same: 40060 has been seen although the deletion worked."""
+    refused = called(ready(), call("refused", errcode))
+    assert isinstance(next_step(refused, NOON), Look)
+    assert end(next_step(looked(refused, says("DELETE")), NOON)).outcome == "recalled"
+    done = end(next_step(looked(refused, says("SEND_SUCCESS")), NOON))
+    assert (done.outcome, f"WeChat answered {errcode}" in done.sentence) == ("not_recalled", True)
+
+
+def test_a_used_up_day_says_when_the_next_begins() -> None:
+    """In Shanghai."""
+    refused = looked(called(ready(), call("refused", 45009)), says("SEND_SUCCESS"))
+    assert "new ones from 2026-12-02 00:00:00+08:00" in end(next_step(refused, NOON)).sentence
+
+
+@pytest.mark.parametrize(("answer", "errcode"), [("lost", None), ("refused", -1), ("refused", 9500001)])
+def test_after_a_doubtful_call_a_refusal_is_no_no(answer: str, errcode: int | None) -> None:
+    """It may be the echo of the success: nobody knows, unless `mass/get` does."""
+    doubtful = called(called(ready(), call(answer, errcode)), call("refused", 40204))
+    assert end(next_step(looked(doubtful, says("SEND_SUCCESS")), NOON)).outcome == "unknown"
+    assert end(next_step(looked(doubtful, says("DELETE")), NOON)).outcome == "recalled"
+
+
+def test_what_the_token_endpoint_refuses_was_no_call() -> None:
+    """40001 there is a wrong secret."""
+    refused = called(ready(), call("refused", 40001, token_endpoint=True))
+    done = end(next_step(looked(refused, says("SEND_SUCCESS")), NOON))
+    assert (done.outcome, "WeChat's token endpoint answered 40001" in done.sentence) == ("not_recalled", True)
+
+
+ANSWERS = [
+    ("ok", None),
+    ("lost", None),
+    ("not_written", None),
+    *(("refused", errcode) for errcode in (40065, 45009, 40008, 40060, 45011, -1, 40001, 12345, 89505)),
+]
+STATUSES = ["SENDING", "SEND_SUCCESS", "DELETE", None]
+AIMS: list[tuple[KnownJob, dict[str, Any]]] = [
+    (OURS, {"msg_id": 7}),
+    (OURS, {"msg_id": 7, "article_idx": 1}),
+    (KnownJob(msg_id=7), {"msg_id": 7}),
+    (KnownJob(), {"url": "https://mp.weixin.qq.com/s/a"}),
+]
+
+
+@given(st.sampled_from(AIMS), st.data())
+def test_every_recall_ends_and_says_the_truth(aim: tuple[KnownJob, dict[str, Any]], data: st.DataObject) -> None:
+    """Whatever WeChat answers: with few calls, none before the job is sent, and no better or worse than is known."""
+    known, wanted = aim
+    going, now, deleted = begin(request(**wanted), known, TIMING, NOON), NOON, False
+    for _ in range(500):
+        step = next_step(going, now)
+        if isinstance(step, End):
+            break
+        assert step.at - now <= TIMING.repeat_max
+        now = max(now, step.at)
+        if isinstance(step, Look):
+            assert known.msg_id is not None
+            status = data.draw(st.sampled_from(STATUSES))
+            going = looked(going, says(status, at=now, detail=None if status else "busy"))
+            deleted = deleted or status == "DELETE"
+        else:
+            assert known.msg_id is None or (going.fresh and going.fresh.status == "SEND_SUCCESS")
+            answer, errcode = data.draw(st.sampled_from(ANSWERS))
+            going = called(going, call(answer, errcode, now))
+    done = end(next_step(going, now))
+    answers = {(one.answer, one.errcode) for one in going.calls}
+    assert going.written <= CALLS_MAX
+    assert (done.outcome == "recalled") == (deleted or ("ok", None) in answers)
+    assert done.verified == deleted
+    assert (done.outcome == "unknown") <= bool(
+        answers & {("lost", None), ("refused", -1), ("refused", 12345), ("refused", 89505)}
+    )
+    assert not (done.outcome == "not_recalled" and ("lost", None) in answers)

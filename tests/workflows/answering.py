@@ -1,0 +1,61 @@
+"""One account's small workflows on the time-skipping server."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+from temporalio import activity
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from qunfa.contract.steps import AccountFacts
+from tests.workflows.model_recall import ModelAccount
+from workflows.quota import AccountQuota
+from workflows.recall import RecallMassSend
+from workflows.speed import AccountSpeed
+
+
+@dataclass
+class Bureau:
+    """An account, and the means to ask about it."""
+
+    env: WorkflowEnvironment
+    account: ModelAccount
+    queue: str
+
+    async def start(self, kind: str, raw: Any, workflow_id: str, result_type: type[Any]) -> WorkflowHandle[Any, Any]:
+        """Start a workflow."""
+        return await self.env.client.start_workflow(
+            kind, raw, id=workflow_id, task_queue=self.queue, result_type=result_type
+        )
+
+    async def failure(self, handle: WorkflowHandle[Any, Any]) -> ApplicationError:
+        """Why it failed."""
+        with pytest.raises(WorkflowFailureError) as caught:
+            await handle.result()
+        cause = caught.value.cause
+        assert isinstance(cause, ApplicationError)
+        assert cause.non_retryable
+        return cause
+
+
+@asynccontextmanager
+async def bureau_in(env: WorkflowEnvironment, **facts: Any) -> AsyncIterator[Bureau]:
+    """A worker for one account, on a task queue of its own."""
+    appid = f"wx{uuid.uuid4().hex[:16]}"
+    account = ModelAccount(AccountFacts(name="demo", appid=appid, base_url="https://wechat.example", **facts), _now)
+    queue = f"tests-{appid}"
+    workflows = [RecallMassSend, AccountSpeed, AccountQuota]
+    async with Worker(env.client, task_queue=queue, workflows=workflows, activities=account.activities):
+        yield Bureau(env, account, queue)
+
+
+def _now() -> datetime:
+    """The server's time, as an activity sees it."""
+    return activity.info().started_time

@@ -1,0 +1,125 @@
+"""A model of WeChat as recalls, speeds and quotas see it, behind the activities' names."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from qunfa.contract import quota, recall, steps
+from qunfa.contract.ledger import Told
+from qunfa.contract.quota import Book, CallsLeft, CallsLeftStep, SendsCountedStep
+from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
+from qunfa.contract.speed import GET_SPEED, REALSPEEDS, SET_SPEED, GetSpeedStep, SetSpeedStep, Speed
+from qunfa.contract.steps import AccountFacts, JobStatus, ResolveStep, TellStep
+
+Scripted = ApplicationError | dict[str, Any]
+
+
+@dataclass
+class ModelAccount:
+    """One account. `answers` are those of `mass/delete`, `statuses` those of `mass/get`; the last one stays."""
+
+    facts: AccountFacts
+    now: Callable[[], datetime]
+    known: KnownJob = field(default_factory=KnownJob)
+    statuses: Sequence[str | ApplicationError] = field(default_factory=lambda: ["SEND_SUCCESS"])
+    answers: Sequence[Scripted] = field(default_factory=lambda: [{"answer": "ok"}])
+    deletes: list[tuple[datetime, DeleteStep]] = field(default_factory=list)
+    looks: list[datetime] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    ledger_fails: bool = False
+    speed: int = 0
+    deaf: bool = False
+    failures: dict[str, list[ApplicationError]] = field(default_factory=dict)
+    book: Book = field(default_factory=Book)
+
+    def _fail(self, what: str) -> None:
+        if failures := self.failures.get(what):
+            raise failures.pop(0) if len(failures) > 1 else failures[0]
+
+    @activity.defn(name=steps.RESOLVE_ACCOUNT)
+    async def resolve_account(self, step: ResolveStep) -> AccountFacts:
+        """The facts of the one account there is."""
+        if step.account != self.facts.name:
+            raise ApplicationError("no such account", type=steps.UNKNOWN_ACCOUNT, non_retryable=True)
+        return self.facts
+
+    @activity.defn(name=recall.FIND_JOB)
+    async def find_job(self, step: FindJobStep) -> KnownJob:
+        """What the test has set; one that is not ours has the msg_id that was asked for."""
+        if self.ledger_fails:
+            raise ApplicationError("the ledger is away", type=steps.LEDGER_UNAVAILABLE)
+        return self.known if self.known.msg_id else KnownJob(msg_id=step.msg_id)
+
+    @activity.defn(name=recall.LOOK_AT_JOB)
+    async def look_at_job(self, _step: LookStep) -> JobStatus:
+        """The next status."""
+        self.looks.append(self.now())
+        status, *rest = self.statuses
+        self.statuses = rest or [status]
+        if isinstance(status, ApplicationError):
+            raise status
+        return JobStatus(status=status)
+
+    @activity.defn(name=recall.DELETE_JOB)
+    async def delete_job(self, step: DeleteStep) -> RecallCall:
+        """The next answer; an ok makes `mass/get` say DELETE."""
+        self.deletes.append((self.now(), step))
+        answer, *rest = self.answers
+        self.answers = rest or [answer]
+        if isinstance(answer, ApplicationError):
+            raise answer
+        call = RecallCall.model_validate({"at": self.now(), **answer})
+        if call.answer == "ok" and not self.deaf:
+            self.statuses = ["DELETE"]
+        return call
+
+    @activity.defn(name=steps.TELL)
+    async def tell(self, step: TellStep) -> None:
+        """Keep the note."""
+        if self.ledger_fails:
+            raise ApplicationError("the ledger is away", type=steps.LEDGER_UNAVAILABLE)
+        self.told.append(step.note)
+
+    @activity.defn(name=GET_SPEED)
+    async def get_speed(self, _step: GetSpeedStep) -> Speed:
+        """The speed."""
+        self._fail("get")
+        return Speed(speed=self.speed, realspeed=REALSPEEDS[self.speed])
+
+    @activity.defn(name=SET_SPEED)
+    async def set_speed(self, step: SetSpeedStep) -> None:
+        """Set it, unless WeChat is deaf."""
+        self._fail("set")
+        if not self.deaf:
+            self.speed = step.speed
+
+    @activity.defn(name=quota.CALLS_LEFT)
+    async def calls_left(self, step: CallsLeftStep) -> CallsLeft:
+        """One call of a hundred."""
+        self._fail(step.cgi_path)
+        return CallsLeft(cgi_path=step.cgi_path, daily_limit=100, used=1, remain=99)
+
+    @activity.defn(name=quota.SENDS_COUNTED)
+    async def sends_counted(self, _step: SendsCountedStep) -> Book:
+        """The book."""
+        self._fail("book")
+        return self.book
+
+    @property
+    def activities(self) -> list[Callable[..., Any]]:
+        """To be registered at a worker."""
+        return [
+            self.resolve_account,
+            self.find_job,
+            self.look_at_job,
+            self.delete_job,
+            self.tell,
+            self.get_speed,
+            self.set_speed,
+            self.calls_left,
+            self.sends_counted,
+        ]

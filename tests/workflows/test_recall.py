@@ -1,0 +1,161 @@
+"""`RecallMassSend` over hours: what it waits for, how often it calls, and what it says meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest_asyncio
+from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+
+from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
+from qunfa.contract.job import Verdict
+from qunfa.contract.recall import LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
+from qunfa.contract.steps import ACCOUNT_CHANGED, WECHAT_UNAVAILABLE
+from tests.workflows.answering import Bureau, bureau_in
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+OURS = KnownJob(
+    msg_id=7,
+    key="spring",
+    digest="d" * 64,
+    workflow_id="mass-send:demo:spring",
+    msgtype="mpnews",
+    articles=1,
+    verdict=Verdict(status="send success", observed_by="push"),
+)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bureau(env: WorkflowEnvironment) -> AsyncIterator[Bureau]:
+    """An account whose send of one article was delivered."""
+    async with bureau_in(env) as found:
+        found.account.known = OURS
+        yield found
+
+
+async def start(bureau: Bureau, **aim: Any) -> WorkflowHandle[Any, RecallResult]:
+    """A recall of job 7."""
+    raw = {"account": "demo", "msg_id": 7, "by": "li", "reason": "wrong price", **aim}
+    return await bureau.start(RECALL_MASS_SEND, raw, recall_id("demo", 7), RecallResult)
+
+
+async def done(bureau: Bureau, **aim: Any) -> RecallResult:
+    """What came of one that ends well."""
+    return await (await start(bureau, **aim)).result()
+
+
+async def not_done(bureau: Bureau, **aim: Any) -> RecallResult:
+    """What came of one that ends badly."""
+    failure = await bureau.failure(await start(bureau, **aim))
+    assert failure.type == "RecallFailed"
+    return RecallResult.model_validate(failure.details[0])
+
+
+def gaps(bureau: Bureau) -> list[int]:
+    """Minutes between the calls of `mass/delete`."""
+    times = [at for at, _ in bureau.account.deletes]
+    return [round((later - earlier) / MINUTE) for earlier, later in pairwise(times)]
+
+
+async def test_40065_is_waited_out(bureau: Bureau) -> None:
+    """A minute, two, four … half an hour: the recall outlasts it, and each answer is in its result."""
+    bureau.account.answers = [{"answer": "refused", "errcode": 40065, "errmsg": "status"}] * 7 + [{"answer": "ok"}]
+    result = await done(bureau)
+    assert (result.outcome, result.verified, len(result.calls)) == ("recalled", True, 8)
+    assert gaps(bureau) == [1, 2, 4, 8, 16, 30, 30]
+
+
+async def test_40065_for_ever_ends(bureau: Bureau) -> None:
+    """After eight calls of WeChat's ten."""
+    bureau.account.answers = [{"answer": "refused", "errcode": 40065}]
+    result = await not_done(bureau)
+    assert (result.outcome, len(result.calls), len(bureau.account.deletes)) == ("not_recalled", 8, 8)
+
+
+async def test_a_send_under_way_is_waited_for(bureau: Bureau) -> None:
+    """For hours, asking `mass/get` only; the one call comes when it is sent."""
+    bureau.account.statuses = ["SENDING"] * 20 + ["SEND_SUCCESS"]
+    result = await done(bureau)
+    assert (result.outcome, len(result.calls), len(bureau.account.looks)) == ("recalled", 1, 22)
+    assert bureau.account.deletes[0][0] - bureau.account.looks[0] > 7 * HOUR
+
+
+async def test_a_send_that_is_never_sent_is_given_up(bureau: Bureau) -> None:
+    """After WeChat's window, and nothing was called."""
+    bureau.account.statuses = ["SENDING"]
+    result = await not_done(bureau)
+    assert (result.outcome, result.calls, "is still not sent" in result.sentence) == ("not_recalled", (), True)
+    assert timedelta(hours=23) <= bureau.account.looks[-1] - bureau.account.looks[0] < timedelta(hours=24)
+
+
+async def test_it_says_what_it_waits_for(bureau: Bureau) -> None:
+    """In its query, from the first moment on."""
+    bureau.account.statuses = ["SENDING"]
+    handle = await start(bureau)
+    async with asyncio.timeout(20):
+        while not (status := await handle.query("status", result_type=RecallStatus)).waiting_for:
+            pass
+    assert (status.phase, status.by, status.msg_id) == ("waiting", "li", 7)
+    assert "msg_id 7 to be sent: mass/get says SENDING" in status.waiting_for.reason
+    await handle.terminate()
+
+
+async def test_an_outage_is_outlasted(bureau: Bureau) -> None:
+    """WeChat cannot be asked for an hour: nothing is called blindly."""
+    away = ApplicationError("WeChat is busy", type=WECHAT_UNAVAILABLE, next_retry_delay=HOUR)
+    bureau.account.statuses = [away, "SEND_SUCCESS"]
+    result = await done(bureau)
+    assert (result.outcome, len(result.calls)) == ("recalled", 1)
+
+
+async def test_a_lasting_refusal_is_not_waited_out(bureau: Bureau) -> None:
+    """A person has to change something first."""
+    evidence = {"errcode": 40164, "errmsg": "invalid ip", "rid": None, "token_endpoint": True, "about": "Asking"}
+    refused = ApplicationError("the address is not on the whitelist.", evidence, type=LOOK_REFUSED, non_retryable=True)
+    bureau.account.statuses = [refused]
+    result = await not_done(bureau)
+    assert "the address is not on the whitelist. Nothing was deleted." in result.sentence
+
+
+async def test_a_lost_worker_is_a_lost_call(bureau: Bureau) -> None:
+    """`mass/get` is asked before the call is repeated."""
+    bureau.account.answers = [ApplicationError("the worker died", type="WorkerDied"), {"answer": "ok"}]
+    result = await done(bureau)
+    assert [call.answer for call in result.calls] == ["lost", "ok"]
+    assert len(bureau.account.looks) >= 3
+
+
+async def test_another_account_is_not_called(bureau: Bureau) -> None:
+    """The configuration was changed under the recall: it ends, and has deleted nothing there."""
+    bureau.account.answers = [ApplicationError("another appid", type=ACCOUNT_CHANGED, non_retryable=True)]
+    result = await not_done(bureau)
+    assert (result.outcome, result.sentence, result.calls) == ("not_recalled", "another appid", ())
+
+
+async def test_the_ledger_is_told(bureau: Bureau) -> None:
+    """That it was recalled, by whom and why; it is no verdict."""
+    await done(bureau, article_idx=1)
+    [note] = bureau.account.told
+    assert (note.key, note.digest, note.answer, note.job, note.ended_as) == ("spring", "d" * 64, None, None, None)
+    assert note.recalled is not None
+    assert (note.recalled.msg_id, note.recalled.article_idx, note.recalled.by) == (7, 1, "li")
+    assert bureau.account.deletes[0][1].article_idx == 1
+
+
+async def test_without_the_ledger_wechats_word_does(bureau: Bureau) -> None:
+    """A recall is urgent: it does not wait for the ledger's worker."""
+    bureau.account.ledger_fails = True
+    result = await done(bureau)
+    assert (result.outcome, result.key, bureau.account.told) == ("recalled", None, [])
+
+
+async def test_an_ok_that_mass_get_does_not_confirm(bureau: Bureau) -> None:
+    """It counts, but not as verified."""
+    bureau.account.deaf = True
+    result = await done(bureau)
+    assert (result.outcome, result.verified, result.status) == ("recalled", False, "SEND_SUCCESS")

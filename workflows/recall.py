@@ -1,0 +1,228 @@
+"""``RecallMassSend``: the pages behind what was delivered go. It can reach nobody."""
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
+    from qunfa.contract.ledger import Recalled, Told
+    from qunfa.contract.parsing import parsed
+    from qunfa.contract.recall import (
+        LOOK_REFUSED,
+        RECALL_FAILED,
+        DeleteStep,
+        FindJobStep,
+        Heard,
+        KnownJob,
+        RecallCall,
+        RecallRequest,
+        RecallResult,
+        RecallStatus,
+    )
+    from qunfa.contract.refusal import InvalidRequestError
+    from qunfa.contract.status import WaitingFor
+    from qunfa.contract.steps import ACCOUNT_CHANGED, AccountFacts
+    from qunfa.rules.recall import Delete, End, Look, Recall, begin, called, looked, next_step, obstacle
+    from workflows import recall_calls as calls
+    from workflows.preparing import account_facts, refuse
+    from workflows.recall_page import recall_page
+
+_ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
+_MSG_IDS = SearchAttributeKey.for_keyword_list("MassSendMsgId")
+
+Phase = Literal["looking", "waiting", "deleting", "verifying", "done"]
+
+
+@workflow.defn(name=RECALL_MASS_SEND)
+class RecallMassSend:
+    """Look at the job, call ``mass/delete`` until WeChat takes it, verify; :mod:`qunfa.rules.recall` has the steps."""
+
+    def __init__(self) -> None:
+        self._request: RecallRequest | None = None
+        self._known = KnownJob()
+        self._recall: Recall | None = None
+        self._status = RecallStatus(phase="looking", updated_at=workflow.now())
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> RecallResult:
+        """Recall the job; the result has each call with WeChat's code."""
+        request = self._request = _read(raw, more)
+        facts = await account_facts(request.account)
+        self._enter("looking")
+        self._known = await _found(facts, request)
+        _make_searchable(request, self._known)
+        if against := obstacle(request, self._known):
+            return await self._finish(facts, End("not_recalled", against))
+        recall = self._recall = begin(request, self._known, facts.timing, workflow.now())
+        while not isinstance(step := next_step(recall, workflow.now()), End):
+            if (left := step.at - workflow.now()) > timedelta(0):
+                self._enter("waiting", WaitingFor(reason=step.why, until=step.at))
+                await workflow.sleep(left)
+            try:
+                recall = self._recall = await self._take(facts, recall, step)
+            except _AccountChangedError as changed:
+                step = End("unknown" if recall.doubtful else "not_recalled", str(changed))
+                break
+        return await self._finish(facts, step)
+
+    @workflow.query(description="status: what the recall does or waits for, and WeChat's answers so far")
+    def status(self) -> RecallStatus:
+        """Where the recall stands."""
+        return self._status
+
+    async def _take(self, facts: AccountFacts, recall: Recall, step: Look | Delete) -> Recall:
+        if isinstance(step, Look):
+            self._enter("verifying" if recall.calls and recall.calls[-1].answer == "ok" else "looking")
+            return looked(recall, await _look(facts, recall.msg_id or 0))
+        self._enter("deleting")
+        asked = self._request
+        aim = DeleteStep(account=facts.pinned, url=asked.url if asked and recall.msg_id is None else None)
+        if recall.msg_id is not None:
+            aim = aim.model_copy(update={"msg_id": recall.msg_id, "article_idx": self._article()})
+        return called(recall, await _delete(facts, aim))
+
+    def _article(self) -> int | None:
+        asked = self._request
+        return self._known.article_idx if asked is None or asked.article_idx is None else asked.article_idx
+
+    async def _finish(self, facts: AccountFacts, end: End) -> RecallResult:
+        self._enter("done")
+        result = self._result(end)
+        if end.outcome == "recalled":
+            await self._tell(facts, verified=end.verified)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if end.outcome == "recalled":
+            return result
+        raise ApplicationError(end.sentence, result, type=RECALL_FAILED, non_retryable=True)
+
+    def _result(self, end: End) -> RecallResult:
+        asked, known = self._asked(), self._known
+        heard = self._recall.heard if self._recall else None
+        return RecallResult(
+            outcome=end.outcome,
+            sentence=end.sentence,
+            account=asked.account,
+            msg_id=known.msg_id,
+            article_idx=self._article(),
+            url=asked.url,
+            key=known.key,
+            msgtype=known.msgtype,
+            verified=end.verified,
+            status=heard.status if heard else None,
+            calls=self._recall.calls if self._recall else (),
+            by=asked.by,
+            reason=asked.reason,
+        )
+
+    async def _tell(self, facts: AccountFacts, *, verified: bool) -> None:
+        """The ledger keeps it beside the verdict, which stands; the recall itself does not depend on that."""
+        asked, known = self._asked(), self._known
+        if known.key is None or known.digest is None or known.workflow_id is None or known.msg_id is None:
+            return
+        recalled = Recalled(
+            at=workflow.now(),
+            msg_id=known.msg_id,
+            article_idx=self._article(),
+            by=asked.by,
+            reason=asked.reason,
+            verified=verified,
+        )
+        note = Told(
+            key=known.key,
+            digest=known.digest,
+            workflow_id=known.workflow_id,
+            index=known.index,
+            generation=known.generation,
+            recalled=recalled,
+        )
+        try:
+            await calls.tell(facts, note)
+        except ActivityError as error:
+            workflow.logger.warning("the ledger could not be told of the recall: %s", error.cause)
+
+    def _asked(self) -> RecallRequest:
+        if self._request is None:
+            raise refuse(["the workflow takes one input, the request"])
+        return self._request
+
+    def _enter(self, phase: Phase, waiting_for: WaitingFor | None = None) -> None:
+        asked, recall = self._asked(), self._recall
+        self._status = RecallStatus(
+            phase=phase,
+            waiting_for=waiting_for,
+            msg_id=self._known.msg_id or asked.msg_id,
+            article_idx=self._article(),
+            url=asked.url,
+            heard=recall.heard if recall else None,
+            calls=recall.calls if recall else (),
+            by=asked.by,
+            reason=asked.reason,
+            updated_at=workflow.now(),
+        )
+        workflow.set_current_details(recall_page(asked.account, self._status))
+
+
+class _AccountChangedError(Exception):
+    """The worker's configuration has another account under the name."""
+
+
+def _read(raw: Any, more: tuple[Any, ...]) -> RecallRequest:
+    if more:
+        raise refuse(["the workflow takes one input, the request"])
+    try:
+        request = parsed(RecallRequest, raw)
+    except InvalidRequestError as error:
+        raise refuse(error.problems) from None
+    wanted = recall_id(request.account, request.msg_id if request.msg_id is not None else request.url or "")
+    if workflow.info().workflow_id != wanted:
+        raise refuse([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])
+    return request
+
+
+async def _found(facts: AccountFacts, request: RecallRequest) -> KnownJob:
+    """What is known here; where the ledger does not answer, WeChat's word has to do."""
+    try:
+        return await calls.find_job(
+            facts,
+            FindJobStep(account=facts.pinned, msg_id=request.msg_id, url=request.url, article_idx=request.article_idx),
+        )
+    except ActivityError as error:
+        workflow.logger.warning("the ledger could not be asked for the job: %s", error.cause)
+        return KnownJob(msg_id=request.msg_id)
+
+
+def _make_searchable(request: RecallRequest, known: KnownJob) -> None:
+    updates: list[Any] = [_ACCOUNT.value_set(request.account)]
+    if known.msg_id is not None:
+        updates.append(_MSG_IDS.value_set([str(known.msg_id)]))
+    workflow.upsert_search_attributes(updates)
+
+
+async def _look(facts: AccountFacts, msg_id: int) -> Heard:
+    try:
+        said = await calls.look_at_job(facts, msg_id)
+    except ActivityError as error:
+        _same_account(error)
+        cause = error.cause
+        lasting = isinstance(cause, ApplicationError) and cause.type == LOOK_REFUSED
+        detail = cause.message if isinstance(cause, ApplicationError) else "no answer within a minute"
+        return Heard(at=workflow.now(), detail=detail, lasting=lasting)
+    return Heard(at=workflow.now(), status=said.status, errcode=said.errcode, errmsg=said.errmsg, rid=said.rid)
+
+
+async def _delete(facts: AccountFacts, step: DeleteStep) -> RecallCall:
+    try:
+        return await calls.delete_job(facts, step)
+    except ActivityError as error:
+        _same_account(error)
+        return RecallCall(at=workflow.now(), answer="lost", detail="the worker that called ended without an answer")
+
+
+def _same_account(error: ActivityError) -> None:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type == ACCOUNT_CHANGED:
+        raise _AccountChangedError(cause.message)

@@ -1,0 +1,75 @@
+"""The activities of a recall, as its workflow calls them."""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract import recall, steps
+    from qunfa.contract.ledger import Told
+    from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
+    from qunfa.contract.steps import AccountFacts, JobStatus, TellStep
+
+_PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+_ONCE: Final = RetryPolicy(maximum_attempts=1)
+_SHORT: Final = timedelta(seconds=30)
+_A_MINUTE: Final = timedelta(minutes=1)
+
+
+async def find_job(facts: AccountFacts, step: FindJobStep) -> KnownJob:
+    """What is known of the job; an ``ActivityError`` where the ledger does not answer within a minute."""
+    found: KnownJob = await workflow.execute_activity(
+        recall.FIND_JOB,
+        step,
+        result_type=KnownJob,
+        start_to_close_timeout=_SHORT,
+        schedule_to_close_timeout=_A_MINUTE,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_PATIENT,
+        summary="which job is meant",
+    )
+    return found
+
+
+async def look_at_job(facts: AccountFacts, msg_id: int) -> JobStatus:
+    """Ask ``mass/get``; an ``ActivityError`` where WeChat refuses for good, or does not answer within a minute."""
+    said: JobStatus = await workflow.execute_activity(
+        recall.LOOK_AT_JOB,
+        LookStep(account=facts.pinned, msg_id=msg_id),
+        result_type=JobStatus,
+        start_to_close_timeout=_A_MINUTE,
+        schedule_to_close_timeout=_A_MINUTE,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_PATIENT,
+        summary=f"mass/get of msg_id {msg_id}",
+    )
+    return said
+
+
+async def delete_job(facts: AccountFacts, step: DeleteStep) -> RecallCall:
+    """One ``mass/delete``. An ``ActivityError`` means that nobody knows whether it was written."""
+    call: RecallCall = await workflow.execute_activity(
+        recall.DELETE_JOB,
+        step,
+        result_type=RecallCall,
+        start_to_close_timeout=6 * facts.timing.http_timeout + _SHORT,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_ONCE,
+        summary=f"mass/delete of {step.url or f'msg_id {step.msg_id}'}",
+    )
+    return call
+
+
+async def tell(facts: AccountFacts, note: Told) -> None:
+    """Let the ledger know; an ``ActivityError`` where it does not answer within a minute."""
+    await workflow.execute_activity(
+        steps.TELL,
+        TellStep(appid=facts.appid, note=note),
+        start_to_close_timeout=_SHORT,
+        schedule_to_close_timeout=_A_MINUTE,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_PATIENT,
+        summary="tell the ledger of the recall",
+    )
