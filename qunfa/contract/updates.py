@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from qunfa.contract.fields import Model, MsgId, Name, Reason
+from qunfa.contract.fields import Model, MsgId, Name, Reason, Time
 
 
 class Retry(Model):
@@ -29,6 +29,41 @@ class Abort(Model):
 
     by: Name
     reason: Reason
+
+
+class Approve(Model):
+    """The send may go out as it is shown. ``by`` is somebody else than who asked for it."""
+
+    by: Name
+    reason: Reason | None = None
+
+
+class Reject(Model):
+    """The send is not to go out."""
+
+    by: Name
+    reason: Reason | None = None
+
+
+class Pause(Model):
+    """Nothing more of the send is submitted for now."""
+
+    by: Name
+    reason: Reason | None = None
+
+
+class Resume(Model):
+    """The send goes on where it stood."""
+
+    by: Name
+    reason: Reason | None = None
+
+
+class Reschedule(Model):
+    """Not before ``send_at``; a time in the past means now."""
+
+    by: Name
+    send_at: Time
 
 
 class Freeze(Model):

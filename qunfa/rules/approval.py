@@ -1,0 +1,51 @@
+"""Who has to approve a send, and who may.
+
+| the account's ``approval`` | a send to all | any other send |
+|---|---|---|
+| ``never`` | where the request asks for it | where the request asks for it |
+| ``all`` | always | where the request asks for it |
+| ``always`` | always | always |
+
+A request may tighten the account's policy, never loosen it. Whoever approves is named otherwise than ``requested_by``,
+so that a request that needs approval must say who asks.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from qunfa.contract.audience import All
+from qunfa.contract.request import MassSendRequest
+
+Policy = Literal["never", "all", "always"]
+AHEAD_MAX: Final = timedelta(days=366)
+"""How far ahead a send may be scheduled."""
+
+
+def is_demanded(policy: Policy, request: MassSendRequest) -> bool:
+    """Whether the account's policy demands approval of this request."""
+    return policy == "always" or (policy == "all" and isinstance(request.audience, All))
+
+
+def is_required(policy: Policy, request: MassSendRequest) -> bool:
+    """Whether a person has to approve."""
+    return is_demanded(policy, request) or bool(request.approval and request.approval.required)
+
+
+def problems(policy: Policy, request: MassSendRequest) -> list[str]:
+    """What keeps a request from being approved at all, one sentence each."""
+    found: list[str] = []
+    if is_demanded(policy, request) and request.approval is not None and not request.approval.required:
+        found.append(f"approval.required: must not be false: the account demands approval ({policy})")
+    if is_required(policy, request) and not request.requested_by:
+        found.append("requested_by: must be set where approval is needed: the approver has to be somebody else")
+    return found
+
+
+def too_far_ahead(send_at: datetime | None, now: datetime) -> bool:
+    """Whether a send is scheduled for more than a year ahead."""
+    return send_at is not None and send_at > now + AHEAD_MAX
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Whether two names are one person's: case and blanks around them make no difference."""
+    return one.strip().casefold() == other.strip().casefold()
