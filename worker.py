@@ -24,7 +24,13 @@ from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
 from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_search_attributes, namespace_retention
 from qunfa.wechat import open_http
 from workflows.account import Account
+from workflows.callback_check import CheckCallback
+from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
+from workflows.preview import PreviewMassSend
+from workflows.quota import AccountQuota
+from workflows.recall import RecallMassSend
+from workflows.speed import AccountSpeed
 
 DONE: Final = 0
 REFUSED: Final = 1
@@ -33,6 +39,8 @@ UNREACHABLE: Final = 3
 
 TELLING: Final = timedelta(seconds=20)
 """How long a try may take after its HTTP call: the ledger is told, the activity is completed."""
+HEARTBEATS_APART: Final = timedelta(seconds=1)
+"""How often the progress of an upload is told at most."""
 RETENTION: Final = timedelta(days=35)
 
 _LOG: Final = structlog.stdlib.get_logger("qunfa.worker")
@@ -87,9 +95,19 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[MassSend, Account],
+        workflows=[
+            MassSend,
+            Account,
+            PreviewMassSend,
+            CheckMassSend,
+            CheckCallback,
+            RecallMassSend,
+            AccountSpeed,
+            AccountQuota,
+        ],
         activities=all_activities(settings, client, http, settings.task_queue),
         graceful_shutdown_timeout=2 * settings.timing.http_timeout + TELLING,
+        max_heartbeat_throttle_interval=HEARTBEATS_APART,
         deployment_config=_deployment(settings),
     )
 

@@ -48,6 +48,8 @@ class Configuration:
             kind=account.kind,
             approval=account.approval,
             quota=account.quota,
+            news_via=account.news_via,
+            image_via=account.image_via,
             send_hours=None if account.send_hours == _WHOLE_DAY else account.send_hours,
             timing=Timing.model_validate(self._settings.timing.model_dump()),
         )

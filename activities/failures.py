@@ -7,7 +7,14 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from qunfa.contract.steps import LEDGER_UNAVAILABLE, NOT_DECIDED, WECHAT_UNAVAILABLE
+from qunfa.contract.steps import (
+    LEDGER_UNAVAILABLE,
+    NOT_DECIDED,
+    SOURCE_CHANGED,
+    SOURCE_REFUSED,
+    SOURCE_UNAVAILABLE,
+    WECHAT_UNAVAILABLE,
+)
 
 
 def ledger_unavailable(sentence: str) -> ApplicationError:
@@ -23,6 +30,21 @@ def wechat_unavailable(sentence: str) -> ApplicationError:
 def not_decided(sentence: str, next_retry_delay: timedelta) -> ApplicationError:
     """There is no verdict yet; Temporal asks again after the delay."""
     return _benign(sentence, NOT_DECIDED, next_retry_delay)
+
+
+def source_unavailable(sentence: str) -> ApplicationError:
+    """A source could not be read just now."""
+    return _benign(sentence, SOURCE_UNAVAILABLE)
+
+
+def source_refused(sentence: str) -> ApplicationError:
+    """A source may not be read, or is not there; a person has to change something first."""
+    return ApplicationError(sentence, type=SOURCE_REFUSED, non_retryable=True)
+
+
+def source_changed(place: str) -> ApplicationError:
+    """A source is no longer what it was when the send was prepared."""
+    return ApplicationError(f"{place} has other content now.", type=SOURCE_CHANGED, non_retryable=True)
 
 
 def _benign(sentence: str, failure_type: str, next_retry_delay: timedelta | None = None) -> ApplicationError:

@@ -25,8 +25,29 @@ from activities.failures import ledger_unavailable
 from activities.heartbeat import heartbeats
 from activities.notes import LedgerNotes
 from qunfa.contract.ids import ACCOUNT, account_id
-from qunfa.contract.ledger import Claim, ClaimAnswer, LeaseAnswer, LedgerView, Reserve, Told
-from qunfa.contract.steps import CLAIM, OWNER_OF, RESERVE, TELL, ClaimStep, Owner, OwnerStep, ReserveStep, TellStep
+from qunfa.contract.ledger import (
+    Claim,
+    ClaimAnswer,
+    LeaseAnswer,
+    LedgerView,
+    PreviewsLeft,
+    Reserve,
+    TakePreview,
+    Told,
+)
+from qunfa.contract.steps import (
+    CLAIM,
+    OWNER_OF,
+    RESERVE,
+    TAKE_PREVIEW,
+    TELL,
+    ClaimStep,
+    Owner,
+    OwnerStep,
+    ReserveStep,
+    TakePreviewStep,
+    TellStep,
+)
 from qunfa.rules.course import merge
 
 PATIENCE: Final = timedelta(seconds=12)
@@ -79,6 +100,16 @@ class Ledger:
         """
         return await self._update(step.appid, "reserve", step.reserve, LeaseAnswer)
 
+    @activity.defn(name=TAKE_PREVIEW)
+    @heartbeats()
+    async def take_preview(self, step: TakePreviewStep) -> PreviewsLeft:
+        """Ask for one of the account's previews of today.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, retried.
+        """
+        return await self._update(step.appid, "take_preview", TakePreview(holder=step.holder), PreviewsLeft)
+
     @activity.defn(name=TELL)
     @heartbeats()
     async def tell(self, step: TellStep) -> None:
@@ -114,7 +145,11 @@ class Ledger:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return await self._owner_by_query(step)
             raise _cut_short() or _unavailable(step.appid, _why(error)) from None
-        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        except WorkflowUpdateFailedError as error:
+            if "not found" in str(error.cause):  # a worker of 0.1.0 does not know the update
+                return await self._owner_by_query(step)
+            raise _cut_short() or _unavailable(step.appid, _why(error)) from None
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             raise _cut_short() or _unavailable(step.appid, _why(error)) from None
         return owner
 
@@ -153,7 +188,7 @@ class Ledger:
         return view
 
     async def _update(
-        self, appid: str, name: str, asked: Claim | Reserve, result_type: type[Given], *parts: str
+        self, appid: str, name: str, asked: Claim | Reserve | TakePreview, result_type: type[Given], *parts: str
     ) -> Given:
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             ACCOUNT,

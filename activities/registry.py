@@ -1,20 +1,32 @@
 """All activities of a worker, with what they work with."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from temporalio.client import Client
 
 from activities.accounts import Accounts
 from activities.audience import AudienceCheck
+from activities.callback_check import CallbackCheck
 from activities.configuration import Configuration
 from activities.earlier_runs import VisibleRuns
+from activities.inspection import MaterialInspection
 from activities.ledger import Ledger
+from activities.material import Material
 from activities.notes import LedgerNotes
+from activities.preview import Previews
+from activities.quota import Quotas
+from activities.reading import Reader
+from activities.recall import Recalls
 from activities.result import Results
+from activities.speed import Speeds
 from activities.submission import Submission
+from qunfa.media import SourcePolicy, Sources
 from qunfa.settings import Settings
+
+SOURCE_MAX: Final = 50 * 1024 * 1024
+"""Bytes of a source that is fetched at all: more than WeChat takes, for `fit_images` to make smaller."""
 
 
 def all_activities(
@@ -27,14 +39,50 @@ def all_activities(
     submission = Submission(settings, accounts, LedgerNotes(client, task_queue))
     results = Results(settings, accounts)
     audience = AudienceCheck(settings, accounts)
+    reader = Reader(Sources(source_policy(settings)))
+    inspection = MaterialInspection(settings, reader)
+    material = Material(settings, accounts, reader)
+    previews = Previews(settings, accounts)
+    recalls = Recalls(settings, accounts, client)
+    speeds = Speeds(settings, accounts)
+    quotas = Quotas(settings, accounts, client)
+    callback_check = CallbackCheck(settings, accounts)
     return [
         configuration.resolve_account,
         audience.check_audience,
+        inspection.inspect,
+        material.upload,
+        material.make_draft,
+        material.check_draft,
+        material.convert_video,
+        previews.preview,
+        callback_check.callback_check,
         ledger.claim,
         ledger.reserve,
+        ledger.take_preview,
         ledger.tell,
         ledger.owner_of,
         submission.submit,
         results.job_status,
         results.await_verdict,
+        recalls.find_job,
+        recalls.look_at_job,
+        recalls.delete_job,
+        speeds.get_speed,
+        speeds.set_speed,
+        quotas.calls_left,
+        quotas.sends_counted,
     ]
+
+
+def source_policy(settings: Settings) -> SourcePolicy:
+    """Where sources may be read from, as it is configured."""
+    media = settings.media
+    return SourcePolicy(
+        roots=media.roots,
+        hosts=media.hosts,
+        stores=media.stores,
+        s3_endpoint=media.s3_endpoint,
+        s3_region=media.s3_region,
+        size_max=SOURCE_MAX,
+    )

@@ -25,6 +25,7 @@ from qunfa.contract.result import MASS_SEND_FAILED, JobResult, MassSendResult, O
 from qunfa.contract.steps import CLAIM, RESERVE, SUBMIT, TELL
 from qunfa.rules.course import Jobs, merge, with_job
 from qunfa.rules.digest import content_digest
+from qunfa.rules.material import needs_material
 from qunfa.rules.submission import after_try, begin_try, lost_try
 
 _LONG_AGO: Final = timedelta(hours=24)
@@ -171,13 +172,17 @@ class RunHistory:
         )
 
     async def _digest_of_request(self) -> str | None:
-        """The digest of the content that the run was started with; None where that is no request to this worker."""
+        """The digest of the content that the run was started with; None where that is no request to this worker.
+
+        None as well where the content stands at sources which a run reads before it claims its key: it has not done so.
+        """
         if self._request is None:
             return None
         try:
-            return content_digest(await decoded(self._converter, self._request, MassSendRequest))
+            request = await decoded(self._converter, self._request, MassSendRequest)
         except ApplicationError:
             return None
+        return None if needs_material(request.message) else content_digest(request)
 
 
 def _known(jobs: Jobs, index: int, generation: int) -> Job | None:

@@ -1,11 +1,34 @@
-"""The one call that a `submit` step stands for."""
+"""The one call that a step stands for: what a message is on the wire."""
 
 from collections.abc import Awaitable, Callable
 
 from qunfa.contract.audience import All, Openids, Tag
-from qunfa.contract.message import MpnewsMessage, TextMessage
-from qunfa.contract.steps import SubmitStep
-from qunfa.wechat import Content, Filter, OfficialAccount, Submitted, Token, send_body, sendall_body
+from qunfa.contract.material import ImageVia
+from qunfa.contract.message import (
+    ImageMessage,
+    MediaUploaded,
+    Message,
+    MpnewsMessage,
+    MpvideoMessage,
+    TextMessage,
+    VoiceMessage,
+    WxcardMessage,
+)
+from qunfa.contract.preview import PreviewMessage, WxcardPreview
+from qunfa.contract.steps import PreviewStep, SubmitStep
+from qunfa.wechat import (
+    Content,
+    Filter,
+    OfficialAccount,
+    Openid,
+    PreviewBody,
+    Submitted,
+    Token,
+    Wxname,
+    preview_body,
+    send_body,
+    sendall_body,
+)
 
 Write = Callable[[OfficialAccount, Token], Awaitable[Submitted]]
 InTime = Callable[[], bool]
@@ -19,7 +42,7 @@ def write_of(step: SubmitStep, in_time: InTime) -> Write | None:
     Raises:
         ValueError: the step cannot be put in WeChat's form.
     """
-    content = _content(step)
+    content = content_of(step.message, step.image_via)
     if content is None:
         return None
     clientmsgid, ignore = step.clientmsgid, step.send_ignore_reprint
@@ -37,11 +60,52 @@ def write_of(step: SubmitStep, in_time: InTime) -> Write | None:
     return lambda api, token: api.sendall(token, body, in_time=in_time)
 
 
-def _content(step: SubmitStep) -> Content | None:
-    match step.message:
+def preview_of(step: PreviewStep) -> PreviewBody:
+    """The body of `mass/preview`, to the one person whom the step names.
+
+    Raises:
+        ValueError: the message cannot be previewed.
+    """
+    message = step.message
+    card_ext = message.card_ext if isinstance(message, WxcardPreview) else None
+    content = content_of(message, step.image_via)
+    if content is None:
+        raise ValueError(f"this {message.msgtype} message still has material to be made")
+    to = Openid(step.to.openid) if step.to.openid is not None else Wxname(step.to.wxname or "")
+    return preview_body(to, content, card_ext=card_ext)
+
+
+def content_of(message: Message | PreviewMessage, image_via: ImageVia) -> Content | None:
+    """The message on the wire; None where it still has material that must be made first.
+
+    Raises:
+        ValueError: it cannot be put in WeChat's form.
+    """
+    match message:
         case TextMessage(content=content):
             return Content.text(content)
         case MpnewsMessage(media_id=str() as media_id):
             return Content.mpnews(media_id)
+        case VoiceMessage(media=MediaUploaded(media_id=media_id)):
+            return Content.voice(media_id)
+        case MpvideoMessage(media=MediaUploaded(media_id=media_id)):
+            return Content.mpvideo(media_id, title=message.title, description=message.description)
+        case ImageMessage():
+            return _pictures(message, image_via)
+        case WxcardMessage(card_id=card_id) | WxcardPreview(card_id=card_id):
+            return Content.wxcard(card_id)
         case _:
             return None
+
+
+def _pictures(message: ImageMessage, via: ImageVia) -> Content | None:
+    media_ids = [image.media_id for image in message.images if isinstance(image, MediaUploaded)]
+    if len(media_ids) < len(message.images):
+        return None
+    return Content.image(
+        media_ids,
+        via=via,
+        recommend=message.recommend,
+        need_open_comment=message.need_open_comment,
+        only_fans_can_comment=message.only_fans_can_comment,
+    )

@@ -65,6 +65,6 @@ def _row(record: Record, job: Job) -> str:
         job.attempts,
         job.msg_id or "",
         state,
-        record.ended_as or "",
+        ", ".join(filter(None, (record.ended_as, "recalled" if record.recalled else None))),
     )
     return "| " + " | ".join(str(cell) for cell in cells) + " |"

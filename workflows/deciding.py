@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.job import NOT_DELIVERED, Job, Verdict
@@ -13,21 +13,16 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.clientmsgid import GENERATIONS_MAX
     from qunfa.rules.outcome import bad_end
     from qunfa.rules.problems import PROBLEMS, describe
-    from qunfa.rules.submission import Ask, take_up, unsettled
+    from qunfa.rules.submission import Ask, unsettled
     from workflows import calls
     from workflows.awaiting import take_yes
+    from workflows.material import taken_up
     from workflows.preparing import caught_up
+    from workflows.refusal import refusal
     from workflows.send import Ending, Send, Stop
     from workflows.send_state import Asked
 
-REFUSED = "UpdateRefused"
-"""Type of the error of an update that does not fit."""
 _STILL_OPEN = {"SENDING", "SEND_SUCCESS"}
-
-
-def refusal(sentence: str) -> ApplicationError:
-    """An update's refusal."""
-    return ApplicationError(sentence, type=REFUSED, non_retryable=True)
 
 
 async def ask_operator(send: Send, name: str) -> Ending | None:
@@ -112,7 +107,7 @@ async def retry(send: Send, asked: Retry) -> None:
             check_retry(send, asked)
             confirmed = _begin_generation(send, asked)
         else:
-            send.state = send.state.with_current(take_up(job)).changed(obstacle=None, awaiting_since=None)
+            taken_up(send, job, problem.name)
         send.state = send.state.changed(asked=None)
         send.enter("submitting")
         send.say(f"retry of {problem.name}", asked.by, asked.reason)

@@ -13,14 +13,16 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import COMPLETES, MASS_SEND_FAILED, MassSendResult
     from qunfa.contract.sentences import sentences
     from qunfa.contract.status import Status
-    from qunfa.contract.updates import Abort, MarkSent, Retry
+    from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
     from qunfa.rules.course import Over
     from qunfa.rules.outcome import bad_end
     from qunfa.rules.submission import Ask, Await, Expire, Submit
-    from workflows import calls, deciding
+    from workflows import calls, deciding, holding
     from workflows.awaiting import await_verdict
-    from workflows.deciding import ask_operator, refusal
+    from workflows.deciding import ask_operator
+    from workflows.material import rebuilt
     from workflows.preparing import caught_up, prepare, read_request, refuse
+    from workflows.refusal import refusal
     from workflows.send import Ending, Send
     from workflows.send_state import SendState
     from workflows.submitting import overruled, submit
@@ -80,7 +82,9 @@ class MassSend:
         await self._continue_if_long()
         course = send.course()
         if send.stopping() and not isinstance(course, Over):
-            return Ending(bad_end(send.state.jobs, "aborted"), send.problem)
+            return Ending(bad_end(send.state.jobs, send.stop.outcome if send.stop else "aborted"), send.problem)
+        if rebuilt(send):
+            return None
         match course:
             case Over(outcome):
                 return Ending(outcome)
@@ -100,7 +104,8 @@ class MassSend:
         send.enter("done", ending.problem)
         send.say(f"ended as {ending.outcome}")
         problem = ending.problem.name if ending.problem else None
-        await calls.tell(send.state.facts, send.state.note(send.asked, ended_as=ending.outcome, problem=problem))
+        if send.claimed:
+            await calls.tell(send.state.facts, send.state.note(send.asked, ended_as=ending.outcome, problem=problem))
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._cancelled and send.stop is None and ending.outcome == "aborted":
             raise asyncio.CancelledError
@@ -188,6 +193,58 @@ class MassSend:
     def _abort_fits(self, raw: Any = None) -> None:
         _parsed(Abort, raw)
         deciding.check_abort(self._send)
+
+    @workflow.update(description='approve: {"by": "li"}; not who has asked for the send')
+    async def approve(self, raw: Any = None) -> Status:
+        """Let the send go out."""
+        holding.approve(self._send, _parsed(Approve, raw))
+        return self._send.status()
+
+    @approve.validator
+    def _approve_fits(self, raw: Any = None) -> None:
+        holding.check_decision(self._send, _parsed(Approve, raw))
+
+    @workflow.update(description='reject: {"by": "li", "reason": "…"}')
+    async def reject(self, raw: Any = None) -> Status:
+        """End the send, since it is not to go out."""
+        holding.reject(self._send, _parsed(Reject, raw))
+        return self._send.status()
+
+    @reject.validator
+    def _reject_fits(self, raw: Any = None) -> None:
+        holding.check_decision(self._send, _parsed(Reject, raw))
+
+    @workflow.update(description='pause: {"by": "li", "reason": "…"}')
+    async def pause(self, raw: Any = None) -> Status:
+        """Submit nothing for now."""
+        holding.pause(self._send, _parsed(Pause, raw))
+        return self._send.status()
+
+    @pause.validator
+    def _pause_fits(self, raw: Any = None) -> None:
+        _parsed(Pause, raw)
+        holding.check_pause(self._send)
+
+    @workflow.update(description='resume: {"by": "li"}')
+    async def resume(self, raw: Any = None) -> Status:
+        """Go on where the send stood."""
+        holding.resume(self._send, _parsed(Resume, raw))
+        return self._send.status()
+
+    @resume.validator
+    def _resume_fits(self, raw: Any = None) -> None:
+        _parsed(Resume, raw)
+        holding.check_resume(self._send)
+
+    @workflow.update(description='reschedule: {"by": "li", "send_at": "2026-12-01T09:00:00+08:00"}')
+    async def reschedule(self, raw: Any = None) -> Status:
+        """Another time; one in the past is now."""
+        holding.reschedule(self._send, _parsed(Reschedule, raw))
+        return self._send.status()
+
+    @reschedule.validator
+    def _reschedule_fits(self, raw: Any = None) -> None:
+        holding.check_reschedule(self._send, _parsed(Reschedule, raw))
 
     def _not_answering(self) -> None:
         if self._send.answering.locked():

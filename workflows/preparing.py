@@ -7,17 +7,23 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.audience import All, Tag
+    from qunfa.contract.audience import Tag
     from qunfa.contract.ids import mass_send_id
     from qunfa.contract.ledger import Ask, Claim, Record
-    from qunfa.contract.request import InvalidRequestError, MassSendRequest, parse_request
+    from qunfa.contract.refusal import InvalidRequestError
+    from qunfa.contract.request import MassSendRequest, parse_request
     from qunfa.contract.result import INVALID_REQUEST
+    from qunfa.contract.status import Approval
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
+    from qunfa.rules import approval
     from qunfa.rules.course import earlier_end, merge, over, taken_over
     from qunfa.rules.digest import content_digest
+    from qunfa.rules.material import found, needs_material
     from qunfa.rules.outcome import bad_end, from_ledger
     from qunfa.rules.problems import describe
     from workflows import calls
+    from workflows.making import MakingRefusedError, MakingStoppedError
+    from workflows.material import look_at_material
     from workflows.send import Ending, Send
     from workflows.send_state import SendState
 
@@ -47,6 +53,9 @@ def _start_problems(request: MassSendRequest) -> list[str]:
         f'the workflow id must be "{wanted}", not "{info.workflow_id}": it is what keeps one key to one send': (
             info.workflow_id != wanted
         ),
+        f"send_at: must be at most {approval.AHEAD_MAX.days} days ahead": (
+            approval.too_far_ahead(request.send_at, workflow.now())
+        ),
         "a cron schedule must not be set: a mass send is not repeated": bool(info.cron_schedule),
         "a workflow retry policy must not be set: it would carry out the send again": info.retry_policy is not None,
         "a workflow execution timeout must not be set: it would cut a send off from its result": (
@@ -64,17 +73,27 @@ def _cuts_off(timeout: timedelta | None) -> bool:
 
 async def prepare(send: Send) -> Ending | None:
     """Pin the account and claim the key; the ending where the key has been settled before."""
-    facts = await _account(send)
-    if facts.approval == "always" or (facts.approval == "all" and isinstance(send.asked.audience, All)):
-        # Fails closed: a policy that this version cannot carry out must not be ignored.
-        raise refuse([f"account: {facts.name} demands approval ({facts.approval}), which is not supported yet"])
+    facts = await account_facts(send.asked.account)
+    if problems := approval.problems(facts.approval, send.asked):
+        raise refuse(problems)
+    try:
+        inspection = await look_at_material(send, facts)
+    except MakingStoppedError:
+        return Ending("aborted")
+    except MakingRefusedError as refused:
+        raise refuse([refused.problem.sentence]) from None
+    if inspection.problems:
+        raise refuse(list(inspection.problems))
+    material = found(inspection) if needs_material(send.asked.message) else None
     info = workflow.info()
     state = SendState(
         facts=facts,
-        digest=content_digest(send.asked),
+        digest=content_digest(send.asked, material),
+        material=material,
         namespace=info.namespace,
         workflow_id=info.workflow_id,
         send_at=send.asked.send_at,
+        approval=Approval(required=approval.is_required(facts.approval, send.asked)),
         send_ignore_reprint=send.asked.send_ignore_reprint,
         cancelled=send.cancelled,
     )
@@ -84,9 +103,10 @@ async def prepare(send: Send) -> Ending | None:
     return ending
 
 
-async def _account(send: Send) -> AccountFacts:
+async def account_facts(name: str) -> AccountFacts:
+    """The account as the workers' configuration has it now; an unknown one is an invalid request."""
     try:
-        return await calls.resolve_account(send.asked.account)
+        return await calls.resolve_account(name)
     except FailureError as error:
         # A local activity may fail with its own error, a regular one wraps it.
         cause = error.cause if isinstance(error, ActivityError) else error
@@ -142,7 +162,8 @@ def _first_ask(send: Send, state: SendState) -> Ask | None:
     later = request.send_at is not None and request.send_at > now
     over = request.not_after is not None and request.not_after <= now
     hours = state.facts.send_hours not in {None, ("00:00", "24:00")}
-    if expects or later or over or hours or state.current.attempts or send.stopping():
+    first = state.material is not None or request.preview is not None or state.approval.required
+    if expects or later or over or hours or first or state.current.attempts or send.stopping():
         return None
     return ask_for(state)
 

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ledger import LeaseAnswer
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import MassSendResult, Outcome, Problem
-    from qunfa.contract.status import Phase, Progress, Status, StoryLine, WaitingFor
+    from qunfa.contract.status import Approval, Phase, Progress, Status, StoryLine, WaitingFor
     from qunfa.rules import outcome
     from qunfa.rules.course import Over, course, may_have_been_delivered
     from qunfa.rules.problems import ABORT, PROBLEMS
@@ -35,10 +35,11 @@ _KEYS: Final[dict[str, SearchAttributeKey[Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """An operator's ``abort``."""
+    """An operator's ``abort`` or ``reject``."""
 
     by: str
     reason: str
+    outcome: Outcome = "aborted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,10 @@ class Send:
                 followers=totals.sent if totals else None,
             ),
             waiting_for=self.waiting_for,
+            previews=state.previews if state else (),
+            approval=state.approval if state else Approval(),
+            paused_by=state.paused.by if state and state.paused else None,
+            send_at=state.send_at if state else None,
             history=state.story if state else tuple(self._early_lines),
             updated_at=self.updated_at,
         )
@@ -194,11 +199,24 @@ class Send:
             return ()
         if self.phase == "needs_operator" and self.problem:
             return PROBLEMS[self.problem.name].answers
-        return () if self.may_have_been_delivered() else (ABORT,)
+        if self.may_have_been_delivered():
+            return ()
+        return (*self._holding_answers(), ABORT)
+
+    def _holding_answers(self) -> tuple[str, ...]:
+        """What may hold the send back, or let it go."""
+        if not self.claimed:
+            return ()
+        approval, paused = self.state.approval, self.state.paused is not None
+        asked = approval.required and approval.by is None and bool(approval.shows)
+        decide = ("approve", "reject") if asked and self.phase in {"awaiting_approval", "paused"} else ()
+        later = () if self.state.current.answer is not None else ("reschedule",)
+        return (*decide, "resume" if paused else "pause", *later)
 
     def result(self, ending: Ending) -> MassSendResult:
         """The result of a send that ends so."""
-        return outcome.result(self.asked, self.state.jobs, ending.outcome, ending.problem)
+        jobs = self._state.jobs if self._state else ()
+        return outcome.result(self.asked, jobs, ending.outcome, ending.problem)
 
     def show(self) -> None:
         """Bring the workflow's page and search attributes up to date."""

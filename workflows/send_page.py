@@ -12,6 +12,11 @@ _EXAMPLES = {
     "retry": '{"by": "your name", "reason": "…"}',
     "mark_sent": '{"by": "your name", "reason": "…", "msg_id": 3147483650}',
     "abort": '{"by": "your name", "reason": "…"}',
+    "approve": '{"by": "your name"}',
+    "reject": '{"by": "your name", "reason": "…"}',
+    "pause": '{"by": "your name", "reason": "…"}',
+    "resume": '{"by": "your name"}',
+    "reschedule": '{"by": "your name", "send_at": "2026-12-01T09:00:00+08:00"}',
 }
 _FLAGS = {
     "reprint_needs_decision": '{"by": "your name", "reason": "…", "send_ignore_reprint": true}',
@@ -23,7 +28,7 @@ def send_page(request: MassSendRequest | None, status: Status) -> str:
     """Where the send stands, what it waits for until when, and how to answer."""
     parts = [
         _head(request, status),
-        _problem(status.problem, status.answers) if status.problem else "",
+        _problem(status.problem, status.answers) if status.problem else _held(status),
         _jobs(status.jobs),
         _story(status.history),
     ]
@@ -42,6 +47,18 @@ def _head(request: MassSendRequest | None, status: Status) -> str:
         until = f", until {shanghai_clock(waiting.until)} at the latest" if waiting.until else ""
         lines.append(f"**Waiting for** {_plain(waiting.reason)}{until}")
     return "\n\n".join(lines)
+
+
+def _held(status: Status) -> str:
+    """What is to be approved, and how a send that waits for a person goes on."""
+    if status.phase not in {"awaiting_approval", "paused"}:
+        return ""
+    lines = [f"- {_plain(line)}" for line in status.approval.shows]
+    lines.extend(
+        f"- preview: {_plain(one.to)} {'sent' if one.sent else _plain(one.errmsg or '')}" for one in status.previews
+    )
+    updates = "\n\n".join(f"Update `{name}`: `{_EXAMPLES[name]}`" for name in status.answers)
+    return "\n".join(lines) + ("\n\n" if lines else "") + updates
 
 
 def _problem(problem: Problem, answers: tuple[str, ...]) -> str:

@@ -9,9 +9,12 @@ from qunfa.contract.event import JobFinished
 from qunfa.contract.fields import Stored
 from qunfa.contract.job import Job
 from qunfa.contract.ledger import Told
+from qunfa.contract.material import Material
+from qunfa.contract.message import Message
+from qunfa.contract.preview import Previewed
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Problem
-from qunfa.contract.status import StoryLine
+from qunfa.contract.status import Approval, StoryLine
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.clientmsgid import clientmsgid
 from qunfa.rules.course import Jobs, subject, with_job, with_push
@@ -30,8 +33,19 @@ class Asked(Stored):
     at: datetime
 
 
+class Paused(Stored):
+    """Who paused the send, and why."""
+
+    by: str
+    reason: str | None = None
+
+
 class SendState(Stored):
-    """A send after its key was claimed. ``early``: pushes whose msg_id is not (yet) one of ours."""
+    """A send after its key was claimed.
+
+    ``early``: pushes whose msg_id is not (yet) one of ours. ``material`` is what was found and made, ``ready`` the
+    message with the ids that WeChat knows; both are ``None`` where nothing has to be made.
+    """
 
     facts: AccountFacts
     digest: str
@@ -45,6 +59,12 @@ class SendState(Stored):
     asked: Asked | None = None
     obstacle: Problem | None = None
     awaiting_since: datetime | None = None
+    material: Material | None = None
+    ready: Message | None = None
+    previews: tuple[Previewed, ...] = ()
+    approval: Approval = Approval()
+    approval_asked_at: datetime | None = None
+    paused: Paused | None = None
     cancelled: str | None = None
 
     @property

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from temporalio import exceptions, workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Tag
@@ -14,10 +14,14 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import AudienceFinding, SubmitStep
     from qunfa.rules.calendar import closing
     from qunfa.rules.problems import PROBLEMS
-    from qunfa.rules.submission import Submit, after_try, begin_try, collide, explain, lost_try, problem_of, write_end
+    from qunfa.rules.submission import Submit, after_try, begin_try, collide, explain, lost_try, write_end
     from workflows import calls
     from workflows.awaiting import take_yes
+    from workflows.holding import approved, resumed
+    from workflows.making import problem_of_failure
+    from workflows.material import material_ready, overtaken, submitted_message
     from workflows.preparing import ask_for, caught_up, claim, merge_record
+    from workflows.previewing import previews_sent
     from workflows.send import Ending, Send
 
 _FROZEN_ASKS: Final = 12
@@ -27,26 +31,27 @@ _ASKS_BEFORE_A_NO: Final = "asks-mass-get-before-a-no"
 
 async def submit(send: Send, step: Submit) -> Ending | None:
     """One try at ``step.at``, or none where something came between. ``None``: look again what comes next."""
-    waits = step.at > workflow.now()
-    send.enter("scheduled" if waits and not send.state.current.attempts else "submitting")
-    if waits and await send.wait(step.why, step.at, lambda: _overtaken(send)):
+    # Early, so that what is wrong with it shows before the time has come.
+    if not await resumed(send) or not await material_ready(send) or not await previews_sent(send):
         return None
-    if await _obstructed(send):
+    may_go = await approved(send)
+    if may_go is not True:
+        return may_go or None
+    waits, planned = step.at > workflow.now(), send.state.send_at
+    send.enter("scheduled" if waits and not send.state.current.attempts else "submitting")
+    if waits and await send.wait(step.why, step.at, lambda: overtaken(send) or send.state.send_at != planned):
+        return None
+    if not await material_ready(send) or await _obstructed(send):
         return None
     lease = await _lease(send)
     if not isinstance(lease, Lease):
         return lease
     # Nothing may come between this look and the try: a push may have settled the send while the lease was on its way.
-    if send.stopping() or _overtaken(send):
+    if send.stopping() or overtaken(send):
         await return_lease(send, lease)
     else:
         await _try(send, lease)
     return None
-
-
-def _overtaken(send: Send) -> bool:
-    """Whether submitting is no longer what comes next."""
-    return not isinstance(send.course(), Submit)
 
 
 async def overruled(send: Send) -> bool:
@@ -100,15 +105,16 @@ async def _obstructed(send: Send) -> bool:
             asking.cancel()
             return True
         finding = await asking
-        obstacle = _audience_problem(audience, finding)
+        obstacle = audience_problem(audience, finding)
     except ActivityError as error:
-        obstacle = _audience_refused(error)
+        obstacle = problem_of_failure(error)
     if obstacle:
         send.state = send.state.changed(obstacle=obstacle)
     return obstacle is not None
 
 
-def _audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
+def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
+    """What is wrong with the tag, where it is not there or not what the request expects."""
     expect = audience.expect
     wrong: list[str] = []
     if not finding.found:
@@ -124,17 +130,6 @@ def _audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None
         return None
     choice = PROBLEMS["audience_changed"]
     return Problem(name="audience_changed", sentence=" ".join([choice.sentence, *wrong]), todo=choice.todo)
-
-
-def _audience_refused(error: ActivityError) -> Problem:
-    cause = error.cause
-    details = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else {}
-    answer = Answer.model_validate({**details, "kind": "refused", "at": workflow.now()})
-    name = problem_of(answer)
-    choice = PROBLEMS[name]
-    sentence = f"{choice.sentence} Asked for the tag, {explain(answer)}."
-    evidence = {"errcode": answer.errcode, "errmsg": answer.errmsg, "rid": answer.rid}
-    return Problem.model_validate({"name": name, "sentence": sentence, "todo": choice.todo, **evidence})
 
 
 async def _lease(send: Send) -> Lease | Ending | None:
@@ -153,7 +148,7 @@ async def _lease(send: Send) -> Lease | Ending | None:
         return await _catch_up(send, answer.record)
     frozen = answer.kind == "frozen"
     reason = f"frozen by {answer.by}: {answer.reason}" if frozen else answer.reason or "the account"
-    await send.wait(reason, _next_ask(send, answer), lambda: _overtaken(send))
+    await send.wait(reason, _next_ask(send, answer), lambda: overtaken(send))
     return None
 
 
@@ -165,7 +160,7 @@ async def _catch_up(send: Send, record: Record) -> Ending | None:
         for job in before:
             await calls.tell(send.state.facts, send.state.note(send.asked, job=job))
         again = workflow.now() + send.state.facts.timing.ask
-        await send.wait("the account's ledger, which has to catch up", again, lambda: _overtaken(send))
+        await send.wait("the account's ledger, which has to catch up", again, lambda: overtaken(send))
     return ending
 
 
@@ -231,8 +226,9 @@ def _step(send: Send, job: Job, lease: Lease) -> SubmitStep:
         attempt=lease.attempt,
         clientmsgid=job.clientmsgid,
         audience=request.audience,
-        message=request.message,
+        message=submitted_message(send),
         send_ignore_reprint=state.send_ignore_reprint,
+        image_via=state.facts.image_via,
         not_before=lease.not_before,
         write_before=min(end for end in ends if end is not None),
     )

@@ -5,9 +5,13 @@ from typing import Annotated
 
 import typer
 
-from qunfa.cli import accounts, listing, operators, schemas, sending, services, setup
+from qunfa.cli import accounts, callback_check, listing, operators, previewing, schemas, sending, services, setup
 from qunfa.cli.demo.command import demo
 from qunfa.cli.group import Commands
+from qunfa.cli.quota import quota
+from qunfa.cli.recall import recall
+from qunfa.cli.several import TakesSeveral
+from qunfa.cli.speed import speed
 
 app = typer.Typer(
     cls=Commands,
@@ -38,19 +42,27 @@ _SENDS = "Mass sends"
 _ACCOUNTS = "Accounts"
 _SERVICES = "Services"
 
-app.command(rich_help_panel=_SENDS)(sending.send)
+app.command(cls=TakesSeveral, rich_help_panel=_SENDS)(sending.send)
+app.command(cls=TakesSeveral, rich_help_panel=_SENDS)(previewing.preview)
 app.command(rich_help_panel=_SENDS)(operators.status)
 app.command("list", rich_help_panel=_SENDS)(listing.list_sends)
 app.command(rich_help_panel=_SENDS)(operators.retry)
 app.command(rich_help_panel=_SENDS)(operators.abort)
 app.command("mark-sent", rich_help_panel=_SENDS)(operators.mark_sent)
+app.command(rich_help_panel=_SENDS)(recall)
 app.command(rich_help_panel=_ACCOUNTS)(accounts.freeze)
 app.command(rich_help_panel=_ACCOUNTS)(accounts.unfreeze)
 app.command(rich_help_panel=_ACCOUNTS)(accounts.ledger)
+app.command(rich_help_panel=_ACCOUNTS)(quota)
+app.command(rich_help_panel=_ACCOUNTS)(speed)
 app.command(rich_help_panel=_SERVICES)(demo)
 app.command(rich_help_panel=_SERVICES)(setup.setup)
 app.command(rich_help_panel=_SERVICES)(services.worker)
-app.command(rich_help_panel=_SERVICES)(services.callback)
+_callback = typer.Typer(
+    invoke_without_command=True, subcommand_metavar="[check ACCOUNT]", callback=services.callback, no_args_is_help=False
+)
+_callback.command("check")(callback_check.callback_check)
+app.add_typer(_callback, name="callback", rich_help_panel=_SERVICES)
 app.command(rich_help_panel=_SERVICES)(services.simulator)
 app.command(rich_help_panel=_SERVICES)(schemas.schema)
 

@@ -13,8 +13,10 @@ from temporalio.service import RPCError
 
 from qunfa.cli.console import clean
 from qunfa.cli.reading import read_send
+from qunfa.cli.rendering.previews import preview_line
 from qunfa.cli.rendering.send import headline, render_send, state_word
 from qunfa.cli.rendering.words import moment
+from qunfa.cli.rendering.work import failure_line
 from qunfa.cli.view import SendView
 from qunfa.contract.ids import MassSendId, mass_send_id
 
@@ -53,18 +55,62 @@ async def follow(client: Client, send: MassSendId, watcher: Watcher) -> SendView
 
 
 async def follow_on(console: Console, client: Client, send: MassSendId) -> SendView:
-    """Show a send's changes until its end: live on a terminal, line by line elsewhere."""
+    """Show a send's changes until its end: line by line, and on a terminal a panel below with what goes on just now."""
     if not console.is_terminal:
-        return await follow(client, send, lambda view: console.print(Text(progress_line(view)), soft_wrap=True))
+        return await follow(client, send, Lines(console))
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        return await follow(client, send, lambda view: live.update(render_send(view, brief=True), refresh=True))
+        lines = Lines(console, phases_only=True)
+
+        def watch(view: SendView) -> None:
+            lines(view)
+            live.update(render_send(view, brief=True), refresh=True)
+
+        return await follow(client, send, watch)
+
+
+class Lines:
+    """Prints a line for each change: phases, what is waited for, previews, failed attempts. None is said twice.
+
+    With `phases_only`, what is waited for makes no line of its own within a phase.
+    """
+
+    def __init__(self, console: Console, *, phases_only: bool = False) -> None:
+        self._console = console
+        self._phases_only = phases_only
+        self._last: tuple[str, ...] | None = None
+        self._previews = 0
+        self._failures: frozenset[str] = frozenset()
+
+    def __call__(self, view: SendView) -> None:
+        """Print what is new in the view."""
+        previews = view.status.previews if view.status else ()
+        for one in previews[self._previews :]:
+            self._print(f"{_time(view)}  {preview_line(one)}")
+        self._previews = max(self._previews, len(previews))
+        failures = {line for line in map(failure_line, view.work) if line}
+        for line in sorted(failures - self._failures):
+            self._print(f"{_time(view)}  {line}")
+        self._failures = frozenset(failures)
+        state = (state_word(view),) if self._phases_only else (state_word(view), _said(view))
+        if state != self._last:
+            self._print(progress_line(view))
+        self._last = state
+
+    def _print(self, line: str) -> None:
+        self._console.print(Text(clean(line).replace("\n", " ")), soft_wrap=True)
 
 
 def progress_line(view: SendView) -> str:
     """One change of a send in one line."""
-    at = view.closed_at or (view.status.updated_at if view.status else view.started_at)
-    said = view.note if view.note and view.status is None and view.result is None else headline(view)
-    return clean(f"{moment(at)}  {state_word(view)}: {said}").replace("\n", " ")
+    return clean(f"{_time(view)}  {state_word(view)}: {_said(view)}").replace("\n", " ")
+
+
+def _time(view: SendView) -> str:
+    return moment(view.closed_at or (view.status.updated_at if view.status else view.started_at))
+
+
+def _said(view: SendView) -> str:
+    return view.note if view.note and view.status is None and view.result is None else headline(view)
 
 
 def _watch_closing(client: Client, send: MassSendId) -> "asyncio.Task[None]":

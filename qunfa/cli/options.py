@@ -2,10 +2,12 @@
 
 import getpass
 import sys
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
+from qunfa.cli.console import note
 from qunfa.cli.errors import Refused, WrongUse
 
 
@@ -35,13 +37,15 @@ TaskQueue = Annotated[
 ]
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask on a terminal; without one, or with `--yes`, go on.
+def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
+    """Ask on a terminal, after the lines of `about`; without one, or with `--yes`, go on.
 
     Raises:
         Refused: The answer was no.
     """
     if yes or not sys.stdin.isatty():
         return
+    for line in about:
+        note(line)
     if not typer.confirm(question, err=True):
         raise Refused("Nothing was done.")

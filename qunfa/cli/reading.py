@@ -19,12 +19,15 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.errors import Refused
 from qunfa.cli.link import workflow_link
 from qunfa.cli.naming import short_name
+from qunfa.cli.pending import pending_work
 from qunfa.cli.queue import has_worker
 from qunfa.cli.view import Failure, SendView, State
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, MassSendResult, Status
 from qunfa.contract.ids import MassSendId, mass_send_id
 
 RPC_TIMEOUT: Final = timedelta(seconds=10)
+_LAST_WORDS: Final = timedelta(seconds=3)
+"""A closed workflow need not say its status: its result is there without a worker."""
 PHASE: Final = SearchAttributeKey.for_keyword("MassSendPhase")
 
 _STATES: Final[dict[WorkflowExecutionStatus, State]] = {
@@ -94,18 +97,22 @@ async def _said(client: Client, description: WorkflowExecutionDescription) -> di
     """The fields of a view that only the workflow itself, or its history, can fill."""
     run = client.get_workflow_handle(description.id, run_id=description.run_id)
     state = state_of(description.status)
+    if state == "running":
+        work = await pending_work(client, description)
+        return {"work": work, **await _asked(client, description, RPC_TIMEOUT)}
     if state == "completed":
-        return _result_fields(await run.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT))
-    found = {} if state == "running" else await _failure_fields(run)
-    if state == "failed":
-        return found
-    asked = await _asked(run) if await has_worker(client, description.task_queue) else {"note": _NO_WORKER}
-    return asked if state == "running" else {**found, **_without_note(asked)}
+        found = _result_fields(await run.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT))
+    else:
+        found = await _failure_fields(run)
+    return {**found, **_without_note(await _asked(client, description, _LAST_WORDS))}
 
 
-async def _asked(run: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+async def _asked(client: Client, description: WorkflowExecutionDescription, within: timedelta) -> dict[str, Any]:
+    if not await has_worker(client, description.task_queue):
+        return {"note": _NO_WORKER}
+    run = client.get_workflow_handle(description.id, run_id=description.run_id)
     try:
-        status = await run.query("status", result_type=Status, rpc_timeout=RPC_TIMEOUT)
+        status = await run.query("status", result_type=Status, rpc_timeout=within)
     except WorkflowQueryFailedError as error:
         return {"note": f"The workflow could not say its status: {error}"}
     except RPCError:

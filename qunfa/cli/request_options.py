@@ -12,7 +12,9 @@ _ADVICE = {
         "key again never sends twice, a made-up one would"
     ),
     "audience: is missing": "say --to-all, --tag N or --openids FILE",
-    "message: is missing": 'say --text "…", or give a file that holds the message',
+    "message: is missing": (
+        'say --text "…", --html FILE, --image FILE, --video FILE or --voice FILE, or give a file that holds the message'
+    ),
     "account: is missing": "say --account NAME",
 }
 _QUOTES = "in YAML, what is text and looks like a number must stand in quotes"

@@ -7,18 +7,24 @@ import typer
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from qunfa.cli import message_options as options
+from qunfa.cli.checking import check, show_check
 from qunfa.cli.connection import temporal_client
 from qunfa.cli.console import note, show, show_json, stderr, stdout
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.following import follow_on
 from qunfa.cli.group import run
 from qunfa.cli.link import workflow_link
+from qunfa.cli.message_options import MessageOptions, message_of
 from qunfa.cli.naming import short_name
 from qunfa.cli.options import Json, TaskQueue, Yes, confirm, login_name
 from qunfa.cli.queue import task_queue, warn_without_worker
 from qunfa.cli.reading import read_send
+from qunfa.cli.recipients import recipients
+from qunfa.cli.rendering.message import contents, heading
 from qunfa.cli.rendering.send import render_send
 from qunfa.cli.request_options import AudienceOptions, Request, assemble
+from qunfa.cli.sources import WORKERS_READ, names_files, unread
 from qunfa.cli.starting import says_the_same, start
 from qunfa.cli.view import SendView
 from qunfa.contract import mass_send_id
@@ -44,7 +50,23 @@ def send(
     openids: Annotated[
         str | None, typer.Option(metavar="FILE", help="To these openids, one a line; - is stdin.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="The message, a plain text.")] = None,
+    text: options.Text = None,
+    html: options.Html = None,
+    thumb: options.Thumb = None,
+    title: options.Title = None,
+    author: options.Author = None,
+    digest: options.Digest = None,
+    source_url: options.SourceUrl = None,
+    image: options.Image = None,
+    recommend: options.Recommend = None,
+    video: options.Video = None,
+    description: options.Description = None,
+    voice: options.Voice = None,
+    fit_images: options.FitImages = None,
+    preview_to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHO", help="First previewed to this openid, or wx:NAME for a WeChat id; repeatable."),
+    ] = None,
     send_at: Annotated[str | None, typer.Option(metavar="TIME", help=f"Not before: {_TIME}.")] = None,
     not_after: Annotated[str | None, typer.Option(metavar="TIME", help="Not submitted later than this.")] = None,
     on_problem: Annotated[
@@ -61,14 +83,28 @@ def send(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Follow it to its end, and exit by how it ended.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only look at everything: what would be sent to how many, and what is wrong."),
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Start a mass send, from a file, from options, or from both: an option wins over the file."""
+    """Start a mass send, from a file, from options, or from both: an option wins over the file.
+
+    Files of a message are read by the workers, by the same path as here, below a folder of media.roots in their
+    configuration. A URI (https:, s3:) or media_id:ID, for what WeChat holds already, can stand in place of a file.
+    """
+    given = MessageOptions(
+        text, html, thumb, title, author, digest, source_url, image, recommend, video, description, voice
+    )
+    previewed = recipients(preview_to)
     overrides = {
         "account": account,
         "key": key,
-        "message": None if text is None else {"msgtype": "text", "content": text},
+        "message": message_of(given),
+        "fit_images": fit_images,
+        "preview": None if previewed is None else {"to": previewed},
         "send_at": send_at,
         "not_after": not_after,
         "on_problem": on_problem,
@@ -77,10 +113,15 @@ def send(
     }
     audience = AudienceOptions(to_all, tag, expect_name, expect_max, openids)
     request = assemble(file, audience, overrides, defaults=_requested_by_login())
+    if dry_run:
+        show_check(request, run(check(request, task_queue(queue))), as_json=as_json)
+        return
     if isinstance(request.parsed.audience, All):
-        confirm(f"Send to every follower of {request.parsed.account}?", yes=yes)
+        confirm(f"Send to every follower of {request.parsed.account}?", yes=yes, about=_what_goes_out(request))
     view = run(_send(request, task_queue(queue), wait=wait, as_json=as_json))
     _print(view, as_json=as_json)
+    if view.failure and view.result is None and unread(view.failure.message):
+        note(WORKERS_READ)
     if view.state != "running" and not view.ended_well:
         raise typer.Exit(1)
 
@@ -91,6 +132,11 @@ def _requested_by_login() -> dict[str, str]:
         return {"requested_by": login_name()}
     except WrongUse:
         return {}
+
+
+def _what_goes_out(request: Request) -> list[str]:
+    message = request.parsed.message
+    return [heading(message), *(f"  {line}" for line in contents(message))]
 
 
 async def _send(request: Request, queue: str, *, wait: bool, as_json: bool) -> SendView:
@@ -116,12 +162,17 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
         Refused: It has other content, or nobody asked to follow it.
     """
     same = await says_the_same(client, request)
+    files = ", its files as they were when it started" if names_files(request.parsed.message) else ""
     if same and wait:
-        note(f"{short_name(send)} runs already, with the same content: following it.")
+        note(f"{short_name(send)} runs already, with the same content{files}: following it.")
         return
     view = await read_send(client, send)
     _print(view, as_json=as_json)
-    content = "the same content" if same else "OTHER content: a key stands for one content for ever, so choose another"
+    content = (
+        f"the same content{files}"
+        if same
+        else "OTHER content: a key stands for one content for ever, so choose another"
+    )
     raise Refused(f"{short_name(send)} runs already, with {content}. Nothing was started.")
 
 

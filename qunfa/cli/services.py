@@ -21,6 +21,7 @@ def worker() -> None:
 
 
 def callback(
+    context: typer.Context,
     *,
     host: Annotated[
         str | None, typer.Option(help="Listen on this address.", show_default="receiver.host of the configuration")
@@ -30,7 +31,13 @@ def callback(
         typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="receiver.port"),
     ] = None,
 ) -> None:
-    """Run the receiver of WeChat's pushes; it needs the accounts' callback tokens."""
+    """Run the receiver of WeChat's pushes; it needs the accounts' callback tokens. `check` tries it out."""
+    if context.invoked_subcommand is not None:
+        if host is not None or port is not None:
+            raise WrongUse(
+                f"--host and --port are the receiver's own: leave them out of `{context.command_path} check`."
+            )
+        return
     from qunfa.callback import ReceiverError, run_receiver  # noqa: PLC0415 - see above
     from qunfa.telemetry import TelemetryError, configure_logging  # noqa: PLC0415 - see above
 

@@ -8,13 +8,15 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from qunfa.cli.reading import RPC_TIMEOUT
+from qunfa.cli.rendering.message import excerpt, heading
 from qunfa.cli.request_options import Request
 from qunfa.contract import MASS_SEND, InvalidRequestError, MassSendRequest, mass_send_id, parse_request
 from qunfa.contract.audience import describe
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import TextMessage
 
-_EXCERPT = 200
+SUMMARY_BYTES = 400
+_CUT = "…"
 _MARKDOWN = frozenset(r"\`*_{}[]()<>#+-.!|~&$^=:@/'\"")
 
 
@@ -63,17 +65,26 @@ async def says_the_same(client: Client, request: Request) -> bool:
 
 def summary(request: MassSendRequest) -> str:
     """The send in one line of Markdown, for Temporal's UI."""
-    kind = "Text" if request.message.msgtype == "text" else request.message.msgtype
-    return f"{kind} to {escape(describe(request.audience))} of **{escape(request.account)}**"
+    what, whom = escape(heading(request.message)), escape(describe(request.audience))
+    return summary_line(f"{what} to {whom} of **{escape(request.account)}**")
+
+
+def summary_line(markdown: str) -> str:
+    """A line that Temporal takes as a workflow's summary: it refuses a workflow whose summary is longer."""
+    raw = markdown.encode()
+    if len(raw) <= SUMMARY_BYTES:
+        return markdown
+    return raw[: SUMMARY_BYTES - len(_CUT.encode())].decode(errors="ignore").rstrip("\\") + _CUT
 
 
 def details(request: MassSendRequest) -> str:
     """The send in a few lines of Markdown, for Temporal's UI."""
-    said = request.message.content if isinstance(request.message, TextMessage) else request.message.msgtype
+    message = request.message
+    said = message.content if isinstance(message, TextMessage) else heading(message)
     lines = {
         "key": request.key,
         "audience": describe(request.audience),
-        "message": _excerpt(said),
+        "message": excerpt(said),
         "send at": request.send_at and request.send_at.isoformat(),
         "not after": request.not_after and request.not_after.isoformat(),
         "requested by": request.requested_by,
@@ -85,10 +96,6 @@ def escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
     line = "".join(character if character.isprintable() else " " for character in text)
     return "".join(f"\\{character}" if character in _MARKDOWN else character for character in line)
-
-
-def _excerpt(text: str) -> str:
-    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
 
 
 def _content(request: MassSendRequest) -> dict[str, Any]:

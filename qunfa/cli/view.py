@@ -18,11 +18,25 @@ class Failure(Stored):
     message: str
 
 
+class Work(Stored):
+    """Something that a worker does for a workflow just now, or tries again later: an activity by its name.
+
+    `written` of `size` bytes, where an upload has told. `failure` is why the last attempt failed, where there was one.
+    """
+
+    activity: str
+    attempt: int = 1
+    written: int | None = None
+    size: int | None = None
+    failure: str | None = None
+
+
 class SendView(Stored):
     """One mass send.
 
-    `status` is what the workflow says of itself, and `None` where it was not asked or no worker answered. `result` is
-    what it ended with. `note` says what is missing here and why.
+    `status` is what the workflow says of itself, and `None` where it was not asked or no worker answered. `work` is
+    what workers make or look at for it just now. `result` is what it ended with. `note` says what is missing here and
+    why.
     """
 
     workflow_id: str
@@ -32,6 +46,7 @@ class SendView(Stored):
     state: State
     phase: str | None = None
     status: Status | None = None
+    work: tuple[Work, ...] = ()
     result: MassSendResult | None = None
     failure: Failure | None = None
     note: str | None = None

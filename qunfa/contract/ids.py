@@ -5,6 +5,7 @@ breaking change.
 """
 
 import re
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 TASK_QUEUE: Final = "qunfa"
@@ -12,6 +13,12 @@ TASK_QUEUE: Final = "qunfa"
 
 MASS_SEND: Final = "MassSend"
 ACCOUNT: Final = "Account"
+PREVIEW_MASS_SEND: Final = "PreviewMassSend"
+CHECK_MASS_SEND: Final = "CheckMassSend"
+CHECK_CALLBACK: Final = "CheckCallback"
+RECALL_MASS_SEND: Final = "RecallMassSend"
+ACCOUNT_SPEED: Final = "AccountSpeed"
+ACCOUNT_QUOTA: Final = "AccountQuota"
 
 ACCOUNT_NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 KEY_PATTERN: Final = r"^[A-Za-z0-9._-]{1,64}$"
@@ -47,6 +54,40 @@ def parse_mass_send_id(workflow_id: str) -> MassSendId | None:
     account, _, key = rest.partition(":")
     well_formed = re.fullmatch(ACCOUNT_NAME_PATTERN, account) and re.fullmatch(KEY_PATTERN, key)
     return MassSendId(account, key) if prefix == "mass-send" and well_formed else None
+
+
+def preview_id(account: str, key: str) -> str:
+    """Workflow id of the preview that ``key`` stands for at ``account``."""
+    return f"preview:{account}:{key}"
+
+
+def check_id(account: str, key: str) -> str:
+    """Workflow id of a look at a request that sends nothing."""
+    return f"check:{account}:{key}"
+
+
+def recall_id(account: str, of: int | str) -> str:
+    """Workflow id of the recall of a msg_id, or of the article at a URL, which its SHA-256 stands for.
+
+    There is one at a time for each; a closed one is no hindrance to another.
+    """
+    what = str(of) if isinstance(of, int) else f"url-{sha256(of.encode()).hexdigest()[:32]}"
+    return f"recall:{account}:{what}"
+
+
+def speed_id(account: str, unique: str) -> str:
+    """Workflow id of one look at an account's speed, or of one change of it."""
+    return f"speed:{account}:{unique}"
+
+
+def quota_id(account: str, unique: str) -> str:
+    """Workflow id of one look at an account's quotas."""
+    return f"quota:{account}:{unique}"
+
+
+def callback_check_id(account: str, unique: str) -> str:
+    """Workflow id of one look at an account's callback."""
+    return f"callback-check:{account}:{unique}"
 
 
 def account_id(appid: str) -> str:

@@ -13,10 +13,25 @@ from qunfa.contract.result import Outcome
 Span = Annotated[timedelta, Field(ge=timedelta(0), le=YEAR)]
 
 
+class Recalled(Stored):
+    """A recall of a job, or of one of its articles (``article_idx`` from 1). It changes nothing about the delivery.
+
+    ``verified``: ``mass/get`` said DELETE, too.
+    """
+
+    at: Moment
+    msg_id: int
+    article_idx: int | None = None
+    by: str
+    reason: str
+    verified: bool = False
+
+
 class Record(Stored):
     """What is known of one key: one row in ``jobs`` per job and generation, in order.
 
-    ``unsearched``: a note came for a key that was not claimed, so earlier runs may know more than this.
+    ``unsearched``: a note came for a key that was not claimed, so earlier runs may know more than this. ``recalled``:
+    the newest recalls of its jobs, beside their verdicts.
     """
 
     key: str
@@ -27,6 +42,7 @@ class Record(Stored):
     problem: str | None = None
     touched_at: Moment
     unsearched: bool = False
+    recalled: tuple[Recalled, ...] = ()
 
 
 class Ask(Stored):
@@ -115,6 +131,8 @@ class ClaimAnswer(Stored):
 class Told(Stored):
     """Payload of ``told``: the ``answer`` of one try, or the ``job`` as its workflow knows it, or the end of a send.
 
+    Or that it was ``recalled``, which is no verdict.
+
     With ``clientmsgid`` a ledger that was lost can note the answer of a try that it did not lease.
     """
 
@@ -130,6 +148,7 @@ class Told(Stored):
     to_all: bool = False
     ended_as: Outcome | None = None
     problem: str | None = None
+    recalled: Recalled | None = None
 
 
 class Pace(Stored):
@@ -161,6 +180,7 @@ class Day(Stored):
     to_all: int = 0
     total: int = 0
     others: int = 0
+    previews: int = 0
 
 
 class AccountState(Stored):
@@ -174,6 +194,21 @@ class AccountState(Stored):
     frozen: Frozen | None = None
     kept: tuple[KeptPush, ...] = ()
     book: dict[str, Day] = Field(default_factory=dict)
+    previewing: tuple[str, ...] = ()
+
+
+class TakePreview(Stored):
+    """Payload of ``preview``: one of today's previews. ``holder`` names the call, so that it may be asked again."""
+
+    holder: Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class PreviewsLeft(Stored):
+    """Answer of ``preview``: whether it may be made; ``left`` are those of today after it, ``opens`` the next day."""
+
+    granted: bool
+    left: int
+    opens: Moment
 
 
 class FreezeAnswer(Stored):

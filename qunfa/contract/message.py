@@ -117,3 +117,9 @@ Message = Annotated[
     TextMessage | MpnewsMessage | ImageMessage | VoiceMessage | MpvideoMessage | WxcardMessage,
     Field(discriminator="msgtype"),
 ]
+
+SourcedMessage = Annotated[
+    MpnewsMessage | ImageMessage | VoiceMessage | MpvideoMessage,
+    Field(discriminator="msgtype"),
+]
+"""The messages that may have something to be uploaded, or made, before they can be sent."""

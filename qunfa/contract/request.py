@@ -6,29 +6,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from qunfa.contract.audience import Audience, OpenidFile
-from qunfa.contract.fields import AccountName, Duration, Flag, Key, Model, Name, Openid, SecondsOrMore, Time
-from qunfa.contract.message import Message, TextMessage
+from qunfa.contract.fields import AccountName, Duration, Flag, Key, Model, Name, SecondsOrMore, Time
+from qunfa.contract.message import Message
+from qunfa.contract.preview import Recipients
+from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.sentences import sentences
-
-
-class PreviewRecipient(Model):
-    """One person who sees a preview: an openid or a WeChat id."""
-
-    openid: Openid | None = None
-    wxname: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = None
-
-    @model_validator(mode="after")
-    def _one_name(self) -> "PreviewRecipient":
-        if (self.openid is None) == (self.wxname is None):
-            msg = "must have either openid or wxname"
-            raise ValueError(msg)
-        return self
 
 
 class Preview(Model):
     """Who sees the message before it is approved."""
 
-    to: Annotated[tuple[PreviewRecipient, ...], Field(min_length=1, max_length=100)]
+    to: Recipients
 
 
 class Approval(Model):
@@ -71,14 +59,6 @@ class MassSendRequest(Model):
         return self
 
 
-class InvalidRequestError(Exception):
-    """A request that cannot be carried out as it stands; ``problems`` has one sentence per wrong field."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("The request was refused and nothing was sent: " + "; ".join(problems) + ".")
-        self.problems = problems
-
-
 def parse_request(raw: Any) -> MassSendRequest:
     """The request in ``raw``, a JSON object.
 
@@ -99,12 +79,6 @@ def parse_request(raw: Any) -> MassSendRequest:
 def _not_supported_yet(request: MassSendRequest) -> list[str]:
     """What the contract describes and this version does not carry out; refused, since ignoring it would mislead."""
     found = {
-        f"message.msgtype: {request.message.msgtype} is not supported yet": not isinstance(
-            request.message, TextMessage
-        ),
         "audience.kind: openid_file is not supported yet": isinstance(request.audience, OpenidFile),
-        "preview: is not supported yet": request.preview is not None,
-        "approval.required: approval is not supported yet": bool(request.approval and request.approval.required),
-        "fit_images: is not supported yet": request.fit_images,
     }
     return [sentence for sentence, applies in found.items() if applies]

@@ -4,12 +4,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from qunfa.contract.callback_check import CallbackCheckRequest, CallbackCheckResult
+from qunfa.contract.check import CheckResult
 from qunfa.contract.event import JobFinished
 from qunfa.contract.ledger import Claim, ClaimAnswer, FreezeAnswer, LeaseAnswer, LedgerView, Reserve, Told
+from qunfa.contract.preview import PreviewRequest, PreviewResult
+from qunfa.contract.quota import QuotaRequest, QuotaResult
+from qunfa.contract.recall import RecallRequest, RecallResult, RecallStatus
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import MassSendResult
+from qunfa.contract.speed import SpeedRequest, SpeedResult
 from qunfa.contract.status import Status
-from qunfa.contract.updates import Abort, Freeze, MarkSent, Retry, Unfreeze
+from qunfa.contract.updates import Abort, Approve, Freeze, MarkSent, Pause, Reject, Reschedule, Resume, Retry, Unfreeze
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "MassSend": MassSendRequest,
@@ -19,6 +25,24 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "MassSend.retry": Retry,
     "MassSend.mark_sent": MarkSent,
     "MassSend.abort": Abort,
+    "MassSend.approve": Approve,
+    "MassSend.reject": Reject,
+    "MassSend.pause": Pause,
+    "MassSend.resume": Resume,
+    "MassSend.reschedule": Reschedule,
+    "PreviewMassSend": PreviewRequest,
+    "PreviewMassSend.result": PreviewResult,
+    "CheckMassSend": MassSendRequest,
+    "CheckMassSend.result": CheckResult,
+    "CheckCallback": CallbackCheckRequest,
+    "CheckCallback.result": CallbackCheckResult,
+    "RecallMassSend": RecallRequest,
+    "RecallMassSend.result": RecallResult,
+    "RecallMassSend.status": RecallStatus,
+    "AccountSpeed": SpeedRequest,
+    "AccountSpeed.result": SpeedResult,
+    "AccountQuota": QuotaRequest,
+    "AccountQuota.result": QuotaResult,
     "Account.claim": Claim,
     "Account.claim.result": ClaimAnswer,
     "Account.reserve": Reserve,

@@ -44,6 +44,8 @@ def _sentence(error: Any) -> str:
     elif kind == "union_tag_invalid":
         path = _join([path, context["discriminator"].strip("'")])
         text = f"must be one of {context['expected_tags']}, not '{context['tag']}'"
+    elif kind == "too_long" and isinstance(error["input"], str):
+        text = f"must have at most {context['max_length']:,} characters, not {len(error['input']):,}"
     elif kind in {"too_short", "too_long"}:
         bound = context.get("min_length", context.get("max_length"))
         text = f"must have at {'least' if kind == 'too_short' else 'most'} {bound} items"

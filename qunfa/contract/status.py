@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from qunfa.contract.fields import Stored
+from qunfa.contract.preview import Previewed
 from qunfa.contract.result import JobResult, Problem
 
 Phase = Literal[
@@ -44,6 +45,15 @@ class Progress(Stored):
     followers: int | None = None
 
 
+class Approval(Stored):
+    """Whether a person has to approve the send, and who did. ``shows`` says in lines what will go out, and to whom."""
+
+    required: bool = False
+    by: str | None = None
+    at: datetime | None = None
+    shows: tuple[str, ...] = ()
+
+
 class Status(Stored):
     """Where a send stands. ``answers`` names the updates that fit now."""
 
@@ -53,5 +63,9 @@ class Status(Stored):
     jobs: tuple[JobResult, ...] = ()
     progress: Progress = Progress()
     waiting_for: WaitingFor | None = None
+    previews: tuple[Previewed, ...] = ()
+    approval: Approval = Approval()
+    paused_by: str | None = None
+    send_at: datetime | None = None
     history: tuple[StoryLine, ...] = ()
     updated_at: datetime

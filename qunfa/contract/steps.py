@@ -8,7 +8,9 @@ from pydantic import Field
 from qunfa.contract.audience import Audience
 from qunfa.contract.fields import Stored
 from qunfa.contract.ledger import Claim, Reserve, Told
-from qunfa.contract.message import Message
+from qunfa.contract.material import ImageVia, NewsVia, Source
+from qunfa.contract.message import Article, Message, SourcedMessage
+from qunfa.contract.preview import PreviewMessage, PreviewRecipient
 
 RESOLVE_ACCOUNT: Final = "resolve_account"
 CHECK_AUDIENCE: Final = "check_audience"
@@ -19,6 +21,13 @@ TELL: Final = "tell"
 OWNER_OF: Final = "owner_of"
 JOB_STATUS: Final = "job_status"
 AWAIT_VERDICT: Final = "await_verdict"
+INSPECT: Final = "inspect"
+UPLOAD: Final = "upload"
+MAKE_DRAFT: Final = "make_draft"
+CHECK_DRAFT: Final = "check_draft"
+CONVERT_VIDEO: Final = "convert_video"
+PREVIEW: Final = "preview"
+TAKE_PREVIEW: Final = "take_preview"
 
 ACCOUNT_CHANGED: Final = "AccountChanged"
 """Failure type: the worker's configuration has another appid or base URL under the account's name."""
@@ -33,6 +42,16 @@ WECHAT_UNAVAILABLE: Final = "WechatUnavailable"
 AUDIENCE_REFUSED: Final = "AudienceRefused"
 """Failure type: WeChat does not let the account look at its tags. First detail: ``{errcode, errmsg, rid,
 token_endpoint}``."""
+
+MATERIAL_REFUSED: Final = "MaterialRefused"
+"""Failure type: WeChat does not take a file, a draft or a video, or not from this account. First detail as for
+``AudienceRefused``."""
+SOURCE_CHANGED: Final = "SourceChanged"
+"""Failure type: a source is no longer what it was when the send was prepared."""
+SOURCE_REFUSED: Final = "SourceRefused"
+"""Failure type: a source that was read before is now refused."""
+SOURCE_UNAVAILABLE: Final = "SourceUnavailable"
+"""Failure type, retried by Temporal: a source could not be read for now."""
 
 
 class Timing(Stored):
@@ -66,6 +85,8 @@ class AccountFacts(Stored):
     approval: Literal["never", "all", "always"] = "never"
     quota: Literal["wait", "ask"] = "wait"
     send_hours: tuple[str, str] | None = None
+    news_via: NewsVia = "draft"
+    image_via: ImageVia = "images"
     timing: Timing = Timing()
 
     @property
@@ -111,6 +132,7 @@ class SubmitStep(Stored):
     audience: Audience
     message: Message
     send_ignore_reprint: bool = False
+    image_via: ImageVia = "images"
     not_before: datetime
     write_before: datetime
 
@@ -173,3 +195,78 @@ class AudienceFinding(Stored):
     found: bool
     name: str | None = None
     count: int | None = None
+
+
+class InspectStep(Stored):
+    """Input of ``inspect`` → :class:`~qunfa.contract.material.Inspection`: every source is read, hashed and checked."""
+
+    account: Pinned
+    message: SourcedMessage
+    news_via: NewsVia = "draft"
+    fit_images: bool = False
+
+
+class UploadStep(Stored):
+    """Input of ``upload`` → :class:`~qunfa.contract.material.Uploaded`: ``source``, if it still is what it was."""
+
+    account: Pinned
+    source: Source
+
+
+class PictureOf(Stored):
+    """Where a picture of an article's content stands now."""
+
+    uri: str
+    url: str
+
+
+class DraftStep(Stored):
+    """Input of ``make_draft`` → :class:`~qunfa.contract.material.Made`: one ``draft/add``, or one ``uploadnews``.
+
+    ``covers`` has one thumb media_id per article.
+    """
+
+    account: Pinned
+    articles: tuple[Article, ...]
+    covers: tuple[str, ...]
+    pictures: tuple[PictureOf, ...] = ()
+    news_via: NewsVia = "draft"
+
+
+class CheckDraftStep(Stored):
+    """Input of ``check_draft`` → :class:`DraftFinding`: whether WeChat has kept every picture of the draft."""
+
+    account: Pinned
+    media_id: str
+    pictures: tuple[tuple[str, ...], ...]
+
+
+class DraftFinding(Stored):
+    """The pictures that WeChat has dropped, ``article 1: https://…`` each."""
+
+    lost: tuple[str, ...] = ()
+
+
+class ConvertStep(Stored):
+    """Input of ``convert_video`` → :class:`~qunfa.contract.material.Made`: one ``uploadvideo``."""
+
+    account: Pinned
+    media_id: str
+    title: str
+    description: str = ""
+
+
+class PreviewStep(Stored):
+    """Input of ``preview`` → :class:`~qunfa.contract.preview.Previewed`: one ``mass/preview`` to one person."""
+
+    account: Pinned
+    to: PreviewRecipient
+    message: PreviewMessage
+    image_via: ImageVia = "images"
+
+
+class TakePreviewStep(Stored):
+    """Input of ``take_preview`` → :class:`~qunfa.contract.ledger.PreviewsLeft`: one of today's previews."""
+
+    appid: str
+    holder: str

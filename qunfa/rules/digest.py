@@ -4,20 +4,55 @@
 |---|---|
 | the audience: its kind, the tag, the *set* of openids | the order of openids, what is expected of the tag |
 | the message: its type and every word of it | times, approval, preview, the reprint flag, who asked |
+| what stands at its sources, by SHA-256 | where the sources are, and the media_ids that WeChat gives for them |
 """
 
 import json
 from hashlib import sha256
 from typing import Any
 
+from qunfa.contract.material import Material
 from qunfa.contract.request import MassSendRequest
+from qunfa.rules.material import needs_material
 
 
-def content_digest(request: MassSendRequest) -> str:
-    """SHA-256 (64 hex digits) of audience and message; equal for requests that would send the same to the same."""
+def content_digest(request: MassSendRequest, material: Material | None = None) -> str:
+    """SHA-256 (64 hex digits) of audience and message; equal for requests that would send the same to the same.
+
+    A message whose sources have to be read has no digest before they were.
+
+    Raises:
+        ValueError: the message has sources, and there is no ``material``.
+    """
     audience: dict[str, Any] = request.audience.model_dump(mode="json", exclude={"expect"})
     if "openids" in audience:
         audience["openids"] = sorted(audience["openids"])
-    content = {"audience": audience, "message": request.message.model_dump(mode="json")}
+    message = request.message.model_dump(mode="json")
+    if needs_material(request.message):
+        if material is None:
+            raise ValueError("the sources of the message were not read")
+        message = _by_content(message, material)
+    content = {"audience": audience, "message": message}
     canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).hexdigest()
+
+
+def _by_content(message: dict[str, Any], material: Material) -> dict[str, Any]:
+    """The message with each source replaced by its SHA-256, and each article's content by that of what it says."""
+    digests = {source.place: source.sha256 for source in material.sources if source.use != "picture"}
+
+    def replaced(value: Any, place: str) -> Any:
+        if place in digests:
+            return {"sha256": digests[place]}
+        if isinstance(value, dict):
+            return {name: replaced(one, f"{place}.{name}") for name, one in value.items()}
+        return (
+            [replaced(one, f"{place}[{number}]") for number, one in enumerate(value)]
+            if isinstance(value, list)
+            else value
+        )
+
+    by_content: dict[str, Any] = replaced(message, "message")
+    for article, digest in zip(by_content.get("articles") or (), material.contents, strict=True):
+        article["content"] = {"sha256": digest}
+    return by_content

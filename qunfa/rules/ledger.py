@@ -8,8 +8,10 @@
 | ``reserve`` | see :mod:`qunfa.rules.leases` |
 | ``told`` with an answer | the lease comes back; the job is as after the try; kept pushes that now match go on |
 | ``told`` with a job or an end | merged; likewise |
+| ``told`` with a recall | kept beside the verdicts, which stand: what was delivered stays delivered |
 | ``push``, msg_id known | the verdict is noted; the push goes on to its ``MassSend`` |
 | ``push``, msg_id unknown | kept (the newest 200) |
+| ``push``, a test push | nothing |
 
 Nothing here raises on what it is told, and no message does harm when it comes twice, late or in another order.
 """
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from qunfa.contract.callback_check import is_test
 from qunfa.contract.event import JobFinished
 from qunfa.contract.job import Answer, Job
 from qunfa.contract.ledger import AccountState, Ask, Claim, ClaimAnswer, Day, KeptPush, Lease, Record, Told
@@ -29,6 +32,7 @@ from qunfa.rules.ledger_size import too_full
 from qunfa.rules.submission import after_try, collide, unsettled
 
 KEPT_MAX: Final = 200
+RECALLS_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ def told(state: AccountState, note: Told, now: datetime) -> Told_:
         record = record.model_copy(update={"jobs": merge(record.jobs, (note.job,))})
     if note.ended_as:
         record = record.model_copy(update={"ended_as": note.ended_as, "problem": note.problem})
+    if note.recalled and note.recalled not in record.recalled:
+        record = record.model_copy(update={"recalled": (*record.recalled, note.recalled)[-RECALLS_MAX:]})
     record = record.model_copy(update={"touched_at": now})
     state = _booked(state, before, record, note, now)
     state = _without_pretenders(state, before, record)
@@ -93,7 +99,7 @@ def push(state: AccountState, event: JobFinished, now: datetime) -> Told_:
     """A push that the receiver hands in."""
     owner = owner_of(state, event.msg_id)
     if owner is None:
-        return _keep(state, event, now), ()
+        return state if is_test(event.msg_id) else _keep(state, event, now), ()
     record, job = owner
     jobs = with_push(record.jobs, event) or record.jobs
     if jobs == record.jobs:

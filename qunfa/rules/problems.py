@@ -131,6 +131,22 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "WeChat refused the material; nothing was sent.",
         "Retry once the material is right, or abort.",
     ),
+    "source_changed": Choice(
+        "A source of the message is no longer what it was when the send was prepared; nothing was sent.",
+        "Put the earlier content back, then retry; or abort, and send the new content under a new key.",
+    ),
+    "source_refused": Choice(
+        "A source of the message can no longer be read; nothing was sent.",
+        "Put it back where it was, or allow it in the workers' configuration, then retry; or abort.",
+    ),
+    "pictures_lost": Choice(
+        "WeChat has dropped pictures from the draft, which is not used; nothing was sent.",
+        "Retry makes another draft. If pictures are lost again, abort and send other ones under a new key.",
+    ),
+    "material_failed": Choice(
+        "The material could not be made, for a reason that Qunfa does not know; nothing was sent.",
+        "Look at the failed activity in the history, then retry or abort.",
+    ),
     "quota_exhausted": Choice(
         "The account has used up its mass sends or its API calls; nothing was sent.",
         "Retry when there is quota again (the day and the month change at midnight in Shanghai), or abort.",

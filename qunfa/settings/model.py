@@ -4,17 +4,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
 
 from qunfa.contract.fields import AccountName
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.settings.account import AccountSettings
 from qunfa.settings.section import Section
-from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, StoreUri
+from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, StorePrefix, StoreUri
 
 CLIENTMSGID_LIFETIME = timedelta(hours=24)
 """How long WeChat remembers a clientmsgid: a repeat after that is a second send."""
 
+REPLAY_WINDOW_MIN = timedelta(minutes=1)
+REPLAY_WINDOW_MAX = timedelta(days=1)
 _TASK_QUEUE_MAX = 1000
 
 
@@ -42,6 +44,15 @@ def _check_appids(accounts: dict[str, AccountSettings]) -> dict[str, AccountSett
     return accounts
 
 
+def _check_replay_window(value: timedelta) -> timedelta:
+    if not REPLAY_WINDOW_MIN <= value <= REPLAY_WINDOW_MAX:
+        raise ValueError(
+            "must be between a minute, in which WeChat repeats a push that was not answered, and a day, for which a "
+            "push that somebody has overheard could be repeated"
+        )
+    return value
+
+
 VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 TaskQueue = Annotated[str, AfterValidator(_check_task_queue)]
 Accounts = Annotated[dict[AccountName, AccountSettings], AfterValidator(_check_appids)]
@@ -54,16 +65,26 @@ class WeChatSettings(Section):
 
 
 class ReceiverSettings(Section):
-    """Where the callback receiver listens; port 0 takes a free one."""
+    """Where the callback receiver listens, and what it takes; port 0 takes a free one.
+
+    `replay_window`: how far a signed timestamp may be from this machine's clock, either way. `proxies`: the networks of
+    those whose `X-Forwarded-For` is believed.
+    """
 
     host: Annotated[str, StringConstraints(min_length=1)] = "0.0.0.0"  # noqa: S104 - WeChat calls from outside
     port: Annotated[int, Field(ge=0, le=65535)] = 8088
+    replay_window: Annotated[Duration, AfterValidator(_check_replay_window)] = timedelta(minutes=10)
+    proxies: tuple[IPvAnyNetwork, ...] = ()
 
 
 class MetricsSettings(Section):
-    """The worker's Prometheus endpoint; the empty text switches it off."""
+    """Prometheus endpoints of worker and receiver; the empty text switches one off.
+
+    Without an address of its own, the receiver serves its metrics where it listens for WeChat.
+    """
 
     worker: BindAddress = "127.0.0.1:9464"
+    receiver: BindAddress | None = None
 
 
 class WorkerSettings(Section):
@@ -83,10 +104,17 @@ class WorkerSettings(Section):
 
 
 class MediaSettings(Section):
-    """Where media may be read from: nowhere, unless listed."""
+    """Where media may be read from: nowhere, unless listed.
+
+    `roots` are folders for `file:`, `hosts` for `http(s):` (a private address must be listed itself, or by its
+    network), `stores` are buckets or folders in them. `s3_endpoint` and `s3_region` are for other stores than Amazon's.
+    """
 
     roots: tuple[Annotated[Path, AfterValidator(_check_root)], ...] = ()
     hosts: tuple[Host, ...] = ()
+    stores: tuple[StorePrefix, ...] = ()
+    s3_endpoint: RootUrl | None = None
+    s3_region: str | None = None
 
 
 class StoreSettings(Section):

@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import PurePosixPath
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ _SECONDS = re.compile(r"\d+(\.\d+)?")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 _MAX_PORT = 65535
+_STORE_PREFIX = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/[^/?#\s]+)*/?", re.ASCII)
 _HTTP_URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
 
 
@@ -90,15 +91,34 @@ BindAddress = Annotated[str, AfterValidator(_check_bind_address)]
 def _check_host(value: str) -> str:
     host = value.lower()
     try:
-        return str(ip_address(host.strip("[]")))
+        return str(ip_network(host)) if "/" in host else str(ip_address(host.strip("[]")))
     except ValueError:
-        if _HOST.fullmatch(host):
+        name, colon, port = host.rpartition(":")
+        name = name if colon else host
+        if _is_host(name) and (not colon or (port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT)):
             return host
-    raise ValueError("must be a plain host name or IP address, without scheme, port or path")
+    raise ValueError("must be a host name or IP address, with or without a port, or a network such as 10.1.0.0/16")
+
+
+def _is_host(name: str) -> bool:
+    try:
+        return bool(ip_address(name.strip("[]")))
+    except ValueError:
+        return _HOST.fullmatch(name) is not None
 
 
 Host = Annotated[str, AfterValidator(_check_host)]
-"""A host name in lower case, or an IP address."""
+"""A host name in lower case or an IP address, with or without a port; or a network."""
+
+
+def _check_store_prefix(value: str) -> str:
+    if not _STORE_PREFIX.fullmatch(value):
+        raise ValueError('must name a bucket, or a folder in one, such as "s3://bucket/campaigns"')
+    return value.rstrip("/")
+
+
+StorePrefix = Annotated[str, AfterValidator(_check_store_prefix)]
+"""A bucket of an object store, or a folder in one."""
 
 
 def _check_hours(value: tuple[str, str]) -> tuple[str, str]:

@@ -11,8 +11,10 @@ from collections.abc import Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, Final
 
-LOG_LEVELS: Final[Mapping[str, int]] = MappingProxyType({"httpx": logging.WARNING, "httpcore": logging.WARNING})
-"""Levels for the loggers of the HTTP libraries: below WARNING they write one line or more per request, with its URL."""
+LOG_LEVELS: Final[Mapping[str, int]] = MappingProxyType(
+    {"httpx": logging.WARNING, "httpcore": logging.WARNING, "temporalio.worker": logging.INFO}
+)
+"""Levels for loggers of libraries: below them they write the URL of each request, and activities' payloads."""
 
 HIDDEN: Final = "***"
 

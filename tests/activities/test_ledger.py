@@ -213,6 +213,27 @@ async def test_a_msg_id_has_an_owner(books: Books) -> None:
     assert await books.owner_of(MSG_ID + 1) == Owner()
 
 
+async def test_a_running_ledger_is_not_queried_about_a_msg_id(temporal: Client, books: Books) -> None:
+    """A query that meets a lost worker can leave a history that does not replay: the question is an update."""
+    await books.claim(ask=ASK)
+    await books.owner_of(MSG_ID)
+    history = temporal.get_workflow_handle(account_id(books.appid)).fetch_history_events()
+    accepted = [
+        event.workflow_execution_update_accepted_event_attributes.accepted_request.input.name
+        async for event in history
+        if event.HasField("workflow_execution_update_accepted_event_attributes")
+    ]
+    assert accepted[-1] == "owner_of"
+
+
+async def test_a_closed_ledger_still_knows_whose_a_msg_id_is(temporal: Client, books: Books) -> None:
+    """It was terminated, and no new one has been started yet."""
+    await books.claim(ask=ASK)
+    await books.tell(attempt=1, answer=Answer(kind="accepted", at=NOON, msg_id=MSG_ID))
+    await temporal.get_workflow_handle(account_id(books.appid)).terminate("by mistake")
+    assert await books.owner_of(MSG_ID) == Owner(key=books.times.key, index=0, generation=0)
+
+
 async def test_without_a_ledger_a_msg_id_is_nobodys(books: Books) -> None:
     """The question does not start one."""
     assert await books.owner_of(MSG_ID) == Owner()

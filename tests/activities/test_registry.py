@@ -6,7 +6,8 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities import all_activities
-from qunfa.contract import steps
+from qunfa.contract import quota, recall, speed, steps
+from qunfa.contract.callback_check import CALLBACK_CHECK
 from tests.activities.conftest import settings_for
 
 NAMES = {
@@ -14,11 +15,26 @@ NAMES = {
     steps.CHECK_AUDIENCE,
     steps.CLAIM,
     steps.RESERVE,
+    steps.TAKE_PREVIEW,
+    steps.INSPECT,
+    steps.UPLOAD,
+    steps.MAKE_DRAFT,
+    steps.CHECK_DRAFT,
+    steps.CONVERT_VIDEO,
+    steps.PREVIEW,
+    CALLBACK_CHECK,
     steps.SUBMIT,
     steps.TELL,
     steps.OWNER_OF,
     steps.JOB_STATUS,
     steps.AWAIT_VERDICT,
+    recall.FIND_JOB,
+    recall.LOOK_AT_JOB,
+    recall.DELETE_JOB,
+    speed.GET_SPEED,
+    speed.SET_SPEED,
+    quota.CALLS_LEFT,
+    quota.SENDS_COUNTED,
 }
 
 

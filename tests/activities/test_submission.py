@@ -12,7 +12,7 @@ from qunfa.simulator import Fault, Simulator, openid
 from tests.activities.conftest import APPID, NOON, Desk, TokenServer, desk_at
 
 FILE = {"kind": "openid_file", "uri": "file:/srv/openids"}
-VOICE = {"msgtype": "voice", "media": {"media_id": "m"}}
+VOICE = {"msgtype": "voice", "media": {"uri": "file:/srv/a.mp3"}}
 
 
 async def submit(desk: Desk, **more: Any) -> Answer:

@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import os
 import random
+import signal
 import sys
 from typing import Final, get_args
 
@@ -27,10 +29,11 @@ def main() -> int:
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
     say(f"seed {seed}")
     tally = Tally(seed, options.sends)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))  # ends as Ctrl-C does
     try:
         asyncio.run(run(tally, options.control, options.tell))
     except KeyboardInterrupt:
-        say(f"interrupted; seed {seed}")
+        say(f"interrupted, so nothing was judged; seed {seed}")
         return _INTERRUPTED
     finally:
         if tally.violations:

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +16,7 @@ from typing import Any, Final
 import httpx
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
 
 from qunfa.contract import SEARCH_ATTRIBUTES
@@ -43,6 +45,10 @@ TIMING: Final = {
     "push_grace": 0.5,
 }
 READY_SECONDS: Final = 60.0
+
+
+class NotReadyError(Exception):
+    """A process of the stage does not come up."""
 
 
 @dataclass
@@ -206,22 +212,32 @@ def _simulated(plan: ChaosPlan, receiver: str) -> SimulatorConfig:
 
 
 async def _connected(address: str) -> Client:
+    # Calls that fail while Temporal is down are what is wanted: no word about them.
+    quiet = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    runtime = Runtime(telemetry=TelemetryConfig(logging=quiet))
     async with asyncio.timeout(READY_SECONDS):
         while True:
             try:
-                return await Client.connect(address, data_converter=pydantic_data_converter)
+                return await Client.connect(address, data_converter=pydantic_data_converter, runtime=runtime)
             except RuntimeError:
                 await asyncio.sleep(0.1)
 
 
 async def _ready(stage: Stage) -> None:
-    """Until the workers and the receiver have said that they work."""
-    async with asyncio.timeout(READY_SECONDS):
-        for child, word in [(stage.receiver, '"connected"'), *((worker, '"started"') for worker in stage.workers)]:
-            while True:
-                if word in await asyncio.to_thread(child.log.read_text, encoding="utf-8"):
-                    break
-                await asyncio.sleep(0.1)
+    """Until the workers and the receiver have said that they work.
+
+    Raises:
+        NotReadyError: One has not.
+    """
+    until = time.monotonic() + READY_SECONDS
+    for child, word in [(stage.receiver, '"connected"'), *((worker, '"started"') for worker in stage.workers)]:
+        while True:
+            said = await asyncio.to_thread(child.log.read_text, encoding="utf-8")
+            if word in said:
+                break
+            if time.monotonic() > until:
+                raise NotReadyError(f"{child.name} was not ready within {READY_SECONDS:.0f} s: {said[-2000:]}")
+            await asyncio.sleep(0.1)
 
 
 async def read_metrics(stage: Stage) -> dict[str, bytes]:

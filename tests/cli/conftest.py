@@ -17,7 +17,7 @@ from qunfa.cli.demo.binary import temporal_binary
 from qunfa.contract import MASS_SEND, mass_send_id
 from qunfa.temporal import register_search_attributes
 from tests.cli.calls import QUEUE, Qunfa, Scripted
-from tests.cli.stub import ScriptedMassSend, request
+from tests.cli.stub import ScriptedCallbackCheck, ScriptedCheck, ScriptedMassSend, ScriptedPreview, request, upload
 from workflows.account import Account
 
 
@@ -36,9 +36,13 @@ async def server() -> AsyncIterator[Client]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def client(server: Client) -> AsyncIterator[Client]:
-    """Its client, while a worker carries out the scripted `MassSend` and the real `Account`."""
+    """Its client, while a worker carries out the scripted workflows and the real `Account`."""
     async with Worker(
-        server, task_queue=QUEUE, workflows=[ScriptedMassSend, Account], workflow_runner=UnsandboxedWorkflowRunner()
+        server,
+        task_queue=QUEUE,
+        workflows=[ScriptedMassSend, ScriptedCheck, ScriptedPreview, ScriptedCallbackCheck, Account],
+        activities=[upload],
+        workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         yield server
 

@@ -1,14 +1,19 @@
-"""A `MassSend` that says what a test tells it to say: same name, queries, updates and endings as the real one."""
+"""Workflows that say what a test tells them to say: same names, queries, updates and endings as the real ones."""
 
+import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio import workflow
+from temporalio import activity, workflow
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import INVALID_REQUEST, MASS_SEND, MASS_SEND_FAILED
+from qunfa.contract.ids import CHECK_CALLBACK, CHECK_MASS_SEND, PREVIEW_MASS_SEND
+from qunfa.contract.steps import UPLOAD
 
+HALF = "524288 of 1048576 bytes"
 EPOCH = datetime(2026, 12, 1, 1, 0, tzinfo=UTC)
 
 
@@ -28,7 +33,7 @@ class ScriptedMassSend:
 
     @workflow.run
     async def run(self, raw: Any) -> Any:
-        content = raw["message"]["content"]
+        content = raw["message"].get("content", "")
         if content.startswith("end: "):
             self._end = json.loads(content.removeprefix("end: "))
         await workflow.wait_condition(lambda: self._end is not None)
@@ -37,7 +42,7 @@ class ScriptedMassSend:
         if end["as"] == "completed":
             return end["result"]
         if end["as"] == "refused":
-            raise ApplicationError("the key is of no use", type=INVALID_REQUEST, non_retryable=True)
+            raise ApplicationError(end.get("said", "the key is of no use"), type=INVALID_REQUEST, non_retryable=True)
         raise ApplicationError("it ended badly", end["result"], type=MASS_SEND_FAILED, non_retryable=True)
 
     @workflow.signal
@@ -47,6 +52,15 @@ class ScriptedMassSend:
     @workflow.signal
     def end(self, how: dict[str, Any]) -> None:
         self._end = how
+
+    @workflow.signal
+    def begin_upload(self, broken: bool) -> None:
+        workflow.start_activity(
+            UPLOAD,
+            broken,
+            start_to_close_timeout=timedelta(minutes=5),
+            retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=1)),
+        )
 
     @workflow.query
     def received(self) -> list[dict[str, Any]]:
@@ -79,6 +93,62 @@ class ScriptedMassSend:
         self._received.append(raw)
         self._status = status(phase, history=[{"at": EPOCH.isoformat(), "what": phase, **_who(raw)}])
         return self._status
+
+
+@activity.defn(name=UPLOAD)
+async def upload(broken: bool) -> None:
+    """Half of a file; `broken`, at the second attempt only. It goes on until the worker stops."""
+    if broken and activity.info().attempt == 1:
+        raise ApplicationError("WeChat does not answer")
+    activity.heartbeat(HALF)
+    await asyncio.Event().wait()
+
+
+@workflow.defn(name=CHECK_MASS_SEND)
+class ScriptedCheck:
+    """Answers with what the text of the message says; rests for ever without one."""
+
+    @workflow.run
+    async def run(self, raw: Any) -> Any:
+        return {"msgtype": raw["message"]["msgtype"], "audience": "all followers", **await _answer(raw)}
+
+
+@workflow.defn(name=PREVIEW_MASS_SEND)
+class ScriptedPreview:
+    """Answers with what the text of the message says; rests for ever without one."""
+
+    @workflow.run
+    async def run(self, raw: Any) -> Any:
+        return await _answer(raw)
+
+
+CALLBACKS: dict[str, Any] = {}
+"""Account → what a look at its callback finds; or the problems of its request; it rests for ever without either."""
+
+
+@workflow.defn(name=CHECK_CALLBACK)
+class ScriptedCallbackCheck:
+    """Answers with what a test has put into `CALLBACKS`."""
+
+    @workflow.run
+    async def run(self, raw: Any) -> Any:
+        said = CALLBACKS.get(raw["account"])
+        await workflow.wait_condition(lambda: said is not None)
+        if isinstance(said, list):
+            raise ApplicationError("refused", said, type=INVALID_REQUEST, non_retryable=True)
+        return {"account": raw["account"], **(said or {})}
+
+
+async def _answer(raw: dict[str, Any]) -> dict[str, Any]:
+    kind, _, said = raw["message"].get("content", "").partition(": ")
+    if kind == "answer":
+        return {"account": raw["account"], "key": raw["key"], **json.loads(said)}
+    if kind == "refuse":
+        raise ApplicationError("refused", json.loads(said), type=INVALID_REQUEST, non_retryable=True)
+    if kind == "fail":
+        raise ApplicationError(said, type="PreviewFailed", non_retryable=True)
+    await workflow.wait_condition(lambda: False)
+    raise AssertionError("it rests")
 
 
 def _who(raw: dict[str, Any]) -> dict[str, Any]:

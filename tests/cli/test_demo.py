@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from importlib.resources import files as files_of
 from pathlib import Path
 
 import pytest
@@ -90,8 +91,10 @@ async def test_once_sends_to_every_follower_exactly_once() -> None:
     async with _demo("--once") as process:
         said = await _rest(process)
     assert process.returncode == 0, said
-    assert "5,000 followers, each received exactly 1 message." in said
-    assert re.search(r"http://127\.0\.0\.1:\d+/namespaces/default/workflows/mass-send:demo:demo-\S+/history", said)
+    assert "5,000 followers, each received each of the 3 messages exactly once." in said
+    assert re.search(r"mpnews +春天到了, cover jpg 23\.7 KB, 2 pictures in 3 places \(png .+\) +5,000\n", said)
+    assert re.search(r"mpvideo +郁金香, mp4 11\.5 KB +5,000\n", said)
+    assert re.search(r"http://127\.0\.0\.1:\d+/namespaces/default/workflows/mass-send:demo:demo-\S+-video\n", said)
     folder = re.search(r"a worker in (\S+)", said)
     assert folder
     assert not os.access(folder[1], os.F_OK)
@@ -103,7 +106,7 @@ async def test_it_runs_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
     async with _demo("--keep", str(tmp_path)) as process:
         said = await _read_until(process, "Everything runs until Ctrl-C")
         pasted = dict(re.findall(r"export (\w+)=(\S+)", said))
-        key = re.search(r"workflow +mass-send:demo:(\S+)", said)
+        key = re.search(r"workflows/mass-send:demo:(\S+)", said)
         assert key
         operator = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "qunfa.cli", "status", f"demo/{key[1]}"), env={**os.environ, **pasted}, stdout=PIPE
@@ -145,7 +148,7 @@ async def test_a_killed_demo_takes_its_processes_along(tmp_path: Path) -> None:
 async def test_a_process_that_dies_ends_the_demo(tmp_path: Path) -> None:
     """Exit 1 with its name and the end of its log; the others are stopped."""
     async with _demo("--keep", str(tmp_path)) as process:
-        await _read_until(process, "Sending")
+        await _read_until(process, "to all followers")
         children = await _children(process, 4)
         [worker] = [pid for pid in children if "worker" in _command(pid)]
         os.kill(worker, signal.SIGKILL)
@@ -175,15 +178,30 @@ def test_without_the_temporal_command_it_says_what_to_install(monkeypatch: pytes
         temporal_binary()
 
 
+EVERYONE = {"msg_id": 1, "received": 5}
+FOUR_OF_FIVE = {"msg_id": 2, "received": 4}
+TWICE = {"followers": 5, "reached": 5, "max_per_follower": 2, "jobs": [EVERYONE, EVERYONE]}
+
+
 @pytest.mark.parametrize(
     ("seen", "exactly_once"),
     [
-        ({"followers": 5, "reached": 5, "max_per_follower": 1}, True),
-        ({"followers": 5, "reached": 4, "max_per_follower": 1}, False),
-        ({"followers": 5, "reached": 5, "max_per_follower": 2}, False),
-        ({"followers": 5, "reached": 5, "max_per_follower": 1, "duplicates": [{}]}, False),
+        (TWICE, True),
+        ({**TWICE, "reached": 4}, False),
+        ({**TWICE, "jobs": [EVERYONE, FOUR_OF_FIVE]}, False),
+        ({**TWICE, "jobs": [EVERYONE]}, False),
+        ({**TWICE, "jobs": [EVERYONE] * 3, "max_per_follower": 3}, False),
+        ({**TWICE, "max_per_follower": 3}, False),
+        ({**TWICE, "duplicates": [{}]}, False),
     ],
 )
 def test_exactly_once_is_all_and_no_more(seen: dict[str, object], *, exactly_once: bool) -> None:
-    """Every follower, one message each."""
-    assert FollowersView.model_validate(seen).exactly_once is exactly_once
+    """Every follower, each of two messages."""
+    assert FollowersView.model_validate(seen).exactly_once(2) == exactly_once
+
+
+def test_the_files_of_the_demo_are_small() -> None:
+    """They are in every wheel."""
+    files = [file for file in files_of("qunfa.cli.demo").joinpath("media").iterdir() if file.is_file()]
+    assert {file.name for file in files} == {"article.html", "border.png", "clip.mp4", "cover.jpg", "tulips.png"}
+    assert sum(len(file.read_bytes()) for file in files) < 200_000

@@ -5,16 +5,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from rich.console import Console, RenderableType
 
 from qunfa.cli.following import progress_line
 from qunfa.cli.rendering.answers import answer_commands
 from qunfa.cli.rendering.ledger import render_ledger, render_switch
+from qunfa.cli.rendering.message import bytes_words, contents, heading
 from qunfa.cli.rendering.send import headline, render_send, state_word
 from qunfa.cli.rendering.words import moment, outcome_sentence
 from qunfa.cli.view import Failure, SendView, State
 from qunfa.contract import MassSendResult, Status
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
+from qunfa.contract.message import Message
 from tests.cli.stub import EPOCH, result, status
 
 PROBLEM = {
@@ -205,3 +208,98 @@ def test_the_ledger_shows_keys_pushes_and_days() -> None:
     assert ["k", "0", "0", "3", "unknown", "–", "–", "–", "2026-12-01", "09:00:00", "+08:00"] in lines
     assert ["77", "send", "success", "2026-12-01", "08:00:00", "+08:00"] in lines
     assert ["2026-12-01", "2", "1", "3"] in lines
+
+
+def test_previews_are_rows() -> None:
+    """Where no answer of WeChat's came, what happened instead."""
+    previews = [{"to": "oA", "sent": True, "msg_id": 7}, {"to": "oB", "sent": False, "errmsg": "used up"}]
+    lines = [
+        line.split() for line in _shown(render_send(_view(said=status("submitting", previews=previews)))).split("\n")
+    ]
+    assert ["oA", "sent", "7", "–"] in lines
+    assert ["oB", "NOT", "sent", "–", "used", "up"] in lines
+
+
+def test_an_upload_has_a_bar_and_its_bytes() -> None:
+    """Whatever an activity's failure says, it is one cell without markup."""
+    work = [
+        {"activity": "upload", "written": 1024, "size": 4096},
+        {"activity": "inspect", "attempt": 3, "failure": "[bold]no\x1b[31m"},
+    ]
+    lines = [line.rstrip() for line in _shown(render_send(_view(said=status("preparing"), work=work))).split("\n")]
+    [upload] = [line for line in lines if "upload to WeChat" in line]
+    assert upload.endswith("1.0 KB of 4.0 KB")
+    assert "━" in upload
+    [look] = [line for line in lines if "a look at the material" in line]
+    assert look.endswith("attempt 3; the last one failed: [bold]no\N{REPLACEMENT CHARACTER}[31m")
+
+
+ARTICLE = {"title": "春", "content": "<p>x</p>", "thumb": {"media_id": "m"}}
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ({"msgtype": "text", "content": "hi"}, "Text"),
+        ({"msgtype": "mpnews", "articles": [ARTICLE]}, 'Article "春"'),
+        ({"msgtype": "mpnews", "articles": [ARTICLE, {**ARTICLE, "title": "夏"}]}, '2 articles: "春", "夏"'),
+        ({"msgtype": "mpnews", "media_id": "d"}, "Draft d"),
+        ({"msgtype": "image", "images": [{"media_id": "m"}]}, "1 picture"),
+        ({"msgtype": "voice", "media": {"media_id": "m"}}, "Voice"),
+        ({"msgtype": "mpvideo", "media": {"media_id": "m"}, "title": "片"}, 'Video "片"'),
+        ({"msgtype": "wxcard", "card_id": "c"}, "Card c"),
+    ],
+)
+def test_a_message_in_a_few_words(message: dict[str, Any], words: str) -> None:
+    """Its kind, its titles or how many there are."""
+    assert heading(_message(message)) == words
+
+
+@pytest.mark.parametrize(
+    ("message", "lines"),
+    [
+        ({"msgtype": "text", "content": "x" * 300}, ["x" * 200 + "…"]),
+        (
+            {"msgtype": "image", "images": [{"media_id": "m"}, {"uri": "s3://b/a%20b.png"}], "recommend": "看"},
+            ["recommended with: 看", "picture media_id m, which WeChat holds", "picture s3://b/a b.png"],
+        ),
+        (
+            {"msgtype": "voice", "media": {"uri": "https://li:secret@example.com/a.mp3?signature=secret"}},
+            ["recording https://example.com/a.mp3"],
+        ),
+        (
+            {"msgtype": "mpvideo", "media": {"uri": "file:///nowhere/a.mp4"}, "title": "片", "description": "d"},
+            ["described as: d", "video /nowhere/a.mp4"],
+        ),
+        (
+            {"msgtype": "mpnews", "articles": [{**ARTICLE, "author": "李", "digest": "d"}]},
+            [
+                "abstract: d",
+                'article "春" by 李: 8 characters, 0 pictures',
+                "cover media_id m, which WeChat holds",
+            ],
+        ),
+        (
+            {"msgtype": "mpnews", "articles": [{**ARTICLE, "content": "<div>" * 500}]},
+            ['article "春": its content is nested more than 200 elements deep'],
+        ),
+        ({"msgtype": "wxcard", "card_id": "c"}, []),
+    ],
+)
+def test_what_a_message_is_made_of(message: dict[str, Any], lines: list[str]) -> None:
+    """Words and files; a file that is not here has no size, and no secret in a URI is shown."""
+    assert list(contents(_message(message))) == lines
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KB"), (2**20, "1.0 MB"), (10 * 2**20, "10.0 MB")],
+)
+def test_sizes_are_counted_as_wechat_does(size: int, words: str) -> None:
+    """1 KB has 1,024 bytes: what is shown as 10.0 MB is at WeChat's limit."""
+    assert bytes_words(size) == words
+
+
+def _message(raw: dict[str, Any]) -> Message:
+    message: Message = TypeAdapter(Message).validate_python(raw)
+    return message

@@ -11,6 +11,7 @@ from qunfa.cli.view import SendView
 from qunfa.contract import mass_send_id
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import request, result, status
+from tests.media.samples import picture
 
 TEXT = ("--account", "demo", "--text", "hi")
 
@@ -53,6 +54,46 @@ async def test_a_request_may_come_from_stdin(qunfa: Qunfa, client: Client, key: 
     assert (await _input(client, key))["send_at"] == "2099-12-01T09:00:00+08:00"
 
 
+async def test_files_make_a_request(qunfa: Qunfa, client: Client, key: str, tmp_path: Path) -> None:
+    """Pictures in a row, an option after them, and who sees them first."""
+    files = [tmp_path / "a.png", tmp_path / "b.png"]
+    for file in files:
+        file.write_bytes(picture())
+    more = ("--recommend", "看", "--fit-images", "--preview-to", "oA", "--preview-to", "wx:li")
+    answer = await qunfa("send", "--account", "demo", "--key", key, "--tag", "2", "--image", *map(str, files), *more)
+    assert answer.exit_code == 0
+    sent = await _input(client, key)
+    assert sent["message"] == {
+        "msgtype": "image",
+        "images": [{"uri": file.as_uri()} for file in files],
+        "recommend": "看",
+    }
+    assert (sent["fit_images"], sent["preview"]) == (True, {"to": [{"openid": "oA"}, {"wxname": "li"}]})
+
+
+async def test_long_titles_are_no_hindrance(qunfa: Qunfa, client: Client, key: str) -> None:
+    """Temporal refuses a workflow with a long summary, so it is cut."""
+    video = ("--video", "media_id:m", "--title", "春" * 64)
+    whom = ("--tag", "2", "--expect-name", "客" * 64)
+    answer = await qunfa("send", "--account", "demo", "--key", key, *whom, *video)
+    assert answer.exit_code == 0, answer.output
+    described = await client.get_workflow_handle(mass_send_id("demo", key)).describe()
+    summary = await described.static_summary()
+    assert summary is not None
+    assert summary.startswith('Video \\"春')
+    assert len(summary.encode()) <= 400
+    assert "- message: Video" in (await described.static_details() or "")
+
+
+async def test_a_file_that_workers_do_not_find_is_explained(qunfa: Qunfa, client: Client, key: str) -> None:
+    """The request was valid here, and is refused by the machine that reads the file."""
+    how = {"as": "refused", "said": "message.media: source file:///a.mp3: there is no such file."}
+    ending = ("--account", "demo", "--text", f"end: {json.dumps(how)}", "--key", key, "--to-all")
+    answer = await qunfa("send", *ending, "--wait")
+    assert answer.exit_code == 1
+    assert "It is the workers that read files" in answer.stderr
+
+
 async def test_openids_come_from_a_file(qunfa: Qunfa, client: Client, key: str, tmp_path: Path) -> None:
     """One openid a line; empty lines, carriage returns and a byte order mark are nothing."""
     file = tmp_path / "openids.txt"
@@ -87,6 +128,19 @@ async def test_a_running_key_is_shown_and_not_started_again(qunfa: Qunfa, script
     view = SendView.model_validate(parsed(answer))
     assert (answer.exit_code, view.phase, view.run_id) == (1, "awaiting_result", handle.first_execution_run_id)
     assert "runs already, with the same content" in answer.stderr
+
+
+async def test_a_running_send_has_its_files_as_they_were(
+    qunfa: Qunfa, client: Client, key: str, tmp_path: Path
+) -> None:
+    """The same names are no proof of the same bytes, and it is the earlier ones that are sent."""
+    (tmp_path / "a.mp3").write_bytes(b"1")
+    voice = ("send", "--account", "demo", "--key", key, "--to-all", "--voice", f"{tmp_path}/a.mp3")
+    assert (await qunfa(*voice)).exit_code == 0
+    (tmp_path / "a.mp3").write_bytes(b"2")
+    answer = await qunfa(*voice)
+    assert answer.exit_code == 1
+    assert "with the same content, its files as they were when it started." in answer.stderr
 
 
 async def test_other_content_under_a_running_key_is_never_followed(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
@@ -135,6 +189,7 @@ async def test_the_key_of_a_closed_send_may_be_started_again(qunfa: Qunfa, scrip
         (("--key", "k", "--to-all", "--expect-max", "5"), "give --tag too"),
         (("--key", "a b", "--to-all", "--send-at", "tomorrow"), "send_at: must be an RFC 3339 time"),
         (("--key", "k", "--openids", "/nowhere"), "Cannot read /nowhere"),
+        (("--key", "k", "--to-all", "--voice", "a.mp3"), "--text and --voice exclude each other"),
     ],
 )
 async def test_wrong_use_is_said_before_temporal_is_asked(qunfa: Qunfa, args: tuple[str, ...], said: str) -> None:

@@ -1,10 +1,11 @@
 """`qunfa status` of running and closed sends."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from qunfa.cli.view import SendView
+from qunfa.cli.view import SendView, Work
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import result, status
 
@@ -39,6 +40,36 @@ async def test_people_see_the_command_that_answers(qunfa: Qunfa, scripted: Scrip
     assert "WeChat judged it a reprint." in answer.stdout
     assert f'qunfa retry demo/{key} --send-ignore-reprint --reason "WHY"' in answer.stdout
     assert f'qunfa abort demo/{key} --reason "WHY"' in answer.stdout
+
+
+async def test_an_upload_says_how_far_it_is(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """Bytes so far and in all, and why an earlier attempt failed, from the activity itself."""
+    handle = await scripted(status("preparing"))
+    await handle.signal("begin_upload", True)
+    async with asyncio.timeout(20):
+        while not (work := SendView.model_validate(parsed(await qunfa("status", f"demo/{key}", "--json"))).work) or (
+            work[0].size is None
+        ):
+            pass
+    half = Work(activity="upload", attempt=2, written=2**19, size=2**20, failure="WeChat does not answer")
+    assert work == (half,)
+    shown = (await qunfa("status", f"demo/{key}")).stdout
+    assert "512.0 KB of 1.0 MB" in shown
+    assert "attempt 2; the last one failed: WeChat does not answer" in shown
+
+
+async def test_previews_are_shown_while_it_runs_and_afterwards(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """One row per recipient, with WeChat's words where it refused."""
+    previews = [{"to": "oA", "sent": True, "msg_id": 7}, {"to": "oB", "sent": False, "errcode": 43004, "errmsg": "no"}]
+    handle = await scripted(status("awaiting_result", previews=previews))
+    running = (await qunfa("status", f"demo/{key}")).stdout
+    await handle.signal("end", {"as": "completed", "result": result("sent", key)})
+    await _closed(qunfa, key)
+    closed = (await qunfa("status", f"demo/{key}")).stdout
+    for shown in (running, closed):
+        rows = [line.split() for line in shown.splitlines()]
+        assert ["oA", "sent", "7", "–"] in rows
+        assert ["oB", "NOT", "sent", "–", "errcode", "43004,", "errmsg", "no"] in rows
 
 
 async def test_a_send_can_be_named_in_three_ways(qunfa: Qunfa, scripted: Scripted, key: str) -> None:

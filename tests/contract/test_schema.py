@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from qunfa.contract.preview import parse_preview
 from qunfa.contract.request import parse_request
 from qunfa.contract.schema import SCHEMAS, json_schema
 from qunfa.contract.status import Status
@@ -67,7 +68,9 @@ def test_what_the_parser_refuses_by_its_form_the_schema_refuses(more: dict[str, 
     assert not takes("MassSend", {**BASE, **more})
 
 
-@pytest.mark.parametrize("name", ["MassSend", "MassSend.retry", "MassSend.abort", "Account.freeze"])
+@pytest.mark.parametrize(
+    "name", ["MassSend", "MassSend.retry", "MassSend.abort", "Account.freeze", "PreviewMassSend", "CheckMassSend"]
+)
 def test_an_unknown_field_is_refused(name: str) -> None:
     """In what callers write."""
     assert json_schema(name)["additionalProperties"] is False
@@ -77,6 +80,22 @@ def test_an_unknown_field_is_refused(name: str) -> None:
 def test_a_field_of_a_newer_worker_is_passed_over(name: str) -> None:
     """In what Qunfa's own parts tell each other: in an upgrade, an older worker must not drop what a newer one says."""
     assert "additionalProperties" not in json_schema(name)
+
+
+PREVIEW: dict[str, Any] = {
+    "account": "demo",
+    "key": "look",
+    "message": {"msgtype": "wxcard", "card_id": "c", "card_ext": "{}"},
+    "to": [{"openid": "o1"}, {"wxname": "li"}],
+}
+
+
+def test_a_preview_has_recipients_and_no_audience() -> None:
+    """The schema says so, as the parser does."""
+    assert takes("PreviewMassSend", PREVIEW)
+    assert takes("PreviewMassSend", parse_preview(PREVIEW).model_dump(mode="json", exclude_none=True))
+    assert not takes("PreviewMassSend", {**PREVIEW, "audience": {"kind": "all"}})
+    assert not takes("PreviewMassSend", {**PREVIEW, "to": []})
 
 
 def test_what_is_read_fits_its_schema() -> None:

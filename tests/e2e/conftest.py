@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, TIMING, Scene, Sta
 ACCOUNTS = 200
 
 
-def settings_at(wechat: str) -> Settings:
+def settings_at(wechat: str, media: Path) -> Settings:
     """The configuration of worker and receiver, with more accounts than there are tests."""
     run = uuid.uuid4().hex[:8]
     account = {"secret": SECRET, "kind": "service", "callback": {"token": CALLBACK_TOKEN}}
@@ -31,6 +32,7 @@ def settings_at(wechat: str) -> Settings:
             "task_queue": f"e2e-{run}",
             "wechat": {"base_url": wechat},
             "metrics": {"worker": ""},
+            "media": {"roots": [media]},
             "timing": TIMING,
             "accounts": {f"a{number:03}": {**account, "appid": f"wx{run}{number:03}"} for number in range(ACCOUNTS)},
         }
@@ -79,7 +81,8 @@ async def receiving_at(settings: Settings, address: str) -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stage() -> AsyncIterator[Stage]:
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    media = tmp_path_factory.mktemp("media")
     async with (
         await WorkflowEnvironment.start_local(
             dev_server_existing_path=binary("temporal"),
@@ -95,9 +98,9 @@ async def stage() -> AsyncIterator[Stage]:
     ):
         client = environment.client
         await register_search_attributes(client)
-        settings, address = settings_at(sim.url), client.service_client.config.target_host
+        settings, address = settings_at(sim.url, media), client.service_client.config.target_host
         async with receiving_at(settings, address) as receiver, working(client, settings):
-            yield Stage(client, address, settings, sim, receiver, sorted(settings.accounts))
+            yield Stage(client, address, settings, sim, receiver, media, sorted(settings.accounts))
 
 
 @pytest.fixture

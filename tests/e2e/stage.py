@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
@@ -20,6 +21,7 @@ from qunfa.simulator.accounts import Account as SimulatedAccount
 from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
 from qunfa.wechat import open_http
+from tests.workflows.failures import refusal_of
 from worker import make_worker
 
 FOLLOWERS = 100
@@ -37,7 +39,7 @@ TIMING = {
     "http_timeout": 1,
     "push_grace": 0.3,
 }
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds within which whatever a test waits for must have come."""
 
 
@@ -50,6 +52,7 @@ class Stage:
     settings: Settings
     sim: Simulator
     receiver: str
+    media: Path
     names: list[str]
 
     def scene(self) -> "Scene":
@@ -97,6 +100,13 @@ class Scene:
         raw = {"scale": SCALE, "push": push or {}, "accounts": {self.account: config}}
         await self.sim.reset(SimulatorConfig.model_validate(raw))
 
+    def file(self, name: str, content: bytes) -> str:
+        """A file that the workers may read; its URI."""
+        path = self.stage.media / self.account / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return path.as_uri()
+
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
         """A request to send a text of its own to all."""
         return {
@@ -124,6 +134,11 @@ class Scene:
         """The result of a send that completes."""
         async with asyncio.timeout(PATIENCE):
             return await handle.result()
+
+    async def refusal(self, handle: WorkflowHandle[Any, Any]) -> str:
+        """Why a request is invalid."""
+        async with asyncio.timeout(PATIENCE):
+            return await refusal_of(handle)
 
     async def status(self, handle: WorkflowHandle[Any, Any]) -> Status:
         status: Status = await handle.query("status", result_type=Status)

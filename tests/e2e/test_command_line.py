@@ -10,19 +10,30 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.common import RetryPolicy
 
 from qunfa.contract import INVALID_REQUEST, MASS_SEND, MassSendResult, mass_send_id
+from qunfa.contract.check import CheckResult
+from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
+from qunfa.contract.preview import PreviewResult
 from tests.e2e.processes import Ended, temporal
 from tests.e2e.stage import PATIENCE, Scene
+from tests.media.samples import picture
 from tests.workflows.failures import refusal_of
 
 
-async def started(scene: Scene, inputs: list[str], *more: str, workflow_id: str = "") -> Any:
-    """A send that the command line has started; its handle."""
+async def started(
+    scene: Scene,
+    inputs: list[str],
+    *more: str,
+    workflow_id: str = "",
+    kind: str = MASS_SEND,
+    result: Any = MassSendResult,
+) -> Any:
+    """A workflow that the command line has started, a send unless `kind` says otherwise; its handle."""
     workflow_id = workflow_id or mass_send_id(scene.account, "spring")
-    where = ("--type", MASS_SEND, "--task-queue", scene.queue, "--workflow-id", workflow_id)
+    where = ("--type", kind, "--task-queue", scene.queue, "--workflow-id", workflow_id)
     given = [part for text in inputs for part in ("--input", text)]
     answer = await temporal(scene.stage.address, "workflow", "start", *where, *given, *more)
     assert answer.code == 0, answer.stderr
-    handle = scene.client.get_workflow_handle(workflow_id, result_type=MassSendResult)
+    handle = scene.client.get_workflow_handle(workflow_id, result_type=result)
     scene.started.append(handle)
     return handle
 
@@ -49,7 +60,22 @@ BAD: dict[str, tuple[Any, str]] = {
     "no message": ({"message": None}, "message: is missing"),
     "an empty text": ({"message": {"msgtype": "text", "content": " "}}, "message.content: must not be blank"),
     "a time without offset": ({"send_at": "2026-12-01T09:00:00"}, "send_at: must have an offset"),
-    "a message of a later version": ({"message": {"msgtype": "wxcard", "card_id": "C"}}, "is not supported yet"),
+    "a field of a later version": ({"approval": {"required": True}}, "is not supported yet"),
+    "a picture that is none": ({"message": {"msgtype": "image", "images": [{}]}}, "message.images[0].uri: is missing"),
+    "an article without a cover": (
+        {"message": {"msgtype": "mpnews", "articles": [{"title": "t", "content": "c"}]}},
+        "message.articles[0].thumb: is missing",
+    ),
+    "nine articles": (
+        {
+            "message": {
+                "msgtype": "mpnews",
+                "articles": [{"title": "t", "content": "c", "thumb": {"media_id": "m"}}] * 9,
+            }
+        },
+        "message.articles: must have at most 8 items",
+    ),
+    "a preview to nobody": ({"preview": {"to": []}}, "preview.to: must have at least 1 items"),
 }
 
 
@@ -156,6 +182,32 @@ async def test_a_good_request_is_sent_and_asked_about_from_the_command_line(scen
     scene.sim.world.decide(scene.simulated, "confirmed", None)
     assert (await scene.result(handle)).outcome == "sent"
     assert await scene.everyone_once()
+
+
+async def test_a_preview_and_a_look_can_be_started_from_the_command_line(scene: Scene) -> None:
+    """Any SDK can: both answer with their result, and neither reaches anybody else."""
+    image = {"msgtype": "image", "images": [{"uri": scene.file("a.png", picture())}]}
+    to = [{"openid": openid} for openid in scene.openids(1)]
+    request = {"account": scene.account, "key": "look", "message": image, "to": to}
+    preview = await started(
+        scene,
+        [json.dumps(request)],
+        workflow_id=preview_id(scene.account, "look"),
+        kind=PREVIEW_MASS_SEND,
+        result=PreviewResult,
+    )
+    look = await started(
+        scene,
+        changed(scene, message=image),
+        workflow_id=check_id(scene.account, "spring"),
+        kind=CHECK_MASS_SEND,
+        result=CheckResult,
+    )
+    async with asyncio.timeout(PATIENCE):
+        shown, found = await preview.result(), await look.result()
+    assert [one.sent for one in shown.previews] == [True]
+    assert (found.problems, [source.kind for source in found.sources]) == ((), ["png"])
+    assert await scene.nobody()
 
 
 async def about(scene: Scene, *command: str) -> Ended:

@@ -63,13 +63,13 @@ TABLE = (
         "qunfa/cli",
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
-            "qunfa.callback", "qunfa.simulator", "worker",
+            "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",
         ),
     ),
     Place("qunfa/settings", (STDLIB, LIBRARIES, "qunfa.contract"), ("temporalio", "httpx")),
     Place("qunfa/temporal", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.telemetry")),
     Place("qunfa/telemetry", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.wechat.redaction")),
-    Place("qunfa/__init__.py", ()),
+    Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.reporting")),
 )  # fmt: skip
 
 

@@ -31,12 +31,12 @@ NO = {
 YES = {"send success": "sent", "delete": "deleted"}
 
 
-def spellings(status: str) -> set[str]:
+def spellings(status: str) -> list[str]:
     """The ways in which WeChat, its mocks and ``mass/get`` write one status."""
     plain = {status, status.replace(" ", ""), status.replace("(", " ( ").replace(")", " ) "), f" {status}\n"}
     if "err" not in status:
         plain.add(status.replace(" ", "_"))
-    return {variant for one in plain for variant in (one, one.upper(), one.title())}
+    return sorted({variant for one in plain for variant in (one, one.upper(), one.title())})
 
 
 @pytest.mark.parametrize(

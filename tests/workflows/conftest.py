@@ -28,9 +28,12 @@ from qunfa.contract.steps import AccountFacts, Timing
 from qunfa.temporal import register_search_attributes
 from tests.workflows.metronome import METRONOME, Metronome
 from tests.workflows.model import ModelWechat
+from tests.workflows.model_material import ModelMaterial
 from tests.workflows.slow_ledger import NoEarlierRuns, SlowLedger
 from workflows.account import Account
+from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
+from workflows.preview import PreviewMassSend
 
 KEYS: dict[str, Callable[[str], SearchAttributeKey[Any]]] = {
     "Keyword": SearchAttributeKey.for_keyword,
@@ -74,6 +77,7 @@ class Desk:
     env: WorkflowEnvironment
     wechat: ModelWechat
     slow: SlowLedger
+    material: ModelMaterial
     started: list[WorkflowHandle[Any, Any]] = field(default_factory=list)
 
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
@@ -102,7 +106,7 @@ class Desk:
         self, handle: WorkflowHandle[Any, Any], fits: Callable[[Status], bool], step: timedelta = timedelta(seconds=20)
     ) -> Status:
         """Let time pass until the status fits: only while the send waits, not while an activity is at work."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not fits(status := await self.status(handle)):
                 if status.waiting_for is not None and self.env.supports_time_skipping:
                     await self.env.sleep(step)
@@ -118,7 +122,7 @@ class Desk:
 
     async def seen(self, handle: WorkflowHandle[Any, Any], what: str) -> None:
         """Wait until the send's story tells of `what`; no time is skipped."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(what in line.what for line in (await self.status(handle)).history):
                 pass
 
@@ -138,7 +142,7 @@ class Desk:
 
     async def _switch(self, name: str, **payload: str) -> FreezeAnswer:
         handle = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     answer: FreezeAnswer = await handle.execute_update(name, payload, result_type=FreezeAnswer)
@@ -227,6 +231,7 @@ def scaled_facts() -> AccountFacts:
 async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterator[Desk]:
     """A worker with the account `facts`, on a task queue of its own."""
     wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
+    material = ModelMaterial(now=_now)
     ledger = SlowLedger(env.client, wechat.task_queue, NoEarlierRuns())
     steps: list[Callable[..., Any]] = [
         wechat.resolve_account,
@@ -238,9 +243,12 @@ async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterato
         ledger.reserve,
         ledger.tell,
         ledger.owner_of,
+        ledger.take_preview,
+        *material.activities,
     ]
-    async with Worker(env.client, task_queue=wechat.task_queue, workflows=[MassSend, Account], activities=steps):
-        desk = Desk(env, wechat, ledger)
+    workflows = [MassSend, Account, PreviewMassSend, CheckMassSend]
+    async with Worker(env.client, task_queue=wechat.task_queue, workflows=workflows, activities=steps):
+        desk = Desk(env, wechat, ledger, material)
         yield desk
         for handle in [*desk.started, env.client.get_workflow_handle(account_id(facts.appid))]:
             with contextlib.suppress(RPCError):

@@ -17,7 +17,7 @@ async def test_send_at_waits_and_then_submits(desk: Desk) -> None:
     at = await desk.env.get_current_time() + timedelta(hours=10)
     handle = await desk.start(send_at=at.isoformat())
     status = await desk.until(handle, lambda status: status.phase == "scheduled")
-    assert status.answers == ("abort",)
+    assert status.answers == ("pause", "reschedule", "abort")
     result = await handle.result()
     assert result.outcome == "sent"
     assert desk.wechat.tries[0].not_before >= at

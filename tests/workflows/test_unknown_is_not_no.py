@@ -64,7 +64,7 @@ async def test_no_code_settles_an_unknown_try(desk: Desk, first: Scripted, errco
     assert len({step.clientmsgid for step in desk.wechat.tries}) == 1
 
 
-@pytest.mark.parametrize("errcode", [-1, 45028, 40007, 48001])
+@pytest.mark.parametrize("errcode", [-1, 48001])
 async def test_the_last_word_after_an_unknown_try_names_no_problem(desk: Desk, errcode: int) -> None:
     """When the window is over it is the unknown outcome that is asked about, with the last word as evidence."""
     desk.wechat.script = [silent, *[code(errcode)] * 60]
@@ -179,7 +179,7 @@ async def test_a_yes_on_the_first_generation_waits_for_the_second(desk: Desk, se
     await desk.until(handle, lambda status: len(desk.wechat.tries) == 2 and status.phase == "awaiting_result")
     await desk.wechat.push(first)
     await desk.seen(handle, f"msg_id {first}: send success")
-    assert await desk.status(handle) and (await desk.status(handle)).phase == "awaiting_result"
+    assert (await desk.status(handle)).phase == "awaiting_result"
     await desk.wechat.push(max(set(desk.wechat.accepted.values()) - {first}), second)
     result = await handle.result()
     states = ["sent", "sent" if second == "send success" else "failed"]
@@ -214,7 +214,6 @@ async def both(desk: Desk, handle: WorkflowHandle[Any, Any], names: Sequence[str
         ("retry", "mark_sent"),
         ("retry", "abort"),
         ("abort", "retry"),
-        ("abort", "abort"),
         ("mark_sent", "mark_sent"),
     ],
     ids="-".join,
@@ -225,7 +224,7 @@ async def test_two_answers_to_an_unknown_outcome_have_one_winner(real_desk: Desk
     desk.wechat.push_at_once = None
     desk.wechat.script = [silent if "retry" in names else loses, *[code(45028)] * 60]
     not_after = await desk.env.get_current_time() + timedelta(seconds=1)
-    handle = await desk.start(not_after=not_after.isoformat())
+    handle = await desk.start(not_after=not_after.isoformat(), result={"push_timeout": 1, "poll_interval": 1})
     await desk.asks(handle, "unknown_outcome")
     msg_id = next(iter(desk.wechat.accepted.values()), 3_000_000_001)
     desk.wechat.statuses[msg_id] = "SEND_SUCCESS"

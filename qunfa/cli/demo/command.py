@@ -1,11 +1,9 @@
 """`qunfa demo`."""
 
 import asyncio
-import secrets
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
@@ -13,21 +11,20 @@ import typer
 from temporalio.client import Client
 
 from qunfa.cli.console import show, stdout
-from qunfa.cli.demo.folder import ACCOUNT, TASK_QUEUE, demo_folder
-from qunfa.cli.demo.pages import followers, opening, sending, what_next
+from qunfa.cli.demo.campaign import campaign
+from qunfa.cli.demo.folder import TASK_QUEUE, demo_folder, media_folder
+from qunfa.cli.demo.pages import followers, opening, received, sending, what_next
 from qunfa.cli.demo.ports import ANY, USUAL, choose_ports
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.following import follow_on
 from qunfa.cli.group import run
 from qunfa.cli.rendering.send import render_send
-from qunfa.cli.rendering.words import SHANGHAI
-from qunfa.cli.request_options import AudienceOptions, Request, assemble
+from qunfa.cli.request_options import Request
 from qunfa.cli.starting import start
 
 Answer = TypeVar("Answer")
 
-_TEXT: Final = "Hello from Qunfa: one message, and nobody gets it twice."
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -44,7 +41,7 @@ def demo(
     ] = None,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports, not the usual ones.")] = False,
 ) -> None:
-    """Run everything on this machine, with a simulated WeChat, and send a message to all its followers.
+    """Run everything on this machine, with a simulated WeChat: a text, an article and a video go to all its followers.
 
     Temporal with a durable file, worker, receiver and simulator are real processes; all of them end with the demo.
     """
@@ -69,7 +66,7 @@ async def _play(stack: Stack, stop: asyncio.Event, *, once: bool) -> ExitCode:
     show(f"Starting Temporal, a simulated WeChat, the receiver and a worker in {stack.folder}")
     client = await _watched(stack.start(), _alarm(stop))
     show(opening(stack))
-    code = await _watched(_send(stack, client), _alarm(stop), stack.fail_with_a_process())
+    code = await _watched(_send_all(stack, client), _alarm(stop), stack.fail_with_a_process())
     if once:
         return code
     show(what_next(stack))
@@ -85,20 +82,24 @@ def _say_stopping() -> None:
         show("Stopping everything.")
 
 
-async def _send(stack: Stack, client: Client) -> ExitCode:
-    request = _request()
+async def _send_all(stack: Stack, client: Client) -> ExitCode:
+    requests = campaign(media_folder(stack.folder))
+    for request in requests:
+        if not await _sent(stack, client, request):
+            return ExitCode.REFUSED
+    seen = await stack.followers_view()
+    seen_by = [await stack.content(job.msg_id) for job in seen.jobs]
+    show(received(seen, seen_by), followers(seen, len(requests)))
+    return ExitCode.DONE if seen.exactly_once(len(requests)) else ExitCode.REFUSED
+
+
+async def _sent(stack: Stack, client: Client, request: Request) -> bool:
     started = await start(client, request, TASK_QUEUE)
     show(sending(request, stack))
     view = await follow_on(stdout(), client, started.send)
-    seen = await stack.followers_view()
-    show(render_send(view), followers(seen))
-    return ExitCode.DONE if view.ended_well and seen.exactly_once else ExitCode.REFUSED
-
-
-def _request() -> Request:
-    key = f"demo-{datetime.now(SHANGHAI):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    overrides = {"account": ACCOUNT, "key": key, "message": {"msgtype": "text", "content": _TEXT}}
-    return assemble(None, AudienceOptions(to_all=True), overrides, defaults={"requested_by": "qunfa demo"})
+    if not view.ended_well:
+        show(render_send(view))
+    return view.ended_well
 
 
 async def _watched(work: Coroutine[Any, Any, Answer], *alarms: Coroutine[Any, Any, NoReturn]) -> Answer:

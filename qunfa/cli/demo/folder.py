@@ -17,8 +17,10 @@ from qunfa.contract.fields import Stored
 
 ACCOUNT: Final = "demo"
 FOLLOWERS: Final = 5_000
+MONTHLY: Final = 50
 TASK_QUEUE: Final = "qunfa"
 _IDENTITY: Final = "account.json"
+_MEDIA: Final = Path(__file__).with_name("media")
 
 
 class Identity(Stored):
@@ -68,6 +70,16 @@ def identity(folder: Path) -> Identity:
     return made
 
 
+def media_folder(folder: Path) -> Path:
+    """Where the workers of the demo find the files of messages."""
+    return folder / "media"
+
+
+def write_media(folder: Path) -> Path:
+    """An article with its pictures, a cover and a video, beside whatever an earlier demo left there."""
+    return Path(shutil.copytree(_MEDIA, media_folder(folder), dirs_exist_ok=True))
+
+
 def write_worker_configuration(folder: Path, ports: Ports, who: Identity) -> Path:
     """The `qunfa.toml` of worker and receiver."""
     text = f"""\
@@ -82,6 +94,9 @@ port = {ports.receiver}
 
 [metrics]
 worker = ""
+
+[media]
+roots = [{_toml(str(media_folder(folder)))}]
 
 [store]
 uri = {_toml(f"file:{folder / 'store'}")}
@@ -99,16 +114,20 @@ mode = "plain"
 
 
 def write_simulator_configuration(folder: Path, ports: Ports, who: Identity) -> Path:
-    """The `simulator.toml`: a service account whose jobs take a few seconds."""
+    """The `simulator.toml`: a service account with quick jobs, and with more room than WeChat's four sends a month."""
     text = f"""\
 [timing]
-delivery = 2
+delivery = 1
 
 [accounts.{ACCOUNT}]
 appid = {_toml(who.appid)}
 secret = {_toml(who.secret)}
 kind = "service"
 followers = {FOLLOWERS}
+
+[accounts.{ACCOUNT}.limits]
+to_all_per_month = {MONTHLY}
+user_per_month = {MONTHLY}
 
 [[accounts.{ACCOUNT}.tags]]
 id = 100

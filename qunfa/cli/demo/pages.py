@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -10,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from qunfa.cli.console import unbroken
-from qunfa.cli.demo.folder import ACCOUNT, TASK_QUEUE
-from qunfa.cli.demo.followers import FollowersView
+from qunfa.cli.demo.folder import ACCOUNT, TASK_QUEUE, media_folder
+from qunfa.cli.demo.followers import ArticleView, ContentView, FollowersView, MediaView
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.link import link
+from qunfa.cli.rendering.message import bytes_words, contents, heading
 from qunfa.cli.request_options import Request
 from qunfa.contract import mass_send_id
 from qunfa.contract.audience import describe
@@ -41,14 +43,26 @@ def sending(request: Request, stack: Stack) -> RenderableType:
     """What is being sent, and where Temporal shows it."""
     sent = request.parsed
     page = link(stack.ui, "default", mass_send_id(sent.account, sent.key))
-    said = Text(f"\nSending a text to {describe(sent.audience)} of {sent.account}. In Temporal's UI:")
+    made_of = "".join(f"\n  {line}" for line in contents(sent.message))
+    said = Text(f"\n{heading(sent.message)} to {describe(sent.audience)} of {sent.account}:{made_of}")
     return Group(said, unbroken(page, f"link {page}"))
 
 
-def followers(seen: FollowersView) -> Text:
-    """What the followers received."""
-    if seen.exactly_once:
-        return Text(f"\n{seen.followers:,} followers, each received exactly 1 message.", style="bold green")
+def received(seen: FollowersView, messages: Sequence[ContentView]) -> Table:
+    """What the simulated followers see of each send."""
+    table = Table(title="\nWhat the followers received", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("msg_id", "type", "what they see", "followers"):
+        table.add_column(column, overflow="fold", header_style="dim")
+    for job, content in zip(seen.jobs, messages, strict=True):
+        table.add_row(str(job.msg_id), content.msgtype, Text(_seen(content)), f"{job.received:,}")
+    return table
+
+
+def followers(seen: FollowersView, messages: int) -> Text:
+    """Whether every follower received each message once."""
+    if seen.exactly_once(messages):
+        said = f"\n{seen.followers:,} followers, each received each of the {messages} messages exactly once."
+        return Text(said, style="bold green")
     return Text(
         f"\nOf {seen.followers:,} followers {seen.reached:,} received something, at most {seen.max_per_follower} "
         f"messages each, {len(seen.duplicates)} sends arrived more than once.",
@@ -56,12 +70,35 @@ def followers(seen: FollowersView) -> Text:
     )
 
 
+def _seen(content: ContentView) -> str:
+    if content.text is not None:
+        return content.text
+    if not content.articles:
+        return ", ".join([content.title, *(_file(media) for media in content.media)])
+    return "; ".join(_article(article) for article in content.articles)
+
+
+def _article(article: ArticleView) -> str:
+    """Each picture once, and in how many places they stand."""
+    distinct = {picture.url: _file(picture) for picture in article.pictures}
+    lost = f", {len(article.dropped)} LOST" if article.dropped else ""
+    return (
+        f"{article.title}, cover {_file(article.thumb)}, {len(distinct)} pictures in {len(article.pictures)} places "
+        f"({', '.join(distinct.values())}){lost}"
+    )
+
+
+def _file(media: MediaView) -> str:
+    return f"{media.file.format} {bytes_words(media.file.size)}"
+
+
 def what_next(stack: Stack) -> RenderableType:
     """What can be tried now, ready to be pasted."""
-    qunfa = _command()
+    qunfa, media = _command(), shlex.quote(str(media_folder(stack.folder)))
     exports = [f"export {name}={shlex.quote(value)}" for name, value in stack.operator_environment.items()]
     commands = [
         f"{qunfa} list",
+        f"{qunfa} send --account {ACCOUNT} --key look --to-all --image {media}/*.png --dry-run",
         f'{qunfa} freeze {ACCOUNT} --reason "a closer look"',
         f'{qunfa} send --account {ACCOUNT} --key second --to-all --text "The second one"',
         f"{qunfa} status {ACCOUNT}/second",

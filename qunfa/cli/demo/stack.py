@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self
 
 import httpx
 from temporalio.client import Client
@@ -20,10 +20,11 @@ from qunfa.cli.demo.folder import (
     ACCOUNT,
     TASK_QUEUE,
     identity,
+    write_media,
     write_simulator_configuration,
     write_worker_configuration,
 )
-from qunfa.cli.demo.followers import FollowersView
+from qunfa.cli.demo.followers import ContentView, FollowersView
 from qunfa.cli.demo.ports import LOCALHOST, Ports
 from qunfa.cli.errors import Refused
 from qunfa.cli.link import UI_VARIABLE
@@ -80,6 +81,7 @@ class Stack:
         """
         temporal = str(temporal_binary())
         who = identity(self.folder)
+        write_media(self.folder)
         config = write_worker_configuration(self.folder, self.ports, who)
         simulated = write_simulator_configuration(self.folder, self.ports, who)
         clean_environment(self.operator_environment)
@@ -109,8 +111,17 @@ class Stack:
 
     async def followers_view(self) -> FollowersView:
         """What the simulated followers have received."""
-        answer = await self._http.get(f"{self.simulator}/_sim/ledger", params={"account": ACCOUNT})
-        return FollowersView.model_validate(answer.raise_for_status().json()["accounts"][ACCOUNT])
+        ledger = await self._asked("ledger", account=ACCOUNT)
+        return FollowersView.model_validate(ledger["accounts"][ACCOUNT])
+
+    async def content(self, msg_id: int) -> ContentView:
+        """What the simulated followers see of one send."""
+        return ContentView.model_validate(await self._asked("content", msg_id=str(msg_id)))
+
+    async def _asked(self, name: str, **query: str) -> dict[str, Any]:
+        answer = await self._http.get(f"{self.simulator}/_sim/{name}", params=query)
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
 
     async def _run(self, name: str, command: list[str], more: Mapping[str, str] | None = None) -> None:
         environment = {**os.environ, "QUNFA_LOG": "console", **(more or {})}

@@ -57,6 +57,8 @@ def _flight(lease: Lease) -> str:
 def _keys(records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
     for record in sorted(records, key=lambda record: record.touched_at, reverse=True):
         ended = record.ended_as and (f"{record.ended_as} ({record.problem})" if record.problem else record.ended_as)
+        if record.recalled:
+            ended = ", ".join(filter(None, (ended, "recalled")))
         for job in record.jobs or (None,):
             cells = _job(job) if job else (None,) * 6
             yield (record.key, *cells, ended, moment(record.touched_at))

@@ -9,7 +9,9 @@ from rich.text import Text
 from qunfa.cli.console import unbroken
 from qunfa.cli.rendering.answers import answer_commands
 from qunfa.cli.rendering.jobs import render_jobs
+from qunfa.cli.rendering.previews import render_previews
 from qunfa.cli.rendering.words import moment, outcome_sentence, plain
+from qunfa.cli.rendering.work import render_work
 from qunfa.cli.view import SendView
 from qunfa.contract.event import ArticleCheck
 from qunfa.contract.result import INVALID_REQUEST, Problem
@@ -19,7 +21,7 @@ Row = tuple[str, str]
 
 
 def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
-    """Where a send stands, what it waits for, what a person can do about it, and its jobs.
+    """Where a send stands, what it waits for, what is being made, what a person can do about it, previews and jobs.
 
     Unless `brief`, also who did what, and the page in Temporal's UI.
     """
@@ -31,6 +33,10 @@ def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
     parts: list[RenderableType] = [_title(view), facts]
     if view.link and not brief:
         parts.append(unbroken(view.link, f"link {view.link}"))
+    if view.work:
+        parts += ["", render_work(view.work)]
+    if view.status and view.status.previews:
+        parts += ["", render_previews(view.status.previews)]
     jobs = view.result.jobs if view.result else view.status.jobs if view.status else ()
     if jobs:
         parts += ["", render_jobs(jobs)]
@@ -83,7 +89,7 @@ def _running(status: Status | None) -> str:
         return status.problem.sentence
     waiting = status.waiting_for
     if waiting is None:
-        return "It runs."
+        return "It is ending." if status.phase == "done" else "It runs."
     return waiting.reason + (f", until {moment(waiting.until)}" if waiting.until else "")
 
 

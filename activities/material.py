@@ -1,0 +1,234 @@
+"""Material at WeChat: files are uploaded, articles become drafts, videos are converted."""
+
+import asyncio
+import html as escaping
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.accounts import Accounts
+from activities.asking import Question, ask
+from activities.clock import Clock, SystemClock
+from activities.configuration import pinned
+from activities.failures import source_changed, source_refused, source_unavailable
+from activities.heartbeat import heartbeats
+from activities.reading import Copy, Reader, unreadable_here
+from qunfa import article as html
+from qunfa.contract.material import Made, Uploaded
+from qunfa.contract.message import Article
+from qunfa.contract.steps import (
+    CHECK_DRAFT,
+    CONVERT_VIDEO,
+    MAKE_DRAFT,
+    MATERIAL_REFUSED,
+    UPLOAD,
+    CheckDraftStep,
+    ConvertStep,
+    DraftFinding,
+    DraftStep,
+    UploadStep,
+)
+from qunfa.media import SourceRefused, SourceUnavailable
+from qunfa.media.fitting import CannotFitError
+from qunfa.media.kinds import HEAD_BYTES, Format, sniff
+from qunfa.media.limits import Use
+from qunfa.settings import Settings
+from qunfa.wechat import DraftArticle, NewsArticle, OfficialAccount, Token, UploadFile
+
+_CHUNK: Final = 256 * 1024
+_CONTENT_TYPES: Final = {
+    Format.JPEG: "image/jpeg",
+    Format.PNG: "image/png",
+    Format.GIF: "image/gif",
+    Format.BMP: "image/bmp",
+    Format.MP3: "audio/mpeg",
+    Format.AMR: "audio/amr",
+    Format.MP4: "video/mp4",
+}
+
+Answer = TypeVar("Answer")
+
+
+class Material:
+    """Makes what a message is made of. Nothing here reaches a follower, so that everything may be repeated."""
+
+    def __init__(self, settings: Settings, accounts: Accounts, reader: Reader, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._accounts = accounts
+        self._reader = reader
+        self._clock = clock or SystemClock()
+
+    @activity.defn(name=UPLOAD)
+    async def upload(self, step: UploadStep) -> Uploaded:
+        """Upload one file, if it still is what it was; heartbeats tell how many bytes have been written.
+
+        Raises:
+            ApplicationError: `AccountChanged`, `SourceChanged`, `SourceRefused`, `MaterialRefused`, not retried;
+                `SourceUnavailable`, `WechatUnavailable`, retried.
+        """
+        pinned(self._settings, step.account)
+        source = step.source
+        async with heartbeats() as beat:
+            try:
+                async with self._reader.copy(source.uri) as copy:
+                    if copy.sha256 != source.sha256:
+                        raise source_changed(source.place)
+                    return await self._uploaded(step, copy, beat.tell)
+            except SourceRefused as refused:
+                raise source_refused(f"{source.place}: {refused}") from None
+            except SourceUnavailable as unavailable:
+                raise source_unavailable(f"{source.place}: {unavailable}") from None
+            except OSError as error:
+                raise source_unavailable(f"{source.place}: {unreadable_here(error)}") from None
+
+    @activity.defn(name=MAKE_DRAFT)
+    @heartbeats()
+    async def make_draft(self, step: DraftStep) -> Made:
+        """Make one draft, or one uploadnews, of the articles with WeChat's URLs for their pictures.
+
+        Raises:
+            ApplicationError: `AccountChanged`, `MaterialRefused`, not retried; `WechatUnavailable`, retried.
+        """
+        pinned(self._settings, step.account)
+        urls = {picture.uri: picture.url for picture in step.pictures}
+        contents = [html.replaced(html.cleaned(article.content).content, urls) for article in step.articles]
+        self._fits(step.account.name, contents)
+        pairs = list(zip(step.articles, contents, step.covers, strict=True))
+
+        async def make(api: OfficialAccount, token: Token) -> str:
+            if step.news_via == "draft":
+                return await api.draft_add(token, [_draft(*pair) for pair in pairs])
+            return (await api.uploadnews(token, [_news(*pair) for pair in pairs])).media_id
+
+        media_id = await self._ask(step.account.name, "Making the draft", make)
+        return Made(
+            media_id=media_id,
+            made_at=self._clock.now(),
+            pictures=tuple(html.lost(content, "") for content in contents),  # nothing is kept: that is all of them
+        )
+
+    @activity.defn(name=CHECK_DRAFT)
+    @heartbeats()
+    async def check_draft(self, step: CheckDraftStep) -> DraftFinding:
+        """The pictures that WeChat has dropped from the draft.
+
+        Raises:
+            ApplicationError: `AccountChanged`, `MaterialRefused`, not retried; `WechatUnavailable`, retried.
+        """
+        pinned(self._settings, step.account)
+        what = "Looking at the draft"
+        draft = await self._ask(step.account.name, what, lambda api, token: api.draft_get(token, step.media_id))
+        stored = [article.content for article in draft.articles]
+        lost: list[str] = []
+        for number, urls in enumerate(step.pictures):
+            wanted = "".join(f'<img src="{escaping.escape(url)}">' for url in urls)
+            missing = html.lost(wanted, stored[number] if number < len(stored) else "")
+            lost.extend(f"article {number + 1}: {url}" for url in missing)
+        return DraftFinding(lost=tuple(lost))
+
+    @activity.defn(name=CONVERT_VIDEO)
+    @heartbeats()
+    async def convert_video(self, step: ConvertStep) -> Made:
+        """Convert an uploaded video: the id that comes back is the one that can be sent.
+
+        Raises:
+            ApplicationError: `AccountChanged`, `MaterialRefused`, not retried; `WechatUnavailable`, retried.
+        """
+        pinned(self._settings, step.account)
+        made = await self._ask(
+            step.account.name,
+            "Converting the video",
+            lambda api, token: api.uploadvideo(token, step.media_id, step.title, step.description),
+        )
+        return Made(media_id=made.media_id, made_at=self._clock.now())
+
+    async def _uploaded(self, step: UploadStep, copy: Copy, tell: Callable[[str], None]) -> Uploaded:
+        source = step.source
+        if not source.fit:
+            return await self._upload(step, copy, tell)
+        try:
+            async with self._reader.fitted(copy, Use(source.use)) as smaller:
+                return await self._upload(step, smaller, tell)
+        except CannotFitError as cannot:
+            raise source_refused(f"{source.place}: fit_images cannot help: {cannot}") from None
+
+    async def _upload(self, step: UploadStep, copy: Copy, tell: Callable[[str], None]) -> Uploaded:
+        source = step.source
+        file = UploadFile(
+            copy.name, await asyncio.to_thread(_content_type, copy.path), copy.size, lambda: _chunks(copy.path)
+        )
+
+        def progress(written: int) -> None:
+            tell(f"{written} of {copy.size} bytes")
+
+        async def put(api: OfficialAccount, token: Token) -> dict[str, str]:
+            match source.use:
+                case "picture":
+                    return {"url": await api.uploadimg(token, file, progress=progress)}
+                case "cover":
+                    return {"media_id": (await api.add_material(token, "image", file, progress=progress)).media_id}
+                case kind:
+                    return {"media_id": (await api.upload(token, kind, file, progress=progress)).media_id}
+
+        made_at = self._clock.now()
+        given = await self._ask(step.account.name, f"Uploading {source.place}", put)
+        return Uploaded.model_validate({"use": source.use, "sha256": source.sha256, "made_at": made_at, **given})
+
+    async def _ask(
+        self, name: str, about: str, method: Callable[[OfficialAccount, Token], Awaitable[Answer]]
+    ) -> Answer:
+        return await ask(self._accounts, Question(name, about, MATERIAL_REFUSED), method)
+
+    @staticmethod
+    def _fits(account: str, contents: list[str]) -> None:
+        """WeChat's URLs may be longer than those that they replace."""
+        problems = [
+            problem
+            for number, content in enumerate(contents)
+            for problem in html.problems(content, f"message.articles[{number}].content")
+        ]
+        if problems:
+            raise ApplicationError(
+                f"account {account}: {'; '.join(problems)}", type=MATERIAL_REFUSED, non_retryable=True
+            )
+
+
+def _content_type(path: Path) -> str:
+    with path.open("rb") as file:
+        return _CONTENT_TYPES[sniff(file.read(HEAD_BYTES))]
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            yield chunk
+
+
+def _draft(article: Article, content: str, cover: str) -> DraftArticle:
+    return DraftArticle(
+        thumb_media_id=cover,
+        title=article.title,
+        content=content,
+        author=article.author,
+        digest=article.digest,
+        content_source_url=article.content_source_url,
+        need_open_comment=article.need_open_comment,
+        only_fans_can_comment=article.only_fans_can_comment,
+    )
+
+
+def _news(article: Article, content: str, cover: str) -> NewsArticle:
+    return NewsArticle(
+        thumb_media_id=cover,
+        title=article.title,
+        content=content,
+        author=article.author,
+        digest=article.digest,
+        content_source_url=article.content_source_url,
+        show_cover_pic=article.show_cover_pic,
+        need_open_comment=article.need_open_comment,
+        only_fans_can_comment=article.only_fans_can_comment,
+    )

@@ -1,0 +1,144 @@
+"""A callback tried out from outside, with requests that are signed and encrypted as WeChat's are."""
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import httpx
+
+from qunfa.callback import MessageCipher, sign
+from qunfa.cli.callback_report import Step
+from qunfa.settings import CallbackSettings
+
+DEADLINE: Final = timedelta(seconds=5)
+"""WeChat waits no longer."""
+STATUS: Final = "qunfa callback check"
+_ANSWER_MAX: Final = 4096
+_SHOWN: Final = 80
+_LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
+"""Hosts that no proxy of the environment is asked for."""
+_ACCEPTED: Final = {"", "success"}
+_START: Final = "Start the receiver (`qunfa callback`), or say with --url where it is."
+_ELSEWHERE: Final = (
+    "Something else answers at this URL: see that host, path and proxies lead to the receiver (`qunfa callback`)."
+)
+_TODO: Final = {
+    "forged": (
+        "Receiver and this command disagree about token, aes_key, mode or appid: give both the same configuration, "
+        "and start the receiver anew."
+    ),
+    "malformed": (
+        "The receiver cannot read the push; most likely its mode is plain: give it and this command the same "
+        "configuration, and start it anew."
+    ),
+    "stale": "The receiver's clock and this machine's differ too much: set both by NTP.",
+    "stranger": (
+        "The receiver takes pushes from the account's sources alone, and this machine is none of them: add its address "
+        "(127.0.0.1 where this runs beside the receiver). Behind a proxy, receiver.proxies has to name that."
+    ),
+    "unknown_account": "The receiver's configuration has no token for this account: add it, and start it anew.",
+    "unavailable": "The receiver reaches neither Temporal nor a system behind forward_to in time: look at its log.",
+}
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What was answered, or in `failure` why nothing was."""
+
+    status: int = 0
+    body: str = ""
+    milliseconds: int = 0
+    failure: str | None = None
+
+
+class Trial:
+    """One account's callback at one URL."""
+
+    def __init__(self, appid: str, callback: CallbackSettings, url: httpx.URL) -> None:
+        self._appid = appid
+        self._callback = callback
+        self._url = url
+
+    async def verify(self) -> Step:
+        """The `GET` with which WeChat verifies a URL when it is entered; its answer is the echo alone."""
+        echo = str(secrets.randbelow(10**19))
+        heard = await self._request("GET", {**self._signed(), "echostr": echo}, None)
+        if heard.status == httpx.codes.OK and heard.body == echo:
+            return Step(name="url", state="ok", said=f"verified, as WeChat does it, in {heard.milliseconds} ms")
+        return Step(name="url", state="failed", said=_said(heard), todo=_todo(heard))
+
+    async def push(self, msg_id: int) -> Step:
+        """A push of a finished job that nobody has sent, in the account's mode."""
+        query, body = self._pushed(_event(msg_id))
+        heard = await self._request("POST", query, body)
+        took = f"a push in {self._callback.mode} mode was answered"
+        if heard.status == httpx.codes.OK and self._callback.forward_results:
+            by = "the system behind forward_to, which had it as well"
+            return Step(name="push", state="ok", said=f"{took} in {heard.milliseconds} ms by {by}")
+        if heard.status == httpx.codes.OK and heard.body in _ACCEPTED:
+            return Step(name="push", state="ok", said=f"{took} with success in {heard.milliseconds} ms")
+        return Step(name="push", state="failed", said=_said(heard), todo=_todo(heard))
+
+    def _signed(self, *encrypted: str) -> dict[str, str]:
+        token, timestamp, nonce = self._callback.tokens[0], str(int(time.time())), secrets.token_hex(8)
+        query = {"signature": sign(token, timestamp, nonce), "timestamp": timestamp, "nonce": nonce}
+        return query | ({"msg_signature": sign(token, timestamp, nonce, *encrypted)} if encrypted else {})
+
+    def _pushed(self, fields: str) -> tuple[dict[str, str], str]:
+        if self._callback.mode == "plain":
+            return self._signed(), f"<xml>{fields}</xml>"
+        encrypted = MessageCipher(self._callback.aes_keys[0], self._appid).seal(f"<xml>{fields}</xml>".encode())
+        clear = fields if self._callback.mode == "compat" else ""
+        body = f"<xml>{clear}<Encrypt><![CDATA[{encrypted}]]></Encrypt></xml>"
+        return {**self._signed(encrypted), "encrypt_type": "aes"}, body
+
+    async def _request(self, method: str, query: dict[str, str], body: str | None) -> _Heard:
+        """One request; no error tells its query, which could be replayed."""
+        target = self._url.copy_merge_params(query)
+        seconds = DEADLINE.total_seconds()
+        started = time.perf_counter()
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                httpx.AsyncClient(trust_env=self._url.host not in _LOOPBACK, timeout=seconds) as http,
+                http.stream(method, target, content=body, headers={"Content-Type": "text/xml"}) as response,
+            ):
+                text = await _beginning(response)
+        except (TimeoutError, httpx.TimeoutException):
+            return _Heard(failure=f"no answer within {seconds:g} s")
+        except httpx.HTTPError as error:
+            return _Heard(failure=f"no answer ({type(error).__name__}: {str(error) or 'no reason given'})")
+        return _Heard(response.status_code, text, round((time.perf_counter() - started) * 1000))
+
+
+async def _beginning(response: httpx.Response) -> str:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > _ANSWER_MAX:
+            break
+    return body.decode("utf-8", "replace")
+
+
+def _event(msg_id: int) -> str:
+    """What WeChat says of a finished job; its Status tells people what it is."""
+    return (
+        "<ToUserName><![CDATA[gh_callback_check]]></ToUserName><FromUserName><![CDATA[mphelper]]></FromUserName>"
+        f"<CreateTime>{int(time.time())}</CreateTime><MsgType><![CDATA[event]]></MsgType>"
+        f"<Event><![CDATA[MASSSENDJOBFINISH]]></Event><MsgID>{msg_id}</MsgID><Status><![CDATA[{STATUS}]]></Status>"
+        "<TotalCount>0</TotalCount><FilterCount>0</FilterCount><SentCount>0</SentCount><ErrorCount>0</ErrorCount>"
+    )
+
+
+def _said(heard: _Heard) -> str:
+    if heard.failure is not None:
+        return heard.failure
+    text = heard.body if len(heard.body) <= _SHOWN else f"{heard.body[:_SHOWN]}…"
+    return f"answered {heard.status} {text!r}" if text else f"answered {heard.status} without a word"
+
+
+def _todo(heard: _Heard) -> str:
+    return _START if heard.failure is not None else _TODO.get(heard.body.strip(), _ELSEWHERE)

@@ -1,0 +1,157 @@
+"""Pictures that take much memory, decoded in a process of their own.
+
+A progressive JPEG of 10 MB takes 100 MB to be decoded, and one that is re-encoded several times as much: that memory is
+not the worker's, it is bounded, and whatever a picture does to the decoder happens there. That process inherits none of
+the worker's environment, which may hold secrets.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image
+
+from qunfa.media.decoding import UnreadableError, decoding
+from qunfa.media.facts import MediaFacts, inspect
+from qunfa.media.fitting import CannotFitError, Fitted, fit
+from qunfa.media.kinds import HEAD_BYTES, Format, sniff
+from qunfa.media.limits import Use
+
+PIXELS_HERE: Final = 2_100_000
+"""A picture with more is decoded elsewhere, unless its format is decoded piece by piece."""
+AT_ONCE: Final = 2
+"""Processes at a time."""
+MEMORY_MAX: Final = 1 << 30
+"""Bytes of address space for one picture, beside what the process itself needs."""
+SECONDS_MAX: Final = 60
+"""Of computing for one picture."""
+
+_WHOLE: Final = frozenset({Format.JPEG, Format.GIF, Format.BMP})
+"""Decoded as a whole: a PNG is not, and others are not decoded in order to look at them."""
+_FORMATS: Final = {str(one): one for one in Format}
+_KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "TMPDIR")
+
+
+class _FailedError(Exception):
+    """The process has ended without an answer; the message says how."""
+
+
+class Darkroom:
+    """Looks at files and re-encodes pictures, a few at a time."""
+
+    def __init__(self) -> None:
+        self._gate = asyncio.Semaphore(AT_ONCE)
+
+    async def inspect(self, path: Path) -> MediaFacts:
+        """The facts of a file, as `qunfa.media.facts.inspect` gives them.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        if not await asyncio.to_thread(_takes_much, path):
+            return await asyncio.to_thread(inspect, path)
+        try:
+            said = await self._elsewhere("inspect", str(path))
+        except _FailedError as failed:
+            found, size = await asyncio.to_thread(_by_its_head, path)
+            return MediaFacts(found, size, damage=str(failed))
+        return MediaFacts(**{**said, "format": _FORMATS[said["format"]]})
+
+    async def fit(self, path: Path, use: Use, into: Path) -> Fitted:
+        """A picture that WeChat takes, as `qunfa.media.fitting.fit` makes it.
+
+        Raises:
+            CannotFitError: It is no picture, damaged, animated, or in a format that cannot be decoded here.
+            OSError: A file cannot be read or written.
+        """
+        try:
+            said = await self._elsewhere("fit", str(path), use.value, str(into))
+        except _FailedError as failed:
+            raise CannotFitError(str(failed)) from None
+        if "cannot" in said:
+            raise CannotFitError(said["cannot"])
+        return Fitted(**{**said, "path": Path(said["path"]), "format": _FORMATS[said["format"]]})
+
+    async def _elsewhere(self, *what: str) -> dict[str, Any]:
+        """What the other process says. It is ended together with whoever waits for it."""
+        async with self._gate:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", __name__, *what, env=_environment(), stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+            )
+            try:
+                answer, _ = await process.communicate()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.communicate()
+        if process.returncode != 0:
+            raise _FailedError(
+                f"could not be decoded: the process that tried ended with {process.returncode}, so it is damaged, or "
+                "takes too much memory or time"
+            )
+        said: dict[str, Any] = json.loads(answer)
+        if "errno" in said:
+            raise OSError(said["errno"], said["strerror"])
+        return said
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"}
+
+
+def _takes_much(path: Path) -> bool:
+    """Whether decoding it may take more than some megabytes; what has no readable header is found to be bad at once."""
+    found, _ = _by_its_head(path)
+    if found not in _WHOLE:
+        return False
+    try:
+        with decoding(), Image.open(path, formats=[found.upper()]) as image:
+            return image.width * image.height > PIXELS_HERE
+    except UnreadableError:
+        return False
+
+
+def _by_its_head(path: Path) -> tuple[Format, int]:
+    with path.open("rb") as file:
+        return sniff(file.read(HEAD_BYTES)), file.seek(0, os.SEEK_END)
+
+
+def main(arguments: list[str]) -> None:
+    """Do one thing, and say as JSON what came of it."""
+    _bound()
+    said: dict[str, Any]
+    try:
+        match arguments:
+            case ["inspect", path]:
+                said = asdict(inspect(Path(path)))
+            case ["fit", path, use, into]:
+                said = asdict(fit(Path(path), Use(use), Path(into)))
+            case _:
+                raise SystemExit(2)
+    except CannotFitError as cannot:
+        said = {"cannot": str(cannot)}
+    except OSError as error:
+        said = {"errno": error.errno, "strerror": error.strerror}
+    sys.stdout.write(json.dumps(said, default=str))
+
+
+def _bound() -> None:
+    """Where a system does not know these limits, the number of pixels is what bounds it."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_MAX, SECONDS_MAX))
+    with contextlib.suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        most = pages * resource.getpagesize() + MEMORY_MAX
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

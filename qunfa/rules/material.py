@@ -1,0 +1,208 @@
+"""What has to be made before a message can be sent, in which order, and how long it lives.
+
+| the message | needs, in this order |
+|---|---|
+| text, wxcard, mpnews by ``media_id`` | nothing |
+| image, voice by ``uri`` | :class:`Upload` of each file |
+| mpvideo | :class:`Upload` of the video, :class:`Convert` |
+| mpnews with ``articles`` | :class:`Upload` of covers and pictures, :class:`MakeDraft`, drafts :class:`CheckDraft` |
+
+Then it is :class:`Ready`: the message with the ids that WeChat knows. Temporary ids die after three days; those older
+than two and a half are made again, as long as nothing was submitted with them that may have been accepted.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeGuard, TypeVar
+
+from qunfa.contract.job import Job
+from qunfa.contract.material import Inspection, Made, Material, NewsVia, Source, Uploaded, Use
+from qunfa.contract.message import (
+    Article,
+    ImageMessage,
+    Media,
+    MediaSource,
+    MediaUploaded,
+    Message,
+    MpnewsMessage,
+    MpvideoMessage,
+    SourcedMessage,
+    VoiceMessage,
+)
+from qunfa.contract.preview import PreviewMessage
+
+FRESH: Final = timedelta(days=2, hours=12)
+"""How old a temporary id may be when it is submitted: WeChat lets it die after three days."""
+_LASTING: Final = frozenset[Use]({"cover", "picture"})
+DEAD: Final = 40007
+"""WeChat's word for an id that it does not know, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """These files, each once, whatever the order."""
+
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDraft:
+    """One draft of the articles, with these thumb media_ids, and these pictures' URIs replaced by WeChat's URLs."""
+
+    articles: tuple[Article, ...]
+    covers: tuple[str, ...]
+    pictures: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDraft:
+    """Whether WeChat has kept the draft's pictures."""
+
+    made: Made
+
+
+@dataclass(frozen=True, slots=True)
+class Convert:
+    """The uploaded video, into one that can be sent."""
+
+    media_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Nothing is missing: this is what is submitted."""
+
+    message: Message | PreviewMessage
+
+
+Work = Upload | MakeDraft | CheckDraft | Convert | Ready
+
+
+def needs_material(message: Message | PreviewMessage) -> TypeGuard[SourcedMessage]:
+    """Whether anything has to be made before the message can be sent."""
+    match message:
+        case MpnewsMessage(articles=articles):
+            return articles is not None
+        case ImageMessage(images=images):
+            return any(isinstance(image, MediaSource) for image in images)
+        case VoiceMessage(media=media):
+            return isinstance(media, MediaSource)
+        case MpvideoMessage():
+            return True
+        case _:
+            return False
+
+
+def found(inspection: Inspection) -> Material:
+    """What a send knows once its sources were looked at."""
+    return Material(sources=inspection.sources, contents=inspection.contents)
+
+
+def next_work(message: Message | PreviewMessage, material: Material, news_via: NewsVia, now: datetime) -> Work:
+    """What comes next. Total: after each work is done it names the next, until the message is ready."""
+    if missing := outstanding(material, now):
+        return Upload(missing)
+    match message:
+        case MpnewsMessage(articles=tuple() as articles):
+            return _news(message, articles, material, news_via, now)
+        case MpvideoMessage(media=media):
+            made = _still_good(material, now)
+            if made is None:
+                return Convert(_id_of(media, "message.media", material))
+            return Ready(message.model_copy(update={"media": MediaUploaded(media_id=made.media_id)}))
+        case VoiceMessage(media=media):
+            return Ready(message.model_copy(update={"media": _uploaded(media, "message.media", material)}))
+        case ImageMessage(images=images):
+            uploaded = tuple(
+                _uploaded(image, f"message.images[{number}]", material) for number, image in enumerate(images)
+            )
+            return Ready(message.model_copy(update={"images": uploaded}))
+        case _:
+            return Ready(message)
+
+
+def outstanding(material: Material, now: datetime) -> tuple[Source, ...]:
+    """The sources of which WeChat has nothing that is fresh, each upload once however often it is used."""
+    there = {upload.identity for upload in material.uploads if is_fresh(upload.use, upload.made_at, now)}
+    missing = {source.identity: source for source in material.sources if source.identity not in there}
+    return tuple(missing.values())
+
+
+def is_fresh(use: Use, made_at: datetime, now: datetime) -> bool:
+    """Whether an id may still be submitted: temporary ones live for three days."""
+    return use in _LASTING or now - made_at < FRESH
+
+
+def with_upload(material: Material, upload: Uploaded) -> Material:
+    """The material with an upload in place of an earlier one of the same file."""
+    others = tuple(one for one in material.uploads if one.identity != upload.identity)
+    return material.model_copy(update={"uploads": (*others, upload)})
+
+
+def is_rebuildable(job: Job, message: Message, material: Material | None) -> bool:
+    """Whether WeChat has found the material dead (40007), and it may be made anew for the same generation.
+
+    Once, and only where nothing of the job can have been accepted: a draft dies with its own successful send.
+    """
+    if material is None or material.rebuilt or not needs_material(message):
+        return False
+    dead = job.answer is not None and job.answer.kind == "refused" and job.answer.errcode == DEAD
+    return dead and not job.ever_unknown and job.msg_id is None and job.verdict is None
+
+
+def rebuilding(material: Material) -> Material:
+    """The material of which only the pictures in articles are left, which never die."""
+    kept = tuple(upload for upload in material.uploads if upload.use == "picture")
+    return material.model_copy(update={"uploads": kept, "made": None, "rebuilt": True})
+
+
+def _news(
+    message: MpnewsMessage, articles: tuple[Article, ...], material: Material, news_via: NewsVia, now: datetime
+) -> Work:
+    made = _still_good(material, now, lasting=news_via == "draft")
+    if made is None:
+        covers = tuple(
+            _id_of(article.thumb, f"message.articles[{number}].thumb", material)
+            for number, article in enumerate(articles)
+        )
+        return MakeDraft(articles, covers, _pictures(material))
+    if news_via == "draft" and not made.verified:
+        return CheckDraft(made)
+    return Ready(message.model_copy(update={"articles": None, "media_id": made.media_id}))
+
+
+def _still_good(material: Material, now: datetime, *, lasting: bool = False) -> Made | None:
+    """What was made, unless it is too old, or older than what it is made of."""
+    made = material.made
+    if made is None or not (lasting or now - made.made_at < FRESH):
+        return None
+    return None if any(upload.made_at > made.made_at for upload in material.uploads) else made
+
+
+def _pictures(material: Material) -> tuple[tuple[str, str], ...]:
+    urls = {upload.identity: upload.url for upload in material.uploads if upload.url is not None}
+    pictures = {source.uri: urls[source.identity] for source in material.sources if source.use == "picture"}
+    return tuple(pictures.items())
+
+
+def _uploaded(media: Media, place: str, material: Material) -> MediaUploaded:
+    return MediaUploaded(media_id=_id_of(media, place, material))
+
+
+def _id_of(media: Media, place: str, material: Material) -> str:
+    if isinstance(media, MediaUploaded):
+        return media.media_id
+    source = _first(source for source in material.sources if source.place == place)
+    upload = _first(upload for upload in material.uploads if source and upload.identity == source.identity)
+    if upload is None or upload.media_id is None:
+        msg = f"{place} has no media_id, although nothing is outstanding"
+        raise ValueError(msg)
+    return upload.media_id
+
+
+Found = TypeVar("Found")
+
+
+def _first(candidates: Iterable[Found]) -> Found | None:
+    return next(iter(candidates), None)

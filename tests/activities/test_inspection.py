@@ -1,0 +1,274 @@
+"""The look at material: every source read, hashed and checked, and all that is wrong said at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.inspection import AT_ONCE, MaterialInspection
+from activities.reading import Reader
+from qunfa.contract.material import Inspection
+from qunfa.contract.steps import InspectStep, Pinned
+from qunfa.media import SourcePolicy, Sources
+from tests.activities.conftest import APPID, settings_for
+from tests.media.recordings import mp4
+from tests.media.samples import clip, noise, picture, recording
+from tests.media.sources.site import Site, response, serve
+
+WECHAT = "http://127.0.0.1:9"
+"""Where nobody listens: to look at material, WeChat is not asked."""
+
+
+@dataclass
+class Bench:
+    """An inspection, and a folder and a site that it may read."""
+
+    folder: Path
+    site: Site
+
+    def put(self, name: str, content: bytes) -> str:
+        """A file; its URI."""
+        (self.folder / name).write_bytes(content)
+        return (self.folder / name).as_uri()
+
+    def serve(self, path: str, content: bytes) -> str:
+        """A page; its URL."""
+        self.site.pages[path] = response(content)
+        return self.site.url(path)
+
+    async def inspect(self, message: dict[str, Any], **more: Any) -> Inspection:
+        """What is found."""
+        sources = Sources(SourcePolicy(roots=(self.folder,), hosts=(self.site.authority,)))
+        inspection = MaterialInspection(settings_for(WECHAT), Reader(sources))
+        account = Pinned(name="demo", appid=APPID, base_url=WECHAT)
+        step = InspectStep.model_validate({"account": account, "message": message, **more})
+        return await ActivityEnvironment().run(inspection.inspect, step)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    """An inspection with a folder and a site to read from."""
+    async with serve() as site:
+        yield Bench(tmp_path, site)
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return sha256(content).hexdigest()
+
+
+def news(*articles: dict[str, Any]) -> dict[str, Any]:
+    """A message of articles."""
+    return {"msgtype": "mpnews", "articles": [{"title": "t", **article} for article in articles]}
+
+
+async def test_a_source_is_known_by_its_content(bench: Bench) -> None:
+    """Place, use, size and SHA-256, and the format that it has, whatever its name says."""
+    content = recording()
+    found = await bench.inspect({"msgtype": "voice", "media": {"uri": bench.put("a.png", content)}})
+    [source] = found.sources
+    assert (source.place, source.use, source.size) == ("message.media", "voice", len(content))
+    assert (source.sha256, source.kind, source.fit) == (digest(content), "mp3", False)
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize(("news_via", "use"), [("draft", "cover"), ("uploadnews", "thumb")])
+async def test_each_source_has_its_place(bench: Bench, news_via: str, use: str) -> None:
+    """Covers and pictures of several articles; what WeChat holds is none."""
+    cover, inside = bench.put("c.jpg", picture("JPEG")), bench.put("i.png", picture())
+    content = f'<img src="{inside}"><img src="https://mmbiz.qpic.cn/mmbiz_png/x/0">'
+    message = news({"content": content, "thumb": {"media_id": "T"}}, {"content": content, "thumb": {"uri": cover}})
+    found = await bench.inspect(message, news_via=news_via)
+    assert [(source.place, source.use) for source in found.sources] == [
+        ("message.articles[0].content", "picture"),
+        ("message.articles[1].thumb", use),
+        ("message.articles[1].content", "picture"),
+    ]
+
+
+async def test_a_source_that_stands_at_several_places_is_read_once(bench: Bench) -> None:
+    """The site sees one request."""
+    inside = bench.serve("/i.png", picture())
+    content = f'<img src="{inside}"><p style="background-image: url({inside})">x</p>'
+    await bench.inspect(news(*[{"content": content, "thumb": {"media_id": "T"}}] * 3))
+    assert len(bench.site.requests) == 1
+
+
+async def test_no_more_than_a_few_are_read_at_once(bench: Bench) -> None:
+    """The others wait, so that many sources need little room."""
+    now, most, go = 0, 0, asyncio.Event()
+
+    async def held(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal now, most
+        now, most = now + 1, max(most, now + 1)
+        if now == AT_ONCE:
+            go.set()
+        await go.wait()
+        writer.write(response(picture()))
+        now -= 1
+
+    bench.site.pages |= {f"/{number}": held for number in range(3 * AT_ONCE)}
+    images = [{"uri": bench.site.url(path)} for path in bench.site.pages]
+    found = await bench.inspect({"msgtype": "image", "images": images})
+    assert (len(found.sources), most) == (3 * AT_ONCE, AT_ONCE)
+
+
+async def test_all_problems_come_together(bench: Bench) -> None:
+    """Of several articles, of covers, contents and the pictures in them, each with its place."""
+    big, text = bench.put("big.png", noise()), bench.put("a.jpg", b"no picture")
+    message = news(
+        {"content": f'<img src="pictures/a.png"><img src="{big}">', "thumb": {"uri": text}},
+        {"content": "<i>" * 300 + "x", "thumb": {"uri": bench.put("empty.jpg", b"")}},
+        {"content": "fine", "thumb": {"uri": (bench.folder / "missing.jpg").as_uri()}},
+        {"content": "fine", "thumb": {"uri": bench.put("c.mp3", recording())}},
+    )
+    found = await bench.inspect(message)
+    expected = [
+        ("message.articles[0].content: ", "relative URL"),
+        ("message.articles[0].thumb: ", "is text"),
+        ("message.articles[0].content: ", "WeChat takes less than 1 MB"),
+        ("message.articles[1].content: ", "nested more than 200 elements deep"),
+        ("message.articles[1].thumb: ", "it is empty"),
+        ("message.articles[2].thumb: ", "there is no such file"),
+        ("message.articles[3].thumb: ", "an MP3 recording"),
+    ]
+    assert len(found.problems) == len(expected)
+    for place, what in expected:
+        assert [one for one in found.problems if one.startswith(place) and what in one], (place, what)
+
+
+async def test_a_problem_is_told_at_each_of_its_places(bench: Bench) -> None:
+    """The same file that is too long, in two articles."""
+    wrong = {"uri": bench.put("a.jpg", clip())}
+    found = await bench.inspect(news(*[{"content": "x", "thumb": wrong}] * 2))
+    assert [problem.split(": ")[0] for problem in found.problems] == [
+        "message.articles[0].thumb",
+        "message.articles[1].thumb",
+    ]
+
+
+async def test_too_many_pictures_are_not_all_read(bench: Bench) -> None:
+    """A content that is refused for their number does not make the worker fetch them."""
+    content = "".join(f'<img src="{bench.site.url(f"/{number}")}">' for number in range(300))
+    bench.site.pages |= {f"/{number}": response(picture()) for number in range(300)}
+    found = await bench.inspect(news({"content": content, "thumb": {"media_id": "T"}}))
+    assert any("has 300 different pictures to upload; at most 100" in problem for problem in found.problems)
+    assert len(bench.site.requests) <= 100
+
+
+@pytest.mark.parametrize("msgtype", ["image", "mpnews", "mpvideo"])
+async def test_only_pictures_are_made_to_fit(bench: Bench, msgtype: str) -> None:
+    """A picture that is too big, or in a format that WeChat refuses, is only marked; nothing helps a video."""
+    webp = {"uri": bench.put("a.webp", picture("WEBP"))}
+    messages: dict[str, dict[str, Any]] = {
+        "image": {"msgtype": "image", "images": [webp]},
+        "mpnews": news({"content": f'<img src="{bench.put("big.png", noise())}">', "thumb": webp}),
+        "mpvideo": {"msgtype": "mpvideo", "media": {"uri": bench.put("a.avi", b"RIFF1234AVI ")}, "title": "t"},
+    }
+    strict = await bench.inspect(messages[msgtype])
+    fitted = await bench.inspect(messages[msgtype], fit_images=True)
+    assert strict.problems
+    if msgtype == "mpvideo":
+        assert fitted.problems == strict.problems
+        assert "fit_images" not in fitted.problems[0]
+    else:
+        assert all("`fit_images` would make it fit" in problem for problem in strict.problems)
+        assert (fitted.problems, {source.fit for source in fitted.sources}) == ((), {True})
+
+
+async def test_what_cannot_be_made_to_fit_says_why(bench: Bench) -> None:
+    """A damaged picture stays damaged."""
+    cut = {"uri": bench.put("a.png", picture()[:-20])}
+    found = await bench.inspect({"msgtype": "image", "images": [cut]}, fit_images=True)
+    assert any("message.images[0]: fit_images cannot help" in problem for problem in found.problems)
+
+
+async def test_a_source_that_cannot_be_read_now_is_tried_again(bench: Bench) -> None:
+    """Temporal repeats the activity; nothing is decided about the others."""
+    bench.site.pages["/a.mp3"] = response(b"", status="503 Service Unavailable")
+    with pytest.raises(ApplicationError, match=r"message\.media: .* answered 503") as raised:
+        await bench.inspect({"msgtype": "voice", "media": {"uri": bench.site.url("/a.mp3")}})
+    assert (raised.value.type, raised.value.non_retryable) == ("SourceUnavailable", False)
+
+
+async def test_what_is_wrong_for_good_is_not_kept_waiting(bench: Bench) -> None:
+    """Another source that cannot be read now is only mentioned."""
+    bench.site.pages["/a.png"] = response(b"", status="503 Service Unavailable")
+    images = [{"uri": bench.site.url("/a.png")}, {"uri": bench.put("b.png", b"text")}]
+    found = await bench.inspect({"msgtype": "image", "images": images})
+    wrong, later = found.problems
+    assert wrong.startswith("message.images[1]: is text")
+    assert later.startswith("message.images[0]: ")
+    assert "answered 503" in later
+
+
+async def test_a_disk_that_fails_is_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the worker's own disk refuses is not the request's fault, and says so in one sentence."""
+
+    def full(_path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("qunfa.media.darkroom.inspect", full)
+    with pytest.raises(ApplicationError, match="No space left on device") as raised:
+        await bench.inspect({"msgtype": "voice", "media": {"uri": bench.put("a.mp3", recording())}})
+    assert (raised.value.type, raised.value.non_retryable) == ("SourceUnavailable", False)
+
+
+async def test_an_article_is_the_same_wherever_its_pictures_stand(bench: Bench) -> None:
+    """Its digest has the pictures' own digests in the place of their URLs; another picture makes another article."""
+    here, there, other = bench.put("a.png", picture()), bench.serve("/b.png", picture()), noise(size=(20, 20))
+    digests: list[str] = []
+    for uri in (here, there, bench.put("c.png", other)):
+        found = await bench.inspect(news({"content": f'<p>x</p><img src="{uri}">', "thumb": {"media_id": "T"}}))
+        digests += found.contents
+    assert digests[0] == digests[1] != digests[2]
+
+
+async def test_what_is_taken_out_is_told(bench: Bench) -> None:
+    """Scripts and event handlers, with their place."""
+    content = '<p onclick="x()">a</p><script>y()</script>'
+    found = await bench.inspect(news({"content": content, "thumb": {"media_id": "T"}}))
+    assert found.problems == ()
+    assert set(found.removed) == {
+        "message.articles[0].content: onclick of <p>",
+        "message.articles[0].content: <script>",
+    }
+
+
+async def test_a_signed_url_is_not_repeated(bench: Bench) -> None:
+    """Neither a problem nor a failure has the query, in which signatures stand."""
+    bench.site.pages["/a.mp3?sig=SECRET"] = response(b"", status="404 Not Found")
+    bench.site.pages["/b.mp3?sig=SECRET"] = response(b"", status="503 Later")
+    found = await bench.inspect({"msgtype": "voice", "media": {"uri": bench.site.url("/a.mp3?sig=SECRET")}})
+    assert "answered 404" in found.problems[0]
+    with pytest.raises(ApplicationError) as raised:
+        await bench.inspect({"msgtype": "voice", "media": {"uri": bench.site.url("/b.mp3?sig=SECRET")}})
+    content = f'<img src="{bench.site.url("/a.mp3?sig=SECRET")}"><img src="x.png?sig=SECRET">'
+    inside = await bench.inspect(news({"content": content, "thumb": {"media_id": "T"}}))
+    assert len(inside.problems) == 2
+    assert "SECRET" not in " ".join([*found.problems, *inside.problems, str(raised.value)])
+
+
+async def test_another_account_is_refused(bench: Bench) -> None:
+    """The configuration has another WeChat under the account's name."""
+    inspection = MaterialInspection(settings_for("http://127.0.0.1:10"), Reader(Sources(SourcePolicy())))
+    message = {"msgtype": "voice", "media": {"uri": bench.put("a.mp3", recording())}}
+    account = Pinned(name="demo", appid=APPID, base_url=WECHAT)
+    step = InspectStep.model_validate({"account": account, "message": message})
+    with pytest.raises(ApplicationError) as raised:
+        await ActivityEnvironment().run(inspection.inspect, step)
+    assert (raised.value.type, raised.value.non_retryable) == ("AccountChanged", True)
+
+
+async def test_a_video_that_is_just_small_enough(bench: Bench) -> None:
+    """10 MB to the byte pass."""
+    size = 10 * 1024 * 1024
+    message = {"msgtype": "mpvideo", "media": {"uri": bench.put("a.mp4", mp4(size=size))}, "title": "t"}
+    found = await bench.inspect(message)
+    assert (found.problems, [source.size for source in found.sources]) == ((), [size])

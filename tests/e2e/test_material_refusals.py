@@ -1,0 +1,252 @@
+"""Bad material: each a clear refusal that names its place, nothing sent, and the worker none the worse."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from qunfa.media import Sources
+from tests.e2e.own_worker import own_worker
+from tests.e2e.stage import Scene, Stage
+from tests.media.drawings import encoded, png
+from tests.media.drawings import noise as drawn
+from tests.media.recordings import mp4
+from tests.media.samples import noise, picture, recording
+from tests.media.sources.site import Site, redirect, response, serve
+from tests.workflows.failures import failure_of
+
+MB = 1024 * 1024
+METADATA = "169.254.169.254"
+"""A link-local address, where clouds keep their machines' secrets."""
+
+
+@dataclass
+class Names:
+    """A DNS that a test writes; a name with several answers gives them one after the other, and the last for ever."""
+
+    answers: dict[str, list[str]] = field(default_factory=dict)
+
+    async def resolve(self, host: str, _port: int) -> Sequence[str]:
+        known = self.answers.get(host, [host])
+        return [known.pop(0) if len(known) > 1 else known[0]]
+
+
+@dataclass
+class Cellar:
+    """A scene with a worker of its own, a site that this may read, and names that lead wherever a test wants."""
+
+    scene: Scene
+    site: Site
+    names: Names
+    count: int = 0
+
+    def put(self, name: str, content: bytes) -> str:
+        """A file that no other test touches; its URI."""
+        self.count += 1
+        return self.scene.file(f"{self.count}-{name}", content)
+
+    def image(self, name: str, content: bytes) -> dict[str, Any]:
+        """An image message of one file."""
+        return self.image_at(self.put(name, content))
+
+    def image_at(self, uri: str) -> dict[str, Any]:
+        """An image message of what stands at a URI."""
+        return {"msgtype": "image", "images": [{"uri": uri}]}
+
+    def video(self, content: bytes) -> dict[str, Any]:
+        """A video message."""
+        return {"msgtype": "mpvideo", "media": {"uri": self.put("a.mp4", content)}, "title": "t"}
+
+    def voice(self, content: bytes) -> dict[str, Any]:
+        """A voice message."""
+        return {"msgtype": "voice", "media": {"uri": self.put("a.mp3", content)}}
+
+    def news(self, content: str, *, thumb: bytes | None = None, articles: int = 1) -> dict[str, Any]:
+        """An article, or several."""
+        cover = {"uri": self.put("thumb.jpg", picture("JPEG") if thumb is None else thumb)}
+        return {"msgtype": "mpnews", "articles": [{"title": "t", "content": content, "thumb": cover}] * articles}
+
+    def linked_out(self) -> str:
+        """A link in the folder of media that leads out of it."""
+        self.count += 1
+        link = self.scene.stage.media / self.scene.account / f"{self.count}-link.png"
+        secret = self.scene.stage.media.parent / "secret.png"
+        secret.write_bytes(picture())
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(secret)
+        return link.as_uri()
+
+    def redirecting(self, location: str) -> str:
+        """A page of the site that leads on to another place."""
+        self.count += 1
+        self.site.pages[f"/{self.count}.png"] = redirect(location)
+        return self.site.url(f"/{self.count}.png")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def cellar(stage: Stage) -> AsyncIterator[Cellar]:
+    """One for all tests of this module; its account sends news by `uploadnews`."""
+    scene, names = stage.scene(), Names()
+    await scene.simulate(limits={"to_all_per_month": 100, "user_per_month": 100})
+    async with AsyncExitStack() as stack:
+        site = await stack.enter_async_context(serve())
+        names.answers |= {"metadata.test": [METADATA], "local.test": ["127.0.0.1"]}
+        hosts = [site.authority, *(f"{name}.test:{site.port}" for name in ("metadata", "local", "turning"))]
+        media = {"hosts": hosts, "stores": ["s3://ours/campaigns"], "roots": [stage.media / scene.account]}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("activities.registry.Sources", partial(Sources, resolver=names.resolve))
+            worker = own_worker(scene, media=media, account={"news_via": "uploadnews"})
+            await stack.enter_async_context(worker)
+        yield Cellar(scene, site, names)
+    await scene.ledger_handle.terminate("the test is over")
+
+
+Made = Callable[[Cellar], dict[str, Any]]
+BAD: dict[str, tuple[Made, str, str]] = {
+    "an empty file": (lambda c: c.image("empty.png", b""), "message.images[0]", "it is empty"),
+    "text named .jpg": (lambda c: c.image("a.jpg", b"I am no picture"), "message.images[0]", "is text"),
+    "a video of 11 MB": (lambda c: c.video(mp4(size=11 * MB)), "message.media", "at most 10 MB"),
+    "a thumb of 65 KB": (
+        lambda c: c.news("x", thumb=encoded(drawn(240, 240), "JPEG", quality=100).ljust(65 * 1024, b"\0")),
+        "message.articles[0].thumb",
+        "at most 64 KB",
+    ),
+    "nine articles": (lambda c: c.news("x", articles=9), "message.articles", "at most 8"),
+    "a path outside of the roots": (
+        lambda c: c.image_at("file:///etc/hostname"), "message.images[0]", "not below a folder"
+    ),
+    "a link out of the roots": (lambda c: c.image_at(c.linked_out()), "message.images[0]", "not below a folder"),
+    "a path that climbs out": (
+        lambda c: c.image_at(f"{c.put('a.png', picture())}/../../../../../etc/hostname"),
+        "message.images[0]",
+        "not below a folder",
+    ),
+    "a missing file": (
+        lambda c: c.image_at(f"{c.put('a.png', picture())}.not"), "message.images[0]", "there is no such file"
+    ),
+    "a link-local address": (
+        lambda c: c.image_at(f"http://{METADATA}/latest/meta-data"), "message.images[0]", "nothing may be read from"
+    ),
+    "a listed name at a link-local address": (
+        lambda c: c.image_at(c.site.url("/a.png", host="metadata.test")),
+        "message.images[0]",
+        f"metadata.test is at {METADATA}, which is no public address",
+    ),
+    "a redirect to loopback": (
+        lambda c: c.image_at(c.redirecting("http://127.0.0.1:9/a.png")), "message.images[0]", "it redirects to"
+    ),
+    "a redirect to a link-local address": (
+        lambda c: c.image_at(c.redirecting(f"http://metadata.test:{c.site.port}/")),
+        "message.images[0]",
+        "no public address",
+    ),
+    "a host that is not listed": (
+        lambda c: c.image_at("http://example.com/a.png"), "message.images[0]", "nothing may be read from"
+    ),
+    "a bucket that is not listed": (
+        lambda c: c.image_at("s3://theirs/a.png"), "message.images[0]", "nothing may be read from there"
+    ),
+    "a folder of a bucket that is not listed": (
+        lambda c: c.image_at("s3://ours/private/a.png"), "message.images[0]", "nothing may be read from there"
+    ),
+    "an unknown scheme": (lambda c: c.image_at("ftp://example.com/a.png"), "message.images[0]", "begins with none of"),
+    "a relative picture": (
+        lambda c: c.news('<img src="pictures/a.png">'), "message.articles[0].content", "relative URL"
+    ),
+    "a content that is too long": (lambda c: c.news("字" * 20_000), "message.articles[0].content", "at most 19999"),
+    "an HTML bomb": (lambda c: c.news("<div>" * 3_900), "message.articles[0].content", "nested more than 200"),
+    "too many pictures": (
+        lambda c: c.news("".join(f'<img src="{c.put(f"{n}.png", picture())}">' for n in range(101))),
+        "message.articles[0].content",
+        "at most 100",
+    ),
+    "a truncated picture": (lambda c: c.image("a.png", noise()[:-1000]), "message.images[0]", "is cut off"),
+    "a decompression bomb": (
+        lambda c: c.image("a.png", png(20_000, 20_000, bytes(20_000 * 2501), depth=1)), "message.images[0]", "pixels"
+    ),
+    "a voice of 61 seconds": (lambda c: c.voice(recording(61)), "message.media", "at most 60 s"),
+    "a recording as a video": (lambda c: c.video(recording()), "message.media", "an MP3 recording"),
+    "a big animation that is to fit": (
+        lambda c: c.news(f'<img src="{c.put("a.gif", animation())}">'),
+        "message.articles[0].content",
+        "fit_images cannot help: is animated",
+    ),
+}  # fmt: skip
+
+
+def animation() -> bytes:
+    """A GIF of two noisy pictures."""
+    frames = [Image.effect_noise((300, 300), sigma).convert("P") for sigma in (50, 90)]
+    return encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+
+
+async def refused(cellar: Cellar, what: str) -> str:
+    """Why it is refused."""
+    start = cellar.scene.start(what.replace(" ", "-"), message=BAD[what][0](cellar), fit_images="to fit" in what)
+    return await cellar.scene.refusal(await start)
+
+
+def asked(scene: Scene) -> list[str]:
+    """The calls that WeChat has seen of this account."""
+    return [call.path for call in scene.sim.world.calls]
+
+
+@pytest.mark.parametrize("what", BAD)
+async def test_bad_material_is_refused(cellar: Cellar, what: str) -> None:
+    """With its place and the limit; WeChat is not even asked."""
+    _, place, said = BAD[what]
+    before = asked(cellar.scene)
+    problem = await refused(cellar, what)
+    assert f"{place}: " in problem
+    assert said in problem
+    assert asked(cellar.scene) == before
+    assert cellar.scene.jobs == []
+
+
+async def test_a_name_that_turns_is_not_followed(cellar: Cellar) -> None:
+    """A name that led to the site when the material was looked at, and to a link-local address when it was uploaded."""
+    cellar.names.answers["turning.test"] = ["127.0.0.1", METADATA]
+    cellar.site.pages["/a.png"] = response(picture())
+    message = cellar.image_at(cellar.site.url("/a.png", host="turning.test"))
+    handle = await cellar.scene.start("turning", message=message, on_problem="fail")
+    failure = await failure_of(handle)
+    assert failure.problem is not None
+    assert (failure.outcome, failure.problem.name) == ("failed", "source_refused")
+    assert f"message.images[0]: source http://turning.test:{cellar.site.port}/a.png" in failure.problem.sentence
+    assert f"turning.test is at {METADATA}" in failure.problem.sentence
+    assert (failure.may_have_been_delivered, cellar.scene.jobs) == (False, [])
+
+
+async def test_the_worker_is_unharmed(cellar: Cellar) -> None:
+    """All of them at once, and good messages in their midst and after them: those are sent, and nothing else is."""
+    scene = cellar.scene
+    good = cellar.image("good.png", picture())
+    bad = [
+        await scene.start(f"again-{number}", message=made(cellar)) for number, (made, _, _) in enumerate(BAD.values())
+    ]
+    amid = await scene.start("amid", message=good)
+    refusals = await asyncio.gather(*[scene.refusal(handle) for handle in bad])
+    assert len(refusals) >= 20
+    assert (await scene.result(amid)).outcome == "sent"
+    after = await scene.start("after", message={**good, "recommend": "again"})
+    assert (await scene.result(after)).outcome == "sent"
+    assert len(scene.jobs) == 2
+    assert await scene.received() == dict.fromkeys(range(100), 2)
+
+
+async def test_all_problems_come_together(cellar: Cellar) -> None:
+    """Of covers, contents and the pictures in them: whoever mends them has to do it once."""
+    wrong = cellar.news('<img src="a.png">', thumb=b"text")["articles"][0]
+    cut = cellar.put("cut.png", noise(size=(30, 30))[:-100])
+    other = {"title": "t", "content": f'<img src="{cut}">', "thumb": {"uri": "ftp://example.com/a.jpg"}}
+    problem = await cellar.scene.refusal(
+        await cellar.scene.start("both", message={"msgtype": "mpnews", "articles": [wrong, other]})
+    )
+    for place in ("articles[0].content", "articles[0].thumb", "articles[1].content", "articles[1].thumb"):
+        assert problem.count(f"message.{place}: ") == 1, place

@@ -1,0 +1,167 @@
+"""`qunfa send`, `--dry-run` and `preview` with files from disk, as a person types them, up to what followers see."""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qunfa.contract.check import CheckResult
+from qunfa.contract.preview import PreviewResult
+from tests.e2e.processes import Ended, ended, running
+from tests.e2e.stage import Scene
+from tests.media.samples import clip, noise, picture, recording
+
+CHANGE = ("sendall", "/mass/send", "upload", "uploadimg", "add_material", "draft/add", "preview", "uploadvideo")
+
+
+async def qunfa(scene: Scene, *words: str) -> Ended:
+    """The command, as a process of its own on a machine without configuration."""
+    more = {"QUNFA_TASK_QUEUE": scene.queue, "LOGNAME": "li"}
+    async with running(scene, ["-m", "qunfa.cli", *words], "", more) as process:
+        return await ended(process)
+
+
+async def send(scene: Scene, message: Sequence[str], *words: str, whom: Sequence[str] = ("--to-all",)) -> Ended:
+    """`qunfa send` under the key `spring`."""
+    return await qunfa(scene, "send", "--account", scene.account, "--key", "spring", *whom, *message, *words)
+
+
+@pytest.fixture
+def files(scene: Scene) -> Path:
+    """What a marketing team has, in a folder that the workers may read: a page with a picture in two places."""
+    contents = {
+        "article.html": (
+            "<html><head><title>x</title></head><body><script>steal()</script>"
+            '<img src="img/inside.png"><p>春天</p><img src="img/inside.png"></body></html>'
+        ).encode(),
+        "cover.jpg": picture("JPEG"),
+        "a.png": picture(colour="green"),
+        "b.png": picture(colour="blue"),
+        "clip.mp4": clip(),
+        "a.mp3": recording(),
+        "big.png": noise(size=(900, 900)),
+    }
+    for name, content in contents.items():
+        scene.file(name, content)
+    folder = scene.stage.media / scene.account
+    (folder / "img").mkdir()
+    (folder / "img" / "inside.png").write_bytes(picture())
+    return folder
+
+
+def article(folder: Path) -> list[str]:
+    """The options of an article."""
+    return ["--html", f"{folder}/article.html", "--thumb", f"{folder}/cover.jpg", "--title", "春季新品"]
+
+
+async def delivered(scene: Scene) -> Any:
+    """What every follower has received, once."""
+    assert await scene.everyone_once()
+    [job] = scene.jobs
+    return job.content
+
+
+def changes(scene: Scene) -> list[str]:
+    """The calls that change anything at WeChat."""
+    return [call.path for call in scene.sim.world.calls if call.path.endswith(CHANGE)]
+
+
+async def test_an_article_from_an_html_file(scene: Scene, files: Path) -> None:
+    """Previewed first, then sent to everybody once, with each picture in its places; the lines tell all of it."""
+    await scene.simulate(wxnames={"li": 3})
+    [boss] = scene.openids(1)
+    answer = await send(scene, article(files), "--preview-to", boss, "--preview-to", "wx:li", "--wait", "--yes")
+    assert answer.code == 0, answer.stderr
+    [seen] = (await delivered(scene)).articles
+    assert (seen.title, len(seen.pictures), seen.dropped) == ("春季新品", 2, ())
+    assert "script" not in seen.content
+    assert len(scene.sim.world.ledger.previews(scene.simulated)) == 2
+    for line in (f"previewed to {boss}", "previewed to WeChat id li", "sent: Delivered. 100 of 100 received it"):
+        assert f"  {line}" in answer.stdout
+
+
+async def test_pictures_in_a_row(scene: Scene, files: Path) -> None:
+    """In the order in which they were typed."""
+    answer = await send(scene, ["--image", f"{files}/b.png", f"{files}/a.png", "--recommend", "看"], "--wait", "--json")
+    assert (answer.code, json.loads(answer.stdout)["result"]["outcome"]) == (0, "sent")
+    seen = await delivered(scene)
+    wanted = [sha256((files / name).read_bytes()).hexdigest() for name in ("b.png", "a.png")]
+    assert ([media.sha256 for media in seen.media], seen.recommend) == (wanted, "看")
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "title"),
+    [
+        (["--voice", "a.mp3"], "a.mp3", ""),
+        (["--video", "clip.mp4", "--title", "片", "--description", "d"], "clip.mp4", "片"),
+    ],
+)
+async def test_a_recording_and_a_video(scene: Scene, files: Path, options: list[str], name: str, title: str) -> None:
+    """The very bytes of the file."""
+    answer = await send(scene, [options[0], f"{files}/{options[1]}", *options[2:]], "--wait")
+    assert answer.code == 0, answer.stderr
+    seen = await delivered(scene)
+    assert [media.sha256 for media in seen.media] == [sha256((files / name).read_bytes()).hexdigest()]
+    assert seen.title == title
+
+
+async def test_a_dry_run_looks_at_everything_and_changes_nothing(scene: Scene, files: Path) -> None:
+    """Files, what is taken out, how many followers; no call to WeChat that changes anything."""
+    answer = await send(scene, article(files), "--dry-run", "--json", whom=("--tag", "2", "--expect-name", "VIP"))
+    assert answer.code == 0, answer.stderr
+    found = CheckResult.model_validate_json(answer.stdout)
+    assert (found.msgtype, found.followers, found.problems) == ("mpnews", 30, ())
+    assert {source.use for source in found.sources} == {"cover", "picture"}
+    assert found.removed
+    assert changes(scene) == []
+    assert await scene.nobody()
+
+
+async def test_a_dry_run_tells_all_problems(scene: Scene, files: Path) -> None:
+    """Each with its place, and fit_images takes away what it can."""
+    (files / "img" / "inside.png").write_bytes((files / "big.png").read_bytes())
+    whom = ("--tag", "2", "--expect-max", "3")
+    answer = await send(scene, article(files), "--dry-run", whom=whom)
+    assert answer.code == 1
+    lines = [line for line in answer.stdout.splitlines() if line.startswith("- ")]
+    assert len(lines) == 2
+    assert "message.articles[0].content" in lines[0]
+    assert "less than 1 MB" in lines[0]
+    assert "30" in lines[1]
+    fitted = await send(scene, article(files), "--fit-images", "--dry-run")
+    assert fitted.code == 0, fitted.stdout
+    assert "is re-encoded to fit" in fitted.stdout
+    assert changes(scene) == []
+
+
+async def test_a_file_where_workers_may_not_read_is_explained(scene: Scene, tmp_path: Path) -> None:
+    """By the send, by its dry run and by a preview: nothing goes out, and it is said what to do."""
+    (tmp_path / "a.mp3").write_bytes(recording())
+    voice = ["--voice", f"{tmp_path}/a.mp3"]
+    for answer in (
+        await send(scene, voice, "--wait"),
+        await send(scene, voice, "--dry-run"),
+        await qunfa(scene, "preview", "--account", scene.account, "--to", "oA", *voice),
+    ):
+        assert answer.code == 1
+        assert "not below a folder that media may be read from" in answer.stdout + answer.stderr
+        assert "It is the workers that read files" in answer.stderr
+    assert changes(scene) == []
+    assert await scene.nobody()
+
+
+async def test_a_preview_reaches_single_people_only(scene: Scene, files: Path) -> None:
+    """Whom WeChat refuses does not keep the others from theirs; nobody else receives anything."""
+    [boss] = scene.openids(1)
+    to = ("--to", boss, "--to-wxname", "nobody")
+    answer = await qunfa(scene, "preview", "--account", scene.account, *article(files), *to, "--json")
+    result = PreviewResult.model_validate_json(answer.stdout)
+    assert (answer.code, [one.sent for one in result.previews]) == (1, [True, False])
+    assert result.previews[1].errcode
+    assert [path for path in changes(scene) if path.endswith("uploadimg")] != []
+    [shown] = scene.sim.world.ledger.previews(scene.simulated)
+    assert [seen.title for seen in shown.content.articles] == ["春季新品"]
+    assert await scene.nobody()

@@ -1,0 +1,186 @@
+"""Pictures that take much memory are decoded elsewhere, and everything is said of them all the same."""
+
+import asyncio
+import os
+import re
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from qunfa.media.darkroom import PIXELS_HERE, Darkroom
+from qunfa.media.facts import inspect
+from qunfa.media.fitting import CannotFitError, fit
+from qunfa.media.limits import Use
+from tests.media.samples import clip, noise, picture, recording
+
+MB = 1024 * 1024
+BIG = (1600, 1600)
+assert BIG[0] * BIG[1] > PIXELS_HERE
+
+
+def progressive(size: tuple[int, int]) -> bytes:
+    """A JPEG that can only be decoded as a whole."""
+    file = BytesIO()
+    Image.new("RGB", size, "red").save(file, "JPEG", progressive=True)
+    return file.getvalue()
+
+
+FILES = {
+    "a recording": recording(),
+    "a clip": clip(),
+    "text": b"text",
+    "a small picture": picture("JPEG"),
+    "a big PNG": picture("PNG", BIG),
+    "a big JPEG": picture("JPEG", BIG),
+    "a big progressive JPEG": progressive(BIG),
+    "a big GIF": picture("GIF", BIG),
+    "a big BMP": picture("BMP", BIG),
+    "a big one that is cut off": picture("BMP", BIG)[:-50_000],
+    "one with a broken head": b"\xff\xd8\xff\xe0" + bytes(50),
+}
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> "asyncio.Queue[int]":
+    """The processes that were started."""
+    pids: asyncio.Queue[int] = asyncio.Queue()
+    start = asyncio.create_subprocess_exec
+
+    async def noted(*command: str, **options: object) -> asyncio.subprocess.Process:
+        process = await start(*command, **options)  # type: ignore[arg-type]  # handed on as they came
+        pids.put_nowait(process.pid)
+        return process
+
+    monkeypatch.setattr("asyncio.create_subprocess_exec", noted)
+    return pids
+
+
+def put(folder: Path, content: bytes) -> Path:
+    """A file."""
+    path = folder / "source"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("what", FILES)
+async def test_the_facts_are_the_same(tmp_path: Path, what: str, started: "asyncio.Queue[int]") -> None:
+    """Wherever a file is looked at; elsewhere are only the big pictures that are decoded as a whole."""
+    path = put(tmp_path, FILES[what])
+    assert await Darkroom().inspect(path) == inspect(path)
+    assert started.qsize() == (what.startswith("a big ") and "PNG" not in what)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells a process's peak on Linux alone")
+async def test_this_process_does_not_grow(tmp_path: Path) -> None:
+    """A picture whose decoding takes 50 MB, and re-encoding more, costs this process next to nothing."""
+    room, path = Darkroom(), put(tmp_path, progressive((4000, 4000)))
+    before = new_peak()
+    await room.inspect(path)
+    await room.fit(path, Use.THUMB, tmp_path)
+    assert peak() - before < 5 * MB
+    inspect(path)
+    assert peak() - before > 20 * MB
+
+
+def new_peak() -> int:
+    """The peak from now on."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return peak()
+
+
+def peak() -> int:
+    """The most memory that this process has had, in bytes."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found
+    return int(found[1]) * 1024
+
+
+async def test_what_is_made_to_fit_is_the_same(tmp_path: Path) -> None:
+    """The same bytes, and the same note."""
+    path, here, there = put(tmp_path, noise(size=(700, 700))), tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    made, expected = await Darkroom().fit(path, Use.THUMB, there), fit(path, Use.THUMB, here)
+    assert made.path.read_bytes() == expected.path.read_bytes()
+    assert (made.size, made.sha256, made.format, made.note) == (
+        expected.size,
+        expected.sha256,
+        expected.format,
+        expected.note,
+    )
+
+
+async def test_what_cannot_be_made_to_fit_says_why(tmp_path: Path) -> None:
+    """As it does here."""
+    path = put(tmp_path, recording())
+    with pytest.raises(CannotFitError, match="is no picture, so it cannot be made to fit"):
+        await Darkroom().fit(path, Use.THUMB, tmp_path)
+
+
+async def test_a_disk_that_fails_is_no_fault_of_the_picture(tmp_path: Path) -> None:
+    """The error of the other process is raised here."""
+    with pytest.raises(FileNotFoundError):
+        await Darkroom().fit(put(tmp_path, noise(size=(700, 700))), Use.THUMB, tmp_path / "missing")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not bound a process's memory")
+async def test_a_picture_that_takes_too_much_is_damaged(tmp_path: Path) -> None:
+    """The process is refused the memory, and says so of the picture."""
+    path = put(tmp_path, progressive((3000, 3000)))
+    command = (
+        "import sys; from qunfa.media import darkroom; darkroom.MEMORY_MAX = 5_000_000; darkroom.main(sys.argv[1:])"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", command, "inspect", str(path), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert re.search(rb'"damage": "is (damaged|too large)', said)  # as the decoder puts it
+
+
+@pytest.mark.parametrize("use", [None, Use.THUMB])
+async def test_a_decoder_that_dies_takes_nobody_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Use | None
+) -> None:
+    """Its picture is what is wrong."""
+    killer = tmp_path / "python"
+    killer.write_text("#!/bin/sh\nkill -9 $$\n")
+    killer.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(killer))
+    path = put(tmp_path, picture("JPEG", BIG))
+    if use is None:
+        facts = await Darkroom().inspect(path)
+        assert (facts.format, facts.size) == ("jpeg", path.stat().st_size)
+        assert "the process that tried ended with -9" in (facts.damage or "")
+    else:
+        with pytest.raises(CannotFitError, match="the process that tried ended with -9"):
+            await Darkroom().fit(path, use, tmp_path)
+
+
+async def test_whoever_waits_no_longer_ends_the_process(tmp_path: Path, started: "asyncio.Queue[int]") -> None:
+    """Nothing goes on for an activity that was cancelled."""
+    path = put(tmp_path, noise(size=(1000, 1000)))
+    waiting = asyncio.create_task(Darkroom().fit(path, Use.THUMB, tmp_path))
+    pid = await started.get()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_no_secret_goes_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker's environment, in which secrets may stand, is not handed on."""
+    monkeypatch.setenv("QUNFA_ACCOUNTS__DEMO__SECRET", "SECRET")
+    seen = tmp_path / "seen"
+    spy = tmp_path / "python"
+    spy.write_text(f"#!/bin/sh\nenv > {seen}\necho '{{}}'\nexit 1\n")
+    spy.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(spy))
+    await Darkroom().inspect(put(tmp_path, picture("JPEG", BIG)))
+    told = seen.read_text()
+    assert "PYTHONPATH" in told
+    assert "SECRET" not in told

@@ -1,0 +1,212 @@
+"""What has to be made before a message can be sent, and how long it lives."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from qunfa.contract.job import Answer, Job, Verdict
+from qunfa.contract.material import Inspection, Made, Material, NewsVia, Source, Uploaded
+from qunfa.contract.message import Message
+from qunfa.rules.material import (
+    FRESH,
+    CheckDraft,
+    Convert,
+    MakeDraft,
+    Ready,
+    Upload,
+    found,
+    is_rebuildable,
+    needs_material,
+    next_work,
+    rebuilding,
+    with_upload,
+)
+
+NOW = datetime(2026, 12, 1, 4, tzinfo=UTC)
+MESSAGE: TypeAdapter[Any] = TypeAdapter(Message)
+THUMB = {"uri": "file:/srv/cover.jpg"}
+NEWS = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "<p>c</p>", "thumb": THUMB}]}
+VIDEO = {"msgtype": "mpvideo", "media": {"uri": "file:/srv/clip.mp4"}, "title": "t"}
+VOICE = {"msgtype": "voice", "media": {"uri": "file:/srv/a.mp3"}}
+IMAGES = {"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}, {"media_id": "there"}, {"uri": "file:/srv/b.png"}]}
+
+
+def message(raw: dict[str, Any]) -> Any:
+    """The message in JSON."""
+    return MESSAGE.validate_python(raw)
+
+
+def source(place: str, use: Any, content: str = "a", uri: str = "file:/srv/a") -> Source:
+    """A source whose content is all one letter."""
+    return Source(place=place, uri=uri, use=use, sha256=content * 64, size=1)
+
+
+def uploaded(of: Source, at: datetime = NOW) -> Uploaded:
+    """What WeChat gives back for it."""
+    is_picture = of.use == "picture"
+    name = f"{of.use}-{of.sha256[:2]}"
+    return Uploaded(
+        use=of.use,
+        sha256=of.sha256,
+        media_id=None if is_picture else name,
+        url=f"https://mmbiz.qpic.cn/{name}" if is_picture else None,
+        made_at=at,
+    )
+
+
+def carried_out(raw: dict[str, Any], material: Material, via: NewsVia = "draft", at: datetime = NOW) -> list[Any]:
+    """The works in order, each done as WeChat would, until the message is ready."""
+    works: list[Any] = []
+    while True:
+        work = next_work(message(raw), material, via, at)
+        works.append(work)
+        match work:
+            case Upload(sources):
+                for one in sources:
+                    material = with_upload(material, uploaded(one, at))
+            case MakeDraft():
+                material = material.model_copy(update={"made": Made(media_id="draft", made_at=at)})
+            case CheckDraft(made):
+                material = material.model_copy(update={"made": made.model_copy(update={"verified": True})})
+            case Convert():
+                material = material.model_copy(update={"made": Made(media_id="converted", made_at=at)})
+            case Ready():
+                return works
+
+
+@pytest.mark.parametrize(
+    ("raw", "needs"),
+    [
+        ({"msgtype": "text", "content": "c"}, False),
+        ({"msgtype": "wxcard", "card_id": "c"}, False),
+        ({"msgtype": "mpnews", "media_id": "m"}, False),
+        ({"msgtype": "voice", "media": {"media_id": "m"}}, False),
+        ({"msgtype": "image", "images": [{"media_id": "m"}]}, False),
+        ({**VIDEO, "media": {"media_id": "m"}}, True),
+        (NEWS, True),
+        (VOICE, True),
+        (IMAGES, True),
+    ],
+)
+def test_what_needs_material(raw: dict[str, Any], needs: bool) -> None:
+    """A video is converted even where it is uploaded already; everything else that WeChat holds is sent as it is."""
+    assert needs_material(message(raw)) is needs
+
+
+def test_an_image_message_keeps_the_order_of_its_pictures() -> None:
+    """Uploaded ones stand where their sources stood, and those that WeChat holds stay."""
+    material = Material(sources=(source("message.images[0]", "image", "a"), source("message.images[2]", "image", "b")))
+    [upload, ready] = carried_out(IMAGES, material)
+    assert [one.place for one in upload.sources] == ["message.images[0]", "message.images[2]"]
+    assert [one.media_id for one in ready.message.images] == ["image-aa", "there", "image-bb"]
+
+
+def test_one_content_is_uploaded_once() -> None:
+    """However often a picture stands in the articles; but a cover and a picture are two things to WeChat."""
+    place = "message.articles[0].content"
+    sources = [
+        source(place, "picture", "a", "file:/srv/one.png"),
+        source(place, "picture", "a", "file:/srv/copy.png"),
+        source("message.articles[0].thumb", "cover", "a"),
+    ]
+    works = carried_out(NEWS, Material(sources=tuple(sources)))
+    upload, draft = works[0], works[1]
+    assert [one.identity for one in upload.sources] == [("picture", "a" * 64), ("cover", "a" * 64)]
+    assert draft.covers == ("cover-aa",)
+    url = "https://mmbiz.qpic.cn/picture-aa"
+    assert draft.pictures == (("file:/srv/one.png", url), ("file:/srv/copy.png", url))
+
+
+@pytest.mark.parametrize(("via", "steps"), [("draft", 4), ("uploadnews", 3)])
+def test_articles_become_one_id(via: NewsVia, steps: int) -> None:
+    """Upload, draft, check (where there is a draft to look at), and then only the id is sent."""
+    use = "cover" if via == "draft" else "thumb"
+    works = carried_out(NEWS, Material(sources=(source("message.articles[0].thumb", use),)), via)
+    assert len(works) == steps
+    assert (works[-1].message.media_id, works[-1].message.articles) == ("draft", None)
+
+
+def test_the_converted_video_is_what_is_sent() -> None:
+    """Never the uploaded one."""
+    works = carried_out(VIDEO, Material(sources=(source("message.media", "video"),)))
+    assert works[1] == Convert("video-aa")
+    assert works[-1].message.media.media_id == "converted"
+
+
+@pytest.mark.parametrize(
+    ("raw", "use", "via", "again"),
+    [
+        (VOICE, "voice", "draft", ["Upload"]),
+        (VIDEO, "video", "draft", ["Upload", "Convert"]),
+        (NEWS, "thumb", "uploadnews", ["Upload", "MakeDraft"]),
+        (NEWS, "cover", "draft", []),
+    ],
+)
+def test_what_lives_three_days_is_made_again_in_time(
+    raw: dict[str, Any], use: Any, via: NewsVia, again: list[str]
+) -> None:
+    """Temporary ids that are two and a half days old are made anew; drafts and their covers last."""
+    place = "message.articles[0].thumb" if raw is NEWS else "message.media"
+    of = source(place, use)
+    made = None if raw is VOICE else Made(media_id="made", made_at=NOW, verified=True)
+    material = Material(sources=(of,), uploads=(uploaded(of),), made=made)
+    fresh = carried_out(raw, material, via, NOW + FRESH - timedelta(seconds=1))
+    assert [type(work).__name__ for work in fresh] == ["Ready"]
+    old = carried_out(raw, material, via, NOW + FRESH)
+    assert [type(work).__name__ for work in old] == [*again, "Ready"]
+
+
+@given(st.integers(min_value=0, max_value=100), st.sampled_from([NEWS, VIDEO, VOICE, IMAGES]), st.booleans())
+def test_nothing_old_is_ever_submitted(hours: int, raw: dict[str, Any], by_draft: bool) -> None:
+    """Whenever the message is ready, everything temporary in it is younger than three days with half a day to spare."""
+    via: NewsVia = "draft" if by_draft else "uploadnews"
+    places = {"mpnews": "message.articles[0].thumb", "image": "message.images[0]"}
+    use: Any = {"mpnews": "cover" if by_draft else "thumb", "mpvideo": "video"}.get(raw["msgtype"], raw["msgtype"])
+    sources = [source(places.get(raw["msgtype"], "message.media"), use)]
+    if raw is IMAGES:
+        sources.append(source("message.images[2]", "image", "b"))
+    material = Material(sources=tuple(sources))
+    now = NOW + timedelta(hours=hours)
+    for one in sources:
+        material = with_upload(material, uploaded(one, NOW))
+    works = carried_out(raw, material, via, now)
+    uploads = [work for work in works if isinstance(work, Upload)]
+    assert bool(uploads) is (now - NOW >= FRESH and use != "cover")
+    assert isinstance(works[-1], Ready)
+
+
+def answered(errcode: int, **more: Any) -> Job:
+    """A job whose try WeChat has refused."""
+    return Job(clientmsgid="c", generation=0, answer=Answer(kind="refused", at=NOW, errcode=errcode), **more)
+
+
+@pytest.mark.parametrize(
+    ("job", "rebuilt", "again"),
+    [
+        (answered(40007), False, True),
+        (answered(40007), True, False),
+        (answered(40008), False, False),
+        (answered(40007, ever_unknown=True), False, False),
+        (answered(40007, verdict=Verdict(status="send fail", observed_by="push")), False, False),
+    ],
+)
+def test_dead_material_is_made_anew_once(job: Job, rebuilt: bool, again: bool) -> None:
+    """And never where a try may have been accepted: its draft would be dead for the best of reasons."""
+    assert is_rebuildable(job, message(NEWS), Material(rebuilt=rebuilt)) is again
+    assert not is_rebuildable(job, message({"msgtype": "mpnews", "media_id": "m"}), Material())
+
+
+def test_pictures_in_articles_outlive_a_rebuilding() -> None:
+    """They have no media_id that could be dead."""
+    sources = (source("message.articles[0].content", "picture"), source("message.articles[0].thumb", "cover"))
+    material = found(Inspection(sources=sources))
+    for one in sources:
+        material = with_upload(material, uploaded(one))
+    rest = rebuilding(material.model_copy(update={"made": Made(media_id="dead", made_at=NOW)}))
+    works = carried_out(NEWS, rest)
+    assert [one.use for one in works[0].sources] == ["cover"]
+    assert isinstance(works[1], MakeDraft)

@@ -1,0 +1,114 @@
+"""`PreviewMassSend` and `CheckMassSend`: what can be seen before anything is sent."""
+
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from qunfa.contract.check import CheckResult
+from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
+from qunfa.contract.preview import PreviewResult
+from qunfa.contract.steps import AudienceFinding
+from tests.workflows.conftest import Desk
+from tests.workflows.model_material import refused
+
+VOICE = {"msgtype": "voice", "media": {"uri": "file:/a.mp3"}}
+TO = [{"openid": "boss"}, {"openid": "blocked"}, {"wxname": "li"}]
+
+
+async def run(desk: Desk, kind: str, raw: Any, workflow_id: str, result_type: type[Any]) -> Any:
+    """The workflow's result."""
+    return await desk.env.client.execute_workflow(
+        kind, raw, id=workflow_id, task_queue=desk.wechat.task_queue, result_type=result_type
+    )
+
+
+def a_preview(**more: Any) -> dict[str, Any]:
+    """A request to preview a voice."""
+    return {"account": "demo", "key": "look", "message": VOICE, "to": TO, **more}
+
+
+async def preview(desk: Desk, raw: Any, key: str = "look") -> PreviewResult:
+    """Its result."""
+    result: PreviewResult = await run(desk, PREVIEW_MASS_SEND, raw, preview_id("demo", key), PreviewResult)
+    return result
+
+
+async def refusal(desk: Desk, raw: Any, key: str = "look") -> ApplicationError:
+    """Why it fails."""
+    with pytest.raises(WorkflowFailureError) as caught:
+        await preview(desk, raw, key)
+    assert isinstance(caught.value.cause, ApplicationError)
+    return caught.value.cause
+
+
+async def test_each_recipient_has_a_row(desk: Desk) -> None:
+    """Sent, refused by WeChat, sent; the material is made once, and nothing is submitted."""
+    result = await preview(desk, a_preview())
+    assert [(one.to, one.sent, one.errcode) for one in result.previews] == [
+        ("boss", True, None),
+        ("blocked", False, 43004),
+        ("WeChat id li", True, None),
+    ]
+    assert desk.material.calls == ["inspect", "upload voice file:/a.mp3"]
+    assert desk.wechat.tries == []
+    assert (await desk.ledger()).book.popitem()[1].previews == 3
+
+
+async def test_a_preview_may_be_made_again(desk: Desk) -> None:
+    """Its key keeps nothing from happening twice; each one counts."""
+    for _ in range(2):
+        await preview(desk, a_preview(to=TO[:1]))
+    assert desk.material.previews == ["boss", "boss"]
+    assert (await desk.ledger()).book.popitem()[1].previews == 2
+
+
+async def test_no_more_than_there_are_today(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes too late is told why there is no preview, and WeChat is not asked."""
+    monkeypatch.setattr("qunfa.rules.previews.A_DAY", 2)
+    await preview(desk, a_preview(to=TO[:1]))
+    result = await preview(desk, a_preview(to=[TO[0], TO[2]]))
+    assert [one.sent for one in result.previews] == [True, False]
+    assert "previews of today are used up" in (result.previews[1].errmsg or "")
+    assert desk.material.previews == ["boss", "boss"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ([], "the input must be one JSON object"),
+        (a_preview(audience={"kind": "all"}), "audience: is not a field of this object"),
+        (a_preview(to=[]), "to: must have at least 1 items"),
+        (a_preview(to=[{"openid": ["a", "b"]}]), "to[0].openid: must be text"),
+        (a_preview(key="another"), 'the workflow id must be "preview:demo:another"'),
+    ],
+)
+async def test_a_preview_that_is_none_is_refused(desk: Desk, raw: Any, problem: str) -> None:
+    """There is no audience in it, and one recipient is one person."""
+    failure = await refusal(desk, raw)
+    assert (failure.type, failure.non_retryable) == ("InvalidRequest", True)
+    assert problem in failure.message
+    assert desk.material.previews == []
+
+
+async def test_material_that_wechat_refuses_fails_the_preview(desk: Desk) -> None:
+    """With WeChat's word; nobody gets anything."""
+    desk.material.refuse("upload", refused(40010))
+    failure = await refusal(desk, a_preview())
+    assert failure.type == "PreviewFailed"
+    assert "WeChat answered 40010" in failure.message
+    assert desk.material.previews == []
+
+
+async def test_a_check_changes_nothing(desk: Desk) -> None:
+    """It looks at the sources and the tag, says what would be sent to how many, and calls nothing else."""
+    desk.wechat.tags[2] = AudienceFinding(found=True, name="VIP", count=50)
+    raw = desk.request(message=VOICE, audience={"kind": "tag", "tag_id": 2, "expect": {"max": 40}})
+    desk.material.problems = ("message.media: is 61 s long",)
+    result = await run(desk, CHECK_MASS_SEND, raw, check_id("demo", "spring"), CheckResult)
+    assert (result.msgtype, result.followers, len(result.sources)) == ("voice", 50, 1)
+    assert result.problems[0] == "message.media: is 61 s long"
+    assert "has 50 followers, expected were at most 40" in result.problems[1]
+    assert desk.material.calls == ["inspect"]
+    assert desk.wechat.tries == []

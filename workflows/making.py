@@ -1,0 +1,185 @@
+"""Making material: from what was found at a message's sources to the ids that WeChat takes."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract import steps
+    from qunfa.contract.job import Answer
+    from qunfa.contract.material import Material, Source
+    from qunfa.contract.message import Message, MpvideoMessage
+    from qunfa.contract.preview import PreviewMessage
+    from qunfa.contract.result import Problem
+    from qunfa.contract.steps import AccountFacts
+    from qunfa.rules.material import (
+        DEAD,
+        CheckDraft,
+        Convert,
+        MakeDraft,
+        Ready,
+        Upload,
+        next_work,
+        rebuilding,
+        with_upload,
+    )
+    from qunfa.rules.problems import PROBLEMS
+    from qunfa.rules.submission import explain, problem_of
+    from workflows import material_calls as calls
+
+UPLOADS_AT_ONCE: Final = 4
+
+_PROBLEM_OF: Final = {
+    steps.SOURCE_CHANGED: "source_changed",
+    steps.SOURCE_REFUSED: "source_refused",
+    steps.ACCOUNT_CHANGED: "account_changed",
+}
+
+Result = TypeVar("Result")
+
+
+class MakingStoppedError(Exception):
+    """Whoever waits for the material wants it no longer."""
+
+
+class MakingRefusedError(Exception):
+    """The material cannot be made as it stands, for a reason that a person must remove."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.sentence)
+        self.problem = problem
+
+
+class Bench(Protocol):
+    """Where material is made: what there is of it, and how to wait for more."""
+
+    @property
+    def facts(self) -> AccountFacts:
+        """The account as it is pinned."""
+
+    @property
+    def material(self) -> Material:
+        """What there is."""
+
+    def keep(self, material: Material) -> None:
+        """Remember what was made, so that it is not made again."""
+
+    async def wait(self, reason: str, ready: Callable[[], bool]) -> bool:
+        """Wait for ``ready``; false where something else came between that ends the waiting."""
+
+
+async def make_ready(bench: Bench, message: Message | PreviewMessage) -> Message | PreviewMessage:
+    """The message with the ids that WeChat knows, once everything that it needs was made.
+
+    Where WeChat no longer knows what it was given on the way, everything that may have died is made anew, once.
+
+    Raises:
+        MakingStoppedError: something came between; what was made by then is kept.
+        MakingRefusedError: WeChat, or a source, stands against it.
+    """
+    while True:
+        work = next_work(message, bench.material, bench.facts.news_via, workflow.now())
+        if isinstance(work, Ready):
+            return work.message
+        try:
+            await _do(bench, work, message)
+        except MakingRefusedError as refused:
+            if refused.problem.errcode != DEAD or bench.material.rebuilt:
+                raise
+            bench.keep(rebuilding(bench.material))
+
+
+async def _do(bench: Bench, work: Upload | MakeDraft | CheckDraft | Convert, message: Message | PreviewMessage) -> None:
+    match work:
+        case Upload(sources):
+            await _upload(bench, sources)
+        case MakeDraft() | Convert():
+            await _make(bench, work, message)
+        case CheckDraft():
+            await _check(bench, work)
+
+
+async def finished(bench: Bench, reason: str, handle: "workflow.ActivityHandle[Result]") -> Result:
+    """The activity's result.
+
+    Raises:
+        MakingStoppedError: something came between; the activity is cancelled.
+        MakingRefusedError: it failed for a reason that a person must remove.
+    """
+    if not await bench.wait(reason, handle.done):
+        handle.cancel()
+        raise MakingStoppedError
+    return await _understood(handle)
+
+
+async def _understood(handle: Awaitable[Result]) -> Result:
+    try:
+        return await handle
+    except ActivityError as error:
+        raise MakingRefusedError(problem_of_failure(error)) from None
+
+
+async def _upload(bench: Bench, sources: tuple[Source, ...]) -> None:
+    """All of them, a few at a time; each is kept as soon as WeChat has it, also where another is refused."""
+    waiting, running = list(sources), list[Any]()
+    refused: MakingRefusedError | None = None
+    done = 0
+    while running or (waiting and refused is None):
+        while waiting and refused is None and len(running) < UPLOADS_AT_ONCE:
+            running.append(calls.upload(bench.facts, waiting.pop(0)))
+        reason = f"the upload of {len(sources)} file(s) to WeChat, {done} done"
+        if not await bench.wait(reason, lambda: any(handle.done() for handle in running)):
+            for handle in running:
+                handle.cancel()
+            raise MakingStoppedError
+        for handle in [handle for handle in running if handle.done()]:
+            running.remove(handle)
+            try:
+                bench.keep(with_upload(bench.material, await _understood(handle)))
+                done += 1
+            except MakingRefusedError as error:
+                refused = refused or error
+    if refused:
+        raise refused
+
+
+async def _make(bench: Bench, work: MakeDraft | Convert, message: Message | PreviewMessage) -> None:
+    title, description = "", ""
+    if isinstance(message, MpvideoMessage):
+        title, description = message.title, message.description
+    reason = "WeChat's draft" if isinstance(work, MakeDraft) else "WeChat's conversion of the video"
+    made = await finished(bench, reason, calls.make(bench.facts, work, title, description))
+    bench.keep(bench.material.model_copy(update={"made": made}))
+
+
+async def _check(bench: Bench, work: CheckDraft) -> None:
+    finding = await finished(bench, "WeChat's word on the draft's pictures", calls.check_draft(bench.facts, work))
+    if finding.lost:
+        bench.keep(bench.material.model_copy(update={"made": None}))
+        raise MakingRefusedError(_problem("pictures_lost", f"Lost: {'; '.join(finding.lost)}."))
+    bench.keep(bench.material.model_copy(update={"made": work.made.model_copy(update={"verified": True})}))
+
+
+def problem_of_failure(error: ActivityError) -> Problem:
+    """The problem that a failed activity leaves, with WeChat's evidence where it is WeChat that refuses."""
+    cause = error.cause
+    if not isinstance(cause, ApplicationError):
+        return _problem("material_failed", str(cause or error))
+    if name := _PROBLEM_OF.get(cause.type or ""):
+        return _problem(name, cause.message)
+    if cause.type not in {steps.MATERIAL_REFUSED, steps.AUDIENCE_REFUSED}:
+        return _problem("material_failed", cause.message)
+    if not cause.details:
+        return _problem("media_refused", cause.message)
+    details = cause.details[0]
+    answer = Answer.model_validate({**details, "kind": "refused", "at": workflow.now()})
+    problem = _problem(problem_of(answer), f"{details.get('about', 'Asking for the tag')}, {explain(answer)}.")
+    evidence = {"errcode": answer.errcode, "errmsg": answer.errmsg, "rid": answer.rid}
+    return problem.model_copy(update=evidence)
+
+
+def _problem(name: str, more: str) -> Problem:
+    choice = PROBLEMS[name]
+    return Problem(name=name, sentence=f"{choice.sentence} {more}", todo=choice.todo)
