@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final
@@ -98,6 +99,7 @@ def _version(file: Path) -> tuple[int, int, int] | None:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
+@lru_cache(maxsize=256)  # few callers, WeChat's or a proxy's, come again and again
 def _address(text: str) -> Address | None:
     """An address as it is compared: one of IPv4 that comes in IPv6's clothes is one of IPv4."""
     try:

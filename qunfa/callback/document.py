@@ -70,7 +70,9 @@ class XmlDocument:
     def _below(
         self, node: etree._Element, place: tuple[str, ...], seen: Counter[tuple[str, ...]]
     ) -> Iterator[tuple[str, str]]:
-        text = "".join((node.text or "", *(child.tail or "" for child in node)))
+        text = node.text or ""
+        if len(node):
+            text = "".join((text, *(child.tail or "" for child in node)))
         yield "/".join(place), text
         if len(place) < DEPTH_MAX:
             for child in node:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 GRACE: Final = timedelta(seconds=10)
 """How long running pushes may finish after a stop: more than their own deadline."""
@@ -17,6 +17,23 @@ GRACE: Final = timedelta(seconds=10)
 
 class ListenError(Exception):
     """An address cannot be listened on. The message says which and why."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket whose connections send at once; port 0 takes a free one.
+
+    Raises:
+        ListenError: The address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+    # asyncio sets it only where it made the socket. Without it the body of each answer that follows another on its
+    # connection waits some 40 ms for the other side's delayed acknowledgement of the head.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 class _Server(uvicorn.Server):
@@ -33,17 +50,13 @@ class Services:
     def __init__(self) -> None:
         self._servers: list[tuple[_Server, socket.socket]] = []
 
-    def add(self, app: Starlette, host: str, port: int) -> str:
+    def add(self, app: ASGIApp, host: str, port: int) -> str:
         """Takes an address for an application, and answers with its URL; port 0 takes a free one.
 
         Raises:
             ListenError: The address cannot be had.
         """
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            listener = socket.create_server((host, port), family=family, backlog=2048)
-        except OSError as error:
-            raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+        listener = listen(host, port)
         self._servers.append((_Server(_config(app)), listener))
         host, port = listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -82,7 +95,7 @@ class Services:
             listener.close()
 
 
-def _config(app: Starlette) -> uvicorn.Config:
+def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         access_log=False,  # it would hold the query, whose signature can be replayed

@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from qunfa.cli import accounts, callback_check, listing, operators, previewing, schemas, sending, services, setup
+from qunfa.cli import (
+    accounts,
+    callback_check,
+    holding,
+    listing,
+    operators,
+    previewing,
+    schemas,
+    sending,
+    services,
+    setup,
+    watching,
+)
 from qunfa.cli.demo.command import demo
 from qunfa.cli.group import Commands
 from qunfa.cli.quota import quota
@@ -46,6 +58,12 @@ app.command(cls=TakesSeveral, rich_help_panel=_SENDS)(sending.send)
 app.command(cls=TakesSeveral, rich_help_panel=_SENDS)(previewing.preview)
 app.command(rich_help_panel=_SENDS)(operators.status)
 app.command("list", rich_help_panel=_SENDS)(listing.list_sends)
+app.command(rich_help_panel=_SENDS)(watching.watch)
+app.command(rich_help_panel=_SENDS)(holding.approve)
+app.command(rich_help_panel=_SENDS)(holding.reject)
+app.command(rich_help_panel=_SENDS)(holding.pause)
+app.command(rich_help_panel=_SENDS)(holding.resume)
+app.command(rich_help_panel=_SENDS)(holding.reschedule)
 app.command(rich_help_panel=_SENDS)(operators.retry)
 app.command(rich_help_panel=_SENDS)(operators.abort)
 app.command("mark-sent", rich_help_panel=_SENDS)(operators.mark_sent)

@@ -23,13 +23,15 @@ class Filters(NamedTuple):
     msgtype: str | None = None
     since: str | None = None
     query: str | None = None
+    until: str | None = None
+    running: bool = False
 
 
 def visibility_query(filters: Filters, now: datetime | None = None) -> str:
     """The query. Values are quoted, so that none is taken for a condition; only `filters.query` is one.
 
     Raises:
-        WrongUse: `filters.since` is neither a span nor a time.
+        WrongUse: `filters.since` or `filters.until` is neither a span nor a time, or they leave no time between them.
     """
     equal = {
         "WorkflowType": MASS_SEND,
@@ -39,14 +41,26 @@ def visibility_query(filters: Filters, now: datetime | None = None) -> str:
         "MassSendProblem": filters.problem,
     }
     conditions = [f"{name} = {_quoted(value)}" for name, value in equal.items() if value is not None]
-    if filters.since is not None:
-        conditions.append(f"StartTime >= {_quoted(moment(filters.since, now or datetime.now(UTC)).isoformat())}")
+    conditions += _started(filters, now or datetime.now(UTC))
+    if filters.running:
+        conditions.append("ExecutionStatus = 'Running'")
     if filters.query is not None:
         conditions.append(f"({filters.query})")
     return " AND ".join(conditions)
 
 
-def moment(text: str, now: datetime) -> datetime:
+def _started(filters: Filters, now: datetime) -> list[str]:
+    since = None if filters.since is None else moment(filters.since, now)
+    until = None if filters.until is None else moment(filters.until, now, "--until")
+    if since is not None and until is not None and since > until:
+        raise WrongUse(
+            f"--since {filters.since!r} is later than --until {filters.until!r}: no send started in between."
+        )
+    bounds = ((">=", since), ("<=", until))
+    return [f"StartTime {sign} {_quoted(at.isoformat())}" for sign, at in bounds if at is not None]
+
+
+def moment(text: str, now: datetime, option: str = "--since") -> datetime:
     """A span back from `now`, or a time.
 
     Raises:
@@ -58,7 +72,7 @@ def moment(text: str, now: datetime) -> datetime:
     try:
         return TypeAdapter(Time).validate_python(text)
     except ValidationError:
-        raise WrongUse(f"--since {text!r} is neither a span (90m, 12h, 7d, PT90M) nor an RFC 3339 time.") from None
+        raise WrongUse(f"{option} {text!r} is neither a span (90m, 12h, 7d, PT90M) nor an RFC 3339 time.") from None
 
 
 def span(text: str) -> timedelta | None:

@@ -1,28 +1,23 @@
 """`qunfa status`, and the answers to a send that waits for a person: `retry`, `abort`, `mark-sent`."""
 
-from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
-from pydantic import BaseModel
-from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.cli.answering import Answer, carry_out
+from qunfa.cli.choosing import Chosen, Query, Sends, chosen
 from qunfa.cli.connection import temporal_client
 from qunfa.cli.console import note, show, show_json
-from qunfa.cli.errors import ExitCode, Refused
+from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.group import run
 from qunfa.cli.naming import send_id, short_name
 from qunfa.cli.options import Account, By, Json, Reason, SendId, Yes, confirm, login_name
 from qunfa.cli.payload import payload
-from qunfa.cli.queue import has_worker, no_worker
-from qunfa.cli.reading import describe_send, read_send
-from qunfa.cli.rendering.send import headline, render_send
+from qunfa.cli.reading import read_send
+from qunfa.cli.rendering.send import render_send
 from qunfa.cli.view import SendView
 from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.ids import MassSendId
-
-UPDATE_TIMEOUT: Final = timedelta(seconds=30)
 
 
 def status(
@@ -53,28 +48,29 @@ def status(
 
 
 def retry(
-    send: SendId,
+    sends: Sends = None,
     *,
     reason: Reason,
+    query: Query = None,
     send_ignore_reprint: Annotated[
         bool, typer.Option("--send-ignore-reprint", help="Send it although WeChat judged it a reprint.")
     ] = False,
     confirm_not_delivered: Annotated[
-        bool, typer.Option("--confirm-not-delivered", help="You looked in WeChat's console: it was not delivered.")
+        bool,
+        typer.Option(
+            "--confirm-not-delivered",
+            help="You looked in WeChat's console: it was not delivered. For one SEND at a time.",
+        ),
     ] = False,
     account: Account = None,
     by: By = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Let a send that waits for a person try again."""
-    named = send_id(send, account)
+    """Let sends that wait for a person try again."""
+    whom = chosen(sends, account, query, yes=yes)
     if confirm_not_delivered:
-        confirm(
-            f"Is it certain, from WeChat's console, that {short_name(named)} was not delivered? If it was, its "
-            "followers will get it twice.",
-            yes=yes,
-        )
+        _confirm_not_delivered(whom)
     answer = payload(
         Retry,
         by=by or login_name(),
@@ -82,13 +78,23 @@ def retry(
         send_ignore_reprint=send_ignore_reprint,
         confirm_not_delivered=confirm_not_delivered,
     )
-    _show(run(_answer(named, "retry", answer)), as_json=as_json)
+    carry_out(whom, Answer("retry", answer), as_json=as_json)
 
 
-def abort(send: SendId, *, reason: Reason, account: Account = None, by: By = None, as_json: Json = False) -> None:
-    """End a send of which nothing may be on its way, or one that waits for a person."""
-    answer = payload(Abort, by=by or login_name(), reason=reason)
-    _show(run(_answer(send_id(send, account), "abort", answer)), as_json=as_json)
+def abort(
+    sends: Sends = None,
+    *,
+    reason: Reason,
+    query: Query = None,
+    account: Account = None,
+    by: By = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """End sends of which nothing may be on its way, or that wait for a person."""
+    whom = chosen(sends, account, query, yes=yes)
+    answer = Answer("abort", payload(Abort, by=by or login_name(), reason=reason))
+    carry_out(whom, answer, as_json=as_json)
 
 
 def mark_sent(
@@ -101,8 +107,22 @@ def mark_sent(
     as_json: Json = False,
 ) -> None:
     """Say that a send was found in WeChat's console; its result is awaited then."""
-    answer = payload(MarkSent, by=by or login_name(), reason=reason, msg_id=msg_id)
-    _show(run(_answer(send_id(send, account), "mark_sent", answer)), as_json=as_json)
+    answer = Answer("mark_sent", payload(MarkSent, by=by or login_name(), reason=reason, msg_id=msg_id))
+    carry_out(chosen([send], account), answer, as_json=as_json)
+
+
+def _confirm_not_delivered(whom: Chosen) -> None:
+    """Somebody has to have looked for this very send: a wrong word here delivers it twice."""
+    if not whom.is_one:
+        raise WrongUse(
+            "--confirm-not-delivered goes with one SEND, and with no --query: each has to be looked for in WeChat's "
+            "console by itself, since one that was delivered would reach its followers twice."
+        )
+    confirm(
+        f"Is it certain, from WeChat's console, that {short_name(whom.sends[0])} was not delivered? If it was, its "
+        "followers will get it twice.",
+        yes=whom.yes,
+    )
 
 
 async def _read_all(sends: list[MassSendId]) -> tuple[list[SendView], list[str]]:
@@ -114,31 +134,3 @@ async def _read_all(sends: list[MassSendId]) -> tuple[list[SendView], list[str]]
         except Refused as error:
             refused.append(str(error))
     return views, refused
-
-
-async def _answer(send: MassSendId, update: str, answer: BaseModel) -> SendView:
-    client = await temporal_client()
-    description = await describe_send(client, send)
-    if description.close_time is not None:
-        raise await _ended(client, send)
-    if not await has_worker(client, description.task_queue):
-        raise Refused(f"{no_worker(description.task_queue)} Nothing was changed.")
-    try:
-        await client.get_workflow_handle(description.id).execute_update(update, answer, rpc_timeout=UPDATE_TIMEOUT)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:  # it has ended in the meantime
-            raise await _ended(client, send) from None
-        raise
-    return await read_send(client, send)
-
-
-async def _ended(client: Client, send: MassSendId) -> Refused:
-    view = await read_send(client, send)
-    return Refused(f"{short_name(send)} has ended, so there is nothing to answer. {headline(view)}")
-
-
-def _show(view: SendView, *, as_json: bool) -> None:
-    if as_json:
-        show_json(view)
-    else:
-        show(render_send(view))

@@ -74,3 +74,16 @@ class SendRow(Stored):
     msg_ids: tuple[str, ...] = ()
     started_at: datetime | None = None
     closed_at: datetime | None = None
+
+
+class Answered(Stored):
+    """What became of one answer among several; `refusal` says why it was not carried out, and is `None` where it was.
+
+    `send` is the send afterwards, as far as it could be read.
+    """
+
+    account: str
+    key: str
+    answer: str
+    refusal: str | None = None
+    send: SendView | None = None

@@ -211,10 +211,10 @@ def strikes(seed: int) -> Iterator[Strike]:
     """Processes killed and held up, accounts frozen, tokens lost, in the order of their times, without an end."""
     chance = Random(f"{seed}:strikes")  # noqa: S311
     rhythm: dict[StrikeKind, tuple[float, float]] = {
-        "worker": (4.0, 18.0),
-        "stop": (9.0, 40.0),
-        "receiver": (6.0, 20.0),
-        "temporal": (14.0, 60.0),
+        "worker": (4.0, 15.0),
+        "stop": (9.0, 35.0),
+        "receiver": (6.0, 18.0),
+        "temporal": (13.0, 45.0),
         "freeze": (5.0, 25.0),
         "token": (3.0, 12.0),
     }

@@ -87,7 +87,8 @@ def _cast(stage: Stage) -> Cast:
     began = time.monotonic()
     room = asyncio.Semaphore(AT_ONCE_MAX)
     upstreams = [Upstream(stage.client, send, began, stage.plan.seed, room) for send in stage.plan.sends]
-    return Cast(stage, upstreams, Operator(stage), Striker(stage, began), began)
+    striker = Striker(stage, began, lambda: sum(upstream.over for upstream in upstreams))
+    return Cast(stage, upstreams, Operator(stage), striker, began)
 
 
 async def _play(cast: Cast, tally: Tally) -> None:

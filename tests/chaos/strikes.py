@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError
@@ -14,26 +15,44 @@ from tests.chaos.plan import Strike, strikes
 from tests.chaos.stage import Stage, temporal_answers
 from tests.chaos.upstream import RPC
 
-_AGAIN_SECONDS = 0.25
+_AGAIN_SECONDS: Final = 0.25
+_OVER_BETWEEN: Final = 2
+_RECOVERY_MAX_SECONDS: Final = 15.0
 
 
 class Striker:
     """Carries out the strikes of the plan at their times, and counts the kills."""
 
-    def __init__(self, stage: Stage, began: float) -> None:
+    def __init__(self, stage: Stage, began: float, progress: Callable[[], int]) -> None:
         self._stage = stage
         self._began = began
+        self._progress = progress
         self.kills: Counter[str] = Counter()
 
     async def work(self, enough: asyncio.Event) -> None:
-        """One strike after the other until it is enough; returns when the last one is over."""
+        """One strike after the other until it is enough; returns when the last one is over.
+
+        On a machine that is too slow for their times all of them come later.
+        """
+        begins, seen = self._began, 0
         async with asyncio.TaskGroup() as tasks:
             for strike in strikes(self._stage.plan.seed):
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._began + strike.at - time.monotonic()):
+                    async with asyncio.timeout(begins + strike.at - time.monotonic()):
                         await enough.wait()
                         return
+                begins += await self._recovered(seen, enough)
+                seen = self._progress()
                 tasks.create_task(self._strike(strike))
+
+    async def _recovered(self, seen: int, enough: asyncio.Event) -> float:
+        """How long it took until some sends were over since the strike before; at most some seconds."""
+        began = time.monotonic()
+        while True:
+            waited = time.monotonic() - began
+            if self._progress() >= seen + _OVER_BETWEEN or waited > _RECOVERY_MAX_SECONDS or enough.is_set():
+                return waited
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _strike(self, strike: Strike) -> None:
         stage = self._stage

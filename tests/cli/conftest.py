@@ -77,13 +77,18 @@ def key() -> str:
 
 @pytest.fixture
 def scripted(client: Client, key: str) -> Scripted:
-    """Start a scripted send of the account demo under `key`, as an upstream service would, and tell it what to say."""
+    """Start a scripted send of the account demo, as an upstream service would, and tell it what to say.
 
-    async def start(status: dict[str, Any] | None = None, *, queue: str = QUEUE) -> WorkflowHandle[Any, Any]:
+    Its key is `key`, with `more` at its end.
+    """
+
+    async def start(
+        status: dict[str, Any] | None = None, *, queue: str = QUEUE, more: str = ""
+    ) -> WorkflowHandle[Any, Any]:
         handle = await client.start_workflow(
             MASS_SEND,
-            request(key),
-            id=mass_send_id("demo", key),
+            request(f"{key}{more}"),
+            id=mass_send_id("demo", f"{key}{more}"),
             task_queue=queue,
             search_attributes=TypedSearchAttributes(
                 [

@@ -89,6 +89,31 @@ class ScriptedMassSend:
         self._end = {"as": "failed", "result": result("aborted", "abort")}
         return said
 
+    @workflow.update
+    def approve(self, raw: dict[str, Any]) -> dict[str, Any]:
+        return self._take(raw, "submitting")
+
+    @approve.validator
+    def _approve_fits(self, raw: dict[str, Any]) -> None:
+        if self._status["phase"] != "awaiting_approval":
+            raise ApplicationError("approve does not fit now", type="Refused")
+
+    @workflow.update
+    def reject(self, raw: dict[str, Any]) -> dict[str, Any]:
+        return self._take(raw, "needs_operator")
+
+    @workflow.update
+    def pause(self, raw: dict[str, Any]) -> dict[str, Any]:
+        return self._take(raw, "paused")
+
+    @workflow.update
+    def resume(self, raw: dict[str, Any]) -> dict[str, Any]:
+        return self._take(raw, "scheduled")
+
+    @workflow.update
+    def reschedule(self, raw: dict[str, Any]) -> dict[str, Any]:
+        return self._take(raw, "scheduled")
+
     def _take(self, raw: dict[str, Any], phase: str) -> dict[str, Any]:
         self._received.append(raw)
         self._status = status(phase, history=[{"at": EPOCH.isoformat(), "what": phase, **_who(raw)}])
@@ -152,7 +177,7 @@ async def _answer(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _who(raw: dict[str, Any]) -> dict[str, Any]:
-    return {"by": raw["by"], "reason": raw["reason"]}
+    return {"by": raw["by"], "reason": raw.get("reason")}
 
 
 def result(outcome: str, key: str, **fields: Any) -> dict[str, Any]:

@@ -24,10 +24,20 @@ async def test_sends_are_found_by_their_attributes(qunfa: Qunfa, scripted: Scrip
     """Account, phase, type and time find a send; the row has what the attributes hold."""
     handle = await scripted()
     mine = f"WorkflowId = '{handle.id}'"
-    filters = ("--account", "demo", "--phase", "preparing", "--msgtype", "text", "--since", "1h")
+    filters = ("--account", "demo", "--phase", "preparing", "--msgtype", "text", "--since", "1h", "--until", "0m")
     [row] = await _rows(qunfa, *filters, "--query", mine, atleast=1)
     assert (row.account, row.key, row.state, row.msg_ids) == ("demo", key, "running", ("3147483650",))
     assert await _rows(qunfa, "--problem", "no_verdict", "--query", mine, atleast=0) == []
+    assert await _rows(qunfa, "--until", "1h", "--query", mine, atleast=0) == []
+
+
+async def test_an_impossible_filter_is_wrong_use(qunfa: Qunfa) -> None:
+    """A phase that there is not, or a span that ends before it begins, is no empty list."""
+    assert (await qunfa("list", "--phase", "flying")).exit_code == 2
+    answer = await qunfa("list", "--since", "1h", "--until", "2h")
+    assert answer.exit_code == 2
+    assert "no send started in between" in answer.stderr
+    assert "--until 'soon' is neither" in (await qunfa("list", "--until", "soon")).stderr
 
 
 async def test_people_get_a_table(qunfa: Qunfa, scripted: Scripted, key: str) -> None:

@@ -1,13 +1,17 @@
 """What people see of a send and of an account."""
 
 import io
+import shlex
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 from rich.console import Console, RenderableType
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from qunfa.cli import app
 from qunfa.cli.following import progress_line
 from qunfa.cli.rendering.answers import answer_commands
 from qunfa.cli.rendering.ledger import render_ledger, render_switch
@@ -106,6 +110,11 @@ def test_the_story_is_in_order() -> None:
         ("no_verdict", "retry", 'qunfa retry demo/k --reason "WHY"'),
         ("unknown_outcome", "mark_sent", 'qunfa mark-sent demo/k --msg-id MSG_ID --reason "WHY"'),
         ("no_verdict", "abort", 'qunfa abort demo/k --reason "WHY"'),
+        ("no_verdict", "approve", "qunfa approve demo/k"),
+        ("no_verdict", "reject", 'qunfa reject demo/k --reason "WHY"'),
+        ("no_verdict", "pause", "qunfa pause demo/k"),
+        ("no_verdict", "resume", "qunfa resume demo/k"),
+        ("no_verdict", "reschedule", "qunfa reschedule demo/k --send-at TIME"),
     ],
 )
 def test_each_answer_is_a_command(problem: str, answer: str, command: str) -> None:
@@ -116,10 +125,47 @@ def test_each_answer_is_a_command(problem: str, answer: str, command: str) -> No
 
 def test_an_answer_that_has_no_command_is_an_update() -> None:
     """A newer worker may offer what this command line does not know."""
-    view = _view(said=status("paused", answers=["resume"]))
+    view = _view(said=status("paused", answers=["postpone"]))
     [command] = answer_commands(view)
-    assert command.startswith("temporal workflow update execute --workflow-id mass-send:demo:k --name resume")
+    assert command.startswith("temporal workflow update execute --workflow-id mass-send:demo:k --name postpone")
     assert command.endswith("""--input '{"by": "YOU", "reason": "WHY"}'""")
+
+
+def test_every_command_that_is_printed_exists() -> None:
+    """With all its options; `WHY`, `MSG_ID` and `TIME` stand for what only the person knows."""
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    answers = ["approve", "reject", "pause", "resume", "reschedule", "retry", "mark_sent", "abort"]
+    for problem in ("reprint_needs_decision", "unknown_outcome", "no_verdict"):
+        view = _view(said=status("needs_operator", problem={**PROBLEM, "name": problem}, answers=answers))
+        for line in answer_commands(view):
+            _, name, *words = shlex.split(line.replace("MSG_ID", "1").replace("TIME", EPOCH.isoformat()))
+            group.commands[name].make_context(name, words)
+
+
+WAITS = {"required": True, "shows": ["text: buy\nto tag 2", "to all followers"]}
+
+
+def test_what_is_to_be_approved_is_shown() -> None:
+    """All of it; a text that breaks its line cannot pass for a line of its own."""
+    shown = _shown(render_send(_view(said=status("awaiting_approval", approval=WAITS))))
+    [text] = [line for line in shown.splitlines() if "text: buy" in line]
+    [forged] = [line for line in shown.splitlines() if "to tag 2" in line]
+    [whom] = [line for line in shown.splitlines() if "to all followers" in line]
+    assert text.startswith("to approve")
+    assert forged.index("to tag 2") > whom.index("to all followers")
+    assert "approved by" not in shown
+
+
+def test_who_approved_and_who_paused_is_shown() -> None:
+    """With when, and what was approved; and the time that it was given."""
+    approval = {**WAITS, "by": "wang", "at": EPOCH.isoformat()}
+    said = status("paused", approval=approval, paused_by="li", send_at=EPOCH.isoformat())
+    rows = [line.split(maxsplit=2) for line in _shown(render_send(_view(said=said))).splitlines()]
+    assert ["approved", "by", "wang, 2026-12-01 09:00:00 +08:00"] in [[one.strip() for one in row] for row in rows]
+    assert ["paused", "by", "li"] in [[one.strip() for one in row] for row in rows]
+    assert ["send", "at", "2026-12-01 09:00:00 +08:00"] in [[one.strip() for one in row] for row in rows]
+    assert "to all followers" in _shown(render_send(_view(said=said)))
 
 
 def test_a_closed_send_offers_no_answer() -> None:

@@ -60,7 +60,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "no message": ({"message": None}, "message: is missing"),
     "an empty text": ({"message": {"msgtype": "text", "content": " "}}, "message.content: must not be blank"),
     "a time without offset": ({"send_at": "2026-12-01T09:00:00"}, "send_at: must have an offset"),
-    "a field of a later version": ({"approval": {"required": True}}, "is not supported yet"),
+    "a field of a later version": ({"audience": {"kind": "openid_file", "uri": "file:/x"}}, "is not supported yet"),
     "a picture that is none": ({"message": {"msgtype": "image", "images": [{}]}}, "message.images[0].uri: is missing"),
     "an article without a cover": (
         {"message": {"msgtype": "mpnews", "articles": [{"title": "t", "content": "c"}]}},

@@ -159,7 +159,9 @@ BAD: dict[str, tuple[Made, str, str]] = {
     "a relative picture": (
         lambda c: c.news('<img src="pictures/a.png">'), "message.articles[0].content", "relative URL"
     ),
-    "a content that is too long": (lambda c: c.news("字" * 20_000), "message.articles[0].content", "at most 19999"),
+    "a content that is too long": (
+        lambda c: c.news("字" * 20_000), "message.articles[0].content", "at most 19,999 characters"
+    ),
     "an HTML bomb": (lambda c: c.news("<div>" * 3_900), "message.articles[0].content", "nested more than 200"),
     "too many pictures": (
         lambda c: c.news("".join(f'<img src="{c.put(f"{n}.png", picture())}">' for n in range(101))),

@@ -117,11 +117,13 @@ async def results(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dic
         sim = await stack.enter_async_context(Simulator())
         client = await server.start()
         await register_search_attributes(client)
-        settings = settings_at(sim.url)
+        settings = settings_at(sim.url, folder)
         timing = settings.timing.model_copy(update={"http_timeout": HTTP_TIMEOUT})
         settings = settings.model_copy(update={"timing": timing})
         receiver = await stack.enter_async_context(receiving(settings, client))
-        company = Company(Stage(client, server.address, settings, sim, receiver, sorted(settings.accounts)), folder)
+        company = Company(
+            Stage(client, server.address, settings, sim, receiver, folder, sorted(settings.accounts)), folder
+        )
         survivors = {name: await survivor(stack, company, stand) for name, stand in STANDS.items()}
         await company.simulate(push={"spacing": PUSH_SPACING_SECONDS})
         handles = await asyncio.gather(*[one.send() for one in survivors.values()])

@@ -205,4 +205,4 @@ async def test_what_the_http_library_writes(lines: Lines, monkeypatch: pytest.Mo
     await WeChat({}).http().get(url)
     assert "access_token=***" in lines.text
     assert TOKEN not in lines.text
-    assert LOG_LEVELS == {"httpx": logging.WARNING, "httpcore": logging.WARNING}
+    assert LOG_LEVELS == {"httpx": logging.WARNING, "httpcore": logging.WARNING, "temporalio.worker": logging.INFO}

@@ -14,6 +14,14 @@ from tests.workflows.scripts import Event
 from tests.workflows.truth import Fate, Taken
 
 PATIENCE: Final = 20
+_PLAIN: Final[dict[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
+    "abort": (("abort", {}),),
+    "retry": (("retry", {}),),
+    "retry ignoring": (("retry", {"send_ignore_reprint": True}),),
+    "two retries": (("retry", {}), ("retry", {})),
+    "both": (("retry", {}), ("abort", {})),
+}
+"""Updates that are sent at once, whatever the send asks."""
 
 
 class Operators:
@@ -28,23 +36,18 @@ class Operators:
 
     async def answer(self, event: Event) -> None:
         """One answer, whether it fits or not."""
+        if event.what in _PLAIN:
+            await asyncio.gather(*(self.update(name, **payload) for name, payload in _PLAIN[event.what]))
+            return
         match event.what:
-            case "abort" | "retry":
-                await self.update(event.what)
-            case "retry ignoring":
-                await self.update("retry", send_ignore_reprint=True)
             case "retry surely":
                 await self._confirm()
             case "mark right":
                 if found := self._in_the_console(await self._runs.status()):
                     await self.update("mark_sent", msg_id=found.msg_id)
             case "mark wrong":
-                wrong = [999, *(job.msg_id for job in self._wechat.of(RIVAL))][event.pick % 2 :][:1] or [999]
-                assert not await self.update("mark_sent", msg_id=wrong[0])
-            case "two retries":
-                await asyncio.gather(self.update("retry"), self.update("retry"))
-            case "both":
-                await asyncio.gather(self.update("retry"), self.update("abort"))
+                wrong = [999, *(job.msg_id for job in self._wechat.of(RIVAL))]
+                assert not await self.update("mark_sent", msg_id=wrong[event.pick % len(wrong)])
             case "freeze":
                 self._frozen = True
                 await self._switch("freeze", by="li", reason="wrong text")

@@ -125,7 +125,7 @@ class Player:
         """The time-skipping server may have swallowed a workflow task: its send answers, and yet nothing goes on."""
         await self.runs.status()
         last = (await self.runs.handle.fetch_history()).events[-1].event_type
-        if self.runs.desk.env.supports_time_skipping and last == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+        if self.runs.env.supports_time_skipping and last == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
             raise StandsStillError
 
     async def _bring_to_its_end(self) -> None:

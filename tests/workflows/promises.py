@@ -21,14 +21,13 @@ from workflows.mass_send import MassSend
 class PlayedRuns:
     """The earlier runs of a send: the time-skipping server cannot list them, but who started them knows them."""
 
-    def __init__(self) -> None:
-        self.runs: Runs | None = None
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
 
     async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Remains]:
         """What they have left, the newest first."""
-        assert self.runs is not None
-        client, found = self.runs.desk.env.client, []
-        for run_id in reversed(self.runs.ids.get(workflow_id, [])):
+        client, found = self._runs.client, []
+        for run_id in reversed(self._runs.ids.get(workflow_id, [])):
             if run_id == current_run_id:
                 continue
             history = RunHistory(client.data_converter, run_id)
@@ -59,12 +58,14 @@ async def _result(player: Player) -> MassSendResult | None:
     try:
         result: MassSendResult = await player.runs.handle.result(follow_runs=False)
     except WorkflowFailureError as failure:
-        if isinstance(failure.cause, CancelledError):
-            return None
-        assert isinstance(failure.cause, ApplicationError)
-        assert (failure.cause.type, failure.cause.non_retryable) == (MASS_SEND_FAILED, True)
-        return MassSendResult.model_validate(failure.cause.details[0])
-    return result
+        cause = failure.cause
+    else:
+        return result
+    if isinstance(cause, CancelledError):
+        return None
+    assert isinstance(cause, ApplicationError)
+    assert (cause.type, cause.non_retryable) == (MASS_SEND_FAILED, True)
+    return MassSendResult.model_validate(cause.details[0])
 
 
 def _at_most_once(player: Player) -> None:
@@ -114,7 +115,7 @@ def _knows_its_verdicts(player: Player, result: MassSendResult) -> None:
 async def nothing_is_left(player: Player) -> None:
     """The account holds no lease for ever, knows how the send ended, and the same key again sends nothing again."""
     result = await _result(player)
-    view = await player.runs.desk.ledger()
+    view = await player.runs.ledger()
     assert view.lease is None or view.lease.expires_at <= await player.wechat.clock() or not _asks_no_more(view)
     if result is None or result.outcome not in COMPLETES:
         return
@@ -122,9 +123,13 @@ async def nothing_is_left(player: Player) -> None:
     assert {record.ended_as for record in view.records if record.key == KEY} <= {result.outcome}
     tries = len(player.wechat.tries)
     await player.runs.start(KEY)
-    again: MassSendResult = await player.runs.handle.result()
+    assert await player.look() is None, "the same key again does not end at once"
+    again = await _result(player)
+    assert again is not None
     assert (again.outcome, again.jobs[-1].deduplicated, len(player.wechat.tries)) == (result.outcome, True, tries)
-    assert {row.msg_id for row in again.jobs if row.state == "sent"} == {job.msg_id for job in player.wechat.delivered(KEY)}
+    assert {row.msg_id for row in again.jobs if row.state == "sent"} == {
+        job.msg_id for job in player.wechat.delivered(KEY)
+    }
 
 
 def _asks_no_more(view: Any) -> bool:
@@ -132,19 +137,20 @@ def _asks_no_more(view: Any) -> bool:
 
 
 async def replays(player: Player) -> None:
-    """Determinism: every run of the sends and of their account replays, in its namespace: a clientmsgid depends on it."""
+    """Determinism: every run of the sends and of their account replays (a clientmsgid depends on the namespace)."""
     replayer = Replayer(
         workflows=[MassSend, Account],
         workflow_runner=UnsandboxedWorkflowRunner(),
-        namespace=player.runs.desk.env.client.namespace,
+        namespace=player.runs.client.namespace,
         data_converter=pydantic_data_converter,
     )
     await replayer.replay_workflows(_histories(player))
 
 
 async def _histories(player: Player) -> AsyncIterator[WorkflowHistory]:
-    client, account = player.runs.desk.env.client, player.runs.account
-    of_account: list[str | None] = [*player.runs.ids.get(account.id, []), None]
-    for workflow_id, run_ids in {**player.runs.ids, account.id: of_account}.items():
+    client, account = player.runs.client, player.runs.account
+    runs: dict[str, list[str | None]] = {workflow_id: list(found) for workflow_id, found in player.runs.ids.items()}
+    runs.setdefault(account.id, []).append(None)
+    for workflow_id, run_ids in runs.items():
         for run_id in run_ids:
             yield await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()

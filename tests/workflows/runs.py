@@ -1,25 +1,31 @@
 """The runs of a send and of its account: started, looked at, and lost."""
 
 import asyncio
+import contextlib
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
 
-from qunfa.contract import MassSendResult, account_id, mass_send_id
+from qunfa.contract import MASS_SEND, MassSendResult, account_id, mass_send_id
+from qunfa.contract.ledger import LedgerView
 from qunfa.contract.status import Status
-from tests.workflows.conftest import Desk
 from tests.workflows.in_flight import InFlight
 from tests.workflows.scripts import Script
-from tests.workflows.test_reset import points, reset
 from tests.workflows.truth import TrueWechat
 
 KEY: Final = "spring"
 RIVAL: Final = "rival"
 _STILL: Final = timedelta(seconds=8)
+_MOMENT: Final = timedelta(milliseconds=200)
 _SKIPPED_TIMES: Final = {"push_timeout": "PT5M", "poll_interval": "PT1M", "give_up_after": "PT1H"}
 _REAL_TIMES: Final = {"push_timeout": "PT1S", "poll_interval": "PT1S", "give_up_after": "PT3S"}
 
@@ -27,8 +33,8 @@ _REAL_TIMES: Final = {"push_timeout": "PT1S", "poll_interval": "PT1S", "give_up_
 class Runs:
     """All runs of the send ``KEY``, of its rival and of their account; ``ids`` are their run ids, oldest first."""
 
-    def __init__(self, desk: Desk, wechat: TrueWechat, script: Script) -> None:
-        self.desk, self.wechat, self._script = desk, wechat, script
+    def __init__(self, env: WorkflowEnvironment, wechat: TrueWechat, script: Script) -> None:
+        self.env, self.client, self.wechat, self._script = env, env.client, wechat, script
         self.ids: dict[str, list[str]] = {}
         self.in_flight = InFlight()
         self.on_end: list[Callable[[], Awaitable[None]]] = []
@@ -38,28 +44,40 @@ class Runs:
     def handle(self) -> WorkflowHandle[Any, Any]:
         """The current run of the send."""
         workflow_id = mass_send_id(self.wechat.facts.name, KEY)
-        return self.desk.env.client.get_workflow_handle(workflow_id, result_type=MassSendResult)
+        return self.client.get_workflow_handle(workflow_id, result_type=MassSendResult)
 
     @property
     def account(self) -> WorkflowHandle[Any, Any]:
         """The current run of the account."""
-        return self.desk.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
+        return self.client.get_workflow_handle(account_id(self.wechat.facts.appid))
 
     async def status(self) -> Status:
         """The status of the send."""
-        return await self.desk.status(self.handle)
+        status: Status = await self.handle.query("status", result_type=Status)
+        return status
+
+    async def ledger(self) -> LedgerView:
+        """What the account knows."""
+        view: LedgerView = await self.account.query("ledger", result_type=LedgerView)
+        return view
 
     async def start(self, key: str) -> None:
         """Start a send; the same again where it was started before, and nothing where it is under way."""
-        more: dict[str, Any] = {"result": _SKIPPED_TIMES if self.desk.env.supports_time_skipping else _REAL_TIMES}
-        if key == KEY:
-            more |= {"on_problem": self._script.on_problem, "decision_timeout": "P1D"}
-            if self._script.not_after:
-                more["not_after"] = (await self.wechat.clock() + self._script.not_after).isoformat()
         name = self.wechat.facts.name
+        request: dict[str, Any] = {
+            "account": name,
+            "key": key,
+            "audience": {"kind": "all"},
+            "message": {"msgtype": "text", "content": "你好"},
+            "result": _SKIPPED_TIMES if self.env.supports_time_skipping else _REAL_TIMES,
+        }
+        if key == KEY:
+            request |= {"on_problem": self._script.on_problem, "decision_timeout": "P1D"}
+            if self._script.not_after:
+                request["not_after"] = (await self.wechat.clock() + self._script.not_after).isoformat()
+        queue = self.wechat.task_queue
         try:
-            request = {**self.desk.request(key, **more), "account": name}
-            handle = await self.desk.start_raw(request, mass_send_id(name, key))
+            handle = await self.client.start_workflow(MASS_SEND, request, id=mass_send_id(name, key), task_queue=queue)
         except WorkflowAlreadyStartedError:
             return
         self.ids.setdefault(handle.id, []).append(handle.first_execution_run_id or "")
@@ -96,23 +114,29 @@ class Runs:
             return
         run_id = (await self.account.describe()).run_id
         # Its task is over when it answers: the time-skipping server stands still where one is left behind.
-        await self.desk.ledger()
+        await self.ledger()
         if await self._terminated(self.account):
             self.ids.setdefault(self.account.id, []).append(run_id)
 
     async def reset(self, pick: int) -> None:
         """The current run of the send goes back to one of its points."""
-        run_id = (await self.handle.describe()).run_id
-        client = self.desk.env.client
-        run = client.get_workflow_handle(self.handle.id, run_id=run_id, first_execution_run_id=run_id)
-        found = await points(self.desk, run)
-        if not found:
+        run = self.client.get_workflow_handle(self.handle.id, run_id=(await self.handle.describe()).run_id)
+        done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        points = [event.event_id for event in (await run.fetch_history()).events if event.event_type == done]
+        if not points:
             return
         if not await self.open():
             await self.ended()
         self._lost()
-        again = await reset(self.desk, run, found[pick % len(found)])
-        self.ids[run.id].append(again.run_id or "")
+        request = ResetWorkflowExecutionRequest(
+            namespace=self.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=run.id, run_id=run.run_id or ""),
+            reason="a test",
+            workflow_task_finish_event_id=points[pick % len(points)],
+            request_id=str(uuid.uuid4()),
+        )
+        answer = await self.client.workflow_service.reset_workflow_execution(request)
+        self.ids[run.id].append(answer.run_id)
 
     async def _terminated(self, handle: WorkflowHandle[Any, Any]) -> bool:
         try:
@@ -135,12 +159,15 @@ class Runs:
         Raises:
             StandsStillError: the time-skipping server does not let it pass, while the send is open.
         """
-        if not self.desk.env.supports_time_skipping:
+        if not self.env.supports_time_skipping:
+            with contextlib.suppress(TimeoutError, WorkflowFailureError):
+                async with asyncio.timeout(_MOMENT.total_seconds()):
+                    await self.handle.result()
             return
         began = await self.wechat.clock()
         try:
             async with asyncio.timeout(_STILL.total_seconds()):
-                await self.desk.env.sleep(span)
+                await self.env.sleep(span)
         except (RPCError, TimeoutError):
             if await self.open() and await self.wechat.clock() - began < 2 * _STILL:
                 raise StandsStillError from None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from hypothesis import strategies as st
 
@@ -37,6 +37,8 @@ SKIPPING: Final = (
 )
 """Only while the send waits: the time-skipping server stands still while an activity is under way, and for ever where
 one is left behind by a terminated workflow."""
+REAL: Final = ("restart", "reset", "reset", "reset")
+"""Only on the real server, which knows resets, and does not mind activities that are left behind."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Beat:
     event: Event
 
 
+ACCEPTED: Final = Fate()
+
+
 @dataclass(frozen=True)
 class Script:
     """One send. ``rest`` is the fate of the tries after the last of ``fates``, until an operator is asked.
@@ -64,30 +69,30 @@ class Script:
     """
 
     fates: tuple[Fate, ...] = ()
-    rest: Fate = Fate()
+    rest: Fate = ACCEPTED
     beats: tuple[Beat, ...] = ()
     while_waiting: tuple[Event, ...] = ()
-    on_problem: str = "wait"
-    quota: str = "wait"
+    on_problem: Literal["wait", "fail"] = "wait"
+    quota: Literal["wait", "ask"] = "wait"
     not_after: timedelta | None = None
     rival: bool = False
     retries: int = 3
 
 
-def scripts(waiting: tuple[tuple[str, ...], ...] = (), anywhere: tuple[str, ...] = ()) -> st.SearchStrategy[Script]:
-    """Any script, with more events that its server can play while the send waits, or at any moment."""
+def scripts(*, skipping: bool) -> st.SearchStrategy[Script]:
+    """Any script that the time-skipping server, or the real one, can play."""
     silence: Any = st.sampled_from([Fate(takes=False, word=word) for word in ("lost", -1)])
-    single = st.builds(Event, st.sampled_from((*ANYWHERE, *anywhere)), st.integers(0, 3))
-    turns = st.builds(_turn, st.sampled_from((*TURNS, *waiting)), st.integers(0, 3))
+    single = st.builds(Event, st.sampled_from(ANYWHERE if skipping else (*ANYWHERE, *REAL)), st.integers(0, 3))
+    turns = st.builds(_turn, st.sampled_from((*TURNS, *SKIPPING) if skipping else TURNS), st.integers(0, 3))
     return st.builds(
         Script,
         fates=_fates(),
-        rest=st.just(Fate()) | silence,
+        rest=st.just(ACCEPTED) | silence,
         beats=_few(st.builds(Beat, st.sampled_from(MOMENTS), st.integers(0, 2), single), 4),
         while_waiting=_few(single.map(lambda event: (event,)) | turns, 4).map(lambda found: sum(found, ())),
         on_problem=st.sampled_from(["wait", "wait", "wait", "fail"]),
-        quota=st.sampled_from(["wait", "ask"]),
-        not_after=st.none() | st.just(timedelta(minutes=90)),
+        quota=st.sampled_from(["wait", "ask"] if skipping else ["ask"]),
+        not_after=st.none() | st.just(timedelta(minutes=90) if skipping else timedelta(seconds=3)),
         rival=st.booleans(),
         retries=st.sampled_from([0, 3, 1]),
     )
@@ -110,3 +115,15 @@ def _turn(kinds: tuple[str, ...], pick: int) -> tuple[Event, ...]:
 
 def _few(of: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[tuple[Any, ...]]:
     return st.lists(of, max_size=most).map(tuple)
+
+
+KNOWN: Final = (
+    Script(fates=(Fate(word="lost"), Fate(takes=False, word=45028))),
+    Script(fates=(Fate(word="dies"), Fate(takes=False, word=48001)), retries=0),
+    Script(rest=Fate(takes=False, word="lost"), while_waiting=(Event("jump", 3), Event("retry surely"))),
+    Script(while_waiting=(Event("forge"),)),
+    Script(while_waiting=(Event("decide"), Event("forge"), Event("abort"))),
+    Script(fates=(Fate(word="lost"),), while_waiting=(Event("lose the ledger"), Event("restart"), Event("jump", 3))),
+    Script(beats=(Beat("written", 0, Event("push twice")), Beat("told", 0, Event("cancel")))),
+)
+"""Those that have to go well whatever chance brings: each is near a way to send twice or to say a wrong no."""

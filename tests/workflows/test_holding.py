@@ -142,7 +142,7 @@ async def test_a_pause_holds_between_two_tries(desk: Desk) -> None:
     """A definite no is repeated only after the resume."""
     desk.wechat.script = [says(45011)]
     handle = await desk.start()
-    await desk.until(handle, lambda _status: len(desk.wechat.tries) == 1, timedelta(0))
+    await desk.seen(handle, "try 1: WeChat answered 45011")
     await update(handle, "pause")
     await desk.until(handle, lambda status: status.phase == "paused")
     await desk.env.sleep(timedelta(hours=1))

@@ -3,33 +3,47 @@
 For many more: register a hypothesis profile with a higher `max_examples` and name it with `--hypothesis-profile`.
 """
 
+import asyncio
 import contextlib
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from typing import Any
 
-from hypothesis import HealthCheck, event, given, note, settings
+from hypothesis import HealthCheck, Phase, event, example, given, settings
+from hypothesis import strategies as st
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.earlier_runs import VisibleRuns
 from qunfa.contract import account_id
 from qunfa.contract.steps import AccountFacts, Timing
 from qunfa.temporal import register_search_attributes
-from tests.workflows.conftest import Desk, binary
+from tests.workflows.conftest import binary
 from tests.workflows.metronome import METRONOME, Metronome
 from tests.workflows.player import Player
 from tests.workflows.promises import PlayedRuns, ended, nothing_is_left, replays
 from tests.workflows.runs import Runs, StandsStillError
-from tests.workflows.scripts import SKIPPING, Script, scripts
+from tests.workflows.scripts import KNOWN, Script, scripts
 from tests.workflows.slow_ledger import SlowLedger
 from tests.workflows.truth import TrueWechat
 from workflows.account import Account
 from workflows.mass_send import MassSend
 
-TIMING = Timing(window=timedelta(hours=2), repeat_max=timedelta(minutes=20))
+SKIPPED = Timing(window=timedelta(hours=2), repeat_max=timedelta(minutes=20))
+SCALED = Timing(
+    window=timedelta(seconds=3),
+    repeat=timedelta(milliseconds=100),
+    repeat_max=timedelta(milliseconds=300),
+    pace=timedelta(milliseconds=20),
+    ask=timedelta(milliseconds=100),
+    http_timeout=timedelta(milliseconds=300),
+    push_grace=timedelta(milliseconds=200),
+)
+PLAYED: Counter[str] = Counter()
 
 
 @contextlib.asynccontextmanager
@@ -47,67 +61,94 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @contextlib.asynccontextmanager
-async def playing(env: WorkflowEnvironment, script: Script, timing: Timing) -> AsyncIterator[Player]:
+async def playing(env: WorkflowEnvironment, script: Script, timing: Timing, memory: timedelta) -> AsyncIterator[Player]:
     """A player on a fresh account, with a worker of its own."""
     appid = f"wx{uuid.uuid4().hex[:16]}"
-    facts = AccountFacts(name=appid, appid=appid, base_url="https://x.test", quota=script.quota, timing=timing)
-
-    async def clock() -> datetime:
-        return await env.get_current_time()
-
     wechat = TrueWechat(
-        client=env.client, facts=facts, now=datetime.now, task_queue=f"tests-{appid}", clock=clock,
-        memory=timing.window + timedelta(hours=1),
+        client=env.client,
+        facts=AccountFacts(name=appid, appid=appid, base_url="https://x.test", quota=script.quota, timing=timing),
+        now=datetime.now,
+        clock=env.get_current_time,
+        task_queue=f"tests-{appid}",
+        memory=memory,
+        asked_again=timedelta(minutes=10) if env.supports_time_skipping else timedelta(milliseconds=200),
     )
-    earlier = PlayedRuns()
+    runs = Runs(env, wechat, script)
+    earlier = PlayedRuns(runs) if env.supports_time_skipping else VisibleRuns(env.client)
     ledger = SlowLedger(env.client, wechat.task_queue, earlier)
-    earlier.runs = runs = Runs(Desk(env, wechat, ledger), wechat, script)
     player = Player(runs, script)
     runs.on_end.append(lambda: ended(player))
     ledger.before_claim = lambda step: player.at("claim", step.claim.key)
     ledger.after_reserve = lambda given: player.at("reserve", given[0].reserve.key)
     ledger.before_owner = lambda _step: player.at("owner", None)
-    steps = [
-        wechat.resolve_account, wechat.submit, wechat.job_status, wechat.await_verdict, wechat.check_audience,
-        ledger.claim, ledger.reserve, ledger.tell, ledger.owner_of,
+    activities: list[Callable[..., Any]] = [
+        *(wechat.resolve_account, wechat.submit, wechat.job_status, wechat.await_verdict, wechat.check_audience),
+        *(ledger.claim, ledger.reserve, ledger.tell, ledger.owner_of),
     ]
     worker = Worker(
         env.client,
         task_queue=wechat.task_queue,
         workflows=[MassSend, Account],
-        activities=steps,
+        activities=activities,
         interceptors=[runs.in_flight],
     )
     async with worker:
         yield player
-        for handle in [*runs.desk.started, env.client.get_workflow_handle(account_id(appid))]:
+        for workflow_id in [*runs.ids, account_id(appid)]:
             with contextlib.suppress(RPCError):
-                await env.client.get_workflow_handle(handle.id).terminate("the test is over")
+                await env.client.get_workflow_handle(workflow_id).terminate("the test is over")
 
 
-PLAYED: Counter[str] = Counter()
+async def play(env: WorkflowEnvironment, script: Script, timing: Timing, memory: timedelta) -> list[str]:
+    """Play it, look whether the promises hold, and tell what happened; a failure tells it, too."""
+    async with playing(env, script, timing, memory) as player:
+        try:
+            await player.play()
+            await nothing_is_left(player)
+            await replays(player)
+        except BaseException as error:
+            error.add_note("\n".join(player.story))
+            raise
+        return player.story
 
 
-@given(script=scripts(waiting=SKIPPING))
+def known(test: Callable[..., Any]) -> Callable[..., Any]:
+    """The test, with the scripts that are always played."""
+    for script in KNOWN:
+        test = example(script=script)(test)
+    return test
+
+
+@known
+@given(script=scripts(skipping=True))
 @settings(
-    max_examples=settings.default.max_examples // 2,
+    max_examples=settings().max_examples * 2 // 5,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
 async def test_the_promises_hold_in_any_order(script: Script) -> None:
     """Answers, pushes, polls, operators, losses and clock jumps: one delivery, a true result, and nothing left open."""
-    async with time_skipping() as server, playing(server, script, TIMING) as player:
+    async with time_skipping() as server:
         try:
-            await player.play()
-            await nothing_is_left(player)
-            await replays(player)
+            for line in await play(server, script, SKIPPED, SKIPPED.window + timedelta(hours=1)):
+                event(line.partition(":")[0])
             PLAYED["to the end"] += 1
         except StandsStillError:
             # The server wedges where an activity is cancelled just as it begins; such a script tells nothing.
             PLAYED["not to the end"] += 1
             assert PLAYED["not to the end"] <= 3 + PLAYED["to the end"] // 10
-        finally:
-            note("\n".join(player.story))
-            for line in player.story:
-                event(line.partition(":")[0])
+
+
+@given(together=st.lists(scripts(skipping=False), min_size=8, max_size=8))
+@settings(
+    max_examples=max(1, settings().max_examples // 50),
+    deadline=None,
+    print_blob=True,
+    phases=[Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+async def test_the_promises_hold_through_resets(real_env: WorkflowEnvironment, together: list[Script]) -> None:
+    """On the real server runs are reset to any point of their history, also while an activity is under way."""
+    memory = SCALED.window + timedelta(seconds=2)
+    await asyncio.gather(*(play(real_env, script, SCALED, memory) for script in together))

@@ -15,7 +15,7 @@ from qunfa.cli.rendering.work import render_work
 from qunfa.cli.view import SendView
 from qunfa.contract.event import ArticleCheck
 from qunfa.contract.result import INVALID_REQUEST, Problem
-from qunfa.contract.status import Progress, Status, StoryLine
+from qunfa.contract.status import Approval, Progress, Status, StoryLine
 
 Row = tuple[str, str]
 
@@ -98,6 +98,8 @@ def _facts(view: SendView) -> Iterator[Row]:
         yield "outcome", headline(view)
     elif view.status:
         yield from _now(view.status)
+    if view.status:
+        yield from _approval(view.status.approval)
     problem = view.result.problem if view.result else view.status.problem if view.status else None
     if problem:
         yield from _problem(problem)
@@ -112,7 +114,24 @@ def _now(status: Status) -> Iterator[Row]:
         yield "waiting for", waiting.reason
     if waiting and waiting.until:
         yield "until", moment(waiting.until)
-    yield "progress", _progress(status.progress)
+    if status.paused_by is not None:
+        yield "paused by", status.paused_by
+    if status.send_at is not None:
+        yield "send at", moment(status.send_at)
+    yield "progress", progress_words(status.progress)
+
+
+def approval_lines(approval: Approval) -> list[str]:
+    """What goes out to whom, as its approver sees it: text that breaks its line cannot pass for a line of its own."""
+    return [line.replace("\n", "\n    ") for line in approval.shows]
+
+
+def _approval(approval: Approval) -> Iterator[Row]:
+    if approval.by is not None:
+        yield "approved by", f"{approval.by}, {moment(approval.at)}"
+    label = "approved" if approval.by is not None else "to approve"
+    for number, line in enumerate(approval_lines(approval)):
+        yield "" if number else label, line
 
 
 def _about(view: SendView) -> Iterator[Row]:
@@ -125,7 +144,8 @@ def _about(view: SendView) -> Iterator[Row]:
     yield "workflow", view.workflow_id
 
 
-def _progress(progress: Progress) -> str:
+def progress_words(progress: Progress) -> str:
+    """How far a send is: jobs, what WeChat accepted and has judged, followers reached."""
     jobs = f"{progress.jobs} job" + ("" if progress.jobs == 1 else "s")
     followers = "" if progress.followers is None else f", {progress.followers:,} followers reached"
     return f"{jobs}, {progress.accepted} accepted by WeChat, {progress.done} with a verdict{followers}"

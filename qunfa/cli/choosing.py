@@ -1,0 +1,122 @@
+"""Which sends an answer goes to: those that are named, or all that a query finds, once a person has confirmed them."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated, Final, NamedTuple
+
+import typer
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from qunfa.cli.connection import temporal_client
+from qunfa.cli.console import note
+from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.filters import Filters, visibility_query
+from qunfa.cli.group import run
+from qunfa.cli.naming import send_id, short_name
+from qunfa.cli.reading import read_send
+from qunfa.cli.rendering.send import approval_lines
+from qunfa.cli.rows import find_rows
+from qunfa.cli.view import SendRow
+from qunfa.contract.ids import MassSendId
+
+FOUND_MAX: Final = 1_000
+"""More than a person looks through before saying yes."""
+
+Sends = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SEND…",
+        help="account/key, a workflow id, or a key together with --account; several are answered one after another.",
+        show_default=False,
+    ),
+]
+Query = Annotated[
+    str | None,
+    typer.Option(
+        "--query",
+        help="Instead of SEND: every running send that a visibility query finds, such as MassSendAccount = 'demo'.",
+    ),
+]
+
+
+class Chosen(NamedTuple):
+    """Whom an answer goes to: sends by name, or a query; `yes` where nobody is to be asked whether it is right."""
+
+    sends: list[MassSendId]
+    query: str | None
+    yes: bool
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is one send, by its name."""
+        return self.query is None and len(self.sends) == 1
+
+
+def chosen(sends: Sequence[str] | None, account: str | None, query: str | None = None, *, yes: bool = False) -> Chosen:
+    """The sends of a command line, each once.
+
+    Raises:
+        WrongUse: It has no send and no query, or both; or a query that nobody could confirm.
+    """
+    if bool(sends) == (query is not None):
+        raise WrongUse("Say which sends: by SEND…, or by --query, and not by both.")
+    if query is not None and account is not None:
+        raise WrongUse("--account goes with SEND; in a query it is MassSendAccount = '…'.")
+    if query is not None and not yes and not _on_a_terminal():
+        raise WrongUse(
+            "There is no terminal to confirm what --query finds: look at `qunfa list --query`, then add --yes."
+        )
+    return Chosen(list(dict.fromkeys(send_id(text, account) for text in sends or ())), query, yes)
+
+
+def confirmed(whom: Chosen, command: str, *, with_approval: bool = False) -> list[MassSendId]:
+    """The sends, those of a query once a person has seen each of them, and what is to be approved where that is asked.
+
+    Raises:
+        Refused: The query finds none, or too many; or the person said no.
+    """
+    if whom.query is None:
+        return whom.sends
+    found = run(_found(whom.query))
+    if not whom.yes:
+        for line in run(_about(found, with_approval=with_approval)):
+            note(line)
+        if not typer.confirm(f"{command} these {len(found)}?", err=True):
+            raise Refused("Nothing was done.")
+    return list(found)
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+async def _found(query: str) -> dict[MassSendId, SendRow]:
+    """A closed send takes no answer, so none is looked for."""
+    asked = visibility_query(Filters(query=query, running=True))
+    rows = await find_rows(await temporal_client(), asked, FOUND_MAX + 1)
+    if len(rows) > FOUND_MAX:
+        raise Refused(f"More than {FOUND_MAX:,} running sends match, so nothing was done: narrow the query.")
+    found = {MassSendId(row.account, row.key): row for row in rows if row.account and row.key}
+    if not found:
+        raise Refused("No running send matches, so nothing was done.")
+    return found
+
+
+async def _about(found: dict[MassSendId, SendRow], *, with_approval: bool) -> list[str]:
+    client = await temporal_client()
+    lines = []
+    for send, row in found.items():
+        lines.append("  ".join(part for part in (short_name(send), row.phase or row.state, row.problem) if part))
+        if with_approval:
+            lines += [f"  {line}" for line in await _to_approve(client, send)]
+    return lines
+
+
+async def _to_approve(client: Client, send: MassSendId) -> list[str]:
+    with suppress(RPCError):
+        view = await read_send(client, send)
+        if view.status is not None:
+            return approval_lines(view.status.approval)
+    return ["what goes out could not be read: `qunfa status` shows it"]

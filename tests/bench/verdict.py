@@ -1,0 +1,94 @@
+"""What was measured beside what is wanted."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from tests.bench.requests import Mode
+from tests.bench.wrk import Measured
+
+Part = Literal["hello", "noop", "temporal"]
+HELLO_SHARE: Final = 0.5
+TEMPORAL_RATE: Final = 150.0
+TEMPORAL_P99_MS: Final = 500.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One server. `lost` counts everything but a result that was taken and answered with `success`."""
+
+    part: Part
+    mode: Mode
+    measured: Measured
+    lost: int
+
+    @property
+    def name(self) -> str:
+        """How the table calls it."""
+        return {"hello": "hello", "noop": f"receiver, {self.mode}", "temporal": f"with Temporal, {self.mode}"}[
+            self.part
+        ]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One wish, and whether it came true."""
+
+    text: str
+    met: bool
+
+
+def baseline(rows: list[Row]) -> float:
+    """The better of the measurements of hello, answers per second."""
+    return max(row.measured.rate for row in rows if row.part == "hello")
+
+
+def goals(rows: list[Row]) -> list[Goal]:
+    """All goals, in the order of the rows."""
+    return [goal for row in rows for goal in _goals_of(row, baseline(rows))]
+
+
+def _goals_of(row: Row, hello: float) -> list[Goal]:
+    rate, p99 = row.measured.rate, row.measured.p99 / 1000
+    found = [Goal(f"{row.name}: nothing lost ({row.lost})", row.lost == 0)]
+    if row.part == "noop":
+        share = rate / hello
+        found.append(Goal(f"{row.name}: at least {HELLO_SHARE:g} of hello ({share:.2f})", share >= HELLO_SHARE))
+    if row.part == "temporal":
+        found += [
+            Goal(f"{row.name}: at least {TEMPORAL_RATE:g} pushes a second ({rate:.0f})", rate >= TEMPORAL_RATE),
+            Goal(f"{row.name}: p99 under {TEMPORAL_P99_MS:g} ms ({p99:.0f})", p99 < TEMPORAL_P99_MS),
+        ]
+    return found
+
+
+def as_json(rows: list[Row]) -> dict[str, Any]:
+    """The table and the goals for a machine; times in milliseconds."""
+    hello = baseline(rows)
+    return {
+        "rows": [
+            {
+                "name": row.name,
+                "requests": row.measured.requests,
+                "per_second": round(row.measured.rate, 1),
+                "p50_ms": row.measured.p50 / 1000,
+                "p99_ms": row.measured.p99 / 1000,
+                "lost": row.lost,
+                "of_hello": round(row.measured.rate / hello, 3),
+            }
+            for row in rows
+        ],
+        "goals": [{"goal": goal.text, "met": goal.met} for goal in goals(rows)],
+    }
+
+
+def as_text(rows: list[Row]) -> str:
+    """The table and the goals for a person."""
+    told = as_json(rows)
+    lines = [f"{'':22}{'pushes/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'lost':>6}{'of hello':>10}"]
+    lines += [
+        f"{row['name']:22}{row['per_second']:>10.0f}{row['p50_ms']:>9.1f}{row['p99_ms']:>9.1f}{row['lost']:>6}"
+        f"{row['of_hello']:>10.2f}"
+        for row in told["rows"]
+    ]
+    lines += [""] + [f"{'met' if goal['met'] else 'NOT MET':8} {goal['goal']}" for goal in told["goals"]]
+    return "\n".join(lines)

@@ -1,0 +1,163 @@
+"""Answers to several sends: by their names, or by a query."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.cli.reading import describe_send
+from qunfa.cli.view import Answered
+from qunfa.contract.ids import MassSendId
+from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
+from tests.cli.stub import status
+
+ANSWERS = TypeAdapter(list[Answered])
+SHOWS = {"required": True, "shows": ["text: spring", "to all followers"]}
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody is there to be asked."""
+    monkeypatch.setattr("qunfa.cli.choosing._on_a_terminal", lambda: True)
+
+
+def _mine(key: str) -> str:
+    return f"WorkflowId STARTS_WITH 'mass-send:demo:{key}'"
+
+
+async def _listed(qunfa: Qunfa, key: str, runs: int) -> None:
+    """Until the list knows so many running ones; it follows a moment later."""
+    async with asyncio.timeout(20):
+        while (
+            len(parsed(await qunfa("list", "--query", f"{_mine(key)} AND ExecutionStatus = 'Running'", "--json")))
+            != runs
+        ):
+            pass
+
+
+async def test_each_of_several_is_answered_and_listed(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """A send named twice is answered once; what was refused makes it exit 1, and stops none of the others."""
+    handles = [
+        await scripted(status("awaiting_approval"), more="-a"),
+        await scripted(status("submitting"), more="-b"),
+        await scripted(queue=DESERTED_QUEUE, more="-c"),
+        await scripted(status("awaiting_approval"), more="-d"),
+    ]
+    names = [f"demo/{key}-{one}" for one in "abcd"]
+    answer = await qunfa("approve", *names, f"mass-send:demo:{key}-a", "demo/never-started")
+    assert answer.exit_code == 1
+    lines = answer.stdout.splitlines()
+    assert [lines[0], lines[1], lines[3]] == [
+        f"{names[0]}  done, now submitting",
+        f"{names[1]}  NOT done: approve does not fit now",
+        f"{names[3]}  done, now submitting",
+    ]
+    assert lines[2].startswith(f"{names[2]}  NOT done: No worker polls")
+    assert lines[4].startswith("demo/never-started  NOT done: ")
+    assert [len(await handles[one].query("received")) for one in (0, 1, 3)] == [1, 0, 1]
+
+
+async def test_the_answers_are_json_as_well(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """A list, with the send afterwards, or why not; exit 0 where all were carried out."""
+    for one in "ab":
+        await scripted(status("scheduled"), more=f"-{one}")
+    answer = await qunfa("pause", f"demo/{key}-a", f"demo/{key}-b", "--json")
+    answers = ANSWERS.validate_python(parsed(answer))
+    assert answer.exit_code == 0
+    assert [(one.key, one.answer, one.refusal, one.send and one.send.phase) for one in answers] == [
+        (f"{key}-a", "pause", None, "paused"),
+        (f"{key}-b", "pause", None, "paused"),
+    ]
+
+
+@pytest.mark.parametrize("command", ["approve", "reject", "pause", "resume", "retry", "abort"])
+async def test_a_query_names_what_runs(qunfa: Qunfa, scripted: Scripted, *, key: str, command: str) -> None:
+    """With --yes nobody is asked; one that has ended is not found."""
+    phase = "needs_operator" if command == "retry" else "awaiting_approval"
+    handles = [await scripted(status(phase), more=f"-{one}") for one in "ab"]
+    ended = await scripted(more="-c")
+    await ended.terminate()
+    await _listed(qunfa, key, 2)
+    answer = await qunfa(command, "--query", _mine(key), "--reason", "all of them", "--yes", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert {one.key for one in ANSWERS.validate_python(parsed(answer))} == {f"{key}-a", f"{key}-b"}
+    assert [(await one.query("received"))[0]["reason"] for one in handles] == ["all of them"] * 2
+
+
+@pytest.mark.usefixtures("terminal")
+async def test_a_query_is_confirmed_by_who_sees_what_it_finds(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """Each send with its phase, and what is to be approved; a no answers none, a yes all."""
+    handles = [await scripted(status("awaiting_approval", approval=SHOWS), more=f"-{one}") for one in "ab"]
+    await _listed(qunfa, key, 2)
+    no = await qunfa("approve", "--query", _mine(key), stdin="n\n")
+    assert (no.exit_code, "done" in no.stdout) == (1, False)
+    for part in (f"demo/{key}-a  preparing", f"demo/{key}-b  preparing", "  text: spring", "approve these 2?"):
+        assert part in no.stderr
+    assert [await one.query("received") for one in handles] == [[], []]
+    yes = await qunfa("approve", "--query", _mine(key), stdin="y\n")
+    assert yes.exit_code == 0
+    assert [len(await one.query("received")) for one in handles] == [1, 1]
+
+
+async def test_a_query_that_finds_nothing_is_refused(qunfa: Qunfa, client: Any) -> None:
+    """Nobody takes it for done."""
+    answer = await qunfa("abort", "--query", _mine("nothing-is-named-so"), "--reason", "r", "--yes")
+    assert (answer.exit_code, answer.stderr.strip()) == (1, "No running send matches, so nothing was done.")
+
+
+async def test_where_temporal_stops_answering_the_rest_is_not_asked(
+    qunfa: Qunfa, scripted: Scripted, *, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was done before stays listed, and so is each that was not asked; exit 3."""
+    handles = [await scripted(status("scheduled"), more=f"-{one}") for one in "abc"]
+
+    async def describe(client: Client, send: MassSendId) -> WorkflowExecutionDescription:
+        if send.key == f"{key}-b":
+            raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+        return await describe_send(client, send)
+
+    monkeypatch.setattr("qunfa.cli.answering.describe_send", describe)
+    answer = await qunfa("pause", *(f"demo/{key}-{one}" for one in "abc"))
+    assert answer.exit_code == 3
+    assert answer.stdout.splitlines() == [
+        f"demo/{key}-a  done, now paused",
+        f"demo/{key}-b  NOT done: Temporal did not answer: gone",
+        f"demo/{key}-c  NOT done: Not asked, since Temporal did not answer before.",
+    ]
+    assert [len(await one.query("received")) for one in handles] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(("more", "code"), [("", 3), ("-b", 0)])
+async def test_an_answer_that_was_taken_is_never_called_undone(
+    qunfa: Qunfa, scripted: Scripted, *, key: str, more: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the send cannot be read afterwards."""
+    for one in dict.fromkeys(("", more)):
+        await scripted(status("scheduled"), more=one)
+
+    async def read(*_: Any) -> None:
+        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+
+    monkeypatch.setattr("qunfa.cli.answering.read_send", read)
+    answer = await qunfa("pause", f"demo/{key}", f"demo/{key}{more}", *([] if more else ["--json"]))
+    assert answer.exit_code == code
+    if more:
+        assert answer.stdout.splitlines() == [f"demo/{key}  done", f"demo/{key}{more}  done"]
+    else:
+        assert answer.stderr.startswith("This was carried out.")
+
+
+@pytest.mark.parametrize("one", ["two names", "a query"])
+async def test_not_delivered_is_said_of_one_send_at_a_time(
+    qunfa: Qunfa, scripted: Scripted, *, key: str, one: str
+) -> None:
+    """Even a query that finds a single send: exit 2 with the reason, and nobody is answered."""
+    handle = await scripted(status("needs_operator"))
+    whom = ("--query", _mine(key)) if one == "a query" else (f"demo/{key}", f"demo/{key}-2")
+    answer = await qunfa("retry", *whom, "--reason", "r", "--confirm-not-delivered", "--yes")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "would reach its followers twice" in " ".join(answer.stderr.split())
+    assert await handle.query("received") == []
