@@ -30,6 +30,7 @@ from qunfa.contract.ledger import (
     ClaimAnswer,
     LeaseAnswer,
     LedgerView,
+    Owner,
     PreviewsLeft,
     Reserve,
     TakePreview,
@@ -42,7 +43,6 @@ from qunfa.contract.steps import (
     TAKE_PREVIEW,
     TELL,
     ClaimStep,
-    Owner,
     OwnerStep,
     ReserveStep,
     TakePreviewStep,
@@ -127,31 +127,30 @@ class Ledger:
 
         It is asked by an update. A query that waits while its worker is lost is answered by another worker, which then
         has handled the newest signals before the updates that stand behind them; a replay has them the other way round,
-        and the ledger could not go on (temporalio/sdk-python issue 1591). Of a ledger that is closed a query may ask.
+        and the ledger could not go on (temporalio/sdk-python issue 1591). A ledger that is closed can
+        answer a query only, and so can one whose worker is of 0.1.0.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
-        handle = self._client.get_workflow_handle(account_id(step.appid))
+        ledger = account_id(step.appid)
+        asked = Claim(key=f"msg_id-{step.msg_id}", digest="whose", workflow_id=ledger, whose=step.msg_id)
+        handle = self._client.get_workflow_handle(ledger)
         try:
-            owner: Owner = await handle.execute_update(
-                "owner_of",
-                step,
-                id=_update_id("owner_of", str(step.msg_id)),
-                result_type=Owner,
+            answer: ClaimAnswer = await handle.execute_update(
+                "claim",
+                asked,
+                id=_update_id("whose", str(step.msg_id)),
+                result_type=ClaimAnswer,
                 rpc_timeout=self._patience,
             )
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return await self._owner_by_query(step)
             raise _cut_short() or _unavailable(step.appid, _why(error)) from None
-        except WorkflowUpdateFailedError as error:
-            if "not found" in str(error.cause):  # a worker of 0.1.0 does not know the update
-                return await self._owner_by_query(step)
+        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             raise _cut_short() or _unavailable(step.appid, _why(error)) from None
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise _cut_short() or _unavailable(step.appid, _why(error)) from None
-        return owner
+        return answer.owner or await self._owner_by_query(step)
 
     async def _owner_by_query(self, step: OwnerStep) -> Owner:
         view = await self._view(step.appid, step.msg_id)

@@ -28,7 +28,6 @@ with workflow.unsafe.imports_passed_through():
         Told,
     )
     from qunfa.contract.sentences import sentences
-    from qunfa.contract.steps import Owner, OwnerStep
     from qunfa.contract.updates import Freeze, Unfreeze
     from qunfa.rules import leases, ledger, previews
     from qunfa.rules.ledger_size import trim
@@ -106,20 +105,6 @@ class Account:
     @take_preview.validator
     def _take_preview_fits(self, raw: Any = None) -> None:
         _parsed(TakePreview, raw)
-
-    @workflow.update(description='owner_of: {"appid": "wx…", "msg_id": 3147483650}')
-    def owner_of(self, raw: Any = None) -> Owner:
-        """Whose job a msg_id is; nobody's where the ledger does not know it."""
-        found = ledger.owner_of(self._state, _parsed(OwnerStep, raw).msg_id)
-        self._become(self._state)
-        if found is None:
-            return Owner()
-        record, job = found
-        return Owner(key=record.key, index=job.index, generation=job.generation)
-
-    @owner_of.validator
-    def _owner_of_fits(self, raw: Any = None) -> None:
-        _parsed(OwnerStep, raw)
 
     @workflow.update(description='freeze: {"by": "li", "reason": "…"}')
     def freeze(self, raw: Any = None) -> FreezeAnswer:

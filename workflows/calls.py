@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract import steps
     from qunfa.contract.job import Answer
-    from qunfa.contract.ledger import Claim, ClaimAnswer, LeaseAnswer, Reserve, Told
+    from qunfa.contract.ledger import Claim, ClaimAnswer, LeaseAnswer, Owner, Reserve, Told
     from qunfa.contract.steps import (
         AccountFacts,
         AudienceFinding,
@@ -17,7 +17,6 @@ with workflow.unsafe.imports_passed_through():
         ClaimStep,
         JobStatus,
         JobStatusStep,
-        Owner,
         OwnerStep,
         ReserveStep,
         ResolveStep,

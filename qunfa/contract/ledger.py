@@ -65,6 +65,9 @@ class Claim(Stored):
     """Payload of ``claim``. ``searched``: earlier runs were looked for, and ``found`` is what they left.
 
     ``holder`` is the run that claims: a lease of its own is no doubt.
+
+    With ``whose`` nothing is claimed: it asks whose job that msg_id is. The question has no update of its own, so that
+    a worker of 0.1.0, which answers it as an unknown key, can replay the history.
     """
 
     key: Key
@@ -74,6 +77,7 @@ class Claim(Stored):
     found: tuple[Job, ...] = ()
     ask: Ask | None = None
     holder: str | None = None
+    whose: int | None = None
 
 
 class Reserve(Stored):
@@ -116,16 +120,26 @@ class LeaseAnswer(Stored):
     record: Record | None = None
 
 
+class Owner(Stored):
+    """Whose job a msg_id is by the ledger; all ``None`` where it is nobody's."""
+
+    key: str | None = None
+    index: int | None = None
+    generation: int | None = None
+
+
 class ClaimAnswer(Stored):
     """Answer of ``claim``.
 
     ``record``: the key is claimed, and this is what is known of it. ``miss``: unknown here; look for earlier runs and
     claim again. ``reused``: the key stands for other content. ``full``: the ledger is full of unsettled sends.
+    ``owner``: whose the msg_id is that was asked for.
     """
 
-    kind: Literal["record", "miss", "reused", "full"]
+    kind: Literal["record", "miss", "reused", "full", "owner"]
     record: Record | None = None
     lease: LeaseAnswer | None = None
+    owner: Owner | None = None
 
 
 class Told(Stored):

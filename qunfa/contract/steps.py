@@ -145,18 +145,10 @@ class TellStep(Stored):
 
 
 class OwnerStep(Stored):
-    """Input of ``owner_of`` → :class:`Owner`."""
+    """Input of ``owner_of`` → :class:`~qunfa.contract.ledger.Owner`."""
 
     appid: str
     msg_id: int
-
-
-class Owner(Stored):
-    """Whose job a msg_id is by the ledger; all ``None`` where it is nobody's."""
-
-    key: str | None = None
-    index: int | None = None
-    generation: int | None = None
 
 
 class JobStatusStep(Stored):

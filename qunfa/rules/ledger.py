@@ -24,7 +24,7 @@ from typing import Final
 from qunfa.contract.callback_check import is_test
 from qunfa.contract.event import JobFinished
 from qunfa.contract.job import Answer, Job
-from qunfa.contract.ledger import AccountState, Ask, Claim, ClaimAnswer, Day, KeptPush, Lease, Record, Told
+from qunfa.contract.ledger import AccountState, Ask, Claim, ClaimAnswer, Day, KeptPush, Lease, Owner, Record, Told
 from qunfa.rules import pace
 from qunfa.rules.calendar import shanghai_day
 from qunfa.rules.course import merge, with_job, with_push
@@ -47,7 +47,9 @@ Told_ = tuple[AccountState, tuple[Forward, ...]]
 
 
 def claim(state: AccountState, asked: Claim, now: datetime) -> tuple[AccountState, ClaimAnswer]:
-    """Take the key for this content."""
+    """Take the key for this content; or say whose a msg_id is, and take nothing."""
+    if asked.whose is not None:
+        return state, ClaimAnswer(kind="owner", owner=_named(owner_of(state, asked.whose)))
     record = state.records.get(asked.key)
     if record and record.digest != asked.digest:
         return state, ClaimAnswer(kind="reused", record=record)
@@ -194,6 +196,13 @@ def _after_answer(state: AccountState, record: Record, note: Told, answer: Answe
     ):
         job = collide(job)
     return record.model_copy(update={"jobs": with_job(record.jobs, job)})
+
+
+def _named(owner: tuple[Record, Job] | None) -> Owner:
+    if owner is None:
+        return Owner()
+    record, job = owner
+    return Owner(key=record.key, index=job.index, generation=job.generation)
 
 
 def _never_leased(note: Told) -> Job | None:

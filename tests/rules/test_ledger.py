@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 
 from qunfa.contract.event import Counts, JobFinished
 from qunfa.contract.job import Answer, Job, Verdict
-from qunfa.contract.ledger import AccountState, Ask, Claim, Frozen, Lease, LeaseAnswer, Record, Reserve, Told
+from qunfa.contract.ledger import (
+    AccountState,
+    Ask,
+    Claim,
+    ClaimAnswer,
+    Frozen,
+    Lease,
+    LeaseAnswer,
+    Owner,
+    Record,
+    Reserve,
+    Told,
+)
 from qunfa.contract.result import Outcome
 from qunfa.rules import leases, ledger
 from qunfa.rules.ledger_size import trim
@@ -173,6 +185,15 @@ def test_a_msg_id_goes_to_the_one_that_was_accepted_under_it() -> None:
     owner = ledger.owner_of(state, 7)
     assert owner is not None
     assert owner[0].key == "k"
+
+
+@pytest.mark.parametrize(("msg_id", "owner"), [(7, Owner(key="k", index=0, generation=0)), (8, Owner())])
+def test_who_asks_whose_a_msg_id_is_claims_nothing(msg_id: int, owner: Owner) -> None:
+    """The ledger is as it was, whatever key the question bears."""
+    state = told(leased(claimed())[0], ACCEPTED)
+    for key in ("k", "unknown"):
+        asked = Claim(key=key, digest="whose", workflow_id="w", whose=msg_id)
+        assert ledger.claim(state, asked, NOON) == (state, ClaimAnswer(kind="owner", owner=owner))
 
 
 def test_an_answer_told_twice_or_late_counts_once() -> None:

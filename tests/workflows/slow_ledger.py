@@ -7,8 +7,8 @@ from temporalio import activity
 
 from activities.ledger import Ledger
 from qunfa.contract import steps
-from qunfa.contract.ledger import ClaimAnswer, LeaseAnswer
-from qunfa.contract.steps import ClaimStep, Owner, OwnerStep, ReserveStep
+from qunfa.contract.ledger import ClaimAnswer, LeaseAnswer, Owner
+from qunfa.contract.steps import ClaimStep, OwnerStep, ReserveStep
 
 Between = Callable[[Any], Awaitable[None]]
 
