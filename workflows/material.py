@@ -31,8 +31,11 @@ class LookedAt:
         self.material = material
 
     async def wait(self, reason: str, ready: Callable[[], bool]) -> bool:
-        """Wait until it is there, or the send is to end."""
-        await self._send.wait(reason, None, ready)
+        """Wait until it is there, or the send is to end, or its time is over."""
+        send, until = self._send, self._send.asked.not_after
+        while not ready() and not send.stopping() and (until is None or workflow.now() < until):
+            send.was_reset = False  # of which there is nothing to catch up with before the claim
+            await send.wait(reason, until, ready)
         return ready()
 
 
@@ -89,7 +92,7 @@ async def look_at_material(send: Send, facts: AccountFacts) -> Inspection:
     """What is found at the message's sources; nothing where it has none.
 
     Raises:
-        MakingStoppedError: the send is to end.
+        MakingStoppedError: the send is to end, or ``not_after`` has come.
         MakingRefusedError: the account is not what was pinned.
     """
     message = send.asked.message

@@ -79,7 +79,7 @@ async def prepare(send: Send) -> Ending | None:
     try:
         inspection = await look_at_material(send, facts)
     except MakingStoppedError:
-        return Ending("aborted")
+        return Ending("aborted" if send.stopping() else "expired")
     except MakingRefusedError as refused:
         raise refuse([refused.problem.sentence]) from None
     if inspection.problems:

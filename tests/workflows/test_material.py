@@ -207,6 +207,14 @@ async def test_a_send_can_be_aborted_while_its_sources_are_looked_at(desk: Desk)
     assert (failure.outcome, failure.jobs) == ("aborted", ())
 
 
+async def test_sources_that_cannot_be_looked_at_in_time_expire(desk: Desk) -> None:
+    """not_after holds from the first moment on: nothing waits for ever for a source that is away."""
+    desk.material.refuse("inspect", *[busy()] * 50)
+    soon = await desk.env.get_current_time() + timedelta(hours=3)
+    failure = await failure_of(await desk.start(message=VOICE, not_after=soon.isoformat()))
+    assert (failure.outcome, failure.may_have_been_delivered, failure.jobs) == ("expired", False, ())
+
+
 async def test_the_same_material_elsewhere_is_the_same_content(desk: Desk) -> None:
     """The key stands for what is sent, not for where its files are."""
     await sent(desk, VOICE)

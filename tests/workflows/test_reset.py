@@ -18,6 +18,7 @@ from tests.workflows import resets
 from tests.workflows.conftest import Desk, running, scaled_facts
 from tests.workflows.failures import failure_of
 from tests.workflows.model import ModelWechat, Scripted, accepts, loses, says, silent
+from tests.workflows.test_material import NEWS, VIDEO
 
 WINDOW = timedelta(seconds=1)
 ABORT: dict[str, Any] = {"name": "abort"}
@@ -181,3 +182,17 @@ async def test_a_send_that_went_on_in_a_new_run_is_reset_to_its_first(short_desk
     for event_id in await points(desk, handle):
         assert (await (await reset(desk, handle, event_id)).result()).outcome == "sent", event_id
     assert desk.wechat.accepted == accepted
+
+
+@pytest.mark.parametrize("message", [VIDEO, NEWS], ids=["video", "articles"])
+async def test_a_send_with_material_reset_to_any_point_ends_the_same(
+    hasty_desk: Desk, message: dict[str, Any]
+) -> None:
+    """Also to before its sources were looked at: the ledger is asked, and nobody is told that nothing was sent."""
+    desk = hasty_desk
+    handle = await desk.start(message=message)
+    assert (await handle.result()).outcome == "sent"
+    accepted = dict(desk.wechat.accepted)
+    for event_id in await points(desk, handle):
+        assert (await (await reset(desk, handle, event_id)).result()).outcome == "sent", event_id
+    assert (desk.wechat.accepted, len(desk.wechat.accepted)) == (accepted, 1)
