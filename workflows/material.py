@@ -141,7 +141,7 @@ async def _obstructed(send: Send, problem: Problem) -> None:
 def rebuilt(send: Send) -> bool:
     """Whether WeChat has found the material dead, and it is made anew now, for the same generation."""
     job, material = send.state.current, send.state.material
-    if material is None or not rules.is_rebuildable(job, send.asked.message, material):
+    if material is None or not rules.is_rebuildable(send.state.jobs, send.asked.message, material):
         return False
     send.state = send.state.with_current(take_up(job)).changed(material=rules.rebuilding(material))
     send.say("WeChat no longer knows the material (40007): it is made anew")

@@ -11,7 +11,7 @@ Then it is :class:`Ready`: the message with the ids that WeChat knows. Temporary
 than two and a half are made again, as long as nothing was submitted with them that may have been accepted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeGuard, TypeVar
@@ -140,15 +140,17 @@ def with_upload(material: Material, upload: Uploaded) -> Material:
     return material.model_copy(update={"uploads": (*others, upload)})
 
 
-def is_rebuildable(job: Job, message: Message, material: Material | None) -> bool:
-    """Whether WeChat has found the material dead (40007), and it may be made anew for the same generation.
+def is_rebuildable(jobs: Sequence[Job], message: Message, material: Material | None) -> bool:
+    """Whether WeChat has found the material dead (40007), and it may be made anew for the newest of the generations.
 
-    Once, and only where nothing of the job can have been accepted: a draft dies with its own successful send.
+    Once, and only where nothing of any generation can have been accepted: a draft dies with its own successful send,
+    so that a dead one speaks against whoever has confirmed that an earlier generation was not delivered.
     """
     if material is None or material.rebuilt or not needs_material(message):
         return False
-    dead = job.answer is not None and job.answer.kind == "refused" and job.answer.errcode == DEAD
-    return dead and not job.ever_unknown and job.msg_id is None and job.verdict is None
+    answer = jobs[-1].answer
+    dead = answer is not None and answer.kind == "refused" and answer.errcode == DEAD
+    return dead and not any(job.ever_unknown or job.msg_id is not None or job.verdict is not None for job in jobs)
 
 
 def rebuilding(material: Material) -> Material:

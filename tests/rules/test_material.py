@@ -196,8 +196,22 @@ def answered(errcode: int, **more: Any) -> Job:
 )
 def test_dead_material_is_made_anew_once(job: Job, rebuilt: bool, again: bool) -> None:
     """And never where a try may have been accepted: its draft would be dead for the best of reasons."""
-    assert is_rebuildable(job, message(NEWS), Material(rebuilt=rebuilt)) is again
-    assert not is_rebuildable(job, message({"msgtype": "mpnews", "media_id": "m"}), Material())
+    assert is_rebuildable((job,), message(NEWS), Material(rebuilt=rebuilt)) is again
+    assert not is_rebuildable((job,), message({"msgtype": "mpnews", "media_id": "m"}), Material())
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        Job(clientmsgid="c", generation=0, ever_unknown=True),
+        Job(clientmsgid="c", generation=0, msg_id=1),
+        Job(clientmsgid="c", generation=0, msg_id=1, verdict=Verdict(status="err(30003)", observed_by="push")),
+    ],
+)
+def test_a_draft_that_died_after_an_earlier_generation_is_not_made_anew(earlier: Job) -> None:
+    """It may have died with the delivery that an operator believes has not taken place."""
+    jobs = (earlier, answered(40007).model_copy(update={"generation": 1}))
+    assert not is_rebuildable(jobs, message(NEWS), Material())
 
 
 def test_pictures_in_articles_outlive_a_rebuilding() -> None:

@@ -141,6 +141,19 @@ async def test_material_of_an_unknown_try_is_never_made_anew(desk: Desk) -> None
     assert len(desk.wechat.accepted) == 1
 
 
+async def test_a_draft_that_died_after_a_try_that_was_confirmed_as_lost_asks_a_person(desk: Desk) -> None:
+    """The operator was wrong: WeChat had accepted the first generation, and its draft is dead for that reason."""
+    desk.wechat.script = [loses, *[says(45028)] * 100]
+    handle = await desk.start(message=NEWS)
+    await desk.asks(handle, "unknown_outcome")
+    desk.wechat.script = [says(40007)]
+    await desk.update(handle, "retry", confirm_not_delivered=True)
+    await desk.asks(handle, "media_refused")
+    assert len(desk.wechat.accepted) == 1
+    assert [call.split()[0] for call in desk.material.calls].count("draft") == 1
+    await desk.update(handle, "abort")
+
+
 @pytest.mark.history
 async def test_a_source_that_changed_is_not_sent(desk: Desk) -> None:
     """What was looked at is what is sent: other content asks a person, and goes on when the old one is back."""
