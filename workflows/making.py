@@ -15,7 +15,6 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import Problem
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.material import (
-        DEAD,
         CheckDraft,
         Convert,
         MakeDraft,
@@ -25,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
         rebuilding,
         with_upload,
     )
-    from qunfa.rules.problems import PROBLEMS
+    from qunfa.rules.problems import DEAD, PROBLEMS
     from qunfa.rules.submission import explain, problem_of
     from workflows import material_calls as calls
 

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules import material as rules
     from qunfa.rules.material import Ready, needs_material, next_work
+    from qunfa.rules.problems import DEAD
     from qunfa.rules.submission import Submit, take_up, write_end
     from workflows import material_calls as calls
     from workflows.making import MakingRefusedError, MakingStoppedError, finished, make_ready
@@ -157,7 +158,7 @@ def submitted_message(send: Send) -> Message:
 def taken_up(send: Send, job: Job, problem: str) -> None:
     """An operator tries again for the same generation; material that WeChat refused to send is made anew."""
     material, obstacle = send.state.material, send.state.obstacle
-    dead = obstacle is None or obstacle.errcode == rules.DEAD
+    dead = obstacle is None or obstacle.errcode == DEAD
     if material is not None and problem == "media_refused" and dead:
         material = rules.rebuilding(material)
     send.state = send.state.with_current(take_up(job)).changed(obstacle=None, awaiting_since=None, material=material)

@@ -31,12 +31,11 @@ from qunfa.contract.message import (
     VoiceMessage,
 )
 from qunfa.contract.preview import PreviewMessage
+from qunfa.rules.problems import DEAD
 
 FRESH: Final = timedelta(days=2, hours=12)
 """How old a temporary id may be when it is submitted: WeChat lets it die after three days."""
 _LASTING: Final = frozenset[Use]({"cover", "picture"})
-DEAD: Final = 40007
-"""WeChat's word for an id that it does not know, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +134,12 @@ def is_fresh(use: Use, made_at: datetime, now: datetime) -> bool:
 
 
 def with_upload(material: Material, upload: Uploaded) -> Material:
-    """The material with an upload in place of an earlier one of the same file."""
+    """The material with an upload in place of an earlier one of the same file.
+
+    What was made is made again, of this. Times do not tell which came first: workers' clocks differ.
+    """
     others = tuple(one for one in material.uploads if one.identity != upload.identity)
-    return material.model_copy(update={"uploads": (*others, upload)})
+    return material.model_copy(update={"uploads": (*others, upload), "made": None})
 
 
 def is_rebuildable(jobs: Sequence[Job], message: Message, material: Material | None) -> bool:
@@ -175,11 +177,9 @@ def _news(
 
 
 def _still_good(material: Material, now: datetime, *, lasting: bool = False) -> Made | None:
-    """What was made, unless it is too old, or older than what it is made of."""
+    """What was made, unless it is too old."""
     made = material.made
-    if made is None or not (lasting or now - made.made_at < FRESH):
-        return None
-    return None if any(upload.made_at > made.made_at for upload in material.uploads) else made
+    return made if made is not None and (lasting or now - made.made_at < FRESH) else None
 
 
 def _pictures(material: Material) -> tuple[tuple[str, str], ...]:

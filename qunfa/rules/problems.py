@@ -27,6 +27,8 @@ from qunfa.rules.verdict import CONTENT_MEANINGS, err_code
 RETRY: Final = "retry"
 MARK_SENT: Final = "mark_sent"
 ABORT: Final = "abort"
+DEAD: Final = 40007
+"""WeChat's word for an id that it does not know, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,11 @@ def _more(name: str, job: Job) -> str | None:
         return f"Its reason {job.verdict.status}: {meaning}."
     if name == "clientmsgid_collision":
         return f"The other job is msg_id {job.collides_with}."
+    if name == "media_refused" and job.generation and job.answer and job.answer.errcode == DEAD:
+        return (
+            f"WeChat answered {DEAD}: it no longer knows the material, which dies with its own delivery: before a "
+            "retry, look into WeChat's console whether an earlier try was delivered after all."
+        )
     if name == "no_verdict":
         return f"The job is msg_id {job.msg_id}." if job.msg_id else "It is an earlier generation of this one."
     if name == "unknown_outcome" and job.window_started_at:

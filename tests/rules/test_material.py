@@ -160,6 +160,22 @@ def test_what_lives_three_days_is_made_again_in_time(
     assert [type(work).__name__ for work in old] == [*again, "Ready"]
 
 
+@pytest.mark.parametrize(("raw", "use"), [(NEWS, "cover"), (VIDEO, "video")])
+def test_workers_clocks_may_differ(raw: dict[str, Any], use: Any) -> None:
+    """A draft made by a worker whose clock is behind the uploading one's is good, and is not made again and again."""
+    of = source("message.articles[0].thumb" if raw is NEWS else "message.media", use)
+    behind = Made(media_id="made", made_at=NOW - timedelta(minutes=5), verified=True)
+    material = with_upload(Material(sources=(of,)), uploaded(of)).model_copy(update={"made": behind})
+    assert [type(work).__name__ for work in carried_out(raw, material)] == ["Ready"]
+
+
+def test_what_is_uploaded_anew_is_made_anew() -> None:
+    """A new thumb in an old uploadnews would be none."""
+    of = source("message.articles[0].thumb", "thumb")
+    material = Material(sources=(of,), made=Made(media_id="made", made_at=NOW))
+    assert with_upload(material, uploaded(of, NOW - timedelta(minutes=5))).made is None
+
+
 @given(st.integers(min_value=0, max_value=100), st.sampled_from([NEWS, VIDEO, VOICE, IMAGES]), st.booleans())
 def test_nothing_old_is_ever_submitted(hours: int, raw: dict[str, Any], by_draft: bool) -> None:
     """Whenever the message is ready, everything temporary in it is younger than three days with half a day to spare."""

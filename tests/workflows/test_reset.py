@@ -185,9 +185,7 @@ async def test_a_send_that_went_on_in_a_new_run_is_reset_to_its_first(short_desk
 
 
 @pytest.mark.parametrize("message", [VIDEO, NEWS], ids=["video", "articles"])
-async def test_a_send_with_material_reset_to_any_point_ends_the_same(
-    hasty_desk: Desk, message: dict[str, Any]
-) -> None:
+async def test_a_send_with_material_reset_to_any_point_ends_the_same(hasty_desk: Desk, message: dict[str, Any]) -> None:
     """Also to before its sources were looked at: the ledger is asked, and nobody is told that nothing was sent."""
     desk = hasty_desk
     handle = await desk.start(message=message)
