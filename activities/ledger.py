@@ -38,11 +38,14 @@ from qunfa.contract.ledger import (
 )
 from qunfa.contract.steps import (
     CLAIM,
+    KNOWN,
     OWNER_OF,
     RESERVE,
     TAKE_PREVIEW,
     TELL,
     ClaimStep,
+    Known,
+    KnownStep,
     OwnerStep,
     ReserveStep,
     TakePreviewStep,
@@ -52,6 +55,9 @@ from qunfa.rules.course import merge
 
 PATIENCE: Final = timedelta(seconds=12)
 """How long one call of the ledger may take before Temporal is left to repeat the activity."""
+
+_UNREAD: Final = "unread"
+"""The digest of a content that could not be read: it is no other's, so that nothing can be claimed with it."""
 
 Given = TypeVar("Given", bound=BaseModel)
 
@@ -89,6 +95,23 @@ class Ledger:
         claim = step.claim.model_copy(update={"searched": True, "found": merge(step.claim.found, found.jobs)})
         answer = await self._update(step.appid, "claim", claim, ClaimAnswer, "searched")
         return await self._with_end(step, answer, found)
+
+    @activity.defn(name=KNOWN)
+    @heartbeats()
+    async def known(self, step: KnownStep) -> Known:
+        """What a key has done, for a send that ends before it can claim it; nothing is claimed.
+
+        It is asked by a first claim, which takes no key that the ledger does not know, and none with another content.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, retried.
+        """
+        asked = Claim(key=step.key, digest=_UNREAD, workflow_id=step.workflow_id)
+        answer = await self._update(step.appid, "claim", asked, ClaimAnswer, "known")
+        if answer.record is not None:
+            return Known(jobs=answer.record.jobs)
+        runs = await self._earlier.find(step.workflow_id, activity.info().workflow_run_id or "")
+        return Known(jobs=found_by(runs).jobs)
 
     @activity.defn(name=RESERVE)
     @heartbeats()

@@ -62,6 +62,7 @@ def all_activities(
         ledger.take_preview,
         ledger.tell,
         ledger.owner_of,
+        ledger.known,
         submission.submit,
         results.job_status,
         results.await_verdict,

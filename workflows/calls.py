@@ -17,6 +17,8 @@ with workflow.unsafe.imports_passed_through():
         ClaimStep,
         JobStatus,
         JobStatusStep,
+        Known,
+        KnownStep,
         OwnerStep,
         ReserveStep,
         ResolveStep,
@@ -105,6 +107,20 @@ async def owner_of(facts: AccountFacts, msg_id: int) -> Owner:
         heartbeat_timeout=facts.timing.heartbeat,
         retry_policy=_PATIENT,
         summary=f"whose is msg_id {msg_id}",
+    )
+    return answer
+
+
+async def known(facts: AccountFacts, key: str) -> Known:
+    """What the key has done before; nothing is claimed."""
+    answer: Known = await workflow.execute_activity(
+        steps.KNOWN,
+        KnownStep(appid=facts.appid, key=key, workflow_id=workflow.info().workflow_id),
+        result_type=Known,
+        start_to_close_timeout=timedelta(minutes=2),
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_PATIENT,
+        summary=f"what key {key} has done before",
     )
     return answer
 

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.status import Approval
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
     from qunfa.rules import approval
-    from qunfa.rules.course import earlier_end, merge, over, taken_over
+    from qunfa.rules.course import earlier_end, may_have_been_delivered, merge, over, taken_over
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.outcome import bad_end, from_ledger
@@ -79,11 +79,12 @@ async def prepare(send: Send) -> Ending | None:
     try:
         inspection = await look_at_material(send, facts)
     except MakingStoppedError:
-        return Ending("aborted" if send.stopping() else "expired")
+        send.before = from_ledger((await calls.known(facts, send.asked.key)).jobs)
+        return Ending(bad_end(send.before, "aborted" if send.stopping() else "expired"))
     except MakingRefusedError as refused:
-        raise refuse([refused.problem.sentence]) from None
+        raise refuse([refused.problem.sentence, *await _said_of_the_key(send, facts)]) from None
     if inspection.problems:
-        raise refuse(list(inspection.problems))
+        raise refuse([*inspection.problems, *await _said_of_the_key(send, facts)])
     material = found(inspection) if needs_material(send.asked.message) else None
     info = workflow.info()
     state = SendState(
@@ -101,6 +102,16 @@ async def prepare(send: Send) -> Ending | None:
     if ending is None:
         send.state = send.state.changed(jobs=taken_over(send.state.jobs))
     return ending
+
+
+async def _said_of_the_key(send: Send, facts: AccountFacts) -> list[str]:
+    """What who reads that the material is wrong must know: an earlier run had it, and may have sent it."""
+    jobs = (await calls.known(facts, send.asked.key)).jobs
+    if not may_have_been_delivered(jobs):
+        return []
+    msg_ids = ", ".join(str(job.msg_id) for job in jobs if job.msg_id is not None) or "none"
+    said = f'key: an earlier run under "{send.asked.key}" was delivered, or may have been (msg_id: {msg_ids})'
+    return [f"{said}; nothing was submitted now, and a new key would send it again"]
 
 
 async def account_facts(name: str) -> AccountFacts:

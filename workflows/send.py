@@ -13,6 +13,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.event import JobFinished
     from qunfa.contract.ids import MSG_IDS_SEARCHABLE
+    from qunfa.contract.job import Job
     from qunfa.contract.ledger import LeaseAnswer
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import MassSendResult, Outcome, Problem
@@ -51,11 +52,15 @@ class Ending:
 
 
 class Send:
-    """A send under way. ``state`` is ``None`` until the key is claimed."""
+    """A send under way. ``state`` is ``None`` until the key is claimed.
+
+    ``before``: what the key has done before, where the send ends without claiming it.
+    """
 
     def __init__(self) -> None:
         self.request: MassSendRequest | None = None
         self._state: SendState | None = None
+        self.before: tuple[Job, ...] = ()
         self.phase: Phase = "preparing"
         self.problem: Problem | None = None
         self.waiting_for: WaitingFor | None = None
@@ -215,7 +220,7 @@ class Send:
 
     def result(self, ending: Ending) -> MassSendResult:
         """The result of a send that ends so."""
-        jobs = self._state.jobs if self._state else ()
+        jobs = self._state.jobs if self._state else self.before
         return outcome.result(self.asked, jobs, ending.outcome, ending.problem)
 
     def show(self) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from qunfa.contract.audience import Audience
 from qunfa.contract.fields import Stored
+from qunfa.contract.job import Job
 from qunfa.contract.ledger import Claim, Reserve, Told
 from qunfa.contract.material import ImageVia, NewsVia, Source
 from qunfa.contract.message import Article, Message, SourcedMessage
@@ -19,6 +20,7 @@ RESERVE: Final = "reserve"
 SUBMIT: Final = "submit"
 TELL: Final = "tell"
 OWNER_OF: Final = "owner_of"
+KNOWN: Final = "known"
 JOB_STATUS: Final = "job_status"
 AWAIT_VERDICT: Final = "await_verdict"
 INSPECT: Final = "inspect"
@@ -149,6 +151,20 @@ class OwnerStep(Stored):
 
     appid: str
     msg_id: int
+
+
+class KnownStep(Stored):
+    """Input of ``known`` → :class:`Known`: what a key has done, asked without its content, and claiming nothing."""
+
+    appid: str
+    key: str
+    workflow_id: str
+
+
+class Known(Stored):
+    """The jobs of a key, by the ledger, or by earlier runs of its workflow id."""
+
+    jobs: tuple[Job, ...] = ()
 
 
 class JobStatusStep(Stored):

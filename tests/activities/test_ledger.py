@@ -20,6 +20,8 @@ from qunfa.contract.ledger import Ask, Claim, ClaimAnswer, LeaseAnswer, LedgerVi
 from qunfa.contract.steps import (
     LEDGER_UNAVAILABLE,
     ClaimStep,
+    Known,
+    KnownStep,
     OwnerStep,
     ReserveStep,
     TellStep,
@@ -210,6 +212,19 @@ async def test_a_msg_id_has_an_owner(books: Books) -> None:
     await books.tell(attempt=1, answer=Answer(kind="accepted", at=NOON, msg_id=MSG_ID))
     assert await books.owner_of(MSG_ID) == Owner(key=books.times.key, index=0, generation=0)
     assert await books.owner_of(MSG_ID + 1) == Owner()
+
+
+async def test_a_key_can_be_asked_about_without_its_content(books: Books) -> None:
+    """What it has done is told, and nothing is claimed: a key that nobody has used is free afterwards."""
+    step = KnownStep(appid=books.appid, key=books.times.key, workflow_id=books.times.workflow_id)
+    assert await books.act("known", step) == Known()
+    assert await books.record() is None
+    await books.claim(ask=ASK)
+    await books.tell(attempt=1, answer=Answer(kind="accepted", at=NOON, msg_id=MSG_ID))
+    books.activity_id = "2"
+    known = await books.act("known", step)
+    assert isinstance(known, Known)
+    assert [job.msg_id for job in known.jobs] == [MSG_ID]
 
 
 async def test_a_running_ledger_is_not_queried_about_a_msg_id(temporal: Client, books: Books) -> None:

@@ -26,6 +26,7 @@ NAMES = {
     steps.SUBMIT,
     steps.TELL,
     steps.OWNER_OF,
+    steps.KNOWN,
     steps.JOB_STATUS,
     steps.AWAIT_VERDICT,
     recall.FIND_JOB,

@@ -243,6 +243,7 @@ async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterato
         ledger.reserve,
         ledger.tell,
         ledger.owner_of,
+        ledger.known,
         ledger.take_preview,
         *material.activities,
     ]

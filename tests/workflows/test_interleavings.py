@@ -83,7 +83,7 @@ async def playing(env: WorkflowEnvironment, script: Script, timing: Timing, memo
     ledger.before_owner = lambda _step: player.at("owner", None)
     activities: list[Callable[..., Any]] = [
         *(wechat.resolve_account, wechat.submit, wechat.job_status, wechat.await_verdict, wechat.check_audience),
-        *(ledger.claim, ledger.reserve, ledger.tell, ledger.owner_of),
+        *(ledger.claim, ledger.reserve, ledger.tell, ledger.owner_of, ledger.known),
     ]
     worker = Worker(
         env.client,

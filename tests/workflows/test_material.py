@@ -241,6 +241,34 @@ async def test_the_same_material_elsewhere_is_the_same_content(desk: Desk) -> No
     assert len(desk.wechat.tries) == 1
 
 
+@pytest.mark.parametrize("tried", ["delivered", "lost"])
+async def test_a_send_whose_sources_are_gone_tells_what_its_key_has_done(desk: Desk, tried: str) -> None:
+    """Who starts it again must not take "there is no such file" for "it was not sent"."""
+    desk.wechat.script = [] if tried == "delivered" else [loses, *[says(45028)] * 50]
+    first = await desk.start(message=VOICE)
+    await desk.until(first, lambda _status: bool(desk.wechat.accepted))
+    if tried == "lost":
+        await first.terminate("by mistake")
+    else:
+        await first.result()
+    desk.material.problems = ("message.media: there is no such file",)
+    refusal = await refusal_of(await desk.start(message=VOICE))
+    assert "message.media: there is no such file" in refusal
+    assert 'key: an earlier run under "spring" was delivered, or may have been' in refusal
+
+
+async def test_a_send_that_ends_before_its_sources_are_read_tells_what_its_key_has_done(desk: Desk) -> None:
+    """Its sources are away, and it is aborted: it was delivered all the same."""
+    assert (await (await desk.start(message=VOICE)).result()).outcome == "sent"
+    desk.material.refuse("inspect", *[busy()] * 50)
+    again = await desk.start(message=VOICE)
+    await desk.until(again, lambda status: status.waiting_for is not None and "material" in status.waiting_for.reason)
+    await desk.update(again, "abort")
+    failure = await failure_of(again)
+    assert (failure.outcome, failure.may_have_been_delivered) == ("unknown", True)
+    assert [(job.state, job.observed_by) for job in failure.jobs] == [("sent", "ledger")]
+
+
 async def test_a_restarted_send_probes_with_material_made_anew(desk: Desk) -> None:
     """The earlier run's ids are gone with it; the clientmsgid is what keeps the delivery one."""
     desk.wechat.script = [loses, silent, silent]
