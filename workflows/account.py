@@ -22,14 +22,12 @@ with workflow.unsafe.imports_passed_through():
         Frozen,
         LeaseAnswer,
         LedgerView,
-        PreviewsLeft,
         Reserve,
-        TakePreview,
         Told,
     )
     from qunfa.contract.sentences import sentences
     from qunfa.contract.updates import Freeze, Unfreeze
-    from qunfa.rules import leases, ledger, previews
+    from qunfa.rules import leases, ledger
     from qunfa.rules.ledger_size import trim
     from workflows.account_page import account_page
 
@@ -94,17 +92,6 @@ class Account:
     @reserve.validator
     def _reserve_fits(self, raw: Any = None) -> None:
         _parsed(Reserve, raw)
-
-    @workflow.update(description='take_preview: {"holder"}')
-    def take_preview(self, raw: Any = None) -> PreviewsLeft:
-        """One of today's previews, while there are any."""
-        state, answer = previews.take(self._state, _parsed(TakePreview, raw).holder, workflow.now())
-        self._become(state)
-        return answer
-
-    @take_preview.validator
-    def _take_preview_fits(self, raw: Any = None) -> None:
-        _parsed(TakePreview, raw)
 
     @workflow.update(description='freeze: {"by": "li", "reason": "…"}')
     def freeze(self, raw: Any = None) -> FreezeAnswer:

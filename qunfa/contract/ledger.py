@@ -66,8 +66,9 @@ class Claim(Stored):
 
     ``holder`` is the run that claims: a lease of its own is no doubt.
 
-    With ``whose`` nothing is claimed: it asks whose job that msg_id is. The question has no update of its own, so that
-    a worker of 0.1.0, which answers it as an unknown key, can replay the history.
+    With ``whose`` nothing is claimed: it asks whose job that msg_id is. Nor with ``previewing``: it takes one of
+    today's previews for the call of that name, which may ask again. These have no updates of their own, so that a
+    worker of 0.1.0, which answers them as an unknown key, can replay the history.
     """
 
     key: Key
@@ -78,6 +79,7 @@ class Claim(Stored):
     ask: Ask | None = None
     holder: str | None = None
     whose: int | None = None
+    previewing: Annotated[str, Field(min_length=1, max_length=256)] | None = None
 
 
 class Reserve(Stored):
@@ -128,18 +130,27 @@ class Owner(Stored):
     generation: int | None = None
 
 
+class PreviewsLeft(Stored):
+    """Whether a preview may be made; ``left`` are those of today after it, ``opens`` the next day."""
+
+    granted: bool
+    left: int
+    opens: Moment
+
+
 class ClaimAnswer(Stored):
     """Answer of ``claim``.
 
     ``record``: the key is claimed, and this is what is known of it. ``miss``: unknown here; look for earlier runs and
     claim again. ``reused``: the key stands for other content. ``full``: the ledger is full of unsettled sends.
-    ``owner``: whose the msg_id is that was asked for.
+    ``owner``: whose the msg_id is that was asked for. ``previews``: whether the one that was asked for may be made.
     """
 
-    kind: Literal["record", "miss", "reused", "full", "owner"]
+    kind: Literal["record", "miss", "reused", "full", "owner", "previews"]
     record: Record | None = None
     lease: LeaseAnswer | None = None
     owner: Owner | None = None
+    previews: PreviewsLeft | None = None
 
 
 class Told(Stored):
@@ -209,20 +220,6 @@ class AccountState(Stored):
     kept: tuple[KeptPush, ...] = ()
     book: dict[str, Day] = Field(default_factory=dict)
     previewing: tuple[str, ...] = ()
-
-
-class TakePreview(Stored):
-    """Payload of ``preview``: one of today's previews. ``holder`` names the call, so that it may be asked again."""
-
-    holder: Annotated[str, Field(min_length=1, max_length=256)]
-
-
-class PreviewsLeft(Stored):
-    """Answer of ``preview``: whether it may be made; ``left`` are those of today after it, ``opens`` the next day."""
-
-    granted: bool
-    left: int
-    opens: Moment
 
 
 class FreezeAnswer(Stored):

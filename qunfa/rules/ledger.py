@@ -4,6 +4,7 @@
 |---|---|
 | ``claim``, key unknown or only noted | ``miss``, until the claimer has searched earlier runs; then a record |
 | ``claim``, other digest | ``reused`` |
+| ``claim`` that asks whose a msg_id is, or for a preview | no key is claimed |
 | ``claim``, key known | the record, merged with what was found; a try of an earlier life in flight counts as unknown |
 | ``reserve`` | see :mod:`qunfa.rules.leases` |
 | ``told`` with an answer | the lease comes back; the job is as after the try; kept pushes that now match go on |
@@ -25,7 +26,7 @@ from qunfa.contract.callback_check import is_test
 from qunfa.contract.event import JobFinished
 from qunfa.contract.job import Answer, Job
 from qunfa.contract.ledger import AccountState, Ask, Claim, ClaimAnswer, Day, KeptPush, Lease, Owner, Record, Told
-from qunfa.rules import pace
+from qunfa.rules import pace, previews
 from qunfa.rules.calendar import shanghai_day
 from qunfa.rules.course import merge, with_job, with_push
 from qunfa.rules.ledger_size import too_full
@@ -47,9 +48,12 @@ Told_ = tuple[AccountState, tuple[Forward, ...]]
 
 
 def claim(state: AccountState, asked: Claim, now: datetime) -> tuple[AccountState, ClaimAnswer]:
-    """Take the key for this content; or say whose a msg_id is, and take nothing."""
+    """Take the key for this content; or say whose a msg_id is, or take a preview, and take no key."""
     if asked.whose is not None:
         return state, ClaimAnswer(kind="owner", owner=_named(owner_of(state, asked.whose)))
+    if asked.previewing is not None:
+        state, left = previews.take(state, asked.previewing, now)
+        return state, ClaimAnswer(kind="previews", previews=left)
     record = state.records.get(asked.key)
     if record and record.digest != asked.digest:
         return state, ClaimAnswer(kind="reused", record=record)

@@ -14,6 +14,7 @@ from qunfa.contract import MassSendResult
 from qunfa.rules.clientmsgid import clientmsgid
 from tests.e2e.processes import ROOT, configuration, logged, running, stopped
 from tests.e2e.stage import PATIENCE, Scene
+from tests.e2e.test_material_previews import follower, previewed
 from workflows.account import MESSAGES_PER_RUN
 
 VERSIONS = ROOT / "tests" / "versions"
@@ -175,3 +176,18 @@ async def test_what_one_build_began_the_other_ends(scene: Scene, fleet: Fleet, b
         again = await scene.result(await sends.start_again("lost"))
         assert (again.outcome, again.jobs[0].observed_by, len(scene.tries)) == ("sent", "ledger", tries)
         assert (await scene.ledger_handle.describe()).run_id != first_run
+
+
+@pytest.mark.parametrize("released", RELEASED)
+async def test_a_ledger_that_has_counted_previews_is_read_by_an_earlier_build(
+    scene: Scene, fleet: Fleet, released: str
+) -> None:
+    """A downgrade after a preview: the earlier build replays the ledger's history, and sends go on."""
+    sends = Sends(scene)
+    async with fleet.working("today"):
+        result = await previewed(scene, to=[follower(scene, 99)])
+        assert [row.sent for row in result.previews] == [True]
+    async with fleet.working(released):
+        await sends.start("straight")
+        async with asyncio.timeout(PATIENCE):
+            assert (await sends.handles["straight"].result()).outcome == "sent"
