@@ -59,7 +59,11 @@ def upload(facts: AccountFacts, source: Source) -> "workflow.ActivityHandle[Uplo
 
 
 def make(facts: AccountFacts, work: MakeDraft | Convert, title: str, description: str) -> Any:
-    """Make the one id that is sent: a draft, or a converted video (which has a title and a description)."""
+    """Make the one id that is sent: a draft, or a converted video (which has a title and a description).
+
+    It is repeated as rarely as a submission: each call whose answer is lost may have left a draft in WeChat's console.
+    """
+    rarely = RetryPolicy(initial_interval=facts.timing.repeat, maximum_interval=facts.timing.repeat_max)
     if isinstance(work, Convert):
         name, summary = steps.CONVERT_VIDEO, f"convert the video {work.media_id}"
         step: Any = ConvertStep(account=facts.pinned, media_id=work.media_id, title=title, description=description)
@@ -79,7 +83,7 @@ def make(facts: AccountFacts, work: MakeDraft | Convert, title: str, description
         result_type=Made,
         start_to_close_timeout=_SHORT,
         heartbeat_timeout=facts.timing.heartbeat,
-        retry_policy=_PATIENT,
+        retry_policy=rarely,
         summary=summary,
     )
 

@@ -37,6 +37,7 @@ class ModelMaterial:
     previews: list[str] = field(default_factory=list)
     refusals: dict[str, list[ApplicationError]] = field(default_factory=dict)
     lost: list[tuple[str, ...]] = field(default_factory=list)
+    asked: list[tuple[str, datetime]] = field(default_factory=list)
     count: int = 0
 
     def content(self, uri: str) -> str:
@@ -48,6 +49,7 @@ class ModelMaterial:
         return f"{kind}-{self.count}"
 
     def _called(self, what: str) -> None:
+        self.asked.append((what.split(maxsplit=1)[0], self.now()))
         if refusals := self.refusals.get(what.split(maxsplit=1)[0]):
             raise refusals.pop(0)
         self.calls.append(what)

@@ -1,12 +1,15 @@
 """Material in a mass send: made once, made again where it must be, and never otherwise than it was asked for."""
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import MassSendResult
 from qunfa.contract.message import ImageMessage, MpnewsMessage, MpvideoMessage, VoiceMessage
+from qunfa.contract.steps import WECHAT_UNAVAILABLE
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import loses, says, silent
@@ -197,6 +200,17 @@ async def test_a_draft_that_lost_pictures_is_not_sent(desk: Desk) -> None:
     assert (await handle.result()).outcome == "sent"
     drafts = [call for call in desk.material.calls if call.startswith("draft")]
     assert len(drafts) == 2
+
+
+async def test_a_draft_whose_answer_is_lost_is_made_again_slowly(desk: Desk) -> None:
+    """Each such call may have left one in WeChat's console: a minute lies between the first two, then more."""
+    lost = ApplicationError("no answer", type=WECHAT_UNAVAILABLE)
+    desk.material.refuse("draft", *[lost] * 3)
+    await sent(desk, NEWS)
+    times = [at for what, at in desk.material.asked if what == "draft"]
+    minutes = [(later - earlier) / timedelta(minutes=1) for earlier, later in pairwise(times)]
+    assert len(minutes) == 3
+    assert all(waited >= least for waited, least in zip(minutes, (1, 2, 4), strict=True))
 
 
 @pytest.mark.history
