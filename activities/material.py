@@ -15,6 +15,7 @@ from activities.clock import Clock, SystemClock
 from activities.configuration import pinned
 from activities.failures import source_changed, source_refused, source_unavailable
 from activities.heartbeat import heartbeats
+from activities.needs import content_place
 from activities.reading import Copy, Reader, unreadable_here
 from qunfa import article as html
 from qunfa.contract.material import Made, Uploaded
@@ -184,16 +185,29 @@ class Material:
 
     @staticmethod
     def _fits(account: str, contents: list[str]) -> None:
-        """WeChat's URLs may be longer than those that they replace."""
+        """WeChat's URLs may be longer than those that they replace; and a picture without one would vanish silently."""
         problems = [
             problem
             for number, content in enumerate(contents)
-            for problem in html.problems(content, f"message.articles[{number}].content")
+            for problem in (
+                *html.problems(content, content_place(number)),
+                *(
+                    f"{content_place(number)}: its picture {html.name_of(url)} was not uploaded"
+                    for url in _left(content)
+                ),
+            )
         ]
         if problems:
             raise ApplicationError(
                 f"account {account}: {'; '.join(problems)}", type=MATERIAL_REFUSED, non_retryable=True
             )
+
+
+def _left(content: str) -> tuple[str, ...]:
+    try:
+        return html.pictures(content)
+    except html.ArticleError:  # which is a problem by itself
+        return ()
 
 
 def _content_type(path: Path) -> str:

@@ -244,6 +244,17 @@ async def test_a_content_that_grows_too_long(workshop: Workshop) -> None:
     assert workshop.calls == []
 
 
+@pytest.mark.parametrize("news_via", ["draft", "uploadnews"])
+async def test_a_picture_that_was_not_uploaded_is_not_left_to_vanish(workshop: Workshop, news_via: str) -> None:
+    """WeChat would drop it without a word, and of uploadnews nobody can ask what was kept."""
+    with pytest.raises(
+        ApplicationError, match=r"articles\[0\]\.content: its picture file:///i\.png was not uploaded"
+    ) as raised:
+        await workshop.draft({"content": '<img src="file:/i.png">'}, covers=["T"], news_via=news_via)
+    assert (raised.value.type, raised.value.non_retryable) == ("MaterialRefused", True)
+    assert workshop.calls == []
+
+
 @pytest.mark.parametrize("given_back", ["src", "data-src"])
 async def test_a_draft_that_is_whole(workshop: Workshop, given_back: str) -> None:
     """However WeChat gives the pictures back."""
