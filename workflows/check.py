@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.refusal import InvalidRequestError
     from qunfa.contract.request import MassSendRequest, parse_request
     from qunfa.contract.steps import AccountFacts
+    from qunfa.rules import approval
     from qunfa.rules.material import needs_material
     from workflows import calls, material_calls
     from workflows.making import problem_of_failure
@@ -45,8 +46,16 @@ class CheckMassSend:
             followers=followers,
             sources=inspection.sources,
             removed=inspection.removed,
-            problems=(*inspection.problems, *problems, *more_problems),
+            problems=(*inspection.problems, *problems, *more_problems, *_terms(request, facts)),
         )
+
+
+def _terms(request: MassSendRequest, facts: AccountFacts) -> list[str]:
+    """What a send would be refused for before its material is looked at."""
+    problems = approval.problems(facts.approval, request)
+    if approval.too_far_ahead(request.send_at, workflow.now()):
+        problems.append(f"send_at: must be at most {approval.AHEAD_MAX.days} days ahead")
+    return problems
 
 
 async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[Inspection, list[str]]:

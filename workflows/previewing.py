@@ -3,6 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.message import ImageMessage
     from qunfa.contract.preview import Previewed, PreviewMessage, PreviewRecipient, as_preview
     from qunfa.rules.calendar import shanghai_clock
     from workflows import material_calls as calls
@@ -17,6 +18,10 @@ async def preview_to(bench: Bench, to: PreviewRecipient, message: PreviewMessage
     Raises:
         MakingStoppedError: something came between.
     """
+    if isinstance(message, ImageMessage) and len(message.images) > 1:
+        return _none(
+            to, f"a preview shows one picture, and this message has {len(message.images)}: preview each by itself"
+        )
     try:
         left = await finished(bench, f"leave to preview to {to.name}", calls.take_preview(bench.facts, holder))
         if not left.granted:

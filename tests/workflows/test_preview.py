@@ -74,6 +74,19 @@ async def test_no_more_than_there_are_today(desk: Desk, monkeypatch: pytest.Monk
     assert desk.material.previews == ["boss", "boss"]
 
 
+async def test_what_cannot_be_previewed_costs_none_of_todays(desk: Desk) -> None:
+    """WeChat previews one picture at a time: the row says so, and nothing is counted."""
+    several = {"msgtype": "image", "images": [{"media_id": "a"}, {"media_id": "b"}]}
+    result = await preview(desk, a_preview(message=several, to=TO[:1]))
+    assert [(one.sent, one.errmsg) for one in result.previews] == [
+        (False, "a preview shows one picture, and this message has 2: preview each by itself")
+    ]
+    assert desk.material.previews == []
+    single = {"msgtype": "image", "images": [{"media_id": "a"}]}
+    await preview(desk, a_preview(message=single, to=TO[:1]))
+    assert (await desk.ledger()).book.popitem()[1].previews == 1
+
+
 @pytest.mark.parametrize(
     ("raw", "problem"),
     [
@@ -112,3 +125,10 @@ async def test_a_check_changes_nothing(desk: Desk) -> None:
     assert "has 50 followers, expected were at most 40" in result.problems[1]
     assert desk.material.calls == ["inspect"]
     assert desk.wechat.tries == []
+
+
+async def test_a_check_tells_what_a_send_would_be_refused_for(desk: Desk) -> None:
+    """Nobody is named who asks, and it lies more than a year ahead: a dry run that is silent would be a false yes."""
+    raw = desk.request(approval={"required": True}, send_at="2099-01-01T00:00:00+08:00")
+    result = await run(desk, CHECK_MASS_SEND, raw, check_id("demo", "spring"), CheckResult)
+    assert [problem.split(":")[0] for problem in result.problems] == ["requested_by", "send_at"]
