@@ -19,6 +19,7 @@ from qunfa.cli import (
     watching,
 )
 from qunfa.cli.demo.command import demo
+from qunfa.cli.doctor.command import doctor
 from qunfa.cli.group import Commands
 from qunfa.cli.quota import quota
 from qunfa.cli.recall import recall
@@ -75,6 +76,7 @@ app.command(rich_help_panel=_ACCOUNTS)(quota)
 app.command(rich_help_panel=_ACCOUNTS)(speed)
 app.command(rich_help_panel=_SERVICES)(demo)
 app.command(rich_help_panel=_SERVICES)(setup.setup)
+app.command(rich_help_panel=_SERVICES)(doctor)
 app.command(rich_help_panel=_SERVICES)(services.worker)
 _callback = typer.Typer(
     invoke_without_command=True, subcommand_metavar="[check ACCOUNT]", callback=services.callback, no_args_is_help=False

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from qunfa.contract.account_check import CheckAccountRequest, CheckAccountResult
 from qunfa.contract.callback_check import CallbackCheckRequest, CallbackCheckResult
 from qunfa.contract.check import CheckResult
 from qunfa.contract.event import JobFinished
@@ -36,6 +37,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "CheckMassSend.result": CheckResult,
     "CheckCallback": CallbackCheckRequest,
     "CheckCallback.result": CallbackCheckResult,
+    "CheckAccount": CheckAccountRequest,
+    "CheckAccount.result": CheckAccountResult,
     "RecallMassSend": RecallRequest,
     "RecallMassSend.result": RecallResult,
     "RecallMassSend.status": RecallStatus,
