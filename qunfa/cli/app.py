@@ -16,6 +16,7 @@ from qunfa.cli import (
     sending,
     services,
     setup,
+    switching,
     watching,
 )
 from qunfa.cli.demo.command import demo
@@ -69,8 +70,8 @@ app.command(rich_help_panel=_SENDS)(operators.retry)
 app.command(rich_help_panel=_SENDS)(operators.abort)
 app.command("mark-sent", rich_help_panel=_SENDS)(operators.mark_sent)
 app.command(rich_help_panel=_SENDS)(recall)
-app.command(rich_help_panel=_ACCOUNTS)(accounts.freeze)
-app.command(rich_help_panel=_ACCOUNTS)(accounts.unfreeze)
+app.command(rich_help_panel=_ACCOUNTS)(switching.freeze)
+app.command(rich_help_panel=_ACCOUNTS)(switching.unfreeze)
 app.command(rich_help_panel=_ACCOUNTS)(accounts.ledger)
 app.command(rich_help_panel=_ACCOUNTS)(quota)
 app.command(rich_help_panel=_ACCOUNTS)(speed)

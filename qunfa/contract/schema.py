@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from qunfa.contract.account_check import CheckAccountRequest, CheckAccountResult
 from qunfa.contract.callback_check import CallbackCheckRequest, CallbackCheckResult
 from qunfa.contract.check import CheckResult
+from qunfa.contract.doctor import Diagnosis
 from qunfa.contract.event import JobFinished
 from qunfa.contract.ledger import Claim, ClaimAnswer, FreezeAnswer, LeaseAnswer, LedgerView, Reserve, Told
 from qunfa.contract.preview import PreviewRequest, PreviewResult
@@ -56,11 +57,15 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Account.freeze.result": FreezeAnswer,
     "Account.unfreeze": Unfreeze,
     "Account.ledger": LedgerView,
+    "doctor": Diagnosis,
 }
-"""Message name → its model: a workflow's input, ``.result``, and its signals, updates and queries."""
+"""Message name → its model: a workflow's input, ``.result``, and its signals, updates and queries.
+
+``doctor`` is what that command prints with ``--json``.
+"""
 
 
 def json_schema(name: str) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of one entry of :data:`SCHEMAS`."""
-    read = name.endswith((".result", ".status", ".ledger"))
+    read = name.endswith((".result", ".status", ".ledger", "doctor"))
     return SCHEMAS[name].model_json_schema(mode="serialization" if read else "validation")

@@ -28,7 +28,7 @@ _WHITELIST: Final = "ip_not_whitelisted"
 _CONSOLE: Final = "WeChat's console (设置与开发 → 开发接口管理 → IP白名单)"
 _ALLOWED: Final = {"sends": "sends", "sends_to_all": "sends to all", "mass_calls": "calls of sendall and send"}
 _NEEDS_WORKER: Final = "a worker has to answer for the account first"
-_NEEDS_TOKEN: Final = "an access token has to be had first"
+_NEEDS_ACCESS: Final = "an access token has to be had first"
 
 
 class Step(Protocol):
@@ -63,10 +63,10 @@ def _without_answer(account: str, why: str) -> Iterable[Finding]:
 
 def not_at_wechat(findings: Iterable[Finding]) -> str | None:
     """Why WeChat cannot be asked more of the account, by its findings so far; ``None`` where it can."""
-    states = {finding.name: finding.state for finding in findings}
-    if states["account"] != "ok":
+    fine = {finding.name for finding in findings if finding.state == "ok"}
+    if "account" not in fine:
         return _NEEDS_WORKER
-    return None if states["token"] == "ok" else _NEEDS_TOKEN
+    return None if "token" in fine else _NEEDS_ACCESS
 
 
 def account_findings(found: CheckAccountResult, configured_appid: str | None) -> list[Finding]:
@@ -132,7 +132,7 @@ def _ip_whitelist(found: CheckAccountResult) -> Finding:
 def _quota(found: CheckAccountResult) -> Finding:
     account = found.account
     if not found.calls:
-        return skipped("quota", _NEEDS_TOKEN, account)
+        return skipped("quota", _NEEDS_ACCESS, account)
     rows = [row for row in found.allowances if row.name in _ALLOWED]
     silent = [call for call in found.calls if call.used is None]
     said = "; ".join([*map(_left, rows), *([f"sends are not counted: {found.uncounted}"] if found.uncounted else [])])

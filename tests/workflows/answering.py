@@ -16,6 +16,7 @@ from temporalio.worker import Worker
 
 from qunfa.contract.steps import AccountFacts
 from tests.workflows.model_recall import ModelAccount
+from workflows.account_check import CheckAccount
 from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
 from workflows.speed import AccountSpeed
@@ -51,7 +52,7 @@ async def bureau_in(env: WorkflowEnvironment, **facts: Any) -> AsyncIterator[Bur
     appid = f"wx{uuid.uuid4().hex[:16]}"
     account = ModelAccount(AccountFacts(name="demo", appid=appid, base_url="https://wechat.example", **facts), _now)
     queue = f"tests-{appid}"
-    workflows = [RecallMassSend, AccountSpeed, AccountQuota]
+    workflows = [RecallMassSend, AccountSpeed, AccountQuota, CheckAccount]
     async with Worker(env.client, task_queue=queue, workflows=workflows, activities=account.activities):
         yield Bureau(env, account, queue)
 
