@@ -31,8 +31,9 @@ def configured(scene: Scene, **more: str) -> dict[str, str]:
     return {f"{of}{name}": value for name, value in values.items()}
 
 
-async def doctor(scene: Scene, *args: str, code: int = 0, **more: str) -> dict[str, Finding]:
+async def doctor(scene: Scene, *args: str, code: int = 0, given: dict[str, str] | None = None) -> dict[str, Finding]:
     """The findings of the scene's account and of what is checked once, by name; `code` is how it exits."""
+    more = given or {}
     await polled(scene, more.get("TEMPORAL_NAMESPACE", "default"))
     answer = await qunfa(scene, "doctor", scene.account, *args, "--json", **more)
     assert answer.exit_code == code, answer.output
@@ -68,7 +69,7 @@ def called(scene: Scene) -> list[str]:
 async def test_an_account_with_which_all_is_well(scene: Scene) -> None:
     """Exit 0; four calls of WeChat's API and not one more; no `Account` is started, and nobody gets anything."""
     url = f"{scene.stage.receiver}/wechat/{{account}}"
-    findings = await doctor(scene, "--callback-url", url, **configured(scene))
+    findings = await doctor(scene, "--callback-url", url, given=configured(scene))
     assert {name: findings[name].state for name in OF_AN_ACCOUNT} == dict.fromkeys(OF_AN_ACCOUNT, "ok")
     assert findings["search_attributes"].state == findings["temporal_version"].state == "ok"
     assert findings["clock"].state == "ok"
@@ -91,7 +92,7 @@ async def test_the_way_of_a_push_is_followed_where_the_account_is_at_work(scene:
     await scene.result(await scene.start())
     before = await scene.ledger()
     findings = await doctor(
-        scene, "--callback-url", f"{scene.stage.receiver}/wechat/{scene.account}", **configured(scene)
+        scene, "--callback-url", f"{scene.stage.receiver}/wechat/{scene.account}", given=configured(scene)
     )
     assert "temporal: the push stands in the history" in findings["callback"].said
     after = await scene.ledger()
@@ -104,7 +105,7 @@ async def test_a_wrong_callback_token(scene: Scene) -> None:
     """The receiver's answer is explained, and WeChat's view is told as well."""
     wrong = configured(scene, CALLBACK__TOKEN="another-token")
     url = f"{scene.stage.receiver}/wechat/{scene.account}"
-    finding = (await doctor(scene, "--callback-url", url, code=1, **wrong))["callback"]
+    finding = (await doctor(scene, "--callback-url", url, code=1, given=wrong))["callback"]
     assert (finding.state, "url: answered" in finding.said) == ("failed", True)
     assert "Receiver and this command disagree about token" in (finding.todo or "")
 
@@ -194,7 +195,7 @@ async def test_without_workers(scene: Scene) -> None:
 
 async def test_a_namespace_without_search_attributes(scene: Scene) -> None:
     """Which are missing, and the command that adds them."""
-    finding = (await doctor(scene, code=1, TEMPORAL_NAMESPACE="bare"))["search_attributes"]
+    finding = (await doctor(scene, code=1, given={"TEMPORAL_NAMESPACE": "bare"}))["search_attributes"]
     assert (finding.state, finding.todo) == ("failed", "qunfa setup")
     assert "MassSendPhase" in finding.said
 

@@ -12,7 +12,10 @@ APPID = "wx0123456789abcdef"
 MIDNIGHT = datetime(2026, 12, 1, 16, tzinfo=UTC)
 CALL = CallsLeft(cgi_path=CALLS[0], daily_limit=100, used=2, remain=98)
 ALLOWED = Allowance(name="sends_to_all", period="month", limit=4, used=1, left=3, renewed_at=MIDNIGHT)
-REFUSED_IP = {"errcode": 40164, "errmsg": "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist"}
+REFUSED_IP: dict[str, Any] = {
+    "errcode": 40164,
+    "errmsg": "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist",
+}
 
 
 def seen(**more: Any) -> CheckAccountResult:
