@@ -227,9 +227,8 @@ def scaled_facts() -> AccountFacts:
     return AccountFacts(name="demo", appid=appid, base_url="https://api.weixin.qq.com", timing=timing)
 
 
-@contextlib.asynccontextmanager
-async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterator[Desk]:
-    """A worker with the account `facts`, on a task queue of its own."""
+def staffed(env: WorkflowEnvironment, facts: AccountFacts) -> tuple[Desk, Callable[[], Worker]]:
+    """A desk of the account `facts`, and what makes a worker for it, on a task queue of its own."""
     wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
     material = ModelMaterial(now=_now)
     ledger = SlowLedger(env.client, wechat.task_queue, NoEarlierRuns())
@@ -247,8 +246,17 @@ async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterato
         *material.activities,
     ]
     workflows = [MassSend, Account, PreviewMassSend, CheckMassSend]
-    async with Worker(env.client, task_queue=wechat.task_queue, workflows=workflows, activities=steps):
-        desk = Desk(env, wechat, ledger, material)
+    return (
+        Desk(env, wechat, ledger, material),
+        lambda: Worker(env.client, task_queue=wechat.task_queue, workflows=workflows, activities=steps),
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterator[Desk]:
+    """A worker with the account `facts`."""
+    desk, worker = staffed(env, facts)
+    async with worker():
         yield desk
         for handle in [*desk.started, env.client.get_workflow_handle(account_id(facts.appid))]:
             with contextlib.suppress(RPCError):
