@@ -227,8 +227,12 @@ def scaled_facts() -> AccountFacts:
     return AccountFacts(name="demo", appid=appid, base_url="https://api.weixin.qq.com", timing=timing)
 
 
-def staffed(env: WorkflowEnvironment, facts: AccountFacts) -> tuple[Desk, Callable[[], Worker]]:
-    """A desk of the account `facts`, and what makes a worker for it, on a task queue of its own."""
+def staffed(env: WorkflowEnvironment, facts: AccountFacts, *, cached: int = 1000) -> tuple[Desk, Callable[[], Worker]]:
+    """A desk of the account `facts`, and what makes a worker for it, on a task queue of its own.
+
+    One that has no workflows `cached` replays each at every step, and leaves the server nothing to wait for when it
+    goes.
+    """
     wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
     material = ModelMaterial(now=_now)
     ledger = SlowLedger(env.client, wechat.task_queue, NoEarlierRuns())
@@ -248,7 +252,13 @@ def staffed(env: WorkflowEnvironment, facts: AccountFacts) -> tuple[Desk, Callab
     workflows = [MassSend, Account, PreviewMassSend, CheckMassSend]
     return (
         Desk(env, wechat, ledger, material),
-        lambda: Worker(env.client, task_queue=wechat.task_queue, workflows=workflows, activities=steps),
+        lambda: Worker(
+            env.client,
+            task_queue=wechat.task_queue,
+            workflows=workflows,
+            activities=steps,
+            max_cached_workflows=cached,
+        ),
     )
 
 
