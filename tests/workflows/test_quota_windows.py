@@ -150,6 +150,7 @@ async def test_an_account_that_asks(env: WorkflowEnvironment, errcode: int) -> N
         status = await desk.asks(handle, "quota_exhausted")
         assert status.problem is not None
         assert (status.problem.errcode, status.problem.errmsg) == (errcode, f"says {errcode}")
+        assert "Counted here before it: 0 accepted today (0 to all), 0 this month (0 to all)" in status.problem.sentence
         assert {"retry", "abort"} <= set(status.answers)
         assert len(desk.wechat.tries) == 1
         await desk.update(handle, "retry")
