@@ -36,7 +36,7 @@ _UNDONE: Final = {"freeze": "NOT FROZEN", "unfreeze": "NOT UNFROZEN"}
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ACCOUNT…]", help="The accounts' names, or their appids.", show_default=False),
+    typer.Argument(metavar="ACCOUNT…", help="The accounts' names, or their appids.", show_default=False),
 ]
 All = Annotated[
     bool, typer.Option("--all", help="Every account that the configuration has; it asks first, or needs --yes.")

@@ -46,11 +46,17 @@ async def check_callback(plan: Plan, account: str, connection: Client | str, ask
     """
     configured = plan.configured(account)
     if configured is not None and (configured.callback is None or not configured.callback.tokens):
-        return skipped("callback", "WeChat does not push to Qunfa for this account: results are asked for", account)
+        return skipped("callback", _no_pushes(configured.callback), account)
     receiver, wechat = await asyncio.gather(
         _receiver(plan, account, configured, connection), _wechat(plan, account, connection, asked)
     )
     return callback_found(account, [*receiver, wechat])
+
+
+def _no_pushes(callback: CallbackSettings | None) -> str:
+    if callback is None:
+        return "WeChat does not push to Qunfa for this account: results are asked for"
+    return "another system gets WeChat's pushes for this account, and hands the results over (events_token)"
 
 
 async def _wechat(plan: Plan, account: str, connection: Client | str, asked: Awaitable[Asked]) -> Step:

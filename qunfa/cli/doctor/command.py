@@ -19,9 +19,7 @@ from qunfa.contract.doctor import Diagnosis, Finding
 def doctor(
     accounts: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[ACCOUNT…]", help="The accounts' names.", show_default="all that the configuration has"
-        ),
+        typer.Argument(metavar="ACCOUNT…", help="The accounts' names.", show_default="all that the configuration has"),
     ] = None,
     *,
     callback_url: Annotated[
