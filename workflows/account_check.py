@@ -52,6 +52,7 @@ class CheckAccount:
             calls=calls,
             allowances=() if book is None else allowances(facts.kind, book, calls, workflow.now()),
             uncounted=uncounted,
+            frozen=None if book is None else book.frozen,
         )
 
 

@@ -8,6 +8,7 @@ is no call of the API.
 from typing import Final
 
 from qunfa.contract.fields import AccountName, Model, Stored
+from qunfa.contract.ledger import Frozen
 from qunfa.contract.quota import Allowance, CallsLeft
 from qunfa.contract.steps import Pinned
 
@@ -64,3 +65,4 @@ class CheckAccountResult(Stored):
     calls: tuple[CallsLeft, ...] = ()
     allowances: tuple[Allowance, ...] = ()
     uncounted: str | None = None
+    frozen: Frozen | None = None

@@ -2,7 +2,7 @@
 
 | check | failed | warning | next step |
 |---|---|---|---|
-| ``account`` | the workers lack it, have another appid, or do not answer | – | configuration, or their log |
+| ``account`` | the workers lack it, have another appid, or are silent | it is frozen | configuration, log, unfreeze |
 | ``token`` | WeChat, or the token service, gives none | – | by WeChat's code |
 | ``ip_whitelist`` | a call was refused by it (40164 and its like) | – | the address to put on it |
 | ``quota`` | – | a limit is used up, or WeChat does not tell | when there is more |
@@ -63,7 +63,7 @@ def _without_answer(account: str, why: str) -> Iterable[Finding]:
 
 def not_at_wechat(findings: Iterable[Finding]) -> str | None:
     """Why WeChat cannot be asked more of the account, by its findings so far; ``None`` where it can."""
-    fine = {finding.name for finding in findings if finding.state == "ok"}
+    fine = {finding.name for finding in findings if finding.state in {"ok", "warning"}}
     if "account" not in fine:
         return _NEEDS_WORKER
     return None if "token" in fine else _NEEDS_ACCESS
@@ -86,6 +86,10 @@ def _account(found: CheckAccountResult, configured_appid: str | None) -> Finding
         todo = "Give all parts the same configuration, and start the workers anew."
         return Finding(name="account", account=found.account, state="failed", said=said, todo=todo)
     said = f"the workers have it as the {found.kind} account {found.appid}"
+    if found.frozen is not None:
+        said += f"; it is frozen by {found.frozen.by} since {shanghai_clock(found.frozen.at)}: {found.frozen.reason}"
+        todo = f"Nothing of it is submitted until: qunfa unfreeze {found.account}"
+        return Finding(name="account", account=found.account, state="warning", said=said, todo=todo)
     return Finding(name="account", account=found.account, state="ok", said=said)
 
 

@@ -101,6 +101,14 @@ async def test_the_way_of_a_push_is_followed_where_the_account_is_at_work(scene:
     assert await scene.everyone_once()
 
 
+async def test_a_frozen_account_is_a_warning(scene: Scene) -> None:
+    """It explains why nothing goes out."""
+    await scene.freeze()
+    findings = await doctor(scene)
+    assert (findings["account"].state, "frozen by li" in findings["account"].said) == ("warning", True)
+    assert findings["callback"].state == "ok"
+
+
 async def test_a_wrong_callback_token(scene: Scene) -> None:
     """The receiver's answer is explained, and WeChat's view is told as well."""
     wrong = configured(scene, CALLBACK__TOKEN="another-token")

@@ -52,6 +52,15 @@ def test_an_operator_without_configuration_compares_nothing() -> None:
     assert not_at_wechat(other.values()) is not None
 
 
+def test_a_frozen_account() -> None:
+    """Who, why, and how it is let go; the rest is looked at all the same."""
+    findings = found(seen(frozen={"by": "li", "reason": "wrong text", "at": MIDNIGHT}))
+    assert findings["account"].state == "warning"
+    assert "; it is frozen by li since 2026-12-02 00:00:00+08:00: wrong text" in findings["account"].said
+    assert (findings["account"].todo or "").endswith("qunfa unfreeze demo")
+    assert not_at_wechat(findings.values()) is None
+
+
 def test_a_wrong_secret() -> None:
     """WeChat's own words, and what depends on a token is skipped."""
     token = TokenSeen(
