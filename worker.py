@@ -27,6 +27,7 @@ from workflows.account import Account
 from workflows.callback_check import CheckCallback
 from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
+from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
 from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
@@ -104,6 +105,7 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
             RecallMassSend,
             AccountSpeed,
             AccountQuota,
+            Notify,
         ],
         activities=all_activities(settings, client, http, settings.task_queue),
         graceful_shutdown_timeout=2 * settings.timing.http_timeout + TELLING,

@@ -19,6 +19,7 @@ CHECK_CALLBACK: Final = "CheckCallback"
 RECALL_MASS_SEND: Final = "RecallMassSend"
 ACCOUNT_SPEED: Final = "AccountSpeed"
 ACCOUNT_QUOTA: Final = "AccountQuota"
+NOTIFY: Final = "Notify"
 
 ACCOUNT_NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 KEY_PATTERN: Final = r"^[A-Za-z0-9._-]{1,64}$"
@@ -88,6 +89,11 @@ def quota_id(account: str, unique: str) -> str:
 def callback_check_id(account: str, unique: str) -> str:
     """Workflow id of one look at an account's callback."""
     return f"callback-check:{account}:{unique}"
+
+
+def notify_id(account: str, name: str, webhook_id: str) -> str:
+    """Workflow id of the one delivery of an event to an account's webhook ``name``."""
+    return f"notify:{account}:{name}:{webhook_id}"
 
 
 def account_id(appid: str) -> str:
