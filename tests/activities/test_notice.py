@@ -200,7 +200,7 @@ async def test_a_name_that_does_not_resolve_is_tried_again() -> None:
 
 
 async def test_a_certificate_of_nobody_is_refused() -> None:
-    """https means that the receiver is who it says: nothing is posted to anybody else."""
+    """With https it is known that the receiver is who it says: nothing is posted to anybody else."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     async with receiving(tls=context) as receiver:
