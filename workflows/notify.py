@@ -15,7 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.preparing import refuse
 
 _ACCOUNT: Final = SearchAttributeKey.for_keyword("MassSendAccount")
-_ATTEMPT: Final = timedelta(seconds=30)
+_ATTEMPT: Final = timedelta(seconds=20)
+"""Within which an attempt is told of, or was lost with its worker: twice as long as a receiver may take."""
 _PATIENCE: Final = timedelta(days=3)
 _EVER_RARER: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(hours=1))
 """A second, two, four … an hour."""
