@@ -21,7 +21,7 @@ from tests.media.sources.site import silence
 from tests.notices.webhook import OTHER, SECRET, Receiver, answers, receiving
 
 KILLED = -9
-REFUSED = {"kind": "errcode", "errcode": 40164}
+REFUSED: dict[str, Any] = {"kind": "errcode", "errcode": 40164}
 
 
 def webhook(receiver: Receiver, **more: Any) -> dict[str, Any]:
