@@ -24,6 +24,7 @@ from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
 from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_search_attributes, namespace_retention
 from qunfa.wechat import open_http
 from workflows.account import Account
+from workflows.account_notices import AccountNotices
 from workflows.callback_check import CheckCallback
 from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
@@ -105,6 +106,7 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
             RecallMassSend,
             AccountSpeed,
             AccountQuota,
+            AccountNotices,
             Notify,
         ],
         activities=all_activities(settings, client, http, settings.task_queue),

@@ -19,6 +19,7 @@ CHECK_CALLBACK: Final = "CheckCallback"
 RECALL_MASS_SEND: Final = "RecallMassSend"
 ACCOUNT_SPEED: Final = "AccountSpeed"
 ACCOUNT_QUOTA: Final = "AccountQuota"
+ACCOUNT_NOTICES: Final = "AccountNotices"
 NOTIFY: Final = "Notify"
 
 ACCOUNT_NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -84,6 +85,11 @@ def speed_id(account: str, unique: str) -> str:
 def quota_id(account: str, unique: str) -> str:
     """Workflow id of one look at an account's quotas."""
     return f"quota:{account}:{unique}"
+
+
+def notices_id(account: str, unique: str) -> str:
+    """Workflow id of one look at an account's webhooks, or of one test of them."""
+    return f"notices:{account}:{unique}"
 
 
 def callback_check_id(account: str, unique: str) -> str:

@@ -75,9 +75,12 @@ class NoticeData(Stored):
 
 
 class Notice(Stored):
-    """The body of the webhook's POST. ``timestamp`` is when the event happened, not when it is told."""
+    """The body of the webhook's POST. ``timestamp`` is when the event happened, not when it is told.
 
-    type: NoticeType
+    The type ``test`` is of nothing: an operator has asked whether the webhook takes it.
+    """
+
+    type: NoticeType | Literal["test"]
     timestamp: Moment
     data: NoticeData
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from qunfa.contract.account_notices import AccountNoticesRequest, AccountNoticesResult
 from qunfa.contract.callback_check import CallbackCheckRequest, CallbackCheckResult
 from qunfa.contract.check import CheckResult
 from qunfa.contract.event import JobFinished
@@ -44,6 +45,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "AccountSpeed.result": SpeedResult,
     "AccountQuota": QuotaRequest,
     "AccountQuota.result": QuotaResult,
+    "AccountNotices": AccountNoticesRequest,
+    "AccountNotices.result": AccountNoticesResult,
     "Notice": Notice,
     "Notify": NotifyRequest,
     "Notify.result": NoticeDelivered,

@@ -10,8 +10,10 @@ import httpx
 import pytest
 from temporalio.client import WorkflowFailureError
 
+from qunfa.contract.account_notices import AccountNoticesResult
 from qunfa.contract.ids import RECALL_MASS_SEND, notify_id, recall_id
 from qunfa.contract.recall import RecallResult
+from tests.e2e.commands import parsed, qunfa
 from tests.e2e.own_worker import own_worker
 from tests.e2e.processes import configuration, logged, running, stopped
 from tests.e2e.stage import PATIENCE, Scene
@@ -160,6 +162,37 @@ async def test_questions_that_an_older_worker_asked_are_passed_over(
             assert (await scene.result(handle)).outcome == "sent"
             await receiver.came("sent")
     assert [post.type for post in receiver.posts] == ["sent"]
+
+
+async def test_webhooks_are_shown_and_tested(scene: Scene) -> None:
+    """By a worker, so that an operator needs neither URL nor secret; one that does not take its test is exit 1."""
+    async with receiving() as receiver, receiving() as broken:
+        broken.rest = answers(401)
+        more = {"url": broken.url, "secret": OTHER, "events": ["unknown", "failed"]}
+        configured = webhook(receiver)["notices"]
+        async with own_worker(scene, account={"notices": {**configured, "crm": more}}):
+            shown = await qunfa(scene, "notices", scene.account, "--json")
+            assert receiver.posts == broken.posts == []
+            tested = await qunfa(scene, "notices", scene.account, "--test")
+    listed = AccountNoticesResult.model_validate(parsed(shown))
+    assert [(one.name, one.events[0], one.took_test) for one in listed.webhooks] == [
+        ("oncall", "needs_operator", None),
+        ("crm", "unknown", None),
+    ]
+    assert (shown.exit_code, tested.exit_code) == (0, 1)
+    assert "taken" in tested.stdout
+    assert 'notice "crm": the receiver answers 401.' in " ".join(tested.stdout.split())
+    assert "a-SECRET" not in shown.output + tested.output
+    [post], [refused] = receiver.posts, broken.posts
+    assert (post.type, post.data["account"], post.signed_with(SECRET)) == ("test", scene.account, True)
+    assert refused.signed_with(OTHER)
+
+
+async def test_an_account_without_webhooks_says_how_to_have_some(scene: Scene) -> None:
+    """That is no failure."""
+    answer = await qunfa(scene, "notices", scene.account, "--test")
+    assert answer.exit_code == 0
+    assert "No webhook is told of its sends" in answer.stdout
 
 
 async def test_no_secret_of_a_webhook_leaves_the_worker(scene: Scene, tmp_path: Path) -> None:
