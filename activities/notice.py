@@ -1,6 +1,9 @@
 """Telling a webhook: one signed POST per attempt, in the way of Standard Webhooks."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from ssl import SSLContext
@@ -18,6 +21,10 @@ from qunfa.settings import NoticeSettings, Settings
 
 PATIENCE: Final = timedelta(seconds=10)
 """How long a receiver may take in all, from the connection to the head of its answer."""
+AT_ONCE: Final = 5
+AT_ONCE_IN_ALL: Final = 20
+"""How many notices of one webhook, and of all, a worker tells at the same time: receivers that hang must not take the
+places of activities that sends wait for."""
 
 
 class Notices:
@@ -30,6 +37,7 @@ class Notices:
     def __init__(self, settings: Settings, patience: timedelta = PATIENCE) -> None:
         self._settings = settings
         self._patience = patience
+        self._under_way: Counter[tuple[str, str]] = Counter()
 
     @activity.defn(name=DELIVER_NOTICE)
     async def deliver_notice(self, request: NotifyRequest) -> NoticeDelivered:
@@ -40,7 +48,9 @@ class Notices:
         """
         who = f'account {request.account}, notice "{request.name}"'
         now = datetime.now(UTC)
-        response = await self._post(who, _signed(self._webhook(who, request), request, now))
+        post = _signed(self._webhook(who, request), request, now)
+        with self._place(who, (request.account, request.name)):
+            response = await self._post(who, post)
         answer = understood(response.status_code, response.headers.get("retry-after"), now)
         if isinstance(answer, Unwanted):
             raise ApplicationError(
@@ -61,6 +71,17 @@ class Notices:
             # Not the end of it: another worker may have it already, or still.
             raise notice_undelivered(f"{who}: this worker's configuration does not have it.")
         return found
+
+    @contextmanager
+    def _place(self, who: str, webhook: tuple[str, str]) -> Iterator[None]:
+        """One of the places that a worker has for notices; nobody waits for one, as that would take a place, too."""
+        if self._under_way[webhook] >= AT_ONCE or self._under_way.total() >= AT_ONCE_IN_ALL:
+            raise notice_undelivered(f"{who}: this worker has too many notices under way.")
+        self._under_way[webhook] += 1
+        try:
+            yield
+        finally:
+            self._under_way[webhook] -= 1
 
     async def _post(self, who: str, request: httpx.Request) -> httpx.Response:
         """The head of the answer; the rest is not read."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.account_notices import AccountNoticesRequest, AccountNoticesResult, Webhook
@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.parsing import parsed
     from qunfa.contract.refusal import InvalidRequestError
     from qunfa.rules.notices import webhook_id
+    from workflows.notify import last_failure
     from workflows.preparing import account_facts, refuse
 
 _ATTEMPT: Final = timedelta(seconds=20)
@@ -58,7 +59,8 @@ async def _look(account: str, wanted: WantedNotice, *, test: bool) -> Webhook:
             summary=f"test {wanted.name}",
         )
     except ActivityError as error:
-        said = error.cause.message if isinstance(error.cause, ApplicationError) else "no worker has told it in time"
+        failure = last_failure(error)
+        said = failure.message if failure else "no worker has told it in time"
         return webhook.model_copy(update={"took_test": False, "problem": said})
     return webhook.model_copy(update={"took_test": True})
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import Priority, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -20,6 +20,8 @@ _ATTEMPT: Final = timedelta(seconds=20)
 _PATIENCE: Final = timedelta(days=3)
 _EVER_RARER: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(hours=1))
 """A second, two, four … an hour."""
+_LAST: Final = Priority(priority_key=5)
+"""Where workers are busy, what a send waits for comes first."""
 
 
 @workflow.defn(name=NOTIFY)
@@ -40,6 +42,7 @@ class Notify:
                 start_to_close_timeout=_ATTEMPT,
                 schedule_to_close_timeout=_PATIENCE,
                 retry_policy=_EVER_RARER,
+                priority=_LAST,
                 summary=f"tell {request.name} of {request.notice.type}",
             )
         except ActivityError as error:
@@ -59,14 +62,22 @@ def _read(raw: Any, more: tuple[Any, ...]) -> NotifyRequest:
 
 
 def _given_up(request: NotifyRequest, error: ActivityError) -> ApplicationError:
-    cause = error.cause
-    last = cause.message if isinstance(cause, ApplicationError) else "the last try was lost with its worker"
-    kind = (cause.type if isinstance(cause, ApplicationError) else None) or NOTICE_UNDELIVERED
+    cause = last_failure(error)
+    last = cause.message if cause else "no worker has tried it in time."
+    kind = (cause.type if cause else None) or NOTICE_UNDELIVERED
     sentence = (
         f'the notice {request.notice.type} of {request.notice.data.workflow_id} did not reach "{request.name}" and is '
         f"not tried any more: {last} Nothing of the send depends on it. To have it tried again, reset this workflow."
     )
     return ApplicationError(sentence, type=kind, non_retryable=True)
+
+
+def last_failure(error: ActivityError) -> ApplicationError | None:
+    """What the last try has failed with; a timeout has it as its cause."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ApplicationError):
+        cause = cause.__cause__
+    return cause
 
 
 def _page(request: NotifyRequest) -> str:

@@ -5,7 +5,9 @@ what it does not know. It may come more than once, always with the same ``webhoo
 """
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
 
 from qunfa.contract.event import Counts
 from qunfa.contract.fields import AccountName, Moment, Stored
@@ -93,7 +95,7 @@ class NotifyRequest(Stored):
 
     account: AccountName
     name: str
-    webhook_id: str
+    webhook_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
     notice: Notice
 
 

@@ -1,11 +1,13 @@
 """One POST per attempt, to a real receiver."""
 
+import asyncio
 import logging
 import socket
 import ssl
 import time
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from standardwebhooks import Webhook
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities.notice import Notices
+from activities.notice import AT_ONCE, Notices
 from qunfa.contract.notice import NoticeDelivered, NotifyRequest
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
@@ -207,6 +209,37 @@ async def test_a_certificate_of_nobody_is_refused() -> None:
         error = await not_told(receiver, url=receiver.url.replace("http:", "https:"))
         assert receiver.posts == []
     assert "ConnectError" in error.message
+
+
+async def test_a_certificate_of_a_private_authority_is_trusted_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By SSL_CERT_FILE, as elsewhere."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    async with receiving(tls=context) as receiver:
+        assert (await told(receiver, url=receiver.url.replace("http:", "https:"))).status == 204
+
+
+async def test_a_webhook_that_hangs_takes_few_places_of_a_worker() -> None:
+    """Five at a time: the others are not waited for but tried again later, and another webhook's go through."""
+    async with receiving() as hanging, receiving() as well:
+        hanging.rest = silence
+        webhooks = {"oncall": {"url": hanging.url, "secret": SECRET}, "crm": {"url": well.url, "secret": SECRET}}
+        notices = Notices(settings_for("https://wechat.example", notices=webhooks), patience=timedelta(seconds=2))
+        run = ActivityEnvironment().run
+        many = [asyncio.create_task(run(notices.deliver_notice, REQUEST)) for _ in range(40)]
+        await hanging.came("needs_operator", AT_ONCE)
+        refused = [str(task.exception()) for task in many if task.done()]
+        assert len(refused) == 40 - AT_ONCE
+        assert all("too many notices under way" in said for said in refused)
+        await run(notices.deliver_notice, REQUEST.model_copy(update={"name": "crm"}))
+        await asyncio.gather(*many, return_exceptions=True)
+        assert (len(hanging.posts), len(well.posts)) == (AT_ONCE, 1)
+        hanging.rest = OK
+        assert (await run(notices.deliver_notice, REQUEST)).status == 204
 
 
 @pytest.mark.parametrize("gone", [{"account": "other"}, {"name": "nobody"}])

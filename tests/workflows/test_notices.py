@@ -25,6 +25,7 @@ from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says, silent
 
 ALL: Final = ("needs_operator", "awaiting_approval", "sent", "failed", "unknown", "recalled")
+A_HEADER: Final = {"account": "demo", "name": "oncall", "webhook_id": "a\r\nHost: b", "notice": {}}
 DAY: Final = timedelta(days=1)
 
 
@@ -299,7 +300,9 @@ async def test_the_same_key_again_is_another_event(desk: Desk, receiver: Receive
     assert len(desk.wechat.tries) == 1
 
 
-@pytest.mark.parametrize("raw", [None, "x", {}, {"account": "demo"}, {"account": "demo", "name": "x", "notice": {}}])
+@pytest.mark.parametrize(
+    "raw", [None, "x", {}, {"account": "demo"}, {"account": "demo", "name": "x", "notice": {}}, A_HEADER]
+)
 async def test_a_malformed_notice_fails_at_once(desk: Desk, raw: Any) -> None:
     """And names what is wrong, where it would be retried for ever."""
     handle = await desk.env.client.start_workflow(
