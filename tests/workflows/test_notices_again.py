@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import pytest_asyncio
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
@@ -179,3 +180,17 @@ async def test_a_send_without_any_cache_tells_each_event_once(
         assert (await handle.result()).outcome == "sent"
         await receiver.came("sent")
     assert [post.type for post in receiver.posts] == ["needs_operator", "sent"]
+
+
+async def test_a_notice_that_was_given_up_is_tried_again_when_it_is_reset(desk: Desk, receiver: Receiver) -> None:
+    """As its failure says: under the same id, with the facts of then."""
+    receiver.script = [answers(410)]
+    await (await desk.start()).result()
+    [first] = await receiver.came("sent")
+    given_up = delivery(desk, first)
+    with pytest.raises(WorkflowFailureError):
+        await given_up.result()
+    await reset(desk.env.client, given_up, (await points(given_up))[0])
+    await receiver.came("sent", 2)
+    assert {(post.webhook_id, post.body) for post in receiver.posts} == {(first.webhook_id, first.body)}
+    assert (await delivery(desk, first).result()).status == 204
