@@ -25,9 +25,11 @@ from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_
 from qunfa.wechat import open_http
 from workflows.account import Account
 from workflows.account_check import CheckAccount
+from workflows.account_notices import AccountNotices
 from workflows.callback_check import CheckCallback
 from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
+from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
 from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
@@ -106,6 +108,8 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
             AccountSpeed,
             AccountQuota,
             CheckAccount,
+            AccountNotices,
+            Notify,
         ],
         activities=all_activities(settings, client, http, settings.task_queue),
         graceful_shutdown_timeout=2 * settings.timing.http_timeout + TELLING,

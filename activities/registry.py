@@ -16,6 +16,7 @@ from activities.inspection import MaterialInspection
 from activities.ledger import Ledger
 from activities.material import Material
 from activities.notes import LedgerNotes
+from activities.notice import Notices
 from activities.preview import Previews
 from activities.quota import Quotas
 from activities.reading import Reader
@@ -49,6 +50,7 @@ def all_activities(
     quotas = Quotas(settings, accounts, client)
     callback_check = CallbackCheck(settings, accounts)
     account_check = AccountCheck(settings, accounts, http)
+    notices = Notices(settings)
     return [
         configuration.resolve_account,
         audience.check_audience,
@@ -76,6 +78,7 @@ def all_activities(
         speeds.set_speed,
         quotas.calls_left,
         quotas.sends_counted,
+        notices.deliver_notice,
     ]
 
 

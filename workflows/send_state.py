@@ -44,7 +44,8 @@ class SendState(Stored):
     """A send after its key was claimed.
 
     ``early``: pushes whose msg_id is not (yet) one of ours. ``material`` is what was found and made, ``ready`` the
-    message with the ids that WeChat knows; both are ``None`` where nothing has to be made.
+    message with the ids that WeChat knows; both are ``None`` where nothing has to be made. ``questions``: how often an
+    operator was asked.
     """
 
     facts: AccountFacts
@@ -67,6 +68,7 @@ class SendState(Stored):
     paused: Paused | None = None
     cancelled: str | None = None
     counted: SendsCounted | None = None
+    questions: int = 0
 
     @property
     def current(self) -> Job:

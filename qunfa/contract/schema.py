@@ -5,11 +5,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from qunfa.contract.account_check import CheckAccountRequest, CheckAccountResult
+from qunfa.contract.account_notices import AccountNoticesRequest, AccountNoticesResult
 from qunfa.contract.callback_check import CallbackCheckRequest, CallbackCheckResult
 from qunfa.contract.check import CheckResult
 from qunfa.contract.doctor import Diagnosis
 from qunfa.contract.event import JobFinished
 from qunfa.contract.ledger import Claim, ClaimAnswer, FreezeAnswer, LeaseAnswer, LedgerView, Reserve, Told
+from qunfa.contract.notice import Notice, NoticeDelivered, NotifyRequest
 from qunfa.contract.preview import PreviewRequest, PreviewResult
 from qunfa.contract.quota import QuotaRequest, QuotaResult
 from qunfa.contract.recall import RecallRequest, RecallResult, RecallStatus
@@ -47,6 +49,11 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "AccountSpeed.result": SpeedResult,
     "AccountQuota": QuotaRequest,
     "AccountQuota.result": QuotaResult,
+    "AccountNotices": AccountNoticesRequest,
+    "AccountNotices.result": AccountNoticesResult,
+    "Notice": Notice,
+    "Notify": NotifyRequest,
+    "Notify.result": NoticeDelivered,
     "Account.claim": Claim,
     "Account.claim.result": ClaimAnswer,
     "Account.reserve": Reserve,
@@ -61,11 +68,11 @@ SCHEMAS: dict[str, type[BaseModel]] = {
 }
 """Message name → its model: a workflow's input, ``.result``, and its signals, updates and queries.
 
-``doctor`` is what that command prints with ``--json``.
+``Notice`` is the body of a webhook, ``doctor`` what that command prints with ``--json``.
 """
 
 
 def json_schema(name: str) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of one entry of :data:`SCHEMAS`."""
-    read = name.endswith((".result", ".status", ".ledger", "doctor"))
+    read = name in {"Notice", "doctor"} or name.endswith((".result", ".status", ".ledger"))
     return SCHEMAS[name].model_json_schema(mode="serialization" if read else "validation")

@@ -87,7 +87,7 @@ async def test_a_daily_limit_waits_for_the_next_opening(env: WorkflowEnvironment
 
 async def test_the_wait_outlives_the_worker(env: WorkflowEnvironment) -> None:
     """Another one goes on with it, until the same moment."""
-    desk, worker = staffed(env, facts_with(), cached=0)
+    desk, worker = staffed(env, facts_with(), max_cached_workflows=0)  # or the server waits for the one that has gone
     desk.wechat.script = [says(45028)]
     async with worker():
         handle = await desk.start()
