@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 _MARKED: Final = {ord(one): f"\\{one}" for one in "\\`*_{}[]#|!~"} | {ord("<"): "&lt;", ord(">"): "&gt;"}
-_GAP: Final = "&ensp;"
+_GAP: Final = "\u2003"
 """The UI draws tables without any space between their columns."""
 
 

@@ -36,8 +36,7 @@ def send_page(request: MassSendRequest | None, status: Status) -> str:
     parts = (
         f"### {status.phase.replace('_', ' ')}",
         _what(request),
-        _waiting(status),
-        bullets(_holding(request, status)),
+        bullets((*_waiting(status), *_holding(request, status))),
         _problem(status.problem),
         _shows(status),
         _answers(status),
@@ -80,12 +79,11 @@ def _cut(text: str) -> str:
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
 
 
-def _waiting(status: Status) -> str:
+def _waiting(status: Status) -> Iterator[str]:
     waiting = status.waiting_for
-    if waiting is None:
-        return ""
-    until = f", until {shanghai_clock(waiting.until)} at the latest" if waiting.until else ""
-    return f"**Waiting for** {plain(waiting.reason)}{until}"
+    if waiting:
+        until = f", until {shanghai_clock(waiting.until)} at the latest" if waiting.until else ""
+        yield f"**Waiting for** {plain(waiting.reason)}{until}"
 
 
 def _holding(request: MassSendRequest | None, status: Status) -> Iterator[str]:
@@ -107,18 +105,19 @@ def _holding(request: MassSendRequest | None, status: Status) -> Iterator[str]:
 def _problem(problem: Problem | None) -> str:
     if problem is None:
         return ""
-    lines = [f"#### {problem.name}", plain(problem.sentence), f"**To do:** {plain(problem.todo)}"]
+    lines = [plain(problem.sentence), f"**To do:** {plain(problem.todo)}"]
     evidence = {"errcode": problem.errcode, "errmsg": problem.errmsg, "rid": problem.rid}
     said = ", ".join(f"{name} {code(value)}" for name, value in evidence.items() if value is not None)
     if said:
         lines.append(f"WeChat's words: {said}")
+    parts = [f"#### {problem.name}", bullets(lines)]
     if problem.articles:
         rows = (
             (one.idx, plain(one.original_url or ""), _yes(one.can_reprint), _yes(one.need_replace_content))
             for one in problem.articles
         )
-        lines.append(table(("article", "original", "may be reprinted", "would be replaced"), rows))
-    return "\n\n".join(lines)
+        parts.append(table(("article", "original", "may be reprinted", "would be replaced"), rows))
+    return "\n\n".join(parts)
 
 
 def _shows(status: Status) -> str:
@@ -137,8 +136,8 @@ def _answers(status: Status) -> str:
         return ""
     problem = status.problem.name if status.problem else ""
     lines = (f"Update `{name}`: `{example(problem, name)}`" for name in status.answers)
-    how = "*More Actions → Send an Update*, the name, and as data this JSON with your name and reason:"
-    return "\n\n".join(("#### Answers", how, *lines))
+    how = "*More Actions → Send an Update*, the name, and as data the JSON with your name and reason:"
+    return "\n\n".join(("#### Answers", how, bullets(lines)))
 
 
 def example(problem: str, answer: str) -> str:
@@ -149,16 +148,21 @@ def example(problem: str, answer: str) -> str:
 def _jobs(jobs: tuple[JobResult, ...]) -> str:
     if not jobs:
         return ""
-    columns = ("job", "msg_id", "state", "WeChat says", "received", "clientmsgid")
-    return "#### Jobs\n\n" + table(columns, (_row(job) for job in jobs))
+    columns = ("job", "msg_id", "state", "WeChat says", "received")
+    ids = bullets(f"clientmsgid of job {_name(job)}: {code(job.clientmsgid)}" for job in jobs)
+    return "\n\n".join(("#### Jobs", table(columns, (_row(job) for job in jobs)), ids))
 
 
 def _row(job: JobResult) -> tuple[object, ...]:
-    name = f"{job.index}" if not job.generation else f"{job.index}, generation {job.generation}"
     state = job.state.replace("_", " ") + (", known before" if job.deduplicated else "")
     said = f"{plain(job.status)} ({job.observed_by})" if job.status else ""
     received = f"{job.counts.sent:,} of {job.counts.total:,}" if job.counts else ""
-    return (name, job.msg_id or "", state, said, received, code(job.clientmsgid))
+    return (_name(job), job.msg_id or "", state, said, received)
+
+
+def _name(job: JobResult) -> str:
+    """The job, and which submission of it."""
+    return f"{job.index}" if not job.generation else f"{job.index}, generation {job.generation}"
 
 
 def _story(lines: tuple[StoryLine, ...]) -> str:

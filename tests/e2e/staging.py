@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -19,11 +19,12 @@ from qunfa.temporal import register_search_attributes
 from tests.e2e.processes import binary
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, TIMING, Scene, Stage, working
 
-ACCOUNTS = 200
+NAMES = tuple(f"a{number:03}" for number in range(200))
+"""More accounts than there are tests."""
 
 
-def settings_at(wechat: str, media: Path) -> Settings:
-    """The configuration of worker and receiver, with more accounts than there are tests."""
+def settings_at(wechat: str, media: Path, names: Sequence[str] = NAMES) -> Settings:
+    """The configuration of worker and receiver, with accounts of these names."""
     run = uuid.uuid4().hex[:8]
     account = {"secret": SECRET, "kind": "service", "callback": {"token": CALLBACK_TOKEN}}
     return Settings.model_validate(
@@ -33,7 +34,7 @@ def settings_at(wechat: str, media: Path) -> Settings:
             "metrics": {"worker": ""},
             "media": {"roots": [media]},
             "timing": TIMING,
-            "accounts": {f"a{number:03}": {**account, "appid": f"wx{run}{number:03}"} for number in range(ACCOUNTS)},
+            "accounts": {name: {**account, "appid": f"wx{run}{number:03}"} for number, name in enumerate(names)},
         }
     )
 
@@ -80,7 +81,7 @@ async def receiving_at(settings: Settings, address: str) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def staged(media: Path, ui_port: int | None = None) -> AsyncIterator[Stage]:
+async def staged(media: Path, ui_port: int | None = None, names: Sequence[str] = NAMES) -> AsyncIterator[Stage]:
     """The stage; `media` is where the workers may read. With `ui_port`, Temporal's UI is served there."""
     async with (
         await WorkflowEnvironment.start_local(
@@ -100,7 +101,7 @@ async def staged(media: Path, ui_port: int | None = None) -> AsyncIterator[Stage
     ):
         client = environment.client
         await register_search_attributes(client)
-        settings, address = settings_at(sim.url, media), client.service_client.config.target_host
+        settings, address = settings_at(sim.url, media, names), client.service_client.config.target_host
         async with receiving_at(settings, address) as receiver, working(client, settings):
             yield Stage(client, address, settings, sim, receiver, media, sorted(settings.accounts))
 
