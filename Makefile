@@ -23,7 +23,7 @@ find_python() { \
 }
 endef
 
-.PHONY: help setup demo test chaos histories pictures check format lock wheel clean
+.PHONY: help setup demo rehearse test chaos histories pictures check format lock wheel clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -33,6 +33,9 @@ setup: $(STATE)/dev  ## Set up .venv with all that development needs
 
 demo: $(STATE)/demo  ## Run everything on this machine and send a message to a simulated WeChat (ARGS="--help")
 	@$(BIN)/qunfa demo $(ARGS)
+
+rehearse: $(STATE)/dev  ## Play what operators meet against a simulated WeChat, in half a minute (ARGS="--steps")
+	@$(BIN)/python -m tests.rehearsal $(ARGS)
 
 test: $(STATE)/dev  ## Run the tests, JOBS=4 files at a time, since they mostly wait (ARGS="-k name")
 	@$(BIN)/pytest -q -n $(or $(JOBS),4) --dist loadfile $(ARGS)

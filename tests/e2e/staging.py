@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
@@ -23,7 +24,9 @@ NAMES = tuple(f"a{number:03}" for number in range(200))
 """More accounts than there are tests."""
 
 
-def settings_at(wechat: str, media: Path, names: Sequence[str] = NAMES) -> Settings:
+def settings_at(
+    wechat: str, media: Path, names: Sequence[str] = NAMES, timing: Mapping[str, float] = TIMING
+) -> Settings:
     """The configuration of worker and receiver, with accounts of these names."""
     run = uuid.uuid4().hex[:8]
     account = {"secret": SECRET, "kind": "service", "callback": {"token": CALLBACK_TOKEN}}
@@ -33,7 +36,7 @@ def settings_at(wechat: str, media: Path, names: Sequence[str] = NAMES) -> Setti
             "wechat": {"base_url": wechat},
             "metrics": {"worker": ""},
             "media": {"roots": [media]},
-            "timing": TIMING,
+            "timing": dict(timing),
             "accounts": {name: {**account, "appid": f"wx{run}{number:03}"} for number, name in enumerate(names)},
         }
     )
@@ -81,37 +84,49 @@ async def receiving_at(settings: Settings, address: str) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def staged(media: Path, ui_port: int | None = None, names: Sequence[str] = NAMES) -> AsyncIterator[Stage]:
-    """The stage; `media` is where the workers may read. With `ui_port`, Temporal's UI is served there."""
+async def staged(
+    media: Path,
+    *,
+    names: Sequence[str] = NAMES,
+    timing: Mapping[str, float] = TIMING,
+    ui_port: int | None = None,
+    runtime: Runtime | None = None,
+) -> AsyncIterator[Stage]:
+    """The stage; `media` is where the workers may read.
+
+    With `ui_port`, Temporal's UI is served there. With a `runtime`, Temporal's server prints nothing.
+    """
+    extra = ["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"', "--namespace", "bare"]
+    extra += [] if ui_port is None else ["--ui-disable-news-fetch"]
+    extra += [] if runtime is None else ["--output", "none"]
     async with (
         await WorkflowEnvironment.start_local(
             dev_server_existing_path=binary("temporal"),
             data_converter=pydantic_data_converter,
             ui=ui_port is not None,
             ui_port=ui_port,
-            dev_server_extra_args=[
-                "--dynamic-config-value",
-                'history.timerProcessorMaxTimeShift="10ms"',
-                "--namespace",
-                "bare",
-                *([] if ui_port is None else ["--ui-disable-news-fetch"]),
-            ],
+            runtime=runtime,
+            dev_server_log_level="warn" if runtime is None else "never",
+            dev_server_extra_args=extra,
         ) as environment,
         Simulator() as sim,
     ):
         client = environment.client
         await register_search_attributes(client)
-        settings, address = settings_at(sim.url, media, names), client.service_client.config.target_host
+        settings = settings_at(sim.url, media, names, timing)
+        address = client.service_client.config.target_host
         async with receiving_at(settings, address) as receiver, working(client, settings):
-            yield Stage(client, address, settings, sim, receiver, media, sorted(settings.accounts))
+            yield Stage(client, address, settings, sim, receiver, media, sorted(names))
 
 
 @contextlib.asynccontextmanager
-async def scene_of(stage: Stage) -> AsyncIterator[Scene]:
-    """An account nobody has used, and WeChat as new."""
-    scene = stage.scene()
+async def scene_of(stage: Stage, name: str | None = None) -> AsyncIterator[Scene]:
+    """This account, or one that nobody has used, and WeChat as new."""
+    scene = stage.scene(name)
     await scene.simulate()
-    yield scene
-    for handle in [*scene.started, scene.ledger_handle]:
-        with contextlib.suppress(RPCError):
-            await handle.terminate("the test is over")
+    try:
+        yield scene
+    finally:
+        for handle in [*scene.started, scene.ledger_handle]:
+            with contextlib.suppress(RPCError):
+                await handle.terminate("the test is over")

@@ -33,7 +33,7 @@ def ui_port() -> int:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stage(chromium: str, ui_port: int, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    async with staged(tmp_path_factory.mktemp("media"), ui_port, NAMES) as stage:
+    async with staged(tmp_path_factory.mktemp("media"), names=NAMES, ui_port=ui_port) as stage:
         yield stage
 
 
