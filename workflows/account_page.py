@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from qunfa.contract.job import Job
 from qunfa.contract.ledger import AccountState, Record
 from qunfa.rules.calendar import shanghai_clock, shanghai_day
 from qunfa.rules.ledger import in_doubt
@@ -57,17 +56,14 @@ def _ledger(state: AccountState) -> str:
     if not newest:
         return head
     columns = ("key", "job", "generation", "tries", "msg_id", "state", "ended as")
-    return f"{head}\n\n" + table(columns, (_row(record, job) for record in newest for job in record.jobs[-1:]))
+    return f"{head}\n\n" + table(columns, map(_row, newest))
 
 
-def _row(record: Record, job: Job) -> tuple[object, ...]:
+def _row(record: Record) -> tuple[object, ...]:
+    """The record with its newest submission."""
     ended = ", ".join(filter(None, (record.ended_as, "recalled" if record.recalled else None)))
-    return (
-        code(record.key),
-        job.index,
-        job.generation,
-        job.attempts,
-        job.msg_id or "",
-        job_result(job).state,
-        ended,
-    )
+    if not record.jobs:
+        return (code(record.key), "", "", 0, "", "nothing tried", ended)
+    job = record.jobs[-1]
+    state = job_result(job).state.replace("_", " ")
+    return (code(record.key), job.index, job.generation, job.attempts, job.msg_id or "", state, ended)

@@ -1,17 +1,18 @@
 """A browser's window on Temporal's UI, and what an operator does in it."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from PIL import Image
 from playwright.async_api import FloatRect, FrameLocator, Locator, Page, expect
 from temporalio.client import WorkflowHandle
 
 PATIENCE_MILLISECONDS = 30_000
+LOOK_MILLISECONDS = 1_500
 WIDTH, HEIGHT = 1440, 1200
 COLOURS = 128
 """Enough for a picture in a document, at a third of the bytes."""
@@ -31,9 +32,26 @@ class Window:
         await self.page.get_by_role("tab", name="User Metadata").click()
         return self.page.frame_locator("iframe[title=output]").last
 
+    async def read(self, page: FrameLocator, *texts: str) -> None:
+        """Wait until a workflow's page says all this; it is as of one moment, and `R` brings it up to date."""
+        async with asyncio.timeout(PATIENCE_MILLISECONDS / 1000):
+            for text in texts:
+                while not await self._says(page, text):
+                    await self.page.keyboard.press("r")
+
+    async def _says(self, page: FrameLocator, text: str) -> bool:
+        try:
+            await expect(page.locator("main")).to_contain_text(text, timeout=LOOK_MILLISECONDS)
+        except AssertionError:
+            return False
+        return True
+
     async def list(self, query: str) -> None:
-        """Go to the list of the workflows that fit the query."""
-        await self.page.goto(f"{self.url}/namespaces/default/workflows?{urlencode({'query': query})}")
+        """Go to the list of workflows, and paste the query there."""
+        await self.page.goto(f"{self.url}/namespaces/default/workflows")
+        await self.page.get_by_test_id("toggle-manual-query").click()
+        await self.page.get_by_role("searchbox", name="Enter a query").fill(query)
+        await self.page.get_by_role("button", name="Search").click()
 
     async def see(self, where: Locator, text: str | re.Pattern[str]) -> None:
         """Wait until the text is there."""
