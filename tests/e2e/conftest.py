@@ -6,12 +6,12 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.stage import Scene, Stage
-from tests.e2e.staging import scene_of, staged
+from tests.e2e.staging import development_server, scene_of, staged
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    async with staged(tmp_path_factory.mktemp("media")) as stage:
+    async with staged(tmp_path_factory.mktemp("media"), development_server()) as stage:
         yield stage
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
@@ -84,34 +84,29 @@ async def receiving_at(settings: Settings, address: str) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
+async def development_server(ui_port: int | None = None) -> AsyncIterator[Client]:
+    """A real Temporal server; with `ui_port`, its UI is served there."""
+    extra = ["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"', "--namespace", "bare"]
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=binary("temporal"),
+        data_converter=pydantic_data_converter,
+        ui=ui_port is not None,
+        ui_port=ui_port,
+        dev_server_extra_args=extra if ui_port is None else [*extra, "--ui-disable-news-fetch"],
+    ) as environment:
+        yield environment.client
+
+
+@contextlib.asynccontextmanager
 async def staged(
     media: Path,
+    server: contextlib.AbstractAsyncContextManager[Client],
     *,
     names: Sequence[str] = NAMES,
     timing: Mapping[str, float] = TIMING,
-    ui_port: int | None = None,
-    runtime: Runtime | None = None,
 ) -> AsyncIterator[Stage]:
-    """The stage; `media` is where the workers may read.
-
-    With `ui_port`, Temporal's UI is served there. With a `runtime`, Temporal's server prints nothing.
-    """
-    extra = ["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"', "--namespace", "bare"]
-    extra += [] if ui_port is None else ["--ui-disable-news-fetch"]
-    extra += [] if runtime is None else ["--output", "none"]
-    async with (
-        await WorkflowEnvironment.start_local(
-            dev_server_existing_path=binary("temporal"),
-            data_converter=pydantic_data_converter,
-            ui=ui_port is not None,
-            ui_port=ui_port,
-            runtime=runtime,
-            dev_server_log_level="warn" if runtime is None else "never",
-            dev_server_extra_args=extra,
-        ) as environment,
-        Simulator() as sim,
-    ):
-        client = environment.client
+    """The stage on this Temporal server; `media` is where the workers may read."""
+    async with server as client, Simulator() as sim:
         await register_search_attributes(client)
         settings = settings_at(sim.url, media, names, timing)
         address = client.service_client.config.target_host

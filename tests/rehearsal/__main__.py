@@ -14,10 +14,11 @@ from qunfa.telemetry import configure_logging, worker_runtime
 from tests.e2e.stage import TIMING
 from tests.e2e.staging import staged
 from tests.rehearsal.programme import PROGRAMME, SECONDS, Report, play, rule
+from tests.rehearsal.server import own_server
 from tests.rehearsal.showing import Board, JsonBoard, LineBoard
 
 _INTERRUPTED: Final = 130
-_TIMING: Final = TIMING | {"window": 6, "http_timeout": 3}
+_TIMING: Final = TIMING | {"window": 6, "http_timeout": 10}
 """A lost answer is looked for so long; WeChat's own memory lasts longer. An answer may take its time."""
 
 
@@ -56,7 +57,8 @@ async def _rehearse(board: Board, names: Sequence[str], seconds: float) -> list[
 
 async def _play_all(board: Board, names: Sequence[str], seconds: float, folder: Path) -> list[Report]:
     reports: list[Report] = []
-    async with staged(folder, names=names, timing=_TIMING, runtime=worker_runtime("")) as stage:
+    server = own_server(folder, worker_runtime(""))
+    async with staged(folder, server, names=names, timing=_TIMING) as stage:
         for name in names:
             board.begins(name, rule(PROGRAMME[name]))
             reports.append(await play(stage, name, PROGRAMME[name], seconds))

@@ -63,7 +63,7 @@ async def silence(act: Act) -> None:
 async def unknown(act: Act) -> None:
     """No answer comes back or is found: a person looks, marks it as sent, and nothing is repeated."""
     scene, send = act.scene, "unknown/spring"
-    scene.fault("timeout_after_accept")
+    scene.fault("timeout_after_accept", seconds=2)
     act.does("crm starts a send; WeChat accepts it, and no answer ever comes back")
     handle = await scene.start()
     [job] = await scene.accepted()

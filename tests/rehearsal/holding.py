@@ -42,7 +42,7 @@ async def pause(act: Act) -> None:
 async def freeze(act: Act) -> None:
     """A try in flight goes on to its verdict; the next send waits, and goes out after the unfreeze."""
     scene = act.scene
-    scene.fault("slow", seconds=1.5)
+    scene.fault("slow", seconds=3)
     act.does("crm starts a send, and WeChat takes its time")
     first = await scene.start("first")
     await scene.tried()

@@ -5,6 +5,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -56,15 +57,30 @@ async def test_a_scene_that_is_not_there_is_wrong_use() -> None:
     assert "no such scene: quota" in answer.stderr
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that it has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("interrupt", [os.killpg, os.kill], ids=["Ctrl-C", "SIGINT to it alone"])
 async def test_an_interrupted_rehearsal_leaves_no_process(interrupt: Callable[[int, int], None]) -> None:
-    """In the middle of a scene: exit 130, and nothing of its session runs any more."""
+    """In the middle of a scene: exit 130, and neither it nor Temporal runs any more."""
     process = await rehearsal("approval", "silence")
     assert process.stdout is not None
     async with asyncio.timeout(PATIENCE):
         assert b"approval" in await process.stdout.readline()
+    children = children_of(process.pid)
+    assert [runs(child) for child in children] == [True]
     interrupt(process.pid, signal.SIGINT)
     answer = await ended(process, within=PATIENCE)
-    assert answer.code == 130, answer.stderr
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    assert (answer.code, answer.stderr) == (130, "")
+    assert not any(map(runs, children))

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, async_playwright
 
 from qunfa.cli.demo.ports import ANY, LOCALHOST, choose_ports
 from tests.e2e.stage import Scene, Stage
-from tests.e2e.staging import scene_of, staged
+from tests.e2e.staging import development_server, scene_of, staged
 from tests.ui.window import HEIGHT, PATIENCE_MILLISECONDS, WIDTH, Window
 
 NAMES = ("atelier", "bakery", "cafe", "demo")
@@ -33,7 +33,7 @@ def ui_port() -> int:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stage(chromium: str, ui_port: int, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    async with staged(tmp_path_factory.mktemp("media"), names=NAMES, ui_port=ui_port) as stage:
+    async with staged(tmp_path_factory.mktemp("media"), development_server(ui_port), names=NAMES) as stage:
         yield stage
 
 
