@@ -15,6 +15,7 @@ from activities.inspection import MaterialInspection
 from activities.ledger import Ledger
 from activities.material import Material
 from activities.notes import LedgerNotes
+from activities.notice import Notices
 from activities.preview import Previews
 from activities.quota import Quotas
 from activities.reading import Reader
@@ -47,6 +48,7 @@ def all_activities(
     speeds = Speeds(settings, accounts)
     quotas = Quotas(settings, accounts, client)
     callback_check = CallbackCheck(settings, accounts)
+    notices = Notices(settings)
     return [
         configuration.resolve_account,
         audience.check_audience,
@@ -72,6 +74,7 @@ def all_activities(
         speeds.set_speed,
         quotas.calls_left,
         quotas.sends_counted,
+        notices.deliver_notice,
     ]
 
 

@@ -20,6 +20,7 @@ from qunfa.cli import (
 )
 from qunfa.cli.demo.command import demo
 from qunfa.cli.group import Commands
+from qunfa.cli.notices import notices
 from qunfa.cli.quota import quota
 from qunfa.cli.recall import recall
 from qunfa.cli.several import TakesSeveral
@@ -73,6 +74,7 @@ app.command(rich_help_panel=_ACCOUNTS)(accounts.unfreeze)
 app.command(rich_help_panel=_ACCOUNTS)(accounts.ledger)
 app.command(rich_help_panel=_ACCOUNTS)(quota)
 app.command(rich_help_panel=_ACCOUNTS)(speed)
+app.command(rich_help_panel=_ACCOUNTS)(notices)
 app.command(rich_help_panel=_SERVICES)(demo)
 app.command(rich_help_panel=_SERVICES)(setup.setup)
 app.command(rich_help_panel=_SERVICES)(services.worker)

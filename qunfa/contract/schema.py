@@ -4,10 +4,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from qunfa.contract.account_notices import AccountNoticesRequest, AccountNoticesResult
 from qunfa.contract.callback_check import CallbackCheckRequest, CallbackCheckResult
 from qunfa.contract.check import CheckResult
 from qunfa.contract.event import JobFinished
 from qunfa.contract.ledger import Claim, ClaimAnswer, FreezeAnswer, LeaseAnswer, LedgerView, Reserve, Told
+from qunfa.contract.notice import Notice, NoticeDelivered, NotifyRequest
 from qunfa.contract.preview import PreviewRequest, PreviewResult
 from qunfa.contract.quota import QuotaRequest, QuotaResult
 from qunfa.contract.recall import RecallRequest, RecallResult, RecallStatus
@@ -43,6 +45,11 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "AccountSpeed.result": SpeedResult,
     "AccountQuota": QuotaRequest,
     "AccountQuota.result": QuotaResult,
+    "AccountNotices": AccountNoticesRequest,
+    "AccountNotices.result": AccountNoticesResult,
+    "Notice": Notice,
+    "Notify": NotifyRequest,
+    "Notify.result": NoticeDelivered,
     "Account.claim": Claim,
     "Account.claim.result": ClaimAnswer,
     "Account.reserve": Reserve,
@@ -54,10 +61,11 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Account.unfreeze": Unfreeze,
     "Account.ledger": LedgerView,
 }
-"""Message name → its model: a workflow's input, ``.result``, and its signals, updates and queries."""
+"""Message name → its model: a workflow's input, ``.result``, and its signals, updates and queries; and ``Notice``, the
+body of a webhook."""
 
 
 def json_schema(name: str) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of one entry of :data:`SCHEMAS`."""
-    read = name.endswith((".result", ".status", ".ledger"))
+    read = name == "Notice" or name.endswith((".result", ".status", ".ledger"))
     return SCHEMAS[name].model_json_schema(mode="serialization" if read else "validation")

@@ -6,7 +6,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities import all_activities
-from qunfa.contract import quota, recall, speed, steps
+from qunfa.contract import notice, quota, recall, speed, steps
 from qunfa.contract.callback_check import CALLBACK_CHECK
 from tests.activities.conftest import settings_for
 
@@ -35,6 +35,7 @@ NAMES = {
     speed.SET_SPEED,
     quota.CALLS_LEFT,
     quota.SENDS_COUNTED,
+    notice.DELIVER_NOTICE,
 }
 
 

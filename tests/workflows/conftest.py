@@ -33,6 +33,7 @@ from tests.workflows.slow_ledger import NoEarlierRuns, SlowLedger
 from workflows.account import Account
 from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
+from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
 
 KEYS: dict[str, Callable[[str], SearchAttributeKey[Any]]] = {
@@ -228,8 +229,10 @@ def scaled_facts() -> AccountFacts:
 
 
 @contextlib.asynccontextmanager
-async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterator[Desk]:
-    """A worker with the account `facts`, on a task queue of its own."""
+async def running(
+    env: WorkflowEnvironment, facts: AccountFacts, *more: Callable[..., Any], **options: Any
+) -> AsyncIterator[Desk]:
+    """A worker with the account `facts`, and with `more` activities, on a task queue of its own."""
     wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
     material = ModelMaterial(now=_now)
     ledger = SlowLedger(env.client, wechat.task_queue, NoEarlierRuns())
@@ -245,9 +248,10 @@ async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterato
         ledger.owner_of,
         ledger.take_preview,
         *material.activities,
+        *more,
     ]
-    workflows = [MassSend, Account, PreviewMassSend, CheckMassSend]
-    async with Worker(env.client, task_queue=wechat.task_queue, workflows=workflows, activities=steps):
+    workflows = [MassSend, Account, PreviewMassSend, CheckMassSend, Notify]
+    async with Worker(env.client, task_queue=wechat.task_queue, workflows=workflows, activities=steps, **options):
         desk = Desk(env, wechat, ledger, material)
         yield desk
         for handle in [*desk.started, env.client.get_workflow_handle(account_id(facts.appid))]:
