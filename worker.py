@@ -24,6 +24,7 @@ from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
 from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_search_attributes, namespace_retention
 from qunfa.wechat import open_http
 from workflows.account import Account
+from workflows.account_check import CheckAccount
 from workflows.account_notices import AccountNotices
 from workflows.callback_check import CheckCallback
 from workflows.check import CheckMassSend
@@ -106,6 +107,7 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
             RecallMassSend,
             AccountSpeed,
             AccountQuota,
+            CheckAccount,
             AccountNotices,
             Notify,
         ],

@@ -6,6 +6,7 @@ from typing import Any, Final
 import httpx
 from temporalio.client import Client
 
+from activities.account_check import AccountCheck
 from activities.accounts import Accounts
 from activities.audience import AudienceCheck
 from activities.callback_check import CallbackCheck
@@ -48,6 +49,7 @@ def all_activities(
     speeds = Speeds(settings, accounts)
     quotas = Quotas(settings, accounts, client)
     callback_check = CallbackCheck(settings, accounts)
+    account_check = AccountCheck(settings, accounts, http)
     notices = Notices(settings)
     return [
         configuration.resolve_account,
@@ -59,6 +61,8 @@ def all_activities(
         material.convert_video,
         previews.preview,
         callback_check.callback_check,
+        account_check.check_token,
+        account_check.read_clocks,
         ledger.claim,
         ledger.reserve,
         ledger.take_preview,

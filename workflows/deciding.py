@@ -63,7 +63,7 @@ def _deadline(send: Send, name: str) -> tuple[datetime, Outcome]:
 
 
 def _problem(send: Send, name: str) -> Problem:
-    return send.state.obstacle or describe(name, send.state.subject)
+    return send.state.obstacle or describe(name, send.state.subject, send.state.counted)
 
 
 def _is_new(send: Send, name: str) -> bool:

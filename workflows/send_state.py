@@ -8,7 +8,7 @@ from qunfa.contract.audience import All
 from qunfa.contract.event import JobFinished
 from qunfa.contract.fields import Stored
 from qunfa.contract.job import Job
-from qunfa.contract.ledger import Told
+from qunfa.contract.ledger import SendsCounted, Told
 from qunfa.contract.material import Material
 from qunfa.contract.message import Message
 from qunfa.contract.preview import Previewed
@@ -67,6 +67,7 @@ class SendState(Stored):
     approval_asked_at: datetime | None = None
     paused: Paused | None = None
     cancelled: str | None = None
+    counted: SendsCounted | None = None
     questions: int = 0
 
     @property

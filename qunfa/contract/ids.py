@@ -19,6 +19,7 @@ CHECK_CALLBACK: Final = "CheckCallback"
 RECALL_MASS_SEND: Final = "RecallMassSend"
 ACCOUNT_SPEED: Final = "AccountSpeed"
 ACCOUNT_QUOTA: Final = "AccountQuota"
+CHECK_ACCOUNT: Final = "CheckAccount"
 ACCOUNT_NOTICES: Final = "AccountNotices"
 NOTIFY: Final = "Notify"
 
@@ -95,6 +96,11 @@ def notices_id(account: str, unique: str) -> str:
 def callback_check_id(account: str, unique: str) -> str:
     """Workflow id of one look at an account's callback."""
     return f"callback-check:{account}:{unique}"
+
+
+def account_check_id(account: str, unique: str) -> str:
+    """Workflow id of one check of an account."""
+    return f"account-check:{account}:{unique}"
 
 
 def notify_id(account: str, name: str, webhook_id: str) -> str:

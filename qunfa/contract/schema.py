@@ -4,9 +4,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from qunfa.contract.account_check import CheckAccountRequest, CheckAccountResult
 from qunfa.contract.account_notices import AccountNoticesRequest, AccountNoticesResult
 from qunfa.contract.callback_check import CallbackCheckRequest, CallbackCheckResult
 from qunfa.contract.check import CheckResult
+from qunfa.contract.doctor import Diagnosis
 from qunfa.contract.event import JobFinished
 from qunfa.contract.ledger import Claim, ClaimAnswer, FreezeAnswer, LeaseAnswer, LedgerView, Reserve, Told
 from qunfa.contract.notice import Notice, NoticeDelivered, NotifyRequest
@@ -38,6 +40,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "CheckMassSend.result": CheckResult,
     "CheckCallback": CallbackCheckRequest,
     "CheckCallback.result": CallbackCheckResult,
+    "CheckAccount": CheckAccountRequest,
+    "CheckAccount.result": CheckAccountResult,
     "RecallMassSend": RecallRequest,
     "RecallMassSend.result": RecallResult,
     "RecallMassSend.status": RecallStatus,
@@ -60,12 +64,15 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Account.freeze.result": FreezeAnswer,
     "Account.unfreeze": Unfreeze,
     "Account.ledger": LedgerView,
+    "doctor": Diagnosis,
 }
-"""Message name → its model: a workflow's input, ``.result``, and its signals, updates and queries; and ``Notice``, the
-body of a webhook."""
+"""Message name → its model: a workflow's input, ``.result``, and its signals, updates and queries.
+
+``Notice`` is the body of a webhook, ``doctor`` what that command prints with ``--json``.
+"""
 
 
 def json_schema(name: str) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of one entry of :data:`SCHEMAS`."""
-    read = name == "Notice" or name.endswith((".result", ".status", ".ledger"))
+    read = name in {"Notice", "doctor"} or name.endswith((".result", ".status", ".ledger"))
     return SCHEMAS[name].model_json_schema(mode="serialization" if read else "validation")

@@ -7,6 +7,7 @@ from temporalio.worker import Worker
 
 from activities import all_activities
 from qunfa.contract import notice, quota, recall, speed, steps
+from qunfa.contract.account_check import CHECK_TOKEN, READ_CLOCKS
 from qunfa.contract.callback_check import CALLBACK_CHECK
 from tests.activities.conftest import settings_for
 
@@ -23,6 +24,8 @@ NAMES = {
     steps.CONVERT_VIDEO,
     steps.PREVIEW,
     CALLBACK_CHECK,
+    CHECK_TOKEN,
+    READ_CLOCKS,
     steps.SUBMIT,
     steps.TELL,
     steps.OWNER_OF,

@@ -16,6 +16,7 @@ from temporalio.worker import Worker
 
 from qunfa.contract.steps import AccountFacts
 from tests.workflows.model_recall import ModelAccount
+from workflows.account_check import CheckAccount
 from workflows.notify import Notify
 from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
@@ -52,7 +53,7 @@ async def bureau_in(env: WorkflowEnvironment, *more: Callable[..., Any], **facts
     appid = f"wx{uuid.uuid4().hex[:16]}"
     account = ModelAccount(AccountFacts(name="demo", appid=appid, base_url="https://wechat.example", **facts), _now)
     queue = f"tests-{appid}"
-    workflows = [RecallMassSend, AccountSpeed, AccountQuota, Notify]
+    workflows = [RecallMassSend, AccountSpeed, AccountQuota, CheckAccount, Notify]
     async with Worker(env.client, task_queue=queue, workflows=workflows, activities=[*account.activities, *more]):
         yield Bureau(env, account, queue)
 
