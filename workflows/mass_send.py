@@ -101,7 +101,7 @@ class MassSend:
 
     async def _finish(self, ending: Ending) -> MassSendResult:
         send = self._send
-        result = send.result(ending)
+        result = send.ended = send.result(ending)
         send.enter("done", ending.problem)
         send.say(f"ended as {ending.outcome}")
         tell_end(send, ending)

@@ -68,6 +68,7 @@ class Send:
         self.first_lease: LeaseAnswer | None = None
         self.was_reset = False
         self.closing = False
+        self.ended: MassSendResult | None = None
         self.asks = 0
         self._early_pushes: list[JobFinished] = []
         self._early_lines: list[StoryLine] = []
@@ -225,7 +226,7 @@ class Send:
     def show(self) -> None:
         """Bring the workflow's page and search attributes up to date."""
         self.updated_at = workflow.now()
-        workflow.set_current_details(send_page(self.request, self.status()))
+        workflow.set_current_details(send_page(self.request, self.status(), self.ended))
         self._index()
 
     def _index(self) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from qunfa.contract.audience import describe
 from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, MpvideoMessage, TextMessage, WxcardMessage
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import JobResult, Problem
+from qunfa.contract.result import COMPLETES, JobResult, MassSendResult, Problem
 from qunfa.contract.status import Status, StoryLine
 from qunfa.rules.calendar import shanghai_clock
 from workflows.markdown import bullets, code, plain, table
@@ -31,11 +31,12 @@ RETRIES: Final = {
 """The retry of a problem that takes more than a reason."""
 
 
-def send_page(request: MassSendRequest | None, status: Status) -> str:
-    """Where the send stands, what it waits for until when, and how to answer."""
+def send_page(request: MassSendRequest | None, status: Status, ended: MassSendResult | None = None) -> str:
+    """Where the send stands, what it waits for until when, and how to answer; ``ended`` once it has."""
     parts = (
-        f"### {status.phase.replace('_', ' ')}",
+        f"### {status.phase.replace('_', ' ')}" + (f": {ended.outcome.replace('_', ' ')}" if ended else ""),
         _what(request),
+        _delivered(ended),
         bullets((*_waiting(status), *_holding(request, status))),
         _problem(status.problem),
         _shows(status),
@@ -53,6 +54,13 @@ def _what(request: MassSendRequest | None) -> str:
     return f"{request.message.msgtype} to **{audience}** of **{plain(request.account)}**" + (
         f": {says}" if says else ""
     )
+
+
+def _delivered(ended: MassSendResult | None) -> str:
+    """What nobody may get wrong about a send that ended badly."""
+    if ended is None or ended.outcome in COMPLETES:
+        return ""
+    return "**It may have been delivered.**" if ended.may_have_been_delivered else "Nothing was delivered."
 
 
 def _says(message: Message) -> str:

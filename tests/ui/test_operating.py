@@ -50,7 +50,10 @@ async def test_an_operator_reads_why_and_answers_in_the_ui(scene: Scene, window:
     await window.submit("Update successful")
 
     assert (await scene.result(handle)).outcome == "sent"
-    await window.read(page, "ended as sent", "retry of ip_not_whitelisted, by li", "5,000 of 5,000")
+    await window.read(page, "done: sent", "ended as sent", "retry of ip_not_whitelisted, by li", "5,000 of 5,000")
+    page = await window.open(handle)
+    await window.see(window.page.get_by_role("status").first, "Completed")
+    await window.read(page, "done: sent")
     await window.picture("sent", 1150)
     assert await scene.everyone_once()
 

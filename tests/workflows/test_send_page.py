@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from qunfa.contract.request import MassSendRequest, parse_request
-from qunfa.contract.result import JobResult, Problem
+from qunfa.contract.result import JobResult, MassSendResult, Problem
 from qunfa.contract.status import Status, StoryLine, WaitingFor
 from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.problems import PROBLEMS
@@ -158,3 +158,22 @@ def test_a_long_story_shows_its_end_and_says_so() -> None:
     assert "(the newest 15 of 40)" in page
     assert "try 39" in page
     assert "try 24" not in page
+
+
+@pytest.mark.parametrize(
+    ("outcome", "may_have_been", "says"),
+    [
+        ("sent", True, None),
+        ("sent_nobody", True, None),
+        ("aborted", False, "Nothing was delivered."),
+        ("unknown", True, "**It may have been delivered.**"),
+    ],
+)
+def test_a_send_that_has_ended_says_how(outcome: str, may_have_been: bool, says: str | None) -> None:
+    """The outcome stands first, and what may have been delivered is told of every bad end."""
+    ended = MassSendResult.model_validate(
+        {"outcome": outcome, "may_have_been_delivered": may_have_been, "account": "demo", "key": "spring"}
+    )
+    page = send_page(request(), status(phase="done"), ended)
+    assert page.startswith(f"### done: {outcome.replace('_', ' ')}\n")
+    assert (says in page) if says else ("delivered" not in page)
