@@ -35,7 +35,7 @@ demo: $(STATE)/demo  ## Run everything on this machine and send a message to a s
 	@$(BIN)/qunfa demo $(ARGS)
 
 test: $(STATE)/dev  ## Run the tests, JOBS=4 files at a time, since they mostly wait (ARGS="-k name")
-	@$(BIN)/pytest -q -n $(or $(JOBS),4) --dist loadfile $(ARGS)
+	@$(BIN)/pytest -q -n $(or $(JOBS),4) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: $(STATE)/dev  ## Kill and break at random while N=200 sends run (SEED=, CONTROL=, ARGS=); any broken promise is told
 	@$(BIN)/python -m tests.chaos --sends $(or $(N),200) $(if $(SEED),--seed $(SEED)) \

@@ -1,5 +1,6 @@
 """What `qunfa recall` is asked to recall: a send, a msg_id or the address of an article, as WeChat's jobs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
@@ -106,28 +107,38 @@ async def _sends_with(client: Client, msg_id: int) -> AsyncIterator[MassSendId]:
 
 
 async def _by_url(client: Client, url: str, account: str | None) -> Aim:
-    async for owner, found in _ledgers_with(client, url):
+    owned, silent = await _ledgers_with(client, url)
+    for owner, found in owned:
         if account in {None, owner}:
             send = found.record and parse_mass_send_id(found.record.workflow_id)
             whose = f" of {short_name(send)}" if send else ""
             what = f"article {found.article_idx}{whose}: msg_id {found.msg_id}"
             return Aim(owner, what, msg_id=found.msg_id, article_idx=found.article_idx)
     if account is None:
-        raise WrongUse("No account's ledger knows this address: say whose article it is with --account NAME.")
+        but = f" ({', '.join(silent)} did not answer: is there a worker?)" if silent else ""
+        raise WrongUse(f"No account's ledger knows this address{but}: say whose article it is with --account NAME.")
     return Aim(account, f"the article of {account} at {url}, by no send that is known here", url=url)
 
 
-async def _ledgers_with(client: Client, url: str) -> AsyncIterator[tuple[str, ArticleAt]]:
-    """The article, and the name of the account whose send it was, by the ledgers of all accounts."""
+async def _ledgers_with(client: Client, url: str) -> tuple[list[tuple[str, ArticleAt]], list[str]]:
+    """The article with the name of the account whose send it was, by all ledgers; and the ledgers without an answer."""
     running = f"WorkflowType = '{ACCOUNT}' AND ExecutionStatus = 'Running'"
-    async for found in client.list_workflows(running, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT):
-        try:
-            view = await client.get_workflow_handle(found.id).query(
-                "ledger", result_type=LedgerView, rpc_timeout=RPC_TIMEOUT
-            )
-        except (RPCError, WorkflowQueryFailedError):
-            continue
-        article = article_at(view, url)
+    ids = [found.id async for found in client.list_workflows(running, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT)]
+    views = await asyncio.gather(*(_ledger(client, workflow_id) for workflow_id in ids))
+    owned = []
+    for view in views:
+        article = view and article_at(view, url)
         send = article and article.record and parse_mass_send_id(article.record.workflow_id)
-        if article is not None and send:
-            yield send.account, article
+        if article and send:
+            owned.append((send.account, article))
+    return owned, [workflow_id for workflow_id, view in zip(ids, views, strict=True) if view is None]
+
+
+async def _ledger(client: Client, workflow_id: str) -> LedgerView | None:
+    """What the ledger knows; ``None`` where it does not answer."""
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        view: LedgerView = await handle.query("ledger", result_type=LedgerView, rpc_timeout=RPC_TIMEOUT)
+    except (RPCError, WorkflowQueryFailedError):
+        return None
+    return view

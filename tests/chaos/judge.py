@@ -94,10 +94,18 @@ def _restarts(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
         first, second = before.result, after.result
         if first is None or second is None or first.outcome not in COMPLETES:
             continue
-        same = first.outcome == second.outcome and _msg_ids(first) == _msg_ids(second)
-        if not same:
+        same = first.outcome == second.outcome or _heard_more(first, second)
+        if not same or _msg_ids(first) != _msg_ids(second):
             sentence = f"run {before.run_id} ended as {first.outcome}, run {after.run_id} as {second.outcome}"
             yield Violation("wrong", send.key, f"{sentence}, or with other msg_ids")
+
+
+def _heard_more(first: MassSendResult, second: MassSendResult) -> bool:
+    """Whether WeChat's push came only after ``mass/get`` had said, without any counts, that all is sent."""
+    if second.outcome not in COMPLETES:
+        return False
+    how = {row.msg_id: row.observed_by for row in second.jobs}
+    return any(row.observed_by == "poll" and how.get(row.msg_id) == "push" for row in first.jobs)
 
 
 def _judge_run(send: SendSeen, run: Run, jobs: Sequence[Accepted]) -> Iterator[Violation]:

@@ -36,7 +36,7 @@ SECRETS: Final = tuple(word.encode() for word in (SECRET, CALLBACK_TOKEN, "acces
 
 def patience(sends: int) -> float:
     """Seconds after the last strike within which everything must be over."""
-    return 90 + 0.05 * sends
+    return 150 + 0.05 * sends
 
 
 @dataclass

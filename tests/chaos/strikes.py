@@ -80,6 +80,8 @@ class Striker:
     async def _freeze(self, strike: Strike) -> None:
         name = list(self._stage.plan.accounts)[strike.target % len(self._stage.plan.accounts)]
         handle = self._stage.client.get_workflow_handle(account_id(self._stage.plan.accounts[name]["appid"]))
+        if not await self._known(handle):
+            return
         if await self._update(handle, "freeze", {"by": "li", "reason": "wait a moment"}):
             self._note(f"{name} frozen")
             await asyncio.sleep(strike.seconds)
@@ -88,6 +90,14 @@ class Striker:
                 break
             await asyncio.sleep(_AGAIN_SECONDS)
         self._note(f"{name} unfrozen")
+
+    async def _known(self, handle: WorkflowHandle[Any, Any]) -> bool:
+        """Whether the account has had a send, so that there is something to freeze, as far as Temporal answers."""
+        try:
+            await handle.describe(rpc_timeout=RPC)
+        except RPCError:
+            return False
+        return True
 
     async def _update(self, handle: WorkflowHandle[Any, Any], name: str, payload: dict[str, str]) -> bool:
         try:

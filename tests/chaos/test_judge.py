@@ -66,6 +66,7 @@ def kinds(send: SendSeen) -> set[Kind]:
     return {violation.kind for violation in judge_send(send)}
 
 
+NOBODY = {"total": 0, "filter": 0, "sent": 0, "error": 0}
 GOOD = [
     seen([job(7)], run(result("sent", sent(7)))),
     seen([], run(result("failed"), "failed")),
@@ -75,6 +76,11 @@ GOOD = [
     seen([job(7, 11)], run(result("failed"), "failed"), run(result("sent", sent(7)), number=1)),
     seen([job(7, received=0), job(8, 2)], run(result("sent", sent(8)))),
     seen([job(7)], run(result("unknown", {"state": "accepted", "msg_id": 7}), "failed")),
+    seen(
+        [job(7, received=0, yes=True)],
+        run(result("sent", sent(7, observed_by="poll", counts=None))),
+        run(result("sent_nobody", sent(7, state="sent_nobody", counts=NOBODY)), number=1),
+    ),
 ]
 
 
@@ -111,6 +117,11 @@ WRONG = {
     "other content sent": seen([], run(None, "cancelled"), run(result("sent"), number=1, text="another")),
     "another outcome when it is started again": seen(
         [job(7)], run(result("sent", sent(7))), run(result("unknown", sent(7, state="accepted")), "failed", 1)
+    ),
+    "another outcome, though WeChat said nothing new": seen(
+        [job(7, received=0, yes=True)],
+        run(result("sent", sent(7, observed_by="poll", counts=None))),
+        run(result("sent_nobody", sent(7, state="sent_nobody", observed_by="poll", counts=None)), number=1),
     ),
     "failed as a first run, before anybody started it again": seen(
         [job(7)], run(result("failed"), "failed"), run(result("sent", sent(7)), number=1)
