@@ -71,12 +71,12 @@ class _Bench:
         rows: list[Row] = []
         for part, mode in _SERVERS:
             sys.stderr.write(f"round {number}, {part}, {mode}: {self._seconds} s\n")
-            measured, lost = await self._run(part, mode)
+            measured, lost, processor = await self._run(part, mode)
             hello = rows[0].measured.rate if rows else measured.rate
-            rows.append(Row(part, mode, measured, lost, measured.rate / hello))
+            rows.append(Row(part, mode, measured, lost, measured.rate / hello, processor))
         return rows
 
-    async def _run(self, part: Part, mode: Mode) -> tuple[Measured, int]:
+    async def _run(self, part: Part, mode: Mode) -> tuple[Measured, int, float | None]:
         """One server, which is gone afterwards, and Temporal's with it: none has the load of another."""
         if part != "temporal":
             return await asyncio.to_thread(self._measured, part, mode, None)
@@ -86,20 +86,23 @@ class _Bench:
             address = server.client.service_client.config.target_host
             return await asyncio.to_thread(self._measured, part, mode, address)
 
-    def _measured(self, part: Part, mode: Mode, address: str | None) -> tuple[Measured, int]:
+    def _measured(self, part: Part, mode: Mode, address: str | None) -> tuple[Measured, int, float | None]:
         file, log = self._directory / "requests", self._directory / "log"
         per_run = self._seconds * PER_SECOND
         write_requests(file, mode, per_run + _WARM_UP * PER_SECOND)
         try:
-            with serving(part, mode, log, address) as url:
-                run_wrk(self._wrk, url, file, _WARM_UP, first=per_run + 1)
-                measured = run_wrk(self._wrk, url, file, self._seconds)
-                taken, others = (0, 0) if part == "hello" else pushes_taken(url)
+            with serving(part, mode, log, address) as server:
+                run_wrk(self._wrk, server.url, file, _WARM_UP, first=per_run + 1)
+                before = server.processor_seconds()
+                measured = run_wrk(self._wrk, server.url, file, self._seconds)
+                after = server.processor_seconds()
+                taken, others = (0, 0) if part == "hello" else pushes_taken(server.url)
         except BenchError:
             sys.stderr.write(log.read_text(errors="replace")[-2000:] if log.exists() else "")
             raise
         missing = 0 if part == "hello" else max(0, measured.requests - taken)
-        return measured, max(measured.refused + measured.broken, others + missing)
+        processor = None if before is None or after is None else (after - before) * 1000 / max(1, measured.requests)
+        return measured, max(measured.refused + measured.broken, others + missing), processor
 
 
 def _seconds(text: str) -> int:

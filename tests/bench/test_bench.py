@@ -20,9 +20,9 @@ ROUNDS = [(1000, 400, 1), (1200, 100, 2), (500, 450, 0)]
 """Rates of hello and of the receiver, and what was lost."""
 
 
-def _row(part: Part, rate: int, *, p99: int = 1000, lost: int = 0) -> Row:
+def _row(part: Part, rate: int, *, p99: int = 1000, lost: int = 0, processor_ms: float | None = None) -> Row:
     measured = Measured(requests=rate, microseconds=1_000_000, p50=500, p99=p99, refused=0, broken=0)
-    return Row(part, "plain", measured, lost, rate / HELLO)
+    return Row(part, "plain", measured, lost, rate / HELLO, processor_ms)
 
 
 def _unmet(*rows: Row) -> list[str]:
@@ -101,8 +101,10 @@ def test_medians() -> None:
 
 def test_table() -> None:
     """A person and a machine read the same."""
-    rows = [_row("hello", 1000), _row("noop", 250)]
+    rows = [_row("hello", 1000), _row("noop", 250, processor_ms=0.25)]
     assert as_json(rows)["rows"][1]["of_hello"] == 0.25
+    assert [row["processor_ms"] for row in as_json(rows)["rows"]] == [None, 0.25]
+    assert "0.250" in as_text(rows)
     assert "NOT MET  receiver, plain: at least 0.5 of hello (0.25)" in as_text(rows)
 
 

@@ -1,6 +1,7 @@
 """What was measured beside what is wanted."""
 
 from dataclasses import dataclass, replace
+from statistics import median_low
 from typing import Any, Final, Literal
 
 from tests.bench.requests import Mode
@@ -22,6 +23,8 @@ class Row:
     lost: int
     of_hello: float
     """How much of what hello gives in the same round."""
+    processor_ms: float | None = None
+    """What one request costs the server, whoever else wants the processor; None where the system does not say."""
 
     @property
     def name(self) -> str:
@@ -51,7 +54,10 @@ def _median(rows: list[Row]) -> Row:
     middle = sorted(rows, key=lambda row: row.of_hello)[(len(rows) - 1) // 2]
     if middle.part == "hello":
         middle = sorted(rows, key=lambda row: row.measured.rate)[(len(rows) - 1) // 2]
-    return replace(middle, lost=sum(row.lost for row in rows))
+    processor = [row.processor_ms for row in rows if row.processor_ms is not None]
+    return replace(
+        middle, lost=sum(row.lost for row in rows), processor_ms=median_low(processor) if processor else None
+    )
 
 
 def goals(rows: list[Row]) -> list[Goal]:
@@ -83,6 +89,7 @@ def as_json(rows: list[Row]) -> dict[str, Any]:
                 "per_second": round(row.measured.rate, 1),
                 "p50_ms": row.measured.p50 / 1000,
                 "p99_ms": row.measured.p99 / 1000,
+                "processor_ms": None if row.processor_ms is None else round(row.processor_ms, 3),
                 "lost": row.lost,
                 "of_hello": round(row.of_hello, 3),
             }
@@ -95,9 +102,10 @@ def as_json(rows: list[Row]) -> dict[str, Any]:
 def as_text(rows: list[Row]) -> str:
     """The table and the goals for a person."""
     told = as_json(rows)
-    lines = [f"{'':22}{'pushes/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'lost':>6}{'of hello':>10}"]
+    lines = [f"{'':22}{'pushes/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'cpu ms':>9}{'lost':>6}{'of hello':>10}"]
     lines += [
-        f"{row['name']:22}{row['per_second']:>10.0f}{row['p50_ms']:>9.1f}{row['p99_ms']:>9.1f}{row['lost']:>6}"
+        f"{row['name']:22}{row['per_second']:>10.0f}{row['p50_ms']:>9.1f}{row['p99_ms']:>9.1f}"
+        f"{'-' if row['processor_ms'] is None else format(row['processor_ms'], '.3f'):>9}{row['lost']:>6}"
         f"{row['of_hello']:>10.2f}"
         for row in told["rows"]
     ]
