@@ -25,9 +25,12 @@ from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
 from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_search_attributes, namespace_retention
 from qunfa.wechat import open_http
 from workflows.account import Account
+from workflows.account_check import CheckAccount
+from workflows.account_notices import AccountNotices
 from workflows.callback_check import CheckCallback
 from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
+from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
 from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
@@ -105,6 +108,9 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
             RecallMassSend,
             AccountSpeed,
             AccountQuota,
+            CheckAccount,
+            AccountNotices,
+            Notify,
         ],
         activities=all_activities(settings, client, http, settings.task_queue),
         graceful_shutdown_timeout=2 * settings.timing.http_timeout + TELLING,

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.event import JobFinished
     from qunfa.contract.ids import MSG_IDS_SEARCHABLE
     from qunfa.contract.ledger import LeaseAnswer
+    from qunfa.contract.notice import WantedNotice
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import MassSendResult, Outcome, Problem
     from qunfa.contract.status import Approval, Phase, Progress, Status, StoryLine, WaitingFor
@@ -21,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.course import Over, course, may_have_been_delivered
     from qunfa.rules.problems import ABORT, PROBLEMS
     from qunfa.rules.submission import Ask, Step
+    from workflows.notices import Notices
     from workflows.send_page import send_page
     from workflows.send_state import SendState
 
@@ -70,6 +72,8 @@ class Send:
         self._early_pushes: list[JobFinished] = []
         self._early_lines: list[StoryLine] = []
         self._shown: dict[str, object] = {}
+        self.wants: tuple[WantedNotice, ...] = ()
+        self.notices = Notices(self.say)
         self.updated_at = workflow.now()
 
     @property
