@@ -23,7 +23,7 @@ find_python() { \
 }
 endef
 
-.PHONY: help setup demo rehearse test chaos histories pictures check format lock wheel clean
+.PHONY: help setup demo rehearse test chaos bench histories pictures check format lock wheel clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -43,6 +43,9 @@ test: $(STATE)/dev  ## Run the tests, JOBS=4 files at a time, since they mostly 
 chaos: $(STATE)/dev  ## Kill and break at random while N=200 sends run (SEED=, CONTROL=, ARGS=); any broken promise is told
 	@$(BIN)/python -m tests.chaos --sends $(or $(N),200) $(if $(SEED),--seed $(SEED)) \
 		$(if $(CONTROL),--control $(CONTROL)) $(ARGS)
+
+bench: $(STATE)/dev $(STATE)/demo  ## Measure the receiver with wrk (ARGS="--seconds 10 --rounds 5", ARGS=--json)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 histories: $(STATE)/dev  ## Record the paths that this version's histories lack (see CONTRIBUTING)
 	@rm -rf $(STATE)/histories && mkdir -p $(STATE)/histories

@@ -14,6 +14,7 @@ from typing import Final
 
 import httpx
 import structlog
+from structlog.typing import FilteringBoundLogger
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
@@ -46,7 +47,7 @@ HEARTBEATS_APART: Final = timedelta(seconds=1)
 """How often the progress of an upload is told at most."""
 RETENTION: Final = timedelta(days=35)
 
-_LOG: Final = structlog.stdlib.get_logger("qunfa.worker")
+_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.worker")
 
 
 class WorkerRefusesError(Exception):
