@@ -23,16 +23,19 @@ find_python() { \
 }
 endef
 
-.PHONY: help setup demo test chaos histories check format lock wheel clean
+.PHONY: help setup demo rehearse test chaos bench histories pictures check format lock wheel clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
-		printf '  make %-8s %s\n' "$$target" "$$text"; done
+		printf '  make %-9s %s\n' "$$target" "$$text"; done
 
 setup: $(STATE)/dev  ## Set up .venv with all that development needs
 
 demo: $(STATE)/demo  ## Run everything on this machine and send a message to a simulated WeChat (ARGS="--help")
 	@$(BIN)/qunfa demo $(ARGS)
+
+rehearse: $(STATE)/dev  ## Play what operators meet against a simulated WeChat, in half a minute (ARGS="--steps")
+	@$(BIN)/python -m tests.rehearsal $(ARGS)
 
 test: $(STATE)/dev  ## Run the tests, JOBS=4 files at a time, since they mostly wait (ARGS="-k name")
 	@$(BIN)/pytest -q -n $(or $(JOBS),4) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -41,10 +44,16 @@ chaos: $(STATE)/dev  ## Kill and break at random while N=200 sends run (SEED=, C
 	@$(BIN)/python -m tests.chaos --sends $(or $(N),200) $(if $(SEED),--seed $(SEED)) \
 		$(if $(CONTROL),--control $(CONTROL)) $(ARGS)
 
+bench: $(STATE)/dev $(STATE)/demo  ## Measure the receiver with wrk (ARGS="--seconds 10 --rounds 5", ARGS=--json)
+	@$(BIN)/python -m tests.bench $(ARGS)
+
 histories: $(STATE)/dev  ## Record the paths that this version's histories lack (see CONTRIBUTING)
 	@rm -rf $(STATE)/histories && mkdir -p $(STATE)/histories
 	@$(BIN)/pytest -q tests/workflows -m history --record-histories $(STATE)/histories $(ARGS)
 	@$(BIN)/python -m tests.histories.keep $(STATE)/histories
+
+pictures: $(STATE)/dev  ## Draw docs/pictures anew, by what Temporal's UI shows in Chromium
+	@$(BIN)/pytest -q tests/ui --screenshots docs/pictures $(ARGS)
 
 check: $(STATE)/dev  ## Lint, check formats and types, and keep the import table true
 	$(BIN)/ruff check .

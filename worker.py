@@ -14,6 +14,7 @@ from typing import Final
 
 import httpx
 import structlog
+from structlog.typing import FilteringBoundLogger
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
@@ -24,9 +25,12 @@ from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
 from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_search_attributes, namespace_retention
 from qunfa.wechat import open_http
 from workflows.account import Account
+from workflows.account_check import CheckAccount
+from workflows.account_notices import AccountNotices
 from workflows.callback_check import CheckCallback
 from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
+from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
 from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
@@ -43,7 +47,7 @@ HEARTBEATS_APART: Final = timedelta(seconds=1)
 """How often the progress of an upload is told at most."""
 RETENTION: Final = timedelta(days=35)
 
-_LOG: Final = structlog.stdlib.get_logger("qunfa.worker")
+_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.worker")
 
 
 class WorkerRefusesError(Exception):
@@ -104,6 +108,9 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
             RecallMassSend,
             AccountSpeed,
             AccountQuota,
+            CheckAccount,
+            AccountNotices,
+            Notify,
         ],
         activities=all_activities(settings, client, http, settings.task_queue),
         graceful_shutdown_timeout=2 * settings.timing.http_timeout + TELLING,

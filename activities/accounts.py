@@ -37,6 +37,14 @@ class Accounts:
         """
         return await self._tokens.get(name)
 
+    async def fresh_token(self, name: str) -> Token:
+        """An access token asked for now, where that makes no other process' token invalid.
+
+        Raises:
+            NoToken: none could be had.
+        """
+        return await self._tokens.renew(name)
+
     async def call(
         self, name: str, token: Token, method: Callable[[OfficialAccount, Token], Awaitable[Found]]
     ) -> Found:

@@ -5,6 +5,7 @@ from typing import Final
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from qunfa.contract.notice import WantedNotice
 from qunfa.contract.steps import (
     ACCOUNT_CHANGED,
     RESOLVE_ACCOUNT,
@@ -51,6 +52,7 @@ class Configuration:
             news_via=account.news_via,
             image_via=account.image_via,
             send_hours=None if account.send_hours == _WHOLE_DAY else account.send_hours,
+            notices=tuple(WantedNotice(name=name, events=one.events) for name, one in account.notices.items()),
             timing=Timing.model_validate(self._settings.timing.model_dump()),
         )
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from qunfa.contract.notice import NOTICE_UNDELIVERED
 from qunfa.contract.steps import (
     LEDGER_UNAVAILABLE,
     NOT_DECIDED,
@@ -45,6 +46,11 @@ def source_refused(sentence: str) -> ApplicationError:
 def source_changed(place: str) -> ApplicationError:
     """A source is no longer what it was when the send was prepared."""
     return ApplicationError(f"{place} has other content now.", type=SOURCE_CHANGED, non_retryable=True)
+
+
+def notice_undelivered(sentence: str, next_retry_delay: timedelta | None = None) -> ApplicationError:
+    """The receiver of a notice has not taken it."""
+    return _benign(sentence, NOTICE_UNDELIVERED, next_retry_delay)
 
 
 def _benign(sentence: str, failure_type: str, next_retry_delay: timedelta | None = None) -> ApplicationError:

@@ -62,4 +62,4 @@ class Quotas:
             ApplicationError: `LedgerUnavailable`, retried.
         """
         view = await ledger_view(self._client, step.appid, {"key": _NO_KEY})
-        return Book() if view is None else Book(since=view.since, days=view.book)
+        return Book() if view is None else Book(since=view.since, days=view.book, frozen=view.frozen)

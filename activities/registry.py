@@ -6,6 +6,7 @@ from typing import Any, Final
 import httpx
 from temporalio.client import Client
 
+from activities.account_check import AccountCheck
 from activities.accounts import Accounts
 from activities.audience import AudienceCheck
 from activities.callback_check import CallbackCheck
@@ -15,6 +16,7 @@ from activities.inspection import MaterialInspection
 from activities.ledger import Ledger
 from activities.material import Material
 from activities.notes import LedgerNotes
+from activities.notice import Notices
 from activities.preview import Previews
 from activities.quota import Quotas
 from activities.reading import Reader
@@ -47,6 +49,8 @@ def all_activities(
     speeds = Speeds(settings, accounts)
     quotas = Quotas(settings, accounts, client)
     callback_check = CallbackCheck(settings, accounts)
+    account_check = AccountCheck(settings, accounts, http)
+    notices = Notices(settings)
     return [
         configuration.resolve_account,
         audience.check_audience,
@@ -57,6 +61,8 @@ def all_activities(
         material.convert_video,
         previews.preview,
         callback_check.callback_check,
+        account_check.check_token,
+        account_check.read_clocks,
         ledger.claim,
         ledger.reserve,
         ledger.take_preview,
@@ -73,6 +79,7 @@ def all_activities(
         speeds.set_speed,
         quotas.calls_left,
         quotas.sends_counted,
+        notices.deliver_notice,
     ]
 
 

@@ -1,14 +1,17 @@
 """Logs and metrics of a process: set up once, before anything else runs.
 
-Records of structlog and of the standard library, Temporal's included, leave through one handler: as one line of JSON
-each, or in colour on a terminal. Every one is scrubbed of secrets, tracebacks too, and no traceback shows variables.
+Records of the standard library, Temporal's included, leave through one handler, and structlog's events go straight to
+its stream: as one line of JSON each, or in colour on a terminal. Every one is scrubbed of secrets, tracebacks too, and
+no traceback shows variables.
 """
 
+import contextlib
+import json
 import logging
 import os
 import sys
 import threading
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Final, TextIO
 
@@ -24,7 +27,7 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
-from qunfa.wechat.redaction import LOG_LEVELS, redact_event
+from qunfa.wechat.redaction import LOG_LEVELS, is_clean, redact_event
 
 FORMAT_VARIABLE: Final = "QUNFA_LOG"
 LEVEL_VARIABLE: Final = "QUNFA_LOG_LEVEL"
@@ -33,7 +36,6 @@ _FORMATS: Final = ("json", "console")
 _LOGGER: Final = logging.getLogger("qunfa")
 
 _BEFORE: Final[Sequence[Processor]] = (
-    structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -49,6 +51,29 @@ class _Handler(logging.StreamHandler[TextIO]):
     """Known by its class, so that a second set-up replaces it and leaves other handlers alone."""
 
 
+class _Lines:
+    """Where structlog's events go, rendered: to a handler's stream, a line at a time and without a `LogRecord`.
+
+    A record looks for its caller and is copied by the formatter, which costs more than all the rest of a line.
+    """
+
+    def __init__(self, handler: _Handler, name: str) -> None:
+        self.name = name
+        self._handler = handler
+
+    def info(self, line: str) -> None:
+        """Writes a line; like `logging`, it does not let a stream that is broken stop those who write."""
+        self._handler.acquire()
+        try:
+            with contextlib.suppress(OSError, ValueError):
+                self._handler.stream.write(f"{line}\n")
+                self._handler.flush()
+        finally:
+            self._handler.release()
+
+    debug = warning = error = critical = info
+
+
 def configure_logging(stream: TextIO | None = None) -> None:
     """Sends all records of this process to `stream` (stderr when None), and uncaught exceptions with them.
 
@@ -60,16 +85,13 @@ def configure_logging(stream: TextIO | None = None) -> None:
     target = sys.stderr if stream is None else stream
     style = _choice(FORMAT_VARIABLE, "console" if target.isatty() else "json", _FORMATS, str.lower)
     level = _choice(LEVEL_VARIABLE, "INFO", _LEVELS, str.upper)
-    _install(_handler(target, style), level)
+    rendering = _rendering(style)
+    handler = _handler(target, rendering)
+    _install(handler, level)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_BEFORE,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*_BEFORE, *rendering],
+        logger_factory=lambda name="": _Lines(handler, name),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
     )
     # The identifiers come as fields; the SDK would repeat them in every message.
     workflow.logger.workflow_info_on_message = False
@@ -111,23 +133,31 @@ def _choice(variable: str, default: str, allowed: Sequence[str], fold: Any) -> s
     return value
 
 
-def _handler(stream: TextIO, style: str) -> _Handler:
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if style == "console"
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
+def _rendering(style: str) -> Sequence[Processor]:
+    """The last steps of every event, which make a text of it: nothing comes between scrubbing and rendering."""
+    if style == "json":
+        return structlog.processors.format_exc_info, _as_json
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return structlog.processors.format_exc_info, redact_event, console
+
+
+def _as_json(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+    """An event without its secrets. Few name any: a line that does not has nothing to be looked for value by value."""
+    line = _dump(event)
+    return line if is_clean(line) else _dump(redact_event(logger, method, event))
+
+
+def _dump(event: Mapping[str, Any]) -> str:
+    return json.dumps(event, ensure_ascii=False, default=repr)
+
+
+def _handler(stream: TextIO, rendering: Sequence[Processor]) -> _Handler:
     handler = _Handler(stream)
     handler.addFilter(_with_readable_message)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*_BEFORE, structlog.stdlib.ExtraAdder(), _drop_repetitions],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                redact_event,
-                renderer,
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
     return handler

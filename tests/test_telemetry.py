@@ -129,6 +129,22 @@ def test_tracebacks_are_scrubbed_and_show_no_variables(log: io.StringIO) -> None
     assert password not in log.getvalue().replace('password = "not-to-be-shown"', "")
 
 
+@pytest.mark.parametrize("name", ["access_token", "ſecret", "AES_\u212aEY"])
+def test_secrets_by_any_spelling(log: io.StringIO, name: str) -> None:
+    """Letters that are another one's other case make no difference, in a value, a key or below one."""
+    structlog.get_logger("a").warning("failed", url=f"{name}=geheim", below={name: "geheim"}, **{name: "geheim"})
+
+    assert _only(log)["url"] == f"{name}=***"
+    assert "geheim" not in log.getvalue()
+
+
+def test_stream_that_is_gone(log: io.StringIO) -> None:
+    """A log that nobody can write any more stops no one who writes to it."""
+    log.close()
+
+    structlog.get_logger("a").warning("failed")
+
+
 def test_arguments_that_do_not_fit(log: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong format string loses no record and prints no arguments past the scrubbing."""
     logging.getLogger("a").warning("GET %d", TOKEN_URL)

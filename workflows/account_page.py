@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from qunfa.contract.job import Job
 from qunfa.contract.ledger import AccountState, Record
 from qunfa.rules.calendar import shanghai_clock, shanghai_day
 from qunfa.rules.ledger import in_doubt
 from qunfa.rules.outcome import job_result
+from workflows.markdown import code, plain, table
 
 _NEWEST = 20
 
@@ -19,10 +19,14 @@ def account_page(state: AccountState, now: datetime) -> str:
 def _switch(state: AccountState) -> str:
     frozen = state.frozen
     if frozen is None:
-        return f"### {state.appid}: open"
+        return (
+            f"### {state.appid}: open\n\n"
+            'The update `freeze` with `{"by": "your name", "reason": "…"}` stops every submission of this account.'
+        )
     return (
-        f"### {state.appid}: FROZEN\n\nby **{frozen.by}** since {shanghai_clock(frozen.at)}: {frozen.reason}\n\n"
-        'Nothing is submitted until the update `unfreeze` with `{"by": "…"}`.'
+        f"### {state.appid}: FROZEN\n\nby **{plain(frozen.by)}** since {shanghai_clock(frozen.at)}: "
+        f"{plain(frozen.reason)}\n\n"
+        'Nothing is submitted until the update `unfreeze` with `{"by": "your name"}`.'
     )
 
 
@@ -51,20 +55,15 @@ def _ledger(state: AccountState) -> str:
     head = f"**Ledger** {len(state.records)} keys, {in_doubt(state)} unsettled, {len(state.kept)} pushes kept"
     if not newest:
         return head
-    rows = "\n".join(_row(record, job) for record in newest for job in record.jobs[-1:])
-    columns = "| key | job | generation | tries | msg_id | state | ended as |"
-    return f"{head}\n\n{columns}\n{'|---' * 7}|\n{rows}"
+    columns = ("key", "job", "generation", "tries", "msg_id", "state", "ended as")
+    return f"{head}\n\n" + table(columns, map(_row, newest))
 
 
-def _row(record: Record, job: Job) -> str:
-    state = job_result(job).state
-    cells = (
-        f"`{record.key}`",
-        job.index,
-        job.generation,
-        job.attempts,
-        job.msg_id or "",
-        state,
-        ", ".join(filter(None, (record.ended_as, "recalled" if record.recalled else None))),
-    )
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+def _row(record: Record) -> tuple[object, ...]:
+    """The record with its newest submission."""
+    ended = ", ".join(filter(None, (record.ended_as, "recalled" if record.recalled else None)))
+    if not record.jobs:
+        return (code(record.key), "", "", 0, "", "nothing tried", ended)
+    job = record.jobs[-1]
+    state = job_result(job).state.replace("_", " ")
+    return (code(record.key), job.index, job.generation, job.attempts, job.msg_id or "", state, ended)

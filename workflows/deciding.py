@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.preparing import caught_up
     from workflows.refusal import refusal
     from workflows.send import Ending, Send, Stop
+    from workflows.send_notices import tell_question
     from workflows.send_state import Asked
 
 _STILL_OPEN = {"SENDING", "SEND_SUCCESS"}
@@ -32,8 +33,11 @@ async def ask_operator(send: Send, name: str) -> Ending | None:
     problem = _problem(send, name)
     if send.asked.on_problem == "fail":
         return Ending(bad_end(send.state.jobs, "failed"), problem)
+    new = _is_new(send, name)
     deadline, late = _deadline(send, name)
     send.enter("needs_operator", problem)
+    if new:
+        tell_question(send, deadline)
     if await send.wait(f"an operator's answer to {name}", deadline, lambda: _answered(send, name)):
         return None
     await workflow.wait_condition(lambda: not send.answering.locked())
@@ -59,7 +63,7 @@ def _deadline(send: Send, name: str) -> tuple[datetime, Outcome]:
 
 
 def _problem(send: Send, name: str) -> Problem:
-    return send.state.obstacle or describe(name, send.state.subject)
+    return send.state.obstacle or describe(name, send.state.subject, send.state.counted)
 
 
 def _is_new(send: Send, name: str) -> bool:
@@ -73,7 +77,7 @@ def _asked_at(send: Send, name: str) -> datetime:
     asked = send.state.asked
     if asked is None or _is_new(send, name):
         asked = Asked(problem=name, generation=send.state.current.generation, at=workflow.now())
-        send.state = send.state.changed(asked=asked)
+        send.state = send.state.changed(asked=asked, questions=send.state.questions + 1)
         send.say(f"needs an operator: {name}")
     return asked.at
 

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.material import overtaken
     from workflows.refusal import refusal
     from workflows.send import Ending, Send, Stop
+    from workflows.send_notices import tell_approval
     from workflows.send_state import Paused
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -42,12 +43,15 @@ async def approved(send: Send) -> bool | Ending:
         return True
     if not approval.shows:
         return await _shown(send)
+    new = send.state.approval_asked_at is None
     asked_at = send.state.approval_asked_at or workflow.now()
     send.state = send.state.changed(approval_asked_at=asked_at)
     send.enter("awaiting_approval")
     deadline = asked_at + send.asked.decision_timeout
     if send.asked.not_after is not None:
         deadline = min(deadline, send.asked.not_after)
+    if new:
+        tell_approval(send, deadline)
     if await send.wait("approval", deadline, lambda: send.state.approval.by is not None or overtaken(send)):
         return False
     send.closing = True

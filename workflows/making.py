@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
         rebuilding,
         with_upload,
     )
-    from qunfa.rules.problems import DEAD, PROBLEMS
+    from qunfa.rules.problems import DEAD, PROBLEMS, with_address
     from qunfa.rules.submission import explain, problem_of
     from workflows import material_calls as calls
 
@@ -176,7 +176,7 @@ def problem_of_failure(error: ActivityError) -> Problem:
     answer = Answer.model_validate({**details, "kind": "refused", "at": workflow.now()})
     problem = _problem(problem_of(answer), f"{details.get('about', 'Asking for the tag')}, {explain(answer)}.")
     evidence = {"errcode": answer.errcode, "errmsg": answer.errmsg, "rid": answer.rid}
-    return problem.model_copy(update=evidence)
+    return with_address(problem.model_copy(update=evidence))
 
 
 def _problem(name: str, more: str) -> Problem:

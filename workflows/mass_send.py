@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.preparing import caught_up, prepare, read_request, refuse
     from workflows.refusal import refusal
     from workflows.send import Ending, Send
+    from workflows.send_notices import tell_end
     from workflows.send_state import SendState
     from workflows.submitting import overruled, submit
 
@@ -100,12 +101,14 @@ class MassSend:
 
     async def _finish(self, ending: Ending) -> MassSendResult:
         send = self._send
-        result = send.result(ending)
+        result = send.ended = send.result(ending)
         send.enter("done", ending.problem)
         send.say(f"ended as {ending.outcome}")
+        tell_end(send, ending)
         problem = ending.problem.name if ending.problem else None
         if send.claimed:
             await calls.tell(send.state.facts, send.state.note(send.asked, ended_as=ending.outcome, problem=problem))
+        await send.notices.started()
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._cancelled and send.stop is None and ending.outcome == "aborted":
             raise asyncio.CancelledError
@@ -119,6 +122,7 @@ class MassSend:
             info.get_current_history_length() > HISTORY_MAX or info.is_continue_as_new_suggested()
         ):
             return
+        await send.notices.started()
         await workflow.wait_condition(workflow.all_handlers_finished)
         state = send.state.changed(cancelled=send.cancelled)
         if send.stop is None:
@@ -129,6 +133,7 @@ class MassSend:
 
     def _resume(self, state: SendState) -> None:
         self._send.state = state
+        self._send.wants = state.facts.notices
         self._send.cancelled = state.cancelled
 
     def _cancel(self, reason: str | None) -> None:

@@ -74,6 +74,7 @@ def _cuts_off(timeout: timedelta | None) -> bool:
 async def prepare(send: Send) -> Ending | None:
     """Pin the account and claim the key; the ending where the key has been settled before."""
     facts = await account_facts(send.asked.account)
+    send.wants = facts.notices
     if problems := approval.problems(facts.approval, send.asked):
         raise refuse(problems)
     try:

@@ -28,7 +28,9 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import ACCOUNT_CHANGED, AccountFacts
     from qunfa.rules.recall import Delete, End, Look, Recall, begin, called, looked, next_step, obstacle
     from workflows import recall_calls as calls
+    from workflows.notices import Notices
     from workflows.preparing import account_facts, refuse
+    from workflows.recall_notice import recall_notice
     from workflows.recall_page import recall_page
 
 _ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
@@ -45,6 +47,7 @@ class RecallMassSend:
         self._request: RecallRequest | None = None
         self._known = KnownJob()
         self._recall: Recall | None = None
+        self._notices = Notices(workflow.logger.warning)
         self._status = RecallStatus(phase="looking", updated_at=workflow.now())
 
     @workflow.run
@@ -93,7 +96,9 @@ class RecallMassSend:
         self._enter("done")
         result = self._result(end)
         if end.outcome == "recalled":
+            self._notices.tell(facts.notices, recall_notice(result), "recalled")
             await self._tell(facts, verified=end.verified)
+            await self._notices.started()
         await workflow.wait_condition(workflow.all_handlers_finished)
         if end.outcome == "recalled":
             return result

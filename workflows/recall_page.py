@@ -2,6 +2,7 @@
 
 from qunfa.contract.recall import RecallCall, RecallStatus
 from qunfa.rules.calendar import shanghai_clock
+from workflows.markdown import code, plain, table
 
 
 def recall_page(account: str, status: RecallStatus) -> str:
@@ -13,13 +14,13 @@ def recall_page(account: str, status: RecallStatus) -> str:
 
 def _aim(status: RecallStatus) -> str:
     if status.msg_id is None:
-        return f"the article at `{_code(status.url or '')}`"
+        return f"the article at {code(status.url or '')}"
     article = f"article {status.article_idx}" if status.article_idx else "all articles"
-    return f"{article} of msg_id `{status.msg_id}`"
+    return f"{article} of msg_id {code(status.msg_id)}"
 
 
 def _by(status: RecallStatus) -> str:
-    return f"by **{_plain(status.by or '')}**: {_plain(status.reason or '')}"
+    return f"by **{plain(status.by or '')}**: {plain(status.reason or '')}"
 
 
 def _waiting(status: RecallStatus) -> str:
@@ -27,7 +28,7 @@ def _waiting(status: RecallStatus) -> str:
     if waiting is None:
         return ""
     until = f", next at {shanghai_clock(waiting.until)}" if waiting.until else ""
-    return f"**Waiting for** {_plain(waiting.reason)}{until}"
+    return f"**Waiting for** {plain(waiting.reason)}{until}"
 
 
 def _heard(status: RecallStatus) -> str:
@@ -35,26 +36,14 @@ def _heard(status: RecallStatus) -> str:
     if heard is None:
         return ""
     said = heard.status or (f"errcode {heard.errcode}" if heard.errcode is not None else heard.detail or "")
-    return f"**mass/get** {shanghai_clock(heard.at)}: {_plain(said)}"
+    return f"**mass/get** {shanghai_clock(heard.at)}: {plain(said)}"
 
 
 def _calls(calls: tuple[RecallCall, ...]) -> str:
     if not calls:
         return ""
-    rows = "\n".join(_row(call) for call in calls)
-    return f"| mass/delete | answer | errcode | |\n|---|---|---|---|\n{rows}"
+    return table(("mass/delete", "answer", "errcode", ""), (_row(call) for call in calls))
 
 
-def _row(call: RecallCall) -> str:
-    cells = (shanghai_clock(call.at), call.answer, call.errcode or "", _plain(call.errmsg or call.detail or ""))
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-
-def _plain(text: str) -> str:
-    """Text from elsewhere as text, not as Markdown or HTML."""
-    shown = text.translate({ord(one): f"\\{one}" for one in "\\`*_{}[]#|!"} | {ord("<"): "&lt;", ord(">"): "&gt;"})
-    return " ".join(shown.split())
-
-
-def _code(text: str) -> str:
-    return text.replace("`", "'").replace("\n", " ")
+def _row(call: RecallCall) -> tuple[object, ...]:
+    return (shanghai_clock(call.at), call.answer, call.errcode or "", plain(call.errmsg or call.detail or ""))

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ids import MSG_IDS_SEARCHABLE
     from qunfa.contract.job import Job
     from qunfa.contract.ledger import LeaseAnswer
+    from qunfa.contract.notice import WantedNotice
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import MassSendResult, Outcome, Problem
     from qunfa.contract.status import Approval, Phase, Progress, Status, StoryLine, WaitingFor
@@ -22,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.course import Over, course, may_have_been_delivered
     from qunfa.rules.problems import ABORT, PROBLEMS
     from qunfa.rules.submission import Ask, Step
+    from workflows.notices import Notices
     from workflows.send_page import send_page
     from workflows.send_state import SendState
 
@@ -71,10 +73,13 @@ class Send:
         self.first_lease: LeaseAnswer | None = None
         self.was_reset = False
         self.closing = False
+        self.ended: MassSendResult | None = None
         self.asks = 0
         self._early_pushes: list[JobFinished] = []
         self._early_lines: list[StoryLine] = []
         self._shown: dict[str, object] = {}
+        self.wants: tuple[WantedNotice, ...] = ()
+        self.notices = Notices(self.say)
         self.updated_at = workflow.now()
 
     @property
@@ -226,7 +231,7 @@ class Send:
     def show(self) -> None:
         """Bring the workflow's page and search attributes up to date."""
         self.updated_at = workflow.now()
-        workflow.set_current_details(send_page(self.request, self.status()))
+        workflow.set_current_details(send_page(self.request, self.status(), self.ended))
         self._index()
 
     def _index(self) -> None:

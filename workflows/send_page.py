@@ -1,14 +1,19 @@
 """The current details of ``MassSend``: a page of Markdown in the Temporal UI, good enough to decide from."""
 
+from collections.abc import Iterator
+from typing import Final
+
 from qunfa.contract.audience import describe
+from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, MpvideoMessage, TextMessage, WxcardMessage
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import JobResult, Problem
+from qunfa.contract.result import COMPLETES, JobResult, MassSendResult, Problem
 from qunfa.contract.status import Status, StoryLine
 from qunfa.rules.calendar import shanghai_clock
+from workflows.markdown import bullets, code, plain, table
 
-_EXCERPT = 80
-_STORY = 15
-_EXAMPLES = {
+_EXCERPT: Final = 80
+_STORY: Final = 15
+EXAMPLES: Final = {
     "retry": '{"by": "your name", "reason": "…"}',
     "mark_sent": '{"by": "your name", "reason": "…", "msg_id": 3147483650}',
     "abort": '{"by": "your name", "reason": "…"}',
@@ -18,86 +23,149 @@ _EXAMPLES = {
     "resume": '{"by": "your name"}',
     "reschedule": '{"by": "your name", "send_at": "2026-12-01T09:00:00+08:00"}',
 }
-_FLAGS = {
+"""What is pasted into the UI's dialog, for each update."""
+RETRIES: Final = {
     "reprint_needs_decision": '{"by": "your name", "reason": "…", "send_ignore_reprint": true}',
     "unknown_outcome": '{"by": "your name", "reason": "…", "confirm_not_delivered": true}',
 }
+"""The retry of a problem that takes more than a reason."""
 
 
-def send_page(request: MassSendRequest | None, status: Status) -> str:
-    """Where the send stands, what it waits for until when, and how to answer."""
-    parts = [
-        _head(request, status),
-        _problem(status.problem, status.answers) if status.problem else _held(status),
+def send_page(request: MassSendRequest | None, status: Status, ended: MassSendResult | None = None) -> str:
+    """Where the send stands, what it waits for until when, and how to answer; ``ended`` once it has."""
+    parts = (
+        f"### {status.phase.replace('_', ' ')}" + (f": {ended.outcome.replace('_', ' ')}" if ended else ""),
+        _what(request),
+        _delivered(ended),
+        bullets((*_waiting(status), *_holding(request, status))),
+        _problem(status.problem),
+        _shows(status),
+        _answers(status),
         _jobs(status.jobs),
         _story(status.history),
-    ]
+    )
     return "\n\n".join(part for part in parts if part)
 
 
-def _head(request: MassSendRequest | None, status: Status) -> str:
-    lines = [f"### {status.phase.replace('_', ' ')}"]
-    if request:
-        content = getattr(request.message, "content", "")
-        excerpt = _plain(content if len(content) <= _EXCERPT else content[: _EXCERPT - 1] + "…")
-        lines.append(
-            f"{request.message.msgtype} to **{_plain(describe(request.audience))}** of **{request.account}**: {excerpt}"
-        )
-    if waiting := status.waiting_for:
-        until = f", until {shanghai_clock(waiting.until)} at the latest" if waiting.until else ""
-        lines.append(f"**Waiting for** {_plain(waiting.reason)}{until}")
-    return "\n\n".join(lines)
-
-
-def _held(status: Status) -> str:
-    """What is to be approved, and how a send that waits for a person goes on."""
-    if status.phase not in {"awaiting_approval", "paused"}:
+def _what(request: MassSendRequest | None) -> str:
+    if request is None:
         return ""
-    lines = [f"- {_plain(line)}" for line in status.approval.shows]
-    lines.extend(
-        f"- preview: {_plain(one.to)} {'sent' if one.sent else _plain(one.errmsg or '')}" for one in status.previews
+    audience, says = plain(describe(request.audience)), _says(request.message)
+    return f"{request.message.msgtype} to **{audience}** of **{plain(request.account)}**" + (
+        f": {says}" if says else ""
     )
-    updates = "\n\n".join(f"Update `{name}`: `{_EXAMPLES[name]}`" for name in status.answers)
-    return "\n".join(lines) + ("\n\n" if lines else "") + updates
 
 
-def _problem(problem: Problem, answers: tuple[str, ...]) -> str:
-    lines = [f"#### {problem.name}", _plain(problem.sentence), f"**To do:** {_plain(problem.todo)}"]
+def _delivered(ended: MassSendResult | None) -> str:
+    """What nobody may get wrong about a send that ended badly."""
+    if ended is None or ended.outcome in COMPLETES:
+        return ""
+    return "**It may have been delivered.**" if ended.may_have_been_delivered else "Nothing was delivered."
+
+
+def _says(message: Message) -> str:
+    """The beginning of the text, or the titles."""
+    match message:
+        case TextMessage(content=content):
+            text = content
+        case MpnewsMessage(articles=None, media_id=media_id):
+            text = f"draft {media_id}"
+        case MpnewsMessage(articles=articles):
+            return ", ".join(f'"{plain(_cut(article.title))}"' for article in articles or ())
+        case ImageMessage(images=images):
+            text = f"{len(images)} picture{'s' if len(images) > 1 else ''}"
+        case MpvideoMessage(title=title):
+            text = f'"{title}"'
+        case WxcardMessage(card_id=card_id):
+            text = f"card {card_id}"
+        case _:
+            return ""
+    return plain(_cut(text))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
+
+
+def _waiting(status: Status) -> Iterator[str]:
+    waiting = status.waiting_for
+    if waiting:
+        until = f", until {shanghai_clock(waiting.until)} at the latest" if waiting.until else ""
+        yield f"**Waiting for** {plain(waiting.reason)}{until}"
+
+
+def _holding(request: MassSendRequest | None, status: Status) -> Iterator[str]:
+    """Who asked, who approved, and what holds the send back or ends it."""
+    if status.phase == "done":
+        return
+    if request and request.requested_by:
+        yield f"asked for by {plain(request.requested_by)}"
+    if status.approval.by and status.approval.at:
+        yield f"approved by {plain(status.approval.by)}, {shanghai_clock(status.approval.at)}"
+    if status.paused_by:
+        yield f"paused by {plain(status.paused_by)}"
+    if status.send_at:
+        yield f"not before {shanghai_clock(status.send_at)}"
+    if request and request.not_after:
+        yield f"not submitted after {shanghai_clock(request.not_after)}"
+
+
+def _problem(problem: Problem | None) -> str:
+    if problem is None:
+        return ""
+    lines = [plain(problem.sentence), f"**To do:** {plain(problem.todo)}"]
     evidence = {"errcode": problem.errcode, "errmsg": problem.errmsg, "rid": problem.rid}
-    said = ", ".join(f"{name} `{_code(value)}`" for name, value in evidence.items() if value is not None)
+    said = ", ".join(f"{name} {code(value)}" for name, value in evidence.items() if value is not None)
     if said:
         lines.append(f"WeChat's words: {said}")
+    parts = [f"#### {problem.name}", bullets(lines)]
     if problem.articles:
         rows = (
-            f"| {one.idx} | {_plain(one.original_url or '')} "
-            f"| {_yes(one.can_reprint)} | {_yes(one.need_replace_content)} |"
+            (one.idx, plain(one.original_url or ""), _yes(one.can_reprint), _yes(one.need_replace_content))
             for one in problem.articles
         )
-        lines.append(
-            "\n".join(("| article | original | may be reprinted | would be replaced |", "|---|---|---|---|", *rows))
-        )
-    lines.extend(f"Update `{name}`: `{_example(problem.name, name)}`" for name in answers)
-    return "\n\n".join(lines)
+        parts.append(table(("article", "original", "may be reprinted", "would be replaced"), rows))
+    return "\n\n".join(parts)
 
 
-def _example(problem: str, answer: str) -> str:
-    return _FLAGS.get(problem, _EXAMPLES["retry"]) if answer == "retry" else _EXAMPLES[answer]
+def _shows(status: Status) -> str:
+    """What is to be approved."""
+    if status.problem or status.phase not in {"awaiting_approval", "paused"}:
+        return ""
+    previews = (
+        f"preview: {plain(one.to)} {'sent' if one.sent else plain(one.errmsg or '')}" for one in status.previews
+    )
+    return bullets((*(plain(line) for line in status.approval.shows), *previews))
+
+
+def _answers(status: Status) -> str:
+    """The updates that fit now, with the JSON to paste."""
+    if not status.answers:
+        return ""
+    problem = status.problem.name if status.problem else ""
+    lines = (f"Update `{name}`: `{example(problem, name)}`" for name in status.answers)
+    how = "*More Actions → Send an Update*, the name, and as data the JSON with your name and reason:"
+    return "\n\n".join(("#### Answers", how, bullets(lines)))
+
+
+def example(problem: str, answer: str) -> str:
+    """The JSON that gives this answer to this problem (``""`` where there is none)."""
+    return RETRIES.get(problem, EXAMPLES["retry"]) if answer == "retry" else EXAMPLES[answer]
 
 
 def _jobs(jobs: tuple[JobResult, ...]) -> str:
     if not jobs:
         return ""
-    rows = "\n".join(_row(job) for job in jobs)
-    ids = "\n".join(f"- clientmsgid of {_name(job)}: `{job.clientmsgid}`" for job in jobs)
-    return f"| job | msg_id | state | WeChat says | sent |\n{'|---' * 5}|\n{rows}\n\n{ids}"
+    columns = ("job", "msg_id", "state", "WeChat says", "received")
+    ids = bullets(f"clientmsgid of job {_name(job)}: {code(job.clientmsgid)}" for job in jobs)
+    return "\n\n".join(("#### Jobs", table(columns, (_row(job) for job in jobs)), ids))
 
 
-def _row(job: JobResult) -> str:
-    said = f"{_plain(job.status)} ({job.observed_by})" if job.status else ""
-    sent = f"{job.counts.sent:,} of {job.counts.total:,}" if job.counts else ""
-    state = job.state + (", known before" if job.deduplicated else "")
-    cells = (_name(job), job.msg_id or "", state.replace("_", " "), said, sent)
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+def _row(job: JobResult) -> tuple[object, ...]:
+    state = job.state.replace("_", " ") + (", known before" if job.deduplicated else "")
+    said = f"{plain(job.status)} ({job.observed_by})" if job.status else ""
+    received = f"{job.counts.sent:,} of {job.counts.total:,}" if job.counts else ""
+    return (_name(job), job.msg_id or "", state, said, received)
 
 
 def _name(job: JobResult) -> str:
@@ -106,26 +174,18 @@ def _name(job: JobResult) -> str:
 
 
 def _story(lines: tuple[StoryLine, ...]) -> str:
-    return "\n".join(
-        f"- {shanghai_clock(line.at)} {_plain(line.what)}"
-        + (f", by {_plain(line.by)}" if line.by else "")
-        + (f": {_plain(line.reason)}" if line.reason else "")
-        for line in lines[-_STORY:]
-    )
+    if not lines:
+        return ""
+    newest = lines[-_STORY:]
+    head = "#### What happened" + (f" (the newest {_STORY} of {len(lines)})" if len(lines) > _STORY else "")
+    return f"{head}\n\n" + bullets(_told(line) for line in newest)
+
+
+def _told(line: StoryLine) -> str:
+    by = f", by {plain(line.by)}" if line.by else ""
+    reason = f": {plain(line.reason)}" if line.reason else ""
+    return f"{shanghai_clock(line.at)} {plain(line.what)}{by}{reason}"
 
 
 def _yes(value: bool | None) -> str:  # noqa: FBT001  a value to show, not a switch
     return "" if value is None else ("yes" if value else "no")
-
-
-def _code(value: object) -> str:
-    return str(value).replace("`", "'").replace("\n", " ")
-
-
-def _plain(text: str) -> str:
-    """Text of others as text: neither Markdown nor HTML of theirs is rendered, and it stays in its table cell."""
-    for character in "\\`*_{}[]<>#|!":
-        text = text.replace(
-            character, f"\\{character}" if character not in "<>" else {"<": "&lt;", ">": "&gt;"}[character]
-        )
-    return " ".join(text.split())

@@ -8,7 +8,7 @@ from qunfa.contract.audience import All
 from qunfa.contract.event import JobFinished
 from qunfa.contract.fields import Stored
 from qunfa.contract.job import Job
-from qunfa.contract.ledger import Told
+from qunfa.contract.ledger import SendsCounted, Told
 from qunfa.contract.material import Material
 from qunfa.contract.message import Message
 from qunfa.contract.preview import Previewed
@@ -44,7 +44,8 @@ class SendState(Stored):
     """A send after its key was claimed.
 
     ``early``: pushes whose msg_id is not (yet) one of ours. ``material`` is what was found and made, ``ready`` the
-    message with the ids that WeChat knows; both are ``None`` where nothing has to be made.
+    message with the ids that WeChat knows; both are ``None`` where nothing has to be made. ``questions``: how often an
+    operator was asked.
     """
 
     facts: AccountFacts
@@ -66,6 +67,8 @@ class SendState(Stored):
     approval_asked_at: datetime | None = None
     paused: Paused | None = None
     cancelled: str | None = None
+    counted: SendsCounted | None = None
+    questions: int = 0
 
     @property
     def current(self) -> Job:

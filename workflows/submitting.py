@@ -141,6 +141,7 @@ async def _lease(send: Send) -> Lease | Ending | None:
     answer = first or await _reserve(send)
     if answer.kind == "go":
         send.asks = 0
+        send.state = send.state.changed(counted=answer.counted)
         return answer.lease
     if answer.kind == "unclaimed":
         return await claim(send, send.state)

@@ -3,7 +3,7 @@
 from qunfa.callback.app import DEADLINE, ReceiverError, create_app
 from qunfa.callback.cipher import CipherError, MessageCipher
 from qunfa.callback.delivery import Delivery, DeliveryError, TemporalDelivery
-from qunfa.callback.document import EventError, HostileError
+from qunfa.callback.malformed import EventError, HostileError
 from qunfa.callback.parser import parse_event
 from qunfa.callback.reporting import UnknownAccountError, report_job_finish
 from qunfa.callback.server import run_receiver

@@ -9,12 +9,13 @@ from typing import Final
 
 import structlog
 from starlette.requests import Request
+from structlog.typing import FilteringBoundLogger
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 FILE_MAX: Final = 1024 * 1024
-_LOG: Final = structlog.stdlib.get_logger("qunfa.callback")
+_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 
 
 class SourcesError(Exception):
@@ -27,6 +28,8 @@ def caller(request: Request, proxies: Sequence[Network]) -> Address | None:
     None where a proxy of ours names nobody that can be read.
     """
     address = _address(request.client.host) if request.client else None
+    if address is None or not _is_within(address, proxies):
+        return address
     named = [one for line in request.headers.getlist("x-forwarded-for") for one in line.split(",")]
     while address is not None and named and _is_within(address, proxies):
         address = _address(named.pop())

@@ -11,10 +11,11 @@ from typing import Final
 
 import structlog
 from starlette.responses import PlainTextResponse, Response
+from structlog.typing import FilteringBoundLogger
 
 from qunfa.callback.metrics import ReceiverMetrics
 
-_LOG: Final = structlog.stdlib.get_logger("qunfa.callback")
+_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 
 
 class Answer(Enum):
@@ -41,6 +42,9 @@ class Answer(Enum):
         if self is Answer.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
         return PlainTextResponse(word, status_code=status, headers=headers)
+
+
+_GOOD: Final = (Answer.SUCCESS, Answer.FORWARDED)
 
 
 class Refusal(Exception):
@@ -74,6 +78,7 @@ class Desk:
     def __init__(self, deadline: timedelta, metrics: ReceiverMetrics) -> None:
         self._deadline = deadline.total_seconds()
         self._metrics = metrics
+        self._log: FilteringBoundLogger = _LOG.bind()  # once, and not for each line
 
     async def answer(self, exchange: Exchange, work: Awaitable[Response | None]) -> Response:
         """The response of `work`, or `success` where it has none; a Refusal or the deadline turns into theirs."""
@@ -93,7 +98,7 @@ class Desk:
         """One line without the URL, which could be replayed, and without the content."""
         word, _ = exchange.answer.value
         self._metrics.observe(exchange.account, exchange.event, word, seconds)
-        write = _LOG.info if exchange.answer in {Answer.SUCCESS, Answer.FORWARDED} else _LOG.warning
+        write = self._log.info if exchange.answer in _GOOD else self._log.warning
         write(
             exchange.way,
             account=exchange.account,

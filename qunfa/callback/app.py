@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from qunfa.callback.addresses import SourcesError
 from qunfa.callback.answers import Desk
@@ -67,7 +68,8 @@ def create_app(
         finally:
             await forwarder.close()
 
-    return Starlette(
+    return _Receiver(
+        pushes,
         routes=[
             Route("/wechat/{account}", pushes.verify, methods=["GET"]),
             Route("/wechat/{account}", pushes.receive, methods=["POST"]),
@@ -78,6 +80,36 @@ def create_app(
         ],
         lifespan=lifespan,
     )
+
+
+class _Receiver(Starlette):
+    """Takes pushes past the router, which would take longer than most of what is done with them.
+
+    Whoever embeds the application and adds a middleware or a handler of exceptions finds them used for pushes too.
+    """
+
+    def __init__(self, pushes: Pushes, **options: Any) -> None:
+        super().__init__(**options)
+        self.router.redirect_slashes = False  # nobody follows, and the address of a redirect quotes the query
+        self._pushes = pushes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a push; everything else finds its route."""
+        account = _pushed_to(scope)
+        if account is None or self.user_middleware or self.exception_handlers:
+            await super().__call__(scope, receive, send)
+            return
+        scope["path_params"] = {"account": account}
+        response = await self._pushes.receive(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+def _pushed_to(scope: Scope) -> str | None:
+    """The account in `POST /wechat/<account>`, as the route of the same path would find it; None for all else."""
+    if scope["type"] != "http" or scope["method"] != "POST" or scope.get("root_path"):
+        return None
+    before, _, account = scope["path"].rpartition("/")
+    return account if before == "/wechat" and account else None
 
 
 def create_metrics_app(metrics: ReceiverMetrics) -> Starlette:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from qunfa.callback.answers import Answer, Refusal
 
@@ -10,18 +10,19 @@ BODY_LIMIT: Final = 256 * 1024
 """A mass send's result is a few KiB, three times that in compat mode; messages for others may be longer."""
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(receive: Receive) -> bytes:
     """The whole body.
 
     Raises:
         Refusal: It is longer than `BODY_LIMIT`, or breaks off.
     """
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_LIMIT:
-                raise Refusal(Answer.TOO_LARGE, f"the body is longer than {BODY_LIMIT} bytes")
-    except ClientDisconnect:
-        raise Refusal(Answer.MALFORMED, "the caller hung up before the end of the body") from None
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(Answer.MALFORMED, "the caller hung up before the end of the body")
+        body += message.get("body", b"")
+        if len(body) > BODY_LIMIT:
+            raise Refusal(Answer.TOO_LARGE, f"the body is longer than {BODY_LIMIT} bytes")
+        more = message.get("more_body", False)
     return bytes(body)

@@ -1,28 +1,14 @@
 """A push's body as texts by their place, whether it came as XML or as JSON."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from lxml import etree
+from qunfa.callback.malformed import DEPTH_MAX, ELEMENTS_MAX, NAME_MAX, EventError, HostileError
+from qunfa.callback.xml_document import XmlDocument
 
-ELEMENTS_MAX: Final = 4096
-"""Elements that are looked at: a mass send of 8 articles has about a hundred."""
-DEPTH_MAX: Final = 16
-_NAME_MAX: Final = 64
 _INT_BITS_MAX: Final = 64
-_START_OF_ELEMENT: Final = re.compile(rb"<[A-Za-z_:\x80-\xff]")
-_ENCODINGS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-
-
-class EventError(Exception):
-    """The body is no push that can be read. The message says why and quotes nothing of it."""
-
-
-class HostileError(EventError):
-    """The body holds what no push of WeChat's has, and what hurts others that read it."""
 
 
 class Document(Protocol):
@@ -47,36 +33,10 @@ def read_document(body: bytes) -> Document:
         HostileError: It carries a DOCTYPE, or is not UTF-8.
     """
     try:
-        text = body.decode("utf-8-sig").strip()
+        text = body.decode().removeprefix("\ufeff").strip()
     except UnicodeDecodeError:
         raise HostileError("the body is not UTF-8") from None
-    return JsonDocument(_parse_json(text)) if text.startswith("{") else XmlDocument(_parse_xml(text.encode()))
-
-
-class XmlDocument:
-    """A push in XML."""
-
-    def __init__(self, root: etree._Element) -> None:
-        self._root = root
-
-    def first(self, name: str) -> str:
-        """The text of the topmost element of this name."""
-        return (self._root.findtext(name) or "").strip()
-
-    def leaves(self) -> Iterator[tuple[str, str]]:
-        """Place and text of everything that is not blank."""
-        return _bounded(self._below(self._root, (), Counter()))
-
-    def _below(
-        self, node: etree._Element, place: tuple[str, ...], seen: Counter[tuple[str, ...]]
-    ) -> Iterator[tuple[str, str]]:
-        text = node.text or ""
-        if len(node):
-            text = "".join((text, *(child.tail or "" for child in node)))
-        yield "/".join(place), text
-        if len(place) < DEPTH_MAX:
-            for child in node:
-                yield from self._below(child, _numbered(place, child.tag, seen), seen)
+    return JsonDocument(_parse_json(text)) if text.startswith("{") else XmlDocument(text)
 
 
 class JsonDocument:
@@ -116,7 +76,7 @@ def _inner(value: object) -> Iterator[tuple[object, object]]:
 
 
 def _numbered(place: tuple[str, ...], name: object, seen: Counter[tuple[str, ...]]) -> tuple[str, ...]:
-    here = (*place, _clean(str(name))[:_NAME_MAX])
+    here = (*place, _clean(str(name))[:NAME_MAX])
     seen[here] += 1
     return here if seen[here] == 1 else (*place, f"{here[-1]}[{seen[here]}]")
 
@@ -148,32 +108,6 @@ def _scalar(value: object) -> str | None:
 def _clean(text: str) -> str:
     """JSON can spell half a surrogate pair; no history can keep it."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _parse_xml(body: bytes) -> etree._Element:
-    doctype = body.find(b"<!DOCTYPE")
-    if doctype >= 0 and not _START_OF_ELEMENT.search(body, 0, doctype):
-        raise HostileError("a DOCTYPE is refused")
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        attribute_defaults=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    try:
-        root = etree.fromstring(body, parser)
-    except etree.XMLSyntaxError as error:
-        raise EventError(f"not well-formed XML (line {error.lineno})") from None
-    info = root.getroottree().docinfo
-    if info.internalDTD is not None:
-        raise HostileError("a DOCTYPE is refused")
-    if (info.encoding or "utf-8").casefold() not in _ENCODINGS:
-        raise HostileError("the XML declares another encoding than UTF-8")
-    return root
 
 
 def _parse_json(text: str) -> dict[str, Any]:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from starlette.datastructures import QueryParams
-
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.cipher import CipherError, MessageCipher
-from qunfa.callback.document import EventError, read_document
-from qunfa.callback.signature import age, is_genuine
+from qunfa.callback.document import read_document
+from qunfa.callback.malformed import EventError
+from qunfa.callback.signature import Query, age, is_genuine
 from qunfa.settings import CallbackSettings
 
 _FORGED: Final = "the signature does not fit the account's token"
@@ -39,7 +38,7 @@ class Gate:
         self._encrypted = callback.mode != "plain"
         self._ciphers = [MessageCipher(key, appid) for key in callback.aes_keys]
 
-    def check_url(self, query: QueryParams) -> None:
+    def check_url(self, query: Query) -> None:
         """Checks WeChat's `GET`, which is signed like a plain push in every mode.
 
         Raises:
@@ -49,7 +48,7 @@ class Gate:
             raise Refusal(Answer.FORGED, _FORGED)
         self._check_age(query)
 
-    async def admit(self, query: QueryParams, read: Callable[[], Awaitable[bytes]]) -> Push:
+    async def admit(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> Push:
         """The push that `read` gets from the network, once it is known to be WeChat's.
 
         Raises:
@@ -66,7 +65,7 @@ class Gate:
         self._check_age(query)
         return Push(body, self._decrypted(encrypted))
 
-    def _check_age(self, query: QueryParams) -> None:
+    def _check_age(self, query: Query) -> None:
         """WeChat signs anew, or repeats, within seconds; what is far older was overheard, or a clock is wrong."""
         signed = age(query)
         if signed is None:

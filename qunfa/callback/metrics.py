@@ -18,12 +18,18 @@ class ReceiverMetrics:
         self._seconds = Histogram(
             "qunfa_push_seconds", "Time to the answer.", ("account",), buckets=_SECONDS, registry=self._registry
         )
+        self._known: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         ProcessCollector(registry=self._registry)
 
     def observe(self, account: str, event: str, answer: str, seconds: float) -> None:
         """Counts one answered request."""
-        self._pushes.labels(account, event, answer).inc()
-        self._seconds.labels(account).observe(seconds)
+        labels = account, event, answer
+        known = self._known.get(labels)
+        if known is None:
+            known = self._known[labels] = self._pushes.labels(*labels), self._seconds.labels(account)
+        counter, histogram = known
+        counter.inc()
+        histogram.observe(seconds)
 
     def text(self) -> bytes:
         """Everything in Prometheus's text format."""

@@ -4,11 +4,11 @@ What is read follows the samples of WeChat's guide on mass sends and what SDKs h
 optional, one bad detail never loses the verdict, and what is not understood is kept as it came.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
-from qunfa.callback.document import Document, EventError, JsonDocument, read_document
+from qunfa.callback.document import Document, JsonDocument, read_document
+from qunfa.callback.malformed import EncryptedError, EventError
 from qunfa.contract.event import ArticleCheck, Counts, JobFinished
 from qunfa.contract.fields import MSG_ID_MAX
 
@@ -21,12 +21,15 @@ _URL_MAX: Final = 2048
 _PLACE_MAX: Final = 200
 _TEXT_MAX: Final = 256
 
-_DIGITS: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+_DIGITS_MAX: Final = 19
 _SMALL_MAX: Final = 2**31 - 1
 _SAYS_NOTHING: Final = (
     "MsgType", "Event", "FromUserName", "Encrypt", "CopyrightCheckResult/Count", "ArticleUrlResult/Count",
 )  # fmt: skip
 """Read already, or without a meaning here: the sender is WeChat's helper or any follower, items can be counted."""
+_COUNTS: Final = ("TotalCount", "FilterCount", "SentCount", "ErrorCount")
+_KINDS: Final = frozenset({"event", ""})
+"""Messages of followers have other kinds; whoever hands an event over may have left its kind out."""
 _CHECKS: Final = "CopyrightCheckResult/"
 _URLS: Final = "ArticleUrlResult/"
 _INDEX: Final = "/ArticleIdx"
@@ -61,8 +64,10 @@ def read_event(document: Document) -> JobFinished | None:
     """
     kind = document.first("MsgType").casefold()
     if not kind and document.first("Encrypt"):
-        raise EventError('the push is encrypted: set mode = "safe" and aes_key, as in WeChat\'s server configuration')
-    if kind != "event" or document.first("Event").casefold() != EVENT.casefold():
+        raise EncryptedError(
+            'the push is encrypted: set mode = "safe" and aes_key, as in WeChat\'s server configuration'
+        )
+    if kind not in _KINDS or document.first("Event").casefold() != EVENT.casefold():
         return None
     unread = _Unread(document.leaves())
     return JobFinished(
@@ -96,6 +101,11 @@ class _Unread:
         text = self._texts.get(place)
         return None if text is None else read(text)
 
+    def forget(self, places: Iterable[str]) -> None:
+        """Takes what has been looked at."""
+        for place in places:
+            self._texts.pop(place, None)
+
     def articles(self, block: str) -> list[str]:
         """Where the articles of a block stand, however the list is written: each has its index."""
         ends = [place for place in self._texts if place.startswith(block) and place.endswith(_INDEX)]
@@ -113,11 +123,15 @@ def _cut(text: str, most: int) -> str:
 
 
 def _small(text: str) -> int | None:
-    return int(text) if _DIGITS.fullmatch(text) and int(text) <= _SMALL_MAX else None
+    number = _large(text)
+    return None if number is None or number > _SMALL_MAX else number
 
 
 def _large(text: str) -> int | None:
-    return int(text) if _DIGITS.fullmatch(text) and int(text) <= MSG_ID_MAX else None
+    if not (text.isdigit() and text.isascii()) or len(text) > _DIGITS_MAX:
+        return None
+    number = int(text)
+    return number if number <= MSG_ID_MAX else None
 
 
 def _flag(text: str) -> bool | None:
@@ -148,10 +162,11 @@ def _status(unread: _Unread) -> str:
 
 
 def _counts(unread: _Unread) -> Counts | None:
-    places = ("TotalCount", "FilterCount", "SentCount", "ErrorCount")
-    if any(unread.look(place, _large) is None for place in places):
+    numbers = [unread.look(place, _large) for place in _COUNTS]
+    total, left, sent, error = numbers
+    if total is None or left is None or sent is None or error is None:
         return None
-    total, left, sent, error = (unread.take(place, _large) or 0 for place in places)
+    unread.forget(_COUNTS)
     return Counts(total=total, filter=left, sent=sent, error=error)
 
 

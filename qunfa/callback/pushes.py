@@ -11,10 +11,11 @@ from qunfa.callback.answers import Answer, Desk, Exchange, Refusal
 from qunfa.callback.body import read_body
 from qunfa.callback.callbacks import Callback
 from qunfa.callback.delivery import Delivery, DeliveryError
-from qunfa.callback.document import EventError, HostileError
 from qunfa.callback.forwarding import Forwarder, ForwardError
 from qunfa.callback.gate import Gate, Push
+from qunfa.callback.malformed import EncryptedError, EventError, HostileError
 from qunfa.callback.parser import EVENT, parse_event
+from qunfa.callback.signature import read_query
 from qunfa.contract.event import JobFinished
 
 UNKNOWN: Final = "unknown"
@@ -58,15 +59,16 @@ class Pushes:
 
     async def _echo(self, request: Request, address: Address | None) -> Response:
         _, gate = self._callback(request, address)
-        gate.check_url(request.query_params)
-        echo = request.query_params.getlist("echostr")
+        query = read_query(request.scope["query_string"])
+        gate.check_url(query)
+        echo = query.get("echostr", ())
         if len(echo) != 1 or not echo[0]:
             raise Refusal(Answer.FORGED, "no echostr")
         return PlainTextResponse(echo[0], headers={"X-Content-Type-Options": "nosniff"})
 
     async def _take(self, request: Request, address: Address | None, exchange: Exchange) -> Response | None:
         callback, gate = self._callback(request, address)
-        push = await gate.admit(request.query_params, lambda: read_body(request))
+        push = await gate.admit(read_query(request.scope["query_string"]), lambda: read_body(request.receive))
         event = _parse(push, callback)
         exchange.event = OTHER
         if event is not None:
@@ -110,7 +112,7 @@ def _parse(push: Push, callback: Callback) -> JobFinished | None:
     """A genuine push that cannot be read is for the other system, unless it may be a result or does harm."""
     try:
         return parse_event(push.content)
-    except HostileError as error:
+    except (HostileError, EncryptedError) as error:
         raise Refusal(Answer.MALFORMED, str(error)) from None
     except EventError as error:
         if callback.forward_to is None or EVENT.encode() in push.content.upper():

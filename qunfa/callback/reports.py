@@ -13,7 +13,7 @@ from qunfa.callback.answers import Answer, Desk, Exchange, Refusal
 from qunfa.callback.body import read_body
 from qunfa.callback.callbacks import Callback
 from qunfa.callback.delivery import Delivery
-from qunfa.callback.document import EventError
+from qunfa.callback.malformed import EventError
 from qunfa.callback.parser import EVENT, parse_event
 from qunfa.callback.pushes import OTHER, UNKNOWN, hand_over
 
@@ -40,7 +40,7 @@ class Reports:
     async def _take(self, request: Request, exchange: Exchange) -> None:
         callback = self._authorize(request)
         try:
-            event = parse_event(await read_body(request))
+            event = parse_event(await read_body(request.receive))
         except EventError as error:
             raise Refusal(Answer.MALFORMED, str(error)) from None
         exchange.event = OTHER

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 from starlette.applications import Starlette
+from structlog.typing import FilteringBoundLogger
 from temporalio.client import Client
 
 from qunfa import temporal
@@ -23,7 +24,7 @@ RECONNECT_LAST: Final = timedelta(seconds=15)
 READY_TIMEOUT: Final = timedelta(seconds=2)
 _RECEIVER_KEYS: Final = "[receiver] host and port (QUNFA_RECEIVER__HOST, QUNFA_RECEIVER__PORT)"
 _METRICS_KEY: Final = '[metrics] receiver (QUNFA_METRICS__RECEIVER) to a free "IP:port", or to "" for no metrics'
-_LOG: Final = structlog.stdlib.get_logger("qunfa.callback")
+_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 
 
 class Uplink:

@@ -16,10 +16,13 @@ from qunfa.cli import (
     sending,
     services,
     setup,
+    switching,
     watching,
 )
 from qunfa.cli.demo.command import demo
+from qunfa.cli.doctor.command import doctor
 from qunfa.cli.group import Commands
+from qunfa.cli.notices import notices
 from qunfa.cli.quota import quota
 from qunfa.cli.recall import recall
 from qunfa.cli.several import TakesSeveral
@@ -68,13 +71,15 @@ app.command(rich_help_panel=_SENDS)(operators.retry)
 app.command(rich_help_panel=_SENDS)(operators.abort)
 app.command("mark-sent", rich_help_panel=_SENDS)(operators.mark_sent)
 app.command(rich_help_panel=_SENDS)(recall)
-app.command(rich_help_panel=_ACCOUNTS)(accounts.freeze)
-app.command(rich_help_panel=_ACCOUNTS)(accounts.unfreeze)
+app.command(rich_help_panel=_ACCOUNTS)(switching.freeze)
+app.command(rich_help_panel=_ACCOUNTS)(switching.unfreeze)
 app.command(rich_help_panel=_ACCOUNTS)(accounts.ledger)
 app.command(rich_help_panel=_ACCOUNTS)(quota)
 app.command(rich_help_panel=_ACCOUNTS)(speed)
+app.command(rich_help_panel=_ACCOUNTS)(notices)
 app.command(rich_help_panel=_SERVICES)(demo)
 app.command(rich_help_panel=_SERVICES)(setup.setup)
+app.command(rich_help_panel=_SERVICES)(doctor)
 app.command(rich_help_panel=_SERVICES)(services.worker)
 _callback = typer.Typer(
     invoke_without_command=True, subcommand_metavar="[check ACCOUNT]", callback=services.callback, no_args_is_help=False

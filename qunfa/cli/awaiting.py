@@ -55,8 +55,8 @@ async def demand_worker(client: Client, queue: str) -> None:
         raise Refused(f"{no_worker(queue)} Nothing was started.")
 
 
-async def result_of(client: Client, starting: Coroutine[Any, Any, Handle], end: End) -> Any:
-    """The result of the workflow that is being started; meanwhile stderr shows what workers make for it.
+async def result_of(client: Client, starting: Coroutine[Any, Any, Handle], end: End, *, quietly: bool = False) -> Any:
+    """The result of the workflow that is being started; meanwhile, but `quietly`, stderr shows what is made for it.
 
     When this is cancelled, as by Ctrl-C, `end` is called with the workflow's handle: nobody waits for it any more.
 
@@ -68,7 +68,7 @@ async def result_of(client: Client, starting: Coroutine[Any, Any, Handle], end: 
     begun = asyncio.ensure_future(starting)
     try:
         handle = await asyncio.shield(begun)
-        return await _awaited(client, handle)
+        return await (handle.result() if quietly else _awaited(client, handle))
     except WorkflowFailureError as error:
         raise _explained(error) from None
     except asyncio.CancelledError:

@@ -21,14 +21,19 @@ _LATER: Final = "Repeat this in some minutes; where it goes on, look at the work
 _CONSOLE: Final = "the server configuration (服务器配置) of WeChat's console"
 
 
-async def ask_wechat(client: Client, account: str, appid: str, queue: str) -> tuple[Step, CallbackCheckResult | None]:
-    """The step, and WeChat's answer where there is one."""
+async def ask_wechat(
+    client: Client, account: str, appid: str | None, queue: str, *, quietly: bool = False
+) -> tuple[Step, CallbackCheckResult | None]:
+    """The step, and WeChat's answer where there is one; `appid` is what the workers should have, where that is known.
+
+    `quietly`: stderr does not show how far it is.
+    """
     if not await has_worker(client, queue):
         todo = "Start one (`qunfa worker`), or name its task queue with --task-queue."
         return _failed(f"no worker polls the task queue {queue}", todo), None
     try:
         async with asyncio.timeout(WITHIN):
-            found = await _result(client, account, queue)
+            found = await _result(client, account, queue, quietly=quietly)
     except InvalidError as error:
         todo = "Correct the workers' configuration, or the name."
         return _failed(f"the workers refuse: {'; '.join(error.problems)}", todo), None
@@ -39,7 +44,7 @@ async def ask_wechat(client: Client, account: str, appid: str, queue: str) -> tu
     return _judged(found, appid), found
 
 
-async def _result(client: Client, account: str, queue: str) -> CallbackCheckResult:
+async def _result(client: Client, account: str, queue: str, *, quietly: bool) -> CallbackCheckResult:
     starting = client.start_workflow(
         CHECK_CALLBACK,
         {"account": account},
@@ -49,7 +54,7 @@ async def _result(client: Client, account: str, queue: str) -> CallbackCheckResu
         result_type=CallbackCheckResult,
         rpc_timeout=RPC_TIMEOUT,
     )
-    found: CallbackCheckResult = await result_of(client, starting, _ended)
+    found: CallbackCheckResult = await result_of(client, starting, _ended, quietly=quietly)
     return found
 
 
@@ -57,8 +62,8 @@ async def _ended(handle: Handle) -> None:
     await handle.terminate("the check of the callback was given up", rpc_timeout=RPC_TIMEOUT)
 
 
-def _judged(found: CallbackCheckResult, appid: str) -> Step:
-    if found.appid != appid:
+def _judged(found: CallbackCheckResult, appid: str | None) -> Step:
+    if appid not in {None, found.appid}:
         todo = "Give workers, receiver and this command the same configuration, and start the first two anew."
         return _failed(f"the workers have {found.appid} under this name, this configuration has {appid}", todo)
     if found.view is None:

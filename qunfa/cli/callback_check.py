@@ -49,7 +49,7 @@ def callback_check(
     """
     settings = load_settings(credentials=False)
     found, callback = _configured(settings, account)
-    target = _target(settings, account, url)
+    target = callback_url(settings, account, url)
     trial = Trial(found.appid, callback, target)
     report = run(_checked(account, found.appid, trial, callback, target, task_queue(queue)))
     if as_json:
@@ -73,7 +73,12 @@ def _configured(settings: Settings, name: str) -> tuple[AccountSettings, Callbac
     return account, account.callback
 
 
-def _target(settings: Settings, account: str, given: str | None) -> httpx.URL:
+def callback_url(settings: Settings, account: str, given: str | None) -> httpx.URL:
+    """The URL that was given, or that of the receiver on this machine.
+
+    Raises:
+        WrongUse: it is none, or nobody knows where the receiver listens.
+    """
     if given is None:
         host, port = settings.receiver.host, settings.receiver.port
         if not port:
@@ -97,7 +102,7 @@ async def _checked(  # noqa: PLR0917 - what the command was asked for
     verified = await trial.verify()
     since = await position(client, appid)
     pushed = await trial.push(msg_id)
-    arrived = await _followed(client, appid, msg_id, pushed, since)
+    arrived = await followed(client, appid, msg_id, pushed, since)
     wechat, told = await ask_wechat(client, account, appid, queue)
     steps = (verified, pushed, arrived, wechat)
     return CallbackReport(
@@ -112,7 +117,8 @@ async def _checked(  # noqa: PLR0917 - what the command was asked for
     )
 
 
-async def _followed(client: Client, appid: str, msg_id: int, pushed: Step, since: Position | None) -> Step:
+async def followed(client: Client, appid: str, msg_id: int, pushed: Step, since: Position | None) -> Step:
+    """Whether a push that was answered has come to the account's own workflow."""
     if pushed.state != "ok":
         return Step(name="temporal", state="skipped", said="the push has to be answered first")
     workflow_id = account_id(appid)

@@ -1,7 +1,7 @@
 """`qunfa setup`: what Qunfa needs of Temporal's namespace."""
 
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from temporalio.client import Client
@@ -14,10 +14,8 @@ from qunfa.cli.group import run
 from qunfa.cli.options import Json
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
+from qunfa.rules.doctor import RETENTION_WANTED
 from qunfa.temporal import namespace_retention, register_search_attributes, set_namespace_retention
-
-RETENTION_WANTED: Final = timedelta(days=35)
-"""How long a settled key stays in an account's ledger; closed workflows should stay as long."""
 
 
 class Setup(Stored):

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from qunfa.contract.fields import Stored
+from qunfa.contract.ledger import FreezeAnswer
 from qunfa.contract.result import COMPLETES, MassSendResult
 from qunfa.contract.status import Status
 
@@ -87,3 +88,13 @@ class Answered(Stored):
     answer: str
     refusal: str | None = None
     send: SendView | None = None
+
+
+class Switched(Stored):
+    """What became of a freeze or unfreeze of one account among several; `refusal` says why it was not carried out."""
+
+    account: str
+    update: str
+    appid: str | None = None
+    refusal: str | None = None
+    answer: FreezeAnswer | None = None

@@ -19,6 +19,9 @@ CHECK_CALLBACK: Final = "CheckCallback"
 RECALL_MASS_SEND: Final = "RecallMassSend"
 ACCOUNT_SPEED: Final = "AccountSpeed"
 ACCOUNT_QUOTA: Final = "AccountQuota"
+CHECK_ACCOUNT: Final = "CheckAccount"
+ACCOUNT_NOTICES: Final = "AccountNotices"
+NOTIFY: Final = "Notify"
 
 ACCOUNT_NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 KEY_PATTERN: Final = r"^[A-Za-z0-9._-]{1,64}$"
@@ -85,9 +88,24 @@ def quota_id(account: str, unique: str) -> str:
     return f"quota:{account}:{unique}"
 
 
+def notices_id(account: str, unique: str) -> str:
+    """Workflow id of one look at an account's webhooks, or of one test of them."""
+    return f"notices:{account}:{unique}"
+
+
 def callback_check_id(account: str, unique: str) -> str:
     """Workflow id of one look at an account's callback."""
     return f"callback-check:{account}:{unique}"
+
+
+def account_check_id(account: str, unique: str) -> str:
+    """Workflow id of one check of an account."""
+    return f"account-check:{account}:{unique}"
+
+
+def notify_id(account: str, name: str, webhook_id: str) -> str:
+    """Workflow id of the one delivery of an event to an account's webhook ``name``."""
+    return f"notify:{account}:{name}:{webhook_id}"
 
 
 def account_id(appid: str) -> str:

@@ -107,8 +107,25 @@ class Lease(Stored):
     holder: str | None = None
 
 
+class Day(Stored):
+    """Accepted submissions of one Shanghai day: to all, in total; and pushes of sends that were not ours."""
+
+    to_all: int = 0
+    total: int = 0
+    others: int = 0
+    previews: int = 0
+
+
+class SendsCounted(Stored):
+    """What the account's book has of this Shanghai day and month, counted ``since``."""
+
+    today: Day
+    month: Day
+    since: Moment
+
+
 class LeaseAnswer(Stored):
-    """Answer of ``reserve``.
+    """Answer of ``reserve``; with ``go`` also what was ``counted`` until then.
 
     ``go``: write within ``lease``. ``wait``: ask again at ``until`` at the latest. ``frozen``: nothing is submitted.
     ``record``: the ledger knows more than the one who asked; merge ``record`` first. ``unclaimed``: claim first.
@@ -120,6 +137,7 @@ class LeaseAnswer(Stored):
     reason: str | None = None
     by: str | None = None
     record: Record | None = None
+    counted: SendsCounted | None = None
 
 
 class Owner(Stored):
@@ -197,15 +215,6 @@ class KeptPush(Stored):
 
     event: JobFinished
     at: Moment
-
-
-class Day(Stored):
-    """Accepted submissions of one Shanghai day: to all, in total; and pushes of sends that were not ours."""
-
-    to_all: int = 0
-    total: int = 0
-    others: int = 0
-    previews: int = 0
 
 
 class AccountState(Stored):

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from qunfa.contract.fields import AccountName, Model, Moment, Stored
-from qunfa.contract.ledger import Day
+from qunfa.contract.ledger import Day, Frozen
 from qunfa.contract.steps import Pinned
 
 CALLS_LEFT: Final = "calls_left"
@@ -122,7 +122,11 @@ class SendsCountedStep(Stored):
 
 
 class Book(Stored):
-    """The quota book of the account's ledger, by Shanghai day; ``since`` is ``None`` where there is no ledger."""
+    """The quota book of the account's ledger, by Shanghai day; ``since`` is ``None`` where there is no ledger.
+
+    ``frozen``: who has frozen the account, if anybody.
+    """
 
     since: Moment | None = None
     days: dict[str, Day] = Field(default_factory=dict)
+    frozen: Frozen | None = None

@@ -4,10 +4,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from qunfa.contract.account_check import CheckAccountRequest, CheckAccountResult
+from qunfa.contract.account_notices import AccountNoticesRequest, AccountNoticesResult
 from qunfa.contract.callback_check import CallbackCheckRequest, CallbackCheckResult
 from qunfa.contract.check import CheckResult
+from qunfa.contract.doctor import Diagnosis
 from qunfa.contract.event import JobFinished
 from qunfa.contract.ledger import Claim, ClaimAnswer, FreezeAnswer, LeaseAnswer, LedgerView, Reserve, Told
+from qunfa.contract.notice import Notice, NoticeDelivered, NotifyRequest
 from qunfa.contract.preview import PreviewRequest, PreviewResult
 from qunfa.contract.quota import QuotaRequest, QuotaResult
 from qunfa.contract.recall import RecallRequest, RecallResult, RecallStatus
@@ -36,6 +40,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "CheckMassSend.result": CheckResult,
     "CheckCallback": CallbackCheckRequest,
     "CheckCallback.result": CallbackCheckResult,
+    "CheckAccount": CheckAccountRequest,
+    "CheckAccount.result": CheckAccountResult,
     "RecallMassSend": RecallRequest,
     "RecallMassSend.result": RecallResult,
     "RecallMassSend.status": RecallStatus,
@@ -43,6 +49,11 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "AccountSpeed.result": SpeedResult,
     "AccountQuota": QuotaRequest,
     "AccountQuota.result": QuotaResult,
+    "AccountNotices": AccountNoticesRequest,
+    "AccountNotices.result": AccountNoticesResult,
+    "Notice": Notice,
+    "Notify": NotifyRequest,
+    "Notify.result": NoticeDelivered,
     "Account.claim": Claim,
     "Account.claim.result": ClaimAnswer,
     "Account.reserve": Reserve,
@@ -53,11 +64,15 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Account.freeze.result": FreezeAnswer,
     "Account.unfreeze": Unfreeze,
     "Account.ledger": LedgerView,
+    "doctor": Diagnosis,
 }
-"""Message name → its model: a workflow's input, ``.result``, and its signals, updates and queries."""
+"""Message name → its model: a workflow's input, ``.result``, and its signals, updates and queries.
+
+``Notice`` is the body of a webhook, ``doctor`` what that command prints with ``--json``.
+"""
 
 
 def json_schema(name: str) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of one entry of :data:`SCHEMAS`."""
-    read = name.endswith((".result", ".status", ".ledger"))
+    read = name in {"Notice", "doctor"} or name.endswith((".result", ".status", ".ledger"))
     return SCHEMAS[name].model_json_schema(mode="serialization" if read else "validation")

@@ -11,6 +11,7 @@ from qunfa.contract.job import Job
 from qunfa.contract.ledger import Claim, Reserve, Told
 from qunfa.contract.material import ImageVia, NewsVia, Source
 from qunfa.contract.message import Article, Message, SourcedMessage
+from qunfa.contract.notice import WantedNotice
 from qunfa.contract.preview import PreviewMessage, PreviewRecipient
 
 RESOLVE_ACCOUNT: Final = "resolve_account"
@@ -78,7 +79,10 @@ class Pinned(Stored):
 
 
 class AccountFacts(Stored):
-    """What is pinned of an account when a send starts. ``send_hours``: Shanghai, ``("08:00", "22:00")``."""
+    """What is pinned of an account when a send starts. ``send_hours``: Shanghai, ``("08:00", "22:00")``.
+
+    ``notices`` says which webhooks are told what; where they are is looked up each time.
+    """
 
     name: str
     appid: str
@@ -90,6 +94,7 @@ class AccountFacts(Stored):
     news_via: NewsVia = "draft"
     image_via: ImageVia = "images"
     timing: Timing = Timing()
+    notices: tuple[WantedNotice, ...] = ()
 
     @property
     def pinned(self) -> Pinned:

@@ -24,6 +24,7 @@ from qunfa.contract.ledger import AccountState, Ask, Lease, LeaseAnswer, Record,
 from qunfa.rules import pace
 from qunfa.rules.course import judgement_of, with_job
 from qunfa.rules.ledger import doubted, job_of, same_holder, with_record
+from qunfa.rules.quota_view import counted_until
 from qunfa.rules.submission import begin_try
 
 SLACK: Final = timedelta(seconds=5)
@@ -45,7 +46,7 @@ def reserve(state: AccountState, asked: Reserve, now: datetime) -> tuple[Account
     if _knows_more(record, asked.ask, held=held):
         return state, LeaseAnswer(kind="record", record=record)
     if held:
-        return state, LeaseAnswer(kind="go", lease=lease)
+        return state, LeaseAnswer(kind="go", lease=lease, counted=counted_until(state.book, state.since, now))
     if state.frozen:
         return state, LeaseAnswer(kind="frozen", by=state.frozen.by, reason=state.frozen.reason)
     if lease:
@@ -53,7 +54,8 @@ def reserve(state: AccountState, asked: Reserve, now: datetime) -> tuple[Account
     earliest = pace.earliest(state.pace, now, asked.ask.pace)
     if earliest > now + 2 * asked.ask.pace:
         return state, LeaseAnswer(kind="wait", until=earliest, reason="the account's pace")
-    return _grant(state, record.model_copy(update={"touched_at": now}), asked, earliest)
+    state, answer = _grant(state, record.model_copy(update={"touched_at": now}), asked, earliest)
+    return state, answer.model_copy(update={"counted": counted_until(state.book, state.since, now)})
 
 
 def expire(state: AccountState, now: datetime) -> AccountState:

@@ -19,16 +19,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from qunfa.contract.job import Job
+from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.result import Problem
 from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.quota_view import sends_counted
 from qunfa.rules.submission import explain
 from qunfa.rules.verdict import CONTENT_MEANINGS, err_code
+from qunfa.rules.whitelist import refused_address
 
 RETRY: Final = "retry"
 MARK_SENT: Final = "mark_sent"
 ABORT: Final = "abort"
 DEAD: Final = 40007
 """WeChat's word for an id that it does not know, or no longer."""
+_WORKERS_ADDRESS: Final = "this worker's address"
+_NAMED_ADDRESS: Final = "the address named in WeChat's message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +119,8 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "Restore the account's appid and base URL at the workers, then retry; or abort and send under a new key.",
     ),
     "ip_not_whitelisted": Choice(
-        "WeChat does not accept calls from this worker's address; nothing was sent.",
-        "Put the address named in WeChat's message on the account's IP whitelist, wait some minutes, then retry.",
+        f"WeChat does not accept calls from {_WORKERS_ADDRESS}; nothing was sent.",
+        f"Put {_NAMED_ADDRESS} on the account's IP whitelist, wait some minutes, then retry.",
     ),
     "request_refused": Choice(
         "WeChat refused the request as malformed; nothing was sent.",
@@ -156,8 +161,8 @@ PROBLEMS: Final[dict[str, Choice]] = {
 }
 
 
-def describe(name: str, job: Job) -> Problem:
-    """The problem ``name`` of ``job`` with WeChat's evidence."""
+def describe(name: str, job: Job, counted: SendsCounted | None = None) -> Problem:
+    """The problem ``name`` of ``job`` with WeChat's evidence, and for a quota what the ledger has ``counted``."""
     choice = PROBLEMS[name]
     answer, verdict = job.answer, job.verdict
     from_verdict = verdict is not None and (err_code(verdict.status) is not None or name == "send_failed")
@@ -166,8 +171,19 @@ def describe(name: str, job: Job) -> Problem:
         evidence = {"errcode": err_code(verdict.status), "errmsg": verdict.status, "articles": verdict.articles}
     elif answer is not None:
         evidence = {"errcode": answer.errcode, "errmsg": answer.errmsg or answer.detail, "rid": answer.rid}
-    sentence = " ".join(filter(None, (choice.sentence, _more(name, job))))
-    return Problem.model_validate({"name": name, "sentence": sentence, "todo": choice.todo, **evidence})
+    known = sends_counted(counted) if counted is not None and name == "quota_exhausted" else None
+    sentence = " ".join(filter(None, (choice.sentence, _more(name, job), known)))
+    return with_address(Problem.model_validate({"name": name, "sentence": sentence, "todo": choice.todo, **evidence}))
+
+
+def with_address(problem: Problem) -> Problem:
+    """An ``ip_not_whitelisted`` with the address that WeChat names, to be copied; any other as it is."""
+    address = refused_address(problem.errmsg) if problem.name == "ip_not_whitelisted" else None
+    if address is None:
+        return problem
+    sentence = problem.sentence.replace(_WORKERS_ADDRESS, f"{_WORKERS_ADDRESS} {address}", 1)
+    todo = problem.todo.replace(_NAMED_ADDRESS, address, 1)
+    return problem.model_copy(update={"sentence": sentence, "todo": todo})
 
 
 def _more(name: str, job: Job) -> str | None:

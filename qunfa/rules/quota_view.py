@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
-from qunfa.contract.ledger import Day
+from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.quota import Allowance, AllowanceName, Book, CallsLeft, Counted
-from qunfa.rules.calendar import next_day, next_month, shanghai_day
+from qunfa.rules.calendar import next_day, next_month, shanghai_clock, shanghai_day
 from qunfa.rules.previews import A_DAY as PREVIEWS_A_DAY
 
 SENDS_A_DAY: Final = 1
@@ -49,6 +49,23 @@ def today(book: Book, now: datetime) -> Counted:
 def this_month(book: Book, now: datetime) -> Counted:
     """What the book has of this Shanghai month."""
     return counted(book.days, shanghai_day(now)[:_MONTH])
+
+
+def counted_until(days: Mapping[str, Day], since: datetime, now: datetime) -> SendsCounted:
+    """What the book's ``days`` have of this Shanghai day and month."""
+    day = shanghai_day(now)
+    of_day, of_month = counted(days, day), counted(days, day[:_MONTH])
+    return SendsCounted.model_validate({"today": of_day.model_dump(), "month": of_month.model_dump(), "since": since})
+
+
+def sends_counted(known: SendsCounted) -> str:
+    """The same as a sentence: WeChat itself does not tell how many sends are left."""
+    today, month = known.today, known.month
+    elsewhere = f", and {month.others} more made elsewhere this month" if month.others else ""
+    return (
+        f"Counted here before it: {today.total} accepted today ({today.to_all} to all), {month.total} this month "
+        f"({month.to_all} to all){elsewhere}; counted since {shanghai_clock(known.since)}."
+    )
 
 
 def allowances(

@@ -15,12 +15,14 @@ from qunfa.settings.model import (
     TimingSettings,
     WeChatSettings,
 )
+from qunfa.settings.notice import NoticeSettings
 
 __all__ = [
     "AccountSettings",
     "CallbackSettings",
     "MediaSettings",
     "MetricsSettings",
+    "NoticeSettings",
     "ReceiverSettings",
     "Settings",
     "SettingsError",

@@ -1,61 +1,31 @@
 """What is configured per Official Account."""
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, IPvAnyNetwork, SecretStr, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, ValidationInfo, model_validator
 
+from qunfa.settings.notice import NoticeName, NoticeSettings
+from qunfa.settings.secrets import with_secret_files
 from qunfa.settings.section import Section
 from qunfa.settings.values import Hours, Url, check_url
 
-MAX_SECRET_BYTES = 4096
 _NAMED_TOKEN_SOURCES = ("stable", "classic")
 _APPID = re.compile(r"wx[A-Za-z0-9_-]{1,62}")
 _TOKEN = re.compile(r"[!-~]{3,32}")
 _AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
 _EVENTS_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,512}=*")
 _CALLBACK_SECRETS = ("token", "token_old", "aes_key", "aes_key_old", "events_token")
+_WORKERS_ONLY = frozenset({"secret", "secret_file", "notices"})
 WITHOUT_CREDENTIALS: Final = "without_credentials"
-"""Key of the validation context under which AppSecrets are passed over."""
+"""Key of the validation context under which AppSecrets and webhooks are passed over."""
 
 
 def _check_appid(value: str) -> str:
     if not _APPID.fullmatch(value):
         raise ValueError("must be the account's AppID: wx, then letters, digits, _ or -, at most 64 in all")
     return value
-
-
-def _read_secret(path: str | Path) -> str:
-    try:
-        with Path(path).open("rb") as file:
-            text = file.read(MAX_SECRET_BYTES + 1).decode()
-    except OSError as error:
-        raise ValueError(f"cannot read the secret file {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"the secret file {path} is not UTF-8 text") from None
-    if len(text) > MAX_SECRET_BYTES:
-        raise ValueError(f"the secret file {path} is longer than {MAX_SECRET_BYTES} bytes: is it the right file?")
-    if not text.strip():
-        raise ValueError(f"the secret file {path} is empty")
-    return text.strip()
-
-
-def _with_secret_files(values: object, names: Iterable[str]) -> object:
-    """The table with every `NAME_file` read into `NAME`."""
-    if not isinstance(values, dict):
-        return values
-    resolved = dict(values)
-    for name in names:
-        path = values.get(f"{name}_file")
-        if path is None:
-            continue
-        if values.get(name) is not None:
-            raise ValueError(f"{name} and {name}_file are both set: keep one of them")
-        if isinstance(path, str | Path):
-            resolved[name] = _read_secret(path)
-    return resolved
 
 
 def _without_credentials(info: ValidationInfo) -> bool:
@@ -139,7 +109,7 @@ class CallbackSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _read_files(cls, values: object) -> object:
-        return _with_secret_files(values, _CALLBACK_SECRETS)
+        return with_secret_files(values, _CALLBACK_SECRETS)
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
@@ -170,7 +140,8 @@ class AccountSettings(Section):
 
     `secret` is None only where `token_source` is a URL, so that the worker never needs it, and where the process was
     configured without credentials. `send_hours` are two
-    "HH:MM" of Asia/Shanghai within one day.
+    "HH:MM" of Asia/Shanghai within one day. `notices` are the account's webhooks by name; a process without credentials
+    has none.
     """
 
     appid: Annotated[str, AfterValidator(_check_appid)]
@@ -184,6 +155,7 @@ class AccountSettings(Section):
     quota: Literal["wait", "ask"] = "wait"
     send_hours: Hours = ("00:00", "24:00")
     callback: CallbackSettings | None = None
+    notices: dict[NoticeName, NoticeSettings] = Field(default_factory=dict)
 
     @property
     def token_url(self) -> str | None:
@@ -194,8 +166,8 @@ class AccountSettings(Section):
     @classmethod
     def _read_files(cls, values: object, info: ValidationInfo) -> object:
         if _without_credentials(info) and isinstance(values, dict):
-            return {name: value for name, value in values.items() if name not in {"secret", "secret_file"}}
-        return _with_secret_files(values, ("secret",))
+            return {name: value for name, value in values.items() if name not in _WORKERS_ONLY}
+        return with_secret_files(values, ("secret",))
 
     @model_validator(mode="after")
     def _check_secret_for_source(self, info: ValidationInfo) -> Self:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from qunfa.settings.account import AccountSettings, CallbackSettings
 from qunfa.settings.model import Settings
+from qunfa.settings.notice import NoticeSettings
 
 PREFIX = "QUNFA_"
 DELIMITER = "__"
@@ -80,12 +81,16 @@ def _sentence(kind: str, message: str, path: Sequence[str]) -> str:
         return 'write a duration as ISO 8601 ("PT30S") or as seconds (30)'
     if len(path) == 2 and path[0] == "accounts" and kind == "string_pattern_mismatch":  # noqa: PLR2004 - a name
         return "an account is named with a-z, 0-9, _ and -, at most 64 of them, beginning with a letter or digit"
+    if path[2:3] == ["notices"] and len(path) == 4 and kind == "string_pattern_mismatch":  # noqa: PLR2004 - a name
+        return "a notice is named with a-z, 0-9, _ and -, at most 64 of them, beginning with a letter or digit"
     return message.removeprefix("Value error, ")
 
 
 def _section(path: Sequence[str]) -> type[BaseModel]:
     if path[-1:] == ["callback"]:
         return CallbackSettings
+    if path[2:3] == ["notices"]:
+        return NoticeSettings
     if path[:1] == ["accounts"]:
         return AccountSettings
     section = Settings.model_fields[path[0]].annotation if path else Settings

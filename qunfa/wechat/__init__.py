@@ -19,6 +19,7 @@ from qunfa.wechat.answers import (
 )
 from qunfa.wechat.articles import DraftArticle, NewsArticle
 from qunfa.wechat.client import OfficialAccount
+from qunfa.wechat.clock import ServerTime, server_time
 from qunfa.wechat.content import Content
 from qunfa.wechat.credentials import Credentials, Token
 from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, WechatError, WrongSize
@@ -59,6 +60,7 @@ __all__ = [
     "SecretFilter",
     "SendBody",
     "SendallBody",
+    "ServerTime",
     "Speed",
     "Submitted",
     "Tag",
@@ -75,4 +77,5 @@ __all__ = [
     "scrub",
     "send_body",
     "sendall_body",
+    "server_time",
 ]

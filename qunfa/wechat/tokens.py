@@ -73,13 +73,30 @@ class Tokens:
             NoToken: none could be had; where WeChat refused, `refused` says why.
             KeyError: there are no credentials for this account.
         """
-        credentials = self._accounts[account]
         cached = self._cached.get(account)
         if cached is not None and self._clock() < cached.stale_at:
             return cached.token
+        return await self._fetched(self._accounts[account])
+
+    async def renew(self, account: str) -> Token:
+        """As `get`, but past what is cached, so that it shows whether a token can be had now.
+
+        Only the classic endpoint is not asked while a token is good: each fetch there makes the tokens of all other
+        processes invalid.
+
+        Raises:
+            NoToken: as `get`.
+            KeyError: as `get`.
+        """
+        credentials = self._accounts[account]
+        return await (self.get(account) if credentials.source == CLASSIC else self._fetched(credentials))
+
+    async def _fetched(self, credentials: Credentials) -> Token:
         outcome = await asyncio.shield(self._flight(credentials))  # one caller's cancellation is not the others'
         if isinstance(outcome, _Failure):
-            raise NoToken(outcome.reason, account=account, endpoint=outcome.endpoint, refused=outcome.refused)
+            raise NoToken(
+                outcome.reason, account=credentials.account, endpoint=outcome.endpoint, refused=outcome.refused
+            )
         return outcome.token
 
     def forget(self, account: str, token: Token) -> None:

@@ -6,7 +6,8 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities import all_activities
-from qunfa.contract import quota, recall, speed, steps
+from qunfa.contract import notice, quota, recall, speed, steps
+from qunfa.contract.account_check import CHECK_TOKEN, READ_CLOCKS
 from qunfa.contract.callback_check import CALLBACK_CHECK
 from tests.activities.conftest import settings_for
 
@@ -23,6 +24,8 @@ NAMES = {
     steps.CONVERT_VIDEO,
     steps.PREVIEW,
     CALLBACK_CHECK,
+    CHECK_TOKEN,
+    READ_CLOCKS,
     steps.SUBMIT,
     steps.TELL,
     steps.OWNER_OF,
@@ -36,6 +39,7 @@ NAMES = {
     speed.SET_SPEED,
     quota.CALLS_LEFT,
     quota.SENDS_COUNTED,
+    notice.DELIVER_NOTICE,
 }
 
 

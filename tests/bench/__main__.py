@@ -13,35 +13,38 @@ from temporalio.testing import WorkflowEnvironment
 
 from tests.bench.requests import Mode, write_requests
 from tests.bench.stand import find_temporal, pushes_taken, serving
-from tests.bench.verdict import Part, Row, as_json, as_text, goals
-from tests.bench.wrk import BenchError, find_wrk, run_wrk
+from tests.bench.verdict import Part, Row, as_json, as_text, goals, medians
+from tests.bench.wrk import BenchError, Measured, find_wrk, run_wrk
 
+ROUNDS: Final = 3
 SECONDS: Final = 5
 SECONDS_MAX: Final = 20
 """Temporal takes 10,000 signals for one workflow, and here nobody works them off."""
 PER_SECOND: Final = 5000
 """Pushes to prepare; a server that takes more gets the first ones again."""
 _WARM_UP: Final = 1
-_RUNS: Final[tuple[tuple[Part, Mode], ...]] = (
+_SERVERS: Final[tuple[tuple[Part, Mode], ...]] = (
     ("hello", "plain"),
     ("noop", "plain"),
     ("noop", "safe"),
     ("temporal", "plain"),
     ("temporal", "safe"),
-    ("hello", "plain"),
 )
 
 
 def main() -> int:
     """One measurement; 0 if all goals are met, 1 if one is not, 2 if nothing can be measured."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--seconds", type=_seconds, default=SECONDS, help=f"for each server (default {SECONDS})")
+    parser.add_argument(
+        "--seconds", type=_seconds, default=SECONDS, help=f"for each server in a round (default {SECONDS})"
+    )
+    parser.add_argument("--rounds", type=_rounds, default=ROUNDS, help=f"of all servers (default {ROUNDS})")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as result:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the development server introduces itself there
         try:
-            rows = asyncio.run(_measure(options.seconds))
+            rows = asyncio.run(_measure(options.rounds, options.seconds))
         except BenchError as error:
             sys.stderr.write(f"{error}\n")
             return 2
@@ -49,11 +52,11 @@ def main() -> int:
     return 0 if all(goal.met for goal in goals(rows)) else 1
 
 
-async def _measure(seconds: int) -> list[Row]:
+async def _measure(rounds: int, seconds: int) -> list[Row]:
     wrk, temporal = find_wrk(), find_temporal()
     with tempfile.TemporaryDirectory() as directory:
         bench = _Bench(wrk, temporal, seconds, Path(directory))
-        return [await bench.run(part, mode) for part, mode in _RUNS]
+        return medians([await bench.round(number) for number in range(1, rounds + 1)])
 
 
 class _Bench:
@@ -63,9 +66,18 @@ class _Bench:
         self._seconds = seconds
         self._directory = directory
 
-    async def run(self, part: Part, mode: Mode) -> Row:
+    async def round(self, number: int) -> list[Row]:
+        """Each server once, hello first."""
+        rows: list[Row] = []
+        for part, mode in _SERVERS:
+            sys.stderr.write(f"round {number}, {part}, {mode}: {self._seconds} s\n")
+            measured, lost, processor = await self._run(part, mode)
+            hello = rows[0].measured.rate if rows else measured.rate
+            rows.append(Row(part, mode, measured, lost, measured.rate / hello, processor))
+        return rows
+
+    async def _run(self, part: Part, mode: Mode) -> tuple[Measured, int, float | None]:
         """One server, which is gone afterwards, and Temporal's with it: none has the load of another."""
-        sys.stderr.write(f"measuring {part}, {mode}: {self._seconds} s\n")
         if part != "temporal":
             return await asyncio.to_thread(self._measured, part, mode, None)
         async with await WorkflowEnvironment.start_local(
@@ -74,26 +86,36 @@ class _Bench:
             address = server.client.service_client.config.target_host
             return await asyncio.to_thread(self._measured, part, mode, address)
 
-    def _measured(self, part: Part, mode: Mode, address: str | None) -> Row:
+    def _measured(self, part: Part, mode: Mode, address: str | None) -> tuple[Measured, int, float | None]:
         file, log = self._directory / "requests", self._directory / "log"
         per_run = self._seconds * PER_SECOND
         write_requests(file, mode, per_run + _WARM_UP * PER_SECOND)
         try:
-            with serving(part, mode, log, address) as url:
-                run_wrk(self._wrk, url, file, _WARM_UP, first=per_run + 1)
-                measured = run_wrk(self._wrk, url, file, self._seconds)
-                taken, others = (0, 0) if part == "hello" else pushes_taken(url)
+            with serving(part, mode, log, address) as server:
+                run_wrk(self._wrk, server.url, file, _WARM_UP, first=per_run + 1)
+                before = server.processor_seconds()
+                measured = run_wrk(self._wrk, server.url, file, self._seconds)
+                after = server.processor_seconds()
+                taken, others = (0, 0) if part == "hello" else pushes_taken(server.url)
         except BenchError:
             sys.stderr.write(log.read_text(errors="replace")[-2000:] if log.exists() else "")
             raise
         missing = 0 if part == "hello" else max(0, measured.requests - taken)
-        return Row(part, mode, measured, max(measured.refused + measured.broken, others + missing))
+        processor = None if before is None or after is None else (after - before) * 1000 / max(1, measured.requests)
+        return measured, max(measured.refused + measured.broken, others + missing), processor
 
 
 def _seconds(text: str) -> int:
     number = int(text)
     if not 1 <= number <= SECONDS_MAX:
         raise argparse.ArgumentTypeError(f"must be from 1 to {SECONDS_MAX}")
+    return number
+
+
+def _rounds(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
     return number
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,9 +36,25 @@ def find_temporal() -> str:
     return found
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that is ready."""
+
+    url: str
+    pid: int
+
+    def processor_seconds(self) -> float | None:
+        """How long it has had a processor so far; None where the system does not say."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:
+            return None
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def serving(what: str, mode: Mode, log: Path, temporal: str | None = None) -> Iterator[str]:
-    """The URL of a server of tests.bench.serve that is ready; it is stopped afterwards. `temporal`: an address.
+def serving(what: str, mode: Mode, log: Path, temporal: str | None = None) -> Iterator[Server]:
+    """A server of tests.bench.serve; it is stopped afterwards. `temporal`: an address.
 
     Raises:
         BenchError: It does not start.
@@ -51,7 +68,7 @@ def serving(what: str, mode: Mode, log: Path, temporal: str | None = None) -> It
         try:
             url = _first_line(process)
             _wait_until_ready(process, url)
-            yield url
+            yield Server(url, process.pid)
         finally:
             process.terminate()
             try:

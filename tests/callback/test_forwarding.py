@@ -12,7 +12,19 @@ from structlog.testing import capture_logs
 
 from qunfa.callback import DeliveryError
 from qunfa.callback.forwarding import ANSWER_LIMIT
-from tests.callback.pushing import AES_KEY, FINISHED, HELLO, OLD_AES_KEY, Inbox, receiver, sealed, signed
+from tests.callback.pushing import (
+    AES_KEY,
+    FINISHED,
+    HELLO,
+    OLD_AES_KEY,
+    Inbox,
+    encrypted,
+    enveloped,
+    framed,
+    receiver,
+    sealed,
+    signed,
+)
 
 REPLY = b"<xml><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hi]]></Content></xml>"
 
@@ -248,6 +260,7 @@ async def test_unreadable_messages_go_on(inbox: Inbox, existing: Existing, conte
         FINISHED.replace(b"3147483650", b"none").replace(b"FINISH", b"finish"),
         b'<!DOCTYPE xml [<!ENTITY a "b">]><xml>&a;</xml>',
         "<xml>群发</xml>".encode("gbk"),
+        enveloped(encrypted(framed(FINISHED)))["content"],
     ],
 )
 async def test_what_may_be_a_result_or_does_harm_stays(inbox: Inbox, existing: Existing, content: bytes) -> None:

@@ -130,6 +130,11 @@ def test_event_name_in_any_case(name: str) -> None:
     assert parse_event(_event().replace(b"MASSSENDJOBFINISH", name.encode())) is not None
 
 
+def test_event_without_its_kind() -> None:
+    """A result that comes without `MsgType` is one all the same: taking it for something else would lose it."""
+    assert _parsed(_event().replace(b"<MsgType><![CDATA[event]]></MsgType>", b"")).msg_id == 7
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -260,6 +265,7 @@ def test_repeated_elements() -> None:
         _event().decode().encode("utf-16"),
         "<xml>群发</xml>".encode("gbk"),
         b'<?xml version="1.0" encoding="utf-16"?><xml/>',
+        b'<?xml version="1.0" encoding="klingon"?><xml/>',
         b'<?xml version="1.0" encoding="gbk"?>' + _event(),
         b'<?xml version="1.0" encoding="iso-8859-1"?><xml>\xe9</xml>',
     ],
@@ -293,16 +299,41 @@ def test_many_articles() -> None:
         b"\x00",
         b"<xml>",
         b"<xml></xml><xml></xml>",
-        b'<?xml version="1.0" encoding="klingon"?><xml/>',
         b"<xml>&lol;</xml>",
         "<xml>\u0000</xml>".encode(),
-        b"<x>" * 5000 + b"</x>" * 5000,
+        b"<xml><a></xml></a>",
+        b"<xml><a b='1' b='2'/></xml>",
     ],
 )
 def test_malformed(body: bytes) -> None:
-    """What is not well-formed, or nested beyond reason, is one kind of error."""
+    """What is not well-formed is one kind of error."""
     with pytest.raises(EventError, match="not well-formed"):
         parse_event(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"<x>" * 5000 + b"</x>" * 5000, "256 elements within each other"),
+        (b"<x>" + b"<y/>" * 5000 + b"</x>", "more than 4096 elements"),
+    ],
+)
+def test_beyond_reason(body: bytes, reason: str) -> None:
+    """What is deeper or longer than anything of WeChat's is an error too, and named."""
+    with pytest.raises(EventError, match=reason):
+        parse_event(body)
+
+
+def test_as_many_elements_as_may_be() -> None:
+    """At the bound a result is still read, and what stands deeper than anybody looks is left out."""
+    deep = "<d>" * 200 + "x" + "</d>" * 200
+    event = _parsed(_event("<y/>" * 3800 + deep))
+    assert (event.msg_id, event.extra) == (7, {})
+
+
+def test_prefix_that_nobody_has_declared() -> None:
+    """An element whose namespace is unknown costs no result."""
+    assert _parsed(_event("<n:New>1</n:New>")).extra == {"n:New": "1"}
 
 
 def test_encrypted_is_explained() -> None:

@@ -6,6 +6,10 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from qunfa.callback import DeliveryError, ReceiverError, create_app
@@ -226,6 +230,43 @@ async def test_refused_pushes_are_warned_about(http: httpx.AsyncClient, inbox: I
     assert "UNAVAILABLE" in lines[0]["reason"]
     for hidden in ("private", "script", "signature="):
         assert hidden not in str(lines)
+
+
+@pytest.mark.parametrize("path", ["/wechat/", "/wechat/demo/", "/wechat//demo", "//wechat/demo", "/wechat%2Fdemo/x"])
+async def test_only_one_path_is_for_pushes(http: httpx.AsyncClient, inbox: Inbox, path: str) -> None:
+    """What is nearly the callback URL is none."""
+    answer = await http.post(path, params=signed(), content=FINISHED)
+
+    assert answer.status_code == 404
+    assert inbox.got == []
+
+
+async def test_middleware_sees_pushes(inbox: Inbox) -> None:
+    """Who embeds the receiver and adds a middleware, to keep somebody out, does so for pushes too."""
+
+    class Closed:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await PlainTextResponse("closed", 418)(scope, receive, send)
+
+    app = create_app(callback_settings(), inbox)
+    app.add_middleware(Closed)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://receiver") as http:
+        answer = await _post(http)
+
+    assert (answer.status_code, inbox.got) == (418, [])
+
+
+async def test_below_another_application(inbox: Inbox) -> None:
+    """The receiver may be mounted in another application."""
+    app = Starlette(routes=[Mount("/in", create_app(callback_settings(), inbox))])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://receiver") as http:
+        below = await http.post("/in/wechat/demo", params=signed(), content=FINISHED)
+        beside = await http.post("/wechat/demo", params=signed(), content=FINISHED)
+
+    assert (below.status_code, beside.status_code, len(inbox.got)) == (200, 404, 1)
 
 
 async def test_metrics(http: httpx.AsyncClient) -> None:

@@ -349,3 +349,24 @@ def test_sizes_are_counted_as_wechat_does(size: int, words: str) -> None:
 def _message(raw: dict[str, Any]) -> Message:
     message: Message = TypeAdapter(Message).validate_python(raw)
     return message
+
+
+def test_a_reprint_shows_each_article_to_be_decided_about() -> None:
+    """The original, whether it may be reprinted, and what of it would be replaced; what is not known is left out."""
+    articles = [
+        {
+            "idx": 1,
+            "audit_state": 3,
+            "original_url": "https://mp.weixin.qq.com/s?o=1",
+            "can_reprint": True,
+            "need_replace_content": True,
+            "need_show_reprint_source": True,
+        },
+        {"idx": 2, "can_reprint": False, "need_replace_content": False},
+    ]
+    problem = {"name": "reprint_needs_decision", "sentence": "A reprint.", "todo": "Decide.", "articles": articles}
+    shown = _shown(render_send(_view(said=status("needs_operator", problem=problem))))
+    first, second = [line for line in shown.splitlines() if line.startswith("article")]
+    assert "original: https://mp.weixin.qq.com/s?o=1; may be reprinted: yes" in first
+    assert "would be replaced: content, the source is shown" in " ".join(shown.split())
+    assert second.split(maxsplit=2)[2].strip() == "may be reprinted: no; would be replaced: nothing of the content"

@@ -1,114 +1,22 @@
 """The stage: one Temporal server, one simulated WeChat, one receiver and one worker for all tests of the folder."""
 
-import asyncio
-import contextlib
-import uuid
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 import pytest_asyncio
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
-from temporalio.testing import WorkflowEnvironment
 
-from qunfa.callback import run_receiver
-from qunfa.settings import Settings
-from qunfa.simulator import Simulator
-from qunfa.temporal import register_search_attributes
-from tests.e2e.processes import binary
-from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, TIMING, Scene, Stage, working
-
-ACCOUNTS = 200
-
-
-def settings_at(wechat: str, media: Path) -> Settings:
-    """The configuration of worker and receiver, with more accounts than there are tests."""
-    run = uuid.uuid4().hex[:8]
-    account = {"secret": SECRET, "kind": "service", "callback": {"token": CALLBACK_TOKEN}}
-    return Settings.model_validate(
-        {
-            "task_queue": f"e2e-{run}",
-            "wechat": {"base_url": wechat},
-            "metrics": {"worker": ""},
-            "media": {"roots": [media]},
-            "timing": TIMING,
-            "accounts": {f"a{number:03}": {**account, "appid": f"wx{run}{number:03}"} for number in range(ACCOUNTS)},
-        }
-    )
-
-
-@contextlib.asynccontextmanager
-async def receiving(settings: Settings) -> AsyncIterator[str]:
-    """A receiver; it connects to the Temporal that the environment names, as soon as it can. Gives its URL."""
-    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(
-        run_receiver(settings, host="127.0.0.1", port=0, on_started=url.set_result, handle_signals=False)
-    )
-    try:
-        yield await url
-    finally:
-        serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
-
-
-@contextlib.contextmanager
-def temporal_at(address: str) -> Iterator[None]:
-    """The environment names this Temporal."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEMPORAL_ADDRESS", address)
-        patch.setenv("TEMPORAL_NAMESPACE", "default")
-        yield
-
-
-async def until_ready(url: str) -> None:
-    """Until the receiver can deliver."""
-    async with asyncio.timeout(PATIENCE), httpx.AsyncClient(trust_env=False) as http:
-        while (await http.get(f"{url}/readyz")).is_error:
-            pass
-
-
-@contextlib.asynccontextmanager
-async def receiving_at(settings: Settings, address: str) -> AsyncIterator[str]:
-    """A receiver that is connected to the Temporal at this address."""
-    async with contextlib.AsyncExitStack() as stack:
-        with temporal_at(address):
-            url = await stack.enter_async_context(receiving(settings))
-            await until_ready(url)
-        yield url
+from tests.e2e.stage import Scene, Stage
+from tests.e2e.staging import development_server, scene_of, staged
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    media = tmp_path_factory.mktemp("media")
-    async with (
-        await WorkflowEnvironment.start_local(
-            dev_server_existing_path=binary("temporal"),
-            data_converter=pydantic_data_converter,
-            dev_server_extra_args=[
-                "--dynamic-config-value",
-                'history.timerProcessorMaxTimeShift="10ms"',
-                "--namespace",
-                "bare",
-            ],
-        ) as environment,
-        Simulator() as sim,
-    ):
-        client = environment.client
-        await register_search_attributes(client)
-        settings, address = settings_at(sim.url, media), client.service_client.config.target_host
-        async with receiving_at(settings, address) as receiver, working(client, settings):
-            yield Stage(client, address, settings, sim, receiver, media, sorted(settings.accounts))
+    async with staged(tmp_path_factory.mktemp("media"), development_server()) as stage:
+        yield stage
 
 
 @pytest.fixture
 async def scene(stage: Stage) -> AsyncIterator[Scene]:
     """An account nobody has used, and WeChat as new."""
-    scene = stage.scene()
-    await scene.simulate()
-    yield scene
-    for handle in [*scene.started, scene.ledger_handle]:
-        with contextlib.suppress(RPCError):
-            await handle.terminate("the test is over")
+    async with scene_of(stage) as scene:
+        yield scene

@@ -55,9 +55,9 @@ class Stage:
     media: Path
     names: list[str]
 
-    def scene(self) -> "Scene":
-        """An account that no test has used."""
-        name = self.names.pop()
+    def scene(self, name: str | None = None) -> "Scene":
+        """This account, or one that no test has used."""
+        name = name or self.names.pop()
         return Scene(self, name, self.settings.accounts[name].appid, self.settings.task_queue)
 
 

@@ -15,9 +15,9 @@ from qunfa.cli.callback_report import CallbackReport
 from qunfa.contract import MassSendResult
 from qunfa.contract.ids import CHECK_CALLBACK
 from qunfa.settings import Settings
-from tests.e2e.conftest import receiving, receiving_at, temporal_at, until_ready
 from tests.e2e.processes import ROOT, Ended, ended, environment
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, Scene
+from tests.e2e.staging import receiving, receiving_at, temporal_at, until_ready
 from tests.workflows.failures import failure_of
 
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"

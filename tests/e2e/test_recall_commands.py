@@ -19,9 +19,9 @@ from tests.e2e.test_recall import deletes, forget, news, sent
 WHY = ("--reason", "wrong price")
 
 
-async def typed(scene: Scene, *args: str, stdin: int) -> Process:
+async def typed(scene: Scene, *args: str, stdin: int, **given: str) -> Process:
     """The command as a process of its own."""
-    more = {"QUNFA_TASK_QUEUE": scene.queue, "QUNFA_CONFIG": "", "LOGNAME": "wang", "COLUMNS": "200"}
+    more = {"QUNFA_TASK_QUEUE": scene.queue, "QUNFA_CONFIG": "", "LOGNAME": "wang", "COLUMNS": "200", **given}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "qunfa.cli", *args),

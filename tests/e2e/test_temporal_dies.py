@@ -17,8 +17,8 @@ from qunfa.settings import Settings
 from qunfa.simulator import Simulator
 from qunfa.temporal import register_search_attributes
 from qunfa.wechat import open_http
-from tests.e2e.conftest import settings_at
 from tests.e2e.stage import Stage
+from tests.e2e.staging import settings_at
 from tests.faults.calls import watch_http, watched_client
 from tests.faults.company import Actor, Company, Peer, delivered_once, result_of
 from tests.faults.gate import Gate

@@ -4,8 +4,8 @@ import httpx
 
 from qunfa.contract import MassSendResult
 from tests.callback.pushing import signed
-from tests.e2e.conftest import receiving, temporal_at, until_ready
 from tests.e2e.stage import CALLBACK_TOKEN, Scene
+from tests.e2e.staging import receiving, temporal_at, until_ready
 from tests.workflows.failures import failure_of
 
 OTHER_EVENT = b"""<xml><ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[o1]]></FromUserName>

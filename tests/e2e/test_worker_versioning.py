@@ -5,7 +5,9 @@ import asyncio
 from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.contract.doctor import Diagnosis, Finding
 from qunfa.settings import Settings
+from tests.e2e.commands import parsed, qunfa
 from tests.e2e.stage import PATIENCE, Scene, on_its_own_queue, working
 
 
@@ -47,3 +49,27 @@ async def test_running_sends_move_on_to_the_current_build(scene: Scene) -> None:
         assert await scene.everyone_once()
         description = await handle.describe()
     assert description.raw_description.workflow_execution_info.versioning_info.deployment_version.build_id == "two"
+
+
+async def test_the_doctor_sees_workers_that_get_no_task(scene: Scene) -> None:
+    """Until their build is made the current one, by the command that it prints."""
+    settings = build(on_its_own_queue(scene), "one")
+    name = settings.worker.deployment
+    async with working(scene.client, settings):
+        idle = await workers_when(scene, f"of-{scene.queue}:one")
+        assert (idle.state, "no version is the current one" in idle.said) == ("failed", True)
+        command = f"temporal worker deployment set-current-version --deployment-name {name} --build-id one"
+        assert command in (idle.todo or "")
+        await make_current(scene, settings)
+        current = await workers_when(scene, "tasks go to the version")
+        assert (current.state, f"{name}:one" in current.said) == ("ok", True)
+
+
+async def workers_when(scene: Scene, said: str) -> Finding:
+    """The finding about workers, once it says this: Temporal tells of pollers and versions a little late."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            diagnosis = Diagnosis.model_validate(parsed(await qunfa(scene, "doctor", "--json")))
+            [finding] = [one for one in diagnosis.findings if one.name == "workers"]
+            if said in finding.said:
+                return finding

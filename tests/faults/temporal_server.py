@@ -11,8 +11,8 @@ from temporalio.client import Client
 
 from qunfa.cli.demo.ports import ANY, LOCALHOST, choose_ports
 from qunfa.temporal import TemporalUnreachable, connect
-from tests.e2e.conftest import temporal_at
 from tests.e2e.processes import binary
+from tests.e2e.staging import temporal_at
 from tests.faults.program import PATIENCE
 
 _ASK_AGAIN_SECONDS = 0.1

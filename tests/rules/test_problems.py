@@ -2,6 +2,7 @@ import pytest
 
 from qunfa.contract.event import ArticleCheck
 from qunfa.contract.job import Answer, Job, Verdict
+from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY, describe
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 
@@ -61,3 +62,26 @@ def test_material_that_died_after_an_earlier_generation_tells_what_that_may_mean
     first = NEW.model_copy(update={"answer": dead})
     assert "console" not in describe("media_refused", first).sentence
     assert "console" in describe("media_refused", first.model_copy(update={"generation": 1})).sentence
+
+
+def test_the_address_for_the_whitelist_is_named() -> None:
+    """In the sentence and in what to do, to be copied; where WeChat names none, its message is referred to."""
+    said = Answer(kind="refused", at=NOON, errcode=40164, errmsg="invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not")
+    problem = describe("ip_not_whitelisted", NEW.model_copy(update={"answer": said}))
+    assert "from this worker's address 203.0.113.9; nothing was sent." in problem.sentence
+    assert problem.todo.startswith("Put 203.0.113.9 on the account's IP whitelist")
+    unnamed = said.model_copy(update={"errmsg": "not in whitelist"})
+    problem = describe("ip_not_whitelisted", NEW.model_copy(update={"answer": unnamed}))
+    assert problem.todo.startswith("Put the address named in WeChat's message on the account's IP whitelist")
+
+
+@pytest.mark.parametrize("errcode", [45009, 45028])
+def test_what_is_known_of_the_quota_is_said(errcode: int) -> None:
+    """By the ledger's book, as WeChat does not tell how many sends are left."""
+    said = Answer(kind="refused", at=NOON, errcode=errcode, errmsg="limit")
+    job = NEW.model_copy(update={"answer": said})
+    counted = SendsCounted(today=Day(total=3, to_all=1), month=Day(total=9, to_all=4, others=2), since=NOON)
+    sentence = describe("quota_exhausted", job, counted).sentence
+    assert "3 accepted today (1 to all), 9 this month (4 to all), and 2 more made elsewhere this month" in sentence
+    assert "Counted here" not in describe("quota_exhausted", job).sentence
+    assert "Counted here" not in describe("account_refused", job, counted).sentence

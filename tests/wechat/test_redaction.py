@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.wechat import LOG_LEVELS, SecretFilter, redact_event, scrub
+from qunfa.wechat.redaction import _NAMED, is_clean
 from tests.wechat.conftest import SECRET, TOKEN, WeChat
 
 NAMES = ["access_token", "secret", "appsecret", "signature", "msg_signature", "refresh_token", "aes_key"]
@@ -26,6 +27,14 @@ def test_a_query(name: str, value: str, rest: str) -> None:
     """Of a URL only the value of the secret goes; what stands before and after stays."""
     url = f"{rest} https://wechat.example/p?a=1&{name}={value}&b=2 {rest}"
     assert scrub(url) == f"{rest} https://wechat.example/p?a=1&{name}=***&b=2 {rest}"
+
+
+@given(st.lists(st.sampled_from([*NAMES, *map(str.title, NAMES), "ſecret", "AES_\u212aEY", "a", "=", ":", '"', "中"])))
+def test_clean_at_a_glance(parts: list[str]) -> None:
+    """What is taken for clean without being looked at closely is clean."""
+    text = "".join(parts)
+    if is_clean(text):
+        assert _NAMED.sub("", text) == text
 
 
 @given(NAME, ANY_TEXT)

@@ -265,3 +265,27 @@ async def test_answers_that_are_not_wechats_are_no_token(token: Token) -> None:
     http = WeChat(b"<html>login</html>").http()
     with pytest.raises(NoToken, match=r"the token server token\.internal"):
         await Tokens(http, "https://wechat.example", [SERVED]).get("demo")
+
+
+@pytest.mark.parametrize(
+    ("credentials", "fetches"), [(DEMO, 2), (SERVED, 2), (CLASSIC, 1)], ids=["stable", "served", "classic"]
+)
+async def test_a_token_is_renewed_where_that_harms_nobody(credentials: Credentials, fetches: int) -> None:
+    """Past the cache, so that it is seen whether one can be had now; a classic one would make all others invalid."""
+    server = TokenServer()
+    tokens = server.tokens(credentials)
+    await tokens.get("demo")
+    renewed = await tokens.renew("demo")
+    assert len(server.requests) == fetches
+    assert await tokens.get("demo") == renewed
+    assert len(server.requests) == fetches
+
+
+async def test_a_renewal_that_is_refused_leaves_the_token_that_is_there() -> None:
+    """It is still good."""
+    server = TokenServer({"access_token": "t1"}, {"errcode": 40164, "errmsg": "invalid ip 1.2.3.4"})
+    tokens = server.tokens()
+    first = await tokens.get("demo")
+    with pytest.raises(NoToken):
+        await tokens.renew("demo")
+    assert await tokens.get("demo") == first

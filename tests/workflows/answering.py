@@ -1,7 +1,7 @@
 """One account's small workflows on the time-skipping server."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,8 @@ from temporalio.worker import Worker
 
 from qunfa.contract.steps import AccountFacts
 from tests.workflows.model_recall import ModelAccount
+from workflows.account_check import CheckAccount
+from workflows.notify import Notify
 from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
 from workflows.speed import AccountSpeed
@@ -46,13 +48,13 @@ class Bureau:
 
 
 @asynccontextmanager
-async def bureau_in(env: WorkflowEnvironment, **facts: Any) -> AsyncIterator[Bureau]:
-    """A worker for one account, on a task queue of its own."""
+async def bureau_in(env: WorkflowEnvironment, *more: Callable[..., Any], **facts: Any) -> AsyncIterator[Bureau]:
+    """A worker for one account, with `more` activities, on a task queue of its own."""
     appid = f"wx{uuid.uuid4().hex[:16]}"
     account = ModelAccount(AccountFacts(name="demo", appid=appid, base_url="https://wechat.example", **facts), _now)
     queue = f"tests-{appid}"
-    workflows = [RecallMassSend, AccountSpeed, AccountQuota]
-    async with Worker(env.client, task_queue=queue, workflows=workflows, activities=account.activities):
+    workflows = [RecallMassSend, AccountSpeed, AccountQuota, CheckAccount, Notify]
+    async with Worker(env.client, task_queue=queue, workflows=workflows, activities=[*account.activities, *more]):
         yield Bureau(env, account, queue)
 
 

@@ -33,6 +33,7 @@ from tests.workflows.slow_ledger import NoEarlierRuns, SlowLedger
 from workflows.account import Account
 from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
+from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
 
 KEYS: dict[str, Callable[[str], SearchAttributeKey[Any]]] = {
@@ -227,9 +228,10 @@ def scaled_facts() -> AccountFacts:
     return AccountFacts(name="demo", appid=appid, base_url="https://api.weixin.qq.com", timing=timing)
 
 
-@contextlib.asynccontextmanager
-async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterator[Desk]:
-    """A worker with the account `facts`, on a task queue of its own."""
+def staffed(
+    env: WorkflowEnvironment, facts: AccountFacts, *more: Callable[..., Any], **options: Any
+) -> tuple[Desk, Callable[[], Worker]]:
+    """A desk of the account `facts`, and what makes a worker for it, with `more` activities, on a queue of its own."""
     wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
     material = ModelMaterial(now=_now)
     ledger = SlowLedger(env.client, wechat.task_queue, NoEarlierRuns())
@@ -246,10 +248,22 @@ async def running(env: WorkflowEnvironment, facts: AccountFacts) -> AsyncIterato
         ledger.known,
         ledger.take_preview,
         *material.activities,
+        *more,
     ]
-    workflows = [MassSend, Account, PreviewMassSend, CheckMassSend]
-    async with Worker(env.client, task_queue=wechat.task_queue, workflows=workflows, activities=steps):
-        desk = Desk(env, wechat, ledger, material)
+    workflows = [MassSend, Account, PreviewMassSend, CheckMassSend, Notify]
+    return (
+        Desk(env, wechat, ledger, material),
+        lambda: Worker(env.client, task_queue=wechat.task_queue, workflows=workflows, activities=steps, **options),
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(
+    env: WorkflowEnvironment, facts: AccountFacts, *more: Callable[..., Any], **options: Any
+) -> AsyncIterator[Desk]:
+    """A worker with the account `facts`, and with `more` activities."""
+    desk, worker = staffed(env, facts, *more, **options)
+    async with worker():
         yield desk
         for handle in [*desk.started, env.client.get_workflow_handle(account_id(facts.appid))]:
             with contextlib.suppress(RPCError):

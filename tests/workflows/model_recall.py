@@ -9,6 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import quota, recall, steps
+from qunfa.contract.account_check import CHECK_TOKEN, READ_CLOCKS, AccountStep, Clocks, TokenSeen
 from qunfa.contract.ledger import Told
 from qunfa.contract.quota import Book, CallsLeft, CallsLeftStep, SendsCountedStep
 from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
@@ -35,6 +36,7 @@ class ModelAccount:
     deaf: bool = False
     failures: dict[str, list[ApplicationError]] = field(default_factory=dict)
     book: Book = field(default_factory=Book)
+    token: TokenSeen = field(default_factory=lambda: TokenSeen(source="stable"))
 
     def _fail(self, what: str) -> None:
         if failures := self.failures.get(what):
@@ -109,6 +111,18 @@ class ModelAccount:
         self._fail("book")
         return self.book
 
+    @activity.defn(name=CHECK_TOKEN)
+    async def check_token(self, _step: AccountStep) -> TokenSeen:
+        """What the test has set."""
+        self._fail("token")
+        return self.token
+
+    @activity.defn(name=READ_CLOCKS)
+    async def read_clocks(self, _step: AccountStep) -> Clocks:
+        """Half a second off."""
+        self._fail("clocks")
+        return Clocks(ahead_of_temporal=0.5, ahead_of_wechat=0.5)
+
     @property
     def activities(self) -> list[Callable[..., Any]]:
         """To be registered at a worker."""
@@ -122,4 +136,6 @@ class ModelAccount:
             self.set_speed,
             self.calls_left,
             self.sends_counted,
+            self.check_token,
+            self.read_clocks,
         ]

@@ -11,10 +11,14 @@ from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.notice import Notices
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
 from qunfa.contract.job import Verdict
+from qunfa.contract.notice import WantedNotice
 from qunfa.contract.recall import LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
 from qunfa.contract.steps import ACCOUNT_CHANGED, WECHAT_UNAVAILABLE
+from tests.activities.conftest import settings_for
+from tests.notices.webhook import SECRET, receiving
 from tests.workflows.answering import Bureau, bureau_in
 
 MINUTE = timedelta(minutes=1)
@@ -159,3 +163,23 @@ async def test_an_ok_that_mass_get_does_not_confirm(bureau: Bureau) -> None:
     bureau.account.deaf = True
     result = await done(bureau)
     assert (result.outcome, result.verified, result.status) == ("recalled", False, "SEND_SUCCESS")
+
+
+async def test_a_recall_is_told_once_it_has_succeeded(env: WorkflowEnvironment) -> None:
+    """With what was recalled, and how sure that is; a recall that fails is told nobody."""
+    async with receiving() as receiver:
+        notices = {"oncall": {"url": receiver.url, "secret": SECRET}}
+        activities = Notices(settings_for("https://wechat.example", notices=notices))
+        wanted = (WantedNotice(name="oncall", events=("recalled",)),)
+        async with bureau_in(env, activities.deliver_notice, notices=wanted) as bureau:
+            bureau.account.known = OURS
+            bureau.account.answers = [{"answer": "refused", "errcode": 48001, "errmsg": "no"}]
+            assert (await not_done(bureau)).outcome == "not_recalled"
+            bureau.account.answers = [{"answer": "ok"}]
+            await done(bureau, article_idx=1)
+            [post] = await receiver.came("recalled")
+    assert post.signed_with(SECRET)
+    facts = ("key", "outcome", "msg_ids", "article_idx", "requested_by", "msgtype", "workflow_id")
+    assert [post.data[name] for name in facts] == ["spring", "recalled", [7], 1, "li", "mpnews", "recall:demo:7"]
+    assert b"wrong price" not in post.body
+    assert len(receiver.posts) == 1

@@ -21,6 +21,13 @@ def render_switch(appid: str, answer: FreezeAnswer) -> RenderableType:
     return Group(title, *_frozen_lines(answer.frozen), *flights)
 
 
+def switch_line(account: str, appid: str, answer: FreezeAnswer) -> str:
+    """The same in one line."""
+    word, _ = _frozen_word(answer.frozen)
+    flights = ", ".join(_flight(lease) for lease in answer.in_flight)
+    return f"{account}  {appid}  {word}  {f'in flight: {flights}' if flights else 'nothing is in flight'}"
+
+
 def render_ledger(view: LedgerView) -> RenderableType:
     """All that the account knows."""
     return Group(

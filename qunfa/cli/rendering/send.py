@@ -163,15 +163,20 @@ def _problem(problem: Problem) -> Iterator[Row]:
 
 
 def _article(article: ArticleCheck) -> str:
-    seen = {
-        "audit_state": article.audit_state,
-        "can_reprint": article.can_reprint,
-        "need_replace_content": article.need_replace_content,
-        "need_show_reprint_source": article.need_show_reprint_source,
-        "original_url": article.original_url,
-        "url": article.url,
+    """The original, whether it may be reprinted, and what of it would be replaced."""
+    replaced = {
+        "content": article.need_replace_content,
+        "nothing of the content": article.need_replace_content is False,
+        "the source is shown": article.need_show_reprint_source,
     }
-    return ", ".join(f"{name} {value}" for name, value in seen.items() if value is not None)
+    seen = {
+        "original": article.original_url,
+        "may be reprinted": None if article.can_reprint is None else "yes" if article.can_reprint else "no",
+        "would be replaced": ", ".join(words for words, so in replaced.items() if so) or None,
+        "audit_state": article.audit_state,
+        "article": article.url,
+    }
+    return "; ".join(f"{name}: {value}" for name, value in seen.items() if value is not None)
 
 
 def _story(lines: Sequence[StoryLine]) -> Table:

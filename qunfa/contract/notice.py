@@ -1,0 +1,107 @@
+"""Notices: what a webhook of the platform engineer's is told of a send or a recall, and ``Notify``, which tells it.
+
+A notice holds plain facts: nothing of the message, no openid, no secret. Fields may be added; a receiver passes over
+what it does not know. It may come more than once, always with the same ``webhook-id``, and out of order.
+"""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from qunfa.contract.event import Counts
+from qunfa.contract.fields import AccountName, Moment, Stored
+from qunfa.contract.result import Outcome
+from qunfa.contract.status import Phase
+
+DELIVER_NOTICE: Final = "deliver_notice"
+
+NOTICE_UNDELIVERED: Final = "NoticeUndelivered"
+"""Failure type: the receiver has not taken the notice (yet). Of the activity, which Temporal retries; and in the end of
+``Notify``, when it has given up."""
+NOTICE_UNWANTED: Final = "NoticeUnwanted"
+"""Failure type: the receiver has answered 410 Gone, so that this notice is not tried again."""
+
+NoticeType = Literal["needs_operator", "awaiting_approval", "sent", "failed", "unknown", "recalled"]
+"""What a notice is of.
+
+``sent``: the send has completed (``outcome`` ``sent``, ``sent_nobody``, ``partly_sent`` or ``deleted``). ``unknown``:
+it has ended and may have been delivered. ``failed``: it has ended otherwise (``failed``, ``aborted``, ``rejected``,
+``expired``).
+"""
+
+
+class WantedNotice(Stored):
+    """One webhook of an account, as a send pins it: its name, and which notices it is told. Not where it is."""
+
+    name: str
+    events: tuple[str, ...]
+
+
+class NoticeProblem(Stored):
+    """The problem in Qunfa's own words, with WeChat's code, text and rid where it is WeChat that refused."""
+
+    name: str
+    sentence: str
+    todo: str
+    errcode: int | None = None
+    errmsg: str | None = None
+    rid: str | None = None
+
+
+class NoticeData(Stored):
+    """The facts, as they were when the event happened.
+
+    ``workflow_id`` and ``run_id`` lead to the send, or the recall, in Temporal. ``answers`` are the updates that fit
+    (:class:`~qunfa.contract.status.Status` has them, too), ``answer_by`` is when it is too late for them. ``totals``
+    are those of WeChat's pushes. ``article_idx`` (none: all articles) and ``verified`` are a recall's; its ``key`` is
+    ``None`` where the job is none of Qunfa's.
+    """
+
+    account: str
+    key: str | None = None
+    workflow_id: str
+    run_id: str
+    msgtype: str | None = None
+    requested_by: str | None = None
+    phase: Phase | None = None
+    outcome: Outcome | Literal["recalled"] | None = None
+    may_have_been_delivered: bool
+    problem: NoticeProblem | None = None
+    answers: tuple[str, ...] = ()
+    answer_by: datetime | None = None
+    msg_ids: tuple[int, ...] = ()
+    totals: Counts | None = None
+    article_idx: int | None = None
+    verified: bool | None = None
+
+
+class Notice(Stored):
+    """The body of the webhook's POST. ``timestamp`` is when the event happened, not when it is told.
+
+    The type ``test`` is of nothing: an operator has asked whether the webhook takes it.
+    """
+
+    type: NoticeType | Literal["test"]
+    timestamp: Moment
+    data: NoticeData
+
+
+class NotifyRequest(Stored):
+    """Input of ``Notify``, and of its activity ``deliver_notice``: ``notice`` for the account's webhook ``name``.
+
+    ``webhook_id`` is the event's: the same on every try, for each of the account's webhooks, and after a reset.
+    """
+
+    account: AccountName
+    name: str
+    webhook_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+    notice: Notice
+
+
+class NoticeDelivered(Stored):
+    """Result of ``Notify``: when the receiver has taken the notice, with which status, at which try."""
+
+    at: datetime
+    status: int
+    attempt: int

@@ -1,0 +1,192 @@
+"""What ``qunfa doctor`` makes of what it has seen of Temporal, of the workers and of this machine's clock.
+
+| check | failed | warning | next step |
+|---|---|---|---|
+| ``configuration`` | it cannot be read | – | what its sentence says |
+| ``temporal`` | no answer, no such namespace, or refused | – | start it, or correct ``TEMPORAL_…`` |
+| ``temporal_version`` | – | older than 1.31, or not told | upgrade the server |
+| ``retention`` | – | less than 35 days: the ledger's second line is weaker | ``qunfa setup --retention 35d`` |
+| ``search_attributes`` | one is missing, or of another type | they may not be listed | ``qunfa setup`` |
+| ``workers`` | none polls, or none of the version that gets the tasks | the last poll is old | start one |
+| ``clock`` | more than 60 s off | more than 5 s off | NTP |
+
+What needs Temporal is ``skipped`` without it, and so is the clock without a worker, as nothing else tells the server's
+time. What concerns an account is in :mod:`qunfa.rules.doctor_account`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from qunfa.contract.doctor import CheckName, Finding
+from qunfa.contract.ids import SEARCH_ATTRIBUTES
+
+VERSION_WANTED: Final = (1, 31)
+"""The oldest server that the documentation is written for."""
+RETENTION_WANTED: Final = timedelta(days=35)
+"""How long a settled key stays in an account's ledger; closed workflows should stay as long."""
+NOTICED: Final = 2.0
+"""Seconds; less is within what is lost on the way."""
+APART_WARNED: Final = 5.0
+"""Seconds; as much as a lease allows for."""
+APART_FAILED: Final = 60.0
+QUIET: Final = 120.0
+"""Seconds. A worker's poll lasts one minute, so that one which lives has polled within two."""
+
+_VERSION: Final = re.compile(r"v?(\d+)\.(\d+)")
+_NTP: Final = "Set the clock by NTP, on every machine that runs a part of Qunfa or of Temporal."
+_START: Final = "Start one (`qunfa worker`), or name its task queue with --task-queue."
+
+
+@dataclass(frozen=True, slots=True)
+class Pollers:
+    """Who polls a queue for one kind of task: each with its version (``None``: unversioned).
+
+    ``seconds_ago`` is the last poll of any of them; ``current`` the version that gets the tasks of versioned workers.
+    """
+
+    versions: tuple[str | None, ...] = ()
+    seconds_ago: float = 0.0
+    current: str | None = None
+
+
+def skipped(name: CheckName, why: str, account: str | None = None, todo: str | None = None) -> Finding:
+    """A check that was not made."""
+    return Finding(name=name, account=account, state="skipped", said=why, todo=todo)
+
+
+def configuration_found(accounts: Sequence[str]) -> Finding:
+    """The configuration of this machine could be read."""
+    if accounts:
+        return Finding(name="configuration", state="ok", said=f"it names {_counted(accounts)}: {', '.join(accounts)}")
+    todo = "Name them: qunfa doctor ACCOUNT…, or set QUNFA_CONFIG to a configuration that has them."
+    return skipped("configuration", "it names no account, so that none is checked but those named here", todo=todo)
+
+
+def configuration_failed(sentence: str) -> Finding:
+    """It could not: accounts that are named are checked at the workers all the same."""
+    todo = "Correct it. Until then name the accounts: qunfa doctor ACCOUNT…"
+    return Finding(name="configuration", state="failed", said=sentence, todo=todo)
+
+
+def temporal_found(address: str, namespace: str) -> Finding:
+    """The server has answered for the namespace."""
+    return Finding(name="temporal", state="ok", said=f"{address} answers for the namespace {namespace}")
+
+
+def temporal_failed(sentence: str) -> Finding:
+    """The first line says what is wrong, the others what to do."""
+    said, _, todo = sentence.partition("\n")
+    return Finding(name="temporal", state="failed", said=said, todo=todo or "Look at the server, then repeat this.")
+
+
+def version_found(version: str) -> Finding:
+    """The version that the server tells."""
+    wanted = ".".join(map(str, VERSION_WANTED))
+    told = _VERSION.match(version)
+    if told is None:
+        said = f"the server tells no version ({version!r})" if version else "the server tells no version"
+        return Finding(name="temporal_version", state="warning", said=said, todo=f"See that it is {wanted} or newer.")
+    if (int(told[1]), int(told[2])) < VERSION_WANTED:
+        said = f"the server is {version}, older than the {wanted} that Qunfa is made for"
+        todo = "Upgrade it, one minor version at a time."
+        return Finding(name="temporal_version", state="warning", said=said, todo=todo)
+    return Finding(name="temporal_version", state="ok", said=f"the server is {version}")
+
+
+def retention_found(namespace: str, retention: timedelta) -> Finding:
+    """How long closed workflows are kept; zero where the server does not tell."""
+    if not retention:
+        return skipped("retention", f"the server does not tell how long {namespace} keeps closed workflows")
+    kept = f"the namespace {namespace} keeps closed workflows for {_days(retention)}"
+    if retention >= RETENTION_WANTED:
+        return Finding(name="retention", state="ok", said=kept)
+    said = f"{kept}, less than 35: once an account's own workflow is lost, a key that is used again later is sent again"
+    return Finding(name="retention", state="warning", said=said, todo="qunfa setup --retention 35d")
+
+
+def attributes_found(missing: Sequence[str]) -> Finding:
+    """Which search attributes the namespace lacks."""
+    if missing:
+        said = f"the namespace lacks {', '.join(missing)}: no worker starts, and no send goes on"
+        return Finding(name="search_attributes", state="failed", said=said, todo="qunfa setup")
+    return Finding(name="search_attributes", state="ok", said=f"all {len(SEARCH_ATTRIBUTES)} are registered")
+
+
+def attributes_in_conflict(sentence: str) -> Finding:
+    """One is of another type."""
+    return Finding(name="search_attributes", state="failed", said=sentence)
+
+
+def attributes_unknown(sentence: str) -> Finding:
+    """They may not be listed from here; a worker that runs has seen them."""
+    said, _, todo = sentence.partition("\n")
+    return Finding(name="search_attributes", state="warning", said=said, todo=todo or None)
+
+
+def workers_found(queue: str, workflows: Pollers, activities: Pollers) -> Finding:
+    """Who polls the queue for workflow tasks, and for activities."""
+    kinds = {"workflows": workflows, "activities": activities}
+    if lacking := [kind for kind, pollers in kinds.items() if not pollers.versions]:
+        said = f"no worker polls the task queue {queue} for {' or '.join(lacking)}: no send goes on"
+        return Finding(name="workers", state="failed", said=said, todo=_START)
+    for pollers in kinds.values():
+        if (idle := _idle(queue, pollers)) is not None:
+            return idle
+    counts = " and ".join(f"{len(pollers.versions)} for {kind}" for kind, pollers in kinds.items())
+    said = f"the task queue {queue} has pollers: {counts}{_version_words(workflows)}"
+    ago = max(pollers.seconds_ago for pollers in kinds.values())
+    if ago > QUIET:
+        todo = "See whether the workers still run; one that was killed is forgotten after five minutes."
+        return Finding(name="workers", state="warning", said=f"{said}; the last poll was {ago:.0f} s ago", todo=todo)
+    return Finding(name="workers", state="ok", said=said)
+
+
+def _idle(queue: str, pollers: Pollers) -> Finding | None:
+    """With Worker Versioning, workers that poll and get nothing."""
+    if pollers.current in pollers.versions:  # unversioned workers get the tasks where no version is the current one
+        return None
+    polling = ", ".join(sorted({version or "unversioned workers" for version in pollers.versions}))
+    deployment, _, build = (next(filter(None, pollers.versions), None) or "DEPLOYMENT:BUILD").partition(":")
+    if pollers.current is None:
+        said = f"{polling} poll the task queue {queue}, and no version is the current one: they get no task"
+    else:
+        said = f"the current version of the task queue {queue} is {pollers.current}, but only {polling} poll it"
+    todo = (
+        "Start workers of the current version, or change it: temporal worker deployment set-current-version "
+        f"--deployment-name {deployment} --build-id {build}"
+    )
+    return Finding(name="workers", state="failed", said=said, todo=todo)
+
+
+def _version_words(pollers: Pollers) -> str:
+    return f"; tasks go to the version {pollers.current}" if pollers.current else ""
+
+
+def clock_found(ahead: float) -> Finding:
+    """By how many seconds this machine is ahead of Temporal."""
+    return apart("clock", {"Temporal's": ahead}, "this machine's clock")
+
+
+def apart(name: CheckName, ahead: dict[str, float], whose: str, account: str | None = None) -> Finding:
+    """A clock against others; the biggest difference counts."""
+    worst = max(abs(seconds) for seconds in ahead.values())
+    off = {other: seconds for other, seconds in ahead.items() if abs(seconds) > NOTICED}
+    words = [
+        f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} {other}" for other, seconds in off.items()
+    ]
+    said = f"{whose} is {' and '.join(words)}" if words else f"{whose} is right by {' and '.join(ahead)}"
+    state = "failed" if worst > APART_FAILED else "warning" if worst > APART_WARNED else "ok"
+    finding = Finding(name=name, account=account, state="ok", said=said)
+    return finding if state == "ok" else finding.model_copy(update={"state": state, "todo": _NTP})
+
+
+def _counted(accounts: Sequence[str]) -> str:
+    return "1 account" if len(accounts) == 1 else f"{len(accounts)} accounts"
+
+
+def _days(span: timedelta) -> str:
+    days = span / timedelta(days=1)
+    return "1 day" if days == 1 else f"{days:g} days"

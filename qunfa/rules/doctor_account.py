@@ -1,0 +1,193 @@
+"""What ``qunfa doctor`` makes of what a worker, WeChat and the receiver say of an account.
+
+| check | failed | warning | next step |
+|---|---|---|---|
+| ``account`` | the workers lack it, have another appid, or are silent | it is frozen | configuration, log, unfreeze |
+| ``token`` | WeChat, or the token service, gives none | – | by WeChat's code |
+| ``ip_whitelist`` | a call was refused by it (40164 and its like) | – | the address to put on it |
+| ``quota`` | – | a limit is used up, or WeChat does not tell | when there is more |
+| ``worker_clock`` | more than 60 s off | more than 5 s off, or not known | NTP |
+| ``callback`` | a step of `qunfa callback check` | its way to Temporal could not be checked | that step's |
+
+``quota`` is no failure, as sends wait for the next day by themselves. What needs a token is ``skipped`` without one,
+and what needs the worker's answer without that.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+from qunfa.contract.account_check import CheckAccountResult, TokenSeen
+from qunfa.contract.doctor import Finding
+from qunfa.contract.quota import Allowance
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.codes import return_code
+from qunfa.rules.doctor import apart, skipped
+from qunfa.rules.whitelist import refused_address
+
+_WHITELIST: Final = "ip_not_whitelisted"
+_CONSOLE: Final = "WeChat's console (设置与开发 → 开发接口管理 → IP白名单)"
+_ALLOWED: Final = {"sends": "sends", "sends_to_all": "sends to all", "mass_calls": "calls of sendall and send"}
+_NEEDS_WORKER: Final = "a worker has to answer for the account first"
+_NEEDS_ACCESS: Final = "an access token has to be had first"
+
+
+class Step(Protocol):
+    """A step of the check of a callback."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102  as its name says
+    @property
+    def state(self) -> str: ...  # noqa: D102
+    @property
+    def said(self) -> str: ...  # noqa: D102
+    @property
+    def todo(self) -> str | None: ...  # noqa: D102
+
+
+def not_answered(account: str, said: str, todo: str) -> list[Finding]:
+    """No worker can say anything of the account."""
+    return [
+        Finding(name="account", account=account, state="failed", said=said, todo=todo),
+        *_without_answer(account, _NEEDS_WORKER),
+    ]
+
+
+def not_asked(account: str, why: str) -> list[Finding]:
+    """No worker could be asked."""
+    return [skipped("account", why, account), *_without_answer(account, why)]
+
+
+def _without_answer(account: str, why: str) -> Iterable[Finding]:
+    return (skipped(name, why, account) for name in ("token", "ip_whitelist", "quota", "worker_clock"))
+
+
+def not_at_wechat(findings: Iterable[Finding]) -> str | None:
+    """Why WeChat cannot be asked more of the account, by its findings so far; ``None`` where it can."""
+    fine = {finding.name for finding in findings if finding.state in {"ok", "warning"}}
+    if "account" not in fine:
+        return _NEEDS_WORKER
+    return None if "token" in fine else _NEEDS_ACCESS
+
+
+def account_findings(found: CheckAccountResult, configured_appid: str | None) -> list[Finding]:
+    """All that the worker's answer tells; ``configured_appid`` is what this machine has under the name."""
+    return [
+        _account(found, configured_appid),
+        _token(found),
+        _ip_whitelist(found),
+        _quota(found),
+        _worker_clock(found),
+    ]
+
+
+def _account(found: CheckAccountResult, configured_appid: str | None) -> Finding:
+    if configured_appid not in {None, found.appid}:
+        said = f"the workers have {found.appid} under this name, this configuration has {configured_appid}"
+        todo = "Give all parts the same configuration, and start the workers anew."
+        return Finding(name="account", account=found.account, state="failed", said=said, todo=todo)
+    said = f"the workers have it as the {found.kind} account {found.appid}"
+    if found.frozen is not None:
+        said += f"; it is frozen by {found.frozen.by} since {shanghai_clock(found.frozen.at)}: {found.frozen.reason}"
+        todo = f"Nothing of it is submitted until: qunfa unfreeze {found.account}"
+        return Finding(name="account", account=found.account, state="warning", said=said, todo=todo)
+    return Finding(name="account", account=found.account, state="ok", said=said)
+
+
+def _token(found: CheckAccountResult) -> Finding:
+    token = found.token
+    if token.detail is None:
+        how = "is still good" if token.source == "classic" else "was had"
+        return Finding(name="token", account=found.account, state="ok", said=f"an access token {how} ({token.source})")
+    said = f"no access token could be had: {token.detail}"
+    if token.errmsg:
+        said += f" (WeChat's text: {token.errmsg})"
+    return Finding(name="token", account=found.account, state="failed", said=said, todo=_token_todo(token))
+
+
+def _token_todo(token: TokenSeen) -> str:
+    if token.refused == _WHITELIST:
+        return "See ip_whitelist."
+    if token.refused is not None:
+        return "Put the account right (appid, secret, rights, standing) as WeChat says, then start the workers anew."
+    if token.source == "a token service":
+        return "See that the service which token_source names answers the workers."
+    return "Repeat this in some minutes; where it goes on, see that the workers reach WeChat."
+
+
+def _ip_whitelist(found: CheckAccountResult) -> Finding:
+    account, token = found.account, found.token
+    refusals = [token.errmsg] if token.refused == _WHITELIST else []
+    refusals += [
+        call.errmsg for call in found.calls if call.errcode and return_code(call.errcode).problem == _WHITELIST
+    ]
+    if refusals:
+        address = refused_address(refusals[0])
+        said = f"WeChat does not take calls from the worker's address{f' {address}' if address else ''}: {refusals[0]}"
+        named = f"Put {address}" if address else "Put the address that WeChat's text names"
+        todo = f"{named} on the account's IP whitelist in {_CONSOLE}, and wait some minutes."
+        return Finding(name="ip_whitelist", account=account, state="failed", said=said, todo=todo)
+    fetched = token.detail is None and token.source == "stable"
+    if fetched or any(call.used is not None for call in found.calls):
+        said = "WeChat takes calls from the worker that answered; each worker's address has to be on the whitelist"
+        return Finding(name="ip_whitelist", account=account, state="ok", said=said)
+    return skipped("ip_whitelist", "no call has got so far that WeChat would have looked at the address", account)
+
+
+def _quota(found: CheckAccountResult) -> Finding:
+    account = found.account
+    if not found.calls:
+        return skipped("quota", _NEEDS_ACCESS, account)
+    rows = [row for row in found.allowances if row.name in _ALLOWED]
+    silent = [call for call in found.calls if call.used is None]
+    said = "; ".join([*map(_left, rows), *([f"sends are not counted: {found.uncounted}"] if found.uncounted else [])])
+    if used_up := [row for row in rows if not row.left]:
+        until = max(row.renewed_at for row in used_up)
+        todo = f"Sends that hit the limit wait, or ask (`quota` of the account); there is more {shanghai_clock(until)}."
+        return Finding(name="quota", account=account, state="warning", said=f"used up: {said}", todo=todo)
+    if silent or found.uncounted:
+        told = [f"WeChat does not tell of {call.cgi_path}: {_why(call.errcode, call.errmsg)}" for call in silent]
+        words = "; ".join(filter(None, (said, *told)))
+        todo = f"Repeat this, or look at qunfa quota {account}"
+        return Finding(name="quota", account=account, state="warning", said=words, todo=todo)
+    return Finding(name="quota", account=account, state="ok", said=said)
+
+
+def _left(row: Allowance) -> str:
+    most = "at most " if row.others or not row.whole else ""
+    return f"{most}{row.left:,} of {row.limit:,} {_ALLOWED[row.name]} left this {row.period}"
+
+
+def _why(errcode: int | None, errmsg: str | None) -> str:
+    return " ".join(str(part) for part in (errcode, errmsg) if part is not None) or "no reason was given"
+
+
+def _worker_clock(found: CheckAccountResult) -> Finding:
+    clocks, whose = found.clocks, "the worker's clock"
+    ahead = {"Temporal's": clocks.ahead_of_temporal, "WeChat's": clocks.ahead_of_wechat}
+    known = {other: seconds for other, seconds in ahead.items() if seconds is not None}
+    if not known:
+        return Finding(
+            name="worker_clock",
+            account=found.account,
+            state="warning",
+            said=f"{whose} could not be read: {clocks.detail}",
+            todo="Repeat this; where it goes on, look at the workers' log.",
+        )
+    finding = apart("worker_clock", known, whose, found.account)
+    return finding.model_copy(update={"said": f"{finding.said}; {clocks.detail}"}) if clocks.detail else finding
+
+
+def callback_found(account: str, steps: Sequence[Step]) -> Finding:
+    """What the steps of the check of a callback come to: the first that failed, or what could be seen."""
+    failed = [step for step in steps if step.state == "failed"]
+    if failed:
+        said = "; ".join(f"{step.name}: {step.said}" for step in failed)
+        return Finding(name="callback", account=account, state="failed", said=said, todo=failed[0].todo)
+    seen = [step for step in steps if step.state == "ok"]
+    left_out = [step for step in steps if step.state == "skipped"]
+    said = "; ".join(f"{step.name}: {step.said}" for step in (*seen, *left_out))
+    hint = next((step.todo for step in (*left_out, *seen) if step.todo), None)
+    if not seen:
+        return skipped("callback", said, account, hint)
+    state = "warning" if any(step.todo for step in left_out) else "ok"
+    return Finding.model_validate({"name": "callback", "account": account, "state": state, "said": said, "todo": hint})

@@ -1,0 +1,93 @@
+"""Notices: which event an end is, the id of an event, and what a receiver's answer means.
+
+| the receiver | then |
+|---|---|
+| 2xx | delivered |
+| 410 | stop: it wants no more |
+| 429, 503 with ``Retry-After`` | again, not before that time, which may be an hour at most |
+| any other status, redirects and 401, 404 or 413 included | again |
+| no answer: no connection, too slow, cut off | again |
+
+A 4xx other than 410 is tried again since it is mostly a mistake that a person puts right, at the receiver or in the
+configuration (a wrong secret, a wrong path), and a notice is to outlast that. A redirect is never followed: what has
+moved has to be configured.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Final
+
+from qunfa.contract.notice import NoticeProblem, NoticeType
+from qunfa.contract.result import COMPLETES, Outcome, Problem
+from qunfa.rules.problems import PROBLEMS
+
+RETRY_AFTER_MAX: Final = timedelta(hours=1)
+_TELLS_WHEN: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+
+
+def type_of_end(outcome: Outcome) -> NoticeType:
+    """What a send's end is told as; each end is one of three."""
+    if outcome in COMPLETES:
+        return "sent"
+    return "unknown" if outcome == "unknown" else "failed"
+
+
+def webhook_id(workflow_id: str, first_run_id: str, event: str) -> str:
+    """The id of an event: the same whenever the workflow comes to it, also in a run that a reset began.
+
+    ``first_run_id`` is that of the chain of runs, so that the same key started again later has events of its own.
+    """
+    named = sha256(f"{workflow_id}\n{first_run_id}\n{event}".encode()).hexdigest()
+    return f"msg_{named[:40]}"
+
+
+def told(problem: Problem) -> NoticeProblem:
+    """The problem as a notice has it: in the words of the table, which hold nothing of the message."""
+    choice = PROBLEMS[problem.name]
+    in_our_words = NoticeProblem(name=problem.name, sentence=choice.sentence, todo=choice.todo)
+    if problem.errcode is None:
+        return in_our_words
+    evidence = {"errcode": problem.errcode, "errmsg": problem.errmsg, "rid": problem.rid}
+    return in_our_words.model_copy(update=evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The receiver has the notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """The receiver wants no more of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Try again: not before ``after``, or as the retry policy has it."""
+
+    after: timedelta | None = None
+
+
+def understood(status: int, retry_after: str | None, now: datetime) -> Taken | Unwanted | Again:
+    """What a receiver's answer means."""
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return Taken()
+    if status == HTTPStatus.GONE:
+        return Unwanted()
+    return Again(_wait(retry_after, now) if retry_after and status in _TELLS_WHEN else None)
+
+
+def _wait(retry_after: str, now: datetime) -> timedelta | None:
+    """Seconds, or an HTTP date; ``None`` for anything else."""
+    if retry_after.isascii() and retry_after.isdigit():
+        wait = timedelta(seconds=min(float(retry_after), RETRY_AFTER_MAX.total_seconds()))
+    else:
+        try:
+            named = parsedate_to_datetime(retry_after)
+        except ValueError:
+            return None
+        wait = min((named if named.tzinfo else named.replace(tzinfo=UTC)) - now, RETRY_AFTER_MAX)
+    return wait if wait > timedelta(0) else None

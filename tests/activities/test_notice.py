@@ -1,0 +1,264 @@
+"""One POST per attempt, to a real receiver."""
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from standardwebhooks import Webhook
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
+
+from activities.notice import AT_ONCE, Notices
+from qunfa.contract.notice import NoticeDelivered, NotifyRequest
+from qunfa.settings import Settings
+from tests.activities.conftest import settings_for
+from tests.media.sources.site import MIB, Reaction, drips, floods, redirect, response, says, silence
+from tests.notices.webhook import OK, OTHER, SECRET, Receiver, answers, receiving
+
+REQUEST = NotifyRequest.model_validate(
+    {
+        "account": "demo",
+        "name": "oncall",
+        "webhook_id": "msg_1",
+        "notice": {
+            "type": "needs_operator",
+            "timestamp": "2026-12-01T09:00:00Z",
+            "data": {
+                "account": "demo",
+                "key": "春",
+                "workflow_id": "mass-send:demo:spring",
+                "run_id": "r",
+                "may_have_been_delivered": False,
+            },
+        },
+    }
+)
+
+
+def settings_of(receiver: Receiver, **more: Any) -> Settings:
+    """A configuration whose notice goes there."""
+    notice = {"url": receiver.url, "secret": SECRET, **more}
+    return settings_for("https://wechat.example", notices={"oncall": notice})
+
+
+async def told(receiver: Receiver, attempt: int = 1, **more: Any) -> NoticeDelivered:
+    """One attempt."""
+    environment = ActivityEnvironment()
+    environment.info = replace(ActivityEnvironment.default_info(), attempt=attempt)
+    notices = Notices(settings_of(receiver, **more), patience=timedelta(seconds=0.5))
+    delivered: NoticeDelivered = await environment.run(notices.deliver_notice, REQUEST)
+    return delivered
+
+
+async def not_told(receiver: Receiver, *script: Reaction, **more: Any) -> ApplicationError:
+    """Why one attempt has failed; it does not name the URL."""
+    receiver.script = [*script]
+    with pytest.raises(ApplicationError) as caught:
+        await told(receiver, **more)
+    error = caught.value
+    assert error.message.startswith('account demo, notice "oncall": ')
+    for secret in ("a-SECRET", str(receiver.port), SECRET, "127.0.0.1"):
+        assert secret not in repr((error.message, error.details, error.__cause__))
+    return error
+
+
+async def test_a_notice_is_posted_signed() -> None:
+    """The three headers of Standard Webhooks; the signature, computed by the test, covers the body as it came."""
+    async with receiving() as receiver:
+        delivered = await told(receiver, attempt=3)
+    [post] = receiver.posts
+    assert post.line == "POST /hook/a-SECRET-path?key=a-SECRET-key HTTP/1.1"
+    assert (post.webhook_id, post.headers["content-type"]) == ("msg_1", "application/json")
+    assert abs(int(post.headers["webhook-timestamp"]) - time.time()) < 60
+    assert post.signed_with(SECRET)
+    assert not post.signed_with(OTHER)
+    assert (post.type, post.json["timestamp"], post.data["key"]) == ("needs_operator", "2026-12-01T09:00:00Z", "春")
+    assert (delivered.status, delivered.attempt) == (204, 3)
+
+
+async def test_the_signature_is_that_of_the_specification() -> None:
+    """Its published example; and a receiver that uses the published library accepts what we post."""
+    vector = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    async with receiving() as receiver:
+        await told(receiver, secret=vector)
+        [post] = receiver.posts
+    assert post.signed_with(vector)
+    Webhook(vector).verify(post.body, post.headers)
+    example = replace(
+        post,
+        headers={
+            "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            "webhook-timestamp": "1614265330",
+            "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        },
+        body=b'{"test": 2432232314}',
+    )
+    assert example.signed_with(vector)
+
+
+async def test_during_a_rotation_both_secrets_sign() -> None:
+    """So that the receiver may change its own whenever it likes."""
+    async with receiving() as receiver:
+        await told(receiver, secret=OTHER, secret_old=SECRET)
+    [post] = receiver.posts
+    assert post.signed_with(SECRET)
+    assert post.signed_with(OTHER)
+    assert len(post.headers["webhook-signature"].split(" ")) == 2
+
+
+@pytest.mark.parametrize(
+    "reaction",
+    [
+        OK,
+        answers(202),
+        drips(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"),
+        floods(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65536 + b"\r\n"),
+        says(response(b"x" * MIB)),
+    ],
+    ids=["204", "202", "drips", "floods", "long"],
+)
+async def test_the_head_of_an_answer_is_enough(reaction: Reaction) -> None:
+    """A body that is long, slow or endless is not waited for."""
+    async with receiving() as receiver:
+        receiver.script = [reaction]
+        assert (await told(receiver)).status in {200, 202, 204}
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 500, 502, 503])
+async def test_a_refusal_is_tried_again(status: int) -> None:
+    """By Temporal, benign as all that is tried again."""
+    async with receiving() as receiver:
+        error = await not_told(receiver, answers(status))
+    assert f"answers {status}." in error.message
+    assert (error.type, error.non_retryable, error.next_retry_delay) == ("NoticeUndelivered", False, None)
+    assert error.category == ApplicationErrorCategory.BENIGN
+
+
+async def test_gone_is_the_end() -> None:
+    """A receiver that answers 410 is not asked again about this notice."""
+    async with receiving() as receiver:
+        error = await not_told(receiver, answers(410))
+    assert (error.type, error.non_retryable) == ("NoticeUnwanted", True)
+
+
+async def test_a_busy_receiver_says_when() -> None:
+    """Temporal waits as long."""
+    async with receiving() as receiver:
+        error = await not_told(receiver, answers(429, "Retry-After: 90"))
+    assert error.next_retry_delay == timedelta(seconds=90)
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+async def test_a_redirect_is_not_followed(status: str) -> None:
+    """Wherever it leads, nobody there hears anything; the sentence says what to do."""
+    async with receiving() as receiver, receiving() as elsewhere:
+        error = await not_told(receiver, says(redirect(elsewhere.url, status)))
+        assert elsewhere.posts == []
+    assert "a redirect is not followed: configure where it leads" in error.message
+
+
+@pytest.mark.parametrize(
+    "reaction",
+    [silence, drips(b"HTTP/1.1 200 OK\r\nX: "), floods(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")],
+    ids=["silent", "drips its head", "endless head"],
+)
+async def test_a_slow_receiver_is_given_up_in_time(reaction: Reaction) -> None:
+    """The whole attempt has one limit, however little by little the answer comes; an endless head ends it, too."""
+    began = time.monotonic()
+    async with receiving() as receiver:
+        error = await not_told(receiver, reaction)
+    assert (error.type, error.non_retryable) == ("NoticeUndelivered", False)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("reaction", [says(b""), says(b"SSH-2.0-OpenSSH_9.9\r\n"), says(b"HTTP/1.1 banana\r\n\r\n")])
+async def test_what_is_no_answer_is_tried_again(reaction: Reaction) -> None:
+    """A connection that is closed, or something else than HTTP."""
+    async with receiving() as receiver:
+        error = await not_told(receiver, reaction)
+    assert "no answer from the receiver (RemoteProtocolError)" in error.message
+
+
+async def test_a_receiver_that_is_down_is_tried_again() -> None:
+    """Nobody listens there."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    error = await not_told(Receiver(port=port))
+    assert "no answer from the receiver (ConnectError)" in error.message
+
+
+async def test_a_name_that_does_not_resolve_is_tried_again() -> None:
+    """It may be the resolver that is down."""
+    error = await not_told(Receiver(port=9), url="http://nobody.internal/a-SECRET-path")
+    assert error.type == "NoticeUndelivered"
+
+
+async def test_a_certificate_of_nobody_is_refused() -> None:
+    """With https it is known that the receiver is who it says: nothing is posted to anybody else."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    async with receiving(tls=context) as receiver:
+        error = await not_told(receiver, url=receiver.url.replace("http:", "https:"))
+        assert receiver.posts == []
+    assert "ConnectError" in error.message
+
+
+async def test_a_certificate_of_a_private_authority_is_trusted_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By SSL_CERT_FILE, as elsewhere."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    async with receiving(tls=context) as receiver:
+        assert (await told(receiver, url=receiver.url.replace("http:", "https:"))).status == 204
+
+
+async def test_a_webhook_that_hangs_takes_few_places_of_a_worker() -> None:
+    """Five at a time: the others are not waited for but tried again later, and another webhook's go through."""
+    async with receiving() as hanging, receiving() as well:
+        hanging.rest = silence
+        webhooks = {"oncall": {"url": hanging.url, "secret": SECRET}, "crm": {"url": well.url, "secret": SECRET}}
+        notices = Notices(settings_for("https://wechat.example", notices=webhooks), patience=timedelta(seconds=2))
+        run = ActivityEnvironment().run
+        many = [asyncio.create_task(run(notices.deliver_notice, REQUEST)) for _ in range(40)]
+        await hanging.came("needs_operator", AT_ONCE)
+        refused = [str(task.exception()) for task in many if task.done()]
+        assert len(refused) == 40 - AT_ONCE
+        assert all("too many notices under way" in said for said in refused)
+        await run(notices.deliver_notice, REQUEST.model_copy(update={"name": "crm"}))
+        await asyncio.gather(*many, return_exceptions=True)
+        assert (len(hanging.posts), len(well.posts)) == (AT_ONCE, 1)
+        hanging.rest = OK
+        assert (await run(notices.deliver_notice, REQUEST)).status == 204
+
+
+@pytest.mark.parametrize("gone", [{"account": "other"}, {"name": "nobody"}])
+async def test_a_notice_that_this_worker_does_not_know_is_tried_again(gone: dict[str, str]) -> None:
+    """In a rollout some workers have it and some do not."""
+    async with receiving() as receiver:
+        notices = Notices(settings_of(receiver))
+        with pytest.raises(ApplicationError) as caught:
+            await ActivityEnvironment().run(notices.deliver_notice, REQUEST.model_copy(update=gone))
+        assert receiver.posts == []
+    assert "this worker's configuration does not have it" in caught.value.message
+    assert (caught.value.type, caught.value.non_retryable) == ("NoticeUndelivered", False)
+
+
+async def test_neither_url_nor_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """HTTP libraries log the URL of what they call: not here, not even at DEBUG level."""
+    caplog.set_level(logging.DEBUG)
+    async with receiving() as receiver:
+        await told(receiver)
+        await not_told(receiver, answers(500))
+    for secret in ("a-SECRET", SECRET, SECRET.removeprefix("whsec_")):
+        assert secret not in caplog.text

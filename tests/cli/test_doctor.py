@@ -1,0 +1,135 @@
+"""`qunfa doctor` with workers that do not know its check: what it does when nobody answers, and when it is left."""
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from qunfa.cli.doctor import account
+from qunfa.contract.doctor import Diagnosis
+from qunfa.contract.ids import CHECK_ACCOUNT
+from tests.cli.calls import QUEUE, Qunfa, parsed
+
+
+async def checks_of(client: Client, name: str) -> list[WorkflowExecutionStatus | None]:
+    """How the checks of an account stand."""
+    query = f"WorkflowType = '{CHECK_ACCOUNT}' AND WorkflowId STARTS_WITH 'account-check:{name}:'"
+    found = [one.id async for one in client.list_workflows(query)]
+    return [(await client.get_workflow_handle(one).describe()).status for one in found]
+
+
+async def until_checked(client: Client, name: str) -> list[WorkflowExecutionStatus | None]:
+    """The same, once there is one: the list is a little behind."""
+    async with asyncio.timeout(30):
+        while not (statuses := await checks_of(client, name)):
+            pass
+    return statuses
+
+
+async def until_polled(qunfa: Qunfa) -> None:
+    """Until Temporal tells of the worker's polls."""
+    async with asyncio.timeout(30):
+        while "ok       workers" not in (await qunfa("doctor")).stdout:
+            pass
+
+
+async def test_nobody_is_waited_for_for_ever(
+    qunfa: Qunfa, client: Client, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that polls and does not answer is a failure of the account, and its check is ended."""
+    monkeypatch.setattr(account, "WITHIN", timedelta(seconds=1))
+    await until_polled(qunfa)
+    answer = await qunfa("doctor", key, "--json")
+    findings = {one.name: one for one in Diagnosis.model_validate(parsed(answer)).findings}
+    assert (answer.exit_code, findings["workers"].state) == (1, "ok")
+    assert (findings["account"].state, findings["account"].said) == ("failed", "no worker answered within 1 s")
+    assert {findings[name].state for name in ("token", "ip_whitelist", "quota", "worker_clock", "callback")} == {
+        "skipped"
+    }
+    assert findings["clock"].state == "ok"
+    assert await until_checked(client, key) == [WorkflowExecutionStatus.TERMINATED]
+
+
+async def test_ctrl_c_leaves_nothing_behind(
+    qunfa: Qunfa, environment: dict[str, str], client: Client, key: str
+) -> None:
+    """On a terminal each check is drawn as it is made; when it is left, the check that is under way is ended."""
+    await until_polled(qunfa)
+    master, slave = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "qunfa.cli", "doctor", key),
+        env={**os.environ, **environment, "COLUMNS": "200", "LINES": "60", "TERM": "xterm"},
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=slave,
+    )
+    os.close(slave)
+    assert await until_checked(client, key) == [WorkflowExecutionStatus.RUNNING]
+    drawn = await asyncio.to_thread(_read_until, master, "search_attributes")
+    process.send_signal(signal.SIGINT)
+    reading = asyncio.create_task(asyncio.to_thread(_read_to_the_end, master))
+    stdout, _ = await process.communicate()
+    await reading
+    os.close(master)
+    assert (process.returncode, stdout) == (130, b"")
+    assert f"{key} token" in drawn
+    assert await until_checked(client, key) == [WorkflowExecutionStatus.TERMINATED]
+
+
+def _read_until(descriptor: int, word: str) -> str:
+    seen = ""
+    while word not in seen or "callback" not in seen:
+        seen += os.read(descriptor, 65536).decode("utf-8", "replace")
+    return seen
+
+
+def _read_to_the_end(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 65536):
+            pass
+    except OSError:  # the terminal's other side is closed
+        return
+
+
+async def test_a_configuration_that_cannot_be_read_is_a_finding(qunfa: Qunfa, tmp_path: Path) -> None:
+    """Accounts that are named, and Temporal, are checked all the same."""
+    file = tmp_path / "qunfa.toml"
+    file.write_text("accounts = [", encoding="utf-8")
+    answer = await qunfa("doctor", "--json", QUNFA_CONFIG=str(file))
+    findings = {one.name: one for one in Diagnosis.model_validate(parsed(answer)).findings}
+    assert (answer.exit_code, findings["configuration"].state, findings["temporal"].state) == (1, "failed", "ok")
+    assert "not valid TOML" in findings["configuration"].said
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("doctor", "a", "b", "--callback-url", "https://one.example/wechat/a"),
+        ("doctor", "a", "--callback-url", "nowhere"),
+    ],
+)
+async def test_a_url_that_cannot_be_meant_is_wrong_use(qunfa: Qunfa, args: tuple[str, ...]) -> None:
+    """One URL is no two accounts'."""
+    assert (await qunfa(*args)).exit_code == 2
+
+
+async def test_all_accounts_of_the_configuration_are_checked(qunfa: Qunfa) -> None:
+    """Where none is named, in the order of their names."""
+    configured = {
+        f"QUNFA_ACCOUNTS__{name}__{field}": value
+        for name in ("SHOP", "BRAND")
+        for field, value in (("APPID", f"wx0000{name.lower()}"), ("KIND", "service"))
+    }
+    answer = await qunfa("doctor", "--task-queue", f"not-{QUEUE}", "--json", **configured)
+    diagnosis = Diagnosis.model_validate(parsed(answer))
+    assert (diagnosis.accounts, diagnosis.task_queue) == (("brand", "shop"), f"not-{QUEUE}")
+    said = [one for one in diagnosis.findings if one.name == "callback"]
+    assert [one.said for one in said] == ["WeChat does not push to Qunfa for this account: results are asked for"] * 2

@@ -1,0 +1,127 @@
+"""How the stage is set up: one Temporal server, one simulated WeChat, one receiver and one worker."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+
+from qunfa.callback import run_receiver
+from qunfa.settings import Settings
+from qunfa.simulator import Simulator
+from qunfa.temporal import register_search_attributes
+from tests.e2e.processes import binary
+from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, TIMING, Scene, Stage, working
+
+NAMES = tuple(f"a{number:03}" for number in range(200))
+"""More accounts than there are tests."""
+
+
+def settings_at(
+    wechat: str, media: Path, names: Sequence[str] = NAMES, timing: Mapping[str, float] = TIMING
+) -> Settings:
+    """The configuration of worker and receiver, with accounts of these names."""
+    run = uuid.uuid4().hex[:8]
+    account = {"secret": SECRET, "kind": "service", "callback": {"token": CALLBACK_TOKEN}}
+    return Settings.model_validate(
+        {
+            "task_queue": f"e2e-{run}",
+            "wechat": {"base_url": wechat},
+            "metrics": {"worker": ""},
+            "media": {"roots": [media]},
+            "timing": dict(timing),
+            "accounts": {name: {**account, "appid": f"wx{run}{number:03}"} for number, name in enumerate(names)},
+        }
+    )
+
+
+@contextlib.asynccontextmanager
+async def receiving(settings: Settings) -> AsyncIterator[str]:
+    """A receiver; it connects to the Temporal that the environment names, as soon as it can. Gives its URL."""
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        run_receiver(settings, host="127.0.0.1", port=0, on_started=url.set_result, handle_signals=False)
+    )
+    try:
+        yield await url
+    finally:
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+
+@contextlib.contextmanager
+def temporal_at(address: str) -> Iterator[None]:
+    """The environment names this Temporal."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEMPORAL_ADDRESS", address)
+        patch.setenv("TEMPORAL_NAMESPACE", "default")
+        yield
+
+
+async def until_ready(url: str) -> None:
+    """Until the receiver can deliver."""
+    async with asyncio.timeout(PATIENCE), httpx.AsyncClient(trust_env=False) as http:
+        while (await http.get(f"{url}/readyz")).is_error:
+            pass
+
+
+@contextlib.asynccontextmanager
+async def receiving_at(settings: Settings, address: str) -> AsyncIterator[str]:
+    """A receiver that is connected to the Temporal at this address."""
+    async with contextlib.AsyncExitStack() as stack:
+        with temporal_at(address):
+            url = await stack.enter_async_context(receiving(settings))
+            await until_ready(url)
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def development_server(ui_port: int | None = None) -> AsyncIterator[Client]:
+    """A real Temporal server; with `ui_port`, its UI is served there."""
+    extra = ["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"', "--namespace", "bare"]
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=binary("temporal"),
+        data_converter=pydantic_data_converter,
+        ui=ui_port is not None,
+        ui_port=ui_port,
+        dev_server_extra_args=extra if ui_port is None else [*extra, "--ui-disable-news-fetch"],
+    ) as environment:
+        yield environment.client
+
+
+@contextlib.asynccontextmanager
+async def staged(
+    media: Path,
+    server: contextlib.AbstractAsyncContextManager[Client],
+    *,
+    names: Sequence[str] = NAMES,
+    timing: Mapping[str, float] = TIMING,
+) -> AsyncIterator[Stage]:
+    """The stage on this Temporal server; `media` is where the workers may read."""
+    async with server as client, Simulator() as sim:
+        await register_search_attributes(client)
+        settings = settings_at(sim.url, media, names, timing)
+        address = client.service_client.config.target_host
+        async with receiving_at(settings, address) as receiver, working(client, settings):
+            yield Stage(client, address, settings, sim, receiver, media, sorted(names))
+
+
+@contextlib.asynccontextmanager
+async def scene_of(stage: Stage, name: str | None = None) -> AsyncIterator[Scene]:
+    """This account, or one that nobody has used, and WeChat as new."""
+    scene = stage.scene(name)
+    await scene.simulate()
+    try:
+        yield scene
+    finally:
+        for handle in [*scene.started, scene.ledger_handle]:
+            with contextlib.suppress(RPCError):
+                await handle.terminate("the test is over")

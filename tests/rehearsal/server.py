@@ -1,0 +1,48 @@
+"""The rehearsal's Temporal: in a session of its own, so that Ctrl-C reaches the rehearsal alone, which then ends it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.runtime import Runtime
+
+from qunfa.cli.demo.children import Child
+from qunfa.cli.demo.ports import ANY, LOCALHOST, choose_ports
+from qunfa.temporal import TemporalUnreachable, connect
+from tests.e2e.processes import binary
+from tests.e2e.stage import PATIENCE
+from tests.e2e.staging import temporal_at
+
+_ASK_AGAIN_SECONDS: Final = 0.05
+
+
+@asynccontextmanager
+async def own_server(folder: Path, runtime: Runtime) -> AsyncIterator[Client]:
+    """A connection to a server that does not outlive the block, nor this process; its log goes to the folder."""
+    port = str(choose_ports(ANY).temporal)
+    command = [
+        *(binary("temporal"), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", port),
+        *("--log-level", "error", "--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+    ]
+    child = await Child.start("temporal", command, {**os.environ, "TEMPORAL_CONFIG_FILE": os.devnull}, folder)
+    try:
+        with temporal_at(f"{LOCALHOST}:{port}"):
+            client = await _connected(child, runtime)
+        yield client
+    finally:
+        await child.stop()
+
+
+async def _connected(child: Child, runtime: Runtime) -> Client:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await connect(runtime=runtime)
+            except TemporalUnreachable:
+                await asyncio.wait({child.ended}, timeout=_ASK_AGAIN_SECONDS)
+            if child.ended.done():
+                raise child.died()

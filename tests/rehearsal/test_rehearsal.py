@@ -1,0 +1,86 @@
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import ROOT, Ended, ended
+from tests.e2e.stage import PATIENCE
+from tests.rehearsal.programme import PROGRAMME
+
+
+async def rehearsal(*arguments: str) -> Process:
+    """The command, in a session of its own."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.rehearsal", *arguments),
+        cwd=ROOT,
+        stdout=PIPE,
+        stderr=PIPE,
+        start_new_session=True,
+    )
+
+
+async def played(*arguments: str) -> Ended:
+    """What a whole rehearsal prints, and its exit code."""
+    return await ended(await rehearsal(*arguments), within=4 * PATIENCE)
+
+
+async def test_every_scene_ends_as_the_design_says() -> None:
+    """Nine scenes, each with what was done and seen; WeChat's ledger has the last word in each; exit 0."""
+    answer = await played("--json", "--seconds", str(PATIENCE))
+    reports = json.loads(answer.stdout)
+    assert [report["deviation"] for report in reports] == [None] * len(PROGRAMME)
+    assert [report["name"] for report in reports] == list(PROGRAMME)
+    assert all("received" in report["steps"][-1]["saw"] for report in reports)
+    assert (answer.code, answer.stderr) == (0, "")
+
+
+async def test_a_deviation_is_told_and_is_exit_1() -> None:
+    """What was done before, and what did not come."""
+    answer = await played("silence", "--seconds", "1")
+    assert answer.code == 1
+    assert "NOT" in answer.stdout
+    assert "did  crm starts a send, and the administrator does not answer" in answer.stdout
+    assert "BUT  nothing more happened within 1 s" in answer.stdout
+    assert "0 of 1 scenes ended as they should" in answer.stdout
+
+
+async def test_a_scene_that_is_not_there_is_wrong_use() -> None:
+    """Exit 2, with the names."""
+    answer = await played("quota")
+    assert answer.code == 2
+    assert "no such scene: quota" in answer.stderr
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that it has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("interrupt", [os.killpg, os.kill], ids=["Ctrl-C", "SIGINT to it alone"])
+async def test_an_interrupted_rehearsal_leaves_no_process(interrupt: Callable[[int, int], None]) -> None:
+    """In the middle of a scene: exit 130, and neither it nor Temporal runs any more."""
+    process = await rehearsal("approval", "silence")
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE):
+        assert b"approval" in await process.stdout.readline()
+    children = children_of(process.pid)
+    assert [runs(child) for child in children] == [True]
+    interrupt(process.pid, signal.SIGINT)
+    answer = await ended(process, within=PATIENCE)
+    assert (answer.code, answer.stderr) == (130, "")
+    assert not any(map(runs, children))

@@ -1,0 +1,123 @@
+from datetime import timedelta
+
+import pytest
+
+from qunfa.contract.ids import SEARCH_ATTRIBUTES
+from qunfa.rules import doctor
+from qunfa.rules.doctor import Pollers, workers_found
+
+ONE, TWO = "qunfa:1", "qunfa:2"
+IDLE = "get no task"
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [("1.31.0", "ok"), ("v1.32.0-rc.1", "ok"), ("2.0", "ok"), ("1.30.9", "warning"), ("", "warning"), ("x", "warning")],
+)
+def test_an_old_or_unknown_server_is_a_warning(version: str, state: str) -> None:
+    """It may work all the same."""
+    finding = doctor.version_found(version)
+    assert (finding.state, finding.todo is None) == (state, state == "ok")
+
+
+@pytest.mark.parametrize(("days", "state"), [(35, "ok"), (90, "ok"), (34.9, "warning"), (1, "warning"), (0, "skipped")])
+def test_closed_workflows_stay_as_long_as_the_ledger(days: float, state: str) -> None:
+    """Less is a warning with the command that mends it; a server that does not tell is none."""
+    finding = doctor.retention_found("default", timedelta(days=days))
+    assert finding.state == state
+    assert finding.todo == ("qunfa setup --retention 35d" if state == "warning" else None)
+
+
+def test_search_attributes() -> None:
+    """One that is missing stops everything, and setup adds it."""
+    assert doctor.attributes_found([]).state == "ok"
+    missing = doctor.attributes_found([next(iter(SEARCH_ATTRIBUTES))])
+    assert (missing.state, missing.todo) == ("failed", "qunfa setup")
+    assert "MassSendAccount" in missing.said
+
+
+def test_a_sentence_of_two_lines_is_a_finding_and_a_next_step() -> None:
+    """As the errors of the connection are written."""
+    finding = doctor.temporal_failed("cannot reach Temporal\nStart it.")
+    assert (finding.state, finding.said, finding.todo) == ("failed", "cannot reach Temporal", "Start it.")
+    unknown = doctor.attributes_unknown("cannot be managed from here\nRegister them elsewhere.")
+    assert (unknown.state, unknown.todo) == ("warning", "Register them elsewhere.")
+    assert doctor.temporal_failed("unreadable profile").todo
+
+
+def test_accounts_of_the_configuration() -> None:
+    """None is no failure: an operator's machine need not have it."""
+    assert doctor.configuration_found(["a", "b"]).said == "it names 2 accounts: a, b"
+    assert doctor.configuration_found([]).state == "skipped"
+    assert doctor.configuration_failed("not TOML").state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("workflows", "activities", "lacking"),
+    [
+        (Pollers(), Pollers(), "for workflows or activities"),
+        (Pollers(), Pollers((None,)), "for workflows"),
+        (Pollers((None,)), Pollers(), "for activities"),
+    ],
+)
+def test_a_worker_that_is_missing(workflows: Pollers, activities: Pollers, lacking: str) -> None:
+    """Which tasks nobody would do is said."""
+    finding = workers_found("qunfa", workflows, activities)
+    assert (finding.state, f"no worker polls the task queue qunfa {lacking}: " in finding.said) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("versions", "current", "state"),
+    [
+        ((None,), None, "ok"),
+        ((None, ONE), None, "ok"),
+        ((ONE, TWO), TWO, "ok"),
+        ((None, ONE), ONE, "ok"),
+        ((ONE,), None, "failed"),
+        ((ONE,), TWO, "failed"),
+        ((None,), ONE, "failed"),
+    ],
+)
+def test_workers_that_poll_and_get_nothing(versions: tuple[str | None, ...], current: str | None, state: str) -> None:
+    """With Worker Versioning only those of the current version do, and unversioned ones where there is none."""
+    finding = workers_found("qunfa", Pollers(versions, 1, current), Pollers(versions, 1, current))
+    assert finding.state == state
+    if state == "ok":
+        assert (current or "pollers") in finding.said
+    else:
+        assert "temporal worker deployment set-current-version --deployment-name" in (finding.todo or "")
+
+
+def test_the_version_to_be_made_current_is_one_that_polls() -> None:
+    """So that the command can be copied."""
+    todo = workers_found("qunfa", Pollers((ONE,)), Pollers((ONE,))).todo or ""
+    assert todo.endswith("--deployment-name qunfa --build-id 1")
+
+
+def test_a_worker_that_was_killed_is_remembered_for_a_while() -> None:
+    """Its last poll is long ago then."""
+    quiet = workers_found("qunfa", Pollers((None,), 200), Pollers((None,), 30))
+    assert (quiet.state, "200 s ago" in quiet.said) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "said"),
+    [
+        (0.4, "ok", "is right by Temporal's"),
+        (-3.0, "ok", "is 3 s behind Temporal's"),
+        (5.2, "warning", "is 5 s ahead of Temporal's"),
+        (-61.0, "failed", "is 61 s behind Temporal's"),
+    ],
+)
+def test_a_clock_that_is_off(ahead: float, state: str, said: str) -> None:
+    """As much as a lease allows for is fine."""
+    finding = doctor.clock_found(ahead)
+    assert (finding.state, finding.said) == (state, f"this machine's clock {said}")
+    assert (finding.todo is None) == (state == "ok")
+
+
+def test_the_clock_that_is_off_most_counts() -> None:
+    """And the others are told as well."""
+    finding = doctor.apart("worker_clock", {"Temporal's": 0.1, "WeChat's": -70.0}, "the worker's clock", "demo")
+    assert (finding.state, finding.account) == ("failed", "demo")
+    assert finding.said == "the worker's clock is 70 s behind WeChat's"

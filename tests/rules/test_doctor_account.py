@@ -1,0 +1,194 @@
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pytest
+
+from qunfa.contract.account_check import CALLS, CheckAccountResult, Clocks, TokenSeen
+from qunfa.contract.doctor import Finding
+from qunfa.contract.quota import Allowance, CallsLeft
+from qunfa.rules.doctor_account import account_findings, callback_found, not_answered, not_asked, not_at_wechat
+
+APPID = "wx0123456789abcdef"
+MIDNIGHT = datetime(2026, 12, 1, 16, tzinfo=UTC)
+CALL = CallsLeft(cgi_path=CALLS[0], daily_limit=100, used=2, remain=98)
+ALLOWED = Allowance(name="sends_to_all", period="month", limit=4, used=1, left=3, renewed_at=MIDNIGHT)
+REFUSED_IP: dict[str, Any] = {
+    "errcode": 40164,
+    "errmsg": "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist",
+}
+
+
+def seen(**more: Any) -> CheckAccountResult:
+    """What a worker answers about an account with which all is well, but for `more`."""
+    fields = {
+        "account": "demo",
+        "appid": APPID,
+        "kind": "service",
+        "token": TokenSeen(source="stable"),
+        "clocks": Clocks(ahead_of_temporal=0.01, ahead_of_wechat=0.3),
+        "calls": (CALL,),
+        "allowances": (ALLOWED,),
+    }
+    return CheckAccountResult.model_validate({**fields, **more})
+
+
+def found(result: CheckAccountResult, appid: str | None = APPID) -> dict[str, Finding]:
+    """The findings by name."""
+    return {finding.name: finding for finding in account_findings(result, appid)}
+
+
+def test_an_account_with_which_all_is_well() -> None:
+    """Nothing is to be done."""
+    findings = account_findings(seen(), APPID)
+    assert [(one.state, one.todo, one.account) for one in findings] == [("ok", None, "demo")] * 5
+    assert not_at_wechat(findings) is None
+
+
+def test_an_operator_without_configuration_compares_nothing() -> None:
+    """The workers' word counts; another appid than this machine's is a failure."""
+    assert found(seen(), None)["account"].state == "ok"
+    other = found(seen(), "wxother")
+    assert (other["account"].state, APPID in other["account"].said) == ("failed", True)
+    assert not_at_wechat(other.values()) is not None
+
+
+def test_a_frozen_account() -> None:
+    """Who, why, and how it is let go; the rest is looked at all the same."""
+    findings = found(seen(frozen={"by": "li", "reason": "wrong text", "at": MIDNIGHT}))
+    assert findings["account"].state == "warning"
+    assert "; it is frozen by li since 2026-12-02 00:00:00+08:00: wrong text" in findings["account"].said
+    assert (findings["account"].todo or "").endswith("qunfa unfreeze demo")
+    assert not_at_wechat(findings.values()) is None
+
+
+def test_a_wrong_secret() -> None:
+    """WeChat's own words, and what depends on a token is skipped."""
+    token = TokenSeen(
+        source="stable", detail="40001, the app secret is wrong", refused="account_refused", errcode=40001, errmsg="no!"
+    )
+    findings = found(seen(token=token, calls=(), allowances=()))
+    assert (findings["token"].state, "40001" in findings["token"].said, "no!" in findings["token"].said) == (
+        "failed",
+        True,
+        True,
+    )
+    assert "secret" in (findings["token"].todo or "")
+    assert (findings["ip_whitelist"].state, findings["quota"].state) == ("skipped", "skipped")
+    assert findings["worker_clock"].state == "ok"
+    assert not_at_wechat(findings.values()) == "an access token has to be had first"
+
+
+def test_an_address_that_is_not_on_the_whitelist() -> None:
+    """Which one to put on it."""
+    token = TokenSeen(source="stable", detail="40164, …", refused="ip_not_whitelisted", **REFUSED_IP)
+    findings = found(seen(token=token, calls=(), allowances=()))
+    assert (findings["token"].state, findings["token"].todo) == ("failed", "See ip_whitelist.")
+    whitelist = findings["ip_whitelist"]
+    assert (whitelist.state, "address 203.0.113.9" in whitelist.said) == ("failed", True)
+    assert (whitelist.todo or "").startswith("Put 203.0.113.9 on the account's IP whitelist")
+
+
+def test_a_call_that_the_whitelist_refuses() -> None:
+    """Also where the token came from elsewhere; WeChat may name no address."""
+    call = CallsLeft(cgi_path=CALLS[0], errcode=61004, errmsg="not registered")
+    whitelist = found(seen(token=TokenSeen(source="a token service"), calls=(call,)))["ip_whitelist"]
+    assert (whitelist.state, whitelist.todo and "the address that WeChat's text names" in whitelist.todo) == (
+        "failed",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "detail", "todo"),
+    [
+        ("stable", "ConnectError", "see that the workers reach WeChat"),
+        ("a token service", "HTTP status 500", "which"),
+    ],
+)
+def test_a_token_that_could_not_be_asked_for(source: str, detail: str, todo: str) -> None:
+    """It may pass, or be another system's."""
+    finding = found(seen(token=TokenSeen(source=source, detail=detail), calls=()))["token"]
+    assert (finding.state, detail in finding.said, todo in (finding.todo or "")) == ("failed", True, True)
+
+
+def test_a_token_that_was_not_asked_of_wechat_says_nothing_of_the_address() -> None:
+    """Only a call does."""
+    silent = CallsLeft(cgi_path=CALLS[0], errmsg="no answer within 10 s")
+    assert found(seen(token=TokenSeen(source="classic"), calls=(silent,)))["ip_whitelist"].state == "skipped"
+    assert found(seen(token=TokenSeen(source="classic")))["ip_whitelist"].state == "ok"
+
+
+def test_a_limit_that_is_used_up() -> None:
+    """Until when; that is no failure, since sends wait."""
+    finding = found(seen(allowances=(ALLOWED.model_copy(update={"used": 4, "left": 0}),)))["quota"]
+    assert (finding.state, "2026-12-02 00:00:00+08:00" in (finding.todo or "")) == ("warning", True)
+    assert finding.said == "used up: 0 of 4 sends to all left this month"
+
+
+def test_a_count_that_is_not_told() -> None:
+    """Why, and what is known otherwise."""
+    silent = CallsLeft(cgi_path=CALLS[1], errcode=48001, errmsg="unauthorized")
+    finding = found(seen(calls=(CALL, silent)))["quota"]
+    assert (finding.state, "3 of 4" in finding.said, f"{CALLS[1]}: 48001" in finding.said) == ("warning", True, True)
+    uncounted = found(seen(allowances=(), uncounted="the ledger is away"))["quota"]
+    assert (uncounted.state, "the ledger is away" in uncounted.said) == ("warning", True)
+
+
+def test_sends_made_elsewhere_make_it_less_sure() -> None:
+    """At most so many are left."""
+    finding = found(seen(allowances=(ALLOWED.model_copy(update={"others": 2}),)))["quota"]
+    assert finding.said == "at most 3 of 4 sends to all left this month"
+
+
+@pytest.mark.parametrize(
+    ("clocks", "state", "said"),
+    [
+        (Clocks(ahead_of_temporal=0.1, ahead_of_wechat=8), "warning", "is 8 s ahead of WeChat's"),
+        (Clocks(ahead_of_temporal=-90), "failed", "is 90 s behind Temporal's"),
+        (Clocks(ahead_of_temporal=0, detail="no Date"), "ok", "is right by Temporal's; no Date"),
+        (Clocks(detail="no answer within 10 s"), "warning", "could not be read: no answer within 10 s"),
+    ],
+)
+def test_the_workers_clock(clocks: Clocks, state: str, said: str) -> None:
+    """By it leases are kept."""
+    finding = found(seen(clocks=clocks))["worker_clock"]
+    assert (finding.state, finding.said) == (state, f"the worker's clock {said}")
+
+
+def test_an_account_that_nobody_can_answer_for() -> None:
+    """One failure, or none where nobody could be asked; everything else says why it was skipped."""
+    failed = not_answered("demo", "no such account", "Correct the name.")
+    assert [one.state for one in failed] == ["failed", *["skipped"] * 4]
+    assert [one.state for one in not_asked("demo", "Temporal has to answer first")] == ["skipped"] * 5
+    assert {one.name for one in failed} == {one.name for one in account_findings(seen(), APPID)}
+
+
+class Step(NamedTuple):
+    """As `qunfa callback check` has them."""
+
+    name: str
+    state: str
+    said: str
+    todo: str | None = None
+
+
+URL, PUSH = Step("url", "ok", "verified"), Step("push", "ok", "answered")
+WECHAT = Step("wechat", "ok", "WeChat finds the host at 1.2.3.4")
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "said", "todo"),
+    [
+        ((URL, PUSH, WECHAT), "ok", "url: verified; push: answered; wechat: WeChat finds", None),
+        ((URL, Step("push", "failed", "answered 401", "Correct it."), WECHAT), "failed", "push: answered 401", "Corr"),
+        ((URL, Step("push", "skipped", "left out"), WECHAT), "ok", "push: left out", None),
+        ((Step("url", "skipped", "no receiver", "--callback-url"), WECHAT), "warning", "url: no receiver", "--callb"),
+        ((Step("url", "skipped", "a"), Step("wechat", "skipped", "b")), "skipped", "url: a; wechat: b", None),
+        ((Step("url", "failed", "x", "T"), Step("wechat", "failed", "y", "U")), "failed", "url: x; wechat: y", "T"),
+    ],
+)
+def test_a_callback(steps: tuple[Step, ...], state: str, said: str, todo: str | None) -> None:
+    """The first step that failed says what to do."""
+    finding = callback_found("demo", steps)
+    assert (finding.state, said in finding.said) == (state, True)
+    assert (finding.todo or "").startswith(todo) if todo else finding.todo is None

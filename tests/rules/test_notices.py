@@ -1,0 +1,93 @@
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.contract.notice import NoticeType
+from qunfa.contract.result import COMPLETES, Outcome, Problem
+from qunfa.rules.notices import Again, Taken, Unwanted, told, type_of_end, understood, webhook_id
+from qunfa.rules.problems import PROBLEMS
+
+NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_any_2xx_is_taken(status: int) -> None:
+    """Whatever else it says."""
+    assert understood(status, "60", NOW) == Taken()
+
+
+def test_gone_is_the_only_answer_that_stops() -> None:
+    """A receiver says 410 when it wants no more; every other refusal may be a mistake that somebody puts right."""
+    assert [status for status in range(100, 600) if understood(status, None, NOW) == Unwanted()] == [410]
+
+
+@pytest.mark.parametrize("status", [100, 301, 302, 304, 307, 400, 401, 403, 404, 413, 422, 429, 500, 502, 503, 599])
+def test_everything_else_is_tried_again(status: int) -> None:
+    """As the retry policy has it."""
+    assert understood(status, None, NOW) == Again()
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "wait"),
+    [
+        ("120", timedelta(minutes=2)),
+        ("Tue, 01 Dec 2026 12:05:00 GMT", timedelta(minutes=5)),
+        ("Tue, 01 Dec 2026 12:05:00 -0000", timedelta(minutes=5)),
+        ("86400", timedelta(hours=1)),
+        ("9" * 6000, timedelta(hours=1)),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", timedelta(hours=1)),
+        ("0", None),
+        ("-5", None),
+        ("1.5", None),
+        ("٣", None),
+        ("Mon, 30 Nov 2026 12:00:00 GMT", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_kept_to_within_an_hour(retry_after: str, wait: timedelta | None) -> None:
+    """A busy receiver says when; nonsense, and a time that is over, leave it to the policy."""
+    assert understood(429, retry_after, NOW) == Again(wait)
+    assert understood(503, retry_after, NOW) == Again(wait)
+    assert understood(500, retry_after, NOW) == Again()
+
+
+@given(st.integers(100, 599), st.none() | st.text())
+def test_no_answer_of_a_receiver_is_an_error(status: int, retry_after: str | None) -> None:
+    """It comes from outside, and one that cannot be read must not keep the notice from being tried again."""
+    answer = understood(status, retry_after, NOW)
+    if isinstance(answer, Again) and answer.after is not None:
+        assert timedelta(0) < answer.after <= timedelta(hours=1)
+
+
+def test_every_end_is_told_as_one_thing() -> None:
+    """What completes is `sent`; `unknown` stays unknown, and is never told as a failure."""
+    found = {outcome: type_of_end(outcome) for outcome in get_args(Outcome)}
+    assert {outcome for outcome, kind in found.items() if kind == "sent"} == COMPLETES
+    assert {outcome for outcome, kind in found.items() if kind == "unknown"} == {"unknown"}
+    assert set(found.values()) < set(get_args(NoticeType))
+
+
+def test_the_id_is_the_events_own() -> None:
+    """The same for the same event; another for another event, send or life of the send. It holds no full stop."""
+    one = webhook_id("mass-send:demo:v1.2", "run", "ended sent")
+    assert one == webhook_id("mass-send:demo:v1.2", "run", "ended sent")
+    others = [("mass-send:demo:v1.3", "run", "ended sent"), ("mass-send:demo:v1.2", "r", "ended sent")]
+    others += [("mass-send:demo:v1.2", "run", "ended failed")]
+    assert len({one, *(webhook_id(*other) for other in others)}) == 4
+    assert "." not in one
+    assert len(one) <= 64
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_is_told_in_the_words_of_the_table(name: str) -> None:
+    """What was found at a source, or an excerpt of the message, stays inside; WeChat's evidence goes along."""
+    problem = Problem(name=name, sentence="of 春 sale at file:/srv/secret.png", todo="look at o-openid", rid="1-2-3")
+    inside = told(problem)
+    assert (inside.sentence, inside.todo) == (PROBLEMS[name].sentence, PROBLEMS[name].todo)
+    assert (inside.errcode, inside.errmsg, inside.rid) == (None, None, None)
+    refused = told(problem.model_copy(update={"errcode": 40164, "errmsg": "invalid ip 203.0.113.7"}))
+    assert (refused.errcode, refused.errmsg, refused.rid) == (40164, "invalid ip 203.0.113.7", "1-2-3")

@@ -1,0 +1,63 @@
+"""Temporal's own UI on the stage's server, and Debian's Chromium to look at it."""
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from qunfa.cli.demo.ports import ANY, LOCALHOST, choose_ports
+from tests.e2e.stage import Scene, Stage
+from tests.e2e.staging import development_server, scene_of, staged
+from tests.ui.window import HEIGHT, PATIENCE_MILLISECONDS, WIDTH, Window
+
+NAMES = ("atelier", "bakery", "cafe", "demo")
+"""The last one is taken first."""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine (Debian and Ubuntu: apt-get install chromium)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def ui_port() -> int:
+    return choose_ports(ANY).ui
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stage(chromium: str, ui_port: int, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    async with staged(tmp_path_factory.mktemp("media"), development_server(ui_port), names=NAMES) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def scene(stage: Stage) -> AsyncIterator[Scene]:
+    async with scene_of(stage) as scene:
+        yield scene
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def window(browser: Browser, ui_port: int, pytestconfig: pytest.Config) -> AsyncIterator[Window]:
+    """A window of a browser that has never been in this UI; its pictures are kept with `--screenshots DIR`."""
+    page = await browser.new_page(
+        viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB", timezone_id="Asia/Shanghai"
+    )
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
+    folder = pytestconfig.getoption("--screenshots")
+    yield Window(page, f"http://{LOCALHOST}:{ui_port}", Path(folder) if folder else None)
+    await page.close()

@@ -1,0 +1,314 @@
+"""What a send tells its webhooks, and that it never waits for them: real receivers, and days that are skipped."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+
+from activities.notice import Notices
+from qunfa.contract.ids import notify_id
+from qunfa.contract.notice import NoticeDelivered, WantedNotice
+from qunfa.contract.steps import AccountFacts
+from qunfa.rules.problems import PROBLEMS
+from tests.activities.conftest import settings_for
+from tests.media.sources.site import silence
+from tests.notices.webhook import SECRET, Post, Receiver, answers, receiving
+from tests.workflows.conftest import Desk, running
+from tests.workflows.failures import failure_of
+from tests.workflows.model import loses, says, silent
+
+ALL: Final = ("needs_operator", "awaiting_approval", "sent", "failed", "unknown", "recalled")
+A_HEADER: Final = {"account": "demo", "name": "oncall", "webhook_id": "a\r\nHost: b", "notice": {}}
+DAY: Final = timedelta(days=1)
+
+
+@asynccontextmanager
+async def noticing(env: WorkflowEnvironment, receiver: Receiver, *events: str) -> AsyncIterator[Desk]:
+    """A desk whose account has the webhook `oncall`, which wants these events (all, if none is named)."""
+    wanted = WantedNotice(name="oncall", events=events or ALL)
+    facts = AccountFacts(
+        name="demo", appid="wx1", base_url="https://api.weixin.qq.com", notices=(wanted,), approval="never"
+    )
+    notices = {"oncall": {"url": receiver.url, "secret": SECRET}}
+    activities = Notices(settings_for("https://wechat.example", notices=notices), patience=timedelta(seconds=5))
+    async with running(env, facts, activities.deliver_notice) as desk:
+        yield desk
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def receiver() -> AsyncIterator[Receiver]:
+    """A receiver that takes whatever comes, until a test says otherwise."""
+    async with receiving() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(env: WorkflowEnvironment, receiver: Receiver) -> AsyncIterator[Desk]:
+    """A desk whose account's webhook wants everything."""
+    async with noticing(env, receiver) as found:
+        yield found
+
+
+def delivery(desk: Desk, post: Post) -> WorkflowHandle[Any, NoticeDelivered]:
+    """The workflow that has told this."""
+    return desk.env.client.get_workflow_handle(
+        notify_id("demo", "oncall", post.webhook_id), result_type=NoticeDelivered
+    )
+
+
+async def test_a_send_that_goes_well_tells_its_end(desk: Desk, receiver: Receiver) -> None:
+    """Once, signed, with plain facts; nothing of the message goes along."""
+    handle = await desk.start(requested_by="crm")
+    result = await handle.result()
+    [post] = await receiver.came("sent")
+    assert post.signed_with(SECRET)
+    assert post.data == {
+        "account": "demo",
+        "key": "spring",
+        "workflow_id": "mass-send:demo:spring",
+        "run_id": (await handle.describe()).run_id,
+        "msgtype": "text",
+        "requested_by": "crm",
+        "phase": "done",
+        "outcome": "sent",
+        "may_have_been_delivered": True,
+        "problem": None,
+        "answers": [],
+        "answer_by": None,
+        "msg_ids": [result.jobs[0].msg_id],
+        "totals": {"total": 100, "filter": 98, "sent": 97, "error": 1},
+        "article_idx": None,
+        "verified": None,
+    }
+    assert "你好".encode() not in post.body
+    assert (await delivery(desk, post).result()).attempt == 1
+    assert len(receiver.posts) == 1
+
+
+async def test_a_question_is_told_with_its_answers(desk: Desk, receiver: Receiver) -> None:
+    """The problem in Qunfa's words, WeChat's evidence, what fits, and until when."""
+    desk.wechat.script = [says(40164)]
+    handle = await desk.start(decision_timeout="P2D")
+    status = await desk.asks(handle, "ip_not_whitelisted")
+    [post] = await receiver.came("needs_operator")
+    choice = PROBLEMS["ip_not_whitelisted"]
+    assert post.data["problem"] == {
+        "name": "ip_not_whitelisted",
+        "sentence": choice.sentence,
+        "todo": choice.todo,
+        "errcode": 40164,
+        "errmsg": "says 40164",
+        "rid": "1-2-3",
+    }
+    assert post.data["answers"] == list(status.answers) == ["retry", "abort"]
+    assert status.waiting_for is not None
+    assert status.waiting_for.until is not None
+    assert post.data["answer_by"] == status.waiting_for.until.isoformat().replace("+00:00", "Z")
+    assert (post.data["phase"], post.data["outcome"], post.data["may_have_been_delivered"]) == (
+        "needs_operator",
+        None,
+        False,
+    )
+
+
+async def test_each_question_is_told_once_with_an_id_of_its_own(desk: Desk, receiver: Receiver) -> None:
+    """Twice the same problem in one run is two events; a refused answer, and a push of somebody else's, are none."""
+    desk.wechat.script = [says(48001), says(48001)]
+    handle = await desk.start()
+    await desk.asks(handle, "account_refused")
+    with pytest.raises(Exception, match="Workflow update failed"):
+        await desk.update(handle, "mark_sent", msg_id=7)
+    await desk.wechat.push(77)
+    await desk.update(handle, "retry")
+    await receiver.came("needs_operator", 2)
+    await desk.asks(handle, "account_refused")
+    await desk.update(handle, "retry")
+    await handle.result()
+    [end] = await receiver.came("sent")
+    first, second = receiver.of("needs_operator")
+    assert len({first.webhook_id, second.webhook_id, end.webhook_id}) == 3
+    assert first.json["timestamp"] < second.json["timestamp"]
+
+
+async def test_a_wait_for_approval_is_told_once(desk: Desk, receiver: Receiver) -> None:
+    """Also where the send is paused and resumed meanwhile; who has asked for it goes along."""
+    handle = await desk.start(approval={"required": True}, requested_by="crm")
+    await desk.until(handle, lambda status: status.phase == "awaiting_approval")
+    await desk.update(handle, "pause")
+    await desk.update(handle, "resume")
+    await desk.until(handle, lambda status: status.phase == "awaiting_approval")
+    await desk.update(handle, "approve")
+    await handle.result()
+    await receiver.came("sent")
+    [post] = receiver.of("awaiting_approval")
+    assert (post.data["requested_by"], post.data["phase"]) == ("crm", "awaiting_approval")
+    assert post.data["answers"][:2] == ["approve", "reject"]
+    assert post.data["answer_by"] is not None
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer", "outcome"),
+    [
+        ({"approval": {"required": True}, "requested_by": "crm"}, "reject", "rejected"),
+        ({"approval": {"required": True}, "requested_by": "crm"}, "abort", "aborted"),
+        ({"approval": {"required": True}, "requested_by": "crm", "decision_timeout": "PT1H"}, None, "expired"),
+    ],
+)
+async def test_a_bad_end_is_told_as_failed(
+    desk: Desk, receiver: Receiver, request_: dict[str, Any], answer: str | None, outcome: str
+) -> None:
+    """Whichever it is; the outcome says so."""
+    handle = await desk.start(**request_)
+    await desk.until(handle, lambda status: status.phase == "awaiting_approval")
+    if answer:
+        await desk.update(handle, answer)
+    assert (await failure_of(handle)).outcome == outcome
+    [post] = await receiver.came("failed")
+    assert (post.data["outcome"], post.data["may_have_been_delivered"]) == (outcome, False)
+
+
+async def test_a_failure_is_told_with_its_problem(desk: Desk, receiver: Receiver) -> None:
+    """on_problem "fail" asks nobody, so nobody is told of a question."""
+    desk.wechat.script = [says(48001)]
+    await failure_of(await desk.start(on_problem="fail"))
+    [post] = await receiver.came("failed")
+    assert (post.data["problem"]["name"], post.data["problem"]["errcode"]) == ("account_refused", 48001)
+    assert receiver.of("needs_operator") == []
+
+
+async def test_a_cancelled_send_tells_that_it_failed(desk: Desk, receiver: Receiver) -> None:
+    """Temporal's cancellation is an end like another."""
+    handle = await desk.start(approval={"required": True}, requested_by="crm")
+    await desk.until(handle, lambda status: status.phase == "awaiting_approval")
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    [post] = await receiver.came("failed")
+    assert post.data["outcome"] == "aborted"
+
+
+async def test_unknown_is_never_told_as_failed(desk: Desk, receiver: Receiver) -> None:
+    """What may have been delivered has a notice of its own."""
+    desk.wechat.script = [loses, *[silent] * 200]
+    result = await failure_of(await desk.start(on_problem="fail"))
+    assert result.outcome == "unknown"
+    [post] = await receiver.came("unknown")
+    assert (post.data["may_have_been_delivered"], post.data["problem"]["name"]) == (True, "unknown_outcome")
+    assert receiver.of("failed") == []
+
+
+async def test_only_what_is_wanted_is_told(env: WorkflowEnvironment, receiver: Receiver) -> None:
+    """The others cost the send nothing: no child is started for them."""
+    async with noticing(env, receiver, "sent") as desk:
+        desk.wechat.script = [says(48001)]
+        handle = await desk.start()
+        await desk.asks(handle, "account_refused")
+        await desk.update(handle, "retry")
+        await handle.result()
+        await receiver.came("sent")
+        history = await handle.fetch_history()
+    assert [post.type for post in receiver.posts] == ["sent"]
+    children = [
+        event for event in history.events if event.HasField("start_child_workflow_execution_initiated_event_attributes")
+    ]
+    assert len(children) == 1
+
+
+async def test_a_receiver_that_never_answers_holds_up_nothing(desk: Desk, receiver: Receiver) -> None:
+    """The send asks, is answered and ends while each of its notices hangs."""
+    receiver.rest = silence
+    desk.wechat.script = [says(48001)]
+    handle = await desk.start()
+    await receiver.came("needs_operator")
+    await desk.update(handle, "retry")
+    async with asyncio.timeout(60):
+        assert (await handle.result()).outcome == "sent"
+    post = receiver.of("needs_operator")[0]
+    assert (await delivery(desk, post).describe()).status == WorkflowExecutionStatus.RUNNING
+
+
+async def test_a_receiver_that_is_away_for_a_day_hears_of_it_all_the_same(desk: Desk, receiver: Receiver) -> None:
+    """Tried ever more rarely, an hour apart at most, always with the same id and body, each time signed anew."""
+    receiver.rest = answers(500)
+    desk.wechat.script = [says(48001)]
+    await desk.start(decision_timeout="P30D")
+    [first] = await receiver.came("needs_operator")
+    await desk.env.sleep(DAY)
+    receiver.rest = answers(200)
+    await desk.env.sleep(timedelta(hours=2))
+    delivered = await delivery(desk, first).result()
+    posts = receiver.of("needs_operator")
+    assert delivered.attempt == len(posts)
+    assert 24 + 6 < len(posts) < 24 + 20
+    assert {(post.webhook_id, post.body) for post in posts} == {(first.webhook_id, first.body)}
+    assert all(post.signed_with(SECRET) for post in posts)
+
+
+async def test_after_three_days_it_is_given_up_and_says_so(desk: Desk, receiver: Receiver) -> None:
+    """The delivery has failed, with the last answer and what to do; the send that still waits tells it in its story."""
+    receiver.rest = answers(500)
+    desk.wechat.script = [says(48001)]
+    handle = await desk.start(decision_timeout="P30D")
+    [first] = await receiver.came("needs_operator")
+    await desk.env.sleep(4 * DAY)
+    with pytest.raises(WorkflowFailureError) as caught:
+        await delivery(desk, first).result()
+    cause = caught.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert (cause.type, cause.non_retryable) == ("NoticeUndelivered", True)
+    assert 'did not reach "oncall"' in cause.message
+    assert "the receiver answers 500" in cause.message
+    assert "reset this workflow" in cause.message
+    status = await desk.status(handle)
+    assert status.phase == "needs_operator"
+    [line] = [line.what for line in status.history if "did not reach" in line.what]
+    assert first.webhook_id in line
+    await desk.update(handle, "retry")
+    assert (await handle.result()).outcome == "sent"
+
+
+async def test_a_receiver_that_wants_no_more_is_not_asked_again(desk: Desk, receiver: Receiver) -> None:
+    """410 ends this notice at once; the next event is told all the same."""
+    receiver.script = [answers(410)]
+    desk.wechat.script = [says(48001)]
+    handle = await desk.start()
+    [first] = await receiver.came("needs_operator")
+    with pytest.raises(WorkflowFailureError) as caught:
+        await delivery(desk, first).result()
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.type == "NoticeUnwanted"
+    await desk.update(handle, "retry")
+    await handle.result()
+    await receiver.came("sent")
+    assert len(receiver.posts) == 2
+
+
+async def test_the_same_key_again_is_another_event(desk: Desk, receiver: Receiver) -> None:
+    """It completes from the ledger and submits nothing; its notice has another id, and the same key."""
+    for _ in range(2):
+        await (await desk.start()).result()
+    first, second = await receiver.came("sent", 2)
+    assert first.webhook_id != second.webhook_id
+    assert first.data["msg_ids"] == second.data["msg_ids"]
+    assert len(desk.wechat.tries) == 1
+
+
+@pytest.mark.parametrize(
+    "raw", [None, "x", {}, {"account": "demo"}, {"account": "demo", "name": "x", "notice": {}}, A_HEADER]
+)
+async def test_a_malformed_notice_fails_at_once(desk: Desk, raw: Any) -> None:
+    """And names what is wrong, where it would be retried for ever."""
+    handle = await desk.env.client.start_workflow(
+        "Notify", raw, id=notify_id("demo", "oncall", "by-hand"), task_queue=desk.wechat.task_queue
+    )
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.type == "InvalidRequest"

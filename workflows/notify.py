@@ -1,0 +1,90 @@
+"""``Notify``: one event is told to one webhook, however long its receiver is away."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.common import Priority, RetryPolicy, SearchAttributeKey
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.ids import NOTIFY
+    from qunfa.contract.notice import DELIVER_NOTICE, NOTICE_UNDELIVERED, NoticeDelivered, NotifyRequest
+    from qunfa.contract.parsing import parsed
+    from qunfa.contract.refusal import InvalidRequestError
+    from workflows.preparing import refuse
+
+_ACCOUNT: Final = SearchAttributeKey.for_keyword("MassSendAccount")
+_ATTEMPT: Final = timedelta(seconds=20)
+"""Within which an attempt is told of, or was lost with its worker: twice as long as a receiver may take."""
+_PATIENCE: Final = timedelta(days=3)
+_EVER_RARER: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(hours=1))
+"""A second, two, four … an hour."""
+_LAST: Final = Priority(priority_key=5)
+"""Where workers are busy, what a send waits for comes first."""
+
+
+@workflow.defn(name=NOTIFY)
+class Notify:
+    """Try until the receiver takes it, for three days. Its sender does not wait for it, and may be long over."""
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> NoticeDelivered:
+        """When the receiver has taken the notice."""
+        request = _read(raw, more)
+        workflow.upsert_search_attributes([_ACCOUNT.value_set(request.account)])
+        workflow.set_current_details(_page(request))
+        try:
+            delivered: NoticeDelivered = await workflow.execute_activity(
+                DELIVER_NOTICE,
+                request,
+                result_type=NoticeDelivered,
+                start_to_close_timeout=_ATTEMPT,
+                schedule_to_close_timeout=_PATIENCE,
+                retry_policy=_EVER_RARER,
+                priority=_LAST,
+                summary=f"tell {request.name} of {request.notice.type}",
+            )
+        except ActivityError as error:
+            failure = _given_up(request, error)
+            workflow.logger.error("%s", failure.message)
+            raise failure from None
+        return delivered
+
+
+def _read(raw: Any, more: tuple[Any, ...]) -> NotifyRequest:
+    if more:
+        raise refuse(["the workflow takes one input, the request"])
+    try:
+        return parsed(NotifyRequest, raw)
+    except InvalidRequestError as error:
+        raise refuse(error.problems) from None
+
+
+def _given_up(request: NotifyRequest, error: ActivityError) -> ApplicationError:
+    cause = last_failure(error)
+    last = cause.message if cause else "no worker has tried it in time."
+    kind = (cause.type if cause else None) or NOTICE_UNDELIVERED
+    sentence = (
+        f'the notice {request.notice.type} of {request.notice.data.workflow_id} did not reach "{request.name}" and is '
+        f"not tried any more: {last} Nothing of the send depends on it. To have it tried again, reset this workflow."
+    )
+    return ApplicationError(sentence, type=kind, non_retryable=True)
+
+
+def last_failure(error: ActivityError) -> ApplicationError | None:
+    """What the last try has failed with; a timeout has it as its cause."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ApplicationError):
+        cause = cause.__cause__
+    return cause
+
+
+def _page(request: NotifyRequest) -> str:
+    """The page in Temporal's UI; the pending activity beside it has the failure of the last try."""
+    data = request.notice.data
+    what = request.notice.type.replace("_", " ")
+    return (
+        f"### {what}\n\nof `{data.workflow_id}`, told to the webhook **{request.name}** of **{request.account}** "
+        f"as `{request.webhook_id}`; tried for three days, at least once an hour"
+    )
