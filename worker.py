@@ -153,11 +153,16 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
+_SETTLE_SECONDS: Final = 0.2
+
+
 async def _run() -> None:
-    await run_worker(load_settings())
-    # Temporal's threads may still hold the interpreter when it ends (temporalio/sdk-python issue 300): without this
-    # pause the process now and then ends by a signal although all its work was done.
-    await asyncio.sleep(0.05)
+    try:
+        await run_worker(load_settings())
+    finally:
+        # Temporal's threads may still hold the interpreter when it ends (temporalio/sdk-python issue 300): without this
+        # pause the process now and then ends by a signal although all its work was done, or its refusal said.
+        await asyncio.sleep(_SETTLE_SECONDS)
 
 
 def main() -> int:

@@ -25,4 +25,5 @@ async def qunfa(scene: Scene, *args: str, **more: str) -> Result:
 
 def parsed(result: Result) -> Any:
     """The one JSON value on stdout."""
+    assert result.stdout, result.output
     return json.loads(result.stdout)
