@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.submission import write_end
     from workflows import calls
     from workflows.making import problem_of_failure
-    from workflows.material import overtaken
+    from workflows.material import overtaking
     from workflows.refusal import refusal
     from workflows.send import Ending, Send, Stop
     from workflows.send_notices import tell_approval
@@ -52,7 +52,8 @@ async def approved(send: Send) -> bool | Ending:
         deadline = min(deadline, send.asked.not_after)
     if new:
         tell_approval(send, deadline)
-    if await send.wait("approval", deadline, lambda: send.state.approval.by is not None or overtaken(send)):
+    gone = overtaking(send)
+    if await send.wait("approval", deadline, lambda: send.state.approval.by is not None or gone()):
         return False
     send.closing = True
     send.say(f"nobody approved until {shanghai_clock(deadline)}")
@@ -65,7 +66,8 @@ async def _shown(send: Send) -> bool:
     who = describe(audience)
     if isinstance(audience, Tag):
         asking = calls.check_audience(send.state.facts, audience.tag_id)
-        await send.wait(f"WeChat's answer about tag {audience.tag_id}", None, lambda: asking.done() or overtaken(send))
+        gone = overtaking(send)
+        await send.wait(f"WeChat's answer about tag {audience.tag_id}", None, lambda: asking.done() or gone())
         if not asking.done():
             asking.cancel()
             return False

@@ -1,6 +1,7 @@
 """The material of a mass send: looked at before its key is claimed, made before it is submitted."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 from temporalio import workflow
 
@@ -64,13 +65,24 @@ class SendBench:
         """Wait until it is there, or submitting is no longer what comes next."""
         send = self._send
         until = write_end(send.state.current, send.state.conditions(send.asked))
-        await send.wait(reason, until, lambda: ready() or overtaken(send))
+        gone = overtaking(send)
+        await send.wait(reason, until, lambda: ready() or gone())
         return ready()
 
 
-def overtaken(send: Send) -> bool:
+def overtaken(send: Send, at: datetime | None = None) -> bool:
     """Whether submitting is no longer what comes next."""
-    return send.state.paused is not None or not isinstance(send.course(), Submit)
+    return send.state.paused is not None or not isinstance(send.course(at), Submit)
+
+
+def overtaking(send: Send) -> Callable[[], bool]:
+    """For a wait: :func:`overtaken` by what happens from now on, and not by time, which has the wait's own timer.
+
+    A condition of which time makes something else is checked where an update was refused in the workflow task of the
+    timer, and not in a replay, since a refused update is in no history.
+    """
+    began = workflow.now()
+    return lambda: overtaken(send, began)
 
 
 def form_problems(message: Message, facts: AccountFacts) -> tuple[str, ...]:
@@ -134,9 +146,7 @@ async def _obstructed(send: Send, problem: Problem) -> None:
     send.say(f"the material cannot be made again for now: {problem.sentence}")
     again = workflow.now() + send.state.facts.timing.repeat_max
     until = write_end(send.state.current, send.state.conditions(send.asked))
-    await send.wait(
-        "the material, which cannot be made again for now", min(again, until or again), lambda: overtaken(send)
-    )
+    await send.wait("the material, which cannot be made again for now", min(again, until or again), overtaking(send))
 
 
 def rebuilt(send: Send) -> bool:

@@ -113,11 +113,11 @@ class Send:
             raise RuntimeError(msg)
         return self.request
 
-    def course(self) -> Step | Over:
-        """What comes next."""
+    def course(self, at: datetime | None = None) -> Step | Over:
+        """What comes next: now, or as of another time."""
         if self.state.obstacle and not self.may_have_been_delivered():
             return Ask(self.state.obstacle.name)
-        return course(self.state.jobs, workflow.now(), self.state.conditions(self.asked))
+        return course(self.state.jobs, at or workflow.now(), self.state.conditions(self.asked))
 
     def may_have_been_delivered(self) -> bool:
         """Whether a try is under way or something may have been delivered."""

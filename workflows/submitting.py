@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.awaiting import take_yes
     from workflows.holding import approved, resumed
     from workflows.making import problem_of_failure
-    from workflows.material import material_ready, overtaken, submitted_message
+    from workflows.material import material_ready, overtaken, overtaking, submitted_message
     from workflows.preparing import ask_for, caught_up, claim, merge_record
     from workflows.previewing import previews_sent
     from workflows.send import Ending, Send
@@ -39,7 +39,8 @@ async def submit(send: Send, step: Submit) -> Ending | None:
         return may_go or None
     waits, planned = step.at > workflow.now(), send.state.send_at
     send.enter("scheduled" if waits and not send.state.current.attempts else "submitting")
-    if waits and await send.wait(step.why, step.at, lambda: overtaken(send) or send.state.send_at != planned):
+    gone = overtaking(send)
+    if waits and await send.wait(step.why, step.at, lambda: gone() or send.state.send_at != planned):
         return None
     if not await material_ready(send) or await _obstructed(send):
         return None
@@ -149,7 +150,7 @@ async def _lease(send: Send) -> Lease | Ending | None:
         return await _catch_up(send, answer.record)
     frozen = answer.kind == "frozen"
     reason = f"frozen by {answer.by}: {answer.reason}" if frozen else answer.reason or "the account"
-    await send.wait(reason, _next_ask(send, answer), lambda: overtaken(send))
+    await send.wait(reason, _next_ask(send, answer), overtaking(send))
     return None
 
 
@@ -161,7 +162,7 @@ async def _catch_up(send: Send, record: Record) -> Ending | None:
         for job in before:
             await calls.tell(send.state.facts, send.state.note(send.asked, job=job))
         again = workflow.now() + send.state.facts.timing.ask
-        await send.wait("the account's ledger, which has to catch up", again, lambda: overtaken(send))
+        await send.wait("the account's ledger, which has to catch up", again, overtaking(send))
     return ending
 
 
