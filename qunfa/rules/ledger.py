@@ -184,21 +184,12 @@ def _after_answer(state: AccountState, record: Record, note: Told, answer: Answe
     if job.unknown_lease == note.attempt:
         job = job.model_copy(update={"ever_unknown": False, "unknown_lease": None, "window_started_at": None})
     job = after_try(job, answer, began_at)
+    owner = _named(owner_of(state, job.msg_id)) if job.msg_id and job.deduplicated else Owner()
+    if owner.key is not None and owner != Owner(key=note.key, index=note.index, generation=note.generation):
+        job = collide(job)
     if job.msg_id is None and known.answer and answer.at <= known.answer.at:
         late = {"answer": known.answer, "repeats": known.repeats, "token_refusals": known.token_refusals}
         job = job.model_copy(update=late)
-    owner = owner_of(state, job.msg_id) if job.msg_id else None
-    if (
-        owner
-        and job.deduplicated
-        and (owner[0].key, owner[1].generation, owner[1].index)
-        != (
-            note.key,
-            note.generation,
-            note.index,
-        )
-    ):
-        job = collide(job)
     return record.model_copy(update={"jobs": with_job(record.jobs, job)})
 
 

@@ -119,6 +119,7 @@ def _coherent(job: Job) -> Job:
     old = job.answer is not None and job.disregarded is not None and job.answer.at <= job.disregarded
     changes = {
         "unknown_lease": job.unknown_lease if job.ever_unknown else None,
+        "deduplicated": job.deduplicated and job.msg_id is not None,
         "collides_with": job.collides_with if job.msg_id is None else None,
         "answer": None if old else job.answer,
         "verdict": job.verdict if _fits(job) else None,

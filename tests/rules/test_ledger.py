@@ -196,6 +196,24 @@ def test_who_asks_whose_a_msg_id_is_claims_nothing(msg_id: int, owner: Owner) ->
         assert ledger.claim(state, asked, NOON) == (state, ClaimAnswer(kind="owner", owner=owner))
 
 
+def test_a_collision_told_twice_counts_once() -> None:
+    """A 45065 with the msg_id of an earlier generation of the same key."""
+    state = told(leased(claimed())[0], ACCEPTED)
+    note = Told(
+        key="k",
+        digest="d",
+        workflow_id="w",
+        generation=1,
+        attempt=1,
+        clientmsgid=f"{CLIENTMSGID[:-2]}01",
+        answer=Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7),
+    )
+    once, _ = ledger.told(state, note, NOON)
+    twice, _ = ledger.told(once, note, NOON)
+    assert twice == once
+    assert once.records["k"].jobs[-1].collides_with == 7
+
+
 def test_an_answer_told_twice_or_late_counts_once() -> None:
     """Neither the spacing nor the count of refused tokens grows with a repeated note, and the newest answer stands."""
     state, _ = leased(claimed())
