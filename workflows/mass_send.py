@@ -43,6 +43,7 @@ class MassSend:
         self._send = Send()
         self._cancelled = False
         # A new seed is how a run learns that it was reset: the ledger may know more than is left of its history.
+        self._loop = asyncio.get_running_loop()
         workflow.register_random_seed_callback(self._note_reset)
 
     @workflow.run
@@ -130,6 +131,9 @@ class MassSend:
 
     def _note_reset(self, _seed: int) -> None:
         self._send.was_reset = True
+        # A wait looks at its condition only after something has run. It has to look now: later, an update that is
+        # refused would decide whether it looks before or after what else has come, and no replay would know of that.
+        self._loop.call_soon(_nothing)
 
     def _resume(self, state: SendState) -> None:
         self._send.state = state
@@ -267,3 +271,7 @@ def _why(result: MassSendResult) -> str:
     said = f": {result.problem.sentence}" if result.problem else ""
     perhaps = " It may have been delivered." if result.may_have_been_delivered else " Nothing was delivered."
     return f'mass send "{result.key}" of account {result.account} ended as {result.outcome}{said}{perhaps}'
+
+
+def _nothing() -> None:
+    pass
