@@ -1,6 +1,11 @@
-"""Options of the whole test suite."""
+"""Options of the whole test suite, and how many examples its properties are tried with."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("everyday", max_examples=60)
+settings.register_profile("thorough", max_examples=1000)
+settings.load_profile("everyday")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
