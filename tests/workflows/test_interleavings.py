@@ -122,7 +122,7 @@ def known(test: Callable[..., Any]) -> Callable[..., Any]:
 @known
 @given(script=scripts(skipping=True))
 @settings(
-    max_examples=settings().max_examples // 5,
+    max_examples=settings().max_examples // 3,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
@@ -142,7 +142,7 @@ async def test_the_promises_hold_in_any_order(script: Script) -> None:
 
 @given(together=st.lists(scripts(skipping=False), min_size=8, max_size=8))
 @settings(
-    max_examples=max(1, settings().max_examples // 50),
+    max_examples=max(1, settings().max_examples // 30),
     deadline=None,
     print_blob=True,
     phases=[Phase.reuse, Phase.generate],
