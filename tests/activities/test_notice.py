@@ -23,6 +23,7 @@ from tests.activities.conftest import settings_for
 from tests.media.sources.site import MIB, Reaction, drips, floods, redirect, response, says, silence
 from tests.notices.webhook import OK, OTHER, SECRET, Receiver, answers, receiving
 
+PATIENCE = timedelta(seconds=30)
 REQUEST = NotifyRequest.model_validate(
     {
         "account": "demo",
@@ -49,11 +50,11 @@ def settings_of(receiver: Receiver, **more: Any) -> Settings:
     return settings_for("https://wechat.example", notices={"oncall": notice})
 
 
-async def told(receiver: Receiver, attempt: int = 1, **more: Any) -> NoticeDelivered:
+async def told(receiver: Receiver, attempt: int = 1, patience: timedelta = PATIENCE, **more: Any) -> NoticeDelivered:
     """One attempt."""
     environment = ActivityEnvironment()
     environment.info = replace(ActivityEnvironment.default_info(), attempt=attempt)
-    notices = Notices(settings_of(receiver, **more), patience=timedelta(seconds=0.5))
+    notices = Notices(settings_of(receiver, **more), patience=patience)
     delivered: NoticeDelivered = await environment.run(notices.deliver_notice, REQUEST)
     return delivered
 
@@ -174,7 +175,7 @@ async def test_a_slow_receiver_is_given_up_in_time(reaction: Reaction) -> None:
     """The whole attempt has one limit, however little by little the answer comes; an endless head ends it, too."""
     began = time.monotonic()
     async with receiving() as receiver:
-        error = await not_told(receiver, reaction)
+        error = await not_told(receiver, reaction, patience=timedelta(seconds=0.5))
     assert (error.type, error.non_retryable) == ("NoticeUndelivered", False)
     assert time.monotonic() - began < 10
 

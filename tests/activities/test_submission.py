@@ -239,7 +239,7 @@ async def test_a_call_under_way_is_ended_before_a_cancelled_try(desk: Desk, sim:
 
 async def test_a_try_that_is_cancelled_before_its_call_writes_nothing(desk: Desk, sim: Simulator) -> None:
     """While it waits for its token, a cancellation ends it."""
-    sim.world.faults.add(Fault(endpoint="stable_token", kind="slow", seconds=0.2))
+    sim.world.faults.add(Fault(endpoint="stable_token", kind="slow", seconds=60))
     environment = ActivityEnvironment()
     running = asyncio.create_task(environment.run(desk.submission.submit, desk.step()))
     await sim.world.until(lambda: len(sim.world.calls) == 1)

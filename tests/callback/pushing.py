@@ -22,7 +22,7 @@ APPID = "wx0123456789abcdef"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 OLD_AES_KEY = "GFEDCBA9876543210zyxwvutsrqponmlkjihgfedcba"
 EVENTS_TOKEN = "handed-over-0123456789"
-DEADLINE = timedelta(milliseconds=200)
+DEADLINE = timedelta(seconds=20)
 FINISHED = b"""<xml><ToUserName><![CDATA[gh_4d00ed8d6399]]></ToUserName><CreateTime>1481013459</CreateTime>
 <MsgType><![CDATA[event]]></MsgType><Event><![CDATA[MASSSENDJOBFINISH]]></Event><MsgID>3147483650</MsgID>
 <Status><![CDATA[send success]]></Status><TotalCount>100</TotalCount><FilterCount>98</FilterCount>

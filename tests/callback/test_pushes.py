@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -83,21 +84,22 @@ async def test_slow_delivery() -> None:
         finally:
             cancelled.set()
 
-    async with receiver(deliver) as http:
+    async with receiver(deliver, deadline=timedelta(milliseconds=200)) as http:
         answer = await _post(http)
 
     assert answer.status_code == 503
     assert cancelled.is_set()
 
 
-async def test_slow_body(http: httpx.AsyncClient, inbox: Inbox) -> None:
+async def test_slow_body(inbox: Inbox) -> None:
     """A body that does not end within the deadline is given up."""
 
     async def endless() -> AsyncIterator[bytes]:
         yield FINISHED[:50]
         await asyncio.Event().wait()
 
-    answer = await _post(http, endless())
+    async with receiver(inbox, deadline=timedelta(milliseconds=200)) as http:
+        answer = await _post(http, endless())
 
     assert answer.status_code == 503
     assert inbox.got == []

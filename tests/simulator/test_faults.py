@@ -88,7 +88,7 @@ async def test_a_success_may_come_without_its_msg_id(start: Start) -> None:
 async def test_a_slow_answer_comes_after_the_acceptance(start: Start) -> None:
     """The job is there while the client still waits; the answer is right."""
     api = await start()
-    await api.fault("slow", seconds=0.05)
+    await api.fault("slow", seconds=0.3)
     call = asyncio.create_task(raw(api))
     await api.world.until(lambda: len(api.world.jobs) == 1)
     assert not call.done()

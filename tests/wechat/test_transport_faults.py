@@ -72,18 +72,27 @@ async def test_a_call_whose_time_is_over_when_its_connection_stands_is_not_writt
 
 
 async def test_no_answer_in_time_is_unknown_and_written_once(
-    wire: Wire, hasty: httpx.AsyncClient, token: Token, body: SendallBody
+    wire: Wire, http: httpx.AsyncClient, hasty: httpx.AsyncClient, token: Token, body: SendallBody
 ) -> None:
     """A read timeout is unknown, never a failure."""
     wire.script = [silence, GOOD]
     with pytest.raises(MaybeWritten, match="ReadTimeout"):
         await wire.account(hasty).sendall(token, body)
-    await wire.account(hasty).sendall(token, body)
+    await wire.account(http).sendall(token, body)
     assert len(wire.requests) == 2
 
 
-async def test_an_answer_that_drips_does_not_last_for_ever(wire: Wire, token: Token, body: SendallBody) -> None:
-    """A server that sends a byte now and then runs into the deadline of the whole call."""
+async def test_an_answer_that_drips_does_not_last_for_ever(
+    wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that sends a byte now and then runs into the deadline of the whole call, which no read exceeds."""
+    asked: list[httpx.Timeout] = []
+
+    def soon(timeout: httpx.Timeout, _upload_bytes: int = 0) -> float:
+        asked.append(timeout)
+        return 0.1
+
+    monkeypatch.setattr("qunfa.wechat.exchange.deadline", soon)
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(response(ACCEPTED, more=10_000))
@@ -93,9 +102,9 @@ async def test_an_answer_that_drips_does_not_last_for_ever(wire: Wire, token: To
             await asyncio.wait([gone], timeout=0.01)
 
     wire.script = [drip]
-    async with open_http(timedelta(seconds=0.05)) as http:
-        with pytest.raises(MaybeWritten, match="TimeoutError"):
-            await wire.account(http).sendall(token, body)
+    with pytest.raises(MaybeWritten, match="TimeoutError"):
+        await wire.account(http).sendall(token, body)
+    assert asked == [http.timeout]
 
 
 async def test_a_connection_closed_while_idle_is_replaced(
