@@ -127,7 +127,7 @@ class RunHistory:
         if scheduled in self._tries:
             step, began_at = self._tries.pop(scheduled)
             answer = await decoded(self._converter, result[0], Answer)
-            self._jobs = with_job(self._jobs, after_try(self._trying(step), answer, began_at))
+            self._jobs = with_job(self._jobs, after_try(self._trying(step), step.attempt, answer, began_at))
         elif scheduled in self._memories:
             memory = await decoded(self._converter, result[0], RecordedMemory)
             if memory.record is not None and memory.record.digest == self._digest:
@@ -138,7 +138,9 @@ class RunHistory:
         if scheduled in self._tries:
             step, began_at = self._tries.pop(scheduled)
             detail = f"run {self._run_id} ended, or lost its worker, before the answer came"
-            self._jobs = with_job(self._jobs, lost_try(self._trying(step), self._seen_at, began_at, detail))
+            self._jobs = with_job(
+                self._jobs, lost_try(self._trying(step), step.attempt, self._seen_at, began_at, detail)
+            )
 
     def _trying(self, step: RecordedTry) -> Job:
         known = _known(self._jobs, step.index, step.generation)

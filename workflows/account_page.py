@@ -65,5 +65,5 @@ def _row(record: Record) -> tuple[object, ...]:
     if not record.jobs:
         return (code(record.key), "", "", 0, "", "nothing tried", ended)
     job = record.jobs[-1]
-    state = job_result(job).state.replace("_", " ")
+    state = job_result(job, record.jobs).state.replace("_", " ")
     return (code(record.key), job.index, job.generation, job.attempts, job.msg_id or "", state, ended)

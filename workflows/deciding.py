@@ -11,19 +11,24 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.updates import Abort, MarkSent, Retry
     from qunfa.rules.calendar import shanghai_clock
     from qunfa.rules.clientmsgid import GENERATIONS_MAX
-    from qunfa.rules.outcome import bad_end
+    from qunfa.rules.course import is_open, may_straggle, shares_clientmsgid
     from qunfa.rules.problems import PROBLEMS, describe
-    from qunfa.rules.submission import Ask, unsettled
+    from qunfa.rules.submission import Ask
     from workflows import calls
     from workflows.awaiting import take_yes
     from workflows.material import taken_up
     from workflows.preparing import caught_up
     from workflows.refusal import refusal
-    from workflows.send import Ending, Send, Stop
+    from workflows.send import Ending, Send, Stop, bad_end
     from workflows.send_notices import tell_question
     from workflows.send_state import Asked
 
 _STILL_OPEN = {"SENDING", "SEND_SUCCESS"}
+_SHARES_ID = "a-doubted-generation-shares-its-clientmsgid"
+_STRAGGLES = (
+    " A try before that got no answer; should WeChat be slow, it may still be carried out. A retry cannot double it,"
+    " and an end without one is unknown."
+)
 
 
 async def ask_operator(send: Send, name: str) -> Ending | None:
@@ -63,7 +68,10 @@ def _deadline(send: Send, name: str) -> tuple[datetime, Outcome]:
 
 
 def _problem(send: Send, name: str) -> Problem:
-    return send.state.obstacle or describe(name, send.state.subject, send.state.counted)
+    problem = send.state.obstacle or describe(name, send.state.subject, send.state.counted)
+    if not may_straggle(send.state.jobs):
+        return problem
+    return problem.model_copy(update={"sentence": problem.sentence + _STRAGGLES})
 
 
 def _is_new(send: Send, name: str) -> bool:
@@ -95,7 +103,8 @@ def check_retry(send: Send, asked: Retry) -> None:
         raise refusal("WeChat judged it a reprint: retry needs send_ignore_reprint, or the same would happen again")
     if asked.send_ignore_reprint and problem.name != "reprint_needs_decision":
         raise refusal(f"send_ignore_reprint answers reprint_needs_decision only; this send waits with {problem.name}")
-    if PROBLEMS[problem.name].new_generation and send.state.current.generation + 1 >= GENERATIONS_MAX:
+    more = 2 if shares_clientmsgid(send.state.jobs) else 1
+    if PROBLEMS[problem.name].new_generation and send.state.current.generation + more >= GENERATIONS_MAX:
         raise refusal(f"this key has been submitted {GENERATIONS_MAX} times; use a new one")
 
 
@@ -125,14 +134,21 @@ def _begin_generation(send: Send, asked: Retry) -> tuple[Job, ...]:
     state, confirmed = send.state, []
     if asked.confirm_not_delivered:
         verdict = Verdict(status=NOT_DELIVERED, observed_by="operator")
-        open_ends = [job for job in state.jobs if unsettled(job) and job.msg_id is None]
+        open_ends = [job for job in state.jobs if is_open(job, state.jobs) and job.msg_id is None]
         confirmed = [job.model_copy(update={"verdict": verdict}) for job in open_ends]
     for job in confirmed:
         state = state.with_current(job)
-    state = state.with_generation(send.asked.key, state.current.generation + 1)
+    shared = shares_clientmsgid(state.jobs) and workflow.patched(_SHARES_ID)
+    state = state.with_generation(send.asked.key, state.current.generation + 1, shared=shared)
     ignore = asked.send_ignore_reprint or state.send_ignore_reprint
     send.state = state.changed(send_ignore_reprint=ignore, obstacle=None)
     return tuple(confirmed)
+
+
+def renew(send: Send) -> None:
+    """Go over to a ``clientmsgid`` of its own, where WeChat takes nothing more under the one that was shared."""
+    send.state = send.state.with_generation(send.asked.key, send.state.current.generation + 1)
+    send.say("WeChat keeps the clientmsgid of the job that failed, so no slow try comes through: a new one is used")
 
 
 async def _refuse_if_still_open(send: Send, job: Job) -> None:

@@ -14,8 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.sentences import sentences
     from qunfa.contract.status import Status
     from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
-    from qunfa.rules.course import Over
-    from qunfa.rules.outcome import bad_end
+    from qunfa.rules.course import Over, Renew
     from qunfa.rules.submission import Ask, Await, Expire, Submit
     from workflows import calls, deciding, holding
     from workflows.awaiting import await_verdict
@@ -23,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.material import rebuilt
     from workflows.preparing import caught_up, prepare, read_request, refuse
     from workflows.refusal import refusal
-    from workflows.send import Ending, Send
+    from workflows.send import Ending, Send, bad_end
     from workflows.send_notices import tell_end
     from workflows.send_state import SendState
     from workflows.submitting import overruled, submit
@@ -99,6 +98,9 @@ class MassSend:
                 return None
             case Ask(problem):
                 return await ask_operator(send, problem)
+            case Renew():
+                deciding.renew(send)
+                return None
 
     async def _finish(self, ending: Ending) -> MassSendResult:
         send = self._send

@@ -16,18 +16,22 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.status import Approval
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
     from qunfa.rules import approval
-    from qunfa.rules.course import earlier_end, may_have_been_delivered, merge, over, taken_over
+    from qunfa.rules.course import earlier_end, may_have_been_delivered, may_straggle, merge, over, taken_over
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
-    from qunfa.rules.outcome import bad_end, from_ledger
+    from qunfa.rules.outcome import from_ledger
     from qunfa.rules.problems import describe
     from workflows import calls
     from workflows.making import MakingRefusedError, MakingStoppedError
     from workflows.material import look_at_material
-    from workflows.send import Ending, Send
+    from workflows.send import Ending, Send, bad_end
     from workflows.send_state import SendState
 
 _FOR_EVER: Final = timedelta(days=3650)
+_USE_A_NEW_KEY: Final = "Use a new key to send again."
+_LOOK_FIRST: Final = (
+    "Look into WeChat's console whether a slow try came through after all; if none did, use a new key to send again."
+)
 
 
 def refuse(problems: list[str]) -> ApplicationError:
@@ -80,8 +84,9 @@ async def prepare(send: Send) -> Ending | None:
     try:
         inspection = await look_at_material(send, facts)
     except MakingStoppedError:
-        send.before = from_ledger((await calls.known(facts, send.asked.key)).jobs)
-        return Ending(bad_end(send.before, "aborted" if send.stopping() else "expired"))
+        known = (await calls.known(facts, send.asked.key)).jobs
+        send.before = from_ledger(known)
+        return Ending(bad_end(known, "aborted" if send.stopping() else "expired"))
     except MakingRefusedError as refused:
         raise refuse([refused.problem.sentence, *await _said_of_the_key(send, facts)]) from None
     if inspection.problems:
@@ -108,7 +113,7 @@ async def prepare(send: Send) -> Ending | None:
 async def _said_of_the_key(send: Send, facts: AccountFacts) -> list[str]:
     """What who reads that the material is wrong must know: an earlier run had it, and may have sent it."""
     jobs = (await calls.known(facts, send.asked.key)).jobs
-    if not may_have_been_delivered(jobs):
+    if not (may_have_been_delivered(jobs) or may_straggle(jobs)):
         return []
     msg_ids = ", ".join(str(job.msg_id) for job in jobs if job.msg_id is not None) or "none"
     said = f'key: an earlier run under "{send.asked.key}" was delivered, or may have been (msg_id: {msg_ids})'
@@ -214,4 +219,6 @@ def merge_record(send: Send, record: Record) -> Ending | None:
     problem = describe(end.name, send.state.current)
     sentence = f"This key has failed as {end.name} before, and nothing was submitted now: {problem.sentence}"
     send.say(f"the account's ledger knows this key: it failed as {end.name}")
-    return Ending("failed", problem.model_copy(update={"sentence": sentence, "todo": "Use a new key to send again."}))
+    ended = bad_end(jobs, "failed")
+    todo = _USE_A_NEW_KEY if ended == "failed" else _LOOK_FIRST
+    return Ending(ended, problem.model_copy(update={"sentence": sentence, "todo": todo}))

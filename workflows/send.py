@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import MassSendResult, Outcome, Problem
     from qunfa.contract.status import Approval, Phase, Progress, Status, StoryLine, WaitingFor
     from qunfa.rules import outcome
-    from qunfa.rules.course import Over, course, may_have_been_delivered
+    from qunfa.rules.course import Jobs, Over, Renew, course, may_have_been_delivered, may_straggle
     from qunfa.rules.problems import ABORT, PROBLEMS
     from qunfa.rules.submission import Ask, Step
     from workflows.notices import Notices
@@ -34,6 +34,9 @@ _KEYS: Final[dict[str, SearchAttributeKey[Any]]] = {
     "problem": SearchAttributeKey.for_keyword("MassSendProblem"),
     "msg_ids": SearchAttributeKey.for_keyword_list("MassSendMsgId"),
 }
+
+
+_STRAGGLERS: Final = "a-try-without-an-answer-may-straggle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ class Ending:
 
     outcome: Outcome
     problem: Problem | None = None
+
+
+def bad_end(jobs: Jobs, otherwise: Outcome) -> Outcome:
+    """``otherwise``, or ``unknown`` where something may have been delivered, or may still be."""
+    return outcome.bad_end(jobs, otherwise, straggler=may_straggle(jobs) and workflow.patched(_STRAGGLERS))
 
 
 class Send:
@@ -113,7 +121,7 @@ class Send:
             raise RuntimeError(msg)
         return self.request
 
-    def course(self, at: datetime | None = None) -> Step | Over:
+    def course(self, at: datetime | None = None) -> Step | Renew | Over:
         """What comes next: now, or as of another time."""
         if self.state.obstacle and not self.may_have_been_delivered():
             return Ask(self.state.obstacle.name)
@@ -188,7 +196,7 @@ class Send:
             phase=self.phase,
             problem=self.problem,
             answers=self.answers(),
-            jobs=tuple(outcome.job_result(job) for job in jobs),
+            jobs=tuple(outcome.job_result(job, jobs) for job in jobs),
             progress=Progress(
                 accepted=int(bool(jobs) and jobs[-1].msg_id is not None),
                 done=int(bool(jobs) and jobs[-1].verdict is not None),

@@ -84,9 +84,10 @@ class SendState(Stored):
         """A copy with these changes."""
         return self.model_copy(update=changes)
 
-    def with_generation(self, key: str, generation: int) -> "SendState":
-        """With a new generation of the job, and its ``clientmsgid``."""
-        identity = clientmsgid(self.namespace, self.facts.appid, key, 0, generation)
+    def with_generation(self, key: str, generation: int, *, shared: bool = False) -> "SendState":
+        """With a new generation of the job, and its ``clientmsgid``: its own, or that of the one before."""
+        own = clientmsgid(self.namespace, self.facts.appid, key, 0, generation)
+        identity = self.current.clientmsgid if shared else own
         job = Job(index=0, generation=generation, clientmsgid=identity)
         return self.changed(jobs=with_job(self.jobs, job), awaiting_since=None)
 

@@ -192,10 +192,10 @@ async def _try(send: Send, lease: Lease) -> None:
     send.enter("submitting")
     try:
         answer = await calls.submit(state.facts, _step(send, job, lease))
-        job = after_try(job, answer, lease.not_before)
+        job = after_try(job, lease.attempt, answer, lease.not_before)
     except ActivityError as error:
         answer = None
-        job = lost_try(job, workflow.now(), lease.not_before, _how_lost(error))
+        job = lost_try(job, lease.attempt, workflow.now(), lease.not_before, _how_lost(error))
     if job.deduplicated and job.msg_id is not None and await _belongs_to_another(send, job, job.msg_id):
         job = collide(job)
     send.state = send.state.with_current(job)

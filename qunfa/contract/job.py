@@ -62,6 +62,10 @@ class Job(Stored):
     unknown_lease: int | None = None
     """The attempt whose lease ran out untold, or passed to another life of its send, where that alone made the job
     unknown."""
+    unanswered: tuple[int, ...] = ()
+    """The attempts that may have been written, and of which no word of WeChat's came."""
+    vague: bool = False
+    """A try got an answer that may stand for an acceptance."""
     repeats: int = 0
     """Tries since the job was last begun or taken up again by an operator: the spacing grows with it."""
     token_refusals: int = 0

@@ -5,9 +5,16 @@
 | one of them was delivered, and the newest cannot have been | :class:`Over` with that outcome |
 | the newest has a yes | :class:`Over` with its outcome |
 | the newest has a no | :class:`Ask` its problem |
+| WeChat keeps the ``clientmsgid`` that the newest shares with an earlier one, which has a no | :class:`Renew` |
 | the newest was not accepted, and an earlier one is | :class:`Await` the earlier one's verdict |
 | the newest may have been accepted, and an earlier one was delivered | :class:`Ask` ``unknown_outcome`` |
 | the newest has no verdict | :func:`qunfa.rules.submission.next_step` |
+
+A job that failed may set its ``clientmsgid`` free, and nobody knows whether it does. So after a no, a try without an
+answer is not settled for good: a call that was slow on its way may still be carried out (:func:`may_straggle`). The
+next generation shares the ``clientmsgid`` then, whose jobs WeChat can only take one at a time: either it takes the
+new try, and refuses the slow one; or it has taken the slow one, and says so; or it answers with the job that failed,
+which goes on blocking the id: then no slow one is taken either, and another generation gets an id of its own.
 """
 
 from collections.abc import Sequence
@@ -19,7 +26,7 @@ from qunfa.contract.event import JobFinished
 from qunfa.contract.job import NOT_DELIVERED, Answer, Job, Verdict
 from qunfa.contract.ledger import Record
 from qunfa.contract.result import Outcome
-from qunfa.rules.submission import Ask, Conditions, Step, collide, next_step, take_up, unsettled
+from qunfa.rules.submission import Ask, Conditions, Step, attempts_noted, collide, next_step, take_up, unsettled
 from qunfa.rules.verdict import Judgement, better, judge, verdict_of_push
 
 Jobs = tuple[Job, ...]
@@ -32,18 +39,25 @@ class Over:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """A next generation with a ``clientmsgid`` of its own: nothing is taken under the one of the newest any more."""
+
+
 _OUTCOME_OF_YES: Final[dict[str, Outcome]] = {"sent": "sent", "sent_nobody": "sent_nobody", "deleted": "deleted"}
 
 
-def course(jobs: Jobs, now: datetime, conditions: Conditions) -> Step | Over:
+def course(jobs: Jobs, now: datetime, conditions: Conditions) -> Step | Renew | Over:
     """What comes next for the job whose generations are ``jobs`` (at least one, the newest last)."""
     current = jobs[-1]
     judgement = judgement_of(current)
     yes = _delivered(jobs)
-    if yes and (judgement == yes or not unsettled(current)):
+    if yes and (judgement == yes or not is_open(current, jobs)):
         return over(yes)
     if judgement:
         return over(judgement) if judgement.delivered else Ask(judgement.name)
+    if (blocking := _namesake(current, jobs)) and _failed(blocking):
+        return Renew()
     matter = subject(jobs)
     if matter is current and current.msg_id is None and may_have_been_delivered(jobs[:-1]):
         return Ask("clientmsgid_collision" if current.collides_with is not None else "unknown_outcome")
@@ -72,7 +86,37 @@ def judgement_of(job: Job) -> Judgement | None:
 
 def may_have_been_delivered(jobs: Sequence[Job]) -> bool:
     """Whether any generation was delivered, or may have been."""
-    return any(unsettled(job) for job in jobs) or _delivered(jobs) is not None
+    return any(is_open(job, jobs) for job in jobs) or _delivered(jobs) is not None
+
+
+def is_open(job: Job, jobs: Sequence[Job]) -> bool:
+    """Whether one of ``jobs`` is unsettled, and not just WeChat's word for an earlier one of its ``clientmsgid``."""
+    return unsettled(job) and _namesake(job, jobs) is None
+
+
+def may_straggle(jobs: Jobs) -> bool:
+    """Whether a try that got no answer may still be carried out, although a later one was accepted and failed."""
+    return any(_may_straggle([job for job in jobs if job.clientmsgid == one.clientmsgid]) for one in jobs)
+
+
+def _may_straggle(namesakes: Sequence[Job]) -> bool:
+    """Whether one of all the tries under a ``clientmsgid`` may."""
+    if any(_namesake(job, namesakes) for job in namesakes):
+        return False
+    return any(_failed(job) for job in namesakes) and sum(_stragglers(job) for job in namesakes) > 0
+
+
+def _stragglers(job: Job) -> int:
+    """How many tries of a generation got no answer, less the one that a 45065 tells to have been accepted."""
+    if job.ever_unknown and not job.unanswered and not job.vague:  # noted by a version that did not count them
+        return job.attempts - (2 if job.deduplicated else 1)
+    return len(job.unanswered) - int(job.deduplicated and not job.vague)
+
+
+def shares_clientmsgid(jobs: Jobs) -> bool:
+    """Whether the generation after the newest, which failed, has to share its ``clientmsgid``."""
+    current = jobs[-1]
+    return _failed(current) and any(job.ever_unknown for job in jobs if job.clientmsgid == current.clientmsgid)
 
 
 def with_push(jobs: Jobs, event: JobFinished) -> Jobs | None:
@@ -154,6 +198,8 @@ def _merge_job(ours: Job, theirs: Job) -> Job:
             "ever_unknown": ours.ever_unknown or theirs.ever_unknown,
             "window_started_at": earliest,
             "unknown_lease": _same(ours, theirs),
+            "unanswered": attempts_noted(ours.unanswered, theirs.unanswered),
+            "vague": ours.vague or theirs.vague,
             "repeats": max(job.repeats for job in counting),
             "token_refusals": max(job.token_refusals for job in counting),
             "answer": _newest_answer(ours, theirs, disregarded),
@@ -183,6 +229,20 @@ def _same(ours: Job, theirs: Job) -> int | None:
     """A lease that ran out untold stays the only doubt where neither side has another one."""
     doubts = {job.unknown_lease for job in (ours, theirs) if job.ever_unknown}
     return doubts.pop() if len(doubts) == 1 else None
+
+
+def _namesake(job: Job, jobs: Sequence[Job]) -> Job | None:
+    """The earlier generation with the same ``clientmsgid`` that WeChat takes the job for."""
+    if job.collides_with is None:
+        return None
+    same = (one for one in jobs if one.clientmsgid == job.clientmsgid and one.generation < job.generation)
+    return next((one for one in same if one.msg_id == job.collides_with), None)
+
+
+def _failed(job: Job) -> bool:
+    """Whether WeChat has accepted the job and said no."""
+    judgement = judgement_of(job)
+    return job.msg_id is not None and judgement is not None and not judgement.delivered
 
 
 def _delivered(jobs: Sequence[Job]) -> Judgement | None:

@@ -28,9 +28,9 @@ from qunfa.contract.job import Answer, Job
 from qunfa.contract.ledger import AccountState, Ask, Claim, ClaimAnswer, Day, KeptPush, Lease, Owner, Record, Told
 from qunfa.rules import pace, previews
 from qunfa.rules.calendar import shanghai_day
-from qunfa.rules.course import merge, with_job, with_push
+from qunfa.rules.course import is_open, merge, with_job, with_push
 from qunfa.rules.ledger_size import too_full
-from qunfa.rules.submission import after_try, collide, unsettled
+from qunfa.rules.submission import after_try, attempts_noted, collide
 
 KEPT_MAX: Final = 200
 RECALLS_MAX: Final = 10
@@ -143,7 +143,9 @@ def doubted(record: Record, lease: Lease) -> Record:
         return record
     window = job.window_started_at or lease.not_before
     only = None if job.ever_unknown else lease.attempt
-    job = job.model_copy(update={"ever_unknown": True, "unknown_lease": only, "window_started_at": window})
+    unanswered = attempts_noted(job.unanswered, (lease.attempt,))
+    doubt = {"ever_unknown": True, "unknown_lease": only, "window_started_at": window, "unanswered": unanswered}
+    job = job.model_copy(update=doubt)
     return record.model_copy(update={"jobs": with_job(record.jobs, job)})
 
 
@@ -154,7 +156,7 @@ def with_record(state: AccountState, record: Record) -> AccountState:
 
 def in_doubt(state: AccountState) -> int:
     """How many records are unsettled."""
-    return sum(any(unsettled(job) for job in record.jobs) for record in state.records.values())
+    return sum(any(is_open(job, record.jobs) for job in record.jobs) for record in state.records.values())
 
 
 def _jobs(state: AccountState) -> Iterator[tuple[Record, Job]]:
@@ -183,7 +185,7 @@ def _after_answer(state: AccountState, record: Record, note: Told, answer: Answe
     job = known
     if job.unknown_lease == note.attempt:
         job = job.model_copy(update={"ever_unknown": False, "unknown_lease": None, "window_started_at": None})
-    job = after_try(job, answer, began_at)
+    job = after_try(job, note.attempt, answer, began_at)
     owner = _named(owner_of(state, job.msg_id)) if job.msg_id and job.deduplicated else Owner()
     if owner.key is not None and owner != Owner(key=note.key, index=note.index, generation=note.generation):
         job = collide(job)

@@ -16,12 +16,12 @@ from pydantic import BaseModel
 
 from qunfa.contract.ledger import AccountState, Record
 from qunfa.rules.calendar import shanghai_day
-from qunfa.rules.submission import unsettled
+from qunfa.rules.course import is_open
 
 BYTES_MAX: Final = 384 * 1024
 RECORD_LIFE: Final = timedelta(days=35)
 BOOK_LIFE: Final = timedelta(days=62)
-_UNSETTLED_ROUGHLY_BYTES: Final = 700
+_UNSETTLED_ROUGHLY_BYTES: Final = 740
 
 
 def trim(state: AccountState, now: datetime) -> AccountState:
@@ -70,4 +70,4 @@ def _stays(state: AccountState, record: Record) -> bool:
 
 
 def _in_doubt(record: Record) -> bool:
-    return any(unsettled(job) for job in record.jobs)
+    return any(is_open(job, record.jobs) for job in record.jobs)

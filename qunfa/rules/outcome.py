@@ -12,31 +12,30 @@ from qunfa.contract.event import Counts
 from qunfa.contract.job import Job
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import JobResult, JobStateName, MassSendResult, Outcome, Problem
-from qunfa.rules.course import Jobs, may_have_been_delivered
-from qunfa.rules.submission import unsettled
+from qunfa.rules.course import Jobs, is_open, may_have_been_delivered
 from qunfa.rules.verdict import judge
 
 
-def bad_end(jobs: Jobs, otherwise: Outcome) -> Outcome:
-    """``otherwise``, or ``unknown`` where a try or a verdict is open."""
-    return "unknown" if may_have_been_delivered(jobs) else otherwise
+def bad_end(jobs: Jobs, otherwise: Outcome, *, straggler: bool = False) -> Outcome:
+    """``otherwise``, or ``unknown`` where a try or a verdict is open, or a ``straggler`` may still be carried out."""
+    return "unknown" if straggler or may_have_been_delivered(jobs) else otherwise
 
 
 def result(request: MassSendRequest, jobs: Jobs, outcome: Outcome, problem: Problem | None = None) -> MassSendResult:
     """The result of a send that ended as ``outcome``."""
     return MassSendResult(
         outcome=outcome,
-        may_have_been_delivered=may_have_been_delivered(jobs),
+        may_have_been_delivered=outcome == "unknown" or may_have_been_delivered(jobs),
         account=request.account,
         key=request.key,
         problem=problem,
-        jobs=tuple(job_result(job) for job in jobs if job.attempts or job.msg_id is not None),
+        jobs=tuple(job_result(job, jobs) for job in jobs if job.attempts or job.msg_id is not None),
         totals=totals(jobs),
     )
 
 
-def job_result(job: Job) -> JobResult:
-    """One row of a result or a status."""
+def job_result(job: Job, jobs: Jobs) -> JobResult:
+    """One row of a result or a status: one of ``jobs``."""
     verdict = job.verdict
     return JobResult(
         index=job.index,
@@ -44,7 +43,7 @@ def job_result(job: Job) -> JobResult:
         clientmsgid=job.clientmsgid,
         msg_id=job.msg_id,
         msg_data_id=job.msg_data_id,
-        state=_state(job),
+        state=_state(job, jobs),
         status=verdict.status if verdict else None,
         check_state=verdict.check_state if verdict else None,
         counts=verdict.counts if verdict else None,
@@ -83,13 +82,14 @@ def totals(jobs: Jobs) -> Counts | None:
 _STATES: dict[str, JobStateName] = {"sent": "sent", "sent_nobody": "sent_nobody", "deleted": "deleted"}
 
 
-def _state(job: Job) -> JobStateName:
+def _state(job: Job, jobs: Jobs) -> JobStateName:
     if job.verdict and (judgement := judge(job.verdict)):
         return _STATES.get(judgement.name, "failed")
     if job.msg_id is not None:
         return "accepted"
-    if unsettled(job):
+    if is_open(job, jobs):
         return "unknown"
     if not job.attempts:
         return "new"
-    return "refused" if job.answer and job.answer.kind == "refused" else "submitting"
+    refused = job.collides_with is not None or (job.answer is not None and job.answer.kind == "refused")
+    return "refused" if refused else "submitting"

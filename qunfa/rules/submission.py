@@ -31,6 +31,9 @@ from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 
 _MONTHLY: Final = frozenset({45040})
 _TOKEN_REFUSALS_MAX: Final = 1
+_IN_PROCESS: Final = 45066
+"""WeChat's word for a clientmsgid that it has just heard: never an acceptance of its own."""
+_NOTED_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,10 @@ def begin_try(job: Job, attempt: int) -> Job:
     return job.model_copy(update={"attempts": max(job.attempts, attempt)})
 
 
-def after_try(job: Job, answer: Answer, began_at: datetime) -> Job:
-    """The job after a try that ``began_at`` (its lease's ``not_before``) got ``answer``."""
+def after_try(job: Job, attempt: int, answer: Answer, began_at: datetime) -> Job:
+    """The job after an attempt that ``began_at`` (its lease's ``not_before``) got ``answer``."""
+    if answer.kind != "unknown":
+        job = job.model_copy(update={"unanswered": tuple(one for one in job.unanswered if one != attempt)})
     if job.msg_id is not None:
         return job
     changes: dict[str, object] = {"answer": answer, "repeats": job.repeats + 1}
@@ -97,6 +102,10 @@ def after_try(job: Job, answer: Answer, began_at: datetime) -> Job:
     elif not (answer.kind == "not_written" or _definite_no(answer)):
         window = job.window_started_at or began_at
         changes |= {"ever_unknown": True, "window_started_at": window, "unknown_lease": None}
+        if answer.errcode is None:
+            changes |= {"unanswered": attempts_noted(job.unanswered, (attempt,))}
+        elif answer.errcode != _IN_PROCESS:
+            changes |= {"vague": True}
     elif not job.ever_unknown and answer.kind == "refused" and not answer.token_endpoint:
         changes |= {"window_started_at": None}
     refused_token = answer.kind == "refused" and _class_of(answer) is CodeClass.TOKEN
@@ -104,9 +113,14 @@ def after_try(job: Job, answer: Answer, began_at: datetime) -> Job:
     return job.model_copy(update=changes)
 
 
-def lost_try(job: Job, at: datetime, began_at: datetime, detail: str) -> Job:
-    """The job after a try of which no answer came back: its worker died, or took too long."""
-    return after_try(job, Answer(kind="unknown", at=at, detail=detail), began_at)
+def lost_try(job: Job, attempt: int, at: datetime, began_at: datetime, detail: str) -> Job:
+    """The job after an attempt of which no answer came back: its worker died, or took too long."""
+    return after_try(job, attempt, Answer(kind="unknown", at=at, detail=detail), began_at)
+
+
+def attempts_noted(*attempts: tuple[int, ...]) -> tuple[int, ...]:
+    """All of the attempts, each once and in order; of very many the newest."""
+    return tuple(sorted({one for some in attempts for one in some}))[-_NOTED_MAX:]
 
 
 def collide(job: Job) -> Job:

@@ -24,7 +24,7 @@ from qunfa.telemetry import configure_logging, worker_runtime
 from qunfa.temporal import connect
 from qunfa.wechat import open_http
 
-AfterTry = Callable[[Job, Answer, datetime], Job]
+AfterTry = Callable[[Job, int, Answer, datetime], Job]
 
 
 class RandomClientmsgid(temporalio.client.Interceptor, Interceptor):
@@ -46,8 +46,8 @@ class _Renaming(ActivityInboundInterceptor):
 def forgetful(after_try: AfterTry) -> AfterTry:
     """`after_try` without the stickiness of what is unknown."""
 
-    def forgetting(job: Job, answer: Answer, began_at: datetime) -> Job:
-        job = after_try(job, answer, began_at)
+    def forgetting(job: Job, attempt: int, answer: Answer, began_at: datetime) -> Job:
+        job = after_try(job, attempt, answer, began_at)
         if answer.kind == "refused" and answer.errcode is not None and return_code(answer.errcode).definite_no:
             return job.model_copy(update={"ever_unknown": False, "window_started_at": None, "unknown_lease": None})
         return job

@@ -95,6 +95,8 @@ def jobs(generation: int = 0) -> st.SearchStrategy[Job]:
         ever_unknown=st.booleans(),
         window_started_at=st.none() | moments,
         unknown_lease=st.none() | st.integers(1, 5),
+        unanswered=st.sets(st.integers(1, 5)).map(lambda attempts: tuple(sorted(attempts))),
+        vague=st.booleans(),
         repeats=st.integers(0, 40),
         token_refusals=st.integers(0, 3),
         disregarded=st.none() | moments,
@@ -119,6 +121,8 @@ def _coherent(job: Job) -> Job:
     old = job.answer is not None and job.disregarded is not None and job.answer.at <= job.disregarded
     changes = {
         "unknown_lease": job.unknown_lease if job.ever_unknown else None,
+        "unanswered": job.unanswered if job.ever_unknown else (),
+        "vague": job.vague and job.ever_unknown,
         "deduplicated": job.deduplicated and job.msg_id is not None,
         "collides_with": job.collides_with if job.msg_id is None else None,
         "answer": None if old else job.answer,

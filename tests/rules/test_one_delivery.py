@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -15,7 +16,19 @@ from qunfa.contract.result import Outcome
 from qunfa.contract.steps import Timing
 from qunfa.rules import leases, ledger, submission
 from qunfa.rules.clientmsgid import clientmsgid
-from qunfa.rules.course import Jobs, Over, course, earlier_end, may_have_been_delivered, merge, with_job, with_push
+from qunfa.rules.course import (
+    Jobs,
+    Over,
+    Renew,
+    course,
+    earlier_end,
+    may_have_been_delivered,
+    may_straggle,
+    merge,
+    shares_clientmsgid,
+    with_job,
+    with_push,
+)
 from qunfa.rules.outcome import bad_end
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import Conditions, Submit, after_try, begin_try, collide, lost_try, take_up
@@ -25,7 +38,7 @@ KEY, DIGEST, WORKFLOW = "spring", "d", "mass-send:demo:spring"
 MEMORY = timedelta(hours=24)
 TIMING = Timing()
 DEFINITE = (45028, 45040, 48001, 40007, 40001, 42010, 46007, 40003)
-FATES = ("delivered", "delivered unheard", "refused", "judged", "judged unheard", "busy", "not written")
+FATES = ("delivered", "delivered unheard", "refused", "judged", "judged unheard", "busy", "slow", "not written")
 LOSSES_MAX = 3
 NEGATIVE = ("err(30001)", "err(30003)", "err(40002)", "send fail")
 
@@ -44,9 +57,11 @@ class OneKey(RuleBasedStateMachine):
         not_after=st.none() | st.integers(1, 3 * 1440).map(lambda minutes: NOON + timedelta(minutes=minutes)),
         quota=st.sampled_from(["wait", "ask"]),
         hours=st.none() | st.just(("08:00", "22:00")),
+        frees=st.booleans(),
     )
-    def begin(self, not_after: datetime | None, quota: Any, hours: tuple[str, str] | None) -> None:
-        """A new account, and nothing sent yet."""
+    def begin(self, not_after: datetime | None, quota: Any, hours: tuple[str, str] | None, frees: bool) -> None:
+        """A new account, and nothing sent yet. `frees`: a job that failed sets its clientmsgid free."""
+        self.frees = frees
         self.now = NOON
         self.conditions = Conditions(timing=TIMING, quota=quota, send_hours=hours, not_after=not_after)
         self.state = AccountState(appid="wx", since=NOON)
@@ -57,6 +72,7 @@ class OneKey(RuleBasedStateMachine):
         self.run = 0
         self.behind = False
         self.accepted: dict[int, tuple[str, datetime, str]] = {}
+        self.slow: list[tuple[str, str]] = []
         self.deliveries = 0
         self.ids: dict[int, str] = {}
         self.losses = 0
@@ -89,7 +105,7 @@ class OneKey(RuleBasedStateMachine):
         jobs = self._jobs()
         step = course(jobs, self.now, self.conditions)
         if jobs[-1].ever_unknown and jobs[-1].msg_id is None and jobs[-1].verdict is None:
-            assert isinstance(step, Submit) or step in (
+            assert isinstance(step, Submit | Renew) or step in (
                 submission.Ask("unknown_outcome"),
                 submission.Ask("clientmsgid_collision"),
             )
@@ -101,7 +117,9 @@ class OneKey(RuleBasedStateMachine):
             case Over(outcome=outcome):
                 self._end(outcome)
             case submission.Expire():
-                self._end(bad_end(jobs, "expired"))
+                self._end(bad_end(jobs, "expired", straggler=may_straggle(jobs)))
+            case Renew():
+                self._remember(with_job(jobs, self._generation(jobs[-1].generation + 1)))
             case _:
                 pass
 
@@ -164,27 +182,47 @@ class OneKey(RuleBasedStateMachine):
         one.run = -1
 
     def _wechat(self, job: Job, errcode: int, fate: str) -> Answer:
-        ours = [
-            msg_id
-            for msg_id, (identity, at, _) in self.accepted.items()
-            if identity == job.clientmsgid and self.now - at < MEMORY
-        ]
+        ours = self._blocking(job.clientmsgid)
         if ours and fate in {"delivered", "judged"}:
             return Answer(kind="duplicate", at=self.now, errcode=45065, msg_id=ours[0])
         if ours or fate == "refused":
             return Answer(kind="refused", at=self.now, errcode=errcode)
-        if fate != "busy":
-            msg_id, delivered = 100 + len(self.accepted), fate.startswith("delivered")
-            self.accepted[msg_id] = (job.clientmsgid, self.now, "send success" if delivered else NEGATIVE[errcode % 4])
-            self.deliveries += delivered
+        if fate == "slow":
+            self.slow.append((job.clientmsgid, "send success" if errcode % 2 else NEGATIVE[errcode % 4]))
+        elif fate != "busy":
+            status = "send success" if fate.startswith("delivered") else NEGATIVE[errcode % 4]
+            msg_id = self._accept(job.clientmsgid, status)
             if "unheard" not in fate:
                 return Answer(kind="accepted", at=self.now, msg_id=msg_id)
-        return Answer(kind="unknown", at=self.now, errcode=-1)
+        silent = fate == "slow" or (fate.endswith("unheard") and errcode % 4 != 0)
+        return Answer(kind="unknown", at=self.now, errcode=None if silent else -1)
+
+    def _blocking(self, clientmsgid: str) -> list[int]:
+        """The jobs that keep WeChat from taking another one under the same clientmsgid."""
+        return [
+            msg_id
+            for msg_id, (identity, at, status) in self.accepted.items()
+            if identity == clientmsgid and self.now - at < MEMORY and (status == "send success" or not self.frees)
+        ]
+
+    def _accept(self, clientmsgid: str, status: str) -> int:
+        msg_id = 100 + len(self.accepted)
+        self.accepted[msg_id] = (clientmsgid, self.now, status)
+        self.deliveries += status == "send success"
+        return msg_id
+
+    @precondition(lambda self: self.slow)
+    @rule(pick=st.integers(0, 3))
+    def arrive(self, pick: int) -> None:
+        """A call that was slow on its way, and that nobody waits for any more, is carried out."""
+        clientmsgid, status = self.slow.pop(pick % len(self.slow))
+        if not self._blocking(clientmsgid):
+            self._accept(clientmsgid, status)
 
     def _answered(self, one: Try, answer: Answer | None) -> None:
         """What the run makes of it; a run that is gone leaves an unanswered try in its history."""
-        lost = lost_try(one.job, self.now, one.lease.not_before, "lost")
-        job = after_try(one.job, answer, one.lease.not_before) if answer else lost
+        lost = lost_try(one.job, one.lease.attempt, self.now, one.lease.not_before, "lost")
+        job = after_try(one.job, one.lease.attempt, answer, one.lease.not_before) if answer else lost
         if self.jobs is None or one.run != self.run:
             self.history = merge(self.history, (lost if answer is None else job,))
             return
@@ -290,7 +328,7 @@ class OneKey(RuleBasedStateMachine):
             return
         if asked.problem == "unknown_outcome":
             out = any(identity == job.clientmsgid for identity, _, _ in self.accepted.values())
-            if out or self.open or not sure:
+            if out or self.open or self.slow or not sure:
                 return
             job = job.model_copy(update={"verdict": Verdict(status=NOT_DELIVERED, observed_by="operator")})
             jobs = with_job(jobs, job)
@@ -299,14 +337,16 @@ class OneKey(RuleBasedStateMachine):
         if job.msg_id is not None and self.accepted[job.msg_id][2] == "send success":
             return
         if job.generation < 4:
-            self._remember(with_job(jobs, self._generation(job.generation + 1)))
+            another = self._generation(job.generation + 1)
+            shared = {"clientmsgid": job.clientmsgid} if shares_clientmsgid(jobs) else {}
+            self._remember(with_job(jobs, another.model_copy(update=shared)))
 
     def abort(self) -> None:
         """End it, where an operator is asked or nothing can have been delivered."""
         jobs = self._jobs()
         asked = isinstance(course(jobs, self.now, self.conditions), submission.Ask)
         if asked or not may_have_been_delivered(jobs):
-            self._end(bad_end(jobs, "aborted"))
+            self._end(bad_end(jobs, "aborted", straggler=may_straggle(jobs)))
 
     # The promises
 
@@ -327,6 +367,7 @@ class OneKey(RuleBasedStateMachine):
             if outcome in {"failed", "aborted", "expired"}:
                 assert not may_have_been_delivered(jobs)
                 assert self.deliveries == 0, f"{outcome}, and yet it was delivered"
+                assert all(self._blocking(one) for one, _ in self.slow), f"{outcome}, and yet it may be delivered"
                 assert not any(one.run != self.run and one.written_before > self.now for one in self.open)
             if outcome in {"sent", "sent_nobody", "deleted"}:
                 assert self.deliveries == 1, f"{outcome}, and yet nothing was delivered"
@@ -347,7 +388,7 @@ class OneKey(RuleBasedStateMachine):
         if end is not None and end.delivered:
             self._end("sent")
         elif end is not None:
-            assert self.deliveries == 0
+            assert self.deliveries == 0 or may_straggle(answer.record.jobs)
             self.terminate()
 
     def _searched(self) -> Jobs:
@@ -355,7 +396,9 @@ class OneKey(RuleBasedStateMachine):
         found = self.history
         for one in self.open:
             if one.run != self.run:
-                found = merge(found, (lost_try(one.job, self.now, one.lease.not_before, "no answer"),))
+                found = merge(
+                    found, (lost_try(one.job, one.lease.attempt, self.now, one.lease.not_before, "no answer"),)
+                )
         return found
 
     def _generation(self, generation: int) -> Job:
@@ -372,6 +415,54 @@ class OneKey(RuleBasedStateMachine):
                 assert after.ever_unknown or not before.ever_unknown
                 assert after.attempts >= before.attempts
         self.jobs = jobs
+
+
+def _failed_after(fate: str, *, frees: bool) -> OneKey:
+    """A send whose first try met `fate`, and whose second try was accepted, and failed."""
+    key = OneKey()
+    key.begin(not_after=None, quota="wait", hours=None, frees=frees)
+    key.start()
+    for one in (fate, "judged"):
+        key.go_on(times=1)
+        key.fly(pick=0, heard=True, errcode=48001, fate=one)
+        key.told(newest=1)
+    for pick in range(len(key.accepted)):
+        key.push(pick)
+    return key
+
+
+@pytest.mark.parametrize(("fate", "straggles"), [("slow", True), ("judged unheard", False), ("not written", False)])
+def test_an_end_does_not_deny_what_may_still_come(fate: str, straggles: bool) -> None:
+    """Aborted after a no: unknown where a try without an answer may still be carried out, and else not."""
+    key = _failed_after(fate, frees=False)
+    jobs = key.jobs or ()
+    assert may_straggle(jobs) == straggles
+    assert bad_end(jobs, "aborted", straggler=may_straggle(jobs)) == ("unknown" if straggles else "aborted")
+
+
+@pytest.mark.parametrize("frees", [True, False], ids=["frees its clientmsgid", "keeps its clientmsgid"])
+@pytest.mark.parametrize("arrives", ["before the retry", "after the retry", "after its answer"])
+def test_a_slow_try_doubles_no_retry(arrives: str, frees: bool) -> None:
+    """A try without an answer, one that is accepted and fails, a retry; and the first is carried out after all."""
+    key = _failed_after("slow", frees=frees)
+    if arrives == "before the retry":
+        key.arrive(pick=0)
+    key.operate("retry surely")
+    key.go_on(times=1)
+    if arrives == "after the retry":
+        key.arrive(pick=0)
+    for _ in range(2):
+        if key.open:
+            key.fly(pick=0, heard=True, errcode=48001, fate="delivered")
+            key.told(newest=1)
+            key.go_on(times=2)
+    if arrives == "after its answer":
+        key.arrive(pick=0)
+    for pick in range(len(key.accepted)):
+        key.push(pick)
+    key.go_on(times=2)
+    ids = {job.clientmsgid for job in key.state.records[KEY].jobs}
+    assert (key.deliveries, len(ids), key.jobs) == (1, 1 if frees else 2, None)
 
 
 TestOneKey: Callable[..., Any] = OneKey.TestCase

@@ -44,7 +44,7 @@ def test_every_result_says_whether_it_may_be_out(request_: MassSendRequest, jobs
 @given(arbitrary.jobs())
 def test_a_row_shows_what_its_job_is(job: Job) -> None:
     """A judged job is never shown as open, an open one never as failed or refused."""
-    row = job_result(job)
+    row = job_result(job, (job,))
     judged = judge(job.verdict) if job.verdict else None
     if judged is None and unsettled(job):
         assert row.state in {"accepted", "unknown"}
@@ -69,5 +69,6 @@ def test_what_the_ledger_knew_is_marked() -> None:
     """A later life reports the verdict as the ledger's, and as no new submission."""
     verdict = Verdict(status="send success", observed_by="push", counts=Counts(total=3, filter=3, sent=3))
     job = Job(clientmsgid=CLIENTMSGID, attempts=1, msg_id=7, accepted_at=NOON, verdict=verdict)
-    row = job_result(from_ledger((job,))[0])
+    known = from_ledger((job,))
+    row = job_result(known[0], known)
     assert (row.observed_by, row.deduplicated, row.counts, row.state) == ("ledger", True, verdict.counts, "sent")

@@ -1,0 +1,104 @@
+"""A try without an answer, then one that was accepted and failed: the first may still be carried out."""
+
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHandle
+
+from qunfa.contract.job import Answer
+from qunfa.contract.steps import SubmitStep
+from tests.workflows.conftest import Desk
+from tests.workflows.failures import failure_of
+from tests.workflows.model import ModelWechat, accepts, loses, silent
+from tests.workflows.test_problems import refused
+
+NO = "err(30001)"
+PROBLEM = "originality_check_error"
+
+
+async def failed(desk: Desk, *script: Any, **more: Any) -> WorkflowHandle[Any, Any]:
+    """A send whose tries go as scripted, and whose job was accepted, and failed."""
+    desk.wechat.script = [*script]
+    desk.wechat.push_at_once = NO
+    handle = await desk.start(**more)
+    await desk.asks(handle, PROBLEM)
+    desk.wechat.script = desk.wechat.script or [delivers]
+    return handle
+
+
+def delivers(wechat: ModelWechat, step: SubmitStep) -> Answer:
+    """Accept, or say that it was accepted before, and push its success."""
+    wechat.push_at_once = "send success"
+    return accepts(wechat, step)
+
+
+@pytest.mark.history
+async def test_where_wechat_keeps_the_clientmsgid_a_retry_gets_another(desk: Desk) -> None:
+    """45065 with the job that failed: nothing comes through under that id, so the retry goes on under its own."""
+    handle = await failed(desk, silent, accepts, accepts, delivers)
+    await desk.update(handle, "retry")
+    result = await handle.result()
+    assert (result.outcome, [job.state for job in result.jobs]) == ("sent", ["failed", "refused", "sent"])
+    first, second, third, last = [step.clientmsgid for step in desk.wechat.tries]
+    assert first == second == third != last
+
+
+@pytest.mark.history
+async def test_where_wechat_frees_the_clientmsgid_a_retry_takes_it(desk: Desk) -> None:
+    """The retry blocks the id for the slow try."""
+    handle = await failed(desk, silent, accepts)
+    desk.wechat.accepted.clear()
+    await desk.update(handle, "retry")
+    result = await handle.result()
+    assert (result.outcome, [job.state for job in result.jobs]) == ("sent", ["failed", "sent"])
+    assert len({step.clientmsgid for step in desk.wechat.tries}) == 1
+
+
+async def test_a_slow_try_that_came_through_is_found_by_the_retry(desk: Desk) -> None:
+    """45065 with a msg_id that nobody knows: that is the delivery, and there is no other."""
+    handle = await failed(desk, silent, accepts)
+    ((clientmsgid, msg_id),) = desk.wechat.accepted.items()
+    desk.wechat.accepted[clientmsgid] = msg_id + 7
+    await desk.wechat.push(msg_id + 7)
+    await desk.update(handle, "retry")
+    result = await handle.result()
+    assert (result.outcome, [job.msg_id for job in result.jobs]) == ("sent", [msg_id, msg_id + 7])
+    assert (result.jobs[1].deduplicated, len(desk.wechat.tries)) == (True, 3)
+    assert not (await desk.ledger()).kept
+
+
+@pytest.mark.parametrize("way", ["abort", "nobody decides", "on_problem"])
+async def test_an_end_while_a_try_may_come_through_is_unknown(desk: Desk, way: str) -> None:
+    """However it ends, nobody says that nothing can be delivered; so does the same key again, which sends nothing."""
+    if way == "on_problem":
+        desk.wechat.script, desk.wechat.push_at_once = [silent, accepts], NO
+        handle = await desk.start(on_problem="fail")
+    else:
+        handle = await failed(desk, silent, accepts, decision_timeout="PT2H")
+    if way == "abort":
+        status = await desk.status(handle)
+        assert status.problem is not None
+        assert "it may still be carried out" in status.problem.sentence
+        await desk.update(handle, "abort")
+    ends = [await failure_of(handle), await failure_of(await desk.start())]
+    assert [(end.outcome, end.may_have_been_delivered) for end in ends] == [("unknown", True)] * 2
+    assert len(desk.wechat.tries) == 2
+
+
+async def test_a_try_whose_answer_was_lost_is_none_that_may_come_through(desk: Desk) -> None:
+    """45065 says which try was accepted: no other is left, so an abort is an abort."""
+    handle = await failed(desk, loses, accepts)
+    await desk.update(handle, "abort")
+    result = await failure_of(handle)
+    assert (result.outcome, result.may_have_been_delivered, result.jobs[0].deduplicated) == ("aborted", False, True)
+
+
+async def test_a_retry_that_shares_its_clientmsgid_is_refused_while_wechat_contradicts(desk: Desk) -> None:
+    """As every second submission is: `mass/get` must not say that the first is on its way."""
+    handle = await failed(desk, silent, accepts)
+    (msg_id,) = desk.wechat.accepted.values()
+    desk.wechat.statuses[msg_id] = "SENDING"
+    assert "SENDING" in await refused(desk, handle, "retry")
+    assert len(desk.wechat.tries) == 2
+    await desk.wechat.push(msg_id)
+    assert (await handle.result()).outcome == "sent"
