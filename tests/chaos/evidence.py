@@ -90,10 +90,22 @@ class SendSeen:
         """The jobs whose msg_id can be known.
 
         A WeChat that forgets the clientmsgid of a job that it failed takes the repetition of a lost try for a new job,
-        and nothing ever tells about the first one, which nobody received.
+        and nothing ever tells about the first one, which nobody received. And a call that was slow on its way, carried
+        out when a later one had been accepted and had failed, is found by a retry alone: where its send has ended as
+        unknown instead, nobody can know of it.
         """
         newest = {job.clientmsgid: job for job in self.jobs}
-        return [job for job in self.jobs if job.delivered or newest[job.clientmsgid] is job]
+        told = [job for job in self.jobs if job.delivered or newest[job.clientmsgid] is job]
+        last = self.runs[-1].result if self.runs else None
+        if last is None or last.outcome != "unknown":
+            return told
+        known = {row.msg_id for row in last.jobs}
+        return [job for job in told if job.msg_id in known or not self._follows_a_failure(job)]
+
+    def _follows_a_failure(self, job: Accepted) -> bool:
+        """Whether another one had been accepted under its clientmsgid before, and was not delivered."""
+        same = [other for other in self.jobs if other.clientmsgid == job.clientmsgid]
+        return any(other.accepted_at < job.accepted_at and not other.delivered for other in same)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ AT_ONCE_MAX: Final = 40
 """Sends that run at the same time: a slow machine takes longer then, and does not drown."""
 AFTER_STARTS_SECONDS: Final = 4.0
 """How long processes are still killed after the last start."""
+CALM_SECONDS: Final = 90.0
+"""How long a send may take that nothing has stood in the way of but a WeChat which did not answer, and now does."""
 SETTLING_SECONDS: Final = 10.0
 STORIES_MAX: Final = 5
 SECRETS: Final = tuple(word.encode() for word in (SECRET, CALLBACK_TOKEN, "access_token=", "signature="))
@@ -107,6 +109,7 @@ async def _play(cast: Cast, tally: Tally) -> None:
             await asyncio.wait([striking])
             await asyncio.wait(lives, timeout=patience(len(lives)))
             cast.stage.director.quiet = True
+            await asyncio.wait(lives, timeout=CALM_SECONDS)
             await _settled(cast.stage)
             for task in (*lives, *others):
                 task.cancel()

@@ -104,6 +104,16 @@ def test_an_accepted_job_that_is_in_no_result_is_lost() -> None:
     assert kinds(seen(jobs, run(result("sent", sent(8))))) == {"lost"}
 
 
+def test_a_slow_call_that_came_after_the_end_can_be_known_to_nobody() -> None:
+    """Where a job had failed before it, and the end is unknown; any other end, or a job before the failure, is lost."""
+    row = {"state": "failed", "msg_id": 7}
+    slow = [job(7, received=0), job(8, 2)]
+    assert judge_send(seen(slow, run(result("unknown", row), "failed"))) == []
+    assert kinds(seen(slow, run(result("aborted", row), "failed"))) == {"lost", "wrong"}
+    before = [job(8), job(7, 2, received=0)]
+    assert kinds(seen(before, run(result("unknown", row), "failed"))) == {"lost"}
+
+
 WRONG = {
     "failed although it was sent": seen([job(7)], run(result("failed", sent(7, state="accepted")), "failed")),
     "sent although it was not": seen([job(7, received=0)], run(result("sent", sent(7, counts=None)))),
