@@ -6,18 +6,16 @@ from datetime import timedelta
 from itertools import pairwise
 
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner
 
 from activities.run_history import Remains, RunHistory
 from qunfa.contract import MASS_SEND_FAILED, MassSendResult
 from qunfa.contract.result import COMPLETES, JobResult
 from qunfa.rules.leases import SLACK
 from tests.workflows.player import Player
+from tests.workflows.refusals import Refusing, replay
 from tests.workflows.runs import KEY, Runs
-from workflows.account import Account
-from workflows.mass_send import MassSend
 
 
 class PlayedRuns:
@@ -142,14 +140,10 @@ def _lease_max(player: Player) -> timedelta:
 
 
 async def replays(player: Player) -> None:
-    """Determinism: every run of the sends and of their account replays (a clientmsgid depends on the namespace)."""
-    replayer = Replayer(
-        workflows=[MassSend, Account],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        namespace=player.runs.client.namespace,
-        data_converter=pydantic_data_converter,
-    )
-    await replayer.replay_workflows(_histories(player))
+    """Determinism: every run of the sends and of their account replays, also with updates that are refused."""
+    async for history in _histories(player):
+        for runner in (UnsandboxedWorkflowRunner(), Refusing()):
+            await replay(history, runner, player.runs.client.namespace)
 
 
 async def _histories(player: Player) -> AsyncIterator[WorkflowHistory]:

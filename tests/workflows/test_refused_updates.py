@@ -23,7 +23,7 @@ from tests.histories.keep import HISTORIES
 from tests.workflows.conftest import Desk, scaled_facts, staffed
 from tests.workflows.failures import failure_of
 from tests.workflows.refusals import UPDATES, Refusing, Taping, replay
-from tests.workflows.resets import points, reset
+from tests.workflows.resets import applied_again, points, reset
 from tests.workflows.test_histories import history_of
 
 Handle = WorkflowHandle[Any, Any]
@@ -75,6 +75,24 @@ async def test_a_send_that_was_reset_before_updates_were_refused_replays(real_en
     async with refused(real_env.client, handle), worker():
         assert (await handle.result()).outcome == "sent"
     await replays(real_env.client, handle)
+
+
+async def test_a_send_that_is_reset_to_its_first_task_replays(real_env: WorkflowEnvironment) -> None:
+    """What operators had answered is applied again to its first task, where it comes too early and is refused."""
+    desk, worker = staffed(real_env, scaled_facts())
+    async with worker():
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        handle = await desk.start(desk.wechat.facts.appid, send_at=tomorrow.isoformat())
+        await desk.until(handle, is_scheduled)
+        for answer in ("pause", "resume"):
+            await desk.update(handle, answer)
+    run = await reset(real_env.client, handle, (await points(handle))[0])
+    async with worker():
+        await desk.until(run, is_scheduled)
+        await desk.update(run, "abort")
+        assert (await failure_of(run)).outcome == "aborted"
+    assert await applied_again(run) == 2
+    await replays(real_env.client, run)
 
 
 async def test_the_replay_notices_a_wait_that_time_ends(real_env: WorkflowEnvironment) -> None:
