@@ -41,13 +41,15 @@ class MassSend:
     def __init__(self, request: Any = None, *carried: Any) -> None:  # noqa: ARG002  the same as `run`
         self._send = Send()
         self._cancelled = False
-        # A new seed is how a run learns that it was reset: the ledger may know more than is left of its history.
         self._loop = asyncio.get_running_loop()
-        workflow.register_random_seed_callback(self._note_reset)
 
     @workflow.run
     async def run(self, request: Any = None, *carried: Any) -> MassSendResult:
         """Carry the send to its end; a cancellation ends it only while nothing can have been delivered."""
+        # A new seed is how a run learns that it was reset: the ledger may know more than is left of its history. It
+        # listens from here and not from `__init__`, which comes before the seed of a reset to the first task where an
+        # update was refused in that task, and after it in a replay. The ledger is asked soon enough there, anyway.
+        workflow.register_random_seed_callback(self._note_reset)
         life = asyncio.ensure_future(self._live(request, carried))
         while True:
             try:

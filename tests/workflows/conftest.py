@@ -230,7 +230,7 @@ def scaled_facts() -> AccountFacts:
 
 def staffed(
     env: WorkflowEnvironment, facts: AccountFacts, *more: Callable[..., Any], **options: Any
-) -> tuple[Desk, Callable[[], Worker]]:
+) -> tuple[Desk, Callable[..., Worker]]:
     """A desk of the account `facts`, and what makes a worker for it, with `more` activities, on a queue of its own."""
     wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
     material = ModelMaterial(now=_now)
@@ -250,11 +250,13 @@ def staffed(
         *material.activities,
         *more,
     ]
-    workflows = [MassSend, Account, PreviewMassSend, CheckMassSend, Notify]
-    return (
-        Desk(env, wechat, ledger, material),
-        lambda: Worker(env.client, task_queue=wechat.task_queue, workflows=workflows, activities=steps, **options),
-    )
+    usual = {
+        "task_queue": wechat.task_queue,
+        "workflows": [MassSend, Account, PreviewMassSend, CheckMassSend, Notify],
+        "activities": steps,
+        **options,
+    }
+    return Desk(env, wechat, ledger, material), lambda **own: Worker(env.client, **{**usual, **own})
 
 
 @contextlib.asynccontextmanager

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from typing import Any, Final
 
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract.ledger import FreezeAnswer
@@ -96,6 +96,8 @@ class Operators:
                 case WorkflowUpdateFailedError(cause=cause):
                     assert " " in str(cause), f"{name} was refused without a sentence: {cause}"
                     self._story.append(f"  {name} refused: {cause}")
+                    return False
+                case WorkflowUpdateRPCTimeoutOrCancelledError(__cause__=asyncio.CancelledError()):
                     return False
                 case RPCError(status=RPCStatusCode.NOT_FOUND):
                     # The time-skipping server now and then forgets an update that it has just carried out.

@@ -6,18 +6,17 @@ from datetime import timedelta
 from itertools import pairwise
 
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner
 
 from activities.run_history import Remains, RunHistory
 from qunfa.contract import MASS_SEND_FAILED, MassSendResult
 from qunfa.contract.result import COMPLETES, JobResult
 from qunfa.rules.leases import SLACK
 from tests.workflows.player import Player
+from tests.workflows.refusals import Refusing, replay
 from tests.workflows.runs import KEY, Runs
-from workflows.account import Account
-from workflows.mass_send import MassSend
+from tests.workflows.truth import DELIVERED
 
 
 class PlayedRuns:
@@ -98,7 +97,7 @@ def _told_the_truth(player: Player, result: MassSendResult) -> None:
 
 def _deceived(player: Player, rows: Sequence[JobResult]) -> bool:
     """Whether a no was forged, and ``mass/get``, when it was asked at last, did not know better yet."""
-    good = {job.msg_id for job in player.wechat.delivered(KEY)}
+    good = {job.msg_id for job in player.wechat.of(KEY) if job.verdict == DELIVERED or not job.decided}
     wrong = [row.msg_id for row in rows if row.state == "failed" and row.msg_id in good]
     return any(player.wechat.said.get(msg_id or 0) == "SENDING" for msg_id in wrong)
 
@@ -142,14 +141,10 @@ def _lease_max(player: Player) -> timedelta:
 
 
 async def replays(player: Player) -> None:
-    """Determinism: every run of the sends and of their account replays (a clientmsgid depends on the namespace)."""
-    replayer = Replayer(
-        workflows=[MassSend, Account],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        namespace=player.runs.client.namespace,
-        data_converter=pydantic_data_converter,
-    )
-    await replayer.replay_workflows(_histories(player))
+    """Determinism: every run of the sends and of their account replays, also with updates that are refused."""
+    async for history in _histories(player):
+        for runner in (UnsandboxedWorkflowRunner(), Refusing()):
+            await replay(history, runner, player.runs.client.namespace)
 
 
 async def _histories(player: Player) -> AsyncIterator[WorkflowHistory]:

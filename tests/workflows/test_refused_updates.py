@@ -1,0 +1,207 @@
+"""A refused update is in no history: it changes nothing of the task that it was refused in, so that this replays."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from temporalio import workflow
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.update.v1 import UpdateRef
+from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
+from temporalio.workflow import NondeterminismError
+
+from qunfa.contract.status import Status
+from tests.histories.keep import HISTORIES
+from tests.workflows.conftest import Desk, scaled_facts, staffed
+from tests.workflows.failures import failure_of
+from tests.workflows.refusals import UPDATES, Refusing, Taping, replay
+from tests.workflows.resets import applied_again, points, reset
+from tests.workflows.test_histories import history_of
+
+Handle = WorkflowHandle[Any, Any]
+Between = Callable[[Desk, Handle], Awaitable[Handle]]
+FIRED: Final = EventType.EVENT_TYPE_TIMER_FIRED
+SIGNALED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+SCHEDULED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
+COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+FAILED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+
+WAITS = {
+    "its approval": "a_missing_approval_expires.send-2",
+    "its resume": "a_paused_send_waits_for_its_resume.send-1",
+    "its time": "a_rescheduled_send_goes_out_at_its_new_time.send-1",
+    "previews, approval and time": "preview_approval_and_send_time_come_in_this_order.send-1",
+    "its material": "a_try_is_repeated_with_the_same_material.send-1",
+    "the next quota": "quota_waits_for_midnight_in_shanghai.send-1",
+    "the account, which is frozen": "a_frozen_send_can_be_aborted.send-2",
+    "the next try": "a_terminated_send_with_an_unknown_try_is_probed.send-2",
+    "the push": "a_push_that_never_comes_is_asked_for.send-1",
+    "the push that knows more": "a_polled_failure_waits_for_the_push_that_knows_more.send-1",
+    "an operator": "nobody_decides.send-1",
+}
+AGES: Final = timedelta(days=40)
+
+
+@pytest.mark.parametrize("path", WAITS.values(), ids=WAITS)
+async def test_refused_updates_change_nothing_of_a_task_that_is_taken_late(path: str) -> None:
+    """A worker takes a task when all times that the send knows of are over: it does and shows the same with them."""
+    taping = Taping()
+    await replay(history_of(HISTORIES / "0.2.0" / f"{path}.json"), taping)
+    [tape] = taping.tapes
+    for number in range(len(tape.tasks)):
+        with_them, without = [await tape.late(number, AGES, refusing=refusing) for refusing in (True, False)]
+        assert with_them == without, number
+
+
+async def test_a_send_whose_timer_fired_while_updates_were_refused_replays(real_env: WorkflowEnvironment) -> None:
+    """All in one task, after `not_after`: what the send makes of it is what its history tells."""
+    handle, worker = await fired_unseen(real_env, alone, expires=True)
+    async with refused(real_env.client, handle), worker():
+        assert (await failure_of(handle)).outcome == "expired"
+    await replays(real_env.client, handle)
+
+
+async def test_a_send_that_was_reset_before_updates_were_refused_replays(real_env: WorkflowEnvironment) -> None:
+    """It notices the reset in the task of the reset, not when its timer fires and something is refused."""
+    handle, worker = await fired_unseen(real_env, reset_to_a_signal)
+    async with refused(real_env.client, handle), worker():
+        assert (await handle.result()).outcome == "sent"
+    await replays(real_env.client, handle)
+
+
+async def test_a_send_that_is_reset_to_its_first_task_replays(real_env: WorkflowEnvironment) -> None:
+    """What operators had answered is applied again to its first task, where it comes too early and is refused."""
+    desk, worker = staffed(real_env, scaled_facts())
+    async with worker():
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        handle = await desk.start(desk.wechat.facts.appid, send_at=tomorrow.isoformat())
+        await desk.until(handle, is_scheduled)
+        for answer in ("pause", "resume"):
+            await desk.update(handle, answer)
+    run = await reset(real_env.client, handle, (await points(handle))[0])
+    async with worker():
+        await desk.until(run, is_scheduled)
+        await desk.update(run, "abort")
+        assert (await failure_of(run)).outcome == "aborted"
+    assert await applied_again(run) == 2
+    await replays(real_env.client, run)
+
+
+async def test_the_replay_notices_a_wait_that_time_ends(real_env: WorkflowEnvironment) -> None:
+    """The check can fail: a workflow that waits in the forbidden way does another thing where updates are refused."""
+    async with Worker(real_env.client, task_queue="impatient", workflows=[Impatient]):
+        handle = await real_env.client.start_workflow(Impatient.run, id="impatient", task_queue="impatient")
+        await handle.result()
+    history = await handle.fetch_history()
+    await Replayer(workflows=[Impatient]).replay_workflow(history)
+    with pytest.raises(NondeterminismError):
+        await Replayer(workflows=[Impatient], unsandboxed_workflow_runner=Refusing()).replay_workflow(history)
+
+
+@workflow.defn(sandboxed=False)
+class Impatient:
+    """Waits for a moment with a timer and a condition."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Sleep once more where the timer was first."""
+        end = workflow.now() + timedelta(milliseconds=10)
+        try:
+            await workflow.wait_condition(lambda: workflow.now() >= end, timeout=timedelta(milliseconds=10))
+        except TimeoutError:
+            await workflow.sleep(0.01)
+
+
+async def fired_unseen(
+    env: WorkflowEnvironment, between: Between, *, expires: bool = False
+) -> tuple[Handle, Callable[..., Worker]]:
+    """A send whose time has come while no worker ran, and its worker; a slow machine is given more time for it."""
+    for seconds in (1, 5, 25):
+        desk, worker = staffed(env, scaled_facts())
+        async with worker(max_cached_workflows=0):
+            at = datetime.now(UTC) + timedelta(seconds=seconds)
+            more = {"not_after": (at + timedelta(milliseconds=1)).isoformat()} if expires else {}
+            handle = await desk.start(desk.wechat.facts.appid, send_at=at.isoformat(), **more)
+            await desk.until(handle, is_scheduled)
+            with contextlib.suppress(RPCError):  # of one whose time came earlier than that
+                handle = await between(desk, handle)
+        if await comes(handle, FIRED) and await last_events(handle, 2) == [FIRED, SCHEDULED]:
+            return handle, worker
+    raise AssertionError("the time of the send has come before its worker had gone")
+
+
+async def alone(_desk: Desk, handle: Handle) -> Handle:
+    """Nothing happens before the timer fires."""
+    return handle
+
+
+async def reset_to_a_signal(desk: Desk, handle: Handle) -> Handle:
+    """A push of another send comes, and the run is reset to the task that took it."""
+    await handle.signal("job_finished", {"msg_id": 77, "status": "send success"})
+    await comes(handle, SIGNALED, COMPLETED)
+    run = await reset(desk.env.client, handle, (await points(handle))[-1])
+    await comes(run, FAILED, COMPLETED)
+    await desk.until(run, is_scheduled)
+    return run
+
+
+async def comes(handle: Handle, *kinds: EventType.ValueType) -> bool:
+    """Wait until such events have come one after the other; false where the run ends without."""
+    missing = list(kinds)
+    async for event in handle.fetch_history_events(wait_new_event=True):
+        if event.event_type == missing[0]:
+            missing.pop(0)
+        if not missing:
+            return True
+    return False
+
+
+async def last_events(handle: Handle, number: int) -> list[EventType.ValueType]:
+    """What the run's history ends with."""
+    return [event.event_type for event in (await handle.fetch_history()).events[-number:]]
+
+
+def is_scheduled(status: Status) -> bool:
+    """Whether the send waits for its time, or has ended."""
+    return status.waiting_for is not None if status.phase == "scheduled" else status.phase == "done"
+
+
+@contextlib.asynccontextmanager
+async def refused(client: Client, handle: Handle) -> AsyncIterator[None]:
+    """Updates are asked for before a worker is there, and have been refused in the end."""
+    asked = [asyncio.ensure_future(handle.execute_update(name, id=name)) for name in UPDATES]
+    send = WorkflowExecution(workflow_id=handle.id)
+    for name in UPDATES:
+        await is_admitted(client, UpdateRef(workflow_execution=send, update_id=name))
+    yield
+    for answer in await asyncio.gather(*asked, return_exceptions=True):
+        assert isinstance(answer, WorkflowUpdateFailedError)
+
+
+async def is_admitted(client: Client, update: UpdateRef) -> None:
+    """Wait until Temporal knows of the update."""
+    request = PollWorkflowExecutionUpdateRequest(namespace=client.namespace, update_ref=update)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await client.workflow_service.poll_workflow_execution_update(request)
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+            else:
+                return
+
+
+async def replays(client: Client, handle: Handle) -> None:
+    """The run replays, with the updates in each of its tasks and without."""
+    history = await handle.fetch_history()
+    for runner in (UnsandboxedWorkflowRunner(), Refusing()):
+        await replay(history, runner, client.namespace)
