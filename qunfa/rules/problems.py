@@ -12,8 +12,8 @@
 | ``account_refused``, ``account_changed``, ``ip_not_whitelisted``, ``media_refused``, … | retry, abort | same |
 
 An err(10001…) refuses the content: the same content would be refused again, so there is no retry. A generation + 1 is a
-second submission with a new ``clientmsgid``: before it ``mass/get`` must not say SENDING or SEND_SUCCESS. Where a call of
-the first may still be on its way, it shares the first one's ``clientmsgid`` (see :mod:`qunfa.rules.course`).
+second submission with a new ``clientmsgid``: before it ``mass/get`` must not say SENDING or SEND_SUCCESS. Where a call
+of the first may still be on its way, it shares the first one's ``clientmsgid`` (see :mod:`qunfa.rules.course`).
 """
 
 from dataclasses import dataclass

@@ -125,5 +125,12 @@ KNOWN: Final = (
     Script(while_waiting=(Event("decide"), Event("forge"), Event("abort"))),
     Script(fates=(Fate(word="lost"),), while_waiting=(Event("lose the ledger"), Event("restart"), Event("jump", 3))),
     Script(beats=(Beat("written", 0, Event("push twice")), Beat("told", 0, Event("cancel")))),
+    Script(
+        fates=(Fate(takes=False, word=45028), Fate(word="lost", verdict="err(30001)")),
+        beats=(Beat("reserve", 1, Event("forge")),),
+        on_problem="fail",
+        retries=0,
+    ),
+    Script(fates=(Fate(takes=False, word="lost"), Fate(verdict="err(30001)"))),
 )
 """Those that have to go well whatever chance brings: each is near a way to send twice or to say a wrong no."""
