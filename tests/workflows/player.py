@@ -70,12 +70,8 @@ class Player:
 
     async def _happen(self, event: Event) -> None:
         match event.what:
-            case "push" | "push twice" | "forge" | "decide":
-                await self._say(event)
-            case "stray":
-                await self.wechat.push(77 + event.pick)
-            case "poll lies":
-                self.wechat.lies += 1
+            case "push" | "push twice" | "forge" | "decide" | "stray" | "arrive" | "poll lies":
+                await self._at_wechat(event)
             case "cancel":
                 if await self.runs.open():
                     await self.runs.handle.cancel()
@@ -89,6 +85,18 @@ class Player:
                 await self.runs.lose_the_ledger()
             case _:
                 await self._operators.answer(event)
+
+    async def _at_wechat(self, event: Event) -> None:
+        """What WeChat does, or seems to do."""
+        match event.what:
+            case "stray":
+                await self.wechat.push(77 + event.pick)
+            case "arrive":
+                await self.wechat.arrive(event.pick)
+            case "poll lies":
+                self.wechat.lies += 1
+            case _:
+                await self._say(event)
 
     async def _say(self, event: Event) -> None:
         """WeChat's word on a job, or somebody else's."""

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from tests.workflows.truth import DELIVERED, Fate, Moment, Word
 
 JUMPS: Final = (timedelta(seconds=40), timedelta(minutes=11), timedelta(minutes=70), timedelta(hours=13))
-UNHEARD: Final[tuple[Word, ...]] = ("lost", "dies", "dies told", -1, 45066, 89505)
+UNHEARD: Final[tuple[Word, ...]] = ("lost", "slow", "slow", "dies", "dies told", -1, 45066, 89505)
 REFUSED: Final[tuple[Word, ...]] = (45028, 45028, 40007, 48001, 48001, 40001, 42010, "unwritten")
 VERDICTS: Final = (*[DELIVERED] * 10, "err(30001)", "err(30003)", "err(20001)", "err(40002)", "send fail")
 FORGED: Final = ("err(30001)", "send fail", "err(30003)", "err(20001)")
 MOMENTS: Final[tuple[Moment, ...]] = ("claim", "reserve", "submit", "written", "told", "owner", "poll")
 
 ANYWHERE: Final = (
-    *("push", "push", "push twice", "forge", "stray", "decide", "poll lies"),
+    *("push", "push", "push twice", "forge", "stray", "decide", "poll lies", "arrive"),
     *("retry", "retry surely", "retry ignoring", "mark right", "mark wrong", "abort", "two retries", "both"),
     *("freeze", "unfreeze", "cancel", "lose the ledger"),
 )
@@ -29,6 +29,9 @@ TURNS: Final = (
     ("decide", "forge", "abort"),
     ("decide", "forge", "cancel"),
     ("decide", "forge", "retry"),
+    ("push", "retry", "arrive"),
+    ("push", "arrive", "retry"),
+    ("push", "abort", "arrive"),
 )
 """What is only dangerous together."""
 SKIPPING: Final = (
@@ -65,7 +68,8 @@ ACCEPTED: Final = Fate()
 class Script:
     """One send. ``rest`` is the fate of the tries after the last of ``fates``, until an operator is asked.
 
-    ``retries`` is how often the operators retry what need not be, before they abort.
+    ``frees``: WeChat leaves the clientmsgid of a job that failed to others. ``retries`` is how often the operators
+    retry what need not be, before they abort.
     """
 
     fates: tuple[Fate, ...] = ()
@@ -76,6 +80,7 @@ class Script:
     quota: Literal["wait", "ask"] = "wait"
     not_after: timedelta | None = None
     rival: bool = False
+    frees: bool = False
     retries: int = 3
 
 
@@ -94,6 +99,7 @@ def scripts(*, skipping: bool) -> st.SearchStrategy[Script]:
         quota=st.sampled_from(["wait", "ask"] if skipping else ["ask"]),
         not_after=st.none() | st.just(timedelta(minutes=90) if skipping else timedelta(seconds=3)),
         rival=st.booleans(),
+        frees=st.booleans(),
         retries=st.sampled_from([0, 3, 1]),
     )
 
@@ -131,6 +137,14 @@ KNOWN: Final = (
         on_problem="fail",
         retries=0,
     ),
-    Script(fates=(Fate(takes=False, word="lost"), Fate(verdict="err(30001)"))),
+    *(
+        Script(
+            fates=(Fate(word="slow"), Fate(verdict="err(30001)")),
+            while_waiting=(Event("jump", 1), *(Event(what) for what in ("push", *order))),
+            frees=frees,
+        )
+        for order in (("retry", "arrive"), ("arrive", "retry"), ("arrive", "abort"), ("abort", "arrive"))
+        for frees in (True, False)
+    ),
 )
 """Those that have to go well whatever chance brings: each is near a way to send twice or to say a wrong no."""

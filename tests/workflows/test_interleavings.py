@@ -71,6 +71,7 @@ async def playing(env: WorkflowEnvironment, script: Script, timing: Timing, memo
         clock=env.get_current_time,
         task_queue=f"tests-{appid}",
         memory=memory,
+        frees=script.frees,
         asked_again=timedelta(minutes=10) if env.supports_time_skipping else timedelta(milliseconds=200),
     )
     runs = Runs(env, wechat, script)

@@ -14,8 +14,11 @@ from qunfa.contract.steps import JobStatus, JobStatusStep, SubmitStep
 from qunfa.rules.codes import return_code
 from tests.workflows.model import ModelWechat
 
-Word = Literal["yes", "lost", "dies", "dies told", "unwritten"] | int
-"""What a try hears: WeChat's own answer, nothing, nothing since its worker died, no connection, or a return code."""
+Word = Literal["yes", "lost", "slow", "dies", "dies told", "unwritten"] | int
+"""What a try hears: WeChat's own answer, nothing, nothing since its worker died, no connection, or a return code.
+
+One that is slow hears nothing, and is carried out only when it arrives.
+"""
 Moment = Literal["claim", "reserve", "submit", "written", "told", "owner", "poll"]
 DELIVERED: Final = "send success"
 _EXPECTED: Final = ApplicationErrorCategory.BENIGN
@@ -48,8 +51,12 @@ async def _nothing(_moment: Moment, _key: str | None) -> None:
 
 @dataclass
 class TrueWechat(ModelWechat):
-    """Takes a clientmsgid once for as long as it remembers it; answers by the fates of the key's tries."""
+    """Takes a clientmsgid once for as long as it remembers it; answers by the fates of the key's tries.
 
+    ``frees``: a job that has failed leaves its clientmsgid to others.
+    """
+
+    frees: bool = False
     memory: timedelta = timedelta(hours=24)
     asked_again: timedelta = timedelta(minutes=10)
     clock: Callable[[], Awaitable[datetime]] = field(kw_only=True)
@@ -57,6 +64,7 @@ class TrueWechat(ModelWechat):
     fates: dict[str, list[Fate]] = field(default_factory=dict)
     rest: Fate = Fate()
     jobs: list[Taken] = field(default_factory=list)
+    slow: list[tuple[SubmitStep, Fate]] = field(default_factory=list)
     flying: int = 0
     lies: int = 0
     said: dict[int, str | None] = field(default_factory=dict)
@@ -97,12 +105,14 @@ class TrueWechat(ModelWechat):
         if fate.word == "unwritten":
             return Answer(kind="not_written", at=now, detail="ConnectError")
         self.tries.append(step)
-        job = next((job for job in self.jobs if self._remembers(job, step, now)), None)
+        if fate.word == "slow":
+            self.slow.append((step, fate))
+            return Answer(kind="unknown", at=now, detail="ReadTimeout")
+        job = self._blocking(step, now)
         before = job is not None
         refuses = isinstance(fate.word, int) and return_code(fate.word).definite_no
         if job is None and fate.takes and not refuses:
-            job = Taken(3_000_000_000 + int(step.clientmsgid[:6], 16) + len(self.jobs), step, now, fate.verdict)
-            self.jobs.append(job)
+            job = self._take(step, fate, now)
         if isinstance(fate.word, int):
             kind = "refused" if refuses else "unknown"
             return Answer.model_validate({"kind": kind, "at": now, "errcode": fate.word, "errmsg": "no"})
@@ -110,8 +120,26 @@ class TrueWechat(ModelWechat):
             return Answer(kind="unknown", at=now, detail="ReadTimeout")
         return Answer(kind="duplicate" if before else "accepted", at=now, msg_id=job.msg_id)
 
-    def _remembers(self, job: Taken, step: SubmitStep, now: datetime) -> bool:
-        return job.step.clientmsgid == step.clientmsgid and now - job.at < self.memory
+    async def arrive(self, pick: int) -> None:
+        """A slow try is carried out, if there is one."""
+        if self.slow:
+            step, fate = self.slow.pop(pick % len(self.slow))
+            now = await self.clock()
+            if fate.takes and self._blocking(step, now) is None:
+                self._take(step, fate, now)
+
+    def _take(self, step: SubmitStep, fate: Fate, now: datetime) -> Taken:
+        job = Taken(3_000_000_000 + int(step.clientmsgid[:6], 16) + len(self.jobs), step, now, fate.verdict)
+        self.jobs.append(job)
+        return job
+
+    def _blocking(self, step: SubmitStep, now: datetime) -> Taken | None:
+        """The job that keeps WeChat from taking another one under its clientmsgid."""
+        return next((job for job in self.jobs if self._blocks(job, step, now)), None)
+
+    def _blocks(self, job: Taken, step: SubmitStep, now: datetime) -> bool:
+        freed = self.frees and job.decided and job.verdict != DELIVERED
+        return job.step.clientmsgid == step.clientmsgid and now - job.at < self.memory and not freed
 
     @activity.defn(name=steps.JOB_STATUS)
     async def job_status(self, step: JobStatusStep) -> JobStatus:
@@ -139,6 +167,11 @@ class TrueWechat(ModelWechat):
         if step.until and await self.clock() >= step.until:
             return JobStatus()
         raise ApplicationError("SENDING", type=steps.NOT_DECIDED, next_retry_delay=self.asked_again, category=_EXPECTED)
+
+    def may_come_through(self, key: str) -> bool:
+        """Whether a slow try of a key would be taken if it arrived once the jobs that it has are decided."""
+        ids = {job.step.clientmsgid for job in self.of(key) if job.verdict == DELIVERED or not self.frees}
+        return any(step.key == key and fate.takes and step.clientmsgid not in ids for step, fate in self.slow)
 
     def of(self, key: str) -> list[Taken]:
         """The jobs that WeChat took for a key, in order."""
