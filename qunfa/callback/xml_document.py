@@ -5,7 +5,6 @@ strangers who send new ones could fill the memory.)
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any, Final
 from xml.parsers import expat
 
@@ -33,9 +32,9 @@ class XmlDocument:
         """The text of the topmost element of this name."""
         return self._texts.get(name, "")
 
-    def leaves(self) -> Iterator[tuple[str, str]]:
-        """Place and text of everything that is not blank."""
-        return ((place, text) for place, text in self._texts.items() if text)
+    def texts(self) -> dict[str, str]:
+        """Everything that is not blank, by its place."""
+        return {place: text for place, text in self._texts.items() if text}
 
 
 def _read(text: str) -> dict[str, str]:
