@@ -7,9 +7,8 @@
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.cipher import CipherError, MessageCipher
@@ -21,8 +20,7 @@ from qunfa.settings import CallbackSettings
 _FORGED: Final = "the signature does not fit the account's token"
 
 
-@dataclass(frozen=True)
-class Push:
+class Push(NamedTuple):
     """A push that WeChat has signed: its body as it came, and what it says."""
 
     body: bytes
@@ -34,7 +32,7 @@ class Gate:
 
     def __init__(self, appid: str, callback: CallbackSettings, window: timedelta) -> None:
         self._tokens = callback.tokens
-        self._window = window
+        self._window = window.total_seconds()
         self._encrypted = callback.mode != "plain"
         self._ciphers = [MessageCipher(key, appid) for key in callback.aes_keys]
 
@@ -73,7 +71,7 @@ class Gate:
         if abs(signed) > self._window:
             raise Refusal(
                 Answer.STALE,
-                f"signed {signed.total_seconds():.0f} s ago by this machine's clock: a repetition by somebody else, "
+                f"signed {signed:.0f} s ago by this machine's clock: a repetition by somebody else, "
                 "or the clock is wrong",
             )
 
