@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.cipher import CipherError, MessageCipher
-from qunfa.callback.document import read_document
+from qunfa.callback.envelope import encrypted_part
 from qunfa.callback.malformed import EventError
 from qunfa.callback.signature import Query, age, is_genuine
 from qunfa.settings import CallbackSettings
@@ -88,7 +88,7 @@ class Gate:
 
 def _encrypted_part(body: bytes) -> str:
     try:
-        encrypted = read_document(body).first("Encrypt")
+        encrypted = encrypted_part(body)
     except EventError as error:
         raise Refusal(Answer.FORGED, str(error)) from None
     if not encrypted:
