@@ -5,13 +5,13 @@ its stream: as one line of JSON each, or in colour on a terminal. Every one is s
 no traceback shows variables.
 """
 
-import contextlib
 import json
 import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, TextIO
 
@@ -33,6 +33,7 @@ FORMAT_VARIABLE: Final = "QUNFA_LOG"
 LEVEL_VARIABLE: Final = "QUNFA_LOG_LEVEL"
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _FORMATS: Final = ("json", "console")
+_dump: Final = json.JSONEncoder(ensure_ascii=False, default=repr).encode
 _LOGGER: Final = logging.getLogger("qunfa")
 
 _BEFORE: Final[Sequence[Processor]] = (
@@ -63,11 +64,13 @@ class _Lines:
 
     def info(self, line: str) -> None:
         """Writes a line; like `logging`, it does not let a stream that is broken stop those who write."""
+        stream = self._handler.stream
         self._handler.acquire()
         try:
-            with contextlib.suppress(OSError, ValueError):
-                self._handler.stream.write(f"{line}\n")
-                self._handler.flush()
+            stream.write(f"{line}\n")
+            stream.flush()
+        except (OSError, ValueError):
+            pass
         finally:
             self._handler.release()
 
@@ -89,7 +92,7 @@ def configure_logging(stream: TextIO | None = None) -> None:
     handler = _handler(target, rendering)
     _install(handler, level)
     structlog.configure(
-        processors=[*_BEFORE, *rendering],
+        processors=[_add_origin, structlog.processors.StackInfoRenderer(), *rendering],
         logger_factory=lambda name="": _Lines(handler, name),
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )
@@ -141,14 +144,17 @@ def _rendering(style: str) -> Sequence[Processor]:
     return structlog.processors.format_exc_info, redact_event, console
 
 
+def _add_origin(logger: _Lines, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What the first three of `_BEFORE` add to a record, in one step for the events of structlog."""
+    event["logger"], event["level"] = logger.name, method
+    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return event
+
+
 def _as_json(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
     """An event without its secrets. Few name any: a line that does not has nothing to be looked for value by value."""
     line = _dump(event)
     return line if is_clean(line) else _dump(redact_event(logger, method, event))
-
-
-def _dump(event: Mapping[str, Any]) -> str:
-    return json.dumps(event, ensure_ascii=False, default=repr)
 
 
 def _handler(stream: TextIO, rendering: Sequence[Processor]) -> _Handler:

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 
 import structlog
-from starlette.requests import Request
+from starlette.datastructures import Headers
+from starlette.types import Scope
 from structlog.typing import FilteringBoundLogger
 
 Address = IPv4Address | IPv6Address
@@ -22,18 +24,27 @@ class SourcesError(Exception):
     """A list of addresses cannot be used. The message says which and why."""
 
 
-def caller(request: Request, proxies: Sequence[Network]) -> Address | None:
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request: the address as it is compared, and as it is shown."""
+
+    address: Address
+    shown: str
+
+
+def caller(scope: Scope, proxies: Sequence[Network]) -> Caller | None:
     """Who sent the request: the peer, or whom the last proxies of ours say they got it from.
 
     None where a proxy of ours names nobody that can be read.
     """
-    address = _address(request.client.host) if request.client else None
-    if address is None or not _is_within(address, proxies):
-        return address
-    named = [one for line in request.headers.getlist("x-forwarded-for") for one in line.split(",")]
-    while address is not None and named and _is_within(address, proxies):
-        address = _address(named.pop())
-    return address
+    peer = scope.get("client")
+    found = _caller(peer[0]) if peer else None
+    if found is None or not _is_within(found.address, proxies):
+        return found
+    named = [one for line in Headers(scope=scope).getlist("x-forwarded-for") for one in line.split(",")]
+    while found is not None and named and _is_within(found.address, proxies):
+        found = _caller(named.pop())
+    return found
 
 
 class Sources:
@@ -50,10 +61,10 @@ class Sources:
         self._version = None if file is None else _version(file)
         self._listed = () if file is None else read_sources(file)
 
-    def admit(self, address: Address | None) -> bool:
+    def admit(self, sender: Caller | None) -> bool:
         """Whether WeChat pushes from there."""
         self._refresh()
-        return address is not None and _is_within(address, (*self._fixed, *self._listed))
+        return sender is not None and _is_within(sender.address, (*self._fixed, *self._listed))
 
     def _refresh(self) -> None:
         if self._file is None or (version := _version(self._file)) == self._version:
@@ -103,13 +114,15 @@ def _version(file: Path) -> tuple[int, int, int] | None:
 
 
 @lru_cache(maxsize=256)  # few callers, WeChat's or a proxy's, come again and again
-def _address(text: str) -> Address | None:
-    """An address as it is compared: one of IPv4 that comes in IPv6's clothes is one of IPv4."""
+def _caller(text: str) -> Caller | None:
+    """An address of IPv4 that comes in IPv6's clothes is one of IPv4."""
     try:
         address = ip_address(text.strip().strip("[]"))
     except ValueError:
         return None
-    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return Caller(address, str(address))
 
 
 def _plain(network: Network) -> Network:
@@ -118,4 +131,4 @@ def _plain(network: Network) -> Network:
 
 
 def _is_within(address: Address, networks: Sequence[Network]) -> bool:
-    return any(address in network for network in networks)
+    return bool(networks) and any(address in network for network in networks)

@@ -11,11 +11,20 @@ from typing import Final
 
 import structlog
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from qunfa.callback.metrics import ReceiverMetrics
 
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
+
+
+class _Word(PlainTextResponse):
+    """An answer that is made once and sent often. What is added to its headers on the way is added to a copy."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
+        await send({"type": "http.response.start", "status": self.status_code, "headers": [*self.raw_headers]})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 class Answer(Enum):
@@ -32,16 +41,17 @@ class Answer(Enum):
     TOO_LARGE = ("too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     UNAVAILABLE = ("unavailable", HTTPStatus.SERVICE_UNAVAILABLE)
 
-    def response(self) -> Response:
-        """The word `success` that WeChat waits for, or the status with its name.
-
-        A refusal ends the connection: the rest of a body that was not read would be read otherwise.
-        """
-        word, status = self.value
-        headers = {} if self is Answer.SUCCESS else {"Connection": "close"}
-        if self is Answer.UNAUTHORIZED:
+    def __init__(self, word: str, status: HTTPStatus) -> None:
+        """A refusal ends the connection: the rest of a body that was not read would be read otherwise."""
+        headers = {} if status is HTTPStatus.OK else {"Connection": "close"}
+        if status is HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
-        return PlainTextResponse(word, status_code=status, headers=headers)
+        self.word = word
+        self._response = _Word(word, int(status), headers)
+
+    def response(self) -> Response:
+        """The word `success` that WeChat waits for, or the status with its name."""
+        return self._response
 
 
 _GOOD: Final = (Answer.SUCCESS, Answer.FORWARDED)
@@ -55,7 +65,7 @@ class Refusal(Exception):
         super().__init__(reason)
 
 
-@dataclass
+@dataclass(slots=True)
 class Exchange:
     """One request on its way to an answer: what the log line and the metrics say about it.
 
@@ -96,7 +106,7 @@ class Desk:
 
     def _report(self, exchange: Exchange, seconds: float) -> None:
         """One line without the URL, which could be replayed, and without the content."""
-        word, _ = exchange.answer.value
+        word = exchange.answer.word
         self._metrics.observe(exchange.account, exchange.event, word, seconds)
         write = self._log.info if exchange.answer in _GOOD else self._log.warning
         write(

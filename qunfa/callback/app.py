@@ -100,7 +100,7 @@ class _Receiver(Starlette):
             await super().__call__(scope, receive, send)
             return
         scope["path_params"] = {"account": account}
-        response = await self._pushes.receive(Request(scope, receive))
+        response = await self._pushes.take(scope, receive)
         await response(scope, receive, send)
 
 

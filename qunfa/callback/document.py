@@ -17,8 +17,8 @@ class Document(Protocol):
     def first(self, name: str) -> str:
         """The text of the topmost element of this name, without blanks around it; empty where there is none."""
 
-    def leaves(self) -> Iterator[tuple[str, str]]:
-        """Place and text of everything that is not blank, in order: `ResultList/item[2]/ArticleIdx`.
+    def texts(self) -> dict[str, str]:
+        """Everything that is not blank, by its place (`ResultList/item[2]/ArticleIdx`) and in order.
 
         Raises:
             EventError: There are more elements than any push has.
@@ -53,9 +53,9 @@ class JsonDocument:
             value = value[0] if value else None
         return (_scalar(value) or "").strip()
 
-    def leaves(self) -> Iterator[tuple[str, str]]:
-        """Place and text of everything that is not blank."""
-        return _bounded(self._below(self._tree, (), Counter()))
+    def texts(self) -> dict[str, str]:
+        """Everything that is not blank, by its place."""
+        return dict(_bounded(self._below(self._tree, (), Counter())))
 
     def _below(
         self, value: object, place: tuple[str, ...], seen: Counter[tuple[str, ...]]

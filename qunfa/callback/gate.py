@@ -7,13 +7,12 @@
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.cipher import CipherError, MessageCipher
-from qunfa.callback.document import read_document
+from qunfa.callback.envelope import encrypted_part
 from qunfa.callback.malformed import EventError
 from qunfa.callback.signature import Query, age, is_genuine
 from qunfa.settings import CallbackSettings
@@ -21,8 +20,7 @@ from qunfa.settings import CallbackSettings
 _FORGED: Final = "the signature does not fit the account's token"
 
 
-@dataclass(frozen=True)
-class Push:
+class Push(NamedTuple):
     """A push that WeChat has signed: its body as it came, and what it says."""
 
     body: bytes
@@ -34,7 +32,7 @@ class Gate:
 
     def __init__(self, appid: str, callback: CallbackSettings, window: timedelta) -> None:
         self._tokens = callback.tokens
-        self._window = window
+        self._window = window.total_seconds()
         self._encrypted = callback.mode != "plain"
         self._ciphers = [MessageCipher(key, appid) for key in callback.aes_keys]
 
@@ -73,7 +71,7 @@ class Gate:
         if abs(signed) > self._window:
             raise Refusal(
                 Answer.STALE,
-                f"signed {signed.total_seconds():.0f} s ago by this machine's clock: a repetition by somebody else, "
+                f"signed {signed:.0f} s ago by this machine's clock: a repetition by somebody else, "
                 "or the clock is wrong",
             )
 
@@ -90,7 +88,7 @@ class Gate:
 
 def _encrypted_part(body: bytes) -> str:
     try:
-        encrypted = read_document(body).first("Encrypt")
+        encrypted = encrypted_part(body)
     except EventError as error:
         raise Refusal(Answer.FORGED, str(error)) from None
     if not encrypted:

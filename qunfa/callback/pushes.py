@@ -5,8 +5,9 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope
 
-from qunfa.callback.addresses import Address, Network, caller
+from qunfa.callback.addresses import Caller, Network, caller
 from qunfa.callback.answers import Answer, Desk, Exchange, Refusal
 from qunfa.callback.body import read_body
 from qunfa.callback.callbacks import Callback
@@ -43,32 +44,36 @@ class Pushes:
 
     async def verify(self, request: Request) -> Response:
         """`GET`: WeChat checks the URL when it is entered in the console; the answer is its `echostr`."""
-        exchange, address = self._open(request, _VERIFICATION)
-        return await self._desk.answer(exchange, self._echo(request, address))
+        exchange, sender = self._open(request.scope, _VERIFICATION)
+        return await self._desk.answer(exchange, self._echo(request.scope, sender))
 
     async def receive(self, request: Request) -> Response:
         """`POST`: a push. `success` means that Temporal has it, or that nobody needs it."""
-        exchange, address = self._open(request, UNKNOWN)
-        return await self._desk.answer(exchange, self._take(request, address, exchange))
+        return await self.take(request.scope, request.receive)
 
-    def _open(self, request: Request, event: str) -> tuple[Exchange, Address | None]:
-        name: str = request.path_params["account"]
-        address = caller(request, self._proxies)
+    async def take(self, scope: Scope, receive: Receive) -> Response:
+        """The same for a request that nobody has looked at, but for the account in its path."""
+        exchange, sender = self._open(scope, UNKNOWN)
+        return await self._desk.answer(exchange, self._take(scope, receive, sender, exchange))
+
+    def _open(self, scope: Scope, event: str) -> tuple[Exchange, Caller | None]:
+        name: str = scope["path_params"]["account"]
+        sender = caller(scope, self._proxies)
         label = name if name in self._callbacks else UNKNOWN
-        return Exchange(_PUSH, label, event, str(address) if address else None), address
+        return Exchange(_PUSH, label, event, sender.shown if sender else None), sender
 
-    async def _echo(self, request: Request, address: Address | None) -> Response:
-        _, gate = self._callback(request, address)
-        query = read_query(request.scope["query_string"])
+    async def _echo(self, scope: Scope, sender: Caller | None) -> Response:
+        _, gate = self._callback(scope, sender)
+        query = read_query(scope["query_string"])
         gate.check_url(query)
         echo = query.get("echostr", ())
         if len(echo) != 1 or not echo[0]:
             raise Refusal(Answer.FORGED, "no echostr")
         return PlainTextResponse(echo[0], headers={"X-Content-Type-Options": "nosniff"})
 
-    async def _take(self, request: Request, address: Address | None, exchange: Exchange) -> Response | None:
-        callback, gate = self._callback(request, address)
-        push = await gate.admit(read_query(request.scope["query_string"]), lambda: read_body(request.receive))
+    async def _take(self, scope: Scope, receive: Receive, sender: Caller | None, exchange: Exchange) -> Response | None:
+        callback, gate = self._callback(scope, sender)
+        push = await gate.admit(read_query(scope["query_string"]), lambda: read_body(receive))
         event = _parse(push, callback)
         exchange.event = OTHER
         if event is not None:
@@ -76,20 +81,20 @@ class Pushes:
             await hand_over(self._deliver, callback.appid, event)
         if callback.forward_to is None or (event is not None and not callback.forward_results):
             return None
-        return await self._forward(callback.forward_to, request, push, exchange)
+        return await self._forward(callback.forward_to, scope, push, exchange)
 
-    def _callback(self, request: Request, address: Address | None) -> tuple[Callback, Gate]:
-        callback = self._callbacks.get(request.path_params["account"])
+    def _callback(self, scope: Scope, sender: Caller | None) -> tuple[Callback, Gate]:
+        callback = self._callbacks.get(scope["path_params"]["account"])
         if callback is None or callback.gate is None:
             raise Refusal(Answer.UNKNOWN_ACCOUNT, "no account of this name has a [callback] with a token")
-        if callback.sources is not None and not callback.sources.admit(address):
+        if callback.sources is not None and not callback.sources.admit(sender):
             raise Refusal(Answer.STRANGER, "the address is not among the account's sources")
         return callback, callback.gate
 
-    async def _forward(self, target: str, request: Request, push: Push, exchange: Exchange) -> Response:
+    async def _forward(self, target: str, scope: Scope, push: Push, exchange: Exchange) -> Response:
         """What the other system says goes back as it is; where it says nothing, WeChat has to come again."""
         try:
-            response = await self._forwarder.pass_on(target, request, push.body)
+            response = await self._forwarder.pass_on(target, Request(scope), push.body)
         except ForwardError as error:
             raise Refusal(Answer.UNAVAILABLE, str(error)) from None
         exchange.answer, exchange.forwarded_status = Answer.FORWARDED, response.status_code

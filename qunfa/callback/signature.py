@@ -5,7 +5,6 @@ import hmac
 import re
 import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -24,8 +23,15 @@ def sign(token: str, timestamp: str, nonce: str, *encrypted: str) -> str:
 
 
 def read_query(raw: bytes) -> Query:
-    """A query as it came in a request."""
-    return parse_qs(raw.decode("latin-1"), keep_blank_values=True)
+    """A query as it came in a request. WeChat's own hardly ever has anything encoded in it."""
+    text = raw.decode("latin-1")
+    if "%" in text or "+" in text:
+        return parse_qs(text, keep_blank_values=True)
+    query: dict[str, list[str]] = {}
+    for pair in filter(None, text.split("&")):
+        name, _, value = pair.partition("=")
+        query.setdefault(name, []).append(value)
+    return query
 
 
 def is_genuine(tokens: Sequence[str], query: Query, *encrypted: str) -> bool:
@@ -33,16 +39,21 @@ def is_genuine(tokens: Sequence[str], query: Query, *encrypted: str) -> bool:
 
     That is `signature`, or `msg_signature` where there is an encrypted part for it to cover.
     """
-    names = ("msg_signature" if encrypted else "signature", "timestamp", "nonce")
-    values = [query.get(name, ()) for name in names]
-    if any(len(found) != 1 or not 0 < len(found[0]) <= _PARAMETER_MAX for found in values):
+    signature = _only(query, "msg_signature" if encrypted else "signature").encode()
+    timestamp, nonce = _only(query, "timestamp"), _only(query, "nonce")
+    if not (signature and timestamp and nonce):
         return False
-    (signature,), (timestamp,), (nonce,) = values
     signatures = [sign(token, timestamp, nonce, *encrypted) for token in tokens]
-    return any([hmac.compare_digest(one.encode(), signature.encode()) for one in signatures])  # noqa: C419 - all of them
+    return any([hmac.compare_digest(one.encode(), signature) for one in signatures])  # noqa: C419 - all of them
 
 
-def age(query: Query) -> timedelta | None:
-    """How long ago the query was signed by this machine's clock, negative in the future; None where it says nothing."""
+def _only(query: Query, name: str) -> str:
+    """A parameter that stands there once and is as short as WeChat's; empty where it is not."""
+    values = query.get(name, ())
+    return values[0] if len(values) == 1 and len(values[0]) <= _PARAMETER_MAX else ""
+
+
+def age(query: Query) -> float | None:
+    """Seconds since the query was signed by this machine's clock, below zero in the future; None if it does not say."""
     timestamp = query.get("timestamp", ("",))[-1]
-    return timedelta(seconds=time.time() - int(timestamp)) if _TIMESTAMP.fullmatch(timestamp) else None
+    return time.time() - int(timestamp) if _TIMESTAMP.fullmatch(timestamp) else None

@@ -5,11 +5,11 @@ strangers who send new ones could fill the memory.)
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any, Final
 from xml.parsers import expat
 
 from qunfa.callback.malformed import DEPTH_MAX, ELEMENTS_MAX, NAME_MAX, EventError, HostileError
+from qunfa.callback.usual_xml import read_usual
 
 NESTING_MAX: Final = 256
 """A document that is deeper is refused."""
@@ -27,18 +27,20 @@ class XmlDocument:
             EventError: It is not well-formed, or has more elements than any push.
             HostileError: It carries a DOCTYPE, or declares another encoding than UTF-8.
         """
-        self._texts = _read(text)
+        usual = read_usual(text)
+        self._texts = read_any(text) if usual is None else usual
 
     def first(self, name: str) -> str:
         """The text of the topmost element of this name."""
         return self._texts.get(name, "")
 
-    def leaves(self) -> Iterator[tuple[str, str]]:
-        """Place and text of everything that is not blank."""
-        return ((place, text) for place, text in self._texts.items() if text)
+    def texts(self) -> dict[str, str]:
+        """Everything that is not blank, by its place."""
+        return {place: text for place, text in self._texts.items() if text}
 
 
-def _read(text: str) -> dict[str, str]:
+def read_any(text: str) -> dict[str, str]:
+    """The texts of a document by their place, in order, the root's place being empty; raises as `XmlDocument` does."""
     doctype = text.find("<!DOCTYPE")
     if doctype >= 0 and not _START_OF_ELEMENT.search(text, 0, doctype):
         _refuse_doctype()

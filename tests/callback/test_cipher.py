@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import json
 import secrets
 from pathlib import Path
@@ -119,6 +120,18 @@ def test_malformed(text: str) -> None:
     """Whatever is wrong with a ciphertext, the error is the same."""
     with pytest.raises(CipherError, match="does not open under the account's aes_key"):
         CIPHER.open(text)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [PUBLISHED, "", "AAAA", encrypted(b"x" * 19), encrypted(framed(FINISHED), OLD_AES_KEY), "A" * 64, "A" * 44],
+)
+def test_order_does_not_count(before: str) -> None:
+    """A message opens in the same way whatever was opened before it, or did not open."""
+    with contextlib.suppress(CipherError):
+        CIPHER.open(before)
+
+    assert CIPHER.open(encrypted(framed(FINISHED))) == FINISHED
 
 
 @pytest.mark.parametrize("appid", ["wx0123456789abcdee", "", f"{APPID}0", APPID.upper()])

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from qunfa.callback import DeliveryError, ReceiverError, create_app
@@ -259,6 +259,22 @@ async def test_middleware_sees_pushes(inbox: Inbox) -> None:
         answer = await _post(http)
 
     assert (answer.status_code, inbox.got) == (418, [])
+
+
+async def test_headers_that_others_add(inbox: Inbox) -> None:
+    """What somebody adds to the headers of one answer on its way is not in the next one."""
+    receiver_ = create_app(callback_settings(), inbox)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_more(message: Message) -> None:
+            message.get("headers", []).append((b"x-more", b"1"))
+            await send(message)
+
+        await receiver_(scope, receive, send_more)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://receiver") as http:
+        for name in ("demo", "demo", "nobody", "nobody"):
+            assert (await _post(http, name=name)).headers.get_list("x-more") == ["1"]
 
 
 async def test_below_another_application(inbox: Inbox) -> None:

@@ -1,4 +1,5 @@
 from itertools import permutations
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from qunfa.callback import sign
-from qunfa.callback.signature import is_genuine
+from qunfa.callback.signature import is_genuine, read_query
 from tests.callback.pushing import TOKEN, signed
 
 WORDS = st.text(max_size=20)
@@ -42,6 +43,12 @@ def test_any_query(token: str, signature: str, timestamp: str, nonce: str) -> No
     query = {"signature": [signature], "timestamp": [timestamp], "nonce": [nonce]}
 
     assert not is_genuine([token], query)
+
+
+@given(raw=st.text("ab=&;%+ 1\u00e9", max_size=20).map(lambda text: text.encode("latin-1")))
+def test_query(raw: bytes) -> None:
+    """A query is read as the standard library reads it, with something encoded in it or without."""
+    assert read_query(raw) == parse_qs(raw.decode("latin-1"), keep_blank_values=True)
 
 
 async def test_url_verification(http: httpx.AsyncClient) -> None:
