@@ -31,8 +31,6 @@ from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 
 _MONTHLY: Final = frozenset({45040})
 _TOKEN_REFUSALS_MAX: Final = 1
-_IN_PROCESS: Final = 45066
-"""WeChat's word for a clientmsgid that it has just heard: never an acceptance of its own."""
 _NOTED_MAX: Final = 64
 
 
@@ -102,10 +100,8 @@ def after_try(job: Job, attempt: int, answer: Answer, began_at: datetime) -> Job
     elif not (answer.kind == "not_written" or _definite_no(answer)):
         window = job.window_started_at or began_at
         changes |= {"ever_unknown": True, "window_started_at": window, "unknown_lease": None}
-        if answer.errcode is None:
-            changes |= {"unanswered": attempts_noted(job.unanswered, (attempt,))}
-        elif answer.errcode != _IN_PROCESS:
-            changes |= {"vague": True}
+        silent = answer.errcode is None
+        changes |= {"unanswered": attempts_noted(job.unanswered, (attempt,))} if silent else {"vague": True}
     elif not job.ever_unknown and answer.kind == "refused" and not answer.token_endpoint:
         changes |= {"window_started_at": None}
     refused_token = answer.kind == "refused" and _class_of(answer) is CodeClass.TOKEN

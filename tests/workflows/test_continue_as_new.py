@@ -47,7 +47,7 @@ async def test_a_cancellation_of_an_earlier_run_ends_a_later_one_with_a_result(s
     """Noted while a try was unknown; runs later WeChat says no: aborted with the result, as nothing was delivered."""
     desk = short_desk
     desk.wechat.push_at_once = "err(30001)"
-    desk.wechat.script = [loses, *[says(45066, "unknown")] * 4]
+    desk.wechat.script = [loses, *[says(45011)] * 4]
     handle = await desk.start()
     await desk.until(handle, lambda status: bool(status.jobs and status.jobs[0].state == "unknown"))
     await handle.cancel()
