@@ -74,7 +74,8 @@ def finish(world: World, job: Job, status: str, check_state: int) -> None:
     job.status, job.check_state = status, check_state
     job.state = "done" if success or job.received is not None else "failed"
     ended: MsgStatus = "SEND_SUCCESS" if success else "SEND_FAIL"
-    job.msg_status = plan.job_status or ended
+    never_sent = plan.job_status == "DELETE" and job.state == "failed"  # so there is nothing to delete
+    job.msg_status = ended if never_sent else plan.job_status or ended
     job.counts = plan.counts or _counts(job, success=success)
     job.finished_at = world.clock.now()
     if job.state == "done":

@@ -147,7 +147,7 @@ class JobPlan(Order):
         copyright: the items of CopyrightCheckResult.
         article_urls: the URLs of ArticleUrlResult; if None, one of its own for each article that was sent.
         counts: the event's counts, whatever was delivered.
-        job_status: what mass/get says once the job is finished.
+        job_status: what mass/get says once the job is finished; DELETE only of one that was sent.
         delivered: whether followers receive it, if that differs from what `status` says.
         before_response: the job is finished and pushed before the HTTP call is answered.
         delay: seconds between the end of the job and the push, scaled.

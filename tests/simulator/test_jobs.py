@@ -51,6 +51,7 @@ async def test_a_job_may_be_unknown_right_after_its_submission(start: Start) -> 
         ({"status": "err(30001)"}, "err(30001)", "SEND_FAIL", 0),
         ({"job_status": "SEND_FAIL"}, "send fail", "SEND_FAIL", 0),
         ({"job_status": "DELETE"}, "send success", "DELETE", 5),
+        ({"job_status": "DELETE", "status": "err(40002)"}, "err(40002)", "SEND_FAIL", 0),
         ({"job_status": "SENDING"}, "send success", "SENDING", 5),
         ({"reprint": "forbidden"}, "err(30002)", "SEND_FAIL", 0),
         ({"status": "send fail", "delivered": True}, "send fail", "SEND_FAIL", 5),
