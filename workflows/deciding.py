@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.updates import Abort, MarkSent, Retry
     from qunfa.rules.calendar import shanghai_clock
     from qunfa.rules.clientmsgid import GENERATIONS_MAX
-    from qunfa.rules.course import is_open, may_straggle, shares_clientmsgid
+    from qunfa.rules.course import is_open, judgement_of, may_straggle, shares_clientmsgid
     from qunfa.rules.problems import PROBLEMS, describe
     from qunfa.rules.submission import Ask
     from workflows import calls
@@ -26,9 +26,10 @@ with workflow.unsafe.imports_passed_through():
 _STILL_OPEN = {"SENDING", "SEND_SUCCESS"}
 _SHARES_ID = "a-doubted-generation-shares-its-clientmsgid"
 _STRAGGLES = (
-    " A try before that got no answer; should WeChat be slow, it may still be carried out. A retry cannot double it,"
-    " and an end without one is unknown."
+    " A try before that got no answer; should WeChat be slow, it may still be carried out: ended now, the send is"
+    " unknown."
 )
+_NOT_DOUBLED = " A retry cannot double it."
 
 
 async def ask_operator(send: Send, name: str) -> Ending | None:
@@ -69,9 +70,11 @@ def _deadline(send: Send, name: str) -> tuple[datetime, Outcome]:
 
 def _problem(send: Send, name: str) -> Problem:
     problem = send.state.obstacle or describe(name, send.state.subject, send.state.counted)
-    if not may_straggle(send.state.jobs):
+    jobs = send.state.jobs
+    if judgement_of(jobs[-1]) is None or not may_straggle(jobs):
         return problem
-    return problem.model_copy(update={"sentence": problem.sentence + _STRAGGLES})
+    shares = PROBLEMS[name].new_generation and shares_clientmsgid(jobs)
+    return problem.model_copy(update={"sentence": problem.sentence + _STRAGGLES + (_NOT_DOUBLED if shares else "")})
 
 
 def _is_new(send: Send, name: str) -> bool:
@@ -138,7 +141,8 @@ def _begin_generation(send: Send, asked: Retry) -> tuple[Job, ...]:
         confirmed = [job.model_copy(update={"verdict": verdict}) for job in open_ends]
     for job in confirmed:
         state = state.with_current(job)
-    shared = shares_clientmsgid(state.jobs) and workflow.patched(_SHARES_ID)
+    # A mark for each time: what a run did before this was known does not bind it later.
+    shared = shares_clientmsgid(state.jobs) and workflow.patched(f"{_SHARES_ID}-{state.current.generation}")
     state = state.with_generation(send.asked.key, state.current.generation + 1, shared=shared)
     ignore = asked.send_ignore_reprint or state.send_ignore_reprint
     send.state = state.changed(send_ignore_reprint=ignore, obstacle=None)

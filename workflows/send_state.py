@@ -17,7 +17,7 @@ from qunfa.contract.result import Problem
 from qunfa.contract.status import Approval, StoryLine
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.clientmsgid import clientmsgid
-from qunfa.rules.course import Jobs, subject, with_job, with_push
+from qunfa.rules.course import Jobs, sharing, subject, with_job, with_push
 from qunfa.rules.submission import Conditions
 
 EARLY_MAX: Final = 50
@@ -85,10 +85,9 @@ class SendState(Stored):
         return self.model_copy(update=changes)
 
     def with_generation(self, key: str, generation: int, *, shared: bool = False) -> "SendState":
-        """With a new generation of the job, and its ``clientmsgid``: its own, or that of the one before."""
+        """With a new generation of the job, and its ``clientmsgid``: its own, or that of the ones before."""
         own = clientmsgid(self.namespace, self.facts.appid, key, 0, generation)
-        identity = self.current.clientmsgid if shared else own
-        job = Job(index=0, generation=generation, clientmsgid=identity)
+        job = sharing(self.jobs, generation) if shared else Job(index=0, generation=generation, clientmsgid=own)
         return self.changed(jobs=with_job(self.jobs, job), awaiting_since=None)
 
     def with_current(self, job: Job) -> "SendState":

@@ -107,16 +107,40 @@ def _may_straggle(namesakes: Sequence[Job]) -> bool:
 
 
 def _stragglers(job: Job) -> int:
-    """How many tries of a generation got no answer, less the one that a 45065 tells to have been accepted."""
-    if job.ever_unknown and not job.unanswered and not job.vague:  # noted by a version that did not count them
-        return job.attempts - (2 if job.deduplicated else 1)
-    return len(job.unanswered) - int(job.deduplicated and not job.vague)
+    """How many tries of a generation got no answer and did not make its job, as far as that is known.
+
+    A 45065 tells that one of the tries without an answer has made it, here or in an earlier generation.
+    """
+    found = job.answer is not None and job.answer.kind == "duplicate"
+    if job.ever_unknown and not job.unanswered and not job.vague:  # begun by a version that did not count them
+        return job.attempts - 2 if found else max(0, job.attempts - 1)
+    if found:
+        return len(job.unanswered) - (0 if job.vague else 1)
+    return min(len(job.unanswered), job.attempts - 1) if job.msg_id is not None else len(job.unanswered)
 
 
 def shares_clientmsgid(jobs: Jobs) -> bool:
     """Whether the generation after the newest, which failed, has to share its ``clientmsgid``."""
-    current = jobs[-1]
-    return _failed(current) and any(job.ever_unknown for job in jobs if job.clientmsgid == current.clientmsgid)
+    identity = jobs[-1].clientmsgid
+    return _failed(jobs[-1]) and _may_straggle([job for job in jobs if job.clientmsgid == identity])
+
+
+def sharing(jobs: Jobs, generation: int) -> Job:
+    """The next generation, with the ``clientmsgid`` of the newest one, and its doubts."""
+    return _inheriting(Job(generation=generation, clientmsgid=jobs[-1].clientmsgid), jobs)
+
+
+def _inheriting(job: Job, jobs: Jobs) -> Job:
+    """The job with the doubts of the earlier generations that it shares its ``clientmsgid`` with.
+
+    What is answered to it may be the echo of their slow try, and WeChat remembers the ``clientmsgid`` for a day only,
+    from their first unknown try on.
+    """
+    earlier = [one for one in jobs if one.clientmsgid == job.clientmsgid and one.generation < job.generation]
+    if not earlier:
+        return job
+    windows = [one.window_started_at for one in (*earlier, job) if one.window_started_at]
+    return job.model_copy(update={"ever_unknown": True, "window_started_at": min(windows, default=None)})
 
 
 def with_push(jobs: Jobs, event: JobFinished) -> Jobs | None:
@@ -149,7 +173,7 @@ def merge(ours: Jobs, theirs: Jobs) -> Jobs:
     for job in theirs:
         known = next((one for one in ours if (one.index, one.generation) == (job.index, job.generation)), None)
         merged = with_job(merged, _merge_job(known, job) if known else job)
-    return merged
+    return tuple(_inheriting(job, merged) for job in merged)
 
 
 def taken_over(jobs: Jobs) -> Jobs:
@@ -194,6 +218,7 @@ def _merge_job(ours: Job, theirs: Job) -> Job:
     return ours.model_copy(
         update={
             **known,
+            "clientmsgid": _tried_under(ours, theirs),
             "attempts": max(ours.attempts, theirs.attempts),
             "ever_unknown": ours.ever_unknown or theirs.ever_unknown,
             "window_started_at": earliest,
@@ -210,6 +235,12 @@ def _merge_job(ours: Job, theirs: Job) -> Job:
             "verdict": verdict,
         }
     )
+
+
+def _tried_under(ours: Job, theirs: Job) -> str:
+    """The ``clientmsgid``: where one side has another, the one that was tried."""
+    tried = [job.clientmsgid for job in (ours, theirs) if job.attempts] or [ours.clientmsgid, theirs.clientmsgid]
+    return min(tried)
 
 
 def _newest_answer(ours: Job, theirs: Job, disregarded: datetime | None) -> Answer | None:

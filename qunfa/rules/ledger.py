@@ -30,7 +30,7 @@ from qunfa.rules import pace, previews
 from qunfa.rules.calendar import shanghai_day
 from qunfa.rules.course import is_open, merge, with_job, with_push
 from qunfa.rules.ledger_size import too_full
-from qunfa.rules.submission import after_try, attempts_noted, collide
+from qunfa.rules.submission import after_try, collide, with_unanswered
 
 KEPT_MAX: Final = 200
 RECALLS_MAX: Final = 10
@@ -143,7 +143,7 @@ def doubted(record: Record, lease: Lease) -> Record:
         return record
     window = job.window_started_at or lease.not_before
     only = None if job.ever_unknown else lease.attempt
-    unanswered = attempts_noted(job.unanswered, (lease.attempt,))
+    unanswered = with_unanswered(job, lease.attempt)
     doubt = {"ever_unknown": True, "unknown_lease": only, "window_started_at": window, "unanswered": unanswered}
     job = job.model_copy(update=doubt)
     return record.model_copy(update={"jobs": with_job(record.jobs, job)})

@@ -6,6 +6,8 @@
 | a problem (``on_problem: fail``, or nobody decided in time) | ``failed`` | ``unknown`` |
 | ``abort`` | ``aborted`` | ``unknown`` |
 | ``not_after`` | ``expired`` | ``unknown`` |
+
+Something may have been, too, where a try without an answer may still be carried out after a later one has failed.
 """
 
 from qunfa.contract.event import Counts

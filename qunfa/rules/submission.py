@@ -83,10 +83,10 @@ def begin_try(job: Job, attempt: int) -> Job:
 
 def after_try(job: Job, attempt: int, answer: Answer, began_at: datetime) -> Job:
     """The job after an attempt that ``began_at`` (its lease's ``not_before``) got ``answer``."""
-    if answer.kind != "unknown":
-        job = job.model_copy(update={"unanswered": tuple(one for one in job.unanswered if one != attempt)})
     if job.msg_id is not None:
         return job
+    if answer.kind != "unknown":
+        job = job.model_copy(update={"unanswered": tuple(one for one in job.unanswered if one != attempt)})
     changes: dict[str, object] = {"answer": answer, "repeats": job.repeats + 1}
     if answer.kind in {"accepted", "duplicate"} and answer.msg_id is not None:
         changes |= {
@@ -101,7 +101,7 @@ def after_try(job: Job, attempt: int, answer: Answer, began_at: datetime) -> Job
         window = job.window_started_at or began_at
         changes |= {"ever_unknown": True, "window_started_at": window, "unknown_lease": None}
         silent = answer.errcode is None
-        changes |= {"unanswered": attempts_noted(job.unanswered, (attempt,))} if silent else {"vague": True}
+        changes |= {"unanswered": with_unanswered(job, attempt)} if silent else {"vague": True}
     elif not job.ever_unknown and answer.kind == "refused" and not answer.token_endpoint:
         changes |= {"window_started_at": None}
     refused_token = answer.kind == "refused" and _class_of(answer) is CodeClass.TOKEN
@@ -112,6 +112,12 @@ def after_try(job: Job, attempt: int, answer: Answer, began_at: datetime) -> Job
 def lost_try(job: Job, attempt: int, at: datetime, began_at: datetime, detail: str) -> Job:
     """The job after an attempt of which no answer came back: its worker died, or took too long."""
     return after_try(job, attempt, Answer(kind="unknown", at=at, detail=detail), began_at)
+
+
+def with_unanswered(job: Job, attempt: int) -> tuple[int, ...]:
+    """The job's unanswered attempts, with another one. A version that did not count them may have begun the job."""
+    uncounted = job.ever_unknown and not job.unanswered and not job.vague
+    return attempts_noted(tuple(range(1, attempt)) if uncounted else job.unanswered, (attempt,))
 
 
 def attempts_noted(*attempts: tuple[int, ...]) -> tuple[int, ...]:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -26,6 +25,7 @@ from qunfa.rules.course import (
     may_straggle,
     merge,
     shares_clientmsgid,
+    sharing,
     with_job,
     with_push,
 )
@@ -337,9 +337,10 @@ class OneKey(RuleBasedStateMachine):
         if job.msg_id is not None and self.accepted[job.msg_id][2] == "send success":
             return
         if job.generation < 4:
-            another = self._generation(job.generation + 1)
-            shared = {"clientmsgid": job.clientmsgid} if shares_clientmsgid(jobs) else {}
-            self._remember(with_job(jobs, another.model_copy(update=shared)))
+            number = job.generation + 1
+            self._remember(
+                with_job(jobs, sharing(jobs, number) if shares_clientmsgid(jobs) else self._generation(number))
+            )
 
     def abort(self) -> None:
         """End it, where an operator is asked or nothing can have been delivered."""
@@ -415,54 +416,6 @@ class OneKey(RuleBasedStateMachine):
                 assert after.ever_unknown or not before.ever_unknown
                 assert after.attempts >= before.attempts
         self.jobs = jobs
-
-
-def _failed_after(fate: str, *, frees: bool) -> OneKey:
-    """A send whose first try met `fate`, and whose second try was accepted, and failed."""
-    key = OneKey()
-    key.begin(not_after=None, quota="wait", hours=None, frees=frees)
-    key.start()
-    for one in (fate, "judged"):
-        key.go_on(times=1)
-        key.fly(pick=0, heard=True, errcode=48001, fate=one)
-        key.told(newest=1)
-    for pick in range(len(key.accepted)):
-        key.push(pick)
-    return key
-
-
-@pytest.mark.parametrize(("fate", "straggles"), [("slow", True), ("judged unheard", False), ("not written", False)])
-def test_an_end_does_not_deny_what_may_still_come(fate: str, straggles: bool) -> None:
-    """Aborted after a no: unknown where a try without an answer may still be carried out, and else not."""
-    key = _failed_after(fate, frees=False)
-    jobs = key.jobs or ()
-    assert may_straggle(jobs) == straggles
-    assert bad_end(jobs, "aborted", straggler=may_straggle(jobs)) == ("unknown" if straggles else "aborted")
-
-
-@pytest.mark.parametrize("frees", [True, False], ids=["frees its clientmsgid", "keeps its clientmsgid"])
-@pytest.mark.parametrize("arrives", ["before the retry", "after the retry", "after its answer"])
-def test_a_slow_try_doubles_no_retry(arrives: str, frees: bool) -> None:
-    """A try without an answer, one that is accepted and fails, a retry; and the first is carried out after all."""
-    key = _failed_after("slow", frees=frees)
-    if arrives == "before the retry":
-        key.arrive(pick=0)
-    key.operate("retry surely")
-    key.go_on(times=1)
-    if arrives == "after the retry":
-        key.arrive(pick=0)
-    for _ in range(2):
-        if key.open:
-            key.fly(pick=0, heard=True, errcode=48001, fate="delivered")
-            key.told(newest=1)
-            key.go_on(times=2)
-    if arrives == "after its answer":
-        key.arrive(pick=0)
-    for pick in range(len(key.accepted)):
-        key.push(pick)
-    key.go_on(times=2)
-    ids = {job.clientmsgid for job in key.state.records[KEY].jobs}
-    assert (key.deliveries, len(ids), key.jobs) == (1, 1 if frees else 2, None)
 
 
 TestOneKey: Callable[..., Any] = OneKey.TestCase

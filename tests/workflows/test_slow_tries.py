@@ -1,5 +1,6 @@
 """A try without an answer, then one that was accepted and failed: the first may still be carried out."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from temporalio.client import WorkflowHandle
 
 from qunfa.contract.job import Answer
 from qunfa.contract.steps import SubmitStep
+from tests.workflows import resets
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import ModelWechat, accepts, loses, silent
@@ -83,6 +85,38 @@ async def test_an_end_while_a_try_may_come_through_is_unknown(desk: Desk, way: s
     ends = [await failure_of(handle), await failure_of(await desk.start())]
     assert [(end.outcome, end.may_have_been_delivered) for end in ends] == [("unknown", True)] * 2
     assert len(desk.wechat.tries) == 2
+
+
+async def test_a_retry_a_day_later_asks_before_it_submits(desk: Desk) -> None:
+    """WeChat may have carried the slow try out, and forgotten it: the same id could be taken again."""
+    handle = await failed(desk, silent, accepts)
+    await desk.env.sleep(timedelta(hours=25))
+    await desk.update(handle, "retry")
+    status = await desk.asks(handle, "unknown_outcome")
+    assert status.problem is not None
+    assert "cannot double" not in status.problem.sentence
+    assert len(desk.wechat.tries) == 2
+    await desk.update(handle, "abort")
+    result = await failure_of(handle)
+    assert (result.outcome, result.may_have_been_delivered) == ("unknown", True)
+
+
+async def test_a_reset_of_a_send_that_ended_forgets_no_slow_try(real_desk: Desk) -> None:
+    """Whatever the ledger tells the new run about how the key has ended."""
+    desk = real_desk
+    started = await failed(desk, silent, accepts)
+    await desk.update(started, "abort")
+    ends = [await failure_of(started)]
+    first = desk.env.client.get_workflow_handle(started.id, run_id=started.first_execution_run_id)
+    points = await resets.points(first)
+    for point in points[1 :: max(1, len(points) // 4)]:
+        handle = await resets.reset(desk.env.client, first, point, resets.Reapply.NONE)
+        status = await desk.until(handle, lambda status: status.phase in {"needs_operator", "done"})
+        if status.phase != "done":
+            await desk.update(handle, "abort")
+        ends.append(await failure_of(handle))
+    assert {(end.outcome, end.may_have_been_delivered) for end in ends} == {("unknown", True)}
+    assert len(ends) > 3
 
 
 async def test_a_try_whose_answer_was_lost_is_none_that_may_come_through(desk: Desk) -> None:
