@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Final, TextIO
 
 import structlog
+from pydantic_core import PydanticSerializationError, to_json
 from structlog.typing import Processor
 from temporalio import activity, workflow
 from temporalio.runtime import (
@@ -33,7 +34,8 @@ FORMAT_VARIABLE: Final = "QUNFA_LOG"
 LEVEL_VARIABLE: Final = "QUNFA_LOG_LEVEL"
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _FORMATS: Final = ("json", "console")
-_dump: Final = json.JSONEncoder(ensure_ascii=False, default=repr).encode
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+_dump_anything: Final = json.JSONEncoder(ensure_ascii=False, default=repr, separators=(",", ":")).encode
 _LOGGER: Final = logging.getLogger("qunfa")
 
 _BEFORE: Final[Sequence[Processor]] = (
@@ -155,6 +157,16 @@ def _as_json(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
     """An event without its secrets. Few name any: a line that does not has nothing to be looked for value by value."""
     line = _dump(event)
     return line if is_clean(line) else _dump(redact_event(logger, method, event))
+
+
+def _dump(event: MutableMapping[str, Any]) -> str:
+    """An event as JSON. Pydantic is several times as fast; what is not plain it would read in ways of its own."""
+    if _PLAIN.issuperset(map(type, event.values())):
+        try:
+            return to_json(event).decode()
+        except PydanticSerializationError:  # half of a surrogate pair
+            pass
+    return _dump_anything(event)
 
 
 def _handler(stream: TextIO, rendering: Sequence[Processor]) -> _Handler:

@@ -60,6 +60,13 @@ def _only(stream: io.StringIO) -> dict[str, Any]:
     return record
 
 
+@pytest.mark.parametrize("value", ["春", "\ud800", "a\nb", 2**80, None, 0.5, ["x"], {"deep": {"er": 1}}], ids=repr)
+def test_any_value_is_written_as_json_has_it(log: io.StringIO, value: object) -> None:
+    """Also half of a surrogate pair, and what is within others."""
+    structlog.get_logger("x").info("seen", value=value)
+    assert _only(log)["value"] == value
+
+
 def test_standard_library_record(log: io.StringIO) -> None:
     """A record of the standard library is one line of JSON, its extras are fields."""
     logging.getLogger("some.library").info("sent %d", 3, extra={"account": "demo"})

@@ -315,6 +315,6 @@ async def test_stops_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
         _, log = await asyncio.wait_for(process.communicate(), 20)
 
     assert process.returncode == 0, log.decode()
-    assert b'"answer": "unavailable"' in log
+    assert b'"answer":"unavailable"' in log
     assert query["signature"].encode() not in log
     assert TOKEN.encode() not in log
