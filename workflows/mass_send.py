@@ -79,7 +79,7 @@ class MassSend:
         """One step of the send, by what is known of its job."""
         send = self._send
         if send.was_reset:
-            send.was_reset = False
+            send.was_reset, send.first_lease = False, None
             send.say("this run was reset: the account's ledger is asked what is known")
             await caught_up(send)
         await self._continue_if_long()

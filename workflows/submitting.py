@@ -47,6 +47,8 @@ async def submit(send: Send, step: Submit) -> Ending | None:
     lease = await _lease(send)
     if not isinstance(lease, Lease):
         return lease
+    if send.was_reset:
+        return None  # The run before had this lease, and may have used it: the ledger is asked first.
     # Nothing may come between this look and the try: a push may have settled the send while the lease was on its way.
     if send.stopping() or overtaken(send):
         await return_lease(send, lease)
@@ -136,6 +138,8 @@ def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
 async def _lease(send: Send) -> Lease | Ending | None:
     """Leave to write; ``None`` after waiting for a while where there is none yet."""
     first, send.first_lease = send.first_lease, None
+    if send.was_reset:
+        return None
     if first and first.lease and workflow.now() >= first.lease.valid_until:
         await return_lease(send, first.lease)
         first = None

@@ -136,7 +136,8 @@ def _inheriting(job: Job, jobs: Jobs) -> Job:
     What is answered to it may be the echo of their slow try, and WeChat remembers the ``clientmsgid`` for a day only,
     from their first unknown try on.
     """
-    earlier = [one for one in jobs if one.clientmsgid == job.clientmsgid and one.generation < job.generation]
+    same = [one for one in jobs if one.clientmsgid == job.clientmsgid and one.generation < job.generation]
+    earlier = [one for one in same if one.ever_unknown]
     if not earlier:
         return job
     windows = [one.window_started_at for one in (*earlier, job) if one.window_started_at]
