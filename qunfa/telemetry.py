@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Final, TextIO
 
 import structlog
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic import TypeAdapter
 from structlog.typing import Processor
 from temporalio import activity, workflow
 from temporalio.runtime import (
@@ -35,6 +35,7 @@ LEVEL_VARIABLE: Final = "QUNFA_LOG_LEVEL"
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _FORMATS: Final = ("json", "console")
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+_dump_plain: Final = TypeAdapter(dict[str, Any]).dump_json
 _dump_anything: Final = json.JSONEncoder(ensure_ascii=False, default=repr, separators=(",", ":")).encode
 _LOGGER: Final = logging.getLogger("qunfa")
 
@@ -163,8 +164,8 @@ def _dump(event: MutableMapping[str, Any]) -> str:
     """An event as JSON. Pydantic is several times as fast; what is not plain it would read in ways of its own."""
     if _PLAIN.issuperset(map(type, event.values())):
         try:
-            return to_json(event).decode()
-        except PydanticSerializationError:  # half of a surrogate pair
+            return _dump_plain(dict(event)).decode()
+        except ValueError:  # half of a surrogate pair
             pass
     return _dump_anything(event)
 

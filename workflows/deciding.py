@@ -11,8 +11,9 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.updates import Abort, MarkSent, Retry
     from qunfa.rules.calendar import shanghai_clock
     from qunfa.rules.clientmsgid import GENERATIONS_MAX
-    from qunfa.rules.course import is_open, judgement_of, may_straggle, shares_clientmsgid
+    from qunfa.rules.course import judgement_of
     from qunfa.rules.problems import PROBLEMS, describe
+    from qunfa.rules.stragglers import is_open, may_straggle, shares_clientmsgid
     from qunfa.rules.submission import Ask
     from workflows import calls
     from workflows.awaiting import take_yes

@@ -16,11 +16,12 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.status import Approval
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
     from qunfa.rules import approval
-    from qunfa.rules.course import earlier_end, may_have_been_delivered, may_straggle, merge, over, taken_over
+    from qunfa.rules.course import earlier_end, may_have_been_delivered, merge, over, taken_over
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.outcome import from_ledger
     from qunfa.rules.problems import describe
+    from qunfa.rules.stragglers import may_straggle
     from workflows import calls
     from workflows.making import MakingRefusedError, MakingStoppedError
     from workflows.material import look_at_material

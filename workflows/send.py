@@ -20,8 +20,9 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import MassSendResult, Outcome, Problem
     from qunfa.contract.status import Approval, Phase, Progress, Status, StoryLine, WaitingFor
     from qunfa.rules import outcome
-    from qunfa.rules.course import Jobs, Over, Renew, course, may_have_been_delivered, may_straggle
+    from qunfa.rules.course import Jobs, Over, Renew, course, may_have_been_delivered
     from qunfa.rules.problems import ABORT, PROBLEMS
+    from qunfa.rules.stragglers import may_straggle
     from qunfa.rules.submission import Ask, Step
     from workflows.notices import Notices
     from workflows.send_page import send_page

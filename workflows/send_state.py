@@ -17,7 +17,8 @@ from qunfa.contract.result import Problem
 from qunfa.contract.status import Approval, StoryLine
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.clientmsgid import clientmsgid
-from qunfa.rules.course import Jobs, sharing, subject, with_job, with_push
+from qunfa.rules.course import Jobs, subject, with_job, with_push
+from qunfa.rules.stragglers import sharing
 from qunfa.rules.submission import Conditions
 
 EARLY_MAX: Final = 50

@@ -9,12 +9,6 @@
 | the newest was not accepted, and an earlier one is | :class:`Await` the earlier one's verdict |
 | the newest may have been accepted, and an earlier one was delivered | :class:`Ask` ``unknown_outcome`` |
 | the newest has no verdict | :func:`qunfa.rules.submission.next_step` |
-
-A job that failed may set its ``clientmsgid`` free, and nobody knows whether it does. So after a no, a try without an
-answer is not settled for good: a call that was slow on its way may still be carried out (:func:`may_straggle`). The
-next generation shares the ``clientmsgid`` then, whose jobs WeChat can only take one at a time: either it takes the
-new try, and refuses the slow one; or it has taken the slow one, and says so; or it answers with the job that failed,
-which goes on blocking the id: then no slow one is taken either, and another generation gets an id of its own.
 """
 
 from collections.abc import Sequence
@@ -26,6 +20,7 @@ from qunfa.contract.event import JobFinished
 from qunfa.contract.job import NOT_DELIVERED, Answer, Job, Verdict
 from qunfa.contract.ledger import Record
 from qunfa.contract.result import Outcome
+from qunfa.rules.stragglers import failed, inheriting, is_open, namesake
 from qunfa.rules.submission import Ask, Conditions, Step, attempts_noted, collide, next_step, take_up, unsettled
 from qunfa.rules.verdict import Judgement, better, judge, verdict_of_push
 
@@ -56,7 +51,7 @@ def course(jobs: Jobs, now: datetime, conditions: Conditions) -> Step | Renew | 
         return over(yes)
     if judgement:
         return over(judgement) if judgement.delivered else Ask(judgement.name)
-    if (blocking := _namesake(current, jobs)) and _failed(blocking):
+    if (blocking := namesake(current, jobs)) and failed(blocking):
         return Renew()
     matter = subject(jobs)
     if matter is current and current.msg_id is None and may_have_been_delivered(jobs[:-1]):
@@ -89,61 +84,6 @@ def may_have_been_delivered(jobs: Sequence[Job]) -> bool:
     return any(is_open(job, jobs) for job in jobs) or _delivered(jobs) is not None
 
 
-def is_open(job: Job, jobs: Sequence[Job]) -> bool:
-    """Whether one of ``jobs`` is unsettled, and not just WeChat's word for an earlier one of its ``clientmsgid``."""
-    return unsettled(job) and _namesake(job, jobs) is None
-
-
-def may_straggle(jobs: Jobs) -> bool:
-    """Whether a try that got no answer may still be carried out, although a later one was accepted and failed."""
-    return any(_may_straggle([job for job in jobs if job.clientmsgid == one.clientmsgid]) for one in jobs)
-
-
-def _may_straggle(namesakes: Sequence[Job]) -> bool:
-    """Whether one of all the tries under a ``clientmsgid`` may."""
-    if any(_namesake(job, namesakes) for job in namesakes):
-        return False
-    return any(_failed(job) for job in namesakes) and sum(_stragglers(job) for job in namesakes) > 0
-
-
-def _stragglers(job: Job) -> int:
-    """How many tries of a generation got no answer and did not make its job, as far as that is known.
-
-    A 45065 tells that one of the tries without an answer has made it, here or in an earlier generation.
-    """
-    found = job.answer is not None and job.answer.kind == "duplicate"
-    if job.ever_unknown and not job.unanswered and not job.vague:  # begun by a version that did not count them
-        return job.attempts - 2 if found else max(0, job.attempts - 1)
-    if found:
-        return len(job.unanswered) - (0 if job.vague else 1)
-    return min(len(job.unanswered), job.attempts - 1) if job.msg_id is not None else len(job.unanswered)
-
-
-def shares_clientmsgid(jobs: Jobs) -> bool:
-    """Whether the generation after the newest, which failed, has to share its ``clientmsgid``."""
-    identity = jobs[-1].clientmsgid
-    return _failed(jobs[-1]) and _may_straggle([job for job in jobs if job.clientmsgid == identity])
-
-
-def sharing(jobs: Jobs, generation: int) -> Job:
-    """The next generation, with the ``clientmsgid`` of the newest one, and its doubts."""
-    return _inheriting(Job(generation=generation, clientmsgid=jobs[-1].clientmsgid), jobs)
-
-
-def _inheriting(job: Job, jobs: Jobs) -> Job:
-    """The job with the doubts of the earlier generations that it shares its ``clientmsgid`` with.
-
-    What is answered to it may be the echo of their slow try, and WeChat remembers the ``clientmsgid`` for a day only,
-    from their first unknown try on.
-    """
-    same = [one for one in jobs if one.clientmsgid == job.clientmsgid and one.generation < job.generation]
-    earlier = [one for one in same if one.ever_unknown]
-    if not earlier:
-        return job
-    windows = [one.window_started_at for one in (*earlier, job) if one.window_started_at]
-    return job.model_copy(update={"ever_unknown": True, "window_started_at": min(windows, default=None)})
-
-
 def with_push(jobs: Jobs, event: JobFinished) -> Jobs | None:
     """The generations after a push; ``None`` where its msg_id is none of theirs."""
     return with_verdict(jobs, event.msg_id, verdict_of_push(event))
@@ -174,7 +114,7 @@ def merge(ours: Jobs, theirs: Jobs) -> Jobs:
     for job in theirs:
         known = next((one for one in ours if (one.index, one.generation) == (job.index, job.generation)), None)
         merged = with_job(merged, _merge_job(known, job) if known else job)
-    return tuple(_inheriting(job, merged) for job in merged)
+    return tuple(inheriting(job, merged) for job in merged)
 
 
 def taken_over(jobs: Jobs) -> Jobs:
@@ -261,20 +201,6 @@ def _same(ours: Job, theirs: Job) -> int | None:
     """A lease that ran out untold stays the only doubt where neither side has another one."""
     doubts = {job.unknown_lease for job in (ours, theirs) if job.ever_unknown}
     return doubts.pop() if len(doubts) == 1 else None
-
-
-def _namesake(job: Job, jobs: Sequence[Job]) -> Job | None:
-    """The earlier generation with the same ``clientmsgid`` that WeChat takes the job for."""
-    if job.collides_with is None:
-        return None
-    same = (one for one in jobs if one.clientmsgid == job.clientmsgid and one.generation < job.generation)
-    return next((one for one in same if one.msg_id == job.collides_with), None)
-
-
-def _failed(job: Job) -> bool:
-    """Whether WeChat has accepted the job and said no."""
-    judgement = judgement_of(job)
-    return job.msg_id is not None and judgement is not None and not judgement.delivered
 
 
 def _delivered(jobs: Sequence[Job]) -> Judgement | None:

@@ -28,8 +28,9 @@ from qunfa.contract.job import Answer, Job
 from qunfa.contract.ledger import AccountState, Ask, Claim, ClaimAnswer, Day, KeptPush, Lease, Owner, Record, Told
 from qunfa.rules import pace, previews
 from qunfa.rules.calendar import shanghai_day
-from qunfa.rules.course import is_open, merge, with_job, with_push
+from qunfa.rules.course import merge, with_job, with_push
 from qunfa.rules.ledger_size import too_full
+from qunfa.rules.stragglers import is_open
 from qunfa.rules.submission import after_try, collide, with_unanswered
 
 KEPT_MAX: Final = 200

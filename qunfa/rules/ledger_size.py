@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from qunfa.contract.ledger import AccountState, Record
 from qunfa.rules.calendar import shanghai_day
-from qunfa.rules.course import is_open
+from qunfa.rules.stragglers import is_open
 
 BYTES_MAX: Final = 384 * 1024
 RECORD_LIFE: Final = timedelta(days=35)

@@ -14,7 +14,8 @@ from qunfa.contract.event import Counts
 from qunfa.contract.job import Job
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import JobResult, JobStateName, MassSendResult, Outcome, Problem
-from qunfa.rules.course import Jobs, is_open, may_have_been_delivered
+from qunfa.rules.course import Jobs, may_have_been_delivered
+from qunfa.rules.stragglers import is_open
 from qunfa.rules.verdict import judge
 
 

@@ -22,15 +22,13 @@ from qunfa.rules.course import (
     course,
     earlier_end,
     may_have_been_delivered,
-    may_straggle,
     merge,
-    shares_clientmsgid,
-    sharing,
     with_job,
     with_push,
 )
 from qunfa.rules.outcome import bad_end
 from qunfa.rules.problems import PROBLEMS
+from qunfa.rules.stragglers import may_straggle, shares_clientmsgid, sharing
 from qunfa.rules.submission import Conditions, Submit, after_try, begin_try, collide, lost_try, take_up
 from tests.rules.arbitrary import NOON
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from qunfa.contract.job import Answer, Job, Verdict
-from qunfa.rules.course import Jobs, may_straggle, merge, shares_clientmsgid, sharing
+from qunfa.rules.course import Jobs, merge
 from qunfa.rules.outcome import bad_end, from_ledger
+from qunfa.rules.stragglers import may_straggle, shares_clientmsgid, sharing
 from qunfa.rules.submission import after_try, begin_try, lost_try
 from tests.rules.arbitrary import NOON
 from tests.rules.test_one_delivery import KEY, OneKey
