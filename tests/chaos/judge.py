@@ -101,11 +101,11 @@ def _restarts(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
 
 
 def _heard_more(first: MassSendResult, second: MassSendResult) -> bool:
-    """Whether WeChat's push came only after ``mass/get`` had said, without any counts, that all is sent."""
+    """Whether WeChat's push, which alone has counts, came only after ``mass/get`` had said that all is sent."""
     if second.outcome not in COMPLETES:
         return False
-    how = {row.msg_id: row.observed_by for row in second.jobs}
-    return any(row.observed_by == "poll" and how.get(row.msg_id) == "push" for row in first.jobs)
+    counted = {row.msg_id for row in second.jobs if row.counts is not None}
+    return any(row.observed_by == "poll" and row.counts is None and row.msg_id in counted for row in first.jobs)
 
 
 def _judge_run(send: SendSeen, run: Run, jobs: Sequence[Accepted]) -> Iterator[Violation]:

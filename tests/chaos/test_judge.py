@@ -81,6 +81,11 @@ GOOD = [
         run(result("sent", sent(7, observed_by="poll", counts=None))),
         run(result("sent_nobody", sent(7, state="sent_nobody", counts=NOBODY)), number=1),
     ),
+    seen(
+        [job(7, received=0, yes=True)],
+        run(result("sent", sent(7, observed_by="poll", counts=None))),
+        run(result("sent_nobody", sent(7, state="sent_nobody", observed_by="ledger", counts=NOBODY)), number=1),
+    ),
 ]
 
 
