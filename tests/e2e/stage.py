@@ -12,6 +12,7 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
+from qunfa.cli.queue import has_worker
 from qunfa.contract import ACCOUNT, MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import SUBMIT
@@ -263,9 +264,12 @@ def on_its_own_queue(scene: Scene) -> Settings:
 
 @asynccontextmanager
 async def working(client: Client, settings: Settings) -> AsyncIterator[Worker]:
-    """A worker, put together as the process does it, but without metrics."""
+    """A worker that Temporal knows of, put together as the process does it, but without metrics."""
     async with (
         open_http(settings.timing.http_timeout) as http,
         make_worker(settings, client, http) as worker,
     ):
+        async with asyncio.timeout(PATIENCE):
+            while not await has_worker(client, settings.task_queue):
+                pass
         yield worker
