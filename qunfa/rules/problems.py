@@ -13,7 +13,7 @@
 
 An err(10001…) refuses the content: the same content would be refused again, so there is no retry. A generation + 1 is a
 second submission with a new ``clientmsgid``: before it ``mass/get`` must not say SENDING or SEND_SUCCESS. Where a call
-of the first may still be on its way, it shares the first one's ``clientmsgid`` (see :mod:`qunfa.rules.course`).
+of the first may still be on its way, it shares the first one's ``clientmsgid`` (see :mod:`qunfa.rules.stragglers`).
 """
 
 from dataclasses import dataclass
