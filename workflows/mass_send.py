@@ -19,13 +19,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows import calls, deciding, holding
     from workflows.awaiting import await_verdict
     from workflows.deciding import ask_operator
+    from workflows.ending import confirmed, key_failed_again
     from workflows.material import rebuilt
     from workflows.preparing import caught_up, prepare, read_request, refuse
     from workflows.refusal import refusal
     from workflows.send import Ending, Send, bad_end
     from workflows.send_notices import tell_end
     from workflows.send_state import SendState
-    from workflows.submitting import overruled, submit
+    from workflows.submitting import submit
 
 HISTORY_MAX: Final = 4_000
 """Events after which a send continues as new: Temporal ends a workflow at 51,200."""
@@ -69,10 +70,12 @@ class MassSend:
             self._resume(SendState.model_validate(carried[0]))
         else:
             raise refuse(["the workflow takes one input, the request"])
+        if ending:
+            ending = await key_failed_again(send, ending)
         while ending is None:
-            ending = await self._step()
-            if ending and ending.outcome not in COMPLETES and await overruled(send):
-                ending, send.closing = None, False
+            send.closing = False
+            if ending := await self._step():
+                ending = await confirmed(send, ending)
         return await self._finish(ending)
 
     async def _step(self) -> Ending | None:

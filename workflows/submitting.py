@@ -16,17 +16,15 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.problems import PROBLEMS
     from qunfa.rules.submission import Submit, after_try, begin_try, collide, explain, lost_try, write_end
     from workflows import calls
-    from workflows.awaiting import take_yes
     from workflows.holding import approved, resumed
     from workflows.making import problem_of_failure
     from workflows.material import material_ready, overtaken, overtaking, submitted_message
-    from workflows.preparing import ask_for, caught_up, claim, merge_record
+    from workflows.preparing import ask_for, claim, merge_record
     from workflows.previewing import previews_sent
     from workflows.send import Ending, Send
 
 _FROZEN_ASKS: Final = 12
 _DOUBLINGS: Final = 10
-_ASKS_BEFORE_A_NO: Final = "asks-mass-get-before-a-no"
 
 
 async def submit(send: Send, step: Submit) -> Ending | None:
@@ -55,40 +53,6 @@ async def submit(send: Send, step: Submit) -> Ending | None:
     else:
         await _try(send, lease)
     return None
-
-
-async def overruled(send: Send) -> bool:
-    """Whether a bad end is premature: the ledger, or WeChat itself, knows of a delivery that this run does not."""
-    if send.first_lease and send.first_lease.lease:
-        lease, send.first_lease = send.first_lease.lease, None
-        await return_lease(send, lease)
-    if send.may_have_been_delivered():
-        return False
-    if await caught_up(send) and send.may_have_been_delivered():
-        why = "the ledger knows of a try that may have been delivered"
-    elif await _contradicted(send):
-        why = "WeChat says that it was delivered"
-    else:
-        return False
-    if send.stop:
-        send.say(f"the abort came too late: {why}")
-        send.stop = None
-    return True
-
-
-async def _contradicted(send: Send) -> bool:
-    """Whether WeChat, when asked, says of a job that was said to have failed that it was delivered."""
-    msg_ids = [job.msg_id for job in send.state.jobs if job.msg_id is not None]
-    if not msg_ids or not workflow.patched(_ASKS_BEFORE_A_NO):
-        return False
-    for msg_id in msg_ids:
-        try:
-            said = await calls.job_status(send.state.facts, msg_id)
-        except ActivityError:
-            send.say(f"WeChat could not be asked about msg_id {msg_id}: what it said before stands")
-        else:
-            await take_yes(send, msg_id, said.status)
-    return send.may_have_been_delivered()
 
 
 def _not_after(send: Send) -> datetime | None:

@@ -42,6 +42,7 @@ class ModelWechat:
     push_at_once: str | None = "send success"
     late: bool = False
     tags_fail: bool = False
+    statuses_fail: bool = False
 
     def accept(self, step: SubmitStep) -> int:
         """The msg_id of the job that the step makes, or made before."""
@@ -110,6 +111,9 @@ class ModelWechat:
     @activity.defn(name=steps.JOB_STATUS)
     async def job_status(self, step: JobStatusStep) -> JobStatus:
         """What the job's status is set to."""
+        if self.statuses_fail:
+            msg = "WeChat is busy"
+            raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
         status = self.statuses.get(step.msg_id)
         return JobStatus(status=status) if status else JobStatus(errcode=40059, errmsg="invalid msg_id")
 

@@ -125,12 +125,11 @@ async def test_a_yes_of_mass_get_ends_the_send_that_was_to_be_retried(desk: Desk
     assert (await desk.ledger()).records[0].ended_as == "sent"
 
 
-@pytest.mark.parametrize("way", ["abort", "cancel", "nobody decides", "on_problem"])
-@pytest.mark.parametrize(("status", "outcome"), [("SEND_SUCCESS", "sent"), ("DELETE", "deleted")])
-async def test_before_nothing_was_delivered_is_said_wechat_is_asked(
-    desk: Desk, way: str, status: str, outcome: str
-) -> None:
-    """A forged err(30001), and whoever or whatever ends the send believes it: `mass/get` knows better."""
+WAYS = ("abort", "cancel", "nobody decides", "on_problem")
+
+
+async def ended_by(desk: Desk, way: str, status: str) -> tuple[WorkflowHandle[Any, Any], int]:
+    """A send that somebody or something ends after a forged err(30001), while `mass/get` says `status`."""
     more = {"on_problem": "fail"} if way == "on_problem" else {"decision_timeout": "PT2H"}
     desk.wechat.push_at_once = None
     handle, msg_id = await awaiting(desk, "", "nobody", **more)
@@ -142,8 +141,81 @@ async def test_before_nothing_was_delivered_is_said_wechat_is_asked(
         await desk.update(handle, "abort")
     elif way == "cancel":
         await handle.cancel()
+    return handle, msg_id
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("status", "outcome"), [("SEND_SUCCESS", "sent"), ("DELETE", "deleted")])
+async def test_before_nothing_was_delivered_is_said_wechat_is_asked(
+    desk: Desk, way: str, status: str, outcome: str
+) -> None:
+    """A forged err(30001), and whoever or whatever ends the send believes it: `mass/get` knows better."""
+    handle, _ = await ended_by(desk, way, status)
     result = await handle.result()
     assert (result.outcome, result.may_have_been_delivered) == (outcome, True)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_no_end_is_a_no_while_wechat_still_sends(desk: Desk, way: str) -> None:
+    """`mass/get` goes on saying SENDING: unknown, also when the key is started again, until the true push comes."""
+    handle, msg_id = await ended_by(desk, way, "SENDING")
+    ends = [await failure_of(handle), await failure_of(await desk.start())]
+    assert [(end.outcome, end.may_have_been_delivered) for end in ends] == [("unknown", True)] * 2
+    await desk.wechat.push(msg_id)
+    assert (await (await desk.start()).result()).outcome == "sent"
+    assert len(desk.wechat.tries) == 1
+
+
+@pytest.mark.parametrize(("last", "outcome"), [("SEND_FAIL", "aborted"), ("SEND_SUCCESS", "sent"), ("push", "sent")])
+async def test_an_end_waits_for_wechats_last_word(desk: Desk, last: str, outcome: str) -> None:
+    """`mass/get` lags behind the push for a while: what it says then counts, and so does another push."""
+    handle, msg_id = await awaiting(desk, "err(30001)", "push")
+    await desk.asks(handle, "originality_check_error")
+    desk.wechat.statuses[msg_id] = "SENDING"
+    await desk.update(handle, "abort")
+    status = await desk.until(
+        handle, lambda status: bool(status.waiting_for and "last word" in status.waiting_for.reason)
+    )
+    assert status.answers == ()
+    if last == "push":
+        await desk.wechat.push(msg_id)
+    else:
+        desk.wechat.statuses[msg_id] = last
+    if outcome == "sent":
+        assert (await handle.result()).outcome == "sent"
+    else:
+        result = await failure_of(handle)
+        assert (result.outcome, result.may_have_been_delivered) == (outcome, False)
+
+
+async def test_a_key_that_failed_by_a_forged_push_is_sent_when_it_is_started_again(desk: Desk) -> None:
+    """Nobody knew better when it ended; now `mass/get` does."""
+    handle, msg_id = await awaiting(desk, "err(30001)", "push", on_problem="fail")
+    assert (await failure_of(handle)).outcome == "failed"
+    desk.wechat.statuses[msg_id] = "SEND_SUCCESS"
+    result = await (await desk.start()).result()
+    assert (result.outcome, result.jobs[0].msg_id, len(desk.wechat.tries)) == ("sent", msg_id, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "problem", "name", "payload"),
+    [
+        ("err(30001)", "originality_check_error", "retry", {}),
+        (None, "unknown_outcome", "mark_sent", {"msg_id": 3_000_000_001}),
+    ],
+)
+async def test_no_answer_is_carried_out_while_wechat_cannot_be_asked(
+    desk: Desk, said: str | None, problem: str, name: str, payload: dict[str, Any]
+) -> None:
+    """It is refused with a sentence that says so, and nothing is changed."""
+    desk.wechat.push_at_once = said
+    desk.wechat.script = [] if said else [silent, *[code(45028)] * 60]
+    handle = await desk.start()
+    await desk.asks(handle, problem)
+    tries, desk.wechat.statuses_fail = len(desk.wechat.tries), True
+    assert "could not be asked about msg_id" in await refused(desk, handle, name, **payload)
+    status = await desk.status(handle)
+    assert (status.phase, len(status.jobs), len(desk.wechat.tries)) == ("needs_operator", 1, tries)
 
 
 async def test_an_abort_that_wechat_does_not_contradict_is_an_abort(desk: Desk) -> None:
