@@ -1,6 +1,7 @@
 """What a person decides: a problem waits for its answer, and the answers are carried out."""
 
 from datetime import datetime
+from typing import Final
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -13,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.clientmsgid import GENERATIONS_MAX
     from qunfa.rules.course import judgement_of
     from qunfa.rules.problems import PROBLEMS, describe
+    from qunfa.rules.second_submission import objection
     from qunfa.rules.stragglers import is_open, may_straggle, shares_clientmsgid
     from qunfa.rules.submission import Ask
     from workflows import calls
@@ -25,6 +27,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.send_state import Asked
 
 _STILL_OPEN = {"SENDING", "SEND_SUCCESS"}
+_ONLY_A_NO: Final = "only-a-no-of-mass-get-lets-a-retry-submit"
+_ALL_ARE_ASKED_ABOUT: Final = "a-retry-asks-about-every-generation"
+_ANSWERS_ONE: Final = "an-answer-is-for-the-generation-it-was-given-to"
 _SHARES_ID = "a-doubted-generation-shares-its-clientmsgid"
 _STRAGGLES = (
     " A try before that got no answer; should WeChat be slow, it may still be carried out: ended now, the send is"
@@ -45,7 +50,10 @@ async def ask_operator(send: Send, name: str) -> Ending | None:
     send.enter("needs_operator", problem)
     if new:
         tell_question(send, deadline)
-    if await send.wait(f"an operator's answer to {name}", deadline, lambda: _answered(send, name)):
+    if await send.wait(f"an operator's answer to {name}", deadline, lambda: _answered(send, name) or send.heard_more):
+        if send.heard_more:
+            send.heard_more = False
+            await caught_up(send)
         return None
     await workflow.wait_condition(lambda: not send.answering.locked())
     if send.stopping() or _answered(send, name):
@@ -122,6 +130,7 @@ async def retry(send: Send, asked: Retry) -> None:
         if second:
             await _refuse_if_still_open(send, job)
             check_retry(send, asked)
+            _check_same(send, job)
             confirmed = _begin_generation(send, asked)
         else:
             taken_up(send, job, problem.name)
@@ -142,8 +151,7 @@ def _begin_generation(send: Send, asked: Retry) -> tuple[Job, ...]:
         confirmed = [job.model_copy(update={"verdict": verdict}) for job in open_ends]
     for job in confirmed:
         state = state.with_current(job)
-    # A mark for each time: what a run did before this was known does not bind it later.
-    shared = shares_clientmsgid(state.jobs) and workflow.patched(f"{_SHARES_ID}-{state.current.generation}")
+    shared = shares_clientmsgid(state.jobs) and _patched(_SHARES_ID, state.current)
     state = state.with_generation(send.asked.key, state.current.generation + 1, shared=shared)
     ignore = asked.send_ignore_reprint or state.send_ignore_reprint
     send.state = state.changed(send_ignore_reprint=ignore, obstacle=None)
@@ -157,17 +165,39 @@ def renew(send: Send) -> None:
 
 
 async def _refuse_if_still_open(send: Send, job: Job) -> None:
-    """A new generation is a second submission: the first must not be under way or delivered."""
-    if job.msg_id is None:
-        return
-    try:
-        said = await calls.job_status(send.state.facts, job.msg_id)
-    except ActivityError:
-        raise refusal(
-            f"WeChat could not be asked about msg_id {job.msg_id}, so nothing was changed; retry later"
-        ) from None
-    if await take_yes(send, job.msg_id, said.status) or said.status in _STILL_OPEN:
-        raise refusal(f"WeChat now says {said.status} of msg_id {job.msg_id}; a second submission would double it")
+    """A new generation is a second submission: none before it must be under way or delivered."""
+    for one in _asked_about(send, job):
+        try:
+            said = await calls.job_status(send.state.facts, one.msg_id or 0)
+        except ActivityError:
+            raise refusal(
+                f"WeChat could not be asked about msg_id {one.msg_id}, so nothing was changed; retry later"
+            ) from None
+        counted = await take_yes(send, one.msg_id or 0, said.status)
+        against = objection(said, one, workflow.now(), send.state.facts.timing.repeat)
+        if against and (counted or said.status in _STILL_OPEN or _patched(_ONLY_A_NO, one)):
+            raise refusal(against)
+
+
+def _asked_about(send: Send, job: Job) -> list[Job]:
+    """The jobs that WeChat is asked about before another is made: all that it has accepted."""
+    accepted = [one for one in send.state.jobs if one.msg_id is not None]
+    if accepted == [job] or not accepted:
+        return accepted
+    return accepted if _patched(_ALL_ARE_ASKED_ABOUT, job) else [one for one in accepted if one == job]
+
+
+def _patched(change: str, job: Job) -> bool:
+    """A mark for each generation: what a run did before this was known does not bind it later."""
+    return workflow.patched(f"{change}-{job.generation}")
+
+
+def _check_same(send: Send, job: Job) -> None:
+    """Refuse an answer where the ledger has meanwhile told of more: it was given to what was known before."""
+    now = send.state.subject
+    same = (now.generation, now.msg_id) == (job.generation, job.msg_id)
+    if not same and _patched(_ANSWERS_ONE, job):
+        raise refusal("the account's ledger knew more of this send than was shown; look at the status, then decide")
 
 
 def check_mark_sent(send: Send, asked: MarkSent) -> None:
@@ -182,8 +212,10 @@ async def mark_sent(send: Send, asked: MarkSent) -> None:
     """Take the msg_id that a person found in the console, if WeChat and the ledger agree."""
     async with send.answering:
         check_mark_sent(send, asked)
+        job = send.state.subject
         await _check_found(send, asked.msg_id)
         check_mark_sent(send, asked)
+        _check_same(send, job)
         job = send.state.subject
         job = job.model_copy(
             update={

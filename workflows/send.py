@@ -37,6 +37,7 @@ _KEYS: Final[dict[str, SearchAttributeKey[Any]]] = {
 }
 
 
+_A_PUSH_TELLS_MORE: Final = "a-push-on-an-unknown-job-asks-the-ledger"
 _STRAGGLERS: Final = "a-try-without-an-answer-may-straggle"
 
 
@@ -82,6 +83,7 @@ class Send:
         self.first_lease: LeaseAnswer | None = None
         self.was_reset = False
         self.closing = False
+        self.heard_more = False
         self.ended: MassSendResult | None = None
         self.asks = 0
         self._early_pushes: list[JobFinished] = []
@@ -154,6 +156,9 @@ class Send:
         self._state = self._state.with_event(event)
         if self._state.jobs != before:
             self.say(f"WeChat's push on msg_id {event.msg_id}: {event.status}")
+        elif self.phase == "needs_operator" and all(job.msg_id != event.msg_id for job in before):
+            # The ledger sends on what is ours: it knows of a try that this run has no answer of.
+            self.heard_more = workflow.patched(_A_PUSH_TELLS_MORE)
 
     def enter(self, phase: Phase, problem: Problem | None = None) -> None:
         """Go over to ``phase``."""

@@ -1,6 +1,6 @@
 """A model of WeChat of a few lines, behind the activities' names, for workflows on the time-skipping server."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -43,6 +43,8 @@ class ModelWechat:
     late: bool = False
     tags_fail: bool = False
     statuses_fail: bool = False
+    refuses_status: int = 40059
+    before_status: Callable[[], Awaitable[object]] | None = None
 
     def accept(self, step: SubmitStep) -> int:
         """The msg_id of the job that the step makes, or made before."""
@@ -57,6 +59,8 @@ class ModelWechat:
     async def push(self, msg_id: int, status: str = "send success", sent: int = 97) -> None:
         """Push a verdict to the account, as the receiver does."""
         counts = Counts(total=100, filter=98, sent=sent, error=1) if status == "send success" else Counts()
+        if status != "send success":
+            self.statuses.setdefault(msg_id, "SEND_FAIL")
         event = JobFinished(msg_id=msg_id, status=status, counts=counts, check_state=1)
         await self._signal("push", event)
 
@@ -84,17 +88,17 @@ class ModelWechat:
         if self.now() >= step.write_before or self.late:
             self.late = False
             answer = self.answered("not_written", at_once=True, detail="its lease had run out")
-            await self._tell(step, answer)
+            await self.tell(step, answer)
             return answer
         self.tries.append(step)
         scripted = self.script.pop(0) if self.script else accepts
         answer = scripted(self, step)
-        await self._tell(step, answer)
+        await self.tell(step, answer)
         if answer.msg_id and self.push_at_once:
             await self.push(answer.msg_id, self.push_at_once)
         return answer
 
-    async def _tell(self, step: SubmitStep, answer: Answer) -> None:
+    async def tell(self, step: SubmitStep, answer: Answer) -> None:
         note = Told(
             key=step.key,
             digest=step.digest,
@@ -111,11 +115,13 @@ class ModelWechat:
     @activity.defn(name=steps.JOB_STATUS)
     async def job_status(self, step: JobStatusStep) -> JobStatus:
         """What the job's status is set to."""
+        if self.before_status:
+            await self.before_status()
         if self.statuses_fail:
             msg = "WeChat is busy"
             raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
         status = self.statuses.get(step.msg_id)
-        return JobStatus(status=status) if status else JobStatus(errcode=40059, errmsg="invalid msg_id")
+        return JobStatus(status=status) if status else JobStatus(errcode=self.refuses_status, errmsg="no")
 
     @activity.defn(name=steps.AWAIT_VERDICT)
     async def await_verdict(self, step: JobStatusStep) -> JobStatus:

@@ -197,6 +197,35 @@ async def test_a_key_that_failed_by_a_forged_push_is_sent_when_it_is_started_aga
     assert (result.outcome, result.jobs[0].msg_id, len(desk.wechat.tries)) == ("sent", msg_id, 1)
 
 
+@pytest.mark.history
+@pytest.mark.parametrize("errcode", [89504, 89505, 45009, 48001])
+async def test_a_retry_needs_a_no_of_wechat(desk: Desk, errcode: int) -> None:
+    """That it does not say so is none: the administrator may be asked still, or the quota be used up."""
+    handle, msg_id = await awaiting(desk, "err(40002)", "push")
+    await desk.asks(handle, "admin_timeout")
+    del desk.wechat.statuses[msg_id]
+    desk.wechat.refuses_status = errcode
+    assert str(errcode) in await refused(desk, handle, "retry")
+    assert len(desk.wechat.tries) == 1
+    desk.wechat.statuses[msg_id], desk.wechat.push_at_once = "SEND_FAIL", "send success"
+    await desk.update(handle, "retry")
+    assert (await handle.result()).outcome == "sent"
+
+
+async def test_a_retry_asks_about_every_generation(desk: Desk) -> None:
+    """The first no may have been the wrong one."""
+    handle, first = await awaiting(desk, "err(30001)", "push")
+    await desk.asks(handle, "originality_check_error")
+    await desk.update(handle, "retry")
+    await desk.until(handle, lambda status: len(status.jobs) == 2 and status.phase == "needs_operator")
+    desk.wechat.statuses[first] = "SENDING"
+    assert f"SENDING of msg_id {first}" in await refused(desk, handle, "retry")
+    desk.wechat.statuses[first] = "SEND_SUCCESS"
+    assert "SEND_SUCCESS" in await refused(desk, handle, "retry")
+    assert (await handle.result()).outcome == "sent"
+    assert len(desk.wechat.tries) == 2
+
+
 @pytest.mark.parametrize(
     ("said", "problem", "name", "payload"),
     [

@@ -83,13 +83,13 @@ class TrueWechat(ModelWechat):
         now = await self.clock()
         if now >= step.write_before:
             answer = Answer(kind="not_written", at=now, at_once=True, detail="its lease had run out")
-            await self._tell(step, answer)
+            await self.tell(step, answer)
             return answer
         fate = self._fate(step.key)
         answer = self._write(step, fate, now)
         await self.moment("written", step.key)
         if fate.word != "dies":
-            await self._tell(step, answer)
+            await self.tell(step, answer)
         if fate.word in {"dies", "dies told"}:
             raise ApplicationError("the worker died", type="WorkerDied", category=_EXPECTED)
         await self.moment("told", step.key)
