@@ -7,6 +7,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import COMPLETES
+    from qunfa.rules.second_submission import is_under_way
     from workflows import calls
     from workflows.awaiting import take_yes
     from workflows.preparing import caught_up
@@ -15,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
 
 _ASKS_BEFORE_A_NO: Final = "asks-mass-get-before-a-no"
 _SENDING_IS_NO_NO: Final = "a-sending-of-mass-get-is-no-no"
-_SENDING: Final = "SENDING"
+_ASKS_BEFORE_AN_UNKNOWN: Final = "an-unknown-end-asks-the-ledger"
 
 
 async def confirmed(send: Send, ending: Ending) -> Ending | None:
@@ -26,7 +27,8 @@ async def confirmed(send: Send, ending: Ending) -> Ending | None:
         lease, send.first_lease = send.first_lease.lease, None
         await return_lease(send, lease)
     if send.may_have_been_delivered():
-        return ending
+        knew_less = workflow.patched(_ASKS_BEFORE_AN_UNKNOWN) and await caught_up(send)
+        return None if knew_less else ending
     if await caught_up(send) and send.may_have_been_delivered():
         why = "the ledger knows of a try that may have been delivered"
     else:
@@ -48,18 +50,19 @@ async def key_failed_again(send: Send, ending: Ending) -> Ending | None:
 
 
 async def _undecided(send: Send) -> list[int]:
-    """Ask WeChat of each job that was said to have failed; those which it says it is still sending."""
+    """Ask WeChat of each job that was said to have failed; those which are still under way."""
     msg_ids = [job.msg_id for job in send.state.jobs if job.msg_id is not None]
     if not msg_ids or not workflow.patched(_ASKS_BEFORE_A_NO):
         return []
     undecided: list[int] = []
     for msg_id in msg_ids:
         try:
-            status = (await calls.job_status(send.state.facts, msg_id)).status
+            said = await calls.job_status(send.state.facts, msg_id)
         except ActivityError:
             send.say(f"WeChat could not be asked about msg_id {msg_id}: what it said before stands")
             continue
-        if status == _SENDING and workflow.patched(_SENDING_IS_NO_NO):
+        status = said.status
+        if is_under_way(said) and workflow.patched(_SENDING_IS_NO_NO):
             status = await _last_word(send, msg_id)
             if status is None:
                 undecided.append(msg_id)
@@ -68,10 +71,10 @@ async def _undecided(send: Send) -> list[int]:
 
 
 async def _last_word(send: Send, msg_id: int) -> str | None:
-    """What ``mass/get`` says once it no longer says SENDING; ``None`` where it does so for the whole grace."""
+    """What ``mass/get`` says in the end; ``None`` where the job is under way for the whole grace."""
     facts, interval = send.state.facts, send.asked.result.poll_interval
     asking = calls.await_verdict(facts, msg_id, interval, workflow.now() + facts.timing.push_grace)
-    with send.waiting(f"WeChat's last word on msg_id {msg_id}: it was said to have failed, and mass/get says SENDING"):
+    with send.waiting(f"WeChat's last word on msg_id {msg_id}: it was said to have failed, and is still under way"):
         await workflow.wait_condition(lambda: asking.done() or send.may_have_been_delivered())
     if asking.done():
         return (await asking).status
@@ -82,7 +85,7 @@ async def _last_word(send: Send, msg_id: int) -> str | None:
 def _in_doubt(send: Send, ending: Ending, msg_ids: list[int]) -> Ending:
     """An ending that nobody can be sure of."""
     jobs = ", ".join(f"msg_id {msg_id}" for msg_id in msg_ids)
-    doubt = f"mass/get still says SENDING of {jobs}, which was said to have failed: it may be delivered all the same"
+    doubt = f"mass/get does not yet say that {jobs} has failed, as it was said before: it may be delivered all the same"
     send.say(doubt)
     problem = ending.problem and ending.problem.model_copy(
         update={"sentence": f"{ending.problem.sentence} But {doubt}."}

@@ -21,8 +21,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deciding import ask_operator
     from workflows.ending import confirmed, key_failed_again
     from workflows.material import rebuilt
-    from workflows.preparing import caught_up, prepare, read_request, refuse
+    from workflows.preparing import prepare, read_request, refuse
     from workflows.refusal import refusal
+    from workflows.reset import ask_after_reset, missed_while_ending
     from workflows.send import Ending, Send, bad_end
     from workflows.send_notices import tell_end
     from workflows.send_state import SendState
@@ -72,19 +73,20 @@ class MassSend:
             raise refuse(["the workflow takes one input, the request"])
         if ending:
             ending = await key_failed_again(send, ending)
-        while ending is None:
-            send.closing = False
-            if ending := await self._step():
-                ending = await confirmed(send, ending)
-        return await self._finish(ending)
+        while True:
+            while ending is None:
+                send.closing = False
+                if ending := await self._step():
+                    ending = await confirmed(send, ending)
+            result = await self._finish(ending)
+            if not await missed_while_ending(send):
+                return self._returned(ending, result)
+            ending, send.ended = None, None
 
     async def _step(self) -> Ending | None:
         """One step of the send, by what is known of its job."""
         send = self._send
-        if send.was_reset:
-            send.was_reset, send.first_lease = False, None
-            send.say("this run was reset: the account's ledger is asked what is known")
-            await caught_up(send)
+        await ask_after_reset(send)
         await self._continue_if_long()
         course = send.course()
         if send.stopping() and not isinstance(course, Over):
@@ -118,7 +120,10 @@ class MassSend:
             await calls.tell(send.state.facts, send.state.note(send.asked, ended_as=ending.outcome, problem=problem))
         await send.notices.started()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if self._cancelled and send.stop is None and ending.outcome == "aborted":
+        return result
+
+    def _returned(self, ending: Ending, result: MassSendResult) -> MassSendResult:
+        if self._cancelled and self._send.stop is None and ending.outcome == "aborted":
             raise asyncio.CancelledError
         if ending.outcome in COMPLETES:
             return result

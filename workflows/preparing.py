@@ -16,18 +16,20 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.status import Approval
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
     from qunfa.rules import approval
-    from qunfa.rules.course import earlier_end, may_have_been_delivered, merge, over, taken_over
+    from qunfa.rules.course import Over, earlier_end, may_have_been_delivered, merge, over, taken_over
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.outcome import from_ledger
     from qunfa.rules.problems import describe
     from qunfa.rules.stragglers import may_straggle
+    from qunfa.rules.submission import Ask as AskOperator
     from workflows import calls
     from workflows.making import MakingRefusedError, MakingStoppedError
     from workflows.material import look_at_material
     from workflows.send import Ending, Send, bad_end
     from workflows.send_state import SendState
 
+_ABORT_TOO_LATE: Final = "an-abort-before-the-ledger-has-told-may-be-too-late"
 _FOR_EVER: Final = timedelta(days=3650)
 _USE_A_NEW_KEY: Final = "Use a new key to send again."
 _LOOK_FIRST: Final = (
@@ -202,6 +204,14 @@ def ask_for(state: SendState) -> Ask:
     )
 
 
+def _stop_if_not_too_late(send: Send) -> None:
+    """Forget an abort that was given before the ledger has told of a try, which is settled first like any other."""
+    settled = isinstance(send.course(), AskOperator | Over)
+    if send.stop and not settled and send.may_have_been_delivered() and workflow.patched(_ABORT_TOO_LATE):
+        send.say("the abort came too late: the ledger knows of a try that may have been delivered")
+        send.stop = None
+
+
 def merge_record(send: Send, record: Record) -> Ending | None:
     """Take over what the ledger knows; the ending where it knows the end."""
     before = send.state.jobs
@@ -212,6 +222,7 @@ def merge_record(send: Send, record: Record) -> Ending | None:
     end = earlier_end(record)
     if end is None:
         send.say(f"the account's ledger knows this key: {len(record.jobs)} earlier submission(s) taken over")
+        _stop_if_not_too_late(send)
         return None
     send.state = send.state.changed(jobs=from_ledger(jobs))
     if end.delivered:

@@ -25,16 +25,20 @@ with workflow.unsafe.imports_passed_through():
 
 _FROZEN_ASKS: Final = 12
 _DOUBLINGS: Final = 10
+_RESCHEDULES_COUNT: Final = "a-reschedule-counts-until-the-try"
 
 
 async def submit(send: Send, step: Submit) -> Ending | None:
     """One try at ``step.at``, or none where something came between. ``None``: look again what comes next."""
+    planned = send.state.send_at
     # Early, so that what is wrong with it shows before the time has come.
     if not await resumed(send) or not await material_ready(send) or not await previews_sent(send):
         return None
     may_go = await approved(send)
     if may_go is not True:
         return may_go or None
+    if _rescheduled(send, planned):
+        return None
     waits, planned = step.at > workflow.now(), send.state.send_at
     send.enter("scheduled" if waits and not send.state.current.attempts else "submitting")
     gone = overtaking(send)
@@ -48,11 +52,16 @@ async def submit(send: Send, step: Submit) -> Ending | None:
     if send.was_reset:
         return None  # The run before had this lease, and may have used it: the ledger is asked first.
     # Nothing may come between this look and the try: a push may have settled the send while the lease was on its way.
-    if send.stopping() or overtaken(send):
+    if send.stopping() or overtaken(send) or _rescheduled(send, planned):
         await return_lease(send, lease)
     else:
         await _try(send, lease)
     return None
+
+
+def _rescheduled(send: Send, planned: datetime | None) -> bool:
+    """Whether the send has another time than the one that this step was made for."""
+    return send.state.send_at != planned and workflow.patched(_RESCHEDULES_COUNT)
 
 
 def _not_after(send: Send) -> datetime | None:

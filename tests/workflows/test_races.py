@@ -8,12 +8,14 @@ import pytest
 from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 
-from qunfa.contract import ACCOUNT, account_id
+from qunfa.contract import ACCOUNT, Status, account_id
 from qunfa.contract.job import Answer
 from qunfa.contract.ledger import Told
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
-from tests.workflows.model import loses, says
+from tests.workflows.model import dies, loses, says, silent
+from tests.workflows.model_material import busy
+from tests.workflows.test_material import VIDEO
 from tests.workflows.test_reset import points, reset
 
 
@@ -173,3 +175,68 @@ async def test_a_reset_while_the_ledger_is_full_waits(real_desk: Desk) -> None:
     run = await reset(desk, handle, (await points(desk, handle))[-1])
     await desk.until(run, lambda status: bool(status.waiting_for and "room" in status.waiting_for.reason))
     assert len(asked) <= 3
+
+
+@pytest.mark.history
+async def test_another_time_counts_while_the_lease_is_on_its_way(desk: Desk) -> None:
+    """Rescheduled in the moment in which it was to go out: the lease is given back, and it goes out at the new time."""
+    now = await desk.env.get_current_time()
+    later = now + timedelta(days=3)
+
+    async def reschedule(_given: Any) -> None:
+        desk.slow.after_reserve = None
+        asked = {"by": "li", "send_at": later.isoformat()}
+        answer: Status = await handle.execute_update("reschedule", asked, result_type=Status)
+        assert answer.send_at == later
+
+    desk.slow.after_reserve = reschedule
+    handle = await desk.start(send_at=(now + timedelta(hours=1)).isoformat())
+    result = await handle.result()
+    assert (result.outcome, len(desk.wechat.tries)) == ("sent", 1)
+    assert desk.wechat.tries[0].not_before >= later
+
+
+@pytest.mark.parametrize("planned", [timedelta(0), timedelta(days=2)], ids=["at once", "in two days"])
+async def test_another_time_counts_while_material_is_uploaded(desk: Desk, planned: timedelta) -> None:
+    """Later or earlier than the time that it had when the upload began."""
+    now = await desk.env.get_current_time()
+    wanted = now + (timedelta(days=3) if not planned else timedelta(0))
+    desk.material.refuse("upload", busy())
+    handle = await desk.start(message=VIDEO, **({"send_at": (now + planned).isoformat()} if planned else {}))
+    await desk.until(handle, lambda status: bool(status.waiting_for and "upload" in status.waiting_for.reason))
+    await handle.execute_update("reschedule", {"by": "li", "send_at": wanted.isoformat()}, result_type=Status)
+    result = await handle.result()
+    assert (result.outcome, len(desk.wechat.tries)) == ("sent", 1)
+    written = desk.wechat.tries[0].not_before
+    assert written >= wanted
+    assert written < wanted + timedelta(days=1)
+
+
+@pytest.mark.history
+async def test_a_push_on_a_job_that_only_the_ledger_knows_ends_the_question(desk: Desk) -> None:
+    """The worker of an accepted try told the ledger, and was lost; nobody need look for it in WeChat's console."""
+    desk.wechat.script = [dies, *[silent] * 60]
+    not_after = await desk.env.get_current_time() + timedelta(minutes=30)
+    handle = await desk.start(not_after=not_after.isoformat())
+    await desk.asks(handle, "unknown_outcome")
+    step = desk.wechat.tries[0]
+    accepted = Answer(kind="accepted", at=step.not_before, msg_id=desk.wechat.accept(step))
+    await desk.wechat.tell(step, accepted)
+    await desk.wechat.push(desk.wechat.accept(step))
+    result = await handle.result()
+    assert (result.outcome, result.jobs[0].msg_id) == ("sent", desk.wechat.accept(step))
+
+
+@pytest.mark.history
+async def test_before_an_unknown_end_the_ledger_is_asked(desk: Desk) -> None:
+    """It has heard of the acceptance, and no push has come: the send goes on to its verdict."""
+    desk.wechat.script = [dies, *[silent] * 60]
+    not_after = await desk.env.get_current_time() + timedelta(minutes=30)
+    handle = await desk.start(not_after=not_after.isoformat(), decision_timeout="PT2H")
+    await desk.asks(handle, "unknown_outcome")
+    step = desk.wechat.tries[0]
+    msg_id = desk.wechat.accept(step)
+    await desk.wechat.tell(step, Answer(kind="accepted", at=step.not_before, msg_id=msg_id))
+    desk.wechat.statuses[msg_id] = "SEND_SUCCESS"
+    result = await handle.result()
+    assert (result.outcome, result.jobs[0].observed_by) == ("sent", "poll")

@@ -48,6 +48,7 @@ async def test_after_the_window_a_person_is_asked_and_nothing_more_is_tried(desk
     status = await desk.asks(handle, "unknown_outcome")
     first, last = desk.wechat.tries[0], desk.wechat.tries[-1]
     assert last.not_before - first.not_before < timedelta(hours=23)
+    assert all(step.write_before <= first.not_before + timedelta(hours=23) for step in desk.wechat.tries)
     assert len({step.clientmsgid for step in desk.wechat.tries}) == 1
     assert status.answers == ("retry", "mark_sent", "abort")
     tries = len(desk.wechat.tries)
