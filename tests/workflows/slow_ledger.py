@@ -7,8 +7,8 @@ from temporalio import activity
 
 from activities.ledger import Ledger
 from qunfa.contract import steps
-from qunfa.contract.ledger import ClaimAnswer, LeaseAnswer, Owner
-from qunfa.contract.steps import ClaimStep, OwnerStep, ReserveStep
+from qunfa.contract.ledger import ClaimAnswer, LeaseAnswer, Owner, PreviewsLeft
+from qunfa.contract.steps import ClaimStep, OwnerStep, ReserveStep, TakePreviewStep
 
 Between = Callable[[Any], Awaitable[None]]
 
@@ -28,6 +28,7 @@ class SlowLedger(Ledger):
     full: bool = False
     after_reserve: Between | None = None
     before_owner: Between | None = None
+    before_preview: Between | None = None
 
     @activity.defn(name=steps.CLAIM)
     async def claim(self, step: ClaimStep) -> ClaimAnswer:
@@ -50,3 +51,10 @@ class SlowLedger(Ledger):
         if self.before_owner:
             await self.before_owner(step)
         return await super().owner_of(step)
+
+    @activity.defn(name=steps.TAKE_PREVIEW)
+    async def take_preview(self, step: TakePreviewStep) -> PreviewsLeft:
+        """The real answer, after something else."""
+        if self.before_preview:
+            await self.before_preview(step)
+        return await super().take_preview(step)
