@@ -1,7 +1,7 @@
 """A ledger between whose answer and its workflow something can happen."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from temporalio import activity
 
@@ -25,17 +25,17 @@ class SlowLedger(Ledger):
     """Awaits what the test has put between an activity's answer and its completion."""
 
     before_claim: Between | None = None
-    full: bool = False
+    says: Literal["full", "reused"] | None = None
     after_reserve: Between | None = None
     before_owner: Between | None = None
     before_preview: Between | None = None
 
     @activity.defn(name=steps.CLAIM)
     async def claim(self, step: ClaimStep) -> ClaimAnswer:
-        """The real answer, after something else; or that there is no room."""
+        """The real answer, after something else; or what the test says: no room, or a key of other content."""
         if self.before_claim:
             await self.before_claim(step)
-        return ClaimAnswer(kind="full") if self.full else await super().claim(step)
+        return ClaimAnswer(kind=self.says) if self.says else await super().claim(step)
 
     @activity.defn(name=steps.RESERVE)
     async def reserve(self, step: ReserveStep) -> LeaseAnswer:

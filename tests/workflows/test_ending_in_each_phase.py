@@ -34,7 +34,7 @@ async def looked_at(desk: Desk, key: str) -> Handle:
 
 async def without_room(desk: Desk, key: str) -> Handle:
     """The account's ledger is full."""
-    desk.slow.full = True
+    desk.slow.says = "full"
     return await desk.start(key)
 
 
@@ -256,6 +256,6 @@ async def put_right(desk: Desk) -> None:
     """The account, its WeChat and its ledger, as the next send is to find them."""
     desk.wechat.script, desk.wechat.push_at_once = [], "send success"
     desk.material.refusals.clear()
-    desk.slow.full, desk.slow.before_preview = False, None
+    desk.slow.says = desk.slow.before_preview = None
     if (await desk.ledger()).frozen:
         await desk.unfreeze()
