@@ -62,6 +62,7 @@ async def test_a_push_that_says_success_ends_the_question(desk: Desk, said: str,
     assert (result.outcome, result.jobs[0].status, len(desk.wechat.tries)) == ("sent", "send success", 1)
 
 
+@pytest.mark.history
 async def test_a_yes_of_mass_get_ends_the_send_that_was_to_be_retried(desk: Desk) -> None:
     """The retry is refused, and what WeChat said on the way is not forgotten: the send is sent."""
     handle, msg_id = await awaiting(desk, "err(30001)", "push")
