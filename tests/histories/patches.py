@@ -45,14 +45,46 @@ def markers(file: Path) -> Iterator[str]:
 def _patches_of(file: Path) -> Iterator[Patch]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     texts = dict(_texts(tree))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "patched":
-            place = f"{file.name}:{node.lineno}"
-            text, is_whole = _read(node.args[0], texts)
-            if not text:
-                msg = f"{place}: the id of this patch must be, or begin with, a text or a constant of its module"
-                raise LookupError(msg)
-            yield Patch(text, not is_whole, place)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    helpers = {function.name: found for function in functions for found in _helps(function)}
+    inner = {call for _, call in helpers.values()}
+    for call in _calls(tree, {"patched", *helpers}):
+        if call in inner:
+            continue  # its ids are those that the helper is called with
+        number, _ = helpers.get(_name(call), (0, call))
+        text, is_whole = _read(call.args[number], texts)
+        place = f"{file.name}:{call.lineno}"
+        if not text:
+            msg = f"{place}: the id of this patch must be, or begin with, a text or a constant of its module"
+            raise LookupError(msg)
+        yield Patch(text, not is_whole or _name(call) in helpers, place)
+
+
+def _helps(function: ast.FunctionDef) -> Iterator[tuple[int, ast.Call]]:
+    """Which argument of a private function the id of its patch begins with, and where it stands in the function."""
+    if function.name.startswith("_"):
+        names = [argument.arg for argument in function.args.args]
+        for call in _calls(function, {"patched"}):
+            if (first := _first(call.args[0])) in names:
+                yield names.index(first), call
+
+
+def _calls(tree: ast.AST, names: set[str]) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node) in names)
+
+
+def _name(call: ast.Call) -> str:
+    return ast.unparse(call.func).split(".")[-1]
+
+
+def _first(node: ast.expr) -> str:
+    """The name that a text begins with, if it does."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.FormattedValue(value=value) | ast.JoinedStr(values=[value, *_]):
+            return _first(value)
+    return ""
 
 
 def _texts(tree: ast.Module) -> Iterator[tuple[str, str]]:

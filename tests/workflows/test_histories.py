@@ -69,7 +69,7 @@ def test_every_patch_is_in_a_history(patch: Patch, recorded_markers: set[str]) -
 
 
 def test_the_patches_are_read_from_the_sources(tmp_path: Path) -> None:
-    """Texts, constants, and what a text begins with; one that cannot be read is told with its place."""
+    """Texts, constants, what a text begins with, also by way of a helper; one that cannot be read is told its place."""
     source = tmp_path / "some.py"
     lines = [
         "A: Final = 'a'",
@@ -83,6 +83,12 @@ def test_the_patches_are_read_from_the_sources(tmp_path: Path) -> None:
         ("x", False, "some.py:3"),
         ("a", False, "some.py:4"),
         ("b-", True, "some.py:5"),
+    ]
+    helper = "def _patched(job, change): return workflow.patched(f'{change}-{job}')"
+    source.write_text(f"A = 'a'\n{helper}\n_patched(job, A)\n_patched(1, 'c')", encoding="utf-8")
+    assert [(patch.text, patch.is_prefix, patch.place) for patch in used(tmp_path)] == [
+        ("a", True, "some.py:3"),
+        ("c", True, "some.py:4"),
     ]
     source.write_text("workflow.patched(name)", encoding="utf-8")
     with pytest.raises(LookupError, match=r"some\.py:1"):
