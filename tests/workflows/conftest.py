@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import shutil
 import sys
 import uuid
@@ -29,6 +28,7 @@ from qunfa.temporal import register_search_attributes
 from tests.workflows.metronome import METRONOME, Metronome
 from tests.workflows.model import ModelWechat
 from tests.workflows.model_material import ModelMaterial
+from tests.workflows.recording import record
 from tests.workflows.slow_ledger import NoEarlierRuns, SlowLedger
 from workflows.account import Account
 from workflows.check import CheckMassSend
@@ -40,13 +40,6 @@ KEYS: dict[str, Callable[[str], SearchAttributeKey[Any]]] = {
     "Keyword": SearchAttributeKey.for_keyword,
     "KeywordList": SearchAttributeKey.for_keyword_list,
 }
-
-
-def _without_stack_traces(part: Any) -> Any:
-    """A history, or a part of it, without the paths of the machine that recorded it."""
-    if isinstance(part, dict):
-        return {name: _without_stack_traces(value) for name, value in part.items() if name != "stackTrace"}
-    return [_without_stack_traces(value) for value in part] if isinstance(part, list) else part
 
 
 def binary(name: str) -> str:
@@ -157,13 +150,7 @@ class Desk:
     async def record(self, folder: Path, name: str) -> None:
         """Write the histories of the sends and of the account, for the replay test."""
         account = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
-        for number, handle in enumerate([account, *self.started]):
-            kind = f"send-{number}" if number else "account"
-            run = self.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
-            history = json.loads((await run.fetch_history()).to_json())
-            recorded = {"workflowId": handle.id, "history": _without_stack_traces(history)}
-            compact = json.dumps(recorded, ensure_ascii=False, separators=(",", ":"))
-            (folder / f"{name}.{kind}.json").write_text(compact + "\n", encoding="utf-8")
+        await record(self.env.client, account, self.started, folder, name)
 
     async def ledger(self) -> LedgerView:
         """What the account knows."""
@@ -172,15 +159,28 @@ class Desk:
         return view
 
 
+Recorder = Callable[[Desk], Awaitable[None]]
+
+
+@pytest.fixture
+def recorded(request: pytest.FixtureRequest) -> Recorder:
+    """What a desk's fixture does when its test is over: the workflows are recorded where that is asked for."""
+
+    async def keep(desk: Desk) -> None:
+        folder = request.config.getoption("--record-histories")
+        if folder and request.node.get_closest_marker("history"):
+            await desk.record(Path(folder), request.node.originalname.removeprefix("test_"))
+
+    return keep
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def desk(env: WorkflowEnvironment, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
-    """A desk with a fresh account; its workflows are recorded where that is asked for, and ended afterwards."""
+async def desk(env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[Desk]:
+    """A desk with a fresh account; its workflows are ended afterwards."""
     facts = AccountFacts(name="demo", appid=f"wx{uuid.uuid4().hex[:16]}", base_url="https://api.weixin.qq.com")
     async with running(env, facts) as found:
         yield found
-        folder = request.config.getoption("--record-histories")
-        if folder and request.node.get_closest_marker("history"):
-            await found.record(Path(folder), request.node.originalname.removeprefix("test_"))
+        await recorded(found)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -195,24 +195,27 @@ def real_server(*dynamic_config: str) -> Awaitable[WorkflowEnvironment]:
     return WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal"),
         data_converter=pydantic_data_converter,
+        identity="tests",
         search_attributes=[KEYS[kind](name) for name, kind in SEARCH_ATTRIBUTES.items()],
         dev_server_extra_args=[part for value in dynamic_config for part in ("--dynamic-config-value", value)],
     )
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def short_desk() -> AsyncIterator[Desk]:
+async def short_desk(recorded: Recorder) -> AsyncIterator[Desk]:
     """A desk on a real server that suggests to continue as new after 15 events."""
     config = ('history.timerProcessorMaxTimeShift="10ms"', "limit.historyCount.suggestContinueAsNew=15")
     async with await real_server(*config) as environment, running(environment, scaled_facts()) as found:
         yield found
+        await recorded(found)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def real_desk(real_env: WorkflowEnvironment) -> AsyncIterator[Desk]:
+async def real_desk(real_env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[Desk]:
     """A desk on the real server, with scaled times."""
     async with running(real_env, scaled_facts()) as found:
         yield found
+        await recorded(found)
 
 
 def scaled_facts() -> AccountFacts:

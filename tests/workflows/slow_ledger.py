@@ -1,14 +1,14 @@
 """A ledger between whose answer and its workflow something can happen."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from temporalio import activity
 
 from activities.ledger import Ledger
 from qunfa.contract import steps
-from qunfa.contract.ledger import ClaimAnswer, LeaseAnswer, Owner
-from qunfa.contract.steps import ClaimStep, OwnerStep, ReserveStep
+from qunfa.contract.ledger import ClaimAnswer, LeaseAnswer, Owner, PreviewsLeft
+from qunfa.contract.steps import ClaimStep, OwnerStep, ReserveStep, TakePreviewStep
 
 Between = Callable[[Any], Awaitable[None]]
 
@@ -25,16 +25,17 @@ class SlowLedger(Ledger):
     """Awaits what the test has put between an activity's answer and its completion."""
 
     before_claim: Between | None = None
-    full: bool = False
+    says: Literal["full", "reused"] | None = None
     after_reserve: Between | None = None
     before_owner: Between | None = None
+    before_preview: Between | None = None
 
     @activity.defn(name=steps.CLAIM)
     async def claim(self, step: ClaimStep) -> ClaimAnswer:
-        """The real answer, after something else; or that there is no room."""
+        """The real answer, after something else; or what the test says: no room, or a key of other content."""
         if self.before_claim:
             await self.before_claim(step)
-        return ClaimAnswer(kind="full") if self.full else await super().claim(step)
+        return ClaimAnswer(kind=self.says) if self.says else await super().claim(step)
 
     @activity.defn(name=steps.RESERVE)
     async def reserve(self, step: ReserveStep) -> LeaseAnswer:
@@ -50,3 +51,10 @@ class SlowLedger(Ledger):
         if self.before_owner:
             await self.before_owner(step)
         return await super().owner_of(step)
+
+    @activity.defn(name=steps.TAKE_PREVIEW)
+    async def take_preview(self, step: TakePreviewStep) -> PreviewsLeft:
+        """The real answer, after something else."""
+        if self.before_preview:
+            await self.before_preview(step)
+        return await super().take_preview(step)

@@ -30,6 +30,7 @@ async def abort(desk: Desk, handle: WorkflowHandle[Any, Any]) -> None:
                 return
 
 
+@pytest.mark.history
 async def test_a_retry_that_is_applied_again_opens_no_other_generation(real_desk: Desk) -> None:
     """Retried, failed once more, and reset to before the retry: it was no answer to the second failure."""
     desk = real_desk
@@ -59,6 +60,7 @@ async def test_a_retry_that_is_applied_again_opens_no_other_generation(real_desk
     assert len(desk.wechat.tries) == 2
 
 
+@pytest.mark.history
 async def test_a_reset_of_the_end_learns_what_became_of_the_key(real_desk: Desk) -> None:
     """Aborted, and sent by a later run: no run says any more that nothing was delivered."""
     desk = real_desk
@@ -77,7 +79,7 @@ async def test_a_reset_of_the_end_learns_what_became_of_the_key(real_desk: Desk)
     assert len(desk.wechat.tries) == 2
 
 
-@pytest.mark.parametrize("point", [0, 1])
+@pytest.mark.parametrize("point", [0, pytest.param(1, marks=pytest.mark.history)])
 async def test_an_abort_before_a_reset_run_has_caught_up_is_too_late(real_desk: Desk, point: int) -> None:
     """The message was accepted: the abort changes nothing, and the push is awaited."""
     desk = real_desk

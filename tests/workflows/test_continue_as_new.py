@@ -17,6 +17,7 @@ SENDS = 5
 ROUNDS = 12
 
 
+@pytest.mark.history
 async def test_an_unknown_try_stays_unknown_in_the_next_run(short_desk: Desk) -> None:
     """Two silent tries, one whose answer is lost, then refusals: one clientmsgid in every run, one delivery."""
     desk = short_desk
@@ -43,6 +44,7 @@ async def test_a_problem_is_answered_in_the_next_run(short_desk: Desk) -> None:
     assert (result.outcome, result.may_have_been_delivered) == ("aborted", False)
 
 
+@pytest.mark.history
 async def test_a_cancellation_of_an_earlier_run_ends_a_later_one_with_a_result(short_desk: Desk) -> None:
     """Noted while a try was unknown; runs later WeChat says no: aborted with the result, as nothing was delivered."""
     desk = short_desk

@@ -59,7 +59,7 @@ async def test_an_accepted_send_cannot_be_aborted(desk: Desk) -> None:
     assert "recall" in str(caught.value.cause)
 
 
-@pytest.mark.parametrize("first", [loses, None])
+@pytest.mark.parametrize("first", [pytest.param(loses, marks=pytest.mark.history), None])
 async def test_a_cancellation_during_or_after_a_try_goes_on_to_the_verdict(desk: Desk, first: object) -> None:
     """It is noted in the story, and the send ends by WeChat's word."""
     desk.wechat.push_at_once = None

@@ -20,7 +20,7 @@ from qunfa.rules.problems import PROBLEMS
 from tests.activities.conftest import settings_for
 from tests.media.sources.site import silence
 from tests.notices.webhook import SECRET, Post, Receiver, answers, receiving
-from tests.workflows.conftest import Desk, running
+from tests.workflows.conftest import Desk, Recorder, running
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says, silent
 
@@ -50,10 +50,11 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def desk(env: WorkflowEnvironment, receiver: Receiver) -> AsyncIterator[Desk]:
+async def desk(env: WorkflowEnvironment, receiver: Receiver, recorded: Recorder) -> AsyncIterator[Desk]:
     """A desk whose account's webhook wants everything."""
     async with noticing(env, receiver) as found:
         yield found
+        await recorded(found)
 
 
 def delivery(desk: Desk, post: Post) -> WorkflowHandle[Any, NoticeDelivered]:
@@ -118,6 +119,7 @@ async def test_a_question_is_told_with_its_answers(desk: Desk, receiver: Receive
     )
 
 
+@pytest.mark.history
 async def test_each_question_is_told_once_with_an_id_of_its_own(desk: Desk, receiver: Receiver) -> None:
     """Twice the same problem in one run is two events; a refused answer, and a push of somebody else's, are none."""
     desk.wechat.script = [says(48001), says(48001)]
@@ -137,6 +139,7 @@ async def test_each_question_is_told_once_with_an_id_of_its_own(desk: Desk, rece
     assert first.json["timestamp"] < second.json["timestamp"]
 
 
+@pytest.mark.history
 async def test_a_wait_for_approval_is_told_once(desk: Desk, receiver: Receiver) -> None:
     """Also where the send is paused and resumed meanwhile; who has asked for it goes along."""
     handle = await desk.start(approval={"required": True}, requested_by="crm")
@@ -174,6 +177,7 @@ async def test_a_bad_end_is_told_as_failed(
     assert (post.data["outcome"], post.data["may_have_been_delivered"]) == (outcome, False)
 
 
+@pytest.mark.history
 async def test_a_failure_is_told_with_its_problem(desk: Desk, receiver: Receiver) -> None:
     """on_problem "fail" asks nobody, so nobody is told of a question."""
     desk.wechat.script = [says(48001)]

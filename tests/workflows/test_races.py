@@ -169,7 +169,7 @@ async def test_a_reset_while_the_ledger_is_full_waits(real_desk: Desk) -> None:
     async def note(step: Any) -> None:
         asked.append(step)
 
-    desk.slow.before_claim, desk.slow.full = note, True
+    desk.slow.before_claim, desk.slow.says = note, "full"
     handle = await desk.start()
     await desk.until(handle, lambda status: bool(status.waiting_for and "room" in status.waiting_for.reason))
     run = await reset(desk, handle, (await points(desk, handle))[-1])

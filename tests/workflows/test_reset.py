@@ -153,6 +153,19 @@ async def test_a_send_reset_to_any_point_ends_the_same(hasty_desk: Desk, name: s
     assert bool(again) == bool(life.answers)
 
 
+@pytest.mark.history
+async def test_a_reset_run_catches_up_with_the_ledger(real_desk: Desk) -> None:
+    """Before its claim, and after its try was begun: it ends as the first one did, and submits nothing."""
+    handle = await real_desk.start()
+    assert (await handle.result()).outcome == "sent"
+    first, *_, last = await points(real_desk, handle)
+    for event_id in (first, last):
+        run = await reset(real_desk, handle, event_id)
+        real_desk.started.append(run)
+        assert (await run.result()).outcome == "sent"
+    assert len(real_desk.wechat.tries) == 1
+
+
 async def test_a_send_that_waits_for_its_quota_waits_again(hasty_desk: Desk) -> None:
     """A run that remembers WeChat's no waits on; one that was reset to before its claim may ask WeChat once more."""
     desk = hasty_desk

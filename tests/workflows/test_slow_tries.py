@@ -72,7 +72,7 @@ async def test_a_slow_try_that_came_through_is_found_by_the_retry(desk: Desk) ->
     assert not (await desk.ledger()).kept
 
 
-@pytest.mark.parametrize("way", ["abort", "nobody decides", "on_problem"])
+@pytest.mark.parametrize("way", [pytest.param("abort", marks=pytest.mark.history), "nobody decides", "on_problem"])
 async def test_an_end_while_a_try_may_come_through_is_unknown(desk: Desk, way: str) -> None:
     """However it ends, nobody says that nothing can be delivered; so does the same key again, which sends nothing."""
     if way == "on_problem":
