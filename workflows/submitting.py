@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import AudienceFinding, SubmitStep
     from qunfa.rules.calendar import closing
     from qunfa.rules.problems import PROBLEMS
-    from qunfa.rules.submission import Submit, after_try, begin_try, collide, explain, lost_try, write_end
+    from qunfa.rules.submission import Submit, after_try, begin_try, collide, explain, write_end
     from workflows import calls
     from workflows.holding import approved, resumed
     from workflows.making import problem_of_failure
@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
 
 _FROZEN_ASKS: Final = 12
 _DOUBLINGS: Final = 10
+_TRIED_AGAIN: Final = "a-try-carried-out-again-after-a-reset-is-lost"
 
 
 async def submit(send: Send, step: Submit) -> Ending | None:
@@ -160,17 +161,30 @@ async def _try(send: Send, lease: Lease) -> None:
     send.enter("submitting")
     try:
         answer = await calls.submit(state.facts, _step(send, job, lease))
-        job = after_try(job, lease.attempt, answer, lease.not_before)
+        if _tried_again(send, lease, answer):
+            answer = Answer(kind="unknown", at=answer.at, detail="the run was reset during this try", told=False)
     except ActivityError as error:
-        answer = None
-        job = lost_try(job, lease.attempt, workflow.now(), lease.not_before, _how_lost(error))
+        answer = Answer(kind="unknown", at=workflow.now(), detail=_how_lost(error))
+    job = after_try(job, lease.attempt, answer, lease.not_before)
     if job.deduplicated and job.msg_id is not None and await _belongs_to_another(send, job, job.msg_id):
         job = collide(job)
     send.state = send.state.with_current(job)
     send.in_flight = False
-    if answer is not None and not answer.told:
+    if not answer.told:
         await calls.tell(state.facts, send.state.note(send.asked, job=job))
     send.say(_what_happened(job, lease))
+
+
+def _tried_again(send: Send, lease: Lease, answer: Answer) -> bool:
+    """Whether this may be the answer of a try that an older worker has carried out once more, since it was reset.
+
+    That there was nothing, or that WeChat has refused it, says nothing then about the first time.
+    """
+    silent = answer.kind == "unknown" and answer.errcode is None
+    if not send.was_reset or answer.sole or silent or answer.kind in {"accepted", "duplicate"}:
+        return False
+    # A mark for each try: what a run did before this was known does not bind it later.
+    return workflow.patched(f"{_TRIED_AGAIN}-{lease.generation}-{lease.attempt}")
 
 
 async def return_lease(send: Send, lease: Lease) -> None:
@@ -201,6 +215,7 @@ def _step(send: Send, job: Job, lease: Lease) -> SubmitStep:
         image_via=state.facts.image_via,
         not_before=lease.not_before,
         write_before=min(end for end in ends if end is not None),
+        holder=workflow.info().run_id,
     )
 
 
