@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Tag
     from qunfa.contract.job import Answer, Job
-    from qunfa.contract.ledger import Lease, LeaseAnswer, Record, Reserve
+    from qunfa.contract.ledger import Lease, LeaseAnswer, Record, Reserve, Told
     from qunfa.contract.result import Problem
     from qunfa.contract.steps import AudienceFinding, SubmitStep
     from qunfa.rules.calendar import closing
@@ -171,7 +171,7 @@ async def _try(send: Send, lease: Lease) -> None:
     send.state = send.state.with_current(job)
     send.in_flight = False
     if not answer.told:
-        await calls.tell(state.facts, send.state.note(send.asked, job=job))
+        await calls.tell(state.facts, _untold(send, job, lease, answer))
     send.say(_what_happened(job, lease))
 
 
@@ -185,6 +185,17 @@ def _tried_again(send: Send, lease: Lease, answer: Answer) -> bool:
         return False
     # A mark for each try: what a run did before this was known does not bind it later.
     return workflow.patched(f"{_TRIED_AGAIN}-{lease.generation}-{lease.attempt}")
+
+
+def _untold(send: Send, job: Job, lease: Lease, answer: Answer) -> Told:
+    """What the ledger has not been told: the job and, but for a reset, the answer with which the lease comes back.
+
+    After a reset the run before may still be writing, in its lease.
+    """
+    if send.was_reset:
+        return send.state.note(send.asked, job=job)
+    attempt = {"index": lease.index, "generation": lease.generation, "attempt": lease.attempt}
+    return send.state.note(send.asked, job=job, answer=answer, **attempt)
 
 
 async def return_lease(send: Send, lease: Lease) -> None:

@@ -98,7 +98,8 @@ class ModelWechat:
         answer = scripted(self, step)
         if self.after_write:
             await self.after_write()
-        await self._tell(step, answer)
+        if answer.told:
+            await self._tell(step, answer)
         if answer.msg_id and self.push_at_once:
             await self.push(answer.msg_id, self.push_at_once)
         return answer
@@ -170,6 +171,11 @@ def silent(wechat: ModelWechat, _step: SubmitStep) -> Answer:
 def says(errcode: int, kind: str = "refused") -> Scripted:
     """Refuse."""
     return lambda wechat, _step: wechat.answered(kind, errcode=errcode, errmsg=f"says {errcode}", rid="1-2-3")
+
+
+def untold(scripted: Scripted) -> Scripted:
+    """Answer so, and be unable to tell the ledger."""
+    return lambda wechat, step: scripted(wechat, step).model_copy(update={"told": False})
 
 
 def unreachable(wechat: ModelWechat, _step: SubmitStep) -> Answer:
