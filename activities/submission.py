@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from temporalio import activity
@@ -53,7 +53,12 @@ class Submission:
         Nothing is written when the activity is cancelled before its call. A call under way is ended all the same (it is
         bounded by `http_timeout`), the ledger is told, and the answer is returned: an answer in hand is worth more
         than a quick end.
+
+        Nothing is written either where the step comes again after a reset: the run before may have written it, and may
+        be about to. It keeps its lease, and the ledger is not told.
         """
+        if step.holder not in {None, activity.info().workflow_run_id}:
+            return _begun_before(step, self._clock.now())
         ready = await self._ready(step)
         if isinstance(ready, Answer):
             return await self._told(step, ready)
@@ -95,6 +100,7 @@ class Submission:
 
     async def _told(self, step: SubmitStep, answer: Answer) -> Answer:
         """The answer, once the ledger has been told of it; `told` is false where that did not succeed."""
+        answer = answer.model_copy(update={"sole": step.holder is not None})
         note = Told(
             key=step.key,
             digest=step.digest,
@@ -119,6 +125,13 @@ class Submission:
             )
             return answer.model_copy(update={"told": False})
         return answer
+
+
+def _begun_before(step: SubmitStep, at: datetime) -> Answer:
+    detail = (
+        f"nothing was written, since run {step.holder}, which was reset, had begun this try and may have written it"
+    )
+    return Answer(kind="unknown", at=at, detail=f"account {step.account.name}: {detail}", told=False, sole=True)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, Result]) -> Result:

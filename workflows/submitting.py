@@ -9,12 +9,12 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Tag
     from qunfa.contract.job import Answer, Job
-    from qunfa.contract.ledger import Lease, LeaseAnswer, Record, Reserve
+    from qunfa.contract.ledger import Lease, LeaseAnswer, Record, Reserve, Told
     from qunfa.contract.result import Problem
     from qunfa.contract.steps import AudienceFinding, SubmitStep
     from qunfa.rules.calendar import closing
     from qunfa.rules.problems import PROBLEMS
-    from qunfa.rules.submission import Submit, after_try, begin_try, collide, explain, lost_try, write_end
+    from qunfa.rules.submission import Submit, after_try, begin_try, collide, explain, write_end
     from workflows import calls
     from workflows.holding import approved, resumed
     from workflows.making import problem_of_failure
@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
 _FROZEN_ASKS: Final = 12
 _DOUBLINGS: Final = 10
 _RESCHEDULES_COUNT: Final = "a-reschedule-counts-until-the-try"
+_TRIED_AGAIN: Final = "a-try-carried-out-again-after-a-reset-is-lost"
 
 
 async def submit(send: Send, step: Submit) -> Ending | None:
@@ -169,17 +170,41 @@ async def _try(send: Send, lease: Lease) -> None:
     send.enter("submitting")
     try:
         answer = await calls.submit(state.facts, _step(send, job, lease))
-        job = after_try(job, lease.attempt, answer, lease.not_before)
+        if _tried_again(send, lease, answer):
+            answer = Answer(kind="unknown", at=answer.at, detail="the run was reset during this try", told=False)
     except ActivityError as error:
-        answer = None
-        job = lost_try(job, lease.attempt, workflow.now(), lease.not_before, _how_lost(error))
+        answer = Answer(kind="unknown", at=workflow.now(), detail=_how_lost(error))
+    job = after_try(job, lease.attempt, answer, lease.not_before)
     if job.deduplicated and job.msg_id is not None and await _belongs_to_another(send, job, job.msg_id):
         job = collide(job)
     send.state = send.state.with_current(job)
     send.in_flight = False
-    if answer is not None and not answer.told:
-        await calls.tell(state.facts, send.state.note(send.asked, job=job))
+    if not answer.told:
+        await calls.tell(state.facts, _untold(send, job, lease, answer))
     send.say(_what_happened(job, lease))
+
+
+def _tried_again(send: Send, lease: Lease, answer: Answer) -> bool:
+    """Whether this may be the answer of a try that an older worker has carried out once more, since it was reset.
+
+    That there was nothing, or that WeChat has refused it, says nothing then about the first time.
+    """
+    silent = answer.kind == "unknown" and answer.errcode is None
+    if not send.was_reset or answer.sole or silent or answer.kind in {"accepted", "duplicate"}:
+        return False
+    # A mark for each try: what a run did before this was known does not bind it later.
+    return workflow.patched(f"{_TRIED_AGAIN}-{lease.generation}-{lease.attempt}")
+
+
+def _untold(send: Send, job: Job, lease: Lease, answer: Answer) -> Told:
+    """What the ledger has not been told: the job and, but for a reset, the answer with which the lease comes back.
+
+    After a reset the run before may still be writing, in its lease.
+    """
+    if send.was_reset:
+        return send.state.note(send.asked, job=job)
+    attempt = {"index": lease.index, "generation": lease.generation, "attempt": lease.attempt}
+    return send.state.note(send.asked, job=job, answer=answer, **attempt)
 
 
 async def return_lease(send: Send, lease: Lease) -> None:
@@ -210,6 +235,7 @@ def _step(send: Send, job: Job, lease: Lease) -> SubmitStep:
         image_via=state.facts.image_via,
         not_before=lease.not_before,
         write_before=min(end for end in ends if end is not None),
+        holder=workflow.info().run_id,
     )
 
 

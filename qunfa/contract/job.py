@@ -34,6 +34,8 @@ class Answer(Stored):
     """Nothing but its lease was missing: the next try need not be spaced."""
     told: bool = True
     """The account's ledger has been told."""
+    sole: bool = False
+    """The worker has seen to it that the try was carried out for one run only."""
 
 
 class Verdict(Stored):

@@ -125,7 +125,8 @@ class ReserveStep(Stored):
 class SubmitStep(Stored):
     """Input of ``submit`` → :class:`~qunfa.contract.job.Answer`.
 
-    One HTTP try, written between ``not_before`` and ``write_before`` or not at all.
+    One HTTP try, written between ``not_before`` and ``write_before`` or not at all, and only for the run that is its
+    ``holder``: a reset has it carried out once more, for another run.
     """
 
     account: Pinned
@@ -142,6 +143,7 @@ class SubmitStep(Stored):
     image_via: ImageVia = "images"
     not_before: datetime
     write_before: datetime
+    holder: str | None = None
 
 
 class TellStep(Stored):

@@ -185,6 +185,7 @@ def _after_answer(state: AccountState, record: Record, note: Told, answer: Answe
         return record
     job = known
     if job.unknown_lease == note.attempt:
+        began_at = min(began_at, job.window_started_at or began_at)
         job = job.model_copy(update={"ever_unknown": False, "unknown_lease": None, "window_started_at": None})
     job = after_try(job, note.attempt, answer, began_at)
     owner = _named(owner_of(state, job.msg_id)) if job.msg_id and job.deduplicated else Owner()

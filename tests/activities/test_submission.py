@@ -12,6 +12,7 @@ from qunfa.simulator import Fault, Simulator, openid
 from tests.activities.conftest import APPID, NOON, Desk, TokenServer, desk_at
 
 FILE = {"kind": "openid_file", "uri": "file:/srv/openids"}
+OTHER = {"name": "demo", "appid": "wxStarted", "base_url": ""}
 VOICE = {"msgtype": "voice", "media": {"uri": "file:/srv/a.mp3"}}
 
 
@@ -214,6 +215,26 @@ async def test_an_answer_is_not_lost_where_the_ledger_cannot_be_told(
     answer = await submit(desk)
     assert (answer.kind, answer.told) == ("accepted", False)
     assert "could not be told of try 1" in caplog.text
+
+
+@pytest.mark.parametrize("more", [{}, {"write_before": NOON}, {"account": OTHER}])
+async def test_a_try_that_another_run_has_begun_is_unknown_and_not_written(
+    desk: Desk, sim: Simulator, more: dict[str, Any]
+) -> None:
+    """Temporal has a try under way carried out once more for a run that is reset: that one's lease stays with it."""
+    answer = await submit(desk, holder="the run before", **more)
+    assert (answer.kind, answer.errcode, answer.told, answer.sole) == ("unknown", None, False, True)
+    assert "the run before, which was reset" in (answer.detail or "")
+    assert not list(sim.world.calls)
+    assert not desk.notebook.notes
+
+
+@pytest.mark.parametrize("holder", [None, ActivityEnvironment.default_info().workflow_run_id])
+async def test_a_try_says_whether_it_is_known_to_be_the_only_one(desk: Desk, holder: str | None) -> None:
+    """Not where an older workflow has scheduled it, which does not say for which run."""
+    answer = await submit(desk, holder=holder)
+    assert (answer.kind, answer.sole) == ("accepted", holder is not None)
+    assert desk.notebook.only.answer == answer
 
 
 async def test_a_running_try_shows_that_it_lives(desk: Desk) -> None:

@@ -153,6 +153,23 @@ async def test_a_try_under_way_is_neither_aborted_nor_cancelled(scene: Scene) ->
     assert await scene.everyone_once()
 
 
+async def test_a_try_under_way_is_not_written_again_for_a_run_that_is_reset(scene: Scene) -> None:
+    """Temporal hands it out once more; only the first one writes, and what it has heard settles the send."""
+    scene.fault("slow", seconds=0.6)
+    handle = await scene.start()
+    await scene.tried()
+    before = await points(handle)
+    await handle.signal("job_finished", {"msg_id": 1, "status": "send success"})
+    async with asyncio.timeout(PATIENCE):
+        while (after := await points(handle)) == before:
+            pass
+    run = await reset(scene.client, handle, after[-1])
+    assert [call.answered for call in scene.tries] == [False]
+    assert (await scene.result(run)).outcome == "sent"
+    assert len(scene.tries) == 1
+    assert await scene.everyone_once()
+
+
 async def test_no_worker_for_longer_than_the_window_leaves_a_question(scene: Scene) -> None:
     """The timer of the next try went off long ago: it is not submitted, since WeChat may have forgotten it."""
     settings = timed(on_its_own_queue(scene), window=WINDOW)

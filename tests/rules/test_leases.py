@@ -2,11 +2,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qunfa.contract.job import Answer, Job
 from qunfa.contract.ledger import AccountState, Claim, Frozen, Record, Reserve
 from qunfa.rules import leases, ledger
 from qunfa.rules.submission import unsettled
+from tests.rules import arbitrary
 from tests.rules.arbitrary import CLIENTMSGID, NO_OF_OPERATOR, NOON
 from tests.rules.test_course import ACCEPTED, CONFIRMED, FAILED, NEW, SENT, UNKNOWN, in_turn
 from tests.rules.test_ledger import SECOND, ask, claimed, job_in, leased, refused, reserve, told
@@ -163,6 +166,19 @@ def test_a_late_definite_answer_undoes_exactly_that() -> None:
     assert job_in(state).window_started_at is None
     assert unsettled(job_in(told(expired, refused(), attempt=2)))
     assert unsettled(job_in(told(expired, refused(-1))))
+
+
+@given(st.lists(st.tuples(st.integers(1, 2), arbitrary.answers()), max_size=4))
+def test_no_late_answer_moves_the_window_of_a_doubt(late: list[tuple[int, Answer]]) -> None:
+    """WeChat remembers the clientmsgid from the lease on, and not from when a worker that was frozen has woken."""
+    state, lease = leased(claimed())
+    state = leases.expire(state, lease.expires_at + SECOND)
+    assert job_in(state).window_started_at == NOON
+    for attempt, answer in late:
+        state = told(state, answer, attempt, now=NOON + 72 * 60 * LATER)
+        if not job_in(state).ever_unknown:
+            break
+        assert job_in(state).window_started_at == NOON
 
 
 def test_a_late_answer_explains_no_other_doubt() -> None:

@@ -28,7 +28,10 @@ Scripted = Callable[["ModelWechat", SubmitStep], Answer]
 
 @dataclass
 class ModelWechat:
-    """Accepts a clientmsgid once; what it answers, if anything, is scripted by the test."""
+    """Accepts a clientmsgid once; what it answers, if anything, is scripted by the test.
+
+    ``old``: the worker is one of 0.1.0, which carries out what comes again after a reset.
+    """
 
     client: Client
     facts: AccountFacts
@@ -41,6 +44,8 @@ class ModelWechat:
     tags: dict[int, AudienceFinding] = field(default_factory=dict)
     push_at_once: str | None = "send success"
     late: bool = False
+    old: bool = False
+    after_write: Callable[[], Awaitable[None]] | None = None
     tags_fail: bool = False
     statuses_fail: bool = False
     refuses_status: int = 40059
@@ -54,7 +59,7 @@ class ModelWechat:
 
     def answered(self, kind: str, **more: object) -> Answer:
         """An answer now."""
-        return Answer.model_validate({"kind": kind, "at": self.now(), **more})
+        return Answer.model_validate({"kind": kind, "at": self.now(), "sole": not self.old, **more})
 
     async def push(self, msg_id: int, status: str = "send success", sent: int = 97) -> None:
         """Push a verdict to the account, as the receiver does."""
@@ -85,6 +90,8 @@ class ModelWechat:
     @activity.defn(name=steps.SUBMIT)
     async def submit(self, step: SubmitStep) -> Answer:
         """One try, in its lease."""
+        if self.comes_again(step):
+            return self.answered("unknown", detail="another run had begun it", told=False)
         if self.now() >= step.write_before or self.late:
             self.late = False
             answer = self.answered("not_written", at_once=True, detail="its lease had run out")
@@ -93,10 +100,17 @@ class ModelWechat:
         self.tries.append(step)
         scripted = self.script.pop(0) if self.script else accepts
         answer = scripted(self, step)
-        await self.tell(step, answer)
+        if self.after_write:
+            await self.after_write()
+        if answer.told:
+            await self.tell(step, answer)
         if answer.msg_id and self.push_at_once:
             await self.push(answer.msg_id, self.push_at_once)
         return answer
+
+    def comes_again(self, step: SubmitStep) -> bool:
+        """Whether a run that was reset has begun the try, as a worker of today sees it."""
+        return not self.old and step.holder not in {None, activity.info().workflow_run_id}
 
     async def tell(self, step: SubmitStep, answer: Answer) -> None:
         note = Told(
@@ -163,6 +177,11 @@ def silent(wechat: ModelWechat, _step: SubmitStep) -> Answer:
 def says(errcode: int, kind: str = "refused") -> Scripted:
     """Refuse."""
     return lambda wechat, _step: wechat.answered(kind, errcode=errcode, errmsg=f"says {errcode}", rid="1-2-3")
+
+
+def untold(scripted: Scripted) -> Scripted:
+    """Answer so, and be unable to tell the ledger."""
+    return lambda wechat, step: scripted(wechat, step).model_copy(update={"told": False})
 
 
 def unreachable(wechat: ModelWechat, _step: SubmitStep) -> Answer:

@@ -9,7 +9,7 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
-from tests.workflows.model import Scripted, dies, loses, says, silent, unreachable
+from tests.workflows.model import Scripted, accepts, dies, loses, says, silent, unreachable, untold
 
 
 @pytest.mark.parametrize(
@@ -150,3 +150,30 @@ async def test_a_late_lease_is_no_try(desk: Desk) -> None:
     result = await (await desk.start()).result()
     assert result.outcome == "sent"
     assert len(desk.wechat.tries) == 1
+
+
+async def test_an_answer_that_the_ledger_was_not_told_gives_its_lease_back(desk: Desk) -> None:
+    """The workflow tells it: WeChat's no is one in the ledger, too, and nobody waits for the lease to run out."""
+    desk.wechat.script = [untold(says(48001))]
+    handle = await desk.start()
+    await desk.asks(handle, "account_refused")
+    ledger = await desk.ledger()
+    assert ledger.lease is None
+    (job,) = ledger.records[0].jobs
+    assert (job.ever_unknown, job.unanswered, job.answer and job.answer.errcode) == (False, (), 48001)
+    await desk.update(handle, "abort")
+    assert (await failure_of(handle)).may_have_been_delivered is False
+
+
+@pytest.mark.parametrize(("scripted", "accepted"), [(silent, False), (accepts, True)])
+async def test_an_answer_that_the_ledger_was_not_told_is_what_it_is(
+    desk: Desk, scripted: Scripted, accepted: bool
+) -> None:
+    """A doubt stays one, and an acceptance counts once in the quota book."""
+    desk.wechat.script, desk.wechat.push_at_once = [untold(scripted), *[says(45028)] * 5], None
+    handle = await desk.start()
+    await desk.seen(handle, "try 1")
+    ledger = await desk.ledger()
+    (job,) = ledger.records[0].jobs
+    assert (ledger.lease, job.ever_unknown, job.msg_id is not None) == (None, not accepted, accepted)
+    assert sum(day.total for day in ledger.book.values()) == int(accepted)

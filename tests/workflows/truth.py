@@ -81,12 +81,14 @@ class TrueWechat(ModelWechat):
     async def _submit(self, step: SubmitStep) -> Answer:
         await self.moment("submit", step.key)
         now = await self.clock()
+        if self.comes_again(step):
+            return Answer(kind="unknown", at=now, detail="another run had begun it", told=False, sole=True)
         if now >= step.write_before:
-            answer = Answer(kind="not_written", at=now, at_once=True, detail="its lease had run out")
+            answer = Answer(kind="not_written", at=now, at_once=True, detail="its lease had run out", sole=True)
             await self.tell(step, answer)
             return answer
         fate = self._fate(step.key)
-        answer = self._write(step, fate, now)
+        answer = self._write(step, fate, now).model_copy(update={"sole": True})
         await self.moment("written", step.key)
         if fate.word != "dies":
             await self.tell(step, answer)

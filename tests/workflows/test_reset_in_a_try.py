@@ -1,0 +1,116 @@
+"""A reset during a try: Temporal has it carried out once more, and WeChat may have accepted it the first time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+
+from tests.workflows import resets
+from tests.workflows.conftest import Desk, running, scaled_facts
+from tests.workflows.failures import failure_of
+from tests.workflows.model import accepts, loses, says
+
+BRIEF = timedelta(milliseconds=300)
+PATIENT = timedelta(seconds=30)
+WINDOW = timedelta(seconds=8)
+PUSH = {"msg_id": 1, "status": "send success"}
+REFUSED = says(48001)
+Disturbance = Callable[[WorkflowHandle[Any, Any]], Awaitable[None]]
+
+
+@dataclass
+class Worker:
+    """A worker that WeChat has answered, and that stands still before it tells anybody, until it is ``woken``."""
+
+    written: asyncio.Event = field(default_factory=asyncio.Event)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def stand_still(self) -> None:
+        """The first time; the tries after it are carried out by others."""
+        if not self.written.is_set():
+            self.written.set()
+            await self.woken.wait()
+
+
+@pytest.fixture
+def worker() -> Worker:
+    """The one that has the first try."""
+    return Worker()
+
+
+@pytest.fixture(params=[BRIEF])
+async def desk(real_env: WorkflowEnvironment, worker: Worker, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    """A desk with a lease of this length, whose first worker stands still."""
+    facts = scaled_facts()
+    timing = facts.timing.model_copy(update={"http_timeout": request.param, "window": WINDOW})
+    async with running(real_env, facts.model_copy(update={"timing": timing})) as found:
+        found.wechat.after_write = worker.stand_still
+        yield found
+
+
+async def pushed(handle: WorkflowHandle[Any, Any]) -> None:
+    """A push on somebody else's job."""
+    await handle.signal("job_finished", PUSH)
+
+
+async def cancelled(handle: WorkflowHandle[Any, Any]) -> None:
+    """A cancellation."""
+    await handle.cancel()
+
+
+async def reset(desk: Desk, worker: Worker, disturbance: Disturbance, **more: Any) -> WorkflowHandle[Any, Any]:
+    """A send whose first try is under way, reset to a point after it was scheduled."""
+    handle = await desk.start(**more)
+    await worker.written.wait()
+    run = desk.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+    before = await resets.points(run)
+    await disturbance(run)
+    async with asyncio.timeout(30):
+        while (points := await resets.points(run)) == before:
+            pass
+    return await resets.reset(desk.env.client, run, points[-1])
+
+
+OLD = pytest.mark.parametrize("old", [False, True], ids=["today's worker", "a worker of 0.1.0"])
+
+
+@OLD
+async def test_no_refusal_counts_after_a_reset_in_a_try(desk: Desk, worker: Worker, old: bool) -> None:
+    """That nothing was written the second time, and that WeChat refuses the next tries, says nothing of the first."""
+    desk.wechat.script, desk.wechat.old = [loses, *[REFUSED] * 100], old
+    handle = await reset(desk, worker, pushed, decision_timeout="PT1H")
+    desk.wechat.late = old
+    await desk.asks(handle, "unknown_outcome")
+    assert (await desk.ledger()).records[0].jobs[0].ever_unknown
+    await desk.update(handle, "abort")
+    result = await failure_of(handle)
+    assert (result.outcome, result.may_have_been_delivered) == ("unknown", True)
+
+
+@OLD
+async def test_a_cancellation_and_a_reset_in_a_try_go_on_to_the_verdict(desk: Desk, worker: Worker, old: bool) -> None:
+    """What may have been accepted is not cancelled."""
+    desk.wechat.script, desk.wechat.old = [loses, REFUSED], old
+    handle = await reset(desk, worker, cancelled)
+    desk.wechat.late = old
+    result = await handle.result()
+    assert (result.outcome, result.jobs[0].deduplicated, len(desk.wechat.accepted)) == ("sent", True, 1)
+
+
+@pytest.mark.parametrize("desk", [PATIENT], indirect=True)
+async def test_a_reset_in_a_lease_writes_no_second_time(desk: Desk, worker: Worker) -> None:
+    """The lease stays with the run before, whose answer settles the send when it comes after all."""
+    desk.wechat.script = [accepts]
+    handle = await reset(desk, worker, pushed)
+    await desk.seen(handle, "another run had begun it")
+    ledger = await desk.ledger()
+    assert ledger.lease is not None
+    assert ledger.lease.holder != handle.run_id
+    worker.woken.set()
+    result = await handle.result()
+    assert (result.outcome, len(desk.wechat.tries)) == ("sent", 1)
