@@ -41,6 +41,7 @@ KILLS = {
     "before the reservation": Crash(Place.BEFORE_RESERVE, tag=True),
     "after the lease": Crash(Place.AFTER_LEASE, tag=True),
     "before the write": Crash(Place.BEFORE_WRITE),
+    "at the write": Crash(Place.AT_WRITE),
     "after the write": Crash(Place.AFTER_WRITE, tries=2, lost=True),
     "after the acceptance": Crash(Place.AFTER_ACCEPTANCE, tries=2, lost=True),
     "before the ledger is told": Crash(Place.BEFORE_TOLD, tries=2, lost=True),
@@ -50,6 +51,10 @@ KILLS = {
     "after the ledger was told of the end": Crash(Place.AFTER_END),
 }
 SLEEPS = {
+    "before the claim": Crash(Place.BEFORE_CLAIM),
+    "after the claim that missed": Crash(Place.AFTER_CLAIM),
+    "after the claim that took key and lease": Crash(Place.AFTER_CLAIM, passing=2),
+    "before the reservation": Crash(Place.BEFORE_RESERVE, tag=True),
     "after the lease": Crash(Place.AFTER_LEASE, tag=True),
     "before the write": Crash(Place.BEFORE_WRITE),
     "before the write, in a race": Crash(Place.BEFORE_WRITE, alone=False),
@@ -57,8 +62,12 @@ SLEEPS = {
     "after the write": Crash(Place.AFTER_WRITE, tries=2, lost=True),
     "after the write, in a race": Crash(Place.AFTER_WRITE, tries=None, lost=None, alone=False),
     "after the acceptance": Crash(Place.AFTER_ACCEPTANCE, tries=2, lost=True),
+    "before the ledger is told": Crash(Place.BEFORE_TOLD, tries=2, lost=True),
     "before the ledger is told, in a race": Crash(Place.BEFORE_TOLD, tries=None, lost=None, alone=False),
+    "after the ledger was told": Crash(Place.AFTER_TOLD, lost=None),
     "before the activity has returned": Crash(Place.BEFORE_RETURN, lost=None),
+    "after the activity has returned": Crash(Place.AFTER_RETURN),
+    "after the ledger was told of the end": Crash(Place.AFTER_END),
 }
 
 

@@ -40,10 +40,12 @@ class Crash:
 
 
 CRASHES = {
+    "killed after the body": Crash(Place.AFTER_BODY, "kill", True, ("unreachable", "answered")),
     "killed before the push was durable": Crash(Place.BEFORE_PUSH, "kill", True, ("unreachable", "answered")),
     "killed before it has answered": Crash(Place.AFTER_PUSH, "kill", True, ("unreachable", "answered")),
     "killed before it has answered, for good": Crash(Place.AFTER_PUSH, "kill", False, ("unreachable",) * 3),
     "killed before any push was durable": Crash(Place.BEFORE_PUSH, "kill", False, ("unreachable",) * 3, "poll"),
+    "asleep after the body": Crash(Place.AFTER_BODY, "stop", False, ("timeout", "answered")),
     "asleep before the push was durable": Crash(Place.BEFORE_PUSH, "stop", False, ("timeout", "answered")),
     "asleep before it has answered": Crash(Place.AFTER_PUSH, "stop", False, ("timeout", "answered")),
 }

@@ -1,34 +1,39 @@
-"""Temporal is killed while a send stands between two steps, and comes back with its file: delivered once."""
+"""Temporal dies, or sleeps too long, while a send stands between two steps, and comes back: delivered once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 
 from qunfa.callback import run_receiver
 from qunfa.contract import MassSendResult
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator
-from qunfa.temporal import register_search_attributes
+from qunfa.temporal import is_reachable, register_search_attributes
 from qunfa.wechat import open_http
 from tests.e2e.stage import Stage
 from tests.e2e.staging import settings_at
 from tests.faults.calls import watch_http, watched_client
-from tests.faults.company import Actor, Company, Peer, delivered_once, result_of
+from tests.faults.company import HEARTBEAT_SECONDS, Actor, Company, Peer, delivered_once, missed_a_heartbeat, result_of
 from tests.faults.gate import Gate
 from tests.faults.place import Place
 from tests.faults.program import PATIENCE
-from tests.faults.temporal_server import temporal_server
+from tests.faults.requests import watched_requests
+from tests.faults.temporal_server import TemporalServer, temporal_server
 from worker import make_worker
 
 HTTP_TIMEOUT = timedelta(seconds=4)
 """Long enough for a lease to last until Temporal is dead."""
+HEARTBEAT = timedelta(seconds=HEARTBEAT_SECONDS)
+SLEEP = 4 * HEARTBEAT
+"""Longer than Temporal waits for a sign of life, and than Temporal's clients wait for an answer to one call (10 s)."""
 PUSH_SPACING_SECONDS = 400
 """Scaled to 2 s: WeChat still tries when Temporal is back."""
 
@@ -49,6 +54,7 @@ STANDS = {
     "before the reservation": Stand(Place.BEFORE_RESERVE, tag=True),
     "after the lease": Stand(Place.AFTER_LEASE, tag=True),
     "before the write": Stand(Place.BEFORE_WRITE),
+    "at the write": Stand(Place.AT_WRITE),
     "after the write": Stand(Place.AFTER_WRITE),
     "after the acceptance": Stand(Place.AFTER_ACCEPTANCE),
     "before the ledger is told": Stand(Place.BEFORE_TOLD),
@@ -56,6 +62,7 @@ STANDS = {
     "before the activity has returned": Stand(Place.BEFORE_RETURN),
     "after the activity has returned": Stand(Place.AFTER_RETURN),
     "after the ledger was told of the end": Stand(Place.AFTER_END),
+    "after the body": Stand(Place.AFTER_BODY),
     "before the push": Stand(Place.BEFORE_PUSH),
     "after the push": Stand(Place.AFTER_PUSH),
 }
@@ -75,6 +82,18 @@ class Survivor:
         async with asyncio.timeout(PATIENCE):
             await self.gate.reached.wait()
         return handle
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """How a send has ended, and whether Temporal has taken one of its activities for lost."""
+
+    scene: Peer
+    result: MassSendResult
+    missed: bool
+
+
+Strike = Callable[[TemporalServer, Sequence[Survivor]], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -108,47 +127,92 @@ async def working(actor: Actor, client: Client, gate: Gate) -> AsyncIterator[Non
             yield
 
 
+async def dies(server: TemporalServer, survivors: Sequence[Survivor]) -> None:
+    """Temporal is killed and started again; meanwhile all go on without it."""
+    await server.kill()
+    for one in survivors:
+        one.gate.open()
+    await server.start()
+
+
+async def sleeps(server: TemporalServer, survivors: Sequence[Survivor]) -> None:
+    """Temporal is stopped until it has missed all signs of life; meanwhile all go on, and it answers nobody."""
+    server.stop()
+    for one in survivors:
+        one.gate.open()
+    assert not await is_reachable(survivors[0].actor.scene.client, SLEEP)
+    server.wake()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def results(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, tuple[Peer, MassSendResult]]]:
-    """Of all sends, which have stood each at its place when Temporal was killed, once for all."""
+async def aftermaths(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[dict[str, Aftermath]]:
+    """Of all sends, which have stood each at its place when Temporal was struck, once for all."""
+    strike: Strike = request.param
     folder = tmp_path_factory.mktemp("temporal")
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporal_server(folder / "temporal.db"))
-        sim = await stack.enter_async_context(Simulator())
-        client = await server.start()
-        await register_search_attributes(client)
-        settings = settings_at(sim.url, folder)
-        timing = settings.timing.model_copy(update={"http_timeout": HTTP_TIMEOUT})
-        settings = settings.model_copy(update={"timing": timing})
-        receiver = await stack.enter_async_context(receiving(settings, client))
-        company = Company(
-            Stage(client, server.address, settings, sim, receiver, folder, sorted(settings.accounts)), folder
-        )
-        survivors = {name: await survivor(stack, company, stand) for name, stand in STANDS.items()}
+        company = await employed(stack, server, folder)
+        survivors = [await survivor(stack, company, stand) for stand in STANDS.values()]
         await company.simulate(push={"spacing": PUSH_SPACING_SECONDS})
-        handles = await asyncio.gather(*[one.send() for one in survivors.values()])
-        await server.kill()
-        for one in survivors.values():
-            one.gate.open()
-        await server.start()
-        ended = await asyncio.gather(*[result_of(handle) for handle in handles])
-        yield {name: (one.actor.scene, result) for (name, one), result in zip(survivors.items(), ended, strict=True)}
+        handles = await asyncio.gather(*[one.send() for one in survivors])
+        await strike(server, survivors)
+        ended = await asyncio.gather(*map(aftermath, survivors, handles))
+        yield dict(zip(STANDS, ended, strict=True))
+
+
+async def employed(stack: AsyncExitStack, server: TemporalServer, folder: Path) -> Company:
+    """The company of all sends, with Temporal running and WeChat simulated."""
+    sim = await stack.enter_async_context(Simulator())
+    client = await server.start()
+    await register_search_attributes(client)
+    settings = settings_at(sim.url, folder)
+    timing = settings.timing.model_copy(update={"http_timeout": HTTP_TIMEOUT, "heartbeat": HEARTBEAT})
+    settings = settings.model_copy(update={"timing": timing})
+    receiver = await stack.enter_async_context(receiving(settings, client))
+    stage = Stage(client, server.address, settings, sim, receiver, folder, sorted(settings.accounts))
+    return Company(stage, folder)
+
+
+async def aftermath(one: Survivor, handle: WorkflowHandle[Any, MassSendResult]) -> Aftermath:
+    """Of a send that completes."""
+    result = await result_of(handle)
+    return Aftermath(one.actor.scene, result, await missed_a_heartbeat(handle))
 
 
 async def survivor(stack: AsyncExitStack, company: Company, stand: Stand) -> Survivor:
     """One send, with what carries it out."""
     stage, actor, gate = company.stage, company.actor(), Gate(stand.place, stand.passing)
-    if stand.place in {Place.BEFORE_PUSH, Place.AFTER_PUSH}:
-        url = await stack.enter_async_context(receiving(stage.settings, watched_client(stage.client, gate)))
+    if stand.place in {Place.AFTER_BODY, Place.BEFORE_PUSH, Place.AFTER_PUSH}:
+        with watched_requests(gate):
+            url = await stack.enter_async_context(receiving(stage.settings, watched_client(stage.client, gate)))
         actor.scene.callback = f"{url}/wechat/{actor.scene.account}"
     await stack.enter_async_context(working(actor, stage.client, gate))
     return Survivor(actor, stand, gate)
 
 
+@pytest.mark.parametrize("aftermaths", [dies], indirect=True, ids=["killed"])
 @pytest.mark.parametrize("where", STANDS)
 async def test_temporal_dies_between_two_steps_and_nothing_is_lost_or_doubled(
-    results: dict[str, tuple[Peer, MassSendResult]], where: str
+    aftermaths: dict[str, Aftermath], where: str
 ) -> None:
     """Whoever was at work goes on without Temporal, and Temporal goes on from its file: sent, once."""
-    scene, result = results[where]
-    await delivered_once(scene, result, tag=STANDS[where].tag)
+    after = aftermaths[where]
+    await delivered_once(after.scene, after.result, tag=STANDS[where].tag)
+
+
+@pytest.mark.parametrize("aftermaths", [sleeps], indirect=True, ids=["stopped"])
+@pytest.mark.parametrize("where", STANDS)
+async def test_temporal_sleeps_between_two_steps_and_nothing_is_lost_or_doubled(
+    aftermaths: dict[str, Aftermath], where: str
+) -> None:
+    """Whoever was at work gave up waiting, and Temporal takes for lost whoever it has not heard of: sent, once."""
+    after = aftermaths[where]
+    await delivered_once(after.scene, after.result, tag=STANDS[where].tag)
+
+
+@pytest.mark.parametrize("aftermaths", [sleeps], indirect=True, ids=["stopped"])
+async def test_temporal_takes_for_lost_whoever_it_did_not_hear_of(aftermaths: dict[str, Aftermath]) -> None:
+    """It has slept for long enough."""
+    assert any(after.missed for after in aftermaths.values())

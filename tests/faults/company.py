@@ -141,12 +141,12 @@ async def delivered_once(scene: Peer, result: MassSendResult, *, tag: bool = Fal
 
 async def heartbeat_missed(handle: WorkflowHandle[Any, Any]) -> None:
     """Until Temporal has given up the submitting activity, since its worker is silent."""
+    await _recorded(handle, _tells_of_a_missed_heartbeat)
 
-    def missed(event: HistoryEvent) -> bool:
-        failure = event.activity_task_timed_out_event_attributes.failure
-        return failure.timeout_failure_info.timeout_type == TimeoutType.TIMEOUT_TYPE_HEARTBEAT
 
-    await _recorded(handle, missed)
+async def missed_a_heartbeat(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether Temporal has given up an activity of the send, which has ended, since it did not hear of its worker."""
+    return any([_tells_of_a_missed_heartbeat(event) async for event in handle.fetch_history_events()])
 
 
 async def operator_asked(handle: WorkflowHandle[Any, Any], problem: str) -> None:
@@ -157,6 +157,12 @@ async def operator_asked(handle: WorkflowHandle[Any, Any], problem: str) -> None
         return "MassSendProblem" in attributes and attributes["MassSendProblem"].data == f'"{problem}"'.encode()
 
     await _recorded(handle, asked)
+
+
+def _tells_of_a_missed_heartbeat(event: HistoryEvent) -> bool:
+    given_up, repeated = event.activity_task_timed_out_event_attributes, event.activity_task_started_event_attributes
+    kinds = {failure.timeout_failure_info.timeout_type for failure in (given_up.failure, repeated.last_failure)}
+    return TimeoutType.TIMEOUT_TYPE_HEARTBEAT in kinds
 
 
 async def _recorded(handle: WorkflowHandle[Any, Any], fits: Callable[[HistoryEvent], bool]) -> None:

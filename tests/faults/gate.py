@@ -6,7 +6,7 @@ from tests.faults.place import Place
 
 
 class Gate:
-    """Holds whoever comes to a place for the n-th time, until it is opened; the process itself goes on."""
+    """Holds whoever comes to a place from the n-th time on, until it is opened; the process itself goes on."""
 
     def __init__(self, place: Place, passing: int = 1) -> None:
         self.reached = asyncio.Event()
@@ -23,6 +23,6 @@ class Gate:
         if place is not self._place:
             return
         self._left -= 1
-        if self._left == 0:
+        if self._left <= 0:
             self.reached.set()
             await self._open.wait()

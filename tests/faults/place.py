@@ -33,8 +33,10 @@ class Place(StrEnum):
     """Temporal knows what the submitting activity has returned; the activity that notes the send's end begins."""
     AFTER_END = "after-end"
     """The ledger has been told how the send ends, the activity that has told it has not returned."""
+    AFTER_BODY = "after-body"
+    """The body of a push has come to its end, nothing of the receiver's has looked at it."""
     BEFORE_PUSH = "before-push"
-    """The receiver has read and understood the body of a push, and has not called Temporal."""
+    """The receiver has read and understood the push, and has not called Temporal."""
     AFTER_PUSH = "after-push"
     """The push is durable in Temporal, WeChat is not answered."""
 

@@ -10,16 +10,18 @@ from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging
 from qunfa.temporal import connect
 from tests.faults.calls import watched_client
+from tests.faults.requests import watched_requests
 from tests.faults.tripwire import Tripwire
 
 
 async def run(tripwire: Tripwire) -> None:
-    """The product's own receiver, with a watched connection."""
+    """The product's own receiver, with a watched connection and watched requests."""
 
     async def watched() -> Client:
         return watched_client(await connect(), tripwire)
 
-    await run_receiver(load_settings(credentials=False), connect=watched)
+    with watched_requests(tripwire):
+        await run_receiver(load_settings(credentials=False), connect=watched)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,12 @@
 
 import asyncio
 import sys
+from datetime import timedelta
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import PollerBehaviorSimpleMaximum, WorkerConfig
 
 from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging
@@ -11,11 +17,32 @@ from tests.faults.calls import watch_http, watched_client
 from tests.faults.tripwire import Tripwire
 from worker import serve
 
+STICKY: Final = timedelta(seconds=2)
+"""After which a workflow task that only this worker may take is offered to all."""
+
+
+class FewPolls(SimplePlugin):
+    """As few open polls as a worker can have: one that sleeps still swallows a task, which is given up in its turn."""
+
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        config = super().configure_worker(config)
+        config["activity_task_poller_behavior"] = PollerBehaviorSimpleMaximum(1)
+        config["workflow_task_poller_behavior"] = PollerBehaviorSimpleMaximum(2)  # one for its own queue, one for all
+        config["sticky_queue_schedule_to_start_timeout"] = STICKY
+        return config
+
+
+def with_few_polls(client: Client) -> Client:
+    """The same connection, for workers with few polls."""
+    config = client.config()
+    config["plugins"] = [FewPolls("few-polls")]
+    return Client(**config)
+
 
 async def run(tripwire: Tripwire) -> None:
     """The product's own worker, between watched connections."""
     settings = load_settings()
-    client = watched_client(await connect(), tripwire)
+    client = with_few_polls(watched_client(await connect(), tripwire))
     async with open_http(settings.timing.http_timeout) as http:
         watch_http(http, tripwire)
         await serve(settings, client, http)
