@@ -157,7 +157,11 @@ async def _judge(cast: Cast, tally: Tally, tell: Sequence[int]) -> None:
     for place, text in (await read_metrics(stage)).items():
         found.extend(judge_text(place, text, SECRETS))
     found.extend(await asyncio.to_thread(_leaks_in_logs, stage))
+    tally.ends = Counter(send.end for send in sends)
     tally.violations = found
+    say(tally.endings())
+    if unknown := [send.key for send in sends if send.end == "unknown"]:
+        say(f"unknown to the end: {' '.join(unknown)}")
     await _tell(cast, found, listed, tell)
 
 
