@@ -17,6 +17,7 @@ from qunfa.simulator.delivery import is_success
 from qunfa.simulator.followers import FollowerSet
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.plans import Counts
+from tests.chaos import words
 from tests.chaos.upstream import RPC
 
 RunState = Literal["running", "completed", "failed", "refused", "cancelled", "terminated", "continued", "broken"]
@@ -182,7 +183,7 @@ def run_of(run: Listed, events: Sequence[HistoryEvent]) -> Run:
             state, result = "failed", MassSendResult.model_validate_json(info.details.payloads[0].data)
         elif info.type == INVALID_REQUEST:
             state = "refused"
-    text = str(request["message"]["content"])
+    text = words.of_message(request["message"])
     closed_at = last.event_time.ToDatetime(tzinfo=UTC).timestamp() if run.closed_at is not None else None
     return Run(run.run_id, text, run.started_at, closed_at, state, result)
 

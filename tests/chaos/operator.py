@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 from qunfa.contract import Status
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.simulator.jobs import Job
+from tests.chaos import words
 from tests.chaos.plan import SendPlan
 from tests.chaos.stage import Stage
 from tests.chaos.upstream import RPC
@@ -130,7 +131,7 @@ class Operator:
 
     def _console(self, send: SendPlan) -> list[Job]:
         """The jobs of this send that WeChat's console shows."""
-        return [job for job in self._stage.sim.world.jobs.of(send.account) if job.content.text == send.text]
+        return words.jobs_that_say(self._stage.sim.world, send.account, send.text)
 
     def _none_under_way(self, send: SendPlan) -> bool:
         """Whether no try of the send can still reach WeChat."""
@@ -150,7 +151,7 @@ class Operator:
             if job.confirmation != "waiting" or job.msg_id in self._decided:
                 continue
             self._decided.add(job.msg_id)
-            chance = Random(f"{self._stage.plan.seed}:administrator:{job.content.text}")  # noqa: S311
+            chance = Random(f"{self._stage.plan.seed}:administrator:{words.of_content(job.content)}")  # noqa: S311
             decisions: list[Literal["confirmed", "refused"] | None] = ["confirmed", "refused", None]
             decision = chance.choices(decisions, [75, 10, 15])[0]
             if decision is not None:

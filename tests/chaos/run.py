@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from qunfa.contract.ids import parse_mass_send_id
-from tests.chaos import evidence, progress, story
+from tests.chaos import evidence, progress, story, words
 from tests.chaos.evidence import Accepted, Listed, Run, SendSeen
 from tests.chaos.judge import Violation, judge_book, judge_send, judge_text
 from tests.chaos.operator import Operator
 from tests.chaos.plan import ChaosPlan, SendPlan, make_plan
 from tests.chaos.progress import say
-from tests.chaos.stage import CALLBACK_TOKEN, SECRET, Stage, read_metrics, staged
+from tests.chaos.stage import AES_KEY, CALLBACK_TOKEN, MEDIA, SECRET, Stage, read_metrics, staged
 from tests.chaos.strikes import Striker
 from tests.chaos.tally import Tally
 from tests.chaos.upstream import Upstream
@@ -34,7 +34,7 @@ CALM_SECONDS: Final = 90.0
 SETTLING_SECONDS: Final = 10.0
 STORIES_MAX: Final = 5
 """How many sends that met a violation have their stories told without being asked for."""
-SECRETS: Final = tuple(word.encode() for word in (SECRET, CALLBACK_TOKEN, "access_token=", "signature="))
+SECRETS: Final = tuple(word.encode() for word in (SECRET, CALLBACK_TOKEN, AES_KEY, "access_token=", "signature="))
 
 
 def patience(sends: int) -> float:
@@ -89,7 +89,8 @@ async def run(tally: Tally, control: Control | None = None, tell: Sequence[int] 
 def _cast(stage: Stage) -> Cast:
     began = time.monotonic()
     room = asyncio.Semaphore(AT_ONCE_MAX)
-    upstreams = [Upstream(stage.client, send, began, stage.plan.seed, room) for send in stage.plan.sends]
+    media = stage.folder / MEDIA
+    upstreams = [Upstream(stage.client, send, began, stage.plan.seed, room, media) for send in stage.plan.sends]
     striker = Striker(stage, began, lambda: sum(upstream.over for upstream in upstreams))
     return Cast(stage, upstreams, Operator(stage), striker, began)
 
@@ -160,6 +161,7 @@ async def _judge(cast: Cast, tally: Tally, tell: Sequence[int]) -> None:
     found.extend(await asyncio.to_thread(_leaks_in_logs, stage))
     tally.ends = Counter(send.end for send in sends)
     tally.violations = found
+    say("faults: " + ", ".join(f"{what} {times}" for what, times in sorted(stage.director.struck.items())))
     say(tally.endings())
     if unknown := [send.key for send in sends if send.end == "unknown"]:
         say(f"unknown to the end: {' '.join(unknown)}")
@@ -167,7 +169,7 @@ async def _judge(cast: Cast, tally: Tally, tell: Sequence[int]) -> None:
 
 
 def _seen(stage: Stage, plan: SendPlan, runs: list[Run]) -> SendSeen:
-    jobs = [Accepted.of(job) for job in stage.sim.world.jobs.of(plan.account) if job.content.text == plan.text]
+    jobs = [Accepted.of(job) for job in words.jobs_that_say(stage.sim.world, plan.account, plan.text)]
     return SendSeen(plan.account, plan.key, plan.text, tuple(jobs), tuple(runs))
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -25,6 +26,7 @@ from temporalio.exceptions import ApplicationError, CancelledError, TerminatedEr
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
+from tests.chaos import words
 from tests.chaos.plan import SendPlan
 from tests.chaos.stage import QUEUE
 
@@ -48,6 +50,7 @@ class Upstream:
     began: float
     seed: int
     room: asyncio.Semaphore
+    media: Path
     over: bool = False
     started: int = 0
     did: list[tuple[float, str]] = field(default_factory=list)
@@ -114,7 +117,7 @@ class Upstream:
             "account": send.account,
             "key": send.key,
             "audience": send.audience,
-            "message": {"msgtype": "text", "content": content or send.text},
+            "message": words.message(send.form, content or send.text, self.media),
             "send_ignore_reprint": send.ignore_reprint,
             "on_problem": "wait" if patient else send.on_problem,
             "requested_by": "chaos",
