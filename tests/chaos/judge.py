@@ -24,8 +24,8 @@ from tests.chaos.evidence import Accepted, BookSeen, Run, SendSeen
 
 Kind = Literal["double", "lost", "wrong", "open", "leaked"]
 KINDS: Final[tuple[Kind, ...]] = ("double", "lost", "wrong", "open", "leaked")
-TOKEN_LIKE: Final = re.compile(rb"\d+_[A-Za-z0-9_-]{60,}")
-"""The form of WeChat's access tokens; no id or digest of ours is so long."""
+TOKEN_LIKE: Final = re.compile(rb"\d+_[A-Za-z0-9_-]{100,}")
+"""The form of WeChat's access tokens; no id or digest of ours, and no media_id of WeChat's, is so long."""
 _NEVER: Final = float("inf")
 _YES: Final = frozenset({"sendsuccess", "send_success", "delete"})
 

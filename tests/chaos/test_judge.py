@@ -221,8 +221,14 @@ def test_a_secret_is_a_leak_and_is_not_repeated(text: bytes) -> None:
 
 
 def test_a_clean_log_holds_no_leak() -> None:
-    """Ids and digests are no tokens."""
-    line = b'{"clientmsgid":"0123456789abcdef0123-0000-00","digest":"' + b"f" * 64 + b'"}'
+    """Ids and digests are no tokens, even a media_id that begins as a token does."""
+    line = (
+        b'{"clientmsgid":"0123456789abcdef0123-0000-00","digest":"'
+        + b"f" * 64
+        + b'","media_id":"2_'
+        + b"I" * 62
+        + b'"}'
+    )
     assert judge_text("the log", line, [b"s3cret", b"access_token="]) == []
 
 
