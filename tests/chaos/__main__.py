@@ -9,7 +9,7 @@ import sys
 from typing import Final, get_args
 
 from tests.chaos.progress import say
-from tests.chaos.run import Control, run
+from tests.chaos.run import STORIES_MAX, Control, run
 from tests.chaos.tally import Tally
 
 SENDS: Final = 200
@@ -22,9 +22,9 @@ def main() -> int:
     parser.add_argument("--sends", type=_whole, default=SENDS, help=f"how many sends (default {SENDS})")
     parser.add_argument("--seed", type=int, default=None, help="of everything that is left to chance (default: random)")
     parser.add_argument("--control", choices=get_args(Control), help="take a promise out of the workers: to be caught")
-    parser.add_argument(
-        "--tell", type=int, action="append", default=[], metavar="N", help="the story of send N as well"
-    )
+    told = f"the story of send N in any case (by itself a run tells those of the first {STORIES_MAX} sends that met a "
+    told += "violation, and prints the command for the others); may be given several times"
+    parser.add_argument("--tell", type=int, action="append", default=[], metavar="N", help=told)
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
     say(f"seed {seed}")

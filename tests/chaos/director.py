@@ -1,24 +1,25 @@
-"""Plays each send's fate at the simulated WeChat: whose call it is, is known by the text alone."""
+"""Plays each send's fate at the simulated WeChat: whose call it is, is known by its words alone."""
 
 import asyncio
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 from contextvars import ContextVar
 from random import Random
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from qunfa.simulator import Fault, JobPlan
 from qunfa.simulator.accounts import Account
 from qunfa.simulator.calls import Call
 from qunfa.simulator.courier import event_of
-from qunfa.simulator.errors import Refusal
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.plans import Stage
 from qunfa.simulator.world import World
-from tests.chaos import mishaps
-from tests.chaos.plan import Fate, SendPlan
+from tests.chaos import mishaps, words
+from tests.chaos.plan import ChaosPlan, Fate
 
 _SUBMITTING: Final = ("/mass/sendall", "/mass/send")
-_LIE_LASTS_SECONDS: Final = 4.0
+_UPLOADING: Final = ("/media/upload", "/media/uploadimg", "/material/add_material")
 _FALSE_PUSH: Final = "err(30001)"
 
 
@@ -29,6 +30,7 @@ class Part:
         self._submissions = deque(fate.submissions)
         self._jobs = deque(fate.jobs)
         self._questions = deque(fate.questions)
+        self._drafts = deque(fate.drafts)
         self._held: Fault | None = None
         self.lie = fate.lie
         self.accepted = False
@@ -53,28 +55,31 @@ class Part:
             return self._questions.popleft()
         return None
 
+    def draft(self) -> Fault | None:
+        """What goes wrong with a new draft."""
+        return self._drafts.popleft() if self._drafts else None
+
     def job(self) -> JobPlan:
         """The fate of the job that is being accepted."""
         self.accepted = True
-        if self.lie == "push":
-            return JobPlan(delay=_LIE_LASTS_SECONDS)
-        if self.lie == "poll":
-            return JobPlan(status="send success", job_status="SEND_FAIL", delay=_LIE_LASTS_SECONDS)
+        if self.lie is not None:
+            return mishaps.LIES[self.lie]
         return self._jobs.popleft() if self._jobs else JobPlan()
 
 
 class Director:
     """Stands in for the fault plan and the job plan of a world, and counts what it has let go wrong."""
 
-    def __init__(self, world: World, sends: tuple[SendPlan, ...], seed: int) -> None:
+    def __init__(self, world: World, plan: ChaosPlan) -> None:
         self._world = world
-        self._parts = {send.text: Part(send.fate) for send in sends}
-        self._chance = Random(f"{seed}:tokens")  # noqa: S311
+        self._parts = {send.text: Part(send.fate) for send in plan.sends}
+        self._uploads = {name: deque(faults) for name, faults in plan.uploads.items()}
+        self._chance = Random(f"{plan.seed}:tokens")  # noqa: S311
         self._call: ContextVar[Call | None] = ContextVar("call", default=None)
         self._liars: set[asyncio.Task[None]] = set()
-        self._token_fault: dict[int, Fault] = {}
+        self._meant: WeakKeyDictionary[Call, Fault | None] = WeakKeyDictionary()
         self.calls: defaultdict[str, list[Call]] = defaultdict(list)
-        """The submissions and questions of each send, by its text: the world forgets what a call said."""
+        """The drafts, submissions and questions of each send, by its words: the world forgets what a call said."""
         self.struck: Counter[str] = Counter()
         self.quiet = False
         # The director is the plan of this world: the simulator's own knows a send by its clientmsgid only.
@@ -98,7 +103,7 @@ class Director:
     def take_job_plan(self, account: Account, clientmsgid: str | None) -> JobPlan:
         """What is planned for a job that is being accepted."""
         call = self._call.get()
-        if call is None or self.quiet or (part := self._parts.get(text_of(call))) is None:
+        if call is None or self.quiet or (part := self._parts.get(words.of_call(self._world, call))) is None:
             return JobPlan()
         plan, lie = part.job(), part.lie
         if lie is not None:
@@ -116,34 +121,36 @@ class Director:
 
     def _fault(self, call: Call, stage: Stage) -> Fault | None:
         if call.path.endswith("token"):
-            return None if self.quiet else self._at_the_token_endpoint(call, stage)
-        submits = call.path.endswith(_SUBMITTING)
-        text = text_of(call) if submits else self._text_asked_about(call)
+            return self._meant_for(call, stage, lambda: mishaps.token(self._chance))
+        if call.path.endswith(_UPLOADING):
+            return self._meant_for(call, stage, lambda: self._upload(call))
+        said = words.of_call(self._world, call)
         if stage == "before":
-            self.calls[text].append(call)
-        part = self._parts.get(text)
-        if part is None or self.quiet:
+            self.calls[said].append(call)
+        part = self._parts.get(said)
+        if part is None:
             return None
-        if submits:
+        if call.path.endswith("/draft/add"):
+            return self._meant_for(call, stage, part.draft)
+        if self.quiet:
+            return None
+        if call.path.endswith(_SUBMITTING):
             return part.submission() if stage == "before" else part.success()
         return part.question(stage)
 
-    def _at_the_token_endpoint(self, call: Call, stage: Stage) -> Fault | None:
-        if stage != "before":
-            return self._token_fault.pop(id(call), None)
-        fault = mishaps.token(self._chance)
-        if fault is not None and fault.stage == "after":
-            self._token_fault[id(call)] = fault
+    def _meant_for(self, call: Call, stage: Stage, draw: Callable[[], Fault | None]) -> Fault | None:
+        """The fault drawn for a call when it came, at the stage of its life where it strikes."""
+        if call not in self._meant:
+            self._meant[call] = None if self.quiet else draw()
+        fault = self._meant[call]
+        if fault is None or fault.stage != stage:
             return None
+        self._meant[call] = None
         return fault
 
-    def _text_asked_about(self, call: Call) -> str:
-        try:
-            msg_id = call.json().get("msg_id")
-        except Refusal:
-            return ""
-        job = self._world.jobs.get(int(msg_id)) if isinstance(msg_id, int | str) else None
-        return (job.content.text or "") if job else ""
+    def _upload(self, call: Call) -> Fault | None:
+        left = self._uploads.get(call.account.name) if call.account else None
+        return left.popleft() if left else None
 
     def _tell_a_lie(self, call: Call, lie: str) -> None:
         task = asyncio.get_running_loop().create_task(self._lie(call, lie))
@@ -160,13 +167,3 @@ class Director:
             await self._world.courier.push(job.account, event.model_copy(update={"status": _FALSE_PUSH}))
         await self._world.until(job.pushed.is_set, within=None)
         await self._world.courier.push(job.account, event, tries=1_000)
-
-
-def text_of(call: Call) -> str:
-    """The text that a submission carries."""
-    try:
-        body = call.json()
-    except Refusal:
-        return ""
-    text = body.get("text")
-    return str(text.get("content")) if isinstance(text, dict) else ""

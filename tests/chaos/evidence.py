@@ -17,6 +17,7 @@ from qunfa.simulator.delivery import is_success
 from qunfa.simulator.followers import FollowerSet
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.plans import Counts
+from tests.chaos import words
 from tests.chaos.upstream import RPC
 
 RunState = Literal["running", "completed", "failed", "refused", "cancelled", "terminated", "continued", "broken"]
@@ -33,16 +34,22 @@ _STATES: Final[dict[WorkflowExecutionStatus, RunState]] = {
 class Accepted:
     """A job that WeChat has accepted.
 
-    `received` are the followers who got it, None if nobody did; `yes` is whether WeChat says that it was sent.
+    `received` are the followers who got it, None if nobody did; `yes` is whether WeChat says that it was sent. Times in
+    seconds since the epoch.
     """
 
     msg_id: int
     clientmsgid: str | None
     accepted_at: float
-    finished: bool
+    finished_at: float | None
     yes: bool
     counts: Counts
     received: FollowerSet | frozenset[int] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether WeChat has a verdict on it."""
+        return self.finished_at is not None
 
     @property
     def delivered(self) -> bool:
@@ -56,7 +63,7 @@ class Accepted:
             msg_id=job.msg_id,
             clientmsgid=job.clientmsgid,
             accepted_at=job.accepted_at,
-            finished=job.finished_at is not None,
+            finished_at=job.finished_at,
             yes=job.status is not None and is_success(job.status),
             counts=job.counts,
             received=job.received,
@@ -86,6 +93,19 @@ class SendSeen:
     runs: tuple[Run, ...] = ()
 
     @property
+    def own(self) -> list[Run]:
+        """The runs that were to send this, and no other content."""
+        return [run for run in self.runs if run.text == self.text]
+
+    @property
+    def end(self) -> str:
+        """The last word on it: an outcome, or the state of a run without one."""
+        if not self.own:
+            return "never_started"
+        last = self.own[-1]
+        return last.result.outcome if last.result else last.state
+
+    @property
     def memorable(self) -> list[Accepted]:
         """The jobs whose msg_id can be known.
 
@@ -96,7 +116,7 @@ class SendSeen:
         """
         newest = {job.clientmsgid: job for job in self.jobs}
         told = [job for job in self.jobs if job.delivered or newest[job.clientmsgid] is job]
-        last = self.runs[-1].result if self.runs else None
+        last = self.own[-1].result if self.own else None
         if last is None or last.outcome != "unknown":
             return told
         known = {row.msg_id for row in last.jobs}
@@ -163,7 +183,7 @@ def run_of(run: Listed, events: Sequence[HistoryEvent]) -> Run:
             state, result = "failed", MassSendResult.model_validate_json(info.details.payloads[0].data)
         elif info.type == INVALID_REQUEST:
             state = "refused"
-    text = str(request["message"]["content"])
+    text = words.of_message(request["message"])
     closed_at = last.event_time.ToDatetime(tzinfo=UTC).timestamp() if run.closed_at is not None else None
     return Run(run.run_id, text, run.started_at, closed_at, state, result)
 

@@ -5,6 +5,7 @@
 | double | a follower has received a send more than once |
 | lost | WeChat has accepted a job whose msg_id is not in the result of its send |
 | wrong | a run says what the ledger does not: its outcome, its counts, that nothing may have been delivered |
+| wrong | the last word on a send lacks a verdict that WeChat has |
 | open | a send still runs, an account does not, or the account's ledger disagrees with WeChat's |
 | leaked | a secret in a log, a history or a metric |
 """
@@ -18,12 +19,13 @@ from typing import Final, Literal
 
 from qunfa.contract.ledger import Record
 from qunfa.contract.result import COMPLETES, JobResult, MassSendResult
+from tests.chaos import verdicts
 from tests.chaos.evidence import Accepted, BookSeen, Run, SendSeen
 
 Kind = Literal["double", "lost", "wrong", "open", "leaked"]
 KINDS: Final[tuple[Kind, ...]] = ("double", "lost", "wrong", "open", "leaked")
-TOKEN_LIKE: Final = re.compile(rb"\d+_[A-Za-z0-9_-]{60,}")
-"""The form of WeChat's access tokens; no id or digest of ours is so long."""
+TOKEN_LIKE: Final = re.compile(rb"\d+_[A-Za-z0-9_-]{100,}")
+"""The form of WeChat's access tokens; no id or digest of ours, and no media_id of WeChat's, is so long."""
 _NEVER: Final = float("inf")
 _YES: Final = frozenset({"sendsuccess", "send_success", "delete"})
 
@@ -39,7 +41,7 @@ class Violation:
 
 def judge_send(send: SendSeen) -> list[Violation]:
     """All that is wrong with one send."""
-    own = [run for run in send.runs if run.text == send.text]
+    own = send.own
     found = [*_doubles(send), *_intruders(send), *_restarts(send, own)]
     for number, run in enumerate(own):
         until = own[number + 1].started_at if number + 1 < len(own) else _NEVER
@@ -144,6 +146,7 @@ def _errors(run: Run, result: MassSendResult, jobs: Sequence[Accepted]) -> Itera
         yield f"{said} and says that nothing can have been delivered"
     if any(not job.finished for job in jobs) and result.outcome != "unknown":
         yield f"{said}, but WeChat still works on a job"
+    yield from verdicts.missing(result)
     known = {job.msg_id: job for job in jobs}
     for row in result.jobs:
         if row.msg_id is not None:
@@ -177,6 +180,8 @@ def _ending(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
     for job in send.memorable:
         if job.msg_id not in known:
             yield Violation("lost", send.key, f"msg_id {job.msg_id} was accepted, and is not in the last result")
+    for sentence in verdicts.unheard(send, last):
+        yield Violation("wrong", send.key, f"run {last.run_id} {sentence}")
 
 
 def _msg_ids(result: MassSendResult) -> set[int | None]:
@@ -192,7 +197,10 @@ def _disagreements(send: SendSeen, record: Record | None) -> Iterator[str]:
             continue
         if entry is None:
             yield f"the account's ledger does not have msg_id {job.msg_id}"
-        elif entry.verdict and ("".join(entry.verdict.status.split()).lower() in _YES) != job.delivered:
+        elif entry.verdict is None:
+            if job.finished and job in send.memorable:
+                yield f"the account's ledger does not have WeChat's verdict of msg_id {job.msg_id}"
+        elif ("".join(entry.verdict.status.split()).lower() in _YES) != job.delivered:
             yield f"the account's ledger has {entry.verdict.status} of msg_id {job.msg_id}; delivered: {job.delivered}"
     for msg_id in known:
         yield f"the account's ledger has msg_id {msg_id}, which is no job of this send"

@@ -1,7 +1,7 @@
 """What can go wrong at WeChat, drawn from a seed: answers to submissions, fates of jobs, answers of the other calls."""
 
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from qunfa.simulator import Fault, JobPlan
 
@@ -20,6 +20,15 @@ REFUSALS: Final = ("err(10001)", "err(20001)", "err(20008)", "err(22000)", "err(
 LASTING: Final = 24
 """More tries than a send makes within the window: it ends with an outcome that nobody knows."""
 
+
+Lie = Literal["push", "poll", "sending"]
+LIES: Final[dict[Lie, JobPlan]] = {
+    "push": JobPlan(job_status="SEND_SUCCESS", delay=4),
+    "poll": JobPlan(status="send success", job_status="SEND_FAIL", delay=4),
+    "sending": JobPlan(job_status="SENDING", delay=10),
+}
+"""Of a job that is delivered WeChat says otherwise, or nothing, until a push that comes late: before a false push, in
+`mass/get`, or in `mass/get` for longer than a send waits."""
 
 _OF_A_QUESTION: Final = (
     *("errcode", "errcode", "timeout_before_accept"),
@@ -61,8 +70,8 @@ def submission(chance: Random) -> Fault:
             return fault("slow", accept=chance.choice([True, False]), seconds=round(chance.uniform(0.2, 2.5), 2))
 
 
-def job(chance: Random) -> JobPlan:
-    """The fate of one accepted job, and of its push."""
+def job(chance: Random, *, safe: bool) -> JobPlan:
+    """The fate of one accepted job, and of its push, which is encrypted in `safe` mode."""
     fate: dict[str, Any] = {}
     match chance.choices(["sent", "refused", "reprint", "failed", "deleted", "nobody"], [70, 10, 7, 6, 4, 3])[0]:
         case "refused":
@@ -77,11 +86,14 @@ def job(chance: Random) -> JobPlan:
             return JobPlan.model_validate({"delivered": False, "counts": {"total": 9, "filter": 0}})
         case _:
             pass
-    return JobPlan.model_validate({**fate, **_push(chance)})
+    return JobPlan.model_validate({**fate, **_push(chance, safe=safe)})
 
 
-def _push(chance: Random) -> dict[str, Any]:
-    """How the push comes: most come once, soon after the job is finished."""
+def _push(chance: Random, *, safe: bool) -> dict[str, Any]:
+    """How the push comes: most come once, soon after the job is finished.
+
+    Who has overheard a push can forge another verdict, unless it has to be encrypted.
+    """
     pushes: list[dict[str, Any]] = [
         {},
         {"drop": True},
@@ -92,14 +104,45 @@ def _push(chance: Random) -> dict[str, Any]:
         {"out_of_order": True},
         {"forged": "signature"},
         {"forged": "msg_id", "duplicate": 1},
+        {"forged": "verdict"},
     ]
-    return chance.choices(pushes, [52, 12, 8, 7, 6, 3, 4, 4, 4])[0]
+    return chance.choices(pushes, [52, 12, 8, 7, 6, 3, 4, 4, 4, 15 if safe else 0])[0]
 
 
 def question(chance: Random) -> Fault:
     """What goes wrong with `mass/get`."""
     kind = chance.choice(_OF_A_QUESTION)
     return refused(chance.choice([-1, 40059, 40001, 45009, 45011])) if kind == "errcode" else fault(kind)
+
+
+def upload(chance: Random) -> Fault | None:
+    """What goes wrong with an upload, if anything does."""
+    if chance.random() < 0.75:
+        return None
+    match chance.choice(["slow", "reset", "dead", "no", "other", "other"]):
+        case "slow":
+            return fault("slow_upload", seconds=round(chance.uniform(0.2, 1.5), 2))
+        case "reset":
+            return fault("reset_in_upload")
+        case "dead":
+            return fault("dies_early", seconds=round(chance.uniform(0, 1.5), 2))
+        case "no":
+            return refused(chance.choice([-1, 45009, 40001, 40005]))
+        case _:
+            return fault(chance.choice([*LOSSES_BEFORE, "reset_after_accept", "http_502", "broken_json"]))
+
+
+def draft(chance: Random) -> Fault:
+    """What goes wrong with one `draft/add`."""
+    match chance.choice(["picture", "dead", "no", "other", "other"]):
+        case "picture":
+            return fault("picture_lost")
+        case "dead":
+            return fault("dies_early", seconds=round(chance.uniform(0, 1.5), 2))
+        case "no":
+            return refused(chance.choice([-1, 45009, 40001, 45166]))
+        case _:
+            return fault(chance.choice([*LOSSES_BEFORE, "timeout_after_accept", "http_502", "broken_json"]))
 
 
 def token(chance: Random) -> Fault | None:

@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 from qunfa.contract import Status
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.simulator.jobs import Job
+from tests.chaos import words
 from tests.chaos.plan import SendPlan
 from tests.chaos.stage import Stage
 from tests.chaos.upstream import RPC
@@ -25,6 +26,8 @@ from tests.chaos.upstream import RPC
 WAITING: Final = 'ExecutionStatus = "Running" AND MassSendPhase = "needs_operator"'
 LOOKS_EVERY_SECONDS: Final = 0.3
 RETRIES_MAX: Final = 4
+UNKNOWN_ABORTS_MAX: Final = 2
+"""How often a send is aborted while nobody knows what became of it: less often than its upstream starts it again."""
 QUIET_SECONDS: Final = 3.0
 """How long WeChat must not have heard of a send, and no worker been held up, before a try cannot be under way: three
 times as long as a try may take."""
@@ -39,6 +42,7 @@ class Operator:
         self._sends = {send.key: send for send in stage.plan.sends}
         self._chances: dict[str, Random] = {}
         self._retries: Counter[str] = Counter()
+        self._unknown_aborts: Counter[str] = Counter()
         self._busy: set[str] = set()
         self._decided: set[int] = set()
         self.did: dict[str, list[tuple[float, str]]] = {}
@@ -107,11 +111,9 @@ class Operator:
             case "unknown_outcome" if not self._none_under_way(send):
                 return None
             case "unknown_outcome":
-                confirmed = ("retry", {"confirm_not_delivered": True})
-                return chance.choices([confirmed, ("abort", {})], [80, 20])[0]
+                return self._of_the_unknown(send, [("retry", {"confirm_not_delivered": True})], [80])
             case "no_verdict" if jobs:
-                marked = ("mark_sent", {"msg_id": jobs[-1].msg_id})
-                return chance.choices([("retry", {}), marked, ("abort", {})], [60, 25, 15])[0]
+                return self._of_the_unknown(send, [("retry", {}), ("mark_sent", {"msg_id": jobs[-1].msg_id})], [60, 25])
         if any(job.state != "failed" for job in jobs):
             return None  # WeChat's console knows better than what the send was told: the push will say so
         if "retry" not in status.answers or self._retries[send.key] >= RETRIES_MAX or chance.random() < 0.15:
@@ -119,9 +121,17 @@ class Operator:
         self._retries[send.key] += 1
         return "retry", ({"send_ignore_reprint": True} if problem == "reprint_needs_decision" else {})
 
+    def _of_the_unknown(self, send: SendPlan, answers: list[Answer], weights: list[int]) -> Answer:
+        """One of the answers that go on, or an abort in spite of what is unknown."""
+        chosen = self._chance(send).choices([*answers, ("abort", {})], [*weights, 100 - sum(weights)])[0]
+        if chosen[0] != "abort":
+            return chosen
+        self._unknown_aborts[send.key] += 1
+        return chosen if self._unknown_aborts[send.key] <= UNKNOWN_ABORTS_MAX else answers[0]
+
     def _console(self, send: SendPlan) -> list[Job]:
         """The jobs of this send that WeChat's console shows."""
-        return [job for job in self._stage.sim.world.jobs.of(send.account) if job.content.text == send.text]
+        return words.jobs_that_say(self._stage.sim.world, send.account, send.text)
 
     def _none_under_way(self, send: SendPlan) -> bool:
         """Whether no try of the send can still reach WeChat."""
@@ -141,7 +151,7 @@ class Operator:
             if job.confirmation != "waiting" or job.msg_id in self._decided:
                 continue
             self._decided.add(job.msg_id)
-            chance = Random(f"{self._stage.plan.seed}:administrator:{job.content.text}")  # noqa: S311
+            chance = Random(f"{self._stage.plan.seed}:administrator:{words.of_content(job.content)}")  # noqa: S311
             decisions: list[Literal["confirmed", "refused"] | None] = ["confirmed", "refused", None]
             decision = chance.choices(decisions, [75, 10, 15])[0]
             if decision is not None:

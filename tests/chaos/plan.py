@@ -7,18 +7,24 @@ from typing import Any, Final, Literal, get_args
 
 from qunfa.simulator import Fault, JobPlan, openid
 from tests.chaos import mishaps
-from tests.chaos.mishaps import LASTING, fault, refused
+from tests.chaos.mishaps import LASTING, Lie, fault, refused
+from tests.chaos.words import Form
 
 ACCOUNTS: Final = ("plain", "asked", "paper", "second", "poor")
+SAFE: Final = frozenset({"paper"})
+"""The accounts whose pushes are encrypted."""
 FOLLOWERS: Final = 120
 TAG: Final = {"id": 2, "name": "VIP", "first": 10, "count": 30}
 STARTS_PER_SECOND: Final = 1.5
 CERTAIN_WITHIN: Final = 0.4
 """In which part of the run the sends start that happen in every run: some of them take their time."""
 
-Lie = Literal["push", "poll"]
+UPLOADS: Final = 100
+"""How many uploads of an account have their fates; whatever comes later meets no fault."""
 Turn = Literal["none", "twice", "terminate", "replace", "cancel", "abort", "reset"]
 TURNS: Final[tuple[Turn, ...]] = get_args(Turn)
+FORMS: Final[tuple[Form, ...]] = get_args(Form)
+LYING: Final[tuple[Lie, ...]] = get_args(Lie)
 _SPANS: Final = {"stop": (4.5, 7.0), "freeze": (0.3, 2.0)}
 _ENDINGS: Final = frozenset({"abort", "cancel"})
 """Turns with which a send ends by what it believes at that moment, be it a lie."""
@@ -27,14 +33,15 @@ StrikeKind = Literal["worker", "receiver", "temporal", "stop", "freeze", "token"
 
 @dataclass(frozen=True)
 class Fate:
-    """What WeChat does to a send: to its submissions, its jobs and the questions about them, in order.
+    """What WeChat does to a send: to its submissions, its jobs, the questions about them and its drafts, in order.
 
-    `lie`: of the first job, which is delivered, WeChat says otherwise at first: in a signed push, or in `mass/get`.
+    `lie`: what WeChat says at first of the first job, which is delivered.
     """
 
     submissions: tuple[Fault, ...] = ()
     jobs: tuple[JobPlan, ...] = ()
     questions: tuple[Fault, ...] = ()
+    drafts: tuple[Fault, ...] = ()
     lie: Lie | None = None
 
 
@@ -60,6 +67,7 @@ class SendPlan:
     again: bool = False
     intruder: bool = False
     ignore_reprint: bool = False
+    form: Form = "text"
 
     @property
     def key(self) -> str:
@@ -67,7 +75,7 @@ class SendPlan:
 
     @property
     def text(self) -> str:
-        """What nobody but this send says: by this the jobs at WeChat are known to be its own."""
+        """What nobody but this send says, in whatever form: by this the jobs at WeChat are known to be its own."""
         return f"{self.account}/{self.key}: 你好"
 
 
@@ -83,11 +91,12 @@ class Strike:
 
 @dataclass(frozen=True)
 class ChaosPlan:
-    """All that the seed decides."""
+    """All that the seed decides. `uploads`: what goes wrong with the uploads of each account, in order."""
 
     seed: int
     sends: tuple[SendPlan, ...]
     accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    uploads: dict[str, tuple[Fault | None, ...]] = field(default_factory=dict)
 
 
 def make_plan(seed: int, sends: int, run: str) -> ChaosPlan:
@@ -98,7 +107,12 @@ def make_plan(seed: int, sends: int, run: str) -> ChaosPlan:
     span, chance = sends / STARTS_PER_SECOND, Random(f"{seed}:starts")  # noqa: S311
     timed = [*_timed(chance, certain, span * CERTAIN_WITHIN), *_timed(chance, drawn, span)]
     ready = tuple(_with_openids(send, accounts[send.account]["appid"]) for send in timed)
-    return ChaosPlan(seed, ready, accounts)
+    return ChaosPlan(seed, ready, accounts, {name: _uploads(seed, name) for name in ACCOUNTS})
+
+
+def _uploads(seed: int, account: str) -> tuple[Fault | None, ...]:
+    chance = Random(f"{seed}:uploads:{account}")  # noqa: S311
+    return tuple(mishaps.upload(chance) for _ in range(UPLOADS))
 
 
 def _account(name: str) -> dict[str, Any]:
@@ -118,8 +132,8 @@ def _certain() -> list[SendPlan]:
     lost, all_ = fault("reset_after_accept"), {"kind": "all"}
 
     def certain(number: int, account: str, *faults: Fault, **more: Any) -> SendPlan:
-        jobs = more.pop("jobs", ())
-        return SendPlan(number, account, all_, fate=Fate(tuple(faults), jobs), **more)
+        jobs, drafts = more.pop("jobs", ()), more.pop("drafts", ())
+        return SendPlan(number, account, all_, fate=Fate(tuple(faults), jobs, drafts=drafts), **more)
 
     echoes = [(45028, "plain"), (40007, "second"), (48001, "paper")]
     sends = [
@@ -136,6 +150,9 @@ def _certain() -> list[SendPlan]:
         certain(8, "paper", jobs=(JobPlan(before_response=True, duplicate=3),), again=True, intruder=True),
         certain(9, "plain", fault("slow", seconds=1.5), turn="terminate", turn_after=0.8),
         certain(10, "second", *[fault("reset_before_accept")] * LASTING),
+        certain(11, "paper", jobs=(JobPlan(forged="verdict"),)),
+        certain(12, "plain", lost, form="mpnews", drafts=(fault("picture_lost"), fault("dies_early", seconds=1))),
+        certain(13, "second", lost, form="image"),
     ]
 
 
@@ -156,12 +173,17 @@ def _drawn(chance: Random, number: int) -> SendPlan:
         account,
         _audience(chance, chance.choice(kinds)),
         on_problem="wait" if waits else "fail",
-        fate=_fate(chance, liable=waits and "decision_timeout" not in more and turn not in _ENDINGS),
+        fate=_fate(
+            chance,
+            liable=waits and "decision_timeout" not in more and turn not in _ENDINGS,
+            safe=account in SAFE,
+        ),
         turn=turn,
         turn_after=round(chance.uniform(0.05, 4), 2),
         again=_happens(chance, 0.15),
         intruder=_happens(chance, 0.05),
         ignore_reprint=_happens(chance, 0.1),
+        form=chance.choices(FORMS, [86, 9, 5])[0],
         **more,
     )
 
@@ -189,17 +211,18 @@ def _with_openids(send: SendPlan, appid: str) -> SendPlan:
     return SendPlan(**{**vars(send), "audience": {"kind": "openids", "openids": openids}})
 
 
-def _fate(chance: Random, *, liable: bool) -> Fate:
+def _fate(chance: Random, *, liable: bool, safe: bool) -> Fate:
     """Two fifths of all sends meet no trouble but the strikes."""
     count = chance.choices([0, 1, 2, 3], [45, 28, 17, 10])[0]
     faults = [mishaps.submission(chance) for _ in range(count)]
     if _happens(chance, 0.02):
         faults.extend([fault("timeout_before_accept")] * LASTING)
-    if liable and _happens(chance, 0.06):
-        return Fate(tuple(faults), lie=chance.choice(["push", "poll"]))
+    if liable and _happens(chance, 0.08):
+        return Fate(tuple(faults), lie=chance.choice(LYING))
     questions = [mishaps.question(chance) for _ in range(chance.choices([0, 1, 3, 20], [70, 15, 10, 5])[0])]
-    jobs = tuple(mishaps.job(chance) for _ in range(2)) if _happens(chance, 0.6) else ()
-    return Fate(tuple(faults), jobs, tuple(questions))
+    jobs = tuple(mishaps.job(chance, safe=safe) for _ in range(2)) if _happens(chance, 0.6) else ()
+    drafts = tuple(mishaps.draft(chance) for _ in range(chance.choices([0, 1, 2], [50, 35, 15])[0]))
+    return Fate(tuple(faults), jobs, tuple(questions), drafts)
 
 
 def _timed(chance: Random, sends: list[SendPlan], span: float) -> list[SendPlan]:

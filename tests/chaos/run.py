@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from qunfa.contract.ids import parse_mass_send_id
-from tests.chaos import evidence, progress, story
+from tests.chaos import evidence, progress, story, words
 from tests.chaos.evidence import Accepted, Listed, Run, SendSeen
 from tests.chaos.judge import Violation, judge_book, judge_send, judge_text
 from tests.chaos.operator import Operator
-from tests.chaos.plan import SendPlan, make_plan
+from tests.chaos.plan import ChaosPlan, SendPlan, make_plan
 from tests.chaos.progress import say
-from tests.chaos.stage import CALLBACK_TOKEN, SECRET, Stage, read_metrics, staged
+from tests.chaos.stage import AES_KEY, CALLBACK_TOKEN, MEDIA, SECRET, Stage, read_metrics, staged
 from tests.chaos.strikes import Striker
 from tests.chaos.tally import Tally
 from tests.chaos.upstream import Upstream
@@ -33,7 +33,8 @@ CALM_SECONDS: Final = 90.0
 """How long a send may take that nothing has stood in the way of but a WeChat which did not answer, and now does."""
 SETTLING_SECONDS: Final = 10.0
 STORIES_MAX: Final = 5
-SECRETS: Final = tuple(word.encode() for word in (SECRET, CALLBACK_TOKEN, "access_token=", "signature="))
+"""How many sends that met a violation have their stories told without being asked for."""
+SECRETS: Final = tuple(word.encode() for word in (SECRET, CALLBACK_TOKEN, AES_KEY, "access_token=", "signature="))
 
 
 def patience(sends: int) -> float:
@@ -88,7 +89,8 @@ async def run(tally: Tally, control: Control | None = None, tell: Sequence[int] 
 def _cast(stage: Stage) -> Cast:
     began = time.monotonic()
     room = asyncio.Semaphore(AT_ONCE_MAX)
-    upstreams = [Upstream(stage.client, send, began, stage.plan.seed, room) for send in stage.plan.sends]
+    media = stage.folder / MEDIA
+    upstreams = [Upstream(stage.client, send, began, stage.plan.seed, room, media) for send in stage.plan.sends]
     striker = Striker(stage, began, lambda: sum(upstream.over for upstream in upstreams))
     return Cast(stage, upstreams, Operator(stage), striker, began)
 
@@ -157,12 +159,17 @@ async def _judge(cast: Cast, tally: Tally, tell: Sequence[int]) -> None:
     for place, text in (await read_metrics(stage)).items():
         found.extend(judge_text(place, text, SECRETS))
     found.extend(await asyncio.to_thread(_leaks_in_logs, stage))
+    tally.ends = Counter(send.end for send in sends)
     tally.violations = found
+    say("faults: " + ", ".join(f"{what} {times}" for what, times in sorted(stage.director.struck.items())))
+    say(tally.endings())
+    if unknown := [send.key for send in sends if send.end == "unknown"]:
+        say(f"unknown to the end: {' '.join(unknown)}")
     await _tell(cast, found, listed, tell)
 
 
 def _seen(stage: Stage, plan: SendPlan, runs: list[Run]) -> SendSeen:
-    jobs = [Accepted.of(job) for job in stage.sim.world.jobs.of(plan.account) if job.content.text == plan.text]
+    jobs = [Accepted.of(job) for job in words.jobs_that_say(stage.sim.world, plan.account, plan.text)]
     return SendSeen(plan.account, plan.key, plan.text, tuple(jobs), tuple(runs))
 
 
@@ -210,10 +217,20 @@ async def _tell(cast: Cast, found: list[Violation], listed: list[Listed], wanted
     """Every violation, and the whole story of the first sends that met one."""
     for violation in found:
         say(f"{violation.kind.upper()}  {violation.key or ''}  {violation.sentence}")
-    keys = dict.fromkeys(violation.key for violation in found if violation.key)
-    sends = [upstream for upstream in cast.upstreams if upstream.send.key in keys][:STORIES_MAX]
+    keys = {violation.key for violation in found}
+    broken = [upstream for upstream in cast.upstreams if upstream.send.key in keys]
+    sends = broken[:STORIES_MAX]
     sends += [upstream for upstream in cast.upstreams if upstream.send.number in wanted and upstream not in sends]
     for upstream in sends:
         own = [one for one in listed if one.workflow_id == upstream.id]
         for line in await story.of(cast.stage, upstream, cast.operator.did.get(upstream.send.key, []), own):
             say(line)
+    if untold := [upstream.send.number for upstream in broken if upstream not in sends]:
+        say(others(cast.stage.plan, untold))
+
+
+def others(plan: ChaosPlan, untold: Sequence[int]) -> str:
+    """How the stories are told that were left out: by the same run once more."""
+    numbers = " ".join(f"--tell {number}" for number in untold)
+    command = f'make chaos N={len(plan.sends)} SEED={plan.seed} ARGS="{numbers}"'
+    return f"{len(untold)} more sends have met a violation; a run that tells their stories as well: {command}"

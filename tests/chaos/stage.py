@@ -21,8 +21,9 @@ from temporalio.service import RPCError
 
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.simulator import Simulator, SimulatorConfig
+from tests.chaos import words
 from tests.chaos.director import Director
-from tests.chaos.plan import FOLLOWERS, TAG, ChaosPlan
+from tests.chaos.plan import FOLLOWERS, SAFE, TAG, ChaosPlan
 from tests.chaos.processes import Child
 
 LOCALHOST: Final = "127.0.0.1"
@@ -30,6 +31,9 @@ QUEUE: Final = "chaos"
 WORKERS: Final = 2
 SECRET: Final = "chaos-SECRET-of-the-account-0123456789"
 CALLBACK_TOKEN: Final = "chaosCALLBACKtoken0123456789"
+AES_KEY: Final = "chaosENCODINGaesKEY0123456789abcdefghijklmn"
+MEDIA: Final = "media"
+"""The folder of what messages are made of."""
 WINDOW_SECONDS: Final = 20
 WECHAT_REMEMBERS_SECONDS: Final = 32
 """Longer than the window by more than any answer or process is held up."""
@@ -87,7 +91,8 @@ async def staged(plan: ChaosPlan, folder: Path, worker: list[str]) -> AsyncItera
     metrics = {f"worker-{number}": f"http://{LOCALHOST}:{port}/metrics" for number, port in enumerate(at_workers)}
     async with Simulator(_simulated(plan, receiver_url)) as sim, contextlib.AsyncExitStack() as stack:
         _write_configuration(plan, folder, sim.url, at_receiver)
-        director = Director(sim.world, plan.sends, plan.seed)
+        words.write_files(folder / MEDIA)
+        director = Director(sim.world, plan)
         stack.push_async_callback(director.close)
         for child in (temporal, receiver, *workers):
             stack.push_async_callback(child.let_go)
@@ -156,12 +161,16 @@ secret = "{SECRET}"
 kind = "{account["kind"]}"
 quota = "ask"
 callback.token = "{CALLBACK_TOKEN}"
+callback.aes_key = "{AES_KEY}"
+callback.mode = "{_mode(name)}"
 """
         for name, account in plan.accounts.items()
     )
     text = f"""
 task_queue = "{QUEUE}"
 wechat.base_url = "{wechat}"
+[media]
+roots = ["{folder / MEDIA}"]
 [receiver]
 host = "{LOCALHOST}"
 port = {receiver}
@@ -174,6 +183,10 @@ port = {receiver}
     file.write_text(text, encoding="utf-8")
 
 
+def _mode(account: str) -> str:
+    return "safe" if account in SAFE else "plain"
+
+
 def _simulated(plan: ChaosPlan, receiver: str) -> SimulatorConfig:
     def account(name: str, special: dict[str, Any]) -> dict[str, Any]:
         to_all = special.get("to_all_per_month", 1_000_000)
@@ -182,7 +195,12 @@ def _simulated(plan: ChaosPlan, receiver: str) -> SimulatorConfig:
             "secret": SECRET,
             "followers": FOLLOWERS,
             "tags": [TAG],
-            "callback": {"url": f"{receiver}/wechat/{name}", "token": CALLBACK_TOKEN},
+            "callback": {
+                "url": f"{receiver}/wechat/{name}",
+                "token": CALLBACK_TOKEN,
+                "aes_key": AES_KEY,
+                "mode": _mode(name),
+            },
             "limits": {
                 "calls_per_day": dict.fromkeys(("mass", "mass/get", "tags/get", "token", "stable_token"), 10_000_000),
                 "mass_per_minute": 15,

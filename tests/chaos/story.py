@@ -11,7 +11,7 @@ from temporalio.client import WorkflowQueryFailedError, WorkflowQueryRejectedErr
 from temporalio.service import RPCError
 
 from qunfa.contract import Status
-from tests.chaos import evidence
+from tests.chaos import evidence, words
 from tests.chaos.evidence import Listed
 from tests.chaos.stage import Stage
 from tests.chaos.upstream import RPC, Upstream
@@ -39,7 +39,7 @@ async def of(stage: Stage, upstream: Upstream, operator: Iterable[Moment], runs:
 
 def _at_wechat(stage: Stage, account: str, text: str) -> list[Moment]:
     world = stage.sim.world
-    jobs = [job for job in world.jobs.of(account) if job.content.text == text]
+    jobs = words.jobs_that_say(world, account, text)
     moments: list[Moment] = [
         (
             call.time,

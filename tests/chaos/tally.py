@@ -16,6 +16,8 @@ class Tally:
     over: int = 0
     faults: int = 0
     kills: Counter[str] = field(default_factory=Counter)
+    ends: Counter[str] = field(default_factory=Counter)
+    """The last words on the sends: how many of each."""
     violations: list[Violation] = field(default_factory=list)
 
     def line(self) -> str:
@@ -24,6 +26,10 @@ class Tally:
         counted = count(self.violations)
         broken = " ".join(f"{kind}={counted[kind]}" for kind in KINDS)
         return f"chaos: sends={self.started} {kills} faults={self.faults} {broken}"
+
+    def endings(self) -> str:
+        """How many sends ended how, the most frequent first."""
+        return "ends: " + " ".join(f"{end}={times}" for end, times in self.ends.most_common())
 
     def progress(self, seconds: float) -> str:
         """How far it is."""

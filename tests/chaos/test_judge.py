@@ -26,7 +26,7 @@ def job(msg_id: int, at: float = 1.0, *, received: int = 3, **more: Any) -> Acce
             "msg_id": msg_id,
             "clientmsgid": "id-0",
             "accepted_at": at,
-            "finished": True,
+            "finished_at": at + 1,
             "yes": received > 0,
             "counts": counts,
             "received": frozenset(range(received)),
@@ -66,6 +66,7 @@ def kinds(send: SendSeen) -> set[Kind]:
     return {violation.kind for violation in judge_send(send)}
 
 
+UNHEARD = result("unknown", {"state": "accepted", "msg_id": 7})
 NOBODY = {"total": 0, "filter": 0, "sent": 0, "error": 0}
 GOOD = [
     seen([job(7)], run(result("sent", sent(7)))),
@@ -75,7 +76,11 @@ GOOD = [
     seen([job(7)], run(result("sent", sent(7))), run(None, "refused", 1, text="another")),
     seen([job(7, 11)], run(result("failed"), "failed"), run(result("sent", sent(7)), number=1)),
     seen([job(7, received=0), job(8, 2)], run(result("sent", sent(8)))),
-    seen([job(7)], run(result("unknown", {"state": "accepted", "msg_id": 7}), "failed")),
+    seen([job(7)], run(UNHEARD, "failed"), run(result("sent", sent(7)), number=1)),
+    seen([job(7, 4, finished_at=8)], run(UNHEARD, "failed")),
+    seen([job(7, finished_at=None, received=0)], run(UNHEARD, "failed")),
+    seen([job(7, received=0)], run(result("unknown", sent(7, state="failed", counts=None)), "failed")),
+    seen([], run(result("unknown", {"state": "unknown"}), "failed")),
     seen(
         [job(7, received=0, yes=True)],
         run(result("sent", sent(7, observed_by="poll", counts=None))),
@@ -141,6 +146,15 @@ WRONG = {
     "failed as a first run, before anybody started it again": seen(
         [job(7)], run(result("failed"), "failed"), run(result("sent", sent(7)), number=1)
     ),
+    "unknown at last, though WeChat has long sent it": seen([job(7)], run(UNHEARD, "failed")),
+    "unknown at last, though WeChat has long failed it": seen([job(7, received=0)], run(UNHEARD, "failed")),
+    "unknown when it is started again, though WeChat had sent it before": seen(
+        [job(7)], run(None, "terminated"), run(UNHEARD, "failed", 1, closed_at=11)
+    ),
+    "unknown, though it says itself that it is sent": seen([job(7)], run(result("unknown", sent(7)), "failed")),
+    "sent, but without the verdict of a job": seen(
+        [job(7, received=0), job(8, 2)], run(result("sent", {"state": "accepted", "msg_id": 7}, sent(8)))
+    ),
     "completed with a bad outcome": seen([], run(result("aborted"), "completed")),
 }
 
@@ -167,15 +181,17 @@ def book(*jobs: Job, kept: tuple[int, ...] = ()) -> BookSeen:
     return BookSeen("a", view)
 
 
-def known(msg_id: int, status: str = "send success") -> Job:
+def known(msg_id: int, status: str | None = "send success") -> Job:
     """A job as the account's ledger has it."""
-    return Job(clientmsgid="id-0", msg_id=msg_id, verdict=Verdict(status=status, observed_by="push", counts=Counts()))
+    verdict = Verdict(status=status, observed_by="push", counts=Counts()) if status else None
+    return Job(clientmsgid="id-0", msg_id=msg_id, verdict=verdict)
 
 
 def test_an_account_that_agrees_with_wechat_is_found_good() -> None:
     """Its record has the job, with the verdict that WeChat gave."""
     assert judge_book(book(known(7)), [seen([job(7)])]) == []
     assert judge_book(book(known(7, "err(10001)")), [seen([job(7, received=0)])]) == []
+    assert judge_book(book(known(7, None)), [seen([job(7, received=0, finished_at=None)])]) == []
 
 
 @pytest.mark.parametrize(
@@ -185,9 +201,10 @@ def test_an_account_that_agrees_with_wechat_is_found_good() -> None:
         book(),
         book(known(8)),
         book(known(7, "send fail")),
+        book(known(7, None)),
         book(known(7), kept=(7,)),
     ],
-    ids=["not running", "no job", "another job", "another verdict", "a push of its own kept"],
+    ids=["not running", "no job", "another job", "another verdict", "no verdict", "a push of its own kept"],
 )
 def test_an_account_that_disagrees_with_wechat_is_open(view: BookSeen) -> None:
     """It does not run, lacks a job, has another one, or another verdict."""
@@ -204,8 +221,14 @@ def test_a_secret_is_a_leak_and_is_not_repeated(text: bytes) -> None:
 
 
 def test_a_clean_log_holds_no_leak() -> None:
-    """Ids and digests are no tokens."""
-    line = b'{"clientmsgid":"0123456789abcdef0123-0000-00","digest":"' + b"f" * 64 + b'"}'
+    """Ids and digests are no tokens, even a media_id that begins as a token does."""
+    line = (
+        b'{"clientmsgid":"0123456789abcdef0123-0000-00","digest":"'
+        + b"f" * 64
+        + b'","media_id":"2_'
+        + b"I" * 62
+        + b'"}'
+    )
     assert judge_text("the log", line, [b"s3cret", b"access_token="]) == []
 
 

@@ -1,13 +1,18 @@
 """What the seed decides, and what it does not."""
 
+from collections.abc import Iterator
 from itertools import islice, takewhile
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from qunfa.rules.codes import return_code
-from qunfa.simulator import Fault
-from tests.chaos.plan import FOLLOWERS, StrikeKind, make_plan, strikes
+from qunfa.simulator import Fault, JobPlan
+from qunfa.simulator.plans import FaultKind
+from tests.chaos import words
+from tests.chaos.mishaps import LIES, Lie
+from tests.chaos.plan import FOLLOWERS, SAFE, TURNS, ChaosPlan, StrikeKind, make_plan, strikes
+from tests.chaos.run import others
 
 
 def lost(fault: Fault) -> bool:
@@ -18,6 +23,27 @@ def lost(fault: Fault) -> bool:
 def refuses(fault: Fault) -> bool:
     """Whether WeChat answers what alone were a definite no."""
     return fault.kind == "errcode" and return_code(fault.errcode).definite_no
+
+
+def faults_of(plan: ChaosPlan) -> Iterator[Fault]:
+    """All that is drawn for calls: submissions, questions, drafts and uploads."""
+    for send in plan.sends:
+        yield from (*send.fate.submissions, *send.fate.questions, *send.fate.drafts)
+    for faults in plan.uploads.values():
+        yield from filter(None, faults)
+
+
+def jobs_of(plan: ChaosPlan) -> Iterator[JobPlan]:
+    """All that is drawn for jobs."""
+    for send in plan.sends:
+        yield from send.fate.jobs
+        if send.fate.lie:
+            yield LIES[send.fate.lie]
+
+
+def words_in(annotation: Any) -> set[str]:
+    """The texts that a type allows, be it optional."""
+    return {word for part in get_args(annotation) for word in ([part] if isinstance(part, str) else words_in(part))}
 
 
 def test_a_seed_makes_the_same_plan_again() -> None:
@@ -51,19 +77,41 @@ def test_no_two_sends_say_the_same() -> None:
 
 
 def test_a_long_run_has_everything() -> None:
-    """All turns and audiences; both kinds of lies; every kind of fault of a submission."""
+    """All turns, audiences, forms and lies; every kind of fault of a submission."""
     plan = make_plan(3, 400, "x")
-    assert {send.turn for send in plan.sends} == {
-        *("none", "twice", "terminate", "replace"),
-        *("cancel", "abort", "reset"),
-    }
+    assert {send.turn for send in plan.sends} == set(TURNS)
     assert {send.audience["kind"] for send in plan.sends} == {"all", "tag", "openids"}
-    assert {send.fate.lie for send in plan.sends} == {None, "push", "poll"}
+    assert {send.fate.lie for send in plan.sends} == {None, *get_args(Lie)}
+    assert {send.form for send in plan.sends} == set(get_args(words.Form))
     faults = {fault.kind for send in plan.sends for fault in send.fate.submissions}
     assert faults == {
         *("timeout_before_accept", "timeout_after_accept", "reset_before_accept", "reset_after_accept"),
         *("http_502", "broken_json", "errcode", "errcode_after_accept", "ok_without_msg_id", "slow"),
     }
+
+
+def test_every_fault_that_the_simulator_knows_is_drawn() -> None:
+    """Every kind that its types name, within a few seeds."""
+    plans = [make_plan(seed, 200, "x") for seed in range(3)]
+    assert {fault.kind for plan in plans for fault in faults_of(plan)} == set(get_args(FaultKind))
+    jobs = [job for plan in plans for job in jobs_of(plan)]
+    for name in ("reprint", "job_status", "forged"):
+        drawn = {getattr(job, name) for job in jobs}
+        assert drawn == {None, *words_in(JobPlan.model_fields[name].annotation)}, name
+
+
+def test_another_verdict_is_forged_only_where_pushes_are_encrypted() -> None:
+    """Elsewhere anybody who has overheard a push can make it, and no receiver can tell."""
+    forged = {
+        send.account for send in make_plan(1, 600, "x").sends for job in send.fate.jobs if job.forged == "verdict"
+    }
+    assert forged == SAFE
+
+
+def test_about_one_send_of_seven_is_made_of_files() -> None:
+    """Articles and pictures, with faults of their drafts and uploads."""
+    sends = make_plan(2, 600, "x").sends
+    assert 0.09 < sum(send.form != "text" for send in sends) / len(sends) < 0.19
 
 
 def test_a_short_run_has_strikes_of_each_kind() -> None:
@@ -72,6 +120,12 @@ def test_a_short_run_has_strikes_of_each_kind() -> None:
         early = [*takewhile(lambda strike: strike.at < 30, strikes(seed))]
         assert {strike.kind for strike in early} == set(get_args(StrikeKind))
         assert early == sorted(early, key=lambda strike: strike.at)
+
+
+def test_stories_that_were_left_out_are_told_by_the_same_run_once_more() -> None:
+    """The command has the number of sends, the seed, and the sends that met a violation."""
+    said = others(make_plan(5, 20, "x"), [7, 12])
+    assert said.endswith('make chaos N=20 SEED=5 ARGS="--tell 7 --tell 12"')
 
 
 def test_openids_are_followers_of_the_account() -> None:

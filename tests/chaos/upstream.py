@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -25,6 +26,7 @@ from temporalio.exceptions import ApplicationError, CancelledError, TerminatedEr
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
+from tests.chaos import words
 from tests.chaos.plan import SendPlan
 from tests.chaos.stage import QUEUE
 
@@ -32,6 +34,7 @@ RPC: Final = timedelta(seconds=5)
 WORKFLOW_TASK: Final = timedelta(seconds=4)
 """How soon a send goes on elsewhere when the worker was killed that was about to tell what comes next."""
 RESTARTS_MAX: Final = 4
+"""How often it starts again what ended as unknown: more often than an operator aborts such a send."""
 _AGAIN_SECONDS: Final = 0.25
 _GONE: Final = frozenset({RPCStatusCode.NOT_FOUND})
 Done = TypeVar("Done")
@@ -47,6 +50,7 @@ class Upstream:
     began: float
     seed: int
     room: asyncio.Semaphore
+    media: Path
     over: bool = False
     started: int = 0
     did: list[tuple[float, str]] = field(default_factory=list)
@@ -67,15 +71,20 @@ class Upstream:
             await asyncio.gather(self._start(), self._start())
         elif self.send.turn != "none":
             run = await self._take_turn(run)
-        result = await self._result(run)
-        while result == "unknown" and self.started < RESTARTS_MAX:
-            # Nobody leaves it at that: started again, it asks an operator, and may take the time it needs.
-            result = await self._result(await self._start(patient=True))
+        await self._until_known(run)
         if self.send.again:
-            await self._result(await self._start(patient=True))
+            await self._until_known(await self._start(patient=True))
         if self.send.intruder:
             await self._result(await self._start(content=f"{self.send.text}, otherwise"))
         self.over = True
+
+    async def _until_known(self, run: str) -> None:
+        """Until its outcome is known: started again, it asks an operator, and may take the time it needs."""
+        for _ in range(RESTARTS_MAX):
+            if await self._result(run) != "unknown":
+                return
+            run = await self._start(patient=True)
+        await self._result(run)
 
     async def _start(self, *, patient: bool = False, content: str | None = None, replace: bool = False) -> str:
         """Start the send, whatever Temporal does meanwhile, and return the id of the run; one that runs is taken."""
@@ -108,7 +117,7 @@ class Upstream:
             "account": send.account,
             "key": send.key,
             "audience": send.audience,
-            "message": {"msgtype": "text", "content": content or send.text},
+            "message": words.message(send.form, content or send.text, self.media),
             "send_ignore_reprint": send.ignore_reprint,
             "on_problem": "wait" if patient else send.on_problem,
             "requested_by": "chaos",

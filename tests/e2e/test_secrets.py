@@ -14,8 +14,8 @@ from tests.callback.pushing import signed
 from tests.e2e.processes import configuration, listening, logged, running, stopped
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, Scene
 
-TOKEN_LIKE = re.compile(rb"\d+_[A-Za-z0-9_-]{60,}")
-"""The form of WeChat's access tokens; no id or digest of ours is so long."""
+TOKEN_LIKE = re.compile(rb"\d+_[A-Za-z0-9_-]{100,}")
+"""The form of WeChat's access tokens; no id or digest of ours, and no media_id of WeChat's, is so long."""
 
 DEAD_TOKEN = {"kind": "errcode", "errcode": 42001}
 SURVIVED: dict[str, list[dict[str, Any]]] = {
