@@ -50,10 +50,7 @@ async def ask_operator(send: Send, name: str) -> Ending | None:
     send.enter("needs_operator", problem)
     if new:
         tell_question(send, deadline)
-    if await send.wait(f"an operator's answer to {name}", deadline, lambda: _answered(send, name) or send.heard_more):
-        if send.heard_more:
-            send.heard_more = False
-            await caught_up(send)
+    if await send.wait(f"an operator's answer to {name}", deadline, lambda: _answered(send, name)):
         return None
     await workflow.wait_condition(lambda: not send.answering.locked())
     if send.stopping() or _answered(send, name):

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deciding import ask_operator
     from workflows.ending import confirmed, key_failed_again
     from workflows.material import rebuilt
-    from workflows.preparing import prepare, read_request, refuse
+    from workflows.preparing import keep_hearing, prepare, read_request, refuse
     from workflows.refusal import refusal
     from workflows.reset import ask_after_reset, missed_while_ending
     from workflows.send import Ending, Send, bad_end
@@ -71,6 +71,7 @@ class MassSend:
             self._resume(SendState.model_validate(carried[0]))
         else:
             raise refuse(["the workflow takes one input, the request"])
+        hearing = asyncio.ensure_future(keep_hearing(send))
         if ending:
             ending = await key_failed_again(send, ending)
         while True:
@@ -80,6 +81,7 @@ class MassSend:
                     ending = await confirmed(send, ending)
             result = await self._finish(ending)
             if not await missed_while_ending(send):
+                hearing.cancel()
                 return self._returned(ending, result)
             ending, send.ended = None, None
 

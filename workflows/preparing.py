@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.send_state import SendState
 
 _ABORT_TOO_LATE: Final = "an-abort-before-the-ledger-has-told-may-be-too-late"
+_A_PUSH_TELLS_MORE: Final = "a-push-on-an-unknown-job-asks-the-ledger"
 _FOR_EVER: Final = timedelta(days=3650)
 _USE_A_NEW_KEY: Final = "Use a new key to send again."
 _LOOK_FIRST: Final = (
@@ -173,6 +174,19 @@ async def caught_up(send: Send) -> bool:
     before = send.state.jobs
     await claim(send, send.state, asking=False)
     return send.state.jobs != before
+
+
+async def keep_hearing(send: Send) -> None:
+    """For as long as the send runs: ask the ledger when it sends on a push on a job that this run does not know.
+
+    It is a task of its own, since an older run waits for its operator all the same; and no signal handler, since what
+    one does comes before the updates of its workflow task in a replay, and may have come after them.
+    """
+    while True:
+        await workflow.wait_condition(lambda: send.heard_more)
+        send.heard_more = False
+        if send.phase == "needs_operator" and workflow.patched(_A_PUSH_TELLS_MORE):
+            await caught_up(send)
 
 
 def _first_ask(send: Send, state: SendState) -> Ask | None:

@@ -33,9 +33,11 @@ def main() -> int:
     try:
         asyncio.run(run(tally, options.control, options.tell))
     except KeyboardInterrupt:
-        say(f"interrupted, so nothing was judged; seed {seed}")
+        say("interrupted")
         return _INTERRUPTED
     finally:
+        if not tally.judged:
+            say(f"seed {seed}: nothing was judged, so the zeros below say nothing")
         if tally.violations:
             say(f"seed {seed}: a promise was broken")
         say(tally.line())

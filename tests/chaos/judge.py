@@ -122,6 +122,8 @@ def _judge_run(send: SendSeen, run: Run, jobs: Sequence[Accepted]) -> Iterator[V
     elif run.state == "cancelled":
         if delivered:
             yield wrong(f"was cancelled as if nothing had been sent, but WeChat delivered {delivered}")
+        elif any(not job.finished for job in jobs):
+            yield wrong("was cancelled as if nothing had been sent, but WeChat still works on a job")
     elif run.state in {"refused", "broken"}:
         yield wrong(f"ended without a result ({run.state})")
     elif run.state in {"completed", "failed"} and run.result is None:
@@ -142,6 +144,8 @@ def _errors(run: Run, result: MassSendResult, jobs: Sequence[Accepted]) -> Itera
         yield f"{said}, but WeChat delivered nothing"
     if result.outcome in {"failed", "aborted", "expired", "rejected"} and delivered:
         yield f"{said}, but WeChat delivered msg_id {delivered[0].msg_id}"
+    if result.outcome in COMPLETES and all(row.state != result.outcome for row in result.jobs):
+        yield f"{said}, but no row does"
     if result.outcome == "unknown" and not result.may_have_been_delivered:
         yield f"{said} and says that nothing can have been delivered"
     if any(not job.finished for job in jobs) and result.outcome != "unknown":

@@ -20,6 +20,7 @@ from tests.chaos.operator import Operator
 from tests.chaos.plan import ChaosPlan, SendPlan, make_plan
 from tests.chaos.progress import say
 from tests.chaos.stage import AES_KEY, CALLBACK_TOKEN, MEDIA, SECRET, Stage, read_metrics, staged
+from tests.chaos.strays import judge_strays
 from tests.chaos.strikes import Striker
 from tests.chaos.tally import Tally
 from tests.chaos.upstream import Upstream
@@ -155,12 +156,16 @@ async def _judge(cast: Cast, tally: Tally, tell: Sequence[int]) -> None:
     sends = [_seen(stage, upstream.send, runs[upstream.id]) for upstream in cast.upstreams]
     for send in sends:
         found.extend(judge_send(send))
+    for name, account in stage.plan.accounts.items():
+        found.extend(judge_strays(name, account["appid"], stage.sim.world.jobs.of(name), stage.plan.sends))
     found.extend(await _books(stage, sends))
-    for place, text in (await read_metrics(stage)).items():
+    for place, text in (await read_metrics(stage, SETTLING_SECONDS)).items():
         found.extend(judge_text(place, text, SECRETS))
+        if not text:
+            found.append(Violation("open", None, f"{place} cannot be read"))
     found.extend(await asyncio.to_thread(_leaks_in_logs, stage))
     tally.ends = Counter(send.end for send in sends)
-    tally.violations = found
+    tally.violations, tally.judged = found, True
     say("faults: " + ", ".join(f"{what} {times}" for what, times in sorted(stage.director.struck.items())))
     say(tally.endings())
     if unknown := [send.key for send in sends if send.end == "unknown"]:

@@ -258,14 +258,26 @@ async def _ready(stage: Stage) -> None:
             await asyncio.sleep(0.1)
 
 
-async def read_metrics(stage: Stage) -> dict[str, bytes]:
-    """What the processes that answer now show at `/metrics`."""
+async def read_metrics(stage: Stage, seconds: float) -> dict[str, bytes]:
+    """What each process shows at `/metrics`; nothing where it does not within so long."""
     seen: dict[str, bytes] = {}
+    until = time.monotonic() + seconds
     async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
         for name, url in stage.metrics.items():
-            with contextlib.suppress(httpx.TransportError):
-                seen[f"metrics of {name}"] = (await http.get(url)).content
+            while not (shown := await _shown(http, url)):
+                if time.monotonic() > until:
+                    break
+                await asyncio.sleep(0.2)
+            seen[f"metrics of {name}"] = shown
     return seen
+
+
+async def _shown(http: httpx.AsyncClient, url: str) -> bytes:
+    with contextlib.suppress(httpx.TransportError):
+        answer = await http.get(url)
+        if answer.is_success:
+            return answer.content
+    return b""
 
 
 async def temporal_answers(client: Client) -> bool:

@@ -18,6 +18,8 @@ class Tally:
     kills: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
     """The last words on the sends: how many of each."""
+    judged: bool = False
+    """Whether the judge has looked at it: where not, that no violation was found says nothing."""
     violations: list[Violation] = field(default_factory=list)
 
     def line(self) -> str:

@@ -91,7 +91,7 @@ async def test_ctrl_c_ends_everything_and_still_says_the_seed() -> None:
     process.send_signal(signal.SIGINT)
     code, rest, _ = await finished(process)
     assert code == 130
-    assert "interrupted, so nothing was judged; seed 4" in rest
+    assert "seed 4: nothing was judged" in rest
     assert [pid for pid in left if alive(pid)] == []
 
 

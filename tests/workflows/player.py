@@ -118,6 +118,9 @@ class Player:
             async with asyncio.timeout(_LOOK):
                 for look in itertools.count(1):
                     if not await self.runs.open():
+                        # An activity may be about to start it again.
+                        if self.runs.in_flight.count or await self.runs.open():
+                            continue
                         return None
                     status = await self.runs.status()
                     if status.waiting_for is not None and not self.runs.in_flight.count:

@@ -52,6 +52,7 @@ async def test_a_retry_that_is_applied_again_opens_no_other_generation(real_desk
 
     desk.wechat.before_status = once_the_ledger_has_told
     reset.append(await resets.reset(desk.env.client, run, before))
+    desk.started.append(reset[0])
     known.set()
     await desk.until(reset[0], lambda status: len(status.jobs) == 2 and status.phase == "needs_operator")
     assert await resets.applied_again(reset[0]) == 1
@@ -74,6 +75,7 @@ async def test_a_reset_of_the_end_learns_what_became_of_the_key(real_desk: Desk)
     for point in reversed((await resets.points(run))[-3:]):
         for reapply in resets.Reapply:
             reset = await resets.reset(desk.env.client, run, point, reapply)
+            desk.started.append(reset)
             result = await reset.result()
             assert (result.outcome, result.may_have_been_delivered) == ("sent", True)
     assert len(desk.wechat.tries) == 2
@@ -99,6 +101,7 @@ async def test_an_abort_before_a_reset_run_has_caught_up_is_too_late(real_desk: 
 
     desk.slow.before_claim = abort_first
     reset.append(await resets.reset(desk.env.client, run, (await resets.points(run))[point], resets.Reapply.NONE))
+    desk.started.append(reset[0])
     known.set()
     await desk.until(reset[0], lambda status: aborted.is_set() and status.phase in {"awaiting_result", "done"})
     await desk.wechat.push(msg_id)

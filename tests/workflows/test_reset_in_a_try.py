@@ -11,7 +11,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from tests.workflows import resets
-from tests.workflows.conftest import Desk, running, scaled_facts
+from tests.workflows.conftest import Desk, Recorder, running, scaled_facts
 from tests.workflows.failures import failure_of
 from tests.workflows.model import accepts, loses, says
 
@@ -44,13 +44,16 @@ def worker() -> Worker:
 
 
 @pytest.fixture(params=[BRIEF])
-async def desk(real_env: WorkflowEnvironment, worker: Worker, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+async def desk(
+    real_env: WorkflowEnvironment, worker: Worker, request: pytest.FixtureRequest, recorded: Recorder
+) -> AsyncIterator[Desk]:
     """A desk with a lease of this length, whose first worker stands still."""
     facts = scaled_facts()
     timing = facts.timing.model_copy(update={"http_timeout": request.param, "window": WINDOW})
     async with running(real_env, facts.model_copy(update={"timing": timing})) as found:
         found.wechat.after_write = worker.stand_still
         yield found
+        await recorded(found)
 
 
 async def pushed(handle: WorkflowHandle[Any, Any]) -> None:
@@ -73,10 +76,14 @@ async def reset(desk: Desk, worker: Worker, disturbance: Disturbance, **more: An
     async with asyncio.timeout(30):
         while (points := await resets.points(run)) == before:
             pass
-    return await resets.reset(desk.env.client, run, points[-1])
+    after = await resets.reset(desk.env.client, run, points[-1])
+    desk.started.append(after)
+    return after
 
 
-OLD = pytest.mark.parametrize("old", [False, True], ids=["today's worker", "a worker of 0.1.0"])
+OLD = pytest.mark.parametrize(
+    "old", [False, pytest.param(True, marks=pytest.mark.history)], ids=["today's worker", "a worker of 0.1.0"]
+)
 
 
 @OLD
