@@ -155,6 +155,10 @@ WRONG = {
     "sent, but without the verdict of a job": seen(
         [job(7, received=0), job(8, 2)], run(result("sent", {"state": "accepted", "msg_id": 7}, sent(8)))
     ),
+    "cancelled while WeChat works on it": seen(
+        [job(7, received=0, finished_at=None)], run(None, "cancelled"), run(result("sent", sent(7)), number=1)
+    ),
+    "sent to nobody, though a row was sent": seen([job(7)], run(result("sent_nobody", sent(7)))),
     "completed with a bad outcome": seen([], run(result("aborted"), "completed")),
 }
 
