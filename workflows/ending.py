@@ -44,7 +44,7 @@ async def confirmed(send: Send, ending: Ending) -> Ending | None:
 
 async def key_failed_again(send: Send, ending: Ending) -> Ending | None:
     """What the ledger said of a key that had failed before, as :func:`confirmed` lets it be told."""
-    if not send.claimed or not workflow.patched(_SENDING_IS_NO_NO):
+    if ending.outcome in COMPLETES or not send.claimed or not workflow.patched(_SENDING_IS_NO_NO):
         return ending
     return await confirmed(send, ending)
 
