@@ -12,8 +12,8 @@
 | ``account_refused``, ``account_changed``, ``ip_not_whitelisted``, ``media_refused``, … | retry, abort | same |
 
 An err(10001…) refuses the content: the same content would be refused again, so there is no retry. A generation + 1 is a
-second submission with a new ``clientmsgid``: before it ``mass/get`` must not say SENDING or SEND_SUCCESS. Where a call
-of the first may still be on its way, it shares the first one's ``clientmsgid`` (see :mod:`qunfa.rules.stragglers`).
+second submission with a new ``clientmsgid``: before it ``mass/get`` has to say no. Where a call of the first may still
+be on its way, it shares the first one's ``clientmsgid`` (see :mod:`qunfa.rules.stragglers`).
 """
 
 from dataclasses import dataclass
@@ -102,7 +102,7 @@ PROBLEMS: Final[dict[str, Choice]] = {
         new_generation=True,
     ),
     "clientmsgid_collision": Choice(
-        "WeChat refused the submission as a repeat of another job, so this one was not accepted.",
+        "WeChat refused the last try as a repeat of another job, so that try was not accepted.",
         "Look the message up in WeChat's console. Found: mark_sent with its msg_id. Otherwise abort.",
         answers=(MARK_SENT, ABORT),
     ),
@@ -193,7 +193,8 @@ def _more(name: str, job: Job) -> str | None:
         meaning = CONTENT_MEANINGS.get(code or 0, "not published by WeChat")
         return f"Its reason {job.verdict.status}: {meaning}."
     if name == "clientmsgid_collision":
-        return f"The other job is msg_id {job.collides_with}."
+        before = " A try before it may have been accepted: an abort ends as unknown." if job.ever_unknown else ""
+        return f"The other job is msg_id {job.collides_with}.{before}"
     if name == "media_refused" and job.generation and job.answer and job.answer.errcode == DEAD:
         return (
             f"WeChat answered {DEAD}: it no longer knows the material, which dies with its own delivery: before a "

@@ -86,6 +86,8 @@ async def test_a_collision_does_not_settle_an_unknown_try(desk: Desk, first: Scr
     handle = await desk.start()
     status = await desk.asks(handle, "clientmsgid_collision")
     assert (status.jobs[0].state, status.answers) == ("unknown", ("mark_sent", "abort"))
+    assert status.problem is not None
+    assert "A try before it may have been accepted" in status.problem.sentence
     await desk.update(handle, "abort")
     result = await failure_of(handle)
     assert (result.outcome, result.may_have_been_delivered) == ("unknown", True)
