@@ -133,7 +133,8 @@ class ModelWechat:
             await self.before_status()
         if self.statuses_fail:
             msg = "WeChat is busy"
-            raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
+            later = timedelta(hours=1)  # than the workflow waits for it
+            raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE, next_retry_delay=later)
         status = self.statuses.get(step.msg_id)
         return JobStatus(status=status) if status else JobStatus(errcode=self.refuses_status, errmsg="no")
 
