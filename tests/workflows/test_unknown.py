@@ -65,6 +65,16 @@ async def test_an_undecided_unknown_ends_as_unknown(desk: Desk) -> None:
     handle = await desk.start(decision_timeout="PT2H")
     result = await failure_of(handle)
     assert (result.outcome, result.problem and result.problem.name) == ("unknown", "unknown_outcome")
+    assert result.may_have_been_delivered
+
+
+async def test_an_undecided_verdict_ends_as_unknown(desk: Desk) -> None:
+    """WeChat has accepted it and never said what became of it, and nobody decides either."""
+    desk.wechat.push_at_once = None
+    handle = await desk.start(decision_timeout="PT2H")
+    result = await failure_of(handle)
+    assert (result.outcome, result.problem and result.problem.name) == ("unknown", "no_verdict")
+    assert (result.may_have_been_delivered, result.jobs[0].state) == (True, "accepted")
 
 
 async def test_an_unknown_try_is_not_repeated_after_not_after(desk: Desk) -> None:
