@@ -74,27 +74,6 @@ async def test_a_yes_of_mass_get_ends_the_send_that_was_to_be_retried(desk: Desk
     assert (await desk.ledger()).records[0].ended_as == "sent"
 
 
-@pytest.mark.parametrize("way", ["abort", "cancel", "nobody decides", "on_problem"])
-@pytest.mark.parametrize(("status", "outcome"), [("SEND_SUCCESS", "sent"), ("DELETE", "deleted")])
-async def test_before_nothing_was_delivered_is_said_wechat_is_asked(
-    desk: Desk, way: str, status: str, outcome: str
-) -> None:
-    """A forged err(30001), and whoever or whatever ends the send believes it: `mass/get` knows better."""
-    more = {"on_problem": "fail"} if way == "on_problem" else {"decision_timeout": "PT2H"}
-    desk.wechat.push_at_once = None
-    handle, msg_id = await awaiting(desk, "", "nobody", **more)
-    desk.wechat.statuses[msg_id] = status
-    await desk.wechat.push(msg_id, "err(30001)")
-    if way in {"abort", "cancel"}:
-        await desk.asks(handle, "originality_check_error")
-    if way == "abort":
-        await desk.update(handle, "abort")
-    elif way == "cancel":
-        await handle.cancel()
-    result = await handle.result()
-    assert (result.outcome, result.may_have_been_delivered) == (outcome, True)
-
-
 async def test_an_abort_that_wechat_does_not_contradict_is_an_abort(desk: Desk) -> None:
     """`mass/get` says SEND_FAIL as the push did: nothing was delivered."""
     handle, msg_id = await awaiting(desk, "err(30001)", "push")

@@ -31,6 +31,17 @@ async def ended_by(desk: Desk, way: str, status: str) -> tuple[WorkflowHandle[An
     return handle, msg_id
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("status", "outcome"), [("SEND_SUCCESS", "sent"), ("DELETE", "deleted")])
+async def test_before_nothing_was_delivered_is_said_wechat_is_asked(
+    desk: Desk, way: str, status: str, outcome: str
+) -> None:
+    """Whoever or whatever ends the send believes the forged no: `mass/get` knows better."""
+    handle, _ = await ended_by(desk, way, status)
+    result = await handle.result()
+    assert (result.outcome, result.may_have_been_delivered) == (outcome, True)
+
+
 @pytest.mark.parametrize("way", [pytest.param("abort", marks=pytest.mark.history), *WAYS[1:]])
 async def test_no_end_is_a_no_while_wechat_still_sends(desk: Desk, way: str) -> None:
     """`mass/get` goes on saying SENDING: unknown, also when the key is started again, until the true push comes."""
