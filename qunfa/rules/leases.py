@@ -101,7 +101,8 @@ def _knows_more(record: Record, ask: Ask, *, held: bool) -> bool:
     judgements = [judgement_of(job) for job in record.jobs if job.index == ask.index]
     if any(judgement and judgement.delivered for judgement in judgements):
         return True
-    if any(job.overruled and job.verdict is None for job in record.jobs if job.index == ask.index):
+    undecided = [job for job in record.jobs if job.index == ask.index and job.verdict is None]
+    if any(job.overruled or (job.msg_id is not None and job.generation < ask.generation) for job in undecided):
         return True
     job = job_of(record, ask.index, ask.generation)
     if job is None:

@@ -111,6 +111,7 @@ def test_whoever_knows_less_than_the_ledger_gets_its_record(jobs: tuple[Job, ...
     ("earlier", "kind"),
     [
         (SENT, "record"),
+        (ACCEPTED, "record"),
         (ACCEPTED.model_copy(update={"overruled": True}), "record"),
         (FAILED.model_copy(update={"overruled": True}), "go"),
         (FAILED, "go"),
@@ -119,7 +120,7 @@ def test_whoever_knows_less_than_the_ledger_gets_its_record(jobs: tuple[Job, ...
     ],
 )
 def test_a_new_generation_needs_the_no_of_the_one_before(earlier: Job, kind: str) -> None:
-    """What was delivered, or accepted against an operator's word, is not submitted a second time."""
+    """What was delivered, or accepted and is undecided, is not submitted a second time, whatever a person says."""
     assert reserve(holding(earlier), generation=1)[1].kind == kind
 
 

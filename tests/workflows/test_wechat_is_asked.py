@@ -48,6 +48,8 @@ async def test_no_end_is_a_no_while_wechat_still_sends(desk: Desk, way: str) -> 
     handle, msg_id = await ended_by(desk, way, "SENDING")
     ends = [await failure_of(handle), await failure_of(await desk.start())]
     assert [(end.outcome, end.may_have_been_delivered) for end in ends] == [("unknown", True)] * 2
+    assert all(end.problem is None or "Use no new key" in end.problem.todo for end in ends)
+    assert ends[1].problem is not None
     await desk.wechat.push(msg_id)
     assert (await (await desk.start()).result()).outcome == "sent"
     assert len(desk.wechat.tries) == 1
