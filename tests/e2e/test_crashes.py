@@ -57,7 +57,7 @@ SLEEPS = {
     "before the reservation": Crash(Place.BEFORE_RESERVE, tag=True),
     "after the lease": Crash(Place.AFTER_LEASE, tag=True),
     "before the write": Crash(Place.BEFORE_WRITE),
-    "before the write, in a race": Crash(Place.BEFORE_WRITE, alone=False),
+    "before the write, in a race": Crash(Place.BEFORE_WRITE, tries=None, lost=None, alone=False),
     "at the write, too late to look at the clock": Crash(Place.AT_WRITE, tries=2),
     "after the write": Crash(Place.AFTER_WRITE, tries=2, lost=True),
     "after the write, in a race": Crash(Place.AFTER_WRITE, tries=None, lost=None, alone=False),
