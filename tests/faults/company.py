@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle
 
 from qunfa.contract import ACCOUNT, MassSendResult, account_id, mass_send_id
+from qunfa.contract.steps import SUBMIT
 from qunfa.simulator import SimulatorConfig
 from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
@@ -27,6 +28,10 @@ TASK_TIMEOUT: Final = timedelta(seconds=4)
 HEARTBEAT_SECONDS: Final = 3.0
 """Temporal's SDK sends a sign of life only when four fifths of this have passed: less would leave it no time."""
 TAG: Final = 2
+HTTP_TIMEOUT_SECONDS: Final = 2.5
+"""How long an answer of WeChat's may take, and a lease lasts: all the processes of a company at once make its simulated
+WeChat, which is in the tests' process, late by a second and more. A worker that is taken for lost is past its lease.
+"""
 _EXPECTING: Final = {"audience": {"kind": "tag", "tag_id": TAG, "expect": {"name": VIP["name"]}}}
 _STARTS: Final = 2
 """Processes that may be starting at the same time: it is work, and those that run must not starve."""
@@ -68,10 +73,10 @@ class Company:
         self.peers.append(peer)
         folder = self.folder / peer.account
         folder.mkdir()
-        times = {"heartbeat": HEARTBEAT_SECONDS, **timing}
+        times = {"heartbeat": HEARTBEAT_SECONDS, "http_timeout": HTTP_TIMEOUT_SECONDS, **timing}
         more = {f"QUNFA_TIMING__{name.upper()}": str(seconds) for name, seconds in times.items()}
         given = {"QUNFA_CONFIG": str(configuration(peer, folder)), "QUNFA_LOG": "json", **more}
-        return Actor(self, peer, environment(self.stage.address, **given))
+        return Actor(self, peer, environment(self.stage.address, **given), times)
 
 
 @dataclass
@@ -81,6 +86,7 @@ class Actor:
     company: Company
     scene: Peer
     environment: dict[str, str]
+    timing: dict[str, float]
 
     @asynccontextmanager
     async def running(self, *arguments: str, ready: str = '"started"', **more: str) -> AsyncIterator[Program]:
@@ -106,7 +112,10 @@ class Actor:
     @asynccontextmanager
     async def successor(self) -> AsyncIterator[None]:
         """Another worker, in the tests' own process: starting so many would cost more than all else."""
-        settings = self.scene.stage.settings.model_copy(update={"task_queue": self.scene.queue})
+        settings = self.scene.stage.settings
+        times = {name: timedelta(seconds=seconds) for name, seconds in self.timing.items()}
+        timing = settings.timing.model_copy(update=times)
+        settings = settings.model_copy(update={"task_queue": self.scene.queue, "timing": timing})
         async with working(self.scene.client, settings):
             yield
 
@@ -147,6 +156,24 @@ async def heartbeat_missed(handle: WorkflowHandle[Any, Any]) -> None:
 async def missed_a_heartbeat(handle: WorkflowHandle[Any, Any]) -> bool:
     """Whether Temporal has given up an activity of the send, which has ended, since it did not hear of its worker."""
     return any([_tells_of_a_missed_heartbeat(event) async for event in handle.fetch_history_events()])
+
+
+async def account_of_tries(scene: Peer) -> str:
+    """What the history knows of each try of the one send, and when WeChat was asked: for whom a number surprises."""
+    [handle] = scene.started
+    tries: dict[int, str] = {}
+    async for event in handle.fetch_history_events():
+        scheduled = event.activity_task_scheduled_event_attributes
+        if scheduled.activity_type.name == SUBMIT:
+            tries[event.event_id] = f"try {len(tries) + 1}:"
+        for what in ("started", "completed", "failed", "timed_out"):
+            attributes = getattr(event, f"activity_task_{what}_event_attributes")
+            if attributes.scheduled_event_id in tries:
+                answer = attributes.result.payloads[0].data.decode() if what == "completed" else ""
+                who = f"{what} {event.event_time.ToJsonString()} {getattr(attributes, 'identity', '')} {answer}"
+                tries[attributes.scheduled_event_id] += f"\n  {who.rstrip()}"
+    asked = [f"WeChat was asked {datetime.fromtimestamp(call.time, UTC)}: {call.errcode}" for call in scene.tries]
+    return "\n".join(["", *tries.values(), *asked])
 
 
 async def operator_asked(handle: WorkflowHandle[Any, Any], problem: str) -> None:
