@@ -14,6 +14,7 @@ from qunfa.contract.steps import (
     SOURCE_CHANGED,
     SOURCE_REFUSED,
     SOURCE_UNAVAILABLE,
+    TRIED_BEFORE,
     WECHAT_UNAVAILABLE,
 )
 
@@ -31,6 +32,11 @@ def wechat_unavailable(sentence: str) -> ApplicationError:
 def not_decided(sentence: str, next_retry_delay: timedelta) -> ApplicationError:
     """There is no verdict yet; Temporal asks again after the delay."""
     return _benign(sentence, NOT_DECIDED, next_retry_delay)
+
+
+def tried_before(sentence: str) -> ApplicationError:
+    """A try is carried out once, whatever Temporal was told: the send takes it for lost."""
+    return ApplicationError(sentence, type=TRIED_BEFORE, non_retryable=True)
 
 
 def source_unavailable(sentence: str) -> ApplicationError:

@@ -1,13 +1,16 @@
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from qunfa.contract.job import Answer
 from qunfa.contract.ledger import Told
+from qunfa.contract.steps import TRIED_BEFORE
 from qunfa.simulator import Fault, Simulator, openid
 from tests.activities.conftest import APPID, NOON, Desk, TokenServer, desk_at
 
@@ -268,4 +271,18 @@ async def test_a_try_that_is_cancelled_before_its_call_writes_nothing(desk: Desk
     with pytest.raises(asyncio.CancelledError):
         await running
     assert not sim.world.jobs
+    assert not desk.notebook.notes
+
+
+@pytest.mark.parametrize(
+    "again", [{"attempt": 2}, {"current_attempt_scheduled_time": NOON}], ids=["counted on", "counted from one"]
+)
+async def test_a_try_is_carried_out_once_whatever_temporal_was_told(desk: Desk, sim: Simulator, again: Any) -> None:
+    """The activity with more attempts, or reset: it fails, which leaves the try in doubt and the ledger untold."""
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, **again)
+    with pytest.raises(ApplicationError, match="try 1 was begun before, and may have been written then") as failed:
+        await environment.run(desk.submission.submit, desk.step())
+    assert (failed.value.type, failed.value.non_retryable) == (TRIED_BEFORE, True)
+    assert not sim.world.calls
     assert not desk.notebook.notes

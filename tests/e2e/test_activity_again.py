@@ -1,0 +1,87 @@
+"""An operator has Temporal carry a try out again, which WeChat has accepted: what is said then is no answer to it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.client import WorkflowHandle
+
+from qunfa.contract import MassSendResult
+from qunfa.contract.steps import SUBMIT
+from tests.e2e.processes import temporal
+from tests.e2e.stage import Stage
+from tests.faults.company import Actor, Company, delivered_once, result_of
+from tests.faults.place import Place
+from tests.faults.program import PATIENCE
+
+QUOTA_USED_UP = 45028
+"""What WeChat may say of the next try, since it has accepted the one before: an echo, as long as that is in doubt."""
+REPEATED = 45065
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody who has Temporal's command line, and a submitting activity whose worker is dead."""
+
+    address: str
+    handle: WorkflowHandle[object, MassSendResult]
+
+    async def activity(self) -> PendingActivityInfo:
+        pending = (await self.handle.describe()).raw_description.pending_activities
+        [activity] = [one for one in pending if one.activity_type.name == SUBMIT]
+        return activity
+
+    async def orders(self, command: str, *more: str) -> None:
+        activity_id = (await self.activity()).activity_id
+        which = ["--workflow-id", self.handle.id, "--activity-id", activity_id]
+        done = await temporal(self.address, "activity", command, *which, *more)
+        assert done.code == 0, done.stderr
+
+
+async def resets(operator: Operator) -> None:
+    """While the first attempt counts as under way, and may be the only one."""
+    await operator.orders("reset")
+
+
+async def allows_more(operator: Operator) -> None:
+    """The second is due when Temporal has given up the first."""
+    await operator.orders("update-options", "--retry-maximum-attempts", "5")
+
+
+async def allows_more_and_counts_from_one(operator: Operator) -> None:
+    """The reset comes when Temporal has given up the first attempt, and would have waited before the second."""
+    later = ["--retry-initial-interval", "1h", "--retry-maximum-interval", "1h"]
+    await operator.orders("update-options", "--retry-maximum-attempts", "5", *later)
+    async with asyncio.timeout(PATIENCE):
+        while (await operator.activity()).attempt == 1:
+            pass
+    await operator.orders("reset")
+
+
+WAYS = (resets, allows_more, allows_more_and_counts_from_one)
+
+
+async def test_a_try_that_temporal_is_told_to_carry_out_again_writes_nothing_and_stays_in_doubt(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """The worker that had it accepted is dead; another one comes too late to write, and knows nothing."""
+    company = Company(stage, tmp_path)
+    actors = [(company.actor(), way) for way in WAYS]
+    await company.simulate()
+    results = await asyncio.gather(*[carried_out_again(*one) for one in actors])
+    for (actor, way), result in zip(actors, results, strict=True):
+        await delivered_once(actor.scene, result)
+        assert [call.errcode for call in actor.scene.tries] == [0, QUOTA_USED_UP, REPEATED], way.__name__
+
+
+async def carried_out_again(actor: Actor, way: Callable[[Operator], Awaitable[None]]) -> MassSendResult:
+    """The result of a send whose worker dies when its first try is accepted; then an operator does what he can."""
+    async with actor.victim(Place.AFTER_ACCEPTANCE, "kill") as victim:
+        handle = await actor.send()
+        await victim.ended()
+        await way(Operator(actor.scene.stage.address, handle))
+        actor.scene.fault("errcode", errcode=QUOTA_USED_UP, account=actor.scene.account)
+    async with actor.successor():
+        return await result_of(handle)
