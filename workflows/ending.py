@@ -7,6 +7,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import COMPLETES
+    from qunfa.rules.problems import NO_NEW_KEY
     from qunfa.rules.second_submission import is_under_way
     from workflows import calls
     from workflows.awaiting import take_yes
@@ -17,10 +18,6 @@ with workflow.unsafe.imports_passed_through():
 _ASKS_BEFORE_A_NO: Final = "asks-mass-get-before-a-no"
 _SENDING_IS_NO_NO: Final = "a-sending-of-mass-get-is-no-no"
 _ASKS_BEFORE_AN_UNKNOWN: Final = "an-unknown-end-asks-the-ledger"
-_NO_NEW_KEY: Final = (
-    "Look the job up in WeChat's console, or start this key again later, which asks WeChat once more. Use no new key"
-    " before you know: it would be sent twice."
-)
 
 
 async def confirmed(send: Send, ending: Ending) -> Ending | None:
@@ -92,6 +89,6 @@ def _in_doubt(send: Send, ending: Ending, msg_ids: list[int]) -> Ending:
     doubt = f"mass/get does not yet say that {jobs} has failed, as it was said before: it may be delivered all the same"
     send.say(doubt)
     problem = ending.problem and ending.problem.model_copy(
-        update={"sentence": f"{ending.problem.sentence} But {doubt}.", "todo": _NO_NEW_KEY}
+        update={"sentence": f"{ending.problem.sentence} But {doubt}.", "todo": NO_NEW_KEY}
     )
     return Ending("unknown", problem)

@@ -36,6 +36,7 @@ def _tell(
         return
     status = send.status()
     result = send.result(ending) if ending else None
+    in_doubt = result.may_have_been_delivered if result else send.may_have_been_delivered()
     data = NoticeData(
         account=send.asked.account,
         key=send.asked.key,
@@ -45,8 +46,8 @@ def _tell(
         requested_by=send.asked.requested_by,
         phase=status.phase,
         outcome=result.outcome if result else None,
-        may_have_been_delivered=result.may_have_been_delivered if result else send.may_have_been_delivered(),
-        problem=told(status.problem) if status.problem else None,
+        may_have_been_delivered=in_doubt,
+        problem=told(status.problem, in_doubt=in_doubt, ended=ending is not None) if status.problem else None,
         answers=status.answers,
         answer_by=answer_by,
         msg_ids=tuple(job.msg_id for job in status.jobs if job.msg_id is not None),

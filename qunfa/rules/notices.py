@@ -22,9 +22,12 @@ from typing import Final
 
 from qunfa.contract.notice import NoticeProblem, NoticeType
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.rules.problems import PROBLEMS
+from qunfa.rules.problems import NO_NEW_KEY, PROBLEMS
 
 RETRY_AFTER_MAX: Final = timedelta(hours=1)
+_IN_DOUBT: Final = " But a submission of this send may have been delivered all the same."
+_OF_DOUBT: Final = frozenset({"unknown_outcome", "no_verdict"})
+"""The problems that say so themselves."""
 _TELLS_WHEN: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
@@ -44,10 +47,15 @@ def webhook_id(workflow_id: str, first_run_id: str, event: str) -> str:
     return f"msg_{named[:40]}"
 
 
-def told(problem: Problem) -> NoticeProblem:
-    """The problem as a notice has it: in the words of the table, which hold nothing of the message."""
+def told(problem: Problem, *, in_doubt: bool = False, ended: bool = False) -> NoticeProblem:
+    """The problem as a notice has it: in the words of the table, which hold nothing of the message.
+
+    ``in_doubt``: something may have been delivered all the same, which the table does not know.
+    """
     choice = PROBLEMS[problem.name]
-    in_our_words = NoticeProblem(name=problem.name, sentence=choice.sentence, todo=choice.todo)
+    sentence = choice.sentence + (_IN_DOUBT if in_doubt and problem.name not in _OF_DOUBT else "")
+    todo = NO_NEW_KEY if in_doubt and ended else choice.todo
+    in_our_words = NoticeProblem(name=problem.name, sentence=sentence, todo=todo)
     if problem.errcode is None:
         return in_our_words
     evidence = {"errcode": problem.errcode, "errmsg": problem.errmsg, "rid": problem.rid}

@@ -33,6 +33,11 @@ MARK_SENT: Final = "mark_sent"
 ABORT: Final = "abort"
 DEAD: Final = 40007
 """WeChat's word for an id that it does not know, or no longer."""
+NO_NEW_KEY: Final = (
+    "Look the job up in WeChat's console, or start this key again later, which asks WeChat once more. Use no new key"
+    " before you know: it would be sent twice."
+)
+"""What to do about a send that has ended in doubt."""
 _WORKERS_ADDRESS: Final = "this worker's address"
 _NAMED_ADDRESS: Final = "the address named in WeChat's message"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from qunfa.contract.notice import NoticeType
 from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.rules.notices import Again, Taken, Unwanted, told, type_of_end, understood, webhook_id
-from qunfa.rules.problems import PROBLEMS
+from qunfa.rules.problems import NO_NEW_KEY, PROBLEMS
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
@@ -88,6 +88,18 @@ def test_a_problem_is_told_in_the_words_of_the_table(name: str) -> None:
     problem = Problem(name=name, sentence="of 春 sale at file:/srv/secret.png", todo="look at o-openid", rid="1-2-3")
     inside = told(problem)
     assert (inside.sentence, inside.todo) == (PROBLEMS[name].sentence, PROBLEMS[name].todo)
+    assert told(problem, ended=True) == inside
     assert (inside.errcode, inside.errmsg, inside.rid) == (None, None, None)
     refused = told(problem.model_copy(update={"errcode": 40164, "errmsg": "invalid ip 203.0.113.7"}))
     assert (refused.errcode, refused.errmsg, refused.rid) == (40164, "invalid ip 203.0.113.7", "1-2-3")
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_in_doubt_is_not_told_as_if_nothing_was_sent(name: str) -> None:
+    """The answers stay those of the table while there are any; when it is over, a new key is warned of."""
+    problem = Problem(name=name, sentence="what the send knows", todo="what it advises")
+    waits, over = told(problem, in_doubt=True), told(problem, in_doubt=True, ended=True)
+    assert waits.sentence == over.sentence
+    assert waits.sentence.startswith(PROBLEMS[name].sentence)
+    assert "may have" in waits.sentence or name == "no_verdict"
+    assert (waits.todo, over.todo) == (PROBLEMS[name].todo, NO_NEW_KEY)

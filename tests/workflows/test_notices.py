@@ -205,6 +205,7 @@ async def test_unknown_is_never_told_as_failed(desk: Desk, receiver: Receiver) -
     assert result.outcome == "unknown"
     [post] = await receiver.came("unknown")
     assert (post.data["may_have_been_delivered"], post.data["problem"]["name"]) == (True, "unknown_outcome")
+    assert "Use no new key" in post.data["problem"]["todo"]
     assert receiver.of("failed") == []
 
 
