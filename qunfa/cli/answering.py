@@ -22,6 +22,8 @@ from qunfa.cli.view import Answered, SendView
 from qunfa.contract.ids import MassSendId
 
 UPDATE_TIMEOUT: Final = timedelta(seconds=30)
+_ENDS: Final = frozenset({"abort", "reject"})
+"""The answers after which a send ends."""
 
 
 class Answer(NamedTuple):
@@ -46,7 +48,7 @@ def carry_out(whom: Chosen, answer: Answer, *, as_json: bool) -> None:
         Exit: With 1 where one of several was refused, with 3 where Temporal did not answer for one.
     """
     if whom.is_one:
-        _show_one(run(_answer_one(whom.sends[0], answer)), as_json=as_json)
+        _show_one(answer, run(_answer_one(whom.sends[0], answer)), as_json=as_json)
         return
     sends = confirmed(whom, answer.command, with_approval=answer.update == "approve")
     answers, code = run(_answer_all(sends, answer, note if as_json else show))
@@ -62,7 +64,7 @@ async def _answer_one(send: MassSendId, answer: Answer) -> SendView | None:
     return await _seen(client, send)
 
 
-def _show_one(view: SendView | None, *, as_json: bool) -> None:
+def _show_one(answer: Answer, view: SendView | None, *, as_json: bool) -> None:
     if view is None:
         note("This was carried out. Temporal does not answer any more, so what follows from it is not known here.")
         raise typer.Exit(ExitCode.UNREACHABLE)
@@ -70,6 +72,8 @@ def _show_one(view: SendView | None, *, as_json: bool) -> None:
         show_json(view)
     else:
         show(render_send(view))
+    if answer.update in _ENDS and view.state == "running":
+        note("This was carried out: the send is ending. qunfa status tells how it has ended.")
 
 
 async def _answer_all(
@@ -135,4 +139,11 @@ def _line(one: Answered) -> str:
     name = f"{one.account}/{one.key}"
     if one.refusal is not None:
         return f"{name}  NOT done: {one.refusal}"
-    return f"{name}  done" + (f", now {state_word(one.send).replace('_', ' ')}" if one.send else "")
+    return f"{name}  done" + (f", now {_state_after(one.answer, one.send)}" if one.send else "")
+
+
+def _state_after(answer: str, view: SendView) -> str:
+    """In a word or two; a send that is to end shows the phase it was in until it has, which looks like no effect."""
+    if answer in _ENDS and view.state == "running":
+        return "ending"
+    return state_word(view).replace("_", " ")

@@ -73,6 +73,18 @@ async def test_the_answers_are_json_as_well(qunfa: Qunfa, scripted: Scripted, ke
     ]
 
 
+async def test_a_send_that_is_told_to_end_is_not_shown_as_if_it_still_waited(
+    qunfa: Qunfa, scripted: Scripted, key: str
+) -> None:
+    """It is in its old phase until it has ended, which takes a moment: for WeChat's last word even minutes."""
+    for one in ("-a", "-b"):
+        await scripted(status("awaiting_approval"), more=one)
+    several = await qunfa("reject", f"demo/{key}-a", f"demo/{key}-b", "--reason", "wrong text")
+    assert several.stdout.splitlines() == [f"demo/{key}-a  done, now ending", f"demo/{key}-b  done, now ending"]
+    single = await qunfa("reject", f"demo/{key}-a", "--reason", "wrong text")
+    assert "the send is ending" in single.stderr
+
+
 @pytest.mark.parametrize("command", ["approve", "reject", "pause", "resume", "retry", "abort"])
 async def test_a_query_names_what_runs(qunfa: Qunfa, scripted: Scripted, *, key: str, command: str) -> None:
     """With --yes nobody is asked; one that has ended is not found."""
