@@ -20,7 +20,7 @@ from qunfa.temporal import register_search_attributes
 from tests.e2e.processes import binary
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, TIMING, Scene, Stage, working
 
-NAMES = tuple(f"a{number:03}" for number in range(200))
+NAMES = tuple(f"a{number:03}" for number in range(600))
 """More accounts than there are tests."""
 
 

@@ -1,10 +1,12 @@
 """One account's small workflows on the time-skipping server."""
 
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from temporalio.worker import Worker
 
 from qunfa.contract.steps import AccountFacts
 from tests.workflows.model_recall import ModelAccount
+from tests.workflows.recording import record
 from workflows.account_check import CheckAccount
 from workflows.notify import Notify
 from workflows.quota import AccountQuota
@@ -30,12 +33,24 @@ class Bureau:
     env: WorkflowEnvironment
     account: ModelAccount
     queue: str
+    started: list[tuple[str, WorkflowHandle[Any, Any]]] = field(default_factory=list)
 
     async def start(self, kind: str, raw: Any, workflow_id: str, result_type: type[Any]) -> WorkflowHandle[Any, Any]:
         """Start a workflow."""
-        return await self.env.client.start_workflow(
+        handle: WorkflowHandle[Any, Any] = await self.env.client.start_workflow(
             kind, raw, id=workflow_id, task_queue=self.queue, result_type=result_type
         )
+        self.started.append((kind, handle))
+        return handle
+
+    async def record(self, folder: Path, name: str) -> None:
+        """Write the histories of what was started, for the replay test."""
+        count: Counter[str] = Counter()
+        handles = {}
+        for kind, handle in self.started:
+            count[kind] += 1
+            handles[f"{kind}-{count[kind]}"] = handle
+        await record(self.env.client, handles, folder, name)
 
     async def failure(self, handle: WorkflowHandle[Any, Any]) -> ApplicationError:
         """Why it failed."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
@@ -150,7 +150,8 @@ class Desk:
     async def record(self, folder: Path, name: str) -> None:
         """Write the histories of the sends and of the account, for the replay test."""
         account = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
-        await record(self.env.client, account, self.started, folder, name)
+        sends = {f"send-{number}": handle for number, handle in enumerate(self.started, start=1)}
+        await record(self.env.client, {"account": account, **sends}, folder, name)
 
     async def ledger(self) -> LedgerView:
         """What the account knows."""
@@ -159,17 +160,24 @@ class Desk:
         return view
 
 
-Recorder = Callable[[Desk], Awaitable[None]]
+class Recordable(Protocol):
+    """What has workflows that can be recorded."""
+
+    async def record(self, folder: Path, name: str) -> None:
+        """Write their histories."""
+
+
+Recorder = Callable[[Recordable], Awaitable[None]]
 
 
 @pytest.fixture
 def recorded(request: pytest.FixtureRequest) -> Recorder:
-    """What a desk's fixture does when its test is over: the workflows are recorded where that is asked for."""
+    """What a fixture does when its test is over: its workflows are recorded where that is asked for."""
 
-    async def keep(desk: Desk) -> None:
+    async def keep(of: Recordable) -> None:
         folder = request.config.getoption("--record-histories")
         if folder and request.node.get_closest_marker("history"):
-            await desk.record(Path(folder), request.node.originalname.removeprefix("test_"))
+            await of.record(Path(folder), request.node.originalname.removeprefix("test_"))
 
     return keep
 

@@ -1,7 +1,7 @@
 """What `make histories` writes down: the histories of a test's workflows."""
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,9 @@ from temporalio.client import Client, WorkflowHandle
 Handle = WorkflowHandle[Any, Any]
 
 
-async def record(client: Client, account: Handle, sends: Iterable[Handle], folder: Path, name: str) -> None:
-    """Write the histories of the account and the sends, each run's by itself, for the replay test."""
-    for number, handle in enumerate([account, *sends]):
-        kind = f"send-{number}" if number else "account"
+async def record(client: Client, handles: Mapping[str, Handle], folder: Path, name: str) -> None:
+    """Write the histories of the workflows, each by what it is called and each run's by itself, for the replay test."""
+    for kind, handle in handles.items():
         run = 0
         async for history in _runs(client, handle):
             run += 1

@@ -14,7 +14,9 @@ from tests.histories.patches import Patch, markers, used
 from tests.workflows.metronome import OtherMassSend
 from workflows.account import Account
 from workflows.mass_send import MassSend
+from workflows.recall import RecallMassSend
 
+ALL = [MassSend, Account, RecallMassSend]
 RECORDED = sorted(HISTORIES.glob("*/*.json"))
 
 
@@ -32,7 +34,7 @@ def version_and_path(file: Path) -> str:
 @pytest.mark.parametrize("file", RECORDED, ids=version_and_path)
 async def test_a_recorded_history_replays(file: Path) -> None:
     """No path that any version has recorded has become another one."""
-    replayer = Replayer(workflows=[MassSend, Account], data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=ALL, data_converter=pydantic_data_converter)
     await replayer.replay_workflow(history_of(file))
 
 
@@ -40,7 +42,8 @@ async def test_a_recorded_history_replays(file: Path) -> None:
 async def test_the_replay_notices_another_order_of_commands(version: Path) -> None:
     """The check can fail: other code under the same name does not replay, whichever path it is held against."""
     sends = [file for file in RECORDED if file.parent == version and ".send-" in file.name]
-    assert {path_of(file) for file in RECORDED if file.parent == version} == {path_of(file) for file in sends}
+    accounts = {path_of(file) for file in RECORDED if file.parent == version and ".account" in file.name}
+    assert accounts == {path_of(file) for file in sends}
     replayer = Replayer(workflows=[OtherMassSend], data_converter=pydantic_data_converter)
     for file in sends:
         with pytest.raises(NondeterminismError):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
@@ -20,6 +21,7 @@ from qunfa.contract.steps import ACCOUNT_CHANGED, WECHAT_UNAVAILABLE
 from tests.activities.conftest import settings_for
 from tests.notices.webhook import SECRET, receiving
 from tests.workflows.answering import Bureau, bureau_in
+from tests.workflows.conftest import Recorder
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -32,14 +34,16 @@ OURS = KnownJob(
     articles=1,
     verdict=Verdict(status="send success", observed_by="push"),
 )
+REFUSED = Verdict(status="err(20001)", observed_by="push")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def bureau(env: WorkflowEnvironment) -> AsyncIterator[Bureau]:
+async def bureau(env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[Bureau]:
     """An account whose send of one article was delivered."""
     async with bureau_in(env) as found:
         found.account.known = OURS
         yield found
+        await recorded(found)
 
 
 async def start(bureau: Bureau, **aim: Any) -> WorkflowHandle[Any, RecallResult]:
@@ -66,6 +70,7 @@ def gaps(bureau: Bureau) -> list[int]:
     return [round((later - earlier) / MINUTE) for earlier, later in pairwise(times)]
 
 
+@pytest.mark.history
 async def test_40065_is_waited_out(bureau: Bureau) -> None:
     """A minute, two, four … half an hour: the recall outlasts it, and each answer is in its result."""
     bureau.account.answers = [{"answer": "refused", "errcode": 40065, "errmsg": "status"}] * 7 + [{"answer": "ok"}]
@@ -81,6 +86,7 @@ async def test_40065_for_ever_ends(bureau: Bureau) -> None:
     assert (result.outcome, len(result.calls), len(bureau.account.deletes)) == ("not_recalled", 8, 8)
 
 
+@pytest.mark.history
 async def test_a_send_under_way_is_waited_for(bureau: Bureau) -> None:
     """For hours, asking `mass/get` only; the one call comes when it is sent."""
     bureau.account.statuses = ["SENDING"] * 20 + ["SEND_SUCCESS"]
@@ -97,6 +103,16 @@ async def test_a_send_that_is_never_sent_is_given_up(bureau: Bureau) -> None:
     assert timedelta(hours=23) <= bureau.account.looks[-1] - bureau.account.looks[0] < timedelta(hours=24)
 
 
+@pytest.mark.history
+async def test_what_was_not_delivered_is_not_recalled(bureau: Bureau) -> None:
+    """A push has said so, and so does `mass/get`: no call is made."""
+    bureau.account.known = OURS.model_copy(update={"verdict": REFUSED})
+    bureau.account.statuses = ["SEND_FAIL"]
+    result = await not_done(bureau)
+    assert (result.outcome, bureau.account.deletes) == ("not_recalled", [])
+    assert "msg_id 7 was not delivered" in result.sentence
+
+
 async def test_it_says_what_it_waits_for(bureau: Bureau) -> None:
     """In its query, from the first moment on."""
     bureau.account.statuses = ["SENDING"]
@@ -109,6 +125,7 @@ async def test_it_says_what_it_waits_for(bureau: Bureau) -> None:
     await handle.terminate()
 
 
+@pytest.mark.history
 async def test_an_outage_is_outlasted(bureau: Bureau) -> None:
     """WeChat cannot be asked for an hour: nothing is called blindly."""
     away = ApplicationError("WeChat is busy", type=WECHAT_UNAVAILABLE, next_retry_delay=HOUR)
@@ -117,6 +134,7 @@ async def test_an_outage_is_outlasted(bureau: Bureau) -> None:
     assert (result.outcome, len(result.calls)) == ("recalled", 1)
 
 
+@pytest.mark.history
 async def test_a_lasting_refusal_is_not_waited_out(bureau: Bureau) -> None:
     """A person has to change something first."""
     evidence = {"errcode": 40164, "errmsg": "invalid ip", "rid": None, "token_endpoint": True, "about": "Asking"}
@@ -126,6 +144,7 @@ async def test_a_lasting_refusal_is_not_waited_out(bureau: Bureau) -> None:
     assert "the address is not on the whitelist. Nothing was deleted." in result.sentence
 
 
+@pytest.mark.history
 async def test_a_lost_worker_is_a_lost_call(bureau: Bureau) -> None:
     """`mass/get` is asked before the call is repeated."""
     bureau.account.answers = [ApplicationError("the worker died", type="WorkerDied"), {"answer": "ok"}]
@@ -151,6 +170,7 @@ async def test_the_ledger_is_told(bureau: Bureau) -> None:
     assert bureau.account.deletes[0][1].article_idx == 1
 
 
+@pytest.mark.history
 async def test_without_the_ledger_wechats_word_does(bureau: Bureau) -> None:
     """A recall is urgent: it does not wait for the ledger's worker."""
     bureau.account.ledger_fails = True
@@ -158,6 +178,7 @@ async def test_without_the_ledger_wechats_word_does(bureau: Bureau) -> None:
     assert (result.outcome, result.key, bureau.account.told) == ("recalled", None, [])
 
 
+@pytest.mark.history
 async def test_an_ok_that_mass_get_does_not_confirm(bureau: Bureau) -> None:
     """It counts, but not as verified."""
     bureau.account.deaf = True
