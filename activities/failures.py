@@ -35,7 +35,7 @@ def not_decided(sentence: str, next_retry_delay: timedelta) -> ApplicationError:
 
 
 def tried_before(sentence: str) -> ApplicationError:
-    """A try is carried out once, whatever Temporal was told: the send takes it for lost."""
+    """A call that must not be repeated is carried out once, whatever Temporal was told: it counts as lost."""
     return ApplicationError(sentence, type=TRIED_BEFORE, non_retryable=True)
 
 

@@ -5,6 +5,7 @@ from temporalio import activity
 from activities.accounts import Accounts
 from activities.configuration import pinned
 from activities.heartbeat import heartbeats
+from activities.once import refuse_a_second_time
 from activities.writing import preview_of
 from qunfa.contract.preview import Previewed
 from qunfa.contract.steps import PREVIEW, PreviewStep
@@ -27,9 +28,10 @@ class Previews:
         """What came of it; WeChat's refusal is an answer too, as is that nothing was heard.
 
         Raises:
-            ApplicationError: `AccountChanged`, not retried.
+            ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
         """
         pinned(self._settings, step.account)
+        refuse_a_second_time(f"account {step.account.name}: the preview to {step.to.name}")
         to = step.to.name
         try:
             shown = await self._shown(step.account.name, preview_of(step))

@@ -14,6 +14,7 @@ from activities.configuration import pinned
 from activities.failures import ledger_unavailable
 from activities.heartbeat import heartbeats
 from activities.ledger_view import ledger_view
+from activities.once import refuse_a_second_time
 from qunfa.contract.ledger import LedgerView, Record
 from qunfa.contract.recall import (
     DELETE_JOB,
@@ -93,9 +94,10 @@ class Recalls:
         """What came of the call: WeChat's refusal is an answer too, as is that nothing was heard.
 
         Raises:
-            ApplicationError: `AccountChanged`, not retried.
+            ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
         """
         pinned(self._settings, step.account)
+        refuse_a_second_time(f"account {step.account.name}: the call of mass/delete")
         call: dict[str, Any]
         try:
             await self._delete(step)

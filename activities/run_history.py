@@ -124,7 +124,9 @@ class RunHistory:
                 self._digest = (await decoded(self._converter, payload, RecordedClaim)).claim.digest
 
     async def _completed(self, scheduled: int, result: list[Payload]) -> None:
-        if scheduled in self._tries:
+        if scheduled in self._tries and not result:  # An operator has completed it by hand.
+            self._lost(scheduled)
+        elif scheduled in self._tries:
             step, began_at = self._tries.pop(scheduled)
             answer = await decoded(self._converter, result[0], Answer)
             self._jobs = with_job(self._jobs, after_try(self._trying(step), step.attempt, answer, began_at))

@@ -12,9 +12,9 @@ from activities.accounts import Accounts
 from activities.answers import Outcome, answer_of, not_written
 from activities.clock import Clock, SystemClock
 from activities.configuration import change_of
-from activities.failures import tried_before
 from activities.heartbeat import heartbeats
 from activities.notes import Notes
+from activities.once import put_off, refuse_a_second_time
 from activities.writing import Write, write_of
 from qunfa.contract.audience import All
 from qunfa.contract.job import Answer
@@ -57,19 +57,21 @@ class Submission:
 
         Nothing is written either where the step comes again after a reset: the run before may have written it, and may
         be about to. It keeps its lease, and the ledger is not told. So it does where an operator has Temporal carry
-        the activity out again.
+        the activity out again. One that he pauses or resets before its call has written nothing, and says so: what
+        holds up a send is its own `pause`, or a freeze.
 
         Raises:
             ApplicationError: `TriedBefore`; the workflow takes it for a lost try.
         """
-        if _carried_out_before():
-            raise tried_before(
-                f"account {step.account.name}: nothing was written, since try {step.attempt} was begun before,"
-                " and may have been written then"
-            )
         if step.holder not in {None, activity.info().workflow_run_id}:
             return _begun_before(step, self._clock.now())
-        ready = await self._ready(step)
+        refuse_a_second_time(f"account {step.account.name}: try {step.attempt}")
+        try:
+            ready = await self._ready(step)
+        except asyncio.CancelledError:
+            if not put_off():
+                raise
+            ready = not_written(self._clock.now(), "an operator has paused or reset the activity before its call")
         if isinstance(ready, Answer):
             return await self._told(step, ready)
         write, token = ready
@@ -135,12 +137,6 @@ class Submission:
             )
             return answer.model_copy(update={"told": False})
         return answer
-
-
-def _carried_out_before() -> bool:
-    """Whether an operator has allowed the activity more than one attempt, or reset it: it then counts from one."""
-    info = activity.info()
-    return info.attempt > 1 or info.current_attempt_scheduled_time > info.scheduled_time
 
 
 def _begun_before(step: SubmitStep, at: datetime) -> Answer:

@@ -54,7 +54,7 @@ def told(problem: Problem, *, in_doubt: bool = False, ended: bool = False) -> No
     """
     choice = PROBLEMS[problem.name]
     sentence = choice.sentence + (_IN_DOUBT if in_doubt and problem.name not in _OF_DOUBT else "")
-    todo = NO_NEW_KEY if in_doubt and ended else choice.todo
+    todo = NO_NEW_KEY if in_doubt and ended and problem.name != "key_reused" else choice.todo
     in_our_words = NoticeProblem(name=problem.name, sentence=sentence, todo=todo)
     if problem.errcode is None:
         return in_our_words

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -281,8 +282,22 @@ async def test_a_try_is_carried_out_once_whatever_temporal_was_told(desk: Desk, 
     """The activity with more attempts, or reset: it fails, which leaves the try in doubt and the ledger untold."""
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, **again)
-    with pytest.raises(ApplicationError, match="try 1 was begun before, and may have been written then") as failed:
+    with pytest.raises(ApplicationError, match="try 1 was begun before and may have been carried out") as failed:
         await environment.run(desk.submission.submit, desk.step())
     assert (failed.value.type, failed.value.non_retryable) == (TRIED_BEFORE, True)
     assert not sim.world.calls
     assert not desk.notebook.notes
+
+
+@pytest.mark.parametrize("by", ["paused", "reset"])
+async def test_a_try_put_off_before_its_call_has_written_nothing(desk: Desk, sim: Simulator, by: str) -> None:
+    """An operator pauses or resets its activity while the token is asked for: told as such, and no doubt."""
+    sim.world.faults.add(Fault(endpoint="stable_token", kind="timeout_before_accept"))
+    environment = ActivityEnvironment()
+    trying = asyncio.create_task(environment.run(desk.submission.submit, desk.step()))
+    await sim.world.until(lambda: bool(sim.world.calls), 10)
+    environment.cancel(ActivityCancellationDetails(**{by: True}))
+    answer = await trying
+    assert (answer.kind, answer.told) == ("not_written", True)
+    assert desk.notebook.only.answer == answer
+    assert not sim.world.jobs

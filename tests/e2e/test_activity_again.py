@@ -1,10 +1,11 @@
-"""An operator has Temporal carry a try out again, which WeChat has accepted: what is said then is no answer to it."""
+"""An operator pauses or resets the activity of a try, or allows it more attempts, with Temporal's own commands."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowHandle
 
@@ -12,7 +13,7 @@ from qunfa.contract import MassSendResult
 from qunfa.contract.steps import SUBMIT
 from tests.e2e.processes import temporal
 from tests.e2e.stage import Stage
-from tests.faults.company import Actor, Company, delivered_once, result_of
+from tests.faults.company import Actor, Company, account_of_tries, delivered_once, result_of
 from tests.faults.place import Place
 from tests.faults.program import PATIENCE
 
@@ -85,3 +86,24 @@ async def carried_out_again(actor: Actor, way: Callable[[Operator], Awaitable[No
         actor.scene.fault("errcode", errcode=QUOTA_USED_UP, account=actor.scene.account)
     async with actor.successor():
         return await result_of(handle)
+
+
+@pytest.mark.parametrize("command", ["pause", "reset"])
+async def test_a_try_that_is_paused_or_reset_before_its_call_is_no_doubt(
+    stage: Stage, tmp_path: Path, command: str
+) -> None:
+    """Nothing was written, and the send says so and goes on: what holds it up is its own `pause`, or a freeze."""
+    company = Company(stage, tmp_path)
+    actor = company.actor(heartbeat=1, http_timeout=5)
+    scene = actor.scene
+    await company.simulate()
+    scene.fault("timeout_before_accept", "stable_token")
+    async with actor.successor():
+        handle = await actor.send()
+        calls = scene.sim.world.calls
+        await scene.sim.world.until(lambda: any(call.path.endswith("stable_token") for call in calls), PATIENCE)
+        await Operator(stage.address, handle).orders(command)
+        result = await result_of(handle)
+    await delivered_once(scene, result)
+    assert (len(scene.tries), result.jobs[0].deduplicated) == (1, False)
+    assert "paused or reset the activity before its call" in await account_of_tries(scene)
