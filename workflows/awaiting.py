@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.job import Verdict
@@ -37,7 +38,14 @@ async def _poll(send: Send, msg_id: int, until: datetime) -> None:
     if not asking.done():
         asking.cancel()
         return
-    said = await asking
+    try:
+        said = await asking
+    except ActivityError as error:
+        if not calls.begun_again(f"mass/get of msg_id {msg_id}", error):
+            raise
+        until = workflow.now() + send.asked.result.poll_interval
+        await send.wait(f"{reason}, which is begun again", until, lambda: _decided(send, msg_id))
+        return
     verdict = verdict_of_poll(said.status) if said.status else None
     if _decided(send, msg_id):
         return

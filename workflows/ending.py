@@ -29,7 +29,7 @@ async def confirmed(send: Send, ending: Ending) -> Ending | None:
         await return_lease(send, lease)
     if send.may_have_been_delivered():
         knew_less = workflow.patched(_ASKS_BEFORE_AN_UNKNOWN) and await caught_up(send)
-        return None if knew_less else ending
+        return None if knew_less else _warned(ending)
     if await caught_up(send) and send.may_have_been_delivered():
         why = "the ledger knows of a try that may have been delivered"
     else:
@@ -41,6 +41,14 @@ async def confirmed(send: Send, ending: Ending) -> Ending | None:
         send.say(f"the abort came too late: {why}")
         send.stop = None
     return None
+
+
+def _warned(ending: Ending) -> Ending:
+    """An ending as unknown: what the table advises to do about its problem may be to use a new key."""
+    problem = ending.problem
+    if problem is None or ending.outcome != "unknown" or problem.name == "key_reused":
+        return ending
+    return Ending(ending.outcome, problem.model_copy(update={"todo": NO_NEW_KEY}))
 
 
 async def key_failed_again(send: Send, ending: Ending) -> Ending | None:
@@ -77,10 +85,15 @@ async def _last_word(send: Send, msg_id: int) -> str | None:
     asking = calls.await_verdict(facts, msg_id, interval, workflow.now() + facts.timing.push_grace)
     with send.waiting(f"WeChat's last word on msg_id {msg_id}: it was said to have failed, and is still under way"):
         await workflow.wait_condition(lambda: asking.done() or send.may_have_been_delivered())
-    if asking.done():
+    if not asking.done():
+        asking.cancel()
+        return None
+    try:
         return (await asking).status
-    asking.cancel()
-    return None
+    except ActivityError as error:
+        if not calls.begun_again(f"mass/get of msg_id {msg_id}", error):
+            raise
+        return None
 
 
 def _in_doubt(send: Send, ending: Ending, msg_ids: list[int]) -> Ending:

@@ -1,11 +1,12 @@
 """``RecallMassSend``: the pages behind what was delivered go. It can reach nobody."""
 
+import asyncio
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
@@ -26,7 +27,19 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.refusal import InvalidRequestError
     from qunfa.contract.status import WaitingFor
     from qunfa.contract.steps import ACCOUNT_CHANGED, AccountFacts
-    from qunfa.rules.recall import Delete, End, Look, Recall, begin, called, looked, next_step, obstacle
+    from qunfa.rules.recall import (
+        Delete,
+        End,
+        Look,
+        Recall,
+        begin,
+        called,
+        failed,
+        looked,
+        next_step,
+        not_delivered,
+        obstacle,
+    )
     from workflows import recall_calls as calls
     from workflows.notices import Notices
     from workflows.preparing import account_facts, refuse
@@ -35,6 +48,9 @@ with workflow.unsafe.imports_passed_through():
 
 _ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
 _MSG_IDS = SearchAttributeKey.for_keyword_list("MassSendMsgId")
+
+_NO_IS_ASKED_ABOUT: Final = "a-recall-asks-about-a-no"
+_CAN_BE_CANCELLED: Final = "a-recall-can-be-cancelled-in-an-activity"
 
 Phase = Literal["looking", "waiting", "deleting", "verifying", "done"]
 
@@ -58,7 +74,10 @@ class RecallMassSend:
         self._enter("looking")
         self._known = await _found(facts, request)
         _make_searchable(request, self._known)
-        if against := obstacle(request, self._known):
+        against = obstacle(request, self._known)
+        if against is None and (status := failed(self._known)) and not workflow.patched(_NO_IS_ASKED_ABOUT):
+            against = not_delivered(self._known.msg_id, status)
+        if against:
             return await self._finish(facts, End("not_recalled", against))
         recall = self._recall = begin(request, self._known, facts.timing, workflow.now())
         while not isinstance(step := next_step(recall, workflow.now()), End):
@@ -67,6 +86,10 @@ class RecallMassSend:
                 await workflow.sleep(left)
             try:
                 recall = self._recall = await self._take(facts, recall, step)
+            except _CutShortError as cut:
+                recall = self._recall = called(recall, cut.call)
+                step = End("unknown", "Cancelled while WeChat was called: that call may have been carried out.")
+                break
             except _AccountChangedError as changed:
                 step = End("unknown" if recall.doubtful else "not_recalled", str(changed))
                 break
@@ -171,6 +194,14 @@ class RecallMassSend:
         workflow.set_current_details(recall_page(asked.account, self._status))
 
 
+class _CutShortError(Exception):
+    """The recall was cancelled during this call."""
+
+    def __init__(self, call: RecallCall) -> None:
+        super().__init__()
+        self.call = call
+
+
 class _AccountChangedError(Exception):
     """The worker's configuration has another account under the name."""
 
@@ -196,6 +227,8 @@ async def _found(facts: AccountFacts, request: RecallRequest) -> KnownJob:
             FindJobStep(account=facts.pinned, msg_id=request.msg_id, url=request.url, article_idx=request.article_idx),
         )
     except ActivityError as error:
+        if _cancelled(error):
+            raise asyncio.CancelledError from None
         workflow.logger.warning("the ledger could not be asked for the job: %s", error.cause)
         return KnownJob(msg_id=request.msg_id)
 
@@ -211,6 +244,8 @@ async def _look(facts: AccountFacts, msg_id: int) -> Heard:
     try:
         said = await calls.look_at_job(facts, msg_id)
     except ActivityError as error:
+        if _cancelled(error):
+            raise asyncio.CancelledError from None
         _same_account(error)
         cause = error.cause
         lasting = isinstance(cause, ApplicationError) and cause.type == LOOK_REFUSED
@@ -223,8 +258,16 @@ async def _delete(facts: AccountFacts, step: DeleteStep) -> RecallCall:
     try:
         return await calls.delete_job(facts, step)
     except ActivityError as error:
+        if _cancelled(error):
+            call = RecallCall(at=workflow.now(), answer="lost", detail="the recall was cancelled during the call")
+            raise _CutShortError(call) from None
         _same_account(error)
         return RecallCall(at=workflow.now(), answer="lost", detail="the worker that called ended without an answer")
+
+
+def _cancelled(error: ActivityError) -> bool:
+    """Whether it is the recall's own cancellation, which comes only once."""
+    return is_cancelled_exception(error) and workflow.patched(_CAN_BE_CANCELLED)
 
 
 def _same_account(error: ActivityError) -> None:

@@ -5,11 +5,12 @@ Before the first call (:func:`obstacle`, then :func:`next_step`):
 | known | next |
 |---|---|
 | our send is a text, an image, a voice or a card; or has fewer articles | no call |
-| WeChat has refused or failed our send: a push said so | no call |
 | ``mass/get``: SEND_SUCCESS | the call |
 | ``mass/get``: DELETE | :class:`End` ``recalled``: somebody has done it |
-| ``mass/get``: SEND_FAIL; 40059 for a job that is not ours | :class:`End` ``not_recalled`` |
+| ``mass/get``: SEND_FAIL; 40059 for a job that is not ours, or that was said to have failed | ``not_recalled`` |
 | ``mass/get``: SENDING, the administrator is asked, 40059 for a job of ours, not to be asked | :class:`Look` again |
+
+A job that was said to have failed, which may have been forged, is looked at for ``push_grace`` only.
 
 After a call:
 
@@ -83,8 +84,8 @@ class End:
 class Recall:
     """What a recall knows. Without ``msg_id`` nothing can be asked; ``whole``: DELETE is what ``mass/get`` will say.
 
-    ``before``: an earlier recall of the same. ``patience``: how long it waits for WeChat at most, for the job to be
-    sent and again for the call to be taken.
+    ``failed``: by which word it is known to have failed. ``before``: an earlier recall of the same. ``patience``: how
+    long it waits for WeChat at most, for the job to be sent and again for the call to be taken.
     """
 
     msg_id: int | None
@@ -93,6 +94,7 @@ class Recall:
     delivered: bool
     timing: Timing
     began_at: datetime
+    failed: str | None = None
     before: Recalled | None = None
     calls: tuple[RecallCall, ...] = ()
     heard: Heard | None = None
@@ -100,7 +102,7 @@ class Recall:
     @property
     def patience(self) -> timedelta:
         """How long a recall waits."""
-        return self.timing.window
+        return self.timing.push_grace if self.failed and not self.calls else self.timing.window
 
     @property
     def fresh(self) -> Heard | None:
@@ -125,10 +127,18 @@ def obstacle(request: RecallRequest, known: KnownJob) -> str | None:
     article = request.article_idx
     if article is not None and known.articles is not None and article > known.articles:
         return f"msg_id {known.msg_id} has {known.articles} article(s), so there is no article {article}."
-    judgement = judge(known.verdict) if known.verdict else None
-    if known.verdict and judgement and not judgement.delivered:
-        return f"msg_id {known.msg_id} was not delivered ({known.verdict.status}): there is nothing to recall."
     return None
+
+
+def failed(known: KnownJob) -> str | None:
+    """The word by which the job is known to have failed; a push that says so may be forged, so WeChat is asked."""
+    judgement = judge(known.verdict) if known.verdict else None
+    return known.verdict.status if known.verdict and judgement and not judgement.delivered else None
+
+
+def not_delivered(msg_id: int | None, status: str) -> str:
+    """That there is nothing to recall."""
+    return f"msg_id {msg_id} was not delivered ({status}): there is nothing to recall."
 
 
 def begin(request: RecallRequest, known: KnownJob, timing: Timing, now: datetime) -> Recall:
@@ -140,6 +150,7 @@ def begin(request: RecallRequest, known: KnownJob, timing: Timing, now: datetime
         whole=article is None or known.articles == 1,
         ours=known.key is not None,
         delivered=judgement is not None and judgement.delivered,
+        failed=failed(known),
         timing=timing,
         began_at=now,
         before=known.recalled,
@@ -184,8 +195,8 @@ def _first(recall: Recall, now: datetime) -> Look | Delete | End:
         return Look(now, "WeChat's word on the job")
     if heard.status == "SEND_SUCCESS" or (heard.errcode == _UNKNOWN_JOB and recall.delivered):
         return Delete(now, "WeChat")
-    if heard.status == "SEND_FAIL":
-        return End("not_recalled", f"msg_id {recall.msg_id} was not delivered (SEND_FAIL): there is nothing to recall.")
+    if heard.status == "SEND_FAIL" or (heard.errcode == _UNKNOWN_JOB and recall.failed):
+        return End("not_recalled", not_delivered(recall.msg_id, recall.failed or "SEND_FAIL"))
     if heard.errcode == _UNKNOWN_JOB and not recall.ours:
         return End("not_recalled", f"WeChat knows no msg_id {recall.msg_id} of this account; nothing was deleted.")
     if heard.lasting:

@@ -1,5 +1,6 @@
 """A model of WeChat as recalls, speeds and quotas see it, behind the activities' names."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +35,9 @@ class ModelAccount:
     ledger_fails: bool = False
     speed: int = 0
     deaf: bool = False
+    holds: str | None = None
+    """The activity that does not answer."""
+    held: asyncio.Event = field(default_factory=asyncio.Event)
     failures: dict[str, list[ApplicationError]] = field(default_factory=dict)
     book: Book = field(default_factory=Book)
     token: TokenSeen = field(default_factory=lambda: TokenSeen(source="stable"))
@@ -41,6 +45,11 @@ class ModelAccount:
     def _fail(self, what: str) -> None:
         if failures := self.failures.get(what):
             raise failures.pop(0) if len(failures) > 1 else failures[0]
+
+    async def _hold(self) -> None:
+        if activity.info().activity_type == self.holds:
+            self.held.set()
+            await asyncio.Event().wait()
 
     @activity.defn(name=steps.RESOLVE_ACCOUNT)
     async def resolve_account(self, step: ResolveStep) -> AccountFacts:
@@ -52,6 +61,7 @@ class ModelAccount:
     @activity.defn(name=recall.FIND_JOB)
     async def find_job(self, step: FindJobStep) -> KnownJob:
         """What the test has set; one that is not ours has the msg_id that was asked for."""
+        await self._hold()
         if self.ledger_fails:
             raise ApplicationError("the ledger is away", type=steps.LEDGER_UNAVAILABLE)
         return self.known if self.known.msg_id else KnownJob(msg_id=step.msg_id)
@@ -59,6 +69,7 @@ class ModelAccount:
     @activity.defn(name=recall.LOOK_AT_JOB)
     async def look_at_job(self, _step: LookStep) -> JobStatus:
         """The next status."""
+        await self._hold()
         self.looks.append(self.now())
         status, *rest = self.statuses
         self.statuses = rest or [status]
@@ -69,6 +80,7 @@ class ModelAccount:
     @activity.defn(name=recall.DELETE_JOB)
     async def delete_job(self, step: DeleteStep) -> RecallCall:
         """The next answer; an ok makes `mass/get` say DELETE."""
+        await self._hold()
         self.deletes.append((self.now(), step))
         answer, *rest = self.answers
         self.answers = rest or [answer]

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio.client import WorkflowHandle
-from temporalio.exceptions import ApplicationError
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.notice import Notices
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
 from qunfa.contract.job import Verdict
 from qunfa.contract.notice import WantedNotice
-from qunfa.contract.recall import LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
+from qunfa.contract.recall import DELETE_JOB, FIND_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
 from qunfa.contract.steps import ACCOUNT_CHANGED, WECHAT_UNAVAILABLE
 from tests.activities.conftest import settings_for
 from tests.notices.webhook import SECRET, receiving
@@ -111,6 +111,47 @@ async def test_what_was_not_delivered_is_not_recalled(bureau: Bureau) -> None:
     result = await not_done(bureau)
     assert (result.outcome, bureau.account.deletes) == ("not_recalled", [])
     assert "msg_id 7 was not delivered" in result.sentence
+
+
+@pytest.mark.history
+async def test_a_forged_no_stands_against_no_recall(bureau: Bureau) -> None:
+    """A push has said that it failed; `mass/get` knows better, as do those who have read it."""
+    bureau.account.known = OURS.model_copy(update={"verdict": REFUSED})
+    result = await done(bureau)
+    assert (result.outcome, result.verified, len(result.calls)) == ("recalled", True, 1)
+
+
+async def test_a_no_that_mass_get_does_not_confirm_is_not_waited_out(bureau: Bureau) -> None:
+    """For as long as a push is waited for, not for WeChat's window: most likely there is nothing to recall."""
+    bureau.account.known = OURS.model_copy(update={"verdict": REFUSED})
+    bureau.account.statuses = ["SENDING"]
+    result = await not_done(bureau)
+    assert (result.outcome, result.calls, "is still not sent" in result.sentence) == ("not_recalled", (), True)
+    assert bureau.account.looks[-1] - bureau.account.looks[0] < HOUR
+
+
+@pytest.mark.parametrize("within", [FIND_JOB, pytest.param(LOOK_AT_JOB, marks=pytest.mark.history)])
+async def test_a_recall_that_is_cancelled_deletes_nothing(bureau: Bureau, within: str) -> None:
+    """It is cancelled while something is asked, which must not be taken for no answer."""
+    bureau.account.holds = within
+    handle = await start(bureau)
+    await bureau.account.held.wait()
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError) as ended:
+        await handle.result()
+    assert (type(ended.value.cause), bureau.account.deletes) == (CancelledError, [])
+
+
+@pytest.mark.history
+async def test_a_recall_that_is_cancelled_in_its_call_is_unknown(bureau: Bureau) -> None:
+    """The call may be carried out all the same; it is not made again."""
+    bureau.account.holds = DELETE_JOB
+    handle = await start(bureau)
+    await bureau.account.held.wait()
+    await handle.cancel()
+    failure = await bureau.failure(handle)
+    result = RecallResult.model_validate(failure.details[0])
+    assert (result.outcome, [call.answer for call in result.calls]) == ("unknown", ["lost"])
 
 
 async def test_it_says_what_it_waits_for(bureau: Bureau) -> None:

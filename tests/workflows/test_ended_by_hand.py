@@ -1,0 +1,99 @@
+"""An operator fails or completes an activity of a send with Temporal's own commands: the send asks again."""
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from qunfa.contract.steps import AWAIT_VERDICT, CLAIM, OWNER_OF, RESERVE, SUBMIT, TELL, AccountFacts
+from tests.workflows.conftest import Desk, Recorder, running
+from tests.workflows.failures import failure_of
+from tests.workflows.model import loses
+from tests.workflows.test_wechat_is_asked import ended_by
+
+
+@dataclass
+class Hand(Interceptor):
+    """Fails the next activity of each name in `fails`, and completes the next of each in `completes` with its value."""
+
+    fails: set[str] = field(default_factory=set)
+    completes: dict[str, Any] = field(default_factory=dict)
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        return _Handled(next, self)
+
+
+class _Handled(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, hand: Hand) -> None:  # noqa: A002  Temporal's own name
+        super().__init__(next)
+        self._hand = hand
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  Temporal's own name
+        name = activity.info().activity_type
+        if name in self._hand.fails:
+            self._hand.fails.remove(name)
+            raise ApplicationError("tidied up", non_retryable=True)
+        returned = await super().execute_activity(input)
+        return self._hand.completes.pop(name) if name in self._hand.completes else returned
+
+
+@pytest.fixture
+def hand() -> Hand:
+    """An operator's, who does nothing yet."""
+    return Hand()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(env: WorkflowEnvironment, hand: Hand, recorded: Recorder) -> AsyncIterator[Desk]:
+    """A desk whose activities the operator can end."""
+    facts = AccountFacts(name="demo", appid=f"wx{uuid.uuid4().hex[:16]}", base_url="https://api.weixin.qq.com")
+    async with running(env, facts, interceptors=[hand]) as found:
+        yield found
+        await recorded(found)
+
+
+@pytest.mark.history
+async def test_what_the_ledger_was_asked_is_asked_again(desk: Desk, hand: Hand) -> None:
+    """The claim, the lease of the second try, whose the msg_id is, and how the send ended: sent, as if nothing were."""
+    hand.fails = {CLAIM, RESERVE, OWNER_OF, TELL}
+    desk.wechat.script = [loses]
+    result = await (await desk.start()).result()
+    assert (result.outcome, result.jobs[0].deduplicated, hand.fails) == ("sent", True, set())
+    [record] = (await desk.ledger()).records
+    assert record.ended_as == "sent"
+
+
+@pytest.mark.history
+async def test_a_verdict_is_asked_for_again(desk: Desk, hand: Hand) -> None:
+    """The push never comes, and somebody ends the asking: it begins anew, since nobody else would hear of it."""
+    hand.fails = {AWAIT_VERDICT}
+    desk.wechat.push_at_once = None
+    handle = await desk.start()
+    status = await desk.until(handle, lambda status: status.phase == "awaiting_result")
+    assert status.jobs[0].msg_id is not None
+    desk.wechat.statuses[status.jobs[0].msg_id] = "SEND_SUCCESS"
+    result = await handle.result()
+    assert (result.outcome, result.jobs[0].observed_by, hand.fails) == ("sent", "poll", set())
+
+
+async def test_a_last_word_that_is_not_awaited_is_a_doubt(desk: Desk, hand: Hand) -> None:
+    """`mass/get` says SENDING of what a push called failed, and the asking is ended: nobody can be sure."""
+    hand.fails = {AWAIT_VERDICT}
+    handle, _ = await ended_by(desk, "on_problem", "SENDING")
+    end = await failure_of(handle)
+    assert (end.outcome, end.may_have_been_delivered, hand.fails) == ("unknown", True, set())
+
+
+@pytest.mark.parametrize("value", [{}, None, [], "done", {"kind": "accepted"}])
+async def test_a_try_that_is_completed_by_hand_is_lost(desk: Desk, hand: Hand, value: Any) -> None:
+    """With a value that is no answer: the same clientmsgid finds out what has become of it."""
+    hand.completes = {SUBMIT: value}
+    result = await (await desk.start()).result()
+    assert (result.outcome, result.jobs[0].deduplicated) == ("sent", True)
