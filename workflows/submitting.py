@@ -169,7 +169,8 @@ async def _try(send: Send, lease: Lease) -> None:
     send.in_flight = True
     send.enter("submitting")
     try:
-        answer = await calls.submit(state.facts, _step(send, job, lease))
+        with send.waiting(f"WeChat's answer to try {lease.attempt}"):
+            answer = await calls.submit(state.facts, _step(send, job, lease))
         if _tried_again(send, lease, answer):
             answer = Answer(kind="unknown", at=answer.at, detail="the run was reset during this try", told=False)
     except ActivityError as error:

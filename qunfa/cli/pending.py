@@ -25,9 +25,13 @@ _PROGRESS: Final = re.compile(r"(\d+) of (\d+) bytes")
 
 
 async def pending_work(client: Client, description: WorkflowExecutionDescription) -> tuple[Work, ...]:
-    """The activities under way, or waiting for their next attempt, that make material or look at it."""
-    pending = [one for one in description.raw_description.pending_activities if one.activity_type.name in SHOWN]
-    return tuple([await _work(client, one) for one in pending])
+    """The activities under way, or waiting for their next attempt, that make material or look at it.
+
+    And whichever is paused in Temporal: what it is a step of stands still, and cannot say so.
+    """
+    pending = description.raw_description.pending_activities
+    shown = [one for one in pending if one.activity_type.name in SHOWN or one.paused]
+    return tuple([await _work(client, one) for one in shown])
 
 
 async def _work(client: Client, pending: Any) -> Work:
@@ -37,7 +41,12 @@ async def _work(client: Client, pending: Any) -> Work:
         error = await client.data_converter.decode_failure(pending.last_failure)
         failure = error.message if isinstance(error, FailureError) else str(error)
     return Work(
-        activity=pending.activity_type.name, attempt=pending.attempt, written=written, size=size, failure=failure
+        activity=pending.activity_type.name,
+        attempt=pending.attempt,
+        written=written,
+        size=size,
+        failure=failure,
+        paused=pending.paused,
     )
 
 

@@ -23,6 +23,7 @@ class Work(Stored):
     """Something that a worker does for a workflow just now, or tries again later: an activity by its name.
 
     `written` of `size` bytes, where an upload has told. `failure` is why the last attempt failed, where there was one.
+    `paused`: somebody has paused the activity in Temporal, so that nobody does it.
     """
 
     activity: str
@@ -30,6 +31,7 @@ class Work(Stored):
     written: int | None = None
     size: int | None = None
     failure: str | None = None
+    paused: bool = False
 
 
 class SendView(Stored):

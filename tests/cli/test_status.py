@@ -4,6 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import PauseActivityRequest
+from temporalio.client import Client
 
 from qunfa.cli.view import SendView, Work
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
@@ -56,6 +59,24 @@ async def test_an_upload_says_how_far_it_is(qunfa: Qunfa, scripted: Scripted, ke
     shown = (await qunfa("status", f"demo/{key}")).stdout
     assert "512.0 KB of 1.0 MB" in shown
     assert "attempt 2; the last one failed: WeChat does not answer" in shown
+
+
+async def test_an_activity_that_is_paused_in_temporal_is_shown(
+    qunfa: Qunfa, scripted: Scripted, client: Client, *, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that is shown for no other reason: nothing goes on until it is unpaused, which the send cannot know."""
+    monkeypatch.setattr("qunfa.cli.pending.SHOWN", frozenset())
+    handle = await scripted(status("preparing"))
+    await handle.signal("begin_upload", False)
+    async with asyncio.timeout(20):
+        while not (await handle.describe()).raw_description.pending_activities:
+            pass
+    execution = WorkflowExecution(workflow_id=handle.id)
+    pause = PauseActivityRequest(namespace=client.namespace, execution=execution, type="upload")
+    await client.workflow_service.pause_activity(pause)
+    [work] = SendView.model_validate(parsed(await qunfa("status", f"demo/{key}", "--json"))).work
+    assert (work.activity, work.paused) == ("upload", True)
+    assert "paused in Temporal, so that nothing goes on" in (await qunfa("status", f"demo/{key}")).stdout
 
 
 async def test_previews_are_shown_while_it_runs_and_afterwards(qunfa: Qunfa, scripted: Scripted, key: str) -> None:

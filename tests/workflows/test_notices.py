@@ -203,6 +203,8 @@ async def test_unknown_is_never_told_as_failed(desk: Desk, receiver: Receiver) -
     desk.wechat.script = [loses, *[silent] * 200]
     result = await failure_of(await desk.start(on_problem="fail"))
     assert result.outcome == "unknown"
+    assert result.problem is not None
+    assert "Use no new key" in result.problem.todo
     [post] = await receiver.came("unknown")
     assert (post.data["may_have_been_delivered"], post.data["problem"]["name"]) == (True, "unknown_outcome")
     assert "Use no new key" in post.data["problem"]["todo"]

@@ -24,8 +24,11 @@ _WORDS: Final = {
 }
 
 
+_PAUSED: Final = "paused in Temporal, so that nothing goes on; unpause the activity there"
+
+
 def render_work(work: Sequence[Work]) -> Table:
-    """One row per activity: what it is, how far, and why its last attempt failed."""
+    """One row per activity: what it is, how far, and why its last attempt failed, or that it is paused."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(no_wrap=True)
@@ -42,7 +45,9 @@ def work_words(one: Work) -> str:
 
 
 def failure_line(one: Work) -> str | None:
-    """Why the last attempt failed, in one line; `None` where none has."""
+    """Why it is not done, in one line: it is paused, or the last attempt failed; `None` where neither is so."""
+    if one.paused:
+        return f"{work_words(one)}: {_PAUSED}"
     return f"{work_words(one)}, attempt {one.attempt} after: {one.failure}" if one.failure else None
 
 
@@ -53,7 +58,9 @@ def _bytes(one: Work) -> str:
 
 
 def _failure(one: Work) -> Text:
+    before = "  " if one.size is not None else ""
+    if one.paused:
+        return Text.assemble(before, _PAUSED, style="yellow")
     if not one.failure:
         return Text()
-    before = "  " if one.size is not None else ""
     return Text.assemble(before, plain(f"attempt {one.attempt}; the last one failed: {one.failure}"), style="yellow")
