@@ -17,7 +17,8 @@ from tests.workflows.model import accepts, loses, says
 
 BRIEF = timedelta(milliseconds=300)
 PATIENT = timedelta(seconds=30)
-WINDOW = timedelta(seconds=8)
+WINDOW = timedelta(seconds=14)
+"""Twice as long as the lease of the run before lasts, so that there is time for two tries after it."""
 PUSH = {"msg_id": 1, "status": "send success"}
 REFUSED = says(48001)
 Disturbance = Callable[[WorkflowHandle[Any, Any]], Awaitable[None]]
