@@ -30,8 +30,8 @@ class Previews:
         Raises:
             ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
         """
-        pinned(self._settings, step.account)
         refuse_a_second_time(f"account {step.account.name}: the preview to {step.to.name}")
+        pinned(self._settings, step.account)
         to = step.to.name
         try:
             shown = await self._shown(step.account.name, preview_of(step))

@@ -96,8 +96,8 @@ class Recalls:
         Raises:
             ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
         """
-        pinned(self._settings, step.account)
         refuse_a_second_time(f"account {step.account.name}: the call of mass/delete")
+        pinned(self._settings, step.account)
         call: dict[str, Any]
         try:
             await self._delete(step)

@@ -2,13 +2,14 @@
 
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import ledger_unavailable
 from qunfa.contract.fields import Stored
-from qunfa.contract.job import Job
+from qunfa.contract.job import Answer, Job
 from qunfa.contract.ledger import Record
 from qunfa.contract.result import Outcome
 
@@ -79,6 +80,22 @@ async def decoded(converter: DataConverter, payload: Payload, model: type[Read])
     if value is None:
         raise _unreadable(model, "null")
     return value
+
+
+async def answer_in(converter: DataConverter, result: list[Payload]) -> Answer | None:
+    """What came of a try; `None` where that is no answer of ours: an operator has completed the activity by hand.
+
+    Raises:
+        ApplicationError: `LedgerUnavailable`: this worker cannot read it, and must not pass over it.
+    """
+    try:
+        values = await converter.decode(result)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise _unreadable(Answer, type(error).__name__) from None
+    try:
+        return Answer.model_validate(values[0] if values else None)
+    except ValidationError:
+        return None
 
 
 def _unreadable(model: type[Any], why: str) -> ApplicationError:

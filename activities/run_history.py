@@ -3,7 +3,7 @@
 | the history has | then |
 |---|---|
 | `submit` with an answer | the job is as after that try |
-| `submit` without one: its worker or its workflow was lost | unknown since the try was scheduled |
+| `submit` without one, or with one that is not ours (completed by hand) | unknown since the try was scheduled |
 | jobs that the run has taken over, from the ledger or from the run before | merged |
 | a job that the run has told the ledger | the job is as it says |
 | a result, also as the detail of a failure | its msg_ids and verdicts are merged |
@@ -18,8 +18,16 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
-from activities.recorded import RecordedClaim, RecordedMemory, RecordedState, RecordedTell, RecordedTry, decoded
-from qunfa.contract.job import Answer, Job, Verdict
+from activities.recorded import (
+    RecordedClaim,
+    RecordedMemory,
+    RecordedState,
+    RecordedTell,
+    RecordedTry,
+    answer_in,
+    decoded,
+)
+from qunfa.contract.job import Job, Verdict
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import MASS_SEND_FAILED, JobResult, MassSendResult, Outcome
 from qunfa.contract.steps import CLAIM, RESERVE, SUBMIT, TELL
@@ -124,11 +132,12 @@ class RunHistory:
                 self._digest = (await decoded(self._converter, payload, RecordedClaim)).claim.digest
 
     async def _completed(self, scheduled: int, result: list[Payload]) -> None:
-        if scheduled in self._tries and not result:  # An operator has completed it by hand.
-            self._lost(scheduled)
-        elif scheduled in self._tries:
+        if scheduled in self._tries:
+            answer = await answer_in(self._converter, result)
+            if answer is None:
+                self._lost(scheduled)
+                return
             step, began_at = self._tries.pop(scheduled)
-            answer = await decoded(self._converter, result[0], Answer)
             self._jobs = with_job(self._jobs, after_try(self._trying(step), step.attempt, answer, began_at))
         elif scheduled in self._memories:
             memory = await decoded(self._converter, result[0], RecordedMemory)

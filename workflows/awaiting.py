@@ -8,6 +8,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.job import Verdict
+    from qunfa.contract.steps import AWAIT_VERDICT
     from qunfa.rules.course import with_verdict
     from qunfa.rules.verdict import judge, verdict_of_poll
     from workflows import calls
@@ -41,7 +42,7 @@ async def _poll(send: Send, msg_id: int, until: datetime) -> None:
     try:
         said = await asking
     except ActivityError as error:
-        if not calls.begun_again(f"mass/get of msg_id {msg_id}", error):
+        if not calls.begun_again(AWAIT_VERDICT, f"mass/get of msg_id {msg_id}", error):
             raise
         until = workflow.now() + send.asked.result.poll_interval
         await send.wait(f"{reason}, which is begun again", until, lambda: _decided(send, msg_id))

@@ -45,13 +45,13 @@ class _Question(Generic[Given]):
     """An activity that Temporal repeats until it succeeds, and how long one attempt may take."""
 
     name: str
-    answer: type[Given]
+    answer: type[Given] | None
     within: timedelta = _SHORT
 
 
 _CLAIM: Final = _Question(steps.CLAIM, ClaimAnswer, _SEARCHING)
 _RESERVE: Final = _Question(steps.RESERVE, LeaseAnswer)
-_TELL: Final = _Question(steps.TELL, type(None))
+_TELL: Final[_Question[None]] = _Question(steps.TELL, None)
 _OWNER_OF: Final = _Question(steps.OWNER_OF, Owner)
 _KNOWN: Final = _Question(steps.KNOWN, Known, _SEARCHING)
 
@@ -74,16 +74,17 @@ async def _answered(facts: AccountFacts, question: _Question[Given], step: Any, 
                 summary=summary,
             )
         except ActivityError as error:
-            if is_cancelled_exception(error) or not begun_again(summary, error):
+            if is_cancelled_exception(error) or not begun_again(question.name, summary, error):
                 raise
             await workflow.sleep(_SHORT)
         else:
             return given
 
 
-def begun_again(what: str, error: ActivityError) -> bool:
+def begun_again(name: str, what: str, error: ActivityError) -> bool:
     """Whether an activity that was ended without an answer is begun again: a run of an older worker has failed."""
-    if not workflow.patched(_BEGUN_AGAIN):
+    # A mark for each activity: an update that has failed with one before this was known does not bind the others.
+    if not workflow.patched(f"{_BEGUN_AGAIN}-{name}"):
         return False
     workflow.logger.warning("%s: ended without an answer (%s); it is begun again", what, error.cause)
     return True

@@ -7,6 +7,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import COMPLETES
+    from qunfa.contract.steps import AWAIT_VERDICT
     from qunfa.rules.problems import NO_NEW_KEY
     from qunfa.rules.second_submission import is_under_way
     from workflows import calls
@@ -91,7 +92,7 @@ async def _last_word(send: Send, msg_id: int) -> str | None:
     try:
         return (await asking).status
     except ActivityError as error:
-        if not calls.begun_again(f"mass/get of msg_id {msg_id}", error):
+        if not calls.begun_again(AWAIT_VERDICT, f"mass/get of msg_id {msg_id}", error):
             raise
         return None
 

@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
         begin,
         called,
         failed,
+        interrupted,
         looked,
         next_step,
         not_delivered,
@@ -51,6 +52,8 @@ _MSG_IDS = SearchAttributeKey.for_keyword_list("MassSendMsgId")
 
 _NO_IS_ASKED_ABOUT: Final = "a-recall-asks-about-a-no"
 _CAN_BE_CANCELLED: Final = "a-recall-can-be-cancelled-in-an-activity"
+_NO_CALL_IS_FORGOTTEN: Final = "a-recall-that-is-cut-off-tells-of-its-calls"
+_CANCELLED: Final = "It was cancelled."
 
 Phase = Literal["looking", "waiting", "deleting", "verifying", "done"]
 
@@ -81,17 +84,22 @@ class RecallMassSend:
             return await self._finish(facts, End("not_recalled", against))
         recall = self._recall = begin(request, self._known, facts.timing, workflow.now())
         while not isinstance(step := next_step(recall, workflow.now()), End):
-            if (left := step.at - workflow.now()) > timedelta(0):
-                self._enter("waiting", WaitingFor(reason=step.why, until=step.at))
-                await workflow.sleep(left)
             try:
                 recall = self._recall = await self._take(facts, recall, step)
             except _CutShortError as cut:
                 recall = self._recall = called(recall, cut.call)
-                step = End("unknown", "Cancelled while WeChat was called: that call may have been carried out.")
+                step = interrupted(recall, _CANCELLED) or End("unknown", _CANCELLED)
+                break
+            except asyncio.CancelledError:
+                end = interrupted(recall, _CANCELLED)
+                if end is None or not workflow.patched(_NO_CALL_IS_FORGOTTEN):
+                    raise
+                step = end
                 break
             except _AccountChangedError as changed:
-                step = End("unknown" if recall.doubtful else "not_recalled", str(changed))
+                end = interrupted(recall, str(changed))
+                forgotten = end is None or (end.outcome == "recalled" and not workflow.patched(_NO_CALL_IS_FORGOTTEN))
+                step = End("not_recalled", str(changed)) if end is None or forgotten else end
                 break
         return await self._finish(facts, step)
 
@@ -101,6 +109,9 @@ class RecallMassSend:
         return self._status
 
     async def _take(self, facts: AccountFacts, recall: Recall, step: Look | Delete) -> Recall:
+        if (left := step.at - workflow.now()) > timedelta(0):
+            self._enter("waiting", WaitingFor(reason=step.why, until=step.at))
+            await workflow.sleep(left)
         if isinstance(step, Look):
             self._enter("verifying" if recall.calls and recall.calls[-1].answer == "ok" else "looking")
             return looked(recall, await _look(facts, recall.msg_id or 0))
@@ -257,15 +268,17 @@ async def _look(facts: AccountFacts, msg_id: int) -> Heard:
 async def _delete(facts: AccountFacts, step: DeleteStep) -> RecallCall:
     try:
         return await calls.delete_job(facts, step)
-    except ActivityError as error:
+    except (ActivityError, asyncio.CancelledError) as error:
         if _cancelled(error):
             call = RecallCall(at=workflow.now(), answer="lost", detail="the recall was cancelled during the call")
             raise _CutShortError(call) from None
+        if not isinstance(error, ActivityError):
+            raise
         _same_account(error)
         return RecallCall(at=workflow.now(), answer="lost", detail="the worker that called ended without an answer")
 
 
-def _cancelled(error: ActivityError) -> bool:
+def _cancelled(error: ActivityError | asyncio.CancelledError) -> bool:
     """Whether it is the recall's own cancellation, which comes only once."""
     return is_cancelled_exception(error) and workflow.patched(_CAN_BE_CANCELLED)
 

@@ -10,7 +10,8 @@ Before the first call (:func:`obstacle`, then :func:`next_step`):
 | ``mass/get``: SEND_FAIL; 40059 for a job that is not ours, or that was said to have failed | ``not_recalled`` |
 | ``mass/get``: SENDING, the administrator is asked, 40059 for a job of ours, not to be asked | :class:`Look` again |
 
-A job that was said to have failed, which may have been forged, is looked at for ``push_grace`` only.
+A job that was said to have failed, which may have been forged, is looked at for ``push_grace`` only, and 40059 is
+believed of it once two ``repeat`` have passed.
 
 After a call:
 
@@ -47,6 +48,7 @@ _PROMPT: Final = 12
 """The first looks after an ok are so much closer than repeats are."""
 _DOUBLINGS: Final = 16
 
+_NOBODY_KNOWS: Final = "Nobody knows whether it was recalled: a call may have been carried out."
 _UNKNOWN_JOB: Final = 40059
 _WRONG_STATE: Final = 40065
 _DAILY: Final = 45009
@@ -195,7 +197,8 @@ def _first(recall: Recall, now: datetime) -> Look | Delete | End:
         return Look(now, "WeChat's word on the job")
     if heard.status == "SEND_SUCCESS" or (heard.errcode == _UNKNOWN_JOB and recall.delivered):
         return Delete(now, "WeChat")
-    if heard.status == "SEND_FAIL" or (heard.errcode == _UNKNOWN_JOB and recall.failed):
+    old = now >= recall.began_at + 2 * recall.timing.repeat  # mass/get may not know yet what was just accepted
+    if heard.status == "SEND_FAIL" or (heard.errcode == _UNKNOWN_JOB and recall.failed and old):
         return End("not_recalled", not_delivered(recall.msg_id, recall.failed or "SEND_FAIL"))
     if heard.errcode == _UNKNOWN_JOB and not recall.ours:
         return End("not_recalled", f"WeChat knows no msg_id {recall.msg_id} of this account; nothing was deleted.")
@@ -243,8 +246,17 @@ def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | E
 
 def _given_up(recall: Recall, why: str) -> End:
     if recall.doubtful:
-        return End("unknown", f"Nobody knows whether it was recalled: a call may have been carried out. {why}")
+        return End("unknown", f"{_NOBODY_KNOWS} {why}")
     return End("not_recalled", f"Not recalled. {why}")
+
+
+def interrupted(recall: Recall, why: str) -> End | None:
+    """How a recall ends that cannot go on; ``None`` where no call of its own can have been carried out."""
+    if recall.calls and recall.calls[-1].answer == "ok":
+        return End("recalled", f"Recalled: WeChat says that it is done. That was not verified, since: {why}")
+    if recall.doubtful:
+        return End("unknown", f"{_NOBODY_KNOWS} {why}")
+    return None
 
 
 def spacing(timing: Timing, times: int) -> timedelta:

@@ -108,6 +108,15 @@ async def test_a_try_that_ended_without_an_answer_is_unknown(times: Times, lost:
     assert job.window_started_at is not None
 
 
+@pytest.mark.parametrize("value", [{}, None, [], "done", {"kind": "accepted"}])
+async def test_a_try_that_was_completed_by_hand_is_unknown(times: Times, value: Any) -> None:
+    """An operator's value is no answer, and must not stop the key either."""
+    times.fates.answers["submit"] = [value]
+    await times.live(times.a_try())
+    [job] = (await found(times)).jobs
+    assert (job.ever_unknown, job.msg_id) == (True, None)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -20,6 +20,7 @@ from qunfa.rules.recall import (
     Recall,
     begin,
     called,
+    interrupted,
     looked,
     next_step,
     obstacle,
@@ -111,7 +112,6 @@ def test_what_does_not(known: KnownJob) -> None:
     [
         (OURS, says("SEND_FAIL"), "was not delivered (SEND_FAIL)"),
         (FAILED, says("SEND_FAIL"), "was not delivered (err(20001))"),
-        (FAILED, says(errcode=40059), "was not delivered (err(20001))"),
         (KnownJob(msg_id=7), says(errcode=40059), "WeChat knows no msg_id 7 of this account"),
         (OURS, says(lasting=True, detail="48001."), "48001. Nothing was deleted."),
     ],
@@ -287,3 +287,30 @@ def test_every_recall_ends_and_says_the_truth(aim: tuple[KnownJob, dict[str, Any
         answers & {("lost", None), ("refused", -1), ("refused", 12345), ("refused", 89505)}
     )
     assert not (done.outcome == "not_recalled" and ("lost", None) in answers)
+
+
+def test_a_job_that_is_just_accepted_may_not_be_known_yet() -> None:
+    """So 40059 proves nothing at once, of one that was said to have failed; after two minutes it does."""
+    recalling = looked(recall(FAILED), says(errcode=40059))
+    assert isinstance(next_step(recalling, NOON), Look)
+    late = end(next_step(recalling, NOON + 2 * recalling.timing.repeat))
+    assert (late.outcome, "was not delivered (err(20001))" in late.sentence) == ("not_recalled", True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome"),
+    [
+        ([], None),
+        (["not_written"], None),
+        (["ok"], "recalled"),
+        (["lost"], "unknown"),
+        (["lost", "not_written"], "unknown"),
+    ],
+)
+def test_a_recall_that_is_cut_off_forgets_no_call(answers: list[Any], outcome: str | None) -> None:
+    """What WeChat has said, or may have done, is its end."""
+    recalling = recall()
+    for answer in answers:
+        recalling = called(recalling, RecallCall(at=NOON, answer=answer))
+    cut = interrupted(recalling, "It was cancelled.")
+    assert (cut.outcome if cut else None) == outcome

@@ -37,6 +37,8 @@ class ModelAccount:
     deaf: bool = False
     holds: str | None = None
     """The activity that does not answer."""
+    holds_after: int | None = None
+    """After so many calls of `mass/delete`, `mass/get` does not answer."""
     held: asyncio.Event = field(default_factory=asyncio.Event)
     failures: dict[str, list[ApplicationError]] = field(default_factory=dict)
     book: Book = field(default_factory=Book)
@@ -47,7 +49,7 @@ class ModelAccount:
             raise failures.pop(0) if len(failures) > 1 else failures[0]
 
     async def _hold(self) -> None:
-        if activity.info().activity_type == self.holds:
+        if activity.info().activity_type == self.holds or len(self.deletes) == self.holds_after:
             self.held.set()
             await asyncio.Event().wait()
 

@@ -70,6 +70,14 @@ async def test_what_the_ledger_was_asked_is_asked_again(desk: Desk, hand: Hand) 
     assert record.ended_as == "sent"
 
 
+@pytest.mark.parametrize("value", [{}, "done", True])
+async def test_a_note_that_is_completed_by_hand_holds_up_nothing(desk: Desk, hand: Hand, value: Any) -> None:
+    """The ledger has it or will be asked; nobody needs its value."""
+    hand.completes = {TELL: value}
+    result = await (await desk.start()).result()
+    assert (result.outcome, hand.completes) == ("sent", {})
+
+
 @pytest.mark.history
 async def test_a_verdict_is_asked_for_again(desk: Desk, hand: Hand) -> None:
     """The push never comes, and somebody ends the asking: it begins anew, since nobody else would hear of it."""

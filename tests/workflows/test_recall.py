@@ -109,7 +109,7 @@ async def test_what_was_not_delivered_is_not_recalled(bureau: Bureau) -> None:
     bureau.account.known = OURS.model_copy(update={"verdict": REFUSED})
     bureau.account.statuses = ["SEND_FAIL"]
     result = await not_done(bureau)
-    assert (result.outcome, bureau.account.deletes) == ("not_recalled", [])
+    assert (result.outcome, len(bureau.account.looks), bureau.account.deletes) == ("not_recalled", 1, [])
     assert "msg_id 7 was not delivered" in result.sentence
 
 
@@ -152,6 +152,36 @@ async def test_a_recall_that_is_cancelled_in_its_call_is_unknown(bureau: Bureau)
     failure = await bureau.failure(handle)
     result = RecallResult.model_validate(failure.details[0])
     assert (result.outcome, [call.answer for call in result.calls]) == ("unknown", ["lost"])
+
+
+@pytest.mark.parametrize("looks", [pytest.param(True, marks=pytest.mark.history), False], ids=["looks", "waits"])
+async def test_a_recall_that_is_cancelled_after_an_ok_has_recalled(bureau: Bureau, looks: bool) -> None:
+    """WeChat's ok is its word; that `mass/get` has not confirmed it is said."""
+    bureau.account.deaf, bureau.account.holds_after = True, 1 if looks else None
+    handle = await start(bureau)
+    if looks:
+        await bureau.account.held.wait()
+    else:
+        async with asyncio.timeout(20):
+            while (await handle.query("status", result_type=RecallStatus)).phase != "waiting":
+                pass
+    await handle.cancel()
+    result = await handle.result()
+    assert (result.outcome, result.verified, [call.answer for call in result.calls]) == ("recalled", False, ["ok"])
+    [note] = bureau.account.told
+    assert note.recalled is not None
+
+
+@pytest.mark.history
+async def test_a_recall_that_is_cancelled_after_a_lost_call_is_unknown(bureau: Bureau) -> None:
+    """The cancellation comes while `mass/get` is asked: nobody knows what the call has done."""
+    bureau.account.answers = [{"answer": "lost", "detail": "no answer"}]
+    bureau.account.holds_after = 1
+    handle = await start(bureau)
+    await bureau.account.held.wait()
+    await handle.cancel()
+    failure = await bureau.failure(handle)
+    assert RecallResult.model_validate(failure.details[0]).outcome == "unknown"
 
 
 async def test_it_says_what_it_waits_for(bureau: Bureau) -> None:
