@@ -137,6 +137,7 @@ KNOWN: Final = (
         on_problem="fail",
         retries=0,
     ),
+    Script(fates=(Fate(word="slow"), Fate(takes=False, word=45028)), while_waiting=(Event("jump", 3),), retries=0),
     Script(
         fates=(Fate(word="slow"), Fate(takes=False, word=45028), Fate(word=45066, verdict="err(30001)")),
         frees=True,

@@ -136,7 +136,7 @@ async def test_sends_that_wait_for_the_same_opening_do_not_go_all_at_once(env: W
         handles = [await desk.start(key) for key in ("a", "b", "c")]
         waits = [(await refused(desk, handle, 45028)).waiting_for for handle in handles]
         untils = {wait.until for wait in waits if wait and wait.until}
-        assert len(untils) == 3
+        assert len(untils) > 1, "the three at the same second"
         assert max(untils) - min(untils) < JITTER_MAX
         assert [(await handle.result()).outcome for handle in handles] == ["sent"] * 3
 

@@ -64,7 +64,7 @@ class TrueWechat(ModelWechat):
     fates: dict[str, list[Fate]] = field(default_factory=dict)
     rest: Fate = Fate()
     jobs: list[Taken] = field(default_factory=list)
-    slow: list[tuple[SubmitStep, Fate]] = field(default_factory=list)
+    slow: list[tuple[SubmitStep, Fate, datetime]] = field(default_factory=list)
     flying: int = 0
     lies: int = 0
     said: dict[int, str | None] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class TrueWechat(ModelWechat):
             return Answer(kind="not_written", at=now, detail="ConnectError")
         self.tries.append(step)
         if fate.word == "slow":
-            self.slow.append((step, fate))
+            self.slow.append((step, fate, now))
             return Answer(kind="unknown", at=now, detail="ReadTimeout")
         job = self._blocking(step, now)
         before = job is not None
@@ -123,11 +123,11 @@ class TrueWechat(ModelWechat):
         return Answer(kind="duplicate" if before else "accepted", at=now, msg_id=job.msg_id)
 
     async def arrive(self, pick: int) -> None:
-        """A slow try is carried out, if there is one."""
+        """A slow try is carried out, if there is one: not after the time for which WeChat remembers its clientmsgid."""
         if self.slow:
-            step, fate = self.slow.pop(pick % len(self.slow))
+            step, fate, written = self.slow.pop(pick % len(self.slow))
             now = await self.clock()
-            if fate.takes and self._blocking(step, now) is None:
+            if fate.takes and now - written < self.memory and self._blocking(step, now) is None:
                 self._take(step, fate, now)
 
     def _take(self, step: SubmitStep, fate: Fate, now: datetime) -> Taken:
@@ -173,7 +173,7 @@ class TrueWechat(ModelWechat):
     def may_come_through(self, key: str) -> bool:
         """Whether a slow try of a key would be taken if it arrived once the jobs that it has are decided."""
         ids = {job.step.clientmsgid for job in self.of(key) if job.verdict == DELIVERED or not self.frees}
-        return any(step.key == key and fate.takes and step.clientmsgid not in ids for step, fate in self.slow)
+        return any(step.key == key and fate.takes and step.clientmsgid not in ids for step, fate, _ in self.slow)
 
     def of(self, key: str) -> list[Taken]:
         """The jobs that WeChat took for a key, in order."""
