@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import structlog
@@ -46,12 +46,46 @@ TELLING: Final = timedelta(seconds=20)
 HEARTBEATS_APART: Final = timedelta(seconds=1)
 """How often the progress of an upload is told at most."""
 RETENTION: Final = timedelta(days=35)
+LEAVING: Final = timedelta(seconds=5)
+"""How long a worker that is stopped may take after its activities: Temporal's client tells the server of them."""
 
+_MOMENT: Final = timedelta(seconds=1)
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.worker")
 
 
 class WorkerRefusesError(Exception):
     """The worker does not start, for a reason that a person must remove."""
+
+
+class EndingWorker(Worker):
+    """A worker that ends when it is stopped, also where Temporal's client waits for what never comes.
+
+    It does so now and then (1.35) where an activity learns that its workflow was terminated just as the worker stops.
+    What is under way then is as after a kill: Temporal gives it to another worker once it has timed out.
+
+    Args:
+        client: the connection to Temporal.
+        ends_within: how long `shutdown` takes at most, beginning with the grace that activities are given.
+        options: as of Temporal's own `Worker`.
+    """
+
+    def __init__(self, client: Client, *, ends_within: timedelta, **options: Any) -> None:
+        super().__init__(client, plugin_shutdown_timeout=_MOMENT, **options)
+        self._ends_within = ends_within
+
+    async def shutdown(self) -> None:
+        """Stop, and wait for what is under way: not longer than it may take."""
+        ending = asyncio.create_task(super().shutdown(), name="shutdown")
+        try:
+            await asyncio.wait({ending}, timeout=self._ends_within.total_seconds())
+            if not ending.done():
+                _LOG.warning(
+                    "left something under way: another worker takes it up once it has timed out",
+                    task_queue=self.task_queue,
+                    waited_seconds=self._ends_within.total_seconds(),
+                )
+        finally:
+            ending.cancel()
 
 
 async def run_worker(settings: Settings, *, on_started: Callable[[], None] | None = None) -> None:
@@ -96,8 +130,10 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
 
     Where a deployment is configured, running workflows move on to whichever of its versions is made the current one.
     """
-    return Worker(
+    grace = 2 * settings.timing.http_timeout + TELLING
+    return EndingWorker(
         client,
+        ends_within=grace + LEAVING,
         task_queue=settings.task_queue,
         workflows=[
             MassSend,
@@ -113,7 +149,7 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
             Notify,
         ],
         activities=all_activities(settings, client, http, settings.task_queue),
-        graceful_shutdown_timeout=2 * settings.timing.http_timeout + TELLING,
+        graceful_shutdown_timeout=grace,
         max_heartbeat_throttle_interval=HEARTBEATS_APART,
         deployment_config=_deployment(settings),
     )

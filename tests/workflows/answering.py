@@ -14,11 +14,12 @@ from temporalio import activity
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from qunfa.contract.steps import AccountFacts
+from tests.workflows.conftest import ENDS_WITHIN
 from tests.workflows.model_recall import ModelAccount
 from tests.workflows.recording import record
+from worker import EndingWorker
 from workflows.account_check import CheckAccount
 from workflows.notify import Notify
 from workflows.quota import AccountQuota
@@ -69,7 +70,8 @@ async def bureau_in(env: WorkflowEnvironment, *more: Callable[..., Any], **facts
     account = ModelAccount(AccountFacts(name="demo", appid=appid, base_url="https://wechat.example", **facts), _now)
     queue = f"tests-{appid}"
     workflows = [RecallMassSend, AccountSpeed, AccountQuota, CheckAccount, Notify]
-    async with Worker(env.client, task_queue=queue, workflows=workflows, activities=[*account.activities, *more]):
+    at_work = {"task_queue": queue, "workflows": workflows, "activities": [*account.activities, *more]}
+    async with EndingWorker(env.client, ends_within=ENDS_WITHIN, **at_work):
         yield Bureau(env, account, queue)
 
 

@@ -30,12 +30,14 @@ from tests.workflows.model import ModelWechat
 from tests.workflows.model_material import ModelMaterial
 from tests.workflows.recording import record
 from tests.workflows.slow_ledger import NoEarlierRuns, SlowLedger
+from worker import EndingWorker
 from workflows.account import Account
 from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
 from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
 
+ENDS_WITHIN = timedelta(seconds=20)
 KEYS: dict[str, Callable[[str], SearchAttributeKey[Any]]] = {
     "Keyword": SearchAttributeKey.for_keyword,
     "KeywordList": SearchAttributeKey.for_keyword_list,
@@ -265,9 +267,10 @@ def staffed(
         "task_queue": wechat.task_queue,
         "workflows": [MassSend, Account, PreviewMassSend, CheckMassSend, Notify],
         "activities": steps,
+        "ends_within": ENDS_WITHIN,
         **options,
     }
-    return Desk(env, wechat, ledger, material), lambda **own: Worker(env.client, **{**usual, **own})
+    return Desk(env, wechat, ledger, material), lambda **own: EndingWorker(env.client, **{**usual, **own})
 
 
 @contextlib.asynccontextmanager

@@ -133,8 +133,9 @@ class ModelWechat:
             await self.before_status()
         if self.statuses_fail:
             msg = "WeChat is busy"
-            later = timedelta(hours=1)  # than the workflow waits for it
-            raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE, next_retry_delay=later)
+            # As if its time were over: with a retry, even one that comes too late, the time-skipping server now and
+            # then leaves the activity to no worker.
+            raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE, non_retryable=True)
         status = self.statuses.get(step.msg_id)
         return JobStatus(status=status) if status else JobStatus(errcode=self.refuses_status, errmsg="no")
 

@@ -16,7 +16,7 @@ from tests.workflows.scripts import FORGED, JUMPS, Event, Script
 from tests.workflows.truth import Moment
 
 PATIENCE: Final = 45
-_LOOK: Final = 12
+_LOOK: Final = 25
 _LOOKS_MAX: Final = 400
 
 

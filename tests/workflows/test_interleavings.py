@@ -22,7 +22,7 @@ from activities.earlier_runs import VisibleRuns
 from qunfa.contract import account_id
 from qunfa.contract.steps import AccountFacts, Timing
 from qunfa.temporal import register_search_attributes
-from tests.workflows.conftest import binary
+from tests.workflows.conftest import ENDS_WITHIN, binary
 from tests.workflows.metronome import METRONOME, Metronome
 from tests.workflows.player import Player
 from tests.workflows.promises import PlayedRuns, ended, nothing_is_left, replays
@@ -30,6 +30,7 @@ from tests.workflows.runs import Runs, StandsStillError
 from tests.workflows.scripts import KNOWN, Script, scripts
 from tests.workflows.slow_ledger import SlowLedger
 from tests.workflows.truth import TrueWechat
+from worker import EndingWorker
 from workflows.account import Account
 from workflows.mass_send import MassSend
 
@@ -86,8 +87,9 @@ async def playing(env: WorkflowEnvironment, script: Script, timing: Timing, memo
         *(wechat.resolve_account, wechat.submit, wechat.job_status, wechat.await_verdict, wechat.check_audience),
         *(ledger.claim, ledger.reserve, ledger.tell, ledger.owner_of, ledger.known),
     ]
-    worker = Worker(
+    worker = EndingWorker(
         env.client,
+        ends_within=ENDS_WITHIN,
         task_queue=wechat.task_queue,
         workflows=[MassSend, Account],
         activities=activities,
