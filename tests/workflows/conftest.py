@@ -37,7 +37,7 @@ from workflows.mass_send import MassSend
 from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
 
-ENDS_WITHIN = timedelta(seconds=20)
+ENDS_WITHIN = timedelta(seconds=10)
 KEYS: dict[str, Callable[[str], SearchAttributeKey[Any]]] = {
     "Keyword": SearchAttributeKey.for_keyword,
     "KeywordList": SearchAttributeKey.for_keyword_list,
