@@ -23,6 +23,9 @@ find_python() { \
 }
 endef
 
+# Hundreds of processes, and as many sandboxes of workflows, import the same modules: they are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo rehearse test chaos bench histories pictures check format lock wheel clean
 
 help:  ## Show this list
