@@ -24,6 +24,7 @@ from qunfa.contract.ledger import LedgerView
 from qunfa.settings import MetricsSettings, Settings
 from tests.callback.pushing import APPID, FINISHED, HELLO, TOKEN, callback_settings, signed
 from tests.callback.temporal_server import temporal_binary
+from tests.looking import look_again
 from workflows.account import Account
 
 EVENT = JobFinished(msg_id=2**53 + 1, status="send success")
@@ -87,7 +88,7 @@ async def test_push_reaches_the_account(client: Client, monkeypatch: pytest.Monk
     monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
     async with _running(_renamed(appid)) as http, Worker(client, task_queue=appid, workflows=[Account]):
         while not await _is_ready(http):
-            pass
+            await look_again()
         for _ in range(2):
             answer = await http.post("/wechat/demo", params=signed(), content=FINISHED)
             assert (answer.status_code, answer.text) == (200, "success")
@@ -145,7 +146,7 @@ async def test_starts_without_temporal(monkeypatch: pytest.MonkeyPatch) -> None:
             port=port, dev_server_existing_path=temporal_binary(), dev_server_log_level="error"
         ):
             while not await _is_ready(http):
-                pass
+                await look_again()
             assert (await http.post("/wechat/demo", params=signed(), content=FINISHED)).text == "success"
         assert (await http.get("/readyz")).status_code == 503
 

@@ -13,6 +13,7 @@ from qunfa.cli.view import Answered
 from qunfa.contract.ids import MassSendId
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
+from tests.looking import look_again
 
 ANSWERS = TypeAdapter(list[Answered])
 SHOWS = {"required": True, "shows": ["text: spring", "to all followers"]}
@@ -35,7 +36,7 @@ async def _listed(qunfa: Qunfa, key: str, runs: int) -> None:
             len(parsed(await qunfa("list", "--query", f"{_mine(key)} AND ExecutionStatus = 'Running'", "--json")))
             != runs
         ):
-            pass
+            await look_again()
 
 
 async def test_each_of_several_is_answered_and_listed(qunfa: Qunfa, scripted: Scripted, key: str) -> None:

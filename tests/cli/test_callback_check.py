@@ -27,6 +27,7 @@ from qunfa.contract.ledger import LedgerView
 from qunfa.settings import Settings
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
 from tests.cli.stub import CALLBACKS
+from tests.looking import look_again
 
 TOKEN = "callbackTOKEN0123456789"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -234,7 +235,7 @@ async def test_a_push_is_found_in_a_run_that_has_been_continued(client: Client, 
             await handle.signal("push", JobFinished(msg_id=TEST_MSG_ID_MIN + number, status="s"))
             async with asyncio.timeout(10):
                 while (await handle.describe()).run_id == run:
-                    pass
+                    await look_again()
         now = await position(client, shop.appid)
         assert await has_arrived(client, shop.appid, TEST_MSG_ID_MIN, since)
         assert not await has_arrived(client, shop.appid, TEST_MSG_ID_MIN, now)
@@ -373,7 +374,7 @@ async def test_a_worker_that_never_answers_is_given_up(client: Client, shop: Sho
     running = f"WorkflowType = '{CHECK_CALLBACK}' AND ExecutionStatus = 'Running'"
     async with asyncio.timeout(10):
         while [one.id async for one in client.list_workflows(running) if shop.name in one.id]:
-            pass
+            await look_again()
 
 
 async def test_the_receiver_of_this_machine_is_checked_without_a_url(client: Client, qunfa: Qunfa, shop: Shop) -> None:

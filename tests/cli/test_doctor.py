@@ -16,6 +16,7 @@ from qunfa.cli.doctor import account
 from qunfa.contract.doctor import Diagnosis
 from qunfa.contract.ids import CHECK_ACCOUNT
 from tests.cli.calls import QUEUE, Qunfa, parsed
+from tests.looking import look_again
 
 
 async def checks_of(client: Client, name: str) -> list[WorkflowExecutionStatus | None]:
@@ -29,7 +30,7 @@ async def until_checked(client: Client, name: str) -> list[WorkflowExecutionStat
     """The same, once there is one: the list is a little behind."""
     async with asyncio.timeout(30):
         while not (statuses := await checks_of(client, name)):
-            pass
+            await look_again()
     return statuses
 
 
@@ -37,7 +38,7 @@ async def until_polled(qunfa: Qunfa) -> None:
     """Until Temporal tells of the worker's polls."""
     async with asyncio.timeout(30):
         while "ok       workers" not in (await qunfa("doctor")).stdout:
-            pass
+            await look_again()
 
 
 async def test_nobody_is_waited_for_for_ever(

@@ -19,6 +19,7 @@ from qunfa.contract import mass_send_id
 from qunfa.contract.ids import check_id, preview_id
 from tests.cli.calls import Scripted
 from tests.cli.stub import result, status
+from tests.looking import look_again
 
 Start = Callable[..., Coroutine[Any, Any, Process]]
 TEXT = ("--account", "demo", "--text", "hi", "--to-all")
@@ -193,7 +194,7 @@ async def _running(handle: WorkflowHandle[Any, Any]) -> None:
     """Until the workflow is there, and waited for."""
     async with asyncio.timeout(20):
         while not await _is_there(handle):
-            pass
+            await look_again()
 
 
 async def _is_there(handle: WorkflowHandle[Any, Any]) -> bool:

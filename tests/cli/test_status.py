@@ -11,6 +11,7 @@ from temporalio.client import Client
 from qunfa.cli.view import SendView, Work
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import result, status
+from tests.looking import look_again
 
 WAITING = status(
     "needs_operator",
@@ -53,7 +54,7 @@ async def test_an_upload_says_how_far_it_is(qunfa: Qunfa, scripted: Scripted, ke
         while not (work := SendView.model_validate(parsed(await qunfa("status", f"demo/{key}", "--json"))).work) or (
             work[0].size is None
         ):
-            pass
+            await look_again()
     half = Work(activity="upload", attempt=2, written=2**19, size=2**20, failure="WeChat does not answer")
     assert work == (half,)
     shown = (await qunfa("status", f"demo/{key}")).stdout
@@ -70,7 +71,7 @@ async def test_an_activity_that_is_paused_in_temporal_is_shown(
     await handle.signal("begin_upload", False)
     async with asyncio.timeout(20):
         while not (await handle.describe()).raw_description.pending_activities:
-            pass
+            await look_again()
     execution = WorkflowExecution(workflow_id=handle.id)
     pause = PauseActivityRequest(namespace=client.namespace, execution=execution, type="upload")
     await client.workflow_service.pause_activity(pause)

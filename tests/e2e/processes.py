@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, TIMING, Scene
+from tests.looking import look_again
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,4 +121,4 @@ async def logged(log: Path, word: str) -> None:
     """Until the log holds the word."""
     async with asyncio.timeout(PATIENCE):
         while word not in await asyncio.to_thread(log.read_text, encoding="utf-8"):
-            pass
+            await look_again()

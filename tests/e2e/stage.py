@@ -22,6 +22,7 @@ from qunfa.simulator.accounts import Account as SimulatedAccount
 from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
 from qunfa.wechat import open_http
+from tests.looking import look_again
 from tests.workflows.failures import refusal_of
 from worker import make_worker
 
@@ -149,7 +150,7 @@ class Scene:
         """The status, once it fits."""
         async with asyncio.timeout(PATIENCE):
             while not fits(status := await self.status(handle)):
-                pass
+                await look_again()
         return status
 
     async def asks(self, handle: WorkflowHandle[Any, Any], problem: str) -> Status:
@@ -205,7 +206,7 @@ class Scene:
         """The ledger, once it fits."""
         async with asyncio.timeout(PATIENCE):
             while not fits(view := await self.ledger()):
-                pass
+                await look_again()
         return view
 
     @property
@@ -271,5 +272,5 @@ async def working(client: Client, settings: Settings) -> AsyncIterator[Worker]:
     ):
         async with asyncio.timeout(PATIENCE):
             while not await has_worker(client, settings.task_queue):
-                pass
+                await look_again()
         yield worker

@@ -19,6 +19,7 @@ from qunfa.simulator import Simulator
 from qunfa.temporal import register_search_attributes
 from tests.e2e.processes import binary
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, TIMING, Scene, Stage, working
+from tests.looking import look_again
 
 NAMES = tuple(f"a{number:03}" for number in range(600))
 """More accounts than there are tests."""
@@ -70,7 +71,7 @@ async def until_ready(url: str) -> None:
     """Until the receiver can deliver."""
     async with asyncio.timeout(PATIENCE), httpx.AsyncClient(trust_env=False) as http:
         while (await http.get(f"{url}/readyz")).is_error:
-            pass
+            await look_again()
 
 
 @contextlib.asynccontextmanager

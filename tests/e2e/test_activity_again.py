@@ -16,6 +16,7 @@ from tests.e2e.stage import Stage
 from tests.faults.company import Actor, Company, account_of_tries, delivered_once, result_of
 from tests.faults.place import Place
 from tests.faults.program import PATIENCE
+from tests.looking import look_again
 
 QUOTA_USED_UP = 45028
 """What WeChat may say of the next try, since it has accepted the one before: an echo, as long as that is in doubt."""
@@ -57,7 +58,7 @@ async def allows_more_and_counts_from_one(operator: Operator) -> None:
     await operator.orders("update-options", "--retry-maximum-attempts", "5", *later)
     async with asyncio.timeout(PATIENCE):
         while (await operator.activity()).attempt == 1:
-            pass
+            await look_again()
     await operator.orders("reset")
 
 

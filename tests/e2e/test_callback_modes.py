@@ -18,6 +18,7 @@ from qunfa.settings import Settings
 from tests.e2e.processes import ROOT, Ended, ended, environment
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, Scene
 from tests.e2e.staging import receiving, receiving_at, temporal_at, until_ready
+from tests.looking import look_again
 from tests.workflows.failures import failure_of
 
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -221,7 +222,7 @@ async def test_the_callback_can_be_checked(scene: Scene, tmp_path: Path, mode: s
     looks = f"WorkflowType = '{CHECK_CALLBACK}' AND ExecutionStatus = 'Completed'"
     async with asyncio.timeout(PATIENCE):
         while not [one async for one in scene.client.list_workflows(looks) if f":{scene.account}:" in one.id]:
-            pass
+            await look_again()
 
 
 async def test_a_callback_that_does_not_fit_is_found_out(scene: Scene, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, pre
 from qunfa.contract.preview import PreviewResult
 from tests.e2e.processes import Ended, temporal
 from tests.e2e.stage import PATIENCE, Scene
+from tests.looking import look_again
 from tests.media.samples import picture
 from tests.workflows.failures import refusal_of
 
@@ -132,7 +133,7 @@ async def test_a_cron_is_refused_at_each_of_its_times(scene: Scene) -> None:
     handle = await started(scene, changed(scene), "--cron=@every 1s")
     async with asyncio.timeout(PATIENCE):
         while len(refusals := await cron_failures(scene, handle.id)) < 2:
-            pass
+            await look_again()
     assert all("a cron schedule must not be set" in refusal.message for refusal in refusals)
     assert {refusal.application_failure_info.type for refusal in refusals} == {INVALID_REQUEST}
     assert list(scene.sim.world.calls) == []

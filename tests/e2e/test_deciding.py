@@ -10,6 +10,7 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
 from qunfa.contract import mass_send_id
 from tests.e2e.stage import PATIENCE, Scene
+from tests.looking import look_again
 from tests.workflows.failures import failure_of
 
 
@@ -141,7 +142,7 @@ async def _listed(scene: Scene, phase: str, problem: str | None) -> str:
     query = f'MassSendAccount = "{scene.account}" AND MassSendPhase = "{phase}" AND {of_problem}'
     async with asyncio.timeout(PATIENCE):
         while not (found := [one.id async for one in scene.client.list_workflows(query)]):
-            pass
+            await look_again()
     [workflow_id] = found
     return workflow_id
 

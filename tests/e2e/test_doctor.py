@@ -13,6 +13,7 @@ from tests.e2e.commands import parsed, qunfa
 from tests.e2e.own_worker import own_worker
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, Scene
 from tests.e2e.test_secrets import TOKEN_LIKE
+from tests.looking import look_again
 
 CALLS = ["callback/check", "openapi/quota/get", "openapi/quota/get", "stable_token"]
 
@@ -48,7 +49,7 @@ async def polled(scene: Scene, namespace: str = "default") -> None:
         return
     async with asyncio.timeout(PATIENCE):
         while states_of(await looked(scene))["workers"] != "ok":
-            pass
+            await look_again()
 
 
 async def looked(scene: Scene) -> Any:

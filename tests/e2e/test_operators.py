@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.stage import PATIENCE, Scene
+from tests.looking import look_again
 from tests.workflows.failures import failure_of
 
 APPROVAL: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
@@ -63,7 +64,7 @@ async def test_a_query_rejects_all_that_wait_and_no_other(scene: Scene) -> None:
     query = f"MassSendAccount = '{scene.account}' AND MassSendPhase = 'awaiting_approval'"
     async with asyncio.timeout(PATIENCE):
         while len(parsed(await qunfa(scene, "list", "--query", query, "--json"))) != len(waiting):
-            pass
+            await look_again()
     answer = await qunfa(scene, "reject", "--query", query, "--reason", "wrong text", "--yes", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert sorted(one["key"] for one in parsed(answer)) == ["a", "b"]

@@ -15,6 +15,7 @@ from qunfa.settings import Settings
 from qunfa.simulator import SimulatorConfig
 from qunfa.temporal import register_search_attributes
 from tests.e2e.stage import CALLBACK_TOKEN, FOLLOWERS, PATIENCE, SCALE, SECRET, Scene, Stage, on_its_own_queue, working
+from tests.looking import look_again
 from tests.workflows.failures import refusal_of
 from tests.workflows.resets import Reapply, points, reset
 
@@ -162,7 +163,7 @@ async def test_a_try_under_way_is_not_written_again_for_a_run_that_is_reset(scen
     await handle.signal("job_finished", {"msg_id": 1, "status": "send success"})
     async with asyncio.timeout(PATIENCE):
         while (after := await points(handle)) == before:
-            pass
+            await look_again()
     run = await reset(scene.client, handle, after[-1])
     assert [call.answered for call in scene.tries] == [False]
     assert (await scene.result(run)).outcome == "sent"

@@ -13,6 +13,7 @@ from temporalio.client import WorkflowFailureError
 from tests.callback.pushing import signed
 from tests.e2e.processes import configuration, listening, logged, running, stopped
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, Scene
+from tests.looking import look_again
 
 TOKEN_LIKE = re.compile(rb"\d+_[A-Za-z0-9_-]{100,}")
 """The form of WeChat's access tokens; no id or digest of ours, and no media_id of WeChat's, is so long."""
@@ -89,7 +90,7 @@ async def histories(scene: Scene) -> dict[str, bytes]:
     query = f'TaskQueue = "{scene.queue}"'
     async with asyncio.timeout(PATIENCE):
         while len(found := [one async for one in scene.client.list_workflows(query)]) <= len(scene.started):
-            pass
+            await look_again()
     handles = [scene.client.get_workflow_handle(one.id, run_id=one.run_id) for one in found]
     return {
         f"history of {handle.id.rpartition(':')[2]}": b"".join(

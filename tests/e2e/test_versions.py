@@ -15,6 +15,7 @@ from qunfa.rules.clientmsgid import clientmsgid
 from tests.e2e.processes import ROOT, configuration, logged, running, stopped
 from tests.e2e.stage import PATIENCE, Scene
 from tests.e2e.test_material_previews import follower, previewed
+from tests.looking import look_again
 from workflows.account import MESSAGES_PER_RUN
 
 VERSIONS = ROOT / "tests" / "versions"
@@ -108,7 +109,7 @@ class Sends:
         """Until the send is there, as seen from outside: a query costs a forgetful worker dear."""
         async with asyncio.timeout(2 * PATIENCE):
             while phase != (await self.handles[key].describe()).typed_search_attributes.get(PHASE):
-                pass
+                await look_again()
 
     async def answer_some(self) -> None:
         """Let the reprint be sent as one."""

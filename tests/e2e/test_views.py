@@ -8,6 +8,7 @@ from typing import Any
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.rules.calendar import shanghai_day
 from tests.e2e.stage import PATIENCE, Scene
+from tests.looking import look_again
 from tests.project.guide import VIEWS
 from tests.workflows.failures import failure_of
 
@@ -77,6 +78,6 @@ async def test_each_view_finds_what_it_says_and_nothing_else(scene: Scene) -> No
         query = re.sub("|".join(places), lambda example: places[example[0]], text)
         async with asyncio.timeout(PATIENCE):
             while await keys(scene, query) != expected[view]:
-                pass
+                await look_again()
     accounts = [one.id async for one in scene.client.list_workflows(VIEWS["the accounts, each with its switch"])]
     assert scene.ledger_handle.id in accounts

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qunfa.wechat import MaybeWritten, NotWritten, Refused, Token, Uploaded, UploadFile, WrongSize, open_http
 from qunfa.wechat.transport import deadline
 from qunfa.wechat.upload import PIECE_BYTES
+from tests.looking import look_again
 from tests.wechat.conftest import TOKEN, WeChat, Wire, answers, everything_about, response, silence
 from tests.wechat.files import Chunks, parts
 
@@ -259,7 +260,7 @@ async def test_an_answer_before_the_end_of_the_file(wire: Wire, http: httpx.Asyn
         await reader.readuntil(b"\r\n\r\n")
         writer.write(refusal)
         while await reader.read(MEGABYTE):
-            pass
+            await look_again()
         writer.close()
 
     source = Chunks([b"x" * MEGABYTE] * 3)

@@ -25,6 +25,7 @@ from qunfa.contract import MASS_SEND, SEARCH_ATTRIBUTES, MassSendResult, Status,
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
 from qunfa.temporal import register_search_attributes
+from tests.looking import look_again
 from tests.workflows.metronome import METRONOME, Metronome
 from tests.workflows.model import ModelWechat
 from tests.workflows.model_material import ModelMaterial
@@ -106,6 +107,8 @@ class Desk:
             while not fits(status := await self.status(handle)):
                 if status.waiting_for is not None and self.env.supports_time_skipping:
                     await self.env.sleep(step)
+                else:
+                    await look_again()
         return status
 
     async def asks(self, handle: WorkflowHandle[Any, Any], problem: str) -> Status:
@@ -120,7 +123,7 @@ class Desk:
         """Wait until the send's story tells of `what`; no time is skipped."""
         async with asyncio.timeout(60):
             while not any(what in line.what for line in (await self.status(handle)).history):
-                pass
+                await look_again()
 
     async def update(self, handle: WorkflowHandle[Any, Any], name: str, **payload: Any) -> Status:
         """Send an update as an operator."""

@@ -10,6 +10,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.service import RPCError
 
 from qunfa.contract.status import Status
+from tests.looking import look_again
 from tests.workflows.operators import Operators
 from tests.workflows.runs import KEY, RIVAL, Runs, StandsStillError
 from tests.workflows.scripts import FORGED, JUMPS, Event, Script
@@ -120,6 +121,7 @@ class Player:
                     if not await self.runs.open():
                         # An activity may be about to start it again.
                         if self.runs.in_flight.count or await self.runs.open():
+                            await look_again()
                             continue
                         return None
                     status = await self.runs.status()
@@ -127,6 +129,7 @@ class Player:
                         return status
                     if look % 20 == 0:
                         await self.runs.skip(timedelta(seconds=1))
+                    await look_again()
         except TimeoutError:
             await self._stands_still()
             raise

@@ -19,6 +19,7 @@ from qunfa.contract.ids import notify_id
 from qunfa.contract.notice import NoticeDelivered, WantedNotice
 from qunfa.contract.status import Status
 from tests.activities.conftest import settings_for
+from tests.looking import look_again
 from tests.media.sources.site import silence
 from tests.notices.webhook import SECRET, Post, Receiver, answers, receiving
 from tests.workflows.conftest import Desk, real_server, running, scaled_facts
@@ -64,7 +65,7 @@ async def asked(desk: Desk, handle: WorkflowHandle[Any, Any]) -> Status:
     """Once the send waits for an operator's answer."""
     async with asyncio.timeout(30):
         while (status := await desk.status(handle)).phase != "needs_operator" or status.waiting_for is None:
-            pass
+            await look_again()
     return status
 
 

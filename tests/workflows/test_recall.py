@@ -19,6 +19,7 @@ from qunfa.contract.notice import WantedNotice
 from qunfa.contract.recall import DELETE_JOB, FIND_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
 from qunfa.contract.steps import ACCOUNT_CHANGED, WECHAT_UNAVAILABLE
 from tests.activities.conftest import settings_for
+from tests.looking import look_again
 from tests.notices.webhook import SECRET, receiving
 from tests.workflows.answering import Bureau, bureau_in
 from tests.workflows.conftest import Recorder
@@ -164,7 +165,7 @@ async def test_a_recall_that_is_cancelled_after_an_ok_has_recalled(bureau: Burea
     else:
         async with asyncio.timeout(20):
             while (await handle.query("status", result_type=RecallStatus)).phase != "waiting":
-                pass
+                await look_again()
     await handle.cancel()
     result = await handle.result()
     assert (result.outcome, result.verified, [call.answer for call in result.calls]) == ("recalled", False, ["ok"])
@@ -190,7 +191,7 @@ async def test_it_says_what_it_waits_for(bureau: Bureau) -> None:
     handle = await start(bureau)
     async with asyncio.timeout(20):
         while not (status := await handle.query("status", result_type=RecallStatus)).waiting_for:
-            pass
+            await look_again()
     assert (status.phase, status.by, status.msg_id) == ("waiting", "li", 7)
     assert "msg_id 7 to be sent: mass/get says SENDING" in status.waiting_for.reason
     await handle.terminate()

@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
+from tests.looking import look_again
 from tests.workflows import resets
 from tests.workflows.conftest import Desk, Recorder, running, scaled_facts
 from tests.workflows.failures import failure_of
@@ -76,7 +77,7 @@ async def reset(desk: Desk, worker: Worker, disturbance: Disturbance, **more: An
     await disturbance(run)
     async with asyncio.timeout(30):
         while (points := await resets.points(run)) == before:
-            pass
+            await look_again()
     after = await resets.reset(desk.env.client, run, points[-1])
     desk.started.append(after)
     return after
