@@ -3,6 +3,9 @@
 import pytest
 from hypothesis import settings
 
+# A promise that is broken says by which values.
+pytest.register_assert_rewrite("tests.workflows.promises")
+
 settings.register_profile("everyday", max_examples=60)
 settings.register_profile("thorough", max_examples=1000)
 settings.load_profile("everyday")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import shutil
 import socket
 import sys
@@ -49,6 +50,8 @@ TIMING: Final = {
     "push_grace": 0.5,
 }
 READY_SECONDS: Final = 60.0
+_PORTS: Final = range(20_000, 32_000)
+"""Below those that systems give to connections."""
 
 
 class NotReadyError(Exception):
@@ -105,10 +108,18 @@ async def staged(plan: ChaosPlan, folder: Path, worker: list[str]) -> AsyncItera
 
 
 def free_ports(count: int) -> list[int]:
-    """So many ports that nobody uses now."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server((LOCALHOST, 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in sockets]
+    """So many ports that nobody uses now, and that a process which is killed finds free again.
+
+    Raises:
+        NotReadyError: there are not so many.
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        with contextlib.suppress(OSError), socket.create_server((LOCALHOST, port)):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise NotReadyError(f"fewer than {count} ports of this machine are free between {_PORTS[0]} and {_PORTS[-1]}")
 
 
 def _of_worker(number: int, port: int) -> dict[str, str]:

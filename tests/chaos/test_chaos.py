@@ -36,8 +36,9 @@ async def finished(process: Process) -> tuple[int, str, dict[str, int]]:
             process.kill()
             await process.wait()
     said = stdout.decode()
+    sys.stderr.write(stderr.decode())  # shown where the test fails
     figures = LAST_LINE.fullmatch(said.splitlines()[-1] if said else "")
-    assert figures, f"{said[-3000:]}\n{stderr.decode()[-3000:]}"
+    assert figures, said[-3000:]
     code = process.returncode
     assert code is not None
     return code, said, {name: int(figure) for name, figure in figures.groupdict().items()}
