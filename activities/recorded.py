@@ -89,13 +89,29 @@ async def answer_in(converter: DataConverter, result: list[Payload]) -> Answer |
         ApplicationError: `LedgerUnavailable`: this worker cannot read it, and must not pass over it.
     """
     try:
-        values = await converter.decode(result)
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise _unreadable(Answer, type(error).__name__) from None
-    try:
-        return Answer.model_validate(values[0] if values else None)
+        return Answer.model_validate(await _value(converter, result, Answer))
     except ValidationError:
         return None
+
+
+async def memory_in(converter: DataConverter, result: list[Payload]) -> RecordedMemory | None:
+    """What the ledger has said; `None` where that is no answer of ours: an operator has completed the activity by hand.
+
+    Raises:
+        ApplicationError: `LedgerUnavailable`: this worker cannot read it, and must not pass over it.
+    """
+    value = await _value(converter, result, RecordedMemory)
+    if not isinstance(value, dict) or "kind" not in value:
+        return None
+    return await decoded(converter, result[0], RecordedMemory)
+
+
+async def _value(converter: DataConverter, result: list[Payload], model: type[Any]) -> Any:
+    try:
+        values = await converter.decode(result)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise _unreadable(model, type(error).__name__) from None
+    return values[0] if values else None
 
 
 def _unreadable(model: type[Any], why: str) -> ApplicationError:

@@ -20,12 +20,12 @@ from temporalio.exceptions import ApplicationError
 
 from activities.recorded import (
     RecordedClaim,
-    RecordedMemory,
     RecordedState,
     RecordedTell,
     RecordedTry,
     answer_in,
     decoded,
+    memory_in,
 )
 from qunfa.contract.job import Job, Verdict
 from qunfa.contract.request import MassSendRequest
@@ -140,8 +140,8 @@ class RunHistory:
             step, began_at = self._tries.pop(scheduled)
             self._jobs = with_job(self._jobs, after_try(self._trying(step), step.attempt, answer, began_at))
         elif scheduled in self._memories:
-            memory = await decoded(self._converter, result[0], RecordedMemory)
-            if memory.record is not None and memory.record.digest == self._digest:
+            memory = await memory_in(self._converter, result)
+            if memory and memory.record is not None and memory.record.digest == self._digest:
                 self._jobs = merge(self._jobs, memory.record.jobs)
                 self._end = memory.record.ended_as, memory.record.problem
 

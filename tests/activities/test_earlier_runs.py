@@ -108,6 +108,26 @@ async def test_a_try_that_ended_without_an_answer_is_unknown(times: Times, lost:
     assert job.window_started_at is not None
 
 
+@pytest.mark.parametrize("value", [{}, None, [], "done", {"record": 7}])
+@pytest.mark.parametrize("name", ["claim", "reserve"])
+async def test_what_the_ledger_was_said_to_know_by_hand_is_passed_over(times: Times, name: str, value: Any) -> None:
+    """The tries themselves stand in the history, and the key is not stopped."""
+    times.answered(kind="accepted", msg_id=MSG_ID)
+    times.fates.answers[name] = [value]
+    await times.live((name, {name: {"key": times.key, "digest": DIGEST}}), times.a_try())
+    [job] = (await found(times)).jobs
+    assert (job.msg_id, job.ever_unknown) == (MSG_ID, False)
+
+
+@pytest.mark.parametrize("name", ["claim", "reserve"])
+async def test_what_the_ledger_knew_in_words_of_another_version_is_not_passed_over(times: Times, name: str) -> None:
+    """It may be a job that was accepted."""
+    times.fates.answers[name] = [{"kind": "record", "record": {"jobs": "in another form"}}]
+    await times.live((name, {name: {"key": times.key, "digest": DIGEST}}))
+    with pytest.raises(ApplicationError, match="a RecordedMemory in an earlier run's history cannot be read"):
+        await found(times)
+
+
 @pytest.mark.parametrize("value", [{}, None, [], "done", {"kind": "accepted"}])
 async def test_a_try_that_was_completed_by_hand_is_unknown(times: Times, value: Any) -> None:
     """An operator's value is no answer, and must not stop the key either."""
