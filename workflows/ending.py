@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.second_submission import is_under_way
     from workflows import calls
     from workflows.awaiting import take_yes
-    from workflows.preparing import caught_up
+    from workflows.preparing import LOOK_FIRST, caught_up
     from workflows.send import Ending, Send
     from workflows.submitting import return_lease
 
@@ -36,7 +36,7 @@ async def confirmed(send: Send, ending: Ending) -> Ending | None:
     else:
         undecided = await _undecided(send)
         if not send.may_have_been_delivered():
-            return _in_doubt(send, ending, undecided) if undecided else ending
+            return _in_doubt(send, ending, undecided) if undecided else _warned(ending)
         why = "WeChat says that it was delivered"
     if send.stop:
         send.say(f"the abort came too late: {why}")
@@ -47,7 +47,7 @@ async def confirmed(send: Send, ending: Ending) -> Ending | None:
 def _warned(ending: Ending) -> Ending:
     """An ending as unknown: what the table advises to do about its problem may be to use a new key."""
     problem = ending.problem
-    if problem is None or ending.outcome != "unknown" or problem.name == "key_reused":
+    if problem is None or ending.outcome != "unknown" or problem.name == "key_reused" or problem.todo == LOOK_FIRST:
         return ending
     return Ending(ending.outcome, problem.model_copy(update={"todo": NO_NEW_KEY}))
 

@@ -33,7 +33,7 @@ _ABORT_TOO_LATE: Final = "an-abort-before-the-ledger-has-told-may-be-too-late"
 _A_PUSH_TELLS_MORE: Final = "a-push-on-an-unknown-job-asks-the-ledger"
 _FOR_EVER: Final = timedelta(days=3650)
 _USE_A_NEW_KEY: Final = "Use a new key to send again."
-_LOOK_FIRST: Final = (
+LOOK_FIRST: Final = (
     "Look into WeChat's console whether a slow try came through after all; if none did, use a new key to send again."
 )
 
@@ -246,5 +246,5 @@ def merge_record(send: Send, record: Record) -> Ending | None:
     sentence = f"This key has failed as {end.name} before, and nothing was submitted now: {problem.sentence}"
     send.say(f"the account's ledger knows this key: it failed as {end.name}")
     ended = bad_end(jobs, "failed")
-    todo = _USE_A_NEW_KEY if ended == "failed" else _LOOK_FIRST
+    todo = _USE_A_NEW_KEY if ended == "failed" else LOOK_FIRST
     return Ending(ended, problem.model_copy(update={"sentence": sentence, "todo": todo}))

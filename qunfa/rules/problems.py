@@ -34,8 +34,9 @@ ABORT: Final = "abort"
 DEAD: Final = 40007
 """WeChat's word for an id that it does not know, or no longer."""
 NO_NEW_KEY: Final = (
-    "Look the job up in WeChat's console, or start this key again later, which asks WeChat once more. Use no new key"
-    " before you know: it would be sent twice."
+    "Look it up in WeChat's console. Use no new key before you know: it would be sent twice. This key can be started"
+    " again where it may still go out: WeChat is asked about a job that it has accepted, and a try that got no answer"
+    " is repeated under its clientmsgid, which delivers it if it never arrived."
 )
 """What to do about a send that has ended in doubt."""
 _WORKERS_ADDRESS: Final = "this worker's address"

@@ -87,6 +87,9 @@ async def test_an_end_while_a_try_may_come_through_is_unknown(desk: Desk, way: s
         await desk.update(handle, "abort")
     ends = [await failure_of(handle), await failure_of(await desk.start())]
     assert [(end.outcome, end.may_have_been_delivered) for end in ends] == [("unknown", True)] * 2
+    advice = [end.problem.todo for end in ends if end.problem]
+    assert all("Use no new key" in todo or "Look into WeChat's console" in todo for todo in advice), advice
+    assert len(advice) == 2 or way == "abort"
     assert len(desk.wechat.tries) == 2
 
 
