@@ -28,6 +28,7 @@ from workflows.account import Account
 from workflows.account_check import CheckAccount
 from workflows.account_notices import AccountNotices
 from workflows.callback_check import CheckCallback
+from workflows.calls import a_try_within
 from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
 from workflows.notify import Notify
@@ -46,8 +47,6 @@ TELLING: Final = timedelta(seconds=20)
 HEARTBEATS_APART: Final = timedelta(seconds=1)
 """How often the progress of an upload is told at most."""
 RETENTION: Final = timedelta(days=35)
-LEAVING: Final = timedelta(seconds=5)
-"""How long a worker that is stopped may take after its activities: Temporal's client tells the server of them."""
 
 _MOMENT: Final = timedelta(seconds=1)
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.worker")
@@ -65,7 +64,7 @@ class EndingWorker(Worker):
 
     Args:
         client: the connection to Temporal.
-        ends_within: how long `shutdown` takes at most, beginning with the grace that activities are given.
+        ends_within: how long `shutdown` waits at most, beginning with the grace that activities are given.
         options: as of Temporal's own `Worker`.
     """
 
@@ -130,10 +129,9 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
 
     Where a deployment is configured, running workflows move on to whichever of its versions is made the current one.
     """
-    grace = 2 * settings.timing.http_timeout + TELLING
     return EndingWorker(
         client,
-        ends_within=grace + LEAVING,
+        ends_within=a_try_within(settings.timing.http_timeout),
         task_queue=settings.task_queue,
         workflows=[
             MassSend,
@@ -149,7 +147,7 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
             Notify,
         ],
         activities=all_activities(settings, client, http, settings.task_queue),
-        graceful_shutdown_timeout=grace,
+        graceful_shutdown_timeout=2 * settings.timing.http_timeout + TELLING,
         max_heartbeat_throttle_interval=HEARTBEATS_APART,
         deployment_config=_deployment(settings),
     )

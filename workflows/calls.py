@@ -83,8 +83,8 @@ async def _answered(facts: AccountFacts, question: _Question[Given], step: Any, 
 
 def begun_again(name: str, what: str, error: ActivityError) -> bool:
     """Whether an activity that was ended without an answer is begun again: a run of an older worker has failed."""
-    # A mark for each activity: an update that has failed with one before this was known does not bind the others.
-    if not workflow.patched(f"{_BEGUN_AGAIN}-{name}"):
+    # A mark for each time: an update that has failed with one before this was known does not bind the others.
+    if not workflow.patched(f"{_BEGUN_AGAIN}-{name}-{error.activity_id}"):
         return False
     workflow.logger.warning("%s: ended without an answer (%s); it is begun again", what, error.cause)
     return True
@@ -114,12 +114,17 @@ async def reserve(facts: AccountFacts, asked: Reserve) -> LeaseAnswer:
     return await _answered(facts, _RESERVE, step, f"reserve try {asked.ask.attempt}")
 
 
+def a_try_within(http_timeout: timedelta) -> timedelta:
+    """How long Temporal waits for one try: its connections, its two calls, and telling the ledger of it."""
+    return 6 * http_timeout + _SHORT
+
+
 async def submit(facts: AccountFacts, step: SubmitStep) -> Answer:
     """One HTTP try. An ``ActivityError`` means that nobody knows whether it was written."""
     answer: Any = await workflow.execute_activity(
         steps.SUBMIT,
         step,
-        start_to_close_timeout=6 * facts.timing.http_timeout + _SHORT,
+        start_to_close_timeout=a_try_within(facts.timing.http_timeout),
         heartbeat_timeout=facts.timing.heartbeat,
         retry_policy=_ONCE,
         summary=f"submit try {step.attempt} as {step.clientmsgid}",
