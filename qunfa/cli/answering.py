@@ -73,9 +73,7 @@ def _show_one(answer: Answer, view: SendView | None, *, as_json: bool) -> None:
     else:
         show(render_send(view))
     if answer.update in _ENDS and view.state == "running":
-        note(
-            "This was carried out: the send ends, unless something may have been delivered. qunfa status tells."
-        )
+        note("This was carried out: the send ends, unless something may have been delivered. qunfa status tells.")
 
 
 async def _answer_all(
