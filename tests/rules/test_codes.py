@@ -41,7 +41,7 @@ EXPECTED = {
     CodeClass.MEDIA: MEDIA,
     CodeClass.REFUSED: SYSTEM_AND_ACCOUNT | PARAMETERS_AND_RECIPIENTS | MATERIAL_AND_CONTENT | RATE_AND_REST,
 }
-LISTED = {errcode: code_class for code_class, errcodes in EXPECTED.items() for errcode in errcodes}
+LISTED = {errcode: code_class for code_class, errcodes in EXPECTED.items() for errcode in sorted(errcodes)}
 OPEN = {CodeClass.DUPLICATE, CodeClass.UNKNOWN, CodeClass.CONFIRMING}
 ANY_CODE = st.one_of(st.sampled_from(sorted(LISTED)), st.integers(), st.integers(40000, 90000))
 
