@@ -14,7 +14,7 @@ from activities.configuration import pinned
 from activities.failures import ledger_unavailable
 from activities.heartbeat import heartbeats
 from activities.ledger_view import ledger_view
-from activities.once import refuse_a_second_time
+from activities.once import refuse_a_second_time, to_its_end
 from qunfa.contract.ledger import LedgerView, Record
 from qunfa.contract.recall import (
     DELETE_JOB,
@@ -93,11 +93,16 @@ class Recalls:
     async def delete_job(self, step: DeleteStep) -> RecallCall:
         """What came of the call: WeChat's refusal is an answer too, as is that nothing was heard.
 
+        Cancelled before its call it writes nothing; a call under way is ended all the same, and its answer returned.
+
         Raises:
             ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
         """
         refuse_a_second_time(f"account {step.account.name}: the call of mass/delete")
         pinned(self._settings, step.account)
+        return await to_its_end(self._called(step))
+
+    async def _called(self, step: DeleteStep) -> RecallCall:
         call: dict[str, Any]
         try:
             await self._delete(step)
@@ -116,6 +121,9 @@ class Recalls:
         """One call, or a second one with a fresh token where WeChat has refused the first one's."""
 
         async def delete(api: OfficialAccount, token: Token) -> None:
+            if activity.is_cancelled():
+                why = "the activity was cancelled before its call"
+                raise NotWritten(why, account=step.account.name, endpoint="mass/delete")
             if step.msg_id is not None:
                 await api.delete(token, step.msg_id, step.article_idx)
             else:

@@ -1,9 +1,8 @@
 """One try to submit: one HTTP call, inside the lease or not at all, and the ledger is told what came of it."""
 
 import asyncio
-from collections.abc import Coroutine
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -14,7 +13,7 @@ from activities.clock import Clock, SystemClock
 from activities.configuration import change_of
 from activities.heartbeat import heartbeats
 from activities.notes import Notes
-from activities.once import put_off, refuse_a_second_time
+from activities.once import put_off, refuse_a_second_time, to_its_end
 from activities.writing import Write, write_of
 from qunfa.contract.audience import All
 from qunfa.contract.job import Answer
@@ -25,8 +24,6 @@ from qunfa.wechat import MaybeWritten, NoToken, NotWritten, Refused, Token
 
 TELLING: Final = timedelta(seconds=10)
 """How long the answer waits for the ledger to be told; the lease runs out by itself where that fails."""
-
-Result = TypeVar("Result")
 
 
 class Submission:
@@ -75,7 +72,7 @@ class Submission:
         if isinstance(ready, Answer):
             return await self._told(step, ready)
         write, token = ready
-        return await _to_its_end(self._write(step, write, token))
+        return await to_its_end(self._write(step, write, token))
 
     async def _ready(self, step: SubmitStep) -> Answer | tuple[Write, Token]:
         """The call and its token, when the lease has begun; or why nothing is written."""
@@ -144,14 +141,3 @@ def _begun_before(step: SubmitStep, at: datetime) -> Answer:
         f"nothing was written, since run {step.holder}, which was reset, had begun this try and may have written it"
     )
     return Answer(kind="unknown", at=at, detail=f"account {step.account.name}: {detail}", told=False, sole=True)
-
-
-async def _to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`, which is not interrupted when the one who waits for it is cancelled."""
-    task = asyncio.create_task(work)
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            activity.logger.info("cancelled while a try was under way: it is ended first")
-    return task.result()

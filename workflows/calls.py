@@ -82,12 +82,17 @@ async def _answered(facts: AccountFacts, question: _Question[Given], step: Any, 
 
 
 def begun_again(name: str, what: str, error: ActivityError) -> bool:
-    """Whether an activity that was ended without an answer is begun again: a run of an older worker has failed."""
-    # A mark for each time: an update that has failed with one before this was known does not bind the others.
-    if not workflow.patched(f"{_BEGUN_AGAIN}-{name}-{error.activity_id}"):
+    """Whether an activity that was ended without an answer is begun again."""
+    if not ending_counts_for_nothing(name, error):
         return False
     workflow.logger.warning("%s: ended without an answer (%s); it is begun again", what, error.cause)
     return True
+
+
+def ending_counts_for_nothing(name: str, error: ActivityError) -> bool:
+    """Whether the run goes on although an activity was ended without an answer: a run of an older worker has failed."""
+    # A mark for each time: an update that has failed with one before this was known does not bind the others.
+    return workflow.patched(f"{_BEGUN_AGAIN}-{name}-{error.activity_id}")
 
 
 async def resolve_account(name: str) -> AccountFacts:

@@ -8,11 +8,11 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import COMPLETES
     from qunfa.contract.steps import AWAIT_VERDICT
-    from qunfa.rules.problems import NO_NEW_KEY
+    from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
     from qunfa.rules.second_submission import is_under_way
     from workflows import calls
     from workflows.awaiting import take_yes
-    from workflows.preparing import LOOK_FIRST, caught_up
+    from workflows.preparing import caught_up
     from workflows.send import Ending, Send
     from workflows.submitting import return_lease
 
@@ -92,8 +92,9 @@ async def _last_word(send: Send, msg_id: int) -> str | None:
     try:
         return (await asking).status
     except ActivityError as error:
-        if not calls.begun_again(AWAIT_VERDICT, f"mass/get of msg_id {msg_id}", error):
+        if not calls.ending_counts_for_nothing(AWAIT_VERDICT, error):
             raise
+        send.say(f"the asking about msg_id {msg_id} was ended by hand: WeChat's last word on it is not known")
         return None
 
 

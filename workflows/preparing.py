@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.outcome import from_ledger
-    from qunfa.rules.problems import describe
+    from qunfa.rules.problems import LOOK_FIRST, describe
     from qunfa.rules.stragglers import may_straggle
     from qunfa.rules.submission import Ask as AskOperator
     from workflows import calls
@@ -33,9 +33,6 @@ _ABORT_TOO_LATE: Final = "an-abort-before-the-ledger-has-told-may-be-too-late"
 _A_PUSH_TELLS_MORE: Final = "a-push-on-an-unknown-job-asks-the-ledger"
 _FOR_EVER: Final = timedelta(days=3650)
 _USE_A_NEW_KEY: Final = "Use a new key to send again."
-LOOK_FIRST: Final = (
-    "Look into WeChat's console whether a slow try came through after all; if none did, use a new key to send again."
-)
 
 
 def refuse(problems: list[str]) -> ApplicationError:

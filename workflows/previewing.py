@@ -33,7 +33,7 @@ async def preview_to(bench: Bench, to: PreviewRecipient, message: PreviewMessage
         return await finished(bench, f"the preview to {to.name}", calls.preview(bench.facts, to, message))
     except MakingRefusedError as refused:
         lost = refused.problem.name == "material_failed"
-        return _none(to, "it may have been shown, but its worker ended first" if lost else refused.problem.sentence)
+        return _none(to, "it may have been shown: there was no answer" if lost else refused.problem.sentence)
 
 
 async def previews_sent(send: Send) -> bool:

@@ -1,8 +1,9 @@
 """``RecallMassSend``: the pages behind what was delivered go. It can reach nobody."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
@@ -26,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from qunfa.contract.refusal import InvalidRequestError
     from qunfa.contract.status import WaitingFor
-    from qunfa.contract.steps import ACCOUNT_CHANGED, AccountFacts
+    from qunfa.contract.steps import ACCOUNT_CHANGED, TRIED_BEFORE, AccountFacts
     from qunfa.rules.recall import (
         Delete,
         End,
@@ -51,10 +52,9 @@ _ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
 _MSG_IDS = SearchAttributeKey.for_keyword_list("MassSendMsgId")
 
 _NO_IS_ASKED_ABOUT: Final = "a-recall-asks-about-a-no"
-_CAN_BE_CANCELLED: Final = "a-recall-can-be-cancelled-in-an-activity"
-_NO_CALL_IS_FORGOTTEN: Final = "a-recall-that-is-cut-off-tells-of-its-calls"
 _CANCELLED: Final = "It was cancelled."
 
+Answered = TypeVar("Answered")
 Phase = Literal["looking", "waiting", "deleting", "verifying", "done"]
 
 
@@ -66,16 +66,30 @@ class RecallMassSend:
         self._request: RecallRequest | None = None
         self._known = KnownJob()
         self._recall: Recall | None = None
+        self._cancelled = False
         self._notices = Notices(workflow.logger.warning)
         self._status = RecallStatus(phase="looking", updated_at=workflow.now())
 
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> RecallResult:
-        """Recall the job; the result has each call with WeChat's code."""
+        """Recall the job; the result has each call with WeChat's code.
+
+        A cancellation ends it, but waits for the answer to a call that is under way: what is known is told.
+        """
+        life = asyncio.ensure_future(self._live(raw, more))
+        while True:
+            try:
+                return await asyncio.shield(life)
+            except asyncio.CancelledError:
+                if life.done():
+                    return life.result()
+                self._cancelled = True
+
+    async def _live(self, raw: Any, more: tuple[Any, ...]) -> RecallResult:
         request = self._request = _read(raw, more)
-        facts = await account_facts(request.account)
+        facts = await self._unless_cancelled(asyncio.ensure_future(account_facts(request.account)))
         self._enter("looking")
-        self._known = await _found(facts, request)
+        self._known = await self._found(facts, request)
         _make_searchable(request, self._known)
         against = obstacle(request, self._known)
         if against is None and (status := failed(self._known)) and not workflow.patched(_NO_IS_ASKED_ABOUT):
@@ -84,22 +98,13 @@ class RecallMassSend:
             return await self._finish(facts, End("not_recalled", against))
         recall = self._recall = begin(request, self._known, facts.timing, workflow.now())
         while not isinstance(step := next_step(recall, workflow.now()), End):
+            if self._cancelled:
+                step = _cut_short(recall)
+                break
             try:
                 recall = self._recall = await self._take(facts, recall, step)
-            except _CutShortError as cut:
-                recall = self._recall = called(recall, cut.call)
-                step = interrupted(recall, _CANCELLED) or End("unknown", _CANCELLED)
-                break
-            except asyncio.CancelledError:
-                end = interrupted(recall, _CANCELLED)
-                if end is None or not workflow.patched(_NO_CALL_IS_FORGOTTEN):
-                    raise
-                step = end
-                break
             except _AccountChangedError as changed:
-                end = interrupted(recall, str(changed))
-                forgotten = end is None or (end.outcome == "recalled" and not workflow.patched(_NO_CALL_IS_FORGOTTEN))
-                step = End("not_recalled", str(changed)) if end is None or forgotten else end
+                step = interrupted(recall, str(changed)) or End("not_recalled", str(changed))
                 break
         return await self._finish(facts, step)
 
@@ -109,18 +114,67 @@ class RecallMassSend:
         return self._status
 
     async def _take(self, facts: AccountFacts, recall: Recall, step: Look | Delete) -> Recall:
+        """The step, or as much of it as there is time for where the recall is cancelled."""
         if (left := step.at - workflow.now()) > timedelta(0):
             self._enter("waiting", WaitingFor(reason=step.why, until=step.at))
-            await workflow.sleep(left)
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(lambda: self._cancelled, timeout=left)
+                return recall
         if isinstance(step, Look):
             self._enter("verifying" if recall.calls and recall.calls[-1].answer == "ok" else "looking")
-            return looked(recall, await _look(facts, recall.msg_id or 0))
+            with contextlib.suppress(asyncio.CancelledError):
+                return looked(recall, await self._heard(facts, recall.msg_id or 0))
+            return recall
         self._enter("deleting")
         asked = self._request
         aim = DeleteStep(account=facts.pinned, url=asked.url if asked and recall.msg_id is None else None)
         if recall.msg_id is not None:
             aim = aim.model_copy(update={"msg_id": recall.msg_id, "article_idx": self._article()})
-        return called(recall, await _delete(facts, aim))
+        return called(recall, await self._called(facts, aim))
+
+    async def _found(self, facts: AccountFacts, request: RecallRequest) -> KnownJob:
+        """What is known here; where the ledger does not answer, WeChat's word has to do."""
+        step = FindJobStep(
+            account=facts.pinned, msg_id=request.msg_id, url=request.url, article_idx=request.article_idx
+        )
+        try:
+            return await self._unless_cancelled(calls.find_job(facts, step))
+        except ActivityError as error:
+            workflow.logger.warning("the ledger could not be asked for the job: %s", error.cause)
+            return KnownJob(msg_id=request.msg_id)
+
+    async def _heard(self, facts: AccountFacts, msg_id: int) -> Heard:
+        try:
+            said = await self._unless_cancelled(calls.look_at_job(facts, msg_id))
+        except ActivityError as error:
+            _same_account(error)
+            cause = error.cause
+            lasting = isinstance(cause, ApplicationError) and cause.type == LOOK_REFUSED
+            detail = cause.message if isinstance(cause, ApplicationError) else "no answer within a minute"
+            return Heard(at=workflow.now(), detail=detail, lasting=lasting)
+        return Heard(at=workflow.now(), status=said.status, errcode=said.errcode, errmsg=said.errmsg, rid=said.rid)
+
+    async def _called(self, facts: AccountFacts, step: DeleteStep) -> RecallCall:
+        """What came of the call; one that has not begun when the recall is cancelled is not begun."""
+        calling = calls.delete_job(facts, step)
+        await workflow.wait_condition(lambda: self._cancelled or calling.done())
+        if not calling.done():
+            calling.cancel()
+        try:
+            return await calling
+        except ActivityError as error:
+            _same_account(error)
+            if is_cancelled_exception(error):
+                return RecallCall(at=workflow.now(), answer="not_written", detail="it was cancelled before its call")
+            return RecallCall(at=workflow.now(), answer="lost", detail=_how_lost(error))
+
+    async def _unless_cancelled(self, asking: "asyncio.Task[Answered]") -> Answered:
+        """The answer, where it is there before the recall is cancelled, or comes with that."""
+        await workflow.wait_condition(lambda: self._cancelled or asking.done())
+        if not asking.done():
+            asking.cancel()
+            raise asyncio.CancelledError
+        return await asking
 
     def _article(self) -> int | None:
         asked = self._request
@@ -205,14 +259,6 @@ class RecallMassSend:
         workflow.set_current_details(recall_page(asked.account, self._status))
 
 
-class _CutShortError(Exception):
-    """The recall was cancelled during this call."""
-
-    def __init__(self, call: RecallCall) -> None:
-        super().__init__()
-        self.call = call
-
-
 class _AccountChangedError(Exception):
     """The worker's configuration has another account under the name."""
 
@@ -230,20 +276,6 @@ def _read(raw: Any, more: tuple[Any, ...]) -> RecallRequest:
     return request
 
 
-async def _found(facts: AccountFacts, request: RecallRequest) -> KnownJob:
-    """What is known here; where the ledger does not answer, WeChat's word has to do."""
-    try:
-        return await calls.find_job(
-            facts,
-            FindJobStep(account=facts.pinned, msg_id=request.msg_id, url=request.url, article_idx=request.article_idx),
-        )
-    except ActivityError as error:
-        if _cancelled(error):
-            raise asyncio.CancelledError from None
-        workflow.logger.warning("the ledger could not be asked for the job: %s", error.cause)
-        return KnownJob(msg_id=request.msg_id)
-
-
 def _make_searchable(request: RecallRequest, known: KnownJob) -> None:
     updates: list[Any] = [_ACCOUNT.value_set(request.account)]
     if known.msg_id is not None:
@@ -251,36 +283,19 @@ def _make_searchable(request: RecallRequest, known: KnownJob) -> None:
     workflow.upsert_search_attributes(updates)
 
 
-async def _look(facts: AccountFacts, msg_id: int) -> Heard:
-    try:
-        said = await calls.look_at_job(facts, msg_id)
-    except ActivityError as error:
-        if _cancelled(error):
-            raise asyncio.CancelledError from None
-        _same_account(error)
-        cause = error.cause
-        lasting = isinstance(cause, ApplicationError) and cause.type == LOOK_REFUSED
-        detail = cause.message if isinstance(cause, ApplicationError) else "no answer within a minute"
-        return Heard(at=workflow.now(), detail=detail, lasting=lasting)
-    return Heard(at=workflow.now(), status=said.status, errcode=said.errcode, errmsg=said.errmsg, rid=said.rid)
+def _cut_short(recall: Recall) -> End:
+    """What a recall that was cancelled ends with, where it has called."""
+    end = interrupted(recall, _CANCELLED)
+    if end is None:
+        raise asyncio.CancelledError
+    return end
 
 
-async def _delete(facts: AccountFacts, step: DeleteStep) -> RecallCall:
-    try:
-        return await calls.delete_job(facts, step)
-    except (ActivityError, asyncio.CancelledError) as error:
-        if _cancelled(error):
-            call = RecallCall(at=workflow.now(), answer="lost", detail="the recall was cancelled during the call")
-            raise _CutShortError(call) from None
-        if not isinstance(error, ActivityError):
-            raise
-        _same_account(error)
-        return RecallCall(at=workflow.now(), answer="lost", detail="the worker that called ended without an answer")
-
-
-def _cancelled(error: ActivityError | asyncio.CancelledError) -> bool:
-    """Whether it is the recall's own cancellation, which comes only once."""
-    return is_cancelled_exception(error) and workflow.patched(_CAN_BE_CANCELLED)
+def _how_lost(error: ActivityError) -> str:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type == TRIED_BEFORE:
+        return cause.message
+    return "the worker that called ended without an answer"
 
 
 def _same_account(error: ActivityError) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract import recall, steps
@@ -18,9 +19,9 @@ _SHORT: Final = timedelta(seconds=30)
 _A_MINUTE: Final = timedelta(minutes=1)
 
 
-async def find_job(facts: AccountFacts, step: FindJobStep) -> KnownJob:
+def find_job(facts: AccountFacts, step: FindJobStep) -> "workflow.ActivityHandle[KnownJob]":
     """What is known of the job; an ``ActivityError`` where the ledger does not answer within a minute."""
-    found: KnownJob = await workflow.execute_activity(
+    return workflow.start_activity(
         recall.FIND_JOB,
         step,
         result_type=KnownJob,
@@ -30,12 +31,11 @@ async def find_job(facts: AccountFacts, step: FindJobStep) -> KnownJob:
         retry_policy=_PATIENT,
         summary="which job is meant",
     )
-    return found
 
 
-async def look_at_job(facts: AccountFacts, msg_id: int) -> JobStatus:
+def look_at_job(facts: AccountFacts, msg_id: int) -> "workflow.ActivityHandle[JobStatus]":
     """Ask ``mass/get``; an ``ActivityError`` where WeChat refuses for good, or does not answer within a minute."""
-    said: JobStatus = await workflow.execute_activity(
+    return workflow.start_activity(
         recall.LOOK_AT_JOB,
         LookStep(account=facts.pinned, msg_id=msg_id),
         result_type=JobStatus,
@@ -45,21 +45,23 @@ async def look_at_job(facts: AccountFacts, msg_id: int) -> JobStatus:
         retry_policy=_PATIENT,
         summary=f"mass/get of msg_id {msg_id}",
     )
-    return said
 
 
-async def delete_job(facts: AccountFacts, step: DeleteStep) -> RecallCall:
-    """One ``mass/delete``. An ``ActivityError`` means that nobody knows whether it was written."""
-    call: RecallCall = await workflow.execute_activity(
+def delete_job(facts: AccountFacts, step: DeleteStep) -> "workflow.ActivityHandle[RecallCall]":
+    """One ``mass/delete``. An ``ActivityError`` means that nobody knows whether it was written.
+
+    But for its cancellation: that ends it only where it has not called, and otherwise waits for its answer.
+    """
+    return workflow.start_activity(
         recall.DELETE_JOB,
         step,
         result_type=RecallCall,
         start_to_close_timeout=6 * facts.timing.http_timeout + _SHORT,
         heartbeat_timeout=facts.timing.heartbeat,
         retry_policy=_ONCE,
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=f"mass/delete of {step.url or f'msg_id {step.msg_id}'}",
     )
-    return call
 
 
 async def tell(facts: AccountFacts, note: Told) -> None:

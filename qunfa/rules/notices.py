@@ -22,7 +22,7 @@ from typing import Final
 
 from qunfa.contract.notice import NoticeProblem, NoticeType
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.rules.problems import NO_NEW_KEY, PROBLEMS
+from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, PROBLEMS
 
 RETRY_AFTER_MAX: Final = timedelta(hours=1)
 _IN_DOUBT: Final = " But a submission of this send may have been delivered all the same."
@@ -54,7 +54,9 @@ def told(problem: Problem, *, in_doubt: bool = False, ended: bool = False) -> No
     """
     choice = PROBLEMS[problem.name]
     sentence = choice.sentence + (_IN_DOUBT if in_doubt and problem.name not in _OF_DOUBT else "")
-    todo = NO_NEW_KEY if in_doubt and ended and problem.name != "key_reused" else choice.todo
+    todo = choice.todo
+    if in_doubt and ended and problem.name != "key_reused":
+        todo = LOOK_FIRST if problem.todo == LOOK_FIRST else NO_NEW_KEY
     in_our_words = NoticeProblem(name=problem.name, sentence=sentence, todo=todo)
     if problem.errcode is None:
         return in_our_words

@@ -36,9 +36,14 @@ DEAD: Final = 40007
 NO_NEW_KEY: Final = (
     "Look it up in WeChat's console. Use no new key before you know: it would be sent twice. This key can be started"
     " again where it may still go out: WeChat is asked about a job that it has accepted, and a try that got no answer"
-    " is repeated under its clientmsgid, which delivers it if it never arrived."
+    " is repeated under its clientmsgid, which delivers it if it never arrived, as long as WeChat remembers that: for"
+    " less than a day. After that you are asked again, and can answer mark_sent, or retry with confirm_not_delivered."
 )
 """What to do about a send that has ended in doubt."""
+LOOK_FIRST: Final = (
+    "Look into WeChat's console whether a slow try came through after all; if none did, use a new key to send again."
+)
+"""What to do about a key that is started again, and has ended after WeChat's no to another try than the slow one."""
 _WORKERS_ADDRESS: Final = "this worker's address"
 _NAMED_ADDRESS: Final = "the address named in WeChat's message"
 

@@ -205,8 +205,8 @@ def _first(recall: Recall, now: datetime) -> Look | Delete | End:
     if heard.lasting:
         return End("not_recalled", f"{heard.detail} Nothing was deleted.")
     if now >= recall.began_at + recall.patience:
-        said = f"msg_id {recall.msg_id} is still not sent: {_said(heard)}. Nothing was deleted."
-        return End("not_recalled", said)
+        known = "is not known to be sent" if heard.status is None and heard.errcode is None else "is still not sent"
+        return End("not_recalled", f"msg_id {recall.msg_id} {known}: {_said(heard)}. Nothing was deleted.")
     return Look(heard.at + spacing(recall.timing, heard.looks), f"msg_id {recall.msg_id} to be sent: {_said(heard)}")
 
 

@@ -1,5 +1,7 @@
 """The calls of a recall: what each answer of `mass/get` and `mass/delete` becomes."""
 
+import asyncio
+
 import httpx
 import pytest
 from temporalio.client import Client
@@ -48,6 +50,33 @@ async def test_a_url_is_called_by_its_url(desk: Desk, sim: Simulator, temporal: 
     """WeChat says that it does not have it."""
     assert (await delete(desk, temporal, None, URL)).errcode == 40066
     assert deletes(sim) == 1
+
+
+async def test_a_call_under_way_is_ended_before_a_cancelled_recall(
+    desk: Desk, sim: Simulator, temporal: Client
+) -> None:
+    """The POST is not broken off: its answer is returned."""
+    sim.world.faults.add(Fault(endpoint="mass/delete", kind="slow", seconds=0.3))
+    environment = ActivityEnvironment()
+    step = DeleteStep(account=desk.pinned, msg_id=7)
+    calling = asyncio.create_task(environment.run(recalls(desk, temporal).delete_job, step))
+    await sim.world.until(lambda: deletes(sim) == 1)
+    environment.cancel()
+    assert (await calling).errcode == 40059
+
+
+async def test_a_recall_that_is_cancelled_before_its_call_writes_nothing(
+    desk: Desk, sim: Simulator, temporal: Client
+) -> None:
+    """While its token is on its way."""
+    sim.world.faults.add(Fault(endpoint="stable_token", kind="slow", seconds=0.3))
+    environment = ActivityEnvironment()
+    step = DeleteStep(account=desk.pinned, msg_id=7)
+    calling = asyncio.create_task(environment.run(recalls(desk, temporal).delete_job, step))
+    await sim.world.until(lambda: len(sim.world.calls) == 1)
+    environment.cancel()
+    call = await calling
+    assert (call.answer, deletes(sim)) == ("not_written", 0)
 
 
 @pytest.mark.parametrize("kind", ["reset_before_accept", "http_502", "broken_json"])

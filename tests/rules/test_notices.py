@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from qunfa.contract.notice import NoticeType
 from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.rules.notices import Again, Taken, Unwanted, told, type_of_end, understood, webhook_id
-from qunfa.rules.problems import NO_NEW_KEY, PROBLEMS
+from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, PROBLEMS
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
@@ -104,3 +104,5 @@ def test_a_problem_in_doubt_is_not_told_as_if_nothing_was_sent(name: str) -> Non
     assert "may have" in waits.sentence or name == "no_verdict"
     assert waits.todo == PROBLEMS[name].todo
     assert over.todo == (PROBLEMS[name].todo if name == "key_reused" else NO_NEW_KEY)
+    looks = problem.model_copy(update={"todo": LOOK_FIRST})
+    assert told(looks, in_doubt=True, ended=True).todo == (over.todo if name == "key_reused" else LOOK_FIRST)

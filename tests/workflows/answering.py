@@ -1,5 +1,6 @@
 """One account's small workflows on the time-skipping server."""
 
+import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -11,11 +12,13 @@ from typing import Any
 
 import pytest
 from temporalio import activity
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.steps import AccountFacts
+from tests.looking import look_again
 from tests.workflows.conftest import ENDS_WITHIN
 from tests.workflows.model_recall import ModelAccount
 from tests.workflows.recording import record
@@ -25,6 +28,8 @@ from workflows.notify import Notify
 from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
 from workflows.speed import AccountSpeed
+
+WORKFLOWS = [RecallMassSend, AccountSpeed, AccountQuota, CheckAccount, Notify]
 
 
 @dataclass
@@ -43,6 +48,34 @@ class Bureau:
         )
         self.started.append((kind, handle))
         return handle
+
+    @property
+    def latest(self) -> WorkflowHandle[Any, Any]:
+        """What was started last."""
+        return self.started[-1][1]
+
+    async def asked_to_cancel(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Until the workflow has asked its activity to end."""
+
+        def have(events: list[HistoryEvent]) -> bool:
+            return any(event.activity_task_cancel_requested_event_attributes.scheduled_event_id for event in events)
+
+        await self._until(handle, have)
+
+    async def answered(self, handle: WorkflowHandle[Any, Any], kind: str, times: int) -> None:
+        """Until so many activities of a kind have completed, whether or not their workflow knows."""
+
+        def have(events: list[HistoryEvent]) -> bool:
+            named = {event.event_id: event.activity_task_scheduled_event_attributes.activity_type for event in events}
+            ended = [event.activity_task_completed_event_attributes.scheduled_event_id for event in events]
+            return times == sum(named[number].name == kind for number in ended if number)
+
+        await self._until(handle, have)
+
+    async def _until(self, handle: WorkflowHandle[Any, Any], have: Callable[[list[HistoryEvent]], bool]) -> None:
+        async with asyncio.timeout(ENDS_WITHIN.total_seconds()):
+            while not have([event async for event in handle.fetch_history_events()]):
+                await look_again()
 
     async def record(self, folder: Path, name: str) -> None:
         """Write the histories of what was started, for the replay test."""
@@ -66,13 +99,29 @@ class Bureau:
 @asynccontextmanager
 async def bureau_in(env: WorkflowEnvironment, *more: Callable[..., Any], **facts: Any) -> AsyncIterator[Bureau]:
     """A worker for one account, with `more` activities, on a task queue of its own."""
+    bureau = _bureau(env, facts)
+    activities = [*bureau.account.activities, *more]
+    async with _at_work(bureau, workflows=WORKFLOWS, activities=activities):
+        yield bureau
+
+
+@asynccontextmanager
+async def bureau_apart(env: WorkflowEnvironment) -> AsyncIterator[tuple[Bureau, Callable[[], EndingWorker]]]:
+    """A worker for the account's activities, and on demand one for its workflows: what happens without it waits."""
+    bureau = _bureau(env, {})
+    async with _at_work(bureau, activities=bureau.account.activities):
+        local = {"activities": [bureau.account.resolve_account], "no_remote_activities": True}
+        yield bureau, lambda: _at_work(bureau, workflows=WORKFLOWS, max_cached_workflows=0, **local)
+
+
+def _bureau(env: WorkflowEnvironment, facts: dict[str, Any]) -> Bureau:
     appid = f"wx{uuid.uuid4().hex[:16]}"
     account = ModelAccount(AccountFacts(name="demo", appid=appid, base_url="https://wechat.example", **facts), _now)
-    queue = f"tests-{appid}"
-    workflows = [RecallMassSend, AccountSpeed, AccountQuota, CheckAccount, Notify]
-    at_work = {"task_queue": queue, "workflows": workflows, "activities": [*account.activities, *more]}
-    async with EndingWorker(env.client, ends_within=ENDS_WITHIN, **at_work):
-        yield Bureau(env, account, queue)
+    return Bureau(env, account, f"tests-{appid}")
+
+
+def _at_work(bureau: Bureau, **options: Any) -> EndingWorker:
+    return EndingWorker(bureau.env.client, ends_within=ENDS_WITHIN, task_queue=bureau.queue, **options)
 
 
 def _now() -> datetime:

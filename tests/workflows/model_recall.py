@@ -16,6 +16,7 @@ from qunfa.contract.quota import Book, CallsLeft, CallsLeftStep, SendsCountedSte
 from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
 from qunfa.contract.speed import GET_SPEED, REALSPEEDS, SET_SPEED, GetSpeedStep, SetSpeedStep, Speed
 from qunfa.contract.steps import AccountFacts, JobStatus, ResolveStep, TellStep
+from tests.looking import look_again
 
 Scripted = ApplicationError | dict[str, Any]
 
@@ -40,6 +41,10 @@ class ModelAccount:
     holds_after: int | None = None
     """After so many calls of `mass/delete`, `mass/get` does not answer."""
     held: asyncio.Event = field(default_factory=asyncio.Event)
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    """What is held answers after all."""
+    heeds: bool = True
+    """Whether what is held learns that it is cancelled."""
     failures: dict[str, list[ApplicationError]] = field(default_factory=dict)
     book: Book = field(default_factory=Book)
     token: TokenSeen = field(default_factory=lambda: TokenSeen(source="stable"))
@@ -49,9 +54,13 @@ class ModelAccount:
             raise failures.pop(0) if len(failures) > 1 else failures[0]
 
     async def _hold(self) -> None:
-        if activity.info().activity_type == self.holds or len(self.deletes) == self.holds_after:
+        kind = activity.info().activity_type
+        if kind == self.holds or (kind == recall.LOOK_AT_JOB and len(self.deletes) == self.holds_after):
             self.held.set()
-            await asyncio.Event().wait()
+            while not self.let_go.is_set():
+                if self.heeds:
+                    activity.heartbeat()
+                await look_again()
 
     @activity.defn(name=steps.RESOLVE_ACCOUNT)
     async def resolve_account(self, step: ResolveStep) -> AccountFacts:
@@ -96,6 +105,7 @@ class ModelAccount:
     @activity.defn(name=steps.TELL)
     async def tell(self, step: TellStep) -> None:
         """Keep the note."""
+        await self._hold()
         if self.ledger_fails:
             raise ApplicationError("the ledger is away", type=steps.LEDGER_UNAVAILABLE)
         self.told.append(step.note)

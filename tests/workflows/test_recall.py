@@ -17,11 +17,11 @@ from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
 from qunfa.contract.job import Verdict
 from qunfa.contract.notice import WantedNotice
 from qunfa.contract.recall import DELETE_JOB, FIND_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
-from qunfa.contract.steps import ACCOUNT_CHANGED, WECHAT_UNAVAILABLE
+from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, WECHAT_UNAVAILABLE
 from tests.activities.conftest import settings_for
 from tests.looking import look_again
 from tests.notices.webhook import SECRET, receiving
-from tests.workflows.answering import Bureau, bureau_in
+from tests.workflows.answering import Bureau, bureau_apart, bureau_in
 from tests.workflows.conftest import Recorder
 
 MINUTE = timedelta(minutes=1)
@@ -144,15 +144,91 @@ async def test_a_recall_that_is_cancelled_deletes_nothing(bureau: Bureau, within
 
 
 @pytest.mark.history
-async def test_a_recall_that_is_cancelled_in_its_call_is_unknown(bureau: Bureau) -> None:
-    """The call may be carried out all the same; it is not made again."""
+async def test_a_call_that_is_cancelled_before_it_was_made_deletes_nothing(bureau: Bureau) -> None:
+    """Its activity says that it had not called."""
     bureau.account.holds = DELETE_JOB
     handle = await start(bureau)
     await bureau.account.held.wait()
     await handle.cancel()
-    failure = await bureau.failure(handle)
-    result = RecallResult.model_validate(failure.details[0])
+    with pytest.raises(WorkflowFailureError) as ended:
+        await handle.result()
+    assert (type(ended.value.cause), bureau.account.deletes) == (CancelledError, [])
+
+
+@pytest.mark.history
+async def test_a_recall_that_is_cancelled_in_its_call_takes_the_ok(bureau: Bureau) -> None:
+    """A call that may have been written is waited for, and what came of it is told."""
+    await cancelled_in_the_call(bureau, {"answer": "ok"})
+    result = await bureau.latest.result()
+    assert (result.outcome, result.verified, [call.answer for call in result.calls]) == ("recalled", False, ["ok"])
+    assert [note.recalled is not None for note in bureau.account.told] == [True]
+
+
+@pytest.mark.history
+async def test_a_recall_that_is_cancelled_in_a_call_that_is_lost_is_unknown(bureau: Bureau) -> None:
+    """Its worker has died: the call may be carried out all the same, and is not made again."""
+    await cancelled_in_the_call(bureau, ApplicationError("the worker died", type="WorkerDied"))
+    result = RecallResult.model_validate((await bureau.failure(bureau.latest)).details[0])
     assert (result.outcome, [call.answer for call in result.calls]) == ("unknown", ["lost"])
+
+
+async def test_a_recall_that_is_cancelled_in_a_call_that_is_refused_has_deleted_nothing(bureau: Bureau) -> None:
+    """WeChat's no is heard before it ends."""
+    await cancelled_in_the_call(bureau, {"answer": "refused", "errcode": 48001})
+    with pytest.raises(WorkflowFailureError) as ended:
+        await bureau.latest.result()
+    assert (type(ended.value.cause), len(bureau.account.deletes)) == (CancelledError, 1)
+
+
+async def cancelled_in_the_call(bureau: Bureau, answer: Any) -> None:
+    """A recall whose call has gone out when it is cancelled, and is answered after that."""
+    bureau.account.holds, bureau.account.heeds, bureau.account.answers = DELETE_JOB, False, [answer]
+    handle = await start(bureau)
+    await bureau.account.held.wait()
+    await handle.cancel()
+    await bureau.asked_to_cancel(handle)
+    bureau.account.let_go.set()
+
+
+@pytest.mark.parametrize(
+    ("within", "end"),
+    [
+        (DELETE_JOB, ("recalled", False)),
+        pytest.param(LOOK_AT_JOB, ("recalled", True), marks=pytest.mark.history),
+        (TELL, ("recalled", True)),
+    ],
+)
+async def test_an_answer_that_comes_with_the_cancellation_counts(
+    env: WorkflowEnvironment, recorded: Recorder, within: str, end: tuple[str, bool]
+) -> None:
+    """No worker takes the workflow's tasks for a while: the answer and the cancellation reach it in one."""
+    async with bureau_apart(env) as (bureau, deciding):
+        account = bureau.account
+        account.known = OURS
+        account.holds, account.holds_after = (None, 1) if within == LOOK_AT_JOB else (within, None)
+        async with deciding():
+            handle = await start(bureau)
+            await account.held.wait()
+        account.let_go.set()
+        await bureau.answered(handle, within, times=2 if within == LOOK_AT_JOB else 1)
+        await handle.cancel()
+        async with deciding():
+            result = await handle.result()
+            await recorded(bureau)
+    assert (result.outcome, result.verified) == end
+    assert [note.recalled is not None for note in account.told] == [True]
+
+
+@pytest.mark.history
+async def test_a_recall_that_is_cancelled_while_it_tells_the_ledger_tells_it(bureau: Bureau) -> None:
+    """It is over by then; its result and its note are no less true."""
+    bureau.account.holds, bureau.account.heeds = TELL, False
+    handle = await start(bureau)
+    await bureau.account.held.wait()
+    await handle.cancel()
+    bureau.account.let_go.set()
+    result = await handle.result()
+    assert (result.outcome, result.verified, len(bureau.account.told)) == ("recalled", True, 1)
 
 
 @pytest.mark.parametrize("looks", [pytest.param(True, marks=pytest.mark.history), False], ids=["looks", "waits"])
