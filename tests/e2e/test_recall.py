@@ -94,6 +94,21 @@ async def test_a_send_is_recalled_and_stays_delivered(scene: Scene) -> None:
     assert (record.ended_as, record.jobs[0].verdict and record.jobs[0].verdict.status) == ("sent", "send success")
 
 
+async def test_a_recall_that_is_cancelled_in_its_call_says_what_came_of_it(scene: Scene) -> None:
+    """WeChat has the call and takes its time: its answer is waited for, and the ledger has it."""
+    job = await sent(scene)
+    scene.fault(endpoint="mass/delete", kind="slow", seconds=0.6)
+    handle = await started(scene, msg_id=job.msg_id)
+    await scene.sim.world.until(lambda: deletes(scene) == 1, PATIENCE)
+    await handle.cancel()
+    async with asyncio.timeout(PATIENCE):
+        result = await handle.result()
+    assert (result.outcome, result.verified, [call.answer for call in result.calls]) == ("recalled", False, ["ok"])
+    assert (job.msg_status, deletes(scene)) == ("DELETE", 1)
+    [record] = (await scene.ledger_until(lambda view: view.records[0].recalled)).records
+    assert [noted.verified for noted in record.recalled] == [False]
+
+
 async def test_a_recalled_send_is_not_sent_again(scene: Scene) -> None:
     """Its key stands for a delivery that happened."""
     job = await sent(scene)
