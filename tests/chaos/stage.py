@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import os
-import random
 import shutil
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -26,6 +24,7 @@ from tests.chaos import words
 from tests.chaos.director import Director
 from tests.chaos.plan import FOLLOWERS, SAFE, TAG, ChaosPlan
 from tests.chaos.processes import Child
+from tests.ports import NoFreePortsError, free_ports
 
 LOCALHOST: Final = "127.0.0.1"
 QUEUE: Final = "chaos"
@@ -50,8 +49,6 @@ TIMING: Final = {
     "push_grace": 0.5,
 }
 READY_SECONDS: Final = 60.0
-_PORTS: Final = range(20_000, 32_000)
-"""Below those that systems give to connections."""
 
 
 class NotReadyError(Exception):
@@ -82,7 +79,10 @@ class Stage:
 @contextlib.asynccontextmanager
 async def staged(plan: ChaosPlan, folder: Path, worker: list[str]) -> AsyncIterator[Stage]:
     """Everything started and ready; nothing is left running afterwards. `worker` is the worker's command line."""
-    at_temporal, at_receiver, *at_workers = free_ports(2 + WORKERS)
+    try:
+        at_temporal, at_receiver, *at_workers = free_ports(2 + WORKERS)
+    except NoFreePortsError as error:
+        raise NotReadyError(str(error)) from None
     address, receiver_url = f"{LOCALHOST}:{at_temporal}", f"http://{LOCALHOST}:{at_receiver}"
     environment = _environment(address, folder)
     temporal = Child("temporal", _temporal(folder, at_temporal), environment, folder)
@@ -105,21 +105,6 @@ async def staged(plan: ChaosPlan, folder: Path, worker: list[str]) -> AsyncItera
         stage = Stage(plan, folder, client, sim, director, temporal, workers, receiver, metrics)
         await _ready(stage)
         yield stage
-
-
-def free_ports(count: int) -> list[int]:
-    """So many ports that nobody uses now, and that a process which is killed finds free again.
-
-    Raises:
-        NotReadyError: there are not so many.
-    """
-    found: list[int] = []
-    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
-        with contextlib.suppress(OSError), socket.create_server((LOCALHOST, port)):
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise NotReadyError(f"fewer than {count} ports of this machine are free between {_PORTS[0]} and {_PORTS[-1]}")
 
 
 def _of_worker(number: int, port: int) -> dict[str, str]:

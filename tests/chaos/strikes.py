@@ -62,7 +62,7 @@ class Striker:
                 self._count("worker", f"SIGKILL of {worker.name}")
             case "receiver" if stage.receiver.kill(strike.seconds):
                 self._count("receiver", "SIGKILL of the receiver")
-            case "temporal" if await temporal_answers(stage.client) and stage.temporal.kill(strike.seconds):
+            case "temporal" if await self._temporal_is_up() and stage.temporal.kill(strike.seconds):
                 self._count("temporal", "SIGKILL of Temporal")
             case "stop":
                 self._note(f"SIGSTOP of {worker.name}")
@@ -76,6 +76,15 @@ class Striker:
                 self._note(f"the access token of {account.name} dies")
             case _:
                 pass  # it is down already
+
+    async def _temporal_is_up(self) -> bool:
+        """Whether it answers, now or soon: one that has not come back yet is not killed again."""
+        until = time.monotonic() + _RECOVERY_MAX_SECONDS
+        while True:
+            answers = await temporal_answers(self._stage.client)
+            if answers or time.monotonic() > until:
+                return answers
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _freeze(self, strike: Strike) -> None:
         name = list(self._stage.plan.accounts)[strike.target % len(self._stage.plan.accounts)]

@@ -1,7 +1,6 @@
 """Webhooks from end to end: a worker that dies with a notice in its hand, secrets, and a receiver that hangs."""
 
 import asyncio
-import socket
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tests.e2e.test_versions import BUILDS, RELEASED, SERVE
 from tests.media.samples import picture
 from tests.media.sources.site import silence
 from tests.notices.webhook import OTHER, SECRET, Receiver, answers, receiving
+from tests.ports import free_address
 
 KILLED = -9
 REFUSED: dict[str, Any] = {"kind": "errcode", "errcode": 40164}
@@ -199,8 +199,7 @@ async def test_an_account_without_webhooks_says_how_to_have_some(scene: Scene) -
 
 async def test_no_secret_of_a_webhook_leaves_the_worker(scene: Scene, tmp_path: Path) -> None:
     """Neither URL nor secrets: not in a history, a log at DEBUG level, or a metric, whatever the receiver does."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        metrics = f"127.0.0.1:{free.getsockname()[1]}"
+    metrics = free_address()
     log = tmp_path / "worker.log"
     async with receiving() as receiver:
         receiver.script = [answers(500), answers(302, f"Location: {receiver.url}"), answers(200), answers(410)]

@@ -17,6 +17,7 @@ from tests.e2e.stage import SCALE, Stage
 from tests.faults.company import Actor, Company, delivered_once, result_of
 from tests.faults.place import Place
 from tests.faults.program import PATIENCE, Program
+from tests.ports import free_ports
 
 SPACING_SECONDS = 60.0
 """Between two tries of WeChat's; the tests let it pass at once when they are ready for the next try."""
@@ -119,7 +120,8 @@ async def aftermaths(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> 
 async def ordeal(stack: AsyncExitStack, company: Company, crash: Crash) -> Ordeal:
     """A send that is not started yet, and its receiver."""
     actor = company.actor()
-    victim = actor.receiver("-m", "tests.faults.receiver", crash.place, crash.how)
+    [port] = free_ports(1)
+    victim = actor.receiver("-m", "tests.faults.receiver", crash.place, crash.how, port=port)
     receiver = await stack.enter_async_context(victim)
     await stack.enter_async_context(actor.successor())
     return Ordeal(actor, crash, receiver)

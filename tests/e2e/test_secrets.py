@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from tests.callback.pushing import signed
 from tests.e2e.processes import configuration, listening, logged, running, stopped
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, Scene
 from tests.looking import look_again
+from tests.ports import free_address
 
 TOKEN_LIKE = re.compile(rb"\d+_[A-Za-z0-9_-]{100,}")
 """The form of WeChat's access tokens; no id or digest of ours, and no media_id of WeChat's, is so long."""
@@ -33,8 +33,7 @@ FATAL: dict[str, list[dict[str, Any]]] = {
 
 async def test_no_secret_leaves_the_processes(scene: Scene, tmp_path: Path) -> None:
     """Worker and receiver at DEBUG level, through a batch of successes and failures."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        metrics = f"127.0.0.1:{free.getsockname()[1]}"
+    metrics = free_address()
     config = configuration(scene, tmp_path, metrics=metrics)
     logs = {name: tmp_path / f"{name}.log" for name in ("receiver", "worker")}
     debug = {"QUNFA_LOG_LEVEL": "DEBUG"}

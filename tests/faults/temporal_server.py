@@ -10,11 +10,11 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from qunfa.cli.demo.ports import ANY, LOCALHOST, choose_ports
 from qunfa.temporal import TemporalUnreachable, connect
 from tests.e2e.processes import binary
 from tests.e2e.staging import temporal_at
 from tests.faults.program import PATIENCE
+from tests.ports import free_address
 
 _ASK_AGAIN_SECONDS = 0.1
 
@@ -23,7 +23,7 @@ class TemporalServer:
     """Always on the same port and the same file, which holds what was there before."""
 
     def __init__(self, file: Path) -> None:
-        self.address = f"{LOCALHOST}:{choose_ports(ANY).temporal}"
+        self.address = free_address()
         self._file = file
         self._process: Process | None = None
 

@@ -11,11 +11,12 @@ from temporalio.client import Client
 from temporalio.runtime import Runtime
 
 from qunfa.cli.demo.children import Child
-from qunfa.cli.demo.ports import ANY, LOCALHOST, choose_ports
+from qunfa.cli.demo.ports import LOCALHOST
 from qunfa.temporal import TemporalUnreachable, connect
 from tests.e2e.processes import binary
 from tests.e2e.stage import PATIENCE
 from tests.e2e.staging import temporal_at
+from tests.ports import free_ports
 
 _ASK_AGAIN_SECONDS: Final = 0.05
 
@@ -23,9 +24,9 @@ _ASK_AGAIN_SECONDS: Final = 0.05
 @asynccontextmanager
 async def own_server(folder: Path, runtime: Runtime) -> AsyncIterator[Client]:
     """A connection to a server that does not outlive the block, nor this process; its log goes to the folder."""
-    port = str(choose_ports(ANY).temporal)
+    [port] = free_ports(1)
     command = [
-        *(binary("temporal"), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", port),
+        *(binary("temporal"), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", str(port)),
         *("--log-level", "error", "--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
     ]
     child = await Child.start("temporal", command, {**os.environ, "TEMPORAL_CONFIG_FILE": os.devnull}, folder)

@@ -8,9 +8,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from qunfa.cli.demo.ports import ANY, LOCALHOST, choose_ports
+from qunfa.cli.demo.ports import LOCALHOST
 from tests.e2e.stage import Scene, Stage
 from tests.e2e.staging import development_server, scene_of, staged
+from tests.ports import free_ports
 from tests.ui.window import HEIGHT, PATIENCE_MILLISECONDS, WIDTH, Window
 
 NAMES = ("atelier", "bakery", "cafe", "demo")
@@ -28,7 +29,8 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def ui_port() -> int:
-    return choose_ports(ANY).ui
+    [port] = free_ports(1)
+    return port
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -201,6 +201,7 @@ async def test_many_sends_go_one_after_the_other(real_desk: Desk) -> None:
 
 
 @pytest.mark.history
+@pytest.mark.usefixtures("noon")
 async def test_the_account_continues_as_new_and_forgets_nothing(desk: Desk) -> None:
     """More messages than a run takes: the ledger goes on in the next run."""
     await (await desk.start()).result()

@@ -1,6 +1,6 @@
 """Whatever happens to a send, in whatever order, the promises hold: random scripts against a model of WeChat.
 
-For many more: register a hypothesis profile with a higher `max_examples` and name it with `--hypothesis-profile`.
+A usual run plays the same ones each time; `--hypothesis-profile=thorough` plays many more, and others each time.
 """
 
 import asyncio

@@ -295,6 +295,7 @@ async def test_a_restarted_send_probes_with_material_made_anew(desk: Desk) -> No
 
 
 @pytest.mark.history
+@pytest.mark.usefixtures("noon")
 async def test_previews_go_out_before_the_submission(desk: Desk) -> None:
     """To each of them; one whom WeChat refuses keeps nobody from theirs, and each is shown."""
     to = [{"openid": "boss"}, {"openid": "blocked"}, {"wxname": "li"}]

@@ -1,10 +1,8 @@
 """`PreviewMassSend` and `CheckMassSend`: what can be seen before anything is sent."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
@@ -15,16 +13,10 @@ from qunfa.contract.steps import AudienceFinding
 from tests.workflows.conftest import Desk
 from tests.workflows.model_material import refused
 
+pytestmark = pytest.mark.usefixtures("noon")
+
 VOICE = {"msgtype": "voice", "media": {"uri": "file:/a.mp3"}}
 TO = [{"openid": "boss"}, {"openid": "blocked"}, {"wxname": "li"}]
-
-
-@pytest_asyncio.fixture(autouse=True, loop_scope="session")
-async def noon(desk: Desk) -> None:
-    """It is about noon in Shanghai: no leap of the server's time comes between two previews of a day."""
-    now = await desk.env.get_current_time()
-    until_noon = now.replace(hour=4, minute=0) - now
-    await desk.env.sleep(until_noon % timedelta(days=1))
 
 
 async def run(desk: Desk, kind: str, raw: Any, workflow_id: str, result_type: type[Any]) -> Any:
