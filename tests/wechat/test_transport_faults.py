@@ -146,6 +146,15 @@ async def test_a_refused_connection_is_not_written(
         await account.sendall(token, body)
 
 
+async def test_a_name_that_does_not_resolve_is_not_written(
+    http: httpx.AsyncClient, token: Token, body: SendallBody
+) -> None:
+    """There is no such host, as names under .invalid never are."""
+    account = OfficialAccount(http, "https://wechat.invalid", "demo", "wx0001")
+    with pytest.raises(NotWritten, match=r"nothing was sent to .*sendall: ConnectError"):
+        await account.sendall(token, body)
+
+
 async def test_a_failed_handshake_is_not_written(http: httpx.AsyncClient, token: Token, body: SendallBody) -> None:
     """Where TLS does not come about, nothing was written."""
 

@@ -43,7 +43,7 @@ async def ended(player: Player) -> None:
     """What must hold whenever a run has ended by itself."""
     result = await _result(player)
     if result is None:
-        assert not player.wechat.delivered(KEY), "cancelled, and yet it was delivered"
+        assert not _delivered_or_may_be(player), "cancelled, and yet it was delivered, or may be"
         return
     player.story.append(f"ended as {result.outcome}")
     _at_most_once(player)
@@ -88,9 +88,14 @@ def _told_the_truth(player: Player, result: MassSendResult) -> None:
         return
     if result.outcome != "unknown":
         assert not result.may_have_been_delivered, result.outcome
-    open_ends = [job for job in player.wechat.of(KEY) if not job.decided]
-    truth = player.wechat.delivered(KEY) or open_ends or player.wechat.may_come_through(KEY)
-    assert result.may_have_been_delivered or not truth, result.outcome
+    assert result.may_have_been_delivered or not _delivered_or_may_be(player), result.outcome
+
+
+def _delivered_or_may_be(player: Player) -> bool:
+    """Whether something was delivered, is not decided, or may come through."""
+    wechat = player.wechat
+    undecided = any(not job.decided for job in wechat.of(KEY))
+    return bool(wechat.delivered(KEY)) or undecided or wechat.may_come_through(KEY)
 
 
 def _knows_its_verdicts(player: Player, result: MassSendResult) -> None:

@@ -167,6 +167,20 @@ async def test_retry_of_a_missing_verdict_asks_again_and_submits_nothing(desk: D
     assert len(desk.wechat.tries) == 1
 
 
+async def test_mark_sent_of_a_missing_verdict_waits_for_it_again(desk: Desk) -> None:
+    """no_verdict: the msg_id that WeChat gave is the only one that fits; it is awaited again, nothing is submitted."""
+    desk.wechat.push_at_once = None
+    handle = await desk.start()
+    status = await desk.asks(handle, "no_verdict")
+    msg_id = status.jobs[0].msg_id
+    assert msg_id is not None
+    desk.wechat.statuses[msg_id] = desk.wechat.statuses[msg_id + 1] = "SEND_SUCCESS"
+    assert f"as msg_id {msg_id}" in await refused(desk, handle, "mark_sent", msg_id=msg_id + 1)
+    await desk.update(handle, "mark_sent", msg_id=msg_id)
+    result = await handle.result()
+    assert (result.outcome, result.jobs[0].msg_id, len(desk.wechat.tries)) == ("sent", msg_id, 1)
+
+
 @pytest.mark.parametrize("found", [AudienceFinding(found=True, name="VIPs", count=10), AudienceFinding(found=False)])
 async def test_a_tag_that_is_not_as_expected_asks_before_submission(desk: Desk, found: AudienceFinding) -> None:
     """`expect` is checked before the submission, and again on retry."""

@@ -10,6 +10,10 @@ from temporalio.client import WorkflowUpdateFailedError
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import Scripted, accepts, dies, loses, says, silent, unreachable, untold
+from tests.workflows.questions import duplicates
+
+FOUND = 4_000_000_001
+"""A msg_id that an operator has found in WeChat's console."""
 
 
 @pytest.mark.parametrize(
@@ -151,6 +155,23 @@ async def test_a_duplicate_of_another_job_is_a_collision(desk: Desk) -> None:
     await desk.update(handle, "abort")
     result = await failure_of(handle)
     assert (result.outcome, result.may_have_been_delivered) == ("aborted", False)
+
+
+async def test_mark_sent_settles_a_collision(desk: Desk) -> None:
+    """The msg_id of another key is refused; its own, found in the console, is awaited like any other."""
+    other = await (await desk.start("other")).result()
+    others = other.jobs[0].msg_id
+    assert others is not None
+    desk.wechat.statuses[others] = desk.wechat.statuses[FOUND] = "SEND_SUCCESS"
+    desk.wechat.script = [duplicates(others)]
+    handle = await desk.start()
+    await desk.asks(handle, "clientmsgid_collision")
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await desk.update(handle, "mark_sent", msg_id=others)
+    assert "key other" in str(caught.value.cause)
+    await desk.update(handle, "mark_sent", msg_id=FOUND)
+    result = await handle.result()
+    assert (result.outcome, result.jobs[-1].msg_id, len(desk.wechat.accepted)) == ("sent", FOUND, 1)
 
 
 @pytest.mark.history

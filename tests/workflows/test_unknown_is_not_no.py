@@ -38,7 +38,13 @@ def code(errcode: int) -> Scripted:
 
 async def between_tries(desk: Desk, handle: WorkflowHandle[Any, Any], tries: int) -> Status:
     """The status while the send waits after so many tries."""
-    return await desk.until(handle, lambda status: len(desk.wechat.tries) >= tries and status.waiting_for is not None)
+
+    def waits(status: Status) -> bool:
+        """An answer has come: what is waited for has its time."""
+        waiting = status.waiting_for
+        return len(desk.wechat.tries) >= tries and waiting is not None and waiting.until is not None
+
+    return await desk.until(handle, waits)
 
 
 def test_the_codes_are_of_every_class() -> None:
@@ -57,6 +63,8 @@ async def test_no_code_settles_an_unknown_try(desk: Desk, first: Scripted, errco
     handle = await desk.start()
     status = await between_tries(desk, handle, 2)
     assert (status.jobs[0].state, status.problem, status.answers) == ("unknown", None, ())
+    assert status.waiting_for is not None
+    assert return_code(errcode).meaning in status.waiting_for.reason
     for name, payload in ANSWERS:
         assert " " in await refused(desk, handle, name, **payload)
     result = await handle.result()
