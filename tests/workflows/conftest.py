@@ -76,6 +76,8 @@ class Desk:
     slow: SlowLedger
     material: ModelMaterial
     started: list[WorkflowHandle[Any, Any]] = field(default_factory=list)
+    others: list[tuple[str, WorkflowHandle[Any, Any]]] = field(default_factory=list)
+    """Workflows of other kinds than `MassSend`, to be recorded with them."""
 
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
         """A request to send a text to all."""
@@ -153,10 +155,21 @@ class Desk:
                     return answer
 
     async def record(self, folder: Path, name: str) -> None:
-        """Write the histories of the sends and of the account, for the replay test."""
-        account = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
+        """Write the histories of the sends, of the account and of what else there was, for the replay test."""
         sends = {f"send-{number}": handle for number, handle in enumerate(self.started, start=1)}
-        await record(self.env.client, {"account": account, **sends}, folder, name)
+        others = {f"{kind}-{number}": handle for number, (kind, handle) in enumerate(self.others, start=1)}
+        await record(self.env.client, {**await self._account(), **sends, **others}, folder, name)
+
+    async def _account(self) -> dict[str, WorkflowHandle[Any, Any]]:
+        """The account, where the test has come so far as to need it."""
+        handle = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
+        try:
+            await handle.describe()
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return {}
+        return {"account": handle}
 
     async def ledger(self) -> LedgerView:
         """What the account knows."""

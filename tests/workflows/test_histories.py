@@ -13,10 +13,13 @@ from tests.histories.keep import HISTORIES, keep, path_of
 from tests.histories.patches import Patch, markers, used
 from tests.workflows.metronome import OtherMassSend
 from workflows.account import Account
+from workflows.check import CheckMassSend
 from workflows.mass_send import MassSend
+from workflows.notify import Notify
+from workflows.preview import PreviewMassSend
 from workflows.recall import RecallMassSend
 
-ALL = [MassSend, Account, RecallMassSend]
+ALL = [MassSend, Account, RecallMassSend, PreviewMassSend, CheckMassSend, Notify]
 RECORDED = sorted(HISTORIES.glob("*/*.json"))
 
 
@@ -43,7 +46,7 @@ async def test_the_replay_notices_another_order_of_commands(version: Path) -> No
     """The check can fail: other code under the same name does not replay, whichever path it is held against."""
     sends = [file for file in RECORDED if file.parent == version and ".send-" in file.name]
     accounts = {path_of(file) for file in RECORDED if file.parent == version and ".account" in file.name}
-    assert accounts == {path_of(file) for file in sends}
+    assert accounts >= {path_of(file) for file in sends}
     replayer = Replayer(workflows=[OtherMassSend], data_converter=pydantic_data_converter)
     for file in sends:
         with pytest.raises(NondeterminismError):

@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.notice import Notices
-from qunfa.contract.ids import notify_id
+from qunfa.contract.ids import NOTIFY, notify_id
 from qunfa.contract.notice import NoticeDelivered, WantedNotice
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.problems import PROBLEMS
@@ -59,9 +59,11 @@ async def desk(env: WorkflowEnvironment, receiver: Receiver, recorded: Recorder)
 
 def delivery(desk: Desk, post: Post) -> WorkflowHandle[Any, NoticeDelivered]:
     """The workflow that has told this."""
-    return desk.env.client.get_workflow_handle(
+    handle: WorkflowHandle[Any, NoticeDelivered] = desk.env.client.get_workflow_handle(
         notify_id("demo", "oncall", post.webhook_id), result_type=NoticeDelivered
     )
+    desk.others.append((NOTIFY, handle))
+    return handle
 
 
 async def test_a_send_that_goes_well_tells_its_end(desk: Desk, receiver: Receiver) -> None:
@@ -241,6 +243,7 @@ async def test_a_receiver_that_never_answers_holds_up_nothing(desk: Desk, receiv
     assert (await delivery(desk, post).describe()).status == WorkflowExecutionStatus.RUNNING
 
 
+@pytest.mark.history
 async def test_a_receiver_that_is_away_for_a_day_hears_of_it_all_the_same(desk: Desk, receiver: Receiver) -> None:
     """Tried ever more rarely, an hour apart at most, always with the same id and body, each time signed anew."""
     receiver.rest = answers(500)
@@ -258,6 +261,7 @@ async def test_a_receiver_that_is_away_for_a_day_hears_of_it_all_the_same(desk: 
     assert all(post.signed_with(SECRET) for post in posts)
 
 
+@pytest.mark.history
 async def test_after_three_days_it_is_given_up_and_says_so(desk: Desk, receiver: Receiver) -> None:
     """The delivery has failed, with the last answer and what to do; the send that still waits tells it in its story."""
     receiver.rest = answers(500)
@@ -281,6 +285,7 @@ async def test_after_three_days_it_is_given_up_and_says_so(desk: Desk, receiver:
     assert (await handle.result()).outcome == "sent"
 
 
+@pytest.mark.history
 async def test_a_receiver_that_wants_no_more_is_not_asked_again(desk: Desk, receiver: Receiver) -> None:
     """410 ends this notice at once; the next event is told all the same."""
     receiver.script = [answers(410)]

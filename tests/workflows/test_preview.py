@@ -21,9 +21,11 @@ TO = [{"openid": "boss"}, {"openid": "blocked"}, {"wxname": "li"}]
 
 async def run(desk: Desk, kind: str, raw: Any, workflow_id: str, result_type: type[Any]) -> Any:
     """The workflow's result."""
-    return await desk.env.client.execute_workflow(
+    handle = await desk.env.client.start_workflow(
         kind, raw, id=workflow_id, task_queue=desk.wechat.task_queue, result_type=result_type
     )
+    desk.others.append((kind, handle))
+    return await handle.result()
 
 
 def a_preview(**more: Any) -> dict[str, Any]:
@@ -45,6 +47,7 @@ async def refusal(desk: Desk, raw: Any, key: str = "look") -> ApplicationError:
     return caught.value.cause
 
 
+@pytest.mark.history
 async def test_each_recipient_has_a_row(desk: Desk) -> None:
     """Sent, refused by WeChat, sent; the material is made once, and nothing is submitted."""
     result = await preview(desk, a_preview())
@@ -58,6 +61,7 @@ async def test_each_recipient_has_a_row(desk: Desk) -> None:
     assert (await desk.ledger()).book.popitem()[1].previews == 3
 
 
+@pytest.mark.history
 async def test_a_preview_may_be_made_again(desk: Desk) -> None:
     """Its key keeps nothing from happening twice; each one counts."""
     for _ in range(2):
@@ -107,6 +111,7 @@ async def test_a_preview_that_is_none_is_refused(desk: Desk, raw: Any, problem: 
     assert desk.material.previews == []
 
 
+@pytest.mark.history
 async def test_material_that_wechat_refuses_fails_the_preview(desk: Desk) -> None:
     """With WeChat's word; nobody gets anything."""
     desk.material.refuse("upload", refused(40010))
@@ -116,6 +121,7 @@ async def test_material_that_wechat_refuses_fails_the_preview(desk: Desk) -> Non
     assert desk.material.previews == []
 
 
+@pytest.mark.history
 async def test_a_check_changes_nothing(desk: Desk) -> None:
     """It looks at the sources and the tag, says what would be sent to how many, and calls nothing else."""
     desk.wechat.tags[2] = AudienceFinding(found=True, name="VIP", count=50)

@@ -21,6 +21,8 @@ from tests.workflows.model import ModelWechat, Scripted, accepts, loses, says, s
 from tests.workflows.test_material import NEWS, VIDEO
 
 WINDOW = timedelta(seconds=1)
+APPROVAL = {"approval": {"required": True}, "requested_by": "crm"}
+SHORT = {"push_timeout": 1, "poll_interval": 1}
 ABORT: dict[str, Any] = {"name": "abort"}
 RETRY: dict[str, Any] = {"name": "retry"}
 
@@ -60,6 +62,8 @@ def lost_and_found(wechat: ModelWechat, step: SubmitStep) -> Answer:
 class Life:
     """A send: what WeChat says to its tries, and to all further ones; which pushes come; what an operator answers.
 
+    ``answers`` are by the problem, or by the phase that waits for a person; ``request`` is more of the send's request.
+
     ``again`` is how a key ends that the ledger knows to have ended, where that is another word for it.
     """
 
@@ -67,6 +71,7 @@ class Life:
     rest: Scripted = accepts
     pushes: tuple[str, ...] = ("send success",)
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    request: dict[str, Any] = field(default_factory=dict)
     outcome: str = "sent"
     again: str | None = None
     accepted: int = 1
@@ -80,10 +85,10 @@ class Life:
         return (await failure_of(handle)).outcome
 
     async def _answer(self, desk: Desk, handle: WorkflowHandle[Any, Any]) -> None:
-        problem = (await desk.status(handle)).problem
-        if problem is None:
+        status = await desk.status(handle)
+        if not _asks_or_is_done(status) or status.phase == "done":
             return
-        answer = dict(self.answers[problem.name])
+        answer = dict(self.answers[status.problem.name if status.problem else status.phase])
         if answer["name"] == "mark_sent":
             answer["msg_id"] = next(iter(desk.wechat.accepted.values()))
         if answer["name"] == "retry":
@@ -95,7 +100,7 @@ class Life:
 
 
 def _asks_or_is_done(status: Status) -> bool:
-    return status.phase in {"needs_operator", "done"}
+    return status.phase in {"needs_operator", "awaiting_approval", "done"}
 
 
 REFUSED = says(48001)
@@ -112,6 +117,10 @@ LIVES = {
         pushes=("err(30003)", "send success"),
         answers={"reprint_needs_decision": {**RETRY, "send_ignore_reprint": True}},
         accepted=2,
+    ),
+    "approved": Life(request=APPROVAL, answers={"awaiting_approval": {"name": "approve"}}),
+    "rejected": Life(
+        request=APPROVAL, answers={"awaiting_approval": {"name": "reject"}}, outcome="rejected", accepted=0
     ),
     "content refused, aborted": Life(
         pushes=("err(20001)",), answers={"content_refused": ABORT}, outcome="aborted", again="failed"
@@ -151,7 +160,7 @@ async def ends_the_same(desk: Desk, life: Life) -> None:
     """Lead a send to its end, and once more from each of its points."""
     wechat = desk.wechat
     wechat.script, wechat.push_at_once = [*life.tries, *[life.rest] * 200], life.pushes[0]
-    handle = await desk.start(result={"push_timeout": 1, "poll_interval": 1})
+    handle = await desk.start(**{"result": SHORT, **life.request})
     assert await life.lead(desk, handle) == life.outcome
     accepted, tries = dict(wechat.accepted), {step.clientmsgid for step in wechat.tries}
     assert len(accepted) == life.accepted
