@@ -22,8 +22,8 @@ def main() -> int:
     parser.add_argument("--sends", type=_whole, default=SENDS, help=f"how many sends (default {SENDS})")
     parser.add_argument("--seed", type=int, default=None, help="of everything that is left to chance (default: random)")
     parser.add_argument("--control", choices=get_args(Control), help="take a promise out of the workers: to be caught")
-    told = f"the story of send N in any case (by itself a run tells those of the first {STORIES_MAX} sends that met a "
-    told += "violation, and prints the command for the others); may be given several times"
+    told = f"the story of send N in any case (by itself a run shows those of the first {STORIES_MAX} sends that met a "
+    told += "violation, and keeps those of all in files); may be given several times"
     parser.add_argument("--tell", type=int, action="append", default=[], metavar="N", help=told)
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)

@@ -17,7 +17,7 @@ from tests.chaos import evidence, progress, story, words
 from tests.chaos.evidence import Accepted, Listed, Run, SendSeen
 from tests.chaos.judge import Violation, judge_book, judge_send, judge_text
 from tests.chaos.operator import Operator
-from tests.chaos.plan import ChaosPlan, SendPlan, make_plan
+from tests.chaos.plan import SendPlan, make_plan
 from tests.chaos.progress import say
 from tests.chaos.stage import AES_KEY, CALLBACK_TOKEN, MEDIA, SECRET, Stage, read_metrics, staged
 from tests.chaos.strays import judge_strays
@@ -34,7 +34,8 @@ CALM_SECONDS: Final = 90.0
 """How long a send may take that nothing has stood in the way of but a WeChat which did not answer, and now does."""
 SETTLING_SECONDS: Final = 10.0
 STORIES_MAX: Final = 5
-"""How many sends that met a violation have their stories told without being asked for."""
+"""How many sends that met a violation have their stories shown; those of all are in files."""
+STORIES: Final = "stories"
 SECRETS: Final = tuple(word.encode() for word in (SECRET, CALLBACK_TOKEN, AES_KEY, "access_token=", "signature="))
 
 
@@ -219,23 +220,21 @@ def _leaks_in_logs(stage: Stage) -> list[Violation]:
 
 
 async def _tell(cast: Cast, found: list[Violation], listed: list[Listed], wanted: Sequence[int]) -> None:
-    """Every violation, and the whole story of the first sends that met one."""
+    """Every violation, and the whole story of each send that met one: of all in files, of the first ones here too."""
     for violation in found:
         say(f"{violation.kind.upper()}  {violation.key or ''}  {violation.sentence}")
     keys = {violation.key for violation in found}
     broken = [upstream for upstream in cast.upstreams if upstream.send.key in keys]
-    sends = broken[:STORIES_MAX]
-    sends += [upstream for upstream in cast.upstreams if upstream.send.number in wanted and upstream not in sends]
-    for upstream in sends:
-        own = [one for one in listed if one.workflow_id == upstream.id]
-        for line in await story.of(cast.stage, upstream, cast.operator.did.get(upstream.send.key, []), own):
-            say(line)
-    if untold := [upstream.send.number for upstream in broken if upstream not in sends]:
-        say(others(cast.stage.plan, untold))
-
-
-def others(plan: ChaosPlan, untold: Sequence[int]) -> str:
-    """How the stories are told that were left out: by the same run once more."""
-    numbers = " ".join(f"--tell {number}" for number in untold)
-    command = f'make chaos N={len(plan.sends)} SEED={plan.seed} ARGS="{numbers}"'
-    return f"{len(untold)} more sends have met a violation; a run that tells their stories as well: {command}"
+    here = broken[:STORIES_MAX] + [upstream for upstream in cast.upstreams if upstream.send.number in wanted]
+    folder = cast.stage.folder / STORIES
+    folder.mkdir()
+    for upstream in cast.upstreams:
+        if upstream in broken or upstream in here:
+            own = [one for one in listed if one.workflow_id == upstream.id]
+            lines = await story.of(cast.stage, upstream, cast.operator.did.get(upstream.send.key, []), own)
+            (folder / f"{upstream.send.key}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            if upstream in here:
+                for line in lines:
+                    say(line)
+    if len(broken) > STORIES_MAX:
+        say(f"{len(broken)} sends have met a violation; the stories of all of them are in {folder}")

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from pathlib import Path
 
 import pytest
 
@@ -75,8 +77,20 @@ async def test_a_promise_taken_out_of_the_workers_is_noticed() -> None:
     for (code, said, figures), caught in zip(ended, controls.values(), strict=True):
         assert code == 1
         assert figures[caught] > 0, said[-20_000:]
-        assert f"{caught.upper()}  send-0000" in said
         assert "seed 1: a promise was broken" in said
+        broken = set(re.findall(rf"^{caught.upper()}  (send-\d+)  ", said, re.MULTILINE))
+        assert broken
+        stories = taken_stories(said)
+        assert broken <= stories.keys()
+        assert all(": seed 1, " in stories[key].partition("\n")[0] for key in broken)
+
+
+def taken_stories(said: str) -> dict[str, str]:
+    """What a run has kept of its sends, by their keys; all that it has kept is removed."""
+    [kept] = re.findall(r"are kept in (\S+)$", said, re.MULTILINE)
+    stories = {file.stem: file.read_text(encoding="utf-8") for file in Path(kept, "stories").iterdir()}
+    shutil.rmtree(kept)
+    return stories
 
 
 @pytest.mark.timeout(120)

@@ -12,7 +12,6 @@ from qunfa.simulator.plans import FaultKind
 from tests.chaos import words
 from tests.chaos.mishaps import LIES, Lie
 from tests.chaos.plan import FOLLOWERS, SAFE, TURNS, ChaosPlan, StrikeKind, make_plan, strikes
-from tests.chaos.run import others
 
 
 def lost(fault: Fault) -> bool:
@@ -120,12 +119,6 @@ def test_a_short_run_has_strikes_of_each_kind() -> None:
         early = [*takewhile(lambda strike: strike.at < 30, strikes(seed))]
         assert {strike.kind for strike in early} == set(get_args(StrikeKind))
         assert early == sorted(early, key=lambda strike: strike.at)
-
-
-def test_stories_that_were_left_out_are_told_by_the_same_run_once_more() -> None:
-    """The command has the number of sends, the seed, and the sends that met a violation."""
-    said = others(make_plan(5, 20, "x"), [7, 12])
-    assert said.endswith('make chaos N=20 SEED=5 ARGS="--tell 7 --tell 12"')
 
 
 def test_openids_are_followers_of_the_account() -> None:
