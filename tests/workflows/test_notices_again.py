@@ -1,6 +1,7 @@
 """Notices on the real server: resets, new runs, and sends that are over before their receiver is back."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -149,7 +150,8 @@ async def test_a_send_that_goes_on_in_a_new_run_tells_each_event_once(receiver: 
                     await handle.execute_update("retry", {"by": "li", "reason": "again"})
         assert (await handle.result()).outcome == "sent"
         assert (await handle.describe()).run_id != handle.first_execution_run_id
-    assert [post.type for post in receiver.posts] == ["needs_operator"] * 3 + ["sent"]
+        await receiver.came("needs_operator", 3)  # each by a workflow of its own: the last may come after the end
+    assert Counter(post.type for post in receiver.posts) == {"needs_operator": 3, "sent": 1}
     assert len({post.webhook_id for post in receiver.posts}) == 4
 
 
