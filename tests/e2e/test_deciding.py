@@ -59,7 +59,7 @@ async def test_an_administrator_who_refuses_is_a_problem(scene: Scene) -> None:
 
 async def test_a_frozen_account_submits_nothing(scene: Scene) -> None:
     """A send that is due while frozen says by whom and why, and goes on when it is over."""
-    handle = await scene.start(send_at=(datetime.now(UTC) + timedelta(seconds=1)).isoformat())
+    handle = await scene.start(send_at=(datetime.now(UTC) + timedelta(seconds=2)).isoformat())
     await scene.waits(handle, "send_at")
     assert (await scene.freeze()).in_flight == ()
     await scene.waits(handle, "frozen by li: wrong text")
@@ -87,7 +87,7 @@ async def test_a_freeze_in_the_middle_of_a_try_names_it(scene: Scene) -> None:
 async def test_not_after_that_passes_while_frozen_is_expired(scene: Scene) -> None:
     """Too late is too late, whatever delayed it."""
     await scene.freeze()
-    handle = await scene.start(not_after=(datetime.now(UTC) + timedelta(seconds=1)).isoformat())
+    handle = await scene.start(not_after=(datetime.now(UTC) + timedelta(seconds=2)).isoformat())
     await scene.waits(handle, "frozen")
     failure = await failure_of(handle)
     assert (failure.outcome, failure.may_have_been_delivered, failure.jobs) == ("expired", False, ())

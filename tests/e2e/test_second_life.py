@@ -200,7 +200,7 @@ async def test_a_changed_appid_redirects_nothing(scene: Scene, other: Scene) -> 
         scene.fault("reset_after_accept")
         lost = await scene.start("lost")
         await doubtful(scene, lost)
-        later = datetime.now(UTC) + timedelta(seconds=1)
+        later = datetime.now(UTC) + timedelta(seconds=3)
         waiting = await scene.start("waiting", send_at=later.isoformat())
         await scene.waits(waiting, "send_at")
     calls = len(scene.sim.world.calls)
