@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from datetime import timedelta
 from typing import Any, Final
 
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
@@ -10,16 +11,18 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.contract.ledger import FreezeAnswer
 from qunfa.contract.status import Status
 from tests.workflows.runs import KEY, RIVAL, Runs
-from tests.workflows.scripts import Event
+from tests.workflows.scripts import JUMPS, Event
 from tests.workflows.truth import Fate, Taken
 
 PATIENCE: Final = 20
+MOMENTS_AHEAD: Final = tuple(timedelta(seconds=seconds) for seconds in (0, 0.5, 1, 2))
 _PLAIN: Final[dict[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
     "abort": (("abort", {}),),
     "retry": (("retry", {}),),
     "retry ignoring": (("retry", {"send_ignore_reprint": True}),),
     "two retries": (("retry", {}), ("retry", {})),
     "both": (("retry", {}), ("abort", {})),
+    **{name: ((name, {}),) for name in ("approve", "reject", "pause", "resume")},
 }
 """Updates that are sent at once, whatever the send asks."""
 
@@ -48,6 +51,10 @@ class Operators:
             case "mark wrong":
                 wrong = [999, *(job.msg_id for job in self._wechat.of(RIVAL))]
                 assert not await self.update("mark_sent", msg_id=wrong[event.pick % len(wrong)])
+            case "reschedule":
+                spans = JUMPS if self._runs.env.supports_time_skipping else MOMENTS_AHEAD
+                later = await self._wechat.clock() + spans[event.pick]
+                await self.update("reschedule", reason=None, send_at=later.isoformat())
             case "freeze":
                 self._frozen = True
                 await self._switch("freeze", by="li", reason="wrong text")
@@ -58,6 +65,9 @@ class Operators:
 
     async def decide(self, status: Status) -> None:
         """Answer what the send asks as the table allows, and let WeChat be itself again."""
+        if status.phase != "needs_operator":
+            await self.update({"awaiting_approval": "approve", "paused": "resume"}[status.phase])
+            return
         self._wechat.rest = Fate()
         self._retries += 1
         name = status.problem.name if status.problem else None
@@ -84,6 +94,7 @@ class Operators:
     async def update(self, name: str, **payload: Any) -> bool:
         """Send an update; whether it was carried out. A refusal must say why."""
         update_id, asked = uuid.uuid4().hex, {"by": "li", "reason": "looked", **payload}
+        asked = {field: value for field, value in asked.items() if value is not None}
         while await self._runs.open():
             handle = self._runs.handle
             task = asyncio.ensure_future(handle.execute_update(name, asked, id=update_id, result_type=Status))

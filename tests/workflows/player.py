@@ -151,7 +151,7 @@ class Player:
             await self._operators.unfreeze()
             for job in self.wechat.of(KEY):
                 job.decided = True
-            if status.phase == "needs_operator":
+            if status.answers and status.phase in {"needs_operator", "awaiting_approval", "paused"}:
                 await self._operators.decide(status)
             else:
                 await self.runs.skip(timedelta(minutes=20))

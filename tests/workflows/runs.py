@@ -77,6 +77,8 @@ class Runs:
         }
         if key == KEY:
             request |= {"on_problem": self._script.on_problem, "decision_timeout": "P1D"}
+            if self._script.held:
+                request |= {"approval": {"required": True}, "requested_by": "crm"}
             if self._script.not_after:
                 request["not_after"] = (await self.wechat.clock() + self._script.not_after).isoformat()
         queue = self.wechat.task_queue

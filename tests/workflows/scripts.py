@@ -19,6 +19,7 @@ ANYWHERE: Final = (
     *("push", "push", "push twice", "forge", "stray", "decide", "poll lies", "arrive"),
     *("retry", "retry surely", "retry ignoring", "mark right", "mark wrong", "abort", "two retries", "both"),
     *("freeze", "unfreeze", "cancel", "lose the ledger"),
+    *("approve", "reject", "pause", "pause", "resume", "reschedule"),
 )
 TURNS: Final = (
     ("forge", "retry"),
@@ -32,6 +33,9 @@ TURNS: Final = (
     ("push", "retry", "arrive"),
     ("push", "arrive", "retry"),
     ("push", "abort", "arrive"),
+    ("pause", "restart", "resume"),
+    ("pause", "approve", "resume"),
+    ("reschedule", "pause", "abort"),
 )
 """What is only dangerous together."""
 SKIPPING: Final = (
@@ -69,7 +73,7 @@ class Script:
     """One send. ``rest`` is the fate of the tries after the last of ``fates``, until an operator is asked.
 
     ``frees``: WeChat leaves the clientmsgid of a job that failed to others. ``retries`` is how often the operators
-    retry what need not be, before they abort.
+    retry what need not be, before they abort. ``held``: the send needs an approval.
     """
 
     fates: tuple[Fate, ...] = ()
@@ -82,6 +86,7 @@ class Script:
     rival: bool = False
     frees: bool = False
     retries: int = 3
+    held: bool = False
 
 
 def scripts(*, skipping: bool) -> st.SearchStrategy[Script]:
@@ -101,6 +106,7 @@ def scripts(*, skipping: bool) -> st.SearchStrategy[Script]:
         rival=st.booleans(),
         frees=st.booleans(),
         retries=st.sampled_from([0, 3, 1]),
+        held=st.sampled_from([False, False, True]),
     )
 
 
@@ -129,6 +135,7 @@ KNOWN: Final = (
     Script(rest=Fate(takes=False, word="lost"), while_waiting=(Event("jump", 3), Event("retry surely"))),
     Script(while_waiting=(Event("forge"),)),
     Script(while_waiting=(Event("decide"), Event("forge"), Event("abort"))),
+    Script(while_waiting=(Event("forge"), Event("retry"), Event("abort")), retries=0),
     Script(fates=(Fate(word="lost"),), while_waiting=(Event("lose the ledger"), Event("restart"), Event("jump", 3))),
     Script(beats=(Beat("written", 0, Event("push twice")), Beat("told", 0, Event("cancel")))),
     Script(
