@@ -89,10 +89,18 @@ async def sent_at_last(desk: Desk, key: str) -> MassSendResult:
     return result
 
 
-async def answered(handle: WorkflowHandle[Any, Any], name: str, **payload: str) -> None:
+async def answered(handle: WorkflowHandle[Any, Any], name: str, **payload: str) -> bool:
     """Send an update; one that does not fit, or meets a run that ends, is sent again by those who want it."""
     with suppress(WorkflowUpdateFailedError, RPCError):
         await handle.execute_update(name, payload)
+        return True
+    return False
+
+
+async def switched(desk: Desk, account: WorkflowHandle[Any, Any], name: str) -> None:
+    """Freeze or unfreeze: what was acknowledged, the ledger knows, in whichever run."""
+    if await answered(account, name, by="li", reason="a test"):
+        assert bool((await desk.ledger()).frozen) == (name == "freeze")
 
 
 async def storm(desk: Desk, account: WorkflowHandle[Any, Any]) -> None:
@@ -100,7 +108,7 @@ async def storm(desk: Desk, account: WorkflowHandle[Any, Any]) -> None:
     for number in range(ROUNDS):
         for msg_id in (5_000_000_000 + number, *desk.wechat.accepted.values()):
             await desk.wechat.push(msg_id)
-        await answered(account, "freeze" if number % 4 == 0 else "unfreeze", by="li", reason="a test")
+        await switched(desk, account, "freeze" if number % 4 == 0 else "unfreeze")
     while (await desk.ledger()).frozen:
         await answered(account, "unfreeze", by="li")
 
