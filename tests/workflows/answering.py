@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
 from workflows.speed import AccountSpeed
 
+_HEARTBEATS_APART = timedelta(milliseconds=100)
 WORKFLOWS = [RecallMassSend, AccountSpeed, AccountQuota, CheckAccount, Notify]
 
 
@@ -121,7 +122,13 @@ def _bureau(env: WorkflowEnvironment, facts: dict[str, Any]) -> Bureau:
 
 
 def _at_work(bureau: Bureau, **options: Any) -> EndingWorker:
-    return EndingWorker(bureau.env.client, ends_within=ENDS_WITHIN, task_queue=bureau.queue, **options)
+    return EndingWorker(
+        bureau.env.client,
+        ends_within=ENDS_WITHIN,
+        task_queue=bureau.queue,
+        max_heartbeat_throttle_interval=_HEARTBEATS_APART,
+        **options,
+    )
 
 
 def _now() -> datetime:
