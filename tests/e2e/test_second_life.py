@@ -198,6 +198,7 @@ async def test_a_changed_appid_redirects_nothing(scene: Scene, other: Scene) -> 
         polled = await scene.start("polled", result=SOON)
         await scene.accepted()
         scene.fault("reset_after_accept")
+        scene.fault("reset_before_accept", times=None)  # or a try before the worker ends would settle it
         lost = await scene.start("lost")
         await doubtful(scene, lost)
         later = datetime.now(UTC) + timedelta(seconds=3)
