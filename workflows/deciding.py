@@ -243,6 +243,16 @@ async def _check_found(send: Send, msg_id: int) -> None:
         raise refusal(f"WeChat does not know msg_id {msg_id}: it answered {said.errcode} {said.errmsg or ''}".strip())
 
 
+def check_first_abort(send: Send) -> None:
+    """Refuse an ``abort`` of a send that an ``abort`` or ``reject`` is ending already.
+
+    For the validator alone: earlier runs took each of them, and their histories have to replay.
+    """
+    if send.stop is not None:
+        raise refusal(f"{send.stop.by} has {send.stop.outcome} this send already; it is ending: look at the status")
+    check_abort(send)
+
+
 def check_abort(send: Send) -> None:
     """Refuse an ``abort`` where something may have been delivered and no operator is asked."""
     if send.phase == "done" or send.closing:

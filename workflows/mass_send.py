@@ -216,7 +216,7 @@ class MassSend:
     def _abort_fits(self, raw: Any = None) -> None:
         _parsed(Abort, raw)
         self._not_answering()
-        deciding.check_abort(self._send)
+        deciding.check_first_abort(self._send)
 
     @workflow.update(description='approve: {"by": "li"}; not who has asked for the send')
     async def approve(self, raw: Any = None) -> Status:

@@ -66,6 +66,7 @@ async def test_an_end_waits_for_wechats_last_word(desk: Desk, last: str, outcome
         handle, lambda status: bool(status.waiting_for and "last word" in status.waiting_for.reason)
     )
     assert status.answers == ()
+    assert "li has aborted this send already" in await refused(desk, handle, "abort", by="wang")
     if last == "push":
         await desk.wechat.push(msg_id)
     else:
