@@ -17,13 +17,14 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
 from activities import all_activities
 from qunfa.settings import Settings, SettingsError, load_settings
 from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
 from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_search_attributes, namespace_retention
 from qunfa.wechat import open_http
+from qunfa.whole_tasks import WholeTasks
 from workflows.account import Account
 from workflows.account_check import CheckAccount
 from workflows.account_notices import AccountNotices
@@ -66,12 +67,28 @@ class EndingWorker(Worker):
     Args:
         client: the connection to Temporal.
         ends_within: how long `shutdown` waits at most, beginning with the grace that activities are given.
+        runner: what runs the workflows, given `forget`.
         options: as of Temporal's own `Worker`.
     """
 
-    def __init__(self, client: Client, *, ends_within: timedelta, **options: Any) -> None:
-        super().__init__(client, plugin_shutdown_timeout=_MOMENT, **options)
+    def __init__(
+        self,
+        client: Client,
+        *,
+        ends_within: timedelta,
+        runner: Callable[..., WorkflowRunner] = WholeTasks,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            client,
+            plugin_shutdown_timeout=_MOMENT,
+            workflow_runner=runner(forget=self._forget),
+            **options,
+        )
         self._ends_within = ends_within
+
+    def _forget(self, run_id: str) -> None:
+        self._bridge_worker.request_workflow_eviction(run_id)
 
     async def shutdown(self) -> None:
         """Stop, and wait for what is under way: not longer than it may take."""

@@ -119,7 +119,7 @@ def check_retry(send: Send, asked: Retry) -> None:
 
 async def retry(send: Send, asked: Retry) -> None:
     """Try again: the same generation where WeChat took nothing, else a new one."""
-    async with send.one_answer():
+    async with send.answering:
         check_retry(send, asked)
         problem, job = _waiting_problem(send, "retry"), send.state.subject
         confirmed: tuple[Job, ...] = ()
@@ -207,7 +207,7 @@ def check_mark_sent(send: Send, asked: MarkSent) -> None:
 
 async def mark_sent(send: Send, asked: MarkSent) -> None:
     """Take the msg_id that a person found in the console, if WeChat and the ledger agree."""
-    async with send.one_answer():
+    async with send.answering:
         check_mark_sent(send, asked)
         job = send.state.subject
         await _check_found(send, asked.msg_id)

@@ -215,7 +215,6 @@ class MassSend:
     @abort.validator
     def _abort_fits(self, raw: Any = None) -> None:
         _parsed(Abort, raw)
-        self._not_answering()
         deciding.check_first_abort(self._send)
 
     @workflow.update(description='approve: {"by": "li"}; not who has asked for the send')
@@ -226,7 +225,6 @@ class MassSend:
 
     @approve.validator
     def _approve_fits(self, raw: Any = None) -> None:
-        self._not_answering()
         holding.check_decision(self._send, _parsed(Approve, raw))
 
     @workflow.update(description='reject: {"by": "li", "reason": "…"}')
@@ -237,7 +235,6 @@ class MassSend:
 
     @reject.validator
     def _reject_fits(self, raw: Any = None) -> None:
-        self._not_answering()
         holding.check_decision(self._send, _parsed(Reject, raw))
 
     @workflow.update(description='pause: {"by": "li", "reason": "…"}')
@@ -248,7 +245,6 @@ class MassSend:
 
     @pause.validator
     def _pause_fits(self, raw: Any = None) -> None:
-        self._not_answering()
         _parsed(Pause, raw)
         holding.check_pause(self._send)
 
@@ -260,7 +256,6 @@ class MassSend:
 
     @resume.validator
     def _resume_fits(self, raw: Any = None) -> None:
-        self._not_answering()
         _parsed(Resume, raw)
         holding.check_resume(self._send)
 
@@ -272,18 +267,11 @@ class MassSend:
 
     @reschedule.validator
     def _reschedule_fits(self, raw: Any = None) -> None:
-        self._not_answering()
         holding.check_reschedule(self._send, _parsed(Reschedule, raw))
 
     def _not_answering(self) -> None:
-        """Refuse an answer beside another, or in the workflow task in which another has ended.
-
-        Temporal's worker may carry such a one out after the other, and in a replay before it: the run could not go on.
-        """
         if self._send.answering.locked():
             raise refusal("another answer is being carried out; look at the status, then decide")
-        if self._send.answered_in == workflow.info().get_current_history_length():
-            raise refusal("another answer has been carried out just now; look at the status, then decide")
 
 
 def _parsed(model: type[ModelT], raw: Any) -> ModelT:

@@ -1,8 +1,8 @@
 """One send in the memory of its workflow: what it knows, what it shows, and how it waits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -77,7 +77,6 @@ class Send:
         self.waiting_for: WaitingFor | None = None
         self.in_flight = False
         self.answering = asyncio.Lock()
-        self.answered_in: int | None = None
         self.stop: Stop | None = None
         self.cancelled: str | None = None
         self.first_lease: LeaseAnswer | None = None
@@ -92,15 +91,6 @@ class Send:
         self.wants: tuple[WantedNotice, ...] = ()
         self.notices = Notices(self.say)
         self.updated_at = workflow.now()
-
-    @asynccontextmanager
-    async def one_answer(self) -> AsyncIterator[None]:
-        """While an answer is carried out: one at a time, and another one only in a later workflow task."""
-        async with self.answering:
-            try:
-                yield
-            finally:
-                self.answered_in = workflow.info().get_current_history_length()
 
     @property
     def state(self) -> SendState:

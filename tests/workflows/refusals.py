@@ -50,7 +50,7 @@ class Refusing(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """A workflow in the memory of its worker."""
-        return _Instance(self._runner.create_instance(det), _with_refusals)
+        return Passing(self._runner.create_instance(det), _with_refusals)
 
 
 class Taping(Refusing):
@@ -63,7 +63,7 @@ class Taping(Refusing):
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """A workflow in the memory of its worker."""
         self.tapes.append(Tape(det))
-        return _Instance(self._runner.create_instance(det), self.tapes[-1].keep)
+        return Passing(self._runner.create_instance(det), self.tapes[-1].keep)
 
 
 @dataclass
@@ -87,20 +87,10 @@ class Tape:
         # In a thread of its own, since a workflow leaves no event loop behind in the one that it ran in.
         return await asyncio.to_thread(_play, instance.activate, self.tasks[:number], task, refusing)
 
-    async def after(self, number: int, update: str, payload: Any) -> str | None:
-        """How an update is answered that comes in the same workflow task, after all else in it; its refusal, if any."""
-        instance = UnsandboxedWorkflowRunner().create_instance(self.details)
-        return await asyncio.to_thread(_answer_after, instance.activate, self.tasks[: number + 1], update, payload)
 
-    async def ends_an_answer(self, number: int) -> bool:
-        """Whether an update that an earlier task has brought is answered in this one."""
-        instance = UnsandboxedWorkflowRunner().create_instance(self.details)
-        answered = await asyncio.to_thread(_answers, instance.activate, self.tasks[: number + 1])
-        brought = {job.do_update.protocol_instance_id for job in self.tasks[number].jobs if job.HasField("do_update")}
-        return bool(answered - brought)
+class Passing(WorkflowInstance):
+    """A run whose tasks go `through` something else."""
 
-
-class _Instance(WorkflowInstance):
     def __init__(
         self,
         instance: WorkflowInstance,
@@ -109,6 +99,7 @@ class _Instance(WorkflowInstance):
         self._instance, self._through = instance, through
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        """As what they go through has it."""
         return self._through(self._instance.activate, act)
 
     def get_serialization_context(self, command_info: Any) -> Any:
@@ -147,25 +138,6 @@ def _play(
     status = activate(_instead(task, WorkflowActivationJob(query_workflow=query)))
     activate(_instead(task, WorkflowActivationJob(remove_from_cache=RemoveFromCache())))
     return [answer.SerializeToString(deterministic=True) for answer in (done, status)]
-
-
-def _answer_after(activate: Activate, tasks: Sequence[WorkflowActivation], update: str, payload: Any) -> str | None:
-    for one in tasks:
-        activate(one)
-    job = WorkflowActivationJob()
-    job.do_update.name, job.do_update.run_validator, job.do_update.id = update, True, _OURS
-    job.do_update.protocol_instance_id = _OURS
-    job.do_update.input.extend(pydantic_data_converter.payload_converter.to_payloads([payload]))
-    [answer, *_] = activate(_instead(tasks[-1], job)).successful.commands
-    activate(_instead(tasks[-1], WorkflowActivationJob(remove_from_cache=RemoveFromCache())))
-    return answer.update_response.rejected.message if answer.update_response.HasField("rejected") else None
-
-
-def _answers(activate: Activate, tasks: Sequence[WorkflowActivation]) -> set[str]:
-    done = [activate(one) for one in tasks][-1]
-    activate(_instead(tasks[-1], WorkflowActivationJob(remove_from_cache=RemoveFromCache())))
-    ended = [command.update_response for command in done.successful.commands if command.HasField("update_response")]
-    return {one.protocol_instance_id for one in ended if not one.HasField("accepted")}
 
 
 def _with_refusals(activate: Activate, task: WorkflowActivation) -> WorkflowActivationCompletion:

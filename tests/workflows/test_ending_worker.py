@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from structlog.testing import capture_logs
 from temporalio import activity, workflow
@@ -56,7 +57,7 @@ async def test_a_worker_waits_for_what_ends(real_env: WorkflowEnvironment) -> No
 async def stopped(env: WorkflowEnvironment, held: Activity) -> list[str]:
     """What a worker says that is stopped in the middle of this activity."""
     queue = uuid.uuid4().hex
-    options = {"task_queue": queue, "workflows": [HoldsOut], "activities": [held.hold_out]}
+    options: dict[str, Any] = {"task_queue": queue, "workflows": [HoldsOut], "activities": [held.hold_out]}
     with capture_logs() as said:
         async with asyncio.timeout(30):
             async with EndingWorker(env.client, ends_within=timedelta(seconds=2), **options):

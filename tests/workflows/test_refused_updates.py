@@ -34,12 +34,6 @@ SCHEDULED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
 COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 FAILED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 
-ANSWERED = (
-    "a_reprint_is_sent_again_with_the_flag.send-1",
-    "a_retry_needs_a_no_of_wechat.send-1",
-    "where_wechat_frees_the_clientmsgid_a_retry_takes_it.send-1",
-)
-"""Sends of which an operator's answer has to ask WeChat first."""
 WAITS = {
     "its approval": "a_missing_approval_expires.send-2",
     "its resume": "a_paused_send_waits_for_its_resume.send-1",
@@ -67,19 +61,6 @@ async def test_refused_updates_change_nothing_of_a_task_that_is_taken_late(path:
     for number in range(len(tape.tasks)):
         with_them, without = [await tape.late(number, AGES, refusing=refusing) for refusing in (True, False)]
         assert with_them == without, number
-
-
-@pytest.mark.parametrize("path", ANSWERED)
-async def test_no_answer_is_taken_in_the_task_in_which_another_has_ended(path: str) -> None:
-    """Temporal's worker may do the one after the other and replay them the other way round: the send would stand."""
-    taping = Taping()
-    await replay(history_of(HISTORIES / "0.2.0" / f"{path}.json"), taping)
-    [tape] = taping.tapes
-    numbers = [number for number in range(len(tape.tasks)) if await tape.ends_an_answer(number)]
-    assert numbers
-    for update in UPDATES:
-        refusal = await tape.after(numbers[0], update, {"by": "li", "reason": "looked"})
-        assert refusal == "another answer has been carried out just now; look at the status, then decide", update
 
 
 async def test_a_send_whose_timer_fired_while_updates_were_refused_replays(real_env: WorkflowEnvironment) -> None:
@@ -142,7 +123,7 @@ class Impatient:
 
 
 async def fired_unseen(
-    env: WorkflowEnvironment, between: Between, *, expires: bool = False
+    env: WorkflowEnvironment, between: Between, *, then: Between | None = None, expires: bool = False
 ) -> tuple[Handle, Callable[..., Worker]]:
     """A send whose time has come while no worker ran, and its worker; a slow machine is given more time for it."""
     for seconds in (1, 5, 25):
@@ -154,6 +135,8 @@ async def fired_unseen(
             await desk.until(handle, is_scheduled)
             with contextlib.suppress(RPCError):  # of one whose time came earlier than that
                 handle = await between(desk, handle)
+        if then:
+            await then(desk, handle)
         with contextlib.suppress(TimeoutError):  # of one that never set its timer, since its time had come before
             async with asyncio.timeout(seconds + _LATEST):
                 if await comes(handle, FIRED) and await last_events(handle, 2) == [FIRED, SCHEDULED]:

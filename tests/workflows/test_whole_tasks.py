@@ -1,0 +1,158 @@
+"""Queries that wait for a worker, and are taken before the workflow task that brings what has happened meanwhile."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.update.v1 import UpdateRef
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from qunfa.contract.status import Status
+from qunfa.whole_tasks import WholeTasks
+from tests.workflows.conftest import Desk, scaled_facts, staffed
+from tests.workflows.refusals import Activate, Passing
+from tests.workflows.test_refused_updates import alone, comes, fired_unseen, is_admitted, replays
+
+Handle = WorkflowHandle[Any, Any]
+Queries = asyncio.Future[list[Status | BaseException]]
+Makes = Callable[..., WorkflowRunner]
+SCHEDULED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
+ENDED: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED
+QUERIES: Final = 1
+ROUNDS: Final = 40
+"""One of the queries is taken before the task in about every second round."""
+
+
+async def test_no_query_brings_a_send_the_end_of_an_answer_before_its_task(real_env: WorkflowEnvironment) -> None:
+    """`mass/get` fails while no worker has the send: its task brings that together with an abort, which is refused."""
+    for _ in range(ROUNDS):
+        early: list[int] = []
+        handle, answers = await aborted_in_the_task_of_a_refusal(real_env, watching(early))
+        assert all(isinstance(answer, WorkflowUpdateFailedError) for answer in answers), answers
+        await replays(real_env.client, handle)
+        if early:
+            return
+    raise AssertionError("no query came before its workflow task")
+
+
+async def test_temporals_own_runner_lets_a_query_do_so(real_env: WorkflowEnvironment) -> None:
+    """The check can fail: the abort is accepted after what comes after it in a replay."""
+    for _ in range(ROUNDS):
+        handle, answers = await aborted_in_the_task_of_a_refusal(real_env, lambda **_: SandboxedWorkflowRunner())
+        if isinstance(answers[1], Status):
+            with pytest.raises(RuntimeError):
+                await replays(real_env.client, handle)
+            return
+    raise AssertionError("no query came before its workflow task")
+
+
+async def test_no_query_brings_a_send_its_time_before_its_task(real_env: WorkflowEnvironment) -> None:
+    """Its timer fires while no worker has the send: it goes on at the time of its task, and not at the one before."""
+    for _ in range(ROUNDS):
+        early: list[int] = []
+        handle = await sent_at_its_time(real_env, watching(early))
+        await replays(real_env.client, handle)
+        if early:
+            return
+    raise AssertionError("no query came before its workflow task")
+
+
+@dataclass(frozen=True)
+class Watching(WholeTasks):
+    """As the product's, and tells which queries have brought a run further than its last task."""
+
+    early: list[int] = field(kw_only=True)
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """A run in the memory of its worker."""
+        return Passing(super().create_instance(det), Watch(self.early).pass_on)
+
+
+class Watch:
+    """More events, and no other workflow task."""
+
+    def __init__(self, early: list[int]) -> None:
+        self._early = early
+        self._last: WorkflowActivation | None = None
+
+    def pass_on(self, activate: Activate, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        """Note what came early."""
+        if not any(job.HasField("query_workflow") or job.HasField("remove_from_cache") for job in act.jobs):
+            last, self._last = self._last, act
+            if last and last.timestamp == act.timestamp and last.history_length < act.history_length:
+                self._early.append(act.history_length)
+        return activate(act)
+
+
+def watching(early: list[int]) -> Makes:
+    """What makes such a runner."""
+    return lambda forget: Watching(forget=forget, early=early)
+
+
+async def aborted_in_the_task_of_a_refusal(
+    env: WorkflowEnvironment, runner: Makes
+) -> tuple[Handle, list[Status | BaseException]]:
+    """A send whose retry is refused in the task that brings an abort; how the two were answered."""
+    desk, worker = staffed(env, scaled_facts())
+    begun, over = asyncio.Event(), asyncio.Event()
+    tasks_only = {"activities": [desk.wechat.resolve_account], "no_remote_activities": True}
+
+    async def mass_get() -> None:
+        begun.set()
+        await over.wait()
+
+    async with worker(workflows=[]):
+        async with worker(**tasks_only, max_cached_workflows=0):
+            desk.wechat.push_at_once = "err(30001)"
+            handle = await desk.start(desk.wechat.facts.appid)
+            await desk.asks(handle, "originality_check_error")
+            desk.wechat.before_status, desk.wechat.statuses_fail = mass_get, True
+            retry = asyncio.ensure_future(desk.update(handle, "retry"))
+            await begun.wait()
+        queries = await asking(handle)
+        over.set()
+        assert await comes(handle, ENDED, SCHEDULED)
+        abort = asyncio.ensure_future(
+            handle.execute_update("abort", {"by": "li", "reason": "looked"}, id="abort", result_type=Status)
+        )
+        send = WorkflowExecution(workflow_id=handle.id)
+        await is_admitted(env.client, UpdateRef(workflow_execution=send, update_id="abort"))
+        async with worker(**tasks_only, runner=runner):
+            answers: list[Status | BaseException] = await asyncio.gather(retry, abort, return_exceptions=True)
+            await queries
+    return handle, answers
+
+
+async def sent_at_its_time(env: WorkflowEnvironment, runner: Makes) -> Handle:
+    """A send whose time comes while no worker runs, but queries wait for one; it is sent then."""
+    waiting: list[Queries] = []
+
+    async def queried(_desk: Desk, handle: Handle) -> Handle:
+        waiting.append(await asking(handle))
+        return handle
+
+    handle, worker = await fired_unseen(env, alone, then=queried)
+    async with worker(runner=runner):
+        assert (await handle.result()).outcome == "sent"
+        await waiting.pop()
+    for queries in waiting:
+        queries.cancel()
+    return handle
+
+
+async def asking(handle: Handle) -> Queries:
+    """Queries that Temporal has: they wait for a worker. It may lose one of them."""
+    asked = [handle.query("status", result_type=Status, rpc_timeout=timedelta(seconds=10)) for _ in range(QUERIES)]
+    queries = asyncio.gather(*asked, return_exceptions=True)
+    await handle.describe()
+    return queries
