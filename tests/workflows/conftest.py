@@ -301,7 +301,7 @@ def staffed(
 
 
 def runner_for(env: WorkflowEnvironment) -> Callable[..., WorkflowRunner]:
-    """The product's, which costs a replay for each query; Temporal's own where no query waits for a worker."""
+    """The product's, which costs replays; Temporal's own where no query waits for a worker."""
     return _plain if env.supports_time_skipping else WholeTasks
 
 

@@ -123,7 +123,7 @@ class Impatient:
 
 
 async def fired_unseen(
-    env: WorkflowEnvironment, between: Between, *, then: Between | None = None, expires: bool = False
+    env: WorkflowEnvironment, between: Between, *, expires: bool = False
 ) -> tuple[Handle, Callable[..., Worker]]:
     """A send whose time has come while no worker ran, and its worker; a slow machine is given more time for it."""
     for seconds in (1, 5, 25):
@@ -135,8 +135,6 @@ async def fired_unseen(
             await desk.until(handle, is_scheduled)
             with contextlib.suppress(RPCError):  # of one whose time came earlier than that
                 handle = await between(desk, handle)
-        if then:
-            await then(desk, handle)
         with contextlib.suppress(TimeoutError):  # of one that never set its timer, since its time had come before
             async with asyncio.timeout(seconds + _LATEST):
                 if await comes(handle, FIRED) and await last_events(handle, 2) == [FIRED, SCHEDULED]:

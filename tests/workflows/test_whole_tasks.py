@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.update.v1 import UpdateRef
-from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
@@ -18,10 +19,10 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, Workflo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from qunfa.contract.status import Status
-from qunfa.whole_tasks import WholeTasks
-from tests.workflows.conftest import Desk, scaled_facts, staffed
+from qunfa.whole_tasks import QUERY_OF_ITS_OWN, WholeRun, WholeTasks
+from tests.workflows.conftest import scaled_facts, staffed
 from tests.workflows.refusals import Activate, Passing
-from tests.workflows.test_refused_updates import alone, comes, fired_unseen, is_admitted, replays
+from tests.workflows.test_refused_updates import comes, is_admitted, replays
 
 Handle = WorkflowHandle[Any, Any]
 Queries = asyncio.Future[list[Status | BaseException]]
@@ -33,12 +34,48 @@ ROUNDS: Final = 40
 """One of the queries is taken before the task in about every second round."""
 
 
+REPLAY: Final = {"is_replaying": True}
+QUERY: Final = {"query": QUERY_OF_ITS_OWN}
+
+
+@pytest.mark.parametrize(
+    ("activations", "forgotten"),
+    [
+        pytest.param(
+            [{"events": 3, "began": 1, **REPLAY}, {"events": 9, "began": 1}, QUERY], True, id="ahead of a task"
+        ),
+        pytest.param([{"events": 3, "began": 1, **REPLAY}, {"events": 10, "began": 2}, QUERY], True, id="into a task"),
+        pytest.param(
+            [{"events": 3, "began": 1, **REPLAY}, {"events": 10, "began": 2, **QUERY}], True, id="into an empty task"
+        ),
+        pytest.param([{"events": 3, "began": 1}, {"events": 5, "began": 1, **QUERY}], False, id="after a task"),
+        pytest.param([{"events": 3, "began": 1, **REPLAY}, {"events": 5, **QUERY}], False, id="after a replay"),
+        pytest.param([{"events": 3, "began": 1}, {"query": "7b1c"}], False, id="with a task"),
+        pytest.param([{"events": 3, "began": 1}, {"events": 10, "began": 2}], False, id="no query"),
+    ],
+)
+def test_a_run_is_forgotten_that_a_query_may_have_led_too_far(
+    activations: list[dict[str, Any]], forgotten: bool
+) -> None:
+    """Each activation is as the one before, but for what it says; whatever it is, the run has it."""
+    forgot: list[str] = []
+    known: dict[str, Any] = {}
+    ran: list[WorkflowActivation] = []
+    run = WholeRun(cast("WorkflowInstance", SimpleNamespace(activate=ran.append)), forgot.append)
+    for one in activations:
+        known = {"events": known.get("events"), "began": known.get("began"), **one}
+        run.activate(activation(**known))
+    assert forgot == ["run"] * forgotten
+    assert len(ran) == len(activations)
+
+
 async def test_no_query_brings_a_send_the_end_of_an_answer_before_its_task(real_env: WorkflowEnvironment) -> None:
     """`mass/get` fails while no worker has the send: its task brings that together with an abort, which is refused."""
     for _ in range(ROUNDS):
         early: list[int] = []
-        handle, answers = await aborted_in_the_task_of_a_refusal(real_env, watching(early))
-        assert all(isinstance(answer, WorkflowUpdateFailedError) for answer in answers), answers
+        handle, (retry, abort) = await aborted_in_the_task_of_a_refusal(real_env, watching(early))
+        assert "could not be asked" in refusal_of(retry)
+        assert "another answer is being carried out" in refusal_of(abort)
         await replays(real_env.client, handle)
         if early:
             return
@@ -48,23 +85,35 @@ async def test_no_query_brings_a_send_the_end_of_an_answer_before_its_task(real_
 async def test_temporals_own_runner_lets_a_query_do_so(real_env: WorkflowEnvironment) -> None:
     """The check can fail: the abort is accepted after what comes after it in a replay."""
     for _ in range(ROUNDS):
-        handle, answers = await aborted_in_the_task_of_a_refusal(real_env, lambda **_: SandboxedWorkflowRunner())
-        if isinstance(answers[1], Status):
+        handle, (_, abort) = await aborted_in_the_task_of_a_refusal(real_env, plain)
+        if isinstance(abort, Status):
             with pytest.raises(RuntimeError):
                 await replays(real_env.client, handle)
             return
     raise AssertionError("no query came before its workflow task")
 
 
-async def test_no_query_brings_a_send_its_time_before_its_task(real_env: WorkflowEnvironment) -> None:
-    """Its timer fires while no worker has the send: it goes on at the time of its task, and not at the one before."""
-    for _ in range(ROUNDS):
-        early: list[int] = []
-        handle = await sent_at_its_time(real_env, watching(early))
-        await replays(real_env.client, handle)
-        if early:
-            return
-    raise AssertionError("no query came before its workflow task")
+def activation(*, events: int, began: int, query: str | None = None, is_replaying: bool = False) -> WorkflowActivation:
+    """A run goes on, or is asked."""
+    job = WorkflowActivationJob()
+    if query:
+        job.query_workflow.query_id = query
+    else:
+        job.fire_timer.seq = 1
+    act = WorkflowActivation(run_id="run", history_length=events, is_replaying=is_replaying, jobs=[job])
+    act.timestamp.FromSeconds(began)
+    return act
+
+
+def refusal_of(answer: Status | BaseException) -> str:
+    """Why an update was refused."""
+    assert isinstance(answer, WorkflowUpdateFailedError)
+    return str(answer.cause)
+
+
+def plain(**_: Any) -> WorkflowRunner:
+    """Temporal's own."""
+    return SandboxedWorkflowRunner()
 
 
 @dataclass(frozen=True)
@@ -131,23 +180,6 @@ async def aborted_in_the_task_of_a_refusal(
             answers: list[Status | BaseException] = await asyncio.gather(retry, abort, return_exceptions=True)
             await queries
     return handle, answers
-
-
-async def sent_at_its_time(env: WorkflowEnvironment, runner: Makes) -> Handle:
-    """A send whose time comes while no worker runs, but queries wait for one; it is sent then."""
-    waiting: list[Queries] = []
-
-    async def queried(_desk: Desk, handle: Handle) -> Handle:
-        waiting.append(await asking(handle))
-        return handle
-
-    handle, worker = await fired_unseen(env, alone, then=queried)
-    async with worker(runner=runner):
-        assert (await handle.result()).outcome == "sent"
-        await waiting.pop()
-    for queries in waiting:
-        queries.cancel()
-    return handle
 
 
 async def asking(handle: Handle) -> Queries:
