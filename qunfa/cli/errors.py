@@ -13,7 +13,7 @@ code when
 """
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
@@ -115,9 +115,16 @@ def _rpc_said(error: RPCError) -> str:
     return "Temporal refused the credentials" if error.status in _DENIED else "Temporal refused"
 
 
+_OF_TEMPORALS_OWN: Final = {
+    "AcceptedUpdateCompletedWorkflow": "The workflow ended before it had carried this out: look at its status.",
+    "UnprocessedUpdate": "The worker never saw this, and nothing was changed: look at the status, then give it again.",
+}
+"""The types of refusals that come from Temporal itself, and what they mean."""
+
+
 def refusal(error: WorkflowUpdateFailedError) -> str:
     """The workflow's own sentence for an update that it refused."""
     cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
-        return "The workflow ended before it had carried this out: look at its status."
-    return cause.message if isinstance(cause, ApplicationError) else str(cause)
+    if not isinstance(cause, ApplicationError):
+        return str(cause)
+    return _OF_TEMPORALS_OWN.get(cause.type or "", cause.message)

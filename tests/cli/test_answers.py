@@ -2,6 +2,11 @@
 
 from typing import Any
 
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from qunfa.cli.errors import explain
 from qunfa.cli.view import SendView
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import result, status
@@ -31,6 +36,23 @@ async def test_a_refused_answer_is_the_workflows_sentence(qunfa: Qunfa, scripted
     answer = await qunfa("retry", f"demo/{key}", "--reason", "r")
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert answer.stderr.strip() == "It does not wait for an operator: there is nothing to retry."
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            "UnprocessedUpdate",
+            "The worker never saw this, and nothing was changed: look at the status, then give it again.",
+        ),
+        ("AcceptedUpdateCompletedWorkflow", "The workflow ended before it had carried this out: look at its status."),
+        ("Refused", "Temporal's words"),
+        (None, "Temporal's words"),
+    ],
+)
+def test_what_temporal_itself_refuses_is_said_plainly(kind: str | None, said: str) -> None:
+    """Its own words for it speak of updates that workers do not support."""
+    assert explain(WorkflowUpdateFailedError(ApplicationError("Temporal's words", type=kind))).lines == (said,)
 
 
 async def test_mark_sent_takes_the_msg_id(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
