@@ -60,6 +60,8 @@ class WorkerRefusesError(Exception):
 class EndingWorker(Worker):
     """A worker that ends when it is stopped, also where Temporal's client waits for what never comes.
 
+    Its runs go on by whole workflow tasks (`qunfa.whole_tasks`).
+
     Seen in tests with 1.35, on the time-skipping server: an activity had learned that its workflow was terminated just
     before the worker stopped. Why the client waits then is not known.
     What is under way then is as after a kill: Temporal gives it to another worker once it has timed out.
