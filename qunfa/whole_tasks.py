@@ -7,6 +7,7 @@ task then goes on from there. A replay has all that the task brings at once, upd
 else: such a run stands still for good. Where the history ends with a task that is under way, its updates are lost.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -18,25 +19,11 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 QUERY_OF_ITS_OWN: Final = "legacy_query"
 """The id of a query that comes in a task of its own, and not with a workflow task."""
+SUSPECT_SECONDS: Final = 30.0
+"""How long no query of a run is trusted that one has led too far: three times as long as a workflow task may take."""
 
 Forget = Callable[[str], None]
 """Has the worker throw a run out of its memory once its query is answered; takes the run's id."""
-
-
-@dataclass(frozen=True)
-class WholeTasks(SandboxedWorkflowRunner):
-    """Runs workflows as Temporal's sandbox does, but has those forgotten that a query may have led too far.
-
-    Where nothing has come since, it is not to be seen whether a query has brought the last events, or a workflow task.
-    A run is forgotten then, too: that costs it a replay. Where its next task and another query wait just then, the task
-    is lost, and comes again after ten seconds.
-    """
-
-    forget: Forget = field(kw_only=True)
-
-    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """A run in the memory of its worker."""
-        return WholeRun(super().create_instance(det), self.forget)
 
 
 class _Step(NamedTuple):
@@ -47,11 +34,43 @@ class _Step(NamedTuple):
     began: int
 
 
+@dataclass(frozen=True)
+class WholeTasks(SandboxedWorkflowRunner):
+    """Runs workflows as Temporal's sandbox does, but has those forgotten that a query has led too far.
+
+    Forgetting has a price: where the run's next task and another query wait just then, the SDK loses the task, and
+    Temporal gives it out again ten seconds later. The other query may then lead the run into that very task, which is
+    not to be seen: until it has come, the run is forgotten after each query that may have.
+
+    Args:
+        forget: of the worker.
+        suspects: until when (seconds, `time.monotonic`) the queries of which runs are not trusted.
+    """
+
+    forget: Forget = field(kw_only=True)
+    suspects: dict[str, float] = field(default_factory=dict, kw_only=True)
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """A run in the memory of its worker."""
+        return WholeRun(super().create_instance(det), self)
+
+    def suspect(self, run_id: str) -> None:
+        """Trust no query of the run for a while."""
+        now = time.monotonic()
+        for other in [one for one, until in self.suspects.items() if until < now]:
+            self.suspects.pop(other, None)
+        self.suspects[run_id] = now + SUSPECT_SECONDS
+
+    def suspects_run(self, run_id: str) -> bool:
+        """Whether that while is not over."""
+        return time.monotonic() < self.suspects.get(run_id, 0.0)
+
+
 class WholeRun(WorkflowInstance):
     """A run in the memory of its worker."""
 
-    def __init__(self, run: WorkflowInstance, forget: Forget) -> None:
-        self._run, self._forget = run, forget
+    def __init__(self, run: WorkflowInstance, runner: WholeTasks) -> None:
+        self._run, self._runner = run, runner
         self._last: _Step | None = None
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
@@ -59,16 +78,22 @@ class WholeRun(WorkflowInstance):
         kinds = {job.WhichOneof("variant") for job in act.jobs}
         if "query_workflow" in kinds:
             if self._may_be_too_far(act):
-                self._forget(act.run_id)
+                self._runner.forget(act.run_id)
         elif "remove_from_cache" not in kinds:
-            self._last = _Step(not act.is_replaying, act.history_length, act.timestamp.ToNanoseconds())
+            self._go_on(act.run_id, _Step(not act.is_replaying, act.history_length, act.timestamp.ToNanoseconds()))
         return self._run.activate(act)
 
+    def _go_on(self, run_id: str, step: _Step) -> None:
+        """More events without another task: only a query brings them."""
+        last, self._last = self._last, step
+        if last and last.events < step.events and last.began == step.began:
+            self._runner.suspect(run_id)
+
     def _may_be_too_far(self, act: WorkflowActivation) -> bool:
-        if self._last is None or all(job.query_workflow.query_id != QUERY_OF_ITS_OWN for job in act.jobs):
+        last, own = self._last, any(job.query_workflow.query_id == QUERY_OF_ITS_OWN for job in act.jobs)
+        if last is None or not own or not self._runner.suspects_run(act.run_id):
             return False
-        goes_on = self._last.first and self._last.events == act.history_length
-        return goes_on or self._last.began != act.timestamp.ToNanoseconds()
+        return (last.first and last.events == act.history_length) or last.began != act.timestamp.ToNanoseconds()
 
     def get_serialization_context(self, command_info: Any) -> Any:
         """As the run has it."""

@@ -19,7 +19,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.steps import AccountFacts
 from tests.looking import look_again
-from tests.workflows.conftest import ENDS_WITHIN, runner_for
+from tests.workflows.conftest import ENDS_WITHIN
 from tests.workflows.model_recall import ModelAccount
 from tests.workflows.recording import record
 from worker import EndingWorker
@@ -125,7 +125,6 @@ def _at_work(bureau: Bureau, **options: Any) -> EndingWorker:
     return EndingWorker(
         bureau.env.client,
         ends_within=ENDS_WITHIN,
-        runner=runner_for(bureau.env),
         task_queue=bureau.queue,
         max_heartbeat_throttle_interval=_HEARTBEATS_APART,
         **options,

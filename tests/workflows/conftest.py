@@ -19,14 +19,12 @@ from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker, WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker import Worker
 
 from qunfa.contract import MASS_SEND, SEARCH_ATTRIBUTES, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
 from qunfa.temporal import register_search_attributes
-from qunfa.whole_tasks import WholeTasks
 from tests.looking import look_again
 from tests.workflows.metronome import METRONOME, Metronome
 from tests.workflows.model import ModelWechat
@@ -294,19 +292,9 @@ def staffed(
         "workflows": [MassSend, Account, PreviewMassSend, CheckMassSend, Notify],
         "activities": steps,
         "ends_within": ENDS_WITHIN,
-        "runner": runner_for(env),
         **options,
     }
     return Desk(env, wechat, ledger, material), lambda **own: EndingWorker(env.client, **{**usual, **own})
-
-
-def runner_for(env: WorkflowEnvironment) -> Callable[..., WorkflowRunner]:
-    """The product's, which costs replays; Temporal's own where no query waits for a worker."""
-    return _plain if env.supports_time_skipping else WholeTasks
-
-
-def _plain(**_: Any) -> SandboxedWorkflowRunner:
-    return SandboxedWorkflowRunner()
 
 
 @contextlib.asynccontextmanager

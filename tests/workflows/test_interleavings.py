@@ -22,7 +22,7 @@ from activities.earlier_runs import VisibleRuns
 from qunfa.contract import account_id
 from qunfa.contract.steps import AccountFacts, Timing
 from qunfa.temporal import register_search_attributes
-from tests.workflows.conftest import ENDS_WITHIN, binary, runner_for
+from tests.workflows.conftest import ENDS_WITHIN, binary
 from tests.workflows.metronome import METRONOME, Metronome
 from tests.workflows.player import Player
 from tests.workflows.promises import PlayedRuns, ended, nothing_is_left, replays
@@ -90,7 +90,6 @@ async def playing(env: WorkflowEnvironment, script: Script, timing: Timing, memo
     worker = EndingWorker(
         env.client,
         ends_within=ENDS_WITHIN,
-        runner=runner_for(env),
         task_queue=wechat.task_queue,
         workflows=[MassSend, Account],
         activities=activities,

@@ -19,7 +19,7 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, Workflo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from qunfa.contract.status import Status
-from qunfa.whole_tasks import QUERY_OF_ITS_OWN, WholeRun, WholeTasks
+from qunfa.whole_tasks import QUERY_OF_ITS_OWN, SUSPECT_SECONDS, WholeRun, WholeTasks
 from tests.workflows.conftest import scaled_facts, staffed
 from tests.workflows.refusals import Activate, Passing
 from tests.workflows.test_refused_updates import comes, is_admitted, replays
@@ -36,37 +36,52 @@ ROUNDS: Final = 40
 
 REPLAY: Final = {"is_replaying": True}
 QUERY: Final = {"query": QUERY_OF_ITS_OWN}
+AHEAD: Final = [{"events": 3, "began": 1, **REPLAY}, {"events": 9, "began": 1}]
+"""A query has brought events, and no task."""
+INTO: Final = [{"events": 3, "began": 1, **REPLAY}, {"events": 10, "began": 2}]
+"""A query, or a worker's own task, has brought events and the beginning of a task."""
 
 
 @pytest.mark.parametrize(
-    ("activations", "forgotten"),
+    ("runs", "forgotten"),
     [
+        pytest.param([[*AHEAD, QUERY]], 1, id="ahead of its task"),
+        pytest.param([[*AHEAD, QUERY], [*INTO, QUERY]], 2, id="ahead of its task, then into it"),
         pytest.param(
-            [{"events": 3, "began": 1, **REPLAY}, {"events": 9, "began": 1}, QUERY], True, id="ahead of a task"
+            [[*AHEAD, QUERY], [{"events": 3, "began": 1, **REPLAY}, {"events": 10, "began": 2, **QUERY}]],
+            2,
+            id="ahead of its task, then into one that brings nothing",
         ),
-        pytest.param([{"events": 3, "began": 1, **REPLAY}, {"events": 10, "began": 2}, QUERY], True, id="into a task"),
-        pytest.param(
-            [{"events": 3, "began": 1, **REPLAY}, {"events": 10, "began": 2, **QUERY}], True, id="into an empty task"
-        ),
-        pytest.param([{"events": 3, "began": 1}, {"events": 5, "began": 1, **QUERY}], False, id="after a task"),
-        pytest.param([{"events": 3, "began": 1, **REPLAY}, {"events": 5, **QUERY}], False, id="after a replay"),
-        pytest.param([{"events": 3, "began": 1}, {"query": "7b1c"}], False, id="with a task"),
-        pytest.param([{"events": 3, "began": 1}, {"events": 10, "began": 2}], False, id="no query"),
+        pytest.param([[*AHEAD, QUERY], [*INTO, {"events": 12, **QUERY}]], 1, id="its task came before the next query"),
+        pytest.param([[*INTO, QUERY]], 0, id="after its task"),
+        pytest.param([[*AHEAD, {"query": "7b1c"}]], 0, id="with its task"),
+        pytest.param([[*AHEAD, {"events": 10, "began": 2}]], 0, id="no query"),
     ],
 )
-def test_a_run_is_forgotten_that_a_query_may_have_led_too_far(
-    activations: list[dict[str, Any]], forgotten: bool
-) -> None:
-    """Each activation is as the one before, but for what it says; whatever it is, the run has it."""
+def test_a_run_is_forgotten_that_a_query_has_led_too_far(runs: list[list[dict[str, Any]]], forgotten: int) -> None:
+    """Each activation is as the one before, but for what it says; the run has all of them."""
     forgot: list[str] = []
-    known: dict[str, Any] = {}
-    ran: list[WorkflowActivation] = []
-    run = WholeRun(cast("WorkflowInstance", SimpleNamespace(activate=ran.append)), forgot.append)
-    for one in activations:
-        known = {"events": known.get("events"), "began": known.get("began"), **one}
-        run.activate(activation(**known))
+    runner = WholeTasks(forget=forgot.append)
+    for activations in runs:
+        ran: list[WorkflowActivation] = []
+        run = WholeRun(cast("WorkflowInstance", SimpleNamespace(activate=ran.append)), runner)
+        known: dict[str, Any] = {}
+        for one in activations:
+            known = {"events": known.get("events"), "began": known.get("began"), **one}
+            run.activate(activation(**known))
+        assert len(ran) == len(activations)
     assert forgot == ["run"] * forgotten
-    assert len(ran) == len(activations)
+
+
+def test_a_run_is_not_suspected_for_ever() -> None:
+    """Nor is its name kept."""
+    runner = WholeTasks(forget=lambda _run_id: None)
+    runner.suspect("one")
+    assert (runner.suspects_run("one"), runner.suspects_run("other")) == (True, False)
+    runner.suspects["one"] -= SUSPECT_SECONDS
+    assert not runner.suspects_run("one")
+    runner.suspect("other")
+    assert list(runner.suspects) == ["other"]
 
 
 async def test_no_query_brings_a_send_the_end_of_an_answer_before_its_task(real_env: WorkflowEnvironment) -> None:
