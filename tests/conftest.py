@@ -1,18 +1,77 @@
-"""Options of the whole test suite, and how many examples its properties are tried with."""
+"""What all tests share: one Temporal server a process, and how pytest runs them on a crowded machine."""
+
+import gc
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
 
 import pytest
-from hypothesis import settings
+import pytest_asyncio
+from hypothesis import HealthCheck, settings
+from temporalio.client import Client
+from temporalio.worker import _workflow as temporal_workflow
+
+from tests.temporal import BARE, development_server
 
 # A promise that is broken says by which values.
 pytest.register_assert_rewrite("tests.workflows.promises")
 
-# A usual run tries the same examples each time, so that what fails was changed; "thorough" finds new ones.
-settings.register_profile("everyday", deadline=None, derandomize=True, database=None, max_examples=75)
-settings.register_profile("thorough", deadline=None, max_examples=1000)
+# A usual run tries the same examples each time, so that what fails was changed; "thorough" finds new ones. Neither has
+# a time limit for an example: only the machine decides how long one takes.
+_CROWDED: Final = [HealthCheck.too_slow, HealthCheck.differing_executors]
+settings.register_profile(
+    "everyday", deadline=None, derandomize=True, database=None, max_examples=75, suppress_health_check=_CROWDED
+)
+settings.register_profile("thorough", deadline=None, max_examples=1000, suppress_health_check=_CROWDED)
 settings.load_profile("everyday")
+
+_DEADLOCK_SECONDS: Final = 30.0
+"""What Temporal's SDK calls a deadlock in a test process. The product keeps the SDK's two seconds: its workers hold a
+fraction of the objects, and do not run servers, browsers and other workers in their own process."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`make histories` records what the marked tests leave in Temporal; `make pictures` what the UI shows."""
     parser.addoption("--record-histories", metavar="DIR", help="write the histories of tests marked `history` to DIR")
     parser.addoption("--screenshots", metavar="DIR", help="write the pictures for the documentation to DIR (tests/ui)")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def temporal_server() -> AsyncIterator[Client]:
+    """The one real server of this process, by a client of its default namespace."""
+    async with development_server(namespaces=["activities", "cli", "workflows", BARE]) as client:
+        yield client
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a set-up stay in one process. These, and the long ones, begin first: all processes end alike."""
+    for item in items:
+        if _shares_a_set_up(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(
+        key=lambda item: (item.get_closest_marker("xdist_group") is None, item.get_closest_marker("long") is None)
+    )
+
+
+def pytest_collection_finish() -> None:
+    """Modules, tests and the examples of their parameters live as long as the process: no collection looks at them."""
+    gc.collect()
+    gc.freeze()
+
+
+def _shares_a_set_up(item: pytest.Item) -> bool:
+    """Whether a fixture of its module, its class or its package serves several tests."""
+    found: dict[str, Any] = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    return any(definitions[-1].scope in {"module", "class", "package"} for definitions in found.values())
+
+
+def _with_patience(make: Callable[..., None]) -> Callable[..., None]:
+    def init(self: Any, **options: Any) -> None:
+        make(self, **options)
+        self._deadlock_timeout_seconds = _DEADLOCK_SECONDS
+
+    return init
+
+
+_worker = temporal_workflow._WorkflowWorker  # noqa: SLF001  the SDK has no public way to size its detector
+_worker.__init__ = _with_patience(_worker.__init__)  # type: ignore[method-assign]

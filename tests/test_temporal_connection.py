@@ -1,7 +1,5 @@
 import os
-import shutil
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -20,21 +18,14 @@ from temporalio.testing import WorkflowEnvironment
 from qunfa import temporal
 from qunfa.contract.event import JobFinished
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
-
-
-def _binary(name: str) -> str:
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    return found
+from tests.temporal import binary
 
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
     """A real Temporal server of this module's own."""
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=_binary("temporal"), dev_server_log_level="error"
+        dev_server_existing_path=binary("temporal"), dev_server_log_level="error"
     ) as environment:
         yield environment
 
@@ -43,7 +34,7 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's time-skipping test server."""
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=_binary("temporal-test-server")
+        test_server_existing_path=binary("temporal-test-server")
     ) as environment:
         yield environment
 

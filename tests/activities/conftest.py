@@ -3,12 +3,9 @@
 import asyncio
 import json
 import re
-import shutil
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,18 +13,16 @@ import pytest
 import pytest_asyncio
 from temporalio.activity import Info
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
+from temporalio.testing import ActivityEnvironment
 
 from activities import Accounts, Submission
 from activities.failures import ledger_unavailable
-from qunfa.contract.ids import SEARCH_ATTRIBUTES
 from qunfa.contract.ledger import Told
 from qunfa.contract.steps import Pinned, SubmitStep
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator, SimulatorConfig
 from qunfa.wechat import open_http
+from tests.temporal import in_namespace
 
 APPID = "wx0123456789abcdef"
 SECRET = "0123456789abcdefSECRETsecret0000"
@@ -209,24 +204,7 @@ def desk(sim: Simulator, http: httpx.AsyncClient) -> Desk:
     return desk_at(sim.url, http)
 
 
-def binary(name: str) -> str:
-    """A Temporal binary beside this Python, or on the path."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    assert found, f"{name} is not installed"
-    return found
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def temporal() -> AsyncIterator[Client]:
+async def temporal(temporal_server: Client) -> Client:
     """A client of a real server, which can list workflows."""
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary("temporal"),
-        data_converter=pydantic_data_converter,
-        search_attributes=[
-            SearchAttributeKey.for_keyword_list(name) if kind == "KeywordList" else SearchAttributeKey.for_keyword(name)
-            for name, kind in SEARCH_ATTRIBUTES.items()
-        ],
-        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'],
-    ) as environment:
-        yield environment.client
+    return await in_namespace(temporal_server, "activities")

@@ -5,11 +5,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 from tests.callback.pushing import Inbox, receiver
-from tests.callback.temporal_server import temporal_binary
 
 
 @pytest.fixture
@@ -25,10 +22,7 @@ async def http(inbox: Inbox) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.fixture(scope="package")
-async def client() -> AsyncIterator[Client]:
+@pytest.fixture
+def client(temporal_server: Client) -> Client:
     """A client of a real Temporal server."""
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_binary(), dev_server_log_level="error", data_converter=pydantic_data_converter
-    ) as environment:
-        yield environment.client
+    return temporal_server

@@ -23,8 +23,8 @@ from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView
 from qunfa.settings import MetricsSettings, Settings
 from tests.callback.pushing import APPID, FINISHED, HELLO, TOKEN, callback_settings, signed
-from tests.callback.temporal_server import temporal_binary
 from tests.looking import look_again
+from tests.temporal import binary
 from workflows.account import Account
 
 EVENT = JobFinished(msg_id=2**53 + 1, status="send success")
@@ -143,7 +143,7 @@ async def test_starts_without_temporal(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (await http.get("/wechat/demo", params=signed(echostr="1"))).text == "1"
 
         async with await WorkflowEnvironment.start_local(
-            port=port, dev_server_existing_path=temporal_binary(), dev_server_log_level="error"
+            port=port, dev_server_existing_path=binary("temporal"), dev_server_log_level="error"
         ):
             while not await _is_ready(http):
                 await look_again()

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +24,7 @@ from tests.chaos.director import Director
 from tests.chaos.plan import FOLLOWERS, SAFE, TAG, ChaosPlan
 from tests.chaos.processes import Child
 from tests.ports import NoFreePortsError, free_ports
+from tests.temporal import binary
 
 LOCALHOST: Final = "127.0.0.1"
 QUEUE: Final = "chaos"
@@ -113,19 +113,10 @@ def _of_worker(number: int, port: int) -> dict[str, str]:
     return {"QUNFA_METRICS__WORKER": f"{LOCALHOST}:{port}", "QUNFA_LOG_LEVEL": level}
 
 
-def temporal_binary() -> str:
-    """Temporal's command line, beside this Python or on the path."""
-    beside = Path(sys.executable).with_name("temporal")
-    found = str(beside) if beside.exists() else shutil.which("temporal")
-    if not found:
-        raise FileNotFoundError("the command `temporal` is not installed (run: make setup)")
-    return found
-
-
 def _temporal(folder: Path, port: int) -> list[str]:
     attributes = [f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()]
     return [
-        *(temporal_binary(), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", str(port)),
+        *(binary("temporal"), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", str(port)),
         *("--db-filename", str(folder / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"),
         *("--sqlite-pragma", "synchronous=off", "--log-level", "error"),
         *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),

@@ -7,31 +7,21 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from typer.testing import CliRunner, Result
 
 from qunfa.cli import app
-from qunfa.cli.demo.binary import temporal_binary
 from qunfa.contract import MASS_SEND, mass_send_id
-from qunfa.temporal import register_search_attributes
 from tests.cli.calls import QUEUE, Qunfa, Scripted
 from tests.cli.stub import ScriptedCallbackCheck, ScriptedCheck, ScriptedMassSend, ScriptedPreview, request, upload
+from tests.temporal import in_namespace
 from workflows.account import Account
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def server() -> AsyncIterator[Client]:
+async def server(temporal_server: Client) -> Client:
     """A real Temporal with Qunfa's search attributes."""
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(temporal_binary()),
-        data_converter=pydantic_data_converter,
-        dev_server_log_level="error",
-        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'],
-    ) as environment:
-        await register_search_attributes(environment.client)
-        yield environment.client
+    return await in_namespace(temporal_server, "cli")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

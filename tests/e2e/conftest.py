@@ -1,17 +1,18 @@
-"""The stage: one Temporal server, one simulated WeChat, one receiver and one worker for all tests of the folder."""
+"""The stage: one simulated WeChat, one receiver and one worker for all tests of the folder."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from temporalio.client import Client
 
 from tests.e2e.stage import Scene, Stage
-from tests.e2e.staging import development_server, scene_of, staged
+from tests.e2e.staging import scene_of, staged
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    async with staged(tmp_path_factory.mktemp("media"), development_server()) as stage:
+async def stage(temporal_server: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    async with staged(tmp_path_factory.mktemp("media"), temporal_server) as stage:
         yield stage
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, TIMING, Scene
 from tests.looking import look_again
+from tests.temporal import binary
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,14 +25,6 @@ class Ended:
     code: int
     stdout: str
     stderr: str
-
-
-def binary(name: str) -> str:
-    """A Temporal binary beside this Python, or on the path."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    assert found, f"{name} is not installed"
-    return found
 
 
 def environment(address: str, **more: str) -> dict[str, str]:

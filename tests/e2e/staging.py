@@ -9,15 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
-from temporalio.testing import WorkflowEnvironment
 
 from qunfa.callback import run_receiver
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator
-from qunfa.temporal import register_search_attributes
-from tests.e2e.processes import binary
 from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, TIMING, Scene, Stage, working
 from tests.looking import look_again
 
@@ -85,30 +81,15 @@ async def receiving_at(settings: Settings, address: str) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def development_server(ui_port: int | None = None) -> AsyncIterator[Client]:
-    """A real Temporal server; with `ui_port`, its UI is served there."""
-    extra = ["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"', "--namespace", "bare"]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary("temporal"),
-        data_converter=pydantic_data_converter,
-        ui=ui_port is not None,
-        ui_port=ui_port,
-        dev_server_extra_args=extra if ui_port is None else [*extra, "--ui-disable-news-fetch"],
-    ) as environment:
-        yield environment.client
-
-
-@contextlib.asynccontextmanager
 async def staged(
     media: Path,
-    server: contextlib.AbstractAsyncContextManager[Client],
+    client: Client,
     *,
     names: Sequence[str] = NAMES,
     timing: Mapping[str, float] = TIMING,
 ) -> AsyncIterator[Stage]:
     """The stage on this Temporal server; `media` is where the workers may read."""
-    async with server as client, Simulator() as sim:
-        await register_search_attributes(client)
+    async with Simulator() as sim:
         settings = settings_at(sim.url, media, names, timing)
         address = client.service_client.config.target_host
         async with receiving_at(settings, address) as receiver, working(client, settings):

@@ -11,10 +11,10 @@ from pathlib import Path
 from temporalio.client import Client
 
 from qunfa.temporal import TemporalUnreachable, connect
-from tests.e2e.processes import binary
 from tests.e2e.staging import temporal_at
 from tests.faults.program import PATIENCE
 from tests.ports import free_address
+from tests.temporal import binary
 
 _ASK_AGAIN_SECONDS = 0.1
 

@@ -57,8 +57,10 @@ async def _rehearse(board: Board, names: Sequence[str], seconds: float) -> list[
 
 async def _play_all(board: Board, names: Sequence[str], seconds: float, folder: Path) -> list[Report]:
     reports: list[Report] = []
-    server = own_server(folder, worker_runtime(""))
-    async with staged(folder, server, names=names, timing=_TIMING) as stage:
+    async with (
+        own_server(folder, worker_runtime("")) as client,
+        staged(folder, client, names=names, timing=_TIMING) as stage,
+    ):
         for name in names:
             board.begins(name, rule(PROGRAMME[name]))
             reports.append(await play(stage, name, PROGRAMME[name], seconds))

@@ -12,11 +12,11 @@ from temporalio.runtime import Runtime
 
 from qunfa.cli.demo.children import Child
 from qunfa.cli.demo.ports import LOCALHOST
-from qunfa.temporal import TemporalUnreachable, connect
-from tests.e2e.processes import binary
+from qunfa.temporal import TemporalUnreachable, connect, register_search_attributes
 from tests.e2e.stage import PATIENCE
 from tests.e2e.staging import temporal_at
 from tests.ports import free_ports
+from tests.temporal import FINE_TIMERS, binary
 
 _ASK_AGAIN_SECONDS: Final = 0.05
 
@@ -27,12 +27,13 @@ async def own_server(folder: Path, runtime: Runtime) -> AsyncIterator[Client]:
     [port] = free_ports(1)
     command = [
         *(binary("temporal"), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", str(port)),
-        *("--log-level", "error", "--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+        *("--log-level", "error", "--dynamic-config-value", FINE_TIMERS),
     ]
     child = await Child.start("temporal", command, {**os.environ, "TEMPORAL_CONFIG_FILE": os.devnull}, folder)
     try:
         with temporal_at(f"{LOCALHOST}:{port}"):
             client = await _connected(child, runtime)
+        await register_search_attributes(client)
         yield client
     finally:
         await child.stop()

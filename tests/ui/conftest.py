@@ -10,8 +10,9 @@ from playwright.async_api import Browser, async_playwright
 
 from qunfa.cli.demo.ports import LOCALHOST
 from tests.e2e.stage import Scene, Stage
-from tests.e2e.staging import development_server, scene_of, staged
+from tests.e2e.staging import scene_of, staged
 from tests.ports import free_ports
+from tests.temporal import development_server
 from tests.ui.window import HEIGHT, PATIENCE_MILLISECONDS, WIDTH, Window
 
 NAMES = ("atelier", "bakery", "cafe", "demo")
@@ -35,7 +36,10 @@ def ui_port() -> int:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stage(chromium: str, ui_port: int, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    async with staged(tmp_path_factory.mktemp("media"), development_server(ui_port), names=NAMES) as stage:
+    async with (
+        development_server(ui_port=ui_port) as client,
+        staged(tmp_path_factory.mktemp("media"), client, names=NAMES) as stage,
+    ):
         yield stage
 
 

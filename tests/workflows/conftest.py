@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
-import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,19 +12,16 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 from temporalio import activity
-from temporalio.client import WorkflowHandle
-from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from qunfa.contract import MASS_SEND, SEARCH_ATTRIBUTES, MassSendResult, Status, account_id, mass_send_id
+from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
-from qunfa.temporal import register_search_attributes
 from tests.looking import look_again
-from tests.workflows.metronome import METRONOME, Metronome
+from tests.temporal import development_server, in_namespace, time_skipping_server
 from tests.workflows.model import ModelWechat
 from tests.workflows.model_material import ModelMaterial
 from tests.workflows.recording import record
@@ -39,32 +34,13 @@ from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
 
 ENDS_WITHIN = timedelta(seconds=10)
-KEYS: dict[str, Callable[[str], SearchAttributeKey[Any]]] = {
-    "Keyword": SearchAttributeKey.for_keyword,
-    "KeywordList": SearchAttributeKey.for_keyword_list,
-}
-
-
-def binary(name: str) -> str:
-    """A Temporal binary beside this Python, or on the path."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    assert found, f"{name} is not installed"
-    return found
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def env() -> AsyncIterator[WorkflowEnvironment]:
     """A time-skipping server for one test: its time, and whatever goes wrong in it, is that test's alone."""
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=binary("temporal-test-server"),
-        data_converter=pydantic_data_converter,
-        identity="tests",
-    ) as environment:
-        await register_search_attributes(environment.client)
-        async with Worker(environment.client, task_queue=METRONOME, workflows=[Metronome]):
-            await environment.client.start_workflow(METRONOME, id=METRONOME, task_queue=METRONOME)
-            yield environment
+    async with time_skipping_server() as environment:
+        yield environment
 
 
 @dataclass
@@ -210,28 +186,22 @@ async def desk(env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[De
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def real_env() -> AsyncIterator[WorkflowEnvironment]:
-    """The real server, whose timers are good to 10 ms."""
-    async with await real_server('history.timerProcessorMaxTimeShift="10ms"') as environment:
-        yield environment
+async def real_env(temporal_server: Client) -> WorkflowEnvironment:
+    """The real server, in a namespace of this folder's own."""
+    return WorkflowEnvironment.from_client(await in_namespace(temporal_server, "workflows"))
 
 
-def real_server(*dynamic_config: str) -> Awaitable[WorkflowEnvironment]:
-    """The real server with this dynamic configuration."""
-    return WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary("temporal"),
-        data_converter=pydantic_data_converter,
-        identity="tests",
-        search_attributes=[KEYS[kind](name) for name, kind in SEARCH_ATTRIBUTES.items()],
-        dev_server_extra_args=[part for value in dynamic_config for part in ("--dynamic-config-value", value)],
-    )
+@contextlib.asynccontextmanager
+async def short_runs() -> AsyncIterator[WorkflowEnvironment]:
+    """A real server that suggests to continue as new after 15 events."""
+    async with development_server("limit.historyCount.suggestContinueAsNew=15") as client:
+        yield WorkflowEnvironment.from_client(client)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def short_desk(recorded: Recorder) -> AsyncIterator[Desk]:
     """A desk on a real server that suggests to continue as new after 15 events."""
-    config = ('history.timerProcessorMaxTimeShift="10ms"', "limit.historyCount.suggestContinueAsNew=15")
-    async with await real_server(*config) as environment, running(environment, scaled_facts()) as found:
+    async with short_runs() as environment, running(environment, scaled_facts()) as found:
         yield found
         await recorded(found)
 

@@ -13,17 +13,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from activities.earlier_runs import VisibleRuns
 from qunfa.contract import account_id
 from qunfa.contract.steps import AccountFacts, Timing
-from qunfa.temporal import register_search_attributes
-from tests.workflows.conftest import ENDS_WITHIN, binary
-from tests.workflows.metronome import METRONOME, Metronome
+from tests.temporal import time_skipping_server
+from tests.workflows.conftest import ENDS_WITHIN
 from tests.workflows.player import Player
 from tests.workflows.promises import PlayedRuns, ended, nothing_is_left, replays
 from tests.workflows.runs import Runs, StandsStillError
@@ -45,20 +42,6 @@ SCALED = Timing(
     push_grace=timedelta(milliseconds=200),
 )
 PLAYED: Counter[str] = Counter()
-
-
-@contextlib.asynccontextmanager
-async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """A time-skipping server."""
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=binary("temporal-test-server"),
-        data_converter=pydantic_data_converter,
-        identity="tests",
-    ) as environment:
-        await register_search_attributes(environment.client)
-        async with Worker(environment.client, task_queue=METRONOME, workflows=[Metronome]):
-            await environment.client.start_workflow(METRONOME, id=METRONOME, task_queue=METRONOME)
-            yield environment
 
 
 @contextlib.asynccontextmanager
@@ -132,7 +115,7 @@ def known(test: Callable[..., Any]) -> Callable[..., Any]:
 )
 async def test_the_promises_hold_in_any_order(script: Script) -> None:
     """Answers, pushes, polls, operators, losses and clock jumps: one delivery, a true result, and nothing left open."""
-    async with time_skipping() as server:
+    async with time_skipping_server() as server:
         try:
             for line in await play(server, script, SKIPPED, SKIPPED.window + timedelta(hours=1)):
                 event(line.partition(":")[0])

@@ -23,7 +23,7 @@ from tests.activities.conftest import settings_for
 from tests.looking import look_again
 from tests.media.sources.site import silence
 from tests.notices.webhook import SECRET, Post, Receiver, answers, receiving
-from tests.workflows.conftest import Desk, real_server, running, scaled_facts
+from tests.workflows.conftest import Desk, running, scaled_facts, short_runs
 from tests.workflows.model import says
 from tests.workflows.resets import Reapply, points, reset
 from workflows.mass_send import MassSend
@@ -140,8 +140,7 @@ async def test_each_webhook_is_told_by_itself(real_env: WorkflowEnvironment, rec
 
 async def test_a_send_that_goes_on_in_a_new_run_tells_each_event_once(receiver: Receiver) -> None:
     """Continue-as-new every 15 events or so: three questions, one end, four ids."""
-    config = ('history.timerProcessorMaxTimeShift="10ms"', "limit.historyCount.suggestContinueAsNew=15")
-    async with await real_server(*config) as env, noticing(env, receiver, "oncall") as desk:
+    async with short_runs() as env, noticing(env, receiver, "oncall") as desk:
         desk.wechat.script = [says(48001)] * 3
         handle = await desk.start()
         async with asyncio.timeout(60):

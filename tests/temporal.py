@@ -1,0 +1,76 @@
+"""Temporal's own servers, as tests start them."""
+
+import contextlib
+import shutil
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from qunfa.temporal import register_search_attributes
+from tests.workflows.metronome import METRONOME, Metronome
+
+FINE_TIMERS: Final = 'history.timerProcessorMaxTimeShift="10ms"'
+"""Dynamic configuration: timers are good to 10 ms, and not to a second as usual."""
+BARE: Final = "bare"
+"""A namespace without Qunfa's search attributes."""
+
+
+def binary(name: str) -> str:
+    """A Temporal binary beside this Python, or on the path."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    assert found, f"{name} is not installed"
+    return found
+
+
+@contextlib.asynccontextmanager
+async def development_server(
+    *dynamic_config: str, namespaces: Sequence[str] = (), ui_port: int | None = None
+) -> AsyncIterator[Client]:
+    """A real server, and a client of its default namespace; with `ui_port`, its UI is served there.
+
+    Args:
+        dynamic_config: `key=json` of Temporal's dynamic configuration, beside `FINE_TIMERS`.
+        namespaces: more of them.
+        ui_port: where the UI is served.
+    """
+    values = [part for value in (FINE_TIMERS, *dynamic_config) for part in ("--dynamic-config-value", value)]
+    names = [part for name in namespaces for part in ("--namespace", name)]
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=binary("temporal"),
+        dev_server_log_level="error",
+        data_converter=pydantic_data_converter,
+        identity="tests",
+        ui=ui_port is not None,
+        ui_port=ui_port,
+        dev_server_extra_args=[*values, *names, *([] if ui_port is None else ["--ui-disable-news-fetch"])],
+    ) as environment:
+        await register_search_attributes(environment.client)
+        yield environment.client
+
+
+async def in_namespace(client: Client, namespace: str) -> Client:
+    """A client of another namespace of the same server, which has Qunfa's search attributes."""
+    other = Client(client.service_client, namespace=namespace, data_converter=client.data_converter)
+    await register_search_attributes(other)
+    return other
+
+
+@contextlib.asynccontextmanager
+async def time_skipping_server() -> AsyncIterator[WorkflowEnvironment]:
+    """A server whose time leaps to the next timer while nothing is at work."""
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=binary("temporal-test-server"),
+        data_converter=pydantic_data_converter,
+        identity="tests",
+    ) as environment:
+        await register_search_attributes(environment.client)
+        async with Worker(environment.client, task_queue=METRONOME, workflows=[Metronome]):
+            await environment.client.start_workflow(METRONOME, id=METRONOME, task_queue=METRONOME)
+            yield environment
