@@ -1,11 +1,35 @@
-"""How a test looks for what it waits for: again and again, and not so often that it takes the processor from it."""
+"""How a test awaits a condition: it looks again and again, and not so often that it takes the processor from it."""
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
+PATIENCE: Final = 180.0
+"""Seconds after which a test says that what it awaits does not come. It is far more than a crowded machine needs."""
 _APART_SECONDS: Final = 0.01
+
+SeenT = TypeVar("SeenT")
+
+
+async def until(
+    look: Callable[[], Awaitable[SeenT]], fits: Callable[[SeenT], object] = bool, within: float = PATIENCE
+) -> SeenT:
+    """What is seen, once it fits.
+
+    Raises:
+        AssertionError: it did not fit within so many seconds; tells what was seen last.
+    """
+    seen: list[SeenT] = []
+    try:
+        async with asyncio.timeout(within):
+            while not fits(now := await look()):
+                seen[:] = [now]
+                await look_again()
+            return now
+    except TimeoutError:
+        raise AssertionError(f"not within {within:.0f} s; seen last: {seen}") from None
 
 
 async def look_again() -> None:
-    """Between two looks; a test that waits for a condition ends as soon as it is met, whatever time that takes."""
+    """Between two looks."""
     await asyncio.sleep(_APART_SECONDS)

@@ -186,7 +186,7 @@ def test_uncaught_exception_of_a_program() -> None:
         f"go('{TOKEN_URL}')\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1

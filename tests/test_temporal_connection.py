@@ -1,6 +1,5 @@
 import os
 import socket
-import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -104,15 +103,13 @@ async def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A silent server is given up after the connect timeout."""
+    """A silent server is given up after the connect timeout; without it, this test would not end."""
     monkeypatch.setattr(temporal, "CONNECT_TIMEOUT", timedelta(milliseconds=200))
-    started = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{silent.getsockname()[1]}")
         error = await _refusal()
 
     assert "no answer within" in str(error)
-    assert time.monotonic() - started < 3
 
 
 async def test_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:

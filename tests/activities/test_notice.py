@@ -20,10 +20,11 @@ from activities.notice import AT_ONCE, Notices
 from qunfa.contract.notice import NoticeDelivered, NotifyRequest
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
+from tests.looking import PATIENCE
 from tests.media.sources.site import MIB, Reaction, drips, floods, redirect, response, says, silence
 from tests.notices.webhook import OK, OTHER, SECRET, Receiver, answers, receiving
 
-PATIENCE = timedelta(seconds=30)
+LONG = timedelta(seconds=PATIENCE)
 REQUEST = NotifyRequest.model_validate(
     {
         "account": "demo",
@@ -50,7 +51,7 @@ def settings_of(receiver: Receiver, **more: Any) -> Settings:
     return settings_for("https://wechat.example", notices={"oncall": notice})
 
 
-async def told(receiver: Receiver, attempt: int = 1, patience: timedelta = PATIENCE, **more: Any) -> NoticeDelivered:
+async def told(receiver: Receiver, attempt: int = 1, patience: timedelta = LONG, **more: Any) -> NoticeDelivered:
     """One attempt."""
     environment = ActivityEnvironment()
     environment.info = replace(ActivityEnvironment.default_info(), attempt=attempt)
@@ -78,7 +79,7 @@ async def test_a_notice_is_posted_signed() -> None:
     [post] = receiver.posts
     assert post.line == "POST /hook/a-SECRET-path?key=a-SECRET-key HTTP/1.1"
     assert (post.webhook_id, post.headers["content-type"]) == ("msg_1", "application/json")
-    assert abs(int(post.headers["webhook-timestamp"]) - time.time()) < 60
+    assert abs(int(post.headers["webhook-timestamp"]) - time.time()) < PATIENCE
     assert post.signed_with(SECRET)
     assert not post.signed_with(OTHER)
     assert (post.type, post.json["timestamp"], post.data["key"]) == ("needs_operator", "2026-12-01T09:00:00Z", "春")
@@ -172,12 +173,10 @@ async def test_a_redirect_is_not_followed(status: str) -> None:
     ids=["silent", "drips its head", "endless head"],
 )
 async def test_a_slow_receiver_is_given_up_in_time(reaction: Reaction) -> None:
-    """The whole attempt has one limit, however little by little the answer comes; an endless head ends it, too."""
-    began = time.monotonic()
+    """The whole attempt has one limit: without it, an answer that comes little by little would never end."""
     async with receiving() as receiver:
         error = await not_told(receiver, reaction, patience=timedelta(seconds=0.5))
     assert (error.type, error.non_retryable) == ("NoticeUndelivered", False)
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("reaction", [says(b""), says(b"SSH-2.0-OpenSSH_9.9\r\n"), says(b"HTTP/1.1 banana\r\n\r\n")])

@@ -23,7 +23,7 @@ from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView
 from qunfa.settings import MetricsSettings, Settings
 from tests.callback.pushing import APPID, FINISHED, HELLO, TOKEN, callback_settings, signed
-from tests.looking import look_again
+from tests.looking import PATIENCE, look_again
 from tests.temporal import binary
 from workflows.account import Account
 
@@ -69,7 +69,7 @@ async def _running(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         run_receiver(settings, host="127.0.0.1", port=0, on_started=started.set_result, handle_signals=False)
     )
     try:
-        async with asyncio.timeout(20), httpx.AsyncClient(base_url=await started, trust_env=False) as http:
+        async with asyncio.timeout(PATIENCE), httpx.AsyncClient(base_url=await started, trust_env=False) as http:
             yield http
     finally:
         receiver.cancel()
@@ -255,7 +255,7 @@ async def test_bytes_that_are_hardly_http(client: Client, monkeypatch: pytest.Mo
         reader, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(request_)
         writer.write_eof()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             try:
                 answer = await reader.read()
             except ConnectionError:
@@ -274,7 +274,7 @@ async def test_flood_is_cut_off(client: Client, monkeypatch: pytest.MonkeyPatch)
         reader, writer = await asyncio.open_connection(url.host, url.port)
         head = f"POST {url.raw_path.decode()} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
         writer.write(head.encode() + b"x" * (BODY_LIMIT + 1))
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE):
             answer = await reader.read()
         writer.close()
 

@@ -13,7 +13,7 @@ from qunfa.cli.view import Answered
 from qunfa.contract.ids import MassSendId
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
-from tests.looking import look_again
+from tests.looking import PATIENCE, look_again
 
 ANSWERS = TypeAdapter(list[Answered])
 SHOWS = {"required": True, "shows": ["text: spring", "to all followers"]}
@@ -31,7 +31,7 @@ def _mine(key: str) -> str:
 
 async def _listed(qunfa: Qunfa, key: str, runs: int) -> None:
     """Until the list knows so many running ones; it follows a moment later."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (
             len(parsed(await qunfa("list", "--query", f"{_mine(key)} AND ExecutionStatus = 'Running'", "--json")))
             != runs

@@ -27,7 +27,7 @@ from qunfa.contract.ledger import LedgerView
 from qunfa.settings import Settings
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
 from tests.cli.stub import CALLBACKS
-from tests.looking import look_again
+from tests.looking import PATIENCE, look_again
 
 TOKEN = "callbackTOKEN0123456789"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -233,7 +233,7 @@ async def test_a_push_is_found_in_a_run_that_has_been_continued(client: Client, 
         for number in range(3):
             run = (await handle.describe()).run_id
             await handle.signal("push", JobFinished(msg_id=TEST_MSG_ID_MIN + number, status="s"))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while (await handle.describe()).run_id == run:
                     await look_again()
         now = await position(client, shop.appid)
@@ -372,7 +372,7 @@ async def test_a_worker_that_never_answers_is_given_up(client: Client, shop: Sho
             result = await check(url, "--json")
     assert "no worker answered within 1 s" in todo(result, "wechat")
     running = f"WorkflowType = '{CHECK_CALLBACK}' AND ExecutionStatus = 'Running'"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while [one.id async for one in client.list_workflows(running) if shop.name in one.id]:
             await look_again()
 

@@ -18,6 +18,7 @@ from qunfa.cli.demo.binary import temporal_binary
 from qunfa.cli.demo.followers import FollowersView
 from qunfa.cli.demo.ports import LOCALHOST, Ports, choose_ports
 from qunfa.cli.errors import Refused
+from tests.looking import PATIENCE
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, and needs PR_SET_PDEATHSIG")
 
@@ -51,7 +52,7 @@ async def _rest(process: Process) -> str:
 
 async def _children(process: Process, count: int) -> list[int]:
     """The demo's processes, as soon as there are so many."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while len(pids := _children_of(process.pid)) < count:
             await _a_turn()
     return pids
@@ -59,7 +60,7 @@ async def _children(process: Process, count: int) -> list[int]:
 
 async def _gone(pids: list[int]) -> bool:
     """Whether all of them end, asked until they have."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while any(_lives(pid) for pid in pids):
             await _a_turn()
     return True

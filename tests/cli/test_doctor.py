@@ -16,7 +16,7 @@ from qunfa.cli.doctor import account
 from qunfa.contract.doctor import Diagnosis
 from qunfa.contract.ids import CHECK_ACCOUNT
 from tests.cli.calls import QUEUE, Qunfa, parsed
-from tests.looking import look_again
+from tests.looking import until
 
 
 async def checks_of(client: Client, name: str) -> list[WorkflowExecutionStatus | None]:
@@ -28,17 +28,12 @@ async def checks_of(client: Client, name: str) -> list[WorkflowExecutionStatus |
 
 async def until_checked(client: Client, name: str) -> list[WorkflowExecutionStatus | None]:
     """The same, once there is one: the list is a little behind."""
-    async with asyncio.timeout(30):
-        while not (statuses := await checks_of(client, name)):
-            await look_again()
-    return statuses
+    return await until(lambda: checks_of(client, name))
 
 
 async def until_polled(qunfa: Qunfa) -> None:
     """Until Temporal tells of the worker's polls."""
-    async with asyncio.timeout(30):
-        while "ok       workers" not in (await qunfa("doctor")).stdout:
-            await look_again()
+    await until(lambda: qunfa("doctor"), lambda answer: "ok       workers" in answer.stdout)
 
 
 async def test_nobody_is_waited_for_for_ever(

@@ -7,13 +7,14 @@ from temporalio.client import Client
 
 from qunfa.cli.view import SendRow
 from tests.cli.calls import Qunfa, Scripted, parsed
+from tests.looking import PATIENCE
 
 ROWS = TypeAdapter(list[SendRow])
 
 
 async def _rows(qunfa: Qunfa, *args: str, atleast: int) -> list[SendRow]:
     """Visibility follows the workflows a moment later, so it is asked until it has."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             rows = ROWS.validate_python(parsed(await qunfa("list", *args, "--json")))
             if len(rows) >= atleast:

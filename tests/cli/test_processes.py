@@ -19,7 +19,7 @@ from qunfa.contract import mass_send_id
 from qunfa.contract.ids import check_id, preview_id
 from tests.cli.calls import Scripted
 from tests.cli.stub import result, status
-from tests.looking import look_again
+from tests.looking import until
 
 Start = Callable[..., Coroutine[Any, Any, Process]]
 TEXT = ("--account", "demo", "--text", "hi", "--to-all")
@@ -192,9 +192,7 @@ async def test_ctrl_c_cancels_a_preview(start: Start, client: Client, key: str) 
 
 async def _running(handle: WorkflowHandle[Any, Any]) -> None:
     """Until the workflow is there, and waited for."""
-    async with asyncio.timeout(20):
-        while not await _is_there(handle):
-            await look_again()
+    await until(lambda: _is_there(handle))
 
 
 async def _is_there(handle: WorkflowHandle[Any, Any]) -> bool:

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from qunfa.cli.view import SendView, Work
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import result, status
-from tests.looking import look_again
+from tests.looking import PATIENCE, look_again, until
 
 WAITING = status(
     "needs_operator",
@@ -50,7 +50,7 @@ async def test_an_upload_says_how_far_it_is(qunfa: Qunfa, scripted: Scripted, ke
     """Bytes so far and in all, and why an earlier attempt failed, from the activity itself."""
     handle = await scripted(status("preparing"))
     await handle.signal("begin_upload", True)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not (work := SendView.model_validate(parsed(await qunfa("status", f"demo/{key}", "--json"))).work) or (
             work[0].size is None
         ):
@@ -69,9 +69,7 @@ async def test_an_activity_that_is_paused_in_temporal_is_shown(
     monkeypatch.setattr("qunfa.cli.pending.SHOWN", frozenset())
     handle = await scripted(status("preparing"))
     await handle.signal("begin_upload", False)
-    async with asyncio.timeout(20):
-        while not (await handle.describe()).raw_description.pending_activities:
-            await look_again()
+    await until(handle.describe, lambda found: found.raw_description.pending_activities)
     execution = WorkflowExecution(workflow_id=handle.id)
     pause = PauseActivityRequest(namespace=client.namespace, execution=execution, type="upload")
     await client.workflow_service.pause_activity(pause)

@@ -16,9 +16,9 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from qunfa.contract import MASS_SEND, mass_send_id
 from tests.cli.calls import QUEUE, Qunfa, Scripted
 from tests.cli.stub import request, result, status
+from tests.looking import PATIENCE
 
 Watch = Callable[..., Coroutine[Any, Any, Process]]
-PATIENCE = 60.0
 OTHERS = TypedSearchAttributes([SearchAttributePair(SearchAttributeKey.for_keyword("MassSendAccount"), "watched")])
 
 

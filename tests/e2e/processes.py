@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, TIMING, Scene
-from tests.looking import look_again
+from tests.e2e.stage import CALLBACK_TOKEN, SECRET, TIMING, Scene
+from tests.looking import PATIENCE, until
 from tests.temporal import binary
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ async def temporal(address: str, *arguments: str) -> Ended:
     return await ended(process)
 
 
-async def ended(process: Process, within: float = 30) -> Ended:
+async def ended(process: Process, within: float = PATIENCE) -> Ended:
     """What a process has said and how it ended."""
     async with asyncio.timeout(within):
         stdout, stderr = await process.communicate()
@@ -111,6 +111,4 @@ async def listening(log: Path) -> str:
 
 async def logged(log: Path, word: str) -> None:
     """Until the log holds the word."""
-    async with asyncio.timeout(PATIENCE):
-        while word not in await asyncio.to_thread(log.read_text, encoding="utf-8"):
-            await look_again()
+    await until(lambda: asyncio.to_thread(log.read_text, encoding="utf-8"), lambda text: word in text)

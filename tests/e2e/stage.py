@@ -22,7 +22,7 @@ from qunfa.simulator.accounts import Account as SimulatedAccount
 from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
 from qunfa.wechat import open_http
-from tests.looking import look_again
+from tests.looking import PATIENCE, until
 from tests.workflows.failures import refusal_of
 from worker import make_worker
 
@@ -38,11 +38,9 @@ TIMING = {
     "repeat_max": 1,
     "pace": 0.05,
     "ask": 0.2,
-    "http_timeout": 1,
+    "http_timeout": 3,
     "push_grace": 0.3,
 }
-PATIENCE = 60.0
-"""Seconds within which whatever a test waits for must have come."""
 
 
 @dataclass
@@ -148,10 +146,7 @@ class Scene:
 
     async def until(self, handle: WorkflowHandle[Any, Any], fits: Callable[[Status], object]) -> Status:
         """The status, once it fits."""
-        async with asyncio.timeout(PATIENCE):
-            while not fits(status := await self.status(handle)):
-                await look_again()
-        return status
+        return await until(lambda: self.status(handle), fits)
 
     async def asks(self, handle: WorkflowHandle[Any, Any], problem: str) -> Status:
         """The status, once the send asks an operator about `problem`."""
@@ -204,10 +199,7 @@ class Scene:
 
     async def ledger_until(self, fits: Callable[[LedgerView], object]) -> LedgerView:
         """The ledger, once it fits."""
-        async with asyncio.timeout(PATIENCE):
-            while not fits(view := await self.ledger()):
-                await look_again()
-        return view
+        return await until(self.ledger, fits)
 
     @property
     def simulated(self) -> SimulatedAccount:
@@ -270,7 +262,5 @@ async def working(client: Client, settings: Settings) -> AsyncIterator[Worker]:
         open_http(settings.timing.http_timeout) as http,
         make_worker(settings, client, http) as worker,
     ):
-        async with asyncio.timeout(PATIENCE):
-            while not await has_worker(client, settings.task_queue):
-                await look_again()
+        await until(lambda: has_worker(client, settings.task_queue))
         yield worker

@@ -14,8 +14,8 @@ from temporalio.service import RPCError
 from qunfa.callback import run_receiver
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator
-from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, TIMING, Scene, Stage, working
-from tests.looking import look_again
+from tests.e2e.stage import CALLBACK_TOKEN, SECRET, TIMING, Scene, Stage, working
+from tests.looking import PATIENCE, look_again
 
 NAMES = tuple(f"a{number:03}" for number in range(600))
 """More accounts than there are tests."""

@@ -12,10 +12,11 @@ from qunfa.contract.speed import SpeedResult
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.own_worker import own_worker
 from tests.e2e.processes import ended
-from tests.e2e.stage import PATIENCE, SECRET, Scene
+from tests.e2e.stage import SECRET, Scene
 from tests.e2e.test_recall import sent
 from tests.e2e.test_recall_commands import typed
 from tests.e2e.test_secrets import TOKEN_LIKE
+from tests.looking import PATIENCE
 
 
 async def test_the_speed_is_shown_and_set(scene: Scene) -> None:

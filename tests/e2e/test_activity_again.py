@@ -15,8 +15,7 @@ from tests.e2e.processes import temporal
 from tests.e2e.stage import Stage
 from tests.faults.company import Actor, Company, account_of_tries, delivered_once, result_of
 from tests.faults.place import Place
-from tests.faults.program import PATIENCE
-from tests.looking import look_again
+from tests.looking import PATIENCE, until
 
 QUOTA_USED_UP = 45028
 """What WeChat may say of the next try, since it has accepted the one before: an echo, as long as that is in doubt."""
@@ -56,9 +55,7 @@ async def allows_more_and_counts_from_one(operator: Operator) -> None:
     """The reset comes when Temporal has given up the first attempt, and would have waited before the second."""
     later = ["--retry-initial-interval", "1h", "--retry-maximum-interval", "1h"]
     await operator.orders("update-options", "--retry-maximum-attempts", "5", *later)
-    async with asyncio.timeout(PATIENCE):
-        while (await operator.activity()).attempt == 1:
-            await look_again()
+    await until(operator.activity, lambda found: found.attempt > 1)
     await operator.orders("reset")
 
 

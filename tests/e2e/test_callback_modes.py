@@ -16,9 +16,9 @@ from qunfa.contract import MassSendResult
 from qunfa.contract.ids import CHECK_CALLBACK
 from qunfa.settings import Settings
 from tests.e2e.processes import ROOT, Ended, ended, environment
-from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, Scene
+from tests.e2e.stage import CALLBACK_TOKEN, Scene
 from tests.e2e.staging import receiving, receiving_at, temporal_at, until_ready
-from tests.looking import look_again
+from tests.looking import PATIENCE, look_again
 from tests.workflows.failures import failure_of
 
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"

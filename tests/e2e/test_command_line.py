@@ -14,8 +14,8 @@ from qunfa.contract.check import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
 from qunfa.contract.preview import PreviewResult
 from tests.e2e.processes import Ended, temporal
-from tests.e2e.stage import PATIENCE, Scene
-from tests.looking import look_again
+from tests.e2e.stage import Scene
+from tests.looking import PATIENCE, look_again
 from tests.media.samples import picture
 from tests.workflows.failures import refusal_of
 

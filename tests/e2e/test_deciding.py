@@ -9,8 +9,8 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
 from qunfa.contract import mass_send_id
-from tests.e2e.stage import PATIENCE, Scene
-from tests.looking import look_again
+from tests.e2e.stage import Scene
+from tests.looking import PATIENCE, look_again
 from tests.workflows.failures import failure_of
 
 

@@ -11,9 +11,9 @@ from qunfa.cli.appid import describe_account
 from qunfa.contract.doctor import OF_AN_ACCOUNT, Diagnosis, Finding
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.own_worker import own_worker
-from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, Scene
+from tests.e2e.stage import CALLBACK_TOKEN, SECRET, Scene
 from tests.e2e.test_secrets import TOKEN_LIKE
-from tests.looking import look_again
+from tests.looking import PATIENCE, look_again
 
 CALLS = ["callback/check", "openapi/quota/get", "openapi/quota/get", "stable_token"]
 

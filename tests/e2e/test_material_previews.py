@@ -9,7 +9,8 @@ from temporalio.client import WorkflowHandle
 from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
 from qunfa.contract.preview import PreviewResult
 from qunfa.simulator import openid
-from tests.e2e.stage import PATIENCE, Scene
+from tests.e2e.stage import Scene
+from tests.looking import PATIENCE
 from tests.media.samples import picture, recording
 from tests.workflows.failures import refusal_of
 

@@ -15,8 +15,9 @@ from qunfa.contract.recall import RecallResult
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.own_worker import own_worker
 from tests.e2e.processes import configuration, logged, running, stopped
-from tests.e2e.stage import PATIENCE, Scene
+from tests.e2e.stage import Scene
 from tests.e2e.test_versions import BUILDS, RELEASED, SERVE
+from tests.looking import PATIENCE
 from tests.media.samples import picture
 from tests.media.sources.site import silence
 from tests.notices.webhook import OTHER, SECRET, Receiver, answers, receiving

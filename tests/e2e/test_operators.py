@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.e2e.commands import parsed, qunfa
-from tests.e2e.stage import PATIENCE, Scene
-from tests.looking import look_again
+from tests.e2e.stage import Scene
+from tests.looking import PATIENCE, look_again
 from tests.workflows.failures import failure_of
 
 APPROVAL: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}

@@ -10,7 +10,8 @@ from temporalio.exceptions import ApplicationError
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
 from qunfa.contract.recall import RecallResult, RecallStatus
 from qunfa.simulator.jobs import Job
-from tests.e2e.stage import PATIENCE, Scene
+from tests.e2e.stage import Scene
+from tests.looking import PATIENCE, until
 from tests.media.samples import picture
 
 
@@ -66,13 +67,14 @@ async def not_recalled(scene: Scene, **aim: Any) -> RecallResult:
     return await failed(await started(scene, **aim))
 
 
-async def until(handle: WorkflowHandle[Any, RecallResult], said: str) -> RecallStatus:
+async def waits(handle: WorkflowHandle[Any, RecallResult], said: str) -> RecallStatus:
     """The status, once the recall waits for something of which this is said."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            status: RecallStatus = await handle.query("status", result_type=RecallStatus)
-            if status.waiting_for and said in status.waiting_for.reason:
-                return status
+
+    async def look() -> RecallStatus:
+        status: RecallStatus = await handle.query("status", result_type=RecallStatus)
+        return status
+
+    return await until(look, lambda status: status.waiting_for and said in status.waiting_for.reason)
 
 
 def deletes(scene: Scene) -> int:
@@ -209,7 +211,7 @@ async def test_a_send_under_way_is_recalled_once_it_is_sent(scene: Scene) -> Non
     sending = await scene.start(message=news(scene))
     [job] = await scene.accepted()
     handle = await started(scene, msg_id=job.msg_id)
-    status = await until(handle, "to be sent: mass/get says SENDING")
+    status = await waits(handle, "to be sent: mass/get says SENDING")
     assert (status.phase, status.calls, deletes(scene)) == ("waiting", (), 0)
     scene.sim.world.decide(scene.simulated, "confirmed", None)
     assert (await scene.result(sending)).outcome in {"sent", "deleted"}

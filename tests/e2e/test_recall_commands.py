@@ -13,8 +13,9 @@ from qunfa.contract.ids import recall_id
 from qunfa.contract.recall import RecallResult
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.processes import ended, environment
-from tests.e2e.stage import PATIENCE, Scene
+from tests.e2e.stage import Scene
 from tests.e2e.test_recall import deletes, forget, news, sent
+from tests.looking import PATIENCE
 
 WHY = ("--reason", "wrong price")
 

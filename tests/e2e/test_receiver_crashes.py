@@ -16,7 +16,8 @@ from qunfa.contract.ledger import LedgerView
 from tests.e2e.stage import SCALE, Stage
 from tests.faults.company import Actor, Company, delivered_once, result_of
 from tests.faults.place import Place
-from tests.faults.program import PATIENCE, Program
+from tests.faults.program import Program
+from tests.looking import PATIENCE
 from tests.ports import free_ports
 
 SPACING_SECONDS = 60.0

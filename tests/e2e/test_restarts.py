@@ -6,6 +6,7 @@ import pytest
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from tests.e2e.stage import Scene, on_its_own_queue, working
+from tests.looking import PATIENCE
 from tests.workflows.failures import failure_of, refusal_of
 
 
@@ -116,7 +117,7 @@ async def test_a_new_ledger_matches_the_push_of_a_try_it_did_not_lease(scene: Sc
     await scene.ledger_handle.terminate("by mistake")
     await scene.sim.world.settled()
     view = await scene.ledger_until(lambda view: view.since > lost.since and view.records)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         while view.kept:
             view = await scene.ledger()
 

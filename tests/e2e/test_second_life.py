@@ -14,8 +14,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from qunfa.settings import Settings
 from qunfa.simulator import SimulatorConfig
 from qunfa.temporal import register_search_attributes
-from tests.e2e.stage import CALLBACK_TOKEN, FOLLOWERS, PATIENCE, SCALE, SECRET, Scene, Stage, on_its_own_queue, working
-from tests.looking import look_again
+from tests.e2e.stage import CALLBACK_TOKEN, FOLLOWERS, SCALE, SECRET, Scene, Stage, on_its_own_queue, working
+from tests.looking import PATIENCE, until
 from tests.workflows.failures import refusal_of
 from tests.workflows.resets import Reapply, points, reset
 
@@ -161,9 +161,7 @@ async def test_a_try_under_way_is_not_written_again_for_a_run_that_is_reset(scen
     await scene.tried()
     before = await points(handle)
     await handle.signal("job_finished", {"msg_id": 1, "status": "send success"})
-    async with asyncio.timeout(PATIENCE):
-        while (after := await points(handle)) == before:
-            await look_again()
+    after = await until(lambda: points(handle), lambda found: found != before)
     run = await reset(scene.client, handle, after[-1])
     assert [call.answered for call in scene.tries] == [False]
     assert (await scene.result(run)).outcome == "sent"

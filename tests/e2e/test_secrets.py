@@ -11,8 +11,8 @@ from temporalio.client import WorkflowFailureError
 
 from tests.callback.pushing import signed
 from tests.e2e.processes import configuration, listening, logged, running, stopped
-from tests.e2e.stage import CALLBACK_TOKEN, PATIENCE, SECRET, Scene
-from tests.looking import look_again
+from tests.e2e.stage import CALLBACK_TOKEN, SECRET, Scene
+from tests.looking import PATIENCE, look_again
 from tests.ports import free_address
 
 TOKEN_LIKE = re.compile(rb"\d+_[A-Za-z0-9_-]{100,}")

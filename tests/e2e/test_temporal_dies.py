@@ -24,9 +24,9 @@ from tests.faults.calls import watch_http, watched_client
 from tests.faults.company import HEARTBEAT_SECONDS, Actor, Company, Peer, delivered_once, missed_a_heartbeat, result_of
 from tests.faults.gate import Gate
 from tests.faults.place import Place
-from tests.faults.program import PATIENCE
 from tests.faults.requests import watched_requests
 from tests.faults.temporal_server import TemporalServer, temporal_server
+from tests.looking import PATIENCE
 from worker import make_worker
 
 HTTP_TIMEOUT = timedelta(seconds=4)

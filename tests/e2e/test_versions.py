@@ -13,9 +13,9 @@ from temporalio.common import SearchAttributeKey
 from qunfa.contract import MassSendResult
 from qunfa.rules.clientmsgid import clientmsgid
 from tests.e2e.processes import ROOT, configuration, logged, running, stopped
-from tests.e2e.stage import PATIENCE, Scene
+from tests.e2e.stage import Scene
 from tests.e2e.test_material_previews import follower, previewed
-from tests.looking import look_again
+from tests.looking import PATIENCE, look_again
 from workflows.account import MESSAGES_PER_RUN
 
 VERSIONS = ROOT / "tests" / "versions"
@@ -107,7 +107,7 @@ class Sends:
 
     async def phase(self, key: str, phase: str) -> None:
         """Until the send is there, as seen from outside: a query costs a forgetful worker dear."""
-        async with asyncio.timeout(2 * PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             while phase != (await self.handles[key].describe()).typed_search_attributes.get(PHASE):
                 await look_again()
 
@@ -124,7 +124,7 @@ class Sends:
 
     async def end_well(self) -> None:
         """Each is sent, to each of its followers once, by one accepted submission a generation."""
-        async with asyncio.timeout(2 * PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             results = {key: await handle.result() for key, handle in self.handles.items()}
         assert {key: result.outcome for key, result in results.items()} == dict.fromkeys(self.handles, "sent")
         assert [job.generation for job in results["reprint"].jobs] == [0, 1]

@@ -1,14 +1,15 @@
 """The views of the operators' guide, asked of a real Temporal with sends in every state."""
 
-import asyncio
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from operator import eq
 from typing import Any
 
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.rules.calendar import shanghai_day
-from tests.e2e.stage import PATIENCE, Scene
-from tests.looking import look_again
+from tests.e2e.stage import Scene
+from tests.looking import until
 from tests.project.guide import VIEWS
 from tests.workflows.failures import failure_of
 
@@ -76,8 +77,6 @@ async def test_each_view_finds_what_it_says_and_nothing_else(scene: Scene) -> No
     places = {"2026-12-01": shanghai_day(datetime.now(UTC)), "'demo'": f"'{scene.account}'", "3147483650": msg_id}
     for view, text in VIEWS.items():
         query = re.sub("|".join(places), lambda example: places[example[0]], text)
-        async with asyncio.timeout(PATIENCE):
-            while await keys(scene, query) != expected[view]:
-                await look_again()
+        await until(partial(keys, scene, query), partial(eq, expected[view]))
     accounts = [one.id async for one in scene.client.list_workflows(VIEWS["the accounts, each with its switch"])]
     assert scene.ledger_handle.id in accounts

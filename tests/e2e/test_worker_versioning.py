@@ -8,7 +8,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.contract.doctor import Diagnosis, Finding
 from qunfa.settings import Settings
 from tests.e2e.commands import parsed, qunfa
-from tests.e2e.stage import PATIENCE, Scene, on_its_own_queue, working
+from tests.e2e.stage import Scene, on_its_own_queue, working
+from tests.looking import PATIENCE
 
 
 def build(settings: Settings, build_id: str) -> Settings:

@@ -21,7 +21,8 @@ from qunfa.simulator.jobs import Job
 from tests.e2e.processes import configuration, environment
 from tests.e2e.stage import CALLBACK_TOKEN, FOLLOWERS, SCALE, SECRET, VIP, Scene, Stage, working
 from tests.faults.place import Place
-from tests.faults.program import PATIENCE, Program, program
+from tests.faults.program import Program, program
+from tests.looking import PATIENCE
 
 TASK_TIMEOUT: Final = timedelta(seconds=4)
 """After which Temporal gives a workflow task to another worker, when the one that took it is silent."""

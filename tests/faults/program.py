@@ -8,9 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from tests.e2e.processes import ROOT
-
-PATIENCE = 100.0
-"""Seconds for whatever a crash may hold up: leases run out, and Temporal gives a lost worker's tasks to another."""
+from tests.looking import PATIENCE
 
 
 class Program:

@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from qunfa.temporal import TemporalUnreachable, connect
 from tests.e2e.staging import temporal_at
-from tests.faults.program import PATIENCE
+from tests.looking import PATIENCE
 from tests.ports import free_address
 from tests.temporal import binary
 

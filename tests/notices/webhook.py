@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.looking import PATIENCE
 from tests.media.sources.site import Reaction, response, says
 
 SECRET = "whsec_" + b64encode(b"the key of one webhook, 32 bytes").decode()
@@ -75,7 +76,7 @@ class Receiver:
         """The posts of one type."""
         return [post for post in self.posts if post.type == kind]
 
-    async def until(self, fits: Callable[[], object], within: float = 60) -> None:
+    async def until(self, fits: Callable[[], object], within: float = PATIENCE) -> None:
         """Until what has come fits."""
         async with asyncio.timeout(within), self._news:
             await self._news.wait_for(fits)

@@ -13,8 +13,8 @@ from temporalio.runtime import Runtime
 from qunfa.cli.demo.children import Child
 from qunfa.cli.demo.ports import LOCALHOST
 from qunfa.temporal import TemporalUnreachable, connect, register_search_attributes
-from tests.e2e.stage import PATIENCE
 from tests.e2e.staging import temporal_at
+from tests.looking import PATIENCE
 from tests.ports import free_ports
 from tests.temporal import FINE_TIMERS, binary
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.processes import ROOT, Ended, ended
-from tests.e2e.stage import PATIENCE
+from tests.looking import PATIENCE
 from tests.rehearsal.programme import PROGRAMME
 
 

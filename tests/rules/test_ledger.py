@@ -234,7 +234,7 @@ def test_a_late_doubt_is_still_a_doubt() -> None:
 
 @pytest.mark.parametrize("number", [2000])
 def test_a_full_ledger_answers_at_once(number: int) -> None:
-    """With thousands of keys, a message takes less than 5 ms."""
+    """With thousands of keys, a message takes less than 5 ms of the processor."""
     records = {
         f"k{n}": Record(
             key=f"k{n}",
@@ -248,13 +248,13 @@ def test_a_full_ledger_answers_at_once(number: int) -> None:
     state = claimed(EMPTY.model_copy(update={"records": records}))
     timings = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         ledger.claim(state, Claim(key="new", digest="d", workflow_id="w", searched=True), NOON)
         after, _ = leased(state)
         after = told(after, Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7))
         ledger.push(after, PUSH, NOON)
         ledger.push(after, PUSH.model_copy(update={"msg_id": 10**9}), NOON)
-        timings.append(time.perf_counter() - began)
+        timings.append(time.process_time() - began)
     assert min(timings) < 5 * 0.005
 
 

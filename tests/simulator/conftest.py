@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from qunfa.simulator import Simulator, SimulatorConfig
+from tests.looking import PATIENCE
 from tests.simulator.api import CALLBACK_TOKEN, Api, Json, Start, simulator_config
 from tests.simulator.inbox import Inbox
 
@@ -19,7 +20,7 @@ async def running() -> AsyncIterator[Simulator]:
 
 @pytest.fixture(scope="session")
 async def http(running: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=running.url, timeout=5) as client:
+    async with httpx.AsyncClient(base_url=running.url, timeout=PATIENCE) as client:
         yield client
 
 

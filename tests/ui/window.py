@@ -11,7 +11,9 @@ from PIL import Image
 from playwright.async_api import FloatRect, FrameLocator, Locator, Page, expect
 from temporalio.client import WorkflowHandle
 
-PATIENCE_MILLISECONDS = 30_000
+from tests.looking import PATIENCE
+
+PATIENCE_MILLISECONDS = PATIENCE * 1000
 LOOK_MILLISECONDS = 1_500
 WIDTH, HEIGHT = 1440, 1200
 COLOURS = 128

@@ -20,7 +20,7 @@ from temporalio.worker import Worker
 from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
-from tests.looking import look_again
+from tests.looking import PATIENCE, look_again, until
 from tests.temporal import development_server, in_namespace, time_skipping_server
 from tests.workflows.model import ModelWechat
 from tests.workflows.model_material import ModelMaterial
@@ -81,7 +81,7 @@ class Desk:
         self, handle: WorkflowHandle[Any, Any], fits: Callable[[Status], bool], step: timedelta = timedelta(seconds=20)
     ) -> Status:
         """Let time pass until the status fits: only while the send waits, not while an activity is at work."""
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE):
             while not fits(status := await self.status(handle)):
                 if status.waiting_for is not None and self.env.supports_time_skipping:
                     await self.env.sleep(step)
@@ -99,9 +99,7 @@ class Desk:
 
     async def seen(self, handle: WorkflowHandle[Any, Any], what: str) -> None:
         """Wait until the send's story tells of `what`; no time is skipped."""
-        async with asyncio.timeout(60):
-            while not any(what in line.what for line in (await self.status(handle)).history):
-                await look_again()
+        await until(lambda: self.status(handle), lambda status: any(what in line.what for line in status.history))
 
     async def update(self, handle: WorkflowHandle[Any, Any], name: str, **payload: Any) -> Status:
         """Send an update as an operator."""
@@ -119,7 +117,7 @@ class Desk:
 
     async def _switch(self, name: str, **payload: str) -> FreezeAnswer:
         handle = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     answer: FreezeAnswer = await handle.execute_update(name, payload, result_type=FreezeAnswer)

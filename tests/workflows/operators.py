@@ -10,11 +10,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract.ledger import FreezeAnswer
 from qunfa.contract.status import Status
+from tests.looking import PATIENCE
 from tests.workflows.runs import KEY, RIVAL, Runs
 from tests.workflows.scripts import JUMPS, Event
 from tests.workflows.truth import Fate, Taken
 
-PATIENCE: Final = 20
 MOMENTS_AHEAD: Final = tuple(timedelta(seconds=seconds) for seconds in (0, 0.5, 1, 2))
 _PLAIN: Final[dict[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
     "abort": (("abort", {}),),

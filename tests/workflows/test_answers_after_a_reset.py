@@ -7,6 +7,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
+from tests.looking import PATIENCE
 from tests.workflows import resets
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
@@ -20,7 +21,7 @@ def first_run(desk: Desk, handle: WorkflowHandle[Any, Any]) -> WorkflowHandle[An
 
 async def abort(desk: Desk, handle: WorkflowHandle[Any, Any]) -> None:
     """Abort, as soon as no other answer is being carried out."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await desk.update(handle, "abort")

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from temporalio import activity, workflow
 from temporalio.testing import WorkflowEnvironment
 
+from tests.looking import PATIENCE
 from worker import EndingWorker
 
 NAME = "HoldOut"
@@ -59,7 +60,7 @@ async def stopped(env: WorkflowEnvironment, held: Activity) -> list[str]:
     queue = uuid.uuid4().hex
     options: dict[str, Any] = {"task_queue": queue, "workflows": [HoldsOut], "activities": [held.hold_out]}
     with capture_logs() as said:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             async with EndingWorker(env.client, ends_within=timedelta(seconds=2), **options):
                 handle = await env.client.start_workflow(NAME, id=queue, task_queue=queue)
                 await held.begun.wait()

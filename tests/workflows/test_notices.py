@@ -18,6 +18,7 @@ from qunfa.contract.notice import NoticeDelivered, WantedNotice
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.problems import PROBLEMS
 from tests.activities.conftest import settings_for
+from tests.looking import PATIENCE
 from tests.media.sources.site import silence
 from tests.notices.webhook import SECRET, Post, Receiver, answers, receiving
 from tests.workflows.conftest import Desk, Recorder, running
@@ -237,7 +238,7 @@ async def test_a_receiver_that_never_answers_holds_up_nothing(desk: Desk, receiv
     handle = await desk.start()
     await receiver.came("needs_operator")
     await desk.update(handle, "retry")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         assert (await handle.result()).outcome == "sent"
     post = receiver.of("needs_operator")[0]
     assert (await delivery(desk, post).describe()).status == WorkflowExecutionStatus.RUNNING

@@ -20,7 +20,7 @@ from qunfa.contract.ids import notify_id
 from qunfa.contract.notice import NoticeDelivered, WantedNotice
 from qunfa.contract.status import Status
 from tests.activities.conftest import settings_for
-from tests.looking import look_again
+from tests.looking import PATIENCE, until
 from tests.media.sources.site import silence
 from tests.notices.webhook import SECRET, Post, Receiver, answers, receiving
 from tests.workflows.conftest import Desk, running, scaled_facts, short_runs
@@ -64,10 +64,9 @@ def delivery(desk: Desk, post: Post, name: str = "oncall") -> WorkflowHandle[Any
 
 async def asked(desk: Desk, handle: WorkflowHandle[Any, Any]) -> Status:
     """Once the send waits for an operator's answer."""
-    async with asyncio.timeout(30):
-        while (status := await desk.status(handle)).phase != "needs_operator" or status.waiting_for is None:
-            await look_again()
-    return status
+    return await until(
+        lambda: desk.status(handle), lambda status: status.phase == "needs_operator" and status.waiting_for is not None
+    )
 
 
 async def test_a_send_reset_to_any_point_tells_its_end_once(desk: Desk, receiver: Receiver) -> None:
@@ -143,7 +142,7 @@ async def test_a_send_that_goes_on_in_a_new_run_tells_each_event_once(receiver: 
     async with short_runs() as env, noticing(env, receiver, "oncall") as desk:
         desk.wechat.script = [says(48001)] * 3
         handle = await desk.start()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not receiver.of("sent"):
                 with suppress(WorkflowUpdateFailedError, RPCError):
                     await handle.execute_update("retry", {"by": "li", "reason": "again"})

@@ -1,6 +1,5 @@
 """`RecallMassSend` over hours: what it waits for, how often it calls, and what it says meanwhile."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
@@ -19,7 +18,7 @@ from qunfa.contract.notice import WantedNotice
 from qunfa.contract.recall import DELETE_JOB, FIND_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
 from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, WECHAT_UNAVAILABLE
 from tests.activities.conftest import settings_for
-from tests.looking import look_again
+from tests.looking import until
 from tests.notices.webhook import SECRET, receiving
 from tests.workflows.answering import Bureau, bureau_apart, bureau_in
 from tests.workflows.conftest import Recorder
@@ -36,6 +35,12 @@ OURS = KnownJob(
     verdict=Verdict(status="send success", observed_by="push"),
 )
 REFUSED = Verdict(status="err(20001)", observed_by="push")
+
+
+async def recall_status(handle: WorkflowHandle[Any, Any]) -> RecallStatus:
+    """Where the recall stands."""
+    status: RecallStatus = await handle.query("status", result_type=RecallStatus)
+    return status
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -239,9 +244,7 @@ async def test_a_recall_that_is_cancelled_after_an_ok_has_recalled(bureau: Burea
     if looks:
         await bureau.account.held.wait()
     else:
-        async with asyncio.timeout(20):
-            while (await handle.query("status", result_type=RecallStatus)).phase != "waiting":
-                await look_again()
+        await until(lambda: recall_status(handle), lambda status: status.phase == "waiting")
     await handle.cancel()
     result = await handle.result()
     assert (result.outcome, result.verified, [call.answer for call in result.calls]) == ("recalled", False, ["ok"])
@@ -265,9 +268,8 @@ async def test_it_says_what_it_waits_for(bureau: Bureau) -> None:
     """In its query, from the first moment on."""
     bureau.account.statuses = ["SENDING"]
     handle = await start(bureau)
-    async with asyncio.timeout(20):
-        while not (status := await handle.query("status", result_type=RecallStatus)).waiting_for:
-            await look_again()
+    status = await until(lambda: recall_status(handle), lambda status: status.waiting_for)
+    assert status.waiting_for
     assert (status.phase, status.by, status.msg_id) == ("waiting", "li", 7)
     assert "msg_id 7 to be sent: mass/get says SENDING" in status.waiting_for.reason
     await handle.terminate()

@@ -20,6 +20,7 @@ from temporalio.workflow import NondeterminismError
 
 from qunfa.contract.status import Status
 from tests.histories.keep import HISTORIES
+from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk, scaled_facts, staffed
 from tests.workflows.failures import failure_of
 from tests.workflows.refusals import UPDATES, Refusing, Taping, replay
@@ -193,7 +194,7 @@ async def refused(client: Client, handle: Handle) -> AsyncIterator[None]:
 async def is_admitted(client: Client, update: UpdateRef) -> None:
     """Wait until Temporal knows of the update."""
     request = PollWorkflowExecutionUpdateRequest(namespace=client.namespace, update_ref=update)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await client.workflow_service.poll_workflow_execution_update(request)

@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
-from tests.looking import look_again
+from tests.looking import until
 from tests.workflows import resets
 from tests.workflows.conftest import Desk, Recorder, running, scaled_facts
 from tests.workflows.failures import failure_of
@@ -75,9 +75,7 @@ async def reset(desk: Desk, worker: Worker, disturbance: Disturbance, **more: An
     run = desk.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
     before = await resets.points(run)
     await disturbance(run)
-    async with asyncio.timeout(30):
-        while (points := await resets.points(run)) == before:
-            await look_again()
+    points = await until(lambda: resets.points(run), lambda found: found != before)
     after = await resets.reset(desk.env.client, run, points[-1])
     desk.started.append(after)
     return after

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from qunfa.media import SourcePolicy, SourceRefused, Sources, SourceUnavailable
+from tests.looking import PATIENCE
 from tests.media.sources.fetching import content, failure, left_in
 from tests.media.sources.site import MIB, Site, drips, floods, redirect, response, says, serve, silence, stalls
 
@@ -305,7 +306,7 @@ async def test_a_cancelled_fetch_leaves_nothing(sources: Sources, site: Site, sp
     """A fetch that is cancelled ends, and its copy is removed."""
     site.pages["/a.png"] = stalls(response(b"part", length=100))
     fetch = asyncio.create_task(content(sources, site.url()))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not site.requests:
             await asyncio.wait({fetch}, timeout=0.01)
     fetch.cancel()
