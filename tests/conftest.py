@@ -1,6 +1,7 @@
 """What all tests share: one Temporal server a process, and how pytest runs them on a crowded machine."""
 
 import gc
+import signal
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -23,6 +24,10 @@ settings.register_profile(
 )
 settings.register_profile("thorough", deadline=None, max_examples=1000, suppress_health_check=_CROWDED)
 settings.load_profile("everyday")
+
+# A shell that starts this in the background has it ignore Ctrl-C, and so would every command that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _DEADLOCK_SECONDS: Final = 30.0
 """What Temporal's SDK calls a deadlock in a test process. The product keeps the SDK's two seconds: its workers hold a
