@@ -17,7 +17,6 @@ import pytest_asyncio
 from temporalio.activity import Info
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
 from activities import Accounts, Submission
@@ -25,6 +24,7 @@ from activities.failures import ledger_unavailable
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
 from qunfa.contract.ledger import Told
 from qunfa.contract.steps import Pinned, SubmitStep
+from qunfa.payloads import data_converter
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator, SimulatorConfig
 from qunfa.wechat import open_http
@@ -222,7 +222,7 @@ async def temporal() -> AsyncIterator[Client]:
     """A client of a real server, which can list workflows."""
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal"),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         search_attributes=[
             SearchAttributeKey.for_keyword_list(name) if kind == "KeywordList" else SearchAttributeKey.for_keyword(name)
             for name, kind in SEARCH_ATTRIBUTES.items()

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from qunfa.payloads import data_converter
 from tests.callback.pushing import Inbox, receiver
 from tests.callback.temporal_server import temporal_binary
 
@@ -29,6 +29,6 @@ async def http(inbox: Inbox) -> AsyncIterator[httpx.AsyncClient]:
 async def client() -> AsyncIterator[Client]:
     """A client of a real Temporal server."""
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_binary(), dev_server_log_level="error", data_converter=pydantic_data_converter
+        dev_server_existing_path=temporal_binary(), dev_server_log_level="error", data_converter=data_converter
     ) as environment:
         yield environment.client

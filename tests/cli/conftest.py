@@ -7,7 +7,6 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from typer.testing import CliRunner, Result
@@ -15,6 +14,7 @@ from typer.testing import CliRunner, Result
 from qunfa.cli import app
 from qunfa.cli.demo.binary import temporal_binary
 from qunfa.contract import MASS_SEND, mass_send_id
+from qunfa.payloads import data_converter
 from qunfa.temporal import register_search_attributes
 from tests.cli.calls import QUEUE, Qunfa, Scripted
 from tests.cli.stub import ScriptedCallbackCheck, ScriptedCheck, ScriptedMassSend, ScriptedPreview, request, upload
@@ -26,7 +26,7 @@ async def server() -> AsyncIterator[Client]:
     """A real Temporal with Qunfa's search attributes."""
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(temporal_binary()),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         dev_server_log_level="error",
         dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'],
     ) as environment:

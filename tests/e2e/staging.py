@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.callback import run_receiver
+from qunfa.payloads import data_converter
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator
 from qunfa.temporal import register_search_attributes
@@ -90,7 +90,7 @@ async def development_server(ui_port: int | None = None) -> AsyncIterator[Client
     extra = ["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"', "--namespace", "bare"]
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal"),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         ui=ui_port is not None,
         ui_port=ui_port,
         dev_server_extra_args=extra if ui_port is None else [*extra, "--ui-disable-news-fetch"],

@@ -16,7 +16,6 @@ import pytest_asyncio
 from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -24,6 +23,7 @@ from temporalio.worker import Worker
 from qunfa.contract import MASS_SEND, SEARCH_ATTRIBUTES, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
+from qunfa.payloads import data_converter
 from qunfa.temporal import register_search_attributes
 from tests.looking import look_again
 from tests.workflows.metronome import METRONOME, Metronome
@@ -58,7 +58,7 @@ async def env() -> AsyncIterator[WorkflowEnvironment]:
     """A time-skipping server for one test: its time, and whatever goes wrong in it, is that test's alone."""
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=binary("temporal-test-server"),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         identity="tests",
     ) as environment:
         await register_search_attributes(environment.client)
@@ -220,7 +220,7 @@ def real_server(*dynamic_config: str) -> Awaitable[WorkflowEnvironment]:
     """The real server with this dynamic configuration."""
     return WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal"),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         identity="tests",
         search_attributes=[KEYS[kind](name) for name, kind in SEARCH_ATTRIBUTES.items()],
         dev_server_extra_args=[part for value in dynamic_config for part in ("--dynamic-config-value", value)],

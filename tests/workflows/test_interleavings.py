@@ -13,7 +13,6 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -21,6 +20,7 @@ from temporalio.worker import Worker
 from activities.earlier_runs import VisibleRuns
 from qunfa.contract import account_id
 from qunfa.contract.steps import AccountFacts, Timing
+from qunfa.payloads import data_converter
 from qunfa.temporal import register_search_attributes
 from tests.workflows.conftest import ENDS_WITHIN, binary
 from tests.workflows.metronome import METRONOME, Metronome
@@ -52,7 +52,7 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """A time-skipping server."""
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=binary("temporal-test-server"),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         identity="tests",
     ) as environment:
         await register_search_attributes(environment.client)
