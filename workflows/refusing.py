@@ -52,9 +52,14 @@ def _end_the_schedule(problems: list[str]) -> NoReturn:
 
 def _named(raw: Any) -> MassSendId | None:
     """Account and key as the request has them; where it cannot be read, as the workflow id has them."""
-    asked = raw if isinstance(raw, dict) else {}
-    own = parse_mass_send_id(f"mass-send:{asked.get('account')}:{asked.get('key')}")
-    return own or parse_mass_send_id(workflow.info().workflow_id)
+    key = raw.get("key") if isinstance(raw, dict) else None
+    if (
+        (account := _account(raw))
+        and isinstance(key, str)
+        and (asked := parse_mass_send_id(f"mass-send:{account}:{key}"))
+    ):
+        return asked
+    return parse_mass_send_id(workflow.info().workflow_id)
 
 
 def _account(raw: Any) -> str | None:
