@@ -11,7 +11,7 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import INVALID_REQUEST
-from qunfa.contract.steps import Known, KnownStep
+from qunfa.contract.steps import KnownStep
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import refusal_of
 from tests.workflows.model import loses, says
@@ -120,7 +120,7 @@ async def test_an_unknown_account_is_refused_without_a_ledger(real_desk: Desk) -
 async def test_a_ledger_that_does_not_answer_holds_no_refusal_up(desk: Desk) -> None:
     """It is said that nobody knows, after a minute at most; until then the status says what is waited for."""
 
-    async def silent(_step: KnownStep) -> Known:
+    async def silent(_step: KnownStep) -> None:
         raise ApplicationError("no answer", type="LedgerUnavailable")
 
     desk.slow.before_known = silent
