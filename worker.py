@@ -43,6 +43,20 @@ REFUSED: Final = 1
 WRONG_CONFIGURATION: Final = 2
 UNREACHABLE: Final = 3
 
+WORKFLOWS: Final = (
+    MassSend,
+    Account,
+    PreviewMassSend,
+    CheckMassSend,
+    CheckCallback,
+    RecallMassSend,
+    AccountSpeed,
+    AccountQuota,
+    CheckAccount,
+    AccountNotices,
+    Notify,
+)
+"""All that a worker runs."""
 TELLING: Final = timedelta(seconds=20)
 """How long a try may take after its HTTP call: the ledger is told, the activity is completed."""
 HEARTBEATS_APART: Final = timedelta(seconds=1)
@@ -153,19 +167,7 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
         client,
         ends_within=a_try_within(settings.timing.http_timeout),
         task_queue=settings.task_queue,
-        workflows=[
-            MassSend,
-            Account,
-            PreviewMassSend,
-            CheckMassSend,
-            CheckCallback,
-            RecallMassSend,
-            AccountSpeed,
-            AccountQuota,
-            CheckAccount,
-            AccountNotices,
-            Notify,
-        ],
+        workflows=WORKFLOWS,
         activities=all_activities(settings, client, http, settings.task_queue),
         graceful_shutdown_timeout=2 * settings.timing.http_timeout + TELLING,
         max_heartbeat_throttle_interval=HEARTBEATS_APART,

@@ -34,6 +34,8 @@ class EarlierRuns(Protocol):
     async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Remains]:
         """What the runs of this workflow id but the current one have left, the newest first.
 
+        `current_run_id` is empty where who asks is a run of another id.
+
         Raises:
             ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
         """
@@ -111,7 +113,7 @@ class VisibleRuns:
         """All runs, the newest first, in a list that is up to date: one that lacks this run may lack others as well."""
         for look in (*LOOKS, None):
             runs = [run async for run in self._list(workflow_id)]
-            if any(run.run_id == current_run_id for run in runs):
+            if not current_run_id or any(run.run_id == current_run_id for run in runs):
                 return sorted(runs, key=lambda run: run.start_time, reverse=True)
             if look is not None:
                 await asyncio.sleep(look)

@@ -109,7 +109,9 @@ class Ledger:
         answer = await self._update(step.appid, "claim", asked, ClaimAnswer, "known")
         if answer.record is not None:
             return Known(jobs=answer.record.jobs)
-        runs = await self._earlier.find(step.workflow_id, activity.info().workflow_run_id or "")
+        info = activity.info()
+        asking = info.workflow_run_id if info.workflow_id == step.workflow_id else None
+        runs = await self._earlier.find(step.workflow_id, asking or "")
         return Known(jobs=found_by(runs).jobs)
 
     @activity.defn(name=RESERVE)

@@ -12,6 +12,7 @@ from qunfa.contract.fields import Stored
 from qunfa.contract.job import Answer, Job
 from qunfa.contract.ledger import Record
 from qunfa.contract.result import Outcome
+from qunfa.contract.unreadable import Unreadable
 
 Read = TypeVar("Read")
 
@@ -111,7 +112,10 @@ async def _value(converter: DataConverter, result: list[Payload], model: type[An
         values = await converter.decode(result)
     except (KeyError, RuntimeError, ValueError) as error:
         raise _unreadable(model, type(error).__name__) from None
-    return values[0] if values else None
+    value = values[0] if values else None
+    if isinstance(value, Unreadable):
+        raise _unreadable(model, value.why)
+    return value
 
 
 def _unreadable(model: type[Any], why: str) -> ApplicationError:

@@ -14,12 +14,12 @@ from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
+from qunfa.payloads import data_converter
 
 DEFAULT_ADDRESS: Final = "localhost:7233"
 DEFAULT_NAMESPACE: Final = "default"
@@ -74,9 +74,7 @@ async def connect(*, runtime: Runtime | None = None, identity: str | None = None
     namespace = config.setdefault("namespace", DEFAULT_NAMESPACE)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
-            client = await Client.connect(
-                **config, data_converter=pydantic_data_converter, runtime=runtime, identity=identity
-            )
+            client = await Client.connect(**config, data_converter=data_converter, runtime=runtime, identity=identity)
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace), retry=False)
     except TimeoutError:
         reason = f"no answer within {CONNECT_TIMEOUT.total_seconds():.0f} s"

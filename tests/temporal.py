@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from qunfa.payloads import data_converter
 from qunfa.temporal import register_search_attributes
 from tests.workflows.metronome import METRONOME, Metronome
 
@@ -45,7 +45,7 @@ async def development_server(
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal"),
         dev_server_log_level="error",
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         identity="tests",
         ui=ui_port is not None,
         ui_port=ui_port,
@@ -67,7 +67,7 @@ async def time_skipping_server() -> AsyncIterator[WorkflowEnvironment]:
     """A server whose time leaps to the next timer while nothing is at work."""
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=binary("temporal-test-server"),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         identity="tests",
     ) as environment:
         await register_search_attributes(environment.client)

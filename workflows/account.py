@@ -26,10 +26,12 @@ with workflow.unsafe.imports_passed_through():
         Told,
     )
     from qunfa.contract.sentences import sentences
+    from qunfa.contract.unreadable import Unreadable
     from qunfa.contract.updates import Freeze, Unfreeze
     from qunfa.rules import leases, ledger
     from qunfa.rules.ledger_size import trim
     from workflows.account_page import account_page
+    from workflows.preparing import refuse
 
 MESSAGES_PER_RUN: Final = 400
 """Temporal takes 2,000 updates in a run; continuing long before that keeps histories short to read."""
@@ -54,8 +56,10 @@ class Account:
         self._show()
 
     @workflow.run
-    async def run(self, carried: Any = None, *_more: Any) -> None:  # noqa: ARG002  `__init__` has read it: handlers may run first
+    async def run(self, carried: Any = None, *_more: Any) -> None:
         """Forward pushes until this run has seen enough messages; then continue as new."""
+        if isinstance(carried, Unreadable):
+            raise refuse([carried.sentence])
         while not self._worn_out():
             try:
                 await workflow.wait_condition(lambda: bool(self._outbox) or self._worn_out())
@@ -136,6 +140,8 @@ class Account:
     @workflow.query(description='ledger: everything, or {"key": "…"} or {"msg_id": 3147483650}')
     def ledger(self, wanted: Any = None) -> LedgerView:
         """What the account knows."""
+        if isinstance(wanted, Unreadable):
+            raise ApplicationError(wanted.sentence, type="InvalidQuery", non_retryable=True)
         state, chosen = self._state, wanted if isinstance(wanted, dict) else {}
         records = tuple(
             record

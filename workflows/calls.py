@@ -35,6 +35,7 @@ _ONCE: Final = RetryPolicy(maximum_attempts=1)
 _SHORT: Final = timedelta(seconds=30)
 _SEARCHING: Final = timedelta(minutes=2)
 """For a look at the earlier runs of the same workflow id."""
+_IN_TIME: Final = timedelta(minutes=1)
 _BEGUN_AGAIN: Final = "an-activity-that-was-ended-is-begun-again"
 
 Given = TypeVar("Given")
@@ -156,6 +157,23 @@ async def known(facts: AccountFacts, key: str) -> Known:
     """What the key has done before; nothing is claimed."""
     step = KnownStep(appid=facts.appid, key=key, workflow_id=workflow.info().workflow_id)
     return await _answered(facts, _KNOWN, step, f"what key {key} has done before")
+
+
+async def known_in_time(facts: AccountFacts, key: str, workflow_id: str) -> Known | None:
+    """As :func:`known`, for a request that is refused anyway; ``None`` where nobody answers within a minute."""
+    try:
+        found: Known = await workflow.execute_activity(
+            steps.KNOWN,
+            KnownStep(appid=facts.appid, key=key, workflow_id=workflow_id),
+            result_type=Known,
+            schedule_to_close_timeout=_IN_TIME,
+            heartbeat_timeout=facts.timing.heartbeat,
+            retry_policy=_PATIENT,
+            summary=f"what key {key} has done before",
+        )
+    except ActivityError:
+        return None
+    return found
 
 
 async def job_status(facts: AccountFacts, msg_id: int) -> JobStatus:

@@ -21,8 +21,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deciding import ask_operator
     from workflows.ending import confirmed, key_failed_again
     from workflows.material import rebuilt
-    from workflows.preparing import keep_hearing, prepare, read_request, refuse
+    from workflows.preparing import check_start, keep_hearing, prepare, read_request, refuse
     from workflows.refusal import refusal
+    from workflows.refusing import handed_on, refused
     from workflows.reset import ask_after_reset, missed_while_ending
     from workflows.send import Ending, Send, bad_end
     from workflows.send_notices import tell_end
@@ -63,14 +64,10 @@ class MassSend:
 
     async def _live(self, request: Any, carried: tuple[Any, ...]) -> MassSendResult:
         send = self._send
-        send.request = read_request(request)
-        ending = None
-        if not carried:
-            ending = await prepare(send)
-        elif workflow.info().continued_run_id and len(carried) == 1:
-            self._resume(SendState.model_validate(carried[0]))
-        else:
-            raise refuse(["the workflow takes one input, the request"])
+        try:
+            ending = await self._begin(request, carried)
+        except ApplicationError as error:
+            raise await refused(send, request, error) from None
         hearing = asyncio.ensure_future(keep_hearing(send))
         if ending:
             ending = await key_failed_again(send, ending)
@@ -84,6 +81,19 @@ class MassSend:
                 hearing.cancel()
                 return self._returned(ending, result)
             ending, send.ended = None, None
+
+    async def _begin(self, request: Any, carried: tuple[Any, ...]) -> Ending | None:
+        if problems := handed_on(carried):
+            raise refuse(problems)
+        send = self._send
+        send.request = read_request(request)
+        check_start(send.request)
+        if not carried:
+            return await prepare(send)
+        if not workflow.info().continued_run_id or len(carried) > 1:
+            raise refuse(["the workflow takes one input, the request"])
+        self._resume(SendState.model_validate(carried[0]))
+        return None
 
     async def _step(self) -> Ending | None:
         """One step of the send, by what is known of its job."""

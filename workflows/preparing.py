@@ -16,12 +16,11 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.status import Approval
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
     from qunfa.rules import approval
-    from qunfa.rules.course import Over, earlier_end, may_have_been_delivered, merge, over, taken_over
+    from qunfa.rules.course import Over, earlier_end, merge, over, taken_over
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
-    from qunfa.rules.outcome import from_ledger
+    from qunfa.rules.outcome import from_ledger, used_before
     from qunfa.rules.problems import LOOK_FIRST, describe
-    from qunfa.rules.stragglers import may_straggle
     from qunfa.rules.submission import Ask as AskOperator
     from workflows import calls
     from workflows.making import MakingRefusedError, MakingStoppedError
@@ -31,8 +30,10 @@ with workflow.unsafe.imports_passed_through():
 
 _ABORT_TOO_LATE: Final = "an-abort-before-the-ledger-has-told-may-be-too-late"
 _A_PUSH_TELLS_MORE: Final = "a-push-on-an-unknown-job-asks-the-ledger"
+_REFUSED_IS_SHOWN: Final = "a-refused-request-is-shown"
 _FOR_EVER: Final = timedelta(days=3650)
 _USE_A_NEW_KEY: Final = "Use a new key to send again."
+A_CRON: Final = "a cron schedule must not be set: a mass send is not repeated"
 
 
 def refuse(problems: list[str]) -> ApplicationError:
@@ -40,15 +41,23 @@ def refuse(problems: list[str]) -> ApplicationError:
     return ApplicationError(str(InvalidRequestError(problems)), problems, type=INVALID_REQUEST, non_retryable=True)
 
 
+def is_shown() -> bool:
+    """Whether a refused request is shown, and its key asked about: a run of an older worker has just failed."""
+    return workflow.patched(_REFUSED_IS_SHOWN)
+
+
 def read_request(raw: Any) -> MassSendRequest:
-    """The request, if both it and the way its workflow was started keep the promises."""
+    """The request, if it keeps the promises."""
     try:
-        request = parse_request(raw)
+        return parse_request(raw)
     except InvalidRequestError as error:
         raise refuse(error.problems) from None
+
+
+def check_start(request: MassSendRequest) -> None:
+    """Refuse a request whose workflow was started in a way that breaks a promise."""
     if problems := _start_problems(request):
         raise refuse(problems)
-    return request
 
 
 def _start_problems(request: MassSendRequest) -> list[str]:
@@ -61,7 +70,7 @@ def _start_problems(request: MassSendRequest) -> list[str]:
         f"send_at: must be at most {approval.AHEAD_MAX.days} days ahead": (
             approval.too_far_ahead(request.send_at, workflow.now())
         ),
-        "a cron schedule must not be set: a mass send is not repeated": bool(info.cron_schedule),
+        A_CRON: bool(info.cron_schedule),
         "a workflow retry policy must not be set: it would carry out the send again": info.retry_policy is not None,
         "a workflow execution timeout must not be set: it would cut a send off from its result": (
             _cuts_off(info.execution_timeout)
@@ -112,13 +121,11 @@ async def prepare(send: Send) -> Ending | None:
 
 
 async def _said_of_the_key(send: Send, facts: AccountFacts) -> list[str]:
-    """What who reads that the material is wrong must know: an earlier run had it, and may have sent it."""
-    jobs = (await calls.known(facts, send.asked.key)).jobs
-    if not (may_have_been_delivered(jobs) or may_straggle(jobs)):
+    """What a run of an older worker has asked here of the key; it is asked of every refusal now."""
+    if is_shown():
         return []
-    msg_ids = ", ".join(str(job.msg_id) for job in jobs if job.msg_id is not None) or "none"
-    said = f'key: an earlier run under "{send.asked.key}" was delivered, or may have been (msg_id: {msg_ids})'
-    return [f"{said}; nothing was submitted now, and a new key would send it again"]
+    said = used_before(send.asked.key, (await calls.known(facts, send.asked.key)).jobs)
+    return [said] if said else []
 
 
 async def account_facts(name: str) -> AccountFacts:

@@ -65,13 +65,15 @@ def bad_end(jobs: Jobs, otherwise: Outcome) -> Outcome:
 class Send:
     """A send under way. ``state`` is ``None`` until the key is claimed.
 
-    ``before``: what the key has done before, where the send ends without claiming it.
+    ``before``: what the key has done before, where the send ends without claiming it. ``account``: whose a refused
+    request is, where that is known of one that cannot be read.
     """
 
     def __init__(self) -> None:
         self.request: MassSendRequest | None = None
         self._state: SendState | None = None
         self.before: tuple[Job, ...] = ()
+        self.account: str | None = None
         self.phase: Phase = "preparing"
         self.problem: Problem | None = None
         self.waiting_for: WaitingFor | None = None
@@ -164,6 +166,11 @@ class Send:
         self.phase, self.problem = phase, problem
         self.show()
 
+    def refuse(self, problem: Problem, account: str | None) -> None:
+        """Show that the request is refused."""
+        self.account = account
+        self.enter("done", problem)
+
     async def wait(self, reason: str, until: datetime | None, wake: Callable[[], bool]) -> bool:
         """Wait until ``wake()``, a stop, a reset, or ``until``; false where the time ran out first."""
         if wake() or self._disturbed():
@@ -195,7 +202,7 @@ class Send:
     def status(self) -> Status:
         """Where the send stands."""
         state = self._state
-        jobs = state.jobs if state else ()
+        jobs = state.jobs if state else self.before
         totals = outcome.totals(jobs)
         return Status(
             phase=self.phase,
@@ -248,14 +255,15 @@ class Send:
         self._index()
 
     def _index(self) -> None:
-        if self.request is None:
+        account = self.request.account if self.request else self.account
+        if self.request is None and self.phase != "done":
             return
         jobs = self._state.jobs if self._state else ()
         msg_ids = [str(job.msg_id) for job in jobs if job.msg_id is not None][-MSG_IDS_SEARCHABLE:]
         wanted: dict[str, object] = {
-            "account": self.request.account,
+            "account": account,
             "phase": self.phase,
-            "msgtype": self.request.message.msgtype,
+            "msgtype": self.request.message.msgtype if self.request else None,
             "problem": self.problem.name if self.problem else None,
             "msg_ids": msg_ids or None,
         }

@@ -9,6 +9,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, JobResult, MassSendResult, Problem
 from qunfa.contract.status import Status, StoryLine
 from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.problems import INVALID
 from workflows.markdown import bullets, code, plain, table
 
 _EXCERPT: Final = 80
@@ -34,7 +35,7 @@ RETRIES: Final = {
 def send_page(request: MassSendRequest | None, status: Status, ended: MassSendResult | None = None) -> str:
     """Where the send stands, what it waits for until when, and how to answer; ``ended`` once it has."""
     parts = (
-        f"### {status.phase.replace('_', ' ')}" + (f": {ended.outcome.replace('_', ' ')}" if ended else ""),
+        f"### {status.phase.replace('_', ' ')}{_how(status, ended)}",
         _what(request),
         _delivered(ended),
         bullets((*_waiting(status), *_holding(request, status))),
@@ -45,6 +46,12 @@ def send_page(request: MassSendRequest | None, status: Status, ended: MassSendRe
         _story(status.history),
     )
     return "\n\n".join(part for part in parts if part)
+
+
+def _how(status: Status, ended: MassSendResult | None) -> str:
+    if status.problem and status.problem.name == INVALID:
+        return ": refused"
+    return f": {ended.outcome.replace('_', ' ')}" if ended else ""
 
 
 def _what(request: MassSendRequest | None) -> str:

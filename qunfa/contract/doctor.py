@@ -13,8 +13,10 @@ CheckName = Literal[
     "retention",
     "search_attributes",
     "workers",
+    "workflow_tasks",
     "clock",
     "account",
+    "own_workflow",
     "token",
     "ip_whitelist",
     "quota",
@@ -29,11 +31,13 @@ GENERAL: Final[tuple[CheckName, ...]] = (
     "retention",
     "search_attributes",
     "workers",
+    "workflow_tasks",
     "clock",
 )
 """The checks that are made once, in the order in which they are shown."""
 OF_AN_ACCOUNT: Final[tuple[CheckName, ...]] = (
     "account",
+    "own_workflow",
     "token",
     "ip_whitelist",
     "quota",

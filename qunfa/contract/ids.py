@@ -23,6 +23,21 @@ CHECK_ACCOUNT: Final = "CheckAccount"
 ACCOUNT_NOTICES: Final = "AccountNotices"
 NOTIFY: Final = "Notify"
 
+WORKFLOW_TYPES: Final = (
+    MASS_SEND,
+    ACCOUNT,
+    PREVIEW_MASS_SEND,
+    CHECK_MASS_SEND,
+    CHECK_CALLBACK,
+    RECALL_MASS_SEND,
+    ACCOUNT_SPEED,
+    ACCOUNT_QUOTA,
+    CHECK_ACCOUNT,
+    ACCOUNT_NOTICES,
+    NOTIFY,
+)
+"""All workflow types of Qunfa."""
+
 ACCOUNT_NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 KEY_PATTERN: Final = r"^[A-Za-z0-9._-]{1,64}$"
 

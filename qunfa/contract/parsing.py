@@ -6,6 +6,7 @@ from pydantic import BaseModel, ValidationError
 
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.sentences import sentences
+from qunfa.contract.unreadable import Unreadable
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -16,6 +17,8 @@ def parsed(model: type[ModelT], raw: Any) -> ModelT:
     Raises:
         InvalidRequestError: naming every wrong field.
     """
+    if isinstance(raw, Unreadable):
+        raise InvalidRequestError([raw.sentence])
     if not isinstance(raw, dict):
         raise InvalidRequestError(["the input must be one JSON object"])
     try:

@@ -6,7 +6,7 @@ audience in it that could be everybody.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from qunfa.contract.fields import AccountName, Flag, Key, Model, Openid, Stored
 from qunfa.contract.message import (
@@ -18,8 +18,7 @@ from qunfa.contract.message import (
     VoiceMessage,
     WxcardMessage,
 )
-from qunfa.contract.refusal import InvalidRequestError
-from qunfa.contract.sentences import sentences
+from qunfa.contract.parsing import parsed
 
 
 class PreviewRecipient(Model):
@@ -98,9 +97,4 @@ def parse_preview(raw: Any) -> PreviewRequest:
     Raises:
         InvalidRequestError: naming every wrong field.
     """
-    if not isinstance(raw, dict):
-        raise InvalidRequestError(["the input must be one JSON object"])
-    try:
-        return PreviewRequest.model_validate(raw)
-    except ValidationError as error:
-        raise InvalidRequestError(sentences(error)) from None
+    return parsed(PreviewRequest, raw)

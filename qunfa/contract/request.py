@@ -3,14 +3,14 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from qunfa.contract.audience import Audience, OpenidFile
 from qunfa.contract.fields import AccountName, Duration, Flag, Key, Model, Name, SecondsOrMore, Time
 from qunfa.contract.message import Message
+from qunfa.contract.parsing import parsed
 from qunfa.contract.preview import Recipients
 from qunfa.contract.refusal import InvalidRequestError
-from qunfa.contract.sentences import sentences
 
 
 class Preview(Model):
@@ -65,12 +65,7 @@ def parse_request(raw: Any) -> MassSendRequest:
     Raises:
         InvalidRequestError: naming every wrong field, and what is not supported yet.
     """
-    if not isinstance(raw, dict):
-        raise InvalidRequestError(["the input must be one JSON object"])
-    try:
-        request = MassSendRequest.model_validate(raw)
-    except ValidationError as error:
-        raise InvalidRequestError(sentences(error)) from None
+    request = parsed(MassSendRequest, raw)
     if missing := _not_supported_yet(request):
         raise InvalidRequestError(missing)
     return request

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from qunfa.contract.unreadable import Unreadable
+
 _SAID_BETTER = {
     "extra_forbidden": "is not a field of this object",
     "missing": "is missing",
@@ -37,6 +39,8 @@ def _follows(one: Any, errors: Iterable[Any]) -> bool:
 
 
 def _sentence(error: Any) -> str:
+    if isinstance(error["input"], Unreadable):
+        return error["input"].sentence
     kind, context = error["type"], error.get("ctx", {})
     path = _path(error["loc"])
     if kind == "union_tag_not_found":

@@ -8,6 +8,7 @@
 | ``retention`` | – | less than 35 days: the ledger's second line is weaker | ``qunfa setup --retention 35d`` |
 | ``search_attributes`` | one is missing, or of another type | they may not be listed | ``qunfa setup`` |
 | ``workers`` | none polls, or none of the version that gets the tasks | the last poll is old | start one |
+| ``workflow_tasks`` | a workflow's tasks keep failing | the server does not tell | the workers' log; another version |
 | ``clock`` | more than 60 s off | more than 5 s off | NTP |
 
 What needs Temporal is ``skipped`` without it, and so is the clock without a worker, as nothing else tells the server's
@@ -37,6 +38,10 @@ QUIET: Final = 120.0
 
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)")
 _NTP: Final = "Set the clock by NTP, on every machine that runs a part of Qunfa or of Temporal."
+_STUCK: Final = (
+    "Look at the workers' log for the reason. A worker of the version that began them carries them on, and nothing is"
+    " lost."
+)
 _START: Final = "Start one (`qunfa worker`), or name its task queue with --task-queue."
 
 
@@ -50,6 +55,14 @@ class Pollers:
     versions: tuple[str | None, ...] = ()
     seconds_ago: float = 0.0
     current: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A workflow whose tasks keep failing, and Temporal's names of the causes."""
+
+    workflow_id: str
+    causes: tuple[str, ...] = ()
 
 
 def skipped(name: CheckName, why: str, account: str | None = None, todo: str | None = None) -> Finding:
@@ -144,6 +157,22 @@ def workers_found(queue: str, workflows: Pollers, activities: Pollers) -> Findin
     return Finding(name="workers", state="ok", said=said)
 
 
+def tasks_found(stuck: Sequence[Stuck], count: int) -> Finding:
+    """Workflows whose tasks keep failing: the first few of them, and how many there are."""
+    if not stuck:
+        return Finding(name="workflow_tasks", state="ok", said="no workflow's tasks keep failing")
+    named = [f"{one.workflow_id} ({', '.join(one.causes)})" if one.causes else one.workflow_id for one in stuck]
+    rest = [f"and {count - len(stuck)} more"] if count > len(stuck) else []
+    said = f"the tasks of {_workflows(count)} keep failing, so that none of them goes on: {', '.join([*named, *rest])}"
+    return Finding(name="workflow_tasks", state="failed", said=said, todo=_STUCK)
+
+
+def tasks_unknown() -> Finding:
+    """The server does not take the question."""
+    said = "the server does not tell which workflows' tasks keep failing"
+    return Finding(name="workflow_tasks", state="warning", said=said, todo="Upgrade it to 1.31 or newer.")
+
+
 def _idle(queue: str, pollers: Pollers) -> Finding | None:
     """With Worker Versioning, workers that poll and get nothing."""
     if pollers.current in pollers.versions:  # unversioned workers get the tasks where no version is the current one
@@ -185,6 +214,10 @@ def apart(name: CheckName, ahead: dict[str, float], whose: str, account: str | N
 
 def _counted(accounts: Sequence[str]) -> str:
     return "1 account" if len(accounts) == 1 else f"{len(accounts)} accounts"
+
+
+def _workflows(count: int) -> str:
+    return "1 workflow" if count == 1 else f"{count} workflows"
 
 
 def _days(span: timedelta) -> str:

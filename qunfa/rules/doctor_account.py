@@ -3,6 +3,7 @@
 | check | failed | warning | next step |
 |---|---|---|---|
 | ``account`` | the workers lack it, have another appid, or are silent | it is frozen | configuration, log, unfreeze |
+| ``own_workflow`` | it is on a queue that nobody polls | it is on another task queue | the queue's name, or a worker |
 | ``token`` | WeChat, or the token service, gives none | – | by WeChat's code |
 | ``ip_whitelist`` | a call was refused by it (40164 and its like) | – | the address to put on it |
 | ``quota`` | – | a limit is used up, or WeChat does not tell | when there is more |
@@ -91,6 +92,28 @@ def _account(found: CheckAccountResult, configured_appid: str | None) -> Finding
         todo = f"Nothing of it is submitted until: qunfa unfreeze {found.account}"
         return Finding(name="account", account=found.account, state="warning", said=said, todo=todo)
     return Finding(name="account", account=found.account, state="ok", said=said)
+
+
+def own_workflow_found(
+    account: str, workflow_id: str, queue: str, found: str | None, *, served: bool = True
+) -> Finding:
+    """The task queue on which the account's own workflow was ``found``, and whether somebody polls that.
+
+    It stays on the one on which it was started; ``None``: there is no such workflow.
+    """
+    if found is None:
+        said = f"it has none yet: the first send starts {workflow_id}"
+        return Finding(name="own_workflow", account=account, state="ok", said=said)
+    if found == queue:
+        said = f"{workflow_id} is on the task queue {queue}"
+        return Finding(name="own_workflow", account=account, state="ok", said=said)
+    said = f"{workflow_id} is on the task queue {found}, and this configuration names {queue}"
+    if served:
+        todo = f"Keep a worker on {found}, or name it as the task queue again: without one every send would wait."
+        return Finding(name="own_workflow", account=account, state="warning", said=said, todo=todo)
+    said = f"{said}: nobody polls {found}, so that every send of the account waits"
+    todo = f"Name {found} as the task queue again, or run a worker for it as well (QUNFA_TASK_QUEUE={found})."
+    return Finding(name="own_workflow", account=account, state="failed", said=said, todo=todo)
 
 
 def _token(found: CheckAccountResult) -> Finding:

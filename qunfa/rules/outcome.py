@@ -15,7 +15,7 @@ from qunfa.contract.job import Job
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.rules.course import Jobs, may_have_been_delivered
-from qunfa.rules.stragglers import is_open
+from qunfa.rules.stragglers import is_open, may_straggle
 from qunfa.rules.verdict import judge
 
 
@@ -67,6 +67,15 @@ def from_ledger(jobs: Jobs) -> Jobs:
         )
         for job in jobs
     )
+
+
+def used_before(key: str, jobs: Jobs) -> str | None:
+    """What who reads that a request was refused must know: an earlier run had its key, and may have sent something."""
+    if not (may_have_been_delivered(jobs) or may_straggle(jobs)):
+        return None
+    msg_ids = ", ".join(str(job.msg_id) for job in jobs if job.msg_id is not None) or "none"
+    said = f'key: an earlier run under "{key}" was delivered, or may have been (msg_id: {msg_ids})'
+    return f"{said}; nothing was submitted now, and the same content under a new key would be sent again"
 
 
 def totals(jobs: Jobs) -> Counts | None:

@@ -21,6 +21,7 @@ from typing import Final
 
 from qunfa.contract.job import Job
 from qunfa.contract.ledger import SendsCounted
+from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.result import Problem
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.quota_view import sends_counted
@@ -33,6 +34,8 @@ MARK_SENT: Final = "mark_sent"
 ABORT: Final = "abort"
 DEAD: Final = 40007
 """WeChat's word for an id that it does not know, or no longer."""
+INVALID: Final = "invalid_request"
+"""The problem of a request that cannot be carried out: its send ends at once, and nobody is asked."""
 NO_NEW_KEY: Final = (
     "Look it up in WeChat's console. Use no new key before you know: it would be sent twice. This key can be started"
     " again where it may still go out: WeChat is asked about a job that it has accepted, and a try that got no answer"
@@ -186,6 +189,11 @@ def describe(name: str, job: Job, counted: SendsCounted | None = None) -> Proble
     known = sends_counted(counted) if counted is not None and name == "quota_exhausted" else None
     sentence = " ".join(filter(None, (choice.sentence, _more(name, job), known)))
     return with_address(Problem.model_validate({"name": name, "sentence": sentence, "todo": choice.todo, **evidence}))
+
+
+def refused_request(problems: list[str]) -> Problem:
+    """The problem of a request that was refused before anything was done; ``problems`` has a sentence for each."""
+    return Problem(name=INVALID, sentence=str(InvalidRequestError(problems)), todo="Correct it, and start it again.")
 
 
 def with_address(problem: Problem) -> Problem:

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 from temporalio.api.failure.v1 import Failure
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import AudienceCheck, Results
 from qunfa.contract.steps import AudienceStep, JobStatusStep
+from qunfa.payloads import data_converter
 from tests.activities.conftest import SECRET, TOKEN, Desk, TokenServer, desk_at
 
 Call = Callable[[Desk], Awaitable[object]]
@@ -69,7 +69,7 @@ async def test_no_secret_escapes(
         shown = repr(await call(desk))
     except ApplicationError as error:
         shown = everything_about(error)
-        await pydantic_data_converter.encode_failure(error, failure)
+        await data_converter.encode_failure(error, failure)
         assert failure.message
     everything = shown + str(failure) + caplog.text
     assert "demo" in everything

@@ -12,7 +12,6 @@ from uuid import uuid4
 import httpx
 import pytest
 from temporalio.client import Client, WorkflowFailureError
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -21,6 +20,7 @@ from qunfa.callback.body import BODY_LIMIT
 from qunfa.contract.event import JobFinished
 from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView
+from qunfa.payloads import data_converter
 from qunfa.settings import MetricsSettings, Settings
 from tests.callback.pushing import APPID, FINISHED, HELLO, TOKEN, callback_settings, signed
 from tests.looking import PATIENCE, look_again
@@ -125,7 +125,7 @@ async def test_delivery_to_a_terminated_account(client: Client) -> None:
 
 async def test_delivery_to_a_namespace_that_is_gone(client: Client) -> None:
     """What Temporal refuses is a failed delivery."""
-    elsewhere = await Client.connect(_address(client), namespace="nowhere", data_converter=pydantic_data_converter)
+    elsewhere = await Client.connect(_address(client), namespace="nowhere", data_converter=data_converter)
 
     with pytest.raises(DeliveryError, match="NOT_FOUND"):
         await TemporalDelivery(elsewhere, "queue")("wx1", EVENT)

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import httpx
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
 
 from qunfa.contract import SEARCH_ATTRIBUTES
+from qunfa.payloads import data_converter
 from qunfa.simulator import Simulator, SimulatorConfig
 from tests.chaos import words
 from tests.chaos.director import Director
@@ -223,7 +223,7 @@ async def _connected(address: str) -> Client:
     async with asyncio.timeout(READY_SECONDS):
         while True:
             try:
-                return await Client.connect(address, data_converter=pydantic_data_converter, runtime=runtime)
+                return await Client.connect(address, data_converter=data_converter, runtime=runtime)
             except RuntimeError:
                 await asyncio.sleep(0.1)
 

@@ -136,6 +136,7 @@ async def test_an_address_that_is_not_on_the_whitelist(scene: Scene) -> None:
     states = {name: findings[name].state for name in OF_AN_ACCOUNT}
     assert states == {
         "account": "ok",
+        "own_workflow": "ok",
         "token": "failed",
         "ip_whitelist": "failed",
         "quota": "skipped",

@@ -9,8 +9,8 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
-from temporalio.contrib.pydantic import pydantic_data_converter
 
+from qunfa.payloads import data_converter
 from qunfa.settings import Settings
 from qunfa.simulator import SimulatorConfig
 from qunfa.temporal import register_search_attributes
@@ -246,7 +246,7 @@ async def test_one_key_in_two_namespaces_is_two_sends(scene: Scene) -> None:
     await scene.client.workflow_service.register_namespace(
         RegisterNamespaceRequest(namespace=namespace, workflow_execution_retention_period=Duration(seconds=86400))
     )
-    client = await Client.connect(scene.stage.address, namespace=namespace, data_converter=pydantic_data_converter)
+    client = await Client.connect(scene.stage.address, namespace=namespace, data_converter=data_converter)
     await register_search_attributes(client)
     there = replace(scene, stage=replace(scene.stage, client=client))
     async with working(client, scene.stage.settings):

@@ -68,7 +68,10 @@ TABLE = (
         ),
     ),
     Place("qunfa/settings", (STDLIB, LIBRARIES, "qunfa.contract"), ("temporalio", "httpx")),
-    Place("qunfa/temporal", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.telemetry")),
+    Place("qunfa/payloads", (STDLIB, LIBRARIES, "qunfa.contract")),
+    Place(
+        "qunfa/temporal", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.payloads", "qunfa.settings", "qunfa.telemetry")
+    ),
     Place("qunfa/telemetry", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.wechat.redaction")),
     Place("qunfa/whole_tasks", (STDLIB, LIBRARIES)),
     Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.reporting")),

@@ -121,3 +121,14 @@ def test_the_clock_that_is_off_most_counts() -> None:
     finding = doctor.apart("worker_clock", {"Temporal's": 0.1, "WeChat's": -70.0}, "the worker's clock", "demo")
     assert (finding.state, finding.account) == ("failed", "demo")
     assert finding.said == "the worker's clock is 70 s behind WeChat's"
+
+
+def test_workflows_whose_tasks_keep_failing() -> None:
+    """The first few are named, with their causes; the others are counted."""
+    assert doctor.tasks_found((), 0).state == "ok"
+    stuck = [doctor.Stuck("mass-send:demo:a", ("NonDeterministicError",)), doctor.Stuck("account:wx1")]
+    finding = doctor.tasks_found(stuck, 7)
+    assert finding.state == "failed"
+    assert "of 7 workflows keep failing" in finding.said
+    assert finding.said.endswith("mass-send:demo:a (NonDeterministicError), account:wx1, and 5 more")
+    assert doctor.tasks_unknown().state == "warning"

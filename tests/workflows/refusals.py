@@ -18,7 +18,6 @@ from temporalio.bridge.proto.workflow_activation import (
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import (
     Replayer,
     UnsandboxedWorkflowRunner,
@@ -27,6 +26,7 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
+from qunfa.payloads import data_converter
 from workflows.account import Account
 from workflows.mass_send import MassSend
 
@@ -122,7 +122,7 @@ async def replay(history: WorkflowHistory, runner: WorkflowRunner, namespace: st
         workflows=[MassSend, Account],
         workflow_runner=runner,
         namespace=namespace,
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
     )
     await replayer.replay_workflow(history)
 

@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.ledger import Ledger
 from qunfa.contract import steps
 from qunfa.contract.ledger import ClaimAnswer, LeaseAnswer, Owner, PreviewsLeft
-from qunfa.contract.steps import ClaimStep, OwnerStep, ReserveStep, TakePreviewStep
+from qunfa.contract.steps import ClaimStep, Known, KnownStep, OwnerStep, ReserveStep, TakePreviewStep
 
 Between = Callable[[Any], Awaitable[None]]
 
@@ -29,6 +29,7 @@ class SlowLedger(Ledger):
     after_reserve: Between | None = None
     before_owner: Between | None = None
     before_preview: Between | None = None
+    before_known: Between | None = None
 
     @activity.defn(name=steps.CLAIM)
     async def claim(self, step: ClaimStep) -> ClaimAnswer:
@@ -51,6 +52,13 @@ class SlowLedger(Ledger):
         if self.before_owner:
             await self.before_owner(step)
         return await super().owner_of(step)
+
+    @activity.defn(name=steps.KNOWN)
+    async def known(self, step: KnownStep) -> Known:
+        """The real answer, after something else."""
+        if self.before_known:
+            await self.before_known(step)
+        return await super().known(step)
 
     @activity.defn(name=steps.TAKE_PREVIEW)
     async def take_preview(self, step: TakePreviewStep) -> PreviewsLeft:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from qunfa.payloads import data_converter
 from tests.histories.keep import HISTORIES, keep, path_of
 from tests.histories.patches import Patch, markers, used
 from tests.workflows.metronome import OtherMassSend
@@ -37,7 +37,7 @@ def version_and_path(file: Path) -> str:
 @pytest.mark.parametrize("file", RECORDED, ids=version_and_path)
 async def test_a_recorded_history_replays(file: Path) -> None:
     """No path that any version has recorded has become another one."""
-    replayer = Replayer(workflows=ALL, data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=ALL, data_converter=data_converter)
     await replayer.replay_workflow(history_of(file))
 
 
@@ -47,7 +47,7 @@ async def test_the_replay_notices_another_order_of_commands(version: Path) -> No
     sends = [file for file in RECORDED if file.parent == version and ".send-" in file.name]
     accounts = {path_of(file) for file in RECORDED if file.parent == version and ".account" in file.name}
     assert accounts >= {path_of(file) for file in sends}
-    replayer = Replayer(workflows=[OtherMassSend], data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=[OtherMassSend], data_converter=data_converter)
     for file in sends:
         with pytest.raises(NondeterminismError):
             await replayer.replay_workflow(history_of(file))

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
@@ -19,6 +18,7 @@ from activities.notice import Notices
 from qunfa.contract.ids import notify_id
 from qunfa.contract.notice import NoticeDelivered, WantedNotice
 from qunfa.contract.status import Status
+from qunfa.payloads import data_converter
 from tests.activities.conftest import settings_for
 from tests.looking import PATIENCE, until
 from tests.media.sources.site import silence
@@ -162,7 +162,7 @@ async def test_what_was_told_replays(desk: Desk, receiver: Receiver) -> None:
     await handle.result()
     [post] = await receiver.came("sent")
     await delivery(desk, post).result()
-    replayer = Replayer(workflows=[MassSend, Notify], data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=[MassSend, Notify], data_converter=data_converter)
     for one in (handle, delivery(desk, post)):
         await replayer.replay_workflow(await one.fetch_history())
     assert len(receiver.posts) == 2

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowContinuedAsNewError
 from temporalio.common import RetryPolicy
 
 from tests.workflows.conftest import Desk
@@ -53,17 +52,6 @@ async def test_a_start_that_breaks_a_promise_is_refused(desk: Desk, options: dic
     handle = await desk.start_raw(desk.request(), GOOD_ID, **options)
     assert named in await refusal_of(handle)
     assert desk.wechat.tries == []
-
-
-async def test_a_cron_schedule_is_refused(real_desk: Desk) -> None:
-    """Each run of a cron schedule would be a send of its own."""
-    handle = await real_desk.start_raw(real_desk.request(), GOOD_ID, cron_schedule="@every 1s")
-    with pytest.raises(WorkflowContinuedAsNewError):
-        await handle.result(follow_runs=False)
-    first = real_desk.env.client.get_workflow_handle(GOOD_ID, run_id=handle.result_run_id)
-    history = await first.fetch_history()
-    assert not any(event.HasField("activity_task_scheduled_event_attributes") for event in history.events)
-    assert real_desk.wechat.tries == []
 
 
 async def test_a_second_input_is_refused(desk: Desk) -> None:

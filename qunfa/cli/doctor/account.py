@@ -26,15 +26,17 @@ _SILENT: Final = "Look at the workers' log; one of an earlier version does not k
 
 
 class Answer(NamedTuple):
-    """The findings, and by how many seconds this machine is ahead of Temporal, where that could be seen."""
+    """The findings; by how many seconds this machine is ahead of Temporal, and the appid, where these could be seen."""
 
     findings: list[Finding]
     ahead: float | None = None
+    appid: str | None = None
 
 
 async def ask_workers(client: Client, queue: str, account: str, appid: str | None) -> Answer:
     """What a worker finds; `appid` is what this machine's configuration has. Cancelled, it leaves nothing running."""
     reading: list[float] = []
+    seen = None
     try:
         async with asyncio.timeout(WITHIN.total_seconds()):
             found: CheckAccountResult = await result_of(
@@ -49,8 +51,8 @@ async def ask_workers(client: Client, queue: str, account: str, appid: str | Non
     except TimeoutError:
         findings = not_answered(account, f"no worker answered within {WITHIN.total_seconds():.0f} s", _SILENT)
     else:
-        findings = account_findings(found, appid)
-    return Answer(findings, next(iter(reading), None))
+        findings, seen = account_findings(found, appid), found.appid
+    return Answer(findings, next(iter(reading), None), seen)
 
 
 async def _started(client: Client, queue: str, account: str, reading: list[float]) -> Handle:

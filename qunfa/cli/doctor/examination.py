@@ -12,7 +12,14 @@ from qunfa.cli.connection import temporal_client
 from qunfa.cli.doctor.account import ask_workers
 from qunfa.cli.doctor.callback import check_callback
 from qunfa.cli.doctor.plan import Plan
-from qunfa.cli.doctor.temporal import look_at_attributes, look_at_retention, look_at_version, look_at_workers
+from qunfa.cli.doctor.temporal import (
+    look_at_attributes,
+    look_at_own_workflow,
+    look_at_retention,
+    look_at_tasks,
+    look_at_version,
+    look_at_workers,
+)
 from qunfa.cli.errors import explain
 from qunfa.contract.doctor import CheckName, Finding
 from qunfa.rules.doctor import clock_found, skipped, temporal_failed, temporal_found
@@ -21,16 +28,18 @@ from qunfa.temporal import TemporalError
 
 _NO_TEMPORAL: Final = "Temporal has to answer first"
 _NO_WORKER: Final = "a worker has to poll the task queue first"
+_NO_APPID: Final = "neither this configuration nor a worker says which appid it has"
 _NO_TIME: Final = "nothing tells Temporal's time: that is seen when a worker is asked about an account"
 
 Told = Callable[[Finding], None]
 
 
 class _Asked(NamedTuple):
-    """By how many seconds this machine is ahead of Temporal, and why WeChat cannot be asked more of the account."""
+    """By how many seconds this machine is ahead of Temporal, why WeChat cannot be asked more, and the appid."""
 
     ahead: float | None
     unable: str | None
+    appid: str | None
 
 
 class Examination:
@@ -50,12 +59,14 @@ class Examination:
             group.create_task(self._look("temporal_version", connecting, look_at_version))
             group.create_task(self._look("retention", connecting, look_at_retention))
             group.create_task(self._look("search_attributes", connecting, look_at_attributes))
+            group.create_task(self._look("workflow_tasks", connecting, look_at_tasks))
             asking = {
                 account: group.create_task(self._account(account, connecting, looking))
                 for account in self._plan.accounts
             }
             group.create_task(self._clock(asking.values()))
             for account, asked in asking.items():
+                group.create_task(self._own_workflow(account, connecting, asked))
                 group.create_task(self._callback(account, connecting, asked))
         return tuple(self._findings[account, name] for account, name in self._plan.checks)
 
@@ -75,7 +86,11 @@ class Examination:
         return client
 
     async def _look(
-        self, name: CheckName, connecting: Awaitable[Client | str], look: Callable[[Client], Awaitable[Finding]]
+        self,
+        name: CheckName,
+        connecting: Awaitable[Client | str],
+        look: Callable[[Client], Awaitable[Finding]],
+        account: str | None = None,
     ) -> Finding:
         client = await connecting
         if isinstance(client, str):
@@ -85,7 +100,7 @@ class Examination:
                 finding = await look(client)
             except (TemporalError, RPCError) as error:
                 finding = Finding(name=name, state="failed", said=" ".join(explain(error).lines))
-        self._make([finding])
+        self._make([finding.model_copy(update={"account": account})])
         return finding
 
     async def _workers(self, connecting: Awaitable[Client | str]) -> str | None:
@@ -100,11 +115,24 @@ class Examination:
         if isinstance(client, str) or worker is not None:
             why = worker or str(client)
             self._make(not_asked(account, why))
-            return _Asked(None, why)
-        configured = self._plan.configured(account)
-        answer = await ask_workers(client, self._plan.queue, account, configured.appid if configured else None)
+            return _Asked(None, why, self._appid(account))
+        answer = await ask_workers(client, self._plan.queue, account, self._appid(account))
         self._make(answer.findings)
-        return _Asked(answer.ahead, not_at_wechat(answer.findings))
+        return _Asked(answer.ahead, not_at_wechat(answer.findings), answer.appid or self._appid(account))
+
+    def _appid(self, account: str) -> str | None:
+        configured = self._plan.configured(account)
+        return configured.appid if configured else None
+
+    async def _own_workflow(self, account: str, connecting: Awaitable[Client | str], asking: Awaitable[_Asked]) -> None:
+        appid = (await asking).appid
+
+        async def look(client: Client) -> Finding:
+            if appid is None:
+                return skipped("own_workflow", _NO_APPID)
+            return await look_at_own_workflow(client, self._plan.queue, account, appid)
+
+        await self._look("own_workflow", connecting, look, account)
 
     async def _clock(self, asking: Iterable[Awaitable[_Asked]]) -> None:
         readings = [asked.ahead for asked in await asyncio.gather(*asking) if asked.ahead is not None]

@@ -102,7 +102,8 @@ def _facts(view: SendView) -> Iterator[Row]:
         yield from _approval(view.status.approval)
     problem = view.result.problem if view.result else view.status.problem if view.status else None
     if problem:
-        yield from _problem(problem)
+        said = view.state != "running" and problem.sentence == headline(view)
+        yield from _problem(problem, said_before=said)
     for number, command in enumerate(answer_commands(view)):
         yield "" if number else "answers", command
     yield from _about(view)
@@ -151,8 +152,8 @@ def progress_words(progress: Progress) -> str:
     return f"{jobs}, {progress.accepted} accepted by WeChat, {progress.done} with a verdict{followers}"
 
 
-def _problem(problem: Problem) -> Iterator[Row]:
-    yield "problem", f"{problem.name}: {problem.sentence}"
+def _problem(problem: Problem, *, said_before: bool) -> Iterator[Row]:
+    yield "problem", problem.name if said_before else f"{problem.name}: {problem.sentence}"
     yield "what to do", problem.todo
     evidence = {"errcode": problem.errcode, "errmsg": problem.errmsg, "rid": problem.rid}
     said = ", ".join(f"{name} {value}" for name, value in evidence.items() if value is not None)

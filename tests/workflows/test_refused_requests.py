@@ -1,0 +1,155 @@
+"""A refused request: it ends once, says so wherever people look, and tells what its key has done before."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.exceptions import ApplicationError
+
+from qunfa.contract import INVALID_REQUEST
+from qunfa.contract.steps import KnownStep
+from tests.workflows.conftest import Desk
+from tests.workflows.failures import refusal_of
+from tests.workflows.model import loses, says
+from tests.workflows.unreadable import UNREADABLE
+
+GOOD_ID = "mass-send:demo:spring"
+PHASE = SearchAttributeKey.for_keyword("MassSendPhase")
+PROBLEM = SearchAttributeKey.for_keyword("MassSendProblem")
+ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
+HALF, _ = UNREADABLE["half an emoji"]
+
+Start = tuple[Callable[[Desk], Any], str, dict[str, Any]]
+REFUSED: dict[str, Start] = {
+    "unreadable": (lambda _: HALF, GOOD_ID, {}),
+    "no request": (lambda _: None, GOOD_ID, {}),
+    "a wrong field": (lambda desk: desk.request(color="red"), GOOD_ID, {}),
+    "a wrong id": (lambda desk: desk.request(), "some-id", {}),
+    "a retry policy": (lambda desk: desk.request(), GOOD_ID, {"retry_policy": RetryPolicy(maximum_attempts=3)}),
+    "a time out": (lambda desk: desk.request(), GOOD_ID, {"execution_timeout": timedelta(hours=1)}),
+    "far ahead": (lambda desk: desk.request(send_at="2999-01-01T00:00:00Z"), GOOD_ID, {}),
+    "nobody to ask": (lambda desk: desk.request(approval={"required": True}), GOOD_ID, {}),
+    "other content": (lambda desk: desk.request(message={"msgtype": "text", "content": "else"}), GOOD_ID, {}),
+    "a missing file": (
+        lambda desk: desk.request(message={"msgtype": "voice", "media": {"uri": "file:/gone.mp3"}}),
+        GOOD_ID,
+        {},
+    ),
+}
+"""What is refused, and how it is started."""
+
+
+async def page(handle: WorkflowHandle[Any, Any]) -> str:
+    """The current details, as Temporal's UI asks for them."""
+    metadata = await handle.query("__temporal_workflow_metadata")
+    details: str = metadata.current_details
+    return details
+
+
+async def refused(desk: Desk, start: Start) -> tuple[WorkflowHandle[Any, Any], str]:
+    """A refused send, and what its failure says."""
+    raw, workflow_id, options = start
+    desk.material.problems = ("message.media: there is no such file",)
+    handle = await desk.start_raw(raw(desk), workflow_id, **options)
+    return handle, await refusal_of(handle)
+
+
+@pytest.mark.parametrize("start", REFUSED.values(), ids=REFUSED.keys())
+async def test_a_refusal_under_a_used_key_tells_what_was_delivered(desk: Desk, start: Start) -> None:
+    """With its msg_id: in the failure, in the status, and on the page."""
+    sent = await (await desk.start()).result()
+    handle, said = await refused(desk, start)
+    told = f'key: an earlier run under "spring" was delivered, or may have been (msg_id: {sent.jobs[0].msg_id})'
+    assert told in said
+    status = await desk.status(handle)
+    assert (status.phase, status.answers) == ("done", ())
+    assert status.problem is not None
+    assert (status.problem.name, status.problem.sentence) == ("invalid_request", said)
+    assert [(job.msg_id, job.state, job.observed_by) for job in status.jobs] == [
+        (sent.jobs[0].msg_id, "sent", "ledger")
+    ]
+    assert len(desk.wechat.accepted) == 1
+
+
+@pytest.mark.history
+async def test_a_refused_request_is_shown(desk: Desk) -> None:
+    """The page of one under a key whose only try got no answer."""
+    desk.wechat.script = [loses, *[says(45028)] * 50]
+    first = await desk.start()
+    await desk.until(first, lambda _status: bool(desk.wechat.accepted))
+    await first.terminate("by mistake")
+    handle = await desk.start(color="red")
+    assert "or may have been (msg_id: none)" in await refusal_of(handle)
+    shown = await page(handle)
+    assert shown.startswith("### done: refused")
+    for part in ("#### invalid_request", "color: is not a field of this object", "or may have been", "#### Jobs"):
+        assert part in shown
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSED if name != "other content"])
+async def test_a_refused_request_is_found(real_desk: Desk, name: str) -> None:
+    """By the account, the phase and the problem; nothing is said of a key that nobody has used."""
+    handle, said = await refused(real_desk, REFUSED[name])
+    assert "key:" not in said
+    found = (await handle.describe()).typed_search_attributes
+    assert [found.get(key) for key in (PHASE, PROBLEM, ACCOUNT)] == ["done", "invalid_request", "demo"]
+    assert (await page(handle)).startswith("### done: refused")
+
+
+@pytest.mark.parametrize("raw", [None, HALF, {"account": "De mo", "key": "k"}, {"account": 3}])
+async def test_a_request_whose_account_nobody_can_tell_is_found_all_the_same(real_desk: Desk, raw: Any) -> None:
+    """By its phase."""
+    handle = await real_desk.start_raw(raw, "some-id")
+    await refusal_of(handle)
+    found = (await handle.describe()).typed_search_attributes
+    assert [found.get(key) for key in (PHASE, PROBLEM, ACCOUNT)] == ["done", "invalid_request", None]
+
+
+async def test_an_unknown_account_is_refused_without_a_ledger(real_desk: Desk) -> None:
+    """There is none that could be asked."""
+    handle = await real_desk.start_raw({**real_desk.request(), "account": "nobody"}, "mass-send:nobody:spring")
+    said = await refusal_of(handle)
+    assert 'account: no account "nobody"' in said
+    assert "key:" not in said
+
+
+async def test_a_ledger_that_does_not_answer_holds_no_refusal_up(desk: Desk) -> None:
+    """It is said that nobody knows, after a minute at most; until then the status says what is waited for."""
+
+    async def silent(_step: KnownStep) -> None:
+        raise ApplicationError("no answer", type="LedgerUnavailable")
+
+    desk.slow.before_known = silent
+    handle = await desk.start(color="red")
+    status = await desk.until(handle, lambda status: status.waiting_for is not None)
+    assert (status.phase, status.waiting_for and status.waiting_for.reason) == (
+        "done",
+        "what the key spring has done before",
+    )
+    said = await refusal_of(handle)
+    assert 'whether an earlier run under "spring" was delivered is not known' in said
+    assert "color: is not a field" in said
+
+
+@pytest.mark.parametrize("raw", [pytest.param("good", marks=pytest.mark.history), "wrong", "unreadable"])
+async def test_a_cron_schedule_ends_once_with_the_reason(real_desk: Desk, raw: str) -> None:
+    """Who waits for it hears why, and no further run is started."""
+    given = {"good": real_desk.request(), "wrong": real_desk.request(color="red"), "unreadable": HALF}[raw]
+    handle = await real_desk.start_raw(given, GOOD_ID, cron_schedule="@every 1s")
+    with pytest.raises(WorkflowFailureError) as caught:
+        await asyncio.wait_for(handle.result(), 60)
+    cause = caught.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert (cause.type, cause.non_retryable) == (INVALID_REQUEST, True)
+    assert "a cron schedule must not be set: a mass send is not repeated" in cause.message
+    assert {"wrong": "color: is not a field", "unreadable": "half a character"}.get(raw, "") in cause.message
+    last = real_desk.env.client.get_workflow_handle(GOOD_ID)
+    end = (await last.fetch_history()).events[-1].workflow_execution_failed_event_attributes
+    assert (end.failure.application_failure_info.type, end.new_execution_run_id) == (INVALID_REQUEST, "")
+    found = (await last.describe()).typed_search_attributes
+    assert [found.get(key) for key in (PHASE, PROBLEM, ACCOUNT)] == ["done", "invalid_request", "demo"]
+    assert real_desk.wechat.tries == []

@@ -1,0 +1,111 @@
+"""An input that no worker can read is refused with a sentence; no workflow task fails over it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio.client import WorkflowHandle, WorkflowQueryFailedError, WorkflowUpdateFailedError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+
+from qunfa.contract import ids
+from qunfa.contract.ids import account_id
+from tests.workflows.conftest import Desk, Recorder, running, scaled_facts
+from tests.workflows.failures import refusal_of
+from tests.workflows.model import says
+from tests.workflows.unreadable import UNREADABLE
+from worker import WORKFLOWS
+
+HALF, _ = UNREADABLE["half an emoji"]
+TYPES = sorted(ids.WORKFLOW_TYPES)
+IDS = {ids.MASS_SEND: "mass-send:demo:spring", ids.ACCOUNT: "account:wx-unread"}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def whole_desk(real_env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[Desk]:
+    """A desk on the real server whose worker has all workflows."""
+    async with running(real_env, scaled_facts(), workflows=WORKFLOWS) as found:
+        yield found
+        await recorded(found)
+
+
+async def start(desk: Desk, kind: str, raw: Any) -> WorkflowHandle[Any, Any]:
+    """Start a workflow of any type with any input."""
+    return await desk.env.client.start_workflow(
+        kind,
+        raw,
+        id=IDS.get(kind, f"unread:{kind}"),
+        task_queue=desk.wechat.task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+    )
+
+
+async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> int:
+    """How many of a run's workflow tasks have failed."""
+    history = await handle.fetch_history()
+    return sum(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
+
+
+def test_every_workflow_of_the_worker_is_named() -> None:
+    """So that none is left out of what follows."""
+    assert sorted(found.__name__ for found in WORKFLOWS) == TYPES
+
+
+@pytest.mark.parametrize("kind", TYPES)
+async def test_every_workflow_refuses_what_it_cannot_read(whole_desk: Desk, kind: str) -> None:
+    """At once, as `InvalidRequest`, with a sentence for each."""
+    for name, (raw, said) in UNREADABLE.items():
+        handle = await start(whole_desk, kind, raw)
+        assert f"the input cannot be read: {said}" in await asyncio.wait_for(refusal_of(handle), 60), name
+        assert await failed_tasks(handle) == 0
+    assert whole_desk.wechat.tries == []
+
+
+async def test_an_update_that_cannot_be_read_is_refused_with_a_sentence(whole_desk: Desk) -> None:
+    """By a send and by an account; both go on."""
+    whole_desk.wechat.script = [says(48001)]
+    send = await whole_desk.start()
+    await whole_desk.asks(send, "account_refused")
+    account = whole_desk.env.client.get_workflow_handle(account_id(whole_desk.wechat.facts.appid))
+    for handle, name in ((send, "retry"), (send, "abort"), (account, "freeze"), (account, "claim")):
+        with pytest.raises(WorkflowUpdateFailedError) as caught:
+            await handle.execute_update(name, HALF)
+        assert isinstance(caught.value.cause, ApplicationError)
+        assert "half a character" in caught.value.cause.message
+    await whole_desk.update(send, "retry")
+    assert (await send.result()).outcome == "sent"
+    assert (await whole_desk.ledger()).frozen is None
+
+
+async def test_a_signal_that_cannot_be_read_is_dropped_with_a_log_line(
+    whole_desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a send and by an account; both go on."""
+    whole_desk.wechat.script = [says(48001)]
+    send = await whole_desk.start()
+    await whole_desk.asks(send, "account_refused")
+    account = whole_desk.env.client.get_workflow_handle(account_id(whole_desk.wechat.facts.appid))
+    with caplog.at_level(logging.WARNING):
+        for handle, name in ((send, "job_finished"), (account, "push"), (account, "told")):
+            await handle.signal(name, HALF)
+        await whole_desk.update(send, "retry")
+        assert (await send.result()).outcome == "sent"
+    lines = [record.getMessage() for record in caplog.records if "half a character" in record.getMessage()]
+    assert [line.split(" dropped")[0] for line in lines if "malformed" in line] == [
+        "malformed job_finished",
+        "malformed JobFinished",
+        "malformed Told",
+    ]
+    assert (await failed_tasks(send), await failed_tasks(account)) == (0, 0)
+
+
+async def test_a_query_that_cannot_be_read_is_refused(whole_desk: Desk) -> None:
+    """It is not taken for one that asks for everything."""
+    await (await whole_desk.start()).result()
+    account = whole_desk.env.client.get_workflow_handle(account_id(whole_desk.wechat.facts.appid))
+    with pytest.raises(WorkflowQueryFailedError, match="half a character"):
+        await account.query("ledger", HALF)
