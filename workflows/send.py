@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ledger import LeaseAnswer
     from qunfa.contract.notice import WantedNotice
     from qunfa.contract.request import MassSendRequest
-    from qunfa.contract.result import MassSendResult, Outcome, Problem
+    from qunfa.contract.result import REFUSED, MassSendResult, Outcome, Problem, ShownOutcome
     from qunfa.contract.status import Approval, Phase, Progress, Status, StoryLine, WaitingFor
     from qunfa.rules import outcome
     from qunfa.rules.course import Jobs, Over, Renew, course, may_have_been_delivered
@@ -34,10 +34,12 @@ _KEYS: Final[dict[str, SearchAttributeKey[Any]]] = {
     "msgtype": SearchAttributeKey.for_keyword("MassSendMsgType"),
     "problem": SearchAttributeKey.for_keyword("MassSendProblem"),
     "msg_ids": SearchAttributeKey.for_keyword_list("MassSendMsgId"),
+    "outcome": SearchAttributeKey.for_keyword("MassSendOutcome"),
 }
 
 
 _STRAGGLERS: Final = "a-try-without-an-answer-may-straggle"
+_ANOTHER_END: Final = "a-send-that-ends-otherwise-than-it-had-shows-it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Send:
         self.before: tuple[Job, ...] = ()
         self.account: str | None = None
         self.phase: Phase = "preparing"
+        self._outcome: ShownOutcome | None = None
         self.problem: Problem | None = None
         self.waiting_for: WaitingFor | None = None
         self.in_flight = False
@@ -162,8 +165,9 @@ class Send:
             self.heard_more = True
 
     def enter(self, phase: Phase, problem: Problem | None = None) -> None:
-        """Go over to ``phase``."""
+        """Go over to ``phase``; one that is done without an end has been refused."""
         self.phase, self.problem = phase, problem
+        self._outcome = (self.ended.outcome if self.ended else REFUSED) if phase == "done" else None
         self.show()
 
     def refuse(self, problem: Problem, account: str | None) -> None:
@@ -266,13 +270,14 @@ class Send:
             "msgtype": self.request.message.msgtype if self.request else None,
             "problem": self.problem.name if self.problem else None,
             "msg_ids": msg_ids or None,
+            "outcome": self._outcome,
         }
-        if wanted == self._shown:
+        changed = {name: value for name, value in wanted.items() if value != self._shown.get(name)}
+        if not changed or (changed.keys() == {"outcome"} and not workflow.patched(_ANOTHER_END)):
             return
-        updates: list[SearchAttributeUpdate[Any]] = []
-        for name, value in wanted.items():
-            if value != self._shown.get(name):
-                key = _KEYS[name]
-                updates.append(key.value_unset() if value is None else key.value_set(value))
         self._shown = wanted
+        updates: list[SearchAttributeUpdate[Any]] = [
+            _KEYS[name].value_unset() if value is None else _KEYS[name].value_set(value)
+            for name, value in changed.items()
+        ]
         workflow.upsert_search_attributes(updates)

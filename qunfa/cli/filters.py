@@ -25,6 +25,7 @@ class Filters(NamedTuple):
     query: str | None = None
     until: str | None = None
     running: bool = False
+    outcome: str | None = None
 
 
 def visibility_query(filters: Filters, now: datetime | None = None) -> str:
@@ -37,6 +38,7 @@ def visibility_query(filters: Filters, now: datetime | None = None) -> str:
         "WorkflowType": MASS_SEND,
         "MassSendAccount": filters.account,
         "MassSendPhase": filters.phase,
+        "MassSendOutcome": filters.outcome,
         "MassSendMsgType": filters.msgtype,
         "MassSendProblem": filters.problem,
     }

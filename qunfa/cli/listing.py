@@ -12,6 +12,7 @@ from qunfa.cli.options import Json
 from qunfa.cli.rendering.sends import render_sends
 from qunfa.cli.rows import find_rows
 from qunfa.cli.view import SendRow
+from qunfa.contract.result import ShownOutcome
 from qunfa.contract.status import Phase
 
 
@@ -19,6 +20,7 @@ def list_sends(
     *,
     account: Annotated[str | None, typer.Option(help="Of this account.")] = None,
     phase: Annotated[Phase | None, typer.Option(help="In this phase.")] = None,
+    outcome: Annotated[ShownOutcome | None, typer.Option(help="Ended so.")] = None,
     problem: Annotated[str | None, typer.Option(help="With this problem, such as reprint_needs_decision.")] = None,
     msgtype: Annotated[str | None, typer.Option(help="Of this type: text, mpnews, image …")] = None,
     since: Annotated[
@@ -33,7 +35,7 @@ def list_sends(
     as_json: Json = False,
 ) -> None:
     """List sends, the newest first; without a worker, too."""
-    asked = visibility_query(Filters(account, phase, problem, msgtype, since, query, until))
+    asked = visibility_query(Filters(account, phase, problem, msgtype, since, query, until, outcome=outcome))
     rows = run(_list(asked, limit + 1))
     if len(rows) > limit:
         note(f"There are more: these are the newest {limit}. Ask for more with --limit.")

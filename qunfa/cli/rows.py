@@ -12,6 +12,7 @@ from qunfa.cli.view import SendRow
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.temporal import missing_search_attributes
 
+_OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
 _PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
 _MSGTYPE: Final = SearchAttributeKey.for_keyword("MassSendMsgType")
 _MSG_ID: Final = SearchAttributeKey.for_keyword_list("MassSendMsgId")
@@ -51,6 +52,7 @@ def _row(found: WorkflowExecution) -> SendRow:
         key=named and named.key,
         state=state_of(found.status),
         phase=attributes.get(PHASE),
+        outcome=attributes.get(_OUTCOME),
         problem=attributes.get(_PROBLEM),
         msgtype=attributes.get(_MSGTYPE),
         msg_ids=tuple(attributes.get(_MSG_ID) or ()),

@@ -64,7 +64,11 @@ class SendView(Stored):
 
 
 class SendRow(Stored):
-    """One line of `list`, from Temporal's search attributes; no worker is asked for it."""
+    """One line of `list`, from Temporal's search attributes; no worker is asked for it.
+
+    `outcome` is how the send ended, or `refused`; `None` while it runs, where it did not end by itself, and where it
+    ended under a worker that did not tell this yet.
+    """
 
     workflow_id: str
     run_id: str
@@ -72,6 +76,7 @@ class SendRow(Stored):
     key: str | None
     state: State
     phase: str | None = None
+    outcome: str | None = None
     problem: str | None = None
     msgtype: str | None = None
     msg_ids: tuple[str, ...] = ()

@@ -47,6 +47,7 @@ SEARCH_ATTRIBUTES: Final[dict[str, str]] = {
     "MassSendMsgType": "Keyword",
     "MassSendProblem": "Keyword",
     "MassSendMsgId": "KeywordList",
+    "MassSendOutcome": "Keyword",
 }
 """Search attribute name → Temporal's type, as ``qunfa setup`` registers them and the worker checks them."""
 

@@ -1,6 +1,6 @@
 """What ``MassSend`` returns, and carries as the first detail of its failure."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from qunfa.contract.event import ArticleCheck, Counts
 from qunfa.contract.fields import Stored
@@ -11,6 +11,11 @@ Outcome = Literal[
 ]
 COMPLETES: frozenset[Outcome] = frozenset({"sent", "sent_nobody", "partly_sent", "deleted"})
 """The outcomes with which the workflow completes; with the others it fails as ``MassSendFailed``."""
+
+REFUSED: Final = "refused"
+ShownOutcome = Literal[Outcome, "refused"]
+"""What the search attribute ``MassSendOutcome`` says of a send that has ended: its outcome, or that its request was
+refused."""
 
 INVALID_REQUEST = "InvalidRequest"
 """Type of the failure of a workflow whose request was refused."""

@@ -2,10 +2,16 @@
 
 import asyncio
 
+import pytest
 from pydantic import TypeAdapter
+from rich.text import Text
 from temporalio.client import Client
+from typer.testing import CliRunner
 
+from qunfa.cli import app
+from qunfa.cli.rendering.sends import render_sends
 from qunfa.cli.view import SendRow
+from qunfa.contract.result import COMPLETES
 from tests.cli.calls import Qunfa, Scripted, parsed
 from tests.looking import PATIENCE
 
@@ -35,6 +41,7 @@ async def test_sends_are_found_by_their_attributes(qunfa: Qunfa, scripted: Scrip
 async def test_an_impossible_filter_is_wrong_use(qunfa: Qunfa) -> None:
     """A phase that there is not, or a span that ends before it begins, is no empty list."""
     assert (await qunfa("list", "--phase", "flying")).exit_code == 2
+    assert (await qunfa("list", "--outcome", "flying")).exit_code == 2
     answer = await qunfa("list", "--since", "1h", "--until", "2h")
     assert answer.exit_code == 2
     assert "no send started in between" in answer.stderr
@@ -49,6 +56,40 @@ async def test_people_get_a_table(qunfa: Qunfa, scripted: Scripted, key: str) ->
     table = (await qunfa("list", "--query", mine)).stdout
     assert f"demo/{key}" in table
     assert "preparing" in table
+
+
+ROW = {"workflow_id": "mass-send:demo:k", "run_id": "r", "account": "demo", "key": "k", "phase": "done"}
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome", "shown", "style"),
+    [
+        ("completed", "sent", "sent", "green"),
+        ("completed", "sent_nobody", "sent_nobody", "green"),
+        ("failed", "unknown", "unknown: may have been delivered", "bold reverse red"),
+        ("failed", "failed", "failed", "red"),
+        ("failed", "refused", "refused", "red"),
+        ("failed", None, "workflow failed", "yellow"),
+        ("completed", None, "completed", "yellow"),
+        ("canceled", None, "canceled", "yellow"),
+        ("terminated", None, "terminated", "yellow"),
+        ("terminated", "aborted", "terminated", "yellow"),
+        ("timed_out", None, "timed out", "yellow"),
+    ],
+)
+def test_a_send_that_has_ended_is_named_for_its_end(*, state: str, outcome: str | None, shown: str, style: str) -> None:
+    """By its outcome; where it told none, by how Temporal closed it, in words that are no outcome's."""
+    table = render_sends([SendRow.model_validate({**ROW, "state": state, "outcome": outcome})])
+    [cell] = table.columns[1].cells
+    assert isinstance(cell, Text)
+    assert (cell.plain, str(cell.style)) == (shown, style)
+
+
+def test_outcomes_are_completed_by_the_shell() -> None:
+    """Nobody types them from memory."""
+    asking = {"_QUNFA_COMPLETE": "complete_bash", "COMP_WORDS": "qunfa list --outcome ", "COMP_CWORD": "3"}
+    found = set(CliRunner().invoke(app, [], prog_name="qunfa", env=asking).stdout.split())
+    assert found == {*COMPLETES, "unknown", "failed", "aborted", "rejected", "expired", "refused"}
 
 
 async def test_a_limit_that_cuts_says_so(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
