@@ -1,6 +1,5 @@
 """Which sends an answer goes to: those that are named, or all that a query finds, once a person has confirmed them."""
 
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated, Final, NamedTuple
@@ -10,11 +9,11 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import temporal_client
-from qunfa.cli.console import note
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.filters import Filters, visibility_query
 from qunfa.cli.group import run
 from qunfa.cli.naming import send_id, short_name
+from qunfa.cli.options import confirm, demand_consent
 from qunfa.cli.reading import read_send
 from qunfa.cli.rendering.send import approval_lines
 from qunfa.cli.rows import find_rows
@@ -64,10 +63,8 @@ def chosen(sends: Sequence[str] | None, account: str | None, query: str | None =
         raise WrongUse("Say which sends: by SEND…, or by --query, and not by both.")
     if query is not None and account is not None:
         raise WrongUse("--account goes with SEND; in a query it is MassSendAccount = '…'.")
-    if query is not None and not yes and not _on_a_terminal():
-        raise WrongUse(
-            "There is no terminal to confirm what --query finds: look at `qunfa list --query`, then add --yes."
-        )
+    if query is not None:
+        demand_consent(yes=yes, first="look at what `qunfa list --query` finds")
     return Chosen(list(dict.fromkeys(send_id(text, account) for text in sends or ())), query, yes)
 
 
@@ -80,16 +77,9 @@ def confirmed(whom: Chosen, command: str, *, with_approval: bool = False) -> lis
     if whom.query is None:
         return whom.sends
     found = run(_found(whom.query))
-    if not whom.yes:
-        for line in run(_about(found, with_approval=with_approval)):
-            note(line)
-        if not typer.confirm(f"{command} these {len(found)}?", err=True):
-            raise Refused("Nothing was done.")
+    about = () if whom.yes else run(_about(found, with_approval=with_approval))
+    confirm(f"{command} these {len(found)}?", yes=whom.yes, about=about)
     return list(found)
-
-
-def _on_a_terminal() -> bool:
-    return sys.stdin.isatty()
 
 
 async def _found(query: str) -> dict[MassSendId, SendRow]:

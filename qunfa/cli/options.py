@@ -30,20 +30,38 @@ SendId = Annotated[
     str, typer.Argument(metavar="SEND", help="account/key, a workflow id, or a key together with --account.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
 TaskQueue = Annotated[
     str | None,
     typer.Option("--task-queue", help="Temporal's task queue.", show_default="QUNFA_TASK_QUEUE, qunfa.toml or qunfa"),
 ]
 
 
-def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
-    """Ask on a terminal, after the lines of `about`; without one, or with `--yes`, go on.
+def demand_consent(*, yes: bool, first: str = "") -> None:
+    """See that somebody can say yes, or has said it with `--yes`: no terminal is no consent.
 
     Raises:
+        WrongUse: Nobody can; `first` is what to look at before `--yes` is added.
+    """
+    if not yes and not on_a_terminal():
+        look = f"{first}, then add" if first else "add"
+        raise WrongUse(f"There is no terminal to confirm this on, so nothing was done: {look} --yes.")
+
+
+def on_a_terminal() -> bool:
+    """Whether somebody is there to be asked; stdin may also be closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
+    """Ask, after the lines of `about`; with `--yes`, go on.
+
+    Raises:
+        WrongUse: There is no terminal to ask on.
         Refused: The answer was no.
     """
-    if yes or not sys.stdin.isatty():
+    demand_consent(yes=yes)
+    if yes:
         return
     for line in about:
         note(line)

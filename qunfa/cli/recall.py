@@ -9,7 +9,7 @@ from qunfa.cli.connection import temporal_client
 from qunfa.cli.console import show, show_json
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.group import run
-from qunfa.cli.options import By, Json, Reason, TaskQueue, Yes, confirm, login_name
+from qunfa.cli.options import By, Json, Reason, TaskQueue, Yes, confirm, demand_consent, login_name
 from qunfa.cli.payload import payload
 from qunfa.cli.queue import task_queue
 from qunfa.cli.recall_aims import Aim, aims
@@ -44,6 +44,7 @@ def recall(
 
     With --json: one object, or a list where a send was made in several jobs.
     """
+    demand_consent(yes=yes)
     who = by or login_name()
     found = run(_found(what, account, article, task_queue(queue)))
     for aim in found:

@@ -17,7 +17,7 @@ from qunfa.cli.group import run
 from qunfa.cli.link import workflow_link
 from qunfa.cli.message_options import MessageOptions, message_of
 from qunfa.cli.naming import short_name
-from qunfa.cli.options import Json, TaskQueue, Yes, confirm, login_name
+from qunfa.cli.options import Json, TaskQueue, Yes, confirm, demand_consent, login_name
 from qunfa.cli.queue import task_queue, warn_without_worker
 from qunfa.cli.reading import read_send
 from qunfa.cli.recipients import recipients
@@ -28,7 +28,7 @@ from qunfa.cli.sources import WORKERS_READ, names_files, unread
 from qunfa.cli.starting import says_the_same, start
 from qunfa.cli.view import SendView
 from qunfa.contract import mass_send_id
-from qunfa.contract.audience import All
+from qunfa.contract.audience import All, describe
 from qunfa.contract.ids import MassSendId
 
 _TIME: Final = "a time with an offset, such as 2026-12-01T09:00:00+08:00"
@@ -81,7 +81,8 @@ def send(
     ] = None,
     queue: TaskQueue = None,
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Follow it to its end, and exit by how it ended.")
+        bool,
+        typer.Option("--wait/--no-wait", help="Follow it to its end, and exit by how it ended."),
     ] = False,
     dry_run: Annotated[
         bool,
@@ -116,8 +117,8 @@ def send(
     if dry_run:
         show_check(request, run(check(request, task_queue(queue))), as_json=as_json)
         return
-    if isinstance(request.parsed.audience, All):
-        confirm(f"Send to every follower of {request.parsed.account}?", yes=yes, about=_what_goes_out(request))
+    demand_consent(yes=yes, first="look at it with --dry-run")
+    confirm(f"Send to {_whom(request)} of {request.parsed.account}?", yes=yes, about=_what_goes_out(request))
     view = run(_send(request, task_queue(queue), wait=wait, as_json=as_json))
     _print(view, as_json=as_json)
     if view.failure and view.result is None and unread(view.failure.message):
@@ -134,6 +135,11 @@ def _requested_by_login() -> dict[str, str]:
         return {}
 
 
+def _whom(request: Request) -> str:
+    audience = request.parsed.audience
+    return "every follower" if isinstance(audience, All) else describe(audience)
+
+
 def _what_goes_out(request: Request) -> list[str]:
     message = request.parsed.message
     return [heading(message), *(f"  {line}" for line in contents(message))]
@@ -146,12 +152,12 @@ async def _send(request: Request, queue: str, *, wait: bool, as_json: bool) -> S
         await _accept_running(client, request, started.send, wait=wait, as_json=as_json)
     else:
         await warn_without_worker(client, queue)
-    if wait:
-        try:
+    try:
+        if wait:
             return await follow_on(stderr() if as_json else stdout(), client, started.send)
-        except (asyncio.CancelledError, RPCError):
-            note(f"{short_name(started.send)} goes on without this command: qunfa status {short_name(started.send)}")
-            raise
+    except (asyncio.CancelledError, RPCError):
+        note(f"{short_name(started.send)} goes on without this command: qunfa status {short_name(started.send)}")
+        raise
     return _begun(client, started.send, started.run_id)
 
 

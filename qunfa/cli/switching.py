@@ -1,7 +1,6 @@
 """`qunfa freeze` and `unfreeze`: the switch of one account, of several, or of all that are configured."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final, NamedTuple
@@ -22,7 +21,7 @@ from qunfa.cli.connection import temporal_client
 from qunfa.cli.console import note, show, show_json
 from qunfa.cli.errors import ExitCode, Refused, WrongUse, explain
 from qunfa.cli.group import run
-from qunfa.cli.options import By, Json, Reason, TaskQueue, Yes, confirm, login_name
+from qunfa.cli.options import By, Json, Reason, TaskQueue, Yes, confirm, demand_consent, login_name
 from qunfa.cli.payload import payload
 from qunfa.cli.queue import has_worker, no_worker, task_queue
 from qunfa.cli.rendering.ledger import render_switch, switch_line
@@ -103,8 +102,7 @@ def _chosen(
         raise WrongUse("--appid goes with one ACCOUNT.")
     if not everything:
         return names
-    if not yes and not sys.stdin.isatty():
-        raise WrongUse("There is no terminal to confirm --all: add --yes.")
+    demand_consent(yes=yes)
     names = sorted(load_settings(credentials=False).accounts)
     if not names:
         raise WrongUse("The configuration has no account: see QUNFA_CONFIG or qunfa.toml, or name the accounts.")

@@ -22,7 +22,7 @@ SHOWS = {"required": True, "shows": ["text: spring", "to all followers"]}
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody is there to be asked."""
-    monkeypatch.setattr("qunfa.cli.choosing._on_a_terminal", lambda: True)
+    monkeypatch.setattr("qunfa.cli.options.on_a_terminal", lambda: True)
 
 
 def _mine(key: str) -> str:

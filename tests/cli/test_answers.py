@@ -106,7 +106,7 @@ async def test_who_does_it_must_be_known(qunfa: Qunfa, scripted: Scripted, key: 
     assert answer.exit_code == 2
     assert "--by" in answer.stderr
     assert (await qunfa("abort", f"demo/{key}", "--reason", "r", "--by", "li")).exit_code == 0
-    sent = await qunfa("send", "--account", "demo", "--key", f"{key}-2", "--to-all", "--text", "hi")
+    sent = await qunfa("send", "--account", "demo", "--key", f"{key}-2", "--to-all", "--text", "hi", "--yes")
     assert sent.exit_code == 0
 
 

@@ -50,7 +50,7 @@ async def _said(process: Process, word: str) -> str:
 
 async def test_ctrl_c_ends_the_watching_only(start: Start, client: Client, key: str) -> None:
     """Exit 130, no traceback, and the send goes on."""
-    process = await start("send", *TEXT, "--key", key, "--wait")
+    process = await start("send", *TEXT, "--key", key, "--wait", "--yes")
     await _said(process, "preparing")
     process.send_signal(signal.SIGINT)
     _, notes = await process.communicate()
@@ -63,7 +63,7 @@ async def test_ctrl_c_ends_the_watching_only(start: Start, client: Client, key: 
 async def test_a_running_send_of_the_same_content_is_followed(start: Start, scripted: Scripted, key: str) -> None:
     """With --wait, the second caller of a key sees the first one's changes and exits by its end."""
     handle = await scripted(status("submitting"))
-    process = await start("send", *TEXT, "--key", key, "--wait")
+    process = await start("send", *TEXT, "--key", key, "--wait", "--yes")
     await _said(process, "submitting")
     await handle.signal("become", status("awaiting_result"))
     await _said(process, "awaiting_result")
@@ -132,7 +132,7 @@ async def test_lines_tell_phases_previews_and_failures(start: Start, scripted: S
     """Where there is no terminal: each of them once, up to the verdict."""
     handle = await scripted(status("preparing", waiting_for={"reason": "the upload of 2 file(s) to WeChat, 1 done"}))
     await handle.signal("begin_upload", True)
-    process = await start("send", *TEXT, "--key", key, "--wait")
+    process = await start("send", *TEXT, "--key", key, "--wait", "--yes")
     said = await _said(process, "upload to WeChat, attempt 2 after: WeChat does not answer")
     previews = [{"to": "oA", "sent": True}, {"to": "oB", "sent": False, "errcode": 43004, "errmsg": "no"}]
     await handle.signal("become", status("previewing", previews=previews[:1]))

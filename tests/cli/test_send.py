@@ -13,7 +13,8 @@ from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import request, result, status
 from tests.media.samples import picture
 
-TEXT = ("--account", "demo", "--text", "hi")
+TEXT = ("--account", "demo", "--text", "hi", "--yes")
+WHOM = ("--account", "demo", "--tag", "2", "--yes")
 
 
 async def _input(client: Client, key: str) -> Any:
@@ -42,7 +43,7 @@ async def test_an_option_wins_over_the_file(qunfa: Qunfa, client: Client, key: s
     """The file's fields stay where no option speaks of them."""
     file = tmp_path / "send.json"
     file.write_text(json.dumps({**request("of-the-file"), "requested_by": "crm"}))
-    await qunfa("send", str(file), "--key", key)
+    await qunfa("send", str(file), "--key", key, "--yes")
     sent = await _input(client, key)
     assert (sent["key"], sent["requested_by"], sent["audience"]) == (key, "crm", {"kind": "all"})
 
@@ -50,7 +51,7 @@ async def test_an_option_wins_over_the_file(qunfa: Qunfa, client: Client, key: s
 async def test_a_request_may_come_from_stdin(qunfa: Qunfa, client: Client, key: str) -> None:
     """`-` reads the request from stdin, in YAML as well; a time in it stays what was written."""
     yaml = f"account: demo\nkey: {key}\naudience: {{kind: all}}\nmessage: {{msgtype: text, content: hi}}\n"
-    await qunfa("send", "-", stdin=f"{yaml}send_at: 2099-12-01T09:00:00+08:00\n")
+    await qunfa("send", "-", "--yes", stdin=f"{yaml}send_at: 2099-12-01T09:00:00+08:00\n")
     assert (await _input(client, key))["send_at"] == "2099-12-01T09:00:00+08:00"
 
 
@@ -60,7 +61,7 @@ async def test_files_make_a_request(qunfa: Qunfa, client: Client, key: str, tmp_
     for file in files:
         file.write_bytes(picture())
     more = ("--recommend", "看", "--fit-images", "--preview-to", "oA", "--preview-to", "wx:li")
-    answer = await qunfa("send", "--account", "demo", "--key", key, "--tag", "2", "--image", *map(str, files), *more)
+    answer = await qunfa("send", *WHOM, "--key", key, "--image", *map(str, files), *more)
     assert answer.exit_code == 0
     sent = await _input(client, key)
     assert sent["message"] == {
@@ -75,7 +76,7 @@ async def test_long_titles_are_no_hindrance(qunfa: Qunfa, client: Client, key: s
     """Temporal refuses a workflow with a long summary, so it is cut."""
     video = ("--video", "media_id:m", "--title", "春" * 64)
     whom = ("--tag", "2", "--expect-name", "客" * 64)
-    answer = await qunfa("send", "--account", "demo", "--key", key, *whom, *video)
+    answer = await qunfa("send", "--account", "demo", "--key", key, *whom, *video, "--yes")
     assert answer.exit_code == 0, answer.output
     described = await client.get_workflow_handle(mass_send_id("demo", key)).describe()
     summary = await described.static_summary()
@@ -88,7 +89,7 @@ async def test_long_titles_are_no_hindrance(qunfa: Qunfa, client: Client, key: s
 async def test_a_file_that_workers_do_not_find_is_explained(qunfa: Qunfa, client: Client, key: str) -> None:
     """The request was valid here, and is refused by the machine that reads the file."""
     how = {"as": "refused", "said": "message.media: source file:///a.mp3: there is no such file."}
-    ending = ("--account", "demo", "--text", f"end: {json.dumps(how)}", "--key", key, "--to-all")
+    ending = ("--account", "demo", "--text", f"end: {json.dumps(how)}", "--key", key, "--to-all", "--yes")
     answer = await qunfa("send", *ending, "--wait")
     assert answer.exit_code == 1
     assert "It is the workers that read files" in answer.stderr
@@ -104,7 +105,7 @@ async def test_openids_come_from_a_file(qunfa: Qunfa, client: Client, key: str, 
 
 async def test_the_ui_shows_what_is_sent(qunfa: Qunfa, client: Client, key: str) -> None:
     """Summary and details are Markdown in which nothing of the message is markup, and a long one is cut."""
-    await qunfa("send", "--account", "demo", "--text", f"# *Sale* {'x' * 400}", "--key", key, "--to-all")
+    await qunfa("send", "--account", "demo", "--text", f"# *Sale* {'x' * 400}", "--key", key, "--to-all", "--yes")
     description = await client.get_workflow_handle(mass_send_id("demo", key)).describe()
     assert await description.static_summary() == "Text to all followers of **demo**"
     details = await description.static_details()
@@ -135,7 +136,7 @@ async def test_a_running_send_has_its_files_as_they_were(
 ) -> None:
     """The same names are no proof of the same bytes, and it is the earlier ones that are sent."""
     (tmp_path / "a.mp3").write_bytes(b"1")
-    voice = ("send", "--account", "demo", "--key", key, "--to-all", "--voice", f"{tmp_path}/a.mp3")
+    voice = ("send", "--account", "demo", "--key", key, "--to-all", "--yes", "--voice", f"{tmp_path}/a.mp3")
     assert (await qunfa(*voice)).exit_code == 0
     (tmp_path / "a.mp3").write_bytes(b"2")
     answer = await qunfa(*voice)
@@ -146,7 +147,7 @@ async def test_a_running_send_has_its_files_as_they_were(
 async def test_other_content_under_a_running_key_is_never_followed(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """With --wait, too: the end of the one that runs would be taken for the end of this one."""
     await scripted()
-    answer = await qunfa("send", "--account", "demo", "--text", "other", "--key", key, "--to-all", "--wait")
+    answer = await qunfa("send", "--account", "demo", "--text", "other", "--key", key, "--to-all", "--wait", "--yes")
     assert answer.exit_code == 1
     assert "OTHER content" in answer.stderr
 
@@ -164,7 +165,7 @@ async def test_wait_exits_by_the_outcome(
     qunfa: Qunfa, client: Client, *, key: str, how: dict[str, Any], code: int
 ) -> None:
     """--wait follows to the end; with --json stdout holds the end alone."""
-    ending = ("--account", "demo", "--text", f"end: {json.dumps(how)}", "--key", key, "--to-all")
+    ending = ("--account", "demo", "--text", f"end: {json.dumps(how)}", "--key", key, "--to-all", "--yes")
     answer = await qunfa("send", *ending, "--wait", "--json")
     view = SendView.model_validate(parsed(answer))
     assert (answer.exit_code, view.state) == (code, "completed" if code == 0 else "failed")

@@ -24,7 +24,7 @@ async def test_the_speed_is_shown_and_set(scene: Scene) -> None:
     answer = await qunfa(scene, "speed", scene.account, "get")
     assert answer.stdout.startswith(f"{scene.account}  speed 0\n")
     assert "→  0      800,000" in answer.stdout
-    answer = await qunfa(scene, "speed", scene.account, "set", "3", "--reason", "load", "--json")
+    answer = await qunfa(scene, "speed", scene.account, "set", "3", "--yes", "--reason", "load", "--json")
     result = SpeedResult.model_validate(parsed(answer))
     assert (result.before and result.before.speed, result.now.speed, result.now.realspeed) == (0, 3, 30)
     assert (result.by, result.reason, scene.simulated.speed) == ("wang", "load", 3)
@@ -56,7 +56,7 @@ async def test_a_wrong_speed_is_wrong_use(scene: Scene, args: tuple[str, ...]) -
 async def test_what_wechat_refuses_is_said(scene: Scene) -> None:
     """Exit 1, with its code."""
     scene.fault("errcode", "speed/set", errcode=48001)
-    answer = await qunfa(scene, "speed", scene.account, "set", "1")
+    answer = await qunfa(scene, "speed", scene.account, "set", "1", "--yes")
     assert (answer.exit_code, scene.simulated.speed) == (1, 0)
     assert "The speed may not have been set, so look at it again" in answer.stderr
     assert "48001" in answer.stderr
@@ -65,7 +65,7 @@ async def test_what_wechat_refuses_is_said(scene: Scene) -> None:
 async def test_a_lost_answer_is_asked_for_again(scene: Scene) -> None:
     """Setting it twice changes nothing."""
     scene.fault("reset_after_accept", "speed/set")
-    answer = await qunfa(scene, "speed", scene.account, "set", "2")
+    answer = await qunfa(scene, "speed", scene.account, "set", "2", "--yes")
     assert (answer.exit_code, scene.simulated.speed) == (0, 2)
 
 
@@ -123,8 +123,8 @@ async def test_no_secret_is_shown_or_kept(scene: Scene, fault: dict[str, Any] | 
         scene.fault(endpoint=endpoint, **(fault or {}))
     answers = [
         await qunfa(scene, "quota", scene.account, "--json"),
-        await qunfa(scene, "speed", scene.account, "set", "1"),
-        await qunfa(scene, "recall", str(job.msg_id), "--account", scene.account, "--reason", "r"),
+        await qunfa(scene, "speed", scene.account, "set", "1", "--yes"),
+        await qunfa(scene, "recall", str(job.msg_id), "--account", scene.account, "--reason", "r", "--yes"),
     ]
     query = " OR ".join(f"WorkflowId STARTS_WITH '{kind}:{scene.account}:'" for kind in ("quota", "speed", "recall"))
     found: list[str] = []

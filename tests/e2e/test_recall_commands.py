@@ -36,7 +36,7 @@ async def typed(scene: Scene, *args: str, stdin: int, **given: str) -> Process:
 async def test_by_account_and_key(scene: Scene) -> None:
     """The send's job; the answer says what a recall does not do."""
     job = await sent(scene)
-    answer = await qunfa(scene, "recall", f"{scene.account}/spring", *WHY)
+    answer = await qunfa(scene, "recall", f"{scene.account}/spring", *WHY, "--yes")
     assert answer.exit_code == 0, answer.stderr
     first, second, *_ = answer.stdout.splitlines()
     assert first == f"{scene.account}/spring, msg_id {job.msg_id}  recalled"
@@ -51,7 +51,7 @@ async def test_by_account_and_key(scene: Scene) -> None:
 async def test_one_article_by_msg_id(scene: Scene) -> None:
     """Whose it is Temporal knows; --json has the one result, and who asked why."""
     job = await sent(scene, 2)
-    answer = await qunfa(scene, "recall", str(job.msg_id), "--article", "2", *WHY, "--by", "li", "--json")
+    answer = await qunfa(scene, "recall", str(job.msg_id), "--article", "2", *WHY, "--yes", "--by", "li", "--json")
     result = RecallResult.model_validate(parsed(answer))
     assert (result.outcome, result.article_idx, result.key, result.by) == ("recalled", 2, "spring", "li")
     assert set(job.deleted) == {2}
@@ -60,7 +60,7 @@ async def test_one_article_by_msg_id(scene: Scene) -> None:
 async def test_an_article_by_its_url(scene: Scene) -> None:
     """Whose it is the account's ledger knows."""
     job = await sent(scene, 2)
-    answer = await qunfa(scene, "recall", job.article_urls[0], *WHY, "--json")
+    answer = await qunfa(scene, "recall", job.article_urls[0], *WHY, "--yes", "--json")
     result = RecallResult.model_validate(parsed(answer))
     assert (result.account, result.msg_id, result.article_idx) == (scene.account, job.msg_id, 1)
     assert set(job.deleted) == {1}
@@ -72,19 +72,19 @@ async def test_what_is_not_known_here_needs_its_account(scene: Scene) -> None:
     await forget(scene)
     url = job.article_urls[0]
     for unknown in (url, "3999999999"):
-        answer = await qunfa(scene, "recall", unknown, *WHY)
+        answer = await qunfa(scene, "recall", unknown, *WHY, "--yes")
         assert (answer.exit_code, "--account NAME" in answer.stderr) == (2, True)
     assert deletes(scene) == 0
-    answer = await qunfa(scene, "recall", url, *WHY, "--account", scene.account)
+    answer = await qunfa(scene, "recall", url, *WHY, "--yes", "--account", scene.account)
     assert (answer.exit_code, set(job.deleted)) == (0, {1})
-    answer = await qunfa(scene, "recall", "3999999999", *WHY, "--account", scene.account)
+    answer = await qunfa(scene, "recall", "3999999999", *WHY, "--yes", "--account", scene.account)
     assert (answer.exit_code, "WeChat knows no msg_id 3999999999" in answer.stdout) == (1, True)
 
 
 async def test_a_bad_end_is_exit_1_with_the_facts(scene: Scene) -> None:
     """As JSON, too."""
     result = await scene.result(await scene.start())
-    answer = await qunfa(scene, "recall", f"{scene.account}/spring", *WHY, "--json")
+    answer = await qunfa(scene, "recall", f"{scene.account}/spring", *WHY, "--yes", "--json")
     told = RecallResult.model_validate(parsed(answer))
     assert (answer.exit_code, told.outcome, told.msgtype) == (1, "not_recalled", "text")
     assert told.msg_id == result.jobs[0].msg_id
@@ -94,7 +94,7 @@ async def test_a_send_that_was_not_accepted_has_nothing_to_recall(scene: Scene) 
     """No recall is started."""
     await scene.freeze()
     await scene.waits(await scene.start(message=news(scene)), "frozen by li")
-    answer = await qunfa(scene, "recall", f"{scene.account}/spring", *WHY)
+    answer = await qunfa(scene, "recall", f"{scene.account}/spring", *WHY, "--yes")
     assert (answer.exit_code, "has nothing to recall" in answer.stderr) == (1, True)
     assert deletes(scene) == 0
 
@@ -111,14 +111,14 @@ async def test_a_send_that_was_not_accepted_has_nothing_to_recall(scene: Scene) 
 )
 async def test_wrong_use(scene: Scene, args: tuple[str, ...], said: str) -> None:
     """Exit 2, and WeChat is not asked."""
-    answer = await qunfa(scene, "recall", *args, *WHY)
+    answer = await qunfa(scene, "recall", *args, *WHY, "--yes")
     assert (answer.exit_code, said in answer.stderr) == (2, True)
     assert list(scene.sim.world.calls) == []
 
 
 async def test_without_a_worker_nothing_is_started(scene: Scene) -> None:
     """A recall that comes days later would surprise everybody."""
-    answer = await qunfa(scene, "recall", f"{scene.account}/spring", *WHY, QUNFA_TASK_QUEUE="nobody")
+    answer = await qunfa(scene, "recall", f"{scene.account}/spring", *WHY, "--yes", QUNFA_TASK_QUEUE="nobody")
     assert (answer.exit_code, "No worker polls the task queue nobody" in answer.stderr) == (1, True)
 
 
@@ -153,7 +153,7 @@ async def test_an_interrupted_recall_goes_on(scene: Scene) -> None:
     process.send_signal(signal.SIGINT)
     end = await ended(process)
     assert (end.code, "The recall goes on without this command" in end.stderr) == (130, True)
-    other = await qunfa(scene, "recall", str(job.msg_id), "--account", scene.account, *WHY)
+    other = await qunfa(scene, "recall", str(job.msg_id), "--account", scene.account, *WHY, "--yes")
     assert other.exit_code == 1
     assert "a recall is under way already, by wang: wrong price." in other.stderr
     scene.sim.world.decide(scene.simulated, "confirmed", None)

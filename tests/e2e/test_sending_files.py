@@ -26,7 +26,7 @@ async def qunfa(scene: Scene, *words: str) -> Ended:
 
 async def send(scene: Scene, message: Sequence[str], *words: str, whom: Sequence[str] = ("--to-all",)) -> Ended:
     """`qunfa send` under the key `spring`."""
-    return await qunfa(scene, "send", "--account", scene.account, "--key", "spring", *whom, *message, *words)
+    return await qunfa(scene, "send", "--account", scene.account, "--key", "spring", "--yes", *whom, *message, *words)
 
 
 @pytest.fixture
