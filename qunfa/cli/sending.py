@@ -25,7 +25,7 @@ from qunfa.cli.rendering.message import contents, heading
 from qunfa.cli.rendering.send import render_send
 from qunfa.cli.request_options import AudienceOptions, Request, assemble
 from qunfa.cli.sources import WORKERS_READ, names_files, unread
-from qunfa.cli.starting import says_the_same, start
+from qunfa.cli.starting import ends_early, says_the_same, start
 from qunfa.cli.view import SendView
 from qunfa.contract import mass_send_id
 from qunfa.contract.audience import All, describe
@@ -82,7 +82,7 @@ def send(
     queue: TaskQueue = None,
     wait: Annotated[
         bool,
-        typer.Option("--wait/--no-wait", help="Follow it to its end, and exit by how it ended."),
+        typer.Option("--wait/--no-wait", help="Follow it to its end, not for two seconds, and exit by how it ended."),
     ] = False,
     dry_run: Annotated[
         bool,
@@ -155,6 +155,8 @@ async def _send(request: Request, queue: str, *, wait: bool, as_json: bool) -> S
     try:
         if wait:
             return await follow_on(stderr() if as_json else stdout(), client, started.send)
+        if await ends_early(client, started):
+            return await read_send(client, started.send)
     except (asyncio.CancelledError, RPCError):
         note(f"{short_name(started.send)} goes on without this command: qunfa status {short_name(started.send)}")
         raise

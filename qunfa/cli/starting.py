@@ -1,11 +1,14 @@
 """Starting a mass send; what runs already under its key is never taken for it unless it says the same."""
 
-from typing import Any, NamedTuple
+import asyncio
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 from qunfa.cli.reading import RPC_TIMEOUT
 from qunfa.cli.rendering.message import excerpt, heading
@@ -15,6 +18,8 @@ from qunfa.contract.audience import describe
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import TextMessage
 
+EARLY: Final = timedelta(seconds=2)
+"""How long a command that does not follow its send waits for an early end."""
 SUMMARY_BYTES = 400
 _CUT = "…"
 _MARKDOWN = frozenset(r"\`*_{}[]()<>#+-.!|~&$^=:@/'\"")
@@ -50,6 +55,19 @@ async def start(client: Client, request: Request, queue: str) -> Started:
     except WorkflowAlreadyStartedError:
         return Started(send, None)
     return Started(send, handle.result_run_id)
+
+
+async def ends_early(client: Client, started: Started) -> bool:
+    """Whether the run ends within :data:`EARLY`, as one does whose request is refused, or whose key was sent before."""
+    run = client.get_workflow_handle(mass_send_id(*started.send), run_id=started.run_id)
+    try:
+        async with asyncio.timeout(EARLY.total_seconds()):
+            await run.result(follow_runs=False)
+    except WorkflowFailureError:
+        return True
+    except (TimeoutError, WorkflowContinuedAsNewError, RPCError):
+        return False
+    return True
 
 
 async def says_the_same(client: Client, request: Request) -> bool:

@@ -171,6 +171,39 @@ async def test_wait_exits_by_the_outcome(
     assert (answer.exit_code, view.state) == (code, "completed" if code == 0 else "failed")
 
 
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        (
+            {"as": "refused", "said": "message.media: it is not there."},
+            1,
+            "message.media: it is not there.",
+        ),
+        ({"as": "failed", "result": result("failed", "k")}, 1, "Failed. Nothing was delivered."),
+        ({"as": "completed", "result": result("sent", "k")}, 0, "Delivered."),
+    ],
+    ids=lambda part: part["as"] if isinstance(part, dict) else None,
+)
+async def test_an_early_end_is_said_without_wait(
+    qunfa: Qunfa, client: Client, *, key: str, how: dict[str, Any], code: int, said: str
+) -> None:
+    """Nobody is told that a send has started which was refused, or ended, at once; with --json neither."""
+    ending = ("--account", "demo", "--text", f"end: {json.dumps(how)}", "--to-all", "--yes")
+    answer = await qunfa("send", *ending, "--key", key)
+    assert answer.exit_code == code
+    assert (said in answer.stdout, "Started" in answer.stdout) == (True, False)
+    answer = await qunfa("send", *ending, "--key", f"{key}-2", "--json")
+    view = SendView.model_validate(parsed(answer))
+    assert (answer.exit_code, view.state) == (code, "failed" if code else "completed")
+
+
+async def test_a_send_that_goes_on_has_started(qunfa: Qunfa, client: Client, key: str) -> None:
+    """It is not waited for: exit 0, and how to follow it."""
+    answer = await qunfa("send", *TEXT, "--key", key, "--to-all")
+    assert answer.exit_code == 0
+    assert f"Started. Follow it: qunfa status demo/{key}" in answer.stdout
+
+
 async def test_the_key_of_a_closed_send_may_be_started_again(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """Temporal takes it: the ledger, not the id, keeps it from being delivered twice."""
     first = await scripted()
