@@ -37,6 +37,7 @@ from workflows.preview import PreviewMassSend
 from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
 from workflows.speed import AccountSpeed
+from workflows.worker_check import CheckWorker
 
 DONE: Final = 0
 REFUSED: Final = 1
@@ -54,6 +55,7 @@ WORKFLOWS: Final = (
     AccountQuota,
     CheckAccount,
     AccountNotices,
+    CheckWorker,
     Notify,
 )
 """All that a worker runs."""

@@ -20,6 +20,7 @@ RECALL_MASS_SEND: Final = "RecallMassSend"
 ACCOUNT_SPEED: Final = "AccountSpeed"
 ACCOUNT_QUOTA: Final = "AccountQuota"
 CHECK_ACCOUNT: Final = "CheckAccount"
+CHECK_WORKER: Final = "CheckWorker"
 ACCOUNT_NOTICES: Final = "AccountNotices"
 NOTIFY: Final = "Notify"
 
@@ -34,6 +35,7 @@ WORKFLOW_TYPES: Final = (
     ACCOUNT_QUOTA,
     CHECK_ACCOUNT,
     ACCOUNT_NOTICES,
+    CHECK_WORKER,
     NOTIFY,
 )
 """All workflow types of Qunfa."""
@@ -117,6 +119,11 @@ def callback_check_id(account: str, unique: str) -> str:
 def account_check_id(account: str, unique: str) -> str:
     """Workflow id of one check of an account."""
     return f"account-check:{account}:{unique}"
+
+
+def worker_check_id(unique: str) -> str:
+    """Workflow id of one question whether a worker answers."""
+    return f"worker-check:{unique}"
 
 
 def notify_id(account: str, name: str, webhook_id: str) -> str:

@@ -7,8 +7,8 @@
 | ``temporal_version`` | – | older than 1.31, or not told | upgrade the server |
 | ``retention`` | – | less than 35 days: the ledger's second line is weaker | ``qunfa setup --retention 35d`` |
 | ``search_attributes`` | one is missing, or of another type | they may not be listed | ``qunfa setup`` |
-| ``workers`` | none polls, or none of the version that gets the tasks | the last poll is old | start one |
 | ``workflow_tasks`` | a workflow's tasks keep failing | the server does not tell | the workers' log; another version |
+| ``workers`` | none polls, or answers, or is of the version that gets the tasks | – | start one |
 | ``clock`` | more than 60 s off | more than 5 s off | NTP |
 
 What needs Temporal is ``skipped`` without it, and so is the clock without a worker, as nothing else tells the server's
@@ -18,8 +18,8 @@ time. What concerns an account is in :mod:`qunfa.rules.doctor_account`.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from qunfa.contract.doctor import CheckName, Finding
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
@@ -33,8 +33,12 @@ NOTICED: Final = 2.0
 APART_WARNED: Final = 5.0
 """Seconds; as much as a lease allows for."""
 APART_FAILED: Final = 60.0
-QUIET: Final = 120.0
-"""Seconds. A worker's poll lasts one minute, so that one which lives has polled within two."""
+ALIVE: Final = timedelta(seconds=75)
+"""A worker's poll lasts one minute, and the next one follows: one that lives has polled within this time.
+
+Temporal remembers a poller for five minutes, and one that has just stopped cannot be told from one that waits. So that
+a worker is there is known only once one has answered.
+"""
 
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)")
 _NTP: Final = "Set the clock by NTP, on every machine that runs a part of Qunfa or of Temporal."
@@ -45,16 +49,28 @@ _STUCK: Final = (
 _START: Final = "Start one (`qunfa worker`), or name its task queue with --task-queue."
 
 
+class Poller(NamedTuple):
+    """Who polls a queue: its version (``None``: unversioned), and when by Temporal's clock its last poll began."""
+
+    version: str | None
+    polled_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Pollers:
-    """Who polls a queue for one kind of task: each with its version (``None``: unversioned).
+    """Who polls a queue for one kind of task; ``current`` is the version that gets the tasks of versioned workers."""
 
-    ``seconds_ago`` is the last poll of any of them; ``current`` the version that gets the tasks of versioned workers.
-    """
-
-    versions: tuple[str | None, ...] = ()
-    seconds_ago: float = 0.0
+    polls: tuple[Poller, ...] = ()
     current: str | None = None
+
+    @property
+    def versions(self) -> tuple[str | None, ...]:
+        """The version of each."""
+        return tuple(poller.version for poller in self.polls)
+
+    def alive(self, now: datetime) -> "Pollers":
+        """Those that may live, at ``now`` by Temporal's clock."""
+        return Pollers(tuple(one for one in self.polls if now - one.polled_at <= ALIVE), self.current)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +165,7 @@ def workers_found(queue: str, workflows: Pollers, activities: Pollers) -> Findin
         if (idle := _idle(queue, pollers)) is not None:
             return idle
     counts = " and ".join(f"{len(pollers.versions)} for {kind}" for kind, pollers in kinds.items())
-    said = f"the task queue {queue} has pollers: {counts}{_version_words(workflows)}"
-    ago = max(pollers.seconds_ago for pollers in kinds.values())
-    if ago > QUIET:
-        todo = "See whether the workers still run; one that was killed is forgotten after five minutes."
-        return Finding(name="workers", state="warning", said=f"{said}; the last poll was {ago:.0f} s ago", todo=todo)
+    said = f"a worker answers on the task queue {queue}; pollers: {counts}{_version_words(workflows)}"
     return Finding(name="workers", state="ok", said=said)
 
 
@@ -171,6 +183,17 @@ def tasks_unknown() -> Finding:
     """The server does not take the question."""
     said = "the server does not tell which workflows' tasks keep failing"
     return Finding(name="workflow_tasks", state="warning", said=said, todo="Upgrade it to 1.31 or newer.")
+
+
+def workers_silent(queue: str, workflows: Pollers, asked_at: datetime, within: timedelta) -> Finding:
+    """They have polled, and none has answered what was asked at ``asked_at`` by Temporal's clock."""
+    ago = (asked_at - max(poller.polled_at for poller in workflows.polls)).total_seconds()
+    said = f"no worker answers on the task queue {queue} within {within.total_seconds():.0f} s: no send goes on"
+    todo = (
+        f"See that a worker runs and is not overloaded or frozen, and look at its log: the last poll began {ago:.0f} s "
+        "ago. A worker of an earlier version does not know this check. Start one with `qunfa worker`."
+    )
+    return Finding(name="workers", state="failed", said=said, todo=todo)
 
 
 def _idle(queue: str, pollers: Pollers) -> Finding | None:

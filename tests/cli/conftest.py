@@ -16,6 +16,7 @@ from tests.cli.calls import QUEUE, Qunfa, Scripted
 from tests.cli.stub import ScriptedCallbackCheck, ScriptedCheck, ScriptedMassSend, ScriptedPreview, request, upload
 from tests.temporal import in_namespace
 from workflows.account import Account
+from workflows.worker_check import CheckWorker
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -30,7 +31,7 @@ async def client(server: Client) -> AsyncIterator[Client]:
     async with Worker(
         server,
         task_queue=QUEUE,
-        workflows=[ScriptedMassSend, ScriptedCheck, ScriptedPreview, ScriptedCallbackCheck, Account],
+        workflows=[ScriptedMassSend, ScriptedCheck, ScriptedPreview, ScriptedCallbackCheck, Account, CheckWorker],
         activities=[upload],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):

@@ -1,7 +1,9 @@
 """`qunfa doctor` against a real Temporal, receiver and worker: what it finds, and that it disturbs nothing."""
 
 import asyncio
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from qunfa.cli.appid import describe_account
 from qunfa.contract.doctor import OF_AN_ACCOUNT, Diagnosis, Finding
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.own_worker import own_worker
+from tests.e2e.processes import configuration, running
 from tests.e2e.stage import CALLBACK_TOKEN, SECRET, Scene
 from tests.e2e.test_secrets import TOKEN_LIKE
 from tests.looking import PATIENCE, look_again
@@ -47,9 +50,7 @@ async def polled(scene: Scene, namespace: str = "default") -> None:
     """Until Temporal tells of the worker's polls, where one is meant to run."""
     if namespace != "default" or scene.queue.startswith("nobody"):
         return
-    async with asyncio.timeout(PATIENCE):
-        while states_of(await looked(scene))["workers"] != "ok":
-            await look_again()
+    await looked_until(scene, "ok")
 
 
 async def looked(scene: Scene) -> Any:
@@ -201,6 +202,33 @@ async def test_without_workers(scene: Scene) -> None:
     assert {findings[name].state for name in OF_AN_ACCOUNT} == {"skipped"}
     query = f"WorkflowId STARTS_WITH 'account-check:{scene.account}:'"
     assert [one.id async for one in scene.client.list_workflows(query)] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP])
+async def test_the_only_worker_has_stopped(scene: Scene, tmp_path: Path, how: signal.Signals) -> None:
+    """Temporal still remembers its polls: nobody answers, which is said soon, and no account is asked about."""
+    config = configuration(scene, tmp_path)
+    async with running(scene, ["worker.py"], config, {}, tmp_path / "worker.log") as worker:
+        await looked_until(scene, "ok")
+        worker.send_signal(how)
+        if how is not signal.SIGSTOP:
+            await worker.wait()
+        async with asyncio.timeout(PATIENCE):
+            answer = await qunfa(scene, "doctor", scene.account, "--json")
+    found = {one["name"]: one for one in parsed(answer)["findings"]}
+    assert (answer.exit_code, found["workers"]["state"]) == (1, "failed")
+    assert f"no worker answers on the task queue {scene.queue} within 5 s" in found["workers"]["said"]
+    assert "qunfa worker" in found["workers"]["todo"]
+    assert {found[name]["state"] for name in ("clock", *OF_AN_ACCOUNT)} == {"skipped"}
+
+
+async def looked_until(scene: Scene, workers: str) -> Any:
+    """What the doctor says, once it says this of the workers."""
+    async with asyncio.timeout(PATIENCE):
+        while states_of(found := await looked(scene))["workers"] != workers:
+            await look_again()
+    return found
 
 
 async def test_a_namespace_without_search_attributes(scene: Scene) -> None:

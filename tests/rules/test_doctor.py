@@ -1,13 +1,19 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
 from qunfa.rules import doctor
-from qunfa.rules.doctor import Pollers, workers_found
+from qunfa.rules.doctor import Poller, Pollers, workers_found, workers_silent
 
 ONE, TWO = "qunfa:1", "qunfa:2"
 IDLE = "get no task"
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def pollers(*versions: str | None, current: str | None = None) -> Pollers:
+    """Workers of these versions, which have just polled."""
+    return Pollers(tuple(Poller(version, NOW) for version in versions), current)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +62,8 @@ def test_accounts_of_the_configuration() -> None:
     ("workflows", "activities", "lacking"),
     [
         (Pollers(), Pollers(), "for workflows or activities"),
-        (Pollers(), Pollers((None,)), "for workflows"),
-        (Pollers((None,)), Pollers(), "for activities"),
+        (Pollers(), pollers(None), "for workflows"),
+        (pollers(None), Pollers(), "for activities"),
     ],
 )
 def test_a_worker_that_is_missing(workflows: Pollers, activities: Pollers, lacking: str) -> None:
@@ -80,7 +86,7 @@ def test_a_worker_that_is_missing(workflows: Pollers, activities: Pollers, lacki
 )
 def test_workers_that_poll_and_get_nothing(versions: tuple[str | None, ...], current: str | None, state: str) -> None:
     """With Worker Versioning only those of the current version do, and unversioned ones where there is none."""
-    finding = workers_found("qunfa", Pollers(versions, 1, current), Pollers(versions, 1, current))
+    finding = workers_found("qunfa", pollers(*versions, current=current), pollers(*versions, current=current))
     assert finding.state == state
     if state == "ok":
         assert (current or "pollers") in finding.said
@@ -90,14 +96,22 @@ def test_workers_that_poll_and_get_nothing(versions: tuple[str | None, ...], cur
 
 def test_the_version_to_be_made_current_is_one_that_polls() -> None:
     """So that the command can be copied."""
-    todo = workers_found("qunfa", Pollers((ONE,)), Pollers((ONE,))).todo or ""
+    todo = workers_found("qunfa", pollers(ONE), pollers(ONE)).todo or ""
     assert todo.endswith("--deployment-name qunfa --build-id 1")
 
 
-def test_a_worker_that_was_killed_is_remembered_for_a_while() -> None:
-    """Its last poll is long ago then."""
-    quiet = workers_found("qunfa", Pollers((None,), 200), Pollers((None,), 30))
-    assert (quiet.state, "200 s ago" in quiet.said) == ("warning", True)
+def test_a_worker_that_no_longer_polls_is_not_counted() -> None:
+    """Temporal remembers it for minutes; a poll that is under way began up to a minute ago."""
+    polled = tuple(Poller(None, NOW - timedelta(seconds=ago)) for ago in (1, 61, 90, 290))
+    assert len(Pollers(polled).alive(NOW).polls) == 2
+    found = workers_found("qunfa", Pollers(polled).alive(NOW), Pollers(polled[3:]).alive(NOW))
+    assert (found.state, "for activities" in found.said) == ("failed", True)
+
+
+def test_workers_that_poll_and_do_not_answer_are_a_failure() -> None:
+    """When they last polled is told, since one may have stopped just then."""
+    silent = workers_silent("qunfa", pollers(None, None), NOW + timedelta(seconds=42), timedelta(seconds=5))
+    assert (silent.state, "the last poll began 42 s ago" in (silent.todo or "")) == ("failed", True)
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,25 @@
 """Looks at Temporal: its version, the namespace, and who polls the task queue."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Final
 
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
-from temporalio.common import SearchAttributeKey
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.common import SearchAttributeKey, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.cli.account_answers import unique
 from qunfa.cli.appid import describe_account
+from qunfa.cli.awaiting import Handle
 from qunfa.cli.queue import has_worker
 from qunfa.contract.doctor import Finding
-from qunfa.contract.ids import WORKFLOW_TYPES, account_id
+from qunfa.contract.ids import CHECK_WORKER, WORKFLOW_TYPES, account_id, worker_check_id
 from qunfa.rules.doctor import (
+    Poller,
     Pollers,
     Stuck,
     attributes_found,
@@ -28,10 +30,13 @@ from qunfa.rules.doctor import (
     tasks_unknown,
     version_found,
     workers_found,
+    workers_silent,
 )
 from qunfa.rules.doctor_account import own_workflow_found
 from qunfa.temporal import SearchAttributeConflict, TemporalError, missing_search_attributes, namespace_retention
 
+ANSWERS: Final = timedelta(seconds=5)
+"""A worker that is not overloaded answers what takes it no work in a small part of this."""
 _TIMEOUT: Final = timedelta(seconds=5)
 _PROBLEMS: Final = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
 """Temporal's own: set after five failed attempts of a workflow task, and unset by one that succeeds."""
@@ -70,7 +75,7 @@ async def look_at_attributes(client: Client) -> Finding:
 
 
 async def look_at_workers(client: Client, queue: str) -> Finding:
-    """Who polls the queue, for both kinds of tasks.
+    """Who polls the queue, for both kinds of tasks, and whether one of them answers.
 
     Raises:
         RPCError: the server does not answer.
@@ -79,7 +84,39 @@ async def look_at_workers(client: Client, queue: str) -> Finding:
         _pollers(client, queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
         _pollers(client, queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
     )
-    return workers_found(queue, workflows, activities)
+    remembered = workers_found(queue, workflows, activities)
+    if remembered.state == "failed":
+        return remembered
+    handle = await _asked(client, queue)
+    asked_at = (await handle.describe(rpc_timeout=_TIMEOUT)).start_time
+    if not await _is_answered(handle):
+        return workers_silent(queue, workflows, asked_at, ANSWERS)
+    return workers_found(queue, workflows.alive(asked_at), activities.alive(asked_at))
+
+
+async def _asked(client: Client, queue: str) -> Handle:
+    handle: Handle = await client.start_workflow(
+        CHECK_WORKER,
+        id=worker_check_id(unique()),
+        task_queue=queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+        execution_timeout=2 * ANSWERS,
+        static_summary="Whether a worker answers",
+        rpc_timeout=_TIMEOUT,
+    )
+    return handle
+
+
+async def _is_answered(handle: Handle) -> bool:
+    try:
+        async with asyncio.timeout(ANSWERS.total_seconds()):
+            await handle.result()
+    except WorkflowFailureError:  # somebody else has ended it
+        return False
+    except TimeoutError:
+        await handle.terminate("no worker has answered the doctor", rpc_timeout=_TIMEOUT)
+        return False
+    return True
 
 
 async def look_at_tasks(client: Client) -> Finding:
@@ -126,17 +163,8 @@ async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) ->
         namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
     )
     answer = await client.workflow_service.describe_task_queue(request, timeout=_TIMEOUT)
-    if not answer.pollers:
-        return Pollers()
-    return Pollers(
-        versions=tuple(_version_of(poller) for poller in answer.pollers),
-        seconds_ago=(datetime.now(UTC) - _last_poll(answer.pollers)).total_seconds(),
-        current=_named(answer.versioning_info.current_deployment_version),
-    )
-
-
-def _last_poll(pollers: Sequence[PollerInfo]) -> datetime:
-    return max(poller.last_access_time.ToDatetime(UTC) for poller in pollers)
+    polls = (Poller(_version_of(one), one.last_access_time.ToDatetime(UTC)) for one in answer.pollers)
+    return Pollers(tuple(polls), _named(answer.versioning_info.current_deployment_version))
 
 
 def _version_of(poller: PollerInfo) -> str | None:
