@@ -20,6 +20,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
 from activities import all_activities
+from qunfa.contract.sentences import full_stop
 from qunfa.settings import Settings, SettingsError, load_settings
 from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
 from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_search_attributes, namespace_retention
@@ -192,7 +193,7 @@ def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
 async def _check_namespace(client: Client) -> None:
     """A workflow that upserts an unknown search attribute hangs: better not to start."""
     if missing := await missing_search_attributes(client):
-        msg = f"namespace {client.namespace} lacks the search attributes {', '.join(missing)}; run: qunfa setup"
+        msg = f"namespace {client.namespace} lacks the search attributes {', '.join(missing)}; run `qunfa setup`"
         raise WorkerRefusesError(msg)
     retention = await namespace_retention(client)
     if timedelta(0) < retention < RETENTION:
@@ -239,7 +240,7 @@ def main() -> int:
 
 def _refuse(error: Exception, code: int) -> int:
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(f"qunfa worker: {error}\n")
+        sys.stderr.write(f"qunfa worker: {full_stop(str(error))}\n")
     return code
 
 

@@ -43,15 +43,12 @@ class TemporalError(Exception):
 
 
 class TemporalUnreachable(TemporalError):
-    """No answer from Temporal, no such namespace, or no right to use it."""
+    """No answer from Temporal, no such namespace, or no right to use it. The second line says what to do."""
 
-    def __init__(self, address: str, namespace: str, reason: str) -> None:
+    def __init__(self, address: str, namespace: str, said: str, todo: str) -> None:
         self.address = address
         self.namespace = namespace
-        super().__init__(
-            f"cannot reach Temporal at {address}, namespace {namespace}: {reason}\n"
-            "Start it, or set TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_API_KEY (or a TEMPORAL_PROFILE)."
-        )
+        super().__init__(f"{said}\n{todo}")
 
 
 class SearchAttributeConflict(TemporalError):
@@ -77,12 +74,11 @@ async def connect(*, runtime: Runtime | None = None, identity: str | None = None
             client = await Client.connect(**config, data_converter=data_converter, runtime=runtime, identity=identity)
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace), retry=False)
     except TimeoutError:
-        reason = f"no answer within {CONNECT_TIMEOUT.total_seconds():.0f} s"
-        raise TemporalUnreachable(address, namespace, reason) from None
+        raise _unreachable(address, namespace, f"no answer within {CONNECT_TIMEOUT.total_seconds():.0f} s") from None
     except (RuntimeError, ValueError) as error:
-        raise TemporalUnreachable(address, namespace, _connection_reason(str(error))) from None
+        raise _unreachable(address, namespace, _connection_reason(str(error))) from None
     except RPCError as error:
-        raise TemporalUnreachable(address, namespace, _refusal_reason(error)) from None
+        raise _refused(address, namespace, error) from None
     return client
 
 
@@ -184,12 +180,23 @@ def _connection_reason(text: str) -> str:
     return text.removeprefix("Failed client connect: ").removeprefix("Server connection error: ")
 
 
-def _refusal_reason(error: RPCError) -> str:
+def _unreachable(address: str, namespace: str, reason: str) -> TemporalUnreachable:
+    todo = "Start it, or set TEMPORAL_ADDRESS to where it is, TEMPORAL_TLS as it needs it (or a TEMPORAL_PROFILE)."
+    return TemporalUnreachable(
+        address, namespace, f"cannot reach Temporal at {address}, namespace {namespace}: {reason}", todo
+    )
+
+
+def _refused(address: str, namespace: str, error: RPCError) -> TemporalUnreachable:
     if error.status == RPCStatusCode.NOT_FOUND:
-        return "the server answers, but there is no such namespace"
+        said = f"Temporal at {address} answers, but has no namespace {namespace}"
+        todo = f"Set TEMPORAL_NAMESPACE, or create it (temporal operator namespace create --namespace {namespace})."
+        return TemporalUnreachable(address, namespace, said, todo)
     if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}:
-        return f"the server answers, but refuses this client ({error.message})"
-    return error.message
+        said = f"Temporal at {address} answers, but refuses this client for the namespace {namespace}: {error.message}"
+        todo = "Set TEMPORAL_API_KEY, or TEMPORAL_TLS and its certificates (or a TEMPORAL_PROFILE), to what it takes."
+        return TemporalUnreachable(address, namespace, said, todo)
+    return _unreachable(address, namespace, error.message)
 
 
 async def _registered_types(client: Client) -> dict[str, int] | None:

@@ -131,7 +131,10 @@ async def test_unknown_namespace(server: WorkflowEnvironment, monkeypatch: pytes
     monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
     monkeypatch.setenv("TEMPORAL_NAMESPACE", "nowhere")
 
-    assert "namespace nowhere: the server answers, but there is no such namespace" in str(await _refusal())
+    said, todo = str(await _refusal()).split("\n")
+    assert said == f"Temporal at {_address(server)} answers, but has no namespace nowhere"
+    assert "Start it" not in todo
+    assert todo.endswith("create it (temporal operator namespace create --namespace nowhere).")
 
 
 async def test_api_key_is_not_shown(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,12 +104,16 @@ def check_retry(send: Send, asked: Retry) -> None:
     problem = _waiting_problem(send, "retry")
     if problem.name == "unknown_outcome" and not asked.confirm_not_delivered:
         raise refusal(
-            "the message may have been delivered: retry needs confirm_not_delivered, after a look into WeChat's console"
+            "the message may have been delivered: retry needs confirm_not_delivered (--confirm-not-delivered), after a "
+            "look into WeChat's console"
         )
     if asked.confirm_not_delivered and problem.name != "unknown_outcome":
         raise refusal(f"confirm_not_delivered answers unknown_outcome only; this send waits with {problem.name}")
     if problem.name == "reprint_needs_decision" and not asked.send_ignore_reprint:
-        raise refusal("WeChat judged it a reprint: retry needs send_ignore_reprint, or the same would happen again")
+        raise refusal(
+            "WeChat judged it a reprint: retry needs send_ignore_reprint (--send-ignore-reprint), or the same would "
+            "happen again"
+        )
     if asked.send_ignore_reprint and problem.name != "reprint_needs_decision":
         raise refusal(f"send_ignore_reprint answers reprint_needs_decision only; this send waits with {problem.name}")
     more = 2 if shares_clientmsgid(send.state.jobs) else 1

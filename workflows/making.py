@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.message import Message, MpvideoMessage
     from qunfa.contract.preview import PreviewMessage
     from qunfa.contract.result import Problem
+    from qunfa.contract.sentences import full_stop
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.material import (
         CheckDraft,
@@ -174,7 +175,8 @@ def problem_of_failure(error: ActivityError) -> Problem:
         return _problem("media_refused", cause.message)
     details = cause.details[0]
     answer = Answer.model_validate({**details, "kind": "refused", "at": workflow.now()})
-    problem = _problem(problem_of(answer), f"{details.get('about', 'Asking for the tag')}, {explain(answer)}.")
+    said = full_stop(f"{details.get('about', 'Asking for the tag')}, {explain(answer)}")
+    problem = _problem(problem_of(answer), said)
     evidence = {"errcode": answer.errcode, "errmsg": answer.errmsg, "rid": answer.rid}
     return with_address(problem.model_copy(update=evidence))
 

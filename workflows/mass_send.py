@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.event import JobFinished
     from qunfa.contract.ids import MASS_SEND
     from qunfa.contract.result import COMPLETES, MASS_SEND_FAILED, MassSendResult
-    from qunfa.contract.sentences import sentences
+    from qunfa.contract.sentences import full_stop, sentences
     from qunfa.contract.status import Status
     from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
     from qunfa.rules.course import Over, Renew
@@ -293,8 +293,9 @@ def _parsed(model: type[ModelT], raw: Any) -> ModelT:
 
 def _why(result: MassSendResult) -> str:
     said = f": {result.problem.sentence}" if result.problem else ""
-    perhaps = " It may have been delivered." if result.may_have_been_delivered else " Nothing was delivered."
-    return f'mass send "{result.key}" of account {result.account} ended as {result.outcome}{said}{perhaps}'
+    perhaps = "It may have been delivered." if result.may_have_been_delivered else "Nothing was delivered."
+    ended = full_stop(f'mass send "{result.key}" of account {result.account} ended as {result.outcome}{said}')
+    return f"{ended} {perhaps}"
 
 
 def _nothing() -> None:

@@ -9,6 +9,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, JobResult, MassSendResult, Problem
 from qunfa.contract.status import Status, StoryLine
 from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.evidence import evidence
 from qunfa.rules.problems import INVALID
 from workflows.markdown import bullets, code, plain, table
 
@@ -121,18 +122,18 @@ def _problem(problem: Problem | None) -> str:
     if problem is None:
         return ""
     lines = [plain(problem.sentence), f"**To do:** {plain(problem.todo)}"]
-    evidence = {"errcode": problem.errcode, "errmsg": problem.errmsg, "rid": problem.rid}
-    said = ", ".join(f"{name} {code(value)}" for name, value in evidence.items() if value is not None)
+    parts = evidence(problem.errcode, problem.errmsg, problem.rid)
+    said = ", ".join(f"{name} {code(value)}" for name, value in parts.items())
     if said:
         lines.append(f"WeChat's words: {said}")
-    parts = [f"#### {problem.name}", bullets(lines)]
+    shown = [f"#### {problem.name}", bullets(lines)]
     if problem.articles:
         rows = (
             (one.idx, plain(one.original_url or ""), _yes(one.can_reprint), _yes(one.need_replace_content))
             for one in problem.articles
         )
-        parts.append(table(("article", "original", "may be reprinted", "would be replaced"), rows))
-    return "\n\n".join(parts)
+        shown.append(table(("article", "original", "may be reprinted", "would be replaced"), rows))
+    return "\n\n".join(shown)
 
 
 def _shows(status: Status) -> str:

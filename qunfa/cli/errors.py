@@ -20,6 +20,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract import InvalidRequestError
+from qunfa.contract.sentences import full_stop
 from qunfa.settings import SettingsError
 from qunfa.temporal import TemporalError, TemporalUnreachable
 
@@ -98,15 +99,19 @@ def _lines(error: BaseException) -> tuple[str, ...]:
         case KeyboardInterrupt() | BrokenPipeError():
             return ()
         case InvalidRequestError(problems=problems):
-            return ("The request was refused and nothing was sent:", *(f"  - {problem}" for problem in problems))
+            return (
+                "The request was refused and nothing was sent:",
+                *(f"  - {full_stop(problem)}" for problem in problems),
+            )
         case RPCError():
-            return (f"{_rpc_said(error)}: {error.message}",)
+            return (full_stop(f"{_rpc_said(error)}: {error.message}"),)
         case WorkflowUpdateFailedError():
             return (refusal(error),)
         case WorkflowUpdateRPCTimeoutOrCancelledError():
             return (_UNANSWERED,)
         case _:
-            return (str(error),)
+            said = str(error)
+            return (said if "\n" in said else full_stop(said),)  # what has several lines may end with a process's log
 
 
 def _rpc_said(error: RPCError) -> str:
@@ -126,5 +131,5 @@ def refusal(error: WorkflowUpdateFailedError) -> str:
     """The workflow's own sentence for an update that it refused."""
     cause = error.cause
     if not isinstance(cause, ApplicationError):
-        return str(cause)
-    return _OF_TEMPORALS_OWN.get(cause.type or "", cause.message)
+        return full_stop(str(cause))
+    return full_stop(_OF_TEMPORALS_OWN.get(cause.type or "", cause.message))

@@ -18,6 +18,7 @@ from qunfa.cli.starting import escape, summary_line
 from qunfa.contract import INVALID_REQUEST
 from qunfa.contract.ids import RECALL_MASS_SEND
 from qunfa.contract.recall import RECALL_FAILED, RecallResult, RecallStatus
+from qunfa.contract.sentences import full_stop
 
 Handle = WorkflowHandle[Any, RecallResult]
 
@@ -96,6 +97,6 @@ def _ended_badly(error: WorkflowFailureError) -> RecallResult:
             problems = details[0] if details and isinstance(details[0], list) else [message]
             raise Refused(f"Nothing was recalled: {'; '.join(str(one).removesuffix('.') for one in problems)}.")
         case FailureError(message=message):
-            raise Refused(f"The recall was ended: {message}. What it had done by then stands in its history.")
+            raise Refused(f"{full_stop(f'The recall was ended: {message}')} What it had done stands in its history.")
         case cause:
             raise Refused(str(cause))

@@ -32,6 +32,12 @@ def sentences(error: ValidationError) -> list[str]:
     return [*found[:_MANY], f"and {rest} more"] if rest > 0 else found
 
 
+def full_stop(text: str) -> str:
+    """A text that ends with one full stop, or with another mark that ends a sentence."""
+    bare = text.rstrip()
+    return f"{bare.rstrip('.')}." if not bare.endswith(("?", "!", ":", "…", "```")) else bare
+
+
 def _follows(one: Any, errors: Iterable[Any]) -> bool:
     """Whether a list is only too short because what it holds is wrong."""
     own = one["loc"]
@@ -54,7 +60,8 @@ def _sentence(error: Any) -> str:
         bound = context.get("min_length", context.get("max_length"))
         text = f"must have at {'least' if kind == 'too_short' else 'most'} {bound} items"
     elif kind == "string_pattern_mismatch":
-        text = f"has characters that are not allowed here, or a wrong length: {str(error['input'])[:80]!r}"
+        rule = context["pattern"].removeprefix("^").removesuffix("$")
+        text = f"has characters that are not allowed, or a wrong length: {str(error['input'])[:80]!r} is not {rule}"
     else:
         path = path or ("a field's name" if kind == "string_unicode" else "")
         text = _SAID_BETTER.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")

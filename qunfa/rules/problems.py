@@ -23,6 +23,7 @@ from qunfa.contract.job import Job
 from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.result import Problem
+from qunfa.contract.sentences import full_stop
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.quota_view import sends_counted
 from qunfa.rules.submission import explain
@@ -47,6 +48,8 @@ LOOK_FIRST: Final = (
     "Look into WeChat's console whether a slow try came through after all; if none did, use a new key to send again."
 )
 """What to do about a key that is started again, and has ended after WeChat's no to another try than the slow one."""
+_REPRINT: Final = "reprint_needs_decision"
+_LOOK_BELOW: Final = "Look at the articles below."
 _WORKERS_ADDRESS: Final = "this worker's address"
 _NAMED_ADDRESS: Final = "the address named in WeChat's message"
 
@@ -62,9 +65,9 @@ class Choice:
 
 
 PROBLEMS: Final[dict[str, Choice]] = {
-    "reprint_needs_decision": Choice(
+    _REPRINT: Choice(
         "WeChat judged the message a reprint and did not send it.",
-        'Look at the articles below. Retry with "send_ignore_reprint": true to send it as a reprint where the original'
+        'Retry with "send_ignore_reprint": true (--send-ignore-reprint) to send it as a reprint where the original'
         " allows that, or abort.",
         new_generation=True,
     ),
@@ -111,7 +114,7 @@ PROBLEMS: Final[dict[str, Choice]] = {
     "unknown_outcome": Choice(
         "A submission may have reached WeChat, and no later try could find out whether it did.",
         "Look the message up in WeChat's console. Found: mark_sent with its msg_id. Certainly not there: retry with"
-        ' "confirm_not_delivered": true. Abort ends as unknown.',
+        ' "confirm_not_delivered": true (--confirm-not-delivered). Abort ends as unknown.',
         answers=(RETRY, MARK_SENT, ABORT),
         new_generation=True,
     ),
@@ -188,7 +191,8 @@ def describe(name: str, job: Job, counted: SendsCounted | None = None) -> Proble
         evidence = {"errcode": answer.errcode, "errmsg": answer.errmsg or answer.detail, "rid": answer.rid}
     known = sends_counted(counted) if counted is not None and name == "quota_exhausted" else None
     sentence = " ".join(filter(None, (choice.sentence, _more(name, job), known)))
-    return with_address(Problem.model_validate({"name": name, "sentence": sentence, "todo": choice.todo, **evidence}))
+    todo = f"{_LOOK_BELOW} {choice.todo}" if name == _REPRINT and evidence.get("articles") else choice.todo
+    return with_address(Problem.model_validate({"name": name, "sentence": sentence, "todo": todo, **evidence}))
 
 
 def refused_request(problems: list[str]) -> Problem:
@@ -222,8 +226,8 @@ def _more(name: str, job: Job) -> str | None:
     if name == "no_verdict":
         return f"The job is msg_id {job.msg_id}." if job.msg_id else "It is an earlier generation of this one."
     if name == "unknown_outcome" and job.window_started_at:
-        last = f" The last word: {explain(job.answer)}." if job.answer else ""
+        last = full_stop(f" The last word: {explain(job.answer)}") if job.answer else ""
         return f"The first such try began at {shanghai_clock(job.window_started_at)}.{last}"
     if job.answer and job.answer.kind == "refused" and not job.verdict:
-        return f"{explain(job.answer)[0].upper()}{explain(job.answer)[1:]}."
+        return full_stop(f"{explain(job.answer)[0].upper()}{explain(job.answer)[1:]}")
     return None

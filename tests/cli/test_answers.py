@@ -46,8 +46,8 @@ async def test_a_refused_answer_is_the_workflows_sentence(qunfa: Qunfa, scripted
             "The worker never saw this, and nothing was changed: look at the status, then give it again.",
         ),
         ("AcceptedUpdateCompletedWorkflow", "The workflow ended before it had carried this out: look at its status."),
-        ("Refused", "Temporal's words"),
-        (None, "Temporal's words"),
+        ("Refused", "Temporal's words."),
+        (None, "Temporal's words."),
     ],
 )
 def test_what_temporal_itself_refuses_is_said_plainly(kind: str | None, said: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from qunfa.cli.demo.binary import temporal_binary
 from qunfa.cli.demo.followers import FollowersView
-from qunfa.cli.demo.ports import LOCALHOST, Ports, choose_ports
+from qunfa.cli.demo.ports import ANY, LOCALHOST, Ports, choose_ports
 from qunfa.cli.errors import Refused
 from tests.looking import PATIENCE
 
@@ -169,6 +169,37 @@ def test_a_taken_port_is_left_alone() -> None:
         chosen = choose_ports(Ports(temporal=taken))
     assert taken not in chosen
     assert len(set(chosen)) == len(chosen)
+
+
+def test_a_named_port_is_had_or_refused() -> None:
+    """No other one takes its place, and 0 is a free one."""
+    with socket.socket() as other:
+        other.bind((LOCALHOST, 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with pytest.raises(Refused, match=rf"cannot have the port {taken} \(--ui-port\)"):
+            choose_ports(named={"ui": taken})
+        found = choose_ports(ANY, {"receiver": 0})
+    assert 0 not in found
+    assert len({*found, taken}) == 5
+    assert choose_ports(ANY, {"ui": taken}).ui == taken
+
+
+async def test_the_ports_are_options() -> None:
+    """Each process listens where it was told to; one that is taken ends the demo before anything is started."""
+    ports = choose_ports(ANY)
+    options = [word for name, port in ports._asdict().items() for word in (f"--{name}-port", str(port))]
+    async with _demo(*options) as process:
+        said = await _read_until(process, "simulated WeChat  ")
+    assert {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", said)} == set(ports)
+    with socket.socket() as other:
+        other.bind((LOCALHOST, 0))
+        other.listen()
+        async with _demo("--temporal-port", str(other.getsockname()[1])) as process:
+            said = await _rest(process)
+    assert process.returncode == 1
+    assert said.startswith("The demo cannot have the port ")
+    assert "Starting" not in said
 
 
 def test_without_the_temporal_command_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

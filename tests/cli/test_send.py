@@ -1,6 +1,7 @@
 """`qunfa send` against a real Temporal."""
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +255,34 @@ async def test_a_configuration_that_cannot_be_read_is_wrong_use(qunfa: Qunfa) ->
     answer = await qunfa("send", *TEXT, "--key", "k", "--to-all", **environment)
     assert answer.exit_code == 2
     assert "Traceback" not in answer.output
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (("send", *TEXT, "--key", "a b", "--to-all", "--send-at", "tomorrow"), 2),
+        (("send", *TEXT, "--key", "k"), 2),
+        (("send", "--account", "demo", "--text", "hi", "--key", "k", "--to-all"), 2),
+        (("status", "demo/nothing-has-this-key"), 1),
+        (("status", "demo/a b"), 2),
+        (("list", "--query", "Nonsense ==="), 2),
+        (("recall", "3147483650", "--reason", "r", "--yes", "--task-queue", DESERTED_QUEUE), 1),
+        (("freeze", "demo", "--reason", "r"), 2),
+        (("demo", "--ui-port", "1"), 1),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, tuple) else None,
+)
+async def test_what_went_wrong_ends_with_one_full_stop(
+    qunfa: Qunfa, client: Client, *, args: tuple[str, ...], code: int
+) -> None:
+    """Each sentence on its line, whether it is ours or Temporal's."""
+    with socket.socket() as other:
+        if "--ui-port" in args:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            args = (*args[:-1], str(other.getsockname()[1]))
+        answer = await qunfa(*args)
+    assert answer.exit_code == code, answer.output
+    for line in answer.stderr.splitlines():
+        assert line.endswith((".", ":")), line
+        assert not line.endswith(".."), line

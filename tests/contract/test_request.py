@@ -51,6 +51,16 @@ NO_SECONDS: tuple[Any, ...] = (0.5, "PT0.9S", float("nan"), False, {})
 NO_FLAGS: tuple[Any, ...] = ("yes", 2, None, "1", [])
 
 
+def test_a_key_is_told_its_rule() -> None:
+    """Which characters, and how many."""
+    for key in ("a b", "k" * 65, "春"):
+        with pytest.raises(InvalidRequestError) as caught:
+            parse_request({**BASE, "key": key})
+        [problem] = caught.value.problems
+        assert problem.startswith("key: has characters that are not allowed, or a wrong length: ")
+        assert problem.endswith(" is not [A-Za-z0-9._-]{1,64}")
+
+
 def with_(**more: Any) -> dict[str, Any]:
     """A good request, but for this."""
     return {**BASE, **more}

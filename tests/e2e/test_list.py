@@ -1,6 +1,5 @@
 """`qunfa list` of sends that have ended in every way: one in doubt, or refused, is not taken for a failed one."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +8,8 @@ from temporalio.client import WorkflowFailureError
 
 from qunfa.contract import mass_send_id
 from tests.e2e.commands import parsed, qunfa
-from tests.e2e.stage import PATIENCE, Scene
-from tests.looking import look_again
+from tests.e2e.stage import Scene
+from tests.looking import until
 from tests.workflows.failures import failure_of
 
 APPROVAL: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
@@ -55,12 +54,12 @@ async def ended_in_every_way(scene: Scene) -> dict[str, str | None]:
 async def listed(scene: Scene, *filters: str, runs: int) -> list[dict[str, Any]]:
     """The rows of this scene's sends, once there are so many that have closed: the list is a little behind."""
     mine = ("--query", f"WorkflowId STARTS_WITH 'mass-send:{scene.account}:' AND ExecutionStatus != 'Running'")
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            rows: list[dict[str, Any]] = parsed(await qunfa(scene, "list", *mine, *filters, "--json"))
-            if len(rows) == runs:
-                return rows
-            await look_again()
+
+    async def look() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = parsed(await qunfa(scene, "list", *mine, *filters, "--json"))
+        return rows
+
+    return await until(look, lambda rows: len(rows) == runs)
 
 
 async def test_each_way_to_end_has_its_word(scene: Scene) -> None:

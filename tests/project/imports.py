@@ -62,8 +62,8 @@ TABLE = (
     Place(
         "qunfa/cli",
         (
-            STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account", "qunfa.settings",
-            "qunfa.temporal", "qunfa.telemetry",
+            STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
+            "qunfa.rules.evidence", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
             "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",
         ),
     ),

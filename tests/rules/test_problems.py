@@ -49,6 +49,29 @@ def test_a_verdict_has_its_articles() -> None:
     assert (problem.errcode, problem.errmsg, problem.articles) == (30003, "err(30003)", articles)
 
 
+def test_articles_are_spoken_of_where_there_are_some() -> None:
+    """WeChat does not always tell them: nobody is sent to look for what is not there."""
+    job = NEW.model_copy(update={"msg_id": 7, "verdict": Verdict(status="err(30003)", observed_by="poll")})
+    found = ArticleCheck(idx=1, original_url="https://example.com")
+    shown = NEW.model_copy(
+        update={"msg_id": 7, "verdict": Verdict(status="err(30003)", observed_by="push", articles=(found,))}
+    )
+    assert "below" not in describe("reprint_needs_decision", job).todo
+    assert describe("reprint_needs_decision", shown).todo.startswith("Look at the articles below. Retry with")
+    assert "--send-ignore-reprint" in describe("reprint_needs_decision", job).todo
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("detail", ["it broke", "it broke.", "it broke.. "])
+def test_what_is_said_ends_with_one_full_stop(name: str, detail: str) -> None:
+    """Whatever it quotes."""
+    answer = Answer(kind="refused", at=NOON, detail=detail)
+    problem = describe(name, NEW.model_copy(update={"answer": answer, "window_started_at": NOON}))
+    for text in (problem.sentence, problem.todo):
+        assert text.endswith(".")
+        assert ".." not in text
+
+
 @pytest.mark.parametrize(("status", "meaning"), [("err(20006)", "crime"), ("err(20431)", "not published")])
 def test_a_refused_content_says_why(status: str, meaning: str) -> None:
     """In WeChat's published words, where it has any."""

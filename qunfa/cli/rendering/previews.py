@@ -6,6 +6,7 @@ from rich.table import Table
 
 from qunfa.cli.rendering.words import plain
 from qunfa.contract.preview import Previewed
+from qunfa.rules.evidence import evidence_words
 
 _COLUMNS = ("preview to", "", "msg_id", "why not")
 
@@ -29,7 +30,6 @@ def why_not(one: Previewed) -> str | None:
     """WeChat's words, or what happened instead of an answer; `None` where the preview was sent."""
     if one.sent:
         return None
-    said = {"errcode": one.errcode, "errmsg": one.errmsg, "rid": one.rid}
     if one.errcode is None:
         return one.errmsg or "no reason was given"
-    return ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+    return evidence_words(one.errcode, one.errmsg, one.rid)

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from qunfa.cli.rendering.words import moment, plain
 from qunfa.contract.recall import RecallCall, RecallResult, RecallStatus
+from qunfa.rules.evidence import evidence_words
 
 STAYS = "The cards that were delivered stay visible in every chat; only the pages behind them go."
 SHARED = "Every other send of the same material loses its pages with it."
@@ -59,7 +60,6 @@ def _facts(result: RecallResult) -> Iterator[tuple[str, str]]:
 
 
 def _answer(call: RecallCall) -> str:
-    said = {"errcode": call.errcode, "errmsg": call.errmsg, "rid": call.rid}
-    evidence = ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+    said = evidence_words(call.errcode, call.errmsg, call.rid)
     what = {"ok": "ok", "refused": "refused", "lost": "no answer came", "not_written": "not called"}[call.answer]
-    return ", ".join(part for part in (what, evidence or call.detail or "") if part)
+    return ", ".join(part for part in (what, said or call.detail or "") if part)

@@ -16,6 +16,7 @@ from qunfa.cli.view import SendView
 from qunfa.contract.event import ArticleCheck
 from qunfa.contract.result import INVALID_REQUEST, Problem
 from qunfa.contract.status import Approval, Progress, Status, StoryLine
+from qunfa.rules.evidence import evidence_words
 
 Row = tuple[str, str]
 
@@ -155,9 +156,7 @@ def progress_words(progress: Progress) -> str:
 def _problem(problem: Problem, *, said_before: bool) -> Iterator[Row]:
     yield "problem", problem.name if said_before else f"{problem.name}: {problem.sentence}"
     yield "what to do", problem.todo
-    evidence = {"errcode": problem.errcode, "errmsg": problem.errmsg, "rid": problem.rid}
-    said = ", ".join(f"{name} {value}" for name, value in evidence.items() if value is not None)
-    if said:
+    if said := evidence_words(problem.errcode, problem.errmsg, problem.rid):
         yield "evidence", said
     for article in problem.articles:
         yield f"article {article.idx}", _article(article)
