@@ -51,7 +51,7 @@ async def _look(account: str, wanted: WantedNotice, *, test: bool) -> Webhook:
     try:
         await workflow.execute_activity(
             DELIVER_NOTICE,
-            NotifyRequest(account=account, name=wanted.name, webhook_id=_id(), notice=_test(account)),
+            _asked(account, wanted.name),
             result_type=NoticeDelivered,
             start_to_close_timeout=_ATTEMPT,
             schedule_to_close_timeout=2 * _ATTEMPT,
@@ -65,9 +65,16 @@ async def _look(account: str, wanted: WantedNotice, *, test: bool) -> Webhook:
     return webhook.model_copy(update={"took_test": True})
 
 
-def _id() -> str:
+def _asked(account: str, name: str) -> NotifyRequest:
     info = workflow.info()
-    return webhook_id(info.workflow_id, info.first_execution_run_id, "test")
+    return NotifyRequest(
+        account=account,
+        name=name,
+        webhook_id=webhook_id(info.workflow_id, info.first_execution_run_id, "test"),
+        workflow_id=info.workflow_id,
+        run_id=info.run_id,
+        notice=_test(account),
+    )
 
 
 def _test(account: str) -> Notice:
