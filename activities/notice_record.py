@@ -87,8 +87,8 @@ class RecordedNotices:
             return NotifyRequest.model_validate(raw)
         except (ValidationError, KeyError, RuntimeError, ValueError) as error:
             raise notice_undelivered(
-                f"what {request.workflow_id} has asked for cannot be read here ({type(error).__name__}). A worker of the "
-                "version that wrote it can, with its payload codec."
+                f"what {request.workflow_id} has asked for cannot be read here ({type(error).__name__}). A worker of "
+                "the version that wrote it can, with its payload codec."
             ) from None
 
 

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.notice import DELIVER_NOTICE, Notice, NoticeData, NoticeDelivered, NotifyRequest, WantedNotice
     from qunfa.contract.parsing import parsed
     from qunfa.contract.refusal import InvalidRequestError
+    from qunfa.printable import printable
     from qunfa.rules.notices import webhook_id
     from workflows.notify import last_failure
     from workflows.preparing import account_facts, refuse
@@ -56,7 +57,7 @@ async def _look(account: str, wanted: WantedNotice, *, test: bool) -> Webhook:
             start_to_close_timeout=_ATTEMPT,
             schedule_to_close_timeout=2 * _ATTEMPT,
             retry_policy=_ONCE,
-            summary=f"test {wanted.name}",
+            summary=printable(f"test {wanted.name}"),
         )
     except ActivityError as error:
         failure = last_failure(error)

@@ -13,8 +13,8 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ids import NOTIFY, notify_id
     from qunfa.contract.notice import Notice, NotifyRequest, WantedNotice
+    from qunfa.markdown import plain
     from qunfa.rules.notices import webhook_id
-    from workflows.markdown import plain
 
 _STARTING_MAX: Final = timedelta(seconds=10)
 """How long the end of a workflow waits for Temporal to have started its last notices: a moment, as a rule."""

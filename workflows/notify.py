@@ -18,7 +18,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from qunfa.contract.parsing import parsed
     from qunfa.contract.refusal import InvalidRequestError
-    from workflows.markdown import code, plain
+    from qunfa.markdown import code, plain
+    from qunfa.printable import printable
     from workflows.preparing import refuse
 
 _ACCOUNT: Final = SearchAttributeKey.for_keyword("MassSendAccount")
@@ -40,7 +41,7 @@ class Notify:
         """When the receiver has taken the notice."""
         request = _read(raw, more)
         workflow.upsert_search_attributes([_ACCOUNT.value_set(request.account)])
-        workflow.set_current_details(_page(request))
+        workflow.set_current_details(notify_page(request))
         try:
             delivered: NoticeDelivered = await workflow.execute_activity(
                 DELIVER_NOTICE,
@@ -50,7 +51,7 @@ class Notify:
                 schedule_to_close_timeout=_PATIENCE,
                 retry_policy=_EVER_RARER,
                 priority=_LAST,
-                summary=plain(f"tell {request.name} of {_what(request)}"),
+                summary=printable(f"tell {request.name} of {_what(request)}"),
             )
         except ActivityError as error:
             failure = _given_up(request, error)
@@ -92,7 +93,7 @@ def last_failure(error: ActivityError) -> ApplicationError | None:
     return cause
 
 
-def _page(request: NotifyRequest) -> str:
+def notify_page(request: NotifyRequest) -> str:
     """The page in Temporal's UI; the pending activity beside it has the failure of the last try."""
     return (
         f"### {plain(_what(request).replace('_', ' '))}\n\nof {code(request.workflow_id)}, told to the webhook "
