@@ -17,6 +17,7 @@ from activities.ledger import Ledger
 from activities.material import Material
 from activities.notes import LedgerNotes
 from activities.notice import Notices
+from activities.notice_record import RecordedNotices
 from activities.preview import Previews
 from activities.quota import Quotas
 from activities.reading import Reader
@@ -50,7 +51,7 @@ def all_activities(
     quotas = Quotas(settings, accounts, client)
     callback_check = CallbackCheck(settings, accounts)
     account_check = AccountCheck(settings, accounts, http)
-    notices = Notices(settings)
+    notices = Notices(settings, RecordedNotices(client))
     return [
         configuration.resolve_account,
         audience.check_audience,

@@ -131,6 +131,14 @@ def notify_id(account: str, name: str, webhook_id: str) -> str:
     return f"notify:{account}:{name}:{webhook_id}"
 
 
+def account_of(prefix: str, workflow_id: str) -> str | None:
+    """The account in an id of the form ``<prefix>:<account>:<more>``, or ``None`` when the id is of another form."""
+    found, _, rest = workflow_id.partition(":")
+    account, colon, more = rest.partition(":")
+    well_formed = found == prefix and colon and more and re.fullmatch(ACCOUNT_NAME_PATTERN, account)
+    return account if well_formed else None
+
+
 def account_id(appid: str) -> str:
     """Workflow id of the ``Account`` entity of ``appid``."""
     return f"account:{appid}"

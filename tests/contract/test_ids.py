@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.ids import account_id, mass_send_id, parse_account_id, parse_mass_send_id
+from qunfa.contract.ids import (
+    account_id,
+    account_of,
+    mass_send_id,
+    notices_id,
+    parse_account_id,
+    parse_mass_send_id,
+    recall_id,
+)
 
 
 @given(
@@ -30,3 +38,11 @@ def test_another_id_is_no_mass_send(other: str) -> None:
 def test_another_id_is_no_account(other: str) -> None:
     """Likewise."""
     assert parse_account_id(other) is None
+
+
+def test_an_id_tells_its_account() -> None:
+    """Only an id of that form does."""
+    assert account_of("recall", recall_id("brand", 7)) == "brand"
+    assert account_of("notices", notices_id("brand", "u")) == "brand"
+    for other in ("recall:brand", "recall:brand:", "recall:B:7", "notices:brand:7"):
+        assert account_of("recall", other) is None

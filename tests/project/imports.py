@@ -48,7 +48,10 @@ TABLE = (
     Place("worker.py", (STDLIB, LIBRARIES, "qunfa", "workflows", "activities")),
     Place(
         "workflows",
-        (STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.rules", "activities"),
+        (
+            STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.rules", "qunfa.markdown", "qunfa.printable",
+            "activities",
+        ),
         never=NONDETERMINISTIC,
     ),
     Place("activities", (STDLIB, LIBRARIES, "qunfa")),
@@ -64,6 +67,7 @@ TABLE = (
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
             "qunfa.rules.evidence", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
+            "qunfa.markdown", "qunfa.printable",
             "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",
         ),
     ),
@@ -72,7 +76,12 @@ TABLE = (
     Place(
         "qunfa/temporal", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.payloads", "qunfa.settings", "qunfa.telemetry")
     ),
-    Place("qunfa/telemetry", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.wechat.redaction")),
+    Place(
+        "qunfa/telemetry",
+        (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.wechat.redaction", "qunfa.printable"),
+    ),
+    Place("qunfa/markdown", (STDLIB, "qunfa.printable")),
+    Place("qunfa/printable", (STDLIB,)),
     Place("qunfa/whole_tasks", (STDLIB, LIBRARIES)),
     Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.reporting")),
 )  # fmt: skip

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.notice import Notices
+from activities.notice_record import RecordedNotices
 from qunfa.contract.ids import NOTIFY, notify_id
 from qunfa.contract.notice import NoticeDelivered, WantedNotice
 from qunfa.contract.steps import AccountFacts
@@ -38,7 +39,11 @@ async def noticing(env: WorkflowEnvironment, receiver: Receiver, *events: str) -
         name="demo", appid="wx1", base_url="https://api.weixin.qq.com", notices=(wanted,), approval="never"
     )
     notices = {"oncall": {"url": receiver.url, "secret": SECRET}}
-    activities = Notices(settings_for("https://wechat.example", notices=notices), patience=timedelta(seconds=5))
+    activities = Notices(
+        settings_for("https://wechat.example", notices=notices, appid="wx1"),
+        RecordedNotices(env.client),
+        patience=timedelta(seconds=5),
+    )
     async with running(env, facts, activities.deliver_notice) as desk:
         yield desk
 

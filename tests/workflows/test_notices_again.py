@@ -15,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
 from activities.notice import Notices
+from activities.notice_record import RecordedNotices
 from qunfa.contract.ids import notify_id
 from qunfa.contract.notice import NoticeDelivered, WantedNotice
 from qunfa.contract.status import Status
@@ -38,7 +39,11 @@ async def noticing(env: WorkflowEnvironment, receiver: Receiver, *names: str, **
     wanted = tuple(WantedNotice(name=name, events=ALL) for name in names)
     facts = scaled_facts().model_copy(update={"notices": wanted})
     notices = {name: {"url": receiver.url, "secret": SECRET} for name in names}
-    activities = Notices(settings_for("https://wechat.example", notices=notices), patience=timedelta(seconds=5))
+    activities = Notices(
+        settings_for("https://wechat.example", notices=notices),
+        RecordedNotices(env.client),
+        patience=timedelta(seconds=5),
+    )
     async with running(env, facts, activities.deliver_notice, **options) as desk:
         yield desk
 
