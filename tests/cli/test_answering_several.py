@@ -53,7 +53,7 @@ async def test_each_of_several_is_answered_and_listed(qunfa: Qunfa, scripted: Sc
     lines = answer.stdout.splitlines()
     assert [lines[0], lines[1], lines[3]] == [
         f"{names[0]}  done, now submitting",
-        f"{names[1]}  NOT done: approve does not fit now",
+        f"{names[1]}  NOT done: approve does not fit now.",
         f"{names[3]}  done, now submitting",
     ]
     assert lines[2].startswith(f"{names[2]}  NOT done: No worker polls")
@@ -137,7 +137,7 @@ async def test_where_temporal_stops_answering_the_rest_is_not_asked(
     assert answer.exit_code == 3
     assert answer.stdout.splitlines() == [
         f"demo/{key}-a  done, now paused",
-        f"demo/{key}-b  NOT done: Temporal did not answer: gone",
+        f"demo/{key}-b  NOT done: Temporal did not answer: gone.",
         f"demo/{key}-c  NOT done: Not asked, since Temporal did not answer before.",
     ]
     assert [len(await one.query("received")) for one in handles] == [1, 0, 0]

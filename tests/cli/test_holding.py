@@ -32,7 +32,7 @@ async def test_a_refused_approval_is_the_workflows_sentence(qunfa: Qunfa, script
     """Exit 1."""
     await scripted(status("submitting"))
     answer = await qunfa("approve", f"demo/{key}")
-    assert (answer.exit_code, answer.stdout, answer.stderr.strip()) == (1, "", "approve does not fit now")
+    assert (answer.exit_code, answer.stdout, answer.stderr.strip()) == (1, "", "approve does not fit now.")
 
 
 async def test_another_time_is_given_with_its_offset(qunfa: Qunfa, scripted: Scripted, key: str) -> None:

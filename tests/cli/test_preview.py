@@ -95,7 +95,7 @@ async def test_why_nothing_was_previewed(qunfa: Qunfa, client: Client) -> None:
     assert f"Nothing was previewed: {problem}" in answer.stderr
     assert "It is the workers that read files" in answer.stderr
     failed = await qunfa("preview", "--account", "demo", "--text", "fail: WeChat refused the material", *TO)
-    assert (failed.exit_code, failed.stderr.strip()) == (1, "WeChat refused the material")
+    assert (failed.exit_code, failed.stderr.strip()) == (1, "WeChat refused the material.")
 
 
 async def test_one_at_a_time_under_a_key(qunfa: Qunfa, client: Client, key: str) -> None:

@@ -267,7 +267,7 @@ async def test_a_configuration_that_cannot_be_read_is_wrong_use(qunfa: Qunfa) ->
         (("status", "demo/a b"), 2),
         (("list", "--query", "Nonsense ==="), 2),
         (("recall", "3147483650", "--reason", "r", "--yes", "--task-queue", DESERTED_QUEUE), 1),
-        (("freeze", "demo", "--reason", "r"), 2),
+        (("freeze", "nobody-has-this", "--reason", "r"), 2),
         (("demo", "--ui-port", "1"), 1),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else None,
