@@ -13,6 +13,8 @@ import pytest
 
 from tests.chaos.processes import ROOT
 
+pytestmark = pytest.mark.long
+
 FIGURES = (
     *("sends", "worker_kills", "receiver_kills", "temporal_kills", "faults"),
     *("double", "lost", "wrong", "open", "leaked"),

@@ -20,6 +20,8 @@ from qunfa.cli.demo.ports import ANY, LOCALHOST, Ports, choose_ports
 from qunfa.cli.errors import Refused
 from tests.looking import PATIENCE
 
+pytestmark = pytest.mark.long
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, and needs PR_SET_PDEATHSIG")
 
 

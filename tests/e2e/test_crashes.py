@@ -22,6 +22,8 @@ from tests.faults.company import (
 )
 from tests.faults.place import Place
 
+pytestmark = pytest.mark.long
+
 KILLED = -9
 WINDOW_SECONDS = 3.0
 

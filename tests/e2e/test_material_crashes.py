@@ -19,6 +19,8 @@ from tests.e2e.stage import Scene, Stage
 from tests.media.recordings import mp4
 from tests.media.samples import noise, picture
 
+pytestmark = pytest.mark.long
+
 PLACES = {
     "waiting": "converted, not yet submitted",
     "converting": "uploaded, not yet converted",

@@ -29,6 +29,8 @@ from tests.faults.temporal_server import TemporalServer, temporal_server
 from tests.looking import PATIENCE
 from worker import make_worker
 
+pytestmark = pytest.mark.long
+
 HTTP_TIMEOUT = timedelta(seconds=4)
 """Long enough for a lease to last until Temporal is dead."""
 HEARTBEAT = timedelta(seconds=HEARTBEAT_SECONDS)

@@ -18,6 +18,8 @@ from tests.e2e.test_material_previews import follower, previewed
 from tests.looking import PATIENCE, look_again
 from workflows.account import MESSAGES_PER_RUN
 
+pytestmark = pytest.mark.long
+
 VERSIONS = ROOT / "tests" / "versions"
 SERVE = str(VERSIONS / "serve.py")
 RELEASED = {wheel.name.split("-")[1]: wheel for wheel in sorted(VERSIONS.glob("*.whl"))}

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -10,6 +11,8 @@ from qunfa.settings import Settings
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.stage import Scene, on_its_own_queue, working
 from tests.looking import PATIENCE
+
+pytestmark = pytest.mark.long
 
 
 def build(settings: Settings, build_id: str) -> Settings:

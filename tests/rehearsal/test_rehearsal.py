@@ -13,6 +13,8 @@ from tests.e2e.processes import ROOT, Ended, ended
 from tests.looking import PATIENCE
 from tests.rehearsal.programme import PROGRAMME
 
+pytestmark = pytest.mark.long
+
 
 async def rehearsal(*arguments: str) -> Process:
     """The command, in a session of its own."""

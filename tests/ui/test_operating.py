@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from playwright.async_api import FrameLocator
 
 from qunfa.cli.starting import details, summary
@@ -9,6 +10,8 @@ from qunfa.contract import mass_send_id, parse_request
 from tests.e2e.stage import FOLLOWERS, Scene
 from tests.project.guide import VIEWS
 from tests.ui.window import Window
+
+pytestmark = pytest.mark.long
 
 ADDRESS = "127.0.0.1"
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
 from temporalio.service import RPCError
@@ -30,6 +31,8 @@ from tests.workflows.truth import TrueWechat
 from worker import EndingWorker
 from workflows.account import Account
 from workflows.mass_send import MassSend
+
+pytestmark = pytest.mark.long
 
 SKIPPED = Timing(window=timedelta(hours=2), repeat_max=timedelta(minutes=20))
 SCALED = Timing(

@@ -27,6 +27,8 @@ from tests.workflows.refusals import UPDATES, Refusing, Taping, replay
 from tests.workflows.resets import applied_again, points, reset
 from tests.workflows.test_histories import history_of
 
+pytestmark = pytest.mark.long
+
 Handle = WorkflowHandle[Any, Any]
 Between = Callable[[Desk, Handle], Awaitable[Handle]]
 FIRED: Final = EventType.EVENT_TYPE_TIMER_FIRED
