@@ -20,6 +20,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
 from activities import all_activities
+from qunfa.media.scratch import remove_left_over
 from qunfa.settings import Settings, SettingsError, load_settings
 from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
 from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_search_attributes, namespace_retention
@@ -134,6 +135,8 @@ async def serve(
         WorkerRefusesError: a search attribute is missing.
     """
     await _check_namespace(client)
+    if removed := await asyncio.to_thread(remove_left_over):
+        _LOG.info("removed the temporary files that a worker has left which was killed", folders=removed)
     stop = _stop_signal()
     async with make_worker(settings, client, http):
         _LOG.info("started", task_queue=settings.task_queue, accounts=sorted(settings.accounts))
