@@ -59,6 +59,14 @@ def parse_mass_send_id(workflow_id: str) -> MassSendId | None:
     return MassSendId(account, key) if prefix == "mass-send" and well_formed else None
 
 
+def account_in(workflow_id: str) -> str | None:
+    """The account in the workflow id of a mass send, or of a recall, or ``None`` when the id is of another form."""
+    prefix, _, rest = workflow_id.partition(":")
+    account = rest.partition(":")[0]
+    well_formed = re.fullmatch(ACCOUNT_NAME_PATTERN, account) and prefix in {"mass-send", "recall"}
+    return account if well_formed else None
+
+
 def preview_id(account: str, key: str) -> str:
     """Workflow id of the preview that ``key`` stands for at ``account``."""
     return f"preview:{account}:{key}"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.ids import account_id, mass_send_id, parse_account_id, parse_mass_send_id
+from qunfa.contract.ids import account_id, account_in, mass_send_id, parse_account_id, parse_mass_send_id, recall_id
 
 
 @given(
@@ -12,6 +12,7 @@ def test_an_id_is_read_back(account: str, key: str) -> None:
     """By its twin."""
     assert parse_mass_send_id(mass_send_id(account, key)) == (account, key)
     assert parse_account_id(account_id(account)) == account
+    assert account_in(mass_send_id(account, key)) == account_in(recall_id(account, key)) == account
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,11 @@ def test_another_id_is_no_mass_send(other: str) -> None:
 def test_another_id_is_no_account(other: str) -> None:
     """Likewise."""
     assert parse_account_id(other) is None
+
+
+@pytest.mark.parametrize(
+    "other", ["", "mass-send", "mass-send:", "recall::1", "recall:Demo:1", "account:demo:1", "demo"]
+)
+def test_no_account_stands_in_another_id(other: str) -> None:
+    """Nobody is told by it."""
+    assert account_in(other) is None
