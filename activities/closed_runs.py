@@ -47,7 +47,7 @@ from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
 from qunfa.rules.course import Jobs, may_have_been_delivered, merge
-from qunfa.rules.notices import Closed, told_of_close, type_of_close
+from qunfa.rules.notices import Closed, told_of_close, type_of_close, webhook_id
 from qunfa.rules.stragglers import may_straggle
 from qunfa.settings import Settings
 
@@ -88,7 +88,7 @@ class ClosedRuns:
         return self._client.list_workflows(query, rpc_timeout=_RPC)
 
     async def notice_of(self, run: WorkflowExecution) -> Notice | None:
-        """What is to be told of the run; None where that is nothing, or where its account is not to be known here.
+        """What is to be told of the run, listed or described; None where that is nothing, and where it has no account.
 
         Raises:
             RPCError: Temporal does not say.
@@ -106,6 +106,11 @@ class ClosedRuns:
         problem = told_of_close(closed, recall=not send, in_doubt=data.may_have_been_delivered)
         data = data.model_copy(update={"problem": problem})
         return Notice(type=type_of_close(closed), timestamp=run.close_time or run.start_time, data=data)
+
+    @staticmethod
+    def webhook_id(notice: Notice) -> str:
+        """The id of the notice that this run gives rise to: of each run there is one."""
+        return webhook_id(notice.data.workflow_id, notice.data.run_id, notice.type)
 
     def _handle(self, run: WorkflowExecution) -> WorkflowHandle[Any, Any]:
         return self._client.get_workflow_handle(run.id, run_id=run.run_id)
@@ -189,19 +194,19 @@ class ClosedRuns:
 
 def _closed(run: WorkflowExecution, failure: ApplicationFailureInfo, result: RecallResult | None) -> Closed | None:
     """How the run has closed; None where it has told that itself."""
-    match run.status, failure.type:
-        case WorkflowExecutionStatus.TERMINATED, _:
-            return "terminated"
-        case WorkflowExecutionStatus.TIMED_OUT, _:
-            return "timed_out"
-        case _, kind if kind == INVALID_REQUEST:
-            return "invalid_request"
-        case _, kind if kind == RECALL_FAILED:
-            return "not_recalled" if result and result.outcome == "not_recalled" else "recall_unknown"
-        case _, kind if kind == MASS_SEND_FAILED:
-            return None
-        case _:
-            return "no_result"
+    if run.workflow_type not in {MASS_SEND, RECALL_MASS_SEND}:
+        return None
+    if run.status == WorkflowExecutionStatus.TERMINATED:
+        return "terminated"
+    if run.status == WorkflowExecutionStatus.TIMED_OUT:
+        return "timed_out"
+    if run.status != WorkflowExecutionStatus.FAILED or failure.type == MASS_SEND_FAILED:
+        return None
+    if failure.type == INVALID_REQUEST:
+        return "invalid_request"
+    if failure.type == RECALL_FAILED:
+        return "not_recalled" if result and result.outcome == "not_recalled" else "recall_unknown"
+    return "no_result"
 
 
 def _of_recall(found: _Found, result: RecallResult | None) -> NoticeData:

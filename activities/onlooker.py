@@ -22,7 +22,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.closed_runs import ClosedRuns
 from qunfa.contract.ids import NOTIFY, notify_id
 from qunfa.contract.notice import Notice, NotifyRequest
-from qunfa.rules.notices import webhook_id
 from qunfa.settings import Settings
 
 EVERY: Final = timedelta(minutes=1)
@@ -119,7 +118,7 @@ class Onlooker:
 
     async def _start(self, name: str, notice: Notice) -> None:
         data = notice.data
-        told_as = webhook_id(data.workflow_id, data.run_id, notice.type)
+        told_as = ClosedRuns.webhook_id(notice)
         with contextlib.suppress(WorkflowAlreadyStartedError):
             await self._client.start_workflow(
                 NOTIFY,
