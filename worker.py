@@ -21,6 +21,7 @@ from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
 from activities import Onlooker, all_activities
 from qunfa.media.scratch import remove_left_over
+from qunfa.printable import printable
 from qunfa.settings import Settings, SettingsError, load_settings
 from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
 from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_search_attributes, namespace_retention
@@ -238,7 +239,7 @@ def main() -> int:
 
 def _refuse(error: Exception, code: int) -> int:
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(f"qunfa worker: {error}\n")
+        sys.stderr.write(f"qunfa worker: {printable(str(error), keep=chr(10))}\n")
     return code
 
 

@@ -37,7 +37,7 @@ from qunfa.contract.ids import (
     KEY_PATTERN,
     MASS_SEND,
     RECALL_MASS_SEND,
-    account_in,
+    account_of,
     parse_mass_send_id,
 )
 from qunfa.contract.notice import Notice, NoticeData
@@ -147,7 +147,7 @@ class ClosedRuns:
             jobs = (await history.remains()).jobs
         except ApplicationError as unreadable:
             _LOG.warning("a closed run cannot be read", workflow_id=run.id, run_id=run.run_id, why=unreadable.message)
-        account = _text(raw, "account", ACCOUNT_NAME_PATTERN) or account_in(run.id)
+        account = _text(raw, "account", ACCOUNT_NAME_PATTERN) or _account_in(run.id)
         if account is None:
             _LOG.warning("nobody is told of a closed run: it names no account", workflow_id=run.id, run_id=run.run_id)
             return None
@@ -225,6 +225,10 @@ def _of_recall(found: _Found, result: RecallResult | None) -> NoticeData:
         article_idx=result.article_idx if result else request.article_idx if request else None,
         verified=False if result else None,
     )
+
+
+def _account_in(workflow_id: str) -> str | None:
+    return account_of("mass-send", workflow_id) or account_of("recall", workflow_id)
 
 
 def _text(raw: Any, name: str, pattern: str) -> str | None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from qunfa.contract.notice import NOTICE_UNDELIVERED
+from qunfa.contract.notice import NOTICE_REFUSED, NOTICE_UNDELIVERED
 from qunfa.contract.steps import (
     LEDGER_UNAVAILABLE,
     NOT_DECIDED,
@@ -57,6 +57,11 @@ def source_changed(place: str) -> ApplicationError:
 def notice_undelivered(sentence: str, next_retry_delay: timedelta | None = None) -> ApplicationError:
     """The receiver of a notice has not taken it."""
     return _benign(sentence, NOTICE_UNDELIVERED, next_retry_delay)
+
+
+def notice_refused(sentence: str) -> ApplicationError:
+    """No workflow of ours has asked for the notice: nothing is told."""
+    return ApplicationError(f"{sentence} Nothing is told.", type=NOTICE_REFUSED, non_retryable=True)
 
 
 def _benign(sentence: str, failure_type: str, next_retry_delay: timedelta | None = None) -> ApplicationError:

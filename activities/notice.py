@@ -15,7 +15,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import notice_undelivered
-from qunfa.contract.notice import DELIVER_NOTICE, NOTICE_UNWANTED, NoticeDelivered, NotifyRequest
+from activities.notice_record import NoticeRecord
+from qunfa.contract.notice import DELIVER_NOTICE, NOTICE_UNWANTED, Notice, NoticeDelivered, NotifyRequest
 from qunfa.rules.notices import Again, Unwanted, understood
 from qunfa.settings import NoticeSettings, Settings
 
@@ -34,8 +35,9 @@ class Notices:
     URL, which may be a secret.
     """
 
-    def __init__(self, settings: Settings, patience: timedelta = PATIENCE) -> None:
+    def __init__(self, settings: Settings, record: NoticeRecord, patience: timedelta = PATIENCE) -> None:
         self._settings = settings
+        self._record = record
         self._patience = patience
         self._under_way: Counter[tuple[str, str]] = Counter()
 
@@ -44,13 +46,14 @@ class Notices:
         """Tell the webhook once.
 
         Raises:
-            ApplicationError: `NoticeUndelivered`, retried; `NoticeUnwanted`, not retried.
+            ApplicationError: `NoticeUndelivered`, retried; `NoticeUnwanted`, `NoticeRefused`, not retried.
         """
         who = f'account {request.account}, notice "{request.name}"'
-        now = datetime.now(UTC)
-        post = _signed(self._webhook(who, request), request, now)
+        appid, webhook = self._webhook(who, request)
         with self._place(who, (request.account, request.name)):
-            response = await self._post(who, post)
+            notice = await self._record.asked(request, appid)
+            now = datetime.now(UTC)
+            response = await self._post(who, _signed(webhook, request.webhook_id, notice, now))
         answer = understood(response.status_code, response.headers.get("retry-after"), now)
         if isinstance(answer, Unwanted):
             raise ApplicationError(
@@ -64,13 +67,14 @@ class Notices:
             raise notice_undelivered(f"{who}: the receiver answers {response.status_code}{moved}.", answer.after)
         return NoticeDelivered(at=now, status=response.status_code, attempt=activity.info().attempt)
 
-    def _webhook(self, who: str, request: NotifyRequest) -> NoticeSettings:
+    def _webhook(self, who: str, request: NotifyRequest) -> tuple[str, NoticeSettings]:
+        """The account's appid, and where and how it is told."""
         account = self._settings.accounts.get(request.account)
         found = account.notices.get(request.name) if account else None
-        if found is None:
+        if account is None or found is None:
             # Not the end of it: another worker may have it already, or still.
             raise notice_undelivered(f"{who}: this worker's configuration does not have it.")
-        return found
+        return account.appid, found
 
     @contextmanager
     def _place(self, who: str, webhook: tuple[str, str]) -> Iterator[None]:
@@ -103,9 +107,9 @@ class Notices:
         return httpx.create_ssl_context()
 
 
-def _signed(webhook: NoticeSettings, request: NotifyRequest, now: datetime) -> httpx.Request:
-    body = request.notice.model_dump_json()
-    signatures = (Webhook(secret).sign(request.webhook_id, now, body) for secret in webhook.secrets)
+def _signed(webhook: NoticeSettings, webhook_id: str, notice: Notice, now: datetime) -> httpx.Request:
+    body = notice.model_dump_json()
+    signatures = (Webhook(secret).sign(webhook_id, now, body) for secret in webhook.secrets)
     return httpx.Request(
         "POST",
         webhook.url.get_secret_value(),
@@ -113,7 +117,7 @@ def _signed(webhook: NoticeSettings, request: NotifyRequest, now: datetime) -> h
         headers={
             "Content-Type": "application/json",
             "User-Agent": "qunfa",
-            "webhook-id": request.webhook_id,
+            "webhook-id": webhook_id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": " ".join(signatures),
         },

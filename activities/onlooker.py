@@ -122,7 +122,14 @@ class Onlooker:
         with contextlib.suppress(WorkflowAlreadyStartedError):
             await self._client.start_workflow(
                 NOTIFY,
-                NotifyRequest(account=data.account, name=name, webhook_id=told_as, notice=notice),
+                NotifyRequest(
+                    account=data.account,
+                    name=name,
+                    webhook_id=told_as,
+                    workflow_id=data.workflow_id,
+                    run_id=data.run_id,
+                    notice=notice,
+                ),
                 id=notify_id(data.account, name, told_as),
                 task_queue=self._settings.task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

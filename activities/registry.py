@@ -10,6 +10,7 @@ from activities.account_check import AccountCheck
 from activities.accounts import Accounts
 from activities.audience import AudienceCheck
 from activities.callback_check import CallbackCheck
+from activities.closed_runs import ClosedRuns
 from activities.configuration import Configuration
 from activities.earlier_runs import VisibleRuns
 from activities.inspection import MaterialInspection
@@ -17,6 +18,7 @@ from activities.ledger import Ledger
 from activities.material import Material
 from activities.notes import LedgerNotes
 from activities.notice import Notices
+from activities.notice_record import RecordedNotices
 from activities.preview import Previews
 from activities.quota import Quotas
 from activities.reading import Reader
@@ -50,7 +52,7 @@ def all_activities(
     quotas = Quotas(settings, accounts, client)
     callback_check = CallbackCheck(settings, accounts)
     account_check = AccountCheck(settings, accounts, http)
-    notices = Notices(settings)
+    notices = Notices(settings, RecordedNotices(client, ClosedRuns(settings, client)))
     return [
         configuration.resolve_account,
         audience.check_audience,

@@ -2,13 +2,14 @@
 
 Records of the standard library, Temporal's included, leave through one handler, and structlog's events go straight to
 its stream: as one line of JSON each, or in colour on a terminal. Every one is scrubbed of secrets, tracebacks too, and
-no traceback shows variables.
+no traceback shows variables. No text of others steers the terminal, or begins a line of its own.
 """
 
 import json
 import logging
 import os
 import sys
+import textwrap
 import threading
 from collections.abc import MutableMapping, Sequence
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
+from qunfa.printable import printable
 from qunfa.wechat.redaction import LOG_LEVELS, is_clean, redact_event
 
 FORMAT_VARIABLE: Final = "QUNFA_LOG"
@@ -35,6 +37,7 @@ LEVEL_VARIABLE: Final = "QUNFA_LOG_LEVEL"
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _FORMATS: Final = ("json", "console")
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+_OF_LINES: Final = frozenset({"exception", "stack"})
 _dump_plain: Final = TypeAdapter(dict[str, Any]).dump_json
 _dump_anything: Final = json.JSONEncoder(ensure_ascii=False, default=repr, separators=(",", ":")).encode
 _LOGGER: Final = logging.getLogger("qunfa")
@@ -144,7 +147,7 @@ def _rendering(style: str) -> Sequence[Processor]:
     if style == "json":
         return structlog.processors.format_exc_info, _as_json
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    return structlog.processors.format_exc_info, redact_event, console
+    return structlog.processors.format_exc_info, redact_event, _printable_event, console
 
 
 def _add_origin(logger: _Lines, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -157,7 +160,19 @@ def _add_origin(logger: _Lines, method: str, event: MutableMapping[str, Any]) ->
 def _as_json(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
     """An event without its secrets. Few name any: a line that does not has nothing to be looked for value by value."""
     line = _dump(event)
-    return line if is_clean(line) else _dump(redact_event(logger, method, event))
+    return printable(line if is_clean(line) else _dump(redact_event(logger, method, event)))
+
+
+def _printable_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """An event for a terminal. A traceback keeps its lines, and no line of it begins where records do."""
+    shown: dict[str, Any] = {}
+    for key, value in event.items():
+        name = printable(str(key))
+        if key in _OF_LINES and isinstance(value, str):
+            shown[name] = textwrap.indent(printable(value, keep="\n"), "  ", lambda _: True)
+        else:
+            shown[name] = value if type(value) in _PLAIN - {str} else printable(str(value))
+    return shown
 
 
 def _dump(event: MutableMapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.notice import DELIVER_NOTICE, Notice, NoticeData, NoticeDelivered, NotifyRequest, WantedNotice
     from qunfa.contract.parsing import parsed
     from qunfa.contract.refusal import InvalidRequestError
+    from qunfa.printable import printable
     from qunfa.rules.notices import webhook_id
     from workflows.notify import last_failure
     from workflows.preparing import account_facts, refuse
@@ -51,12 +52,12 @@ async def _look(account: str, wanted: WantedNotice, *, test: bool) -> Webhook:
     try:
         await workflow.execute_activity(
             DELIVER_NOTICE,
-            NotifyRequest(account=account, name=wanted.name, webhook_id=_id(), notice=_test(account)),
+            _asked(account, wanted.name),
             result_type=NoticeDelivered,
             start_to_close_timeout=_ATTEMPT,
             schedule_to_close_timeout=2 * _ATTEMPT,
             retry_policy=_ONCE,
-            summary=f"test {wanted.name}",
+            summary=printable(f"test {wanted.name}"),
         )
     except ActivityError as error:
         failure = last_failure(error)
@@ -65,9 +66,16 @@ async def _look(account: str, wanted: WantedNotice, *, test: bool) -> Webhook:
     return webhook.model_copy(update={"took_test": True})
 
 
-def _id() -> str:
+def _asked(account: str, name: str) -> NotifyRequest:
     info = workflow.info()
-    return webhook_id(info.workflow_id, info.first_execution_run_id, "test")
+    return NotifyRequest(
+        account=account,
+        name=name,
+        webhook_id=webhook_id(info.workflow_id, info.first_execution_run_id, "test"),
+        workflow_id=info.workflow_id,
+        run_id=info.run_id,
+        notice=_test(account),
+    )
 
 
 def _test(account: str) -> Notice:

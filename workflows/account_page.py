@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from qunfa.contract.ledger import AccountState, Record
+from qunfa.markdown import code, plain, table
 from qunfa.rules.calendar import shanghai_clock, shanghai_day
 from qunfa.rules.ledger import in_doubt
 from qunfa.rules.outcome import job_result
-from workflows.markdown import code, plain, table
 
 _NEWEST = 20
 
@@ -20,11 +20,11 @@ def _switch(state: AccountState) -> str:
     frozen = state.frozen
     if frozen is None:
         return (
-            f"### {state.appid}: open\n\n"
+            f"### {plain(state.appid)}: open\n\n"
             'The update `freeze` with `{"by": "your name", "reason": "…"}` stops every submission of this account.'
         )
     return (
-        f"### {state.appid}: FROZEN\n\nby **{plain(frozen.by)}** since {shanghai_clock(frozen.at)}: "
+        f"### {plain(state.appid)}: FROZEN\n\nby **{plain(frozen.by)}** since {shanghai_clock(frozen.at)}: "
         f"{plain(frozen.reason)}\n\n"
         'Nothing is submitted until the update `unfreeze` with `{"by": "your name"}`.'
     )
@@ -33,7 +33,7 @@ def _switch(state: AccountState) -> str:
 def _pace(state: AccountState) -> str:
     lease, pace = state.lease, state.pace
     flight = (
-        f"in flight: `{lease.key}` job {lease.index}, try {lease.attempt}, since {shanghai_clock(lease.not_before)}"
+        f"in flight: {code(lease.key)} job {lease.index}, try {lease.attempt}, since {shanghai_clock(lease.not_before)}"
         if lease
         else "nothing in flight"
     )

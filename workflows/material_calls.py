@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         TakePreviewStep,
         UploadStep,
     )
+    from qunfa.printable import printable
     from qunfa.rules.material import CheckDraft, Convert, MakeDraft
 
 _PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
@@ -65,7 +66,7 @@ def make(facts: AccountFacts, work: MakeDraft | Convert, title: str, description
     """
     rarely = RetryPolicy(initial_interval=facts.timing.repeat, maximum_interval=facts.timing.repeat_max)
     if isinstance(work, Convert):
-        name, summary = steps.CONVERT_VIDEO, f"convert the video {work.media_id}"
+        name, summary = steps.CONVERT_VIDEO, printable(f"convert the video {work.media_id}")
         step: Any = ConvertStep(account=facts.pinned, media_id=work.media_id, title=title, description=description)
     else:
         name, summary = steps.MAKE_DRAFT, f"make a draft of {len(work.articles)} article(s)"
@@ -123,5 +124,5 @@ def preview(facts: AccountFacts, to: PreviewRecipient, message: PreviewMessage) 
         start_to_close_timeout=_SHORT,
         heartbeat_timeout=facts.timing.heartbeat,
         retry_policy=_ONCE,
-        summary=f"preview to {to.name}",
+        summary=printable(f"preview to {to.name}"),
     )

@@ -13,6 +13,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ids import NOTIFY, notify_id
     from qunfa.contract.notice import Notice, NotifyRequest, WantedNotice
+    from qunfa.markdown import plain
     from qunfa.rules.notices import webhook_id
 
 _STARTING_MAX: Final = timedelta(seconds=10)
@@ -40,9 +41,16 @@ class Notices:
         info = workflow.info()
         told_as = webhook_id(info.workflow_id, info.first_execution_run_id, event)
         for name in names:
-            request = NotifyRequest(account=notice.data.account, name=name, webhook_id=told_as, notice=notice)
+            request = NotifyRequest(
+                account=notice.data.account,
+                name=name,
+                webhook_id=told_as,
+                workflow_id=info.workflow_id,
+                run_id=info.run_id,
+                notice=notice,
+            )
             self._starting += 1
-            self._tasks.append(asyncio.create_task(self._told(request)))
+            self._tasks.append(asyncio.create_task(self._told(request, str(notice.type))))
 
     async def started(self) -> None:
         """Until Temporal has started them: it need not be waited for, but a server may want that of a parent."""
@@ -52,9 +60,9 @@ class Notices:
             except TimeoutError:
                 workflow.logger.warning("a notice was still being started when its workflow ended")
 
-    async def _told(self, request: NotifyRequest) -> None:
+    async def _told(self, request: NotifyRequest, what: str) -> None:
         try:
-            child = await self._child(request)
+            child = await self._child(request, what)
         except WorkflowAlreadyStartedError:
             return
         finally:
@@ -62,9 +70,9 @@ class Notices:
         try:
             await child
         except ChildWorkflowError:
-            self._say(f'the notice {request.notice.type} did not reach "{request.name}": see {child.id}')
+            self._say(f'the notice {what} did not reach "{request.name}": see {child.id}')
 
-    async def _child(self, request: NotifyRequest) -> "workflow.ChildWorkflowHandle[Any, Any]":
+    async def _child(self, request: NotifyRequest, what: str) -> "workflow.ChildWorkflowHandle[Any, Any]":
         return await workflow.start_child_workflow(
             NOTIFY,
             request,
@@ -72,5 +80,5 @@ class Notices:
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=ParentClosePolicy.ABANDON,
             cancellation_type=ChildWorkflowCancellationType.ABANDON,
-            static_summary=f"{request.notice.type} of {request.notice.data.workflow_id}",
+            static_summary=plain(f"{what} of {request.workflow_id}"),
         )

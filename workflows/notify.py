@@ -8,10 +8,18 @@ from temporalio.common import Priority, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.ids import NOTIFY
-    from qunfa.contract.notice import DELIVER_NOTICE, NOTICE_UNDELIVERED, NoticeDelivered, NotifyRequest
+    from qunfa.contract.ids import NOTIFY, notify_id
+    from qunfa.contract.notice import (
+        DELIVER_NOTICE,
+        NOTICE_REFUSED,
+        NOTICE_UNDELIVERED,
+        NoticeDelivered,
+        NotifyRequest,
+    )
     from qunfa.contract.parsing import parsed
     from qunfa.contract.refusal import InvalidRequestError
+    from qunfa.markdown import code, plain
+    from qunfa.printable import printable
     from workflows.preparing import refuse
 
 _ACCOUNT: Final = SearchAttributeKey.for_keyword("MassSendAccount")
@@ -33,17 +41,17 @@ class Notify:
         """When the receiver has taken the notice."""
         request = _read(raw, more)
         workflow.upsert_search_attributes([_ACCOUNT.value_set(request.account)])
-        workflow.set_current_details(_page(request))
+        workflow.set_current_details(notify_page(request))
         try:
             delivered: NoticeDelivered = await workflow.execute_activity(
                 DELIVER_NOTICE,
-                request,
+                request.named(),
                 result_type=NoticeDelivered,
                 start_to_close_timeout=_ATTEMPT,
                 schedule_to_close_timeout=_PATIENCE,
                 retry_policy=_EVER_RARER,
                 priority=_LAST,
-                summary=f"tell {request.name} of {request.notice.type}",
+                summary=printable(f"tell {request.name} of {_what(request)}"),
             )
         except ActivityError as error:
             failure = _given_up(request, error)
@@ -56,18 +64,23 @@ def _read(raw: Any, more: tuple[Any, ...]) -> NotifyRequest:
     if more:
         raise refuse(["the workflow takes one input, the request"])
     try:
-        return parsed(NotifyRequest, raw)
+        request = parsed(NotifyRequest, raw)
     except InvalidRequestError as error:
         raise refuse(error.problems) from None
+    wanted = notify_id(request.account, request.name, request.webhook_id)
+    if workflow.info().workflow_id != wanted:
+        raise refuse([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])
+    return request
 
 
 def _given_up(request: NotifyRequest, error: ActivityError) -> ApplicationError:
     cause = last_failure(error)
     last = cause.message if cause else "no worker has tried it in time."
     kind = (cause.type if cause else None) or NOTICE_UNDELIVERED
+    again = "" if kind == NOTICE_REFUSED else " To have it tried again, reset this workflow."
     sentence = (
-        f'the notice {request.notice.type} of {request.notice.data.workflow_id} did not reach "{request.name}" and is '
-        f"not tried any more: {last} Nothing of the send depends on it. To have it tried again, reset this workflow."
+        f'the notice {_what(request)} of {request.workflow_id} did not reach "{request.name}" and is not tried any '
+        f"more: {last} Nothing of the send depends on it.{again}"
     )
     return ApplicationError(sentence, type=kind, non_retryable=True)
 
@@ -80,11 +93,15 @@ def last_failure(error: ActivityError) -> ApplicationError | None:
     return cause
 
 
-def _page(request: NotifyRequest) -> str:
+def notify_page(request: NotifyRequest) -> str:
     """The page in Temporal's UI; the pending activity beside it has the failure of the last try."""
-    data = request.notice.data
-    what = request.notice.type.replace("_", " ")
     return (
-        f"### {what}\n\nof `{data.workflow_id}`, told to the webhook **{request.name}** of **{request.account}** "
-        f"as `{request.webhook_id}`; tried for three days, at least once an hour"
+        f"### {plain(_what(request).replace('_', ' '))}\n\nof {code(request.workflow_id)}, told to the webhook "
+        f"**{plain(request.name)}** of **{plain(request.account)}** as {code(request.webhook_id)}; tried for three "
+        "days, at least once an hour"
     )
+
+
+def _what(request: NotifyRequest) -> str:
+    """What the notice is called here; what is told is what the named workflow has recorded."""
+    return request.notice.type if request.notice else "asked for"

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ledger import Told
     from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
     from qunfa.contract.steps import AccountFacts, JobStatus, TellStep
+    from qunfa.printable import printable
 
 _PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
 _ONCE: Final = RetryPolicy(maximum_attempts=1)
@@ -60,7 +61,7 @@ def delete_job(facts: AccountFacts, step: DeleteStep) -> "workflow.ActivityHandl
         heartbeat_timeout=facts.timing.heartbeat,
         retry_policy=_ONCE,
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        summary=f"mass/delete of {step.url or f'msg_id {step.msg_id}'}",
+        summary=printable(f"mass/delete of {step.url or f'msg_id {step.msg_id}'}"),
     )
 
 

@@ -1,13 +1,19 @@
 """The current details of ``RecallMassSend``: a page of Markdown in the Temporal UI."""
 
 from qunfa.contract.recall import RecallCall, RecallStatus
+from qunfa.markdown import code, plain, table
 from qunfa.rules.calendar import shanghai_clock
-from workflows.markdown import code, plain, table
 
 
 def recall_page(account: str, status: RecallStatus) -> str:
     """What is recalled, what the recall waits for, and WeChat's answers."""
-    parts = [f"### {status.phase}", f"{_aim(status)} of **{account}**", _by(status), _waiting(status), _heard(status)]
+    parts = [
+        f"### {status.phase}",
+        f"{_aim(status)} of **{plain(account)}**",
+        _by(status),
+        _waiting(status),
+        _heard(status),
+    ]
     parts.append(_calls(status.calls))
     return "\n\n".join(part for part in parts if part)
 

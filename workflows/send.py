@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import MassSendResult, Outcome, Problem
     from qunfa.contract.status import Approval, Phase, Progress, Status, StoryLine, WaitingFor
+    from qunfa.printable import printable
     from qunfa.rules import outcome
     from qunfa.rules.course import Jobs, Over, Renew, course, may_have_been_delivered
     from qunfa.rules.problems import ABORT, PROBLEMS
@@ -172,7 +173,9 @@ class Send:
         self.show()
         timeout = max(until - workflow.now(), timedelta(0)) if until else None
         try:
-            await workflow.wait_condition(lambda: wake() or self._disturbed(), timeout=timeout, timeout_summary=reason)
+            await workflow.wait_condition(
+                lambda: wake() or self._disturbed(), timeout=timeout, timeout_summary=printable(reason)
+            )
         except TimeoutError:
             return False
         finally:

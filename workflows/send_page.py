@@ -8,8 +8,8 @@ from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, Mpvideo
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, JobResult, MassSendResult, Problem
 from qunfa.contract.status import Status, StoryLine
+from qunfa.markdown import bullets, code, plain, table
 from qunfa.rules.calendar import shanghai_clock
-from workflows.markdown import bullets, code, plain, table
 
 _EXCERPT: Final = 80
 _STORY: Final = 15

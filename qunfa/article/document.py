@@ -6,23 +6,16 @@ from typing import Final
 from lxml import etree, html
 
 from qunfa.article import svg
+from qunfa.article.size import ArticleError, Size
 
 CHARACTERS_MAX: Final = 2_000_000
 """Longer text is not parsed: a hundred times what WeChat takes."""
-DEPTH_MAX: Final = 200
-"""Elements within elements; no editor nests a quarter as deep, and parsers lose what is too deep for them."""
-
-_PARSER_DEPTH_MAX: Final = 2048
 _NOT_IN_TREES: Final = dict.fromkeys([*(code for code in range(0x20) if code not in {9, 10, 13}), 0xFFFE, 0xFFFF])
 
 _URLS: Final = frozenset({"src", "href", "action"})
 _UNSHOWN: Final = frozenset({"iframe", "noembed", "noframes"})
 _VERBATIM: Final = frozenset({"xmp", "plaintext"})
 _SIGNS: Final = ("<!doctype", "<html", "<head>", "<body")
-
-
-class ArticleError(Exception):
-    """The HTML cannot be worked on; the message says why, as the rest of a sentence."""
 
 
 class Document:
@@ -33,7 +26,7 @@ class Document:
     the content may be a whole document, of which only the body counts.
 
     Raises:
-        ArticleError: It is too long or nested too deeply.
+        ArticleError: It is too long, is nested too deeply, or has too many elements or attributes, or too much style.
     """
 
     def __init__(self, content: str, *, whole: bool = False) -> None:
@@ -42,7 +35,6 @@ class Document:
         self.root = _tree(content.translate(_NOT_IN_TREES).encode(errors="ignore"), whole=whole and _has_body(content))
         found = self.root.find("body")
         self.body = etree.SubElement(self.root, "body") if found is None else found
-        self._refuse_deep()
         if "&#" in content:
             self._drop_controls()
 
@@ -76,13 +68,6 @@ class Document:
             if node.tail:
                 node.tail = node.tail.translate(_NOT_IN_TREES)
 
-    def _refuse_deep(self) -> None:
-        depth = 0
-        for event, _ in etree.iterwalk(self.body, events=("start", "end")):
-            depth += 1 if event == "start" else -1
-            if depth > DEPTH_MAX:
-                raise ArticleError(f"is nested more than {DEPTH_MAX} elements deep")
-
 
 def _has_body(content: str) -> bool:
     start = content.casefold()
@@ -95,9 +80,11 @@ def set_attribute(element: html.HtmlElement, name: str, value: str) -> None:
 
 
 def _tree(data: bytes, *, whole: bool) -> html.HtmlElement:
-    parser = html.HTMLParser(encoding="utf-8", huge_tree=True)
     # The prefix keeps text at the beginning outside of any paragraph that the parser would otherwise invent.
+    prefixed = data if whole else b"<html><body>" + data
+    # Counted first, since the tree of an element with many attributes takes hours to make.
+    etree.fromstring(prefixed, html.HTMLParser(encoding="utf-8", huge_tree=True, target=Size()))
     try:
-        return html.document_fromstring(data if whole else b"<html><body>" + data, parser=parser)
+        return html.document_fromstring(prefixed, parser=html.HTMLParser(encoding="utf-8", huge_tree=True))
     except etree.ParserError:  # nothing but a comment that never ends
         return html.document_fromstring(b"<html><body>", parser=html.HTMLParser(encoding="utf-8"))

@@ -6,7 +6,8 @@ from typing import Final
 from urllib.parse import unquote, urljoin
 
 from qunfa.article import slots
-from qunfa.article.document import ArticleError, Document
+from qunfa.article.document import Document
+from qunfa.article.size import ArticleError
 from qunfa.article.urls import parts
 
 _MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))

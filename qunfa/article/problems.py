@@ -3,8 +3,9 @@
 from typing import Final
 
 from qunfa.article import slots
-from qunfa.article.document import ArticleError, Document
-from qunfa.article.urls import DataUriError, data_of, is_data, is_wechats, name_of, parts
+from qunfa.article.document import Document
+from qunfa.article.size import ArticleError
+from qunfa.article.urls import DataUriError, data_of, is_data, is_drawing, is_picture, is_wechats, name_of, parts
 
 CHARACTERS_MAX: Final = 19_999
 """`draft/add` takes fewer than 20,000 characters; more is 45002."""
@@ -12,7 +13,6 @@ BYTES_MAX: Final = 1024 * 1024 - 1
 """`draft/add` takes less than 1 MB."""
 PICTURES_MAX: Final = 100
 """Different pictures to upload for one article: as many as anybody has needed, and few enough to be done in time."""
-_UNREACHABLE: Final = frozenset({"about", "blob", "cid", "chrome", "javascript", "vbscript", "mailto", "tel"})
 _CONTROLS: Final = frozenset(chr(code) for code in range(0x20)) - frozenset("\t\n\r\f")
 
 
@@ -64,12 +64,14 @@ def _of_url(url: str) -> str | None:
         return f"its picture {name_of(url)} has no readable URL"
     if not split.scheme or (split.scheme in {"http", "https"} and not split.hostname):
         return f"its picture {name_of(url)} has a relative URL; use a file: or https: URI"
-    if split.scheme in _UNREACHABLE:
+    if not is_picture(url):
         return f"its picture {name_of(url)} can be read by nobody else; use a file: or https: URI"
     return None
 
 
 def _of_data(url: str) -> str | None:
+    if is_drawing(url):
+        return f"its picture {name_of(url)} is a drawing (SVG); WeChat takes JPEG and PNG pictures"
     try:
         return None if data_of(url) else f"its picture {name_of(url)} is empty"
     except DataUriError as error:

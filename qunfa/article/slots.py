@@ -51,7 +51,10 @@ def is_placeholder(element: html.HtmlElement) -> bool:
 
 def _of(element: html.HtmlElement) -> Iterator[str]:
     for name, value in _values(element).items():
-        yield from styles.urls(value) if name == "style" else (value,)
+        if name == "style":
+            yield from styles.urls(value)
+        elif name != "src" or not is_placeholder(element):
+            yield value
 
 
 def _values(element: html.HtmlElement) -> dict[str, str]:

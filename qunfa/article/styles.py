@@ -1,5 +1,6 @@
 """URLs in CSS, in `style` attributes."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -9,7 +10,26 @@ from tinycss2.ast import Declaration, FunctionBlock, Node, StringToken, URLToken
 NESTING_MAX: Final = 20
 """Brackets in brackets; deeper ones are not looked into."""
 _SAFE: Final = frozenset("-._~:/?#@!$&*+,;=%")
-_DANGEROUS: Final = frozenset({"behavior", "-moz-binding"})
+_ENDLESS: Final = re.compile(r"[0-9]{400}")
+_BETWEEN: Final = frozenset({"whitespace", "comment"})
+_SHOWING: Final = re.compile(
+    r"(-webkit-)?(background(-image)?|border-image(-source)?|clip-path|content|cursor|fill|filter|list-style(-image)?"
+    r"|marker(-(start|mid|end))?|mask(-image|-border|-border-source|-box-image)?|stroke|shape-outside)"
+    r"|--[a-z0-9_-]{1,60}"
+)
+"""Properties that show what a URL names."""
+_CALLED: Final = """
+    abs acos asin atan atan2 attr blur brightness calc circle clamp color color-mix color-stop conic-gradient contrast
+    cos counter counters cubic-bezier drop-shadow ellipse env exp fit-content format from grayscale hsl hsla hue-rotate
+    hwb hypot inset invert lab lch light-dark linear linear-gradient local log matrix matrix3d max min minmax mod oklab
+    oklch opacity path perspective polygon pow radial-gradient rect rem repeat repeating-conic-gradient
+    repeating-linear-gradient repeating-radial-gradient rgb rgba rotate rotate3d rotatex rotatey rotatez round saturate
+    scale scale3d scalex scaley scalez sepia sign sin skew skewx skewy sqrt steps tan to translate translate3d
+    translatex translatey translatez url var xywh -webkit-gradient -webkit-linear-gradient -webkit-radial-gradient
+    -webkit-repeating-linear-gradient -webkit-repeating-radial-gradient -moz-linear-gradient -moz-radial-gradient
+    -o-linear-gradient -ms-linear-gradient
+    """
+_FUNCTIONS: Final = frozenset(_CALLED.split())
 
 
 def urls(css: str) -> list[str]:
@@ -32,18 +52,33 @@ def with_urls(css: str, replacement: Callable[[str], str | None]) -> str:
     return tinycss2.serialize(nodes) if changed else css
 
 
-def harmless(css: str, is_script: Callable[[str], bool]) -> str:
-    """The same CSS without declarations that run something. Untouched where it has none."""
-    declarations = tinycss2.parse_declaration_list(css)
-    stated = [one for one in declarations if isinstance(one, Declaration)]
-    good = [one for one in stated if _shallow(one.value) and not _runs(one, is_script)]
-    if len(good) == len(stated) and _shallow(_parsed(css)):
-        return css
-    return ";".join(one.serialize() for one in good)
+def allowed(css: str, is_picture: Callable[[str], bool]) -> str:
+    """The same CSS without what is no declaration, and without those that do more than show something.
+
+    A declaration stays that calls nothing but known functions, and names a URL only where a property shows one: a
+    picture, or a part of the same drawing (`#id`). Untouched where all may stay.
+    """
+    nodes = tinycss2.parse_declaration_list(css) if _is_readable(css) else []
+    stated = [one for one in nodes if one.type not in _BETWEEN]
+    good = [one for one in stated if isinstance(one, Declaration) and _may_stay(one, is_picture)]
+    return css if len(good) == len(stated) and (good or not css.strip()) else ";".join(one.serialize() for one in good)
+
+
+def is_local(value: str) -> bool:
+    """Whether a value of an SVG attribute leads to nothing but parts of its own drawing."""
+    if "(" not in value and "\\" not in value:
+        return True
+    nodes = _parsed(value)
+    return bool(nodes) and _shallow(nodes) and _calls_known(nodes) and all(map(_is_part, _urls_in(nodes)))
 
 
 def _parsed(css: str) -> list[Node]:
-    return tinycss2.parse_component_value_list(css)
+    return tinycss2.parse_component_value_list(css) if _is_readable(css) else []
+
+
+def _is_readable(css: str) -> bool:
+    """Python makes no number of thousands of digits, and no style needs one."""
+    return _ENDLESS.search(css) is None
 
 
 def _url_tokens(nodes: list[Node]) -> Iterator[URLToken | StringToken]:
@@ -80,12 +115,26 @@ def _shallow(nodes: list[Node]) -> bool:
     return not level
 
 
-def _runs(declaration: Declaration, is_script: Callable[[str], bool]) -> bool:
-    if declaration.lower_name in _DANGEROUS:
-        return True
-    nodes = list(_walk(declaration.value))
-    called = any(isinstance(one, FunctionBlock) and one.lower_name == "expression" for one in nodes)
-    return called or any(is_script(token.value) for token in _url_tokens(declaration.value))
+def _may_stay(declaration: Declaration, is_picture: Callable[[str], bool]) -> bool:
+    nodes = declaration.value
+    if not (_shallow(nodes) and _calls_known(nodes)):
+        return False
+    urls = list(_urls_in(nodes))
+    shown = not urls or _SHOWING.fullmatch(declaration.lower_name) is not None
+    return shown and all(_is_part(url) or is_picture(url) for url in urls)
+
+
+def _calls_known(nodes: list[Node]) -> bool:
+    """Whether nothing is called but what computes a colour, a number, a shape; a name that is escaped is not known."""
+    return all(node.lower_name in _FUNCTIONS for node in _walk(nodes) if isinstance(node, FunctionBlock))
+
+
+def _urls_in(nodes: list[Node]) -> Iterator[str]:
+    return (token.value for token in _url_tokens(nodes))
+
+
+def _is_part(url: str) -> bool:
+    return url.startswith("#")
 
 
 def _written(url: str) -> str:

@@ -31,5 +31,13 @@ def restore_names(body: html.HtmlElement) -> None:
             if isinstance(element.tag, str):
                 if element.tag in _TAG:
                     element.tag = _TAG[element.tag]
-                for name in _ATTRIBUTE.keys() & set(element.attrib):
-                    element.attrib[_ATTRIBUTE[name]] = element.attrib.pop(name)
+                if not _ATTRIBUTE.keys().isdisjoint(element.attrib):
+                    _respell(element)
+
+
+def _respell(element: html.HtmlElement) -> None:
+    """Gives its attributes their names, in the order in which they stood."""
+    attributes = list(element.attrib.items())
+    element.attrib.clear()
+    for name, value in attributes:
+        element.attrib[_ATTRIBUTE.get(name, name)] = value

@@ -3,11 +3,23 @@
 import base64
 import binascii
 import hashlib
+import re
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 HOSTS: Final = frozenset({"mmbiz.qpic.cn", "mmbiz.qlogo.cn"})
 """Where WeChat keeps the pictures of articles. Pictures from elsewhere vanish from an article without a word."""
+_FRAME: Final = re.compile(
+    r"(?:(?:https?:)?//(?:v\.qq\.com|mp\.weixin\.qq\.com)(?![^/?#])|/(?!/))[!-\[\]-~]*", re.IGNORECASE
+)
+"""The frames that WeChat shows: Tencent's video, and pages of its own, which may be named by their path alone."""
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_LINKS: Final = frozenset({"http", "https", "mailto", "tel", "sms", "weixin"})
+_PICTURES: Final = frozenset({"http", "https", "file", "s3"})
+_PICTURE_TYPES: Final = frozenset(
+    {"", "image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp", "image/bmp", "application/octet-stream"}
+)
+"""What a `data:` URI may call itself; what it holds is looked at before it is uploaded."""
 _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 _SHOWN_MAX: Final = 120
 
@@ -47,6 +59,44 @@ def is_wechats(url: str) -> bool:
 def is_data(url: str) -> bool:
     """Whether a URL carries its picture in itself."""
     return url[:5].casefold() == "data:"
+
+
+def is_drawing(url: str) -> bool:
+    """Whether a normalised URL carries a drawing (SVG) in itself."""
+    return is_data(url) and _type_of_data(url) == "image/svg+xml"
+
+
+def is_link(url: str) -> bool:
+    """Whether readers may be led there: to a page, a mailbox, a telephone, or a place of this page."""
+    scheme = _scheme(url)
+    return "\\" not in url and (scheme is None or scheme in _LINKS)
+
+
+def is_picture(url: str) -> bool:
+    """Whether a picture may stand there; whether it can be read there is asked later."""
+    if is_data(bare := _bare(url)):
+        return _type_of_data(bare) in _PICTURE_TYPES
+    scheme = _scheme(url)
+    return scheme is None or scheme in _PICTURES
+
+
+def is_frame(url: str) -> bool:
+    """Whether it is a frame of Tencent's, so written that every browser reads the same host."""
+    return _FRAME.fullmatch(normalised(url)) is not None
+
+
+def _scheme(url: str) -> str | None:
+    found = _SCHEME.match(_bare(url))
+    return found[1].lower() if found else None
+
+
+def _bare(url: str) -> str:
+    """Without the blanks and controls that browsers pass over, and with those they do not: `java script:` is none."""
+    return "".join(character for character in url if character > " ")
+
+
+def _type_of_data(url: str) -> str:
+    return url[5:].partition(",")[0].partition(";")[0].strip().lower()
 
 
 def data_of(url: str) -> bytes:

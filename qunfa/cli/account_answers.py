@@ -10,7 +10,7 @@ from qunfa.cli.awaiting import AT_MOST, Handle, InvalidError, demand_worker, res
 from qunfa.cli.connection import temporal_client
 from qunfa.cli.errors import Refused
 from qunfa.cli.reading import RPC_TIMEOUT
-from qunfa.cli.starting import summary_line
+from qunfa.markdown import summary_line
 
 Result = TypeVar("Result", bound=BaseModel)
 

@@ -14,10 +14,11 @@ from qunfa.cli.reading import RPC_TIMEOUT
 from qunfa.cli.rendering.check import render_check
 from qunfa.cli.request_options import Request
 from qunfa.cli.sources import WORKERS_READ, unread
-from qunfa.cli.starting import summary, summary_line
+from qunfa.cli.starting import summary
 from qunfa.contract.audience import describe
 from qunfa.contract.check import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, check_id
+from qunfa.markdown import summary_line
 
 _REPLACED: Final = WorkflowIDConflictPolicy.TERMINATE_EXISTING
 """A look changes nothing, so a newer one may end an older one; its answer must never be taken for ours."""

@@ -2,18 +2,26 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from pydantic import BaseModel
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
+
+from qunfa.printable import printable
 
 _PLAIN_WIDTH = 1_000
 
 
 class _Console(Console):
-    """Says so when nobody reads any more, instead of ending the process itself."""
+    """Lets no text steer the terminal, whoever has made it. Says so when nobody reads any more."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is printed, in pieces; those that steer are rich's own."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else clean(text), style, control)
 
     def on_broken_pipe(self) -> NoReturn:
         raise BrokenPipeError
@@ -44,7 +52,7 @@ def show(*renderables: RenderableType) -> None:
 
 def show_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
     """Print one JSON value, and nothing else, on stdout."""
-    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(printable(json.dumps(_plain(value), ensure_ascii=False, indent=2), keep="\n") + "\n")
 
 
 def unbroken(text: str, style: str = "") -> Text:
@@ -61,8 +69,8 @@ def note(sentence: str) -> None:
 
 
 def clean(text: str) -> str:
-    """Text from elsewhere without the characters that steer a terminal."""
-    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
+    """Text from elsewhere, with its lines, and without the characters that steer a terminal."""
+    return printable(text, keep="\n")
 
 
 def _plain(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> Any:

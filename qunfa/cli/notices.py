@@ -12,9 +12,9 @@ from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.payload import payload
 from qunfa.cli.queue import task_queue
 from qunfa.cli.rendering.notices import render_notices
-from qunfa.cli.starting import escape
 from qunfa.contract.account_notices import AccountNoticesRequest, AccountNoticesResult
 from qunfa.contract.ids import ACCOUNT_NOTICES, notices_id
+from qunfa.markdown import plain
 
 
 def notices(
@@ -33,7 +33,7 @@ def notices(
         ACCOUNT_NOTICES,
         notices_id(account, unique()),
         request.model_dump(mode="json"),
-        f"Webhooks of **{escape(account)}**" + (", tested" if test else ""),
+        f"Webhooks of **{plain(account)}**" + (", tested" if test else ""),
     )
     result = run(answer_of(asked, AccountNoticesResult, task_queue(queue)))
     if as_json:

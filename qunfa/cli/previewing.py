@@ -25,10 +25,10 @@ from qunfa.cli.rendering.previews import render_previews
 from qunfa.cli.rendering.words import SHANGHAI
 from qunfa.cli.request_file import read_request
 from qunfa.cli.sources import WORKERS_READ, unread
-from qunfa.cli.starting import escape, summary_line
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
 from qunfa.contract.preview import PreviewRequest, PreviewResult, parse_preview
+from qunfa.markdown import plain, summary_line
 
 _ADVICE = {
     "account: is missing": "say --account NAME",
@@ -148,7 +148,7 @@ async def _previewed(client: Client, raw: dict[str, Any], request: PreviewReques
         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         execution_timeout=AT_MOST,
         result_type=PreviewResult,
-        static_summary=summary_line(f"Preview of **{escape(request.account)}**: {escape(heading(request.message))}"),
+        static_summary=summary_line(f"Preview of **{plain(request.account)}**: {plain(heading(request.message))}"),
         rpc_timeout=RPC_TIMEOUT,
     )
     try:

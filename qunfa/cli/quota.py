@@ -11,9 +11,9 @@ from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.payload import payload
 from qunfa.cli.queue import task_queue
 from qunfa.cli.rendering.quota import render_quota
-from qunfa.cli.starting import escape
 from qunfa.contract.ids import ACCOUNT_QUOTA, quota_id
 from qunfa.contract.quota import QuotaRequest, QuotaResult
+from qunfa.markdown import plain
 
 
 def quota(
@@ -28,7 +28,7 @@ def quota(
         ACCOUNT_QUOTA,
         quota_id(account, unique()),
         request.model_dump(mode="json"),
-        f"Quota of **{escape(account)}**",
+        f"Quota of **{plain(account)}**",
     )
     result = run(answer_of(asked, QuotaResult, task_queue(queue)))
     if as_json:

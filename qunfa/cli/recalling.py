@@ -14,10 +14,10 @@ from qunfa.cli.link import workflow_link
 from qunfa.cli.reading import RPC_TIMEOUT
 from qunfa.cli.recall_aims import Aim
 from qunfa.cli.rendering.recall import waiting_line
-from qunfa.cli.starting import escape, summary_line
 from qunfa.contract import INVALID_REQUEST
 from qunfa.contract.ids import RECALL_MASS_SEND
 from qunfa.contract.recall import RECALL_FAILED, RecallResult, RecallStatus
+from qunfa.markdown import plain, summary_line
 
 Handle = WorkflowHandle[Any, RecallResult]
 
@@ -40,7 +40,7 @@ async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str)
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             result_type=RecallResult,
-            static_summary=summary_line(f"Recall of {escape(aim.what)}"),
+            static_summary=summary_line(f"Recall of {plain(aim.what)}"),
             rpc_timeout=RPC_TIMEOUT,
         )
     except WorkflowAlreadyStartedError:

@@ -61,7 +61,12 @@ def simulator(
 ) -> None:
     """Run a local WeChat for rehearsals: it sends nothing to anybody, and forgets everything when it stops."""
     from qunfa.simulator import SimulatorConfig, load_config, serve  # noqa: PLC0415 - see above
+    from qunfa.telemetry import TelemetryError, configure_logging  # noqa: PLC0415 - see above
 
+    try:
+        configure_logging()
+    except TelemetryError as error:
+        raise WrongUse(str(error)) from None
     try:
         configuration = SimulatorConfig() if config is None else load_config(config)
     except OSError as error:

@@ -13,9 +13,9 @@ from qunfa.cli.options import By, Json, TaskQueue, Yes, confirm, login_name
 from qunfa.cli.payload import payload
 from qunfa.cli.queue import task_queue
 from qunfa.cli.rendering.speed import STAYS_SET, followers, render_speed
-from qunfa.cli.starting import escape
 from qunfa.contract.ids import ACCOUNT_SPEED, speed_id
 from qunfa.contract.speed import REALSPEEDS, SPEED_MAX, SpeedRequest, SpeedResult
+from qunfa.markdown import plain
 
 
 class Action(StrEnum):
@@ -54,7 +54,7 @@ def speed(
         ACCOUNT_SPEED,
         speed_id(account, unique()),
         request.model_dump(mode="json", exclude_none=True),
-        f"Speed of **{escape(account)}**" + ("" if level is None else f" set to {level}"),
+        f"Speed of **{plain(account)}**" + ("" if level is None else f" set to {level}"),
     )
     result = run(answer_of(asked, SpeedResult, task_queue(queue)))
     if as_json:

@@ -14,10 +14,7 @@ from qunfa.contract import MASS_SEND, InvalidRequestError, MassSendRequest, mass
 from qunfa.contract.audience import describe
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import TextMessage
-
-SUMMARY_BYTES = 400
-_CUT = "…"
-_MARKDOWN = frozenset(r"\`*_{}[]()<>#+-.!|~&$^=:@/'\"")
+from qunfa.markdown import plain, summary_line
 
 
 class Started(NamedTuple):
@@ -65,16 +62,8 @@ async def says_the_same(client: Client, request: Request) -> bool:
 
 def summary(request: MassSendRequest) -> str:
     """The send in one line of Markdown, for Temporal's UI."""
-    what, whom = escape(heading(request.message)), escape(describe(request.audience))
-    return summary_line(f"{what} to {whom} of **{escape(request.account)}**")
-
-
-def summary_line(markdown: str) -> str:
-    """A line that Temporal takes as a workflow's summary: it refuses a workflow whose summary is longer."""
-    raw = markdown.encode()
-    if len(raw) <= SUMMARY_BYTES:
-        return markdown
-    return raw[: SUMMARY_BYTES - len(_CUT.encode())].decode(errors="ignore").rstrip("\\") + _CUT
+    what, whom = plain(heading(request.message)), plain(describe(request.audience))
+    return summary_line(f"{what} to {whom} of **{plain(request.account)}**")
 
 
 def details(request: MassSendRequest) -> str:
@@ -89,13 +78,7 @@ def details(request: MassSendRequest) -> str:
         "not after": request.not_after and request.not_after.isoformat(),
         "requested by": request.requested_by,
     }
-    return "\n".join(f"- {name}: {escape(value)}" for name, value in lines.items() if value)
-
-
-def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    line = "".join(character if character.isprintable() else " " for character in text)
-    return "".join(f"\\{character}" if character in _MARKDOWN else character for character in line)
+    return "\n".join(f"- {name}: {plain(value)}" for name, value in lines.items() if value)
 
 
 def _content(request: MassSendRequest) -> dict[str, Any]:

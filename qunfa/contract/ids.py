@@ -59,14 +59,6 @@ def parse_mass_send_id(workflow_id: str) -> MassSendId | None:
     return MassSendId(account, key) if prefix == "mass-send" and well_formed else None
 
 
-def account_in(workflow_id: str) -> str | None:
-    """The account in the workflow id of a mass send, or of a recall, or ``None`` when the id is of another form."""
-    prefix, _, rest = workflow_id.partition(":")
-    account = rest.partition(":")[0]
-    well_formed = re.fullmatch(ACCOUNT_NAME_PATTERN, account) and prefix in {"mass-send", "recall"}
-    return account if well_formed else None
-
-
 def preview_id(account: str, key: str) -> str:
     """Workflow id of the preview that ``key`` stands for at ``account``."""
     return f"preview:{account}:{key}"
@@ -114,6 +106,14 @@ def account_check_id(account: str, unique: str) -> str:
 def notify_id(account: str, name: str, webhook_id: str) -> str:
     """Workflow id of the one delivery of an event to an account's webhook ``name``."""
     return f"notify:{account}:{name}:{webhook_id}"
+
+
+def account_of(prefix: str, workflow_id: str) -> str | None:
+    """The account in an id of the form ``<prefix>:<account>:<more>``, or ``None`` when the id is of another form."""
+    found, _, rest = workflow_id.partition(":")
+    account, colon, more = rest.partition(":")
+    well_formed = found == prefix and colon and more and re.fullmatch(ACCOUNT_NAME_PATTERN, account)
+    return account if well_formed else None
 
 
 def account_id(appid: str) -> str:

@@ -5,9 +5,9 @@ what it does not know. It may come more than once, always with the same ``webhoo
 """
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from qunfa.contract.event import Counts
 from qunfa.contract.fields import AccountName, Moment, Stored
@@ -21,6 +21,9 @@ NOTICE_UNDELIVERED: Final = "NoticeUndelivered"
 ``Notify``, when it has given up."""
 NOTICE_UNWANTED: Final = "NoticeUnwanted"
 """Failure type: the receiver has answered 410 Gone, so that this notice is not tried again."""
+
+NOTICE_REFUSED: Final = "NoticeRefused"
+"""Failure type: the workflow that ``Notify`` was given is none of this account's, or has not asked for the notice."""
 
 NoticeType = Literal[
     "needs_operator",
@@ -103,15 +106,35 @@ class Notice(Stored):
 
 
 class NotifyRequest(Stored):
-    """Input of ``Notify``, and of its activity ``deliver_notice``: ``notice`` for the account's webhook ``name``.
+    """Input of ``Notify``, and of its activity ``deliver_notice``: which notice is for the account's webhook ``name``.
 
+    ``workflow_id`` and ``run_id`` name the workflow that asks; the worker reads in its history what is told.
     ``webhook_id`` is the event's: the same on every try, for each of the account's webhooks, and after a reset.
+
+    ``notice`` is how the workflow that asks records what is told. It counts in that workflow's own history, where its
+    code has written it; whatever else a starter puts there is not told.
     """
 
     account: AccountName
     name: str
     webhook_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
-    notice: Notice
+    workflow_id: Annotated[str, Field(min_length=1, max_length=1000)]
+    run_id: Annotated[str, Field(min_length=1, max_length=100)]
+    notice: Notice | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_its_notice(cls, raw: Any) -> Any:
+        """What was asked for before the two names stood beside the notice."""
+        notice = raw.get("notice") if isinstance(raw, dict) else None
+        data = notice.get("data") if isinstance(notice, dict) else None
+        if not isinstance(data, dict):
+            return raw
+        return {name: data[name] for name in ("workflow_id", "run_id") if name in data} | raw
+
+    def named(self) -> Self:
+        """The request without what its starter says of the notice."""
+        return self.model_copy(update={"notice": None})
 
 
 class NoticeDelivered(Stored):

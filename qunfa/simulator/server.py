@@ -142,7 +142,8 @@ def serve(
         OSError: the address cannot be had.
     """
     # httpx logs the URL of each push, and with it a signature that could be replayed.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     asyncio.run(_serve(config, host, port, on_started))
 
 

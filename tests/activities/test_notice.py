@@ -17,31 +17,36 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.notice import AT_ONCE, Notices
-from qunfa.contract.notice import NoticeDelivered, NotifyRequest
+from qunfa.contract.notice import Notice, NoticeDelivered, NotifyRequest
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
 from tests.media.sources.site import MIB, Reaction, drips, floods, redirect, response, says, silence
 from tests.notices.webhook import OK, OTHER, SECRET, Receiver, answers, receiving
 
 PATIENCE = timedelta(seconds=30)
-REQUEST = NotifyRequest.model_validate(
+REQUEST = NotifyRequest(
+    account="demo", name="oncall", webhook_id="msg_1", workflow_id="mass-send:demo:spring", run_id="r"
+)
+NOTICE = Notice.model_validate(
     {
-        "account": "demo",
-        "name": "oncall",
-        "webhook_id": "msg_1",
-        "notice": {
-            "type": "needs_operator",
-            "timestamp": "2026-12-01T09:00:00Z",
-            "data": {
-                "account": "demo",
-                "key": "春",
-                "workflow_id": "mass-send:demo:spring",
-                "run_id": "r",
-                "may_have_been_delivered": False,
-            },
+        "type": "needs_operator",
+        "timestamp": "2026-12-01T09:00:00Z",
+        "data": {
+            "account": "demo",
+            "key": "春",
+            "workflow_id": "mass-send:demo:spring",
+            "run_id": "r",
+            "may_have_been_delivered": False,
         },
     }
 )
+
+
+class Known:
+    """A record in which every workflow has asked for the same; the histories' own is in `test_notice_record.py`."""
+
+    async def asked(self, request: NotifyRequest, appid: str) -> Notice:
+        return NOTICE
 
 
 def settings_of(receiver: Receiver, **more: Any) -> Settings:
@@ -54,7 +59,7 @@ async def told(receiver: Receiver, attempt: int = 1, patience: timedelta = PATIE
     """One attempt."""
     environment = ActivityEnvironment()
     environment.info = replace(ActivityEnvironment.default_info(), attempt=attempt)
-    notices = Notices(settings_of(receiver, **more), patience=patience)
+    notices = Notices(settings_of(receiver, **more), Known(), patience=patience)
     delivered: NoticeDelivered = await environment.run(notices.deliver_notice, REQUEST)
     return delivered
 
@@ -229,7 +234,9 @@ async def test_a_webhook_that_hangs_takes_few_places_of_a_worker() -> None:
     async with receiving() as hanging, receiving() as well:
         hanging.rest = silence
         webhooks = {"oncall": {"url": hanging.url, "secret": SECRET}, "crm": {"url": well.url, "secret": SECRET}}
-        notices = Notices(settings_for("https://wechat.example", notices=webhooks), patience=timedelta(seconds=2))
+        notices = Notices(
+            settings_for("https://wechat.example", notices=webhooks), Known(), patience=timedelta(seconds=2)
+        )
         run = ActivityEnvironment().run
         many = [asyncio.create_task(run(notices.deliver_notice, REQUEST)) for _ in range(40)]
         await hanging.came("needs_operator", AT_ONCE)
@@ -247,7 +254,7 @@ async def test_a_webhook_that_hangs_takes_few_places_of_a_worker() -> None:
 async def test_a_notice_that_this_worker_does_not_know_is_tried_again(gone: dict[str, str]) -> None:
     """In a rollout some workers have it and some do not."""
     async with receiving() as receiver:
-        notices = Notices(settings_of(receiver))
+        notices = Notices(settings_of(receiver), Known())
         with pytest.raises(ApplicationError) as caught:
             await ActivityEnvironment().run(notices.deliver_notice, REQUEST.model_copy(update=gone))
         assert receiver.posts == []

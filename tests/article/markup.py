@@ -1,5 +1,7 @@
 """Arbitrary articles, for properties: what editors write, and what nobody should."""
 
+from typing import Final
+
 from hypothesis import strategies as st
 
 from qunfa.article.document import Document
@@ -13,7 +15,7 @@ URLS = (
 )
 WECHAT = "http://mmbiz.qpic.cn/mmbiz_png/abc/0?from=appmsg"
 
-_TOKENS = (
+TOKENS = (
     "<", ">", "/", '"', "'", "=", "&", ";", " ", "\n", "&amp;", "&#1;", "&#xD800;", "&nbsp;", "\0", "中文", "a", "-",
     "<p>", "</p>", "<p", "<section style='", "<img src=", "<IMG DATA-SRC='", "style", "url(", ")", "(", "\\",
     "background:", "<script>", "</script>", " onclick=", "<svg viewBox=1>", "</svg>", "<!--", "-->", "<?", "<![CDATA[",
@@ -22,8 +24,61 @@ _TOKENS = (
     "\ufffe", "😀", "<mp-miniprogram ", "data-miniprogram-path=", "&copy=", *URLS, WECHAT,
 )  # fmt: skip
 
-markup = st.lists(st.sampled_from(_TOKENS), max_size=40).map("".join)
+markup = st.lists(st.sampled_from(TOKENS), max_size=40).map("".join)
 """Pieces of HTML in any order."""
+
+ATTACKS: Final = (
+    '<iframe class="video_iframe" src="https://evil.example/x"></iframe>',
+    '<iframe src="https://evil.example\\@v.qq.com/">',
+    "<svg><style><img src=x onerror=hit()></style>",
+    "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=x onerror=hit()&gt;'>",
+    "<svg></p><style><a id='</style><img src=x onerror=hit()>'>",
+    "<style>@import url(//evil.example)</style>",
+    "<svg><a><animate attributeName=href values=javascript:hit()></animate><text y=20>a</text></a></svg>",
+    "<a href='data:image/svg+xml,<svg onload=hit()>'>a</a>",
+    "<svg><use href='data:image/svg+xml,<svg id=a/>#a'>",
+    "<svg><desc><script>hit()</script><img src=x onerror=hit()>",
+    "<svg><foreignObject><iframe srcdoc='<script>top.hit()'>",
+    "<xmp><img src=x onerror=hit()></xmp>",
+    "<noscript><p title='</noscript><img src=x onerror=hit()>'>",
+    "<plaintext><img src=x onerror=hit()>",
+    "<!--><img src=x onerror=hit()>-->",
+    "<!--a--!><img src=x onerror=hit()>-->",
+    "<?a><img src=x onerror=hit()>?>",
+    "<![CDATA[><img src=x onerror=hit()>]]>",
+    "<svg><![CDATA[<img src=x onerror=hit()>]]>",
+    "<img src=x/onerror=hit()>",
+    "<img/src=x/onerror=hit()//",
+    "<a title='x'onclick=hit()>",
+    '<p "a=b onclick=hit()>',
+    "<details open ontoggle=hit()>",
+    "<video><source onerror=hit()></video>",
+    "<body onload=hit()>",
+    "<textarea><img",
+    "<select><iframe><select><img src=x onerror=hit()>",
+    "<form><input autofocus onfocus=hit()></form>",
+    "<title><img",
+    "<template><img src=x onerror=hit()></template>",
+    "<iframe src='javascript:top.hit()'>",
+    "</p><iframe/srcdoc=",
+    "<object data='javascript:hit()'>",
+    "<embed src='javascript:hit()'>",
+    "<listing>&lt;img onerror=hit()>",
+    "<frameset",
+    "<svg><script>hit()</script>",
+    "<svg/onload=hit()>",
+    "<svg><set attributeName=onmouseover to=hit()>",
+    "<mp-x onclick=hit()>",
+    "<p style='x:\\75rl(javascript:hit())'>",
+    "<p style='background:image-set(\"//evil.example\" 1x)'>",
+    "<annotation-xml>",
+    "<svg><title><img src=x onerror=hit()></title>",
+    "<base href=//evil.example/>",
+    "<isindex formaction=javascript:hit()>",
+)
+"""Where parsers do not agree on what is an element, and what would run if it were one. `hit()` tells that it has."""
+soup = st.lists(st.sampled_from((*ATTACKS, *TOKENS)), max_size=12).map("".join)
+"""Attacks in any order, with pieces of HTML between them."""
 
 _text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 _leaves = st.one_of(

@@ -64,7 +64,7 @@ def test_a_problem_shows_its_evidence() -> None:
     shown = _shown(render_send(_view(said=status("needs_operator", problem=PROBLEM))))
     assert "quota_exhausted: WeChat says that the quota is used up." in shown
     assert "Wait for tomorrow." in shown
-    assert "errcode 45028, errmsg has no masssend quota [bold]\N{REPLACEMENT CHARACTER}[31m, rid 6745-aa" in shown
+    assert "errcode 45028, errmsg has no masssend quota [bold]\\u001b[31m, rid 6745-aa" in shown
 
 
 def test_what_it_waits_for_has_an_end() -> None:
@@ -277,7 +277,7 @@ def test_an_upload_has_a_bar_and_its_bytes() -> None:
     assert upload.endswith("1.0 KB of 4.0 KB")
     assert "━" in upload
     [look] = [line for line in lines if "a look at the material" in line]
-    assert look.endswith("attempt 3; the last one failed: [bold]no\N{REPLACEMENT CHARACTER}[31m")
+    assert look.endswith("attempt 3; the last one failed: [bold]no\\u001b[31m")
 
 
 ARTICLE = {"title": "春", "content": "<p>x</p>", "thumb": {"media_id": "m"}}

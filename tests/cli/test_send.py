@@ -80,7 +80,7 @@ async def test_long_titles_are_no_hindrance(qunfa: Qunfa, client: Client, key: s
     described = await client.get_workflow_handle(mass_send_id("demo", key)).describe()
     summary = await described.static_summary()
     assert summary is not None
-    assert summary.startswith('Video \\"春')
+    assert summary.startswith('Video "春')
     assert len(summary.encode()) <= 400
     assert "- message: Video" in (await described.static_details() or "")
 

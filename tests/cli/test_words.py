@@ -12,8 +12,10 @@ from qunfa.cli.errors import WrongUse
 from qunfa.cli.filters import Filters, span, visibility_query
 from qunfa.cli.link import link
 from qunfa.cli.naming import send_id
-from qunfa.cli.starting import escape
 from qunfa.contract.ids import MassSendId, mass_send_id
+from qunfa.markdown import plain
+from qunfa.printable import printable
+from tests.words import STEERING
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 SEND = MassSendId("demo", "spring-sale")
@@ -99,17 +101,17 @@ def test_a_link_leads_to_the_run() -> None:
 @given(st.text(max_size=60))
 def test_markdown_shows_a_message_as_it_is(text: str) -> None:
     """No text is markup in Temporal's UI, and none begins a new line."""
-    [paragraph, inline, _] = MarkdownIt().parse(f"x{escape(text)}x")
+    [paragraph, inline, _] = MarkdownIt().parse(f"x{plain(text)}x")
     assert paragraph.type == "paragraph_open"
     shown = "".join(child.content for child in inline.children or [])
     assert {child.type for child in inline.children or []} <= {"text", "text_special"}
-    assert shown == "x" + "".join(one if one.isprintable() else " " for one in text) + "x"
+    assert shown == f"x{printable(' '.join(text.split()))}x"
 
 
 @given(st.text())
 def test_nothing_steers_the_terminal(text: str) -> None:
     """No control character of a message, a name or WeChat's answer reaches the terminal."""
-    assert all(one.isprintable() or one == "\n" for one in clean(text))
+    assert not set(clean(text)) & STEERING - {"\n"}
 
 
 def test_ids_are_as_callers_know_them() -> None:

@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.ids import account_id, account_in, mass_send_id, parse_account_id, parse_mass_send_id, recall_id
+from qunfa.contract.ids import (
+    account_id,
+    account_of,
+    mass_send_id,
+    notices_id,
+    parse_account_id,
+    parse_mass_send_id,
+    recall_id,
+)
 
 
 @given(
@@ -12,7 +20,6 @@ def test_an_id_is_read_back(account: str, key: str) -> None:
     """By its twin."""
     assert parse_mass_send_id(mass_send_id(account, key)) == (account, key)
     assert parse_account_id(account_id(account)) == account
-    assert account_in(mass_send_id(account, key)) == account_in(recall_id(account, key)) == account
 
 
 @pytest.mark.parametrize(
@@ -33,9 +40,9 @@ def test_another_id_is_no_account(other: str) -> None:
     assert parse_account_id(other) is None
 
 
-@pytest.mark.parametrize(
-    "other", ["", "mass-send", "mass-send:", "recall::1", "recall:Demo:1", "account:demo:1", "demo"]
-)
-def test_no_account_stands_in_another_id(other: str) -> None:
-    """Nobody is told by it."""
-    assert account_in(other) is None
+def test_an_id_tells_its_account() -> None:
+    """Only an id of that form does."""
+    assert account_of("recall", recall_id("brand", 7)) == "brand"
+    assert account_of("notices", notices_id("brand", "u")) == "brand"
+    for other in ("recall:brand", "recall:brand:", "recall:B:7", "notices:brand:7"):
+        assert account_of("recall", other) is None

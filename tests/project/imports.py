@@ -48,7 +48,10 @@ TABLE = (
     Place("worker.py", (STDLIB, LIBRARIES, "qunfa", "workflows", "activities")),
     Place(
         "workflows",
-        (STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.rules", "activities"),
+        (
+            STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.rules", "qunfa.markdown", "qunfa.printable",
+            "activities",
+        ),
         never=NONDETERMINISTIC,
     ),
     Place("activities", (STDLIB, LIBRARIES, "qunfa")),
@@ -63,13 +66,18 @@ TABLE = (
         "qunfa/cli",
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account", "qunfa.settings",
-            "qunfa.temporal", "qunfa.telemetry",
+            "qunfa.temporal", "qunfa.telemetry", "qunfa.markdown", "qunfa.printable",
             "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",
         ),
     ),
     Place("qunfa/settings", (STDLIB, LIBRARIES, "qunfa.contract"), ("temporalio", "httpx")),
     Place("qunfa/temporal", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.telemetry")),
-    Place("qunfa/telemetry", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.wechat.redaction")),
+    Place(
+        "qunfa/telemetry",
+        (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.wechat.redaction", "qunfa.printable"),
+    ),
+    Place("qunfa/markdown", (STDLIB, "qunfa.printable")),
+    Place("qunfa/printable", (STDLIB,)),
     Place("qunfa/whole_tasks", (STDLIB, LIBRARIES)),
     Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.reporting")),
 )  # fmt: skip

@@ -1,14 +1,14 @@
 """Temporal's own UI on the stage's server, and Debian's Chromium to look at it."""
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from qunfa.cli.demo.ports import LOCALHOST
+from tests.chromium import path, started
 from tests.e2e.stage import Scene, Stage
 from tests.e2e.staging import development_server, scene_of, staged
 from tests.ports import free_ports
@@ -16,15 +16,11 @@ from tests.ui.window import HEIGHT, PATIENCE_MILLISECONDS, WIDTH, Window
 
 NAMES = ("atelier", "bakery", "cafe", "demo")
 """The last one is taken first."""
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium on this machine (Debian and Ubuntu: apt-get install chromium)")
-    return found
+    return path()
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +42,9 @@ async def scene(stage: Stage) -> AsyncIterator[Scene]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser(chromium: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+async def browser() -> AsyncIterator[Browser]:
+    async with started() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture

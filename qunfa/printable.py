@@ -1,0 +1,42 @@
+r"""Text of others on its way to a person's eyes: the one encoder for terminals, logs, JSON and pages.
+
+| character | written as |
+|---|---|
+| controls: C0, DEL, C1 | `\u001b`, as JSON has it |
+| line and paragraph separators (U+2028, U+2029) | so, too |
+| what nobody sees, but what changes the text around it: bidi controls, U+FEFF, tags … | so, too |
+| half of a surrogate pair | so, too |
+| joiners within words and emoji (U+200C, U+200D), blanks of any width | as they are |
+
+A character beyond U+FFFF is written as its two surrogates. So the text of a JSON document stays a JSON document, and
+says the same.
+"""
+
+import re
+from typing import Final
+
+_UNSAFE: Final = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
+    "\xad\u061c\u180e\u200b\u200e\u200f\u2060-\u206f\ufeff\ufff9-\ufffb"  # nobody sees them
+    "\u2028-\u202e"  # line ends, bidi
+    "\ud800-\udfff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"  # tags; between them are variants of Chinese characters
+    "]"
+)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with each character escaped that steers a terminal, hides, or begins a line; not those in `keep`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if code <= 0xFFFF:  # noqa: PLR2004  the last that JSON escapes in one
+        return f"\\u{code:04x}"
+    high, low = divmod(code - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
