@@ -19,8 +19,9 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
-from activities import all_activities
+from activities import Onlooker, all_activities
 from qunfa.contract.sentences import full_stop
+from qunfa.media.scratch import remove_left_over
 from qunfa.printable import printable
 from qunfa.settings import Settings, SettingsError, load_settings
 from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
@@ -152,8 +153,10 @@ async def serve(
         WorkerRefusesError: a search attribute is missing.
     """
     await _check_namespace(client)
+    if removed := await asyncio.to_thread(remove_left_over):
+        _LOG.info("removed the temporary files that a worker has left which was killed", folders=removed)
     stop = _stop_signal()
-    async with make_worker(settings, client, http):
+    async with make_worker(settings, client, http), Onlooker(settings, client).looking():
         _LOG.info("started", task_queue=settings.task_queue, accounts=sorted(settings.accounts))
         if on_started:
             on_started()

@@ -7,6 +7,7 @@ from activities.configuration import Configuration
 from activities.earlier_runs import EarlierRuns, VisibleRuns
 from activities.ledger import Ledger
 from activities.notes import LedgerNotes, Notes
+from activities.onlooker import Onlooker
 from activities.registry import all_activities
 from activities.result import Results
 from activities.run_history import Remains
@@ -21,6 +22,7 @@ __all__ = [
     "Ledger",
     "LedgerNotes",
     "Notes",
+    "Onlooker",
     "Remains",
     "Results",
     "Submission",

@@ -12,8 +12,10 @@ from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.closed_runs import ClosedRuns
 from activities.failures import notice_refused, notice_undelivered
 from qunfa.contract.ids import (
     ACCOUNT,
@@ -26,7 +28,7 @@ from qunfa.contract.ids import (
     parse_account_id,
     parse_mass_send_id,
 )
-from qunfa.contract.notice import DELIVER_NOTICE, Notice, NotifyRequest
+from qunfa.contract.notice import DELIVER_NOTICE, NOTICE_REFUSED, Notice, NotifyRequest
 
 _RPC: Final = timedelta(seconds=5)
 _GONE: Final = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT})
@@ -48,10 +50,41 @@ class NoticeRecord(Protocol):
 class RecordedNotices:
     """The histories that Temporal keeps."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, closed: ClosedRuns) -> None:
         self._client = client
+        self._closed_runs = closed
 
     async def asked(self, request: NotifyRequest, appid: str) -> Notice:
+        """The notice that the named workflow has asked for, or that its close gives rise to.
+
+        Raises:
+            ApplicationError: `NoticeRefused`, not retried. `NoticeUndelivered`, retried: Temporal could not be asked.
+        """
+        try:
+            return await self._recorded(request, appid)
+        except ApplicationError as refused:
+            notice = await self._of_close(request) if refused.type == NOTICE_REFUSED else None
+            if notice is None:
+                raise
+        return notice
+
+    async def _of_close(self, request: NotifyRequest) -> Notice | None:
+        """What is told of a run on this task queue that has closed, and cannot have asked for it."""
+        handle = self._client.get_workflow_handle(request.workflow_id, run_id=request.run_id)
+        try:
+            run = await handle.describe(rpc_timeout=_RPC)
+            notice = await self._closed_runs.notice_of(run) if run.task_queue == activity.info().task_queue else None
+        except RPCError as error:
+            if error.status in _GONE:
+                return None
+            raise notice_undelivered(
+                f"{request.workflow_id} could not be read: Temporal answered {error.status.name}."
+            ) from None
+        if notice is None or notice.data.account != request.account:
+            return None
+        return notice if ClosedRuns.webhook_id(notice) == request.webhook_id else None
+
+    async def _recorded(self, request: NotifyRequest, appid: str) -> Notice:
         """The notice that the named workflow has asked for, `appid` being that of the account.
 
         Raises:

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from qunfa import article as html
 from qunfa.media import SourceRefused, Sources
 from qunfa.media.darkroom import Darkroom
 from qunfa.media.facts import MediaFacts
 from qunfa.media.limits import Use as MediaUse
+from qunfa.media.scratch import Scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Reader:
             CannotFitError: it cannot be made to fit.
             OSError: it cannot be re-encoded here and now.
         """
-        with TemporaryDirectory(prefix="qunfa-fitted-") as folder:
-            made = await self._darkroom.fit(copy.path, use, Path(folder))
+        with Scratch("fitted") as folder:
+            made = await self._darkroom.fit(copy.path, use, folder)
             yield Copy(path=made.path, size=made.size, sha256=made.sha256, name=Path(copy.name).stem)
 
 
@@ -76,8 +76,8 @@ async def _of_data(uri: str) -> AsyncIterator[Copy]:
     except html.DataUriError as error:
         broken = str(error)
     else:
-        with TemporaryDirectory(prefix="qunfa-source-") as folder:
-            path = Path(folder, "source")
+        with Scratch("source") as folder:
+            path = folder / "source"
             await asyncio.to_thread(path.write_bytes, content)
             yield Copy(path=path, size=len(content), sha256=sha256(content).hexdigest(), name=name)
         return

@@ -10,6 +10,7 @@ from activities.account_check import AccountCheck
 from activities.accounts import Accounts
 from activities.audience import AudienceCheck
 from activities.callback_check import CallbackCheck
+from activities.closed_runs import ClosedRuns
 from activities.configuration import Configuration
 from activities.earlier_runs import VisibleRuns
 from activities.inspection import MaterialInspection
@@ -51,7 +52,7 @@ def all_activities(
     quotas = Quotas(settings, accounts, client)
     callback_check = CallbackCheck(settings, accounts)
     account_check = AccountCheck(settings, accounts, http)
-    notices = Notices(settings, RecordedNotices(client))
+    notices = Notices(settings, RecordedNotices(client, ClosedRuns(settings, client)))
     return [
         configuration.resolve_account,
         audience.check_audience,

@@ -25,12 +25,26 @@ NOTICE_UNWANTED: Final = "NoticeUnwanted"
 NOTICE_REFUSED: Final = "NoticeRefused"
 """Failure type: the workflow that ``Notify`` was given is none of this account's, or has not asked for the notice."""
 
-NoticeType = Literal["needs_operator", "awaiting_approval", "sent", "failed", "unknown", "recalled"]
+NoticeType = Literal[
+    "needs_operator",
+    "awaiting_approval",
+    "sent",
+    "failed",
+    "unknown",
+    "recalled",
+    "recall_failed",
+    "refused",
+    "terminated",
+]
 """What a notice is of.
 
 ``sent``: the send has completed (``outcome`` ``sent``, ``sent_nobody``, ``partly_sent`` or ``deleted``). ``unknown``:
 it has ended and may have been delivered. ``failed``: it has ended otherwise (``failed``, ``aborted``, ``rejected``,
 ``expired``).
+
+The last three are read from a run that has closed. ``recall_failed``: a recall has not deleted the pages, or nobody
+knows. ``refused``: the request of a send, or of a recall, was invalid. ``terminated``: Temporal has closed a send, or a
+recall, without a result of ours.
 """
 
 
@@ -58,7 +72,8 @@ class NoticeData(Stored):
     ``workflow_id`` and ``run_id`` lead to the send, or the recall, in Temporal. ``answers`` are the updates that fit
     (:class:`~qunfa.contract.status.Status` has them, too), ``answer_by`` is when it is too late for them. ``totals``
     are those of WeChat's pushes. ``article_idx`` (none: all articles) and ``verified`` are a recall's; its ``key`` is
-    ``None`` where the job is none of Qunfa's.
+    ``None`` where the job is none of Qunfa's. ``may_have_been_delivered`` and ``msg_ids`` are of all submissions under
+    the key. Of a run that has closed without a result of ours, ``phase`` and ``outcome`` are ``None``.
     """
 
     account: str
@@ -68,7 +83,7 @@ class NoticeData(Stored):
     msgtype: str | None = None
     requested_by: str | None = None
     phase: Phase | None = None
-    outcome: Outcome | Literal["recalled"] | None = None
+    outcome: Outcome | Literal["recalled", "not_recalled"] | None = None
     may_have_been_delivered: bool
     problem: NoticeProblem | None = None
     answers: tuple[str, ...] = ()

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from qunfa.media.errors import SourceRefused, SourceUnavailable
 from qunfa.media.files import FileSources
 from qunfa.media.network import Resolver, resolve
 from qunfa.media.policy import SourcePolicy
+from qunfa.media.scratch import Scratch
 from qunfa.media.spool import Spool
 from qunfa.media.stores import StoreSources
 from qunfa.media.uris import file_name, scheme_of
@@ -66,12 +66,12 @@ class Sources:
         """
         limit = self._policy.size_max if size_max is None else min(size_max, self._policy.size_max)
         try:
-            folder = TemporaryDirectory(prefix="qunfa-source-", dir=self._folder)
+            scratch = Scratch("source", self._folder)
         except OSError as error:
             reason = f"no temporary directory could be made ({error.strerror}). Make room for one; it is tried again."
         else:
-            with folder as place:
-                yield await self._fetch(Spool(uri, Path(place, "source"), limit))
+            with scratch as folder:
+                yield await self._fetch(Spool(uri, folder / "source", limit))
             return
         raise SourceUnavailable(uri, reason)
 

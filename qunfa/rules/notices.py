@@ -1,4 +1,4 @@
-"""Notices: which event an end is, the id of an event, and what a receiver's answer means.
+"""Notices: which event an end is, the id of an event, how a problem is told, and what a receiver's answer means.
 
 | the receiver | then |
 |---|---|
@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Literal
 
 from qunfa.contract.notice import NoticeProblem, NoticeType
 from qunfa.contract.result import COMPLETES, Outcome, Problem
@@ -26,6 +26,7 @@ from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, PROBLEMS
 
 RETRY_AFTER_MAX: Final = timedelta(hours=1)
 _IN_DOUBT: Final = " But a submission of this send may have been delivered all the same."
+_UNDER_THE_KEY: Final = " But something under this key was delivered, or may have been."
 _OF_DOUBT: Final = frozenset({"unknown_outcome", "no_verdict"})
 """The problems that say so themselves."""
 _TELLS_WHEN: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
@@ -62,6 +63,39 @@ def told(problem: Problem, *, in_doubt: bool = False, ended: bool = False) -> No
         return in_our_words
     evidence = {"errcode": problem.errcode, "errmsg": problem.errmsg, "rid": problem.rid}
     return in_our_words.model_copy(update=evidence)
+
+
+Closed = Literal["terminated", "timed_out", "no_result", "invalid_request", "not_recalled", "recall_unknown"]
+"""How a run has closed that has told nobody: what its notice has as the problem's name."""
+
+_CLOSED: Final[dict[Closed, tuple[NoticeType, str]]] = {
+    "terminated": ("terminated", "The workflow was terminated in Temporal before it had ended."),
+    "timed_out": ("terminated", "Temporal has ended the workflow before it had a result, since its time was over."),
+    "no_result": ("terminated", "The workflow has failed in Temporal without a result."),
+    "invalid_request": ("refused", "The request was refused as invalid, and nothing was done."),
+    "not_recalled": ("recall_failed", "The recall has ended, and has not deleted the pages."),
+    "recall_unknown": ("recall_failed", "The recall has ended, and nobody knows whether it has deleted the pages."),
+}
+_CORRECT: Final = "Read in the workflow's failure why, and start it again with a request that is right."
+_SEND_AGAIN: Final = "Start the same key again to send it: what is known of it is looked up first."
+_RECALL_AGAIN: Final = "Read in Temporal why. A recall can be started again: what is deleted already does no harm."
+
+
+def type_of_close(closed: Closed) -> NoticeType:
+    """What a run is told as that has closed so."""
+    return _CLOSED[closed][0]
+
+
+def told_of_close(closed: Closed, *, recall: bool, in_doubt: bool) -> NoticeProblem:
+    """The problem as the notice has it. ``in_doubt``: something under the send's key may have been delivered."""
+    sentence = _CLOSED[closed][1]
+    if recall:
+        todo = _CORRECT if closed == "invalid_request" else _RECALL_AGAIN
+    elif in_doubt:
+        sentence, todo = sentence + _UNDER_THE_KEY, NO_NEW_KEY
+    else:
+        todo = _CORRECT if closed == "invalid_request" else _SEND_AGAIN
+    return NoticeProblem(name=closed, sentence=sentence, todo=todo)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,16 @@ from tests.e2e.stage import Scene, working
 @asynccontextmanager
 async def own_worker(
     scene: Scene, *, media: dict[str, Any] | None = None, account: dict[str, Any] | None = None
-) -> AsyncIterator[None]:
-    """A worker with these differences in `[media]` and in the scene's account, which alone serves the scene."""
+) -> AsyncIterator[Settings]:
+    """A worker with these differences in `[media]` and in the scene's account, which alone serves the scene.
+
+    Gives its configuration.
+    """
     scene.queue = f"{scene.queue}-{scene.account}"
     raw = scene.stage.settings.model_dump()
     raw["task_queue"] = scene.queue
     raw["media"] |= media or {}
     raw["accounts"] = {scene.account: raw["accounts"][scene.account] | (account or {})}
-    async with working(scene.client, Settings.model_validate(raw)):
-        yield
+    settings = Settings.model_validate(raw)
+    async with working(scene.client, settings):
+        yield settings

@@ -12,6 +12,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from qunfa.contract.account_notices import AccountNoticesResult
 from qunfa.contract.ids import RECALL_MASS_SEND, notify_id, recall_id
 from qunfa.contract.recall import RecallResult
+from qunfa.settings import Settings
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.own_worker import own_worker
 from tests.e2e.processes import configuration, logged, running, stopped
@@ -32,7 +33,7 @@ def webhook(receiver: Receiver, **more: Any) -> dict[str, Any]:
     return {"notices": {"oncall": {"url": receiver.url, "secret": SECRET, **more}}}
 
 
-def own_worker_again(scene: Scene, receiver: Receiver, **more: Any) -> AbstractAsyncContextManager[None]:
+def own_worker_again(scene: Scene, receiver: Receiver, **more: Any) -> AbstractAsyncContextManager[Settings]:
     """Another worker on the queue that the scene has already."""
     scene.queue = scene.queue.removesuffix(f"-{scene.account}")
     return own_worker(scene, account=webhook(receiver, **more))

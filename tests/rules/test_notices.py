@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 
 from qunfa.contract.notice import NoticeType
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.rules.notices import Again, Taken, Unwanted, told, type_of_end, understood, webhook_id
+from qunfa.rules.notices import (
+    Again,
+    Closed,
+    Taken,
+    Unwanted,
+    told,
+    told_of_close,
+    type_of_close,
+    type_of_end,
+    understood,
+    webhook_id,
+)
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, PROBLEMS
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -106,3 +117,13 @@ def test_a_problem_in_doubt_is_not_told_as_if_nothing_was_sent(name: str) -> Non
     assert over.todo == (PROBLEMS[name].todo if name == "key_reused" else NO_NEW_KEY)
     looks = problem.model_copy(update={"todo": LOOK_FIRST})
     assert told(looks, in_doubt=True, ended=True).todo == (over.todo if name == "key_reused" else LOOK_FIRST)
+
+
+@pytest.mark.parametrize("closed", get_args(Closed))
+def test_whatever_closes_is_told_in_our_words(closed: Closed) -> None:
+    """Each way has a sentence and a way out; a new key is advised nowhere, and warned of where there is doubt."""
+    assert type_of_close(closed) in {"terminated", "refused", "recall_failed"}
+    for recall, in_doubt in ((False, False), (False, True), (True, True)):
+        problem = told_of_close(closed, recall=recall, in_doubt=in_doubt)
+        assert (problem.name, problem.sentence[-1], problem.todo[-1]) == (closed, ".", ".")
+        assert (problem.todo == NO_NEW_KEY) is (in_doubt and not recall)

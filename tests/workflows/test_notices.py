@@ -12,6 +12,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.closed_runs import ClosedRuns
 from activities.notice import Notices
 from activities.notice_record import RecordedNotices
 from qunfa.contract.ids import NOTIFY, notify_id
@@ -39,11 +40,9 @@ async def noticing(env: WorkflowEnvironment, receiver: Receiver, *events: str) -
         name="demo", appid="wx1", base_url="https://api.weixin.qq.com", notices=(wanted,), approval="never"
     )
     notices = {"oncall": {"url": receiver.url, "secret": SECRET}}
-    activities = Notices(
-        settings_for("https://wechat.example", notices=notices, appid="wx1"),
-        RecordedNotices(env.client),
-        patience=timedelta(seconds=5),
-    )
+    settings = settings_for("https://wechat.example", notices=notices, appid="wx1")
+    record = RecordedNotices(env.client, ClosedRuns(settings, env.client))
+    activities = Notices(settings, record, patience=timedelta(seconds=5))
     async with running(env, facts, activities.deliver_notice) as desk:
         yield desk
 

@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
+from activities.closed_runs import ClosedRuns
 from activities.notice import Notices
 from activities.notice_record import RecordedNotices
 from qunfa.contract.ids import notify_id
@@ -39,11 +40,9 @@ async def noticing(env: WorkflowEnvironment, receiver: Receiver, *names: str, **
     wanted = tuple(WantedNotice(name=name, events=ALL) for name in names)
     facts = scaled_facts().model_copy(update={"notices": wanted})
     notices = {name: {"url": receiver.url, "secret": SECRET} for name in names}
-    activities = Notices(
-        settings_for("https://wechat.example", notices=notices),
-        RecordedNotices(env.client),
-        patience=timedelta(seconds=5),
-    )
+    settings = settings_for("https://wechat.example", notices=notices)
+    record = RecordedNotices(env.client, ClosedRuns(settings, env.client))
+    activities = Notices(settings, record, patience=timedelta(seconds=5))
     async with running(env, facts, activities.deliver_notice, **options) as desk:
         yield desk
 

@@ -11,6 +11,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.closed_runs import ClosedRuns
 from activities.notice import Notices
 from activities.notice_record import RecordedNotices
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
@@ -341,7 +342,8 @@ async def test_a_recall_is_told_once_it_has_succeeded(env: WorkflowEnvironment) 
     """With what was recalled, and how sure that is; a recall that fails is told nobody."""
     async with receiving() as receiver:
         notices = {"oncall": {"url": receiver.url, "secret": SECRET}}
-        activities = Notices(settings_for("https://wechat.example", notices=notices), RecordedNotices(env.client))
+        settings = settings_for("https://wechat.example", notices=notices)
+        activities = Notices(settings, RecordedNotices(env.client, ClosedRuns(settings, env.client)))
         wanted = (WantedNotice(name="oncall", events=("recalled",)),)
         async with bureau_in(env, activities.deliver_notice, notices=wanted) as bureau:
             bureau.account.known = OURS

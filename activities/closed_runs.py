@@ -1,0 +1,244 @@
+"""Sends and recalls that have closed, and could not tell a webhook so themselves.
+
+| the run | its notice |
+|---|---|
+| was terminated, or its time was over | ``terminated`` |
+| failed as ``InvalidRequest`` | ``refused`` |
+| failed as ``RecallFailed`` | ``recall_failed`` |
+| failed as ``MassSendFailed`` | none: it has told its end |
+| failed otherwise | ``terminated`` |
+| was closed because it was reset | none: it goes on in another run |
+"""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple, TypeVar
+
+import structlog
+from pydantic import BaseModel
+from structlog.typing import FilteringBoundLogger
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import ApplicationFailureInfo
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowHistoryEventFilterType,
+)
+from temporalio.exceptions import ApplicationError
+
+from activities.ledger_view import ledger_view
+from activities.recorded import decoded
+from activities.run_history import RunHistory
+from qunfa.contract.ids import (
+    ACCOUNT_NAME_PATTERN,
+    KEY_PATTERN,
+    MASS_SEND,
+    RECALL_MASS_SEND,
+    account_of,
+    parse_mass_send_id,
+)
+from qunfa.contract.notice import Notice, NoticeData
+from qunfa.contract.parsing import parsed
+from qunfa.contract.recall import RECALL_FAILED, RecallRequest, RecallResult
+from qunfa.contract.refusal import InvalidRequestError
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
+from qunfa.rules.course import Jobs, may_have_been_delivered, merge
+from qunfa.rules.notices import Closed, told_of_close, type_of_close, webhook_id
+from qunfa.rules.stragglers import may_straggle
+from qunfa.settings import Settings
+
+_RPC: Final = timedelta(seconds=10)
+_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.closed_runs")
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class _Found(NamedTuple):
+    """A run: its input, where that is JSON, and what its history has of jobs, where this worker can read that."""
+
+    run: WorkflowExecution
+    account: str
+    raw: Any
+    jobs: Jobs | None
+
+
+class ClosedRuns:
+    """The closed runs on the task queue that the configuration names."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._settings = settings
+        self._client = client
+
+    def since(self, moment: datetime) -> AsyncIterator[WorkflowExecution]:
+        """Those that have ended badly since then, as Temporal lists them.
+
+        Raises:
+            RPCError: Temporal does not say.
+        """
+        queue = self._settings.task_queue.replace("\\", "\\\\").replace('"', '\\"')
+        query = (
+            f'WorkflowType IN ("{MASS_SEND}", "{RECALL_MASS_SEND}") AND TaskQueue = "{queue}" '
+            'AND ExecutionStatus IN ("Failed", "Terminated", "TimedOut") '
+            f'AND CloseTime >= "{moment.isoformat()}"'
+        )
+        return self._client.list_workflows(query, rpc_timeout=_RPC)
+
+    async def notice_of(self, run: WorkflowExecution) -> Notice | None:
+        """What is to be told of the run, listed or described; None where that is nothing, and where it has no account.
+
+        Raises:
+            RPCError: Temporal does not say.
+        """
+        failure = await self._failure(run)
+        result = await self._recall_result(failure)
+        closed = _closed(run, failure, result)
+        if closed is None or await self._was_reset(run):
+            return None
+        found = await self._found(run)
+        if found is None:
+            return None
+        send = run.workflow_type == MASS_SEND
+        data = await self._of_send(found) if send else _of_recall(found, result)
+        problem = told_of_close(closed, recall=not send, in_doubt=data.may_have_been_delivered)
+        data = data.model_copy(update={"problem": problem})
+        return Notice(type=type_of_close(closed), timestamp=run.close_time or run.start_time, data=data)
+
+    @staticmethod
+    def webhook_id(notice: Notice) -> str:
+        """The id of the notice that this run gives rise to: of each run there is one."""
+        return webhook_id(notice.data.workflow_id, notice.data.run_id, notice.type)
+
+    def _handle(self, run: WorkflowExecution) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(run.id, run_id=run.run_id)
+
+    async def _failure(self, run: WorkflowExecution) -> ApplicationFailureInfo:
+        """Of the last event alone: most runs that have failed are sends that have told their end."""
+        last = WorkflowHistoryEventFilterType.CLOSE_EVENT
+        failure = ApplicationFailureInfo()
+        if run.status == WorkflowExecutionStatus.FAILED:
+            async for event in self._handle(run).fetch_history_events(event_filter_type=last, rpc_timeout=_RPC):
+                failure = event.workflow_execution_failed_event_attributes.failure.application_failure_info
+        return failure
+
+    async def _recall_result(self, failure: ApplicationFailureInfo) -> RecallResult | None:
+        if failure.type != RECALL_FAILED or not failure.details.payloads:
+            return None
+        try:
+            return await decoded(self._client.data_converter, failure.details.payloads[0], RecallResult)
+        except ApplicationError:
+            return None
+
+    async def _was_reset(self, run: WorkflowExecution) -> bool:
+        described = (await self._handle(run).describe(rpc_timeout=_RPC)).raw_description
+        return bool(described.workflow_extended_info.reset_run_id)
+
+    async def _found(self, run: WorkflowExecution) -> _Found | None:
+        history = RunHistory(self._client.data_converter, run.run_id)
+        raw, jobs = None, None
+        try:
+            async for event in self._handle(run).fetch_history_events(rpc_timeout=_RPC):
+                if event.HasField("workflow_execution_started_event_attributes"):
+                    raw = await self._raw(list(event.workflow_execution_started_event_attributes.input.payloads))
+                await history.read(event)
+            jobs = (await history.remains()).jobs
+        except ApplicationError as unreadable:
+            _LOG.warning("a closed run cannot be read", workflow_id=run.id, run_id=run.run_id, why=unreadable.message)
+        account = _text(raw, "account", ACCOUNT_NAME_PATTERN) or _account_in(run.id)
+        if account is None:
+            _LOG.warning("nobody is told of a closed run: it names no account", workflow_id=run.id, run_id=run.run_id)
+            return None
+        return _Found(run, account, raw, jobs)
+
+    async def _raw(self, payloads: list[Payload]) -> Any:
+        try:
+            values = await self._client.data_converter.decode(payloads)
+        except (KeyError, RuntimeError, ValueError):
+            return None
+        return values[0] if values else None
+
+    async def _of_send(self, found: _Found) -> NoticeData:
+        """With what the account's ledger knows of the key, which may be more than the run knew."""
+        request = _input(MassSendRequest, found.raw)
+        by_id = parse_mass_send_id(found.run.id)
+        key = _text(found.raw, "key", KEY_PATTERN) or (by_id.key if by_id else None)
+        known = await self._ledger(found.account, key) if key else ()
+        jobs = merge(found.jobs or (), known or ())
+        unclear = found.jobs is None or known is None
+        return NoticeData(
+            account=found.account,
+            key=key,
+            workflow_id=found.run.id,
+            run_id=found.run.run_id,
+            msgtype=request.message.msgtype if request else None,
+            requested_by=request.requested_by if request else None,
+            may_have_been_delivered=unclear or may_have_been_delivered(jobs) or may_straggle(jobs),
+            msg_ids=tuple(job.msg_id for job in jobs if job.msg_id is not None),
+        )
+
+    async def _ledger(self, account: str, key: str) -> Jobs | None:
+        """None where it cannot be asked."""
+        configured = self._settings.accounts.get(account)
+        if configured is None:
+            return None
+        try:
+            view = await ledger_view(self._client, configured.appid, {"key": key})
+        except ApplicationError as unavailable:
+            _LOG.warning("a closed run is told of in doubt", account=account, key=key, why=unavailable.message)
+            return None
+        return tuple(job for record in view.records for job in record.jobs) if view else ()
+
+
+def _closed(run: WorkflowExecution, failure: ApplicationFailureInfo, result: RecallResult | None) -> Closed | None:
+    """How the run has closed; None where it has told that itself."""
+    if run.workflow_type not in {MASS_SEND, RECALL_MASS_SEND}:
+        return None
+    if run.status == WorkflowExecutionStatus.TERMINATED:
+        return "terminated"
+    if run.status == WorkflowExecutionStatus.TIMED_OUT:
+        return "timed_out"
+    if run.status != WorkflowExecutionStatus.FAILED or failure.type == MASS_SEND_FAILED:
+        return None
+    if failure.type == INVALID_REQUEST:
+        return "invalid_request"
+    if failure.type == RECALL_FAILED:
+        return "not_recalled" if result and result.outcome == "not_recalled" else "recall_unknown"
+    return "no_result"
+
+
+def _of_recall(found: _Found, result: RecallResult | None) -> NoticeData:
+    request = _input(RecallRequest, found.raw)
+    msg_id = result.msg_id if result else request.msg_id if request else None
+    return NoticeData(
+        account=found.account,
+        key=result.key if result else None,
+        workflow_id=found.run.id,
+        run_id=found.run.run_id,
+        msgtype=result.msgtype if result else None,
+        requested_by=request.by if request else None,
+        outcome=result.outcome if result else None,
+        may_have_been_delivered=True,
+        msg_ids=() if msg_id is None else (msg_id,),
+        article_idx=result.article_idx if result else request.article_idx if request else None,
+        verified=False if result else None,
+    )
+
+
+def _account_in(workflow_id: str) -> str | None:
+    return account_of("mass-send", workflow_id) or account_of("recall", workflow_id)
+
+
+def _text(raw: Any, name: str, pattern: str) -> str | None:
+    """A field of an input that need not be right otherwise."""
+    value = raw.get(name) if isinstance(raw, dict) else None
+    return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
+
+
+def _input(model: type[ModelT], raw: Any) -> ModelT | None:
+    try:
+        return parsed(model, raw)
+    except InvalidRequestError:
+        return None

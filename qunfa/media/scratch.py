@@ -1,0 +1,92 @@
+"""Folders for temporary files, each locked by the process that has made it, for as long as it needs it.
+
+The lock ends with its process, however that ends. So what a killed worker has left is known by its locks, also where
+containers share a temporary directory, in which the number of a process would prove nothing.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+_PREFIX: Final = "qunfa-"
+_KINDS: Final = ("source", "fitted")
+
+
+class Scratch:
+    """A new folder for a ``with`` block, in `base` (by default the system's temporary directory).
+
+    `kind` is "source" or "fitted", and becomes part of its name.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+
+    def __init__(self, kind: str, base: Path | None = None) -> None:
+        while (held := _made(kind, base)) is None:
+            pass  # before it was locked, another process has taken it for left over
+        self._path, self._folder = held
+
+    def __enter__(self) -> Path:
+        return self._path
+
+    def __exit__(self, *failure: object) -> None:
+        shutil.rmtree(self._path, ignore_errors=True)
+        os.close(self._folder)
+
+
+def remove_left_over(base: Path | None = None) -> int:
+    """Remove the folders of processes that have ended; says how many. What a process holds stays, and what is not ours.
+
+    Where the file system has no locks, all stay.
+    """
+    found = Path(base or tempfile.gettempdir())
+    return sum(_removed(path) for kind in _KINDS for path in found.glob(f"{_PREFIX}{kind}-*"))
+
+
+def _made(kind: str, base: Path | None) -> tuple[Path, int] | None:
+    """A new folder, open and locked."""
+    path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-", dir=base))
+    try:
+        folder = _opened(path)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        path.rmdir()
+        raise
+    if _locked(folder) is not False and path.exists():
+        return path, folder
+    os.close(folder)
+    return None
+
+
+def _removed(path: Path) -> bool:
+    try:
+        folder = _opened(path)
+    except OSError:
+        return False  # gone, or not for us
+    try:
+        if os.fstat(folder).st_uid != os.geteuid() or not _locked(folder):
+            return False
+        shutil.rmtree(path, ignore_errors=True)
+        return not path.exists()
+    finally:
+        os.close(folder)
+
+
+def _opened(path: Path) -> int:
+    """The folder itself, never what a link leads to."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _locked(folder: int) -> bool | None:
+    """Lock it; False where another has done so, None where the file system has no locks."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
