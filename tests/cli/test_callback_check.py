@@ -69,7 +69,9 @@ class Shop:
             "kind": "service",
             "callback": {"token": TOKEN, "aes_key": AES_KEY, "mode": mode, **callback},
         }
-        return Settings.model_validate({"task_queue": QUEUE, "accounts": {self.name: account}})
+        return Settings.model_validate(
+            {"task_queue": QUEUE, "metrics": {"receiver": ""}, "accounts": {self.name: account}}
+        )
 
 
 @pytest.fixture
