@@ -244,7 +244,7 @@ async def test_a_push_is_found_in_a_run_that_has_been_continued(client: Client, 
         assert not await has_arrived(client, shop.appid, TEST_MSG_ID_MIN + 9, since)
 
 
-DIFFER = "token, aes_key, mode or appid"
+DIFFER = "token, aes_key, mode, appid or original_id"
 BEHIND = {"forward_to": "http://127.0.0.1:1/", "forward_results": True}
 
 
