@@ -6,10 +6,9 @@
 | compat, safe | timestamp, nonce and the encrypted part (`msg_signature`) | what the encrypted part holds, alone |
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.cipher import CipherError, MessageCipher
@@ -19,6 +18,7 @@ from qunfa.callback.signature import Query, Signed, age, is_genuine, read_signed
 from qunfa.callback.used import UsedSignatures
 from qunfa.settings import CallbackSettings
 
+_R = TypeVar("_R")
 _FORGED: Final = "the signature does not fit the account's token"
 
 
@@ -49,18 +49,18 @@ class Gate:
         """
         self._used.note(self._plainly_signed(query))
 
-    @asynccontextmanager
-    async def admitting(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> AsyncIterator[Push]:
-        """The push that `read` gets from the network, once it is known to be WeChat's.
+    async def admit(
+        self, query: Query, read: Callable[[], Awaitable[bytes]], take: Callable[[Push], Awaitable[_R]]
+    ) -> _R:
+        """What `take` makes of the push that `read` gets from the network, once it is known to be WeChat's.
 
-        It is taken when the block ends well: from then on nothing else is under its signature.
+        When that has gone well, nothing else is admitted under its signature.
 
         Raises:
             Refusal: It is not WeChat's, or an old one. In plain mode nothing has been read then.
         """
         push = await self._admit(query, read)
-        async with self._used.using(push.signed, self._appid, push.body):
-            yield push
+        return await self._used.use(push.signed, self._appid, push.body, lambda: take(push))
 
     async def _admit(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> Push:
         if not self._encrypted:

@@ -1,14 +1,17 @@
 """Handing results over: each of them once, and no faster than an account may get them."""
 
 import time
+from collections import defaultdict
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.delivery import Delivery, DeliveryError
 from qunfa.callback.recent import Recent, Turns, digest
 from qunfa.contract.event import JobFinished
-from qunfa.rules.verdict import judge, verdict_of_push
+from qunfa.contract.job import Verdict
+from qunfa.rules.verdict import judge
 
 _BURST_SECONDS: Final = 60
 """An account may get as many results at once as it may in a minute."""
@@ -39,8 +42,8 @@ class Handover:
     def __init__(self, deliver: Delivery, per_second: float, span: timedelta) -> None:
         self._deliver = deliver
         self._per_second = per_second
-        self._rates: dict[str, Rate] = {}
-        self._delivered: Recent[bool] = Recent(span)
+        self._rates: defaultdict[str, Rate] = defaultdict(lambda: Rate(per_second))
+        self._delivered: Recent[int] = Recent(span)
         self._turns = Turns()
 
     async def __call__(self, appid: str, event: JobFinished) -> bool:
@@ -49,25 +52,37 @@ class Handover:
         Raises:
             Refusal: It is not known to be durable, or the account has had too many.
         """
-        async with self._turns.taking((appid, event.msg_id)):
+        turn = (appid, event.msg_id)
+        await self._turns.take(turn)
+        try:
             key = _key(appid, event)
             if self._delivered.get(key):
                 return False
-            if not self._rates.setdefault(appid, Rate(self._per_second)).take():
-                raise Refusal(
-                    Answer.TOO_MANY,
-                    f"more than {self._per_second:g} results a second for this account: WeChat has never that many, so "
-                    "somebody may have overheard or forged them; if they are real, raise [receiver] results_per_second",
-                )
-            try:
-                await self._deliver(appid, event)
-            except DeliveryError as error:
-                raise Refusal(Answer.UNAVAILABLE, str(error)) from error
-            self._delivered.note(key, True)  # noqa: FBT003 - what is remembered is that it was
+            await self._hand_over(appid, event)
+            self._delivered.note(key, event.msg_id)
             return True
+        finally:
+            self._turns.leave(turn)
+
+    async def _hand_over(self, appid: str, event: JobFinished) -> None:
+        if not self._rates[appid].take():
+            raise Refusal(
+                Answer.TOO_MANY,
+                f"more than {self._per_second:g} results a second for this account: WeChat has never that many, so "
+                "somebody may have overheard or forged them; if they are real, raise [receiver] results_per_second",
+            )
+        try:
+            await self._deliver(appid, event)
+        except DeliveryError as error:
+            raise Refusal(Answer.UNAVAILABLE, str(error)) from error
 
 
 def _key(appid: str, event: JobFinished) -> bytes:
     """A result whose status means nothing to anybody is wanted once of each job, whatever else stands in it."""
-    known = judge(verdict_of_push(event)) is not None
-    return digest(appid.encode(), event.model_dump_json().encode() if known else str(event.msg_id).encode())
+    wanted = event.model_dump_json() if _is_understood(event.status) else str(event.msg_id)
+    return digest(appid.encode(), wanted.encode())
+
+
+@lru_cache(maxsize=256)
+def _is_understood(status: str) -> bool:
+    return judge(Verdict(status=status, observed_by="push")) is not None

@@ -2,70 +2,69 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Hashable
 from datetime import timedelta
 from hashlib import blake2b
 from typing import Final, Generic, TypeVar
 
 REMEMBERED_MAX: Final = 50_000
-"""Entries of one memory, of some 250 bytes each. Beyond, the oldest one is forgotten before its time."""
-_V = TypeVar("_V")
+"""Entries of one memory, of some 150 bytes each."""
+_V = TypeVar("_V", bytes, int)
 
 
 class Recent(Generic[_V]):
-    """What was noted last, under its keys. Nothing in it is older than `span`."""
+    """What was noted last, under its keys, for at least `span` unless it is too much, and less than three times as long.
+
+    There are never more than `most` entries, and always the latest half of as many. Nothing in here has a time of its
+    own: whole halves are forgotten, which is quick, and texts and numbers alone are nothing to Python's collector.
+    """
 
     def __init__(self, span: timedelta, most: int = REMEMBERED_MAX) -> None:
         self._span = span.total_seconds()
-        self._most = most
-        self._noted: dict[Hashable, tuple[float, _V]] = {}
+        self._half = most // 2
+        self._later: dict[str | bytes, _V] = {}
+        self._earlier: dict[str | bytes, _V] = {}
+        self._since = time.monotonic()
 
-    def get(self, key: Hashable) -> _V | None:
+    def get(self, key: str | bytes) -> _V | None:
         """What was noted under the key; None where nothing was, or where it is forgotten."""
-        found = self._noted.get(key)
-        return found[1] if found is not None and found[0] > time.monotonic() else None
+        self._forget()
+        found = self._later.get(key)
+        return self._earlier.get(key) if found is None else found
 
-    def note(self, key: Hashable, value: _V) -> None:
+    def note(self, key: str | bytes, value: _V) -> None:
         """Remembers the value from now on."""
-        now = time.monotonic()
-        self._noted.pop(key, None)
-        while self._noted and (len(self._noted) >= self._most or self._first() <= now):
-            del self._noted[next(iter(self._noted))]
-        self._noted[key] = (now + self._span, value)
+        self._forget()
+        self._later[key] = value
 
     def __len__(self) -> int:
-        return len(self._noted)
+        return len(self._later) + len(self._earlier)
 
-    def _first(self) -> float:
-        return next(iter(self._noted.values()))[0]
-
-
-@dataclass(slots=True)
-class _Turn:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    wanted: int = 0
+    def _forget(self) -> None:
+        passed = time.monotonic() - self._since
+        if passed >= self._span or len(self._later) >= self._half:
+            self._earlier = self._later if passed < 2 * self._span else {}
+            self._later = {}
+            self._since += passed
 
 
 class Turns:
     """Lets those with the same key do their work one after the other."""
 
     def __init__(self) -> None:
-        self._turns: dict[Hashable, _Turn] = {}
+        self._taken: dict[Hashable, asyncio.Future[None] | None] = {}
 
-    @asynccontextmanager
-    async def taking(self, key: Hashable) -> AsyncIterator[None]:
-        """Waits until nobody with this key is in the block."""
-        turn = self._turns.setdefault(key, _Turn())
-        turn.wanted += 1
-        try:
-            async with turn.lock:
-                yield
-        finally:
-            turn.wanted -= 1
-            if not turn.wanted:
-                del self._turns[key]
+    async def take(self, key: Hashable) -> None:
+        """Waits until nobody has the key; it is the caller's until he leaves it."""
+        while key in self._taken:
+            left = self._taken[key] = self._taken[key] or asyncio.get_running_loop().create_future()
+            await asyncio.wait({left})  # which, cancelled, leaves the others waiting
+        self._taken[key] = None
+
+    def leave(self, key: Hashable) -> None:
+        """Gives the key to whoever waits for it."""
+        if (left := self._taken.pop(key)) is not None:
+            left.set_result(None)
 
 
 def digest(*parts: bytes) -> bytes:

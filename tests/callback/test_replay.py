@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from qunfa.callback import DeliveryError, create_app, sign, signature
+from qunfa.callback import recent as recent_module
 from qunfa.callback.recent import Recent
 from qunfa.contract.event import JobFinished
 from tests.callback.pushing import (
@@ -256,14 +257,27 @@ async def test_too_many_results(inbox: Inbox) -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """By time, and in number: the oldest one is forgotten first."""
-    recent: Recent[int] = Recent(timedelta(hours=1), most=3)
-    for number in range(5):
+    """In number: the latest are remembered, and never more than there is room for."""
+    recent: Recent[int] = Recent(timedelta(hours=1), most=6)
+    for number in range(20):
         recent.note(str(number), number)
-    assert [recent.get(str(number)) for number in range(5)] == [None, None, 2, 3, 4]
-    assert len(recent) == 3
+        assert len(recent) <= 6
+        assert all(recent.get(str(one)) == one for one in range(max(0, number - 2), number + 1))
+    assert [number for number in range(16) if recent.get(str(number)) is not None] == [15]
 
-    short: Recent[int] = Recent(timedelta(0), most=3)
-    short.note("a", 1)
-    assert short.get("a") is None
-    assert len(short) <= 1
+
+def test_what_is_old_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By time: after the span, and before three times as long."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(recent_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    recent: Recent[int] = Recent(timedelta(seconds=10))
+    recent.note("a", 1)
+    clock.now = 9
+    recent.note("b", 2)
+    clock.now = 18.9
+    assert recent.get("b") == 2
+    recent.note("c", 3)
+    clock.now = 28.9
+    assert (recent.get("a"), recent.get("b"), recent.get("c")) == (None, None, 3)
+    clock.now = 50
+    assert (recent.get("c"), len(recent)) == (None, 0)
