@@ -13,9 +13,9 @@ _V = TypeVar("_V", bytes, int)
 
 
 class Recent(Generic[_V]):
-    """What was noted last, under its keys, for at least `span` unless it is too much, and less than three times as long.
+    """What was noted last, under its keys, for at least `span` and less than three times as long.
 
-    There are never more than `most` entries, and always the latest half of as many. Nothing in here has a time of its
+    There are never more than `most` entries, but always the latest half of as many. Nothing in here has a time of its
     own: whole halves are forgotten, which is quick, and texts and numbers alone are nothing to Python's collector.
     """
 
