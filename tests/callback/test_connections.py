@@ -216,8 +216,9 @@ async def test_no_descriptor_is_left(tmp_path: Path) -> None:
     at = httpx.URL(url)
     writers = [(await asyncio.open_connection(at.host, at.port))[1] for _ in range(30)]
     try:
-        while b"no connection accepted" not in (tmp_path / "log").read_bytes():
-            await look_again()
+        async with asyncio.timeout(PATIENCE):
+            while b"no connection accepted" not in (tmp_path / "log").read_bytes():
+                await look_again()
         process.send_signal(signal.SIGUSR1)
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http:
             assert (await http.get("/healthz")).text == "ok"
