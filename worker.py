@@ -247,7 +247,7 @@ def main() -> int:
 def _spare_the_collector() -> None:
     """Keep what was imported, over 100,000 objects for good, out of every full collection.
 
-    A collection stops all workflow tasks of the process, and Temporal's SDK calls one that lasts two seconds a deadlock.
+    A collection stops all workflow tasks of the process. Temporal's SDK calls a stop of two seconds a deadlock.
     """
     gc.collect()
     gc.freeze()

@@ -1,6 +1,7 @@
 """What is answered to a request, and one report of it: a log line and the metrics."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class Answer(Enum):
     """What is answered, as a word and a status; whatever is no `success` makes WeChat try again."""
 
     SUCCESS = ("success", HTTPStatus.OK)
+    REPEATED = ("repeated", HTTPStatus.OK)
     FORWARDED = ("forwarded", HTTPStatus.OK)
     MALFORMED = ("malformed", HTTPStatus.BAD_REQUEST)
     UNAUTHORIZED = ("unauthorized", HTTPStatus.UNAUTHORIZED)
@@ -39,6 +41,8 @@ class Answer(Enum):
     STRANGER = ("stranger", HTTPStatus.FORBIDDEN)
     UNKNOWN_ACCOUNT = ("unknown_account", HTTPStatus.NOT_FOUND)
     TOO_LARGE = ("too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    TOO_MANY = ("too_many", HTTPStatus.TOO_MANY_REQUESTS)
+    FAILED = ("failed", HTTPStatus.INTERNAL_SERVER_ERROR)
     UNAVAILABLE = ("unavailable", HTTPStatus.SERVICE_UNAVAILABLE)
 
     def __init__(self, word: str, status: HTTPStatus) -> None:
@@ -47,14 +51,14 @@ class Answer(Enum):
         if status is HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
         self.word = word
-        self._response = _Word(word, int(status), headers)
+        self._response = _Word("success" if word == "repeated" else word, int(status), headers)
 
     def response(self) -> Response:
         """The word `success` that WeChat waits for, or the status with its name."""
         return self._response
 
 
-_GOOD: Final = (Answer.SUCCESS, Answer.FORWARDED)
+_GOOD: Final = (Answer.SUCCESS, Answer.REPEATED, Answer.FORWARDED)
 
 
 class Refusal(Exception):
@@ -77,6 +81,7 @@ class Exchange:
     event: str
     address: str | None = None
     msg_id: int | None = None
+    status: str | None = None
     answer: Answer = Answer.SUCCESS
     reason: str | None = None
     forwarded_status: int | None = None
@@ -91,17 +96,25 @@ class Desk:
         self._log: FilteringBoundLogger = _LOG.bind()  # once, and not for each line
 
     async def answer(self, exchange: Exchange, work: Awaitable[Response | None]) -> Response:
-        """The response of `work`, or `success` where it has none; a Refusal or the deadline turns into theirs."""
+        """The response of `work`, or `success` where it has none; a Refusal or the deadline turns into theirs.
+
+        Any other error goes on to the server, which answers 500 and writes its traceback; it is reported here as well.
+        """
         started = time.perf_counter()
-        response = None
+        response, understood = None, False
         try:
-            async with asyncio.timeout(self._deadline):
-                response = await work
-        except Refusal as refusal:
-            exchange.answer, exchange.reason = refusal.answer, str(refusal)
-        except TimeoutError:
-            exchange.answer, exchange.reason = Answer.UNAVAILABLE, f"not done within {self._deadline:g} s"
-        self._report(exchange, time.perf_counter() - started)
+            try:
+                async with asyncio.timeout(self._deadline):
+                    response = await work
+            except Refusal as refusal:
+                exchange.answer, exchange.reason = refusal.answer, str(refusal)
+            except TimeoutError:
+                exchange.answer, exchange.reason = Answer.UNAVAILABLE, f"not done within {self._deadline:g} s"
+            understood = True
+        finally:
+            if not understood:
+                exchange.answer, exchange.reason = Answer.FAILED, _failure(exchange.way, sys.exception())
+            self._report(exchange, time.perf_counter() - started)
         return exchange.answer.response() if response is None else response
 
     def _report(self, exchange: Exchange, seconds: float) -> None:
@@ -109,14 +122,24 @@ class Desk:
         word = exchange.answer.word
         self._metrics.observe(exchange.account, exchange.event, word, seconds)
         write = self._log.info if exchange.answer in _GOOD else self._log.warning
+        write = self._log.error if exchange.answer is Answer.FAILED else write
         write(
             exchange.way,
             account=exchange.account,
             wechat_event=exchange.event,
             msg_id=exchange.msg_id,
+            status=exchange.status,
             answer=word,
             reason=exchange.reason,
             forwarded_status=exchange.forwarded_status,
             address=exchange.address,
             milliseconds=round(seconds * 1000, 1),
         )
+
+
+def _failure(way: str, error: BaseException | None) -> str:
+    sender = "WeChat" if way == "push" else "the system that hands it over"
+    return (
+        f"{type(error).__name__} in the receiver: not known to be taken, {sender} has to send it again; if that does "
+        "not help, the result is asked for (mass/get). Report this line with the traceback that follows it"
+    )

@@ -17,9 +17,11 @@ from qunfa.callback.answers import Desk
 from qunfa.callback.callbacks import Callback, callbacks_of
 from qunfa.callback.delivery import Delivery
 from qunfa.callback.forwarding import Forwarder
+from qunfa.callback.handover import Handover
 from qunfa.callback.metrics import ReceiverMetrics
 from qunfa.callback.pushes import Pushes
 from qunfa.callback.reports import Reports
+from qunfa.callback.used import UsedSignatures
 from qunfa.settings import Settings
 
 DEADLINE: Final = timedelta(seconds=4)
@@ -38,23 +40,25 @@ def create_app(
     deadline: timedelta = DEADLINE,
     metrics: ReceiverMetrics | None = None,
 ) -> Starlette:
-    """`/wechat/<account>` for WeChat, `/wechat/<account>/events` for others; `/healthz`, `/readyz` and `/metrics`.
+    """`/wechat/<account>` for WeChat, `/wechat/<account>/events` for others; `/healthz` and `/readyz`.
 
     Args:
         settings: The accounts that have a `[callback]` are served, and only those.
         deliver: Takes each finished job; `success` is answered once it returns.
         ready: Whether a push could be delivered now; always when None.
         deadline: Reading, delivering and forwarding a push may take this long; 503 afterwards.
-        metrics: Where pushes are counted, when they are shown elsewhere; otherwise `/metrics` is served here.
+        metrics: Where pushes are counted. `create_metrics_app` shows them, at an address that strangers do not reach.
 
     Raises:
         ReceiverError: No account has a callback, or a list of addresses cannot be used.
     """
-    callbacks = _callbacks(settings)
-    counted = metrics or ReceiverMetrics()
-    desk, forwarder = Desk(deadline, counted), Forwarder()
-    pushes = Pushes(callbacks, settings.receiver.proxies, deliver, forwarder, desk)
-    reports = Reports(callbacks, deliver, desk)
+    span = 2 * settings.receiver.replay_window  # a signature of the near future is good for that long
+    used = UsedSignatures(span)
+    callbacks = _callbacks(settings, used)
+    desk, forwarder = Desk(deadline, metrics or ReceiverMetrics()), Forwarder(span)
+    hand_over = Handover(deliver, settings.receiver.results_per_second, span)
+    pushes = Pushes(callbacks, settings.receiver.proxies, hand_over, forwarder, desk)
+    reports = Reports(callbacks, hand_over, desk)
 
     async def readyz(_: Request) -> Response:
         if ready is None or await ready():
@@ -76,7 +80,6 @@ def create_app(
             Route("/wechat/{account}/events", reports.receive, methods=["POST"]),
             Route("/healthz", _healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
-            *([] if metrics else [_metrics_route(counted)]),
         ],
         lifespan=lifespan,
     )
@@ -114,23 +117,20 @@ def _pushed_to(scope: Scope) -> str | None:
 
 def create_metrics_app(metrics: ReceiverMetrics) -> Starlette:
     """`/metrics` alone, for an address of its own."""
-    return Starlette(routes=[_metrics_route(metrics)])
 
-
-def _metrics_route(metrics: ReceiverMetrics) -> Route:
     async def show(_: Request) -> Response:
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    return Route("/metrics", show, methods=["GET"])
+    return Starlette(routes=[Route("/metrics", show, methods=["GET"])])
 
 
 async def _healthz(_: Request) -> Response:
     return PlainTextResponse("ok")
 
 
-def _callbacks(settings: Settings) -> dict[str, Callback]:
+def _callbacks(settings: Settings, used: UsedSignatures) -> dict[str, Callback]:
     try:
-        callbacks = callbacks_of(settings)
+        callbacks = callbacks_of(settings, used)
     except SourcesError as error:
         raise ReceiverError(f"{error}; correct the file, or sources_file under [accounts.NAME.callback]") from None
     if not callbacks:

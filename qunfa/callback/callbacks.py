@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from qunfa.callback.addresses import Sources
 from qunfa.callback.gate import Gate
+from qunfa.callback.used import UsedSignatures
 from qunfa.settings import CallbackSettings, Settings
 
 
@@ -12,6 +13,7 @@ class Callback:
     """One account's callback. Without a gate WeChat does not push to us; without a token nobody hands events over."""
 
     appid: str
+    original_id: str | None
     gate: Gate | None
     sources: Sources | None
     forward_to: str | None
@@ -19,24 +21,25 @@ class Callback:
     events_token: str | None = field(repr=False)
 
 
-def callbacks_of(settings: Settings) -> dict[str, Callback]:
+def callbacks_of(settings: Settings, used: UsedSignatures) -> dict[str, Callback]:
     """The accounts that have a `[callback]`, by name.
 
     Raises:
         SourcesError: A list of addresses cannot be used.
     """
     return {
-        name: _callback(account.appid, account.callback, settings)
+        name: _callback(account.appid, account.callback, settings, used)
         for name, account in settings.accounts.items()
         if account.callback is not None
     }
 
 
-def _callback(appid: str, callback: CallbackSettings, settings: Settings) -> Callback:
+def _callback(appid: str, callback: CallbackSettings, settings: Settings, used: UsedSignatures) -> Callback:
     limited = callback.sources or callback.sources_file
     return Callback(
         appid=appid,
-        gate=Gate(appid, callback, settings.receiver.replay_window) if callback.tokens else None,
+        original_id=callback.original_id,
+        gate=Gate(appid, callback, settings.receiver.replay_window, used) if callback.tokens else None,
         sources=Sources(callback.sources, callback.sources_file) if limited else None,
         forward_to=callback.forward_to,
         forward_results=callback.forward_results,

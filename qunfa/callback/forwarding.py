@@ -1,6 +1,7 @@
 """Passing pushes on to the system that had the callback URL before."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -8,9 +9,14 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
+from qunfa.callback.connections import of_descriptors
+from qunfa.callback.recent import Recent
+
 ANSWER_LIMIT: Final = 256 * 1024
 """An answer to WeChat is a few KiB."""
 CONNECTIONS_MAX: Final = 200
+ANSWERS_MAX: Final = 8
+"""Answers to one and the same push: twice as many as WeChat asks for at most."""
 _PATIENCE: Final = 4.0
 _HOP_BY_HOP: Final = frozenset({
     b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
@@ -27,30 +33,41 @@ class Forwarder:
     """Repeats a request at another URL, once, and brings the answer back.
 
     Method, query and body go out byte for byte, and so do the headers, but those that end at each hop and `Host`; the
-    peer is added to `X-Forwarded-For`. No cookie is kept, no redirect followed, nothing repeated.
+    peer is added to `X-Forwarded-For`. No cookie is kept, no redirect followed, nothing repeated. Each request has a
+    connection of its own: what somebody sends beyond an answer would be read as the answer to the next request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, span: timedelta) -> None:
+        """`span`: how long a push could be repeated."""
         self._transport: httpx.AsyncHTTPTransport | None = None
+        self._answered: Recent[int] = Recent(span)
 
-    async def pass_on(self, target: str, request: Request, body: bytes) -> Response:
-        """The other system's status, content type and body.
+    async def pass_on(self, target: str, request: Request, body: bytes, push: bytes) -> Response | None:
+        """The other system's status, content type and body; None where it has answered this `push` often enough.
+
+        WeChat waits for a reply, so a repetition goes on, too, but not more often than WeChat would repeat.
 
         Raises:
             ForwardError: No answer, a redirect, or one that is too long.
         """
+        before = self._answered.get(push) or 0
+        if before >= ANSWERS_MAX:
+            return None
         outgoing = _outgoing(httpx.URL(target), request, body)
         if self._transport is None:
-            limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=20)
+            most = of_descriptors(4, CONNECTIONS_MAX)
+            limits = httpx.Limits(max_connections=most, max_keepalive_connections=0)
             self._transport = httpx.AsyncHTTPTransport(limits=limits)
         try:
             response = await self._transport.handle_async_request(outgoing)
             try:
-                return await _answer(response)
+                answer = await _answer(response)
             finally:
                 await response.aclose()
         except httpx.TransportError as error:
             raise ForwardError(f"no answer from the system behind forward_to: {type(error).__name__}") from None
+        self._answered.note(push, before + 1)
+        return answer
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -81,6 +98,7 @@ def _headers(request: Request) -> Iterator[tuple[bytes, bytes]]:
         if name not in _HOP_BY_HOP | _MADE_ANEW | named:
             yield name, value
     hops = [*request.headers.getlist("x-forwarded-for"), *([request.client.host] if request.client else [])]
+    yield b"connection", b"close"
     if hops:
         yield b"x-forwarded-for", ", ".join(hops).encode("latin-1")
 

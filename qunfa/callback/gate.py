@@ -8,21 +8,24 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.cipher import CipherError, MessageCipher
 from qunfa.callback.envelope import encrypted_part
 from qunfa.callback.malformed import EventError
-from qunfa.callback.signature import Query, age, is_genuine
+from qunfa.callback.signature import Query, Signed, age, is_genuine, read_signed
+from qunfa.callback.used import UsedSignatures
 from qunfa.settings import CallbackSettings
 
+_R = TypeVar("_R")
 _FORGED: Final = "the signature does not fit the account's token"
 
 
 class Push(NamedTuple):
-    """A push that WeChat has signed: its body as it came, and what it says."""
+    """A push that WeChat has signed: how, its body as it came, and what it says."""
 
+    signed: Signed
     body: bytes
     content: bytes
 
@@ -30,7 +33,9 @@ class Push(NamedTuple):
 class Gate:
     """Tells an account's pushes from everything else. In a rotation, old and new token and key are good in any pair."""
 
-    def __init__(self, appid: str, callback: CallbackSettings, window: timedelta) -> None:
+    def __init__(self, appid: str, callback: CallbackSettings, window: timedelta, used: UsedSignatures) -> None:
+        self._appid = appid
+        self._used = used
         self._tokens = callback.tokens
         self._window = window.total_seconds()
         self._encrypted = callback.mode != "plain"
@@ -42,38 +47,57 @@ class Gate:
         Raises:
             Refusal: It is not WeChat's, or an old one.
         """
-        if not is_genuine(self._tokens, query):
-            raise Refusal(Answer.FORGED, _FORGED)
-        self._check_age(query)
+        self._used.note(self._plainly_signed(query))
 
-    async def admit(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> Push:
-        """The push that `read` gets from the network, once it is known to be WeChat's.
+    async def admit(
+        self, query: Query, read: Callable[[], Awaitable[bytes]], take: Callable[[Push], Awaitable[_R]]
+    ) -> _R:
+        """What `take` makes of the push that `read` gets from the network, once it is known to be WeChat's.
+
+        When that has gone well, nothing else is admitted under its signature.
 
         Raises:
             Refusal: It is not WeChat's, or an old one. In plain mode nothing has been read then.
         """
+        push = await self._admit(query, read)
+        return await self._used.use(push.signed, self._appid, push.body, lambda: take(push))
+
+    async def _admit(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> Push:
         if not self._encrypted:
-            self.check_url(query)
+            signed = self._plainly_signed(query)
             body = await read()
-            return Push(body, body)
+            return Push(signed, body, body)
         body = await read()
         encrypted = _encrypted_part(body)
-        if not is_genuine(self._tokens, query, encrypted):
+        signed = read_signed(query, "msg_signature")
+        if not is_genuine(self._tokens, signed, encrypted):
             raise Refusal(Answer.FORGED, f"{_FORGED} and the encrypted part")
-        self._check_age(query)
-        return Push(body, self._decrypted(encrypted))
+        self._check_time(signed)
+        return Push(signed, body, self._decrypted(encrypted))
 
-    def _check_age(self, query: Query) -> None:
+    def _plainly_signed(self, query: Query) -> Signed:
+        signed = read_signed(query)
+        if not is_genuine(self._tokens, signed):
+            raise Refusal(Answer.FORGED, _FORGED)
+        self._check_time(signed)
+        return signed
+
+    def _check_time(self, signed: Signed) -> None:
         """WeChat signs anew, or repeats, within seconds; what is far older was overheard, or a clock is wrong."""
-        signed = age(query)
-        if signed is None:
-            raise Refusal(Answer.FORGED, "the timestamp is no number of seconds")
-        if abs(signed) > self._window:
+        self._used.check(signed)
+        seconds = age(signed.timestamp)
+        if seconds is None:
+            raise Refusal(Answer.FORGED, "the timestamp is not the ten digits of WeChat's")
+        if abs(seconds) > self._window:
+            self._used.note(signed)
             raise Refusal(
                 Answer.STALE,
-                f"signed {signed:.0f} s ago by this machine's clock: a repetition by somebody else, "
+                f"signed {seconds:.0f} s ago by this machine's clock: a repetition by somebody else, "
                 "or the clock is wrong",
             )
+        other = age(signed.nonce)
+        if other is not None and abs(other) <= self._window:
+            raise Refusal(Answer.FORGED, "the nonce could be the timestamp: somebody may have exchanged the two")
 
     def _decrypted(self, encrypted: str) -> bytes:
         """All failures are one answer: nobody learns from it how far a forgery came."""

@@ -16,6 +16,8 @@ EVENT: Final = "MASSSENDJOBFINISH"
 ARTICLES_MAX: Final = 64
 """Far more articles than a mass send can have (8); further ones are not read."""
 EXTRA_MAX: Final = 32
+EXTRA_BYTES_MAX: Final = 2048
+"""What is kept of all that is unknown, names and texts together, in UTF-8."""
 _PLACE_MAX: Final = 200
 _SAYS_NOTHING: Final = (
     "MsgType", "Event", "FromUserName", "Encrypt", "CopyrightCheckResult/Count", "ArticleUrlResult/Count",
@@ -103,7 +105,12 @@ def _articles(texts: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _extra(texts: dict[str, str]) -> dict[str, str]:
-    """What nobody took, as much of it as a history should carry."""
-    kept = list(texts.items())
-    extra = {place[:_PLACE_MAX]: cut(text, TEXT_MAX) for place, text in kept[:EXTRA_MAX]}
-    return extra | ({"…": f"{len(kept) - EXTRA_MAX} more"} if len(kept) > EXTRA_MAX else {})
+    """What nobody took, as much of it as a history should carry: the first entries, and how many more there are."""
+    extra, room = dict[str, str](), EXTRA_BYTES_MAX
+    for place, text in [(place[:_PLACE_MAX], cut(text, TEXT_MAX)) for place, text in list(texts.items())[:EXTRA_MAX]]:
+        room -= len(place.encode()) + len(text.encode())
+        if room < 0:
+            break
+        extra[place] = text
+    left = len(texts) - len(extra)
+    return extra | ({"…": f"{left} more"} if left else {})

@@ -11,11 +11,13 @@ from qunfa.callback.addresses import Caller, Network, caller
 from qunfa.callback.answers import Answer, Desk, Exchange, Refusal
 from qunfa.callback.body import read_body
 from qunfa.callback.callbacks import Callback
-from qunfa.callback.delivery import Delivery, DeliveryError
+from qunfa.callback.document import read_document
 from qunfa.callback.forwarding import Forwarder, ForwardError
 from qunfa.callback.gate import Gate, Push
+from qunfa.callback.handover import Handover
 from qunfa.callback.malformed import EncryptedError, EventError, HostileError
-from qunfa.callback.parser import EVENT, parse_event
+from qunfa.callback.parser import EVENT, read_event
+from qunfa.callback.recent import digest
 from qunfa.callback.signature import read_query
 from qunfa.contract.event import JobFinished
 
@@ -32,13 +34,13 @@ class Pushes:
         self,
         callbacks: Mapping[str, Callback],
         proxies: Sequence[Network],
-        deliver: Delivery,
+        hand_over: Handover,
         forwarder: Forwarder,
         desk: Desk,
     ) -> None:
         self._callbacks = {name: callback for name, callback in callbacks.items() if callback.gate}
         self._proxies = proxies
-        self._deliver = deliver
+        self._hand_over = hand_over
         self._forwarder = forwarder
         self._desk = desk
 
@@ -73,15 +75,31 @@ class Pushes:
 
     async def _take(self, scope: Scope, receive: Receive, sender: Caller | None, exchange: Exchange) -> Response | None:
         callback, gate = self._callback(scope, sender)
-        push = await gate.admit(read_query(scope["query_string"]), lambda: read_body(receive))
+        return await gate.admit(
+            read_query(scope["query_string"]),
+            lambda: read_body(receive),
+            lambda push: self._pass(callback, push, scope, exchange),
+        )
+
+    async def _pass(self, callback: Callback, push: Push, scope: Scope, exchange: Exchange) -> Response | None:
         event = _parse(push, callback)
         exchange.event = OTHER
         if event is not None:
-            exchange.event, exchange.msg_id = EVENT, event.msg_id
-            await hand_over(self._deliver, callback.appid, event)
+            exchange.event, exchange.msg_id, exchange.status = EVENT, event.msg_id, event.status
+            if not await self._hand_over(callback.appid, event):
+                exchange.answer = Answer.REPEATED
         if callback.forward_to is None or (event is not None and not callback.forward_results):
             return None
-        return await self._forward(callback.forward_to, scope, push, exchange)
+        key = digest(callback.appid.encode(), push.content)
+        try:
+            response = await self._forwarder.pass_on(callback.forward_to, Request(scope), push.body, key)
+        except ForwardError as error:
+            raise Refusal(Answer.UNAVAILABLE, str(error)) from None
+        if response is None:
+            exchange.answer = Answer.REPEATED
+        else:
+            exchange.answer, exchange.forwarded_status = Answer.FORWARDED, response.status_code
+        return response
 
     def _callback(self, scope: Scope, sender: Caller | None) -> tuple[Callback, Gate]:
         callback = self._callbacks.get(scope["path_params"]["account"])
@@ -91,35 +109,25 @@ class Pushes:
             raise Refusal(Answer.STRANGER, "the address is not among the account's sources")
         return callback, callback.gate
 
-    async def _forward(self, target: str, scope: Scope, push: Push, exchange: Exchange) -> Response:
-        """What the other system says goes back as it is; where it says nothing, WeChat has to come again."""
-        try:
-            response = await self._forwarder.pass_on(target, Request(scope), push.body)
-        except ForwardError as error:
-            raise Refusal(Answer.UNAVAILABLE, str(error)) from None
-        exchange.answer, exchange.forwarded_status = Answer.FORWARDED, response.status_code
-        return response
-
-
-async def hand_over(deliver: Delivery, appid: str, event: JobFinished) -> None:
-    """Returns once the event is durable.
-
-    Raises:
-        Refusal: It is not known to be.
-    """
-    try:
-        await deliver(appid, event)
-    except DeliveryError as error:
-        raise Refusal(Answer.UNAVAILABLE, str(error)) from error
-
 
 def _parse(push: Push, callback: Callback) -> JobFinished | None:
     """A genuine push that cannot be read is for the other system, unless it may be a result or does harm."""
     try:
-        return parse_event(push.content)
+        document = read_document(push.content)
+        check_recipient(document.first("ToUserName"), callback)
+        return read_event(document)
     except (HostileError, EncryptedError) as error:
         raise Refusal(Answer.MALFORMED, str(error)) from None
     except EventError as error:
         if callback.forward_to is None or EVENT.encode() in push.content.upper():
             raise Refusal(Answer.MALFORMED, str(error)) from None
         return None
+
+
+def check_recipient(to_user_name: str, callback: Callback) -> None:
+    """Raises Refusal where the account's original id is configured, and another one is addressed, or none."""
+    if callback.original_id is not None and to_user_name != callback.original_id:
+        raise Refusal(
+            Answer.FORGED,
+            "ToUserName is not the account's original_id: it is for another account, or original_id is wrong",
+        )

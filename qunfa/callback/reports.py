@@ -12,10 +12,10 @@ from starlette.responses import Response
 from qunfa.callback.answers import Answer, Desk, Exchange, Refusal
 from qunfa.callback.body import read_body
 from qunfa.callback.callbacks import Callback
-from qunfa.callback.delivery import Delivery
+from qunfa.callback.handover import Handover
 from qunfa.callback.malformed import EventError
 from qunfa.callback.parser import EVENT, parse_event
-from qunfa.callback.pushes import OTHER, UNKNOWN, hand_over
+from qunfa.callback.pushes import OTHER, UNKNOWN, check_recipient
 
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE | re.ASCII)
 _REPORT: Final = "report"
@@ -24,9 +24,9 @@ _REPORT: Final = "report"
 class Reports:
     """`/wechat/<account>/events` of all accounts that have an `events_token`."""
 
-    def __init__(self, callbacks: Mapping[str, Callback], deliver: Delivery, desk: Desk) -> None:
+    def __init__(self, callbacks: Mapping[str, Callback], hand_over: Handover, desk: Desk) -> None:
         self._callbacks = {name: callback for name, callback in callbacks.items() if callback.events_token}
-        self._deliver = deliver
+        self._hand_over = hand_over
         self._desk = desk
         self._nobodys_token = secrets.token_urlsafe()
 
@@ -45,8 +45,11 @@ class Reports:
             raise Refusal(Answer.MALFORMED, str(error)) from None
         exchange.event = OTHER
         if event is not None:
-            exchange.event, exchange.msg_id = EVENT, event.msg_id
-            await hand_over(self._deliver, callback.appid, event)
+            exchange.event, exchange.msg_id, exchange.status = EVENT, event.msg_id, event.status
+            if event.to_user_name:
+                check_recipient(event.to_user_name, callback)
+            if not await self._hand_over(callback.appid, event):
+                exchange.answer = Answer.REPEATED
 
     def _authorize(self, request: Request) -> Callback:
         callback = self._callbacks.get(request.path_params["account"])

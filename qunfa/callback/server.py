@@ -105,13 +105,12 @@ async def run_receiver(  # noqa: PLR0913  each keyword is one thing that a calle
 
 
 def _listen(services: Services, settings: Settings, uplink: Uplink, host: str | None, port: int | None) -> str:
-    """Takes the addresses of the receiver, whose URL is the answer, and of its metrics where they have their own."""
-    scraped = settings.metrics.receiver
-    metrics = None if scraped is None else ReceiverMetrics()
+    """Takes the addresses of the receiver, whose URL is the answer, and of its metrics."""
+    scraped, metrics = settings.metrics.receiver, ReceiverMetrics()
     app = create_app(settings, uplink, ready=uplink.is_ready, metrics=metrics)
     wanted = settings.receiver
     url = _add(services, app, host or wanted.host, wanted.port if port is None else port, _RECEIVER_KEYS)
-    if metrics and scraped:
+    if scraped:
         at, _, number = scraped.rpartition(":")
         _LOG.info("metrics", url=_add(services, create_metrics_app(metrics), at.strip("[]"), int(number), _METRICS_KEY))
     return url

@@ -6,13 +6,21 @@ import signal
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from qunfa.callback.connections import Bounds, Connection, Connections
+
 GRACE: Final = timedelta(seconds=10)
 """How long running pushes may finish after a stop: more than their own deadline."""
+
+
+_BACKLOG: Final = 2048
+_AT_ONCE: Final = 16
+"""Connections that asyncio accepts before anything else happens, of which none is closed meanwhile."""
 
 
 class ListenError(Exception):
@@ -27,7 +35,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
     # asyncio sets it only where it made the socket. Without it the body of each answer that follows another on its
@@ -39,6 +47,21 @@ def listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Leaves signals to others: uvicorn takes them all, and raises them again after a clean stop."""
 
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self._connections = connections
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """What asyncio accepts at once it also lets wait; more may wait."""
+        await super().startup(sockets=sockets)
+        for listener in sockets or ():
+            listener.listen(_BACKLOG)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Comes ten times a second."""
+        self._connections.end_late_ones()
+        return await super().on_tick(counter)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -47,7 +70,9 @@ class _Server(uvicorn.Server):
 class Services:
     """Applications with their addresses. Where one of them ends, all do."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        """`bounds`: of the connections of all of them together."""
+        self._connections = Connections(bounds or Bounds())
         self._servers: list[tuple[_Server, socket.socket]] = []
 
     def add(self, app: ASGIApp, host: str, port: int) -> str:
@@ -57,12 +82,16 @@ class Services:
             ListenError: The address cannot be had.
         """
         listener = listen(host, port)
-        self._servers.append((_Server(_config(app)), listener))
+        config = _config(app, partial(Connection, self._connections))
+        self._servers.append((_Server(config, self._connections), listener))
         host, port = listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def run(self) -> None:
         """Serves until `stop`, or until cancelled; running requests are finished first."""
+        loop = asyncio.get_running_loop()
+        handler = loop.get_exception_handler()
+        loop.set_exception_handler(self._connections.handler(handler))
         serving = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in self._servers]
         for task in serving:
             task.add_done_callback(lambda _: self.stop())
@@ -71,6 +100,7 @@ class Services:
         finally:
             self.stop()
             await asyncio.gather(*serving, return_exceptions=True)
+            loop.set_exception_handler(handler)
 
     def stop(self) -> None:
         """Asks all of them to end."""
@@ -95,9 +125,11 @@ class Services:
             listener.close()
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, protocol: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=protocol,
+        backlog=_AT_ONCE,
         access_log=False,  # it would hold the query, whose signature can be replayed
         log_config=None,
         log_level="warning",

@@ -5,7 +5,7 @@ import hmac
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
 Query = Mapping[str, Sequence[str]]
@@ -13,7 +13,16 @@ Query = Mapping[str, Sequence[str]]
 
 _PARAMETER_MAX: Final = 64
 """WeChat's are at most 40 characters. The signature covers one joined text, so nothing may hide in a long nonce."""
-_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
+_TIMESTAMP: Final = re.compile(r"[0-9]{10}", re.ASCII)
+"""Seconds, from 2001 to 2286. Fewer or more digits would be cut off from the nonce, or lent to it."""
+
+
+class Signed(NamedTuple):
+    """A signature, and what it covers beside the Token. What does not stand there once, or is too long, is empty."""
+
+    signature: str
+    timestamp: str
+    nonce: str
 
 
 def sign(token: str, timestamp: str, nonce: str, *encrypted: str) -> str:
@@ -34,17 +43,18 @@ def read_query(raw: bytes) -> Query:
     return query
 
 
-def is_genuine(tokens: Sequence[str], query: Query, *encrypted: str) -> bool:
-    """Whether `query` carries WeChat's signature under one of `tokens`: each parameter once, in constant time.
+def read_signed(query: Query, name: str = "signature") -> Signed:
+    """The signature that stands under `name`: `msg_signature` is the one that covers an encrypted part."""
+    return Signed(_only(query, name), _only(query, "timestamp"), _only(query, "nonce"))
 
-    That is `signature`, or `msg_signature` where there is an encrypted part for it to cover.
-    """
-    signature = _only(query, "msg_signature" if encrypted else "signature").encode()
-    timestamp, nonce = _only(query, "timestamp"), _only(query, "nonce")
-    if not (signature and timestamp and nonce):
+
+def is_genuine(tokens: Sequence[str], signed: Signed, *encrypted: str) -> bool:
+    """Whether `signed` is WeChat's under one of `tokens`, compared in constant time."""
+    if not all(signed):
         return False
-    signatures = [sign(token, timestamp, nonce, *encrypted) for token in tokens]
-    return any([hmac.compare_digest(one.encode(), signature) for one in signatures])  # noqa: C419 - all of them
+    signatures = [sign(token, signed.timestamp, signed.nonce, *encrypted) for token in tokens]
+    given = signed.signature.encode()
+    return any([hmac.compare_digest(one.encode(), given) for one in signatures])  # noqa: C419 - all of them
 
 
 def _only(query: Query, name: str) -> str:
@@ -53,7 +63,6 @@ def _only(query: Query, name: str) -> str:
     return values[0] if len(values) == 1 and len(values[0]) <= _PARAMETER_MAX else ""
 
 
-def age(query: Query) -> float | None:
-    """Seconds since the query was signed by this machine's clock, below zero in the future; None if it does not say."""
-    timestamp = query.get("timestamp", ("",))[-1]
+def age(timestamp: str) -> float | None:
+    """Seconds that have passed since by this machine's clock, below zero in the future; None for no timestamp."""
     return time.time() - int(timestamp) if _TIMESTAMP.fullmatch(timestamp) else None

@@ -16,6 +16,7 @@ from qunfa.settings import CallbackSettings
 DEADLINE: Final = timedelta(seconds=5)
 """WeChat waits no longer."""
 STATUS: Final = "qunfa callback check"
+_NOBODY: Final = "gh_callback_check"
 _ANSWER_MAX: Final = 4096
 _SHOWN: Final = 80
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
@@ -27,8 +28,8 @@ _ELSEWHERE: Final = (
 )
 _TODO: Final = {
     "forged": (
-        "Receiver and this command disagree about token, aes_key, mode or appid: give both the same configuration, "
-        "and start the receiver anew."
+        "Receiver and this command disagree about token, aes_key, mode, appid or original_id: give both the same "
+        "configuration, and start the receiver anew."
     ),
     "malformed": (
         "The receiver cannot read the push; most likely its mode is plain: give it and this command the same "
@@ -72,7 +73,7 @@ class Trial:
 
     async def push(self, msg_id: int) -> Step:
         """A push of a finished job that nobody has sent, in the account's mode."""
-        query, body = self._pushed(_event(msg_id))
+        query, body = self._pushed(_event(msg_id, self._callback.original_id or _NOBODY))
         heard = await self._request("POST", query, body)
         took = f"a push in {self._callback.mode} mode was answered"
         if heard.status == httpx.codes.OK and self._callback.forward_results:
@@ -123,10 +124,10 @@ async def _beginning(response: httpx.Response) -> str:
     return body.decode("utf-8", "replace")
 
 
-def _event(msg_id: int) -> str:
+def _event(msg_id: int, original_id: str) -> str:
     """What WeChat says of a finished job; its Status tells people what it is."""
     return (
-        "<ToUserName><![CDATA[gh_callback_check]]></ToUserName><FromUserName><![CDATA[mphelper]]></FromUserName>"
+        f"<ToUserName><![CDATA[{original_id}]]></ToUserName><FromUserName><![CDATA[mphelper]]></FromUserName>"
         f"<CreateTime>{int(time.time())}</CreateTime><MsgType><![CDATA[event]]></MsgType>"
         f"<Event><![CDATA[MASSSENDJOBFINISH]]></Event><MsgID>{msg_id}</MsgID><Status><![CDATA[{STATUS}]]></Status>"
         "<TotalCount>0</TotalCount><FilterCount>0</FilterCount><SentCount>0</SentCount><ErrorCount>0</ErrorCount>"

@@ -8,7 +8,7 @@
 | ``ip_whitelist`` | a call was refused by it (40164 and its like) | – | the address to put on it |
 | ``quota`` | – | a limit is used up, or WeChat does not tell | when there is more |
 | ``worker_clock`` | more than 60 s off | more than 5 s off, or not known | NTP |
-| ``callback`` | a step of `qunfa callback check` | its way to Temporal could not be checked | that step's |
+| ``callback`` | a step of `qunfa callback check` | plain mode; its way to Temporal could not be checked | that step's |
 
 ``quota`` is no failure, as sends wait for the next day by themselves. What needs a token is ``skipped`` without one,
 and what needs the worker's answer without that.
@@ -28,6 +28,8 @@ from qunfa.rules.whitelist import refused_address
 _WHITELIST: Final = "ip_not_whitelisted"
 _CONSOLE: Final = "WeChat's console (设置与开发 → 开发接口管理 → IP白名单)"
 _ALLOWED: Final = {"sends": "sends", "sends_to_all": "sends to all", "mass_calls": "calls of sendall and send"}
+_PLAIN: Final = "mode: plain, in which WeChat signs nothing of what a push says"
+_TO_SAFE: Final = "Change to safe mode, here and in WeChat's console: docs/receiver.md says how no push is lost by it."
 _NEEDS_WORKER: Final = "a worker has to answer for the account first"
 _NEEDS_ACCESS: Final = "an access token has to be had first"
 
@@ -200,8 +202,19 @@ def _worker_clock(found: CheckAccountResult) -> Finding:
     return finding.model_copy(update={"said": f"{finding.said}; {clocks.detail}"}) if clocks.detail else finding
 
 
-def callback_found(account: str, steps: Sequence[Step]) -> Finding:
-    """What the steps of the check of a callback come to: the first that failed, or what could be seen."""
+def callback_found(account: str, steps: Sequence[Step], mode: str | None = None) -> Finding:
+    """What the steps of the check of a callback come to: the first that failed, or what could be seen.
+
+    ``mode`` is the one that this machine has configured, where it has one.
+    """
+    finding = _callback(account, steps)
+    if mode != "plain" or finding.state == "failed":
+        return finding
+    said, todo = f"{finding.said}; {_PLAIN}", " ".join(filter(None, (finding.todo, _TO_SAFE)))
+    return finding.model_copy(update={"state": "warning", "said": said, "todo": todo})
+
+
+def _callback(account: str, steps: Sequence[Step]) -> Finding:
     failed = [step for step in steps if step.state == "failed"]
     if failed:
         said = "; ".join(f"{step.name}: {step.said}" for step in failed)

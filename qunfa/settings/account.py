@@ -15,6 +15,7 @@ _NAMED_TOKEN_SOURCES = ("stable", "classic")
 _APPID = re.compile(r"wx[A-Za-z0-9_-]{1,62}")
 _TOKEN = re.compile(r"[!-~]{3,32}")
 _AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
+_ORIGINAL_ID = re.compile(r"gh_[A-Za-z0-9_-]{1,60}")
 _EVENTS_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,512}=*")
 _CALLBACK_SECRETS = ("token", "token_old", "aes_key", "aes_key_old", "events_token")
 _WORKERS_ONLY = frozenset({"secret", "secret_file", "notices"})
@@ -52,6 +53,12 @@ def _check_aes_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _check_original_id(value: str) -> str:
+    if not _ORIGINAL_ID.fullmatch(value):
+        raise ValueError("must be the account's original id (原始ID): gh_, then letters and digits")
+    return value
+
+
 def _check_events_token(value: SecretStr) -> SecretStr:
     if not _EVENTS_TOKEN.fullmatch(value.get_secret_value()):
         raise ValueError("must be at least 16 letters, digits or any of ._~+/- (a bearer token), best a random one")
@@ -73,6 +80,7 @@ AesKey = Annotated[SecretStr, AfterValidator(_check_aes_key)]
 class CallbackSettings(Section):
     """How WeChat's pushes for the account are verified, and where those go that are not a mass send's.
 
+    `mode` is safe where there is an `aes_key`, else plain. `original_id` is whom pushes must be addressed to.
     `token_old` and `aes_key_old` are taken as well as the new ones, until WeChat uses those only. `forward_to` gets
     what is not a mass send's result, with `forward_results` those too. `events_token` opens
     `POST /wechat/<account>/events` for a system that owns the callback URL itself; then `token` may be missing.
@@ -89,6 +97,7 @@ class CallbackSettings(Section):
     aes_key_old: AesKey | None = None
     aes_key_old_file: Path | None = None
     mode: Literal["plain", "compat", "safe"] = "plain"
+    original_id: Annotated[str, AfterValidator(_check_original_id)] | None = None
     forward_to: Url | None = None
     forward_results: bool = False
     events_token: Annotated[SecretStr, AfterValidator(_check_events_token)] | None = None
@@ -109,7 +118,7 @@ class CallbackSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _read_files(cls, values: object) -> object:
-        return with_secret_files(values, _CALLBACK_SECRETS)
+        return _with_mode(with_secret_files(values, _CALLBACK_SECRETS))
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
@@ -129,6 +138,13 @@ class CallbackSettings(Section):
         if self.forward_results and self.forward_to is None:
             raise ValueError("forward_results is set without forward_to: say where the results go")
         return self
+
+
+def _with_mode(values: object) -> object:
+    """Whoever has entered a key wants it used."""
+    if isinstance(values, dict) and values.get("token") and values.get("aes_key"):
+        return {"mode": "safe", **values}
+    return values
 
 
 def _values(*secrets: SecretStr | None) -> tuple[str, ...]:

@@ -67,24 +67,23 @@ class WeChatSettings(Section):
 class ReceiverSettings(Section):
     """Where the callback receiver listens, and what it takes; port 0 takes a free one.
 
-    `replay_window`: how far a signed timestamp may be from this machine's clock, either way. `proxies`: the networks of
-    those whose `X-Forwarded-For` is believed.
+    `replay_window`: how far a signed timestamp may be from this machine's clock, either way. `results_per_second`: how
+    many results of mass sends an account may get, and those of a minute at once. `proxies`: the networks of those whose
+    `X-Forwarded-For` is believed.
     """
 
     host: Annotated[str, StringConstraints(min_length=1)] = "0.0.0.0"  # noqa: S104 - WeChat calls from outside
     port: Annotated[int, Field(ge=0, le=65535)] = 8088
     replay_window: Annotated[Duration, AfterValidator(_check_replay_window)] = timedelta(minutes=10)
+    results_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
     proxies: tuple[IPvAnyNetwork, ...] = ()
 
 
 class MetricsSettings(Section):
-    """Prometheus endpoints of worker and receiver; the empty text switches one off.
-
-    Without an address of its own, the receiver serves its metrics where it listens for WeChat.
-    """
+    """Prometheus endpoints of worker and receiver; the empty text switches one off."""
 
     worker: BindAddress = "127.0.0.1:9464"
-    receiver: BindAddress | None = None
+    receiver: BindAddress = "127.0.0.1:9465"
 
 
 class WorkerSettings(Section):

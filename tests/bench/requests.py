@@ -10,13 +10,16 @@ from tests.callback.pushing import AES_KEY, FINISHED, callback_settings, sealed,
 
 Mode = Literal["plain", "safe"]
 FIRST_MSG_ID: Final = 3147483650
+PER_SECOND_MAX: Final = 1_000_000
+"""Results that an account may get: what is measured is not the limit."""
 _PATH: Final = "/wechat/demo"
 _MSG_ID: Final = str(FIRST_MSG_ID).encode()
 
 
 def settings_of(mode: Mode) -> Settings:
     """One account, `demo`, whose callback is in this mode."""
-    return callback_settings(mode=mode, aes_key=AES_KEY if mode == "safe" else None)
+    receiver = {"results_per_second": PER_SECOND_MAX}
+    return callback_settings(receiver, mode=mode, aes_key=AES_KEY if mode == "safe" else None)
 
 
 def requests(mode: Mode, count: int) -> Iterator[tuple[str, bytes]]:

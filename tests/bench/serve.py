@@ -1,4 +1,4 @@
-"""`python -m tests.bench.serve WHAT MODE`: one of the measured servers, on a free port; the URL is its first line."""
+"""`python -m tests.bench.serve WHAT MODE`: one of the measured servers; its first line is its URL and its metrics'."""
 
 import asyncio
 import contextlib
@@ -7,11 +7,13 @@ from typing import get_args
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from qunfa.callback import create_app, run_receiver
+from qunfa.callback import ReceiverMetrics, create_app, create_metrics_app, run_receiver
 from qunfa.callback.services import Services
 from qunfa.contract.event import JobFinished
+from qunfa.settings import MetricsSettings
 from qunfa.telemetry import configure_logging
 from tests.bench.requests import Mode, settings_of
+from tests.ports import free_address
 
 _HOST = "127.0.0.1"
 
@@ -35,22 +37,26 @@ async def deliver_nowhere(appid: str, event: JobFinished) -> None:
 def main(what: str, mode: Mode) -> None:
     """Serves until SIGTERM."""
     configure_logging()
+    address, metrics, settings = free_address(), ReceiverMetrics(), settings_of(mode)
     if what == "temporal":
-        asyncio.run(run_receiver(settings_of(mode), host=_HOST, port=0, on_started=_tell))
+        settings = settings.model_copy(update={"metrics": MetricsSettings(receiver=address)})
+        asyncio.run(run_receiver(settings, host=_HOST, port=0, on_started=lambda url: _tell(url, address)))
     else:
-        app: ASGIApp = hello if what == "hello" else create_app(settings_of(mode), deliver_nowhere)
-        asyncio.run(_serve(app))
+        app: ASGIApp = hello if what == "hello" else create_app(settings, deliver_nowhere, metrics=metrics)
+        asyncio.run(_serve(app, create_metrics_app(metrics), address))
 
 
-async def _serve(app: ASGIApp) -> None:
+async def _serve(app: ASGIApp, shown: ASGIApp, address: str) -> None:
     with contextlib.closing(Services()) as services:
-        _tell(services.add(app, _HOST, 0))
+        host, _, port = address.rpartition(":")
+        services.add(shown, host, int(port))
+        _tell(services.add(app, _HOST, 0), address)
         with services.stopping_on_signals():
             await services.run()
 
 
-def _tell(url: str) -> None:
-    sys.stdout.write(f"{url}\n")
+def _tell(url: str, metrics: str) -> None:
+    sys.stdout.write(f"{url} http://{metrics}/metrics\n")
     sys.stdout.flush()
 
 

@@ -20,6 +20,7 @@ from tests.bench.requests import Mode
 from tests.bench.wrk import BenchError
 
 _START: Final = 60.0
+_TAKEN: Final = frozenset({"success", "repeated"})
 _STOP: Final = 20.0
 
 
@@ -41,6 +42,7 @@ class Server:
     """A server that is ready."""
 
     url: str
+    metrics: str
     pid: int
 
     def processor_seconds(self) -> float | None:
@@ -66,9 +68,9 @@ def serving(what: str, mode: Mode, log: Path, temporal: str | None = None) -> It
     command = [sys.executable, "-m", "tests.bench.serve", what, mode]
     with log.open("ab") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=env) as process:
         try:
-            url = _first_line(process)
+            url, metrics = _first_line(process).split()
             _wait_until_ready(process, url)
-            yield Server(url, process.pid)
+            yield Server(url, metrics, process.pid)
         finally:
             process.terminate()
             try:
@@ -77,16 +79,19 @@ def serving(what: str, mode: Mode, log: Path, temporal: str | None = None) -> It
                 process.kill()
 
 
-def pushes_taken(url: str) -> tuple[int, int]:
-    """How many results of mass sends the receiver has taken, and how many other answers it has given."""
-    shown = httpx.get(f"{url}/metrics", trust_env=False, timeout=_STOP).text
+def pushes_taken(metrics: str) -> tuple[int, int]:
+    """How many results of mass sends the receiver has taken, and how many other answers it has given.
+
+    One that comes again was taken before, or would not be called `repeated`.
+    """
+    shown = httpx.get(metrics, trust_env=False, timeout=_STOP).text
     samples = [
         sample
         for family in text_string_to_metric_families(shown)
         for sample in family.samples
         if sample.name == "qunfa_pushes_total"
     ]
-    taken = [one.value for one in samples if one.labels["event"] == EVENT and one.labels["answer"] == "success"]
+    taken = [one.value for one in samples if one.labels["event"] == EVENT and one.labels["answer"] in _TAKEN]
     return int(sum(taken)), int(sum(one.value for one in samples) - sum(taken))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from qunfa.callback import create_app, sign
+from qunfa.callback import ReceiverMetrics, create_app, create_metrics_app, sign
 from qunfa.contract.event import JobFinished
 from qunfa.settings import Settings
 
@@ -49,6 +49,7 @@ def callback_settings(receiver: dict[str, Any] | None = None, **callback: Any) -
     return Settings.model_validate(
         {
             "receiver": receiver or {},
+            "metrics": {"receiver": ""},
             "accounts": {
                 "demo": {**account, "appid": APPID, "callback": {"token": TOKEN, **callback}},
                 "silent": {**account, "appid": "wx2"},
@@ -66,8 +67,10 @@ async def receiver(
     peer: str = "127.0.0.1",
     **callback: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a receiver for the account `demo`, as seen by `peer`; both are closed afterwards."""
-    app = create_app(callback_settings(receiver, **callback), deliver, deadline=deadline)
+    """A client of a receiver for `demo`, as seen by `peer`, and of its metrics; both are closed afterwards."""
+    metrics = ReceiverMetrics()
+    app = create_app(callback_settings(receiver, **callback), deliver, deadline=deadline, metrics=metrics)
+    app.router.routes.extend(create_metrics_app(metrics).routes)
     transport = httpx.ASGITransport(app, client=(peer, 1234))
     async with (
         app.router.lifespan_context(app),

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from qunfa.callback import DeliveryError
-from qunfa.callback.forwarding import ANSWER_LIMIT
+from qunfa.callback.forwarding import ANSWER_LIMIT, ANSWERS_MAX
 from tests.callback.pushing import (
     AES_KEY,
     FINISHED,
@@ -116,6 +116,7 @@ async def test_nothing_is_changed(inbox: Inbox, existing: Existing) -> None:
         **{name.lower().encode(): value.lower().encode() for name, value in headers.items()},
         b"host": existing.url.removeprefix("http://").removesuffix("/wechat").encode(),
         b"content-length": b"%d" % len(HELLO),
+        b"connection": b"close",
         b"x-forwarded-for": b"127.0.0.1",
     }
     assert existing.body() == HELLO
@@ -148,7 +149,7 @@ async def test_hop_by_hop_headers_end_here(inbox: Inbox, existing: Existing) -> 
 
     _, got = existing.head()
     assert not got.keys() & {name.lower().encode() for name in headers if name != "Connection"}
-    assert got.get(b"connection") in {None, b"keep-alive"}
+    assert got[b"connection"] == b"close"
 
 
 async def test_peer_is_named(inbox: Inbox, existing: Existing) -> None:
@@ -210,13 +211,14 @@ async def test_result_that_is_not_durable_goes_nowhere(inbox: Inbox, existing: E
 
 
 async def test_failure_of_the_other_side_loses_no_result(inbox: Inbox, existing: Existing) -> None:
-    """A result is durable before the existing system is asked, whatever becomes of that."""
+    """A result is durable before the existing system is asked, whatever becomes of that, and is so once."""
     existing.silent = True
     async with _behind(inbox, existing, forward_results=True, deadline=timedelta(milliseconds=300)) as http:
         assert (await _post(http, FINISHED)).status_code == 503
         assert (await _post(http, FINISHED)).status_code == 503
 
-    assert [event.msg_id for _, event in inbox.got] == [3147483650] * 2
+    assert [event.msg_id for _, event in inbox.got] == [3147483650]
+    assert len(existing.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -363,12 +365,25 @@ async def test_log(inbox: Inbox, existing: Existing) -> None:
     assert 'qunfa_pushes_total{account="demo",answer="forwarded",event="other"} 1.0' in metrics
 
 
-async def test_connections_are_used_again_and_closed(inbox: Inbox, existing: Existing) -> None:
-    """One connection serves many pushes, and none is left open when the receiver stops."""
+async def test_each_push_has_a_connection_of_its_own(inbox: Inbox, existing: Existing) -> None:
+    """What the existing system sends beyond an answer is not taken for the answer to the next push."""
+    forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+    existing.answer += forged
     async with _behind(inbox, existing) as http:
-        for _ in range(3):
-            await _post(http)
-        assert not existing.closed.is_set()
+        answers = [(await _post(http)).content for _ in range(3)]
+        await asyncio.wait_for(existing.closed.wait(), 10)
 
-    await asyncio.wait_for(existing.closed.wait(), 10)
-    assert (existing.opened, len(existing.requests)) == (1, 3)
+    assert answers == [REPLY] * 3
+    assert (existing.opened, len(existing.requests)) == (3, 3)
+
+
+async def test_repetition_goes_on_as_often_as_wechat_repeats(inbox: Inbox, existing: Existing) -> None:
+    """WeChat waits for the reply again; whoever repeats a push that was overheard does not reach the other system."""
+    push = sealed(HELLO)
+    async with _behind(inbox, existing, aes_key=AES_KEY) as http:
+        answers = [(await http.post("/wechat/demo", **push)).content for _ in range(ANSWERS_MAX + 3)]
+        answers.append((await http.post("/wechat/demo", **sealed(HELLO))).content)
+        assert (await http.post("/wechat/demo", **sealed(HELLO.replace(b">7<", b">8<")))).content == REPLY
+
+    assert answers == [REPLY] * ANSWERS_MAX + [b"success"] * 4
+    assert len(existing.requests) == ANSWERS_MAX + 1

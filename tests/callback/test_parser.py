@@ -225,10 +225,17 @@ def test_what_is_kept_is_bounded() -> None:
 
     extra = _parsed(_event(f"{more}{'<d>' * 40}deep{'</d>' * 40}")).extra
 
-    assert extra["…"] == "68 more"
-    assert len(extra) == 33
-    assert max(map(len, extra)) <= 200
+    assert extra["…"] == "94 more"
     assert max(map(len, extra.values())) == 256
+    del extra["…"]
+    assert sum(len(place.encode()) + len(text.encode()) for place, text in extra.items()) <= 2048
+
+
+def test_many_small_elements_are_bounded() -> None:
+    """Nor are there many of them."""
+    extra = _parsed(_event("".join(f"<N{n}>x</N{n}>" for n in range(100)))).extra
+
+    assert (len(extra), extra["…"]) == (33, "68 more")
 
 
 def test_long_texts_are_bounded() -> None:

@@ -3,8 +3,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -21,8 +19,9 @@ from qunfa.contract.event import JobFinished
 from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView
 from qunfa.payloads import data_converter
-from qunfa.settings import MetricsSettings, Settings
+from qunfa.settings import MetricsSettings
 from tests.callback.pushing import APPID, FINISHED, HELLO, TOKEN, callback_settings, signed
+from tests.callback.running import address_of, is_ready, renamed, running
 from tests.looking import PATIENCE, look_again
 from tests.temporal import binary
 from workflows.account import Account
@@ -40,40 +39,10 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(server, "RECONNECT_FIRST", timedelta(milliseconds=20))
 
 
-def _address(client: Client) -> str:
-    return client.service_client.config.target_host
-
-
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
         return port
-
-
-async def _is_ready(http: httpx.AsyncClient) -> bool:
-    return (await http.get("/readyz")).status_code == 200
-
-
-def _renamed(appid: str) -> Settings:
-    """The settings of the tests with an appid, and a task queue, of its own."""
-    settings = callback_settings()
-    accounts = {"demo": settings.accounts["demo"].model_copy(update={"appid": appid})}
-    return settings.model_copy(update={"accounts": accounts, "task_queue": appid})
-
-
-@asynccontextmanager
-async def _running(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """A receiver on a free port, and a client of it; both are gone afterwards."""
-    started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    receiver = asyncio.create_task(
-        run_receiver(settings, host="127.0.0.1", port=0, on_started=started.set_result, handle_signals=False)
-    )
-    try:
-        async with asyncio.timeout(PATIENCE), httpx.AsyncClient(base_url=await started, trust_env=False) as http:
-            yield http
-    finally:
-        receiver.cancel()
-        await asyncio.gather(receiver, return_exceptions=True)
 
 
 async def _kept(client: Client, appid: str) -> list[JobFinished]:
@@ -85,9 +54,9 @@ async def _kept(client: Client, appid: str) -> list[JobFinished]:
 async def test_push_reaches_the_account(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signed push starts the account's workflow where it does not run, and is in its ledger once."""
     appid = f"wx{uuid4().hex}"
-    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
-    async with _running(_renamed(appid)) as http, Worker(client, task_queue=appid, workflows=[Account]):
-        while not await _is_ready(http):
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address_of(client))
+    async with running(renamed(appid)) as http, Worker(client, task_queue=appid, workflows=[Account]):
+        while not await is_ready(http):
             await look_again()
         for _ in range(2):
             answer = await http.post("/wechat/demo", params=signed(), content=FINISHED)
@@ -125,7 +94,7 @@ async def test_delivery_to_a_terminated_account(client: Client) -> None:
 
 async def test_delivery_to_a_namespace_that_is_gone(client: Client) -> None:
     """What Temporal refuses is a failed delivery."""
-    elsewhere = await Client.connect(_address(client), namespace="nowhere", data_converter=data_converter)
+    elsewhere = await Client.connect(address_of(client), namespace="nowhere", data_converter=data_converter)
 
     with pytest.raises(DeliveryError, match="NOT_FOUND"):
         await TemporalDelivery(elsewhere, "queue")("wx1", EVENT)
@@ -136,7 +105,7 @@ async def test_starts_without_temporal(monkeypatch: pytest.MonkeyPatch) -> None:
     port = _free_port()
     monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{port}")
     appid = f"wx{uuid4().hex}"
-    async with _running(_renamed(appid)) as http:
+    async with running(renamed(appid)) as http:
         assert (await http.get("/healthz")).status_code == 200
         assert (await http.get("/readyz")).status_code == 503
         assert (await http.post("/wechat/demo", params=signed(), content=FINISHED)).status_code == 503
@@ -145,7 +114,7 @@ async def test_starts_without_temporal(monkeypatch: pytest.MonkeyPatch) -> None:
         async with await WorkflowEnvironment.start_local(
             port=port, dev_server_existing_path=binary("temporal"), dev_server_log_level="error"
         ):
-            while not await _is_ready(http):
+            while not await is_ready(http):
                 await look_again()
             assert (await http.post("/wechat/demo", params=signed(), content=FINISHED)).text == "success"
         assert (await http.get("/readyz")).status_code == 503
@@ -153,9 +122,9 @@ async def test_starts_without_temporal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_leaves_signals_to_its_caller(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run beside other things in one process, the receiver takes no signal for itself."""
-    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address_of(client))
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    async with _running(callback_settings()) as http:
+    async with running(callback_settings()) as http:
         assert (await http.get("/healthz")).status_code == 200
         assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
@@ -170,11 +139,11 @@ async def test_port_in_use() -> None:
 
 async def test_metrics_on_an_address_of_their_own(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then they are there, and not where WeChat and everybody else can reach them."""
-    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address_of(client))
     port = _free_port()
     settings = callback_settings()
     settings = settings.model_copy(update={"metrics": MetricsSettings(receiver=f"127.0.0.1:{port}")})
-    async with _running(settings) as http:
+    async with running(settings) as http:
         await http.get("/wechat/demo", params=signed(echostr="1"))
         shown = await http.get(f"http://127.0.0.1:{port}/metrics")
         assert 'qunfa_pushes_total{account="demo",answer="success",event="verification"} 1.0' in shown.text
@@ -188,9 +157,9 @@ async def test_metrics_on_an_address_of_their_own(client: Client, monkeypatch: p
 
 async def test_no_metrics(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The empty text switches them off."""
-    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address_of(client))
     settings = callback_settings().model_copy(update={"metrics": MetricsSettings(receiver="")})
-    async with _running(settings) as http:
+    async with running(settings) as http:
         assert (await http.get("/metrics")).status_code == 404
         assert (await http.get("/healthz")).status_code == 200
 
@@ -220,7 +189,7 @@ async def test_forwards_and_stops(client: Client, monkeypatch: pytest.MonkeyPatc
 
     async with await asyncio.start_server(existing, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        async with _running(callback_settings(forward_to=url)) as http:
+        async with running(callback_settings(forward_to=url)) as http:
             assert (await http.post("/wechat/demo", params=signed(), content=HELLO)).text == "hello"
 
 
@@ -249,8 +218,8 @@ RAW = [
 @pytest.mark.parametrize("request_", RAW, ids=range(len(RAW)))
 async def test_bytes_that_are_hardly_http(client: Client, monkeypatch: pytest.MonkeyPatch, request_: bytes) -> None:
     """Whatever a stranger sends to the port, the answer is a refusal or a closed connection."""
-    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
-    async with _running(callback_settings()) as http:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address_of(client))
+    async with running(callback_settings()) as http:
         url = http.base_url
         reader, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(request_)
@@ -268,8 +237,8 @@ async def test_bytes_that_are_hardly_http(client: Client, monkeypatch: pytest.Mo
 
 async def test_flood_is_cut_off(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body over the limit gets its answer, and the connection is closed, long before the body ends."""
-    monkeypatch.setenv("TEMPORAL_ADDRESS", _address(client))
-    async with _running(callback_settings()) as http:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address_of(client))
+    async with running(callback_settings()) as http:
         url = httpx.URL(http.base_url.join("/wechat/demo"), params=signed())
         reader, writer = await asyncio.open_connection(url.host, url.port)
         head = f"POST {url.raw_path.decode()} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
@@ -298,6 +267,7 @@ async def test_stops_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
         "TEMPORAL_CONFIG_FILE": str(tmp_path / "none.toml"),
         "QUNFA_RECEIVER__HOST": "127.0.0.1",
         "QUNFA_RECEIVER__PORT": "0",
+        "QUNFA_METRICS__RECEIVER": "",
         "QUNFA_ACCOUNTS__DEMO__APPID": APPID,
         "QUNFA_ACCOUNTS__DEMO__KIND": "service",
         "QUNFA_ACCOUNTS__DEMO__SECRET": "s3cret",

@@ -173,3 +173,24 @@ def test_receiver_of_nothing() -> None:
 
     with pytest.raises(ReceiverError, match="no account has a callback"):
         create_app(silent, Inbox())
+
+
+async def test_event_is_handed_over_once(inbox: Inbox) -> None:
+    """However often the other system repeats it, and though WeChat itself pushes it, too."""
+    async with receiver(inbox, events_token=EVENTS_TOKEN) as http:
+        for _ in range(3):
+            assert (await http.post("/wechat/demo/events", content=FINISHED, headers=BEARER)).text == "success"
+        assert (await http.post("/wechat/demo", params=signed(), content=FINISHED)).text == "success"
+        metrics = (await http.get("/metrics")).text
+
+    assert len(inbox.got) == 1
+    assert 'qunfa_pushes_total{account="demo",answer="repeated",event="MASSSENDJOBFINISH"} 3.0' in metrics
+
+
+@pytest.mark.parametrize(("original_id", "status"), [("gh_4d00ed8d6399", 200), ("gh_another", 403)])
+@pytest.mark.parametrize("content", [FINISHED, JSON.encode()])
+async def test_event_of_another_account(inbox: Inbox, original_id: str, status: int, content: bytes) -> None:
+    """Where the original id is configured, an event that names another one is refused."""
+    answer = await _report(inbox, content, original_id=original_id)
+
+    assert answer.status_code == (status if content is FINISHED else 200)

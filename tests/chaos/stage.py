@@ -80,13 +80,14 @@ class Stage:
 async def staged(plan: ChaosPlan, folder: Path, worker: list[str]) -> AsyncIterator[Stage]:
     """Everything started and ready; nothing is left running afterwards. `worker` is the worker's command line."""
     try:
-        at_temporal, at_receiver, *at_workers = free_ports(2 + WORKERS)
+        at_temporal, at_receiver, at_metrics, *at_workers = free_ports(3 + WORKERS)
     except NoFreePortsError as error:
         raise NotReadyError(str(error)) from None
     address, receiver_url = f"{LOCALHOST}:{at_temporal}", f"http://{LOCALHOST}:{at_receiver}"
     environment = _environment(address, folder)
     temporal = Child("temporal", _temporal(folder, at_temporal), environment, folder)
-    receiver = Child("receiver", [sys.executable, "-m", "qunfa.cli", "callback"], environment, folder)
+    scraped = {"QUNFA_METRICS__RECEIVER": f"{LOCALHOST}:{at_metrics}"}
+    receiver = Child("receiver", [sys.executable, "-m", "qunfa.cli", "callback"], environment | scraped, folder)
     workers = [
         Child(f"worker-{number}", [sys.executable, *worker], environment | _of_worker(number, port), folder)
         for number, port in enumerate(at_workers)
@@ -101,7 +102,7 @@ async def staged(plan: ChaosPlan, folder: Path, worker: list[str]) -> AsyncItera
             stack.push_async_callback(child.let_go)
             await child.start()
         client = await _connected(address)
-        metrics["receiver"] = f"{receiver_url}/metrics"
+        metrics["receiver"] = f"http://{LOCALHOST}:{at_metrics}/metrics"
         stage = Stage(plan, folder, client, sim, director, temporal, workers, receiver, metrics)
         await _ready(stage)
         yield stage

@@ -69,7 +69,9 @@ class Shop:
             "kind": "service",
             "callback": {"token": TOKEN, "aes_key": AES_KEY, "mode": mode, **callback},
         }
-        return Settings.model_validate({"task_queue": QUEUE, "accounts": {self.name: account}})
+        return Settings.model_validate(
+            {"task_queue": QUEUE, "metrics": {"receiver": ""}, "accounts": {self.name: account}}
+        )
 
 
 @pytest.fixture
@@ -242,7 +244,7 @@ async def test_a_push_is_found_in_a_run_that_has_been_continued(client: Client, 
         assert not await has_arrived(client, shop.appid, TEST_MSG_ID_MIN + 9, since)
 
 
-DIFFER = "token, aes_key, mode or appid"
+DIFFER = "token, aes_key, mode, appid or original_id"
 BEHIND = {"forward_to": "http://127.0.0.1:1/", "forward_results": True}
 
 

@@ -82,7 +82,8 @@ async def running(
     scene: Scene, command: list[str], config: Path | str, more: Mapping[str, str], log: Path | None = None
 ) -> AsyncIterator[Process]:
     """A process of the project, which does not outlive the block; its log goes to a file, or to stderr."""
-    given = environment(scene.stage.address, QUNFA_CONFIG=str(config), QUNFA_LOG="json") | dict(more)
+    own = {"QUNFA_METRICS__RECEIVER": ""} if "callback" in command else {}  # others may be of an earlier version
+    given = environment(scene.stage.address, QUNFA_CONFIG=str(config), QUNFA_LOG="json", **own) | dict(more)
     with nullcontext(PIPE) if log is None else log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
             sys.executable, *command, cwd=ROOT, env=given, stdin=DEVNULL, stdout=PIPE, stderr=stderr

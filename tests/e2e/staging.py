@@ -31,7 +31,7 @@ def settings_at(
         {
             "task_queue": f"e2e-{run}",
             "wechat": {"base_url": wechat},
-            "metrics": {"worker": ""},
+            "metrics": {"worker": "", "receiver": ""},
             "media": {"roots": [media]},
             "timing": dict(timing),
             "accounts": {name: {**account, "appid": f"wx{run}{number:03}"} for number, name in enumerate(names)},

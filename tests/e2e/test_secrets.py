@@ -33,10 +33,10 @@ FATAL: dict[str, list[dict[str, Any]]] = {
 
 async def test_no_secret_leaves_the_processes(scene: Scene, tmp_path: Path) -> None:
     """Worker and receiver at DEBUG level, through a batch of successes and failures."""
-    metrics = free_address()
+    metrics, receivers = free_address(), free_address()
     config = configuration(scene, tmp_path, metrics=metrics)
     logs = {name: tmp_path / f"{name}.log" for name in ("receiver", "worker")}
-    debug = {"QUNFA_LOG_LEVEL": "DEBUG"}
+    debug = {"QUNFA_LOG_LEVEL": "DEBUG", "QUNFA_METRICS__RECEIVER": receivers}
     async with (
         running(scene, ["-m", "qunfa.cli", "callback"], config, debug, logs["receiver"]) as receiver,
         running(scene, ["worker.py"], config, debug, logs["worker"]) as worker,
@@ -52,7 +52,7 @@ async def test_no_secret_leaves_the_processes(scene: Scene, tmp_path: Path) -> N
             await http.post(scene.callback, params=signed(CALLBACK_TOKEN), content=b"<xml><broken>")
             seen = {
                 "worker metrics": (await http.get(f"http://{metrics}/metrics")).content,
-                "receiver metrics": (await http.get(f"{url}/metrics")).content,
+                "receiver metrics": (await http.get(f"http://{receivers}/metrics")).content,
             }
         assert [await stopped(worker), await stopped(receiver)] == [0, 0]
     seen |= {f"{name} log": log.read_bytes() for name, log in logs.items()} | await histories(scene)

@@ -105,7 +105,8 @@ class Actor:
     @asynccontextmanager
     async def receiver(self, *arguments: str, port: int = 0) -> AsyncIterator[Program]:
         """A receiver process that can deliver; WeChat pushes to it what it pushes to this account."""
-        async with self.running(*arguments, ready='"connected"', QUNFA_RECEIVER__PORT=str(port)) as receiver:
+        own = {"QUNFA_RECEIVER__PORT": str(port), "QUNFA_METRICS__RECEIVER": ""}
+        async with self.running(*arguments, ready='"connected"', **own) as receiver:
             url = json.loads(await receiver.says('"listening"'))["url"]
             self.scene.callback = f"{url}/wechat/{self.scene.account}"
             yield receiver

@@ -60,7 +60,13 @@ TABLE = (
     Place("qunfa/wechat", (STDLIB, "pydantic", "httpx", "qunfa.contract", "qunfa.rules")),
     Place("qunfa/media", (STDLIB, "httpx", "httpcore", "obstore", "PIL")),
     Place("qunfa/article", (STDLIB, "lxml", "tinycss2")),
-    Place("qunfa/callback", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.wechat", "qunfa.temporal", "qunfa.settings")),
+    Place(
+        "qunfa/callback",
+        (
+            STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.verdict", "qunfa.wechat", "qunfa.temporal",
+            "qunfa.settings",
+        ),
+    ),
     Place("qunfa/simulator", (STDLIB, LIBRARIES), ("temporalio",)),
     Place(
         "qunfa/cli",

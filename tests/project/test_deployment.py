@@ -199,6 +199,8 @@ def test_the_example_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.
     assert list(settings.accounts) == ["brand"]
     assert settings.task_queue == ENVIRONMENT["QUNFA_TASK_QUEUE"]
     assert (settings.metrics.worker, settings.store.uri) == ("0.0.0.0:9464", "file:/var/lib/qunfa")
+    assert settings.metrics.receiver == "0.0.0.0:9465"  # in its container, of which only the other port is published
+    assert [port.rpartition(":")[2] for port in SERVICES["receiver"]["ports"]] == ["8088"]
 
 
 def test_the_rehearsal_fits_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,3 +192,13 @@ def test_a_callback(steps: tuple[Step, ...], state: str, said: str, todo: str | 
     finding = callback_found("demo", steps)
     assert (finding.state, said in finding.said) == (state, True)
     assert (finding.todo or "").startswith(todo) if todo else finding.todo is None
+    assert finding == callback_found("demo", steps, "safe")
+
+
+@pytest.mark.parametrize(("before", "after"), [("ok", "warning"), ("skipped", "warning"), ("failed", "failed")])
+def test_plain_mode(before: str, after: str) -> None:
+    """It is warned of, unless there is something worse; what else is to be done is still said."""
+    finding = callback_found("demo", [Step("url", before, "seen", "Look.")], "plain")
+    todo = finding.todo or ""
+    assert (finding.state, todo.startswith("Look.")) == (after, True)
+    assert ("mode: plain" in finding.said, "safe mode" in todo) == ((after == "warning",) * 2)

@@ -151,6 +151,29 @@ def test_rotation(tmp_path: Path) -> None:
     assert (loaded.tokens, loaded.aes_keys) == (("t0ken", "0ld"), (AES_KEY, AES_KEY[::-1]))
 
 
+@pytest.mark.parametrize(
+    ("values", "mode"),
+    [
+        ({}, "plain"),
+        ({"aes_key": AES_KEY}, "safe"),
+        ({"aes_key": AES_KEY, "mode": "plain"}, "plain"),
+        ({"aes_key": AES_KEY, "mode": "compat"}, "compat"),
+    ],
+)
+def test_mode(values: dict[str, Any], mode: str, tmp_path: Path) -> None:
+    """Whoever has entered a key wants it used, unless he says otherwise."""
+    assert CallbackSettings.model_validate({"token": "t0ken", **values}).mode == mode
+    (tmp_path / "aes").write_text(AES_KEY)
+    in_file = {"aes_key_file": str(tmp_path / "aes")} if "aes_key" in values else {}
+    others = {name: value for name, value in values.items() if name != "aes_key"}
+    assert CallbackSettings.model_validate({"token": "t0ken", **others, **in_file}).mode == mode
+
+
+def test_key_that_nothing_is_encrypted_with() -> None:
+    """Where another system gets the pushes, there is no mode."""
+    assert CallbackSettings.model_validate({"events_token": "x" * 16, "aes_key": AES_KEY}).mode == "plain"
+
+
 def test_callback_of_another_system(tmp_path: Path) -> None:
     """Where another system gets WeChat's pushes, its bearer token is enough."""
     (tmp_path / "events").write_text("a-random-token-of-32-characters\n")
@@ -183,6 +206,8 @@ def test_sources() -> None:
         {"token": "t0ken", "forward_results": True},
         {"token": "t0ken", "aes_key_old": AES_KEY},
         {"token": "t0ken", "token_old": "a b"},
+        {"token": "t0ken", "original_id": "brand"},
+        {"token": "t0ken", "original_id": "gh_"},
         {"token": "t0ken", "events_token": "short"},
         {"token": "t0ken", "events_token": "a long one with blanks in it"},
         {"token": "t0ken", "sources": ["203.0.113.1/24"]},

@@ -174,15 +174,23 @@ def test_replay_windows_that_are_none(window: object) -> None:
     _refuse("receiver", "replay_window", window)
 
 
+@pytest.mark.parametrize("rate", [0, -1, "inf", "many"])
+def test_rates_that_are_none(rate: object) -> None:
+    """An account may get some results, and not any number."""
+    assert _one("receiver", "results_per_second", 0.5) == 0.5
+    _refuse("receiver", "results_per_second", rate)
+
+
 def test_proxies() -> None:
     """Networks, or single addresses."""
     assert [str(one) for one in _one("receiver", "proxies", ["10.0.0.0/8", "fd00::1"])] == ["10.0.0.0/8", "fd00::1/128"]
     _refuse("receiver", "proxies", ["10.0.0.1/8"])
 
 
-@pytest.mark.parametrize("address", [None, "", "127.0.0.1:9465", "[::1]:9465"])
-def test_receiver_metrics(address: str | None) -> None:
-    """Nowhere else, nowhere at all, or at an address of their own."""
+@pytest.mark.parametrize("address", ["", "127.0.0.1:9465", "[::1]:9465"])
+def test_receiver_metrics(address: str) -> None:
+    """Nowhere at all, or at an address that is not the one for WeChat."""
+    assert Settings().metrics.receiver == "127.0.0.1:9465"
     assert _one("metrics", "receiver", address) == address
     _refuse("metrics", "receiver", "9465")
 

@@ -94,6 +94,7 @@ port = {ports.receiver}
 
 [metrics]
 worker = ""
+receiver = ""
 
 [media]
 roots = [{_toml(str(media_folder(folder)))}]

@@ -50,7 +50,8 @@ async def check_callback(plan: Plan, account: str, connection: Client | str, ask
     receiver, wechat = await asyncio.gather(
         _receiver(plan, account, configured, connection), _wechat(plan, account, connection, asked)
     )
-    return callback_found(account, [*receiver, wechat])
+    mode = configured.callback.mode if configured is not None and configured.callback is not None else None
+    return callback_found(account, [*receiver, wechat], mode)
 
 
 def _no_pushes(callback: CallbackSettings | None) -> str:

@@ -1,0 +1,72 @@
+"""What the receiver remembers: for a while, and never more than its memory has room for."""
+
+import asyncio
+import time
+from collections.abc import Hashable
+from datetime import timedelta
+from hashlib import blake2b
+from typing import Final, Generic, TypeVar
+
+REMEMBERED_MAX: Final = 50_000
+"""Entries of one memory, of some 150 bytes each."""
+_V = TypeVar("_V", bytes, int)
+
+
+class Recent(Generic[_V]):
+    """What was noted last, under its keys, for at least `span` and less than three times as long.
+
+    There are never more than `most` entries, but always the latest half of as many. Nothing in here has a time of its
+    own: whole halves are forgotten, which is quick, and texts and numbers alone are nothing to Python's collector.
+    """
+
+    def __init__(self, span: timedelta, most: int = REMEMBERED_MAX) -> None:
+        self._span = span.total_seconds()
+        self._half = most // 2
+        self._later: dict[str | bytes, _V] = {}
+        self._earlier: dict[str | bytes, _V] = {}
+        self._since = time.monotonic()
+
+    def get(self, key: str | bytes) -> _V | None:
+        """What was noted under the key; None where nothing was, or where it is forgotten."""
+        self._forget()
+        found = self._later.get(key)
+        return self._earlier.get(key) if found is None else found
+
+    def note(self, key: str | bytes, value: _V) -> None:
+        """Remembers the value from now on."""
+        self._forget()
+        self._later[key] = value
+
+    def __len__(self) -> int:
+        return len(self._later) + len(self._earlier)
+
+    def _forget(self) -> None:
+        passed = time.monotonic() - self._since
+        if passed >= self._span or len(self._later) >= self._half:
+            self._earlier = self._later if passed < 2 * self._span else {}
+            self._later = {}
+            self._since += passed
+
+
+class Turns:
+    """Lets those with the same key do their work one after the other."""
+
+    def __init__(self) -> None:
+        self._taken: dict[Hashable, asyncio.Future[None] | None] = {}
+
+    async def take(self, key: Hashable) -> None:
+        """Waits until nobody has the key; it is the caller's until he leaves it."""
+        while key in self._taken:
+            left = self._taken[key] = self._taken[key] or asyncio.get_running_loop().create_future()
+            await asyncio.wait({left})  # which, cancelled, leaves the others waiting
+        self._taken[key] = None
+
+    def leave(self, key: Hashable) -> None:
+        """Gives the key to whoever waits for it."""
+        if (left := self._taken.pop(key)) is not None:
+            left.set_result(None)
+
+
+def digest(*parts: bytes) -> bytes:
+    """16 bytes that stand for the parts, in their order; only the last one may have a zero byte in it."""
+    return blake2b(b"\0".join(parts), digest_size=16).digest()

@@ -1,0 +1,231 @@
+"""Connections of those who never get to the point, at real sockets."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from qunfa.callback.connections import Bounds
+from qunfa.callback.services import Services
+from tests.bench.serve import hello
+from tests.callback.pushing import APPID, TOKEN, signed
+from tests.looking import PATIENCE, look_again
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LONG = 3600.0
+Open = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+@asynccontextmanager
+async def _serving(bounds: Bounds, app: ASGIApp = hello) -> AsyncIterator[Open]:
+    """A way to connections of an application, all of which are closed afterwards."""
+    with contextlib.closing(Services(bounds)) as services:
+        url = httpx.URL(services.add(app, "127.0.0.1", 0))
+        serving = asyncio.create_task(services.run())
+        writers: list[asyncio.StreamWriter] = []
+
+        async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            reader, writer = await asyncio.open_connection(url.host, url.port)
+            writers.append(writer)
+            return reader, writer
+
+        try:
+            async with asyncio.timeout(PATIENCE):
+                yield connect
+        finally:
+            for writer in writers:
+                writer.close()
+            services.stop()
+            await serving
+
+
+async def _end(reader: asyncio.StreamReader) -> bytes:
+    """All that comes until the connection is closed, however that is done."""
+    got = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while more := await reader.read(4096):
+            got += more
+    return bytes(got)
+
+
+@pytest.mark.parametrize("said", [b"", b"G", GET[:-2], b"POST / HTTP/1.1\r\nHost: x\r\nX: "])
+async def test_head_that_never_ends(said: bytes) -> None:
+    """Whatever has been said of it, its time comes to an end."""
+    async with _serving(Bounds(head=0.1, request=LONG)) as connect:
+        reader, writer = await connect()
+        writer.write(said)
+        assert await _end(reader) == b""
+
+
+async def test_second_head_that_never_ends() -> None:
+    """Nor does it help to have been answered before, or to go on saying something."""
+    async with _serving(Bounds(head=0.3, request=LONG)) as connect:
+        reader, writer = await connect()
+        writer.write(GET)
+        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+        ended = asyncio.create_task(_end(reader))
+        while not ended.done():
+            writer.write(b"x")
+            await look_again()
+        assert await ended == b""
+
+
+async def test_answer_that_nobody_reads() -> None:
+    """It holds its connection, and what is to be sent, no longer than a request may take."""
+    given_up = asyncio.Event()
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await hello(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100000000")]})
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": b"x" * 1_000_000, "more_body": True})
+        given_up.set()
+
+    async with _serving(Bounds(head=LONG, request=0.3), endless) as connect:
+        _, writer = await connect()
+        writer.write(GET)
+        await given_up.wait()
+
+
+async def test_oldest_idle_one_goes_first() -> None:
+    """Those who say nothing do not keep others out, and among them the latest have the best chances."""
+    async with _serving(Bounds(head=LONG, request=LONG, idle=5, all=10)) as connect:
+        silent = [(await connect())[0] for _ in range(20)]
+        reader, writer = await connect()
+        writer.write(GET)
+        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+        assert await asyncio.gather(*map(_end, silent[:15])) == [b""] * 15
+        assert not any(one.at_eof() for one in silent[17:])
+
+
+async def test_one_with_a_request_does_not_go() -> None:
+    """Where all are being answered, it is the new one that goes; afterwards there is room again."""
+    arrived, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            arrived.release()
+            await go_on.wait()
+        await hello(scope, receive, send)
+
+    async with _serving(Bounds(head=LONG, request=LONG, idle=3, all=3), slow) as connect:
+        busy = [await connect() for _ in range(3)]
+        for _, writer in busy:
+            writer.write(GET)
+            await arrived.acquire()
+        late, writer = await connect()
+        assert await _end(late) == b""
+        go_on.set()
+        for reader, _ in busy:
+            assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+        reader, writer = await connect()
+        writer.write(GET)
+        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+
+
+async def test_two_lengths_of_one_body() -> None:
+    """A request with both headers is the last one of its connection: what follows may be a part of it to others."""
+    both = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    async with _serving(Bounds()) as connect:
+        reader, writer = await connect()
+        writer.write(both + GET)
+        answer = await _end(reader)
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in answer.lower()
+
+
+async def _receiver(folder: Path, before: str = "") -> tuple[Process, str]:
+    """A process with few descriptors, and its URL; `before` runs in it as soon as it listens."""
+    program = (
+        "import asyncio, os, resource, signal, sys\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
+        "from qunfa.callback import run_receiver\n"
+        "from qunfa.settings import load_settings\n"
+        "from qunfa.telemetry import configure_logging\n"
+        "configure_logging()\n"
+        "def started(url):\n"
+        f"    {before or 'pass'}\n"
+        "    print(url, flush=True)\n"
+        "asyncio.run(run_receiver(load_settings(), on_started=started))\n"
+    )
+    environment = {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TEMPORAL_ADDRESS": "127.0.0.1:1",
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        "QUNFA_RECEIVER__HOST": "127.0.0.1",
+        "QUNFA_RECEIVER__PORT": "0",
+        "QUNFA_METRICS__RECEIVER": "",
+        "QUNFA_ACCOUNTS__DEMO__APPID": APPID,
+        "QUNFA_ACCOUNTS__DEMO__KIND": "service",
+        "QUNFA_ACCOUNTS__DEMO__SECRET": "s3cret",
+        "QUNFA_ACCOUNTS__DEMO__CALLBACK__TOKEN": TOKEN,
+    }
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, stdout=PIPE, stderr=log, env=environment, cwd=folder
+        )
+    assert process.stdout is not None
+    return process, (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode().strip()
+
+
+async def test_more_connections_than_descriptors(tmp_path: Path) -> None:
+    """400 that never end a request's head neither keep WeChat out nor fill the log."""
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 512
+    process, url = await _receiver(tmp_path)
+    at = httpx.URL(url)
+    writers = []
+    try:
+        for _ in range(400):
+            _, writer = await asyncio.open_connection(at.host, at.port)
+            writer.write(GET[:-2])
+            writers.append(writer)
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http:
+            for _ in range(3):
+                assert (await http.get("/wechat/demo", params=signed(echostr="1"))).text == "1"
+    finally:
+        for writer in writers:
+            writer.close()
+        process.terminate()
+        await process.wait()
+    assert (tmp_path / "log").stat().st_size < 20_000
+
+
+async def test_no_descriptor_is_left(tmp_path: Path) -> None:
+    """That is one line a minute, and when there are some again, the receiver goes on."""
+    hold = (
+        "free = iter(lambda: len(os.listdir('/proc/self/fd')) < 256, False); "
+        "held = [os.open(os.devnull, os.O_RDONLY) for _ in free]; "
+        "let_go = lambda: [os.close(held.pop()) for _ in list(held)]; "
+        "asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, let_go)"
+    )
+    process, url = await _receiver(tmp_path, hold)
+    at = httpx.URL(url)
+    writers = [(await asyncio.open_connection(at.host, at.port))[1] for _ in range(30)]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while b"no connection accepted" not in (tmp_path / "log").read_bytes():
+                await look_again()
+        process.send_signal(signal.SIGUSR1)
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http:
+            assert (await http.get("/healthz")).text == "ok"
+    finally:
+        for writer in writers:
+            writer.close()
+        process.terminate()
+        await process.wait()
+    log = (tmp_path / "log").read_bytes()
+    assert log.count(b"no connection accepted") == 1
+    assert b"Traceback" not in log
