@@ -21,6 +21,8 @@ from tests.cli.calls import Scripted
 from tests.cli.stub import result, status
 from tests.looking import until
 
+pytestmark = pytest.mark.long
+
 Start = Callable[..., Coroutine[Any, Any, Process]]
 TEXT = ("--account", "demo", "--text", "hi", "--to-all")
 

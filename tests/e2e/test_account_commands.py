@@ -18,6 +18,8 @@ from tests.e2e.test_recall_commands import typed
 from tests.e2e.test_secrets import TOKEN_LIKE
 from tests.looking import PATIENCE
 
+pytestmark = pytest.mark.long
+
 
 async def test_the_speed_is_shown_and_set(scene: Scene) -> None:
     """With WeChat's real rates, and that it holds for the whole account."""

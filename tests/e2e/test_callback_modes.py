@@ -21,6 +21,8 @@ from tests.e2e.staging import receiving, receiving_at, temporal_at, until_ready
 from tests.looking import PATIENCE, look_again
 from tests.workflows.failures import failure_of
 
+pytestmark = pytest.mark.long
+
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 NEW = {"token": "newTOKEN0123456789", "aes_key": "GFEDCBA9876543210zyxwvutsrqponmlkjihgfedcba"}
 MODES = pytest.mark.parametrize("mode", ["plain", "compat", "safe"])

@@ -12,6 +12,8 @@ from tests.e2e.stage import Scene
 from tests.media.samples import clip, picture
 from tests.media.sources.site import response, serve
 
+pytestmark = pytest.mark.long
+
 GIVEN = "https://mmbiz.qpic.cn/mmbiz_png/given/640?wx_fmt=png"
 """A picture that was WeChat's when the request came."""
 

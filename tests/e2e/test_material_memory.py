@@ -16,6 +16,8 @@ from tests.media.drawings import png
 from tests.media.recordings import mp4
 from tests.media.samples import clip, picture
 
+pytestmark = pytest.mark.long
+
 MB = 1024 * 1024
 ROOM = 20 * MB
 

@@ -14,6 +14,8 @@ from tests.looking import PATIENCE
 from tests.media.samples import picture, recording
 from tests.workflows.failures import refusal_of
 
+pytestmark = pytest.mark.long
+
 WXNAME = {"wxname": "wx-li"}
 
 

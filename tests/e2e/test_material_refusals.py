@@ -21,6 +21,8 @@ from tests.media.samples import noise, picture, recording
 from tests.media.sources.site import Site, redirect, response, serve
 from tests.workflows.failures import failure_of
 
+pytestmark = pytest.mark.long
+
 MB = 1024 * 1024
 METADATA = "169.254.169.254"
 """A link-local address, where clouds keep their machines' secrets."""

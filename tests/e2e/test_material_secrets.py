@@ -13,6 +13,8 @@ from tests.e2e.test_secrets import TOKEN_LIKE, current_token, histories
 from tests.media.samples import noise, picture, recording
 from tests.media.sources.site import Site, response, serve
 
+pytestmark = pytest.mark.long
+
 SIGNATURE = "SIGNATURE-that-opens-the-store-0123456789"
 MISSING = "/missing.png"
 

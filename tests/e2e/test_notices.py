@@ -24,6 +24,8 @@ from tests.media.sources.site import silence
 from tests.notices.webhook import OTHER, SECRET, Receiver, answers, receiving
 from tests.ports import free_address
 
+pytestmark = pytest.mark.long
+
 KILLED = -9
 REFUSED: dict[str, Any] = {"kind": "errcode", "errcode": 40164}
 

@@ -14,6 +14,8 @@ from tests.e2e.stage import Scene
 from tests.looking import PATIENCE, until
 from tests.media.samples import picture
 
+pytestmark = pytest.mark.long
+
 
 def news(scene: Scene, articles: int = 1) -> dict[str, Any]:
     """A message of so many articles."""

@@ -17,6 +17,8 @@ from tests.e2e.stage import Scene
 from tests.e2e.test_recall import deletes, forget, news, sent
 from tests.looking import PATIENCE
 
+pytestmark = pytest.mark.long
+
 WHY = ("--reason", "wrong price")
 
 

@@ -19,6 +19,8 @@ from tests.looking import PATIENCE, until
 from tests.workflows.failures import refusal_of
 from tests.workflows.resets import Reapply, points, reset
 
+pytestmark = pytest.mark.long
+
 WINDOW = timedelta(seconds=1.5)
 SOON = {"push_timeout": 1, "poll_interval": 1}
 """A ledger that is lost takes kept pushes with it: `mass/get` decides, once the push is not waited for any more."""

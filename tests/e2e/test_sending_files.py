@@ -14,6 +14,8 @@ from tests.e2e.processes import Ended, ended, running
 from tests.e2e.stage import Scene
 from tests.media.samples import clip, noise, picture, recording
 
+pytestmark = pytest.mark.long
+
 CHANGE = ("sendall", "/mass/send", "upload", "uploadimg", "add_material", "draft/add", "preview", "uploadvideo")
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.processes import configuration, ended, logged, running, stopped
 from tests.e2e.stage import SECRET, Scene
 
+pytestmark = pytest.mark.long
+
 
 async def test_a_stopped_worker_exits_cleanly(scene: Scene, tmp_path: Path) -> None:
     """SIGTERM to each of three: exit code 0, and the try under way is ended first."""

@@ -15,6 +15,8 @@ from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import says
 
+pytestmark = pytest.mark.long
+
 OUTCOME = SearchAttributeKey.for_keyword("MassSendOutcome")
 
 

@@ -13,6 +13,8 @@ from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says, silent
 
+pytestmark = pytest.mark.long
+
 SENDS = 5
 ROUNDS = 12
 

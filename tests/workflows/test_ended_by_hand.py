@@ -18,6 +18,8 @@ from tests.workflows.failures import failure_of
 from tests.workflows.model import loses
 from tests.workflows.test_wechat_is_asked import ended_by
 
+pytestmark = pytest.mark.long
+
 
 @dataclass
 class Hand(Interceptor):

@@ -15,6 +15,8 @@ from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import loses, says, silent
 from tests.workflows.model_material import busy, refused
 
+pytestmark = pytest.mark.long
+
 NEWS: dict[str, Any] = {
     "msgtype": "mpnews",
     "articles": [

@@ -13,6 +13,8 @@ from tests.workflows.failures import failure_of
 from tests.workflows.test_problems import refused
 from tests.workflows.test_unknown_is_not_no import answer
 
+pytestmark = pytest.mark.long
+
 NOES = [("SEND_FAIL", "poll", "send_failed"), ("err(30001)", "push", "originality_check_error")]
 """What WeChat says, by which way, and the problem that it is."""
 

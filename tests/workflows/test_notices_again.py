@@ -31,6 +31,8 @@ from tests.workflows.resets import Reapply, points, reset
 from workflows.mass_send import MassSend
 from workflows.notify import Notify
 
+pytestmark = pytest.mark.long
+
 ALL = ("needs_operator", "awaiting_approval", "sent", "failed", "unknown", "recalled")
 
 

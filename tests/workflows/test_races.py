@@ -18,6 +18,8 @@ from tests.workflows.model_material import busy
 from tests.workflows.test_material import VIDEO
 from tests.workflows.test_reset import points, reset
 
+pytestmark = pytest.mark.long
+
 
 async def test_a_late_yes_stops_a_second_submission_whose_lease_is_on_its_way(desk: Desk) -> None:
     """`send fail`, retry; the push that says success comes while the lease is granted: nothing more is submitted."""

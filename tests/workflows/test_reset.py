@@ -20,6 +20,8 @@ from tests.workflows.failures import failure_of
 from tests.workflows.model import ModelWechat, Scripted, accepts, loses, says, silent
 from tests.workflows.test_material import NEWS, VIDEO
 
+pytestmark = pytest.mark.long
+
 WINDOW = timedelta(seconds=1)
 APPROVAL = {"approval": {"required": True}, "requested_by": "crm"}
 SHORT = {"push_timeout": 1, "poll_interval": 1}

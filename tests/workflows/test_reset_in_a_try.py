@@ -16,6 +16,8 @@ from tests.workflows.conftest import Desk, Recorder, running, scaled_facts
 from tests.workflows.failures import failure_of
 from tests.workflows.model import accepts, loses, says
 
+pytestmark = pytest.mark.long
+
 BRIEF = timedelta(milliseconds=300)
 PATIENT = timedelta(seconds=30)
 WINDOW = timedelta(seconds=14)

@@ -16,6 +16,8 @@ from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says
 from tests.workflows.questions import ANOTHERS, KINDS, NEVER_ASKED, OPEN, asking
 
+pytestmark = pytest.mark.long
+
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 Handle = WorkflowHandle[Any, Any]

@@ -17,6 +17,8 @@ from tests.workflows.failures import failure_of
 from tests.workflows.model import ModelWechat, accepts, loses, silent
 from tests.workflows.test_problems import refused
 
+pytestmark = pytest.mark.long
+
 NO = "err(30001)"
 PROBLEM = "originality_check_error"
 
