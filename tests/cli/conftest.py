@@ -1,6 +1,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -36,6 +37,12 @@ async def client(server: Client) -> AsyncIterator[Client]:
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         yield server
+
+
+@pytest.fixture(autouse=True)
+def starting_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that starts a send does not wait long for an early end, unless that is what a test is about."""
+    monkeypatch.setattr("qunfa.cli.starting.EARLY", timedelta(milliseconds=50))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from qunfa.cli.view import SendView
 from qunfa.contract import mass_send_id
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import request, result, status
+from tests.looking import PATIENCE
 from tests.media.samples import picture
 
 TEXT = ("--account", "demo", "--text", "hi", "--yes")
@@ -186,9 +188,17 @@ async def test_wait_exits_by_the_outcome(
     ids=lambda part: part["as"] if isinstance(part, dict) else None,
 )
 async def test_an_early_end_is_said_without_wait(
-    qunfa: Qunfa, client: Client, *, key: str, how: dict[str, Any], code: int, said: str
+    qunfa: Qunfa,
+    client: Client,
+    *,
+    key: str,
+    how: dict[str, Any],
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody is told that a send has started which was refused, or ended, at once; with --json neither."""
+    monkeypatch.setattr("qunfa.cli.starting.EARLY", timedelta(seconds=PATIENCE))
     ending = ("--account", "demo", "--text", f"end: {json.dumps(how)}", "--to-all", "--yes")
     answer = await qunfa("send", *ending, "--key", key)
     assert answer.exit_code == code

@@ -14,6 +14,8 @@ from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import loses, says
 
+pytestmark = pytest.mark.long
+
 
 async def test_nothing_is_submitted_while_frozen(desk: Desk) -> None:
     """A frozen account holds every send and says who froze it; unfreeze lets them go."""

@@ -17,6 +17,8 @@ from qunfa.contract.steps import LEDGER_UNAVAILABLE, WECHAT_UNAVAILABLE
 from qunfa.rules.calendar import shanghai_day
 from tests.workflows.answering import Bureau, bureau_in
 
+pytestmark = pytest.mark.long
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def bureau(env: WorkflowEnvironment) -> AsyncIterator[Bureau]:

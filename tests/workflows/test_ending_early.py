@@ -11,6 +11,8 @@ from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says
 
+pytestmark = pytest.mark.long
+
 
 async def test_send_at_waits_and_then_submits(desk: Desk) -> None:
     """Nothing is submitted before `send_at`."""

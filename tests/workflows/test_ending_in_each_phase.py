@@ -19,6 +19,8 @@ from tests.workflows.test_holding import APPROVAL
 from tests.workflows.test_material import VOICE
 from tests.workflows.test_second_life import abort, aborted, cancel, cancelled
 
+pytestmark = pytest.mark.long
+
 Handle = WorkflowHandle[Any, Any]
 Follows = Callable[[Desk, Handle], Awaitable[None]]
 

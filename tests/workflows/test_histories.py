@@ -19,6 +19,8 @@ from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
 from workflows.recall import RecallMassSend
 
+pytestmark = pytest.mark.long
+
 ALL = [MassSend, Account, RecallMassSend, PreviewMassSend, CheckMassSend, Notify]
 RECORDED = sorted(HISTORIES.glob("*/*.json"))
 

@@ -27,6 +27,8 @@ from tests.workflows.conftest import Desk, Recorder, running
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says, silent
 
+pytestmark = pytest.mark.long
+
 ALL: Final = ("needs_operator", "awaiting_approval", "sent", "failed", "unknown", "recalled")
 A_HEADER: Final = {"account": "demo", "name": "oncall", "webhook_id": "a\r\nHost: b", "notice": {}}
 DAY: Final = timedelta(days=1)

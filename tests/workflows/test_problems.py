@@ -10,6 +10,8 @@ from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import says
 
+pytestmark = pytest.mark.long
+
 
 async def refused(desk: Desk, handle: WorkflowHandle[object, object], name: str, **payload: object) -> str:
     """The sentence with which an update is refused."""

@@ -17,6 +17,8 @@ from tests.workflows.conftest import Desk, running, staffed
 from tests.workflows.failures import failure_of
 from tests.workflows.model import accepts, says
 
+pytestmark = pytest.mark.long
+
 OPENS, CLOSES = time(8), time(22)
 JITTER_MAX: Final = timedelta(minutes=4)
 WINDOW: Final = "the next quota window in Asia/Shanghai: WeChat answered "

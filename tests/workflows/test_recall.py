@@ -25,6 +25,8 @@ from tests.notices.webhook import SECRET, receiving
 from tests.workflows.answering import Bureau, bureau_apart, bureau_in
 from tests.workflows.conftest import Recorder
 
+pytestmark = pytest.mark.long
+
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 OURS = KnownJob(

@@ -12,6 +12,8 @@ from tests.workflows.failures import failure_of
 from tests.workflows.model import Scripted, accepts, dies, loses, says, silent, unreachable, untold
 from tests.workflows.questions import duplicates
 
+pytestmark = pytest.mark.long
+
 FOUND = 4_000_000_001
 """A msg_id that an operator has found in WeChat's console."""
 

@@ -18,6 +18,8 @@ from tests.workflows.model import Scripted, loses, says, silent
 from tests.workflows.questions import duplicates
 from tests.workflows.test_problems import refused
 
+pytestmark = pytest.mark.long
+
 ONE_OF_EACH = (
     *(9500001, 45066, 424242, 89504, 89505, 42001, 45011, 45009, 45040, 46007),
     *(45028, 40007, 48001, 50002, 40164, 47001, 40152, 45166, 45001),

@@ -12,6 +12,8 @@ from tests.workflows.test_no_taken_back import awaiting
 from tests.workflows.test_problems import refused
 from tests.workflows.test_unknown_is_not_no import code
 
+pytestmark = pytest.mark.long
+
 WAYS = ("abort", "cancel", "nobody decides", "on_problem")
 
 
