@@ -20,6 +20,8 @@ from tests.activities.conftest import APPID, SECRET, simulated
 from workflows.account import Account
 from workflows.mass_send import MassSend
 
+pytestmark = pytest.mark.long
+
 QUEUE = "lost-memory"
 TIMING = {"repeat": 0.3, "repeat_max": 0.3, "pace": 0.05, "ask": 0.2, "http_timeout": 0.5, "push_grace": 0.1}
 

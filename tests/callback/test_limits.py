@@ -13,6 +13,8 @@ from qunfa.callback import CipherError, EventError, MessageCipher, parse_event
 from qunfa.callback.body import BODY_LIMIT
 from tests.callback.pushing import AES_KEY, APPID
 
+pytestmark = pytest.mark.long
+
 START = b"<xml><MsgType>event</MsgType><Event>MASSSENDJOBFINISH</Event><MsgID>7</MsgID><Status>s</Status>"
 JSON = b'{"MsgType":"event","Event":"MASSSENDJOBFINISH","MsgID":7,"Status":"s",'
 LAUGHS = b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10 if n else b"lol") for n in range(12))

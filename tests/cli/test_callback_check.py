@@ -225,6 +225,7 @@ async def _lost(client: Client, shop: Shop, check: Check) -> None:
     assert f"another Temporal than this command ({client.service_client.config.target_host}" in todo(result, "temporal")
 
 
+@pytest.mark.long
 async def test_a_push_is_found_in_a_run_that_has_been_continued(client: Client, shop: Shop) -> None:
     """The account's workflow may begin a new run right after the push: an older one holds it, and is found."""
     handle = await client.start_workflow(ACCOUNT, id=account_id(shop.appid), task_queue=QUEUE)

@@ -84,6 +84,7 @@ async def test_a_freeze_in_the_middle_of_a_try_names_it(scene: Scene) -> None:
     assert await scene.everyone_once()
 
 
+@pytest.mark.long
 async def test_not_after_that_passes_while_frozen_is_expired(scene: Scene) -> None:
     """Too late is too late, whatever delayed it."""
     await scene.freeze()

@@ -3,9 +3,13 @@
 import os
 import pty
 
+import pytest
+
 from tests.e2e.processes import ended
 from tests.e2e.stage import Scene
 from tests.e2e.test_recall_commands import typed
+
+pytestmark = pytest.mark.long
 
 
 def configured(scene: Scene) -> dict[str, str]:

@@ -132,6 +132,7 @@ async def test_a_picture_that_is_too_big_is_made_to_fit_where_that_is_asked_for(
     assert "mmbiz.qpic.cn" in seen.articles[0].content
 
 
+@pytest.mark.long
 async def test_a_picture_beyond_wechats_limit_is_made_to_fit(scene: Scene) -> None:
     """More than 10 MB is what people need it for."""
     huge = noise(size=(2600, 2600))

@@ -14,6 +14,8 @@ from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of, refusal_of
 from tests.workflows.model import says, silent
 
+pytestmark = pytest.mark.long
+
 APPROVAL = {"approval": {"required": True}, "requested_by": "crm"}
 
 

@@ -24,6 +24,8 @@ from tests.workflows.conftest import scaled_facts, staffed
 from tests.workflows.refusals import Activate, Passing
 from tests.workflows.test_refused_updates import comes, is_admitted, replays
 
+pytestmark = pytest.mark.long
+
 Handle = WorkflowHandle[Any, Any]
 Queries = asyncio.Future[list[Status | BaseException]]
 Makes = Callable[..., WorkflowRunner]
