@@ -57,7 +57,7 @@ def chosen(sends: Sequence[str] | None, account: str | None, query: str | None =
     """The sends of a command line, each once.
 
     Raises:
-        WrongUse: It has no send and no query, or both; or a query that nobody could confirm.
+        WrongUse: It has no send and no query, or both; or several sends, or a query, that nobody could confirm.
     """
     if bool(sends) == (query is not None):
         raise WrongUse("Say which sends: by SEND…, or by --query, and not by both.")
@@ -65,7 +65,10 @@ def chosen(sends: Sequence[str] | None, account: str | None, query: str | None =
         raise WrongUse("--account goes with SEND; in a query it is MassSendAccount = '…'.")
     if query is not None:
         demand_consent(yes=yes, first="look at what `qunfa list --query` finds")
-    return Chosen(list(dict.fromkeys(send_id(text, account) for text in sends or ())), query, yes)
+    named = list(dict.fromkeys(send_id(text, account) for text in sends or ()))
+    if len(named) > 1:
+        demand_consent(yes=yes, first="look at them with `qunfa status`")
+    return Chosen(named, query, yes)
 
 
 def confirmed(whom: Chosen, command: str, *, with_approval: bool = False) -> list[MassSendId]:

@@ -89,6 +89,7 @@ def reschedule(
     now: Annotated[bool, typer.Option("--now", help="As soon as everything else allows it.")] = False,
     account: Account = None,
     by: By = None,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Give sends another time, also while they are paused."""
@@ -98,4 +99,4 @@ def reschedule(
         raise WrongUse("Say which sends: by SEND….")
     moment = datetime.now(UTC).isoformat() if send_at is None else send_at
     answer = Answer("reschedule", payload(Reschedule, by=by or login_name(), send_at=moment))
-    carry_out(chosen(sends, account), answer, as_json=as_json)
+    carry_out(chosen(sends, account, yes=yes), answer, as_json=as_json)

@@ -92,7 +92,7 @@ def _chosen(
     """The accounts of a command line, each once; `--all` once a person has seen them.
 
     Raises:
-        WrongUse: It has none, or both; or nobody can confirm `--all`.
+        WrongUse: It has none, or both; or nobody can confirm several, or `--all`.
         Refused: The person said no.
     """
     names = list(dict.fromkeys(accounts or ()))
@@ -100,9 +100,10 @@ def _chosen(
         raise WrongUse("Say which accounts: by ACCOUNT…, or by --all, and not by both.")
     if appid is not None and len(names) != 1:
         raise WrongUse("--appid goes with one ACCOUNT.")
+    if everything or len(names) > 1:
+        demand_consent(yes=yes)
     if not everything:
         return names
-    demand_consent(yes=yes)
     names = sorted(load_settings(credentials=False).accounts)
     if not names:
         raise WrongUse("The configuration has no account: see QUNFA_CONFIG or qunfa.toml, or name the accounts.")

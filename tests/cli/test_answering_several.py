@@ -48,7 +48,7 @@ async def test_each_of_several_is_answered_and_listed(qunfa: Qunfa, scripted: Sc
         await scripted(status("awaiting_approval"), more="-d"),
     ]
     names = [f"demo/{key}-{one}" for one in "abcd"]
-    answer = await qunfa("approve", *names, f"mass-send:demo:{key}-a", "demo/never-started")
+    answer = await qunfa("approve", *names, f"mass-send:demo:{key}-a", "demo/never-started", "--yes")
     assert answer.exit_code == 1
     lines = answer.stdout.splitlines()
     assert [lines[0], lines[1], lines[3]] == [
@@ -65,7 +65,7 @@ async def test_the_answers_are_json_as_well(qunfa: Qunfa, scripted: Scripted, ke
     """A list, with the send afterwards, or why not; exit 0 where all were carried out."""
     for one in "ab":
         await scripted(status("scheduled"), more=f"-{one}")
-    answer = await qunfa("pause", f"demo/{key}-a", f"demo/{key}-b", "--json")
+    answer = await qunfa("pause", f"demo/{key}-a", f"demo/{key}-b", "--yes", "--json")
     answers = ANSWERS.validate_python(parsed(answer))
     assert answer.exit_code == 0
     assert [(one.key, one.answer, one.refusal, one.send and one.send.phase) for one in answers] == [
@@ -80,7 +80,7 @@ async def test_a_send_that_is_told_to_end_is_not_shown_as_if_it_still_waited(
     """It is in its old phase until it has ended, which takes a moment: for WeChat's last word even minutes."""
     for one in ("-a", "-b"):
         await scripted(status("awaiting_approval"), more=one)
-    several = await qunfa("reject", f"demo/{key}-a", f"demo/{key}-b", "--reason", "wrong text")
+    several = await qunfa("reject", f"demo/{key}-a", f"demo/{key}-b", "--reason", "wrong text", "--yes")
     assert several.stdout.splitlines() == [f"demo/{key}-a  done, now ending", f"demo/{key}-b  done, now ending"]
     single = await qunfa("reject", f"demo/{key}-a", "--reason", "wrong text")
     assert "the send ends, unless something may have been delivered" in single.stderr
@@ -133,7 +133,7 @@ async def test_where_temporal_stops_answering_the_rest_is_not_asked(
         return await describe_send(client, send)
 
     monkeypatch.setattr("qunfa.cli.answering.describe_send", describe)
-    answer = await qunfa("pause", *(f"demo/{key}-{one}" for one in "abc"))
+    answer = await qunfa("pause", *(f"demo/{key}-{one}" for one in "abc"), "--yes")
     assert answer.exit_code == 3
     assert answer.stdout.splitlines() == [
         f"demo/{key}-a  done, now paused",
@@ -155,7 +155,7 @@ async def test_an_answer_that_was_taken_is_never_called_undone(
         raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
 
     monkeypatch.setattr("qunfa.cli.answering.read_send", read)
-    answer = await qunfa("pause", f"demo/{key}", f"demo/{key}{more}", *([] if more else ["--json"]))
+    answer = await qunfa("pause", f"demo/{key}", f"demo/{key}{more}", "--yes" if more else "--json")
     assert answer.exit_code == code
     if more:
         assert answer.stdout.splitlines() == [f"demo/{key}  done", f"demo/{key}{more}  done"]

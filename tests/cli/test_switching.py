@@ -56,7 +56,7 @@ async def test_one_that_fails_stops_none_of_the_others(
     qunfa: Qunfa, client: Client, appids: dict[str, str], configured: dict[str, str]
 ) -> None:
     """Why is said; exit 1."""
-    answer = await qunfa("freeze", "nosuch", *appids, "--json", *WHY, **configured)
+    answer = await qunfa("freeze", "nosuch", *appids, "--yes", "--json", *WHY, **configured)
     assert answer.exit_code == 1
     switched = {one["account"]: one for one in parsed(answer)}
     assert list(switched) == ["nosuch", *appids]
