@@ -8,7 +8,7 @@
 | ``retention`` | – | less than 35 days: the ledger's second line is weaker | ``qunfa setup --retention 35d`` |
 | ``search_attributes`` | one is missing, or of another type | they may not be listed | ``qunfa setup`` |
 | ``workflow_tasks`` | a workflow's tasks keep failing | the server does not tell | the workers' log; another version |
-| ``workers`` | none polls, or answers, or is of the version that gets the tasks | – | start one |
+| ``workers`` | none polls, or answers, or is of the version that gets the tasks | none polls just now | start one |
 | ``clock`` | more than 60 s off | more than 5 s off | NTP |
 
 What needs Temporal is ``skipped`` without it, and so is the clock without a worker, as nothing else tells the server's
@@ -45,6 +45,10 @@ _NTP: Final = "Set the clock by NTP, on every machine that runs a part of Qunfa 
 _STUCK: Final = (
     "Look at the workers' log for the reason. A worker of the version that began them carries them on, and nothing is"
     " lost."
+)
+_BUSY: Final = (
+    "See whether the workers are busy with as many activities as they take at a time, such as uploads; then start more"
+    " of them. Otherwise one has stopped: see the workers' log."
 )
 _START: Final = "Start one (`qunfa worker`), or name its task queue with --task-queue."
 
@@ -169,6 +173,17 @@ def workers_found(queue: str, workflows: Pollers, activities: Pollers) -> Findin
     return Finding(name="workers", state="ok", said=said)
 
 
+def workers_answered(queue: str, workflows: Pollers, activities: Pollers, asked_at: datetime) -> Finding:
+    """One has answered what was asked at ``asked_at`` by Temporal's clock. A busy one does not poll meanwhile."""
+    alive = {"workflows": workflows.alive(asked_at), "activities": activities.alive(asked_at)}
+    if all(pollers.polls for pollers in alive.values()):
+        return workers_found(queue, **alive)
+    lacking = " or ".join(kind for kind, pollers in alive.items() if not pollers.polls)
+    within = f"{ALIVE.total_seconds():.0f} s"
+    said = f"a worker answers on the task queue {queue}, but none has begun a poll for {lacking} within {within}"
+    return Finding(name="workers", state="warning", said=said, todo=_BUSY)
+
+
 def tasks_found(stuck: Sequence[Stuck], count: int) -> Finding:
     """Workflows whose tasks keep failing: the first few of them, and how many there are."""
     if not stuck:
@@ -186,9 +201,9 @@ def tasks_unknown() -> Finding:
 
 
 def workers_silent(queue: str, workflows: Pollers, asked_at: datetime, within: timedelta) -> Finding:
-    """They have polled, and none has answered what was asked at ``asked_at`` by Temporal's clock."""
+    """They have polled, and none of this version has answered what was asked at ``asked_at`` by Temporal's clock."""
     ago = (asked_at - max(poller.polled_at for poller in workflows.polls)).total_seconds()
-    said = f"no worker answers on the task queue {queue} within {within.total_seconds():.0f} s: no send goes on"
+    said = f"no worker has answered this check on the task queue {queue} within {within.total_seconds():.0f} s"
     todo = (
         f"See that a worker runs and is not overloaded or frozen, and look at its log: the last poll began {ago:.0f} s "
         "ago. A worker of an earlier version does not know this check. Start one with `qunfa worker`."

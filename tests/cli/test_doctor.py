@@ -6,17 +6,19 @@ import pty
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from qunfa.cli.doctor import account
-from qunfa.contract.doctor import Diagnosis
-from qunfa.contract.ids import CHECK_ACCOUNT
+from qunfa.cli.awaiting import Handle
+from qunfa.cli.doctor import account, temporal
+from qunfa.contract.doctor import Diagnosis, Finding
+from qunfa.contract.ids import ACCOUNT, CHECK_ACCOUNT, CHECK_WORKER, account_id, worker_check_id
+from qunfa.rules.doctor import ALIVE
 from tests.cli.calls import QUEUE, Qunfa, parsed
-from tests.looking import until
+from tests.looking import PATIENCE, until
 
 
 async def checks_of(client: Client, name: str) -> list[WorkflowExecutionStatus | None]:
@@ -36,10 +38,37 @@ async def until_polled(qunfa: Qunfa) -> None:
     await until(lambda: qunfa("doctor"), lambda answer: "ok       workers" in answer.stdout)
 
 
+async def test_an_answer_that_comes_while_it_is_given_up_counts(
+    client: Client, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporal ends nothing that has ended: the worker was in time, and its check is no error."""
+    handle: Handle = await client.start_workflow(CHECK_WORKER, id=worker_check_id(key), task_queue=QUEUE)
+    await handle.result()
+    monkeypatch.setattr(temporal, "ANSWERS", timedelta(0))
+    assert await temporal.is_answered(handle)
+
+
+async def test_an_account_on_a_task_queue_whose_worker_has_stopped(client: Client, key: str) -> None:
+    """Temporal remembers its polls for minutes, in which every send would hang: only those that may live count."""
+    await client.start_workflow(ACCOUNT, id=account_id(key), task_queue=QUEUE)
+
+    async def look(later: timedelta) -> Finding:
+        return await temporal.look_at_own_workflow(client, "renamed", "demo", key, datetime.now(UTC) + later)
+
+    assert "Keep a worker on" in ((await until(lambda: look(timedelta(0)), _is_served)).todo or "")
+    finding = await look(ALIVE + timedelta(seconds=1))
+    assert (finding.state, f"nobody polls {QUEUE}" in finding.said) == ("failed", True)
+
+
+def _is_served(finding: Finding) -> bool:
+    return finding.state == "warning"
+
+
 async def test_nobody_is_waited_for_for_ever(
     qunfa: Qunfa, client: Client, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that polls and does not answer is a failure of the account, and its check is ended."""
+    monkeypatch.setattr(temporal, "ANSWERS", timedelta(seconds=PATIENCE))
     monkeypatch.setattr(account, "WITHIN", timedelta(seconds=1))
     await until_polled(qunfa)
     answer = await qunfa("doctor", key, "--json")

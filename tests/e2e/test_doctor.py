@@ -220,7 +220,7 @@ async def test_the_only_worker_has_stopped(scene: Scene, tmp_path: Path, how: si
             answer = await qunfa(scene, "doctor", scene.account, "--json")
     found = {one["name"]: one for one in parsed(answer)["findings"]}
     assert (answer.exit_code, found["workers"]["state"]) == (1, "failed")
-    assert f"no worker answers on the task queue {scene.queue} within 5 s" in found["workers"]["said"]
+    assert f"no worker has answered this check on the task queue {scene.queue} within 5 s" in found["workers"]["said"]
     assert "qunfa worker" in found["workers"]["todo"]
     assert {found[name]["state"] for name in ("clock", *OF_AN_ACCOUNT)} == {"skipped"}
 

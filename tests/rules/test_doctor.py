@@ -4,7 +4,7 @@ import pytest
 
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
 from qunfa.rules import doctor
-from qunfa.rules.doctor import Poller, Pollers, workers_found, workers_silent
+from qunfa.rules.doctor import Poller, Pollers, workers_answered, workers_found, workers_silent
 
 ONE, TWO = "qunfa:1", "qunfa:2"
 IDLE = "get no task"
@@ -112,6 +112,18 @@ def test_workers_that_poll_and_do_not_answer_are_a_failure() -> None:
     """When they last polled is told, since one may have stopped just then."""
     silent = workers_silent("qunfa", pollers(None, None), NOW + timedelta(seconds=42), timedelta(seconds=5))
     assert (silent.state, "the last poll began 42 s ago" in (silent.todo or "")) == ("failed", True)
+    assert silent.said == "no worker has answered this check on the task queue qunfa within 5 s"
+
+
+def test_a_worker_that_is_busy_does_not_poll() -> None:
+    """With all its activities at work it begins no poll for more of them; that it has answered is known."""
+    busy = pollers(None)
+    at_once = workers_answered("qunfa", busy, busy, NOW)
+    assert (at_once.state, at_once.todo) == ("ok", None)
+    later = NOW + timedelta(seconds=76)
+    polling = Pollers((Poller(None, later),))
+    found = workers_answered("qunfa", polling, busy, later)
+    assert (found.state, "none has begun a poll for activities within 75 s" in found.said) == ("warning", True)
 
 
 @pytest.mark.parametrize(

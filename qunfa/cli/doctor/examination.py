@@ -3,6 +3,7 @@
 import asyncio
 from asyncio import Task
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from temporalio.client import Client
@@ -125,12 +126,13 @@ class Examination:
         return configured.appid if configured else None
 
     async def _own_workflow(self, account: str, connecting: Awaitable[Client | str], asking: Awaitable[_Asked]) -> None:
-        appid = (await asking).appid
+        ahead, _, appid = await asking
 
         async def look(client: Client) -> Finding:
             if appid is None:
                 return skipped("own_workflow", _NO_APPID)
-            return await look_at_own_workflow(client, self._plan.queue, account, appid)
+            now = datetime.now(UTC) - timedelta(seconds=ahead or 0.0)
+            return await look_at_own_workflow(client, self._plan.queue, account, appid, now)
 
         await self._look("own_workflow", connecting, look, account)
 

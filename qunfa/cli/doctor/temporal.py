@@ -1,7 +1,7 @@
 """Looks at Temporal: its version, the namespace, and who polls the task queue."""
 
 import asyncio
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion
@@ -15,7 +15,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.account_answers import unique
 from qunfa.cli.appid import describe_account
 from qunfa.cli.awaiting import Handle
-from qunfa.cli.queue import has_worker
 from qunfa.contract.doctor import Finding
 from qunfa.contract.ids import CHECK_WORKER, WORKFLOW_TYPES, account_id, worker_check_id
 from qunfa.rules.doctor import (
@@ -29,6 +28,7 @@ from qunfa.rules.doctor import (
     tasks_found,
     tasks_unknown,
     version_found,
+    workers_answered,
     workers_found,
     workers_silent,
 )
@@ -89,9 +89,9 @@ async def look_at_workers(client: Client, queue: str) -> Finding:
         return remembered
     handle = await _asked(client, queue)
     asked_at = (await handle.describe(rpc_timeout=_TIMEOUT)).start_time
-    if not await _is_answered(handle):
+    if not await is_answered(handle):
         return workers_silent(queue, workflows, asked_at, ANSWERS)
-    return workers_found(queue, workflows.alive(asked_at), activities.alive(asked_at))
+    return workers_answered(queue, workflows, activities, asked_at)
 
 
 async def _asked(client: Client, queue: str) -> Handle:
@@ -107,15 +107,30 @@ async def _asked(client: Client, queue: str) -> Handle:
     return handle
 
 
-async def _is_answered(handle: Handle) -> bool:
+async def is_answered(handle: Handle) -> bool:
+    """Whether a worker answers within :data:`ANSWERS`; if none does, the check is ended.
+
+    Raises:
+        RPCError: the server does not answer.
+    """
     try:
         async with asyncio.timeout(ANSWERS.total_seconds()):
             await handle.result()
     except WorkflowFailureError:  # somebody else has ended it
         return False
     except TimeoutError:
+        return not await _is_given_up(handle)
+    return True
+
+
+async def _is_given_up(handle: Handle) -> bool:
+    """End the check; false where its answer came first."""
+    try:
         await handle.terminate("no worker has answered the doctor", rpc_timeout=_TIMEOUT)
-        return False
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
     return True
 
 
@@ -145,8 +160,10 @@ def _stuck(found: WorkflowExecution) -> Stuck:
     return Stuck(found.id, tuple(causes))
 
 
-async def look_at_own_workflow(client: Client, queue: str, account: str, appid: str) -> Finding:
-    """Whether the account's own workflow, where it has one, is on the task queue.
+async def look_at_own_workflow(client: Client, queue: str, account: str, appid: str, now: datetime) -> Finding:
+    """Whether the account's own workflow, where it has one, is on the task queue, or on one that is polled.
+
+    `now` is the time of Temporal's clock.
 
     Raises:
         RPCError: the server does not answer.
@@ -154,7 +171,10 @@ async def look_at_own_workflow(client: Client, queue: str, account: str, appid: 
     found = await describe_account(client, appid)
     if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
         return own_workflow_found(account, account_id(appid), queue, None)
-    served = found.task_queue == queue or await has_worker(client, found.task_queue)
+    if found.task_queue == queue:
+        return own_workflow_found(account, found.id, queue, queue)
+    pollers = await _pollers(client, found.task_queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
+    served = bool(pollers.alive(now).polls)
     return own_workflow_found(account, found.id, queue, found.task_queue, served=served)
 
 
