@@ -45,14 +45,15 @@ async def _bad_query(client: Client, error: RPCError) -> WrongUse:
 def _row(found: WorkflowExecution) -> SendRow:
     attributes = found.typed_search_attributes
     named = parse_mass_send_id(found.id)
+    state = state_of(found.status)
     return SendRow(
         workflow_id=found.id,
         run_id=found.run_id,
         account=named and named.account,
         key=named and named.key,
-        state=state_of(found.status),
+        state=state,
         phase=attributes.get(PHASE),
-        outcome=attributes.get(_OUTCOME),
+        outcome=None if state == "running" else attributes.get(_OUTCOME),  # it is told a moment before the end
         problem=attributes.get(_PROBLEM),
         msgtype=attributes.get(_MSGTYPE),
         msg_ids=tuple(attributes.get(_MSG_ID) or ()),

@@ -6,13 +6,16 @@ import pytest
 from pydantic import TypeAdapter
 from rich.text import Text
 from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from typer.testing import CliRunner
 
 from qunfa.cli import app
 from qunfa.cli.rendering.sends import render_sends
 from qunfa.cli.view import SendRow
+from qunfa.contract import MASS_SEND, mass_send_id
 from qunfa.contract.result import COMPLETES
-from tests.cli.calls import Qunfa, Scripted, parsed
+from tests.cli.calls import QUEUE, Qunfa, Scripted, parsed
+from tests.cli.stub import request, result
 from tests.looking import PATIENCE
 
 ROWS = TypeAdapter(list[SendRow])
@@ -36,6 +39,25 @@ async def test_sends_are_found_by_their_attributes(qunfa: Qunfa, scripted: Scrip
     assert (row.account, row.key, row.state, row.msg_ids) == ("demo", key, "running", ("3147483650",))
     assert await _rows(qunfa, "--problem", "no_verdict", "--query", mine, atleast=0) == []
     assert await _rows(qunfa, "--until", "1h", "--query", mine, atleast=0) == []
+
+
+async def test_one_that_runs_has_no_outcome(qunfa: Qunfa, client: Client, key: str) -> None:
+    """Although it has told it: that happens before the workflow ends."""
+    outcome = SearchAttributePair(SearchAttributeKey.for_keyword("MassSendOutcome"), "sent")
+    handle = await client.start_workflow(
+        MASS_SEND,
+        request(key),
+        id=mass_send_id("demo", key),
+        task_queue=QUEUE,
+        search_attributes=TypedSearchAttributes([outcome]),
+    )
+    [runs] = await _rows(qunfa, "--outcome", "sent", "--query", f"WorkflowId = '{handle.id}'", atleast=1)
+    assert (runs.state, runs.outcome) == ("running", None)
+    await handle.signal("end", {"as": "completed", "result": result("sent", key)})
+    await handle.result()
+    ended = f"WorkflowId = '{handle.id}' AND ExecutionStatus = 'Completed'"
+    [row] = await _rows(qunfa, "--query", ended, atleast=1)
+    assert (row.state, row.outcome) == ("completed", "sent")
 
 
 async def test_an_impossible_filter_is_wrong_use(qunfa: Qunfa) -> None:
