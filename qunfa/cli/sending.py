@@ -155,12 +155,19 @@ async def _send(request: Request, queue: str, *, wait: bool, as_json: bool) -> S
     try:
         if wait:
             return await follow_on(stderr() if as_json else stdout(), client, started.send)
-        if await ends_early(client, started):
-            return await read_send(client, started.send)
+        ended = await ends_early(client, started)
     except (asyncio.CancelledError, RPCError):
         note(f"{short_name(started.send)} goes on without this command: qunfa status {short_name(started.send)}")
         raise
-    return _begun(client, started.send, started.run_id)
+    return await _ended(client, started.send) if ended else _begun(client, started.send, started.run_id)
+
+
+async def _ended(client: Client, send: MassSendId) -> SendView:
+    try:
+        return await read_send(client, send)
+    except (asyncio.CancelledError, RPCError):
+        note(f"{short_name(send)} has ended, and how is not known here: qunfa status {short_name(send)}")
+        raise
 
 
 async def _accept_running(client: Client, request: Request, send: MassSendId, *, wait: bool, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.view import SendView
 from qunfa.contract import mass_send_id
@@ -206,6 +207,22 @@ async def test_an_early_end_is_said_without_wait(
     answer = await qunfa("send", *ending, "--key", f"{key}-2", "--json")
     view = SendView.model_validate(parsed(answer))
     assert (answer.exit_code, view.state) == (code, "failed" if code else "completed")
+
+
+async def test_an_early_end_that_cannot_be_read_is_said(
+    qunfa: Qunfa, client: Client, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told that it goes on; where to look is said."""
+
+    async def read(*_: Any) -> None:
+        raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
+
+    monkeypatch.setattr("qunfa.cli.starting.EARLY", timedelta(seconds=PATIENCE))
+    monkeypatch.setattr("qunfa.cli.sending.read_send", read)
+    ending = ("--account", "demo", "--text", f"end: {json.dumps({'as': 'refused'})}", "--to-all", "--yes")
+    answer = await qunfa("send", *ending, "--key", key)
+    assert (answer.exit_code, "goes on" in answer.stderr) == (3, False)
+    assert f"demo/{key} has ended, and how is not known here: qunfa status demo/{key}" in answer.stderr
 
 
 async def test_a_send_that_goes_on_has_started(qunfa: Qunfa, client: Client, key: str) -> None:
