@@ -20,6 +20,8 @@ _SAID_BETTER = {
     "string_too_short": "must not be empty",
     "string_unicode": "is not valid Unicode text",
 }
+_ENDS = ("?", "!", ":", "。", "！", "？", "…", "```")
+"""Marks that end a sentence as a full stop does."""
 _MANY = 20
 _LONG = 300
 
@@ -33,9 +35,9 @@ def sentences(error: ValidationError) -> list[str]:
 
 
 def full_stop(text: str) -> str:
-    """A text that ends with one full stop, or with another mark that ends a sentence."""
+    """A text that ends with one full stop, or with another mark that ends a sentence; an empty one stays so."""
     bare = text.rstrip()
-    return f"{bare.rstrip('.')}." if not bare.endswith(("?", "!", ":", "…", "```")) else bare
+    return bare if not bare or bare.endswith(_ENDS) else f"{bare.rstrip('.')}."
 
 
 def _follows(one: Any, errors: Iterable[Any]) -> bool:
