@@ -68,6 +68,8 @@ def read_text(name: str) -> str:
     Raises:
         WrongUse: It cannot be read.
     """
+    if name == STDIN and sys.stdin is None:
+        raise WrongUse("Cannot read stdin: it is closed.")
     try:
         raw = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
         return raw.decode("utf-8-sig")

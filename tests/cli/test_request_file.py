@@ -84,6 +84,13 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, name: str, content: bytes, 
         read_request(str(file))
 
 
+def test_a_closed_stdin_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python has none then, as after `<&-`."""
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(WrongUse, match="Cannot read stdin: it is closed"):
+        read_request("-")
+
+
 def test_a_file_without_openids_is_an_error(tmp_path: Path) -> None:
     """An empty audience is never "all"."""
     file = tmp_path / "openids"
