@@ -6,6 +6,7 @@ r"""Text of others on its way to a person's eyes: the one encoder for terminals,
 | line and paragraph separators (U+2028, U+2029) | so, too |
 | what nobody sees, but what changes the text around it: bidi controls, U+FEFF, tags … | so, too |
 | half of a surrogate pair | so, too |
+| letters that are blank (U+034F, U+115F, U+1160, U+3164, U+FFA0) | so, too |
 | joiners within words and emoji (U+200C, U+200D), blanks of any width | as they are |
 
 A character beyond U+FFFF is written as its two surrogates. So the text of a JSON document stays a JSON document, and
@@ -20,6 +21,7 @@ _UNSAFE: Final = re.compile(
     "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
     "\xad\u061c\u180e\u200b\u200e\u200f\u2060-\u206f\ufeff\ufff9-\ufffb"  # nobody sees them
     "\u2028-\u202e"  # line ends, bidi
+    "\u034f\u115f\u1160\u3164\uffa0"  # letters and marks by their kind, of which nothing is drawn
     "\ud800-\udfff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"  # tags; between them are variants of Chinese characters

@@ -71,6 +71,12 @@ def test_no_kind_of_character_is_forgotten() -> None:
             assert printable(character) != character or (kind == "Cf" and code in _VISIBLE_FORMATS and code != 0x61C)
 
 
+@pytest.mark.parametrize("character", "\u034f\u115f\u1160\u3164\uffa0", ids=ascii)
+def test_no_letter_is_blank(character: str) -> None:
+    """What makes two names look alike is written out."""
+    assert printable(f"a{character}b") == f"a\\u{ord(character):04x}b"
+
+
 @given(st.text(st.characters(exclude_categories=[])))
 def test_json_says_the_same(text: str) -> None:
     """The document is still one, and its texts are what they were."""

@@ -70,10 +70,11 @@ _ANYWHERE: Final = _names(
     """
     abbr align allowfullscreen alt autoplay autoskip bgcolor border bordercolor cellpadding cellspacing char charoff
     class clear color colspan compact contenteditable controls copyright crossorigin datetime decoding dir donone
-    draggable face frame frameborder headers height hidden hm_fix hspace id interlabel label lang leaf loading loop
-    marginheight marginwidth muted name nodeleaf noshade nowrap open playsinline powered-by preload referrerpolicy rel
-    reversed role rows rowspan rules scope scrolling size span spellcheck start summary tabindex target textstyle title
-    translate type valign value version vspace wah-hotarea width xml:space xmlns xmlns:xlink _height _width
+    draggable face frame frameborder hasload headers height hidden hm_fix hspace id imgdata imgfileid imgurl interlabel
+    label lang leaf linktype loading loop marginheight marginwidth muted name nodeleaf noshade nowrap open playsinline
+    powered-by preload referrerpolicy rel reversed role rows rowspan rules scope scrolling size span spellcheck start
+    summary tab tabindex target textstyle textvalue title topic-id translate type valign value version vid vspace
+    wah-hotarea width xml:space xmlns xmlns:xlink _height _width
     """
 )
 _PREFIXED: Final = re.compile(r"(?:data|aria|mpa|tn|opera-tn)-[a-z0-9_.:-]{1,80}")

@@ -74,7 +74,7 @@ class _Copy:
             return True
         tag = str(element.tag)
         name = "pre" if tag in _VERBATIM else tag
-        dropped = tag in allowed.DROPPED or (tag == "iframe" and not _shows_video(element))
+        dropped = tag in allowed.DROPPED or (tag == "iframe" and not shows_video(element))
         kept = not dropped and allowed.is_allowed(name)
         self._kept.append(kept)
         if not kept:
@@ -150,10 +150,10 @@ def _is_script(url: str) -> bool:
     return bare.startswith(_SCRIPTS)
 
 
-def _shows_video(frame: html.HtmlElement) -> bool:
+def shows_video(frame: html.HtmlElement) -> bool:
     """Whether a frame is Tencent's in every place where its address may stand; a video may be named by its id alone."""
     named = [frame.attrib[name] for name in ("src", "data-src") if frame.attrib.get(name, "").strip()]
-    return all(map(is_frame, named)) and bool(named or "video_iframe" in frame.attrib.get("class", "").split())
+    return all(map(is_frame, named)) and bool(named or frame.attrib.get("vid") or frame.attrib.get("data-mpvid"))
 
 
 def _said(what: str, times: int) -> str:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from qunfa.article import slots
+from qunfa.article.cleaning import shows_video
 from qunfa.article.document import Document
 from qunfa.article.size import ArticleError
 from qunfa.article.urls import DataUriError, data_of, is_data, is_drawing, is_picture, is_wechats, name_of, parts
@@ -83,6 +84,8 @@ def _shows_something(document: Document) -> bool:
     if "".join(map(str, document.body.itertext())).strip():
         return True
     return any(
-        str(element.tag).startswith("mp") or element.tag in {"iframe", "svg", "video"}
+        str(element.tag).startswith("mp")
+        or element.tag in {"svg", "video"}
+        or (element.tag == "iframe" and shows_video(element))
         for element in document.elements()
     )

@@ -25,9 +25,9 @@ _CALLED: Final = """
     oklch opacity path perspective polygon pow radial-gradient rect rem repeat repeating-conic-gradient
     repeating-linear-gradient repeating-radial-gradient rgb rgba rotate rotate3d rotatex rotatey rotatez round saturate
     scale scale3d scalex scaley scalez sepia sign sin skew skewx skewy sqrt steps tan to translate translate3d
-    translatex translatey translatez url var xywh -webkit-gradient -webkit-linear-gradient -webkit-radial-gradient
-    -webkit-repeating-linear-gradient -webkit-repeating-radial-gradient -moz-linear-gradient -moz-radial-gradient
-    -o-linear-gradient -ms-linear-gradient
+    translatex translatey translatez url var xywh -webkit-calc -webkit-gradient -webkit-linear-gradient
+    -webkit-radial-gradient -webkit-repeating-linear-gradient -webkit-repeating-radial-gradient -moz-linear-gradient
+    -moz-radial-gradient -o-linear-gradient -ms-linear-gradient
     """
 _FUNCTIONS: Final = frozenset(_CALLED.split())
 

@@ -1,7 +1,6 @@
 """What is answered to a request, and one report of it: a log line and the metrics."""
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ class Answer(Enum):
         if status is HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
         self.word = word
-        self._response = _Word("success" if word == "repeated" else word, int(status), headers)
+        self._response = _Word("success" if status is HTTPStatus.OK else word, int(status), headers)
 
     def response(self) -> Response:
         """The word `success` that WeChat waits for, or the status with its name."""
@@ -101,19 +100,18 @@ class Desk:
         Any other error goes on to the server, which answers 500 and writes its traceback; it is reported here as well.
         """
         started = time.perf_counter()
-        response, understood = None, False
+        response = None
         try:
-            try:
-                async with asyncio.timeout(self._deadline):
-                    response = await work
-            except Refusal as refusal:
-                exchange.answer, exchange.reason = refusal.answer, str(refusal)
-            except TimeoutError:
-                exchange.answer, exchange.reason = Answer.UNAVAILABLE, f"not done within {self._deadline:g} s"
-            understood = True
+            async with asyncio.timeout(self._deadline):
+                response = await work
+        except Refusal as refusal:
+            exchange.answer, exchange.reason = refusal.answer, str(refusal)
+        except TimeoutError:
+            exchange.answer, exchange.reason = Answer.UNAVAILABLE, f"not done within {self._deadline:g} s"
+        except BaseException as error:
+            exchange.answer, exchange.reason = Answer.FAILED, _failure(exchange.way, error)
+            raise
         finally:
-            if not understood:
-                exchange.answer, exchange.reason = Answer.FAILED, _failure(exchange.way, sys.exception())
             self._report(exchange, time.perf_counter() - started)
         return exchange.answer.response() if response is None else response
 
@@ -137,7 +135,7 @@ class Desk:
         )
 
 
-def _failure(way: str, error: BaseException | None) -> str:
+def _failure(way: str, error: BaseException) -> str:
     sender = "WeChat" if way == "push" else "the system that hands it over"
     return (
         f"{type(error).__name__} in the receiver: not known to be taken, {sender} has to send it again; if that does "

@@ -13,7 +13,7 @@ import errno
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
@@ -43,12 +43,12 @@ class Bounds:
 
     head: float = 5.0
     request: float = 10.0
-    idle: int = of_descriptors(4, CONNECTIONS_MAX // 2)
-    all: int = of_descriptors(2, CONNECTIONS_MAX)
+    idle: int = field(default_factory=lambda: of_descriptors(4, CONNECTIONS_MAX // 2))
+    all: int = field(default_factory=lambda: of_descriptors(2, CONNECTIONS_MAX))
 
 
 class Connections:
-    """All connections of a process. One too many costs the oldest one that has no request."""
+    """All connections of a process. One too many costs the oldest one that waits for its other side."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
@@ -59,13 +59,15 @@ class Connections:
         return len(self._open)
 
     def add(self, connection: "Connection") -> None:
-        """A new one, which may have to go at once where all others have requests."""
+        """A new one, which may have to go at once where all others have whole requests."""
         self._open.add(connection)
         if len(self._open) <= self._bounds.idle:
             return
         idle = [one for one in self._open if one.is_idle]
-        if len(idle) > self._bounds.idle or len(self._open) > self._bounds.all:
-            self._end(min(idle, key=lambda one: one.since))
+        if len(idle) > self._bounds.idle:
+            self._end(min(idle, key=_since))
+        elif len(self._open) > self._bounds.all:
+            self._end_waiting_one()
 
     def discard(self, connection: "Connection") -> None:
         """One that has ended."""
@@ -96,8 +98,7 @@ class Connections:
         return handle
 
     def _make_room(self, error: OSError) -> None:
-        if idle := [one for one in self._open if one.is_idle]:
-            self._end(min(idle, key=lambda one: one.since))
+        self._end_waiting_one()
         if time.monotonic() - self._told >= _EVERY:
             self._told = time.monotonic()
             _LOG.error(
@@ -105,6 +106,11 @@ class Connections:
                 reason=f"{error.strerror}: raise the limit of open files (ulimit -n, LimitNOFILE); told once a minute",
                 connections=len(self._open),
             )
+
+    def _end_waiting_one(self) -> None:
+        """The one that has said nothing whole for the longest time. WeChat sends a body right after its head."""
+        if waiting := [one for one in self._open if one.is_waiting]:
+            self._end(min(waiting, key=_since))
 
     def _end(self, connection: "Connection") -> None:
         """Counts no more from now on, although asyncio closes it only in its next round."""
@@ -125,6 +131,11 @@ class Connection(H11Protocol):
         """Whether no request is being answered."""
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn does not say that there is none at first
         return cycle is None or cycle.response_complete
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request is awaited, or the rest of one."""
+        return self.is_idle or self.cycle.more_body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Counts."""
@@ -150,3 +161,7 @@ class Connection(H11Protocol):
         """The next request may begin, and its time."""
         self.since = time.monotonic()
         super().on_response_complete()
+
+
+def _since(connection: Connection) -> float:
+    return connection.since

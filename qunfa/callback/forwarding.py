@@ -16,7 +16,7 @@ ANSWER_LIMIT: Final = 256 * 1024
 """An answer to WeChat is a few KiB."""
 CONNECTIONS_MAX: Final = 200
 ANSWERS_MAX: Final = 8
-"""Answers to one and the same push: twice as many as WeChat asks for at most."""
+"""Answers to one and the same push, and errors of the server: twice as many as WeChat asks for at most."""
 _PATIENCE: Final = 4.0
 _HOP_BY_HOP: Final = frozenset({
     b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
@@ -41,6 +41,7 @@ class Forwarder:
         """`span`: how long a push could be repeated."""
         self._transport: httpx.AsyncHTTPTransport | None = None
         self._answered: Recent[int] = Recent(span)
+        self._failed: Recent[int] = Recent(span)
 
     async def pass_on(self, target: str, request: Request, body: bytes, push: bytes) -> Response | None:
         """The other system's status, content type and body; None where it has answered this `push` often enough.
@@ -48,11 +49,12 @@ class Forwarder:
         WeChat waits for a reply, so a repetition goes on, too, but not more often than WeChat would repeat.
 
         Raises:
-            ForwardError: No answer, a redirect, or one that is too long.
+            ForwardError: No answer, a redirect, or one that is too long; or only errors of the server, often enough.
         """
-        before = self._answered.get(push) or 0
-        if before >= ANSWERS_MAX:
+        if (self._answered.get(push) or 0) >= ANSWERS_MAX:
             return None
+        if (self._failed.get(push) or 0) >= ANSWERS_MAX:
+            raise ForwardError(f"the system behind forward_to has failed at this push {ANSWERS_MAX} times")
         outgoing = _outgoing(httpx.URL(target), request, body)
         if self._transport is None:
             most = of_descriptors(4, CONNECTIONS_MAX)
@@ -66,7 +68,8 @@ class Forwarder:
                 await response.aclose()
         except httpx.TransportError as error:
             raise ForwardError(f"no answer from the system behind forward_to: {type(error).__name__}") from None
-        self._answered.note(push, before + 1)
+        counted = self._failed if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else self._answered
+        counted.note(push, (counted.get(push) or 0) + 1)
         return answer
 
     async def close(self) -> None:
@@ -113,5 +116,6 @@ async def _answer(response: httpx.Response) -> Response:
         if len(body) > ANSWER_LIMIT:
             raise ForwardError(f"the answer of the system behind forward_to is longer than {ANSWER_LIMIT} bytes")
     kept = ("content-type", "content-encoding")
+    response.headers.encoding = "latin-1"  # as they go out again: any bytes stay what they are
     headers = {name: response.headers[name] for name in kept if name in response.headers}
     return Response(bytes(body), status, headers)

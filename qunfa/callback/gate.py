@@ -47,7 +47,7 @@ class Gate:
         Raises:
             Refusal: It is not WeChat's, or an old one.
         """
-        self._used.note(self._plainly_signed(query))
+        self._plainly_signed(query)
 
     async def admit(
         self, query: Query, read: Callable[[], Awaitable[bytes]], take: Callable[[Push], Awaitable[_R]]
@@ -57,7 +57,7 @@ class Gate:
         When that has gone well, nothing else is admitted under its signature.
 
         Raises:
-            Refusal: It is not WeChat's, or an old one. In plain mode nothing has been read then.
+            Refusal: It is not WeChat's, or an old one. A query that is not WeChat's is refused unread.
         """
         push = await self._admit(query, read)
         return await self._used.use(push.signed, self._appid, push.body, lambda: take(push))
@@ -67,6 +67,8 @@ class Gate:
             signed = self._plainly_signed(query)
             body = await read()
             return Push(signed, body, body)
+        if "signature" in query and not is_genuine(self._tokens, read_signed(query)):
+            raise Refusal(Answer.FORGED, _FORGED)
         body = await read()
         encrypted = _encrypted_part(body)
         signed = read_signed(query, "msg_signature")
@@ -83,21 +85,27 @@ class Gate:
         return signed
 
     def _check_time(self, signed: Signed) -> None:
-        """WeChat signs anew, or repeats, within seconds; what is far older was overheard, or a clock is wrong."""
+        """WeChat signs anew, or repeats, within seconds; what is far older was overheard, or a clock is wrong.
+
+        What is good fixes the order of its parts, whatever becomes of it. What is too old does so only where its nonce
+        is a time to come. Otherwise a stranger who takes a good signature apart could shut out WeChat's own order.
+        """
         self._used.check(signed)
         seconds = age(signed.timestamp)
         if seconds is None:
             raise Refusal(Answer.FORGED, "the timestamp is not the ten digits of WeChat's")
+        other = age(signed.nonce)
         if abs(seconds) > self._window:
-            self._used.note(signed)
+            if other is not None and other < -self._window:
+                self._used.note(signed)
             raise Refusal(
                 Answer.STALE,
                 f"signed {seconds:.0f} s ago by this machine's clock: a repetition by somebody else, "
                 "or the clock is wrong",
             )
-        other = age(signed.nonce)
         if other is not None and abs(other) <= self._window:
             raise Refusal(Answer.FORGED, "the nonce could be the timestamp: somebody may have exchanged the two")
+        self._used.note(signed)
 
     def _decrypted(self, encrypted: str) -> bytes:
         """All failures are one answer: nobody learns from it how far a forgery came."""

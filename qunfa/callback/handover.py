@@ -35,6 +35,10 @@ class Rate:
         self._left -= 1
         return True
 
+    def give_back(self) -> None:
+        """What was taken has not been used."""
+        self._left = min(self._most, self._left + 1)
+
 
 class Handover:
     """Gives results to a delivery. It remembers what was delivered, and only that, for `span`."""
@@ -65,7 +69,8 @@ class Handover:
             self._turns.leave(turn)
 
     async def _hand_over(self, appid: str, event: JobFinished) -> None:
-        if not self._rates[appid].take():
+        rate = self._rates[appid]
+        if not rate.take():
             raise Refusal(
                 Answer.TOO_MANY,
                 f"more than {self._per_second:g} results a second for this account: WeChat has never that many, so "
@@ -73,8 +78,11 @@ class Handover:
             )
         try:
             await self._deliver(appid, event)
-        except DeliveryError as error:
-            raise Refusal(Answer.UNAVAILABLE, str(error)) from error
+        except BaseException as error:
+            rate.give_back()
+            if isinstance(error, DeliveryError):
+                raise Refusal(Answer.UNAVAILABLE, str(error)) from error
+            raise
 
 
 def _key(appid: str, event: JobFinished) -> bytes:

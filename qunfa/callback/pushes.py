@@ -111,7 +111,10 @@ class Pushes:
 
 
 def _parse(push: Push, callback: Callback) -> JobFinished | None:
-    """A genuine push that cannot be read is for the other system, unless it may be a result or does harm."""
+    """A genuine push that cannot be read is for the other system, unless it may be a result or does harm.
+
+    With an `original_id` it is for nobody: whose it is cannot be read either.
+    """
     try:
         document = read_document(push.content)
         check_recipient(document.first("ToUserName"), callback)
@@ -119,7 +122,8 @@ def _parse(push: Push, callback: Callback) -> JobFinished | None:
     except (HostileError, EncryptedError) as error:
         raise Refusal(Answer.MALFORMED, str(error)) from None
     except EventError as error:
-        if callback.forward_to is None or EVENT.encode() in push.content.upper():
+        unclear = callback.original_id is not None or EVENT.encode() in push.content.upper()
+        if callback.forward_to is None or unclear:
             raise Refusal(Answer.MALFORMED, str(error)) from None
         return None
 

@@ -24,7 +24,7 @@ def only(content: str) -> str:
         '<img src="s3://bucket/1.png">',
         '<img src="data:image/png;base64,iVBORw0K">',
         '<mp-miniprogram data-miniprogram-appid="wx"></mp-miniprogram>',
-        '<iframe class="video_iframe"></iframe>',
+        '<iframe class="video_iframe" vid="v1"></iframe>',
         "<p>" + "中" * 19_992,
     ],
 )
@@ -39,7 +39,13 @@ def test_content_is_shorter_than_20_000_characters() -> None:
     assert only("中" * 20_000) == "has 20,000 characters; WeChat takes fewer than 20,000"
 
 
-@pytest.mark.parametrize("content", ["", " \n ", "<p></p>", "<p>&nbsp;</p>", "<!-- only a comment -->", "<img src=''>"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", " \n ", "<p></p>", "<p>&nbsp;</p>", "<!-- only a comment -->", "<img src=''>",
+        '<iframe class="video_iframe"></iframe>', '<iframe src="https://evil.example/"></iframe>',
+    ],
+)  # fmt: skip
 def test_content_that_shows_nothing_is_a_problem(content: str) -> None:
     """WeChat would refuse it, and no reader would miss it."""
     assert only(content) == "has neither text nor a picture"

@@ -143,6 +143,43 @@ async def test_one_with_a_request_does_not_go() -> None:
         assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
 
 
+async def test_one_whose_body_does_not_come_goes() -> None:
+    """It keeps nobody out, who says what he has to say; those whose requests are whole stay."""
+    arrived, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            arrived.release()
+            while (message := await receive()).get("more_body"):
+                pass
+            if message["type"] == "http.disconnect":
+                return
+            await go_on.wait()
+        await hello(scope, receive, send)
+
+    async with _serving(Bounds(head=LONG, request=LONG, idle=4, all=4), reading) as connect:
+        whole, writer = await connect()
+        writer.write(GET)
+        await arrived.acquire()
+        strangers = [await connect() for _ in range(3)]
+        for _, writer in strangers:
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+            await arrived.acquire()
+        reader, writer = await connect()
+        writer.write(GET)
+        await arrived.acquire()
+        assert await _end(strangers[0][0]) == b""
+        go_on.set()
+        for one in (whole, reader):
+            assert (await one.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+
+
+def test_bounds_are_those_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those when the program began: it may change its limit of descriptors."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (40, 40))
+    assert (Bounds().idle, Bounds().all) == (10, 20)
+
+
 async def test_two_lengths_of_one_body() -> None:
     """A request with both headers is the last one of its connection: what follows may be a part of it to others."""
     both = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"

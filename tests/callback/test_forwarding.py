@@ -377,6 +377,41 @@ async def test_each_push_has_a_connection_of_its_own(inbox: Inbox, existing: Exi
     assert (existing.opened, len(existing.requests)) == (3, 3)
 
 
+async def test_errors_of_the_other_system_are_no_success(inbox: Inbox, existing: Existing) -> None:
+    """However often it has failed; it is asked again, but not without end."""
+    answer, push = existing.answer, sealed(HELLO)
+    existing.answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"
+    async with _behind(inbox, existing, aes_key=AES_KEY) as http:
+        for _ in range(ANSWERS_MAX - 1):
+            assert (await http.post("/wechat/demo", **push)).status_code == 500
+        existing.answer = answer
+        assert (await http.post("/wechat/demo", **push)).content == REPLY
+        existing.answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"
+        statuses = [(await http.post("/wechat/demo", **push)).status_code for _ in range(3)]
+
+    assert statuses == [500, 503, 503]
+    assert len(existing.requests) == ANSWERS_MAX + 1
+
+
+@pytest.mark.parametrize("kind", ["text/xml; 名=值".encode(), b"text/\xff\xe9"])
+async def test_header_that_is_not_latin(inbox: Inbox, existing: Existing, kind: bytes) -> None:
+    """It goes back byte for byte."""
+    existing.answer = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: 2\r\n\r\nok" % kind
+    async with _behind(inbox, existing) as http:
+        answer = await _post(http)
+
+    assert (answer.status_code, dict(answer.headers.raw)[b"content-type"]) == (200, kind)
+
+
+async def test_unreadable_message_of_nobody_knows_whom_stays(inbox: Inbox, existing: Existing) -> None:
+    """With an `original_id` only what names it goes on."""
+    async with _behind(inbox, existing, original_id="gh_4d00ed8d6399") as http:
+        for content in (b"<xml>\x08</xml>", b"<xml><Content>", b"", b"{"):
+            assert (await _post(http, content)).status_code == 400
+
+    assert existing.requests == []
+
+
 async def test_repetition_goes_on_as_often_as_wechat_repeats(inbox: Inbox, existing: Existing) -> None:
     """WeChat waits for the reply again; whoever repeats a push that was overheard does not reach the other system."""
     push = sealed(HELLO)

@@ -98,8 +98,9 @@ async def test_slow_body(inbox: Inbox) -> None:
     assert inbox.got == []
 
 
+@pytest.mark.parametrize("mode", ["plain", "compat", "safe"])
 @pytest.mark.parametrize("name", ["demo", "nobody"])
-async def test_forged_push(http: httpx.AsyncClient, inbox: Inbox, name: str) -> None:
+async def test_forged_push(inbox: Inbox, name: str, mode: str) -> None:
     """A push without WeChat's signature is refused, and its body is not even read."""
     read = False
 
@@ -108,7 +109,8 @@ async def test_forged_push(http: httpx.AsyncClient, inbox: Inbox, name: str) -> 
         read = True
         yield FINISHED
 
-    answer = await http.post(f"/wechat/{name}", params=signed(token="guess"), content=body())
+    async with receiver(inbox, aes_key=AES_KEY, mode=mode) as http:
+        answer = await http.post(f"/wechat/{name}", params=signed(token="guess"), content=body())
 
     assert answer.status_code == {"demo": 403, "nobody": 404}[name]
     assert inbox.got == []

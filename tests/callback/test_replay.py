@@ -163,6 +163,36 @@ async def test_what_was_no_push_exchanged(inbox: Inbox, monkeypatch: pytest.Monk
     assert inbox.got == []
 
 
+@MODES
+@pytest.mark.parametrize("tried", [True, False])
+async def test_a_stranger_who_exchanges_them_keeps_no_push_out(inbox: Inbox, mode: str, tried: bool) -> None:
+    """Whether WeChat's first try has failed, or has not come yet; the stranger's order stays refused."""
+    now = int(time.time())
+    ours = _exchangeable(mode, now, now - 5_000_000)
+    theirs = {**ours, "params": _exchanged(ours["params"])}
+    async with receiver(inbox, aes_key=AES_KEY, mode=mode) as http:
+        inbox.failure = DeliveryError("Temporal is away")
+        if tried:
+            assert (await http.post("/wechat/demo", **ours)).status_code == 503
+        inbox.failure = None
+        assert (await http.post("/wechat/demo", **theirs)).text == ("forged" if tried else "stale")
+        for _ in range(2):
+            assert (await http.post("/wechat/demo", **ours)).text == "success"
+            assert (await http.post("/wechat/demo", **theirs)).text == "forged"
+    assert len(inbox.got) == 1
+
+
+async def test_a_stranger_who_moves_digits_keeps_no_push_out(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shorter nonce lends digits to a timestamp long past, before WeChat's own comes."""
+    now = 1_800_000_000
+    monkeypatch.setattr(signature, "time", SimpleNamespace(time=lambda: float(now)))
+    ours = _exchangeable("plain", now, 123_456_789)
+    theirs = {**ours["params"], "timestamp": "1234567891", "nonce": "800000000"}
+    async with receiver(inbox) as http:
+        assert (await http.post("/wechat/demo", params=theirs, content=FORGED)).text == "stale"
+        assert (await http.post("/wechat/demo", **ours)).text == "success"
+
+
 async def test_another_push_under_a_signature_that_was_used(inbox: Inbox) -> None:
     """In plain mode whoever sees one request could put any body below its signature."""
     query = signed()
@@ -254,6 +284,17 @@ async def test_too_many_results(inbox: Inbox) -> None:
     assert (again.text, other.text) == ("success", "success")
     assert 'qunfa_pushes_total{account="demo",answer="too_many",event="MASSSENDJOBFINISH"} 2.0' in metrics
     assert len(inbox.got) == 1
+
+
+@pytest.mark.parametrize("failure", [DeliveryError("Temporal is away"), TimeoutError()])
+async def test_results_that_are_not_taken_are_not_too_many(inbox: Inbox, failure: Exception) -> None:
+    """What fails uses nothing up, however it fails."""
+    async with receiver(inbox, {"results_per_second": 1e-6}) as http:
+        inbox.failure = failure
+        for _ in range(3):
+            assert (await http.post("/wechat/demo", params=signed(), content=FINISHED)).status_code == 503
+        inbox.failure = None
+        assert (await http.post("/wechat/demo", params=signed(), content=FINISHED)).text == "success"
 
 
 def test_what_is_remembered_is_bounded() -> None:
