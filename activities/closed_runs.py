@@ -29,18 +29,20 @@ from temporalio.client import (
 )
 from temporalio.exceptions import ApplicationError
 
+from activities.earlier_runs import VisibleRuns, found_by
 from activities.ledger_view import ledger_view
 from activities.recorded import decoded
-from activities.run_history import RunHistory
+from activities.run_history import RunHistory, start_of
 from qunfa.contract.ids import (
     ACCOUNT_NAME_PATTERN,
     KEY_PATTERN,
     MASS_SEND,
     RECALL_MASS_SEND,
     account_of,
+    mass_send_id,
     parse_mass_send_id,
 )
-from qunfa.contract.notice import Notice, NoticeData
+from qunfa.contract.notice import Notice, NoticeData, NoticeType
 from qunfa.contract.parsing import parsed
 from qunfa.contract.recall import RECALL_FAILED, RecallRequest, RecallResult
 from qunfa.contract.refusal import InvalidRequestError
@@ -66,12 +68,21 @@ class _Found(NamedTuple):
     jobs: Jobs | None
 
 
+class Due(NamedTuple):
+    """Whose webhooks may have to be told of a run, as what, and under which id."""
+
+    account: str
+    type: NoticeType
+    webhook_id: str
+
+
 class ClosedRuns:
     """The closed runs on the task queue that the configuration names."""
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
         self._client = client
+        self._earlier = VisibleRuns(client)
 
     def since(self, moment: datetime) -> AsyncIterator[WorkflowExecution]:
         """Those that have ended badly since then, as Temporal lists them.
@@ -86,6 +97,20 @@ class ClosedRuns:
             f'AND CloseTime >= "{moment.isoformat()}"'
         )
         return self._client.list_workflows(query, rpc_timeout=_RPC)
+
+    async def due(self, run: WorkflowExecution) -> Due | None:
+        """What is known of the run's notice without its history; None where there is none. A reset is not looked for.
+
+        Raises:
+            RPCError: Temporal does not say.
+        """
+        closed = _closed(run, await self._failure(run), None)
+        if closed is None:
+            return None
+        start = await start_of(self._handle(run))
+        account = _account(await self._raw(list(start.input.payloads)), run)
+        kind = type_of_close(closed)
+        return Due(account, kind, webhook_id(run.id, run.run_id, kind)) if account else None
 
     async def notice_of(self, run: WorkflowExecution) -> Notice | None:
         """What is to be told of the run, listed or described; None where that is nothing, and where it has no account.
@@ -147,11 +172,8 @@ class ClosedRuns:
             jobs = (await history.remains()).jobs
         except ApplicationError as unreadable:
             _LOG.warning("a closed run cannot be read", workflow_id=run.id, run_id=run.run_id, why=unreadable.message)
-        account = _text(raw, "account", ACCOUNT_NAME_PATTERN) or _account_in(run.id)
-        if account is None:
-            _LOG.warning("nobody is told of a closed run: it names no account", workflow_id=run.id, run_id=run.run_id)
-            return None
-        return _Found(run, account, raw, jobs)
+        account = _account(raw, run)
+        return _Found(run, account, raw, jobs) if account else None
 
     async def _raw(self, payloads: list[Payload]) -> Any:
         try:
@@ -165,7 +187,7 @@ class ClosedRuns:
         request = _input(MassSendRequest, found.raw)
         by_id = parse_mass_send_id(found.run.id)
         key = _text(found.raw, "key", KEY_PATTERN) or (by_id.key if by_id else None)
-        known = await self._ledger(found.account, key) if key else ()
+        known = await self._known(found, key) if key else ()
         jobs = merge(found.jobs or (), known or ())
         unclear = found.jobs is None or known is None
         return NoticeData(
@@ -179,17 +201,21 @@ class ClosedRuns:
             msg_ids=tuple(job.msg_id for job in jobs if job.msg_id is not None),
         )
 
-    async def _ledger(self, account: str, key: str) -> Jobs | None:
-        """None where it cannot be asked."""
-        configured = self._settings.accounts.get(account)
+    async def _known(self, found: _Found, key: str) -> Jobs | None:
+        """By the ledger, or by earlier runs where it has no record of the key; None where that cannot be asked."""
+        configured = self._settings.accounts.get(found.account)
         if configured is None:
             return None
+        sends = mass_send_id(found.account, key)
         try:
             view = await ledger_view(self._client, configured.appid, {"key": key})
+            records = [record for record in view.records if record.key == key] if view else []
+            if records:
+                return tuple(job for record in records for job in record.jobs)
+            return found_by(await self._earlier.find(sends, found.run.run_id if found.run.id == sends else "")).jobs
         except ApplicationError as unavailable:
-            _LOG.warning("a closed run is told of in doubt", account=account, key=key, why=unavailable.message)
+            _LOG.warning("a closed run is told of in doubt", account=found.account, key=key, why=unavailable.message)
             return None
-        return tuple(job for record in view.records for job in record.jobs) if view else ()
 
 
 def _closed(run: WorkflowExecution, failure: ApplicationFailureInfo, result: RecallResult | None) -> Closed | None:
@@ -227,8 +253,13 @@ def _of_recall(found: _Found, result: RecallResult | None) -> NoticeData:
     )
 
 
-def _account_in(workflow_id: str) -> str | None:
-    return account_of("mass-send", workflow_id) or account_of("recall", workflow_id)
+def _account(raw: Any, run: WorkflowExecution) -> str | None:
+    """As the input has it, or else the workflow id."""
+    account = _text(raw, "account", ACCOUNT_NAME_PATTERN)
+    account = account or account_of("mass-send", run.id) or account_of("recall", run.id)
+    if account is None:
+        _LOG.warning("nobody is told of a closed run: it names no account", workflow_id=run.id, run_id=run.run_id)
+    return account
 
 
 def _text(raw: Any, name: str, pattern: str) -> str | None:

@@ -8,12 +8,13 @@ from typing import Final, Protocol
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.failures import ledger_unavailable
-from activities.run_history import Remains, RunHistory
+from activities.run_history import Remains, RunHistory, start_of
 from qunfa.contract.ids import MASS_SEND
-from qunfa.contract.result import Outcome
+from qunfa.contract.result import REFUSED, Outcome
 from qunfa.rules.course import Jobs, merge
 from qunfa.rules.submission import collide
 
@@ -25,6 +26,7 @@ LOOKS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 _TOO_SHORT_FOR_A_TRY: Final = 6
 """Started, one workflow task (3 events), an activity scheduled, and the end: a shorter history submitted nothing."""
+_OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
 _RPC: Final = timedelta(seconds=10)
 
 
@@ -95,7 +97,7 @@ class VisibleRuns:
         found: list[Remains] = []
         try:
             for run in await self._listed(workflow_id, current_run_id):
-                if run.run_id == current_run_id or _refused_at_once(run):
+                if run.run_id == current_run_id or _ended_at_once(run) or await self._was_refused(run):
                     continue
                 remains = await self._read(run)
                 if remains is not None and remains.jobs:
@@ -127,6 +129,23 @@ class VisibleRuns:
         query = f'WorkflowId = "{quoted}" AND WorkflowType = "{MASS_SEND}"'
         return self._client.list_workflows(query, limit=LISTED_MAX, rpc_timeout=_RPC)
 
+    async def _was_refused(self, run: WorkflowExecution) -> bool:
+        """Whether its request was refused for certain, so that it has claimed and submitted nothing.
+
+        One that continues another run may have done so before. One that was started with the attribute has said
+        nothing by it.
+        """
+        if run.typed_search_attributes.get(_OUTCOME) != REFUSED:
+            return False
+        try:
+            start = await start_of(self._client.get_workflow_handle(run.id, run_id=run.run_id))
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        own = _OUTCOME.name not in start.search_attributes.indexed_fields
+        return bool(start.original_execution_run_id) and own and not start.continued_execution_run_id
+
     async def _read(self, run: WorkflowExecution) -> Remains | None:
         handle = self._client.get_workflow_handle(run.id, run_id=run.run_id)
         history = RunHistory(self._client.data_converter, run.run_id)
@@ -143,6 +162,6 @@ class VisibleRuns:
         return await history.remains()
 
 
-def _refused_at_once(run: WorkflowExecution) -> bool:
+def _ended_at_once(run: WorkflowExecution) -> bool:
     ended_badly = run.status not in {WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED}
     return ended_badly and 0 < run.history_length < _TOO_SHORT_FOR_A_TRY

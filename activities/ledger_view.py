@@ -31,6 +31,9 @@ async def ledger_view(
         raise _unavailable(appid, f"Temporal answered {error.status.name}") from None
     except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
         raise _unavailable(appid, str(error)) from None
+    except (KeyError, RuntimeError, ValueError) as error:
+        # What it says may hold what could not be read.
+        raise _unavailable(appid, f"its answer cannot be read by this worker ({type(error).__name__})") from None
     return view
 
 

@@ -2,11 +2,13 @@
 
 A run that is terminated tells nobody. So each worker looks at Temporal's list now and then, and starts a ``Notify`` for
 each webhook, whose workflow id is made of the run's: of all workers, and of all looks, one starts it. Each process
-begins with what has closed since three days ago, which is how long a notice is tried, too.
+begins with what has closed since three days ago, which is how long a notice is tried, too. From then on only the
+server's clock counts. A history is read only where a webhook has not been told yet.
 """
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,10 +18,10 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 from temporalio.client import Client, WorkflowExecution
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.closed_runs import ClosedRuns
+from activities.closed_runs import ClosedRuns, Due
 from qunfa.contract.ids import NOTIFY, notify_id
 from qunfa.contract.notice import Notice, NotifyRequest
 from qunfa.settings import Settings
@@ -30,7 +32,11 @@ BACK: Final = timedelta(days=3)
 BEHIND: Final = timedelta(minutes=10)
 """How far Temporal's list may be behind what has happened."""
 TOLD_OF: Final = frozenset({"terminated", "refused", "recall_failed"})
+LOOKS_MAX: Final = 10
+"""How often a run is looked at which this worker cannot read."""
 
+_ODD: Final = (ApplicationError, KeyError, RuntimeError, ValueError)
+"""What a run raises of which something cannot be read; pydantic's ValidationError is a ValueError."""
 _RPC: Final = timedelta(seconds=10)
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.onlooker")
 
@@ -45,6 +51,7 @@ class Onlooker:
         self._runs = ClosedRuns(settings, client)
         self._from = datetime.now(UTC) - BACK
         self._done: dict[str, datetime] = {}
+        self._unread: Counter[str] = Counter()
 
     @property
     def _wanted(self) -> bool:
@@ -67,15 +74,16 @@ class Onlooker:
 
     async def look(self) -> None:
         """Have told what is new in Temporal's list; what could not be told comes again with the next look."""
-        began, missed = datetime.now(UTC), False
+        newest, missed = self._from, False
         try:
             async for run in self._runs.since(self._from):
+                newest = max(newest, (run.close_time or newest) - BEHIND)
                 missed = not await self._tell_once(run) or missed
         except RPCError as error:
             _LOG.warning("Temporal does not list what has closed; it is asked again", status=error.status.name)
             return
         if not missed:
-            self._from = began - BEHIND
+            self._from = newest
             self._done = {run_id: at for run_id, at in self._done.items() if at >= self._from}
 
     async def _look_again_and_again(self) -> None:
@@ -88,9 +96,10 @@ class Onlooker:
         if run.run_id in self._done:
             return True
         try:
-            notice = await self._runs.notice_of(run)
-            if notice:
-                await self._tell(notice)
+            await self._tell(run)
+        except _ODD as error:
+            if not self._gives_up(run, error):
+                return False
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 _LOG.warning(
@@ -100,21 +109,53 @@ class Onlooker:
                     status=error.status.name,
                 )
                 return False
-        self._done[run.run_id] = run.close_time or datetime.now(UTC)
+        self._done[run.run_id] = run.close_time or self._from
+        self._unread.pop(run.run_id, None)
         return True
 
-    async def _tell(self, notice: Notice) -> None:
-        account = self._settings.accounts.get(notice.data.account)
+    def _gives_up(self, run: WorkflowExecution, error: Exception) -> bool:
+        """Whether the run that cannot be read has been looked at often enough: it must not hold up the others."""
+        self._unread[run.run_id] += 1
+        last = self._unread[run.run_id] >= LOOKS_MAX
+        # The error's text may hold what could not be read.
+        _LOG.error(
+            "a closed run cannot be told of by this worker",
+            workflow_id=run.id,
+            run_id=run.run_id,
+            error=type(error).__name__,
+            tried_again=not last,
+        )
+        return last
+
+    async def _tell(self, run: WorkflowExecution) -> None:
+        due = await self._runs.due(run)
+        names = await self._untold(due, run.id) if due else []
+        notice = await self._runs.notice_of(run) if names else None
+        if notice:
+            for name in names:
+                await self._start(name, notice)
+
+    async def _untold(self, due: Due, workflow_id: str) -> list[str]:
+        """The webhooks that want to be told, and are not yet."""
+        account = self._settings.accounts.get(due.account)
         if account is None:
             _LOG.info(
                 "a closed run is of an account that this worker does not have",
-                account=notice.data.account,
-                workflow_id=notice.data.workflow_id,
+                account=due.account,
+                workflow_id=workflow_id,
             )
-            return
-        for name, webhook in account.notices.items():
-            if notice.type in webhook.events:
-                await self._start(name, notice)
+            return []
+        wanting = [name for name, webhook in account.notices.items() if due.type in webhook.events]
+        return [name for name in wanting if not await self._is_told(notify_id(due.account, name, due.webhook_id))]
+
+    async def _is_told(self, workflow_id: str) -> bool:
+        try:
+            await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return True
 
     async def _start(self, name: str, notice: Notice) -> None:
         data = notice.data

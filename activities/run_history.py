@@ -10,11 +10,12 @@
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.client import WorkflowHandle
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
@@ -38,6 +39,7 @@ from qunfa.rules.submission import after_try, begin_try, lost_try
 
 _LONG_AGO: Final = timedelta(hours=24)
 """As long as WeChat remembers a clientmsgid: an unknown try of which no history tells the time counts as older."""
+_RPC: Final = timedelta(seconds=10)
 _DECIDED: Final = frozenset({"sent", "sent_nobody", "deleted", "failed"})
 
 
@@ -196,6 +198,17 @@ class RunHistory:
         except ApplicationError:
             return None
         return None if needs_material(request.message) else content_digest(request)
+
+
+async def start_of(run: WorkflowHandle[Any, Any]) -> WorkflowExecutionStartedEventAttributes:
+    """How the run was started, by the first event of its history alone.
+
+    Raises:
+        RPCError: Temporal does not say, or does not keep it any more.
+    """
+    async for event in run.fetch_history_events(page_size=1, rpc_timeout=_RPC):
+        return event.workflow_execution_started_event_attributes
+    return WorkflowExecutionStartedEventAttributes()
 
 
 def _known(jobs: Jobs, index: int, generation: int) -> Job | None:

@@ -67,7 +67,10 @@ class MassSend:
         try:
             ending = await self._begin(request, carried)
         except ApplicationError as error:
-            raise await refused(send, request, error) from None
+            failure = await refused(send, carried[0] if handed_on(carried) else request, error)
+            if failure is error:
+                raise
+            raise failure from None
         hearing = asyncio.ensure_future(keep_hearing(send))
         if ending:
             ending = await key_failed_again(send, ending)

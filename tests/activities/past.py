@@ -10,7 +10,7 @@ from typing import Any
 
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import RawValue, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Worker
 
@@ -19,6 +19,7 @@ from qunfa.contract.job import Answer
 from qunfa.contract.result import MASS_SEND_FAILED
 from tests.activities.conftest import NOON, submit_step
 
+OUTCOME = SearchAttributeKey.for_keyword("MassSendOutcome")
 TEXT = {"msgtype": "text", "content": "你好"}
 
 
@@ -45,6 +46,8 @@ class Past:
                 )
             except ActivityError:
                 workflow.logger.debug("%s was lost", name)
+        if "shown" in script:
+            workflow.upsert_search_attributes([OUTCOME.value_set(script["shown"])])
         if "continued" in script:
             workflow.continue_as_new(args=[request, script["continued"]])
         if script.get("stays"):

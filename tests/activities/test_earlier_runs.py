@@ -3,7 +3,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -14,7 +15,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 from qunfa.rules.digest import content_digest
 from tests.activities.conftest import NOON
-from tests.activities.past import Fates, Times, worker
+from tests.activities.past import OUTCOME, Fates, Times, worker
 
 DIGEST = "d" * 64
 MSG_ID = 3147483650
@@ -293,6 +294,43 @@ async def test_a_crowd_of_runs_does_not_hide_the_one_that_sent(times: Times) -> 
         await times.client.get_workflow_handle(times.workflow_id).terminate()
     [job] = (await found(times)).jobs
     assert job.msg_id == MSG_ID
+
+
+async def refused(times: Times, where: str) -> None:
+    """A run that shows itself as refused, or was started so, and whose history cannot be read."""
+    script: dict[str, Any] = {"steps": [["submit", {"another": "form"}]], "failure": times.result("failed")}
+    if where == "shown by a continued run":
+        script = {"continued": {**script, "shown": "refused"}}
+    elif where == "shown by the run":
+        script["shown"] = "refused"
+    given = [SearchAttributePair(OUTCOME, "refused")] if where == "set by its starter" else []
+    times.answered(kind="accepted", msg_id=MSG_ID)
+    handle = await times.client.start_workflow(
+        "MassSend",
+        args=[times.request, script],
+        id=times.workflow_id,
+        task_queue=times.task_queue,
+        search_attributes=TypedSearchAttributes(given),
+    )
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+
+
+async def test_a_refused_run_is_passed_over_unread(times: Times) -> None:
+    """It has claimed and submitted nothing, and there may be hundreds of them."""
+    times.answered(kind="accepted", msg_id=MSG_ID)
+    await times.live(times.a_try())
+    await refused(times, "shown by the run")
+    [job] = (await found(times)).jobs
+    assert job.msg_id == MSG_ID
+
+
+@pytest.mark.parametrize("where", ["shown by a continued run", "set by its starter"])
+async def test_a_run_that_is_not_certainly_refused_is_read(times: Times, where: str) -> None:
+    """The run that it continues may have tried before it; what a starter sets proves nothing."""
+    await refused(times, where)
+    with pytest.raises(ApplicationError, match="cannot be read"):
+        await found(times)
 
 
 async def test_no_more_than_the_newest_runs_are_read(times: Times) -> None:

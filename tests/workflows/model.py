@@ -48,6 +48,7 @@ class ModelWechat:
     after_write: Callable[[], Awaitable[None]] | None = None
     tags_fail: bool = False
     statuses_fail: bool = False
+    misconfigured: bool = False
     refuses_status: int = 40059
     before_status: Callable[[], Awaitable[object]] | None = None
 
@@ -85,6 +86,8 @@ class ModelWechat:
         if step.account != self.facts.name:
             msg = f'no account "{step.account}" is configured'
             raise ApplicationError(msg, type=steps.UNKNOWN_ACCOUNT, non_retryable=True)
+        if self.misconfigured:
+            raise ApplicationError("no facts", type="Odd", non_retryable=True)
         return self.facts
 
     @activity.defn(name=steps.SUBMIT)

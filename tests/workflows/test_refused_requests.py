@@ -12,10 +12,12 @@ from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import INVALID_REQUEST
 from qunfa.contract.steps import KnownStep
+from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import refusal_of
 from tests.workflows.model import loses, says
 from tests.workflows.unreadable import UNREADABLE
+from workflows.refusing import reasons_in
 
 GOOD_ID = "mass-send:demo:spring"
 PHASE = SearchAttributeKey.for_keyword("MassSendPhase")
@@ -153,3 +155,34 @@ async def test_a_cron_schedule_ends_once_with_the_reason(real_desk: Desk, raw: s
     found = (await last.describe()).typed_search_attributes
     assert [found.get(key) for key in (PHASE, PROBLEM, ACCOUNT)] == ["done", "invalid_request", "demo"]
     assert real_desk.wechat.tries == []
+
+
+async def test_a_schedule_under_another_id_is_found_by_its_account(real_desk: Desk) -> None:
+    """The run that ends it has no request to tell the account by."""
+    await real_desk.start_raw(real_desk.request(color="red"), "some-id", cron_schedule="@every 1s")
+    last = real_desk.env.client.get_workflow_handle("some-id")
+    with pytest.raises(WorkflowFailureError):
+        await asyncio.wait_for(last.result(), PATIENCE)
+    assert (await last.describe()).typed_search_attributes.get(ACCOUNT) == "demo"
+
+
+async def test_a_refusal_stays_one_where_the_account_cannot_be_read(real_desk: Desk) -> None:
+    """Only what the key has done before is not known then."""
+    real_desk.wechat.misconfigured = True
+    said = await refusal_of(await real_desk.start(color="red"))
+    assert "color: is not a field" in said
+    assert 'whether an earlier run under "spring" was delivered is not known' in said
+
+
+@pytest.mark.parametrize(
+    "carried", [None, [], {}, {"refused": "why"}, {"refused": [3]}, {"refused": ["why"], "digest": "d"}]
+)
+def test_nothing_else_counts_as_the_reason_of_a_refused_run(carried: Any) -> None:
+    """It is refused like any input that is none."""
+    assert reasons_in(carried) == []
+
+
+@pytest.mark.parametrize("names", [{}, {"account": "demo"}, {"account": "demo", "key": "spring"}])
+def test_the_reason_of_a_refused_run_is_handed_on(names: dict[str, str]) -> None:
+    """With the account and the key where they are known."""
+    assert reasons_in({"refused": ["why"], **names}) == ["why"]

@@ -1,0 +1,180 @@
+"""The look at closed runs: what it costs, what it knows of a key, and that no odd run and no wrong clock ends it."""
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Self
+
+import pytest
+from temporalio import workflow
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.converter import PayloadCodec
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities import Onlooker
+from activities.closed_runs import ClosedRuns
+from activities.onlooker import LOOKS_MAX
+from qunfa.contract.ids import ACCOUNT, account_id, notify_id
+from qunfa.rules.notices import webhook_id
+from qunfa.settings import Settings
+from tests.activities.conftest import settings_for
+from tests.activities.past import Fates, Times, worker
+from tests.looking import until
+from tests.notices.webhook import SECRET
+
+MSG_ID = 3147483650
+
+
+class Counting(PayloadCodec):
+    """Changes nothing; counts what is read, and cannot write what has `odd` in it."""
+
+    def __init__(self, odd: str = "") -> None:
+        self.read = self.refused = 0
+        self._odd = odd.encode()
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        if self._odd and any(self._odd in payload.data for payload in payloads):
+            self.refused += 1
+            raise ValueError
+        return list(payloads)
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        self.read += 1
+        return list(payloads)
+
+
+@workflow.defn(name=ACCOUNT, sandboxed=False)
+class NewerLedger:
+    """A ledger whose worker says what this version cannot read."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.query
+    def ledger(self, _wanted: Any = None) -> Any:
+        return {"records": "in another form"}
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """An account with a ledger of its own, and a queue on which nobody works."""
+    webhooks = {"oncall": {"url": "https://oncall.example", "secret": SECRET}}
+    found = settings_for("https://wechat.example", appid=f"wx{uuid.uuid4().hex[:16]}", notices=webhooks)
+    return found.model_copy(update={"task_queue": f"closed-{uuid.uuid4().hex}"})
+
+
+@pytest.fixture
+async def times(temporal: Client) -> AsyncIterator[Times]:
+    """A mass send whose runs the test makes."""
+    fates = Fates()
+    queue = f"past-{uuid.uuid4().hex}"
+    async with worker(temporal, queue, fates, NewerLedger):
+        yield Times(temporal, fates, task_queue=queue)
+
+
+def coded(client: Client, codec: PayloadCodec) -> Client:
+    """The same server by a client with this codec."""
+    converter = replace(client.data_converter, payload_codec=codec)
+    return Client(client.service_client, namespace=client.namespace, data_converter=converter)
+
+
+async def terminated(client: Client, settings: Settings) -> tuple[str, str]:
+    """A send that Temporal lists as terminated: its workflow id, and that of its notice."""
+    times = Times(client, Fates(), settings.task_queue)
+    handle = await times.begin()
+    run_id = handle.first_execution_run_id or ""
+    await handle.terminate()
+    query = f"WorkflowId = '{handle.id}' AND ExecutionStatus = 'Terminated'"
+
+    async def listed() -> int:
+        return len([run async for run in client.list_workflows(query)])
+
+    await until(listed)
+    return handle.id, notify_id("demo", "oncall", webhook_id(handle.id, run_id, "terminated"))
+
+
+async def is_told(client: Client, notice: str) -> bool:
+    """Whether its notice was begun."""
+    try:
+        await client.get_workflow_handle(notice).describe()
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
+
+
+async def test_an_odd_run_keeps_no_other_from_being_told(temporal: Client, settings: Settings) -> None:
+    """It is tried again some times, and then passed over."""
+    odd, of_odd = await terminated(temporal, settings)
+    _, of_fine = await terminated(temporal, settings)
+    codec = Counting(odd)
+    onlooker = Onlooker(settings, coded(temporal, codec))
+    for _ in range(LOOKS_MAX + 2):
+        await onlooker.look()
+    assert (await is_told(temporal, of_odd), await is_told(temporal, of_fine)) == (False, True)
+    assert codec.refused == LOOKS_MAX
+
+
+async def test_the_history_of_a_run_that_is_told_is_not_read_again(temporal: Client, settings: Settings) -> None:
+    """A worker that is started anew sees so by the input and the notice alone."""
+    await terminated(temporal, settings)
+    reads = []
+    for _ in range(2):
+        codec = Counting()
+        await Onlooker(settings, coded(temporal, codec)).look()
+        reads.append(codec.read)
+    assert reads == [2, 1]
+
+
+async def test_a_worker_whose_clock_is_ahead_tells_all_the_same(
+    temporal: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the server's clock counts."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(hours=1)
+
+    monkeypatch.setattr("activities.onlooker.datetime", Ahead)
+    onlooker = Onlooker(settings, temporal)
+    for _ in range(2):
+        _, notice = await terminated(temporal, settings)
+        await onlooker.look()
+        assert await is_told(temporal, notice)
+
+
+async def lost_run(times: Times) -> WorkflowExecutionDescription:
+    """A terminated run that has done nothing itself."""
+    run_id = await times.now()
+    handle = times.client.get_workflow_handle(times.workflow_id, run_id=run_id)
+    await handle.terminate()
+    return await handle.describe()
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_without_a_ledger_earlier_runs_tell_what_was_delivered(
+    times: Times, settings: Settings, before: bool
+) -> None:
+    """What is said not to be delivered was not."""
+    if before:
+        times.answered(kind="accepted", msg_id=MSG_ID)
+        await times.live(times.a_try())
+    notice = await ClosedRuns(settings, times.client).notice_of(await lost_run(times))
+    assert notice is not None
+    assert notice.data.may_have_been_delivered is before
+    assert notice.data.msg_ids == ((MSG_ID,) if before else ())
+
+
+async def test_what_a_newer_ledger_says_leaves_it_in_doubt(times: Times, settings: Settings) -> None:
+    """It cannot be read, and the run is told of all the same."""
+    ledger = account_id(settings.accounts["demo"].appid)
+    await times.client.start_workflow(ACCOUNT, id=ledger, task_queue=times.task_queue)
+    notice = await ClosedRuns(settings, times.client).notice_of(await lost_run(times))
+    assert notice is not None
+    assert (notice.data.may_have_been_delivered, notice.data.msg_ids) == (True, ())
+    await times.client.get_workflow_handle(ledger).terminate()
