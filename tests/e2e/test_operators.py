@@ -1,13 +1,13 @@
 """Operators hold sends back and let them go, from the command line, without credentials."""
 
-import asyncio
 import shlex
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.stage import Scene
-from tests.looking import PATIENCE, look_again
+from tests.looking import until
 from tests.workflows.failures import failure_of
 
 APPROVAL: dict[str, Any] = {"approval": {"required": True}, "requested_by": "crm"}
@@ -62,14 +62,13 @@ async def test_a_query_rejects_all_that_wait_and_no_other(scene: Scene) -> None:
         await scene.until(handle, lambda status: status.phase == "awaiting_approval")
     other = await scene.start("c", send_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
     query = f"MassSendAccount = '{scene.account}' AND MassSendPhase = 'awaiting_approval'"
-    async with asyncio.timeout(PATIENCE):
-        while len(parsed(await qunfa(scene, "list", "--query", query, "--json"))) != len(waiting):
-            await look_again()
+    listing = partial(qunfa, scene, "list", "--query", query, "--json")
+    await until(listing, lambda found: len(parsed(found)) == len(waiting))
     answer = await qunfa(scene, "reject", "--query", query, "--reason", "wrong text", "--yes", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert sorted(one["key"] for one in parsed(answer)) == ["a", "b"]
     assert [(await failure_of(handle)).outcome for handle in waiting] == ["rejected", "rejected"]
-    again = await qunfa(scene, "reject", f"{scene.account}/a", f"{scene.account}/c", "--reason", "again")
+    again = await qunfa(scene, "reject", f"{scene.account}/a", f"{scene.account}/c", "--reason", "again", "--yes")
     assert again.exit_code == 1
     assert "has ended, so there is nothing to answer. Rejected by its approver." in again.stdout
     assert "needs no approval" in again.stdout
