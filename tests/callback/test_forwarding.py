@@ -25,6 +25,7 @@ from tests.callback.pushing import (
     sealed,
     signed,
 )
+from tests.looking import PATIENCE
 
 REPLY = b"<xml><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hi]]></Content></xml>"
 
@@ -371,7 +372,7 @@ async def test_each_push_has_a_connection_of_its_own(inbox: Inbox, existing: Exi
     existing.answer += forged
     async with _behind(inbox, existing) as http:
         answers = [(await _post(http)).content for _ in range(3)]
-        await asyncio.wait_for(existing.closed.wait(), 10)
+        await asyncio.wait_for(existing.closed.wait(), PATIENCE)
 
     assert answers == [REPLY] * 3
     assert (existing.opened, len(existing.requests)) == (3, 3)

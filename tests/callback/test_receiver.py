@@ -278,12 +278,12 @@ async def test_stops_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
         env=environment, cwd=tmp_path,
     )  # fmt: skip
     assert process.stdout is not None
-    url = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().strip()
+    url = (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode().strip()
     query = signed()
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         assert (await http.post("/wechat/demo", params=query, content=FINISHED)).status_code == 503
         process.send_signal(stop)
-        _, log = await asyncio.wait_for(process.communicate(), 20)
+        _, log = await asyncio.wait_for(process.communicate(), PATIENCE)
 
     assert process.returncode == 0, log.decode()
     assert b'"answer":"unavailable"' in log

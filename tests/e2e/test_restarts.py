@@ -141,7 +141,7 @@ async def test_a_worker_that_stops_ends_its_try_first(scene: Scene) -> None:
     async with working(scene.client, settings) as worker:
         handle = await scene.start()
         await scene.tried()
-        await asyncio.wait_for(worker.shutdown(), 10)
+        await asyncio.wait_for(worker.shutdown(), PATIENCE)
         [call] = scene.tries
         assert (call.answered, call.errcode) == (True, 0)
     async with working(scene.client, settings):

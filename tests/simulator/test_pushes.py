@@ -3,6 +3,7 @@ from hashlib import sha1
 
 import pytest
 
+from tests.looking import PATIENCE
 from tests.simulator.api import CALLBACK_TOKEN, Api, Json, Start
 from tests.simulator.inbox import Push
 
@@ -247,6 +248,6 @@ async def test_a_reset_stops_what_was_under_way(start: Start) -> None:
     await api.world.until(lambda: [job.msg_status for job in api.world.jobs] == ["SEND_SUCCESS"])
     old = api.world
     await api.sim("reset", {})
-    await asyncio.wait_for(old.settled(), 5)
+    await asyncio.wait_for(old.settled(), PATIENCE)
     assert len(api.world.jobs) == 0
     assert api.inbox.pushes == []

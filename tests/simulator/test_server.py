@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from qunfa.simulator import Simulator
+from tests.looking import PATIENCE
 from tests.simulator.api import Start, simulator_config
 
 PROCESS = """
@@ -37,7 +38,7 @@ async def test_closing_lets_held_calls_go() -> None:
     async with httpx.AsyncClient() as client:
         call = asyncio.create_task(client.get(f"{simulator.url}/cgi-bin/token"))
         await simulator.world.until(lambda: [each.fault for each in simulator.world.calls] == ["timeout_before_accept"])
-        await asyncio.wait_for(simulator.close(), 5)
+        await asyncio.wait_for(simulator.close(), PATIENCE)
         with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
             await call
 

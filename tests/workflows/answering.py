@@ -1,6 +1,5 @@
 """One account's small workflows on the time-skipping server."""
 
-import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.steps import AccountFacts
-from tests.looking import look_again
+from tests.looking import until
 from tests.workflows.conftest import ENDS_WITHIN
 from tests.workflows.model_recall import ModelAccount
 from tests.workflows.recording import record
@@ -74,9 +73,10 @@ class Bureau:
         await self._until(handle, have)
 
     async def _until(self, handle: WorkflowHandle[Any, Any], have: Callable[[list[HistoryEvent]], bool]) -> None:
-        async with asyncio.timeout(ENDS_WITHIN.total_seconds()):
-            while not have([event async for event in handle.fetch_history_events()]):
-                await look_again()
+        async def look() -> list[HistoryEvent]:
+            return [event async for event in handle.fetch_history_events()]
+
+        await until(look, have)
 
     async def record(self, folder: Path, name: str) -> None:
         """Write the histories of what was started, for the replay test."""

@@ -10,14 +10,14 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.service import RPCError
 
 from qunfa.contract.status import Status
-from tests.looking import look_again
+from tests.looking import PATIENCE, look_again
 from tests.workflows.operators import Operators
 from tests.workflows.runs import KEY, RIVAL, Runs, StandsStillError
 from tests.workflows.scripts import FORGED, JUMPS, Event, Script
 from tests.workflows.truth import Moment
 
-PATIENCE: Final = 45
-_LOOK: Final = 25
+_LOOK: Final = 60
+"""A server that has swallowed a task costs a script so many seconds."""
 _LOOKS_MAX: Final = 400
 
 

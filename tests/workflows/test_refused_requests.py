@@ -143,7 +143,7 @@ async def test_a_cron_schedule_ends_once_with_the_reason(real_desk: Desk, raw: s
     given = {"good": real_desk.request(), "wrong": real_desk.request(color="red"), "unreadable": HALF}[raw]
     handle = await real_desk.start_raw(given, GOOD_ID, cron_schedule="@every 1s")
     with pytest.raises(WorkflowFailureError) as caught:
-        await asyncio.wait_for(handle.result(), 60)
+        await asyncio.wait_for(handle.result(), PATIENCE)
     cause = caught.value.cause
     assert isinstance(cause, ApplicationError)
     assert (cause.type, cause.non_retryable) == (INVALID_REQUEST, True)

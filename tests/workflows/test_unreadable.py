@@ -14,6 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract import ids
 from qunfa.contract.ids import account_id
+from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk, Recorder, running, scaled_facts
 from tests.workflows.failures import refusal_of
 from tests.workflows.model import says
@@ -60,7 +61,7 @@ async def test_every_workflow_refuses_what_it_cannot_read(whole_desk: Desk, kind
     """At once, as `InvalidRequest`, with a sentence for each."""
     for name, (raw, said) in UNREADABLE.items():
         handle = await start(whole_desk, kind, raw)
-        assert f"the input cannot be read: {said}" in await asyncio.wait_for(refusal_of(handle), 60), name
+        assert f"the input cannot be read: {said}" in await asyncio.wait_for(refusal_of(handle), PATIENCE), name
         assert await failed_tasks(handle) == 0
     assert whole_desk.wechat.tries == []
 
