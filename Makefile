@@ -9,8 +9,9 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv --quiet pip compile --no-config --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-emit-index-url --no-emit-find-links --no-emit-build-options --custom-compile-command "make lock"
 
-# A process for each core; a test goes to whichever is free, but those that share a set-up stay together.
-PYTEST := $(BIN)/pytest -q -n $(or $(JOBS),logical) --dist loadgroup --no-loadscope-reorder --durations 10
+# A process for each core and some for those that wait (tests/conftest.py); a test goes to whichever is free, but those
+# that share a set-up stay together.
+PYTEST := $(BIN)/pytest -q -n $(or $(JOBS),auto) --dist loadgroup --no-loadscope-reorder --durations 10
 
 # The newest Python of at least 3.11 that can make environments, from all of PATH: a version manager's shim or a
 # distribution's Python without venv may stand in front of one that works.

@@ -1,6 +1,7 @@
 """What all tests share: one Temporal server a process, and how pytest runs them on a crowded machine."""
 
 import gc
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -32,6 +33,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _DEADLOCK_SECONDS: Final = 30.0
 """What Temporal's SDK calls a deadlock in a test process. The product keeps the SDK's two seconds: its workers hold a
 fraction of the objects, and do not run servers, browsers and other workers in their own process."""
+
+
+_WAITING: Final = 2
+"""How many more processes than cores run all tests: the long ones wait for leases and time-outs half of their time."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process for each core; more where the long tests run, too."""
+    cores = os.cpu_count() or 1
+    return cores if config.option.markexpr else cores + _WAITING
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,7 +17,6 @@ from tests.e2e.commands import parsed, qunfa
 from tests.e2e.own_worker import own_worker
 from tests.e2e.processes import configuration, logged, running, stopped
 from tests.e2e.stage import Scene
-from tests.e2e.test_versions import BUILDS, RELEASED, SERVE
 from tests.looking import PATIENCE
 from tests.media.samples import picture
 from tests.media.sources.site import silence
@@ -135,39 +134,6 @@ async def test_a_corrected_url_is_used_at_the_next_try(scene: Scene) -> None:
             [post] = await moved.came("sent")
     assert (post.webhook_id, post.body) == (first.webhook_id, first.body)
     assert post.signed_with(OTHER)
-
-
-@pytest.mark.parametrize("released", RELEASED)
-async def test_questions_that_an_older_worker_asked_are_passed_over(
-    scene: Scene, tmp_path: Path, released: str
-) -> None:
-    """In the middle of an upgrade: the older one knows of no notices, and the send goes on with the newer one."""
-    async with receiving() as receiver:
-        config = configuration(scene, tmp_path)
-        prefix = f"QUNFA_ACCOUNTS__{scene.account.upper()}__NOTICES__ONCALL__"
-        notices = {f"{prefix}URL": receiver.url, f"{prefix}SECRET": SECRET}
-        log = tmp_path / "worker.log"
-        async with running(scene, ["worker.py"], config, notices, log) as worker:
-            await logged(log, '"started"')
-            await scene.freeze()
-            handle = await scene.start()
-            await scene.waits(handle, "frozen")
-            assert await stopped(worker) == 0
-        old = {"PYTHONPATH": str(BUILDS[released])}
-        async with running(scene, [SERVE], config, old, tmp_path / "old.log") as worker:
-            await logged(tmp_path / "old.log", '"started"')
-            scene.fault(kind="errcode", errcode=48001)
-            scene.fault(kind="errcode", errcode=40164)
-            await scene.unfreeze()
-            await scene.asks(handle, "account_refused")
-            await scene.update(handle, "retry")
-            await scene.asks(handle, "ip_not_whitelisted")
-            assert await stopped(worker) == 0
-        async with own_worker_again(scene, receiver):
-            await scene.update(handle, "retry")
-            assert (await scene.result(handle)).outcome == "sent"
-            await receiver.came("sent")
-    assert [post.type for post in receiver.posts] == ["sent"]
 
 
 async def test_webhooks_are_shown_and_tested(scene: Scene) -> None:
