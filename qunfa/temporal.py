@@ -35,6 +35,7 @@ _VALUE_TYPES: Final = {
     "Bool": IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
     "Datetime": IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
 }
+_SILENT: Final = frozenset({RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNAVAILABLE})
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -99,6 +100,7 @@ async def missing_search_attributes(client: Client) -> list[str]:
 
     Raises:
         SearchAttributeConflict: One is registered with another type.
+        TemporalUnreachable: The server does not answer in time.
         TemporalError: The server refuses to list them.
     """
     registered = await _registered_types(client)
@@ -110,6 +112,7 @@ async def register_search_attributes(client: Client) -> list[str]:
 
     Raises:
         SearchAttributeConflict: One is registered with another type; nothing is added then.
+        TemporalUnreachable: The server does not answer in time.
         TemporalError: The server refuses.
     """
     added: list[str] = []
@@ -121,7 +124,7 @@ async def register_search_attributes(client: Client) -> list[str]:
             await client.operator_service.add_search_attributes(request, timeout=RPC_TIMEOUT)
         except RPCError as error:
             if error.status != RPCStatusCode.ALREADY_EXISTS:
-                raise _registration_refused(client.namespace, error) from None
+                raise _registration_refused(client, error) from None
         else:
             added.append(name)
     return added
@@ -208,7 +211,7 @@ async def _registered_types(client: Client) -> dict[str, int] | None:
         if error.status == RPCStatusCode.UNIMPLEMENTED:
             _LOGGER.debug("the server cannot list search attributes")
             return None
-        raise _registration_refused(client.namespace, error) from None
+        raise _registration_refused(client, error) from None
     return {**answer.custom_attributes, **answer.system_attributes}
 
 
@@ -224,7 +227,12 @@ def _missing(registered: dict[str, int]) -> list[str]:
     return [name for name in SEARCH_ATTRIBUTES if name not in registered]
 
 
-def _registration_refused(namespace: str, error: RPCError) -> TemporalError:
+def _registration_refused(client: Client, error: RPCError) -> TemporalError:
+    namespace = client.namespace
+    if error.status in _SILENT:
+        address = client.service_client.config.target_host
+        said = f"Temporal at {address} has not told the search attributes of the namespace {namespace} in time"
+        return TemporalUnreachable(address, namespace, said, "Try again; look at its load if that does not help.")
     wanted = ", ".join(f"{name} ({kind})" for name, kind in SEARCH_ATTRIBUTES.items())
     return TemporalError(
         f"the search attributes of the namespace {namespace} cannot be managed from here: {error.message}\n"

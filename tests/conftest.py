@@ -39,6 +39,7 @@ _WAITING: Final = 2
 """How many more processes than cores run all tests: the long ones wait for leases and time-outs half of their time."""
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """A process for each core; more where the long tests run, too."""
     cores = os.cpu_count() or 1

@@ -1,5 +1,6 @@
 """Temporal's own servers, as tests start them."""
 
+import asyncio
 import contextlib
 import shutil
 import sys
@@ -12,7 +13,8 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from qunfa.payloads import data_converter
-from qunfa.temporal import register_search_attributes
+from qunfa.temporal import TemporalUnreachable, register_search_attributes
+from tests.looking import PATIENCE, look_again
 from tests.workflows.metronome import METRONOME, Metronome
 
 FINE_TIMERS: Final = 'history.timerProcessorMaxTimeShift="10ms"'
@@ -51,15 +53,27 @@ async def development_server(
         ui_port=ui_port,
         dev_server_extra_args=[*values, *names, *([] if ui_port is None else ["--ui-disable-news-fetch"])],
     ) as environment:
-        await register_search_attributes(environment.client)
+        await _prepared(environment.client)
         yield environment.client
 
 
 async def in_namespace(client: Client, namespace: str) -> Client:
     """A client of another namespace of the same server, which has Qunfa's search attributes."""
     other = Client(client.service_client, namespace=namespace, data_converter=client.data_converter)
-    await register_search_attributes(other)
+    await _prepared(other)
     return other
+
+
+async def _prepared(client: Client) -> None:
+    """The namespace has Qunfa's search attributes, as soon as a server that has just begun takes them."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                await register_search_attributes(client)
+            except TemporalUnreachable:
+                await look_again()
+            else:
+                return
 
 
 @contextlib.asynccontextmanager
@@ -70,7 +84,7 @@ async def time_skipping_server() -> AsyncIterator[WorkflowEnvironment]:
         data_converter=data_converter,
         identity="tests",
     ) as environment:
-        await register_search_attributes(environment.client)
+        await _prepared(environment.client)
         async with Worker(environment.client, task_queue=METRONOME, workflows=[Metronome]):
             await environment.client.start_workflow(METRONOME, id=METRONOME, task_queue=METRONOME)
             yield environment

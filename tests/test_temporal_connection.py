@@ -189,6 +189,13 @@ async def test_another_type_is_a_conflict(client: Client) -> None:
         await temporal.register_search_attributes(client)
 
 
+async def test_a_server_that_is_too_slow_is_unreachable(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer in time says nothing about what the server allows: it is worth another try."""
+    monkeypatch.setattr(temporal, "RPC_TIMEOUT", timedelta(microseconds=1))
+    with pytest.raises(temporal.TemporalUnreachable, match="in time\nTry again"):
+        await temporal.missing_search_attributes(client)
+
+
 async def test_time_skipping_server(time_skipping: WorkflowEnvironment) -> None:
     """The test server cannot list attributes; registering works there, twice as well."""
     client = time_skipping.client
