@@ -16,10 +16,10 @@ class Answer(Stored):
 
     ``accepted``: WeChat took the job. ``duplicate``: 45065, it had taken it before. ``refused``: an errcode.
     ``unknown``: the request may have been written, and no word of WeChat's says what became of it.
-    ``not_written``: nothing left this machine, so it was no try.
+    ``not_written``: nothing left this machine, so it was no try. ``unused``: its lease was given back before.
     """
 
-    kind: Literal["accepted", "duplicate", "refused", "unknown", "not_written"]
+    kind: Literal["accepted", "duplicate", "refused", "unknown", "not_written", "unused"]
     at: Moment
     errcode: int | None = None
     errmsg: str | None = None

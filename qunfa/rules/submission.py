@@ -97,14 +97,14 @@ def after_try(job: Job, attempt: int, answer: Answer, began_at: datetime) -> Job
             "overruled": job.overruled or job.verdict is not None,
             "verdict": None,  # before an acceptance there is only an operator's "not delivered"
         }
-    elif not (answer.kind == "not_written" or _definite_no(answer)):
+    elif not (answer.kind == "not_written" or definite_no(answer)):
         window = job.window_started_at or began_at
         changes |= {"ever_unknown": True, "window_started_at": window, "unknown_lease": None}
         silent = answer.errcode is None
         changes |= {"unanswered": with_unanswered(job, attempt)} if silent else {"vague": True}
     elif not job.ever_unknown and answer.kind == "refused" and not answer.token_endpoint:
         changes |= {"window_started_at": None}
-    refused_token = answer.kind == "refused" and _class_of(answer) is CodeClass.TOKEN
+    refused_token = answer.kind == "refused" and class_of(answer) is CodeClass.TOKEN
     changes |= {"token_refusals": job.token_refusals + 1 if refused_token else 0}
     return job.model_copy(update=changes)
 
@@ -185,7 +185,7 @@ def _next_try(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
         return Submit(max(now, answer.at + conditions.timing.ask), again)
     if job.ever_unknown or answer.kind == "not_written":
         return Submit(spaced, again)
-    match _class_of(answer):
+    match class_of(answer):
         case CodeClass.TOKEN:
             once = job.token_refusals <= _TOKEN_REFUSALS_MAX
             return Submit(now, again) if once else Ask("account_refused")
@@ -205,14 +205,15 @@ def _next_window(answer: Answer, now: datetime, conditions: Conditions) -> Submi
     return Submit(max(now, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}")
 
 
-def _definite_no(answer: Answer) -> bool:
+def definite_no(answer: Answer) -> bool:
     """Whether this answer, taken alone, says that nothing was accepted."""
     if answer.kind != "refused":
         return False
     return answer.token_endpoint or (answer.errcode is not None and return_code(answer.errcode).definite_no)
 
 
-def _class_of(answer: Answer) -> CodeClass:
+def class_of(answer: Answer) -> CodeClass:
+    """How WeChat's code is classed; ``UNKNOWN`` where there is none."""
     if answer.errcode is None:
         return CodeClass.UNKNOWN
     look_up = token_endpoint_code if answer.token_endpoint else return_code
@@ -229,7 +230,7 @@ def problem_of(answer: Answer) -> str:
 
 def slow_down(answer: Answer) -> bool:
     """Whether WeChat asks the account to submit more slowly."""
-    return answer.kind in {"refused", "unknown"} and _class_of(answer) is CodeClass.PACE
+    return answer.kind in {"refused", "unknown"} and class_of(answer) is CodeClass.PACE
 
 
 def explain(answer: Answer) -> str:

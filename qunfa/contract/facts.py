@@ -1,0 +1,112 @@
+"""What is known of one key: facts, and nothing that follows from them.
+
+Two memories of one send, that of its run and that of its account's ledger, are added up by
+:func:`qunfa.rules.memory.union`. What the facts mean is derived by :mod:`qunfa.send.doubt`.
+"""
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from qunfa.contract.fields import Moment, Stored
+from qunfa.contract.job import Answer, Verdict
+from qunfa.contract.result import Outcome
+
+Clientmsgid = Annotated[str, Field(min_length=1, max_length=32)]
+Wish = Annotated[str, Field(min_length=1, max_length=64)]
+"""The id of a wish to submit: a lease is granted for it, and one lease is one try."""
+
+
+class TryId(NamedTuple):
+    """What makes two memories of a try one."""
+
+    generation: int
+    number: int
+    wish: str
+
+
+class Try(Stored):
+    """One lease to submit, and what came of it.
+
+    ``number``: given by the account at the grant, one above all that it knows. ``not_before``: when the lease begins;
+    from here on WeChat may remember the ``clientmsgid``. ``holder``: the run that has the lease. ``answer``: what the
+    wire said, and nothing that was made of it; ``unused`` where the lease was given back. ``lost_at``: since when
+    nobody will hear of it any more. With neither it is under way.
+    """
+
+    generation: Annotated[int, Field(ge=0)]
+    number: Annotated[int, Field(ge=1)]
+    wish: Wish
+    clientmsgid: Clientmsgid
+    not_before: Moment
+    holder: str
+    answer: Answer | None = None
+    lost_at: Moment | None = None
+
+    @property
+    def identity(self) -> TryId:
+        """What makes two memories of a try one."""
+        return TryId(self.generation, self.number, self.wish)
+
+
+class Said(Stored):
+    """WeChat's word on a job that it has accepted, as one source has it: a push, or ``mass/get``."""
+
+    msg_id: int
+    verdict: Verdict
+    at: Moment
+
+
+class Owned(Stored):
+    """Whose job a msg_id is, by the account's ledger.
+
+    ``accepted``: WeChat has accepted that job, or a person has found it; another owner may stand for the echo of a
+    45065 alone.
+    """
+
+    msg_id: int
+    key: str
+    generation: int
+    accepted: bool = False
+
+
+class Decided(Stored):
+    """What a person has decided about the key, or a rule in their place; ``id`` is the update's.
+
+    | ``what`` | means |
+    |---|---|
+    | ``retry`` | the answers to the tries that it ``covers`` do not count any more |
+    | ``open`` | the next generation is submitted, under the clientmsgid ``opens`` |
+    | ``mark_sent`` | the generation was found in WeChat's console as ``msg_id`` |
+
+    ``covers``: the wishes of the tries that the person knew of. ``confirms``: what is unknown of these was looked for
+    in the console and is not there; it says nothing about a try that became known later.
+    """
+
+    id: Annotated[str, Field(min_length=1, max_length=256)]
+    what: Literal["retry", "open", "mark_sent"]
+    by: str
+    reason: str
+    at: Moment
+    generation: Annotated[int, Field(ge=0)]
+    covers: tuple[Wish, ...] = ()
+    opens: Clientmsgid | None = None
+    confirms: bool = False
+    send_ignore_reprint: bool = False
+    msg_id: int | None = None
+
+
+class Known(Stored):
+    """All facts of one key, each once and in one order."""
+
+    tries: tuple[Try, ...] = ()
+    said: tuple[Said, ...] = ()
+    owned: tuple[Owned, ...] = ()
+    decided: tuple[Decided, ...] = ()
+
+
+class Ended(Stored):
+    """How a send ended, as it was told the ledger."""
+
+    outcome: Outcome
+    problem: str | None = None

@@ -1,0 +1,129 @@
+"""Adding up what two memories of one key know: the union of their facts, whichever of them comes first.
+
+| a fact | is the same where | and then stands |
+|---|---|---|
+| a try | generation, number and wish are | answered before lost before under way |
+| WeChat's word | msg_id and source are | a yes before a no, then the earlier one |
+| whose a msg_id is | the msg_id is | the owner of an accepted job |
+| a decision | its id is | the earlier one |
+
+Facts are bounded, since a signal may bring any number. What may tell of a delivery never goes: the first unknown tries
+of each ``clientmsgid``, which begin its window; tries that were accepted; decisions.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from typing import Final, TypeVar
+
+from qunfa.contract.facts import Known, Owned, Said, Try
+from qunfa.contract.fields import Stored
+from qunfa.contract.job import Answer, Verdict
+from qunfa.rules.submission import definite_no
+from qunfa.rules.verdict import judge
+
+TRIES_MAX: Final = 48
+"""How many tries of a key are remembered."""
+_FIRST: Final = 3
+"""As many unknown tries of a clientmsgid, with a word of WeChat's and without, as any rule counts."""
+
+Fact = TypeVar("Fact", bound=Stored)
+
+
+def union(*memories: Known) -> Known:
+    """What several memories of one key know together: commutative and idempotent."""
+    return Known(
+        tries=_bounded(_added(memories, lambda one: one.tries, lambda one: one.identity, _try_rank)),
+        said=_added(memories, lambda one: one.said, _source, _said_rank),
+        owned=_added(memories, lambda one: one.owned, lambda one: one.msg_id, _owner_rank),
+        decided=_added(memories, lambda one: one.decided, lambda one: one.id, lambda one: (one.at,)),
+    )
+
+
+def is_unknown(one: Try) -> bool:
+    """Whether the try may have reached WeChat, and no word of WeChat's says what became of it."""
+    if one.answer is None:
+        return one.lost_at is not None
+    return one.answer.kind == "unknown" or (one.answer.kind == "refused" and not definite_no(one.answer))
+
+
+def is_silent(one: Try) -> bool:
+    """Whether nothing at all was heard of an unknown try: it may be slow, and still on its way."""
+    return is_unknown(one) and (one.answer is None or one.answer.errcode is None)
+
+
+def is_under_way(one: Try) -> bool:
+    """Whether the answer to the try is still awaited."""
+    return one.answer is None and one.lost_at is None
+
+
+def _added(
+    memories: Iterable[Known],
+    facts: Callable[[Known], Iterable[Fact]],
+    identity: Callable[[Fact], Hashable],
+    rank: Callable[[Fact], tuple[object, ...]],
+) -> tuple[Fact, ...]:
+    """Each fact once, the one of the lowest rank; in the order of their ranks' identities."""
+    best: dict[Hashable, Fact] = {}
+    for memory in memories:
+        for fact in facts(memory):
+            known = best.get(identity(fact))
+            if known is None or _key(fact, rank) < _key(known, rank):
+                best[identity(fact)] = fact
+    return tuple(best[one] for one in sorted(best, key=_sortable))
+
+
+def _key(fact: Fact, rank: Callable[[Fact], tuple[object, ...]]) -> tuple[object, ...]:
+    # The text decides where nothing else does, so that it never matters which memory comes first.
+    return (*rank(fact), fact.model_dump_json())
+
+
+def _sortable(identity: Hashable) -> tuple[object, ...]:
+    return identity if isinstance(identity, tuple) else (identity,)
+
+
+def _try_rank(one: Try) -> tuple[object, ...]:
+    if one.answer is not None:
+        return (0, _answer_rank(one.answer), one.answer.at)
+    return (1, 0, one.lost_at) if one.lost_at is not None else (2, 0, one.not_before)
+
+
+def _answer_rank(answer: Answer) -> int:
+    """One try has one answer. Where two memories differ all the same, the one with more doubt in it stands."""
+    return ("accepted", "duplicate", "unknown", "refused", "not_written", "unused").index(answer.kind)
+
+
+def _source(one: Said) -> tuple[int, str]:
+    return one.msg_id, one.verdict.observed_by
+
+
+def _said_rank(one: Said) -> tuple[object, ...]:
+    return (not _is_yes(one.verdict), one.at)
+
+
+def _owner_rank(one: Owned) -> tuple[object, ...]:
+    return not one.accepted, one.key, one.generation
+
+
+def _is_yes(verdict: Verdict) -> bool:
+    judgement = judge(verdict)
+    return judgement is not None and judgement.delivered
+
+
+def _bounded(tries: tuple[Try, ...]) -> tuple[Try, ...]:
+    if len(tries) <= TRIES_MAX:
+        return tries
+    unknown: dict[tuple[str, bool], list[Try]] = defaultdict(list)
+    for one in sorted(tries, key=lambda one: (one.not_before, one.identity)):
+        if is_unknown(one):
+            unknown[one.clientmsgid, is_silent(one)].append(one)
+    first = {one.identity for some in unknown.values() for one in some[:_FIRST]}
+    stays = [one for one in tries if one.identity in first or _tells(one)]
+    newest = sorted((one for one in tries if one not in stays), key=lambda one: (one.generation, one.number, one.wish))
+    room = max(0, TRIES_MAX - len(stays))
+    kept = {one.identity for one in (*stays, *(newest[-room:] if room else ()))}
+    return tuple(one for one in tries if one.identity in kept)
+
+
+def _tells(one: Try) -> bool:
+    """Whether the try is under way, or has a job."""
+    return is_under_way(one) or (one.answer is not None and one.answer.kind in {"accepted", "duplicate"})
