@@ -1,0 +1,132 @@
+"""What passes between a ``MassSend`` and its ``Account``: wishes, grants and reports. All of it goes by signal.
+
+| signal | from | to | payload |
+|---|---|---|---|
+| ``wants`` | ``MassSend``, by a short activity with signal-with-start | ``Account`` | :class:`Wish` |
+| ``granted`` | ``Account`` | the run that wished | :class:`Granted` |
+| ``told`` | the submitting activity, ``MassSend``, ``RecallMassSend`` | ``Account`` | :class:`Report` |
+"""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from qunfa.contract.facts import Clientmsgid, Ended, Known, TryId
+from qunfa.contract.facts import Wish as WishId
+from qunfa.contract.fields import YEAR, Key, Moment, Stored
+from qunfa.contract.ledger import Frozen, Recalled, SendsCounted
+
+Span = Annotated[timedelta, Field(ge=timedelta(0), le=YEAR)]
+Digest = Annotated[str, Field(min_length=1, max_length=128)]
+WorkflowId = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Turn(Stored):
+    """What a send would submit when it is its turn.
+
+    ``due``: when it wants to go. ``until``: after which it would submit nothing any more. ``pace`` and
+    ``http_timeout`` are those that the send has pinned.
+    """
+
+    generation: Annotated[int, Field(ge=0)]
+    clientmsgid: Clientmsgid
+    due: Moment
+    until: Moment | None = None
+    pace: Span
+    http_timeout: Span
+
+
+class Wish(Stored):
+    """Payload of ``wants``: what a run knows of its key, and what it would submit. A later one replaces it.
+
+    ``number``: by which the account tells the wishes of one run apart, since one that was sent first may come last.
+    Without a ``turn`` it only wants what the ledger knows, and takes back its place. ``searched``: earlier runs of the
+    workflow id were looked for, and what they have left is in ``known``, ``ended`` and ``digests``. ``whose``: a msg_id
+    of which the run wants to know whose job it is. ``frozen``: the freeze that the run was last told of, which a ledger
+    that was lost adopts.
+    """
+
+    wish: WishId
+    key: Key
+    digest: Digest
+    workflow_id: WorkflowId
+    run_id: str
+    number: Annotated[int, Field(ge=1)] = 1
+    known: Known = Known()
+    searched: bool = False
+    digests: tuple[Digest, ...] = ()
+    ended: Ended | None = None
+    turn: Turn | None = None
+    whose: int | None = None
+    frozen: Frozen | None = None
+
+
+class Lease(Stored):
+    """Leave to write between ``not_before`` and ``valid_until``; untold after ``expires_at`` its try is lost."""
+
+    key: str
+    generation: int
+    number: int
+    wish: WishId
+    clientmsgid: Clientmsgid
+    holder: str
+    not_before: Moment
+    valid_until: Moment
+    expires_at: Moment
+    pace: timedelta
+
+    @property
+    def identity(self) -> TryId:
+        """Of the try that it is for."""
+        return TryId(self.generation, self.number, self.wish)
+
+
+class Waits(Stored):
+    """Why it is not the send's turn yet.
+
+    ``frozen``: by whom. ``queue``: others are before it, ``place`` of them. ``full``: the ledger has no room for the
+    key, and is to be asked again at ``until``.
+    """
+
+    why: Literal["frozen", "queue", "full"]
+    place: int = 0
+    until: Moment | None = None
+    frozen: Frozen | None = None
+
+
+class Granted(Stored):
+    """Payload of ``granted``: the answer to a wish, at once, and again when something changes.
+
+    | ``answer`` | means |
+    |---|---|
+    | ``lease`` | it is the send's turn |
+    | ``known`` | what the ledger knows; with ``waits`` where the wish has a turn that is not granted yet |
+    | ``search`` | earlier runs are to be looked for first |
+    | ``reused`` | the key stands for other content |
+
+    ``counted``: the account's sends of this day and month, for a quota that is used up.
+    """
+
+    wish: WishId
+    answer: Literal["lease", "known", "search", "reused"]
+    known: Known = Known()
+    ended: Ended | None = None
+    lease: Lease | None = None
+    waits: Waits | None = None
+    counted: SendsCounted | None = None
+
+
+class Report(Stored):
+    """Payload of ``told``: facts of a key, also of one that the ledger does not know; how its send ended; a recall.
+
+    An answered try in ``known`` gives its lease back. ``to_all`` counts a newly accepted job as one to all.
+    """
+
+    key: Key
+    digest: Digest
+    workflow_id: WorkflowId
+    known: Known = Known()
+    to_all: bool = False
+    ended: Ended | None = None
+    recalled: Recalled | None = None
