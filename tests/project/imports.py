@@ -57,6 +57,8 @@ TABLE = (
     Place("activities", (STDLIB, LIBRARIES, "qunfa")),
     Place("qunfa/contract", (STDLIB, "pydantic")),
     Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
+    Place("qunfa/send", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules"), NONDETERMINISTIC),
+    Place("qunfa/account", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.doubt"), NONDETERMINISTIC),
     Place("qunfa/wechat", (STDLIB, "pydantic", "httpx", "qunfa.contract", "qunfa.rules")),
     Place("qunfa/media", (STDLIB, "httpx", "httpcore", "obstore", "PIL")),
     Place("qunfa/article", (STDLIB, "lxml", "tinycss2")),

@@ -1,0 +1,212 @@
+"""Which answers of people fit, and why one does not: by what the send would do next, and by nothing else.
+
+The same rules refuse an update before it is accepted, list those that fit, and judge one once more when it is taken.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.rules.approval import AHEAD_MAX, is_required, is_same_person, too_far_ahead
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.clientmsgid import GENERATIONS_MAX
+from qunfa.rules.course import subject
+from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
+from qunfa.rules.stragglers import shares_clientmsgid
+from qunfa.send.events import Answering
+from qunfa.send.plan import plan
+from qunfa.send.state import Case, SendState
+from qunfa.send.steps import End, Step
+
+_ENDED: Final = "this send is done"
+
+
+def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: Answering) -> str | None:
+    """Why the answer does not fit now, in a sentence; nothing where it does."""
+    case, step = Case(request, state, now), plan(request, state, now)
+    if isinstance(step, End) or state.refused:
+        return _ENDED
+    match asked:
+        case Retry():
+            return _of_retry(case, step, asked)
+        case MarkSent():
+            return _of_mark_sent(case, step, asked)
+        case Abort():
+            return _of_abort(case, step)
+        case Approve() | Reject():
+            return _of_decision(case, step, asked)
+        case Pause():
+            return _of_pause(case, step)
+        case Resume():
+            return _of_resume(case, step)
+        case Reschedule():
+            return _of_reschedule(case, step, asked)
+
+
+def fitting(request: MassSendRequest, state: SendState, now: datetime) -> tuple[str, ...]:
+    """The updates that fit now, by their names: exactly those that :func:`refusal` has nothing against by itself."""
+    case, step = Case(request, state, now), plan(request, state, now)
+    if isinstance(step, End) or state.refused:
+        return ()
+    against: dict[str, Callable[[], str | None]] = {
+        RETRY: lambda: _of_answer(case, step, RETRY),
+        MARK_SENT: lambda: _of_answer(case, step, MARK_SENT),
+        "approve": lambda: _alive(case, step, "approve") or _of_approval(case, step),
+        "reject": lambda: _alive(case, step, "reject") or _of_approval(case, step),
+        "resume": lambda: _of_resume(case, step),
+        "pause": lambda: _of_pause(case, step),
+        "reschedule": lambda: _of_another_time(case, step),
+        ABORT: lambda: _of_abort(case, step),
+    }
+    asked = PROBLEMS[step.problem.name].answers if step.problem else tuple(against)
+    return tuple(name for name, why in against.items() if name in {*asked, "resume"} and why() is None)
+
+
+def _ends(case: Case, step: Step) -> bool:
+    """Whether the send is ending: a person has ended it, or its time is over."""
+    return case.state.stop is not None or step.ends
+
+
+def _alive(case: Case, step: Step, name: str) -> str | None:
+    return f"{name} does not fit now: this send is ending" if _ends(case, step) else None
+
+
+def _of_retry(case: Case, step: Step, asked: Retry) -> str | None:
+    if misfit := _of_answer(case, step, "retry"):
+        return misfit
+    name = step.problem.name if step.problem else ""
+    if name == "unknown_outcome" and not asked.confirm_not_delivered:
+        return (
+            "the message may have been delivered: retry needs confirm_not_delivered (--confirm-not-delivered), after a "
+            "look into WeChat's console"
+        )
+    if asked.confirm_not_delivered and name != "unknown_outcome":
+        return f"confirm_not_delivered answers unknown_outcome only; this send waits with {name}"
+    if name == "reprint_needs_decision" and not asked.send_ignore_reprint:
+        return (
+            "WeChat judged it a reprint: retry needs send_ignore_reprint (--send-ignore-reprint), or the same would "
+            "happen again"
+        )
+    if asked.send_ignore_reprint and name != "reprint_needs_decision":
+        return f"send_ignore_reprint answers reprint_needs_decision only; this send waits with {name}"
+    more = 2 if shares_clientmsgid(case.jobs) else 1
+    if PROBLEMS[name].new_generation and case.newest.generation + more >= GENERATIONS_MAX:
+        return f"this key has been submitted {GENERATIONS_MAX} times; use a new one"
+    return None
+
+
+def _of_mark_sent(case: Case, step: Step, asked: MarkSent) -> str | None:
+    if misfit := _of_answer(case, step, "mark_sent"):
+        return misfit
+    known = subject(case.jobs).msg_id
+    if known is not None and known != asked.msg_id:
+        return f"WeChat accepted this send as msg_id {known}, not {asked.msg_id}"
+    return None
+
+
+def _of_answer(case: Case, step: Step, answer: str) -> str | None:
+    """Whether the send waits for an answer of this name."""
+    if case.state.question is not None:
+        return "another answer is being carried out; look at the status, then decide"
+    if _ends(case, step):
+        return f"{answer} does not fit now: this send is ending"
+    if case.state.heard is None:
+        return f"{answer} does not fit yet: the account's ledger is asked what it knows; try again in a moment"
+    if step.problem is None:
+        return f"{answer} does not fit now: the send is {step.phase.replace('_', ' ')} and asks nothing"
+    allowed = PROBLEMS[step.problem.name].answers
+    if answer not in allowed:
+        return f"{answer} does not answer {step.problem.name}; what does: {', '.join(allowed)}"
+    return None
+
+
+def _of_abort(case: Case, step: Step) -> str | None:
+    stop = case.state.stop
+    if stop is not None:
+        outcome = "rejected" if stop.what == "reject" else "aborted"
+        return f"{stop.by} has {outcome} this send already; it is ending: look at the status"
+    if case.state.pinned is None:
+        return None
+    if _ends(case, step):
+        return "this send is ending: nobody decided in time"
+    if case.state.question is not None:
+        return "another answer is being carried out; look at the status, then decide"
+    msg_id = subject(case.jobs).msg_id
+    accepted = msg_id is not None and (case.in_doubt or step.phase == "awaiting_result")
+    if step.problem is not None or not (accepted or (case.in_doubt and case.state.heard is not None)):
+        return None
+    if msg_id is not None:
+        return f"already accepted as msg_id {msg_id}; a delivered send can only be recalled: recall it instead"
+    return "a try may have reached WeChat; abort when the outcome is known, or recall it instead"
+
+
+def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:
+    name = type(asked).__name__.lower()
+    if misfit := _alive(case, step, name) or _of_approval(case, step, name):
+        return misfit
+    if isinstance(asked, Approve) and is_same_person(asked.by, case.request.requested_by or ""):
+        return f"{asked.by.strip()} has asked for this send, and somebody else has to approve it"
+    return None
+
+
+def _of_approval(case: Case, step: Step, name: str = "approve") -> str | None:
+    """Whether a person is to approve or reject."""
+    if case.state.pinned is None or not is_required(case.facts.approval, case.request):
+        return f"{name} does not fit: this send needs no approval"
+    approved = case.state.newest_act("approve")
+    if approved is not None:
+        return f"{name} does not fit now: {approved.by} has approved it already"
+    if step.phase not in {"awaiting_approval", "paused"} or case.state.shown_at is None:
+        return f"{name} does not fit now: the send is {step.phase.replace('_', ' ')}; what goes out is not ready"
+    return None
+
+
+def _of_pause(case: Case, step: Step) -> str | None:
+    if misfit := _held(case, step, "pause"):
+        return misfit
+    if case.state.paused is not None:
+        return f"paused by {case.state.paused.by} already"
+    if step.problem is not None:
+        return "this send asks a person already, and submits nothing meanwhile: answer it, or leave it"
+    return None
+
+
+def _of_resume(case: Case, step: Step) -> str | None:
+    if misfit := _alive(case, step, "resume"):
+        return misfit
+    return None if case.state.paused else "resume does not fit now: this send is not paused"
+
+
+def _of_reschedule(case: Case, step: Step, asked: Reschedule) -> str | None:
+    if misfit := _of_another_time(case, step):
+        return misfit
+    if too_far_ahead(asked.send_at, case.now):
+        return f"send_at: is more than {AHEAD_MAX.days} days ahead"
+    not_after = case.request.not_after
+    if not_after is not None and asked.send_at >= not_after:
+        return f"send_at: must be earlier than not_after, which is {shanghai_clock(not_after)}"
+    return None
+
+
+def _of_another_time(case: Case, step: Step) -> str | None:
+    if misfit := _held(case, step, "reschedule"):
+        return misfit
+    if case.newest.answer is not None:
+        return "reschedule does not fit now: a try was made, and the next one comes as its answer demands; pause it"
+    return None
+
+
+def _held(case: Case, step: Step, name: str) -> str | None:
+    """Whether there is still something to be held back."""
+    if misfit := _alive(case, step, name):
+        return misfit
+    if case.state.heard is None:
+        return f"{name} does not fit yet: the send is being prepared; try again in a moment"
+    msg_id = subject(case.jobs).msg_id
+    if msg_id is not None:
+        return f"already accepted as msg_id {msg_id}; a delivered send can only be recalled"
+    if case.in_doubt:
+        return f"{name} does not fit now: a try may have reached WeChat, and is settled first"
+    return None

@@ -1,0 +1,279 @@
+"""What a send becomes by what happens to it: one event, one fact or a few, and the lines that tell of them.
+
+Nothing is decided here about what comes next: that follows from the facts (:mod:`qunfa.send.plan`). Whatever becomes
+known makes checks worthless that were made before, and may make an ``abort`` too late.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from qunfa.contract.facts import Decided, Known, Said, Try
+from qunfa.contract.grants import Lease
+from qunfa.contract.job import Answer
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import Outcome, Problem
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.course import Over, course
+from qunfa.rules.material import rebuilding
+from qunfa.rules.memory import union
+from qunfa.rules.submission import Ask, explain
+from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
+from qunfa.send import events, joining, questions
+from qunfa.send.asking import deadline
+from qunfa.send.decisions import refuse, taken_up, updated
+from qunfa.send.state import Act, Asking, Case, Check, OpenWish, SendState
+
+STRANGERS_MAX: Final = 50
+"""How many words of WeChat's on jobs of others a send keeps: one of these may turn out to be its own."""
+
+
+def apply(request: MassSendRequest, state: SendState, event: events.Event, now: datetime) -> SendState:
+    """The state after ``event``."""
+    case = Case(request, state, now)
+    after = _taken(case, event)
+    if after.known != state.known:
+        after = after.changed(checks=_still_good(after, event))
+    return _in_time(case, after) if isinstance(event, events.Heard) or after.known != state.known else after
+
+
+def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911, PLR0912  one row for each event
+    state, now = case.state, case.now
+    match event:
+        case events.Refused(reasons):
+            return state.changed(refused=reasons)
+        case events.Pinned(facts):
+            return state.changed(pinned=facts)
+        case events.Inspected(digest, material):
+            return state.changed(digest=digest, material=material)
+        case events.LookedUp(known, why):
+            reasons = (*state.refused, _not_known(case, why)) if why and state.refused else state.refused
+            return state.changed(known=union(state.known, known), searched=True, again=True, refused=reasons)
+        case events.Wishing(wish, purpose, turn, whose):
+            number = state.wishes + 1
+            opened = OpenWish(wish=wish, number=number, purpose=purpose, turn=turn, whose=whose)
+            return state.changed(wish=opened, wishes=number)
+        case events.WishSent(wish, known):
+            return _wish_sent(case, wish, known)
+        case events.Heard(granted):
+            return joining.heard(case, granted)
+        case events.Pushed(pushed):
+            return _said(case, Said(msg_id=pushed.msg_id, verdict=verdict_of_push(pushed), at=now))
+        case events.Kept(material):
+            return state.changed(material=material)
+        case events.Made(message):
+            return state.changed(ready=message, make_at=None).saying(now, "the material is ready: WeChat has all of it")
+        case events.Obstructed(problem):
+            return _obstructed(case, problem)
+        case events.WasPreviewed(done):
+            what = f"previewed to {done.to}" if done.sent else f"no preview to {done.to}: {done.errmsg}"
+            return state.changed(previews=(*state.previews, done)).saying(now, what)
+        case events.Shown(lines):
+            return state.changed(shows=lines, shown_at=now)
+        case events.TagSeen():
+            return state.changed(tag_seen_at=now)
+        case events.Began(lease):
+            held = state.heard and state.heard.model_copy(update={"lease": None})
+            return state.changed(trying=lease, heard=held, known=_with_try(state, lease))
+        case events.Answered(answer):
+            return _answered(case, answer)
+        case events.Lost(how):
+            return _lost(case, how)
+        case events.GivenBack(lease):
+            unused = Answer(kind="unused", at=now, detail="the lease was not used")
+            held = state.heard and state.heard.model_copy(update={"lease": None})
+            known = _with_try(state, lease, answer=unused)
+            return state.changed(known=known, heard=held, wish=None, untold=True)
+        case events.Reported(ended):
+            return state.changed(untold=False, told_end=ended or state.told_end)
+        case events.Polled(msg_id, status):
+            return _polled(case, msg_id, status)
+        case events.WechatSaid(msg_id, said):
+            return questions.wechat_said(case, msg_id, said)
+        case events.WasPut(problem, generation):
+            return _put(case, problem, generation)
+        case events.Renewed(generation, opens):
+            return _renewed(case, generation, opens)
+        case events.Rebuilding():
+            return _rebuilding(case)
+        case events.Updated(identity, answer):
+            return updated(case, identity, answer)
+        case events.Cancelled(reason):
+            return _cancelled(case, reason)
+        case events.WasReset():
+            return _reset(case)
+        case events.Dropped(update):
+            why = "the account's ledger could not be asked, so nothing was changed; try again"
+            return refuse(state, update, why)
+        case events.Continued():
+            return state.changed(wish=None, checks=())
+        case events.Finished(outcome):
+            return _finished(case, outcome)
+        case events.TimeCame():
+            return state
+
+
+def _still_good(after: SendState, event: events.Event) -> tuple[Check, ...]:
+    """Checks that count although something became known: what the ledger has just told in answer to one."""
+    return after.checks[-1:] if isinstance(event, events.Heard) and after.wish is None else ()
+
+
+def _in_time(case: Case, after: SendState) -> SendState:
+    """Without an ``abort`` that came too late: the ledger knows of a try that is to be settled first."""
+    if after.stop is None or after.pinned is None:
+        return after
+    then = case.after(after)
+    accepted = any(job.msg_id is not None for job in then.jobs)
+    if not then.in_doubt or (after.heard is None and not accepted):
+        return after
+    if isinstance(course(then.jobs, case.now, then.conditions()), Ask | Over):
+        return after
+    acts = tuple(act for act in after.acts if act.what not in {"abort", "reject"})
+    return after.changed(acts=acts).saying(case.now, "the abort came too late: something may have been delivered")
+
+
+def _wish_sent(case: Case, wish: str, known: Known) -> SendState:
+    state = case.state.changed(known=union(case.state.known, known), searched=True)
+    open_wish = state.wish
+    if open_wish is None or open_wish.wish != wish:
+        return state
+    return state.changed(wish=open_wish.model_copy(update={"sent_at": case.now}))
+
+
+def _said(case: Case, said: Said) -> SendState:
+    """A word of WeChat's on one of our jobs, or on one that may turn out to be ours."""
+    state, msg_id, status = case.state, said.msg_id, said.verdict.status
+    if judge(said.verdict) is None:
+        return state.saying(case.now, f"WeChat's word on msg_id {msg_id} says nothing: {status}")
+    known = union(state.known, Known(said=(said,)))
+    if known == state.known:
+        return state
+    ours = {job.msg_id for job in case.jobs} if state.pinned else set()
+    if msg_id in ours:
+        how = "WeChat's push" if said.verdict.observed_by == "push" else "mass/get"
+        return state.changed(known=known).saying(case.now, f"{how} on msg_id {msg_id}: {status}")
+    others = [one for one in known.said if one.msg_id not in ours and one != said][1 - STRANGERS_MAX :]
+    words = tuple(one for one in known.said if one.msg_id in ours or one == said or one in others)
+    return state.changed(known=known.model_copy(update={"said": words}))
+
+
+def _obstructed(case: Case, problem: Problem) -> SendState:
+    """A person is asked; but not while a try may be out, which only the same message can find out about."""
+    if not case.in_doubt:
+        return case.state.changed(obstacle=problem)
+    again = case.now + case.facts.timing.repeat_max
+    what = f"the material cannot be made again for now: {problem.sentence}"
+    return case.state.changed(make_at=again).saying(case.now, what)
+
+
+def _with_try(state: SendState, lease: Lease, **what: object) -> Known:
+    """The facts with the lease's try."""
+    one = Try(
+        generation=lease.generation,
+        number=lease.number,
+        wish=lease.wish,
+        clientmsgid=lease.clientmsgid,
+        not_before=lease.not_before,
+        holder=lease.holder,
+    )
+    return union(state.known, Known(tries=(one.model_copy(update=what),)))
+
+
+def _over(state: SendState) -> SendState:
+    """Without the lease whose try is over; a run that was reset meanwhile asks the ledger now."""
+    return state.changed(heard=state.heard if state.searched else None, wish=None, trying=None)
+
+
+def _answered(case: Case, answer: Answer) -> SendState:
+    state, lease = case.state, case.state.trying
+    if lease is None:
+        return state
+    after = _over(state.changed(known=_with_try(state, lease, answer=answer), untold=state.untold or not answer.told))
+    return after.saying(case.now, _what_happened(case.after(after), lease, answer))
+
+
+def _lost(case: Case, how: str) -> SendState:
+    state, lease = case.state, case.state.trying
+    if lease is None:
+        return state
+    after = _over(state.changed(known=_with_try(state, lease, lost_at=case.now), untold=True))
+    return after.saying(case.now, f"try {lease.number}: {how}; it may have been accepted")
+
+
+def _what_happened(case: Case, lease: Lease, answer: Answer) -> str:
+    job = next(job for job in case.jobs if job.generation == lease.generation)
+    if answer.msg_id is not None and job.collides_with == answer.msg_id:
+        return f"try {lease.number}: WeChat takes it for job msg_id {answer.msg_id}"
+    if answer.msg_id is not None:
+        again = " (it had accepted it before)" if answer.kind == "duplicate" else ""
+        return f"try {lease.number}: accepted as msg_id {answer.msg_id}{again}"
+    return f"try {lease.number}: {explain(answer)}" + ("; it may have been accepted" if job.ever_unknown else "")
+
+
+def _polled(case: Case, msg_id: int, status: str | None) -> SendState:
+    """A verdict of ``mass/get``, or that it had none in time."""
+    verdict = verdict_of_poll(status) if status else None
+    asked = case.check("ending", msg_id) is not None
+    if verdict is None and not asked:
+        waited = case.request.result.give_up_after
+        vain = {**case.state.vain, msg_id: case.now}
+        return case.state.changed(vain=vain).saying(case.now, f"no verdict on msg_id {msg_id} within {waited}")
+    state = questions.last_word(case, msg_id, "undecided" if verdict is None else "over") if asked else case.state
+    if verdict is None:
+        return state
+    after = _said(case.after(state), Said(msg_id=msg_id, verdict=verdict, at=case.now))
+    return after if after.known == state.known else after.changed(untold=True)
+
+
+def _put(case: Case, problem: str, generation: int) -> SendState:
+    before = case.state.asking
+    number = before.number + 1 if before else 1
+    asking = Asking(problem=problem, generation=generation, since=case.now, number=number)
+    return case.state.changed(asking=asking).saying(case.now, f"needs an operator: {problem}")
+
+
+def _renewed(case: Case, generation: int, opens: str) -> SendState:
+    why = "WeChat keeps the clientmsgid of the job that failed, so no slow try comes through: a new one is used"
+    opened = Decided(
+        id=f"renewed-{generation}", what="open", by="", reason=why, at=case.now, generation=generation, opens=opens
+    )
+    known = union(case.state.known, Known(decided=(opened,)))
+    return case.state.changed(known=known).saying(case.now, why)
+
+
+def _rebuilding(case: Case) -> SendState:
+    after = taken_up(case, f"rebuilt-{len(case.state.known.tries)}")
+    material = after.material and rebuilding(after.material)
+    what = "WeChat no longer knows the material (40007): it is made anew"
+    return after.changed(material=material, ready=None).saying(case.now, what)
+
+
+def _cancelled(case: Case, reason: str) -> SendState:
+    kept = tuple(act for act in case.state.acts if act.what != "cancel")
+    state = case.state.changed(acts=(*kept, Act(what="cancel", at=case.now, reason=reason)))
+    if state.pinned is None or not case.in_doubt:
+        return state
+    what = "cancellation noted; the send goes on to its verdict, since it may have been accepted"
+    return state.saying(case.now, what, None, reason)
+
+
+def _reset(case: Case) -> SendState:
+    """What the ledger had told is of the run before: its leases are, too. A try under way is awaited."""
+    state = case.state.changed(searched=False, checks=())
+    if state.trying is None:
+        state = state.changed(heard=None, wish=None)
+    return state.saying(case.now, "this run was reset: the account's ledger is asked what is known")
+
+
+def _finished(case: Case, outcome: Outcome) -> SendState:
+    """The last lines of the story."""
+    state, asking, now = case.state, case.state.asking, case.now
+    late = outcome in {"failed", "expired", "unknown"} and state.stop is None and state.pinned is not None
+    if late and asking and asking.problem and (until := deadline(case, asking)[0]) <= now:
+        state = state.saying(now, f"nobody decided about {asking.problem} until {shanghai_clock(until)}")
+    elif outcome == "expired" and state.stop is None and state.shown_at and case.needs_approval:
+        state = state.saying(now, f"nobody approved until {shanghai_clock(now)}")
+    return state.saying(now, f"ended as {outcome}")
+
+
+def _not_known(case: Case, why: str) -> str:
+    return f'key: whether an earlier run under "{case.request.key}" was delivered is not known: {why}'

@@ -1,0 +1,189 @@
+"""What a person's answer does: it is judged once more when it is taken, and its reply says why it does not fit.
+
+| answer | does |
+|---|---|
+| ``retry`` of what WeChat refused before it took a job | the same generation, whose answers do not count any more |
+| ``retry`` of a job that failed, or may have been delivered | WeChat is asked first; then the next generation |
+| ``mark_sent`` | the ledger and WeChat are asked first; then the msg_id is the generation's |
+| ``approve``, ``reject``, ``pause``, ``resume``, ``reschedule``, ``abort`` | an act of this run |
+"""
+
+from hashlib import sha256
+from typing import Final
+
+from qunfa.contract.facts import Decided, Known
+from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.course import subject
+from qunfa.rules.material import rebuilding
+from qunfa.rules.memory import union
+from qunfa.rules.problems import DEAD, PROBLEMS
+from qunfa.rules.stragglers import shares_clientmsgid
+from qunfa.send.answers import refusal
+from qunfa.send.doubt import open_wishes
+from qunfa.send.events import Answering
+from qunfa.send.plan import plan
+from qunfa.send.state import Act, ActKind, Asking, Case, Question, Reply, SendState
+from qunfa.send.steps import Step
+
+Acting = Abort | Approve | Reject | Pause | Resume | Reschedule
+_KINDS: Final[dict[type[Acting], ActKind]] = {
+    Abort: "abort",
+    Approve: "approve",
+    Reject: "reject",
+    Pause: "pause",
+    Resume: "resume",
+    Reschedule: "reschedule",
+}
+_SAID: Final[dict[ActKind, str]] = {
+    "approve": "approved",
+    "reject": "rejected",
+    "pause": "paused",
+    "resume": "resumed",
+    "abort": "abort",
+}
+
+
+def updated(case: Case, identity: str, answer: Answering) -> SendState:
+    """The state after an update, with its reply, unless WeChat is asked first."""
+    state = case.state
+    if why := refusal(case.request, state, case.now, answer):
+        return refuse(state, identity, why)
+    match answer:
+        case Retry():
+            return _retry(case, identity, answer)
+        case MarkSent():
+            decision = Decided(
+                id=_of_this_life(state, identity),
+                what="mark_sent",
+                by=answer.by,
+                reason=answer.reason,
+                at=case.now,
+                generation=subject(case.jobs).generation,
+                msg_id=answer.msg_id,
+            )
+            question = Question(update=identity, decision=decision, left=(answer.msg_id,), whose=answer.msg_id)
+            return state.changed(question=question)
+        case _:
+            return _acted(case, identity, answer)
+
+
+def refuse(state: SendState, identity: str, why: str) -> SendState:
+    """The state with the update refused, and no question of its left."""
+    question = state.question if state.question and state.question.update != identity else None
+    return state.changed(question=question, replies=(*state.replies, Reply(id=identity, refusal=why)))
+
+
+def decide(case: Case, identity: str, decision: Decided) -> SendState:
+    """Take an answer that WeChat has nothing against, if it still fits what the send waits for."""
+    before = case.state.changed(question=None)
+    problem = _waits_with(case.after(before))
+    if problem is None or subject(case.jobs).generation != decision.generation:
+        more = "the account's ledger knew more of this send than was shown; look at the status, then decide"
+        return refuse(before, identity, more)
+    if why := refusal(case.request, before, case.now, _again(decision)):
+        return refuse(before, identity, why)
+    known = union(before.known, Known(decided=(decision,)))
+    vain = {msg_id: at for msg_id, at in before.vain.items() if msg_id != decision.msg_id}
+    what = f"retry of {problem}" if decision.what == "open" else f"marked as sent: msg_id {decision.msg_id}"
+    after = before.changed(known=known, vain=vain, obstacle=None, asking=_answered(before.asking), untold=True)
+    return _taken(after.saying(case.now, what, decision.by, decision.reason), identity)
+
+
+def taken_up(case: Case, identity: str) -> SendState:
+    """The state in which the answers to all tries of the newest generation do not count any more."""
+    return _with_retry(case, identity, "", "")
+
+
+def _retry(case: Case, identity: str, asked: Retry) -> SendState:
+    state, problem = case.state, _waits_with(case) or ""
+    if PROBLEMS[problem].new_generation:
+        return _second(case, identity, asked)
+    job = subject(case.jobs)
+    material, obstacle = state.material, state.obstacle
+    dead = obstacle is None or obstacle.errcode == DEAD
+    if material is not None and problem == "media_refused" and dead:
+        material = rebuilding(material)
+    vain = {msg_id: at for msg_id, at in state.vain.items() if msg_id != job.msg_id}
+    after = _with_retry(case, identity, asked.by, asked.reason)
+    after = after.changed(obstacle=None, material=material, vain=vain, asking=_answered(state.asking))
+    return _taken(after.saying(case.now, f"retry of {problem}", asked.by, asked.reason), identity)
+
+
+def _second(case: Case, identity: str, asked: Retry) -> SendState:
+    """A second submission: none before it may be under way or delivered, which WeChat is asked."""
+    state, newest = case.state, case.newest
+    shares = shares_clientmsgid(case.jobs)
+    decision = Decided(
+        id=_of_this_life(state, identity),
+        what="open",
+        by=asked.by,
+        reason=asked.reason,
+        at=case.now,
+        generation=newest.generation,
+        covers=open_wishes(state.known, case.request.key, case.own_id(0)) if asked.confirm_not_delivered else (),
+        opens=newest.clientmsgid if shares else case.own_id(newest.generation + 1),
+        confirms=asked.confirm_not_delivered,
+        send_ignore_reprint=asked.send_ignore_reprint,
+    )
+    accepted = tuple(job.msg_id for job in case.jobs if job.msg_id is not None)
+    if not accepted:
+        return decide(case, identity, decision)
+    return state.changed(question=Question(update=identity, decision=decision, left=accepted))
+
+
+def _with_retry(case: Case, identity: str, by: str, reason: str) -> SendState:
+    generation = subject(case.jobs).generation
+    covers = tuple(one.wish for one in case.state.known.tries if one.generation == generation)
+    retry = Decided(
+        id=_of_this_life(case.state, identity),
+        what="retry",
+        by=by,
+        reason=reason,
+        at=case.now,
+        generation=generation,
+        covers=covers,
+    )
+    return case.state.changed(known=union(case.state.known, Known(decided=(retry,))))
+
+
+def _acted(case: Case, identity: str, asked: Acting) -> SendState:
+    what = _KINDS[type(asked)]
+    reason = None if isinstance(asked, Reschedule) else asked.reason
+    send_at = asked.send_at if isinstance(asked, Reschedule) else None
+    act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at)
+    kept = tuple(one for one in case.state.acts if one.what != what)
+    said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else _SAID[what]
+    return _taken(case.state.changed(acts=(*kept, act)).saying(case.now, said, asked.by, reason), identity)
+
+
+def _taken(state: SendState, identity: str) -> SendState:
+    return state.changed(replies=(*state.replies, Reply(id=identity)))
+
+
+def _again(decision: Decided) -> Answering:
+    """The answer that was turned into the decision."""
+    if decision.what == "mark_sent":
+        return MarkSent(by=decision.by, reason=decision.reason, msg_id=decision.msg_id or 0)
+    return Retry(
+        by=decision.by,
+        reason=decision.reason,
+        send_ignore_reprint=decision.send_ignore_reprint,
+        confirm_not_delivered=decision.confirms,
+    )
+
+
+def _of_this_life(state: SendState, identity: str) -> str:
+    """The id of a decision: the same when a reset applies its update again, another one where the key starts again."""
+    return sha256(f"{state.life}\n{identity}".encode()).hexdigest()[:32]
+
+
+def _answered(asking: Asking | None) -> Asking | None:
+    """The question that is answered: only its number counts from now on."""
+    return asking.model_copy(update={"problem": "", "generation": -1}) if asking else None
+
+
+def _waits_with(case: Case) -> str | None:
+    """The problem that a person is asked about."""
+    step = plan(case.request, case.state, case.now)
+    return step.problem.name if isinstance(step, Step) and step.problem else None

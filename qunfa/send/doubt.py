@@ -1,0 +1,184 @@
+"""What the facts of a key mean: for each generation a job, and whether something may have been delivered.
+
+| of a generation | follows from |
+|---|---|
+| ``ever_unknown``, ``window_started_at`` | the unknown tries under its ``clientmsgid``, earlier generations' too |
+| ``unanswered``, ``vague`` | its unknown tries: those without a word of WeChat's, and those with one |
+| ``answer``, ``repeats``, ``token_refusals`` | its answers, but for those that a ``retry`` covers |
+| ``msg_id`` | its accepted try, a 45065 with a msg_id that is nobody else's, or a ``mark_sent`` |
+| ``collides_with`` | a 45065 with a msg_id that is another key's or generation's |
+| ``verdict`` | WeChat's best word on its msg_id; else a confirmation that covers all that is unknown of it |
+| ``overruled`` | a confirmation, and a msg_id all the same |
+"""
+
+from collections.abc import Iterable, Mapping
+
+from qunfa.contract.facts import Known, Said, Try
+from qunfa.contract.job import NOT_DELIVERED, Answer, Job, Verdict
+from qunfa.rules.codes import CodeClass
+from qunfa.rules.course import Jobs
+from qunfa.rules.memory import is_silent, is_unknown
+from qunfa.rules.submission import class_of
+from qunfa.rules.verdict import better, judge
+
+LOST = "the worker that submitted ended, or was too late, without an answer"
+_WROTE_NOTHING = frozenset({"unused", "not_written"})
+
+
+def jobs_of(known: Known, key: str, first: str) -> Jobs:
+    """The generations of ``key``, in order; the first one's ``clientmsgid`` is ``first``."""
+    ids = clientmsgids(known, first)
+    accepted = {generation: _acceptances(known, key, generation) for generation in ids}
+    return tuple(_job(known, generation, ids, accepted) for generation in ids)
+
+
+def clientmsgids(known: Known, first: str) -> Mapping[int, str]:
+    """Each generation's ``clientmsgid``, by its number: the one that was tried, else the one it was opened with."""
+    found = {0: first}
+    for decision in known.decided:
+        if decision.what == "open" and decision.opens is not None:
+            found.setdefault(decision.generation + 1, decision.opens)
+    for one in reversed(known.tries):
+        found[one.generation] = one.clientmsgid
+    return dict(sorted(found.items()))
+
+
+def of_unknown_owner(known: Known) -> frozenset[int]:
+    """The msg_ids that came with a 45065, and of which it is not known yet whose they are."""
+    owned = {one.msg_id for one in known.owned}
+    return frozenset(
+        one.answer.msg_id
+        for one in known.tries
+        if one.answer and one.answer.kind == "duplicate" and one.answer.msg_id is not None
+    ) - frozenset(owned)
+
+
+def open_wishes(known: Known, key: str, first: str) -> tuple[str, ...]:
+    """The wishes of the unknown tries of all generations that are not settled by WeChat: what a confirmation covers."""
+    settled = {job.generation for job in jobs_of(known, key, first) if job.msg_id is not None}
+    return tuple(one.wish for one in known.tries if is_unknown(one) and one.generation not in settled)
+
+
+def heard(one: Try) -> Answer | None:
+    """What is taken for the answer to a try; a lost one counts as unknown from when it was lost."""
+    if one.answer is not None:
+        return None if one.answer.kind == "unused" else one.answer
+    return Answer(kind="unknown", at=one.lost_at, detail=LOST) if one.lost_at is not None else None
+
+
+def _job(known: Known, generation: int, ids: Mapping[int, str], accepted: Mapping[int, list[Answer]]) -> Job:
+    clientmsgid = ids[generation]
+    tries = [one for one in known.tries if one.generation == generation]
+    unknown = [one for one in tries if is_unknown(one)]
+    namesakes = [one for one in known.tries if one.clientmsgid == clientmsgid and one.generation <= generation]
+    doubts = [one.not_before for one in namesakes if is_unknown(one)]
+    answers = _counting(known, generation, tries)
+    msg_id, acceptance = _msg_id(known, generation, accepted)
+    collision = _collision(generation, accepted) if msg_id is None else None
+    confirmed = _confirmed(known, generation, unknown)
+    return Job(
+        generation=generation,
+        clientmsgid=clientmsgid,
+        attempts=sum(_written(one) for one in tries),
+        ever_unknown=bool(doubts),
+        window_started_at=min(doubts, default=None),
+        unanswered=tuple(one.number for one in unknown if is_silent(one)),
+        vague=any(not is_silent(one) for one in unknown),
+        repeats=len(answers),
+        token_refusals=_trailing_token_refusals(answers),
+        answer=answers[-1] if answers else None,
+        msg_id=msg_id,
+        msg_data_id=acceptance.msg_data_id if acceptance else None,
+        accepted_at=acceptance.at if acceptance else None,
+        deduplicated=acceptance is not None and acceptance.kind == "duplicate",
+        collides_with=collision,
+        overruled=msg_id is not None and confirmed,
+        verdict=_verdict(known.said, msg_id) if msg_id is not None else _not_delivered(confirmed=confirmed),
+    )
+
+
+def _written(one: Try) -> bool:
+    return one.answer is None or one.answer.kind not in _WROTE_NOTHING
+
+
+def _counting(known: Known, generation: int, tries: Iterable[Try]) -> list[Answer]:
+    """The answers that count, the newest last: a person who has it tried again has seen the others."""
+    covered = {
+        wish
+        for decision in known.decided
+        if decision.what == "retry" and decision.generation == generation
+        for wish in decision.covers
+    }
+    return [answer for one in tries if one.wish not in covered and (answer := heard(one)) is not None]
+
+
+def _trailing_token_refusals(answers: list[Answer]) -> int:
+    count = 0
+    for answer in reversed(answers):
+        if answer.kind != "refused" or class_of(answer) is not CodeClass.TOKEN:
+            break
+        count += 1
+    return count
+
+
+def _acceptances(known: Known, key: str, generation: int) -> list[Answer]:
+    """The answers by which WeChat has, or seems to have, a job of this generation; found ones of others' are left."""
+    owners = {one.msg_id: (one.key, one.generation) for one in known.owned}
+    found: list[Answer] = []
+    for one in known.tries:
+        answer = one.answer
+        if one.generation != generation or answer is None or answer.msg_id is None:
+            continue
+        others = owners.get(answer.msg_id, (key, generation)) != (key, generation)
+        if answer.kind in {"accepted", "duplicate"}:
+            found.append(answer.model_copy(update={"told": not others}))
+    return found
+
+
+def _msg_id(known: Known, generation: int, accepted: Mapping[int, list[Answer]]) -> tuple[int | None, Answer | None]:
+    """The generation's msg_id, and the answer that brought it.
+
+    WeChat may have taken two, where a job that failed has set the ``clientmsgid`` free: the one that was delivered
+    counts, then one that may be.
+    """
+    taken = {answer.msg_id for other, answers in accepted.items() if other < generation for answer in answers}
+    found = [one for one in accepted[generation] if one.kind == "accepted" or (one.told and one.msg_id not in taken)]
+    if not found:
+        marked = [one for one in known.decided if one.what == "mark_sent" and one.generation == generation]
+        newest = max(marked, key=lambda one: (one.at, one.id), default=None)
+        found = [Answer(kind="accepted", at=newest.at, msg_id=newest.msg_id)] if newest else []
+    best = min(found, key=lambda one: _closed(known, one.msg_id), default=None)
+    return (best.msg_id, best) if best else (None, None)
+
+
+def _closed(known: Known, msg_id: int | None) -> int:
+    """How far WeChat's word has settled the job: a yes before none before a no."""
+    verdict = _verdict(known.said, msg_id) if msg_id is not None else None
+    judgement = judge(verdict) if verdict else None
+    if judgement is None:
+        return 1
+    return 0 if judgement.delivered else 2
+
+
+def _collision(generation: int, accepted: Mapping[int, list[Answer]]) -> int | None:
+    """The msg_id of another job that WeChat has named, where the generation has none of its own."""
+    return accepted[generation][-1].msg_id if accepted[generation] else None
+
+
+def _confirmed(known: Known, generation: int, unknown: list[Try]) -> bool:
+    """Whether a person has looked for all that is unknown of the generation, and found that it is not there."""
+    covered = {wish for decision in known.decided if decision.confirms for wish in decision.covers}
+    looked_for = any(one.wish in covered for one in known.tries if one.generation == generation)
+    return looked_for and all(one.wish in covered for one in unknown)
+
+
+def _not_delivered(*, confirmed: bool) -> Verdict | None:
+    return Verdict(status=NOT_DELIVERED, observed_by="operator") if confirmed else None
+
+
+def _verdict(said: Iterable[Said], msg_id: int) -> Verdict | None:
+    best: Verdict | None = None
+    for one in said:
+        if one.msg_id == msg_id:
+            best = better(best, one.verdict)
+    return best

@@ -1,0 +1,271 @@
+"""What can happen to a send. Each is one fact, and :func:`qunfa.send.apply.apply` takes it in."""
+
+from dataclasses import dataclass, field
+
+from qunfa.contract.event import JobFinished
+from qunfa.contract.facts import Known
+from qunfa.contract.grants import Granted, Lease, Turn
+from qunfa.contract.job import Answer
+from qunfa.contract.material import Material
+from qunfa.contract.message import Message
+from qunfa.contract.preview import Previewed
+from qunfa.contract.result import Outcome, Problem
+from qunfa.contract.steps import AccountFacts, JobStatus
+from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.send.state import Purpose
+
+Answering = Abort | Approve | MarkSent | Pause | Reject | Reschedule | Resume | Retry
+"""What a person sends as an update."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request cannot be carried out, for these reasons; nothing of it was submitted."""
+
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The account's configuration was read."""
+
+    facts: AccountFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """The content is known by its digest; ``material`` where something has to be made."""
+
+    digest: str
+    material: Material | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What the key has done, for a send that ends before its content is known; or ``why`` that is not known."""
+
+    known: Known
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wishing:
+    """A wish has got its id, and takes the place of the one before."""
+
+    wish: str
+    purpose: Purpose
+    turn: Turn | None = None
+    whose: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WishSent:
+    """The account was told of the wish. ``known``: what earlier runs have left, where they were looked for."""
+
+    wish: str
+    known: Known = field(default_factory=Known)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The account has answered."""
+
+    granted: Granted
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """WeChat's push, as the account forwards it."""
+
+    event: JobFinished
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A part of the material was made."""
+
+    material: Material
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The message is ready: WeChat has all of it."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Obstructed:
+    """Something stands against submitting that is no word of WeChat's on a try."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class WasPreviewed:
+    """What became of one recipient's preview."""
+
+    done: Previewed
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is to be approved, in lines."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TagSeen:
+    """The tag is what the request expects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The lease is being used from now on."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to the try under way."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nobody will hear of the try under way any more; ``how`` it was lost."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """The lease goes back unused: the account is told of it next."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The ledger was told what it lacked, and the end where there was one."""
+
+    ended: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What ``mass/get`` said in the end; ``None`` where it had no verdict in time."""
+
+    msg_id: int
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WechatSaid:
+    """What ``mass/get`` said when it was asked once; ``None`` where it could not be asked."""
+
+    msg_id: int
+    said: JobStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class WasPut:
+    """A person is asked about the problem from now on."""
+
+    problem: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The next generation has a ``clientmsgid`` of its own."""
+
+    generation: int
+    opens: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilding:
+    """WeChat no longer knows the material, which is made anew for the same generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """A person's answer; ``id`` is the update's."""
+
+    id: str
+    answer: Answering
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Temporal was asked to cancel the run."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A person's answer could not be checked; ``update`` is the id of its update."""
+
+    update: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """The run goes on as another one: what the account says to the one before is not heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The send has come to its end."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class WasReset:
+    """The run was reset: the ledger may know more than is left of its history."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCame:
+    """What was waited for did not come in time."""
+
+
+Event = (
+    Refused
+    | Pinned
+    | Inspected
+    | LookedUp
+    | Wishing
+    | WishSent
+    | Heard
+    | Pushed
+    | Kept
+    | Made
+    | Obstructed
+    | WasPreviewed
+    | Shown
+    | TagSeen
+    | Began
+    | Answered
+    | Lost
+    | GivenBack
+    | Reported
+    | Polled
+    | WechatSaid
+    | WasPut
+    | Renewed
+    | Rebuilding
+    | Updated
+    | Cancelled
+    | WasReset
+    | Dropped
+    | Continued
+    | Finished
+    | TimeCame
+)

@@ -1,0 +1,85 @@
+"""What the account answers to a wish, and how a run goes on with what its key has done before.
+
+| the ledger says of the key | the run |
+|---|---|
+| nothing, or nothing but definite no's | goes on; the no's do not count any more |
+| accepted, or ever unknown, and unsettled | goes on with that |
+| WeChat's yes | ends with it: ``again`` |
+| it ended with WeChat's no | fails the same way again: ``again`` |
+"""
+
+from datetime import datetime
+
+from qunfa.contract.facts import Ended, Known, Owned
+from qunfa.contract.grants import Granted
+from qunfa.rules.course import judgement_of
+from qunfa.rules.memory import union
+from qunfa.rules.submission import unsettled
+from qunfa.send.decisions import taken_up
+from qunfa.send.doubt import of_unknown_owner
+from qunfa.send.questions import owner_known
+from qunfa.send.state import Case, Check, OpenWish, SendState
+
+
+def heard(case: Case, granted: Granted) -> SendState:
+    """The state after an answer to the open wish; one to another wish is none of ours."""
+    state, wish = case.state, case.state.wish
+    if wish is None or wish.wish != granted.wish:
+        return state
+    if granted.answer == "search":
+        return state.changed(searched=False, wish=wish.model_copy(update={"sent_at": None}))
+    before, counted = state.known, granted.counted or case.counted
+    answer = granted.model_copy(update={"known": Known(), "counted": counted})
+    state = state.changed(known=union(state.known, granted.known))
+    held = state.trying or state.lease
+    if held is not None and granted.lease is None:
+        return state  # said before the lease was, and heard after it
+    state = state.changed(heard=answer)
+    if granted.answer == "reused":
+        return state.changed(wish=None, joined_at=state.joined_at or case.now)
+    if state.joined_at is None:
+        state = _joined(case.after(state.changed(joined_at=case.now)), granted.ended)
+    if wish.turn is None:
+        return _answered(case.after(state.changed(wish=None)), wish)
+    stale = granted.lease is None and granted.waits is None and state.known != before
+    return state.changed(wish=None) if stale else state.changed(wish=_arrived(wish, case.now))
+
+
+def _arrived(wish: OpenWish, now: datetime) -> OpenWish:
+    return wish.model_copy(update={"sent_at": wish.sent_at or now})
+
+
+def _answered(case: Case, wish: OpenWish) -> SendState:
+    """What was asked before something is said or done is answered."""
+    state = case.state
+    if wish.purpose == "owner":
+        mine = case.newest.generation
+        owned = tuple(
+            Owned(msg_id=msg_id, key=case.request.key, generation=mine) for msg_id in of_unknown_owner(state.known)
+        )
+        return state.changed(known=union(state.known, Known(owned=owned)))
+    if wish.purpose == "question":
+        return owner_known(case)
+    checks = tuple(one for one in state.checks if one.before != wish.purpose or one.msg_id is not None)
+    return state.changed(checks=(*checks, Check(before=wish.purpose, at=case.now)))
+
+
+def _joined(case: Case, ended: Ended | None) -> SendState:
+    """A run that hears for the first time what its key has done."""
+    state, now = case.state, case.now
+    tried = [job for job in case.jobs if job.attempts or job.msg_id is not None]
+    if not tried:
+        return state
+    judgement = judgement_of(tried[-1])
+    yes = any(one.delivered for job in tried if (one := judgement_of(job)))
+    if yes and not unsettled(case.newest):
+        what = "the account's ledger knows this key: it was sent before, so nothing is submitted"
+        return state.changed(again=True).saying(now, what)
+    if not yes and ended and judgement and judgement.name != "not_delivered":
+        what = f"the account's ledger knows this key: it failed as {judgement.name}"
+        return state.changed(again=True).saying(now, what)
+    state = state.saying(now, f"the account's ledger knows this key: {len(tried)} earlier submission(s) taken over")
+    newest = case.newest
+    if case.in_doubt or judgement or newest.collides_with is not None or newest.answer is None:
+        return state
+    return taken_up(case.after(state), f"again-{state.wish.wish if state.wish else ''}")

@@ -1,0 +1,112 @@
+"""How a send asks its account: one wish is open at a time, a silent account is asked again, nothing is left behind."""
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+from qunfa.contract.grants import Granted
+from qunfa.contract.status import Phase
+from qunfa.send.state import Case, OpenWish
+from qunfa.send.steps import End, GiveBack, LookAtTag, SendWish, Step, Submit, Wish
+
+SILENT_ASKS: Final = 3
+"""How many ``ask`` an account may take to answer at all."""
+_NET: Final = timedelta(hours=1)
+_AFTER_DUE: Final = timedelta(minutes=1)
+_JITTER_SECONDS: Final = 600
+_THE_LEDGER: Final = "the account's ledger"
+
+
+def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
+    """The step that asks the account for what is ``wanted``, or waits for what it answers."""
+    wish = case.state.wish
+    if wish is None or not _serves(wish, wanted):
+        return Step(phase, wanted, _THE_LEDGER)
+    if wish.sent_at is None:
+        return Step(phase, SendWish(wish.wish, search=not case.state.searched), _THE_LEDGER)
+    again = _again_at(case, wish, wish.sent_at)
+    if case.now >= again:
+        return Step(phase, Wish(wish.purpose, wish.turn, wish.whose), _THE_LEDGER)
+    return Step(phase, why=_why(case, wish), until=again)
+
+
+def answer_due(case: Case, sent_at: datetime) -> datetime:
+    """When an account that has not answered is asked again."""
+    return sent_at + SILENT_ASKS * case.facts.timing.ask
+
+
+def is_silent(case: Case) -> bool:
+    """Whether the account has not answered the open wish in time."""
+    wish = case.state.wish
+    sent_at = wish.sent_at if wish and _answer(case, wish) is None else None
+    return sent_at is not None and case.now >= answer_due(case, sent_at)
+
+
+def nothing_left_behind(case: Case, step: Step | End) -> Step | End:
+    """``step``, or before it what has to come back from the account: a lease that it does not use, or a place."""
+    effect = step.effect if isinstance(step, Step) else None
+    phase: Phase = step.phase if isinstance(step, Step) else case.standing if case.state.pinned else "preparing"
+    lease, wish = case.state.lease, case.state.wish
+    looks = isinstance(effect, LookAtTag) and lease is not None and case.now < lease.valid_until
+    if isinstance(effect, Submit) or looks:
+        return step
+    if lease is not None:
+        return Step(phase, GiveBack(lease), _THE_LEDGER)
+    if wish is None or isinstance(step, End) or isinstance(effect, Wish | SendWish):
+        return step
+    if wish.purpose == "withdrawing" and wish.sent_at is None:
+        return asked(case, Wish("withdrawing"), phase)
+    if wish.turn is None or step == asked(case, Wish("turn", wish.turn), phase):
+        return step
+    return asked(case, Wish("withdrawing"), phase)
+
+
+def _serves(wish: OpenWish, wanted: Wish) -> bool:
+    """Whether an open wish is for this. Its turn may have been due earlier: a place is not given up for that."""
+    if (wish.purpose, wish.whose) != (wanted.purpose, wanted.whose):
+        return False
+    if wanted.turn is None or wish.turn is None:
+        return wanted.turn is wish.turn
+    same = wish.turn.model_copy(update={"due": wanted.turn.due}) == wanted.turn
+    return same and wish.turn.due <= wanted.turn.due
+
+
+def _answer(case: Case, wish: OpenWish) -> Granted | None:
+    heard = case.state.heard
+    return heard if heard is not None and heard.wish == wish.wish else None
+
+
+def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
+    """When the account is asked again although it has answered: it may have been terminated, and its queue with it."""
+    answer = _answer(case, wish)
+    if answer is None:
+        return answer_due(case, sent_at)
+    waits, turn, soon = answer.waits, wish.turn, sent_at + case.facts.timing.ask
+    if waits is None or turn is None:
+        return soon
+    if waits.why == "full" and waits.until is not None:
+        again = max(waits.until, soon)
+    else:
+        again = max(sent_at, turn.due + _AFTER_DUE) + _net(case, wish.wish, sent_at, turn.until)
+    return min(again, turn.until) if turn.until else again
+
+
+def _net(case: Case, wish: str, sent_at: datetime, until: datetime | None) -> timedelta:
+    """How long a run believes that its account still has its place."""
+    hour = _NET + timedelta(seconds=int(sha256(wish.encode()).hexdigest()[:8], 16) % _JITTER_SECONDS)
+    return hour if until is None else min(hour, max((until - sent_at) / 4, case.facts.timing.ask))
+
+
+def _why(case: Case, wish: OpenWish) -> str:
+    answer = _answer(case, wish)
+    if answer is None:
+        return _THE_LEDGER
+    waits = answer.waits
+    if waits is None:
+        return "the account's ledger, which has to catch up"
+    if waits.why == "frozen" and waits.frozen is not None:
+        return f"frozen by {waits.frozen.by}: {waits.frozen.reason}"
+    if waits.why == "full":
+        return "room in the account's ledger, which is full of unsettled sends"
+    before = f", {waits.place} before it" if waits.place else ""
+    return f"another submission of the account{before}"

@@ -1,0 +1,325 @@
+"""What comes next for a send: the whole business process, as one table that is read from above.
+
+| where | next |
+|---|---|
+| a lease is being used | its call, which is never cancelled |
+| the request is refused | :class:`LookUp`, to say what its key has done before; then the end |
+| the account is not pinned | :class:`Pin` |
+| the content is not known | :class:`Inspect`; where the send ends before, :class:`LookUp` and the end |
+| the ledger has not told what it knows | the ledger is asked; see :func:`_join` |
+| the key stands for other content | the end, or the request is refused |
+| the ledger lacks a fact | :class:`Report` |
+| WeChat named a msg_id with a 45065, and nobody knows whose it is | the ledger is asked |
+| a person's answer is being checked | the ledger and WeChat are asked |
+| the key had failed before | the same failure again |
+| a person ends it | the end, as :mod:`qunfa.send.endings` lets it be told |
+| something stands against submitting, and nothing can have been delivered | a person is asked |
+| WeChat no longer knows the material | it is made anew, once |
+| ``mass/get`` says no | the push is awaited for a while, which says why |
+| else | by the course of the jobs: :func:`_by_course` |
+
+A lease in hand that the next step does not use is given back first; a wish for a turn that it does not want is taken
+back. Both are pure and total: every state has a next step.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from qunfa.contract.audience import Tag
+from qunfa.contract.grants import Turn
+from qunfa.contract.request import MassSendRequest
+from qunfa.rules.calendar import closing
+from qunfa.rules.course import Over, course, judgement_of, subject
+from qunfa.rules.course import Renew as NeedsRenewal
+from qunfa.rules.material import Ready, is_rebuildable, next_work
+from qunfa.rules.outcome import used_before
+from qunfa.rules.problems import refused_request
+from qunfa.rules.submission import Ask, Await, Expire, write_end
+from qunfa.rules.submission import Submit as MaySubmit
+from qunfa.rules.verdict import judge
+from qunfa.send import endings, ledger
+from qunfa.send.asking import ask
+from qunfa.send.doubt import of_unknown_owner
+from qunfa.send.state import Case, SendState
+from qunfa.send.steps import (
+    AskWechat,
+    Drop,
+    End,
+    Inspect,
+    LookAtTag,
+    LookUp,
+    Make,
+    Pin,
+    Poll,
+    Preview,
+    Rebuild,
+    Renew,
+    Report,
+    Show,
+    Step,
+    Submit,
+    Wish,
+)
+
+Rule = Callable[[Case], "Step | End | None"]
+TAG_FRESH: Final = timedelta(minutes=10)
+ASKS_NOTHING: Final = "the account's configuration"
+
+
+def plan(request: MassSendRequest, state: SendState, now: datetime) -> Step | End:
+    """What comes next: one step, or the end."""
+    case = Case(request, state, now)
+    found = (step for rule in _RULES if (step := rule(case)) is not None)
+    return ledger.nothing_left_behind(case, next(found, None) or _by_course(case))
+
+
+def _trying(case: Case) -> Step | None:
+    lease = case.state.trying
+    if lease is None:
+        return None
+    return Step("submitting", Submit(lease), f"WeChat's answer to try {lease.number}")
+
+
+def _refused(case: Case) -> Step | End | None:
+    reasons, key = case.state.refused, case.request.key
+    if not reasons:
+        return None
+    problem = refused_request(list(reasons))
+    if not case.state.searched:
+        effect = Pin() if case.state.pinned is None else LookUp()
+        return Step("done", effect, f"what the key {key} has done before", problem=problem)
+    said = used_before(key, case.jobs) if case.state.pinned else None
+    return End("failed", problem, (*reasons, said) if said else reasons)
+
+
+def _pin(case: Case) -> Step | None:
+    return Step("preparing", Pin(), ASKS_NOTHING) if case.state.pinned is None else None
+
+
+def _content(case: Case) -> Step | End | None:
+    if case.state.digest is not None:
+        return None
+    if not case.stops and not _too_late(case):
+        return Step("preparing", Inspect(), "a look at the material", case.request.not_after)
+    if not case.state.searched:
+        return Step("preparing", LookUp(), "what the key has done before")
+    return End(endings.bad(case, endings.wanted(case)))
+
+
+def _join(case: Case) -> Step | End | None:
+    """The ledger is asked what it knows. A person can end a send that waits for a silent one."""
+    if case.state.heard is not None:
+        return None
+    problem = endings.problem_of(case)
+    step = replace(ledger.asked(case, Wish("joining"), case.standing if problem else "preparing"), problem=problem)
+    if case.stops and ledger.is_silent(case):
+        known = case.state.searched and endings.bad(case, "aborted") != "unknown"
+        return End(endings.wanted(case) if known else "unknown")
+    return step
+
+
+def _reused(case: Case) -> Step | End | None:
+    if case.state.heard is None or case.state.heard.answer != "reused":
+        return None
+    if not case.state.known.tries:
+        sentence = f'key: "{case.request.key}" stands for other content already; use a new key for this one'
+        return End("failed", refused_request([sentence]), (sentence,))
+    return End(endings.bad(case, "failed"), endings.key_reused(case))
+
+
+def _untold(case: Case) -> Step | None:
+    return Step(case.standing, Report(), "the account's ledger") if case.state.untold else None
+
+
+def _owner(case: Case) -> Step | None:
+    if not of_unknown_owner(case.state.known):
+        return None
+    return ledger.asked(case, Wish("owner"), "submitting")
+
+
+def _question(case: Case) -> Step | None:
+    question = case.state.question
+    if question is None:
+        return None
+    problem, msg_id = endings.problem_of(case), question.left[0]
+    if question.whose is None:
+        return Step("needs_operator", AskWechat(msg_id), f"WeChat's word on msg_id {msg_id}", problem=problem)
+    if ledger.is_silent(case):
+        return Step("needs_operator", Drop(question.update), problem=problem)
+    return replace(ledger.asked(case, Wish("question", whose=question.whose), "needs_operator"), problem=problem)
+
+
+def _again(case: Case) -> Step | End | None:
+    """A key that had failed before fails again, whatever was decided about it since and not submitted."""
+    judgements = [one for job in case.jobs if (one := judgement_of(job))]
+    if not case.state.again or not judgements or any(one.delivered for one in judgements):
+        return None
+    return ask(case, judgements[-1].name)
+
+
+def _stopped(case: Case) -> Step | End | None:
+    if not case.stops or isinstance(course(case.jobs, case.now, case.conditions()), Over):
+        return None
+    return endings.end(case, endings.wanted(case), endings.problem_of(case))
+
+
+def _obstructed(case: Case) -> Step | End | None:
+    obstacle = case.state.obstacle
+    return ask(case, obstacle.name) if obstacle and not case.in_doubt else None
+
+
+def _rebuilt(case: Case) -> Step | None:
+    rebuildable = is_rebuildable(case.jobs, case.request.message, case.state.material)
+    return Step("preparing", Rebuild()) if rebuildable else None
+
+
+def _for_a_better_no(case: Case) -> Step | None:
+    """A no of ``mass/get`` waits a while for the push, which says why."""
+    job = subject(case.jobs)
+    judgement = judge(job.verdict) if job.verdict else None
+    if job.verdict is None or job.verdict.observed_by != "poll" or judgement is None or judgement.delivered:
+        return None
+    polled = [one.at for one in case.state.known.said if one.msg_id == job.msg_id]
+    until = max(polled) + case.facts.timing.push_grace
+    if case.now >= until:
+        return None
+    return Step("awaiting_result", why=f"the push that says why msg_id {job.msg_id} failed", until=until)
+
+
+_RULES: Final[tuple[Rule, ...]] = (
+    _trying,
+    _refused,
+    _pin,
+    _content,
+    _join,
+    _reused,
+    _untold,
+    _owner,
+    _question,
+    _again,
+    _stopped,
+    _obstructed,
+    _rebuilt,
+    _for_a_better_no,
+)
+
+
+def _by_course(case: Case) -> Step | End:
+    """By what is known of the jobs: WeChat's yes ends it, its no asks a person, and nothing yet submits."""
+    match course(case.jobs, case.now, case.conditions()):
+        case Over(outcome):
+            return endings.end(case, outcome)
+        case NeedsRenewal():
+            generation = case.newest.generation
+            return Step("submitting", Renew(generation, case.own_id(generation + 1)))
+        case Expire():
+            return endings.end(case, "expired")
+        case Await(msg_id):
+            return _await(case, msg_id)
+        case Ask(problem):
+            return ask(case, problem)
+        case MaySubmit(at, why):
+            return _submit(case, at, why)
+
+
+def _await(case: Case, msg_id: int) -> Step | End:
+    """The push first, then ``mass/get``; before that the ledger, which may hold the push."""
+    job, times = subject(case.jobs), case.request.result
+    accepted_at = job.accepted_at or case.now
+    pushed_until = accepted_at + times.push_timeout
+    again = [one.at for one in case.state.known.decided if one.generation == job.generation]
+    joined_at = case.state.joined_at or accepted_at
+    reason = f"WeChat's push on msg_id {msg_id}"
+    if case.now < pushed_until:
+        return Step("awaiting_result", why=reason, until=pushed_until)
+    if not case.checked("polling"):
+        return ledger.asked(case, Wish("polling"), "awaiting_result")
+    poll = Poll(msg_id, max([accepted_at, joined_at, *again]) + times.give_up_after)
+    return Step("awaiting_result", poll, f"{reason}, asking mass/get as well")
+
+
+def _submit(case: Case, at: datetime, why: str) -> Step | End:
+    """What holds a submission back, in order; then the lease, and the try."""
+    for held in (_paused, _made, _previewed, _approved):
+        step = held(case)
+        if step is not None:
+            return step
+    if at > case.now:
+        return Step("submitting" if case.newest.attempts else "scheduled", why=why, until=at)
+    audience = case.request.audience
+    lease, wish = case.state.lease, case.state.wish
+    usable = lease is not None and case.now < lease.valid_until and lease.generation == case.newest.generation
+    waits = lease is None and wish is not None and wish.turn is not None
+    if isinstance(audience, Tag) and audience.expect and not (case.in_doubt or waits or _tag_is_fresh(case)):
+        until = lease.valid_until if lease and usable else _end_of_writing(case)
+        return Step("submitting", LookAtTag(), f"WeChat's answer about tag {audience.tag_id}", until)
+    if lease is not None and usable:
+        return Step("submitting", Submit(lease), f"WeChat's answer to try {lease.number}")
+    return ledger.asked(case, Wish("turn", _turn(case, at)), "submitting")
+
+
+def _tag_is_fresh(case: Case) -> bool:
+    """Whether the tag was looked at a moment ago: a send may wait for its turn for days."""
+    return case.state.tag_seen_at is not None and case.now - case.state.tag_seen_at < TAG_FRESH
+
+
+def _paused(case: Case) -> Step | None:
+    paused = case.state.paused
+    if paused is None:
+        return None
+    return Step("paused", why=f"resume: paused by {paused.by}", until=_end_of_writing(case))
+
+
+def _made(case: Case) -> Step | None:
+    material, ready = case.state.material, case.state.ready
+    if material is None or (ready is not None and case.in_doubt):
+        return None
+    if case.state.make_at is not None and case.now < case.state.make_at:
+        until = min(filter(None, (case.state.make_at, _end_of_writing(case))))
+        return Step("preparing", why="the material, which cannot be made again for now", until=until)
+    work = next_work(case.request.message, material, case.facts.news_via, case.now)
+    if isinstance(work, Ready) and work.message == ready:
+        return None
+    return Step("preparing", Make(), "the material", _end_of_writing(case))
+
+
+def _previewed(case: Case) -> Step | None:
+    preview, done = case.request.preview, len(case.state.previews)
+    if preview is None or case.in_doubt or done >= len(preview.to):
+        return None
+    return Step("previewing", Preview(done), f"the preview to {preview.to[done].name}", _end_of_writing(case))
+
+
+def _approved(case: Case) -> Step | End | None:
+    if not case.needs_approval or case.in_doubt:
+        return None
+    if case.state.shown_at is None:
+        return Step("awaiting_approval", Show(), "what is to be approved", _end_of_writing(case))
+    ends = [case.state.shown_at + case.request.decision_timeout]
+    if case.request.not_after is not None:
+        ends.append(case.request.not_after)
+    if case.now >= min(ends):
+        return endings.end(case, "expired")
+    return Step("awaiting_approval", why="approval", until=min(ends))
+
+
+def _turn(case: Case, at: datetime) -> Turn:
+    job, timing = case.newest, case.facts.timing
+    return Turn(
+        generation=job.generation,
+        clientmsgid=job.clientmsgid,
+        due=at,
+        until=min(filter(None, (_end_of_writing(case), closing(at, case.facts.send_hours))), default=None),
+        pace=timing.pace,
+        http_timeout=timing.http_timeout,
+    )
+
+
+def _end_of_writing(case: Case) -> datetime | None:
+    return write_end(case.newest, case.conditions())
+
+
+def _too_late(case: Case) -> bool:
+    return case.request.not_after is not None and case.now >= case.request.not_after

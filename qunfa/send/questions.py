@@ -1,0 +1,87 @@
+"""What WeChat and the ledger are asked before a person's answer is taken, or before a bad end is told.
+
+A second submission needs a no of ``mass/get`` about each job before it. A ``mark_sent`` needs a job that WeChat knows,
+and that is nobody else's.
+"""
+
+from qunfa.contract.facts import Known, Said
+from qunfa.contract.steps import JobStatus
+from qunfa.rules.memory import union
+from qunfa.rules.second_submission import is_under_way, objection
+from qunfa.rules.verdict import judge, verdict_of_poll
+from qunfa.send.decisions import decide, refuse
+from qunfa.send.state import Case, Check, Question, SendState, Word
+
+
+def wechat_said(case: Case, msg_id: int, said: JobStatus | None) -> SendState:
+    """The state after ``mass/get`` was asked once."""
+    state, now = case.state, case.now
+    if state.question is not None:
+        return _of_question(case, state.question, msg_id, said)
+    if said is None:
+        state = state.saying(now, f"WeChat could not be asked about msg_id {msg_id}: what it said before stands")
+    elif (yes := _yes(case, msg_id, said)) is not None:
+        return yes
+    word: Word = "under way" if said is not None and is_under_way(said) else "over"
+    return state.changed(checks=(*state.checks, Check(before="ending", at=now, msg_id=msg_id, word=word)))
+
+
+def last_word(case: Case, msg_id: int, word: Word) -> SendState:
+    """What ``mass/get`` came to about a job that was said to have failed and was still under way."""
+    others = tuple(one for one in case.state.checks if one.msg_id != msg_id)
+    state = case.state
+    if word == "undecided":
+        doubt = f"mass/get does not yet say that msg_id {msg_id} has failed, as it was said before"
+        state = state.saying(case.now, f"{doubt}: it may be delivered all the same")
+    return state.changed(checks=(*others, Check(before="ending", at=case.now, msg_id=msg_id, word=word)))
+
+
+def owner_known(case: Case) -> SendState:
+    """The ledger has told whose the msg_id of a ``mark_sent`` is."""
+    state, question = case.state, case.state.question
+    if question is None:
+        return state
+    decision = question.decision
+    owners = [one for one in state.known.owned if one.msg_id == question.whose]
+    earlier = [
+        job.generation for job in case.jobs if job.msg_id == question.whose and job.generation != decision.generation
+    ]
+    theirs = any((one.key, one.generation) != (case.request.key, decision.generation) for one in owners)
+    if earlier or theirs:
+        owner = owners[0].key if owners else case.request.key
+        return refuse(state, question.update, f"msg_id {question.whose} is another job's: key {owner}")
+    return state.changed(question=question.model_copy(update={"whose": None}))
+
+
+def _of_question(case: Case, question: Question, msg_id: int, said: JobStatus | None) -> SendState:
+    state, decision = case.state, question.decision
+    marks = decision.what == "mark_sent"
+    if said is None:
+        when = "try again" if marks else "retry later"
+        return refuse(
+            state, question.update, f"WeChat could not be asked about msg_id {msg_id}, so nothing was changed; {when}"
+        )
+    if marks and said.status is None:
+        why = f"WeChat does not know msg_id {msg_id}: it answered {said.errcode} {said.errmsg or ''}".strip()
+        return refuse(state, question.update, why)
+    if not marks:
+        job = next(job for job in case.jobs if job.msg_id == msg_id)
+        state = _yes(case, msg_id, said) or state
+        if against := objection(said, job, case.now, case.facts.timing.repeat):
+            return refuse(state, question.update, against)
+    left = question.left[1:]
+    if left:
+        return state.changed(question=question.model_copy(update={"left": left}))
+    return decide(case.after(state), question.update, decision)
+
+
+def _yes(case: Case, msg_id: int, said: JobStatus) -> SendState | None:
+    """The state with a yes of ``mass/get`` on a job that was said to have failed: a push may be forged."""
+    verdict = verdict_of_poll(said.status) if said.status else None
+    judgement = judge(verdict) if verdict else None
+    if verdict is None or judgement is None or not judgement.delivered:
+        return None
+    known = union(case.state.known, Known(said=(Said(msg_id=msg_id, verdict=verdict, at=case.now),)))
+    return case.state.changed(known=known, untold=True).saying(
+        case.now, f"mass/get says {verdict.status} of msg_id {msg_id}"
+    )

@@ -1,0 +1,104 @@
+"""What people see of a send: its status, what it can be searched by, and its result. All follows from the plan."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from qunfa.contract.ids import MSG_IDS_SEARCHABLE
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import REFUSED, MassSendResult, ShownOutcome
+from qunfa.contract.status import Approval, Phase, Progress, Status, WaitingFor
+from qunfa.rules import outcome
+from qunfa.rules.approval import is_required
+from qunfa.rules.course import Jobs
+from qunfa.send.answers import fitting
+from qunfa.send.state import Case, SendState
+from qunfa.send.steps import End, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Searchable:
+    """The search attributes of a send; ``None`` where it has none of it."""
+
+    account: str
+    phase: Phase
+    msgtype: str
+    problem: str | None
+    msg_ids: tuple[str, ...]
+    outcome: ShownOutcome | None
+
+
+def status(request: MassSendRequest, state: SendState, step: Step | End, now: datetime) -> Status:
+    """Where the send stands; ``updated_at`` is ``now``."""
+    case = Case(request, state, now)
+    jobs = told_jobs(case)
+    totals = outcome.totals(jobs)
+    send_at = case.send_at
+    return Status(
+        phase=phase_of(step),
+        problem=step.problem,
+        answers=fitting(request, state, now),
+        jobs=tuple(outcome.job_result(job, jobs) for job in jobs),
+        progress=Progress(
+            accepted=int(bool(jobs) and jobs[-1].msg_id is not None),
+            done=int(bool(jobs) and jobs[-1].verdict is not None),
+            followers=totals.sent if totals else None,
+        ),
+        waiting_for=_waiting(step),
+        previews=state.previews,
+        approval=_approval(case),
+        paused_by=state.paused.by if state.paused else None,
+        send_at=send_at,
+        history=state.story,
+        updated_at=now,
+    )
+
+
+def searchable(request: MassSendRequest, state: SendState, step: Step | End, now: datetime) -> Searchable:
+    """What the send can be found by, from its first workflow task on."""
+    jobs = told_jobs(Case(request, state, now))
+    ended: ShownOutcome | None = step.outcome if isinstance(step, End) else None
+    if state.refused or (isinstance(step, End) and step.refused):
+        ended = REFUSED
+    return Searchable(
+        account=request.account,
+        phase=phase_of(step),
+        msgtype=request.message.msgtype,
+        problem=step.problem.name if step.problem else None,
+        msg_ids=tuple(str(job.msg_id) for job in jobs if job.msg_id is not None)[-MSG_IDS_SEARCHABLE:],
+        outcome=ended,
+    )
+
+
+def result(request: MassSendRequest, state: SendState, end: End, now: datetime) -> MassSendResult:
+    """The result of a send that ends so."""
+    return outcome.result(request, told_jobs(Case(request, state, now)), end.outcome, end.problem)
+
+
+def told_jobs(case: Case) -> Jobs:
+    """The jobs as they are told; those of an earlier send under the key are the ledger's word."""
+    if case.state.pinned is None:
+        return ()
+    return outcome.from_ledger(case.jobs) if case.state.again else case.jobs
+
+
+def phase_of(step: Step | End) -> Phase:
+    """The phase that a step is of."""
+    return "done" if isinstance(step, End) else step.phase
+
+
+def _waiting(step: Step | End) -> WaitingFor | None:
+    if isinstance(step, End) or not step.why:
+        return None
+    return WaitingFor(reason=step.why, until=step.until)
+
+
+def _approval(case: Case) -> Approval:
+    if case.state.pinned is None:
+        return Approval()
+    approved = case.state.newest_act("approve")
+    return Approval(
+        required=is_required(case.facts.approval, case.request),
+        by=approved.by if approved else None,
+        at=approved.at if approved else None,
+        shows=case.state.shows,
+    )

@@ -1,0 +1,288 @@
+"""What a send keeps: facts. All else follows from them and from the request.
+
+The facts of the key itself (tries, WeChat's words, decisions about it) are :class:`~qunfa.contract.facts.Known`, since
+the account's ledger keeps them, too.
+"""
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from qunfa.contract.facts import Decided, Known
+from qunfa.contract.fields import Stored
+from qunfa.contract.grants import Granted, Lease, Turn
+from qunfa.contract.job import Job
+from qunfa.contract.ledger import SendsCounted
+from qunfa.contract.material import Material
+from qunfa.contract.message import Message
+from qunfa.contract.preview import Previewed
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import Outcome, Problem
+from qunfa.contract.status import Phase, StoryLine
+from qunfa.contract.steps import AccountFacts
+from qunfa.rules.approval import is_required
+from qunfa.rules.clientmsgid import clientmsgid
+from qunfa.rules.course import Jobs, may_have_been_delivered, subject
+from qunfa.rules.submission import Conditions
+from qunfa.send.doubt import jobs_of
+
+STORY_MAX: Final = 100
+_JITTER_SECONDS: Final = 180
+
+ActKind = Literal["approve", "reject", "pause", "resume", "reschedule", "abort", "cancel"]
+
+
+class Act(Stored):
+    """What a person has done that holds this run back, lets it go or ends it; the next life of its key forgets it."""
+
+    what: ActKind
+    at: datetime
+    by: str = ""
+    reason: str | None = None
+    send_at: datetime | None = None
+
+
+Purpose = Literal["joining", "turn", "withdrawing", "asking", "ending", "polling", "owner", "question"]
+"""What a run asks its account for: its turn, or before what it wants to know what the ledger knows."""
+
+
+class OpenWish(Stored):
+    """The newest wish, by its id. ``turn``: what it would submit; ``None`` where it only asks what the ledger knows.
+
+    ``number``: by which the account tells it from earlier ones. ``sent_at``: when the account was told of it; ``None``
+    while it is on its way.
+    """
+
+    wish: str
+    number: int
+    purpose: Purpose
+    turn: Turn | None = None
+    whose: int | None = None
+    sent_at: datetime | None = None
+
+
+Word = Literal["over", "under way", "undecided"]
+
+
+class Check(Stored):
+    """What was asked once more before something is said or done.
+
+    ``msg_id``: the job that WeChat was asked about; ``None`` for the account's ledger. ``word``: whether WeChat said
+    that it is over, or still under way, or still so after a while. Whatever becomes known meanwhile makes all of it
+    worthless.
+    """
+
+    before: Purpose
+    at: datetime
+    msg_id: int | None = None
+    word: Word = "over"
+
+
+class Question(Stored):
+    """A person's answer that is checked before it is taken: ``left`` are the msg_ids that WeChat is asked about.
+
+    ``update``: the id of the update that awaits it. ``whose``: the ledger is still to be asked whose the msg_id is.
+    """
+
+    update: str
+    decision: Decided
+    left: tuple[int, ...]
+    whose: int | None = None
+
+
+class Asking(Stored):
+    """The problem that a person is asked about, since when, and the number of that question."""
+
+    problem: str
+    generation: int
+    since: datetime
+    number: int
+
+
+class Reply(Stored):
+    """What an update is answered: nothing where it is taken, else why not. ``id`` is the update's."""
+
+    id: str
+    refusal: str | None = None
+
+
+class SendState(Stored):
+    """A send, from its first workflow task on.
+
+    ``life``: the same for all runs that continue or reset one, and another one where the key is started again.
+    ``refused``: why the request cannot be carried out. ``pinned``: the account. ``digest``: of the content, once its
+    sources were looked at. ``wish``: the newest one, of so many ``wishes``. ``heard``: the newest answer of the ledger,
+    with the lease that is in hand; ``None`` until it has told what it knows, and after a reset. ``joined_at``: when it
+    told that first. ``searched``: earlier runs were looked for. ``trying``: the lease that is being used. ``again``:
+    the ledger knew how the key had ended before. ``untold``: the ledger lacks a fact. ``told_end``: the end that it was
+    told. ``vain``: the msg_ids of which ``mass/get`` had no verdict in time, with when that was. ``material`` is what
+    was found and made, ``ready`` the message with the ids that WeChat knows. ``obstacle``: what stands against
+    submitting, and is no word of WeChat's on a try; while something may be out, the material is made again at
+    ``make_at`` instead. ``tag_seen_at``: when the tag was as expected. ``shows``: what is to be approved.
+    """
+
+    namespace: str
+    life: str
+    refused: tuple[str, ...] = ()
+    pinned: AccountFacts | None = None
+    digest: str | None = None
+    known: Known = Known()
+    wish: OpenWish | None = None
+    wishes: int = 0
+    heard: Granted | None = None
+    joined_at: datetime | None = None
+    searched: bool = False
+    trying: Lease | None = None
+    again: bool = False
+    untold: bool = False
+    told_end: Outcome | None = None
+    checks: tuple[Check, ...] = ()
+    vain: dict[int, datetime] = Field(default_factory=dict)
+    material: Material | None = None
+    ready: Message | None = None
+    obstacle: Problem | None = None
+    make_at: datetime | None = None
+    tag_seen_at: datetime | None = None
+    previews: tuple[Previewed, ...] = ()
+    shows: tuple[str, ...] = ()
+    shown_at: datetime | None = None
+    acts: tuple[Act, ...] = ()
+    asking: Asking | None = None
+    question: Question | None = None
+    story: tuple[StoryLine, ...] = ()
+    replies: tuple[Reply, ...] = ()
+
+    def changed(self, **changes: Any) -> "SendState":
+        """A copy with these changes."""
+        return self.model_copy(update=changes)
+
+    def saying(self, at: datetime, what: str, by: str | None = None, reason: str | None = None) -> "SendState":
+        """A copy with one more line of the story."""
+        line = StoryLine(at=at, what=what, by=by or None, reason=reason)
+        return self.changed(story=(*self.story, line)[-STORY_MAX:])
+
+    @property
+    def lease(self) -> Lease | None:
+        """Leave to write that is in hand."""
+        return self.heard.lease if self.heard else None
+
+    def newest_act(self, *kinds: ActKind) -> Act | None:
+        """The newest act of these kinds."""
+        return next((act for act in reversed(self.acts) if act.what in kinds), None)
+
+    @property
+    def paused(self) -> Act | None:
+        """The ``pause`` that was not followed by a ``resume``."""
+        act = self.newest_act("pause", "resume")
+        return act if act and act.what == "pause" else None
+
+    @property
+    def stop(self) -> Act | None:
+        """The ``abort`` or ``reject`` that ends the send."""
+        return self.newest_act("abort", "reject")
+
+
+class Case:
+    """A request with its state, as of ``now``, and what follows from these; the jobs are computed once."""
+
+    def __init__(self, request: MassSendRequest, state: SendState, now: datetime) -> None:
+        self.request = request
+        self.state = state
+        self.now = now
+        self._jobs: Jobs | None = None
+
+    @property
+    def facts(self) -> AccountFacts:
+        """The account as it is pinned; only once it is."""
+        if self.state.pinned is None:
+            msg = "the account is not pinned yet"
+            raise RuntimeError(msg)
+        return self.state.pinned
+
+    @property
+    def jobs(self) -> Jobs:
+        """All generations, in order; at least one."""
+        if self._jobs is None:
+            found = jobs_of(self.state.known, self.request.key, self.own_id(0))
+            self._jobs = tuple(
+                job.model_copy(update={"gave_up": True}) if job.msg_id in self.state.vain else job for job in found
+            )
+        return self._jobs
+
+    @property
+    def counted(self) -> SendsCounted | None:
+        """What the account's book has of this day and month, as it has told."""
+        return self.state.heard.counted if self.state.heard else None
+
+    @property
+    def newest(self) -> Job:
+        """The newest generation."""
+        return self.jobs[-1]
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a try is under way, or something may have been delivered."""
+        return self.state.trying is not None or may_have_been_delivered(self.jobs)
+
+    @property
+    def stops(self) -> bool:
+        """Whether the send is to end: aborted, rejected, or cancelled while nothing can have been delivered."""
+        return self.state.stop is not None or (self.state.newest_act("cancel") is not None and not self.in_doubt)
+
+    @property
+    def send_at(self) -> datetime | None:
+        """When the send is to go out."""
+        act = self.state.newest_act("reschedule")
+        return act.send_at if act else self.request.send_at
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a person has to approve, and has not."""
+        approved = self.state.newest_act("approve") is not None
+        return is_required(self.facts.approval, self.request) and not approved
+
+    def check(self, before: Purpose, msg_id: int | None = None) -> Check | None:
+        """What was asked for this, where nothing became known since."""
+        return next((one for one in self.state.checks if (one.before, one.msg_id) == (before, msg_id)), None)
+
+    def checked(self, before: Purpose) -> bool:
+        """Whether the ledger was asked for this."""
+        return self.check(before) is not None
+
+    @property
+    def standing(self) -> Phase:
+        """The phase of a send that asks or tells its account: the one that it is in anyway."""
+        state = self.state
+        if state.asking and state.asking.problem:
+            return "needs_operator"
+        if subject(self.jobs).msg_id is not None:
+            return "awaiting_result"
+        if state.paused:
+            return "paused"
+        if state.shown_at and self.needs_approval:
+            return "awaiting_approval"
+        if self.newest.attempts or state.wish is None or state.wish.turn:
+            return "submitting"
+        return "scheduled" if self.send_at and self.send_at > self.now else "submitting"
+
+    def after(self, state: SendState) -> "Case":
+        """The same request at the same time, with another state."""
+        return Case(self.request, state, self.now)
+
+    def own_id(self, generation: int) -> str:
+        """The ``clientmsgid`` that belongs to a generation alone."""
+        return clientmsgid(self.state.namespace, self.facts.appid, self.request.key, 0, generation)
+
+    def conditions(self) -> Conditions:
+        """What account and caller allow; the jitter is the same whenever it is computed."""
+        spread = int(sha256(self.newest.clientmsgid.encode()).hexdigest()[:8], 16) % _JITTER_SECONDS
+        return Conditions(
+            timing=self.facts.timing,
+            quota=self.facts.quota,
+            send_hours=self.facts.send_hours,
+            send_at=self.send_at,
+            not_after=self.request.not_after,
+            jitter=timedelta(seconds=spread),
+        )

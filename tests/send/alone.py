@@ -1,0 +1,196 @@
+"""A send by itself: a test plays the account, WeChat and the people, one event after the other."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from qunfa.contract.event import Counts, JobFinished
+from qunfa.contract.facts import Known
+from qunfa.contract.grants import Granted, Lease, Waits
+from qunfa.contract.job import Answer
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.status import Status
+from qunfa.contract.updates import Abort, MarkSent, Retry
+from qunfa.send import events, steps
+from qunfa.send.apply import apply
+from qunfa.send.show import status
+from qunfa.send.state import SendState
+from tests.rules.arbitrary import NOON
+from tests.send.engine import Engine, Run
+from tests.send.world import FACTS
+
+BY_LI: dict[str, Any] = {"by": "li", "reason": "looked"}
+
+
+class Alone:
+    """One run; ``begun`` are the effects that were begun and are not over."""
+
+    def __init__(self, facts: Any = FACTS, **request: Any) -> None:
+        raw: dict[str, Any] = {
+            "account": "demo",
+            "key": "spring",
+            "audience": {"kind": "all"},
+            "message": {"msgtype": "text", "content": "你好"},
+            **request,
+        }
+        self.now: datetime = NOON
+        self.begun: list[steps.Effect] = []
+        self.story: list[str] = []
+        self.engine = Engine(
+            MassSendRequest.model_validate(raw),
+            facts,
+            lambda _run, effect: self.begun.append(effect),
+            self.story.append,
+        )
+        self.run = Run("run-1", SendState(namespace="default", life="life-1"))
+        self.number = 0
+
+    @property
+    def state(self) -> SendState:
+        """What the run knows."""
+        return self.run.state
+
+    @property
+    def step(self) -> steps.Step:
+        """What comes next, where that is not the end."""
+        step = self.engine.planned(self.run, self.now)
+        assert isinstance(step, steps.Step), step
+        return step
+
+    @property
+    def end(self) -> steps.End:
+        """How the send ends."""
+        end = self.engine.planned(self.run, self.now)
+        assert isinstance(end, steps.End), end
+        return end
+
+    @property
+    def status(self) -> Status:
+        """What people see."""
+        return status(self.engine.request, self.state, self.engine.planned(self.run, self.now), self.now)
+
+    def does(self) -> type[steps.Effect] | None:
+        """The kind of effect that comes next."""
+        effect = self.step.effect
+        return type(effect) if effect is not None else None
+
+    def wants(self) -> str | None:
+        """What the open wish is for."""
+        return self.state.wish.purpose if self.state.wish else None
+
+    def asks(self) -> str | None:
+        """The problem that a person is asked about."""
+        return self.step.problem.name if self.step.problem else None
+
+    def take(self, *happened: events.Event) -> None:
+        """These events, and what the run does by itself after them."""
+        self.run.inbox.extend(happened)
+        self.engine.go(self.run, self.now)
+
+    def wait(self, span: timedelta) -> None:
+        """Time passes."""
+        self.now += span
+        self.take(events.TimeCame())
+
+    def joined(self, known: Known | None = None, **answer: Any) -> None:
+        """From the start until the ledger has told what it knows."""
+        self.take()
+        assert isinstance(self.begun.pop(), steps.SendWish)
+        self.sent()
+        self.hear(known, **answer)
+
+    def sent(self, known: Known | None = None) -> None:
+        """The account was told of the open wish."""
+        assert self.state.wish is not None
+        self.take(events.WishSent(self.state.wish.wish, known or Known()))
+
+    def hear(self, known: Known | None = None, **answer: Any) -> None:
+        """The account answers the open wish."""
+        self.take(events.Heard(self.granted(known, **answer)))
+
+    def asked(self, known: Known | None = None, **answer: Any) -> None:
+        """A wish that is on its way is sent, and answered."""
+        assert self.does() is steps.SendWish, self.step
+        self.sent()
+        self.hear(known, **answer)
+
+    def waiting(self) -> None:
+        """Joined, and in the account's queue."""
+        self.joined()
+        self.sent()
+        self.hear(waits=Waits(why="queue", place=3))
+
+    def lease(self, number: int | None = None) -> Lease:
+        """A lease for the open wish."""
+        wish = self.state.wish
+        assert wish is not None
+        assert wish.turn is not None
+        self.number = number or self.number + 1
+        ends = self.now + wish.turn.http_timeout
+        return Lease(
+            key="spring",
+            generation=wish.turn.generation,
+            number=self.number,
+            wish=wish.wish,
+            clientmsgid=wish.turn.clientmsgid,
+            holder="run-1",
+            not_before=self.now,
+            valid_until=ends,
+            expires_at=ends + timedelta(minutes=2),
+            pace=wish.turn.pace,
+        )
+
+    def tries(self) -> None:
+        """The open wish gets its lease, and the try is under way."""
+        if self.does() is steps.SendWish:
+            self.sent()
+        self.hear(answer="lease", lease=self.lease())
+        assert self.does() is steps.Submit
+
+    def answered(self, kind: str = "accepted", **more: Any) -> None:
+        """The answer to the try; an acceptance has msg_id 7."""
+        usual = {"kind": kind, "at": self.now, **({"msg_id": 7} if kind in {"accepted", "duplicate"} else {})}
+        self.take(events.Answered(Answer.model_validate({**usual, **more})))
+
+    def accepted(self) -> None:
+        """From the start until WeChat has accepted it as msg_id 7."""
+        self.joined()
+        self.tries()
+        self.answered()
+
+    def pushed(self, word: str = "send success", msg_id: int = 7) -> None:
+        """WeChat's push, as the account forwards it."""
+        counts = Counts(total=9, filter=9, sent=9) if word == "send success" else None
+        self.take(events.Pushed(JobFinished(msg_id=msg_id, status=word, counts=counts)))
+
+    def granted(self, known: Known | None = None, **answer: Any) -> Granted:
+        """An answer of the account to the open wish."""
+        assert self.state.wish is not None
+        usual = {"wish": self.state.wish.wish, "answer": "known", "known": known or Known()}
+        return Granted.model_validate({**usual, **answer})
+
+    def take_and_reply(self, event: events.Event) -> str | None:
+        """The event, and what the update that awaited it is refused with."""
+        after = apply(self.engine.request, self.state, event, self.now)
+        self.take(event)
+        return after.replies[-1].refusal if after.replies else None
+
+    def update(self, answer: events.Answering) -> str | None:
+        """A person answers; why that does not fit."""
+        self.engine.taken += 1
+        event = events.Updated(f"update-{self.engine.taken}", answer)
+        after = apply(self.engine.request, self.state, event, self.now)
+        refusal = after.replies[-1].refusal if after.replies else None
+        self.take(event)
+        return refusal
+
+    def retry(self, **more: Any) -> str | None:
+        """Retry, by li."""
+        return self.update(Retry(**BY_LI, **more))
+
+    def abort(self) -> str | None:
+        """Abort, by li."""
+        return self.update(Abort(**BY_LI))
+
+    def mark_sent(self, msg_id: int) -> str | None:
+        """Found in the console, by li."""
+        return self.update(MarkSent(**BY_LI, msg_id=msg_id))

@@ -1,0 +1,120 @@
+"""A run of the send, carried out by the real plan and apply: what takes no time, and what comes of what does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.steps import AccountFacts
+from qunfa.send import events, steps
+from qunfa.send.apply import apply
+from qunfa.send.plan import plan
+from qunfa.send.state import SendState
+
+DIGEST: Final = "d"
+_STEPS_MAX: Final = 20_000
+_OUTCOMES: Final = (
+    *(events.WishSent, events.Answered, events.Lost, events.Reported, events.Polled),
+    *(events.WechatSaid, events.LookedUp, events.WasPreviewed, events.Shown, events.TagSeen, events.Obstructed),
+)
+"""What an effect comes to."""
+
+
+@dataclass
+class Run:
+    """One run of the send: its state, its inbox, and what it was before each of its events."""
+
+    id: str
+    state: SendState
+    inbox: list[events.Event] = field(default_factory=list)
+    snapshots: list[SendState] = field(default_factory=list)
+    waits_for: steps.Effect | None = None
+
+
+@dataclass
+class Engine:
+    """Carries runs out. ``begin`` begins what takes time; ``tell`` is told each event."""
+
+    request: MassSendRequest
+    facts: AccountFacts
+    begin: Callable[[Run, steps.Effect], None]
+    tell: Callable[[str], None]
+    wishes: int = 0
+    taken: int = 0
+
+    def planned(self, run: Run, now: datetime) -> steps.Step | steps.End:
+        """What comes next for the run."""
+        return plan(self.request, run.state, now)
+
+    def go(self, run: Run, now: datetime) -> steps.End | None:
+        """The run goes on as far as it can by itself; its end, where it comes to it."""
+        while True:
+            self.taken += 1
+            assert self.taken < _STEPS_MAX, "it goes on for ever"
+            if run.inbox:
+                self._take(run, run.inbox.pop(0), now)
+                continue
+            step = self.planned(run, now)
+            if isinstance(step, steps.End):
+                return step
+            if (event := self._instant(run, step.effect)) is not None:
+                self._take(run, event, now)
+            elif step.effect is not None and step.effect != run.waits_for:
+                run.waits_for = step.effect
+                self.begin(run, step.effect)
+            else:
+                assert step.until is None or step.until > now, f"it waits for a time that is over: {step}"
+                return None
+
+    def _take(self, run: Run, event: events.Event, now: datetime) -> None:
+        run.snapshots.append(run.state)
+        if isinstance(event, _OUTCOMES):
+            run.waits_for = None
+        run.state = apply(self.request, run.state, event, now).changed(replies=())
+        self.tell(f"{run.id}: {brief(event)}")
+
+    def _instant(self, run: Run, effect: steps.Effect | None) -> events.Event | None:  # noqa: PLR0911  a table
+        """What takes no time."""
+        match effect:
+            case steps.Wish(purpose, turn, whose):
+                self.wishes += 1
+                return events.Wishing(f"wish-{self.wishes}", purpose, turn, whose)
+            case steps.Pin():
+                return events.Pinned(self.facts)
+            case steps.Inspect():
+                return events.Inspected(DIGEST)
+            case steps.Put(problem, generation):
+                return events.WasPut(problem, generation)
+            case steps.Renew(generation, opens):
+                return events.Renewed(generation, opens)
+            case steps.Rebuild():
+                return events.Rebuilding()
+            case steps.GiveBack(lease):
+                return events.GivenBack(lease)
+            case steps.Drop(update):
+                return events.Dropped(update)
+            case steps.Submit(lease) if run.state.trying is None:
+                return events.Began(lease)
+            case _:
+                return None
+
+
+def brief(event: events.Event) -> str:
+    """An event in a few words."""
+    match event:
+        case events.Heard(granted):
+            tries = " ".join(
+                f"{one.number}{'?' if one.lost_at else ''}{one.answer.kind if one.answer else ''}"
+                for one in granted.known.tries
+            )
+            said = " ".join(f"{one.msg_id}={one.verdict.status}" for one in granted.known.said)
+            return f"heard {granted.answer} to {granted.wish}: {tries}; {said}; ended {granted.ended}"
+        case events.Answered(answer):
+            return f"answered {answer.kind} {answer.errcode} {answer.msg_id}"
+        case events.Pushed(event=pushed):
+            return f"pushed {pushed.msg_id} {pushed.status}"
+        case events.Updated(identity, answer):
+            return f"{identity} {type(answer).__name__} {answer}"
+        case _:
+            return str(event)[:120]

@@ -1,0 +1,328 @@
+"""Which answers of people fit, what each does, and why one does not: judged when it comes, and when it is taken."""
+
+from datetime import timedelta
+
+import pytest
+
+from qunfa.contract.facts import Known, Owned
+from qunfa.contract.steps import JobStatus
+from qunfa.contract.updates import Approve, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.rules.memory import union
+from qunfa.send import events, steps
+from qunfa.send.answers import refusal
+from qunfa.send.apply import apply
+from tests.rules.arbitrary import NOON
+from tests.send.alone import Alone
+from tests.send.world import FACTS
+
+FAILED = JobStatus(status="SEND_FAIL")
+HOUR = timedelta(hours=1)
+
+
+def asking(word: str = "send fail", **request: object) -> Alone:
+    """A send whose job has failed, which asks a person."""
+    alone = Alone(**request)
+    alone.accepted()
+    alone.pushed(word)
+    alone.asked()
+    assert alone.step.phase == "needs_operator"
+    return alone
+
+
+def in_doubt() -> Alone:
+    """A send whose try nobody heard of, asking a person since WeChat has forgotten it."""
+    alone = Alone()
+    alone.joined()
+    alone.tries()
+    alone.answered("unknown")
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    return alone
+
+
+def test_a_retry_needs_a_no_of_wechat() -> None:
+    """A second submission under a new clientmsgid, once WeChat has said that the first one failed."""
+    alone = asking()
+    alone.retry()
+    assert alone.step.effect == steps.AskWechat(7)
+    alone.take(events.WechatSaid(7, FAILED), events.Reported())
+    assert [job.generation for job in alone.status.jobs] == [0, 1]
+    assert alone.status.jobs[0].clientmsgid != alone.status.jobs[1].clientmsgid
+    assert alone.wants() == "turn"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (JobStatus(status="SENDING"), "would double it"),
+        (JobStatus(status="SEND_SUCCESS"), "would double it"),
+        (JobStatus(errcode=89504), "that its administrator is asked"),
+        (JobStatus(errcode=48001, errmsg="api unauthorized"), "WeChat has not said what became of"),
+        (None, "WeChat could not be asked about msg_id 7, so nothing was changed; retry later"),
+    ],
+)
+def test_no_second_submission_while_wechat_does_not_say_no(said: JobStatus | None, why: str) -> None:
+    """The update fails with a sentence, and nothing was changed; a yes is taken."""
+    alone = asking()
+    alone.retry()
+    after = alone.take_and_reply(events.WechatSaid(7, said))
+    assert after is not None
+    assert why in after
+    delivered = said is not None and said.status == "SEND_SUCCESS"
+    assert len(alone.state.known.decided) == 0
+    assert alone.wants() is None
+    assert alone.step.effect == steps.Report() if delivered else alone.asks() == "send_failed"
+
+
+def test_a_push_that_comes_while_wechat_is_asked_is_judged_with_it() -> None:
+    """The send was delivered after all: the retry does not fit any more."""
+    alone = asking()
+    alone.retry()
+    alone.pushed()
+    assert "look at the status, then decide" in str(alone.take_and_reply(events.WechatSaid(7, FAILED)))
+    assert alone.end.outcome == "sent"
+
+
+def test_a_retry_that_was_taken_twice_counts_once() -> None:
+    """Two operators at once: the second one is told why."""
+    alone = Alone()
+    alone.joined()
+    alone.tries()
+    alone.answered("refused", errcode=48001)
+    alone.asked()
+    assert alone.asks() == "account_refused"
+    assert alone.retry() is None
+    assert "asks nothing" in str(alone.retry())
+
+
+def test_a_retry_of_a_refusal_keeps_the_generation() -> None:
+    """WeChat took nothing: the same clientmsgid, at once."""
+    alone = Alone()
+    alone.joined()
+    alone.tries()
+    alone.answered("refused", errcode=48001)
+    alone.asked()
+    alone.retry()
+    assert [job.generation for job in alone.status.jobs] == [0]
+    assert alone.wants() == "turn"
+
+
+def test_retry_of_an_unknown_outcome_needs_a_confirmation() -> None:
+    """And the confirmation covers what was known when it was given."""
+    alone = in_doubt()
+    assert "retry needs confirm_not_delivered" in str(alone.retry())
+    assert alone.retry(confirm_not_delivered=True) is None
+    assert alone.status.jobs[0].state == "failed"
+    assert alone.state.known.decided[0].covers == (alone.state.known.tries[0].wish,)
+
+
+def test_a_reprint_needs_the_flag() -> None:
+    """Without it the same would happen again; elsewhere it makes no sense."""
+    alone = asking("err(30003)")
+    assert "retry needs send_ignore_reprint" in str(alone.retry())
+    assert "answers unknown_outcome only" in str(alone.retry(confirm_not_delivered=True, send_ignore_reprint=True))
+    alone.retry(send_ignore_reprint=True)
+    alone.take(events.WechatSaid(7, FAILED))
+    assert alone.state.known.decided[0].send_ignore_reprint
+
+
+def test_mark_sent_takes_a_msg_id_that_wechat_knows() -> None:
+    """After the ledger has said that it is nobody else's; then its verdict is awaited."""
+    alone = in_doubt()
+    alone.mark_sent(9)
+    alone.asked()
+    assert alone.step.effect == steps.AskWechat(9)
+    alone.take(events.WechatSaid(9, JobStatus(status="SENDING")), events.Reported())
+    assert alone.step.phase == "awaiting_result"
+    assert alone.status.jobs[0].msg_id == 9
+    alone.pushed(msg_id=9)
+    assert alone.end.outcome == "sent"
+
+
+def test_mark_sent_refuses_another_jobs_msg_id() -> None:
+    """By the ledger, or since WeChat does not know it."""
+    alone = in_doubt()
+    alone.mark_sent(9)
+    theirs = Known(owned=(Owned(msg_id=9, key="autumn", generation=0, accepted=True),))
+    alone.sent()
+    assert alone.state.wish
+    heard = events.Heard(alone.granted(theirs))
+    assert "is another job's: key autumn" in str(alone.take_and_reply(heard))
+    alone.mark_sent(8)
+    alone.asked()
+    assert "does not know msg_id 8" in str(alone.take_and_reply(events.WechatSaid(8, JobStatus(errcode=40059))))
+
+
+def test_one_answer_at_a_time() -> None:
+    """While WeChat is asked about one, the next is refused."""
+    alone = asking()
+    alone.retry()
+    for answer in (alone.retry(), alone.abort()):
+        assert "another answer is being carried out" in str(answer)
+
+
+def test_an_abort_ends_what_asks_as_unknown_where_it_may_have_been_delivered() -> None:
+    """And as aborted where WeChat confirms that nothing was."""
+    doubtful, failed = in_doubt(), asking()
+    assert doubtful.abort() is None
+    doubtful.asked()
+    doubtful.take(events.Reported("unknown"))
+    assert doubtful.end.outcome == "unknown"
+    assert failed.abort() is None
+    failed.asked()
+    failed.take(events.WechatSaid(7, FAILED), events.Reported("aborted"))
+    assert failed.end.outcome == "aborted"
+
+
+def test_an_accepted_send_cannot_be_aborted_or_held_back() -> None:
+    """It can only be recalled."""
+    alone = Alone()
+    alone.accepted()
+    assert "recall it instead" in str(alone.abort())
+    assert "can only be recalled" in str(alone.update(Pause(by="li")))
+    assert alone.status.answers == ()
+
+
+def test_nobody_decides() -> None:
+    """The time is over: the send fails with its problem, or as unknown."""
+    alone = asking(decision_timeout="PT1H")
+    alone.wait(HOUR)
+    alone.asked()
+    alone.take(events.WechatSaid(7, FAILED), events.Reported("failed"))
+    assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("failed", "send_failed")
+    assert refusal(alone.engine.request, alone.state, alone.now, Pause(by="li")) == "this send is done"
+
+
+def test_an_approval_is_given_by_somebody_else() -> None:
+    """After what goes out was shown; without it the send expires."""
+    alone = Alone(approval={"required": True}, requested_by="crm")
+    alone.joined()
+    assert "is not ready" in str(alone.update(Approve(by="wang")))
+    alone.take(events.Shown(("text: 你好", "to all followers")))
+    assert alone.status.answers == ("approve", "reject", "pause", "reschedule", "abort")
+    assert "somebody else has to approve" in str(alone.update(Approve(by=" CRM ")))
+    assert alone.update(Approve(by="wang")) is None
+    assert alone.status.approval.by == "wang"
+    assert alone.wants() == "turn"
+    assert "has approved it already" in str(alone.update(Reject(by="wang")))
+
+
+def test_a_rejected_send_ends_as_rejected() -> None:
+    """Nothing was submitted."""
+    alone = Alone(approval={"required": True}, requested_by="crm")
+    alone.joined()
+    alone.take(events.Shown(("text: 你好",)))
+    assert alone.update(Reject(by="wang", reason="wrong text")) is None
+    alone.asked()
+    alone.take(events.Reported("rejected"))
+    assert alone.end.outcome == "rejected"
+
+
+def test_a_missing_approval_expires() -> None:
+    """After decision_timeout."""
+    alone = Alone(approval={"required": True}, requested_by="crm", decision_timeout="PT1H")
+    alone.joined()
+    alone.take(events.Shown(("text: 你好",)))
+    alone.wait(HOUR)
+    alone.asked()
+    alone.take(events.Reported("expired"))
+    assert alone.end.outcome == "expired"
+
+
+def test_another_time_moves_the_send() -> None:
+    """Not beyond not_after, and not once a try was answered."""
+    alone = Alone(send_at=(NOON + HOUR).isoformat(), not_after=(NOON + 3 * HOUR).isoformat())
+    alone.joined()
+    assert "must be earlier than not_after" in str(alone.update(Reschedule(by="li", send_at=NOON + 4 * HOUR)))
+    assert alone.update(Reschedule(by="li", send_at=NOON + 2 * HOUR)) is None
+    assert alone.step.until == NOON + 2 * HOUR
+    assert alone.update(Reschedule(by="li", send_at=NOON - HOUR)) is None
+    assert alone.wants() == "turn"
+
+
+def test_a_pause_is_resumed_once() -> None:
+    """Both are refused where they change nothing."""
+    alone = Alone(send_at=(NOON + HOUR).isoformat())
+    alone.joined()
+    assert "is not paused" in str(alone.update(Resume(by="li")))
+    assert alone.update(Pause(by="li")) is None
+    assert "paused by li already" in str(alone.update(Pause(by="wang")))
+    assert alone.status.paused_by == "li"
+    assert alone.update(Resume(by="li")) is None
+    assert alone.step.phase == "scheduled"
+
+
+def test_a_cancellation_ends_what_cannot_have_been_delivered() -> None:
+    """And is noted where something may have been: the send goes on to its verdict."""
+    free, accepted = Alone(send_at=(NOON + HOUR).isoformat()), Alone()
+    free.joined()
+    free.take(events.Cancelled("no reason given"))
+    free.asked()
+    free.take(events.Reported("aborted"))
+    assert free.end.outcome == "aborted"
+    accepted.accepted()
+    accepted.take(events.Cancelled("no reason given"))
+    assert accepted.step.phase == "awaiting_result"
+
+
+def test_an_answer_and_its_problem_may_come_in_one_task() -> None:
+    """The next problem arises, and a person has answered it, before the workflow went on."""
+    alone = Alone()
+    alone.joined()
+    for _ in range(2):
+        alone.tries()
+        alone.answered("refused", errcode=48001)
+        alone.sent()
+        answer = events.Updated(f"retry-{alone.number}", Retry(by="li", reason="put right"))
+        alone.take(events.Heard(alone.granted()), answer)
+        assert alone.wants() == "turn"
+    assert len(alone.state.known.decided) == 2
+
+
+def test_the_same_update_id_in_another_life_is_another_decision() -> None:
+    """A caller may number its updates; a reset that applies one again does not."""
+    alone = Alone()
+    alone.joined()
+    alone.tries()
+    alone.answered("refused", errcode=48001)
+    alone.asked()
+    answer = events.Updated("retry-1", Retry(by="li", reason="put right"))
+    same = apply(alone.engine.request, alone.state, answer, alone.now).known
+    other = apply(alone.engine.request, alone.state.changed(life="life-2"), answer, alone.now).known
+    assert len(union(same, same).decided) == 1
+    assert len(union(same, other).decided) == 2
+
+
+def test_a_question_to_a_silent_ledger_is_dropped() -> None:
+    """Nothing was changed, and another answer can be given."""
+    alone = in_doubt()
+    alone.mark_sent(9)
+    alone.sent()
+    alone.wait(3 * FACTS.timing.ask)
+    assert (alone.state.question, alone.asks()) == (None, "unknown_outcome")
+
+
+def test_what_is_listed_fits() -> None:
+    """And what is not listed is refused: by the same rules."""
+    checked, late, waiting = asking(), asking(decision_timeout="PT1H"), Alone()
+    checked.retry()
+    assert checked.status.answers == ()
+    assert checked.status.problem
+    late.wait(HOUR)
+    assert (late.status.answers, late.step.phase) == ((), "needs_operator")
+    assert "ending" in str(late.abort())
+    waiting.accepted()
+    waiting.wait(HOUR)
+    waiting.asked()
+    waiting.take(events.Polled(7, "SEND_FAIL"), events.Reported())
+    assert waiting.status.answers == ()
+    assert "can only be recalled" in str(waiting.abort())
+
+
+def test_an_accepted_send_that_was_reset_is_not_aborted() -> None:
+    """It knows of the msg_id, whatever the ledger has to say."""
+    alone = Alone()
+    alone.accepted()
+    alone.take(events.WasReset())
+    assert "already accepted as msg_id 7" in str(alone.abort())

@@ -1,0 +1,130 @@
+"""What the facts of a key mean: the same as when each answer was added to the job by itself, and more."""
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.contract.facts import Decided, Known, Owned, Said
+from qunfa.contract.job import Answer, Job, Verdict
+from qunfa.rules.course import may_have_been_delivered
+from qunfa.rules.submission import after_try, begin_try
+from qunfa.send.doubt import jobs_of, of_unknown_owner, open_wishes
+from tests.rules.arbitrary import CODES, NOON
+from tests.send.arbitrary_facts import FIRST, IDS, KEY, a_try, known
+
+ACCEPTED = Answer(kind="accepted", at=NOON, msg_id=7)
+DUPLICATE = Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7)
+UNKNOWN = Answer(kind="unknown", at=NOON)
+SAME = (
+    *("ever_unknown", "window_started_at", "unanswered", "vague", "repeats", "token_refusals", "answer"),
+    *("msg_id", "deduplicated", "clientmsgid"),
+)
+
+told = st.builds(
+    Answer,
+    kind=st.sampled_from(["refused", "refused", "unknown", "not_written"]),
+    at=st.just(NOON),
+    errcode=st.none() | st.sampled_from(CODES),
+    token_endpoint=st.booleans(),
+)
+
+
+@given(answers=st.lists(told, max_size=8), ends=st.none() | st.sampled_from([ACCEPTED, DUPLICATE]))
+def test_one_try_after_the_other_is_what_it_was(answers: list[Answer], ends: Answer | None) -> None:
+    """The fold over the tries is the job that each answer changed in its turn."""
+    job = Job(clientmsgid=FIRST)
+    tries = [a_try(number, answer) for number, answer in enumerate([*answers, *([ends] if ends else [])], start=1)]
+    for one in tries:
+        assert one.answer is not None
+        job = after_try(begin_try(job, one.number), one.number, one.answer, one.not_before)
+    [derived] = jobs_of(Known(tries=tuple(tries)), KEY, FIRST)
+    assert {name: getattr(derived, name) for name in SAME} == {name: getattr(job, name) for name in SAME}
+
+
+@given(known=known)
+def test_any_facts_have_a_meaning(known: Known) -> None:
+    """Whatever was told: one job a generation, the first one at least, each under one clientmsgid."""
+    jobs = jobs_of(known, KEY, FIRST)
+    generations = [job.generation for job in jobs]
+    assert generations[0] == 0
+    assert generations == sorted(set(generations))
+    assert all(job.clientmsgid for job in jobs)
+
+
+@given(known=known)
+def test_nothing_unknown_is_taken_for_a_no(known: Known) -> None:
+    """Where a try is unknown and nothing settles its generation, something may have been delivered."""
+    jobs = jobs_of(known, KEY, FIRST)
+    for job in jobs:
+        if job.ever_unknown and job.msg_id is None and job.verdict is None and job.collides_with is None:
+            assert may_have_been_delivered(jobs)
+
+
+def test_a_confirmation_covers_what_it_was_taken_on() -> None:
+    """A try that becomes known later was not looked for in the console: the generation is in doubt again."""
+    first, later = a_try(1, lost=True), a_try(2, lost=True)
+    covers = open_wishes(Known(tries=(first,)), KEY, FIRST)
+    sure = Decided(
+        id="u",
+        what="open",
+        by="li",
+        reason="not there",
+        at=NOON,
+        generation=0,
+        covers=covers,
+        opens=IDS[1],
+        confirms=True,
+    )
+    confirmed = jobs_of(Known(tries=(first,), decided=(sure,)), KEY, FIRST)
+    assert confirmed[0].verdict is not None
+    assert not may_have_been_delivered(confirmed)
+    assert may_have_been_delivered(jobs_of(Known(tries=(first, later), decided=(sure,)), KEY, FIRST))
+
+
+def test_a_confirmation_is_overruled_by_an_acceptance() -> None:
+    """WeChat has the job after all: the person was mistaken, and the job is open."""
+    sure = Decided(
+        id="u", what="open", by="li", reason="not there", at=NOON, generation=0, covers=("wish-1",), confirms=True
+    )
+    [job] = jobs_of(Known(tries=(a_try(1, ACCEPTED),), decided=(sure,)), KEY, FIRST)
+    assert (job.msg_id, job.overruled, job.verdict) == (7, True, None)
+
+
+def test_a_retry_makes_the_answers_before_it_count_no_more() -> None:
+    """What WeChat said last no longer counts; what is unknown still does."""
+    refused = a_try(2, Answer(kind="refused", at=NOON, errcode=48001))
+    retry = Decided(
+        id="u", what="retry", by="li", reason="put right", at=NOON, generation=0, covers=("wish-1", "wish-2")
+    )
+    [job] = jobs_of(Known(tries=(a_try(1, lost=True), refused), decided=(retry,)), KEY, FIRST)
+    assert (job.answer, job.repeats, job.ever_unknown) == (None, 0, True)
+
+
+def test_a_msg_id_of_another_key_is_a_collision() -> None:
+    """Only the ledger knows whose it is; until then the job is taken for accepted, and the ledger is asked."""
+    facts = Known(tries=(a_try(1, DUPLICATE),))
+    assert of_unknown_owner(facts) == {7}
+    assert jobs_of(facts, KEY, FIRST)[0].msg_id == 7
+    theirs = Known(tries=facts.tries, owned=(Owned(msg_id=7, key="autumn", generation=0),))
+    assert of_unknown_owner(theirs) == frozenset()
+    assert (jobs_of(theirs, KEY, FIRST)[0].msg_id, jobs_of(theirs, KEY, FIRST)[0].collides_with) == (None, 7)
+
+
+def test_a_generation_that_shares_an_id_inherits_its_doubts() -> None:
+    """WeChat remembers the clientmsgid from the first unknown try on, whichever generation made it."""
+    shared = a_try(2, generation=1).model_copy(update={"clientmsgid": FIRST})
+    jobs = jobs_of(Known(tries=(a_try(1, lost=True), shared)), KEY, FIRST)
+    assert jobs[1].ever_unknown
+    assert jobs[1].window_started_at == NOON
+
+
+def test_of_two_jobs_of_one_generation_the_delivered_one_counts() -> None:
+    """A job that failed has set the clientmsgid free, and the next try was taken as well."""
+    second = a_try(2, Answer(kind="accepted", at=NOON + timedelta(hours=1), msg_id=8))
+    facts = Known(
+        tries=(a_try(1, ACCEPTED), second),
+        said=(Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON),),
+    )
+    assert jobs_of(facts, KEY, FIRST)[0].msg_id == 8
+    assert jobs_of(facts, KEY, FIRST)[0].verdict is None

@@ -1,0 +1,91 @@
+"""Two memories of a key add up to one, whichever comes first, and what may tell of a delivery is never forgotten."""
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.contract.facts import Known, Said
+from qunfa.contract.job import Answer, Verdict
+from qunfa.rules.memory import TRIES_MAX, is_under_way, is_unknown, union
+from qunfa.send.doubt import jobs_of
+from tests.rules.arbitrary import NOON
+from tests.send.arbitrary_facts import FIRST, KEY, a_try, known
+
+UNKNOWN = Answer(kind="unknown", at=NOON)
+REFUSED = Answer(kind="refused", at=NOON, errcode=48001)
+
+
+@given(one=known, other=known)
+def test_it_does_not_matter_which_memory_comes_first(one: Known, other: Known) -> None:
+    """The union is commutative."""
+    assert union(one, other) == union(other, one)
+
+
+@given(one=known, other=known)
+def test_hearing_it_again_adds_nothing(one: Known, other: Known) -> None:
+    """The union is idempotent."""
+    both = union(one, other)
+    assert union(both, one) == union(both, other) == union(both) == both
+
+
+@given(one=known, other=known, third=known)
+def test_it_does_not_matter_who_meets_whom_first(one: Known, other: Known, third: Known) -> None:
+    """The union is associative, as long as nothing has to be forgotten."""
+    assert union(union(one, other), third) == union(one, union(other, third))
+
+
+@given(one=known, other=known)
+def test_an_unknown_try_stays_unknown_until_it_is_answered(one: Known, other: Known) -> None:
+    """The window of a clientmsgid begins no later when more is known, unless a word of WeChat's settles its try."""
+    both = union(one, other)
+    for before in one.tries:
+        after = next(two for two in both.tries if two.identity == before.identity)
+        assert is_unknown(after) or after.answer is not None or not is_unknown(before)
+
+
+def test_answered_beats_lost_beats_under_way() -> None:
+    """The three states of one try, by what is known of it."""
+    under_way, lost, answered = a_try(), a_try(lost=True), a_try(answer=REFUSED)
+    assert union(Known(tries=(under_way,)), Known(tries=(lost,))).tries == (lost,)
+    assert union(Known(tries=(lost,)), Known(tries=(answered,))).tries == (answered,)
+    assert is_under_way(under_way)
+
+
+def test_a_number_is_no_identity() -> None:
+    """Two ledgers may have given the same number: the answer to one try does not settle the other."""
+    other = a_try(answer=REFUSED).model_copy(update={"wish": "wish-9"})
+    both = union(Known(tries=(a_try(lost=True),)), Known(tries=(other,)))
+    assert [one.wish for one in both.tries] == ["wish-1", "wish-9"]
+    assert jobs_of(both, KEY, FIRST)[0].ever_unknown
+
+
+@given(kinds=st.lists(st.sampled_from(["unknown", "refused", "not_written", "unused"]), min_size=60, max_size=120))
+def test_many_tries_move_no_window(kinds: list[str]) -> None:
+    """However many tries are forgotten, the first unknown one is not, nor how a slow one is to be reckoned with."""
+    tries = tuple(
+        a_try(number, REFUSED.model_copy(update={"kind": kind, "errcode": None if kind == "unknown" else 48001}))
+        for number, kind in enumerate(kinds, start=1)
+    )
+    kept = union(Known(tries=tries))
+    assert len(kept.tries) <= TRIES_MAX
+    before, after = jobs_of(Known(tries=tries), KEY, FIRST)[0], jobs_of(kept, KEY, FIRST)[0]
+    assert (after.ever_unknown, after.window_started_at) == (before.ever_unknown, before.window_started_at)
+    assert min(len(after.unanswered), 3) == min(len(before.unanswered), 3)
+    assert after.answer == before.answer
+
+
+def test_an_accepted_try_is_never_forgotten() -> None:
+    """It has the msg_id, by which everything else is found."""
+    accepted = a_try(1, Answer(kind="accepted", at=NOON, msg_id=7))
+    many = tuple(a_try(number, REFUSED) for number in range(2, 200))
+    assert accepted in union(Known(tries=(accepted, *many))).tries
+
+
+def test_a_yes_stands_whatever_comes_later() -> None:
+    """Of one source's words on one job, a yes; else the earlier one."""
+    no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
+    yes = no.model_copy(update={"verdict": Verdict(status="send success", observed_by="push")})
+    later = yes.model_copy(update={"at": NOON + timedelta(hours=1)})
+    assert union(Known(said=(no,)), Known(said=(later,))).said == (later,)
+    assert union(Known(said=(later,)), Known(said=(yes,))).said == (yes,)
