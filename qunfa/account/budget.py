@@ -1,0 +1,220 @@
+"""How the account's state stays small: as one JSON it must fit Temporal's payload for ever, whatever is sent to it.
+
+| part | bytes at most | beyond |
+|---|---|---|
+| ``records`` | 196 KiB | settled ones are shortened, then go, the oldest first |
+| ``queue`` | 72 KiB | a wish is answered ``full`` |
+| ``queue`` and ``notes`` | 96 KiB | the oldest answers go: who gets none asks again |
+| ``kept`` | 24 KiB, 200 | the oldest go |
+| the inbox that is carried on | 24 KiB | it is applied first |
+| all together | 384 KiB | |
+
+What stays: an unsettled record, and one that waits or has the lease. The more of the records' room it takes, the less
+is let in, so that what is under way can always be told:
+
+| what stays takes | is refused |
+|---|---|
+| a half, shortened | new keys: ``full`` |
+| five eighths | a lease for a key with nothing unsettled |
+| seven eighths | any lease |
+| all | facts: whoever brings them has them, and brings them again |
+
+By age, 35 days after they were last heard of: settled records, and unsettled ones whose send has ended.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+
+from qunfa.account.state import AccountState, Note, Place, Record
+from qunfa.contract.ledger import KeptPush
+
+BYTES_MAX: Final = 384 * 1024
+RECORDS_BYTES: Final = 196 * 1024
+RECORD_BYTES: Final = 16 * 1024
+"""Of one record: beyond, it is shortened."""
+QUEUE_BYTES: Final = 72 * 1024
+WAITING_BYTES: Final = 96 * 1024
+KEPT_BYTES: Final = 24 * 1024
+KEPT_MAX: Final = 200
+INBOX_BYTES: Final = 24 * 1024
+LIFE: Final = timedelta(days=35)
+
+_NEW_KEYS: Final = RECORDS_BYTES // 2
+_FIRST_LEASES: Final = RECORDS_BYTES * 5 // 8
+_LEASES: Final = RECORDS_BYTES * 7 // 8
+_SHORTENED: Final = RECORDS_BYTES * 7 // 16
+_SQUEEZED: Final = RECORDS_BYTES * 15 // 16
+"""How far they are shortened and squeezed, so that it is not done for each message."""
+_ROW_BYTES: Final = 640
+"""Of the longest place."""
+
+_ANYTHING: Final = TypeAdapter(Any)
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def with_record(state: AccountState, record: Record) -> AccountState:
+    """The state with this record, within the records' bytes."""
+    state = state.changed(records={**state.records, record.key: record})
+    if staying(state) > _NEW_KEYS:
+        busy = _busy(state)
+        state = _shortened(state, [one for one in _oldest(state) if _stays(one, busy)], _SHORTENED)
+    if sum([one.size for one in state.records.values()]) > RECORDS_BYTES:
+        busy = _busy(state)
+        state = _squeezed(state, [one for one in _oldest(state) if not _stays(one, busy)])
+    return state
+
+
+def without(state: AccountState, gone: Iterable[str]) -> AccountState:
+    """The state without the records of these keys, and without what was to be sent on of them."""
+    keys = set(gone)
+    if not keys:
+        return state
+    return state.changed(
+        records={key: record for key, record in state.records.items() if key not in keys},
+        forwards=tuple(one for one in state.forwards if one.key not in keys),
+    )
+
+
+def fitting(state: AccountState, record: Record) -> Record | None:
+    """The record as there is room for it: as it is, shortened, or not at all."""
+    known = state.records.get(record.key)
+    grown = record if record.size <= RECORD_BYTES else record.short
+    if grown.size > RECORD_BYTES:
+        return None
+    if not _stays(grown, _busy(state)) or (known is not None and grown.size <= known.size):
+        return grown
+    others = staying(state, but=record.key)
+    if others + grown.size > RECORDS_BYTES:
+        grown = grown.short
+    return grown if others + grown.size <= RECORDS_BYTES else None
+
+
+def staying(state: AccountState, but: str | None = None) -> int:
+    """How many bytes of the records cannot go."""
+    busy = _busy(state)
+    return sum([one.size for one in state.records.values() if (one.unsettled or one.key in busy) and one.key != but])
+
+
+def is_full(state: AccountState) -> bool:
+    """Whether there is no room for a new key."""
+    return staying(state) > _NEW_KEYS
+
+
+def is_full_of_doubts(state: AccountState) -> bool:
+    """Whether there is no room for a new key, and will be none when those that wait have had their turn."""
+    return sum([one.size for one in state.records.values() if one.unsettled]) > _NEW_KEYS
+
+
+def has_place(state: AccountState) -> bool:
+    """Whether there is room for one more that waits."""
+    return sum(map(row_size, state.queue)) + _ROW_BYTES <= QUEUE_BYTES
+
+
+def has_lease(state: AccountState) -> bool:
+    """Whether there is room for the try of anybody who waits."""
+    return next_place(state) is not None
+
+
+def next_place(state: AccountState) -> Place | None:
+    """The first in the queue for whose try there is room."""
+    if not state.queue:
+        return None
+    takes = staying(state)
+    if takes <= _FIRST_LEASES:
+        return state.queue[0]
+    if takes > _LEASES:
+        return None
+    unsettled = (one for one in state.queue if (record := state.records.get(one.key)) and record.unsettled)
+    return next(unsettled, None)
+
+
+def with_notes(state: AccountState, notes: tuple[Note, ...]) -> AccountState:
+    """The state with these answers, as far as there is room beside the queue."""
+    room = WAITING_BYTES - sum(map(row_size, state.queue))
+    return state.changed(notes=_newest(notes, room, row_size))
+
+
+def with_kept(state: AccountState, kept: tuple[KeptPush, ...]) -> AccountState:
+    """The state with these pushes of nobody's, as far as there is room."""
+    return state.changed(kept=_newest(kept[-KEPT_MAX:], KEPT_BYTES, model_size))
+
+
+def trimmed(state: AccountState, now: datetime) -> AccountState:
+    """The state without what is too old; to be called before it is carried on."""
+    busy = _busy(state)
+    old = [one for one in state.records.values() if now - one.touched_at >= LIFE and one.key not in busy]
+    state = without(state, [one.key for one in old if not one.unsettled or one.ended is not None])
+    return state.changed(kept=tuple(push for push in state.kept if now - push.at < LIFE))
+
+
+def may_be_carried(inbox: Sequence[Any]) -> bool:
+    """Whether messages that are not applied yet are few enough to be carried on with the state."""
+    return len(_ANYTHING.dump_json(list(inbox), fallback=str)) <= INBOX_BYTES
+
+
+def newest_within(models: tuple[ModelT, ...], room: int) -> tuple[ModelT, ...]:
+    """As many of the newest as fit into ``room`` bytes."""
+    return _newest(models, room, model_size)
+
+
+@lru_cache(maxsize=4096)
+def row_size(row: Place | Note) -> int:
+    """Bytes that a row takes in the state."""
+    return len(_ANYTHING.dump_json(row)) + 1
+
+
+def model_size(model: BaseModel) -> int:
+    """Bytes that a model takes in the state, at most."""
+    return len(model.model_dump_json(exclude_none=True).encode()) + 1
+
+
+def _busy(state: AccountState) -> set[str]:
+    """The keys that wait or have the lease."""
+    waiting = {place.key for place in state.queue}
+    return waiting | {state.lease.key} if state.lease else waiting
+
+
+def _stays(record: Record, busy: set[str]) -> bool:
+    return record.key in busy or record.unsettled
+
+
+def _oldest(state: AccountState) -> list[Record]:
+    return sorted(state.records.values(), key=lambda one: one.touched_at)
+
+
+def _shortened(state: AccountState, oldest: list[Record], room: int) -> AccountState:
+    """The state with as many of these short, the oldest first, as it takes for all of them to fit into ``room``."""
+    records, takes = dict(state.records), sum(one.size for one in oldest)
+    for one in oldest:
+        if takes <= room:
+            break
+        records[one.key] = one.short
+        takes -= one.size - one.short.size
+    return state.changed(records=records)
+
+
+def _squeezed(state: AccountState, settled: list[Record]) -> AccountState:
+    """The state with its settled records short, or gone, until there is room; given are these, the oldest first."""
+    room = _SQUEEZED - sum(one.size for one in state.records.values()) + sum(one.size for one in settled)
+    state = _shortened(state, settled, room)
+    takes, gone = sum(state.records[one.key].size for one in settled), []
+    for one in settled:
+        if takes <= room:
+            break
+        gone.append(one.key)
+        takes -= state.records[one.key].size
+    return without(state, gone)
+
+
+def _newest(items: tuple[Any, ...], room: int, size: Any) -> tuple[Any, ...]:
+    kept = 0
+    for one in reversed(items):
+        room -= size(one)
+        if room < 0:
+            break
+        kept += 1
+    return items[len(items) - kept :]

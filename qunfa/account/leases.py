@@ -1,0 +1,169 @@
+"""Leases: who may write, and when. There is one at a time for the whole account.
+
+The first in the queue gets it when
+
+| of | from |
+|---|---|
+| its turn, the later of ``due`` and of when it was asked | 3 seconds before, with a ``not_before`` |
+| the account's pace | 3 seconds, or two paces, before, with a ``not_before`` |
+| the lease of another | the moment it comes back |
+| a freeze | its end |
+
+and not at all where the facts forbid it (:func:`forbidden`), or where its key is to be searched for first. A lease
+comes back with any answer to its try. One of which nothing is heard is lost: whoever had it may have written.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from qunfa.account.budget import next_place, with_record
+from qunfa.account.queue import closing, informed, overdue, turned_away
+from qunfa.account.state import AccountState, Place, Record
+from qunfa.contract.facts import Known, Try
+from qunfa.contract.grants import Lease
+from qunfa.contract.job import Answer
+from qunfa.rules import pace
+from qunfa.rules.course import judgement_of
+from qunfa.rules.memory import is_under_way, union
+
+EARLY: Final = timedelta(seconds=3)
+"""How long before its time a lease is granted: the server's timers may be late by a second."""
+SLACK: Final = timedelta(seconds=5)
+"""For a clock that is a little off and an answer on its way."""
+UNHEARD: Final = "the run that it was for is gone"
+
+
+def settle(state: AccountState, now: datetime) -> AccountState:
+    """The state once all is done that time alone brings, and the next lease is granted."""
+    state = overdue(expired(state, now), now)
+    while (place := _next(state)) is not None and now >= _opens(state, place):
+        state = _turn(state, place, now)
+    return state
+
+
+def due(state: AccountState) -> datetime | None:
+    """When :func:`settle` has something to do again, if nothing else happens."""
+    times = [place.until for place in state.queue if place.until is not None]
+    if state.lease is not None:
+        times.append(state.lease.expires_at)
+    if (place := _next(state)) is not None:
+        times.append(_opens(state, place))
+    return min(times, default=None)
+
+
+def forbidden(record: Record, generation: int, *, knew: bool) -> bool:
+    """Whether the ledger knows something that its wish does not, or that settles the generation."""
+    jobs = record.jobs
+    if any(job.generation > generation for job in jobs):
+        return True
+    if any((judgement := judgement_of(job)) and judgement.delivered for job in jobs):
+        return True
+    undecided = [job for job in jobs if job.verdict is None]
+    if any(job.overruled or (job.msg_id is not None and job.generation < generation) for job in undecided):
+        return True
+    job = next((one for one in jobs if one.generation == generation), None)
+    if job is None:
+        return False
+    settled = job.msg_id is not None or job.verdict is not None or job.collides_with is not None
+    return settled or (job.ever_unknown and not knew)
+
+
+def returned(state: AccountState, now: datetime) -> AccountState:
+    """The state where a lease has come back whose try is answered."""
+    lease, one = state.lease, _try_of_lease(state)
+    if lease is None or one is None or one.answer is None:
+        return state
+    if one.answer.kind == "unused":
+        free = state.pace.next_at and min(state.pace.next_at, lease.not_before)
+        after = state.pace.model_copy(update={"next_at": free})
+    else:
+        after = pace.told(state.pace, one.answer, now, lease.pace)
+    return closing(state.changed(lease=None, announced=False, pace=after), lease.wish)
+
+
+def unheard(state: AccountState, now: datetime) -> AccountState:
+    """The state where a lease has come back that nobody has heard of."""
+    lease, one = state.lease, _try_of_lease(state)
+    if lease is None or one is None:
+        return state
+    answer = Answer(kind="unused", at=now, detail=UNHEARD)
+    return returned(_with_try(state, lease.key, one.model_copy(update={"answer": answer})), now)
+
+
+def expired(state: AccountState, now: datetime) -> AccountState:
+    """The state without a lease that ran out untold. A run that was never told of it is told that it is lost."""
+    lease, one = state.lease, _try_of_lease(state)
+    if lease is None or one is None or now < lease.expires_at:
+        return state
+    if is_under_way(one):
+        state = _with_try(state, lease.key, one.model_copy(update={"lost_at": lease.expires_at}))
+    if not state.announced:
+        state = informed(state, lease.key, lease.holder, lease.wish, "known")
+    silence = Answer(kind="unknown", at=lease.expires_at)
+    after = pace.told(state.pace, silence, lease.expires_at, lease.pace)
+    return closing(state.changed(lease=None, announced=False, pace=after), lease.wish)
+
+
+def _next(state: AccountState) -> Place | None:
+    return next_place(state) if state.lease is None and state.frozen is None else None
+
+
+def _opens(state: AccountState, place: Place) -> datetime:
+    """From when on the place may be granted, early."""
+    may_write = pace.earliest(state.pace, place.asked_at, place.pace)
+    return max(max(place.due, place.asked_at) - EARLY, may_write - max(2 * place.pace, EARLY))
+
+
+def _turn(state: AccountState, place: Place, now: datetime) -> AccountState:
+    record = state.records[place.key]
+    if record.unsearched:
+        return turned_away(state, place, "search")
+    not_before = max(pace.earliest(state.pace, now, place.pace), place.due)
+    late = place.until is not None and not_before >= place.until
+    if late or forbidden(record, place.generation, knew=place.knew):
+        return turned_away(state, place, "known")
+    lease = _lease(record, place, not_before)
+    one = Try(
+        generation=lease.generation,
+        number=lease.number,
+        wish=lease.wish,
+        clientmsgid=lease.clientmsgid,
+        not_before=not_before,
+        holder=lease.holder,
+    )
+    state = state.changed(
+        lease=lease,
+        announced=False,
+        pace=pace.leased(state.pace, not_before, place.pace),
+        queue=tuple(other for other in state.queue if other is not place),
+    )
+    known = union(record.known, Known(tries=(one,)))
+    return with_record(state, record.changed(known=known, ended=None, touched_at=now))
+
+
+def _lease(record: Record, place: Place, not_before: datetime) -> Lease:
+    valid_until = not_before + place.http_timeout
+    return Lease(
+        key=place.key,
+        generation=place.generation,
+        number=1 + max((one.number for one in record.known.tries), default=0),
+        wish=place.wish,
+        clientmsgid=place.clientmsgid,
+        holder=place.run_id,
+        not_before=not_before,
+        valid_until=min(valid_until, place.until) if place.until else valid_until,
+        expires_at=valid_until + 3 * place.http_timeout + SLACK,
+        pace=place.pace,
+    )
+
+
+def _try_of_lease(state: AccountState) -> Try | None:
+    record = state.records.get(state.lease.key) if state.lease else None
+    if record is None or state.lease is None:
+        return None
+    return next((one for one in record.known.tries if one.identity == state.lease.identity), None)
+
+
+def _with_try(state: AccountState, key: str, one: Try) -> AccountState:
+    record = state.records[key]
+    return with_record(state, record.changed(known=union(record.known, Known(tries=(one,)))))

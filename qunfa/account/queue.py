@@ -1,0 +1,131 @@
+"""The queue of those that wait for a lease, and the answers to those that do not.
+
+| a wish | its place |
+|---|---|
+| of a key that has none | behind all whose turn is earlier: the later of ``due`` and of when it was asked |
+| that replaces one of the same run, for the same try | where that one was |
+| that replaces any other one | anew |
+| whose ``until`` has come | gone |
+
+The id of a wish that is over is closed: a late copy of its signal does nothing.
+"""
+
+from bisect import insort
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from qunfa.account.budget import has_lease, has_place, is_full_of_doubts, with_notes
+from qunfa.account.state import AccountState, Note, Place
+from qunfa.contract.grants import Turn, Waits, Wish
+
+CLOSED_MAX: Final = 200
+ROOM_AGAIN: Final = timedelta(minutes=10)
+"""When an account that is full of unsettled sends is to be asked again."""
+_AT_LEAST: Final = timedelta(seconds=10)
+
+Answer = Literal["known", "search", "reused"]
+
+
+def place_of(state: AccountState, key: str) -> Place | None:
+    """The place of the key."""
+    return next((place for place in state.queue if place.key == key), None)
+
+
+def placed(state: AccountState, wish: Wish, turn: Turn, now: datetime, *, knew: bool) -> AccountState:
+    """The state with a place for the wish, in place of the key's earlier one; ``full`` where there is no room."""
+    before = place_of(state, wish.key)
+    state = left(state, wish.key)
+    if not has_place(state):
+        return answered(state, wish, "known", until=room_at(state, now))
+    again = before if before and _same_try(before, wish, turn) else None
+    serial = state.serial + 1
+    place = Place(
+        key=wish.key,
+        wish=wish.wish,
+        run_id=wish.run_id,
+        number=again.number if again else serial,
+        asked_at=again.asked_at if again else now,
+        due=turn.due,
+        until=turn.until,
+        generation=turn.generation,
+        clientmsgid=turn.clientmsgid,
+        pace=turn.pace,
+        http_timeout=turn.http_timeout,
+        knew=knew,
+        told=None,
+    )
+    queue = list(state.queue)
+    insort(queue, place, key=lambda one: one.turn)
+    return state.changed(queue=tuple(queue), serial=serial)
+
+
+def left(state: AccountState, key: str) -> AccountState:
+    """The state without the place of the key, whose wish is over."""
+    place = place_of(state, key)
+    if place is None:
+        return state
+    rest = tuple(one for one in state.queue if one is not place)
+    return closing(state.changed(queue=rest), place.wish)
+
+
+def turned_away(state: AccountState, place: Place, answer: Answer) -> AccountState:
+    """The state without the place, whose run is told what the ledger knows, or to search first."""
+    state = state.changed(queue=tuple(one for one in state.queue if one is not place))
+    if answer != "search":
+        state = closing(state, place.wish)
+    return informed(state, place.key, place.run_id, place.wish, answer)
+
+
+def informed(state: AccountState, key: str, run_id: str, wish: str, answer: Answer) -> AccountState:
+    """The state with an answer to a wish that waits no more, to be sent to its run."""
+    return _noted(state, Note(0, answer, key, state.records[key].workflow_id, run_id, wish, None))
+
+
+def answered(state: AccountState, wish: Wish, answer: Answer, until: datetime | None = None) -> AccountState:
+    """The state with an answer to a wish that does not wait. One that is to be searched for comes again."""
+    if answer != "search":
+        state = closing(state, wish.wish)
+    return _noted(state, Note(0, answer, wish.key, wish.workflow_id, wish.run_id, wish.wish, until))
+
+
+def closing(state: AccountState, wish: str) -> AccountState:
+    """The state that takes no notice of this wish any more."""
+    return state if wish in state.closed else state.changed(closed=(*state.closed, wish)[-CLOSED_MAX:])
+
+
+def waits(state: AccountState, before: int) -> Waits:
+    """Why it is not the turn yet of a place with ``before`` places before it."""
+    others = before + int(state.lease is not None)
+    if state.frozen is not None:
+        return Waits(why="frozen", place=others, frozen=state.frozen)
+    return Waits(why="queue" if has_lease(state) else "full", place=others)
+
+
+def overdue(state: AccountState, now: datetime) -> AccountState:
+    """The state without the places whose time is over."""
+    for place in state.queue:
+        if place.until is not None and now >= place.until:
+            state = turned_away(state, place, "known")
+    return state
+
+
+def room_at(state: AccountState, now: datetime) -> datetime:
+    """When an account without room is to be asked again: about when half of those that wait have had their turn."""
+    if is_full_of_doubts(state):
+        return now + ROOM_AGAIN
+    half = sum((one.pace for one in state.queue), timedelta(0)) / 2
+    return now + min(max(half, _AT_LEAST), ROOM_AGAIN)
+
+
+def _noted(state: AccountState, note: Note) -> AccountState:
+    """The state with an answer, in place of an earlier one to the same run; a copy of a wish brings no second one."""
+    if any(one._replace(serial=0) == note for one in state.notes):
+        return state
+    others = tuple(one for one in state.notes if (one.key, one.run_id) != (note.key, note.run_id))
+    state = state.changed(serial=state.serial + 1)
+    return with_notes(state, (*others, note._replace(serial=state.serial)))
+
+
+def _same_try(before: Place, wish: Wish, turn: Turn) -> bool:
+    mine = (wish.run_id, turn.generation, turn.clientmsgid)
+    return (before.run_id, before.generation, before.clientmsgid) == mine

@@ -1,0 +1,56 @@
+"""What a report does: it brings facts of a key, also of one that the ledger does not know.
+
+| the report | does |
+|---|---|
+| for other content than the key stands for | nothing |
+| for an unknown key | a record that counts as unsearched; nothing where there is no room |
+| with an answer to the try of the lease | the lease comes back |
+| with an answer to another try | a late answer is a fact, too |
+| with a newly accepted job | the quota book counts it, once |
+| with the end of the send, or a recall | noted; a recall changes nothing about the delivery |
+"""
+
+from datetime import datetime
+from typing import Final
+
+from qunfa.account.bounds import is_plain
+from qunfa.account.budget import is_full, with_record
+from qunfa.account.leases import returned
+from qunfa.account.quota import booked
+from qunfa.account.records import grown, noted
+from qunfa.account.state import AccountState, Record
+from qunfa.contract.grants import Report
+
+RECALLS_MAX: Final = 10
+
+
+def told(state: AccountState, report: Report, now: datetime) -> AccountState:
+    """The state after a report."""
+    record = state.records.get(report.key)
+    if not is_plain(report.workflow_id, report.digest) or (record and record.digest != report.digest):
+        return state
+    if record is None:
+        if is_full(state):
+            return state
+        record = Record(
+            key=report.key, digest=report.digest, workflow_id=report.workflow_id, touched_at=now, unsearched=True
+        )
+    state = noted(state, _with_facts(record, report, now), now)
+    return returned(_counted(state, report, now), now)
+
+
+def _with_facts(record: Record, report: Report, now: datetime) -> Record:
+    record = grown(record, report.known, now)
+    if report.ended is not None and report.ended != record.ended:
+        record = record.changed(ended=report.ended, touched_at=now)
+    if report.recalled is not None and report.recalled not in record.recalled:
+        record = record.changed(recalled=(*record.recalled, report.recalled)[-RECALLS_MAX:], touched_at=now)
+    return record
+
+
+def _counted(state: AccountState, report: Report, now: datetime) -> AccountState:
+    record = state.records.get(report.key)
+    if record is None:
+        return state
+    state, counted = booked(state, record, now, to_all=report.to_all)
+    return state if counted is record else with_record(state, counted)

@@ -1,0 +1,201 @@
+"""What an account keeps, across continue-as-new.
+
+| part | what | bounded by |
+|---|---|---|
+| ``records`` | what is known of each key: facts | bytes and age, see :mod:`qunfa.account.budget` |
+| ``queue`` | the wishes that wait for a lease, in the order in which they get it | bytes |
+| ``notes`` | answers to wishes that do not wait, not sent yet | bytes, with the queue |
+| ``closed`` | ids of wishes that are over, so that a late copy of one does nothing | number |
+| ``lease``, ``pace`` | who may write now, and when the next may | |
+| ``frozen``, ``switched`` | the switch, and how often it was turned | |
+| ``kept`` | pushes of nobody's job | number and bytes |
+| ``forwards`` | pushes that are to go on, not sent yet | number |
+| ``book``, ``previewing`` | what was sent and previewed, by Shanghai day | days, number |
+| ``forgotten`` | keys that a person had forgotten | bytes |
+
+What follows from the facts of a record is computed once for each of its states, and is never stored.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+
+from qunfa.account.shortening import RECALLS_IN_SHORT, shortened, signed_shortly
+from qunfa.contract.facts import Ended, Known
+from qunfa.contract.fields import Moment, Stored
+from qunfa.contract.grants import Lease, WorkflowId
+from qunfa.contract.job import Job
+from qunfa.contract.ledger import Day, Frozen, KeptPush, Pace, Recalled
+from qunfa.rules.memory import is_under_way
+from qunfa.rules.stragglers import is_open
+from qunfa.send.doubt import jobs_of
+
+
+class Claim(NamedTuple):
+    """A msg_id of a key's: of which generation, and whether by an acceptance rather than a 45065 alone."""
+
+    generation: int
+    accepted: bool
+
+
+class Record(Stored):
+    """What is known of one key.
+
+    ``unsearched``: earlier runs may know more than this. ``recalled``: the newest recalls of its jobs, beside their
+    verdicts. ``booked``: the msg_ids that the quota book has counted. ``wished``: the run that wished last, and the
+    number of that wish.
+    """
+
+    key: str
+    digest: str
+    workflow_id: WorkflowId
+    known: Known = Known()
+    ended: Ended | None = None
+    recalled: tuple[Recalled, ...] = ()
+    booked: tuple[int, ...] = ()
+    wished: tuple[str, int] | None = None
+    touched_at: Moment
+    unsearched: bool = False
+
+    def changed(self, **changes: Any) -> "Record":
+        """Another record; `model_copy` would take along what was computed for this one."""
+        return Record(**{name: getattr(self, name) for name in Record.model_fields} | changes)
+
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """The generations. The first one has no ``clientmsgid`` where nothing of it is known."""
+        return jobs_of(self.known, self.key, "")
+
+    @cached_property
+    def unsettled(self) -> bool:
+        """Whether something of the key may have been delivered, and no word settles it; or a try is under way."""
+        return any(is_open(job, self.jobs) for job in self.jobs) or any(map(is_under_way, self.known.tries))
+
+    @cached_property
+    def claims(self) -> Mapping[int, Claim]:
+        """The msg_ids that are this key's, as far as its own facts say."""
+        others = {one.msg_id for one in self.known.owned if one.key != self.key}
+        found = {one.msg_id: Claim(one.generation, accepted=False) for one in self.known.owned if one.key == self.key}
+        for one in self.known.tries:
+            msg_id = one.answer.msg_id if one.answer else None
+            if one.answer and one.answer.kind == "duplicate" and msg_id is not None and msg_id not in others:
+                found.setdefault(msg_id, Claim(one.generation, accepted=False))
+        for one in self.known.tries:
+            if one.answer and one.answer.kind == "accepted" and one.answer.msg_id is not None:
+                found[one.answer.msg_id] = Claim(one.generation, accepted=True)
+        for decision in self.known.decided:
+            if decision.what == "mark_sent" and decision.msg_id is not None:
+                found[decision.msg_id] = Claim(decision.generation, accepted=True)
+        return found
+
+    @cached_property
+    def short(self) -> "Record":
+        """The record without what no rule needs; itself where that saves nothing."""
+        less = self.changed(known=shortened(self.known), recalled=signed_shortly(self.recalled[-RECALLS_IN_SHORT:]))
+        return less if less.size < self.size else self
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes that it takes in the state, at most."""
+        return len(self.model_dump_json(exclude_none=True).encode()) + len(self.key) + 4
+
+
+class Place(NamedTuple):
+    """A wish that waits for a lease: a row, since there may be hundreds.
+
+    ``number``: by arrival. ``knew``: the run knows that its generation may have been accepted. ``told``: where the
+    switch stood when its run was last told; ``None`` before its first answer. The rest is as in its ``Wish``.
+    """
+
+    key: str
+    wish: str
+    run_id: str
+    number: int
+    asked_at: Moment
+    due: Moment
+    until: Moment | None
+    generation: int
+    clientmsgid: str
+    pace: timedelta
+    http_timeout: timedelta
+    knew: bool
+    told: int | None
+
+    @property
+    def turn(self) -> tuple[datetime, int]:
+        """What the queue is ordered by: a ``due`` of last year is no older than the wish."""
+        return max(self.due, self.asked_at), self.number
+
+
+class Note(NamedTuple):
+    """An answer to a wish that does not wait. ``until``: when a ledger without room is to be asked again."""
+
+    serial: int
+    answer: Literal["known", "search", "reused"]
+    key: str
+    workflow_id: str
+    run_id: str
+    wish: str
+    until: Moment | None
+
+
+class Forward(NamedTuple):
+    """The newest push on a msg_id, on its way to the ``MassSend`` of the key."""
+
+    serial: int
+    key: str
+    msg_id: int
+
+
+class Forgotten(Stored):
+    """A key whose facts a person had the ledger forget."""
+
+    key: str
+    by: str
+    reason: str
+    at: Moment
+
+
+class AccountState(Stored):
+    """All that ``Account`` keeps. As JSON it leaves out what is empty."""
+
+    appid: str
+    since: Moment
+    records: dict[str, Record] = Field(default_factory=dict)
+    queue: tuple[Place, ...] = ()
+    notes: tuple[Note, ...] = ()
+    closed: tuple[str, ...] = ()
+    lease: Lease | None = None
+    announced: bool = False
+    """The holder of the lease has been told."""
+    pace: Pace = Pace()
+    frozen: Frozen | None = None
+    unfrozen_at: Moment | None = None
+    switched: int = 0
+    serial: int = 0
+    """The number that the newest place, note or forward has."""
+    kept: tuple[KeptPush, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+    book: dict[str, Day] = Field(default_factory=dict)
+    previewing: tuple[str, ...] = ()
+    forgotten: tuple[Forgotten, ...] = ()
+
+    def changed(self, **changes: Any) -> "AccountState":
+        """The state with these."""
+        return self.model_copy(update=changes)
+
+    @model_serializer(mode="wrap")
+    def _sparse(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        sparse: dict[str, Any] = _sparse(handler(self))
+        return sparse
+
+
+def _sparse(value: Any) -> Any:
+    """Without empty members, which are the defaults of their fields everywhere."""
+    if isinstance(value, dict):
+        members = ((name, _sparse(member)) for name, member in value.items())
+        return {name: member for name, member in members if member is not None and member not in ([], (), {})}
+    return [_sparse(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,119 @@
+"""What a wish does. It is answered at once, and a second time when it gets its lease.
+
+| the wish | answer |
+|---|---|
+| is closed already, or has ids that nothing can have | none |
+| was sent before another one of the same run | none |
+| is for other content than the key stands for, now or in an earlier run | ``reused`` |
+| is not searched, and the key is unknown or unsearched | ``search`` |
+| is of an unknown key, and the ledger is full of unsettled sends | ``known``, waits: ``full`` |
+| waits already, or has the lease | none again |
+| has no turn | ``known``; the key's earlier place is gone |
+| has a turn that is over, or that the facts forbid | ``known``, without ``waits`` |
+| has a turn | ``known``, waits; or its lease |
+
+Whatever is answered to a searched wish, its facts are added. A try that another run of the key still has under way is
+lost. A lease that was granted to an earlier wish of the same run comes back unused where the run does not know of it:
+the run hears no answer to that wish any more.
+"""
+
+from datetime import datetime
+
+from qunfa.account.bounds import NUMBER_MAX, is_plain
+from qunfa.account.budget import is_full
+from qunfa.account.leases import forbidden, returned
+from qunfa.account.owners import added, owned
+from qunfa.account.people import with_freeze_of
+from qunfa.account.queue import answered, left, place_of, placed, room_at
+from qunfa.account.records import grown, lost_to, noted, unused
+from qunfa.account.state import AccountState, Record
+from qunfa.contract.grants import Turn, Wish
+from qunfa.send.doubt import jobs_of
+
+
+def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
+    """The state after a wish."""
+    record = state.records.get(wish.key)
+    if wish.wish in state.closed or not _is_possible(wish) or _is_late(record, wish):
+        return state
+    if _is_for_other_content(record, wish):
+        return answered(state, wish, "reused")
+    state = with_freeze_of(state, wish.frozen)
+    if (record is None or record.unsearched) and not wish.searched:
+        return answered(_without_place(state, wish), wish, "search")
+    if record is None and is_full(state):
+        return answered(state, wish, "known", until=room_at(state, now))
+    state = returned(noted(state, _with_facts(state, record, wish, now), now), now)
+    if _is_copy(state, wish):
+        return state
+    record = state.records.get(wish.key)
+    if record is None:
+        return answered(state, wish, "known", until=room_at(state, now))
+    if wish.turn is None or _is_vain(record, wish, wish.turn, now):
+        return answered(left(state, wish.key), wish, "known")
+    return placed(state, wish, wish.turn, now, knew=_knew(wish, wish.turn))
+
+
+def _is_late(record: Record | None, wish: Wish) -> bool:
+    """Whether the run has made another wish since."""
+    run, number = (record.wished if record else None) or ("", 0)
+    return run == wish.run_id and wish.number < number
+
+
+def _is_possible(wish: Wish) -> bool:
+    """Whether a run of a send can have sent it."""
+    number = max(wish.number, wish.turn.generation if wish.turn else 0)
+    clientmsgid = wish.turn.clientmsgid if wish.turn else ""
+    return number <= NUMBER_MAX and is_plain(wish.wish, wish.run_id, wish.workflow_id, wish.digest, clientmsgid)
+
+
+def _is_for_other_content(record: Record | None, wish: Wish) -> bool:
+    return (record is not None and record.digest != wish.digest) or any(one != wish.digest for one in wish.digests)
+
+
+def _without_place(state: AccountState, wish: Wish) -> AccountState:
+    """The state where nothing of the key waits. The wish itself is not over: it comes again, searched."""
+    place = place_of(state, wish.key)
+    if place is None or place.wish != wish.wish:
+        return left(state, wish.key)
+    return state.changed(queue=tuple(one for one in state.queue if one is not place))
+
+
+def _with_facts(state: AccountState, record: Record | None, wish: Wish, now: datetime) -> Record:
+    """The record with all that the wish brings and asks for."""
+    if record is None:
+        record = Record(key=wish.key, digest=wish.digest, workflow_id=wish.workflow_id, touched_at=now)
+    record = record.changed(
+        workflow_id=wish.workflow_id,
+        ended=record.ended or wish.ended,
+        unsearched=record.unsearched and not wish.searched,
+        wished=(wish.run_id, wish.number),
+        touched_at=now,
+    )
+    known = wish.known if wish.whose is None else added(wish.known, owned(state, wish.whose))
+    record = lost_to(grown(record, known, now), wish.run_id, now)
+    lease = state.lease
+    mine = lease is not None and (lease.key, lease.holder) == (wish.key, wish.run_id)
+    if lease is None or not mine or lease.wish in {wish.wish, *(one.wish for one in wish.known.tries)}:
+        return record
+    return unused(record, lease.identity, now)
+
+
+def _is_copy(state: AccountState, wish: Wish) -> bool:
+    """Whether the wish waits already, or has the lease."""
+    place, lease = place_of(state, wish.key), state.lease
+    mine = (wish.wish, wish.run_id)
+    waits = place is not None and (place.wish, place.run_id) == mine
+    return waits or (lease is not None and (lease.wish, lease.holder) == mine)
+
+
+def _is_vain(record: Record, wish: Wish, turn: Turn, now: datetime) -> bool:
+    """Whether no lease can follow."""
+    over = turn.until is not None and turn.until <= now
+    return over or forbidden(record, turn.generation, knew=_knew(wish, turn))
+
+
+def _knew(wish: Wish, turn: Turn) -> bool:
+    """Whether the run knows that its generation may have been accepted."""
+    jobs = jobs_of(wish.known, wish.key, turn.clientmsgid if turn.generation == 0 else "")
+    return any(job.ever_unknown for job in jobs if job.generation == turn.generation)

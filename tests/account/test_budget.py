@@ -1,0 +1,213 @@
+"""However much is sent to an account, its state is one small payload, and what may have been delivered is in it."""
+
+from typing import Any
+
+import pytest
+
+from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, LIFE, may_be_carried, trimmed
+from qunfa.account.leases import settle
+from qunfa.account.people import freeze
+from qunfa.account.state import AccountState
+from qunfa.contract.event import ArticleCheck, JobFinished
+from qunfa.contract.facts import Decided, Ended, Said
+from qunfa.contract.job import Verdict
+from qunfa.contract.ledger import Recalled
+from qunfa.send.doubt import jobs_of
+from tests.account.driving import (
+    DAY,
+    EMPTY,
+    MINUTE,
+    SECOND,
+    answer,
+    asked,
+    attempt,
+    done,
+    heard,
+    known,
+    leased,
+    look,
+    report,
+    size,
+    tried,
+    wish,
+    yes,
+)
+from tests.rules.arbitrary import NOON
+
+ROOM = BYTES_MAX - INBOX_BYTES
+LONG = "号" * 5000
+ARTICLES = tuple(ArticleCheck(idx=n, url="https://mp.weixin.qq.com/s?__biz=" + "x" * 400) for n in range(20))
+UNKNOWN = answer("unknown", errcode=-1, errmsg=LONG, rid=LONG, detail=LONG)
+ENDED = Ended(outcome="unknown", problem="unknown_outcome")
+
+
+def settled(number: int, **more: Any) -> Any:
+    """A report of a send that was delivered, with all that WeChat had to say."""
+    word = Said(
+        msg_id=number,
+        verdict=Verdict(status="send success", observed_by="push", articles=ARTICLES),
+        at=NOON + number * SECOND,
+    )
+    one = attempt(answer(msg_id=number, errmsg=LONG), name=f"w{number}")
+    return report(key=f"s{number:05}", known={"tries": (one,), "said": (word,)}, **more)
+
+
+def doubt(number: int, **more: Any) -> Any:
+    """A report of a send of which nobody knows whether it was delivered."""
+    return report(attempt(UNKNOWN, name=f"w{number}"), key=f"o{number:05}", **more)
+
+
+def filled(state: AccountState, messages: Any) -> AccountState:
+    """The state after many messages, a second after each other."""
+    for number, message in enumerate(messages):
+        state = done(state, message, now=NOON + number * SECOND)
+    return state
+
+
+def test_settled_sends_are_shortened_and_then_go_the_oldest_first() -> None:
+    """What is unsettled stays, however old."""
+    state = filled(EMPTY, [*map(doubt, range(60)), *map(settled, range(1, 600))])
+    left = [key for key in state.records if key.startswith("s")]
+    assert size(state) <= ROOM
+    assert sum(key.startswith("o") for key in state.records) == 60
+    assert left == [f"s{number:05}" for number in range(600 - len(left), 600)]
+    assert len(left) > 100
+    assert not any(one.verdict.articles for one in state.records[left[0]].known.said)
+    assert any(one.verdict.articles for one in state.records[left[-1]].known.said)
+
+
+@pytest.mark.parametrize(("ended", "left"), [(ENDED, set[str]()), (None, {"o00000"})])
+def test_what_nobody_waits_for_any_more_goes_after_35_days(ended: Ended | None, left: set[str]) -> None:
+    """Settled records, and doubts whose send has ended: else 532 of these would fill the ledger for ever."""
+    state = done(EMPTY, doubt(0, ended=ended), settled(1), JobFinished(msg_id=99, status="send success"))
+    young = trimmed(state, NOON + LIFE - SECOND)
+    assert (set(young.records), len(young.kept)) == ({"o00000", "s00001"}, 1)
+    old = trimmed(state, NOON + LIFE)
+    assert (set(old.records), old.kept) == (left, ())
+
+
+def test_what_waits_or_writes_never_goes() -> None:
+    """However long ago it was heard of."""
+    state, _ = leased(EMPTY, wish("w1", "a"), wish("w2", "b"))
+    assert set(trimmed(state, NOON + 900 * DAY).records) == {"a", "b"}
+
+
+def test_a_ledger_full_of_doubts_takes_no_new_key_and_says_so() -> None:
+    """But goes on with those it knows; there is room again when they have ended and are old."""
+    state = filled(EMPTY, (doubt(number, ended=ENDED) for number in range(900)))
+    assert 150 < len(state.records) < 900
+    assert size(state) <= ROOM
+    later = NOON + 900 * SECOND
+    state, [granted] = asked(state, wish("new", "new"), now=later)
+    assert granted.waits is not None
+    assert (granted.waits.why, granted.waits.until) == ("full", later + 10 * MINUTE)
+    assert "new" not in state.records
+    doubts = state.records["o00001"].known
+    assert leased(state, wish("w2", "o00001", known=doubts), now=later)[1].number == 2
+    state = trimmed(state, later + LIFE)
+    assert asked(state, wish("newer", "new"), now=later + LIFE)[1][0].answer == "lease"
+
+
+@pytest.mark.long
+def test_doubts_that_are_probed_all_day_fit() -> None:
+    """A day of unknown answers to a hundred sends: the first tries of each stay, from which its window runs."""
+    state, now = filled(EMPTY, map(doubt, range(100))), NOON
+    firsts = {key: record.known.tries[0].identity for key, record in state.records.items()}
+    for turn_ in range(12):
+        for key in firsts:
+            now += 2 * SECOND
+            state, lease = leased(state, wish(f"{turn_}-{key}", key, known=state.records[key].known), now=now)
+            state = done(state, report(tried(lease, UNKNOWN.model_copy(update={"at": now})), key=key), now=now)
+    assert size(state) <= ROOM
+    for key, record in state.records.items():
+        assert record.known.tries[0].identity == firsts[key]
+        assert record.jobs[0].window_started_at == NOON
+
+
+def test_a_queue_that_is_full_says_when_to_ask_again() -> None:
+    """Nobody that waits is sent away for it, and no record goes."""
+    state = freeze(EMPTY, "li", "x", NOON)
+    for number in range(600):
+        state = done(state, wish(f"{number:036}", f"k{number}", run=f"{number:036}"))
+        state, _ = heard(state)
+    assert 250 < len(state.queue) < 600
+    assert all(place.key in state.records for place in state.queue)
+    _, [granted] = asked(state, wish("new", "new"))
+    assert granted.waits is not None
+    assert granted.waits.why == "full"
+    assert granted.waits.until is not None
+    assert NOON + MINUTE < granted.waits.until <= NOON + 10 * MINUTE
+    assert size(state) <= ROOM
+
+
+def test_answers_to_a_flood_are_bounded() -> None:
+    """Who gets none asks again."""
+    state = EMPTY
+    for number in range(3000):
+        state = done(state, wish(f"{number:036}", f"k{number}", run=f"{number:036}", searched=False))
+    assert 100 < len(state.notes) < 3000
+    assert size(state) <= ROOM
+
+
+@pytest.mark.long
+def test_giants_are_cut() -> None:
+    """Texts of a hundred thousand characters, thousands of tries, decisions and words."""
+    giant = "\x01" * 100_000
+    tries = tuple(attempt(answer("unknown", errmsg=giant), n + 1, f"w{n}") for n in range(3000))
+    decided = tuple(
+        Decided(id=f"u{n}", what="retry", by=giant, reason=giant, at=NOON, generation=0, covers=("old",) * 3000)
+        for n in range(2000)
+    )
+    recalled = Recalled(at=NOON, msg_id=7, by=giant, reason=giant)
+    state = EMPTY
+    for key in map(str, range(40)):
+        said = tuple(yes(n + 1, f"err({n})") for n in range(3000))
+        state = done(
+            state,
+            report(key=key, known=known(*tries), ended=Ended(outcome="failed", problem=giant)),
+            report(key=key, known=known(said=said), recalled=recalled),
+            look(f"w{key}", f"b{key}", known=known(decided=decided), digests=("d",) * 5000),
+            JobFinished(msg_id=int(key) + 1, status="send success" + " " * 9999, articles=ARTICLES * 500),
+        )
+    state = freeze(state, giant, giant, NOON)
+    assert size(state) <= ROOM
+
+
+def test_what_is_shortened_means_the_same() -> None:
+    """Only evidence for people goes, and tries that no rule counts."""
+    said = answer("unknown", errcode=-1, errmsg="system busy")
+    tries = tuple(attempt(said, n + 1, f"w{n}", not_before=NOON + n * SECOND) for n in range(20))
+    accepted = attempt(answer(msg_id=9), 30, "yes", not_before=NOON + MINUTE)
+    state = done(EMPTY, report(known=known(*tries, accepted, said=(yes(9, "err(30001)"),))))
+    record = state.records["k"]
+    before, after = jobs_of(record.known, "k", "c")[0], jobs_of(record.short.known, "k", "c")[0]
+    same = ("ever_unknown", "window_started_at", "vague", "msg_id", "accepted_at", "collides_with", "overruled")
+    assert [getattr(after, name) for name in same] == [getattr(before, name) for name in same]
+    assert record.short.size < record.size / 3
+
+
+def test_a_full_ledger_refuses_facts_rather_than_losing_any() -> None:
+    """Whoever brings them has them."""
+    state = filled(EMPTY, (doubt(number) for number in range(400)))
+    many = tuple(attempt(answer(msg_id=n + 1), n + 2, f"x{n}", generation=n) for n in range(30))
+    for key in list(state.records):
+        before = state.records[key].known
+        state = done(state, report(*many, key=key))
+        assert {one.identity for one in before.tries} <= {one.identity for one in state.records[key].known.tries}
+    assert size(state) <= ROOM
+
+
+def test_what_is_carried_on_is_small() -> None:
+    """The rest of the inbox is applied first."""
+    assert may_be_carried([("push", {"msg_id": 1})] * 100)
+    assert not may_be_carried([("push", {"text": LONG})] * 100)
+    assert may_be_carried([])
+
+
+def test_a_carried_state_is_the_same() -> None:
+    """Through JSON, with everything in it."""
+    state, _ = leased(EMPTY, wish("w1", "a"), wish("w2", "b"))
+    state = done(state, settled(5), doubt(6), JobFinished(msg_id=8, status="send success"), look("w3", searched=False))
+    state = freeze(done(state, JobFinished(msg_id=5, status="send success", articles=ARTICLES)), "li", "x", NOON)
+    assert AccountState.model_validate_json(state.model_dump_json()) == state
+    assert settle(state, NOON) == state
