@@ -19,7 +19,7 @@
 | else | by the course of the jobs: :func:`_by_course` |
 
 A lease in hand that the next step does not use is given back first; a wish for a turn that it does not want is taken
-back. Both are pure and total: every state has a next step.
+back. It is total: every state has a next step.
 """
 
 from collections.abc import Callable
@@ -65,7 +65,7 @@ from qunfa.send.steps import (
 
 Rule = Callable[[Case], "Step | End | None"]
 TAG_FRESH: Final = timedelta(minutes=10)
-ASKS_NOTHING: Final = "the account's configuration"
+_CONFIGURATION: Final = "the account's configuration"
 
 
 def plan(request: MassSendRequest, state: SendState, now: datetime) -> Step | End:
@@ -95,7 +95,7 @@ def _refused(case: Case) -> Step | End | None:
 
 
 def _pin(case: Case) -> Step | None:
-    return Step("preparing", Pin(), ASKS_NOTHING) if case.state.pinned is None else None
+    return Step("preparing", Pin(), _CONFIGURATION) if case.state.pinned is None else None
 
 
 def _content(case: Case) -> Step | End | None:
