@@ -19,6 +19,7 @@ from tests.account.driving import (
     attempt,
     done,
     heard,
+    known,
     leased,
     look,
     report,
@@ -156,6 +157,15 @@ def test_an_acceptance_beats_a_45065() -> None:
     owner = owner_of(state, 7)
     assert owner is not None
     assert owner[0].key == "b"
+
+
+def test_a_ledger_that_was_lost_learns_of_owners_from_the_runs() -> None:
+    """A run that was told that WeChat has accepted it as another key's; a later run need not know that."""
+    owner = Owned(msg_id=7, key="b", generation=0, accepted=True)
+    state = done(EMPTY, look("w1", "a", known=known(attempt(answer("duplicate", msg_id=7)), owned=(owner,))))
+    state = done(state, look("w2", "a", known=known(owned=(Owned(msg_id=7, key="a", generation=0),))))
+    assert state.records["a"].known.owned == (owner,)
+    assert state.records["a"].jobs[0].collides_with == 7
 
 
 def test_a_push_of_a_corrected_job_goes_to_its_owner() -> None:
