@@ -248,7 +248,7 @@ class Messages(RuleBasedStateMachine):
         for _ in range(200):
             for one in outgoing(self.state, self.now):
                 self._confirm(one)
-            if not self.state.queue and self.state.lease is None:
+            if not (self.state.queue or self.state.lease or outgoing(self.state, self.now)):
                 break
             self.now = max(self.now, due(self.state) or self.now)
             self._become(self.state)
