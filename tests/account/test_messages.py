@@ -81,7 +81,7 @@ class Messages(RuleBasedStateMachine):
         """A run wishes for a turn, or only to know."""
         run = list(self.runs.values())[pick % len(self.runs)]
         self.wishes += 1
-        (wait, until), more = times, dict[str, Any](known=run.known, searched=searched)
+        (wait, until), more = times, dict[str, Any](known=run.known, searched=searched, number=self.wishes)
         at = self.now + wait * SECOND
         if wants:
             more["turn"] = turn(generation, due=at, until=at + until * SECOND if until else None)
@@ -167,6 +167,11 @@ class Messages(RuleBasedStateMachine):
 
     def _become(self, state: AccountState) -> None:
         before, self.state = self.state, settle(state, self.now)
+        for one in self.leases:
+            record = self.state.records.get(one.key)
+            tries = record.known.tries if record else ()
+            if any(two.identity == one.identity and two.answer and two.answer.kind == "unused" for two in tries):
+                self.ended.setdefault(one.wish, self.now)
         lease = self.state.lease
         if lease is not None and lease not in self.leases:
             self._granted(state, lease)
