@@ -124,6 +124,7 @@ def test_doubts_that_are_probed_all_day_fit() -> None:
         assert record.jobs[0].window_started_at == NOON
 
 
+@pytest.mark.long
 def test_a_queue_that_is_full_says_when_to_ask_again() -> None:
     """Nobody that waits is sent away for it, and no record goes."""
     state = freeze(EMPTY, "li", "x", NOON)
@@ -140,6 +141,7 @@ def test_a_queue_that_is_full_says_when_to_ask_again() -> None:
     assert size(state) <= ROOM
 
 
+@pytest.mark.long
 def test_answers_to_a_flood_are_bounded() -> None:
     """Who gets none asks again."""
     state = EMPTY
