@@ -56,9 +56,10 @@ class TemporalServer:
                 return None
 
     def stop(self) -> None:
-        """Put it to sleep: its connections stand, and nobody answers."""
+        """Put it to sleep: its connections stand, and nobody answers. On a crowded machine that takes a moment."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def wake(self) -> None:
         """Let it go on."""

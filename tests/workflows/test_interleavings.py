@@ -45,6 +45,8 @@ SCALED = Timing(
     push_grace=timedelta(milliseconds=200),
 )
 PLAYED: Counter[str] = Counter()
+TOGETHER = 4
+"""Scripts on the real server at the same time: more of them keep a crowded machine from ending any."""
 
 
 @contextlib.asynccontextmanager
@@ -129,9 +131,9 @@ async def test_the_promises_hold_in_any_order(script: Script) -> None:
             assert PLAYED["not to the end"] <= 3 + PLAYED["to the end"] // 10
 
 
-@given(together=st.lists(scripts(skipping=False), min_size=8, max_size=8))
+@given(together=st.lists(scripts(skipping=False), min_size=TOGETHER, max_size=TOGETHER))
 @settings(
-    max_examples=max(1, settings().max_examples // 30),
+    max_examples=max(1, settings().max_examples // 20),
     deadline=None,
     print_blob=True,
     phases=[Phase.reuse, Phase.generate],
