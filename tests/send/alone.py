@@ -15,6 +15,7 @@ from qunfa.send.apply import apply
 from qunfa.send.show import status
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
+from tests.send.arbitrary_facts import a_try
 from tests.send.engine import Engine, Run
 from tests.send.world import FACTS
 
@@ -194,3 +195,13 @@ class Alone:
     def mark_sent(self, msg_id: int) -> str | None:
         """Found in the console, by li."""
         return self.update(MarkSent(**BY_LI, msg_id=msg_id))
+
+
+def own(number: int = 1, answer: Answer | None = None, *, lost: bool = False) -> Known:
+    """What the ledger knows of a try under the key's own clientmsgid."""
+    alone = Alone()
+    alone.joined()
+    turn = alone.state.wish and alone.state.wish.turn
+    assert turn
+    one = a_try(number, answer, lost=lost).model_copy(update={"clientmsgid": turn.clientmsgid})
+    return Known(tries=(one,))

@@ -1,41 +1,22 @@
-"""What comes next for a send, row by row of the table in `qunfa.send.plan`; and what the attacks on it found."""
+"""What comes next for a send, row by row of the table in `qunfa.send.plan`."""
 
 from datetime import timedelta
 
 from hypothesis import given
 
-from qunfa.contract.facts import Ended, Known, Owned, Said
-from qunfa.contract.grants import Granted, Lease, Waits
+from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.job import Answer, Verdict
-from qunfa.contract.ledger import Frozen
 from qunfa.contract.steps import JobStatus
-from qunfa.contract.updates import Pause, Resume
 from qunfa.rules.problems import LOOK_FIRST
 from qunfa.send import events, steps
 from qunfa.send.plan import plan
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
-from tests.send.alone import Alone
-from tests.send.arbitrary_facts import a_try, known
+from tests.send.alone import Alone, own
+from tests.send.arbitrary_facts import known
 from tests.send.world import FACTS
 
 MINUTE = timedelta(minutes=1)
-FROZEN = Waits(why="frozen", frozen=Frozen(by="wang", reason="wrong text", at=NOON))
-
-
-def own(number: int = 1, answer: Answer | None = None, *, lost: bool = False) -> Known:
-    """What the ledger knows of a try under the key's own clientmsgid."""
-    alone = Alone()
-    alone.joined()
-    turn = alone.state.wish and alone.state.wish.turn
-    assert turn
-    one = a_try(number, answer, lost=lost).model_copy(update={"clientmsgid": turn.clientmsgid})
-    return Known(tries=(one,))
-
-
-def granted(lease: Lease) -> events.Heard:
-    """A grant of this lease."""
-    return events.Heard(Granted(wish=lease.wish, answer="lease", lease=lease))
 
 
 @given(facts=known)
@@ -57,118 +38,6 @@ def test_a_text_whose_push_comes_takes_one_wish_for_its_turn_and_one_call() -> N
     assert kinds == ["SendWish", "Submit"]
 
 
-def test_what_waits_for_a_silent_ledger_is_seen_and_can_be_ended() -> None:
-    """From the first task on; who sent something before this ledger answers cannot be told, so that it is unknown."""
-    alone = Alone()
-    alone.take()
-    alone.sent()
-    waiting = alone.status.waiting_for
-    assert waiting
-    assert waiting.reason == "the account's ledger"
-    assert alone.status.answers == ("abort",)
-    assert alone.abort() is None
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.end.outcome == "aborted"
-
-
-def test_an_abort_under_a_silent_ledger_is_unknown_where_an_earlier_life_may_have_sent() -> None:
-    """The earlier runs were looked for, and one of them had a try that nobody heard of."""
-    alone = Alone()
-    alone.take()
-    alone.sent(own(lost=True))
-    assert alone.abort() is None
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.end.outcome == "unknown"
-
-
-def test_a_silent_ledger_is_asked_again_after_half_a_minute() -> None:
-    """It may have been terminated with the wish in its hand."""
-    alone = Alone()
-    alone.take()
-    alone.sent()
-    assert alone.step.until == NOON + 3 * FACTS.timing.ask
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.does() is steps.SendWish
-
-
-def test_behind_a_freeze_a_send_writes_next_to_nothing() -> None:
-    """It is told when that changes, and asks by itself once an hour at most: a queue may have been forgotten."""
-    alone = Alone()
-    alone.joined()
-    alone.sent()
-    alone.hear(waits=FROZEN)
-    until = alone.step.until
-    assert until
-    assert until - NOON >= timedelta(hours=1)
-    waiting = alone.status.waiting_for
-    assert waiting
-    assert waiting.reason == "frozen by wang: wrong text"
-
-
-def test_a_wish_is_asked_again_in_time_where_its_time_is_short() -> None:
-    """A quarter of what is left to not_after: a forgotten queue must not cost the send."""
-    alone = Alone(not_after=(NOON + 40 * MINUTE).isoformat())
-    alone.joined()
-    alone.sent()
-    alone.hear(waits=Waits(why="queue", place=9))
-    assert alone.step.until == NOON + MINUTE + 10 * MINUTE
-
-
-def test_a_grant_of_another_wish_is_not_ours() -> None:
-    """A reset run does not act on what the run before it was granted."""
-    alone = Alone()
-    alone.waiting()
-    lease = alone.lease().model_copy(update={"wish": "wish-of-another-run"})
-    before = alone.state
-    alone.take(granted(lease))
-    assert alone.state == before
-
-
-def test_a_reset_voids_the_open_wish_and_asks_what_is_known() -> None:
-    """The ledger knows more than what is left of the history; earlier runs are looked for once more."""
-    alone = Alone()
-    alone.waiting()
-    alone.take(events.WasReset())
-    effect = alone.step.effect
-    assert isinstance(effect, steps.SendWish)
-    assert effect.search
-
-
-def test_a_reset_in_a_try_awaits_its_answer_and_then_asks() -> None:
-    """A try is never cancelled."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.take(events.WasReset())
-    assert alone.does() is steps.Submit
-    alone.answered("unknown", told=False)
-    assert alone.does() is steps.SendWish
-
-
-def test_a_lease_that_came_too_late_goes_back() -> None:
-    """The send was paused while the lease was on its way: nothing is submitted."""
-    alone = Alone()
-    alone.waiting()
-    lease = alone.lease()
-    alone.take(events.Updated("u", Pause(by="li")), granted(lease))
-    assert alone.does() is steps.Report
-    alone.take(events.Reported())
-    assert (alone.step.phase, alone.status.jobs[0].state) == ("paused", "new")
-    assert alone.state.trying is None
-
-
-def test_a_paused_send_takes_its_place_back() -> None:
-    """Nobody waits in the queue who would not submit."""
-    alone = Alone()
-    alone.waiting()
-    assert alone.update(Pause(by="li")) is None
-    assert alone.wants() == "withdrawing"
-    alone.asked()
-    assert alone.step.phase == "paused"
-    assert alone.update(Resume(by="li")) is None
-    assert alone.wants() == "turn"
-
-
 def test_a_steps_time_is_not_now() -> None:
     """A message that changes nothing begins no effect anew, and moves no timer."""
     alone = Alone(send_at=(NOON + timedelta(hours=2)).isoformat())
@@ -188,18 +57,6 @@ def test_an_answer_in_hand_ends_the_try_whatever_else_comes() -> None:
     assert alone.does() is steps.Submit
     alone.answered()
     assert alone.end.outcome == "sent"
-
-
-def test_a_msg_id_of_a_45065_is_asked_for() -> None:
-    """The ledger says that it is another key's: a person is asked."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("duplicate", errcode=45065)
-    assert alone.wants() == "owner"
-    alone.asked(Known(owned=(Owned(msg_id=7, key="autumn", generation=0, accepted=True),)))
-    alone.asked()
-    assert alone.asks() == "clientmsgid_collision"
 
 
 def test_the_key_again_ends_with_what_became_of_it() -> None:
@@ -334,65 +191,6 @@ def test_a_refused_request_says_what_its_key_has_done_before() -> None:
     alone.take(events.LookedUp(own(1, Answer(kind="accepted", at=NOON, msg_id=7))))
     assert alone.end.refused[0] == "message.content: must not be blank"
     assert 'an earlier run under "spring" was delivered, or may have been (msg_id: 7)' in alone.end.refused[1]
-
-
-def test_a_notice_that_comes_after_the_lease_takes_nothing_away() -> None:
-    """The account said "frozen" before it granted; its signals came in another order."""
-    alone = Alone()
-    alone.waiting()
-    notice = events.Heard(alone.granted(waits=FROZEN))
-    alone.hear(answer="lease", lease=alone.lease())
-    alone.take(notice)
-    assert alone.does() is steps.Submit
-    alone.answered()
-    alone.pushed()
-    assert alone.end.outcome == "sent"
-
-
-def test_a_lease_that_goes_back_is_not_used_after_all() -> None:
-    """The send is resumed in the moment in which it gives the lease back: it asks for another one."""
-    alone = Alone()
-    alone.waiting()
-    lease = alone.lease()
-    alone.take(events.Updated("u", Pause(by="li")), granted(lease))
-    alone.take(events.Updated("v", Resume(by="li")), events.Reported())
-    assert (alone.wants(), alone.state.trying) == ("turn", None)
-
-
-def test_a_tag_is_looked_at_again_with_the_lease_in_hand() -> None:
-    """It waited for days in the queue: what was expected of the tag then says nothing now."""
-    alone = Alone(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
-    alone.joined()
-    assert alone.does() is steps.LookAtTag
-    alone.take(events.TagSeen())
-    alone.sent()
-    alone.hear(waits=Waits(why="queue", place=9))
-    before = alone.step
-    alone.wait(11 * MINUTE)
-    assert alone.step == before
-    lease = alone.lease()
-    alone.hear(answer="lease", lease=lease)
-    assert (alone.does(), alone.step.until) == (steps.LookAtTag, lease.valid_until)
-    alone.take(events.TagSeen())
-    assert alone.does() is steps.Submit
-
-
-def test_no_turn_outlasts_the_hours_in_which_may_be_sent() -> None:
-    """A lease that was granted a moment before they end is over with them."""
-    facts = FACTS.model_copy(update={"send_hours": ("08:00", "22:00")})
-    alone = Alone(facts)
-    alone.joined()
-    turn = alone.state.wish and alone.state.wish.turn
-    assert turn
-    assert turn.until == NOON + timedelta(hours=10)
-
-
-def test_a_continued_run_asks_anew() -> None:
-    """What the account says to the run before is not heard."""
-    alone = Alone()
-    alone.waiting()
-    alone.take(events.Continued())
-    assert alone.does() is steps.SendWish
 
 
 def test_a_request_that_is_refused_at_once_still_says_what_its_key_has_done() -> None:

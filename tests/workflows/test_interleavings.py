@@ -113,7 +113,7 @@ def known(test: Callable[..., Any]) -> Callable[..., Any]:
 @known
 @given(script=scripts(skipping=True))
 @settings(
-    max_examples=settings().max_examples // 6,
+    max_examples=settings().max_examples // 3,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
@@ -133,7 +133,7 @@ async def test_the_promises_hold_in_any_order(script: Script) -> None:
 
 @given(together=st.lists(scripts(skipping=False), min_size=TOGETHER, max_size=TOGETHER))
 @settings(
-    max_examples=max(1, settings().max_examples // 20),
+    max_examples=max(1, settings().max_examples // 18),
     deadline=None,
     print_blob=True,
     phases=[Phase.reuse, Phase.generate],
