@@ -33,8 +33,8 @@ from workflows.account import Account
 from workflows.account_check import CheckAccount
 from workflows.account_notices import AccountNotices
 from workflows.callback_check import CheckCallback
-from workflows.calls import a_try_within
 from workflows.check import CheckMassSend
+from workflows.ledger_calls import a_try_within
 from workflows.mass_send import MassSend
 from workflows.notify import Notify
 from workflows.preview import PreviewMassSend

@@ -29,10 +29,11 @@ from temporalio.client import (
 )
 from temporalio.exceptions import ApplicationError
 
-from activities.earlier_runs import VisibleRuns, found_by
+from activities.earlier_runs import VisibleRuns
 from activities.ledger_view import ledger_view
 from activities.recorded import decoded
 from activities.run_history import RunHistory, start_of
+from qunfa.contract.facts import Known
 from qunfa.contract.ids import (
     ACCOUNT_NAME_PATTERN,
     KEY_PATTERN,
@@ -48,9 +49,11 @@ from qunfa.contract.recall import RECALL_FAILED, RecallRequest, RecallResult
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
-from qunfa.rules.course import Jobs, may_have_been_delivered, merge
+from qunfa.rules.course import may_have_been_delivered
+from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.notices import Closed, told_of_close, type_of_close, webhook_id
 from qunfa.rules.stragglers import may_straggle
+from qunfa.send.doubt import jobs_of
 from qunfa.settings import Settings
 
 _RPC: Final = timedelta(seconds=10)
@@ -60,12 +63,12 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class _Found(NamedTuple):
-    """A run: its input, where that is JSON, and what its history has of jobs, where this worker can read that."""
+    """A run: its input, where that is JSON, and the facts in its history, where this worker can read that."""
 
     run: WorkflowExecution
     account: str
     raw: Any
-    jobs: Jobs | None
+    known: Known | None
 
 
 class Due(NamedTuple):
@@ -162,18 +165,18 @@ class ClosedRuns:
         return bool(described.workflow_extended_info.reset_run_id)
 
     async def _found(self, run: WorkflowExecution) -> _Found | None:
-        history = RunHistory(self._client.data_converter, run.run_id)
-        raw, jobs = None, None
+        history = RunHistory(self._client.data_converter)
+        raw, known = None, None
         try:
             async for event in self._handle(run).fetch_history_events(rpc_timeout=_RPC):
                 if event.HasField("workflow_execution_started_event_attributes"):
                     raw = await self._raw(list(event.workflow_execution_started_event_attributes.input.payloads))
                 await history.read(event)
-            jobs = (await history.remains()).jobs
+            known = (await history.remains()).known
         except ApplicationError as unreadable:
             _LOG.warning("a closed run cannot be read", workflow_id=run.id, run_id=run.run_id, why=unreadable.message)
         account = _account(raw, run)
-        return _Found(run, account, raw, jobs) if account else None
+        return _Found(run, account, raw, known) if account else None
 
     async def _raw(self, payloads: list[Payload]) -> Any:
         try:
@@ -187,9 +190,11 @@ class ClosedRuns:
         request = _input(MassSendRequest, found.raw)
         by_id = parse_mass_send_id(found.run.id)
         key = _text(found.raw, "key", KEY_PATTERN) or (by_id.key if by_id else None)
-        known = await self._known(found, key) if key else ()
-        jobs = merge(found.jobs or (), known or ())
-        unclear = found.jobs is None or known is None
+        elsewhere = await self._known(found, key) if key else Known()
+        known = union(found.known or Known(), elsewhere or Known())
+        jobs = jobs_of(known, key or "", "")
+        others_under_way = any(is_under_way(one) and one.holder != found.run.run_id for one in known.tries)
+        unclear = found.known is None or elsewhere is None or others_under_way
         return NoticeData(
             account=found.account,
             key=key,
@@ -201,18 +206,20 @@ class ClosedRuns:
             msg_ids=tuple(job.msg_id for job in jobs if job.msg_id is not None),
         )
 
-    async def _known(self, found: _Found, key: str) -> Jobs | None:
-        """By the ledger, or by earlier runs where it has no record of the key; None where that cannot be asked."""
+    async def _known(self, found: _Found, key: str) -> Known | None:
+        """By the ledger, and by earlier runs where it may know less than these; None where that cannot be asked."""
         configured = self._settings.accounts.get(found.account)
         if configured is None:
             return None
         sends = mass_send_id(found.account, key)
         try:
             view = await ledger_view(self._client, configured.appid, {"key": key})
-            records = [record for record in view.records if record.key == key] if view else []
-            if records:
-                return tuple(job for record in records for job in record.jobs)
-            return found_by(await self._earlier.find(sends, found.run.run_id if found.run.id == sends else "")).jobs
+            record = next((one for one in view.records if one.key == key), None) if view else None
+            known = (record.known if record else None) or Known()
+            if record is not None and not record.unsearched:
+                return known
+            asking = found.run.run_id if found.run.id == sends else ""
+            return union(known, (await self._earlier.find(sends, asking)).known)
         except ApplicationError as unavailable:
             _LOG.warning("a closed run is told of in doubt", account=found.account, key=key, why=unavailable.message)
             return None

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
@@ -12,11 +11,10 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.failures import ledger_unavailable
-from activities.run_history import Remains, RunHistory, start_of
+from activities.run_history import Remains, RunHistory, added_up, start_of
+from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import MASS_SEND
-from qunfa.contract.result import REFUSED, Outcome
-from qunfa.rules.course import Jobs, merge
-from qunfa.rules.submission import collide
+from qunfa.contract.result import REFUSED
 
 RUNS_MAX: Final = 50
 """How many runs that left something are read, newest first: each of them knew what those before it had left."""
@@ -30,55 +28,45 @@ _OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
 _RPC: Final = timedelta(seconds=10)
 
 
+class Found(NamedTuple):
+    """All that earlier runs have left: their facts, the digests of their content, and how the newest of them ended.
+
+    `digests`: in order, each once. Only runs that have left something count.
+    """
+
+    known: Known = Known()
+    digests: tuple[str, ...] = ()
+    ended: Ended | None = None
+
+    @classmethod
+    def of(cls, runs: Sequence[Remains]) -> "Found":
+        """What `runs`, the newest first, know together."""
+        telling = [run for run in runs if run.is_something]
+        return cls(
+            known=added_up(*(run.known for run in telling)),
+            digests=tuple(sorted({run.digest for run in telling if run.digest})),
+            ended=telling[0].ended if telling else None,
+        )
+
+    def known_to(self, digest: str) -> Known:
+        """The facts that a run with this content takes over: none where the key stands for other content.
+
+        Else its own history would have them as facts of its content, and the runs after it be refused for that.
+        """
+        return Known() if any(one != digest for one in self.digests) else self.known
+
+
 class EarlierRuns(Protocol):
     """Where earlier runs are looked for."""
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Remains]:
-        """What the runs of this workflow id but the current one have left, the newest first.
+    async def find(self, workflow_id: str, current_run_id: str) -> Found:
+        """What the runs of this workflow id but the current one have left.
 
         `current_run_id` is empty where who asks is a run of another id.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """All that earlier runs have left: the digests of their content, their jobs, and how the newest of them ended."""
-
-    digests: frozenset[str]
-    jobs: Jobs
-    ended_as: Outcome | None
-    problem: str | None
-
-
-def found_by(runs: Sequence[Remains]) -> Found:
-    """What `runs` (the newest first) know together; one that left no job does not count."""
-    telling = [run for run in runs if run.jobs]
-    jobs: Jobs = ()
-    for run in telling:
-        jobs = merge(jobs, run.jobs)
-    return Found(
-        digests=frozenset(run.digest for run in telling if run.digest),
-        jobs=_without_collisions(jobs),
-        ended_as=telling[0].ended_as if telling else None,
-        problem=telling[0].problem if telling else None,
-    )
-
-
-def _without_collisions(jobs: Jobs) -> Jobs:
-    """A job whose msg_id came with 45065 and is that of an earlier generation was not accepted."""
-    first: dict[int, tuple[int, int]] = {}
-    for job in jobs:
-        if job.msg_id is not None:
-            first.setdefault(job.msg_id, (job.index, job.generation))
-    return tuple(
-        collide(job)
-        if job.deduplicated and job.msg_id is not None and first[job.msg_id] != (job.index, job.generation)
-        else job
-        for job in jobs
-    )
 
 
 class VisibleRuns:
@@ -88,8 +76,8 @@ class VisibleRuns:
         self._client = client
         self._runs_max = runs_max
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Remains]:
-        """What the runs of this workflow id but the current one have left, the newest first.
+    async def find(self, workflow_id: str, current_run_id: str) -> Found:
+        """What the runs of this workflow id but the current one have left.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, to be retried.
@@ -100,7 +88,7 @@ class VisibleRuns:
                 if run.run_id == current_run_id or _ended_at_once(run) or await self._was_refused(run):
                     continue
                 remains = await self._read(run)
-                if remains is not None and remains.jobs:
+                if remains is not None and remains.is_something:
                     found.append(remains)
                 if len(found) == self._runs_max:
                     break
@@ -109,7 +97,7 @@ class VisibleRuns:
                 f"{workflow_id}: its earlier runs could not be looked for: Temporal answered {error.status.name}. They "
                 "are looked for again, since nothing may be sent before."
             ) from None
-        return found
+        return Found.of(found)
 
     async def _listed(self, workflow_id: str, current_run_id: str) -> list[WorkflowExecution]:
         """All runs, the newest first, in a list that is up to date: one that lacks this run may lack others as well."""
@@ -148,7 +136,7 @@ class VisibleRuns:
 
     async def _read(self, run: WorkflowExecution) -> Remains | None:
         handle = self._client.get_workflow_handle(run.id, run_id=run.run_id)
-        history = RunHistory(self._client.data_converter, run.run_id)
+        history = RunHistory(self._client.data_converter)
         try:
             async for event in handle.fetch_history_events(rpc_timeout=_RPC):
                 await history.read(event)

@@ -3,66 +3,47 @@
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel
 from temporalio import activity
 from temporalio.client import (
     Client,
     RPCTimeoutOrCancelledError,
     WithStartWorkflowOperation,
-    WorkflowQueryFailedError,
-    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from activities.earlier_runs import EarlierRuns, Found, found_by
+from activities.earlier_runs import EarlierRuns
 from activities.failures import ledger_unavailable
 from activities.heartbeat import heartbeats
 from activities.notes import LedgerNotes
+from qunfa.contract.facts import Known
 from qunfa.contract.ids import ACCOUNT, account_id
-from qunfa.contract.ledger import (
-    Claim,
-    ClaimAnswer,
-    LeaseAnswer,
-    LedgerView,
-    Owner,
-    PreviewsLeft,
-    Reserve,
-    Told,
-)
-from qunfa.contract.steps import (
-    CLAIM,
-    KNOWN,
-    OWNER_OF,
-    RESERVE,
+from qunfa.contract.ledger import PreviewsLeft
+from qunfa.contract.ledger_steps import (
+    LOOK_UP,
     TAKE_PREVIEW,
     TELL,
-    ClaimStep,
-    Known,
-    KnownStep,
-    OwnerStep,
-    ReserveStep,
+    WISH,
+    LedgerAnswer,
+    LedgerQuestion,
+    LookUpStep,
     TakePreviewStep,
     TellStep,
+    WishStep,
 )
-from qunfa.rules.course import merge
+from qunfa.rules.memory import union
 
 PATIENCE: Final = timedelta(seconds=12)
 """How long one call of the ledger may take before Temporal is left to repeat the activity."""
 
-_UNREAD: Final = "unread"
-"""The digest of a content that could not be read: it is no other's, so that nothing can be claimed with it."""
-
-Given = TypeVar("Given", bound=BaseModel)
-
 
 class Ledger:
-    """Claims, leases and notes. Every step may be repeated: an update has the same id in each attempt."""
+    """Wishes, reports and questions. Every step may be repeated."""
 
     def __init__(
         self, client: Client, task_queue: str, earlier: EarlierRuns, *, patience: timedelta = PATIENCE
@@ -73,153 +54,75 @@ class Ledger:
         self._notes = LedgerNotes(client, task_queue)
         self._patience = patience
 
-    @activity.defn(name=CLAIM)
+    @activity.defn(name=WISH)
     @heartbeats()
-    async def claim(self, step: ClaimStep) -> ClaimAnswer:
-        """Take the key for its content.
+    async def wish(self, step: WishStep) -> Known:
+        """Tell the ledger what the run wishes; with `search`, also what earlier runs of its workflow id have left.
 
-        Where the ledger does not know the key, what earlier runs of the same workflow id have left is handed in with a
-        second claim, so that a ledger that was lost knows again what Temporal still does.
+        The answer comes to the run as the signal `granted`. What is returned is what earlier runs have left.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
-        answer = await self._update(step.appid, "claim", step.claim, ClaimAnswer)
-        if answer.kind != "miss" or step.claim.searched:
-            return answer
-        runs = await self._earlier.find(step.claim.workflow_id, activity.info().workflow_run_id or "")
-        found = found_by(runs)
-        if found.digests - {step.claim.digest}:
-            return ClaimAnswer(kind="reused")
-        claim = step.claim.model_copy(update={"searched": True, "found": merge(step.claim.found, found.jobs)})
-        answer = await self._update(step.appid, "claim", claim, ClaimAnswer, "searched")
-        return await self._with_end(step, answer, found)
+        wish = step.wish
+        if not step.search:
+            await self._notes.wish(step.appid, wish)
+            return Known()
+        found = await self._earlier.find(wish.workflow_id, activity.info().workflow_run_id or "")
+        known = found.known_to(wish.digest)
+        searched = {
+            "searched": True,
+            "known": union(wish.known, known),
+            "digests": found.digests,
+            "ended": found.ended,
+        }
+        await self._notes.wish(step.appid, wish.model_copy(update=searched))
+        return known
 
-    @activity.defn(name=KNOWN)
+    @activity.defn(name=LOOK_UP)
     @heartbeats()
-    async def known(self, step: KnownStep) -> Known:
-        """What a key has done, for a send that ends before it can claim it; nothing is claimed.
-
-        It is asked by a first claim, which takes no key that the ledger does not know, and none with another content.
+    async def look_up(self, step: LookUpStep) -> Known:
+        """What a key has done, for a send that ends before its content is known; the ledger is not changed.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
-        asked = Claim(key=step.key, digest=_UNREAD, workflow_id=step.workflow_id)
-        answer = await self._update(step.appid, "claim", asked, ClaimAnswer, "known")
-        if answer.record is not None:
-            return Known(jobs=answer.record.jobs)
+        answer = await self._ask(step.appid, LedgerQuestion(key=step.key), "known")
+        if answer.known is not None:
+            return answer.known
         info = activity.info()
         asking = info.workflow_run_id if info.workflow_id == step.workflow_id else None
-        runs = await self._earlier.find(step.workflow_id, asking or "")
-        return Known(jobs=found_by(runs).jobs)
+        return (await self._earlier.find(step.workflow_id, asking or "")).known
 
-    @activity.defn(name=RESERVE)
+    @activity.defn(name=TELL)
     @heartbeats()
-    async def reserve(self, step: ReserveStep) -> LeaseAnswer:
-        """Ask for the lease of one try.
+    async def tell(self, step: TellStep) -> None:
+        """Hand in a report.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
-        return await self._update(step.appid, "reserve", step.reserve, LeaseAnswer)
+        await self._notes.tell(step.appid, step.report)
 
     @activity.defn(name=TAKE_PREVIEW)
     @heartbeats()
     async def take_preview(self, step: TakePreviewStep) -> PreviewsLeft:
         """Ask for one of the account's previews of today.
 
-        Each attempt asks anew, since the first one's answer may be that of a worker of 0.1.0, which counts none.
-
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
-        ledger = account_id(step.appid)
-        asked = Claim(key="previews", digest="preview", workflow_id=ledger, previewing=step.holder)
-        answer = await self._update(step.appid, "claim", asked, ClaimAnswer, "preview", str(activity.info().attempt))
+        answer = await self._ask(step.appid, LedgerQuestion(previewing=step.holder), "preview")
         if answer.previews is None:
-            raise _unavailable(step.appid, "a worker of 0.1.0 has answered, which counts no previews")
+            raise _unavailable(step.appid, "it has not told how many previews are left")
         return answer.previews
 
-    @activity.defn(name=TELL)
-    @heartbeats()
-    async def tell(self, step: TellStep) -> None:
-        """Hand in a note.
+    async def _ask(self, appid: str, question: LedgerQuestion, what: str) -> LedgerAnswer:
+        """The answer to an update, and not to a query.
 
-        Raises:
-            ApplicationError: `LedgerUnavailable`, retried.
+        A query that waits while its worker is lost is answered by another worker, which may have led the ledger ahead
+        of its workflow task then (temporalio/sdk-python issue 1591).
         """
-        await self._notes.tell(step.appid, step.note)
-
-    @activity.defn(name=OWNER_OF)
-    @heartbeats()
-    async def owner_of(self, step: OwnerStep) -> Owner:
-        """Whose job a msg_id is; nobody's where the ledger does not know it, or there is no ledger.
-
-        It is asked by an update. A query that waits while its worker is lost is answered by another worker, which then
-        has handled the newest signals before the updates that stand behind them; a replay has them the other way round,
-        and the ledger could not go on (temporalio/sdk-python issue 1591). A ledger that is closed can
-        answer a query only, and so can one whose worker is of 0.1.0.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, retried.
-        """
-        ledger = account_id(step.appid)
-        asked = Claim(key=f"msg_id-{step.msg_id}", digest="whose", workflow_id=ledger, whose=step.msg_id)
-        handle = self._client.get_workflow_handle(ledger)
-        try:
-            answer: ClaimAnswer = await handle.execute_update(
-                "claim",
-                asked,
-                id=_update_id("whose", str(step.msg_id)),
-                result_type=ClaimAnswer,
-                rpc_timeout=self._patience,
-            )
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
-                return await self._owner_by_query(step)
-            raise _cut_short() or _unavailable(step.appid, _why(error)) from None
-        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            raise _cut_short() or _unavailable(step.appid, _why(error)) from None
-        return answer.owner or await self._owner_by_query(step)
-
-    async def _owner_by_query(self, step: OwnerStep) -> Owner:
-        view = await self._view(step.appid, step.msg_id)
-        if view is None:
-            return Owner()
-        jobs = ((record, job) for record in view.records for job in record.jobs if job.msg_id == step.msg_id)
-        record, job = next(jobs, (None, None))
-        if record is None or job is None:
-            return Owner()
-        return Owner(key=record.key, index=job.index, generation=job.generation)
-
-    async def _with_end(self, step: ClaimStep, answer: ClaimAnswer, found: Found) -> ClaimAnswer:
-        """The answer, and the ledger with it, with how the key ended before; a claim does not carry that."""
-        claim, record = step.claim, answer.record
-        if record is None or record.ended_as or not found.ended_as:
-            return answer
-        end: dict[str, Any] = {"ended_as": found.ended_as, "problem": found.problem}
-        note = Told(key=claim.key, digest=claim.digest, workflow_id=claim.workflow_id, **end)
-        await self._notes.tell(step.appid, note)
-        return answer.model_copy(update={"record": record.model_copy(update=end)})
-
-    async def _view(self, appid: str, msg_id: int) -> LedgerView | None:
-        handle = self._client.get_workflow_handle(account_id(appid))
-        try:
-            view: LedgerView = await handle.query(
-                "ledger", {"msg_id": msg_id}, result_type=LedgerView, rpc_timeout=self._patience
-            )
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
-                return None
-            raise _unavailable(appid, _why(error)) from None
-        except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
-            raise _unavailable(appid, str(error)) from None
-        return view
-
-    async def _update(
-        self, appid: str, name: str, asked: Claim | Reserve, result_type: type[Given], *parts: str
-    ) -> Given:
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             ACCOUNT,
             id=account_id(appid),
@@ -227,18 +130,18 @@ class Ledger:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         try:
-            given: Given = await self._client.execute_update_with_start_workflow(
-                name,
-                asked,
+            answer: LedgerAnswer = await self._client.execute_update_with_start_workflow(
+                "ask",
+                question,
                 start_workflow_operation=start,
-                id=_update_id(name, *parts),
-                result_type=result_type,
+                id=_update_id(what),
+                result_type=LedgerAnswer,
                 rpc_timeout=self._patience,
             )
         except (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             await _look_at(start)
             raise _cut_short() or _unavailable(appid, _why(error)) from None
-        return given
+        return answer
 
 
 def _cut_short() -> asyncio.CancelledError | None:

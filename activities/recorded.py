@@ -1,71 +1,77 @@
-"""What is read of the payloads in a mass send's history: few fields, so that other versions' payloads are read too."""
+"""What is read of the payloads in a mass send's history: few fields, so that other versions' payloads are read too.
+
+Activities are our own: what they have recorded is read, or nothing may be sent. A signal may come from anybody, and one
+that is none of ours is passed over.
+"""
 
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import ledger_unavailable
+from qunfa.contract.facts import Ended, Known, Try
 from qunfa.contract.fields import Stored
-from qunfa.contract.job import Answer, Job
-from qunfa.contract.ledger import Record
-from qunfa.contract.result import Outcome
+from qunfa.contract.job import Answer
 from qunfa.contract.unreadable import Unreadable
 
 Read = TypeVar("Read")
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
-
-class RecordedTry(Stored):
-    """Of the input of `submit`."""
-
-    digest: str
-    index: int
-    generation: int
-    attempt: int
-    clientmsgid: str
-
-
-class RecordedNote(Stored):
-    """Of a note for the ledger."""
-
-    digest: str
-    job: Job | None = None
-    ended_as: Outcome | None = None
-    problem: str | None = None
-
-
-class RecordedTell(Stored):
-    """Of the input of `tell`."""
-
-    note: RecordedNote
-
-
-class RecordedAsk(Stored):
-    """Of what `claim` and `reserve` ask for."""
-
-    digest: str
-
-
-class RecordedClaim(Stored):
-    """Of the input of `claim`."""
-
-    claim: RecordedAsk
-
-
-class RecordedMemory(Stored):
-    """Of the ledger's answers to `claim` and `reserve`; of other content where the key was `reused`."""
-
-    kind: str
-    record: Record | None = None
+_UNREADABLE = (KeyError, RuntimeError, ValueError)
+"""What a converter raises: an unknown encoding, a codec's failure, JSON that is none or is no such model."""
 
 
 class RecordedState(Stored):
     """Of what a run hands to the one that continues it."""
 
     digest: str | None = None
-    jobs: tuple[Job, ...] = ()
+    known: Known = Known()
+
+
+class RecordedAsk(Stored):
+    """Of a wish."""
+
+    digest: str
+    known: Known = Known()
+
+
+class RecordedWish(Stored):
+    """Of the input of `wish`."""
+
+    wish: RecordedAsk
+
+
+class RecordedTry(Stored):
+    """Of the input of `submit`. A lease has all that a try has, as long as it is under way."""
+
+    digest: str
+    lease: Try
+
+
+class RecordedReport(Stored):
+    """Of what the ledger is told."""
+
+    digest: str
+    known: Known = Known()
+    ended: Ended | None = None
+
+
+class RecordedTell(Stored):
+    """Of the input of `tell`."""
+
+    report: RecordedReport
+
+
+class RecordedGrant(Stored):
+    """Of the signal `granted`: what the ledger knew."""
+
+    wish: str
+    answer: str
+    known: Known = Known()
+    ended: Ended | None = None
 
 
 async def decoded(converter: DataConverter, payload: Payload, model: type[Read]) -> Read:
@@ -76,7 +82,7 @@ async def decoded(converter: DataConverter, payload: Payload, model: type[Read])
     """
     try:
         value: Read | None = (await converter.decode([payload], [model]))[0]
-    except (KeyError, RuntimeError, ValueError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(model, type(error).__name__) from None
     if value is None:
         raise _unreadable(model, "null")
@@ -95,22 +101,30 @@ async def answer_in(converter: DataConverter, result: list[Payload]) -> Answer |
         return None
 
 
-async def memory_in(converter: DataConverter, result: list[Payload]) -> RecordedMemory | None:
-    """What the ledger has said; `None` where that is no answer of ours: an operator has completed the activity by hand.
+async def known_in(converter: DataConverter, result: list[Payload]) -> Known | None:
+    """What earlier runs had left; `None` where that is no object: an operator has completed the activity by hand.
 
     Raises:
         ApplicationError: `LedgerUnavailable`: this worker cannot read it, and must not pass over it.
     """
-    value = await _value(converter, result, RecordedMemory)
-    if not isinstance(value, dict) or "kind" not in value:
+    if not isinstance(await _value(converter, result, Known), dict):
         return None
-    return await decoded(converter, result[0], RecordedMemory)
+    return await decoded(converter, result[0], Known)
+
+
+async def signalled(converter: DataConverter, payloads: list[Payload], model: type[ModelT]) -> ModelT | None:
+    """What a signal has brought; `None` where that is no `model`: a stranger has sent it."""
+    try:
+        values = await converter.decode(payloads[:1])
+        return model.model_validate(values[0]) if values else None
+    except _UNREADABLE:
+        return None
 
 
 async def _value(converter: DataConverter, result: list[Payload], model: type[Any]) -> Any:
     try:
         values = await converter.decode(result)
-    except (KeyError, RuntimeError, ValueError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(model, type(error).__name__) from None
     value = values[0] if values else None
     if isinstance(value, Unreadable):

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from activities.account_check import AccountCheck
 from activities.accounts import Accounts
 from activities.audience import AudienceCheck
+from activities.breathing import breathe
 from activities.callback_check import CallbackCheck
 from activities.closed_runs import ClosedRuns
 from activities.configuration import Configuration
@@ -25,7 +26,7 @@ from activities.reading import Reader
 from activities.recall import Recalls
 from activities.result import Results
 from activities.speed import Speeds
-from activities.submission import Submission
+from activities.submission import OwnRequest, Submission
 from qunfa.media import SourcePolicy, Sources
 from qunfa.settings import Settings
 
@@ -40,7 +41,7 @@ def all_activities(
     accounts = Accounts(settings, http)
     configuration = Configuration(settings)
     ledger = Ledger(client, task_queue, VisibleRuns(client))
-    submission = Submission(settings, accounts, LedgerNotes(client, task_queue))
+    submission = Submission(settings, accounts, LedgerNotes(client, task_queue), OwnRequest(client))
     results = Results(settings, accounts)
     audience = AudienceCheck(settings, accounts)
     reader = Reader(Sources(source_policy(settings)))
@@ -65,12 +66,11 @@ def all_activities(
         callback_check.callback_check,
         account_check.check_token,
         account_check.read_clocks,
-        ledger.claim,
-        ledger.reserve,
+        ledger.wish,
+        ledger.look_up,
         ledger.take_preview,
         ledger.tell,
-        ledger.owner_of,
-        ledger.known,
+        breathe,
         submission.submit,
         results.job_status,
         results.await_verdict,

@@ -1,12 +1,13 @@
-"""One run of a mass send, read from its history: what it submitted, what came of it, and how it ended.
+"""One run of a mass send, read from its history: its facts, and how it ended.
 
 | the history has | then |
 |---|---|
-| `submit` with an answer | the job is as after that try |
-| `submit` without one, or with one that is not ours (completed by hand) | unknown since the try was scheduled |
-| jobs that the run has taken over, from the ledger or from the run before | merged |
-| a job that the run has told the ledger | the job is as it says |
-| a result, also as the detail of a failure | its msg_ids and verdicts are merged |
+| `submit` with an answer | the try has that answer |
+| `submit` without one, or with one that is not ours (completed by hand) | the try is lost since then |
+| facts that the run has taken over: of earlier runs, of the run that it continues, of the ledger | they are added |
+| facts that it has told the ledger, or wished with | they are added |
+| a push | it is WeChat's word, where a rule understands it |
+| a result, also as the detail of a failure | it ended so, unless it submits after that |
 """
 
 from datetime import UTC, datetime, timedelta
@@ -14,58 +15,74 @@ from typing import Any, Final, NamedTuple
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.api.history.v1 import (
+    ActivityTaskScheduledEventAttributes,
+    HistoryEvent,
+    WorkflowExecutionStartedEventAttributes,
+)
 from temporalio.client import WorkflowHandle
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
 from activities.recorded import (
-    RecordedClaim,
+    RecordedGrant,
     RecordedState,
     RecordedTell,
     RecordedTry,
+    RecordedWish,
     answer_in,
     decoded,
-    memory_in,
+    known_in,
+    signalled,
 )
-from qunfa.contract.job import Job, Verdict
+from qunfa.contract.event import JobFinished
+from qunfa.contract.facts import Ended, Known, Said, Try
+from qunfa.contract.ledger_steps import SUBMIT, TELL, WISH
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import MASS_SEND_FAILED, JobResult, MassSendResult, Outcome
-from qunfa.contract.steps import CLAIM, RESERVE, SUBMIT, TELL
-from qunfa.rules.course import Jobs, merge, with_job
+from qunfa.contract.result import MASS_SEND_FAILED, MassSendResult
 from qunfa.rules.digest import content_digest
 from qunfa.rules.material import needs_material
-from qunfa.rules.submission import after_try, begin_try, lost_try
+from qunfa.rules.memory import union
+from qunfa.rules.verdict import judge, verdict_of_push
+from qunfa.send.apply import STRANGERS_MAX
 
-_LONG_AGO: Final = timedelta(hours=24)
-"""As long as WeChat remembers a clientmsgid: an unknown try of which no history tells the time counts as older."""
 _RPC: Final = timedelta(seconds=10)
-_DECIDED: Final = frozenset({"sent", "sent_nobody", "deleted", "failed"})
+_AT_ONCE: Final = 32
+"""How many memories are added up at a time: a history may have thousands of signals."""
+_LOSES: Final = frozenset(
+    {
+        "activity_task_failed_event_attributes",
+        "activity_task_timed_out_event_attributes",
+        "activity_task_canceled_event_attributes",
+    }
+)
 
 
 class Remains(NamedTuple):
-    """What one run has left: no jobs where it submitted nothing, and no digest where its content cannot be told."""
+    """What one run has left. `digest` is `None` where it left nothing, and where its content cannot be told."""
 
-    run_id: str
     digest: str | None
-    jobs: Jobs
-    ended_as: Outcome | None = None
-    problem: str | None = None
+    known: Known
+    ended: Ended | None = None
+
+    @property
+    def is_something(self) -> bool:
+        """Whether it knows of a try that may have been carried out."""
+        return any(one.answer is None or one.answer.kind != "unused" for one in self.known.tries)
 
 
 class RunHistory:
     """A history that is read event by event, so that a long one is never in memory as a whole."""
 
-    def __init__(self, converter: DataConverter, run_id: str) -> None:
+    def __init__(self, converter: DataConverter) -> None:
         self._converter = converter
-        self._run_id = run_id
         self._request: Payload | None = None
         self._digest: str | None = None
-        self._jobs: Jobs = ()
-        self._end: tuple[Outcome | None, str | None] = (None, None)
-        self._tries: dict[int, tuple[RecordedTry, datetime]] = {}
-        self._memories: set[int] = set()
-        self._began_at = self._seen_at = datetime.fromtimestamp(0, UTC)
+        self._memories: list[Known] = []
+        self._ended: Ended | None = None
+        self._tries: dict[int, Try] = {}
+        self._wishes: set[int] = set()
+        self._seen_at = datetime.fromtimestamp(0, UTC)
 
     async def read(self, event: HistoryEvent) -> None:
         """Take in the next event.
@@ -76,120 +93,111 @@ class RunHistory:
         self._seen_at = event.event_time.ToDatetime(tzinfo=UTC)
         match event.WhichOneof("attributes"):
             case "workflow_execution_started_event_attributes":
-                await self._started(event)
+                await self._started(event.workflow_execution_started_event_attributes)
+            case "workflow_execution_signaled_event_attributes":
+                signal = event.workflow_execution_signaled_event_attributes
+                await self._signalled(signal.signal_name, list(signal.input.payloads))
             case "activity_task_scheduled_event_attributes":
-                await self._scheduled(event)
+                await self._scheduled(event.event_id, event.activity_task_scheduled_event_attributes)
             case "activity_task_completed_event_attributes":
                 completed = event.activity_task_completed_event_attributes
                 await self._completed(completed.scheduled_event_id, list(completed.result.payloads))
-            case "activity_task_failed_event_attributes":
-                self._lost(event.activity_task_failed_event_attributes.scheduled_event_id)
-            case "activity_task_timed_out_event_attributes":
-                self._lost(event.activity_task_timed_out_event_attributes.scheduled_event_id)
-            case "activity_task_canceled_event_attributes":
-                self._lost(event.activity_task_canceled_event_attributes.scheduled_event_id)
+            case str(ends) if ends in _LOSES:
+                self._lost(getattr(event, ends).scheduled_event_id)
             case "workflow_execution_completed_event_attributes":
                 for payload in event.workflow_execution_completed_event_attributes.result.payloads:
-                    self._ended(await decoded(self._converter, payload, MassSendResult))
+                    await self._resulted(payload)
             case "workflow_execution_failed_event_attributes":
                 await self._failed(event.workflow_execution_failed_event_attributes.failure)
             case _:
                 pass
 
     async def remains(self) -> Remains:
-        """What the run has left; a try whose answer was not in the history is unknown."""
+        """What the run has left; a try without an end in the history is lost since its last event."""
         for scheduled in list(self._tries):
             self._lost(scheduled)
-        if self._digest is None and self._jobs:
-            self._digest = await self._digest_of_request()
-        return Remains(self._run_id, self._digest, self._jobs, *self._end)
+        left = Remains(self._digest, added_up(*self._memories), self._ended)
+        if left.digest is None and left.is_something:
+            left = left._replace(digest=await self._digest_of_request())
+        return left
 
-    async def _started(self, event: HistoryEvent) -> None:
-        started = event.workflow_execution_started_event_attributes
-        self._began_at = self._seen_at
+    async def _started(self, started: WorkflowExecutionStartedEventAttributes) -> None:
         payloads = list(started.input.payloads)
         self._request = payloads[0] if payloads else None
         if started.continued_execution_run_id and len(payloads) > 1:
             state = await decoded(self._converter, payloads[1], RecordedState)
-            self._digest, self._jobs = state.digest, state.jobs
+            self._digest = state.digest
+            self._learn(state.known)
 
-    async def _scheduled(self, event: HistoryEvent) -> None:
-        scheduled = event.activity_task_scheduled_event_attributes
+    async def _signalled(self, name: str, payloads: list[Payload]) -> None:
+        if name == "granted":
+            grant = await signalled(self._converter, payloads, RecordedGrant)
+            if grant is not None:
+                self._learn(grant.known)
+                self._ended = grant.ended or self._ended
+        elif name == "job_finished":
+            pushed = await signalled(self._converter, payloads, JobFinished)
+            verdict = verdict_of_push(pushed) if pushed else None
+            if pushed is not None and verdict is not None and judge(verdict) is not None:
+                self._learn(Known(said=(Said(msg_id=pushed.msg_id, verdict=verdict, at=self._seen_at),)))
+
+    async def _scheduled(self, event_id: int, scheduled: ActivityTaskScheduledEventAttributes) -> None:
         name = scheduled.activity_type.name
-        if name not in {CLAIM, RESERVE, SUBMIT, TELL} or not scheduled.input.payloads:
+        if name not in {WISH, SUBMIT, TELL} or not scheduled.input.payloads:
             return
         payload = scheduled.input.payloads[0]
-        if name == SUBMIT:
+        if name == WISH:
+            wish = (await decoded(self._converter, payload, RecordedWish)).wish
+            self._wishes.add(event_id)
+            self._digest = wish.digest
+            self._learn(wish.known)
+        elif name == SUBMIT:
             step = await decoded(self._converter, payload, RecordedTry)
-            self._tries[event.event_id] = step, self._seen_at
-            self._digest, self._end = step.digest, (None, None)
-        elif name == TELL:
-            note = (await decoded(self._converter, payload, RecordedTell)).note
-            self._digest = note.digest
-            self._jobs = with_job(self._jobs, note.job) if note.job else self._jobs
-            self._end = (note.ended_as, note.problem) if note.ended_as else self._end
+            self._tries[event_id] = step.lease.model_copy(update={"answer": None, "lost_at": None})
+            self._digest, self._ended = step.digest, None
         else:
-            self._memories.add(event.event_id)
-            if name == CLAIM:
-                self._digest = (await decoded(self._converter, payload, RecordedClaim)).claim.digest
+            report = (await decoded(self._converter, payload, RecordedTell)).report
+            self._digest = report.digest
+            self._learn(report.known)
+            self._ended = report.ended or self._ended
 
     async def _completed(self, scheduled: int, result: list[Payload]) -> None:
         if scheduled in self._tries:
             answer = await answer_in(self._converter, result)
             if answer is None:
                 self._lost(scheduled)
-                return
-            step, began_at = self._tries.pop(scheduled)
-            self._jobs = with_job(self._jobs, after_try(self._trying(step), step.attempt, answer, began_at))
-        elif scheduled in self._memories:
-            memory = await memory_in(self._converter, result)
-            if memory and memory.record is not None and memory.record.digest == self._digest:
-                self._jobs = merge(self._jobs, memory.record.jobs)
-                self._end = memory.record.ended_as, memory.record.problem
+            else:
+                self._end_try(scheduled, answer=answer)
+        elif scheduled in self._wishes:
+            known = await known_in(self._converter, result)
+            if known is not None:
+                self._learn(known)
 
     def _lost(self, scheduled: int) -> None:
         if scheduled in self._tries:
-            step, began_at = self._tries.pop(scheduled)
-            detail = f"run {self._run_id} ended, or lost its worker, before the answer came"
-            self._jobs = with_job(
-                self._jobs, lost_try(self._trying(step), step.attempt, self._seen_at, began_at, detail)
-            )
+            self._end_try(scheduled, lost_at=self._seen_at)
 
-    def _trying(self, step: RecordedTry) -> Job:
-        known = _known(self._jobs, step.index, step.generation)
-        new = Job(index=step.index, generation=step.generation, clientmsgid=step.clientmsgid)
-        return begin_try(known or new, step.attempt)
+    def _end_try(self, scheduled: int, **how: Any) -> None:
+        self._learn(Known(tries=(self._tries.pop(scheduled).model_copy(update=how),)))
 
     async def _failed(self, failure: Failure) -> None:
         info = failure.application_failure_info
         if info.type == MASS_SEND_FAILED and info.details.payloads:
-            self._ended(await decoded(self._converter, info.details.payloads[0], MassSendResult))
+            await self._resulted(info.details.payloads[0])
 
-    def _ended(self, result: MassSendResult) -> None:
-        for row in result.jobs:
-            known = _known(self._jobs, row.index, row.generation)
-            self._jobs = merge(self._jobs, (self._reported(row, known),))
-        self._end = result.outcome, result.problem.name if result.problem else None
+    async def _resulted(self, payload: Payload) -> None:
+        result = await decoded(self._converter, payload, MassSendResult)
+        self._ended = Ended(outcome=result.outcome, problem=result.problem.name if result.problem else None)
 
-    def _reported(self, row: JobResult, known: Job | None) -> Job:
-        news = row.state == "unknown" and not (known and known.ever_unknown)
-        return Job(
-            index=row.index,
-            generation=row.generation,
-            clientmsgid=row.clientmsgid,
-            attempts=0 if row.state == "new" else 1,
-            ever_unknown=news,
-            window_started_at=self._began_at - _LONG_AGO if news else None,
-            msg_id=row.msg_id,
-            msg_data_id=row.msg_data_id,
-            deduplicated=row.deduplicated,
-            verdict=_verdict(row),
-        )
+    def _learn(self, known: Known) -> None:
+        self._memories.append(known)
+        if len(self._memories) >= _AT_ONCE:
+            self._memories = [added_up(*self._memories)]
 
     async def _digest_of_request(self) -> str | None:
         """The digest of the content that the run was started with; None where that is no request to this worker.
 
-        None as well where the content stands at sources which a run reads before it claims its key: it has not done so.
+        None as well where the content stands at sources which a run reads before its first wish: it has made none.
         """
         if self._request is None:
             return None
@@ -198,6 +206,18 @@ class RunHistory:
         except ApplicationError:
             return None
         return None if needs_material(request.message) else content_digest(request)
+
+
+def added_up(*memories: Known) -> Known:
+    """What several memories know together, with no more words on jobs of others than a send keeps.
+
+    Anybody may send a push, any number of them. One on a job of another may turn out to be on one of ours.
+    """
+    known = union(*memories)
+    ours = {one.answer.msg_id for one in known.tries if one.answer} | {one.msg_id for one in known.decided}
+    others = sorted((one for one in known.said if one.msg_id not in ours), key=lambda one: one.at)
+    gone = others[:-STRANGERS_MAX]
+    return known.model_copy(update={"said": tuple(one for one in known.said if one not in gone)}) if gone else known
 
 
 async def start_of(run: WorkflowHandle[Any, Any]) -> WorkflowExecutionStartedEventAttributes:
@@ -209,19 +229,3 @@ async def start_of(run: WorkflowHandle[Any, Any]) -> WorkflowExecutionStartedEve
     async for event in run.fetch_history_events(page_size=1, rpc_timeout=_RPC):
         return event.workflow_execution_started_event_attributes
     return WorkflowExecutionStartedEventAttributes()
-
-
-def _known(jobs: Jobs, index: int, generation: int) -> Job | None:
-    return next((job for job in jobs if (job.index, job.generation) == (index, generation)), None)
-
-
-def _verdict(row: JobResult) -> Verdict | None:
-    if row.state not in _DECIDED or row.status is None:
-        return None
-    return Verdict(
-        status=row.status,
-        observed_by=row.observed_by or "ledger",
-        counts=row.counts,
-        check_state=row.check_state,
-        articles=row.articles,
-    )

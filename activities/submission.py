@@ -1,68 +1,107 @@
 """One try to submit: one HTTP call, inside the lease or not at all, and the ledger is told what came of it."""
 
 import asyncio
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import timedelta
+from typing import Final, Protocol
 
 from temporalio import activity
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from activities.accounts import Accounts
 from activities.answers import Outcome, answer_of, not_written
 from activities.clock import Clock, SystemClock
 from activities.configuration import change_of
+from activities.failures import tried_before
 from activities.heartbeat import heartbeats
 from activities.notes import Notes
 from activities.once import put_off, refuse_a_second_time, to_its_end
 from activities.writing import Write, write_of
-from qunfa.contract.audience import All
+from qunfa.contract.audience import All, Openids
+from qunfa.contract.facts import Known, Try
+from qunfa.contract.grants import Report
 from qunfa.contract.job import Answer
-from qunfa.contract.ledger import Told
-from qunfa.contract.steps import SUBMIT, SubmitStep
+from qunfa.contract.ledger_steps import SUBMIT, Listed, SubmitStep
+from qunfa.contract.request import MassSendRequest
 from qunfa.settings import Settings
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, Refused, Token
 
 TELLING: Final = timedelta(seconds=10)
 """How long the answer waits for the ledger to be told; the lease runs out by itself where that fails."""
+_RPC: Final = timedelta(seconds=10)
+
+
+class Requests(Protocol):
+    """Where the request of the submitting run stands."""
+
+    async def openids(self) -> tuple[str, ...] | None:
+        """The openids of its audience; nothing where they cannot be read."""
+
+
+class OwnRequest:
+    """The first event of the run whose activity asks: a list of 10,000 is written down once, and not for each try."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def openids(self) -> tuple[str, ...] | None:
+        """The openids of its audience; nothing where they cannot be read."""
+        info = activity.info()
+        run = self._client.get_workflow_handle(info.workflow_id or "", run_id=info.workflow_run_id)
+        try:
+            async for event in run.fetch_history_events(page_size=1, rpc_timeout=_RPC):
+                payloads = event.workflow_execution_started_event_attributes.input.payloads
+                (raw, *_) = await self._client.data_converter.decode(list(payloads)) or [None]
+                audience = MassSendRequest.model_validate(raw).audience
+                return audience.openids if isinstance(audience, Openids) else None
+        except (RPCError, ValueError):
+            return None
+        return None
 
 
 class Submission:
     """The try. Its workflow gives it one attempt, and takes a try that is lost for one that may have been written."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  what it works with
         self,
         settings: Settings,
         accounts: Accounts,
         notes: Notes,
+        requests: Requests,
         clock: Clock | None = None,
         telling: timedelta = TELLING,
     ) -> None:
         self._settings = settings
         self._accounts = accounts
         self._notes = notes
+        self._requests = requests
         self._clock = clock or SystemClock()
         self._telling = telling
 
     @activity.defn(name=SUBMIT)
     @heartbeats()
     async def submit(self, step: SubmitStep) -> Answer:
-        """Try once, between `not_before` and `write_before`.
+        """Try once, between the lease's `not_before` and `write_before`.
 
         Nothing is written when the activity is cancelled before its call. A call under way is ended all the same (it is
         bounded by `http_timeout`), the ledger is told, and the answer is returned: an answer in hand is worth more
         than a quick end.
 
         Nothing is written either where the step comes again after a reset: the run before may have written it, and may
-        be about to. It keeps its lease, and the ledger is not told. So it does where an operator has Temporal carry
+        be about to. It keeps its lease, and the ledger is not told. So it is where an operator has Temporal carry
         the activity out again. One that he pauses or resets before its call has written nothing, and says so: what
         holds up a send is its own `pause`, or a freeze.
 
         Raises:
             ApplicationError: `TriedBefore`; the workflow takes it for a lost try.
         """
-        if step.holder not in {None, activity.info().workflow_run_id}:
-            return _begun_before(step, self._clock.now())
-        refuse_a_second_time(f"account {step.account.name}: try {step.attempt}")
+        what, holder = f"account {step.account.name}: try {step.lease.number}", step.lease.holder
+        if holder != activity.info().workflow_run_id:
+            raise tried_before(
+                f"{what}: nothing was written, since run {holder}, which was reset, had begun it and may have written"
+            )
+        refuse_a_second_time(what)
         try:
             ready = await self._ready(step)
         except asyncio.CancelledError:
@@ -78,8 +117,12 @@ class Submission:
         """The call and its token, when the lease has begun; or why nothing is written."""
         if change := change_of(self._settings, step.account):
             return Answer(kind="refused", at=self._clock.now(), token_endpoint=True, detail=change)
+        found = await self._with_openids(step)
+        if found is None:
+            why = "the openids of the request cannot be read, or are not those of this try"
+            return not_written(self._clock.now(), f"account {step.account.name}: {why}")
         try:
-            write = write_of(step, lambda: self._clock.now() < step.write_before)
+            write = write_of(found, lambda: self._clock.now() < step.write_before)
         except ValueError as error:
             return not_written(self._clock.now(), f"account {step.account.name}: {error}")
         if write is None:
@@ -89,16 +132,24 @@ class Submission:
             token = await self._accounts.token(step.account.name)
         except NoToken as no_token:
             return answer_of(no_token, self._clock.now())
-        while (rest := step.not_before - self._clock.now()) > timedelta(0):
+        while (rest := step.lease.not_before - self._clock.now()) > timedelta(0):
             await self._clock.sleep(rest)
         return write, token
+
+    async def _with_openids(self, step: SubmitStep) -> SubmitStep | None:
+        """The step with the openids that it only names; nothing where they cannot be had."""
+        if not isinstance(step.audience, Listed):
+            return step
+        openids = await self._requests.openids()
+        if openids is None or Listed.of(openids) != step.audience:
+            return None
+        return step.model_copy(update={"audience": Openids(kind="openids", openids=openids)})
 
     async def _write(self, step: SubmitStep, write: Write, token: Token) -> Answer:
         now = self._clock.now()
         if now >= step.write_before:
-            late = (
-                f"account {step.account.name}: nothing was written, since the lease of try {step.attempt} had run out"
-            )
+            what = f"account {step.account.name}: nothing was written"
+            late = f"{what}, since the lease of try {step.lease.number} had run out"
             return await self._told(step, not_written(now, late, at_once=True))
         outcome: Outcome
         try:
@@ -109,35 +160,36 @@ class Submission:
 
     async def _told(self, step: SubmitStep, answer: Answer) -> Answer:
         """The answer, once the ledger has been told of it; `told` is false where that did not succeed."""
-        answer = answer.model_copy(update={"sole": step.holder is not None})
-        note = Told(
-            key=step.key,
-            digest=step.digest,
-            workflow_id=step.workflow_id,
-            index=step.index,
-            generation=step.generation,
-            attempt=step.attempt,
-            clientmsgid=step.clientmsgid,
-            answer=answer,
-            to_all=isinstance(step.audience, All),
-        )
         try:
             async with asyncio.timeout(self._telling.total_seconds()):
-                await self._notes.tell(step.account.appid, note)
+                await self._notes.tell(step.account.appid, _report(step, answer))
         except (ApplicationError, TimeoutError) as error:
             activity.logger.warning(
                 "account %s, key %s: the ledger could not be told of try %s (%s); the workflow has to tell it",
                 step.account.name,
                 step.key,
-                step.attempt,
+                step.lease.number,
                 str(error) or "it took too long",
             )
             return answer.model_copy(update={"told": False})
         return answer
 
 
-def _begun_before(step: SubmitStep, at: datetime) -> Answer:
-    detail = (
-        f"nothing was written, since run {step.holder}, which was reset, had begun this try and may have written it"
+def _report(step: SubmitStep, answer: Answer) -> Report:
+    lease = step.lease
+    one = Try(
+        generation=lease.generation,
+        number=lease.number,
+        wish=lease.wish,
+        clientmsgid=lease.clientmsgid,
+        not_before=lease.not_before,
+        holder=lease.holder,
+        answer=answer,
     )
-    return Answer(kind="unknown", at=at, detail=f"account {step.account.name}: {detail}", told=False, sole=True)
+    return Report(
+        key=step.key,
+        digest=step.digest,
+        workflow_id=step.workflow_id,
+        known=Known(tries=(one,)),
+        to_all=isinstance(step.audience, All),
+    )

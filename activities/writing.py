@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from qunfa.contract.audience import All, Openids, Tag
+from qunfa.contract.ledger_steps import SubmitStep
 from qunfa.contract.material import ImageVia
 from qunfa.contract.message import (
     ImageMessage,
@@ -15,7 +16,7 @@ from qunfa.contract.message import (
     WxcardMessage,
 )
 from qunfa.contract.preview import PreviewMessage, WxcardPreview
-from qunfa.contract.steps import PreviewStep, SubmitStep
+from qunfa.contract.steps import PreviewStep
 from qunfa.wechat import (
     Content,
     Filter,
@@ -45,7 +46,7 @@ def write_of(step: SubmitStep, in_time: InTime) -> Write | None:
     content = content_of(step.message, step.image_via)
     if content is None:
         return None
-    clientmsgid, ignore = step.clientmsgid, step.send_ignore_reprint
+    clientmsgid, ignore = step.lease.clientmsgid, step.send_ignore_reprint
     match step.audience:
         case Openids(openids=openids):
             to_some = send_body(openids, content, clientmsgid=clientmsgid, send_ignore_reprint=ignore)

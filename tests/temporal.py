@@ -33,7 +33,7 @@ def binary(name: str) -> str:
 
 @contextlib.asynccontextmanager
 async def development_server(
-    *dynamic_config: str, namespaces: Sequence[str] = (), ui_port: int | None = None
+    *dynamic_config: str, namespaces: Sequence[str] = (), ui_port: int | None = None, as_it_comes: bool = False
 ) -> AsyncIterator[Client]:
     """A real server, and a client of its default namespace; with `ui_port`, its UI is served there.
 
@@ -41,8 +41,10 @@ async def development_server(
         dynamic_config: `key=json` of Temporal's dynamic configuration, beside `FINE_TIMERS`.
         namespaces: more of them.
         ui_port: where the UI is served.
+        as_it_comes: with the server's own timers, which may be a second late.
     """
-    values = [part for value in (FINE_TIMERS, *dynamic_config) for part in ("--dynamic-config-value", value)]
+    configured = dynamic_config if as_it_comes else (FINE_TIMERS, *dynamic_config)
+    values = [part for value in configured for part in ("--dynamic-config-value", value)]
     names = [part for name in namespaces for part in ("--namespace", name)]
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal"),

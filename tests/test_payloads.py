@@ -9,7 +9,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from qunfa.contract.ledger import Claim
+from qunfa.contract.grants import Wish
 from qunfa.contract.unreadable import Unreadable
 from qunfa.payloads import data_converter
 from tests.workflows.unreadable import UNREADABLE
@@ -60,6 +60,6 @@ def test_what_cannot_be_read_is_said_in_a_sentence(raw: RawValue, said: str) -> 
 def test_where_a_type_is_named_it_is_an_error_as_before(raw: RawValue) -> None:
     """What our own activities hand on is never passed over."""
     with pytest.raises((KeyError, ValueError, RuntimeError)) as before:
-        TEMPORALS.from_payloads([raw.payload], [Claim])
+        TEMPORALS.from_payloads([raw.payload], [Wish])
     with pytest.raises(before.type):
-        OURS.from_payloads([raw.payload], [Claim])
+        OURS.from_payloads([raw.payload], [Wish])

@@ -1,109 +1,130 @@
 """``Account``: the entity of one appid. It says who may submit and when, and whose a push is.
 
-It runs for ever, continues as new early, and never raises: a malformed message is logged and dropped, a forward to a
-closed ``MassSend`` is caught. Every handler returns at once; what takes time is done by ``run``.
+It runs for ever, continues as new early, and never raises. Signals only go to its inbox, and ``run`` applies them:
+
+| step | when | the workflow task |
+|---|---|---|
+| apply a slice of the inbox, and what time has brought | always | goes on |
+| say what there is to be said, and hear who was there | there is something | another one |
+| wait for a signal, or a timer | the inbox holds more, and more has come lately | another one |
+| breathe | the inbox holds more, and nothing has come lately | goes on: a local activity |
+| wait for a signal, an update, or what is due | nothing is left | another one |
+
+In a flood a task has to be short, and must not fail. After a hundred signals that come during a task, and where one
+comes while a run ends, Temporal has the task fail. The next task comes with the answer to a task that is done; after
+one that has failed it waits until the flood is over. So a task applies one slice of what is left, and a run ends at the
+beginning of a task, in a lull.
 """
 
 import asyncio
+import contextlib
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
+from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.event import JobFinished
+    from qunfa.account import people, show
+    from qunfa.account.budget import trimmed
+    from qunfa.account.inbox import take
+    from qunfa.account.leases import due, expired, settle
+    from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
+    from qunfa.account.records import unsearched
+    from qunfa.account.state import AccountState
     from qunfa.contract.ids import ACCOUNT, parse_account_id
-    from qunfa.contract.ledger import (
-        AccountState,
-        Claim,
-        ClaimAnswer,
-        FreezeAnswer,
-        Frozen,
-        LeaseAnswer,
-        LedgerView,
-        Reserve,
-        Told,
-    )
+    from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
+    from qunfa.contract.ledger_steps import BREATHE, LedgerAnswer, LedgerQuestion
     from qunfa.contract.sentences import sentences
     from qunfa.contract.unreadable import Unreadable
-    from qunfa.contract.updates import Freeze, Unfreeze
-    from qunfa.rules import leases, ledger
-    from qunfa.rules.ledger_size import trim
+    from qunfa.contract.updates import Forget, Freeze, Unfreeze
+    from workflows.account_inbox import Inbox
     from workflows.account_page import account_page
     from workflows.preparing import refuse
+    from workflows.refusal import refusal
 
 MESSAGES_PER_RUN: Final = 400
-"""Temporal takes 2,000 updates in a run; continuing long before that keeps histories short to read."""
+"""Temporal takes 2,000 updates and 10,000 signals in a run; far fewer keep histories short to read."""
+HISTORY_MAX: Final = 4_000
+"""Events after which an account continues as new: Temporal ends a workflow at 51,200."""
+HISTORY_FULL: Final = 8_000
+"""Events after which it is tried also in a flood, of which Temporal refuses what comes after 10,000 signals."""
+ANSWERED_WITHIN: Final = timedelta(seconds=5)
+"""Most tries are, from the beginning of their leases on."""
+BREATH: Final = timedelta(seconds=10)
+_SOONEST: Final = timedelta(milliseconds=10)
+_LATEST: Final = timedelta(days=30)
+"""Of a timer: whoever wishes may name a time in a thousand years."""
+_PHASE: Final = SearchAttributeKey.for_keyword("MassSendPhase")
+_RUN_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Temporal refuses a workflow task that signals a run of any other name, again and again."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @workflow.defn(name=ACCOUNT)
 class Account:
-    """The ledger, the pace, the routing and the switch of one appid; see :mod:`qunfa.rules.ledger`."""
+    """The ledger, the queue, the routing and the switch of one appid; see :mod:`qunfa.account`."""
 
     @workflow.init
-    def __init__(self, carried: Any = None, *_more: Any) -> None:
+    def __init__(self, carried: Any = None, *more: Any) -> None:
         appid = parse_account_id(workflow.info().workflow_id) or workflow.info().workflow_id
         self._state = AccountState(appid=appid, since=workflow.now())
+        self._inbox = Inbox()
         if workflow.info().continued_run_id and carried is not None:
             self._state = AccountState.model_validate(carried)
-        self._outbox: list[ledger.Forward] = []
+            self._inbox = Inbox(*more[:1])
+        self._loop = asyncio.get_running_loop()
+        self._alarms: dict[datetime, asyncio.Task[None]] = {}
+        self._rang = self._changed = self._ends = False
+        self._lately = 1
+        """How many signals have come since the last slice was applied."""
         self._messages = 0
-        # A new seed is how a run learns that it was reset: the runs of the sends may know more than is left of it.
-        workflow.register_random_seed_callback(self._note_reset)
-        self._show()
 
     @workflow.run
     async def run(self, carried: Any = None, *_more: Any) -> None:
-        """Forward pushes until this run has seen enough messages; then continue as new."""
+        """Apply what comes and say what follows, until this run has seen enough; then continue as new."""
         if isinstance(carried, Unreadable):
             raise refuse([carried.sentence])
-        while not self._worn_out():
+        # A new seed is how a run learns that it was reset: the runs of the sends may know more than is left of it. It
+        # listens from here and not from `__init__`, which comes before the seed of a reset to the first task where an
+        # update was refused in that task, and after it in a replay.
+        workflow.register_random_seed_callback(self._note_reset)
+        life = asyncio.ensure_future(self._live())
+        while True:
             try:
-                await workflow.wait_condition(lambda: bool(self._outbox) or self._worn_out())
-                await self._forward_all()
+                await asyncio.shield(life)
             except asyncio.CancelledError:
+                if life.cancelled():
+                    raise
                 workflow.logger.warning("an account cannot be cancelled, since its ledger would be lost; freeze it")
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(trim(self._state, workflow.now()))
 
-    @workflow.update(description='claim: {"key", "digest", "workflow_id", "searched", "found", "ask"}')
-    def claim(self, raw: Any = None) -> ClaimAnswer:
-        """Take a key for its content; with ``ask``, the first lease in the same call."""
-        asked = _parsed(Claim, raw)
-        state = leases.expire(self._state, workflow.now())
-        state, answer = ledger.claim(state, asked, workflow.now())
-        if answer.kind == "record" and asked.ask:
-            reserve = Reserve(key=asked.key, digest=asked.digest, ask=asked.ask)
-            state, lease = leases.reserve(state, reserve, workflow.now())
-            answer = answer.model_copy(update={"lease": lease})
-        self._become(state)
-        return answer
+    @workflow.signal(description="wants: what a send wishes, as its activity sends it")
+    def wants(self, raw: Any = None, *more: Any) -> None:
+        """Keep a wish for its turn."""
+        self._inbox.append("wants", raw, *more)
 
-    @claim.validator
-    def _claim_fits(self, raw: Any = None) -> None:
-        _parsed(Claim, raw)
+    @workflow.signal(description="told: what a submitting activity or a workflow reports")
+    def told(self, raw: Any = None, *more: Any) -> None:
+        """Keep a report for its turn."""
+        self._inbox.append("told", raw, *more)
 
-    @workflow.update(description='reserve: {"key", "digest", "ask"}')
-    def reserve(self, raw: Any = None) -> LeaseAnswer:
-        """Leave to write one try, or what stands against it."""
-        state, answer = leases.reserve(self._state, _parsed(Reserve, raw), workflow.now())
-        self._become(state)
-        return answer
-
-    @reserve.validator
-    def _reserve_fits(self, raw: Any = None) -> None:
-        _parsed(Reserve, raw)
+    @workflow.signal(description="push: WeChat's MASSSENDJOBFINISH, as the receiver parsed it")
+    def push(self, raw: Any = None, *more: Any) -> None:
+        """Keep WeChat's word on a job for its turn."""
+        self._inbox.append("push", raw, *more)
 
     @workflow.update(description='freeze: {"by": "li", "reason": "…"}')
     def freeze(self, raw: Any = None) -> FreezeAnswer:
         """Submit nothing more; the answer names what is in flight all the same."""
-        asked = _parsed(Freeze, raw)
-        frozen = Frozen(by=asked.by, reason=asked.reason, at=workflow.now())
-        self._become(leases.expire(self._state, workflow.now()).model_copy(update={"frozen": frozen}))
-        return self._switch()
+        asked, now = _parsed(Freeze, raw), workflow.now()
+        self._become(people.freeze(expired(self._state, now), asked.by, asked.reason, now))
+        return show.switch(self._state)
 
     @freeze.validator
     def _freeze_fits(self, raw: Any = None) -> None:
@@ -114,74 +135,175 @@ class Account:
         """Go on submitting."""
         asked = _parsed(Unfreeze, raw)
         workflow.logger.info("unfrozen by %s", asked.by)
-        self._become(self._state.model_copy(update={"frozen": None}))
-        return self._switch()
+        self._become(people.unfreeze(self._state, workflow.now()))
+        return show.switch(self._state)
 
     @unfreeze.validator
     def _unfreeze_fits(self, raw: Any = None) -> None:
         _parsed(Unfreeze, raw)
 
-    @workflow.signal(description="told: what a submitting activity or a workflow reports")
-    def told(self, raw: Any = None, *more: Any) -> None:
-        """Note the answer of a try, a job as its workflow knows it, or the end of a send."""
-        if (note := _well_formed(Told, raw, *more)) is not None:
-            state, forwards = ledger.told(self._state, note, workflow.now())
-            self._outbox.extend(forwards)
-            self._become(state)
+    @workflow.update(description='forget: {"by": "li", "reason": "…", "key": "…"}')
+    def forget(self, raw: Any = None) -> Forgotten:
+        """Forget what is known of a key; the answer is the line that stays."""
+        asked = _parsed(Forget, raw)
+        self._become(people.forget(self._state, asked.key, asked.by, asked.reason, workflow.now()))
+        return self._state.forgotten[-1]
 
-    @workflow.signal(description="push: WeChat's MASSSENDJOBFINISH, as the receiver parsed it")
-    def push(self, raw: Any = None, *more: Any) -> None:
-        """Note WeChat's word on a job and send it on, or keep it until its msg_id is told."""
-        if (event := _well_formed(JobFinished, raw, *more)) is not None:
-            state, forwards = ledger.push(self._state, event, workflow.now())
-            self._outbox.extend(forwards)
-            self._become(state)
+    @forget.validator
+    def _forget_fits(self, raw: Any = None) -> None:
+        if why := people.why_kept(self._state, _parsed(Forget, raw).key):
+            raise refusal(why)
+
+    @workflow.update(description='ask: {"key": "…"}, or {"previewing": "…"} for one of today\'s previews')
+    async def ask(self, raw: Any = None) -> LedgerAnswer:
+        """What is known of a key, or whether a preview may be made.
+
+        What came before the question is a part of the answer. Where the run ends before it could be applied, the
+        account knows less of the key than its runs do, and says nothing.
+        """
+        asked, came = _parsed(LedgerQuestion, raw), self._inbox.kept
+        if asked.key is not None:
+            await workflow.wait_condition(lambda: self._inbox.taken >= came or self._ends)
+        state, answer = show.answer_of(self._state, asked, workflow.now())
+        self._become(state)
+        return answer if self._inbox.taken >= came else answer.model_copy(update={"known": None})
+
+    @ask.validator
+    def _ask_fits(self, raw: Any = None) -> None:
+        _parsed(LedgerQuestion, raw)
 
     @workflow.query(description='ledger: everything, or {"key": "…"} or {"msg_id": 3147483650}')
     def ledger(self, wanted: Any = None) -> LedgerView:
         """What the account knows."""
         if isinstance(wanted, Unreadable):
             raise ApplicationError(wanted.sentence, type="InvalidQuery", non_retryable=True)
-        state, chosen = self._state, wanted if isinstance(wanted, dict) else {}
-        records = tuple(
-            record
-            for record in state.records.values()
-            if record.key == chosen.get("key", record.key)
-            and ("msg_id" not in chosen or any(job.msg_id == chosen["msg_id"] for job in record.jobs))
-        )
-        rest = state.model_dump(exclude={"records"})
-        return LedgerView.model_validate({**rest, "records": records})
+        return show.view(self._state, wanted if isinstance(wanted, dict) else {})
 
-    async def _forward_all(self) -> None:
-        while self._outbox:
-            forward = self._outbox[0]
-            handle = workflow.get_external_workflow_handle(forward.workflow_id)
-            try:
-                await handle.signal("job_finished", forward.event)
-            except FailureError:
-                workflow.logger.info(
-                    "push of msg_id %s kept in the ledger: %s is closed", forward.event.msg_id, forward.workflow_id
-                )
-            self._outbox.pop(0)
+    async def _live(self) -> None:
+        fresh = False
+        while True:
+            if fresh and self._is_worn_out() and self._may_end():
+                self._ends = True
+                await self._until(workflow.all_handlers_finished)
+                self._continue()
+                self._ends = False
+            self._rang = self._changed = False
+            self._apply()
+            fresh, came = True, self._inbox.came
+            if said := outgoing(self._state, workflow.now()):
+                await self._say(said)
+            elif not self._inbox:
+                self._set_alarm(due(self._state))
+                await self._until(self._is_woken)
+            elif not self._lately:
+                await _breathe()
+                fresh = False
+            else:
+                self._set_alarm(workflow.now())
+                await self._until(partial(self._is_over, came))
+            self._lately = self._inbox.came - came
+
+    def _apply(self) -> None:
+        now = workflow.now()
+        count, messages = self._inbox.next_slice()
+        for message in messages:
+            self._state = take(self._state, message, now)
+        self._messages += count
+        self._state = settle(self._state, now)
+        self._show()
+
+    async def _say(self, said: tuple[Outgoing, ...]) -> None:
+        """Send these signals, all at once, and note who was there; meanwhile an update may have changed the state."""
+        heard = await asyncio.gather(*map(_is_heard, said))
+        for one, there in zip(said, heard, strict=True):
+            state = self._state
+            self._state = delivered(state, one) if there else not_found(state, one, workflow.now())
+
+    async def _until(self, fits: Callable[[], bool]) -> None:
+        """Wait for it, or for a cancellation, which changes nothing."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await workflow.wait_condition(fits)
+
+    def _is_over(self, came: int) -> bool:
+        """Whether another task has begun."""
+        return self._rang or self._inbox.came > came
+
+    def _is_woken(self) -> bool:
+        return bool(self._inbox) or self._rang or self._changed
+
+    def _set_alarm(self, at: datetime | None) -> None:
+        """See to it that a timer rings at this time, or before. None is ever cancelled: each costs events."""
+        now = workflow.now()
+        if self._is_worn_out():
+            at = min(at or self._answered(), self._answered())
+        if at is None:
+            return
+        at = min(max(at, now + _SOONEST), now + _LATEST)
+        if not any(other <= at for other in self._alarms):
+            self._alarms[at] = asyncio.ensure_future(self._ring(at, at - now))
+
+    async def _ring(self, at: datetime, after: timedelta) -> None:
+        await workflow.sleep(after, summary="something is due")
+        del self._alarms[at]
+        self._rang = True
+
+    def _is_worn_out(self) -> bool:
+        info = workflow.info()
+        long = info.get_current_history_length() > HISTORY_MAX or info.is_continue_as_new_suggested()
+        return long or self._messages >= MESSAGES_PER_RUN
+
+    def _may_end(self) -> bool:
+        """Whether nothing is likely to come while Temporal takes the end of the run; or it has to be tried."""
+        is_calm = not self._lately and workflow.now() >= self._answered()
+        return is_calm or workflow.info().get_current_history_length() > HISTORY_FULL
+
+    def _answered(self) -> datetime:
+        """Until when the answer to the try under way is likely to come, at any moment."""
+        lease = self._state.lease
+        return lease.not_before + ANSWERED_WITHIN if lease else workflow.now()
+
+    def _continue(self) -> None:
+        """Continue as new, unless more has come than can be carried on: that is applied first."""
+        if (rest := self._inbox.carried()) is not None:
+            workflow.continue_as_new(args=[trimmed(self._state, workflow.now()), rest])
 
     def _note_reset(self, _seed: int) -> None:
-        self._state = ledger.unsearched(self._state)
+        self._state = unsearched(self._state)
+        self._changed = True
+        # A wait looks at its condition only after something has run. It has to look now: later, an update that is
+        # refused would decide whether it looks before or after what else has come, and no replay would know of that.
+        self._loop.call_soon(_nothing)
 
     def _become(self, state: AccountState) -> None:
         self._state = state
         self._messages += 1
-        self._show()
+        self._changed = True
 
     def _show(self) -> None:
+        """The page, and by what a frozen account can be found."""
         workflow.set_current_details(account_page(self._state, workflow.now()))
+        phase = "frozen" if self._state.frozen else None
+        if workflow.info().typed_search_attributes.get(_PHASE) != phase:
+            workflow.upsert_search_attributes([_PHASE.value_set(phase) if phase else _PHASE.value_unset()])
 
-    def _switch(self) -> FreezeAnswer:
-        lease = self._state.lease
-        return FreezeAnswer(frozen=self._state.frozen, in_flight=(lease,) if lease else ())
 
-    def _worn_out(self) -> bool:
-        enough = self._messages >= MESSAGES_PER_RUN or workflow.info().is_continue_as_new_suggested()
-        return enough and not self._outbox
+async def _breathe() -> None:
+    """Let the worker do something else, within the same workflow task."""
+    with contextlib.suppress(FailureError):
+        await workflow.execute_local_activity(BREATHE, start_to_close_timeout=BREATH)
+
+
+async def _is_heard(said: Outgoing) -> bool:
+    """Send a signal; whether there was somebody to hear it."""
+    if said.run_id is not None and not _RUN_ID.fullmatch(said.run_id):
+        return False
+    handle = workflow.get_external_workflow_handle(said.workflow_id, run_id=said.run_id)
+    try:
+        await handle.signal(said.signal, said.payload)
+    except FailureError:
+        workflow.logger.info("%s of key %s not sent: %s is closed", said.signal, said.key, said.workflow_id)
+        return False
+    return True
 
 
 def _parsed(model: type[ModelT], raw: Any) -> ModelT:
@@ -189,16 +311,8 @@ def _parsed(model: type[ModelT], raw: Any) -> ModelT:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise ApplicationError("; ".join(sentences(error)), type="InvalidUpdate", non_retryable=True) from None
+        raise refusal("; ".join(sentences(error))) from None
 
 
-def _well_formed(model: type[ModelT], raw: Any, *more: Any) -> ModelT | None:
-    """``raw`` as ``model``; what does not fit is logged and dropped: a signal must never fail."""
-    if more:
-        workflow.logger.warning("%s with %s inputs dropped: it takes one", model.__name__, 1 + len(more))
-        return None
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        workflow.logger.warning("malformed %s dropped: %s", model.__name__, "; ".join(sentences(error)))
-        return None
+def _nothing() -> None:
+    pass

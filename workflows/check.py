@@ -16,10 +16,10 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules import approval
     from qunfa.rules.material import needs_material
     from workflows import calls, material_calls
+    from workflows.audience import audience_problem
+    from workflows.effects import form_problems
     from workflows.making import problem_of_failure
-    from workflows.material import form_problems
     from workflows.preparing import account_facts, refuse
-    from workflows.submitting import audience_problem
 
 
 @workflow.defn(name=CHECK_MASS_SEND)

@@ -1,10 +1,10 @@
 """Making material: from what was found at a message's sources to the ids that WeChat takes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any, Final, Protocol, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract import steps
@@ -40,10 +40,6 @@ _PROBLEM_OF: Final = {
 Result = TypeVar("Result")
 
 
-class MakingStoppedError(Exception):
-    """Whoever waits for the material wants it no longer."""
-
-
 class MakingRefusedError(Exception):
     """The material cannot be made as it stands, for a reason that a person must remove."""
 
@@ -66,8 +62,8 @@ class Bench(Protocol):
     def keep(self, material: Material) -> None:
         """Remember what was made, so that it is not made again."""
 
-    async def wait(self, reason: str, ready: Callable[[], bool]) -> bool:
-        """Wait for ``ready``; false where something else came between that ends the waiting."""
+    def doing(self, what: str) -> None:
+        """Show what is being made."""
 
 
 async def make_ready(bench: Bench, message: Message | PreviewMessage) -> Message | PreviewMessage:
@@ -76,7 +72,6 @@ async def make_ready(bench: Bench, message: Message | PreviewMessage) -> Message
     Where WeChat no longer knows what it was given on the way, everything that may have died is made anew, once.
 
     Raises:
-        MakingStoppedError: something came between; what was made by then is kept.
         MakingRefusedError: WeChat, or a source, stands against it.
     """
     while True:
@@ -101,23 +96,17 @@ async def _do(bench: Bench, work: Upload | MakeDraft | CheckDraft | Convert, mes
             await _check(bench, work)
 
 
-async def finished(bench: Bench, reason: str, handle: "workflow.ActivityHandle[Result]") -> Result:
+async def understood(handle: Awaitable[Result]) -> Result:
     """The activity's result.
 
     Raises:
-        MakingStoppedError: something came between; the activity is cancelled.
         MakingRefusedError: it failed for a reason that a person must remove.
     """
-    if not await bench.wait(reason, handle.done):
-        handle.cancel()
-        raise MakingStoppedError
-    return await _understood(handle)
-
-
-async def _understood(handle: Awaitable[Result]) -> Result:
     try:
         return await handle
     except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
         raise MakingRefusedError(problem_of_failure(error)) from None
 
 
@@ -126,21 +115,22 @@ async def _upload(bench: Bench, sources: tuple[Source, ...]) -> None:
     waiting, running = list(sources), list[Any]()
     refused: MakingRefusedError | None = None
     done = 0
-    while running or (waiting and refused is None):
-        while waiting and refused is None and len(running) < UPLOADS_AT_ONCE:
-            running.append(calls.upload(bench.facts, waiting.pop(0)))
-        reason = f"the upload of {len(sources)} file(s) to WeChat, {done} done"
-        if not await bench.wait(reason, lambda: any(handle.done() for handle in running)):
-            for handle in running:
-                handle.cancel()
-            raise MakingStoppedError
-        for handle in [handle for handle in running if handle.done()]:
-            running.remove(handle)
-            try:
-                bench.keep(with_upload(bench.material, await _understood(handle)))
-                done += 1
-            except MakingRefusedError as error:
-                refused = refused or error
+    try:
+        while running or (waiting and refused is None):
+            while waiting and refused is None and len(running) < UPLOADS_AT_ONCE:
+                running.append(calls.upload(bench.facts, waiting.pop(0)))
+            bench.doing(f"the upload of {len(sources)} file(s) to WeChat, {done} done")
+            await workflow.wait_condition(lambda: any(handle.done() for handle in running))
+            for handle in [handle for handle in running if handle.done()]:
+                running.remove(handle)
+                try:
+                    bench.keep(with_upload(bench.material, await understood(handle)))
+                    done += 1
+                except MakingRefusedError as error:
+                    refused = refused or error
+    finally:
+        for handle in running:
+            handle.cancel()
     if refused:
         raise refused
 
@@ -149,13 +139,14 @@ async def _make(bench: Bench, work: MakeDraft | Convert, message: Message | Prev
     title, description = "", ""
     if isinstance(message, MpvideoMessage):
         title, description = message.title, message.description
-    reason = "WeChat's draft" if isinstance(work, MakeDraft) else "WeChat's conversion of the video"
-    made = await finished(bench, reason, calls.make(bench.facts, work, title, description))
+    bench.doing("WeChat's draft" if isinstance(work, MakeDraft) else "WeChat's conversion of the video")
+    made = await understood(calls.make(bench.facts, work, title, description))
     bench.keep(bench.material.model_copy(update={"made": made}))
 
 
 async def _check(bench: Bench, work: CheckDraft) -> None:
-    finding = await finished(bench, "WeChat's word on the draft's pictures", calls.check_draft(bench.facts, work))
+    bench.doing("WeChat's word on the draft's pictures")
+    finding = await understood(calls.check_draft(bench.facts, work))
     if finding.lost:
         bench.keep(bench.material.model_copy(update={"made": None}))
         raise MakingRefusedError(_problem("pictures_lost", f"Lost: {'; '.join(finding.lost)}."))

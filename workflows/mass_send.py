@@ -1,34 +1,41 @@
-"""``MassSend``: one logical mass send, from the request to WeChat's verdict."""
+"""``MassSend``: one logical mass send, from the request to WeChat's verdict.
+
+What comes next is :func:`qunfa.send.plan.plan`'s to say, and what has happened is taken in by
+:func:`qunfa.send.apply.apply`. Here is the one wait: for the effect of the step, for a message, or for a time.
+"""
 
 import asyncio
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.event import JobFinished
+    from qunfa.contract.facts import Known
+    from qunfa.contract.grants import Granted
     from qunfa.contract.ids import MASS_SEND
+    from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import COMPLETES, MASS_SEND_FAILED, MassSendResult
     from qunfa.contract.sentences import full_stop, sentences
     from qunfa.contract.status import Status
     from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
-    from qunfa.rules.course import Over, Renew
-    from qunfa.rules.submission import Ask, Await, Expire, Submit
-    from workflows import calls, deciding, holding
-    from workflows.awaiting import await_verdict
-    from workflows.deciding import ask_operator
-    from workflows.ending import confirmed, key_failed_again
-    from workflows.material import rebuilt
-    from workflows.preparing import check_start, keep_hearing, prepare, read_request, refuse
+    from qunfa.send import events, show, steps
+    from qunfa.send.answers import refusal as misfit
+    from qunfa.send.apply import apply
+    from qunfa.send.asking import deadline
+    from qunfa.send.plan import plan
+    from qunfa.send.state import Case, Reply, SendState
+    from workflows.alarm import Alarm
+    from workflows.board import Board
+    from workflows.effects import Effects
+    from workflows.notices import Notices
+    from workflows.preparing import refuse
     from workflows.refusal import refusal
-    from workflows.refusing import handed_on, refused
-    from workflows.reset import ask_after_reset, missed_while_ending
-    from workflows.send import Ending, Send, bad_end
-    from workflows.send_notices import tell_end
-    from workflows.send_state import SendState
-    from workflows.submitting import submit
+    from workflows.refusing import Refusal, handed_on
+    from workflows.starting import read
 
 HISTORY_MAX: Final = 4_000
 """Events after which a send continues as new: Temporal ends a workflow at 51,200."""
@@ -36,255 +43,416 @@ HISTORY_MAX: Final = 4_000
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
+@dataclass
+class UnderWay:
+    """An effect that is being carried out, what was known when it began, and what is shown of it."""
+
+    effect: steps.Effect
+    task: "asyncio.Task[events.Event | None]"
+    knew: Known
+    what: str = ""
+
+
 @workflow.defn(name=MASS_SEND)
 class MassSend:
     """``preparing → scheduled → submitting → awaiting_result → done``, and ``needs_operator`` in between."""
 
     @workflow.init
-    def __init__(self, request: Any = None, *carried: Any) -> None:  # noqa: ARG002  the same as `run`
-        self._send = Send()
-        self._cancelled = False
+    def __init__(self, request: Any = None, *carried: Any) -> None:
+        self._request, problems = read(request, carried)
+        self._state = _first_state(carried)
+        self._refusal = (
+            Refusal(carried[0] if handed_on(carried) else request, self._request, problems) if problems else None
+        )
+        self._inbox: list[events.Event] = []
+        self._replies: dict[str, Reply] = {}
+        self._under_way: UnderWay | None = None
+        self._alarm = Alarm()
+        self._ended: steps.End | None = None
+        self._is_over = False
+        self._shown_at = workflow.now()
+        self._board = Board(Notices(self._say))
         self._loop = asyncio.get_running_loop()
 
     @workflow.run
-    async def run(self, request: Any = None, *carried: Any) -> MassSendResult:
+    async def run(self, request: Any = None, *carried: Any) -> MassSendResult:  # noqa: ARG002  as `__init__` has it
         """Carry the send to its end; a cancellation ends it only while nothing can have been delivered."""
-        # A new seed is how a run learns that it was reset: the ledger may know more than is left of its history. It
-        # listens from here and not from `__init__`, which comes before the seed of a reset to the first task where an
-        # update was refused in that task, and after it in a replay. The ledger is asked soon enough there, anyway.
+        # A new seed is how a run learns that it was reset. It listens from here and not from `__init__`, which comes
+        # before the seed of a reset to the first task where an update was refused in that task, and after it in a
+        # replay.
         workflow.register_random_seed_callback(self._note_reset)
-        life = asyncio.ensure_future(self._live(request, carried))
+        life = asyncio.ensure_future(self._live())
         while True:
             try:
                 return await asyncio.shield(life)
             except asyncio.CancelledError:
                 if life.done():
                     raise
-                self._cancel(workflow.cancellation_reason())
+                self.hear(events.Cancelled(workflow.cancellation_reason() or "no reason given"))
 
-    async def _live(self, request: Any, carried: tuple[Any, ...]) -> MassSendResult:
-        send = self._send
-        try:
-            ending = await self._begin(request, carried)
-        except ApplicationError as error:
-            failure = await refused(send, carried[0] if handed_on(carried) else request, error)
-            if failure is error:
-                raise
-            raise failure from None
-        hearing = asyncio.ensure_future(keep_hearing(send))
-        if ending:
-            ending = await key_failed_again(send, ending)
+    async def _live(self) -> MassSendResult:
+        if self._refusal is not None:
+            raise await self._refusal.ended(self._board)
         while True:
-            while ending is None:
-                send.closing = False
-                if ending := await self._step():
-                    ending = await confirmed(send, ending)
-            result = await self._finish(ending)
-            if not await missed_while_ending(send):
-                hearing.cancel()
-                return self._returned(ending, result)
-            ending, send.ended = None, None
+            step = self._take_inbox()
+            self._show(step)
+            if isinstance(step, steps.End):
+                if await self._settled() and (result := await self._finish(step)) is not None:
+                    return result
+                continue
+            if self._is_long(step) and await self._settled():
+                await self._continue()
+            elif self._under_way is not None and self._under_way.effect != step.effect:
+                await (self._next(step) if self._is_answered(self._under_way) else self._stop())
+            elif (event := self._at_once(step.effect)) is not None:
+                self._apply(event)
+            else:
+                await self._next(step)
 
-    async def _begin(self, request: Any, carried: tuple[Any, ...]) -> Ending | None:
-        if problems := handed_on(carried):
-            raise refuse(problems)
-        send = self._send
-        send.request = read_request(request)
-        check_start(send.request)
-        if not carried:
-            return await prepare(send)
-        if not workflow.info().continued_run_id or len(carried) > 1:
-            raise refuse(["the workflow takes one input, the request"])
-        self._resume(SendState.model_validate(carried[0]))
-        return None
+    def _take_inbox(self) -> steps.Step | steps.End:
+        """What comes next, once all that has come was taken in."""
+        while self._inbox:
+            came, self._inbox = sorted(self._inbox, key=_rank), []
+            for event in came:
+                self._apply(event)
+        return plan(self._asked, self._state, workflow.now())
 
-    async def _step(self) -> Ending | None:
-        """One step of the send, by what is known of its job."""
-        send = self._send
-        await ask_after_reset(send)
-        await self._continue_if_long()
-        course = send.course()
-        if send.stopping() and not isinstance(course, Over):
-            return Ending(bad_end(send.state.jobs, send.stop.outcome if send.stop else "aborted"), send.problem)
-        if rebuilt(send):
+    async def _next(self, step: steps.Step) -> None:
+        """Until the effect of the step has come to something, or a message has come, or the time."""
+        if step.effect is not None and self._under_way is None:
+            carrying = Effects(self._asked, self).carry_out(step.effect, self._state)
+            self._under_way = UnderWay(step.effect, asyncio.create_task(carrying), self._state.known)
+        self._alarm.set(step.until, step.why)
+        under_way = self._under_way
+        await workflow.wait_condition(
+            lambda: bool(self._inbox) or self._alarm.rang or (under_way is not None and under_way.task.done())
+        )
+        if not self._inbox and under_way is not None and under_way.task.done():
+            await self._stop()
+
+    async def _stop(self) -> None:
+        """Take in what the effect under way has come to. One that is not done is cancelled, and awaited."""
+        under_way = self._under_way
+        if under_way is None:
+            return
+        if not under_way.task.done():
+            under_way.task.cancel()
+            await workflow.wait_condition(under_way.task.done)
+        self._under_way = None
+        event = _outcome(under_way.task)
+        if isinstance(event, events.Reported) and self._state.known != under_way.knew:
+            return  # something became known meanwhile, which is told, too
+        if event is not None:
+            self._apply(event)
+
+    def _is_answered(self, under_way: UnderWay) -> bool:
+        """Whether it tells the account of a wish that is answered already: that is about to be done by itself."""
+        effect, heard = under_way.effect, self._state.heard
+        return isinstance(effect, steps.SendWish) and heard is not None and heard.wish == effect.wish
+
+    async def _settled(self) -> bool:
+        """Whether nothing is under way any more, and nothing has come meanwhile."""
+        if self._under_way is None:
+            return not self._inbox
+        await self._stop()
+        return False
+
+    def _at_once(self, effect: steps.Effect | None) -> events.Event | None:
+        """What an effect comes to that takes no time."""
+        match effect:
+            case steps.Wish(purpose, turn, whose):
+                return events.Wishing(str(workflow.uuid4()), purpose, turn, whose)
+            case steps.Put(problem, generation):
+                return events.WasPut(problem, generation)
+            case steps.Renew(generation, opens):
+                return events.Renewed(generation, opens)
+            case steps.Rebuild():
+                return events.Rebuilding()
+            case steps.GiveBack(lease):
+                return events.GivenBack(lease)
+            case steps.Drop(update):
+                return events.Dropped(update)
+            case steps.Submit(lease) if self._state.trying is None:
+                return events.Began(lease)
+            case _:
+                return None
+
+    def _apply(self, event: events.Event) -> None:
+        state = apply(self._asked, self._state, event, workflow.now())
+        self._replies |= {reply.id: reply for reply in state.replies}
+        self._state = state.changed(replies=())
+        if isinstance(event, events.WasPut | events.Shown):
+            self._tell(event)
+
+    async def _finish(self, end: steps.End) -> MassSendResult | None:
+        """The result, told to all; nothing where something has come meanwhile."""
+        asked = self._asked
+        if end.refused:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            raise refuse(list(end.refused))
+        result = show.result(asked, self._state, end, workflow.now())
+        if self._ended != end:
+            self._ended = end
+            self._apply(events.Finished(end.outcome))
+            self._show(end)
+            wants = self._state.pinned.notices if self._state.pinned else ()
+            self._board.tell_end(wants, asked, self._status_at(self._state, end), result)
+        await self._board.notices.started()
+        await self._all_answered()
+        if self._inbox:
             return None
-        match course:
-            case Over(outcome):
-                return Ending(outcome)
-            case Expire():
-                return Ending(bad_end(send.state.jobs, "expired"))
-            case Submit() as step:
-                return await submit(send, step)
-            case Await(msg_id):
-                await await_verdict(send, msg_id)
-                return None
-            case Ask(problem):
-                return await ask_operator(send, problem)
-            case Renew():
-                deciding.renew(send)
-                return None
-
-    async def _finish(self, ending: Ending) -> MassSendResult:
-        send = self._send
-        result = send.ended = send.result(ending)
-        send.enter("done", ending.problem)
-        send.say(f"ended as {ending.outcome}")
-        tell_end(send, ending)
-        problem = ending.problem.name if ending.problem else None
-        if send.claimed:
-            await calls.tell(send.state.facts, send.state.note(send.asked, ended_as=ending.outcome, problem=problem))
-        await send.notices.started()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        return result
-
-    def _returned(self, ending: Ending, result: MassSendResult) -> MassSendResult:
-        if self._cancelled and self._send.stop is None and ending.outcome == "aborted":
+        self._is_over = True
+        # An earlier run may have been cancelled and have gone on: of this one Temporal would say that it had failed.
+        cancelled = workflow.cancellation_reason() is not None and self._state.newest_act("cancel")
+        if cancelled and self._state.stop is None and end.outcome == "aborted":
             raise asyncio.CancelledError
-        if ending.outcome in COMPLETES:
+        if end.outcome in COMPLETES:
             return result
         raise ApplicationError(_why(result), result, type=MASS_SEND_FAILED, non_retryable=True)
 
-    async def _continue_if_long(self) -> None:
-        info, send = workflow.info(), self._send
-        if send.first_lease or not (
-            info.get_current_history_length() > HISTORY_MAX or info.is_continue_as_new_suggested()
-        ):
+    async def _all_answered(self) -> None:
+        """Until no update waits for its reply any more; or one has come meanwhile, which has to be taken in first."""
+        await workflow.wait_condition(lambda: bool(self._inbox) or workflow.all_handlers_finished())
+
+    def _is_long(self, step: steps.Step) -> bool:
+        """Whether the run is to go on as another one: with nothing in hand, and not while the account is to answer."""
+        info, state = workflow.info(), self._state
+        if state.trying or state.lease or state.question:
+            return False
+        if state.wish is not None and not isinstance(step.effect, steps.Wish):
+            return False
+        return info.get_current_history_length() > HISTORY_MAX or info.is_continue_as_new_suggested()
+
+    async def _continue(self) -> None:
+        self._apply(events.Continued())
+        await self._board.notices.started()
+        await self._all_answered()
+        if not self._inbox:
+            workflow.continue_as_new(args=[self._asked.model_dump(mode="json", exclude_unset=True), self._state])
+
+    # What people see
+
+    @property
+    def _asked(self) -> MassSendRequest:
+        if self._request is None:
+            msg = "the request cannot be read"
+            raise RuntimeError(msg)
+        return self._request
+
+    def _folded(self) -> SendState:
+        """The state with all that has come, also where it was not taken yet; after the end nothing counts."""
+        state = self._state
+        for event in () if self._is_over else sorted(self._inbox, key=_rank):
+            state = apply(self._asked, state, event, workflow.now())
+        return state
+
+    def _status_at(self, state: SendState, step: steps.Step | steps.End) -> Status:
+        under_way = self._under_way
+        if isinstance(step, steps.Step) and under_way and under_way.what and under_way.effect == step.effect:
+            step = replace(step, why=under_way.what)
+        return show.status(self._asked, state, step, workflow.now())
+
+    def _show(self, step: steps.Step | steps.End) -> None:
+        asked, now = self._asked, workflow.now()
+        self._shown_at = now
+        ended = isinstance(step, steps.End) and not step.refused
+        result = show.result(asked, self._state, step, now) if ended and isinstance(step, steps.End) else None
+        found_by = show.searchable(asked, self._state, step, now)
+        self._board.show(asked, self._status_at(self._state, step), found_by, result)
+
+    def _tell(self, event: events.WasPut | events.Shown) -> None:
+        """Have told that a person is asked."""
+        asked, state, now = self._asked, self._state, workflow.now()
+        wants = state.pinned.notices if state.pinned else ()
+        step = plan(asked, state, now)
+        case = Case(asked, state, now)
+        if isinstance(step, steps.End) or not wants:
             return
-        await send.notices.started()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        state = send.state.changed(cancelled=send.cancelled)
-        if send.stop is None:
-            workflow.continue_as_new(args=[send.asked.model_dump(mode="json", exclude_unset=True), state])
+        status = self._status_at(state, step)
+        if isinstance(event, events.Shown):
+            self._board.tell(
+                wants, asked, status, what="awaiting_approval", event="awaiting_approval",
+                in_doubt=case.in_doubt, answer_by=step.until,
+            )  # fmt: skip
+        elif state.asking is not None:
+            asking = state.asking
+            self._board.tell(
+                wants, asked, status, what="needs_operator",
+                event=f"needs_operator {asking.number} {asking.problem} {asking.generation}",
+                in_doubt=case.in_doubt, answer_by=deadline(case, asking)[0],
+            )  # fmt: skip
 
-    def _note_reset(self, _seed: int) -> None:
-        self._send.was_reset = True
-        # A wait looks at its condition only after something has run. It has to look now: later, an update that is
-        # refused would decide whether it looks before or after what else has come, and no replay would know of that.
-        self._loop.call_soon(_nothing)
+    def _say(self, what: str) -> None:
+        self._state = self._state.saying(workflow.now(), what)
 
-    def _resume(self, state: SendState) -> None:
-        self._send.state = state
-        self._send.wants = state.facts.notices
-        self._send.cancelled = state.cancelled
-
-    def _cancel(self, reason: str | None) -> None:
-        send = self._send
-        self._cancelled = True
-        send.cancelled = reason or "no reason given"
-        if send.may_have_been_delivered():
-            send.say(
-                "cancellation noted; the send goes on to its verdict, since it may have been accepted", None, reason
-            )
+    def doing(self, what: str) -> None:
+        """Show what is being done."""
+        if self._under_way is not None:
+            self._under_way.what = what
+            self._show(plan(self._asked, self._state, workflow.now()))
 
     @workflow.query(description="status: where the send stands")
     def status(self) -> Status:
         """Where the send stands."""
-        return self._send.status()
+        if self._refusal is not None:
+            return self._refusal.status()
+        state = self._folded()
+        step = (
+            self._ended
+            if self._ended and (self._is_over or not self._inbox)
+            else plan(self._asked, state, workflow.now())
+        )
+        status = self._status_at(state, step)
+        return status if self._inbox else status.model_copy(update={"updated_at": self._shown_at})
+
+    # What comes from outside
+
+    def hear(self, event: events.Event) -> None:
+        """Take in a message."""
+        self._inbox.append(event)
+
+    def _note_reset(self, _seed: int) -> None:
+        self.hear(events.WasReset())
+        # A wait looks at its condition only after something has run. It has to look now: later, an update that is
+        # refused would decide whether it looks before or after what else has come, and no replay would know of that.
+        self._loop.call_soon(_nothing)
+
+    @workflow.signal(description="granted: what the account answers to a wish of this run")
+    def granted(self, raw: Any = None, *more: Any) -> None:
+        """Take the account's answer."""
+        if (heard := _well_formed(Granted, raw, *more)) is not None:
+            self.hear(events.Heard(heard))
 
     @workflow.signal(description="job_finished: WeChat's push, as the account forwards it")
     def job_finished(self, raw: Any = None, *more: Any) -> None:
         """Take WeChat's word on one of our jobs; kept where it is on none (yet)."""
-        if more:
-            workflow.logger.warning("job_finished with %s inputs dropped: it takes one", 1 + len(more))
-            return
-        try:
-            event = JobFinished.model_validate(raw)
-        except ValidationError as error:
-            workflow.logger.warning("malformed job_finished dropped: %s", "; ".join(sentences(error)))
-            return
-        if self._send.phase != "done":
-            self._send.take_push(event)
+        if (pushed := _well_formed(JobFinished, raw, *more)) is not None:
+            self.hear(events.Pushed(pushed))
+
+    async def _take(self, answer: events.Answering) -> Status:
+        """Put a person's answer into the inbox, and await what comes of it."""
+        update = workflow.current_update_info()
+        identity = update.id if update else str(workflow.uuid4())
+        self.hear(events.Updated(identity, answer))
+        await workflow.wait_condition(lambda: identity in self._replies)
+        if why := self._replies.pop(identity).refusal:
+            raise refusal(why)
+        return self.status()
+
+    def _fits(self, answer: events.Answering) -> None:
+        if self._request is None or self._refusal is not None:
+            raise refusal("this send is done")
+        if why := misfit(self._request, self._folded(), workflow.now(), answer):
+            raise refusal(why)
 
     @workflow.update(
         description='retry: {"by": "li", "reason": "…"}, with "send_ignore_reprint" or "confirm_not_delivered"'
     )
     async def retry(self, raw: Any = None) -> Status:
         """Try again, as the problem allows."""
-        await deciding.retry(self._send, _parsed(Retry, raw))
-        return self._send.status()
+        return await self._take(_parsed(Retry, raw))
 
     @retry.validator
     def _retry_fits(self, raw: Any = None) -> None:
-        self._not_answering()
-        deciding.check_retry(self._send, _parsed(Retry, raw))
+        self._fits(_parsed(Retry, raw))
 
     @workflow.update(description='mark_sent: {"by": "li", "reason": "…", "msg_id": 3147483650}')
     async def mark_sent(self, raw: Any = None) -> Status:
         """Take a msg_id that was found in WeChat's console."""
-        await deciding.mark_sent(self._send, _parsed(MarkSent, raw))
-        return self._send.status()
+        return await self._take(_parsed(MarkSent, raw))
 
     @mark_sent.validator
     def _mark_sent_fits(self, raw: Any = None) -> None:
-        self._not_answering()
-        deciding.check_mark_sent(self._send, _parsed(MarkSent, raw))
+        self._fits(_parsed(MarkSent, raw))
 
     @workflow.update(description='abort: {"by": "li", "reason": "…"}')
     async def abort(self, raw: Any = None) -> Status:
         """End the send."""
-        deciding.abort(self._send, _parsed(Abort, raw))
-        return self._send.status()
+        return await self._take(_parsed(Abort, raw))
 
     @abort.validator
     def _abort_fits(self, raw: Any = None) -> None:
-        _parsed(Abort, raw)
-        deciding.check_first_abort(self._send)
+        self._fits(_parsed(Abort, raw))
 
     @workflow.update(description='approve: {"by": "li"}; not who has asked for the send')
     async def approve(self, raw: Any = None) -> Status:
         """Let the send go out."""
-        holding.approve(self._send, _parsed(Approve, raw))
-        return self._send.status()
+        return await self._take(_parsed(Approve, raw))
 
     @approve.validator
     def _approve_fits(self, raw: Any = None) -> None:
-        holding.check_decision(self._send, _parsed(Approve, raw))
+        self._fits(_parsed(Approve, raw))
 
     @workflow.update(description='reject: {"by": "li", "reason": "…"}')
     async def reject(self, raw: Any = None) -> Status:
         """End the send, since it is not to go out."""
-        holding.reject(self._send, _parsed(Reject, raw))
-        return self._send.status()
+        return await self._take(_parsed(Reject, raw))
 
     @reject.validator
     def _reject_fits(self, raw: Any = None) -> None:
-        holding.check_decision(self._send, _parsed(Reject, raw))
+        self._fits(_parsed(Reject, raw))
 
     @workflow.update(description='pause: {"by": "li", "reason": "…"}')
     async def pause(self, raw: Any = None) -> Status:
         """Submit nothing for now."""
-        holding.pause(self._send, _parsed(Pause, raw))
-        return self._send.status()
+        return await self._take(_parsed(Pause, raw))
 
     @pause.validator
     def _pause_fits(self, raw: Any = None) -> None:
-        _parsed(Pause, raw)
-        holding.check_pause(self._send)
+        self._fits(_parsed(Pause, raw))
 
     @workflow.update(description='resume: {"by": "li"}')
     async def resume(self, raw: Any = None) -> Status:
         """Go on where the send stood."""
-        holding.resume(self._send, _parsed(Resume, raw))
-        return self._send.status()
+        return await self._take(_parsed(Resume, raw))
 
     @resume.validator
     def _resume_fits(self, raw: Any = None) -> None:
-        _parsed(Resume, raw)
-        holding.check_resume(self._send)
+        self._fits(_parsed(Resume, raw))
 
     @workflow.update(description='reschedule: {"by": "li", "send_at": "2026-12-01T09:00:00+08:00"}')
     async def reschedule(self, raw: Any = None) -> Status:
         """Another time; one in the past is now."""
-        holding.reschedule(self._send, _parsed(Reschedule, raw))
-        return self._send.status()
+        return await self._take(_parsed(Reschedule, raw))
 
     @reschedule.validator
     def _reschedule_fits(self, raw: Any = None) -> None:
-        holding.check_reschedule(self._send, _parsed(Reschedule, raw))
+        self._fits(_parsed(Reschedule, raw))
 
-    def _not_answering(self) -> None:
-        if self._send.answering.locked():
-            raise refusal("another answer is being carried out; look at the status, then decide")
+
+def _rank(event: events.Event) -> int:
+    """In which order is taken in what has come at a time: a replay may hear of an update earlier than the run did.
+
+    A reset goes first: what the account has said was said to the run before, and counts for nothing.
+    """
+    return {events.WasReset: 0, events.Updated: 2, events.Cancelled: 3}.get(type(event), 1)
+
+
+def _outcome(task: "asyncio.Task[events.Event | None]") -> events.Event | None:
+    """What the effect came to; nothing where it was cancelled."""
+    error = None if task.cancelled() else task.exception()
+    if task.cancelled() or (error is not None and is_cancelled_exception(error)):
+        return None
+    return task.result()
+
+
+def _first_state(carried: tuple[Any, ...]) -> SendState:
+    info = workflow.info()
+    if info.continued_run_id and len(carried) == 1 and not handed_on(carried):
+        return SendState.model_validate(carried[0])
+    return SendState(namespace=info.namespace, life=info.first_execution_run_id)
+
+
+def _well_formed(model: type[ModelT], raw: Any, *more: Any) -> ModelT | None:
+    """``raw`` as ``model``; what does not fit is logged and dropped: a signal must never fail."""
+    if more:
+        workflow.logger.warning("%s with %s inputs dropped: it takes one", model.__name__, 1 + len(more))
+        return None
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        workflow.logger.warning("malformed %s dropped: %s", model.__name__, "; ".join(sentences(error)))
+        return None
 
 
 def _parsed(model: type[ModelT], raw: Any) -> ModelT:

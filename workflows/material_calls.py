@@ -9,6 +9,7 @@ from temporalio.common import RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract import steps
     from qunfa.contract.ledger import PreviewsLeft
+    from qunfa.contract.ledger_steps import TAKE_PREVIEW, TakePreviewStep
     from qunfa.contract.material import Inspection, Made, Source, Uploaded
     from qunfa.contract.message import SourcedMessage
     from qunfa.contract.preview import Previewed, PreviewMessage, PreviewRecipient
@@ -21,7 +22,6 @@ with workflow.unsafe.imports_passed_through():
         InspectStep,
         PictureOf,
         PreviewStep,
-        TakePreviewStep,
         UploadStep,
     )
     from qunfa.printable import printable
@@ -105,7 +105,7 @@ def check_draft(facts: AccountFacts, work: CheckDraft) -> "workflow.ActivityHand
 def take_preview(facts: AccountFacts, holder: str) -> "workflow.ActivityHandle[PreviewsLeft]":
     """One of the account's previews of today, from its ledger."""
     return workflow.start_activity(
-        steps.TAKE_PREVIEW,
+        TAKE_PREVIEW,
         TakePreviewStep(appid=facts.appid, holder=holder),
         result_type=PreviewsLeft,
         start_to_close_timeout=_SHORT,

@@ -35,8 +35,7 @@ class Notices:
         to it again: what was told once is not told again, as long as Temporal keeps the workflow that has told it.
         """
         names = [one.name for one in wanted if notice.type in one.events]
-        # An older worker may have carried the send past this event, without telling it.
-        if not names or not workflow.patched(f"tells-{notice.type}"):
+        if not names:
             return
         info = workflow.info()
         told_as = webhook_id(info.workflow_id, info.first_execution_run_id, event)

@@ -1,6 +1,5 @@
 """``PreviewMassSend``: a message as one to a hundred people see it. It knows no audience and submits nothing."""
 
-from collections.abc import Callable
 from typing import Any
 
 from temporalio import workflow
@@ -14,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.material import found, needs_material
     from workflows import material_calls
-    from workflows.making import MakingRefusedError, finished, make_ready
+    from workflows.making import MakingRefusedError, make_ready, understood
     from workflows.preparing import account_facts, refuse
     from workflows.previewing import preview_to
 
@@ -23,7 +22,7 @@ PREVIEW_FAILED = "PreviewFailed"
 
 
 class _Bench:
-    """A bench where nothing comes between."""
+    """A bench of its own: what is made is forgotten with the run."""
 
     def __init__(self, facts: AccountFacts) -> None:
         self.facts = facts
@@ -33,10 +32,8 @@ class _Bench:
         """Remember what was made."""
         self.material = material
 
-    async def wait(self, _reason: str, ready: Callable[[], bool]) -> bool:
-        """Wait until it is there."""
-        await workflow.wait_condition(ready)
-        return True
+    def doing(self, what: str) -> None:
+        """Nothing is shown."""
 
 
 @workflow.defn(name=PREVIEW_MASS_SEND)
@@ -54,7 +51,7 @@ class PreviewMassSend:
         except MakingRefusedError as refused:
             raise ApplicationError(refused.problem.sentence, type=PREVIEW_FAILED, non_retryable=True) from None
         run = workflow.info().run_id
-        previews = [await preview_to(bench, to, message, f"{run}:{number}") for number, to in enumerate(request.to)]
+        previews = [await preview_to(facts, to, message, f"{run}:{number}") for number, to in enumerate(request.to)]
         return PreviewResult(account=request.account, key=request.key, previews=tuple(previews))
 
 
@@ -75,7 +72,7 @@ async def _ready(bench: _Bench, request: PreviewRequest) -> PreviewMessage:
     message: Any = request.message
     if needs_material(message):
         looking = material_calls.inspect(bench.facts, message, fit_images=request.fit_images)
-        inspection = await finished(bench, "a look at the material", looking)
+        inspection = await understood(looking)
         if inspection.problems:
             raise refuse(list(inspection.problems))
         bench.keep(found(inspection))

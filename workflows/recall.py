@@ -10,8 +10,9 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.grants import Report
     from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
-    from qunfa.contract.ledger import Recalled, Told
+    from qunfa.contract.ledger import Recalled
     from qunfa.contract.parsing import parsed
     from qunfa.contract.recall import (
         LOOK_REFUSED,
@@ -35,11 +36,9 @@ with workflow.unsafe.imports_passed_through():
         Recall,
         begin,
         called,
-        failed,
         interrupted,
         looked,
         next_step,
-        not_delivered,
         obstacle,
     )
     from workflows import recall_calls as calls
@@ -51,7 +50,6 @@ with workflow.unsafe.imports_passed_through():
 _ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
 _MSG_IDS = SearchAttributeKey.for_keyword_list("MassSendMsgId")
 
-_NO_IS_ASKED_ABOUT: Final = "a-recall-asks-about-a-no"
 _CANCELLED: Final = "It was cancelled."
 
 Answered = TypeVar("Answered")
@@ -92,8 +90,6 @@ class RecallMassSend:
         self._known = await self._found(facts, request)
         _make_searchable(request, self._known)
         against = obstacle(request, self._known)
-        if against is None and (status := failed(self._known)) and not workflow.patched(_NO_IS_ASKED_ABOUT):
-            against = not_delivered(self._known.msg_id, status)
         if against:
             return await self._finish(facts, End("not_recalled", against))
         recall = self._recall = begin(request, self._known, facts.timing, workflow.now())
@@ -224,16 +220,9 @@ class RecallMassSend:
             reason=asked.reason,
             verified=verified,
         )
-        note = Told(
-            key=known.key,
-            digest=known.digest,
-            workflow_id=known.workflow_id,
-            index=known.index,
-            generation=known.generation,
-            recalled=recalled,
-        )
+        report = Report(key=known.key, digest=known.digest, workflow_id=known.workflow_id, recalled=recalled)
         try:
-            await calls.tell(facts, note)
+            await calls.tell(facts, report)
         except ActivityError as error:
             workflow.logger.warning("the ledger could not be told of the recall: %s", error.cause)
 

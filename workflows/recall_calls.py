@@ -8,10 +8,11 @@ from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract import recall, steps
-    from qunfa.contract.ledger import Told
+    from qunfa.contract import recall
+    from qunfa.contract.grants import Report
+    from qunfa.contract.ledger_steps import TELL, TellStep
     from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
-    from qunfa.contract.steps import AccountFacts, JobStatus, TellStep
+    from qunfa.contract.steps import AccountFacts, JobStatus
     from qunfa.printable import printable
 
 _PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
@@ -65,11 +66,11 @@ def delete_job(facts: AccountFacts, step: DeleteStep) -> "workflow.ActivityHandl
     )
 
 
-async def tell(facts: AccountFacts, note: Told) -> None:
+async def tell(facts: AccountFacts, report: Report) -> None:
     """Let the ledger know; an ``ActivityError`` where it does not answer within a minute."""
     await workflow.execute_activity(
-        steps.TELL,
-        TellStep(appid=facts.appid, note=note),
+        TELL,
+        TellStep(appid=facts.appid, report=report),
         start_to_close_timeout=_SHORT,
         schedule_to_close_timeout=_A_MINUTE,
         heartbeat_timeout=facts.timing.heartbeat,

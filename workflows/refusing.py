@@ -1,4 +1,4 @@
-"""The end of a send whose request is refused: it says so wherever people look, and what its key has done before."""
+"""The end of a run whose request cannot be read, or was started wrongly: it says so wherever people look."""
 
 import re
 from typing import Any, Final, NoReturn
@@ -8,37 +8,87 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
-    from qunfa.contract.result import INVALID_REQUEST
-    from qunfa.rules.outcome import from_ledger, used_before
+    from qunfa.contract.request import MassSendRequest
+    from qunfa.contract.result import INVALID_REQUEST, REFUSED
+    from qunfa.contract.status import Progress, Status, WaitingFor
+    from qunfa.rules import outcome
+    from qunfa.rules.course import Jobs
     from qunfa.rules.problems import refused_request
-    from workflows import calls
-    from workflows.preparing import A_CRON, account_facts, is_shown, refuse
-    from workflows.send import Send
+    from qunfa.send.doubt import jobs_of
+    from qunfa.send.show import Searchable
+    from workflows import ledger_calls as calls
+    from workflows.board import Board
+    from workflows.preparing import A_CRON, account_facts, refuse
 
-_REFUSED: Final = "refused"
+_HANDED_ON: Final = "refused"
 """Of what a run with a cron schedule hands on: why it was refused."""
 _NAMES: Final = frozenset({"account", "key"})
 """The other fields, each where it is known."""
 
 
-async def refused(send: Send, raw: Any, error: ApplicationError) -> ApplicationError:
-    """The failure with which a run ends: as ``error``, and with what the key of a refused request has done before.
+class Refusal:
+    """A request that cannot be carried out, for what is wrong with it or with how its workflow was started."""
 
-    A run with a cron schedule that fails is started again and again, and who waits for it waits for ever. It hands the
-    reason on to a run without a schedule, which fails once.
-    """
-    if error.type != INVALID_REQUEST or not is_shown():
-        return error
-    problems: list[str] = list(error.details[0])
-    named = _named(raw)
-    account = named.account if named else _account(raw)
-    if workflow.info().cron_schedule:
-        _end_the_schedule(problems, named._asdict() if named else {"account": account} if account else {})
-    send.refuse(refused_request(problems), account)
-    if named and (said := await _said_of(send, named)):
-        problems.append(said)
-        send.refuse(refused_request(problems), account)
-    return refuse(problems)
+    def __init__(self, raw: Any, request: MassSendRequest | None, problems: list[str]) -> None:
+        self._request = request
+        self._problems = problems
+        self._named = _named(raw)
+        self._account = self._named.account if self._named else _account(raw)
+        self._jobs: Jobs = ()
+        self._waits = False
+
+    async def ended(self, board: Board) -> ApplicationError:
+        """The failure with which the run ends, with what the key of the request has done before.
+
+        A run with a cron schedule that fails is started again and again, and who waits for it waits for ever. It hands
+        the reason on to a run without a schedule, which fails once.
+        """
+        named = self._named
+        if workflow.info().cron_schedule:
+            names = named._asdict() if named else {"account": self._account} if self._account else {}
+            _end_the_schedule(self._problems, names)
+        self._show(board)
+        if named and (said := await self._said_of(named, board)):
+            self._problems.append(said)
+        self._waits = False
+        self._show(board)
+        return refuse(self._problems)
+
+    def status(self) -> Status:
+        """Where the send stands: nowhere."""
+        named = self._named
+        return Status(
+            phase="done",
+            problem=refused_request(self._problems),
+            jobs=tuple(outcome.job_result(job, self._jobs) for job in self._jobs),
+            progress=Progress(accepted=int(bool(self._jobs) and self._jobs[-1].msg_id is not None)),
+            waiting_for=WaitingFor(reason=f"what the key {named.key} has done before")
+            if named and self._waits
+            else None,
+            updated_at=workflow.now(),
+        )
+
+    def _show(self, board: Board) -> None:
+        msgtype = self._request.message.msgtype if self._request else None
+        found_by = Searchable(self._account, "done", msgtype, refused_request(self._problems).name, (), REFUSED)
+        board.show(self._request, self.status(), found_by, None)
+
+    async def _said_of(self, named: MassSendId, board: Board) -> str | None:
+        """What who reads of the refusal must know of the key."""
+        unknown = f'key: whether an earlier run under "{named.key}" was delivered is not known'
+        try:
+            facts = await account_facts(named.account)
+        except FailureError as error:
+            if isinstance(error, ApplicationError) and error.type == INVALID_REQUEST:
+                return None
+            return f"{unknown}: the account's configuration could not be read"
+        self._waits = True
+        self._show(board)
+        known = await calls.look_up_in_time(facts, named.key, mass_send_id(*named))
+        if known is None:
+            return f"{unknown}: its ledger does not answer"
+        self._jobs = outcome.from_ledger(jobs_of(known, named.key, ""))
+        return outcome.used_before(named.key, self._jobs)
 
 
 def handed_on(carried: tuple[Any, ...]) -> list[str]:
@@ -51,15 +101,15 @@ def reasons_in(carried: Any) -> list[str]:
 
     Nothing for anything else, so that it is refused as any other input that is none.
     """
-    if not isinstance(carried, dict) or carried.keys() - _NAMES != {_REFUSED}:
+    if not isinstance(carried, dict) or carried.keys() - _NAMES != {_HANDED_ON}:
         return []
-    reasons = carried[_REFUSED]
+    reasons = carried[_HANDED_ON]
     return reasons if isinstance(reasons, list) and all(isinstance(one, str) for one in reasons) else []
 
 
 def _end_the_schedule(problems: list[str], names: dict[str, str]) -> NoReturn:
     # Without its request: a worker that does not know of this must not take it for one to carry out.
-    workflow.continue_as_new(args=[None, {_REFUSED: list(dict.fromkeys([*problems, A_CRON])), **names}])
+    workflow.continue_as_new(args=[None, {_HANDED_ON: list(dict.fromkeys([*problems, A_CRON])), **names}])
 
 
 def _named(raw: Any) -> MassSendId | None:
@@ -77,20 +127,3 @@ def _named(raw: Any) -> MassSendId | None:
 def _account(raw: Any) -> str | None:
     name = raw.get("account") if isinstance(raw, dict) else None
     return name if isinstance(name, str) and re.fullmatch(ACCOUNT_NAME_PATTERN, name) else None
-
-
-async def _said_of(send: Send, named: MassSendId) -> str | None:
-    """What who reads of the refusal must know of the key."""
-    unknown = f'key: whether an earlier run under "{named.key}" was delivered is not known'
-    try:
-        facts = await account_facts(named.account)
-    except FailureError as error:
-        if isinstance(error, ApplicationError) and error.type == INVALID_REQUEST:
-            return None
-        return f"{unknown}: the account's configuration could not be read"
-    with send.waiting(f"what the key {named.key} has done before"):
-        known = await calls.known_in_time(facts, named.key, mass_send_id(*named))
-    if known is None:
-        return f"{unknown}: its ledger does not answer"
-    send.before = from_ledger(known.jobs)
-    return used_before(named.key, known.jobs)

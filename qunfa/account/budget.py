@@ -25,6 +25,7 @@ By age, 35 days after they were last heard of: settled records, and unsettled on
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
@@ -140,7 +141,7 @@ def with_notes(state: AccountState, notes: tuple[Note, ...]) -> AccountState:
 
 def with_kept(state: AccountState, kept: tuple[KeptPush, ...]) -> AccountState:
     """The state with these pushes of nobody's, as far as there is room."""
-    return state.changed(kept=_newest(kept[-KEPT_MAX:], KEPT_BYTES, model_size))
+    return state.changed(kept=_newest(kept[-KEPT_MAX:], KEPT_BYTES, attrgetter("size")))
 
 
 def trimmed(state: AccountState, now: datetime) -> AccountState:

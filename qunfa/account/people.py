@@ -6,8 +6,8 @@ from typing import Final
 from qunfa.account.bounds import TEXT_MAX
 from qunfa.account.budget import newest_within, without
 from qunfa.account.queue import place_of
-from qunfa.account.state import AccountState, Forgotten
-from qunfa.contract.ledger import Frozen
+from qunfa.account.state import AccountState
+from qunfa.contract.ledger import Forgotten, Frozen
 
 FORGOTTEN_BYTES: Final = 6 * 1024
 

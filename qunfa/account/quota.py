@@ -14,7 +14,7 @@ from typing import Final
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.ledger import Day, PreviewsLeft
 from qunfa.rules.calendar import next_day, shanghai_day
-from qunfa.rules.previews import A_DAY
+from qunfa.rules.quota_view import PREVIEWS_A_DAY
 
 BOOK_LIFE: Final = timedelta(days=62)
 
@@ -39,11 +39,11 @@ def previewed(state: AccountState, holder: str, now: datetime) -> tuple[AccountS
     day = shanghai_day(now)
     mine = f"{day} {sha256(holder.encode()).hexdigest()[:16]}"
     granted = mine in state.previewing
-    if not granted and state.book.get(day, Day()).previews < A_DAY:
+    if not granted and state.book.get(day, Day()).previews < PREVIEWS_A_DAY:
         granted = True
         today = tuple(one for one in state.previewing if one.startswith(day))
         state = _counted(state, now, now, previews=1).changed(previewing=(*today, mine))
-    left = A_DAY - state.book.get(day, Day()).previews
+    left = PREVIEWS_A_DAY - state.book.get(day, Day()).previews
     return state, PreviewsLeft(granted=granted, left=left, opens=next_day(now, None))
 
 

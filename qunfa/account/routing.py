@@ -12,7 +12,7 @@
 from datetime import datetime
 from typing import Final
 
-from qunfa.account.budget import fitting, model_size, with_kept, with_record
+from qunfa.account.budget import fitting, with_kept, with_record
 from qunfa.account.owners import owner_of
 from qunfa.account.quota import counted_elsewhere
 from qunfa.account.state import AccountState, Forward, Record
@@ -84,11 +84,11 @@ def word_on(record: Record, msg_id: int) -> JobFinished | None:
 
 
 def _kept(state: AccountState, event: JobFinished, now: datetime) -> AccountState:
-    if any(kept.event == event for kept in state.kept):
+    others = [kept for kept in state.kept if kept.event.msg_id == event.msg_id]
+    if any(kept.event == event for kept in others):
         return state
-    first = all(kept.event.msg_id != event.msg_id for kept in state.kept)
     push = KeptPush(event=event, at=now)
-    if model_size(push) > ONE_KEPT_BYTES:
+    if push.size > ONE_KEPT_BYTES:
         push = KeptPush(event=event.model_copy(update={"articles": ()}), at=now)
     state = with_kept(state, (*state.kept, push))
-    return counted_elsewhere(state, now, 1, now) if first else state
+    return state if others else counted_elsewhere(state, now, 1, now)

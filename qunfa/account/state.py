@@ -28,7 +28,7 @@ from qunfa.contract.facts import Ended, Known
 from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.grants import Lease, WorkflowId
 from qunfa.contract.job import Job
-from qunfa.contract.ledger import Day, Frozen, KeptPush, Pace, Recalled
+from qunfa.contract.ledger import Day, Forgotten, Frozen, KeptPush, Pace, Recalled
 from qunfa.rules.memory import is_under_way
 from qunfa.rules.stragglers import is_open
 from qunfa.send.doubt import jobs_of
@@ -148,15 +148,6 @@ class Forward(NamedTuple):
     serial: int
     key: str
     msg_id: int
-
-
-class Forgotten(Stored):
-    """A key whose facts a person had the ledger forget."""
-
-    key: str
-    by: str
-    reason: str
-    at: Moment
 
 
 class AccountState(Stored):

@@ -30,7 +30,7 @@ def ledger(
     appid: Appid = None,
     as_json: Json = False,
 ) -> None:
-    """Show what an account's own workflow knows: keys, pace, freeze, quota, pushes that nobody waits for."""
+    """Show what an account's own workflow knows: keys, who waits, pace, freeze, sends by day, what was forgotten."""
     if key is not None and msg_id is not None:
         raise WrongUse("Give --key or --msg-id, not both.")
     wanted = {"key": key} if key is not None else {"msg_id": msg_id} if msg_id is not None else None

@@ -8,6 +8,7 @@ import typer
 from qunfa.cli import (
     accounts,
     callback_check,
+    forgetting,
     holding,
     listing,
     operators,
@@ -74,6 +75,7 @@ app.command(rich_help_panel=_SENDS)(recall)
 app.command(rich_help_panel=_ACCOUNTS)(switching.freeze)
 app.command(rich_help_panel=_ACCOUNTS)(switching.unfreeze)
 app.command(rich_help_panel=_ACCOUNTS)(accounts.ledger)
+app.command(rich_help_panel=_ACCOUNTS)(forgetting.forget)
 app.command(rich_help_panel=_ACCOUNTS)(quota)
 app.command(rich_help_panel=_ACCOUNTS)(speed)
 app.command(rich_help_panel=_ACCOUNTS)(notices)

@@ -1,4 +1,4 @@
-"""One WeChat job of a mass send, as the workflow and the account's ledger both keep it."""
+"""One WeChat job of a mass send, as it follows from what is known of its key."""
 
 from typing import Final, Literal
 
@@ -34,8 +34,6 @@ class Answer(Stored):
     """Nothing but its lease was missing: the next try need not be spaced."""
     told: bool = True
     """The account's ledger has been told."""
-    sole: bool = False
-    """The worker has seen to it that the try was carried out for one run only."""
 
 
 class Verdict(Stored):
@@ -61,18 +59,13 @@ class Job(Stored):
     attempts: int = 0
     ever_unknown: bool = False
     window_started_at: Moment | None = None
-    unknown_lease: int | None = None
-    """The attempt whose lease ran out untold, or passed to another life of its send, where that alone made the job
-    unknown."""
     unanswered: tuple[int, ...] = ()
-    """The attempts that may have been written, and of which no word of WeChat's came."""
+    """The numbers of the tries that may have been written, and of which no word of WeChat's came."""
     vague: bool = False
     """A try got an answer that may stand for an acceptance."""
     repeats: int = 0
-    """Tries since the job was last begun or taken up again by an operator: the spacing grows with it."""
+    """Answers since the job was last begun or tried again by an operator: the spacing grows with them."""
     token_refusals: int = 0
-    disregarded: Moment | None = None
-    """Answers up to this time no longer count: an operator has tried again since."""
     answer: Answer | None = None
     msg_id: int | None = None
     msg_data_id: int | None = None

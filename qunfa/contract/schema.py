@@ -10,7 +10,9 @@ from qunfa.contract.callback_check import CallbackCheckRequest, CallbackCheckRes
 from qunfa.contract.check import CheckResult
 from qunfa.contract.doctor import Diagnosis
 from qunfa.contract.event import JobFinished
-from qunfa.contract.ledger import Claim, ClaimAnswer, FreezeAnswer, LeaseAnswer, LedgerView, Reserve, Told
+from qunfa.contract.grants import Granted, Report, Wish
+from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
+from qunfa.contract.ledger_steps import LedgerAnswer, LedgerQuestion
 from qunfa.contract.notice import Notice, NoticeDelivered, NotifyRequest
 from qunfa.contract.preview import PreviewRequest, PreviewResult
 from qunfa.contract.quota import QuotaRequest, QuotaResult
@@ -19,12 +21,25 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import MassSendResult
 from qunfa.contract.speed import SpeedRequest, SpeedResult
 from qunfa.contract.status import Status
-from qunfa.contract.updates import Abort, Approve, Freeze, MarkSent, Pause, Reject, Reschedule, Resume, Retry, Unfreeze
+from qunfa.contract.updates import (
+    Abort,
+    Approve,
+    Forget,
+    Freeze,
+    MarkSent,
+    Pause,
+    Reject,
+    Reschedule,
+    Resume,
+    Retry,
+    Unfreeze,
+)
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "MassSend": MassSendRequest,
     "MassSend.result": MassSendResult,
     "MassSend.status": Status,
+    "MassSend.granted": Granted,
     "MassSend.job_finished": JobFinished,
     "MassSend.retry": Retry,
     "MassSend.mark_sent": MarkSent,
@@ -54,15 +69,16 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Notice": Notice,
     "Notify": NotifyRequest,
     "Notify.result": NoticeDelivered,
-    "Account.claim": Claim,
-    "Account.claim.result": ClaimAnswer,
-    "Account.reserve": Reserve,
-    "Account.reserve.result": LeaseAnswer,
-    "Account.told": Told,
+    "Account.wants": Wish,
+    "Account.told": Report,
+    "Account.ask": LedgerQuestion,
+    "Account.ask.result": LedgerAnswer,
     "Account.push": JobFinished,
     "Account.freeze": Freeze,
     "Account.freeze.result": FreezeAnswer,
     "Account.unfreeze": Unfreeze,
+    "Account.forget": Forget,
+    "Account.forget.result": Forgotten,
     "Account.ledger": LedgerView,
     "doctor": Diagnosis,
 }

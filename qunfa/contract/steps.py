@@ -1,27 +1,16 @@
 """The activities of a mass send: their names, what goes in and what comes out. Payloads are history."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import Field
-
-from qunfa.contract.audience import Audience
 from qunfa.contract.fields import Stored
-from qunfa.contract.job import Job
-from qunfa.contract.ledger import Claim, Reserve, Told
 from qunfa.contract.material import ImageVia, NewsVia, Source
-from qunfa.contract.message import Article, Message, SourcedMessage
+from qunfa.contract.message import Article, SourcedMessage
 from qunfa.contract.notice import WantedNotice
 from qunfa.contract.preview import PreviewMessage, PreviewRecipient
 
 RESOLVE_ACCOUNT: Final = "resolve_account"
 CHECK_AUDIENCE: Final = "check_audience"
-CLAIM: Final = "claim"
-RESERVE: Final = "reserve"
-SUBMIT: Final = "submit"
-TELL: Final = "tell"
-OWNER_OF: Final = "owner_of"
-KNOWN: Final = "known"
 JOB_STATUS: Final = "job_status"
 AWAIT_VERDICT: Final = "await_verdict"
 INSPECT: Final = "inspect"
@@ -30,7 +19,6 @@ MAKE_DRAFT: Final = "make_draft"
 CHECK_DRAFT: Final = "check_draft"
 CONVERT_VIDEO: Final = "convert_video"
 PREVIEW: Final = "preview"
-TAKE_PREVIEW: Final = "take_preview"
 
 ACCOUNT_CHANGED: Final = "AccountChanged"
 """Failure type: the worker's configuration has another appid or base URL under the account's name."""
@@ -108,72 +96,6 @@ class ResolveStep(Stored):
     """Input of ``resolve_account`` → :class:`AccountFacts`."""
 
     account: str
-
-
-class ClaimStep(Stored):
-    """Input of ``claim`` → :class:`~qunfa.contract.ledger.ClaimAnswer`."""
-
-    appid: str
-    claim: Claim
-
-
-class ReserveStep(Stored):
-    """Input of ``reserve`` → :class:`~qunfa.contract.ledger.LeaseAnswer`."""
-
-    appid: str
-    reserve: Reserve
-
-
-class SubmitStep(Stored):
-    """Input of ``submit`` → :class:`~qunfa.contract.job.Answer`.
-
-    One HTTP try, written between ``not_before`` and ``write_before`` or not at all, and only for the run that is its
-    ``holder``: a reset has it carried out once more, for another run.
-    """
-
-    account: Pinned
-    key: str
-    digest: str
-    workflow_id: str
-    index: int
-    generation: int
-    attempt: int
-    clientmsgid: Annotated[str, Field(min_length=1, max_length=32)]
-    audience: Audience
-    message: Message
-    send_ignore_reprint: bool = False
-    image_via: ImageVia = "images"
-    not_before: datetime
-    write_before: datetime
-    holder: str | None = None
-
-
-class TellStep(Stored):
-    """Input of ``tell``: a note for the ledger, by signal-with-start."""
-
-    appid: str
-    note: Told
-
-
-class OwnerStep(Stored):
-    """Input of ``owner_of`` → :class:`~qunfa.contract.ledger.Owner`."""
-
-    appid: str
-    msg_id: int
-
-
-class KnownStep(Stored):
-    """Input of ``known`` → :class:`Known`: what a key has done, asked without its content, and claiming nothing."""
-
-    appid: str
-    key: str
-    workflow_id: str
-
-
-class Known(Stored):
-    """The jobs of a key, by the ledger, or by earlier runs of its workflow id."""
-
-    jobs: tuple[Job, ...] = ()
 
 
 class JobStatusStep(Stored):
@@ -280,10 +202,3 @@ class PreviewStep(Stored):
     to: PreviewRecipient
     message: PreviewMessage
     image_via: ImageVia = "images"
-
-
-class TakePreviewStep(Stored):
-    """Input of ``take_preview`` → :class:`~qunfa.contract.ledger.PreviewsLeft`: one of today's previews."""
-
-    appid: str
-    holder: str

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from qunfa.contract.fields import Model, MsgId, Name, Reason, Time
+from qunfa.contract.fields import Key, Model, MsgId, Name, Reason, Time
 
 
 class Retry(Model):
@@ -78,3 +78,11 @@ class Unfreeze(Model):
 
     by: Name
     reason: Reason | None = None
+
+
+class Forget(Model):
+    """The account's ledger forgets what it knows of ``key``: who asks vouches that nothing of it is open."""
+
+    by: Name
+    reason: Reason
+    key: Key

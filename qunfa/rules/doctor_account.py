@@ -3,7 +3,7 @@
 | check | failed | warning | next step |
 |---|---|---|---|
 | ``account`` | the workers lack it, have another appid, or are silent | it is frozen | configuration, log, unfreeze |
-| ``own_workflow`` | it is on a queue that nobody polls | it is on another task queue | the queue's name, or a worker |
+| ``own_workflow`` | its tasks fail, or nobody polls its queue | it is on another queue | a worker, or the queue |
 | ``token`` | WeChat, or the token service, gives none | – | by WeChat's code |
 | ``ip_whitelist`` | a call was refused by it (40164 and its like) | – | the address to put on it |
 | ``quota`` | – | a limit is used up, or WeChat does not tell | when there is more |
@@ -94,6 +94,13 @@ def _account(found: CheckAccountResult, configured_appid: str | None) -> Finding
         todo = f"Nothing of it is submitted until: qunfa unfreeze {found.account}"
         return Finding(name="account", account=found.account, state="warning", said=said, todo=todo)
     return Finding(name="account", account=found.account, state="ok", said=said)
+
+
+def own_workflow_stuck(account: str, workflow_id: str, causes: Sequence[str]) -> Finding:
+    """The tasks of the account's own workflow keep failing, for these causes as far as Temporal names them."""
+    why = f" ({', '.join(causes)})" if causes else ""
+    said = f"the tasks of {workflow_id} keep failing{why}: nothing of the account is submitted until one succeeds"
+    return Finding(name="own_workflow", account=account, state="failed", said=said, todo="See workflow_tasks.")
 
 
 def own_workflow_found(

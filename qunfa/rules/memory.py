@@ -43,7 +43,13 @@ def is_unknown(one: Try) -> bool:
     """Whether the try may have reached WeChat, and no word of WeChat's says what became of it."""
     if one.answer is None:
         return one.lost_at is not None
-    return one.answer.kind == "unknown" or (one.answer.kind == "refused" and not definite_no(one.answer))
+    match one.answer.kind:
+        case "accepted" | "duplicate":
+            return one.answer.msg_id is None
+        case "refused":
+            return not definite_no(one.answer)
+        case kind:
+            return kind == "unknown"
 
 
 def is_silent(one: Try) -> bool:

@@ -19,8 +19,9 @@ from typing import Final, Literal
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.quota import Allowance, AllowanceName, Book, CallsLeft, Counted
 from qunfa.rules.calendar import next_day, next_month, shanghai_clock, shanghai_day
-from qunfa.rules.previews import A_DAY as PREVIEWS_A_DAY
 
+PREVIEWS_A_DAY: Final = 100
+"""Calls that WeChat takes in a day, whoever makes them."""
 SENDS_A_DAY: Final = 1
 TO_ALL_A_MONTH: Final = 4
 CALLS_A_DAY: Final = 100

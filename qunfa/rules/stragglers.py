@@ -32,25 +32,6 @@ def shares_clientmsgid(jobs: Jobs) -> bool:
     return failed(jobs[-1]) and _may_straggle([job for job in jobs if job.clientmsgid == identity])
 
 
-def sharing(jobs: Jobs, generation: int) -> Job:
-    """The next generation, with the ``clientmsgid`` of the newest one, and its doubts."""
-    return inheriting(Job(generation=generation, clientmsgid=jobs[-1].clientmsgid), jobs)
-
-
-def inheriting(job: Job, jobs: Jobs) -> Job:
-    """The job with the doubts of the earlier generations that it shares its ``clientmsgid`` with.
-
-    What is answered to it may be the echo of their slow try, and WeChat remembers the ``clientmsgid`` for a day only,
-    from their first unknown try on.
-    """
-    same = [one for one in jobs if one.clientmsgid == job.clientmsgid and one.generation < job.generation]
-    earlier = [one for one in same if one.ever_unknown]
-    if not earlier:
-        return job
-    windows = [one.window_started_at for one in (*earlier, job) if one.window_started_at]
-    return job.model_copy(update={"ever_unknown": True, "window_started_at": min(windows, default=None)})
-
-
 def namesake(job: Job, jobs: Sequence[Job]) -> Job | None:
     """The earlier generation with the same ``clientmsgid`` that WeChat takes the job for."""
     if job.collides_with is None:
@@ -73,13 +54,11 @@ def _may_straggle(namesakes: Sequence[Job]) -> bool:
 
 
 def _stragglers(job: Job) -> int:
-    """How many tries of a generation got no answer and did not make its job, as far as that is known.
+    """How many tries of a generation got no answer and did not make its job.
 
     A 45065 tells that one of the tries without an answer has made it, here or in an earlier generation.
     """
     found = job.answer is not None and job.answer.kind == "duplicate"
-    if job.ever_unknown and not job.unanswered and not job.vague:  # begun by a version that did not count them
-        return job.attempts - 2 if found else max(0, job.attempts - 1)
     if found:
         return len(job.unanswered) - (0 if job.vague else 1)
     return min(len(job.unanswered), job.attempts - 1) if job.msg_id is not None else len(job.unanswered)

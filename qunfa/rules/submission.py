@@ -1,6 +1,6 @@
 """The submission of one job: what a try's answer makes of it, and what comes next.
 
-What a try makes of the job (:func:`after_try`), and next (:func:`next_step`) while nothing is unknown:
+What a try's answer makes of the job (:mod:`qunfa.send.doubt`), and next (:func:`next_step`) while nothing is unknown:
 
 | answer | the job | next |
 |---|---|---|
@@ -31,7 +31,6 @@ from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code
 
 _MONTHLY: Final = frozenset({45040})
 _TOKEN_REFUSALS_MAX: Final = 1
-_NOTED_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,68 +73,6 @@ class Expire:
 
 
 Step = Submit | Await | Ask | Expire
-
-
-def begin_try(job: Job, attempt: int) -> Job:
-    """The job when the lease for ``attempt`` is granted."""
-    return job.model_copy(update={"attempts": max(job.attempts, attempt)})
-
-
-def after_try(job: Job, attempt: int, answer: Answer, began_at: datetime) -> Job:
-    """The job after an attempt that ``began_at`` (its lease's ``not_before``) got ``answer``."""
-    if job.msg_id is not None:
-        return job
-    if answer.kind != "unknown":
-        job = job.model_copy(update={"unanswered": tuple(one for one in job.unanswered if one != attempt)})
-    changes: dict[str, object] = {"answer": answer, "repeats": job.repeats + 1}
-    if answer.kind in {"accepted", "duplicate"} and answer.msg_id is not None:
-        changes |= {
-            "msg_id": answer.msg_id,
-            "msg_data_id": answer.msg_data_id,
-            "accepted_at": answer.at,
-            "deduplicated": answer.kind == "duplicate",
-            "overruled": job.overruled or job.verdict is not None,
-            "verdict": None,  # before an acceptance there is only an operator's "not delivered"
-        }
-    elif not (answer.kind == "not_written" or definite_no(answer)):
-        window = job.window_started_at or began_at
-        changes |= {"ever_unknown": True, "window_started_at": window, "unknown_lease": None}
-        silent = answer.errcode is None
-        changes |= {"unanswered": with_unanswered(job, attempt)} if silent else {"vague": True}
-    elif not job.ever_unknown and answer.kind == "refused" and not answer.token_endpoint:
-        changes |= {"window_started_at": None}
-    refused_token = answer.kind == "refused" and class_of(answer) is CodeClass.TOKEN
-    changes |= {"token_refusals": job.token_refusals + 1 if refused_token else 0}
-    return job.model_copy(update=changes)
-
-
-def lost_try(job: Job, attempt: int, at: datetime, began_at: datetime, detail: str) -> Job:
-    """The job after an attempt of which no answer came back: its worker died, or took too long."""
-    return after_try(job, attempt, Answer(kind="unknown", at=at, detail=detail), began_at)
-
-
-def with_unanswered(job: Job, attempt: int) -> tuple[int, ...]:
-    """The job's unanswered attempts, with another one. A version that did not count them may have begun the job."""
-    uncounted = job.ever_unknown and not job.unanswered and not job.vague
-    return attempts_noted(tuple(range(1, attempt)) if uncounted else job.unanswered, (attempt,))
-
-
-def attempts_noted(*attempts: tuple[int, ...]) -> tuple[int, ...]:
-    """All of the attempts, each once and in order; of very many the newest."""
-    return tuple(sorted({one for some in attempts for one in some}))[-_NOTED_MAX:]
-
-
-def collide(job: Job) -> Job:
-    """The job whose ``duplicate`` answer named a msg_id that is another job's: it was not accepted."""
-    changes = {"collides_with": job.msg_id, "msg_id": None, "accepted_at": None, "deduplicated": False}
-    return job.model_copy(update=changes)
-
-
-def take_up(job: Job) -> Job:
-    """The job when an operator tries again: what WeChat last said no longer counts, what is unknown still does."""
-    disregarded = job.answer.at if job.answer else job.disregarded
-    fresh = {"answer": None, "disregarded": disregarded, "repeats": 0, "token_refusals": 0, "gave_up": False}
-    return job.model_copy(update=fresh)
 
 
 def unsettled(job: Job) -> bool:

@@ -15,6 +15,7 @@ from qunfa.rules.clientmsgid import GENERATIONS_MAX
 from qunfa.rules.course import subject
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
 from qunfa.rules.stragglers import shares_clientmsgid
+from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
 from qunfa.send.state import Case, SendState
@@ -137,7 +138,7 @@ def _of_abort(case: Case, step: Step) -> str | None:
     accepted = msg_id is not None and (case.in_doubt or step.phase == "awaiting_result")
     if step.problem is not None or not (accepted or (case.in_doubt and case.state.heard is not None)):
         return None
-    if msg_id is not None:
+    if msg_id is not None and msg_id not in of_unknown_owner(case.state.known):
         return f"already accepted as msg_id {msg_id}; a delivered send can only be recalled: recall it instead"
     return "a try may have reached WeChat; abort when the outcome is known, or recall it instead"
 

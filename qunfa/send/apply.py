@@ -21,7 +21,9 @@ from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions
 from qunfa.send.asking import deadline
 from qunfa.send.decisions import refuse, taken_up, updated
+from qunfa.send.plan import plan
 from qunfa.send.state import Act, Asking, Case, Check, OpenWish, SendState
+from qunfa.send.steps import Step
 
 STRANGERS_MAX: Final = 50
 """How many words of WeChat's on jobs of others a send keeps: one of these may turn out to be its own."""
@@ -105,7 +107,7 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             why = "the account's ledger could not be asked, so nothing was changed; try again"
             return refuse(state, update, why)
         case events.Continued():
-            return state.changed(wish=None, checks=())
+            return state.changed(wish=None)
         case events.Finished(outcome):
             return _finished(case, outcome)
         case events.TimeCame():
@@ -250,7 +252,8 @@ def _rebuilding(case: Case) -> SendState:
 def _cancelled(case: Case, reason: str) -> SendState:
     kept = tuple(act for act in case.state.acts if act.what != "cancel")
     state = case.state.changed(acts=(*kept, Act(what="cancel", at=case.now, reason=reason)))
-    if state.pinned is None or not case.in_doubt:
+    step = plan(case.request, state, case.now)
+    if state.pinned is None or not (case.in_doubt or (isinstance(step, Step) and step.phase == "awaiting_result")):
         return state
     what = "cancellation noted; the send goes on to its verdict, since it may have been accepted"
     return state.saying(case.now, what, None, reason)
@@ -272,6 +275,8 @@ def _finished(case: Case, outcome: Outcome) -> SendState:
         state = state.saying(now, f"nobody decided about {asking.problem} until {shanghai_clock(until)}")
     elif outcome == "expired" and state.stop is None and state.shown_at and case.needs_approval:
         state = state.saying(now, f"nobody approved until {shanghai_clock(now)}")
+    if state.question is not None:
+        state = refuse(state, state.question.update, "this send is done")
     return state.saying(now, f"ended as {outcome}")
 
 

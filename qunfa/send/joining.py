@@ -6,6 +6,7 @@
 | accepted, or ever unknown, and unsettled | goes on with that |
 | WeChat's yes | ends with it: ``again`` |
 | it ended with WeChat's no | fails the same way again: ``again`` |
+| it stands for other content | is refused where it has done nothing yet |
 """
 
 from datetime import datetime
@@ -34,15 +35,23 @@ def heard(case: Case, granted: Granted) -> SendState:
     held = state.trying or state.lease
     if held is not None and granted.lease is None:
         return state  # said before the lease was, and heard after it
-    state = state.changed(heard=answer)
     if granted.answer == "reused":
-        return state.changed(wish=None, joined_at=state.joined_at or case.now)
+        return _reused(case, state.changed(heard=answer, wish=None))
+    state = state.changed(heard=answer)
     if state.joined_at is None:
         state = _joined(case.after(state.changed(joined_at=case.now)), granted.ended)
     if wish.turn is None:
         return _answered(case.after(state.changed(wish=None)), wish)
     stale = granted.lease is None and granted.waits is None and state.known != before
     return state.changed(wish=None) if stale else state.changed(wish=_arrived(wish, case.now))
+
+
+def _reused(case: Case, state: SendState) -> SendState:
+    """The key stands for other content. A run that has done nothing is refused, once it knows what the key has done."""
+    if case.state.known.tries or case.state.joined_at is not None:
+        return state
+    sentence = f'key: "{case.request.key}" stands for other content already; use a new key for this one'
+    return state.changed(refused=(sentence,), heard=None, searched=False)
 
 
 def _arrived(wish: OpenWish, now: datetime) -> OpenWish:
@@ -64,10 +73,19 @@ def _answered(case: Case, wish: OpenWish) -> SendState:
     return state.changed(checks=(*checks, Check(before=wish.purpose, at=case.now)))
 
 
+def _before(case: Case) -> Case:
+    """The case as it was before the lease that has come with the answer: its try is no earlier one."""
+    lease, known = case.state.lease, case.state.known
+    if lease is None:
+        return case
+    tries = tuple(one for one in known.tries if one.identity != lease.identity)
+    return case.after(case.state.changed(known=known.model_copy(update={"tries": tries})))
+
+
 def _joined(case: Case, ended: Ended | None) -> SendState:
     """A run that hears for the first time what its key has done."""
-    state, now = case.state, case.now
-    tried = [job for job in case.jobs if job.attempts or job.msg_id is not None]
+    state, now, before = case.state, case.now, _before(case)
+    tried = [job for job in before.jobs if job.attempts or job.msg_id is not None]
     if not tried:
         return state
     judgement = judgement_of(tried[-1])
@@ -79,7 +97,14 @@ def _joined(case: Case, ended: Ended | None) -> SendState:
         what = f"the account's ledger knows this key: it failed as {judgement.name}"
         return state.changed(again=True).saying(now, what)
     state = state.saying(now, f"the account's ledger knows this key: {len(tried)} earlier submission(s) taken over")
-    newest = case.newest
-    if case.in_doubt or judgement or newest.collides_with is not None or newest.answer is None:
+    newest = before.newest
+    if before.in_doubt or judgement or newest.collides_with is not None or newest.answer is None:
         return state
-    return taken_up(case.after(state), f"again-{state.wish.wish if state.wish else ''}")
+    known = state.known
+    after = taken_up(case.after(state.changed(known=before.state.known)), f"again-{_wish_of(state)}")
+    return after.changed(known=union(after.known, known))
+
+
+def _wish_of(state: SendState) -> str:
+    """The wish that was answered."""
+    return state.wish.wish if state.wish else ""

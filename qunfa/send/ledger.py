@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from qunfa.contract.grants import Granted
+from qunfa.contract.grants import Granted, Turn
 from qunfa.contract.status import Phase
 from qunfa.send.state import Case, OpenWish
 from qunfa.send.steps import End, GiveBack, LookAtTag, SendWish, Step, Submit, Wish
@@ -12,8 +12,12 @@ from qunfa.send.steps import End, GiveBack, LookAtTag, SendWish, Step, Submit, W
 SILENT_ASKS: Final = 3
 """How many ``ask`` an account may take to answer at all."""
 _NET: Final = timedelta(hours=1)
+_NET_MAX: Final = timedelta(hours=12)
 _AFTER_DUE: Final = timedelta(minutes=1)
 _JITTER_SECONDS: Final = 600
+_NET_ASKS: Final = 12
+_A_LITTLE_LATER: Final = timedelta(seconds=1)
+"""Than the account, which drops a place whose time is over, and says so."""
 _THE_LEDGER: Final = "the account's ledger"
 
 
@@ -87,14 +91,18 @@ def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
     if waits.why == "full" and waits.until is not None:
         again = max(waits.until, soon)
     else:
-        again = max(sent_at, turn.due + _AFTER_DUE) + _net(case, wish.wish, sent_at, turn.until)
-    return min(again, turn.until) if turn.until else again
+        again = max(sent_at, turn.due + _AFTER_DUE) + _net(case, wish, turn, sent_at)
+    return min(again, turn.until + _A_LITTLE_LATER) if turn.until else again
 
 
-def _net(case: Case, wish: str, sent_at: datetime, until: datetime | None) -> timedelta:
-    """How long a run believes that its account still has its place."""
-    hour = _NET + timedelta(seconds=int(sha256(wish.encode()).hexdigest()[:8], 16) % _JITTER_SECONDS)
-    return hour if until is None else min(hour, max((until - sent_at) / 4, case.facts.timing.ask))
+def _net(case: Case, wish: OpenWish, turn: Turn, sent_at: datetime) -> timedelta:
+    """How long a run believes that its account still has its place: as long as it has waited already, within bounds."""
+    jitter = timedelta(seconds=int(sha256(wish.wish.encode()).hexdigest()[:8], 16) % _JITTER_SECONDS)
+    waited = sent_at - max(turn.due, case.state.joined_at or turn.due)
+    net = min(max(waited, _NET), _NET_MAX) + jitter
+    if turn.until is None:
+        return net
+    return min(net, max((turn.until - sent_at) / 4, _NET_ASKS * case.facts.timing.ask))
 
 
 def _why(case: Case, wish: OpenWish) -> str:

@@ -7,15 +7,15 @@
 | the account is not pinned | :class:`Pin` |
 | the content is not known | :class:`Inspect`; where the send ends before, :class:`LookUp` and the end |
 | the ledger has not told what it knows | the ledger is asked; see :func:`_join` |
-| the key stands for other content | the end, or the request is refused |
+| the key stands for other content | the end |
 | the ledger lacks a fact | :class:`Report` |
 | WeChat named a msg_id with a 45065, and nobody knows whose it is | the ledger is asked |
 | a person's answer is being checked | the ledger and WeChat are asked |
+| ``mass/get`` says no | the push is awaited for a while, which says why |
 | the key had failed before | the same failure again |
 | a person ends it | the end, as :mod:`qunfa.send.endings` lets it be told |
 | something stands against submitting, and nothing can have been delivered | a person is asked |
 | WeChat no longer knows the material | it is made anew, once |
-| ``mass/get`` says no | the push is awaited for a while, which says why |
 | else | by the course of the jobs: :func:`_by_course` |
 
 A lease in hand that the next step does not use is given back first; a wish for a turn that it does not want is taken
@@ -72,7 +72,10 @@ def plan(request: MassSendRequest, state: SendState, now: datetime) -> Step | En
     """What comes next: one step, or the end."""
     case = Case(request, state, now)
     found = (step for rule in _RULES if (step := rule(case)) is not None)
-    return ledger.nothing_left_behind(case, next(found, None) or _by_course(case))
+    step = ledger.nothing_left_behind(case, next(found, None) or _by_course(case))
+    if isinstance(step, Step) and step.phase == "needs_operator" and step.problem is None:
+        return replace(step, problem=endings.problem_of(case))
+    return step
 
 
 def _trying(case: Case) -> Step | None:
@@ -91,7 +94,8 @@ def _refused(case: Case) -> Step | End | None:
         effect = Pin() if case.state.pinned is None else LookUp()
         return Step("done", effect, f"what the key {key} has done before", problem=problem)
     said = used_before(key, case.jobs) if case.state.pinned else None
-    return End("failed", problem, (*reasons, said) if said else reasons)
+    reasons = (*reasons, said) if said else reasons
+    return End("failed", refused_request(list(reasons)), reasons)
 
 
 def _pin(case: Case) -> Step | None:
@@ -112,20 +116,34 @@ def _join(case: Case) -> Step | End | None:
     """The ledger is asked what it knows. A person can end a send that waits for a silent one."""
     if case.state.heard is not None:
         return None
-    problem = endings.problem_of(case)
-    step = replace(ledger.asked(case, Wish("joining"), case.standing if problem else "preparing"), problem=problem)
+    problem, turn = endings.problem_of(case), _turn_at_once(case)
+    wanted = Wish("joining") if turn is None else Wish("turn", turn)
+    phase = case.standing if problem else "preparing" if turn is None else "submitting"
+    step = replace(ledger.asked(case, wanted, phase), problem=problem)
     if case.stops and ledger.is_silent(case):
         known = case.state.searched and endings.bad(case, "aborted") != "unknown"
         return End(endings.wanted(case) if known else "unknown")
     return step
 
 
-def _reused(case: Case) -> Step | End | None:
+def _turn_at_once(case: Case) -> Turn | None:
+    """The turn that a run asks for along with what is known of its key: where it is due, and nothing holds it back."""
+    state, audience = case.state, case.request.audience
+    if state.wish is not None and state.wish.turn is not None:
+        return state.wish.turn
+    if case.stops or state.question or state.asking or state.obstacle or state.known.tries or state.joined_at:
+        return None
+    if any(held(case) for held in (_paused, _made, _previewed, _approved)):
+        return None
+    if isinstance(audience, Tag) and audience.expect:
+        return None
+    step = course(case.jobs, case.now, case.conditions())
+    return _turn(case, step.at) if isinstance(step, MaySubmit) and step.at <= case.now else None
+
+
+def _reused(case: Case) -> End | None:
     if case.state.heard is None or case.state.heard.answer != "reused":
         return None
-    if not case.state.known.tries:
-        sentence = f'key: "{case.request.key}" stands for other content already; use a new key for this one'
-        return End("failed", refused_request([sentence]), (sentence,))
     return End(endings.bad(case, "failed"), endings.key_reused(case))
 
 
@@ -145,10 +163,10 @@ def _question(case: Case) -> Step | None:
         return None
     problem, msg_id = endings.problem_of(case), question.left[0]
     if question.whose is None:
-        return Step("needs_operator", AskWechat(msg_id), f"WeChat's word on msg_id {msg_id}", problem=problem)
+        return Step(case.standing, AskWechat(msg_id), f"WeChat's word on msg_id {msg_id}", problem=problem)
     if ledger.is_silent(case):
-        return Step("needs_operator", Drop(question.update), problem=problem)
-    return replace(ledger.asked(case, Wish("question", whose=question.whose), "needs_operator"), problem=problem)
+        return Step(case.standing, Drop(question.update), problem=problem)
+    return replace(ledger.asked(case, Wish("question", whose=question.whose), case.standing), problem=problem)
 
 
 def _again(case: Case) -> Step | End | None:
@@ -198,11 +216,11 @@ _RULES: Final[tuple[Rule, ...]] = (
     _untold,
     _owner,
     _question,
+    _for_a_better_no,
     _again,
     _stopped,
     _obstructed,
     _rebuilt,
-    _for_a_better_no,
 )
 
 

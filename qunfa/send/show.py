@@ -19,9 +19,9 @@ from qunfa.send.steps import End, Step
 class Searchable:
     """The search attributes of a send; ``None`` where it has none of it."""
 
-    account: str
+    account: str | None
     phase: Phase
-    msgtype: str
+    msgtype: str | None
     problem: str | None
     msg_ids: tuple[str, ...]
     outcome: ShownOutcome | None

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from qunfa.account.quota import previewed
 from qunfa.contract.ledger import Recalled
 from qunfa.rules.calendar import shanghai_day
-from qunfa.rules.previews import A_DAY
+from qunfa.rules.quota_view import PREVIEWS_A_DAY
 from tests.account.driving import BEGAN, DAY, EMPTY, MINUTE, answer, attempt, done, look, report, yes
 from tests.rules.arbitrary import NOON
 
@@ -59,15 +59,15 @@ def test_each_call_takes_one_of_a_hundred_previews(calls: list[int]) -> None:
     state, granted = EMPTY, set[int]()
     for call in calls:
         state, left = previewed(state, f"call-{call}" * 50, LATE)
-        assert left.granted is (call in granted or len(granted) < A_DAY)
+        assert left.granted is (call in granted or len(granted) < PREVIEWS_A_DAY)
         granted |= {call} if left.granted else set()
-        assert left.left == A_DAY - len(granted)
+        assert left.left == PREVIEWS_A_DAY - len(granted)
 
 
 def test_a_day_of_previews_is_shanghais() -> None:
     """A minute later there are a hundred again, and the day's names are forgotten."""
     state = EMPTY
-    for number in range(A_DAY):
+    for number in range(PREVIEWS_A_DAY):
         state, _ = previewed(state, f"call-{number}", LATE)
     state, refused = previewed(state, "one more", LATE)
     assert (refused.granted, refused.left, refused.opens) == (False, 0, LATE + timedelta(minutes=1))

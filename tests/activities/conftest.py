@@ -17,8 +17,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import Accounts, Submission
 from activities.failures import ledger_unavailable
-from qunfa.contract.ledger import Told
-from qunfa.contract.steps import Pinned, SubmitStep
+from qunfa.contract.facts import Try
+from qunfa.contract.grants import Lease, Report
+from qunfa.contract.job import Answer
+from qunfa.contract.ledger_steps import SubmitStep
+from qunfa.contract.steps import Pinned
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator, SimulatorConfig
 from qunfa.wechat import open_http
@@ -48,20 +51,33 @@ def settings_for(url: str, **account: Any) -> Settings:
     return Settings.model_validate({"wechat": {"base_url": url}, "accounts": {"demo": demo}})
 
 
+def lease(**more: Any) -> Lease:
+    """A lease from noon on, held by the run of Temporal's default activity environment."""
+    fields = {
+        "key": "spring",
+        "generation": 0,
+        "number": 1,
+        "wish": "w1",
+        "clientmsgid": "c0",
+        "holder": ActivityEnvironment.default_info().workflow_run_id,
+        "not_before": NOON,
+        "valid_until": NOON + timedelta(seconds=30),
+        "expires_at": NOON + timedelta(seconds=60),
+        "pace": timedelta(seconds=1),
+    }
+    return Lease.model_validate({**fields, **more})
+
+
 def submit_step(base_url: str, **more: Any) -> SubmitStep:
-    """A try to send a text to everybody, with a lease from noon on."""
+    """A try to send a text to everybody."""
     fields = {
         "account": Pinned(name="demo", appid=APPID, base_url=base_url),
         "key": "spring",
         "digest": "d" * 64,
         "workflow_id": "mass-send:demo:spring",
-        "index": 0,
-        "generation": 0,
-        "attempt": 1,
-        "clientmsgid": "c0",
+        "lease": lease(),
         "audience": {"kind": "all"},
         "message": {"msgtype": "text", "content": "你好"},
-        "not_before": NOON,
         "write_before": NOON + timedelta(seconds=30),
     }
     return SubmitStep.model_validate({**fields, **more})
@@ -84,23 +100,39 @@ class ManualClock:
 
 @dataclass
 class Notebook:
-    """Keeps the notes for the ledger; `out_of_order` refuses them, `stuck` never takes them."""
+    """Keeps the reports for the ledger; `out_of_order` refuses them, `stuck` never takes them."""
 
-    notes: list[tuple[str, Told]] = field(default_factory=list)
+    reports: list[tuple[str, Report]] = field(default_factory=list)
     out_of_order: bool = False
     stuck: bool = False
 
-    async def tell(self, appid: str, note: Told) -> None:
+    async def tell(self, appid: str, report: Report) -> None:
         if self.out_of_order:
             raise ledger_unavailable("the ledger is away")
         if self.stuck:
             await asyncio.Event().wait()
-        self.notes.append((appid, note))
+        self.reports.append((appid, report))
 
     @property
-    def only(self) -> Told:
-        [(_, note)] = self.notes
-        return note
+    def answer(self) -> Answer | None:
+        """To the one try that the ledger was told of."""
+        return self.tried.answer
+
+    @property
+    def tried(self) -> Try:
+        [(_, report)] = self.reports
+        [tried] = report.known.tries
+        return tried
+
+
+@dataclass
+class Asked:
+    """The request of the submitting run, by its openids."""
+
+    found: tuple[str, ...] | None = None
+
+    async def openids(self) -> tuple[str, ...] | None:
+        return self.found
 
 
 @dataclass
@@ -111,11 +143,13 @@ class Desk:
     settings: Settings
     accounts: Accounts
     notebook: Notebook = field(default_factory=Notebook)
+    requests: Asked = field(default_factory=Asked)
     clock: ManualClock = field(default_factory=ManualClock)
 
     @property
     def submission(self) -> Submission:
-        return Submission(self.settings, self.accounts, self.notebook, self.clock, telling=timedelta(seconds=0.2))
+        telling = timedelta(seconds=0.2)
+        return Submission(self.settings, self.accounts, self.notebook, self.requests, self.clock, telling)
 
     def step(self, **more: Any) -> SubmitStep:
         return submit_step(self.base_url, **more)

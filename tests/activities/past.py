@@ -1,33 +1,42 @@
-"""Earlier runs of a mass send, made to order on a real server: what they scheduled, and how they ended."""
+"""Earlier runs of a mass send, made to order on a real server: what they scheduled and heard, and how they ended."""
 
 import asyncio
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import RawValue, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
-from activities import Remains
+from activities.earlier_runs import Found, VisibleRuns
+from qunfa.contract.facts import Known, Try
+from qunfa.contract.grants import Lease, Report, Wish
 from qunfa.contract.job import Answer
+from qunfa.contract.ledger_steps import SubmitStep, TellStep, WishStep
 from qunfa.contract.result import MASS_SEND_FAILED
-from tests.activities.conftest import NOON, submit_step
+from qunfa.contract.steps import Pinned
+from tests.activities.conftest import APPID, NOON
+from tests.looking import until
 
 OUTCOME = SearchAttributeKey.for_keyword("MassSendOutcome")
 TEXT = {"msgtype": "text", "content": "你好"}
+DIGEST = "d" * 64
+MSG_ID = 3147483650
+ENDS = ("completed", "failed", "timed_out", "canceled")
 
 
 class NoEarlierRuns:
     """For what is not about earlier runs."""
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Remains]:
-        return ()
+    async def find(self, workflow_id: str, current_run_id: str) -> Found:
+        return Found()
 
 
 @workflow.defn(name="MassSend", sandboxed=False)
@@ -43,6 +52,7 @@ class Past:
                     step,
                     start_to_close_timeout=timedelta(seconds=script.get("timeout", 60)),
                     retry_policy=RetryPolicy(maximum_attempts=1),
+                    cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 )
             except ActivityError:
                 workflow.logger.debug("%s was lost", name)
@@ -59,20 +69,24 @@ class Past:
 
 @dataclass
 class Fates:
-    """What the activities of earlier runs answer, by name; a try that has no answer never gets one."""
+    """What the activities of earlier runs answer, by name; a try that has no answer never gets one, and is named."""
 
     answers: dict[str, list[Any]] = field(default_factory=dict)
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    activity_id: str = ""
 
     @activity.defn(dynamic=True)
     async def act(self, args: Sequence[RawValue]) -> Any:
         name = activity.info().activity_type
-        if name == "tell":
-            return None
-        if not self.answers.get(name):
+        answers = self.answers.get(name)
+        if not answers and name != "submit":
+            return {} if name == "wish" else None
+        if not answers:
+            self.activity_id = activity.info().activity_id
             self.waiting.set()
             await asyncio.Event().wait()
-        answer = self.answers[name].pop(0)
+            return None
+        answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -95,26 +109,73 @@ class Times:
     def request(self) -> dict[str, Any]:
         return {"account": "demo", "key": self.key, "audience": {"kind": "all"}, "message": TEXT}
 
-    def result(self, outcome: str, *rows: Any, problem: str | None = None) -> dict[str, Any]:
+    def result(self, outcome: str, problem: str | None = None) -> dict[str, Any]:
         """The result of a run."""
         described = problem and {"name": problem, "sentence": "…", "todo": "…"}
         fields = {"outcome": outcome, "may_have_been_delivered": True, "account": "demo", "key": self.key}
-        return {**fields, "jobs": list(rows), "problem": described}
+        return {**fields, "jobs": [], "problem": described}
 
-    def a_try(self, **more: Any) -> tuple[str, Any]:
+    def lease(self, number: int = 1, generation: int = 0) -> Lease:
+        """Of the wish `w<number>`, for the clientmsgid `c<generation>`, held by `run-0`."""
+        return Lease(
+            key=self.key,
+            generation=generation,
+            number=number,
+            wish=f"w{number}",
+            clientmsgid=f"c{generation}",
+            holder="run-0",
+            not_before=NOON,
+            valid_until=NOON + timedelta(seconds=30),
+            expires_at=NOON + timedelta(seconds=60),
+            pace=timedelta(seconds=1),
+        )
+
+    def fact(self, number: int = 1, generation: int = 0, **how: Any) -> Try:
+        """The try of that lease."""
+        lease = self.lease(number, generation).model_dump()
+        return Try.model_validate({**lease, **how})
+
+    def submit(self, number: int = 1, generation: int = 0, digest: str = DIGEST) -> tuple[str, Any]:
         """A `submit` in the script of a run."""
-        step = submit_step("https://wechat.example", key=self.key, workflow_id=self.workflow_id, **more)
+        step = SubmitStep.model_validate(
+            {
+                "account": Pinned(name="demo", appid=APPID, base_url="https://wechat.example"),
+                "key": self.key,
+                "digest": digest,
+                "workflow_id": self.workflow_id,
+                "lease": self.lease(number, generation),
+                "audience": {"kind": "all"},
+                "message": TEXT,
+                "write_before": NOON + timedelta(seconds=30),
+            }
+        )
         return "submit", step.model_dump(mode="json")
 
-    def answered(self, **answer: Any) -> None:
+    def wish(self, *tries: Try, digest: str = DIGEST) -> tuple[str, Any]:
+        """A `wish` in the script of a run that knows of these tries."""
+        wish = Wish(
+            wish="w1", key=self.key, digest=digest, workflow_id=self.workflow_id, run_id="r", known=Known(tries=tries)
+        )
+        return "wish", WishStep(appid=APPID, wish=wish, search=True).model_dump(mode="json")
+
+    def tell(self, known: Known, **more: Any) -> tuple[str, Any]:
+        """A `tell` in the script of a run."""
+        report = Report(key=self.key, digest=DIGEST, workflow_id=self.workflow_id, known=known, **more)
+        return "tell", TellStep(appid=APPID, report=report).model_dump(mode="json")
+
+    def answered(self, kind: str, **more: Any) -> Answer:
         """The next try is answered so."""
-        told = Answer.model_validate({"at": NOON, **answer}).model_dump(mode="json")
-        self.fates.answers.setdefault("submit", []).append(told)
+        told = Answer.model_validate({"kind": kind, "at": NOON, **more})
+        self.fates.answers.setdefault("submit", []).append(told.model_dump(mode="json"))
+        return told
 
     async def begin(self, *steps: Any, **script: Any) -> WorkflowHandle[Any, Any]:
-        """A run that has this script."""
+        """A run that has this script; the handle is of this very run."""
         args = [self.request, {"steps": list(steps), "result": self.result("failed"), **script}]
-        return await self.client.start_workflow("MassSend", args=args, id=self.workflow_id, task_queue=self.task_queue)
+        handle = await self.client.start_workflow(
+            "MassSend", args=args, id=self.workflow_id, task_queue=self.task_queue
+        )
+        return self.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
 
     async def live(self, *steps: Any, **script: Any) -> None:
         """A run that has come to its end; a bad end is one too."""
@@ -122,16 +183,24 @@ class Times:
         with suppress(WorkflowFailureError):
             await handle.result()
 
-    async def lose(self, *steps: Any, **script: Any) -> None:
-        """A run that is terminated while the last of its steps is waited for."""
+    async def lose(self, *steps: Any, **script: Any) -> WorkflowHandle[Any, Any]:
+        """A run that is terminated while the last of its steps, a try, is waited for."""
         self.fates.waiting.clear()
         handle = await self.begin(*steps, **script)
         await self.fates.waiting.wait()
         await handle.terminate()
+        return handle
 
-    def run(self, handle: WorkflowHandle[Any, Any]) -> WorkflowHandle[Any, Any]:
-        """The very run that `handle` has started."""
-        return self.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+    async def hear(
+        self, *signals: tuple[str, Any], after: Sequence[Any] = (), **script: Any
+    ) -> WorkflowHandle[Any, Any]:
+        """A run that hears these signals after its steps, and is terminated."""
+        handle = await self.begin(*after, stays=True, **script)
+        await until(lambda: activities(handle), lambda count: count == len(after))
+        for name, payload in signals:
+            await handle.signal(name, payload)
+        await handle.terminate()
+        return handle
 
     async def now(self) -> str:
         """The current run, of which nothing is known yet: its run id."""
@@ -140,6 +209,28 @@ class Times:
         )
         assert handle.first_execution_run_id
         return handle.first_execution_run_id
+
+    async def found(self, current: str | None = None, *, runs_max: int = 50) -> Found:
+        """What a new run finds, or the run `current`."""
+        earlier = VisibleRuns(self.client, runs_max=runs_max)
+        return await ActivityEnvironment().run(earlier.find, self.workflow_id, current or await self.now())
+
+    async def over(self) -> None:
+        """The current run is terminated."""
+        await self.client.get_workflow_handle(self.workflow_id).terminate()
+
+
+async def activities(handle: WorkflowHandle[Any, Any], *how: str) -> int:
+    """How many activities of the run have come so far (`completed`, `cancel_requested`); else, to an end."""
+    looked_for = {f"activity_task_{one}_event_attributes" for one in how or ENDS}
+    return len([event async for event in handle.fetch_history_events() if event.WhichOneof("attributes") in looked_for])
+
+
+async def at_of(handle: WorkflowHandle[Any, Any], what: str) -> datetime:
+    """When the newest event of this kind (`activity_task_failed`) came."""
+    events = [event async for event in handle.fetch_history_events()]
+    found = [event for event in events if event.WhichOneof("attributes") == f"{what}_event_attributes"]
+    return found[-1].event_time.ToDatetime(tzinfo=UTC)
 
 
 def worker(client: Client, task_queue: str, fates: Fates, *workflows: type) -> Worker:

@@ -14,28 +14,23 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.workflow import HandlerUnfinishedPolicy
 
 from activities import EarlierRuns, Ledger, VisibleRuns
+from activities.ledger_view import ledger_view
+from qunfa.contract.facts import Ended, Known
+from qunfa.contract.grants import Granted, Report, Turn, Wish
 from qunfa.contract.ids import account_id
-from qunfa.contract.job import Answer
-from qunfa.contract.ledger import Ask, Claim, ClaimAnswer, LeaseAnswer, LedgerView, Owner, Record, Reserve, Told
-from qunfa.contract.steps import (
-    LEDGER_UNAVAILABLE,
-    ClaimStep,
-    Known,
-    KnownStep,
-    OwnerStep,
-    ReserveStep,
-    TellStep,
-)
+from qunfa.contract.ledger import LedgerView, PreviewsLeft, Record
+from qunfa.contract.ledger_steps import LookUpStep, TakePreviewStep, TellStep, WishStep
+from qunfa.contract.steps import LEDGER_UNAVAILABLE
+from qunfa.payloads import data_converter
 from tests.activities.conftest import NOON, activity_info
-from tests.activities.past import Fates, NoEarlierRuns, Times, worker
+from tests.activities.past import DIGEST, MSG_ID, Fates, NoEarlierRuns, Times, worker
+from tests.looking import until
 from workflows.account import Account
+from workflows.account_inbox import SLICE
 
-DIGEST = "d" * 64
-MSG_ID = 3147483650
 QUEUE = "ledger"
-ASK = Ask(
-    index=0, generation=0, attempt=1, clientmsgid="c0", pace=timedelta(seconds=1), http_timeout=timedelta(seconds=30)
-)
+LONG_AGO = NOON - timedelta(days=3650)
+TURN = Turn(generation=0, clientmsgid="c0", due=LONG_AGO, pace=timedelta(seconds=1), http_timeout=timedelta(seconds=30))
 
 
 @workflow.defn(name="Account", sandboxed=False)
@@ -50,7 +45,7 @@ class RestlessAccount:
         await workflow.wait_condition(lambda: self._asked)
 
     @workflow.update(unfinished_policy=HandlerUnfinishedPolicy.ABANDON)
-    async def claim(self, raw: Any) -> None:
+    async def ask(self, raw: Any) -> None:
         self._asked = True
         await workflow.wait_condition(lambda: False)
 
@@ -64,7 +59,7 @@ class SlowAccount:
         await workflow.wait_condition(lambda: False)
 
     @workflow.update(unfinished_policy=HandlerUnfinishedPolicy.ABANDON)
-    async def reserve(self, raw: Any) -> None:
+    async def ask(self, raw: Any) -> None:
         await workflow.wait_condition(lambda: False)
 
 
@@ -86,32 +81,63 @@ class Books:
         ledger = Ledger(self.client, self.task_queue, self.earlier, patience=patience)
         return await environment.run(getattr(ledger, name), step)
 
-    async def claim(self, digest: str = DIGEST, **more: Any) -> ClaimAnswer:
-        claim = Claim(key=self.times.key, digest=digest, workflow_id=self.times.workflow_id)
-        answer = await self.act("claim", ClaimStep(appid=self.appid, claim=claim.model_copy(update=more)))
-        assert isinstance(answer, ClaimAnswer)
-        return answer
+    async def wish(self, digest: str = DIGEST, **more: Any) -> Known:
+        """What a run says that looks for earlier runs first; it has no turn yet."""
+        wish = Wish(
+            wish="w1", key=self.times.key, digest=digest, workflow_id=self.times.workflow_id, run_id=self.run_id
+        )
+        step = WishStep(appid=self.appid, wish=wish.model_copy(update=more), search=True)
+        known = await self.act("wish", step)
+        assert isinstance(known, Known)
+        return known
 
-    async def reserve(self, digest: str = DIGEST) -> LeaseAnswer:
-        reserve = Reserve(key=self.times.key, digest=digest, ask=ASK)
-        answer = await self.act("reserve", ReserveStep(appid=self.appid, reserve=reserve))
-        assert isinstance(answer, LeaseAnswer)
-        return answer
+    async def look_up(self, patience: timedelta = timedelta(seconds=10)) -> Known:
+        known = await self.act("look_up", self.look_up_step(), patience)
+        assert isinstance(known, Known)
+        return known
+
+    def look_up_step(self) -> LookUpStep:
+        return LookUpStep(appid=self.appid, key=self.times.key, workflow_id=self.times.workflow_id)
+
+    async def take_preview(self, holder: str = "call") -> PreviewsLeft:
+        left = await self.act("take_preview", TakePreviewStep(appid=self.appid, holder=holder))
+        assert isinstance(left, PreviewsLeft)
+        return left
 
     async def tell(self, **more: Any) -> None:
-        note = Told(key=self.times.key, digest=DIGEST, workflow_id=self.times.workflow_id, **more)
-        await self.act("tell", TellStep(appid=self.appid, note=note))
+        report = Report(key=self.times.key, digest=DIGEST, workflow_id=self.times.workflow_id, **more)
+        await self.act("tell", TellStep(appid=self.appid, report=report))
 
-    async def owner_of(self, msg_id: int) -> Owner:
-        answer = await self.act("owner_of", OwnerStep(appid=self.appid, msg_id=msg_id))
-        assert isinstance(answer, Owner)
-        return answer
+    async def accept(self) -> None:
+        """WeChat has accepted the first try."""
+        yes = {"kind": "accepted", "at": NOON, "msg_id": MSG_ID}
+        await self.tell(known=Known(tries=(self.times.fact(answer=yes),)))
 
     async def record(self) -> Record | None:
         """What the ledger has of the key."""
         handle = self.client.get_workflow_handle(account_id(self.appid))
         view = await handle.query("ledger", {"key": self.times.key}, result_type=LedgerView)
         return next(iter(view.records), None)
+
+    async def run(self) -> WorkflowHandle[Any, Any]:
+        """A run of the send that only listens; it is who asks."""
+        handle = await self.times.begin(stays=True)
+        self.run_id = handle.run_id or ""
+        return handle
+
+
+async def granted(run: WorkflowHandle[Any, Any], count: int = 1) -> list[Granted]:
+    """What the run was answered, once it was so often."""
+
+    async def heard() -> list[Granted]:
+        signals = [
+            event.workflow_execution_signaled_event_attributes
+            async for event in run.fetch_history_events()
+            if event.HasField("workflow_execution_signaled_event_attributes")
+        ]
+        return [(await data_converter.decode(list(one.input.payloads), [Granted]))[0] for one in signals]
+
+    return await until(heard, lambda answers: len(answers) >= count)
 
 
 async def started(client: Client, workflow_id: str) -> WorkflowHandle[Any, Any]:
@@ -152,105 +178,132 @@ async def lost(temporal: Client, times: Times) -> Books:
     return Books(temporal, fresh_appid(), times, VisibleRuns(temporal))
 
 
-async def test_the_first_claim_starts_the_ledger(books: Books) -> None:
-    """A key that nobody knows is claimed, and has no jobs."""
-    answer = await books.claim()
-    assert answer.kind == "record"
-    assert answer.record is not None
-    assert (answer.record.key, answer.record.jobs) == (books.times.key, ())
-    assert await books.record() == answer.record
+async def test_the_first_wish_starts_the_ledger(books: Books) -> None:
+    """A key that nobody knows is known from then on, and has no jobs."""
+    assert await books.wish() == Known()
+    record = await books.record()
+    assert record is not None
+    assert (record.key, record.jobs, record.unsearched) == (books.times.key, (), False)
 
 
-async def test_a_claim_may_bring_the_first_lease(books: Books) -> None:
+async def test_the_answer_comes_to_the_run(books: Books) -> None:
+    """By signal, to the very run that has wished."""
+    run = await books.run()
+    await books.wish()
+    [answer] = await granted(run)
+    assert (answer.wish, answer.answer, answer.waits) == ("w1", "known", None)
+
+
+async def test_a_wish_may_bring_the_first_lease(books: Books) -> None:
     """One call is enough for a send with nothing to prepare."""
-    answer = await books.claim(ask=ASK)
+    run = await books.run()
+    await books.wish(turn=TURN)
+    [answer] = await granted(run)
     assert answer.lease is not None
-    assert answer.lease.kind == "go"
+    assert (answer.lease.key, answer.lease.holder, answer.lease.clientmsgid) == (books.times.key, books.run_id, "c0")
 
 
-async def test_a_repeated_attempt_has_the_same_answer(books: Books) -> None:
-    """A claim whose answer was lost is not carried out twice."""
-    assert await books.claim(ask=ASK) == await books.claim(ask=ASK)
-
-
-async def test_another_activity_asks_anew(books: Books) -> None:
-    """The answer is the same for the attempts of one activity only."""
-    assert (await books.reserve()).kind == "unclaimed"
-    await books.claim()
-    assert (await books.reserve()).kind == "unclaimed"
-    books.activity_id = "2"
-    assert (await books.reserve()).kind == "go"
+async def test_a_repeated_attempt_grants_nothing_twice(books: Books) -> None:
+    """A wish whose activity comes again is the same wish."""
+    run = await books.run()
+    await books.wish(turn=TURN)
+    await granted(run)
+    await books.wish(turn=TURN)
+    await books.wish(wish="w2", number=2)
+    leases = [answer.lease for answer in await granted(run, 2) if answer.lease]
+    assert [lease.number for lease in leases] == [1]
 
 
 async def test_a_key_stands_for_one_content(books: Books) -> None:
-    """A claim with another digest is `reused`."""
-    await books.claim()
-    books.activity_id = "2"
-    assert (await books.claim(digest="e" * 64)).kind == "reused"
+    """A wish with another digest is `reused`."""
+    await books.wish()
+    run = await books.run()
+    await books.wish(digest="e" * 64, wish="w2")
+    [answer] = await granted(run)
+    assert answer.answer == "reused"
 
 
 async def test_what_is_told_is_in_the_ledger(books: Books) -> None:
-    """The answer of a try gives the lease back and settles the job."""
-    await books.claim(ask=ASK)
-    await books.tell(attempt=1, answer=Answer(kind="accepted", at=NOON, msg_id=MSG_ID))
+    """The answer of a try settles the job."""
+    await books.wish()
+    await books.accept()
     record = await books.record()
     assert record is not None
     assert [job.msg_id for job in record.jobs] == [MSG_ID]
 
 
-async def test_a_note_starts_the_ledger_where_there_is_none(books: Books) -> None:
+async def test_a_report_starts_the_ledger_where_there_is_none(books: Books) -> None:
     """Nothing that is told is lost with a terminated `Account`."""
-    await books.tell(ended_as="sent")
+    await books.tell(ended=Ended(outcome="sent"))
     record = await books.record()
     assert record is not None
-    assert record.ended_as == "sent"
-
-
-async def test_a_msg_id_has_an_owner(books: Books) -> None:
-    """The key, index and generation whose job it is; nobody for a msg_id that the ledger does not know."""
-    await books.claim(ask=ASK)
-    await books.tell(attempt=1, answer=Answer(kind="accepted", at=NOON, msg_id=MSG_ID))
-    assert await books.owner_of(MSG_ID) == Owner(key=books.times.key, index=0, generation=0)
-    assert await books.owner_of(MSG_ID + 1) == Owner()
+    assert (record.ended_as, record.unsearched) == ("sent", True)
 
 
 async def test_a_key_can_be_asked_about_without_its_content(books: Books) -> None:
-    """What it has done is told, and nothing is claimed: a key that nobody has used is free afterwards."""
-    step = KnownStep(appid=books.appid, key=books.times.key, workflow_id=books.times.workflow_id)
-    assert await books.act("known", step) == Known()
+    """What it has done is told, and nothing is written down: a key that nobody has used is free afterwards."""
+    assert await books.look_up() == Known()
     assert await books.record() is None
-    await books.claim(ask=ASK)
-    await books.tell(attempt=1, answer=Answer(kind="accepted", at=NOON, msg_id=MSG_ID))
+    await books.wish()
+    await books.accept()
     books.activity_id = "2"
-    known = await books.act("known", step)
-    assert isinstance(known, Known)
-    assert [job.msg_id for job in known.jobs] == [MSG_ID]
+    known = await books.look_up()
+    assert [one.answer.msg_id for one in known.tries if one.answer] == [MSG_ID]
 
 
-async def test_a_running_ledger_is_not_queried_about_a_msg_id(temporal: Client, books: Books) -> None:
+async def test_what_came_before_a_question_is_part_of_its_answer(temporal: Client, books: Books) -> None:
+    """Signals are applied in slices: a question that comes after many of them waits for its turn."""
+    books.task_queue = "late"
+    for number in range(3 * SLICE):
+        report = Report(key=f"other-{number}", digest=DIGEST, workflow_id="mass-send:demo:other")
+        await books.act("tell", TellStep(appid=books.appid, report=report))
+    await books.wish()
+    await books.accept()
+    asking = asyncio.create_task(books.look_up())
+    async with worker(temporal, "late", Fates(), Account):
+        known = await asking
+    assert [one.answer.msg_id for one in known.tries if one.answer] == [MSG_ID]
+
+
+async def test_a_preview_is_counted_once_for_each_call(books: Books) -> None:
+    """A repeated attempt has the same answer; another activity asks anew, and only another call is counted."""
+    first = await books.take_preview()
+    assert (first.granted, await books.take_preview()) == (True, first)
+    books.activity_id = "2"
+    assert await books.take_preview() == first
+    books.activity_id = "3"
+    assert (await books.take_preview("another call")).left == first.left - 1
+
+
+async def test_a_running_ledger_is_not_queried(temporal: Client, books: Books) -> None:
     """A query that meets a lost worker can leave a history that does not replay: the question is an update."""
-    await books.claim(ask=ASK)
-    await books.owner_of(MSG_ID)
+    await books.wish()
+    await books.look_up()
     history = temporal.get_workflow_handle(account_id(books.appid)).fetch_history_events()
     accepted = [
         event.workflow_execution_update_accepted_event_attributes.accepted_request.input.name
         async for event in history
         if event.HasField("workflow_execution_update_accepted_event_attributes")
     ]
-    assert accepted == ["claim", "claim", "claim"], "two to claim the key, one to ask"
+    assert accepted == ["ask"]
 
 
 async def test_a_closed_ledger_still_knows_whose_a_msg_id_is(temporal: Client, books: Books) -> None:
-    """It was terminated, and no new one has been started yet."""
-    await books.claim(ask=ASK)
-    await books.tell(attempt=1, answer=Answer(kind="accepted", at=NOON, msg_id=MSG_ID))
+    """It was terminated, and no new one has been started yet: who looks only, as a recall does, sees what it had."""
+    await books.accept()
+    assert await books.record() is not None
     await temporal.get_workflow_handle(account_id(books.appid)).terminate("by mistake")
-    assert await books.owner_of(MSG_ID) == Owner(key=books.times.key, index=0, generation=0)
+    view = await ledger_view(temporal, books.appid, {"msg_id": MSG_ID})
+    assert view is not None
+    assert [record.key for record in view.records] == [books.times.key]
+    other = await ledger_view(temporal, books.appid, {"msg_id": MSG_ID + 1})
+    assert other is not None
+    assert other.records == ()
 
 
-async def test_without_a_ledger_a_msg_id_is_nobodys(books: Books) -> None:
-    """The question does not start one."""
-    assert await books.owner_of(MSG_ID) == Owner()
+async def test_who_only_looks_starts_no_ledger(temporal: Client, books: Books) -> None:
+    """There is none to look into."""
+    assert await ledger_view(temporal, books.appid, {"msg_id": MSG_ID}) is None
     with pytest.raises(RPCError, match="not found"):
         await books.record()
 
@@ -258,9 +311,8 @@ async def test_without_a_ledger_a_msg_id_is_nobodys(books: Books) -> None:
 async def test_a_ledger_without_a_worker_is_asked_again(books: Books) -> None:
     """The call ends in time, benignly, and its sentence says what may be missing."""
     books.task_queue = "nobody-works-here"
-    step = ReserveStep(appid=books.appid, reserve=Reserve(key=books.times.key, digest=DIGEST, ask=ASK))
     with pytest.raises(ApplicationError, match="is there a worker for it") as failure:
-        await books.act("reserve", step, timedelta(seconds=0.3))
+        await books.look_up(timedelta(seconds=0.3))
     assert (failure.value.type, failure.value.category) == (LEDGER_UNAVAILABLE, ApplicationErrorCategory.BENIGN)
     assert not failure.value.non_retryable
 
@@ -269,9 +321,9 @@ async def test_a_ledger_without_a_worker_is_asked_again(books: Books) -> None:
 async def test_a_worker_that_stops_does_not_wait_for_the_ledger(temporal: Client, books: Books, queue: str) -> None:
     """A cancelled call is cancelled, not taken for a time-out."""
     environment = ActivityEnvironment()
-    step = ReserveStep(appid=books.appid, reserve=Reserve(key=books.times.key, digest=DIGEST, ask=ASK))
+    step = books.look_up_step()
     async with worker(temporal, "slow", Fates(), SlowAccount):
-        running = asyncio.create_task(environment.run(Ledger(temporal, queue, books.earlier).reserve, step))
+        running = asyncio.create_task(environment.run(Ledger(temporal, queue, books.earlier).look_up, step))
         account = await started(temporal, account_id(books.appid))
         if queue == "slow":
             async for event in account.fetch_history_events(wait_new_event=True):
@@ -288,7 +340,7 @@ async def test_a_ledger_that_continues_as_new_is_asked_again(temporal: Client, b
     books.task_queue = "restless"
     async with worker(temporal, "restless", Fates(), RestlessAccount):
         with pytest.raises(ApplicationError, match="continuing as new") as failure:
-            await books.claim()
+            await books.look_up()
     assert (failure.value.type, failure.value.non_retryable) == (LEDGER_UNAVAILABLE, False)
 
 
@@ -298,73 +350,84 @@ async def test_a_namespace_that_is_away_is_asked_again(temporal: Client, books: 
     config["namespace"] = "another"
     books.client = Client(**config)
     with pytest.raises(ApplicationError, match="Temporal answered NOT_FOUND") as failure:
-        await books.claim()
+        await books.look_up()
     assert failure.value.type == LEDGER_UNAVAILABLE
-    with pytest.raises(ApplicationError, match="could not be told") as failure:
-        await books.tell()
-    assert failure.value.type == LEDGER_UNAVAILABLE
+    for call in (books.tell, books.wish):
+        with pytest.raises(ApplicationError, match="could not be told") as failure:
+            await call()
+        assert failure.value.type == LEDGER_UNAVAILABLE
 
 
 async def test_a_lost_ledger_knows_again_what_was_accepted(lost: Books) -> None:
-    """The msg_id of an earlier run is in the record with which the key is claimed, so nothing is submitted again."""
-    lost.times.answered(kind="accepted", msg_id=MSG_ID)
-    await lost.times.live(lost.times.a_try())
-    lost.run_id = await lost.times.now()
-    answer = await lost.claim(ask=ASK)
-    assert answer.kind == "record"
-    assert answer.record is not None
-    assert [job.msg_id for job in answer.record.jobs] == [MSG_ID]
-    assert answer.lease is not None
-    assert answer.lease.kind == "record"
-    assert await lost.owner_of(MSG_ID) == Owner(key=lost.times.key, index=0, generation=0)
+    """The msg_id of an earlier run comes with the wish, so nothing is submitted again."""
+    answer = lost.times.answered("accepted", msg_id=MSG_ID)
+    await lost.times.live(lost.times.submit())
+    run = await lost.run()
+    assert await lost.wish(turn=TURN) == Known(tries=(lost.times.fact(answer=answer),))
+    [told] = await granted(run)
+    assert (told.answer, told.lease, told.waits) == ("known", None, None)
+    view = await ledger_view(lost.client, lost.appid, {"msg_id": MSG_ID})
+    assert view is not None
+    assert [(record.key, record.unsearched) for record in view.records] == [(lost.times.key, False)]
 
 
 async def test_a_lost_ledger_knows_again_what_may_have_been_delivered(lost: Books) -> None:
-    """A lost try of a terminated run is unknown, and no lease is given before that is merged."""
-    await lost.times.lose(lost.times.a_try())
-    lost.run_id = await lost.times.now()
-    answer = await lost.claim(ask=ASK)
-    assert answer.record is not None
-    [job] = answer.record.jobs
+    """A lost try of a terminated run is unknown: whoever tries after it hears of it with the lease."""
+    await lost.times.lose(lost.times.submit())
+    run = await lost.run()
+    known = await lost.wish(turn=TURN)
+    [told] = await granted(run)
+    assert told.lease is not None
+    assert (told.lease.number, told.lease.clientmsgid) == (2, "c0")
+    assert known.tries[0] in told.known.tries
+    assert [one.lost_at is not None for one in known.tries] == [True]
+    record = await lost.record()
+    assert record is not None
+    [job] = record.jobs
     assert (job.ever_unknown, job.clientmsgid) == (True, "c0")
-    assert answer.lease is not None
-    assert answer.lease.kind == "record"
 
 
 async def test_a_lost_ledger_knows_again_how_a_key_has_failed(lost: Books) -> None:
     """The same failure again, instead of a second submission."""
-    lost.times.answered(kind="accepted", msg_id=MSG_ID)
-    row = {"index": 0, "generation": 0, "clientmsgid": "c0", "msg_id": MSG_ID, "observed_by": "push"}
-    failed = lost.times.result("failed", {**row, "state": "failed", "status": "err(20002)"}, problem="content_refused")
-    await lost.times.live(lost.times.a_try(), failure=failed)
-    lost.run_id = await lost.times.now()
-    answer = await lost.claim()
-    assert answer.record is not None
-    assert (answer.record.ended_as, answer.record.problem) == ("failed", "content_refused")
+    lost.times.answered("accepted", msg_id=MSG_ID)
+    await lost.times.live(lost.times.submit(), failure=lost.times.result("failed", "content_refused"))
+    run = await lost.run()
+    await lost.wish()
+    [told] = await granted(run)
+    assert told.ended == Ended(outcome="failed", problem="content_refused")
     record = await lost.record()
     assert record is not None
-    assert (record.ended_as, record.jobs) == ("failed", answer.record.jobs)
+    assert (record.ended_as, record.problem) == ("failed", "content_refused")
 
 
 async def test_a_lost_ledger_still_refuses_a_key_for_other_content(lost: Books) -> None:
-    """An earlier run that submitted something else makes the claim `reused`, and the key stays unclaimed."""
-    lost.times.answered(kind="accepted", msg_id=MSG_ID)
-    await lost.times.live(lost.times.a_try())
-    lost.run_id = await lost.times.now()
-    assert (await lost.claim(digest="e" * 64)).kind == "reused"
+    """An earlier run that submitted something else makes the wish `reused`, and the key stays unknown."""
+    lost.times.answered("accepted", msg_id=MSG_ID)
+    await lost.times.live(lost.times.submit())
+    run = await lost.run()
+    assert await lost.wish(digest="e" * 64) == Known()
+    [told] = await granted(run)
+    assert told.answer == "reused"
     assert await lost.record() is None
 
 
 async def test_a_search_whose_answer_was_lost_is_repeated(lost: Books) -> None:
-    """Both claims of the activity have the same answers in its next attempt."""
-    lost.times.answered(kind="accepted", msg_id=MSG_ID)
-    await lost.times.live(lost.times.a_try())
-    lost.run_id = await lost.times.now()
-    assert await lost.claim() == await lost.claim()
+    """The next attempt of the activity finds the same, and changes nothing."""
+    lost.times.answered("accepted", msg_id=MSG_ID)
+    await lost.times.live(lost.times.submit())
+    await lost.run()
+    first = await lost.wish()
+    before = await lost.record()
+    assert await lost.wish() == first
+    after = await lost.record()
+    assert before is not None
+    assert after is not None
+    assert after.jobs == before.jobs
 
 
-async def test_a_search_that_fails_claims_nothing(lost: Books) -> None:
-    """Before the earlier runs are known, the key has no record and no lease."""
+async def test_a_search_that_fails_wishes_nothing(lost: Books) -> None:
+    """Before the earlier runs are known, there is no record and no lease."""
     with pytest.raises(ApplicationError, match="does not show this run"):
-        await lost.claim(ask=ASK)
-    assert await lost.record() is None
+        await lost.wish(turn=TURN)
+    with pytest.raises(RPCError, match="not found"):
+        await lost.record()

@@ -20,11 +20,9 @@ from qunfa.contract.ids import ACCOUNT, account_id, notify_id
 from qunfa.rules.notices import webhook_id
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
-from tests.activities.past import Fates, Times, worker
+from tests.activities.past import MSG_ID, Fates, Times, worker
 from tests.looking import until
 from tests.notices.webhook import SECRET
-
-MSG_ID = 3147483650
 
 
 class Counting(PayloadCodec):
@@ -85,7 +83,7 @@ async def terminated(client: Client, settings: Settings) -> tuple[str, str]:
     """A send that Temporal lists as terminated: its workflow id, and that of its notice."""
     times = Times(client, Fates(), settings.task_queue)
     handle = await times.begin()
-    run_id = handle.first_execution_run_id or ""
+    run_id = handle.run_id or ""
     await handle.terminate()
     query = f"WorkflowId = '{handle.id}' AND ExecutionStatus = 'Terminated'"
 
@@ -162,8 +160,8 @@ async def test_without_a_ledger_earlier_runs_tell_what_was_delivered(
 ) -> None:
     """What is said not to be delivered was not."""
     if before:
-        times.answered(kind="accepted", msg_id=MSG_ID)
-        await times.live(times.a_try())
+        times.answered("accepted", msg_id=MSG_ID)
+        await times.live(times.submit())
     notice = await ClosedRuns(settings, times.client).notice_of(await lost_run(times))
     assert notice is not None
     assert notice.data.may_have_been_delivered is before

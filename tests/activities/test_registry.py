@@ -6,7 +6,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities import all_activities
-from qunfa.contract import notice, quota, recall, speed, steps
+from qunfa.contract import ledger_steps, notice, quota, recall, speed, steps
 from qunfa.contract.account_check import CHECK_TOKEN, READ_CLOCKS
 from qunfa.contract.callback_check import CALLBACK_CHECK
 from tests.activities.conftest import settings_for
@@ -14,9 +14,12 @@ from tests.activities.conftest import settings_for
 NAMES = {
     steps.RESOLVE_ACCOUNT,
     steps.CHECK_AUDIENCE,
-    steps.CLAIM,
-    steps.RESERVE,
-    steps.TAKE_PREVIEW,
+    ledger_steps.WISH,
+    ledger_steps.LOOK_UP,
+    ledger_steps.TELL,
+    ledger_steps.TAKE_PREVIEW,
+    ledger_steps.SUBMIT,
+    ledger_steps.BREATHE,
     steps.INSPECT,
     steps.UPLOAD,
     steps.MAKE_DRAFT,
@@ -26,10 +29,6 @@ NAMES = {
     CALLBACK_CHECK,
     CHECK_TOKEN,
     READ_CLOCKS,
-    steps.SUBMIT,
-    steps.TELL,
-    steps.OWNER_OF,
-    steps.KNOWN,
     steps.JOB_STATUS,
     steps.AWAIT_VERDICT,
     recall.FIND_JOB,

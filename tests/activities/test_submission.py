@@ -9,13 +9,14 @@ from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from qunfa.contract.facts import Known, Try
+from qunfa.contract.grants import Report
 from qunfa.contract.job import Answer
-from qunfa.contract.ledger import Told
+from qunfa.contract.ledger_steps import Listed
 from qunfa.contract.steps import TRIED_BEFORE
 from qunfa.simulator import Fault, Simulator, openid
-from tests.activities.conftest import APPID, NOON, Desk, TokenServer, desk_at
+from tests.activities.conftest import APPID, NOON, Desk, TokenServer, desk_at, lease
 
-FILE = {"kind": "openid_file", "uri": "file:/srv/openids"}
 OTHER = {"name": "demo", "appid": "wxStarted", "base_url": ""}
 VOICE = {"msgtype": "voice", "media": {"uri": "file:/srv/a.mp3"}}
 
@@ -54,7 +55,7 @@ async def test_the_audience_of_the_step_is_the_one_that_is_sent_to(
 async def test_a_repeated_clientmsgid_is_a_duplicate(desk: Desk, sim: Simulator) -> None:
     """45065 comes back with the msg_id of the job that WeChat has."""
     first = await submit(desk)
-    second = await submit(desk, attempt=2)
+    second = await submit(desk, lease=lease(number=2, wish="w2"))
     assert (second.kind, second.msg_id, second.errcode, second.msg_data_id) == ("duplicate", first.msg_id, 45065, None)
     assert len(sim.world.jobs) == 1
 
@@ -136,7 +137,7 @@ async def test_a_refused_token_is_replaced_for_the_next_try(desk: Desk, sim: Sim
     refused = await submit(desk)
     assert (refused.kind, refused.errcode, refused.token_endpoint) == ("refused", errcode, False)
     tokens = [call for call in sim.world.calls if call.path.endswith("stable_token")]
-    accepted = await submit(desk, attempt=2)
+    accepted = await submit(desk, lease=lease(number=2, wish="w2"))
     assert accepted.kind == "accepted"
     assert len([call for call in sim.world.calls if call.path.endswith("stable_token")]) == len(tokens) + 1
     assert first.get_secret_value() not in refused.model_dump_json()
@@ -149,13 +150,12 @@ async def test_another_account_under_the_name_is_not_submitted_with(desk: Desk, 
     assert (answer.kind, answer.token_endpoint, answer.errcode) == ("refused", True, None)
     assert f"now has the appid {APPID}" in (answer.detail or "")
     assert not list(sim.world.calls)
-    assert desk.notebook.notes[0][0] == "wxStarted"
+    assert desk.notebook.reports[0][0] == "wxStarted"
 
 
-@pytest.mark.parametrize("what", [{"audience": FILE}, {"message": VOICE}])
-async def test_what_this_worker_cannot_send_is_not_written(desk: Desk, sim: Simulator, what: Any) -> None:
+async def test_what_this_worker_cannot_send_is_not_written(desk: Desk, sim: Simulator) -> None:
     """A step of another version of the workflow is left to a worker that can carry it out."""
-    answer = await submit(desk, **what)
+    answer = await submit(desk, message=VOICE)
     assert answer.kind == "not_written"
     assert "cannot send" in (answer.detail or "")
     assert not sim.world.jobs
@@ -181,33 +181,40 @@ async def test_a_late_lease_is_not_used(desk: Desk, sim: Simulator, late: timede
 
 async def test_a_lease_that_ends_while_its_beginning_is_waited_for_is_not_used(desk: Desk, sim: Simulator) -> None:
     """The clock is looked at after the wait, right before the write."""
-    answer = await submit(desk, not_before=NOON + timedelta(seconds=40))
+    answer = await submit(desk, lease=lease(not_before=NOON + timedelta(seconds=40)))
     assert answer.kind == "not_written"
     assert not sim.world.jobs
 
 
 @pytest.mark.parametrize(("audience", "to_all"), [({"kind": "all"}, True), ({"kind": "tag", "tag_id": 2}, False)])
 async def test_the_ledger_is_told_the_answer(desk: Desk, audience: Any, to_all: bool) -> None:
-    """The note names the try, its answer, and whether it went to everybody."""
-    answer = await submit(desk, audience=audience, generation=1, attempt=3)
-    assert desk.notebook.notes[0][0] == APPID
-    assert desk.notebook.only == Told(
+    """The report has the try by its identity, its answer, and whether it went to everybody."""
+    granted = lease(generation=1, number=3, wish="w3")
+    answer = await submit(desk, audience=audience, lease=granted)
+    tried = Try(
+        generation=1,
+        number=3,
+        wish="w3",
+        clientmsgid="c0",
+        not_before=granted.not_before,
+        holder=granted.holder,
+        answer=answer,
+    )
+    report = Report(
         key="spring",
         digest="d" * 64,
         workflow_id="mass-send:demo:spring",
-        generation=1,
-        attempt=3,
-        clientmsgid="c0",
-        answer=answer,
+        known=Known(tries=(tried,)),
         to_all=to_all,
     )
+    assert desk.notebook.reports == [(APPID, report)]
 
 
 async def test_a_try_of_which_nothing_was_written_is_told_too(desk: Desk) -> None:
     """The lease comes back."""
     desk.clock.time = NOON + timedelta(minutes=1)
     answer = await submit(desk)
-    assert desk.notebook.only.answer == answer
+    assert desk.notebook.answer == answer
 
 
 @pytest.mark.parametrize("trouble", ["out_of_order", "stuck"])
@@ -222,23 +229,35 @@ async def test_an_answer_is_not_lost_where_the_ledger_cannot_be_told(
 
 
 @pytest.mark.parametrize("more", [{}, {"write_before": NOON}, {"account": OTHER}])
-async def test_a_try_that_another_run_has_begun_is_unknown_and_not_written(
+async def test_a_try_that_another_run_has_begun_is_not_written(
     desk: Desk, sim: Simulator, more: dict[str, Any]
 ) -> None:
     """Temporal has a try under way carried out once more for a run that is reset: that one's lease stays with it."""
-    answer = await submit(desk, holder="the run before", **more)
-    assert (answer.kind, answer.errcode, answer.told, answer.sole) == ("unknown", None, False, True)
-    assert "the run before, which was reset" in (answer.detail or "")
+    with pytest.raises(ApplicationError, match="run the run before, which was reset, had begun it") as failed:
+        await submit(desk, lease=lease(holder="the run before"), **more)
+    assert (failed.value.type, failed.value.non_retryable) == (TRIED_BEFORE, True)
     assert not list(sim.world.calls)
-    assert not desk.notebook.notes
+    assert not desk.notebook.reports
 
 
-@pytest.mark.parametrize("holder", [None, ActivityEnvironment.default_info().workflow_run_id])
-async def test_a_try_says_whether_it_is_known_to_be_the_only_one(desk: Desk, holder: str | None) -> None:
-    """Not where an older workflow has scheduled it, which does not say for which run."""
-    answer = await submit(desk, holder=holder)
-    assert (answer.kind, answer.sole) == ("accepted", holder is not None)
-    assert desk.notebook.only.answer == answer
+async def test_openids_that_the_step_only_names_are_those_of_the_request(desk: Desk, sim: Simulator) -> None:
+    """The list stands once in a history: each try looks it up there."""
+    openids = (openid(APPID, 7), openid(APPID, 8))
+    desk.requests.found = openids
+    answer = await submit(desk, audience=Listed.of(openids))
+    await sim.world.settled()
+    assert answer.kind == "accepted"
+    assert sum(sim.world.ledger.counts(sim.world.accounts["demo"])) == len(openids)
+
+
+@pytest.mark.parametrize("found", [None, (), ("others",)], ids=["unreadable", "none", "others"])
+async def test_nothing_is_written_to_other_openids(desk: Desk, sim: Simulator, found: tuple[str, ...] | None) -> None:
+    """Where the list cannot be had, or is not that of the try, it is no try, and the ledger has its lease back."""
+    desk.requests.found = found
+    answer = await submit(desk, audience=Listed.of((openid(APPID, 7), openid(APPID, 8))))
+    assert (answer.kind, desk.notebook.answer) == ("not_written", answer)
+    assert "not those of this try" in (answer.detail or "")
+    assert not sim.world.jobs
 
 
 async def test_a_running_try_shows_that_it_lives(desk: Desk) -> None:
@@ -259,7 +278,7 @@ async def test_a_call_under_way_is_ended_before_a_cancelled_try(desk: Desk, sim:
     environment.cancel()
     answer = await running
     assert (answer.kind, answer.told) == ("accepted", True)
-    assert desk.notebook.only.answer == answer
+    assert desk.notebook.answer == answer
 
 
 async def test_a_try_that_is_cancelled_before_its_call_writes_nothing(desk: Desk, sim: Simulator) -> None:
@@ -272,7 +291,7 @@ async def test_a_try_that_is_cancelled_before_its_call_writes_nothing(desk: Desk
     with pytest.raises(asyncio.CancelledError):
         await running
     assert not sim.world.jobs
-    assert not desk.notebook.notes
+    assert not desk.notebook.reports
 
 
 @pytest.mark.parametrize(
@@ -286,7 +305,7 @@ async def test_a_try_is_carried_out_once_whatever_temporal_was_told(desk: Desk, 
         await environment.run(desk.submission.submit, desk.step())
     assert (failed.value.type, failed.value.non_retryable) == (TRIED_BEFORE, True)
     assert not sim.world.calls
-    assert not desk.notebook.notes
+    assert not desk.notebook.reports
 
 
 @pytest.mark.parametrize("by", ["paused", "reset"])
@@ -299,5 +318,5 @@ async def test_a_try_put_off_before_its_call_has_written_nothing(desk: Desk, sim
     environment.cancel(ActivityCancellationDetails(**{by: True}))
     answer = await trying
     assert (answer.kind, answer.told) == ("not_written", True)
-    assert desk.notebook.only.answer == answer
+    assert desk.notebook.answer == answer
     assert not sim.world.jobs

@@ -4,11 +4,13 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.preview import Previews
 from activities.writing import content_of, preview_of, write_of
 from qunfa.contract.job import Answer
+from qunfa.contract.ledger_steps import Listed
 from qunfa.contract.preview import Previewed
 from qunfa.contract.steps import PreviewStep
 from qunfa.simulator import Simulator, SimulatorConfig, openid
@@ -247,7 +249,13 @@ async def test_a_preview_cannot_reach_the_send_endpoints(
 
 
 def test_an_audience_that_is_not_listed_yet_is_not_sent_to(desk: Desk) -> None:
-    """A file of openids is no audience of one call, and never becomes everybody."""
-    step = desk.step(audience={"kind": "openid_file", "uri": "file:/srv/openids"})
+    """Openids that are only named are no audience of one call, and never become everybody."""
+    step = desk.step(audience=Listed.of(("o1", "o2")))
     assert content_of(step.message, step.image_via) is not None
     assert write_of(step, lambda: True) is None
+
+
+def test_a_file_of_openids_is_not_submitted(desk: Desk) -> None:
+    """A step has no such audience."""
+    with pytest.raises(ValidationError, match="openid_file"):
+        desk.step(audience={"kind": "openid_file", "uri": "file:/srv/openids"})

@@ -8,23 +8,24 @@ import asyncio
 import sys
 import uuid
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import temporalio.client
 from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from qunfa.contract.job import Answer, Job
-from qunfa.contract.steps import SubmitStep
-from qunfa.rules import submission
+from qunfa.contract.facts import Known
+from qunfa.contract.grants import Lease
+from qunfa.contract.job import Job
+from qunfa.contract.ledger_steps import SubmitStep
 from qunfa.rules.codes import return_code
+from qunfa.send import doubt
 from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging, worker_runtime
 from qunfa.temporal import connect
 from qunfa.wechat import open_http
 
-AfterTry = Callable[[Job, int, Answer, datetime], Job]
+JobsOf = Callable[[Known, str, str], tuple[Job, ...]]
 
 
 class RandomClientmsgid(temporalio.client.Interceptor, Interceptor):
@@ -37,29 +38,39 @@ class RandomClientmsgid(temporalio.client.Interceptor, Interceptor):
 class _Renaming(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
         input.args = [
-            one.model_copy(update={"clientmsgid": uuid.uuid4().hex[:28]}) if isinstance(one, SubmitStep) else one
+            one.model_copy(update={"lease": _renamed(one.lease)}) if isinstance(one, SubmitStep) else one
             for one in input.args
         ]
         return await super().execute_activity(input)
 
 
-def forgetful(after_try: AfterTry) -> AfterTry:
-    """`after_try` without the stickiness of what is unknown."""
+def _renamed(lease: Lease) -> Lease:
+    return lease.model_copy(update={"clientmsgid": uuid.uuid4().hex[:28]})
 
-    def forgetting(job: Job, attempt: int, answer: Answer, began_at: datetime) -> Job:
-        job = after_try(job, attempt, answer, began_at)
-        if answer.kind == "refused" and answer.errcode is not None and return_code(answer.errcode).definite_no:
-            return job.model_copy(update={"ever_unknown": False, "window_started_at": None, "unknown_lease": None})
-        return job
+
+def forgetful(jobs_of: JobsOf) -> JobsOf:
+    """`jobs_of` without the stickiness of what is unknown."""
+
+    def forgetting(known: Known, key: str, first: str) -> tuple[Job, ...]:
+        return tuple(map(_without_doubt, jobs_of(known, key, first)))
 
     return forgetting
+
+
+def _without_doubt(job: Job) -> Job:
+    answer = job.answer
+    if answer is None or answer.kind != "refused" or answer.errcode is None:
+        return job
+    if not return_code(answer.errcode).definite_no:
+        return job
+    return job.model_copy(update={"ever_unknown": False, "window_started_at": None, "unanswered": (), "vague": False})
 
 
 async def main(control: str) -> None:
     """Serve the task queue until SIGTERM."""
     settings = load_settings()
     if control == "forget-unknown":
-        submission.after_try = forgetful(submission.after_try)  # type: ignore[assignment]  # this is the control
+        doubt.jobs_of = forgetful(doubt.jobs_of)  # type: ignore[assignment]  # this is the control
     # Only now: workflows and activities take the rules as they find them when they are imported.
     from worker import serve  # noqa: PLC0415
 

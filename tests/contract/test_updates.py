@@ -3,13 +3,18 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from qunfa.contract.ledger import Claim, Reserve, Told
-from qunfa.contract.updates import Abort, Freeze, MarkSent, Retry, Unfreeze
+from qunfa.contract.grants import Report, Wish
+from qunfa.contract.updates import Abort, Forget, Freeze, MarkSent, Retry, Unfreeze
 
 WHO: dict[str, Any] = {"by": "li", "reason": "looked it up"}
-ASK: dict[str, Any] = {"index": 0, "generation": 0, "attempt": 1, "clientmsgid": "c", "pace": 1, "http_timeout": 30}
-CLAIM: dict[str, Any] = {"key": "k", "digest": "d", "workflow_id": "w"}
-ANSWER: dict[str, Any] = {"kind": "refused", "at": "2026-12-01T09:00:00+08:00"}
+NINE = "2026-12-01T09:00:00+08:00"
+TURN: dict[str, Any] = {"generation": 0, "clientmsgid": "c", "due": NINE, "pace": 1, "http_timeout": 30}
+SEND: dict[str, Any] = {"key": "k", "digest": "d", "workflow_id": "w"}
+WISH: dict[str, Any] = {**SEND, "wish": "w1", "run_id": "r"}
+TRY: dict[str, Any] = {
+    "generation": 0, "number": 1, "wish": "w1", "clientmsgid": "c", "not_before": NINE, "holder": "r",
+}  # fmt: skip
+ANSWER: dict[str, Any] = {"kind": "refused", "at": NINE}
 
 
 @pytest.mark.parametrize(
@@ -21,10 +26,10 @@ ANSWER: dict[str, Any] = {"kind": "refused", "at": "2026-12-01T09:00:00+08:00"}
         (Abort, WHO),
         (Freeze, WHO),
         (Unfreeze, {"by": "li"}),
-        (Claim, CLAIM),
-        (Claim, {**CLAIM, "ask": {**ASK, "holder": "run"}}),
-        (Reserve, {"key": "k", "digest": "d", "ask": ASK}),
-        (Told, {**CLAIM, "answer": ANSWER}),
+        (Forget, {**WHO, "key": "k"}),
+        (Wish, WISH),
+        (Wish, {**WISH, "turn": TURN}),
+        (Report, {**SEND, "known": {"tries": [{**TRY, "answer": ANSWER}]}}),
     ],
 )
 def test_good_messages_fit(model: type[BaseModel], good: dict[str, Any]) -> None:
@@ -50,6 +55,9 @@ def test_good_messages_fit(model: type[BaseModel], good: dict[str, Any]) -> None
         (MarkSent, {**WHO, "msg_id": True}),
         (MarkSent, {**WHO, "msg_id": 2**63}),
         (Unfreeze, {}),
+        (Forget, WHO),
+        (Forget, {"by": "li", "key": "k"}),
+        (Forget, {**WHO, "key": "no key"}),
     ],
 )
 def test_a_person_is_taken_at_their_word_only(model: type[BaseModel], bad: dict[str, Any] | None) -> None:
@@ -65,20 +73,20 @@ def test_a_person_is_taken_at_their_word_only(model: type[BaseModel], bad: dict[
         {"answer": {**ANSWER, "at": "9999-12-31T23:59:59Z"}},
         {"answer": {**ANSWER, "at": "0001-01-01T00:00:00Z"}},
         {"answer": {**ANSWER, "kind": "lost"}},
-        {"job": {"clientmsgid": "c", "window_started_at": "2026-12-01T09:00:00"}},
-        {"job": {"clientmsgid": "c", "accepted_at": "9999-12-31T23:59:59Z"}},
+        {"not_before": "2026-12-01T09:00:00"},
+        {"lost_at": "9999-12-31T23:59:59Z"},
     ],
 )
 def test_the_ledger_is_told_no_time_it_cannot_reckon_with(bad: dict[str, Any]) -> None:
     """A time without an offset, or at the edge of the calendar, would stop the account for good."""
     with pytest.raises(ValidationError):
-        Told.model_validate({**CLAIM, **bad})
+        Report.model_validate({**SEND, "known": {"tries": [{**TRY, **bad}]}})
 
 
 @pytest.mark.parametrize(
-    "bad", [{"pace": -1}, {"pace": "P1000Y"}, {"http_timeout": -1}, {"attempt": 0}, {"clientmsgid": ""}]
+    "bad", [{"pace": -1}, {"pace": "P1000Y"}, {"http_timeout": -1}, {"generation": -1}, {"clientmsgid": ""}]
 )
 def test_a_lease_has_sane_times(bad: dict[str, Any]) -> None:
     """Likewise."""
     with pytest.raises(ValidationError):
-        Reserve.model_validate({"key": "k", "digest": "d", "ask": {**ASK, **bad}})
+        Wish.model_validate({**WISH, "turn": {**TURN, **bad}})

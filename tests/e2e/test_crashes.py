@@ -46,11 +46,10 @@ class Crash:
 
 
 KILLS = {
-    "before the claim": Crash(Place.BEFORE_CLAIM),
-    "after the claim that missed": Crash(Place.AFTER_CLAIM),
-    "after the claim that took key and lease": Crash(Place.AFTER_CLAIM, passing=2),
-    "before the reservation": Crash(Place.BEFORE_RESERVE, tag=True),
-    "after the lease": Crash(Place.AFTER_LEASE, tag=True),
+    "before the first wish": Crash(Place.BEFORE_WISH),
+    "after the first wish": Crash(Place.AFTER_WISH),
+    "before the wish for a turn": Crash(Place.BEFORE_WISH, passing=2, tag=True),
+    "after the wish for a turn": Crash(Place.AFTER_WISH, passing=2, tag=True),
     "before the write": Crash(Place.BEFORE_WRITE),
     "at the write": Crash(Place.AT_WRITE),
     "after the write": Crash(Place.AFTER_WRITE, tries=2, lost=True),
@@ -58,15 +57,12 @@ KILLS = {
     "before the ledger is told": Crash(Place.BEFORE_TOLD, tries=2, lost=True),
     "after the ledger was told": Crash(Place.AFTER_TOLD, lost=None),
     "before the activity has returned": Crash(Place.BEFORE_RETURN, lost=None),
-    "after the activity has returned": Crash(Place.AFTER_RETURN),
-    "after the ledger was told of the end": Crash(Place.AFTER_END),
 }
 SLEEPS = {
-    "before the claim": Crash(Place.BEFORE_CLAIM),
-    "after the claim that missed": Crash(Place.AFTER_CLAIM),
-    "after the claim that took key and lease": Crash(Place.AFTER_CLAIM, passing=2),
-    "before the reservation": Crash(Place.BEFORE_RESERVE, tag=True),
-    "after the lease": Crash(Place.AFTER_LEASE, tag=True),
+    "before the first wish": Crash(Place.BEFORE_WISH),
+    "after the first wish": Crash(Place.AFTER_WISH),
+    "before the wish for a turn": Crash(Place.BEFORE_WISH, passing=2, tag=True),
+    "after the wish for a turn": Crash(Place.AFTER_WISH, passing=2, tag=True),
     "before the write": Crash(Place.BEFORE_WRITE),
     "before the write, in a race": Crash(Place.BEFORE_WRITE, alone=False),
     "at the write, too late to look at the clock": Crash(Place.AT_WRITE, tries=2),
@@ -77,8 +73,6 @@ SLEEPS = {
     "before the ledger is told, in a race": Crash(Place.BEFORE_TOLD, tries=None, lost=None, alone=False),
     "after the ledger was told": Crash(Place.AFTER_TOLD, lost=None),
     "before the activity has returned": Crash(Place.BEFORE_RETURN, lost=None),
-    "after the activity has returned": Crash(Place.AFTER_RETURN),
-    "after the ledger was told of the end": Crash(Place.AFTER_END),
 }
 
 

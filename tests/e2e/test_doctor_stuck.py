@@ -1,5 +1,6 @@
 """`qunfa doctor` finds what would otherwise hang in the dark: on a real server of its own, with nothing else on it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from qunfa.cli.doctor.temporal import look_at_tasks
+from qunfa.cli.doctor.temporal import look_at_own_workflow, look_at_tasks
 from qunfa.contract.doctor import Finding
 from qunfa.contract.ids import ACCOUNT, MASS_SEND, account_id, mass_send_id
 from tests.e2e.commands import parsed, qunfa
@@ -30,6 +31,16 @@ class BrokenMassSend:
         raise ValueError(msg)
 
 
+@workflow.defn(name=ACCOUNT)
+class BrokenAccount(BrokenMassSend):
+    """Likewise."""
+
+    @workflow.run
+    async def run(self, _raw: Any = None) -> None:
+        """Fail the workflow task."""
+        await super().run()
+
+
 async def until_failed(client: Client) -> Finding:
     """What the doctor says once Temporal tells of it."""
     return await until(lambda: look_at_tasks(client), lambda finding: finding.state != "ok")
@@ -47,6 +58,21 @@ async def test_workflows_whose_tasks_keep_failing_are_named() -> None:
             await handle.terminate()
     assert (finding.name, finding.state) == ("workflow_tasks", "failed")
     assert f"1 workflow keep failing, so that none of them goes on: {send} (WorkflowWorker" in finding.said
+
+
+async def test_an_account_whose_own_workflow_keeps_failing_is_named() -> None:
+    """Also among many sends that keep failing: nothing of the account goes out."""
+    async with development_server(SOON) as client:
+        runner = UnsandboxedWorkflowRunner()
+        async with Worker(client, task_queue="stuck", workflows=[BrokenAccount], workflow_runner=runner):
+            handle = await client.start_workflow(ACCOUNT, id=account_id("wx1"), task_queue="stuck")
+            finding = await until(
+                lambda: look_at_own_workflow(client, "stuck", "demo", "wx1", datetime.now(UTC)),
+                lambda finding: finding.state != "ok",
+            )
+            await handle.terminate()
+    assert (finding.name, finding.account, finding.state) == ("own_workflow", "demo", "failed")
+    assert "the tasks of account:wx1 keep failing (WorkflowWorker" in finding.said
 
 
 @pytest.mark.long

@@ -115,7 +115,7 @@ async def test_a_send_that_is_started_again_counts_its_previews_again(scene: Sce
 
 async def test_there_are_so_many_a_day(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks: the next one is told why not, WeChat is not asked, and a send goes on without its preview."""
-    monkeypatch.setattr("qunfa.rules.previews.A_DAY", 20)
+    monkeypatch.setattr("qunfa.account.quota.PREVIEWS_A_DAY", 20)
     result = await previewed(scene, to=[follower(scene, number) for number in range(20)])
     assert all(row.sent for row in result.previews)
     [late] = (await previewed(scene, to=[follower(scene, 1)])).previews

@@ -50,11 +50,10 @@ class Stand:
 
 
 STANDS = {
-    "before the claim": Stand(Place.BEFORE_CLAIM),
-    "after the claim that missed": Stand(Place.AFTER_CLAIM),
-    "after the claim that took key and lease": Stand(Place.AFTER_CLAIM, passing=2),
-    "before the reservation": Stand(Place.BEFORE_RESERVE, tag=True),
-    "after the lease": Stand(Place.AFTER_LEASE, tag=True),
+    "before the first wish": Stand(Place.BEFORE_WISH),
+    "after the first wish": Stand(Place.AFTER_WISH),
+    "before the wish for a turn": Stand(Place.BEFORE_WISH, passing=2, tag=True),
+    "after the wish for a turn": Stand(Place.AFTER_WISH, passing=2, tag=True),
     "before the write": Stand(Place.BEFORE_WRITE),
     "at the write": Stand(Place.AT_WRITE),
     "after the write": Stand(Place.AFTER_WRITE),
@@ -62,8 +61,6 @@ STANDS = {
     "before the ledger is told": Stand(Place.BEFORE_TOLD),
     "after the ledger was told": Stand(Place.AFTER_TOLD),
     "before the activity has returned": Stand(Place.BEFORE_RETURN),
-    "after the activity has returned": Stand(Place.AFTER_RETURN),
-    "after the ledger was told of the end": Stand(Place.AFTER_END),
     "after the body": Stand(Place.AFTER_BODY),
     "before the push": Stand(Place.BEFORE_PUSH),
     "after the push": Stand(Place.AFTER_PUSH),

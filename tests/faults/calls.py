@@ -5,22 +5,21 @@ from typing import Any, Final
 
 import httpx
 from temporalio import client, worker
-from temporalio.client import Client, OutboundInterceptor, StartWorkflowInput, StartWorkflowUpdateWithStartInput
+from temporalio.client import Client, OutboundInterceptor, StartWorkflowInput
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
+from qunfa.contract.facts import Known, Try
+from qunfa.contract.grants import Report
 from qunfa.contract.job import Answer
-from qunfa.contract.ledger import Told
-from qunfa.contract.steps import TellStep
 from tests.faults.place import Place, Watcher
 
 Around = tuple[Place | None, Place | None]
 
 _AROUND: Final[dict[str, Around]] = {
-    "claim": (Place.BEFORE_CLAIM, Place.AFTER_CLAIM),
-    "reserve": (Place.BEFORE_RESERVE, Place.AFTER_LEASE),
+    "wants": (Place.BEFORE_WISH, Place.AFTER_WISH),
     "push": (Place.BEFORE_PUSH, Place.AFTER_PUSH),
 }
-"""What lies before and after each message to the account's ledger; notes see below."""
+"""What lies before and after each signal to the account; reports see below."""
 _NOWHERE: Final[Around] = (None, None)
 _WRITING: Final = "http11.send_request_headers.started"
 _WRITTEN: Final = "http11.send_request_body.complete"
@@ -84,18 +83,11 @@ class _Watch(client.Interceptor, worker.Interceptor):
 
 
 class _Messages(OutboundInterceptor):
-    """Updates and signals to the account's ledger."""
+    """Signals to the account."""
 
     def __init__(self, next: OutboundInterceptor, watcher: Watcher) -> None:  # noqa: A002  Temporal's own name
         super().__init__(next)
         self._watcher = watcher
-
-    async def start_update_with_start_workflow(self, input: StartWorkflowUpdateWithStartInput) -> Any:  # noqa: A002
-        before, after = _AROUND.get(input.update_workflow_input.update, _NOWHERE)
-        await self._watcher.passes(before)
-        handle = await super().start_update_with_start_workflow(input)
-        await self._watcher.passes(after)
-        return handle
 
     async def start_workflow(self, input: StartWorkflowInput) -> Any:  # noqa: A002  Temporal's own name
         before, after = _around(input)
@@ -106,12 +98,10 @@ class _Messages(OutboundInterceptor):
 
 
 def _around(call: StartWorkflowInput) -> Around:
-    """A note is told apart by what it says: an answer that is no acceptance is no place of its own."""
+    """A report is told apart by what it says: only one that WeChat has accepted the try is a place of its own."""
     match call.start_signal_args:
-        case [Told(answer=Answer(kind="accepted"))]:
+        case [Report(known=Known(tries=[Try(answer=Answer(kind="accepted"))]), ended=None)]:
             return Place.BEFORE_TOLD, Place.AFTER_TOLD
-        case [Told(ended_as=str())]:
-            return None, Place.AFTER_END
         case _:
             return _AROUND.get(call.start_signal or "", _NOWHERE)
 
@@ -124,9 +114,6 @@ class _Activities(ActivityInboundInterceptor):
         self._watcher = watcher
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  Temporal's own name
-        match input.args:
-            case [TellStep(note=Told(ended_as=str()))]:
-                await self._watcher.passes(Place.AFTER_RETURN)
         returned = await super().execute_activity(input)
         match returned:
             case Answer(kind="accepted"):

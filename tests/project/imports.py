@@ -49,8 +49,8 @@ TABLE = (
     Place(
         "workflows",
         (
-            STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.rules", "qunfa.markdown", "qunfa.printable",
-            "activities",
+            STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.rules", "qunfa.account", "qunfa.send",
+            "qunfa.markdown", "qunfa.printable", "activities",
         ),
         never=NONDETERMINISTIC,
     ),

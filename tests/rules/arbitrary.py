@@ -94,12 +94,10 @@ def jobs(generation: int = 0) -> st.SearchStrategy[Job]:
         attempts=st.integers(0, 5),
         ever_unknown=st.booleans(),
         window_started_at=st.none() | moments,
-        unknown_lease=st.none() | st.integers(1, 5),
         unanswered=st.sets(st.integers(1, 5)).map(lambda attempts: tuple(sorted(attempts))),
         vague=st.booleans(),
         repeats=st.integers(0, 40),
         token_refusals=st.integers(0, 3),
-        disregarded=st.none() | moments,
         answer=st.none() | answers(),
         msg_id=st.none() | msg_ids,
         accepted_at=st.none() | moments,
@@ -118,14 +116,11 @@ def _fits(job: Job) -> bool:
 
 def _coherent(job: Job) -> Job:
     """Without what no job can have at once."""
-    old = job.answer is not None and job.disregarded is not None and job.answer.at <= job.disregarded
     changes = {
-        "unknown_lease": job.unknown_lease if job.ever_unknown else None,
         "unanswered": job.unanswered if job.ever_unknown else (),
         "vague": job.vague and job.ever_unknown,
         "deduplicated": job.deduplicated and job.msg_id is not None,
         "collides_with": job.collides_with if job.msg_id is None else None,
-        "answer": None if old else job.answer,
         "verdict": job.verdict if _fits(job) else None,
     }
     return job.model_copy(update=changes)

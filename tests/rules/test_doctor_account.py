@@ -6,7 +6,14 @@ import pytest
 from qunfa.contract.account_check import CALLS, CheckAccountResult, Clocks, TokenSeen
 from qunfa.contract.doctor import Finding
 from qunfa.contract.quota import Allowance, CallsLeft
-from qunfa.rules.doctor_account import account_findings, callback_found, not_answered, not_asked, not_at_wechat
+from qunfa.rules.doctor_account import (
+    account_findings,
+    callback_found,
+    not_answered,
+    not_asked,
+    not_at_wechat,
+    own_workflow_stuck,
+)
 
 APPID = "wx0123456789abcdef"
 MIDNIGHT = datetime(2026, 12, 1, 16, tzinfo=UTC)
@@ -202,3 +209,11 @@ def test_plain_mode(before: str, after: str) -> None:
     todo = finding.todo or ""
     assert (finding.state, todo.startswith("Look.")) == (after, True)
     assert ("mode: plain" in finding.said, "safe mode" in todo) == ((after == "warning",) * 2)
+
+
+@pytest.mark.parametrize(("causes", "named"), [(("Failure",), " (Failure)"), ((), "")])
+def test_an_account_whose_own_workflow_is_stuck(causes: tuple[str, ...], named: str) -> None:
+    """Nothing of it is submitted; what to do is said once, for all workflows."""
+    finding = own_workflow_stuck("demo", "account:wx1", causes)
+    assert (finding.account, finding.state, finding.todo) == ("demo", "failed", "See workflow_tasks.")
+    assert finding.said.startswith(f"the tasks of account:wx1 keep failing{named}: nothing of the account is submitted")

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qunfa.contract.facts import Known, Owned
 from qunfa.contract.job import Answer, Job
 from qunfa.contract.steps import Timing
 from qunfa.rules.calendar import next_opening
@@ -15,18 +16,15 @@ from qunfa.rules.submission import (
     Expire,
     Step,
     Submit,
-    after_try,
-    begin_try,
-    collide,
-    lost_try,
     next_step,
     spacing,
-    take_up,
     unsettled,
     write_end,
 )
+from qunfa.send.doubt import jobs_of
 from tests.rules import arbitrary
 from tests.rules.arbitrary import CLIENTMSGID, NOON
+from tests.send.arbitrary_facts import KEY, a_try
 
 NEW = Job(clientmsgid=CLIENTMSGID)
 PLAIN = Conditions(timing=Timing())
@@ -40,9 +38,8 @@ def refused(errcode: int, **more: object) -> Answer:
 
 def tried(*answers: Answer) -> Job:
     """The job after these tries."""
-    job = NEW
-    for attempt, answer in enumerate(answers, 1):
-        job = after_try(begin_try(job, attempt), attempt, answer, NOON)
+    tries = tuple(a_try(number, answer) for number, answer in enumerate(answers, 1))
+    [job] = jobs_of(Known(tries=tries), KEY, CLIENTMSGID)
     return job
 
 
@@ -175,24 +172,18 @@ def test_only_its_lease_was_missing() -> None:
 
 def test_a_lost_try_is_unknown() -> None:
     """A worker that died may have written."""
-    job = lost_try(begin_try(NEW, 1), 1, NOON + MINUTE, NOON, "heartbeat timed out")
+    [job] = jobs_of(Known(tries=(a_try(1, lost=True),)), KEY, CLIENTMSGID)
     assert unsettled(job)
     assert job.window_started_at == NOON
 
 
 def test_a_collision_was_not_accepted() -> None:
     """45065 with another job's msg_id asks a person, and names that job."""
-    job = collide(tried(Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7)))
+    taken = a_try(1, Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7))
+    [job] = jobs_of(Known(tries=(taken,), owned=(Owned(msg_id=7, key="autumn", generation=0),)), KEY, CLIENTMSGID)
     assert next_step(job, NOON, PLAIN) == Ask("clientmsgid_collision")
     assert "7" in describe("clientmsgid_collision", job).sentence
     assert not unsettled(job)
-
-
-def test_wechats_acceptance_beats_an_operators_no() -> None:
-    """A late answer shows that what an operator took for lost was accepted: its verdict is open again."""
-    mistaken = NEW.model_copy(update={"ever_unknown": True, "verdict": arbitrary.NO_OF_OPERATOR})
-    assert not unsettled(mistaken)
-    assert unsettled(after_try(mistaken, 1, Answer(kind="accepted", at=NOON, msg_id=7), NOON))
 
 
 @given(arbitrary.jobs(), arbitrary.moments, arbitrary.conditions)
@@ -245,31 +236,3 @@ def test_spacing_grows_and_is_bounded(timing: Timing, repeats: list[int]) -> Non
     assert spaced == sorted(spaced)
     assert spacing(1, timing) == timing.repeat
     assert all(timing.repeat <= one <= max(timing.repeat_max, timing.repeat) for one in spaced)
-
-
-@given(arbitrary.jobs(), arbitrary.answers(), arbitrary.moments)
-def test_a_try_never_settles_an_unknown_job_but_by_acceptance(job: Job, answer: Answer, began: datetime) -> None:
-    """Sticky: whatever comes back, the job stays unknown or has a msg_id; its id and tries stay."""
-    after = after_try(job, job.attempts, answer, began)
-    assert after.ever_unknown or not job.ever_unknown
-    assert after.clientmsgid == job.clientmsgid
-    assert after.attempts == job.attempts
-    if job.msg_id is not None:
-        assert after.model_copy(update={"unanswered": job.unanswered}) == job
-    if job.ever_unknown:
-        assert after.window_started_at == job.window_started_at or job.window_started_at is None
-
-
-@given(arbitrary.jobs())
-def test_taking_up_keeps_what_is_unknown(job: Job) -> None:
-    """An operator's retry starts the spacing anew and forgets no doubt."""
-    taken = take_up(job)
-    assert (taken.ever_unknown, taken.window_started_at, taken.msg_id, taken.verdict, taken.attempts) == (
-        job.ever_unknown,
-        job.window_started_at,
-        job.msg_id,
-        job.verdict,
-        job.attempts,
-    )
-    assert taken.answer is None
-    assert taken.repeats == 0

@@ -52,6 +52,15 @@ def test_a_retry_needs_a_no_of_wechat() -> None:
     assert alone.wants() == "turn"
 
 
+def test_an_answer_that_is_still_being_checked_when_the_send_ends_is_refused() -> None:
+    """Whoever gave it would wait for ever, and the run for them: a ledger that was lost may end the send meanwhile."""
+    alone = asking()
+    alone.retry()
+    assert alone.state.question is not None
+    assert alone.take_and_reply(events.Finished("failed")) == "this send is done"
+    assert alone.state.question is None
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [

@@ -5,13 +5,15 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.facts import Decided, Known, Owned, Said
+from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.job import Answer, Job, Verdict
+from qunfa.rules.codes import CodeClass
 from qunfa.rules.course import may_have_been_delivered
-from qunfa.rules.submission import after_try, begin_try
+from qunfa.rules.memory import union
+from qunfa.rules.submission import class_of, definite_no
 from qunfa.send.doubt import jobs_of, of_unknown_owner, open_wishes
 from tests.rules.arbitrary import CODES, NOON
-from tests.send.arbitrary_facts import FIRST, IDS, KEY, a_try, known
+from tests.send.arbitrary_facts import FIRST, IDS, KEY, a_try, known, tries
 
 ACCEPTED = Answer(kind="accepted", at=NOON, msg_id=7)
 DUPLICATE = Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7)
@@ -30,14 +32,30 @@ told = st.builds(
 )
 
 
+def after_try(job: Job, number: int, answer: Answer) -> Job:
+    """The job after one more try, each of which began at noon: the same rules as of facts, in another form."""
+    changes: dict[str, object] = {"answer": answer, "repeats": job.repeats + 1}
+    if answer.kind in {"accepted", "duplicate"}:
+        changes |= {"msg_id": answer.msg_id, "deduplicated": answer.kind == "duplicate"}
+    elif answer.kind != "not_written" and not definite_no(answer):
+        changes |= {"ever_unknown": True}
+        changes |= {"unanswered": (*job.unanswered, number)} if answer.errcode is None else {"vague": True}
+    refused_token = answer.kind == "refused" and class_of(answer) is CodeClass.TOKEN
+    changes |= {"token_refusals": job.token_refusals + 1 if refused_token else 0}
+    return job.model_copy(update=changes)
+
+
 @given(answers=st.lists(told, max_size=8), ends=st.none() | st.sampled_from([ACCEPTED, DUPLICATE]))
 def test_one_try_after_the_other_is_what_it_was(answers: list[Answer], ends: Answer | None) -> None:
-    """The fold over the tries is the job that each answer changed in its turn."""
+    """What follows from all tries is the job that each answer changed in its turn."""
     job = Job(clientmsgid=FIRST)
     tries = [a_try(number, answer) for number, answer in enumerate([*answers, *([ends] if ends else [])], start=1)]
     for one in tries:
         assert one.answer is not None
-        job = after_try(begin_try(job, one.number), one.number, one.answer, one.not_before)
+        before = job
+        job = after_try(job, one.number, one.answer)
+        if job.ever_unknown and not before.ever_unknown:
+            job = job.model_copy(update={"window_started_at": one.not_before})
     [derived] = jobs_of(Known(tries=tuple(tries)), KEY, FIRST)
     assert {name: getattr(derived, name) for name in SAME} == {name: getattr(job, name) for name in SAME}
 
@@ -50,6 +68,21 @@ def test_any_facts_have_a_meaning(known: Known) -> None:
     assert generations[0] == 0
     assert generations == sorted(set(generations))
     assert all(job.clientmsgid for job in jobs)
+
+
+@given(known=known, one=tries)
+def test_a_later_try_settles_nothing_that_is_unknown(known: Known, one: Try) -> None:
+    """Sticky: whatever is heard of another one, each generation stays unknown, and its window does not move on."""
+    later = one.model_copy(update={"wish": "another wish"})
+    before = jobs_of(known, KEY, FIRST)
+    after = {job.generation: job for job in jobs_of(union(known, Known(tries=(later,))), KEY, FIRST)}
+    for job in before:
+        now = after[job.generation]
+        if job.ever_unknown and now.clientmsgid == job.clientmsgid:
+            assert now.ever_unknown
+            assert now.window_started_at is not None
+            assert job.window_started_at is not None
+            assert now.window_started_at <= job.window_started_at
 
 
 @given(known=known)

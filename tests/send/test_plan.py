@@ -29,13 +29,13 @@ def test_every_state_has_a_next_step(facts: Known) -> None:
 
 
 def test_a_text_whose_push_comes_takes_one_wish_for_its_turn_and_one_call() -> None:
-    """Two activities beside the account's configuration, and no report: the ledger knows it all."""
+    """The wish with which it joins is that for its turn; and no report: the ledger knows it all."""
     alone = Alone()
     alone.accepted()
     alone.pushed()
     assert alone.end.outcome == "sent"
-    kinds = [type(effect).__name__ for effect in alone.begun]
-    assert kinds == ["SendWish", "Submit"]
+    assert alone.state.wishes == 1
+    assert [type(effect).__name__ for effect in alone.begun] == ["Submit"]
 
 
 def test_a_steps_time_is_not_now() -> None:
@@ -92,10 +92,16 @@ def test_a_definite_no_of_an_earlier_life_is_no_obstacle() -> None:
 
 
 def test_a_key_of_other_content_is_refused() -> None:
-    """Nothing of it was tried in this life."""
+    """Nothing of it was tried in this life; who reads of it also reads what the key has done before."""
     alone = Alone()
     alone.joined(answer="reused")
-    assert "stands for other content already" in alone.end.refused[0]
+    assert alone.does() is steps.LookUp
+    alone.take(events.LookedUp(own(1, Answer(kind="accepted", at=NOON, msg_id=7))))
+    first, second = alone.end.refused
+    assert "stands for other content already" in first
+    assert "(msg_id: 7)" in second
+    assert alone.end.problem is not None
+    assert second in alone.end.problem.sentence
 
 
 def test_an_unknown_try_is_repeated_and_then_asked_about() -> None:
@@ -184,7 +190,7 @@ def test_no_verdict_in_time_asks_a_person_and_a_retry_polls_again() -> None:
 
 def test_a_refused_request_says_what_its_key_has_done_before() -> None:
     """It is over at once for whoever looks; what the key has done is added to the reasons."""
-    alone = Alone()
+    alone = Alone(send_at=(NOON + timedelta(hours=2)).isoformat())
     alone.take()
     alone.take(events.Refused(("message.content: must not be blank",)))
     assert (alone.step.phase, alone.does(), alone.status.answers) == ("done", steps.LookUp, ())

@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.breathing import breathe
 from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
@@ -246,12 +247,11 @@ def staffed(
         wechat.job_status,
         wechat.await_verdict,
         wechat.check_audience,
-        ledger.claim,
-        ledger.reserve,
+        ledger.wish,
+        ledger.look_up,
         ledger.tell,
-        ledger.owner_of,
-        ledger.known,
         ledger.take_preview,
+        breathe,
         *material.activities,
         *more,
     ]

@@ -11,8 +11,10 @@ from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import ACCOUNT, JobFinished, account_id, steps
 from qunfa.contract.event import Counts
+from qunfa.contract.facts import Known, Try
+from qunfa.contract.grants import Report
 from qunfa.contract.job import Answer
-from qunfa.contract.ledger import Told
+from qunfa.contract.ledger_steps import SUBMIT, SubmitStep
 from qunfa.contract.steps import (
     AccountFacts,
     AudienceFinding,
@@ -20,7 +22,6 @@ from qunfa.contract.steps import (
     JobStatus,
     JobStatusStep,
     ResolveStep,
-    SubmitStep,
 )
 
 Scripted = Callable[["ModelWechat", SubmitStep], Answer]
@@ -28,10 +29,7 @@ Scripted = Callable[["ModelWechat", SubmitStep], Answer]
 
 @dataclass
 class ModelWechat:
-    """Accepts a clientmsgid once; what it answers, if anything, is scripted by the test.
-
-    ``old``: the worker is one of 0.1.0, which carries out what comes again after a reset.
-    """
+    """Accepts a clientmsgid once; what it answers, if anything, is scripted by the test."""
 
     client: Client
     facts: AccountFacts
@@ -44,7 +42,6 @@ class ModelWechat:
     tags: dict[int, AudienceFinding] = field(default_factory=dict)
     push_at_once: str | None = "send success"
     late: bool = False
-    old: bool = False
     after_write: Callable[[], Awaitable[None]] | None = None
     tags_fail: bool = False
     statuses_fail: bool = False
@@ -60,7 +57,7 @@ class ModelWechat:
 
     def answered(self, kind: str, **more: object) -> Answer:
         """An answer now."""
-        return Answer.model_validate({"kind": kind, "at": self.now(), "sole": not self.old, **more})
+        return Answer.model_validate({"kind": kind, "at": self.now(), **more})
 
     async def push(self, msg_id: int, status: str = "send success", sent: int = 97) -> None:
         """Push a verdict to the account, as the receiver does."""
@@ -68,9 +65,10 @@ class ModelWechat:
         if status != "send success":
             self.statuses.setdefault(msg_id, "SEND_FAIL")
         event = JobFinished(msg_id=msg_id, status=status, counts=counts, check_state=1)
-        await self._signal("push", event)
+        await self.signal("push", event)
 
-    async def _signal(self, name: str, payload: object) -> None:
+    async def signal(self, name: str, payload: object) -> None:
+        """Signal the account, which is started where there is none."""
         await self.client.start_workflow(
             ACCOUNT,
             id=account_id(self.facts.appid),
@@ -90,11 +88,10 @@ class ModelWechat:
             raise ApplicationError("no facts", type="Odd", non_retryable=True)
         return self.facts
 
-    @activity.defn(name=steps.SUBMIT)
+    @activity.defn(name=SUBMIT)
     async def submit(self, step: SubmitStep) -> Answer:
         """One try, in its lease."""
-        if self.comes_again(step):
-            return self.answered("unknown", detail="another run had begun it", told=False)
+        refuse_what_comes_again(step)
         if self.now() >= step.write_before or self.late:
             self.late = False
             answer = self.answered("not_written", at_once=True, detail="its lease had run out")
@@ -111,23 +108,9 @@ class ModelWechat:
             await self.push(answer.msg_id, self.push_at_once)
         return answer
 
-    def comes_again(self, step: SubmitStep) -> bool:
-        """Whether a run that was reset has begun the try, as a worker of today sees it."""
-        return not self.old and step.holder not in {None, activity.info().workflow_run_id}
-
     async def tell(self, step: SubmitStep, answer: Answer) -> None:
-        note = Told(
-            key=step.key,
-            digest=step.digest,
-            workflow_id=step.workflow_id,
-            index=step.index,
-            generation=step.generation,
-            attempt=step.attempt,
-            clientmsgid=step.clientmsgid,
-            answer=answer,
-            to_all=step.audience.kind == "all",
-        )
-        await self._signal("told", note)
+        """Tell the account what came of a try."""
+        await self.signal("told", report_of(step, answer))
 
     @activity.defn(name=steps.JOB_STATUS)
     async def job_status(self, step: JobStatusStep) -> JobStatus:
@@ -160,6 +143,33 @@ class ModelWechat:
             msg = "WeChat is busy"
             raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
         return self.tags.get(step.tag_id, AudienceFinding(found=False))
+
+
+def refuse_what_comes_again(step: SubmitStep) -> None:
+    """Refuse a try that a run had begun which was reset, as a worker does."""
+    if step.lease.holder != activity.info().workflow_run_id:
+        raise ApplicationError("another run had begun it", type=steps.TRIED_BEFORE, non_retryable=True)
+
+
+def report_of(step: SubmitStep, answer: Answer) -> Report:
+    """What the account is told of a try."""
+    lease = step.lease
+    one = Try(
+        generation=lease.generation,
+        number=lease.number,
+        wish=lease.wish,
+        clientmsgid=lease.clientmsgid,
+        not_before=lease.not_before,
+        holder=lease.holder,
+        answer=answer,
+    )
+    return Report(
+        key=step.key,
+        digest=step.digest,
+        workflow_id=step.workflow_id,
+        known=Known(tries=(one,)),
+        to_all=step.audience.kind == "all",
+    )
 
 
 def accepts(wechat: ModelWechat, step: SubmitStep) -> Answer:

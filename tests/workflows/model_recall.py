@@ -11,11 +11,12 @@ from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import quota, recall, steps
 from qunfa.contract.account_check import CHECK_TOKEN, READ_CLOCKS, AccountStep, Clocks, TokenSeen
-from qunfa.contract.ledger import Told
+from qunfa.contract.grants import Report
+from qunfa.contract.ledger_steps import TELL, TellStep
 from qunfa.contract.quota import Book, CallsLeft, CallsLeftStep, SendsCountedStep
 from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
 from qunfa.contract.speed import GET_SPEED, REALSPEEDS, SET_SPEED, GetSpeedStep, SetSpeedStep, Speed
-from qunfa.contract.steps import AccountFacts, JobStatus, ResolveStep, TellStep
+from qunfa.contract.steps import AccountFacts, JobStatus, ResolveStep
 from tests.looking import look_again
 
 Scripted = ApplicationError | dict[str, Any]
@@ -32,7 +33,7 @@ class ModelAccount:
     answers: Sequence[Scripted] = field(default_factory=lambda: [{"answer": "ok"}])
     deletes: list[tuple[datetime, DeleteStep]] = field(default_factory=list)
     looks: list[datetime] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
+    told: list[Report] = field(default_factory=list)
     ledger_fails: bool = False
     speed: int = 0
     deaf: bool = False
@@ -102,13 +103,13 @@ class ModelAccount:
             self.statuses = ["DELETE"]
         return call
 
-    @activity.defn(name=steps.TELL)
+    @activity.defn(name=TELL)
     async def tell(self, step: TellStep) -> None:
-        """Keep the note."""
+        """Keep the report."""
         await self._hold()
         if self.ledger_fails:
             raise ApplicationError("the ledger is away", type=steps.LEDGER_UNAVAILABLE)
-        self.told.append(step.note)
+        self.told.append(step.report)
 
     @activity.defn(name=GET_SPEED)
     async def get_speed(self, _step: GetSpeedStep) -> Speed:

@@ -1,7 +1,7 @@
 """The promises, checked against the truth when a send has ended."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
 
@@ -9,10 +9,11 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import UnsandboxedWorkflowRunner
 
+from activities.earlier_runs import Found
 from activities.run_history import Remains, RunHistory
+from qunfa.account.leases import SLACK
 from qunfa.contract import MASS_SEND_FAILED, MassSendResult
 from qunfa.contract.result import COMPLETES
-from qunfa.rules.leases import SLACK
 from tests.workflows.player import Player
 from tests.workflows.refusals import Refusing, replay
 from tests.workflows.runs import KEY, Runs
@@ -24,19 +25,17 @@ class PlayedRuns:
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Remains]:
-        """What they have left, the newest first."""
-        client, found = self._runs.client, []
+    async def find(self, workflow_id: str, current_run_id: str) -> Found:
+        """What they have left."""
+        client, found = self._runs.client, list[Remains]()
         for run_id in reversed(self._runs.ids.get(workflow_id, [])):
             if run_id == current_run_id:
                 continue
-            history = RunHistory(client.data_converter, run_id)
+            history = RunHistory(client.data_converter)
             async for event in client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history_events():
                 await history.read(event)
-            remains = await history.remains()
-            if remains.jobs:
-                found.append(remains)
-        return found
+            found.append(await history.remains())
+        return Found.of(found)
 
 
 async def ended(player: Player) -> None:
@@ -122,8 +121,8 @@ async def nothing_is_left(player: Player) -> None:
     assert view.lease is None or view.lease.expires_at <= await player.wechat.clock() + _lease_max(player)
     if result is None or result.outcome not in COMPLETES:
         return
-    # A ledger that was lost since may know nothing of it; then the histories do.
-    assert {record.ended_as for record in view.records if record.key == KEY} <= {result.outcome}
+    # A ledger that was lost since may know nothing of it; then the histories do. A push says it without the send.
+    assert {record.ended_as for record in view.records if record.key == KEY} <= {result.outcome, None}
     tries = _tries(player)
     await player.runs.start(KEY)
     assert await player.look() is None, "the same key again does not end at once"

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from qunfa.contract.steps import SOURCE_CHANGED, SOURCE_REFUSED, AudienceFinding
 from tests.workflows.conftest import Desk
-from tests.workflows.model import Scripted, accepts, loses, says, silent
+from tests.workflows.model import Scripted, accepts, loses, says
 from tests.workflows.test_material import NEWS, VOICE
 
 Handle = WorkflowHandle[Any, Any]
@@ -61,18 +61,6 @@ async def without_tag(desk: Desk, key: str) -> Handle:
     return await desk.start(key, audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
 
 
-async def confirmed(desk: Desk, key: str) -> Handle:
-    """An operator has said that the first generation was not delivered; the run ended before it tried another one."""
-    handle = await said(silent, *[says(45028)] * 100)(desk, key)
-    await desk.asks(handle, "unknown_outcome")
-    await desk.freeze()
-    await desk.update(handle, "retry", confirm_not_delivered=True)
-    await desk.until(handle, lambda status: bool(status.waiting_for and "frozen" in status.waiting_for.reason))
-    await handle.terminate("by mistake")
-    await desk.unfreeze()
-    return await desk.start(key)
-
-
 KINDS: Final[dict[str, Begins]] = {
     "account_refused": said(says(48001)),
     "account_changed": said(of_another_account),
@@ -94,12 +82,14 @@ KINDS: Final[dict[str, Begins]] = {
     "admin_refused": said(push="err(40001)"),
     "admin_timeout": said(push="err(40002)"),
     "send_failed": said(push="send fail"),
-    "not_delivered": confirmed,
     "no_verdict": said(accepts),
     "unknown_outcome": said(loses, *[says(45028)] * 100),
 }
 """Each problem that an operator is asked about. The account asks where a quota is used up, and another key is sent."""
-NEVER_ASKED: Final = {"key_reused": "it ends the send, since no answer could make the key free"}
+NEVER_ASKED: Final = {
+    "not_delivered": "the next run of the key carries out what the person has decided",
+    "key_reused": "it ends the send, since no answer could make the key free",
+}
 """Problems that no question is about, and why."""
 OPEN: Final = {"no_verdict", "unknown_outcome"}
 """What may have been delivered all the same."""

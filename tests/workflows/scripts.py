@@ -13,7 +13,7 @@ UNHEARD: Final[tuple[Word, ...]] = ("lost", "slow", "slow", "dies", "dies told",
 REFUSED: Final[tuple[Word, ...]] = (45028, 45028, 40007, 48001, 48001, 40001, 42010, "unwritten")
 VERDICTS: Final = (*[DELIVERED] * 10, "err(30001)", "err(30003)", "err(20001)", "err(40002)", "send fail")
 FORGED: Final = ("err(30001)", "send fail", "err(30003)", "err(20001)")
-MOMENTS: Final[tuple[Moment, ...]] = ("claim", "reserve", "submit", "written", "told", "owner", "poll")
+MOMENTS: Final[tuple[Moment, ...]] = ("wish", "wished", "submit", "written", "told", "poll")
 
 ANYWHERE: Final = (
     *("push", "push", "push twice", "forge", "stray", "decide", "poll lies", "arrive"),
@@ -140,7 +140,7 @@ KNOWN: Final = (
     Script(beats=(Beat("written", 0, Event("push twice")), Beat("told", 0, Event("cancel")))),
     Script(
         fates=(Fate(takes=False, word=45028), Fate(word="lost", verdict="err(30001)")),
-        beats=(Beat("reserve", 1, Event("forge")),),
+        beats=(Beat("wished", 2, Event("forge")),),
         on_problem="fail",
         retries=0,
     ),

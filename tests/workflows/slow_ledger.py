@@ -1,14 +1,17 @@
 """A ledger between whose answer and its workflow something can happen."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from temporalio import activity
 
+from activities.earlier_runs import Found
 from activities.ledger import Ledger
-from qunfa.contract import steps
-from qunfa.contract.ledger import ClaimAnswer, LeaseAnswer, Owner, PreviewsLeft
-from qunfa.contract.steps import ClaimStep, Known, KnownStep, OwnerStep, ReserveStep, TakePreviewStep
+from qunfa.contract import ledger_steps as steps
+from qunfa.contract.facts import Known
+from qunfa.contract.grants import Granted, Waits, Wish
+from qunfa.contract.ledger import PreviewsLeft
+from qunfa.contract.ledger_steps import LookUpStep, TakePreviewStep, WishStep
 
 Between = Callable[[Any], Awaitable[None]]
 
@@ -16,49 +19,46 @@ Between = Callable[[Any], Awaitable[None]]
 class NoEarlierRuns:
     """The time-skipping server cannot list workflows."""
 
-    async def find(self, workflow_id: str, current_run_id: str) -> Sequence[Any]:
+    async def find(self, workflow_id: str, current_run_id: str) -> Found:
         """None."""
-        return ()
+        return Found(known=Known(), digests=(), ended=None)
 
 
 class SlowLedger(Ledger):
     """Awaits what the test has put between an activity's answer and its completion."""
 
-    before_claim: Between | None = None
+    before_wish: Between | None = None
     says: Literal["full", "reused"] | None = None
-    after_reserve: Between | None = None
-    before_owner: Between | None = None
+    after_wish: Between | None = None
     before_preview: Between | None = None
-    before_known: Between | None = None
+    before_look: Between | None = None
 
-    @activity.defn(name=steps.CLAIM)
-    async def claim(self, step: ClaimStep) -> ClaimAnswer:
-        """The real answer, after something else; or what the test says: no room, or a key of other content."""
-        if self.before_claim:
-            await self.before_claim(step)
-        return ClaimAnswer(kind=self.says) if self.says else await super().claim(step)
+    @activity.defn(name=steps.WISH)
+    async def wish(self, step: WishStep) -> Known:
+        """The real wish, between something and something; or an answer as the test says: no room, or other content."""
+        if self.before_wish:
+            await self.before_wish(step)
+        if self.says:
+            await self._answer(step.wish)
+            return Known()
+        found = await super().wish(step)
+        if self.after_wish:
+            await self.after_wish(step)
+        return found
 
-    @activity.defn(name=steps.RESERVE)
-    async def reserve(self, step: ReserveStep) -> LeaseAnswer:
-        """The real answer, later."""
-        answer = await super().reserve(step)
-        if self.after_reserve:
-            await self.after_reserve((step, answer))
-        return answer
+    async def _answer(self, wish: Wish) -> None:
+        run = self._client.get_workflow_handle(wish.workflow_id, run_id=wish.run_id)
+        if self.says == "reused":
+            await run.signal("granted", Granted(wish=wish.wish, answer="reused"))
+        else:
+            await run.signal("granted", Granted(wish=wish.wish, answer="known", waits=Waits(why="full")))
 
-    @activity.defn(name=steps.OWNER_OF)
-    async def owner_of(self, step: OwnerStep) -> Owner:
+    @activity.defn(name=steps.LOOK_UP)
+    async def look_up(self, step: LookUpStep) -> Known:
         """The real answer, after something else."""
-        if self.before_owner:
-            await self.before_owner(step)
-        return await super().owner_of(step)
-
-    @activity.defn(name=steps.KNOWN)
-    async def known(self, step: KnownStep) -> Known:
-        """The real answer, after something else."""
-        if self.before_known:
-            await self.before_known(step)
-        return await super().known(step)
+        if self.before_look:
+            await self.before_look(step)
+        return await super().look_up(step)
 
     @activity.defn(name=steps.TAKE_PREVIEW)
     async def take_preview(self, step: TakePreviewStep) -> PreviewsLeft:

@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import SearchAttributeKey
 
-from tests.looking import PATIENCE
+from tests.looking import PATIENCE, until
 from tests.workflows import resets
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
@@ -55,7 +55,7 @@ async def test_a_retry_that_is_applied_again_opens_no_other_generation(real_desk
 
     async def once_the_ledger_has_told() -> None:
         await known.wait()
-        await desk.seen(reset[0], "taken over")
+        await until(lambda: desk.status(reset[0]), lambda status: len(status.jobs) == 2)
 
     desk.wechat.before_status = once_the_ledger_has_told
     reset.append(await resets.reset(desk.env.client, run, before))
@@ -130,7 +130,7 @@ async def test_an_abort_before_a_reset_run_has_caught_up_is_too_late(real_desk: 
             await desk.update(reset[0], "abort")
             aborted.set()
 
-    desk.slow.before_claim = abort_first
+    desk.slow.before_wish = abort_first
     reset.append(await resets.reset(desk.env.client, run, (await resets.points(run))[point], resets.Reapply.NONE))
     desk.started.append(reset[0])
     known.set()

@@ -12,10 +12,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from qunfa.contract.steps import AWAIT_VERDICT, CLAIM, OWNER_OF, RESERVE, SUBMIT, TELL, AccountFacts
+from qunfa.contract.ledger_steps import SUBMIT, TELL, WISH
+from qunfa.contract.steps import AWAIT_VERDICT, AccountFacts
 from tests.workflows.conftest import Desk, Recorder, running
 from tests.workflows.failures import failure_of
-from tests.workflows.model import loses
+from tests.workflows.model import accepts, loses, untold
 from tests.workflows.test_wechat_is_asked import ended_by
 
 pytestmark = pytest.mark.long
@@ -23,9 +24,10 @@ pytestmark = pytest.mark.long
 
 @dataclass
 class Hand(Interceptor):
-    """Fails the next activity of each name in `fails`, and completes the next of each in `completes` with its value."""
+    """Fails the activities in `fails`, each by its name and none twice in a row, and completes those in `completes`."""
 
-    fails: set[str] = field(default_factory=set)
+    fails: list[str] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
     completes: dict[str, Any] = field(default_factory=dict)
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
@@ -39,9 +41,11 @@ class _Handled(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  Temporal's own name
         name = activity.info().activity_type
-        if name in self._hand.fails:
+        if name in self._hand.fails and name not in self._hand.failed:
             self._hand.fails.remove(name)
+            self._hand.failed.add(name)
             raise ApplicationError("tidied up", non_retryable=True)
+        self._hand.failed.discard(name)
         returned = await super().execute_activity(input)
         return self._hand.completes.pop(name) if name in self._hand.completes else returned
 
@@ -63,11 +67,11 @@ async def desk(env: WorkflowEnvironment, hand: Hand, recorded: Recorder) -> Asyn
 
 @pytest.mark.history
 async def test_what_the_ledger_was_asked_is_asked_again(desk: Desk, hand: Hand) -> None:
-    """The claim, the lease of the second try, whose the msg_id is, and how the send ended: sent, as if nothing were."""
-    hand.fails = {CLAIM, RESERVE, OWNER_OF, TELL}
-    desk.wechat.script = [loses]
+    """What it knows, the leases of two tries, whose the msg_id is, and what it is told: sent, as if nothing were."""
+    hand.fails = [WISH, WISH, WISH, TELL]
+    desk.wechat.script = [untold(loses)]
     result = await (await desk.start()).result()
-    assert (result.outcome, result.jobs[0].deduplicated, hand.fails) == ("sent", True, set())
+    assert (result.outcome, result.jobs[0].deduplicated, hand.fails) == ("sent", True, [])
     [record] = (await desk.ledger()).records
     assert record.ended_as == "sent"
 
@@ -76,6 +80,7 @@ async def test_what_the_ledger_was_asked_is_asked_again(desk: Desk, hand: Hand) 
 async def test_a_note_that_is_completed_by_hand_holds_up_nothing(desk: Desk, hand: Hand, value: Any) -> None:
     """The ledger has it or will be asked; nobody needs its value."""
     hand.completes = {TELL: value}
+    desk.wechat.script = [untold(accepts)]
     result = await (await desk.start()).result()
     assert (result.outcome, hand.completes) == ("sent", {})
 
@@ -83,27 +88,35 @@ async def test_a_note_that_is_completed_by_hand_holds_up_nothing(desk: Desk, han
 @pytest.mark.history
 async def test_a_verdict_is_asked_for_again(desk: Desk, hand: Hand) -> None:
     """The push never comes, and somebody ends the asking: it begins anew, since nobody else would hear of it."""
-    hand.fails = {AWAIT_VERDICT}
+    hand.fails = [AWAIT_VERDICT]
     desk.wechat.push_at_once = None
     handle = await desk.start()
     status = await desk.until(handle, lambda status: status.phase == "awaiting_result")
     assert status.jobs[0].msg_id is not None
     desk.wechat.statuses[status.jobs[0].msg_id] = "SEND_SUCCESS"
     result = await handle.result()
-    assert (result.outcome, result.jobs[0].observed_by, hand.fails) == ("sent", "poll", set())
+    assert (result.outcome, result.jobs[0].observed_by, hand.fails) == ("sent", "poll", [])
 
 
 async def test_a_last_word_that_is_not_awaited_is_a_doubt(desk: Desk, hand: Hand) -> None:
     """`mass/get` says SENDING of what a push called failed, and the asking is ended: nobody can be sure."""
-    hand.fails = {AWAIT_VERDICT}
+    hand.fails = [AWAIT_VERDICT]
     handle, _ = await ended_by(desk, "on_problem", "SENDING")
     end = await failure_of(handle)
-    assert (end.outcome, end.may_have_been_delivered, hand.fails) == ("unknown", True, set())
+    assert (end.outcome, end.may_have_been_delivered, hand.fails) == ("unknown", True, [])
 
 
 @pytest.mark.parametrize("value", [{}, None, [], "done", {"kind": "accepted"}])
 async def test_a_try_that_is_completed_by_hand_is_lost(desk: Desk, hand: Hand, value: Any) -> None:
     """With a value that is no answer: the same clientmsgid finds out what has become of it."""
     hand.completes = {SUBMIT: value}
+    desk.wechat.script = [untold(accepts)]
     result = await (await desk.start()).result()
     assert (result.outcome, result.jobs[0].deduplicated) == ("sent", True)
+
+
+async def test_a_try_that_is_completed_by_hand_is_no_mystery_to_the_ledger(desk: Desk, hand: Hand) -> None:
+    """Its worker had told it of WeChat's answer before: the send learns of it there, and makes no other try."""
+    hand.completes = {SUBMIT: "done"}
+    result = await (await desk.start()).result()
+    assert (result.outcome, result.jobs[0].deduplicated, len(desk.wechat.tries)) == ("sent", False, 1)

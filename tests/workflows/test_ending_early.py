@@ -22,7 +22,7 @@ async def test_send_at_waits_and_then_submits(desk: Desk) -> None:
     assert status.answers == ("pause", "reschedule", "abort")
     result = await handle.result()
     assert result.outcome == "sent"
-    assert desk.wechat.tries[0].not_before >= at
+    assert desk.wechat.tries[0].lease.not_before >= at
 
 
 @pytest.mark.history

@@ -211,9 +211,9 @@ class Stand:
 
 STANDS = (
     Stand("preparing", looked_at, "a look at the material"),
-    Stand("preparing", without_room, "room in the account's ledger"),
+    Stand("submitting", without_room, "room in the account's ledger"),
     Stand("preparing", made, "the upload of 1 file"),
-    Stand("previewing", previewed, "leave to preview to boss"),
+    Stand("previewing", previewed, "the preview to boss"),
     Stand("awaiting_approval", unapproved, "approval"),
     Stand("paused", paused, "resume: paused by li"),
     Stand("scheduled", early, "send_at"),

@@ -10,7 +10,6 @@ from temporalio.workflow import NondeterminismError
 
 from qunfa.payloads import data_converter
 from tests.histories.keep import HISTORIES, keep, path_of
-from tests.histories.patches import Patch, markers, used
 from tests.workflows.metronome import OtherMassSend
 from workflows.account import Account
 from workflows.check import CheckMassSend
@@ -58,49 +57,6 @@ async def test_the_replay_notices_another_order_of_commands(version: Path) -> No
 def test_many_paths_are_kept() -> None:
     """There are histories, so that the tests above are about something."""
     assert len({path_of(file) for file in RECORDED}) >= 20
-
-
-@pytest.fixture(scope="module")
-def recorded_markers() -> set[str]:
-    """The ids of all patches that any history has a marker of."""
-    return {marker for file in RECORDED for marker in markers(file)}
-
-
-@pytest.mark.parametrize("patch", used(), ids=lambda patch: f"{patch.place} {patch.text}")
-def test_every_patch_is_in_a_history(patch: Patch, recorded_markers: set[str]) -> None:
-    """What stands behind a patch is replayed from now on, so that a later change to it cannot go unseen."""
-    if not any(patch.has(marker) for marker in recorded_markers):
-        advice = "mark a test that comes by with `history`, and run `make histories`"
-        pytest.fail(
-            f"no recorded history has a marker of the patch {patch.text!r} of workflows/{patch.place}: {advice}"
-        )
-
-
-def test_the_patches_are_read_from_the_sources(tmp_path: Path) -> None:
-    """Texts, constants, what a text begins with, also by way of a helper; one that cannot be read is told its place."""
-    source = tmp_path / "some.py"
-    lines = [
-        "A: Final = 'a'",
-        "B = 'b'",
-        "patched('x')",
-        "workflow.patched(A)",
-        "workflow.patched(f'{B}-{run.id}-{A}')",
-    ]
-    source.write_text("\n".join(lines), encoding="utf-8")
-    assert [(patch.text, patch.is_prefix, patch.place) for patch in used(tmp_path)] == [
-        ("x", False, "some.py:3"),
-        ("a", False, "some.py:4"),
-        ("b-", True, "some.py:5"),
-    ]
-    helper = "def _patched(job, change): return workflow.patched(f'{change}-{job}')"
-    source.write_text(f"A = 'a'\n{helper}\n_patched(job, A)\n_patched(1, 'c')", encoding="utf-8")
-    assert [(patch.text, patch.is_prefix, patch.place) for patch in used(tmp_path)] == [
-        ("a", True, "some.py:3"),
-        ("c", True, "some.py:4"),
-    ]
-    source.write_text("workflow.patched(name)", encoding="utf-8")
-    with pytest.raises(LookupError, match=r"some\.py:1"):
-        used(tmp_path)
 
 
 def test_a_recorded_history_is_never_recorded_anew(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ async def test_preview_approval_and_send_time_come_in_this_order(desk: Desk) -> 
     assert status.waiting_for is not None
     assert status.waiting_for.until == at
     assert (await handle.result()).outcome == "sent"
-    assert desk.wechat.tries[0].not_before >= at
+    assert desk.wechat.tries[0].lease.not_before >= at
 
 
 @pytest.mark.history
@@ -180,7 +180,7 @@ async def test_a_rescheduled_send_goes_out_at_its_new_time(desk: Desk) -> None:
     await update(handle, "reschedule", send_at=(now - timedelta(days=1)).isoformat())
     await update(handle, "resume")
     assert (await handle.result()).outcome == "sent"
-    assert desk.wechat.tries[0].not_before < now + timedelta(days=1)
+    assert desk.wechat.tries[0].lease.not_before < now + timedelta(days=1)
 
 
 async def test_a_time_that_makes_no_sense_is_refused(desk: Desk) -> None:
@@ -223,19 +223,19 @@ async def test_what_asks_for_nothing_is_refused(desk: Desk) -> None:
     assert "asks a person already" in await refused(desk, handle, "pause")
 
 
-async def test_approval_against_abort_has_one_winner(desk: Desk) -> None:
+async def test_approval_against_abort_has_one_winner(real_desk: Desk) -> None:
     """Whichever comes second is refused, and the send ends as the first one said."""
-    handle, _ = await waits_for_approval(desk)
+    handle, _ = await waits_for_approval(real_desk)
     answers = await asyncio.gather(
         update(handle, "approve", by="li"),
         handle.execute_update("abort", {"by": "wang", "reason": "no"}, result_type=Status),
         return_exceptions=True,
     )
-    ended = (await desk.until(handle, lambda status: status.phase == "done")).history[-1].what
+    ended = (await real_desk.until(handle, lambda status: status.phase == "done")).history[-1].what
     winners = [answer for answer in answers if isinstance(answer, Status)]
     if ended == "ended as sent":
         assert len(winners) == 1
-        assert len(desk.wechat.tries) == 1
+        assert len(real_desk.wechat.tries) == 1
     else:
         assert ended == "ended as aborted"
-        assert desk.wechat.tries == []
+        assert real_desk.wechat.tries == []

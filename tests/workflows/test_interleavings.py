@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.breathing import breathe
 from activities.earlier_runs import VisibleRuns
 from qunfa.contract import account_id
 from qunfa.contract.steps import AccountFacts, Timing
@@ -41,7 +42,7 @@ SCALED = Timing(
     repeat_max=timedelta(milliseconds=300),
     pace=timedelta(milliseconds=20),
     ask=timedelta(milliseconds=100),
-    http_timeout=timedelta(milliseconds=300),
+    http_timeout=timedelta(seconds=1),
     push_grace=timedelta(milliseconds=200),
 )
 PLAYED: Counter[str] = Counter()
@@ -68,12 +69,11 @@ async def playing(env: WorkflowEnvironment, script: Script, timing: Timing, memo
     ledger = SlowLedger(env.client, wechat.task_queue, earlier)
     player = Player(runs, script)
     runs.on_end.append(lambda: ended(player))
-    ledger.before_claim = lambda step: player.at("claim", step.claim.key)
-    ledger.after_reserve = lambda given: player.at("reserve", given[0].reserve.key)
-    ledger.before_owner = lambda _step: player.at("owner", None)
+    ledger.before_wish = lambda step: player.at("wish", step.wish.key)
+    ledger.after_wish = lambda step: player.at("wished", step.wish.key)
     activities: list[Callable[..., Any]] = [
         *(wechat.resolve_account, wechat.submit, wechat.job_status, wechat.await_verdict, wechat.check_audience),
-        *(ledger.claim, ledger.reserve, ledger.tell, ledger.owner_of, ledger.known),
+        *(ledger.wish, ledger.look_up, ledger.tell, breathe),
     ]
     worker = EndingWorker(
         env.client,

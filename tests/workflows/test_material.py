@@ -227,7 +227,7 @@ async def test_a_send_can_be_aborted_while_its_material_is_made(desk: Desk) -> N
 
 
 async def test_a_send_can_be_aborted_while_its_sources_are_looked_at(desk: Desk) -> None:
-    """Its key is not even claimed."""
+    """Its key is not even asked for."""
     desk.material.refuse("inspect", *[busy()] * 50)
     handle = await desk.start(message=VOICE)
     await desk.until(handle, lambda status: status.waiting_for is not None and "material" in status.waiting_for.reason)

@@ -234,6 +234,6 @@ async def test_quota_waits_for_midnight_in_shanghai(desk: Desk) -> None:
     assert result.outcome == "sent"
     first, second = desk.wechat.tries
     assert first.clientmsgid == second.clientmsgid
-    shanghai = second.not_before + timedelta(hours=8)
-    assert shanghai.date() == (first.not_before + timedelta(hours=8)).date() + timedelta(days=1)
+    shanghai = second.lease.not_before + timedelta(hours=8)
+    assert shanghai.date() == (first.lease.not_before + timedelta(hours=8)).date() + timedelta(days=1)
     assert (shanghai.hour, shanghai.minute < 4) == (0, True)

@@ -10,8 +10,9 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
+from qunfa.contract.ledger_steps import SubmitStep
 from qunfa.contract.status import Status
-from qunfa.contract.steps import AccountFacts, SubmitStep
+from qunfa.contract.steps import AccountFacts
 from qunfa.rules.calendar import SHANGHAI
 from tests.workflows.conftest import Desk, running, staffed
 from tests.workflows.failures import failure_of
@@ -42,7 +43,7 @@ async def desk_of(env: WorkflowEnvironment, **facts: Any) -> AsyncIterator[Desk]
 
 def shanghai(step: SubmitStep) -> datetime:
     """When a try may be written at the earliest, in Shanghai."""
-    return step.not_before.astimezone(SHANGHAI)
+    return step.lease.not_before.astimezone(SHANGHAI)
 
 
 def opening(moment: datetime, days: int = 1) -> datetime:
@@ -76,12 +77,12 @@ async def test_a_daily_limit_waits_for_the_next_opening(env: WorkflowEnvironment
         assert (status.phase, status.problem) == ("submitting", None)
         assert status.waiting_for is not None
         assert status.waiting_for.until is not None
-        opens = opening(first.not_before)
+        opens = opening(first.lease.not_before)
         assert opens <= status.waiting_for.until < opens + JITTER_MAX
         result = await handle.result()
     assert result.outcome == "sent"
     _, second = desk.wechat.tries
-    assert status.waiting_for.until <= second.not_before < opens + JITTER_MAX + timedelta(minutes=2)
+    assert status.waiting_for.until <= second.lease.not_before < opens + JITTER_MAX + timedelta(minutes=2)
     assert OPENS <= shanghai(first).time() < CLOSES
     assert first.clientmsgid == second.clientmsgid
     assert (len(desk.wechat.accepted), len(result.jobs)) == (1, 1)
@@ -99,7 +100,7 @@ async def test_the_wait_outlives_the_worker(env: WorkflowEnvironment) -> None:
     _, second = desk.wechat.tries
     assert before.waiting_for is not None
     assert before.waiting_for.until is not None
-    assert before.waiting_for.until <= second.not_before < before.waiting_for.until + timedelta(minutes=2)
+    assert before.waiting_for.until <= second.lease.not_before < before.waiting_for.until + timedelta(minutes=2)
     assert len(desk.wechat.accepted) == 1
 
 
@@ -110,7 +111,7 @@ async def test_a_monthly_limit_waits_for_the_first_of_the_month(env: WorkflowEnv
         handle = await desk.start()
         status = await refused(desk, handle, 45040)
         [first] = desk.wechat.tries
-        opens = month_after(first.not_before)
+        opens = month_after(first.lease.not_before)
         assert status.waiting_for is not None
         assert status.waiting_for.until is not None
         assert opens <= status.waiting_for.until < opens + JITTER_MAX

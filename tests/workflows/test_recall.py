@@ -14,11 +14,13 @@ from temporalio.testing import WorkflowEnvironment
 from activities.closed_runs import ClosedRuns
 from activities.notice import Notices
 from activities.notice_record import RecordedNotices
+from qunfa.contract.facts import Known
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
 from qunfa.contract.job import Verdict
+from qunfa.contract.ledger_steps import TELL
 from qunfa.contract.notice import WantedNotice
 from qunfa.contract.recall import DELETE_JOB, FIND_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
-from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, WECHAT_UNAVAILABLE
+from qunfa.contract.steps import ACCOUNT_CHANGED, WECHAT_UNAVAILABLE
 from tests.activities.conftest import settings_for
 from tests.looking import until
 from tests.notices.webhook import SECRET, receiving
@@ -170,7 +172,7 @@ async def test_a_recall_that_is_cancelled_in_its_call_takes_the_ok(bureau: Burea
     await cancelled_in_the_call(bureau, {"answer": "ok"})
     result = await bureau.latest.result()
     assert (result.outcome, result.verified, [call.answer for call in result.calls]) == ("recalled", False, ["ok"])
-    assert [note.recalled is not None for note in bureau.account.told] == [True]
+    assert [report.recalled is not None for report in bureau.account.told] == [True]
 
 
 @pytest.mark.history
@@ -225,12 +227,12 @@ async def test_an_answer_that_comes_with_the_cancellation_counts(
             result = await handle.result()
             await recorded(bureau)
     assert (result.outcome, result.verified) == end
-    assert [note.recalled is not None for note in account.told] == [True]
+    assert [report.recalled is not None for report in account.told] == [True]
 
 
 @pytest.mark.history
 async def test_a_recall_that_is_cancelled_while_it_tells_the_ledger_tells_it(bureau: Bureau) -> None:
-    """It is over by then; its result and its note are no less true."""
+    """It is over by then; its result and its report are no less true."""
     bureau.account.holds, bureau.account.heeds = TELL, False
     handle = await start(bureau)
     await bureau.account.held.wait()
@@ -252,8 +254,8 @@ async def test_a_recall_that_is_cancelled_after_an_ok_has_recalled(bureau: Burea
     await handle.cancel()
     result = await handle.result()
     assert (result.outcome, result.verified, [call.answer for call in result.calls]) == ("recalled", False, ["ok"])
-    [note] = bureau.account.told
-    assert note.recalled is not None
+    [report] = bureau.account.told
+    assert report.recalled is not None
 
 
 @pytest.mark.history
@@ -317,10 +319,10 @@ async def test_another_account_is_not_called(bureau: Bureau) -> None:
 async def test_the_ledger_is_told(bureau: Bureau) -> None:
     """That it was recalled, by whom and why; it is no verdict."""
     await done(bureau, article_idx=1)
-    [note] = bureau.account.told
-    assert (note.key, note.digest, note.answer, note.job, note.ended_as) == ("spring", "d" * 64, None, None, None)
-    assert note.recalled is not None
-    assert (note.recalled.msg_id, note.recalled.article_idx, note.recalled.by) == (7, 1, "li")
+    [report] = bureau.account.told
+    assert (report.key, report.digest, report.known, report.ended) == ("spring", "d" * 64, Known(), None)
+    assert report.recalled is not None
+    assert (report.recalled.msg_id, report.recalled.article_idx, report.recalled.by) == (7, 1, "li")
     assert bureau.account.deletes[0][1].article_idx == 1
 
 

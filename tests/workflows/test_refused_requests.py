@@ -11,7 +11,7 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import INVALID_REQUEST
-from qunfa.contract.steps import KnownStep
+from qunfa.contract.ledger_steps import LookUpStep
 from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import refusal_of
@@ -122,10 +122,10 @@ async def test_an_unknown_account_is_refused_without_a_ledger(real_desk: Desk) -
 async def test_a_ledger_that_does_not_answer_holds_no_refusal_up(desk: Desk) -> None:
     """It is said that nobody knows, after a minute at most; until then the status says what is waited for."""
 
-    async def silent(_step: KnownStep) -> None:
+    async def silent(_step: LookUpStep) -> None:
         raise ApplicationError("no answer", type="LedgerUnavailable")
 
-    desk.slow.before_known = silent
+    desk.slow.before_look = silent
     handle = await desk.start(color="red")
     status = await desk.until(handle, lambda status: status.waiting_for is not None)
     assert (status.phase, status.waiting_for and status.waiting_for.reason) == (

@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract import Status
 from qunfa.contract.job import Answer
-from qunfa.contract.steps import SubmitStep
+from qunfa.contract.ledger_steps import SubmitStep
 from tests.workflows import resets
 from tests.workflows.conftest import Desk, running, scaled_facts
 from tests.workflows.failures import failure_of
@@ -178,7 +178,7 @@ async def ends_the_same(desk: Desk, life: Life) -> None:
 
 @pytest.mark.history
 async def test_a_reset_run_catches_up_with_the_ledger(real_desk: Desk) -> None:
-    """Before its claim, and after its try was begun: it ends as the first one did, and submits nothing."""
+    """Before its first wish, and after its try was begun: it ends as the first one did, and submits nothing."""
     handle = await real_desk.start()
     assert (await handle.result()).outcome == "sent"
     first, *_, last = await points(real_desk, handle)
@@ -190,7 +190,7 @@ async def test_a_reset_run_catches_up_with_the_ledger(real_desk: Desk) -> None:
 
 
 async def test_a_send_that_waits_for_its_quota_waits_again(hasty_desk: Desk) -> None:
-    """A run that remembers WeChat's no waits on; one that was reset to before its claim may ask WeChat once more."""
+    """A run that remembers WeChat's no waits on; one that was reset to before its wish may ask WeChat once more."""
     desk = hasty_desk
     desk.wechat.script = [says(45028)] * 100
     handle = await desk.start()

@@ -18,9 +18,9 @@ from tests.workflows.model import accepts, loses, says
 
 pytestmark = pytest.mark.long
 
-BRIEF = timedelta(milliseconds=300)
+BRIEF = timedelta(seconds=1)
 PATIENT = timedelta(seconds=30)
-WINDOW = timedelta(seconds=14)
+WINDOW = timedelta(seconds=20)
 """Twice as long as the lease of the run before lasts, so that there is time for two tries after it."""
 PUSH = {"msg_id": 1, "status": "send success"}
 REFUSED = says(48001)
@@ -83,17 +83,11 @@ async def reset(desk: Desk, worker: Worker, disturbance: Disturbance, **more: An
     return after
 
 
-OLD = pytest.mark.parametrize(
-    "old", [False, pytest.param(True, marks=pytest.mark.history)], ids=["today's worker", "a worker of 0.1.0"]
-)
-
-
-@OLD
-async def test_no_refusal_counts_after_a_reset_in_a_try(desk: Desk, worker: Worker, old: bool) -> None:
+@pytest.mark.history
+async def test_no_refusal_counts_after_a_reset_in_a_try(desk: Desk, worker: Worker) -> None:
     """That nothing was written the second time, and that WeChat refuses the next tries, says nothing of the first."""
-    desk.wechat.script, desk.wechat.old = [loses, *[REFUSED] * 100], old
+    desk.wechat.script = [loses, *[REFUSED] * 100]
     handle = await reset(desk, worker, pushed, decision_timeout="PT1H")
-    desk.wechat.late = old
     await desk.asks(handle, "unknown_outcome")
     assert (await desk.ledger()).records[0].jobs[0].ever_unknown
     await desk.update(handle, "abort")
@@ -101,12 +95,11 @@ async def test_no_refusal_counts_after_a_reset_in_a_try(desk: Desk, worker: Work
     assert (result.outcome, result.may_have_been_delivered) == ("unknown", True)
 
 
-@OLD
-async def test_a_cancellation_and_a_reset_in_a_try_go_on_to_the_verdict(desk: Desk, worker: Worker, old: bool) -> None:
+@pytest.mark.history
+async def test_a_cancellation_and_a_reset_in_a_try_go_on_to_the_verdict(desk: Desk, worker: Worker) -> None:
     """What may have been accepted is not cancelled."""
-    desk.wechat.script, desk.wechat.old = [loses, REFUSED], old
+    desk.wechat.script = [loses, REFUSED]
     handle = await reset(desk, worker, cancelled)
-    desk.wechat.late = old
     result = await handle.result()
     assert (result.outcome, result.jobs[0].deduplicated, len(desk.wechat.accepted)) == ("sent", True, 1)
 

@@ -152,7 +152,7 @@ Way = Callable[[Handle], Awaitable[None]]
 
 
 @pytest.mark.parametrize(("end", "ended"), WAYS)
-@pytest.mark.parametrize("moment", ["before_claim", "after_reserve"])
+@pytest.mark.parametrize("moment", ["before_wish", "after_wish"])
 async def test_a_send_is_ended_while_the_ledger_is_asked(desk: Desk, moment: str, end: Way, ended: Way) -> None:
     """The key is being claimed, or a lease is on its way: no try is made, and the lease comes back."""
     at = await desk.env.get_current_time() + timedelta(minutes=1)
@@ -172,7 +172,9 @@ async def test_a_send_is_ended_while_the_ledger_is_asked(desk: Desk, moment: str
     assert (await desk.ledger()).lease is None
 
 
-@pytest.mark.parametrize(("end", "ended"), WAYS)
+@pytest.mark.parametrize(
+    ("end", "ended"), [pytest.param(abort, aborted, marks=pytest.mark.history), (cancel, cancelled)]
+)
 async def test_a_send_is_ended_while_another_one_holds_the_lease(desk: Desk, end: Way, ended: Way) -> None:
     """It waits for its turn, or for an unfreeze: both waits end at once."""
     await (await desk.start("other")).result()
@@ -184,7 +186,15 @@ async def test_a_send_is_ended_while_another_one_holds_the_lease(desk: Desk, end
     assert [step.key for step in desk.wechat.tries] == ["other"]
 
 
-@pytest.mark.parametrize("phase", ["between tries", "awaiting the push", "asking mass/get", "awaiting the reason"])
+@pytest.mark.parametrize(
+    "phase",
+    [
+        pytest.param("between tries", marks=pytest.mark.history),
+        "awaiting the push",
+        "asking mass/get",
+        "awaiting the reason",
+    ],
+)
 async def test_what_may_have_been_delivered_goes_on(desk: Desk, phase: str) -> None:
     """Abort is refused and a cancellation noted, wherever the send stands after a try; then WeChat's word ends it."""
     desk.wechat.push_at_once = None

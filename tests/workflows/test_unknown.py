@@ -42,7 +42,7 @@ async def test_the_same_clientmsgid_is_tried_until_wechat_says_accepted(desk: De
     assert result.outcome == "sent"
     assert {step.clientmsgid for step in desk.wechat.tries} == {result.jobs[0].clientmsgid}
     assert len(desk.wechat.accepted) == 1
-    times = [step.not_before for step in desk.wechat.tries]
+    times = [step.lease.not_before for step in desk.wechat.tries]
     gaps = [after - before for before, after in itertools.pairwise(times)]
     assert all(gap >= timedelta(seconds=59) for gap in gaps)
 
@@ -53,8 +53,8 @@ async def test_after_the_window_a_person_is_asked_and_nothing_more_is_tried(desk
     handle = await desk.start()
     status = await desk.asks(handle, "unknown_outcome")
     first, last = desk.wechat.tries[0], desk.wechat.tries[-1]
-    assert last.not_before - first.not_before < timedelta(hours=23)
-    assert all(step.write_before <= first.not_before + timedelta(hours=23) for step in desk.wechat.tries)
+    assert last.lease.not_before - first.lease.not_before < timedelta(hours=23)
+    assert all(step.write_before <= first.lease.not_before + timedelta(hours=23) for step in desk.wechat.tries)
     assert len({step.clientmsgid for step in desk.wechat.tries}) == 1
     assert status.answers == ("retry", "mark_sent", "abort")
     tries = len(desk.wechat.tries)
@@ -89,7 +89,7 @@ async def test_an_unknown_try_is_not_repeated_after_not_after(desk: Desk) -> Non
     now = await desk.env.get_current_time()
     handle = await desk.start(not_after=(now + timedelta(hours=2)).isoformat())
     await desk.asks(handle, "unknown_outcome")
-    assert all(step.not_before < now + timedelta(hours=2) for step in desk.wechat.tries)
+    assert all(step.lease.not_before < now + timedelta(hours=2) for step in desk.wechat.tries)
     assert all(step.write_before <= now + timedelta(hours=2) for step in desk.wechat.tries)
 
 

@@ -140,7 +140,7 @@ async def answer(desk: Desk, handle: WorkflowHandle[Any, Any], name: str, **payl
     ids="-".join,
 )
 async def test_two_answers_to_an_unknown_outcome_have_one_winner(desk: Desk, names: Sequence[str]) -> None:
-    """And the send ends as the winner said."""
+    """And the send ends as the winner said. A retry that has not gone out yet can still be aborted."""
     desk.wechat.script = [silent, *[code(45028)] * 60]
     not_after = await desk.env.get_current_time() + timedelta(minutes=30)
     handle = await desk.start(not_after=not_after.isoformat())
@@ -150,7 +150,13 @@ async def test_two_answers_to_an_unknown_outcome_have_one_winner(desk: Desk, nam
     desk.wechat.script = []
     more: dict[str, dict[str, Any]] = {"mark_sent": {"msg_id": found}, "retry": {"confirm_not_delivered": True}}
     won = await asyncio.gather(*(answer(desk, handle, name, **more.get(name, {})) for name in names))
-    [winner] = [name for name, one in zip(names, won, strict=True) if one]
+    winners = {name for name, one in zip(names, won, strict=True) if one}
+    if winners == {"retry", "abort"}:
+        assert (await failure_of(handle)).outcome == "aborted"
+        assert [line.by for line in (await desk.status(handle)).history if line.by] == ["retry", "abort"]
+        assert len(desk.wechat.tries) == tries
+        return
+    [winner] = winners
     if winner == "abort":
         assert (await failure_of(handle)).outcome == "unknown"
     else:
@@ -158,3 +164,18 @@ async def test_two_answers_to_an_unknown_outcome_have_one_winner(desk: Desk, nam
         assert (result.outcome, len(result.jobs)) == ("sent", 2 if winner == "retry" else 1)
         assert winner == "retry" or result.jobs[0].msg_id == found
     assert len(desk.wechat.tries) == tries + (winner == "retry")
+
+
+async def test_a_retry_is_aborted_before_it_goes_out(desk: Desk) -> None:
+    """It was confirmed that nothing was delivered, and nothing was submitted since."""
+    desk.wechat.script = [silent, *[code(45028)] * 60]
+    not_after = await desk.env.get_current_time() + timedelta(minutes=30)
+    handle = await desk.start(not_after=not_after.isoformat(), decision_timeout="P1D")
+    await desk.asks(handle, "unknown_outcome")
+    await desk.freeze()
+    tries = len(desk.wechat.tries)
+    await desk.update(handle, "retry", confirm_not_delivered=True)
+    await desk.update(handle, "abort")
+    result = await failure_of(handle)
+    assert (result.outcome, result.may_have_been_delivered) == ("aborted", False)
+    assert len(desk.wechat.tries) == tries

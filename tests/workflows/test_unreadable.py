@@ -72,7 +72,7 @@ async def test_an_update_that_cannot_be_read_is_refused_with_a_sentence(whole_de
     send = await whole_desk.start()
     await whole_desk.asks(send, "account_refused")
     account = whole_desk.env.client.get_workflow_handle(account_id(whole_desk.wechat.facts.appid))
-    for handle, name in ((send, "retry"), (send, "abort"), (account, "freeze"), (account, "claim")):
+    for handle, name in ((send, "retry"), (send, "abort"), (account, "freeze"), (account, "ask")):
         with pytest.raises(WorkflowUpdateFailedError) as caught:
             await handle.execute_update(name, HALF)
         assert isinstance(caught.value.cause, ApplicationError)
@@ -98,8 +98,8 @@ async def test_a_signal_that_cannot_be_read_is_dropped_with_a_log_line(
     lines = [record.getMessage() for record in caplog.records if "half a character" in record.getMessage()]
     assert sorted(line.split(" dropped")[0] for line in lines if "malformed" in line) == [
         "malformed JobFinished",
-        "malformed Told",
-        "malformed job_finished",
+        "malformed push",
+        "malformed told",
     ]
     assert (await failed_tasks(send), await failed_tasks(account)) == (0, 0)
 

@@ -10,16 +10,17 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from qunfa.contract import steps
 from qunfa.contract.job import Answer
-from qunfa.contract.steps import JobStatus, JobStatusStep, SubmitStep
+from qunfa.contract.ledger_steps import SUBMIT, SubmitStep
+from qunfa.contract.steps import JobStatus, JobStatusStep
 from qunfa.rules.codes import return_code
-from tests.workflows.model import ModelWechat
+from tests.workflows.model import ModelWechat, refuse_what_comes_again
 
 Word = Literal["yes", "lost", "slow", "dies", "dies told", "unwritten"] | int
 """What a try hears: WeChat's own answer, nothing, nothing since its worker died, no connection, or a return code.
 
 One that is slow hears nothing, and is carried out only when it arrives.
 """
-Moment = Literal["claim", "reserve", "submit", "written", "told", "owner", "poll"]
+Moment = Literal["wish", "wished", "submit", "written", "told", "poll"]
 DELIVERED: Final = "send success"
 _EXPECTED: Final = ApplicationErrorCategory.BENIGN
 _POLLED: Final = {DELIVERED: "SEND_SUCCESS"}
@@ -69,7 +70,7 @@ class TrueWechat(ModelWechat):
     lies: int = 0
     said: dict[int, str | None] = field(default_factory=dict)
 
-    @activity.defn(name=steps.SUBMIT)
+    @activity.defn(name=SUBMIT)
     async def submit(self, step: SubmitStep) -> Answer:
         """One try: written before its lease is over or not at all, whatever held its worker up."""
         self.flying += 1
@@ -81,14 +82,13 @@ class TrueWechat(ModelWechat):
     async def _submit(self, step: SubmitStep) -> Answer:
         await self.moment("submit", step.key)
         now = await self.clock()
-        if self.comes_again(step):
-            return Answer(kind="unknown", at=now, detail="another run had begun it", told=False, sole=True)
+        refuse_what_comes_again(step)
         if now >= step.write_before:
-            answer = Answer(kind="not_written", at=now, at_once=True, detail="its lease had run out", sole=True)
+            answer = Answer(kind="not_written", at=now, at_once=True, detail="its lease had run out")
             await self.tell(step, answer)
             return answer
         fate = self._fate(step.key)
-        answer = self._write(step, fate, now).model_copy(update={"sole": True})
+        answer = self._write(step, fate, now)
         await self.moment("written", step.key)
         if fate.word != "dies":
             await self.tell(step, answer)

@@ -32,7 +32,7 @@ from qunfa.rules.doctor import (
     workers_found,
     workers_silent,
 )
-from qunfa.rules.doctor_account import own_workflow_found
+from qunfa.rules.doctor_account import own_workflow_found, own_workflow_stuck
 from qunfa.temporal import SearchAttributeConflict, TemporalError, missing_search_attributes, namespace_retention
 
 ANSWERS: Final = timedelta(seconds=5)
@@ -161,7 +161,7 @@ def _stuck(found: WorkflowExecution) -> Stuck:
 
 
 async def look_at_own_workflow(client: Client, queue: str, account: str, appid: str, now: datetime) -> Finding:
-    """Whether the account's own workflow, where it has one, is on the task queue, or on one that is polled.
+    """Whether the account's own workflow, where it has one, goes on: its tasks, and who polls its task queue.
 
     `now` is the time of Temporal's clock.
 
@@ -171,6 +171,8 @@ async def look_at_own_workflow(client: Client, queue: str, account: str, appid: 
     found = await describe_account(client, appid)
     if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
         return own_workflow_found(account, account_id(appid), queue, None)
+    if found.typed_search_attributes.get(_PROBLEMS):
+        return own_workflow_stuck(account, found.id, _stuck(found).causes)
     if found.task_queue == queue:
         return own_workflow_found(account, found.id, queue, queue)
     pollers = await _pollers(client, found.task_queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)

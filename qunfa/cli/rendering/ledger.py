@@ -1,4 +1,4 @@
-"""An account for people: its switch, its pace, its quota book and the keys in its ledger."""
+"""An account for people: its switch, its pace, its queue, its quota book and the keys in its ledger."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from qunfa.cli.rendering.words import moment, plain
 from qunfa.contract.job import Job
-from qunfa.contract.ledger import Day, FreezeAnswer, Frozen, KeptPush, Lease, LedgerView, Record
+from qunfa.contract.ledger import Day, Forgotten, FreezeAnswer, Frozen, KeptPush, Lease, LedgerView, Record, Waiting
 
 _DAYS_SHOWN = 31
 _KEY_COLUMNS = ("key", "job", "gen", "tries", "state", "msg_id", "verdict", "ended as", "touched")
@@ -34,9 +34,19 @@ def render_ledger(view: LedgerView) -> RenderableType:
         Text.assemble((view.appid, "bold"), "  ", _frozen_word(view.frozen)),
         *_frozen_lines(view.frozen),
         *(plain(line) for line in _facts(view)),
+        *_waiting(view.waiting),
         _table("Keys", _KEY_COLUMNS, _keys(view.records)),
         *_kept(view.kept),
         *_book(view.book),
+        *_forgotten(view.forgotten),
+    )
+
+
+def render_forgotten(forgotten: Forgotten) -> RenderableType:
+    """What the ledger does not know any more, and what still stands against sending it again."""
+    return Group(
+        plain(f"{forgotten.key}  forgotten by {forgotten.by}: {forgotten.reason}"),
+        plain("What Temporal still has of its earlier runs is looked for before it is sent again."),
     )
 
 
@@ -82,6 +92,18 @@ def _state(job: Job) -> str:
     if job.msg_id:
         return "accepted"
     return "unknown" if job.ever_unknown else (job.answer.kind if job.answer else "new")
+
+
+def _waiting(waiting: Sequence[Waiting]) -> Iterator[Table]:
+    if waiting:
+        rows = ((one.place, one.key, moment(one.due)) for one in waiting)
+        yield _table("Waiting for their turn", ("before it", "key", "due"), rows)
+
+
+def _forgotten(forgotten: Sequence[Forgotten]) -> Iterator[Table]:
+    if forgotten:
+        rows = ((one.key, one.by, moment(one.at), one.reason) for one in reversed(forgotten))
+        yield _table("Forgotten", ("key", "by", "when", "why"), rows)
 
 
 def _kept(pushes: Sequence[KeptPush]) -> Iterator[Table]:

@@ -1,0 +1,103 @@
+"""What people and activities see of an account. All of it follows from the state."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from qunfa.account.queue import waits
+from qunfa.account.quota import previewed
+from qunfa.account.state import AccountState, Record
+from qunfa.contract import ledger
+from qunfa.contract.grants import Lease
+from qunfa.contract.ledger import FreezeAnswer, LedgerView, Waiting
+from qunfa.contract.ledger_steps import LedgerAnswer, LedgerQuestion
+from qunfa.contract.result import Outcome
+from qunfa.rules.course import judgement_of, over
+
+
+def view(state: AccountState, wanted: Mapping[str, Any]) -> LedgerView:
+    """The ledger; with a ``key`` or a ``msg_id`` in ``wanted`` only the records that hold it.
+
+    Of a key that was asked for the facts are shown as well.
+    """
+    records = (_record(one, facts="key" in wanted) for one in state.records.values())
+    return LedgerView(
+        appid=state.appid,
+        since=state.since,
+        records=tuple(one for one in records if _is_chosen(one, wanted)),
+        lease=_lease(state.lease) if state.lease else None,
+        pace=state.pace,
+        frozen=state.frozen,
+        kept=state.kept,
+        book=state.book,
+        waiting=waiting(state),
+        forgotten=state.forgotten,
+    )
+
+
+def waiting(state: AccountState) -> tuple[Waiting, ...]:
+    """Who waits for a lease, the next one first."""
+    return tuple(
+        Waiting(key=one.key, due=one.due, place=waits(state, before).place) for before, one in enumerate(state.queue)
+    )
+
+
+def switch(state: AccountState) -> FreezeAnswer:
+    """How the switch stands, and what is in flight all the same."""
+    return FreezeAnswer(frozen=state.frozen, in_flight=(_lease(state.lease),) if state.lease else ())
+
+
+def answer_of(state: AccountState, question: LedgerQuestion, now: datetime) -> tuple[AccountState, LedgerAnswer]:
+    """The answer, and the state after it: a preview that is granted is counted.
+
+    Of a key that the ledger may know less of than earlier runs it says nothing.
+    """
+    record = state.records.get(question.key) if question.key is not None else None
+    known = record.known if record is not None and not record.unsearched else None
+    if question.previewing is None:
+        return state, LedgerAnswer(known=known)
+    state, left = previewed(state, question.previewing, now)
+    return state, LedgerAnswer(known=known, previews=left)
+
+
+def _is_chosen(record: ledger.Record, wanted: Mapping[str, Any]) -> bool:
+    if "key" in wanted and record.key != wanted["key"]:
+        return False
+    return "msg_id" not in wanted or any(job.msg_id == wanted["msg_id"] for job in record.jobs)
+
+
+def _record(record: Record, *, facts: bool) -> ledger.Record:
+    return ledger.Record(
+        key=record.key,
+        digest=record.digest,
+        workflow_id=record.workflow_id,
+        jobs=tuple(job for job in record.jobs if job.clientmsgid or job.msg_id is not None),
+        ended_as=ended_as(record),
+        problem=record.ended.problem if record.ended else None,
+        touched_at=record.touched_at,
+        unsearched=record.unsearched,
+        recalled=record.recalled,
+        known=record.known if facts else None,
+    )
+
+
+def ended_as(record: Record) -> Outcome | None:
+    """How the key has ended: as WeChat's yes says, which no send tells again, or as its send has told."""
+    yes = next((one for job in record.jobs if (one := judgement_of(job)) and one.delivered), None)
+    if yes is not None:
+        return over(yes).outcome
+    return record.ended.outcome if record.ended else None
+
+
+def _lease(lease: Lease) -> ledger.Lease:
+    return ledger.Lease(
+        key=lease.key,
+        index=0,
+        generation=lease.generation,
+        attempt=lease.number,
+        not_before=lease.not_before,
+        valid_until=lease.valid_until,
+        expires_at=lease.expires_at,
+        pace=lease.pace,
+        holder=lease.holder,
+    )

@@ -1,0 +1,199 @@
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ApplicationError
+
+from activities.earlier_runs import Found
+from activities.run_history import Remains
+from qunfa.account.inbox import take
+from qunfa.account.state import AccountState
+from qunfa.contract.facts import Ended, Known
+from qunfa.contract.grants import Wish
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.steps import LEDGER_UNAVAILABLE
+from qunfa.rules.digest import content_digest
+from qunfa.rules.memory import is_unknown
+from tests.activities.conftest import APPID, NOON
+from tests.activities.past import DIGEST, MSG_ID, OUTCOME, Times, activities
+from tests.looking import until
+from tests.workflows.resets import Reapply, points, reset
+
+
+async def test_a_first_run_finds_nothing(times: Times) -> None:
+    """The current run does not count as an earlier one."""
+    assert await times.found() == Found()
+
+
+async def test_what_the_current_run_has_tried_is_its_own_business(times: Times) -> None:
+    """It remembers its tries itself; one of them may be under way."""
+    times.answered("accepted", msg_id=MSG_ID)
+    handle = await times.begin(times.submit(), stays=True)
+    await until(lambda: activities(handle))
+    assert await times.found(handle.run_id) == Found()
+    await handle.terminate()
+
+
+async def test_facts_of_all_runs_add_up(times: Times) -> None:
+    """A try that one run has lost, and of which another heard the answer, is answered."""
+    times.answered("refused", errcode=45028)
+    await times.lose(times.submit(1), times.submit(2))
+    answer = times.answered("accepted", msg_id=MSG_ID)
+    await times.live(times.submit(2))
+    left = await times.found()
+    first, second = left.known.tries
+    assert (first.answer and first.answer.errcode, second) == (45028, times.fact(2, answer=answer))
+
+
+async def test_a_reset_run_and_the_one_before_it_add_up(times: Times) -> None:
+    """The try that was under way at the reset is one try, and lost; what both have in common counts once."""
+    answer = times.answered("refused", errcode=45028)
+    times.fates.waiting.clear()
+    before = await times.begin(times.submit(1), times.submit(2))
+    await times.fates.waiting.wait()
+    *_, last = await points(before)
+    after = await reset(times.client, before, last, Reapply.NONE)
+    await times.client.get_workflow_handle(after.id, run_id=after.run_id).terminate()
+    first, second = (await times.found()).known.tries
+    assert first == times.fact(1, answer=answer)
+    assert second.identity == times.fact(2).identity
+    assert is_unknown(second)
+
+
+async def test_runs_for_different_content_have_different_digests(times: Times) -> None:
+    """Whether the key was used for other content is for the ledger to say."""
+    for number, digest in enumerate("ecadbe", 1):
+        times.answered("refused", errcode=45028)
+        await times.live(times.submit(number, digest=digest))
+    assert (await times.found()).digests == ("a", "b", "c", "d", "e")
+
+
+async def test_a_run_for_other_content_takes_nothing_over(times: Times) -> None:
+    """So it has left nothing, and the key still stands for its own content."""
+    answer = times.answered("accepted", msg_id=MSG_ID)
+    await times.live(times.submit())
+    left = await times.found()
+    await times.over()
+    times.fates.answers["wish"] = [left.known_to("e" * 64).model_dump(mode="json")]
+    await times.live(times.wish(digest="e" * 64))
+    assert await times.found() == left
+    assert left.known_to(DIGEST) == Known(tries=(times.fact(answer=answer),))
+
+
+async def test_a_run_without_a_try_has_left_nothing(times: Times) -> None:
+    """Neither its content nor its end counts: not for one that gave back its lease either."""
+    unused = times.fact(answer={"kind": "unused", "at": NOON})
+    times.answered("refused", errcode=45028)
+    await times.live(times.submit(2), failure=times.result("failed", "x"))
+    await times.live(times.wish(digest="e" * 64), times.tell(Known(tries=(unused,))), result=times.result("aborted"))
+    left = await times.found()
+    assert (left.digests, left.ended) == ((DIGEST,), Ended(outcome="failed", problem="x"))
+    assert [one.number for one in left.known.tries] == [2]
+
+
+def test_what_has_left_nothing_does_not_count() -> None:
+    """Whoever has read the runs."""
+    assert Found.of([Remains("a", Known(), Ended(outcome="aborted"))]) == Found()
+
+
+async def test_an_end_counts_only_where_no_run_came_after_it(times: Times) -> None:
+    """A newer run that has tried again is not at its end."""
+    times.answered("accepted", msg_id=MSG_ID)
+    await times.live(times.submit(), failure=times.result("failed", "send_failed"))
+    await times.lose(times.submit(2, generation=1))
+    left = await times.found()
+    assert [one.generation for one in left.known.tries] == [0, 1]
+    assert left.ended is None
+
+
+async def test_content_that_no_step_names_is_that_of_the_request(times: Times) -> None:
+    """A continued run has facts, and was ended before its first step."""
+    known = Known(tries=(times.fact(answer={"kind": "accepted", "at": NOON, "msg_id": MSG_ID}),))
+    state = {"known": known.model_dump(mode="json"), "result": times.result("sent")}
+    await times.live(continued=state)
+    left = await times.found()
+    assert left.digests == (content_digest(MassSendRequest.model_validate(times.request)),)
+
+
+async def test_a_crowd_of_runs_does_not_hide_the_one_that_sent(times: Times) -> None:
+    """50 newer runs that were refused at once are passed over without being read."""
+    answer = times.answered("accepted", msg_id=MSG_ID)
+    await times.live(times.submit())
+    for _ in range(50):
+        await times.now()
+        await times.over()
+    assert (await times.found()).known == Known(tries=(times.fact(answer=answer),))
+
+
+async def refused(times: Times, where: str) -> None:
+    """A run that shows itself as refused, or was started so, and whose history cannot be read."""
+    script: dict[str, Any] = {"steps": [["submit", {"another": "form"}]], "failure": times.result("failed")}
+    if where == "shown by a continued run":
+        script = {"continued": {**script, "shown": "refused"}}
+    elif where == "shown by the run":
+        script["shown"] = "refused"
+    given = [SearchAttributePair(OUTCOME, "refused")] if where == "set by its starter" else []
+    times.answered("accepted", msg_id=MSG_ID)
+    handle = await times.client.start_workflow(
+        "MassSend",
+        args=[times.request, script],
+        id=times.workflow_id,
+        task_queue=times.task_queue,
+        search_attributes=TypedSearchAttributes(given),
+    )
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+
+
+async def test_a_refused_run_is_passed_over_unread(times: Times) -> None:
+    """It has wished and submitted nothing, and there may be hundreds of them."""
+    answer = times.answered("accepted", msg_id=MSG_ID)
+    await times.live(times.submit())
+    await refused(times, "shown by the run")
+    assert (await times.found()).known == Known(tries=(times.fact(answer=answer),))
+
+
+@pytest.mark.parametrize("where", ["shown by a continued run", "set by its starter"])
+async def test_a_run_that_is_not_certainly_refused_is_read(times: Times, where: str) -> None:
+    """The run that it continues may have tried before it; what a starter sets proves nothing."""
+    await refused(times, where)
+    with pytest.raises(ApplicationError, match="cannot be read"):
+        await times.found()
+
+
+async def test_no_more_than_the_newest_runs_are_read(times: Times) -> None:
+    """Each run knew what was left before it, so the newest that left something are enough."""
+    for number in range(1, 4):
+        times.answered("refused", errcode=45028)
+        await times.live(times.submit(number))
+    assert [one.number for one in (await times.found(runs_max=2)).known.tries] == [2, 3]
+
+
+async def test_a_list_that_does_not_show_this_run_is_not_trusted(times: Times) -> None:
+    """It may lack the run before as well: the look is repeated instead of taken for an answer."""
+    await times.now()
+    with pytest.raises(ApplicationError, match="does not show this run") as failure:
+        await times.found("another-run")
+    assert (failure.value.type, failure.value.non_retryable) == (LEDGER_UNAVAILABLE, False)
+
+
+async def test_a_ledger_that_was_lost_knows_again_what_the_runs_have_left(times: Times) -> None:
+    """A searched wish with what was found is taken in whole; for other content the key is refused."""
+    await times.lose(times.submit())
+    left = await times.found()
+    wish = Wish(
+        wish="w9",
+        key=times.key,
+        digest=DIGEST,
+        workflow_id=times.workflow_id,
+        run_id="r",
+        known=left.known,
+        searched=True,
+        digests=left.digests,
+        ended=left.ended,
+    )
+    ledger = AccountState(appid=APPID, since=NOON)
+    assert take(ledger, wish, NOON).records[times.key].known == left.known
+    other = wish.model_copy(update={"digest": "e" * 64})
+    assert [note.answer for note in take(ledger, other, NOON).notes] == ["reused"]

@@ -1,0 +1,205 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from activities.earlier_runs import Found
+from activities.run_history import added_up
+from qunfa.contract.event import JobFinished
+from qunfa.contract.facts import Decided, Ended, Known, Owned, Said
+from qunfa.contract.grants import Granted
+from qunfa.contract.job import Answer, Verdict
+from qunfa.contract.steps import LEDGER_UNAVAILABLE
+from qunfa.rules.memory import is_unknown
+from tests.activities.conftest import NOON
+from tests.activities.past import DIGEST, MSG_ID, Times, activities, at_of
+from tests.looking import until
+
+ACCEPTED = Answer(kind="accepted", at=NOON, msg_id=MSG_ID)
+NO = Answer(kind="refused", at=NOON, errcode=45028)
+PUSH = JobFinished(msg_id=MSG_ID, status="send success")
+
+
+def _push(status: str) -> Verdict:
+    return Verdict(status=status, observed_by="push")
+
+
+async def test_an_answer_is_that_of_its_try(times: Times) -> None:
+    """The whole try is known again: by its lease, for whom it was, and what the wire said; with its content."""
+    answer = times.answered("accepted", msg_id=MSG_ID, msg_data_id=7)
+    await times.live(times.submit(number=3, generation=1))
+    left = await times.found()
+    assert left.known == Known(tries=(times.fact(3, 1, answer=answer),))
+    assert left.digests == (DIGEST,)
+
+
+async def test_a_run_that_was_terminated_in_a_try_has_lost_it(times: Times) -> None:
+    """It may have delivered; the last event of the history is when the run was terminated."""
+    handle = await times.lose(times.submit())
+    [one] = (await times.found()).known.tries
+    assert one == times.fact(lost_at=await at_of(handle, "workflow_execution_terminated"))
+    assert is_unknown(one)
+
+
+@pytest.mark.parametrize("how", ["failed", "timed_out"])
+async def test_a_try_that_ended_without_an_answer_is_lost(times: Times, how: str) -> None:
+    """A failure or a time-out of the activity is no answer; since then nobody will hear of the try."""
+    times.fates.answers["submit"] = [ApplicationError("boom")] if how == "failed" else []
+    handle = await times.hear(after=[times.submit()], timeout=0.2)
+    assert (await times.found()).known.tries == (times.fact(lost_at=await at_of(handle, f"activity_task_{how}")),)
+
+
+async def test_a_try_that_was_cancelled_is_lost(times: Times) -> None:
+    """An operator may cancel the run whatever it does."""
+    handle = await times.begin(times.submit(), stays=True)
+    await times.fates.waiting.wait()
+    await handle.cancel()
+    await until(lambda: activities(handle, "cancel_requested"))
+    try_of_run = times.client.get_async_activity_handle(
+        workflow_id=handle.id, run_id=handle.run_id, activity_id=times.fates.activity_id
+    )
+    await try_of_run.report_cancellation()
+    await until(lambda: activities(handle, "canceled"))
+    await handle.terminate()
+    assert (await times.found()).known.tries == (times.fact(lost_at=await at_of(handle, "activity_task_canceled")),)
+
+
+@pytest.mark.parametrize("value", [{}, None, [], "done", {"kind": "accepted"}])
+async def test_a_try_that_was_completed_by_hand_is_lost(times: Times, value: Any) -> None:
+    """An operator's value is no answer, and must not stop the key either."""
+    times.fates.answers["submit"] = [value]
+    handle = await times.hear(after=[times.submit()])
+    assert (await times.found()).known.tries == (times.fact(lost_at=await at_of(handle, "activity_task_completed")),)
+
+
+async def test_what_a_run_has_taken_over_is_found(times: Times) -> None:
+    """A terminated run passes on what it knew when it wished, and what the activity found in earlier runs."""
+    knew, learned = times.fact(1, answer=NO), times.fact(2, answer=ACCEPTED)
+    times.fates.answers["wish"] = [Known(tries=(learned,)).model_dump(mode="json")]
+    await times.hear(after=[times.wish(knew)])
+    left = await times.found()
+    assert left.known == Known(tries=(knew, learned))
+    assert left.digests == (DIGEST,)
+
+
+@pytest.mark.parametrize("value", [{}, None, [], "done", {"record": 7}])
+async def test_what_was_said_to_be_found_by_hand_is_passed_over(times: Times, value: Any) -> None:
+    """The tries themselves stand in the history, and the key is not stopped."""
+    answer = times.answered("accepted", msg_id=MSG_ID)
+    times.fates.answers["wish"] = [value]
+    await times.live(times.wish(), times.submit())
+    assert (await times.found()).known == Known(tries=(times.fact(answer=answer),))
+
+
+async def test_a_continued_run_passes_on_what_it_carried(times: Times) -> None:
+    """Of the state only the facts and the digest are read, whatever else a version keeps there."""
+    carried = Known(tries=(times.fact(answer=ACCEPTED),), owned=(Owned(msg_id=MSG_ID, key="k", generation=0),))
+    state = {"digest": DIGEST, "known": carried.model_dump(mode="json"), "namespace": 7, "unheard": "of"}
+    await times.live(continued={**state, "result": times.result("failed")})
+    assert await times.found() == Found(carried, (DIGEST,), Ended(outcome="failed"))
+
+
+async def test_what_a_starter_gives_as_a_state_is_none(times: Times) -> None:
+    """Only a run that continues another has one."""
+    state = {"digest": DIGEST, "known": Known(tries=(times.fact(answer=ACCEPTED),)).model_dump(mode="json")}
+    await times.live(times.wish(), **state)
+    assert await times.found() == Found()
+
+
+async def test_what_the_ledger_was_told_is_found(times: Times) -> None:
+    """A person's decision, say, that only the run knew; and how it ended, where its end itself is missing."""
+    decided = Decided(id="u1", what="retry", by="li", reason="looked", at=NOON, generation=0, covers=("w1",))
+    told = Known(tries=(times.fact(answer=NO),), decided=(decided,))
+    await times.hear(after=[times.tell(told, ended=Ended(outcome="failed", problem="x"))])
+    assert await times.found() == Found(told, (DIGEST,), Ended(outcome="failed", problem="x"))
+
+
+async def test_what_the_ledger_has_granted_is_found(times: Times) -> None:
+    """The signal carries all that the ledger knew, also of runs that Temporal has forgotten."""
+    knew = Known(tries=(times.fact(answer=NO),), said=(Said(msg_id=9, verdict=_push("send fail"), at=NOON),))
+    granted = Granted(wish="w1", answer="known", known=knew, ended=Ended(outcome="failed", problem="x"))
+    await times.hear(("granted", granted), after=[times.wish()])
+    assert await times.found() == Found(knew, (DIGEST,), Ended(outcome="failed", problem="x"))
+
+
+async def test_a_push_is_wechats_word_where_a_rule_understands_it(times: Times) -> None:
+    """It is dated by when the run heard it."""
+    times.answered("accepted", msg_id=MSG_ID)
+    sending = PUSH.model_copy(update={"msg_id": MSG_ID + 1, "status": "SENDING"})
+    handle = await times.hear(("job_finished", sending), ("job_finished", PUSH), after=[times.submit()])
+    at = await at_of(handle, "workflow_execution_signaled")
+    assert (await times.found()).known.said == (Said(msg_id=MSG_ID, verdict=_push("send success"), at=at),)
+
+
+@pytest.mark.parametrize("name", ["granted", "job_finished"])
+async def test_a_strangers_malformed_signal_is_passed_over(times: Times, name: str) -> None:
+    """Anybody may send one, and must not stop the key by it."""
+    no_json = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b'{"half": "\\ud83d"}'))
+    encoded = RawValue(Payload(metadata={"encoding": b"binary/unheard-of"}, data=b"?"))
+    answer = times.answered("accepted", msg_id=MSG_ID)
+    bad: list[Any] = [{}, None, "text", 7, {"wish": "w1", "answer": "known", "known": 7}, {"msg_id": 0}, no_json]
+    await times.hear(*((name, one) for one in [*bad, encoded]), after=[times.submit()])
+    assert (await times.found()).known == Known(tries=(times.fact(answer=answer),))
+
+
+async def test_words_on_jobs_of_others_are_kept_as_far_as_a_send_keeps_them(times: Times) -> None:
+    """The newest of them, and all words on its own jobs; who sends pushes by the thousand stops no key."""
+    ours = Said(msg_id=MSG_ID, verdict=_push("send success"), at=NOON)
+    others = [Said(msg_id=n, verdict=_push("send fail"), at=NOON + timedelta(seconds=n)) for n in range(1, 100)]
+    known = Known(tries=(times.fact(answer=ACCEPTED),), said=(*others, ours))
+    assert {one.msg_id for one in added_up(known).said} == {*range(50, 100), MSG_ID}
+
+
+async def test_a_result_tells_how_a_run_ended(times: Times) -> None:
+    """A good end is the run's result; a bad one is the first detail of its failure."""
+    times.answered("accepted", msg_id=MSG_ID)
+    await times.live(times.submit(), result=times.result("sent"))
+    assert (await times.found()).ended == Ended(outcome="sent")
+    await times.over()
+    times.answered("accepted", msg_id=MSG_ID)
+    await times.live(times.submit(2), failure=times.result("failed", "admin_refused"))
+    assert (await times.found()).ended == Ended(outcome="failed", problem="admin_refused")
+
+
+async def test_an_end_counts_only_where_no_try_came_after_it(times: Times) -> None:
+    """The ledger had told how the key ended before, and the run went on."""
+    times.answered("refused", errcode=45028)
+    report = times.tell(Known(), ended=Ended(outcome="failed", problem="x"))
+    await times.hear(after=[report, times.submit()])
+    assert (await times.found()).ended is None
+
+
+@pytest.mark.parametrize(
+    ("step", "form"),
+    [("submit", "RecordedTry"), ("wish", "RecordedWish"), ("tell", "RecordedTell")],
+)
+async def test_what_cannot_be_read_is_not_passed_over(times: Times, step: str, form: str) -> None:
+    """An activity in a form that this worker does not know stops the send; it may have delivered."""
+    times.answered("accepted", msg_id=MSG_ID)
+    await times.live((step, {"another": "form"}))
+    with pytest.raises(ApplicationError, match=rf"{form}.*cannot be read") as failure:
+        await times.found()
+    assert (failure.value.type, failure.value.non_retryable) == (LEDGER_UNAVAILABLE, False)
+
+
+async def test_facts_that_were_found_in_words_of_another_version_are_not_passed_over(times: Times) -> None:
+    """One of them may be a try that was accepted."""
+    times.fates.answers["wish"] = [{"tries": "in another form"}]
+    await times.live(times.wish())
+    with pytest.raises(ApplicationError, match="a Known in an earlier run's history cannot be read"):
+        await times.found()
+
+
+async def test_a_try_that_still_runs_elsewhere_is_lost(times: Times) -> None:
+    """A look from a run that is no longer the current one finds the other's try."""
+    stale = await times.now()
+    await times.over()
+    handle = await times.begin(times.submit())
+    await times.fates.waiting.wait()
+    [one] = (await times.found(stale)).known.tries
+    assert is_unknown(one)
+    assert await activities(handle) == 0
+    await handle.terminate()

@@ -1,0 +1,180 @@
+"""An account of the next core, with sends that are played."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest_asyncio
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer
+
+from activities.breathing import breathe
+from qunfa.contract.event import JobFinished
+from qunfa.contract.grants import Granted, Report, Wish
+from qunfa.contract.ids import ACCOUNT, account_id, mass_send_id
+from qunfa.contract.ledger import FreezeAnswer, LedgerView
+from qunfa.payloads import data_converter
+from tests.account.driving import turn, wish
+from tests.looking import until
+from tests.workflows.accounts.sender import SENDER, Sender, Submitting
+from tests.workflows.conftest import short_runs
+from tests.workflows.refusals import Refusing
+from worker import EndingWorker
+from workflows.account import Account
+
+Handle = WorkflowHandle[Any, Any]
+SECOND = timedelta(seconds=1)
+
+
+@dataclass
+class Branch:
+    """One account, and its sends."""
+
+    env: WorkflowEnvironment
+    appid: str = field(default_factory=lambda: f"wx{uuid.uuid4().hex[:16]}")
+    senders: dict[str, Handle] = field(default_factory=dict)
+    wishes: int = 0
+
+    def __post_init__(self) -> None:
+        self.submitting = Submitting(self.client, self.account.id)
+
+    @property
+    def client(self) -> Client:
+        return self.env.client
+
+    @property
+    def account(self) -> Handle:
+        """The current run of the account."""
+        return self.client.get_workflow_handle(account_id(self.appid))
+
+    async def sender(self, key: str, *, answers: bool = False) -> Handle:
+        """A send that hears what it is told."""
+        handle = await self.client.start_workflow(
+            SENDER, answers, id=f"{mass_send_id('demo', key)}:{self.appid}", task_queue=self.appid
+        )
+        self.senders[key] = handle
+        return handle
+
+    async def wish(self, key: str, due: timedelta = timedelta(0), **more: Any) -> Wish:
+        """The wish of a sender that there is, due so much later."""
+        handle = self.senders[key]
+        self.wishes += 1
+        usual = {"workflow_id": handle.id, "number": self.wishes}
+        when = turn(**{"due": await self.env.get_current_time() + due, **more.pop("of_turn", {})})
+        return wish(f"w{self.wishes}", key, handle.first_execution_run_id or "", **{"turn": when, **usual, **more})
+
+    async def wants(self, key: str, due: timedelta = timedelta(0), **more: Any) -> Handle:
+        """A new sender, and its wish."""
+        handle = await self.sender(key)
+        await self.signal("wants", await self.wish(key, due, **more))
+        return handle
+
+    async def signal(self, name: str, payload: Wish | Report | JobFinished | Any) -> None:
+        """A signal, with which the account is started where it does not run."""
+        await self.client.start_workflow(
+            ACCOUNT, id=self.account.id, task_queue=self.appid, start_signal=name, start_signal_args=[payload]
+        )
+
+    async def heard(self, key: str) -> list[Granted]:
+        """What the sender was answered."""
+        raw = await self.senders[key].query("heard")
+        return [Granted.model_validate(one) for one in raw]
+
+    async def answer(self, key: str, fits: Callable[[Granted], object]) -> Granted:
+        """Wait until the newest answer fits."""
+        answers = await until(lambda: self.heard(key), lambda heard: heard and fits(heard[-1]))
+        return answers[-1]
+
+    async def ledger(self, **wanted: Any) -> LedgerView:
+        """What the account knows."""
+        view: LedgerView = await self.account.query("ledger", wanted, result_type=LedgerView)
+        return view
+
+    async def until(self, fits: Callable[[LedgerView], object]) -> LedgerView:
+        """Wait until the ledger fits."""
+        return await until(self.ledger, fits)
+
+    async def page(self) -> str:
+        """What the UI shows."""
+        metadata = await self.account.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+        return str(metadata.current_details)
+
+    async def freeze(self) -> FreezeAnswer:
+        """Freeze the account."""
+        answer: FreezeAnswer = await self.account.execute_update(
+            "freeze", {"by": "li", "reason": "wrong text"}, result_type=FreezeAnswer
+        )
+        return answer
+
+    async def unfreeze(self) -> FreezeAnswer:
+        """Unfreeze the account."""
+        answer: FreezeAnswer = await self.account.execute_update("unfreeze", {"by": "li"}, result_type=FreezeAnswer)
+        return answer
+
+    async def replays(self) -> None:
+        """The current run does the same again, whatever updates are refused meanwhile."""
+        replayer = Replayer(
+            workflows=[Account],
+            workflow_runner=Refusing(),
+            namespace=self.client.namespace,
+            data_converter=data_converter,
+        )
+        # A replay never ends of a run that has only begun.
+        history = await until(self.account.fetch_history, _has_done_something)
+        await replayer.replay_workflow(history)
+
+
+@contextlib.asynccontextmanager
+async def opened(env: WorkflowEnvironment, branch: Branch | None = None, **options: Any) -> AsyncIterator[Branch]:
+    """A branch with its worker; its account is replayed and ended afterwards."""
+    branch = branch or Branch(env)
+    usual = {
+        "task_queue": branch.appid,
+        "workflows": [Account, Sender],
+        "activities": [breathe, branch.submitting.submit],
+        "ends_within": 10 * SECOND,
+    }
+    async with EndingWorker(env.client, **{**usual, **options}):
+        yield branch
+        await branch.replays()
+        handles = [*branch.senders.values(), branch.account]
+        await asyncio.gather(*(_ended(one) for one in handles))
+
+
+def _has_done_something(history: WorkflowHistory) -> bool:
+    done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    return any(event.event_type == done for event in history.events)
+
+
+async def _ended(handle: Handle) -> None:
+    with contextlib.suppress(RPCError):
+        await handle.terminate("the test is over")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def branch(env: WorkflowEnvironment) -> AsyncIterator[Branch]:
+    """On the time-skipping server."""
+    async with opened(env) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def real_branch(real_env: WorkflowEnvironment) -> AsyncIterator[Branch]:
+    """On the real server."""
+    async with opened(real_env) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def short_branch() -> AsyncIterator[Branch]:
+    """On a real server that suggests to continue as new after 15 events."""
+    async with short_runs() as environment, opened(environment) as found:
+        yield found

@@ -1,0 +1,81 @@
+"""The inbox of ``Account``: signals as they came, read when it is their turn."""
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.account.budget import may_be_carried
+    from qunfa.account.inbox import Message
+    from qunfa.contract.event import JobFinished
+    from qunfa.contract.grants import Report, Wish
+    from qunfa.contract.sentences import sentences
+
+SLICE: Final = 100
+"""Messages that are applied at a time: of the dearest ones, in a full account, it takes a quarter of a second."""
+_CARRIED_MAX: Final = 200
+_MODELS: Final[dict[str, type[BaseModel]]] = {"wants": Wish, "told": Report, "push": JobFinished}
+
+
+class Signal(NamedTuple):
+    """A signal: which one, and its input as it came, or as it was read."""
+
+    name: str
+    raw: Any
+
+
+class Inbox:
+    """Signals in the order in which they came."""
+
+    def __init__(self, carried: Any = None) -> None:
+        """``carried``: what :meth:`carried` gave the run before, as JSON."""
+        pairs = carried if isinstance(carried, list) else []
+        self._signals = [Signal(*pair) for pair in pairs if isinstance(pair, list) and len(pair) == len(Signal._fields)]
+        self.came = 0
+        """How many have come to this run."""
+        self.kept = len(self._signals)
+        """How many were ever in it."""
+
+    def __bool__(self) -> bool:
+        return bool(self._signals)
+
+    def append(self, name: str, raw: Any, *more: Any) -> None:
+        """One more; one with several inputs is logged and dropped."""
+        self.came += 1
+        if more:
+            workflow.logger.warning("%s with %s inputs dropped: it takes one", name, 1 + len(more))
+            return
+        self._signals.append(Signal(name, raw))
+        self.kept += 1
+
+    @property
+    def taken(self) -> int:
+        """How many of those that were ever in it were taken out."""
+        return self.kept - len(self._signals)
+
+    def next_slice(self) -> tuple[int, list[Message]]:
+        """How many signals were taken out, and those of them that can be read."""
+        taken, self._signals = self._signals[:SLICE], self._signals[SLICE:]
+        return len(taken), [one.raw for one in _read(taken)]
+
+    def carried(self) -> list[Signal] | None:
+        """What the next run is to begin with; ``None`` where it is too much."""
+        if len(self._signals) > _CARRIED_MAX:
+            return None
+        # Read before: what cannot be read again would keep the next run from its first task.
+        rest = list(_read(self._signals))
+        return rest if may_be_carried(rest) else None
+
+
+def _read(signals: Iterable[Signal]) -> Iterable[Signal]:
+    """What can be read; what cannot is logged and dropped: a signal must never fail."""
+    for name, raw in signals:
+        model = _MODELS.get(str(name))
+        if model is None:
+            continue
+        try:
+            yield Signal(name, model.model_validate(raw))
+        except ValidationError as error:
+            workflow.logger.warning("malformed %s dropped: %s", name, "; ".join(sentences(error)))

@@ -1,0 +1,268 @@
+"""Carrying out what the plan of a send says: each effect comes to one event, or to none to be begun again."""
+
+from typing import Any, Protocol
+
+from temporalio import exceptions, workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.audience import All, Openids, Tag
+    from qunfa.contract.facts import Ended, Known
+    from qunfa.contract.grants import Lease, Report, Wish
+    from qunfa.contract.ids import mass_send_id
+    from qunfa.contract.ledger_steps import Listed, SubmitStep
+    from qunfa.contract.material import Material
+    from qunfa.contract.message import ImageMessage, Message
+    from qunfa.contract.preview import as_preview
+    from qunfa.contract.request import MassSendRequest
+    from qunfa.contract.result import INVALID_REQUEST
+    from qunfa.contract.steps import TRIED_BEFORE, AccountFacts
+    from qunfa.rules import approval
+    from qunfa.rules.calendar import closing
+    from qunfa.rules.digest import content_digest
+    from qunfa.rules.material import found, needs_material
+    from qunfa.rules.submission import write_end
+    from qunfa.send import events, steps
+    from qunfa.send.state import Case, SendState
+    from workflows import calls as wechat
+    from workflows import ledger_calls as calls
+    from workflows import material_calls
+    from workflows.audience import look_at_tag, shown
+    from workflows.making import MakingRefusedError, make_ready, understood
+    from workflows.preparing import account_facts
+    from workflows.previewing import preview_to
+
+
+class Teller(Protocol):
+    """Who is told what happens while an effect is carried out."""
+
+    def hear(self, event: events.Event) -> None:
+        """Take in an event."""
+
+    def doing(self, what: str) -> None:
+        """Show what is being done."""
+
+
+class Effects:
+    """The effects of one request; ``teller`` is told what happens on the way."""
+
+    def __init__(self, request: MassSendRequest, teller: Teller) -> None:
+        self._request = request
+        self._teller = teller
+
+    async def carry_out(self, effect: steps.Effect, state: SendState) -> events.Event | None:  # noqa: C901, PLR0911, PLR0912  a table
+        """What the effect comes to, begun in this state."""
+        facts = state.pinned
+        if facts is None:
+            return await self._pin(state)
+        match effect:
+            case steps.Inspect():
+                return await self._inspect(facts)
+            case steps.LookUp():
+                return await self._look_up(facts, state)
+            case steps.SendWish(wish, search):
+                return await self._wish(facts, state, wish, search=search)
+            case steps.Make():
+                return await self._make(facts, state)
+            case steps.Preview(number):
+                return await self._preview(facts, state, number)
+            case steps.Show():
+                return await shown(facts, self._request, state)
+            case steps.LookAtTag() if isinstance(self._request.audience, Tag):
+                return await look_at_tag(facts, self._request.audience)
+            case steps.Submit(lease):
+                return await self._submit(facts, state, lease)
+            case steps.Report(ended, problem):
+                await calls.tell(facts, self._report(state, Ended(outcome=ended, problem=problem) if ended else None))
+                return events.Reported(ended)
+            case steps.Poll():
+                return await self._poll(facts, state, effect)
+            case steps.AskWechat(msg_id):
+                return await _ask_wechat(facts, msg_id)
+            case _:
+                msg = f"{effect} takes no time"
+                raise AssertionError(msg)
+
+    async def _pin(self, state: SendState) -> events.Event:
+        """The account as it is pinned. Of a refused request nothing more is said where there is no such account."""
+        try:
+            return events.Pinned(await account_facts(self._request.account))
+        except ApplicationError as error:
+            if error.type != INVALID_REQUEST:
+                if not state.refused:
+                    raise
+                return events.LookedUp(Known(), "the account's configuration could not be read")
+            return events.LookedUp(Known()) if state.refused else events.Refused(tuple(error.details[0]))
+
+    async def _inspect(self, facts: AccountFacts) -> events.Event:
+        request = self._request
+        if problems := approval.problems(facts.approval, request):
+            return events.Refused(tuple(problems))
+        problems = list(form_problems(request.message, facts))
+        if not needs_material(request.message):
+            return events.Refused(tuple(problems)) if problems else events.Inspected(content_digest(request))
+        looking = material_calls.inspect(facts, request.message, fit_images=request.fit_images)
+        try:
+            inspection = await understood(looking)
+        except MakingRefusedError as refused:
+            return events.Refused((refused.problem.sentence,))
+        if problems := [*problems, *inspection.problems]:
+            return events.Refused(tuple(problems))
+        material = found(inspection)
+        return events.Inspected(content_digest(request, material), material)
+
+    async def _look_up(self, facts: AccountFacts, state: SendState) -> events.Event:
+        """What the key has done. For a request that is refused anyway, nobody waits longer than a minute."""
+        key = self._request.key
+        workflow_id = mass_send_id(self._request.account, key)
+        if not state.refused:
+            return events.LookedUp(await calls.look_up(facts, key, workflow_id))
+        known = await calls.look_up_in_time(facts, key, workflow_id)
+        return events.LookedUp(known or Known(), None if known else "its ledger does not answer")
+
+    async def _wish(self, facts: AccountFacts, state: SendState, wish: str, *, search: bool) -> events.Event | None:
+        wanted = state.wish
+        if wanted is None or wanted.wish != wish:
+            return None
+        heard = state.heard.waits if state.heard else None
+        info = workflow.info()
+        known = await calls.wish(
+            facts,
+            Wish(
+                wish=wish,
+                key=self._request.key,
+                digest=state.digest or "",
+                workflow_id=info.workflow_id,
+                run_id=info.run_id,
+                number=wanted.number,
+                known=state.known,
+                searched=state.searched,
+                turn=wanted.turn,
+                whose=wanted.whose,
+                frozen=heard.frozen if heard else None,
+            ),
+            search=search,
+        )
+        return events.WishSent(wish, known)
+
+    async def _make(self, facts: AccountFacts, state: SendState) -> events.Event:
+        bench = _Bench(facts, state.material or Material(), self._teller)
+        try:
+            made: Any = await make_ready(bench, self._request.message)
+            return events.Made(made)
+        except MakingRefusedError as refused:
+            return events.Obstructed(refused.problem)
+
+    async def _preview(self, facts: AccountFacts, state: SendState, number: int) -> events.Event | None:
+        preview = self._request.preview
+        if preview is None:
+            return None
+        holder = f"{workflow.info().run_id}:{number}"
+        return events.WasPreviewed(
+            await preview_to(facts, preview.to[number], as_preview(self._message(state)), holder)
+        )
+
+    async def _submit(self, facts: AccountFacts, state: SendState, lease: Lease) -> events.Event:
+        try:
+            return events.Answered(await calls.submit(facts, self._step(facts, state, lease)))
+        except ActivityError as error:
+            return events.Lost(_how_lost(error))
+
+    async def _poll(self, facts: AccountFacts, state: SendState, poll: steps.Poll) -> events.Event | None:
+        """What ``mass/get`` says in the end. An operator may end the asking; it is begun again then, but at an end."""
+        interval = self._request.result.poll_interval
+        try:
+            said = await wechat.await_verdict(facts, poll.msg_id, interval, poll.until)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            if Case(self._request, state, workflow.now()).check("ending", poll.msg_id):
+                return events.Polled(poll.msg_id, None)
+            workflow.logger.warning("mass/get of msg_id %s was ended; it is begun again", poll.msg_id)
+            await workflow.sleep(interval)
+            return None
+        return events.Polled(poll.msg_id, said.status)
+
+    def _step(self, facts: AccountFacts, state: SendState, lease: Lease) -> SubmitStep:
+        request = self._request
+        case = Case(request, state, workflow.now())
+        conditions = case.conditions()
+        ends = [lease.valid_until, write_end(case.newest, conditions), closing(lease.not_before, conditions.send_hours)]
+        audience: Any = request.audience
+        ignores = request.send_ignore_reprint or any(one.send_ignore_reprint for one in state.known.decided)
+        return SubmitStep(
+            account=facts.pinned,
+            key=request.key,
+            digest=state.digest or "",
+            workflow_id=workflow.info().workflow_id,
+            lease=lease,
+            audience=Listed.of(audience.openids) if isinstance(audience, Openids) else audience,
+            message=self._message(state),
+            send_ignore_reprint=ignores,
+            image_via=facts.image_via,
+            write_before=min(end for end in ends if end is not None),
+        )
+
+    def _message(self, state: SendState) -> Message:
+        """The message with the ids that WeChat knows."""
+        return state.ready or self._request.message
+
+    def _report(self, state: SendState, ended: Ended | None) -> Report:
+        return Report(
+            key=self._request.key,
+            digest=state.digest or "",
+            workflow_id=workflow.info().workflow_id,
+            known=state.known,
+            to_all=isinstance(self._request.audience, All),
+            ended=ended,
+        )
+
+
+class _Bench:
+    """The bench of a send: what is made is kept by an event, so that it is not made again."""
+
+    def __init__(self, facts: AccountFacts, material: Material, teller: Teller) -> None:
+        self.facts = facts
+        self.material = material
+        self._teller = teller
+
+    def keep(self, material: Material) -> None:
+        """Remember what was made."""
+        self.material = material
+        self._teller.hear(events.Kept(material))
+
+    def doing(self, what: str) -> None:
+        """Show what is being made."""
+        self._teller.doing(what)
+
+
+def form_problems(message: Message, facts: AccountFacts) -> tuple[str, ...]:
+    """What the message has that the account's form of image messages, that of 2018, has no room for."""
+    if not isinstance(message, ImageMessage) or facts.image_via == "images":
+        return ()
+    too_much = {
+        "images": len(message.images) > 1,
+        "recommend": bool(message.recommend),
+        "need_open_comment": message.need_open_comment,
+        "only_fans_can_comment": message.only_fans_can_comment,
+    }
+    form = (
+        f'account {facts.name} sends pictures in the form of 2018 (image_via = "image"), which has room for one picture'
+    )
+    return tuple(f"message.{name}: {form} and nothing else" for name, there in too_much.items() if there)
+
+
+async def _ask_wechat(facts: AccountFacts, msg_id: int) -> events.Event:
+    try:
+        return events.WechatSaid(msg_id, await wechat.job_status(facts, msg_id))
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        return events.WechatSaid(msg_id, None)
+
+
+def _how_lost(error: ActivityError) -> str:
+    if isinstance(error.cause, ApplicationError) and error.cause.type == TRIED_BEFORE:
+        return error.cause.message
+    timed_out = isinstance(error.cause, exceptions.TimeoutError)
+    return f"the worker that submitted {'did not answer in time' if timed_out else 'ended without an answer'}"
