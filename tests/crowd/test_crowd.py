@@ -9,7 +9,7 @@ from tests.crowd.crowd import crowded, drained
 
 pytestmark = pytest.mark.long
 
-SENDS: Final = 40
+SENDS: Final = 20
 EVENTS_MAX: Final = 45
 
 
