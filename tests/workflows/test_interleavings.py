@@ -113,7 +113,7 @@ def known(test: Callable[..., Any]) -> Callable[..., Any]:
 @known
 @given(script=scripts(skipping=True))
 @settings(
-    max_examples=settings().max_examples // 5,
+    max_examples=settings().max_examples // 3,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
