@@ -151,11 +151,15 @@ def _said(case: Case, said: Said) -> SendState:
         return state
     ours = {job.msg_id for job in case.jobs} if state.pinned else set()
     if msg_id in ours:
-        how = "WeChat's push" if said.verdict.observed_by == "push" else "mass/get"
-        return state.changed(known=known).saying(case.now, f"{how} on msg_id {msg_id}: {status}")
+        return state.changed(known=known).saying(case.now, _word_on(said))
     others = [one for one in known.said if one.msg_id not in ours and one != said][1 - STRANGERS_MAX :]
     words = tuple(one for one in known.said if one.msg_id in ours or one == said or one in others)
     return state.changed(known=known.model_copy(update={"said": words}))
+
+
+def _word_on(said: Said) -> str:
+    how = "WeChat's push" if said.verdict.observed_by == "push" else "mass/get"
+    return f"{how} on msg_id {said.msg_id}: {said.verdict.status}"
 
 
 def _obstructed(case: Case, problem: Problem) -> SendState:
@@ -190,7 +194,10 @@ def _answered(case: Case, answer: Answer) -> SendState:
     if lease is None:
         return state
     after = _over(state.changed(known=_with_try(state, lease, answer=answer), untold=state.untold or not answer.told))
-    return after.saying(case.now, _what_happened(case.after(after), lease, answer))
+    after = after.saying(case.now, _what_happened(case.after(after), lease, answer))
+    known_before = {job.msg_id for job in case.jobs}
+    came_early = [one for one in after.known.said if one.msg_id == answer.msg_id not in known_before]
+    return after.saying(case.now, _word_on(came_early[0])) if came_early else after
 
 
 def _lost(case: Case, how: str) -> SendState:

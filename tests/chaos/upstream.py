@@ -74,7 +74,7 @@ class Upstream:
         await self._until_known(run)
         if self.send.again:
             await self._until_known(await self._start(patient=True))
-        if self.send.intruder:
+        if self.send.intruder and await self._asked_its_account():
             await self._result(await self._start(content=f"{self.send.text}, otherwise"))
         self.over = True
 
@@ -85,6 +85,17 @@ class Upstream:
                 return
             run = await self._start(patient=True)
         await self._result(run)
+
+    async def _asked_its_account(self) -> bool:
+        """Whether the last run has; a key that ended before that, nothing sent, stands for no content yet."""
+
+        async def asked() -> bool:
+            events = self.client.get_workflow_handle(self.id).fetch_history_events()
+            return any(
+                [event.activity_task_scheduled_event_attributes.activity_type.name == "wish" async for event in events]
+            )
+
+        return await self._persistently(asked)
 
     async def _start(self, *, patient: bool = False, content: str | None = None, replace: bool = False) -> str:
         """Start the send, whatever Temporal does meanwhile, and return the id of the run; one that runs is taken."""

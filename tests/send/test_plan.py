@@ -49,7 +49,7 @@ def test_a_steps_time_is_not_now() -> None:
 
 
 def test_an_answer_in_hand_ends_the_try_whatever_else_comes() -> None:
-    """The push is there before the answer: it is kept, and matched once the msg_id is known."""
+    """The push is there before the answer: it is kept, matched once the msg_id is known, and then told of."""
     alone = Alone()
     alone.joined()
     alone.tries()
@@ -57,6 +57,9 @@ def test_an_answer_in_hand_ends_the_try_whatever_else_comes() -> None:
     assert alone.does() is steps.Submit
     alone.answered()
     assert alone.end.outcome == "sent"
+    accepted, pushed = [line.what for line in alone.status.history][-2:]
+    assert accepted == "try 1: accepted as msg_id 7"
+    assert pushed == "WeChat's push on msg_id 7: send success"
 
 
 def test_the_key_again_ends_with_what_became_of_it() -> None:
