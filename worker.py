@@ -26,9 +26,10 @@ from qunfa.media.scratch import remove_left_over
 from qunfa.printable import printable
 from qunfa.settings import Settings, SettingsError, load_settings
 from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
-from qunfa.temporal import TemporalError, TemporalUnreachable, connect, missing_search_attributes, namespace_retention
+from qunfa.temporal.connection import TemporalError, TemporalUnreachable, connect
+from qunfa.temporal.namespace import missing_search_attributes, namespace_retention
+from qunfa.temporal.whole_tasks import WholeTasks
 from qunfa.wechat import open_http
-from qunfa.whole_tasks import WholeTasks
 from workflows.account import Account
 from workflows.account_check import CheckAccount
 from workflows.account_notices import AccountNotices
@@ -80,7 +81,7 @@ class WorkerRefusesError(Exception):
 class EndingWorker(Worker):
     """A worker that ends when it is stopped, also where Temporal's client waits for what never comes.
 
-    Its runs go on by whole workflow tasks (`qunfa.whole_tasks`).
+    Its runs go on by whole workflow tasks (`qunfa.temporal.whole_tasks`).
 
     Seen in tests with 1.35, on the time-skipping server: an activity had learned that its workflow was terminated just
     before the worker stopped. Why the client waits then is not known.

@@ -18,9 +18,7 @@ from activities.heartbeat import heartbeats
 from activities.notes import Notes
 from activities.once import put_off, refuse_a_second_time, to_its_end
 from activities.writing import Write, write_of
-from qunfa.contract.audience import All, Openids
-from qunfa.contract.facts import Known, Try
-from qunfa.contract.grants import Report
+from qunfa.contract.audience import Openids
 from qunfa.contract.job import Answer
 from qunfa.contract.ledger_steps import SUBMIT, Listed, SubmitStep
 from qunfa.contract.request import MassSendRequest
@@ -162,7 +160,7 @@ class Submission:
         """The answer, once the ledger has been told of it; `told` is false where that did not succeed."""
         try:
             async with asyncio.timeout(self._telling.total_seconds()):
-                await self._notes.tell(step.account.appid, _report(step, answer))
+                await self._notes.tell(step.account.appid, step.report(answer))
         except (ApplicationError, TimeoutError) as error:
             activity.logger.warning(
                 "account %s, key %s: the ledger could not be told of try %s (%s); the workflow has to tell it",
@@ -173,23 +171,3 @@ class Submission:
             )
             return answer.model_copy(update={"told": False})
         return answer
-
-
-def _report(step: SubmitStep, answer: Answer) -> Report:
-    lease = step.lease
-    one = Try(
-        generation=lease.generation,
-        number=lease.number,
-        wish=lease.wish,
-        clientmsgid=lease.clientmsgid,
-        not_before=lease.not_before,
-        holder=lease.holder,
-        answer=answer,
-    )
-    return Report(
-        key=step.key,
-        digest=step.digest,
-        workflow_id=step.workflow_id,
-        known=Known(tries=(one,)),
-        to_all=isinstance(step.audience, All),
-    )

@@ -12,8 +12,9 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from qunfa.payloads import data_converter
-from qunfa.temporal import TemporalUnreachable, register_search_attributes
+from qunfa.temporal.connection import TemporalUnreachable
+from qunfa.temporal.namespace import register_search_attributes
+from qunfa.temporal.payloads import data_converter
 from tests.looking import PATIENCE, look_again
 from tests.workflows.metronome import METRONOME, Metronome
 

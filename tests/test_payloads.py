@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import WorkflowSerializationContext
 
 from qunfa.contract.grants import Wish
 from qunfa.contract.unreadable import Unreadable
-from qunfa.payloads import data_converter
+from qunfa.temporal.payloads import data_converter
 from tests.workflows.unreadable import UNREADABLE
 
 OURS, TEMPORALS = data_converter.payload_converter, pydantic_data_converter.payload_converter
@@ -63,3 +64,10 @@ def test_where_a_type_is_named_it_is_an_error_as_before(raw: RawValue) -> None:
         TEMPORALS.from_payloads([raw.payload], [Wish])
     with pytest.raises(before.type):
         OURS.from_payloads([raw.payload], [Wish])
+
+
+def test_the_converter_has_no_use_for_what_a_payload_is_of() -> None:
+    """`WholeRun` therefore does not ask the sandbox for it."""
+    context = WorkflowSerializationContext(namespace="default", workflow_id="mass-send:demo:spring")
+    assert data_converter.with_context(context) is data_converter
+    assert data_converter.external_storage is None

@@ -14,9 +14,9 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.testing import WorkflowEnvironment
 
-from qunfa import temporal
 from qunfa.contract.event import JobFinished
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
+from qunfa.temporal import connection, namespace
 from tests.temporal import binary
 
 
@@ -57,16 +57,16 @@ async def client(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -
     await server.client.workflow_service.register_namespace(request)
     monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
     monkeypatch.setenv("TEMPORAL_NAMESPACE", namespace)
-    return await temporal.connect(identity="qunfa-test")
+    return await connection.connect(identity="qunfa-test")
 
 
 def _address(environment: WorkflowEnvironment) -> str:
     return environment.client.service_client.config.target_host
 
 
-async def _refusal() -> temporal.TemporalUnreachable:
-    with pytest.raises(temporal.TemporalUnreachable) as caught:
-        await temporal.connect()
+async def _refusal() -> connection.TemporalUnreachable:
+    with pytest.raises(connection.TemporalUnreachable) as caught:
+        await connection.connect()
     return caught.value
 
 
@@ -86,7 +86,7 @@ async def test_connects_as_a_profile_says(
     (tmp_path / "temporal.toml").write_text(f'[profile.prod]\naddress = "{_address(server)}"\n')
     monkeypatch.setenv("TEMPORAL_PROFILE", "prod")
 
-    assert (await temporal.connect()).namespace == "default"
+    assert (await connection.connect()).namespace == "default"
 
 
 async def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ async def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A silent server is given up after the connect timeout; without it, this test would not end."""
-    monkeypatch.setattr(temporal, "CONNECT_TIMEOUT", timedelta(milliseconds=200))
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT", timedelta(milliseconds=200))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{silent.getsockname()[1]}")
         error = await _refusal()
@@ -150,8 +150,8 @@ async def test_broken_configuration_is_not_quoted(monkeypatch: pytest.MonkeyPatc
     """Temporal's own file may hold a key: the error names the line, not its content."""
     (tmp_path / "temporal.toml").write_text('[profile.default]\napi_key = "s3cret\n')
 
-    with pytest.raises(temporal.TemporalError, match="line 2") as caught:
-        await temporal.connect()
+    with pytest.raises(connection.TemporalError, match="line 2") as caught:
+        await connection.connect()
     assert "s3cret" not in str(caught.value)
 
 
@@ -159,41 +159,41 @@ async def test_missing_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate that is not there is named by its path."""
     monkeypatch.setenv("TEMPORAL_TLS_CLIENT_CERT_PATH", "/nowhere/client.pem")
 
-    with pytest.raises(temporal.TemporalError, match=r"/nowhere/client\.pem"):
-        await temporal.connect()
+    with pytest.raises(connection.TemporalError, match=r"/nowhere/client\.pem"):
+        await connection.connect()
 
 
 async def test_registers_what_is_missing(client: Client) -> None:
     """A fresh namespace lacks all, afterwards none; a second time adds nothing."""
-    assert await temporal.missing_search_attributes(client) == list(SEARCH_ATTRIBUTES)
-    assert await temporal.register_search_attributes(client) == list(SEARCH_ATTRIBUTES)
-    assert await temporal.missing_search_attributes(client) == []
-    assert await temporal.register_search_attributes(client) == []
+    assert await namespace.missing_search_attributes(client) == list(SEARCH_ATTRIBUTES)
+    assert await namespace.register_search_attributes(client) == list(SEARCH_ATTRIBUTES)
+    assert await namespace.missing_search_attributes(client) == []
+    assert await namespace.register_search_attributes(client) == []
 
 
 async def test_keeps_what_is_there(client: Client) -> None:
     """An attribute that somebody registered by hand is kept, the others are added."""
     await _register(client, "MassSendPhase", IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
 
-    assert "MassSendPhase" not in await temporal.register_search_attributes(client)
-    assert await temporal.missing_search_attributes(client) == []
+    assert "MassSendPhase" not in await namespace.register_search_attributes(client)
+    assert await namespace.missing_search_attributes(client) == []
 
 
 async def test_another_type_is_a_conflict(client: Client) -> None:
     """An attribute of the wrong type is refused by both, and nothing is added."""
     await _register(client, "MassSendPhase", IndexedValueType.INDEXED_VALUE_TYPE_INT)
 
-    with pytest.raises(temporal.SearchAttributeConflict, match="MassSendPhase is registered as INT"):
-        await temporal.missing_search_attributes(client)
-    with pytest.raises(temporal.SearchAttributeConflict):
-        await temporal.register_search_attributes(client)
+    with pytest.raises(namespace.SearchAttributeConflict, match="MassSendPhase is registered as INT"):
+        await namespace.missing_search_attributes(client)
+    with pytest.raises(namespace.SearchAttributeConflict):
+        await namespace.register_search_attributes(client)
 
 
 async def test_a_server_that_is_too_slow_is_unreachable(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer in time says nothing about what the server allows: it is worth another try."""
-    monkeypatch.setattr(temporal, "RPC_TIMEOUT", timedelta(microseconds=1))
-    with pytest.raises(temporal.TemporalUnreachable, match="in time\nTry again"):
-        await temporal.missing_search_attributes(client)
+    monkeypatch.setattr(namespace, "RPC_TIMEOUT", timedelta(microseconds=1))
+    with pytest.raises(connection.TemporalUnreachable, match="in time\nTry again"):
+        await namespace.missing_search_attributes(client)
 
 
 async def test_time_skipping_server(time_skipping: WorkflowEnvironment) -> None:
@@ -201,9 +201,9 @@ async def test_time_skipping_server(time_skipping: WorkflowEnvironment) -> None:
     client = time_skipping.client
     key = SearchAttributeKey.for_keyword("MassSendAccount")
 
-    assert await temporal.register_search_attributes(client) == list(SEARCH_ATTRIBUTES)
-    assert await temporal.register_search_attributes(client) == []
-    assert await temporal.missing_search_attributes(client) == []
+    assert await namespace.register_search_attributes(client) == list(SEARCH_ATTRIBUTES)
+    assert await namespace.register_search_attributes(client) == []
+    assert await namespace.missing_search_attributes(client) == []
     await client.start_workflow(
         "Any",
         id=str(uuid4()),
@@ -214,26 +214,26 @@ async def test_time_skipping_server(time_skipping: WorkflowEnvironment) -> None:
 
 async def test_retention(client: Client) -> None:
     """The retention can be read and raised, and the search attributes survive that."""
-    await temporal.register_search_attributes(client)
+    await namespace.register_search_attributes(client)
 
-    assert await temporal.namespace_retention(client) == timedelta(days=1)
-    await temporal.set_namespace_retention(client, timedelta(days=35))
-    assert await temporal.namespace_retention(client) == timedelta(days=35)
-    assert await temporal.missing_search_attributes(client) == []
+    assert await namespace.namespace_retention(client) == timedelta(days=1)
+    await namespace.set_namespace_retention(client, timedelta(days=35))
+    assert await namespace.namespace_retention(client) == timedelta(days=35)
+    assert await namespace.missing_search_attributes(client) == []
 
 
 async def test_retention_that_temporal_refuses(client: Client) -> None:
     """A retention below Temporal's minimum is an error with the server's reason."""
-    with pytest.raises(temporal.TemporalError, match="cannot set the retention"):
-        await temporal.set_namespace_retention(client, timedelta(minutes=5))
+    with pytest.raises(connection.TemporalError, match="cannot set the retention"):
+        await namespace.set_namespace_retention(client, timedelta(minutes=5))
 
 
 async def test_reachable(client: Client) -> None:
     """A server that answers for the namespace is reachable; one that does not know it is not."""
     elsewhere = await Client.connect(client.service_client.config.target_host, namespace="nowhere")
 
-    assert await temporal.is_reachable(client, timedelta(seconds=2))
-    assert not await temporal.is_reachable(elsewhere, timedelta(seconds=2))
+    assert await connection.is_reachable(client, timedelta(seconds=2))
+    assert not await connection.is_reachable(elsewhere, timedelta(seconds=2))
 
 
 async def _register(client: Client, name: str, kind: IndexedValueType.ValueType) -> None:

@@ -22,9 +22,8 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, FailureError
@@ -40,13 +39,12 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ids import ACCOUNT, parse_account_id
     from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
     from qunfa.contract.ledger_steps import BREATHE, LedgerAnswer, LedgerQuestion
-    from qunfa.contract.sentences import sentences
     from qunfa.contract.unreadable import Unreadable
     from qunfa.contract.updates import Forget, Freeze, Unfreeze
     from workflows.account_inbox import Inbox
     from workflows.account_page import account_page
     from workflows.preparing import refuse
-    from workflows.refusal import refusal
+    from workflows.refusal import parsed, refusal
 
 MESSAGES_PER_RUN: Final = 400
 """Temporal takes 2,000 updates and 10,000 signals in a run; far fewer keep histories short to read."""
@@ -63,8 +61,6 @@ _LATEST: Final = timedelta(days=30)
 _PHASE: Final = SearchAttributeKey.for_keyword("MassSendPhase")
 _RUN_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """Temporal refuses a workflow task that signals a run of any other name, again and again."""
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @workflow.defn(name=ACCOUNT)
@@ -122,36 +118,36 @@ class Account:
     @workflow.update(description='freeze: {"by": "li", "reason": "…"}')
     def freeze(self, raw: Any = None) -> FreezeAnswer:
         """Submit nothing more; the answer names what is in flight all the same."""
-        asked, now = _parsed(Freeze, raw), workflow.now()
+        asked, now = parsed(Freeze, raw), workflow.now()
         self._become(people.freeze(expired(self._state, now), asked.by, asked.reason, now))
         return show.switch(self._state)
 
     @freeze.validator
     def _freeze_fits(self, raw: Any = None) -> None:
-        _parsed(Freeze, raw)
+        parsed(Freeze, raw)
 
     @workflow.update(description='unfreeze: {"by": "li"}')
     def unfreeze(self, raw: Any = None) -> FreezeAnswer:
         """Go on submitting."""
-        asked = _parsed(Unfreeze, raw)
+        asked = parsed(Unfreeze, raw)
         workflow.logger.info("unfrozen by %s", asked.by)
         self._become(people.unfreeze(self._state, workflow.now()))
         return show.switch(self._state)
 
     @unfreeze.validator
     def _unfreeze_fits(self, raw: Any = None) -> None:
-        _parsed(Unfreeze, raw)
+        parsed(Unfreeze, raw)
 
     @workflow.update(description='forget: {"by": "li", "reason": "…", "key": "…"}')
     def forget(self, raw: Any = None) -> Forgotten:
         """Forget what is known of a key; the answer is the line that stays."""
-        asked = _parsed(Forget, raw)
+        asked = parsed(Forget, raw)
         self._become(people.forget(self._state, asked.key, asked.by, asked.reason, workflow.now()))
         return self._state.forgotten[-1]
 
     @forget.validator
     def _forget_fits(self, raw: Any = None) -> None:
-        if why := people.why_kept(self._state, _parsed(Forget, raw).key):
+        if why := people.why_kept(self._state, parsed(Forget, raw).key):
             raise refusal(why)
 
     @workflow.update(description='ask: {"key": "…"}, or {"previewing": "…"} for one of today\'s previews')
@@ -161,7 +157,7 @@ class Account:
         What came before the question is a part of the answer. Where the run ends before it could be applied, the
         account knows less of the key than its runs do, and says nothing.
         """
-        asked, came = _parsed(LedgerQuestion, raw), self._inbox.kept
+        asked, came = parsed(LedgerQuestion, raw), self._inbox.kept
         if asked.key is not None:
             await workflow.wait_condition(lambda: self._inbox.taken >= came or self._ends)
         state, answer = show.answer_of(self._state, asked, workflow.now())
@@ -170,7 +166,7 @@ class Account:
 
     @ask.validator
     def _ask_fits(self, raw: Any = None) -> None:
-        _parsed(LedgerQuestion, raw)
+        parsed(LedgerQuestion, raw)
 
     @workflow.query(description='ledger: everything, or {"key": "…"} or {"msg_id": 3147483650}')
     def ledger(self, wanted: Any = None) -> LedgerView:
@@ -304,14 +300,6 @@ async def _is_heard(said: Outgoing) -> bool:
         workflow.logger.info("%s of key %s not sent: %s is closed", said.signal, said.key, said.workflow_id)
         return False
     return True
-
-
-def _parsed(model: type[ModelT], raw: Any) -> ModelT:
-    """``raw`` as ``model``; what does not fit is refused with a sentence."""
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        raise refusal("; ".join(sentences(error))) from None
 
 
 def _nothing() -> None:

@@ -21,7 +21,6 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.result import COMPLETES, MASS_SEND_FAILED, MassSendResult
     from qunfa.contract.sentences import full_stop, sentences
     from qunfa.contract.status import Status
-    from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
     from qunfa.send import events, show, steps
     from qunfa.send.answers import refusal as misfit
     from qunfa.send.apply import apply
@@ -32,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.board import Board
     from workflows.effects import Effects
     from workflows.notices import Notices
+    from workflows.people import People
     from workflows.preparing import refuse
     from workflows.refusal import refusal
     from workflows.refusing import Refusal, handed_on
@@ -54,7 +54,7 @@ class UnderWay:
 
 
 @workflow.defn(name=MASS_SEND)
-class MassSend:
+class MassSend(People):
     """``preparing → scheduled → submitting → awaiting_result → done``, and ``needs_operator`` in between."""
 
     @workflow.init
@@ -329,7 +329,7 @@ class MassSend:
         if (pushed := _well_formed(JobFinished, raw, *more)) is not None:
             self.hear(events.Pushed(pushed))
 
-    async def _take(self, answer: events.Answering) -> Status:
+    async def take(self, answer: events.Answering) -> Status:
         """Put a person's answer into the inbox, and await what comes of it."""
         update = workflow.current_update_info()
         identity = update.id if update else str(workflow.uuid4())
@@ -339,85 +339,12 @@ class MassSend:
             raise refusal(why)
         return self.status()
 
-    def _fits(self, answer: events.Answering) -> None:
+    def fit(self, answer: events.Answering) -> None:
+        """Judge an answer by all that has come."""
         if self._request is None or self._refusal is not None:
             raise refusal("this send is done")
         if why := misfit(self._request, self._folded(), workflow.now(), answer):
             raise refusal(why)
-
-    @workflow.update(
-        description='retry: {"by": "li", "reason": "…"}, with "send_ignore_reprint" or "confirm_not_delivered"'
-    )
-    async def retry(self, raw: Any = None) -> Status:
-        """Try again, as the problem allows."""
-        return await self._take(_parsed(Retry, raw))
-
-    @retry.validator
-    def _retry_fits(self, raw: Any = None) -> None:
-        self._fits(_parsed(Retry, raw))
-
-    @workflow.update(description='mark_sent: {"by": "li", "reason": "…", "msg_id": 3147483650}')
-    async def mark_sent(self, raw: Any = None) -> Status:
-        """Take a msg_id that was found in WeChat's console."""
-        return await self._take(_parsed(MarkSent, raw))
-
-    @mark_sent.validator
-    def _mark_sent_fits(self, raw: Any = None) -> None:
-        self._fits(_parsed(MarkSent, raw))
-
-    @workflow.update(description='abort: {"by": "li", "reason": "…"}')
-    async def abort(self, raw: Any = None) -> Status:
-        """End the send."""
-        return await self._take(_parsed(Abort, raw))
-
-    @abort.validator
-    def _abort_fits(self, raw: Any = None) -> None:
-        self._fits(_parsed(Abort, raw))
-
-    @workflow.update(description='approve: {"by": "li"}; not who has asked for the send')
-    async def approve(self, raw: Any = None) -> Status:
-        """Let the send go out."""
-        return await self._take(_parsed(Approve, raw))
-
-    @approve.validator
-    def _approve_fits(self, raw: Any = None) -> None:
-        self._fits(_parsed(Approve, raw))
-
-    @workflow.update(description='reject: {"by": "li", "reason": "…"}')
-    async def reject(self, raw: Any = None) -> Status:
-        """End the send, since it is not to go out."""
-        return await self._take(_parsed(Reject, raw))
-
-    @reject.validator
-    def _reject_fits(self, raw: Any = None) -> None:
-        self._fits(_parsed(Reject, raw))
-
-    @workflow.update(description='pause: {"by": "li", "reason": "…"}')
-    async def pause(self, raw: Any = None) -> Status:
-        """Submit nothing for now."""
-        return await self._take(_parsed(Pause, raw))
-
-    @pause.validator
-    def _pause_fits(self, raw: Any = None) -> None:
-        self._fits(_parsed(Pause, raw))
-
-    @workflow.update(description='resume: {"by": "li"}')
-    async def resume(self, raw: Any = None) -> Status:
-        """Go on where the send stood."""
-        return await self._take(_parsed(Resume, raw))
-
-    @resume.validator
-    def _resume_fits(self, raw: Any = None) -> None:
-        self._fits(_parsed(Resume, raw))
-
-    @workflow.update(description='reschedule: {"by": "li", "send_at": "2026-12-01T09:00:00+08:00"}')
-    async def reschedule(self, raw: Any = None) -> Status:
-        """Another time; one in the past is now."""
-        return await self._take(_parsed(Reschedule, raw))
-
-    @reschedule.validator
-    def _reschedule_fits(self, raw: Any = None) -> None:
-        self._fits(_parsed(Reschedule, raw))
 
 
 def _rank(event: events.Event) -> int:
@@ -453,13 +380,6 @@ def _well_formed(model: type[ModelT], raw: Any, *more: Any) -> ModelT | None:
     except ValidationError as error:
         workflow.logger.warning("malformed %s dropped: %s", model.__name__, "; ".join(sentences(error)))
         return None
-
-
-def _parsed(model: type[ModelT], raw: Any) -> ModelT:
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        raise refusal("; ".join(sentences(error))) from None
 
 
 def _why(result: MassSendResult) -> str:

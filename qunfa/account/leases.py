@@ -123,21 +123,13 @@ def _turn(state: AccountState, place: Place, now: datetime) -> AccountState:
     if late or forbidden(record, place.generation, knew=place.knew):
         return turned_away(state, place, "known")
     lease = _lease(record, place, not_before)
-    one = Try(
-        generation=lease.generation,
-        number=lease.number,
-        wish=lease.wish,
-        clientmsgid=lease.clientmsgid,
-        not_before=not_before,
-        holder=lease.holder,
-    )
     state = state.changed(
         lease=lease,
         announced=False,
         pace=pace.leased(state.pace, not_before, place.pace),
         queue=tuple(other for other in state.queue if other is not place),
     )
-    known = union(record.known, Known(tries=(one,)))
+    known = union(record.known, Known(tries=(lease.tried(),)))
     return with_record(state, record.changed(known=known, ended=None, touched_at=now))
 
 

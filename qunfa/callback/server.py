@@ -11,13 +11,13 @@ from starlette.applications import Starlette
 from structlog.typing import FilteringBoundLogger
 from temporalio.client import Client
 
-from qunfa import temporal
 from qunfa.callback.app import ReceiverError, create_app, create_metrics_app
 from qunfa.callback.delivery import DeliveryError, TemporalDelivery
 from qunfa.callback.metrics import ReceiverMetrics
 from qunfa.callback.services import ListenError, Services
 from qunfa.contract.event import JobFinished
 from qunfa.settings import Settings
+from qunfa.temporal.connection import TemporalError, connect, is_reachable
 
 RECONNECT_FIRST: Final = timedelta(seconds=1)
 RECONNECT_LAST: Final = timedelta(seconds=15)
@@ -42,7 +42,7 @@ class Uplink:
         while self._client is None:
             try:
                 self._client = await self._connect()
-            except temporal.TemporalError as error:
+            except TemporalError as error:
                 _LOG.warning("not connected", reason=str(error), again_in_seconds=wait.total_seconds())
                 await asyncio.sleep(wait.total_seconds())
                 wait = min(wait * 2, RECONNECT_LAST)
@@ -51,7 +51,7 @@ class Uplink:
 
     async def is_ready(self) -> bool:
         """Whether Temporal answers right now."""
-        return self._client is not None and await temporal.is_reachable(self._client, READY_TIMEOUT)
+        return self._client is not None and await is_reachable(self._client, READY_TIMEOUT)
 
     async def __call__(self, appid: str, event: JobFinished) -> None:
         """Raises DeliveryError while there is no connection."""
@@ -67,7 +67,7 @@ async def run_receiver(  # noqa: PLR0913  each keyword is one thing that a calle
     port: int | None = None,
     on_started: Callable[[str], None] | None = None,
     handle_signals: bool = True,
-    connect: Callable[[], Awaitable[Client]] = temporal.connect,
+    connect: Callable[[], Awaitable[Client]] = connect,
 ) -> None:
     """Serves the callback URLs until SIGTERM or SIGINT, or until cancelled; running pushes are finished first.
 

@@ -5,7 +5,7 @@ from functools import cache
 from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 
-from qunfa.temporal import connect
+from qunfa.temporal.connection import connect
 
 
 async def temporal_client() -> Client:

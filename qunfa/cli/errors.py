@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.sentences import full_stop
 from qunfa.settings import SettingsError
-from qunfa.temporal import TemporalError, TemporalUnreachable
+from qunfa.temporal.connection import TemporalError, TemporalUnreachable
 
 
 class ExitCode(IntEnum):

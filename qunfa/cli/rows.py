@@ -10,7 +10,7 @@ from qunfa.cli.errors import WrongUse
 from qunfa.cli.reading import PHASE, RPC_TIMEOUT, state_of
 from qunfa.cli.view import SendRow
 from qunfa.contract.ids import parse_mass_send_id
-from qunfa.temporal import missing_search_attributes
+from qunfa.temporal.namespace import missing_search_attributes
 
 _OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
 _PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")

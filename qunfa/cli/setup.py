@@ -15,7 +15,7 @@ from qunfa.cli.options import Json
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
 from qunfa.rules.doctor import RETENTION_WANTED
-from qunfa.temporal import namespace_retention, register_search_attributes, set_namespace_retention
+from qunfa.temporal.namespace import namespace_retention, register_search_attributes, set_namespace_retention
 
 
 class Setup(Stored):

@@ -7,14 +7,15 @@
 | ``told`` | the submitting activity, ``MassSend``, ``RecallMassSend`` | ``Account`` | :class:`Report` |
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from qunfa.contract.facts import Clientmsgid, Ended, Known, TryId
+from qunfa.contract.facts import Clientmsgid, Ended, Known, Try, TryId
 from qunfa.contract.facts import Wish as WishId
 from qunfa.contract.fields import YEAR, Key, Moment, Stored
+from qunfa.contract.job import Answer
 from qunfa.contract.ledger import Frozen, Recalled, SendsCounted
 
 Span = Annotated[timedelta, Field(ge=timedelta(0), le=YEAR)]
@@ -80,6 +81,19 @@ class Lease(Stored):
     def identity(self) -> TryId:
         """Of the try that it is for."""
         return TryId(self.generation, self.number, self.wish)
+
+    def tried(self, answer: Answer | None = None, *, lost_at: datetime | None = None) -> Try:
+        """The try that it is for: under way, answered or lost."""
+        return Try(
+            generation=self.generation,
+            number=self.number,
+            wish=self.wish,
+            clientmsgid=self.clientmsgid,
+            not_before=self.not_before,
+            holder=self.holder,
+            answer=answer,
+            lost_at=lost_at,
+        )
 
 
 class Waits(Stored):

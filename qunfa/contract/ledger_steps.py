@@ -10,6 +10,7 @@ from qunfa.contract.audience import All, Openids, Tag
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Lease, Report, Wish
+from qunfa.contract.job import Answer
 from qunfa.contract.ledger import PreviewsLeft
 from qunfa.contract.material import ImageVia
 from qunfa.contract.message import Message
@@ -94,6 +95,16 @@ class SubmitStep(Stored):
     def generation(self) -> int:
         """Of the lease."""
         return self.lease.generation
+
+    def report(self, answer: Answer) -> Report:
+        """What the ledger is told of the try."""
+        return Report(
+            key=self.key,
+            digest=self.digest,
+            workflow_id=self.workflow_id,
+            known=Known(tries=(self.lease.tried(answer),)),
+            to_all=isinstance(self.audience, All),
+        )
 
 
 class LedgerQuestion(Stored):

@@ -7,7 +7,7 @@ known makes checks worthless that were made before, and may make an ``abort`` to
 from datetime import datetime
 from typing import Final
 
-from qunfa.contract.facts import Decided, Known, Said, Try
+from qunfa.contract.facts import Decided, Known, Said
 from qunfa.contract.grants import Lease
 from qunfa.contract.job import Answer
 from qunfa.contract.request import MassSendRequest
@@ -75,7 +75,7 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             return state.changed(tag_seen_at=now)
         case events.Began(lease):
             held = state.heard and state.heard.model_copy(update={"lease": None})
-            return state.changed(trying=lease, heard=held, known=_with_try(state, lease))
+            return state.changed(trying=lease, heard=held, known=_tried(state, lease))
         case events.Answered(answer):
             return _answered(case, answer)
         case events.Lost(how):
@@ -83,7 +83,7 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
         case events.GivenBack(lease):
             unused = Answer(kind="unused", at=now, detail="the lease was not used")
             held = state.heard and state.heard.model_copy(update={"lease": None})
-            known = _with_try(state, lease, answer=unused)
+            known = _tried(state, lease, unused)
             return state.changed(known=known, heard=held, wish=None, untold=True)
         case events.Reported(ended):
             return state.changed(untold=False, told_end=ended or state.told_end)
@@ -171,17 +171,9 @@ def _obstructed(case: Case, problem: Problem) -> SendState:
     return case.state.changed(make_at=again).saying(case.now, what)
 
 
-def _with_try(state: SendState, lease: Lease, **what: object) -> Known:
+def _tried(state: SendState, lease: Lease, answer: Answer | None = None, lost_at: datetime | None = None) -> Known:
     """The facts with the lease's try."""
-    one = Try(
-        generation=lease.generation,
-        number=lease.number,
-        wish=lease.wish,
-        clientmsgid=lease.clientmsgid,
-        not_before=lease.not_before,
-        holder=lease.holder,
-    )
-    return union(state.known, Known(tries=(one.model_copy(update=what),)))
+    return union(state.known, Known(tries=(lease.tried(answer, lost_at=lost_at),)))
 
 
 def _over(state: SendState) -> SendState:
@@ -193,7 +185,7 @@ def _answered(case: Case, answer: Answer) -> SendState:
     state, lease = case.state, case.state.trying
     if lease is None:
         return state
-    after = _over(state.changed(known=_with_try(state, lease, answer=answer), untold=state.untold or not answer.told))
+    after = _over(state.changed(known=_tried(state, lease, answer), untold=state.untold or not answer.told))
     after = after.saying(case.now, _what_happened(case.after(after), lease, answer))
     known_before = {job.msg_id for job in case.jobs}
     came_early = [one for one in after.known.said if one.msg_id == answer.msg_id not in known_before]
@@ -204,7 +196,7 @@ def _lost(case: Case, how: str) -> SendState:
     state, lease = case.state, case.state.trying
     if lease is None:
         return state
-    after = _over(state.changed(known=_with_try(state, lease, lost_at=case.now), untold=True))
+    after = _over(state.changed(known=_tried(state, lease, lost_at=case.now), untold=True))
     return after.saying(case.now, f"try {lease.number}: {how}; it may have been accepted")
 
 

@@ -46,16 +46,7 @@ def answer(kind: str = "accepted", at: datetime = NOON, **more: Any) -> Answer:
 
 def tried(lease: Lease, said: Answer | None, **more: Any) -> Try:
     """The lease's try."""
-    return Try(
-        generation=lease.generation,
-        number=lease.number,
-        wish=lease.wish,
-        clientmsgid=lease.clientmsgid,
-        not_before=lease.not_before,
-        holder=lease.holder,
-        answer=said,
-        **more,
-    )
+    return lease.tried(said).model_copy(update=more)
 
 
 def attempt(said: Answer | None = None, number: int = 1, name: str = "old", generation: int = 0, **more: Any) -> Try:

@@ -21,7 +21,7 @@ from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft, Record
 from qunfa.contract.ledger_steps import LookUpStep, TakePreviewStep, TellStep, WishStep
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
-from qunfa.payloads import data_converter
+from qunfa.temporal.payloads import data_converter
 from tests.activities.conftest import NOON, activity_info
 from tests.activities.past import DIGEST, MSG_ID, Fates, NoEarlierRuns, Times, worker
 from tests.looking import until

@@ -10,7 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import AudienceCheck, Results
 from qunfa.contract.steps import AudienceStep, JobStatusStep
-from qunfa.payloads import data_converter
+from qunfa.temporal.payloads import data_converter
 from tests.activities.conftest import SECRET, TOKEN, Desk, TokenServer, desk_at
 
 Call = Callable[[Desk], Awaitable[object]]

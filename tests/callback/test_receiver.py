@@ -18,8 +18,8 @@ from qunfa.callback.body import BODY_LIMIT
 from qunfa.contract.event import JobFinished
 from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView
-from qunfa.payloads import data_converter
 from qunfa.settings import MetricsSettings
+from qunfa.temporal.payloads import data_converter
 from tests.callback.pushing import APPID, FINISHED, HELLO, TOKEN, callback_settings, signed
 from tests.callback.running import address_of, is_ready, renamed, running
 from tests.looking import PATIENCE, look_again

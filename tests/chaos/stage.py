@@ -17,8 +17,8 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 from temporalio.service import RPCError
 
 from qunfa.contract import SEARCH_ATTRIBUTES
-from qunfa.payloads import data_converter
 from qunfa.simulator import Simulator, SimulatorConfig
+from qunfa.temporal.payloads import data_converter
 from tests.chaos import words
 from tests.chaos.director import Director
 from tests.chaos.plan import FOLLOWERS, SAFE, TAG, ChaosPlan

@@ -22,7 +22,7 @@ from qunfa.rules.codes import return_code
 from qunfa.send import doubt
 from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging, worker_runtime
-from qunfa.temporal import connect
+from qunfa.temporal.connection import connect
 from qunfa.wechat import open_http
 
 JobsOf = Callable[[Known, str, str], tuple[Job, ...]]

@@ -8,7 +8,7 @@ from temporalio.client import Client
 from qunfa.cli.setup import Setup
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.contract.schema import SCHEMAS
-from qunfa.temporal import set_namespace_retention
+from qunfa.temporal.namespace import set_namespace_retention
 from tests.cli.calls import Qunfa, parsed
 
 DAY = 86_400

@@ -10,10 +10,10 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 
-from qunfa.payloads import data_converter
 from qunfa.settings import Settings
 from qunfa.simulator import SimulatorConfig
-from qunfa.temporal import register_search_attributes
+from qunfa.temporal.namespace import register_search_attributes
+from qunfa.temporal.payloads import data_converter
 from tests.e2e.stage import CALLBACK_TOKEN, FOLLOWERS, SCALE, SECRET, Scene, Stage, on_its_own_queue, working
 from tests.looking import PATIENCE, until
 from tests.workflows.failures import refusal_of

@@ -16,7 +16,8 @@ from qunfa.callback import run_receiver
 from qunfa.contract import MassSendResult
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator
-from qunfa.temporal import is_reachable, register_search_attributes
+from qunfa.temporal.connection import is_reachable
+from qunfa.temporal.namespace import register_search_attributes
 from qunfa.wechat import open_http
 from tests.e2e.stage import Stage
 from tests.e2e.staging import settings_at

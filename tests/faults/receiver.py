@@ -8,7 +8,7 @@ from temporalio.client import Client
 from qunfa.callback import run_receiver
 from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging
-from qunfa.temporal import connect
+from qunfa.temporal.connection import connect
 from tests.faults.calls import watched_client
 from tests.faults.requests import watched_requests
 from tests.faults.tripwire import Tripwire

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from qunfa.temporal import TemporalUnreachable, connect
+from qunfa.temporal.connection import TemporalUnreachable, connect
 from tests.e2e.staging import temporal_at
 from tests.looking import PATIENCE
 from tests.ports import free_address

@@ -11,7 +11,7 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, WorkerConfig
 
 from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging
-from qunfa.temporal import connect
+from qunfa.temporal.connection import connect
 from qunfa.wechat import open_http
 from tests.faults.calls import watch_http, watched_client
 from tests.faults.tripwire import Tripwire

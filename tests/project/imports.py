@@ -80,9 +80,8 @@ TABLE = (
         ),
     ),
     Place("qunfa/settings", (STDLIB, LIBRARIES, "qunfa.contract"), ("temporalio", "httpx")),
-    Place("qunfa/payloads", (STDLIB, LIBRARIES, "qunfa.contract")),
     Place(
-        "qunfa/temporal", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.payloads", "qunfa.settings", "qunfa.telemetry")
+        "qunfa/temporal", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.telemetry")
     ),
     Place(
         "qunfa/telemetry",
@@ -90,7 +89,6 @@ TABLE = (
     ),
     Place("qunfa/markdown", (STDLIB, "qunfa.printable")),
     Place("qunfa/printable", (STDLIB,)),
-    Place("qunfa/whole_tasks", (STDLIB, LIBRARIES)),
     Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.reporting")),
 )  # fmt: skip
 

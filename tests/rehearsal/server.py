@@ -12,7 +12,8 @@ from temporalio.runtime import Runtime
 
 from qunfa.cli.demo.children import Child
 from qunfa.cli.demo.ports import LOCALHOST
-from qunfa.temporal import TemporalUnreachable, connect, register_search_attributes
+from qunfa.temporal.connection import TemporalUnreachable, connect
+from qunfa.temporal.namespace import register_search_attributes
 from tests.e2e.staging import temporal_at
 from tests.looking import PATIENCE
 from tests.ports import free_ports

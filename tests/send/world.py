@@ -16,7 +16,7 @@ from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
 from qunfa.account.people import freeze, unfreeze
 from qunfa.account.state import AccountState
 from qunfa.contract.event import JobFinished
-from qunfa.contract.facts import Ended, Known, Try
+from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Lease, Report, Wish
 from qunfa.contract.job import Answer
 from qunfa.contract.preview import Previewed
@@ -262,7 +262,7 @@ class World:
         self.tell(f"{one.lease.wish}: {fate}, {answer.kind} {answer.msg_id}")
         told, heard = (self.gentle or self.random.random() < chance for chance in (0.9, 0.85))
         if told:
-            self._report(Known(tries=(_tried(one.lease, answer),)))
+            self._report(Known(tries=(one.lease.tried(answer),)))
         if one.run is not None and one.run is self.run:
             told_of = events.Answered(answer.model_copy(update={"told": told}))
             one.run.inbox.append(told_of if heard else events.Lost("the worker is gone"))
@@ -427,18 +427,6 @@ _GENTLE: Final = {
     for name, chance in _CHANCES.items()
     if name not in {"lose_a_worker", "terminate", "reset", "lose_the_ledger", "arrive"}
 }
-
-
-def _tried(lease: Lease, answer: Answer) -> Try:
-    return Try(
-        generation=lease.generation,
-        number=lease.number,
-        wish=lease.wish,
-        clientmsgid=lease.clientmsgid,
-        not_before=lease.not_before,
-        holder=lease.holder,
-        answer=answer,
-    )
 
 
 def _always() -> bool:

@@ -11,8 +11,6 @@ from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import ACCOUNT, JobFinished, account_id, steps
 from qunfa.contract.event import Counts
-from qunfa.contract.facts import Known, Try
-from qunfa.contract.grants import Report
 from qunfa.contract.job import Answer
 from qunfa.contract.ledger_steps import SUBMIT, SubmitStep
 from qunfa.contract.steps import (
@@ -110,7 +108,7 @@ class ModelWechat:
 
     async def tell(self, step: SubmitStep, answer: Answer) -> None:
         """Tell the account what came of a try."""
-        await self.signal("told", report_of(step, answer))
+        await self.signal("told", step.report(answer))
 
     @activity.defn(name=steps.JOB_STATUS)
     async def job_status(self, step: JobStatusStep) -> JobStatus:
@@ -149,27 +147,6 @@ def refuse_what_comes_again(step: SubmitStep) -> None:
     """Refuse a try that a run had begun which was reset, as a worker does."""
     if step.lease.holder != activity.info().workflow_run_id:
         raise ApplicationError("another run had begun it", type=steps.TRIED_BEFORE, non_retryable=True)
-
-
-def report_of(step: SubmitStep, answer: Answer) -> Report:
-    """What the account is told of a try."""
-    lease = step.lease
-    one = Try(
-        generation=lease.generation,
-        number=lease.number,
-        wish=lease.wish,
-        clientmsgid=lease.clientmsgid,
-        not_before=lease.not_before,
-        holder=lease.holder,
-        answer=answer,
-    )
-    return Report(
-        key=step.key,
-        digest=step.digest,
-        workflow_id=step.workflow_id,
-        known=Known(tries=(one,)),
-        to_all=step.audience.kind == "all",
-    )
 
 
 def accepts(wechat: ModelWechat, step: SubmitStep) -> Answer:

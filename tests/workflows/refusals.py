@@ -26,7 +26,7 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
-from qunfa.payloads import data_converter
+from qunfa.temporal.payloads import data_converter
 from workflows.account import Account
 from workflows.mass_send import MassSend
 

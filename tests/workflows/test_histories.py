@@ -8,7 +8,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from qunfa.payloads import data_converter
+from qunfa.temporal.payloads import data_converter
 from tests.histories.keep import HISTORIES, keep, path_of
 from tests.workflows.metronome import OtherMassSend
 from workflows.account import Account

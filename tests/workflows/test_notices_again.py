@@ -20,7 +20,7 @@ from activities.notice_record import RecordedNotices
 from qunfa.contract.ids import notify_id
 from qunfa.contract.notice import NoticeDelivered, WantedNotice
 from qunfa.contract.status import Status
-from qunfa.payloads import data_converter
+from qunfa.temporal.payloads import data_converter
 from tests.activities.conftest import settings_for
 from tests.looking import PATIENCE, until
 from tests.media.sources.site import silence

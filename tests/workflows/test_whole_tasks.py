@@ -19,7 +19,7 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, Workflo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from qunfa.contract.status import Status
-from qunfa.whole_tasks import QUERY_OF_ITS_OWN, SUSPECT_SECONDS, WholeRun, WholeTasks
+from qunfa.temporal.whole_tasks import QUERY_OF_ITS_OWN, SUSPECT_SECONDS, WholeRun, WholeTasks
 from tests.workflows.conftest import scaled_facts, staffed
 from tests.workflows.refusals import Activate, Passing
 from tests.workflows.test_refused_updates import comes, is_admitted, replays

@@ -30,12 +30,8 @@ from qunfa.cli.errors import Refused
 from qunfa.cli.link import UI_VARIABLE
 from qunfa.cli.queue import has_worker
 from qunfa.contract import SEARCH_ATTRIBUTES
-from qunfa.temporal import (
-    TemporalUnreachable,
-    namespace_retention,
-    register_search_attributes,
-    set_namespace_retention,
-)
+from qunfa.temporal.connection import TemporalUnreachable
+from qunfa.temporal.namespace import namespace_retention, register_search_attributes, set_namespace_retention
 
 READY_WITHIN: Final = timedelta(seconds=60)
 RETENTION: Final = timedelta(days=35)

@@ -25,7 +25,7 @@ from qunfa.cli.errors import explain
 from qunfa.contract.doctor import CheckName, Finding
 from qunfa.rules.doctor import clock_found, skipped, temporal_failed, temporal_found
 from qunfa.rules.doctor_account import not_asked, not_at_wechat
-from qunfa.temporal import TemporalError
+from qunfa.temporal.connection import TemporalError
 
 _NO_TEMPORAL: Final = "Temporal has to answer first"
 _NO_WORKER: Final = "a worker has to poll the task queue first"

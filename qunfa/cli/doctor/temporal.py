@@ -33,7 +33,8 @@ from qunfa.rules.doctor import (
     workers_silent,
 )
 from qunfa.rules.doctor_account import own_workflow_found, own_workflow_stuck
-from qunfa.temporal import SearchAttributeConflict, TemporalError, missing_search_attributes, namespace_retention
+from qunfa.temporal.connection import TemporalError
+from qunfa.temporal.namespace import SearchAttributeConflict, missing_search_attributes, namespace_retention
 
 ANSWERS: Final = timedelta(seconds=5)
 """A worker that is not overloaded answers what takes it no work in a small part of this."""

@@ -21,7 +21,7 @@ from qunfa.contract.event import JobFinished
 from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
-from qunfa.payloads import data_converter
+from qunfa.temporal.payloads import data_converter
 from tests.account.driving import turn, wish
 from tests.looking import until
 from tests.workflows.accounts.sender import SENDER, Sender, Submitting

@@ -21,8 +21,9 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from qunfa.contract.event import JobFinished
 from qunfa.contract.grants import Granted, Lease
-from qunfa.payloads import data_converter
-from qunfa.temporal import TemporalUnreachable, register_search_attributes
+from qunfa.temporal.connection import TemporalUnreachable
+from qunfa.temporal.namespace import register_search_attributes
+from qunfa.temporal.payloads import data_converter
 from tests.looking import until
 from tests.temporal import binary
 from tests.workflows.accounts.conftest import Branch, opened

@@ -1,10 +1,5 @@
-"""The connection to Temporal, and what Qunfa needs of the namespace.
+"""What Qunfa needs of a namespace: its search attributes, and how long it keeps closed workflows."""
 
-The address, the namespace, TLS and keys come from where Temporal's own tools take them: `TEMPORAL_ADDRESS`,
-`TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS…`, `TEMPORAL_PROFILE` and its configuration file.
-"""
-
-import asyncio
 import logging
 from datetime import timedelta
 from typing import Final
@@ -14,17 +9,10 @@ from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig, ClientConnectConfig
-from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
-from qunfa.payloads import data_converter
-
-DEFAULT_ADDRESS: Final = "localhost:7233"
-DEFAULT_NAMESPACE: Final = "default"
-CONNECT_TIMEOUT: Final = timedelta(seconds=5)
-RPC_TIMEOUT: Final = timedelta(seconds=10)
+from qunfa.temporal.connection import RPC_TIMEOUT, TemporalError, TemporalUnreachable
 
 _VALUE_TYPES: Final = {
     "Text": IndexedValueType.INDEXED_VALUE_TYPE_TEXT,
@@ -39,58 +27,8 @@ _SILENT: Final = frozenset({RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCE
 _LOGGER = logging.getLogger(__name__)
 
 
-class TemporalError(Exception):
-    """Temporal cannot be used as it stands. The message is for a person and says what to do."""
-
-
-class TemporalUnreachable(TemporalError):
-    """No answer from Temporal, no such namespace, or no right to use it. The second line says what to do."""
-
-    def __init__(self, address: str, namespace: str, said: str, todo: str) -> None:
-        self.address = address
-        self.namespace = namespace
-        super().__init__(f"{said}\n{todo}")
-
-
 class SearchAttributeConflict(TemporalError):
     """A search attribute of Qunfa's name is registered with another type."""
-
-
-async def connect(*, runtime: Runtime | None = None, identity: str | None = None) -> Client:
-    """A client whose server has answered and whose namespace exists, within `CONNECT_TIMEOUT`.
-
-    Args:
-        runtime: The process's one runtime, made before the first connection; Temporal's default when None.
-        identity: How the client calls itself in histories; `pid@host` when None.
-
-    Raises:
-        TemporalUnreachable: The server does not answer, does not know the namespace, or refuses this client.
-        TemporalError: Temporal's own configuration (profile, file, certificates) cannot be read.
-    """
-    config = _client_config()
-    address = config.setdefault("target_host", DEFAULT_ADDRESS)
-    namespace = config.setdefault("namespace", DEFAULT_NAMESPACE)
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
-            client = await Client.connect(**config, data_converter=data_converter, runtime=runtime, identity=identity)
-            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace), retry=False)
-    except TimeoutError:
-        raise _unreachable(address, namespace, f"no answer within {CONNECT_TIMEOUT.total_seconds():.0f} s") from None
-    except (RuntimeError, ValueError) as error:
-        raise _unreachable(address, namespace, _connection_reason(str(error))) from None
-    except RPCError as error:
-        raise _refused(address, namespace, error) from None
-    return client
-
-
-async def is_reachable(client: Client, timeout: timedelta) -> bool:  # noqa: ASYNC109 - handed on to the RPC
-    """Whether the server answers for the namespace right now."""
-    request = DescribeNamespaceRequest(namespace=client.namespace)
-    try:
-        await client.workflow_service.describe_namespace(request, retry=False, timeout=timeout)
-    except RPCError:
-        return False
-    return True
 
 
 async def missing_search_attributes(client: Client) -> list[str]:
@@ -160,46 +98,6 @@ async def set_namespace_retention(client: Client, retention: timedelta) -> None:
             f"cannot set the retention of the namespace {client.namespace} to {retention}: {error.message}\n"
             "Set it where the namespace is managed, and run this command without --retention."
         ) from None
-
-
-def _client_config() -> ClientConnectConfig:
-    try:
-        return ClientConfig.load_client_connect_config()
-    except (RuntimeError, ValueError) as error:
-        # Only the first line: the others quote the file, which may hold a key.
-        reason = (str(error).splitlines() or ["unknown"])[0]
-        raise TemporalError(f"cannot read Temporal's client configuration: {reason}") from None
-    except OSError as error:
-        raise TemporalError(
-            f"cannot read {error.filename}, which Temporal's client configuration names: {error.strerror}"
-        ) from None
-
-
-def _connection_reason(text: str) -> str:
-    if "ConnectionRefused" in text:
-        return "nothing listens there (connection refused)"
-    if "dns error" in text:
-        return "the host name is not known"
-    return text.removeprefix("Failed client connect: ").removeprefix("Server connection error: ")
-
-
-def _unreachable(address: str, namespace: str, reason: str) -> TemporalUnreachable:
-    todo = "Start it, or set TEMPORAL_ADDRESS to where it is, TEMPORAL_TLS as it needs it (or a TEMPORAL_PROFILE)."
-    return TemporalUnreachable(
-        address, namespace, f"cannot reach Temporal at {address}, namespace {namespace}: {reason}", todo
-    )
-
-
-def _refused(address: str, namespace: str, error: RPCError) -> TemporalUnreachable:
-    if error.status == RPCStatusCode.NOT_FOUND:
-        said = f"Temporal at {address} answers, but has no namespace {namespace}"
-        todo = f"Set TEMPORAL_NAMESPACE, or create it (temporal operator namespace create --namespace {namespace})."
-        return TemporalUnreachable(address, namespace, said, todo)
-    if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}:
-        said = f"Temporal at {address} answers, but refuses this client for the namespace {namespace}: {error.message}"
-        todo = "Set TEMPORAL_API_KEY, or TEMPORAL_TLS and its certificates (or a TEMPORAL_PROFILE), to what it takes."
-        return TemporalUnreachable(address, namespace, said, todo)
-    return _unreachable(address, namespace, error.message)
 
 
 async def _registered_types(client: Client) -> dict[str, int] | None:

@@ -1,0 +1,102 @@
+"""What people send to a ``MassSend``: an update for each answer, whose validator says at once why it does not fit."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.status import Status
+    from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+    from qunfa.send.events import Answering
+    from workflows.refusal import parsed
+
+
+class People(ABC):
+    """The updates of a send."""
+
+    @abstractmethod
+    async def take(self, answer: Answering) -> Status:
+        """What has come of an answer."""
+
+    @abstractmethod
+    def fit(self, answer: Answering) -> None:
+        """Nothing where it fits.
+
+        Raises:
+            ApplicationError: why it does not.
+        """
+
+    @workflow.update(
+        description='retry: {"by": "li", "reason": "…"}, with "send_ignore_reprint" or "confirm_not_delivered"'
+    )
+    async def retry(self, raw: Any = None) -> Status:
+        """Try again, as the problem allows."""
+        return await self.take(parsed(Retry, raw))
+
+    @retry.validator
+    def _retry_fits(self, raw: Any = None) -> None:
+        self.fit(parsed(Retry, raw))
+
+    @workflow.update(description='mark_sent: {"by": "li", "reason": "…", "msg_id": 3147483650}')
+    async def mark_sent(self, raw: Any = None) -> Status:
+        """Take a msg_id that was found in WeChat's console."""
+        return await self.take(parsed(MarkSent, raw))
+
+    @mark_sent.validator
+    def _mark_sent_fits(self, raw: Any = None) -> None:
+        self.fit(parsed(MarkSent, raw))
+
+    @workflow.update(description='abort: {"by": "li", "reason": "…"}')
+    async def abort(self, raw: Any = None) -> Status:
+        """End the send."""
+        return await self.take(parsed(Abort, raw))
+
+    @abort.validator
+    def _abort_fits(self, raw: Any = None) -> None:
+        self.fit(parsed(Abort, raw))
+
+    @workflow.update(description='approve: {"by": "li"}; not who has asked for the send')
+    async def approve(self, raw: Any = None) -> Status:
+        """Let the send go out."""
+        return await self.take(parsed(Approve, raw))
+
+    @approve.validator
+    def _approve_fits(self, raw: Any = None) -> None:
+        self.fit(parsed(Approve, raw))
+
+    @workflow.update(description='reject: {"by": "li", "reason": "…"}')
+    async def reject(self, raw: Any = None) -> Status:
+        """End the send, since it is not to go out."""
+        return await self.take(parsed(Reject, raw))
+
+    @reject.validator
+    def _reject_fits(self, raw: Any = None) -> None:
+        self.fit(parsed(Reject, raw))
+
+    @workflow.update(description='pause: {"by": "li", "reason": "…"}')
+    async def pause(self, raw: Any = None) -> Status:
+        """Submit nothing for now."""
+        return await self.take(parsed(Pause, raw))
+
+    @pause.validator
+    def _pause_fits(self, raw: Any = None) -> None:
+        self.fit(parsed(Pause, raw))
+
+    @workflow.update(description='resume: {"by": "li"}')
+    async def resume(self, raw: Any = None) -> Status:
+        """Go on where the send stood."""
+        return await self.take(parsed(Resume, raw))
+
+    @resume.validator
+    def _resume_fits(self, raw: Any = None) -> None:
+        self.fit(parsed(Resume, raw))
+
+    @workflow.update(description='reschedule: {"by": "li", "send_at": "2026-12-01T09:00:00+08:00"}')
+    async def reschedule(self, raw: Any = None) -> Status:
+        """Another time; one in the past is now."""
+        return await self.take(parsed(Reschedule, raw))
+
+    @reschedule.validator
+    def _reschedule_fits(self, raw: Any = None) -> None:
+        self.fit(parsed(Reschedule, raw))
