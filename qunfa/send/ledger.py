@@ -24,14 +24,14 @@ _THE_LEDGER: Final = "the account's ledger"
 def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
     """The step that asks the account for what is ``wanted``, or waits for what it answers."""
     wish = case.state.wish
-    if wish is None or not _serves(wish, wanted):
+    if wish is None or not _serves(case, wish, wanted):
         return Step(phase, wanted, _THE_LEDGER)
     if wish.sent_at is None:
         return Step(phase, SendWish(wish.wish, search=not case.state.searched), _THE_LEDGER)
     again = _again_at(case, wish, wish.sent_at)
     if case.now >= again:
         return Step(phase, Wish(wish.purpose, wish.turn, wish.whose), _THE_LEDGER)
-    return Step(phase, why=_why(case, wish), until=again)
+    return Step(phase, why=_why(case, wish), until=again, awaits_answer=True)
 
 
 def answer_due(case: Case, sent_at: datetime) -> datetime:
@@ -60,19 +60,19 @@ def nothing_left_behind(case: Case, step: Step | End) -> Step | End:
         return step
     if wish.purpose == "withdrawing" and wish.sent_at is None:
         return asked(case, Wish("withdrawing"), phase)
-    if wish.turn is None or step == asked(case, Wish("turn", wish.turn), phase):
+    if wish.turn is None or step.awaits_answer:
         return step
     return asked(case, Wish("withdrawing"), phase)
 
 
-def _serves(wish: OpenWish, wanted: Wish) -> bool:
-    """Whether an open wish is for this. Its turn may have been due earlier: a place is not given up for that."""
+def _serves(case: Case, wish: OpenWish, wanted: Wish) -> bool:
+    """Whether an open wish is for this. Where the send is due, it may have been due earlier: its place stays."""
     if (wish.purpose, wish.whose) != (wanted.purpose, wanted.whose):
         return False
     if wanted.turn is None or wish.turn is None:
         return wanted.turn is wish.turn
     same = wish.turn.model_copy(update={"due": wanted.turn.due}) == wanted.turn
-    return same and wish.turn.due <= wanted.turn.due
+    return same and (wish.turn.due == wanted.turn.due or wish.turn.due <= wanted.turn.due <= case.now)
 
 
 def _answer(case: Case, wish: OpenWish) -> Granted | None:

@@ -28,8 +28,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.audience import Tag
-from qunfa.contract.grants import Turn
+from qunfa.contract.grants import Lease, Turn
 from qunfa.contract.request import MassSendRequest
+from qunfa.contract.status import Phase
 from qunfa.rules.calendar import closing
 from qunfa.rules.course import Over, course, judgement_of, subject
 from qunfa.rules.course import Renew as NeedsRenewal
@@ -65,6 +66,8 @@ from qunfa.send.steps import (
 
 Rule = Callable[[Case], "Step | End | None"]
 TAG_FRESH: Final = timedelta(minutes=10)
+AHEAD: Final = timedelta(minutes=2)
+"""A send that is due so soon asks for its turn already; one that is further from it takes no place in the queue."""
 _CONFIGURATION: Final = "the account's configuration"
 
 
@@ -118,7 +121,7 @@ def _join(case: Case) -> Step | End | None:
         return None
     problem, turn = endings.problem_of(case), _turn_at_once(case)
     wanted = Wish("joining") if turn is None else Wish("turn", turn)
-    phase = case.standing if problem else "preparing" if turn is None else "submitting"
+    phase = case.standing if problem or turn else "preparing"
     step = replace(ledger.asked(case, wanted, phase), problem=problem)
     if case.stops and ledger.is_silent(case):
         known = case.state.searched and endings.bad(case, "aborted") != "unknown"
@@ -127,7 +130,7 @@ def _join(case: Case) -> Step | End | None:
 
 
 def _turn_at_once(case: Case) -> Turn | None:
-    """The turn that a run asks for along with what is known of its key: where it is due, and nothing holds it back."""
+    """The turn that a run asks for along with what is known of its key: where nothing holds it back."""
     state, audience = case.state, case.request.audience
     if state.wish is not None and state.wish.turn is not None:
         return state.wish.turn
@@ -138,7 +141,7 @@ def _turn_at_once(case: Case) -> Turn | None:
     if isinstance(audience, Tag) and audience.expect:
         return None
     step = course(case.jobs, case.now, case.conditions())
-    return _turn(case, step.at) if isinstance(step, MaySubmit) and step.at <= case.now else None
+    return _turn(case, step.at) if isinstance(step, MaySubmit) and step.at <= case.now + AHEAD else None
 
 
 def _reused(case: Case) -> End | None:
@@ -264,18 +267,29 @@ def _submit(case: Case, at: datetime, why: str) -> Step | End:
         step = held(case)
         if step is not None:
             return step
-    if at > case.now:
-        return Step("submitting" if case.newest.attempts else "scheduled", why=why, until=at)
+    early = at > case.now
+    phase: Phase = "scheduled" if early and not case.newest.attempts else "submitting"
+    if at > case.now + AHEAD:
+        return Step(phase, why=why, until=at)
     audience = case.request.audience
     lease, wish = case.state.lease, case.state.wish
-    usable = lease is not None and case.now < lease.valid_until and lease.generation == case.newest.generation
+    usable = lease is not None and _is_usable(case, lease, at)
     waits = lease is None and wish is not None and wish.turn is not None
     if isinstance(audience, Tag) and audience.expect and not (case.in_doubt or waits or _tag_is_fresh(case)):
         until = lease.valid_until if lease and usable else _end_of_writing(case)
-        return Step("submitting", LookAtTag(), f"WeChat's answer about tag {audience.tag_id}", until)
+        return Step(phase, LookAtTag(), f"WeChat's answer about tag {audience.tag_id}", until)
     if lease is not None and usable:
         return Step("submitting", Submit(lease), f"WeChat's answer to try {lease.number}")
-    return ledger.asked(case, Wish("turn", _turn(case, at)), "submitting")
+    step = ledger.asked(case, Wish("turn", _turn(case, at)), phase)
+    if not early or step.effect is not None:
+        return step
+    return replace(step, why=why, until=min(at, step.until) if step.until else at)
+
+
+def _is_usable(case: Case, lease: Lease, at: datetime) -> bool:
+    """Whether a lease in hand is still for what is to be submitted, and not before its time."""
+    in_time = case.now < lease.valid_until and at <= max(case.now, lease.not_before)
+    return in_time and lease.generation == case.newest.generation
 
 
 def _tag_is_fresh(case: Case) -> bool:

@@ -263,9 +263,8 @@ class Case:
             return "paused"
         if state.shown_at and self.needs_approval:
             return "awaiting_approval"
-        if self.newest.attempts or state.wish is None or state.wish.turn:
-            return "submitting"
-        return "scheduled" if self.send_at and self.send_at > self.now else "submitting"
+        waits = self.send_at is not None and self.send_at > self.now
+        return "scheduled" if waits and state.wish is not None and not self.newest.attempts else "submitting"
 
     def after(self, state: SendState) -> "Case":
         """The same request at the same time, with another state."""

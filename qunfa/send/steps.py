@@ -155,7 +155,10 @@ Effect = (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: what is shown, what is done, and what is waited for until when at most. ``ends``: before the end."""
+    """One step: what is shown, what is done, and what is waited for until when at most.
+
+    ``ends``: before the end. ``awaits_answer``: to the open wish, which keeps its place.
+    """
 
     phase: Phase
     effect: Effect | None = None
@@ -163,6 +166,7 @@ class Step:
     until: datetime | None = None
     problem: Problem | None = None
     ends: bool = False
+    awaits_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
