@@ -155,11 +155,6 @@ async def heartbeat_missed(handle: WorkflowHandle[Any, Any]) -> None:
     await _recorded(handle, _tells_of_a_missed_heartbeat)
 
 
-async def missed_a_heartbeat(handle: WorkflowHandle[Any, Any]) -> bool:
-    """Whether Temporal has given up an activity of the send, which has ended, since it did not hear of its worker."""
-    return any([_tells_of_a_missed_heartbeat(event) async for event in handle.fetch_history_events()])
-
-
 async def account_of_tries(scene: Peer) -> str:
     """What the history knows of each try of the one send, and when WeChat was asked: for whom a number surprises."""
     [handle] = scene.started

@@ -21,7 +21,7 @@ from activities.breathing import breathe
 from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
-from tests.looking import PATIENCE, look_again, until
+from tests.looking import PATIENCE, Looks, until
 from tests.temporal import development_server, in_namespace, time_skipping_server
 from tests.workflows.model import ModelWechat
 from tests.workflows.model_material import ModelMaterial
@@ -82,12 +82,13 @@ class Desk:
         self, handle: WorkflowHandle[Any, Any], fits: Callable[[Status], bool], step: timedelta = timedelta(seconds=20)
     ) -> Status:
         """Let time pass until the status fits: only while the send waits, not while an activity is at work."""
+        looks = Looks()
         async with asyncio.timeout(PATIENCE):
             while not fits(status := await self.status(handle)):
                 if status.waiting_for is not None and self.env.supports_time_skipping:
                     await self.env.sleep(step)
                 else:
-                    await look_again()
+                    await looks.again()
         return status
 
     async def asks(self, handle: WorkflowHandle[Any, Any], problem: str) -> Status:
