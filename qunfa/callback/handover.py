@@ -1,5 +1,6 @@
 """Handing results over: each of them once, and no faster than an account may get them."""
 
+import asyncio
 import time
 from collections import defaultdict
 from datetime import timedelta
@@ -13,6 +14,8 @@ from qunfa.contract.event import JobFinished
 from qunfa.contract.job import Verdict
 from qunfa.rules.verdict import judge
 
+AT_A_TIME: Final = 10
+"""Signals to one account that may be on their way. Its workflow task fails where some hundred come during it."""
 _BURST_SECONDS: Final = 60
 """An account may get as many results at once as it may in a minute."""
 
@@ -47,6 +50,7 @@ class Handover:
         self._deliver = deliver
         self._per_second = per_second
         self._rates: defaultdict[str, Rate] = defaultdict(lambda: Rate(per_second))
+        self._lines: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_A_TIME))
         self._delivered: Recent[int] = Recent(span)
         self._turns = Turns()
 
@@ -77,7 +81,8 @@ class Handover:
                 "somebody may have overheard or forged them; if they are real, raise [receiver] results_per_second",
             )
         try:
-            await self._deliver(appid, event)
+            async with self._lines[appid]:
+                await self._deliver(appid, event)
         except BaseException as error:
             rate.give_back()
             if isinstance(error, DeliveryError):

@@ -8,15 +8,15 @@ else: such a run stands still for good. Where the history ends with a task that 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.converter import StorageDriverStoreContext
-from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.workflow import _Definition as Definition
 
 QUERY_OF_ITS_OWN: Final = "legacy_query"
 """The id of a query that comes in a task of its own, and not with a workflow task."""
@@ -35,9 +35,9 @@ class _Step(NamedTuple):
     began: int
 
 
-@dataclass(frozen=True)
-class WholeTasks(SandboxedWorkflowRunner):
-    """Runs workflows as Temporal's sandbox does, but has those forgotten that a query has led too far.
+@dataclass(frozen=True, kw_only=True)
+class WholeTasks(WorkflowRunner):
+    """Has those runs forgotten that a query has led too far.
 
     Forgetting has a price: where the run's next task and another query wait just then, the SDK loses the task, and
     Temporal gives it out again ten seconds later. The other query may then lead the run into that very task, which is
@@ -45,15 +45,26 @@ class WholeTasks(SandboxedWorkflowRunner):
 
     Args:
         forget: of the worker.
+        inner: what runs the workflows: without Temporal's sandbox, which took two fifths of a worker's time. Each
+            recorded history is replayed in it by the tests, and the import table keeps I/O out of the workflows.
         suspects: until when (seconds, `time.monotonic`) the queries of which runs are not trusted.
     """
 
-    forget: Forget = field(kw_only=True)
-    suspects: dict[str, float] = field(default_factory=dict, kw_only=True)
+    forget: Forget
+    inner: WorkflowRunner = field(default_factory=UnsandboxedWorkflowRunner)
+    suspects: dict[str, float] = field(default_factory=dict)
+
+    def prepare_workflow(self, defn: Definition) -> None:
+        """As ``inner`` has it."""
+        self.inner.prepare_workflow(defn)
+
+    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
+        """As ``inner`` has it."""
+        self.inner.set_worker_level_failure_exception_types(types)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """A run in the memory of its worker."""
-        return WholeRun(super().create_instance(det), self)
+        return WholeRun(self.inner.create_instance(det), self)
 
     def suspect(self, run_id: str) -> None:
         """Trust no query of the run for a while."""

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from qunfa.callback import DeliveryError, create_app, sign, signature
 from qunfa.callback import recent as recent_module
+from qunfa.callback.handover import AT_A_TIME
 from qunfa.callback.recent import Recent
 from qunfa.contract.event import JobFinished
 from tests.callback.pushing import (
@@ -284,6 +285,34 @@ async def test_too_many_results(inbox: Inbox) -> None:
     assert (again.text, other.text) == ("success", "success")
     assert 'qunfa_pushes_total{account="demo",answer="too_many",event="MASSSENDJOBFINISH"} 2.0' in metrics
     assert len(inbox.got) == 1
+
+
+async def test_a_burst_reaches_an_account_by_few_calls_at_a_time() -> None:
+    """Ten are under way, whatever waits behind them; all of them arrive."""
+    line = Line()
+    async with receiver(line) as http:
+        pushes = [{"params": signed(), "content": FINISHED.replace(b"3147483650", b"%d" % n)} for n in range(1, 41)]
+        answers = await asyncio.gather(*[http.post("/wechat/demo", **push) for push in pushes])
+
+    assert {answer.text for answer in answers} == {"success"}
+    assert (line.most, line.arrived) == (AT_A_TIME, 40)
+
+
+class Line:
+    """A delivery that lets go when as many are under way as may be, or no more are to come."""
+
+    def __init__(self) -> None:
+        self.most = self.arrived = self._under_way = 0
+        self._full = asyncio.Event()
+
+    async def __call__(self, appid: str, event: JobFinished) -> None:
+        self._under_way += 1
+        self.most = max(self.most, self._under_way)
+        if self._under_way >= AT_A_TIME:
+            self._full.set()
+        await self._full.wait()
+        self._under_way -= 1
+        self.arrived += 1
 
 
 @pytest.mark.parametrize("failure", [DeliveryError("Temporal is away"), TimeoutError()])

@@ -26,9 +26,24 @@ TURNS: Final[tuple[Turn, ...]] = get_args(Turn)
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
 LYING: Final[tuple[Lie, ...]] = get_args(Lie)
 _SPANS: Final = {"stop": (4.5, 7.0), "freeze": (0.3, 2.0)}
+CROWD: Final = 50
+"""So many sends of one account are due in one moment, where the run is long enough for them."""
+CROWD_AMONG: Final = 4 * CROWD
+_CROWD_ACCOUNT: Final = "second"
 _ENDINGS: Final = frozenset({"abort", "cancel"})
 """Turns with which a send ends by what it believes at that moment, be it a lie."""
-StrikeKind = Literal["worker", "receiver", "temporal", "stop", "freeze", "token"]
+StrikeKind = Literal[
+    "worker",
+    "receiver",
+    "temporal",
+    "stop",
+    "freeze",
+    "token",
+    "flood",
+    "account terminated",
+    "account reset",
+    "stranger",
+]
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,7 @@ class SendPlan:
     """One send: what is asked for, what becomes of it, and what its upstream does to it.
 
     Times in seconds: `starts_at` since the beginning of the run, the others since the start of the send. `again`: it is
-    started once more after its end; `intruder`: then with another content.
+    started once more after its end; `intruder`: then with another content; `crowd`: many others are due at that moment.
     """
 
     number: int
@@ -68,6 +83,7 @@ class SendPlan:
     intruder: bool = False
     ignore_reprint: bool = False
     form: Form = "text"
+    crowd: bool = False
 
     @property
     def key(self) -> str:
@@ -103,9 +119,12 @@ def make_plan(seed: int, sends: int, run: str) -> ChaosPlan:
     """The plan of `sends` sends; `run` makes the appids of this run its own."""
     accounts = {name: {"appid": f"wx{run}{number:02}", **_account(name)} for number, name in enumerate(ACCOUNTS)}
     certain = _certain()[: max(sends, 1)]
-    drawn = [_drawn(Random(f"{seed}:send:{number}"), number) for number in range(len(certain), sends)]  # noqa: S311
+    first = len(certain) + (CROWD if sends >= CROWD_AMONG else 0)
+    crowd = [_drawn(seed, number, _CROWD_ACCOUNT) for number in range(len(certain), first)]
+    drawn = [_drawn(seed, number) for number in range(first, sends)]
     span, chance = sends / STARTS_PER_SECOND, Random(f"{seed}:starts")  # noqa: S311
     timed = [*_timed(chance, certain, span * CERTAIN_WITHIN), *_timed(chance, drawn, span)]
+    timed += _crowded(crowd, round(chance.uniform(0.2, 0.8) * span, 3))
     ready = tuple(_with_openids(send, accounts[send.account]["appid"]) for send in timed)
     return ChaosPlan(seed, ready, accounts, {name: _uploads(seed, name) for name in ACCOUNTS})
 
@@ -156,8 +175,9 @@ def _certain() -> list[SendPlan]:
     ]
 
 
-def _drawn(chance: Random, number: int) -> SendPlan:
-    account = chance.choice(ACCOUNTS)
+def _drawn(seed: int, number: int, account: str | None = None) -> SendPlan:
+    chance = Random(f"{seed}:send:{number}")  # noqa: S311
+    account = account or chance.choice(ACCOUNTS)
     kinds = ["all", "tag", "expected tag", *(["openids"] * 2 if account != "paper" else [])]
     waits = _happens(chance, 0.75)
     turn: Turn = chance.choices(TURNS, [58, 8, 9, 5, 6, 6, 8])[0]
@@ -230,8 +250,14 @@ def _timed(chance: Random, sends: list[SendPlan], span: float) -> list[SendPlan]
     return [SendPlan(**{**vars(send), "starts_at": round(chance.uniform(0, span), 3)}) for send in sends]
 
 
+def _crowded(sends: list[SendPlan], at: float) -> list[SendPlan]:
+    """The sends as one crowd: all of them are due in one moment."""
+    own = {"starts_at": at, "send_at": None, "crowd": True, "turn": "none"}
+    return [SendPlan(**{**vars(send), **own, "not_after": None}) for send in sends]
+
+
 def strikes(seed: int) -> Iterator[Strike]:
-    """Processes killed and held up, accounts frozen, tokens lost, in the order of their times, without an end."""
+    """What happens to processes and accounts, in the order of its times, without an end."""
     chance = Random(f"{seed}:strikes")  # noqa: S311
     rhythm: dict[StrikeKind, tuple[float, float]] = {
         "worker": (4.0, 15.0),
@@ -240,6 +266,10 @@ def strikes(seed: int) -> Iterator[Strike]:
         "temporal": (13.0, 45.0),
         "freeze": (5.0, 25.0),
         "token": (3.0, 12.0),
+        "flood": (8.0, 40.0),
+        "account terminated": (11.0, 50.0),
+        "account reset": (15.0, 50.0),
+        "stranger": (1.0, 60.0),
     }
     due = [(first * chance.uniform(0.7, 1.3), kind) for kind, (first, _) in rhythm.items()]
     while True:

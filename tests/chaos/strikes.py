@@ -11,6 +11,7 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, Workflo
 from temporalio.service import RPCError
 
 from qunfa.contract import account_id
+from tests.chaos.account import Account
 from tests.chaos.plan import Strike, strikes
 from tests.chaos.stage import Stage, temporal_answers
 from tests.chaos.upstream import RPC
@@ -74,8 +75,30 @@ class Striker:
                 account = list(stage.sim.world.accounts.values())[strike.target % len(stage.sim.world.accounts)]
                 account.tokens.force(stage.sim.world.clock.now())
                 self._note(f"the access token of {account.name} dies")
+            case "flood" | "account terminated" | "account reset" | "stranger":
+                await self._at_account(strike)
             case _:
                 pass  # it is down already
+
+    async def _at_account(self, strike: Strike) -> None:
+        """What befalls the workflow of an account; nothing where Temporal does not take it."""
+        names = list(self._stage.plan.accounts)
+        name = names[strike.target % len(names)]
+        account = Account(self._stage.client, self._stage.plan.accounts[name]["appid"])
+        acts = {
+            "flood": account.flood,
+            "account terminated": account.terminate,
+            "account reset": account.reset,
+            "stranger": account.start_strangely,
+        }
+        try:
+            await acts[strike.kind]()
+        except RPCError:
+            return
+        finally:
+            if strike.kind in {"account terminated", "account reset"}:
+                self._stage.lost_at[name] = time.time()
+        self._note(f"{strike.kind}: {name}")
 
     async def _temporal_is_up(self) -> bool:
         """Whether it answers, now or soon: one that has not come back yet is not killed again."""

@@ -11,7 +11,7 @@ from qunfa.simulator import Fault, JobPlan
 from qunfa.simulator.plans import FaultKind
 from tests.chaos import words
 from tests.chaos.mishaps import LIES, Lie
-from tests.chaos.plan import FOLLOWERS, SAFE, TURNS, ChaosPlan, StrikeKind, make_plan, strikes
+from tests.chaos.plan import CROWD, CROWD_AMONG, FOLLOWERS, SAFE, TURNS, ChaosPlan, StrikeKind, make_plan, strikes
 
 
 def lost(fault: Fault) -> bool:
@@ -127,3 +127,12 @@ def test_openids_are_followers_of_the_account() -> None:
     for send in plan.sends:
         openids = send.audience.get("openids", ["o1", "o2"])
         assert 2 <= len(set(openids)) == len(openids) <= FOLLOWERS
+
+
+def test_a_long_run_has_a_crowd() -> None:
+    """Of one account, in one moment, and not held up by the room that the others share."""
+    sends = make_plan(4, CROWD_AMONG, "x").sends
+    crowd = [send for send in sends if send.crowd]
+    assert len(crowd) == CROWD
+    assert len({(send.account, send.starts_at) for send in crowd}) == 1
+    assert not any(send.crowd for send in make_plan(4, CROWD_AMONG - 1, "x").sends)

@@ -62,6 +62,9 @@ class Upstream:
     async def live(self) -> None:
         """From the first start to the last result, as soon as there is room for one more."""
         await asyncio.sleep(max(0.0, self.began + self.send.starts_at - time.monotonic()))
+        if self.send.crowd:
+            await self._live()
+            return
         async with self.room:
             await self._live()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Final, cast
@@ -133,11 +133,11 @@ def plain(**_: Any) -> WorkflowRunner:
     return SandboxedWorkflowRunner()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Watching(WholeTasks):
     """As the product's, and tells which queries have brought a run further than its last task."""
 
-    early: list[int] = field(kw_only=True)
+    early: list[int]
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """A run in the memory of its worker."""

@@ -1,0 +1,76 @@
+"""What befalls the workflow of an account: it is terminated, reset, flooded, or started by somebody else."""
+
+import asyncio
+from random import Random
+from typing import Any, Final
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from qunfa.contract import ACCOUNT, account_id
+from tests.chaos.stage import QUEUE
+from tests.chaos.upstream import RPC
+
+PUSHES: Final = 600
+_AT_A_TIME: Final = 10
+_OTHERS: Final = 9_000_000_000
+"""From here on msg_ids are nobody's."""
+
+
+class Account:
+    """The account of one appid, from outside."""
+
+    def __init__(self, client: Client, appid: str) -> None:
+        self._client = client
+        self._id = account_id(appid)
+
+    @property
+    def _handle(self) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(self._id)
+
+    async def flood(self) -> None:
+        """Pushes on jobs of others, as they would come in a burst."""
+        for first in range(0, PUSHES, _AT_A_TIME):
+            await asyncio.gather(*[self._push(_OTHERS + first + number) for number in range(_AT_A_TIME)])
+
+    async def terminate(self) -> None:
+        """Its ledger is gone; the next signal starts another one."""
+        await self._handle.terminate("by mistake", rpc_timeout=RPC)
+
+    async def reset(self) -> None:
+        """Back to a task of its run, so that it forgets what it has heard since."""
+        done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        description = await self._handle.describe(rpc_timeout=RPC)
+        handle = self._client.get_workflow_handle(self._id, run_id=description.run_id)
+        points = [event.event_id async for event in handle.fetch_history_events() if event.event_type == done]
+        if not points:
+            return
+        request = ResetWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=self._id, run_id=description.run_id),
+            reason="by mistake",
+            workflow_task_finish_event_id=Random(description.run_id).choice(points),  # noqa: S311
+            request_id=description.run_id,
+        )
+        await self._client.workflow_service.reset_workflow_execution(request, timeout=RPC)
+
+    async def start_strangely(self) -> None:
+        """Somebody who has read its id starts it, with an input that is none."""
+        try:
+            await self._client.start_workflow(
+                ACCOUNT,
+                {"records": "all of them"},
+                id=self._id,
+                task_queue=QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                rpc_timeout=RPC,
+            )
+        except WorkflowAlreadyStartedError:
+            await self._handle.signal("wants", {"key": "x" * 100_000}, rpc_timeout=RPC)
+
+    async def _push(self, msg_id: int) -> None:
+        await self._handle.signal("push", {"msg_id": msg_id, "status": "send success"}, rpc_timeout=RPC)
