@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.account.budget import may_be_carried
+    from qunfa.account.budget import json_size, may_be_carried
     from qunfa.account.inbox import Message
     from qunfa.contract.event import JobFinished
     from qunfa.contract.grants import Report, Wish
@@ -15,6 +15,10 @@ with workflow.unsafe.imports_passed_through():
 
 SLICE: Final = 100
 """Messages that are applied at a time: of the dearest ones, in a full account, it takes a quarter of a second."""
+SLICE_BYTES: Final = 256 * 1024
+"""As many bytes, after which a slice takes no more."""
+BYTES_MAX: Final = 128 * 1024
+"""Of one signal: a record is at most 16 KiB, and what a run knows of its key some times as much."""
 _CARRIED_MAX: Final = 200
 _MODELS: Final[dict[str, type[BaseModel]]] = {"wants": Wish, "told": Report, "push": JobFinished}
 
@@ -47,6 +51,9 @@ class Inbox:
         if more:
             workflow.logger.warning("%s with %s inputs dropped: it takes one", name, 1 + len(more))
             return
+        if (size := json_size(raw)) > BYTES_MAX:
+            workflow.logger.warning("%s of %s bytes dropped: it may have %s", name, size, BYTES_MAX)
+            return
         self._signals.append(Signal(name, raw))
         self.kept += 1
 
@@ -57,7 +64,11 @@ class Inbox:
 
     def next_slice(self) -> tuple[int, list[Message]]:
         """How many signals were taken out, and those of them that can be read."""
-        taken, self._signals = self._signals[:SLICE], self._signals[SLICE:]
+        count, room = 0, SLICE_BYTES
+        while count < min(SLICE, len(self._signals)) and room > 0:
+            room -= json_size(self._signals[count].raw)
+            count += 1
+        taken, self._signals = self._signals[:count], self._signals[count:]
         return len(taken), [one.raw for one in _read(taken)]
 
     def carried(self) -> list[Signal] | None:

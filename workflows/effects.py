@@ -72,8 +72,8 @@ class Effects:
                 return await look_at_tag(facts, self._request.audience)
             case steps.Submit(lease):
                 return await self._submit(facts, state, lease)
-            case steps.Report(ended, problem):
-                await calls.tell(facts, self._report(state, Ended(outcome=ended, problem=problem) if ended else None))
+            case steps.Report(ended):
+                await calls.tell(facts, self._report(state, ended))
                 return events.Reported(ended)
             case steps.Poll():
                 return await self._poll(facts, state, effect)
@@ -143,7 +143,7 @@ class Effects:
             ),
             search=search,
         )
-        return events.WishSent(wish, known)
+        return events.WishSent(wish, known, searched=search)
 
     async def _make(self, facts: AccountFacts, state: SendState) -> events.Event:
         bench = _Bench(facts, state.material or Material(), self._teller)

@@ -39,6 +39,8 @@ with workflow.unsafe.imports_passed_through():
 
 HISTORY_MAX: Final = 4_000
 """Events after which a send continues as new: Temporal ends a workflow at 51,200."""
+PUSHES_MAX: Final = 200
+"""Pushes that are taken in within one activation; the account forwards the newest of each job alone."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -50,6 +52,7 @@ class UnderWay:
     effect: steps.Effect
     task: "asyncio.Task[events.Event | None]"
     knew: Known
+    resets: int
     what: str = ""
 
 
@@ -66,6 +69,7 @@ class MassSend(People):
         )
         self._inbox: list[events.Event] = []
         self._replies: dict[str, Reply] = {}
+        self._resets = 0
         self._under_way: UnderWay | None = None
         self._alarm = Alarm()
         self._ended: steps.End | None = None
@@ -121,7 +125,7 @@ class MassSend(People):
         """Until the effect of the step has come to something, or a message has come, or the time."""
         if step.effect is not None and self._under_way is None:
             carrying = Effects(self._asked, self).carry_out(step.effect, self._state)
-            self._under_way = UnderWay(step.effect, asyncio.create_task(carrying), self._state.known)
+            self._under_way = UnderWay(step.effect, asyncio.create_task(carrying), self._state.known, self._resets)
         self._alarm.set(step.until, step.why)
         under_way = self._under_way
         await workflow.wait_condition(
@@ -140,6 +144,8 @@ class MassSend(People):
             await workflow.wait_condition(under_way.task.done)
         self._under_way = None
         event = _outcome(under_way.task)
+        if isinstance(event, events.LookedUp) and self._resets != under_way.resets:
+            return  # the run before the reset may have done more since
         if isinstance(event, events.Reported) and self._state.known != under_way.knew:
             return  # something became known meanwhile, which is told, too
         if event is not None:
@@ -297,11 +303,8 @@ class MassSend(People):
         if self._refusal is not None:
             return self._refusal.status()
         state = self._folded()
-        step = (
-            self._ended
-            if self._ended and (self._is_over or not self._inbox)
-            else plan(self._asked, state, workflow.now())
-        )
+        over = self._ended if self._is_over else None
+        step = over or plan(self._asked, state, workflow.now())
         status = self._status_at(state, step)
         return status if self._inbox else status.model_copy(update={"updated_at": self._shown_at})
 
@@ -312,6 +315,7 @@ class MassSend(People):
         self._inbox.append(event)
 
     def _note_reset(self, _seed: int) -> None:
+        self._resets += 1
         self.hear(events.WasReset())
         # A wait looks at its condition only after something has run. It has to look now: later, an update that is
         # refused would decide whether it looks before or after what else has come, and no replay would know of that.
@@ -326,8 +330,12 @@ class MassSend(People):
     @workflow.signal(description="job_finished: WeChat's push, as the account forwards it")
     def job_finished(self, raw: Any = None, *more: Any) -> None:
         """Take WeChat's word on one of our jobs; kept where it is on none (yet)."""
-        if (pushed := _well_formed(JobFinished, raw, *more)) is not None:
-            self.hear(events.Pushed(pushed))
+        if (pushed := _well_formed(JobFinished, raw, *more)) is None:
+            return
+        if sum(isinstance(one, events.Pushed) for one in self._inbox) >= PUSHES_MAX:
+            workflow.logger.warning("push on msg_id %s dropped: too many came at once", pushed.msg_id)
+            return
+        self.hear(events.Pushed(pushed))
 
     async def take(self, answer: events.Answering) -> Status:
         """Put a person's answer into the inbox, and await what comes of it."""

@@ -5,7 +5,7 @@
 | ``records`` | 196 KiB | settled ones are shortened, then go, the oldest first |
 | ``queue`` | 72 KiB | a wish is answered ``full`` |
 | ``queue`` and ``notes`` | 96 KiB | the oldest answers go: who gets none asks again |
-| ``kept`` | 24 KiB, 200 | the oldest go |
+| ``kept`` | 24 KiB, 200 | the oldest lose their articles, then go |
 | the inbox that is carried on | 24 KiB | it is applied first |
 | all together | 384 KiB | |
 
@@ -29,6 +29,7 @@ from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from qunfa.account.state import AccountState, Note, Place, Record
 from qunfa.contract.ledger import KeptPush
@@ -140,8 +141,15 @@ def with_notes(state: AccountState, notes: tuple[Note, ...]) -> AccountState:
 
 
 def with_kept(state: AccountState, kept: tuple[KeptPush, ...]) -> AccountState:
-    """The state with these pushes of nobody's, as far as there is room."""
-    return state.changed(kept=_newest(kept[-KEPT_MAX:], KEPT_BYTES, attrgetter("size")))
+    """The state with these pushes of nobody's, as far as there is room; the oldest lose their articles first."""
+    pushes = list(kept[-KEPT_MAX:])
+    excess = sum(one.size for one in pushes) - KEPT_BYTES
+    for number, one in enumerate(pushes):
+        if excess <= 0:
+            break
+        pushes[number] = one.without_articles
+        excess -= one.size - pushes[number].size
+    return state.changed(kept=_newest(tuple(pushes), KEPT_BYTES, attrgetter("size")))
 
 
 def trimmed(state: AccountState, now: datetime) -> AccountState:
@@ -154,7 +162,15 @@ def trimmed(state: AccountState, now: datetime) -> AccountState:
 
 def may_be_carried(inbox: Sequence[Any]) -> bool:
     """Whether messages that are not applied yet are few enough to be carried on with the state."""
-    return len(_ANYTHING.dump_json(list(inbox), fallback=str)) <= INBOX_BYTES
+    return json_size(list(inbox)) <= INBOX_BYTES
+
+
+def json_size(anything: Any) -> int:
+    """Bytes that it takes as JSON; more than there is room for where it cannot be JSON, such as bytes."""
+    try:
+        return len(_ANYTHING.dump_json(anything, fallback=str))
+    except PydanticSerializationError:
+        return BYTES_MAX
 
 
 def newest_within(models: tuple[ModelT, ...], room: int) -> tuple[ModelT, ...]:

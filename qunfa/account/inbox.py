@@ -9,7 +9,6 @@ A wish, a report and a push do no harm when they come twice, late or in another 
 
 from datetime import datetime
 
-from qunfa.account.bounds import cut
 from qunfa.account.leases import expired
 from qunfa.account.reports import told
 from qunfa.account.routing import pushed
@@ -17,6 +16,7 @@ from qunfa.account.state import AccountState
 from qunfa.account.wishes import wished
 from qunfa.contract.event import JobFinished
 from qunfa.contract.grants import Report, Wish
+from qunfa.rules.bounds import cut
 
 Message = Wish | Report | JobFinished
 

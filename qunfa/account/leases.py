@@ -4,7 +4,7 @@ The first in the queue gets it when
 
 | of | from |
 |---|---|
-| its turn, the later of ``due`` and of when it was asked | 3 seconds before, with a ``not_before`` |
+| its turn, the later of ``due`` and of when it was asked | a second before, with a ``not_before`` |
 | the account's pace | 3 seconds, or two paces, before, with a ``not_before`` |
 | the lease of another | the moment it comes back |
 | a freeze | its end |
@@ -27,7 +27,9 @@ from qunfa.rules.course import judgement_of
 from qunfa.rules.memory import is_under_way, union
 
 EARLY: Final = timedelta(seconds=3)
-"""How long before its time a lease is granted: the server's timers may be late by a second."""
+"""How long before the pace allows it a lease is granted: so long a hand-over may take in a crowd."""
+PUNCTUAL: Final = timedelta(seconds=1)
+"""How long before its time: the server's timers may be late by so much, and until then a person may hold it back."""
 SLACK: Final = timedelta(seconds=5)
 """For a clock that is a little off and an answer on its way."""
 UNHEARD: Final = "the run that it was for is gone"
@@ -68,9 +70,11 @@ def forbidden(record: Record, generation: int, *, knew: bool) -> bool:
     return settled or (job.ever_unknown and not knew)
 
 
-def returned(state: AccountState, now: datetime) -> AccountState:
-    """The state where a lease has come back whose try is answered."""
+def returned(state: AccountState, now: datetime, told: Known | None = None) -> AccountState:
+    """The state where a lease has come back whose try is answered, be it by what was ``told`` without room for it."""
     lease, one = state.lease, _try_of_lease(state)
+    if lease is not None and told is not None and (one is None or one.answer is None):
+        one = next((other for other in told.tries if other.identity == lease.identity), one)
     if lease is None or one is None or one.answer is None:
         return state
     if one.answer.kind == "unused":
@@ -87,18 +91,21 @@ def unheard(state: AccountState, now: datetime) -> AccountState:
     if lease is None or one is None:
         return state
     answer = Answer(kind="unused", at=now, detail=UNHEARD)
-    return returned(_with_try(state, lease.key, one.model_copy(update={"answer": answer})), now)
+    unused = one.model_copy(update={"answer": answer, "lost_at": None})
+    return returned(_with_try(state, lease.key, unused), now, Known(tries=(unused,)))
 
 
 def expired(state: AccountState, now: datetime) -> AccountState:
     """The state without a lease that ran out untold. A run that was never told of it is told that it is lost."""
-    lease, one = state.lease, _try_of_lease(state)
-    if lease is None or one is None or now < lease.expires_at:
+    lease = state.lease
+    if lease is None or now < lease.expires_at:
         return state
-    if is_under_way(one):
-        state = _with_try(state, lease.key, one.model_copy(update={"lost_at": lease.expires_at}))
-    if not state.announced:
-        state = informed(state, lease.key, lease.holder, lease.wish, "known")
+    one = _try_of_lease(state) or lease.tried()
+    if lease.key in state.records:
+        if is_under_way(one):
+            state = _with_try(state, lease.key, one.model_copy(update={"lost_at": lease.expires_at}))
+        if not state.announced:
+            state = informed(state, lease.key, lease.holder, lease.wish, "known")
     silence = Answer(kind="unknown", at=lease.expires_at)
     after = pace.told(state.pace, silence, lease.expires_at, lease.pace)
     return closing(state.changed(lease=None, announced=False, pace=after), lease.wish)
@@ -111,7 +118,7 @@ def _next(state: AccountState) -> Place | None:
 def _opens(state: AccountState, place: Place) -> datetime:
     """From when on the place may be granted, early."""
     may_write = pace.earliest(state.pace, place.asked_at, place.pace)
-    return max(max(place.due, place.asked_at) - EARLY, may_write - max(2 * place.pace, EARLY))
+    return max(max(place.due, place.asked_at) - PUNCTUAL, may_write - max(2 * place.pace, EARLY))
 
 
 def _turn(state: AccountState, place: Place, now: datetime) -> AccountState:

@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Final, Literal
 
 from qunfa.account.leases import unheard
-from qunfa.account.queue import left, place_of, waits
+from qunfa.account.queue import place_of, waits, without_place
 from qunfa.account.routing import word_on
 from qunfa.account.state import AccountState, Note, Place
 from qunfa.contract.event import JobFinished
@@ -73,7 +73,7 @@ def not_found(state: AccountState, said: Outgoing, now: datetime) -> AccountStat
     """The state once a signal found nobody: that run, or that send, is over."""
     place = place_of(state, said.key)
     if place is not None and place.run_id == said.run_id:
-        state = left(state, said.key)
+        state = without_place(state, said.key)
     if said.kind == "lease":
         return unheard(state, now) if _is_of_lease(state, said) else state
     return delivered(state, said)

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Final
 
-from qunfa.account.bounds import TEXT_MAX
 from qunfa.account.budget import newest_within, without
 from qunfa.account.queue import place_of
 from qunfa.account.state import AccountState
 from qunfa.contract.ledger import Forgotten, Frozen
+from qunfa.rules.bounds import TEXT_MAX
 
 FORGOTTEN_BYTES: Final = 6 * 1024
 
@@ -19,7 +19,8 @@ def freeze(state: AccountState, by: str, reason: str, now: datetime) -> AccountS
 
 def unfreeze(state: AccountState, now: datetime) -> AccountState:
     """The state that grants again."""
-    return _turned(state, None).changed(unfrozen_at=now) if state.frozen else state
+    after = _turned(state, None) if state.frozen else state
+    return after.changed(unfrozen_at=now)  # also where it is not frozen: a lost ledger may still hear of a freeze
 
 
 def with_freeze_of(state: AccountState, frozen: Frozen | None) -> AccountState:

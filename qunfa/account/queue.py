@@ -4,7 +4,7 @@
 |---|---|
 | of a key that has none | behind all whose turn is earlier: the later of ``due`` and of when it was asked |
 | that replaces one of the same run, for the same try | where that one was |
-| that replaces any other one | anew |
+| that replaces any other one | anew; a run that had another place is told |
 | whose ``until`` has come | gone |
 
 The id of a wish that is over is closed: a late copy of its signal does nothing.
@@ -34,7 +34,7 @@ def place_of(state: AccountState, key: str) -> Place | None:
 def placed(state: AccountState, wish: Wish, turn: Turn, now: datetime, *, knew: bool) -> AccountState:
     """The state with a place for the wish, in place of the key's earlier one; ``full`` where there is no room."""
     before = place_of(state, wish.key)
-    state = left(state, wish.key)
+    state = left(state, wish)
     if not has_place(state):
         return answered(state, wish, "known", until=room_at(state, now))
     again = before if before and _same_try(before, wish, turn) else None
@@ -59,7 +59,16 @@ def placed(state: AccountState, wish: Wish, turn: Turn, now: datetime, *, knew: 
     return state.changed(queue=tuple(queue), serial=serial)
 
 
-def left(state: AccountState, key: str) -> AccountState:
+def left(state: AccountState, wish: Wish) -> AccountState:
+    """The state without the place of the wish's key. Another run that had it is told, so that it asks again."""
+    place = place_of(state, wish.key)
+    state = without_place(state, wish.key)
+    if place is None or place.run_id == wish.run_id:
+        return state
+    return informed(state, place.key, place.run_id, place.wish, "known")
+
+
+def without_place(state: AccountState, key: str) -> AccountState:
     """The state without the place of the key, whose wish is over."""
     place = place_of(state, key)
     if place is None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from qunfa.account import owners
 from qunfa.account.budget import fitting, with_record
-from qunfa.account.routing import matched
+from qunfa.account.routing import forwarding, matched
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Known, TryId
 from qunfa.contract.job import Answer
@@ -41,7 +41,17 @@ def noted(state: AccountState, record: Record, now: datetime) -> AccountState:
     if fits is None or fits == before:
         return state
     state = owners.without_pretenders(with_record(state, fits), before, fits)
-    return matched(state, fits, now)
+    return matched(_with_moved(state, fits), fits, now)
+
+
+def _with_moved(state: AccountState, record: Record) -> AccountState:
+    """The state where a word goes on to the record's send that another key had by a 45065 alone."""
+    owner = state.records[record.key]
+    known = {one.msg_id for one in record.known.said}
+    for one in owner.known.said:
+        if one.msg_id not in known:
+            state = forwarding(state, record.key, one.msg_id)
+    return state
 
 
 def unsearched(state: AccountState) -> AccountState:

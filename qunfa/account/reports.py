@@ -13,13 +13,13 @@
 from datetime import datetime
 from typing import Final
 
-from qunfa.account.bounds import is_plain
 from qunfa.account.budget import is_full, with_record
 from qunfa.account.leases import returned
 from qunfa.account.quota import booked
 from qunfa.account.records import grown, noted
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.grants import Report
+from qunfa.rules.bounds import is_plain
 
 RECALLS_MAX: Final = 10
 
@@ -36,7 +36,7 @@ def told(state: AccountState, report: Report, now: datetime) -> AccountState:
             key=report.key, digest=report.digest, workflow_id=report.workflow_id, touched_at=now, unsearched=True
         )
     state = noted(state, _with_facts(record, report, now), now)
-    return returned(_counted(state, report, now), now)
+    return returned(_counted(state, report, now), now, report.known)
 
 
 def _with_facts(record: Record, report: Report, now: datetime) -> Record:

@@ -24,7 +24,7 @@ from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge, verdict_of_push
 
 FORWARDS_MAX: Final = 200
-ONE_KEPT_BYTES: Final = 2048
+ONE_KEPT_BYTES: Final = 8 * 1024
 """Of one push of nobody's: beyond, its articles go."""
 
 
@@ -89,6 +89,6 @@ def _kept(state: AccountState, event: JobFinished, now: datetime) -> AccountStat
         return state
     push = KeptPush(event=event, at=now)
     if push.size > ONE_KEPT_BYTES:
-        push = KeptPush(event=event.model_copy(update={"articles": ()}), at=now)
+        push = push.without_articles
     state = with_kept(state, (*state.kept, push))
     return state if others else counted_elsewhere(state, now, 1, now)

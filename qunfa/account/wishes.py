@@ -6,10 +6,11 @@
 | was sent before another one of the same run | none |
 | is for other content than the key stands for, now or in an earlier run | ``reused`` |
 | is not searched, and the key is unknown or unsearched | ``search`` |
-| is of an unknown key, and the ledger is full of unsettled sends | ``known``, waits: ``full`` |
+| is of a key with nothing unsettled, and the ledger is full | ``known``, waits: ``full`` |
 | waits already, or has the lease | none again |
 | has no turn | ``known``; the key's earlier place is gone |
 | has a turn that is over, or that the facts forbid | ``known``, without ``waits`` |
+| has a turn that is due in more than an hour | ``known``, waits until then: no place is kept so long |
 | has a turn | ``known``, waits; or its lease |
 
 Whatever is answered to a searched wish, its facts are added. A try that another run of the key still has under way is
@@ -17,9 +18,9 @@ lost. A lease that was granted to an earlier wish of the same run comes back unu
 the run hears no answer to that wish any more.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
-from qunfa.account.bounds import NUMBER_MAX, is_plain
 from qunfa.account.budget import is_full
 from qunfa.account.leases import forbidden, returned
 from qunfa.account.owners import added, owned
@@ -28,7 +29,11 @@ from qunfa.account.queue import answered, left, place_of, placed, room_at
 from qunfa.account.records import grown, lost_to, noted, unused
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.grants import Turn, Wish
+from qunfa.rules.bounds import is_plain
 from qunfa.send.doubt import jobs_of
+
+SOON: Final = timedelta(hours=1)
+"""How long before its time a turn may have a place."""
 
 
 def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
@@ -50,8 +55,17 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
     if record is None:
         return answered(state, wish, "known", until=room_at(state, now))
     if wish.turn is None or _is_vain(record, wish, wish.turn, now):
-        return answered(left(state, wish.key), wish, "known")
-    return placed(state, wish, wish.turn, now, knew=_knew(wish, wish.turn))
+        return answered(left(state, wish), wish, "known")
+    return _in_the_queue(state, wish, wish.turn, now)
+
+
+def _in_the_queue(state: AccountState, wish: Wish, turn: Turn, now: datetime) -> AccountState:
+    """The state with a place for the turn. Records that wait cannot go, so that they need room as new ones do."""
+    if turn.due > now + SOON:
+        return answered(left(state, wish), wish, "known", until=turn.due)
+    if place_of(state, wish.key) is None and not state.records[wish.key].unsettled and is_full(state):
+        return answered(state, wish, "known", until=room_at(state, now))
+    return placed(state, wish, turn, now, knew=_knew(wish, turn))
 
 
 def _is_late(record: Record | None, wish: Wish) -> bool:
@@ -62,9 +76,8 @@ def _is_late(record: Record | None, wish: Wish) -> bool:
 
 def _is_possible(wish: Wish) -> bool:
     """Whether a run of a send can have sent it."""
-    number = max(wish.number, wish.turn.generation if wish.turn else 0)
     clientmsgid = wish.turn.clientmsgid if wish.turn else ""
-    return number <= NUMBER_MAX and is_plain(wish.wish, wish.run_id, wish.workflow_id, wish.digest, clientmsgid)
+    return is_plain(wish.wish, wish.run_id, wish.workflow_id, wish.digest, clientmsgid)
 
 
 def _is_for_other_content(record: Record | None, wish: Wish) -> bool:
@@ -75,7 +88,7 @@ def _without_place(state: AccountState, wish: Wish) -> AccountState:
     """The state where nothing of the key waits. The wish itself is not over: it comes again, searched."""
     place = place_of(state, wish.key)
     if place is None or place.wish != wish.wish:
-        return left(state, wish.key)
+        return left(state, wish)
     return state.changed(queue=tuple(one for one in state.queue if one is not place))
 
 

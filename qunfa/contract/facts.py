@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from qunfa.contract.fields import Moment, Stored
+from qunfa.contract.fields import Id64, Moment, Number, Stored
 from qunfa.contract.job import Answer, Verdict
 from qunfa.contract.result import Outcome
 
@@ -20,7 +20,7 @@ Wish = Annotated[str, Field(min_length=1, max_length=64)]
 class TryId(NamedTuple):
     """What makes two memories of a try one."""
 
-    generation: int
+    generation: Number
     number: int
     wish: str
 
@@ -34,8 +34,8 @@ class Try(Stored):
     nobody will hear of it any more. With neither it is under way.
     """
 
-    generation: Annotated[int, Field(ge=0)]
-    number: Annotated[int, Field(ge=1)]
+    generation: Number
+    number: Annotated[Number, Field(ge=1)]
     wish: Wish
     clientmsgid: Clientmsgid
     not_before: Moment
@@ -52,7 +52,7 @@ class Try(Stored):
 class Said(Stored):
     """WeChat's word on a job that it has accepted, as one source has it: a push, or ``mass/get``."""
 
-    msg_id: int
+    msg_id: Id64
     verdict: Verdict
     at: Moment
 
@@ -64,9 +64,9 @@ class Owned(Stored):
     45065 alone.
     """
 
-    msg_id: int
+    msg_id: Id64
     key: str
-    generation: int
+    generation: Number
     accepted: bool = False
 
 
@@ -88,12 +88,12 @@ class Decided(Stored):
     by: str
     reason: str
     at: Moment
-    generation: Annotated[int, Field(ge=0)]
+    generation: Number
     covers: tuple[Wish, ...] = ()
     opens: Clientmsgid | None = None
     confirms: bool = False
     send_ignore_reprint: bool = False
-    msg_id: int | None = None
+    msg_id: Id64 | None = None
 
 
 class Known(Stored):

@@ -31,6 +31,8 @@ class Stored(BaseModel):
 
 
 MSG_ID_MAX: Final = 2**63 - 1
+NUMBER_MAX: Final = 10**6
+HOUR: Final = timedelta(hours=1)
 YEAR: Final = timedelta(days=366)
 _FROM: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TO: Final = datetime(3000, 1, 1, tzinfo=UTC)
@@ -135,6 +137,10 @@ MediaId = Annotated[
 ]
 MsgId = Annotated[int, Field(strict=True, ge=1, le=MSG_ID_MAX)]
 """WeChat's 64-bit id of a mass-send job."""
+Id64 = Annotated[int, Field(ge=-MSG_ID_MAX, le=MSG_ID_MAX)]
+"""An id as WeChat gave it, in what is stored: of 64 bits, so that any number of them can be reckoned with."""
+Number = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
+"""Of a generation or a try."""
 Name = Annotated[str, Field(strict=True), StringConstraints(max_length=128), AfterValidator(_not_blank)]
 """A person or system, as it calls itself."""
 Reason = Annotated[str, Field(strict=True), StringConstraints(max_length=1000), AfterValidator(_not_blank)]

@@ -14,11 +14,11 @@ from pydantic import Field
 
 from qunfa.contract.facts import Clientmsgid, Ended, Known, Try, TryId
 from qunfa.contract.facts import Wish as WishId
-from qunfa.contract.fields import YEAR, Key, Moment, Stored
+from qunfa.contract.fields import HOUR, Id64, Key, Moment, Number, Stored
 from qunfa.contract.job import Answer
 from qunfa.contract.ledger import Frozen, Recalled, SendsCounted
 
-Span = Annotated[timedelta, Field(ge=timedelta(0), le=YEAR)]
+Span = Annotated[timedelta, Field(ge=timedelta(0), le=HOUR)]
 Digest = Annotated[str, Field(min_length=1, max_length=128)]
 WorkflowId = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -30,7 +30,7 @@ class Turn(Stored):
     ``http_timeout`` are those that the send has pinned.
     """
 
-    generation: Annotated[int, Field(ge=0)]
+    generation: Number
     clientmsgid: Clientmsgid
     due: Moment
     until: Moment | None = None
@@ -53,13 +53,13 @@ class Wish(Stored):
     digest: Digest
     workflow_id: WorkflowId
     run_id: str
-    number: Annotated[int, Field(ge=1)] = 1
+    number: Annotated[Number, Field(ge=1)] = 1
     known: Known = Known()
     searched: bool = False
     digests: tuple[Digest, ...] = ()
     ended: Ended | None = None
     turn: Turn | None = None
-    whose: int | None = None
+    whose: Id64 | None = None
     frozen: Frozen | None = None
 
 

@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 from qunfa.contract.event import ArticleCheck, Counts
-from qunfa.contract.fields import Moment, Stored
+from qunfa.contract.fields import Id64, Moment, Stored
 
 Observer = Literal["push", "poll", "operator", "ledger"]
 
@@ -21,11 +21,11 @@ class Answer(Stored):
 
     kind: Literal["accepted", "duplicate", "refused", "unknown", "not_written", "unused"]
     at: Moment
-    errcode: int | None = None
+    errcode: Id64 | None = None
     errmsg: str | None = None
     rid: str | None = None
-    msg_id: int | None = None
-    msg_data_id: int | None = None
+    msg_id: Id64 | None = None
+    msg_data_id: Id64 | None = None
     detail: str | None = None
     """For people: what happened where no errcode says it."""
     token_endpoint: bool = False

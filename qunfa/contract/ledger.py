@@ -8,7 +8,7 @@ from pydantic import Field
 
 from qunfa.contract.event import JobFinished
 from qunfa.contract.facts import Known
-from qunfa.contract.fields import YEAR, Moment, Stored
+from qunfa.contract.fields import YEAR, Id64, Moment, Stored
 from qunfa.contract.job import Job
 from qunfa.contract.result import Outcome
 
@@ -22,7 +22,7 @@ class Recalled(Stored):
     """
 
     at: Moment
-    msg_id: int
+    msg_id: Id64
     article_idx: int | None = None
     by: str
     reason: str
@@ -116,6 +116,11 @@ class KeptPush(Stored):
     def size(self) -> int:
         """Bytes that it takes in a list, at most."""
         return len(self.model_dump_json(exclude_none=True).encode()) + 1
+
+    @property
+    def without_articles(self) -> "KeptPush":
+        """The word alone."""
+        return KeptPush(event=self.event.model_copy(update={"articles": ()}), at=self.at)
 
 
 class FreezeAnswer(Stored):

@@ -2,7 +2,7 @@
 
 | a fact | is the same where | and then stands |
 |---|---|---|
-| a try | generation, number and wish are | answered before lost before under way |
+| a try | generation, number and wish are | answered before lost before given back unused before under way |
 | WeChat's word | msg_id and source are | a yes before a no, then the earlier one |
 | whose a msg_id is | the msg_id is | the owner of an accepted job |
 | a decision | its id is | the earlier one |
@@ -88,14 +88,17 @@ def _sortable(identity: Hashable) -> tuple[object, ...]:
 
 
 def _try_rank(one: Try) -> tuple[object, ...]:
-    if one.answer is not None:
+    if one.answer is not None and one.answer.kind != "unused":
         return (0, _answer_rank(one.answer), one.answer.at)
-    return (1, 0, one.lost_at) if one.lost_at is not None else (2, 0, one.not_before)
+    if one.lost_at is not None:
+        return (1, 0, one.lost_at)
+    # A ledger that was lost may have granted the wish before, under the same number: that one may have been used.
+    return (2, 0, one.answer.at) if one.answer is not None else (3, 0, one.not_before)
 
 
 def _answer_rank(answer: Answer) -> int:
     """One try has one answer. Where two memories differ all the same, the one with more doubt in it stands."""
-    return ("accepted", "duplicate", "unknown", "refused", "not_written", "unused").index(answer.kind)
+    return ("accepted", "duplicate", "unknown", "refused", "not_written").index(answer.kind)
 
 
 def _source(one: Said) -> tuple[int, str]:
@@ -123,10 +126,10 @@ def _bounded(tries: tuple[Try, ...]) -> tuple[Try, ...]:
         if is_unknown(one):
             unknown[one.clientmsgid, is_silent(one)].append(one)
     first = {one.identity for some in unknown.values() for one in some[:_FIRST]}
-    stays = [one for one in tries if one.identity in first or _tells(one)]
-    newest = sorted((one for one in tries if one not in stays), key=lambda one: (one.generation, one.number, one.wish))
+    stays = first | {one.identity for one in tries if _tells(one)}
+    newest = sorted(one.identity for one in tries if one.identity not in stays)
     room = max(0, TRIES_MAX - len(stays))
-    kept = {one.identity for one in (*stays, *(newest[-room:] if room else ()))}
+    kept = stays.union(newest[-room:] if room else ())
     return tuple(one for one in tries if one.identity in kept)
 
 

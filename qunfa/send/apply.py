@@ -12,6 +12,7 @@ from qunfa.contract.grants import Lease
 from qunfa.contract.job import Answer
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Outcome, Problem
+from qunfa.rules.bounds import cut
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import Over, course
 from qunfa.rules.material import rebuilding
@@ -54,8 +55,8 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             number = state.wishes + 1
             opened = OpenWish(wish=wish, number=number, purpose=purpose, turn=turn, whose=whose)
             return state.changed(wish=opened, wishes=number)
-        case events.WishSent(wish, known):
-            return _wish_sent(case, wish, known)
+        case events.WishSent():
+            return _wish_sent(case, event)
         case events.Heard(granted):
             return joining.heard(case, granted)
         case events.Pushed(pushed):
@@ -133,16 +134,19 @@ def _in_time(case: Case, after: SendState) -> SendState:
     return after.changed(acts=acts).saying(case.now, "the abort came too late: something may have been delivered")
 
 
-def _wish_sent(case: Case, wish: str, known: Known) -> SendState:
-    state = case.state.changed(known=union(case.state.known, known), searched=True)
+def _wish_sent(case: Case, sent: events.WishSent) -> SendState:
+    """An earlier wish may have been looked for before a reset: its facts count, and its search does not."""
+    state = case.state.changed(known=union(case.state.known, sent.known))
     open_wish = state.wish
-    if open_wish is None or open_wish.wish != wish:
+    if open_wish is None or open_wish.wish != sent.wish:
         return state
-    return state.changed(wish=open_wish.model_copy(update={"sent_at": case.now}))
+    told = open_wish.model_copy(update={"sent_at": case.now})
+    return state.changed(wish=told, searched=state.searched or sent.searched)
 
 
-def _said(case: Case, said: Said) -> SendState:
+def _said(case: Case, word: Said) -> SendState:
     """A word of WeChat's on one of our jobs, or on one that may turn out to be ours."""
+    said = cut(word)
     state, msg_id, status = case.state, said.msg_id, said.verdict.status
     if judge(said.verdict) is None:
         return state.saying(case.now, f"WeChat's word on msg_id {msg_id} says nothing: {status}")
@@ -178,7 +182,8 @@ def _tried(state: SendState, lease: Lease, answer: Answer | None = None, lost_at
 
 def _over(state: SendState) -> SendState:
     """Without the lease whose try is over; a run that was reset meanwhile asks the ledger now."""
-    return state.changed(heard=state.heard if state.searched else None, wish=None, trying=None)
+    heard = state.heard and state.heard.model_copy(update={"lease": None})
+    return state.changed(heard=heard if state.searched else None, wish=None, trying=None)
 
 
 def _answered(case: Case, answer: Answer) -> SendState:

@@ -134,7 +134,14 @@ def _second(case: Case, identity: str, asked: Retry) -> SendState:
 
 def _with_retry(case: Case, identity: str, by: str, reason: str) -> SendState:
     generation = subject(case.jobs).generation
-    covers = tuple(one.wish for one in case.state.known.tries if one.generation == generation)
+    before = {
+        wish
+        for one in case.state.known.decided
+        if one.what == "retry" and one.generation == generation
+        for wish in one.covers
+    }
+    tried = (one.wish for one in case.state.known.tries if one.generation == generation)
+    covers = tuple(wish for wish in tried if wish not in before)
     retry = Decided(
         id=_of_this_life(case.state, identity),
         what="retry",

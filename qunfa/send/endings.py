@@ -10,6 +10,7 @@
 
 from dataclasses import replace
 
+from qunfa.contract.facts import Ended
 from qunfa.contract.result import COMPLETES, Outcome, Problem
 from qunfa.rules.outcome import bad_end
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, describe
@@ -84,10 +85,10 @@ def _told(case: Case, ended: End) -> Step | End:
     verdict = case.newest.verdict
     pushed = verdict is not None and verdict.observed_by == "push"
     known = case.state.again or (ended.outcome in COMPLETES and pushed)
-    if known or case.state.told_end == ended.outcome:
+    told = Ended(outcome=ended.outcome, problem=ended.problem.name if ended.problem else None)
+    if known or case.state.told_end == told:
         return ended
-    name = ended.problem.name if ended.problem else None
-    return Step(case.standing, Report(ended.outcome, name), "the account's ledger")
+    return Step(case.standing, Report(told), "the account's ledger")
 
 
 def _warned(problem: Problem | None) -> Problem | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from qunfa.contract.event import JobFinished
-from qunfa.contract.facts import Known
+from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Granted, Lease, Turn
 from qunfa.contract.job import Answer
 from qunfa.contract.material import Material
@@ -60,10 +60,11 @@ class Wishing:
 
 @dataclass(frozen=True, slots=True)
 class WishSent:
-    """The account was told of the wish. ``known``: what earlier runs have left, where they were looked for."""
+    """The account was told of the wish. ``searched``: earlier runs were looked for, and have left ``known``."""
 
     wish: str
     known: Known = field(default_factory=Known)
+    searched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ class GivenBack:
 class Reported:
     """The ledger was told what it lacked, and the end where there was one."""
 
-    ended: Outcome | None = None
+    ended: Ended | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@
 from datetime import datetime
 
 from qunfa.contract.facts import Ended, Known, Owned
-from qunfa.contract.grants import Granted
+from qunfa.contract.grants import Granted, Lease
 from qunfa.rules.course import judgement_of
-from qunfa.rules.memory import union
+from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.submission import unsettled
 from qunfa.send.decisions import taken_up
 from qunfa.send.doubt import of_unknown_owner
@@ -29,6 +29,8 @@ def heard(case: Case, granted: Granted) -> SendState:
         return state
     if granted.answer == "search":
         return state.changed(searched=False, wish=wish.model_copy(update={"sent_at": None}))
+    if granted.lease is not None and _is_used(state, granted.lease):
+        return state.changed(known=union(state.known, granted.known))
     before, counted = state.known, granted.counted or case.counted
     answer = granted.model_copy(update={"known": Known(), "counted": counted})
     state = state.changed(known=union(state.known, granted.known))
@@ -44,6 +46,13 @@ def heard(case: Case, granted: Granted) -> SendState:
         return _answered(case.after(state.changed(wish=None)), wish)
     stale = granted.lease is None and granted.waits is None and state.known != before
     return state.changed(wish=None) if stale else state.changed(wish=_arrived(wish, case.now))
+
+
+def _is_used(state: SendState, lease: Lease) -> bool:
+    """Whether the answer is a copy: its lease is being used, or its try is over."""
+    if state.trying is not None and state.trying.identity == lease.identity:
+        return True
+    return any(one.identity == lease.identity and not is_under_way(one) for one in state.known.tries)
 
 
 def _reused(case: Case, state: SendState) -> SendState:

@@ -65,7 +65,10 @@ def _of_question(case: Case, question: Question, msg_id: int, said: JobStatus | 
         why = f"WeChat does not know msg_id {msg_id}: it answered {said.errcode} {said.errmsg or ''}".strip()
         return refuse(state, question.update, why)
     if not marks:
-        job = next(job for job in case.jobs if job.msg_id == msg_id)
+        job = next((job for job in case.jobs if job.msg_id == msg_id), None)
+        if job is None:
+            why = f"more became known of this send: msg_id {msg_id} does not stand for it any more. Look at its status."
+            return refuse(state, question.update, why)
         state = _yes(case, msg_id, said) or state
         if against := objection(said, job, case.now, case.facts.timing.repeat):
             return refuse(state, question.update, against)

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from qunfa.contract.facts import Decided, Known
+from qunfa.contract.facts import Decided, Ended, Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Lease, Turn
 from qunfa.contract.job import Job
@@ -19,7 +19,7 @@ from qunfa.contract.material import Material
 from qunfa.contract.message import Message
 from qunfa.contract.preview import Previewed
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import Outcome, Problem
+from qunfa.contract.result import Problem
 from qunfa.contract.status import Phase, StoryLine
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.approval import is_required
@@ -137,7 +137,7 @@ class SendState(Stored):
     trying: Lease | None = None
     again: bool = False
     untold: bool = False
-    told_end: Outcome | None = None
+    told_end: Ended | None = None
     checks: tuple[Check, ...] = ()
     vain: dict[int, datetime] = Field(default_factory=dict)
     material: Material | None = None

@@ -6,6 +6,7 @@ Two equal steps are one: what is under way for a step goes on for as long as the
 from dataclasses import dataclass
 from datetime import datetime
 
+from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Lease, Turn
 from qunfa.contract.result import Outcome, Problem
 from qunfa.contract.status import Phase
@@ -84,8 +85,7 @@ class GiveBack:
 class Report:
     """Tell the ledger what it lacks, and the end where there is one."""
 
-    ended: Outcome | None = None
-    problem: str | None = None
+    ended: Ended | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from qunfa.contract.fields import AccountName
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.settings.account import AccountSettings
 from qunfa.settings.section import Section
-from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, StorePrefix, StoreUri
+from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, StorePrefix, StoreUri, UpToAnHour
 
 CLIENTMSGID_LIFETIME = timedelta(hours=24)
 """How long WeChat remembers a clientmsgid: a repeat after that is a second send."""
@@ -128,9 +128,9 @@ class TimingSettings(Section):
     window: Duration = timedelta(hours=23)
     repeat: Duration = timedelta(seconds=60)
     repeat_max: Duration = timedelta(minutes=30)
-    pace: Duration = timedelta(seconds=1)
+    pace: UpToAnHour = timedelta(seconds=1)
     ask: Duration = timedelta(seconds=10)
-    http_timeout: Duration = timedelta(seconds=30)
+    http_timeout: UpToAnHour = timedelta(seconds=30)
     heartbeat: Duration = timedelta(seconds=30)
     push_grace: Duration = timedelta(minutes=10)
 

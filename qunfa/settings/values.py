@@ -25,6 +25,12 @@ def _read_seconds(value: object) -> object:
     return value
 
 
+def _at_most_an_hour(value: timedelta) -> timedelta:
+    if value > timedelta(hours=1):
+        raise ValueError("must be at most an hour (3600)")
+    return value
+
+
 def _positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise ValueError("must be longer than zero")
@@ -32,6 +38,7 @@ def _positive(value: timedelta) -> timedelta:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read_seconds), AfterValidator(_positive)]
+UpToAnHour = Annotated[Duration, AfterValidator(_at_most_an_hour)]
 """A positive time span: ISO 8601 ("PT30S"), or seconds as a number or as digits ("0.5")."""
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qunfa.account.leases import EARLY, SLACK, due, settle
+from qunfa.account.leases import EARLY, PUNCTUAL, SLACK, due, settle
 from qunfa.account.people import freeze, unfreeze
 from qunfa.account.state import AccountState
 from qunfa.contract.grants import Granted, Lease
@@ -105,9 +105,9 @@ def test_a_place_is_granted_early_but_not_written_early() -> None:
     """A little before it is due, since a timer may be late."""
     at = NOON + 60 * MINUTE
     state = done(EMPTY, wish(turn=turn(due=at)))
-    assert due(state) == at - EARLY
-    assert settle(state, at - EARLY - SECOND) == state
-    assert next_lease(settle(state, at - EARLY)).not_before == at
+    assert due(state) == at - PUNCTUAL
+    assert settle(state, at - PUNCTUAL - SECOND) == state
+    assert next_lease(settle(state, at - PUNCTUAL)).not_before == at
 
 
 def test_a_slow_account_does_not_lend_out_its_lease_long_before() -> None:

@@ -37,7 +37,7 @@ def test_messages_leave_the_switch_alone() -> None:
     """A report of a try that was under way leaves the account frozen."""
     state = freeze(leased(EMPTY, wish())[0], "li", "wrong price", NOON)
     assert done(state, DOUBTED).frozen == state.frozen
-    assert unfreeze(EMPTY, NOON) == EMPTY
+    assert unfreeze(EMPTY, NOON) == EMPTY.changed(unfrozen_at=NOON)
 
 
 def test_a_key_is_forgotten_with_a_line_of_who_and_why() -> None:

@@ -291,8 +291,8 @@ async def test_a_burst_reaches_an_account_by_few_calls_at_a_time() -> None:
     """Ten are under way, whatever waits behind them; all of them arrive."""
     line = Line()
     async with receiver(line) as http:
-        pushes = [{"params": signed(), "content": FINISHED.replace(b"3147483650", b"%d" % n)} for n in range(1, 41)]
-        answers = await asyncio.gather(*[http.post("/wechat/demo", **push) for push in pushes])
+        bodies = [FINISHED.replace(b"3147483650", b"%d" % number) for number in range(1, 41)]
+        answers = await asyncio.gather(*[http.post("/wechat/demo", params=signed(), content=body) for body in bodies])
 
     assert {answer.text for answer in answers} == {"success"}
     assert (line.most, line.arrived) == (AT_A_TIME, 40)

@@ -166,6 +166,10 @@ class Scene:
         )
         return status
 
+    async def send_now(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """An operator has it sent now, and not when it was to be sent."""
+        await handle.execute_update("reschedule", {"by": "li", "send_at": datetime.now(UTC).isoformat()})
+
     async def freeze(self, reason: str = "wrong text") -> FreezeAnswer:
         return await self._switch("freeze", {"by": "li", "reason": reason})
 

@@ -102,7 +102,7 @@ class Alone:
     def sent(self, known: Known | None = None) -> None:
         """The account was told of the open wish."""
         assert self.state.wish is not None
-        self.take(events.WishSent(self.state.wish.wish, known or Known()))
+        self.take(events.WishSent(self.state.wish.wish, known or Known(), searched=True))
 
     def hear(self, known: Known | None = None, **answer: Any) -> None:
         """The account answers the open wish."""
@@ -151,6 +151,13 @@ class Alone:
         """The answer to the try; an acceptance has msg_id 7."""
         usual = {"kind": kind, "at": self.now, **({"msg_id": 7} if kind in {"accepted", "duplicate"} else {})}
         self.take(events.Answered(Answer.model_validate({**usual, **more})))
+
+    def reported(self, outcome: str | None = None) -> None:
+        """The ledger was told what it is to be told next, with this end."""
+        effect = self.step.effect
+        assert isinstance(effect, steps.Report), self.step
+        assert (effect.ended.outcome if effect.ended else None) == outcome
+        self.take(events.Reported(effect.ended))
 
     def accepted(self) -> None:
         """From the start until WeChat has accepted it as msg_id 7."""

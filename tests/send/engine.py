@@ -23,12 +23,13 @@ _OUTCOMES: Final = (
 
 @dataclass
 class Run:
-    """One run of the send: its state, its inbox, and what it was before each of its events."""
+    """One run of the send: its state, its inbox, and what it was before each of the events that it has ``taken``."""
 
     id: str
     state: SendState
     inbox: list[events.Event] = field(default_factory=list)
     snapshots: list[SendState] = field(default_factory=list)
+    taken: list[events.Event] = field(default_factory=list)
     waits_for: steps.Effect | None = None
 
 
@@ -69,6 +70,7 @@ class Engine:
 
     def _take(self, run: Run, event: events.Event, now: datetime) -> None:
         run.snapshots.append(run.state)
+        run.taken.append(event)
         if isinstance(event, _OUTCOMES):
             run.waits_for = None
         run.state = apply(self.request, run.state, event, now).changed(replies=())

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from qunfa.contract.facts import Known, Owned
+from qunfa.contract.job import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.contract.updates import Approve, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.memory import union
@@ -176,11 +177,12 @@ def test_an_abort_ends_what_asks_as_unknown_where_it_may_have_been_delivered() -
     doubtful, failed = in_doubt(), asking()
     assert doubtful.abort() is None
     doubtful.asked()
-    doubtful.take(events.Reported("unknown"))
+    doubtful.reported("unknown")
     assert doubtful.end.outcome == "unknown"
     assert failed.abort() is None
     failed.asked()
-    failed.take(events.WechatSaid(7, FAILED), events.Reported("aborted"))
+    failed.take(events.WechatSaid(7, FAILED))
+    failed.reported("aborted")
     assert failed.end.outcome == "aborted"
 
 
@@ -198,7 +200,8 @@ def test_nobody_decides() -> None:
     alone = asking(decision_timeout="PT1H")
     alone.wait(HOUR)
     alone.asked()
-    alone.take(events.WechatSaid(7, FAILED), events.Reported("failed"))
+    alone.take(events.WechatSaid(7, FAILED))
+    alone.reported("failed")
     assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("failed", "send_failed")
     assert refusal(alone.engine.request, alone.state, alone.now, Pause(by="li")) == "this send is done"
 
@@ -224,7 +227,7 @@ def test_a_rejected_send_ends_as_rejected() -> None:
     alone.take(events.Shown(("text: 你好",)))
     assert alone.update(Reject(by="wang", reason="wrong text")) is None
     alone.asked()
-    alone.take(events.Reported("rejected"))
+    alone.reported("rejected")
     assert alone.end.outcome == "rejected"
 
 
@@ -235,7 +238,7 @@ def test_a_missing_approval_expires() -> None:
     alone.take(events.Shown(("text: 你好",)))
     alone.wait(HOUR)
     alone.asked()
-    alone.take(events.Reported("expired"))
+    alone.reported("expired")
     assert alone.end.outcome == "expired"
 
 
@@ -268,7 +271,7 @@ def test_a_cancellation_ends_what_cannot_have_been_delivered() -> None:
     free.joined()
     free.take(events.Cancelled("no reason given"))
     free.asked()
-    free.take(events.Reported("aborted"))
+    free.reported("aborted")
     assert free.end.outcome == "aborted"
     accepted.accepted()
     accepted.take(events.Cancelled("no reason given"))
@@ -335,3 +338,44 @@ def test_an_accepted_send_that_was_reset_is_not_aborted() -> None:
     alone.accepted()
     alone.take(events.WasReset())
     assert "already accepted as msg_id 7" in str(alone.abort())
+
+
+def test_a_word_that_changes_which_job_counts_ends_the_question() -> None:
+    """WeChat had taken two: while one is asked about, a push says that the other was sent."""
+    alone = Alone()
+    alone.accepted()
+    first = alone.state.known.tries[0]
+    alone.pushed("err(40002)")
+    second = first.model_copy(update={"number": 2, "wish": "w2", "answer": Answer(kind="accepted", at=NOON, msg_id=8)})
+    alone.take(events.WishSent("of another run", Known(tries=(second,))))
+    alone.pushed("send fail", msg_id=8)
+    while alone.asks() is None:
+        settle_questions(alone)
+    assert alone.retry() is None
+    assert alone.state.question is not None
+    asked = alone.state.question.left[0]
+    alone.pushed("send success", msg_id=15 - asked)
+    refusal = alone.take_and_reply(events.WechatSaid(asked, FAILED))
+    assert refusal is not None
+    assert "more became known of this send" in refusal
+
+
+def settle_questions(alone: Alone) -> None:
+    """The ledger knows no more than the send, and hears all of it."""
+    if alone.does() is steps.Report:
+        alone.reported()
+    else:
+        alone.asked()
+
+
+def test_a_retry_covers_what_no_retry_has_covered_before() -> None:
+    """Or what a key remembers would grow with the square of its retries."""
+    alone = Alone()
+    alone.joined()
+    for _ in range(3):
+        alone.tries()
+        alone.answered("refused", errcode=48001)
+        alone.asked()
+        assert alone.asks() == "account_refused"
+        assert alone.retry() is None
+    assert [len(one.covers) for one in alone.state.known.decided] == [1, 1, 1]

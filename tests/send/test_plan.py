@@ -143,7 +143,8 @@ def test_before_a_bad_end_the_ledger_and_wechat_are_asked() -> None:
     assert alone.step.effect == steps.AskWechat(7)
     alone.take(events.WechatSaid(7, JobStatus(status="SEND_SUCCESS")))
     assert alone.does() is steps.Report
-    alone.take(events.Reported(), events.Reported("sent"))
+    alone.reported()
+    alone.reported("sent")
     assert alone.end.outcome == "sent"
 
 
@@ -156,7 +157,8 @@ def test_an_end_without_wechats_last_word_is_unknown() -> None:
     alone.asked()
     alone.take(events.WechatSaid(7, JobStatus(status="SENDING")))
     assert alone.step.effect == steps.Poll(7, NOON + FACTS.timing.push_grace)
-    alone.take(events.Polled(7, None), events.Reported("unknown"))
+    alone.take(events.Polled(7, None))
+    alone.reported("unknown")
     assert alone.end.outcome == "unknown"
     assert alone.end.problem
     assert "does not yet say that msg_id 7 has failed" in alone.end.problem.sentence

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease, Waits
+from qunfa.contract.job import Answer
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.updates import Pause, Resume
 from qunfa.send import events, steps
@@ -201,3 +202,33 @@ def test_a_continued_run_asks_anew() -> None:
     alone.waiting()
     alone.take(events.Continued())
     assert alone.does() is steps.SendWish
+
+
+def test_what_was_searched_for_before_a_reset_is_searched_for_again() -> None:
+    """The task of the reset may bring the end of an earlier wish, too: its facts count, and its search does not."""
+    alone = Alone()
+    alone.take()
+    before = alone.state.wish
+    assert before is not None
+    alone.take(events.WasReset(), events.WishSent(before.wish, own(1, Answer(kind="unknown", at=NOON)), searched=True))
+    assert not alone.state.searched
+    assert len(alone.state.known.tries) == 1
+    effect = alone.step.effect
+    assert isinstance(effect, steps.SendWish)
+    assert effect.search
+
+
+def test_a_copy_of_a_lease_that_is_used_is_not_used_again() -> None:
+    """An account that was reset says it once more: during the try, and after it."""
+    alone = Alone()
+    alone.joined()
+    alone.sent()
+    granted = alone.granted(answer="lease", lease=alone.lease())
+    alone.take(events.Heard(granted), events.Heard(granted))
+    assert alone.does() is steps.Submit
+    alone.take(events.Heard(granted))
+    alone.answered("refused", errcode=40001)
+    assert alone.state.lease is None
+    alone.take(events.Heard(granted))
+    assert alone.state.lease is None
+    assert alone.does() is not steps.Submit

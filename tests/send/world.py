@@ -62,6 +62,7 @@ class World:
         self.run: Run | None = None
         self.flights: list[Flight] = []
         self.to_account: list[Message] = []
+        self.copies: list[Outgoing] = []
         self.left = Known()
         self.left_end: Ended | None = None
         self.runs = self.answers = self.losses = 0
@@ -136,8 +137,8 @@ class World:
                 self._send_wish(run, wish, search=search)
             case steps.Submit(lease):
                 self._submit(run, lease)
-            case steps.Report(ended, problem):
-                self._report(run.state.known, Ended(outcome=ended, problem=problem) if ended else None)
+            case steps.Report(ended):
+                self._report(run.state.known, ended)
                 run.inbox.append(events.Reported(ended))
             case steps.LookUp():
                 record = self.account.records.get(KEY)
@@ -167,7 +168,7 @@ class World:
         open_wish = run.state.wish
         assert open_wish is not None
         found = self._searched(run) if search else Known()
-        run.inbox.append(events.WishSent(identity, found))
+        run.inbox.append(events.WishSent(identity, found, searched=search))
         wish = Wish(
             wish=identity,
             key=KEY,
@@ -216,11 +217,20 @@ class World:
         return bool(outgoing(self.account, self.now))
 
     def say(self) -> None:
-        """One of the account's signals reaches its run, or finds nobody."""
+        """One of the account's signals reaches its run, maybe twice, or finds nobody."""
         one = outgoing(self.account, self.now)[0]
         heard = self._receive(one)
+        if heard and not self.gentle and self.random.random() < 0.15:
+            self.copies.append(one)
         self.account = delivered(self.account, one) if heard else not_found(self.account, one, self.now)
         self.account = settle(self.account, self.now)
+
+    def can_repeat(self) -> bool:
+        return bool(self.copies)
+
+    def repeat(self) -> None:
+        """An account that was reset says once more what it has said before."""
+        self._receive(self.copies.pop(self.random.randrange(len(self.copies))))
 
     def _receive(self, said: Outgoing) -> bool:
         run = self.run
@@ -324,8 +334,10 @@ class World:
         cut = self.random.randrange(len(old.snapshots))
         self.left = union(self.left, old.state.known)
         kept = [one for one in old.inbox if isinstance(one, events.Heard | events.Pushed | events.Updated)]
-        inbox: list[events.Event] = [events.WasReset(), *kept]
-        self.run = Run(f"run-{self.runs}", copy.deepcopy(old.snapshots[cut]), inbox, old.snapshots[:cut])
+        same_task = [old.taken[cut]] if isinstance(old.taken[cut], _BY_TASKS) and self.random.random() < 0.5 else []
+        inbox: list[events.Event] = [events.WasReset(), *same_task, *kept]
+        state = copy.deepcopy(old.snapshots[cut])
+        self.run = Run(f"run-{self.runs}", state, inbox, old.snapshots[:cut], old.taken[:cut])
         self.tell(f"{old.id} is reset to its event {cut}: {self.run.id}")
 
     def can_cancel(self) -> bool:
@@ -403,11 +415,18 @@ class World:
         self.account = settle(self.account, self.now)
 
 
+_BY_TASKS: Final = (
+    *(events.WishSent, events.Heard, events.Pushed, events.Updated),
+    *(events.Answered, events.Lost, events.Reported, events.Polled, events.WechatSaid),
+)
+"""What may stand in the task to which a run is reset, and then comes with the reset."""
+
 _CHANCES: Final = {
     "wait": 6,
     "start": 6,
     "hear": 12,
     "say": 12,
+    "repeat": 1,
     "fly": 8,
     "push": 3,
     "arrive": 2,

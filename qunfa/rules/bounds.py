@@ -12,7 +12,6 @@ LIST_MAX: Final = 64
 """Entries of any list within a fact or a push: articles, what a decision covers."""
 ID_MAX: Final = 256
 """Characters of the ids of workflows, runs and wishes, which are never cut: none that exists is longer."""
-NUMBER_MAX: Final = 10**6
 
 _FACTS: Final = (Try, Said, Owned, Decided)
 _ESCAPED: Final = frozenset('"\\')

@@ -1,0 +1,210 @@
+"""What strangers who can signal, and unlucky orders, must not do to an account: stop it, fill it, or hide something."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from qunfa.account.leases import due, settle
+from qunfa.account.people import freeze, unfreeze
+from qunfa.account.state import AccountState
+from qunfa.contract.event import ArticleCheck, JobFinished
+from qunfa.contract.facts import Decided, Known
+from qunfa.contract.grants import Granted, Report, Turn, Wish
+from qunfa.contract.ledger import Frozen
+from tests.account.driving import (
+    BEGAN,
+    DAY,
+    EMPTY,
+    MINUTE,
+    answer,
+    asked,
+    attempt,
+    done,
+    heard,
+    known,
+    leased,
+    look,
+    report,
+    turn,
+    wish,
+)
+from tests.rules.arbitrary import NOON
+
+CROWD = 300
+FAR = datetime(2999, 1, 1, tzinfo=UTC)
+
+
+def refused_before(key: str) -> Known:
+    """Two no's of yesterday."""
+    no = answer("refused", errcode=45028, errmsg="has no masssend quota", at=NOON - DAY)
+    return known(attempt(no, 1, f"{key}-1"), attempt(no, 2, f"{key}-2"))
+
+
+def test_a_crowd_whose_keys_are_known_gets_through_as_well() -> None:
+    """At the next window all that were refused ask together; those for whom there is no room are told when to come."""
+    state, again, granted = EMPTY, {f"k{number:03}": NOON for number in range(CROWD)}, set[str]()
+    for key in again:
+        state = done(state, look(f"{key}-0", key, f"run-{key}", known=refused_before(key)), now=NOON - DAY)
+    now, number = NOON, 1
+    while len(granted) < CROWD:
+        number += 1
+        for key in [key for key, at in again.items() if at <= now]:
+            del again[key]
+            another = wish(f"{key}-{number}", key, f"run-{key}", number=number, known=refused_before(key))
+            state = done(state, another, now=now)
+        state, said = heard(state, now)
+        for one in said:
+            if isinstance(one.payload, Granted) and one.payload.waits and one.payload.waits.until:
+                again[one.key] = one.payload.waits.until
+        if (lease := state.lease) is not None:
+            now = max(now, lease.not_before)
+            granted.add(lease.key)
+            state = done(state, report(lease.tried(answer(at=now, msg_id=len(granted))), key=lease.key), now=now)
+            state = done(state, JobFinished(msg_id=len(granted), status="send success"), now=now)
+            continue
+        times = [*again.values(), *filter(None, [due(state)])]
+        assert times, f"{len(granted)} were granted, and nothing is due"
+        now = max(now, min(times))
+
+
+@pytest.mark.parametrize("number", [10**9, int("9" * 4300)])
+def test_numbers_that_nothing_can_have_are_not_read(number: int) -> None:
+    """A generation after the last one could not be written."""
+    decision = {"id": "x", "what": "open", "by": "eve", "reason": "y", "at": NOON, "generation": number}
+    for facts in ({"decided": [decision]}, {"tries": [{**attempt().model_dump(), "number": number}]}):
+        with pytest.raises(ValidationError):
+            Report.model_validate({"key": "k", "digest": "d", "workflow_id": "w", "known": facts})
+    with pytest.raises(ValidationError):
+        Known.model_validate({"decided": [{**decision, "generation": 0, "msg_id": number * 10**19}]})
+    with pytest.raises(ValidationError):
+        Turn.model_validate({**turn().model_dump(), "generation": number})
+
+
+@pytest.mark.parametrize("span", ["pace", "http_timeout"])
+def test_a_turn_cannot_hold_the_account_for_a_year(span: str) -> None:
+    """An hour is the most that anybody may configure."""
+    with pytest.raises(ValidationError):
+        turn(**{span: timedelta(days=366)})
+    assert turn(**{span: timedelta(hours=1)})
+
+
+def test_many_tries_of_one_message_are_added_in_no_time() -> None:
+    """As many as fit into the largest message that an inbox takes."""
+    no = answer("refused", errcode=40007)
+    tries = [attempt(no if number % 2 else None, number, f"w{number}") for number in range(1, 500)]
+    message = report(*tries)
+    began = time.thread_time()
+    done(EMPTY, message)
+    assert time.thread_time() - began < 1
+
+
+def test_a_run_that_loses_its_place_to_another_one_is_told() -> None:
+    """An activity of the run before may have been late; the newer run asks again at once, and not after an hour."""
+    for late in (wish("old", run="run-1", number=7), look("old", run="run-1", number=7)):
+        state, _ = asked(EMPTY, wish("other", key="busy", run="run-b"))
+        state, _ = asked(state, wish("new", run="run-2"))
+        state, said = heard(done(state, late), gone={"run-1"})
+        [told] = [one.payload for one in said if one.run_id == "run-2"]
+        assert told == Granted(wish="new", answer="known", known=state.records["k"].known)
+        state, _ = asked(state, wish("newer", run="run-2", number=2))
+        assert [place.wish for place in state.queue] == ["newer"]
+
+
+def crammed(state: AccountState) -> AccountState:
+    """Somebody has brought so many tries of its key that the one under way is not remembered."""
+    lease = state.lease
+    assert lease is not None
+    lost = [
+        attempt(None, 100 + number, f"s{number}", lost_at=NOON - DAY, clientmsgid=lease.clientmsgid, not_before=BEGAN)
+        for number in range(3)
+    ]
+    noes = [attempt(answer("refused", errcode=40007), 1000 + number, f"n{number}") for number in range(60)]
+    return done(state, look("evil", run="run-e", known=known(*lost, *noes)), report(*noes))
+
+
+def test_a_lease_ends_by_the_clock_also_where_its_try_is_forgotten() -> None:
+    """The next one in the queue gets its turn."""
+    state, lease = leased(EMPTY, wish())
+    state = done(crammed(state), wish("o", key="other", run="run-9"))
+    assert state.lease == lease
+    state = settle(state, lease.expires_at)
+    assert state.lease is not None
+    assert state.lease.key == "other"
+
+
+def test_an_answer_for_which_there_is_no_room_gives_its_lease_back() -> None:
+    """A key that people have decided about again and again takes no more facts; the account goes on."""
+    state, lease = leased(EMPTY, wish())
+    words = [
+        Decided(id=f"d{number}", what="retry", by="li", reason="x" * 500, at=NOON, generation=0) for number in range(99)
+    ]
+    facts = known(lease.tried(answer()), decided=tuple(words))
+    state = done(state, report().model_copy(update={"known": facts}))
+    assert not state.records["k"].known.decided
+    assert state.lease is None
+
+
+def test_a_place_is_for_who_is_nearly_due() -> None:
+    """Hundreds of turns in the far future would keep everybody else out, and nobody could take them away."""
+    strangers = [wish(f"evil{number}", f"e{number}", "run-e", turn=turn(due=FAR)) for number in range(400)]
+    state, _ = heard(done(EMPTY, *strangers))
+    assert state.queue == ()
+    _, [granted] = asked(state, wish(run="run-g"))
+    assert granted.answer == "lease"
+    _, [far] = asked(EMPTY, strangers[0])
+    assert far.waits is not None
+    assert far.waits.until == FAR
+
+
+def test_an_early_push_keeps_its_articles() -> None:
+    """As many as a message has: who reads the result needs their addresses, whichever came first."""
+    url = "http://mp.weixin.qq.com/s?__biz=MzA5ODEzMjIyMA==&mid=2651912345&sn=0123456789abcdef&chksm=" + "8b6a9f2c" * 12
+    articles = tuple(ArticleCheck(idx=idx, url=url, audit_state=2) for idx in range(1, 9))
+    push = JobFinished(msg_id=7, status="err(30003)", articles=articles)
+    state, lease = leased(EMPTY, wish())
+    accepted = report(lease.tried(answer()))
+    for messages in ((push, accepted), (accepted, push)):
+        _, said = heard(done(state, *messages))
+        [forwarded] = [one.payload for one in said if one.kind == "push"]
+        assert forwarded == push
+
+
+def test_many_early_pushes_lose_their_articles_before_they_are_lost() -> None:
+    """The word is what counts."""
+    articles = tuple(ArticleCheck(idx=idx, url="http://mp.weixin.qq.com/" + "x" * 400) for idx in range(1, 9))
+    pushes = [JobFinished(msg_id=number, status="send success", articles=articles) for number in range(1, 41)]
+    state = done(EMPTY, *pushes)
+    assert [kept.event.msg_id for kept in state.kept] == [push.msg_id for push in pushes]
+    assert state.kept[0].event.articles == ()
+    assert state.kept[-1].event.articles == articles
+
+
+def test_an_unfreeze_holds_against_a_freeze_that_was_lost() -> None:
+    """The ledger was lost while it was frozen; a run that remembers that comes after the unfreeze."""
+    state = unfreeze(EMPTY, NOON)
+    state = done(state, wish(frozen=Frozen(by="li", reason="wrong text", at=BEGAN - DAY)))
+    assert state.frozen is None
+    assert freeze(state, "li", "again", NOON + MINUTE).frozen is not None
+
+
+def test_a_word_that_moves_to_its_owner_goes_on_to_it() -> None:
+    """A key had the msg_id by a 45065 alone, and the push with it; then WeChat's acceptance names the owner."""
+    state, first = leased(EMPTY, wish("a", key="A", run="run-a"))
+    state, _ = heard(done(state, report(first.tried(answer("duplicate", errcode=45065)), key="A")))
+    state, _ = heard(done(state, JobFinished(msg_id=7, status="send success")))
+    later = NOON + MINUTE
+    state, second = leased(state, wish("b", key="B", run="run-b"), now=later)
+    state, said = heard(done(state, report(second.tried(answer()), key="B"), now=later), later)
+    assert [one.key for one in said if one.kind == "push"] == ["B"]
+
+
+@pytest.mark.parametrize("message", [wish(), look(), report(attempt(answer()))], ids=["turn", "look", "report"])
+def test_while_somebody_waits_something_is_due(message: Wish | Report) -> None:
+    """An account that is not frozen, and has no lease out, has a time for the first in its queue."""
+    state: Any = done(EMPTY, message, wish("later", key="later", run="run-l", turn=turn(due=NOON + 30 * MINUTE)))
+    if state.lease is None:
+        assert due(state) is not None
+    assert (due(state) or NOON) <= NOON + 30 * MINUTE
