@@ -29,7 +29,6 @@ from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
-from pydantic_core import PydanticSerializationError
 
 from qunfa.account.state import AccountState, Note, Place, Record
 from qunfa.contract.ledger import KeptPush
@@ -169,7 +168,7 @@ def json_size(anything: Any) -> int:
     """Bytes that it takes as JSON; more than there is room for where it cannot be JSON, such as bytes."""
     try:
         return len(_ANYTHING.dump_json(anything, fallback=str))
-    except PydanticSerializationError:
+    except ValueError:
         return BYTES_MAX
 
 

@@ -14,7 +14,7 @@ from tests.account.driving import answer, known, look, report, tried
 from tests.looking import until
 from tests.workflows.accounts.conftest import Branch
 
-HOUR = timedelta(hours=1)
+A_WHILE = timedelta(minutes=15)
 
 
 def is_leased(granted: Granted) -> bool:
@@ -45,23 +45,23 @@ async def refusal_of(branch: Branch, name: str, payload: Any) -> ApplicationErro
 
 
 async def test_a_wish_is_answered_at_once_and_granted_when_it_is_due(branch: Branch) -> None:
-    """It is told its place; the lease comes with the hour."""
-    await branch.wants("a", HOUR)
+    """It is told its place; the lease comes at its time."""
+    await branch.wants("a", A_WHILE)
     first = await branch.answer("a", lambda granted: granted.waits)
     assert (first.answer, first.waits and first.waits.why, first.waits and first.waits.place) == ("known", "queue", 0)
     assert [one.key for one in (await branch.ledger()).waiting] == ["a"]
-    await branch.env.sleep(HOUR)
+    await branch.env.sleep(A_WHILE)
     lease = await leased(branch, "a")
     assert (lease.key, lease.number, lease.holder) == ("a", 1, branch.senders["a"].first_execution_run_id)
 
 
 async def test_leases_come_in_the_order_of_their_times(branch: Branch) -> None:
     """One at a time: the next one when the answer to the one before was told."""
-    for key, due in (("a", 3 * HOUR), ("b", HOUR), ("c", 2 * HOUR)):
+    for key, due in (("a", 3 * A_WHILE), ("b", A_WHILE), ("c", 2 * A_WHILE)):
         await branch.wants(key, due)
     await branch.until(lambda ledger: [one.key for one in ledger.waiting] == ["b", "c", "a"])
     for number, key in enumerate(("b", "c", "a"), 1):
-        await branch.env.sleep(HOUR)
+        await branch.env.sleep(A_WHILE)
         view = await branch.until(lambda ledger: ledger.lease is not None)
         assert view.lease is not None
         assert view.lease.key == key
@@ -72,12 +72,12 @@ async def test_leases_come_in_the_order_of_their_times(branch: Branch) -> None:
 
 async def test_the_lease_of_a_run_that_is_gone_goes_to_the_next(branch: Branch) -> None:
     """Nobody was there to hear of it: nothing was written."""
-    gone = await branch.wants("gone", HOUR)
+    gone = await branch.wants("gone", A_WHILE)
     await branch.answer("gone", lambda granted: granted.waits)
-    await branch.wants("next", HOUR)
+    await branch.wants("next", A_WHILE)
     await branch.answer("next", lambda granted: granted.waits)
     await gone.terminate("killed")
-    await branch.env.sleep(HOUR)
+    await branch.env.sleep(A_WHILE)
     assert (await leased(branch, "next")).key == "next"
     (record,) = (await branch.ledger(key="gone")).records
     assert [(job.attempts, job.ever_unknown) for job in record.jobs] == [(0, False)]
@@ -104,7 +104,7 @@ async def test_a_frozen_account_grants_nothing_until_it_is_unfrozen(branch: Bran
     told = await branch.answer("a", lambda granted: granted.waits)
     assert told.waits is not None
     assert (told.waits.why, told.waits.frozen and told.waits.frozen.reason) == ("frozen", "wrong text")
-    await branch.env.sleep(HOUR)
+    await branch.env.sleep(A_WHILE)
     assert (await branch.ledger()).lease is None
     assert (await branch.unfreeze()).frozen is None
     await leased(branch, "a")
@@ -112,7 +112,7 @@ async def test_a_frozen_account_grants_nothing_until_it_is_unfrozen(branch: Bran
 
 async def test_whoever_waits_is_told_of_a_freeze(branch: Branch) -> None:
     """And of its end."""
-    await branch.wants("a", HOUR)
+    await branch.wants("a", A_WHILE)
     await branch.answer("a", lambda granted: granted.waits)
     await branch.freeze()
     await branch.answer("a", lambda granted: granted.waits and granted.waits.why == "frozen")
@@ -176,7 +176,7 @@ async def test_signals_of_any_shape_do_no_harm(branch: Branch) -> None:
 
 async def test_updates_are_refused_with_a_sentence(branch: Branch) -> None:
     """What does not fit changes nothing."""
-    await branch.wants("a", HOUR)
+    await branch.wants("a", A_WHILE)
     for name, payload, said in (
         ("freeze", {"by": "li"}, "reason: is missing"),
         ("unfreeze", None, "must be an object"),
@@ -230,7 +230,7 @@ async def test_an_activity_asks_what_is_known(branch: Branch) -> None:
 async def test_the_page_tells_who_waits(branch: Branch) -> None:
     """How many, and the first ones."""
     for number in range(7):
-        await branch.wants(f"key-{number}", HOUR)
+        await branch.wants(f"key-{number}", A_WHILE)
     await branch.until(lambda ledger: len(ledger.waiting) == 7)
     page = await branch.page()
     assert "open" in page
@@ -238,3 +238,14 @@ async def test_the_page_tells_who_waits(branch: Branch) -> None:
     assert "and 2 more" in page
     await branch.freeze()
     assert "FROZEN" in await branch.page()
+
+
+@pytest.mark.parametrize("raw", [["x" * 1_500_000], b"\xff" * 1000, {"known": {"tries": [0] * 200_000}}])
+async def test_a_signal_of_a_megabyte_is_dropped(branch: Branch, raw: Any) -> None:
+    """Or of bytes that are no text: to read it would take more time than a workflow task has. The account goes on."""
+    await branch.wants("a")
+    for name in ("told", "wants", "push"):
+        await branch.signal(name, raw)
+    await says_yes(branch, await leased(branch, "a"))
+    view = await branch.until(lambda ledger: ledger.lease is None)
+    assert [record.key for record in view.records] == ["a"]

@@ -17,13 +17,13 @@ from temporalio.client import WorkflowHistory
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from qunfa.contract.event import JobFinished
 from qunfa.contract.grants import Granted, Lease
 from qunfa.temporal.connection import TemporalUnreachable
 from qunfa.temporal.namespace import register_search_attributes
 from qunfa.temporal.payloads import data_converter
+from qunfa.temporal.whole_tasks import WholeTasks
 from tests.looking import until
 from tests.temporal import binary
 from tests.workflows.accounts.conftest import Branch, opened
@@ -47,15 +47,15 @@ class Measuring:
 
     taken: list[float] = field(default_factory=list)
 
-    def runner(self, **_: Any) -> SandboxedWorkflowRunner:
+    def runner(self, **own: Any) -> WholeTasks:
         """Runs workflows as usual."""
         measure = self
 
-        class Measured(SandboxedWorkflowRunner):
+        class Measured(WholeTasks):
             def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
                 return Passing(super().create_instance(det), measure.through)
 
-        return Measured()
+        return Measured(**own)
 
     def through(self, activate: Activate, task: WorkflowActivation) -> WorkflowActivationCompletion:
         """One activation."""

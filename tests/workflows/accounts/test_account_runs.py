@@ -17,7 +17,7 @@ pytestmark = pytest.mark.long
 
 FAST = {"pace": timedelta(milliseconds=50)}
 CROWD = 20
-HOUR = timedelta(hours=1)
+A_WHILE = timedelta(minutes=15)
 
 
 async def test_nothing_is_lost_while_a_crowd_is_served_by_many_runs(short_branch: Branch) -> None:
@@ -40,7 +40,7 @@ async def test_nothing_is_lost_while_a_crowd_is_served_by_many_runs(short_branch
 async def test_an_account_continues_as_new_and_forgets_nothing(real_branch: Branch) -> None:
     """After some hundred messages, with who waits, and with its switch."""
     branch = real_branch
-    await branch.wants("a", HOUR)
+    await branch.wants("a", A_WHILE)
     await branch.freeze()
     first_run = (await branch.account.describe()).run_id
     pushes = [JobFinished(msg_id=5_000_000 + number, status="send success") for number in range(MESSAGES_PER_RUN)]
@@ -74,7 +74,7 @@ async def test_after_a_reset_earlier_runs_are_searched_for(real_branch: Branch) 
     """What is left of the ledger may be less than what it knew: a lease comes after a search."""
     branch = real_branch
     await branch.wants("a")
-    await branch.wants("b", HOUR)
+    await branch.wants("b", A_WHILE)
     await branch.answer("b", lambda granted: granted.waits)
     await branch.freeze()  # so that the task to which it is reset is not the one in which it heard of a wish
     before = await branch.account.describe()
@@ -84,7 +84,7 @@ async def test_after_a_reset_earlier_runs_are_searched_for(real_branch: Branch) 
     assert {one.key for one in view.records} == {"a", "b"}
     await branch.signal("wants", await branch.wish("b", searched=False))
     assert (await branch.answer("b", _is_search)).waits is None
-    await branch.signal("wants", await branch.wish("b", HOUR))
+    await branch.signal("wants", await branch.wish("b", A_WHILE))
     await branch.answer("b", lambda granted: granted.waits)
     assert not (await branch.ledger(key="b")).records[0].unsearched
 
