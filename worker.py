@@ -21,7 +21,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
 from activities import Onlooker, all_activities
-from qunfa.contract.sentences import full_stop
+from qunfa.contract.refusal import full_stop
 from qunfa.media.scratch import remove_left_over
 from qunfa.printable import printable
 from qunfa.settings import Settings, SettingsError, load_settings
@@ -31,18 +31,13 @@ from qunfa.temporal.namespace import missing_search_attributes, namespace_retent
 from qunfa.temporal.whole_tasks import WholeTasks
 from qunfa.wechat import open_http
 from workflows.account import Account
-from workflows.account_check import CheckAccount
-from workflows.account_notices import AccountNotices
-from workflows.callback_check import CheckCallback
-from workflows.check import CheckMassSend
-from workflows.ledger_calls import a_try_within
+from workflows.calls import a_try_within
+from workflows.checks import CheckAccount, CheckCallback, CheckMassSend, CheckWorker
+from workflows.limits import AccountQuota, AccountSpeed
 from workflows.mass_send import MassSend
-from workflows.notify import Notify
+from workflows.notify import AccountNotices, Notify
 from workflows.preview import PreviewMassSend
-from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
-from workflows.speed import AccountSpeed
-from workflows.worker_check import CheckWorker
 
 DONE: Final = 0
 REFUSED: Final = 1

@@ -30,9 +30,8 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 
 from activities.earlier_runs import VisibleRuns
-from activities.ledger_view import ledger_view
-from activities.recorded import decoded
-from activities.run_history import RunHistory, start_of
+from activities.ledger import ledger_view
+from activities.run_history import RunHistory, decoded, start_of
 from qunfa.contract.facts import Known
 from qunfa.contract.ids import (
     ACCOUNT_NAME_PATTERN,
@@ -44,9 +43,8 @@ from qunfa.contract.ids import (
     parse_mass_send_id,
 )
 from qunfa.contract.notice import Notice, NoticeData, NoticeType
-from qunfa.contract.parsing import parsed
 from qunfa.contract.recall import RECALL_FAILED, RecallRequest, RecallResult
-from qunfa.contract.refusal import InvalidRequestError
+from qunfa.contract.refusal import InvalidRequestError, parsed
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
 from qunfa.rules.course import may_have_been_delivered

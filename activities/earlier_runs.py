@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.failures import ledger_unavailable
+from activities.attempts import ledger_unavailable
 from activities.run_history import Remains, RunHistory, added_up, start_of
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import MASS_SEND

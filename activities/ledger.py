@@ -1,30 +1,41 @@
-"""The way to an account's ledger, the `Account` workflow, which is started where there is none."""
+"""The way to an account's ledger, the `Account` workflow.
+
+| what | how | an `Account` is started |
+|---|---|---|
+| a wish or a report | by signal | where there is none |
+| a question about a key, a preview of today's | by update | where there is none |
+| what the ledger knows | by query | never |
+
+`breathe` does nothing. Between two of them a worker may do something else.
+"""
 
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from temporalio import activity
 from temporalio.client import (
     Client,
     RPCTimeoutOrCancelledError,
     WithStartWorkflowOperation,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
+from activities.attempts import heartbeats, ledger_unavailable
 from activities.earlier_runs import EarlierRuns
-from activities.failures import ledger_unavailable
-from activities.heartbeat import heartbeats
-from activities.notes import LedgerNotes
 from qunfa.contract.facts import Known
+from qunfa.contract.grants import Report, Wish
 from qunfa.contract.ids import ACCOUNT, account_id
-from qunfa.contract.ledger import PreviewsLeft
-from qunfa.contract.ledger_steps import (
+from qunfa.contract.ledger import LedgerView, PreviewsLeft
+from qunfa.contract.steps import (
+    BREATHE,
     LOOK_UP,
     TAKE_PREVIEW,
     TELL,
@@ -38,8 +49,62 @@ from qunfa.contract.ledger_steps import (
 )
 from qunfa.rules.memory import union
 
+_RPC: Final = timedelta(seconds=5)
+
 PATIENCE: Final = timedelta(seconds=12)
 """How long one call of the ledger may take before Temporal is left to repeat the activity."""
+
+
+class Notes(Protocol):
+    """Where a report for the ledger is handed in."""
+
+    async def tell(self, appid: str, report: Report) -> None:
+        """Hand in `report`; it may be handed in any number of times.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried.
+        """
+
+
+class LedgerNotes:
+    """Signals to the `Account` of an appid. Temporal's client repeats a call for some seconds by itself."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+
+    async def tell(self, appid: str, report: Report) -> None:
+        """Signal `told`.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried.
+        """
+        await self._signal(appid, "told", report)
+
+    async def wish(self, appid: str, wish: Wish) -> None:
+        """Signal `wants`; its answer is the signal `granted` to the run that wishes.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried.
+        """
+        await self._signal(appid, "wants", wish)
+
+    async def _signal(self, appid: str, name: str, payload: Report | Wish) -> None:
+        try:
+            await self._client.start_workflow(
+                ACCOUNT,
+                id=account_id(appid),
+                task_queue=self._task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal=name,
+                start_signal_args=[payload],
+                rpc_timeout=_RPC,
+            )
+        except RPCError as error:
+            raise ledger_unavailable(
+                f"the ledger {account_id(appid)} could not be told about key {payload.key}: Temporal answered "
+                f"{error.status.name}. It is told again."
+            ) from None
 
 
 class Ledger:
@@ -176,3 +241,31 @@ def _update_id(*parts: str) -> str:
 
 def _unavailable(appid: str, why: str) -> ApplicationError:
     return ledger_unavailable(f"the ledger {account_id(appid)} could not be asked: {why}. It is asked again.")
+
+
+async def ledger_view(
+    client: Client, appid: str, wanted: dict[str, Any] | None = None, *, patience: timedelta = PATIENCE
+) -> LedgerView | None:
+    """The ledger of `appid`, or what of it is `wanted` (as its query takes it); None where there is none.
+
+    Raises:
+        ApplicationError: `LedgerUnavailable`, retried.
+    """
+    handle = client.get_workflow_handle(account_id(appid))
+    try:
+        view: LedgerView = await handle.query("ledger", wanted, result_type=LedgerView, rpc_timeout=patience)
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return None
+        raise _unavailable(appid, f"Temporal answered {error.status.name}") from None
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+        raise _unavailable(appid, str(error)) from None
+    except (KeyError, RuntimeError, ValueError) as error:
+        # What it says may hold what could not be read.
+        raise _unavailable(appid, f"its answer cannot be read by this worker ({type(error).__name__})") from None
+    return view
+
+
+@activity.defn(name=BREATHE)
+async def breathe() -> None:
+    """Nothing."""

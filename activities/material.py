@@ -9,17 +9,11 @@ from typing import Final, TypeVar
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.accounts import Accounts
-from activities.asking import Question, ask
-from activities.clock import Clock, SystemClock
-from activities.configuration import pinned
-from activities.failures import source_changed, source_refused, source_unavailable
-from activities.heartbeat import heartbeats
-from activities.needs import content_place
-from activities.reading import Copy, Reader, unreadable_here
+from activities.accounts import Accounts, Question, ask, pinned
+from activities.attempts import Clock, SystemClock, heartbeats, source_changed, source_refused, source_unavailable
+from activities.sources import Copy, Reader, content_place, unreadable_here
 from qunfa import article as html
-from qunfa.contract.material import Made, Uploaded
-from qunfa.contract.message import Article
+from qunfa.contract.message import Article, Made, Uploaded
 from qunfa.contract.steps import (
     CHECK_DRAFT,
     CONVERT_VIDEO,

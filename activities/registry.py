@@ -6,27 +6,17 @@ from typing import Any, Final
 import httpx
 from temporalio.client import Client
 
-from activities.account_check import AccountCheck
-from activities.accounts import Accounts
-from activities.audience import AudienceCheck
-from activities.breathing import breathe
-from activities.callback_check import CallbackCheck
+from activities.accounts import Accounts, Configuration
+from activities.checks import AccountCheck, AudienceCheck, CallbackCheck
 from activities.closed_runs import ClosedRuns
-from activities.configuration import Configuration
 from activities.earlier_runs import VisibleRuns
-from activities.inspection import MaterialInspection
-from activities.ledger import Ledger
+from activities.jobs import Recalls, Results
+from activities.ledger import Ledger, LedgerNotes, breathe
+from activities.limits import Quotas, Speeds
 from activities.material import Material
-from activities.notes import LedgerNotes
-from activities.notice import Notices
-from activities.notice_record import RecordedNotices
-from activities.preview import Previews
-from activities.quota import Quotas
-from activities.reading import Reader
-from activities.recall import Recalls
-from activities.result import Results
-from activities.speed import Speeds
-from activities.submission import OwnRequest, Submission
+from activities.notices import Notices, RecordedNotices
+from activities.sources import MaterialInspection, Reader
+from activities.submission import OwnRequest, Previews, Submission
 from qunfa.media import SourcePolicy, Sources
 from qunfa.settings import Settings
 

@@ -1,4 +1,7 @@
-"""One try to submit: one HTTP call, inside the lease or not at all, and the ledger is told what came of it."""
+"""The calls that reach people: one try to submit a mass send, and one preview to one person.
+
+A try is one HTTP call, inside the lease or not at all. The ledger is told what came of it.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -9,21 +12,17 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.accounts import Accounts
-from activities.answers import Outcome, answer_of, not_written
-from activities.clock import Clock, SystemClock
-from activities.configuration import change_of
-from activities.failures import tried_before
-from activities.heartbeat import heartbeats
-from activities.notes import Notes
-from activities.once import put_off, refuse_a_second_time, to_its_end
-from activities.writing import Write, write_of
-from qunfa.contract.audience import Openids
-from qunfa.contract.job import Answer
-from qunfa.contract.ledger_steps import SUBMIT, Listed, SubmitStep
-from qunfa.contract.request import MassSendRequest
+from activities.accounts import Accounts, change_of, pinned
+from activities.attempts import Clock, SystemClock, heartbeats, put_off, refuse_a_second_time, to_its_end, tried_before
+from activities.ledger import Notes
+from activities.wire import Outcome, Write, answer_of, not_written, preview_of, write_of
+from qunfa.contract.request import MassSendRequest, Openids, Previewed
+from qunfa.contract.result import Answer
+from qunfa.contract.steps import PREVIEW, SUBMIT, Listed, PreviewStep, SubmitStep
+from qunfa.rules.codes import CodeClass
 from qunfa.settings import Settings
-from qunfa.wechat import MaybeWritten, NoToken, NotWritten, Refused, Token
+from qunfa.wechat import MaybeWritten, NoToken, NotWritten, PreviewBody, Refused, Token
+from qunfa.wechat import Previewed as Shown
 
 TELLING: Final = timedelta(seconds=10)
 """How long the answer waits for the ledger to be told; the lease runs out by itself where that fails."""
@@ -171,3 +170,43 @@ class Submission:
             )
             return answer.model_copy(update={"told": False})
         return answer
+
+
+class Previews:
+    """Previews. They cannot reach anybody but the one who is named."""
+
+    def __init__(self, settings: Settings, accounts: Accounts) -> None:
+        self._settings = settings
+        self._accounts = accounts
+
+    @activity.defn(name=PREVIEW)
+    @heartbeats()
+    async def preview(self, step: PreviewStep) -> Previewed:
+        """What came of it; WeChat's refusal is an answer too, as is that nothing was heard.
+
+        Raises:
+            ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
+        """
+        refuse_a_second_time(f"account {step.account.name}: the preview to {step.to.name}")
+        pinned(self._settings, step.account)
+        to = step.to.name
+        try:
+            shown = await self._shown(step.account.name, preview_of(step))
+        except ValueError as error:
+            return Previewed(to=to, sent=False, errmsg=str(error))
+        except Refused as refused:
+            return Previewed(to=to, sent=False, errcode=refused.errcode, errmsg=refused.errmsg, rid=refused.rid)
+        except NotWritten as error:
+            return Previewed(to=to, sent=False, errmsg=str(error))
+        except MaybeWritten as error:
+            return Previewed(to=to, sent=False, errmsg=f"it may have been shown, but no answer came ({error.reason})")
+        return Previewed(to=to, sent=True, msg_id=shown.msg_id)
+
+    async def _shown(self, account: str, body: PreviewBody) -> Shown:
+        """One call, or a second one with a fresh token where WeChat has refused the first one's: that was not shown."""
+        try:
+            return await self._accounts.ask(account, lambda api, token: api.preview(token, body))
+        except Refused as refused:
+            if refused.code.code_class is not CodeClass.TOKEN:
+                raise
+        return await self._accounts.ask(account, lambda api, token: api.preview(token, body))

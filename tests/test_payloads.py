@@ -11,7 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import WorkflowSerializationContext
 
 from qunfa.contract.grants import Wish
-from qunfa.contract.unreadable import Unreadable
+from qunfa.contract.refusal import Unreadable
 from qunfa.temporal.payloads import data_converter
 from tests.workflows.unreadable import UNREADABLE
 

@@ -14,8 +14,8 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.testing import WorkflowEnvironment
 
-from qunfa.contract.event import JobFinished
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
+from qunfa.contract.result import JobFinished
 from qunfa.temporal import connection, namespace
 from tests.temporal import binary
 

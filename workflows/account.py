@@ -38,13 +38,12 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.account.state import AccountState
     from qunfa.contract.ids import ACCOUNT, parse_account_id
     from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
-    from qunfa.contract.ledger_steps import BREATHE, LedgerAnswer, LedgerQuestion
-    from qunfa.contract.unreadable import Unreadable
-    from qunfa.contract.updates import Forget, Freeze, Unfreeze
-    from workflows.account_inbox import Inbox
-    from workflows.account_page import account_page
-    from workflows.preparing import refuse
-    from workflows.refusal import parsed, refusal
+    from qunfa.contract.operators import Forget, Freeze, Unfreeze
+    from qunfa.contract.refusal import Unreadable
+    from qunfa.contract.steps import BREATHE, LedgerAnswer, LedgerQuestion
+    from workflows.pages import account_page
+    from workflows.refusal import parsed, refusal, refuse
+    from workflows.waiting import Inbox
 
 MESSAGES_PER_RUN: Final = 400
 """Temporal takes 2,000 updates and 10,000 signals in a run; far fewer keep histories short to read."""

@@ -6,17 +6,13 @@ from temporalio import exceptions, workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.audience import All, Openids, Tag
     from qunfa.contract.facts import Ended, Known
     from qunfa.contract.grants import Lease, Report, Wish
     from qunfa.contract.ids import mass_send_id
-    from qunfa.contract.ledger_steps import Listed, SubmitStep
-    from qunfa.contract.material import Material
-    from qunfa.contract.message import ImageMessage, Message
-    from qunfa.contract.preview import as_preview
-    from qunfa.contract.request import MassSendRequest
+    from qunfa.contract.message import ImageMessage, Material, Message
+    from qunfa.contract.request import All, MassSendRequest, Openids, Tag, as_preview
     from qunfa.contract.result import INVALID_REQUEST
-    from qunfa.contract.steps import TRIED_BEFORE, AccountFacts
+    from qunfa.contract.steps import TRIED_BEFORE, AccountFacts, Listed, SubmitStep
     from qunfa.rules import approval
     from qunfa.rules.calendar import closing
     from qunfa.rules.digest import content_digest
@@ -24,13 +20,10 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.submission import write_end
     from qunfa.send import events, steps
     from qunfa.send.state import Case, SendState
-    from workflows import calls as wechat
-    from workflows import ledger_calls as calls
-    from workflows import material_calls
-    from workflows.audience import look_at_tag, shown
+    from workflows import calls
     from workflows.making import MakingRefusedError, make_ready, understood
-    from workflows.preparing import account_facts
-    from workflows.previewing import preview_to
+    from workflows.preview import look_at_tag, preview_to, shown
+    from workflows.refusal import account_facts
 
 
 class Teller(Protocol):
@@ -101,7 +94,7 @@ class Effects:
         problems = list(form_problems(request.message, facts))
         if not needs_material(request.message):
             return events.Refused(tuple(problems)) if problems else events.Inspected(content_digest(request))
-        looking = material_calls.inspect(facts, request.message, fit_images=request.fit_images)
+        looking = calls.inspect(facts, request.message, fit_images=request.fit_images)
         try:
             inspection = await understood(looking)
         except MakingRefusedError as refused:
@@ -172,7 +165,7 @@ class Effects:
         """What ``mass/get`` says in the end. An operator may end the asking; it is begun again then, but at an end."""
         interval = self._request.result.poll_interval
         try:
-            said = await wechat.await_verdict(facts, poll.msg_id, interval, poll.until)
+            said = await calls.await_verdict(facts, poll.msg_id, interval, poll.until)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -254,7 +247,7 @@ def form_problems(message: Message, facts: AccountFacts) -> tuple[str, ...]:
 
 async def _ask_wechat(facts: AccountFacts, msg_id: int) -> events.Event:
     try:
-        return events.WechatSaid(msg_id, await wechat.job_status(facts, msg_id))
+        return events.WechatSaid(msg_id, await calls.job_status(facts, msg_id))
     except ActivityError as error:
         if is_cancelled_exception(error):
             raise

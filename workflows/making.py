@@ -8,12 +8,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract import steps
-    from qunfa.contract.job import Answer
-    from qunfa.contract.material import Material, Source
-    from qunfa.contract.message import Message, MpvideoMessage
-    from qunfa.contract.preview import PreviewMessage
-    from qunfa.contract.result import Problem
-    from qunfa.contract.sentences import full_stop
+    from qunfa.contract.message import Material, Message, MpvideoMessage, Source
+    from qunfa.contract.refusal import full_stop
+    from qunfa.contract.request import PreviewMessage
+    from qunfa.contract.result import Answer, Problem
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.material import (
         CheckDraft,
@@ -27,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from qunfa.rules.problems import DEAD, PROBLEMS, with_address
     from qunfa.rules.submission import explain, problem_of
-    from workflows import material_calls as calls
+    from workflows import calls
 
 UPLOADS_AT_ONCE: Final = 4
 

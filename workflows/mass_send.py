@@ -13,29 +13,24 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.event import JobFinished
     from qunfa.contract.facts import Known
     from qunfa.contract.grants import Granted
     from qunfa.contract.ids import MASS_SEND
+    from qunfa.contract.operators import Status
+    from qunfa.contract.refusal import full_stop, sentences
     from qunfa.contract.request import MassSendRequest
-    from qunfa.contract.result import COMPLETES, MASS_SEND_FAILED, MassSendResult
-    from qunfa.contract.sentences import full_stop, sentences
-    from qunfa.contract.status import Status
+    from qunfa.contract.result import COMPLETES, MASS_SEND_FAILED, JobFinished, MassSendResult
     from qunfa.send import events, show, steps
     from qunfa.send.answers import refusal as misfit
     from qunfa.send.apply import apply
     from qunfa.send.asking import deadline
     from qunfa.send.plan import plan
     from qunfa.send.state import Case, Reply, SendState
-    from workflows.alarm import Alarm
-    from workflows.board import Board
     from workflows.effects import Effects
-    from workflows.notices import Notices
+    from workflows.notices import Board, Notices
     from workflows.people import People
-    from workflows.preparing import refuse
-    from workflows.refusal import refusal
-    from workflows.refusing import Refusal, handed_on
-    from workflows.starting import read
+    from workflows.refusal import Refusal, handed_on, read_request, refusal, refuse
+    from workflows.waiting import Alarm
 
 HISTORY_MAX: Final = 4_000
 """Events after which a send continues as new: Temporal ends a workflow at 51,200."""
@@ -62,7 +57,7 @@ class MassSend(People):
 
     @workflow.init
     def __init__(self, request: Any = None, *carried: Any) -> None:
-        self._request, problems = read(request, carried)
+        self._request, problems = read_request(request, carried)
         self._state = _first_state(carried)
         self._refusal = (
             Refusal(carried[0] if handed_on(carried) else request, self._request, problems) if problems else None

@@ -1,5 +1,9 @@
-"""``Notify``: one event is told to one webhook, however long its receiver is away."""
+"""How webhooks are told: ``Notify`` tells one event to one webhook, however long its receiver is away.
 
+``AccountNotices`` shows an account's webhooks, and whether they take a test notice. A worker that knows them tries it.
+"""
+
+import asyncio
 from datetime import timedelta
 from typing import Any, Final
 
@@ -8,19 +12,25 @@ from temporalio.common import Priority, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.ids import NOTIFY, notify_id
+    from qunfa.contract.ids import ACCOUNT_NOTICES, NOTIFY, notify_id
     from qunfa.contract.notice import (
         DELIVER_NOTICE,
         NOTICE_REFUSED,
         NOTICE_UNDELIVERED,
+        AccountNoticesRequest,
+        AccountNoticesResult,
+        Notice,
+        NoticeData,
         NoticeDelivered,
         NotifyRequest,
+        WantedNotice,
+        Webhook,
     )
-    from qunfa.contract.parsing import parsed
-    from qunfa.contract.refusal import InvalidRequestError
+    from qunfa.contract.refusal import InvalidRequestError, parsed
     from qunfa.markdown import code, plain
     from qunfa.printable import printable
-    from workflows.preparing import refuse
+    from qunfa.rules.notices import webhook_id
+    from workflows.refusal import account_facts, refuse
 
 _ACCOUNT: Final = SearchAttributeKey.for_keyword("MassSendAccount")
 _ATTEMPT: Final = timedelta(seconds=20)
@@ -31,6 +41,8 @@ _EVER_RARER: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_
 _LAST: Final = Priority(priority_key=5)
 """Where workers are busy, what a send waits for comes first."""
 
+_ONCE: Final = RetryPolicy(maximum_attempts=1)
+
 
 @workflow.defn(name=NOTIFY)
 class Notify:
@@ -39,7 +51,7 @@ class Notify:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> NoticeDelivered:
         """When the receiver has taken the notice."""
-        request = _read(raw, more)
+        request = _notify_request(raw, more)
         workflow.upsert_search_attributes([_ACCOUNT.value_set(request.account)])
         workflow.set_current_details(notify_page(request))
         try:
@@ -60,7 +72,7 @@ class Notify:
         return delivered
 
 
-def _read(raw: Any, more: tuple[Any, ...]) -> NotifyRequest:
+def _notify_request(raw: Any, more: tuple[Any, ...]) -> NotifyRequest:
     if more:
         raise refuse(["the workflow takes one input, the request"])
     try:
@@ -105,3 +117,64 @@ def notify_page(request: NotifyRequest) -> str:
 def _what(request: NotifyRequest) -> str:
     """What the notice is called here; what is told is what the named workflow has recorded."""
     return request.notice.type if request.notice else "asked for"
+
+
+@workflow.defn(name=ACCOUNT_NOTICES)
+class AccountNotices:
+    """Look at the account's configuration; where a test is asked for, tell each webhook once, all at the same time."""
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> AccountNoticesResult:
+        """The webhooks by name."""
+        request = _notices_request(raw, more)
+        facts = await account_facts(request.account)
+        looks = (_look(facts.name, wanted, test=request.test) for wanted in facts.notices)
+        return AccountNoticesResult(account=facts.name, webhooks=tuple(await asyncio.gather(*looks)))
+
+
+def _notices_request(raw: Any, more: tuple[Any, ...]) -> AccountNoticesRequest:
+    if more:
+        raise refuse(["the workflow takes one input, the request"])
+    try:
+        return parsed(AccountNoticesRequest, raw)
+    except InvalidRequestError as error:
+        raise refuse(error.problems) from None
+
+
+async def _look(account: str, wanted: WantedNotice, *, test: bool) -> Webhook:
+    webhook = Webhook(name=wanted.name, events=wanted.events)
+    if not test:
+        return webhook
+    try:
+        await workflow.execute_activity(
+            DELIVER_NOTICE,
+            _test_request(account, wanted.name),
+            result_type=NoticeDelivered,
+            start_to_close_timeout=_ATTEMPT,
+            schedule_to_close_timeout=2 * _ATTEMPT,
+            retry_policy=_ONCE,
+            summary=printable(f"test {wanted.name}"),
+        )
+    except ActivityError as error:
+        failure = last_failure(error)
+        said = failure.message if failure else "no worker has told it in time"
+        return webhook.model_copy(update={"took_test": False, "problem": said})
+    return webhook.model_copy(update={"took_test": True})
+
+
+def _test_request(account: str, name: str) -> NotifyRequest:
+    info = workflow.info()
+    return NotifyRequest(
+        account=account,
+        name=name,
+        webhook_id=webhook_id(info.workflow_id, info.first_execution_run_id, "test"),
+        workflow_id=info.workflow_id,
+        run_id=info.run_id,
+        notice=_test_notice(account),
+    )
+
+
+def _test_notice(account: str) -> Notice:
+    info = workflow.info()
+    data = NoticeData(account=account, workflow_id=info.workflow_id, run_id=info.run_id, may_have_been_delivered=False)
+    return Notice(type="test", timestamp=workflow.now(), data=data)

@@ -1,21 +1,41 @@
-"""``PreviewMassSend``: a message as one to a hundred people see it. It knows no audience and submits nothing."""
+"""What goes out to whom, shown before it goes: previews, the look at a tag, and what a person approves.
 
+``PreviewMassSend`` shows a message to one to a hundred people. It knows no audience and submits nothing. Each preview
+counts in the account's hundred of a day.
+"""
+
+from hashlib import sha256
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
-    from qunfa.contract.material import Material
-    from qunfa.contract.preview import PreviewMessage, PreviewRequest, PreviewResult, parse_preview
+    from qunfa.contract.message import ImageMessage, Material, MpnewsMessage, MpvideoMessage, TextMessage
     from qunfa.contract.refusal import InvalidRequestError
-    from qunfa.contract.steps import AccountFacts
+    from qunfa.contract.request import (
+        MassSendRequest,
+        Openids,
+        Previewed,
+        PreviewMessage,
+        PreviewRecipient,
+        PreviewRequest,
+        PreviewResult,
+        Tag,
+        describe,
+        parse_preview,
+    )
+    from qunfa.contract.result import Problem
+    from qunfa.contract.steps import AccountFacts, AudienceFinding
+    from qunfa.rules.calendar import shanghai_clock
     from qunfa.rules.material import found, needs_material
-    from workflows import material_calls
-    from workflows.making import MakingRefusedError, make_ready, understood
-    from workflows.preparing import account_facts, refuse
-    from workflows.previewing import preview_to
+    from qunfa.rules.problems import PROBLEMS
+    from qunfa.send import events
+    from qunfa.send.state import SendState
+    from workflows import calls
+    from workflows.making import MakingRefusedError, make_ready, problem_of_failure, understood
+    from workflows.refusal import account_facts, refuse
 
 PREVIEW_FAILED = "PreviewFailed"
 """Failure type: the material cannot be made. Its text says why; nothing was sent to anybody."""
@@ -71,7 +91,7 @@ def _read(raw: Any, more: tuple[Any, ...]) -> PreviewRequest:
 async def _ready(bench: _Bench, request: PreviewRequest) -> PreviewMessage:
     message: Any = request.message
     if needs_material(message):
-        looking = material_calls.inspect(bench.facts, message, fit_images=request.fit_images)
+        looking = calls.inspect(bench.facts, message, fit_images=request.fit_images)
         inspection = await understood(looking)
         if inspection.problems:
             raise refuse(list(inspection.problems))
@@ -79,3 +99,90 @@ async def _ready(bench: _Bench, request: PreviewRequest) -> PreviewMessage:
         message = await make_ready(bench, message)
     ready: PreviewMessage = message
     return ready
+
+
+async def preview_to(facts: AccountFacts, to: PreviewRecipient, message: PreviewMessage, holder: str) -> Previewed:
+    """One preview to one person, or why there was none; it is not repeated."""
+    if isinstance(message, ImageMessage) and len(message.images) > 1:
+        return _none(
+            to, f"a preview shows one picture, and this message has {len(message.images)}: preview each by itself"
+        )
+    try:
+        left = await understood(calls.take_preview(facts, holder))
+        if not left.granted:
+            opens = shanghai_clock(left.opens)
+            return _none(to, f"the account's previews of today are used up; there are new ones from {opens}")
+    except MakingRefusedError as refused:
+        return _none(to, refused.problem.sentence)
+    try:
+        return await understood(calls.preview(facts, to, message))
+    except MakingRefusedError as refused:
+        lost = refused.problem.name == "material_failed"
+        return _none(to, "it may have been shown: there was no answer" if lost else refused.problem.sentence)
+
+
+def _none(to: PreviewRecipient, why: str) -> Previewed:
+    return Previewed(to=to.name, sent=False, errmsg=why)
+
+
+async def look_at_tag(facts: AccountFacts, tag: Tag) -> events.TagSeen | events.Obstructed:
+    """Whether the tag is what the request expects."""
+    try:
+        problem = audience_problem(tag, await calls.check_audience(facts, tag.tag_id))
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        problem = problem_of_failure(error)
+    return events.Obstructed(problem) if problem else events.TagSeen()
+
+
+async def shown(facts: AccountFacts, request: MassSendRequest, state: SendState) -> events.Shown | events.Obstructed:
+    """What will go out to whom, as of now."""
+    audience = request.audience
+    who = describe(audience)
+    if isinstance(audience, Tag):
+        try:
+            finding = await calls.check_audience(facts, audience.tag_id)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return events.Obstructed(problem_of_failure(error))
+        who = f'tag {audience.tag_id} "{finding.name}": {finding.count or 0:,} followers' if finding.found else who
+    elif isinstance(audience, Openids):
+        listed = sha256("\n".join(sorted(audience.openids)).encode()).hexdigest()
+        who = f"{who}, digest {listed[:16]}"
+    return events.Shown((*_message(request, state), f"to {who}", f"digest of all this: {(state.digest or '')[:16]}"))
+
+
+def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
+    """What is wrong with the tag, where it is not there or not what the request expects."""
+    expect = audience.expect
+    wrong: list[str] = []
+    if not finding.found:
+        wrong.append(f"The account has no tag {audience.tag_id}.")
+    elif expect:
+        if expect.name is not None and expect.name != finding.name:
+            wrong.append(f'Tag {audience.tag_id} is named "{finding.name}", expected was "{expect.name}".')
+        if expect.max is not None and (finding.count or 0) > expect.max:
+            wrong.append(
+                f"Tag {audience.tag_id} has {finding.count:,} followers, expected were at most {expect.max:,}."
+            )
+    if not wrong:
+        return None
+    choice = PROBLEMS["audience_changed"]
+    return Problem(name="audience_changed", sentence=" ".join([choice.sentence, *wrong]), todo=choice.todo)
+
+
+def _message(request: MassSendRequest, state: SendState) -> list[str]:
+    message, material = request.message, state.material
+    lines: list[str] = [message.msgtype]
+    if isinstance(message, TextMessage):
+        lines = [f"text: {message.content}"]
+    elif isinstance(message, MpnewsMessage):
+        lines = [f"article: {article.title}" for article in message.articles or ()] or [f"mpnews {message.media_id}"]
+    elif isinstance(message, MpvideoMessage):
+        lines = [f"video: {message.title}"]
+    sources = material.sources if material else ()
+    return lines + [
+        f"{source.use} ({source.kind}, {source.size:,} bytes, SHA-256 {source.sha256[:16]})" for source in sources
+    ]

@@ -6,14 +6,16 @@ from datetime import timedelta
 from typing import Any, Final, Literal, TypeVar
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
+from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
+    from qunfa.contract import recall
     from qunfa.contract.grants import Report
     from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
     from qunfa.contract.ledger import Recalled
-    from qunfa.contract.parsing import parsed
+    from qunfa.contract.operators import WaitingFor
     from qunfa.contract.recall import (
         LOOK_REFUSED,
         RECALL_FAILED,
@@ -21,31 +23,19 @@ with workflow.unsafe.imports_passed_through():
         FindJobStep,
         Heard,
         KnownJob,
+        LookStep,
         RecallCall,
         RecallRequest,
         RecallResult,
         RecallStatus,
     )
-    from qunfa.contract.refusal import InvalidRequestError
-    from qunfa.contract.status import WaitingFor
-    from qunfa.contract.steps import ACCOUNT_CHANGED, TRIED_BEFORE, AccountFacts
-    from qunfa.rules.recall import (
-        Delete,
-        End,
-        Look,
-        Recall,
-        begin,
-        called,
-        interrupted,
-        looked,
-        next_step,
-        obstacle,
-    )
-    from workflows import recall_calls as calls
-    from workflows.notices import Notices
-    from workflows.preparing import account_facts, refuse
-    from workflows.recall_notice import recall_notice
-    from workflows.recall_page import recall_page
+    from qunfa.contract.refusal import InvalidRequestError, parsed
+    from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, TRIED_BEFORE, AccountFacts, JobStatus, TellStep
+    from qunfa.printable import printable
+    from qunfa.rules.recall import Delete, End, Look, Recall, begin, called, interrupted, looked, next_step, obstacle
+    from workflows.notices import Notices, recall_notice
+    from workflows.pages import recall_page
+    from workflows.refusal import account_facts, refuse
 
 _ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
 _MSG_IDS = SearchAttributeKey.for_keyword_list("MassSendMsgId")
@@ -54,6 +44,11 @@ _CANCELLED: Final = "It was cancelled."
 
 Answered = TypeVar("Answered")
 Phase = Literal["looking", "waiting", "deleting", "verifying", "done"]
+
+_PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+_ONCE: Final = RetryPolicy(maximum_attempts=1)
+_SHORT: Final = timedelta(seconds=30)
+_A_MINUTE: Final = timedelta(minutes=1)
 
 
 @workflow.defn(name=RECALL_MASS_SEND)
@@ -134,14 +129,14 @@ class RecallMassSend:
             account=facts.pinned, msg_id=request.msg_id, url=request.url, article_idx=request.article_idx
         )
         try:
-            return await self._unless_cancelled(calls.find_job(facts, step))
+            return await self._unless_cancelled(find_job(facts, step))
         except ActivityError as error:
             workflow.logger.warning("the ledger could not be asked for the job: %s", error.cause)
             return KnownJob(msg_id=request.msg_id)
 
     async def _heard(self, facts: AccountFacts, msg_id: int) -> Heard:
         try:
-            said = await self._unless_cancelled(calls.look_at_job(facts, msg_id))
+            said = await self._unless_cancelled(look_at_job(facts, msg_id))
         except ActivityError as error:
             _same_account(error)
             cause = error.cause
@@ -152,7 +147,7 @@ class RecallMassSend:
 
     async def _called(self, facts: AccountFacts, step: DeleteStep) -> RecallCall:
         """What came of the call; one that has not begun when the recall is cancelled is not begun."""
-        calling = calls.delete_job(facts, step)
+        calling = delete_job(facts, step)
         await workflow.wait_condition(lambda: self._cancelled or calling.done())
         if not calling.done():
             calling.cancel()
@@ -222,7 +217,7 @@ class RecallMassSend:
         )
         report = Report(key=known.key, digest=known.digest, workflow_id=known.workflow_id, recalled=recalled)
         try:
-            await calls.tell(facts, report)
+            await tell_ledger(facts, report)
         except ActivityError as error:
             workflow.logger.warning("the ledger could not be told of the recall: %s", error.cause)
 
@@ -291,3 +286,61 @@ def _same_account(error: ActivityError) -> None:
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type == ACCOUNT_CHANGED:
         raise _AccountChangedError(cause.message)
+
+
+def find_job(facts: AccountFacts, step: FindJobStep) -> "workflow.ActivityHandle[KnownJob]":
+    """What is known of the job; an ``ActivityError`` where the ledger does not answer within a minute."""
+    return workflow.start_activity(
+        recall.FIND_JOB,
+        step,
+        result_type=KnownJob,
+        start_to_close_timeout=_SHORT,
+        schedule_to_close_timeout=_A_MINUTE,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_PATIENT,
+        summary="which job is meant",
+    )
+
+
+def look_at_job(facts: AccountFacts, msg_id: int) -> "workflow.ActivityHandle[JobStatus]":
+    """Ask ``mass/get``; an ``ActivityError`` where WeChat refuses for good, or does not answer within a minute."""
+    return workflow.start_activity(
+        recall.LOOK_AT_JOB,
+        LookStep(account=facts.pinned, msg_id=msg_id),
+        result_type=JobStatus,
+        start_to_close_timeout=_A_MINUTE,
+        schedule_to_close_timeout=_A_MINUTE,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_PATIENT,
+        summary=f"mass/get of msg_id {msg_id}",
+    )
+
+
+def delete_job(facts: AccountFacts, step: DeleteStep) -> "workflow.ActivityHandle[RecallCall]":
+    """One ``mass/delete``. An ``ActivityError`` means that nobody knows whether it was written.
+
+    But for its cancellation: that ends it only where it has not called, and otherwise waits for its answer.
+    """
+    return workflow.start_activity(
+        recall.DELETE_JOB,
+        step,
+        result_type=RecallCall,
+        start_to_close_timeout=6 * facts.timing.http_timeout + _SHORT,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_ONCE,
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=printable(f"mass/delete of {step.url or f'msg_id {step.msg_id}'}"),
+    )
+
+
+async def tell_ledger(facts: AccountFacts, report: Report) -> None:
+    """Let the ledger know; an ``ActivityError`` where it does not answer within a minute."""
+    await workflow.execute_activity(
+        TELL,
+        TellStep(appid=facts.appid, report=report),
+        start_to_close_timeout=_SHORT,
+        schedule_to_close_timeout=_A_MINUTE,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_PATIENT,
+        summary="tell the ledger of the recall",
+    )

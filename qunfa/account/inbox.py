@@ -14,8 +14,8 @@ from qunfa.account.reports import told
 from qunfa.account.routing import pushed
 from qunfa.account.state import AccountState
 from qunfa.account.wishes import wished
-from qunfa.contract.event import JobFinished
 from qunfa.contract.grants import Report, Wish
+from qunfa.contract.result import JobFinished
 from qunfa.rules.bounds import cut
 
 Message = Wish | Report | JobFinished

@@ -21,7 +21,7 @@ from qunfa.account.queue import closing, informed, overdue, turned_away
 from qunfa.account.state import AccountState, Place, Record
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Lease
-from qunfa.contract.job import Answer
+from qunfa.contract.result import Answer
 from qunfa.rules import pace
 from qunfa.rules.course import judgement_of
 from qunfa.rules.memory import is_under_way, union

@@ -21,10 +21,10 @@ from qunfa.account.leases import unheard
 from qunfa.account.queue import place_of, waits, without_place
 from qunfa.account.routing import word_on
 from qunfa.account.state import AccountState, Note, Place
-from qunfa.contract.event import JobFinished
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Waits
+from qunfa.contract.result import JobFinished
 from qunfa.rules.quota_view import counted_until
 
 OUTSTANDING_MAX: Final = 100

@@ -7,7 +7,7 @@ from qunfa.account.budget import fitting, with_record
 from qunfa.account.routing import forwarding, matched
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Known, TryId
-from qunfa.contract.job import Answer
+from qunfa.contract.result import Answer
 from qunfa.rules.memory import is_under_way, union
 
 

@@ -16,10 +16,10 @@ from qunfa.account.budget import fitting, with_kept, with_record
 from qunfa.account.owners import owner_of
 from qunfa.account.quota import counted_elsewhere
 from qunfa.account.state import AccountState, Forward, Record
-from qunfa.contract.callback_check import is_test
-from qunfa.contract.event import JobFinished
+from qunfa.contract.checks import is_test
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.ledger import KeptPush
+from qunfa.contract.result import JobFinished
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge, verdict_of_push
 

@@ -10,8 +10,8 @@ from qunfa.account.state import AccountState, Record
 from qunfa.contract import ledger
 from qunfa.contract.grants import Lease
 from qunfa.contract.ledger import FreezeAnswer, LedgerView, Waiting
-from qunfa.contract.ledger_steps import LedgerAnswer, LedgerQuestion
 from qunfa.contract.result import Outcome
+from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
 from qunfa.rules.course import judgement_of, over
 
 

@@ -6,8 +6,8 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from qunfa.contract.event import JobFinished
 from qunfa.contract.ids import ACCOUNT, account_id
+from qunfa.contract.result import JobFinished
 
 PUSH_SIGNAL = "push"
 

@@ -10,8 +10,7 @@ from typing import Final
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.delivery import Delivery, DeliveryError
 from qunfa.callback.recent import Recent, Turns, digest
-from qunfa.contract.event import JobFinished
-from qunfa.contract.job import Verdict
+from qunfa.contract.result import JobFinished, Verdict
 from qunfa.rules.verdict import judge
 
 AT_A_TIME: Final = 10

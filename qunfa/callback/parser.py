@@ -10,7 +10,7 @@ from typing import Any, Final
 from qunfa.callback.document import Document, JsonDocument, read_document
 from qunfa.callback.fields import BLOCKS, COUNTS, INDEX, TEXT_MAX, cut, large, read, small, take
 from qunfa.callback.malformed import EncryptedError, EventError
-from qunfa.contract.event import JobFinished
+from qunfa.contract.result import JobFinished
 
 EVENT: Final = "MASSSENDJOBFINISH"
 ARTICLES_MAX: Final = 64

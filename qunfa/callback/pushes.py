@@ -19,7 +19,7 @@ from qunfa.callback.malformed import EncryptedError, EventError, HostileError
 from qunfa.callback.parser import EVENT, read_event
 from qunfa.callback.recent import digest
 from qunfa.callback.signature import read_query
-from qunfa.contract.event import JobFinished
+from qunfa.contract.result import JobFinished
 
 UNKNOWN: Final = "unknown"
 OTHER: Final = "other"

@@ -8,7 +8,7 @@ from temporalio.client import Client
 
 from qunfa.callback.delivery import TemporalDelivery
 from qunfa.callback.parser import parse_event
-from qunfa.contract.event import JobFinished
+from qunfa.contract.result import JobFinished
 from qunfa.settings import load_settings, load_task_queue
 
 _APPID: Final = re.compile(r"wx[0-9A-Za-z]{16}")

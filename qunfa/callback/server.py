@@ -15,7 +15,7 @@ from qunfa.callback.app import ReceiverError, create_app, create_metrics_app
 from qunfa.callback.delivery import DeliveryError, TemporalDelivery
 from qunfa.callback.metrics import ReceiverMetrics
 from qunfa.callback.services import ListenError, Services
-from qunfa.contract.event import JobFinished
+from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
 from qunfa.temporal.connection import TemporalError, connect, is_reachable
 

@@ -11,7 +11,7 @@ from qunfa.cli.callback_report import Step
 from qunfa.cli.errors import Refused
 from qunfa.cli.queue import has_worker
 from qunfa.cli.reading import RPC_TIMEOUT
-from qunfa.contract.callback_check import CallbackCheckResult
+from qunfa.contract.checks import CallbackCheckResult
 from qunfa.contract.ids import CHECK_CALLBACK, callback_check_id
 
 WITHIN: Final = 90.0

@@ -20,7 +20,7 @@ from qunfa.cli.queue import task_queue
 from qunfa.cli.rendering.callback import render_report
 from qunfa.cli.trial import Trial
 from qunfa.contract import account_id
-from qunfa.contract.callback_check import TEST_MSG_ID_MIN
+from qunfa.contract.checks import TEST_MSG_ID_MIN
 from qunfa.contract.fields import MSG_ID_MAX
 from qunfa.settings import AccountSettings, CallbackSettings, Settings, load_settings
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from qunfa.contract.callback_check import CallbackCheckResult
+from qunfa.contract.checks import CallbackCheckResult
 from qunfa.contract.fields import Stored
 
 

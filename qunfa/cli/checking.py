@@ -15,9 +15,9 @@ from qunfa.cli.rendering.check import render_check
 from qunfa.cli.request_options import Request
 from qunfa.cli.sources import WORKERS_READ, unread
 from qunfa.cli.starting import summary
-from qunfa.contract.audience import describe
-from qunfa.contract.check import CheckResult
+from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, check_id
+from qunfa.contract.request import describe
 from qunfa.markdown import summary_line
 
 _REPLACED: Final = WorkflowIDConflictPolicy.TERMINATE_EXISTING

@@ -20,7 +20,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract import InvalidRequestError
-from qunfa.contract.sentences import full_stop
+from qunfa.contract.refusal import full_stop
 from qunfa.settings import SettingsError
 from qunfa.temporal.connection import TemporalError, TemporalUnreachable
 

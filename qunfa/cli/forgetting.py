@@ -18,7 +18,7 @@ from qunfa.cli.rendering.ledger import render_forgotten
 from qunfa.cli.switching import UPDATE_TIMEOUT
 from qunfa.contract import account_id
 from qunfa.contract.ledger import Forgotten
-from qunfa.contract.updates import Forget
+from qunfa.contract.operators import Forget
 
 _WARNING = (
     "You vouch that what became of the key is settled. Its ledger stands against sending it again, and will not any "

@@ -10,7 +10,7 @@ from qunfa.cli.choosing import Query, Sends, chosen
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.options import Account, By, Json, Yes, login_name
 from qunfa.cli.payload import payload
-from qunfa.contract.updates import Approve, Pause, Reject, Reschedule, Resume
+from qunfa.contract.operators import Approve, Pause, Reject, Reschedule, Resume
 
 Why = Annotated[str | None, typer.Option("--reason", help="Why; it stays in the history.")]
 

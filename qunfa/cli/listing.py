@@ -12,8 +12,8 @@ from qunfa.cli.options import Json
 from qunfa.cli.rendering.sends import render_sends
 from qunfa.cli.rows import find_rows
 from qunfa.cli.view import SendRow
+from qunfa.contract.operators import Phase
 from qunfa.contract.result import ShownOutcome
-from qunfa.contract.status import Phase
 
 
 def list_sends(

@@ -12,8 +12,8 @@ from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.payload import payload
 from qunfa.cli.queue import task_queue
 from qunfa.cli.rendering.notices import render_notices
-from qunfa.contract.account_notices import AccountNoticesRequest, AccountNoticesResult
 from qunfa.contract.ids import ACCOUNT_NOTICES, notices_id
+from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult
 from qunfa.markdown import plain
 
 

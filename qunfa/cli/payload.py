@@ -5,7 +5,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from qunfa.cli.errors import WrongUse
-from qunfa.contract.sentences import sentences
+from qunfa.contract.refusal import sentences
 
 Payload = TypeVar("Payload", bound=BaseModel)
 

@@ -27,7 +27,7 @@ from qunfa.cli.request_file import read_request
 from qunfa.cli.sources import WORKERS_READ, unread
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
-from qunfa.contract.preview import PreviewRequest, PreviewResult, parse_preview
+from qunfa.contract.request import PreviewRequest, PreviewResult, parse_preview
 from qunfa.markdown import plain, summary_line
 
 _ADVICE = {

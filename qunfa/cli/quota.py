@@ -12,7 +12,7 @@ from qunfa.cli.payload import payload
 from qunfa.cli.queue import task_queue
 from qunfa.cli.rendering.quota import render_quota
 from qunfa.contract.ids import ACCOUNT_QUOTA, quota_id
-from qunfa.contract.quota import QuotaRequest, QuotaResult
+from qunfa.contract.limits import QuotaRequest, QuotaResult
 from qunfa.markdown import plain
 
 

@@ -17,7 +17,7 @@ from qunfa.cli.rendering.recall import waiting_line
 from qunfa.contract import INVALID_REQUEST
 from qunfa.contract.ids import RECALL_MASS_SEND
 from qunfa.contract.recall import RECALL_FAILED, RecallResult, RecallStatus
-from qunfa.contract.sentences import full_stop
+from qunfa.contract.refusal import full_stop
 from qunfa.markdown import plain, summary_line
 
 Handle = WorkflowHandle[Any, RecallResult]

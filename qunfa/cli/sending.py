@@ -28,8 +28,8 @@ from qunfa.cli.sources import WORKERS_READ, names_files, unread
 from qunfa.cli.starting import ends_early, says_the_same, start
 from qunfa.cli.view import SendView
 from qunfa.contract import mass_send_id
-from qunfa.contract.audience import All, describe
 from qunfa.contract.ids import MassSendId
+from qunfa.contract.request import All, describe
 
 _TIME: Final = "a time with an offset, such as 2026-12-01T09:00:00+08:00"
 

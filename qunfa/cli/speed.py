@@ -14,7 +14,7 @@ from qunfa.cli.payload import payload
 from qunfa.cli.queue import task_queue
 from qunfa.cli.rendering.speed import STAYS_SET, followers, render_speed
 from qunfa.contract.ids import ACCOUNT_SPEED, speed_id
-from qunfa.contract.speed import REALSPEEDS, SPEED_MAX, SpeedRequest, SpeedResult
+from qunfa.contract.limits import REALSPEEDS, SPEED_MAX, SpeedRequest, SpeedResult
 from qunfa.markdown import plain
 
 

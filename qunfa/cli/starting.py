@@ -14,9 +14,9 @@ from qunfa.cli.reading import RPC_TIMEOUT
 from qunfa.cli.rendering.message import excerpt, heading
 from qunfa.cli.request_options import Request
 from qunfa.contract import MASS_SEND, InvalidRequestError, MassSendRequest, mass_send_id, parse_request
-from qunfa.contract.audience import describe
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import TextMessage
+from qunfa.contract.request import describe
 from qunfa.markdown import plain, summary_line
 
 EARLY: Final = timedelta(seconds=2)

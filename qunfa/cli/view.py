@@ -5,8 +5,8 @@ from typing import Literal
 
 from qunfa.contract.fields import Stored
 from qunfa.contract.ledger import FreezeAnswer
+from qunfa.contract.operators import Status
 from qunfa.contract.result import COMPLETES, MassSendResult
-from qunfa.contract.status import Status
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
 """How Temporal sees the workflow."""

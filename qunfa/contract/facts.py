@@ -9,8 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from qunfa.contract.fields import Id64, Moment, Number, Stored
-from qunfa.contract.job import Answer, Verdict
-from qunfa.contract.result import Outcome
+from qunfa.contract.result import Answer, Outcome, Verdict
 
 Clientmsgid = Annotated[str, Field(min_length=1, max_length=32)]
 Wish = Annotated[str, Field(min_length=1, max_length=64)]

@@ -15,8 +15,8 @@ from pydantic import Field
 from qunfa.contract.facts import Clientmsgid, Ended, Known, Try, TryId
 from qunfa.contract.facts import Wish as WishId
 from qunfa.contract.fields import HOUR, Id64, Key, Moment, Number, Stored
-from qunfa.contract.job import Answer
 from qunfa.contract.ledger import Frozen, Recalled, SendsCounted
+from qunfa.contract.result import Answer
 
 Span = Annotated[timedelta, Field(ge=timedelta(0), le=HOUR)]
 Digest = Annotated[str, Field(min_length=1, max_length=128)]

@@ -6,11 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from qunfa.contract.event import JobFinished
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import YEAR, Id64, Moment, Stored
-from qunfa.contract.job import Job
-from qunfa.contract.result import Outcome
+from qunfa.contract.result import Job, JobFinished, Outcome
 
 Span = Annotated[timedelta, Field(ge=timedelta(0), le=YEAR)]
 

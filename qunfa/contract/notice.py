@@ -1,7 +1,10 @@
-"""Notices: what a webhook of the platform engineer's is told of a send or a recall, and ``Notify``, which tells it.
+"""Notices: what a webhook of the platform engineer's is told of a send or a recall.
 
-A notice holds plain facts: nothing of the message, no openid, no secret. Fields may be added; a receiver passes over
-what it does not know. It may come more than once, always with the same ``webhook-id``, and out of order.
+``Notify`` tells one notice to one webhook. ``AccountNotices`` shows an account's webhooks, and can test them.
+
+A notice holds plain facts: nothing of the message, no openid, no secret. Fields may be added. A receiver passes over
+what it does not know. A notice may come more than once, always with the same ``webhook-id``. Notices may come out of
+order.
 """
 
 from datetime import datetime
@@ -9,10 +12,9 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from qunfa.contract.event import Counts
-from qunfa.contract.fields import AccountName, Moment, Stored
-from qunfa.contract.result import Outcome
-from qunfa.contract.status import Phase
+from qunfa.contract.fields import AccountName, Flag, Model, Moment, Stored
+from qunfa.contract.operators import Phase
+from qunfa.contract.result import Counts, Outcome
 
 DELIVER_NOTICE: Final = "deliver_notice"
 
@@ -70,7 +72,7 @@ class NoticeData(Stored):
     """The facts, as they were when the event happened.
 
     ``workflow_id`` and ``run_id`` lead to the send, or the recall, in Temporal. ``answers`` are the updates that fit
-    (:class:`~qunfa.contract.status.Status` has them, too), ``answer_by`` is when it is too late for them. ``totals``
+    (:class:`~qunfa.contract.operators.Status` has them, too), ``answer_by`` is when it is too late for them. ``totals``
     are those of WeChat's pushes. ``article_idx`` (none: all articles) and ``verified`` are a recall's; its ``key`` is
     ``None`` where the job is none of Qunfa's. ``may_have_been_delivered`` and ``msg_ids`` are of all submissions under
     the key. Of a run that has closed without a result of ours, ``phase`` and ``outcome`` are ``None``.
@@ -143,3 +145,29 @@ class NoticeDelivered(Stored):
     at: datetime
     status: int
     attempt: int
+
+
+class AccountNoticesRequest(Model):
+    """The input of ``AccountNotices``. With ``test`` each webhook is told a notice of the type ``test``, once."""
+
+    account: AccountName
+    test: Flag = False
+
+
+class Webhook(Stored):
+    """One of them, as a send would pin it now: its name and what it wants, not where it is.
+
+    ``took_test`` is ``None`` where none was told; ``problem`` says why it was not taken.
+    """
+
+    name: str
+    events: tuple[str, ...]
+    took_test: bool | None = None
+    problem: str | None = None
+
+
+class AccountNoticesResult(Stored):
+    """The result of ``AccountNotices``; that a webhook did not take its test is one as well."""
+
+    account: str
+    webhooks: tuple[Webhook, ...] = ()

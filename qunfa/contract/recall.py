@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from qunfa.contract.fields import AccountName, Model, Moment, MsgId, Name, Reason, Stored
-from qunfa.contract.job import Verdict
 from qunfa.contract.ledger import LedgerView, Recalled, Record
-from qunfa.contract.status import WaitingFor
+from qunfa.contract.operators import WaitingFor
+from qunfa.contract.result import Verdict
 from qunfa.contract.steps import Pinned
 
 FIND_JOB: Final = "find_job"

@@ -4,24 +4,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from qunfa.contract.account_check import CheckAccountRequest, CheckAccountResult
-from qunfa.contract.account_notices import AccountNoticesRequest, AccountNoticesResult
-from qunfa.contract.callback_check import CallbackCheckRequest, CallbackCheckResult
-from qunfa.contract.check import CheckResult
-from qunfa.contract.doctor import Diagnosis
-from qunfa.contract.event import JobFinished
+from qunfa.contract.checks import (
+    CallbackCheckRequest,
+    CallbackCheckResult,
+    CheckAccountRequest,
+    CheckAccountResult,
+    CheckResult,
+    Diagnosis,
+)
 from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
-from qunfa.contract.ledger_steps import LedgerAnswer, LedgerQuestion
-from qunfa.contract.notice import Notice, NoticeDelivered, NotifyRequest
-from qunfa.contract.preview import PreviewRequest, PreviewResult
-from qunfa.contract.quota import QuotaRequest, QuotaResult
-from qunfa.contract.recall import RecallRequest, RecallResult, RecallStatus
-from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import MassSendResult
-from qunfa.contract.speed import SpeedRequest, SpeedResult
-from qunfa.contract.status import Status
-from qunfa.contract.updates import (
+from qunfa.contract.limits import QuotaRequest, QuotaResult, SpeedRequest, SpeedResult
+from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Notice, NoticeDelivered, NotifyRequest
+from qunfa.contract.operators import (
     Abort,
     Approve,
     Forget,
@@ -32,8 +27,13 @@ from qunfa.contract.updates import (
     Reschedule,
     Resume,
     Retry,
+    Status,
     Unfreeze,
 )
+from qunfa.contract.recall import RecallRequest, RecallResult, RecallStatus
+from qunfa.contract.request import MassSendRequest, PreviewRequest, PreviewResult
+from qunfa.contract.result import JobFinished, MassSendResult
+from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "MassSend": MassSendRequest,

@@ -1,13 +1,22 @@
-"""The activities of a mass send: their names, what goes in and what comes out. Payloads are history."""
+"""The activities of a mass send: their names, what goes in and what comes out. Payloads are history.
+
+The first part asks WeChat and makes material. The second part speaks with the account's ledger, and submits.
+"""
 
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from hashlib import sha256
+from typing import Annotated, Final, Literal
 
+from pydantic import Field
+
+from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
-from qunfa.contract.material import ImageVia, NewsVia, Source
-from qunfa.contract.message import Article, SourcedMessage
+from qunfa.contract.grants import Lease, Report, Wish
+from qunfa.contract.ledger import PreviewsLeft
+from qunfa.contract.message import Article, ImageVia, Message, NewsVia, Source, SourcedMessage
 from qunfa.contract.notice import WantedNotice
-from qunfa.contract.preview import PreviewMessage, PreviewRecipient
+from qunfa.contract.request import All, Openids, PreviewMessage, PreviewRecipient, Tag
+from qunfa.contract.result import Answer
 
 RESOLVE_ACCOUNT: Final = "resolve_account"
 CHECK_AUDIENCE: Final = "check_audience"
@@ -45,6 +54,14 @@ SOURCE_REFUSED: Final = "SourceRefused"
 """Failure type: a source that was read before is now refused."""
 SOURCE_UNAVAILABLE: Final = "SourceUnavailable"
 """Failure type, retried by Temporal: a source could not be read for now."""
+
+WISH: Final = "wish"
+LOOK_UP: Final = "look_up"
+TELL: Final = "tell"
+TAKE_PREVIEW: Final = "take_preview"
+SUBMIT: Final = "submit"
+BREATHE: Final = "breathe"
+"""It does nothing: between two of them a worker may do something else."""
 
 
 class Timing(Stored):
@@ -137,7 +154,7 @@ class AudienceFinding(Stored):
 
 
 class InspectStep(Stored):
-    """Input of ``inspect`` → :class:`~qunfa.contract.material.Inspection`: every source is read, hashed and checked."""
+    """Input of ``inspect`` → :class:`~qunfa.contract.message.Inspection`: every source is read, hashed and checked."""
 
     account: Pinned
     message: SourcedMessage
@@ -146,7 +163,7 @@ class InspectStep(Stored):
 
 
 class UploadStep(Stored):
-    """Input of ``upload`` → :class:`~qunfa.contract.material.Uploaded`: ``source``, if it still is what it was."""
+    """Input of ``upload`` → :class:`~qunfa.contract.message.Uploaded`: ``source``, if it still is what it was."""
 
     account: Pinned
     source: Source
@@ -160,7 +177,7 @@ class PictureOf(Stored):
 
 
 class DraftStep(Stored):
-    """Input of ``make_draft`` → :class:`~qunfa.contract.material.Made`: one ``draft/add``, or one ``uploadnews``.
+    """Input of ``make_draft`` → :class:`~qunfa.contract.message.Made`: one ``draft/add``, or one ``uploadnews``.
 
     ``covers`` has one thumb media_id per article.
     """
@@ -187,7 +204,7 @@ class DraftFinding(Stored):
 
 
 class ConvertStep(Stored):
-    """Input of ``convert_video`` → :class:`~qunfa.contract.material.Made`: one ``uploadvideo``."""
+    """Input of ``convert_video`` → :class:`~qunfa.contract.message.Made`: one ``uploadvideo``."""
 
     account: Pinned
     media_id: str
@@ -196,9 +213,105 @@ class ConvertStep(Stored):
 
 
 class PreviewStep(Stored):
-    """Input of ``preview`` → :class:`~qunfa.contract.preview.Previewed`: one ``mass/preview`` to one person."""
+    """Input of ``preview`` → :class:`~qunfa.contract.request.Previewed`: one ``mass/preview`` to one person."""
 
     account: Pinned
     to: PreviewRecipient
     message: PreviewMessage
     image_via: ImageVia = "images"
+
+
+class WishStep(Stored):
+    """Input of ``wish`` → :class:`~qunfa.contract.facts.Known`: what earlier runs have left, with ``search``."""
+
+    appid: str
+    wish: Wish
+    search: bool = False
+
+
+class LookUpStep(Stored):
+    """Input of ``look_up`` → :class:`~qunfa.contract.facts.Known`: what a key has done, by its ledger or its runs."""
+
+    appid: str
+    key: str
+    workflow_id: str
+
+
+class TellStep(Stored):
+    """Input of ``tell``: a report for the ledger, by signal-with-start."""
+
+    appid: str
+    report: Report
+
+
+class TakePreviewStep(Stored):
+    """Input of ``take_preview`` → :class:`~qunfa.contract.ledger.PreviewsLeft`: one of today's previews."""
+
+    appid: str
+    holder: str
+
+
+class Listed(Stored):
+    """The openids of the request with which the submitting run began: ``count`` of them, by their SHA-256."""
+
+    kind: Literal["listed"] = "listed"
+    count: int
+    sha256: str
+
+    @classmethod
+    def of(cls, openids: tuple[str, ...]) -> "Listed":
+        """What stands for these openids, in their order."""
+        return cls(count=len(openids), sha256=sha256("\n".join(openids).encode()).hexdigest())
+
+
+class SubmitStep(Stored):
+    """Input of ``submit`` → :class:`~qunfa.contract.result.Answer`.
+
+    One HTTP try, written between the lease's ``not_before`` and ``write_before`` or not at all, and only for the run
+    that holds the lease: a reset has it carried out once more, for another run.
+    """
+
+    account: Pinned
+    key: str
+    digest: str
+    workflow_id: str
+    lease: Lease
+    audience: Annotated[All | Tag | Openids | Listed, Field(discriminator="kind")]
+    message: Message
+    send_ignore_reprint: bool = False
+    image_via: ImageVia = "images"
+    write_before: datetime
+
+    @property
+    def clientmsgid(self) -> str:
+        """Of the lease."""
+        return self.lease.clientmsgid
+
+    @property
+    def generation(self) -> int:
+        """Of the lease."""
+        return self.lease.generation
+
+    def report(self, answer: Answer) -> Report:
+        """What the ledger is told of the try."""
+        return Report(
+            key=self.key,
+            digest=self.digest,
+            workflow_id=self.workflow_id,
+            known=Known(tries=(self.lease.tried(answer),)),
+            to_all=isinstance(self.audience, All),
+        )
+
+
+class LedgerQuestion(Stored):
+    """Payload of ``Account``'s update ``ask``: what is known of ``key``, or one of today's previews for a call."""
+
+    key: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    previewing: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+
+
+class LedgerAnswer(Stored):
+    """Answer of ``ask``. ``known``: nothing where the ledger does not know the key, or may know less than its runs."""
+
+    known: Known | None = None
+    previews: PreviewsLeft | None = None

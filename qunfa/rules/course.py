@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from qunfa.contract.job import Job
-from qunfa.contract.result import Outcome
+from qunfa.contract.result import Job, Outcome
 from qunfa.rules.stragglers import failed, is_open, namesake
 from qunfa.rules.submission import Ask, Conditions, Step, next_step, unsettled
 from qunfa.rules.verdict import Judgement, judge

@@ -11,7 +11,7 @@ import json
 from hashlib import sha256
 from typing import Any
 
-from qunfa.contract.material import Material
+from qunfa.contract.message import Material
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.material import needs_material
 

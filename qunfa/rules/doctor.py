@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from qunfa.contract.doctor import CheckName, Finding
+from qunfa.contract.checks import CheckName, Finding
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
 
 VERSION_WANTED: Final = (1, 31)

@@ -17,9 +17,8 @@ and what needs the worker's answer without that.
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
-from qunfa.contract.account_check import CheckAccountResult, TokenSeen
-from qunfa.contract.doctor import Finding
-from qunfa.contract.quota import Allowance
+from qunfa.contract.checks import CheckAccountResult, Finding, TokenSeen
+from qunfa.contract.limits import Allowance
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.codes import return_code
 from qunfa.rules.doctor import apart, skipped

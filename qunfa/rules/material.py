@@ -16,21 +16,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeGuard, TypeVar
 
-from qunfa.contract.job import Job
-from qunfa.contract.material import Inspection, Made, Material, NewsVia, Source, Uploaded, Use
 from qunfa.contract.message import (
     Article,
     ImageMessage,
+    Inspection,
+    Made,
+    Material,
     Media,
     MediaSource,
     MediaUploaded,
     Message,
     MpnewsMessage,
     MpvideoMessage,
+    NewsVia,
+    Source,
     SourcedMessage,
+    Uploaded,
+    Use,
     VoiceMessage,
 )
-from qunfa.contract.preview import PreviewMessage
+from qunfa.contract.request import PreviewMessage
+from qunfa.contract.result import Job
 from qunfa.rules.problems import DEAD
 
 FRESH: Final = timedelta(days=2, hours=12)

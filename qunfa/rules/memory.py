@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from qunfa.contract.facts import Known, Owned, Said, Try
 from qunfa.contract.fields import Stored
-from qunfa.contract.job import Answer, Verdict
+from qunfa.contract.result import Answer, Verdict
 from qunfa.rules.submission import definite_no
 from qunfa.rules.verdict import judge
 

@@ -10,10 +10,8 @@
 Something may have been, too, where a try without an answer may still be carried out after a later one has failed.
 """
 
-from qunfa.contract.event import Counts
-from qunfa.contract.job import Job
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import JobResult, JobStateName, MassSendResult, Outcome, Problem
+from qunfa.contract.result import Counts, Job, JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.rules.course import Jobs, may_have_been_delivered
 from qunfa.rules.stragglers import is_open, may_straggle
 from qunfa.rules.verdict import judge

@@ -11,8 +11,8 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from qunfa.contract.job import Answer
 from qunfa.contract.ledger import Pace
+from qunfa.contract.result import Answer
 from qunfa.rules.submission import slow_down
 
 PER_MINUTE: Final = 60

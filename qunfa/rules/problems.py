@@ -19,11 +19,9 @@ be on its way, it shares the first one's ``clientmsgid`` (see :mod:`qunfa.rules.
 from dataclasses import dataclass
 from typing import Final
 
-from qunfa.contract.job import Job
 from qunfa.contract.ledger import SendsCounted
-from qunfa.contract.refusal import InvalidRequestError
-from qunfa.contract.result import Problem
-from qunfa.contract.sentences import full_stop
+from qunfa.contract.refusal import InvalidRequestError, full_stop
+from qunfa.contract.result import Job, Problem
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.quota_view import sends_counted
 from qunfa.rules.submission import explain

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from qunfa.contract.ledger import Day, SendsCounted
-from qunfa.contract.quota import Allowance, AllowanceName, Book, CallsLeft, Counted
+from qunfa.contract.limits import Allowance, AllowanceName, Book, CallsLeft, Counted
 from qunfa.rules.calendar import next_day, next_month, shanghai_clock, shanghai_day
 
 PREVIEWS_A_DAY: Final = 100

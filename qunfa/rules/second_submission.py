@@ -13,7 +13,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from qunfa.contract.job import Job
+from qunfa.contract.result import Job
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.verdict import judge, verdict_of_poll
 

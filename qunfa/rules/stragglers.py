@@ -9,7 +9,7 @@ which goes on blocking the id: then no slow one is taken either, and another gen
 
 from collections.abc import Sequence
 
-from qunfa.contract.job import Job
+from qunfa.contract.result import Job
 from qunfa.rules.submission import unsettled
 from qunfa.rules.verdict import judge
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from qunfa.contract.job import Answer, Job
+from qunfa.contract.result import Answer, Job
 from qunfa.contract.steps import Timing
 from qunfa.rules.calendar import SendHours, next_day, next_month, next_opening
 from qunfa.rules.codes import CodeClass, return_code, token_endpoint_code

@@ -22,8 +22,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from qunfa.contract.event import JobFinished
-from qunfa.contract.job import NOT_DELIVERED, Observer, Verdict
+from qunfa.contract.result import NOT_DELIVERED, JobFinished, Observer, Verdict
 
 CONTENT_MEANINGS: Final = {
     10001: "advertising",

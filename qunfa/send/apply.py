@@ -9,9 +9,8 @@ from typing import Final
 
 from qunfa.contract.facts import Decided, Known, Said
 from qunfa.contract.grants import Lease
-from qunfa.contract.job import Answer
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import Outcome, Problem
+from qunfa.contract.result import Answer, Outcome, Problem
 from qunfa.rules.bounds import cut
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import Over, course

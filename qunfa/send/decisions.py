@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Final
 
 from qunfa.contract.facts import Decided, Known
-from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import subject
 from qunfa.rules.material import rebuilding

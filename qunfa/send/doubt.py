@@ -14,7 +14,7 @@
 from collections.abc import Iterable, Mapping
 
 from qunfa.contract.facts import Known, Said, Try
-from qunfa.contract.job import NOT_DELIVERED, Answer, Job, Verdict
+from qunfa.contract.result import NOT_DELIVERED, Answer, Job, Verdict
 from qunfa.rules.codes import CodeClass
 from qunfa.rules.course import Jobs
 from qunfa.rules.memory import is_silent, is_unknown

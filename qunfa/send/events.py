@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from qunfa.contract.event import JobFinished
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Granted, Lease, Turn
-from qunfa.contract.job import Answer
-from qunfa.contract.material import Material
-from qunfa.contract.message import Message
-from qunfa.contract.preview import Previewed
-from qunfa.contract.result import Outcome, Problem
+from qunfa.contract.message import Material, Message
+from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.contract.request import Previewed
+from qunfa.contract.result import Answer, JobFinished, Outcome, Problem
 from qunfa.contract.steps import AccountFacts, JobStatus
-from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.send.state import Purpose
 
 Answering = Abort | Approve | MarkSent | Pause | Reject | Reschedule | Resume | Retry

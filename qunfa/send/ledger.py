@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Final
 
 from qunfa.contract.grants import Granted, Turn
-from qunfa.contract.status import Phase
+from qunfa.contract.operators import Phase
 from qunfa.send.state import Case, OpenWish
 from qunfa.send.steps import End, GiveBack, LookAtTag, SendWish, Step, Submit, Wish
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
+from qunfa.contract.operators import Approval, Phase, Progress, Status, WaitingFor
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import REFUSED, MassSendResult, ShownOutcome
-from qunfa.contract.status import Approval, Phase, Progress, Status, WaitingFor
 from qunfa.rules import outcome
 from qunfa.rules.approval import is_required
 from qunfa.rules.course import Jobs

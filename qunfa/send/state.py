@@ -13,14 +13,11 @@ from pydantic import Field
 from qunfa.contract.facts import Decided, Ended, Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Lease, Turn
-from qunfa.contract.job import Job
 from qunfa.contract.ledger import SendsCounted
-from qunfa.contract.material import Material
-from qunfa.contract.message import Message
-from qunfa.contract.preview import Previewed
-from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import Problem
-from qunfa.contract.status import Phase, StoryLine
+from qunfa.contract.message import Material, Message
+from qunfa.contract.operators import Phase, StoryLine
+from qunfa.contract.request import MassSendRequest, Previewed
+from qunfa.contract.result import Job, Problem
 from qunfa.contract.steps import AccountFacts
 from qunfa.rules.approval import is_required
 from qunfa.rules.clientmsgid import clientmsgid

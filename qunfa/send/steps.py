@@ -8,8 +8,8 @@ from datetime import datetime
 
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Lease, Turn
+from qunfa.contract.operators import Phase
 from qunfa.contract.result import Outcome, Problem
-from qunfa.contract.status import Phase
 from qunfa.send.state import Purpose
 
 

@@ -13,7 +13,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter
 
-from qunfa.contract.unreadable import Unreadable, of_encoding, of_json, of_other
+from qunfa.contract.refusal import Unreadable, of_encoding, of_json, of_other
 
 _UNREADABLE: Final = (KeyError, ValueError, RuntimeError)
 """An unknown encoding; JSON that is none, or names that are no text; anything else that does not fit its encoding."""

@@ -10,7 +10,7 @@ from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Known, Said, Try
 from qunfa.contract.grants import Granted, Lease, Report, Turn, Wish
-from qunfa.contract.job import Answer, Verdict
+from qunfa.contract.result import Answer, Verdict
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 
 SECOND = timedelta(seconds=1)

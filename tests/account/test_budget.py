@@ -8,10 +8,9 @@ from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, LIFE, may_be_carried, t
 from qunfa.account.leases import settle
 from qunfa.account.people import freeze
 from qunfa.account.state import AccountState
-from qunfa.contract.event import ArticleCheck, JobFinished
 from qunfa.contract.facts import Decided, Ended, Said
-from qunfa.contract.job import Verdict
 from qunfa.contract.ledger import Recalled
+from qunfa.contract.result import ArticleCheck, JobFinished, Verdict
 from qunfa.send.doubt import jobs_of
 from tests.account.driving import (
     DAY,

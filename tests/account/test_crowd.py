@@ -6,8 +6,8 @@ from datetime import datetime
 from qunfa.account.leases import due, settle
 from qunfa.account.outbox import delivered, outgoing
 from qunfa.account.state import AccountState
-from qunfa.contract.event import JobFinished
 from qunfa.contract.grants import Granted, Lease
+from qunfa.contract.result import JobFinished
 from tests.account.driving import EMPTY, MINUTE, SECOND, answer, done, report, tried, wish
 from tests.rules.arbitrary import NOON
 

@@ -8,7 +8,7 @@ from qunfa.account.leases import EARLY, PUNCTUAL, SLACK, due, settle
 from qunfa.account.people import freeze, unfreeze
 from qunfa.account.state import AccountState
 from qunfa.contract.grants import Granted, Lease
-from qunfa.contract.job import Answer
+from qunfa.contract.result import Answer
 from tests.account.driving import (
     EMPTY,
     MINUTE,

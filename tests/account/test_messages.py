@@ -15,10 +15,9 @@ from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
 from qunfa.account.people import freeze, unfreeze
 from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState
-from qunfa.contract.event import JobFinished
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Granted, Lease, Wish
-from qunfa.contract.job import Answer
+from qunfa.contract.result import Answer, JobFinished
 from qunfa.rules.memory import is_under_way, is_unknown, union
 from tests.account.driving import EMPTY, SECOND, look, report, tried, turn, wish
 from tests.rules import arbitrary

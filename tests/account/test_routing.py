@@ -6,10 +6,10 @@ from qunfa.account.outbox import outgoing
 from qunfa.account.owners import owner_of
 from qunfa.account.routing import FORWARDS_MAX
 from qunfa.account.state import AccountState
-from qunfa.contract.callback_check import TEST_MSG_ID_MIN
-from qunfa.contract.event import ArticleCheck, Counts, JobFinished
+from qunfa.contract.checks import TEST_MSG_ID_MIN
 from qunfa.contract.facts import Owned
 from qunfa.contract.fields import MSG_ID_MAX
+from qunfa.contract.result import ArticleCheck, Counts, JobFinished
 from tests.account.driving import (
     EMPTY,
     MINUTE,

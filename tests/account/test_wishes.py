@@ -7,7 +7,7 @@ from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Decided, Ended, Known, Owned
 from qunfa.contract.grants import Lease
-from qunfa.contract.job import Answer
+from qunfa.contract.result import Answer
 from tests.account.driving import (
     EMPTY,
     MINUTE,

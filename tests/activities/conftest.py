@@ -16,12 +16,11 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities import Accounts, Submission
-from activities.failures import ledger_unavailable
+from activities.attempts import ledger_unavailable
 from qunfa.contract.facts import Try
 from qunfa.contract.grants import Lease, Report
-from qunfa.contract.job import Answer
-from qunfa.contract.ledger_steps import SubmitStep
-from qunfa.contract.steps import Pinned
+from qunfa.contract.result import Answer
+from qunfa.contract.steps import Pinned, SubmitStep
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator, SimulatorConfig
 from qunfa.wechat import open_http

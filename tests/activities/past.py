@@ -18,10 +18,8 @@ from temporalio.worker import Worker
 from activities.earlier_runs import Found, VisibleRuns
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Lease, Report, Wish
-from qunfa.contract.job import Answer
-from qunfa.contract.ledger_steps import SubmitStep, TellStep, WishStep
-from qunfa.contract.result import MASS_SEND_FAILED
-from qunfa.contract.steps import Pinned
+from qunfa.contract.result import MASS_SEND_FAILED, Answer
+from qunfa.contract.steps import Pinned, SubmitStep, TellStep, WishStep
 from tests.activities.conftest import APPID, NOON
 from tests.looking import until
 

@@ -7,10 +7,17 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.quota import Quotas
-from activities.speed import Speeds
-from qunfa.contract.quota import Book, CallsLeft, CallsLeftStep, SendsCountedStep
-from qunfa.contract.speed import REALSPEEDS, GetSpeedStep, SetSpeedStep, Speed
+from activities.limits import Quotas, Speeds
+from qunfa.contract.limits import (
+    REALSPEEDS,
+    Book,
+    CallsLeft,
+    CallsLeftStep,
+    GetSpeedStep,
+    SendsCountedStep,
+    SetSpeedStep,
+    Speed,
+)
 from qunfa.simulator import Fault, Simulator
 from tests.activities.conftest import Desk, settings_for
 

@@ -5,8 +5,8 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.account_check import AccountCheck
-from qunfa.contract.account_check import AccountStep, TokenSeen
+from activities.checks import AccountCheck
+from qunfa.contract.checks import AccountStep, TokenSeen
 from qunfa.contract.steps import ACCOUNT_CHANGED
 from qunfa.simulator import Simulator
 from tests.activities.conftest import APPID, NOON, SECRET, Desk, ManualClock, activity_info, desk_at, simulated

@@ -3,7 +3,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.audience import AudienceCheck
+from activities.checks import AudienceCheck
 from qunfa.contract.steps import (
     ACCOUNT_CHANGED,
     AUDIENCE_REFUSED,

@@ -5,8 +5,8 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.callback_check import CallbackCheck
-from qunfa.contract.callback_check import CALLBACK_CHECK_REFUSED, CallbackAddress, CallbackCheckStep, CallbackView
+from activities.checks import CallbackCheck
+from qunfa.contract.checks import CALLBACK_CHECK_REFUSED, CallbackAddress, CallbackCheckStep, CallbackView
 from qunfa.contract.steps import ACCOUNT_CHANGED, WECHAT_UNAVAILABLE, Pinned
 from qunfa.simulator import Fault, Simulator
 from tests.activities.conftest import APPID, SECRET, Desk, simulated

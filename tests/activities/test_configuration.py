@@ -5,7 +5,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.configuration import Configuration, pinned
+from activities.accounts import Configuration, pinned
 from qunfa.contract.steps import ACCOUNT_CHANGED, UNKNOWN_ACCOUNT, AccountFacts, Pinned, ResolveStep
 from qunfa.settings import Settings
 from tests.activities.conftest import APPID, SECRET, settings_for

@@ -11,9 +11,8 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.inspection import AT_ONCE, MaterialInspection
-from activities.reading import Reader
-from qunfa.contract.material import Inspection
+from activities.sources import AT_ONCE, MaterialInspection, Reader
+from qunfa.contract.message import Inspection
 from qunfa.contract.steps import InspectStep, Pinned
 from qunfa.media import SourcePolicy, Sources
 from tests.activities.conftest import APPID, settings_for

@@ -14,19 +14,18 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.workflow import HandlerUnfinishedPolicy
 
 from activities import EarlierRuns, Ledger, VisibleRuns
-from activities.ledger_view import ledger_view
+from activities.ledger import ledger_view
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Granted, Report, Turn, Wish
 from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft, Record
-from qunfa.contract.ledger_steps import LookUpStep, TakePreviewStep, TellStep, WishStep
-from qunfa.contract.steps import LEDGER_UNAVAILABLE
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep, TakePreviewStep, TellStep, WishStep
 from qunfa.temporal.payloads import data_converter
 from tests.activities.conftest import NOON, activity_info
 from tests.activities.past import DIGEST, MSG_ID, Fates, NoEarlierRuns, Times, worker
 from tests.looking import until
 from workflows.account import Account
-from workflows.account_inbox import SLICE
+from workflows.waiting import SLICE
 
 QUEUE = "ledger"
 LONG_AGO = NOON - timedelta(days=3650)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from qunfa.contract.material import Made
+from qunfa.contract.message import Made
 from qunfa.contract.steps import PictureOf
 from qunfa.simulator import Fault, Simulator
 from tests.activities.conftest import APPID, NOON, SECRET, Desk, settings_for, simulated

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities.notice import AT_ONCE, Notices
+from activities.notices import AT_ONCE, Notices
 from qunfa.contract.notice import Notice, NoticeDelivered, NotifyRequest
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for

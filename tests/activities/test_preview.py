@@ -7,8 +7,8 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.preview import Previews
-from qunfa.contract.preview import Previewed
+from activities.submission import Previews
+from qunfa.contract.request import Previewed
 from qunfa.contract.steps import PreviewStep
 from qunfa.simulator import Fault, Simulator, openid
 from tests.activities.conftest import APPID, SECRET, Desk, TokenServer, desk_at, settings_for

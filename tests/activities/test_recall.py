@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.recall import Recalls
+from activities.jobs import Recalls
 from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
 from qunfa.contract.steps import JobStatus
 from qunfa.simulator import Fault, Simulator

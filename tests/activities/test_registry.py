@@ -6,20 +6,19 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities import all_activities
-from qunfa.contract import ledger_steps, notice, quota, recall, speed, steps
-from qunfa.contract.account_check import CHECK_TOKEN, READ_CLOCKS
-from qunfa.contract.callback_check import CALLBACK_CHECK
+from qunfa.contract import limits, notice, recall, steps
+from qunfa.contract.checks import CALLBACK_CHECK, CHECK_TOKEN, READ_CLOCKS
 from tests.activities.conftest import settings_for
 
 NAMES = {
     steps.RESOLVE_ACCOUNT,
     steps.CHECK_AUDIENCE,
-    ledger_steps.WISH,
-    ledger_steps.LOOK_UP,
-    ledger_steps.TELL,
-    ledger_steps.TAKE_PREVIEW,
-    ledger_steps.SUBMIT,
-    ledger_steps.BREATHE,
+    steps.WISH,
+    steps.LOOK_UP,
+    steps.TELL,
+    steps.TAKE_PREVIEW,
+    steps.SUBMIT,
+    steps.BREATHE,
     steps.INSPECT,
     steps.UPLOAD,
     steps.MAKE_DRAFT,
@@ -34,10 +33,10 @@ NAMES = {
     recall.FIND_JOB,
     recall.LOOK_AT_JOB,
     recall.DELETE_JOB,
-    speed.GET_SPEED,
-    speed.SET_SPEED,
-    quota.CALLS_LEFT,
-    quota.SENDS_COUNTED,
+    limits.GET_SPEED,
+    limits.SET_SPEED,
+    limits.CALLS_LEFT,
+    limits.SENDS_COUNTED,
     notice.DELIVER_NOTICE,
 }
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities.result import Results, next_delay
+from activities.jobs import Results, next_delay
 from qunfa.contract.steps import (
     ACCOUNT_CHANGED,
     NOT_DECIDED,

@@ -11,9 +11,8 @@ from temporalio.testing import ActivityEnvironment
 
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Report
-from qunfa.contract.job import Answer
-from qunfa.contract.ledger_steps import Listed
-from qunfa.contract.steps import TRIED_BEFORE
+from qunfa.contract.result import Answer
+from qunfa.contract.steps import TRIED_BEFORE, Listed
 from qunfa.simulator import Fault, Simulator, openid
 from tests.activities.conftest import APPID, NOON, Desk, TokenServer, desk_at, lease
 

@@ -7,12 +7,11 @@ import pytest
 from pydantic import ValidationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.preview import Previews
-from activities.writing import content_of, preview_of, write_of
-from qunfa.contract.job import Answer
-from qunfa.contract.ledger_steps import Listed
-from qunfa.contract.preview import Previewed
-from qunfa.contract.steps import PreviewStep
+from activities.submission import Previews
+from activities.wire import content_of, preview_of, write_of
+from qunfa.contract.request import Previewed
+from qunfa.contract.result import Answer
+from qunfa.contract.steps import Listed, PreviewStep
 from qunfa.simulator import Simulator, SimulatorConfig, openid
 from qunfa.simulator.accounts import Account
 from qunfa.simulator.materials import Kind, Material

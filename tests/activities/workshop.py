@@ -9,8 +9,8 @@ import httpx
 from temporalio.testing import ActivityEnvironment
 
 from activities.material import Material
-from activities.reading import Reader
-from qunfa.contract.material import Made, Source, Uploaded
+from activities.sources import Reader
+from qunfa.contract.message import Made, Source, Uploaded
 from qunfa.contract.steps import CheckDraftStep, ConvertStep, DraftFinding, DraftStep, UploadStep
 from qunfa.media import SourcePolicy, Sources
 from qunfa.simulator import Simulator

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qunfa.callback import ReceiverMetrics, create_app, create_metrics_app, run_receiver
 from qunfa.callback.services import Services
-from qunfa.contract.event import JobFinished
+from qunfa.contract.result import JobFinished
 from qunfa.settings import MetricsSettings
 from qunfa.telemetry import configure_logging
 from tests.bench.requests import Mode, settings_of

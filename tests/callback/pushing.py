@@ -13,7 +13,7 @@ import httpx
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from qunfa.callback import ReceiverMetrics, create_app, create_metrics_app, sign
-from qunfa.contract.event import JobFinished
+from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
 
 TOKEN = "wxtoken0001"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from qunfa.callback import EventError, parse_event
-from qunfa.contract.event import ArticleCheck, Counts, JobFinished
+from qunfa.contract.result import ArticleCheck, Counts, JobFinished
 
 
 def _json(**more: Any) -> bytes:

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qunfa.callback import EventError, HostileError, parse_event
-from qunfa.contract.event import ArticleCheck, Counts, JobFinished
+from qunfa.contract.result import ArticleCheck, Counts, JobFinished
 
 DATA = Path(__file__).parent.parent / "data" / "callbacks"
 RECORDED = sorted(path.name for path in DATA.glob("*.xml"))

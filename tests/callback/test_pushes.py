@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from qunfa.callback import DeliveryError, ReceiverError, create_app
 from qunfa.callback.body import BODY_LIMIT
 from qunfa.callback.services import Services
-from qunfa.contract.event import Counts, JobFinished
+from qunfa.contract.result import Counts, JobFinished
 from tests.callback.pushing import AES_KEY, APPID, FINISHED, HELLO, Inbox, callback_settings, receiver, sealed, signed
 
 

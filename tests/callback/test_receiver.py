@@ -15,9 +15,9 @@ from temporalio.worker import Worker
 
 from qunfa.callback import DeliveryError, ReceiverError, TemporalDelivery, run_receiver, server
 from qunfa.callback.body import BODY_LIMIT
-from qunfa.contract.event import JobFinished
 from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView
+from qunfa.contract.result import JobFinished
 from qunfa.settings import MetricsSettings
 from qunfa.temporal.payloads import data_converter
 from tests.callback.pushing import APPID, FINISHED, HELLO, TOKEN, callback_settings, signed

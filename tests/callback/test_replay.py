@@ -13,7 +13,7 @@ from qunfa.callback import DeliveryError, create_app, sign, signature
 from qunfa.callback import recent as recent_module
 from qunfa.callback.handover import AT_A_TIME
 from qunfa.callback.recent import Recent
-from qunfa.contract.event import JobFinished
+from qunfa.contract.result import JobFinished
 from tests.callback.pushing import (
     AES_KEY,
     APPID,

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from qunfa.contract import MassSendResult
-from qunfa.contract.event import Counts, JobFinished
-from qunfa.contract.job import Job, Verdict
 from qunfa.contract.ledger import KeptPush, LedgerView, Pace, Record
+from qunfa.contract.result import Counts, Job, JobFinished, Verdict
 from qunfa.simulator.plans import Counts as SimulatedCounts
 from tests.chaos.evidence import Accepted, BookSeen, Run, RunState, SendSeen
 from tests.chaos.judge import Kind, count, judge_book, judge_send, judge_text

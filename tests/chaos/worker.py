@@ -16,8 +16,8 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Lease
-from qunfa.contract.job import Job
-from qunfa.contract.ledger_steps import SubmitStep
+from qunfa.contract.result import Job
+from qunfa.contract.steps import SubmitStep
 from qunfa.rules.codes import return_code
 from qunfa.send import doubt
 from qunfa.settings import load_settings

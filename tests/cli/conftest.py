@@ -17,7 +17,7 @@ from tests.cli.calls import QUEUE, Qunfa, Scripted
 from tests.cli.stub import ScriptedCallbackCheck, ScriptedCheck, ScriptedMassSend, ScriptedPreview, request, upload
 from tests.temporal import in_namespace
 from workflows.account import Account
-from workflows.worker_check import CheckWorker
+from workflows.checks import CheckWorker
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

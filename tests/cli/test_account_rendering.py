@@ -8,9 +8,8 @@ from rich.console import Console, RenderableType
 from qunfa.cli.rendering.quota import render_quota
 from qunfa.cli.rendering.recall import render_recall, waiting_line
 from qunfa.cli.rendering.speed import render_speed
-from qunfa.contract.quota import QuotaResult
+from qunfa.contract.limits import QuotaResult, SpeedResult
 from qunfa.contract.recall import RecallResult, RecallStatus
-from qunfa.contract.speed import SpeedResult
 
 NOON = datetime(2026, 12, 1, 4, tzinfo=UTC)
 

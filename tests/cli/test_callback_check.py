@@ -20,10 +20,10 @@ from qunfa.cli.appid import describe_account
 from qunfa.cli.arrival import has_arrived, position
 from qunfa.cli.callback_report import CallbackReport
 from qunfa.contract import ACCOUNT, account_id
-from qunfa.contract.callback_check import TEST_MSG_ID_MIN, is_test
-from qunfa.contract.event import JobFinished
+from qunfa.contract.checks import TEST_MSG_ID_MIN, is_test
 from qunfa.contract.ids import CHECK_CALLBACK
 from qunfa.contract.ledger import LedgerView
+from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
 from tests.cli.stub import CALLBACKS

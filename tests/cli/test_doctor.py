@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from qunfa.cli.awaiting import Handle
 from qunfa.cli.doctor import account, temporal
-from qunfa.contract.doctor import Diagnosis, Finding
+from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.contract.ids import ACCOUNT, CHECK_ACCOUNT, CHECK_WORKER, account_id, worker_check_id
 from qunfa.rules.doctor import ALIVE
 from tests.cli.calls import QUEUE, Qunfa, parsed

@@ -9,7 +9,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from qunfa.contract import mass_send_id
-from qunfa.contract.check import CheckResult
+from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, check_id
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
 from tests.cli.stub import request

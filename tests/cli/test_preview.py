@@ -9,7 +9,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
-from qunfa.contract.preview import PreviewResult
+from qunfa.contract.request import PreviewResult
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
 from tests.cli.stub import request
 

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from qunfa.contract.event import ArticleCheck, JobFinished
-from qunfa.contract.job import Job, Verdict
 from qunfa.contract.ledger import KeptPush, LedgerView, Pace, Record
 from qunfa.contract.recall import RecallRequest, article_at
+from qunfa.contract.result import ArticleCheck, Job, JobFinished, Verdict
 from qunfa.contract.schema import json_schema
 from tests.contract.test_schema import takes
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.audience import Openids
 from qunfa.contract.refusal import InvalidRequestError
-from qunfa.contract.request import MassSendRequest, parse_request
+from qunfa.contract.request import MassSendRequest, Openids, parse_request
 
 TEXT = {"msgtype": "text", "content": "hello"}
 BASE: dict[str, Any] = {"account": "demo", "key": "spring-sale-2026", "audience": {"kind": "all"}, "message": TEXT}

@@ -3,10 +3,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from qunfa.contract.preview import parse_preview
-from qunfa.contract.request import parse_request
+from qunfa.contract.operators import Status
+from qunfa.contract.request import parse_preview, parse_request
 from qunfa.contract.schema import SCHEMAS, json_schema
-from qunfa.contract.status import Status
 from tests.contract.test_request import BASE
 
 EXAMPLE: dict[str, Any] = {

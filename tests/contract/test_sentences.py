@@ -2,8 +2,7 @@
 
 import pytest
 
-from qunfa.contract.refusal import InvalidRequestError
-from qunfa.contract.sentences import full_stop
+from qunfa.contract.refusal import InvalidRequestError, full_stop
 
 
 @pytest.mark.parametrize(

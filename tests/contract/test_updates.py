@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from qunfa.contract.grants import Report, Wish
-from qunfa.contract.updates import Abort, Forget, Freeze, MarkSent, Retry, Unfreeze
+from qunfa.contract.operators import Abort, Forget, Freeze, MarkSent, Retry, Unfreeze
 
 WHO: dict[str, Any] = {"by": "li", "reason": "looked it up"}
 NINE = "2026-12-01T09:00:00+08:00"

@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 from qunfa.cli.queue import has_worker
 from qunfa.contract import ACCOUNT, MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
-from qunfa.contract.ledger_steps import SUBMIT
+from qunfa.contract.steps import SUBMIT
 from qunfa.settings import Settings
 from qunfa.simulator import Fault, JobPlan, Simulator, SimulatorConfig, openid
 from qunfa.simulator.accounts import Account as SimulatedAccount

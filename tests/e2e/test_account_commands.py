@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.quota import PATHS, QuotaResult
-from qunfa.contract.speed import SpeedResult
+from qunfa.contract.limits import PATHS, QuotaResult, SpeedResult
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.own_worker import own_worker
 from tests.e2e.processes import ended

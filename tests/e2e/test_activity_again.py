@@ -10,7 +10,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowHandle
 
 from qunfa.contract import MassSendResult
-from qunfa.contract.ledger_steps import SUBMIT
+from qunfa.contract.steps import SUBMIT
 from tests.e2e.processes import temporal
 from tests.e2e.stage import Stage
 from tests.faults.company import Actor, Company, account_of_tries, delivered_once, result_of

@@ -11,9 +11,9 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import INVALID_REQUEST, MASS_SEND, MassSendResult, mass_send_id
-from qunfa.contract.check import CheckResult
+from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
-from qunfa.contract.preview import PreviewResult
+from qunfa.contract.request import PreviewResult
 from tests.e2e.processes import Ended, temporal
 from tests.e2e.stage import Scene
 from tests.looking import PATIENCE

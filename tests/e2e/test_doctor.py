@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from qunfa.cli.appid import describe_account
-from qunfa.contract.doctor import OF_AN_ACCOUNT, Diagnosis, Finding
+from qunfa.contract.checks import OF_AN_ACCOUNT, Diagnosis, Finding
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.own_worker import own_worker
 from tests.e2e.processes import configuration, running

@@ -9,7 +9,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from qunfa.cli.doctor.temporal import look_at_own_workflow, look_at_tasks
-from qunfa.contract.doctor import Finding
+from qunfa.contract.checks import Finding
 from qunfa.contract.ids import ACCOUNT, MASS_SEND, account_id, mass_send_id
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.stage import Scene, working

@@ -13,7 +13,7 @@ import pytest_asyncio
 from temporalio.client import WorkflowHandle
 
 from qunfa.contract import MassSendResult
-from qunfa.contract.preview import Previewed
+from qunfa.contract.request import Previewed
 from tests.e2e.processes import configuration, logged, running
 from tests.e2e.stage import Scene, Stage
 from tests.media.recordings import mp4

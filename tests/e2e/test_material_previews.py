@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 
 from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
-from qunfa.contract.preview import PreviewResult
+from qunfa.contract.request import PreviewResult
 from qunfa.simulator import openid
 from tests.e2e.stage import Scene
 from tests.looking import PATIENCE

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 
-from qunfa.contract.account_notices import AccountNoticesResult
 from qunfa.contract.ids import RECALL_MASS_SEND, notify_id, recall_id
+from qunfa.contract.notice import AccountNoticesResult
 from qunfa.contract.recall import RecallResult
 from qunfa.settings import Settings
 from tests.e2e.commands import parsed, qunfa

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.check import CheckResult
-from qunfa.contract.preview import PreviewResult
+from qunfa.contract.checks import CheckResult
+from qunfa.contract.request import PreviewResult
 from tests.e2e.processes import Ended, ended, running
 from tests.e2e.stage import Scene
 from tests.media.samples import clip, noise, picture, recording

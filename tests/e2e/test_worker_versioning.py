@@ -6,7 +6,7 @@ import pytest
 from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.contract.doctor import Diagnosis, Finding
+from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.settings import Settings
 from tests.e2e.commands import parsed, qunfa
 from tests.e2e.stage import Scene, on_its_own_queue, working

@@ -10,7 +10,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Report
-from qunfa.contract.job import Answer
+from qunfa.contract.result import Answer
 from tests.faults.place import Place, Watcher
 
 Around = tuple[Place | None, Place | None]

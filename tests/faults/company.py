@@ -14,7 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle
 
 from qunfa.contract import ACCOUNT, MassSendResult, account_id, mass_send_id
-from qunfa.contract.ledger_steps import SUBMIT
+from qunfa.contract.steps import SUBMIT
 from qunfa.simulator import SimulatorConfig
 from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from activities.notice import PATIENCE
+from activities.notices import PATIENCE
 from qunfa.contract.notice import Notice, NoticeType
 from qunfa.rules.problems import PROBLEMS
 from qunfa.settings import NoticeSettings

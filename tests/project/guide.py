@@ -5,7 +5,7 @@ from typing import Final
 
 from qunfa.rules.problems import PROBLEMS, RETRY, Choice
 from tests.project.imports import ROOT
-from workflows.send_page import RETRIES
+from workflows.pages import RETRIES
 
 GUIDE: Final = ROOT / "docs" / "operators.md"
 _TABLE: Final = re.compile(r"(<!-- problems[^>]*-->\n).*?(<!-- end of problems -->)", re.DOTALL)

@@ -9,12 +9,23 @@ from pydantic import BaseModel
 from typer.main import get_group
 
 from qunfa.cli import app
+from qunfa.contract.operators import (
+    Abort,
+    Approve,
+    Freeze,
+    MarkSent,
+    Pause,
+    Phase,
+    Reject,
+    Reschedule,
+    Resume,
+    Retry,
+    Unfreeze,
+)
 from qunfa.contract.result import MassSendResult
-from qunfa.contract.status import Phase
-from qunfa.contract.updates import Abort, Approve, Freeze, MarkSent, Pause, Reject, Reschedule, Resume, Retry, Unfreeze
 from tests.project.guide import GUIDE, renewed
 from tests.project.imports import ROOT
-from workflows.send_page import EXAMPLES, RETRIES
+from workflows.pages import EXAMPLES, RETRIES
 
 TEXT = GUIDE.read_text(encoding="utf-8")
 MODELS: dict[str, type[BaseModel]] = {

@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from qunfa.contract.event import Counts, JobFinished
-from qunfa.contract.job import NOT_DELIVERED, Answer, Job, Verdict
+from qunfa.contract.result import NOT_DELIVERED, Answer, Counts, Job, JobFinished, Verdict
 from qunfa.contract.steps import Timing
 from qunfa.rules.submission import Conditions
 from qunfa.rules.verdict import judge

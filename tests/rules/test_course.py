@@ -3,7 +3,7 @@ from datetime import datetime
 import pytest
 from hypothesis import given
 
-from qunfa.contract.job import NOT_DELIVERED, Job, Verdict
+from qunfa.contract.result import NOT_DELIVERED, Job, Verdict
 from qunfa.contract.steps import Timing
 from qunfa.rules.course import Jobs, Over, course, may_have_been_delivered
 from qunfa.rules.problems import PROBLEMS, describe

@@ -3,9 +3,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from qunfa.contract.account_check import CALLS, CheckAccountResult, Clocks, TokenSeen
-from qunfa.contract.doctor import Finding
-from qunfa.contract.quota import Allowance, CallsLeft
+from qunfa.contract.checks import CALLS, CheckAccountResult, Clocks, Finding, TokenSeen
+from qunfa.contract.limits import Allowance, CallsLeft
 from qunfa.rules.doctor_account import (
     account_findings,
     callback_found,

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from qunfa.contract.job import Answer, Job, Verdict
-from qunfa.contract.material import Inspection, Made, Material, NewsVia, Source, Uploaded
-from qunfa.contract.message import Message
+from qunfa.contract.message import Inspection, Made, Material, Message, NewsVia, Source, Uploaded
+from qunfa.contract.result import Answer, Job, Verdict
 from qunfa.rules.material import (
     FRESH,
     CheckDraft,

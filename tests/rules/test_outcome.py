@@ -2,10 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.event import Counts
-from qunfa.contract.job import Job, Verdict
 from qunfa.contract.request import MassSendRequest, parse_request
-from qunfa.contract.result import Outcome
+from qunfa.contract.result import Counts, Job, Outcome, Verdict
 from qunfa.rules.course import Jobs, may_have_been_delivered
 from qunfa.rules.outcome import bad_end, from_ledger, job_result, result, totals
 from qunfa.rules.submission import unsettled

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qunfa.contract.job import Answer
 from qunfa.contract.ledger import Pace
+from qunfa.contract.result import Answer
 from qunfa.rules import pace
 from tests.rules import arbitrary
 from tests.rules.arbitrary import NOON

@@ -1,8 +1,7 @@
 import pytest
 
-from qunfa.contract.event import ArticleCheck
-from qunfa.contract.job import Answer, Job, Verdict
 from qunfa.contract.ledger import Day, SendsCounted
+from qunfa.contract.result import Answer, ArticleCheck, Job, Verdict
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY, describe
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 

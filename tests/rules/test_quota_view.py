@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.contract.ledger import Day
-from qunfa.contract.quota import Allowance, Book, CallsLeft
+from qunfa.contract.limits import Allowance, Book, CallsLeft
 from qunfa.rules.quota_view import allowances, this_month, today
 
 NOW = datetime(2026, 12, 5, 15, 0, tzinfo=UTC)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.job import Verdict
 from qunfa.contract.ledger import Recalled
 from qunfa.contract.recall import Heard, KnownJob, RecallCall, RecallRequest
+from qunfa.contract.result import Verdict
 from qunfa.contract.steps import Timing
 from qunfa.rules.recall import (
     CALLS_MAX,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.job import Job
+from qunfa.contract.result import Job
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.second_submission import is_under_way, objection
 from qunfa.rules.verdict import judge, verdict_of_poll

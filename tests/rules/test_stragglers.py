@@ -3,7 +3,7 @@
 import pytest
 
 from qunfa.contract.facts import Known, Said
-from qunfa.contract.job import Answer, Verdict
+from qunfa.contract.result import Answer, Verdict
 from qunfa.rules.course import Jobs
 from qunfa.rules.outcome import bad_end, from_ledger
 from qunfa.rules.stragglers import may_straggle, shares_clientmsgid

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.contract.facts import Known, Owned
-from qunfa.contract.job import Answer, Job
+from qunfa.contract.result import Answer, Job
 from qunfa.contract.steps import Timing
 from qunfa.rules.calendar import next_opening
 from qunfa.rules.problems import PROBLEMS, describe

@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.event import Counts
-from qunfa.contract.job import Observer, Verdict
+from qunfa.contract.result import Counts, Observer, Verdict
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.verdict import Judgement, better, err_code, judge, verdict_of_poll
 from tests.rules import arbitrary

@@ -3,13 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from qunfa.contract.event import Counts, JobFinished
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted, Lease, Waits
-from qunfa.contract.job import Answer
+from qunfa.contract.operators import Abort, MarkSent, Retry, Status
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.status import Status
-from qunfa.contract.updates import Abort, MarkSent, Retry
+from qunfa.contract.result import Answer, Counts, JobFinished
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
 from qunfa.send.show import status

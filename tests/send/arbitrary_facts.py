@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
-from qunfa.contract.job import Answer
+from qunfa.contract.result import Answer
 from tests.rules.arbitrary import NOON, errcodes, moments, msg_ids, verdicts
 
 KEY = "spring"

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
+from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.send.events import Answering
 from tests.rules.arbitrary import NOON
 from tests.send.wechat import Wechat

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from qunfa.contract.facts import Known, Owned
-from qunfa.contract.job import Answer
+from qunfa.contract.operators import Approve, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
-from qunfa.contract.updates import Approve, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.memory import union
 from qunfa.send import events, steps
 from qunfa.send.answers import refusal

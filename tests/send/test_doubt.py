@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
-from qunfa.contract.job import Answer, Job, Verdict
+from qunfa.contract.result import Answer, Job, Verdict
 from qunfa.rules.codes import CodeClass
 from qunfa.rules.course import may_have_been_delivered
 from qunfa.rules.memory import union

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.contract.facts import Known, Said
-from qunfa.contract.job import Answer, Verdict
+from qunfa.contract.result import Answer, Verdict
 from qunfa.rules.memory import TRIES_MAX, is_under_way, is_unknown, union
 from qunfa.send.doubt import jobs_of
 from tests.rules.arbitrary import NOON

@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 
 from qunfa.contract.facts import Ended, Known, Said
-from qunfa.contract.job import Answer, Verdict
+from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.problems import LOOK_FIRST
 from qunfa.send import events, steps

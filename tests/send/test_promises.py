@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qunfa.contract.facts import Try
 from qunfa.contract.grants import Turn
-from qunfa.contract.job import Answer
+from qunfa.contract.result import Answer
 from qunfa.contract.steps import Timing
 from qunfa.rules import memory
 from qunfa.send import doubt, plan

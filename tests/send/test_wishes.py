@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease, Waits
-from qunfa.contract.job import Answer
 from qunfa.contract.ledger import Frozen
-from qunfa.contract.updates import Pause, Resume
+from qunfa.contract.operators import Pause, Resume
+from qunfa.contract.result import Answer
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from qunfa.contract.event import Counts, JobFinished
-from qunfa.contract.job import Answer
+from qunfa.contract.result import Answer, Counts, JobFinished
 from qunfa.contract.steps import JobStatus
 
 MEMORY: Final = timedelta(hours=24)

@@ -15,14 +15,12 @@ from qunfa.account.leases import due, settle
 from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
 from qunfa.account.people import freeze, unfreeze
 from qunfa.account.state import AccountState
-from qunfa.contract.event import JobFinished
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Lease, Report, Wish
-from qunfa.contract.job import Answer
-from qunfa.contract.preview import Previewed
-from qunfa.contract.result import COMPLETES, Problem
+from qunfa.contract.operators import Abort, Resume
+from qunfa.contract.request import Previewed
+from qunfa.contract.result import COMPLETES, Answer, JobFinished, Problem
 from qunfa.contract.steps import AccountFacts
-from qunfa.contract.updates import Abort, Resume
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import write_end

@@ -16,16 +16,15 @@ from qunfa.cli.demo.ports import LOCALHOST
 from qunfa.cli.starting import details, summary
 from qunfa.contract import parse_request
 from qunfa.contract.notice import NotifyRequest
+from qunfa.contract.operators import Status, StoryLine
 from qunfa.contract.recall import RecallStatus
-from qunfa.contract.status import Status, StoryLine
 from qunfa.markdown import SUMMARY_BYTES, code, plain, summary_line
 from qunfa.printable import printable
 from tests.e2e.stage import Stage
 from tests.ui.window import Window
 from tests.words import CORPUS, KEPT
 from workflows.notify import notify_page
-from workflows.recall_page import recall_page
-from workflows.send_page import send_page
+from workflows.pages import recall_page, send_page
 
 pytestmark = pytest.mark.long
 

@@ -22,11 +22,10 @@ from tests.workflows.conftest import ENDS_WITHIN
 from tests.workflows.model_recall import ModelAccount
 from tests.workflows.recording import record
 from worker import EndingWorker
-from workflows.account_check import CheckAccount
+from workflows.checks import CheckAccount
+from workflows.limits import AccountQuota, AccountSpeed
 from workflows.notify import Notify
-from workflows.quota import AccountQuota
 from workflows.recall import RecallMassSend
-from workflows.speed import AccountSpeed
 
 _HEARTBEATS_APART = timedelta(milliseconds=100)
 WORKFLOWS = [RecallMassSend, AccountSpeed, AccountQuota, CheckAccount, Notify]

@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.breathing import breathe
+from activities.ledger import breathe
 from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
@@ -29,7 +29,7 @@ from tests.workflows.recording import record
 from tests.workflows.slow_ledger import NoEarlierRuns, SlowLedger
 from worker import EndingWorker
 from workflows.account import Account
-from workflows.check import CheckMassSend
+from workflows.checks import CheckMassSend
 from workflows.mass_send import MassSend
 from workflows.notify import Notify
 from workflows.preview import PreviewMassSend

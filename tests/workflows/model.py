@@ -10,16 +10,16 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import ACCOUNT, JobFinished, account_id, steps
-from qunfa.contract.event import Counts
-from qunfa.contract.job import Answer
-from qunfa.contract.ledger_steps import SUBMIT, SubmitStep
+from qunfa.contract.result import Answer, Counts
 from qunfa.contract.steps import (
+    SUBMIT,
     AccountFacts,
     AudienceFinding,
     AudienceStep,
     JobStatus,
     JobStatusStep,
     ResolveStep,
+    SubmitStep,
 )
 
 Scripted = Callable[["ModelWechat", SubmitStep], Answer]

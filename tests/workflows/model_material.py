@@ -10,9 +10,18 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import steps
-from qunfa.contract.material import Inspection, Made, Source, Uploaded, Use
-from qunfa.contract.message import ImageMessage, MediaSource, MpnewsMessage, SourcedMessage
-from qunfa.contract.preview import Previewed
+from qunfa.contract.message import (
+    ImageMessage,
+    Inspection,
+    Made,
+    MediaSource,
+    MpnewsMessage,
+    Source,
+    SourcedMessage,
+    Uploaded,
+    Use,
+)
+from qunfa.contract.request import Previewed
 from qunfa.contract.steps import (
     CheckDraftStep,
     ConvertStep,

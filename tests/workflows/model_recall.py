@@ -9,14 +9,23 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from qunfa.contract import quota, recall, steps
-from qunfa.contract.account_check import CHECK_TOKEN, READ_CLOCKS, AccountStep, Clocks, TokenSeen
+from qunfa.contract import limits, recall, steps
+from qunfa.contract.checks import CHECK_TOKEN, READ_CLOCKS, AccountStep, Clocks, TokenSeen
 from qunfa.contract.grants import Report
-from qunfa.contract.ledger_steps import TELL, TellStep
-from qunfa.contract.quota import Book, CallsLeft, CallsLeftStep, SendsCountedStep
+from qunfa.contract.limits import (
+    GET_SPEED,
+    REALSPEEDS,
+    SET_SPEED,
+    Book,
+    CallsLeft,
+    CallsLeftStep,
+    GetSpeedStep,
+    SendsCountedStep,
+    SetSpeedStep,
+    Speed,
+)
 from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
-from qunfa.contract.speed import GET_SPEED, REALSPEEDS, SET_SPEED, GetSpeedStep, SetSpeedStep, Speed
-from qunfa.contract.steps import AccountFacts, JobStatus, ResolveStep
+from qunfa.contract.steps import TELL, AccountFacts, JobStatus, ResolveStep, TellStep
 from tests.looking import look_again
 
 Scripted = ApplicationError | dict[str, Any]
@@ -124,13 +133,13 @@ class ModelAccount:
         if not self.deaf:
             self.speed = step.speed
 
-    @activity.defn(name=quota.CALLS_LEFT)
+    @activity.defn(name=limits.CALLS_LEFT)
     async def calls_left(self, step: CallsLeftStep) -> CallsLeft:
         """One call of a hundred."""
         self._fail(step.cgi_path)
         return CallsLeft(cgi_path=step.cgi_path, daily_limit=100, used=1, remain=99)
 
-    @activity.defn(name=quota.SENDS_COUNTED)
+    @activity.defn(name=limits.SENDS_COUNTED)
     async def sends_counted(self, _step: SendsCountedStep) -> Book:
         """The book."""
         self._fail("book")

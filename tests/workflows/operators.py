@@ -9,7 +9,7 @@ from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeou
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract.ledger import FreezeAnswer
-from qunfa.contract.status import Status
+from qunfa.contract.operators import Status
 from tests.looking import PATIENCE
 from tests.workflows.runs import KEY, RIVAL, Runs
 from tests.workflows.scripts import JUMPS, Event

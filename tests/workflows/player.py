@@ -9,7 +9,7 @@ from typing import Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.service import RPCError
 
-from qunfa.contract.status import Status
+from qunfa.contract.operators import Status
 from tests.looking import PATIENCE, look_again
 from tests.workflows.operators import Operators
 from tests.workflows.runs import KEY, RIVAL, Runs, StandsStillError

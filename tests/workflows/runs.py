@@ -17,7 +17,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract import MASS_SEND, MassSendResult, account_id, mass_send_id
 from qunfa.contract.ledger import LedgerView
-from qunfa.contract.status import Status
+from qunfa.contract.operators import Status
 from tests.workflows.in_flight import InFlight
 from tests.workflows.scripts import Script
 from tests.workflows.truth import TrueWechat

@@ -7,11 +7,11 @@ from temporalio import activity
 
 from activities.earlier_runs import Found
 from activities.ledger import Ledger
-from qunfa.contract import ledger_steps as steps
+from qunfa.contract import steps
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted, Waits, Wish
 from qunfa.contract.ledger import PreviewsLeft
-from qunfa.contract.ledger_steps import LookUpStep, TakePreviewStep, WishStep
+from qunfa.contract.steps import LookUpStep, TakePreviewStep, WishStep
 
 Between = Callable[[Any], Awaitable[None]]
 

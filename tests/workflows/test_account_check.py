@@ -8,7 +8,7 @@ import pytest_asyncio
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from qunfa.contract.account_check import CALLS, CheckAccountResult, Clocks, TokenSeen
+from qunfa.contract.checks import CALLS, CheckAccountResult, Clocks, TokenSeen
 from qunfa.contract.ids import CHECK_ACCOUNT, account_check_id
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, WECHAT_UNAVAILABLE
 from tests.workflows.answering import Bureau, bureau_in

@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from qunfa.contract.callback_check import (
+from qunfa.contract.checks import (
     CALLBACK_CHECK,
     CALLBACK_CHECK_REFUSED,
     CallbackAddress,
@@ -23,7 +23,7 @@ from qunfa.contract.callback_check import (
 )
 from qunfa.contract.ids import CHECK_CALLBACK, callback_check_id
 from qunfa.contract.steps import RESOLVE_ACCOUNT, UNKNOWN_ACCOUNT, WECHAT_UNAVAILABLE, AccountFacts, Pinned, ResolveStep
-from workflows.callback_check import CheckCallback
+from workflows.checks import CheckCallback
 
 FACTS = AccountFacts(name="demo", appid="wx0123456789abcdef", base_url="https://api.weixin.qq.com")
 VIEW = CallbackView(dns=(CallbackAddress(ip="203.0.113.7", operator="UNICOM"),))

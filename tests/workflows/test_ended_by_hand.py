@@ -12,8 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from qunfa.contract.ledger_steps import SUBMIT, TELL, WISH
-from qunfa.contract.steps import AWAIT_VERDICT, AccountFacts
+from qunfa.contract.steps import AWAIT_VERDICT, SUBMIT, TELL, WISH, AccountFacts
 from tests.workflows.conftest import Desk, Recorder, running
 from tests.workflows.failures import failure_of
 from tests.workflows.model import accepts, loses, untold

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.breathing import breathe
 from activities.earlier_runs import VisibleRuns
+from activities.ledger import breathe
 from qunfa.contract import account_id
 from qunfa.contract.steps import AccountFacts, Timing
 from tests.temporal import time_skipping_server

@@ -13,8 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.closed_runs import ClosedRuns
-from activities.notice import Notices
-from activities.notice_record import RecordedNotices
+from activities.notices import Notices, RecordedNotices
 from qunfa.contract.ids import NOTIFY, notify_id
 from qunfa.contract.notice import NoticeDelivered, WantedNotice
 from qunfa.contract.steps import AccountFacts

@@ -15,11 +15,10 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
 from activities.closed_runs import ClosedRuns
-from activities.notice import Notices
-from activities.notice_record import RecordedNotices
+from activities.notices import Notices, RecordedNotices
 from qunfa.contract.ids import notify_id
 from qunfa.contract.notice import NoticeDelivered, WantedNotice
-from qunfa.contract.status import Status
+from qunfa.contract.operators import Status
 from qunfa.temporal.payloads import data_converter
 from tests.activities.conftest import settings_for
 from tests.looking import PATIENCE, until

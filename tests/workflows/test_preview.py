@@ -6,9 +6,9 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from qunfa.contract.check import CheckResult
+from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
-from qunfa.contract.preview import PreviewResult
+from qunfa.contract.request import PreviewResult
 from qunfa.contract.steps import AudienceFinding
 from tests.workflows.conftest import Desk
 from tests.workflows.model_material import refused

@@ -10,9 +10,8 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
-from qunfa.contract.ledger_steps import SubmitStep
-from qunfa.contract.status import Status
-from qunfa.contract.steps import AccountFacts
+from qunfa.contract.operators import Status
+from qunfa.contract.steps import AccountFacts, SubmitStep
 from qunfa.rules.calendar import SHANGHAI
 from tests.workflows.conftest import Desk, running, staffed
 from tests.workflows.failures import failure_of

@@ -9,8 +9,8 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from qunfa.contract import Status, account_id
 from qunfa.contract.grants import Wish
-from qunfa.contract.job import Answer
-from qunfa.contract.ledger_steps import WishStep
+from qunfa.contract.result import Answer
+from qunfa.contract.steps import WishStep
 from tests.workflows import resets
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of

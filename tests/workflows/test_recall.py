@@ -12,15 +12,13 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.closed_runs import ClosedRuns
-from activities.notice import Notices
-from activities.notice_record import RecordedNotices
+from activities.notices import Notices, RecordedNotices
 from qunfa.contract.facts import Known
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
-from qunfa.contract.job import Verdict
-from qunfa.contract.ledger_steps import TELL
 from qunfa.contract.notice import WantedNotice
 from qunfa.contract.recall import DELETE_JOB, FIND_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
-from qunfa.contract.steps import ACCOUNT_CHANGED, WECHAT_UNAVAILABLE
+from qunfa.contract.result import Verdict
+from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, WECHAT_UNAVAILABLE
 from tests.activities.conftest import settings_for
 from tests.looking import until
 from tests.notices.webhook import SECRET, receiving

@@ -11,13 +11,13 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import INVALID_REQUEST
-from qunfa.contract.ledger_steps import LookUpStep
+from qunfa.contract.steps import LookUpStep
 from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import refusal_of
 from tests.workflows.model import loses, says
 from tests.workflows.unreadable import UNREADABLE
-from workflows.refusing import reasons_in
+from workflows.refusal import reasons_in
 
 GOOD_ID = "mass-send:demo:spring"
 PHASE = SearchAttributeKey.for_keyword("MassSendPhase")

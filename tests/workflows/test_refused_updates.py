@@ -18,7 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 from temporalio.workflow import NondeterminismError
 
-from qunfa.contract.status import Status
+from qunfa.contract.operators import Status
 from tests.histories.keep import HISTORIES
 from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk, scaled_facts, staffed

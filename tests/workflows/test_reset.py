@@ -12,8 +12,8 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract import Status
-from qunfa.contract.job import Answer
-from qunfa.contract.ledger_steps import SubmitStep
+from qunfa.contract.result import Answer
+from qunfa.contract.steps import SubmitStep
 from tests.workflows import resets
 from tests.workflows.conftest import Desk, running, scaled_facts
 from tests.workflows.failures import failure_of

@@ -5,12 +5,23 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from qunfa.contract.operators import (
+    Abort,
+    Approve,
+    MarkSent,
+    Pause,
+    Reject,
+    Reschedule,
+    Resume,
+    Retry,
+    Status,
+    StoryLine,
+    WaitingFor,
+)
 from qunfa.contract.request import MassSendRequest, parse_request
 from qunfa.contract.result import JobResult, MassSendResult, Problem
-from qunfa.contract.status import Status, StoryLine, WaitingFor
-from qunfa.contract.updates import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.problems import PROBLEMS
-from workflows.send_page import EXAMPLES, example, send_page
+from workflows.pages import EXAMPLES, example, send_page
 
 AT = datetime(2026, 12, 1, 1, tzinfo=UTC)
 MODELS: dict[str, type[BaseModel]] = {

@@ -7,8 +7,8 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import MassSendResult
-from qunfa.contract.audience import Tag
-from qunfa.contract.ledger_steps import Listed
+from qunfa.contract.request import Tag
+from qunfa.contract.steps import Listed
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 

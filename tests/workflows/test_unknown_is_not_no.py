@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.contract.status import Status
+from qunfa.contract.operators import Status
 from qunfa.rules.codes import CodeClass, return_code
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of

@@ -18,7 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from qunfa.contract.status import Status
+from qunfa.contract.operators import Status
 from qunfa.temporal.whole_tasks import QUERY_OF_ITS_OWN, SUSPECT_SECONDS, WholeRun, WholeTasks
 from tests.workflows.conftest import scaled_facts, staffed
 from tests.workflows.refusals import Activate, Passing

@@ -9,9 +9,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from qunfa.contract import steps
-from qunfa.contract.job import Answer
-from qunfa.contract.ledger_steps import SUBMIT, SubmitStep
-from qunfa.contract.steps import JobStatus, JobStatusStep
+from qunfa.contract.result import Answer
+from qunfa.contract.steps import SUBMIT, JobStatus, JobStatusStep, SubmitStep
 from qunfa.rules.codes import return_code
 from tests.workflows.model import ModelWechat, refuse_what_comes_again
 

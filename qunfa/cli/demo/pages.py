@@ -18,7 +18,7 @@ from qunfa.cli.link import link
 from qunfa.cli.rendering.message import bytes_words, contents, heading
 from qunfa.cli.request_options import Request
 from qunfa.contract import mass_send_id
-from qunfa.contract.audience import describe
+from qunfa.contract.request import describe
 
 
 def opening(stack: Stack) -> RenderableType:

@@ -12,8 +12,7 @@ from qunfa.cli.account_answers import unique
 from qunfa.cli.awaiting import Handle, InvalidError, result_of
 from qunfa.cli.errors import Refused, explain
 from qunfa.cli.reading import RPC_TIMEOUT
-from qunfa.contract.account_check import CheckAccountResult
-from qunfa.contract.doctor import Finding
+from qunfa.contract.checks import CheckAccountResult, Finding
 from qunfa.contract.ids import CHECK_ACCOUNT, account_check_id
 from qunfa.rules.doctor_account import account_findings, not_answered
 

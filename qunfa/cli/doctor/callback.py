@@ -18,8 +18,7 @@ from qunfa.cli.doctor.account import WITHIN
 from qunfa.cli.doctor.plan import Plan
 from qunfa.cli.errors import WrongUse, explain
 from qunfa.cli.trial import Trial
-from qunfa.contract.callback_check import TEST_MSG_ID_MIN
-from qunfa.contract.doctor import Finding
+from qunfa.contract.checks import TEST_MSG_ID_MIN, Finding
 from qunfa.contract.fields import MSG_ID_MAX
 from qunfa.rules.doctor import skipped
 from qunfa.rules.doctor_account import callback_found

@@ -13,7 +13,7 @@ from qunfa.cli.errors import ExitCode
 from qunfa.cli.group import run
 from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.rendering.doctor import render_diagnosis
-from qunfa.contract.doctor import Diagnosis, Finding
+from qunfa.contract.checks import Diagnosis, Finding
 
 
 def doctor(

@@ -22,7 +22,7 @@ from qunfa.cli.doctor.temporal import (
     look_at_workers,
 )
 from qunfa.cli.errors import explain
-from qunfa.contract.doctor import CheckName, Finding
+from qunfa.contract.checks import CheckName, Finding
 from qunfa.rules.doctor import clock_found, skipped, temporal_failed, temporal_found
 from qunfa.rules.doctor_account import not_asked, not_at_wechat
 from qunfa.temporal.connection import TemporalError

@@ -7,7 +7,7 @@ import httpx
 
 from qunfa.cli.callback_check import callback_url
 from qunfa.cli.errors import WrongUse
-from qunfa.contract.doctor import GENERAL, OF_AN_ACCOUNT, CheckName, Finding
+from qunfa.contract.checks import GENERAL, OF_AN_ACCOUNT, CheckName, Finding
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.rules.doctor import configuration_failed, configuration_found
 from qunfa.settings import AccountSettings, Settings, SettingsError, load_settings, load_task_queue

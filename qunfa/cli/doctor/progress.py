@@ -12,7 +12,7 @@ from qunfa.cli.console import stderr
 from qunfa.cli.doctor.plan import Plan
 from qunfa.cli.rendering.doctor import STYLES
 from qunfa.cli.rendering.words import plain
-from qunfa.contract.doctor import CheckName, Finding
+from qunfa.contract.checks import CheckName, Finding
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.account_answers import unique
 from qunfa.cli.appid import describe_account
 from qunfa.cli.awaiting import Handle
-from qunfa.contract.doctor import Finding
+from qunfa.contract.checks import Finding
 from qunfa.contract.ids import CHECK_WORKER, WORKFLOW_TYPES, account_id, worker_check_id
 from qunfa.rules.doctor import (
     Poller,

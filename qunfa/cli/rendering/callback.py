@@ -9,7 +9,7 @@ from rich.text import Text
 
 from qunfa.cli.callback_report import CallbackReport, Step
 from qunfa.cli.rendering.words import plain
-from qunfa.contract.callback_check import CallbackView
+from qunfa.contract.checks import CallbackView
 
 _STYLES: Final = {"ok": "bold green", "failed": "bold red", "skipped": "dim"}
 

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from qunfa.cli.rendering.message import bytes_words, contents, heading, uri_words
 from qunfa.cli.rendering.words import plain
-from qunfa.contract.check import CheckResult
-from qunfa.contract.material import Source
+from qunfa.contract.checks import CheckResult
+from qunfa.contract.message import Source
 from qunfa.contract.request import MassSendRequest
 
 Row = tuple[str, str]

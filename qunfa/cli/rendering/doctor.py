@@ -9,9 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from qunfa.cli.rendering.words import plain
-from qunfa.contract.doctor import Diagnosis, Finding, State
+from qunfa.contract.checks import Diagnosis, Finding, FindingState
 
-STYLES: Final[dict[State, str]] = {"ok": "bold green", "warning": "bold yellow", "failed": "bold red", "skipped": "dim"}
+STYLES: Final[dict[FindingState, str]] = {
+    "ok": "bold green",
+    "warning": "bold yellow",
+    "failed": "bold red",
+    "skipped": "dim",
+}
 
 
 def render_diagnosis(diagnosis: Diagnosis) -> RenderableType:

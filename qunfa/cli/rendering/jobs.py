@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from qunfa.cli.rendering.words import plain
-from qunfa.contract.event import Counts
-from qunfa.contract.result import JobResult
+from qunfa.contract.result import Counts, JobResult
 
 _COLUMNS = ("job", "gen", "state", "msg_id", "status", "total", "filter", "sent", "error", "seen by")
 

@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from qunfa.cli.rendering.words import moment, plain
-from qunfa.contract.job import Job
 from qunfa.contract.ledger import Day, Forgotten, FreezeAnswer, Frozen, KeptPush, Lease, LedgerView, Record, Waiting
+from qunfa.contract.result import Job
 
 _DAYS_SHOWN = 31
 _KEY_COLUMNS = ("key", "job", "gen", "tries", "state", "msg_id", "verdict", "ended as", "touched")

@@ -18,7 +18,7 @@ from qunfa.contract.message import (
     VoiceMessage,
     WxcardMessage,
 )
-from qunfa.contract.preview import PreviewMessage, WxcardPreview
+from qunfa.contract.request import PreviewMessage, WxcardPreview
 
 _EXCERPT: Final = 200
 _STEP: Final = 1024

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qunfa.cli.rendering.words import plain
-from qunfa.contract.account_notices import AccountNoticesResult, Webhook
+from qunfa.contract.notice import AccountNoticesResult, Webhook
 
 _NONE = "No webhook is told of its sends: [accounts.NAME.notices.…] at the workers names them."
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from qunfa.cli.rendering.words import plain
-from qunfa.contract.preview import Previewed
+from qunfa.contract.request import Previewed
 from qunfa.rules.evidence import evidence_words
 
 _COLUMNS = ("preview to", "", "msg_id", "why not")

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qunfa.cli.rendering.words import moment, plain
-from qunfa.contract.quota import Allowance, AllowanceName, CallsLeft, QuotaResult
+from qunfa.contract.limits import Allowance, AllowanceName, CallsLeft, QuotaResult
 
 _NAMES: dict[AllowanceName, str] = {
     "sends": "mass sends, to all or to a tag",

@@ -13,9 +13,8 @@ from qunfa.cli.rendering.previews import render_previews
 from qunfa.cli.rendering.words import moment, outcome_sentence, plain
 from qunfa.cli.rendering.work import render_work
 from qunfa.cli.view import SendView
-from qunfa.contract.event import ArticleCheck
-from qunfa.contract.result import INVALID_REQUEST, Problem
-from qunfa.contract.status import Approval, Progress, Status, StoryLine
+from qunfa.contract.operators import Approval, Progress, Status, StoryLine
+from qunfa.contract.result import INVALID_REQUEST, ArticleCheck, Problem
 from qunfa.rules.evidence import evidence_words
 
 Row = tuple[str, str]

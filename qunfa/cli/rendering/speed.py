@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qunfa.cli.rendering.words import plain
-from qunfa.contract.speed import A_REALSPEED, REALSPEEDS, SpeedResult
+from qunfa.contract.limits import A_REALSPEED, REALSPEEDS, SpeedResult
 
 STAYS_SET = "It holds for every mass send of the account, whoever makes it, until somebody sets it again."
 

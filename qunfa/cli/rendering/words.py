@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 from rich.text import Text
 
 from qunfa.cli.console import clean
-from qunfa.contract.event import Counts
-from qunfa.contract.result import MassSendResult, Outcome
+from qunfa.contract.result import Counts, MassSendResult, Outcome
 
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 """WeChat's quotas and an account's send hours are Shanghai's, so every time is shown there."""

@@ -8,10 +8,9 @@ from temporalio.exceptions import ApplicationError
 
 from activities.earlier_runs import Found
 from activities.run_history import added_up
-from qunfa.contract.event import JobFinished
 from qunfa.contract.facts import Decided, Ended, Known, Owned, Said
 from qunfa.contract.grants import Granted
-from qunfa.contract.job import Answer, Verdict
+from qunfa.contract.result import Answer, JobFinished, Verdict
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 from qunfa.rules.memory import is_unknown
 from tests.activities.conftest import NOON

@@ -16,11 +16,11 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
-from activities.breathing import breathe
-from qunfa.contract.event import JobFinished
+from activities.ledger import breathe
 from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
+from qunfa.contract.result import JobFinished
 from qunfa.temporal.payloads import data_converter
 from tests.account.driving import turn, wish
 from tests.looking import until

@@ -7,8 +7,8 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.event import JobFinished
     from qunfa.contract.grants import Granted, Lease
+    from qunfa.contract.result import JobFinished
     from tests.account.driving import answer, report, tried
     from tests.looking import until
 

@@ -7,9 +7,9 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from qunfa.contract.event import JobFinished
 from qunfa.contract.grants import Granted, Lease
-from qunfa.contract.ledger_steps import LedgerAnswer
+from qunfa.contract.result import JobFinished
+from qunfa.contract.steps import LedgerAnswer
 from tests.account.driving import answer, known, look, report, tried
 from tests.looking import until
 from tests.workflows.accounts.conftest import Branch

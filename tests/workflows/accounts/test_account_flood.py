@@ -18,8 +18,8 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 
-from qunfa.contract.event import JobFinished
 from qunfa.contract.grants import Granted, Lease
+from qunfa.contract.result import JobFinished
 from qunfa.temporal.connection import TemporalUnreachable
 from qunfa.temporal.namespace import register_search_attributes
 from qunfa.temporal.payloads import data_converter

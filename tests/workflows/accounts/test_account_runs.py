@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.event import JobFinished
 from qunfa.contract.grants import Granted
+from qunfa.contract.result import JobFinished
 from tests.looking import until
 from tests.workflows.accounts.conftest import Branch
 from tests.workflows.resets import Reapply, points, reset

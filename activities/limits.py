@@ -1,4 +1,7 @@
-"""What an account has used today: of one API by WeChat's count, of mass sends by its ledger's."""
+"""What an account has used of its limits today, and how fast its mass sends go.
+
+Calls of an API are by WeChat's count. Mass sends are by the ledger's count.
+"""
 
 from typing import Final
 
@@ -6,12 +9,23 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from activities.accounts import Accounts
-from activities.asking import Question, ask
-from activities.configuration import pinned
-from activities.heartbeat import heartbeats
-from activities.ledger_view import ledger_view
-from qunfa.contract.quota import CALLS_LEFT, SENDS_COUNTED, Book, CallsLeft, CallsLeftStep, SendsCountedStep
+from activities.accounts import Accounts, Question, ask, pinned
+from activities.attempts import heartbeats
+from activities.ledger import ledger_view
+from qunfa.contract.limits import (
+    CALLS_LEFT,
+    GET_SPEED,
+    SENDS_COUNTED,
+    SET_SPEED,
+    SPEED_REFUSED,
+    Book,
+    CallsLeft,
+    CallsLeftStep,
+    GetSpeedStep,
+    SendsCountedStep,
+    SetSpeedStep,
+    Speed,
+)
 from qunfa.settings import Settings
 
 _REFUSED: Final = "QuotaRefused"
@@ -63,3 +77,36 @@ class Quotas:
         """
         view = await ledger_view(self._client, step.appid, {"key": _NO_KEY})
         return Book() if view is None else Book(since=view.since, days=view.book, frozen=view.frozen)
+
+
+class Speeds:
+    """`mass/speed/get` and `mass/speed/set`."""
+
+    def __init__(self, settings: Settings, accounts: Accounts) -> None:
+        self._settings = settings
+        self._accounts = accounts
+
+    @activity.defn(name=GET_SPEED)
+    @heartbeats()
+    async def get_speed(self, step: GetSpeedStep) -> Speed:
+        """The speed, as WeChat tells it.
+
+        Raises:
+            ApplicationError: `AccountChanged` and `SpeedRefused`, not retried; `WechatUnavailable`, retried.
+        """
+        pinned(self._settings, step.account)
+        question = Question(step.account.name, "Asking for the speed", SPEED_REFUSED)
+        said = await ask(self._accounts, question, lambda api, token: api.speed_get(token))
+        return Speed(speed=said.speed, realspeed=said.realspeed)
+
+    @activity.defn(name=SET_SPEED)
+    @heartbeats()
+    async def set_speed(self, step: SetSpeedStep) -> None:
+        """Set the speed of all mass sends of the account from now on; a lost call is repeated, which changes nothing.
+
+        Raises:
+            ApplicationError: `AccountChanged` and `SpeedRefused`, not retried; `WechatUnavailable`, retried.
+        """
+        pinned(self._settings, step.account)
+        question = Question(step.account.name, "Setting the speed", SPEED_REFUSED)
+        await ask(self._accounts, question, lambda api, token: api.speed_set(token, step.speed))

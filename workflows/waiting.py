@@ -1,6 +1,12 @@
-"""The inbox of ``Account``: signals as they came, read when it is their turn."""
+"""What long workflows wait with: the inbox of ``Account``, and an alarm for one time.
 
+The inbox keeps signals as they came, and reads them when it is their turn. The timer of an alarm stays while its time
+does, since each costs events.
+"""
+
+import asyncio
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -9,9 +15,10 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from qunfa.account.budget import json_size, may_be_carried
     from qunfa.account.inbox import Message
-    from qunfa.contract.event import JobFinished
     from qunfa.contract.grants import Report, Wish
-    from qunfa.contract.sentences import sentences
+    from qunfa.contract.refusal import sentences
+    from qunfa.contract.result import JobFinished
+    from qunfa.printable import printable
 
 SLICE: Final = 100
 """Messages that are applied at a time: of the dearest ones, in a full account, it takes a quarter of a second."""
@@ -90,3 +97,26 @@ def _read(signals: Iterable[Signal]) -> Iterable[Signal]:
             yield Signal(name, model.model_validate(raw))
         except ValidationError as error:
             workflow.logger.warning("malformed %s dropped: %s", name, "; ".join(sentences(error)))
+
+
+class Alarm:
+    """Rings at a time, once it is set."""
+
+    def __init__(self) -> None:
+        self._at: datetime | None = None
+        self._timer: asyncio.Task[None] | None = None
+
+    @property
+    def rang(self) -> bool:
+        """Whether the time has come that it was set to."""
+        return self._timer is not None and self._timer.done()
+
+    def set(self, at: datetime | None, why: str = "") -> None:
+        """Ring at this time, or not at all; where it was set to it already, its timer goes on."""
+        if at == self._at and not self.rang:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._at = at
+        left = max(at - workflow.now(), timedelta(0)) if at else None
+        self._timer = None if left is None else asyncio.create_task(workflow.sleep(left, summary=printable(why)))

@@ -1,15 +1,21 @@
-"""``AccountQuota``: what an account has used of its API calls and mass sends, and what is left of them.
+"""What WeChat allows an account: how many calls and mass sends, and how fast a send goes.
 
-Calls are WeChat's own count, whoever made them. Mass sends are those that the account's ledger has counted: WeChat
-does not tell how many are left.
+``AccountQuota`` tells what is used and what is left. Calls are WeChat's own count, whoever made them. Mass sends are
+those that the account's ledger has counted. WeChat does not tell how many are left.
+
+``AccountSpeed`` reads the speed, or sets it. It holds for all sends of the account, until it is set again.
+
+| speed | 0 | 1 | 2 | 3 | 4 |
+|---|---|---|---|---|---|
+| followers a minute | 800,000 | 600,000 | 450,000 | 300,000 | 100,000 |
 """
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from qunfa.contract.fields import AccountName, Model, Moment, Stored
+from qunfa.contract.fields import AccountName, Model, Moment, Name, Reason, Stored
 from qunfa.contract.ledger import Day, Frozen
 from qunfa.contract.steps import Pinned
 
@@ -35,6 +41,23 @@ PATHS: Final = (
 )
 """The calls that mass sends are made of, by either way of sending articles but ``uploadnews``."""
 UPLOADNEWS: Final = "/cgi-bin/media/uploadnews"
+
+GET_SPEED: Final = "get_speed"
+SET_SPEED: Final = "set_speed"
+
+SPEED_FAILED: Final = "SpeedFailed"
+"""Failure type of the workflow: the speed could not be read, or not be set."""
+SPEED_REFUSED: Final = "SpeedRefused"
+"""Failure type: WeChat does not let the account look at its speed, or set it. First detail: ``{errcode, errmsg, rid,
+token_endpoint, about}``."""
+
+A_REALSPEED: Final = 10_000
+"""Followers a minute that 1 stands for in WeChat's ``realspeed``."""
+REALSPEEDS: Final = (80, 60, 45, 30, 10)
+"""WeChat's published ``realspeed`` of each speed. Its own sample answer has another one (15 at speed 3)."""
+SPEED_MAX: Final = len(REALSPEEDS) - 1
+
+SpeedLevel = Annotated[int, Field(strict=True, ge=0, le=SPEED_MAX)]
 
 
 class QuotaRequest(Model):
@@ -130,3 +153,54 @@ class Book(Stored):
     since: Moment | None = None
     days: dict[str, Day] = Field(default_factory=dict)
     frozen: Frozen | None = None
+
+
+class SpeedRequest(Model):
+    """The input of ``AccountSpeed``. With ``speed`` it is set, by somebody who is named in ``by``."""
+
+    account: AccountName
+    speed: SpeedLevel | None = None
+    by: Name | None = None
+    reason: Reason | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> "SpeedRequest":
+        if self.speed is not None and self.by is None:
+            msg = "by: is missing: who sets it must be named"
+            raise ValueError(msg)
+        return self
+
+
+class Speed(Stored):
+    """A speed as WeChat tells it: ``realspeed`` is in 10,000 followers a minute."""
+
+    speed: int
+    realspeed: int
+
+    @property
+    def published(self) -> int | None:
+        """The ``realspeed`` of WeChat's table; ``None`` for a speed that it does not have."""
+        return REALSPEEDS[self.speed] if 0 <= self.speed <= SPEED_MAX else None
+
+
+class SpeedResult(Stored):
+    """The result of ``AccountSpeed``: ``before`` it was set (``None`` where it was only read), and as it is ``now``."""
+
+    account: str
+    now: Speed
+    before: Speed | None = None
+    by: str | None = None
+    reason: str | None = None
+
+
+class GetSpeedStep(Stored):
+    """Input of ``get_speed`` → :class:`Speed`."""
+
+    account: Pinned
+
+
+class SetSpeedStep(Stored):
+    """Input of ``set_speed``; setting it again changes nothing."""
+
+    account: Pinned
+    speed: int

@@ -1,31 +1,183 @@
-"""The look at a message's material before anything is done with it: every source is read, hashed and checked."""
+"""The sources of a message: which it needs, what stands at each, and whether WeChat would take it.
+
+A source is copied to a file on this machine, for as long as it is needed. Every source is read, hashed and checked
+before anything is done with the message.
+"""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from html import escape
+from pathlib import Path
 from typing import Final
 
 from temporalio import activity
 
-from activities.configuration import pinned
-from activities.failures import source_unavailable
-from activities.heartbeat import heartbeats
-from activities.needs import Need, content_place, needs_of
-from activities.reading import Copy, Reader, unreadable_here
+from activities.accounts import pinned
+from activities.attempts import heartbeats, source_unavailable
 from qunfa import article as html
-from qunfa.contract.material import Inspection, Source
-from qunfa.contract.message import Article, MpnewsMessage, SourcedMessage
+from qunfa.article.problems import PICTURES_MAX
+from qunfa.contract.message import (
+    Article,
+    ImageMessage,
+    Inspection,
+    Media,
+    MediaSource,
+    MpnewsMessage,
+    MpvideoMessage,
+    NewsVia,
+    Source,
+    SourcedMessage,
+    Use,
+    VoiceMessage,
+)
 from qunfa.contract.steps import INSPECT, InspectStep
-from qunfa.media import SourceRefused, SourceUnavailable
+from qunfa.media import SourceRefused, Sources, SourceUnavailable
 from qunfa.media.checks import check
+from qunfa.media.darkroom import Darkroom
+from qunfa.media.facts import MediaFacts
 from qunfa.media.fitting import CannotFitError
-from qunfa.media.limits import Use
+from qunfa.media.limits import Use as MediaUse
+from qunfa.media.scratch import Scratch
 from qunfa.settings import Settings
 
 AT_ONCE: Final = 4
 _FITTING: Final = frozenset({"mpnews", "image"})
 """The messages of which `fit_images` re-encodes pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One source: the file at `uri`, for `use`, as named at `place`."""
+
+    place: str
+    uri: str
+    use: Use
+
+
+def needs_of(message: SourcedMessage, news_via: NewsVia) -> tuple[Need, ...]:
+    """All sources of a message, in the order of its fields; what WeChat holds already is none.
+
+    Nor is what an article's own problems speak of: a picture whose URL leads nowhere, those that are too many, or all
+    pictures of a content that cannot be read.
+    """
+    match message:
+        case MpnewsMessage(articles=articles):
+            cover: Use = "cover" if news_via == "draft" else "thumb"
+            return tuple(
+                need for number, article in enumerate(articles or ()) for need in _of_article(article, number, cover)
+            )
+        case ImageMessage(images=images):
+            return tuple(
+                need
+                for number, image in enumerate(images)
+                for need in _of_media(image, f"message.images[{number}]", "image")
+            )
+        case VoiceMessage(media=media):
+            return _of_media(media, "message.media", "voice")
+        case MpvideoMessage(media=media):
+            return _of_media(media, "message.media", "video")
+
+
+def content_place(number: int) -> str:
+    """The place of an article's content, and of all pictures in it."""
+    return f"message.articles[{number}].content"
+
+
+def _of_article(article: Article, number: int, cover: Use) -> tuple[Need, ...]:
+    place = content_place(number)
+    return (
+        *_of_media(article.thumb, f"message.articles[{number}].thumb", cover),
+        *(Need(place, uri, "picture") for uri in _pictures(article.content)),
+    )
+
+
+def _pictures(content: str) -> tuple[str, ...]:
+    try:
+        found = html.pictures(html.cleaned(content).content)
+    except html.ArticleError:
+        return ()
+    return tuple(uri for uri in found[:PICTURES_MAX] if not html.problems(f'<img src="{escape(uri)}">', ""))
+
+
+def _of_media(media: Media, place: str, use: Use) -> tuple[Need, ...]:
+    return (Need(place, media.uri, use),) if isinstance(media, MediaSource) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of a source, in a file of its own."""
+
+    path: Path
+    size: int
+    sha256: str
+    name: str
+
+
+class Reader:
+    """Reads sources, those that a policy allows and those that carry their content in themselves (`data:`)."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._darkroom = Darkroom()
+
+    @asynccontextmanager
+    async def copy(self, uri: str) -> AsyncIterator[Copy]:
+        """The content of the source, until the context ends.
+
+        Raises:
+            SourceRefused: it may not be read, or is not there.
+            SourceUnavailable: it could not be read for now.
+        """
+        if html.is_data(uri):
+            async with _of_data(uri) as copy:
+                yield copy
+            return
+        async with self._sources.fetch(uri) as found:
+            yield Copy(path=found.path, size=found.size, sha256=found.sha256, name=found.name)
+
+    async def facts(self, copy: Copy) -> MediaFacts:
+        """What the copy is, by its content.
+
+        Raises:
+            OSError: it cannot be looked at here and now.
+        """
+        return await self._darkroom.inspect(copy.path)
+
+    @asynccontextmanager
+    async def fitted(self, copy: Copy, use: MediaUse) -> AsyncIterator[Copy]:
+        """The copy, re-encoded so that WeChat takes it.
+
+        Raises:
+            CannotFitError: it cannot be made to fit.
+            OSError: it cannot be re-encoded here and now.
+        """
+        with Scratch("fitted") as folder:
+            made = await self._darkroom.fit(copy.path, use, folder)
+            yield Copy(path=made.path, size=made.size, sha256=made.sha256, name=Path(copy.name).stem)
+
+
+@asynccontextmanager
+async def _of_data(uri: str) -> AsyncIterator[Copy]:
+    name = html.name_of(uri)
+    try:
+        content = html.data_of(uri)
+    except html.DataUriError as error:
+        broken = str(error)
+    else:
+        with Scratch("source") as folder:
+            path = folder / "source"
+            await asyncio.to_thread(path.write_bytes, content)
+            yield Copy(path=path, size=len(content), sha256=sha256(content).hexdigest(), name=name)
+        return
+    raise SourceRefused(name, f"{broken}.")
+
+
+def unreadable_here(error: OSError) -> str:
+    """What to say where this worker's own disk or system is in the way."""
+    return f"this worker cannot look at it now ({error.strerror or type(error).__name__}); it is tried again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +245,7 @@ class MaterialInspection:
             return _Finding(unavailable=f"{need.place}: {unreadable_here(error)}")
 
     async def _judged(self, need: Need, copy: Copy, *, fit: bool) -> _Finding:
-        use = Use(need.use)
+        use = MediaUse(need.use)
         facts = await self._reader.facts(copy)
         source = Source(
             place=need.place, uri=need.uri, use=need.use, sha256=copy.sha256, size=copy.size, kind=facts.format.value

@@ -1,20 +1,29 @@
-"""The current details of ``MassSend``: a page of Markdown in the Temporal UI, good enough to decide from."""
+"""The pages of Markdown in Temporal's UI: the current details of a send, a recall and an account.
+
+The page of a send is good enough to decide from.
+"""
 
 from collections.abc import Iterator
+from datetime import datetime
+from heapq import nlargest
 from typing import Final
 
-from qunfa.contract.audience import describe
+from qunfa.account.show import ended_as
+from qunfa.account.state import AccountState, Record
 from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, MpvideoMessage, TextMessage, WxcardMessage
-from qunfa.contract.request import MassSendRequest
+from qunfa.contract.operators import Status, StoryLine
+from qunfa.contract.recall import RecallCall, RecallStatus
+from qunfa.contract.request import MassSendRequest, describe
 from qunfa.contract.result import COMPLETES, JobResult, MassSendResult, Problem
-from qunfa.contract.status import Status, StoryLine
 from qunfa.markdown import bullets, code, plain, table
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.evidence import evidence
+from qunfa.rules.outcome import job_result
 from qunfa.rules.problems import INVALID
+from qunfa.rules.quota_view import counted_until
 
 _EXCERPT: Final = 80
-_STORY: Final = 15
+_STORY_SHOWN: Final = 15
 EXAMPLES: Final = {
     "retry": '{"by": "your name", "reason": "…"}',
     "mark_sent": '{"by": "your name", "reason": "…", "msg_id": 3147483650}',
@@ -31,6 +40,10 @@ RETRIES: Final = {
     "unknown_outcome": '{"by": "your name", "reason": "…", "confirm_not_delivered": true}',
 }
 """The retry of a problem that takes more than a reason."""
+
+_RECORDS_SHOWN: Final = 20
+_WAITING_SHOWN: Final = 5
+_FORGOTTEN_SHOWN: Final = 5
 
 
 def send_page(request: MassSendRequest | None, status: Status, ended: MassSendResult | None = None) -> str:
@@ -166,10 +179,10 @@ def _jobs(jobs: tuple[JobResult, ...]) -> str:
         return ""
     columns = ("job", "msg_id", "state", "WeChat says", "received")
     ids = bullets(f"clientmsgid of job {_name(job)}: {code(job.clientmsgid)}" for job in jobs)
-    return "\n\n".join(("#### Jobs", table(columns, (_row(job) for job in jobs)), ids))
+    return "\n\n".join(("#### Jobs", table(columns, (_job_row(job) for job in jobs)), ids))
 
 
-def _row(job: JobResult) -> tuple[object, ...]:
+def _job_row(job: JobResult) -> tuple[object, ...]:
     state = job.state.replace("_", " ") + (", known before" if job.deduplicated else "")
     said = f"{plain(job.status)} ({job.observed_by})" if job.status else ""
     received = f"{job.counts.sent:,} of {job.counts.total:,}" if job.counts else ""
@@ -184,8 +197,8 @@ def _name(job: JobResult) -> str:
 def _story(lines: tuple[StoryLine, ...]) -> str:
     if not lines:
         return ""
-    newest = lines[-_STORY:]
-    head = "#### What happened" + (f" (the newest {_STORY} of {len(lines)})" if len(lines) > _STORY else "")
+    newest = lines[-_STORY_SHOWN:]
+    head = "#### What happened" + (f" (the newest {_STORY_SHOWN} of {len(lines)})" if len(lines) > _STORY_SHOWN else "")
     return f"{head}\n\n" + bullets(_told(line) for line in newest)
 
 
@@ -197,3 +210,131 @@ def _told(line: StoryLine) -> str:
 
 def _yes(value: bool | None) -> str:  # noqa: FBT001  a value to show, not a switch
     return "" if value is None else ("yes" if value else "no")
+
+
+def recall_page(account: str, status: RecallStatus) -> str:
+    """What is recalled, what the recall waits for, and WeChat's answers."""
+    parts = [
+        f"### {status.phase}",
+        f"{_aim(status)} of **{plain(account)}**",
+        _recalled_by(status),
+        _recall_waiting(status),
+        _heard(status),
+    ]
+    parts.append(_recall_calls(status.calls))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _aim(status: RecallStatus) -> str:
+    if status.msg_id is None:
+        return f"the article at {code(status.url or '')}"
+    article = f"article {status.article_idx}" if status.article_idx else "all articles"
+    return f"{article} of msg_id {code(status.msg_id)}"
+
+
+def _recalled_by(status: RecallStatus) -> str:
+    return f"by **{plain(status.by or '')}**: {plain(status.reason or '')}"
+
+
+def _recall_waiting(status: RecallStatus) -> str:
+    waiting = status.waiting_for
+    if waiting is None:
+        return ""
+    until = f", next at {shanghai_clock(waiting.until)}" if waiting.until else ""
+    return f"**Waiting for** {plain(waiting.reason)}{until}"
+
+
+def _heard(status: RecallStatus) -> str:
+    heard = status.heard
+    if heard is None:
+        return ""
+    said = heard.status or (f"errcode {heard.errcode}" if heard.errcode is not None else heard.detail or "")
+    return f"**mass/get** {shanghai_clock(heard.at)}: {plain(said)}"
+
+
+def _recall_calls(calls: tuple[RecallCall, ...]) -> str:
+    if not calls:
+        return ""
+    return table(("mass/delete", "answer", "errcode", ""), (_call_row(call) for call in calls))
+
+
+def _call_row(call: RecallCall) -> tuple[object, ...]:
+    return (shanghai_clock(call.at), call.answer, call.errcode or "", plain(call.errmsg or call.detail or ""))
+
+
+def account_page(state: AccountState, now: datetime) -> str:
+    """The page. It is rebuilt after every slice of messages, so it shows the newest records only."""
+    parts = (_switch(state), _pace(state), _queue(state), _sends(state, now), _ledger(state), _forgotten(state))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _switch(state: AccountState) -> str:
+    frozen = state.frozen
+    if frozen is None:
+        return (
+            f"### {plain(state.appid)}: open\n\n"
+            'The update `freeze` with `{"by": "your name", "reason": "…"}` stops every submission of this account.'
+        )
+    return (
+        f"### {plain(state.appid)}: FROZEN\n\nby **{plain(frozen.by)}** since {shanghai_clock(frozen.at)}: "
+        f"{plain(frozen.reason)}\n\n"
+        'Nothing is submitted until the update `unfreeze` with `{"by": "your name"}`.'
+    )
+
+
+def _pace(state: AccountState) -> str:
+    lease = state.lease
+    flight = (
+        f"in flight: {code(lease.key)} try {lease.number}, since {shanghai_clock(lease.not_before)}"
+        if lease
+        else "nothing in flight"
+    )
+    return f"**Pace** {state.pace.spacing.total_seconds():g} s between submissions; {flight}"
+
+
+def _queue(state: AccountState) -> str:
+    if not state.queue:
+        return "**Waiting** nobody"
+    first = [f"{code(place.key)} due {shanghai_clock(place.due)}" for place in state.queue[:_WAITING_SHOWN]]
+    rest = len(state.queue) - len(first)
+    more = f"; and {rest} more" if rest else ""
+    return f"**Waiting** {len(state.queue)}: {'; '.join(first)}{more}"
+
+
+def _sends(state: AccountState, now: datetime) -> str:
+    counted = counted_until(state.book, state.since, now)
+    today, month = counted.today, counted.month
+    return (
+        f"**Sends** today {today.total} ({today.to_all} to all), this month {month.total}"
+        f" ({month.to_all} to all), not ours {month.others}; counted since {shanghai_clock(state.since)}"
+    )
+
+
+def _ledger(state: AccountState) -> str:
+    unsettled = sum(record.unsettled for record in state.records.values())
+    head = f"**Ledger** {len(state.records)} keys, {unsettled} unsettled, {len(state.kept)} pushes kept"
+    newest = nlargest(_RECORDS_SHOWN, state.records.values(), key=lambda record: record.touched_at)
+    if not newest:
+        return head
+    columns = ("key", "generation", "tries", "msg_id", "state", "ended as")
+    return f"{head}\n\n" + table(columns, map(_record_row, newest))
+
+
+def _record_row(record: Record) -> tuple[object, ...]:
+    """The record with its newest submission."""
+    ended = ", ".join(filter(None, (ended_as(record), "recalled" if record.recalled else None)))
+    if not record.known.tries and not any(job.msg_id for job in record.jobs):
+        return (code(record.key), "", 0, "", "nothing tried", ended)
+    job = record.jobs[-1]
+    state = job_result(job, record.jobs).state.replace("_", " ")
+    return (code(record.key), job.generation, job.attempts, job.msg_id or "", state, ended)
+
+
+def _forgotten(state: AccountState) -> str:
+    if not state.forgotten:
+        return ""
+    lines = (
+        f"{code(one.key)} by **{plain(one.by)}**, {shanghai_clock(one.at)}: {plain(one.reason)}"
+        for one in reversed(state.forgotten[-_FORGOTTEN_SHOWN:])
+    )
+    return f"**Forgotten** {len(state.forgotten)}\n\n{bullets(lines)}"

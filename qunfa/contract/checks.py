@@ -1,0 +1,221 @@
+"""Looks that change nothing: at a request, at an account, at its callback, and at the whole installation.
+
+| what is asked | by whom | the answer |
+|---|---|---|
+| what would be sent, and what stands against it | ``CheckMassSend`` | :class:`CheckResult` |
+| whether the workers can work with an account | ``CheckAccount`` | :class:`CheckAccountResult` |
+| what WeChat sees of an account's callback | ``CheckCallback`` | :class:`CallbackCheckResult` |
+| whether all of it is in order | ``qunfa doctor --json`` | :class:`Diagnosis` |
+
+``CheckAccount`` asks WeChat for an access token, unless a classic one is still good. It calls ``openapi/quota/get``
+once for each of :data:`CALLS`. The clock is read from the answer to a ``HEAD`` of WeChat's root. That is no call of
+the API.
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from qunfa.contract.fields import MSG_ID_MAX, AccountName, Model, Stored
+from qunfa.contract.ledger import Frozen
+from qunfa.contract.limits import Allowance, CallsLeft
+from qunfa.contract.message import Source
+from qunfa.contract.steps import Pinned
+
+CHECK_TOKEN: Final = "check_token"  # noqa: S105  the name of an activity
+READ_CLOCKS: Final = "read_clocks"
+
+CALLS: Final = ("/cgi-bin/message/mass/sendall", "/cgi-bin/message/mass/send")
+"""The calls whose count is asked for."""
+
+CALLBACK_CHECK: Final = "callback_check"
+"""The activity that asks WeChat."""
+CALLBACK_CHECK_REFUSED: Final = "CallbackCheckRefused"
+"""Failure type: WeChat refuses the question for good; details as of ``AudienceRefused``."""
+
+TEST_MSG_ID_MIN: Final = MSG_ID_MAX - 2**40 + 1
+"""WeChat's msg_ids are far smaller. From here on they belong to test pushes, which ``Account`` takes and forgets."""
+
+FindingState = Literal["ok", "warning", "failed", "skipped"]
+CheckName = Literal[
+    "configuration",
+    "temporal",
+    "temporal_version",
+    "retention",
+    "search_attributes",
+    "workers",
+    "workflow_tasks",
+    "clock",
+    "account",
+    "own_workflow",
+    "token",
+    "ip_whitelist",
+    "quota",
+    "worker_clock",
+    "callback",
+]
+
+GENERAL: Final[tuple[CheckName, ...]] = (
+    "configuration",
+    "temporal",
+    "temporal_version",
+    "retention",
+    "search_attributes",
+    "workers",
+    "workflow_tasks",
+    "clock",
+)
+"""The checks that are made once, in the order in which they are shown."""
+OF_AN_ACCOUNT: Final[tuple[CheckName, ...]] = (
+    "account",
+    "own_workflow",
+    "token",
+    "ip_whitelist",
+    "quota",
+    "worker_clock",
+    "callback",
+)
+"""The checks that are made of each account."""
+
+
+class CheckResult(Stored):
+    """What would be sent to how many. ``problems`` has a sentence for each thing that stands against it.
+
+    ``audience`` says who, in words; ``followers`` how many, by WeChat's count (of some time ago) or by the list.
+    """
+
+    account: str
+    key: str
+    msgtype: str
+    audience: str
+    followers: int | None = None
+    sources: tuple[Source, ...] = ()
+    removed: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class CheckAccountRequest(Model):
+    """The input of ``CheckAccount``."""
+
+    account: AccountName
+
+
+class AccountStep(Stored):
+    """Input of ``check_token`` → :class:`TokenSeen` and of ``read_clocks`` → :class:`Clocks`."""
+
+    account: Pinned
+
+
+class TokenSeen(Stored):
+    """How an access token was had: from ``source``, or why there is none.
+
+    ``refused`` is Qunfa's name of the problem where WeChat refused for good; ``errcode``, ``errmsg`` and ``rid`` are
+    WeChat's.
+    """
+
+    source: str = ""
+    detail: str | None = None
+    refused: str | None = None
+    errcode: int | None = None
+    errmsg: str | None = None
+    rid: str | None = None
+
+
+class Clocks(Stored):
+    """By how many seconds the worker's clock is ahead of Temporal's and of WeChat's; ``None`` where not known."""
+
+    ahead_of_temporal: float | None = None
+    ahead_of_wechat: float | None = None
+    detail: str | None = None
+
+
+class CheckAccountResult(Stored):
+    """The result of ``CheckAccount``; ``calls`` are empty where no token was had. Nothing of it is a secret."""
+
+    account: str
+    appid: str
+    kind: str
+    token: TokenSeen
+    clocks: Clocks
+    calls: tuple[CallsLeft, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
+    uncounted: str | None = None
+    frozen: Frozen | None = None
+
+
+def is_test(msg_id: int) -> bool:
+    """Whether a push is a test push: it is about no send of anybody's."""
+    return msg_id >= TEST_MSG_ID_MIN
+
+
+class CallbackCheckRequest(Model):
+    """The input of ``CheckCallback``."""
+
+    account: AccountName
+
+
+class CallbackCheckStep(Stored):
+    """Input of ``callback_check`` → :class:`CallbackView`."""
+
+    account: Pinned
+
+
+class CallbackAddress(Stored):
+    """An address that WeChat finds for the callback's host, and whose network it is in."""
+
+    ip: str
+    operator: str = ""
+
+
+class CallbackPing(Stored):
+    """How an address answers WeChat's ping: ``loss`` and ``time`` as WeChat writes them (``0%``, ``23.079ms``)."""
+
+    ip: str
+    operator: str = ""
+    loss: str = ""
+    time: str = ""
+
+
+class CallbackView(Stored):
+    """What WeChat sees of the callback's host."""
+
+    dns: tuple[CallbackAddress, ...] = ()
+    ping: tuple[CallbackPing, ...] = ()
+
+
+class CallbackCheckResult(Stored):
+    """The result of ``CheckCallback``: ``view``, or in ``problem`` why there is none.
+
+    ``errcode``, ``errmsg`` and ``rid`` are WeChat's, where it refused.
+    """
+
+    account: str
+    appid: str
+    view: CallbackView | None = None
+    problem: str | None = None
+    errcode: int | None = None
+    errmsg: str | None = None
+    rid: str | None = None
+
+
+class Finding(Stored):
+    """What one check found: ``said`` is a sentence, ``todo`` the next step, where there is one.
+
+    ``account`` is ``None`` for the checks that are made once. ``skipped``: it could not be made, or there is nothing to
+    check, and ``said`` says why.
+    """
+
+    name: CheckName
+    account: str | None = None
+    state: FindingState
+    said: str
+    todo: str | None = None
+
+
+class Diagnosis(Stored):
+    """All findings, in the order in which they are shown. ``ok``: none of them has failed."""
+
+    ok: bool
+    at: datetime
+    task_queue: str | None
+    accounts: tuple[str, ...]
+    findings: tuple[Finding, ...]

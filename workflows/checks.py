@@ -1,0 +1,261 @@
+"""The short checks: of a request, of an account, of its callback, and of a worker. They change nothing.
+
+| workflow | says |
+|---|---|
+| ``CheckMassSend`` | what a mass send would be |
+| ``CheckAccount`` | whether the workers can work with an account, as ``qunfa doctor`` asks |
+| ``CheckCallback`` | what WeChat sees of an account's callback |
+| ``CheckWorker`` | whether a worker answers, as ``qunfa doctor`` asks |
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.checks import (
+        CALLBACK_CHECK,
+        CALLS,
+        CHECK_TOKEN,
+        READ_CLOCKS,
+        AccountStep,
+        CallbackCheckRequest,
+        CallbackCheckResult,
+        CallbackCheckStep,
+        CallbackView,
+        CheckAccountRequest,
+        CheckAccountResult,
+        CheckResult,
+        Clocks,
+        TokenSeen,
+    )
+    from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, CHECK_MASS_SEND, CHECK_WORKER
+    from qunfa.contract.limits import CALLS_LEFT, SENDS_COUNTED, Book, CallsLeft, CallsLeftStep, SendsCountedStep
+    from qunfa.contract.message import Inspection
+    from qunfa.contract.refusal import InvalidRequestError, Unreadable, parsed
+    from qunfa.contract.request import MassSendRequest, Openids, Tag, describe, parse_request
+    from qunfa.contract.steps import AccountFacts
+    from qunfa.rules import approval
+    from qunfa.rules.material import needs_material
+    from qunfa.rules.quota_view import allowances
+    from workflows import calls
+    from workflows.effects import form_problems
+    from workflows.making import problem_of_failure
+    from workflows.preview import audience_problem
+    from workflows.refusal import account_facts, refuse
+
+ACCOUNT_WITHIN: Final = timedelta(seconds=10)
+"""Each step has so long, and is tried once: somebody waits in front of a terminal."""
+_ONCE: Final = RetryPolicy(maximum_attempts=1)
+
+Found = TypeVar("Found")
+
+CALLBACK_WITHIN: Final = timedelta(seconds=45)
+"""Somebody is waiting in front of a terminal."""
+_RETRIES: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
+
+
+@workflow.defn(name=CHECK_MASS_SEND)
+class CheckMassSend:
+    """The request, the account, the material and the tag: everything that can be looked at beforehand."""
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> CheckResult:
+        """What would be sent to how many, and what stands against it."""
+        if more:
+            raise refuse(["the workflow takes one input, the request"])
+        try:
+            request = parse_request(raw)
+        except InvalidRequestError as error:
+            raise refuse(error.problems) from None
+        facts = await account_facts(request.account)
+        inspection, problems = await _material(request, facts)
+        followers, more_problems = await _audience(request, facts)
+        return CheckResult(
+            account=request.account,
+            key=request.key,
+            msgtype=request.message.msgtype,
+            audience=describe(request.audience),
+            followers=followers,
+            sources=inspection.sources,
+            removed=inspection.removed,
+            problems=(*inspection.problems, *problems, *more_problems, *_terms(request, facts)),
+        )
+
+
+def _terms(request: MassSendRequest, facts: AccountFacts) -> list[str]:
+    """What a send would be refused for before its material is looked at."""
+    problems = approval.problems(facts.approval, request)
+    if approval.too_far_ahead(request.send_at, workflow.now()):
+        problems.append(f"send_at: must be at most {approval.AHEAD_MAX.days} days ahead")
+    return problems
+
+
+async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[Inspection, list[str]]:
+    problems = list(form_problems(request.message, facts))
+    if not needs_material(request.message):
+        return Inspection(), problems
+    try:
+        return await calls.inspect(facts, request.message, fit_images=request.fit_images), problems
+    except ActivityError as error:
+        return Inspection(), [*problems, problem_of_failure(error).sentence]
+
+
+async def _audience(request: MassSendRequest, facts: AccountFacts) -> tuple[int | None, list[str]]:
+    match request.audience:
+        case Openids(openids=openids):
+            return len(openids), []
+        case Tag() as tag:
+            try:
+                finding = await calls.check_audience(facts, tag.tag_id)
+            except ActivityError as error:
+                return None, [problem_of_failure(error).sentence]
+            problem = audience_problem(tag, finding)
+            return finding.count, [problem.sentence] if problem else []
+        case _:
+            return None, []
+
+
+@workflow.defn(name=CHECK_ACCOUNT)
+class CheckAccount:
+    """Look at an account's token, clocks and quotas, each once; what could not be seen says why."""
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> CheckAccountResult:
+        """What a worker sees; that WeChat or the ledger does not answer is a result as well."""
+        facts = await account_facts(_account_request(raw, more).account)
+        (token, calls), clocks, (book, uncounted) = await asyncio.gather(_wechat(facts), _clocks(facts), _book(facts))
+        return CheckAccountResult(
+            account=facts.name,
+            appid=facts.appid,
+            kind=facts.kind,
+            token=token,
+            clocks=clocks,
+            calls=calls,
+            allowances=() if book is None else allowances(facts.kind, book, calls, workflow.now()),
+            uncounted=uncounted,
+            frozen=None if book is None else book.frozen,
+        )
+
+
+def _account_request(raw: Any, more: tuple[Any, ...]) -> CheckAccountRequest:
+    if more:
+        raise refuse(["the workflow takes one input, the request"])
+    try:
+        return parsed(CheckAccountRequest, raw)
+    except InvalidRequestError as error:
+        raise refuse(error.problems) from None
+
+
+async def _wechat(facts: AccountFacts) -> tuple[TokenSeen, tuple[CallsLeft, ...]]:
+    """Nothing can be asked without a token."""
+    try:
+        token = await _once(facts, CHECK_TOKEN, AccountStep(account=facts.pinned), TokenSeen)
+    except ActivityError as error:
+        return TokenSeen(detail=_why_unseen(error)), ()
+    if token.detail is not None:
+        return token, ()
+    return token, tuple(await asyncio.gather(*(_calls_left(facts, path) for path in CALLS)))
+
+
+async def _calls_left(facts: AccountFacts, path: str) -> CallsLeft:
+    try:
+        return await _once(facts, CALLS_LEFT, CallsLeftStep(account=facts.pinned, cgi_path=path), CallsLeft)
+    except ActivityError as error:
+        return CallsLeft(cgi_path=path, errmsg=_why_unseen(error))
+
+
+async def _clocks(facts: AccountFacts) -> Clocks:
+    try:
+        return await _once(facts, READ_CLOCKS, AccountStep(account=facts.pinned), Clocks)
+    except ActivityError as error:
+        return Clocks(detail=_why_unseen(error))
+
+
+async def _book(facts: AccountFacts) -> tuple[Book | None, str | None]:
+    try:
+        return await _once(facts, SENDS_COUNTED, SendsCountedStep(appid=facts.appid), Book), None
+    except ActivityError as error:
+        return None, _why_unseen(error)
+
+
+async def _once(facts: AccountFacts, name: str, step: Any, result_type: type[Found]) -> Found:
+    found: Found = await workflow.execute_activity(
+        name,
+        step,
+        result_type=result_type,
+        schedule_to_close_timeout=ACCOUNT_WITHIN,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_ONCE,
+    )
+    return found
+
+
+def _why_unseen(error: ActivityError) -> str:
+    cause = error.cause
+    return (
+        cause.message
+        if isinstance(cause, ApplicationError)
+        else f"no answer within {ACCOUNT_WITHIN.total_seconds():.0f} s"
+    )
+
+
+@workflow.defn(name=CHECK_CALLBACK)
+class CheckCallback:
+    """One question to WeChat, repeated for a short while where it cannot be asked; it changes nothing."""
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> CallbackCheckResult:
+        """What WeChat sees; that it refuses or cannot be asked is a result as well."""
+        if more:
+            raise refuse(["the workflow takes one input, the request"])
+        try:
+            request = parsed(CallbackCheckRequest, raw)
+        except InvalidRequestError as error:
+            raise refuse(error.problems) from None
+        facts = await account_facts(request.account)
+        found = CallbackCheckResult(account=facts.name, appid=facts.appid)
+        try:
+            return found.model_copy(update={"view": await _callback_view(facts)})
+        except ActivityError as error:
+            return found.model_copy(update=_why_no_view(error))
+
+
+async def _callback_view(facts: AccountFacts) -> CallbackView:
+    view: CallbackView = await workflow.execute_activity(
+        CALLBACK_CHECK,
+        CallbackCheckStep(account=facts.pinned),
+        result_type=CallbackView,
+        start_to_close_timeout=timedelta(seconds=30),
+        schedule_to_close_timeout=CALLBACK_WITHIN,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_RETRIES,
+        summary="callback/check",
+    )
+    return view
+
+
+def _why_no_view(error: ActivityError) -> dict[str, Any]:
+    """WeChat's refusal, or what kept it from being asked; a timeout has the last attempt's failure as its cause."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ApplicationError):
+        cause = cause.__cause__
+    if cause is None:
+        return {"problem": f"no worker had an answer of WeChat's within {CALLBACK_WITHIN.total_seconds():.0f} s"}
+    evidence = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
+    return {"problem": cause.message, **{name: evidence.get(name) for name in ("errcode", "errmsg", "rid")}}
+
+
+@workflow.defn(name=CHECK_WORKER)
+class CheckWorker:
+    """Ends as soon as a worker has it: that it has ended is the answer. It takes no input."""
+
+    @workflow.run
+    async def run(self, given: Any = None) -> None:
+        """Do nothing."""
+        if isinstance(given, Unreadable):
+            raise refuse([given.sentence])

@@ -1,0 +1,191 @@
+"""``AccountQuota`` and ``AccountSpeed``: what an account has used and has left, and how fast its mass sends go.
+
+The quota is only read. The speed is read or set.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.ids import ACCOUNT_QUOTA, ACCOUNT_SPEED
+    from qunfa.contract.limits import (
+        CALLS_LEFT,
+        GET_SPEED,
+        PATHS,
+        QUOTA_FAILED,
+        SENDS_COUNTED,
+        SET_SPEED,
+        SPEED_FAILED,
+        UPLOADNEWS,
+        Book,
+        CallsLeft,
+        CallsLeftStep,
+        GetSpeedStep,
+        QuotaRequest,
+        QuotaResult,
+        SendsCountedStep,
+        SetSpeedStep,
+        Speed,
+        SpeedRequest,
+        SpeedResult,
+    )
+    from qunfa.contract.refusal import InvalidRequestError, parsed
+    from qunfa.contract.steps import AccountFacts
+    from qunfa.rules.quota_view import allowances, this_month, today
+    from workflows.refusal import account_facts, refuse
+
+_PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=15))
+_SHORT: Final = timedelta(seconds=30)
+_A_MINUTE: Final = timedelta(minutes=1)
+
+_PATIENCE: Final = timedelta(minutes=2)
+
+
+@workflow.defn(name=ACCOUNT_QUOTA)
+class AccountQuota:
+    """Ask WeChat for its counts of calls, and the account's ledger for its count of sends."""
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> QuotaResult:
+        """Calls and sends, used and left; a call whose count WeChat does not tell says why."""
+        request = _quota_request(raw, more)
+        facts = await account_facts(request.account)
+        paths = (*PATHS, UPLOADNEWS) if facts.news_via == "uploadnews" else PATHS
+        counting = asyncio.create_task(_book(facts))
+        calls = await asyncio.gather(*(_calls_left(facts, path) for path in paths))
+        book = await counting
+        now = workflow.now()
+        return QuotaResult(
+            account=request.account,
+            appid=facts.appid,
+            kind=facts.kind,
+            at=now,
+            since=book.since,
+            today=today(book, now),
+            month=this_month(book, now),
+            allowances=allowances(facts.kind, book, calls, now),
+            calls=tuple(calls),
+        )
+
+
+def _quota_request(raw: Any, more: tuple[Any, ...]) -> QuotaRequest:
+    if more:
+        raise refuse(["the workflow takes one input, the request"])
+    try:
+        return parsed(QuotaRequest, raw)
+    except InvalidRequestError as error:
+        raise refuse(error.problems) from None
+
+
+async def _book(facts: AccountFacts) -> Book:
+    try:
+        book: Book = await workflow.execute_activity(
+            SENDS_COUNTED,
+            SendsCountedStep(appid=facts.appid),
+            result_type=Book,
+            start_to_close_timeout=_SHORT,
+            schedule_to_close_timeout=_A_MINUTE,
+            heartbeat_timeout=facts.timing.heartbeat,
+            retry_policy=_PATIENT,
+            summary="the ledger's quota book",
+        )
+    except ActivityError as error:
+        sentence = f"account {facts.name}: its sends could not be counted: {_why_uncounted(error)}"
+        raise ApplicationError(sentence, type=QUOTA_FAILED, non_retryable=True) from None
+    return book
+
+
+async def _calls_left(facts: AccountFacts, path: str) -> CallsLeft:
+    try:
+        found: CallsLeft = await workflow.execute_activity(
+            CALLS_LEFT,
+            CallsLeftStep(account=facts.pinned, cgi_path=path),
+            result_type=CallsLeft,
+            start_to_close_timeout=_SHORT,
+            schedule_to_close_timeout=_A_MINUTE,
+            heartbeat_timeout=facts.timing.heartbeat,
+            retry_policy=_PATIENT,
+            summary=f"openapi/quota/get of {path}",
+        )
+    except ActivityError as error:
+        return CallsLeft(cgi_path=path, errmsg=_why_uncounted(error))
+    return found
+
+
+def _why_uncounted(error: ActivityError) -> str:
+    return error.cause.message if isinstance(error.cause, ApplicationError) else f"no answer within {_A_MINUTE}"
+
+
+@workflow.defn(name=ACCOUNT_SPEED)
+class AccountSpeed:
+    """Ask WeChat for the speed; where it is to be set, set it and ask again."""
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> SpeedResult:
+        """The speed as WeChat tells it, before and after."""
+        request = _speed_request(raw, more)
+        facts = await account_facts(request.account)
+        wanted = request.speed
+        now = await _get_speed(facts)
+        if wanted is None:
+            return SpeedResult(account=request.account, now=now)
+        before = now
+        await _set_speed(facts, wanted)
+        now = await _get_speed(facts)
+        if now.speed != wanted:
+            raise _failed(f"account {request.account}: WeChat took the speed {wanted}, but tells {now.speed}.")
+        return SpeedResult(account=request.account, now=now, before=before, by=request.by, reason=request.reason)
+
+
+def _speed_request(raw: Any, more: tuple[Any, ...]) -> SpeedRequest:
+    if more:
+        raise refuse(["the workflow takes one input, the request"])
+    try:
+        return parsed(SpeedRequest, raw)
+    except InvalidRequestError as error:
+        raise refuse(error.problems) from None
+
+
+async def _get_speed(facts: AccountFacts) -> Speed:
+    try:
+        found: Speed = await workflow.execute_activity(
+            GET_SPEED,
+            GetSpeedStep(account=facts.pinned),
+            result_type=Speed,
+            start_to_close_timeout=_SHORT,
+            schedule_to_close_timeout=_PATIENCE,
+            heartbeat_timeout=facts.timing.heartbeat,
+            retry_policy=_PATIENT,
+            summary="speed/get",
+        )
+    except ActivityError as error:
+        raise _failed(f"The speed could not be read: {_why_unasked(error)}") from None
+    return found
+
+
+async def _set_speed(facts: AccountFacts, speed: int) -> None:
+    try:
+        await workflow.execute_activity(
+            SET_SPEED,
+            SetSpeedStep(account=facts.pinned, speed=speed),
+            start_to_close_timeout=_SHORT,
+            schedule_to_close_timeout=_PATIENCE,
+            heartbeat_timeout=facts.timing.heartbeat,
+            retry_policy=_PATIENT,
+            summary=f"speed/set to {speed}",
+        )
+    except ActivityError as error:
+        raise _failed(f"The speed may not have been set, so look at it again: {_why_unasked(error)}") from None
+
+
+def _why_unasked(error: ActivityError) -> str:
+    return error.cause.message if isinstance(error.cause, ApplicationError) else f"no answer within {_PATIENCE}"
+
+
+def _failed(sentence: str) -> ApplicationError:
+    return ApplicationError(sentence, type=SPEED_FAILED, non_retryable=True)
