@@ -145,6 +145,7 @@ async def test_a_pause_holds_between_two_tries(desk: Desk) -> None:
     desk.wechat.script = [says(45011)]
     handle = await desk.start()
     await desk.seen(handle, "try 1: WeChat answered 45011")
+    await desk.until(handle, lambda status: bool(status.waiting_for and "the next try" in status.waiting_for.reason))
     await update(handle, "pause")
     await desk.until(handle, lambda status: status.phase == "paused")
     await desk.env.sleep(timedelta(hours=1))

@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, event, example, given, settings
@@ -46,6 +46,8 @@ SCALED = Timing(
     push_grace=timedelta(milliseconds=200),
 )
 PLAYED: Counter[str] = Counter()
+FEWER: Final = 8
+"""One of so many of the usual examples is played here: each takes seconds."""
 TOGETHER = 4
 """Scripts on the real server at the same time: more of them keep a crowded machine from ending any."""
 
@@ -113,13 +115,16 @@ def known(test: Callable[..., Any]) -> Callable[..., Any]:
 @known
 @given(script=scripts(skipping=True))
 @settings(
-    max_examples=settings().max_examples // 3,
+    max_examples=settings().max_examples // FEWER,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
 async def test_the_promises_hold_in_any_order(script: Script) -> None:
-    """Answers, pushes, polls, operators, losses and clock jumps: one delivery, a true result, and nothing left open."""
+    """Answers, pushes, polls, operators, losses and clock jumps: one delivery, a true result, and nothing left open.
+
+    `tests/send/world.py` plays such lives in milliseconds. These show that workflows do as the core says.
+    """
     async with time_skipping_server() as server:
         try:
             for line in await play(server, script, SKIPPED, SKIPPED.window + timedelta(hours=1)):
