@@ -61,9 +61,13 @@ async def temporal_server() -> AsyncIterator[Client]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a set-up stay in one process. These, and the long ones, begin first: all processes end alike."""
+    """Tests that share a set-up stay in one process. These, and the long ones, begin first: all processes end alike.
+
+    Those that kill dozens of processes say by a mark that they are one group, and so do those with a browser. Several
+    of them at a time would starve each other: a lease runs out then before its worker has begun.
+    """
     for item in items:
-        if _shares_a_set_up(item):
+        if _shares_a_set_up(item) and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     items.sort(
         key=lambda item: (item.get_closest_marker("xdist_group") is None, item.get_closest_marker("long") is None)

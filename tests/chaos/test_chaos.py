@@ -13,7 +13,7 @@ import pytest
 
 from tests.chaos.processes import ROOT
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
 
 FIGURES = (
     *("sends", "worker_kills", "receiver_kills", "temporal_kills", "faults"),

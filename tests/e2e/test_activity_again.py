@@ -17,7 +17,7 @@ from tests.faults.company import Actor, Company, account_of_tries, delivered_onc
 from tests.faults.place import Place
 from tests.looking import PATIENCE, until
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
 
 QUOTA_USED_UP = 45028
 """What WeChat may say of the next try, since it has accepted the one before: an echo, as long as that is in doubt."""

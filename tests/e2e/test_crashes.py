@@ -22,7 +22,7 @@ from tests.faults.company import (
 )
 from tests.faults.place import Place
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
 
 KILLED = -9
 WINDOW_SECONDS = 3.0

@@ -19,7 +19,7 @@ from tests.e2e.stage import Scene, Stage
 from tests.media.recordings import mp4
 from tests.media.samples import noise, picture
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
 
 PLACES = {
     "waiting": "converted, not yet submitted",

@@ -20,7 +20,7 @@ from tests.faults.program import Program
 from tests.looking import PATIENCE
 from tests.ports import free_ports
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
 
 SPACING_SECONDS = 60.0
 """Between two tries of WeChat's; the tests let it pass at once when they are ready for the next try."""

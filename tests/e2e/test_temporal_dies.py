@@ -30,7 +30,7 @@ from tests.faults.temporal_server import TemporalServer, temporal_server
 from tests.looking import PATIENCE
 from worker import make_worker
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
 
 HTTP_TIMEOUT = timedelta(seconds=4)
 """Long enough for a lease to last until Temporal is dead."""

@@ -11,7 +11,7 @@ from tests.e2e.stage import FOLLOWERS, Scene
 from tests.project.guide import VIEWS
 from tests.ui.window import Window
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
 
 ADDRESS = "127.0.0.1"
 

@@ -26,7 +26,7 @@ from tests.words import CORPUS, KEPT
 from workflows.notify import notify_page
 from workflows.pages import recall_page, send_page
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 SEED, ROUNDS, AT_ONCE = 20261201, 12, 25
