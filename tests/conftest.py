@@ -35,7 +35,7 @@ _DEADLOCK_SECONDS: Final = 30.0
 fraction of the objects, and do not run servers, browsers and other workers in their own process."""
 
 
-_WAITING: Final = 2
+_WAITING: Final = 1
 """How many more processes than cores run all tests: the long ones wait for leases and time-outs half of their time."""
 
 

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.answers import refusal as misfit
     from qunfa.send.apply import apply
     from qunfa.send.asking import deadline
+    from qunfa.send.instant import at_once
     from qunfa.send.plan import plan
     from qunfa.send.state import Case, Reply, SendState
     from workflows.effects import Effects
@@ -159,24 +160,7 @@ class MassSend(People):
         return False
 
     def _at_once(self, effect: steps.Effect | None) -> events.Event | None:
-        """What an effect comes to that takes no time."""
-        match effect:
-            case steps.Wish(purpose, turn, whose):
-                return events.Wishing(str(workflow.uuid4()), purpose, turn, whose)
-            case steps.Put(problem, generation):
-                return events.WasPut(problem, generation)
-            case steps.Renew(generation, opens):
-                return events.Renewed(generation, opens)
-            case steps.Rebuild():
-                return events.Rebuilding()
-            case steps.GiveBack(lease):
-                return events.GivenBack(lease)
-            case steps.Drop(update):
-                return events.Dropped(update)
-            case steps.Submit(lease) if self._state.trying is None:
-                return events.Began(lease)
-            case _:
-                return None
+        return at_once(effect, self._state, lambda: str(workflow.uuid4()))
 
     def _apply(self, event: events.Event) -> None:
         state = apply(self._asked, self._state, event, workflow.now())

@@ -9,6 +9,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
+from qunfa.send.instant import at_once
 from qunfa.send.plan import plan
 from qunfa.send.state import SendState
 
@@ -76,30 +77,19 @@ class Engine:
         run.state = apply(self.request, run.state, event, now).changed(replies=())
         self.tell(f"{run.id}: {brief(event)}")
 
-    def _instant(self, run: Run, effect: steps.Effect | None) -> events.Event | None:  # noqa: PLR0911  a table
+    def _instant(self, run: Run, effect: steps.Effect | None) -> events.Event | None:
         """What takes no time."""
         match effect:
-            case steps.Wish(purpose, turn, whose):
-                self.wishes += 1
-                return events.Wishing(f"wish-{self.wishes}", purpose, turn, whose)
             case steps.Pin():
                 return events.Pinned(self.facts)
             case steps.Inspect():
                 return events.Inspected(DIGEST)
-            case steps.Put(problem, generation):
-                return events.WasPut(problem, generation)
-            case steps.Renew(generation, opens):
-                return events.Renewed(generation, opens)
-            case steps.Rebuild():
-                return events.Rebuilding()
-            case steps.GiveBack(lease):
-                return events.GivenBack(lease)
-            case steps.Drop(update):
-                return events.Dropped(update)
-            case steps.Submit(lease) if run.state.trying is None:
-                return events.Began(lease)
             case _:
-                return None
+                return at_once(effect, run.state, self._new_wish)
+
+    def _new_wish(self) -> str:
+        self.wishes += 1
+        return f"wish-{self.wishes}"
 
 
 def brief(event: events.Event) -> str:

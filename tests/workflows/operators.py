@@ -61,7 +61,7 @@ class Operators:
             case "unfreeze":
                 await self.unfreeze()
             case what:
-                raise NotImplementedError(what)
+                raise AssertionError(what)
 
     async def decide(self, status: Status) -> None:
         """Answer what the send asks as the table allows, and let WeChat be itself again."""
