@@ -35,7 +35,7 @@ _DEADLOCK_SECONDS: Final = 30.0
 fraction of the objects, and do not run servers, browsers and other workers in their own process."""
 
 
-_WAITING: Final = 1
+_WAITING: Final = 2
 """How many more processes than cores run all tests: the long ones wait for leases and time-outs half of their time."""
 
 
@@ -74,8 +74,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Modules, tests and the examples of their parameters live as long as the process: no collection looks at them."""
+    grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
+    if getattr(session.config.option, "loadgroup", False) and any("@" not in item.nodeid for item in grouped):
+        # Each process would set up everything anew, and nobody would see why it takes so long.
+        raise pytest.UsageError("pytest and pytest-xdist do not keep groups together: take those of dev.txt")
     gc.collect()
     gc.freeze()
 

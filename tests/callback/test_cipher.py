@@ -125,6 +125,7 @@ def test_malformed(text: str) -> None:
 @pytest.mark.parametrize(
     "before",
     [PUBLISHED, "", "AAAA", encrypted(b"x" * 19), encrypted(framed(FINISHED), OLD_AES_KEY), "A" * 64, "A" * 44],
+    ids=["published", "empty", "short", "cut", "another key", "48 bytes", "33 bytes"],
 )
 def test_order_does_not_count(before: str) -> None:
     """A message opens in the same way whatever was opened before it, or did not open."""

@@ -131,7 +131,9 @@ async def test_other_events(inbox: Inbox) -> None:
     assert inbox.got == []
 
 
-@pytest.mark.parametrize("content", [b"", b"<xml>", b"{", b"<!DOCTYPE a><xml/>", sealed()["content"]])
+@pytest.mark.parametrize(
+    "content", [b"", b"<xml>", b"{", b"<!DOCTYPE a><xml/>", pytest.param(sealed()["content"], id="sealed")]
+)
 async def test_unreadable_event(inbox: Inbox, content: bytes) -> None:
     """What cannot be read, an event that is still encrypted included, is an error of the other system's."""
     assert (await _report(inbox, content)).status_code == 400

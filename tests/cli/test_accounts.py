@@ -18,8 +18,7 @@ def appid() -> str:
     return f"wx{secrets.token_hex(8)}"
 
 
-LATER = datetime.now(UTC) + timedelta(days=1)
-TURN = Turn(generation=0, clientmsgid="c0", due=LATER, pace=timedelta(seconds=1), http_timeout=timedelta(seconds=30))
+SECOND = timedelta(seconds=1)
 
 
 async def _known(client: Client, appid: str, name: str, key: str) -> None:
@@ -103,9 +102,10 @@ async def test_ledger_shows_who_waits(qunfa: Qunfa, client: Client, appid: str, 
     """The next one first, and how many are before it."""
     await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=QUEUE)
     run = await client.start_workflow("Nobody", id=mass_send_id("demo", key), task_queue=DESERTED_QUEUE)
-    wish = Wish(
-        wish="w", key=key, digest="d", workflow_id=run.id, run_id=run.result_run_id or "", searched=True, turn=TURN
-    )
+    soon = datetime.now(UTC) + timedelta(minutes=30)
+    turn = Turn(generation=0, clientmsgid="c0", due=soon, pace=SECOND, http_timeout=30 * SECOND)
+    run_id = run.result_run_id or ""
+    wish = Wish(wish="w", key=key, digest="d", workflow_id=run.id, run_id=run_id, searched=True, turn=turn)
     await client.get_workflow_handle(account_id(appid)).signal("wants", wish)
     answer = await qunfa("ledger", appid, "--json")
     assert [(one.key, one.place) for one in LedgerView.model_validate(parsed(answer)).waiting] == [(key, 0)]

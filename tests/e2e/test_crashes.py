@@ -38,13 +38,18 @@ class Crash:
     """
 
     place: Place
+    passing: int = 1
+    tag: bool = False
     tries: int | None = 1
     lost: bool | None = False
     alone: bool = True
 
 
 KILLS = {
+    "before the first wish": Crash(Place.BEFORE_WISH),
     "after the first wish": Crash(Place.AFTER_WISH),
+    "before the wish for a turn": Crash(Place.BEFORE_WISH, passing=2, tag=True),
+    "after the wish for a turn": Crash(Place.AFTER_WISH, passing=2, tag=True),
     "before the write": Crash(Place.BEFORE_WRITE),
     "at the write": Crash(Place.AT_WRITE),
     "after the write": Crash(Place.AFTER_WRITE, tries=2, lost=True),
@@ -54,7 +59,10 @@ KILLS = {
     "before the activity has returned": Crash(Place.BEFORE_RETURN, lost=None),
 }
 SLEEPS = {
+    "before the first wish": Crash(Place.BEFORE_WISH),
     "after the first wish": Crash(Place.AFTER_WISH),
+    "before the wish for a turn": Crash(Place.BEFORE_WISH, passing=2, tag=True),
+    "after the wish for a turn": Crash(Place.AFTER_WISH, passing=2, tag=True),
     "before the write": Crash(Place.BEFORE_WRITE),
     "before the write, in a race": Crash(Place.BEFORE_WRITE, alone=False),
     "at the write, too late to look at the clock": Crash(Place.AT_WRITE, tries=2),
@@ -88,8 +96,8 @@ class Crashes:
 
 async def killed(actor: Actor, crash: Crash) -> Aftermath:
     """The worker is killed there; another one is started when it is dead."""
-    async with actor.victim(crash.place, "kill") as victim:
-        handle = await actor.send()
+    async with actor.victim(crash.place, "kill", crash.passing) as victim:
+        handle = await actor.send(tag=crash.tag)
         assert await victim.ended() == KILLED
     async with actor.successor():
         return Aftermath(actor.scene, await result_of(handle), await actor.scene.ledger())
@@ -97,8 +105,8 @@ async def killed(actor: Actor, crash: Crash) -> Aftermath:
 
 async def asleep(actor: Actor, crash: Crash) -> Aftermath:
     """The worker is stopped there; it wakes beside another one, and ends all that it was about."""
-    async with actor.victim(crash.place, "stop") as sleeper:
-        handle = await actor.send()
+    async with actor.victim(crash.place, "stop", crash.passing) as sleeper:
+        handle = await actor.send(tag=crash.tag)
         await sleeper.says(f"at {crash.place}")
         async with actor.successor():
             await (result_of(handle) if crash.alone else heartbeat_missed(handle))
@@ -168,7 +176,7 @@ async def test_a_worker_that_sleeps_through_the_window_sends_nothing_when_it_wak
 
 async def as_expected(after: Aftermath, crash: Crash) -> None:
     """Delivered once, with no more tries than the crash has cost, and the ledger knows it."""
-    await delivered_once(after.scene, after.result)
+    await delivered_once(after.scene, after.result, tag=crash.tag)
     [job], [record] = after.result.jobs, after.ledger.records
     assert (record.ended_as, [one.msg_id for one in record.jobs]) == ("sent", [job.msg_id])
     assert crash.tries in {None, len(after.scene.tries)}, await account_of_tries(after.scene)

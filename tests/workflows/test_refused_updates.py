@@ -177,8 +177,9 @@ async def last_events(handle: Handle, number: int) -> list[EventType.ValueType]:
 
 
 def is_scheduled(status: Status) -> bool:
-    """Whether the send waits for its time, or has ended."""
-    return status.waiting_for is not None if status.phase == "scheduled" else status.phase == "done"
+    """Whether the send waits for its time alone, its place being sure, or has ended."""
+    waits = status.waiting_for is not None and status.waiting_for.reason == "send_at"
+    return waits if status.phase == "scheduled" else status.phase in {"submitting", "awaiting_result", "done"}
 
 
 @contextlib.asynccontextmanager

@@ -111,6 +111,10 @@ LIVES = {
     "lost": Life((loses,)),
     "polled": Life((polled("SEND_SUCCESS"),)),
     "refused, retried": Life((REFUSED,), answers={"account_refused": RETRY}),
+    "refused, aborted": Life(rest=REFUSED, answers={"account_refused": ABORT}, outcome="aborted", accepted=0),
+    "originality, retried": Life(
+        pushes=("err(30001)", "send success"), answers={"originality_check_error": RETRY}, accepted=2
+    ),
     "reprint, retried": Life(
         pushes=("err(30003)", "send success"),
         answers={"reprint_needs_decision": {**RETRY, "send_ignore_reprint": True}},
@@ -119,6 +123,9 @@ LIVES = {
     "approved": Life(request=APPROVAL, answers={"awaiting_approval": {"name": "approve"}}),
     "rejected": Life(
         request=APPROVAL, answers={"awaiting_approval": {"name": "reject"}}, outcome="rejected", accepted=0
+    ),
+    "content refused, aborted": Life(
+        pushes=("err(20001)",), answers={"content_refused": ABORT}, outcome="aborted", again="failed"
     ),
 }
 DOUBTS = {
