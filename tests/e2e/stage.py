@@ -33,6 +33,8 @@ SECRET = "e2e-SECRET-of-the-account-0123456789"
 CALLBACK_TOKEN = "e2eCALLBACKtoken0123456789"
 SCALE = 200.0
 """WeChat's minute lasts 0.3 s, as does the workers' spacing of repeats; its 24 hours last 7 minutes."""
+CONFIRMATION_SECONDS = SCALE * 600
+"""How long the administrator has: none is ever too slow because the machine is."""
 TIMING = {
     "window": 300,
     "repeat": 0.35,
@@ -85,8 +87,10 @@ class Scene:
     def ledger_handle(self) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(account_id(self.appid))
 
-    async def simulate(self, *, push: dict[str, Any] | None = None, **account: Any) -> None:
-        """WeChat as new, with this account only."""
+    async def simulate(
+        self, *, push: dict[str, Any] | None = None, confirmation: float = CONFIRMATION_SECONDS, **account: Any
+    ) -> None:
+        """WeChat as new, with this account only, whose administrator has so many of WeChat's seconds."""
         config: dict[str, Any] = {
             "appid": self.appid,
             "secret": SECRET,
@@ -98,7 +102,8 @@ class Scene:
             },
             **account,
         }
-        raw = {"scale": SCALE, "push": push or {}, "accounts": {self.account: config}}
+        timing = {"confirmation": confirmation}
+        raw = {"scale": SCALE, "timing": timing, "push": push or {}, "accounts": {self.account: config}}
         await self.sim.reset(SimulatorConfig.model_validate(raw))
 
     def file(self, name: str, content: bytes) -> str:

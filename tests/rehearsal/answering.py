@@ -45,7 +45,7 @@ async def whitelist(act: Act) -> None:
 async def silence(act: Act) -> None:
     """Nobody confirms in 30 minutes (scaled): nobody has it; after a retry they are asked again."""
     scene, send = act.scene, "silence/spring"
-    await scene.simulate(admin_confirmation=True)
+    await scene.simulate(admin_confirmation=True, confirmation=1800)
     act.does("crm starts a send, and the administrator does not answer")
     handle = await scene.start()
     await _asks(act, handle, "admin_timeout")
