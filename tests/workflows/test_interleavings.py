@@ -46,7 +46,7 @@ SCALED = Timing(
     push_grace=timedelta(milliseconds=200),
 )
 PLAYED: Counter[str] = Counter()
-FEWER: Final = 8
+FEWER: Final = 3
 """One of so many of the usual examples is played here: each takes seconds."""
 TOGETHER = 4
 """Scripts on the real server at the same time: more of them keep a crowded machine from ending any."""
