@@ -54,13 +54,11 @@ def judge_book(book: BookSeen, sends: Iterable[SendSeen]) -> list[Violation]:
     if book.view is None:
         return [Violation("open", None, f"account {book.account} does not run, or does not answer")]
     records = {record.key: record for record in book.view.records}
-    ours = {job.msg_id for send in sends for job in send.memorable if _is_told(job, book)}
+    ours = {job.msg_id for send in sends for job in send.memorable}
     kept = [push.event.msg_id for push in book.view.kept if push.event.msg_id in ours]
     found = [Violation("open", None, f"account {book.account} keeps the push of its own msg_id {one}") for one in kept]
     for send in sends:
-        found.extend(
-            Violation("open", send.key, sentence) for sentence in _disagreements(send, records.get(send.key), book)
-        )
+        found.extend(Violation("open", send.key, sentence) for sentence in _disagreements(send, records.get(send.key)))
     return found
 
 
@@ -194,23 +192,17 @@ def _msg_ids(result: MassSendResult) -> set[int | None]:
     return {row.msg_id for row in result.jobs if row.msg_id is not None}
 
 
-def _is_told(job: Accepted, book: BookSeen) -> bool:
-    """Whether the ledger has heard of the job's end: what it heard before it was lost is lost with it."""
-    return job.finished_at is None or job.finished_at > book.lost_at
-
-
-def _disagreements(send: SendSeen, record: Record | None, book: BookSeen) -> Iterator[str]:
+def _disagreements(send: SendSeen, record: Record | None) -> Iterator[str]:
     """Where an account's record and WeChat's jobs differ."""
     known = {job.msg_id: job for job in record.jobs if job.msg_id is not None} if record else {}
     for job in send.jobs:
         entry = known.pop(job.msg_id, None)
-        told = job in send.memorable and _is_told(job, book)
-        if entry is None and not told:
+        if entry is None and job not in send.memorable:
             continue
         if entry is None:
             yield f"the account's ledger does not have msg_id {job.msg_id}"
         elif entry.verdict is None:
-            if job.finished and told:
+            if job.finished and job in send.memorable:
                 yield f"the account's ledger does not have WeChat's verdict of msg_id {job.msg_id}"
         elif ("".join(entry.verdict.status.split()).lower() in _YES) != job.delivered:
             yield f"the account's ledger has {entry.verdict.status} of msg_id {job.msg_id}; delivered: {job.delivered}"
