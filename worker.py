@@ -20,7 +20,7 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
-from activities import Onlooker, all_activities
+from activities import LostQueues, Onlooker, all_activities
 from qunfa.contract.refusal import full_stop
 from qunfa.media.scratch import remove_left_over
 from qunfa.printable import printable
@@ -153,7 +153,8 @@ async def serve(
     if removed := await asyncio.to_thread(remove_left_over):
         _LOG.info("removed the temporary files that a worker has left which was killed", folders=removed)
     stop = _stop_signal()
-    async with make_worker(settings, client, http), Onlooker(settings, client).looking():
+    looks = Onlooker(settings, client).looking(), LostQueues(settings, client).looking()
+    async with make_worker(settings, client, http), looks[0], looks[1]:
         _LOG.info("started", task_queue=settings.task_queue, accounts=sorted(settings.accounts))
         if on_started:
             on_started()

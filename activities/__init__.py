@@ -6,6 +6,7 @@ from activities.checks import AudienceCheck
 from activities.earlier_runs import EarlierRuns, VisibleRuns
 from activities.jobs import Results
 from activities.ledger import Ledger, LedgerNotes, Notes
+from activities.lost_queues import LostQueues
 from activities.onlooker import Onlooker
 from activities.registry import all_activities
 from activities.run_history import Remains
@@ -19,6 +20,7 @@ __all__ = [
     "EarlierRuns",
     "Ledger",
     "LedgerNotes",
+    "LostQueues",
     "Notes",
     "Onlooker",
     "Remains",

@@ -9,7 +9,7 @@ server's clock counts. A history is read only where a webhook has not been told 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -64,13 +64,8 @@ class Onlooker:
         if not self._wanted:
             yield
             return
-        looks = asyncio.create_task(self._look_again_and_again(), name="onlooker")
-        looks.add_done_callback(_log_end)
-        try:
+        async with again_and_again(self.look, self._every, "onlooker"):
             yield
-        finally:
-            looks.cancel()
-            await asyncio.wait({looks})
 
     async def look(self) -> None:
         """Have told what is new in Temporal's list; what could not be told comes again with the next look."""
@@ -85,11 +80,6 @@ class Onlooker:
         if not missed:
             self._from = newest
             self._done = {run_id: at for run_id, at in self._done.items() if at >= self._from}
-
-    async def _look_again_and_again(self) -> None:
-        while True:
-            await self.look()
-            await asyncio.sleep(self._every.total_seconds())
 
     async def _tell_once(self, run: WorkflowExecution) -> bool:
         """Whether no other look is needed at the run."""
@@ -179,7 +169,23 @@ class Onlooker:
             )
 
 
-def _log_end(looks: asyncio.Task[None]) -> None:
-    """A mistake here stops no worker, but must be seen."""
-    if not looks.cancelled() and (error := looks.exception()):
-        _LOG.error("this worker tells no closed runs any more; restart it, and report this", exc_info=error)
+@asynccontextmanager
+async def again_and_again(look: Callable[[], Awaitable[None]], every: timedelta, name: str) -> AsyncIterator[None]:
+    """Look now and then for as long as the block lasts. A mistake in a look stops no worker, but is seen in its log."""
+
+    async def looks() -> None:
+        while True:
+            await look()
+            await asyncio.sleep(every.total_seconds())
+
+    def log_end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            _LOG.error("this worker looks no more; restart it, and report this", looks=name, exc_info=error)
+
+    task = asyncio.create_task(looks(), name=name)
+    task.add_done_callback(log_end)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.facts import Known
-    from qunfa.contract.grants import Granted
+    from qunfa.contract.grants import Granted, LedgerLost
     from qunfa.contract.ids import MASS_SEND
     from qunfa.contract.operators import Status
     from qunfa.contract.refusal import full_stop, sentences
@@ -315,6 +315,13 @@ class MassSend(People):
             workflow.logger.warning("push on msg_id %s dropped: too many came at once", pushed.msg_id)
             return
         self.hear(events.Pushed(pushed))
+
+    @workflow.signal(description="ledger_lost: the account was closed, and this run may have waited for its turn there")
+    def ledger_lost(self, raw: Any = None, *more: Any) -> None:
+        """Ask for the turn again."""
+        lost = _well_formed(LedgerLost, raw, *more)
+        if lost is not None and not any(isinstance(one, events.QueueLost) for one in self._inbox):
+            self.hear(events.QueueLost(lost.at))
 
     async def take(self, answer: events.Answering) -> Status:
         """Put a person's answer into the inbox, and await what comes of it."""

@@ -5,6 +5,7 @@
 | ``wants`` | ``MassSend``, by a short activity with signal-with-start | ``Account`` | :class:`Wish` |
 | ``granted`` | ``Account`` | the run that wished | :class:`Granted` |
 | ``told`` | the submitting activity, ``MassSend``, ``RecallMassSend`` | ``Account`` | :class:`Report` |
+| ``ledger_lost`` | a worker, which looks for such accounts | ``MassSend`` | :class:`LedgerLost` |
 """
 
 from datetime import datetime, timedelta
@@ -144,3 +145,12 @@ class Report(Stored):
     to_all: bool = False
     ended: Ended | None = None
     recalled: Recalled | None = None
+
+
+class LedgerLost(Stored):
+    """Payload of ``ledger_lost``: the ``Account`` was closed at this time, and with it went its queue.
+
+    A send that waits for its turn since before then asks for it again. Any other one does nothing.
+    """
+
+    at: Moment

@@ -12,7 +12,7 @@ from qunfa.contract.checks import (
     CheckResult,
     Diagnosis,
 )
-from qunfa.contract.grants import Granted, Report, Wish
+from qunfa.contract.grants import Granted, LedgerLost, Report, Wish
 from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
 from qunfa.contract.limits import QuotaRequest, QuotaResult, SpeedRequest, SpeedResult
 from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Notice, NoticeDelivered, NotifyRequest
@@ -41,6 +41,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "MassSend.status": Status,
     "MassSend.granted": Granted,
     "MassSend.job_finished": JobFinished,
+    "MassSend.ledger_lost": LedgerLost,
     "MassSend.retry": Retry,
     "MassSend.mark_sent": MarkSent,
     "MassSend.abort": Abort,

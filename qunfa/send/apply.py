@@ -4,7 +4,7 @@ Nothing is decided here about what comes next: that follows from the facts (:mod
 known makes checks worthless that were made before, and may make an ``abort`` too late.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.facts import Decided, Known, Said
@@ -25,6 +25,8 @@ from qunfa.send.plan import plan
 from qunfa.send.state import Act, Asking, Case, Check, OpenWish, SendState
 from qunfa.send.steps import Step
 
+SEEN_WITHIN: Final = timedelta(seconds=10)
+"""How long after the account has taken a wish its run may learn that it was sent."""
 STRANGERS_MAX: Final = 50
 """How many words of WeChat's on jobs of others a send keeps: one of these may turn out to be its own."""
 
@@ -103,6 +105,8 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             return _cancelled(case, reason)
         case events.WasReset():
             return _reset(case)
+        case events.QueueLost(at):
+            return _out_of_line(state, at)
         case events.Dropped(update):
             why = "the account's ledger could not be asked, so nothing was changed; try again"
             return refuse(state, update, why)
@@ -268,6 +272,16 @@ def _reset(case: Case) -> SendState:
     if state.trying is None:
         state = state.changed(heard=None, wish=None)
     return state.saying(case.now, "this run was reset: the account's ledger is asked what is known")
+
+
+def _out_of_line(state: SendState, at: datetime) -> SendState:
+    """Without the wish for a turn that went down with the account's queue: it asks again. A lease in hand is used."""
+    wish = state.wish
+    if wish is None or wish.turn is None or wish.sent_at is None or state.lease or state.trying:
+        return state
+    if wish.sent_at > at + SEEN_WITHIN:
+        return state
+    return state.changed(wish=None)
 
 
 def _finished(case: Case, outcome: Outcome) -> SendState:

@@ -1,6 +1,7 @@
 """What can happen to a send. Each is one fact, and :func:`qunfa.send.apply.apply` takes it in."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Granted, Lease, Turn
@@ -230,6 +231,13 @@ class WasReset:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueLost:
+    """The account's workflow was closed at this time, and nobody there knows any more who waits."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TimeCame:
     """What was waited for did not come in time."""
 
@@ -262,6 +270,7 @@ Event = (
     | Updated
     | Cancelled
     | WasReset
+    | QueueLost
     | Dropped
     | Continued
     | Finished

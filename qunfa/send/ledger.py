@@ -11,8 +11,8 @@ from qunfa.send.steps import End, GiveBack, LookAtTag, SendWish, Step, Submit, W
 
 SILENT_ASKS: Final = 3
 """How many ``ask`` an account may take to answer at all."""
-_NET: Final = timedelta(hours=1)
-_NET_MAX: Final = timedelta(hours=12)
+_NET: Final = timedelta(days=2)
+_NET_MAX: Final = timedelta(days=16)
 _AFTER_DUE: Final = timedelta(minutes=1)
 _JITTER_SECONDS: Final = 600
 _NET_ASKS: Final = 12
@@ -81,7 +81,10 @@ def _answer(case: Case, wish: OpenWish) -> Granted | None:
 
 
 def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
-    """When the account is asked again although it has answered: it may have been terminated, and its queue with it."""
+    """When the account is asked again although it has answered.
+
+    Its queue may be gone. Workers tell of that (`events.QueueLost`), so that this is for what nobody has seen.
+    """
     answer = _answer(case, wish)
     if answer is None:
         return answer_due(case, sent_at)

@@ -1,8 +1,12 @@
-"""What befalls the workflow of an account: it is flooded, or started by somebody else."""
+"""What befalls the workflow of an account: it is terminated, reset, flooded, or started by somebody else."""
 
 import asyncio
+from random import Random
 from typing import Any, Final
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -32,6 +36,27 @@ class Account:
         """Pushes on jobs of others, as they would come in a burst."""
         for first in range(0, PUSHES, _AT_A_TIME):
             await asyncio.gather(*[self._push(_OTHERS + first + number) for number in range(_AT_A_TIME)])
+
+    async def terminate(self) -> None:
+        """Its ledger is gone; the next signal starts another one."""
+        await self._handle.terminate("by mistake", rpc_timeout=RPC)
+
+    async def reset(self) -> None:
+        """Back to a task of its run, so that it forgets what it has heard since."""
+        done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        description = await self._handle.describe(rpc_timeout=RPC)
+        handle = self._client.get_workflow_handle(self._id, run_id=description.run_id)
+        points = [event.event_id async for event in handle.fetch_history_events() if event.event_type == done]
+        if not points:
+            return
+        request = ResetWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=self._id, run_id=description.run_id),
+            reason="by mistake",
+            workflow_task_finish_event_id=Random(description.run_id).choice(points),  # noqa: S311
+            request_id=description.run_id,
+        )
+        await self._client.workflow_service.reset_workflow_execution(request, timeout=RPC)
 
     async def start_strangely(self) -> None:
         """Somebody who has read its id starts it, with an input that is none."""

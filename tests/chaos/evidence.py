@@ -130,10 +130,14 @@ class SendSeen:
 
 @dataclass(frozen=True)
 class BookSeen:
-    """An account's ledger; None where its workflow does not run or does not answer."""
+    """An account's ledger; None where its workflow does not run or does not answer.
+
+    `lost_at`: when it was lost the last time, or a part of it. Seconds since the epoch.
+    """
 
     account: str
     view: LedgerView | None
+    lost_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -188,14 +192,14 @@ def run_of(run: Listed, events: Sequence[HistoryEvent]) -> Run:
     return Run(run.run_id, text, run.started_at, closed_at, state, result)
 
 
-async def book_of(client: Client, account: str, appid: str) -> BookSeen:
+async def book_of(client: Client, account: str, appid: str, lost_at: float) -> BookSeen:
     """The account's ledger as its workflow tells it."""
     try:
         handle = client.get_workflow_handle(account_id(appid))
         view: LedgerView = await handle.query("ledger", result_type=LedgerView, rpc_timeout=3 * RPC)
     except RPCError:
         return BookSeen(account, None)
-    return BookSeen(account, view)
+    return BookSeen(account, view, lost_at)
 
 
 def _json(data: bytes) -> Any:

@@ -54,11 +54,13 @@ def judge_book(book: BookSeen, sends: Iterable[SendSeen]) -> list[Violation]:
     if book.view is None:
         return [Violation("open", None, f"account {book.account} does not run, or does not answer")]
     records = {record.key: record for record in book.view.records}
-    ours = {job.msg_id for send in sends for job in send.memorable}
+    ours = {job.msg_id for send in sends for job in send.memorable if _is_told(job, book)}
     kept = [push.event.msg_id for push in book.view.kept if push.event.msg_id in ours]
     found = [Violation("open", None, f"account {book.account} keeps the push of its own msg_id {one}") for one in kept]
     for send in sends:
-        found.extend(Violation("open", send.key, sentence) for sentence in _disagreements(send, records.get(send.key)))
+        found.extend(
+            Violation("open", send.key, sentence) for sentence in _disagreements(send, records.get(send.key), book)
+        )
     return found
 
 
@@ -192,17 +194,23 @@ def _msg_ids(result: MassSendResult) -> set[int | None]:
     return {row.msg_id for row in result.jobs if row.msg_id is not None}
 
 
-def _disagreements(send: SendSeen, record: Record | None) -> Iterator[str]:
+def _is_told(job: Accepted, book: BookSeen) -> bool:
+    """Whether the ledger has heard of the job's end: what it heard before it was lost is lost with it."""
+    return job.finished_at is None or job.finished_at > book.lost_at
+
+
+def _disagreements(send: SendSeen, record: Record | None, book: BookSeen) -> Iterator[str]:
     """Where an account's record and WeChat's jobs differ."""
     known = {job.msg_id: job for job in record.jobs if job.msg_id is not None} if record else {}
     for job in send.jobs:
         entry = known.pop(job.msg_id, None)
-        if entry is None and job not in send.memorable:
+        told = job in send.memorable and _is_told(job, book)
+        if entry is None and not told:
             continue
         if entry is None:
             yield f"the account's ledger does not have msg_id {job.msg_id}"
         elif entry.verdict is None:
-            if job.finished and job in send.memorable:
+            if job.finished and told:
                 yield f"the account's ledger does not have WeChat's verdict of msg_id {job.msg_id}"
         elif ("".join(entry.verdict.status.split()).lower() in _YES) != job.delivered:
             yield f"the account's ledger has {entry.verdict.status} of msg_id {job.msg_id}; delivered: {job.delivered}"

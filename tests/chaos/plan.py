@@ -40,6 +40,8 @@ StrikeKind = Literal[
     "freeze",
     "token",
     "flood",
+    "account terminated",
+    "account reset",
     "stranger",
 ]
 
@@ -265,6 +267,8 @@ def strikes(seed: int) -> Iterator[Strike]:
         "freeze": (5.0, 25.0),
         "token": (3.0, 12.0),
         "flood": (8.0, 40.0),
+        "account terminated": (11.0, 50.0),
+        "account reset": (15.0, 50.0),
         "stranger": (1.0, 60.0),
     }
     due = [(first * chance.uniform(0.7, 1.3), kind) for kind, (first, _) in rhythm.items()]

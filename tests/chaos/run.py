@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from qunfa.contract.ids import parse_mass_send_id
 from tests.chaos import evidence, progress, story, words
-from tests.chaos.evidence import Accepted, Listed, Run, SendSeen
+from tests.chaos.evidence import Accepted, BookSeen, Listed, Run, SendSeen
 from tests.chaos.judge import Violation, judge_book, judge_send, judge_text
 from tests.chaos.operator import Operator
 from tests.chaos.plan import SendPlan, make_plan
@@ -196,17 +196,22 @@ async def _complete_list(cast: Cast) -> list[Listed]:
 async def _books(stage: Stage, sends: Iterable[SendSeen]) -> list[Violation]:
     """What is wrong with the accounts' ledgers, once the last notes for them have had time to come in."""
     found: list[Violation] = []
-    for name, account in stage.plan.accounts.items():
+    for name in stage.plan.accounts:
         own = [send for send in sends if send.account == name]
         if not own:
             continue
         until = time.monotonic() + SETTLING_SECONDS
-        while disagreements := judge_book(await evidence.book_of(stage.client, name, account["appid"]), own):
+        while disagreements := judge_book(await _book(stage, name), own):
             if time.monotonic() > until:
                 found.extend(disagreements)
                 break
             await asyncio.sleep(0.5)
     return found
+
+
+async def _book(stage: Stage, name: str) -> BookSeen:
+    appid = stage.plan.accounts[name]["appid"]
+    return await evidence.book_of(stage.client, name, appid, stage.lost_at.get(name, 0.0))
 
 
 def _leaks_in_logs(stage: Stage) -> list[Violation]:

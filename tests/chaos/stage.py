@@ -70,6 +70,8 @@ class Stage:
     metrics: dict[str, str]
     strikes: list[tuple[float, str]] = field(default_factory=list)
     """What was struck, and when by the clock."""
+    lost_at: dict[str, float] = field(default_factory=dict)
+    """When the ledger of an account was lost for the last time, or a part of it."""
 
     @property
     def processes(self) -> list[Child]:

@@ -75,7 +75,7 @@ class Striker:
                 account = list(stage.sim.world.accounts.values())[strike.target % len(stage.sim.world.accounts)]
                 account.tokens.force(stage.sim.world.clock.now())
                 self._note(f"the access token of {account.name} dies")
-            case "flood" | "stranger":
+            case "flood" | "account terminated" | "account reset" | "stranger":
                 await self._at_account(strike)
             case _:
                 pass  # it is down already
@@ -85,11 +85,19 @@ class Striker:
         names = list(self._stage.plan.accounts)
         name = names[strike.target % len(names)]
         account = Account(self._stage.client, self._stage.plan.accounts[name]["appid"])
-        act = account.flood if strike.kind == "flood" else account.start_strangely
+        acts = {
+            "flood": account.flood,
+            "account terminated": account.terminate,
+            "account reset": account.reset,
+            "stranger": account.start_strangely,
+        }
         try:
-            await act()
+            await acts[strike.kind]()
         except RPCError:
             return
+        finally:
+            if strike.kind in {"account terminated", "account reset"}:
+                self._stage.lost_at[name] = time.time()
         self._note(f"{strike.kind}: {name}")
 
     async def _temporal_is_up(self) -> bool:

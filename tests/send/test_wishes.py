@@ -56,14 +56,14 @@ def test_a_silent_ledger_is_asked_again_after_half_a_minute() -> None:
 
 
 def test_behind_a_freeze_a_send_writes_next_to_nothing() -> None:
-    """It is told when that changes, and asks by itself once an hour at most: a queue may have been forgotten."""
+    """It is told when that changes, and asks by itself after two days, and then after as long as it has waited."""
     alone = Alone()
     alone.joined()
     alone.sent()
     alone.hear(waits=FROZEN)
     until = alone.step.until
     assert until
-    assert until - NOON >= timedelta(hours=1)
+    assert until - NOON >= timedelta(days=2)
     waiting = alone.status.waiting_for
     assert waiting
     assert waiting.reason == "frozen by wang: wrong text"
@@ -232,3 +232,36 @@ def test_a_copy_of_a_lease_that_is_used_is_not_used_again() -> None:
     alone.take(events.Heard(granted))
     assert alone.state.lease is None
     assert alone.does() is not steps.Submit
+
+
+def test_who_waits_asks_again_once_the_queue_is_lost() -> None:
+    """Several workers tell it, each some times: one new wish comes of it, which still tells of the freeze."""
+    alone = Alone()
+    alone.joined()
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    alone.wait(5 * MINUTE)
+    lost = events.QueueLost(alone.now)
+    alone.wait(MINUTE)
+    before = alone.state.wish
+    alone.take(lost, lost)
+    assert alone.wants() == "turn"
+    assert alone.state.wish != before
+    assert alone.state.heard
+    assert alone.state.heard.waits == FROZEN
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    before = alone.state.wish
+    alone.take(lost)
+    assert alone.state.wish == before
+
+
+def test_who_was_granted_a_turn_uses_it_though_the_queue_is_lost() -> None:
+    """And who does not wait for one has nothing to ask."""
+    alone = Alone()
+    alone.waiting()
+    alone.take(granted(alone.lease()), events.QueueLost(alone.now + MINUTE))
+    assert alone.does() is steps.Submit
+    alone.answered()
+    alone.take(events.QueueLost(alone.now + MINUTE))
+    assert alone.step.phase == "awaiting_result"

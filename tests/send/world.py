@@ -66,6 +66,7 @@ class World:
         self.runs = self.answers = self.losses = 0
         self.story: list[str] = []
         self.ends: list[steps.End] = []
+        self.lost_at: list[datetime] = []
 
     def tell(self, what: str) -> None:
         """One line of the story."""
@@ -82,6 +83,8 @@ class World:
     def calm(self) -> None:
         """Nothing is lost any more, and everybody does what they are to do: the send ends."""
         self.losses, self.answers = 99, 0
+        if self.run is not None and self.lost_at:
+            self.run.inbox.append(events.QueueLost(max(self.lost_at)))
         self.account = settle(unfreeze(self.account, self.now), self.now)
         for _ in range(1000):
             self.go()
@@ -252,6 +255,15 @@ class World:
         self.losses += 1
         self.tell("the ledger is lost")
         self.account = AccountState(appid="wx", since=self.now)
+        self.lost_at.append(self.now)
+
+    def can_tell_of_the_loss(self) -> bool:
+        return self.run is not None and bool(self.lost_at)
+
+    def tell_of_the_loss(self) -> None:
+        """A worker tells whoever waits that the queue is gone; several workers do, at any time."""
+        if self.run is not None:
+            self.run.inbox.append(events.QueueLost(self.random.choice(self.lost_at)))
 
     # Tries
 
@@ -438,6 +450,7 @@ _CHANCES: Final = {
     "terminate": 1,
     "reset": 2,
     "lose_the_ledger": 1,
+    "tell_of_the_loss": 2,
 }
 _GENTLE: Final = {
     name: chance

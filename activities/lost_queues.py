@@ -1,0 +1,98 @@
+"""The worker's look at accounts whose workflow was closed: whoever waited there is told to ask for a turn again.
+
+An ``Account`` never ends by itself. Where it is terminated or reset, the next one knows nobody who waits for a turn,
+and a send that waits asks only after days. So each worker looks at Temporal's list, and signals ``ledger_lost`` to the
+sends of that account. It says when the account was closed, so that a send asks once, however many workers tell it. The
+first wish starts the account again.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+from temporalio.client import Client, WorkflowExecution
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.onlooker import BEHIND, again_and_again
+from qunfa.contract.grants import LedgerLost
+from qunfa.contract.ids import ACCOUNT, MASS_SEND, account_id
+from qunfa.settings import Settings
+
+EVERY: Final = timedelta(seconds=15)
+BACK: Final = timedelta(days=3)
+"""How far back the first look of a process goes."""
+LISTED_WITHIN: Final = timedelta(minutes=1)
+"""How long after an account was closed its sends are looked for again: Temporal's list is a little behind."""
+
+_RPC: Final = timedelta(seconds=10)
+_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.lost_queues")
+
+
+class LostQueues:
+    """Has the sends of the configured accounts ask again where their account was closed."""
+
+    def __init__(self, settings: Settings, client: Client, every: timedelta = EVERY) -> None:
+        self._client = client
+        self._queue = settings.task_queue.replace("\\", "\\\\").replace('"', '\\"')
+        self._every = every
+        self._names: dict[str, list[str]] = {}
+        for name, account in settings.accounts.items():
+            self._names.setdefault(account_id(account.appid), []).append(name)
+        self._from = datetime.now(UTC) - BACK
+        self._done: set[str] = set()
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[None]:
+        """Look now and then for as long as the block lasts."""
+        async with again_and_again(self.look, self._every, "lost queues"):
+            yield
+
+    async def look(self) -> None:
+        """Tell those who wait at an account that was closed; who could not be told is told with the next look."""
+        try:
+            for run in await self._closed():
+                if run.run_id not in self._done and run.close_time:
+                    await self._tell(run, run.close_time)
+        except RPCError as error:
+            _LOG.warning("Temporal does not list closed accounts; it is asked again", status=error.status.name)
+
+    async def _closed(self) -> list[WorkflowExecution]:
+        """Accounts that were closed since the looks began; a reset closes one, too."""
+        query = (
+            f'WorkflowType = "{ACCOUNT}" AND TaskQueue = "{self._queue}" '
+            'AND ExecutionStatus IN ("Failed", "Terminated", "TimedOut", "Canceled") '
+            f'AND CloseTime >= "{self._from.isoformat()}"'
+        )
+        listed = [run async for run in self._client.list_workflows(query, rpc_timeout=_RPC)]
+        newest = max((run.close_time for run in listed if run.close_time), default=self._from)
+        self._from = max(self._from, newest - BEHIND)
+        self._done &= {run.run_id for run in listed}
+        return [run for run in listed if run.id in self._names]
+
+    async def _tell(self, run: WorkflowExecution, closed_at: datetime) -> None:
+        count = 0
+        async for send in self._waiting(self._names[run.id]):
+            handle = self._client.get_workflow_handle(send.id, run_id=send.run_id)
+            try:
+                await handle.signal("ledger_lost", LedgerLost(at=closed_at), rpc_timeout=_RPC)
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+            else:
+                count += 1
+        if count:
+            _LOG.warning("an account was closed; its waiting sends ask again", workflow_id=run.id, sends=count)
+        if datetime.now(UTC) > closed_at + LISTED_WITHIN:
+            self._done.add(run.run_id)
+
+    def _waiting(self, names: list[str]) -> AsyncIterator[WorkflowExecution]:
+        """Their sends that may wait for a turn."""
+        listed = ", ".join(f'"{name}"' for name in names)
+        query = (
+            f'WorkflowType = "{MASS_SEND}" AND ExecutionStatus = "Running" AND MassSendAccount IN ({listed}) '
+            'AND MassSendPhase IN ("submitting", "scheduled")'
+        )
+        return self._client.list_workflows(query, rpc_timeout=_RPC)
