@@ -35,6 +35,10 @@ _DEADLOCK_SECONDS: Final = 30.0
 fraction of the objects, and do not run servers, browsers and other workers in their own process."""
 
 
+LONG_ID: Final = 40
+"""Bytes whose parameter is named by their number."""
+LONG_TEXT: Final = 300
+HUGE: Final = 10**100
 _WAITING: Final = 2
 """How many more processes than cores run all tests: the long ones wait for leases and time-outs half of their time."""
 
@@ -60,6 +64,15 @@ async def temporal_server() -> AsyncIterator[Client]:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A short name for a long text, number or content: pytest writes out all of it, be it a video of 11 MB."""
+    if isinstance(val, bytes) and len(val) > LONG_ID:
+        return f"{len(val)} bytes"
+    if isinstance(val, str) and len(val) > LONG_TEXT:
+        return f"{len(val)} characters"
+    return "huge" if isinstance(val, int) and abs(val) > HUGE else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a set-up stay in one process. These, and the long ones, begin first: all processes end alike.
 

@@ -5,7 +5,9 @@ What comes next is :func:`qunfa.send.plan.plan`'s to say, and what has happened 
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -38,18 +40,28 @@ HISTORY_MAX: Final = 4_000
 PUSHES_MAX: Final = 200
 """Pushes that are taken in within one activation; the account forwards the newest of each job alone."""
 
+SOON: Final = timedelta(seconds=10)
+"""How long what is soon done is left alone before it is cancelled; it would end just as it is cancelled, as a rule."""
+_SHORT: Final = (steps.SendWish, steps.Report, steps.LookUp, steps.AskWechat)
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @dataclass
 class UnderWay:
-    """An effect that is being carried out, what was known when it began, and what is shown of it."""
+    """An effect that is being carried out, since when, what was known then, and what is shown of it."""
 
     effect: steps.Effect
     task: "asyncio.Task[events.Event | None]"
+    since: datetime
     knew: Known
     resets: int
     what: str = ""
+
+    @property
+    def soon_done(self) -> datetime | None:
+        """Until when it is left alone, although something else comes next."""
+        return self.since + SOON if isinstance(self.effect, _SHORT) else None
 
 
 @workflow.defn(name=MASS_SEND)
@@ -103,7 +115,7 @@ class MassSend(People):
             if self._is_long(step) and await self._settled():
                 await self._continue()
             elif self._under_way is not None and self._under_way.effect != step.effect:
-                await (self._next(step) if self._is_answered(self._under_way) else self._stop())
+                await self._change(step, self._under_way)
             elif (event := self._at_once(step.effect)) is not None:
                 self._apply(event)
             else:
@@ -121,13 +133,23 @@ class MassSend(People):
         """Until the effect of the step has come to something, or a message has come, or the time."""
         if step.effect is not None and self._under_way is None:
             carrying = Effects(self._asked, self).carry_out(step.effect, self._state)
-            self._under_way = UnderWay(step.effect, asyncio.create_task(carrying), self._state.known, self._resets)
+            task, now = asyncio.create_task(carrying), workflow.now()
+            self._under_way = UnderWay(step.effect, task, now, self._state.known, self._resets)
         self._alarm.set(step.until, step.why)
         under_way = self._under_way
         await workflow.wait_condition(
             lambda: bool(self._inbox) or self._alarm.rang or (under_way is not None and under_way.task.done())
         )
         if not self._inbox and under_way is not None and under_way.task.done():
+            await self._stop()
+
+    async def _change(self, step: steps.Step, under_way: UnderWay) -> None:
+        """Something else comes next than what is under way: that is awaited for a moment, or cancelled."""
+        if self._is_answered(under_way):
+            await self._next(step)
+        elif (until := under_way.soon_done) is not None and workflow.now() < until:
+            await self._next(replace(step, until=min(step.until or until, until)))
+        else:
             await self._stop()
 
     async def _stop(self) -> None:
@@ -154,8 +176,14 @@ class MassSend(People):
 
     async def _settled(self) -> bool:
         """Whether nothing is under way any more, and nothing has come meanwhile."""
-        if self._under_way is None:
+        under_way = self._under_way
+        if under_way is None:
             return not self._inbox
+        if (until := under_way.soon_done) is not None and (left := until - workflow.now()) > timedelta(0):
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(lambda: bool(self._inbox) or under_way.task.done(), timeout=left)
+            if self._inbox:
+                return False
         await self._stop()
         return False
 
