@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.account.budget import next_place, with_record
-from qunfa.account.queue import closing, informed, overdue, turned_away
+from qunfa.account.queue import closing, informed, overdue, place_of, turned_away
 from qunfa.account.state import AccountState, Place, Record
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Lease
@@ -68,6 +68,14 @@ def forbidden(record: Record, generation: int, *, knew: bool) -> bool:
         return False
     settled = job.msg_id is not None or job.verdict is not None or job.collides_with is not None
     return settled or (job.ever_unknown and not knew)
+
+
+def without_vain_place(state: AccountState, key: str) -> AccountState:
+    """The state where a key waits for no turn that the facts forbid by now; its run hears of them at once."""
+    place, record = place_of(state, key), state.records.get(key)
+    if place is None or record is None or not forbidden(record, place.generation, knew=place.knew):
+        return state
+    return turned_away(state, place, "known")
 
 
 def returned(state: AccountState, now: datetime, told: Known | None = None) -> AccountState:

@@ -6,6 +6,7 @@
 | for an unknown key | a record that counts as unsearched; nothing where there is no room |
 | with an answer to the try of the lease | the lease comes back |
 | with an answer to another try | a late answer is a fact, too |
+| with what forbids the turn that its key waits for | the run that waits is told what is known now |
 | with a newly accepted job | the quota book counts it, once |
 | with the end of the send, or a recall | noted; a recall changes nothing about the delivery |
 """
@@ -14,7 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from qunfa.account.budget import is_full, with_record
-from qunfa.account.leases import returned
+from qunfa.account.leases import returned, without_vain_place
 from qunfa.account.quota import booked
 from qunfa.account.records import grown, noted
 from qunfa.account.state import AccountState, Record
@@ -36,7 +37,7 @@ def told(state: AccountState, report: Report, now: datetime) -> AccountState:
             key=report.key, digest=report.digest, workflow_id=report.workflow_id, touched_at=now, unsearched=True
         )
     state = noted(state, _with_facts(record, report, now), now)
-    return returned(_counted(state, report, now), now, report.known)
+    return without_vain_place(returned(_counted(state, report, now), now, report.known), report.key)
 
 
 def _with_facts(record: Record, report: Report, now: datetime) -> Record:

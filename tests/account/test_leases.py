@@ -221,3 +221,15 @@ def test_who_knows_of_a_doubt_may_probe_it() -> None:
     doubt = known(*state.records["k"].known.tries)
     _, second = leased(state, wish("w2", known=doubt), now=lease.expires_at)
     assert (second.number, second.clientmsgid) == (2, lease.clientmsgid)
+
+
+def test_who_waits_is_told_at_once_of_what_forbids_its_turn() -> None:
+    """Behind a freeze it would hear of it only when its turn comes, or when it asks again."""
+    state, lease = leased(EMPTY, wish())
+    state = done(state, report(tried(lease, answer("unknown"))))
+    state, _ = asked(freeze(state, "li", "wrong text", NOON), wish("w2", known=known(tried(lease, answer("unknown")))))
+    assert [place.wish for place in state.queue] == ["w2"]
+    state, [told] = asked(state, report(tried(lease, answer())))
+    assert (told.wish, told.answer, told.waits) == ("w2", "known", None)
+    assert [one.answer and one.answer.kind for one in told.known.tries] == ["accepted"]
+    assert not state.queue

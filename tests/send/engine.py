@@ -42,6 +42,9 @@ class Engine:
     facts: AccountFacts
     begin: Callable[[Run, steps.Effect], None]
     tell: Callable[[str], None]
+    replied: Callable[[events.Answering, str | None], None] = lambda _answer, _refusal: None
+    name: str = ""
+    digest: str = DIGEST
     wishes: int = 0
     taken: int = 0
 
@@ -74,7 +77,10 @@ class Engine:
         run.taken.append(event)
         if isinstance(event, _OUTCOMES):
             run.waits_for = None
-        run.state = apply(self.request, run.state, event, now).changed(replies=())
+        after = apply(self.request, run.state, event, now)
+        if isinstance(event, events.Updated):
+            self._reply(event, after)
+        run.state = after.changed(replies=())
         self.tell(f"{run.id}: {brief(event)}")
 
     def _instant(self, run: Run, effect: steps.Effect | None) -> events.Event | None:
@@ -83,13 +89,19 @@ class Engine:
             case steps.Pin():
                 return events.Pinned(self.facts)
             case steps.Inspect():
-                return events.Inspected(DIGEST)
+                return events.Inspected(self.digest)
             case _:
                 return at_once(effect, run.state, self._new_wish)
 
     def _new_wish(self) -> str:
         self.wishes += 1
-        return f"wish-{self.wishes}"
+        return f"{self.name}wish-{self.wishes}"
+
+    def _reply(self, asked: events.Updated, after: SendState) -> None:
+        """Tell what an answer is told; one that is checked first is told nothing yet."""
+        for reply in after.replies:
+            if reply.id == asked.id:
+                self.replied(asked.answer, reply.refusal)
 
 
 def brief(event: events.Event) -> str:
