@@ -63,7 +63,6 @@ async def temporal_server() -> AsyncIterator[Client]:
         yield client
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_make_parametrize_id(val: object) -> str | None:
     """A short name for a long text, number or content: pytest writes out all of it, be it a video of 11 MB."""
     if isinstance(val, bytes) and len(val) > LONG_ID:
@@ -73,6 +72,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return "huge" if isinstance(val, int) and abs(val) > HUGE else None
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a set-up stay in one process. These, and the long ones, begin first: all processes end alike.
 
