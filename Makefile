@@ -32,7 +32,7 @@ endef
 # Hundreds of processes, and as many sandboxes of workflows, import the same modules: they are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo rehearse test test-all chaos bench histories pictures check format lock wheel clean
+.PHONY: help setup demo rehearse test test-all simulate chaos bench histories pictures check format lock wheel clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -51,6 +51,10 @@ test: $(STATE)/dev  ## Prove the product on its real parts, in four minutes on t
 
 test-all: $(STATE)/dev  ## Run every test, which takes a quarter of an hour on two cores (ARGS=, JOBS=)
 	@$(PYTEST) $(ARGS)
+
+simulate: $(STATE)/dev  ## Play SEEDS=1000 lives of sends without a server, other ones each time (SEED=, STEPS=, CONTROL=, JOBS=)
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --jobs $(or $(JOBS),2) $(if $(SEED),--seed $(SEED)) \
+		$(if $(STEPS),--steps $(STEPS)) $(if $(CONTROL),--control $(CONTROL)) $(ARGS)
 
 chaos: $(STATE)/dev  ## Kill and break at random while N=200 sends run (SEED=, CONTROL=, ARGS=); any broken promise is told
 	@$(BIN)/python -m tests.chaos --sends $(or $(N),200) $(if $(SEED),--seed $(SEED)) \

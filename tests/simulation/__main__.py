@@ -1,0 +1,98 @@
+"""`python -m tests.simulation`: lives of sends without a server, one seed after the other, until a promise breaks."""
+
+import argparse
+import secrets
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from typing import Final
+
+import pytest
+from rich.console import Console
+from rich.progress import track
+
+from tests.rules.arbitrary import NOON
+from tests.simulation.controls import CONTROLS
+from tests.simulation.lives import STEPS, Broken, broken, lived, shortest
+from tests.simulation.reached import Reached
+
+CHUNK: Final = 20
+DAY_SECONDS: Final = 86_400.0
+
+Piece = tuple[int, int, bool, str | None]
+
+
+def main() -> int:
+    """Play them; 1 where a promise is broken, which is told as a story."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000, help="how many (default 1000)")
+    parser.add_argument("--seed", type=int, help="play this one alone, and tell its story")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"how much happens in a life (default {STEPS})")
+    parser.add_argument("--gentle", action="store_true", help="nothing is lost, late or unheard")
+    parser.add_argument("--control", choices=sorted(CONTROLS), help="take this rule out of the product first")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    options = parser.parse_args()
+    if options.seed is not None:
+        return _one(options.seed, options.steps, gentle=options.gentle, control=options.control)
+    first = secrets.randbelow(2**31)
+    pieces = [
+        (seed, min(CHUNK, first + options.seeds - seed), options.gentle, options.control)
+        for seed in range(first, first + options.seeds, CHUNK)
+    ]
+    return _all(pieces, options.steps, options.jobs, options.seeds)
+
+
+def _one(seed: int, steps: int, *, gentle: bool, control: str | None) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        if control:
+            CONTROLS[control](patch)
+        found = broken(seed, gentle=gentle, steps=steps)
+        if found is None:
+            print("\n".join(lived(seed, gentle=gentle, steps=steps).story))  # noqa: T201
+            return 0
+        return _tell(shortest(found), len(found.script))
+
+
+def _all(pieces: list[Piece], steps: int, jobs: int, seeds: int) -> int:
+    reached, days, seconds = Reached(), 0.0, 0.0
+    console = Console(stderr=True)
+    with ProcessPoolExecutor(jobs) as pool:
+        played = pool.map(_played, pieces, [steps] * len(pieces))
+        for found, counts, lasted, took in track(played, "lives", total=len(pieces), console=console):
+            if found is not None:
+                pool.shutdown(cancel_futures=True)
+                return _tell(found[0], found[1])
+            reached.add(counts)
+            days, seconds = days + lasted, seconds + took
+    print("\n".join(reached.table()))  # noqa: T201
+    pace = days / seconds * 3600 if seconds else 0.0
+    print(f"simulation: seeds={seeds} days={days:.0f} days_a_processor_hour={pace:.0f} broken=0")  # noqa: T201
+    return 0
+
+
+def _played(piece: Piece, steps: int) -> tuple[tuple[Broken, int] | None, Reached, float, float]:
+    """What broke in these lives, made short; what they have come to, and how long they lasted and took."""
+    first, count, gentle, control = piece
+    reached, days, began = Reached(), 0.0, time.process_time()
+    with pytest.MonkeyPatch.context() as patch:
+        if control:
+            CONTROLS[control](patch)
+        for seed in range(first, first + count):
+            found = broken(seed, gentle=gentle, steps=steps)
+            if found is not None:
+                return (shortest(found), len(found.script)), reached, days, time.process_time() - began
+            world = lived(seed, gentle=gentle, steps=steps)
+            reached.add(world.reached)
+            days += (world.now - NOON).total_seconds() / DAY_SECONDS
+    return None, reached, days, time.process_time() - began
+
+
+def _tell(found: Broken, before: int) -> int:
+    print("\n".join(found.story))  # noqa: T201
+    print(f"{found.why}: seed {found.seed}, {len(found.script)} of {before} happenings are needed")  # noqa: T201
+    print(f"again: make simulate SEED={found.seed}{' ARGS=--gentle' if found.gentle else ''}")  # noqa: T201
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

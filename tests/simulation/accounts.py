@@ -1,0 +1,136 @@
+"""An account: the real ledger and queue, and Temporal between it and its sends."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from qunfa.account.budget import trimmed
+from qunfa.account.inbox import Message, take
+from qunfa.account.leases import due, settle
+from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
+from qunfa.account.people import freeze, unfreeze
+from qunfa.account.records import unsearched
+from qunfa.account.state import AccountState
+from qunfa.contract.grants import Lease
+from qunfa.contract.result import JobFinished
+from qunfa.send import events
+from tests.simulation.wechat import Wechat
+
+if TYPE_CHECKING:
+    from tests.simulation.sends import Send
+    from tests.simulation.world import World
+
+
+@dataclass
+class Account:
+    """One appid. ``earlier``: its state before what it has taken since, for a reset; ``lost_at``: when it was lost."""
+
+    world: "World"
+    name: str
+    wechat: Wechat
+    state: AccountState
+    inbox: list[Message] = field(default_factory=list)
+    copies: list[Outgoing] = field(default_factory=list)
+    earlier: list[tuple[AccountState, list[Message]]] = field(default_factory=list)
+    lost_at: list[datetime] = field(default_factory=list)
+
+    def _become(self, state: AccountState) -> None:
+        """Its next state, once all is done that time brings; the judge hears of a new lease."""
+        before: Lease | None = self.state.lease
+        self.state = settle(state, self.world.now)
+        lease = self.state.lease
+        if before is not None and self.world.now >= before.expires_at:
+            self.world.judge.books[before.key].unheard += 1
+        if lease is not None and (before is None or before.identity != lease.identity):
+            runs = {send.run.id for send in self.world.sends if send.run}
+            self.world.judge.granted(self.name, lease.key, lease.wish, to_nobody=lease.holder not in runs)
+
+    def settle(self) -> None:
+        """Time has passed."""
+        self._become(self.state)
+
+    def due(self) -> datetime | None:
+        """When it has something to do again."""
+        return due(self.state)
+
+    def hear(self) -> None:
+        """It takes one of the messages to it; one may come twice, and in any order."""
+        random = self.world.random
+        message = random.choice(self.inbox[:1] if self.world.gentle else self.inbox)
+        if random.random() < 0.8:
+            self.inbox.remove(message)
+        if random.random() < 0.1:
+            self.earlier = [*self.earlier[-2:], (self.state, [])]
+        for _, heard in self.earlier:
+            heard.append(message)
+        if isinstance(message, JobFinished):
+            self.world.hears(self, message)
+        self._become(take(self.state, message, self.world.now))
+
+    def can_say(self) -> bool:
+        """Whether there is something to be said."""
+        return bool(outgoing(self.state, self.world.now))
+
+    def say(self) -> None:
+        """One of its signals reaches its run, maybe twice, or finds nobody."""
+        one = outgoing(self.state, self.world.now)[0]
+        heard = self.receive(one)
+        if heard and not self.world.gentle and self.world.random.random() < 0.15:
+            self.copies.append(one)
+        self._become(delivered(self.state, one) if heard else not_found(self.state, one, self.world.now))
+
+    def receive(self, said: Outgoing) -> bool:
+        """Whether the run that a signal is for takes it."""
+        send: Send | None = next((one for one in self.world.sends if one.workflow_id == said.workflow_id), None)
+        run = send.run if send else None
+        if run is None or said.run_id not in {None, run.id}:
+            return False
+        payload = said.payload
+        run.inbox.append(events.Pushed(payload) if isinstance(payload, JobFinished) else events.Heard(payload))
+        return True
+
+    def turn_the_switch(self) -> None:
+        """A person freezes it, or lets it go on."""
+        frozen = self.state.frozen is None
+        self.world.tell(f"{self.name} is {'frozen' if frozen else 'unfrozen'}")
+        if frozen:
+            self._become(freeze(self.state, "li", "wrong text", self.world.now))
+            self.world.judge.frozen.add(self.name)
+        else:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """It is unfrozen."""
+        self.world.judge.frozen.discard(self.name)
+        self._become(unfreeze(self.state, self.world.now))
+
+    # Losses
+
+    def lose(self) -> None:
+        """Its workflow is terminated; a new one begins empty."""
+        self.world.tell(f"the ledger of {self.name} is lost")
+        self._begin(AccountState(appid=self.state.appid, since=self.world.now))
+
+    def reset(self) -> None:
+        """Its workflow is reset: it forgets what came since, unless that is applied again."""
+        state, heard = self.world.random.choice(self.earlier)
+        self.earlier = []
+        again = self.world.random.random() < 0.5
+        self.world.tell(f"{self.name} is reset" + (f", and hears {len(heard)} messages again" if again else ""))
+        if again:
+            self.inbox = [*heard, *self.inbox]
+        self._begin(unsearched(state))
+
+    def _begin(self, state: AccountState) -> None:
+        self.lost_at.append(self.world.now)
+        self.world.judge.forgets(self.name)
+        if state.frozen is not None:
+            self.world.judge.frozen.add(self.name)
+        self.state = state
+        self._become(state)
+
+    def continue_as_new(self) -> None:
+        """Its state as the next run has it."""
+        state = trimmed(self.state, self.world.now)
+        self.state = AccountState.model_validate_json(state.model_dump_json())
+        assert self.state == state, "a state does not survive JSON"

@@ -1,0 +1,141 @@
+"""Rules that can be taken out of the product, to see that each is missed: within 200 seeds a promise breaks."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from qunfa.account import inbox, leases
+from qunfa.account.budget import next_place
+from qunfa.account.state import AccountState, Place
+from qunfa.contract.facts import Known, Try
+from qunfa.contract.grants import Turn
+from qunfa.contract.result import Answer
+from qunfa.rules import memory
+from qunfa.send import doubt, endings, plan
+from qunfa.send.state import Case
+from tests.rules.arbitrary import NOON
+from tests.simulation import sends
+
+Control = Callable[[pytest.MonkeyPatch], None]
+NEVER: Final = timedelta(days=10_000)
+
+
+def forget_unknown(patch: pytest.MonkeyPatch) -> None:
+    """A refusal settles an unknown try."""
+    for place in (memory, doubt):
+        patch.setattr(place, "is_unknown", _no)
+
+
+def random_clientmsgid(patch: pytest.MonkeyPatch) -> None:
+    """WeChat cannot tell a repeat: each try has an id of its own."""
+    made: Callable[[Case, datetime], Turn] = plan._turn  # noqa: SLF001  the rule that is taken away
+
+    def turn(case: Case, at: datetime) -> Turn:
+        one = made(case, at)
+        return one.model_copy(update={"clientmsgid": f"{one.clientmsgid[:24]}-{len(case.state.known.tries):03d}"})
+
+    patch.setattr(plan, "_turn", turn)
+
+
+def believe_the_run_before(patch: pytest.MonkeyPatch) -> None:
+    """A lost try is taken for one that wrote nothing."""
+    nothing = Answer(kind="not_written", at=NOON)
+
+    def heard(one: Try) -> Answer | None:
+        return one.answer or (nothing if one.lost_at else None)
+
+    patch.setattr(doubt, "heard", heard)
+    for place in (memory, doubt):
+        patch.setattr(place, "is_unknown", lambda one: one.answer is not None and one.answer.kind == "unknown")
+
+
+def two_leases(patch: pytest.MonkeyPatch) -> None:
+    """An account grants a lease while another one is out."""
+
+    def following(state: AccountState) -> Place | None:
+        return next_place(state) if state.frozen is None else None
+
+    patch.setattr(leases, "_next", following)
+
+
+def grant_while_frozen(patch: pytest.MonkeyPatch) -> None:
+    """A freeze stops nothing."""
+
+    def following(state: AccountState) -> Place | None:
+        return next_place(state) if state.lease is None else None
+
+    patch.setattr(leases, "_next", following)
+
+
+def lease_for_ever(patch: pytest.MonkeyPatch) -> None:
+    """A lease of which nothing is heard never ends."""
+    for place in (leases, inbox):
+        patch.setattr(place, "expired", lambda state, _now: state)
+
+
+def earlier_runs_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A run whose ledger was lost does not look for earlier runs of its key."""
+    patch.setattr(sends.Send, "_searched", lambda _self, _run: Known())
+
+
+def under_way_beats_answered(patch: pytest.MonkeyPatch) -> None:
+    """Of two memories of a try, the one that knows less stands."""
+    usual: Callable[[Try], tuple[Any, ...]] = memory._try_rank  # noqa: SLF001  the rule that is taken away
+    patch.setattr(memory, "_try_rank", lambda one: (-usual(one)[0], *usual(one)[1:]))
+
+
+def without_approval(patch: pytest.MonkeyPatch) -> None:
+    """Nobody has to approve."""
+    patch.setattr(plan, "_approved", _nothing)
+
+
+def pause_unheard(patch: pytest.MonkeyPatch) -> None:
+    """A pause holds nothing back."""
+    patch.setattr(plan, "_paused", _nothing)
+
+
+def before_its_time(patch: pytest.MonkeyPatch) -> None:
+    """What is planned for later goes out now."""
+    patch.setattr(Case, "send_at", property(lambda _case: None))
+
+
+def abort_unheard(patch: pytest.MonkeyPatch) -> None:
+    """An abort that was taken ends nothing."""
+    rules = tuple(rule for rule in plan._RULES if rule is not plan._stopped)  # noqa: SLF001  the rule that is taken away
+    patch.setattr(plan, "_RULES", rules)
+
+
+def end_in_doubt(patch: pytest.MonkeyPatch) -> None:
+    """A send that ends does not say that something may have been delivered."""
+    patch.setattr(Case, "in_doubt", property(lambda case: case.state.trying is not None))
+    patch.setattr(endings, "bad", lambda _case, otherwise: otherwise)
+
+
+CONTROLS: Final[dict[str, Control]] = {
+    control.__name__.replace("_", "-"): control
+    for control in (
+        forget_unknown,
+        random_clientmsgid,
+        believe_the_run_before,
+        two_leases,
+        grant_while_frozen,
+        lease_for_ever,
+        earlier_runs_forgotten,
+        under_way_beats_answered,
+        without_approval,
+        pause_unheard,
+        before_its_time,
+        abort_unheard,
+        end_in_doubt,
+    )
+}
+
+
+def _no(_one: Try) -> bool:
+    return False
+
+
+def _nothing(_case: Case) -> None:
+    return None

@@ -1,0 +1,197 @@
+"""The judge: its own book of who was granted, written and delivered. It shares no code with what it judges.
+
+| promise | is broken where |
+|---|---|
+| at most one delivery | followers get a key's message twice |
+| unknown is not no | a send ends as if nothing were delivered, and it was, or may still be |
+| nobody by accident | something is written before its time, unapproved, while it is paused, or after an abort |
+| one lease at a time | one is granted while another may be written under, or while the account is frozen |
+| no result is lost | a send ends as unknown, and nothing about it is unheard or undecided |
+| nothing hangs | a send goes on for ever once nothing is lost any more, or asks for too much |
+
+A person who says what is not true is believed: what follows from that is not held against the send.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+COMPLETES: Final = frozenset({"sent", "sent_nobody", "partly_sent", "deleted"})
+CLOCK: Final = timedelta(minutes=1)
+"""How wrong a worker's clock may be."""
+
+
+class BrokenPromiseError(AssertionError):
+    """A promise of the product's is broken."""
+
+
+@dataclass
+class Book:
+    """What the judge knows of a key. ``acts_hold``: what people were told is done is still known to the run."""
+
+    needs_approval: bool
+    asked_for: datetime | None
+    send_at: datetime | None = None
+    delivered: int = 0
+    lies: int = 0
+    unheard: int = 0
+    jobs: set[int] = field(default_factory=set)
+    verdicts: set[int] = field(default_factory=set)
+    approved: bool = False
+    ever_approved: bool = False
+    paused: bool = False
+    aborted: bool = False
+    was_rescheduled: bool = False
+    had_losses: bool = False
+    effects: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Call:
+    """Leave to write to WeChat, in the hands of a worker."""
+
+    key: str
+    wish: str
+    begins: datetime
+    ends: datetime
+
+
+@dataclass
+class Judge:
+    """Watches what happens, and raises ``BrokenPromiseError``."""
+
+    books: dict[str, Book] = field(default_factory=dict)
+    calls: dict[str, list[Call]] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+    grants: dict[str, set[str]] = field(default_factory=dict)
+    frozen: set[str] = field(default_factory=set)
+
+    def granted(self, account: str, key: str, wish: str, *, to_nobody: bool) -> None:
+        """An account gives leave to write, maybe to a run that is gone."""
+        if account in self.frozen:
+            raise BrokenPromiseError(f"{account} is frozen, and grants a lease to {key}")
+        self.grants.setdefault(account, set()).add(wish)
+        self.books[key].unheard += to_nobody
+
+    def begins(self, account: str, call: Call) -> None:
+        """A worker takes a call in hand."""
+        if call.wish not in self.grants.get(account, ()):
+            return  # granted before the account was lost
+        if call.wish in self.begun:
+            raise BrokenPromiseError(f"{call.key} uses a lease twice")
+        self.begun.add(call.wish)
+        others = self.calls.setdefault(account, [])
+        for other in others:
+            if call.begins < other.ends and other.begins < call.ends:
+                raise BrokenPromiseError(f"{account} lets {call.key} write while {other.key} may")
+        others.append(call)
+
+    def landed(self, account: str, wish: str) -> None:
+        """The call is over, whatever came of it."""
+        self.calls[account] = [one for one in self.calls.get(account, []) if one.wish != wish]
+
+    def forgets(self, account: str) -> None:
+        """The account's workflow was lost: two leases may be out now, as its successor cannot know."""
+        self.calls.pop(account, None)
+        self.grants.pop(account, None)
+        self.frozen.discard(account)
+        for book in self.books.values():
+            book.had_losses = True
+
+    def starts(self, key: str) -> None:
+        """The key is started: what people have told earlier lives counts no more."""
+        book = self.books[key]
+        book.approved = book.paused = book.aborted = book.was_rescheduled = book.had_losses = False
+        book.send_at = book.asked_for
+
+    def loses(self, key: str) -> None:
+        """A run of the key was lost, and what people have told it may be gone."""
+        book = self.books[key]
+        book.had_losses = True
+        book.send_at = None if book.was_rescheduled else book.send_at
+
+    def writes(self, key: str, now: datetime) -> None:
+        """A worker writes to WeChat for a run that still is."""
+        book = self.books[key]
+        if book.send_at and now < book.send_at - CLOCK and not book.unheard:
+            raise BrokenPromiseError(f"{key} is written at {now:%d %H:%M:%S}, and wanted {book.send_at:%d %H:%M:%S}")
+        if book.had_losses:
+            return
+        approved = book.approved or (book.ever_approved and book.unheard)
+        if book.needs_approval and not approved:
+            raise BrokenPromiseError(f"{key} is written, and nobody has approved it")
+        if book.paused:
+            raise BrokenPromiseError(f"{key} is written while it is paused")
+        if book.aborted and not book.unheard:
+            raise BrokenPromiseError(f"{key} is written although it was aborted")
+
+    def looks(self, key: str, jobs: Iterable[int], deliveries: int) -> None:
+        """WeChat has taken these jobs of the key by now, and so many are delivered."""
+        book = self.books[key]
+        book.jobs.update(jobs)
+        book.delivered = deliveries
+        if deliveries > 1 + book.lies:
+            raise BrokenPromiseError(f"{key} is delivered {deliveries} times")
+
+    def ends(self, key: str, outcome: str, *, may_come: bool, knows_all: bool) -> None:
+        """A send ends. ``may_come``: a call of its that is on its way can still be delivered.
+
+        ``knows_all``: it knows what its key stands for, and nothing that it should hear is on its way.
+        """
+        book = self.books[key]
+        if book.lies:
+            return
+        if outcome in COMPLETES:
+            if not book.delivered:
+                raise BrokenPromiseError(f"{key} ends as {outcome}, and nothing was delivered")
+        elif outcome != "unknown":
+            if book.delivered:
+                raise BrokenPromiseError(f"{key} ends as {outcome}, and was delivered")
+            if may_come:
+                raise BrokenPromiseError(f"{key} ends as {outcome}, and may still be delivered")
+        elif knows_all and not (book.unheard or book.jobs - book.verdicts):
+            raise BrokenPromiseError(f"{key} ends as unknown, and all of it was heard")
+
+    def asks(self, key: str, problem: str) -> None:
+        """The send asks a person."""
+        book = self.books[key]
+        if problem in {"unknown_outcome", "no_verdict"} and not (
+            book.lies or book.unheard or book.jobs - book.verdicts
+        ):
+            raise BrokenPromiseError(f"{key} asks a person what became of it, and all of it was heard")
+
+    def says(self, what: str, key: str, *, was_taken: bool, send_at: datetime | None = None) -> None:
+        """A person's answer was taken, or refused with a reason."""
+        if not was_taken:
+            return
+        book = self.books[key]
+        match what:
+            case "Approve":
+                book.approved = book.ever_approved = True
+            case "Pause":
+                book.paused = True
+            case "Resume":
+                book.paused = False
+            case "Abort" | "Reject":
+                book.aborted = True
+            case "Reschedule":
+                book.send_at, book.was_rescheduled = send_at, True
+            case _:
+                pass
+
+    def hears(self, key: str, msg_id: int) -> None:
+        """The account or the send has WeChat's verdict on a job."""
+        self.books[key].verdicts.add(msg_id)
+
+    def costs(self, key: str, kind: str, bound: int) -> None:
+        """The send begins something that costs, which it may do so often."""
+        book = self.books[key]
+        book.effects[kind] += 1
+        if book.effects[kind] > bound:
+            raise BrokenPromiseError(f"{key} has begun {kind} {book.effects[kind]} times")
+
+    def hang(self, keys: Iterable[str], why: str) -> None:
+        """Nothing is lost any more, and these do not end."""
+        raise BrokenPromiseError(f"{', '.join(keys)} do not end: {why}")

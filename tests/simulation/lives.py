@@ -1,0 +1,88 @@
+"""Whole lives: from a seed, from a script, and the shortest script that still breaks a promise."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Final, NamedTuple
+
+from tests.simulation.world import Happening, World
+
+STEPS: Final = 200
+"""How much happens in a life before it is brought to its end."""
+
+
+class Broken(NamedTuple):
+    """A life that broke a promise, or in which something failed."""
+
+    seed: int
+    gentle: bool
+    script: tuple[Happening, ...]
+    why: str
+    story: tuple[str, ...]
+
+
+def lived(seed: int, *, gentle: bool = False, steps: int = STEPS) -> World:
+    """A world in which so much has happened, and that was brought to its end in peace.
+
+    Raises:
+        AssertionError: a promise is broken, or the product fails; its note is the story.
+    """
+    world = World(seed, gentle=gentle)
+    return _told(world, [world.happen] * steps)
+
+
+def replayed(seed: int, script: Sequence[Happening], *, gentle: bool = False) -> World:
+    """The world in which this happens, and what can happen of it.
+
+    Raises:
+        AssertionError: as :func:`lived`.
+    """
+    world = World(seed, gentle=gentle)
+    return _told(world, [partial(world.carry_out, one) for one in script])
+
+
+def broken(seed: int, *, gentle: bool = False, steps: int = STEPS) -> Broken | None:
+    """What breaks in the life of this seed."""
+    world = World(seed, gentle=gentle)
+    try:
+        _told(world, [world.happen] * steps)
+    except AssertionError as error:
+        return Broken(seed, gentle, tuple(world.script), str(error), tuple(world.story))
+    return None
+
+
+def shortest(found: Broken) -> Broken:
+    """The life with as little as possible happening in it that still breaks something."""
+    best, size = found, max(1, len(found.script) // 2)
+    while size:
+        start, shorter = 0, False
+        while start < len(best.script):
+            script = best.script[:start] + best.script[start + size :]
+            again = _broken_by(best, script)
+            if again is None:
+                start += size
+            else:
+                best, shorter = again, True
+        size = size // 2 if not shorter or size > 1 else size
+        if size == 1 and not shorter:
+            break
+    return best
+
+
+def _broken_by(found: Broken, script: tuple[Happening, ...]) -> Broken | None:
+    world = World(found.seed, gentle=found.gentle)
+    try:
+        _told(world, [partial(world.carry_out, one) for one in script])
+    except AssertionError as error:
+        return found._replace(script=script, why=str(error), story=tuple(world.story))
+    return None
+
+
+def _told(world: World, happenings: Iterable[Callable[[], None]]) -> World:
+    try:
+        for happen in happenings:
+            happen()
+        world.calm()
+    except AssertionError as error:
+        error.add_note("\n".join([f"seed {world.seed}", *world.story]))
+        raise
+    return world

@@ -1,0 +1,67 @@
+"""Who asks for sends, and who answers them: requests of one kind or another, and people who are mostly right."""
+
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.contract.request import MassSendRequest
+from qunfa.send.events import Answering
+from tests.simulation.wechat import Wechat
+
+
+def request(random: Random, account: str, key: str, now: datetime) -> MassSendRequest:
+    """A request of one kind or another."""
+    raw: dict[str, Any] = {
+        "account": account,
+        "key": key,
+        "audience": {"kind": "all"},
+        "message": {"msgtype": "text", "content": "你好"},
+        "requested_by": "crm",
+    }
+    if random.random() < 0.2:
+        raw["approval"] = {"required": True}
+    if random.random() < 0.2:
+        raw["preview"] = {"to": [{"openid": "o1"}, {"wxname": "li"}]}
+    if random.random() < 0.2:
+        raw["audience"] = {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}}
+    if random.random() < 0.3:
+        raw["send_at"] = (now + timedelta(minutes=random.choice([1, 300]))).isoformat()
+    if random.random() < 0.2:
+        raw["not_after"] = (now + timedelta(hours=random.choice([6, 30]))).isoformat()
+    if random.random() < 0.15:
+        raw["on_problem"] = "fail"
+    return MassSendRequest.model_validate(raw)
+
+
+def decision(random: Random, problem: str, wechat: Wechat, key: str, now: datetime, *, out: bool) -> Answering | None:
+    """What a person answers who looks into WeChat's console; nothing while a call may be ``out``."""
+    who: dict[str, Any] = {"by": "li", "reason": "looked"}
+    if problem == "unknown_outcome":
+        if jobs := wechat.of(key):
+            return MarkSent(**who, msg_id=random.choice(jobs).msg_id)
+        arriving = [one for one in wechat.arriving(now) if one.key == key]
+        return None if out or arriving else Retry(**who, confirm_not_delivered=True)
+    if random.random() < 0.2:
+        return Abort(**who)
+    return Retry(**who, send_ignore_reprint=problem == "reprint_needs_decision")
+
+
+def mistake(random: Random, problem: str) -> Answering:
+    """What a person answers who does not look."""
+    who: dict[str, Any] = {"by": "wang", "reason": "it will do"}
+    if problem == "unknown_outcome" and random.random() < 0.5:
+        return Retry(**who, confirm_not_delivered=True)
+    return MarkSent(**who, msg_id=random.choice([1, 7]))
+
+
+def holding(random: Random, now: datetime) -> Answering:
+    """A person holds the send back, lets it go, or changes its time; it may not fit."""
+    later = now + timedelta(seconds=random.choice([-60, 300, 7200]))
+    answers: list[Answering] = [Pause(by="li"), Resume(by="li"), Reschedule(by="li", send_at=later)]
+    return random.choice(answers)
+
+
+def approval(random: Random) -> Answering:
+    """Another person approves, or not."""
+    return Reject(by="wang") if random.random() < 0.1 else Approve(by="wang")

@@ -1,0 +1,273 @@
+"""One key: its runs as Temporal carries them out, and the calls of its workers that are in the air."""
+
+import copy
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from qunfa.contract.facts import Ended, Known
+from qunfa.contract.grants import Lease, Report, Wish
+from qunfa.contract.request import MassSendRequest, Previewed
+from qunfa.contract.result import Problem
+from qunfa.contract.steps import AccountFacts
+from qunfa.rules.memory import is_under_way, union
+from qunfa.rules.problems import PROBLEMS
+from qunfa.rules.submission import write_end
+from qunfa.send import events, show, steps
+from qunfa.send.apply import apply
+from qunfa.send.state import Case, SendState
+from tests.rules.arbitrary import NOON
+from tests.send.engine import DIGEST, Engine, Run
+from tests.simulation.judge import Call
+
+if TYPE_CHECKING:
+    from tests.simulation.accounts import Account
+    from tests.simulation.world import World
+
+_BY_TASKS: Final = (
+    *(events.WishSent, events.Heard, events.Pushed, events.Updated),
+    *(events.Answered, events.Lost, events.Reported, events.Polled, events.WechatSaid),
+)
+"""What may stand in the task to which a run is reset, and then comes with the reset."""
+_MESSAGES: Final = (events.Heard, events.Pushed, events.Updated, events.QueueLost, events.Cancelled)
+"""What Temporal applies again to a run that is reset."""
+USUAL: Final = 12
+EACH: Final = 3
+_OTHER: Final = "another text"
+
+
+@dataclass
+class Flight:
+    """A submitting activity: until when it may write, by which clock, and the run that awaits it."""
+
+    lease: Lease
+    until: datetime
+    clock: timedelta
+    run: Run | None
+
+
+@dataclass
+class Send:
+    """One key. ``left``: what the histories of its earlier runs still tell."""
+
+    world: "World"
+    account: "Account"
+    key: str
+    request: MassSendRequest
+    facts: AccountFacts
+    run: Run | None = None
+    flights: list[Flight] = field(default_factory=list)
+    left: Known = field(default_factory=Known)
+    left_end: Ended | None = None
+    runs: int = 0
+    asked: int = 0
+    flown: int = 0
+    answers: int = 0
+    ends: list[steps.End] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.engine = Engine(self.request, self.facts, self._begin, self._tell, replied=self._replied, name=self.key)
+
+    @property
+    def workflow_id(self) -> str:
+        """Of all its runs."""
+        return f"mass-send:{self.request.account}:{self.key}"
+
+    def _tell(self, what: str) -> None:
+        self.world.tell(f"{self.key} {what}")
+
+    def planned(self) -> steps.Step | steps.End | None:
+        """What comes next for its run."""
+        return self.engine.planned(self.run, self.world.now) if self.run else None
+
+    # Runs
+
+    def start(self) -> None:
+        """The key is started: a run that knows nothing."""
+        self.runs += 1
+        self.engine.digest, self.asked = DIGEST, 0
+        self.world.judge.starts(self.key)
+        if self.ends and self.world.random.random() < 0.1:
+            self.engine.digest = _OTHER
+        self.run = Run(f"{self.key}-run-{self.runs}", SendState(namespace="default", life=f"{self.key}-{self.runs}"))
+        self._tell(f"starts as {self.run.id}" + (" with other content" if self.engine.digest == _OTHER else ""))
+
+    def go(self) -> None:
+        """A workflow task: the run goes on, maybe to its end."""
+        run = self.run
+        end = self.engine.go(run, self.world.now) if run else None
+        if run is None:
+            return
+        self._look(run)
+        asking, silent = run.state.asking, not (self.account.inbox or self.account.can_say())
+        if asking is not None and asking.problem and asking.number > self.asked:
+            self.asked = asking.number
+            if silent:
+                self.world.judge.asks(self.key, asking.problem)
+        if end is None:
+            return
+        self._tell(f"ends: {end.outcome}")
+        self.ends.append(end)
+        self.world.reached.ended(end.outcome)
+        if self.engine.digest == DIGEST and not end.refused:
+            on_its_way = self.account.inbox or self.account.can_say()
+            knows = run.state.digest is not None and not on_its_way
+            self.world.judge.ends(self.key, end.outcome, may_come=self._may_come(), knows_all=knows)
+            self.left_end = Ended(outcome=end.outcome, problem=end.problem.name if end.problem else None)
+        self.left = union(self.left, run.state.known)
+        self.run = None
+
+    def _look(self, run: Run) -> None:
+        """A query may come at any time, ahead of the task that takes in what has come."""
+        state, now = run.state, self.world.now
+        for event in run.inbox:
+            state = apply(self.request, state, event, now)
+        step = self.engine.planned(Run(run.id, state), now)
+        show.status(self.request, state, step, now)
+
+    def _may_come(self) -> bool:
+        wechat, now = self.account.wechat, self.world.now
+        coming = [one for one in wechat.arriving(now) if one.key == self.key and one.status == "send success"]
+        return any(not wechat.blocking(one.clientmsgid, now) for one in coming)
+
+    def terminate(self) -> None:
+        """The run is gone; calls in the air go on, and its history stays."""
+        if self.run is not None:
+            self._tell(f"{self.run.id} is terminated")
+            self.left = union(self.left, self.run.state.known)
+        self.run = None
+
+    def reset(self) -> None:
+        """The run is another one from now on, earlier in its life; the old one is an earlier run of the key."""
+        old, random = self.run, self.world.random
+        if old is None:
+            return
+        self.runs += 1
+        cut = random.randrange(len(old.snapshots))
+        self.left = union(self.left, old.state.known)
+        kept = [*old.taken[cut + 1 :], *old.inbox] if random.random() < 0.8 else []
+        same_task = [old.taken[cut]] if isinstance(old.taken[cut], _BY_TASKS) and random.random() < 0.5 else []
+        again = [one for one in kept if isinstance(one, _MESSAGES)]
+        inbox: list[events.Event] = [events.WasReset(), *same_task, *again]
+        state = copy.deepcopy(old.snapshots[cut])
+        self.run = Run(f"{self.key}-run-{self.runs}", state, inbox, old.snapshots[:cut], old.taken[:cut])
+        self._tell(f"{old.id} is reset to its event {cut}: {self.run.id}")
+
+    def can_continue(self) -> bool:
+        """Whether nothing is in hand, so that the run may go on as another one."""
+        run = self.run
+        if run is None or run.inbox or run.waits_for is not None:
+            return False
+        state, step = run.state, self.planned()
+        if state.trying or state.lease or state.question or not isinstance(step, steps.Step):
+            return False
+        return state.wish is None or isinstance(step.effect, steps.Wish)
+
+    def continue_as_new(self) -> None:
+        """The run goes on as another one, with its state as JSON."""
+        run = self.run
+        if run is None:
+            return
+        self.runs += 1
+        state = apply(self.request, run.state, events.Continued(), self.world.now)
+        carried = SendState.model_validate_json(state.model_dump_json())
+        assert carried == state, "a state does not survive JSON"
+        self.left = union(self.left, state.known)
+        self.run = Run(f"{self.key}-run-{self.runs}", carried)
+        self._tell(f"{run.id} continues as {self.run.id}")
+
+    # Effects
+
+    def _begin(self, run: Run, effect: steps.Effect) -> None:
+        """Begin what takes time; what comes of it is an event in the inbox, at once or later."""
+        self.world.judge.costs(self.key, type(effect).__name__, self._bound())
+        match effect:
+            case steps.SendWish(wish, search):
+                self._send_wish(run, wish, search=search)
+            case steps.Submit(lease):
+                self._submit(run, lease)
+            case steps.Report(ended):
+                self.account.inbox.append(self.report(run.state.known, ended))
+                run.inbox.append(events.Reported(ended))
+            case steps.LookUp():
+                record = self.account.state.records.get(self.key)
+                run.inbox.append(events.LookedUp(union(self.left, record.known if record else Known())))
+            case _:
+                run.inbox.append(self._outcome(effect))
+
+    def _bound(self) -> int:
+        """How often it may begin one kind of effect: by what has befallen it, and one more each day."""
+        days = (self.world.now - NOON) // timedelta(days=1)
+        return USUAL + EACH * (self.flown + self.answers + self.runs + self.world.losses) + days
+
+    def _outcome(self, effect: steps.Effect) -> events.Event:
+        wechat, random, now = self.account.wechat, self.world.random, self.world.now
+        match effect:
+            case steps.Poll(msg_id, until):
+                return events.Polled(msg_id, self._heard_of(msg_id, wechat.verdict(msg_id, until)))
+            case steps.AskWechat(msg_id):
+                return events.WechatSaid(msg_id, wechat.said(msg_id, now))
+            case steps.Preview(number):
+                return events.WasPreviewed(Previewed(to=f"o{number}", sent=random.random() < 0.8))
+            case steps.Show():
+                return events.Shown(("text: 你好", "to all followers"))
+            case steps.LookAtTag() if random.random() < 0.8:
+                return events.TagSeen()
+            case steps.LookAtTag():
+                choice = PROBLEMS["audience_changed"]
+                return events.Obstructed(Problem(name="audience_changed", sentence=choice.sentence, todo=choice.todo))
+            case _:
+                raise AssertionError(effect)
+
+    def _heard_of(self, msg_id: int, status: str | None) -> str | None:
+        if status is not None:
+            self.world.judge.hears(self.key, msg_id)
+        return status
+
+    def _send_wish(self, run: Run, identity: str, *, search: bool) -> None:
+        open_wish = run.state.wish
+        assert open_wish is not None
+        found = self._searched(run) if search and self.engine.digest == DIGEST else Known()
+        run.inbox.append(events.WishSent(identity, found, searched=search))
+        heard = run.state.heard
+        wish = Wish(
+            wish=identity,
+            key=self.key,
+            digest=self.engine.digest,
+            workflow_id=self.workflow_id,
+            run_id=run.id,
+            number=open_wish.number,
+            known=union(run.state.known, found),
+            searched=search or run.state.searched,
+            digests=(DIGEST,) if search and self.left != Known() else (),
+            ended=self.left_end if search and self.engine.digest == DIGEST else None,
+            turn=open_wish.turn,
+            whose=open_wish.whose,
+            frozen=heard.waits.frozen if heard and heard.waits else None,
+        )
+        self.account.inbox.append(wish)
+
+    def _searched(self, run: Run) -> Known:
+        """What the histories of earlier runs tell: a try that is under way there has no answer."""
+        under_way = (one for one in self.left.tries if is_under_way(one) and one.holder != run.id)
+        lost = tuple(one.model_copy(update={"lost_at": self.world.now}) for one in under_way)
+        return union(self.left, Known(tries=lost))
+
+    def _submit(self, run: Run, lease: Lease) -> None:
+        if lease.holder != run.id:  # as the activity sees it, after a reset
+            run.inbox.append(events.Lost("the run before had begun it"))
+            return
+        case = Case(self.request, run.state, self.world.now)
+        end = write_end(case.newest, case.conditions())
+        until = min(filter(None, (lease.valid_until, end)))
+        clock = self.world.skew()
+        self.flights.append(Flight(lease, until, clock, run))
+        self.world.judge.begins(self.account.name, Call(self.key, lease.wish, lease.not_before, lease.valid_until))
+
+    def report(self, known: Known, ended: Ended | None = None) -> Report:
+        """What the account is told."""
+        return Report(key=self.key, digest=self.engine.digest, workflow_id=self.workflow_id, known=known, ended=ended)
+
+    def _replied(self, answer: events.Answering, refusal: str | None) -> None:
+        send_at = getattr(answer, "send_at", None)
+        self.world.judge.says(type(answer).__name__, self.key, was_taken=refusal is None, send_at=send_at)

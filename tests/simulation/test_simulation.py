@@ -1,0 +1,69 @@
+"""Lives of sends and accounts without a server: whatever happens, in whatever order, the promises hold."""
+
+import re
+
+import pytest
+
+from qunfa.contract.facts import Try
+from qunfa.rules import memory
+from tests.simulation.controls import CONTROLS
+from tests.simulation.lives import Broken, broken, lived, replayed, shortest
+from tests.simulation.world import World
+
+LIVES = 20
+PARTS = 4
+WITHIN = 200
+SLOW = frozenset({"believe-the-run-before", "pause-unheard", "earlier-runs-forgotten", "before-its-time"})
+"""Controls that take dozens of lives to be missed."""
+
+
+def tell(found: Broken | None) -> None:
+    """Fail with the shortest story, where something broke."""
+    if found is not None:
+        short = shortest(found)
+        pytest.fail("\n".join([*short.story, f"{short.why}: make simulate SEED={short.seed}"]), pytrace=False)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_promises_hold_whatever_happens(part: int) -> None:
+    """Lost answers, workers, runs and ledgers, resets, slow calls, people who hold it up. `make simulate` has more."""
+    for seed in range(part * LIVES, (part + 1) * LIVES):
+        tell(broken(seed))
+
+
+def test_where_nothing_is_lost_nothing_is_in_doubt() -> None:
+    """However people hold it up, and whatever WeChat answers: no try is unknown, and no end is."""
+    for seed in range(LIVES):
+        world = lived(seed, gentle=True)
+        assert not [one for one in tries_of(world) if memory.is_unknown(one)], "\n".join(world.story)
+
+
+def tries_of(world: World) -> list[Try]:
+    """All tries that were made in it."""
+    return [one for send in world.sends for one in send.left.tries]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if name in SLOW else []) for name in CONTROLS]
+)
+def test_a_rule_that_is_taken_away_is_missed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check can fail: within two hundred seeds a promise is broken."""
+    CONTROLS[name](monkeypatch)
+    assert any(broken(seed) for seed in range(WITHIN))
+
+
+def test_a_seed_tells_the_same_story_again() -> None:
+    """And so does its script."""
+    first, again = lived(7), lived(7)
+    assert first.story == again.story
+    assert replayed(7, first.script).story == first.story
+
+
+def test_a_failure_is_told_as_short_as_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has nothing to do with it is left out, and what is left still fails."""
+    CONTROLS["without-approval"](monkeypatch)
+    found = next(found for seed in range(WITHIN) if (found := broken(seed)))
+    short = shortest(found)
+    assert len(short.script) < len(found.script) / 2
+    with pytest.raises(AssertionError, match=re.escape(short.why)):
+        replayed(short.seed, short.script)

@@ -1,0 +1,162 @@
+"""A WeChat that takes one job under a clientmsgid for a day, answers or not, and carries some calls out late."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from qunfa.contract.result import Answer, Counts, JobFinished
+from qunfa.contract.steps import JobStatus
+
+MEMORY: Final = timedelta(hours=24)
+SLOW_MAX: Final = timedelta(hours=20)
+"""How late a call is carried out at most: WeChat still remembers what it may repeat."""
+ADMINISTRATOR: Final = timedelta(minutes=25)
+"""How long the administrator takes who has to confirm a send."""
+USUAL: Final = timedelta(minutes=2)
+PUSHES: Final = (0, 1, 1, 1, 2, 5)
+NEGATIVE: Final = ("err(30001)", "err(30003)", "err(40002)", "send fail")
+DEFINITE: Final = (45028, 45040, 48001, 40007, 40001, 42010, 46007, 40003)
+FATES: Final = (
+    *("delivered", "delivered", "delivered unheard", "judged", "judged unheard"),
+    *("refused", "busy", "slow", "slow", "not written"),
+)
+HEARD: Final = ("delivered", "judged", "refused", "not written")
+"""Those of which there is an answer."""
+QUOTA: Final = 45028
+_CONCURRENT: Final = 45066
+_YES: Final = "send success"
+_SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass
+class Job:
+    """A job that WeChat has accepted; what becomes of it is known from ``decided_at`` on, and pushed so often."""
+
+    msg_id: int
+    key: str
+    clientmsgid: str
+    at: datetime
+    status: str
+    decided_at: datetime
+    pushes: int
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the followers get the message."""
+        return self.status == _YES
+
+    def push(self) -> JobFinished:
+        """WeChat's push on it."""
+        return pushed(self.msg_id, self.status)
+
+
+def pushed(msg_id: int, status: str) -> JobFinished:
+    """A push, be it WeChat's or forged."""
+    counts = Counts(total=9, filter=9, sent=9) if status == _YES else Counts()
+    return JobFinished(msg_id=msg_id, status=status, counts=counts)
+
+
+@dataclass
+class Slow:
+    """A call that is on its way for long."""
+
+    key: str
+    clientmsgid: str
+    status: str
+    at: datetime
+
+
+@dataclass
+class Wechat:
+    """One account at WeChat.
+
+    ``frees``: a job that failed sets its ``clientmsgid`` free. ``mute``: how often it does not say how a job stands.
+    ``a_day``: how many jobs it takes a day in Shanghai.
+    """
+
+    random: Random
+    first: int
+    frees: bool
+    mute: float
+    a_day: int | None = None
+    jobs: list[Job] = field(default_factory=list)
+    slow: list[Slow] = field(default_factory=list)
+    days: Counter[str] = field(default_factory=Counter)
+
+    def of(self, key: str) -> list[Job]:
+        """The key's jobs."""
+        return [job for job in self.jobs if job.key == key]
+
+    def blocking(self, clientmsgid: str, now: datetime) -> list[Job]:
+        """The jobs that keep WeChat from taking another one under the same clientmsgid."""
+        young = (job for job in self.jobs if job.clientmsgid == clientmsgid and now - job.at < MEMORY)
+        return [job for job in young if job.delivered or not self.frees]
+
+    def arriving(self, now: datetime) -> list[Slow]:
+        """The slow calls that may still be carried out."""
+        return [one for one in self.slow if now - one.at < SLOW_MAX]
+
+    def arrive(self, now: datetime) -> None:
+        """A call that was slow on its way, and that nobody waits for any more, is carried out."""
+        one = self.random.choice(self.arriving(now))
+        self.slow.remove(one)
+        if not self.blocking(one.clientmsgid, now):
+            self._accept(one.key, one.clientmsgid, one.status, now)
+
+    def call(self, key: str, clientmsgid: str, fate: str, now: datetime) -> Answer:
+        """One call that was written."""
+        errcode = self.random.choice(DEFINITE)
+        ours, negative = self.blocking(clientmsgid, now), self.random.choice(NEGATIVE)
+        if ours and fate in {"delivered", "judged"}:
+            return Answer(kind="duplicate", at=now, errcode=45065, msg_id=ours[0].msg_id)
+        if ours or fate == "refused":
+            return Answer(kind="refused", at=now, errcode=errcode)
+        if any(one.clientmsgid == clientmsgid for one in self.arriving(now)) and self.random.random() < 0.5:
+            return Answer(kind="refused", at=now, errcode=_CONCURRENT)
+        if self.a_day is not None and self.days[_day(now)] >= self.a_day:
+            return Answer(kind="refused", at=now, errcode=QUOTA)
+        status = _YES if fate.startswith("delivered") or self.random.random() < 0.5 else negative
+        if fate == "slow":
+            self.slow.append(Slow(key, clientmsgid, status, now))
+        elif fate != "busy":
+            job = self._accept(key, clientmsgid, status if fate.startswith("delivered") else negative, now)
+            if "unheard" not in fate:
+                return Answer(kind="accepted", at=now, msg_id=job.msg_id)
+        silent = fate == "slow" or ("unheard" in fate and self.random.random() < 0.75)
+        return Answer(kind="unknown", at=now, errcode=None if silent else -1)
+
+    def status(self, msg_id: int, now: datetime) -> str | None:
+        """What ``mass/get`` says; nothing, now and then."""
+        job = next((job for job in self.jobs if job.msg_id == msg_id), None)
+        if job is None or self.random.random() < self.mute:
+            return None
+        if now < job.decided_at:
+            return "SENDING"
+        return "SEND_SUCCESS" if job.delivered else "SEND_FAIL"
+
+    def verdict(self, msg_id: int, until: datetime) -> str | None:
+        """What ``mass/get`` says in the end, where it is asked until then."""
+        said = self.status(msg_id, until)
+        return None if said == "SENDING" else said
+
+    def said(self, msg_id: int, now: datetime) -> JobStatus | None:
+        """What ``mass/get`` says when it is asked once; it cannot be asked, now and then."""
+        if self.random.random() < self.mute:
+            return None
+        said = self.status(msg_id, now)
+        return JobStatus(status=said) if said else JobStatus(errcode=40059, errmsg="invalid msg id")
+
+    def _accept(self, key: str, clientmsgid: str, status: str, now: datetime) -> Job:
+        late = ADMINISTRATOR if self.random.random() < 0.1 else USUAL * self.random.random()
+        pushes = self.random.choice(PUSHES)
+        job = Job(self.first + len(self.jobs), key, clientmsgid, now, status, now + late, pushes)
+        self.jobs.append(job)
+        self.days[_day(now)] += 1
+        return job
+
+
+def _day(now: datetime) -> str:
+    return now.astimezone(_SHANGHAI).date().isoformat()
