@@ -91,6 +91,13 @@ class SendSeen:
     text: str
     jobs: tuple[Accepted, ...] = ()
     runs: tuple[Run, ...] = ()
+    ledger_lost: bool = False
+
+    @property
+    def tried(self) -> bool:
+        """Whether anything of it may have been submitted, as its own runs say."""
+        rows = [row for run in self.own if run.result for row in run.result.jobs]
+        return bool(self.jobs) or any(row.state != "new" for row in rows)
 
     @property
     def own(self) -> list[Run]:

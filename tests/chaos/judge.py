@@ -87,6 +87,8 @@ def _doubles(send: SendSeen) -> Iterator[Violation]:
 
 
 def _intruders(send: SendSeen) -> Iterator[Violation]:
+    if send.ledger_lost and not send.tried:
+        return  # nothing but the ledger had heard of the key
     for run in send.runs:
         if run.text != send.text and run.state != "refused":
             yield Violation("wrong", send.key, f"run {run.run_id} with other content was not refused: {run.state}")

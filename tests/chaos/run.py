@@ -176,7 +176,8 @@ async def _judge(cast: Cast, tally: Tally, tell: Sequence[int]) -> None:
 
 def _seen(stage: Stage, plan: SendPlan, runs: list[Run]) -> SendSeen:
     jobs = [Accepted.of(job) for job in words.jobs_that_say(stage.sim.world, plan.account, plan.text)]
-    return SendSeen(plan.account, plan.key, plan.text, tuple(jobs), tuple(runs))
+    lost = plan.account in stage.lost_at
+    return SendSeen(plan.account, plan.key, plan.text, tuple(jobs), tuple(runs), ledger_lost=lost)
 
 
 async def _complete_list(cast: Cast) -> list[Listed]:

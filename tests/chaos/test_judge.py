@@ -66,6 +66,7 @@ def kinds(send: SendSeen) -> set[Kind]:
 
 
 UNHEARD = result("unknown", {"state": "accepted", "msg_id": 7})
+NOTHING = result("expired", {"state": "new"})
 NOBODY = {"total": 0, "filter": 0, "sent": 0, "error": 0}
 GOOD = [
     seen([job(7)], run(result("sent", sent(7)))),
@@ -73,6 +74,7 @@ GOOD = [
     seen([], run(None, "cancelled")),
     seen([job(7)], run(None, "terminated"), run(result("sent", sent(7)), number=1)),
     seen([job(7)], run(result("sent", sent(7))), run(None, "refused", 1, text="another")),
+    replace(seen([], run(NOTHING, "failed"), run(NOTHING, "failed", 1, text="another")), ledger_lost=True),
     seen([job(7, 11)], run(result("failed"), "failed"), run(result("sent", sent(7)), number=1)),
     seen([job(7, received=0), job(8, 2)], run(result("sent", sent(8)))),
     seen([job(7)], run(UNHEARD, "failed"), run(result("sent", sent(7)), number=1)),
@@ -134,6 +136,10 @@ WRONG = {
     "a msg_id of somebody else": seen([job(7)], run(result("sent", sent(7), sent(9)))),
     "broken off": seen([], run(None, "broken")),
     "other content sent": seen([], run(None, "cancelled"), run(result("sent"), number=1, text="another")),
+    "other content that was tried before the ledger was lost": replace(
+        seen([], run(result("failed", {"state": "refused"}), "failed"), run(NOTHING, "failed", 1, text="another")),
+        ledger_lost=True,
+    ),
     "another outcome when it is started again": seen(
         [job(7)], run(result("sent", sent(7))), run(result("unknown", sent(7, state="accepted")), "failed", 1)
     ),
