@@ -109,6 +109,7 @@ async def test_a_key_that_a_new_ledger_knows_for_other_content_does_not_hide_an_
     await desk.until(handle, lambda status: bool(status.jobs and status.jobs[0].state == "unknown"))
     account = desk.env.client.get_workflow_handle(account_id(desk.wechat.facts.appid))
     await account.terminate("lost")
+    await handle.signal("ledger_lost", {"at": (await desk.env.get_current_time()).isoformat()})  # as a worker does
     taken = Wish(
         wish="another", key="spring", digest="other", workflow_id="mass-send:brand:spring", run_id="b", searched=True
     )
