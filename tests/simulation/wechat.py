@@ -25,6 +25,8 @@ FATES: Final = (
 )
 HEARD: Final = ("delivered", "judged", "refused", "not written")
 """Those of which there is an answer."""
+TAKEN: Final = ("delivered", "delivered", "judged")
+"""Those of a WeChat that has nothing against anybody."""
 QUOTA: Final = 45028
 _CONCURRENT: Final = 45066
 _YES: Final = "send success"

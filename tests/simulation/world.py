@@ -22,7 +22,7 @@ from tests.simulation.accounts import Account
 from tests.simulation.judge import Book, Judge
 from tests.simulation.reached import Reached
 from tests.simulation.sends import Flight, Send
-from tests.simulation.wechat import FATES, HEARD, Job, Wechat, pushed
+from tests.simulation.wechat import FATES, HEARD, TAKEN, Job, Wechat, pushed
 
 ACCOUNTS_MAX: Final = 2
 SENDS: Final = (1, 1, 1, 2, 3)
@@ -55,6 +55,7 @@ class World:
         self.judge, self.reached = Judge(), Reached()
         self.random = Random(seed)  # noqa: S311  what happens is to be the same for a seed
         self.losses = self.answers = 0
+        self.is_calm = False
         self.accounts = [self._account(number) for number in range(self.random.randint(1, ACCOUNTS_MAX))]
         self.sends: list[Send] = []
         for number in range(self.random.choice(SENDS)):
@@ -119,9 +120,10 @@ class World:
         """Nothing is lost any more, and everybody does what they are to do: all sends end."""
         self.random.seed(f"{self.seed} calm")
         self.losses, self.answers, self.gentle = LOSSES_MAX, 0, True
+        self.is_calm = True
         self.tell("from here on nothing is lost")
         for account in self.accounts:
-            account.wechat.mute = 0.0
+            account.wechat.mute, account.wechat.a_day = 0.0, None
             account.let_go()
             for send in self.sends:
                 if send.account is account and send.run and account.lost_at:
@@ -215,7 +217,7 @@ class World:
         send.flights.remove(one)
         send.flown += 1
         self.now = max(self.now, one.lease.not_before - one.clock)
-        fate = self.random.choice(HEARD if self.gentle else FATES)
+        fate = self.random.choice(TAKEN if self.is_calm else HEARD if self.gentle else FATES)
         late = self.now + one.clock >= one.until
         book = self.judge.books[send.key]
         if late or fate == "not written":
