@@ -12,13 +12,16 @@ from temporalio.service import RPCError
 
 from qunfa.contract import account_id
 from tests.chaos.account import Account
-from tests.chaos.plan import Strike, strikes
+from tests.chaos.plan import Strike, StrikeKind, strikes
 from tests.chaos.stage import Stage, temporal_answers
 from tests.chaos.upstream import RPC
 
 _AGAIN_SECONDS: Final = 0.25
 _OVER_BETWEEN: Final = 2
 _RECOVERY_MAX_SECONDS: Final = 15.0
+_KILLED: Final[tuple[StrikeKind, ...]] = ("worker", "receiver", "temporal")
+"""Of each of these at least one process is killed in every run."""
+_KILL_TRIES: Final = 10
 
 
 class Striker:
@@ -33,8 +36,18 @@ class Striker:
     async def work(self, enough: asyncio.Event) -> None:
         """One strike after the other until it is enough; returns when the last one is over.
 
-        On a machine that is too slow for their times all of them come later.
+        On a machine that is too slow for their times all of them come later. What was not killed until then is killed
+        at the end.
         """
+        await self._in_time(enough)
+        for kind in _KILLED:
+            for _ in range(_KILL_TRIES):
+                if self.kills[kind]:
+                    break
+                await self._strike(Strike(0.0, kind, seconds=1.0))
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _in_time(self, enough: asyncio.Event) -> None:
         begins, seen = self._began, 0
         async with asyncio.TaskGroup() as tasks:
             for strike in strikes(self._stage.plan.seed):
