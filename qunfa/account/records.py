@@ -8,7 +8,7 @@ from qunfa.account.routing import forwarding, matched
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Known, TryId
 from qunfa.contract.result import Answer
-from qunfa.rules.memory import is_under_way, union
+from qunfa.rules.memory import given_up, is_under_way, union
 
 
 def grown(record: Record, known: Known, now: datetime) -> Record:
@@ -19,11 +19,8 @@ def grown(record: Record, known: Known, now: datetime) -> Record:
 
 def lost_to(record: Record, run_id: str, now: datetime) -> Record:
     """The record once ``run_id`` wishes: a try under way that another run holds is lost."""
-    lost = [one for one in record.known.tries if is_under_way(one) and one.holder != run_id]
-    if not lost:
-        return record
-    facts = Known(tries=tuple(one.model_copy(update={"lost_at": now}) for one in lost))
-    return record.changed(known=union(record.known, facts), touched_at=now)
+    known = given_up(record.known, now, run_id)
+    return record if known == record.known else record.changed(known=known, touched_at=now)
 
 
 def unused(record: Record, try_id: TryId, now: datetime) -> Record:

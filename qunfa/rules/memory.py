@@ -13,6 +13,7 @@ of each ``clientmsgid``, which begin its window; tries that were accepted; decis
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
+from datetime import datetime
 from typing import Final, TypeVar
 
 from qunfa.contract.facts import Known, Owned, Said, Try
@@ -60,6 +61,14 @@ def is_silent(one: Try) -> bool:
 def is_under_way(one: Try) -> bool:
     """Whether the answer to the try is still awaited."""
     return one.answer is None and one.lost_at is None
+
+
+def given_up(known: Known, now: datetime, holder: str | None = None) -> Known:
+    """What is known once nobody awaits the tries that are under way: all of them, or those that ``holder`` has not."""
+    lost = [one for one in known.tries if is_under_way(one) and (holder is None or one.holder != holder)]
+    if not lost:
+        return known
+    return union(known, Known(tries=tuple(one.model_copy(update={"lost_at": now}) for one in lost)))
 
 
 def _added(

@@ -15,7 +15,7 @@ from qunfa.rules.bounds import cut
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import Over, course
 from qunfa.rules.material import rebuilding
-from qunfa.rules.memory import union
+from qunfa.rules.memory import given_up, union
 from qunfa.rules.submission import Ask, explain
 from qunfa.rules.verdict import judge, verdict_of_poll, verdict_of_push
 from qunfa.send import events, joining, questions
@@ -49,13 +49,10 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             return state.changed(pinned=facts)
         case events.Inspected(digest, material):
             return state.changed(digest=digest, material=material)
-        case events.LookedUp(known, why):
-            reasons = (*state.refused, _not_known(case, why)) if why and state.refused else state.refused
-            return state.changed(known=union(state.known, known), searched=True, again=True, refused=reasons)
-        case events.Wishing(wish, purpose, turn, whose):
-            number = state.wishes + 1
-            opened = OpenWish(wish=wish, number=number, purpose=purpose, turn=turn, whose=whose)
-            return state.changed(wish=opened, wishes=number)
+        case events.LookedUp():
+            return _looked_up(case, event)
+        case events.Wishing():
+            return _wishing(state, event)
         case events.WishSent():
             return _wish_sent(case, event)
         case events.Heard(granted):
@@ -135,6 +132,30 @@ def _in_time(case: Case, after: SendState) -> SendState:
         return after
     acts = tuple(act for act in after.acts if act.what not in {"abort", "reject"})
     return after.changed(acts=acts).saying(case.now, "the abort came too late: something may have been delivered")
+
+
+def _looked_up(case: Case, found: events.LookedUp) -> SendState:
+    """A run that ends by this joins nobody: a try of an earlier run may still be written, and is lost to it."""
+    state = case.state
+    reasons = (*state.refused, _not_known(case, found.why)) if found.why and state.refused else state.refused
+    known = union(state.known, given_up(found.known, case.now))
+    return state.changed(known=known, searched=True, again=True, refused=reasons)
+
+
+def _wishing(state: SendState, event: events.Wishing) -> SendState:
+    before, heard, since = state.wish, state.heard, None
+    if before is not None and (heard is None or heard.wish != before.wish):
+        since = before.silent_since or before.sent_at
+    number = state.wishes + 1
+    opened = OpenWish(
+        wish=event.wish,
+        number=number,
+        purpose=event.purpose,
+        turn=event.turn,
+        whose=event.whose,
+        silent_since=since,
+    )
+    return state.changed(wish=opened, wishes=number)
 
 
 def _wish_sent(case: Case, sent: events.WishSent) -> SendState:

@@ -31,19 +31,23 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
     again = _again_at(case, wish, wish.sent_at)
     if case.now >= again:
         return Step(phase, Wish(wish.purpose, wish.turn, wish.whose), _THE_LEDGER)
+    silent = _silent_at(case)
+    if silent is not None and case.now < silent and (case.stops or case.state.question):
+        again = silent
     return Step(phase, why=_why(case, wish), until=again, awaits_answer=True)
-
-
-def answer_due(case: Case, sent_at: datetime) -> datetime:
-    """When an account that has not answered is asked again."""
-    return sent_at + SILENT_ASKS * case.facts.timing.ask
 
 
 def is_silent(case: Case) -> bool:
     """Whether the account has not answered the open wish in time."""
+    silent = _silent_at(case)
+    return silent is not None and case.now >= silent
+
+
+def _silent_at(case: Case) -> datetime | None:
+    """When an account that has not answered the open wish is called silent."""
     wish = case.state.wish
     sent_at = wish.sent_at if wish and _answer(case, wish) is None else None
-    return sent_at is not None and case.now >= answer_due(case, sent_at)
+    return sent_at and sent_at + SILENT_ASKS * case.facts.timing.ask
 
 
 def nothing_left_behind(case: Case, step: Step | End) -> Step | End:
@@ -81,13 +85,14 @@ def _answer(case: Case, wish: OpenWish) -> Granted | None:
 
 
 def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
-    """When the account is asked again although it has answered.
+    """When the account is asked again: if it is silent, after as long as it has been silent already.
 
-    Its queue may be gone. Workers tell of that (`events.QueueLost`), so that this is for what nobody has seen.
+    If it has answered, its queue may be gone. Workers tell of that (`events.QueueLost`): this is for what nobody saw.
     """
     answer = _answer(case, wish)
     if answer is None:
-        return answer_due(case, sent_at)
+        silent = sent_at - (wish.silent_since or sent_at)
+        return sent_at + max(SILENT_ASKS * case.facts.timing.ask, min(silent, _NET))
     waits, turn, soon = answer.waits, wish.turn, sent_at + case.facts.timing.ask
     if waits is None or turn is None:
         return soon

@@ -16,19 +16,28 @@ import pytest
 
 from qunfa.cli.demo.binary import temporal_binary
 from qunfa.cli.demo.followers import FollowersView
-from qunfa.cli.demo.ports import ANY, LOCALHOST, Ports, choose_ports
+from qunfa.cli.demo.ports import ANY, LOCALHOST, USUAL, Ports, choose_ports
 from qunfa.cli.errors import Refused
-from tests.looking import PATIENCE
+from tests.looking import PATIENCE, look_again
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.long
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, and needs PR_SET_PDEATHSIG")
 
 
+def _own_ports() -> list[str]:
+    """Ports of this test's own: a free one may be taken by another test before the demo has it."""
+    return [
+        word for name, port in zip(USUAL._fields, free_ports(4), strict=True) for word in (f"--{name}-port", str(port))
+    ]
+
+
 @asynccontextmanager
 async def _demo(*args: str) -> AsyncIterator[Process]:
+    ports = [] if any(word.endswith(("-port", "-ports")) for word in args) else _own_ports()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "qunfa.cli", "demo", "--free-ports", *args, stdout=PIPE, stderr=STDOUT
+        sys.executable, "-m", "qunfa.cli", "demo", *ports, *args, stdout=PIPE, stderr=STDOUT
     )
     try:
         yield process
@@ -56,7 +65,8 @@ async def _children(process: Process, count: int) -> list[int]:
     """The demo's processes, as soon as there are so many."""
     async with asyncio.timeout(PATIENCE):
         while len(pids := _children_of(process.pid)) < count:
-            await _a_turn()
+            assert process.returncode is None, await _rest(process)
+            await look_again()
     return pids
 
 
@@ -64,17 +74,15 @@ async def _gone(pids: list[int]) -> bool:
     """Whether all of them end, asked until they have."""
     async with asyncio.timeout(PATIENCE):
         while any(_lives(pid) for pid in pids):
-            await _a_turn()
+            await look_again()
     return True
 
 
-async def _a_turn() -> None:
-    """Nothing tells when another process begins or ends, so the kernel is asked again and again."""
-    await asyncio.to_thread(os.sched_yield)
-
-
 def _children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
 
 
 def _command(pid: int) -> str:
@@ -128,7 +136,7 @@ async def test_it_runs_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
 @linux
 async def test_ctrl_c_in_the_middle_leaves_nothing() -> None:
     """Exit 130, no traceback, whatever was being started."""
-    async with _demo() as process:
+    async with _demo("--free-ports") as process:
         children = await _children(process, 1)
         process.send_signal(signal.SIGINT)
         said = await _rest(process)
@@ -189,11 +197,10 @@ def test_a_named_port_is_had_or_refused() -> None:
 
 async def test_the_ports_are_options() -> None:
     """Each process listens where it was told to; one that is taken ends the demo before anything is started."""
-    ports = choose_ports(ANY)
-    options = [word for name, port in ports._asdict().items() for word in (f"--{name}-port", str(port))]
+    options = _own_ports()
     async with _demo(*options) as process:
         said = await _read_until(process, "simulated WeChat  ")
-    assert {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", said)} == set(ports)
+    assert set(re.findall(r"127\.0\.0\.1:(\d+)", said)) == set(options[1::2])
     with socket.socket() as other:
         other.bind((LOCALHOST, 0))
         other.listen()

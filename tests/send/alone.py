@@ -1,13 +1,14 @@
 """A send by itself: a test plays the account, WeChat and the people, one event after the other."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted, Lease, Waits
 from qunfa.contract.operators import Abort, MarkSent, Retry, Status
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import Answer, Counts, JobFinished
+from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
 from qunfa.send.show import status
@@ -15,8 +16,8 @@ from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import a_try
 from tests.send.engine import Engine, Run
-from tests.send.world import FACTS
 
+FACTS: Final = AccountFacts(name="demo", appid="wx", base_url="https://x.test")
 BY_LI: dict[str, Any] = {"by": "li", "reason": "looked"}
 
 

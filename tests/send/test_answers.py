@@ -13,8 +13,7 @@ from qunfa.send import events, steps
 from qunfa.send.answers import refusal
 from qunfa.send.apply import apply
 from tests.rules.arbitrary import NOON
-from tests.send.alone import Alone
-from tests.send.world import FACTS
+from tests.send.alone import FACTS, Alone
 
 FAILED = JobStatus(status="SEND_FAIL")
 HOUR = timedelta(hours=1)

@@ -12,9 +12,8 @@ from qunfa.send import events, steps
 from qunfa.send.plan import plan
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
-from tests.send.alone import Alone, own
+from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import known
-from tests.send.world import FACTS
 
 MINUTE = timedelta(minutes=1)
 
@@ -202,6 +201,20 @@ def test_a_refused_request_says_what_its_key_has_done_before() -> None:
     alone.take(events.LookedUp(own(1, Answer(kind="accepted", at=NOON, msg_id=7))))
     assert alone.end.refused[0] == "message.content: must not be blank"
     assert 'an earlier run under "spring" was delivered, or may have been (msg_id: 7)' in alone.end.refused[1]
+
+
+def test_a_try_of_an_earlier_run_that_is_still_under_way_is_a_doubt() -> None:
+    """The earlier run was terminated a moment ago: an abort ends as unknown, a cancellation goes on to the verdict."""
+    alone = Alone()
+    alone.abort()
+    assert alone.does() is steps.LookUp
+    alone.take(events.LookedUp(own(1)))
+    assert alone.end.outcome == "unknown"
+    alone = Alone()
+    alone.take(events.Cancelled("no"))
+    assert alone.does() is steps.LookUp
+    alone.take(events.LookedUp(own(1)))
+    assert alone.does() is steps.SendWish
 
 
 def test_a_request_that_is_refused_at_once_still_says_what_its_key_has_done() -> None:

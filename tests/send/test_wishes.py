@@ -9,8 +9,7 @@ from qunfa.contract.operators import Pause, Resume
 from qunfa.contract.result import Answer
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
-from tests.send.alone import Alone, own
-from tests.send.world import FACTS
+from tests.send.alone import FACTS, Alone, own
 
 MINUTE = timedelta(minutes=1)
 FROZEN = Waits(why="frozen", frozen=Frozen(by="wang", reason="wrong text", at=NOON))
@@ -53,6 +52,35 @@ def test_a_silent_ledger_is_asked_again_after_half_a_minute() -> None:
     assert alone.step.until == NOON + 3 * FACTS.timing.ask
     alone.wait(3 * FACTS.timing.ask)
     assert alone.does() is steps.SendWish
+
+
+def test_an_account_that_stays_silent_is_asked_ever_more_rarely() -> None:
+    """After as long as it has been silent: signals that nobody takes must not fill its history."""
+    alone = Alone()
+    alone.take()
+    alone.sent()
+    asked, began = 0, alone.now
+    while alone.now < began + timedelta(days=7):
+        assert alone.step.until
+        alone.wait(alone.step.until - alone.now)
+        alone.sent()
+        asked += 1
+    assert 10 <= asked <= 20
+
+
+def test_an_abort_ends_a_send_whose_account_was_asked_again_and_is_silent() -> None:
+    """It waits half a minute for the newest wish to be answered, however long the next one is away."""
+    alone = Alone()
+    alone.take()
+    alone.sent()
+    for _ in range(8):
+        assert alone.step.until
+        alone.wait(alone.step.until - alone.now)
+        alone.sent()
+    assert alone.abort() is None
+    assert alone.step.until == alone.now + 3 * FACTS.timing.ask
+    alone.wait(3 * FACTS.timing.ask)
+    assert alone.end.outcome == "aborted"
 
 
 def test_behind_a_freeze_a_send_writes_next_to_nothing() -> None:

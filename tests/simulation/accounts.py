@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from qunfa.account.budget import trimmed
 from qunfa.account.inbox import Message, take
@@ -11,10 +11,13 @@ from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
 from qunfa.account.people import freeze, unfreeze
 from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState
-from qunfa.contract.grants import Lease
+from qunfa.contract.grants import Lease, Report
 from qunfa.contract.result import JobFinished
 from qunfa.send import events
 from tests.simulation.wechat import Wechat
+
+IN_ORDER: Final = 0.8
+"""How often messages come as they were sent: Temporal keeps their order, but for one that was sent again."""
 
 if TYPE_CHECKING:
     from tests.simulation.sends import Send
@@ -54,9 +57,13 @@ class Account:
         return due(self.state)
 
     def hear(self) -> None:
-        """It takes one of the messages to it; one may come twice, and in any order."""
+        """It takes one of the messages to it; one may come twice, and overtake others."""
         random = self.world.random
-        message = random.choice(self.inbox[:1] if self.world.gentle else self.inbox)
+        index = 0 if self.world.gentle or random.random() < IN_ORDER else random.randrange(len(self.inbox))
+        message = self.inbox[index]
+        for overtaken in self.inbox[:index]:
+            if isinstance(overtaken, Report):
+                self.world.judge.books[overtaken.key].unheard += 1
         if random.random() < 0.8:
             self.inbox.remove(message)
         if random.random() < 0.1:
@@ -89,18 +96,16 @@ class Account:
         run.inbox.append(events.Pushed(payload) if isinstance(payload, JobFinished) else events.Heard(payload))
         return True
 
-    def turn_the_switch(self) -> None:
-        """A person freezes it, or lets it go on."""
-        frozen = self.state.frozen is None
-        self.world.tell(f"{self.name} is {'frozen' if frozen else 'unfrozen'}")
-        if frozen:
-            self._become(freeze(self.state, "li", "wrong text", self.world.now))
-            self.world.judge.frozen.add(self.name)
-        else:
-            self.let_go()
+    def freeze(self) -> None:
+        """A person freezes it."""
+        self.world.tell(f"{self.name} is frozen")
+        self._become(freeze(self.state, "li", "wrong text", self.world.now))
+        self.world.judge.frozen.add(self.name)
 
     def let_go(self) -> None:
-        """It is unfrozen."""
+        """It is unfrozen, where it was frozen."""
+        if self.state.frozen is not None:
+            self.world.tell(f"{self.name} is unfrozen")
         self.world.judge.frozen.discard(self.name)
         self._become(unfreeze(self.state, self.world.now))
 

@@ -6,17 +6,19 @@ from typing import Any, Final
 
 import pytest
 
-from qunfa.account import inbox, leases
+from qunfa.account import budget, inbox, leases, routing
 from qunfa.account.budget import next_place
 from qunfa.account.state import AccountState, Place
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Turn
 from qunfa.contract.result import Answer
-from qunfa.rules import memory
+from qunfa.contract.steps import Timing
+from qunfa.rules import memory, verdict
 from qunfa.send import doubt, endings, plan
 from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
-from tests.simulation import sends
+from tests.simulation import sends, world
+from tests.simulation.wechat import MEMORY
 
 Control = Callable[[pytest.MonkeyPatch], None]
 NEVER: Final = timedelta(days=10_000)
@@ -113,6 +115,31 @@ def end_in_doubt(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(endings, "bad", lambda _case, otherwise: otherwise)
 
 
+def forget_silence(patch: pytest.MonkeyPatch) -> None:
+    """A try without an answer is not taken for one that may still be on its way."""
+    patch.setattr(doubt, "is_silent", _no)
+
+
+def window_of_two_days(patch: pytest.MonkeyPatch) -> None:
+    """The same again when WeChat has forgotten the first."""
+    patch.setitem(world.FACTS, "timing", Timing(window=MEMORY * 2))
+
+
+def evict_a_doubt(patch: pytest.MonkeyPatch) -> None:
+    """What the ledger knows of a key goes after an hour."""
+    patch.setattr(budget, "LIFE", timedelta(hours=1))
+
+
+def drop_early_pushes(patch: pytest.MonkeyPatch) -> None:
+    """A push that comes before its msg_id is known is lost."""
+    patch.setattr(routing, "_kept", lambda state, _event, _now: state)
+
+
+def poll_overrules_push(patch: pytest.MonkeyPatch) -> None:
+    """What ``mass/get`` says stands against the push, which says more."""
+    patch.setattr(verdict, "_rank", {"operator": 0, "ledger": 1, "push": 2, "poll": 3}.get)
+
+
 CONTROLS: Final[dict[str, Control]] = {
     control.__name__.replace("_", "-"): control
     for control in (
@@ -129,6 +156,11 @@ CONTROLS: Final[dict[str, Control]] = {
         before_its_time,
         abort_unheard,
         end_in_doubt,
+        forget_silence,
+        window_of_two_days,
+        evict_a_doubt,
+        drop_early_pushes,
+        poll_overrules_push,
     )
 }
 

@@ -6,7 +6,7 @@
 | unknown is not no | a send ends as if nothing were delivered, and it was, or may still be |
 | nobody by accident | something is written before its time, unapproved, while it is paused, or after an abort |
 | one lease at a time | one is granted while another may be written under, or while the account is frozen |
-| no result is lost | a send ends as unknown, and nothing about it is unheard or undecided |
+| no result is lost | a send ends as unknown, and nothing about it is unheard or undecided; or without a push |
 | nothing hangs | a send goes on for ever once nothing is lost any more, or asks for too much |
 
 A person who says what is not true is believed: what follows from that is not held against the send.
@@ -39,6 +39,8 @@ class Book:
     unheard: int = 0
     jobs: set[int] = field(default_factory=set)
     verdicts: set[int] = field(default_factory=set)
+    accepted: set[int] = field(default_factory=set)
+    pushed: dict[int, str] = field(default_factory=dict)
     approved: bool = False
     ever_approved: bool = False
     paused: bool = False
@@ -58,6 +60,14 @@ class Call:
     ends: datetime
 
 
+@dataclass(frozen=True)
+class Told:
+    """What an end tells: the jobs whose pushes it knows, and the status of each of its jobs by msg_id."""
+
+    pushes: frozenset[int]
+    verdicts: dict[int, str]
+
+
 @dataclass
 class Judge:
     """Watches what happens, and raises ``BrokenPromiseError``."""
@@ -66,6 +76,7 @@ class Judge:
     calls: dict[str, list[Call]] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     grants: dict[str, set[str]] = field(default_factory=dict)
+    granted_once: set[str] = field(default_factory=set)
     frozen: set[str] = field(default_factory=set)
 
     def granted(self, account: str, key: str, wish: str, *, to_nobody: bool) -> None:
@@ -73,7 +84,8 @@ class Judge:
         if account in self.frozen:
             raise BrokenPromiseError(f"{account} is frozen, and grants a lease to {key}")
         self.grants.setdefault(account, set()).add(wish)
-        self.books[key].unheard += to_nobody
+        self.books[key].unheard += to_nobody or wish in self.granted_once  # which of the two was used is not known
+        self.granted_once.add(wish)
 
     def begins(self, account: str, call: Call) -> None:
         """A worker takes a call in hand."""
@@ -88,8 +100,10 @@ class Judge:
                 raise BrokenPromiseError(f"{account} lets {call.key} write while {other.key} may")
         others.append(call)
 
-    def landed(self, account: str, wish: str) -> None:
-        """The call is over, whatever came of it."""
+    def landed(self, account: str, key: str, wish: str, msg_id: int | None) -> None:
+        """The call is over, whatever came of it; the ``msg_id`` of its answer is heard."""
+        if msg_id is not None:
+            self.books[key].accepted.add(msg_id)
         self.calls[account] = [one for one in self.calls.get(account, []) if one.wish != wish]
 
     def forgets(self, account: str) -> None:
@@ -99,6 +113,7 @@ class Judge:
         self.frozen.discard(account)
         for book in self.books.values():
             book.had_losses = True
+            book.pushed.clear()
 
     def starts(self, key: str) -> None:
         """The key is started: what people have told earlier lives counts no more."""
@@ -135,7 +150,7 @@ class Judge:
         if deliveries > 1 + book.lies:
             raise BrokenPromiseError(f"{key} is delivered {deliveries} times")
 
-    def ends(self, key: str, outcome: str, *, may_come: bool, knows_all: bool) -> None:
+    def ends(self, key: str, outcome: str, *, may_come: bool, knows_all: bool, end: Told) -> None:
         """A send ends. ``may_come``: a call of its that is on its way can still be delivered.
 
         ``knows_all``: it knows what its key stands for, and nothing that it should hear is on its way.
@@ -143,6 +158,8 @@ class Judge:
         book = self.books[key]
         if book.lies:
             return
+        if knows_all:
+            self._knows_the_pushes(key, end)
         if outcome in COMPLETES:
             if not book.delivered:
                 raise BrokenPromiseError(f"{key} ends as {outcome}, and nothing was delivered")
@@ -153,6 +170,15 @@ class Judge:
                 raise BrokenPromiseError(f"{key} ends as {outcome}, and may still be delivered")
         elif knows_all and not (book.unheard or book.jobs - book.verdicts):
             raise BrokenPromiseError(f"{key} ends as unknown, and all of it was heard")
+
+    def _knows_the_pushes(self, key: str, end: Told) -> None:
+        book = self.books[key]
+        for msg_id in book.accepted & book.pushed.keys():
+            pushed = book.pushed[msg_id]
+            if msg_id not in end.pushes:
+                raise BrokenPromiseError(f"{key} ends, and does not know the push on {msg_id}")
+            if end.verdicts.get(msg_id, pushed) != pushed:
+                raise BrokenPromiseError(f"{key} says {end.verdicts[msg_id]} of {msg_id}, and was pushed {pushed}")
 
     def asks(self, key: str, problem: str) -> None:
         """The send asks a person."""
@@ -181,9 +207,11 @@ class Judge:
             case _:
                 pass
 
-    def hears(self, key: str, msg_id: int) -> None:
-        """The account or the send has WeChat's verdict on a job."""
+    def hears(self, key: str, msg_id: int, push: str | None = None) -> None:
+        """The send has WeChat's verdict on a job, or its account has, by a ``push`` that is kept for it."""
         self.books[key].verdicts.add(msg_id)
+        if push is not None:
+            self.books[key].pushed[msg_id] = push
 
     def costs(self, key: str, kind: str, bound: int) -> None:
         """The send begins something that costs, which it may do so often."""

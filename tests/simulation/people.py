@@ -55,8 +55,10 @@ def mistake(random: Random, problem: str) -> Answering:
     return MarkSent(**who, msg_id=random.choice([1, 7]))
 
 
-def holding(random: Random, now: datetime) -> Answering:
+def holding(random: Random, *, paused: bool, now: datetime) -> Answering:
     """A person holds the send back, lets it go, or changes its time; it may not fit."""
+    if paused and random.random() < 0.5:
+        return Resume(by="li")
     later = now + timedelta(seconds=random.choice([-60, 300, 7200]))
     answers: list[Answering] = [Pause(by="li"), Resume(by="li"), Reschedule(by="li", send_at=later)]
     return random.choice(answers)

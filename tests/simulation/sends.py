@@ -18,7 +18,7 @@ from qunfa.send.apply import apply
 from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.send.engine import DIGEST, Engine, Run
-from tests.simulation.judge import Call
+from tests.simulation.judge import Call, Told
 
 if TYPE_CHECKING:
     from tests.simulation.accounts import Account
@@ -63,6 +63,7 @@ class Send:
     asked: int = 0
     flown: int = 0
     answers: int = 0
+    is_forgotten: bool = False
     ends: list[steps.End] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -109,13 +110,21 @@ class Send:
         self._tell(f"ends: {end.outcome}")
         self.ends.append(end)
         self.world.reached.ended(end.outcome)
-        if self.engine.digest == DIGEST and not end.refused:
+        blind = self.is_forgotten and run.state.joined_at is None
+        if self.engine.digest == DIGEST and not end.refused and not blind:
             on_its_way = self.account.inbox or self.account.can_say()
             knows = run.state.digest is not None and not on_its_way
-            self.world.judge.ends(self.key, end.outcome, may_come=self._may_come(), knows_all=knows)
+            told = self._told(run)
+            self.world.judge.ends(self.key, end.outcome, may_come=self._may_come(), knows_all=knows, end=told)
             self.left_end = Ended(outcome=end.outcome, problem=end.problem.name if end.problem else None)
         self.left = union(self.left, run.state.known)
         self.run = None
+
+    def _told(self, run: Run) -> Told:
+        pushes = [one.msg_id for one in run.state.known.said if one.verdict.observed_by == "push"]
+        jobs = Case(self.request, run.state, self.world.now).jobs if run.state.pinned else ()
+        said = {job.msg_id: job.verdict.status for job in jobs if job.msg_id and job.verdict}
+        return Told(frozenset(pushes), said)
 
     def _look(self, run: Run) -> None:
         """A query may come at any time, ahead of the task that takes in what has come."""
@@ -130,11 +139,16 @@ class Send:
         coming = [one for one in wechat.arriving(now) if one.key == self.key and one.status == "send success"]
         return any(not wechat.blocking(one.clientmsgid, now) for one in coming)
 
+    def forget(self) -> None:
+        """Temporal no longer has the histories of its closed runs."""
+        self._tell("is forgotten by Temporal")
+        self.left, self.left_end, self.is_forgotten = Known(), None, True
+
     def terminate(self) -> None:
         """The run is gone; calls in the air go on, and its history stays."""
         if self.run is not None:
             self._tell(f"{self.run.id} is terminated")
-            self.left = union(self.left, self.run.state.known)
+            self.left = union(self.left, _in_its_history(self.run))
         self.run = None
 
     def reset(self) -> None:
@@ -144,7 +158,7 @@ class Send:
             return
         self.runs += 1
         cut = random.randrange(len(old.snapshots))
-        self.left = union(self.left, old.state.known)
+        self.left = union(self.left, _in_its_history(old))
         kept = [*old.taken[cut + 1 :], *old.inbox] if random.random() < 0.8 else []
         same_task = [old.taken[cut]] if isinstance(old.taken[cut], _BY_TASKS) and random.random() < 0.5 else []
         again = [one for one in kept if isinstance(one, _MESSAGES)]
@@ -271,3 +285,10 @@ class Send:
     def _replied(self, answer: events.Answering, refusal: str | None) -> None:
         send_at = getattr(answer, "send_at", None)
         self.world.judge.says(type(answer).__name__, self.key, was_taken=refusal is None, send_at=send_at)
+
+
+def _in_its_history(run: Run) -> Known:
+    """What its history tells: also of an answer that no task of its has taken."""
+    lease, answers = run.state.trying, [one.answer for one in run.inbox if isinstance(one, events.Answered)]
+    tries = (lease.tried(answer) for answer in answers) if lease else ()
+    return union(run.state.known, Known(tries=tuple(tries)))

@@ -20,7 +20,7 @@ PUSHES: Final = (0, 1, 1, 1, 2, 5)
 NEGATIVE: Final = ("err(30001)", "err(30003)", "err(40002)", "send fail")
 DEFINITE: Final = (45028, 45040, 48001, 40007, 40001, 42010, 46007, 40003)
 FATES: Final = (
-    *("delivered", "delivered", "delivered unheard", "judged", "judged unheard"),
+    *("delivered", "delivered", "delivered unheard", "judged", "judged", "judged unheard"),
     *("refused", "busy", "slow", "slow", "not written"),
 )
 HEARD: Final = ("delivered", "judged", "refused", "not written")

@@ -27,6 +27,9 @@ from tests.simulation.wechat import FATES, HEARD, TAKEN, Job, Wechat, pushed
 ACCOUNTS_MAX: Final = 2
 SENDS: Final = (1, 1, 1, 2, 3)
 """How many there are, as often as it stands here."""
+FORGETFUL: Final = 0.2
+"""How many lives have a namespace that forgets closed runs soon. Their accounts lose nothing: they know each key."""
+KNOWN_FOR: Final = timedelta(days=30)
 LOSSES_MAX: Final = 4
 RUNS_MAX: Final = 5
 ANSWERS_MAX: Final = 40
@@ -56,11 +59,15 @@ class World:
         self.random = Random(seed)  # noqa: S311  what happens is to be the same for a seed
         self.losses = self.answers = 0
         self.is_calm = False
+        self.is_forgetful = self.random.random() < FORGETFUL
         self.accounts = [self._account(number) for number in range(self.random.randint(1, ACCOUNTS_MAX))]
         self.sends: list[Send] = []
         for number in range(self.random.choice(SENDS)):
             self._send(number)
         self._master = Random(f"{seed} what happens")  # noqa: S311
+        usual = set() if self._master.random() < UNUSUAL else USUAL
+        mixed = {one: self._master.choice(SWARM) for one in HAPPENINGS if one not in usual}
+        self._chances = {one: weight * mixed.get(one, 1.0) for one, weight in HAPPENINGS.items()}
 
     def _account(self, number: int) -> Account:
         random = self.random
@@ -94,9 +101,13 @@ class World:
     # What happens
 
     def happen(self) -> None:
-        """One thing happens, by chance."""
+        """One thing happens, by chance; nothing, where all is over."""
+        if self.is_over():
+            return
         able = [one for one in HAPPENINGS if not (self.gentle and one in LOSING) and self._able(one)]
-        chosen = self._master.choices(able, [HAPPENINGS[one] for one in able])[0]
+        busy = any(one in WORK for one in able)
+        weights = [IN_THE_MIDST if busy and one == "wait" else self._chances[one] for one in able]
+        chosen = self._master.choices(able, weights)[0]
         self.carry_out(Happening(chosen, self._master.getrandbits(32)))
 
     def carry_out(self, one: Happening) -> None:
@@ -115,6 +126,10 @@ class World:
         for send in self.sends:
             jobs = send.account.wechat.of(send.key)
             self.judge.looks(send.key, (job.msg_id for job in jobs), sum(job.delivered for job in jobs))
+
+    def is_over(self) -> bool:
+        """Whether every key has ended, is not started again, and nothing of it is on its way."""
+        return not (any(send.run for send in self.sends) or self._start() or self._fly() or self._arrive())
 
     def calm(self) -> None:
         """Nothing is lost any more, and everybody does what they are to do: all sends end."""
@@ -156,6 +171,8 @@ class World:
     # Runs and their tasks
 
     def _start(self) -> list[Callable[[], object]]:
+        if self.is_forgetful and self.now > NOON + KNOWN_FOR:
+            return []
         return [send.start for send in self.sends if send.run is None and send.runs < RUNS_MAX]
 
     def _task(self) -> list[Callable[[], object]]:
@@ -191,8 +208,11 @@ class World:
     def _say_again(self, account: Account) -> None:
         account.receive(account.copies.pop(self.random.randrange(len(account.copies))))
 
-    def _switch(self) -> list[Callable[[], object]]:
-        return [account.turn_the_switch for account in self.accounts]
+    def _freeze(self) -> list[Callable[[], object]]:
+        return [account.freeze for account in self.accounts if account.state.frozen is None]
+
+    def _unfreeze(self) -> list[Callable[[], object]]:
+        return [account.let_go for account in self.accounts if account.state.frozen is not None]
 
     def _tell_of_a_loss(self) -> list[Callable[[], object]]:
         """A worker tells whoever waits that the queue is gone; several workers do, at any time."""
@@ -227,12 +247,12 @@ class World:
                 self.judge.writes(send.key, self.now)
             answer = send.account.wechat.call(send.key, one.lease.clientmsgid, fate, self.now)
         book.unheard += answer.kind == "unknown"
-        self.judge.landed(send.account.name, one.lease.wish)
         self.tell(f"{send.key} {one.lease.wish}: {fate}, {answer.kind} {answer.errcode or ''} {answer.msg_id or ''}")
         told, heard = (self.gentle or self.random.random() < chance for chance in (0.9, 0.85))
         if told:
             send.account.inbox.append(send.report(Known(tries=(one.lease.tried(answer),))))
         heard = heard and one.run is not None and one.run is send.run
+        self.judge.landed(send.account.name, send.key, one.lease.wish, answer.msg_id if told or heard else None)
         book.unheard += not (told and heard)
         if one.run is not None and one.run is send.run:
             told_of = events.Answered(answer.model_copy(update={"told": told}))
@@ -267,7 +287,7 @@ class World:
         """An account takes a push in: from here on its result must not be lost."""
         for job in account.wechat.jobs:
             if job.msg_id == push.msg_id:
-                self.judge.hears(job.key, job.msg_id)
+                self.judge.hears(job.key, job.msg_id, push.status)
 
     # Losses
 
@@ -309,17 +329,23 @@ class World:
             send.run.inbox.append(events.Cancelled("no reason given"))
 
     def _lose_a_ledger(self) -> list[Callable[[], object]]:
-        return [partial(self._ledger_gone, one, one.lose) for one in self.accounts] if self._may_lose() else []
+        may = self._may_lose() and not self.is_forgetful
+        return [partial(self._ledger_gone, one, one.lose) for one in self.accounts] if may else []
 
     def _reset_a_ledger(self) -> list[Callable[[], object]]:
         able = [one for one in self.accounts if one.earlier]
-        return [partial(self._ledger_gone, one, one.reset) for one in able] if self._may_lose() else []
+        may = self._may_lose() and not self.is_forgetful
+        return [partial(self._ledger_gone, one, one.reset) for one in able] if may else []
 
     def _ledger_gone(self, account: Account, loss: Callable[[], None]) -> None:
         for send in self.sends:
             if send.account is account:
                 self._lost(send, "ledger")
         loss()
+
+    def _forget(self) -> list[Callable[[], object]]:
+        """Temporal forgets the histories of a key; the account still knows it."""
+        return [send.forget for send in self.sends if self.is_forgetful and send.run is None and send.runs]
 
     def _may_lose(self) -> bool:
         return self.losses < LOSSES_MAX
@@ -361,7 +387,11 @@ class World:
             self._update(send, people.mistake(self.random, step.problem.name))
 
     def _hold(self) -> list[Callable[[], object]]:
-        return self._each(lambda send: self._update(send, people.holding(self.random, self.now)))
+        return self._each(self._held)
+
+    def _held(self, send: Send) -> None:
+        paused = send.run is not None and send.run.state.paused is not None
+        self._update(send, people.holding(self.random, paused=paused, now=self.now))
 
     def _abort(self) -> list[Callable[[], object]]:
         return self._each(lambda send: self._update(send, Abort(by="li", reason="no")))
@@ -394,13 +424,14 @@ class World:
         return [] if self.gentle and (busy or self._task()) else [self._pass_time]
 
     def _pass_time(self) -> None:
-        """To the next time that somebody waits for, or for a while."""
+        """To the next time that somebody waits for; or to another one, or for a while."""
         later = self.now + timedelta(seconds=self.random.choice([20, 150, 3600, 6 * 3600, 25 * 3600]))
         planned = [send.planned() for send in self.sends]
         wanted = [account.due() for account in self.accounts]
         wanted += [step.until for step in planned if isinstance(step, steps.Step)]
         times = [one for one in wanted if one is not None and one > self.now]
-        self.now = self.random.choice([*times, later])
+        next_one = self.gentle or self.random.random() < NEXT
+        self.now = min(times, default=later) if next_one else self.random.choice([*times, later])
         for account in self.accounts:
             account.settle()
 
@@ -422,19 +453,34 @@ HAPPENINGS: Final = {
     "answer": 6.0,
     "err": 0.1,
     "approve": 4.0,
-    "hold": 1.0,
-    "abort": 0.3,
-    "switch": 0.6,
+    "hold": 0.7,
+    "abort": 0.1,
+    "freeze": 0.15,
+    "unfreeze": 1.0,
     "cancel": 0.3,
-    "lose_a_worker": 1.0,
+    "lose_a_worker": 3.0,
     "terminate": 1.0,
     "reset": 2.0,
     "lose_a_ledger": 0.7,
     "reset_a_ledger": 0.7,
+    "forget": 1.0,
     "tell_of_a_loss": 1.0,
 }
 """How often what happens."""
+SWARM: Final = (0.3, 1.0, 1.0, 5.0)
+"""Each life has more of this and less of that: what is rare in all together is common in some."""
+USUAL: Final = frozenset({"wait", "start", "task", "hear", "say", "fly", "push"})
+UNUSUAL: Final = 0.25
+"""In how many lives what is usual is more or less common, too."""
+WORK: Final = frozenset({"task", "hear", "say", "fly"})
+IN_THE_MIDST: Final = 2.0
+"""How often time passes although somebody has something to do."""
+NEXT: Final = 0.75
+"""How often time goes on to the next thing that is due."""
 LOSING: Final = frozenset(
-    {"cancel", "lose_a_worker", "terminate", "reset", "lose_a_ledger", "reset_a_ledger", "arrive", "err", "repeat"}
+    {
+        *("cancel", "lose_a_worker", "terminate", "reset", "lose_a_ledger", "reset_a_ledger", "forget"),
+        *("arrive", "err", "repeat"),
+    }
 )
 """What does not happen in a gentle world."""

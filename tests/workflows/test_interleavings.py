@@ -124,7 +124,7 @@ def known(test: Callable[..., Any]) -> Callable[..., Any]:
 async def test_the_promises_hold_in_any_order(script: Script) -> None:
     """Answers, pushes, polls, operators, losses and clock jumps: one delivery, a true result, and nothing left open.
 
-    `tests/send/world.py` plays such lives in milliseconds. These show that workflows do as the core says.
+    `tests/simulation` plays such lives in milliseconds. These show that workflows do as the core says.
     """
     async with time_skipping_server() as server:
         try:
