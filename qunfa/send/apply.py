@@ -52,7 +52,7 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
         case events.LookedUp():
             return _looked_up(case, event)
         case events.Wishing():
-            return _wishing(state, event)
+            return _wishing(case, event)
         case events.WishSent():
             return _wish_sent(case, event)
         case events.Heard(granted):
@@ -142,10 +142,9 @@ def _looked_up(case: Case, found: events.LookedUp) -> SendState:
     return state.changed(known=known, searched=True, again=True, refused=reasons)
 
 
-def _wishing(state: SendState, event: events.Wishing) -> SendState:
-    before, heard, since = state.wish, state.heard, None
-    if before is not None and (heard is None or heard.wish != before.wish):
-        since = before.silent_since or before.sent_at
+def _wishing(case: Case, event: events.Wishing) -> SendState:
+    state, before = case.state, case.state.wish
+    unanswered = before is not None and (state.heard is None or state.heard.wish != before.wish)
     number = state.wishes + 1
     opened = OpenWish(
         wish=event.wish,
@@ -153,7 +152,7 @@ def _wishing(state: SendState, event: events.Wishing) -> SendState:
         purpose=event.purpose,
         turn=event.turn,
         whose=event.whose,
-        silent_since=since,
+        since=before.since if before is not None and unanswered else case.now,
     )
     return state.changed(wish=opened, wishes=number)
 
@@ -298,9 +297,9 @@ def _reset(case: Case) -> SendState:
 def _out_of_line(state: SendState, at: datetime) -> SendState:
     """Without the wish for a turn that went down with the account's queue: it asks again. A lease in hand is used."""
     wish = state.wish
-    if wish is None or wish.turn is None or wish.sent_at is None or state.lease or state.trying:
+    if wish is None or wish.turn is None or state.lease or state.trying:
         return state
-    if wish.sent_at > at + SEEN_WITHIN:
+    if (wish.sent_at or wish.since) > at + SEEN_WITHIN:
         return state
     return state.changed(wish=None)
 

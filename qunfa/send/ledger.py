@@ -91,8 +91,7 @@ def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
     """
     answer = _answer(case, wish)
     if answer is None:
-        silent = sent_at - (wish.silent_since or sent_at)
-        return sent_at + max(SILENT_ASKS * case.facts.timing.ask, min(silent, _NET))
+        return sent_at + max(SILENT_ASKS * case.facts.timing.ask, min(sent_at - wish.since, _NET))
     waits, turn, soon = answer.waits, wish.turn, sent_at + case.facts.timing.ask
     if waits is None or turn is None:
         return soon

@@ -49,7 +49,7 @@ class OpenWish(Stored):
     """The newest wish, by its id. ``turn``: what it would submit; ``None`` where it only asks what the ledger knows.
 
     ``number``: by which the account tells it from earlier ones. ``sent_at``: when the account was told of it; ``None``
-    while it is on its way. ``silent_since``: since when the account has answered none, where that was not the first.
+    while it is on its way. ``since``: when it was made, or the first of those before it that were not answered either.
     """
 
     wish: str
@@ -57,8 +57,8 @@ class OpenWish(Stored):
     purpose: Purpose
     turn: Turn | None = None
     whose: int | None = None
+    since: datetime
     sent_at: datetime | None = None
-    silent_since: datetime | None = None
 
 
 Word = Literal["over", "under way", "undecided"]

@@ -284,6 +284,19 @@ def test_who_waits_asks_again_once_the_queue_is_lost() -> None:
     assert alone.state.wish == before
 
 
+def test_a_wish_that_is_on_its_way_as_the_queue_is_lost_is_sent_again() -> None:
+    """It may have gone to the account that is lost, which may have answered it before."""
+    alone = Alone()
+    alone.take()
+    on_its_way = alone.state.wish
+    assert on_its_way
+    assert (on_its_way.turn is not None, on_its_way.sent_at) == (True, None)
+    alone.take(events.QueueLost(alone.now))
+    assert alone.state.wish
+    assert alone.state.wish.number == on_its_way.number + 1
+    assert alone.does() is steps.SendWish
+
+
 def test_who_was_granted_a_turn_uses_it_though_the_queue_is_lost() -> None:
     """And who does not wait for one has nothing to ask."""
     alone = Alone()

@@ -126,8 +126,8 @@ def window_of_two_days(patch: pytest.MonkeyPatch) -> None:
 
 
 def evict_a_doubt(patch: pytest.MonkeyPatch) -> None:
-    """What the ledger knows of a key goes after an hour."""
-    patch.setattr(budget, "LIFE", timedelta(hours=1))
+    """What the ledger knows of a key goes after a minute."""
+    patch.setattr(budget, "LIFE", timedelta(minutes=1))
 
 
 def drop_early_pushes(patch: pytest.MonkeyPatch) -> None:

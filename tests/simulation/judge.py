@@ -41,6 +41,7 @@ class Book:
     verdicts: set[int] = field(default_factory=set)
     accepted: set[int] = field(default_factory=set)
     pushed: dict[int, str] = field(default_factory=dict)
+    forged: set[int] = field(default_factory=set)
     approved: bool = False
     ever_approved: bool = False
     paused: bool = False
@@ -114,6 +115,7 @@ class Judge:
         for book in self.books.values():
             book.had_losses = True
             book.pushed.clear()
+            book.accepted.clear()
 
     def starts(self, key: str) -> None:
         """The key is started: what people have told earlier lives counts no more."""
@@ -173,7 +175,7 @@ class Judge:
 
     def _knows_the_pushes(self, key: str, end: Told) -> None:
         book = self.books[key]
-        for msg_id in book.accepted & book.pushed.keys():
+        for msg_id in (book.accepted & book.pushed.keys()) - book.forged:
             pushed = book.pushed[msg_id]
             if msg_id not in end.pushes:
                 raise BrokenPromiseError(f"{key} ends, and does not know the push on {msg_id}")
@@ -212,6 +214,11 @@ class Judge:
         self.books[key].verdicts.add(msg_id)
         if push is not None:
             self.books[key].pushed[msg_id] = push
+
+    def forges(self, key: str, msg_id: int) -> None:
+        """Somebody else says no of a job: the send may ask more, and must not believe it."""
+        self.books[key].forged.add(msg_id)
+        self.books[key].unheard += 1
 
     def costs(self, key: str, kind: str, bound: int) -> None:
         """The send begins something that costs, which it may do so often."""

@@ -11,6 +11,7 @@ from qunfa.contract import Status, account_id
 from qunfa.contract.grants import Wish
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import WishStep
+from tests.looking import until
 from tests.workflows import resets
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
@@ -101,19 +102,24 @@ async def test_an_earlier_generation_that_was_accepted_after_all_is_awaited(desk
 
 
 async def test_a_key_that_a_new_ledger_knows_for_other_content_does_not_hide_an_unknown_try(real_desk: Desk) -> None:
-    """The ledger is lost and the key taken for other content meanwhile: the send ends as unknown, never as refused."""
+    """The ledger is lost and the key taken for other content meanwhile: the send ends as unknown, never as refused.
+
+    It waits behind a freeze until then: otherwise the new ledger may hear of it first.
+    """
     desk = real_desk
     desk.wechat.push_at_once = None
     desk.wechat.script = [loses, *[says(45028)] * 100]
     handle = await desk.start()
     await desk.until(handle, lambda status: bool(status.jobs and status.jobs[0].state == "unknown"))
+    await desk.freeze()
+    await until(desk.ledger, lambda ledger: ledger.lease is None and ledger.waiting)
     account = desk.env.client.get_workflow_handle(account_id(desk.wechat.facts.appid))
     await account.terminate("lost")
-    await handle.signal("ledger_lost", {"at": (await desk.env.get_current_time()).isoformat()})  # as a worker does
     taken = Wish(
         wish="another", key="spring", digest="other", workflow_id="mass-send:brand:spring", run_id="b", searched=True
     )
     await desk.wechat.signal("wants", taken)
+    await handle.signal("ledger_lost", {"at": (await desk.env.get_current_time()).isoformat()})  # as a worker does
     result = await failure_of(handle)
     assert (result.outcome, result.may_have_been_delivered) == ("unknown", True)
 
@@ -161,10 +167,10 @@ async def test_an_answer_after_its_time_is_refused(desk: Desk) -> None:
 async def test_a_reset_while_the_ledger_is_full_waits(real_desk: Desk) -> None:
     """The reset run asks what is known, and for its turn, and waits for room again, instead of asking on and on."""
     desk = real_desk
-    asked: list[Any] = []
+    asked: set[str] = set()
 
-    async def note(step: Any) -> None:
-        asked.append(step)
+    async def note(step: WishStep) -> None:
+        asked.add(step.wish.wish)
 
     desk.slow.before_wish, desk.slow.says = note, "full"
     handle = await desk.start()

@@ -1,0 +1,50 @@
+"""How often what happens in a life, and how far one life differs from another."""
+
+from typing import Final
+
+HAPPENINGS: Final = {
+    "wait": 6.0,
+    "start": 4.0,
+    "task": 25.0,
+    "hear": 14.0,
+    "say": 14.0,
+    "repeat": 1.0,
+    "continue": 2.0,
+    "fly": 8.0,
+    "push": 3.0,
+    "forge": 0.3,
+    "arrive": 1.0,
+    "answer": 6.0,
+    "err": 0.1,
+    "approve": 4.0,
+    "hold": 0.7,
+    "abort": 0.1,
+    "freeze": 0.15,
+    "unfreeze": 1.0,
+    "cancel": 0.3,
+    "lose_a_worker": 12.0,
+    "terminate": 1.5,
+    "reset": 2.0,
+    "lose_a_ledger": 0.7,
+    "reset_a_ledger": 0.7,
+    "forget": 3.0,
+    "tell_of_a_loss": 1.0,
+}
+"""How often what happens."""
+SWARM: Final = (0.3, 1.0, 1.0, 5.0)
+"""Each life has more of this and less of that: what is rare in all together is common in some."""
+USUAL: Final = frozenset({"wait", "start", "task", "hear", "say", "fly", "push"})
+UNUSUAL: Final = 0.25
+"""In how many lives what is usual is more or less common, too."""
+WORK: Final = frozenset({"task", "hear", "say", "fly"})
+IN_THE_MIDST: Final = 2.0
+"""How often time passes although somebody has something to do."""
+NEXT: Final = 0.75
+"""How often time goes on to the next thing that is due."""
+LOSING: Final = frozenset(
+    {
+        *("cancel", "lose_a_worker", "terminate", "reset", "lose_a_ledger", "reset_a_ledger", "forget"),
+        *("arrive", "err", "repeat"),
+    }
+)
+"""What does not happen in a gentle world."""
