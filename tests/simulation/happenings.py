@@ -33,6 +33,7 @@ class Happenings:
     """What happens, to whom there is. ``is_calm``: WeChat has nothing against anybody any more."""
 
     now: datetime
+    story: list[str]
     random: Random
     judge: Judge
     reached: Reached
@@ -46,7 +47,7 @@ class Happenings:
 
     def tell(self, what: str) -> None:
         """One line of the story."""
-        raise NotImplementedError
+        self.story.append(f"{self.now:%d %H:%M:%S} {what}")
 
     # Runs and their tasks
 

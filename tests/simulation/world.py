@@ -89,10 +89,6 @@ class World(Happenings):
         self.judge.books[key] = Book(needs, request.send_at)
         self.sends.append(send)
 
-    def tell(self, what: str) -> None:
-        """One line of the story."""
-        self.story.append(f"{self.now:%d %H:%M:%S} {what}")
-
     # What happens
 
     def happen(self) -> None:
