@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from contextlib import suppress
 from random import Random
 from typing import Any, Final, Literal
 
@@ -15,7 +16,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from qunfa.contract import Status
+from qunfa.contract import Status, account_id
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.simulator.jobs import Job
 from tests.chaos import words
@@ -24,6 +25,7 @@ from tests.chaos.stage import Stage
 from tests.chaos.upstream import RPC
 
 WAITING: Final = 'ExecutionStatus = "Running" AND MassSendPhase = "needs_operator"'
+FROZEN: Final = 'ExecutionStatus = "Running" AND WorkflowType = "Account" AND MassSendPhase = "frozen"'
 LOOKS_EVERY_SECONDS: Final = 0.3
 RETRIES_MAX: Final = 4
 UNKNOWN_ABORTS_MAX: Final = 2
@@ -52,18 +54,28 @@ class Operator:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._administrate()
-                for workflow_id in await self._waiting():
+                await self._unfreeze()
+                for workflow_id in await self._found(WAITING):
                     if workflow_id not in self._busy:
                         self._busy.add(workflow_id)
                         tasks.create_task(self._look_after(workflow_id))
                 await asyncio.sleep(LOOKS_EVERY_SECONDS)
 
-    async def _waiting(self) -> list[str]:
+    async def _found(self, query: str) -> list[str]:
         try:
-            found = self._stage.client.list_workflows(WAITING, rpc_timeout=RPC)
+            found = self._stage.client.list_workflows(query, rpc_timeout=RPC)
             return [run.id async for run in found]
         except RPCError:
             return []
+
+    async def _unfreeze(self) -> None:
+        """Unfreeze an account that was lost: a send that had not heard of an unfreeze has brought the freeze back."""
+        lost = {account_id(self._stage.plan.accounts[name]["appid"]) for name in self._stage.lost_at}
+        for workflow_id in await self._found(FROZEN) if lost else ():
+            if workflow_id in lost:
+                handle = self._stage.client.get_workflow_handle(workflow_id)
+                with suppress(WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, RPCError):
+                    await handle.execute_update("unfreeze", {"by": "li"}, rpc_timeout=RPC)
 
     async def _look_after(self, workflow_id: str) -> None:
         handle = self._stage.client.get_workflow_handle(workflow_id)
