@@ -89,17 +89,17 @@ def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
 
     If it has answered, its queue may be gone. Workers tell of that (`events.QueueLost`): this is for what nobody saw.
     """
-    answer = _answer(case, wish)
+    answer, turn, soon = _answer(case, wish), wish.turn, sent_at + case.facts.timing.ask
+    waits = answer.waits if answer else None
     if answer is None:
-        return sent_at + max(SILENT_ASKS * case.facts.timing.ask, min(sent_at - wish.since, _NET))
-    waits, turn, soon = answer.waits, wish.turn, sent_at + case.facts.timing.ask
-    if waits is None or turn is None:
-        return soon
-    if waits.why == "full" and waits.until is not None:
+        again = sent_at + max(SILENT_ASKS * case.facts.timing.ask, min(sent_at - wish.since, _NET))
+    elif waits is None or turn is None:
+        again = soon
+    elif waits.why == "full" and waits.until is not None:
         again = max(waits.until, soon)
     else:
         again = max(sent_at, turn.due + _AFTER_DUE) + _net(case, wish, turn, sent_at)
-    return min(again, turn.until + _A_LITTLE_LATER) if turn.until else again
+    return min(again, max(soon, turn.until + _A_LITTLE_LATER)) if turn and turn.until else again
 
 
 def _net(case: Case, wish: OpenWish, turn: Turn, sent_at: datetime) -> timedelta:

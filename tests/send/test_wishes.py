@@ -68,6 +68,20 @@ def test_an_account_that_stays_silent_is_asked_ever_more_rarely() -> None:
     assert 10 <= asked <= 20
 
 
+def test_a_send_whose_turn_is_over_wakes_though_its_account_is_silent() -> None:
+    """It has joined, and expires when it is too late, however rarely the account is asked by then."""
+    alone = Alone(not_after=(NOON + timedelta(hours=3)).isoformat(), send_at=(NOON + timedelta(hours=1)).isoformat())
+    alone.joined()
+    alone.wait(timedelta(hours=1))
+    while alone.now < NOON + timedelta(hours=3):
+        if alone.does() is steps.SendWish:
+            alone.sent()
+        assert alone.step.until
+        alone.wait(alone.step.until - alone.now)
+    assert alone.now <= NOON + timedelta(hours=3) + MINUTE
+    assert alone.wants() in {"withdrawing", "ending"}
+
+
 def test_an_abort_ends_a_send_whose_account_was_asked_again_and_is_silent() -> None:
     """It waits half a minute for the newest wish to be answered, however long the next one is away."""
     alone = Alone()
