@@ -97,14 +97,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tests that play other lives each time say which: a failure can be played again, and so can a run without one."""
-    passed = terminalreporter.getreports("passed")
-    seeds = [str(value) for report in passed for name, value in report.user_properties if name == "first seed"]
-    if seeds:
-        terminalreporter.write_line(f"Lives were played without a server from seeds {', '.join(seeds)} on.")
-
-
 def _shares_a_set_up(item: pytest.Item) -> bool:
     """Whether a fixture of its module, its class or its package serves several tests."""
     found: dict[str, Any] = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})

@@ -67,7 +67,8 @@ async def test_the_next_worker_removes_what_a_killed_one_has_left(scene: Scene, 
             await killed(neighbour)
             async with running(scene, ["worker.py"], other, more, logs[3]):
                 await logged(logs[3], '"started"')
-                assert folders(shared) == set()
+                assert not held.exists()
                 await scene.result(scene.started[1])
+                assert folders(shared) == set()
             assert next_one.returncode is None
     assert set((await scene.received()).values()) == {2}

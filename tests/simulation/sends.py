@@ -110,7 +110,8 @@ class Send:
         self._tell(f"ends: {end.outcome}")
         self.ends.append(end)
         self.world.reached.ended(end.outcome)
-        blind = self.is_forgotten and run.state.joined_at is None
+        forged = run.state.digest is None and bool(self.world.judge.books[self.key].forged)  # it asks nobody
+        blind = forged or (self.is_forgotten and run.state.joined_at is None)
         if self.engine.digest == DIGEST and not end.refused and not blind:
             on_its_way = self.account.inbox or self.account.can_say()
             knows = run.state.digest is not None and not on_its_way

@@ -1,8 +1,6 @@
 """Lives of sends and accounts without a server: whatever happens, in whatever order, the promises hold."""
 
 import re
-import secrets
-from collections.abc import Callable
 
 import pytest
 
@@ -15,8 +13,6 @@ from tests.simulation.world import World
 LIVES = 60
 PARTS = 5
 GENTLE = 40
-FIRST_SEED = "first seed"
-"""By this name `tests/conftest.py` tells it at the end of a run."""
 WITHIN = 200
 QUICK = frozenset({"forget-unknown", "random-clientmsgid", "two-leases", "without-approval", "before-its-time"})
 """Controls that are missed within some lives."""
@@ -29,24 +25,16 @@ def tell(found: Broken | None) -> None:
         pytest.fail("\n".join([*short.story, f"{short.why}: make simulate SEED={short.seed}"]), pytrace=False)
 
 
-@pytest.fixture(name="first")
-def drawn(record_property: Callable[[str, object], None]) -> int:
-    """The first of the seeds of a test: others each time, told at the end of the run."""
-    first = secrets.randbelow(2**31)
-    record_property(FIRST_SEED, first)
-    return first
-
-
-@pytest.mark.parametrize("_part", range(PARTS))
-def test_the_promises_hold_whatever_happens(_part: int, first: int) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_promises_hold_whatever_happens(part: int) -> None:
     """Lost answers, workers, runs and ledgers, resets, slow calls, people who hold it up. `make simulate` has more."""
-    for seed in range(first, first + LIVES):
+    for seed in range(part * LIVES, (part + 1) * LIVES):
         tell(broken(seed))
 
 
-def test_where_nothing_is_lost_nothing_is_in_doubt(first: int) -> None:
+def test_where_nothing_is_lost_nothing_is_in_doubt() -> None:
     """However people hold it up, and whatever WeChat answers: no try is unknown, and no end is."""
-    for seed in range(first, first + GENTLE):
+    for seed in range(GENTLE):
         world = lived(seed, gentle=True)
         assert not [one for one in tries_of(world) if memory.is_unknown(one)], "\n".join(world.story)
 
