@@ -9,7 +9,7 @@ from tests.flood.flood import Way, flooded, flooding
 
 pytestmark = pytest.mark.long
 
-PUSHES: Final = 500
+PUSHES: Final = 1_000
 EVENTS_MAX: Final = 10_000
 
 
