@@ -1,9 +1,9 @@
-"""The worker's look at accounts whose workflow was closed: whoever waited there is told to ask for a turn again.
+"""The worker's look at accounts whose workflow was closed: its sends are told, and make themselves known again.
 
 An ``Account`` never ends by itself. Where it is terminated or reset, the next one knows nobody who waits for a turn,
-and a send that waits asks only after days. So each worker looks at Temporal's list, and signals ``ledger_lost`` to the
-sends of that account. It says when the account was closed, so that a send asks once, however many workers tell it. The
-first wish starts the account again.
+and a send that waits asks only after days. It does not know whose jobs are whose either, so a push finds nobody. So
+each worker looks at Temporal's list, and signals ``ledger_lost`` to the running sends of that account. It says when the
+account was closed: a send asks for its turn once, however many workers tell it. The first message starts the account.
 """
 
 from collections.abc import AsyncIterator
@@ -43,6 +43,7 @@ class LostQueues:
             self._names.setdefault(account_id(account.appid), []).append(name)
         self._from = datetime.now(UTC) - BACK
         self._done: set[str] = set()
+        self._told: dict[str, set[str | None]] = {}
 
     @asynccontextmanager
     async def looking(self) -> AsyncIterator[None]:
@@ -51,7 +52,7 @@ class LostQueues:
             yield
 
     async def look(self) -> None:
-        """Tell those who wait at an account that was closed; who could not be told is told with the next look."""
+        """Tell the sends of an account that was closed; who could not be told is told with the next look."""
         try:
             for run in await self._closed():
                 if run.run_id not in self._done and run.close_time:
@@ -69,30 +70,32 @@ class LostQueues:
         listed = [run async for run in self._client.list_workflows(query, rpc_timeout=_RPC)]
         newest = max((run.close_time for run in listed if run.close_time), default=self._from)
         self._from = max(self._from, newest - BEHIND)
-        self._done &= {run.run_id for run in listed}
+        ids = {run.run_id for run in listed}
+        self._done &= ids
+        self._told = {run_id: told for run_id, told in self._told.items() if run_id in ids}
         return [run for run in listed if run.id in self._names]
 
     async def _tell(self, run: WorkflowExecution, closed_at: datetime) -> None:
-        count = 0
-        async for send in self._waiting(self._names[run.id]):
+        told = self._told.setdefault(run.run_id, set())
+        before = len(told)
+        async for send in self._running(self._names[run.id]):
+            if send.run_id in told:
+                continue
             handle = self._client.get_workflow_handle(send.id, run_id=send.run_id)
             try:
                 await handle.signal("ledger_lost", LedgerLost(at=closed_at), rpc_timeout=_RPC)
             except RPCError as error:
                 if error.status != RPCStatusCode.NOT_FOUND:
                     raise
-            else:
-                count += 1
-        if count:
-            _LOG.warning("an account was closed; its waiting sends ask again", workflow_id=run.id, sends=count)
+            told.add(send.run_id)
+        if len(told) > before:
+            sends = len(told) - before
+            _LOG.warning("an account was closed; its sends make themselves known", workflow_id=run.id, sends=sends)
         if datetime.now(UTC) > closed_at + LISTED_WITHIN:
             self._done.add(run.run_id)
 
-    def _waiting(self, names: list[str]) -> AsyncIterator[WorkflowExecution]:
-        """Their sends that may wait for a turn."""
+    def _running(self, names: list[str]) -> AsyncIterator[WorkflowExecution]:
+        """Their sends, whatever they wait for."""
         listed = ", ".join(f'"{name}"' for name in names)
-        query = (
-            f'WorkflowType = "{MASS_SEND}" AND ExecutionStatus = "Running" AND MassSendAccount IN ({listed}) '
-            'AND MassSendPhase IN ("submitting", "scheduled")'
-        )
+        query = f'WorkflowType = "{MASS_SEND}" AND ExecutionStatus = "Running" AND MassSendAccount IN ({listed})'
         return self._client.list_workflows(query, rpc_timeout=_RPC)

@@ -295,10 +295,15 @@ def _reset(case: Case) -> SendState:
 
 
 def _out_of_line(state: SendState, at: datetime) -> SendState:
-    """Without the wish for a turn that went down with the account's queue: it asks again. A lease in hand is used."""
+    """Without the wish for a turn that went down with the account's queue: it asks again. A lease in hand is used.
+
+    Who waits for no turn tells the next account of its tries, which would not know where to send a push on them.
+    """
     wish = state.wish
-    if wish is None or wish.turn is None or state.lease or state.trying:
+    if state.lease or state.trying:
         return state
+    if wish is None or wish.turn is None:
+        return state.changed(untold=state.untold or bool(state.known.tries))
     if (wish.sent_at or wish.since) > at + SEEN_WITHIN:
         return state
     return state.changed(wish=None)

@@ -127,9 +127,7 @@ class Operator:
             case "no_verdict" if jobs:
                 return self._of_the_unknown(send, [("retry", {}), ("mark_sent", {"msg_id": jobs[-1].msg_id})], [60, 25])
         if any(job.state != "failed" for job in jobs):
-            # WeChat's console knows better than what the send was told, and the push will say so. Where the ledger was
-            # lost meanwhile it may not find the send: a retry has WeChat asked.
-            return ("retry", {}) if send.account in self._stage.lost_at and "retry" in status.answers else None
+            return None  # WeChat's console knows better than what the send was told, and the push will say so
         if "retry" not in status.answers or self._retries[send.key] >= RETRIES_MAX or chance.random() < 0.15:
             return "abort", {}
         self._retries[send.key] += 1

@@ -298,6 +298,18 @@ def test_who_waits_asks_again_once_the_queue_is_lost() -> None:
     assert alone.state.wish == before
 
 
+def test_who_has_tried_tells_the_next_account_of_it() -> None:
+    """A push finds nobody there otherwise. Told twice it reports twice, and goes on waiting for the push."""
+    alone = Alone()
+    alone.accepted()
+    for _ in range(2):
+        alone.take(events.QueueLost(alone.now))
+        assert alone.step.effect == steps.Report()
+        assert alone.step.phase == "awaiting_result"
+        alone.reported()
+        assert alone.does() is None
+
+
 def test_a_wish_that_is_on_its_way_as_the_queue_is_lost_is_sent_again() -> None:
     """It may have gone to the account that is lost, which may have answered it before."""
     alone = Alone()
