@@ -52,21 +52,33 @@ def end(case: Case, outcome: Outcome, problem: Problem | None = None) -> Step | 
     return step if isinstance(step, End) else replace(step, ends=True)
 
 
+def unread(case: Case) -> Step | End:
+    """The end of a send whose content nobody has looked at. The ledger is asked by content, so WeChat alone is."""
+    step = _by_wechat(case, wanted(case), None)
+    return step if isinstance(step, End) else replace(step, ends=True)
+
+
 def _before(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End:
     if outcome in COMPLETES:
         return _told(case, End(outcome, problem))
     if not case.checked("ending"):
         return ledger.asked(case, Wish("ending"), case.standing)
+    step = _by_wechat(case, outcome, problem)
+    return _told(case, step) if isinstance(step, End) else step
+
+
+def _by_wechat(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End:
+    """The end, or before it the question to WeChat about a job that was said to have failed."""
     if case.in_doubt:
-        return _told(case, End("unknown", _warned(problem)))
+        return End("unknown", _warned(problem))
     for job in case.jobs:
         if job.msg_id is not None and (step := _last_word(case, job.msg_id)) is not None:
             return step
     undecided = [check.msg_id for check in case.state.checks if check.word == "undecided" and check.msg_id]
     if undecided:
-        return _told(case, End("unknown", _doubted(problem, undecided)))
+        return End("unknown", _doubted(problem, undecided))
     ended = bad(case, outcome)
-    return _told(case, End(ended, _warned(problem) if ended == "unknown" else problem))
+    return End(ended, _warned(problem) if ended == "unknown" else problem)
 
 
 def _last_word(case: Case, msg_id: int) -> Step | None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 
 from qunfa.contract.facts import Ended, Known, Said
@@ -215,6 +216,25 @@ def test_a_try_of_an_earlier_run_that_is_still_under_way_is_a_doubt() -> None:
     assert alone.does() is steps.LookUp
     alone.take(events.LookedUp(own(1)))
     assert alone.does() is steps.SendWish
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [("SEND_FAIL", "aborted"), ("SEND_SUCCESS", "unknown"), (None, "aborted"), ("SENDING", "unknown")],
+)
+def test_a_no_that_an_earlier_run_was_told_may_be_forged(said: str | None, outcome: str) -> None:
+    """WeChat is asked, though the content is not looked at any more. ``SENDING`` is its word for a while."""
+    no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
+    job = own(1, Answer(kind="accepted", at=NOON, msg_id=7))
+    alone = Alone()
+    alone.abort()
+    alone.take(events.LookedUp(job.model_copy(update={"said": (no,)})))
+    assert alone.step.effect == steps.AskWechat(7)
+    alone.take(events.WechatSaid(7, JobStatus(status=said) if said else None))
+    if said == "SENDING":
+        assert alone.does() is steps.Poll
+        alone.take(events.Polled(7, None))
+    assert alone.end.outcome == outcome
 
 
 def test_a_request_that_is_refused_at_once_still_says_what_its_key_has_done() -> None:

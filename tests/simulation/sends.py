@@ -110,8 +110,7 @@ class Send:
         self._tell(f"ends: {end.outcome}")
         self.ends.append(end)
         self.world.reached.ended(end.outcome)
-        forged = run.state.digest is None and bool(self.world.judge.books[self.key].forged)  # it asks nobody
-        blind = forged or (self.is_forgotten and run.state.joined_at is None)
+        blind = self.is_forgotten and run.state.joined_at is None
         if self.engine.digest == DIGEST and not end.refused and not blind:
             on_its_way = self.account.inbox or self.account.can_say()
             knows = run.state.digest is not None and not on_its_way
@@ -188,6 +187,9 @@ class Send:
         carried = SendState.model_validate_json(state.model_dump_json())
         assert carried == state, "a state does not survive JSON"
         self.left = union(self.left, state.known)
+        lease = self.account.state.lease
+        if lease is not None and lease.holder == run.id and run.state.lease is None:
+            self.world.judge.books[self.key].unheard += 1  # the ledger takes it for used by the run before
         self.run = Run(f"{self.key}-run-{self.runs}", carried)
         self._tell(f"{run.id} continues as {self.run.id}")
 
