@@ -75,7 +75,7 @@ def test_a_lease_that_runs_out_is_lost(late: timedelta) -> None:
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_a_run_that_was_never_told_of_its_lease_is_told_that_it_is_lost(announced: bool) -> None:
+def test_a_run_never_told_of_its_lease_hears_that_it_is_lost(announced: bool) -> None:
     """It would wait for ever otherwise; one that was told knows when its lease ends."""
     state = done(EMPTY, wish())
     state = heard(state)[0] if announced else state
@@ -127,7 +127,7 @@ def test_a_slow_account_does_not_lend_out_its_lease_long_before() -> None:
     assert due(state) == now + 32 * SECOND - EARLY
 
 
-def test_the_queue_is_ordered_by_when_a_send_wants_to_go_and_when_it_asked() -> None:
+def test_the_queue_goes_by_due_time_and_by_when_it_was_asked() -> None:
     """A ``send_at`` of 2020 is no older than its wish; §6.15."""
     first = wish("w0", "first")
     old, late, soon = (
@@ -193,7 +193,7 @@ def test_nothing_is_written_after_its_time() -> None:
     st.lists(st.tuples(arbitrary.answers(), st.integers(0, 3000), st.integers(0, 3000)), min_size=70, max_size=90),
     st.integers(1, 5),
 )
-def test_never_more_than_sixty_in_any_sixty_spacings(tries: list[tuple[Answer, int, int]], pace: int) -> None:
+def test_leases_are_never_more_than_sixty_in_sixty_spacings(tries: list[tuple[Answer, int, int]], pace: int) -> None:
     """WeChat's 60 a minute, whatever the answers and however fast they come; no two writes at once; §5."""
     state, now, written, ended = EMPTY, NOON, list[datetime](), NOON
     for number, (said, wait, took) in enumerate(tries):

@@ -67,7 +67,7 @@ def test_a_ledger_that_was_reset_asks_for_a_search_again() -> None:
 
 
 @pytest.mark.parametrize("strange", [{"digest": "other"}, {"digests": ("d", "other")}])
-def test_a_key_stands_for_one_content(strange: dict[str, Any]) -> None:
+def test_a_wish_for_other_content_is_answered_as_reused(strange: dict[str, Any]) -> None:
     """Whatever the wish brings with it, nothing of it is kept, and the rightful send keeps its place."""
     state, _ = leased(EMPTY, wish("w0", "first"), wish())
     after, [granted] = asked(state, wish("w2", run="run-2", **strange))
@@ -130,7 +130,7 @@ def test_a_next_generation_needs_the_no_of_the_one_before(status: str | None, gr
     assert asked(EMPTY, wish(known=facts, turn=turn(1)))[1][0].answer == granted
 
 
-def test_facts_that_come_while_a_send_waits_are_looked_at_when_its_turn_comes() -> None:
+def test_facts_that_come_in_the_queue_count_at_the_turn() -> None:
     """An acceptance, told late, is not submitted again."""
     state, lease = leased(EMPTY, wish("w0", "first"), wish())
     state = done(state, report(attempt(answer())))

@@ -69,7 +69,7 @@ async def test_an_address_that_may_not_have_tokens_is_for_a_person(sim: Simulato
     ],
     ids=lambda fault: f"{fault.endpoint} {fault.kind} {fault.errcode}",
 )
-async def test_a_passing_trouble_is_left_to_a_retry(desk: Desk, sim: Simulator, fault: Fault) -> None:
+async def test_trouble_with_an_audience_is_left_to_a_retry(desk: Desk, sim: Simulator, fault: Fault) -> None:
     """Busy, broken, a refused token: the next attempt finds the tag."""
     sim.world.faults.add(fault)
     with pytest.raises(ApplicationError, match="account demo") as failure:
@@ -78,7 +78,7 @@ async def test_a_passing_trouble_is_left_to_a_retry(desk: Desk, sim: Simulator, 
     assert (await check(desk)).found
 
 
-async def test_a_changed_account_is_not_asked(desk: Desk, sim: Simulator) -> None:
+async def test_a_changed_account_is_not_asked_for_its_audience(desk: Desk, sim: Simulator) -> None:
     """The check fails for good, and no call is made."""
     other = Pinned(name="demo", appid="wxStarted", base_url=desk.base_url)
     with pytest.raises(ApplicationError) as failure:

@@ -51,7 +51,7 @@ async def test_a_callback_that_does_not_answer_is_seen(desk: Desk, sim: Simulato
     assert [ping.loss for ping in (await check(desk)).ping] == ["100%"]
 
 
-async def test_a_refusal_is_for_a_person(desk: Desk) -> None:
+async def test_a_refused_callback_check_is_for_a_person(desk: Desk) -> None:
     """The account has no callback at WeChat: final, with WeChat's evidence."""
     with pytest.raises(ApplicationError, match=r"account demo.*40201") as failure:
         await check(desk)
@@ -62,7 +62,9 @@ async def test_a_refusal_is_for_a_person(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("kind", ["http_502", "reset_before_accept"])
-async def test_a_passing_trouble_is_left_to_a_retry(desk: Desk, sim: Simulator, listener: str, kind: str) -> None:
+async def test_trouble_with_a_callback_check_is_left_to_a_retry(
+    desk: Desk, sim: Simulator, listener: str, kind: str
+) -> None:
     """The next attempt has an answer."""
     await called_back(sim, listener)
     sim.world.faults.add(Fault.model_validate({"endpoint": "callback/check", "kind": kind}))
@@ -72,7 +74,7 @@ async def test_a_passing_trouble_is_left_to_a_retry(desk: Desk, sim: Simulator, 
     assert (await check(desk)).dns
 
 
-async def test_a_changed_account_is_not_asked(desk: Desk, sim: Simulator) -> None:
+async def test_a_changed_account_gets_no_callback_check(desk: Desk, sim: Simulator) -> None:
     """The check fails for good, and no call is made."""
     with pytest.raises(ApplicationError) as failure:
         await check(desk, Pinned(name="demo", appid="wxStarted", base_url=desk.base_url))

@@ -254,7 +254,7 @@ async def test_a_signed_url_is_not_repeated(bench: Bench) -> None:
     assert "SECRET" not in " ".join([*found.problems, *inside.problems, str(raised.value)])
 
 
-async def test_another_account_is_refused(bench: Bench) -> None:
+async def test_an_inspection_for_another_account_is_refused(bench: Bench) -> None:
     """The configuration has another WeChat under the account's name."""
     inspection = MaterialInspection(settings_for("http://127.0.0.1:10"), Reader(Sources(SourcePolicy())))
     message = {"msgtype": "voice", "media": {"uri": bench.put("a.mp3", recording())}}

@@ -213,7 +213,7 @@ async def test_a_repeated_attempt_grants_nothing_twice(books: Books) -> None:
     assert [lease.number for lease in leases] == [1]
 
 
-async def test_a_key_stands_for_one_content(books: Books) -> None:
+async def test_the_ledger_holds_a_key_to_one_content(books: Books) -> None:
     """A wish with another digest is `reused`."""
     await books.wish()
     run = await books.run()

@@ -77,7 +77,7 @@ async def office(temporal: Client, one_simulator: Simulator, http: httpx.AsyncCl
         await temporal.get_workflow_handle(account_id(APPID)).terminate()
 
 
-async def test_a_send_that_is_started_again_after_its_ledger_was_lost_is_not_sent_again(office: Office) -> None:
+async def test_a_key_started_again_under_a_lost_ledger_is_sent_once(office: Office) -> None:
     """The second run ends with the first one's result, and the followers have one message."""
     first = await (await office.start()).result()
     await office.lose_the_ledger()
@@ -87,7 +87,7 @@ async def test_a_send_that_is_started_again_after_its_ledger_was_lost_is_not_sen
     assert (office.most, len(office.sim.world.jobs)) == (1, 1)
 
 
-async def test_a_try_that_was_lost_with_everything_that_knew_of_it_is_not_repeated_blindly(office: Office) -> None:
+async def test_a_try_that_nobody_remembers_is_not_repeated_blindly(office: Office) -> None:
     """Workflow and ledger are terminated while WeChat has accepted and not answered: the same clientmsgid again."""
     office.sim.world.faults.add(Fault(endpoint="sendall", kind="timeout_after_accept", seconds=1))
     lost = await office.start()

@@ -291,7 +291,7 @@ async def test_a_video_is_converted(workshop: Workshop) -> None:
     assert (workshop.held(made.media_id).kind, made.made_at) == ("mass_video", NOON)
 
 
-async def test_another_account_is_refused(workshop: Workshop) -> None:
+async def test_material_for_another_account_is_refused(workshop: Workshop) -> None:
     """None of the four asks anything of a WeChat that is not the one the send has pinned."""
     workshop.desk.settings = settings_for("http://127.0.0.1:10")
     made = Made(media_id="D", made_at=NOON)

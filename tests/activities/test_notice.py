@@ -216,9 +216,7 @@ async def test_a_certificate_of_nobody_is_refused() -> None:
     assert "ConnectError" in error.message
 
 
-async def test_a_certificate_of_a_private_authority_is_trusted_where_it_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_named_private_authority_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By SSL_CERT_FILE, as elsewhere."""
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)

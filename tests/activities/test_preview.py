@@ -61,7 +61,7 @@ async def test_the_hundred_of_a_day(desk: Desk, sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("errcode", [40001, 42001])
-async def test_a_token_that_died_is_replaced_once(desk: Desk, sim: Simulator, errcode: int) -> None:
+async def test_a_preview_replaces_a_dead_token_once(desk: Desk, sim: Simulator, errcode: int) -> None:
     """Nothing was shown by then, so the same preview goes out with a fresh one."""
     sim.world.faults.add(Fault(endpoint="mass/preview", kind="errcode", errcode=errcode))
     assert (await previewed(desk)).sent
@@ -103,7 +103,7 @@ async def test_without_a_connection_nothing_is_shown(token_server: TokenServer, 
     assert SECRET not in repr(row)
 
 
-async def test_another_account_is_refused(desk: Desk, sim: Simulator) -> None:
+async def test_a_preview_for_another_account_is_refused(desk: Desk, sim: Simulator) -> None:
     """A preview of a send is not made at a WeChat that the send has not pinned."""
     desk.settings = settings_for("http://127.0.0.1:10")
     with pytest.raises(ApplicationError) as raised:

@@ -88,7 +88,7 @@ async def test_no_answer_is_a_lost_call(desk: Desk, sim: Simulator, temporal: Cl
 
 
 @pytest.mark.parametrize("errcode", [40001, 40014, 42001])
-async def test_a_token_that_died_is_replaced_once(desk: Desk, sim: Simulator, temporal: Client, errcode: int) -> None:
+async def test_a_recall_replaces_a_dead_token_once(desk: Desk, sim: Simulator, temporal: Client, errcode: int) -> None:
     """Nothing was deleted by then."""
     sim.world.faults.add(Fault(endpoint="mass/delete", kind="errcode", errcode=errcode))
     assert ((await delete(desk, temporal)).errcode, deletes(sim)) == (40059, 2)
@@ -134,7 +134,7 @@ async def test_what_is_no_answer_about_the_job(
     assert (raised.value.type, raised.value.non_retryable) == (kind, kind == "LookRefused")
 
 
-async def test_another_account_is_refused(desk: Desk, sim: Simulator, temporal: Client) -> None:
+async def test_a_recall_for_another_account_is_refused(desk: Desk, sim: Simulator, temporal: Client) -> None:
     """A recall deletes nothing at a WeChat that it has not pinned."""
     pinned = desk.pinned
     desk.settings = settings_for("http://127.0.0.1:10")

@@ -92,7 +92,7 @@ async def test_a_listed_no_is_a_refusal(desk: Desk, sim: Simulator, errcode: int
     ],
     ids=lambda fault: f"{fault.kind}, accept={fault.accept}",
 )
-async def test_no_usable_answer_is_unknown(sim: Simulator, hasty: httpx.AsyncClient, fault: Fault) -> None:
+async def test_a_try_without_a_usable_answer_is_unknown(sim: Simulator, hasty: httpx.AsyncClient, fault: Fault) -> None:
     """Whatever happened behind it, the answer says that it may have been written, and why there is no word."""
     desk = desk_at(sim.url, hasty)
     await desk.accounts.token("demo")
@@ -178,7 +178,7 @@ async def test_a_late_lease_is_not_used(desk: Desk, sim: Simulator, late: timede
     assert not sim.world.jobs
 
 
-async def test_a_lease_that_ends_while_its_beginning_is_waited_for_is_not_used(desk: Desk, sim: Simulator) -> None:
+async def test_a_lease_that_ends_before_its_beginning_is_not_used(desk: Desk, sim: Simulator) -> None:
     """The clock is looked at after the wait, right before the write."""
     answer = await submit(desk, lease=lease(not_before=NOON + timedelta(seconds=40)))
     assert answer.kind == "not_written"

@@ -176,7 +176,9 @@ async def test_articles_that_may_be_reprints(desk: Desk, written: list[tuple[str
 
 @pytest.mark.parametrize("msgtype", PREVIEWS)
 @pytest.mark.parametrize("to", ["openid", "wxname"])
-async def test_a_preview(desk: Desk, sim: Simulator, written: list[tuple[str, str]], msgtype: str, to: str) -> None:
+async def test_a_preview_has_the_body_of_wechats_page(
+    desk: Desk, sim: Simulator, written: list[tuple[str, str]], msgtype: str, to: str
+) -> None:
     """`preview` with the page's body: one receiver, and none of a send's fields; it is shown to that one."""
     message, sample = PREVIEWS[msgtype]
     boss = openid(APPID, 7)

@@ -37,7 +37,7 @@ NEW = "http://mmbiz.qpic.cn/mmbiz_png/NEW/0?wx_fmt=png&from=appmsg"
         ('<img src="http://mmbiz.qpic.cn@evil.com/1.png">', "http://mmbiz.qpic.cn@evil.com/1.png"),
     ],
 )
-def test_a_picture_is_found_and_replaced_wherever_and_however_it_stands(content: str, found: str) -> None:
+def test_a_picture_is_found_and_replaced_wherever_it_stands(content: str, found: str) -> None:
     """In each attribute, with each way of writing its URL."""
     assert pictures(content) == (found,)
     changed = replaced(content, {found: NEW})

@@ -36,7 +36,7 @@ async def test_no_list(inbox: Inbox) -> None:
     assert await _status(inbox, "192.0.2.1", listed=[]) == 200
 
 
-async def test_url_verification(inbox: Inbox) -> None:
+async def test_an_address_is_verified_by_its_account(inbox: Inbox) -> None:
     """WeChat's check of the URL comes from the same addresses."""
     for peer, status in (("203.0.113.1", 200), ("192.0.2.1", 403)):
         async with receiver(inbox, peer=peer, sources=LISTED) as http:
@@ -61,7 +61,7 @@ async def test_url_verification(inbox: Inbox) -> None:
         ("203.0.113.1", "192.0.2.1", 200),
     ],
 )
-async def test_proxies(inbox: Inbox, peer: str, forwarded: str | None, status: int) -> None:
+async def test_only_our_own_proxies_are_believed(inbox: Inbox, peer: str, forwarded: str | None, status: int) -> None:
     """Only what our own proxies say of their callers is believed: the last address that is not one of them."""
     assert await _status(inbox, peer, forwarded) == status
 

@@ -116,7 +116,7 @@ def test_line_ends_within() -> None:
     ],
     ids=lambda text: f"{len(text)} characters",
 )
-def test_malformed(text: str) -> None:
+def test_a_malformed_ciphertext_is_refused(text: str) -> None:
     """Whatever is wrong with a ciphertext, the error is the same."""
     with pytest.raises(CipherError, match="does not open under the account's aes_key"):
         CIPHER.open(text)
@@ -127,7 +127,7 @@ def test_malformed(text: str) -> None:
     [PUBLISHED, "", "AAAA", encrypted(b"x" * 19), encrypted(framed(FINISHED), OLD_AES_KEY), "A" * 64, "A" * 44],
     ids=["published", "empty", "short", "cut", "another key", "48 bytes", "33 bytes"],
 )
-def test_order_does_not_count(before: str) -> None:
+def test_a_message_opens_whatever_was_opened_before(before: str) -> None:
     """A message opens in the same way whatever was opened before it, or did not open."""
     with contextlib.suppress(CipherError):
         CIPHER.open(before)
@@ -164,7 +164,7 @@ def test_changed_ciphertexts(data: st.DataObject) -> None:
 
 
 @given(text=st.text(max_size=200))
-def test_any_text(text: str) -> None:
+def test_no_text_breaks_the_cipher_or_passes(text: str) -> None:
     """No text breaks it, or passes."""
     with pytest.raises(CipherError):
         CIPHER.open(text)

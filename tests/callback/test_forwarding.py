@@ -341,7 +341,7 @@ async def test_silence(inbox: Inbox, existing: Existing) -> None:
     assert lines[0]["reason"] == "not done within 0.3 s"
 
 
-async def test_nobody_there(inbox: Inbox, existing: Existing) -> None:
+async def test_a_system_that_is_down_makes_wechat_come_again(inbox: Inbox, existing: Existing) -> None:
     """A system that is down makes WeChat come again, as it would without us; the log has no URL."""
     existing.url = "http://127.0.0.1:1/hidden"
     async with _behind(inbox, existing) as http:
@@ -353,7 +353,7 @@ async def test_nobody_there(inbox: Inbox, existing: Existing) -> None:
     assert lines[0]["log_level"] == "warning"
 
 
-async def test_log(inbox: Inbox, existing: Existing) -> None:
+async def test_the_log_says_who_answered_what(inbox: Inbox, existing: Existing) -> None:
     """The log says what was answered, and by whom."""
     async with _behind(inbox, existing) as http:
         with capture_logs() as lines:

@@ -35,7 +35,7 @@ URL = {"ArticleIdx": "1", "ArticleUrl": "u"}
         lambda item: item,
     ],
 )
-def test_json(of: Callable[[Any], Any]) -> None:
+def test_every_way_to_write_a_list_in_json_is_read(of: Callable[[Any], Any]) -> None:
     """WeChat does not say how it writes a list in JSON, so every way is read; one item is a list as well."""
     body = _json(
         MsgID=2**53 + 1,

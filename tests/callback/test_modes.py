@@ -85,7 +85,7 @@ async def test_encrypted_push_in_plain_mode(inbox: Inbox) -> None:
     assert (await _answer(inbox, sealed(), mode="plain")).status_code == 400
 
 
-async def test_json(inbox: Inbox) -> None:
+async def test_both_layers_may_be_json(inbox: Inbox) -> None:
     """An account that chose JSON as data format has both layers in it."""
     event = {"MsgType": "event", "Event": "MASSSENDJOBFINISH", "MsgID": 7, "Status": "send success"}
     text = encrypted(framed(json.dumps(event).encode()))
@@ -149,7 +149,7 @@ async def test_forgeries_look_alike(inbox: Inbox, mode: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["msg_signature", "timestamp", "nonce"])
-async def test_repeated_parameter(inbox: Inbox, name: str) -> None:
+async def test_a_repeated_parameter_is_refused(inbox: Inbox, name: str) -> None:
     """A parameter given twice is ambiguous."""
     push = sealed()
     push["params"] = httpx.QueryParams([*push["params"].items(), (name, "x")])
@@ -166,7 +166,7 @@ async def test_plain_signature_is_not_needed(inbox: Inbox) -> None:
 
 
 @pytest.mark.parametrize("mode", ["plain", "compat", "safe"])
-async def test_url_verification(inbox: Inbox, mode: str) -> None:
+async def test_an_address_is_verified_in_each_mode(inbox: Inbox, mode: str) -> None:
     """WeChat's check of the URL is signed and answered in the clear in every mode."""
     async with receiver(inbox, aes_key=AES_KEY, mode=mode) as http:
         assert (await http.get("/wechat/demo", params=signed(echostr="42"))).text == "42"
@@ -175,7 +175,7 @@ async def test_url_verification(inbox: Inbox, mode: str) -> None:
 
 @pytest.mark.parametrize("token", [TOKEN, OLD_TOKEN])
 @pytest.mark.parametrize("key", [AES_KEY, OLD_AES_KEY])
-async def test_rotation(inbox: Inbox, token: str, key: str) -> None:
+async def test_a_key_is_rotated_without_a_gap(inbox: Inbox, token: str, key: str) -> None:
     """While token and key are changed, old and new ones are good in any pair."""
     old = {"token_old": OLD_TOKEN, "aes_key_old": OLD_AES_KEY}
 

@@ -145,7 +145,7 @@ def test_event_without_its_kind() -> None:
         "<xml/>",
     ],
 )
-def test_other_pushes(body: str) -> None:
+def test_other_pushes_are_never_a_finished_job(body: str) -> None:
     """What a follower writes, or another event, is never a finished job."""
     assert parse_event(body.encode()) is None
 
@@ -312,7 +312,7 @@ def test_many_articles() -> None:
         b"<xml><a b='1' b='2'/></xml>",
     ],
 )
-def test_malformed(body: bytes) -> None:
+def test_a_malformed_push_is_refused(body: bytes) -> None:
     """What is not well-formed is one kind of error."""
     with pytest.raises(EventError, match="not well-formed"):
         parse_event(body)

@@ -58,7 +58,9 @@ async def test_success_waits_for_the_delivery() -> None:
 
 
 @pytest.mark.parametrize("failure", [DeliveryError("Temporal is away"), TimeoutError()])
-async def test_failed_delivery(http: httpx.AsyncClient, inbox: Inbox, failure: Exception) -> None:
+async def test_a_push_that_cannot_be_delivered_is_asked_for_again(
+    http: httpx.AsyncClient, inbox: Inbox, failure: Exception
+) -> None:
     """What is not durable is answered with 503, so that WeChat tries again."""
     inbox.failure = failure
 
@@ -130,7 +132,7 @@ async def test_unsigned_push(http: httpx.AsyncClient, inbox: Inbox) -> None:
         b"<xml><MsgType>event</MsgType><Event>PUBLISHJOBFINISH</Event></xml>",
     ],
 )
-async def test_other_pushes(http: httpx.AsyncClient, inbox: Inbox, body: bytes) -> None:
+async def test_other_pushes_are_taken(http: httpx.AsyncClient, inbox: Inbox, body: bytes) -> None:
     """What is not ours is taken, even while Temporal is away."""
     inbox.failure = DeliveryError("Temporal is away")
 
@@ -156,7 +158,7 @@ async def test_unreadable_push(http: httpx.AsyncClient, inbox: Inbox, body: byte
 
 
 @pytest.mark.parametrize("beyond", [0, 1])
-async def test_body_limit(http: httpx.AsyncClient, inbox: Inbox, beyond: int) -> None:
+async def test_a_push_is_read_up_to_256_kib(http: httpx.AsyncClient, inbox: Inbox, beyond: int) -> None:
     """256 KiB are read, and not one byte more."""
     answer = await _post(http, FINISHED + b" " * (BODY_LIMIT + beyond - len(FINISHED)))
 
@@ -181,7 +183,7 @@ async def test_body_limit_while_reading(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-async def test_other_methods(http: httpx.AsyncClient, method: str) -> None:
+async def test_a_push_by_another_method_is_refused(http: httpx.AsyncClient, method: str) -> None:
     """WeChat uses GET and POST."""
     assert (await http.request(method, "/wechat/demo", params=signed())).status_code == 405
 

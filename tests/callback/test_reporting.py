@@ -73,7 +73,7 @@ async def test_unknown_name(client: Client, monkeypatch: pytest.MonkeyPatch) -> 
         await qunfa.report_job_finish(client, "brand", FINISHED)
 
 
-async def test_other_events(client: Client) -> None:
+async def test_other_events_start_nothing(client: Client) -> None:
     """The caller may hand over everything; what is not a mass send's starts nothing."""
     assert await qunfa.report_job_finish(client, "nobody", HELLO) is None
 

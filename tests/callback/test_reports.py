@@ -123,7 +123,7 @@ async def test_wechats_signature_is_no_token(inbox: Inbox) -> None:
         assert (await http.post("/wechat/demo", content=FINISHED, headers=BEARER)).status_code == 403
 
 
-async def test_other_events(inbox: Inbox) -> None:
+async def test_other_events_are_taken_and_reach_nobody(inbox: Inbox) -> None:
     """The other system may hand over everything; what is not a mass send's is taken, and nobody gets it."""
     answer = await _report(inbox, HELLO, forward_to="http://127.0.0.1:1/")
 
@@ -139,26 +139,26 @@ async def test_unreadable_event(inbox: Inbox, content: bytes) -> None:
     assert (await _report(inbox, content)).status_code == 400
 
 
-async def test_failed_delivery(inbox: Inbox) -> None:
+async def test_a_report_that_cannot_be_delivered_is_asked_for_again(inbox: Inbox) -> None:
     """What is not durable is answered with 503: the other system must not answer `success` either."""
     inbox.failure = DeliveryError("Temporal is away")
 
     assert (await _report(inbox)).status_code == 503
 
 
-async def test_body_limit(inbox: Inbox) -> None:
+async def test_a_report_is_no_longer_than_a_push_may_be(inbox: Inbox) -> None:
     """No longer than a push may be."""
     assert (await _report(inbox, FINISHED + b" " * BODY_LIMIT)).status_code == 413
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_other_methods(inbox: Inbox, method: str) -> None:
+async def test_a_report_by_another_method_is_refused(inbox: Inbox, method: str) -> None:
     """Events are posted."""
     async with receiver(inbox, events_token=EVENTS_TOKEN) as http:
         assert (await http.request(method, "/wechat/demo/events", headers=BEARER)).status_code == 405
 
 
-async def test_log(inbox: Inbox) -> None:
+async def test_a_report_is_logged_without_content_or_token(inbox: Inbox) -> None:
     """One line, told from WeChat's pushes, without content or token."""
     with capture_logs() as lines:
         await _report(inbox)

@@ -32,7 +32,7 @@ def test_known_signatures(token: str, timestamp: str, nonce: str, signature: str
 
 
 @given(WORDS, WORDS, WORDS)
-def test_order_does_not_count(one: str, two: str, three: str) -> None:
+def test_the_three_texts_are_sorted_first(one: str, two: str, three: str) -> None:
     """The three texts are sorted first."""
     assert len({sign(*order) for order in permutations((one, two, three))}) == 1
 
@@ -51,7 +51,7 @@ def test_query(raw: bytes) -> None:
     assert read_query(raw) == parse_qs(raw.decode("latin-1"), keep_blank_values=True)
 
 
-async def test_url_verification(http: httpx.AsyncClient) -> None:
+async def test_an_address_is_verified_by_its_signature(http: httpx.AsyncClient) -> None:
     """The console's check gets its own text back, byte for byte."""
     answer = await http.get("/wechat/demo", params=signed(echostr="7318 & <b>啊"))
 
@@ -79,7 +79,7 @@ async def test_url_verification_by_a_stranger(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["signature", "timestamp", "nonce"])
-async def test_repeated_parameter(http: httpx.AsyncClient, name: str) -> None:
+async def test_a_repeated_parameter_is_no_signature(http: httpx.AsyncClient, name: str) -> None:
     """A parameter given twice is ambiguous: whoever signs one of them may not choose the other."""
     query = QueryParams([*signed().items(), (name, "x")])
 

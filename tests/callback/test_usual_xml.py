@@ -74,7 +74,7 @@ def test_never_more_than_the_parser(elements: str, oddity: str, data: st.DataObj
 @example(document="<a><b>1</b></a></a><a>")
 @example(document="<a><b></a></b>")
 @example(document="</a><b>1</b><//a>")
-def test_any_text(document: str) -> None:
+def test_no_text_is_read_that_the_parser_refuses(document: str) -> None:
     """Nor can any other text be read at one go that the parser refuses."""
     assert _at_one_go(document) in (None, _by_parser(document))
 

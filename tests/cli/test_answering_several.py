@@ -74,9 +74,7 @@ async def test_the_answers_are_json_as_well(qunfa: Qunfa, scripted: Scripted, ke
     ]
 
 
-async def test_a_send_that_is_told_to_end_is_not_shown_as_if_it_still_waited(
-    qunfa: Qunfa, scripted: Scripted, key: str
-) -> None:
+async def test_a_send_told_to_end_is_not_shown_as_waiting(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """It is in its old phase until it has ended, which takes a moment: for WeChat's last word even minutes."""
     for one in ("-a", "-b"):
         await scripted(status("awaiting_approval"), more=one)

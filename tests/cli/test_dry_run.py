@@ -75,7 +75,7 @@ async def test_a_request_that_workers_refuse_has_its_problems(qunfa: Qunfa, clie
     assert (answer.exit_code, parsed(answer)["problems"]) == (1, ["account: nobody knows it"])
 
 
-async def test_a_file_that_workers_do_not_find_is_explained(qunfa: Qunfa, client: Client, key: str) -> None:
+async def test_a_dry_run_explains_a_file_that_workers_do_not_find(qunfa: Qunfa, client: Client, key: str) -> None:
     """It is their machine, their path and their configuration that count."""
     problem = "message.media: source file:///a.mp3: there is no such file."
     answer = await qunfa(*_asks(key, {**FINE, "problems": [problem]}))
@@ -93,7 +93,7 @@ async def test_an_older_look_is_never_taken_for_this_one(qunfa: Qunfa, client: C
     assert (await run.describe()).status is WorkflowExecutionStatus.TERMINATED
 
 
-async def test_without_a_worker_nothing_is_started(qunfa: Qunfa, client: Client, key: str) -> None:
+async def test_without_a_worker_no_dry_run_is_started(qunfa: Qunfa, client: Client, key: str) -> None:
     """Nobody would look."""
     answer = await qunfa(*_asks(key, FINE), "--task-queue", DESERTED_QUEUE)
     assert answer.exit_code == 1

@@ -107,7 +107,7 @@ async def test_one_at_a_time_under_a_key(qunfa: Qunfa, client: Client, key: str)
     await other.terminate()
 
 
-async def test_without_a_worker_nothing_is_started(qunfa: Qunfa, client: Client, key: str) -> None:
+async def test_without_a_worker_no_preview_is_started(qunfa: Qunfa, client: Client, key: str) -> None:
     """A preview that comes days later would surprise whoever sees it."""
     answer = await qunfa(*_asks(SENT), "--key", key, "--task-queue", DESERTED_QUEUE)
     assert (answer.exit_code, "No worker polls" in answer.stderr) == (1, True)
@@ -125,7 +125,9 @@ async def test_without_a_worker_nothing_is_started(qunfa: Qunfa, client: Client,
         (("--account", "demo", "--voice", "/nowhere", "--to", "oA"), "--voice /nowhere: there is no such file here"),
     ],
 )
-async def test_wrong_use_is_said_before_temporal_is_asked(qunfa: Qunfa, args: tuple[str, ...], said: str) -> None:
+async def test_wrong_use_of_preview_is_said_before_temporal_is_asked(
+    qunfa: Qunfa, args: tuple[str, ...], said: str
+) -> None:
     """Exit 2."""
     answer = await qunfa("preview", *args, TEMPORAL_ADDRESS="127.0.0.1:1")
     assert (answer.exit_code, said in answer.stderr, "Traceback" in answer.output) == (2, True, False)

@@ -117,7 +117,7 @@ async def test_a_count_that_wechat_does_not_tell(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("fault", [None, {"kind": "errcode", "errcode": 40001}, {"kind": "reset_after_accept"}])
-async def test_no_secret_is_shown_or_kept(scene: Scene, fault: dict[str, Any] | None) -> None:
+async def test_account_commands_show_and_keep_no_secret(scene: Scene, fault: dict[str, Any] | None) -> None:
     """Not on a screen, and not in a history, whatever goes wrong: of speeds, quotas and recalls."""
     job = await sent(scene)
     for endpoint in ("speed/set", "quota/get", "mass/delete") if fault else ():

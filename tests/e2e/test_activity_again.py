@@ -64,9 +64,7 @@ async def allows_more_and_counts_from_one(operator: Operator) -> None:
 WAYS = (resets, allows_more, allows_more_and_counts_from_one)
 
 
-async def test_a_try_that_temporal_is_told_to_carry_out_again_writes_nothing_and_stays_in_doubt(
-    stage: Stage, tmp_path: Path
-) -> None:
+async def test_a_try_carried_out_again_writes_nothing(stage: Stage, tmp_path: Path) -> None:
     """The worker that had it accepted is dead; another one comes too late to write, and knows nothing."""
     company = Company(stage, tmp_path)
     actors = [(company.actor(), way) for way in WAYS]

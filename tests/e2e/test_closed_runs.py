@@ -130,7 +130,7 @@ async def test_a_refused_request_is_told(scene: Scene, workflow_id: str | None) 
     assert "你好" not in post.body.decode()
 
 
-async def test_a_request_refused_under_a_used_key_is_told_with_what_was_delivered(scene: Scene) -> None:
+async def test_a_refusal_under_a_used_key_is_told_with_what_was_sent(scene: Scene) -> None:
     """Who reads that it was refused must not send it again under a new key."""
     async with receiving() as receiver, own_worker(scene, account=webhook(receiver)) as settings:
         result = await scene.result(await scene.start())

@@ -99,7 +99,7 @@ INPUTS: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("case", INPUTS)
-async def test_an_input_that_is_no_request_fails_at_once(scene: Scene, case: str) -> None:
+async def test_a_start_without_a_request_fails_at_once(scene: Scene, case: str) -> None:
     """Whatever stands there, the workflow fails by name and does not hang."""
     await refused(scene, *INPUTS[case])
 
@@ -142,7 +142,7 @@ async def test_a_cron_is_refused_once(scene: Scene) -> None:
     assert list(scene.sim.world.calls) == []
 
 
-async def test_a_wrong_workflow_id_is_refused(scene: Scene) -> None:
+async def test_a_start_under_a_wrong_workflow_id_is_refused(scene: Scene) -> None:
     """Only the id of its key keeps one key to one send."""
     wanted = mass_send_id(scene.account, "spring")
     await refused(

@@ -157,14 +157,12 @@ async def test_a_worker_killed_between_two_steps_costs_nothing(crashes: Crashes,
 
 
 @pytest.mark.parametrize("where", SLEEPS)
-async def test_a_worker_that_sleeps_between_two_steps_and_wakes_sends_nothing_twice(
-    crashes: Crashes, where: str
-) -> None:
+async def test_a_worker_that_sleeps_and_wakes_sends_nothing_twice(crashes: Crashes, where: str) -> None:
     """It was given up, and another worker has taken over: what it still does after its sleep harms nothing."""
     await as_expected(await crashes.asleep[where], SLEEPS[where])
 
 
-async def test_a_worker_that_sleeps_through_the_window_sends_nothing_when_it_wakes(crashes: Crashes) -> None:
+async def test_a_worker_that_slept_through_the_window_sends_nothing(crashes: Crashes) -> None:
     """An operator has looked, confirmed that nothing was delivered, and had it sent: the sleeper's try is too late."""
     after = await crashes.window
     first, second = after.result.jobs

@@ -68,7 +68,7 @@ def called(scene: Scene) -> list[str]:
     return sorted(call.path.removeprefix("/cgi-bin/") for call in scene.sim.world.calls)
 
 
-async def test_an_account_with_which_all_is_well(scene: Scene) -> None:
+async def test_doctor_finds_that_all_is_well(scene: Scene) -> None:
     """Exit 0; four calls of WeChat's API and not one more; no `Account` is started, and nobody gets anything."""
     url = f"{scene.stage.receiver}/wechat/{{account}}"
     findings = await doctor(scene, "--callback-url", url, given=configured(scene))
@@ -130,7 +130,7 @@ async def test_an_operator_without_configuration_sees_what_the_workers_see(scene
     assert "wechat: WeChat finds the host at 127.0.0.1" in findings["callback"].said
 
 
-async def test_an_address_that_is_not_on_the_whitelist(scene: Scene) -> None:
+async def test_doctor_tells_of_an_address_off_the_whitelist(scene: Scene) -> None:
     """Which address to put on it; what needs a token is skipped, and the rest is checked."""
     await scene.simulate(ip_whitelist=["203.0.113.7"])
     findings = await doctor(scene, code=1)
@@ -148,7 +148,7 @@ async def test_an_address_that_is_not_on_the_whitelist(scene: Scene) -> None:
     }
 
 
-async def test_a_wrong_secret(scene: Scene) -> None:
+async def test_doctor_tells_of_a_wrong_secret(scene: Scene) -> None:
     """WeChat's word, not the secret."""
     await scene.simulate(secret="another-SECRET-0123456789")
     answer = await qunfa(scene, "doctor", scene.account, "--json")
@@ -157,7 +157,7 @@ async def test_a_wrong_secret(scene: Scene) -> None:
     assert SECRET not in answer.output
 
 
-async def test_a_limit_that_is_used_up(scene: Scene) -> None:
+async def test_doctor_tells_of_a_limit_that_is_used_up(scene: Scene) -> None:
     """Until when; sends wait for it, so it is a warning."""
     async with own_worker(scene, account={"kind": "subscription"}):
         await scene.result(await scene.start())
@@ -241,7 +241,7 @@ async def test_a_namespace_without_search_attributes(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("fault", [None, "reset_after_accept"])
-async def test_no_secret_is_shown_or_kept(scene: Scene, fault: str | None) -> None:
+async def test_doctor_shows_and_keeps_no_secret(scene: Scene, fault: str | None) -> None:
     """Not on a screen, and not in a history."""
     for endpoint in ("stable_token", "quota/get", "callback/check") if fault else ():
         scene.fault(fault or "", endpoint)

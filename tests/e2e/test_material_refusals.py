@@ -244,7 +244,7 @@ async def test_the_worker_is_unharmed(cellar: Cellar) -> None:
     assert await scene.received() == dict.fromkeys(range(100), 2)
 
 
-async def test_all_problems_come_together(cellar: Cellar) -> None:
+async def test_all_problems_of_material_come_in_one_refusal(cellar: Cellar) -> None:
     """Of covers, contents and the pictures in them: whoever mends them has to do it once."""
     wrong = cellar.news('<img src="a.png">', thumb=b"text")["articles"][0]
     cut = cellar.put("cut.png", noise(size=(30, 30))[:-100])

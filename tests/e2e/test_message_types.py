@@ -118,7 +118,7 @@ async def test_what_wechat_holds_already(scene: Scene) -> None:
     assert [call.path.rpartition("/")[2] for call in list(scene.sim.world.calls)[before:]] == ["sendall"]
 
 
-async def test_a_picture_that_is_too_big_is_made_to_fit_where_that_is_asked_for(scene: Scene) -> None:
+async def test_a_picture_is_made_to_fit_where_that_is_asked_for(scene: Scene) -> None:
     """Otherwise it is an error, and nothing is uploaded."""
     big = noise(size=(900, 900))
     article = an_article(scene)

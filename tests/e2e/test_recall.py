@@ -132,7 +132,7 @@ async def test_one_article_of_several(scene: Scene) -> None:
     assert (second.verified, job.msg_status) == (True, "DELETE")
 
 
-async def test_an_article_by_its_url(scene: Scene) -> None:
+async def test_one_article_is_recalled_by_its_url(scene: Scene) -> None:
     """The push has told which job's it is, so that it is checked and verified like any other."""
     job = await sent(scene, 2)
     url = job.article_urls[1].replace("http:", "https:") + "#rd"

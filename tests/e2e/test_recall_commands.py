@@ -59,7 +59,7 @@ async def test_one_article_by_msg_id(scene: Scene) -> None:
     assert set(job.deleted) == {2}
 
 
-async def test_an_article_by_its_url(scene: Scene) -> None:
+async def test_the_command_recalls_one_article_by_its_url(scene: Scene) -> None:
     """Whose it is the account's ledger knows."""
     job = await sent(scene, 2)
     answer = await qunfa(scene, "recall", job.article_urls[0], *WHY, "--yes", "--json")

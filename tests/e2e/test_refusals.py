@@ -25,7 +25,7 @@ async def listed(scene: Scene, *args: str) -> list[dict[str, Any]]:
     return await until(look)
 
 
-async def test_a_request_that_cannot_be_read_is_refused_listed_and_explained(scene: Scene) -> None:
+async def test_an_unreadable_request_is_refused_listed_and_explained(scene: Scene) -> None:
     """At once, and nobody gets anything."""
     handle = await scene.start_raw(half_an_emoji(scene), mass_send_id(scene.account, "spring"))
     said = await scene.refusal(handle)

@@ -65,9 +65,7 @@ async def test_a_key_stands_for_one_content(scene: Scene, ledger: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["slow", "timeout_after_accept", "timeout_before_accept"])
-async def test_a_send_terminated_in_the_middle_of_a_try_goes_on_when_it_is_started_again(
-    scene: Scene, fault: str
-) -> None:
+async def test_a_send_terminated_in_mid_try_goes_on_when_started_again(scene: Scene, fault: str) -> None:
     """The ledger knows of the try that nobody waits for any more; followers get the message once."""
     scene.fault(fault, seconds=0.5)
     first = await scene.start()

@@ -61,7 +61,7 @@ async def doubtful(scene: Scene, handle: WorkflowHandle[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("ledger", ["kept", "lost"])
-async def test_a_key_in_doubt_is_not_submitted_after_wechat_has_forgotten_it(scene: Scene, ledger: str) -> None:
+async def test_a_key_in_doubt_waits_once_wechat_has_forgotten_it(scene: Scene, ledger: str) -> None:
     """Started again after the window: nothing is submitted, a person is asked, and `mark_sent` settles it."""
     settings = timed(on_its_own_queue(scene), window=WINDOW, repeat=2 * WINDOW, repeat_max=2 * WINDOW)
     scene.fault("reset_after_accept")
@@ -117,7 +117,7 @@ async def test_an_account_that_is_reset_forgets_no_submission(scene: Scene, reap
     assert await scene.everyone_once()
 
 
-async def test_an_account_terminated_under_sends_in_every_phase_costs_none_of_them(scene: Scene) -> None:
+async def test_an_account_terminated_under_sends_costs_none_of_them(scene: Scene) -> None:
     """Its ledger is built again from what the sends know and what Temporal keeps of them; the keys stay taken."""
     scene.plan(drop=True)
     polled = await scene.start("polled", result=SOON)

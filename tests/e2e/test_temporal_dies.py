@@ -193,9 +193,7 @@ async def survivor(stack: AsyncExitStack, company: Company, stand: Stand) -> Sur
 
 @pytest.mark.parametrize("aftermaths", [dies], indirect=True, ids=["killed"])
 @pytest.mark.parametrize("where", STANDS)
-async def test_temporal_dies_between_two_steps_and_nothing_is_lost_or_doubled(
-    aftermaths: dict[str, Aftermath], where: str
-) -> None:
+async def test_temporal_dies_and_nothing_is_lost_or_doubled(aftermaths: dict[str, Aftermath], where: str) -> None:
     """Whoever was at work goes on without Temporal, and Temporal goes on from its file: sent, once."""
     after = aftermaths[where]
     await delivered_once(after.scene, after.result, tag=STANDS[where].tag)
@@ -203,9 +201,7 @@ async def test_temporal_dies_between_two_steps_and_nothing_is_lost_or_doubled(
 
 @pytest.mark.parametrize("aftermaths", [sleeps], indirect=True, ids=["stopped"])
 @pytest.mark.parametrize("where", STANDS)
-async def test_temporal_sleeps_between_two_steps_and_nothing_is_lost_or_doubled(
-    aftermaths: dict[str, Aftermath], where: str
-) -> None:
+async def test_temporal_sleeps_and_nothing_is_lost_or_doubled(aftermaths: dict[str, Aftermath], where: str) -> None:
     """Whoever was at work gave up waiting, and Temporal takes for lost whoever it has not heard of: sent, once."""
     after = aftermaths[where]
     await delivered_once(after.scene, after.result, tag=STANDS[where].tag)

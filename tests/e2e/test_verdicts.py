@@ -41,7 +41,7 @@ async def test_a_push_that_comes_five_times_is_one_result(scene: Scene) -> None:
     assert [job.verdict and job.verdict.status for job in (await scene.ledger()).records[0].jobs] == ["send success"]
 
 
-async def test_a_push_that_never_comes_is_asked_for(scene: Scene) -> None:
+async def test_a_verdict_comes_without_any_push(scene: Scene) -> None:
     """Then `mass/get` decides, without counts."""
     scene.plan(drop=True)
     result = await scene.result(await scene.start(result={"push_timeout": 1, "poll_interval": 1}))

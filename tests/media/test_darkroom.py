@@ -117,7 +117,7 @@ async def test_what_is_made_to_fit_is_the_same(tmp_path: Path) -> None:
     )
 
 
-async def test_what_cannot_be_made_to_fit_says_why(tmp_path: Path) -> None:
+async def test_a_picture_that_cannot_be_made_to_fit_says_why(tmp_path: Path) -> None:
     """As it does here."""
     path = put(tmp_path, recording())
     with pytest.raises(CannotFitError, match="is no picture, so it cannot be made to fit"):

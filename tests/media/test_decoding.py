@@ -37,7 +37,7 @@ def test_a_picture_that_is_cut_off_is_damaged(tmp_path: Path, stated: str, kept:
 
 
 @pytest.mark.parametrize("stated", SMALL)
-def test_a_picture_with_a_valid_header_and_nothing_true_behind_it_is_damaged(tmp_path: Path, stated: str) -> None:
+def test_a_picture_with_nothing_but_a_valid_header_is_damaged(tmp_path: Path, stated: str) -> None:
     """Text behind a header, as polyglots have it, decodes to nothing."""
     content = SMALL[stated]
     assert facts_of(tmp_path, content[:54] + b"<script>alert(1)</script>" * 20).damage

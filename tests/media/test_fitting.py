@@ -120,7 +120,7 @@ def test_quality_goes_down_before_the_size_does(tmp_path: Path) -> None:
         assert made.width < 900
 
 
-def test_a_large_photograph_comes_out_smaller_than_its_limit_in_pixels(tmp_path: Path) -> None:
+def test_a_large_photograph_comes_out_within_its_limit_in_pixels(tmp_path: Path) -> None:
     """A JPEG is scaled while it is decoded: a thumb needs no twenty million pixels in memory."""
     content = encoded(marked(5000, 4000), "jpeg")
     result = fitted(tmp_path, content)

@@ -37,7 +37,7 @@ def test_a_folder_goes_with_its_block(tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_what_a_killed_process_has_left_goes_and_what_a_living_one_holds_stays(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_goes_and_the_rest_stays(tmp_path: Path) -> None:
     """Whoever looks, the neighbour's file is there until the neighbour itself has done with it."""
     with holding(tmp_path)[0] as killed, holding(tmp_path)[0] as living:
         killed.kill()

@@ -1,7 +1,8 @@
-"""The documents name tests as proofs: each of them exists."""
+"""The documents name tests as proofs: each of them exists, under a name that is its own."""
 
 import ast
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -12,23 +13,27 @@ NAMED = re.compile(r"`((?:test_|Test)\w+)`")
 PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if NAMED.search(page.read_text(encoding="utf-8")))
 
 
+LONGEST = 60
+"""Characters of a test's name, without the `test_` before it."""
+
+
 @cache
-def defined() -> frozenset[str]:
+def defined() -> Counter[str]:
     """The names of all tests: functions, classes, and classes that hypothesis makes."""
-    names: set[str] = set()
+    names: Counter[str] = Counter()
     for file in (ROOT / "tests").rglob("test_*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                names.add(node.name)
+                names[node.name] += 1
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                names.add(node.target.id)
-    return frozenset(names)
+                names[node.target.id] += 1
+    return names
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_test_that_a_page_names_exists(page: Path) -> None:
     """A proof that was renamed or removed is noticed."""
-    assert set(NAMED.findall(page.read_text(encoding="utf-8"))) - defined() == set()
+    assert set(NAMED.findall(page.read_text(encoding="utf-8"))) - defined().keys() == set()
 
 
 def test_every_row_of_the_reliability_page_names_a_test() -> None:
@@ -38,3 +43,9 @@ def test_every_row_of_the_reliability_page_names_a_test() -> None:
     rows = [row for table in tables for row in table.splitlines()]
     assert len(rows) > 40
     assert [row for row in rows if not NAMED.search(row.rsplit("|", 2)[1])] == []
+
+
+def test_every_test_has_a_name_of_its_own_that_fits_a_line() -> None:
+    """Whoever reads of one finds it, and no other."""
+    names = {name.removeprefix("test_"): times for name, times in defined().items() if name.startswith("test_")}
+    assert [name for name, times in names.items() if times > 1 or len(name) > LONGEST] == []

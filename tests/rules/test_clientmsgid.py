@@ -15,7 +15,7 @@ identities = st.tuples(
 )
 
 
-def test_it_never_changes_between_versions() -> None:
+def test_a_clientmsgid_never_changes_between_versions() -> None:
     """A worker of another version must repeat a try under the same id."""
     assert clientmsgid("default", "wx0123456789abcdef", "spring-sale-2026", 0, 0) == "e7cc9a796a789ea67733-0000-00"
 

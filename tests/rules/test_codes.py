@@ -116,6 +116,6 @@ def test_token_endpoints_know_two_reactions(errcode: int) -> None:
 
 
 @pytest.mark.parametrize("errcode", [40164, 89503, 89507])
-def test_an_unknown_address_is_a_persons_matter_at_token_endpoints_too(errcode: int) -> None:
+def test_an_unknown_address_is_a_persons_matter_for_tokens_too(errcode: int) -> None:
     """The whitelist is checked where tokens are fetched."""
     assert token_endpoint_code(errcode).problem == "ip_not_whitelisted"

@@ -69,6 +69,6 @@ def test_two_texts_have_one_digest_only_if_they_are_one(first: str, second: str)
         assert (one == two) == (first == second)
 
 
-def test_it_never_changes_between_versions() -> None:
+def test_a_digest_never_changes_between_versions() -> None:
     """A restarted send must find its key again."""
     assert digest({"kind": "all"}) == "253a86078321b60718a0aaf436120e9d8db0983f298b49d7fca21da4f0bfa5f1"

@@ -43,7 +43,7 @@ def found(result: CheckAccountResult, appid: str | None = APPID) -> dict[str, Fi
     return {finding.name: finding for finding in account_findings(result, appid)}
 
 
-def test_an_account_with_which_all_is_well() -> None:
+def test_an_account_with_which_all_is_well_has_no_advice() -> None:
     """Nothing is to be done."""
     findings = account_findings(seen(), APPID)
     assert [(one.state, one.todo, one.account) for one in findings] == [("ok", None, "demo")] * 5
@@ -67,7 +67,7 @@ def test_a_frozen_account() -> None:
     assert not_at_wechat(findings.values()) is None
 
 
-def test_a_wrong_secret() -> None:
+def test_a_wrong_secret_says_what_to_do() -> None:
     """WeChat's own words, and what depends on a token is skipped."""
     token = TokenSeen(
         source="stable", detail="40001, the app secret is wrong", refused="account_refused", errcode=40001, errmsg="no!"
@@ -84,7 +84,7 @@ def test_a_wrong_secret() -> None:
     assert not_at_wechat(findings.values()) == "an access token has to be had first"
 
 
-def test_an_address_that_is_not_on_the_whitelist() -> None:
+def test_an_address_off_the_whitelist_says_what_to_do() -> None:
     """Which one to put on it."""
     token = TokenSeen(source="stable", detail="40164, …", refused="ip_not_whitelisted", **REFUSED_IP)
     findings = found(seen(token=token, calls=(), allowances=()))
@@ -117,7 +117,7 @@ def test_a_token_that_could_not_be_asked_for(source: str, detail: str, todo: str
     assert (finding.state, detail in finding.said, todo in (finding.todo or "")) == ("failed", True, True)
 
 
-def test_a_token_that_was_not_asked_of_wechat_says_nothing_of_the_address() -> None:
+def test_a_kept_token_says_nothing_of_the_address() -> None:
     """Only a call does."""
     silent = CallsLeft(cgi_path=CALLS[0], errmsg="no answer within 10 s")
     assert found(seen(token=TokenSeen(source="classic"), calls=(silent,)))["ip_whitelist"].state == "skipped"

@@ -223,7 +223,7 @@ def test_dead_material_is_made_anew_once(job: Job, rebuilt: bool, again: bool) -
         Job(clientmsgid="c", generation=0, msg_id=1, verdict=Verdict(status="err(30003)", observed_by="push")),
     ],
 )
-def test_a_draft_that_died_after_an_earlier_generation_is_not_made_anew(earlier: Job) -> None:
+def test_a_draft_that_died_after_a_generation_is_not_made_anew(earlier: Job) -> None:
     """It may have died with the delivery that an operator believes has not taken place."""
     jobs = (earlier, answered(40007).model_copy(update={"generation": 1}))
     assert not is_rebuildable(jobs, message(NEWS), Material())

@@ -78,7 +78,7 @@ def test_a_refused_content_says_why(status: str, meaning: str) -> None:
     assert meaning in describe("content_refused", NEW.model_copy(update={"verdict": verdict})).sentence
 
 
-def test_material_that_died_after_an_earlier_generation_tells_what_that_may_mean() -> None:
+def test_material_that_died_tells_what_that_may_mean() -> None:
     """A draft dies with its delivery, and a retry would make another one."""
     dead = Answer(kind="refused", at=NOON, errcode=40007)
     first = NEW.model_copy(update={"answer": dead})

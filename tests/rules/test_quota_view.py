@@ -44,7 +44,7 @@ def test_a_service_account_has_four_to_all_a_month() -> None:
     assert row.renewed_at == datetime(2026, 12, 31, 16, tzinfo=UTC)
 
 
-def test_a_subscription_account_has_one_a_day() -> None:
+def test_the_quota_of_a_subscription_account_is_one_a_day() -> None:
     """To all or to a tag."""
     counted = book(d04={"total": 1}, d05={"total": 1, "to_all": 0, "others": 2})
     found = rows("subscription", counted)

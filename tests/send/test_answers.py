@@ -41,7 +41,7 @@ def in_doubt() -> Alone:
     return alone
 
 
-def test_a_retry_needs_a_no_of_wechat() -> None:
+def test_a_planned_retry_needs_a_no_of_wechat() -> None:
     """A second submission under a new clientmsgid, once WeChat has said that the first one failed."""
     alone = asking()
     alone.retry()
@@ -52,7 +52,7 @@ def test_a_retry_needs_a_no_of_wechat() -> None:
     assert alone.wants() == "turn"
 
 
-def test_an_answer_that_is_still_being_checked_when_the_send_ends_is_refused() -> None:
+def test_an_answer_still_being_checked_at_the_end_is_refused() -> None:
     """Whoever gave it would wait for ever, and the run for them: a ledger that was lost may end the send meanwhile."""
     alone = asking()
     alone.retry()
@@ -117,7 +117,7 @@ def test_a_retry_of_a_refusal_keeps_the_generation() -> None:
     assert alone.wants() == "turn"
 
 
-def test_retry_of_an_unknown_outcome_needs_a_confirmation() -> None:
+def test_a_planned_retry_of_an_unknown_needs_a_confirmation() -> None:
     """And the confirmation covers what was known when it was given."""
     alone = in_doubt()
     assert "retry needs confirm_not_delivered" in str(alone.retry())
@@ -136,7 +136,7 @@ def test_a_reprint_needs_the_flag() -> None:
     assert alone.state.known.decided[0].send_ignore_reprint
 
 
-def test_mark_sent_takes_a_msg_id_that_wechat_knows() -> None:
+def test_mark_sent_is_planned_for_a_msg_id_that_wechat_knows() -> None:
     """After the ledger has said that it is nobody else's; then its verdict is awaited."""
     alone = in_doubt()
     alone.mark_sent(9)
@@ -171,7 +171,7 @@ def test_one_answer_at_a_time() -> None:
         assert "another answer is being carried out" in str(answer)
 
 
-def test_an_abort_ends_what_asks_as_unknown_where_it_may_have_been_delivered() -> None:
+def test_an_abort_of_what_may_be_delivered_ends_as_unknown() -> None:
     """And as aborted where WeChat confirms that nothing was."""
     doubtful, failed = in_doubt(), asking()
     assert doubtful.abort() is None
@@ -194,7 +194,7 @@ def test_an_accepted_send_cannot_be_aborted_or_held_back() -> None:
     assert alone.status.answers == ()
 
 
-def test_nobody_decides() -> None:
+def test_a_problem_that_nobody_decides_ends_in_time() -> None:
     """The time is over: the send fails with its problem, or as unknown."""
     alone = asking(decision_timeout="PT1H")
     alone.wait(HOUR)
@@ -219,7 +219,7 @@ def test_an_approval_is_given_by_somebody_else() -> None:
     assert "has approved it already" in str(alone.update(Reject(by="wang")))
 
 
-def test_a_rejected_send_ends_as_rejected() -> None:
+def test_a_rejection_is_planned_to_end_as_rejected() -> None:
     """Nothing was submitted."""
     alone = Alone(approval={"required": True}, requested_by="crm")
     alone.joined()
@@ -230,7 +230,7 @@ def test_a_rejected_send_ends_as_rejected() -> None:
     assert alone.end.outcome == "rejected"
 
 
-def test_a_missing_approval_expires() -> None:
+def test_a_send_that_nobody_approves_is_planned_to_expire() -> None:
     """After decision_timeout."""
     alone = Alone(approval={"required": True}, requested_by="crm", decision_timeout="PT1H")
     alone.joined()

@@ -28,7 +28,7 @@ def test_every_state_has_a_next_step(facts: Known) -> None:
     assert first == plan(alone.engine.request, SendState.model_validate(alone.state.model_dump()), alone.now)
 
 
-def test_a_text_whose_push_comes_takes_one_wish_for_its_turn_and_one_call() -> None:
+def test_a_text_whose_push_comes_takes_one_wish_and_one_call() -> None:
     """The wish with which it joins is that for its turn; and no report: the ledger knows it all."""
     alone = Alone()
     alone.accepted()
@@ -237,7 +237,7 @@ def test_a_no_that_an_earlier_run_was_told_may_be_forged(said: str | None, outco
     assert alone.end.outcome == outcome
 
 
-def test_a_request_that_is_refused_at_once_still_says_what_its_key_has_done() -> None:
+def test_a_refusal_at_once_still_says_what_its_key_has_done() -> None:
     """The account is looked at for that; where it cannot be, the reasons say so."""
     alone = Alone()
     alone.take(events.Refused(("a cron schedule must not be set",)))
@@ -246,7 +246,7 @@ def test_a_request_that_is_refused_at_once_still_says_what_its_key_has_done() ->
     assert "is not known: its ledger does not answer" in alone.end.refused[1]
 
 
-def test_a_key_that_failed_while_a_slow_try_may_come_is_not_sent_under_a_new_one() -> None:
+def test_a_key_with_a_slow_try_out_gets_no_advice_to_take_another() -> None:
     """Whoever reads that it failed looks into the console first."""
     slow, job = own(1, lost=True), own(2, Answer(kind="accepted", at=NOON, msg_id=7))
     no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)

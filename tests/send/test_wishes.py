@@ -34,7 +34,7 @@ def test_what_waits_for_a_silent_ledger_is_seen_and_can_be_ended() -> None:
     assert alone.end.outcome == "aborted"
 
 
-def test_an_abort_under_a_silent_ledger_is_unknown_where_an_earlier_life_may_have_sent() -> None:
+def test_an_abort_under_a_silent_ledger_may_be_unknown() -> None:
     """The earlier runs were looked for, and one of them had a try that nobody heard of."""
     alone = Alone()
     alone.take()
@@ -82,7 +82,7 @@ def test_a_send_whose_turn_is_over_wakes_though_its_account_is_silent() -> None:
     assert alone.wants() in {"withdrawing", "ending"}
 
 
-def test_an_abort_ends_a_send_whose_account_was_asked_again_and_is_silent() -> None:
+def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
     """It waits half a minute for the newest wish to be answered, however long the next one is away."""
     alone = Alone()
     alone.take()

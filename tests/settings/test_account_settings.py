@@ -140,7 +140,7 @@ def test_callback_files(tmp_path: Path) -> None:
     assert (loaded.tokens, loaded.aes_keys) == (("t0ken",), (AES_KEY,))
 
 
-def test_rotation(tmp_path: Path) -> None:
+def test_an_account_may_have_two_keys_for_a_rotation(tmp_path: Path) -> None:
     """While token and key are changed, the old ones stand beside the new, in files as well."""
     (tmp_path / "old").write_text(AES_KEY[::-1])
 

@@ -181,7 +181,7 @@ def test_rates_that_are_none(rate: object) -> None:
     _refuse("receiver", "results_per_second", rate)
 
 
-def test_proxies() -> None:
+def test_proxies_are_networks_or_addresses() -> None:
     """Networks, or single addresses."""
     assert [str(one) for one in _one("receiver", "proxies", ["10.0.0.0/8", "fd00::1"])] == ["10.0.0.0/8", "fd00::1/128"]
     _refuse("receiver", "proxies", ["10.0.0.1/8"])

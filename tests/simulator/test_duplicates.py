@@ -81,7 +81,7 @@ async def test_a_call_that_was_not_accepted_leaves_its_id_free(start: Start) -> 
     assert (await api.sendall(clientmsgid="job-1"))["errcode"] == 0
 
 
-async def test_without_an_id_the_same_message_to_the_same_audience_is_a_duplicate(start: Start) -> None:
+async def test_without_an_id_the_same_message_is_a_duplicate(start: Start) -> None:
     """By default audience and content are compared; 45065 comes at once and names the earlier job."""
     api = await start()
     first = await api.sendall()

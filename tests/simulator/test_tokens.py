@@ -5,7 +5,7 @@ from tests.simulator.api import Start, account_config
 USUAL: dict[str, object] = {"tokens": {}}
 
 
-async def test_a_stable_token_stays_the_same_and_its_remaining_seconds_shrink(start: Start) -> None:
+async def test_a_stable_token_stays_and_its_seconds_shrink(start: Start) -> None:
     """In normal mode repeated calls return the same token, with the seconds it has left."""
     api = await start(sim=USUAL)
     first = await api.stable_token()
@@ -16,7 +16,7 @@ async def test_a_stable_token_stays_the_same_and_its_remaining_seconds_shrink(st
     assert "errcode" not in first
 
 
-async def test_a_stable_token_is_renewed_with_five_minutes_left_and_both_work_until_then(start: Start) -> None:
+async def test_a_stable_token_is_renewed_five_minutes_before_it_ends(start: Start) -> None:
     """A returned stable token has at least 300 s left; the one before it lives to its end."""
     api = await start(sim=USUAL)
     old = (await api.stable_token())["access_token"]

@@ -83,7 +83,7 @@ def test_a_cards_preview_as_on_wechats_page() -> None:
     assert as_sent(body) == sample + '"},"msgtype":"wxcard"}'
 
 
-def test_uploadnews_as_on_wechats_page() -> None:
+def test_the_body_of_uploadnews_is_as_on_wechats_page() -> None:
     """An article for `media/uploadnews` has its fields in the page's order, and flags are numbers."""
     article = NewsArticle(
         thumb_media_id=THUMB,

@@ -37,7 +37,7 @@ ANSWERS = st.one_of(
 )
 
 
-async def test_the_path_and_the_token(token: Token, body: SendallBody) -> None:
+async def test_a_call_has_its_path_and_the_token(token: Token, body: SendallBody) -> None:
     """The token goes into the query and nowhere else; the path is WeChat's."""
     wechat = WeChat(ACCEPTED)
     await wechat.account().sendall(token, body)

@@ -26,7 +26,7 @@ async def test_a_date_that_is_none(date: dict[str, str]) -> None:
     assert (heard.date, "Date" in (heard.reason or "")) == (None, True)
 
 
-async def test_nobody_there() -> None:
+async def test_a_clock_that_cannot_be_read_says_why() -> None:
     """Why is said, by the name of the error."""
     heard = await server_time(WeChat(httpx.ConnectError("no")).http(), "https://wechat.example")
     assert heard == ServerTime(None, "WeChat could not be reached (ConnectError)")

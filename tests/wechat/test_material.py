@@ -56,7 +56,7 @@ each_call = pytest.mark.parametrize(("path", "method"), CALLS.values(), ids=CALL
 
 
 @each_call
-async def test_the_path_and_the_token(path: str, method: Method, token: Token) -> None:
+async def test_an_upload_has_its_path_and_the_token(path: str, method: Method, token: Token) -> None:
     """Each call is one POST to its own path with the token in the query."""
     wechat = WeChat({"errcode": -1, "errmsg": "system error"})
     with pytest.raises(Refused):

@@ -34,7 +34,7 @@ SEND = send_body(["o1", "o2"], TEXT, clientmsgid="c-1")
         ({"msg_id": "34182"}, Previewed(msg_id=34182)),
     ],
 )
-async def test_a_preview(answer: object, previewed: Previewed, token: Token) -> None:
+async def test_a_preview_is_out_with_errcode_0(answer: object, previewed: Previewed, token: Token) -> None:
     """A preview is out with errcode 0; its msg_id may be missing."""
     wechat = WeChat(answer)
     assert await wechat.account().preview(token, PREVIEW) == previewed

@@ -54,7 +54,7 @@ def test_a_url_within_a_url(name: str, value: str) -> None:
 
 
 @given(NAME, ANY_TEXT, PLAIN)
-def test_json(name: str, value: str, other: str) -> None:
+def test_secrets_in_json_are_hidden(name: str, value: str, other: str) -> None:
     """A JSON text stays one, without the secret, whatever characters it has."""
     assert json.loads(scrub(json.dumps({name: value, "other": other}))) == {name: "***", "other": other}
 

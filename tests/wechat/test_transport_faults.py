@@ -53,7 +53,7 @@ async def test_a_fault_after_the_write_is_unknown_and_written_once(
     assert len(wire.requests) == 2
 
 
-async def test_a_call_whose_time_is_over_when_its_connection_stands_is_not_written(
+async def test_a_call_that_connects_after_its_time_is_not_written(
     wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody
 ) -> None:
     """The question whether it may still be written is asked last, and nothing leaves where the answer is no."""

@@ -49,7 +49,7 @@ async def test_a_problem_is_answered_in_the_next_run(short_desk: Desk) -> None:
 
 
 @pytest.mark.history
-async def test_a_cancellation_of_an_earlier_run_ends_a_later_one_with_a_result(short_desk: Desk) -> None:
+async def test_an_earlier_runs_cancellation_ends_a_later_one_with_a_result(short_desk: Desk) -> None:
     """Noted while a try was unknown; runs later WeChat says no: aborted with the result, as nothing was delivered."""
     desk = short_desk
     desk.wechat.push_at_once = "err(30001)"

@@ -77,7 +77,7 @@ async def test_a_cancellation_during_or_after_a_try_goes_on_to_the_verdict(desk:
     assert (await handle.result()).outcome == "sent"
 
 
-async def test_a_cancellation_takes_effect_once_nothing_can_have_been_delivered(desk: Desk) -> None:
+async def test_a_cancellation_waits_until_nothing_can_be_delivered(desk: Desk) -> None:
     """A definite no while a cancellation stands: Cancelled, nothing sent."""
     desk.wechat.script = [says(48001)]
     handle = await desk.start()

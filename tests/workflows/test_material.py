@@ -146,7 +146,7 @@ async def test_material_of_an_unknown_try_is_never_made_anew(desk: Desk) -> None
     assert len(desk.wechat.accepted) == 1
 
 
-async def test_a_draft_that_died_after_a_try_that_was_confirmed_as_lost_asks_a_person(desk: Desk) -> None:
+async def test_a_draft_that_died_after_a_lost_try_asks_a_person(desk: Desk) -> None:
     """The operator was wrong: WeChat had accepted the first generation, and its draft is dead for that reason."""
     desk.wechat.script = [loses, *[says(45028)] * 100]
     handle = await desk.start(message=NEWS)
@@ -273,7 +273,7 @@ async def test_a_send_whose_sources_are_gone_tells_what_its_key_has_done(desk: D
     assert 'key: an earlier run under "spring" was delivered, or may have been' in refusal
 
 
-async def test_a_send_that_ends_before_its_sources_are_read_tells_what_its_key_has_done(desk: Desk) -> None:
+async def test_a_send_that_ends_unread_tells_what_its_key_has_done(desk: Desk) -> None:
     """Its sources are away, and it is aborted: it was delivered all the same."""
     assert (await (await desk.start(message=VOICE)).result()).outcome == "sent"
     desk.material.refuse("inspect", *[busy()] * 50)

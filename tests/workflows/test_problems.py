@@ -134,7 +134,7 @@ async def test_two_operators_at_once_have_one_winner(desk: Desk) -> None:
 
 
 @pytest.mark.history
-async def test_nobody_decides(desk: Desk) -> None:
+async def test_a_send_that_nobody_decides_about_ends(desk: Desk) -> None:
     """When decision_timeout ends the send has failed, with the problem."""
     desk.wechat.script = [says(48001)]
     handle = await desk.start(decision_timeout="PT1H")

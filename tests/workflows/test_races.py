@@ -22,7 +22,7 @@ from tests.workflows.test_material import VIDEO
 pytestmark = pytest.mark.long
 
 
-async def test_a_late_yes_stops_a_second_submission_whose_lease_is_on_its_way(desk: Desk) -> None:
+async def test_a_late_yes_stops_a_submission_whose_lease_is_coming(desk: Desk) -> None:
     """`send fail`, retry; the push that says success comes while the lease is granted: nothing more is submitted."""
     desk.wechat.push_at_once = "send fail"
     handle = await desk.start()
@@ -101,7 +101,7 @@ async def test_an_earlier_generation_that_was_accepted_after_all_is_awaited(desk
     assert {one.generation for one in desk.wechat.tries} == {0}
 
 
-async def test_a_key_that_a_new_ledger_knows_for_other_content_does_not_hide_an_unknown_try(real_desk: Desk) -> None:
+async def test_a_key_of_other_content_hides_no_unknown_try(real_desk: Desk) -> None:
     """The ledger is lost and the key taken for other content meanwhile: the send ends as unknown, never as refused.
 
     It waits behind a freeze until then: otherwise the new ledger may hear of it first.

@@ -181,7 +181,7 @@ async def test_a_recall_that_is_cancelled_in_a_call_that_is_lost_is_unknown(bure
     assert (result.outcome, [call.answer for call in result.calls]) == ("unknown", ["lost"])
 
 
-async def test_a_recall_that_is_cancelled_in_a_call_that_is_refused_has_deleted_nothing(bureau: Bureau) -> None:
+async def test_a_recall_cancelled_in_a_refused_call_has_deleted_nothing(bureau: Bureau) -> None:
     """WeChat's no is heard before it ends."""
     await cancelled_in_the_call(bureau, {"answer": "refused", "errcode": 48001})
     with pytest.raises(WorkflowFailureError) as ended:
@@ -229,7 +229,7 @@ async def test_an_answer_that_comes_with_the_cancellation_counts(
 
 
 @pytest.mark.history
-async def test_a_recall_that_is_cancelled_while_it_tells_the_ledger_tells_it(bureau: Bureau) -> None:
+async def test_a_recall_cancelled_while_it_tells_the_ledger_tells_it(bureau: Bureau) -> None:
     """It is over by then; its result and its report are no less true."""
     bureau.account.holds, bureau.account.heeds = TELL, False
     handle = await start(bureau)

@@ -103,7 +103,7 @@ async def test_a_refused_request_is_found(real_desk: Desk, name: str) -> None:
 
 
 @pytest.mark.parametrize("raw", [None, HALF, {"account": "De mo", "key": "k"}, {"account": 3}])
-async def test_a_request_whose_account_nobody_can_tell_is_found_all_the_same(real_desk: Desk, raw: Any) -> None:
+async def test_a_request_without_a_readable_account_is_found(real_desk: Desk, raw: Any) -> None:
     """By its phase."""
     handle = await real_desk.start_raw(raw, "some-id")
     await refusal_of(handle)

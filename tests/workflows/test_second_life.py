@@ -111,7 +111,7 @@ async def test_a_question_is_ended_by_a_cancellation_unless_it_is_open(
             assert len(asked_desk.wechat.tries) == tries
 
 
-async def test_a_key_that_a_lost_ledger_knows_for_other_content_ends_the_send(desk: Desk) -> None:
+async def test_a_key_that_a_lost_ledger_knows_otherwise_ends_the_send(desk: Desk) -> None:
     """Nothing is submitted, and nobody is asked: no answer could make the key free."""
     tomorrow = await desk.env.get_current_time() + DAY
     handle = await desk.start(send_at=tomorrow.isoformat())

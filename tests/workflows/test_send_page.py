@@ -74,7 +74,7 @@ def test_what_is_to_be_pasted_is_a_valid_update(answer: str, problem: str) -> No
     assert EXAMPLES.keys() == MODELS.keys()
 
 
-def test_a_send_that_waits_shows_for_what_until_when_and_what_holds_it() -> None:
+def test_a_send_that_waits_shows_for_what_and_until_when() -> None:
     """Also where there is no problem: the time, who has asked, approved and paused, and the updates that fit."""
     waiting = WaitingFor(reason="send_at", until=AT)
     shown = status(

@@ -136,7 +136,7 @@ async def test_a_try_whose_answer_was_lost_is_none_that_may_come_through(desk: D
     assert (result.outcome, result.may_have_been_delivered, result.jobs[0].deduplicated) == ("aborted", False, True)
 
 
-async def test_a_retry_that_shares_its_clientmsgid_is_refused_while_wechat_contradicts(desk: Desk) -> None:
+async def test_a_retry_under_the_same_clientmsgid_waits_for_wechats_no(desk: Desk) -> None:
     """As every second submission is: `mass/get` must not say that the first is on its way."""
     handle = await failed(desk, silent, accepts)
     (msg_id,) = desk.wechat.accepted.values()

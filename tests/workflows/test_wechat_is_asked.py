@@ -80,7 +80,7 @@ async def test_an_end_waits_for_wechats_last_word(desk: Desk, last: str, outcome
         assert (result.outcome, result.may_have_been_delivered) == (outcome, False)
 
 
-async def test_a_key_that_failed_by_a_forged_push_is_sent_when_it_is_started_again(desk: Desk) -> None:
+async def test_a_key_failed_by_a_forged_push_can_be_sent_again(desk: Desk) -> None:
     """Nobody knew better when it ended; now `mass/get` does."""
     handle, msg_id = await awaiting(desk, "err(30001)", "push", on_problem="fail")
     assert (await failure_of(handle)).outcome == "failed"

@@ -184,7 +184,7 @@ async def test_what_cannot_be_read_is_not_passed_over(times: Times, step: str, f
     assert (failure.value.type, failure.value.non_retryable) == (LEDGER_UNAVAILABLE, False)
 
 
-async def test_facts_that_were_found_in_words_of_another_version_are_not_passed_over(times: Times) -> None:
+async def test_facts_in_words_of_another_version_are_not_passed_over(times: Times) -> None:
     """One of them may be a try that was accepted."""
     times.fates.answers["wish"] = [{"tries": "in another form"}]
     await times.live(times.wish())

@@ -226,7 +226,7 @@ async def test_a_file_with_another_name_is_found_by_its_encoding(sources: Source
     assert await content(sources, f"file:{root}/a%3Fb%23c%2541") == b"odd"
 
 
-async def test_nothing_is_allowed_by_default(root: Path) -> None:
+async def test_no_file_is_allowed_by_default(root: Path) -> None:
     """A policy without roots refuses every file."""
     (root / "a").write_text("a")
     assert "not below a folder" in await failure(Sources(SourcePolicy()), f"file:{root}/a", SourceRefused)

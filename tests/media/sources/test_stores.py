@@ -90,7 +90,7 @@ async def test_a_missing_bucket_is_refused(policy: SourcePolicy) -> None:
     assert "there is no such object (NoSuchBucket)" in await failure(sources, "s3://nowhere/a.png", SourceRefused)
 
 
-async def test_nothing_is_allowed_by_default(policy: SourcePolicy, store: Store) -> None:
+async def test_no_store_is_allowed_by_default(policy: SourcePolicy, store: Store) -> None:
     """A policy without stores refuses every object."""
     store.put("open", "a.png", b"a")
     sources = Sources(replace(policy, stores=()))
