@@ -26,6 +26,7 @@ AT_ONCE: Final = {"signal": 10, "receiver": 40}
 """Calls under way: more of them keep the server from the account's tasks, or are connections that WeChat has not."""
 _FIRST: Final = 7_000_000
 _PACE_SECONDS: Final = 0.2
+_LAST_EVENTS: Final = 60
 _BODY: Final = """<xml><ToUserName><![CDATA[gh_1]]></ToUserName><CreateTime>{now}</CreateTime>
 <MsgType><![CDATA[event]]></MsgType><Event><![CDATA[MASSSENDJOBFINISH]]></Event><MsgID>{msg_id}</MsgID>
 <Status><![CDATA[send success]]></Status><TotalCount>9</TotalCount><FilterCount>9</FilterCount>
@@ -80,7 +81,11 @@ async def flooded(stage: Stage, pushes: int, way: Way, *, restart: bool) -> Floo
                 result = await scene.result(await scene.start("meanwhile"))
                 meanwhile = time.monotonic() - sent_at
             handed_in = time.monotonic() - began
-        counted = await until(lambda: _counted(scene), lambda counted: counted >= pushes)
+        try:
+            counted = await until(lambda: _counted(scene), lambda counted: counted >= pushes)
+        except AssertionError as error:
+            error.add_note("\n".join([line async for line in _last_events(scene)]))
+            raise
         taken = time.monotonic() - began
         events = tuple([one async for one in _events(stage, scene, first_run)])
         assert await scene.received() == dict.fromkeys(range(scene.simulated.config.followers), 2)
@@ -128,6 +133,13 @@ async def _counted(scene: Scene) -> int:
     except RPCError:
         return 0
     return sum(day.others for day in book.values())
+
+
+async def _last_events(scene: Scene) -> AsyncIterator[str]:
+    """How the history of the account's run ends, and what it waits for: why it does not go on."""
+    yield str((await scene.ledger_handle.describe()).raw_description)
+    for event in (await scene.ledger_handle.fetch_history()).events[-_LAST_EVENTS:]:
+        yield str(event)
 
 
 async def _events(stage: Stage, scene: Scene, run_id: str) -> AsyncIterator[int]:

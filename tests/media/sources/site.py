@@ -113,7 +113,8 @@ async def serve(tls: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
     site.port = server.sockets[0].getsockname()[1]
     yield site
     server.close()
-    for writer in site.tasks.values():
-        writer.transport.abort()
+    for task, writer in site.tasks.items():
+        if not task.done():
+            writer.transport.abort()
     await asyncio.gather(*site.tasks)
     await server.wait_closed()
