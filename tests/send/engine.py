@@ -47,10 +47,13 @@ class Engine:
     digest: str = DIGEST
     wishes: int = 0
     taken: int = 0
+    _planned: tuple[SendState, datetime, steps.Step | steps.End] | None = None
 
     def planned(self, run: Run, now: datetime) -> steps.Step | steps.End:
-        """What comes next for the run."""
-        return plan(self.request, run.state, now)
+        """What comes next for the run. Of the same state at the same time it is asked again and again."""
+        if self._planned is None or self._planned[0] is not run.state or self._planned[1] != now:
+            self._planned = (run.state, now, plan(self.request, run.state, now))
+        return self._planned[2]
 
     def go(self, run: Run, now: datetime) -> steps.End | None:
         """The run goes on as far as it can by itself; its end, where it comes to it."""

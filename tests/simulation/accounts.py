@@ -36,6 +36,7 @@ class Account:
     copies: list[Outgoing] = field(default_factory=list)
     earlier: list[tuple[AccountState, list[Message]]] = field(default_factory=list)
     lost_at: list[datetime] = field(default_factory=list)
+    _says: tuple[AccountState, datetime, bool] | None = None
 
     def _become(self, state: AccountState) -> None:
         """Its next state, once all is done that time brings; the judge hears of a new lease."""
@@ -75,8 +76,10 @@ class Account:
         self._become(take(self.state, message, self.world.now))
 
     def can_say(self) -> bool:
-        """Whether there is something to be said."""
-        return bool(outgoing(self.state, self.world.now))
+        """Whether there is something to be said. Of the same state at the same time it is asked again and again."""
+        if self._says is None or self._says[0] is not self.state or self._says[1] != self.world.now:
+            self._says = (self.state, self.world.now, bool(outgoing(self.state, self.world.now)))
+        return self._says[2]
 
     def say(self) -> None:
         """One of its signals reaches its run, maybe twice, or finds nobody."""
