@@ -5,13 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.worker import UnsandboxedWorkflowRunner
 
 from qunfa.contract.grants import Granted
 from qunfa.contract.result import JobFinished
 from tests.looking import until
 from tests.workflows.accounts.conftest import Branch
-from tests.workflows.resets import Reapply, points, reset
+from tests.workflows.refusals import replay
+from tests.workflows.resets import Reapply, applied_again, points, reset
 from workflows.account import MESSAGES_PER_RUN
+from workflows.waiting import SLICE
 
 pytestmark = pytest.mark.long
 
@@ -58,6 +61,21 @@ async def test_an_account_continues_as_new_and_forgets_nothing(real_branch: Bran
     await branch.unfreeze()
     await until(lambda: _found(branch), lambda found: not found)
     await branch.answer("a", lambda granted: granted.waits and granted.waits.why == "queue")
+
+
+async def test_a_question_among_signals_is_answered_alike_in_a_replay(real_branch: Branch) -> None:
+    """A reset brings them all at once: the question amidst the signals, and in a replay behind them."""
+    branch = real_branch
+    await branch.signal("push", JobFinished(msg_id=4_999_999, status="send success"))
+    await branch.until(lambda ledger: len(ledger.kept) == 1)
+    await branch.account.execute_update("ask", {"key": "a"})
+    pushes = [JobFinished(msg_id=5_000_000 + number, status="send success") for number in range(2 * SLICE)]
+    await asyncio.gather(*(branch.account.signal("push", push) for push in pushes))
+    run = branch.client.get_workflow_handle(branch.account.id, run_id=(await branch.account.describe()).run_id)
+    again = await reset(branch.client, run, (await points(run))[0])
+    await branch.until(lambda ledger: sum(day.others for day in ledger.book.values()) == 1 + 2 * SLICE)
+    assert await applied_again(again) == 1
+    await replay(await again.fetch_history(), UnsandboxedWorkflowRunner(), branch.client.namespace)
 
 
 async def test_a_frozen_account_is_found(real_branch: Branch) -> None:
