@@ -78,7 +78,7 @@ class LostQueues:
     async def _tell(self, run: WorkflowExecution, closed_at: datetime) -> None:
         told = self._told.setdefault(run.run_id, set())
         before = len(told)
-        async for send in self._running(self._names[run.id]):
+        async for send in self._running(self._names[run.id], closed_at):
             if send.run_id in told:
                 continue
             handle = self._client.get_workflow_handle(send.id, run_id=send.run_id)
@@ -94,8 +94,11 @@ class LostQueues:
         if datetime.now(UTC) > closed_at + LISTED_WITHIN:
             self._done.add(run.run_id)
 
-    def _running(self, names: list[str]) -> AsyncIterator[WorkflowExecution]:
-        """Their sends, whatever they wait for."""
+    def _running(self, names: list[str], closed_at: datetime) -> AsyncIterator[WorkflowExecution]:
+        """Their sends, whatever they wait for; who has begun since has asked the next account."""
         listed = ", ".join(f'"{name}"' for name in names)
-        query = f'WorkflowType = "{MASS_SEND}" AND ExecutionStatus = "Running" AND MassSendAccount IN ({listed})'
+        query = (
+            f'WorkflowType = "{MASS_SEND}" AND ExecutionStatus = "Running" AND MassSendAccount IN ({listed}) '
+            f'AND StartTime <= "{closed_at.isoformat()}"'
+        )
         return self._client.list_workflows(query, rpc_timeout=_RPC)

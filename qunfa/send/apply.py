@@ -297,12 +297,15 @@ def _reset(case: Case) -> SendState:
 def _out_of_line(state: SendState, at: datetime) -> SendState:
     """Without the wish for a turn that went down with the account's queue: it asks again. A lease in hand is used.
 
-    Who waits for no turn tells the next account of its tries, which would not know where to send a push on them.
+    Who waits for no turn tells the next account of its tries, which would not know where to send a push on them. Each
+    worker tells of each loss, and one that starts tells of old ones.
     """
-    wish = state.wish
-    if state.lease or state.trying:
+    if (state.lost_at and at <= state.lost_at) or (state.joined_at and state.joined_at > at + SEEN_WITHIN):
         return state
-    if wish is None or wish.turn is None:
+    wish, state = state.wish, state.changed(lost_at=at)
+    if state.lease:
+        return state
+    if state.trying or wish is None or wish.turn is None:
         return state.changed(untold=state.untold or bool(state.known.tries))
     if (wish.sent_at or wish.since) > at + SEEN_WITHIN:
         return state

@@ -113,12 +113,13 @@ class SendState(Stored):
     ``refused``: why the request cannot be carried out. ``pinned``: the account. ``digest``: of the content, once its
     sources were looked at. ``wish``: the newest one, of so many ``wishes``. ``heard``: the newest answer of the ledger,
     with the lease that is in hand; ``None`` until it has told what it knows, and after a reset. ``joined_at``: when it
-    told that first. ``searched``: earlier runs were looked for. ``trying``: the lease that is being used. ``again``:
-    the ledger knew how the key had ended before. ``untold``: the ledger lacks a fact. ``told_end``: the end that it was
-    told. ``vain``: the msg_ids of which ``mass/get`` had no verdict in time, with when that was. ``material`` is what
-    was found and made, ``ready`` the message with the ids that WeChat knows. ``obstacle``: what stands against
-    submitting, and is no word of WeChat's on a try; while something may be out, the material is made again at
-    ``make_at`` instead. ``tag_seen_at``: when the tag was as expected. ``shows``: what is to be approved.
+    told that first. ``lost_at``: when the newest account was closed whose loss was heard of. ``searched``: earlier runs
+    were looked for. ``trying``: the lease that is being used. ``again``: the ledger knew how the key had ended before.
+    ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
+    ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
+    message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
+    a try; while something may be out, the material is made again at ``make_at`` instead. ``tag_seen_at``: when the tag
+    was as expected. ``shows``: what is to be approved.
     """
 
     namespace: str
@@ -131,6 +132,7 @@ class SendState(Stored):
     wishes: int = 0
     heard: Granted | None = None
     joined_at: datetime | None = None
+    lost_at: datetime | None = None
     searched: bool = False
     trying: Lease | None = None
     again: bool = False

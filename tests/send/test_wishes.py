@@ -299,14 +299,19 @@ def test_who_waits_asks_again_once_the_queue_is_lost() -> None:
 
 
 def test_who_has_tried_tells_the_next_account_of_it() -> None:
-    """A push finds nobody there otherwise. Told twice it reports twice, and goes on waiting for the push."""
+    """A push finds nobody there otherwise. It does so once for each loss, however many workers tell it."""
     alone = Alone()
     alone.accepted()
-    for _ in range(2):
-        alone.take(events.QueueLost(alone.now))
+    before, lost = alone.now - MINUTE, alone.now
+    alone.take(events.QueueLost(before))
+    assert alone.does() is None
+    alone.wait(MINUTE)
+    for at in (lost, lost + timedelta(seconds=1)):
+        alone.take(events.QueueLost(at), events.QueueLost(lost))
         assert alone.step.effect == steps.Report()
         assert alone.step.phase == "awaiting_result"
         alone.reported()
+        alone.take(events.QueueLost(at), events.QueueLost(lost))
         assert alone.does() is None
 
 
