@@ -6,7 +6,6 @@
 | a question about a key, a preview of today's | by update | where there is none |
 | what the ledger knows | by query | never |
 
-`breathe` does nothing. Between two of them a worker may do something else.
 """
 
 import asyncio
@@ -35,7 +34,6 @@ from qunfa.contract.grants import Report, Wish
 from qunfa.contract.ids import ACCOUNT, account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft
 from qunfa.contract.steps import (
-    BREATHE,
     LOOK_UP,
     TAKE_PREVIEW,
     TELL,
@@ -264,8 +262,3 @@ async def ledger_view(
         # What it says may hold what could not be read.
         raise _unavailable(appid, f"its answer cannot be read by this worker ({type(error).__name__})") from None
     return view
-
-
-@activity.defn(name=BREATHE)
-async def breathe() -> None:
-    """Nothing."""

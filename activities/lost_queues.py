@@ -26,6 +26,8 @@ BACK: Final = timedelta(days=3)
 """How far back the first look of a process goes."""
 LISTED_WITHIN: Final = timedelta(minutes=1)
 """How long after an account was closed its sends are looked for again: Temporal's list is a little behind."""
+LATER_RUNS: Final = timedelta(minutes=5)
+"""How much later a send may have been reset, or have continued as new, before it is told."""
 
 _RPC: Final = timedelta(seconds=10)
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.lost_queues")
@@ -95,10 +97,10 @@ class LostQueues:
             self._done.add(run.run_id)
 
     def _running(self, names: list[str], closed_at: datetime) -> AsyncIterator[WorkflowExecution]:
-        """Their sends, whatever they wait for; who has begun since has asked the next account."""
+        """Their sends, whatever they wait for; who has begun since has asked the next account, but for later runs."""
         listed = ", ".join(f'"{name}"' for name in names)
         query = (
             f'WorkflowType = "{MASS_SEND}" AND ExecutionStatus = "Running" AND MassSendAccount IN ({listed}) '
-            f'AND StartTime <= "{closed_at.isoformat()}"'
+            f'AND StartTime <= "{(closed_at + LATER_RUNS).isoformat()}"'
         )
         return self._client.list_workflows(query, rpc_timeout=_RPC)

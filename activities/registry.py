@@ -11,7 +11,7 @@ from activities.checks import AccountCheck, AudienceCheck, CallbackCheck
 from activities.closed_runs import ClosedRuns
 from activities.earlier_runs import VisibleRuns
 from activities.jobs import Recalls, Results
-from activities.ledger import Ledger, LedgerNotes, breathe
+from activities.ledger import Ledger, LedgerNotes
 from activities.limits import Quotas, Speeds
 from activities.material import Material
 from activities.notices import Notices, RecordedNotices
@@ -60,7 +60,6 @@ def all_activities(
         ledger.look_up,
         ledger.take_preview,
         ledger.tell,
-        breathe,
         submission.submit,
         results.job_status,
         results.await_verdict,

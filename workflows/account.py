@@ -6,14 +6,15 @@ It runs for ever, continues as new early, and never raises. Signals only go to i
 |---|---|---|
 | apply a slice of the inbox, and what time has brought | always | goes on |
 | say what there is to be said, and hear who was there | there is something | another one |
-| wait for a signal, or a timer | the inbox holds more, and more has come lately | another one |
-| breathe | the inbox holds more, and nothing has come lately | goes on: a local activity |
+| wait for a signal, or a timer | the inbox holds more | another one |
 | wait for a signal, an update, or what is due | nothing is left | another one |
 
 In a flood a task has to be short, and must not fail. After a hundred signals that come during a task, and where one
 comes while a run ends, Temporal has the task fail. The next task comes with the answer to a task that is done; after
-one that has failed it waits until the flood is over. So a task applies one slice of what is left, and a run ends at the
-beginning of a task, in a lull.
+one that has failed it waits until the flood is over. So a task applies one slice of what is left, and a run ends in a
+lull.
+
+There is no local activity: with a query that comes beside it, a replay gets its answer in another task than the run.
 """
 
 import asyncio
@@ -40,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
     from qunfa.contract.operators import Forget, Freeze, Unfreeze
     from qunfa.contract.refusal import Unreadable
-    from qunfa.contract.steps import BREATHE, LedgerAnswer, LedgerQuestion
+    from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
     from workflows.pages import account_page
     from workflows.refusal import parsed, refusal, refuse
     from workflows.waiting import Inbox
@@ -53,7 +54,6 @@ HISTORY_FULL: Final = 8_000
 """Events after which it is tried also in a flood, of which Temporal refuses what comes after 10,000 signals."""
 ANSWERED_WITHIN: Final = timedelta(seconds=5)
 """Most tries are, from the beginning of their leases on."""
-BREATH: Final = timedelta(seconds=10)
 _SOONEST: Final = timedelta(milliseconds=10)
 _LATEST: Final = timedelta(days=30)
 """Of a timer: whoever wishes may name a time in a thousand years."""
@@ -158,7 +158,8 @@ class Account:
         """
         asked, came = parsed(LedgerQuestion, raw), 0
         if asked.key is not None:
-            # After a reset, signals of the same task may come behind this question that a replay has before it.
+            # After a reset, signals of the same task may come behind this question that a replay has before it. The
+            # handlers of all of them are one step each.
             await asyncio.sleep(0)
             came = self._inbox.kept
             await workflow.wait_condition(lambda: self._inbox.taken >= came or self._ends)
@@ -178,24 +179,20 @@ class Account:
         return show.view(self._state, wanted if isinstance(wanted, dict) else {})
 
     async def _live(self) -> None:
-        fresh = False
         while True:
-            if fresh and self._is_worn_out() and self._may_end():
+            if self._is_worn_out() and self._may_end():
                 self._ends = True
                 await self._until(workflow.all_handlers_finished)
                 self._continue()
                 self._ends = False
             self._rang = self._changed = False
             self._apply()
-            fresh, came = True, self._inbox.came
+            came = self._inbox.came
             if said := outgoing(self._state, workflow.now()):
                 await self._say(said)
             elif not self._inbox:
                 self._set_alarm(due(self._state))
                 await self._until(self._is_woken)
-            elif not self._lately:
-                await _breathe()
-                fresh = False
             else:
                 self._set_alarm(workflow.now())
                 await self._until(partial(self._is_over, came))
@@ -283,12 +280,6 @@ class Account:
         phase = "frozen" if self._state.frozen else None
         if workflow.info().typed_search_attributes.get(_PHASE) != phase:
             workflow.upsert_search_attributes([_PHASE.value_set(phase) if phase else _PHASE.value_unset()])
-
-
-async def _breathe() -> None:
-    """Let the worker do something else, within the same workflow task."""
-    with contextlib.suppress(FailureError):
-        await workflow.execute_local_activity(BREATHE, start_to_close_timeout=BREATH)
 
 
 async def _is_heard(said: Outgoing) -> bool:

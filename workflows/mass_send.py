@@ -55,6 +55,7 @@ class UnderWay:
     task: "asyncio.Task[events.Event | None]"
     since: datetime
     knew: Known
+    lost_at: datetime | None
     resets: int
     what: str = ""
 
@@ -134,7 +135,7 @@ class MassSend(People):
         if step.effect is not None and self._under_way is None:
             carrying = Effects(self._asked, self).carry_out(step.effect, self._state)
             task, now = asyncio.create_task(carrying), workflow.now()
-            self._under_way = UnderWay(step.effect, task, now, self._state.known, self._resets)
+            self._under_way = UnderWay(step.effect, task, now, self._state.known, self._state.lost_at, self._resets)
         self._alarm.set(step.until, step.why)
         under_way = self._under_way
         await workflow.wait_condition(
@@ -164,8 +165,9 @@ class MassSend(People):
         event = _outcome(under_way.task)
         if isinstance(event, events.LookedUp) and self._resets != under_way.resets:
             return  # the run before the reset may have done more since
-        if isinstance(event, events.Reported) and self._state.known != under_way.knew:
-            return  # something became known meanwhile, which is told, too
+        told = (self._state.known, self._state.lost_at) == (under_way.knew, under_way.lost_at)
+        if isinstance(event, events.Reported) and not told:
+            return  # something became known meanwhile, or the account was lost that was told: it is told again
         if event is not None:
             self._apply(event)
 
@@ -348,7 +350,7 @@ class MassSend(People):
     def ledger_lost(self, raw: Any = None, *more: Any) -> None:
         """Ask for the turn again."""
         lost = _well_formed(LedgerLost, raw, *more)
-        if lost is not None and not any(isinstance(one, events.QueueLost) for one in self._inbox):
+        if lost is not None and not any(isinstance(one, events.QueueLost) and one.at >= lost.at for one in self._inbox):
             self.hear(events.QueueLost(lost.at))
 
     async def take(self, answer: events.Answering) -> Status:
@@ -372,7 +374,7 @@ class MassSend(People):
 def _rank(event: events.Event) -> int:
     """In which order is taken in what has come at a time: a replay may hear of an update earlier than the run did.
 
-    A reset goes first: what the account has said was said to the run before, and counts for nothing.
+    A reset goes first, where it is heard of in time: what the account has said was said to the run before.
     """
     return {events.WasReset: 0, events.Updated: 2, events.Cancelled: 3}.get(type(event), 1)
 

@@ -60,7 +60,6 @@ LOOK_UP: Final = "look_up"
 TELL: Final = "tell"
 TAKE_PREVIEW: Final = "take_preview"
 SUBMIT: Final = "submit"
-BREATHE: Final = "breathe"
 """It does nothing: between two of them a worker may do something else."""
 
 

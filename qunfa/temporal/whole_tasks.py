@@ -69,7 +69,7 @@ class WholeTasks(WorkflowRunner):
     def suspect(self, run_id: str) -> None:
         """Trust no query of the run for a while."""
         now = time.monotonic()
-        for other in [one for one, until in self.suspects.items() if until < now]:
+        for other in [one for one, until in list(self.suspects.items()) if until < now]:
             self.suspects.pop(other, None)
         self.suspects[run_id] = now + SUSPECT_SECONDS
 

@@ -18,7 +18,6 @@ NAMES = {
     steps.TELL,
     steps.TAKE_PREVIEW,
     steps.SUBMIT,
-    steps.BREATHE,
     steps.INSPECT,
     steps.UPLOAD,
     steps.MAKE_DRAFT,

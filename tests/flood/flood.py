@@ -138,6 +138,7 @@ async def _counted(scene: Scene) -> int:
 async def _last_events(scene: Scene) -> AsyncIterator[str]:
     """How the history of the account's run ends, and what it waits for: why it does not go on."""
     yield str((await scene.ledger_handle.describe()).raw_description)
+    yield str(await scene.ledger_handle.query("__stack_trace"))
     for event in (await scene.ledger_handle.fetch_history()).events[-_LAST_EVENTS:]:
         yield str(event)
 

@@ -17,7 +17,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.ledger import breathe
 from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
@@ -252,7 +251,6 @@ def staffed(
         ledger.look_up,
         ledger.tell,
         ledger.take_preview,
-        breathe,
         *material.activities,
         *more,
     ]

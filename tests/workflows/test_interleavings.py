@@ -18,7 +18,6 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.earlier_runs import VisibleRuns
-from activities.ledger import breathe
 from qunfa.contract import account_id
 from qunfa.contract.steps import AccountFacts, Timing
 from tests.temporal import time_skipping_server
@@ -75,7 +74,7 @@ async def playing(env: WorkflowEnvironment, script: Script, timing: Timing, memo
     ledger.after_wish = lambda step: player.at("wished", step.wish.key)
     activities: list[Callable[..., Any]] = [
         *(wechat.resolve_account, wechat.submit, wechat.job_status, wechat.await_verdict, wechat.check_audience),
-        *(ledger.wish, ledger.look_up, ledger.tell, breathe),
+        *(ledger.wish, ledger.look_up, ledger.tell),
     ]
     worker = EndingWorker(
         env.client,

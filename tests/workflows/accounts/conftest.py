@@ -16,7 +16,6 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
-from activities.ledger import breathe
 from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
@@ -139,7 +138,7 @@ async def opened(env: WorkflowEnvironment, branch: Branch | None = None, **optio
     usual = {
         "task_queue": branch.appid,
         "workflows": [Account, Sender],
-        "activities": [breathe, branch.submitting.submit],
+        "activities": [branch.submitting.submit],
         "ends_within": 10 * SECOND,
     }
     async with EndingWorker(env.client, **{**usual, **options}):
