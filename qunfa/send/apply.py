@@ -106,7 +106,7 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
             return _out_of_line(state, at)
         case events.Dropped(update):
             why = "the account's ledger could not be asked, so nothing was changed; try again"
-            return refuse(state, update, why)
+            return refuse(state.changed(wish=None), update, why)
         case events.Continued():
             return state.changed(wish=None)
         case events.Finished(outcome):

@@ -37,10 +37,10 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
     return Step(phase, why=_why(case, wish), until=again, awaits_answer=True)
 
 
-def is_silent(case: Case) -> bool:
-    """Whether the account has not answered the open wish in time."""
-    silent = _silent_at(case)
-    return silent is not None and case.now >= silent
+def is_silent(case: Case, wanted: Wish) -> bool:
+    """Whether the account has not answered in time what was ``wanted`` of it."""
+    silent, wish = _silent_at(case), case.state.wish
+    return silent is not None and wish is not None and _serves(case, wish, wanted) and case.now >= silent
 
 
 def _silent_at(case: Case) -> datetime | None:

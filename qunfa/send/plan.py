@@ -122,7 +122,7 @@ def _join(case: Case) -> Step | End | None:
     wanted = Wish("joining") if turn is None else Wish("turn", turn)
     phase = case.standing if problem or turn else "preparing"
     step = replace(ledger.asked(case, wanted, phase), problem=problem)
-    if case.stops and ledger.is_silent(case):
+    if case.stops and ledger.is_silent(case, wanted):
         known = case.state.searched and endings.bad(case, "aborted") != "unknown"
         return End(endings.wanted(case) if known else "unknown")
     return step
@@ -166,9 +166,10 @@ def _question(case: Case) -> Step | None:
     problem, msg_id = endings.problem_of(case), question.left[0]
     if question.whose is None:
         return Step(case.standing, AskWechat(msg_id), f"WeChat's word on msg_id {msg_id}", problem=problem)
-    if ledger.is_silent(case):
+    wanted = Wish("question", whose=question.whose)
+    if ledger.is_silent(case, wanted):
         return Step(case.standing, Drop(question.update), problem=problem)
-    return replace(ledger.asked(case, Wish("question", whose=question.whose), case.standing), problem=problem)
+    return replace(ledger.asked(case, wanted, case.standing), problem=problem)
 
 
 def _again(case: Case) -> Step | End | None:

@@ -306,12 +306,18 @@ def test_the_same_update_id_in_another_life_is_another_decision() -> None:
 
 
 def test_a_question_to_a_silent_ledger_is_dropped() -> None:
-    """Nothing was changed, and another answer can be given."""
+    """Nothing was changed, and the same answer can be given again: the ledger is asked anew, and may be back."""
     alone = in_doubt()
+    for _ in range(2):
+        alone.mark_sent(9)
+        assert alone.wants() == "question"
+        alone.sent()
+        alone.wait(3 * FACTS.timing.ask)
+        assert (alone.state.question, alone.asks()) == (None, "unknown_outcome")
     alone.mark_sent(9)
     alone.sent()
-    alone.wait(3 * FACTS.timing.ask)
-    assert (alone.state.question, alone.asks()) == (None, "unknown_outcome")
+    alone.hear()
+    assert alone.step.effect == steps.AskWechat(9)
 
 
 def test_what_is_listed_fits() -> None:

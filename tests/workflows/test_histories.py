@@ -31,7 +31,7 @@ def history_of(file: Path) -> WorkflowHistory:
 
 
 def version_and_path(file: Path) -> str:
-    """`0.2.0/nobody_decides.send-1`."""
+    """`0.2.0/a_send_that_nobody_decides_about_ends.send-1`."""
     return f"{file.parent.name}/{file.stem}"
 
 

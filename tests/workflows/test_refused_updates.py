@@ -48,7 +48,7 @@ WAITS = {
     "the next try": "what_may_have_been_delivered_goes_on.send-1",
     "the push": "a_push_that_never_comes_is_asked_for.send-1",
     "the push that knows more": "a_polled_failure_waits_for_the_push_that_knows_more.send-1",
-    "an operator": "nobody_decides.send-1",
+    "an operator": "a_send_that_nobody_decides_about_ends.send-1",
 }
 AGES: Final = timedelta(days=40)
 _LATEST: Final = 10
@@ -177,8 +177,8 @@ async def last_events(handle: Handle, number: int) -> list[EventType.ValueType]:
 
 
 def is_scheduled(status: Status) -> bool:
-    """Whether the send waits for its time alone, its place being sure, or has ended."""
-    waits = status.waiting_for is not None and status.waiting_for.reason == "send_at"
+    """Whether the send waits for its time alone, and no longer for the account's word on its place; or has ended."""
+    waits = status.waiting_for is not None and status.waiting_for.until == status.send_at
     return waits if status.phase == "scheduled" else status.phase in {"submitting", "awaiting_result", "done"}
 
 
