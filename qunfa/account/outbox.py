@@ -27,8 +27,8 @@ from qunfa.contract.grants import Granted, Waits
 from qunfa.contract.result import JobFinished
 from qunfa.rules.quota_view import counted_until
 
-OUTSTANDING_MAX: Final = 100
-"""How many signals an account has outstanding: Temporal takes 2,000, and a crowd should not fill a history."""
+OUTSTANDING_MAX: Final = 20
+"""How many signals an account has outstanding: on a slow machine a lease waits until all of them have come through."""
 BYTES_MAX: Final = 1024 * 1024
 """Of all of them: a workflow task that does more than four megabytes is refused."""
 
@@ -46,7 +46,7 @@ class Outgoing(Stored):
 
 
 def outgoing(state: AccountState, now: datetime) -> tuple[Outgoing, ...]:
-    """What is to be sent next: at most 100 signals. Each is to be confirmed before the next are asked for."""
+    """What is to be sent next: at most 20 signals. Each is to be confirmed before the next are asked for."""
     said = chain(
         _lease(state, now),
         _first_answers(state),
