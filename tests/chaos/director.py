@@ -1,6 +1,7 @@
 """Plays each send's fate at the simulated WeChat: whose call it is, is known by its words alone."""
 
 import asyncio
+import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -80,6 +81,8 @@ class Director:
         self._meant: WeakKeyDictionary[Call, Fault | None] = WeakKeyDictionary()
         self.calls: defaultdict[str, list[Call]] = defaultdict(list)
         """The drafts, submissions and questions of each send, by its words: the world forgets what a call said."""
+        self.true_since: dict[int, float] = {}
+        """By msg_id, since when WeChat tells the truth of a job of which it had lied. Seconds since the epoch."""
         self.struck: Counter[str] = Counter()
         self.quiet = False
         # The director is the plan of this world: the simulator's own knows a send by its clientmsgid only.
@@ -158,7 +161,7 @@ class Director:
         task.add_done_callback(self._liars.discard)
 
     async def _lie(self, call: Call, lie: str) -> None:
-        """A false push as soon as the job is finished; and the true one until somebody hears it."""
+        """A false push as soon as the job is finished; the true one until somebody hears it; no lie from then on."""
         await self._world.until(lambda: call.job is not None and call.job.finished_at, within=None)
         job: Job = call.job  # type: ignore[assignment]  # it is there: that was waited for
         event = event_of(job, self._world.clock.now())
@@ -167,3 +170,5 @@ class Director:
             await self._world.courier.push(job.account, event.model_copy(update={"status": _FALSE_PUSH}))
         await self._world.until(job.pushed.is_set, within=None)
         await self._world.courier.push(job.account, event, tries=1_000)
+        job.msg_status = "SEND_SUCCESS"
+        self.true_since[job.msg_id] = time.time()

@@ -126,8 +126,9 @@ class Operator:
                 return self._of_the_unknown(send, [("retry", {"confirm_not_delivered": True})], [80])
             case "no_verdict" if jobs:
                 return self._of_the_unknown(send, [("retry", {}), ("mark_sent", {"msg_id": jobs[-1].msg_id})], [60, 25])
-        if any(job.state != "failed" for job in jobs):
-            return None  # WeChat's console knows better than what the send was told, and the push will say so
+        if better := [job for job in jobs if job.state != "failed"]:
+            # WeChat's console knows better than what the send was told, and the push will say so, or mass/get.
+            return ("retry", {}) if all(self._push_is_forgotten(send, job) for job in better) else None
         if "retry" not in status.answers or self._retries[send.key] >= RETRIES_MAX or chance.random() < 0.15:
             return "abort", {}
         self._retries[send.key] += 1
@@ -144,6 +145,12 @@ class Operator:
     def _console(self, send: SendPlan) -> list[Job]:
         """The jobs of this send that WeChat's console shows."""
         return words.jobs_that_say(self._stage.sim.world, send.account, send.text)
+
+    def _push_is_forgotten(self, send: SendPlan, job: Job) -> bool:
+        """Whether the account heard the true push of a job, and may have forgotten it before it told the send."""
+        heard = self._stage.director.true_since.get(job.msg_id)
+        forgot = max(times.get(send.account, 0.0) for times in (self._stage.lost_at, self._stage.flooded_at))
+        return heard is not None and heard < forgot
 
     def _none_under_way(self, send: SendPlan) -> bool:
         """Whether no try of the send can still reach WeChat."""

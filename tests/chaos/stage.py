@@ -72,6 +72,8 @@ class Stage:
     """What was struck, and when by the clock."""
     lost_at: dict[str, float] = field(default_factory=dict)
     """When the ledger of an account was lost for the last time, or a part of it."""
+    flooded_at: dict[str, float] = field(default_factory=dict)
+    """When an account heard so many pushes for the last time that it may have let go of one that it kept."""
 
     @property
     def processes(self) -> list[Child]:

@@ -111,6 +111,8 @@ class Striker:
         finally:
             if strike.kind in {"account terminated", "account reset"}:
                 self._stage.lost_at[name] = time.time()
+            if strike.kind == "flood":
+                self._stage.flooded_at[name] = time.time()
         self._note(f"{strike.kind}: {name}")
 
     async def _temporal_is_up(self) -> bool:

@@ -221,6 +221,22 @@ def test_an_account_that_disagrees_with_wechat_is_open(view: BookSeen) -> None:
     assert {violation.kind for violation in found} == {"open"}
 
 
+@pytest.mark.parametrize(
+    ("many", "ended", "finished", "may_go"),
+    [(1_000, 99, 2, True), (100, 99, 2, False), (1_000, 0, 2, False), (1_000, 99, None, False)],
+    ids=["full, and the oldest", "not full", "older ones left", "WeChat still works on it"],
+)
+def test_a_full_ledger_lets_its_oldest_go(many: int, ended: int, finished: int | None, may_go: bool) -> None:
+    """A send that is in no record is all right where the records' room is taken, and what is left is newer."""
+    touched = datetime.fromtimestamp(ended, UTC)
+    record = Record(key="other", digest="d" * 64, workflow_id="w", touched_at=touched, ended_as="sent")
+    view = book().view
+    assert view
+    crowded = BookSeen("a", view.model_copy(update={"records": (record,) * many}))
+    found = judge_book(crowded, [seen([job(7), job(8, finished_at=finished)])])
+    assert bool(found) is not may_go
+
+
 @pytest.mark.parametrize("text", [b"x s3cret x", b"?access_token=abc", b'{"t":"61_' + b"a" * 128 + b'"}'])
 def test_a_secret_is_a_leak_and_is_not_repeated(text: bytes) -> None:
     """A known secret, a piece of a URL that carries one, or anything that looks like an access token."""
