@@ -18,7 +18,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
 
 from activities import LostQueues, Onlooker, all_activities
 from qunfa.contract.refusal import full_stop
@@ -167,6 +167,7 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
     """All workflows and activities on one task queue.
 
     Where a deployment is configured, running workflows move on to whichever of its versions is made the current one.
+    A fixed number of pollers would leave one for new runs, behind which the first tasks of a crowd wait in a row.
     """
     return EndingWorker(
         client,
@@ -176,6 +177,7 @@ def make_worker(settings: Settings, client: Client, http: httpx.AsyncClient) -> 
         activities=all_activities(settings, client, http, settings.task_queue),
         graceful_shutdown_timeout=2 * settings.timing.http_timeout + TELLING,
         max_heartbeat_throttle_interval=HEARTBEATS_APART,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         deployment_config=_deployment(settings),
     )
 
