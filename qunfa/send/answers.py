@@ -14,7 +14,7 @@ from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.clientmsgid import GENERATIONS_MAX
 from qunfa.rules.course import subject
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
-from qunfa.rules.stragglers import shares_clientmsgid
+from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
@@ -22,6 +22,10 @@ from qunfa.send.state import Case, SendState
 from qunfa.send.steps import End, Step
 
 _ENDED: Final = "this send is done"
+_IN_VAIN: Final = (
+    "not_after has passed, so that a retry would submit nothing; abort: a try before may still be carried out, and the "
+    "send ends as unknown"
+)
 
 
 def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: Answering) -> str | None:
@@ -120,7 +124,14 @@ def _of_answer(case: Case, step: Step, answer: str) -> str | None:
     allowed = PROBLEMS[step.problem.name].answers
     if answer not in allowed:
         return f"{answer} does not answer {step.problem.name}; what does: {', '.join(allowed)}"
-    return None
+    return _IN_VAIN if answer == RETRY and _is_vain(case, step.problem.name) else None
+
+
+def _is_vain(case: Case, problem: str) -> bool:
+    """Whether the same would be asked again: no time is left to submit, and a try before may still be carried out."""
+    not_after = case.request.not_after
+    too_late = not_after is not None and case.now >= not_after
+    return too_late and PROBLEMS[problem].new_generation and may_straggle(case.jobs)
 
 
 def _of_abort(case: Case, step: Step) -> str | None:

@@ -126,6 +126,27 @@ def test_a_planned_retry_of_an_unknown_needs_a_confirmation() -> None:
     assert alone.state.known.decided[0].covers == (alone.state.known.tries[0].wish,)
 
 
+def test_a_retry_too_late_is_refused_where_a_try_may_straggle() -> None:
+    """It would submit nothing, and the person would be asked the same again; without such a try the send expires."""
+    for answers, vain in ((("unknown", "accepted"), True), (("accepted",), False)):
+        alone = Alone(not_after=NOON + HOUR)
+        alone.joined()
+        for answer in answers:
+            alone.tries()
+            alone.answered(answer)
+            alone.wait(timedelta(minutes=1))
+        alone.pushed("send fail")
+        alone.asked()
+        assert alone.asks() == "send_failed"
+        assert "retry" in alone.status.answers
+        alone.wait(HOUR)
+        assert ("retry" in alone.status.answers) is not vain
+        refused = alone.retry()
+        assert bool(refused and "not_after has passed" in refused) is vain
+    alone.take(events.WechatSaid(7, FAILED), events.Reported())
+    assert alone.step.ends
+
+
 def test_a_reprint_needs_the_flag() -> None:
     """Without it the same would happen again; elsewhere it makes no sense."""
     alone = asking("err(30003)")
