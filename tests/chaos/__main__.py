@@ -29,6 +29,7 @@ def main() -> int:
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
     say(f"seed {seed}")
     tally = Tally(seed, options.sends)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has a job in the background ignore it
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))  # ends as Ctrl-C does
     try:
         asyncio.run(run(tally, options.control, options.tell))
