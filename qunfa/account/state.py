@@ -23,13 +23,13 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from qunfa.account.shortening import RECALLS_IN_SHORT, shortened, signed_shortly
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.grants import Lease, WorkflowId
 from qunfa.contract.ledger import Day, Forgotten, Frozen, KeptPush, Pace, Recalled
 from qunfa.contract.result import Job
 from qunfa.rules.memory import is_under_way
+from qunfa.rules.shortening import RECALLS_IN_SHORT, shortened, signed_shortly
 from qunfa.rules.stragglers import is_open
 from qunfa.send.doubt import jobs_of
 

@@ -14,6 +14,7 @@ from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.clientmsgid import GENERATIONS_MAX
 from qunfa.rules.course import subject
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
+from qunfa.rules.shortening import shortened
 from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.events import Answering
@@ -21,10 +22,16 @@ from qunfa.send.plan import plan
 from qunfa.send.state import Case, SendState
 from qunfa.send.steps import End, Step
 
+FACTS_BYTES: Final = 12 * 1024
+"""Of a key's facts, in short, beyond which nothing more is tried: an account keeps 16 KiB of one key."""
 _ENDED: Final = "this send is done"
 _IN_VAIN: Final = (
     "not_after has passed, so that a retry would submit nothing; abort: a try before may still be carried out, and the "
     "send ends as unknown"
+)
+_NO_ROOM: Final = (
+    "this key was tried so often that its account keeps no more of it; abort, and use a new key once you know that "
+    "nothing was delivered"
 )
 
 
@@ -96,9 +103,6 @@ def _of_retry(case: Case, step: Step, asked: Retry) -> str | None:
         )
     if asked.send_ignore_reprint and name != "reprint_needs_decision":
         return f"send_ignore_reprint answers reprint_needs_decision only; this send waits with {name}"
-    more = 2 if shares_clientmsgid(case.jobs) else 1
-    if PROBLEMS[name].new_generation and case.newest.generation + more >= GENERATIONS_MAX:
-        return f"this key has been submitted {GENERATIONS_MAX} times; use a new one"
     return None
 
 
@@ -124,14 +128,20 @@ def _of_answer(case: Case, step: Step, answer: str) -> str | None:
     allowed = PROBLEMS[step.problem.name].answers
     if answer not in allowed:
         return f"{answer} does not answer {step.problem.name}; what does: {', '.join(allowed)}"
-    return _IN_VAIN if answer == RETRY and _is_vain(case, step.problem.name) else None
+    return _of_another_try(case, step.problem.name) if answer == RETRY else None
 
 
-def _is_vain(case: Case, problem: str) -> bool:
-    """Whether the same would be asked again: no time is left to submit, and a try before may still be carried out."""
-    not_after = case.request.not_after
-    too_late = not_after is not None and case.now >= not_after
-    return too_late and PROBLEMS[problem].new_generation and may_straggle(case.jobs)
+def _of_another_try(case: Case, problem: str) -> str | None:
+    """Whether a retry would be in vain: the same would be asked again, or there is no room for more."""
+    second, not_after = PROBLEMS[problem].new_generation, case.request.not_after
+    if second and not_after is not None and case.now >= not_after and may_straggle(case.jobs):
+        return _IN_VAIN
+    more = 2 if shares_clientmsgid(case.jobs) else 1
+    if second and case.newest.generation + more >= GENERATIONS_MAX:
+        return f"this key has been submitted {GENERATIONS_MAX} times; use a new one"
+    if len(shortened(case.state.known).model_dump_json(exclude_none=True)) > FACTS_BYTES:
+        return _NO_ROOM
+    return None
 
 
 def _of_abort(case: Case, step: Step) -> str | None:

@@ -54,9 +54,11 @@ def of_unknown_owner(known: Known) -> frozenset[int]:
 
 
 def open_wishes(known: Known, key: str, first: str) -> tuple[str, ...]:
-    """The wishes of the unknown tries of all generations that are not settled by WeChat: what a confirmation covers."""
+    """The wishes of the unknown tries of all generations that neither WeChat nor a person has settled."""
     settled = {job.generation for job in jobs_of(known, key, first) if job.msg_id is not None}
-    return tuple(one.wish for one in known.tries if is_unknown(one) and one.generation not in settled)
+    unknown = (one.wish for one in known.tries if is_unknown(one) and one.generation not in settled)
+    covered = _covered(known)
+    return tuple(wish for wish in unknown if wish not in covered)
 
 
 def heard(one: Try) -> Answer | None:
@@ -167,9 +169,14 @@ def _collision(generation: int, accepted: Mapping[int, list[Answer]]) -> int | N
 
 def _confirmed(known: Known, generation: int, unknown: list[Try]) -> bool:
     """Whether a person has looked for all that is unknown of the generation, and found that it is not there."""
-    covered = {wish for decision in known.decided if decision.confirms for wish in decision.covers}
+    covered = _covered(known)
     looked_for = any(one.wish in covered for one in known.tries if one.generation == generation)
     return looked_for and all(one.wish in covered for one in unknown)
+
+
+def _covered(known: Known) -> set[str]:
+    """The wishes of the tries that a person has looked for."""
+    return {wish for decision in known.decided if decision.confirms for wish in decision.covers}
 
 
 def _not_delivered(*, confirmed: bool) -> Verdict | None:
