@@ -47,6 +47,7 @@ class Engine:
     digest: str = DIGEST
     wishes: int = 0
     taken: int = 0
+    _asked: dict[str, events.Answering] = field(default_factory=dict)
     _planned: tuple[SendState, datetime, steps.Step | steps.End] | None = None
 
     def planned(self, run: Run, now: datetime) -> steps.Step | steps.End:
@@ -82,7 +83,10 @@ class Engine:
             run.waits_for = None
         after = apply(self.request, run.state, event, now)
         if isinstance(event, events.Updated):
-            self._reply(event, after)
+            self._asked[event.id] = event.answer
+        for reply in after.replies:
+            if (answer := self._asked.pop(reply.id, None)) is not None:
+                self.replied(answer, reply.refusal)
         run.state = after.changed(replies=())
         self.tell(f"{run.id}: {brief(event)}")
 
@@ -99,12 +103,6 @@ class Engine:
     def _new_wish(self) -> str:
         self.wishes += 1
         return f"{self.name}wish-{self.wishes}"
-
-    def _reply(self, asked: events.Updated, after: SendState) -> None:
-        """Tell what an answer is told; one that is checked first is told nothing yet."""
-        for reply in after.replies:
-            if reply.id == asked.id:
-                self.replied(asked.answer, reply.refusal)
 
 
 def brief(event: events.Event) -> str:

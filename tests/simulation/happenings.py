@@ -1,6 +1,6 @@
 """What can happen in a world: each ``_name`` gives the ways in which the happening of this name can come about now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -110,6 +110,10 @@ class Happenings:
         wrong = 0 if self.gentle or self.random.random() < 0.7 else self.random.choice([-45, -20, 20, 45])
         return timedelta(seconds=wrong)
 
+    def fates(self) -> Sequence[str]:
+        """What can become of a call."""
+        return TAKEN if self.is_calm else HEARD if self.gentle else FATES
+
     def _fly(self) -> Ways:
         return [partial(self._land, send, flight) for send in self.sends for flight in send.flights]
 
@@ -118,7 +122,7 @@ class Happenings:
         send.flights.remove(one)
         send.flown += 1
         self.now = max(self.now, one.lease.not_before - one.clock)
-        fate = self.random.choice(TAKEN if self.is_calm else HEARD if self.gentle else FATES)
+        fate = self.random.choice(self.fates())
         late = self.now + one.clock >= one.until
         book = self.judge.books[send.key]
         if late or fate == "not written":

@@ -48,7 +48,7 @@ class Flight:
 
 @dataclass
 class Send:
-    """One key. ``left``: what the histories of its earlier runs still tell."""
+    """One key. ``left``: what the histories of its earlier runs still tell; ``last``: the run that ended last."""
 
     world: "World"
     account: "Account"
@@ -64,6 +64,7 @@ class Send:
     flown: int = 0
     answers: int = 0
     is_forgotten: bool = False
+    last: Run | None = None
     ends: list[steps.End] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -118,7 +119,7 @@ class Send:
             self.world.judge.ends(self.key, end.outcome, may_come=self._may_come(), knows_all=knows, end=told)
             self.left_end = Ended(outcome=end.outcome, problem=end.problem.name if end.problem else None)
         self.left = union(self.left, run.state.known)
-        self.run = None
+        self.last, self.run = run, None
 
     def _told(self, run: Run) -> Told:
         pushes = [one.msg_id for one in run.state.known.said if one.verdict.observed_by == "push"]
@@ -151,18 +152,22 @@ class Send:
             self.left = union(self.left, _in_its_history(self.run))
         self.run = None
 
-    def reset(self) -> None:
-        """The run is another one from now on, earlier in its life; the old one is an earlier run of the key."""
+    def reset(self, *, to_its_start: bool = False) -> None:
+        """The run is another one from now on, earlier in its life; the old one is an earlier run of the key.
+
+        One that goes back to its start begins anew, with all that it had heard.
+        """
         old, random = self.run, self.world.random
         if old is None:
             return
         self.runs += 1
-        cut = random.randrange(len(old.snapshots))
+        cut = 0 if to_its_start else random.randrange(len(old.snapshots))
         self.left = union(self.left, _in_its_history(old))
-        kept = [*old.taken[cut + 1 :], *old.inbox] if random.random() < 0.8 else []
+        kept = [*old.taken[cut + 1 :], *old.inbox] if to_its_start or random.random() < 0.8 else []
         same_task = [old.taken[cut]] if isinstance(old.taken[cut], _BY_TASKS) and random.random() < 0.5 else []
         again = [one for one in kept if isinstance(one, _MESSAGES)]
-        inbox: list[events.Event] = [events.WasReset(), *same_task, *again]
+        notices: list[events.Event] = [] if to_its_start else [events.WasReset()]
+        inbox = [*notices, *same_task, *again]
         state = copy.deepcopy(old.snapshots[cut])
         self.run = Run(f"{self.key}-run-{self.runs}", state, inbox, old.snapshots[:cut], old.taken[:cut])
         self._tell(f"{old.id} is reset to its event {cut}: {self.run.id}")
