@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from qunfa.contract.message import Material
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, steps
@@ -16,7 +17,7 @@ from qunfa.send.state import SendState
 DIGEST: Final = "d"
 _STEPS_MAX: Final = 20_000
 _OUTCOMES: Final = (
-    *(events.WishSent, events.Answered, events.Lost, events.Reported, events.Polled),
+    *(events.WishSent, events.Answered, events.Lost, events.Reported, events.Polled, events.Made),
     *(events.WechatSaid, events.LookedUp, events.WasPreviewed, events.Shown, events.TagSeen, events.Obstructed),
 )
 """What an effect comes to."""
@@ -45,6 +46,7 @@ class Engine:
     replied: Callable[[events.Answering, str | None], None] = lambda _answer, _refusal: None
     name: str = ""
     digest: str = DIGEST
+    material: Material | None = None
     wishes: int = 0
     taken: int = 0
     _asked: dict[str, events.Answering] = field(default_factory=dict)
@@ -96,7 +98,7 @@ class Engine:
             case steps.Pin():
                 return events.Pinned(self.facts)
             case steps.Inspect():
-                return events.Inspected(self.digest)
+                return events.Inspected(self.digest, self.material)
             case _:
                 return at_once(effect, run.state, self._new_wish)
 

@@ -18,7 +18,7 @@ from rich.progress import track
 
 from tests.rules.arbitrary import NOON
 from tests.simulation.controls import CONTROLS
-from tests.simulation.lives import STEPS, Broken, broken, lived, shortest
+from tests.simulation.lives import STEPS, Broken, life, shortest
 from tests.simulation.reached import Reached
 from tests.simulation.real import compared
 from tests.simulation.rest import Resting
@@ -72,11 +72,11 @@ def _one(seed: int, steps: int, *, gentle: bool, control: str | None) -> int:
     with pytest.MonkeyPatch.context() as patch:
         if control:
             CONTROLS[control](patch)
-        found = broken(seed, gentle=gentle, steps=steps)
-        if found is None:
-            print("\n".join(lived(seed, gentle=gentle, steps=steps).story))  # noqa: T201
-            return 0
-        return _tell(shortest(found), len(found.script))
+        lived = life(seed, gentle=gentle, steps=steps)
+        if isinstance(lived, Broken):
+            return _tell(shortest(lived), len(lived.script))
+        print("\n".join(lived.story))  # noqa: T201
+        return 0
 
 
 def _all(pieces: list[Piece], steps: int, jobs: int, seeds: int) -> int:
@@ -104,12 +104,11 @@ def _played(piece: Piece, steps: int) -> tuple[tuple[Broken, int] | None, Reache
         if control:
             CONTROLS[control](patch)
         for seed in range(first, first + count):
-            found = broken(seed, gentle=gentle, steps=steps)
-            if found is not None:
-                return (shortest(found), len(found.script)), reached, days, time.process_time() - began
-            world = lived(seed, gentle=gentle, steps=steps)
-            reached.add(world.reached)
-            days += (world.now - NOON).total_seconds() / DAY_SECONDS
+            lived = life(seed, gentle=gentle, steps=steps)
+            if isinstance(lived, Broken):
+                return (shortest(lived), len(lived.script)), reached, days, time.process_time() - began
+            reached.add(lived.reached)
+            days += (lived.now - NOON).total_seconds() / DAY_SECONDS
     return None, reached, days, time.process_time() - began
 
 

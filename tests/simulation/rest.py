@@ -85,14 +85,14 @@ class Resting(World):
         self.send = Send(self, account, request.key, request, facts)
         self.accounts, self.sends = [account], [self.send]
         needs = request.approval is not None and request.approval.required
-        self.judge.books = {request.key: Book(needs, request.send_at)}
+        self.judge.books = {request.key: Book(needs, request.send_at, request.not_after, people.REQUESTER)}
         self._replied = self.send.engine.replied
         self.send.engine.replied = self._reply
         self.written = Script(seed, raw, frees)
         self._cue = Cue("start")
         self._has_ended = False
 
-    def fates(self) -> Sequence[str]:
+    def fates(self, send: Send) -> Sequence[str]:
         """Only so many calls go wrong."""
         troubles = sum(call.kind in {"unknown", "refused"} for call in self.wechat.calls)
         return TAKEN if self.is_calm or troubles >= TROUBLES_MAX else _FATES
@@ -211,7 +211,7 @@ class Resting(World):
         return Cue("push", job=number), lambda: self._pushed(self.send.account, self.wechat.jobs[number])
 
     def _lie(self, job: Job, status: str) -> None:
-        self.judge.forges(job.key, job.msg_id)
+        self.judge.forges(job.key, job.msg_id, may_be_asked=True)
         self.send.account.inbox.append(pushed(job.msg_id, status))
 
     def _go_back(self) -> None:
@@ -267,7 +267,7 @@ def _request(random: Random, now: datetime) -> dict[str, Any]:
         "key": "spring",
         "audience": {"kind": "all"},
         "message": {"msgtype": "text", "content": "你好"},
-        "requested_by": "crm",
+        "requested_by": people.REQUESTER,
         "decision_timeout": NEVER,
         "result": {"push_timeout": push_timeout, "poll_interval": "PT1S", "give_up_after": NEVER},
     }
