@@ -27,7 +27,7 @@ HAPPENINGS: Final = {
     "lose_a_worker": 12.0,
     "terminate": 0.8,
     "reset": 1.5,
-    "lose_a_ledger": 0.7,
+    "lose_a_ledger": 1.2,
     "reset_a_ledger": 0.7,
     "reset_all": 0.7,
     "forget": 3.0,

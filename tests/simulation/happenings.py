@@ -236,7 +236,7 @@ class Happenings:
         return [partial(self._ledger_gone, one, one.reset) for one in able] if may else []
 
     def _reset_all(self) -> Ways:
-        """After an incident the ledger is gone, and people reset whatever runs."""
+        """After an incident the ledger is gone, and people reset or terminate whatever runs."""
         may = self._may_lose() and not self.is_forgetful
         return [partial(self._all_reset, one) for one in self.accounts] if may else []
 
@@ -244,7 +244,7 @@ class Happenings:
         self._ledger_gone(account, account.lose)
         for send in self.sends:
             if send.account is account and send.run and send.run.snapshots:
-                self._reset_one(send)
+                self.random.choice([self._reset_one, self._terminated])(send)
 
     def _ledger_gone(self, account: Account, loss: Callable[[], None]) -> None:
         for send in self.sends:

@@ -28,7 +28,7 @@ FORGETFUL: Final = 0.3
 """How many lives have a namespace that forgets closed runs soon. Their accounts lose nothing: they know each key."""
 ALWAYS_ASKED: Final = 0.3
 """How many accounts have a WeChat that always says how a job stands."""
-PACES: Final = (timedelta(seconds=1), timedelta(seconds=1), timedelta(minutes=20))
+PACES: Final = (timedelta(seconds=1), timedelta(seconds=1), timedelta(minutes=1))
 """How far apart the submissions of an account are: at a slow one sends wait for their turn."""
 CALM_MAX: Final = 3000
 CALM: Final = timedelta(days=45)
