@@ -29,7 +29,7 @@ HAPPENINGS: Final = {
     "reset": 1.5,
     "lose_a_ledger": 1.2,
     "reset_a_ledger": 0.7,
-    "reset_all": 0.7,
+    "reset_all": 1.2,
     "forget": 3.0,
     "tell_of_a_loss": 1.0,
 }

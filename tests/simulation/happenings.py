@@ -236,11 +236,12 @@ class Happenings:
         return [partial(self._ledger_gone, one, one.reset) for one in able] if may else []
 
     def _reset_all(self) -> Ways:
-        """After an incident the ledger is gone, and people reset or terminate whatever runs."""
+        """After an incident, maybe of a day, the ledger is gone, and people reset or terminate whatever runs."""
         may = self._may_lose() and not self.is_forgetful
         return [partial(self._all_reset, one) for one in self.accounts] if may else []
 
     def _all_reset(self, account: Account) -> None:
+        self.now += timedelta(hours=self.random.choice([0, 25]))
         self._ledger_gone(account, account.lose)
         for send in self.sends:
             if send.account is account and send.run and send.run.snapshots:
