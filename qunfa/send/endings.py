@@ -52,8 +52,8 @@ def end(case: Case, outcome: Outcome, problem: Problem | None = None) -> Step | 
     return step if isinstance(step, End) else replace(step, ends=True)
 
 
-def unread(case: Case) -> Step | End:
-    """The end of a send whose content nobody has looked at. The ledger is asked by content, so WeChat alone is."""
+def without_ledger(case: Case) -> Step | End:
+    """The end of a send whose ledger is silent, or is asked by a content that nobody has looked at: WeChat alone is."""
     step = _by_wechat(case, wanted(case), None)
     return step if isinstance(step, End) else replace(step, ends=True)
 

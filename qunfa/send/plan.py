@@ -111,7 +111,7 @@ def _content(case: Case) -> Step | End | None:
         return Step("preparing", Inspect(), "a look at the material", case.request.not_after)
     if not case.state.searched:
         return Step("preparing", LookUp(), "what the key has done before")
-    return endings.unread(case)
+    return endings.without_ledger(case)
 
 
 def _join(case: Case) -> Step | End | None:
@@ -123,8 +123,8 @@ def _join(case: Case) -> Step | End | None:
     phase = case.standing if problem or turn else "preparing"
     step = replace(ledger.asked(case, wanted, phase), problem=problem)
     if case.stops and ledger.is_silent(case, wanted):
-        known = case.state.searched and endings.bad(case, "aborted") != "unknown"
-        return End(endings.wanted(case) if known else "unknown")
+        end = endings.without_ledger(case) if case.state.searched else End("unknown")
+        return end if isinstance(end, End) else replace(end, awaits_answer=True)
     return step
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from qunfa.contract.message import Material
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import AccountFacts
 from qunfa.send import events, steps
@@ -16,7 +17,7 @@ from qunfa.send.state import SendState
 DIGEST: Final = "d"
 _STEPS_MAX: Final = 20_000
 _OUTCOMES: Final = (
-    *(events.WishSent, events.Answered, events.Lost, events.Reported, events.Polled),
+    *(events.WishSent, events.Answered, events.Lost, events.Reported, events.Polled, events.Made),
     *(events.WechatSaid, events.LookedUp, events.WasPreviewed, events.Shown, events.TagSeen, events.Obstructed),
 )
 """What an effect comes to."""
@@ -45,8 +46,10 @@ class Engine:
     replied: Callable[[events.Answering, str | None], None] = lambda _answer, _refusal: None
     name: str = ""
     digest: str = DIGEST
+    material: Material | None = None
     wishes: int = 0
     taken: int = 0
+    _asked: dict[str, events.Answering] = field(default_factory=dict)
     _planned: tuple[SendState, datetime, steps.Step | steps.End] | None = None
 
     def planned(self, run: Run, now: datetime) -> steps.Step | steps.End:
@@ -82,7 +85,10 @@ class Engine:
             run.waits_for = None
         after = apply(self.request, run.state, event, now)
         if isinstance(event, events.Updated):
-            self._reply(event, after)
+            self._asked[event.id] = event.answer
+        for reply in after.replies:
+            if (answer := self._asked.pop(reply.id, None)) is not None:
+                self.replied(answer, reply.refusal)
         run.state = after.changed(replies=())
         self.tell(f"{run.id}: {brief(event)}")
 
@@ -92,19 +98,13 @@ class Engine:
             case steps.Pin():
                 return events.Pinned(self.facts)
             case steps.Inspect():
-                return events.Inspected(self.digest)
+                return events.Inspected(self.digest, self.material)
             case _:
                 return at_once(effect, run.state, self._new_wish)
 
     def _new_wish(self) -> str:
         self.wishes += 1
         return f"{self.name}wish-{self.wishes}"
-
-    def _reply(self, asked: events.Updated, after: SendState) -> None:
-        """Tell what an answer is told; one that is checked first is told nothing yet."""
-        for reply in after.replies:
-            if reply.id == asked.id:
-                self.replied(asked.answer, reply.refusal)
 
 
 def brief(event: events.Event) -> str:

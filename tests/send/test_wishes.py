@@ -7,6 +7,7 @@ from qunfa.contract.grants import Granted, Lease, Waits
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.operators import Pause, Resume
 from qunfa.contract.result import Answer
+from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
@@ -95,6 +96,19 @@ def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
     assert alone.step.until == alone.now + 3 * FACTS.timing.ask
     alone.wait(3 * FACTS.timing.ask)
     assert alone.end.outcome == "aborted"
+
+
+def test_an_abort_under_a_silent_ledger_asks_wechat_of_a_no() -> None:
+    """An earlier run had a job accepted; the no on it may be forged, and nobody but WeChat can tell."""
+    alone = Alone()
+    alone.take()
+    alone.pushed("err(30003)")
+    assert alone.abort() is None
+    alone.sent(own(answer=Answer(kind="accepted", at=NOON, msg_id=7)))
+    alone.wait(3 * FACTS.timing.ask)
+    assert alone.does() is steps.AskWechat
+    alone.take(events.WechatSaid(7, JobStatus(status="SEND_SUCCESS")))
+    assert alone.end.outcome == "unknown"
 
 
 def test_behind_a_freeze_a_send_writes_next_to_nothing() -> None:

@@ -1,20 +1,28 @@
 """`python -m tests.simulation`: lives of sends without a server, one seed after the other, until a promise breaks."""
 
 import argparse
+import asyncio
+import logging
 import secrets
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Final
 
 import pytest
+import structlog
 from rich.console import Console
 from rich.progress import track
 
 from tests.rules.arbitrary import NOON
 from tests.simulation.controls import CONTROLS
-from tests.simulation.lives import STEPS, Broken, broken, lived, shortest
+from tests.simulation.lives import STEPS, Broken, life, shortest
 from tests.simulation.reached import Reached
+from tests.simulation.real import compared
+from tests.simulation.rest import Resting
+from tests.temporal import development_server
 
 CHUNK: Final = 20
 DAY_SECONDS: Final = 86_400.0
@@ -30,8 +38,11 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=STEPS, help=f"how much happens in a life (default {STEPS})")
     parser.add_argument("--gentle", action="store_true", help="nothing is lost, late or unheard")
     parser.add_argument("--control", choices=sorted(CONTROLS), help="take this rule out of the product first")
+    parser.add_argument("--real", type=int, metavar="N", help="play so many on a real Temporal, too, and compare")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     options = parser.parse_args()
+    if options.real is not None:
+        return asyncio.run(_real(options.real, options.seed))
     if options.seed is not None:
         return _one(options.seed, options.steps, gentle=options.gentle, control=options.control)
     first = secrets.randbelow(2**31)
@@ -42,15 +53,30 @@ def main() -> int:
     return _all(pieces, options.steps, options.jobs, options.seeds)
 
 
+async def _real(count: int, seed: int | None) -> int:
+    """So many lives on both stages, or one ``seed``; 1 where they tell different stories."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    first = secrets.randbelow(2**31) if seed is None else seed
+    scripts = [Resting(number).play() for number in range(first, first + count)]
+    with tempfile.TemporaryDirectory() as media:
+        async with development_server() as client:
+            found = await compared(client, Path(media), scripts)
+    for _seed, error in found:
+        print("\n".join([*error.__notes__, str(error), ""]))  # noqa: T201
+    cues = sum(len(script.cues) for script in scripts)
+    print(f"real: seeds={first}..{first + count - 1} cues={cues} different={len(found)}")  # noqa: T201
+    return 1 if found else 0
+
+
 def _one(seed: int, steps: int, *, gentle: bool, control: str | None) -> int:
     with pytest.MonkeyPatch.context() as patch:
         if control:
             CONTROLS[control](patch)
-        found = broken(seed, gentle=gentle, steps=steps)
-        if found is None:
-            print("\n".join(lived(seed, gentle=gentle, steps=steps).story))  # noqa: T201
-            return 0
-        return _tell(shortest(found), len(found.script))
+        lived = life(seed, gentle=gentle, steps=steps)
+        if isinstance(lived, Broken):
+            return _tell(shortest(lived), len(lived.script))
+        print("\n".join(lived.story))  # noqa: T201
+        return 0
 
 
 def _all(pieces: list[Piece], steps: int, jobs: int, seeds: int) -> int:
@@ -78,12 +104,11 @@ def _played(piece: Piece, steps: int) -> tuple[tuple[Broken, int] | None, Reache
         if control:
             CONTROLS[control](patch)
         for seed in range(first, first + count):
-            found = broken(seed, gentle=gentle, steps=steps)
-            if found is not None:
-                return (shortest(found), len(found.script)), reached, days, time.process_time() - began
-            world = lived(seed, gentle=gentle, steps=steps)
-            reached.add(world.reached)
-            days += (world.now - NOON).total_seconds() / DAY_SECONDS
+            lived = life(seed, gentle=gentle, steps=steps)
+            if isinstance(lived, Broken):
+                return (shortest(lived), len(lived.script)), reached, days, time.process_time() - began
+            reached.add(lived.reached)
+            days += (lived.now - NOON).total_seconds() / DAY_SECONDS
     return None, reached, days, time.process_time() - began
 
 

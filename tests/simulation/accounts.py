@@ -1,7 +1,7 @@
 """An account: the real ledger and queue, and Temporal between it and its sends."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from qunfa.account.budget import trimmed
@@ -32,6 +32,7 @@ class Account:
     name: str
     wechat: Wechat
     state: AccountState
+    pace: timedelta = timedelta(seconds=1)
     inbox: list[Message] = field(default_factory=list)
     copies: list[Outgoing] = field(default_factory=list)
     earlier: list[tuple[AccountState, list[Message]]] = field(default_factory=list)

@@ -9,24 +9,27 @@ HAPPENINGS: Final = {
     "hear": 14.0,
     "say": 14.0,
     "repeat": 1.0,
-    "continue": 2.0,
+    "continue": 0.8,
     "fly": 8.0,
     "push": 3.0,
-    "forge": 0.3,
+    "forge": 2.0,
+    "stranger": 0.3,
     "arrive": 1.0,
     "answer": 6.0,
     "err": 0.1,
+    "misfit": 0.25,
     "approve": 4.0,
-    "hold": 0.7,
+    "hold": 0.35,
     "abort": 0.1,
-    "freeze": 0.15,
+    "freeze": 0.2,
     "unfreeze": 1.0,
     "cancel": 0.3,
     "lose_a_worker": 12.0,
-    "terminate": 1.5,
-    "reset": 2.0,
-    "lose_a_ledger": 0.7,
+    "terminate": 0.8,
+    "reset": 1.5,
+    "lose_a_ledger": 1.2,
     "reset_a_ledger": 0.7,
+    "reset_all": 1.2,
     "forget": 3.0,
     "tell_of_a_loss": 1.0,
 }
@@ -43,7 +46,7 @@ NEXT: Final = 0.75
 """How often time goes on to the next thing that is due."""
 LOSING: Final = frozenset(
     {
-        *("cancel", "lose_a_worker", "terminate", "reset", "lose_a_ledger", "reset_a_ledger", "forget"),
+        *("cancel", "lose_a_worker", "terminate", "reset", "lose_a_ledger", "reset_a_ledger", "reset_all", "forget"),
         *("arrive", "err", "repeat"),
     }
 )

@@ -1,23 +1,25 @@
 """Rules that can be taken out of the product, to see that each is missed: within 200 seeds a promise breaks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
 
-from qunfa.account import budget, inbox, leases, routing
+from qunfa.account import budget, inbox, leases, queue, routing, wishes
 from qunfa.account.budget import next_place
 from qunfa.account.state import AccountState, Place
-from qunfa.contract.facts import Known, Try
+from qunfa.contract.facts import Try
 from qunfa.contract.grants import Turn
+from qunfa.contract.operators import Phase
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import Timing
-from qunfa.rules import memory, verdict
-from qunfa.send import doubt, endings, plan
+from qunfa.rules import memory, pace, verdict
+from qunfa.rules.verdict import judge
+from qunfa.send import answers, apply, doubt, endings, ledger, plan, questions, steps
 from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
-from tests.simulation import sends, world
+from tests.simulation import world
 from tests.simulation.wechat import MEMORY
 
 Control = Callable[[pytest.MonkeyPatch], None]
@@ -78,8 +80,40 @@ def lease_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 
 def earlier_runs_forgotten(patch: pytest.MonkeyPatch) -> None:
-    """A run whose ledger was lost does not look for earlier runs of its key."""
-    patch.setattr(sends.Send, "_searched", lambda _self, _run: Known())
+    """No run looks for earlier runs of its key, and no account has it look."""
+    heard = wishes.wished
+    asked = ledger.asked
+
+    def unsearched(case: Case, wanted: steps.Wish, phase: Phase) -> steps.Step:
+        step = asked(case, wanted, phase)
+        effect = step.effect
+        return replace(step, effect=replace(effect, search=False)) if isinstance(effect, steps.SendWish) else step
+
+    patch.setattr(ledger, "asked", unsearched)
+    patch.setattr(
+        inbox, "wished", lambda state, wish, now: heard(state, wish.model_copy(update={"searched": True}), now)
+    )
+
+
+def reset_forgets(patch: pytest.MonkeyPatch) -> None:
+    """A run that is reset does not find out that it was."""
+    patch.setattr(apply, "_reset", lambda case: case.state)
+
+
+def grant_twice(patch: pytest.MonkeyPatch) -> None:
+    """A wish that is over is not closed: a copy of it is granted, too."""
+    for place in (leases, queue):
+        patch.setattr(place, "closing", lambda state, _wish: state)
+
+
+def without_pace(patch: pytest.MonkeyPatch) -> None:
+    """One submission follows the other at once."""
+    patch.setattr(pace, "earliest", lambda _pace, now, _configured: now)
+
+
+def queue_lost_unheard(patch: pytest.MonkeyPatch) -> None:
+    """Who waits for a turn takes no notice of it that the queue is gone."""
+    patch.setattr(apply, "_out_of_line", lambda state, _at: state)
 
 
 def under_way_beats_answered(patch: pytest.MonkeyPatch) -> None:
@@ -103,6 +137,37 @@ def before_its_time(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Case, "send_at", property(lambda _case: None))
 
 
+def after_its_time(patch: pytest.MonkeyPatch) -> None:
+    """What is not to go out after a time goes out all the same."""
+    usual = Case.conditions
+    patch.setattr(Case, "conditions", lambda case: replace(usual(case), not_after=None))
+
+
+def approve_ones_own(patch: pytest.MonkeyPatch) -> None:
+    """Who has asked for a send may approve it."""
+    patch.setattr(answers, "is_same_person", lambda _by, _asked_by: False)
+
+
+def end_unasked(patch: pytest.MonkeyPatch) -> None:
+    """A no is told as the end before WeChat was asked about it."""
+    patch.setattr(endings, "_last_word", lambda _case, _msg_id: None)
+
+
+def retry_unasked(patch: pytest.MonkeyPatch) -> None:
+    """A second submission needs no word of WeChat's on the first."""
+    patch.setattr(questions, "objection", lambda *_: None)
+
+
+def no_stragglers(patch: pytest.MonkeyPatch) -> None:
+    """A send ends as failed although a call may still come through."""
+    patch.setattr(endings, "may_straggle", lambda _jobs: False)
+
+
+def first_word_stands(patch: pytest.MonkeyPatch) -> None:
+    """Of two words of WeChat's the first stands, and not the one that says more."""
+    patch.setattr(doubt, "better", lambda known, told: known or (told if judge(told) else None))
+
+
 def abort_unheard(patch: pytest.MonkeyPatch) -> None:
     """An abort that was taken ends nothing."""
     rules = tuple(rule for rule in plan._RULES if rule is not plan._stopped)  # noqa: SLF001  the rule that is taken away
@@ -122,7 +187,7 @@ def forget_silence(patch: pytest.MonkeyPatch) -> None:
 
 def window_of_two_days(patch: pytest.MonkeyPatch) -> None:
     """The same again when WeChat has forgotten the first."""
-    patch.setitem(world.FACTS, "timing", Timing(window=MEMORY * 2))
+    patch.setitem(world.TIMES, "window", MEMORY * 2)
 
 
 def evict_a_doubt(patch: pytest.MonkeyPatch) -> None:
@@ -150,10 +215,20 @@ CONTROLS: Final[dict[str, Control]] = {
         grant_while_frozen,
         lease_for_ever,
         earlier_runs_forgotten,
+        reset_forgets,
+        grant_twice,
+        without_pace,
+        queue_lost_unheard,
         under_way_beats_answered,
         without_approval,
         pause_unheard,
         before_its_time,
+        after_its_time,
+        approve_ones_own,
+        end_unasked,
+        retry_unasked,
+        no_stragglers,
+        first_word_stands,
         abort_unheard,
         end_in_doubt,
         forget_silence,

@@ -1,6 +1,6 @@
 """What can happen in a world: each ``_name`` gives the ways in which the happening of this name can come about now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -17,7 +17,7 @@ from tests.simulation.chances import NEXT
 from tests.simulation.judge import Judge
 from tests.simulation.reached import Reached
 from tests.simulation.sends import Flight, Send
-from tests.simulation.wechat import FATES, HEARD, NEGATIVE, TAKEN, Job, pushed
+from tests.simulation.wechat import AFTER_SLOW, FATES, HEARD, NEGATIVE, TAKEN, Job, pushed
 
 KNOWN_FOR: Final = timedelta(days=30)
 """How long a key may be started again where only its account knows it."""
@@ -100,8 +100,7 @@ class Happenings:
         return [partial(self._told, send) for send in self.sends if send.run and send.account.lost_at]
 
     def _told(self, send: Send) -> None:
-        if send.run:
-            send.run.inbox.append(events.QueueLost(self.random.choice(send.account.lost_at)))
+        send.tell_of_a_loss(self.random.choice(send.account.lost_at))
 
     # Calls
 
@@ -109,6 +108,12 @@ class Happenings:
         """How wrong the clock of the worker is that begins a call."""
         wrong = 0 if self.gentle or self.random.random() < 0.7 else self.random.choice([-45, -20, 20, 45])
         return timedelta(seconds=wrong)
+
+    def fates(self, send: Send) -> Sequence[str]:
+        """What can become of a call."""
+        if self.is_calm or self.gentle:
+            return TAKEN if self.is_calm else HEARD
+        return AFTER_SLOW if any(one.key == send.key for one in send.account.wechat.arriving(self.now)) else FATES
 
     def _fly(self) -> Ways:
         return [partial(self._land, send, flight) for send in self.sends for flight in send.flights]
@@ -118,14 +123,14 @@ class Happenings:
         send.flights.remove(one)
         send.flown += 1
         self.now = max(self.now, one.lease.not_before - one.clock)
-        fate = self.random.choice(TAKEN if self.is_calm else HEARD if self.gentle else FATES)
+        fate = self.random.choice(self.fates(send))
         late = self.now + one.clock >= one.until
         book = self.judge.books[send.key]
         if late or fate == "not written":
             answer = Answer(kind="not_written", at=self.now, at_once=late)
         else:
             if one.run is not None and one.run is send.run:
-                self.judge.writes(send.key, self.now)
+                self.judge.writes(send.key, self.now, one.made_at)
             answer = send.account.wechat.call(send.key, one.lease.clientmsgid, fate, self.now)
         book.unheard += answer.kind == "unknown"
         self.tell(f"{send.key} {one.lease.wish}: {fate}, {answer.kind} {answer.errcode or ''} {answer.msg_id or ''}")
@@ -157,19 +162,22 @@ class Happenings:
         account.inbox.append(job.push())
 
     def _forge(self) -> Ways:
-        """A stranger pushes about a job of nobody's, or a no about one of ours, where WeChat can always be asked."""
-        asked = [(one, job) for one in self.accounts if not one.wechat.mute for job in one.wechat.jobs]
-        return [
-            *(partial(self._strange, one) for one in self.accounts),
-            *(partial(self._forged, *one) for one in asked),
-        ]
+        """Somebody pushes a no about a job of ours, which WeChat does not deny, while its send goes on."""
+        knows = [one for one in self.accounts if not (one.wechat.mute and one.wechat.denies)]
+        going = {send.key for send in self.sends if send.run}
+        asked = [(one, job) for one in knows for job in one.wechat.jobs if job.key in going]
+        return [partial(self._forged, *one) for one in asked]
+
+    def _stranger(self) -> Ways:
+        """A stranger pushes about a job of nobody's."""
+        return [partial(self._strange, one) for one in self.accounts]
 
     def _strange(self, account: Account) -> None:
         msg_id = _STRANGER + self.random.randrange(5)
         account.inbox.append(pushed(msg_id, self.random.choice(["send success", "send fail", "nonsense"])))
 
     def _forged(self, account: Account, job: Job) -> None:
-        self.judge.forges(job.key, job.msg_id)
+        self.judge.forges(job.key, job.msg_id, may_be_asked=not account.wechat.mute)
         self.tell(f"a forged no on {job.msg_id}")
         account.inbox.append(pushed(job.msg_id, self.random.choice(NEGATIVE)))
 
@@ -227,6 +235,18 @@ class Happenings:
         may = self._may_lose() and not self.is_forgetful
         return [partial(self._ledger_gone, one, one.reset) for one in able] if may else []
 
+    def _reset_all(self) -> Ways:
+        """After an incident, maybe of a day, the ledger is gone, and people reset or terminate whatever runs."""
+        may = self._may_lose() and not self.is_forgetful
+        return [partial(self._all_reset, one) for one in self.accounts] if may else []
+
+    def _all_reset(self, account: Account) -> None:
+        self.now += timedelta(hours=self.random.choice([0, 25]))
+        self._ledger_gone(account, account.lose)
+        for send in self.sends:
+            if send.account is account and send.run and send.run.snapshots:
+                self.random.choice([self._reset_one, self._terminated])(send)
+
     def _ledger_gone(self, account: Account, loss: Callable[[], None]) -> None:
         for send in self.sends:
             if send.account is account:
@@ -276,6 +296,13 @@ class Happenings:
             self.judge.books[send.key].lies += 1
             self._update(send, people.mistake(self.random, step.problem.name))
 
+    def _misfit(self) -> Ways:
+        """A person answers an old page: what it asks may not be asked any more."""
+        return self._each(self._answered_late)
+
+    def _answered_late(self, send: Send) -> None:
+        self._update(send, people.late(self.random, send.account.wechat, send.key))
+
     def _hold(self) -> Ways:
         return self._each(self._held)
 
@@ -315,6 +342,8 @@ class Happenings:
 
     def _pass_time(self) -> None:
         """To the next time that somebody waits for; or to another one, or for a while."""
+        if not (self._task() or self._hear() or self._say() or self._fly()):
+            self.judge.strands(send.key for send in self.sends if send.waits_in_vain())
         later = self.now + timedelta(seconds=self.random.choice([20, 150, 3600, 6 * 3600, 25 * 3600]))
         planned = [send.planned() for send in self.sends]
         wanted = [account.due() for account in self.accounts]

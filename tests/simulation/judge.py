@@ -4,8 +4,8 @@
 |---|---|
 | at most one delivery | followers get a key's message twice |
 | unknown is not no | a send ends as if nothing were delivered, and it was, or may still be |
-| nobody by accident | something is written before its time, unapproved, while it is paused, or after an abort |
-| one lease at a time | one is granted while another may be written under, or while the account is frozen |
+| nobody by accident | something is written before or after its time, unapproved, paused, or aborted |
+| one lease at a time | one is granted while another may be written under, or too soon after it, or while frozen |
 | no result is lost | a send ends as unknown, and nothing about it is unheard or undecided; or without a push |
 | nothing hangs | a send goes on for ever once nothing is lost any more, or asks for too much |
 
@@ -21,6 +21,8 @@ from typing import Final
 COMPLETES: Final = frozenset({"sent", "sent_nobody", "partly_sent", "deleted"})
 CLOCK: Final = timedelta(minutes=1)
 """How wrong a worker's clock may be."""
+FILES: Final = timedelta(days=3)
+"""How long WeChat keeps a file."""
 
 
 class BrokenPromiseError(AssertionError):
@@ -29,10 +31,12 @@ class BrokenPromiseError(AssertionError):
 
 @dataclass
 class Book:
-    """What the judge knows of a key. ``acts_hold``: what people were told is done is still known to the run."""
+    """What the judge knows of a key. ``is_misled``: a no was forged, and WeChat cannot always be asked."""
 
     needs_approval: bool
     asked_for: datetime | None
+    not_after: datetime | None
+    asked_by: str
     send_at: datetime | None = None
     delivered: int = 0
     lies: int = 0
@@ -42,6 +46,7 @@ class Book:
     accepted: set[int] = field(default_factory=set)
     pushed: dict[int, str] = field(default_factory=dict)
     forged: set[int] = field(default_factory=set)
+    is_misled: bool = False
     approved: bool = False
     ever_approved: bool = False
     paused: bool = False
@@ -79,22 +84,28 @@ class Judge:
     grants: dict[str, set[str]] = field(default_factory=dict)
     granted_once: set[str] = field(default_factory=set)
     frozen: set[str] = field(default_factory=set)
+    used_at: dict[str, datetime] = field(default_factory=dict)
 
     def granted(self, account: str, key: str, wish: str, *, to_nobody: bool) -> None:
         """An account gives leave to write, maybe to a run that is gone."""
         if account in self.frozen:
             raise BrokenPromiseError(f"{account} is frozen, and grants a lease to {key}")
+        if wish in self.grants.get(account, ()):
+            raise BrokenPromiseError(f"{account} grants {key} two leases for one wish")
         self.grants.setdefault(account, set()).add(wish)
         self.books[key].unheard += to_nobody or wish in self.granted_once  # which of the two was used is not known
         self.granted_once.add(wish)
 
-    def begins(self, account: str, call: Call) -> None:
-        """A worker takes a call in hand."""
+    def begins(self, account: str, call: Call, pace: timedelta) -> None:
+        """A worker takes a call in hand, at an account whose calls are so far apart."""
         if call.wish not in self.grants.get(account, ()):
             return  # granted before the account was lost
         if call.wish in self.begun:
             raise BrokenPromiseError(f"{call.key} uses a lease twice")
         self.begun.add(call.wish)
+        if account in self.used_at and call.begins < self.used_at[account] + pace:
+            raise BrokenPromiseError(f"{account} lets {call.key} write too soon after another call")
+        self.used_at[account] = call.begins
         others = self.calls.setdefault(account, [])
         for other in others:
             if call.begins < other.ends and other.begins < call.ends:
@@ -111,6 +122,7 @@ class Judge:
         """The account's workflow was lost: two leases may be out now, as its successor cannot know."""
         self.calls.pop(account, None)
         self.grants.pop(account, None)
+        self.used_at.pop(account, None)
         self.frozen.discard(account)
         for book in self.books.values():
             book.had_losses = True
@@ -129,11 +141,15 @@ class Judge:
         book.had_losses = True
         book.send_at = None if book.was_rescheduled else book.send_at
 
-    def writes(self, key: str, now: datetime) -> None:
-        """A worker writes to WeChat for a run that still is."""
+    def writes(self, key: str, now: datetime, made_at: datetime | None) -> None:
+        """A worker writes to WeChat for a run that still is; it names a file that WeChat has since ``made_at``."""
         book = self.books[key]
         if book.send_at and now < book.send_at - CLOCK and not book.unheard:
             raise BrokenPromiseError(f"{key} is written at {now:%d %H:%M:%S}, and wanted {book.send_at:%d %H:%M:%S}")
+        if made_at is not None and now >= made_at + FILES:
+            raise BrokenPromiseError(f"{key} is written with a file of {made_at:%d %H:%M:%S}, which is gone")
+        if book.not_after and now >= book.not_after + CLOCK:
+            raise BrokenPromiseError(f"{key} is written at {now:%d %H:%M:%S}, not after {book.not_after:%d %H:%M:%S}")
         if book.had_losses:
             return
         approved = book.approved or (book.ever_approved and book.unheard)
@@ -166,6 +182,8 @@ class Judge:
             if not book.delivered:
                 raise BrokenPromiseError(f"{key} ends as {outcome}, and nothing was delivered")
         elif outcome != "unknown":
+            if book.is_misled:
+                return
             if book.delivered:
                 raise BrokenPromiseError(f"{key} ends as {outcome}, and was delivered")
             if may_come:
@@ -190,13 +208,15 @@ class Judge:
         ):
             raise BrokenPromiseError(f"{key} asks a person what became of it, and all of it was heard")
 
-    def says(self, what: str, key: str, *, was_taken: bool, send_at: datetime | None = None) -> None:
+    def says(self, what: str, key: str, by: str, *, was_taken: bool, send_at: datetime | None = None) -> None:
         """A person's answer was taken, or refused with a reason."""
         if not was_taken:
             return
         book = self.books[key]
         match what:
             case "Approve":
+                if by == book.asked_by:
+                    raise BrokenPromiseError(f"{key} is approved by {by}, who has asked for it")
                 book.approved = book.ever_approved = True
             case "Pause":
                 book.paused = True
@@ -215,9 +235,13 @@ class Judge:
         if push is not None:
             self.books[key].pushed[msg_id] = push
 
-    def forges(self, key: str, msg_id: int) -> None:
-        """Somebody else says no of a job: the send may ask more, and must not believe it."""
+    def forges(self, key: str, msg_id: int, *, may_be_asked: bool) -> None:
+        """Somebody else says no of a job: the send may ask more, and must not believe it where WeChat can be asked.
+
+        Where WeChat refuses to say, an end may believe it, and no second submission may.
+        """
         self.books[key].forged.add(msg_id)
+        self.books[key].is_misled |= not may_be_asked
         self.books[key].unheard += 1
 
     def costs(self, key: str, kind: str, bound: int) -> None:
@@ -226,6 +250,11 @@ class Judge:
         book.effects[kind] += 1
         if book.effects[kind] > bound:
             raise BrokenPromiseError(f"{key} has begun {kind} {book.effects[kind]} times")
+
+    def strands(self, keys: Iterable[str]) -> None:
+        """All that was said is heard, and these wait for a turn that nobody knows of."""
+        if stranded := ", ".join(keys):
+            raise BrokenPromiseError(f"{stranded} waits for its turn, and its account does not know of it")
 
     def hang(self, keys: Iterable[str], why: str) -> None:
         """Nothing is lost any more, and these do not end."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from tests.simulation.world import Happening, World
 
 KIND_MAX: Final = 60
-STEPS: Final = 200
+STEPS: Final = 160
 """How much happens in a life before it is brought to its end."""
 
 
@@ -42,14 +42,19 @@ def replayed(seed: int, script: Sequence[Happening], *, gentle: bool = False) ->
     return _told(world, [partial(world.carry_out, one) for one in script])
 
 
-def broken(seed: int, *, gentle: bool = False, steps: int = STEPS) -> Broken | None:
-    """What breaks in the life of this seed."""
+def life(seed: int, *, gentle: bool = False, steps: int = STEPS) -> World | Broken:
+    """The life of this seed; or what breaks in it."""
     world = World(seed, gentle=gentle)
     try:
-        _told(world, [world.happen] * steps)
+        return _told(world, [world.happen] * steps)
     except AssertionError as error:
         return Broken(seed, gentle, tuple(world.script), str(error), tuple(world.story))
-    return None
+
+
+def broken(seed: int, *, gentle: bool = False, steps: int = STEPS) -> Broken | None:
+    """What breaks in the life of this seed."""
+    found = life(seed, gentle=gentle, steps=steps)
+    return found if isinstance(found, Broken) else None
 
 
 def shortest(found: Broken) -> Broken:

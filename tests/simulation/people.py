@@ -2,12 +2,14 @@
 
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.send.events import Answering
 from tests.simulation.wechat import Wechat
+
+REQUESTER: Final = "crm"
 
 
 def request(random: Random, account: str, key: str, now: datetime) -> MassSendRequest:
@@ -17,7 +19,7 @@ def request(random: Random, account: str, key: str, now: datetime) -> MassSendRe
         "key": key,
         "audience": {"kind": "all"},
         "message": {"msgtype": "text", "content": "你好"},
-        "requested_by": "crm",
+        "requested_by": REQUESTER,
     }
     if random.random() < 0.2:
         raw["approval"] = {"required": True}
@@ -31,6 +33,8 @@ def request(random: Random, account: str, key: str, now: datetime) -> MassSendRe
         raw["not_after"] = (now + timedelta(hours=random.choice([6, 30]))).isoformat()
     if random.random() < 0.15:
         raw["on_problem"] = "fail"
+    if random.random() < 0.15:
+        raw["message"] = {"msgtype": "voice", "media": {"uri": "file:/srv/a.mp3"}}
     return MassSendRequest.model_validate(raw)
 
 
@@ -42,7 +46,7 @@ def decision(random: Random, problem: str, wechat: Wechat, key: str, now: dateti
             return MarkSent(**who, msg_id=random.choice(jobs).msg_id)
         arriving = [one for one in wechat.arriving(now) if one.key == key]
         return None if out or arriving else Retry(**who, confirm_not_delivered=True)
-    if random.random() < 0.2:
+    if random.random() < 0.3:
         return Abort(**who)
     return Retry(**who, send_ignore_reprint=problem == "reprint_needs_decision")
 
@@ -55,6 +59,19 @@ def mistake(random: Random, problem: str) -> Answering:
     return MarkSent(**who, msg_id=random.choice([1, 7]))
 
 
+def late(random: Random, wechat: Wechat, key: str) -> Answering:
+    """What a person answers to a page that has changed since; nothing that is not true."""
+    who: dict[str, Any] = {"by": "zhao", "reason": "as it was"}
+    answers: list[Answering] = [
+        Retry(**who),
+        Retry(**who, send_ignore_reprint=True),
+        Approve(by="zhao"),
+        Pause(by="zhao"),
+    ]
+    answers += [MarkSent(**who, msg_id=job.msg_id) for job in wechat.of(key)[:1]]
+    return random.choice(answers)
+
+
 def holding(random: Random, *, paused: bool, now: datetime) -> Answering:
     """A person holds the send back, lets it go, or changes its time; it may not fit."""
     if paused and random.random() < 0.5:
@@ -65,5 +82,7 @@ def holding(random: Random, *, paused: bool, now: datetime) -> Answering:
 
 
 def approval(random: Random) -> Answering:
-    """Another person approves, or not."""
+    """Another person approves, or not; now and then who has asked for it tries to."""
+    if random.random() < 0.1:
+        return Approve(by=REQUESTER)
     return Reject(by="wang") if random.random() < 0.1 else Approve(by="wang")

@@ -9,6 +9,9 @@ from qunfa.send import steps
 LOSSES: Final = ("worker", "terminated", "reset", "cancelled", "ledger")
 ANSWERS: Final = ("Retry", "MarkSent", "Abort", "Approve", "Reject", "Pause", "Resume", "Reschedule")
 
+_NO_RUN: Final = "no run"
+_NEVER, _NOT_YET = "-", "."
+
 
 class Reached:
     """Counts. A cell is a place (phase and problem) and what happened there."""
@@ -41,16 +44,27 @@ class Reached:
         width = max((len(place) for place in places), default=0)
         yield " ".join([" " * width, *columns])
         for place in places:
-            counts = (self.cells[place, column] or "." for column in columns)
+            counts = (
+                self.cells[place, column] or (_NOT_YET if _can_be(place, column) else _NEVER) for column in columns
+            )
             yield " ".join(
                 [f"{place:{width}}", *(f"{count:>{len(name)}}" for count, name in zip(counts, columns, strict=True))]
             )
+        yield f"{_NEVER}: cannot be, as there is no run, or no call is out"
+        yield f"{_NOT_YET}: can be, and was not in these lives"
         yield "ends: " + ", ".join(f"{outcome} {count}" for outcome, count in sorted(self.outcomes.items()))
+
+
+def _can_be(place: str, what: str) -> bool:
+    """Whether this can happen there: where there is no run, the ledger alone can be lost; a call is out in a try."""
+    if place == _NO_RUN:
+        return what == "ledger"
+    return what != "worker" or place.endswith(steps.Submit.__name__)
 
 
 def _place(step: steps.Step | steps.End | None) -> str:
     if step is None:
-        return "no run"
+        return _NO_RUN
     if isinstance(step, steps.End):
         return "ending"
     doing = f", {type(step.effect).__name__}" if step.effect is not None else ""

@@ -3,13 +3,15 @@
 import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Lease, Report, Wish
+from qunfa.contract.message import Material, Source, Uploaded
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Problem
 from qunfa.contract.steps import AccountFacts
+from qunfa.rules.material import Ready, needs_material, next_work, outstanding, with_upload
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import write_end
@@ -34,21 +36,32 @@ _MESSAGES: Final = (events.Heard, events.Pushed, events.Updated, events.QueueLos
 USUAL: Final = 12
 EACH: Final = 3
 _OTHER: Final = "another text"
+FOUND: Final = Material(
+    sources=(Source(place="message.media", uri="file:/srv/a.mp3", use="voice", sha256="a" * 64, size=1),)
+)
+"""What a look at the one file of a message finds."""
 
 
 @dataclass
 class Flight:
-    """A submitting activity: until when it may write, by which clock, and the run that awaits it."""
+    """A submitting activity: until when it may write, by which clock, and the run that awaits it.
+
+    ``made_at``: when WeChat was given the file that it names.
+    """
 
     lease: Lease
     until: datetime
     clock: timedelta
     run: Run | None
+    made_at: datetime | None
 
 
 @dataclass
 class Send:
-    """One key. ``left``: what the histories of its earlier runs still tell."""
+    """One key. ``left``: what the histories of its earlier runs still tell; ``last``: the run that ended last.
+
+    ``told_until``: up to when its run was told of losses of its account.
+    """
 
     world: "World"
     account: "Account"
@@ -64,10 +77,13 @@ class Send:
     flown: int = 0
     answers: int = 0
     is_forgotten: bool = False
+    told_until: datetime | None = None
+    last: Run | None = None
     ends: list[steps.End] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.request, self.facts, self._begin, self._tell, replied=self._replied, name=self.key)
+        self.engine.material = FOUND if needs_material(self.request.message) else None
 
     @property
     def workflow_id(self) -> str:
@@ -81,12 +97,33 @@ class Send:
         """What comes next for its run."""
         return self.engine.planned(self.run, self.world.now) if self.run else None
 
+    def waits_in_vain(self) -> bool:
+        """Whether its run waits for its turn at an account that does not know of it; once it was told of each loss."""
+        step, account, losses = self.planned(), self.account.state, self.account.lost_at
+        if losses and (self.told_until is None or self.told_until < max(losses)):
+            return False
+        if self.run is None or not isinstance(step, steps.Step) or not step.awaits_answer:
+            return False
+        wish, heard = self.run.state.wish, self.run.state.heard
+        if wish is None or wish.turn is None or heard is None or heard.wish != wish.wish:
+            return False
+        has_place = any(place.run_id == self.run.id for place in account.queue)
+        has_lease = account.lease is not None and account.lease.holder == self.run.id
+        waits = heard.waits is not None and heard.waits.until is None
+        return waits and not (has_place or has_lease)
+
+    def tell_of_a_loss(self, at: datetime) -> None:
+        """A worker tells its run that the account was lost then."""
+        if self.run is not None:
+            self.run.inbox.append(events.QueueLost(at))
+            self.told_until = max(self.told_until or at, at)
+
     # Runs
 
     def start(self) -> None:
         """The key is started: a run that knows nothing."""
         self.runs += 1
-        self.engine.digest, self.asked = DIGEST, 0
+        self.engine.digest, self.asked, self.told_until = DIGEST, 0, None
         self.world.judge.starts(self.key)
         if self.ends and self.world.random.random() < 0.1:
             self.engine.digest = _OTHER
@@ -118,7 +155,7 @@ class Send:
             self.world.judge.ends(self.key, end.outcome, may_come=self._may_come(), knows_all=knows, end=told)
             self.left_end = Ended(outcome=end.outcome, problem=end.problem.name if end.problem else None)
         self.left = union(self.left, run.state.known)
-        self.run = None
+        self.last, self.run = run, None
 
     def _told(self, run: Run) -> Told:
         pushes = [one.msg_id for one in run.state.known.said if one.verdict.observed_by == "push"]
@@ -135,9 +172,7 @@ class Send:
         show.status(self.request, state, step, now)
 
     def _may_come(self) -> bool:
-        wechat, now = self.account.wechat, self.world.now
-        coming = [one for one in wechat.arriving(now) if one.key == self.key and one.status == "send success"]
-        return any(not wechat.blocking(one.clientmsgid, now) for one in coming)
+        return self.account.wechat.may_deliver(self.key, self.world.now)
 
     def forget(self) -> None:
         """Temporal no longer has the histories of its closed runs."""
@@ -151,18 +186,24 @@ class Send:
             self.left = union(self.left, _in_its_history(self.run))
         self.run = None
 
-    def reset(self) -> None:
-        """The run is another one from now on, earlier in its life; the old one is an earlier run of the key."""
+    def reset(self, *, to_its_start: bool = False) -> None:
+        """The run is another one from now on, earlier in its life; the old one is an earlier run of the key.
+
+        One that goes back to its start begins anew, with all that it had heard.
+        """
         old, random = self.run, self.world.random
         if old is None:
             return
         self.runs += 1
-        cut = random.randrange(len(old.snapshots))
+        last = len(old.snapshots) - 1
+        cut = 0 if to_its_start else random.choice([last, random.randint(0, last)])
         self.left = union(self.left, _in_its_history(old))
-        kept = [*old.taken[cut + 1 :], *old.inbox] if random.random() < 0.8 else []
+        kept = [*old.taken[cut + 1 :], *old.inbox] if to_its_start or random.random() < 0.8 else []
         same_task = [old.taken[cut]] if isinstance(old.taken[cut], _BY_TASKS) and random.random() < 0.5 else []
+        self.told_until = self.told_until if kept else None
         again = [one for one in kept if isinstance(one, _MESSAGES)]
-        inbox: list[events.Event] = [events.WasReset(), *same_task, *again]
+        notices: list[events.Event] = [] if to_its_start else [events.WasReset()]
+        inbox = [*notices, *same_task, *again]
         state = copy.deepcopy(old.snapshots[cut])
         self.run = Run(f"{self.key}-run-{self.runs}", state, inbox, old.snapshots[:cut], old.taken[:cut])
         self._tell(f"{old.id} is reset to its event {cut}: {self.run.id}")
@@ -206,6 +247,8 @@ class Send:
             case steps.Report(ended):
                 self.account.inbox.append(self.report(run.state.known, ended))
                 run.inbox.append(events.Reported(ended))
+            case steps.Make():
+                run.inbox.extend(self._making(run.state))
             case steps.LookUp():
                 record = self.account.state.records.get(self.key)
                 run.inbox.append(events.LookedUp(union(self.left, record.known if record else Known())))
@@ -216,6 +259,19 @@ class Send:
         """How often it may begin one kind of effect: by what has befallen it, and one more each day."""
         days = (self.world.now - NOON) // timedelta(days=1)
         return USUAL + EACH * (self.flown + self.answers + self.runs + self.world.losses) + days
+
+    def _making(self, state: SendState) -> list[events.Event]:
+        """What comes of the material: WeChat takes the file, or not; or the file is another one."""
+        random, now, material = self.world.random, self.world.now, state.material or FOUND
+        if random.random() < 0.2:
+            return [_obstructed(random.choice(["media_refused", "source_changed"]))]
+        for one in outstanding(material, now):
+            name = f"{self.key}-{len(self.world.story)}"
+            material = with_upload(material, Uploaded(use=one.use, sha256=one.sha256, media_id=name, made_at=now))
+        work = next_work(self.request.message, material, self.facts.news_via, now)
+        assert isinstance(work, Ready), work
+        made: Any = work.message
+        return [events.Kept(material), events.Made(made)]
 
     def _outcome(self, effect: steps.Effect) -> events.Event:
         wechat, random, now = self.account.wechat, self.world.random, self.world.now
@@ -231,8 +287,7 @@ class Send:
             case steps.LookAtTag() if random.random() < 0.8:
                 return events.TagSeen()
             case steps.LookAtTag():
-                choice = PROBLEMS["audience_changed"]
-                return events.Obstructed(Problem(name="audience_changed", sentence=choice.sentence, todo=choice.todo))
+                return _obstructed("audience_changed")
             case _:
                 raise AssertionError(effect)
 
@@ -278,8 +333,11 @@ class Send:
         end = write_end(case.newest, case.conditions())
         until = min(filter(None, (lease.valid_until, end)))
         clock = self.world.skew()
-        self.flights.append(Flight(lease, until, clock, run))
-        self.world.judge.begins(self.account.name, Call(self.key, lease.wish, lease.not_before, lease.valid_until))
+        uploads = run.state.material.uploads if run.state.material else ()
+        made_at = min((one.made_at for one in uploads), default=None)
+        self.flights.append(Flight(lease, until, clock, run, made_at))
+        call = Call(self.key, lease.wish, lease.not_before, lease.valid_until)
+        self.world.judge.begins(self.account.name, call, self.account.pace)
 
     def report(self, known: Known, ended: Ended | None = None) -> Report:
         """What the account is told."""
@@ -287,7 +345,12 @@ class Send:
 
     def _replied(self, answer: events.Answering, refusal: str | None) -> None:
         send_at = getattr(answer, "send_at", None)
-        self.world.judge.says(type(answer).__name__, self.key, was_taken=refusal is None, send_at=send_at)
+        self.world.judge.says(type(answer).__name__, self.key, answer.by, was_taken=refusal is None, send_at=send_at)
+
+
+def _obstructed(name: str) -> events.Obstructed:
+    choice = PROBLEMS[name]
+    return events.Obstructed(Problem(name=name, sentence=choice.sentence, todo=choice.todo))
 
 
 def _in_its_history(run: Run) -> Known:

@@ -21,13 +21,15 @@ NEGATIVE: Final = ("err(30001)", "err(30003)", "err(40002)", "send fail")
 DEFINITE: Final = (45028, 45040, 48001, 40007, 40001, 42010, 46007, 40003)
 FATES: Final = (
     *("delivered", "delivered", "delivered unheard", "judged", "judged", "judged unheard"),
-    *("refused", "busy", "slow", "slow", "not written"),
+    *("refused", "busy", "slow", "slow", "slow", "not written"),
 )
 HEARD: Final = ("delivered", "judged", "refused", "not written")
 """Those of which there is an answer."""
 TAKEN: Final = ("delivered", "delivered", "judged")
 """Those of a WeChat that has nothing against anybody."""
 QUOTA: Final = 45028
+AFTER_SLOW: Final = (*["judged"] * 8, *FATES)
+"""Those while a call is on its way for long: what matters then is a job that fails before it comes."""
 _CONCURRENT: Final = 45066
 _YES: Final = "send success"
 _SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
@@ -75,14 +77,15 @@ class Slow:
 class Wechat:
     """One account at WeChat.
 
-    ``frees``: a job that failed sets its ``clientmsgid`` free. ``mute``: how often it does not say how a job stands.
-    ``a_day``: how many jobs it takes a day in Shanghai.
+    ``frees``: a job that failed sets its ``clientmsgid`` free. ``mute``: how often it does not say how a job stands;
+    where it ``denies``, it says now and then that there is none. ``a_day``: how many jobs it takes a day in Shanghai.
     """
 
     random: Random
     first: int
     frees: bool
     mute: float
+    denies: bool = True
     a_day: int | None = None
     jobs: list[Job] = field(default_factory=list)
     slow: list[Slow] = field(default_factory=list)
@@ -95,7 +98,12 @@ class Wechat:
     def blocking(self, clientmsgid: str, now: datetime) -> list[Job]:
         """The jobs that keep WeChat from taking another one under the same clientmsgid."""
         young = (job for job in self.jobs if job.clientmsgid == clientmsgid and now - job.at < MEMORY)
-        return [job for job in young if job.delivered or not self.frees]
+        return [job for job in young if job.delivered or not self.frees or now < job.decided_at]
+
+    def may_deliver(self, key: str, now: datetime) -> bool:
+        """Whether a call of the key that is on its way can still be delivered, once all is decided."""
+        coming = (one for one in self.arriving(now) if one.key == key and one.status == _YES)
+        return any(not self.blocking(one.clientmsgid, now + ADMINISTRATOR) for one in coming)
 
     def arriving(self, now: datetime) -> list[Slow]:
         """The slow calls that may still be carried out."""
@@ -116,24 +124,24 @@ class Wechat:
             return Answer(kind="duplicate", at=now, errcode=45065, msg_id=ours[0].msg_id)
         if ours or fate == "refused":
             return Answer(kind="refused", at=now, errcode=errcode)
-        if any(one.clientmsgid == clientmsgid for one in self.arriving(now)) and self.random.random() < 0.5:
+        if any(one.clientmsgid == clientmsgid for one in self.arriving(now)) and self.random.random() < 0.25:
             return Answer(kind="refused", at=now, errcode=_CONCURRENT)
         if self.a_day is not None and self.days[_day(now)] >= self.a_day:
             return Answer(kind="refused", at=now, errcode=QUOTA)
-        status = _YES if fate.startswith("delivered") or self.random.random() < 0.5 else negative
         if fate == "slow":
+            status = _YES if self.random.random() < 0.8 else negative
             self.slow.append(Slow(key, clientmsgid, status, now))
         elif fate != "busy":
-            job = self._accept(key, clientmsgid, status if fate.startswith("delivered") else negative, now)
+            job = self._accept(key, clientmsgid, _YES if fate.startswith("delivered") else negative, now)
             if "unheard" not in fate:
                 return Answer(kind="accepted", at=now, msg_id=job.msg_id)
         silent = fate == "slow" or ("unheard" in fate and self.random.random() < 0.75)
         return Answer(kind="unknown", at=now, errcode=None if silent else -1)
 
     def status(self, msg_id: int, now: datetime) -> str | None:
-        """What ``mass/get`` says; nothing, now and then."""
+        """What ``mass/get`` says; nothing of a job that there is not."""
         job = next((job for job in self.jobs if job.msg_id == msg_id), None)
-        if job is None or self.random.random() < self.mute:
+        if job is None:
             return None
         if now < job.decided_at:
             return "SENDING"
@@ -141,18 +149,19 @@ class Wechat:
 
     def verdict(self, msg_id: int, until: datetime) -> str | None:
         """What ``mass/get`` says in the end, where it is asked until then."""
-        said = self.status(msg_id, until)
+        said = None if self.random.random() < self.mute else self.status(msg_id, until)
         return None if said == "SENDING" else said
 
     def said(self, msg_id: int, now: datetime) -> JobStatus | None:
         """What ``mass/get`` says when it is asked once; it cannot be asked, now and then."""
         if self.random.random() < self.mute:
             return None
-        said = self.status(msg_id, now)
+        denied = self.denies and self.random.random() < self.mute
+        said = None if denied else self.status(msg_id, now)
         return JobStatus(status=said) if said else JobStatus(errcode=40059, errmsg="invalid msg id")
 
     def _accept(self, key: str, clientmsgid: str, status: str, now: datetime) -> Job:
-        late = ADMINISTRATOR if self.random.random() < 0.1 else USUAL * self.random.random()
+        late = ADMINISTRATOR if self.random.random() < 0.25 else USUAL * self.random.random()
         pushes = self.random.choice(PUSHES)
         job = Job(self.first + len(self.jobs), key, clientmsgid, now, status, now + late, pushes)
         self.jobs.append(job)

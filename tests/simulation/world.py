@@ -6,12 +6,11 @@ script makes a story. What a script says and cannot happen is left out, so that 
 
 from datetime import timedelta
 from random import Random
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from qunfa.account.state import AccountState
 from qunfa.contract.operators import Resume
-from qunfa.contract.steps import AccountFacts
-from qunfa.send import events
+from qunfa.contract.steps import AccountFacts, Timing
 from tests.rules.arbitrary import NOON
 from tests.simulation import people
 from tests.simulation.accounts import Account
@@ -23,12 +22,14 @@ from tests.simulation.sends import Send
 from tests.simulation.wechat import Wechat
 
 ACCOUNTS_MAX: Final = 2
-SENDS: Final = (1, 1, 1, 2, 3)
+SENDS: Final = (1, 1, 2, 3)
 """How many there are, as often as it stands here."""
 FORGETFUL: Final = 0.3
 """How many lives have a namespace that forgets closed runs soon. Their accounts lose nothing: they know each key."""
 ALWAYS_ASKED: Final = 0.3
 """How many accounts have a WeChat that always says how a job stands."""
+PACES: Final = (timedelta(seconds=1), timedelta(seconds=1), timedelta(minutes=1))
+"""How far apart the submissions of an account are: at a slow one sends wait for their turn."""
 CALM_MAX: Final = 3000
 CALM: Final = timedelta(days=45)
 """How long a send may still take once nothing is lost any more: people have three days for each answer."""
@@ -69,11 +70,13 @@ class World(Happenings):
         wechat = Wechat(
             random,
             first=100 + 1000 * number,
-            frees=random.random() < 0.5,
+            frees=random.random() < 0.7,
             mute=0.0 if self.gentle or random.random() < ALWAYS_ASKED else 0.1,
+            denies=random.random() < 0.5,
             a_day=None if random.random() < 0.8 else 1,
         )
-        return Account(self, f"account-{number}", wechat, AccountState(appid=f"wx{number}", since=self.now))
+        state = AccountState(appid=f"wx{number}", since=self.now)
+        return Account(self, f"account-{number}", wechat, state, random.choice(PACES))
 
     def _send(self, number: int) -> None:
         account, key = self.random.choice(self.accounts), f"key-{number}"
@@ -83,10 +86,11 @@ class World(Happenings):
             appid=account.state.appid,
             base_url="https://x.test",
             quota=self.random.choice(["wait", "wait", "ask"]),
+            timing=Timing(pace=account.pace, **TIMES),
         )
-        send = Send(self, account, key, request, facts.model_copy(update=FACTS))
+        send = Send(self, account, key, request, facts)
         needs = request.approval is not None and request.approval.required
-        self.judge.books[key] = Book(needs, request.send_at)
+        self.judge.books[key] = Book(needs, request.send_at, request.not_after, people.REQUESTER)
         self.sends.append(send)
 
     # What happens
@@ -133,7 +137,7 @@ class World(Happenings):
             account.let_go()
             for send in self.sends:
                 if send.account is account and send.run and account.lost_at:
-                    send.run.inbox.append(events.QueueLost(max(account.lost_at)))
+                    send.tell_of_a_loss(max(account.lost_at))
         until = self.now + CALM
         for _ in range(CALM_MAX):
             running = [send for send in self.sends if send.run]
@@ -160,5 +164,5 @@ class World(Happenings):
             answers[0]()
 
 
-FACTS: dict[str, Any] = {}
-"""What is otherwise with all accounts."""
+TIMES: dict[str, timedelta] = {}
+"""Other times, of all accounts."""
