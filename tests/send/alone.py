@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from pydantic import TypeAdapter
+
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted, Lease, Waits
 from qunfa.contract.operators import Abort, MarkSent, Retry, Status
@@ -18,7 +20,17 @@ from tests.send.arbitrary_facts import a_try
 from tests.send.engine import Engine, Run
 
 FACTS: Final = AccountFacts(name="demo", appid="wx", base_url="https://x.test")
+STEP: Final[TypeAdapter[steps.Step | steps.End]] = TypeAdapter(steps.Step | steps.End)
 BY_LI: dict[str, Any] = {"by": "li", "reason": "looked"}
+
+
+class Typed(Engine):
+    """Carries a run out, and sees that what comes next has no value of another type."""
+
+    def planned(self, run: Run, now: datetime) -> steps.Step | steps.End:
+        step = super().planned(run, now)
+        STEP.dump_python(step, warnings="error")
+        return step
 
 
 class Alone:
@@ -35,7 +47,7 @@ class Alone:
         self.now: datetime = NOON
         self.begun: list[steps.Effect] = []
         self.story: list[str] = []
-        self.engine = Engine(
+        self.engine = Typed(
             MassSendRequest.model_validate(raw),
             facts,
             lambda _run, effect: self.begun.append(effect),
@@ -82,9 +94,10 @@ class Alone:
         return self.step.problem.name if self.step.problem else None
 
     def take(self, *happened: events.Event) -> None:
-        """These events, and what the run does by itself after them."""
+        """These events, and what the run does by itself after them. What it keeps then can be read again."""
         self.run.inbox.extend(happened)
         self.engine.go(self.run, self.now)
+        assert SendState.model_validate_json(self.state.model_dump_json(warnings="error")) == self.state
 
     def wait(self, span: timedelta) -> None:
         """Time passes."""
