@@ -70,11 +70,11 @@ def told(fates: Sequence[tuple[Mutant, Fate]]) -> int:
     listed = _listed()
     count = Counter(fate for _, fate in fates)
     survivors = [one for one, fate in fates if fate in {"survived", "unreached"}]
-    unexplained = [one for one in survivors if not one.of_words and (one.file, one.name) not in listed]
+    unexplained = [one for one in survivors if not one.of_words and not listed & _names(one)]
     for one in unexplained:
         print(f"{one.file}:{one.first} {one.name}")  # noqa: T201
     files = {one.file for one, _ in fates}
-    for file, name in sorted(listed - {(one.file, one.name) for one in survivors}):
+    for file, name in sorted(listed.difference(*map(_names, survivors))):
         if file in files:
             print(f"{file}: is listed, and does not survive: {name}")  # noqa: T201
     percent = 100 * (count["killed"] + count["timeout"]) / len(fates)
@@ -83,6 +83,11 @@ def told(fates: Sequence[tuple[Mutant, Fate]]) -> int:
         f"survived={len(survivors)} unexplained={len(unexplained)} percent={percent:.1f}"
     )
     return int(percent < ENOUGH or bool(unexplained))
+
+
+def _names(mutant: Mutant) -> set[tuple[str, str]]:
+    """As what a survivor may be listed: by itself, or with all others of its function."""
+    return {(mutant.file, mutant.name), (mutant.file, mutant.function)}
 
 
 def _listed() -> set[tuple[str, str]]:

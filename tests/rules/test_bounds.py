@@ -35,11 +35,12 @@ def test_a_long_text_within_a_word_of_wechat_is_cut() -> None:
 
 
 def test_a_push_has_a_bounded_number_of_articles() -> None:
-    """And each of them a bounded address."""
+    """And each of them a bounded address; what nobody reads goes."""
     articles = tuple(ArticleCheck(idx=number, url=LONG) for number in range(LIST_MAX + 2))
-    after = cut(JobFinished(msg_id=7, status="send success", articles=articles)).articles
-    assert len(after) == LIST_MAX
-    assert {one.url for one in after} == {LONG[:TEXT_MAX]}
+    after = cut(JobFinished(msg_id=7, status="send success", articles=articles, extra={"Unheard": "of"}))
+    assert len(after.articles) == LIST_MAX
+    assert {one.url for one in after.articles} == {LONG[:TEXT_MAX]}
+    assert after.extra == {}
 
 
 def test_facts_stay_however_many_there_are() -> None:
