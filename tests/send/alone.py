@@ -1,7 +1,9 @@
 """A send by itself: a test plays the account, WeChat and the people, one event after the other."""
 
+from dataclasses import is_dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, get_type_hints
 
 from pydantic import TypeAdapter
 
@@ -20,7 +22,6 @@ from tests.send.arbitrary_facts import a_try
 from tests.send.engine import Engine, Run
 
 FACTS: Final = AccountFacts(name="demo", appid="wx", base_url="https://x.test")
-STEP: Final[TypeAdapter[steps.Step | steps.End]] = TypeAdapter(steps.Step | steps.End)
 BY_LI: dict[str, Any] = {"by": "li", "reason": "looked"}
 
 
@@ -29,8 +30,24 @@ class Typed(Engine):
 
     def planned(self, run: Run, now: datetime) -> steps.Step | steps.End:
         step = super().planned(run, now)
-        STEP.dump_python(step, warnings="error")
+        has_its_types(step)
         return step
+
+
+def has_its_types(value: Any) -> None:
+    """Fails where a field of a step, or of its effect, has a value of another type."""
+    kind: Any = type(value)
+    for name, adapter in adapters(kind).items():
+        part = getattr(value, name)
+        adapter.validate_python(part, strict=True)
+        if is_dataclass(part):
+            has_its_types(part)
+
+
+@cache
+def adapters(kind: type) -> dict[str, TypeAdapter[Any]]:
+    """What each field of a step or an effect may be."""
+    return {name: TypeAdapter(hint) for name, hint in get_type_hints(kind).items()}
 
 
 class Alone:
