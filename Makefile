@@ -32,7 +32,7 @@ endef
 # Hundreds of processes, and as many sandboxes of workflows, import the same modules: they are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo rehearse test test-all simulate chaos bench histories pictures check format lock wheel clean
+.PHONY: help setup demo rehearse test test-all simulate mutate chaos bench histories pictures check format lock wheel clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -55,6 +55,9 @@ test-all: $(STATE)/dev  ## Run every test, which takes a quarter of an hour on t
 simulate: $(STATE)/dev  ## Play SEEDS=1000 lives of sends without a server, other ones each time (SEED=, STEPS=, CONTROL=, JOBS=)
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --jobs $(or $(JOBS),2) $(if $(SEED),--seed $(SEED)) \
 		$(if $(STEPS),--steps $(STEPS)) $(if $(CONTROL),--control $(CONTROL)) $(ARGS)
+
+mutate: $(STATE)/mutate  ## Change the core in each place, and tell which change no test misses (MODULE=, JOBS=)
+	@$(BIN)/python -m tests.mutation $(MODULE) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
 
 chaos: $(STATE)/dev  ## Kill and break at random while N=200 sends run (SEED=, CONTROL=, ARGS=); any broken promise is told
 	@$(BIN)/python -m tests.chaos --sends $(or $(N),200) $(if $(SEED),--seed $(SEED)) \
@@ -86,6 +89,7 @@ lock: $(STATE)/dev  ## Renew requirements/*.txt from pyproject.toml
 	$(LOCK) pyproject.toml --extra demo --group build -c requirements/dev.txt -o requirements/demo.txt
 	$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
 	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(LOCK) --group mutate -c requirements/dev.txt -o requirements/mutate.txt
 
 wheel: $(STATE)/demo  ## Build dist/*.whl
 	$(BIN)/python -m hatchling build -t wheel
@@ -105,4 +109,9 @@ $(STATE)/dev $(STATE)/demo: $(STATE)/%: requirements/%.txt pyproject.toml | $(ST
 	@echo "Installing requirements/$*.txt into $(VENV)"
 	@$(PIP) --require-hashes -r requirements/$*.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STATE)/mutate: requirements/mutate.txt $(STATE)/dev
+	@echo "Installing requirements/mutate.txt into $(VENV)"
+	@$(PIP) --require-hashes -r requirements/mutate.txt
 	@touch $@

@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 
 from qunfa.contract import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult, account_id
 from qunfa.contract.ledger import LedgerView
+from qunfa.contract.steps import WISH
 from qunfa.simulator.delivery import is_success
 from qunfa.simulator.followers import FollowerSet
 from qunfa.simulator.jobs import Job
@@ -72,7 +73,10 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a `MassSend`; `text` is what it was started to send. Times in seconds since the epoch."""
+    """One run of a `MassSend`; `text` is what it was started to send. Times in seconds since the epoch.
+
+    `unread`: it has not looked at its content, and so cannot say whether this is what its key has sent before.
+    """
 
     run_id: str
     text: str
@@ -80,6 +84,7 @@ class Run:
     closed_at: float | None
     state: RunState
     result: MassSendResult | None = None
+    unread: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,8 @@ def run_of(run: Listed, events: Sequence[HistoryEvent]) -> Run:
             state = "refused"
     text = words.of_message(request["message"])
     closed_at = last.event_time.ToDatetime(tzinfo=UTC).timestamp() if run.closed_at is not None else None
-    return Run(run.run_id, text, run.started_at, closed_at, state, result)
+    begun = {event.activity_task_scheduled_event_attributes.activity_type.name for event in events}
+    return Run(run.run_id, text, run.started_at, closed_at, state, result, unread=WISH not in begun)
 
 
 async def book_of(client: Client, account: str, appid: str, lost_at: float) -> BookSeen:

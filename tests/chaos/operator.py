@@ -122,13 +122,14 @@ class Operator:
                 return "mark_sent", {"msg_id": found[-1].msg_id}
             case "unknown_outcome" if not self._none_under_way(send):
                 return None
-            case "unknown_outcome":
+            case "unknown_outcome" if "retry" in status.answers:
                 return self._of_the_unknown(send, [("retry", {"confirm_not_delivered": True})], [80])
             case "no_verdict" if jobs:
                 return self._of_the_unknown(send, [("retry", {}), ("mark_sent", {"msg_id": jobs[-1].msg_id})], [60, 25])
         if better := [job for job in jobs if job.state != "failed"]:
             # WeChat's console knows better than what the send was told, and the push will say so, or mass/get.
-            return ("retry", {}) if all(self._push_is_forgotten(send, job) for job in better) else None
+            asked = "retry" if "retry" in status.answers else "abort"  # before either mass/get is asked
+            return (asked, {}) if all(self._push_is_forgotten(send, job) for job in better) else None
         if "retry" not in status.answers or self._retries[send.key] >= RETRIES_MAX or chance.random() < 0.15:
             return "abort", {}
         self._retries[send.key] += 1

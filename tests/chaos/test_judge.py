@@ -75,6 +75,7 @@ GOOD = [
     seen([job(7)], run(None, "terminated"), run(result("sent", sent(7)), number=1)),
     seen([job(7)], run(result("sent", sent(7))), run(None, "refused", 1, text="another")),
     replace(seen([], run(NOTHING, "failed"), run(NOTHING, "failed", 1, text="another")), ledger_lost=True),
+    seen([job(7)], run(result("sent", sent(7))), run(result("unknown", sent(7)), "failed", 1, unread=True)),
     seen([job(7, 11)], run(result("failed"), "failed"), run(result("sent", sent(7)), number=1)),
     seen([job(7, received=0), job(8, 2)], run(result("sent", sent(8)))),
     seen([job(7)], run(UNHEARD, "failed"), run(result("sent", sent(7)), number=1)),
@@ -142,6 +143,9 @@ WRONG = {
     ),
     "another outcome when it is started again": seen(
         [job(7)], run(result("sent", sent(7))), run(result("unknown", sent(7, state="accepted")), "failed", 1)
+    ),
+    "failed without a look at what was sent": seen(
+        [job(7)], run(result("sent", sent(7))), run(result("failed", sent(7)), "failed", 1, unread=True)
     ),
     "another outcome, though WeChat said nothing new": seen(
         [job(7, received=0, yes=True)],

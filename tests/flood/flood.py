@@ -26,6 +26,8 @@ AT_ONCE: Final = {"signal": 10, "receiver": 40}
 """Calls under way: more of them keep the server from the account's tasks, or are connections that WeChat has not."""
 _FIRST: Final = 7_000_000
 _PACE_SECONDS: Final = 0.2
+_AGAIN_SECONDS: Final = 2.0
+"""WeChat waits five seconds before it pushes again what was refused."""
 _LAST_EVENTS: Final = 60
 _SOON_ASKED: Final = {"push_timeout": 30}
 """Its own push may be one of those that the receiver has no time for, and does not come again."""
@@ -101,6 +103,7 @@ async def _flood(push: Push, pushes: int, at_once: int, again: list[int]) -> Non
         for msg_id in left:
             while not await push(msg_id):
                 again[0] += 1
+                await asyncio.sleep(_AGAIN_SECONDS)
 
     await asyncio.gather(*(some() for _ in range(at_once)))
 

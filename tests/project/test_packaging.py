@@ -101,7 +101,13 @@ def test_a_lock_agrees_with_the_development_environment(lock: str) -> None:
     assert _pins(lock).items() <= _pins("dev").items()
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+def test_the_mutation_tool_leaves_the_environment_as_it_is() -> None:
+    """`make mutate` installs beside dev.txt: what both pin has one version."""
+    development = _pins("dev")
+    assert {name: pin for name, pin in _pins("mutate").items() if development.get(name, pin) != pin} == {}
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, "mutate"])
 def test_a_lock_names_no_place(lock: str) -> None:
     """A lock installs from any index: it holds no URL, no path and no option, and a hash for each pin."""
     text = _lock(lock)

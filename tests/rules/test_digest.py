@@ -4,10 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qunfa.contract.message import Material, Source, Use
 from qunfa.contract.request import parse_request
 from qunfa.rules.digest import content_digest
 
-TEXT = {"msgtype": "text", "content": "你好 hello"}
+TEXT: dict[str, Any] = {"msgtype": "text", "content": "你好 hello"}
+THUMB = {"uri": "file:/srv/cover.jpg"}
+NEWS: dict[str, Any] = {
+    "msgtype": "mpnews",
+    "articles": [{"title": title, "content": "<p>c</p>", "thumb": THUMB} for title in ("first", "second")],
+}
+IMAGES: dict[str, Any] = {"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}, {"media_id": "there"}]}
 PEOPLE = {"kind": "openids", "openids": ["o1", "o2", "o3"]}
 
 
@@ -72,3 +79,65 @@ def test_two_texts_have_one_digest_only_if_they_are_one(first: str, second: str)
 def test_a_digest_never_changes_between_versions() -> None:
     """A restarted send must find its key again."""
     assert digest({"kind": "all"}) == "253a86078321b60718a0aaf436120e9d8db0983f298b49d7fca21da4f0bfa5f1"
+
+
+def of_sources(
+    message: dict[str, Any], found: dict[str, str], contents: str = "", use: Use = "cover", uri: str = "file:/srv/x"
+) -> str:
+    """Of a message to all whose sources had these SHA-256, each one letter, as had the contents of its articles."""
+    sources = tuple(Source(place=place, uri=uri, use=use, sha256=one * 64, size=1) for place, one in found.items())
+    material = Material(sources=sources, contents=tuple(one * 64 for one in contents))
+    asked = {"account": "demo", "key": "k", "audience": {"kind": "all"}, "message": message}
+    return content_digest(parse_request(asked), material)
+
+
+COVERS = {"message.articles[0].thumb": "a", "message.articles[1].thumb": "b"}
+
+
+def test_what_stands_at_a_source_is_content_and_where_it_is_not() -> None:
+    """The same pictures from another place are the same; another picture, or another order of two, is not."""
+    elsewhere = {**NEWS, "articles": [{**one, "thumb": {"uri": "file:/b.jpg"}} for one in NEWS["articles"]]}
+    same = of_sources(NEWS, COVERS, "cd")
+    assert of_sources(elsewhere, COVERS, "cd", uri="file:/b.jpg") == same
+    assert of_sources(NEWS, {**COVERS, "message.articles[1].thumb": "e"}, "cd") != same
+    assert of_sources(NEWS, dict(zip(COVERS, "ba", strict=True)), "cd") != same
+
+
+def test_what_an_article_says_is_content() -> None:
+    """By the digest that its look at the pictures has told, and not by the text that names their places."""
+    rewritten = {**NEWS, "articles": [{**one, "content": "<p>d</p>"} for one in NEWS["articles"]]}
+    same = of_sources(NEWS, COVERS, "cd")
+    assert of_sources(rewritten, COVERS, "cd") == same
+    assert of_sources(NEWS, COVERS, "dc") != same
+    assert of_sources({**NEWS, "articles": NEWS["articles"][::-1]}, COVERS, "cd") != same
+
+
+def test_a_picture_within_an_article_counts_with_its_content() -> None:
+    """It has the content's place, and would stand for all of it."""
+    both = {**COVERS, "message.articles[0].content": "f"}
+    plain = of_sources(NEWS, both, "cd", use="picture")
+    assert plain == of_sources(NEWS, {**both, "message.articles[0].content": "e"}, "cd", use="picture")
+    assert plain != of_sources(NEWS, both, "ce", use="picture")
+
+
+def test_each_of_several_images_is_content() -> None:
+    """Found or named."""
+    same = of_sources(IMAGES, {"message.images[0]": "a"}, use="image")
+    assert of_sources(IMAGES, {"message.images[0]": "b"}, use="image") != same
+    named = {**IMAGES, "images": [IMAGES["images"][0], {"media_id": "other"}]}
+    assert of_sources(named, {"message.images[0]": "a"}, use="image") != same
+
+
+def test_sources_that_were_not_read_have_no_digest() -> None:
+    """Nobody knows what would be sent."""
+    asked = {"account": "demo", "key": "k", "audience": {"kind": "all"}, "message": NEWS}
+    with pytest.raises(ValueError, match="the sources of the message were not read"):
+        content_digest(parse_request(asked))
+    with pytest.raises(ValueError, match="argument"):
+        of_sources(NEWS, COVERS, "c")
+
+
+def test_a_digest_of_sources_never_changes_either() -> None:
+    """A restarted send finds its key again."""
+    assert of_sources(NEWS, COVERS, "cd")[:16] == "961676849d1252d4"
+    assert of_sources(IMAGES, {"message.images[0]": "a"}, use="image")[:16] == "9c5b989c3f3f0fd9"

@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.contract.request import MassSendRequest, parse_request
-from qunfa.contract.result import Counts, Job, Outcome, Verdict
+from qunfa.contract.result import Answer, ArticleCheck, Counts, Job, Outcome, Verdict
 from qunfa.rules.course import Jobs, may_have_been_delivered
-from qunfa.rules.outcome import bad_end, from_ledger, job_result, result, totals
+from qunfa.rules.outcome import bad_end, from_ledger, job_result, result, totals, used_before
 from qunfa.rules.submission import unsettled
 from qunfa.rules.verdict import judge
 from tests.rules import arbitrary
@@ -70,3 +70,50 @@ def test_what_the_ledger_knew_is_marked() -> None:
     known = from_ledger((job,))
     row = job_result(known[0], known)
     assert (row.observed_by, row.deduplicated, row.counts, row.state) == ("ledger", True, verdict.counts, "sent")
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "new"),
+        ({"attempts": 1, "answer": Answer(kind="refused", at=NOON, errcode=48001)}, "refused"),
+        ({"attempts": 1, "collides_with": 9}, "refused"),
+        ({"attempts": 1, "answer": Answer(kind="not_written", at=NOON)}, "submitting"),
+        ({"attempts": 1}, "submitting"),
+        ({"attempts": 1, "ever_unknown": True}, "unknown"),
+        ({"attempts": 1, "msg_id": 7}, "accepted"),
+        ({"msg_id": 7, "verdict": Verdict(status="send success", observed_by="push")}, "sent"),
+        ({"msg_id": 7, "verdict": Verdict(status="err(30002)", observed_by="push")}, "failed"),
+    ],
+)
+def test_a_row_says_where_its_job_stands(changes: dict[str, object], state: str) -> None:
+    """By what WeChat has said of it."""
+    job = Job(clientmsgid=CLIENTMSGID).model_copy(update=changes)
+    assert job_result(job, (job,)).state == state
+
+
+def test_a_row_has_all_of_wechats_word() -> None:
+    """The status, the check, the counts and the articles, and by whom it came."""
+    article = ArticleCheck(idx=1, url="https://x.test")
+    word = Verdict(
+        status="send success",
+        observed_by="push",
+        counts=Counts(total=9, filter=8, sent=7, error=1),
+        check_state=2,
+        articles=(article,),
+    )
+    job = Job(clientmsgid=CLIENTMSGID, msg_id=7, verdict=word)
+    row = job_result(job, (job,))
+    assert (row.status, row.check_state, row.counts) == (word.status, 2, word.counts)
+    assert (row.articles, row.observed_by) == ((article,), "push")
+    bare = job_result(Job(clientmsgid=CLIENTMSGID), ())
+    assert (bare.status, bare.check_state, bare.counts, bare.articles, bare.observed_by) == (None, None, None, (), None)
+
+
+def test_whoever_is_refused_reads_what_the_key_has_sent() -> None:
+    """All msg_ids, or that there is none; nothing where nothing can have been sent."""
+    jobs = tuple(Job(clientmsgid=CLIENTMSGID, msg_id=msg_id, generation=msg_id - 7) for msg_id in (7, 8))
+    assert "(msg_id: 7, 8)" in (used_before("k", jobs) or "")
+    lost = Job(clientmsgid=CLIENTMSGID, attempts=1, ever_unknown=True)
+    assert "(msg_id: none)" in (used_before("k", (lost,)) or "")
+    assert used_before("k", (Job(clientmsgid=CLIENTMSGID),)) is None

@@ -1,4 +1,6 @@
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -236,3 +238,30 @@ def test_spacing_grows_and_is_bounded(timing: Timing, repeats: list[int]) -> Non
     assert spaced == sorted(spaced)
     assert spacing(1, timing) == timing.repeat
     assert all(timing.repeat <= one <= max(timing.repeat_max, timing.repeat) for one in spaced)
+
+
+@pytest.mark.parametrize(
+    ("job", "conditions", "wanted"),
+    [
+        (NEW, {}, Submit(NOON, "the next try")),
+        (NEW, {"send_at": NOON}, Submit(NOON, "the next try")),
+        (NEW, {"send_at": NOON + MINUTE}, Submit(NOON + MINUTE, "send_at")),
+        (NEW, {"send_at": NOON - MINUTE}, Submit(NOON, "the next try")),
+        (NEW, {"send_hours": ("13:00", "14:00")}, Submit(NOON + 60 * MINUTE, "the account's send_hours")),
+        (NEW, {"not_after": NOON + MINUTE}, Submit(NOON, "the next try")),
+        (NEW, {"not_after": NOON}, Expire()),
+        (NEW, {"send_at": NOON + MINUTE, "not_after": NOON + MINUTE}, Expire()),
+        (tried(UNKNOWN), {}, Submit(NOON + Timing().repeat, "the next try: timed out")),
+        (tried(UNKNOWN), {"send_at": NOON + 60 * MINUTE}, Submit(NOON + Timing().repeat, "the next try: timed out")),
+    ],
+)
+def test_a_try_says_when_it_comes_and_why(job: Job, conditions: dict[str, Any], wanted: Step) -> None:
+    """People read it; a send whose time is over at the very moment of its try is not tried."""
+    assert next_step(job, NOON, replace(PLAIN, **conditions)) == wanted
+
+
+def test_each_repeat_waits_twice_as_long() -> None:
+    """Up to a bound, and never less than the first."""
+    timing = Timing(repeat=MINUTE, repeat_max=6 * MINUTE)
+    assert [spacing(repeats, timing) / MINUTE for repeats in (0, 1, 2, 3, 4, 99)] == [1, 1, 2, 4, 6, 6]
+    assert spacing(5, Timing(repeat=2 * MINUTE, repeat_max=MINUTE)) == 2 * MINUTE

@@ -1,7 +1,11 @@
 """A send by itself: a test plays the account, WeChat and the people, one event after the other."""
 
+from dataclasses import is_dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, get_type_hints
+
+from pydantic import TypeAdapter
 
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted, Lease, Waits
@@ -21,6 +25,31 @@ FACTS: Final = AccountFacts(name="demo", appid="wx", base_url="https://x.test")
 BY_LI: dict[str, Any] = {"by": "li", "reason": "looked"}
 
 
+class Typed(Engine):
+    """Carries a run out, and sees that what comes next has no value of another type."""
+
+    def planned(self, run: Run, now: datetime) -> steps.Step | steps.End:
+        step = super().planned(run, now)
+        has_its_types(step)
+        return step
+
+
+def has_its_types(value: Any) -> None:
+    """Fails where a field of a step, or of its effect, has a value of another type."""
+    kind: Any = type(value)
+    for name, adapter in adapters(kind).items():
+        part = getattr(value, name)
+        adapter.validate_python(part, strict=True)
+        if is_dataclass(part):
+            has_its_types(part)
+
+
+@cache
+def adapters(kind: type) -> dict[str, TypeAdapter[Any]]:
+    """What each field of a step or an effect may be."""
+    return {name: TypeAdapter(hint) for name, hint in get_type_hints(kind).items()}
+
+
 class Alone:
     """One run; ``begun`` are the effects that were begun and are not over."""
 
@@ -35,7 +64,7 @@ class Alone:
         self.now: datetime = NOON
         self.begun: list[steps.Effect] = []
         self.story: list[str] = []
-        self.engine = Engine(
+        self.engine = Typed(
             MassSendRequest.model_validate(raw),
             facts,
             lambda _run, effect: self.begun.append(effect),
@@ -82,9 +111,10 @@ class Alone:
         return self.step.problem.name if self.step.problem else None
 
     def take(self, *happened: events.Event) -> None:
-        """These events, and what the run does by itself after them."""
+        """These events, and what the run does by itself after them. What it keeps then can be read again."""
         self.run.inbox.extend(happened)
         self.engine.go(self.run, self.now)
+        assert SendState.model_validate_json(self.state.model_dump_json(warnings="error")) == self.state
 
     def wait(self, span: timedelta) -> None:
         """Time passes."""

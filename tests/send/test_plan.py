@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 
 from qunfa.contract.facts import Ended, Known, Said
+from qunfa.contract.message import Material, Source, Uploaded
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.problems import LOOK_FIRST
 from qunfa.send import events, steps
+from qunfa.send.apply import apply
 from qunfa.send.plan import plan
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
@@ -271,3 +273,32 @@ def test_the_story_says_how_it_ended() -> None:
     said = [line.what for line in alone.state.story]
     assert said[-2].startswith("nobody decided about send_failed until")
     assert said[-1] == "ended as failed"
+
+
+def test_material_in_doubt_is_made_again_at_its_time() -> None:
+    """Or once nothing may be written any more, which comes first."""
+    alone = Alone()
+    alone.joined()
+    alone.tries()
+    alone.answered("unknown")
+    end = NOON + FACTS.timing.window
+    for make_at, until in ((NOON + MINUTE, NOON + MINUTE), (end + MINUTE, end)):
+        state = alone.state.changed(material=Material(), ready=None, make_at=make_at)
+        why = "the material, which cannot be made again for now"
+        step = plan(alone.engine.request, state.changed(wish=None), NOON + MINUTE / 2)
+        assert step == steps.Step("preparing", why=why, until=until)
+
+
+def test_dead_material_is_made_anew_before_anything_else() -> None:
+    """Once: WeChat no longer knows it."""
+    alone = Alone(message={"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]})
+    source = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)
+    upload = Uploaded(use="image", sha256="a" * 64, media_id="m", made_at=NOON)
+    alone.joined()
+    alone.tries()
+    made = Material(sources=(source,), uploads=(upload,))
+    dead = Answer(kind="refused", at=NOON, errcode=40007)
+    alone.run.state = apply(alone.engine.request, alone.state, events.Answered(dead), NOON).changed(material=made)
+    assert plan(alone.engine.request, alone.state, NOON) == steps.Step("preparing", steps.Rebuild())
+    alone.take()
+    assert (alone.step.phase, alone.does()) == ("preparing", steps.Make)

@@ -1,0 +1,227 @@
+"""How a send ends, what is shown before, and what it is found by then."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from qunfa.contract.facts import Known
+from qunfa.contract.request import Previewed
+from qunfa.contract.result import Answer
+from qunfa.contract.steps import JobStatus
+from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
+from qunfa.send import events, steps
+from qunfa.send.doubt import LOST, heard, jobs_of
+from qunfa.send.show import Searchable, result, searchable
+from tests.rules.arbitrary import NOON
+from tests.send.alone import FACTS, Alone, own
+from tests.send.arbitrary_facts import FIRST, KEY, a_try
+
+HOUR = timedelta(hours=1)
+
+
+def found(alone: Alone) -> Searchable:
+    """What the run is found by."""
+    step = alone.engine.planned(alone.run, alone.now)
+    return searchable(alone.engine.request, alone.state, step, alone.now)
+
+
+def begun() -> Alone:
+    """The account is not known yet."""
+    return Alone()
+
+
+def accepted(**request: Any) -> Alone:
+    """WeChat has it as msg_id 7."""
+    alone = Alone(**request)
+    alone.accepted()
+    return alone
+
+
+def sent() -> Alone:
+    """WeChat has delivered it."""
+    alone = accepted()
+    alone.pushed()
+    return alone
+
+
+def asking() -> Alone:
+    """A person is asked."""
+    alone = accepted()
+    alone.pushed("send fail")
+    alone.asked()
+    return alone
+
+
+def refused() -> Alone:
+    """The request cannot be carried out."""
+    alone = Alone()
+    alone.take(events.Refused(("x",)))
+    return alone
+
+
+def reused() -> Alone:
+    """The key stands for other content."""
+    alone = Alone()
+    alone.joined(answer="reused")
+    alone.take(events.LookedUp(Known()))
+    return alone
+
+
+@pytest.mark.parametrize(
+    ("there", "what"),
+    [
+        (begun, Searchable("demo", "preparing", "text", None, (), None)),
+        (accepted, Searchable("demo", "awaiting_result", "text", None, ("7",), None)),
+        (asking, Searchable("demo", "needs_operator", "text", "send_failed", ("7",), None)),
+        (sent, Searchable("demo", "done", "text", None, ("7",), "sent")),
+        (refused, Searchable("demo", "done", "text", "invalid_request", (), "refused")),
+        (reused, Searchable("demo", "done", "text", "invalid_request", (), "refused")),
+    ],
+)
+def test_a_send_is_found_by_where_it_stands(there: Callable[[], Alone], what: Searchable) -> None:
+    """From its first workflow task to its end."""
+    assert found(there()) == what
+
+
+def test_the_result_is_what_it_ended_as() -> None:
+    """With its jobs, and the problem where there is one."""
+    alone = sent()
+    said = result(alone.engine.request, alone.state, alone.end, alone.now)
+    assert (said.outcome, said.problem, [job.msg_id for job in said.jobs]) == ("sent", None, [7])
+    alone = reused()
+    said = result(alone.engine.request, alone.state, alone.end, alone.now)
+    assert (said.outcome, said.problem, said.jobs) == ("failed", alone.end.problem, ())
+
+
+def test_the_status_shows_previews_and_rows() -> None:
+    """Who has seen it, and each job as it stands."""
+    alone = Alone(preview={"to": [{"wxname": "zhao"}]})
+    alone.joined()
+    alone.take(events.WasPreviewed(Previewed(to="zhao", sent=True)))
+    assert [one.to for one in alone.status.previews] == ["zhao"]
+    assert [row.state for row in alone.status.jobs] == ["new"]
+    assert [row.state for row in sent().status.jobs] == ["sent"]
+
+
+def ending() -> Alone:
+    """A job has failed, and WeChat is asked before that is told."""
+    alone = accepted(on_problem="fail")
+    alone.pushed("err(30002)")
+    alone.asked()
+    alone.asked()
+    return alone
+
+
+def test_before_a_bad_end_it_says_what_is_asked() -> None:
+    """WeChat once, and its last word for a while; nobody can hold it back meanwhile."""
+    alone = ending()
+    assert (alone.step.phase, alone.step.why, alone.step.ends) == ("awaiting_result", "WeChat's word on msg_id 7", True)
+    alone.take(events.WechatSaid(7, JobStatus(status="SENDING")))
+    last = "WeChat's last word on msg_id 7: it was said to have failed, and is still under way"
+    assert (alone.step.phase, alone.step.why, alone.step.ends) == ("awaiting_result", last, True)
+
+
+def test_a_bad_end_is_told_to_the_ledger_with_its_problem() -> None:
+    """The next life of the key fails the same way; what to do is what the problem says."""
+    alone = ending()
+    alone.take(events.WechatSaid(7, JobStatus(status="SEND_FAIL")))
+    effect = alone.step.effect
+    assert isinstance(effect, steps.Report)
+    assert effect.ended
+    assert (effect.ended.outcome, effect.ended.problem) == ("failed", "originality_forbidden")
+    alone.reported("failed")
+    assert alone.end.problem
+    assert alone.end.problem.todo not in {NO_NEW_KEY, LOOK_FIRST}
+
+
+def test_an_end_in_doubt_advises_no_new_key() -> None:
+    """Whatever the problem's own advice is."""
+    alone = ending()
+    alone.take(events.WechatSaid(7, JobStatus(status="SENDING")), events.Polled(7, None))
+    alone.reported("unknown")
+    assert alone.end.problem
+    assert alone.end.problem.todo == NO_NEW_KEY
+
+
+def test_a_send_whose_time_is_over_expires() -> None:
+    """To the moment; before it has a place, and before its content is known."""
+    alone = Alone(not_after=(NOON + HOUR).isoformat(), send_at=(NOON + HOUR / 2).isoformat())
+    alone.joined()
+    alone.now += HOUR
+    alone.take(events.TimeCame())
+    alone.asked()
+    alone.reported("expired")
+    assert (alone.end.outcome, alone.end.problem) == ("expired", None)
+    late = Alone(not_after=NOON.isoformat())
+    late.take()
+    assert (late.step.why, late.does()) == ("what the key has done before", steps.LookUp)
+    late.take(events.LookedUp(Known()))
+    assert late.end.outcome == "expired"
+
+
+def test_who_decides_too_late_finds_it_failed_or_expired() -> None:
+    """By what comes first, where nothing was accepted."""
+    for not_after, until, outcome in ((HOUR, HOUR, "expired"), (5 * 24 * HOUR, 3 * 24 * HOUR, "failed")):
+        alone = Alone(not_after=(NOON + not_after).isoformat())
+        alone.joined()
+        alone.tries()
+        alone.answered("refused", errcode=48001)
+        alone.asked()
+        assert alone.step.until == NOON + until
+        alone.now += until
+        alone.take(events.TimeCame())
+        alone.asked()
+        alone.reported(outcome)
+        assert alone.end.outcome == outcome
+
+
+def test_a_lost_try_counts_as_an_unknown_answer() -> None:
+    """From when it was lost."""
+    lost = a_try(lost=True)
+    assert heard(lost) == Answer(kind="unknown", at=NOON + timedelta(minutes=1), detail=LOST)
+    assert heard(a_try()) is None
+
+
+def test_refusals_of_the_token_are_counted_from_the_last_try() -> None:
+    """Any other answer ends the row."""
+    token = Answer(kind="refused", at=NOON, errcode=40001)
+    other = Answer(kind="refused", at=NOON, errcode=45028)
+    silent = Answer(kind="unknown", at=NOON, errcode=40001)
+    for answers, count in (((token,) * 3, 3), ((token, other, token, token), 2), ((token, silent), 0)):
+        tries = tuple(a_try(number, answer) for number, answer in enumerate(answers, start=1))
+        assert jobs_of(Known(tries=tries), KEY, FIRST)[0].token_refusals == count
+
+
+def test_a_dropped_question_says_that_nothing_was_changed() -> None:
+    """Whoever gave the answer tries again."""
+    alone = asking()
+    alone.retry()
+    assert alone.state.question
+    why = "the account's ledger could not be asked, so nothing was changed; try again"
+    assert alone.take_and_reply(events.Dropped(alone.state.question.update)) == why
+    assert alone.state.question is None
+
+
+def test_a_problem_is_shown_while_its_answer_is_checked() -> None:
+    """With WeChat, and with the ledger until that is silent."""
+    alone = Alone()
+    alone.joined()
+    alone.tries()
+    alone.answered("unknown")
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    alone.mark_sent(8)
+    assert (alone.asks(), alone.wants()) == ("unknown_outcome", "question")
+    alone.sent()
+    alone.hear()
+    assert (alone.step.effect, alone.asks()) == (steps.AskWechat(8), "unknown_outcome")
+
+
+def test_a_key_that_came_again_keeps_what_its_ledger_knows() -> None:
+    """The job of an earlier send is the ledger's word; a send's own is not."""
+    alone = Alone()
+    alone.abort()
+    alone.take(events.LookedUp(own(1, Answer(kind="refused", at=NOON, errcode=48001))))
+    assert (alone.end.outcome, [row.deduplicated for row in alone.status.jobs]) == ("aborted", [True])
