@@ -129,7 +129,7 @@ class Operator:
         if better := [job for job in jobs if job.state != "failed"]:
             # WeChat's console knows better than what the send was told, and the push will say so, or mass/get.
             asked = "retry" if "retry" in status.answers else "abort"  # before either mass/get is asked
-            return (asked, {}) if all(self._push_is_forgotten(send, job) for job in better) else None
+            return (asked, {}) if all(self._nothing_will_say_so(send, job, known) for job in better) else None
         if "retry" not in status.answers or self._retries[send.key] >= RETRIES_MAX or chance.random() < 0.15:
             return "abort", {}
         self._retries[send.key] += 1
@@ -147,8 +147,10 @@ class Operator:
         """The jobs of this send that WeChat's console shows."""
         return words.jobs_that_say(self._stage.sim.world, send.account, send.text)
 
-    def _push_is_forgotten(self, send: SendPlan, job: Job) -> bool:
-        """Whether the account heard the true push of a job, and may have forgotten it before it told the send."""
+    def _nothing_will_say_so(self, send: SendPlan, job: Job, known: set[int | None]) -> bool:
+        """Whether no push tells the send of a job: its account has forgotten the push, or a slow try has made it."""
+        if job.msg_id not in known:
+            return self._none_under_way(send)
         heard = self._stage.director.true_since.get(job.msg_id)
         forgot = max(times.get(send.account, 0.0) for times in (self._stage.lost_at, self._stage.flooded_at))
         return heard is not None and heard < forgot
