@@ -131,6 +131,8 @@ class Account:
         self._begin(unsearched(state))
 
     def _begin(self, state: AccountState) -> None:
+        if self.lost_at:  # it cannot be lost twice at once: by its time one loss is told from the other
+            self.world.now = max(self.world.now, self.lost_at[-1] + timedelta(seconds=1))
         self.lost_at.append(self.world.now)
         self.world.judge.forgets(self.name)
         if state.frozen is not None:

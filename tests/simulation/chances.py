@@ -9,29 +9,29 @@ HAPPENINGS: Final = {
     "hear": 14.0,
     "say": 14.0,
     "repeat": 1.0,
-    "continue": 0.8,
+    "continue": 1.6,
     "fly": 8.0,
-    "push": 3.0,
+    "push": 5.0,
     "forge": 2.0,
     "stranger": 0.3,
-    "arrive": 1.0,
+    "arrive": 0.4,
     "answer": 6.0,
     "err": 0.1,
     "misfit": 0.25,
     "approve": 4.0,
     "hold": 0.35,
     "abort": 0.1,
-    "freeze": 0.2,
+    "freeze": 0.4,
     "unfreeze": 1.0,
     "cancel": 0.3,
     "lose_a_worker": 12.0,
     "terminate": 0.8,
-    "reset": 1.5,
+    "reset": 1.2,
     "lose_a_ledger": 1.2,
     "reset_a_ledger": 0.7,
-    "reset_all": 1.2,
+    "reset_all": 1.8,
     "forget": 3.0,
-    "tell_of_a_loss": 1.0,
+    "tell_of_a_loss": 2.0,
 }
 """How often what happens."""
 SWARM: Final = (0.3, 1.0, 1.0, 5.0)
@@ -40,7 +40,7 @@ USUAL: Final = frozenset({"wait", "start", "task", "hear", "say", "fly", "push"}
 UNUSUAL: Final = 0.25
 """In how many lives what is usual is more or less common, too."""
 WORK: Final = frozenset({"task", "hear", "say", "fly"})
-IN_THE_MIDST: Final = 2.0
+IN_THE_MIDST: Final = 1.0
 """How often time passes although somebody has something to do."""
 NEXT: Final = 0.75
 """How often time goes on to the next thing that is due."""

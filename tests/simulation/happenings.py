@@ -21,8 +21,10 @@ from tests.simulation.wechat import AFTER_SLOW, FATES, HEARD, NEGATIVE, TAKEN, J
 
 KNOWN_FOR: Final = timedelta(days=30)
 """How long a key may be started again where only its account knows it."""
-LOSSES_MAX: Final = 4
-RUNS_MAX: Final = 5
+RETENTION: Final = timedelta(days=1)
+"""How long Temporal keeps a history at least."""
+LOSSES_MAX: Final = 6
+RUNS_MAX: Final = 8
 ANSWERS_MAX: Final = 40
 _STRANGER: Final = 9_000_000
 
@@ -254,8 +256,15 @@ class Happenings:
         loss()
 
     def _forget(self) -> Ways:
-        """Temporal forgets the histories of a key; the account still knows it."""
-        return [send.forget for send in self.sends if self.is_forgetful and send.run is None and send.runs]
+        """Temporal forgets the histories of a key, which takes it days; the account still knows it."""
+        able = [send for send in self.sends if self.is_forgetful and send.run is None and send.runs]
+        return [partial(self._forgotten, send) for send in able if not send.is_forgotten or send.left_end]
+
+    def _forgotten(self, send: Send) -> None:
+        self.now += RETENTION
+        send.forget()
+        send.account.settle()
+        send.account.continue_as_new()
 
     def _may_lose(self) -> bool:
         return self.losses < LOSSES_MAX

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from tests.simulation.world import Happening, World
 
 KIND_MAX: Final = 60
-STEPS: Final = 160
+STEPS: Final = 200
 """How much happens in a life before it is brought to its end."""
 
 

@@ -21,17 +21,17 @@ def request(random: Random, account: str, key: str, now: datetime) -> MassSendRe
         "message": {"msgtype": "text", "content": "你好"},
         "requested_by": REQUESTER,
     }
-    if random.random() < 0.2:
+    if random.random() < 0.12:
         raw["approval"] = {"required": True}
-    if random.random() < 0.2:
+    if random.random() < 0.1:
         raw["preview"] = {"to": [{"openid": "o1"}, {"wxname": "li"}]}
-    if random.random() < 0.2:
+    if random.random() < 0.12:
         raw["audience"] = {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}}
     if random.random() < 0.3:
         raw["send_at"] = (now + timedelta(minutes=random.choice([1, 300]))).isoformat()
     if random.random() < 0.2:
         raw["not_after"] = (now + timedelta(hours=random.choice([6, 30]))).isoformat()
-    if random.random() < 0.15:
+    if random.random() < 0.25:
         raw["on_problem"] = "fail"
     if random.random() < 0.15:
         raw["message"] = {"msgtype": "voice", "media": {"uri": "file:/srv/a.mp3"}}

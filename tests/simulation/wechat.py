@@ -16,12 +16,13 @@ SLOW_MAX: Final = timedelta(hours=20)
 ADMINISTRATOR: Final = timedelta(minutes=25)
 """How long the administrator takes who has to confirm a send."""
 USUAL: Final = timedelta(minutes=2)
+AT_ONCE: Final = timedelta(0)
 PUSHES: Final = (0, 1, 1, 1, 2, 5)
 NEGATIVE: Final = ("err(30001)", "err(30003)", "err(40002)", "send fail")
 DEFINITE: Final = (45028, 45040, 48001, 40007, 40001, 42010, 46007, 40003)
 FATES: Final = (
     *("delivered", "delivered", "delivered unheard", "judged", "judged", "judged unheard"),
-    *("refused", "busy", "slow", "slow", "slow", "not written"),
+    *("refused", "busy", "slow", "slow", "slow", "slow", "not written"),
 )
 HEARD: Final = ("delivered", "judged", "refused", "not written")
 """Those of which there is an answer."""
@@ -161,7 +162,7 @@ class Wechat:
         return JobStatus(status=said) if said else JobStatus(errcode=40059, errmsg="invalid msg id")
 
     def _accept(self, key: str, clientmsgid: str, status: str, now: datetime) -> Job:
-        late = ADMINISTRATOR if self.random.random() < 0.25 else USUAL * self.random.random()
+        late = self.random.choice([ADMINISTRATOR, AT_ONCE, USUAL * self.random.random()])
         pushes = self.random.choice(PUSHES)
         job = Job(self.first + len(self.jobs), key, clientmsgid, now, status, now + late, pushes)
         self.jobs.append(job)
