@@ -22,12 +22,16 @@ _THE_LEDGER: Final = "the account's ledger"
 
 
 def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
-    """The step that asks the account for what is ``wanted``, or waits for what it answers."""
-    wish = case.state.wish
+    """The step that asks the account for what is ``wanted``, or waits for what it answers.
+
+    Until the account has answered, each wish is searched: what earlier runs stood for is not kept, and an account that
+    was lost has forgotten it.
+    """
+    wish, unheard = case.state.wish, case.state.heard is None
     if wish is None or not _serves(case, wish, wanted):
         return Step(phase, wanted, _THE_LEDGER)
     if wish.sent_at is None:
-        return Step(phase, SendWish(wish.wish, search=not case.state.searched), _THE_LEDGER)
+        return Step(phase, SendWish(wish.wish, search=unheard or not case.state.searched), _THE_LEDGER)
     again = _again_at(case, wish, wish.sent_at)
     if case.now >= again:
         return Step(phase, Wish(wish.purpose, wish.turn, wish.whose), _THE_LEDGER)

@@ -170,5 +170,5 @@ class Director:
             await self._world.courier.push(job.account, event.model_copy(update={"status": _FALSE_PUSH}))
         await self._world.until(job.pushed.is_set, within=None)
         await self._world.courier.push(job.account, event, tries=1_000)
-        job.msg_status = "SEND_SUCCESS"
+        job.msg_status = "SEND_SUCCESS" if job.state == "done" else "SEND_FAIL"
         self.true_since[job.msg_id] = time.time()

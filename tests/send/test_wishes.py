@@ -260,6 +260,22 @@ def test_a_continued_run_asks_anew() -> None:
     assert alone.does() is steps.SendWish
 
 
+def test_a_wish_that_nobody_has_answered_is_searched_for_again() -> None:
+    """An account that was lost has forgotten for what content earlier runs stood, and the run does not keep it."""
+    alone = Alone()
+    alone.take()
+    alone.sent()
+    alone.take(events.QueueLost(NOON + timedelta(seconds=1)))
+    asked_again = alone.step.effect
+    assert isinstance(asked_again, steps.SendWish)
+    assert asked_again.search
+    alone.asked()
+    alone.wait(timedelta(hours=50))
+    known = alone.step.effect
+    assert isinstance(known, steps.SendWish)
+    assert not known.search
+
+
 def test_what_was_searched_for_before_a_reset_is_searched_for_again() -> None:
     """The task of the reset may bring the end of an earlier wish, too: its facts count, and its search does not."""
     alone = Alone()
