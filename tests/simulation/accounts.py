@@ -11,13 +11,16 @@ from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
 from qunfa.account.people import freeze, unfreeze
 from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState
-from qunfa.contract.grants import Lease, Report
+from qunfa.contract.grants import Lease, Report, Wish
 from qunfa.contract.result import JobFinished
 from qunfa.send import events
 from tests.simulation.wechat import Wechat
 
 IN_ORDER: Final = 0.8
-"""How often messages come as they were sent: Temporal keeps their order, but for one that was sent again."""
+"""How often messages come as they were sent: Temporal keeps their order, but for one that was sent again.
+
+The wishes of one run never overtake each other: a run makes the next one once the account has been told of the last.
+"""
 
 if TYPE_CHECKING:
     from tests.simulation.sends import Send
@@ -63,6 +66,11 @@ class Account:
         random = self.world.random
         index = 0 if self.world.gentle or random.random() < IN_ORDER else random.randrange(len(self.inbox))
         message = self.inbox[index]
+        if isinstance(message, Wish):
+            index = next(
+                n for n, one in enumerate(self.inbox) if isinstance(one, Wish) and one.run_id == message.run_id
+            )
+            message = self.inbox[index]
         for overtaken in self.inbox[:index]:
             if isinstance(overtaken, Report):
                 self.world.judge.books[overtaken.key].unheard += 1

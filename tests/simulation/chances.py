@@ -21,7 +21,7 @@ HAPPENINGS: Final = {
     "approve": 4.0,
     "hold": 0.35,
     "abort": 0.1,
-    "freeze": 0.4,
+    "freeze": 0.5,
     "unfreeze": 1.0,
     "cancel": 0.3,
     "lose_a_worker": 12.0,
@@ -31,7 +31,7 @@ HAPPENINGS: Final = {
     "reset_a_ledger": 0.7,
     "reset_all": 1.8,
     "forget": 3.0,
-    "tell_of_a_loss": 2.0,
+    "tell_of_a_loss": 3.0,
 }
 """How often what happens."""
 SWARM: Final = (0.3, 1.0, 1.0, 5.0)

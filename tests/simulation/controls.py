@@ -111,11 +111,6 @@ def without_pace(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(pace, "earliest", lambda _pace, now, _configured: now)
 
 
-def queue_lost_unheard(patch: pytest.MonkeyPatch) -> None:
-    """Who waits for a turn takes no notice of it that the queue is gone."""
-    patch.setattr(apply, "_out_of_line", lambda state, _at: state)
-
-
 def under_way_beats_answered(patch: pytest.MonkeyPatch) -> None:
     """Of two memories of a try, the one that knows less stands."""
     usual: Callable[[Try], tuple[Any, ...]] = memory._try_rank  # noqa: SLF001  the rule that is taken away
@@ -218,7 +213,6 @@ CONTROLS: Final[dict[str, Control]] = {
         reset_forgets,
         grant_twice,
         without_pace,
-        queue_lost_unheard,
         under_way_beats_answered,
         without_approval,
         pause_unheard,

@@ -21,6 +21,8 @@ from tests.simulation.wechat import AFTER_SLOW, FATES, HEARD, NEGATIVE, TAKEN, J
 
 KNOWN_FOR: Final = timedelta(days=30)
 """How long a key may be started again where only its account knows it."""
+SEEN: Final = 0.5
+"""How often the workers have seen by then that an account was lost, each time that some time has passed."""
 RETENTION: Final = timedelta(days=1)
 """How long Temporal keeps a history at least."""
 LOSSES_MAX: Final = 6
@@ -362,3 +364,6 @@ class Happenings:
         self.now = min(times, default=later) if next_one else self.random.choice([*times, later])
         for account in self.accounts:
             account.settle()
+        for send in self.sends:
+            if send.hears_of_losses() and self.random.random() < SEEN:
+                self._told(send)

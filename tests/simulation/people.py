@@ -29,8 +29,8 @@ def request(random: Random, account: str, key: str, now: datetime) -> MassSendRe
         raw["audience"] = {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}}
     if random.random() < 0.3:
         raw["send_at"] = (now + timedelta(minutes=random.choice([1, 300]))).isoformat()
-    if random.random() < 0.2:
-        raw["not_after"] = (now + timedelta(hours=random.choice([6, 30]))).isoformat()
+    if random.random() < 0.25:
+        raw["not_after"] = (now + timedelta(hours=random.choice([6, 6, 30]))).isoformat()
     if random.random() < 0.25:
         raw["on_problem"] = "fail"
     if random.random() < 0.15:

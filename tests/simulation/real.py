@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities import LostQueues
 from qunfa.contract import INVALID_REQUEST, MassSendResult, Status, mass_send_id
@@ -29,6 +30,7 @@ AT_A_TIME: Final = 6
 """Lives on the real server at the same time."""
 FOLLOWERS: Final = 9
 OFTEN: Final = timedelta(seconds=0.2)
+_NO_TIME: Final = frozenset({RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNAVAILABLE})
 _SUBMITS: Final = ("/mass/sendall", "/mass/send")
 
 
@@ -74,15 +76,14 @@ class Real:
         Raises:
             AssertionError: this stage tells another story than the simulation.
         """
-        feeding = asyncio.create_task(self._feed())
+        feeding, number = asyncio.create_task(self._feed()), 0
         try:
-            for number, cue in enumerate(self.script.cues):
-                try:
-                    await self._play(cue)
-                except AssertionError as error:
-                    error.add_note(self._told(number))
-                    raise
+            for number, cue in enumerate(self.script.cues):  # noqa: B007  told where it fails
+                await self._play(cue)
             await self._comes_to(self._books, self.script.books)
+        except AssertionError as error:
+            error.add_note(self._told(number))
+            raise
         finally:
             feeding.cancel()
 
@@ -188,8 +189,14 @@ class Real:
 
     # What is seen
 
-    async def _page(self) -> Page:
-        return self._names.page(await self.scene.status(self.handle))
+    async def _page(self) -> Page | None:
+        """The page; nothing where Temporal has no time to ask for it."""
+        try:
+            return self._names.page(await self.scene.status(self.handle))
+        except RPCError as error:
+            if error.status not in _NO_TIME:
+                raise
+            return None
 
     async def _outcome(self) -> Outcome:
         async with asyncio.timeout(PATIENCE):

@@ -99,8 +99,8 @@ class Send:
 
     def waits_in_vain(self) -> bool:
         """Whether its run waits for its turn at an account that does not know of it; once it was told of each loss."""
-        step, account, losses = self.planned(), self.account.state, self.account.lost_at
-        if losses and (self.told_until is None or self.told_until < max(losses)):
+        step, account = self.planned(), self.account.state
+        if self.hears_of_losses():
             return False
         if self.run is None or not isinstance(step, steps.Step) or not step.awaits_answer:
             return False
@@ -111,6 +111,11 @@ class Send:
         has_lease = account.lease is not None and account.lease.holder == self.run.id
         waits = heard.waits is not None and heard.waits.until is None
         return waits and not (has_place or has_lease)
+
+    def hears_of_losses(self) -> bool:
+        """Whether its run is still to be told that the account was lost."""
+        losses = self.account.lost_at
+        return bool(self.run and losses) and (self.told_until is None or self.told_until < max(losses))
 
     def tell_of_a_loss(self, at: datetime) -> None:
         """A worker tells its run that the account was lost then."""
@@ -150,7 +155,8 @@ class Send:
         blind = self.is_forgotten and run.state.joined_at is None
         if self.engine.digest == DIGEST and not end.refused and not blind:
             on_its_way = self.account.inbox or self.account.can_say()
-            knows = run.state.digest is not None and not on_its_way
+            reused = end.problem is not None and end.problem.name == "key_reused"
+            knows = run.state.digest is not None and not (on_its_way or reused)
             told = self._told(run)
             self.world.judge.ends(self.key, end.outcome, may_come=self._may_come(), knows_all=knows, end=told)
             self.left_end = Ended(outcome=end.outcome, problem=end.problem.name if end.problem else None)
