@@ -193,12 +193,12 @@ async def test_facts_in_words_of_another_version_are_not_passed_over(times: Time
 
 
 async def test_a_try_that_still_runs_elsewhere_is_lost(times: Times) -> None:
-    """A look from a run that is no longer the current one finds the other's try."""
+    """A look from a run that is no longer the current one finds the other's try, once that is listed."""
     stale = await times.now()
     await times.over()
     handle = await times.begin(times.submit())
     await times.fates.waiting.wait()
-    [one] = (await times.found(stale)).known.tries
+    [one] = (await until(lambda: times.found(stale), lambda found: found.known.tries)).known.tries
     assert is_unknown(one)
     assert await activities(handle) == 0
     await handle.terminate()
