@@ -46,7 +46,7 @@ class People(ABC):
     def _mark_sent_fits(self, raw: Any = None) -> None:
         self.fit(parsed(MarkSent, raw))
 
-    @workflow.update(description='abort: {"by": "li", "reason": "…"}')
+    @workflow.update(description='abort: {"by": "li", "reason": "…"}; in doubt with "confirm_not_delivered"')
     async def abort(self, raw: Any = None) -> Status:
         """End the send."""
         return await self.take(parsed(Abort, raw))

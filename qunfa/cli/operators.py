@@ -19,6 +19,14 @@ from qunfa.cli.view import SendView
 from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.ids import MassSendId
 
+NotDelivered = Annotated[
+    bool,
+    typer.Option(
+        "--confirm-not-delivered",
+        help="You looked in WeChat's console: it was not delivered. For one SEND at a time.",
+    ),
+]
+
 
 def status(
     sends: Annotated[
@@ -55,13 +63,7 @@ def retry(
     send_ignore_reprint: Annotated[
         bool, typer.Option("--send-ignore-reprint", help="Send it although WeChat judged it a reprint.")
     ] = False,
-    confirm_not_delivered: Annotated[
-        bool,
-        typer.Option(
-            "--confirm-not-delivered",
-            help="You looked in WeChat's console: it was not delivered. For one SEND at a time.",
-        ),
-    ] = False,
+    confirm_not_delivered: NotDelivered = False,
     account: Account = None,
     by: By = None,
     yes: Yes = False,
@@ -70,7 +72,7 @@ def retry(
     """Let sends that wait for a person try again."""
     whom = chosen(sends, account, query, yes=yes)
     if confirm_not_delivered:
-        _confirm_not_delivered(whom)
+        _confirm_not_delivered(whom, "its followers will get it twice")
     answer = payload(
         Retry,
         by=by or login_name(),
@@ -86,6 +88,7 @@ def abort(
     *,
     reason: Reason,
     query: Query = None,
+    confirm_not_delivered: NotDelivered = False,
     account: Account = None,
     by: By = None,
     yes: Yes = False,
@@ -93,8 +96,10 @@ def abort(
 ) -> None:
     """End sends of which nothing may be on its way, or that wait for a person."""
     whom = chosen(sends, account, query, yes=yes)
-    answer = Answer("abort", payload(Abort, by=by or login_name(), reason=reason))
-    carry_out(whom, answer, as_json=as_json)
+    if confirm_not_delivered:
+        _confirm_not_delivered(whom, "its result will say that nobody got it, and somebody may send it once more")
+    answer = payload(Abort, by=by or login_name(), reason=reason, confirm_not_delivered=confirm_not_delivered)
+    carry_out(whom, Answer("abort", answer), as_json=as_json)
 
 
 def mark_sent(
@@ -111,16 +116,16 @@ def mark_sent(
     carry_out(chosen([send], account), answer, as_json=as_json)
 
 
-def _confirm_not_delivered(whom: Chosen) -> None:
-    """Somebody has to have looked for this very send: a wrong word here delivers it twice."""
+def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
+    """Somebody has to have looked for this very send; ``otherwise`` is what a wrong word leads to."""
     if not whom.is_one:
         raise WrongUse(
             "--confirm-not-delivered goes with one SEND, and with no --query: each has to be looked for in WeChat's "
             "console by itself, since one that was delivered would reach its followers twice."
         )
     confirm(
-        f"Is it certain, from WeChat's console, that {short_name(whom.sends[0])} was not delivered? If it was, its "
-        "followers will get it twice.",
+        f"Is it certain, from WeChat's console, that {short_name(whom.sends[0])} was not delivered? If it was, "
+        f"{otherwise}.",
         yes=whom.yes,
     )
 

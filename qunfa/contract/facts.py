@@ -77,13 +77,14 @@ class Decided(Stored):
     | ``retry`` | the answers to the tries that it ``covers`` do not count any more |
     | ``open`` | the next generation is submitted, under the clientmsgid ``opens`` |
     | ``mark_sent`` | the generation was found in WeChat's console as ``msg_id`` |
+    | ``abort`` | the send is ended, and what it ``covers`` is not in WeChat's console |
 
     ``covers``: the wishes of the tries that the person knew of. ``confirms``: what is unknown of these was looked for
     in the console and is not there; it says nothing about a try that became known later.
     """
 
     id: Annotated[str, Field(min_length=1, max_length=256)]
-    what: Literal["retry", "open", "mark_sent"]
+    what: Literal["retry", "open", "mark_sent", "abort"]
     by: str
     reason: str
     at: Moment

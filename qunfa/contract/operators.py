@@ -95,10 +95,11 @@ class MarkSent(Model):
 
 
 class Abort(Model):
-    """End the send."""
+    """End the send. ``confirm_not_delivered`` says that nothing of it is in WeChat's console: it ends as aborted."""
 
     by: Name
     reason: Reason
+    confirm_not_delivered: Annotated[bool, Field(strict=True)] = False
 
 
 class Approve(Model):

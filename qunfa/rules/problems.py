@@ -7,7 +7,7 @@
 | ``originality_check_error``, ``admin_refused``, ``admin_timeout``, ``send_failed`` | retry, abort | generation + 1 |
 | ``not_delivered`` | retry, abort | generation + 1 |
 | ``no_verdict`` | retry (asks ``mass/get`` again), mark_sent, abort | same |
-| ``unknown_outcome`` | mark_sent; retry with ``confirm_not_delivered``; abort | generation + 1 |
+| ``unknown_outcome`` | mark_sent; retry with ``confirm_not_delivered``; abort, with it or without | generation + 1 |
 | ``clientmsgid_collision`` | mark_sent, abort | – |
 | ``account_refused``, ``account_changed``, ``ip_not_whitelisted``, ``media_refused``, … | retry, abort | same |
 
@@ -39,7 +39,8 @@ NO_NEW_KEY: Final = (
     "Look it up in WeChat's console. Use no new key before you know: it would be sent twice. This key can be started"
     " again where it may still go out: WeChat is asked about a job that it has accepted, and a try that got no answer"
     " is repeated under its clientmsgid, which delivers it if it never arrived, as long as WeChat remembers that: for"
-    " less than a day. After that you are asked again, and can answer mark_sent, or retry with confirm_not_delivered."
+    " less than a day. After that you are asked again, and can answer mark_sent, or retry or abort with"
+    " confirm_not_delivered."
 )
 """What to do about a send that has ended in doubt."""
 LOOK_FIRST: Final = (
@@ -112,13 +113,15 @@ PROBLEMS: Final[dict[str, Choice]] = {
     "unknown_outcome": Choice(
         "A submission may have reached WeChat, and no later try could find out whether it did.",
         "Look the message up in WeChat's console. Found: mark_sent with its msg_id. Certainly not there: retry with"
-        ' "confirm_not_delivered": true (--confirm-not-delivered). Abort ends as unknown.',
+        ' "confirm_not_delivered": true (--confirm-not-delivered) to send it, or abort with the same to give it up.'
+        " Abort without it ends as unknown.",
         answers=(RETRY, MARK_SENT, ABORT),
         new_generation=True,
     ),
     "clientmsgid_collision": Choice(
         "WeChat refused the last try as a repeat of another job, so that try was not accepted.",
-        "Look the message up in WeChat's console. Found: mark_sent with its msg_id. Otherwise abort.",
+        "Look the message up in WeChat's console. Found: mark_sent with its msg_id. Certainly not there: abort with"
+        ' "confirm_not_delivered": true (--confirm-not-delivered).',
         answers=(MARK_SENT, ABORT),
     ),
     "account_refused": Choice(
@@ -214,7 +217,7 @@ def _more(name: str, job: Job) -> str | None:
         meaning = CONTENT_MEANINGS.get(code or 0, "not published by WeChat")
         return f"Its reason {job.verdict.status}: {meaning}."
     if name == "clientmsgid_collision":
-        before = " A try before it may have been accepted: an abort ends as unknown." if job.ever_unknown else ""
+        before = " A try before it may have been accepted." if job.ever_unknown else ""
         return f"The other job is msg_id {job.collides_with}.{before}"
     if name == "media_refused" and job.generation and job.answer and job.answer.errcode == DEAD:
         return (

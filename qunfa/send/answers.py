@@ -46,7 +46,7 @@ def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: An
         case MarkSent():
             return _of_mark_sent(case, step, asked)
         case Abort():
-            return _of_abort(case, step)
+            return _of_abort(case, step) or (_of_a_confirmed_abort(case, step) if asked.confirm_not_delivered else None)
         case Approve() | Reject():
             return _of_decision(case, step, asked)
         case Pause():
@@ -162,6 +162,17 @@ def _of_abort(case: Case, step: Step) -> str | None:
     if msg_id is not None and msg_id not in of_unknown_owner(case.state.known):
         return f"already accepted as msg_id {msg_id}; a delivered send can only be recalled: recall it instead"
     return "a try may have reached WeChat; abort when the outcome is known, or recall it instead"
+
+
+def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:
+    """Whether a person can know that nothing was delivered; of a job that it has accepted WeChat can be asked."""
+    if step.problem is None:
+        phase = step.phase.replace("_", " ")
+        return f"confirm_not_delivered answers a problem, and this send is {phase} and asks nothing: abort without it"
+    undecided = [job.msg_id for job in case.jobs if job.msg_id is not None and job.verdict is None]
+    if undecided:
+        return f"WeChat has accepted msg_id {undecided[0]}, and knows what became of it: retry asks it again"
+    return None
 
 
 def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:

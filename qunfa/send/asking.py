@@ -14,7 +14,8 @@ from qunfa.send.steps import End, Put, Step, Wish
 
 _STRAGGLES: Final = (
     " A try before that got no answer; should WeChat be slow, it may still be carried out: ended now, the send is"
-    " unknown."
+    ' unknown. Where WeChat\'s console has no other job after a while, abort with "confirm_not_delivered": true'
+    " (--confirm-not-delivered)."
 )
 _NOT_DOUBLED: Final = " A retry cannot double it."
 _USE_A_NEW_KEY: Final = "Use a new key to send again."
@@ -23,7 +24,7 @@ _USE_A_NEW_KEY: Final = "Use a new key to send again."
 def ask(case: Case, name: str) -> Step | End:
     """Put the problem to a person, and wait for the answer; the end where nobody decides, or nobody is to."""
     problem = described(case, name)
-    if case.state.again:
+    if case.state.again and not _is_asked_again(case):
         return endings.end(case, "failed", _failed_before(case, name, problem))
     asking = _asking(case, name)
     if (asking is None or _strange_words(case)) and not case.checked("asking"):
@@ -64,6 +65,12 @@ def _asking(case: Case, name: str) -> Asking | None:
     if asking is None or (asking.problem, asking.generation) != (name, case.newest.generation):
         return None
     return asking
+
+
+def _is_asked_again(case: Case) -> bool:
+    """Whether a key that had failed before may have been delivered all the same, and a person can settle that."""
+    failed = judgement_of(case.newest) is not None
+    return failed and case.request.on_problem == "wait" and endings.bad(case, "failed") == "unknown"
 
 
 def _strange_words(case: Case) -> bool:

@@ -6,6 +6,7 @@
 | ``retry`` of a job that failed, or may have been delivered | WeChat is asked first; then the next generation |
 | ``mark_sent`` | the ledger and WeChat are asked first; then the msg_id is the generation's |
 | ``approve``, ``reject``, ``pause``, ``resume``, ``reschedule``, ``abort`` | an act of this run |
+| ``abort`` with ``confirm_not_delivered`` | the ledger keeps, too, what the person has looked for |
 """
 
 from hashlib import sha256
@@ -86,7 +87,9 @@ def decide(case: Case, identity: str, decision: Decided) -> SendState:
     known = union(before.known, Known(decided=(decision,)))
     vain = {msg_id: at for msg_id, at in before.vain.items() if msg_id != decision.msg_id}
     what = f"retry of {problem}" if decision.what == "open" else f"marked as sent: msg_id {decision.msg_id}"
-    after = before.changed(known=known, vain=vain, obstacle=None, asking=_answered(before.asking), untold=True)
+    after = before.changed(
+        known=known, vain=vain, obstacle=None, asking=_answered(before.asking), untold=True, again=False
+    )
     return _taken(after.saying(case.now, what, decision.by, decision.reason), identity)
 
 
@@ -161,7 +164,26 @@ def _acted(case: Case, identity: str, asked: Acting) -> SendState:
     act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at)
     kept = tuple(one for one in case.state.acts if one.what != what)
     said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else _SAID[what]
-    return _taken(case.state.changed(acts=(*kept, act)).saying(case.now, said, asked.by, reason), identity)
+    state = case.state.changed(acts=(*kept, act))
+    if isinstance(asked, Abort) and asked.confirm_not_delivered:
+        said = "abort: confirmed as not delivered"
+        looked_for = Known(decided=(_looked_for(case, identity, asked),))
+        state = state.changed(known=union(state.known, looked_for), untold=True)
+    return _taken(state.saying(case.now, said, asked.by, reason), identity)
+
+
+def _looked_for(case: Case, identity: str, asked: Abort) -> Decided:
+    """What a person who ends the send has looked for in WeChat's console, and not found."""
+    return Decided(
+        id=_of_this_life(case.state, identity),
+        what="abort",
+        by=asked.by,
+        reason=asked.reason,
+        at=case.now,
+        generation=case.newest.generation,
+        covers=open_wishes(case.state.known, case.request.key, case.own_id(0), late=True),
+        confirms=True,
+    )
 
 
 def _taken(state: SendState, identity: str) -> SendState:

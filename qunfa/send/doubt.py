@@ -3,7 +3,8 @@
 | of a generation | follows from |
 |---|---|
 | ``ever_unknown``, ``window_started_at`` | the unknown tries under its ``clientmsgid``, earlier generations' too |
-| ``unanswered``, ``vague`` | its unknown tries: those without a word of WeChat's, and those with one |
+| ``unanswered`` | its unknown tries without a word of WeChat's, but for those that a person has looked for |
+| ``vague`` | its unknown tries with one |
 | ``answer``, ``repeats``, ``token_refusals`` | its answers, but for those that a ``retry`` covers |
 | ``msg_id`` | its accepted try, a 45065 with a msg_id that is nobody else's, or a ``mark_sent`` |
 | ``collides_with`` | a 45065 with a msg_id that is another key's or generation's |
@@ -53,12 +54,16 @@ def of_unknown_owner(known: Known) -> frozenset[int]:
     ) - frozenset(owned)
 
 
-def open_wishes(known: Known, key: str, first: str) -> tuple[str, ...]:
-    """The wishes of the unknown tries of all generations that neither WeChat nor a person has settled."""
+def open_wishes(known: Known, key: str, first: str, *, late: bool = False) -> tuple[str, ...]:
+    """The wishes of the unknown tries of all generations that neither WeChat nor a person has settled.
+
+    ``late``: also of those that may still be carried out after a later one was accepted.
+    """
     settled = {job.generation for job in jobs_of(known, key, first) if job.msg_id is not None}
-    unknown = (one.wish for one in known.tries if is_unknown(one) and one.generation not in settled)
+    unknown = [one for one in known.tries if is_unknown(one)]
     covered = _covered(known)
-    return tuple(wish for wish in unknown if wish not in covered)
+    wanted = (one for one in unknown if one.generation not in settled or (late and is_silent(one)))
+    return tuple(one.wish for one in wanted if one.wish not in covered)
 
 
 def heard(one: Try) -> Answer | None:
@@ -74,6 +79,7 @@ def _job(known: Known, generation: int, ids: Mapping[int, str], accepted: Mappin
     unknown = [one for one in tries if is_unknown(one)]
     namesakes = [one for one in known.tries if one.clientmsgid == clientmsgid and one.generation <= generation]
     doubts = [one.not_before for one in namesakes if is_unknown(one)]
+    looked_for = _covered(known)
     answers = _counting(known, generation, tries)
     msg_id, acceptance = _msg_id(known, generation, accepted)
     collision = _collision(generation, accepted) if msg_id is None else None
@@ -84,7 +90,7 @@ def _job(known: Known, generation: int, ids: Mapping[int, str], accepted: Mappin
         attempts=sum(_written(one) for one in tries),
         ever_unknown=bool(doubts),
         window_started_at=min(doubts, default=None),
-        unanswered=tuple(one.number for one in unknown if is_silent(one)),
+        unanswered=tuple(one.number for one in unknown if is_silent(one) and one.wish not in looked_for),
         vague=any(not is_silent(one) for one in unknown),
         repeats=len(answers),
         token_refusals=_trailing_token_refusals(answers),

@@ -9,15 +9,21 @@
 """
 
 from dataclasses import replace
+from typing import Final
 
 from qunfa.contract.facts import Ended
 from qunfa.contract.result import COMPLETES, Outcome, Problem
+from qunfa.rules.course import judgement_of
 from qunfa.rules.outcome import bad_end
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, describe
 from qunfa.rules.stragglers import may_straggle
 from qunfa.send import ledger
 from qunfa.send.state import Case
 from qunfa.send.steps import AskWechat, End, Poll, Report, Step, Wish
+
+_NOT_DELIVERED: Final = "not_delivered"
+_DOUBTS: Final = frozenset({"unknown_outcome", "clientmsgid_collision"})
+"""The problems that are over once a person has looked, and found nothing."""
 
 
 def wanted(case: Case) -> Outcome:
@@ -38,7 +44,9 @@ def problem_of(case: Case) -> Problem | None:
     asking = case.state.asking
     if asking is None or not asking.problem:
         return None
-    return case.state.obstacle or describe(asking.problem, case.newest, case.counted)
+    judgement = judgement_of(case.newest)
+    looked_for = asking.problem in _DOUBTS and judgement is not None and judgement.name == _NOT_DELIVERED
+    return case.state.obstacle or describe(_NOT_DELIVERED if looked_for else asking.problem, case.newest, case.counted)
 
 
 def key_reused(case: Case) -> Problem:

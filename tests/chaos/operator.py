@@ -113,6 +113,7 @@ class Operator:
 
     def _answer(self, send: SendPlan, status: Status, problem: str) -> Answer | None:
         """The update to send, or None to wait."""
+        text = f"{status.problem.sentence} {status.problem.todo}" if status.problem else ""
         known = {row.msg_id for row in status.jobs}
         jobs = self._console(send)
         found = [job for job in jobs if job.msg_id not in known]
@@ -123,7 +124,8 @@ class Operator:
             case "unknown_outcome" if not self._none_under_way(send):
                 return None
             case "unknown_outcome" if "retry" in status.answers:
-                return self._of_the_unknown(send, [("retry", {"confirm_not_delivered": True})], [80])
+                sure = {"confirm_not_delivered": True}
+                return self._of_the_unknown(send, [("retry", sure), ("abort", sure)], [70, 20])
             case "no_verdict" if jobs:
                 return self._of_the_unknown(send, [("retry", {}), ("mark_sent", {"msg_id": jobs[-1].msg_id})], [60, 25])
         if better := [job for job in jobs if job.state != "failed"]:
@@ -131,17 +133,23 @@ class Operator:
             asked = "retry" if "retry" in status.answers else "abort"  # before either mass/get is asked
             return (asked, {}) if all(self._nothing_will_say_so(send, job, known) for job in better) else None
         if "retry" not in status.answers or self._retries[send.key] >= RETRIES_MAX or chance.random() < 0.15:
-            return "abort", {}
+            return self._abort(send, doubtful="confirm_not_delivered" in text and not found)
         self._retries[send.key] += 1
         return "retry", ({"send_ignore_reprint": True} if problem == "reprint_needs_decision" else {})
 
     def _of_the_unknown(self, send: SendPlan, answers: list[Answer], weights: list[int]) -> Answer:
         """One of the answers that go on, or an abort in spite of what is unknown."""
         chosen = self._chance(send).choices([*answers, ("abort", {})], [*weights, 100 - sum(weights)])[0]
-        if chosen[0] != "abort":
+        if chosen != ("abort", {}):
             return chosen
         self._unknown_aborts[send.key] += 1
         return chosen if self._unknown_aborts[send.key] <= UNKNOWN_ABORTS_MAX else answers[0]
+
+    def _abort(self, send: SendPlan, *, doubtful: bool) -> Answer | None:
+        """An abort; where nobody knows what became of a try, one that says that nothing is in WeChat's console."""
+        if not doubtful:
+            return "abort", {}
+        return ("abort", {"confirm_not_delivered": True}) if self._none_under_way(send) else None
 
     def _console(self, send: SendPlan) -> list[Job]:
         """The jobs of this send that WeChat's console shows."""

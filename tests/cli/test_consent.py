@@ -44,6 +44,7 @@ ALL = ("--query", "MassSendAccount = 'demo'")
         ("retry", *ALL, *WHY),
         ("abort", *ALL, *WHY),
         ("retry", "demo/k", *WHY, "--confirm-not-delivered"),
+        ("abort", "demo/k", *WHY, "--confirm-not-delivered"),
         ("speed", "demo", "set", "0"),
     ],
     ids=" ".join,

@@ -24,6 +24,7 @@ ANSWER: dict[str, Any] = {"kind": "refused", "at": NINE}
         (Retry, {**WHO, "confirm_not_delivered": True}),
         (MarkSent, {**WHO, "msg_id": 3147483650}),
         (Abort, WHO),
+        (Abort, {**WHO, "confirm_not_delivered": True}),
         (Freeze, WHO),
         (Unfreeze, {"by": "li"}),
         (Forget, {**WHO, "key": "k"}),

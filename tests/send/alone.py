@@ -224,9 +224,9 @@ class Alone:
         """Retry, by li."""
         return self.update(Retry(**BY_LI, **more))
 
-    def abort(self) -> str | None:
+    def abort(self, **more: Any) -> str | None:
         """Abort, by li."""
-        return self.update(Abort(**BY_LI))
+        return self.update(Abort(**BY_LI, **more))
 
     def mark_sent(self, msg_id: int) -> str | None:
         """Found in the console, by li."""

@@ -31,7 +31,10 @@ class BrokenPromiseError(AssertionError):
 
 @dataclass
 class Book:
-    """What the judge knows of a key. ``is_misled``: a no was forged, and WeChat cannot always be asked."""
+    """What the judge knows of a key. ``is_misled``: a no was forged, and WeChat cannot always be asked.
+
+    ``settled``: how much was unheard when a person who ended it said that nothing of it was delivered.
+    """
 
     needs_approval: bool
     asked_for: datetime | None
@@ -53,6 +56,7 @@ class Book:
     aborted: bool = False
     was_rescheduled: bool = False
     had_losses: bool = False
+    settled: int | None = None
     effects: Counter[str] = field(default_factory=Counter)
 
 
@@ -133,6 +137,7 @@ class Judge:
         """The key is started: what people have told earlier lives counts no more."""
         book = self.books[key]
         book.approved = book.paused = book.aborted = book.was_rescheduled = book.had_losses = False
+        book.settled = None
         book.send_at = book.asked_for
 
     def loses(self, key: str) -> None:
@@ -188,7 +193,14 @@ class Judge:
                 raise BrokenPromiseError(f"{key} ends as {outcome}, and was delivered")
             if may_come:
                 raise BrokenPromiseError(f"{key} ends as {outcome}, and may still be delivered")
-        elif knows_all and not (book.unheard or book.jobs - book.verdicts):
+        else:
+            self._is_in_doubt(key, knows_all=knows_all)
+
+    def _is_in_doubt(self, key: str, *, knows_all: bool) -> None:
+        book = self.books[key]
+        if book.settled == book.unheard and not (book.had_losses or book.forged):
+            raise BrokenPromiseError(f"{key} ends as unknown, and a person has settled it")
+        if knows_all and not (book.unheard or book.jobs - book.verdicts):
             raise BrokenPromiseError(f"{key} ends as unknown, and all of it was heard")
 
     def _knows_the_pushes(self, key: str, end: Told) -> None:
@@ -208,10 +220,8 @@ class Judge:
         ):
             raise BrokenPromiseError(f"{key} asks a person what became of it, and all of it was heard")
 
-    def says(self, what: str, key: str, by: str, *, was_taken: bool, send_at: datetime | None = None) -> None:
-        """A person's answer was taken, or refused with a reason."""
-        if not was_taken:
-            return
+    def says(self, what: str, key: str, by: str, *, sure: bool, send_at: datetime | None = None) -> None:
+        """A person's answer was taken. ``sure``: it says that nothing is in WeChat's console."""
         book = self.books[key]
         match what:
             case "Approve":
@@ -224,6 +234,7 @@ class Judge:
                 book.paused = False
             case "Abort" | "Reject":
                 book.aborted = True
+                book.settled = book.unheard if sure else None
             case "Reschedule":
                 book.send_at, book.was_rescheduled = send_at, True
             case _:

@@ -10,6 +10,7 @@ from qunfa.send.events import Answering
 from tests.simulation.wechat import Wechat
 
 REQUESTER: Final = "crm"
+_ANSWERS_OF_DOUBT: Final[tuple[type[Abort] | type[Retry], ...]] = (Abort, Retry, Retry)
 
 
 def request(random: Random, account: str, key: str, now: datetime) -> MassSendRequest:
@@ -41,13 +42,14 @@ def request(random: Random, account: str, key: str, now: datetime) -> MassSendRe
 def decision(random: Random, problem: str, wechat: Wechat, key: str, now: datetime, *, out: bool) -> Answering | None:
     """What a person answers who looks into WeChat's console; nothing while a call may be ``out``."""
     who: dict[str, Any] = {"by": "li", "reason": "looked"}
+    jobs, arriving = wechat.of(key), any(one.key == key for one in wechat.arriving(now))
+    sure = not (out or arriving or any(job.delivered or now < job.decided_at for job in jobs))
     if problem == "unknown_outcome":
-        if jobs := wechat.of(key):
+        if jobs:
             return MarkSent(**who, msg_id=random.choice(jobs).msg_id)
-        arriving = [one for one in wechat.arriving(now) if one.key == key]
-        return None if out or arriving else Retry(**who, confirm_not_delivered=True)
+        return random.choice(_ANSWERS_OF_DOUBT)(**who, confirm_not_delivered=True) if sure else None
     if random.random() < 0.3:
-        return Abort(**who)
+        return Abort(**who, confirm_not_delivered=sure and problem != "no_verdict")
     return Retry(**who, send_ignore_reprint=problem == "reprint_needs_decision")
 
 
@@ -55,7 +57,7 @@ def mistake(random: Random, problem: str) -> Answering:
     """What a person answers who does not look."""
     who: dict[str, Any] = {"by": "wang", "reason": "it will do"}
     if problem == "unknown_outcome" and random.random() < 0.5:
-        return Retry(**who, confirm_not_delivered=True)
+        return random.choice(_ANSWERS_OF_DOUBT)(**who, confirm_not_delivered=True)
     return MarkSent(**who, msg_id=random.choice([1, 7]))
 
 

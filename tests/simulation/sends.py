@@ -350,8 +350,10 @@ class Send:
         return Report(key=self.key, digest=self.engine.digest, workflow_id=self.workflow_id, known=known, ended=ended)
 
     def _replied(self, answer: events.Answering, refusal: str | None) -> None:
-        send_at = getattr(answer, "send_at", None)
-        self.world.judge.says(type(answer).__name__, self.key, answer.by, was_taken=refusal is None, send_at=send_at)
+        if refusal is None:
+            sure = getattr(answer, "confirm_not_delivered", False)
+            send_at = getattr(answer, "send_at", None)
+            self.world.judge.says(type(answer).__name__, self.key, answer.by, sure=sure, send_at=send_at)
 
 
 def _obstructed(name: str) -> events.Obstructed:
