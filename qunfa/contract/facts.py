@@ -79,8 +79,9 @@ class Decided(Stored):
     | ``mark_sent`` | the generation was found in WeChat's console as ``msg_id`` |
     | ``abort`` | the send is ended, and what it ``covers`` is not in WeChat's console |
 
-    ``covers``: the wishes of the tries that the person knew of. ``confirms``: what is unknown of these was looked for
-    in the console and is not there; it says nothing about a try that became known later.
+    ``covers``: the wishes of the tries that the person knew of; of a ``mark_sent`` those of which one has made the job.
+    ``confirms``: what is unknown of these was looked for in the console and is not there; it says nothing about a try
+    that became known later.
     """
 
     id: Annotated[str, Field(min_length=1, max_length=256)]

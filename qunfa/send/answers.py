@@ -12,7 +12,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.rules.approval import AHEAD_MAX, is_required, is_same_person, too_far_ahead
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.clientmsgid import GENERATIONS_MAX
-from qunfa.rules.course import subject
+from qunfa.rules.course import judgement_of, subject
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY
 from qunfa.rules.shortening import shortened
 from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
@@ -72,7 +72,7 @@ def fitting(request: MassSendRequest, state: SendState, now: datetime) -> tuple[
         "reschedule": lambda: _of_another_time(case, step),
         ABORT: lambda: _of_abort(case, step),
     }
-    asked = PROBLEMS[step.problem.name].answers if step.problem else tuple(against)
+    asked = _answers_to(case, step.problem.name) if step.problem else tuple(against)
     return tuple(name for name, why in against.items() if name in {*asked, "resume"} and why() is None)
 
 
@@ -110,7 +110,7 @@ def _of_mark_sent(case: Case, step: Step, asked: MarkSent) -> str | None:
     if misfit := _of_answer(case, step, "mark_sent"):
         return misfit
     known = subject(case.jobs).msg_id
-    if known is not None and known != asked.msg_id:
+    if known is not None and known != asked.msg_id and not _straggles(case):
         return f"WeChat accepted this send as msg_id {known}, not {asked.msg_id}"
     return None
 
@@ -125,10 +125,20 @@ def _of_answer(case: Case, step: Step, answer: str) -> str | None:
         return f"{answer} does not fit yet: the account's ledger is asked what it knows; try again in a moment"
     if step.problem is None:
         return f"{answer} does not fit now: the send is {step.phase.replace('_', ' ')} and asks nothing"
-    allowed = PROBLEMS[step.problem.name].answers
+    allowed = _answers_to(case, step.problem.name)
     if answer not in allowed:
         return f"{answer} does not answer {step.problem.name}; what does: {', '.join(allowed)}"
     return _of_another_try(case, step.problem.name) if answer == RETRY else None
+
+
+def _answers_to(case: Case, problem: str) -> tuple[str, ...]:
+    """What answers a problem. Where a slow try may come through after a job that failed, it may be found, too."""
+    answers = PROBLEMS[problem].answers
+    return (*answers, MARK_SENT) if MARK_SENT not in answers and _straggles(case) else answers
+
+
+def _straggles(case: Case) -> bool:
+    return judgement_of(case.newest) is not None and may_straggle(case.jobs)
 
 
 def _of_another_try(case: Case, problem: str) -> str | None:

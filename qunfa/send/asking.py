@@ -14,8 +14,8 @@ from qunfa.send.steps import End, Put, Step, Wish
 
 _STRAGGLES: Final = (
     " A try before that got no answer; should WeChat be slow, it may still be carried out: ended now, the send is"
-    ' unknown. Where WeChat\'s console has no other job after a while, abort with "confirm_not_delivered": true'
-    " (--confirm-not-delivered)."
+    " unknown. Where WeChat's console shows another job after a while, mark_sent with its msg_id; where it does not,"
+    ' abort with "confirm_not_delivered": true (--confirm-not-delivered).'
 )
 _NOT_DOUBLED: Final = " A retry cannot double it."
 _USE_A_NEW_KEY: Final = "Use a new key to send again."

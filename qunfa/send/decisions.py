@@ -19,7 +19,7 @@ from qunfa.rules.course import subject
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import union
 from qunfa.rules.problems import DEAD, PROBLEMS
-from qunfa.rules.stragglers import shares_clientmsgid
+from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
 from qunfa.send.answers import refusal
 from qunfa.send.doubt import open_wishes
 from qunfa.send.events import Answering
@@ -61,6 +61,7 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
                 reason=answer.reason,
                 at=case.now,
                 generation=subject(case.jobs).generation,
+                covers=_open(case, late=True) if may_straggle(case.jobs) else (),
                 msg_id=answer.msg_id,
             )
             question = Question(update=identity, decision=decision, left=(answer.msg_id,), whose=answer.msg_id)
@@ -124,7 +125,7 @@ def _second(case: Case, identity: str, asked: Retry) -> SendState:
         reason=asked.reason,
         at=case.now,
         generation=newest.generation,
-        covers=open_wishes(state.known, case.request.key, case.own_id(0)) if asked.confirm_not_delivered else (),
+        covers=_open(case) if asked.confirm_not_delivered else (),
         opens=newest.clientmsgid if shares else case.own_id(newest.generation + 1),
         confirms=asked.confirm_not_delivered,
         send_ignore_reprint=asked.send_ignore_reprint,
@@ -181,9 +182,13 @@ def _looked_for(case: Case, identity: str, asked: Abort) -> Decided:
         reason=asked.reason,
         at=case.now,
         generation=case.newest.generation,
-        covers=open_wishes(case.state.known, case.request.key, case.own_id(0), late=True),
+        covers=_open(case, late=True),
         confirms=True,
     )
+
+
+def _open(case: Case, *, late: bool = False) -> tuple[str, ...]:
+    return open_wishes(case.state.known, case.request.key, case.own_id(0), late=late)
 
 
 def _taken(state: SendState, identity: str) -> SendState:

@@ -24,6 +24,7 @@ from qunfa.rules.verdict import better, judge
 
 LOST = "the worker that submitted ended, or was too late, without an answer"
 _WROTE_NOTHING = frozenset({"unused", "not_written"})
+_NO = 2
 
 
 def jobs_of(known: Known, key: str, first: str) -> Jobs:
@@ -147,14 +148,15 @@ def _msg_id(known: Known, generation: int, accepted: Mapping[int, list[Answer]])
     """The generation's msg_id, and the answer that brought it.
 
     WeChat may have taken two, where a job that failed has set the ``clientmsgid`` free: the one that was delivered
-    counts, then one that may be.
+    counts, then one that may be. A person may have found the other one, which one of the tries that got no answer made.
     """
     taken = {answer.msg_id for other, answers in accepted.items() if other < generation for answer in answers}
     found = [one for one in accepted[generation] if one.kind == "accepted" or (one.told and one.msg_id not in taken)]
-    if not found:
-        marked = [one for one in known.decided if one.what == "mark_sent" and one.generation == generation]
-        newest = max(marked, key=lambda one: (one.at, one.id), default=None)
-        found = [Answer(kind="accepted", at=newest.at, msg_id=newest.msg_id)] if newest else []
+    failed = all(_closed(known, one.msg_id) == _NO for one in found)
+    marked = [one for one in known.decided if one.what == "mark_sent" and one.generation == generation]
+    newest = max((one for one in marked if not found or one.covers), key=lambda one: (one.at, one.id), default=None)
+    if failed and newest:
+        found = [Answer(kind="accepted", at=newest.at, msg_id=newest.msg_id), *found]
     best = min(found, key=lambda one: _closed(known, one.msg_id), default=None)
     return (best.msg_id, best) if best else (None, None)
 
@@ -165,7 +167,7 @@ def _closed(known: Known, msg_id: int | None) -> int:
     judgement = judge(verdict) if verdict else None
     if judgement is None:
         return 1
-    return 0 if judgement.delivered else 2
+    return 0 if judgement.delivered else _NO
 
 
 def _collision(generation: int, accepted: Mapping[int, list[Answer]]) -> int | None:

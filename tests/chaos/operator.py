@@ -130,6 +130,8 @@ class Operator:
                 return self._of_the_unknown(send, [("retry", {}), ("mark_sent", {"msg_id": jobs[-1].msg_id})], [60, 25])
         if better := [job for job in jobs if job.state != "failed"]:
             # WeChat's console knows better than what the send was told, and the push will say so, or mass/get.
+            if better[-1].msg_id not in known and "mark_sent" in status.answers:
+                return "mark_sent", {"msg_id": better[-1].msg_id}
             asked = "retry" if "retry" in status.answers else "abort"  # before either mass/get is asked
             return (asked, {}) if all(self._nothing_will_say_so(send, job, known) for job in better) else None
         if "retry" not in status.answers or self._retries[send.key] >= RETRIES_MAX or chance.random() < 0.15:

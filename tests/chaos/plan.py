@@ -25,7 +25,7 @@ Turn = Literal["none", "twice", "terminate", "replace", "cancel", "abort", "rese
 TURNS: Final[tuple[Turn, ...]] = get_args(Turn)
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
 LYING: Final[tuple[Lie, ...]] = get_args(Lie)
-_SPANS: Final = {"stop": (4.5, 7.0), "freeze": (0.3, 2.0)}
+_SPANS: Final = {"stop": (4.5, 7.0), "freeze": (0.3, 2.0), "clock": (2.0, 6.0), "pause": (0.2, 3.0)}
 CROWD: Final = 50
 """So many sends of one account are due in one moment, where the run is long enough for them."""
 CROWD_AMONG: Final = 4 * CROWD
@@ -43,6 +43,8 @@ StrikeKind = Literal[
     "account terminated",
     "account reset",
     "stranger",
+    "clock",
+    "pause",
 ]
 
 
@@ -270,6 +272,8 @@ def strikes(seed: int) -> Iterator[Strike]:
         "account terminated": (11.0, 50.0),
         "account reset": (15.0, 50.0),
         "stranger": (1.0, 60.0),
+        "clock": (7.0, 25.0),
+        "pause": (2.0, 10.0),
     }
     due = [(first * chance.uniform(0.7, 1.3), kind) for kind, (first, _) in rhythm.items()]
     while True:

@@ -69,10 +69,9 @@ async def run(tally: Tally, control: Control | None = None, tell: Sequence[int] 
     """
     plan = make_plan(tally.seed, tally.wanted, uuid.uuid4().hex[:8])
     folder = Path(tempfile.mkdtemp(prefix="qunfa-chaos-"))
-    worker = ["-m", "tests.chaos.worker", control] if control else ["worker.py"]
     kept = True
     try:
-        async with staged(plan, folder, worker) as stage:
+        async with staged(plan, folder, control) as stage:
             say("everything is up; the sends begin")
             cast = _cast(stage)
             await _play(cast, tally)

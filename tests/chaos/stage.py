@@ -81,8 +81,8 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(plan: ChaosPlan, folder: Path, worker: list[str]) -> AsyncIterator[Stage]:
-    """Everything started and ready; nothing is left running afterwards. `worker` is the worker's command line."""
+async def staged(plan: ChaosPlan, folder: Path, control: str | None) -> AsyncIterator[Stage]:
+    """Everything started and ready; nothing is left running afterwards. `control`: what the workers do without."""
     try:
         at_temporal, at_receiver, at_metrics, *at_workers = free_ports(3 + WORKERS)
     except NoFreePortsError as error:
@@ -92,10 +92,7 @@ async def staged(plan: ChaosPlan, folder: Path, worker: list[str]) -> AsyncItera
     temporal = Child("temporal", _temporal(folder, at_temporal), environment, folder)
     scraped = {"QUNFA_METRICS__RECEIVER": f"{LOCALHOST}:{at_metrics}"}
     receiver = Child("receiver", [sys.executable, "-m", "qunfa.cli", "callback"], environment | scraped, folder)
-    workers = [
-        Child(f"worker-{number}", [sys.executable, *worker], environment | _of_worker(number, port), folder)
-        for number, port in enumerate(at_workers)
-    ]
+    workers = [_worker(number, port, environment, folder, control) for number, port in enumerate(at_workers)]
     metrics = {f"worker-{number}": f"http://{LOCALHOST}:{port}/metrics" for number, port in enumerate(at_workers)}
     async with Simulator(_simulated(plan, receiver_url)) as sim, contextlib.AsyncExitStack() as stack:
         _write_configuration(plan, folder, sim.url, at_receiver)
@@ -112,10 +109,25 @@ async def staged(plan: ChaosPlan, folder: Path, worker: list[str]) -> AsyncItera
         yield stage
 
 
-def _of_worker(number: int, port: int) -> dict[str, str]:
-    """What one worker has for itself; only the first writes all that it could, since that takes its time."""
-    level = "INFO" if number else "DEBUG"
-    return {"QUNFA_METRICS__WORKER": f"{LOCALHOST}:{port}", "QUNFA_LOG_LEVEL": level}
+def _worker(number: int, port: int, environment: dict[str, str], folder: Path, control: str | None) -> Child:
+    """One worker. The first alone writes all that it could, since that takes time; the clocks of others go wrong."""
+    own = {"QUNFA_METRICS__WORKER": f"{LOCALHOST}:{port}", "QUNFA_LOG_LEVEL": "INFO" if number else "DEBUG"}
+    command = ["-m", "tests.chaos.worker", *([control] if control else [])] if control or number else ["worker.py"]
+    if number:
+        set_clock(folder, number, 0.0)
+        command += ["--clock", str(_clock(folder, number))]
+    return Child(f"worker-{number}", [sys.executable, *command], environment | own, folder)
+
+
+def set_clock(folder: Path, number: int, seconds: float) -> None:
+    """The clock of this worker is wrong by so much from now on."""
+    written = _clock(folder, number).with_suffix(".new")
+    written.write_text(str(seconds), encoding="utf-8")
+    written.replace(_clock(folder, number))
+
+
+def _clock(folder: Path, number: int) -> Path:
+    return folder / f"clock-{number}"
 
 
 def _temporal(folder: Path, port: int) -> list[str]:

@@ -5,15 +5,19 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
+from random import Random
 from typing import Any, Final
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActivityRequest
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract import account_id
+from qunfa.contract.steps import SUBMIT
 from tests.chaos.account import Account
 from tests.chaos.plan import Strike, StrikeKind, strikes
-from tests.chaos.stage import Stage, temporal_answers
+from tests.chaos.stage import Stage, set_clock, temporal_answers
 from tests.chaos.upstream import RPC
 
 _AGAIN_SECONDS: Final = 0.25
@@ -22,6 +26,7 @@ _RECOVERY_MAX_SECONDS: Final = 15.0
 _KILLED: Final[tuple[StrikeKind, ...]] = ("worker", "receiver", "temporal")
 """Of each of these at least one process is killed in every run."""
 _KILL_TRIES: Final = 10
+_SUBMITTING: Final = 'ExecutionStatus = "Running" AND MassSendPhase = "submitting"'
 
 
 class Striker:
@@ -88,6 +93,10 @@ class Striker:
                 account = list(stage.sim.world.accounts.values())[strike.target % len(stage.sim.world.accounts)]
                 account.tokens.force(stage.sim.world.clock.now())
                 self._note(f"the access token of {account.name} dies")
+            case "clock":
+                await self._put_off(1 + strike.target % (len(stage.workers) - 1), strike)
+            case "pause":
+                await self._pause(strike)
             case "flood" | "account terminated" | "account reset" | "stranger":
                 await self._at_account(strike)
             case _:
@@ -114,6 +123,44 @@ class Striker:
             if strike.kind == "flood":
                 self._stage.flooded_at[name] = time.time()
         self._note(f"{strike.kind}: {name}")
+
+    async def _put_off(self, number: int, strike: Strike) -> None:
+        """The clock of a worker goes wrong by up to a second or two, and is put right again."""
+        worker, seconds = self._stage.workers[number], round(Random(strike.target).uniform(-2, 2), 2)  # noqa: S311
+        worker.held_until = time.time() + strike.seconds
+        set_clock(self._stage.folder, number, seconds)
+        self._note(f"the clock of {worker.name} is wrong by {seconds} s")
+        await asyncio.sleep(strike.seconds)
+        set_clock(self._stage.folder, number, 0.0)
+        worker.held_until = time.time()
+        self._note(f"the clock of {worker.name} is right again")
+
+    async def _pause(self, strike: Strike) -> None:
+        """An operator pauses a try that is under way, in Temporal's UI, and lets it go on."""
+        client = self._stage.client
+        with contextlib.suppress(RPCError):
+            trying = [run.id async for run in client.list_workflows(_SUBMITTING, rpc_timeout=RPC)]
+            if not trying:
+                return
+            execution = WorkflowExecution(workflow_id=trying[strike.target % len(trying)])
+            common = {"namespace": client.namespace, "execution": execution, "type": SUBMIT}
+            await client.workflow_service.pause_activity(PauseActivityRequest(**common), timeout=RPC)
+            self._note(f"a try of {execution.workflow_id} is paused")
+            await asyncio.sleep(strike.seconds)
+            await self._unpause(UnpauseActivityRequest(**common))
+            self._note(f"a try of {execution.workflow_id} goes on")
+
+    async def _unpause(self, request: UnpauseActivityRequest) -> None:
+        """Again and again while Temporal does not answer; it may be over already."""
+        while True:
+            try:
+                await self._stage.client.workflow_service.unpause_activity(request, timeout=RPC)
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND:
+                    return
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                return
 
     async def _temporal_is_up(self) -> bool:
         """Whether it answers, now or soon: one that has not come back yet is not killed again."""

@@ -1,19 +1,23 @@
-"""A worker with one promise taken out of it, to see that its loss is noticed. It is started as the worker is.
+"""A worker whose clock can be put forward or back, or with one promise taken out of it to see that its loss is noticed.
 
+It is started as the worker is. `--clock FILE`: the seconds that stand there are added to its clock.
 `random-clientmsgid`: each try goes out under an id of its own, so that WeChat cannot recognise a repetition.
 `forget-unknown`: a definite no that follows an unknown try is believed.
 """
 
+import argparse
 import asyncio
-import sys
 import uuid
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import temporalio.client
 from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from activities.attempts import SystemClock
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Lease
 from qunfa.contract.result import Job
@@ -66,9 +70,21 @@ def _without_doubt(job: Job) -> Job:
     return job.model_copy(update={"ever_unknown": False, "window_started_at": None, "unanswered": (), "vague": False})
 
 
-async def main(control: str) -> None:
+def set_by(file: Path) -> None:
+    """The clock by which leases are used, and answers dated, is wrong by what stands in the file."""
+    right = SystemClock.now
+
+    def now(clock: SystemClock) -> datetime:
+        return right(clock) + timedelta(seconds=float(file.read_text(encoding="utf-8")))
+
+    SystemClock.now = now  # type: ignore[method-assign]  # this is the mishap
+
+
+async def main(control: str | None, clock: Path | None) -> None:
     """Serve the task queue until SIGTERM."""
     settings = load_settings()
+    if clock is not None:
+        set_by(clock)
     if control == "forget-unknown":
         doubt.jobs_of = forgetful(doubt.jobs_of)  # type: ignore[assignment]  # this is the control
     # Only now: workflows and activities take the rules as they find them when they are imported.
@@ -86,5 +102,9 @@ async def main(control: str) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.worker", description=__doc__)
+    parser.add_argument("control", nargs="?")
+    parser.add_argument("--clock", type=Path)
+    options = parser.parse_args()
     configure_logging()
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(options.control, options.clock))

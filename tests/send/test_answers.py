@@ -268,6 +268,18 @@ def test_an_abort_is_confirmed_where_a_person_can_know() -> None:
     assert "has accepted msg_id 7" in str(silent.abort(confirm_not_delivered=True))
 
 
+def test_a_slow_try_that_came_through_is_marked_as_sent() -> None:
+    """It was found in WeChat's console beside the job that failed; the other answers stay what they were."""
+    alone = straggling()
+    assert alone.status.answers == ("mark_sent", "abort")
+    assert alone.mark_sent(9) is None
+    alone.asked()
+    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")), events.Reported())
+    assert alone.step.phase == "awaiting_result"
+    alone.pushed(msg_id=9)
+    assert (alone.end.outcome, alone.status.jobs[0].msg_id) == ("sent", 9)
+
+
 @pytest.mark.parametrize("on_problem", ["wait", "fail"])
 def test_a_key_that_ended_in_doubt_asks_again(on_problem: str) -> None:
     """Started again, a person can settle whether a slow try came through, unless nobody is to be asked."""

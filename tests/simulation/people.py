@@ -48,6 +48,8 @@ def decision(random: Random, problem: str, wechat: Wechat, key: str, now: dateti
         if jobs:
             return MarkSent(**who, msg_id=random.choice(jobs).msg_id)
         return random.choice(_ANSWERS_OF_DOUBT)(**who, confirm_not_delivered=True) if sure else None
+    if (delivered := [job.msg_id for job in jobs if job.delivered]) and random.random() < 0.5:
+        return MarkSent(**who, msg_id=delivered[-1])
     if random.random() < 0.3:
         return Abort(**who, confirm_not_delivered=sure and problem != "no_verdict")
     return Retry(**who, send_ignore_reprint=problem == "reprint_needs_decision")
