@@ -2,6 +2,7 @@
 
 import gc
 import os
+import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.worker import _workflow as temporal_workflow
 
+from tests.simulation.lives import FIRST_SEED
 from tests.temporal import BARE, development_server
 
 # A promise that is broken says by which values.
@@ -41,6 +43,17 @@ LONG_TEXT: Final = 300
 HUGE: Final = 10**100
 _WAITING: Final = 2
 """How many more processes than cores run all tests: the long ones wait for leases and time-outs half of their time."""
+
+
+def pytest_configure() -> None:
+    """All processes of a run play lives from the same seed on, and the next run plays others."""
+    os.environ.setdefault(FIRST_SEED, str(secrets.randbelow(2**31)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which lives were played."""
+    first = os.environ[FIRST_SEED]
+    terminalreporter.write_line(f"simulated lives from seed {first}; the same again: {FIRST_SEED}={first} make test")
 
 
 @pytest.hookimpl(optionalhook=True)
