@@ -123,12 +123,23 @@ def _of_answer(case: Case, step: Step, answer: str) -> str | None:
         return f"{answer} does not fit now: this send is ending"
     if case.state.heard is None:
         return f"{answer} does not fit yet: the account's ledger is asked what it knows; try again in a moment"
+    if answer == MARK_SENT and _is_held(case):
+        return None
     if step.problem is None:
         return f"{answer} does not fit now: the send is {step.phase.replace('_', ' ')} and asks nothing"
     allowed = _answers_to(case, step.problem.name)
     if answer not in allowed:
         return f"{answer} does not answer {step.problem.name}; what does: {', '.join(allowed)}"
     return _of_another_try(case, step.problem.name) if answer == RETRY else None
+
+
+def _is_held(case: Case) -> bool:
+    """Whether the send is due while its account is frozen: people look then what was sent in another way.
+
+    A database that was restored has forgotten what was submitted since; and a person may have sent it by hand.
+    """
+    waits = case.state.heard.waits if case.state.heard else None
+    return waits is not None and waits.why == "frozen" and subject(case.jobs).msg_id is None
 
 
 def _answers_to(case: Case, problem: str) -> tuple[str, ...]:

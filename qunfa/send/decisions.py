@@ -80,10 +80,11 @@ def decide(case: Case, identity: str, decision: Decided) -> SendState:
     """Take an answer that WeChat has nothing against, if it still fits what the send waits for."""
     before = case.state.changed(question=None)
     problem = _waits_with(case.after(before))
-    if problem is None or subject(case.jobs).generation != decision.generation:
+    held = problem is None and decision.what == "mark_sent" and case.newest.msg_id is None
+    if (problem is None and not held) or subject(case.jobs).generation != decision.generation:
         more = "the account's ledger knew more of this send than was shown; look at the status, then decide"
         return refuse(before, identity, more)
-    if why := refusal(case.request, before, case.now, _again(decision)):
+    if not held and (why := refusal(case.request, before, case.now, _again(decision))):
         return refuse(before, identity, why)
     known = union(before.known, Known(decided=(decision,)))
     vain = {msg_id: at for msg_id, at in before.vain.items() if msg_id != decision.msg_id}

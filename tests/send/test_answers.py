@@ -8,6 +8,8 @@ import pytest
 from qunfa.account.budget import fitting
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Ended, Known, Owned
+from qunfa.contract.grants import Waits
+from qunfa.contract.ledger import Frozen
 from qunfa.contract.operators import Approve, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
@@ -278,6 +280,27 @@ def test_a_slow_try_that_came_through_is_marked_as_sent() -> None:
     assert alone.step.phase == "awaiting_result"
     alone.pushed(msg_id=9)
     assert (alone.end.outcome, alone.status.jobs[0].msg_id) == ("sent", 9)
+
+
+def frozen() -> Alone:
+    """A send that is due while its account is frozen."""
+    alone = Alone()
+    alone.joined()
+    alone.sent()
+    alone.hear(waits=Waits(why="frozen", frozen=Frozen(by="li", reason="restored", at=NOON)))
+    return alone
+
+
+def test_a_send_that_a_freeze_holds_is_marked_as_sent() -> None:
+    """Found in the console after a restore, or sent by hand: it is not submitted, and its result is awaited."""
+    alone = frozen()
+    assert "mark_sent" in alone.status.answers
+    assert alone.mark_sent(9) is None
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")), events.Reported())
+    alone.pushed(msg_id=9)
+    assert alone.end.outcome == "sent"
 
 
 @pytest.mark.parametrize("on_problem", ["wait", "fail"])

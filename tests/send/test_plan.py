@@ -253,7 +253,7 @@ def test_a_key_with_a_slow_try_out_gets_no_advice_to_take_another() -> None:
     slow, job = own(1, lost=True), own(2, Answer(kind="accepted", at=NOON, msg_id=7))
     no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
     both = Known(tries=(*slow.tries, *job.tries), said=(no,))
-    alone = Alone()
+    alone = Alone(on_problem="fail")
     alone.joined(both, ended=Ended(outcome="unknown"))
     alone.asked(both, ended=Ended(outcome="unknown"))
     alone.take(events.WechatSaid(7, JobStatus(status="SEND_FAIL")))
