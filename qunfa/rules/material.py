@@ -7,8 +7,9 @@
 | mpvideo | :class:`Upload` of the video, :class:`Convert` |
 | mpnews with ``articles`` | :class:`Upload` of covers and pictures, :class:`MakeDraft`, drafts :class:`CheckDraft` |
 
-Then it is :class:`Ready`: the message with the ids that WeChat knows. Temporary ids die after three days; those older
-than two and a half are made again, as long as nothing was submitted with them that may have been accepted.
+Then it is :class:`Ready`: the message with the ids that WeChat knows. Temporary ids die after three days. Those older
+than two and a half are made again, unless something was submitted with them that may have been accepted: then not
+before they have died.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +41,9 @@ from qunfa.contract.result import Job
 from qunfa.rules.problems import DEAD
 
 FRESH: Final = timedelta(days=2, hours=12)
-"""How old a temporary id may be when it is submitted: WeChat lets it die after three days."""
+"""How old a temporary id may be when it is submitted first."""
+LIFETIME: Final = timedelta(days=3)
+"""WeChat lets a temporary id die then."""
 _LASTING: Final = frozenset[Use]({"cover", "picture"})
 
 

@@ -33,7 +33,7 @@ from qunfa.contract.request import MassSendRequest, Tag
 from qunfa.rules.calendar import closing
 from qunfa.rules.course import Over, course, judgement_of, subject
 from qunfa.rules.course import Renew as NeedsRenewal
-from qunfa.rules.material import Ready, is_rebuildable, next_work
+from qunfa.rules.material import FRESH, LIFETIME, Ready, is_rebuildable, next_work
 from qunfa.rules.outcome import used_before
 from qunfa.rules.problems import refused_request
 from qunfa.rules.submission import Ask, Await, Expire, write_end
@@ -306,12 +306,14 @@ def _paused(case: Case) -> Step | None:
 
 def _made(case: Case) -> Step | None:
     material, ready = case.state.material, case.state.ready
-    if material is None or (ready is not None and case.in_doubt):
+    if material is None:
         return None
+    # The same message finds out what may be out, until WeChat has let its ids die.
+    before = LIFETIME - FRESH if ready is not None and case.in_doubt else timedelta(0)
     if case.state.make_at is not None and case.now < case.state.make_at:
         until = min(filter(None, (case.state.make_at, _end_of_writing(case))))
         return Step("preparing", why="the material, which cannot be made again for now", until=until)
-    work = next_work(case.request.message, material, case.facts.news_via, case.now)
+    work = next_work(case.request.message, material, case.facts.news_via, case.now - before)
     if isinstance(work, Ready) and work.message == ready:
         return None
     return Step("preparing", Make(), "the material", _end_of_writing(case))

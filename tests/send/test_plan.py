@@ -9,6 +9,7 @@ from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.message import Material, Source, Uploaded
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
+from qunfa.rules.material import Ready, next_work
 from qunfa.rules.problems import LOOK_FIRST
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
@@ -289,14 +290,34 @@ def test_material_in_doubt_is_made_again_at_its_time() -> None:
         assert step == steps.Step("preparing", why=why, until=until)
 
 
-def test_dead_material_is_made_anew_before_anything_else() -> None:
-    """Once: WeChat no longer knows it."""
+def uploaded() -> tuple[Alone, Material]:
+    """A picture under way, and what WeChat has of it."""
     alone = Alone(message={"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]})
     source = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)
     upload = Uploaded(use="image", sha256="a" * 64, media_id="m", made_at=NOON)
     alone.joined()
     alone.tries()
-    made = Material(sources=(source,), uploads=(upload,))
+    return alone, Material(sources=(source,), uploads=(upload,))
+
+
+def test_a_file_in_doubt_is_made_again_once_it_is_dead() -> None:
+    """Until then the same message finds out what may be out."""
+    alone, made = uploaded()
+    alone.answered("unknown")
+    for age, again in ((timedelta(days=2, hours=13), False), (timedelta(days=3), True)):
+        old = made.uploads[0].model_copy(update={"made_at": NOON + MINUTE - age})
+        material = made.model_copy(update={"uploads": (old,)})
+        ready = next_work(alone.engine.request.message, material, "draft", old.made_at)
+        assert isinstance(ready, Ready)
+        state = alone.state.changed(material=material, ready=ready.message, wish=None)
+        step = plan(alone.engine.request, state, NOON + MINUTE)
+        assert isinstance(step, steps.Step)
+        assert isinstance(step.effect, steps.Make) is again
+
+
+def test_dead_material_is_made_anew_before_anything_else() -> None:
+    """Once: WeChat no longer knows it."""
+    alone, made = uploaded()
     dead = Answer(kind="refused", at=NOON, errcode=40007)
     alone.run.state = apply(alone.engine.request, alone.state, events.Answered(dead), NOON).changed(material=made)
     assert plan(alone.engine.request, alone.state, NOON) == steps.Step("preparing", steps.Rebuild())
