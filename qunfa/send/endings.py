@@ -68,7 +68,7 @@ def without_ledger(case: Case) -> Step | End:
 
 def _before(case: Case, outcome: Outcome, problem: Problem | None) -> Step | End:
     if outcome in COMPLETES:
-        return _told(case, End(outcome, problem))
+        return _told(case, End(outcome))
     if not case.checked("ending"):
         return ledger.asked(case, Wish("ending"), case.standing)
     step = _by_wechat(case, outcome, problem)

@@ -283,7 +283,7 @@ def _submit(case: Case, at: datetime, why: str) -> Step | End:
     step = ledger.asked(case, Wish("turn", _turn(case, at)), phase)
     if not early or step.effect is not None:
         return step
-    return replace(step, why=why, until=min(at, step.until) if step.until else at)
+    return replace(step, why=why, until=min(filter(None, (at, step.until))))
 
 
 def _is_usable(case: Case, lease: Lease, at: datetime) -> bool:

@@ -37,7 +37,7 @@ owned = st.builds(Owned, msg_id=msg_ids, key=st.sampled_from([KEY, "autumn"]), g
 decided = st.builds(
     Decided,
     id=st.integers(1, 5).map(lambda number: f"update-{number}"),
-    what=st.sampled_from(["retry", "open", "mark_sent"]),
+    what=st.sampled_from(["retry", "open", "mark_sent", "abort"]),
     by=st.just("li"),
     reason=st.just("looked"),
     at=moments,

@@ -1,15 +1,12 @@
 """Which answers of people fit, what each does, and why one does not: judged when it comes, and when it is taken."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from qunfa.account.budget import fitting
 from qunfa.account.state import AccountState, Record
-from qunfa.contract.facts import Ended, Known, Owned
-from qunfa.contract.grants import Waits
-from qunfa.contract.ledger import Frozen
+from qunfa.contract.facts import Known, Owned
 from qunfa.contract.operators import Approve, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
@@ -19,7 +16,6 @@ from qunfa.send.answers import refusal
 from qunfa.send.apply import apply
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
-from tests.send.arbitrary_facts import a_try
 
 FAILED = JobStatus(status="SEND_FAIL")
 HOUR = timedelta(hours=1)
@@ -210,112 +206,6 @@ def test_an_abort_of_what_may_be_delivered_ends_as_unknown() -> None:
     failed.take(events.WechatSaid(7, FAILED))
     failed.reported("aborted")
     assert failed.end.outcome == "aborted"
-
-
-def straggling(word: str = "err(10001)", **request: object) -> Alone:
-    """A send whose job has failed, after a try that got no answer."""
-    alone = Alone(**request)
-    alone.joined()
-    for answer in ("unknown", "accepted"):
-        alone.tries()
-        alone.answered(answer)
-        alone.wait(timedelta(minutes=1))
-    alone.pushed(word)
-    alone.asked()
-    assert alone.step.phase == "needs_operator"
-    return alone
-
-
-@pytest.mark.parametrize(("there", "problem"), [(in_doubt, "not_delivered"), (straggling, "content_refused")])
-def test_a_confirmed_abort_ends_as_aborted(there: Callable[[], Alone], problem: str) -> None:
-    """The ledger keeps the confirmation; WeChat is asked all the same about a job that it has accepted."""
-    alone = there()
-    assert alone.abort(confirm_not_delivered=True) is None
-    assert [one.covers for one in alone.state.known.decided] == [(alone.state.known.tries[0].wish,)]
-    alone.reported()
-    alone.asked()
-    if alone.does() is steps.AskWechat:
-        alone.take(events.WechatSaid(7, FAILED))
-    alone.reported("aborted")
-    assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("aborted", problem)
-
-
-def test_a_confirmed_abort_gives_way_to_wechats_word() -> None:
-    """What WeChat, or the ledger, knows after all is no less than before."""
-    alone, delivered = straggling(), straggling()
-    alone.abort(confirm_not_delivered=True)
-    alone.reported()
-    lost = Known(tries=(a_try(9, lost=True).model_copy(update={"clientmsgid": alone.status.jobs[0].clientmsgid}),))
-    alone.asked(lost)
-    alone.take(events.WechatSaid(7, FAILED))
-    alone.reported("unknown")
-    delivered.abort(confirm_not_delivered=True)
-    delivered.pushed()
-    assert delivered.status.jobs[0].state == "sent"
-
-
-def test_an_abort_is_confirmed_where_a_person_can_know() -> None:
-    """Not where nothing is asked, nor of a job that WeChat has accepted and can be asked about."""
-    waiting, silent = Alone(), Alone()
-    waiting.waiting()
-    assert "answers a problem" in str(waiting.abort(confirm_not_delivered=True))
-    silent.accepted()
-    silent.wait(silent.engine.request.result.push_timeout)
-    silent.asked()
-    assert isinstance(silent.step.effect, steps.Poll)
-    silent.wait(silent.engine.request.result.give_up_after)
-    silent.take(events.Polled(7, None))
-    silent.asked()
-    assert silent.asks() == "no_verdict"
-    assert "has accepted msg_id 7" in str(silent.abort(confirm_not_delivered=True))
-
-
-def test_a_slow_try_that_came_through_is_marked_as_sent() -> None:
-    """It was found in WeChat's console beside the job that failed; the other answers stay what they were."""
-    alone = straggling()
-    assert alone.status.answers == ("mark_sent", "abort")
-    assert alone.mark_sent(9) is None
-    alone.asked()
-    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")), events.Reported())
-    assert alone.step.phase == "awaiting_result"
-    alone.pushed(msg_id=9)
-    assert (alone.end.outcome, alone.status.jobs[0].msg_id) == ("sent", 9)
-
-
-def frozen() -> Alone:
-    """A send that is due while its account is frozen."""
-    alone = Alone()
-    alone.joined()
-    alone.sent()
-    alone.hear(waits=Waits(why="frozen", frozen=Frozen(by="li", reason="restored", at=NOON)))
-    return alone
-
-
-def test_a_send_that_a_freeze_holds_is_marked_as_sent() -> None:
-    """Found in the console after a restore, or sent by hand: it is not submitted, and its result is awaited."""
-    alone = frozen()
-    assert "mark_sent" in alone.status.answers
-    assert alone.mark_sent(9) is None
-    while alone.does() is steps.SendWish:
-        alone.asked()
-    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")), events.Reported())
-    alone.pushed(msg_id=9)
-    assert alone.end.outcome == "sent"
-
-
-@pytest.mark.parametrize("on_problem", ["wait", "fail"])
-def test_a_key_that_ended_in_doubt_asks_again(on_problem: str) -> None:
-    """Started again, a person can settle whether a slow try came through, unless nobody is to be asked."""
-    before = straggling()
-    alone = Alone(on_problem=on_problem)
-    alone.joined(before.state.known, ended=Ended(outcome="unknown", problem="content_refused"))
-    if on_problem == "fail":
-        assert alone.step.ends
-        return
-    alone.asked()
-    assert alone.asks() == "content_refused"
-    assert "abort" in alone.status.answers
-    assert alone.abort(confirm_not_delivered=True) is None
 
 
 def test_an_accepted_send_cannot_be_aborted_or_held_back() -> None:

@@ -1,0 +1,206 @@
+"""A person who has looked into WeChat's console settles what nobody else can: it is not there, or it is."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from qunfa.contract.facts import Ended, Known
+from qunfa.contract.grants import Waits
+from qunfa.contract.ledger import Frozen
+from qunfa.contract.message import Material
+from qunfa.contract.result import Problem
+from qunfa.contract.steps import JobStatus
+from qunfa.rules.problems import NO_NEW_KEY
+from qunfa.send import events, steps
+from qunfa.send.ledger import SILENT_ASKS
+from tests.rules.arbitrary import NOON
+from tests.send.alone import FACTS, Alone
+from tests.send.arbitrary_facts import a_try
+from tests.send.test_answers import FAILED, asking, in_doubt
+
+
+def straggling(word: str = "err(10001)", **request: object) -> Alone:
+    """A send whose job has failed, after a try that got no answer."""
+    alone = Alone(**request)
+    alone.joined()
+    for answer in ("unknown", "accepted"):
+        alone.tries()
+        alone.answered(answer)
+        alone.wait(timedelta(minutes=1))
+    alone.pushed(word)
+    alone.asked()
+    assert alone.step.phase == "needs_operator"
+    return alone
+
+
+@pytest.mark.parametrize(("there", "problem"), [(in_doubt, "not_delivered"), (straggling, "content_refused")])
+def test_a_confirmed_abort_ends_as_aborted(there: Callable[[], Alone], problem: str) -> None:
+    """The ledger keeps the confirmation; WeChat is asked all the same about a job that it has accepted."""
+    alone = there()
+    assert alone.abort(confirm_not_delivered=True) is None
+    assert [one.covers for one in alone.state.known.decided] == [(alone.state.known.tries[0].wish,)]
+    alone.reported()
+    alone.asked()
+    if alone.does() is steps.AskWechat:
+        alone.take(events.WechatSaid(7, FAILED))
+    alone.reported("aborted")
+    assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("aborted", problem)
+
+
+def test_a_confirmed_abort_gives_way_to_wechats_word() -> None:
+    """What WeChat, or the ledger, knows after all is no less than before."""
+    alone, delivered = straggling(), straggling()
+    alone.abort(confirm_not_delivered=True)
+    alone.reported()
+    lost = Known(tries=(a_try(9, lost=True).model_copy(update={"clientmsgid": alone.status.jobs[0].clientmsgid}),))
+    alone.asked(lost)
+    alone.take(events.WechatSaid(7, FAILED))
+    alone.reported("unknown")
+    delivered.abort(confirm_not_delivered=True)
+    delivered.pushed()
+    assert delivered.status.jobs[0].state == "sent"
+
+
+def test_an_abort_is_confirmed_where_a_person_can_know() -> None:
+    """Not where nothing is asked, nor of a job that WeChat has accepted and can be asked about."""
+    waiting, silent = Alone(), Alone()
+    waiting.waiting()
+    assert "answers a problem" in str(waiting.abort(confirm_not_delivered=True))
+    silent.accepted()
+    silent.wait(silent.engine.request.result.push_timeout)
+    silent.asked()
+    assert isinstance(silent.step.effect, steps.Poll)
+    silent.wait(silent.engine.request.result.give_up_after)
+    silent.take(events.Polled(7, None))
+    silent.asked()
+    assert silent.asks() == "no_verdict"
+    assert "has accepted msg_id 7" in str(silent.abort(confirm_not_delivered=True))
+
+
+def test_a_slow_try_that_came_through_is_marked_as_sent() -> None:
+    """It was found in WeChat's console beside the job that failed; the other answers stay what they were."""
+    alone = straggling()
+    assert alone.status.answers == ("mark_sent", "abort")
+    assert alone.mark_sent(9) is None
+    alone.asked()
+    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")), events.Reported())
+    assert alone.step.phase == "awaiting_result"
+    alone.pushed(msg_id=9)
+    assert (alone.end.outcome, alone.status.jobs[0].msg_id) == ("sent", 9)
+
+
+def frozen() -> Alone:
+    """A send that is due while its account is frozen."""
+    alone = Alone()
+    alone.joined()
+    alone.sent()
+    alone.hear(waits=Waits(why="frozen", frozen=Frozen(by="li", reason="restored", at=NOON)))
+    return alone
+
+
+def test_a_send_that_a_freeze_holds_is_marked_as_sent() -> None:
+    """Found in the console after a restore, or sent by hand: it is not submitted, and its result is awaited."""
+    alone = frozen()
+    assert "mark_sent" in alone.status.answers
+    assert alone.mark_sent(9) is None
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")), events.Reported())
+    alone.pushed(msg_id=9)
+    assert alone.end.outcome == "sent"
+
+
+@pytest.mark.parametrize("on_problem", ["wait", "fail"])
+def test_a_key_that_ended_in_doubt_asks_again(on_problem: str) -> None:
+    """Started again, a person can settle whether a slow try came through, unless nobody is to be asked."""
+    before = straggling()
+    alone = Alone(on_problem=on_problem)
+    alone.joined(before.state.known, ended=Ended(outcome="unknown", problem="content_refused"))
+    if on_problem == "fail":
+        assert alone.step.ends
+        return
+    alone.asked()
+    assert alone.asks() == "content_refused"
+    assert "abort" in alone.status.answers
+    assert alone.abort(confirm_not_delivered=True) is None
+
+
+@pytest.mark.parametrize("there", [in_doubt, straggling])
+def test_an_end_in_doubt_has_its_problem(there: Callable[[], Alone]) -> None:
+    """And advises no new key, whatever the problem's own advice is."""
+    alone = there()
+    problem = alone.asks()
+    alone.abort()
+    alone.asked()
+    if alone.does() is steps.AskWechat:
+        alone.take(events.WechatSaid(7, FAILED))
+    alone.reported("unknown")
+    assert alone.end.problem is not None
+    assert (alone.end.problem.name, alone.end.problem.todo) == (problem, NO_NEW_KEY)
+
+
+def test_a_slow_try_is_said_with_the_problem_that_it_may_change() -> None:
+    """With what a retry does, where there is one; not where every try was answered."""
+    said = {word: straggling(word).status.problem for word in ("send fail", "err(10001)")}
+    assert all(one is not None and "it may still be carried out" in one.sentence for one in said.values())
+    assert ["A retry cannot double it" in one.sentence for one in said.values() if one] == [True, False]
+    answered = asking()
+    assert answered.status.problem is not None
+    assert "carried out" not in answered.status.problem.sentence
+
+
+def test_a_problem_stays_shown_while_its_answer_is_checked() -> None:
+    """While the ledger is asked whose a msg_id is, while WeChat is asked, and when the ledger stays silent."""
+    alone = in_doubt()
+    alone.mark_sent(9)
+    assert (alone.does(), alone.asks()) == (steps.SendWish, "unknown_outcome")
+    alone.sent()
+    silent = alone.now + SILENT_ASKS * FACTS.timing.ask
+    step = alone.engine.planned(alone.run, silent)
+    assert isinstance(step, steps.Step)
+    assert (type(step.effect), step.problem and step.problem.name) == (steps.Drop, "unknown_outcome")
+    alone.hear()
+    assert (alone.step.effect, alone.asks()) == (steps.AskWechat(9), "unknown_outcome")
+
+
+def test_a_key_that_failed_before_is_not_submitted_by_an_old_retry() -> None:
+    """It had been decided, and nothing was submitted; the same failure ends it again."""
+    before = asking()
+    before.retry()
+    before.take(events.WechatSaid(7, FAILED))
+    known = before.state.known
+    assert [one.what for one in known.decided] == ["open"]
+    alone = Alone()
+    alone.joined(known, ended=Ended(outcome="failed", problem="send_failed"))
+    alone.asked(known, ended=Ended(outcome="failed", problem="send_failed"))
+    alone.take(events.WechatSaid(7, FAILED))
+    assert alone.end.outcome == "failed"
+
+
+def test_a_run_whose_key_was_taken_by_other_content_ends() -> None:
+    """Its ledger was lost meanwhile. What it has tried may be delivered."""
+    for answer, outcome in (("unknown", "unknown"), ("refused", "failed")):
+        alone = Alone()
+        alone.joined()
+        alone.tries()
+        alone.answered(answer, errcode=48001 if answer == "refused" else None)
+        if alone.does() is not steps.SendWish:
+            alone.wait(FACTS.timing.repeat)
+        alone.sent()
+        alone.hear(answer="reused")
+        assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == (outcome, "key_reused")
+
+
+def test_a_retry_of_refused_material_makes_it_anew() -> None:
+    """Where WeChat no longer knows it: nothing else is uploaded again."""
+    for errcode, rebuilt in ((40007, True), (48001, False)):
+        alone = Alone()
+        alone.joined()
+        problem = Problem(name="media_refused", sentence="No.", todo="Retry.", errcode=errcode)
+        alone.run.state = alone.state.changed(material=Material())
+        alone.take(events.Obstructed(problem))
+        alone.asked()
+        assert alone.asks() == "media_refused"
+        assert alone.retry() is None
+        assert (alone.state.obstacle, alone.state.material) == (None, Material(rebuilt=rebuilt))
