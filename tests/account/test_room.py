@@ -77,7 +77,7 @@ def test_a_record_fits_as_it_is_or_short_or_not(bound: Any) -> None:
     ):
         bound("RECORDS_BYTES", room)
         assert fitting(state, record) == found
-    settled = record.changed(known=known(*SENT["tries"], said=SENT["said"]))
+    settled = record.changed(known=known(attempt(answer(errmsg=LONG)), said=(yes(),)))
     bound("RECORDS_BYTES", 1)
     assert fitting(state, settled) == settled
     smaller = state.records["a"].short

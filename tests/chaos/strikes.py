@@ -143,11 +143,12 @@ class Striker:
             if not trying:
                 return
             execution = WorkflowExecution(workflow_id=trying[strike.target % len(trying)])
-            common = {"namespace": client.namespace, "execution": execution, "type": SUBMIT}
-            await client.workflow_service.pause_activity(PauseActivityRequest(**common), timeout=RPC)
+            pause = PauseActivityRequest(namespace=client.namespace, execution=execution, type=SUBMIT)
+            await client.workflow_service.pause_activity(pause, timeout=RPC)
             self._note(f"a try of {execution.workflow_id} is paused")
             await asyncio.sleep(strike.seconds)
-            await self._unpause(UnpauseActivityRequest(**common))
+            unpause = UnpauseActivityRequest(namespace=client.namespace, execution=execution, type=SUBMIT)
+            await self._unpause(unpause)
             self._note(f"a try of {execution.workflow_id} goes on")
 
     async def _unpause(self, request: UnpauseActivityRequest) -> None:

@@ -77,7 +77,7 @@ def set_by(file: Path) -> None:
     def now(clock: SystemClock) -> datetime:
         return right(clock) + timedelta(seconds=float(file.read_text(encoding="utf-8")))
 
-    SystemClock.now = now  # type: ignore[method-assign]  # this is the mishap
+    SystemClock.now = now  # type: ignore[assignment, method-assign]  # this is the mishap
 
 
 async def main(control: str | None, clock: Path | None) -> None:
