@@ -60,10 +60,10 @@ def open_wishes(known: Known, key: str, first: str, *, late: bool = False) -> tu
 
     ``late``: also of those that may still be carried out after a later one was accepted.
     """
-    settled = {job.generation for job in jobs_of(known, key, first) if job.msg_id is not None}
+    in_doubt = {job.clientmsgid for job in jobs_of(known, key, first) if job.msg_id is None}
     unknown = [one for one in known.tries if is_unknown(one)]
     covered = _covered(known)
-    wanted = (one for one in unknown if one.generation not in settled or (late and is_silent(one)))
+    wanted = (one for one in unknown if one.clientmsgid in in_doubt or (late and is_silent(one)))
     return tuple(one.wish for one in wanted if one.wish not in covered)
 
 
@@ -79,18 +79,18 @@ def _job(known: Known, generation: int, ids: Mapping[int, str], accepted: Mappin
     tries = [one for one in known.tries if one.generation == generation]
     unknown = [one for one in tries if is_unknown(one)]
     namesakes = [one for one in known.tries if one.clientmsgid == clientmsgid and one.generation <= generation]
-    doubts = [one.not_before for one in namesakes if is_unknown(one)]
+    doubtful = [one for one in namesakes if is_unknown(one)]
     looked_for = _covered(known)
     answers = _counting(known, generation, tries)
     msg_id, acceptance = _msg_id(known, generation, accepted)
     collision = _collision(generation, accepted) if msg_id is None else None
-    confirmed = _confirmed(known, generation, unknown)
+    confirmed = any(one.wish in looked_for for one in namesakes) and all(one.wish in looked_for for one in doubtful)
     return Job(
         generation=generation,
         clientmsgid=clientmsgid,
         attempts=sum(_written(one) for one in tries),
-        ever_unknown=bool(doubts),
-        window_started_at=min(doubts, default=None),
+        ever_unknown=bool(doubtful),
+        window_started_at=min((one.not_before for one in doubtful), default=None),
         unanswered=tuple(one.number for one in unknown if is_silent(one) and one.wish not in looked_for),
         vague=any(not is_silent(one) for one in unknown),
         repeats=len(answers),
@@ -173,13 +173,6 @@ def _closed(known: Known, msg_id: int | None) -> int:
 def _collision(generation: int, accepted: Mapping[int, list[Answer]]) -> int | None:
     """The msg_id of another job that WeChat has named, where the generation has none of its own."""
     return accepted[generation][-1].msg_id if accepted[generation] else None
-
-
-def _confirmed(known: Known, generation: int, unknown: list[Try]) -> bool:
-    """Whether a person has looked for all that is unknown of the generation, and found that it is not there."""
-    covered = _covered(known)
-    looked_for = any(one.wish in covered for one in known.tries if one.generation == generation)
-    return looked_for and all(one.wish in covered for one in unknown)
 
 
 def _covered(known: Known) -> set[str]:

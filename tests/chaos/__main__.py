@@ -25,6 +25,7 @@ def main() -> int:
     told = f"the story of send N in any case (by itself a run shows those of the first {STORIES_MAX} sends that met a "
     told += "violation, and keeps those of all in files); may be given several times"
     parser.add_argument("--tell", type=int, action="append", default=[], metavar="N", help=told)
+    parser.add_argument("--tell-unknown", action="store_true", help="the story of each send that ends as unknown")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
     say(f"seed {seed}")
@@ -32,7 +33,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has a job in the background ignore it
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))  # ends as Ctrl-C does
     try:
-        asyncio.run(run(tally, options.control, options.tell))
+        asyncio.run(run(tally, options.control, options.tell, tell_unknown=options.tell_unknown))
     except KeyboardInterrupt:
         say("interrupted")
         return _INTERRUPTED

@@ -62,10 +62,12 @@ class Cast:
         tally.kills = Counter(self.striker.kills)
 
 
-async def run(tally: Tally, control: Control | None = None, tell: Sequence[int] = ()) -> None:
+async def run(
+    tally: Tally, control: Control | None = None, tell: Sequence[int] = (), *, tell_unknown: bool = False
+) -> None:
     """A run by `tally.seed` with `tally.wanted` sends; what it finds is in `tally.violations`.
 
-    The stories of the sends numbered in `tell` are told in any case.
+    The stories of the sends numbered in `tell` are told in any case, and those of unknown ends if wanted.
     """
     plan = make_plan(tally.seed, tally.wanted, uuid.uuid4().hex[:8])
     folder = Path(tempfile.mkdtemp(prefix="qunfa-chaos-"))
@@ -75,7 +77,7 @@ async def run(tally: Tally, control: Control | None = None, tell: Sequence[int] 
             say("everything is up; the sends begin")
             cast = _cast(stage)
             await _play(cast, tally)
-            await _judge(cast, tally, tell)
+            await _judge(cast, tally, tell, tell_unknown=tell_unknown)
         kept = bool(tally.violations)
     except asyncio.CancelledError:
         kept = False
@@ -142,7 +144,7 @@ async def _settled(stage: Stage) -> None:
         await world.until(at_rest, SETTLING_SECONDS)
 
 
-async def _judge(cast: Cast, tally: Tally, tell: Sequence[int]) -> None:
+async def _judge(cast: Cast, tally: Tally, tell: Sequence[int], *, tell_unknown: bool) -> None:
     stage = cast.stage
     listed = await _complete_list(cast)
     runs: defaultdict[str, list[Run]] = defaultdict(list)
@@ -168,9 +170,11 @@ async def _judge(cast: Cast, tally: Tally, tell: Sequence[int]) -> None:
     tally.violations, tally.judged = found, True
     say("faults: " + ", ".join(f"{what} {times}" for what, times in sorted(stage.director.struck.items())))
     say(tally.endings())
-    if unknown := [send.key for send in sends if send.end == "unknown"]:
-        say(f"unknown to the end: {' '.join(unknown)}")
-    await _tell(cast, found, listed, tell)
+    unknown = {send.key for send in sends if send.end == "unknown"}
+    if unknown:
+        say(f"unknown to the end: {' '.join(sorted(unknown))}")
+    more = [upstream.send.number for upstream in cast.upstreams if tell_unknown and upstream.send.key in unknown]
+    await _tell(cast, found, listed, [*tell, *more])
 
 
 def _seen(stage: Stage, plan: SendPlan, runs: list[Run]) -> SendSeen:

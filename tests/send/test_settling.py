@@ -140,6 +140,20 @@ def test_an_end_in_doubt_has_its_problem(there: Callable[[], Alone]) -> None:
     assert (alone.end.problem.name, alone.end.problem.todo) == (problem, NO_NEW_KEY)
 
 
+def test_a_confirmation_settles_what_a_generation_inherits() -> None:
+    """It shares a clientmsgid whose window is over, and was never tried: the retry that is confirmed submits."""
+    alone = straggling("send fail")
+    alone.wait(FACTS.timing.window)
+    assert alone.retry() is None
+    alone.take(events.WechatSaid(7, FAILED), events.Reported())
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert alone.retry(confirm_not_delivered=True) is None
+    alone.take(events.WechatSaid(7, FAILED), events.Reported())
+    assert (alone.wants(), alone.asks()) == ("turn", None)
+    assert len({job.clientmsgid for job in alone.status.jobs}) == 2
+
+
 def test_a_slow_try_is_said_with_the_problem_that_it_may_change() -> None:
     """With what a retry does, where there is one; not where every try was answered."""
     said = {word: straggling(word).status.problem for word in ("send fail", "err(10001)")}

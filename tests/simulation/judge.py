@@ -33,7 +33,8 @@ class BrokenPromiseError(AssertionError):
 class Book:
     """What the judge knows of a key. ``is_misled``: a no was forged, and WeChat cannot always be asked.
 
-    ``settled``: how much was unheard when a person who ended it said that nothing of it was delivered.
+    ``settled``: how much was unheard when a person who ended it said that nothing of it was delivered. ``confirmed``:
+    how many calls had ``begun``, and how much was unheard, when one who had it tried again said so.
     """
 
     needs_approval: bool
@@ -57,6 +58,8 @@ class Book:
     was_rescheduled: bool = False
     had_losses: bool = False
     settled: int | None = None
+    begun: int = 0
+    confirmed: tuple[int, int] | None = None
     effects: Counter[str] = field(default_factory=Counter)
 
 
@@ -102,6 +105,7 @@ class Judge:
 
     def begins(self, account: str, call: Call, pace: timedelta) -> None:
         """A worker takes a call in hand, at an account whose calls are so far apart."""
+        self.books[call.key].begun += 1
         if call.wish not in self.grants.get(account, ()):
             return  # granted before the account was lost
         if call.wish in self.begun:
@@ -137,7 +141,7 @@ class Judge:
         """The key is started: what people have told earlier lives counts no more."""
         book = self.books[key]
         book.approved = book.paused = book.aborted = book.was_rescheduled = book.had_losses = False
-        book.settled = None
+        book.settled = book.confirmed = None
         book.send_at = book.asked_for
 
     def loses(self, key: str) -> None:
@@ -215,6 +219,8 @@ class Judge:
     def asks(self, key: str, problem: str) -> None:
         """The send asks a person."""
         book = self.books[key]
+        if problem == "unknown_outcome" and book.confirmed == (book.begun, book.unheard) and not book.had_losses:
+            raise BrokenPromiseError(f"{key} asks once more what a person has answered")
         if problem in {"unknown_outcome", "no_verdict"} and not (
             book.lies or book.unheard or book.jobs - book.verdicts
         ):
@@ -235,6 +241,8 @@ class Judge:
             case "Abort" | "Reject":
                 book.aborted = True
                 book.settled = book.unheard if sure else None
+            case "Retry" if sure:
+                book.confirmed = book.begun, book.unheard
             case "Reschedule":
                 book.send_at, book.was_rescheduled = send_at, True
             case _:
