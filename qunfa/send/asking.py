@@ -69,8 +69,8 @@ def _asking(case: Case, name: str) -> Asking | None:
 
 def _is_asked_again(case: Case) -> bool:
     """Whether a key that had failed before may have been delivered all the same, and a person can settle that."""
-    failed = judgement_of(case.newest) is not None
-    return failed and case.request.on_problem == "wait" and endings.bad(case, "failed") == "unknown"
+    can_settle = case.in_doubt or judgement_of(case.newest) is not None
+    return can_settle and case.request.on_problem == "wait" and endings.bad(case, "failed") == "unknown"
 
 
 def _strange_words(case: Case) -> bool:

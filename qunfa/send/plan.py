@@ -173,11 +173,14 @@ def _question(case: Case) -> Step | None:
 
 
 def _again(case: Case) -> Step | End | None:
-    """A key that had failed before fails again, whatever was decided about it since and not submitted."""
+    """A key that had failed before fails again, whatever was decided about it since and not submitted.
+
+    What was decided may share a ``clientmsgid`` under which a slow try is out: that is asked about.
+    """
     judgements = [one for job in case.jobs if (one := judgement_of(job))]
     if not case.state.again or not judgements or any(one.delivered for one in judgements):
         return None
-    return ask(case, judgements[-1].name)
+    return ask(case, "unknown_outcome" if case.in_doubt else judgements[-1].name)
 
 
 def _stopped(case: Case) -> Step | End | None:

@@ -192,6 +192,22 @@ def test_a_key_that_failed_before_is_not_submitted_by_an_old_retry() -> None:
     assert alone.end.outcome == "failed"
 
 
+def test_an_old_retry_that_inherits_a_doubt_is_asked_about() -> None:
+    """It is not submitted by itself, and a person can still settle what became of the slow try."""
+    before = straggling("send fail")
+    before.retry()
+    before.take(events.WechatSaid(7, FAILED))
+    alone = Alone()
+    alone.joined(before.state.known, ended=Ended(outcome="unknown", problem="unknown_outcome"))
+    alone.asked(before.state.known, ended=Ended(outcome="unknown", problem="unknown_outcome"))
+    assert alone.asks() == "unknown_outcome"
+    assert alone.abort(confirm_not_delivered=True) is None
+    alone.reported()
+    alone.asked()
+    alone.take(events.WechatSaid(7, FAILED))
+    assert alone.end.outcome == "failed", "as it had failed before"
+
+
 def test_a_run_whose_key_was_taken_by_other_content_ends() -> None:
     """Its ledger was lost meanwhile. What it has tried may be delivered."""
     for answer, outcome in (("unknown", "unknown"), ("refused", "failed")):
