@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.earlier_runs import VisibleRuns
+from activities.earlier_runs import EarlierRuns
 from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
@@ -272,7 +272,7 @@ def staffed(
     facts: AccountFacts,
     *more: Callable[..., Any],
     wechat: ModelWechat | None = None,
-    earlier: VisibleRuns | NoEarlierRuns | None = None,
+    earlier: EarlierRuns | None = None,
     **options: Any,
 ) -> tuple[Desk, Callable[..., Worker]]:
     """A desk of the account `facts`, and what makes a worker for it, with `more` activities, on a queue of its own."""
