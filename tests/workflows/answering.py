@@ -9,11 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from temporalio import activity
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ApplicationError
+from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.steps import AccountFacts
@@ -22,13 +20,12 @@ from tests.workflows.conftest import ENDS_WITHIN
 from tests.workflows.model_recall import ModelAccount
 from tests.workflows.recording import record
 from worker import EndingWorker
-from workflows.checks import CheckAccount
-from workflows.limits import AccountQuota, AccountSpeed
+from workflows.checks import CheckAccount, CheckCallback
 from workflows.notify import Notify
 from workflows.recall import RecallMassSend
 
 _HEARTBEATS_APART = timedelta(milliseconds=100)
-WORKFLOWS = [RecallMassSend, AccountSpeed, AccountQuota, CheckAccount, Notify]
+WORKFLOWS = [RecallMassSend, CheckAccount, CheckCallback, Notify]
 
 
 @dataclass
@@ -47,11 +44,6 @@ class Bureau:
         )
         self.started.append((kind, handle))
         return handle
-
-    @property
-    def latest(self) -> WorkflowHandle[Any, Any]:
-        """What was started last."""
-        return self.started[-1][1]
 
     async def asked_to_cancel(self, handle: WorkflowHandle[Any, Any]) -> None:
         """Until the workflow has asked its activity to end."""
@@ -85,15 +77,6 @@ class Bureau:
             count[kind] += 1
             handles[f"{kind}-{count[kind]}"] = handle
         await record(self.env.client, handles, folder, name)
-
-    async def failure(self, handle: WorkflowHandle[Any, Any]) -> ApplicationError:
-        """Why it failed."""
-        with pytest.raises(WorkflowFailureError) as caught:
-            await handle.result()
-        cause = caught.value.cause
-        assert isinstance(cause, ApplicationError)
-        assert cause.non_retryable
-        return cause
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_s
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
 from tests.looking import PATIENCE, Looks, until
+from tests.notices.webhook import Receiver, receiving
 from tests.temporal import development_server, in_namespace, time_skipping_server
 from tests.workflows.model import ModelWechat
 from tests.workflows.model_material import ModelMaterial
@@ -216,6 +217,13 @@ async def desk(env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[De
 async def real_env(temporal_server: Client) -> WorkflowEnvironment:
     """The real server, in a namespace of this folder's own."""
     return WorkflowEnvironment.from_client(await in_namespace(temporal_server, "workflows"))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def receiver() -> AsyncIterator[Receiver]:
+    """A receiver of notices that takes whatever comes, until a test says otherwise."""
+    async with receiving() as found:
+        yield found
 
 
 @contextlib.asynccontextmanager
