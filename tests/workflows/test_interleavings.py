@@ -27,17 +27,16 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner
 
 from activities.earlier_runs import VisibleRuns
-from qunfa.contract import MassSendResult, Status, account_id, mass_send_id
+from qunfa.contract import MassSendResult, Status, mass_send_id
 from qunfa.contract.operators import Abort, Approve, Reschedule, Resume
 from qunfa.contract.result import COMPLETES
-from qunfa.contract.steps import AccountFacts, Timing
 from qunfa.send.events import Answering
 from tests.looking import PATIENCE
 from tests.simulation import people
 from tests.simulation.judge import Book, Judge, Told
 from tests.simulation.wechat import NEGATIVE, TAKEN, pushed
 from tests.workflows import resets
-from tests.workflows.conftest import staffed
+from tests.workflows.conftest import scaled_facts, staffed
 from tests.workflows.model import Hurried, LivingWechat
 from tests.workflows.refusals import Refusing, replay
 
@@ -47,15 +46,6 @@ LIVES: Final = settings().max_examples // 4
 TOGETHER: Final = 4
 """Lives at the same time: more of them keep a crowded machine from ending any."""
 KEY: Final = "spring"
-SCALED: Final = Timing(
-    window=timedelta(seconds=3),
-    repeat=timedelta(milliseconds=100),
-    repeat_max=timedelta(milliseconds=300),
-    pace=timedelta(milliseconds=20),
-    ask=timedelta(milliseconds=100),
-    http_timeout=timedelta(seconds=1),
-    push_grace=timedelta(milliseconds=200),
-)
 TIMES: Final = {"push_timeout": "PT1S", "poll_interval": "PT1S", "give_up_after": "PT3S"}
 SECOND: Final = timedelta(seconds=1)
 MOMENTS: Final = (0.05, 0.2, 0.2, 1.0)
@@ -73,23 +63,23 @@ class Life:
 
     def __init__(self, env: WorkflowEnvironment, seed: int) -> None:
         self.random = Random(f"{seed} on a real server")  # noqa: S311  chance of the same kind for a seed
-        appid = f"wx{uuid.uuid4().hex[:16]}"
         frees = self.random.random() < 0.5
         self.truth = Hurried(self.random, first=3_000_000_000, frees=frees, mute=0.0, denies=False)
-        facts = AccountFacts(name=appid, appid=appid, base_url="https://x.test", quota="ask", timing=SCALED)
+        facts = scaled_facts(window=3 * SECOND, push_grace=SECOND / 5)
+        facts = facts.model_copy(update={"name": facts.appid, "quota": "ask"})
         self.wechat = LivingWechat(
             client=env.client,
             facts=facts,
             now=_now,
-            task_queue=f"tests-{appid}",
-            asked_again=timedelta(milliseconds=200),
+            task_queue=f"tests-{facts.appid}",
+            asked_again=SECOND / 5,
             truth=self.truth,
             moment=self.moment,
         )
         self.desk, self.worker = staffed(env, facts, wechat=self.wechat, earlier=VisibleRuns(env.client))
         self.desk.slow.before_wish = self.desk.slow.after_wish = lambda _step: self.moment()
         self.client, self.story, self.left = env.client, list[str](), 3
-        self.ids: list[tuple[str, str | None]] = [(account_id(appid), None)]
+        self.ids: list[tuple[str, str | None]] = [(self.desk.account.id, None)]
         self.judge = Judge({KEY: Book(False, None, None, people.REQUESTER)})
         self.traits = {name for name in ("held", "fails", "short", "later") if self.random.random() < 0.25}
         self.broken: list[BaseException] = []
@@ -100,11 +90,6 @@ class Life:
         """The current run of the send."""
         workflow_id = mass_send_id(self.wechat.facts.name, KEY)
         return self.client.get_workflow_handle(workflow_id, result_type=MassSendResult)
-
-    @property
-    def account(self) -> WorkflowHandle[Any, Any]:
-        """The current run of the account."""
-        return self.client.get_workflow_handle(account_id(self.wechat.facts.appid))
 
     async def play(self) -> None:
         """All of it: to the end of the send, to the same key again, and every run once more in a replay."""
@@ -198,10 +183,10 @@ class Life:
         await self._update(Abort(by="li", reason="no"))
 
     async def _freeze(self) -> None:
-        await self._asked(self.account, "freeze", {"by": "li", "reason": "wrong text"})
+        await self._asked(self.desk.account, "freeze", {"by": "li", "reason": "wrong text"})
 
     async def _unfreeze(self) -> None:
-        await self._asked(self.account, "unfreeze", {"by": "li"})
+        await self._asked(self.desk.account, "unfreeze", {"by": "li"})
 
     async def _update(self, answer: Answering) -> None:
         name = {"MarkSent": "mark_sent"}.get(type(answer).__name__, type(answer).__name__.lower())
@@ -234,9 +219,9 @@ class Life:
 
     async def _lose_the_ledger(self) -> None:
         with contextlib.suppress(RPCError):  # of an account that is not there yet, and of a send that is over
-            run_id = (await self.account.describe()).run_id
-            await self.account.terminate("lost")
-            self.ids.append((self.account.id, run_id))
+            run_id = (await self.desk.account.describe()).run_id
+            await self.desk.account.terminate("lost")
+            self.ids.append((self.desk.account.id, run_id))
             self._lost()
             await self.handle.signal("ledger_lost", {"at": _now().isoformat()})  # as a worker does
 

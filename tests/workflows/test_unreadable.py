@@ -67,9 +67,7 @@ async def test_every_workflow_refuses_what_it_cannot_read(whole_desk: Desk, kind
 
 async def test_an_update_that_cannot_be_read_is_refused_with_a_sentence(whole_desk: Desk) -> None:
     """By a send and by an account; both go on."""
-    whole_desk.wechat.script = [says(48001)]
-    send = await whole_desk.start()
-    await whole_desk.asks(send, "account_refused")
+    send = await refused_by_wechat(whole_desk)
     account = whole_desk.account
     for handle, name in ((send, "retry"), (send, "abort"), (account, "freeze"), (account, "ask")):
         with pytest.raises(WorkflowUpdateFailedError) as caught:
@@ -85,9 +83,7 @@ async def test_a_signal_that_cannot_be_read_is_dropped_with_a_log_line(
     whole_desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By a send and by an account, as one with several inputs is; both go on."""
-    whole_desk.wechat.script = [says(48001)]
-    send = await whole_desk.start()
-    await whole_desk.asks(send, "account_refused")
+    send = await refused_by_wechat(whole_desk)
     account = whole_desk.account
     with caplog.at_level(logging.WARNING):
         for handle, name in ((send, "job_finished"), (account, "push"), (account, "told")):
@@ -96,17 +92,21 @@ async def test_a_signal_that_cannot_be_read_is_dropped_with_a_log_line(
         await whole_desk.update(send, "retry")
         assert (await send.result()).outcome == "sent"
     lines = [record.getMessage() for record in caplog.records if "half a character" in record.getMessage()]
-    assert sorted(line.split(" dropped")[0] for line in lines if "malformed" in line) == [
-        "malformed JobFinished",
-        "malformed push",
-        "malformed told",
-    ]
+    dropped = sorted(line.split(" dropped")[0] for line in lines if "malformed" in line)
+    assert dropped == ["malformed JobFinished", "malformed push", "malformed told"]
     assert (await failed_tasks(send), await failed_tasks(account)) == (0, 0)
+
+
+async def refused_by_wechat(desk: Desk) -> WorkflowHandle[Any, Any]:
+    """A send that asks a person."""
+    desk.wechat.script = [says(48001)]
+    send = await desk.start()
+    await desk.asks(send, "account_refused")
+    return send
 
 
 async def test_a_query_that_cannot_be_read_is_refused(whole_desk: Desk) -> None:
     """It is not taken for one that asks for everything."""
     await (await whole_desk.start()).result()
-    account = whole_desk.account
     with pytest.raises(WorkflowQueryFailedError, match="half a character"):
-        await account.query("ledger", HALF)
+        await whole_desk.account.query("ledger", HALF)
