@@ -84,6 +84,14 @@ class Desk:
         """The run that was started."""
         return self.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
 
+    async def begin(self, kind: str, raw: Any, workflow_id: str, result_type: type[Any]) -> WorkflowHandle[Any, Any]:
+        """Start a workflow of another kind."""
+        handle: WorkflowHandle[Any, Any] = await self.env.client.start_workflow(
+            kind, raw, id=workflow_id, task_queue=self.wechat.task_queue, result_type=result_type
+        )
+        self.others.append((kind, handle))
+        return handle
+
     async def status(self, handle: WorkflowHandle[Any, Any], within: timedelta | None = None) -> Status:
         """The send's status."""
         status: Status = await handle.query("status", result_type=Status, rpc_timeout=within)

@@ -1,13 +1,16 @@
 """A model of WeChat as recalls and checks see it, behind the activities' names."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from qunfa.contract import limits, recall, steps
 from qunfa.contract.checks import (
@@ -25,8 +28,15 @@ from qunfa.contract.limits import Book, CallsLeft, CallsLeftStep, SendsCountedSt
 from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
 from qunfa.contract.steps import TELL, AccountFacts, JobStatus, ResolveStep, TellStep
 from tests.looking import look_again
+from tests.workflows.conftest import Desk, staffed, usual_facts
+from workflows.checks import CheckAccount, CheckCallback
+from workflows.recall import RecallMassSend
 
 Scripted = ApplicationError | dict[str, Any]
+OPTIONS: Final[dict[str, Any]] = {
+    "workflows": [RecallMassSend, CheckAccount, CheckCallback],
+    "max_heartbeat_throttle_interval": timedelta(milliseconds=100),
+}
 
 
 @dataclass
@@ -168,3 +178,29 @@ class ModelAccount:
             self.read_clocks,
             self.callback_check,
         ]
+
+
+@asynccontextmanager
+async def recalling(env: WorkflowEnvironment) -> AsyncIterator[tuple[Desk, ModelAccount]]:
+    """A worker for one account, and its model."""
+    facts = usual_facts()
+    account = ModelAccount(facts, _now)
+    desk, worker = staffed(env, facts, **{**OPTIONS, "activities": account.activities})
+    async with worker():
+        yield desk, account
+
+
+@asynccontextmanager
+async def recalling_apart(env: WorkflowEnvironment) -> AsyncIterator[tuple[Desk, ModelAccount, Callable[[], Worker]]]:
+    """A worker for the account's activities, and on demand one for its workflows: what happens without it waits."""
+    facts = usual_facts()
+    account = ModelAccount(facts, _now)
+    desk, worker = staffed(env, facts, **OPTIONS)
+    local = {"activities": [account.resolve_account], "no_remote_activities": True}
+    async with worker(workflows=[], activities=account.activities):
+        yield desk, account, lambda: worker(max_cached_workflows=0, **local)
+
+
+def _now() -> datetime:
+    """The server's time, as an activity sees it."""
+    return activity.info().started_time

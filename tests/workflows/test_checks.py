@@ -1,6 +1,7 @@
 """`CheckAccount` and `CheckCallback`: what a worker sees of an account, and what WeChat sees of its callback."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -20,8 +21,9 @@ from qunfa.contract.checks import (
 )
 from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, account_check_id, callback_check_id
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, WECHAT_UNAVAILABLE
-from tests.workflows.answering import Bureau, bureau_in
+from tests.workflows.conftest import Desk
 from tests.workflows.failures import refusal_of
+from tests.workflows.model_recall import ModelAccount, recalling
 
 BUSY = ApplicationError("WeChat is busy", type=WECHAT_UNAVAILABLE)
 AWAY = ApplicationError("the ledger is away", type=LEDGER_UNAVAILABLE)
@@ -30,22 +32,29 @@ EVIDENCE = {"errcode": 40201, "errmsg": "invalid url", "rid": "1-2-3", "token_en
 REFUSED = ApplicationError("WeChat answered 40201", EVIDENCE, type=CALLBACK_CHECK_REFUSED, non_retryable=True)
 
 
+@dataclass
+class Bureau:
+    """A service account, and where it is asked about."""
+
+    desk: Desk
+    account: ModelAccount
+
+    async def seen(self) -> Any:
+        """What a worker sees of the account."""
+        raw, workflow_id = {"account": "demo"}, account_check_id("demo", "x")
+        return await (await self.desk.begin(CHECK_ACCOUNT, raw, workflow_id, CheckAccountResult)).result()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def bureau(env: WorkflowEnvironment) -> AsyncIterator[Bureau]:
-    """A service account."""
-    async with bureau_in(env) as found:
-        yield found
-
-
-async def seen(bureau: Bureau) -> Any:
-    """What a worker sees of the account."""
-    handle = await bureau.start(CHECK_ACCOUNT, {"account": "demo"}, account_check_id("demo", "x"), CheckAccountResult)
-    return await handle.result()
+    """With its worker."""
+    async with recalling(env) as (desk, account):
+        yield Bureau(desk, account)
 
 
 async def test_everything_is_looked_at(bureau: Bureau) -> None:
     """Token, clocks, the count of two calls, and what is left of the account's limits."""
-    result = await seen(bureau)
+    result = await bureau.seen()
     assert (result.account, result.appid, result.kind) == ("demo", bureau.account.facts.appid, "service")
     assert (result.token, result.clocks.ahead_of_wechat) == (TokenSeen(source="stable"), 0.5)
     assert [one.cgi_path for one in result.calls] == list(CALLS)
@@ -57,7 +66,7 @@ async def test_nothing_is_asked_without_a_token(bureau: Bureau) -> None:
     """Why there is none is the result; the rest is there all the same."""
     bureau.account.token = TokenSeen(source="stable", detail="40164, not on the whitelist", errcode=40164)
     bureau.account.failures = {path: [BUSY] for path in CALLS}
-    result = await seen(bureau)
+    result = await bureau.seen()
     assert (result.token.errcode, result.calls) == (40164, ())
     assert (result.clocks.ahead_of_temporal, len(result.allowances)) == (0.5, 3)
 
@@ -65,13 +74,13 @@ async def test_nothing_is_asked_without_a_token(bureau: Bureau) -> None:
 async def test_one_look_that_fails_takes_nothing_from_the_others(bureau: Bureau) -> None:
     """Each says why; none is repeated, since somebody waits."""
     bureau.account.failures = {"clocks": [BUSY, AWAY], "book": [AWAY, BUSY], CALLS[0]: [BUSY, AWAY]}
-    result = await seen(bureau)
+    result = await bureau.seen()
     assert result.clocks == Clocks(detail="WeChat is busy")
     assert (result.uncounted, result.allowances) == ("the ledger is away", ())
     first, second = result.calls
     assert (first.errmsg, first.used, second.used) == ("WeChat is busy", None, 1)
     bureau.account.failures["token"] = [BUSY]
-    result = await seen(bureau)
+    result = await bureau.seen()
     assert (result.token, result.calls) == (TokenSeen(detail="WeChat is busy"), ())
 
 
@@ -90,7 +99,7 @@ async def test_what_wechat_sees_is_the_result(
 ) -> None:
     """A passing trouble is waited for, though not for ever. A refusal is a result, too, and is not asked about again."""
     bureau.account.views = list(views)
-    handle = await bureau.start(
+    handle = await bureau.desk.begin(
         CHECK_CALLBACK, {"account": "demo"}, callback_check_id("demo", "x"), CallbackCheckResult
     )
     expected = {"account": "demo", "appid": bureau.account.facts.appid, **found}
@@ -107,5 +116,5 @@ async def test_what_wechat_sees_is_the_result(
 async def test_a_check_of_nothing_is_refused(bureau: Bureau, kind: str, raw: Any, problem: str) -> None:
     """At once, with a sentence; WeChat is not asked."""
     named = {CHECK_ACCOUNT: account_check_id, CHECK_CALLBACK: callback_check_id}[kind]("demo", "x")
-    assert problem in await refusal_of(await bureau.start(kind, raw, named, CallbackCheckResult))
+    assert problem in await refusal_of(await bureau.desk.begin(kind, raw, named, CallbackCheckResult))
     assert bureau.account.viewed == 0

@@ -63,35 +63,12 @@ async def test_a_send_that_goes_well_tells_its_end(desk: Desk, receiver: Receive
     assert len(receiver.posts) == 1
 
 
-async def test_a_question_is_told_with_its_answers(desk: Desk, receiver: Receiver) -> None:
-    """The problem in Qunfa's words, WeChat's evidence, what fits, and until when."""
-    desk.wechat.script = [says(40164)]
-    handle = await desk.start(decision_timeout="P2D")
-    status = await desk.asks(handle, "ip_not_whitelisted")
-    [post] = await receiver.came("needs_operator")
-    choice = PROBLEMS["ip_not_whitelisted"]
-    assert post.data["problem"] == {
-        "name": "ip_not_whitelisted",
-        "sentence": choice.sentence,
-        "todo": choice.todo,
-        "errcode": 40164,
-        "errmsg": "says 40164",
-        "rid": "1-2-3",
-    }
-    assert post.data["answers"] == list(status.answers) == ["retry", "abort"]
-    assert status.waiting_for is not None
-    assert status.waiting_for.until is not None
-    assert post.data["answer_by"] == status.waiting_for.until.isoformat().replace("+00:00", "Z")
-    told = [post.data[name] for name in ("phase", "outcome", "may_have_been_delivered")]
-    assert told == ["needs_operator", None, False]
-
-
 @pytest.mark.history
 async def test_each_question_is_told_once_with_an_id_of_its_own(desk: Desk, receiver: Receiver) -> None:
-    """Twice the same problem in one run is two events; a refused answer, and a push of somebody else's, are none."""
+    """With what a person has to know. A refused answer, and a push of somebody else's, are no events."""
     desk.wechat.script = [says(48001), says(48001)]
     handle = await desk.start()
-    await desk.asks(handle, "account_refused")
+    status = await desk.asks(handle, "account_refused")
     await desk.refused(handle, "mark_sent", msg_id=7)
     await desk.wechat.push(77)
     await desk.update(handle, "retry")
@@ -101,6 +78,14 @@ async def test_each_question_is_told_once_with_an_id_of_its_own(desk: Desk, rece
     await handle.result()
     [end] = await receiver.came("sent")
     first, second = receiver.of("needs_operator")
+    choice = PROBLEMS["account_refused"]
+    evidence = {"errcode": 48001, "errmsg": "says 48001", "rid": "1-2-3"}
+    problem = {"name": "account_refused", "sentence": choice.sentence, "todo": choice.todo, **evidence}
+    assert status.waiting_for is not None
+    assert status.waiting_for.until is not None
+    assert first.data["answer_by"] == status.waiting_for.until.isoformat().replace("+00:00", "Z")
+    told = [first.data[name] for name in ("problem", "answers", "phase", "outcome", "may_have_been_delivered")]
+    assert told == [problem, ["retry", "abort"], "needs_operator", None, False]
     assert len({first.webhook_id, second.webhook_id, end.webhook_id}) == 3
     assert first.json["timestamp"] < second.json["timestamp"]
 

@@ -18,15 +18,6 @@ pytestmark = pytest.mark.usefixtures("noon")
 TO = [{"openid": "boss"}, {"openid": "blocked"}, {"wxname": "li"}]
 
 
-async def start(desk: Desk, kind: str, raw: Any, workflow_id: str, result_type: type[Any]) -> WorkflowHandle[Any, Any]:
-    """Start a workflow that submits nothing."""
-    handle: WorkflowHandle[Any, Any] = await desk.env.client.start_workflow(
-        kind, raw, id=workflow_id, task_queue=desk.wechat.task_queue, result_type=result_type
-    )
-    desk.others.append((kind, handle))
-    return handle
-
-
 def a_preview(**more: Any) -> dict[str, Any]:
     """A request to preview a voice."""
     return {"account": "demo", "key": "look", "message": VOICE, "to": TO, **more}
@@ -34,12 +25,19 @@ def a_preview(**more: Any) -> dict[str, Any]:
 
 async def begun(desk: Desk, raw: Any) -> WorkflowHandle[Any, PreviewResult]:
     """A preview under the key `look`."""
-    return await start(desk, PREVIEW_MASS_SEND, raw, preview_id("demo", "look"), PreviewResult)
+    return await desk.begin(PREVIEW_MASS_SEND, raw, preview_id("demo", "look"), PreviewResult)
 
 
 async def preview(desk: Desk, raw: Any) -> PreviewResult:
     """Its result."""
     return await (await begun(desk, raw)).result()
+
+
+async def checked(desk: Desk, raw: Any) -> CheckResult:
+    """The result of a check."""
+    handle = await desk.begin(CHECK_MASS_SEND, raw, check_id("demo", "spring"), CheckResult)
+    result: CheckResult = await handle.result()
+    return result
 
 
 @pytest.mark.history
@@ -119,7 +117,7 @@ async def test_a_check_changes_nothing(desk: Desk) -> None:
     desk.wechat.tags[2] = AudienceFinding(found=True, name="VIP", count=50)
     raw = desk.request(message=VOICE, audience={"kind": "tag", "tag_id": 2, "expect": {"max": 40}})
     desk.material.problems = ("message.media: is 61 s long",)
-    result = await (await start(desk, CHECK_MASS_SEND, raw, check_id("demo", "spring"), CheckResult)).result()
+    result = await checked(desk, raw)
     assert (result.msgtype, result.followers, len(result.sources)) == ("voice", 50, 1)
     assert result.problems[0] == "message.media: is 61 s long"
     assert "has 50 followers, expected were at most 40" in result.problems[1]
@@ -130,5 +128,5 @@ async def test_a_check_changes_nothing(desk: Desk) -> None:
 async def test_a_check_tells_what_a_send_would_be_refused_for(desk: Desk) -> None:
     """Nobody is named who asks, and it lies more than a year ahead: a dry run that is silent would be a false yes."""
     raw = desk.request(approval={"required": True}, send_at="2099-01-01T00:00:00+08:00")
-    result = await (await start(desk, CHECK_MASS_SEND, raw, check_id("demo", "spring"), CheckResult)).result()
+    result = await checked(desk, raw)
     assert [problem.split(":")[0] for problem in result.problems] == ["requested_by", "send_at"]
