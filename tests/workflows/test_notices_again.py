@@ -18,7 +18,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from qunfa.contract.ids import notify_id
 from qunfa.rules.notices import webhook_id
-from tests.looking import PATIENCE, until
+from tests.looking import PATIENCE
 from tests.media.sources.site import silence
 from tests.notices.webhook import Receiver, answers
 from tests.workflows.conftest import Desk, scaled_facts, short_runs
@@ -54,13 +54,6 @@ async def desk(real_env: WorkflowEnvironment, receiver: Receiver) -> AsyncIterat
         yield found
 
 
-async def asked(desk: Desk, handle: WorkflowHandle[Any, Any]) -> None:
-    """Once the send waits for an operator's answer."""
-    await until(
-        lambda: desk.status(handle), lambda status: status.phase == "needs_operator" and status.waiting_for is not None
-    )
-
-
 @pytest.mark.long
 async def test_a_send_reset_to_any_point_tells_its_end_once(desk: Desk, receiver: Receiver) -> None:
     """The event has the same id in the new run, and Temporal knows the workflow that has told it."""
@@ -80,12 +73,12 @@ async def test_a_question_asked_again_after_a_reset_is_not_told_again(desk: Desk
     """It is the same event; what comes after it is told from the new run."""
     desk.wechat.script = [says(48001), says(48001)]
     handle = await desk.start()
-    await asked(desk, handle)
+    await desk.asks(handle, "account_refused")
     [post] = await receiver.came("needs_operator")
     await delivery(desk, post).result()
     run = desk.first_run(handle)
     again = await reset(desk.env.client, run, (await points(run))[0], Reapply.NONE)
-    await asked(desk, again)
+    await desk.asks(again, "account_refused")
     await desk.update(again, "retry")
     assert (await again.result()).outcome == "sent"
     [end] = await receiver.came("sent")
