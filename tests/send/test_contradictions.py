@@ -56,7 +56,7 @@ def collided(first: str | None = None) -> Alone:
     alone.joined()
     if first is not None:
         alone.tries()
-        alone.answered(first)
+        alone.answered(first, errcode=45011 if first == "refused" else None)
         alone.wait(timedelta(minutes=1))
     alone.tries()
     alone.answered("duplicate", errcode=45065)
@@ -64,6 +64,16 @@ def collided(first: str | None = None) -> Alone:
     alone.asked()
     assert alone.asks() == "clientmsgid_collision"
     return alone
+
+
+def settled(alone: Alone) -> steps.End:
+    """The end, once the ledger has told and was told what it takes."""
+    while not isinstance(step := alone.engine.planned(alone.run, alone.now), steps.End):
+        if isinstance(step.effect, steps.Report):
+            alone.take(events.Reported(step.effect.ended))
+        else:
+            alone.asked()
+    return step
 
 
 def test_a_push_supersedes_what_was_believed() -> None:
@@ -89,18 +99,16 @@ def test_an_undecided_verdict_ends_as_unknown() -> None:
     """Nobody decides in time what became of it."""
     alone = silent(decision_timeout="PT2H")
     alone.wait(2 * HOUR)
-    alone.asked()
-    alone.reported("unknown")
-    assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("unknown", "no_verdict")
+    end = settled(alone)
+    assert (end.outcome, end.problem and end.problem.name) == ("unknown", "no_verdict")
 
 
 def test_an_undecided_unknown_ends_as_unknown() -> None:
     """Nor whether there is anything: never failed."""
     alone = unknown(decision_timeout="PT2H")
     alone.wait(2 * HOUR)
-    alone.asked()
-    alone.reported("unknown")
-    assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("unknown", "unknown_outcome")
+    end = settled(alone)
+    assert (end.outcome, end.problem and end.problem.name) == ("unknown", "unknown_outcome")
 
 
 def test_a_late_yes_stops_a_submission_whose_lease_is_coming() -> None:
@@ -114,8 +122,7 @@ def test_a_late_yes_stops_a_submission_whose_lease_is_coming() -> None:
     alone.begun.clear()
     alone.take(lease, events.Pushed(JobFinished(msg_id=7, status="send success")))
     assert not any(isinstance(effect, steps.Submit) for effect in alone.begun)
-    alone.reported()
-    assert alone.end.outcome == "sent"
+    assert settled(alone).outcome == "sent"
 
 
 def test_mark_sent_settles_a_collision() -> None:
@@ -138,9 +145,7 @@ def test_a_collision_does_not_settle_an_unknown_try(first: str | None, outcome: 
     assert problem is not None
     assert ("A try before it may have been accepted" in problem.sentence) is (outcome == "unknown")
     assert alone.abort() is None
-    alone.asked()
-    alone.reported(outcome)
-    assert alone.end.outcome == outcome
+    assert settled(alone).outcome == outcome
 
 
 @pytest.mark.parametrize("way", ["abort", "cancel", "nobody decides", "on_problem"])
@@ -163,9 +168,7 @@ def test_before_nothing_was_delivered_is_said_wechat_is_asked(way: str, said: st
     alone.asked()
     assert alone.step.effect == steps.AskWechat(7)
     alone.take(events.WechatSaid(7, JobStatus(status=said)))
-    alone.reported()
-    alone.reported(outcome)
-    assert alone.end.outcome == outcome
+    assert settled(alone).outcome == outcome
 
 
 @pytest.mark.parametrize(("last", "outcome"), [("SEND_FAIL", "aborted"), ("SEND_SUCCESS", "sent"), ("push", "sent")])
@@ -180,12 +183,7 @@ def test_an_end_waits_for_wechats_last_word(last: str, outcome: str) -> None:
         alone.pushed()
     else:
         alone.take(events.Polled(7, last))
-    while not isinstance(end := alone.engine.planned(alone.run, alone.now), steps.End):
-        if end.effect is not None and isinstance(end.effect, steps.Report):
-            alone.take(events.Reported(end.effect.ended))
-        else:
-            alone.asked()
-    assert end.outcome == outcome
+    assert settled(alone).outcome == outcome
 
 
 def test_a_key_failed_by_a_forged_push_can_be_sent_again() -> None:
@@ -196,8 +194,7 @@ def test_a_key_failed_by_a_forged_push_can_be_sent_again() -> None:
     alone.joined(job, ended=Ended(outcome="failed", problem="originality_check_error"))
     alone.asked(job, ended=Ended(outcome="failed", problem="originality_check_error"))
     alone.take(events.WechatSaid(7, JobStatus(status="SEND_SUCCESS")))
-    alone.reported()
-    assert (alone.end.outcome, [row.msg_id for row in alone.status.jobs]) == ("sent", [7])
+    assert (settled(alone).outcome, [row.msg_id for row in alone.status.jobs]) == ("sent", [7])
 
 
 def test_a_slow_try_that_came_through_is_found_by_the_retry() -> None:
@@ -216,6 +213,6 @@ def test_a_slow_try_that_came_through_is_found_by_the_retry() -> None:
     alone.answered("duplicate", errcode=45065, msg_id=8)
     alone.asked()
     alone.pushed(msg_id=8)
-    assert alone.end.outcome == "sent"
+    assert settled(alone).outcome == "sent"
     assert [(row.msg_id, row.deduplicated) for row in alone.status.jobs] == [(7, False), (8, True)]
     assert len({row.clientmsgid for row in alone.status.jobs}) == 1
