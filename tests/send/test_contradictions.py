@@ -66,18 +66,20 @@ def collided(first: str | None = None) -> Alone:
     return alone
 
 
-def settled(alone: Alone) -> steps.End:
-    """The end, once the ledger has told and was told what it takes."""
+def settled(alone: Alone, said: JobStatus = FAILED) -> steps.End:
+    """The end, once the ledger has told and was told what it takes, and WeChat has said this."""
     while not isinstance(step := alone.engine.planned(alone.run, alone.now), steps.End):
         if isinstance(step.effect, steps.Report):
             alone.take(events.Reported(step.effect.ended))
+        elif isinstance(step.effect, steps.AskWechat):
+            alone.take(events.WechatSaid(step.effect.msg_id, said))
         else:
             alone.asked()
     return step
 
 
 def test_a_push_supersedes_what_was_believed() -> None:
-    """A send that waits for a decision about its silence, or about a no, completes when WeChat's yes comes after all."""
+    """A send that waits for a decision about a silence, or about a no, completes when WeChat's yes comes after all."""
     for alone in (silent(), asking()):
         alone.pushed()
         assert (alone.end.outcome, alone.status.jobs[0].observed_by) == ("sent", "push")

@@ -97,7 +97,7 @@ async def test_one_look_that_fails_takes_nothing_from_the_others(bureau: Bureau)
 async def test_what_wechat_sees_is_the_result(
     bureau: Bureau, views: list[CallbackView | ApplicationError], found: dict[str, Any], asked: int | None
 ) -> None:
-    """A passing trouble is waited for, though not for ever. A refusal is a result, too, and is not asked about again."""
+    """A passing trouble is waited for, though not for ever. A refusal is a result, too: it is not asked again."""
     bureau.account.views = list(views)
     handle = await bureau.desk.begin(
         CHECK_CALLBACK, {"account": "demo"}, callback_check_id("demo", "x"), CallbackCheckResult

@@ -1,4 +1,4 @@
-"""Abort, cancellation and `not_after`: how a send ends before its verdict, whatever is under way, and when it may not."""
+"""Abort, cancellation and `not_after`: how a send ends before its verdict, whatever is under way, and when not."""
 
 import asyncio
 from datetime import timedelta

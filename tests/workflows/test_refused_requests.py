@@ -28,7 +28,7 @@ ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
 HALF, _ = UNREADABLE["half an emoji"]
 
 Start = tuple[Callable[[Desk], Any], str, dict[str, Any], tuple[str, ...]]
-WRONG: Final = {"audience": {"kind": "all", "tag_id": 2}, "send_at": "tomorrow", "color": "red"}
+WRONG: Final[dict[str, Any]] = {"audience": {"kind": "all", "tag_id": 2}, "send_at": "tomorrow", "color": "red"}
 ELSE: Final = {"msgtype": "text", "content": "else"}
 GONE: Final = {"msgtype": "voice", "media": {"uri": "file:/gone.mp3"}}
 FILE: Final = {"kind": "openid_file", "uri": "file:/x"}
