@@ -43,7 +43,7 @@ async def ended(handle: Handle, way: str) -> None:
 async def looked_at(desk: Desk, **more: Any) -> Handle:
     """Its sources cannot be read for now, and its key is not claimed."""
     desk.material.refuse("inspect", *[busy()] * 50)
-    return await desk.start("looked at", message=VOICE, **more)
+    return await desk.start("looked-at", message=VOICE, **more)
 
 
 async def made(desk: Desk, **more: Any) -> Handle:
@@ -71,7 +71,7 @@ async def tagged(desk: Desk, **more: Any) -> Handle:
 async def without_room(desk: Desk, **more: Any) -> Handle:
     """The account's ledger is full."""
     desk.slow.says = "full"
-    return await desk.start("without room", **more)
+    return await desk.start("without-room", **more)
 
 
 STANDS = {

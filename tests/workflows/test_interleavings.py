@@ -78,7 +78,7 @@ class Life:
         )
         self.desk, self.worker = staffed(env, facts, wechat=self.wechat, earlier=VisibleRuns(env.client))
         self.desk.slow.before_wish = self.desk.slow.after_wish = lambda _step: self.moment()
-        self.client, self.story, self.left = env.client, list[str](), 3
+        self.client, self.story, self.left = env.client, list[str](), 4
         self.ids: list[tuple[str, str | None]] = [(self.desk.account.id, None)]
         self.judge = Judge({KEY: Book(False, None, None, people.REQUESTER)})
         self.traits = {name for name in ("held", "fails", "short", "later") if self.random.random() < 0.25}
@@ -123,7 +123,7 @@ class Life:
 
     async def moment(self) -> None:
         """A moment of an activity, in which something may happen."""
-        if self.left and self.random.random() < 0.25:
+        if self.left and self.random.random() < 0.4:
             self.left -= 1
             await self.happen()
 
