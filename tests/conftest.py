@@ -16,9 +16,6 @@ from temporalio.worker import _workflow as temporal_workflow
 from tests.simulation.lives import FIRST_SEED
 from tests.temporal import BARE, development_server
 
-# A promise that is broken says by which values.
-pytest.register_assert_rewrite("tests.workflows.promises")
-
 # A usual run tries the same examples each time, so that what fails was changed; "thorough" finds new ones. Neither has
 # a time limit for an example: only the machine decides how long one takes.
 _CROWDED: Final = [HealthCheck.too_slow, HealthCheck.differing_executors]

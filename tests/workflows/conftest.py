@@ -12,15 +12,18 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 from temporalio import activity
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.earlier_runs import EarlierRuns
 from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.steps import AccountFacts, Timing
 from tests.looking import PATIENCE, Looks, until
+from tests.notices.webhook import Receiver, receiving
 from tests.temporal import development_server, in_namespace, time_skipping_server
 from tests.workflows.model import ModelWechat
 from tests.workflows.model_material import ModelMaterial
@@ -72,9 +75,26 @@ class Desk:
         self.started.append(handle)
         return handle
 
-    async def status(self, handle: WorkflowHandle[Any, Any]) -> Status:
+    @property
+    def account(self) -> WorkflowHandle[Any, Any]:
+        """The account's workflow."""
+        return self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
+
+    def first_run(self, handle: WorkflowHandle[Any, Any]) -> WorkflowHandle[Any, Any]:
+        """The run that was started."""
+        return self.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+
+    async def begin(self, kind: str, raw: Any, workflow_id: str, result_type: type[Any]) -> WorkflowHandle[Any, Any]:
+        """Start a workflow of another kind."""
+        handle: WorkflowHandle[Any, Any] = await self.env.client.start_workflow(
+            kind, raw, id=workflow_id, task_queue=self.wechat.task_queue, result_type=result_type
+        )
+        self.others.append((kind, handle))
+        return handle
+
+    async def status(self, handle: WorkflowHandle[Any, Any], within: timedelta | None = None) -> Status:
         """The send's status."""
-        status: Status = await handle.query("status", result_type=Status)
+        status: Status = await handle.query("status", result_type=Status, rpc_timeout=within)
         return status
 
     async def until(
@@ -98,15 +118,35 @@ class Desk:
         assert status.problem.name == problem
         return status
 
+    async def waits(self, handle: WorkflowHandle[Any, Any], reason: str) -> Status:
+        """Let time pass until the send says that it waits for this."""
+        return await self.until(
+            handle, lambda status: status.waiting_for is not None and reason in status.waiting_for.reason
+        )
+
+    async def accepted(self, handle: WorkflowHandle[Any, Any]) -> int:
+        """Let time pass until WeChat's verdict is awaited; the msg_id."""
+        status = await self.until(handle, lambda status: status.phase == "awaiting_result")
+        msg_id = status.jobs[-1].msg_id
+        assert msg_id is not None
+        return msg_id
+
     async def seen(self, handle: WorkflowHandle[Any, Any], what: str) -> None:
         """Wait until the send's story tells of `what`; no time is skipped."""
         await until(lambda: self.status(handle), lambda status: any(what in line.what for line in status.history))
 
     async def update(self, handle: WorkflowHandle[Any, Any], name: str, **payload: Any) -> Status:
         """Send an update as an operator."""
-        asked = {"by": "li", "reason": "looked", **payload}
+        asked = {"by": "li", **({} if name == "reschedule" else {"reason": "looked"}), **payload}
         status: Status = await handle.execute_update(name, asked, result_type=Status)
         return status
+
+    async def refused(self, handle: WorkflowHandle[Any, Any], name: str, **payload: Any) -> str:
+        """Why an update does not fit."""
+        with pytest.raises(WorkflowUpdateFailedError) as caught:
+            await self.update(handle, name, **payload)
+        assert isinstance(caught.value.cause, ApplicationError)
+        return caught.value.cause.message
 
     async def freeze(self) -> FreezeAnswer:
         """Freeze the account."""
@@ -117,11 +157,10 @@ class Desk:
         return await self._switch("unfreeze", by="li")
 
     async def _switch(self, name: str, **payload: str) -> FreezeAnswer:
-        handle = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
         async with asyncio.timeout(PATIENCE):
             while True:
                 try:
-                    answer: FreezeAnswer = await handle.execute_update(name, payload, result_type=FreezeAnswer)
+                    answer: FreezeAnswer = await self.account.execute_update(name, payload, result_type=FreezeAnswer)
                 except RPCError as error:
                     # The time-skipping server now and then forgets an update that it has just carried out.
                     if error.status != RPCStatusCode.NOT_FOUND:
@@ -133,23 +172,22 @@ class Desk:
         """Write the histories of the sends, of the account and of what else there was, for the replay test."""
         sends = {f"send-{number}": handle for number, handle in enumerate(self.started, start=1)}
         others = {f"{kind}-{number}": handle for number, (kind, handle) in enumerate(self.others, start=1)}
-        await record(self.env.client, {**await self._account(), **sends, **others}, folder, name)
+        account = {"account": self.account} if await self._has_account() else {}
+        await record(self.env.client, {**account, **sends, **others}, folder, name)
 
-    async def _account(self) -> dict[str, WorkflowHandle[Any, Any]]:
-        """The account, where the test has come so far as to need it."""
-        handle = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
+    async def _has_account(self) -> bool:
+        """Whether the test has come so far as to need it."""
         try:
-            await handle.describe()
+            await self.account.describe()
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
-            return {}
-        return {"account": handle}
+            return False
+        return True
 
     async def ledger(self) -> LedgerView:
         """What the account knows."""
-        handle = self.env.client.get_workflow_handle(account_id(self.wechat.facts.appid))
-        view: LedgerView = await handle.query("ledger", result_type=LedgerView)
+        view: LedgerView = await self.account.query("ledger", result_type=LedgerView)
         return view
 
 
@@ -178,8 +216,7 @@ def recorded(request: pytest.FixtureRequest) -> Recorder:
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[Desk]:
     """A desk with a fresh account; its workflows are ended afterwards."""
-    facts = AccountFacts(name="demo", appid=f"wx{uuid.uuid4().hex[:16]}", base_url="https://api.weixin.qq.com")
-    async with running(env, facts) as found:
+    async with running(env, usual_facts()) as found:
         yield found
         await recorded(found)
 
@@ -188,6 +225,13 @@ async def desk(env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[De
 async def real_env(temporal_server: Client) -> WorkflowEnvironment:
     """The real server, in a namespace of this folder's own."""
     return WorkflowEnvironment.from_client(await in_namespace(temporal_server, "workflows"))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def receiver() -> AsyncIterator[Receiver]:
+    """A receiver of notices that takes whatever comes, until a test says otherwise."""
+    async with receiving() as found:
+        yield found
 
 
 @contextlib.asynccontextmanager
@@ -221,26 +265,36 @@ async def real_desk(real_env: WorkflowEnvironment, recorded: Recorder) -> AsyncI
         await recorded(found)
 
 
-def scaled_facts() -> AccountFacts:
-    """An account whose times are scaled."""
-    timing = Timing(
-        repeat=timedelta(milliseconds=300),
-        repeat_max=timedelta(seconds=1),
-        pace=timedelta(milliseconds=50),
-        ask=timedelta(milliseconds=200),
-        http_timeout=timedelta(seconds=1),
-    )
+def usual_facts(**more: Any) -> AccountFacts:
+    """An account of its own."""
     appid = f"wx{uuid.uuid4().hex[:16]}"
-    return AccountFacts(name="demo", appid=appid, base_url="https://api.weixin.qq.com", timing=timing)
+    return AccountFacts(name="demo", appid=appid, base_url="https://api.weixin.qq.com", **more)
+
+
+def scaled_facts(**timing: timedelta) -> AccountFacts:
+    """An account whose times are scaled; ``timing`` says otherwise."""
+    usual = {
+        "repeat": timedelta(milliseconds=300),
+        "repeat_max": timedelta(seconds=1),
+        "pace": timedelta(milliseconds=50),
+        "ask": timedelta(milliseconds=200),
+        "http_timeout": timedelta(seconds=1),
+    }
+    return usual_facts(timing=Timing(**{**usual, **timing}))
 
 
 def staffed(
-    env: WorkflowEnvironment, facts: AccountFacts, *more: Callable[..., Any], **options: Any
+    env: WorkflowEnvironment,
+    facts: AccountFacts,
+    *more: Callable[..., Any],
+    wechat: ModelWechat | None = None,
+    earlier: EarlierRuns | None = None,
+    **options: Any,
 ) -> tuple[Desk, Callable[..., Worker]]:
     """A desk of the account `facts`, and what makes a worker for it, with `more` activities, on a queue of its own."""
-    wechat = ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
+    wechat = wechat or ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
     material = ModelMaterial(now=_now)
-    ledger = SlowLedger(env.client, wechat.task_queue, NoEarlierRuns())
+    ledger = SlowLedger(env.client, wechat.task_queue, earlier or NoEarlierRuns())
     steps: list[Callable[..., Any]] = [
         wechat.resolve_account,
         wechat.submit,
@@ -272,7 +326,7 @@ async def running(
     desk, worker = staffed(env, facts, *more, **options)
     async with worker():
         yield desk
-        for handle in [*desk.started, env.client.get_workflow_handle(account_id(facts.appid))]:
+        for handle in [*desk.started, desk.account]:
             with contextlib.suppress(RPCError):
                 await handle.terminate("the test is over")
 

@@ -1,13 +1,14 @@
-"""A model of WeChat of a few lines, behind the activities' names, for workflows on the time-skipping server."""
+"""A model of WeChat of a few lines, behind the activities' names: one that a test scripts, and one that lives."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from qunfa.contract import ACCOUNT, JobFinished, account_id, steps
 from qunfa.contract.result import Answer, Counts
@@ -21,8 +22,12 @@ from qunfa.contract.steps import (
     ResolveStep,
     SubmitStep,
 )
+from tests.simulation.wechat import FATES, Job, Slow, Wechat
 
 Scripted = Callable[["ModelWechat", SubmitStep], Answer]
+SLOW_MAX: Final = timedelta(seconds=2.5)
+"""How late a call of a hurried WeChat is carried out at most."""
+_BENIGN: Final = ApplicationErrorCategory.BENIGN
 
 
 @dataclass
@@ -45,6 +50,7 @@ class ModelWechat:
     statuses_fail: bool = False
     misconfigured: bool = False
     refuses_status: int = 40059
+    asked_again: timedelta = timedelta(minutes=10)
     before_status: Callable[[], Awaitable[object]] | None = None
 
     def accept(self, step: SubmitStep) -> int:
@@ -120,19 +126,22 @@ class ModelWechat:
             # As if its time were over: with a retry, even one that comes too late, the time-skipping server now and
             # then leaves the activity to no worker.
             raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE, non_retryable=True)
-        status = self.statuses.get(step.msg_id)
-        return JobStatus(status=status) if status else JobStatus(errcode=self.refuses_status, errmsg="no")
+        return self.status_of(step.msg_id)
 
     @activity.defn(name=steps.AWAIT_VERDICT)
     async def await_verdict(self, step: JobStatusStep) -> JobStatus:
         """The job's final status, or another attempt later."""
-        status = self.statuses.get(step.msg_id, "SENDING")
-        if status != "SENDING":
-            return JobStatus(status=status)
+        said = self.status_of(step.msg_id)
+        if said.status not in {None, "SENDING"}:
+            return said
         if step.until and self.now() >= step.until:
             return JobStatus()
-        delay = timedelta(minutes=10)
-        raise ApplicationError(status, type=steps.NOT_DECIDED, next_retry_delay=delay)
+        raise ApplicationError("not yet", type=steps.NOT_DECIDED, next_retry_delay=self.asked_again, category=_BENIGN)
+
+    def status_of(self, msg_id: int) -> JobStatus:
+        """What `mass/get` says of a job."""
+        status = self.statuses.get(msg_id)
+        return JobStatus(status=status) if status else JobStatus(errcode=self.refuses_status, errmsg="no")
 
     @activity.defn(name=steps.CHECK_AUDIENCE)
     async def check_audience(self, step: AudienceStep) -> AudienceFinding:
@@ -147,6 +156,61 @@ def refuse_what_comes_again(step: SubmitStep) -> None:
     """Refuse a try that a run had begun which was reset, as a worker does."""
     if step.lease.holder != activity.info().workflow_run_id:
         raise ApplicationError("another run had begun it", type=steps.TRIED_BEFORE, non_retryable=True)
+
+
+class Hurried(Wechat):
+    """The simulation's WeChat, but that it decides, and carries slow calls out, within seconds."""
+
+    def arriving(self, now: datetime) -> list[Slow]:
+        """The slow calls that may still be carried out."""
+        return [one for one in self.slow if now - one.at < SLOW_MAX]
+
+    def _accept(self, key: str, clientmsgid: str, status: str, now: datetime) -> Job:
+        job = super()._accept(key, clientmsgid, status, now)
+        job.decided_at = now + timedelta(seconds=self.random.choice([0, 0, 1, 4]))
+        return job
+
+
+@dataclass
+class LivingWechat(ModelWechat):
+    """Answers as the ``truth`` has it. ``moment`` is awaited within its activities; ``under_way`` are its tries."""
+
+    truth: Hurried = field(kw_only=True)
+    moment: Callable[[], Awaitable[None]] = field(kw_only=True)
+    fates: Sequence[str] = FATES
+    under_way: int = 0
+
+    @activity.defn(name=SUBMIT)
+    async def submit(self, step: SubmitStep) -> Answer:
+        """One try: written before its lease is over or not at all, whatever held its worker up."""
+        self.under_way += 1
+        try:
+            return await self._try(step)
+        finally:
+            self.under_way -= 1
+
+    async def _try(self, step: SubmitStep) -> Answer:
+        await self.moment()
+        refuse_what_comes_again(step)
+        random, now = self.truth.random, self.now()
+        fate, late = random.choice(self.fates), now >= step.write_before
+        if late or fate == "not written":
+            answer = Answer(kind="not_written", at=now, at_once=late)
+        else:
+            self.tries.append(step)
+            answer = self.truth.call(step.key, step.clientmsgid, fate, now)
+        await self.moment()
+        dies = self.fates is FATES and random.random() < 0.15
+        if not dies or random.random() < 0.5:
+            await self.tell(step, answer)
+        if dies:
+            raise ApplicationError("the worker died", type="WorkerDied", category=_BENIGN)
+        await self.moment()
+        return answer
+
+    def status_of(self, msg_id: int) -> JobStatus:
+        """The truth, as far as it is decided."""
+        return self.truth.said(msg_id, self.now()) or JobStatus()
 
 
 def accepts(wechat: ModelWechat, step: SubmitStep) -> Answer:
@@ -171,14 +235,14 @@ def says(errcode: int, kind: str = "refused") -> Scripted:
     return lambda wechat, _step: wechat.answered(kind, errcode=errcode, errmsg=f"says {errcode}", rid="1-2-3")
 
 
+def duplicates(msg_id: int) -> Scripted:
+    """45065 with this msg_id."""
+    return lambda wechat, _step: wechat.answered("duplicate", errcode=45065, msg_id=msg_id)
+
+
 def untold(scripted: Scripted) -> Scripted:
     """Answer so, and be unable to tell the ledger."""
     return lambda wechat, step: scripted(wechat, step).model_copy(update={"told": False})
-
-
-def unreachable(wechat: ModelWechat, _step: SubmitStep) -> Answer:
-    """No connection."""
-    return wechat.answered("not_written", detail="ConnectError")
 
 
 def dies(wechat: ModelWechat, step: SubmitStep) -> Answer:

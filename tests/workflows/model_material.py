@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -32,7 +32,16 @@ from qunfa.contract.steps import (
     UploadStep,
 )
 
-USES: dict[str, Use] = {"voice": "voice", "mpvideo": "video", "image": "image", "mpnews": "cover"}
+NEWS: Final[dict[str, Any]] = {
+    "msgtype": "mpnews",
+    "articles": [
+        {"title": "t", "content": '<img src="file:/in-content.png">', "thumb": {"uri": "file:/cover.jpg"}},
+        {"title": "u", "content": '<img src="file:/in-content.png">', "thumb": {"uri": "file:/cover.jpg"}},
+    ],
+}
+VIDEO: Final = {"msgtype": "mpvideo", "media": {"uri": "file:/clip.mp4"}, "title": "clip"}
+VOICE: Final = {"msgtype": "voice", "media": {"uri": "file:/a.mp3"}}
+USES: Final[dict[str, Use]] = {"voice": "voice", "mpvideo": "video", "image": "image", "mpnews": "cover"}
 
 
 @dataclass

@@ -1,34 +1,42 @@
-"""A model of WeChat as recalls, speeds and quotas see it, behind the activities' names."""
+"""A model of WeChat as recalls and checks see it, behind the activities' names."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from qunfa.contract import limits, recall, steps
-from qunfa.contract.checks import CHECK_TOKEN, READ_CLOCKS, AccountStep, Clocks, TokenSeen
-from qunfa.contract.grants import Report
-from qunfa.contract.limits import (
-    GET_SPEED,
-    REALSPEEDS,
-    SET_SPEED,
-    Book,
-    CallsLeft,
-    CallsLeftStep,
-    GetSpeedStep,
-    SendsCountedStep,
-    SetSpeedStep,
-    Speed,
+from qunfa.contract.checks import (
+    CALLBACK_CHECK,
+    CHECK_TOKEN,
+    READ_CLOCKS,
+    AccountStep,
+    CallbackCheckStep,
+    CallbackView,
+    Clocks,
+    TokenSeen,
 )
+from qunfa.contract.grants import Report
+from qunfa.contract.limits import Book, CallsLeft, CallsLeftStep, SendsCountedStep
 from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
 from qunfa.contract.steps import TELL, AccountFacts, JobStatus, ResolveStep, TellStep
 from tests.looking import look_again
+from tests.workflows.conftest import Desk, staffed, usual_facts
+from workflows.checks import CheckAccount, CheckCallback
+from workflows.recall import RecallMassSend
 
 Scripted = ApplicationError | dict[str, Any]
+OPTIONS: Final[dict[str, Any]] = {
+    "workflows": [RecallMassSend, CheckAccount, CheckCallback],
+    "max_heartbeat_throttle_interval": timedelta(milliseconds=100),
+}
 
 
 @dataclass
@@ -44,7 +52,6 @@ class ModelAccount:
     looks: list[datetime] = field(default_factory=list)
     told: list[Report] = field(default_factory=list)
     ledger_fails: bool = False
-    speed: int = 0
     deaf: bool = False
     holds: str | None = None
     """The activity that does not answer."""
@@ -58,6 +65,9 @@ class ModelAccount:
     failures: dict[str, list[ApplicationError]] = field(default_factory=dict)
     book: Book = field(default_factory=Book)
     token: TokenSeen = field(default_factory=lambda: TokenSeen(source="stable"))
+    views: list[CallbackView | ApplicationError] = field(default_factory=list)
+    """What is seen of the callback each time; the last one stays."""
+    viewed: int = 0
 
     def _fail(self, what: str) -> None:
         if failures := self.failures.get(what):
@@ -120,19 +130,6 @@ class ModelAccount:
             raise ApplicationError("the ledger is away", type=steps.LEDGER_UNAVAILABLE)
         self.told.append(step.report)
 
-    @activity.defn(name=GET_SPEED)
-    async def get_speed(self, _step: GetSpeedStep) -> Speed:
-        """The speed."""
-        self._fail("get")
-        return Speed(speed=self.speed, realspeed=REALSPEEDS[self.speed])
-
-    @activity.defn(name=SET_SPEED)
-    async def set_speed(self, step: SetSpeedStep) -> None:
-        """Set it, unless WeChat is deaf."""
-        self._fail("set")
-        if not self.deaf:
-            self.speed = step.speed
-
     @activity.defn(name=limits.CALLS_LEFT)
     async def calls_left(self, step: CallsLeftStep) -> CallsLeft:
         """One call of a hundred."""
@@ -157,6 +154,15 @@ class ModelAccount:
         self._fail("clocks")
         return Clocks(ahead_of_temporal=0.5, ahead_of_wechat=0.5)
 
+    @activity.defn(name=CALLBACK_CHECK)
+    async def callback_check(self, _step: CallbackCheckStep) -> CallbackView:
+        """The next view."""
+        self.viewed += 1
+        view = self.views.pop(0) if len(self.views) > 1 else self.views[0]
+        if isinstance(view, ApplicationError):
+            raise view
+        return view
+
     @property
     def activities(self) -> list[Callable[..., Any]]:
         """To be registered at a worker."""
@@ -166,10 +172,35 @@ class ModelAccount:
             self.look_at_job,
             self.delete_job,
             self.tell,
-            self.get_speed,
-            self.set_speed,
             self.calls_left,
             self.sends_counted,
             self.check_token,
             self.read_clocks,
+            self.callback_check,
         ]
+
+
+@asynccontextmanager
+async def recalling(env: WorkflowEnvironment) -> AsyncIterator[tuple[Desk, ModelAccount]]:
+    """A worker for one account, and its model."""
+    facts = usual_facts()
+    account = ModelAccount(facts, _now)
+    desk, worker = staffed(env, facts, **{**OPTIONS, "activities": account.activities})
+    async with worker():
+        yield desk, account
+
+
+@asynccontextmanager
+async def recalling_apart(env: WorkflowEnvironment) -> AsyncIterator[tuple[Desk, ModelAccount, Callable[[], Worker]]]:
+    """A worker for the account's activities, and on demand one for its workflows: what happens without it waits."""
+    facts = usual_facts()
+    account = ModelAccount(facts, _now)
+    desk, worker = staffed(env, facts, **OPTIONS)
+    local = {"activities": [account.resolve_account], "no_remote_activities": True}
+    async with worker(workflows=[], activities=account.activities):
+        yield desk, account, lambda: worker(max_cached_workflows=0, **local)
+
+
+def _now() -> datetime:
+    """The server's time, as an activity sees it."""
+    return activity.info().started_time

@@ -20,11 +20,6 @@ pytestmark = pytest.mark.long
 OUTCOME = SearchAttributeKey.for_keyword("MassSendOutcome")
 
 
-def first_run(desk: Desk, handle: WorkflowHandle[Any, Any]) -> WorkflowHandle[Any, Any]:
-    """The run that was started."""
-    return desk.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
-
-
 async def abort(desk: Desk, handle: WorkflowHandle[Any, Any]) -> None:
     """Abort, as soon as no other answer is being carried out."""
     async with asyncio.timeout(PATIENCE):
@@ -46,7 +41,7 @@ async def test_a_retry_that_is_applied_again_opens_no_other_generation(real_desk
     await desk.asks(started, "send_failed")
     await desk.update(started, "retry")
     await desk.until(started, lambda status: len(status.jobs) == 2 and status.phase == "needs_operator")
-    run = first_run(desk, started)
+    run = desk.first_run(started)
     accepted = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
     [answered] = [event.event_id async for event in run.fetch_history_events() if event.event_type == accepted]
     before = max(point for point in await resets.points(run) if point < answered)
@@ -78,7 +73,7 @@ async def test_a_reset_of_the_end_learns_what_became_of_the_key(real_desk: Desk)
     await desk.update(started, "abort")
     assert (await failure_of(started)).outcome == "aborted"
     assert (await (await desk.start()).result()).outcome == "sent"
-    run = first_run(desk, started)
+    run = desk.first_run(started)
     for point in reversed((await resets.points(run))[-3:]):
         for reapply in resets.Reapply:
             reset = await resets.reset(desk.env.client, run, point, reapply)
@@ -102,7 +97,7 @@ async def test_a_run_that_ends_otherwise_than_it_had_shows_how(real_desk: Desk) 
     await desk.until(started, lambda status: status.phase == "scheduled")
     await desk.update(started, "abort")
     assert (await failure_of(started)).outcome == "aborted"
-    run = first_run(desk, started)
+    run = desk.first_run(started)
     assert await shown_outcome(run) == "aborted"
     assert (await (await desk.start()).result()).outcome == "sent"
     for point in (await resets.points(run))[-2:]:
@@ -118,9 +113,7 @@ async def test_an_abort_before_a_reset_run_has_caught_up_is_too_late(real_desk: 
     desk = real_desk
     desk.wechat.push_at_once = None
     started = await desk.start()
-    status = await desk.until(started, lambda status: status.phase == "awaiting_result")
-    run, msg_id = first_run(desk, started), status.jobs[0].msg_id
-    assert msg_id is not None
+    msg_id, run = await desk.accepted(started), desk.first_run(started)
     reset: list[WorkflowHandle[Any, Any]] = []
     known, aborted = asyncio.Event(), asyncio.Event()
 

@@ -5,6 +5,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 from temporalio import activity, workflow
 from temporalio.testing import WorkflowEnvironment
@@ -45,14 +46,10 @@ class HoldsOut:
         await workflow.execute_activity(NAME, start_to_close_timeout=timedelta(minutes=1))
 
 
-async def test_a_worker_leaves_what_does_not_end(real_env: WorkflowEnvironment) -> None:
-    """It has waited as long as it may, and says so."""
-    assert await stopped(real_env, Activity(stubborn=True)) == [NOTICE]
-
-
-async def test_a_worker_waits_for_what_ends(real_env: WorkflowEnvironment) -> None:
-    """And has nothing to say."""
-    assert await stopped(real_env, Activity(stubborn=False)) == []
+@pytest.mark.parametrize(("stubborn", "said"), [(True, [NOTICE]), (False, [])], ids=["stubborn", "ends"])
+async def test_a_worker_that_is_stopped_ends(real_env: WorkflowEnvironment, stubborn: bool, said: list[str]) -> None:
+    """It waits for what ends; what does not it leaves after as long as it may wait, and says so."""
+    assert await stopped(real_env, Activity(stubborn=stubborn)) == said
 
 
 async def stopped(env: WorkflowEnvironment, held: Activity) -> list[str]:

@@ -1,29 +1,27 @@
 """`RecallMassSend` over hours: what it waits for, how often it calls, and what it says meanwhile."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.closed_runs import ClosedRuns
-from activities.notices import Notices, RecordedNotices
 from qunfa.contract.facts import Known
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
-from qunfa.contract.notice import WantedNotice
 from qunfa.contract.recall import DELETE_JOB, FIND_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, WECHAT_UNAVAILABLE
-from tests.activities.conftest import settings_for
 from tests.looking import until
-from tests.notices.webhook import SECRET, receiving
-from tests.workflows.answering import Bureau, bureau_apart, bureau_in
-from tests.workflows.conftest import Recorder
+from tests.workflows.conftest import Desk, Recorder
+from tests.workflows.failures import cancelled, cause_of
+from tests.workflows.model_recall import ModelAccount, recalling, recalling_apart
 
 pytestmark = pytest.mark.long
 
@@ -47,31 +45,79 @@ async def recall_status(handle: WorkflowHandle[Any, Any]) -> RecallStatus:
     return status
 
 
+@dataclass
+class Bureau:
+    """An account whose send of one article was delivered, and the recalls of that."""
+
+    desk: Desk
+    account: ModelAccount
+
+    async def start(self, **aim: Any) -> WorkflowHandle[Any, RecallResult]:
+        """A recall of job 7."""
+        raw = {"account": "demo", "msg_id": 7, "by": "li", "reason": "wrong price", **aim}
+        return await self.desk.begin(RECALL_MASS_SEND, raw, recall_id("demo", 7), RecallResult)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def bureau(env: WorkflowEnvironment, recorded: Recorder) -> AsyncIterator[Bureau]:
     """An account whose send of one article was delivered."""
-    async with bureau_in(env) as found:
-        found.account.known = OURS
-        yield found
-        await recorded(found)
+    async with recalling(env) as (desk, account):
+        account.known = OURS
+        yield Bureau(desk, account)
+        await recorded(desk)
 
 
-async def start(bureau: Bureau, **aim: Any) -> WorkflowHandle[Any, RecallResult]:
-    """A recall of job 7."""
-    raw = {"account": "demo", "msg_id": 7, "by": "li", "reason": "wrong price", **aim}
-    return await bureau.start(RECALL_MASS_SEND, raw, recall_id("demo", 7), RecallResult)
+async def seen(handle: WorkflowHandle[Any, Any], fits: Callable[[list[HistoryEvent]], bool]) -> None:
+    """Until the events of the recall are so."""
+
+    async def look() -> list[HistoryEvent]:
+        return [event async for event in handle.fetch_history_events()]
+
+    await until(look, fits)
+
+
+def is_asked_to_end(events: list[HistoryEvent]) -> bool:
+    """Whether the recall has asked its activity to end."""
+    return any(event.activity_task_cancel_requested_event_attributes.scheduled_event_id for event in events)
+
+
+def answers_of(events: list[HistoryEvent], kind: str) -> int:
+    """How many activities of a kind have completed, whether or not their workflow knows."""
+    named = {event.event_id: event.activity_task_scheduled_event_attributes.activity_type for event in events}
+    ended = [event.activity_task_completed_event_attributes.scheduled_event_id for event in events]
+    return sum(named[number].name == kind for number in ended if number)
 
 
 async def done(bureau: Bureau, **aim: Any) -> RecallResult:
     """What came of one that ends well."""
-    return await (await start(bureau, **aim)).result()
+    return await (await bureau.start(**aim)).result()
 
 
 async def not_done(bureau: Bureau, **aim: Any) -> RecallResult:
     """What came of one that ends badly."""
-    failure = await bureau.failure(await start(bureau, **aim))
-    assert failure.type == "RecallFailed"
-    return RecallResult.model_validate(failure.details[0])
+    return await failed(await bureau.start(**aim))
+
+
+async def failed(handle: WorkflowHandle[Any, Any]) -> RecallResult:
+    """The result that a failed recall carries."""
+    return RecallResult.model_validate((await cause_of(handle, "RecallFailed")).details[0])
+
+
+async def cancelled_in_it(bureau: Bureau) -> WorkflowHandle[Any, RecallResult]:
+    """A recall that is cancelled while it asks what is held."""
+    handle = await bureau.start()
+    await bureau.account.held.wait()
+    await handle.cancel()
+    return handle
+
+
+async def cancelled_in_the_call(bureau: Bureau, answer: Any) -> WorkflowHandle[Any, RecallResult]:
+    """A recall whose call has gone out when it is cancelled, and is answered after that."""
+    bureau.account.holds, bureau.account.heeds, bureau.account.answers = DELETE_JOB, False, [answer]
+    handle = await cancelled_in_it(bureau)
+    await seen(handle, is_asked_to_end)
+    bureau.account.let_go.set()
+    return handle
 
 
 def gaps(bureau: Bureau) -> list[int]:
@@ -89,13 +135,6 @@ async def test_40065_is_waited_out(bureau: Bureau) -> None:
     assert gaps(bureau) == [1, 2, 4, 8, 16, 30, 30]
 
 
-async def test_40065_for_ever_ends(bureau: Bureau) -> None:
-    """After eight calls of WeChat's ten."""
-    bureau.account.answers = [{"answer": "refused", "errcode": 40065}]
-    result = await not_done(bureau)
-    assert (result.outcome, len(result.calls), len(bureau.account.deletes)) == ("not_recalled", 8, 8)
-
-
 @pytest.mark.history
 async def test_a_send_under_way_is_waited_for(bureau: Bureau) -> None:
     """For hours, asking `mass/get` only; the one call comes when it is sent."""
@@ -103,14 +142,6 @@ async def test_a_send_under_way_is_waited_for(bureau: Bureau) -> None:
     result = await done(bureau)
     assert (result.outcome, len(result.calls), len(bureau.account.looks)) == ("recalled", 1, 22)
     assert bureau.account.deletes[0][0] - bureau.account.looks[0] > 7 * HOUR
-
-
-async def test_a_send_that_is_never_sent_is_given_up(bureau: Bureau) -> None:
-    """After WeChat's window, and nothing was called."""
-    bureau.account.statuses = ["SENDING"]
-    result = await not_done(bureau)
-    assert (result.outcome, result.calls, "is still not sent" in result.sentence) == ("not_recalled", (), True)
-    assert timedelta(hours=23) <= bureau.account.looks[-1] - bureau.account.looks[0] < timedelta(hours=24)
 
 
 @pytest.mark.history
@@ -131,44 +162,26 @@ async def test_a_forged_no_stands_against_no_recall(bureau: Bureau) -> None:
     assert (result.outcome, result.verified, len(result.calls)) == ("recalled", True, 1)
 
 
-async def test_a_no_that_mass_get_does_not_confirm_is_not_waited_out(bureau: Bureau) -> None:
-    """For as long as a push is waited for, not for WeChat's window: most likely there is nothing to recall."""
-    bureau.account.known = OURS.model_copy(update={"verdict": REFUSED})
-    bureau.account.statuses = ["SENDING"]
-    result = await not_done(bureau)
-    assert (result.outcome, result.calls, "is still not sent" in result.sentence) == ("not_recalled", (), True)
-    assert bureau.account.looks[-1] - bureau.account.looks[0] < HOUR
-
-
 @pytest.mark.parametrize("within", [FIND_JOB, pytest.param(LOOK_AT_JOB, marks=pytest.mark.history)])
 async def test_a_recall_that_is_cancelled_deletes_nothing(bureau: Bureau, within: str) -> None:
     """It is cancelled while something is asked, which must not be taken for no answer."""
     bureau.account.holds = within
-    handle = await start(bureau)
-    await bureau.account.held.wait()
-    await handle.cancel()
-    with pytest.raises(WorkflowFailureError) as ended:
-        await handle.result()
-    assert (type(ended.value.cause), bureau.account.deletes) == (CancelledError, [])
+    await cancelled(await cancelled_in_it(bureau))
+    assert bureau.account.deletes == []
 
 
 @pytest.mark.history
 async def test_a_call_that_is_cancelled_before_it_was_made_deletes_nothing(bureau: Bureau) -> None:
     """Its activity says that it had not called."""
     bureau.account.holds = DELETE_JOB
-    handle = await start(bureau)
-    await bureau.account.held.wait()
-    await handle.cancel()
-    with pytest.raises(WorkflowFailureError) as ended:
-        await handle.result()
-    assert (type(ended.value.cause), bureau.account.deletes) == (CancelledError, [])
+    await cancelled(await cancelled_in_it(bureau))
+    assert bureau.account.deletes == []
 
 
 @pytest.mark.history
 async def test_a_recall_that_is_cancelled_in_its_call_takes_the_ok(bureau: Bureau) -> None:
     """A call that may have been written is waited for, and what came of it is told."""
-    await cancelled_in_the_call(bureau, {"answer": "ok"})
-    result = await bureau.latest.result()
+    result = await (await cancelled_in_the_call(bureau, {"answer": "ok"})).result()
     assert (result.outcome, result.verified, [call.answer for call in result.calls]) == ("recalled", False, ["ok"])
     assert [report.recalled is not None for report in bureau.account.told] == [True]
 
@@ -176,27 +189,9 @@ async def test_a_recall_that_is_cancelled_in_its_call_takes_the_ok(bureau: Burea
 @pytest.mark.history
 async def test_a_recall_that_is_cancelled_in_a_call_that_is_lost_is_unknown(bureau: Bureau) -> None:
     """Its worker has died: the call may be carried out all the same, and is not made again."""
-    await cancelled_in_the_call(bureau, ApplicationError("the worker died", type="WorkerDied"))
-    result = RecallResult.model_validate((await bureau.failure(bureau.latest)).details[0])
+    handle = await cancelled_in_the_call(bureau, ApplicationError("the worker died", type="WorkerDied"))
+    result = await failed(handle)
     assert (result.outcome, [call.answer for call in result.calls]) == ("unknown", ["lost"])
-
-
-async def test_a_recall_cancelled_in_a_refused_call_has_deleted_nothing(bureau: Bureau) -> None:
-    """WeChat's no is heard before it ends."""
-    await cancelled_in_the_call(bureau, {"answer": "refused", "errcode": 48001})
-    with pytest.raises(WorkflowFailureError) as ended:
-        await bureau.latest.result()
-    assert (type(ended.value.cause), len(bureau.account.deletes)) == (CancelledError, 1)
-
-
-async def cancelled_in_the_call(bureau: Bureau, answer: Any) -> None:
-    """A recall whose call has gone out when it is cancelled, and is answered after that."""
-    bureau.account.holds, bureau.account.heeds, bureau.account.answers = DELETE_JOB, False, [answer]
-    handle = await start(bureau)
-    await bureau.account.held.wait()
-    await handle.cancel()
-    await bureau.asked_to_cancel(handle)
-    bureau.account.let_go.set()
 
 
 @pytest.mark.parametrize(
@@ -211,19 +206,19 @@ async def test_an_answer_that_comes_with_the_cancellation_counts(
     env: WorkflowEnvironment, recorded: Recorder, within: str, end: tuple[str, bool]
 ) -> None:
     """No worker takes the workflow's tasks for a while: the answer and the cancellation reach it in one."""
-    async with bureau_apart(env) as (bureau, deciding):
-        account = bureau.account
+    async with recalling_apart(env) as (desk, account, deciding):
         account.known = OURS
         account.holds, account.holds_after = (None, 1) if within == LOOK_AT_JOB else (within, None)
         async with deciding():
-            handle = await start(bureau)
+            handle = await Bureau(desk, account).start()
             await account.held.wait()
         account.let_go.set()
-        await bureau.answered(handle, within, times=2 if within == LOOK_AT_JOB else 1)
+        times = 2 if within == LOOK_AT_JOB else 1
+        await seen(handle, lambda events: answers_of(events, within) == times)
         await handle.cancel()
         async with deciding():
             result = await handle.result()
-            await recorded(bureau)
+            await recorded(desk)
     assert (result.outcome, result.verified) == end
     assert [report.recalled is not None for report in account.told] == [True]
 
@@ -232,9 +227,7 @@ async def test_an_answer_that_comes_with_the_cancellation_counts(
 async def test_a_recall_cancelled_while_it_tells_the_ledger_tells_it(bureau: Bureau) -> None:
     """It is over by then; its result and its report are no less true."""
     bureau.account.holds, bureau.account.heeds = TELL, False
-    handle = await start(bureau)
-    await bureau.account.held.wait()
-    await handle.cancel()
+    handle = await cancelled_in_it(bureau)
     bureau.account.let_go.set()
     result = await handle.result()
     assert (result.outcome, result.verified, len(bureau.account.told)) == ("recalled", True, 1)
@@ -244,7 +237,7 @@ async def test_a_recall_cancelled_while_it_tells_the_ledger_tells_it(bureau: Bur
 async def test_a_recall_that_is_cancelled_after_an_ok_has_recalled(bureau: Bureau, looks: bool) -> None:
     """WeChat's ok is its word; that `mass/get` has not confirmed it is said."""
     bureau.account.deaf, bureau.account.holds_after = True, 1 if looks else None
-    handle = await start(bureau)
+    handle = await bureau.start()
     if looks:
         await bureau.account.held.wait()
     else:
@@ -261,17 +254,13 @@ async def test_a_recall_that_is_cancelled_after_a_lost_call_is_unknown(bureau: B
     """The cancellation comes while `mass/get` is asked: nobody knows what the call has done."""
     bureau.account.answers = [{"answer": "lost", "detail": "no answer"}]
     bureau.account.holds_after = 1
-    handle = await start(bureau)
-    await bureau.account.held.wait()
-    await handle.cancel()
-    failure = await bureau.failure(handle)
-    assert RecallResult.model_validate(failure.details[0]).outcome == "unknown"
+    assert (await failed(await cancelled_in_it(bureau))).outcome == "unknown"
 
 
 async def test_it_says_what_it_waits_for(bureau: Bureau) -> None:
     """In its query, from the first moment on."""
     bureau.account.statuses = ["SENDING"]
-    handle = await start(bureau)
+    handle = await bureau.start()
     status = await until(lambda: recall_status(handle), lambda status: status.waiting_for)
     assert status.waiting_for
     assert (status.phase, status.by, status.msg_id) == ("waiting", "li", 7)
@@ -338,24 +327,3 @@ async def test_an_ok_that_mass_get_does_not_confirm(bureau: Bureau) -> None:
     bureau.account.deaf = True
     result = await done(bureau)
     assert (result.outcome, result.verified, result.status) == ("recalled", False, "SEND_SUCCESS")
-
-
-async def test_a_recall_is_told_once_it_has_succeeded(env: WorkflowEnvironment) -> None:
-    """With what was recalled, and how sure that is; a recall that fails is told nobody."""
-    async with receiving() as receiver:
-        notices = {"oncall": {"url": receiver.url, "secret": SECRET}}
-        settings = settings_for("https://wechat.example", notices=notices)
-        activities = Notices(settings, RecordedNotices(env.client, ClosedRuns(settings, env.client)))
-        wanted = (WantedNotice(name="oncall", events=("recalled",)),)
-        async with bureau_in(env, activities.deliver_notice, notices=wanted) as bureau:
-            bureau.account.known = OURS
-            bureau.account.answers = [{"answer": "refused", "errcode": 48001, "errmsg": "no"}]
-            assert (await not_done(bureau)).outcome == "not_recalled"
-            bureau.account.answers = [{"answer": "ok"}]
-            await done(bureau, article_idx=1)
-            [post] = await receiver.came("recalled")
-    assert post.signed_with(SECRET)
-    facts = ("key", "outcome", "msg_ids", "article_idx", "requested_by", "msgtype", "workflow_id")
-    assert [post.data[name] for name in facts] == ["spring", "recalled", [7], 1, "li", "mpnews", "recall:demo:7"]
-    assert b"wrong price" not in post.body
-    assert len(receiver.posts) == 1

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
@@ -19,30 +19,36 @@ from tests.workflows.model import loses, says
 from tests.workflows.unreadable import UNREADABLE
 from workflows.refusal import reasons_in
 
-GOOD_ID = "mass-send:demo:spring"
+GOOD_ID: Final = "mass-send:demo:spring"
+HOUR: Final = timedelta(hours=1)
+TWICE: Final = RetryPolicy(maximum_attempts=2)
 PHASE = SearchAttributeKey.for_keyword("MassSendPhase")
 PROBLEM = SearchAttributeKey.for_keyword("MassSendProblem")
 ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
 HALF, _ = UNREADABLE["half an emoji"]
 
-Start = tuple[Callable[[Desk], Any], str, dict[str, Any]]
-REFUSED: dict[str, Start] = {
-    "unreadable": (lambda _: HALF, GOOD_ID, {}),
-    "no request": (lambda _: None, GOOD_ID, {}),
-    "a wrong field": (lambda desk: desk.request(color="red"), GOOD_ID, {}),
-    "a wrong id": (lambda desk: desk.request(), "some-id", {}),
-    "a retry policy": (lambda desk: desk.request(), GOOD_ID, {"retry_policy": RetryPolicy(maximum_attempts=3)}),
-    "a time out": (lambda desk: desk.request(), GOOD_ID, {"execution_timeout": timedelta(hours=1)}),
-    "far ahead": (lambda desk: desk.request(send_at="2999-01-01T00:00:00Z"), GOOD_ID, {}),
-    "nobody to ask": (lambda desk: desk.request(approval={"required": True}), GOOD_ID, {}),
-    "other content": (lambda desk: desk.request(message={"msgtype": "text", "content": "else"}), GOOD_ID, {}),
-    "a missing file": (
-        lambda desk: desk.request(message={"msgtype": "voice", "media": {"uri": "file:/gone.mp3"}}),
-        GOOD_ID,
-        {},
-    ),
+Start = tuple[Callable[[Desk], Any], str, dict[str, Any], tuple[str, ...]]
+WRONG: Final[dict[str, Any]] = {"audience": {"kind": "all", "tag_id": 2}, "send_at": "tomorrow", "color": "red"}
+ELSE: Final = {"msgtype": "text", "content": "else"}
+GONE: Final = {"msgtype": "voice", "media": {"uri": "file:/gone.mp3"}}
+FILE: Final = {"kind": "openid_file", "uri": "file:/x"}
+FAR: Final = "2999-01-01T00:00:00Z"
+REFUSED: Final[dict[str, Start]] = {
+    "unreadable": (lambda _: HALF, GOOD_ID, {}, ("half a character",)),
+    "no request": (lambda _: None, GOOD_ID, {}, ("must be one JSON object",)),
+    "a list": (lambda desk: [desk.request()], GOOD_ID, {}, ("must be one JSON object",)),
+    "wrong fields": (lambda desk: desk.request(**WRONG), GOOD_ID, {}, ("audience.tag_id:", "send_at:", "color:")),
+    "a wrong id": (lambda desk: desk.request(), "some-id", {}, (f'must be "{GOOD_ID}"',)),
+    "a retry policy": (lambda desk: desk.request(), GOOD_ID, {"retry_policy": TWICE}, ("retry policy",)),
+    "a time out": (lambda desk: desk.request(), GOOD_ID, {"execution_timeout": HOUR}, ("execution timeout",)),
+    "a run's time out": (lambda desk: desk.request(), GOOD_ID, {"run_timeout": HOUR}, ("run timeout",)),
+    "far ahead": (lambda desk: desk.request(send_at=FAR), GOOD_ID, {}, ("at most 366 days ahead",)),
+    "nobody to ask": (lambda desk: desk.request(approval={"required": True}), GOOD_ID, {}, ("requested_by:",)),
+    "a file of openids": (lambda desk: desk.request(audience=FILE), GOOD_ID, {}, ("not supported yet",)),
+    "a missing file": (lambda desk: desk.request(message=GONE), GOOD_ID, {}, ("message.media: there is no such file",)),
+    "other content": (lambda desk: desk.request(message=ELSE), GOOD_ID, {}, ("stands for other content",)),
 }
-"""What is refused, and how it is started."""
+"""What is refused: its input, how it is started, and what it is told."""
 
 
 async def page(handle: WorkflowHandle[Any, Any]) -> str:
@@ -54,15 +60,18 @@ async def page(handle: WorkflowHandle[Any, Any]) -> str:
 
 async def refused(desk: Desk, start: Start) -> tuple[WorkflowHandle[Any, Any], str]:
     """A refused send, and what its failure says."""
-    raw, workflow_id, options = start
+    raw, workflow_id, options, parts = start
     desk.material.problems = ("message.media: there is no such file",)
     handle = await desk.start_raw(raw(desk), workflow_id, **options)
-    return handle, await refusal_of(handle)
+    said = await refusal_of(handle)
+    assert "nothing was sent" in said
+    assert [part for part in parts if part not in said] == []
+    return handle, said
 
 
 @pytest.mark.parametrize("start", REFUSED.values(), ids=REFUSED.keys())
 async def test_a_refusal_under_a_used_key_tells_what_was_delivered(desk: Desk, start: Start) -> None:
-    """With its msg_id: in the failure, in the status, and on the page."""
+    """Every wrong field is named; the msg_id stands in the failure, and in the status."""
     sent = await (await desk.start()).result()
     handle, said = await refused(desk, start)
     told = f'key: an earlier run under "spring" was delivered, or may have been (msg_id: {sent.jobs[0].msg_id})'
@@ -93,13 +102,14 @@ async def test_a_refused_request_is_shown(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in REFUSED if name != "other content"])
-async def test_a_refused_request_is_found(real_desk: Desk, name: str) -> None:
-    """By the account, the phase and the problem; nothing is said of a key that nobody has used."""
+async def test_a_start_that_breaks_a_promise_is_refused(real_desk: Desk, name: str) -> None:
+    """It is found by account, phase and problem; nothing is submitted, and nothing said of a key that is not used."""
     handle, said = await refused(real_desk, REFUSED[name])
     assert "key:" not in said
     found = (await handle.describe()).typed_search_attributes
     assert [found.get(key) for key in (PHASE, PROBLEM, ACCOUNT)] == ["done", "invalid_request", "demo"]
     assert (await page(handle)).startswith("### done: refused")
+    assert real_desk.wechat.tries == []
 
 
 @pytest.mark.parametrize("raw", [None, HALF, {"account": "De mo", "key": "k"}, {"account": 3}])
@@ -117,6 +127,14 @@ async def test_an_unknown_account_is_refused_without_a_ledger(real_desk: Desk) -
     said = await refusal_of(handle)
     assert 'account: no account "nobody"' in said
     assert "key:" not in said
+
+
+async def test_a_second_input_is_refused(desk: Desk) -> None:
+    """Only Temporal's own continue-as-new carries a state."""
+    handle = await desk.env.client.start_workflow(
+        "MassSend", args=[desk.request(), {"facts": {}}], id=GOOD_ID, task_queue=desk.wechat.task_queue
+    )
+    assert "one input" in await refusal_of(handle)
 
 
 async def test_a_ledger_that_does_not_answer_holds_no_refusal_up(desk: Desk) -> None:

@@ -18,7 +18,7 @@ from tests.workflows import resets
 from tests.workflows.conftest import Desk, running, scaled_facts
 from tests.workflows.failures import failure_of
 from tests.workflows.model import ModelWechat, Scripted, accepts, loses, says, silent
-from tests.workflows.test_material import NEWS, VIDEO
+from tests.workflows.model_material import NEWS, VIDEO
 
 pytestmark = pytest.mark.long
 
@@ -31,16 +31,12 @@ RETRY: dict[str, Any] = {"name": "retry"}
 
 async def points(desk: Desk, handle: WorkflowHandle[Any, Any]) -> list[int]:
     """Every point of the first run to which it can be reset."""
-    return await resets.points(_first_run(desk, handle))
+    return await resets.points(desk.first_run(handle))
 
 
 async def reset(desk: Desk, handle: WorkflowHandle[Any, Any], event_id: int) -> WorkflowHandle[Any, Any]:
     """Reset the first run to a completed workflow task."""
-    return await resets.reset(desk.env.client, _first_run(desk, handle), event_id)
-
-
-def _first_run(desk: Desk, handle: WorkflowHandle[Any, Any]) -> WorkflowHandle[Any, Any]:
-    return desk.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+    return await resets.reset(desk.env.client, desk.first_run(handle), event_id)
 
 
 def polled(status: str) -> Scripted:
@@ -105,16 +101,10 @@ def _asks_or_is_done(status: Status) -> bool:
     return status.phase in {"needs_operator", "awaiting_approval", "done"}
 
 
-REFUSED = says(48001)
 LIVES = {
-    "accepted": Life(),
     "lost": Life((loses,)),
     "polled": Life((polled("SEND_SUCCESS"),)),
-    "refused, retried": Life((REFUSED,), answers={"account_refused": RETRY}),
-    "refused, aborted": Life(rest=REFUSED, answers={"account_refused": ABORT}, outcome="aborted", accepted=0),
-    "originality, retried": Life(
-        pushes=("err(30001)", "send success"), answers={"originality_check_error": RETRY}, accepted=2
-    ),
+    "refused, retried": Life((says(48001),), answers={"account_refused": RETRY}),
     "reprint, retried": Life(
         pushes=("err(30003)", "send success"),
         answers={"reprint_needs_decision": {**RETRY, "send_ignore_reprint": True}},
@@ -126,6 +116,9 @@ LIVES = {
     ),
     "content refused, aborted": Life(
         pushes=("err(20001)",), answers={"content_refused": ABORT}, outcome="aborted", again="failed"
+    ),
+    "slow, aborted": Life(
+        (silent, accepts), pushes=("err(30001)",), answers={"originality_check_error": ABORT}, outcome="unknown"
     ),
 }
 DOUBTS = {
@@ -140,9 +133,7 @@ DOUBTS = {
 @pytest.fixture
 async def hasty_desk(real_env: WorkflowEnvironment) -> AsyncIterator[Desk]:
     """A desk on the real server, where WeChat remembers a clientmsgid for a second."""
-    facts = scaled_facts()
-    timing = facts.timing.model_copy(update={"window": WINDOW})
-    async with running(real_env, facts.model_copy(update={"timing": timing})) as found:
+    async with running(real_env, scaled_facts(window=WINDOW)) as found:
         yield found
 
 
@@ -187,25 +178,6 @@ async def test_a_reset_run_catches_up_with_the_ledger(real_desk: Desk) -> None:
         real_desk.started.append(run)
         assert (await run.result()).outcome == "sent"
     assert len(real_desk.wechat.tries) == 1
-
-
-async def test_a_send_that_waits_for_its_quota_waits_again(hasty_desk: Desk) -> None:
-    """A run that remembers WeChat's no waits on; one that was reset to before its wish may ask WeChat once more."""
-    desk = hasty_desk
-    desk.wechat.script = [says(45028)] * 100
-    handle = await desk.start()
-    await desk.until(handle, _waits_for_quota)
-    for number, event_id in enumerate(await points(desk, handle), 2):
-        run = await reset(desk, handle, event_id)
-        await desk.until(run, _waits_for_quota)
-        assert len(desk.wechat.tries) <= number
-    await desk.update(run, "abort")
-    assert (await failure_of(run)).may_have_been_delivered is False
-    assert {step.clientmsgid for step in desk.wechat.tries} == {desk.wechat.tries[0].clientmsgid}
-
-
-def _waits_for_quota(status: Status) -> bool:
-    return bool(status.waiting_for and "the next quota window" in status.waiting_for.reason)
 
 
 async def test_a_send_that_went_on_in_a_new_run_is_reset_to_its_first(short_desk: Desk) -> None:

@@ -1,7 +1,7 @@
 """A reset during a try: Temporal has it carried out once more, and WeChat may have accepted it the first time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -22,9 +22,7 @@ BRIEF = timedelta(seconds=1)
 PATIENT = timedelta(seconds=30)
 WINDOW = timedelta(seconds=20)
 """Twice as long as the lease of the run before lasts, so that there is time for two tries after it."""
-PUSH = {"msg_id": 1, "status": "send success"}
 REFUSED = says(48001)
-Disturbance = Callable[[WorkflowHandle[Any, Any]], Awaitable[None]]
 
 
 @dataclass
@@ -52,31 +50,22 @@ async def desk(
     real_env: WorkflowEnvironment, worker: Worker, request: pytest.FixtureRequest, recorded: Recorder
 ) -> AsyncIterator[Desk]:
     """A desk with a lease of this length, whose first worker stands still."""
-    facts = scaled_facts()
-    timing = facts.timing.model_copy(update={"http_timeout": request.param, "window": WINDOW})
-    async with running(real_env, facts.model_copy(update={"timing": timing})) as found:
+    async with running(real_env, scaled_facts(http_timeout=request.param, window=WINDOW)) as found:
         found.wechat.after_write = worker.stand_still
         yield found
         await recorded(found)
 
 
-async def pushed(handle: WorkflowHandle[Any, Any]) -> None:
-    """A push on somebody else's job."""
-    await handle.signal("job_finished", PUSH)
-
-
-async def cancelled(handle: WorkflowHandle[Any, Any]) -> None:
-    """A cancellation."""
-    await handle.cancel()
-
-
-async def reset(desk: Desk, worker: Worker, disturbance: Disturbance, **more: Any) -> WorkflowHandle[Any, Any]:
-    """A send whose first try is under way, reset to a point after it was scheduled."""
+async def reset(desk: Desk, worker: Worker, disturbance: str, **more: Any) -> WorkflowHandle[Any, Any]:
+    """A send whose first try is under way, reset to a point after it: a push on another job, or a cancellation."""
     handle = await desk.start(**more)
     await worker.written.wait()
-    run = desk.env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+    run = desk.first_run(handle)
     before = await resets.points(run)
-    await disturbance(run)
+    if disturbance == "push":
+        await run.signal("job_finished", {"msg_id": 1, "status": "send success"})
+    else:
+        await run.cancel()
     points = await until(lambda: resets.points(run), lambda found: found != before)
     after = await resets.reset(desk.env.client, run, points[-1])
     desk.started.append(after)
@@ -87,7 +76,7 @@ async def reset(desk: Desk, worker: Worker, disturbance: Disturbance, **more: An
 async def test_no_refusal_counts_after_a_reset_in_a_try(desk: Desk, worker: Worker) -> None:
     """That nothing was written the second time, and that WeChat refuses the next tries, says nothing of the first."""
     desk.wechat.script = [loses, *[REFUSED] * 100]
-    handle = await reset(desk, worker, pushed, decision_timeout="PT1H")
+    handle = await reset(desk, worker, "push", decision_timeout="PT1H")
     await desk.asks(handle, "unknown_outcome")
     assert (await desk.ledger()).records[0].jobs[0].ever_unknown
     await desk.update(handle, "abort")
@@ -99,7 +88,7 @@ async def test_no_refusal_counts_after_a_reset_in_a_try(desk: Desk, worker: Work
 async def test_a_cancellation_and_a_reset_in_a_try_go_on_to_the_verdict(desk: Desk, worker: Worker) -> None:
     """What may have been accepted is not cancelled."""
     desk.wechat.script = [loses, REFUSED]
-    handle = await reset(desk, worker, cancelled)
+    handle = await reset(desk, worker, "cancel")
     result = await handle.result()
     assert (result.outcome, result.jobs[0].deduplicated, len(desk.wechat.accepted)) == ("sent", True, 1)
 
@@ -108,7 +97,7 @@ async def test_a_cancellation_and_a_reset_in_a_try_go_on_to_the_verdict(desk: De
 async def test_a_reset_in_a_lease_writes_no_second_time(desk: Desk, worker: Worker) -> None:
     """The lease stays with the run before, whose answer settles the send when it comes after all."""
     desk.wechat.script = [accepts]
-    handle = await reset(desk, worker, pushed)
+    handle = await reset(desk, worker, "push")
     await desk.seen(handle, "another run had begun it")
     ledger = await desk.ledger()
     assert ledger.lease is not None

@@ -1,3 +1,5 @@
+"""The page of a send, as `workflows.pages` writes it."""
+
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -5,48 +7,21 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from qunfa.contract.operators import (
-    Abort,
-    Approve,
-    MarkSent,
-    Pause,
-    Reject,
-    Reschedule,
-    Resume,
-    Retry,
-    Status,
-    StoryLine,
-    WaitingFor,
-)
+from qunfa.contract import operators
+from qunfa.contract.operators import Status, StoryLine
 from qunfa.contract.request import MassSendRequest, parse_request
-from qunfa.contract.result import JobResult, MassSendResult, Problem
+from qunfa.contract.result import MassSendResult, Problem
 from qunfa.rules.problems import PROBLEMS
+from tests.workflows.refusals import UPDATES
 from workflows.pages import EXAMPLES, example, send_page
 
 AT = datetime(2026, 12, 1, 1, tzinfo=UTC)
-MODELS: dict[str, type[BaseModel]] = {
-    "retry": Retry,
-    "mark_sent": MarkSent,
-    "abort": Abort,
-    "approve": Approve,
-    "reject": Reject,
-    "pause": Pause,
-    "resume": Resume,
-    "reschedule": Reschedule,
-}
 
 
 def request(**more: Any) -> MassSendRequest:
     """A send of a text to all."""
-    return parse_request(
-        {
-            "account": "demo",
-            "key": "spring",
-            "audience": {"kind": "all"},
-            "message": {"msgtype": "text", "content": "春季特卖"},
-            **more,
-        }
-    )
+    message = {"msgtype": "text", "content": "春季特卖"}
+    return parse_request({"account": "demo", "key": "spring", "audience": {"kind": "all"}, "message": message, **more})
 
 
 def status(**more: Any) -> Status:
@@ -70,16 +45,16 @@ def test_a_problem_shows_its_reason_and_the_json_of_each_answer(name: str) -> No
 @pytest.mark.parametrize("answer", EXAMPLES)
 def test_what_is_to_be_pasted_is_a_valid_update(answer: str, problem: str) -> None:
     """The JSON that the page shows is one that the update takes, and no update is left out."""
-    assert MODELS[answer].model_validate(json.loads(example(problem, answer))).model_dump()["by"] == "your name"
-    assert EXAMPLES.keys() == MODELS.keys()
+    model: type[BaseModel] = getattr(operators, answer.title().replace("_", ""))
+    assert model.model_validate(json.loads(example(problem, answer))).model_dump()["by"] == "your name"
+    assert EXAMPLES.keys() == set(UPDATES)
 
 
 def test_a_send_that_waits_shows_for_what_and_until_when() -> None:
     """Also where there is no problem: the time, who has asked, approved and paused, and the updates that fit."""
-    waiting = WaitingFor(reason="send_at", until=AT)
     shown = status(
         phase="paused",
-        waiting_for=waiting,
+        waiting_for={"reason": "send_at", "until": AT},
         answers=("resume", "reschedule", "abort"),
         approval={"required": True, "by": "wang", "at": AT, "shows": ["text: 春季特卖", "to all followers"]},
         paused_by="li",
@@ -102,23 +77,11 @@ def test_a_send_that_waits_shows_for_what_and_until_when() -> None:
 
 def test_every_submission_has_its_row() -> None:
     """Job and generation, msg_id, state, WeChat's word and who heard it, how many received it, the clientmsgid."""
-    jobs = (
-        JobResult(index=0, generation=0, clientmsgid="abc-00", state="unknown"),
-        JobResult.model_validate(
-            {
-                "index": 0,
-                "generation": 1,
-                "clientmsgid": "abc-01",
-                "msg_id": 8,
-                "state": "sent",
-                "status": "send success",
-                "observed_by": "push",
-                "deduplicated": True,
-                "counts": {"total": 5000, "filter": 4990, "sent": 4980, "error": 10},
-            }
-        ),
-    )
-    page = send_page(request(), status(jobs=jobs)).partition("#### Jobs")[2]
+    first = {"index": 0, "generation": 0, "clientmsgid": "abc-00", "state": "unknown"}
+    second = {"index": 0, "generation": 1, "clientmsgid": "abc-01", "msg_id": 8, "state": "sent"}
+    second |= {"status": "send success", "observed_by": "push", "deduplicated": True}
+    counts = {"total": 5000, "filter": 4990, "sent": 4980, "error": 10}
+    page = send_page(request(), status(jobs=(first, {**second, "counts": counts}))).partition("#### Jobs")[2]
     lines = [line for line in page.splitlines() if line.startswith("|")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
     assert rows == [

@@ -13,7 +13,6 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract import ids
-from qunfa.contract.ids import account_id
 from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk, Recorder, running, scaled_facts
 from tests.workflows.failures import refusal_of
@@ -68,10 +67,8 @@ async def test_every_workflow_refuses_what_it_cannot_read(whole_desk: Desk, kind
 
 async def test_an_update_that_cannot_be_read_is_refused_with_a_sentence(whole_desk: Desk) -> None:
     """By a send and by an account; both go on."""
-    whole_desk.wechat.script = [says(48001)]
-    send = await whole_desk.start()
-    await whole_desk.asks(send, "account_refused")
-    account = whole_desk.env.client.get_workflow_handle(account_id(whole_desk.wechat.facts.appid))
+    send = await refused_by_wechat(whole_desk)
+    account = whole_desk.account
     for handle, name in ((send, "retry"), (send, "abort"), (account, "freeze"), (account, "ask")):
         with pytest.raises(WorkflowUpdateFailedError) as caught:
             await handle.execute_update(name, HALF)
@@ -85,28 +82,31 @@ async def test_an_update_that_cannot_be_read_is_refused_with_a_sentence(whole_de
 async def test_a_signal_that_cannot_be_read_is_dropped_with_a_log_line(
     whole_desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By a send and by an account; both go on."""
-    whole_desk.wechat.script = [says(48001)]
-    send = await whole_desk.start()
-    await whole_desk.asks(send, "account_refused")
-    account = whole_desk.env.client.get_workflow_handle(account_id(whole_desk.wechat.facts.appid))
+    """By a send and by an account, as one with several inputs is; both go on."""
+    send = await refused_by_wechat(whole_desk)
+    account = whole_desk.account
     with caplog.at_level(logging.WARNING):
         for handle, name in ((send, "job_finished"), (account, "push"), (account, "told")):
             await handle.signal(name, HALF)
+            await handle.signal(name, args=[{"msg_id": 1, "status": "x"}, 2])
         await whole_desk.update(send, "retry")
         assert (await send.result()).outcome == "sent"
     lines = [record.getMessage() for record in caplog.records if "half a character" in record.getMessage()]
-    assert sorted(line.split(" dropped")[0] for line in lines if "malformed" in line) == [
-        "malformed JobFinished",
-        "malformed push",
-        "malformed told",
-    ]
+    dropped = sorted(line.split(" dropped")[0] for line in lines if "malformed" in line)
+    assert dropped == ["malformed JobFinished", "malformed push", "malformed told"]
     assert (await failed_tasks(send), await failed_tasks(account)) == (0, 0)
+
+
+async def refused_by_wechat(desk: Desk) -> WorkflowHandle[Any, Any]:
+    """A send that asks a person."""
+    desk.wechat.script = [says(48001)]
+    send = await desk.start()
+    await desk.asks(send, "account_refused")
+    return send
 
 
 async def test_a_query_that_cannot_be_read_is_refused(whole_desk: Desk) -> None:
     """It is not taken for one that asks for everything."""
     await (await whole_desk.start()).result()
-    account = whole_desk.env.client.get_workflow_handle(account_id(whole_desk.wechat.facts.appid))
     with pytest.raises(WorkflowQueryFailedError, match="half a character"):
-        await account.query("ledger", HALF)
+        await whole_desk.account.query("ledger", HALF)

@@ -1,4 +1,4 @@
-"""An account of the next core, with sends that are played."""
+"""An account, with sends that are played: they hear what it says, and answer as a test says."""
 
 import asyncio
 import contextlib
@@ -9,28 +9,65 @@ from datetime import timedelta
 from typing import Any
 
 import pytest_asyncio
+from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer
 
 from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.result import JobFinished
-from qunfa.temporal.payloads import data_converter
 from tests.account.driving import turn, wish
 from tests.looking import until
-from tests.workflows.accounts.sender import SENDER, Sender, Submitting
-from tests.workflows.conftest import short_runs
-from tests.workflows.refusals import Refusing
+from tests.workflows.refusals import Refusing, replay
 from worker import EndingWorker
 from workflows.account import Account
 
 Handle = WorkflowHandle[Any, Any]
-SECOND = timedelta(seconds=1)
+SENDER = "Sender"
+
+
+@workflow.defn(name=SENDER, sandboxed=False)
+class Sender:
+    """Hears what its account says, until it is told to end."""
+
+    def __init__(self) -> None:
+        self._heard: list[Any] = []
+        self._pushes: list[Any] = []
+        self._over = False
+
+    @workflow.run
+    async def run(self) -> None:
+        """Wait for the end."""
+        await workflow.wait_condition(lambda: self._over)
+
+    @workflow.signal
+    def granted(self, raw: Any) -> None:
+        """Keep an answer."""
+        self._heard.append(raw)
+
+    @workflow.signal
+    def job_finished(self, raw: Any) -> None:
+        """Keep a push."""
+        self._pushes.append(raw)
+
+    @workflow.signal
+    def end(self) -> None:
+        """Wait no longer."""
+        self._over = True
+
+    @workflow.query
+    def heard(self) -> list[Any]:
+        """All answers, in order."""
+        return self._heard
+
+    @workflow.query
+    def pushes(self) -> list[Any]:
+        """All pushes, in order."""
+        return self._pushes
 
 
 @dataclass
@@ -42,9 +79,6 @@ class Branch:
     senders: dict[str, Handle] = field(default_factory=dict)
     wishes: int = 0
 
-    def __post_init__(self) -> None:
-        self.submitting = Submitting(self.client, self.account.id)
-
     @property
     def client(self) -> Client:
         return self.env.client
@@ -54,10 +88,10 @@ class Branch:
         """The current run of the account."""
         return self.client.get_workflow_handle(account_id(self.appid))
 
-    async def sender(self, key: str, *, answers: bool = False) -> Handle:
+    async def sender(self, key: str) -> Handle:
         """A send that hears what it is told."""
         handle = await self.client.start_workflow(
-            SENDER, answers, id=f"{mass_send_id('demo', key)}:{self.appid}", task_queue=self.appid
+            SENDER, id=f"{mass_send_id('demo', key)}:{self.appid}", task_queue=self.appid
         )
         self.senders[key] = handle
         return handle
@@ -120,15 +154,9 @@ class Branch:
 
     async def replays(self) -> None:
         """The current run does the same again, whatever updates are refused meanwhile."""
-        replayer = Replayer(
-            workflows=[Account],
-            workflow_runner=Refusing(),
-            namespace=self.client.namespace,
-            data_converter=data_converter,
-        )
         # A replay never ends of a run that has only begun.
         history = await until(self.account.fetch_history, _has_done_something)
-        await replayer.replay_workflow(history)
+        await replay(history, Refusing(), self.client.namespace)
 
 
 @contextlib.asynccontextmanager
@@ -138,8 +166,7 @@ async def opened(env: WorkflowEnvironment, branch: Branch | None = None, **optio
     usual = {
         "task_queue": branch.appid,
         "workflows": [Account, Sender],
-        "activities": [branch.submitting.submit],
-        "ends_within": 10 * SECOND,
+        "ends_within": timedelta(seconds=10),
     }
     async with EndingWorker(env.client, **{**usual, **options}):
         yield branch
@@ -169,11 +196,4 @@ async def branch(env: WorkflowEnvironment) -> AsyncIterator[Branch]:
 async def real_branch(real_env: WorkflowEnvironment) -> AsyncIterator[Branch]:
     """On the real server."""
     async with opened(real_env) as found:
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def short_branch() -> AsyncIterator[Branch]:
-    """On a real server that suggests to continue as new after 15 events."""
-    async with short_runs() as environment, opened(environment) as found:
         yield found
