@@ -342,7 +342,7 @@ def test_the_tree_of_a_framework_is_read() -> None:
 
 
 def test_odd_texts_in_json_cost_nothing() -> None:
-    """A long number is a text. Of two names the first counts. Half a surrogate pair is replaced: no history keeps it."""
+    """A long number is a text. Of two names the first counts. Half a surrogate pair is replaced."""
     odd = b'"MsgID": 7, "MsgID": 8, "CreateTime": ' + b"9" * 100_000
     event = _parsed(_json(Odd="\ud83d").replace(b'"MsgID": 7', odd))
     assert (event.msg_id, event.create_time, event.extra["Odd"]) == (7, None, "?")

@@ -115,21 +115,6 @@ async def test_the_body_of_a_forged_push_is_not_read(inbox: Inbox, name: str, st
     assert (answer.status_code, inbox.got, read) == (status, [], False)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b'{"MsgType":',
-        b'<!DOCTYPE xml SYSTEM "file:///etc/passwd"><xml/>',
-        b"<xml><MsgType>event</MsgType><Event>MASSSENDJOBFINISH</Event><Status>send success</Status></xml>",
-    ],
-)
-async def test_a_push_that_cannot_be_read_is_refused(http: httpx.AsyncClient, inbox: Inbox, body: bytes) -> None:
-    """Though it is genuine: WeChat's own alarm sounds then."""
-    answer = await post(http, body)
-    assert (answer.status_code, answer.text, inbox.got) == (400, "malformed", [])
-
-
 @pytest.mark.parametrize("way", ["/wechat/demo", "/wechat/demo/events"])
 async def test_a_body_is_read_up_to_256_kib(inbox: Inbox, way: str) -> None:
     """Not one byte more; a body without an end is cut off there."""
