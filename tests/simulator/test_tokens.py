@@ -104,7 +104,7 @@ async def test_lifetime_and_overlap_are_settings(start: Start) -> None:
         ({"appid": "wxffffffffffffffff"}, 40013), ({"secret": "wrong"}, 40125),
     ],
 )  # fmt: skip
-async def test_wrong_credentials_are_refused(usual: Api, change: dict[str, str], errcode: int) -> None:
+async def test_wrong_credentials_get_no_token(usual: Api, change: dict[str, str], errcode: int) -> None:
     """By both token endpoints. A token is missing (41001), no token at all (40014), or was never given (40001)."""
     assert (await usual.classic_token(change))["errcode"] == errcode
     assert (await usual.stable_token(changes=change))["errcode"] == errcode
