@@ -182,19 +182,6 @@ async def test_only_one_path_is_for_pushes(inbox: Inbox, method: str, path: str,
     assert inbox.got == []
 
 
-async def test_the_receiver_is_ready_while_temporal_can_be_reached(inbox: Inbox) -> None:
-    """It says so to whoever asks."""
-    reachable = False
-
-    async def ready() -> bool:
-        return reachable
-
-    async with _client(create_app(callback_settings(), inbox, ready=ready)) as http:
-        assert (await http.get("/readyz")).status_code == 503
-        reachable = True
-        assert (await http.get("/readyz")).status_code == 200
-
-
 async def test_the_receiver_may_be_embedded(inbox: Inbox) -> None:
     """Mounted in another application, or with a middleware that keeps somebody out: that holds for pushes too."""
 
