@@ -65,10 +65,11 @@ def _part(text: str) -> dict[str, Any]:
     return _to(SAFE, **enveloped(text))
 
 
-def _nearly(chance: random.Random) -> str:
-    """A signature of which one digit is wrong."""
-    signature = signed()["signature"]
-    return chance.choice("0123456789abcdef".replace(signature[0], "")) + signature[1:]
+def _nearly_signed(chance: random.Random) -> dict[str, Any]:
+    query, where = signed(), chance.randrange(40)
+    digits = list(query["signature"])
+    digits[where] = chance.choice("0123456789abcdef".replace(digits[where], ""))
+    return _to(PLAIN, FINISHED, {**query, "signature": "".join(digits)})
 
 
 def _repeated(chance: random.Random) -> dict[str, Any]:
@@ -193,7 +194,7 @@ NO_JSON = [
 KINDS: dict[str, tuple[int, Callable[[random.Random], dict[str, Any]]]] = {
     "unsigned": (403, lambda c: _to(PLAIN, FINISHED, dict(c.sample(sorted(signed().items()), c.randint(0, 2))))),
     "signed with another token": (403, lambda c: _plain(FINISHED, **signed(token=c.randbytes(8).hex()))),
-    "one digit of the signature is wrong": (403, lambda c: _plain(FINISHED, signature=_nearly(c))),
+    "one digit of the signature is wrong": (403, _nearly_signed),
     "a signed time that is none": (403, _no_time),
     "another time under a signature that was overheard": (403, _shifted),
     "overheard, and too late": (403, lambda c: _plain(FINISHED, **signed(ago=c.randint(700, 10**8)))),

@@ -192,10 +192,10 @@ async def test_the_receiver_may_be_embedded(inbox: Inbox) -> None:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             await PlainTextResponse("closed", 418)(scope, receive, send)
 
-    app = create_app(callback_settings(), inbox)
-    async with _client(Starlette(routes=[Mount("/in", app)])) as http:
+    async with _client(Starlette(routes=[Mount("/in", create_app(callback_settings(), inbox))])) as http:
         below = await http.post("/in/wechat/demo", params=signed(), content=FINISHED)
         assert (below.status_code, (await post(http)).status_code, len(inbox.got)) == (200, 404, 1)
+    app = create_app(callback_settings(), inbox)
     app.add_middleware(Closed)
     async with _client(app) as http:
         assert (await post(http)).status_code == 418
