@@ -12,7 +12,7 @@ from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]  # the 
 
 from qunfa.simulator.encryption import EncryptionError, decrypt, encrypt
 from qunfa.simulator.envelopes import signature
-from tests.simulator.api import AES_KEY, APPID, CALLBACK_TOKEN, Api, Json, Start
+from tests.simulator.api import AES_KEY, APPID, CALLBACK_TOKEN, Json, Start
 from tests.simulator.inbox import Inbox, Push
 
 OTHER_KEY = "GFEDCBA9876543210zyxwvutsrqponmlkjihgfedcba"
