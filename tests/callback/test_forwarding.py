@@ -37,11 +37,14 @@ def _said(body: bytes, status: bytes = b"200 OK", header: bytes = b"Content-Type
     return b"HTTP/1.1 %s\r\n%s\r\nContent-Length: %d\r\n\r\n%s" % (status, header, len(body), body)
 
 
+SAID = _said(REPLY)
+
+
 @dataclass
 class Existing:
     """The system that had the callback URL before: notes each request byte for byte, and says what it is told to."""
 
-    answer: bytes = _said(REPLY)
+    answer: bytes = SAID
     silent: bool = False
     requests: list[bytes] = field(default_factory=list)
     opened: int = 0
