@@ -220,7 +220,7 @@ def test_a_malformed_push_is_refused(body: bytes, reason: str) -> None:
 
     It goes to a log, so nothing of a follower's message is in it.
     """
-    with pytest.raises(EventError, match=reason) as caught:
+    with pytest.raises(EventError, match=reason or None) as caught:
         parse_event(body)
     assert not any(word in str(caught.value) for word in ("private", "words"))
     assert reason != "DOCTYPE" or isinstance(caught.value, HostileError)

@@ -72,7 +72,7 @@ async def test_content_is_limited_in_bytes_as_well(start: Start) -> None:
 
 
 async def news(api: Api) -> Json:
-    """uploadnews of one article, and its answer."""
+    """News of one article, and the answer to them."""
     thumb = await api.media_id("thumb", samples.JPG)
     return await api.call("media/uploadnews", {"articles": [article(thumb_media_id=thumb)]})
 

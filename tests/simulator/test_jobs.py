@@ -57,9 +57,7 @@ async def test_mass_get_takes_an_id_as_text_or_number(start: Start) -> None:
     ],
     ids=range(12),
 )
-async def test_a_plan_decides_how_a_job_ends(
-    api: Api, plan: Json, status: str, msg_status: str, received: int
-) -> None:
+async def test_a_plan_decides_how_a_job_ends(api: Api, plan: Json, status: str, msg_status: str, received: int) -> None:
     """A planned status or mass/get status ends the job; only a success delivers, unless the plan says otherwise."""
     await api.plan(**plan)
     job = await api.sent()
