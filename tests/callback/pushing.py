@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from starlette.types import ASGIApp
 
 from qunfa.callback import ReceiverMetrics, create_app, create_metrics_app, sign
 from qunfa.contract.result import JobFinished
@@ -28,6 +29,11 @@ FINISHED = b"""<xml><ToUserName><![CDATA[gh_4d00ed8d6399]]></ToUserName><CreateT
 <Status><![CDATA[send success]]></Status><TotalCount>100</TotalCount><FilterCount>98</FilterCount>
 <SentCount>97</SentCount><ErrorCount>1</ErrorCount></xml>"""
 HELLO = b"<xml><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hello]]></Content><MsgId>7</MsgId></xml>"
+
+
+def finished(msg_id: int) -> bytes:
+    """The same result of another job."""
+    return FINISHED.replace(b"3147483650", b"%d" % msg_id)
 
 
 @dataclass
@@ -79,6 +85,28 @@ async def receiver(
         yield http
 
 
+async def post(http: httpx.AsyncClient, push: Any = FINISHED, *, name: str = "demo", **more: Any) -> httpx.Response:
+    """The answer to a push, which is given by its keywords, or by a body that is signed now."""
+    request = push if isinstance(push, dict) else {"params": signed(), "content": push}
+    return await http.post(f"/wechat/{name}", **request, **more)
+
+
+async def status_of(app: ASGIApp, query: bytes, *incoming: Any, path: str = "/wechat/demo") -> int:
+    """The status that a POST from nowhere is answered with, given message by message as a server has them."""
+    messages, sent = list(incoming), list[Any]()
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": query, "headers": []}
+    await app(scope, receive, send)
+    status: int = sent[0]["status"]
+    return status
+
+
 def signed(token: str = TOKEN, *, ago: float = 0, **more: str) -> dict[str, str]:
     """A query as WeChat signs it, some seconds ago, with a nonce of its own."""
     timestamp, nonce = str(int(time.time() - ago)), secrets.token_hex(5)
@@ -98,6 +126,11 @@ def framed(message: bytes, appid: str = APPID, *, length: int | None = None) -> 
     """Random bytes, length, message and appid, as WeChat puts them together."""
     size = len(message) if length is None else length
     return secrets.token_bytes(16) + size.to_bytes(4, "big") + message + appid.encode()
+
+
+def push_of(mode: str, message: bytes = FINISHED, *, ago: float = 0) -> dict[str, Any]:
+    """Query and body of a push in this mode, as keywords of a request."""
+    return {"params": signed(ago=ago), "content": message} if mode == "plain" else sealed(message, ago=ago)
 
 
 def sealed(

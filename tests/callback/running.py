@@ -1,46 +1,42 @@
-"""A receiver as it is run, on a real port, and what it has given to a real Temporal."""
+"""A receiver as it is run: on a real port of this process, or as a process of its own."""
 
 import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
 
 import httpx
-from temporalio.client import Client
 
 from qunfa.callback import run_receiver
-from qunfa.contract.ids import account_id
 from qunfa.settings import Settings
-from tests.callback.pushing import callback_settings
-from tests.looking import PATIENCE
+from tests.callback.pushing import APPID, TOKEN
+from tests.looking import PATIENCE, look_again
 
-
-def address_of(client: Client) -> str:
-    """Where its Temporal is."""
-    return client.service_client.config.target_host
-
-
-async def is_ready(http: httpx.AsyncClient) -> bool:
-    """Whether the receiver reaches Temporal."""
-    return (await http.get("/readyz")).status_code == 200
-
-
-async def signals(client: Client, appid: str) -> int:
-    """How many signals the account's workflow has had."""
-    handle = client.get_workflow_handle(account_id(appid))
-    return sum(
-        [
-            event.HasField("workflow_execution_signaled_event_attributes")
-            async for event in handle.fetch_history_events()
-        ]
-    )
-
-
-def renamed(appid: str, receiver: dict[str, Any] | None = None, **callback: Any) -> Settings:
-    """The settings of the tests with an appid, and a task queue, of its own."""
-    settings = callback_settings(receiver, **callback)
-    accounts = {"demo": settings.accounts["demo"].model_copy(update={"appid": appid})}
-    return settings.model_copy(update={"accounts": accounts, "task_queue": appid})
+PROGRAM = """
+import asyncio, os, resource, signal
+from qunfa.callback import run_receiver
+from qunfa.settings import load_settings
+from qunfa.telemetry import configure_logging
+configure_logging()
+def started(url):
+    {listening}
+    print(url, flush=True)
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+asyncio.run(run_receiver(load_settings(), on_started=started))
+"""
+ACCOUNT = {"APPID": APPID, "KIND": "service", "SECRET": "s3cret", "CALLBACK__TOKEN": TOKEN}
+ENVIRONMENT = {
+    "PYTHONPATH": str(Path(__file__).parents[2]),
+    "TEMPORAL_ADDRESS": "127.0.0.1:1",
+    "TEMPORAL_CONFIG_FILE": os.devnull,
+    "QUNFA_RECEIVER__HOST": "127.0.0.1",
+    "QUNFA_RECEIVER__PORT": "0",
+    "QUNFA_METRICS__RECEIVER": "",
+    **{f"QUNFA_ACCOUNTS__DEMO__{name}": value for name, value in ACCOUNT.items()},
+}
 
 
 @asynccontextmanager
@@ -56,3 +52,27 @@ async def running(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     finally:
         receiver.cancel()
         await asyncio.gather(receiver, return_exceptions=True)
+
+
+async def until_ready(http: httpx.AsyncClient) -> None:
+    """Until the receiver reaches Temporal."""
+    while (await http.get("/readyz")).status_code != 200:
+        await look_again()
+
+
+@asynccontextmanager
+async def process_of(log: Path, listening: str = "pass") -> AsyncIterator[tuple[Process, httpx.URL]]:
+    """A process with few descriptors, without Temporal, and its URL; `listening` runs in it as soon as it listens."""
+    with log.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", PROGRAM.format(listening=listening),
+            stdout=PIPE, stderr=file, env=ENVIRONMENT, cwd=log.parent,
+        )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+        yield process, httpx.URL(line.decode().strip())
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()

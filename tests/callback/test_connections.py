@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import os
 import resource
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from qunfa.callback.connections import Bounds
 from qunfa.callback.services import Services
 from tests.bench.serve import hello
-from tests.callback.pushing import APPID, TOKEN, signed
+from tests.callback.pushing import signed
+from tests.callback.running import process_of
 from tests.looking import PATIENCE, look_again
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -118,25 +116,35 @@ async def test_oldest_idle_one_goes_first() -> None:
         assert not any(one.at_eof() for one in silent[17:])
 
 
-async def test_one_with_a_request_does_not_go() -> None:
-    """Where all are being answered, it is the new one that goes; afterwards there is room again."""
-    arrived, go_on = asyncio.Semaphore(0), asyncio.Event()
+class Busy:
+    """An application that answers whole requests once it may."""
 
-    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self) -> None:
+        self.arrived, self.go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            arrived.release()
-            await go_on.wait()
+            self.arrived.release()
+            while (message := await receive()).get("more_body"):
+                pass
+            if message["type"] == "http.disconnect":
+                return
+            await self.go_on.wait()
         await hello(scope, receive, send)
 
-    async with _serving(Bounds(head=LONG, request=LONG, idle=3, all=3), slow) as connect:
-        busy = [await connect() for _ in range(3)]
-        for _, writer in busy:
+
+async def test_one_with_a_request_does_not_go() -> None:
+    """Where all are being answered, it is the new one that goes; afterwards there is room again."""
+    busy = Busy()
+    async with _serving(Bounds(head=LONG, request=LONG, idle=3, all=3), busy) as connect:
+        answered = [await connect() for _ in range(3)]
+        for _, writer in answered:
             writer.write(GET)
-            await arrived.acquire()
-        late, writer = await connect()
+            await busy.arrived.acquire()
+        late, _ = await connect()
         assert await _end(late) == b""
-        go_on.set()
-        for reader, _ in busy:
+        busy.go_on.set()
+        for reader, _ in answered:
             assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
         reader, writer = await connect()
         writer.write(GET)
@@ -145,32 +153,17 @@ async def test_one_with_a_request_does_not_go() -> None:
 
 async def test_one_whose_body_does_not_come_goes() -> None:
     """It keeps nobody out, who says what he has to say; those whose requests are whole stay."""
-    arrived, go_on = asyncio.Semaphore(0), asyncio.Event()
-
-    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            arrived.release()
-            while (message := await receive()).get("more_body"):
-                pass
-            if message["type"] == "http.disconnect":
-                return
-            await go_on.wait()
-        await hello(scope, receive, send)
-
-    async with _serving(Bounds(head=LONG, request=LONG, idle=4, all=4), reading) as connect:
-        whole, writer = await connect()
-        writer.write(GET)
-        await arrived.acquire()
-        strangers = [await connect() for _ in range(3)]
-        for _, writer in strangers:
-            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
-            await arrived.acquire()
-        reader, writer = await connect()
-        writer.write(GET)
-        await arrived.acquire()
-        assert await _end(strangers[0][0]) == b""
-        go_on.set()
-        for one in (whole, reader):
+    busy = Busy()
+    async with _serving(Bounds(head=LONG, request=LONG, idle=4, all=4), busy) as connect:
+        begun = []
+        for said in (GET, *[b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"] * 3, GET):
+            reader, writer = await connect()
+            writer.write(said)
+            await busy.arrived.acquire()
+            begun.append(reader)
+        assert await _end(begun[1]) == b""
+        busy.go_on.set()
+        for one in (begun[0], begun[-1]):
             assert (await one.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
 
 
@@ -192,60 +185,29 @@ async def test_two_lengths_of_one_body() -> None:
     assert b"connection: close" in answer.lower()
 
 
-async def _receiver(folder: Path, before: str = "") -> tuple[Process, str]:
-    """A process with few descriptors, and its URL; `before` runs in it as soon as it listens."""
-    program = (
-        "import asyncio, os, resource, signal, sys\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
-        "from qunfa.callback import run_receiver\n"
-        "from qunfa.settings import load_settings\n"
-        "from qunfa.telemetry import configure_logging\n"
-        "configure_logging()\n"
-        "def started(url):\n"
-        f"    {before or 'pass'}\n"
-        "    print(url, flush=True)\n"
-        "asyncio.run(run_receiver(load_settings(), on_started=started))\n"
-    )
-    environment = {
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "TEMPORAL_ADDRESS": "127.0.0.1:1",
-        "TEMPORAL_CONFIG_FILE": os.devnull,
-        "QUNFA_RECEIVER__HOST": "127.0.0.1",
-        "QUNFA_RECEIVER__PORT": "0",
-        "QUNFA_METRICS__RECEIVER": "",
-        "QUNFA_ACCOUNTS__DEMO__APPID": APPID,
-        "QUNFA_ACCOUNTS__DEMO__KIND": "service",
-        "QUNFA_ACCOUNTS__DEMO__SECRET": "s3cret",
-        "QUNFA_ACCOUNTS__DEMO__CALLBACK__TOKEN": TOKEN,
-    }
-    with (folder / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, stdout=PIPE, stderr=log, env=environment, cwd=folder
-        )
-    assert process.stdout is not None
-    return process, (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode().strip()
+@asynccontextmanager
+async def _crowd(url: httpx.URL, number: int, said: bytes = b"") -> AsyncIterator[httpx.AsyncClient]:
+    """So many connections that have said that, and a client that comes after them."""
+    writers = []
+    try:
+        for _ in range(number):
+            writers.append((await asyncio.open_connection(url.host, url.port))[1])
+            writers[-1].write(said)
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http:
+            yield http
+    finally:
+        for writer in writers:
+            writer.close()
 
 
 async def test_more_connections_than_descriptors(tmp_path: Path) -> None:
     """400 that never end a request's head neither keep WeChat out nor fill the log."""
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 512
-    process, url = await _receiver(tmp_path)
-    at = httpx.URL(url)
-    writers = []
-    try:
-        for _ in range(400):
-            _, writer = await asyncio.open_connection(at.host, at.port)
-            writer.write(GET[:-2])
-            writers.append(writer)
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http:
-            for _ in range(3):
-                assert (await http.get("/wechat/demo", params=signed(echostr="1"))).text == "1"
-    finally:
-        for writer in writers:
-            writer.close()
-        process.terminate()
-        await process.wait()
-    assert (tmp_path / "log").stat().st_size < 20_000
+    log = tmp_path / "log"
+    async with process_of(log) as (_, url), _crowd(url, 400, GET[:-2]) as http:
+        for _ in range(3):
+            assert (await http.get("/wechat/demo", params=signed(echostr="1"))).text == "1"
+    assert log.stat().st_size < 20_000
 
 
 async def test_no_descriptor_is_left(tmp_path: Path) -> None:
@@ -256,21 +218,11 @@ async def test_no_descriptor_is_left(tmp_path: Path) -> None:
         "let_go = lambda: [os.close(held.pop()) for _ in list(held)]; "
         "asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, let_go)"
     )
-    process, url = await _receiver(tmp_path, hold)
-    at = httpx.URL(url)
-    writers = [(await asyncio.open_connection(at.host, at.port))[1] for _ in range(30)]
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while b"no connection accepted" not in (tmp_path / "log").read_bytes():
-                await look_again()
+    log = tmp_path / "log"
+    async with process_of(log, hold) as (process, url), _crowd(url, 30) as http, asyncio.timeout(PATIENCE):
+        while b"no connection accepted" not in log.read_bytes():
+            await look_again()
         process.send_signal(signal.SIGUSR1)
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http:
-            assert (await http.get("/healthz")).text == "ok"
-    finally:
-        for writer in writers:
-            writer.close()
-        process.terminate()
-        await process.wait()
-    log = (tmp_path / "log").read_bytes()
-    assert log.count(b"no connection accepted") == 1
-    assert b"Traceback" not in log
+        assert (await http.get("/healthz")).text == "ok"
+    assert log.read_bytes().count(b"no connection accepted") == 1
+    assert b"Traceback" not in log.read_bytes()

@@ -5,7 +5,6 @@ import tomllib
 from pathlib import Path
 
 import httpx
-import pytest
 
 from qunfa.callback.answers import Answer
 from qunfa.settings import CallbackSettings, MetricsSettings, ReceiverSettings
@@ -16,14 +15,14 @@ GUIDE = (TESTS.parent / "docs" / "receiver.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", GUIDE)))
 
 
-@pytest.mark.parametrize(("file", "name"), NAMED)
-def test_named_test_exists(file: str, name: str) -> None:
+def test_every_named_test_of_the_receiver_exists() -> None:
     """What the guide claims is tested where it says."""
-    tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
-    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    for file, name in NAMED:
+        tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-def test_every_claim_has_a_test() -> None:
+def test_every_claim_of_the_comparison_has_a_test() -> None:
     """In the comparison, what Qunfa does is proven; only what no test can see is not."""
     section = GUIDE.partition("\n## Compared\n")[2].partition("\n## ")[0]
     rows = [line.split("|") for line in section.splitlines() if line.startswith("| ")]
@@ -33,22 +32,16 @@ def test_every_claim_has_a_test() -> None:
     assert unproven == ["compared in constant time"]
 
 
-@pytest.mark.parametrize("answer", Answer)
-def test_every_answer_is_explained(answer: Answer) -> None:
-    """Whoever sees a word in the log finds it in the guide."""
-    word, status = answer.value
-    assert f"`{word}`" in GUIDE or f"{status.value}:" in GUIDE
+def test_every_answer_and_setting_is_explained() -> None:
+    """Whoever sees a word in the log, or a setting of the receiver, finds it in the guide."""
+    for word, status in (answer.value for answer in Answer):
+        assert f"`{word}`" in GUIDE or f"{status.value}:" in GUIDE
+    names = {name for section in (ReceiverSettings, CallbackSettings, MetricsSettings) for name in section.model_fields}
+    assert {name for name in names if not name.endswith("_file") and name not in GUIDE} <= {"worker"}
 
 
-@pytest.mark.parametrize("section", [ReceiverSettings, CallbackSettings, MetricsSettings])
-def test_every_setting_is_explained(section: type[CallbackSettings]) -> None:
-    """Each setting of the receiver is in the guide."""
-    missing = [name for name in section.model_fields if not name.endswith("_file") and name not in GUIDE]
-    assert set(missing) <= {"worker"}
-
-
-async def test_rehearsal() -> None:
-    """The simulated WeChat takes the configuration and the orders of the guide; here it finds no receiver."""
+async def test_the_simulator_takes_the_orders_of_the_guide() -> None:
+    """And its configuration; here it finds no receiver."""
     section = GUIDE.partition("\n### Rehearsing it\n")[2].partition("\n## ")[0]
     toml = section.partition("```toml\n")[2].partition("```")[0]
     orders = re.findall(r"^curl -d '(\S+)' http://127.0.0.1:8089(\S+) ", section, re.MULTILINE)

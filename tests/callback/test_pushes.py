@@ -1,44 +1,60 @@
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from qunfa.callback import DeliveryError, ReceiverError, create_app
+from qunfa.callback import DeliveryError, create_app
 from qunfa.callback.body import BODY_LIMIT
+from qunfa.callback.metrics import ReceiverMetrics
 from qunfa.callback.services import Services
 from qunfa.contract.result import Counts, JobFinished
-from tests.callback.pushing import AES_KEY, APPID, FINISHED, HELLO, Inbox, callback_settings, receiver, sealed, signed
+from tests.callback.pushing import (
+    AES_KEY,
+    APPID,
+    FINISHED,
+    HELLO,
+    Inbox,
+    callback_settings,
+    post,
+    push_of,
+    receiver,
+    signed,
+    status_of,
+)
+
+ORIGINAL = "gh_4d00ed8d6399"
+EVENT = JobFinished(
+    msg_id=3147483650,
+    status="send success",
+    counts=Counts(total=100, filter=98, sent=97, error=1),
+    create_time=1481013459,
+    to_user_name=ORIGINAL,
+)
 
 
-async def _post(http: httpx.AsyncClient, content: Any = FINISHED, name: str = "demo") -> httpx.Response:
-    return await http.post(f"/wechat/{name}", params=signed(), content=content)
+def _client(app: ASGIApp) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://receiver")
 
 
 async def test_finished_job_is_delivered(http: httpx.AsyncClient, inbox: Inbox) -> None:
     """A finished job reaches the account of the URL, and WeChat reads `success`."""
-    answer = await _post(http)
-
+    answer = await post(http)
     assert (answer.status_code, answer.text) == (200, "success")
-    (appid, event), *rest = inbox.got
-    assert not rest
-    assert appid == APPID
-    assert event == JobFinished(
-        msg_id=3147483650,
-        status="send success",
-        counts=Counts(total=100, filter=98, sent=97, error=1),
-        create_time=1481013459,
-        to_user_name="gh_4d00ed8d6399",
-    )
+    assert inbox.got == [(APPID, EVENT)]
 
 
 async def test_success_waits_for_the_delivery() -> None:
@@ -50,60 +66,43 @@ async def test_success_waits_for_the_delivery() -> None:
         await durable.wait()
 
     async with receiver(deliver) as http:
-        posting = asyncio.create_task(_post(http))
+        posting = asyncio.create_task(post(http))
         await arrived.wait()
         assert not posting.done()
         durable.set()
         assert (await posting).text == "success"
 
 
-@pytest.mark.parametrize("failure", [DeliveryError("Temporal is away"), TimeoutError()])
-async def test_a_push_that_cannot_be_delivered_is_asked_for_again(
-    http: httpx.AsyncClient, inbox: Inbox, failure: Exception
-) -> None:
-    """What is not durable is answered with 503, so that WeChat tries again."""
-    inbox.failure = failure
+@pytest.mark.parametrize("slow", ["delivery", "body"])
+async def test_what_takes_too_long_is_given_up(slow: str) -> None:
+    """Past the deadline the answer is 503, before WeChat hangs up, and what goes on is cancelled."""
+    waits = cancelled = False
 
-    answer = await _post(http)
-
-    assert (answer.status_code, answer.text) == (503, "unavailable")
-
-
-async def test_slow_delivery() -> None:
-    """Past its deadline a delivery is given up with 503, before WeChat hangs up."""
-    cancelled = asyncio.Event()
-
-    async def deliver(appid: str, event: JobFinished) -> None:
+    async def wait() -> None:
+        nonlocal waits, cancelled
+        waits = True
         try:
             await asyncio.Event().wait()
         finally:
-            cancelled.set()
+            cancelled = True
+
+    async def deliver(appid: str, event: JobFinished) -> None:
+        await wait()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield FINISHED[:50]
+        await wait()
 
     async with receiver(deliver, deadline=timedelta(milliseconds=200)) as http:
-        answer = await _post(http)
-
-    assert answer.status_code == 503
-    assert cancelled.is_set()
-
-
-async def test_slow_body(inbox: Inbox) -> None:
-    """A body that does not end within the deadline is given up."""
-
-    async def endless() -> AsyncIterator[bytes]:
-        yield FINISHED[:50]
-        await asyncio.Event().wait()
-
-    async with receiver(inbox, deadline=timedelta(milliseconds=200)) as http:
-        answer = await _post(http, endless())
-
-    assert answer.status_code == 503
-    assert inbox.got == []
+        answer = await post(http, FINISHED if slow == "delivery" else body())
+    assert (answer.status_code, answer.text) == (503, "unavailable")
+    assert (waits, cancelled) == (True, True)
 
 
 @pytest.mark.parametrize("mode", ["plain", "compat", "safe"])
-@pytest.mark.parametrize("name", ["demo", "nobody"])
-async def test_forged_push(inbox: Inbox, name: str, mode: str) -> None:
-    """A push without WeChat's signature is refused, and its body is not even read."""
+@pytest.mark.parametrize(("name", "status"), [("demo", 403), ("nobody", 404)])
+async def test_the_body_of_a_forged_push_is_not_read(inbox: Inbox, name: str, status: int, mode: str) -> None:
+    """It is refused by its query alone."""
     read = False
 
     async def body() -> AsyncIterator[bytes]:
@@ -112,62 +111,13 @@ async def test_forged_push(inbox: Inbox, name: str, mode: str) -> None:
         yield FINISHED
 
     async with receiver(inbox, aes_key=AES_KEY, mode=mode) as http:
-        answer = await http.post(f"/wechat/{name}", params=signed(token="guess"), content=body())
-
-    assert answer.status_code == {"demo": 403, "nobody": 404}[name]
-    assert inbox.got == []
-    assert not read
+        answer = await post(http, {"params": signed(token="guess"), "content": body()}, name=name)
+    assert (answer.status_code, inbox.got, read) == (status, [], False)
 
 
-async def test_unsigned_push(http: httpx.AsyncClient, inbox: Inbox) -> None:
-    """A push without any query is refused."""
-    assert (await http.post("/wechat/demo", content=FINISHED)).status_code == 403
-    assert inbox.got == []
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"<xml><MsgType>text</MsgType><Content>hello</Content><MsgId>7</MsgId></xml>",
-        b"<xml><MsgType>event</MsgType><Event>PUBLISHJOBFINISH</Event></xml>",
-    ],
-)
-async def test_other_pushes_are_taken(http: httpx.AsyncClient, inbox: Inbox, body: bytes) -> None:
-    """What is not ours is taken, even while Temporal is away."""
-    inbox.failure = DeliveryError("Temporal is away")
-
-    assert (await _post(http, body)).text == "success"
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b'{"MsgType":',
-        b"<xml>",
-        b'<!DOCTYPE xml SYSTEM "file:///etc/passwd"><xml/>',
-        b"<xml><MsgType>event</MsgType><Event>MASSSENDJOBFINISH</Event><Status>send success</Status></xml>",
-    ],
-)
-async def test_unreadable_push(http: httpx.AsyncClient, inbox: Inbox, body: bytes) -> None:
-    """A genuine push that cannot be read is refused, so that WeChat's own alarm sounds."""
-    answer = await _post(http, body)
-
-    assert (answer.status_code, answer.text) == (400, "malformed")
-    assert inbox.got == []
-
-
-@pytest.mark.parametrize("beyond", [0, 1])
-async def test_a_push_is_read_up_to_256_kib(http: httpx.AsyncClient, inbox: Inbox, beyond: int) -> None:
-    """256 KiB are read, and not one byte more."""
-    answer = await _post(http, FINISHED + b" " * (BODY_LIMIT + beyond - len(FINISHED)))
-
-    assert answer.status_code == (413 if beyond else 200)
-    assert len(inbox.got) == (0 if beyond else 1)
-
-
-async def test_body_limit_while_reading(http: httpx.AsyncClient) -> None:
-    """A chunked body is cut off at the limit, however long it would go on."""
+@pytest.mark.parametrize("way", ["/wechat/demo", "/wechat/demo/events"])
+async def test_a_body_is_read_up_to_256_kib(inbox: Inbox, way: str) -> None:
+    """Not one byte more; a body without an end is cut off there."""
     chunks = 0
 
     async def flood() -> AsyncIterator[bytes]:
@@ -176,73 +126,64 @@ async def test_body_limit_while_reading(http: httpx.AsyncClient) -> None:
             chunks += 1
             yield b"x" * 1024
 
-    answer = await _post(http, flood())
-
-    assert (answer.status_code, answer.text) == (413, "too_large")
+    bearer = {"Authorization": "Bearer " + "e" * 16}
+    full = FINISHED + b" " * (BODY_LIMIT - len(FINISHED))
+    async with receiver(inbox, events_token="e" * 16) as http:
+        for body, status in ((full + b" ", 413), (flood(), 413), (full, 200)):
+            answer = await http.post(way, params=signed(), content=body, headers=bearer)
+            assert answer.status_code == status
+    assert len(inbox.got) == 1
     assert chunks <= BODY_LIMIT // 1024 + 2
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-async def test_a_push_by_another_method_is_refused(http: httpx.AsyncClient, method: str) -> None:
-    """WeChat uses GET and POST."""
-    assert (await http.request(method, "/wechat/demo", params=signed())).status_code == 405
-
-
-async def test_one_line_per_push(http: httpx.AsyncClient, inbox: Inbox) -> None:
+async def test_one_line_per_push(http: httpx.AsyncClient) -> None:
     """The log says which push and what was answered; neither URL nor content is in it."""
-    query = signed()
     with capture_logs() as lines:
-        await http.post("/wechat/demo", params=query, content=FINISHED)
-
+        await post(http)
     (line,) = lines
-    milliseconds = line.pop("milliseconds")
-    assert milliseconds >= 0
+    assert line.pop("milliseconds") >= 0
     assert line == {
-        "event": "push",
-        "log_level": "info",
-        "account": "demo",
-        "wechat_event": "MASSSENDJOBFINISH",
-        "msg_id": 3147483650,
-        "status": "send success",
-        "answer": "success",
-        "reason": None,
-        "forwarded_status": None,
+        "event": "push", "log_level": "info", "account": "demo", "wechat_event": "MASSSENDJOBFINISH",
+        "msg_id": 3147483650, "status": "send success", "answer": "success", "reason": None, "forwarded_status": None,
         "address": "127.0.0.1",
-    }
+    }  # fmt: skip
 
 
 async def test_refused_pushes_are_warned_about(http: httpx.AsyncClient, inbox: Inbox) -> None:
     """Each refusal is one warning with its reason; what a stranger calls the account is not repeated."""
     inbox.failure = DeliveryError("Temporal did not take the push: UNAVAILABLE")
     with capture_logs() as lines:
-        await _post(http)
-        await _post(http, b"<private/words>")
-        await http.post("/wechat/<script>", params=signed(), content=FINISHED)
-        await http.post("/wechat/demo", params=signed(token="guess"), content=FINISHED)
-
+        await post(http)
+        await post(http, b"<private/words>")
+        await post(http, name="<script>")
+        await post(http, {"params": signed(token="guess"), "content": FINISHED})
     assert [(line["account"], line["answer"]) for line in lines] == [
-        ("demo", "unavailable"),
-        ("demo", "malformed"),
-        ("unknown", "unknown_account"),
-        ("demo", "forged"),
-    ]
+        ("demo", "unavailable"), ("demo", "malformed"), ("unknown", "unknown_account"), ("demo", "forged"),
+    ]  # fmt: skip
     assert {line["log_level"] for line in lines} == {"warning"}
     assert "UNAVAILABLE" in lines[0]["reason"]
     for hidden in ("private", "script", "signature="):
         assert hidden not in str(lines)
 
 
-@pytest.mark.parametrize("path", ["/wechat/", "/wechat/demo/", "/wechat//demo", "//wechat/demo", "/wechat%2Fdemo/x"])
-async def test_only_one_path_is_for_pushes(http: httpx.AsyncClient, inbox: Inbox, path: str) -> None:
-    """What is nearly the callback URL is none."""
-    answer = await http.post(path, params=signed(), content=FINISHED)
-
-    assert answer.status_code == 404
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/wechat/", 404), ("POST", "/wechat/demo/", 404), ("POST", "/wechat//demo", 404),
+        ("POST", "//wechat/demo", 404), ("POST", "/wechat%2Fdemo/x", 404), ("PUT", "/wechat/demo", 405),
+        ("DELETE", "/wechat/demo", 405), ("PATCH", "/wechat/demo", 405), ("GET", "/wechat/demo/events", 405),
+        ("DELETE", "/wechat/demo/events", 405), ("GET", "/metrics", 404), ("GET", "/readyz", 200),
+    ],
+)  # fmt: skip
+async def test_only_one_path_is_for_pushes(inbox: Inbox, method: str, path: str, status: int) -> None:
+    """What is nearly the callback URL is none, and WeChat uses GET and POST. Strangers see no metrics."""
+    async with _client(create_app(callback_settings(events_token="e" * 16), inbox)) as http:
+        assert (await http.request(method, path, params=signed(), content=FINISHED)).status_code == status
     assert inbox.got == []
 
 
-async def test_middleware_sees_pushes(inbox: Inbox) -> None:
-    """Who embeds the receiver and adds a middleware, to keep somebody out, does so for pushes too."""
+async def test_the_receiver_may_be_embedded(inbox: Inbox) -> None:
+    """Mounted in another application, or with a middleware that keeps somebody out: that holds for pushes too."""
 
     class Closed:
         def __init__(self, app: ASGIApp) -> None:
@@ -251,15 +192,17 @@ async def test_middleware_sees_pushes(inbox: Inbox) -> None:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             await PlainTextResponse("closed", 418)(scope, receive, send)
 
+    async with _client(Starlette(routes=[Mount("/in", create_app(callback_settings(), inbox))])) as http:
+        below = await http.post("/in/wechat/demo", params=signed(), content=FINISHED)
+        assert (below.status_code, (await post(http)).status_code, len(inbox.got)) == (200, 404, 1)
     app = create_app(callback_settings(), inbox)
     app.add_middleware(Closed)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://receiver") as http:
-        answer = await _post(http)
+    async with _client(app) as http:
+        assert (await post(http)).status_code == 418
+    assert len(inbox.got) == 1
 
-    assert (answer.status_code, inbox.got) == (418, [])
 
-
-async def test_headers_that_others_add(inbox: Inbox) -> None:
+async def test_headers_that_others_add_are_not_kept(inbox: Inbox) -> None:
     """What somebody adds to the headers of one answer on its way is not in the next one."""
     receiver_ = create_app(callback_settings(), inbox)
 
@@ -270,39 +213,22 @@ async def test_headers_that_others_add(inbox: Inbox) -> None:
 
         await receiver_(scope, receive, send_more)
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://receiver") as http:
+    async with _client(app) as http:
         for name in ("demo", "demo", "nobody", "nobody"):
-            assert (await _post(http, name=name)).headers.get_list("x-more") == ["1"]
+            assert (await post(http, name=name)).headers.get_list("x-more") == ["1"]
 
 
-async def test_below_another_application(inbox: Inbox) -> None:
-    """The receiver may be mounted in another application."""
-    app = Starlette(routes=[Mount("/in", create_app(callback_settings(), inbox))])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://receiver") as http:
-        below = await http.post("/in/wechat/demo", params=signed(), content=FINISHED)
-        beside = await http.post("/wechat/demo", params=signed(), content=FINISHED)
-
-    assert (below.status_code, beside.status_code, len(inbox.got)) == (200, 404, 1)
-
-
-async def test_metrics(http: httpx.AsyncClient) -> None:
-    """Pushes are counted by account, event and answer; strangers cannot add labels."""
-    await _post(http)
-    await _post(http)
-    await _post(http, b"<xml><MsgType>text</MsgType></xml>")
+async def test_pushes_are_counted_by_account_event_and_answer(http: httpx.AsyncClient) -> None:
+    """Strangers cannot add labels."""
+    for push in (FINISHED, FINISHED, HELLO):
+        await post(http, push)
     await http.get("/wechat/demo", params=signed(echostr="1"))
     for name in ("one", "two"):
-        await _post(http, name=name)
-
+        await post(http, name=name)
     answer = await http.get("/metrics")
-
-    samples = {
-        tuple(sample.labels.get(label, "") for label in ("account", "event", "answer")): sample.value
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-        if sample.name == "qunfa_pushes_total"
-    }
-    assert samples == {
+    labels = ("account", "event", "answer")
+    shown = _samples(answer.text, "qunfa_pushes_total")
+    assert {tuple(one.labels[label] for label in labels): one.value for one in shown} == {
         ("demo", "MASSSENDJOBFINISH", "success"): 1,
         ("demo", "MASSSENDJOBFINISH", "repeated"): 1,
         ("demo", "other", "success"): 1,
@@ -313,96 +239,72 @@ async def test_metrics(http: httpx.AsyncClient) -> None:
     assert answer.headers["content-type"].startswith("text/plain; version=")
 
 
-async def test_health(http: httpx.AsyncClient) -> None:
-    """The process is healthy as long as it answers."""
-    assert (await http.get("/healthz")).text == "ok"
+def _samples(text: str, name: str) -> list[Sample]:
+    families = text_string_to_metric_families(text)
+    return [sample for family in families for sample in family.samples if sample.name == name]
 
 
-@pytest.mark.parametrize(("reachable", "status"), [(True, 200), (False, 503)])
-async def test_readiness(inbox: Inbox, reachable: bool, status: int) -> None:
-    """The receiver is ready while Temporal can be reached."""
-
-    async def ready() -> bool:
-        return reachable
-
-    app = create_app(callback_settings(), inbox, ready=ready)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://receiver") as http:
-        assert (await http.get("/readyz")).status_code == status
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["demo", "春", 'with"quote']),
+            st.sampled_from(["success", "forged"]),
+            st.sampled_from([0.0, 0.005, 0.0051, 0.3, 5.0, 60.0]),
+        )
+    )
+)
+def test_every_request_is_counted_once(requests: list[tuple[str, str, float]]) -> None:
+    """By its labels; and in each bucket whose bound its time does not exceed."""
+    metrics = ReceiverMetrics()
+    for account, answer, seconds in requests:
+        metrics.observe(account, "other", answer, seconds)
+    text = metrics.text().decode()
+    shown = {(one.labels["account"], one.labels["answer"]): one.value for one in _samples(text, "qunfa_pushes_total")}
+    assert shown == Counter((account, answer) for account, answer, _ in requests)
+    for one in _samples(text, "qunfa_push_seconds_bucket") + _samples(text, "qunfa_push_seconds_sum"):
+        of_account = [seconds for account, _, seconds in requests if account == one.labels["account"]]
+        bound = one.labels.get("le")
+        expected = sum(of_account) if bound is None else sum(seconds <= float(bound) for seconds in of_account)
+        assert one.value == pytest.approx(expected)
 
 
 async def test_defect_in_a_delivery_is_not_success(inbox: Inbox) -> None:
     """An error that nobody expected never becomes `success`; the log has what came, and the same push is good again."""
     inbox.failure = ZeroDivisionError()
-    query = signed()
+    push = push_of("plain")
     with contextlib.closing(Services()) as services, capture_logs() as lines:
         url = services.add(create_app(callback_settings(), inbox), "127.0.0.1", 0)
         serving = asyncio.create_task(services.run())
         async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
-            first = await http.post("/wechat/demo", params=query, content=FINISHED)
+            first = await post(http, push)
             inbox.failure = None
-            second = await http.post("/wechat/demo", params=query, content=FINISHED)
+            second = await post(http, push)
         services.stop()
         await serving
-
     assert (first.status_code, second.text) == (500, "success")
     line = lines[0]
-    assert (line["event"], line["account"], line["msg_id"], line["status"]) == (
-        "push", "demo", 3147483650, "send success",
-    )  # fmt: skip
-    assert (line["answer"], line["log_level"]) == ("failed", "error")
+    assert [line[name] for name in ("event", "account", "msg_id", "status", "answer", "log_level")] == [
+        "push", "demo", 3147483650, "send success", "failed", "error",
+    ]  # fmt: skip
     assert line["reason"].startswith("ZeroDivisionError in the receiver: not known to be taken, WeChat has to send it")
 
 
-async def test_caller_that_hangs_up(inbox: Inbox) -> None:
-    """A push whose body breaks off is not delivered."""
-    app = create_app(callback_settings(), inbox)
-    query = "&".join(f"{name}={value}" for name, value in signed().items())
-    incoming = [
-        {"type": "http.request", "body": FINISHED[:-6], "more_body": True},
-        {"type": "http.disconnect"},
-    ]
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return incoming.pop(0)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {"type": "http", "method": "POST", "path": "/wechat/demo", "query_string": query.encode(), "headers": []}
-    with contextlib.suppress(OSError):
-        await app(scope, receive, send)
-
-    assert sent[0]["status"] == 400
+async def test_a_push_that_breaks_off_is_not_delivered(inbox: Inbox) -> None:
+    """The caller hangs up in the midst of its body."""
+    query = "&".join(f"{name}={value}" for name, value in signed().items()).encode()
+    begun: dict[str, Any] = {"type": "http.request", "body": FINISHED[:-6], "more_body": True}
+    assert await status_of(create_app(callback_settings(), inbox), query, begun, {"type": "http.disconnect"}) == 400
     assert inbox.got == []
 
 
-def test_no_account_with_a_callback() -> None:
-    """A receiver that could serve nobody does not start."""
-    settings = callback_settings()
-    silent = settings.model_copy(update={"accounts": {"silent": settings.accounts["silent"]}})
-
-    with pytest.raises(ReceiverError, match=r"QUNFA_ACCOUNTS__NAME__CALLBACK__TOKEN"):
-        create_app(silent, Inbox())
-
-
-async def test_metrics_are_not_where_strangers_are(inbox: Inbox) -> None:
-    """The application has none; they are shown where whoever runs it says."""
-    transport = httpx.ASGITransport(create_app(callback_settings(), inbox))
-    async with httpx.AsyncClient(transport=transport, base_url="http://receiver") as http:
-        assert (await http.get("/metrics")).status_code == 404
-
-
-@pytest.mark.parametrize("content", [FINISHED, HELLO])
+@pytest.mark.parametrize("content", [FINISHED, HELLO], ids=["result", "message"])
 @pytest.mark.parametrize("mode", ["plain", "safe"])
-async def test_original_id(inbox: Inbox, mode: str, content: bytes) -> None:
-    """Where it is configured, a push is for it; one that says otherwise, or nothing, is none of the account's."""
+async def test_a_push_for_another_original_id_is_refused(inbox: Inbox, mode: str, content: bytes) -> None:
+    """Where it is configured, a push that names another one, or none, is none of the account's."""
     name = b"<ToUserName>gh_4d00ed8d6399</ToUserName>"
     ours = content if content is FINISHED else content.replace(b"<xml>", b"<xml>" + name)
     other = ours.replace(b"gh_4d00ed8d6399", b"gh_another")
-    async with receiver(inbox, original_id="gh_4d00ed8d6399", aes_key=AES_KEY, mode=mode) as http:
+    async with receiver(inbox, original_id=ORIGINAL, aes_key=AES_KEY, mode=mode) as http:
         for body, answer in ((other, "forged"), (ours, "success"), (b"<xml><MsgType>text</MsgType></xml>", "forged")):
-            push = sealed(body) if mode == "safe" else {"params": signed(), "content": body}
-            assert (await http.post("/wechat/demo", **push)).text == answer
-
-    assert [event.to_user_name for _, event in inbox.got] == ["gh_4d00ed8d6399"] * (content is FINISHED)
+            assert (await post(http, push_of(mode, body))).text == answer
+    assert [event.to_user_name for _, event in inbox.got] == [ORIGINAL] * (content is FINISHED)

@@ -1,12 +1,23 @@
+"""Another system owns the callback URL, and hands events over: by HTTP, or by a Temporal client of its own."""
+
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
+from temporalio.client import Client
+from temporalio.converter import DataConverter
+from temporalio.worker import Worker
 
-from qunfa.callback import DeliveryError, ReceiverError, create_app
-from qunfa.callback.body import BODY_LIMIT
+import qunfa
+from qunfa.callback import DeliveryError, EventError, ReceiverError, UnknownAccountError, create_app
+from qunfa.contract.ids import account_id
+from qunfa.contract.ledger import LedgerView
 from qunfa.settings import Settings
 from tests.callback.pushing import (
     APPID,
@@ -15,100 +26,75 @@ from tests.callback.pushing import (
     HELLO,
     Inbox,
     callback_settings,
+    post,
     receiver,
     sealed,
     signed,
 )
+from workflows.account import Account
 
+WAY = "/wechat/demo/events"
 BEARER = {"Authorization": f"Bearer {EVENTS_TOKEN}"}
+TREE = {"MsgType": "event", "Event": "MASSSENDJOBFINISH", "MsgID": 3147483650, "Status": "send success"}
+JSON = json.dumps(TREE).encode()
+UNREADABLE = {"nothing": b"", "XML": b"<xml>", "JSON": b"{", "type": b"<!DOCTYPE a><x/>", "sealed": sealed()["content"]}
 
 
-async def _report(
-    inbox: Inbox, content: Any = FINISHED, headers: dict[str, str] | None = None, **callback: Any
-) -> httpx.Response:
+async def _report(inbox: Inbox, content: Any = FINISHED, headers: Any = BEARER, **callback: Any) -> httpx.Response:
     async with receiver(inbox, **{"events_token": EVENTS_TOKEN, **callback}) as http:
-        return await http.post("/wechat/demo/events", content=content, headers=BEARER if headers is None else headers)
+        return await http.post(WAY, content=content, headers=headers)
 
 
-JSON = json.dumps({"MsgType": "event", "Event": "MASSSENDJOBFINISH", "MsgID": 3147483650, "Status": "send success"})
-
-
-@pytest.mark.parametrize("content", [FINISHED, JSON.encode()])
+@pytest.mark.parametrize("content", [FINISHED, JSON], ids=["XML", "JSON"])
 async def test_event_is_handed_over(inbox: Inbox, content: bytes) -> None:
-    """A system that owns the callback URL hands the decrypted event over, in XML or JSON."""
-    answer = await _report(inbox, content)
-
+    """In XML or JSON. The log has one line, told from WeChat's pushes, without content or token."""
+    with capture_logs() as lines:
+        answer = await _report(inbox, content)
     assert (answer.status_code, answer.text) == (200, "success")
     ((appid, event),) = inbox.got
     assert (appid, event.msg_id, event.status) == (APPID, 3147483650, "send success")
+    (line,) = lines
+    assert (line["event"], line["account"], line["answer"], line["msg_id"]) == ("report", "demo", "success", 3147483650)
+    assert EVENTS_TOKEN not in str(lines)
 
 
-async def test_without_wechats_token(inbox: Inbox) -> None:
-    """Where WeChat pushes to the other system only, its Token is not needed, and nothing else is served."""
-    settings = Settings.model_validate(
-        {
-            "accounts": {
-                "demo": {"appid": APPID, "secret": "s", "kind": "service", "callback": {"events_token": EVENTS_TOKEN}}
-            }
-        }
-    )
-    transport = httpx.ASGITransport(create_app(settings, inbox))
+async def test_reports_need_no_token_of_wechats(inbox: Inbox) -> None:
+    """Where WeChat pushes to the other system only. Nothing else is served then."""
+    callback = {"events_token": EVENTS_TOKEN}
+    account = {"appid": APPID, "secret": "s", "kind": "service", "callback": callback}
+    transport = httpx.ASGITransport(create_app(Settings.model_validate({"accounts": {"demo": account}}), inbox))
     async with httpx.AsyncClient(transport=transport, base_url="http://receiver") as http:
-        assert (await http.post("/wechat/demo/events", content=FINISHED, headers=BEARER)).text == "success"
-        assert (await http.post("/wechat/demo", params=signed(), content=FINISHED)).status_code == 404
+        assert (await http.post(WAY, content=FINISHED, headers=BEARER)).text == "success"
+        assert (await post(http)).status_code == 404
         assert (await http.get("/wechat/demo", params=signed(echostr="1"))).status_code == 404
     assert len(inbox.got) == 1
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"Authorization": ""},
-        {"Authorization": "Bearer"},
-        {"Authorization": "Bearer "},
-        {"Authorization": f"Bearer {EVENTS_TOKEN}x"},
-        {"Authorization": f"Bearer {EVENTS_TOKEN[:-1]}"},
-        {"Authorization": f"Bearer {EVENTS_TOKEN.upper()}"},
-        {"Authorization": f"Basic {EVENTS_TOKEN}"},
-        {"Authorization": EVENTS_TOKEN},
-        {"Authorization": f"Bearer {EVENTS_TOKEN} {EVENTS_TOKEN}"},
-        {"X-Authorization": f"Bearer {EVENTS_TOKEN}"},
-    ],
-)
-async def test_without_the_bearer_token(inbox: Inbox, headers: dict[str, str]) -> None:
-    """Nobody else may report, and the body is not even looked at."""
-    answer = await _report(inbox, headers=headers)
+TOKEN = EVENTS_TOKEN.encode()
 
-    assert (answer.status_code, answer.text) == (401, "unauthorized")
-    assert answer.headers["www-authenticate"] == "Bearer"
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [], [b""], [b"Bearer"], [b"Bearer "], [b"Bearer " + TOKEN + b"x"], [b"Bearer " + TOKEN[:-1]],
+        [b"Bearer " + TOKEN.upper()], [b"Basic " + TOKEN], [TOKEN], [b"Bearer " + TOKEN + b" " + TOKEN],
+        [b"Bearer \xff\xe9\x80"], [b"Bearer " + TOKEN, b"Bearer x"],
+    ],
+)  # fmt: skip
+async def test_nobody_reports_without_the_bearer_token(inbox: Inbox, given: list[bytes]) -> None:
+    """One in another header or in the URL, which logs would show, is none; nor is WeChat's signature."""
+    headers = [(b"x-authorization", b"Bearer " + TOKEN), *((b"authorization", one) for one in given)]
+    async with receiver(inbox, events_token=EVENTS_TOKEN) as http:
+        answer = await http.post(WAY, params=signed(access_token=EVENTS_TOKEN), content=FINISHED, headers=headers)
+        assert (answer.status_code, answer.text) == (401, "unauthorized")
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert (await http.post("/wechat/demo", content=FINISHED, headers=BEARER)).status_code == 403
     assert inbox.got == []
 
 
-async def test_token_with_other_bytes(inbox: Inbox) -> None:
-    """A token of any bytes is compared, and is wrong."""
-    async with receiver(inbox, events_token=EVENTS_TOKEN) as http:
-        headers = [(b"authorization", b"Bearer \xff\xe9\x80")]
-        assert (await http.post("/wechat/demo/events", content=FINISHED, headers=headers)).status_code == 401
-
-
-async def test_two_tokens(inbox: Inbox) -> None:
-    """Two headers are ambiguous."""
-    async with receiver(inbox, events_token=EVENTS_TOKEN) as http:
-        headers = [*BEARER.items(), ("Authorization", "Bearer x")]
-        assert (await http.post("/wechat/demo/events", content=FINISHED, headers=headers)).status_code == 401
-
-
-async def test_token_in_the_url(inbox: Inbox) -> None:
-    """A token in a URL would end up in logs; it is none."""
-    async with receiver(inbox, events_token=EVENTS_TOKEN) as http:
-        answer = await http.post("/wechat/demo/events", params={"access_token": EVENTS_TOKEN}, content=FINISHED)
-    assert answer.status_code == 401
-
-
 @pytest.mark.parametrize("name", ["demo", "silent", "nobody"])
-async def test_not_configured(inbox: Inbox, name: str) -> None:
-    """Without a token there is no such place, whoever asks."""
+async def test_without_a_token_nobody_reports(inbox: Inbox, name: str) -> None:
+    """There is no such place then, whoever asks."""
     async with receiver(inbox) as http:
         for headers in (BEARER, {}, {"Authorization": "Bearer "}):
             answer = await http.post(f"/wechat/{name}/events", content=FINISHED, headers=headers)
@@ -116,83 +102,114 @@ async def test_not_configured(inbox: Inbox, name: str) -> None:
     assert inbox.got == []
 
 
-async def test_wechats_signature_is_no_token(inbox: Inbox) -> None:
-    """A push that WeChat has signed is not taken here: each way in has its own key."""
-    async with receiver(inbox, events_token=EVENTS_TOKEN) as http:
-        assert (await http.post("/wechat/demo/events", params=signed(), content=FINISHED)).status_code == 401
-        assert (await http.post("/wechat/demo", content=FINISHED, headers=BEARER)).status_code == 403
-
-
 async def test_other_events_are_taken_and_reach_nobody(inbox: Inbox) -> None:
     """The other system may hand over everything; what is not a mass send's is taken, and nobody gets it."""
     answer = await _report(inbox, HELLO, forward_to="http://127.0.0.1:1/")
-
     assert (answer.status_code, answer.text) == (200, "success")
     assert inbox.got == []
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"<xml>", b"{", b"<!DOCTYPE a><xml/>", pytest.param(sealed()["content"], id="sealed")]
-)
-async def test_unreadable_event(inbox: Inbox, content: bytes) -> None:
-    """What cannot be read, an event that is still encrypted included, is an error of the other system's."""
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
+async def test_a_report_that_cannot_be_read_is_refused(inbox: Inbox, content: bytes) -> None:
+    """An event that is still encrypted included: an error of the other system's."""
     assert (await _report(inbox, content)).status_code == 400
 
 
 async def test_a_report_that_cannot_be_delivered_is_asked_for_again(inbox: Inbox) -> None:
     """What is not durable is answered with 503: the other system must not answer `success` either."""
     inbox.failure = DeliveryError("Temporal is away")
-
     assert (await _report(inbox)).status_code == 503
 
 
-async def test_a_report_is_no_longer_than_a_push_may_be(inbox: Inbox) -> None:
-    """No longer than a push may be."""
-    assert (await _report(inbox, FINISHED + b" " * BODY_LIMIT)).status_code == 413
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_a_report_by_another_method_is_refused(inbox: Inbox, method: str) -> None:
-    """Events are posted."""
-    async with receiver(inbox, events_token=EVENTS_TOKEN) as http:
-        assert (await http.request(method, "/wechat/demo/events", headers=BEARER)).status_code == 405
-
-
-async def test_a_report_is_logged_without_content_or_token(inbox: Inbox) -> None:
-    """One line, told from WeChat's pushes, without content or token."""
-    with capture_logs() as lines:
-        await _report(inbox)
-
-    (line,) = lines
-    assert (line["event"], line["account"], line["answer"], line["msg_id"]) == ("report", "demo", "success", 3147483650)
-    assert EVENTS_TOKEN not in str(lines)
-
-
-def test_receiver_of_nothing() -> None:
-    """A receiver that could serve nobody does not start."""
+def test_a_receiver_of_nothing_does_not_start() -> None:
+    """No account has a callback; it says how to give it one."""
     settings = callback_settings()
     silent = settings.model_copy(update={"accounts": {"silent": settings.accounts["silent"]}})
-
-    with pytest.raises(ReceiverError, match="no account has a callback"):
+    with pytest.raises(ReceiverError, match=r"no account has a callback.*QUNFA_ACCOUNTS__NAME__CALLBACK__TOKEN"):
         create_app(silent, Inbox())
 
 
-async def test_event_is_handed_over_once(inbox: Inbox) -> None:
+async def test_a_report_and_a_push_are_one_event(inbox: Inbox) -> None:
     """However often the other system repeats it, and though WeChat itself pushes it, too."""
     async with receiver(inbox, events_token=EVENTS_TOKEN) as http:
         for _ in range(3):
-            assert (await http.post("/wechat/demo/events", content=FINISHED, headers=BEARER)).text == "success"
-        assert (await http.post("/wechat/demo", params=signed(), content=FINISHED)).text == "success"
+            assert (await http.post(WAY, content=FINISHED, headers=BEARER)).text == "success"
+        assert (await post(http)).text == "success"
         metrics = (await http.get("/metrics")).text
-
     assert len(inbox.got) == 1
     assert 'qunfa_pushes_total{account="demo",answer="repeated",event="MASSSENDJOBFINISH"} 3.0' in metrics
 
 
-@pytest.mark.parametrize(("original_id", "status"), [("gh_4d00ed8d6399", 200), ("gh_another", 403)])
-@pytest.mark.parametrize("content", [FINISHED, JSON.encode()])
-async def test_event_of_another_account(inbox: Inbox, original_id: str, status: int, content: bytes) -> None:
-    """Where the original id is configured, an event that names another one is refused."""
-    answer = await _report(inbox, content, original_id=original_id)
+@pytest.mark.parametrize(
+    ("original_id", "content", "status"),
+    [("gh_4d00ed8d6399", FINISHED, 200), ("gh_another", FINISHED, 403), ("gh_another", JSON, 200)],
+    ids=["named", "another", "nobody"],
+)
+async def test_a_report_for_another_original_id_is_refused(
+    inbox: Inbox, original_id: str, content: bytes, status: int
+) -> None:
+    """Where one is configured; an event that names nobody is taken."""
+    assert (await _report(inbox, content, original_id=original_id)).status_code == status
 
-    assert answer.status_code == (status if content is FINISHED else 200)
+
+@pytest.fixture
+def appid() -> str:
+    """An account, and a task queue, that no other test has."""
+    return f"wx{uuid4().hex[:16]}"
+
+
+async def _kept(client: Client, appid: str) -> list[int]:
+    async with Worker(client, task_queue=appid, workflows=[Account]):
+        view = await client.get_workflow_handle(account_id(appid)).query("ledger", result_type=LedgerView)
+    return [kept.event.msg_id for kept in view.kept]
+
+
+@pytest.mark.parametrize("body", [FINISHED, FINISHED.decode(), TREE], ids=["bytes", "text", "mapping"])
+async def test_report(temporal_server: Client, appid: str, body: Any) -> None:
+    """An existing receiver hands the event over as it has it, and may do so twice."""
+    for _ in range(2):
+        event = await qunfa.report_job_finish(temporal_server, appid, body, task_queue=appid)
+    assert event is not None
+    assert event.msg_id == 3147483650
+    assert await _kept(temporal_server, appid) == [3147483650]
+
+
+async def test_a_report_may_come_by_the_callers_own_client(
+    temporal_server: Client, appid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no converter of ours. Where the process has Qunfa's configuration, the account's name does."""
+    plain = Client(
+        temporal_server.service_client, namespace=temporal_server.namespace, data_converter=DataConverter.default
+    )
+    monkeypatch.setenv("QUNFA_CONFIG", "")
+    monkeypatch.setenv("QUNFA_TASK_QUEUE", appid)
+    monkeypatch.setenv("QUNFA_ACCOUNTS__BRAND__APPID", appid)
+    monkeypatch.setenv("QUNFA_ACCOUNTS__BRAND__KIND", "service")
+    await qunfa.report_job_finish(plain, "brand", FINISHED)
+    assert await _kept(temporal_server, appid) == [3147483650]
+
+
+async def test_a_report_that_nobody_takes_is_an_error(
+    temporal_server: Client, appid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of another event: the caller may hand over everything, and that starts nothing."""
+    monkeypatch.setenv("QUNFA_CONFIG", "")
+    assert await qunfa.report_job_finish(temporal_server, "nobody", HELLO) is None
+    with pytest.raises(UnknownAccountError, match="brand is neither an AppID"):
+        await qunfa.report_job_finish(temporal_server, "brand", FINISHED)
+    with pytest.raises(EventError):
+        await qunfa.report_job_finish(temporal_server, appid, b"<xml>")
+    elsewhere = Client(temporal_server.service_client, namespace="nowhere")
+    with pytest.raises(DeliveryError):
+        await qunfa.report_job_finish(elsewhere, appid, FINISHED, task_queue="queue")
+
+
+def test_importing_the_package_is_cheap() -> None:
+    """Who imports `qunfa` for its contract, as a workflow does, loads no client and no web server."""
+    program = (
+        "import sys, qunfa, qunfa.contract\n"
+        "print(sorted({'temporalio', 'starlette', 'lxml', 'httpx'} & set(sys.modules)), hasattr(qunfa, 'other'))"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "[] False"

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 
 from qunfa.simulator import Job, Simulator, SimulatorConfig, World, openid
+from qunfa.simulator.accounts import Account
 from tests.simulator import samples
 from tests.simulator.inbox import Inbox
 
@@ -12,7 +13,10 @@ APPID = "wx0123456789abcdef"
 SECRET = "0123456789abcdef0123456789abcdef"
 CREDENTIALS = {"grant_type": "client_credential", "appid": APPID, "secret": SECRET}
 CALLBACK_TOKEN = "callbacktoken"
+AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 NOON = "2026-12-15T12:00:00+08:00"
+MIDNIGHT = "2026-12-16T00:00:01+08:00"
+THREE_DAYS = 259_200
 
 Json = dict[str, Any]
 
@@ -24,15 +28,22 @@ class Api:
     simulator: Simulator
     http: httpx.AsyncClient
     inbox: Inbox
-    account: str = "demo"
     token: str = ""
 
     @property
     def world(self) -> World:
         return self.simulator.world
 
+    @property
+    def demo(self) -> Account:
+        return self.world.accounts["demo"]
+
+    def become(self, account: str) -> None:
+        """Call as this account from now on."""
+        self.token = self.world.accounts[account].tokens.stable(self.world.clock.now()).value
+
     def openids(self, *numbers: int) -> list[str]:
-        return [openid(self.world.accounts[self.account].config.appid, number) for number in numbers]
+        return [openid(self.demo.config.appid, number) for number in numbers]
 
     async def call(self, path: str, body: object = None, **query: str) -> Json:
         """Call an endpoint with the account's token: POST with a body, GET without."""
@@ -50,6 +61,10 @@ class Api:
         """The errcode of a call, 0 if there is none."""
         code: int = (await self.call(path, body, **query)).get("errcode", 0)
         return code
+
+    async def codes(self, path: str, *bodies: object) -> list[int]:
+        """The errcodes of calls, one after the other."""
+        return [await self.code(path, body) for body in bodies]
 
     async def upload(self, path: str, file: bytes | None, name: str = "file.bin", **query: str) -> Json:
         """Post a multipart form with a file, or without one if it is None."""
@@ -70,6 +85,12 @@ class Api:
         found: str = answer.get("thumb_media_id") or answer["media_id"]
         return found
 
+    async def film(self, **words: str) -> str:
+        """The id of a new video, converted."""
+        video = {"media_id": await self.media_id("video", samples.MP4)}
+        converted: str = (await self.call("media/uploadvideo", video | words))["media_id"]
+        return converted
+
     async def picture(self, file: bytes) -> str:
         """The URL of a picture for articles."""
         answer = await self.upload("media/uploadimg", file)
@@ -83,24 +104,28 @@ class Api:
         found: str = answer["media_id"]
         return found
 
-    async def sendall_of(self, content: Json, tag: int | None = 2, **more: object) -> Json:
-        """Send any message to a tag, or to all if it is None."""
+    async def sendall(self, content: str | Json = "hello", tag: int | None = 2, **more: object) -> Json:
+        """Send a text or another message to a tag, or to all if it is None."""
         chosen: Json = {"is_to_all": True} if tag is None else {"is_to_all": False, "tag_id": tag}
-        return await self.call("message/mass/sendall", content | {"filter": chosen} | more)
+        message_ = message(content) if isinstance(content, str) else content
+        return await self.call("message/mass/sendall", message_ | {"filter": chosen} | more)
 
-    async def delivered(self, content: Json, tag: int | None = 2, **more: object) -> Job:
-        """Send any message, and return the job once it is finished and pushed."""
-        answer = await self.sendall_of(content, tag, **more)
-        assert answer["errcode"] == 0, answer
+    async def sendalls(self, *clientmsgids: str, content: str | Json = "hello") -> list[int]:
+        """The errcodes of sends, one after the other."""
+        return [(await self.sendall(content, clientmsgid=each))["errcode"] for each in clientmsgids]
+
+    async def sent(self, content: str | Json = "hello", tag: int | None = 2, **more: object) -> Job:
+        """Send, and return the job once it is finished and pushed."""
+        answer = await self.sendall(content, tag, **more)
         await self.world.settled()
-        job = self.world.jobs.get(answer["msg_id"])
-        assert job is not None
-        return job
+        return self.job(answer)
 
-    async def sendall(self, text: str = "hello", tag: int | None = 2, **more: object) -> Json:
-        """Send to a tag, or to all if it is None."""
-        chosen: Json = {"is_to_all": True} if tag is None else {"is_to_all": False, "tag_id": tag}
-        return await self.call("message/mass/sendall", message(text) | {"filter": chosen} | more)
+    def job(self, answer: Json) -> Job:
+        """What was accepted with this answer."""
+        assert answer["errcode"] == 0, answer
+        found = self.world.jobs.get(answer["msg_id"])
+        assert found is not None
+        return found
 
     async def send(self, openids: object, text: str = "hello", **more: object) -> Json:
         return await self.call("message/mass/send", message(text) | {"touser": openids} | more)
@@ -136,14 +161,14 @@ class Api:
     async def advance(self, seconds: float) -> None:
         await self.sim("clock", {"advance": seconds})
 
-    async def sent(self, text: str = "hello", **fields: Any) -> Job:
-        """Send, and return the job once it is finished and pushed."""
-        answer = await self.sendall(text, **fields)
-        assert answer["errcode"] == 0, answer
+    async def finish(self, seconds: float) -> None:
+        """Let so much time pass, and all that then ends."""
+        await self.advance(seconds)
         await self.world.settled()
-        job = self.world.jobs.get(answer["msg_id"])
-        assert job is not None
-        return job
+
+    async def until(self, moment: str) -> None:
+        """Set the clock; tokens live for years."""
+        await self.sim("clock", {"set": moment})
 
 
 Start = Callable[..., Awaitable[Api]]

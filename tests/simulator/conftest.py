@@ -42,10 +42,15 @@ async def start(running: Simulator, http: httpx.AsyncClient, inbox: Inbox) -> As
         callback = {"callback": {"url": inbox.url, "token": CALLBACK_TOKEN}}
         await running.reset(simulator_config(sim=sim, **callback | account))
         api = Api(running, http, inbox)
-        demo = running.world.accounts.get("demo")
-        if demo is not None:
-            api.token = demo.tokens.stable(running.world.clock.now()).value
+        if "demo" in running.world.accounts:
+            api.become("demo")
         return api
 
     yield begin
     await running.reset(SimulatorConfig())
+
+
+@pytest.fixture
+async def api(start: Start) -> Api:
+    """A client of the usual world."""
+    return await start()

@@ -17,40 +17,31 @@ async def raw(api: Api, seconds: float = 5, **more: object) -> httpx.Response:
     )
 
 
-@pytest.mark.parametrize(("kind", "jobs"), [("timeout_after_accept", 1), ("timeout_before_accept", 0)])
-async def test_a_call_may_never_be_answered(start: Start, kind: str, jobs: int) -> None:
-    """The client runs into its timeout; the job was accepted or not."""
-    api = await start()
-    await api.fault(kind)
-    with pytest.raises(httpx.ReadTimeout):
-        await raw(api, HASTY)
+@pytest.mark.parametrize(
+    ("fault", "error", "jobs"),
+    [
+        ({"kind": "timeout_after_accept"}, httpx.ReadTimeout, 1),
+        ({"kind": "timeout_before_accept"}, httpx.ReadTimeout, 0),
+        ({"kind": "reset_after_accept"}, httpx.ReadError, 1),
+        ({"kind": "reset_before_accept"}, httpx.ReadError, 0),
+        ({"kind": "timeout_after_accept", "seconds": 0.01}, httpx.ReadError, 1),
+        ({"kind": "timeout_before_accept", "seconds": 0}, httpx.ReadError, 0),
+    ],
+    ids=range(6),
+)
+async def test_a_call_may_never_be_answered(api: Api, fault: Json, error: type[Exception], jobs: int) -> None:
+    """The client runs into its timeout, or the connection is reset, not closed; the job was accepted or not."""
+    await api.fault(**fault)
+    with pytest.raises(error):
+        await raw(api, HASTY if error is httpx.ReadTimeout else 5)
     await api.world.until(lambda: [call.answered for call in api.world.calls] == [True])
     assert len(api.world.jobs) == jobs
     assert (await raw(api)).json()["errcode"] == (45066 if jobs else 0)
 
 
-@pytest.mark.parametrize(
-    ("fault", "jobs"),
-    [
-        ({"kind": "reset_after_accept"}, 1),
-        ({"kind": "reset_before_accept"}, 0),
-        ({"kind": "timeout_after_accept", "seconds": 0.01}, 1),
-        ({"kind": "timeout_before_accept", "seconds": 0}, 0),
-    ],
-)
-async def test_a_connection_may_break_without_an_answer(start: Start, fault: Json, jobs: int) -> None:
-    """The TCP connection is reset, not closed, at once or after a while; the job was accepted or not."""
-    api = await start()
-    await api.fault(**fault)
-    with pytest.raises(httpx.ReadError):
-        await raw(api)
-    assert len(api.world.jobs) == jobs
-
-
 @pytest.mark.parametrize(("accept", "jobs"), [(True, 1), (False, 0)])
-async def test_an_answer_may_be_a_bad_gateway_or_broken(start: Start, accept: bool, jobs: int) -> None:
+async def test_an_answer_may_be_a_bad_gateway_or_broken(api: Api, accept: bool, jobs: int) -> None:
     """HTTP 502 in HTML, or JSON that is cut off; the job was accepted or not."""
-    api = await start()
     await api.fault("http_502", accept=accept)
     await api.fault("broken_json", accept=accept)
     await api.fault("http_502", accept=accept, status=504)
@@ -65,29 +56,21 @@ async def test_an_answer_may_be_a_bad_gateway_or_broken(start: Start, accept: bo
 @pytest.mark.parametrize(
     ("kind", "errcode", "jobs"), [("errcode", 45009, 0), ("errcode_after_accept", -1, 1), ("errcode", 42010, 0)]
 )
-async def test_a_code_may_be_answered_with_or_without_acceptance(
-    start: Start, kind: str, errcode: int, jobs: int
-) -> None:
-    """Any errcode, with the usual text and a rid; the job was accepted or not."""
-    api = await start()
+async def test_a_code_may_be_answered_with_or_without_acceptance(api: Api, kind: str, errcode: int, jobs: int) -> None:
+    """Any errcode, with the usual text and a rid; a job was accepted or not. A success may lack its msg_id."""
     await api.fault(kind, errcode=errcode)
     answer = (await raw(api)).json()
     assert answer["errcode"] == errcode
     assert " rid: " in answer["errmsg"]
     assert len(api.world.jobs) == jobs
-
-
-async def test_a_success_may_come_without_its_msg_id(start: Start) -> None:
-    """Errcode 0 and nothing else, though the job was accepted."""
-    api = await start()
     await api.fault("ok_without_msg_id")
-    assert (await raw(api)).json() == {"errcode": 0, "errmsg": "send job submission success"}
-    assert len(api.world.jobs) == 1
+    answer = (await raw(api, clientmsgid="job-2")).json()
+    assert answer == {"errcode": 0, "errmsg": "send job submission success"}
+    assert len(api.world.jobs) == jobs + 1
 
 
-async def test_a_slow_answer_comes_after_the_acceptance(start: Start) -> None:
+async def test_a_slow_answer_comes_after_the_acceptance(api: Api) -> None:
     """The job is there while the client still waits; the answer is right."""
-    api = await start()
     await api.fault("slow", seconds=0.3)
     call = asyncio.create_task(raw(api))
     await api.world.until(lambda: len(api.world.jobs) == 1)
@@ -95,9 +78,8 @@ async def test_a_slow_answer_comes_after_the_acceptance(start: Start) -> None:
     assert (await call).json()["errcode"] == 0
 
 
-async def test_a_slow_call_is_accepted_although_its_client_has_gone(start: Start) -> None:
+async def test_a_slow_call_is_accepted_although_its_client_has_gone(api: Api) -> None:
     """With accept false the call is carried out late: after the client has given up."""
-    api = await start()
     await api.fault("slow", seconds=0.5, accept=False)
     call = asyncio.create_task(raw(api))
     await api.world.until(lambda: [each.fault for each in api.world.calls] == ["slow"])
@@ -107,9 +89,8 @@ async def test_a_slow_call_is_accepted_although_its_client_has_gone(start: Start
     await api.world.until(lambda: len(api.world.jobs) == 1)
 
 
-async def test_a_slow_call_is_not_accepted_after_a_reset(start: Start) -> None:
+async def test_a_slow_call_is_not_accepted_after_a_reset(api: Api) -> None:
     """What waits when the world begins anew is dropped; it must not reach the followers of the old one."""
-    api = await start()
     await api.fault("slow", seconds=60, accept=False)
     call = asyncio.create_task(raw(api))
     await api.world.until(lambda: [each.fault for each in api.world.calls] == ["slow"])
@@ -120,42 +101,33 @@ async def test_a_slow_call_is_not_accepted_after_a_reset(start: Start) -> None:
     assert (len(old.jobs), len(api.world.jobs)) == (0, 0)
 
 
-async def test_a_fault_strikes_as_often_as_ordered(start: Start) -> None:
+async def test_a_fault_strikes_as_often_as_ordered(api: Api) -> None:
     """`times` counts down; without it a fault stays until it is deleted."""
-    api = await start()
     await api.fault("errcode", errcode=-1, times=2)
-    assert [(await raw(api, clientmsgid=f"a{n}")).json()["errcode"] for n in range(3)] == [-1, -1, 0]
+    assert await api.sendalls("a", "b", "c") == [-1, -1, 0]
     number = await api.fault("errcode", errcode=-1, times=None)
-    assert [(await raw(api, clientmsgid=f"b{n}")).json()["errcode"] for n in range(3)] == [-1, -1, -1]
+    assert await api.sendalls("d", "e", "f") == [-1, -1, -1]
     assert await api.sim(f"faults?id={number}", method="DELETE", expect=204) == {}
-    assert (await raw(api, clientmsgid="c")).json()["errcode"] == 0
+    assert await api.sendalls("g") == [0]
 
 
-async def test_a_fault_waits_for_the_calls_it_is_for(start: Start) -> None:
-    """Endpoint, account and a pattern of the clientmsgid choose the calls."""
-    api = await start()
+async def test_a_fault_waits_for_the_calls_it_is_for(api: Api) -> None:
+    """Endpoint, account and a pattern of the clientmsgid choose the calls; the endpoint * is every one."""
     await api.fault("errcode", endpoint="mass/get", errcode=1)
     await api.fault("errcode", endpoint="/cgi-bin/message/mass/sendall", clientmsgid="b-*", errcode=2)
     await api.fault("errcode", endpoint="send", errcode=3)
     await api.fault("errcode", endpoint="stable_token", account="demo", errcode=4)
-    assert (await api.sendall(clientmsgid="a-1"))["errcode"] == 0
-    assert (await api.sendall(clientmsgid="b-1"))["errcode"] == 2
+    assert await api.sendalls("a-1", "b-1") == [0, 2]
     assert (await api.send(api.openids(0, 1), clientmsgid="b-2"))["errcode"] == 3
     assert (await api.status(1))["errcode"] == 1
     assert (await api.stable_token())["errcode"] == 4
     assert await api.sim("faults") == {"faults": []}
-
-
-async def test_a_fault_for_every_endpoint(start: Start) -> None:
-    """The endpoint * is every one."""
-    api = await start()
     await api.fault("errcode", endpoint="*", times=2, errcode=-1)
     assert [await api.code("tags/get"), (await api.stable_token())["errcode"]] == [-1, -1]
 
 
-async def test_a_fault_after_acceptance_waits_for_an_acceptance(start: Start) -> None:
+async def test_a_fault_after_acceptance_waits_for_an_acceptance(api: Api) -> None:
     """A call that is refused does not use it up."""
-    api = await start()
     await api.fault("errcode_after_accept", errcode=-1)
     assert (await api.sendall(tag=99))["errcode"] == 40152
     assert (await api.sendall())["errcode"] == -1
@@ -168,9 +140,9 @@ async def test_a_fault_may_have_a_chance(start: Start) -> None:
     hits = []
     for _ in range(2):
         await api.sim("reset", {})
-        api.token = (await api.stable_token())["access_token"]
+        api.become("demo")
         await api.fault("errcode", times=5, probability=0.5, errcode=-1)
-        hits.append([(await raw(api, clientmsgid=f"{n}")).json()["errcode"] == -1 for n in range(30)])
+        hits.append([code == -1 for code in await api.sendalls(*map(str, range(30)))])
     assert hits[0] == hits[1]
     assert sum(hits[0]) == 5
     assert not all(hits[0][:5])
@@ -192,36 +164,39 @@ async def test_faults_are_listed_and_deleted(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"),
+    ("fault", "status", "reason"),
     [
-        ({"kind": "earthquake"}, 400),
-        ({"kind": "slow"}, 400),
-        ({"kind": "errcode", "endpoint": "nowhere"}, 400),
-        ({"kind": "errcode", "endpoint": "all"}, 400),
-        ({"kind": "errcode", "unknown": 1}, 400),
-        ({"kind": "errcode", "account": "nobody"}, 404),
+        ({"kind": "earthquake"}, 400, "kind"),
+        ({"kind": "slow"}, 400, "seconds"),
+        ({"kind": "errcode", "endpoint": "nowhere"}, 400, "nowhere"),
+        ({"kind": "errcode", "endpoint": "all"}, 400, "all"),
+        ({"kind": "errcode", "unknown": 1}, 400, "unknown"),
+        ({"kind": "errcode", "account": "nobody"}, 404, "nobody"),
+        ({"kind": "slow_upload", "endpoint": "draft/add", "seconds": 1}, 400, "/cgi-bin/media/"),
+        ({"kind": "reset_in_upload", "endpoint": "sendall"}, 400, "/cgi-bin/media/"),
+        ({"kind": "picture_lost", "endpoint": "media/upload"}, 400, "/cgi-bin/media/"),
+        ({"kind": "dies_early", "endpoint": "sendall"}, 400, "/cgi-bin/media/"),
     ],
+    ids=range(10),
 )
-async def test_a_fault_that_cannot_strike_is_refused(start: Start, fault: Json, status: int) -> None:
-    """A wrong fault answers 400 or 404 with the reason and is not added."""
-    api = await start()
-    answer = await api.sim("faults", fault, expect=status)
-    assert answer["error"]
+async def test_a_fault_that_cannot_strike_is_refused(api: Api, fault: Json, status: int, reason: str) -> None:
+    """A wrong fault answers 400 or 404 with the reason, or the endpoints that it is for, and is not added."""
+    assert reason in (await api.sim("faults", fault, expect=status))["error"]
     assert await api.sim("faults") == {"faults": []}
 
 
-async def test_the_call_log_tells_what_struck(start: Start) -> None:
+async def test_the_call_log_tells_what_struck(api: Api) -> None:
     """Time, path, account, clientmsgid, errcode, msg_id and fault of each call; never a token."""
-    api = await start()
     await api.fault("timeout_after_accept")
     with pytest.raises(httpx.ReadTimeout):
         await raw(api, HASTY)
     await api.sendall(tag=99)
+    await api.code("message/mass/sendall", b'{"clientmsgid":"\\ud83d"}')
     await api.world.until(lambda: all(call.answered for call in api.world.calls))
     response = await api.http.get("/_sim/calls")
     assert api.token not in response.text
     assert not any(call.query or call.raw for call in api.world.calls)
-    first, second = response.json()["calls"]
+    first, second, odd = response.json()["calls"]
     [job] = api.world.jobs
     path = "/cgi-bin/message/mass/sendall"
     assert first | {"time": None} == {
@@ -229,6 +204,7 @@ async def test_the_call_log_tells_what_struck(start: Start) -> None:
         "msg_id": job.msg_id, "fault": "timeout_after_accept", "received": 0, "answered": True,
     }  # fmt: skip
     assert (second["errcode"], second["msg_id"], second["fault"]) == (40152, None, None)
+    assert (odd["errcode"], odd["clientmsgid"]) == (47002, "?")
 
 
 async def test_the_call_log_is_bounded(start: Start) -> None:

@@ -1,9 +1,19 @@
+"""What becomes of a job: its time, its end, the administrator, and its deletion."""
+
 import pytest
 
-from qunfa.simulator import Counts
-from tests.simulator.api import Json, Start
+from qunfa.simulator import Counts, Job
+from tests.simulator import samples
+from tests.simulator.api import Api, Json, Start, article, named
 
 SLOW: Json = {"timing": {"delivery": 10}}
+DELETE = "message/mass/delete"
+
+
+async def msg_status(api: Api, msg_id: object) -> object:
+    """What mass/get says: the status, or the errcode."""
+    answer = await api.status(msg_id)
+    return answer.get("errcode") or answer["msg_status"]
 
 
 async def test_a_job_takes_its_time(start: Start) -> None:
@@ -11,13 +21,8 @@ async def test_a_job_takes_its_time(start: Start) -> None:
     api = await start(sim=SLOW)
     msg_id = (await api.sendall())["msg_id"]
     assert await api.status(msg_id) == {"msg_id": msg_id, "msg_status": "SENDING"}
-    await api.advance(10)
-    await api.world.settled()
+    await api.finish(10)
     assert await api.status(msg_id) == {"msg_id": msg_id, "msg_status": "SEND_SUCCESS"}
-
-
-async def test_scale_shortens_the_delivery(start: Start) -> None:
-    """With scale 600 ten seconds last 17 ms; nobody needs to advance the clock."""
     api = await start(sim=SLOW | {"scale": 600})
     job = await api.sent()
     assert job.finished_at is not None
@@ -25,20 +30,13 @@ async def test_scale_shortens_the_delivery(start: Start) -> None:
 
 
 async def test_mass_get_takes_an_id_as_text_or_number(start: Start) -> None:
-    """msg_id may be a text, as in the documentation's sample, or a number; an unknown one answers 40059."""
-    api = await start()
-    msg_id = (await api.sendall())["msg_id"]
-    assert [(await api.status(given)).get("errcode") for given in (msg_id, str(msg_id))] == [None, None]
-    assert [(await api.status(given))["errcode"] for given in (msg_id + 1, "x", None, True)] == [40059] * 4
-
-
-async def test_a_job_may_be_unknown_right_after_its_submission(start: Start) -> None:
-    """For a configured time after acceptance mass/get answers 40059."""
+    """An unknown one answers 40059, and for a configured time each new one does."""
     api = await start(sim={"timing": {"delivery": 0, "unknown": 30}})
     msg_id = (await api.sent()).msg_id
-    assert (await api.status(msg_id))["errcode"] == 40059
+    assert await msg_status(api, msg_id) == 40059
     await api.advance(30)
-    assert (await api.status(msg_id))["msg_status"] == "SEND_SUCCESS"
+    assert [await msg_status(api, given) for given in (msg_id, str(msg_id))] == ["SEND_SUCCESS"] * 2
+    assert [await msg_status(api, given) for given in (msg_id + 1, "x", None, True)] == [40059] * 4
 
 
 @pytest.mark.parametrize(
@@ -57,12 +55,10 @@ async def test_a_job_may_be_unknown_right_after_its_submission(start: Start) -> 
         ({"status": "send fail", "delivered": True}, "send fail", "SEND_FAIL", 5),
         ({"delivered": False}, "send success", "SEND_SUCCESS", 0),
     ],
+    ids=range(12),
 )
-async def test_a_plan_decides_how_a_job_ends(
-    start: Start, plan: Json, status: str, msg_status: str, received: int
-) -> None:
+async def test_a_plan_decides_how_a_job_ends(api: Api, plan: Json, status: str, msg_status: str, received: int) -> None:
     """A planned status or mass/get status ends the job; only a success delivers, unless the plan says otherwise."""
-    api = await start()
     await api.plan(**plan)
     job = await api.sent()
     assert (job.status, (await api.status(job.msg_id))["msg_status"]) == (status, msg_status)
@@ -71,83 +67,70 @@ async def test_a_plan_decides_how_a_job_ends(
 
 
 @pytest.mark.parametrize(("ignore", "status"), [(0, "err(30003)"), (1, "send success")])
-async def test_a_reprint_is_sent_only_if_the_caller_goes_on(start: Start, ignore: int, status: str) -> None:
+async def test_a_reprint_is_sent_only_if_the_caller_goes_on(api: Api, ignore: int, status: str) -> None:
     """A reprint that the original allows: err(30003) with send_ignore_reprint 0, sent with CheckState 2 with 1."""
-    api = await start()
     await api.plan(reprint="allowed")
     job = await api.sent(send_ignore_reprint=ignore)
     assert (job.status, job.check_state) == (status, 2)
 
 
-async def test_counts_of_a_success_and_of_a_failure(start: Start) -> None:
-    """FilterCount is what is left after filtering; with err(…) all counts are 0; a plan may tell others."""
-    api = await start()
-    await api.plan(status="err(10001)")
-    await api.plan(counts={"total": 9, "filter": 8, "sent": 6, "error": 2})
-    counts = [(await api.sent(clientmsgid=f"{n}")).counts for n in range(3)]
-    assert counts == [Counts(), Counts(total=9, filter=8, sent=6, error=2), Counts(total=5, filter=5, sent=5)]
+async def test_plans_are_used_in_order_by_the_jobs_they_fit(api: Api) -> None:
+    """A plan is for so many jobs, of an account or of clientmsgids that match its pattern.
 
-
-async def test_plans_are_used_in_order_by_the_jobs_they_fit(start: Start) -> None:
-    """A plan is for so many jobs, of an account or of clientmsgids that match its pattern."""
-    api = await start()
+    FilterCount is what is left after filtering; with err(…) all counts are 0; a plan may tell others.
+    """
+    told = {"total": 9, "filter": 8, "sent": 6, "error": 2}
     await api.plan(status="err(20001)", clientmsgid="b*")
     await api.plan(status="err(20002)", times=2)
-    ended = [(await api.sent(clientmsgid=name)).status for name in ("a1", "b1", "a2", "b2")]
-    assert ended == ["err(20002)", "err(20001)", "err(20002)", "send success"]
+    await api.plan(counts=told)
+    ended = [await api.sent(clientmsgid=name) for name in ("a1", "b1", "a2", "b2", "c")]
+    assert [job.status for job in ended] == ["err(20002)", "err(20001)", "err(20002)", "send success", "send success"]
+    assert [job.counts for job in ended[2:]] == [Counts(), Counts(**told), Counts(total=5, filter=5, sent=5)]
 
 
 async def test_a_send_to_all_waits_for_the_administrator(start: Start) -> None:
-    """With protection on nobody receives a send to all before it is confirmed; tags are not concerned."""
-    api = await start(admin_confirmation=True)
-    assert (await api.sent()).confirmation == "not_needed"
+    """Nobody receives a send to all before it is confirmed, and its delivery begins then; tags are not concerned."""
+    api = await start(admin_confirmation=True, sim=SLOW)
+    tagged = api.job(await api.sendall())
+    await api.finish(10)
+    assert (tagged.confirmation, tagged.status) == ("not_needed", "send success")
     msg_id = (await api.sendall(tag=None))["msg_id"]
     await api.advance(1700)
-    assert (await api.status(msg_id))["msg_status"] == "SENDING"
+    assert await msg_status(api, msg_id) == "SENDING"
     assert (await api.sim("accounts"))["accounts"][0]["awaiting_confirmation"] == [msg_id]
     assert await api.sim("accounts/demo/confirm", {"msg_id": msg_id}) == {"confirmed": [msg_id]}
-    await api.world.settled()
-    assert (await api.status(msg_id))["msg_status"] == "SEND_SUCCESS"
+    await api.advance(5)
+    assert await msg_status(api, msg_id) == "SENDING"
+    await api.finish(5)
+    assert await msg_status(api, msg_id) == "SEND_SUCCESS"
     assert (await api.sim("accounts"))["accounts"][0]["awaiting_confirmation"] == []
 
 
-async def test_the_delivery_begins_with_the_confirmation(start: Start) -> None:
-    """The time that the administrator took does not shorten it."""
-    api = await start(admin_confirmation=True, sim=SLOW)
-    msg_id = (await api.sendall(tag=None))["msg_id"]
-    await api.advance(100)
-    await api.sim("accounts/demo/confirm", {})
-    await api.advance(5)
-    assert (await api.status(msg_id))["msg_status"] == "SENDING"
-    await api.advance(5)
-    await api.world.settled()
-    assert (await api.status(msg_id))["msg_status"] == "SEND_SUCCESS"
-
-
-async def test_the_administrator_may_refuse(start: Start) -> None:
-    """A refused send ends with err(40001) and reaches nobody."""
+async def test_the_administrator_decides_only_on_what_waits(start: Start) -> None:
+    """A refused send ends with err(40001) and reaches nobody; the others go on waiting. Nothing that waits is 404."""
     api = await start(admin_confirmation=True)
-    msg_id = (await api.sendall(tag=None))["msg_id"]
-    await api.sim("accounts/demo/refuse", {})
+    first, second = [(await api.sendall(tag=None, clientmsgid=name))["msg_id"] for name in ("a", "b")]
+    assert await api.sim("accounts/demo/refuse", {"msg_id": second}) == {"refused": [second]}
+    assert await api.sim("accounts/demo/confirm", {}) == {"confirmed": [first]}
     await api.world.settled()
-    job = api.world.jobs.get(msg_id)
-    assert job is not None
-    assert (job.status, job.msg_status, job.received) == ("err(40001)", "SEND_FAIL", None)
+    assert [(job.status, job.msg_status, bool(job.received)) for job in api.world.jobs] == [
+        ("send success", "SEND_SUCCESS", True), ("err(40001)", "SEND_FAIL", False),
+    ]  # fmt: skip
+    for decision in ("confirm", "refuse"):
+        await api.sim(f"accounts/demo/{decision}", {}, expect=404)
+        await api.sim(f"accounts/nobody/{decision}", {}, expect=404)
 
 
-async def test_the_administrator_has_thirty_minutes(start: Start) -> None:
+@pytest.mark.parametrize(("scale", "seconds"), [(1, 1800), (60, 30)])
+async def test_the_administrator_has_thirty_minutes(start: Start, scale: int, seconds: int) -> None:
     """Without an answer the send ends with err(40002); scale shortens the time."""
-    for scale, seconds in ((1, 1800), (60, 30)):
-        api = await start(admin_confirmation=True, sim={"scale": scale})
-        msg_id = (await api.sendall(tag=None))["msg_id"]
-        await api.advance(seconds - 10)
-        assert (await api.status(msg_id))["msg_status"] == "SENDING"
-        await api.advance(10)
-        await api.world.settled()
-        job = api.world.jobs.get(msg_id)
-        assert job is not None
-        assert (job.status, job.confirmation) == ("err(40002)", "timed_out")
-        await api.sim("accounts/demo/confirm", {}, expect=404)
+    api = await start(admin_confirmation=True, sim={"scale": scale})
+    job = api.job(await api.sendall(tag=None))
+    await api.advance(seconds - 10)
+    assert await msg_status(api, job.msg_id) == "SENDING"
+    await api.finish(10)
+    assert (job.status, job.confirmation) == ("err(40002)", "timed_out")
+    await api.sim("accounts/demo/confirm", {}, expect=404)
 
 
 @pytest.mark.parametrize("code", [89504, 89505])
@@ -155,7 +138,70 @@ async def test_mass_get_may_tell_of_the_administrator(start: Start, code: int) -
     """While a send waits for its confirmation mass/get may answer 89504 or 89505."""
     api = await start(admin_confirmation=True, confirmation_answer=code)
     msg_id = (await api.sendall(tag=None))["msg_id"]
-    assert (await api.status(msg_id))["errcode"] == code
+    assert await msg_status(api, msg_id) == code
     await api.sim("accounts/demo/confirm", {})
     await api.world.settled()
-    assert (await api.status(msg_id))["msg_status"] == "SEND_SUCCESS"
+    assert await msg_status(api, msg_id) == "SEND_SUCCESS"
+
+
+async def news(api: Api, clientmsgid: str = "news") -> Job:
+    """A job of two articles that was sent."""
+    return await api.sent(named("mpnews", await api.draft(article(), article())), clientmsgid=clientmsgid)
+
+
+async def test_a_message_can_be_deleted(api: Api) -> None:
+    """All its articles: mass/get says DELETE; once more answers 40065. What was delivered stays in the ledger."""
+    job = await news(api)
+    assert await api.call(DELETE, {"msg_id": job.msg_id}) == {"errcode": 0, "errmsg": "ok"}
+    assert await msg_status(api, job.msg_id) == "DELETE"
+    assert await api.code(DELETE, {"msg_id": job.msg_id, "article_idx": 0}) == 40065
+    assert len(api.world.ledger.received(api.demo, 0)) == 1
+
+
+async def test_articles_can_be_deleted_one_by_one(api: Api) -> None:
+    """By their number from 1, or by the event's URL; with the last of them the message is deleted. msg_id wins."""
+    job = await news(api)
+    for index, code, left in ((3, 40060, True), (2, 0, True), (2, 40065, True)):
+        assert await api.code(DELETE, {"msg_id": str(job.msg_id), "article_idx": index}) == code
+        assert (await msg_status(api, job.msg_id) == "SEND_SUCCESS") == left
+    assert await api.code(DELETE, {"msg_id": 1, "url": job.article_urls[0]}) == 40059
+    assert await api.code(DELETE, {"url": job.article_urls[0]}) == 0
+    assert await msg_status(api, job.msg_id) == "DELETE"
+    [told] = (await api.sim("jobs"))["jobs"]
+    assert told["deleted"] == [1, 2]
+
+
+async def test_a_deletion_names_something_that_can_be_deleted(start: Start) -> None:
+    """41011 for nothing, 40059 and 40066 for what is not there, 40008 for another type, 40065 for what was not sent."""
+    api = await start(sim=SLOW, limits={"calls_per_day": {"mass/delete": 99}})
+    await api.plan(status="send fail")
+    contents = (named("mpnews", await api.draft()), "hi", named("mpvideo", await api.film()))
+    failed, text, film = [(await api.sendall(content))["msg_id"] for content in contents]
+    assert await api.code(DELETE, {"msg_id": film}) == 40065
+    await api.finish(10)
+    expected: list[tuple[Json, int]] = [
+        ({}, 41011), ({"msg_id": 1}, 40059), ({"msg_id": "x"}, 40059), ({"msg_id": [1]}, 40059),
+        ({"url": ["x"]}, 40066), ({"url": "http://mp.weixin.qq.com/s/nothing"}, 40066), ({"msg_id": failed}, 40065),
+        ({"msg_id": text}, 40008), ({"msg_id": film, "article_idx": 2}, 40060), ({"msg_id": film}, 0),
+    ]  # fmt: skip
+    assert await api.codes(DELETE, *(body for body, _ in expected)) == [code for _, code in expected]
+
+
+async def test_messages_of_one_material_go_together(api: Api) -> None:
+    """Deleting one of two jobs that were sent from the same news deletes both."""
+    thumb = await api.media_id("thumb", samples.JPG)
+    media_id = (await api.call("media/uploadnews", {"articles": [article(thumb_media_id=thumb)]}))["media_id"]
+    one, two = [await api.sent(named("mpnews", media_id), clientmsgid=each) for each in "ab"]
+    other = await news(api, clientmsgid="c")
+    assert await api.code(DELETE, {"msg_id": one.msg_id}) == 0
+    assert [job.msg_status for job in (one, two, other)] == ["DELETE", "DELETE", "SEND_SUCCESS"]
+
+
+async def test_the_speed_is_kept(api: Api) -> None:
+    """speed/set takes 0 to 4, speed/get tells it with the followers a minute."""
+    assert await api.call("message/mass/speed/get", b"") == {"speed": 0, "realspeed": 80}
+    told = []
+    for speed in range(5):
+        assert await api.call("message/mass/speed/set", {"speed": speed}) == {"errcode": 0, "errmsg": "ok"}
+        told.append((await api.call("message/mass/speed/get", {}))["realspeed"])
+    assert told == [80, 60, 45, 30, 10]

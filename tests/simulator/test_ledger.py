@@ -1,10 +1,14 @@
+"""Followers, and who received what."""
+
+import re
 import time
 from collections import Counter
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from qunfa.simulator import openid
+from qunfa.simulator.followers import Chosen, FollowerSet, Masked, Span, follower_number
 from tests.simulator.api import Api, Json, Start, simulator_config
 
 MILLION = 1_000_000
@@ -12,6 +16,84 @@ AUDIENCES = st.one_of(
     st.sampled_from([None, 2, 3]),
     st.lists(st.integers(0, 19), min_size=2, max_size=12, unique=True),
 )
+APPIDS = st.text("abcdef0123456789", min_size=1, max_size=18).map("wx".__add__)
+NUMBERS = st.integers(0, 2**30 - 1)
+SIZE = 12
+COUNTS = st.lists(st.one_of(st.integers(0, 5), st.integers(250, 255)), min_size=SIZE, max_size=SIZE)
+
+
+@given(appid=APPIDS, n=NUMBERS)
+def test_an_openid_leads_back_to_its_follower(appid: str, n: int) -> None:
+    """28 characters of the usual ones, first an "o", nobody else's, and the same each time and in every release."""
+    text = openid(appid, n)
+    assert re.fullmatch(r"o[A-Za-z0-9_-]{27}", text)
+    assert openid(appid, n) == text
+    assert follower_number(appid, text) == n
+    assert follower_number(appid + "x", text) is None
+    known = ["oenF00O0SJzvyepzSEqMhkCT9jf_", "oenF007Y5oo8J_UWh-Sxo3NN4hh_"]
+    assert [openid("wx0123456789abcdef", number) for number in (0, 1)] == known
+
+
+@given(text=st.text("abcABC0123_-\r é", max_size=30), n=NUMBERS, place=st.integers(0, 27))
+def test_no_other_text_is_an_openid(text: str, n: int, place: int) -> None:
+    """Any other text, and an openid in which one character is another, leads to nobody."""
+    right = openid("wx1", n)
+    assert follower_number("wx1", text) is None
+    other = "A" if right[place] != "A" else "B"
+    assert follower_number("wx1", right[:place] + other + right[place + 1 :]) is None
+
+
+@st.composite
+def follower_sets(draw: st.DrawFn) -> tuple[FollowerSet, set[int]]:
+    """A compact set of followers below SIZE and the same as a plain one."""
+    kind = draw(st.sampled_from(["span", "chosen", "masked"]))
+    start = draw(st.integers(0, SIZE))
+    stop = draw(st.integers(start, SIZE))
+    if kind == "span":
+        return Span(start, stop), set(range(start, stop))
+    if kind == "chosen":
+        numbers = draw(st.sets(st.integers(0, SIZE - 1)))
+        return Chosen(numbers), numbers
+    mask = bytes(draw(st.lists(st.integers(0, 1), min_size=stop - start, max_size=stop - start)))
+    return Masked(start, mask), {start + i for i, member in enumerate(mask) if member}
+
+
+@given(given=follower_sets(), counts=COUNTS, limit=st.integers(0, 254))
+def test_a_set_of_followers_counts_like_a_plain_one(
+    given: tuple[FollowerSet, set[int]], counts: list[int], limit: int
+) -> None:
+    """Members, adding one to each count (255 stays), and who is below a limit."""
+    compact, plain = given
+    assert (sorted(compact), len(compact)) == (sorted(plain), len(plain))
+    assert {n for n in range(-1, SIZE + 1) if n in compact} == plain
+    assert "x" not in compact
+    added = bytearray(counts)
+    compact.add_to(added)
+    assert list(added) == [min(255, count + (n in plain)) for n, count in enumerate(counts)]
+    assert sorted(compact.below(bytearray(counts), limit)) == [n for n in sorted(plain) if counts[n] < limit]
+
+
+async def test_the_followers_of_a_tag_are_listed(api: Api) -> None:
+    """Tags have counts. user/tag/get takes `tagid`, ends with count 0 and no data."""
+    assert await api.call("tags/get") == {
+        "tags": [{"id": 2, "name": "VIP", "count": 5}, {"id": 3, "name": "新客", "count": 6}]
+    }
+    page = await api.call("user/tag/get", {"tagid": 3, "next_openid": ""})
+    assert page == {"count": 6, "data": {"openid": api.openids(*range(3, 9))}, "next_openid": api.openids(8)[0]}
+    last = await api.call("user/tag/get", {"tagid": 3, "next_openid": page["next_openid"]})
+    assert last == {"count": 0, "next_openid": ""}
+
+
+async def test_all_followers_are_listed_by_ten_thousand(start: Start) -> None:
+    """user/get pages with next_openid; a wrong one answers 40003."""
+    api = await start(followers=10_005)
+    first = await api.call("user/get")
+    second = await api.call("user/get", next_openid=first["next_openid"])
+    assert (first["total"], first["count"], second["count"]) == (10_005, 10_000, 5)
+    assert first["data"]["openid"] + second["data"]["openid"] == api.openids(*range(10_005))
+    third = await api.call("user/get", next_openid=second["next_openid"])
+    assert third == {"total": 10_005, "count": 0, "next_openid": ""}
+    assert await api.code("user/get", next_openid="nonsense") == 40003
 
 
 async def ledger(api: Api, by: str = "content") -> Json:
@@ -22,9 +104,11 @@ async def ledger(api: Api, by: str = "content") -> Json:
 
 
 async def test_the_ledger_tells_who_received_what(start: Start) -> None:
-    """Summary of an account with its jobs; a follower's own messages by openid."""
-    api = await start()
-    job = await api.sent(clientmsgid="job-1")
+    """Summary of an account with its jobs; a follower's own messages by openid. Nobody received what is under way."""
+    api = await start(sim={"timing": {"delivery": 10}})
+    job = api.job(await api.sendall(clientmsgid="job-1"))
+    assert (await ledger(api))["reached"] == 0
+    await api.finish(10)
     summary = await ledger(api)
     assert {name: summary[name] for name in ("followers", "reached", "max_per_follower", "duplicates")} == {
         "followers": 20, "reached": 5, "max_per_follower": 1, "duplicates": [],
@@ -41,22 +125,12 @@ async def test_the_ledger_tells_who_received_what(start: Start) -> None:
     mine = await api.sim(f"ledger/followers?openid={member}")
     assert (mine["count"], [each["msg_id"] for each in mine["received"]]) == (1, [job.msg_id])
     assert (await api.sim(f"ledger/followers?openid={stranger}"))["received"] == []
-    await api.sim("ledger/followers?openid=nonsense", expect=404)
+    for wrong, status in (("/followers?openid=x", 404), ("?by=nothing", 400), ("?account=nobody", 404)):
+        await api.sim(f"ledger{wrong}", expect=status)
 
 
-async def test_nobody_has_received_a_job_that_is_not_finished(start: Start) -> None:
-    """Delivery happens when a job ends, not when it is accepted."""
-    api = await start(sim={"timing": {"delivery": 10}})
-    await api.sendall()
-    assert (await ledger(api))["reached"] == 0
-    await api.advance(10)
-    await api.world.settled()
-    assert (await ledger(api))["reached"] == 5
-
-
-async def test_a_double_delivery_is_found(start: Start) -> None:
-    """The same content delivered by two jobs: how many followers had it twice, and which."""
-    api = await start()
+async def test_a_double_delivery_is_found(api: Api) -> None:
+    """The same content, or the same clientmsgid after its window: how many followers had it twice, and which."""
     first, second = [(await api.sent(tag=tag, clientmsgid=f"{tag}")).msg_id for tag in (2, 3)]
     await api.sent("something else", tag=None)
     [duplicate] = (await ledger(api))["duplicates"]
@@ -64,87 +138,59 @@ async def test_a_double_delivery_is_found(start: Start) -> None:
     assert (duplicate["followers"], duplicate["max"]) == (2, 2)
     assert duplicate["sample"] == api.openids(3, 4)
     assert (await ledger(api, by="clientmsgid"))["duplicates"] == []
-
-
-async def test_a_double_delivery_by_clientmsgid_is_found(start: Start) -> None:
-    """The same clientmsgid again after its window, with another text."""
-    api = await start()
-    await api.sent("one", clientmsgid="job-1")
     await api.advance(86400)
-    await api.sent("two", clientmsgid="job-1")
-    assert (await ledger(api))["duplicates"] == []
+    await api.sent("two", clientmsgid="2")
+    assert len((await ledger(api))["duplicates"]) == 1
     [duplicate] = (await ledger(api, by="clientmsgid"))["duplicates"]
-    assert (duplicate["group"], duplicate["followers"]) == ("job-1", 5)
+    assert (duplicate["group"], duplicate["followers"]) == ("2", 5)
 
 
 async def test_a_follower_receives_four_messages_a_month(start: Start) -> None:
     """The fifth in a calendar month is filtered: it lowers FilterCount; the next month begins anew."""
     api = await start()
     for n in range(4):
-        await api.sent(tag=2, clientmsgid=f"{n}")
+        await api.sent(clientmsgid=f"{n}")
     overlapping = await api.sent(tag=3)
     assert overlapping.counts.model_dump() == {"total": 6, "filter": 4, "sent": 4, "error": 0}
-    nobody = await api.sent(tag=2, clientmsgid="5")
+    nobody = await api.sent(clientmsgid="5")
     assert (nobody.status, nobody.counts.total, nobody.counts.filter) == ("send success", 5, 0)
     full = await api.sim(f"ledger/followers?openid={api.openids(0)[0]}")
     assert (full["count"], full["this_month"]) == (4, 4)
-    await api.sim("clock", {"set": "2026-12-31T23:59:59+08:00"})
-    assert (await api.sent(tag=2, clientmsgid="6")).counts.filter == 0
-    await api.sim("clock", {"set": "2027-01-01T00:00:00+08:00"})
-    assert (await api.sent(tag=2, clientmsgid="7")).counts.filter == 5
-
-
-async def test_followers_of_a_subscription_account_are_not_filtered(start: Start) -> None:
-    """The four a month are a rule of service accounts."""
-    api = await start(kind="subscription", limits={"sends_per_day": 9})
-    counts = [(await api.sent(clientmsgid=f"{n}")).counts.filter for n in range(6)]
-    assert counts == [5] * 6
-
-
-@pytest.mark.parametrize("wrong", ["by=nothing", "account=nobody"])
-async def test_a_wrong_question_is_refused(start: Start, wrong: str) -> None:
-    """An unknown grouping or account is an error, not an empty ledger."""
-    api = await start()
-    await api.sim(f"ledger?{wrong}", expect=400 if "by" in wrong else 404)
+    for moment, reached in (("2026-12-31T23:59:59+08:00", 0), ("2027-01-01T00:00:00+08:00", 5)):
+        await api.until(moment)
+        assert (await api.sent(clientmsgid=moment[:19])).counts.filter == reached
+    api = await start(kind="subscription", limits={"sends_per_day": 9})  # the rule is of service accounts
+    assert [(await api.sent(clientmsgid=f"{n}")).counts.filter for n in range(6)] == [5] * 6
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sends=st.lists(st.tuples(AUDIENCES, st.sampled_from("ab")), max_size=9), monthly=st.integers(1, 3))
 async def test_the_ledger_agrees_with_counting_by_hand(
-    sends: list[tuple[int | list[int] | None, str]], monthly: int, begun: Api
+    sends: list[tuple[int | list[int] | None, str]], monthly: int, api: Api
 ) -> None:
     """Any sends to all, tags and openids: each follower's count, the counts of the events and the duplicates."""
-    limits = {"user_per_month": monthly, "to_all_per_month": 100}
-    await begun.simulator.reset(simulator_config(limits=limits))
-    begun.token = (await begun.stable_token())["access_token"]
+    await api.simulator.reset(simulator_config(limits={"user_per_month": monthly, "to_all_per_month": 100}))
+    api.become("demo")
     members = {None: range(20), 2: range(5), 3: range(3, 9)}
     received: Counter[int] = Counter()
     by_text: dict[str, Counter[int]] = {"a": Counter(), "b": Counter()}
     for n, (audience, text) in enumerate(sends):
-        chosen = audience if isinstance(audience, list) else members[audience]
         if isinstance(audience, list):
-            answer = await begun.send(begun.openids(*audience), text, clientmsgid=f"{n}")
+            chosen, answer = audience, await api.send(api.openids(*audience), text, clientmsgid=f"{n}")
         else:
-            answer = await begun.sendall(text, audience, clientmsgid=f"{n}")
-        await begun.world.settled()
+            chosen, answer = [*members[audience]], await api.sendall(text, audience, clientmsgid=f"{n}")
+        await api.world.settled()
         got = [follower for follower in chosen if received[follower] < monthly]
         received.update(got)
         by_text[text].update(got)
-        job = begun.world.jobs.get(answer["msg_id"])
-        assert job is not None
-        assert (job.counts.total, job.counts.filter, job.counts.sent) == (len(chosen), len(got), len(got))
-    summary = await ledger(begun)
-    assert list(begun.world.ledger.counts(begun.world.accounts["demo"])) == [received[n] for n in range(20)]
+        counts = api.job(answer).counts
+        assert (counts.total, counts.filter, counts.sent) == (len(chosen), len(got), len(got))
+    summary = await ledger(api)
+    assert list(api.world.ledger.counts(api.demo)) == [received[n] for n in range(20)]
     assert (summary["reached"], summary["max_per_follower"]) == (len(received), max(received.values(), default=0))
     found = sorted((each["followers"], each["max"]) for each in summary["duplicates"])
     repeated = [[count for count in counts.values() if count > 1] for counts in by_text.values()]
     assert found == sorted((len(counts), max(counts)) for counts in repeated if counts)
-
-
-@pytest.fixture
-async def begun(start: Start) -> Api:
-    """An account whose world each example begins anew."""
-    return await start()
 
 
 async def test_a_million_followers_are_no_burden(start: Start) -> None:

@@ -5,27 +5,19 @@ import pytest
 from tests.simulator import samples
 from tests.simulator.api import Api, Json, Start, article, message, named
 
+PREVIEW = "message/mass/preview"
+CARD: Json = {"msgtype": "wxcard", "wxcard": {"card_id": "c", "card_ext": '{"code":""}'}}
+SLOW: Json = {"timing": {"delivery": 10}}
+
 
 def sha256(file: bytes) -> str:
     """The digest of a file, in hex."""
     return hashlib.sha256(file).hexdigest()
 
 
-async def material(api: Api) -> dict[str, str]:
-    """One media_id of every kind."""
-    ids = {
-        "image": await api.media_id("image", samples.PNG),
-        "lasting image": await api.media_id("image", samples.PNG, permanent=True),
-        "voice": await api.media_id("voice", samples.amr(1)),
-        "lasting voice": await api.media_id("voice", samples.mp3(1), permanent=True),
-        "video": await api.media_id("video", samples.MP4),
-        "thumb": await api.media_id("thumb", samples.JPG),
-        "draft": await api.draft(),
-    }
-    cover = {"articles": [article(thumb_media_id=ids["thumb"])]}
-    ids["news"] = (await api.call("media/uploadnews", cover))["media_id"]
-    ids["converted"] = (await api.call("media/uploadvideo", {"media_id": ids["video"]}))["media_id"]
-    return ids
+async def preview(api: Api, content: Json) -> int:
+    """The errcode of a preview to follower 7."""
+    return await api.code(PREVIEW, content | {"touser": api.openids(7)[0]})
 
 
 @pytest.mark.parametrize(
@@ -36,26 +28,37 @@ async def material(api: Api) -> dict[str, str]:
         ("image", {"image", "lasting image"}),
         ("mpvideo", {"converted"}),
     ],
+    ids=["mpnews", "voice", "image", "mpvideo"],
 )
 async def test_each_type_takes_its_own_kind_of_id(start: Start, msgtype: str, good: set[str]) -> None:
-    """A media_id of another kind answers 40007, in sendall and in send."""
-    api = await start(sim={"timing": {"delivery": 10}})
-    ids = await material(api)
+    """A media_id of another kind answers 40007, in sendall, in send and in previews."""
+    api = await start(sim=SLOW)
+    ids = {
+        "image": await api.media_id("image", samples.PNG),
+        "lasting image": await api.media_id("image", samples.PNG, permanent=True),
+        "voice": await api.media_id("voice", samples.amr(1)),
+        "lasting voice": await api.media_id("voice", samples.mp3(1), permanent=True),
+        "video": await api.media_id("video", samples.MP4),
+        "thumb": await api.media_id("thumb", samples.JPG),
+        "draft": await api.draft(),
+        "converted": await api.film(),
+    }
+    cover = {"articles": [article(thumb_media_id=ids["thumb"])]}
+    ids["news"] = (await api.call("media/uploadnews", cover))["media_id"]
     for kind, media_id in ids.items():
         content = named(msgtype, media_id)
-        to_tag = await api.sendall_of(content, clientmsgid=f"t-{kind}")
-        to_two = await api.call("message/mass/send", content | {"touser": api.openids(7, 8), "clientmsgid": kind})
+        to_tag = await api.sendalls(f"t-{kind}", content=content)
+        to_two = await api.code("message/mass/send", content | {"touser": api.openids(7, 8), "clientmsgid": kind})
         expected = 0 if kind in good else 40007
-        assert (kind, to_tag["errcode"], to_two["errcode"]) == (kind, expected, expected)
+        assert (kind, *to_tag, to_two, await preview(api, content)) == (kind, expected, expected, expected)
 
 
-async def test_news_are_delivered_as_they_were_accepted(start: Start) -> None:
+async def test_news_are_delivered_as_they_were_accepted(api: Api) -> None:
     """The job has the articles with final content, cover and pictures by their bytes; the event has their URLs."""
-    api = await start()
     url = await api.picture(samples.PNG)
     content = f'<p>Hi<img src="{url}"><img src="https://example.com/a.png"></p>'
     media_id = await api.draft(article(title="One", content=content, author="Li"), article(title="Two"))
-    job = await api.delivered(named("mpnews", media_id))
+    job = await api.sent(named("mpnews", media_id))
     one, two = job.content.articles
     assert (one.title, one.author, two.title) == ("One", "Li", "Two")
     assert one.content == f'<p>Hi<img src="{url}"></p>'
@@ -72,183 +75,107 @@ async def test_news_are_delivered_as_they_were_accepted(start: Start) -> None:
     assert told["articles"][0]["dropped"] == ["https://example.com/a.png"]
 
 
-async def test_the_urls_of_articles_may_be_missing(start: Start) -> None:
-    """As users report it: a plan leaves ArticleUrlResult empty."""
-    api = await start()
-    await api.plan(article_urls=[])
-    job = await api.delivered(named("mpnews", await api.draft()))
-    assert job.article_urls == ()
-    assert api.inbox.pushes[0].text("ArticleUrlResult/Count") == "0"
-
-
 async def test_a_draft_dies_with_its_successful_send(start: Start) -> None:
-    """Its id answers 40007 afterwards to a send, a preview, draft/get and draft/delete."""
-    api = await start()
+    """At the end of the job, not at its acceptance: its id answers 40007 afterwards to whoever names it.
+
+    A repetition answers 45065 all the same: clientmsgids come before material.
+    """
+    api = await start(sim=SLOW)
     media_id = await api.draft()
-    content = named("mpnews", media_id)
-    await api.delivered(content)
-    assert (await api.sendall_of(content, clientmsgid="again"))["errcode"] == 40007
-    assert await api.code("message/mass/preview", content | {"touser": api.openids(0)[0]}) == 40007
-    assert await api.code("draft/get", {"media_id": media_id}) == 40007
-    assert await api.code("draft/delete", {"media_id": media_id}) == 40007
+    content, draft = named("mpnews", media_id), {"media_id": media_id}
+    await api.sendall(content, clientmsgid="job-1")
+    assert await api.code("draft/get", draft) == 0
+    await api.finish(61)
+    assert await api.sendalls("job-1", "job-2", content=content) == [45065, 40007]
+    assert await preview(api, content) == 40007
+    assert [await api.code(path, draft) for path in ("draft/get", "draft/delete")] == [40007, 40007]
     assert await api.call("draft/count") == {"total_count": 0}
-
-
-async def test_a_draft_lives_while_its_send_is_under_way(start: Start) -> None:
-    """It dies at the end of the job, not at its acceptance."""
-    api = await start(sim={"timing": {"delivery": 10}})
-    media_id = await api.draft()
-    await api.sendall_of(named("mpnews", media_id))
-    assert await api.code("draft/get", {"media_id": media_id}) == 0
-    await api.advance(10)
-    await api.world.settled()
-    assert await api.code("draft/get", {"media_id": media_id}) == 40007
 
 
 @pytest.mark.parametrize(
     "plan", [{"status": "err(20001)"}, {"status": "send fail"}, {"reprint": "allowed"}, {"job_status": "SEND_FAIL"}]
 )
-async def test_a_draft_survives_a_send_that_fails(start: Start, plan: Json) -> None:
-    """A refused job leaves the draft as it was; it can be sent again."""
-    api = await start()
+async def test_a_draft_survives_a_send_that_fails(api: Api, plan: Json) -> None:
+    """A refused job leaves the draft as it was; it can be sent again. A plan may leave the URLs of articles out."""
     media_id = await api.draft()
     await api.plan(**plan)
-    failed = await api.delivered(named("mpnews", media_id), clientmsgid="a")
+    await api.plan(article_urls=[])
+    failed = await api.sent(named("mpnews", media_id), clientmsgid="a")
     assert (failed.state, failed.article_urls) == ("failed", ())
     assert await api.code("draft/get", {"media_id": media_id}) == 0
-    assert (await api.delivered(named("mpnews", media_id), clientmsgid="b")).state == "done"
+    done = await api.sent(named("mpnews", media_id), clientmsgid="b")
+    assert (done.state, done.article_urls) == ("done", ())
+    assert api.inbox.pushes[-1].text("ArticleUrlResult/Count") == "0"
 
 
-async def test_what_was_accepted_is_delivered_although_the_draft_is_deleted(start: Start) -> None:
+async def test_what_was_accepted_goes_out_although_the_draft_is_gone(start: Start) -> None:
     """A job keeps the articles it was accepted with."""
-    api = await start(sim={"timing": {"delivery": 10}})
+    api = await start(sim=SLOW)
     media_id = await api.draft()
-    answer = await api.sendall_of(named("mpnews", media_id))
+    job = api.job(await api.sendall(named("mpnews", media_id)))
     await api.call("draft/delete", {"media_id": media_id})
-    await api.advance(10)
-    await api.world.settled()
-    job = api.world.jobs.get(answer["msg_id"])
-    assert job is not None
+    await api.finish(10)
     assert (job.state, job.content.articles[0].title) == ("done", "Spring")
     assert job.content.source is not None
     assert job.content.source.ended == "deleted"
 
 
-async def test_several_images_are_delivered_in_their_order(start: Start) -> None:
-    """`images.media_ids` under msgtype image, with recommendation and comment flags; a default recommendation."""
-    api = await start()
+async def test_images_voices_and_videos_are_delivered_by_their_bytes(api: Api) -> None:
+    """A test can tell what followers got: images in their order, and the words that came with them."""
     files = [samples.PNG, samples.JPG, samples.GIF]
     media_ids = [await api.media_id("image", file) for file in files]
     images: Json = {"media_ids": media_ids, "recommend": "Look", "need_open_comment": 1, "only_fans_can_comment": 1}
-    job = await api.delivered({"msgtype": "image", "images": images}, clientmsgid="a")
-    content = job.content
+    content = (await api.sent({"msgtype": "image", "images": images}, clientmsgid="a")).content
     assert [each.sha256 for each in content.media] == [sha256(file) for file in files]
     assert (content.recommend, content.need_open_comment, content.only_fans_can_comment) == ("Look", 1, 1)
-    plain = await api.delivered({"msgtype": "image", "images": {"media_ids": media_ids[:1]}}, clientmsgid="b")
+    plain = await api.sent({"msgtype": "image", "images": {"media_ids": media_ids[:1]}}, clientmsgid="b")
     assert plain.content.recommend == "分享图片"
-
-
-@pytest.mark.parametrize(
-    ("images", "errcode"),
-    [
-        ({"media_ids": []}, 41026),
-        ({}, 41026),
-        ({"media_ids": "x"}, 41026),
-        ({"media_ids": ["image"] * 20}, 0),
-        ({"media_ids": ["image"] * 21}, 40215),
-        ({"media_ids": ["image", "voice"]}, 40007),
-        ({"media_ids": ["image", None]}, 40007),
-        ({"media_ids": ["image"], "recommend": "荐" * 140}, 0),
-        ({"media_ids": ["image"], "recommend": "荐" * 141}, 40193),
-        ({"media_ids": ["image"], "recommend": ["x"]}, 40194),
-        ({"media_ids": ["image"], "need_open_comment": 1}, 88000),
-    ],
-)
-async def test_images_must_fit(start: Start, images: Json, errcode: int) -> None:
-    """The codes of a list that is missing, too long or of wrong ids, of the recommendation and of comments."""
-    api = await start(comments=False)
-    ids = {"image": await api.media_id("image", samples.PNG), "voice": await api.media_id("voice", samples.amr(1))}
-    given = images.get("media_ids")
-    if isinstance(given, list):
-        images = images | {"media_ids": [ids.get(each, each) for each in given]}
-    assert (await api.sendall_of({"msgtype": "image", "images": images}))["errcode"] == errcode
-
-
-async def test_voices_and_videos_are_delivered_by_their_bytes(start: Start) -> None:
-    """A test can tell what followers got; a video has title and description of its conversion."""
-    api = await start()
-    voice = await api.delivered(named("voice", await api.media_id("voice", samples.mp3(1))))
+    voice = await api.sent(named("voice", await api.media_id("voice", samples.mp3(1))))
     assert [each.sha256 for each in voice.content.media] == [sha256(samples.mp3(1))]
-    words = {"media_id": await api.media_id("video", samples.MP4), "title": "Film", "description": "Of spring"}
-    converted = (await api.call("media/uploadvideo", words))["media_id"]
-    video = await api.delivered(named("mpvideo", converted))
-    assert [each.sha256 for each in video.content.media] == [sha256(samples.MP4)]
-    assert (video.content.title, video.content.description) == ("Film", "Of spring")
+    film = named("mpvideo", await api.film(title="Film", description="Of spring"))
+    video = (await api.sent(film)).content
+    assert [each.sha256 for each in video.media] == [sha256(samples.MP4)]
+    assert (video.title, video.description) == ("Film", "Of spring")
 
 
 @pytest.mark.parametrize("msgtype", ["mpvideo", "video"])
-async def test_a_send_may_name_the_video_anew(start: Start, msgtype: str) -> None:
+async def test_a_send_may_name_the_video_anew(api: Api, msgtype: str) -> None:
     """Title and description in mpvideo win over those of the conversion; the msgtype may be video."""
-    api = await start()
-    words = {"media_id": await api.media_id("video", samples.MP4), "title": "Film"}
-    converted = (await api.call("media/uploadvideo", words))["media_id"]
-    branch = {"media_id": converted, "title": "Other", "description": "Words"}
+    branch = {"media_id": await api.film(title="Film"), "title": "Other", "description": "Words"}
     answer = await api.call("message/mass/send", {"msgtype": msgtype, "mpvideo": branch, "touser": api.openids(0, 1)})
-    job = api.world.jobs.get(answer["msg_id"])
-    assert job is not None
-    assert (job.content.msgtype, job.content.title, job.content.description) == ("mpvideo", "Other", "Words")
+    content = api.job(answer).content
+    assert (content.msgtype, content.title, content.description) == ("mpvideo", "Other", "Words")
 
 
 async def test_cards_are_refused_unless_allowed(start: Start) -> None:
-    """45113 as WeChat answers today; a setting lets them through; 41011 without a card_id."""
-    card: Json = {"msgtype": "wxcard", "wxcard": {"card_id": "c1"}}
+    """45113 as WeChat answers today; a setting lets them through, with their card_ext; 41011 without a card_id."""
     api = await start()
-    assert (await api.sendall_of(card))["errcode"] == 45113
+    assert ((await api.sendall(CARD))["errcode"], await preview(api, CARD)) == (45113, 45113)
     api = await start(cards=True)
-    assert (await api.sendall_of({"msgtype": "wxcard", "wxcard": {}}))["errcode"] == 41011
-    assert (await api.delivered(card)).content.card_id == "c1"
+    assert (await api.sendall({"msgtype": "wxcard", "wxcard": {}}))["errcode"] == 41011
+    assert (await api.sent(CARD)).content.card_id == "c"
+    assert await preview(api, CARD) == 0
+    [shown] = api.world.ledger.previews(api.demo)
+    assert (shown.content.card_id, shown.content.card_ext) == ("c", '{"code":""}')
 
 
-async def test_a_dead_id_does_not_hide_a_duplicate(start: Start) -> None:
-    """A repetition answers 45065 though its draft died with the first: clientmsgids come before material."""
-    api = await start()
-    content = named("mpnews", await api.draft())
-    job = await api.delivered(content, clientmsgid="job-1")
-    await api.advance(61)
-    again = await api.sendall_of(content, clientmsgid="job-1")
-    assert (again["errcode"], again["msg_id"]) == (45065, job.msg_id)
-    assert (await api.sendall_of(content, clientmsgid="job-2"))["errcode"] == 40007
-
-
-async def test_the_ledger_knows_the_same_message_under_other_ids(start: Start) -> None:
-    """What was uploaded and drafted anew is the same to a follower: a double delivery is found."""
-    api = await start()
-    for n, title in enumerate(["Spring", "Spring", "Summer"]):
-        url = await api.picture(samples.PNG)
-        content = f'<img src="{url.replace("&", "&amp;")}">'
-        media_id = await api.draft(article(title=title, content=content))
-        await api.delivered(named("mpnews", media_id), clientmsgid=f"{n}")
-    first, second, third = api.world.jobs
-    assert first.content.digest == second.content.digest != third.content.digest
-    [duplicate] = api.world.ledger.duplicates(api.world.accounts["demo"])
+async def test_the_ledger_knows_the_same_message_under_other_ids(api: Api) -> None:
+    """What was uploaded and drafted anew is the same to a follower, but for another title, or another picture."""
+    sent = [("Spring", samples.PNG)] * 2 + [("Summer", samples.PNG), ("Spring", samples.JPG)]
+    for n, (title, file) in enumerate(sent):
+        content = f'<img src="{(await api.picture(file)).replace("&", "&amp;")}">'
+        await api.sent(named("mpnews", await api.draft(article(title=title, content=content))), clientmsgid=f"{n}")
+    first, second, *others = api.world.jobs
+    assert first.content.digest == second.content.digest
+    assert len({job.content.digest for job in (first, *others)}) == 3
+    [duplicate] = api.world.ledger.duplicates(api.demo)
     assert duplicate.jobs == (first, second)
 
 
-async def test_another_picture_makes_another_message(start: Start) -> None:
-    """Articles that differ only in the bytes of a picture are not the same."""
-    api = await start()
-    digests = set()
-    for n, file in enumerate([samples.PNG, samples.JPG]):
-        media_id = await api.draft(article(content=f'<img src="{await api.picture(file)}">'))
-        digests.add((await api.delivered(named("mpnews", media_id), clientmsgid=f"{n}")).content.digest)
-    assert len(digests) == 2
-
-
-async def test_jobs_and_followers_tell_type_and_title(start: Start) -> None:
+async def test_jobs_and_followers_tell_type_and_title(api: Api) -> None:
     """The admin endpoints say what a follower received."""
-    api = await start()
-    job = await api.delivered(named("mpnews", await api.draft(article(title="One"), article(title="Two"))))
-    await api.delivered(message("words"), clientmsgid="b")
+    job = await api.sent(named("mpnews", await api.draft(article(title="One"), article(title="Two"))))
+    await api.sent("words", clientmsgid="b")
     received = (await api.sim(f"ledger/followers?openid={api.openids(0)[0]}"))["received"]
     assert [each["content"] for each in received] == [
         {"msgtype": "mpnews", "digest": job.content.digest, "text": None, "titles": ["One", "Two"]},
@@ -257,3 +184,30 @@ async def test_jobs_and_followers_tell_type_and_title(start: Start) -> None:
     assert received[0]["article_urls"] == list(job.article_urls)
     await api.sim("content?msg_id=1", expect=404)
     await api.sim("content?msg_id=x", expect=404)
+
+
+async def test_a_preview_is_shown_to_one_follower_and_to_nobody_else(start: Start) -> None:
+    """It is in the ledger as a preview: no delivery, no job, no event, no clientmsgid, no day, no draft used up."""
+    api = await start(kind="subscription")
+    assert await api.call(PREVIEW, message() | {"touser": api.openids(7)[0]}) == {
+        "errcode": 0, "errmsg": "preview success",
+    }  # fmt: skip
+    [shown] = api.world.ledger.previews(api.demo)
+    assert (shown.follower, shown.content.text) == (7, "hello")
+    assert (len(api.world.jobs), sum(api.world.ledger.counts(api.demo)), api.inbox.pushes) == (0, 0, [])
+    follower = await api.sim(f"ledger/followers?openid={api.openids(7)[0]}")
+    assert (follower["count"], follower["this_month"], follower["received"]) == (0, 0, [])
+    [told] = (await api.sim("previews"))["previews"]
+    assert (told["account"], told["openid"], told["content"]["msgtype"]) == ("demo", api.openids(7)[0], "text")
+    content = named("mpnews", await api.draft())
+    assert await preview(api, content | {"clientmsgid": "job-1"}) == 0
+    assert (await api.sent(content, clientmsgid="job-1")).state == "done"
+
+
+async def test_a_preview_may_go_to_a_wechat_id(start: Start) -> None:
+    """`towxname` wins over `touser`. As a setting the answer has a msg_id, since sources differ; it is no job's."""
+    api = await start(wxnames={"boss": 3}, preview_msg_id=True)
+    answer = await api.call(PREVIEW, message() | {"towxname": "boss", "touser": api.openids(0)[0]})
+    assert answer.keys() == {"errcode", "errmsg", "msg_id"}
+    assert (await api.status(answer["msg_id"]))["errcode"] == 40059
+    assert [each.follower for each in api.world.ledger.previews(api.demo)] == [3]
