@@ -3,10 +3,10 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -17,18 +17,24 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import Accounts, Submission
 from activities.attempts import ledger_unavailable
+from activities.submission import Previews
 from qunfa.contract.facts import Try
 from qunfa.contract.grants import Lease, Report
+from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import Pinned, SubmitStep
+from qunfa.contract.steps import Pinned, PreviewStep, SubmitStep
 from qunfa.settings import Settings
-from qunfa.simulator import Simulator, SimulatorConfig
+from qunfa.simulator import Simulator, SimulatorConfig, openid
 from qunfa.wechat import open_http
 from tests.temporal import in_namespace
 
 APPID = "wx0123456789abcdef"
 SECRET = "0123456789abcdefSECRETsecret0000"
+BOSS = {"openid": openid(APPID, 7)}
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+StepT = TypeVar("StepT")
+ResultT = TypeVar("ResultT")
 
 
 def simulated(**more: Any) -> SimulatorConfig:
@@ -67,19 +73,15 @@ def lease(**more: Any) -> Lease:
     return Lease.model_validate({**fields, **more})
 
 
-def submit_step(base_url: str, **more: Any) -> SubmitStep:
-    """A try to send a text to everybody."""
-    fields = {
-        "account": Pinned(name="demo", appid=APPID, base_url=base_url),
-        "key": "spring",
-        "digest": "d" * 64,
-        "workflow_id": "mass-send:demo:spring",
-        "lease": lease(),
-        "audience": {"kind": "all"},
-        "message": {"msgtype": "text", "content": "你好"},
-        "write_before": NOON + timedelta(seconds=30),
-    }
-    return SubmitStep.model_validate({**fields, **more})
+def activity_info(**more: Any) -> Info:
+    return replace(ActivityEnvironment.default_info(), **more)
+
+
+async def attempt(activity: Callable[[StepT], Coroutine[Any, Any, ResultT]], step: StepT, **info: Any) -> ResultT:
+    """One attempt of an activity; `info` is what it differs in from Temporal's default one."""
+    environment = ActivityEnvironment()
+    environment.info = activity_info(**info)
+    return await environment.run(activity, step)
 
 
 @dataclass
@@ -151,7 +153,27 @@ class Desk:
         return Submission(self.settings, self.accounts, self.notebook, self.requests, self.clock, telling)
 
     def step(self, **more: Any) -> SubmitStep:
-        return submit_step(self.base_url, **more)
+        """A try to send a text to everybody."""
+        fields = {
+            "account": self.pinned,
+            "key": "spring",
+            "digest": "d" * 64,
+            "workflow_id": "mass-send:demo:spring",
+            "lease": lease(),
+            "audience": {"kind": "all"},
+            "message": {"msgtype": "text", "content": "你好"},
+            "write_before": NOON + timedelta(seconds=30),
+        }
+        return SubmitStep.model_validate({**fields, **more})
+
+    async def submit(self, **more: Any) -> Answer:
+        """Try once."""
+        return await attempt(self.submission.submit, self.step(**more))
+
+    async def preview(self, **more: Any) -> Previewed:
+        """Show one person a text."""
+        step = {"account": self.pinned, "to": BOSS, "message": {"msgtype": "text", "content": "你好"}, **more}
+        return await attempt(Previews(self.settings, self.accounts).preview, PreviewStep.model_validate(step))
 
     @property
     def pinned(self) -> Pinned:
@@ -199,10 +221,6 @@ async def token_server() -> AsyncIterator[TokenServer]:
     await server.start()
     yield server
     await server.stop()
-
-
-def activity_info(**more: Any) -> Info:
-    return replace(ActivityEnvironment.default_info(), **more)
 
 
 @pytest.fixture
