@@ -5,7 +5,7 @@ import contextlib
 import json
 import socket
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -14,14 +14,12 @@ import httpx
 import pytest
 
 from qunfa.wechat import Content, Filter, OfficialAccount, SendallBody, Token, open_http, sendall_body
+from tests.media.sources.site import Reaction
 
 TOKEN = "24_token-THAT-nobody-MAY-read"
 SECRET = "0123456789abcdefSECRETsecret0000"
 BODY = sendall_body(Filter.everybody(), Content.text("你好"), clientmsgid="c-1")
 ACCEPTED = {"errcode": 0, "errmsg": "send job submission success", "msg_id": 3147483650, "msg_data_id": 2247483663}
-
-Reaction = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
 
 def response(body: object, *, status: str = "200 OK", more: int = 0, headers: str = "") -> bytes:
     """An HTTP response; `more` is how many bytes its length promises beyond what comes."""
@@ -44,11 +42,6 @@ def answers(data: bytes, *, close: bool = False, abort: bool = False) -> Reactio
             writer.transport.abort()
 
     return react
-
-
-async def silence(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Say nothing, and wait for the client to go."""
-    await reader.read()
 
 
 @dataclass
@@ -151,9 +144,14 @@ class WeChat:
 
 
 def everything_about(error: BaseException) -> str:
-    """All that a careless reporter of errors could print: text, fields, chain, traceback, every frame's locals."""
-    report = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return "".join([*report.format(), repr(error), str(error), repr(vars(error)), repr(error.args)])
+    """All that a careless reporter could print of an error and of those before it: fields, frames and their locals."""
+    told: list[str] = []
+    one: BaseException | None = error
+    while one is not None:
+        report = traceback.TracebackException.from_exception(one, capture_locals=True)
+        told += [*report.format(), repr(one), str(one), repr(vars(one)), repr(one.args)]
+        one = one.__cause__ or one.__context__
+    return "".join(told)
 
 
 @pytest.fixture

@@ -7,19 +7,8 @@ import pytest
 
 from qunfa.wechat import MaybeWritten, NotWritten, OfficialAccount, SendallBody, Token, open_http
 from qunfa.wechat.transport import deadline
-from tests.wechat.conftest import (
-    ACCEPTED,
-    BODY,
-    SECRET,
-    TOKEN,
-    Reaction,
-    WeChat,
-    Wire,
-    answers,
-    everything_about,
-    response,
-    silence,
-)
+from tests.media.sources.site import Reaction, drips, silence
+from tests.wechat.conftest import ACCEPTED, BODY, SECRET, TOKEN, WeChat, Wire, answers, everything_about, response
 
 GOOD = answers(response(ACCEPTED))
 FAULTS = {
@@ -33,22 +22,33 @@ FAULTS = {
     "a success without body": answers(b"HTTP/1.1 204 No Content\r\n\r\n"),
     "broken JSON": answers(response(b'{"errcode":0,"msg_id":3147')),
     "compressed nonsense": answers(response(b"nonsense", headers="Content-Encoding: gzip\r\n")),
+    "no answer in time": silence,
 }
-WRITTEN = [
-    error
-    for error in (*httpx.NetworkError.__subclasses__(), *httpx.TimeoutException.__subclasses__())
-    if error not in {httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout}
-]
+BEFORE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+LATER = [*httpx.NetworkError.__subclasses__(), *httpx.TimeoutException.__subclasses__(), ssl.SSLError, OSError]
+AFTER = [httpx.RemoteProtocolError, httpx.LocalProtocolError, httpx.DecodingError, *LATER]
+
+
+def shows_no_token(error: BaseException) -> bool:
+    """Neither text, fields, chain nor the locals of any frame show the access token."""
+    return TOKEN not in everything_about(error) and (error.__cause__, error.__context__) == (None, None)
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_a_fault_after_the_write_is_unknown_and_written_once(
-    fault: Reaction, wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody
+    *,
+    fault: Reaction,
+    wire: Wire,
+    http: httpx.AsyncClient,
+    hasty: httpx.AsyncClient,
+    token: Token,
+    body: SendallBody,
 ) -> None:
-    """Whatever happens after the request has left, the call may have been written, and it was written exactly once."""
+    """Once the request has left, the call may have been written. It was so exactly once; the error has no token."""
     wire.script = [fault, GOOD]
-    with pytest.raises(MaybeWritten):
-        await wire.account(http).sendall(token, body)
+    with pytest.raises(MaybeWritten, match="ReadTimeout" if fault is silence else None) as caught:
+        await wire.account(hasty).sendall(token, body)
+    assert shows_no_token(caught.value)
     await wire.account(http).sendall(token, body)
     assert len(wire.requests) == 2
 
@@ -71,17 +71,6 @@ async def test_a_call_that_connects_after_its_time_is_not_written(
     assert (asked, len(wire.requests)) == ([0], 1)
 
 
-async def test_no_answer_in_time_is_unknown_and_written_once(
-    wire: Wire, http: httpx.AsyncClient, hasty: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """A read timeout is unknown, never a failure."""
-    wire.script = [silence, GOOD]
-    with pytest.raises(MaybeWritten, match="ReadTimeout"):
-        await wire.account(hasty).sendall(token, body)
-    await wire.account(http).sendall(token, body)
-    assert len(wire.requests) == 2
-
-
 async def test_an_answer_that_drips_does_not_last_for_ever(
     wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,15 +82,7 @@ async def test_an_answer_that_drips_does_not_last_for_ever(
         return 0.1
 
     monkeypatch.setattr("qunfa.wechat.exchange.deadline", soon)
-
-    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(response(ACCEPTED, more=10_000))
-        gone = asyncio.ensure_future(reader.read())
-        while not gone.done():
-            writer.write(b" ")
-            await asyncio.wait([gone], timeout=0.01)
-
-    wire.script = [drip]
+    wire.script = [drips(response(ACCEPTED, more=10_000), b" ")]
     with pytest.raises(MaybeWritten, match="TimeoutError"):
         await wire.account(http).sendall(token, body)
     assert asked == [http.timeout]
@@ -121,7 +102,7 @@ async def test_a_connection_closed_while_idle_is_replaced(
 async def test_a_kept_connection_that_breaks_under_the_call_is_unknown(
     wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody
 ) -> None:
-    """A call on a kept connection that breaks is not written again on a new one behind the caller's back."""
+    """Calls share a connection. One that breaks is not written again on a new one behind the caller's back."""
     wire.script = [GOOD, answers(b"", abort=True), GOOD]
     await wire.account(http).sendall(token, body)
     with pytest.raises(MaybeWritten):
@@ -129,65 +110,41 @@ async def test_a_kept_connection_that_breaks_under_the_call_is_unknown(
     assert (len(wire.requests), wire.connections) == (2, 1)
 
 
-async def test_connections_are_kept(wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody) -> None:
-    """Calls that follow each other share a connection."""
-    wire.script = [GOOD] * 3
-    for _ in range(3):
-        await wire.account(http).sendall(token, body)
-    assert wire.connections == 1
-
-
+@pytest.mark.parametrize(
+    "host", ["http://127.0.0.1:{port}", "https://wechat.invalid"], ids=["nobody listens", "no such name"]
+)
 async def test_a_refused_connection_is_not_written(
-    unused_port: int, http: httpx.AsyncClient, token: Token, body: SendallBody
+    unused_port: int, http: httpx.AsyncClient, token: Token, body: SendallBody, host: str
 ) -> None:
-    """Where nobody listens, nothing was written, and the error says so in a sentence."""
-    account = OfficialAccount(http, f"http://127.0.0.1:{unused_port}", "demo", "wx0001")
-    with pytest.raises(NotWritten, match=r"account demo: nothing was sent to .*sendall: ConnectError"):
+    """Where nobody listens, or there is no such host, nothing was written. The error says so, and has no token."""
+    account = OfficialAccount(http, host.format(port=unused_port), "demo", "wx0001")
+    with pytest.raises(NotWritten, match=r"account demo: nothing was sent to .*sendall: ConnectError") as caught:
         await account.sendall(token, body)
+    assert shows_no_token(caught.value)
 
 
-async def test_a_name_that_does_not_resolve_is_not_written(
-    http: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """There is no such host, as names under .invalid never are."""
-    account = OfficialAccount(http, "https://wechat.invalid", "demo", "wx0001")
-    with pytest.raises(NotWritten, match=r"nothing was sent to .*sendall: ConnectError"):
-        await account.sendall(token, body)
-
-
-async def test_a_failed_handshake_is_not_written(http: httpx.AsyncClient, token: Token, body: SendallBody) -> None:
+async def test_a_failed_handshake_is_not_written(http: httpx.AsyncClient, token: Token) -> None:
     """Where TLS does not come about, nothing was written."""
-
-    async def no_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await answers(response(ACCEPTED), close=True)(reader, writer)
-
-    server = await asyncio.start_server(no_tls, "127.0.0.1", 0)
+    server = await asyncio.start_server(answers(response(ACCEPTED), close=True), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(NotWritten, match="SSLError"):
-        await OfficialAccount(http, f"https://127.0.0.1:{port}", "demo", "wx0001").sendall(token, body)
+        await OfficialAccount(http, f"https://127.0.0.1:{port}", "demo", "wx0001").sendall(token, BODY)
     server.close()
 
 
 @pytest.mark.parametrize(
-    "error", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol]
+    ("error", "kind"), [*((one, NotWritten) for one in BEFORE), *((one, MaybeWritten) for one in AFTER if one not in BEFORE)]
 )
-async def test_errors_before_the_write(error: type[httpx.TransportError], token: Token, body: SendallBody) -> None:
-    """No connection, none in time, none free, none through the proxy: nothing was written."""
-    with pytest.raises(NotWritten, match=error.__name__):
-        await WeChat(error("why")).account().sendall(token, body)
-
-
-@pytest.mark.parametrize(
-    "error", [*WRITTEN, httpx.RemoteProtocolError, httpx.LocalProtocolError, httpx.DecodingError, OSError, ssl.SSLError]
-)
-async def test_errors_after_the_write(error: type[Exception], token: Token, body: SendallBody) -> None:
-    """Every other error of the network may have come after the write."""
-    with pytest.raises(MaybeWritten, match=error.__name__):
+async def test_an_error_of_the_network_says_whether_it_was_written(
+    error: type[Exception], kind: type[Exception], token: Token, body: SendallBody
+) -> None:
+    """No connection, none in time, none free, none through the proxy: not written. Any other may come after it."""
+    with pytest.raises(kind, match=error.__name__):
         await WeChat(error("why")).account().sendall(token, body)
 
 
 async def test_a_busy_pool_is_not_written(wire: Wire, token: Token, body: SendallBody) -> None:
-    """A call that gets no connection from the pool in time was not written."""
+    """A call that gets no connection from the pool in time was not written. Nor is one by a client that is closed."""
     wire.script = [silence]
     limits, timeout = httpx.Limits(max_connections=1), httpx.Timeout(30, pool=0.05)
     async with httpx.AsyncClient(limits=limits, timeout=timeout, trust_env=False) as http:
@@ -197,38 +154,9 @@ async def test_a_busy_pool_is_not_written(wire: Wire, token: Token, body: Sendal
             await wire.account(http).sendall(token, body)
         first.cancel()
         await asyncio.wait([first])
-    assert len(wire.requests) == 1
-
-
-async def test_a_closed_client_writes_nothing(
-    wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """A call that comes after the client was closed was not written."""
-    await http.aclose()
     with pytest.raises(NotWritten):
         await wire.account(http).sendall(token, body)
-
-
-@pytest.mark.parametrize("fault", [*FAULTS.values(), silence], ids=[*FAULTS, "silence"])
-async def test_no_fault_shows_the_token(
-    fault: Reaction, wire: Wire, hasty: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """Neither text, fields, chain nor the locals of any frame of an error show the access token."""
-    wire.script = [fault]
-    with pytest.raises(MaybeWritten) as caught:
-        await wire.account(hasty).sendall(token, body)
-    assert TOKEN not in everything_about(caught.value)
-    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
-
-
-async def test_a_refused_connection_shows_no_token(
-    unused_port: int, http: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """Nor does an error from before the write."""
-    with pytest.raises(NotWritten) as caught:
-        await OfficialAccount(http, f"http://127.0.0.1:{unused_port}", "demo", "wx0001").sendall(token, body)
-    assert TOKEN not in everything_about(caught.value)
-    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert len(wire.requests) == 1
 
 
 async def test_a_cancelled_call_shows_no_token(wire: Wire, http: httpx.AsyncClient, token: Token) -> None:
@@ -261,6 +189,8 @@ async def test_no_proxy_and_no_cookies_unless_wanted(monkeypatch: pytest.MonkeyP
 
 
 def test_the_deadline_covers_every_phase() -> None:
-    """It is the sum of what the phases may take, and none where a phase may take for ever."""
-    assert deadline(httpx.Timeout(read=30, connect=10, write=10, pool=10)) == 80
-    assert deadline(httpx.Timeout(read=None, connect=10, write=10, pool=10)) is None
+    """It is the sum of what the phases may take, with 320 s more for 10 MB, and none where one may take for ever."""
+    timeout = httpx.Timeout(read=30, connect=10, write=10, pool=10)
+    assert (deadline(timeout), deadline(timeout, 10 << 20)) == (80, 80 + 320)
+    for size in (0, 10 << 20):
+        assert deadline(httpx.Timeout(read=None, connect=10, write=10, pool=10), size) is None
