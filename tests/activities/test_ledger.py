@@ -1,7 +1,6 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -23,7 +22,7 @@ from qunfa.contract.ledger import LedgerView, PreviewsLeft, Record
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep, TakePreviewStep, TellStep, WishStep
 from qunfa.temporal.payloads import data_converter
 from tests.activities.conftest import NOON, attempt
-from tests.activities.past import DIGEST, MSG_ID, Fates, NoEarlierRuns, Times, worker
+from tests.activities.past import DIGEST, MSG_ID, Fates, NoEarlierRuns, Times, is_there, worker
 from tests.looking import until
 from workflows.account import Account
 from workflows.waiting import SLICE
@@ -132,14 +131,6 @@ async def granted(run: WorkflowHandle[Any, Any], count: int = 1) -> list[Granted
         return [(await data_converter.decode(list(one.input.payloads), [Granted]))[0] for one in signals]
 
     return await until(heard, lambda answers: len(answers) >= count)
-
-
-async def is_there(handle: WorkflowHandle[Any, Any]) -> bool:
-    """Whether there is such a workflow yet."""
-    with suppress(RPCError):
-        await handle.describe()
-        return True
-    return False
 
 
 @pytest.fixture
@@ -264,7 +255,7 @@ async def test_a_worker_that_stops_does_not_wait_for_the_ledger(temporal: Client
     async with worker(temporal, "slow", Fates(), SlowAccount):
         running = asyncio.create_task(environment.run(Ledger(temporal, queue, books.earlier).look_up, step))
         account = temporal.get_workflow_handle(account_id(books.appid))
-        await until(lambda: is_there(account))
+        await until(lambda: is_there(temporal, account.id))
         if queue == "slow":
             async for event in account.fetch_history_events(wait_new_event=True):
                 if event.HasField("workflow_execution_update_accepted_event_attributes"):

@@ -3,6 +3,7 @@ import gzip
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -238,7 +239,7 @@ async def test_a_slow_server_is_given_up(
 ) -> None:
     """One that says nothing, or a little now and then, does not keep a worker for longer than the whole may take."""
     site.pages["/a.png"] = page
-    patience = {limit: timedelta(seconds=0.2 if limit == "silence_max" else 0.5)}
+    patience: dict[str, Any] = {limit: timedelta(seconds=0.2 if limit == "silence_max" else 0.5)}
     brief = Sources(replace(policy, **patience), folder=spool_folder)
     assert said in await failure(brief, site.url(), SourceUnavailable, spool_folder)
 
