@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,8 @@ from qunfa.contract.steps import Pinned, PreviewStep, SubmitStep
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator, SimulatorConfig, openid
 from qunfa.wechat import open_http
+from tests.media.sources.site import response, says
+from tests.notices.webhook import Receiver
 from tests.temporal import in_namespace
 
 APPID = "wx0123456789abcdef"
@@ -188,36 +189,19 @@ def desk_at(url: str, http: httpx.AsyncClient, **account: Any) -> Desk:
 TOKEN = "24_token-THAT-nobody-MAY-read"
 
 
-class TokenServer:
-    """A WeChat that gives out a token and answers every other call with HTTP status 500."""
+class TokenServer(Receiver):
+    """A WeChat that gives out one token, and answers every other call with HTTP status 500."""
 
-    def __init__(self) -> None:
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-            self._server = None
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        [length] = re.findall(rb"content-length: (\d+)", head.lower()) or [b"0"]
-        await reader.readexactly(int(length))
-        body = json.dumps({"access_token": TOKEN, "expires_in": 7200}).encode()
-        status = b"200 OK" if b"stable_token" in head else b"500 Oops"
-        writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(body), body))
-        await writer.drain()
-        writer.close()
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
 
 @pytest.fixture
 async def token_server() -> AsyncIterator[TokenServer]:
-    server = TokenServer()
+    last = "Connection: close"
+    server = TokenServer(rest=says(response(b"", last, status="500 Oops")))
+    server.script = [says(response(json.dumps({"access_token": TOKEN, "expires_in": 7200}).encode(), last))]
     await server.start()
     yield server
     await server.stop()

@@ -66,6 +66,7 @@ class Receiver:
     rest: Reaction = OK
     posts: list[Post] = field(default_factory=list)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _server: asyncio.Server | None = None
     _tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
     @property
@@ -94,27 +95,33 @@ class Receiver:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             line, *fields = head.strip().split("\r\n")
             headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
-            body = await reader.readexactly(int(headers["content-length"]))
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
             async with self._news:
                 self.posts.append(Post(line, headers, body))
                 self._news.notify_all()
             await (self.script.pop(0) if self.script else self.rest)(reader, writer)
         writer.close()
 
-    async def close(self) -> None:
-        """Let everybody go."""
-        for writer in self._tasks.values():
-            writer.transport.abort()
-        await asyncio.gather(*self._tasks)
+    async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        """Listen on loopback."""
+        self._server = await asyncio.start_server(self.accept, "127.0.0.1", port, ssl=tls)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Let everybody go, and nobody in any more."""
+        if self._server is not None:
+            self._server.close()
+            for writer in self._tasks.values():
+                writer.transport.abort()
+            await asyncio.gather(*self._tasks)
+            await self._server.wait_closed()
+            self._server = None
 
 
 @asynccontextmanager
 async def receiving(port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """A receiver on loopback; with `tls`, on https."""
     receiver = Receiver()
-    server = await asyncio.start_server(receiver.accept, "127.0.0.1", port, ssl=tls)
-    receiver.port = server.sockets[0].getsockname()[1]
+    await receiver.start(port, tls)
     yield receiver
-    server.close()
-    await receiver.close()
-    await server.wait_closed()
+    await receiver.stop()

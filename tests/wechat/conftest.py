@@ -13,10 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from qunfa.wechat import Content, Filter, OfficialAccount, SendallBody, Token, open_http, sendall_body
+from qunfa.wechat import Content, Filter, OfficialAccount, Submitted, Token, open_http, sendall_body
 from tests.media.sources.site import Reaction
 
 TOKEN = "24_token-THAT-nobody-MAY-read"
+ACCESS = Token(TOKEN)
 SECRET = "0123456789abcdefSECRETsecret0000"
 BODY = sendall_body(Filter.everybody(), Content.text("你好"), clientmsgid="c-1")
 ACCEPTED = {"errcode": 0, "errmsg": "send job submission success", "msg_id": 3147483650, "msg_data_id": 2247483663}
@@ -62,6 +63,10 @@ class Wire:
 
     def account(self, http: httpx.AsyncClient) -> OfficialAccount:
         return OfficialAccount(http, self.base_url, "demo", "wx0001")
+
+    async def sendall(self, http: httpx.AsyncClient) -> Submitted:
+        """Submit a text to everybody."""
+        return await self.account(http).sendall(ACCESS, BODY)
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -109,18 +114,6 @@ async def hasty() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.fixture
-def token() -> Token:
-    """An access token."""
-    return Token(TOKEN)
-
-
-@pytest.fixture
-def body() -> SendallBody:
-    """A text to everybody."""
-    return BODY
-
-
 class WeChat:
     """A transport that answers every request with the same thing and keeps the requests."""
 
@@ -141,6 +134,10 @@ class WeChat:
 
     def account(self) -> OfficialAccount:
         return OfficialAccount(self.http(), "https://wechat.example", "demo", "wx0001")
+
+    async def sendall(self) -> Submitted:
+        """Submit a text to everybody."""
+        return await self.account().sendall(ACCESS, BODY)
 
 
 def everything_about(error: BaseException) -> str:

@@ -21,14 +21,13 @@ from qunfa.wechat import (
     Openid,
     Previewed,
     Refused,
-    Token,
     Wxname,
     preview_body,
     send_body,
     sendall_body,
 )
 from qunfa.wechat.articles import articles_body
-from tests.wechat.conftest import ACCEPTED, WeChat
+from tests.wechat.conftest import ACCEPTED, ACCESS, WeChat
 
 TEXT = Content.text("你好")
 WIRE = {"text": {"content": "你好"}, "msgtype": "text"}
@@ -144,42 +143,42 @@ def test_what_wechat_has_no_form_for_is_an_error(said: str, make: Callable[..., 
         ({"msg_id": "34182"}, Previewed(msg_id=34182)),
     ],
 )
-async def test_a_preview_is_out_with_errcode_0(answer: object, previewed: Previewed, token: Token) -> None:
+async def test_a_preview_is_out_with_errcode_0(answer: object, previewed: Previewed) -> None:
     """Its msg_id may be missing."""
     wechat = WeChat(answer)
-    assert await wechat.account().preview(token, PREVIEW) == previewed
+    assert await wechat.account().preview(ACCESS, PREVIEW) == previewed
     (request,) = wechat.requests
     assert request.url.path == "/cgi-bin/message/mass/preview"
     assert json.loads(request.content) == {"touser": "o1", **WIRE}
 
 
-async def test_a_preview_without_a_success_names_its_person(token: Token) -> None:
+async def test_a_preview_without_a_success_names_its_person() -> None:
     """Of a hundred people, the error says which one it is about. An empty object is no success."""
     with pytest.raises(MaybeWritten, match="preview to openid o1"):
-        await WeChat({}).account().preview(token, PREVIEW)
+        await WeChat({}).account().preview(ACCESS, PREVIEW)
     with pytest.raises(Refused, match=r"account demo, preview to WeChat id somebody: .* 40132") as caught:
-        await WeChat({"errcode": 40132}).account().preview(token, preview_body(Wxname("somebody"), TEXT))
+        await WeChat({"errcode": 40132}).account().preview(ACCESS, preview_body(Wxname("somebody"), TEXT))
     assert caught.value.code.code_class is CodeClass.REFUSED
 
 
-async def test_a_preview_never_becomes_a_send_or_the_other_way(token: Token) -> None:
+async def test_a_preview_never_becomes_a_send_or_the_other_way() -> None:
     """The types forbid it, which mypy sees here, and so do the calls. Nothing is written, nor what nobody checked."""
     wechat = WeChat(ACCEPTED)
     account, unchecked = wechat.account(), {"filter": {"is_to_all": True}, "clientmsgid": "c-1"}
     with pytest.raises(TypeError, match="SendallBody, not a PreviewBody"):
-        await account.sendall(token, PREVIEW)  # type: ignore[arg-type]  # that mypy sees it is half the test
+        await account.sendall(ACCESS, PREVIEW)  # type: ignore[arg-type]  # that mypy sees it is half the test
     with pytest.raises(TypeError, match="SendBody, not a PreviewBody"):
-        await account.send(token, PREVIEW)  # type: ignore[arg-type]  # that mypy sees it is half the test
+        await account.send(ACCESS, PREVIEW)  # type: ignore[arg-type]  # that mypy sees it is half the test
     with pytest.raises(TypeError, match="PreviewBody, not a SendallBody"):
-        await account.preview(token, SENDALL)  # type: ignore[arg-type]  # that mypy sees it is half the test
+        await account.preview(ACCESS, SENDALL)  # type: ignore[arg-type]  # that mypy sees it is half the test
     with pytest.raises(TypeError, match="PreviewBody, not a SendBody"):
-        await account.preview(token, SEND)  # type: ignore[arg-type]  # that mypy sees it is half the test
+        await account.preview(ACCESS, SEND)  # type: ignore[arg-type]  # that mypy sees it is half the test
     with pytest.raises(TypeError, match="SendallBody, not a SendBody"):
-        await account.sendall(token, SEND)  # type: ignore[arg-type]  # that mypy sees it is half the test
+        await account.sendall(ACCESS, SEND)  # type: ignore[arg-type]  # that mypy sees it is half the test
     with pytest.raises(TypeError, match="SendBody, not a SendallBody"):
-        await account.send(token, SENDALL)  # type: ignore[arg-type]  # that mypy sees it is half the test
+        await account.send(ACCESS, SENDALL)  # type: ignore[arg-type]  # that mypy sees it is half the test
     with pytest.raises(TypeError, match="SendallBody, not a dict"):
-        await account.sendall(token, unchecked)  # type: ignore[arg-type]  # that mypy sees it is half the test
+        await account.sendall(ACCESS, unchecked)  # type: ignore[arg-type]  # that mypy sees it is half the test
     with pytest.raises(TypeError, match="Openid or Wxname"):
         preview_body("o1", TEXT)  # type: ignore[arg-type]  # text could be either of the two
     assert wechat.requests == []

@@ -13,12 +13,10 @@ from qunfa.wechat import (
     MaybeWritten,
     OfficialAccount,
     Refused,
-    SendallBody,
     Submitted,
-    Token,
     sendall_body,
 )
-from tests.wechat.conftest import ACCEPTED, BODY, TOKEN, WeChat, everything_about
+from tests.wechat.conftest import ACCEPTED, ACCESS, BODY, TOKEN, WeChat, everything_about
 
 RID = "6520a1b2-1c2d3e4f-5a6b7c8d"
 JSON = st.recursive(
@@ -31,10 +29,10 @@ ANSWERS = st.one_of(
 )
 
 
-async def test_a_call_has_its_path_and_the_token(token: Token, body: SendallBody) -> None:
+async def test_a_call_has_its_path_and_the_token(body: SendallBody) -> None:
     """The token goes into the query and nowhere else; the path is WeChat's."""
     wechat = WeChat(ACCEPTED)
-    await wechat.account().sendall(token, body)
+    await wechat.sendall()
     (request,) = wechat.requests
     assert str(request.url) == f"https://wechat.example/cgi-bin/message/mass/sendall?access_token={TOKEN}"
     assert request.method == "POST"
@@ -45,7 +43,7 @@ async def test_a_call_has_its_path_and_the_token(token: Token, body: SendallBody
 async def test_text_is_raw_utf8_on_the_wire(text: str) -> None:
     r"""Chinese, emoji and everything else is UTF-8 on the wire: WeChat refuses \u escapes."""
     wechat = WeChat(ACCEPTED)
-    await wechat.account().sendall(Token(TOKEN), sendall_body(Filter.everybody(), Content.text(text), clientmsgid="c"))
+    await wechat.account().sendall(ACCESS, sendall_body(Filter.everybody(), Content.text(text), clientmsgid="c"))
     (request,) = wechat.requests
     assert json.loads(request.content)["text"]["content"] == text
     assert b"\\u" not in request.content.replace(b"\\\\", b"")
@@ -62,17 +60,17 @@ async def test_text_is_raw_utf8_on_the_wire(text: str) -> None:
         ({"errcode": 0, "msg_id": 34182, "msg_data_id": 0, "type": "news"}, Submitted(msg_id=34182)),
     ],
 )
-async def test_accepted(answer: object, submitted: Submitted, token: Token, body: SendallBody) -> None:
+async def test_accepted(answer: object, submitted: Submitted) -> None:
     """A success has no errcode or 0, and a msg_id of up to 64 bits, as a number or as text."""
-    assert await WeChat(answer).account().sendall(token, body) == submitted
+    assert await WeChat(answer).sendall() == submitted
 
 
 @pytest.mark.parametrize("header", ["text/plain", "text/html; charset=gbk", "application/json; charset=nonsense"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
-async def test_an_answer_is_json_whatever_its_header(header: str, mark: bytes, token: Token, body: SendallBody) -> None:
+async def test_an_answer_is_json_whatever_its_header(header: str, mark: bytes) -> None:
     """WeChat labels JSON as text/plain at times: the body counts, and not its label."""
     wechat = WeChat(mark + json.dumps(ACCEPTED).encode(), headers={"content-type": header})
-    assert (await wechat.account().sendall(token, body)).msg_id == 3147483650
+    assert (await wechat.sendall()).msg_id == 3147483650
 
 
 @pytest.mark.parametrize(
@@ -85,30 +83,30 @@ async def test_an_answer_is_json_whatever_its_header(header: str, mark: bytes, t
         *(b"[" * 100_000, b'{"msg_id":1,"a":"' + b"x" * (1 << 20) + b'"}'),
     ],
 )
-async def test_no_usable_answer_is_unknown(answer: object, token: Token, body: SendallBody) -> None:
+async def test_no_usable_answer_is_unknown(answer: object) -> None:
     """An answer that is no JSON object, has an odd errcode, no msg_id or too many bytes settles nothing."""
     with pytest.raises(
         MaybeWritten, match=r"account demo, clientmsgid c-1: .*sendall.* only with the same clientmsgid"
     ):
-        await WeChat(answer).account().sendall(token, body)
+        await WeChat(answer).sendall()
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 400, 403, 404, 412, 500, 502, 503, 504])
-async def test_any_other_status_is_unknown(status: int, token: Token, body: SendallBody) -> None:
+async def test_any_other_status_is_unknown(status: int) -> None:
     """WeChat's own answers have status 200; with another, even a refusal may be a gateway's."""
     wechat = WeChat({"errcode": 45028}, status_code=status, headers={"location": "/elsewhere"})
     with pytest.raises(MaybeWritten, match=f"HTTP status {status}"):
-        await wechat.account().sendall(token, body)
+        await wechat.sendall()
     assert len(wechat.requests) == 1
 
 
-async def test_a_refusal_that_quotes_the_token_does_not_show_it(token: Token, body: SendallBody) -> None:
+async def test_a_refusal_that_quotes_the_token_does_not_show_it(body: SendallBody) -> None:
     """An errcode has its class, WeChat's text and request id, and a sentence with the job and what to do."""
     quoted = f"invalid {TOKEN} in ?access_token={TOKEN}&x=1 or access_token=other-token"
     account = WeChat({"errcode": 45028, "errmsg": f"has no masssend quota {quoted} rid: {RID}"}).account()
     del quoted
     with pytest.raises(Refused, match=r"account demo, clientmsgid c-1: .*sendall answered 45028: .*Wait") as caught:
-        await account.sendall(token, body)
+        await account.sendall(ACCESS, BODY)
     refused = caught.value
     assert (refused.errcode, refused.rid, refused.msg_id) == (45028, RID, None)
     assert refused.code.code_class is CodeClass.QUOTA
@@ -119,27 +117,27 @@ async def test_a_refusal_that_quotes_the_token_does_not_show_it(token: Token, bo
 
 
 @pytest.mark.parametrize("msg_id", [3147483650, "3147483650"])
-async def test_a_duplicate_brings_the_earlier_jobs_msg_id(msg_id: object, token: Token, body: SendallBody) -> None:
+async def test_a_duplicate_brings_the_earlier_jobs_msg_id(msg_id: object) -> None:
     """45065 says which job the clientmsgid was accepted for."""
     with pytest.raises(Refused) as caught:
-        await WeChat({"errcode": 45065, "errmsg": "clientmsgid exist", "msg_id": msg_id}).account().sendall(token, body)
+        await WeChat({"errcode": 45065, "errmsg": "clientmsgid exist", "msg_id": msg_id}).sendall()
     assert (caught.value.code.code_class, caught.value.msg_id) == (CodeClass.DUPLICATE, 3147483650)
 
 
 @pytest.mark.parametrize("errcode", [-1, 45066, 123456789, 2**70])
-async def test_a_refusal_may_be_none(errcode: int, token: Token, body: SendallBody) -> None:
+async def test_a_refusal_may_be_none(errcode: int) -> None:
     """An errcode that leaves the outcome open, or that nobody knows, is told as such."""
     with pytest.raises(Refused, match="repeat it only with the same clientmsgid") as caught:
-        await WeChat({"errcode": errcode, "errmsg": "system error"}).account().sendall(token, body)
+        await WeChat({"errcode": errcode, "errmsg": "system error"}).sendall()
     assert not caught.value.code.definite_no
 
 
 @pytest.mark.parametrize("errmsg", [None, 5, {"a": 1}, "", "\ud800 lone", "长" * 5_000])
-async def test_any_errmsg_can_be_told(errmsg: object, token: Token, body: SendallBody) -> None:
+async def test_any_errmsg_can_be_told(errmsg: object) -> None:
     """Whatever WeChat's text is, it is text here, not too long, and fit for UTF-8."""
     answer = json.dumps({"errcode": 45028, "errmsg": errmsg}).encode()
     with pytest.raises(Refused) as caught:
-        await WeChat(answer).account().sendall(token, body)
+        await WeChat(answer).sendall()
     assert len(caught.value.errmsg.encode()) <= 1_500
     assert len(str(caught.value).encode()) < 3_000
 
@@ -148,7 +146,7 @@ async def test_any_errmsg_can_be_told(errmsg: object, token: Token, body: Sendal
 async def test_only_a_msg_id_without_errcode_is_accepted(answer: Any) -> None:
     """Whatever comes back is accepted, refused or unknown, and accepted only with a msg_id and no errcode."""
     wechat = WeChat(json.dumps(answer).encode())
-    (outcome,) = await asyncio.gather(wechat.account().sendall(Token(TOKEN), BODY), return_exceptions=True)
+    (outcome,) = await asyncio.gather(wechat.sendall(), return_exceptions=True)
     assert len(wechat.requests) == 1
     if isinstance(outcome, Submitted):
         assert answer.get("errcode", 0) == 0

@@ -207,7 +207,7 @@ def test_an_odd_source_is_an_error(source: str) -> None:
     assert [secret for secret in (SECRET, "k1") if secret in str(caught.value)] == []
 
 
-async def test_answers_that_are_not_wechats_are_no_token(token: Token) -> None:
+async def test_answers_that_are_not_wechats_are_no_token() -> None:
     """A token server that answers with a web page gives no token."""
     http = WeChat(b"<html>login</html>").http()
     with pytest.raises(NoToken, match=r"the token server token\.internal"):
