@@ -38,7 +38,7 @@ NOTICE = Notice.model_validate(
 
 
 class Known:
-    """A record in which every workflow has asked for the same; the histories' own is in `test_notice_record.py`."""
+    """A record in which every workflow has asked for the same; that of histories is in `tests/workflows/test_forged_notices.py`."""
 
     async def asked(self, request: NotifyRequest, appid: str) -> Notice:
         return NOTICE

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from qunfa.wechat import Content, Filter, OfficialAccount, Submitted, Token, open_http, sendall_body
-from tests.media.sources.site import Reaction
+from tests.media.sources.site import Listener, Reaction
 
 TOKEN = "24_token-THAT-nobody-MAY-read"
 ACCESS = Token(TOKEN)
@@ -46,33 +46,26 @@ def answers(data: bytes, *, close: bool = False, abort: bool = False) -> Reactio
 
 
 @dataclass
-class Wire:
+class Wire(Listener):
     """A server that does with each request that arrives what its script says next, and keeps count."""
 
-    port: int = 0
     script: list[Reaction] = field(default_factory=list)
     requests: list[bytes] = field(default_factory=list, repr=False)
-    connections: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
-    handlers: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict, repr=False)
 
     @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def connections(self) -> int:
+        return len(self.tasks)
 
     def account(self, http: httpx.AsyncClient) -> OfficialAccount:
-        return OfficialAccount(http, self.base_url, "demo", "wx0001")
+        return OfficialAccount(http, f"http://127.0.0.1:{self.port}", "demo", "wx0001")
 
     async def sendall(self, http: httpx.AsyncClient) -> Submitted:
         """Submit a text to everybody."""
         return await self.account(http).sendall(ACCESS, BODY)
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self.handlers[asyncio.create_task(self._serve(reader, writer))] = writer
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError), contextlib.closing(writer):
             while not writer.is_closing():
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -82,22 +75,14 @@ class Wire:
                 await self.script.pop(0)(reader, writer)
         self.closed.set()
 
-    async def stop(self) -> None:
-        for writer in self.handlers.values():
-            writer.transport.abort()
-        await asyncio.gather(*self.handlers)
-
 
 @pytest.fixture
 async def wire() -> AsyncIterator[Wire]:
     """A server with an empty script."""
     wire = Wire()
-    server = await asyncio.start_server(wire.accept, "127.0.0.1", 0)
-    wire.port = server.sockets[0].getsockname()[1]
+    await wire.start()
     yield wire
-    server.close()
     await wire.stop()
-    await server.wait_closed()
 
 
 @pytest.fixture

@@ -7,10 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.earlier_runs import Found
 from activities.run_history import Remains
-from qunfa.account.inbox import take
-from qunfa.account.state import AccountState
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.grants import Wish
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 from qunfa.rules.digest import content_digest
@@ -155,24 +152,3 @@ async def test_a_list_that_does_not_show_this_run_is_not_trusted(times: Times) -
     with pytest.raises(ApplicationError, match="does not show this run") as failure:
         await times.found("another-run")
     assert (failure.value.type, failure.value.non_retryable) == (LEDGER_UNAVAILABLE, False)
-
-
-async def test_a_ledger_that_was_lost_knows_again_what_the_runs_have_left(times: Times) -> None:
-    """A searched wish with what was found is taken in whole; for other content the key is refused."""
-    await times.lose(times.submit())
-    left = await times.found()
-    wish = Wish(
-        wish="w9",
-        key=times.key,
-        digest=DIGEST,
-        workflow_id=times.workflow_id,
-        run_id="r",
-        known=left.known,
-        searched=True,
-        digests=left.digests,
-        ended=left.ended,
-    )
-    ledger = AccountState(appid=APPID, since=NOON)
-    assert take(ledger, wish, NOON).records[times.key].known == left.known
-    other = wish.model_copy(update={"digest": "e" * 64})
-    assert [note.answer for note in take(ledger, other, NOON).notes] == ["reused"]
