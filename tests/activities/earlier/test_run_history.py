@@ -53,7 +53,7 @@ async def test_a_run_that_was_terminated_in_a_try_has_lost_it(times: Times) -> N
 )
 async def test_a_try_that_ended_without_an_answer_is_lost(times: Times, how: str, answers: list[Any]) -> None:
     """Since then nobody will hear of it. What an operator completes by hand is no answer, and does not stop the key."""
-    times.fates.answers["submit"] = answers
+    times.fates.answers["submit"] = [*answers]
     handle = await times.hear(after=[times.submit()], timeout=0.2 if how == "timed_out" else 60)
     assert (await times.found()).known.tries == (times.fact(lost_at=await at_of(handle, f"activity_task_{how}")),)
 
