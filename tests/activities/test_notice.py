@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 import ssl
 import time
 from dataclasses import replace
@@ -22,6 +21,7 @@ from tests.activities.conftest import attempt, settings_for
 from tests.looking import PATIENCE
 from tests.media.sources.site import MIB, Reaction, drips, floods, redirect, response, says, silence
 from tests.notices.webhook import OK, OTHER, SECRET, Receiver, answers, receiving
+from tests.ports import free_ports
 
 LONG = timedelta(seconds=PATIENCE)
 REQUEST = NotifyRequest(
@@ -173,9 +173,7 @@ async def test_a_slow_receiver_is_given_up_in_time(reaction: Reaction) -> None:
 
 async def test_a_receiver_that_is_down_is_tried_again() -> None:
     """Nobody listens there, or its name does not resolve."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    error = await not_told(Receiver(port=port))
+    error = await not_told(Receiver(port=free_ports(1)[0]))
     assert "no answer from the receiver (ConnectError)" in error.message
     error = await not_told(Receiver(port=9), url="http://nobody.internal/a-SECRET-path")
     assert (error.type, error.non_retryable) == ("NoticeUndelivered", False)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -134,12 +133,3 @@ def everything_about(error: BaseException) -> str:
         told += [*report.format(), repr(one), str(one), repr(vars(one)), repr(one.args)]
         one = one.__cause__ or one.__context__
     return "".join(told)
-
-
-@pytest.fixture
-def unused_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

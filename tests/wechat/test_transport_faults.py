@@ -8,6 +8,7 @@ import pytest
 from qunfa.wechat import MaybeWritten, NotWritten, OfficialAccount, open_http
 from qunfa.wechat.transport import deadline
 from tests.media.sources.site import Reaction, drips, silence
+from tests.ports import free_address
 from tests.wechat.conftest import (
     ACCEPTED,
     ACCESS,
@@ -115,14 +116,10 @@ async def test_a_kept_connection_that_breaks_under_the_call_is_unknown(
     assert (len(wire.requests), wire.connections) == (2, 1)
 
 
-@pytest.mark.parametrize(
-    "host", ["http://127.0.0.1:{port}", "https://wechat.invalid"], ids=["nobody listens", "no such name"]
-)
-async def test_a_refused_connection_is_not_written(
-    unused_port: int, http: httpx.AsyncClient, host: str
-) -> None:
+@pytest.mark.parametrize("host", ["http://{free}", "https://wechat.invalid"], ids=["nobody listens", "no such name"])
+async def test_a_refused_connection_is_not_written(http: httpx.AsyncClient, host: str) -> None:
     """Where nobody listens, or there is no such host, nothing was written. The error says so, and has no token."""
-    account = OfficialAccount(http, host.format(port=unused_port), "demo", "wx0001")
+    account = OfficialAccount(http, host.format(free=free_address()), "demo", "wx0001")
     with pytest.raises(NotWritten, match=r"account demo: nothing was sent to .*sendall: ConnectError") as caught:
         await account.sendall(ACCESS, BODY)
     assert shows_no_token(caught.value)
