@@ -65,7 +65,9 @@ async def test_a_worker_has_every_activity_that_workflows_ask_for(temporal: Clie
     """Each name of the contract is registered once, and a worker takes them all."""
     found = registered(URL, temporal, http)
     assert found.keys() == ASKING.keys() | OTHERS
-    Worker(temporal, task_queue="registry", activities=[*found.values()], graceful_shutdown_timeout=timedelta(seconds=1))
+    Worker(
+        temporal, task_queue="registry", activities=[*found.values()], graceful_shutdown_timeout=timedelta(seconds=1)
+    )
 
 
 @pytest.mark.parametrize("name", ASKING)
@@ -137,9 +139,7 @@ async def clocks_of(desk: Desk, http: httpx.AsyncClient, now: datetime, started:
 
 
 @pytest.mark.parametrize(("source", "path", "calls"), [("stable", "stable_token", 2), ("classic", "token", 1)])
-async def test_a_token_is_had_anew(
-    sim: Simulator, http: httpx.AsyncClient, source: str, path: str, calls: int
-) -> None:
+async def test_a_token_is_had_anew(sim: Simulator, http: httpx.AsyncClient, source: str, path: str, calls: int) -> None:
     """One call each time, unless another classic token would harm others. Nothing of it is a secret."""
     desk = desk_at(sim.url, http, token_source=source)
     for _ in range(2):

@@ -132,7 +132,7 @@ async def test_a_refused_deletion_is_an_answer(desk: Desk, sim: Simulator, tempo
     ("endpoint", "answer", "deletes"), [("mass/delete", "refused", 1), ("stable_token", "not_written", 0)]
 )
 async def test_a_recall_is_cancelled_before_its_call_or_not_at_all(
-    desk: Desk, sim: Simulator, temporal: Client, endpoint: str, answer: str, deletes: int
+    *, desk: Desk, sim: Simulator, temporal: Client, endpoint: str, answer: str, deletes: int
 ) -> None:
     """A POST under way is not broken off: its answer is returned. While the token is on its way, nothing is written."""
     sim.world.faults.add(Fault(endpoint=endpoint, kind="slow", seconds=0.3))
@@ -144,9 +144,7 @@ async def test_a_recall_is_cancelled_before_its_call_or_not_at_all(
     assert ((await calling).answer, calls(sim, "delete")) == (answer, deletes)
 
 
-@pytest.mark.parametrize(
-    ("errcode", "kind"), [(40059, None), (48001, "LookRefused"), (-1, "WechatUnavailable")]
-)
+@pytest.mark.parametrize(("errcode", "kind"), [(40059, None), (48001, "LookRefused"), (-1, "WechatUnavailable")])
 async def test_a_look_is_answered_or_repeated_or_for_a_person(
     desk: Desk, sim: Simulator, temporal: Client, errcode: int, kind: str | None
 ) -> None:

@@ -110,7 +110,8 @@ class Books:
     async def records(self) -> tuple[Record, ...]:
         """What the ledger has of the key."""
         handle = self.client.get_workflow_handle(account_id(self.appid))
-        return (await handle.query("ledger", {"key": self.times.key}, result_type=LedgerView)).records
+        view: LedgerView = await handle.query("ledger", {"key": self.times.key}, result_type=LedgerView)
+        return view.records
 
     async def run(self) -> WorkflowHandle[Any, Any]:
         """A run of the send that only listens; it is who asks."""
@@ -157,11 +158,11 @@ async def test_the_first_wish_starts_the_ledger(books: Books) -> None:
     """The answer comes by signal, to the very run that has wished, and may bring its first lease."""
     run = await books.run()
     assert await books.wish(turn=TURN) == Known()
-    [record] = await books.records()
-    assert (record.key, record.jobs, record.unsearched) == (books.times.key, (), False)
     [answer] = await granted(run)
+    [record] = await books.records()
+    assert (record.key, [job.clientmsgid for job in record.jobs], record.unsearched) == (books.times.key, ["c0"], False)
     assert answer.lease is not None
-    assert (answer.wish, answer.answer) == ("w1", "known")
+    assert (answer.wish, answer.answer) == ("w1", "lease")
     assert (answer.lease.key, answer.lease.holder, answer.lease.clientmsgid) == (books.times.key, books.run_id, "c0")
 
 

@@ -167,9 +167,7 @@ async def test_an_upload_tells_how_far_it_is(workshop: Workshop) -> None:
     ],
     ids=["changed", "gone"],
 )
-async def test_only_what_was_looked_at_is_uploaded(
-    workshop: Workshop, now: bytes | None, kind: str, said: str
-) -> None:
+async def test_only_what_was_looked_at_is_uploaded(workshop: Workshop, now: bytes | None, kind: str, said: str) -> None:
     """Where a source has changed, or is gone, no repeat helps: a person has to decide."""
     source = workshop.source("voice")
     (workshop.folder / "a.mp3").unlink()

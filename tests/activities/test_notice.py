@@ -29,16 +29,12 @@ REQUEST = NotifyRequest(
 )
 NAMES = {"account": "demo", "key": "春", "workflow_id": "mass-send:demo:spring", "run_id": "r"}
 NOTICE = Notice.model_validate(
-    {
-        "type": "needs_operator",
-        "timestamp": "2026-12-01T09:00:00Z",
-        "data": {**NAMES, "may_have_been_delivered": False},
-    }
+    {"type": "needs_operator", "timestamp": "2026-12-01T09:00:00Z", "data": {**NAMES, "may_have_been_delivered": False}}
 )
 
 
 class Known:
-    """A record in which every workflow has asked for the same; that of histories is in `tests/workflows/test_forged_notices.py`."""
+    """A record in which every workflow has asked for the same; `test_forged_notices.py` has that of histories."""
 
     async def asked(self, request: NotifyRequest, appid: str) -> Notice:
         return NOTICE

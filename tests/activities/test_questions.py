@@ -118,7 +118,7 @@ async def test_an_account_without_a_ledger_has_an_empty_book(desk: Desk, tempora
     ],
 )
 async def test_a_refusal_is_for_a_person(
-    desk: Desk, sim: Simulator, ask: Callable[[Desk], Awaitable[Any]], endpoint: str, errcode: int, kind: str
+    *, desk: Desk, sim: Simulator, ask: Callable[[Desk], Awaitable[Any]], endpoint: str, errcode: int, kind: str
 ) -> None:
     """The failure is final, and carries WeChat's evidence."""
     sim.world.faults.add(Fault(endpoint=endpoint, kind="errcode", errcode=errcode))

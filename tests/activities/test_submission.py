@@ -187,11 +187,7 @@ async def test_the_ledger_is_told_the_answer(desk: Desk, audience: Any, to_all: 
     same = {name: getattr(granted, name) for name in ("clientmsgid", "not_before", "holder")}
     tried = Try(generation=1, number=3, wish="w3", answer=answer, **same)
     report = Report(
-        key="spring",
-        digest="d" * 64,
-        workflow_id="mass-send:demo:spring",
-        known=Known(tries=(tried,)),
-        to_all=to_all,
+        key="spring", digest="d" * 64, workflow_id="mass-send:demo:spring", known=Known(tries=(tried,)), to_all=to_all
     )
     assert desk.notebook.reports == [(APPID, report)]
 

@@ -43,7 +43,7 @@ ON_THE_PAGE = {
     "wxcard": '"wxcard":{"card_id":"CARD"},"msgtype":"wxcard"',
 }
 TO_OPENIDS = ON_THE_PAGE | {
-    "mpvideo": '"mpvideo":{"media_id":"VIDEO","title":"TITLE","description":"Description"},"msgtype":"mpvideo"',
+    "mpvideo": '"mpvideo":{"media_id":"VIDEO","title":"TITLE","description":"Description"},"msgtype":"mpvideo"'
 }
 ONE_IMAGE = {"msgtype": "image", "images": [{"media_id": "A"}]}
 PREVIEWS: dict[str, tuple[dict[str, Any], str]] = {

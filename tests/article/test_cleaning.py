@@ -151,10 +151,13 @@ class Tokens(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, attrs))
 
-    def note(self, data: str) -> None:
+    def handle_comment(self, data: str) -> None:
         self.others.append(data)
 
-    handle_comment = handle_decl = handle_pi = unknown_decl = note
+    handle_pi = unknown_decl = handle_comment
+
+    def handle_decl(self, decl: str) -> None:
+        self.others.append(decl)
 
 
 @given(articles | markup | soup)

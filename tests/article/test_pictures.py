@@ -74,7 +74,7 @@ def test_a_picture_is_listed_once_in_the_order_of_first_use() -> None:
 
 
 def test_replacing_keeps_everything_but_the_url() -> None:
-    """Content in which nothing is replaced stays to the byte. Styles, comments, and names of drawings stay as written."""
+    """Without a picture to replace it stays to the byte. Styles, comments, and names of drawings stay as written."""
     content = "<P  CLASS=x>a&nbsp;b<br/><IMG SRC='https://a/1'>"
     assert replaced(content, {}) == replaced(content, {"https://a/2": NEW}) == content
     drawing = (

@@ -141,7 +141,7 @@ def test_transparency_is_kept_or_white(tmp_path: Path, mode: str) -> None:
 
 
 def test_other_kinds_of_colour_become_rgb(tmp_path: Path) -> None:
-    """Sixteen bits of grey are scaled down, not cut off at white. What a printer wants is no picture for a telephone."""
+    """Sixteen bits of grey are scaled down, not cut off at white. Nor does a telephone show a printer's colours."""
     result = fitted(tmp_path, encoded(Image.new("I;16", (20, 20), 32_896), "png"))
     with Image.open(result.path) as made:
         assert made.getpixel((10, 10)) == pytest.approx(128, abs=2)

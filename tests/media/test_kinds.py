@@ -81,7 +81,16 @@ def test_a_file_that_cannot_be_read_is_an_error_of_its_own(tmp_path: Path) -> No
         (mp3_frames(30) + b"junk" * 500 + mp3_frames(31), 61),
         (mp3_frames(10)[:-5], 10),
     ],
-    ids=["constant", "variable", "xing", "forged xing", "frames in a tag", "tags around", "junk within", "half a frame"],
+    ids=[
+        "constant",
+        "variable",
+        "xing",
+        "forged xing",
+        "frames in a tag",
+        "tags around",
+        "junk within",
+        "half a frame",
+    ],
 )
 def test_an_mp3_plays_as_long_as_its_frames_do(tmp_path: Path, content: bytes, seconds: float) -> None:
     """Every frame counts, and what headers state does not."""
@@ -114,7 +123,8 @@ def test_a_sound_file_says_how_long_it_plays(tmp_path: Path, content: bytes, sec
     """Twenty milliseconds a frame of AMR, whatever its mode and size. A clip says it by its structure."""
     facts = facts_of(tmp_path, content)
     assert facts.duration is not None
-    assert (facts.damage, facts.duration.total_seconds()) == (None, pytest.approx(seconds))
+    assert facts.damage is None
+    assert facts.duration.total_seconds() == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +149,7 @@ def test_a_sound_file_says_how_long_it_plays(tmp_path: Path, content: bytes, sec
     ],
 )
 def test_what_only_begins_like_sound_or_a_clip_is_damaged(tmp_path: Path, content: bytes, said: str) -> None:
-    """A magic number, a tag or a sync is no recording. `ftyp` is a promise: a movie with a video track has to follow."""
+    """A magic number, a tag or a sync is no recording. `ftyp` is a promise: a video track has to follow."""
     assert said in (facts_of(tmp_path, content).damage or "")
 
 

@@ -63,7 +63,7 @@ class Receiver(Listener):
 
     script: list[Reaction] = field(default_factory=list)
     rest: Reaction = OK
-    posts: list[Post] = field(default_factory=list)
+    posts: list[Post] = field(default_factory=list, repr=False)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property

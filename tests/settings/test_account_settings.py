@@ -26,7 +26,7 @@ NO_CALLBACKS: list[dict[str, Any]] = [
     {"events_token": "x" * 16, "token_old": "t0ken"},
     {"events_token": "x" * 16, "mode": "safe", "aes_key": AES_KEY},
 ]
-"""A token is missing, an encrypted mode lacks its key, a forward is no https, an old secret or a way lacks a new one."""
+"""A token is missing, an encrypted mode lacks its key, a forward is no https, an old secret stands alone."""
 
 
 def _account(**values: Any) -> dict[str, Any]:

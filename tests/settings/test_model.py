@@ -67,7 +67,12 @@ def test_seconds_and_digits_agree(milliseconds: int) -> None:
 
 NO_SPANS = ("", "soon", "-PT1S", "PT0S", 0, -1, True, float("nan"), float("inf"), None)
 NO_URLS = (
-    *("http://api.weixin.qq.com", "http://10.0.0.7:8089", "http://evil.internal.example.com", "http://example.notinternal"),
+    *(
+        "http://api.weixin.qq.com",
+        "http://10.0.0.7:8089",
+        "http://evil.internal.example.com",
+        "http://example.notinternal",
+    ),
     *("ftp://api.weixin.qq.com", "api.weixin.qq.com", "https://user:pw@api.weixin.qq.com", ""),
     *("https://api.weixin.qq.com?a=b", "https://api.weixin.qq.com#a"),
 )

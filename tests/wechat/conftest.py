@@ -21,6 +21,7 @@ SECRET = "0123456789abcdefSECRETsecret0000"
 BODY = sendall_body(Filter.everybody(), Content.text("你好"), clientmsgid="c-1")
 ACCEPTED = {"errcode": 0, "errmsg": "send job submission success", "msg_id": 3147483650, "msg_data_id": 2247483663}
 
+
 def response(body: object, *, status: str = "200 OK", more: int = 0, headers: str = "") -> bytes:
     """An HTTP response; `more` is how many bytes its length promises beyond what comes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()

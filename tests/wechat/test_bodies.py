@@ -49,7 +49,10 @@ def as_sent(body: object) -> str:
         (SENDALL, '"text":{"content":"你好"},"msgtype":"text"'),
         (SEND, '"text":{"content":"你好"},"msgtype":"text"'),
         (PREVIEW, '"text":{"content":"你好"},"msgtype":"text"'),
-        (sendall_body(Filter.tag(2), Content.image(["A"]), clientmsgid="c-1"), '"images":{"media_ids":["A"]},"msgtype"'),
+        (
+            sendall_body(Filter.tag(2), Content.image(["A"]), clientmsgid="c-1"),
+            '"images":{"media_ids":["A"]},"msgtype"',
+        ),
         (send_body(["o1", "o2"], Content.mpvideo("M"), clientmsgid="c-1"), '"mpvideo":{"media_id":"M"},"msgtype"'),
         (preview_body(Wxname("w"), IMAGE_OF_2018), '"towxname":"w","image":{"media_id":"M"},"msgtype":"image"'),
         (articles_body([NewsArticle(**NEEDED)]), '{"articles":[{"thumb_media_id":"T","title":"t","content":"c"}]}'),
@@ -128,7 +131,9 @@ ODD: list[tuple[str, Callable[..., object], list[Any]]] = [
 
 
 @pytest.mark.parametrize(("said", "make", "given_to_it"), ODD)
-def test_what_wechat_has_no_form_for_is_an_error(said: str, make: Callable[..., object], given_to_it: list[Any]) -> None:
+def test_what_wechat_has_no_form_for_is_an_error(
+    said: str, make: Callable[..., object], given_to_it: list[Any]
+) -> None:
     """What an endpoint cannot carry, or would read otherwise, is refused. Nothing is silently left out."""
     with pytest.raises(ValueError, match=said):
         make(*given_to_it)

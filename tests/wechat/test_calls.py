@@ -193,9 +193,7 @@ async def test_upload(kind: Any, name: str) -> None:
     ("created_at", "moment"),
     [(1699999999, AT), ("1699999999", AT), (None, None), (0, None), (10**30, None), ("now", None), (True, None)],
 )
-async def test_an_odd_time_takes_nothing_from_the_upload(
-    created_at: object, moment: datetime | None
-) -> None:
+async def test_an_odd_time_takes_nothing_from_the_upload(created_at: object, moment: datetime | None) -> None:
     """What was uploaded is there, whatever WeChat writes for the time."""
     wechat = WeChat({"errcode": 0, "errmsg": "ok", "media_id": "ID", "created_at": created_at})
     assert (await wechat.account().upload(ACCESS, "image", FILE)).created_at == moment

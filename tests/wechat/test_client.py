@@ -7,15 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.rules.codes import CodeClass
-from qunfa.wechat import (
-    Content,
-    Filter,
-    MaybeWritten,
-    OfficialAccount,
-    Refused,
-    Submitted,
-    sendall_body,
-)
+from qunfa.wechat import Content, Filter, MaybeWritten, OfficialAccount, Refused, Submitted, sendall_body
 from tests.wechat.conftest import ACCEPTED, ACCESS, BODY, TOKEN, WeChat, everything_about
 
 RID = "6520a1b2-1c2d3e4f-5a6b7c8d"
@@ -29,7 +21,7 @@ ANSWERS = st.one_of(
 )
 
 
-async def test_a_call_has_its_path_and_the_token(body: SendallBody) -> None:
+async def test_a_call_has_its_path_and_the_token() -> None:
     """The token goes into the query and nowhere else; the path is WeChat's."""
     wechat = WeChat(ACCEPTED)
     await wechat.sendall()
@@ -76,7 +68,13 @@ async def test_an_answer_is_json_whatever_its_header(header: str, mark: bytes) -
 @pytest.mark.parametrize(
     "answer",
     [
-        *({}, {"errcode": 0}, {"errcode": 0, "msg_id": 0}, {"errcode": 0, "msg_id": -1}, {"errcode": 0, "msg_id": True}),
+        *(
+            {},
+            {"errcode": 0},
+            {"errcode": 0, "msg_id": 0},
+            {"errcode": 0, "msg_id": -1},
+            {"errcode": 0, "msg_id": True},
+        ),
         *({"errcode": 0, "msg_id": 2**63}, {"errcode": 0, "msg_id": None}, {"errcode": 0, "msg_id": "x"}),
         *({"errcode": "0", "msg_id": 1}, {"errcode": None, "msg_id": 1}, {"errcode": False, "msg_id": 1}),
         *({"errcode": 45028.0}, [], [ACCEPTED], "ok", 0, None, b"", b"ok", b'{"errcode":0', b"\xff\xfe\x00"),
@@ -100,7 +98,7 @@ async def test_any_other_status_is_unknown(status: int) -> None:
     assert len(wechat.requests) == 1
 
 
-async def test_a_refusal_that_quotes_the_token_does_not_show_it(body: SendallBody) -> None:
+async def test_a_refusal_that_quotes_the_token_does_not_show_it() -> None:
     """An errcode has its class, WeChat's text and request id, and a sentence with the job and what to do."""
     quoted = f"invalid {TOKEN} in ?access_token={TOKEN}&x=1 or access_token=other-token"
     account = WeChat({"errcode": 45028, "errmsg": f"has no masssend quota {quoted} rid: {RID}"}).account()

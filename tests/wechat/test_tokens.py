@@ -90,10 +90,7 @@ async def test_a_failed_fetch_fails_for_those_who_wait_for_it() -> None:
     assert (await tokens.get("demo")).get_secret_value() == "t2"
 
 
-@pytest.mark.parametrize(
-    ("expires_in", "fresh_for"),
-    [(7200, 7000), (6900, 6700), (300, 150), (100, 50), (1, 0.5)],
-)
+@pytest.mark.parametrize(("expires_in", "fresh_for"), [(7200, 7000), (6900, 6700), (300, 150), (100, 50), (1, 0.5)])
 async def test_a_token_is_fetched_anew_before_it_ends(expires_in: int, fresh_for: float) -> None:
     """A token is renewed 200 seconds before its end: by then `stable_token` has the next one ready."""
     server = TokenServer(expires_in=expires_in)
@@ -178,7 +175,9 @@ async def test_without_a_token_nothing_was_written(credentials: Credentials, odd
         await tokens.get("demo")
     assert isinstance(caught.value, NoToken)
     refused = caught.value.refused
-    assert (refused and refused.code.code_class) == (CodeClass.REFUSED if odd in {"refused", "a wrong secret"} else None)
+    assert (refused and refused.code.code_class) == (
+        CodeClass.REFUSED if odd in {"refused", "a wrong secret"} else None
+    )
     shown = everything_about(caught.value) + (everything_about(refused) if refused else "")
     assert [secret for secret in (SECRET, TOKEN, "key=k1") if secret in shown] == []
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)

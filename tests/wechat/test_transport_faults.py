@@ -59,9 +59,7 @@ async def test_a_fault_after_the_write_is_unknown_and_written_once(
     assert len(wire.requests) == 2
 
 
-async def test_a_call_that_connects_after_its_time_is_not_written(
-    wire: Wire, http: httpx.AsyncClient
-) -> None:
+async def test_a_call_that_connects_after_its_time_is_not_written(wire: Wire, http: httpx.AsyncClient) -> None:
     """The question whether it may still be written is asked last, and nothing leaves where the answer is no."""
     wire.script = [GOOD]
     with pytest.raises(NotWritten, match="its time to be written was over"):
@@ -94,9 +92,7 @@ async def test_an_answer_that_drips_does_not_last_for_ever(
     assert asked == [http.timeout]
 
 
-async def test_a_connection_closed_while_idle_is_replaced(
-    wire: Wire, http: httpx.AsyncClient
-) -> None:
+async def test_a_connection_closed_while_idle_is_replaced(wire: Wire, http: httpx.AsyncClient) -> None:
     """A kept connection that the server has closed is not written to: the call goes out once, on a new one."""
     wire.script = [answers(response(ACCEPTED), close=True), GOOD]
     await wire.sendall(http)
@@ -105,9 +101,7 @@ async def test_a_connection_closed_while_idle_is_replaced(
     assert (len(wire.requests), wire.connections) == (2, 2)
 
 
-async def test_a_kept_connection_that_breaks_under_the_call_is_unknown(
-    wire: Wire, http: httpx.AsyncClient
-) -> None:
+async def test_a_kept_connection_that_breaks_under_the_call_is_unknown(wire: Wire, http: httpx.AsyncClient) -> None:
     """Calls share a connection. One that breaks is not written again on a new one behind the caller's back."""
     wire.script = [GOOD, answers(b"", abort=True), GOOD]
     await wire.sendall(http)
@@ -135,7 +129,8 @@ async def test_a_failed_handshake_is_not_written(http: httpx.AsyncClient) -> Non
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"), [*((one, NotWritten) for one in BEFORE), *((one, MaybeWritten) for one in AFTER if one not in BEFORE)]
+    ("error", "kind"),
+    [*((one, NotWritten) for one in BEFORE), *((one, MaybeWritten) for one in AFTER if one not in BEFORE)],
 )
 async def test_an_error_of_the_network_says_whether_it_was_written(
     error: type[Exception], kind: type[Exception]

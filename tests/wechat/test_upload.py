@@ -122,9 +122,7 @@ async def test_a_file_can_be_uploaded_again(wire: Wire, http: httpx.AsyncClient)
 
 
 @pytest.mark.parametrize(("size", "gave"), [(9, "more than 9 bytes"), (11, "only 10 of 11 bytes"), (0, "more than 0")])
-async def test_a_source_of_another_size(
-    size: int, gave: str, wire: Wire, http: httpx.AsyncClient
-) -> None:
+async def test_a_source_of_another_size(size: int, gave: str, wire: Wire, http: httpx.AsyncClient) -> None:
     """A source that gives more or fewer bytes breaks the upload off: WeChat gets no end, and the connection goes."""
     wire.script = [GOOD]
     source = Chunks([b"01234", b"56789"])

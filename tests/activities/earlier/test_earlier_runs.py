@@ -12,7 +12,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 from qunfa.rules.digest import content_digest
 from qunfa.rules.memory import is_unknown
-from tests.activities.conftest import APPID, NOON
+from tests.activities.conftest import NOON
 from tests.activities.past import DIGEST, MSG_ID, OUTCOME, Times, activities
 from tests.looking import until
 from tests.workflows.resets import Reapply, points, reset
@@ -138,7 +138,7 @@ async def test_a_run_that_is_not_certainly_refused_is_read(times: Times, where: 
 
 
 async def test_no_more_than_the_newest_runs_are_read(times: Times) -> None:
-    """Each run knew what was left before it, so the newest are enough. Whose content it was is for the ledger to say."""
+    """Each run knew what was left before it, so the newest are enough. Whose content it was, the ledger says."""
     for number, digest in enumerate("ecad", 1):
         times.answered("refused", errcode=45028)
         await times.live(times.submit(number, digest=digest))

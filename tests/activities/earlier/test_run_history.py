@@ -43,12 +43,15 @@ async def test_a_run_that_was_terminated_in_a_try_has_lost_it(times: Times) -> N
     assert is_unknown(one)
 
 
+BY_HAND: list[Any] = [{}, None, [], "done", {"kind": "accepted"}]
+
+
 @pytest.mark.parametrize(
     ("how", "answers"),
     [
         ("failed", [ApplicationError("boom")]),
         ("timed_out", []),
-        *(("completed", [value]) for value in ({}, None, [], "done", {"kind": "accepted"})),
+        *(("completed", [value]) for value in BY_HAND),
     ],
 )
 async def test_a_try_that_ended_without_an_answer_is_lost(times: Times, how: str, answers: list[Any]) -> None:
@@ -166,8 +169,7 @@ async def test_an_end_counts_only_where_no_try_came_after_it(times: Times) -> No
 
 
 @pytest.mark.parametrize(
-    ("step", "form"),
-    [("submit", "RecordedTry"), ("wish", "RecordedWish"), ("tell", "RecordedTell")],
+    ("step", "form"), [("submit", "RecordedTry"), ("wish", "RecordedWish"), ("tell", "RecordedTell")]
 )
 async def test_what_cannot_be_read_is_not_passed_over(times: Times, step: str, form: str) -> None:
     """An activity in a form that this worker does not know stops the send; it may have delivered."""

@@ -57,7 +57,7 @@ async def test_what_is_outside_the_roots_is_refused(sources: Sources, root: Path
 
 
 async def test_a_link_out_of_the_root_is_refused(sources: Sources, root: Path) -> None:
-    """A link is resolved before its place is judged, and so is a folder on the way. A circle is not followed for ever."""
+    """A link is resolved before its place is judged, and so is a folder on the way. A circle has an end."""
     for name, target in {"file": "../secret", "folder": "..", "one": "two", "two": "one"}.items():
         (root / name).symlink_to(target)
     for path, said in {"file": "not below a folder", "folder/secret": "not below a folder", "one": "circle"}.items():

@@ -151,13 +151,7 @@ CUT = response(b"part", 'ETag: "1"', "Last-Modified: Thu, 01 Jan 2026 00:00:00 G
     ids=["is not there", "500", "503", "breaks off", "is silent"],
 )
 async def test_a_store_that_fails_can_be_tried_again(
-    *,
-    policy: SourcePolicy,
-    site: Site,
-    spool_folder: Path,
-    unused_port: int,
-    page: bytes | Reaction | None,
-    said: str,
+    *, policy: SourcePolicy, site: Site, spool_folder: Path, unused_port: int, page: bytes | Reaction | None, said: str
 ) -> None:
     """After one call: who repeats it is the caller. What ends too early is no shorter file, and no worker is kept."""
     site.pages["/open/a.png"] = page or b""
