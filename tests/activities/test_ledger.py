@@ -78,12 +78,12 @@ class Books:
         ledger = Ledger(self.client, self.task_queue, self.earlier, patience=patience)
         return await attempt(getattr(ledger, name), step, workflow_run_id=self.run_id, activity_id=self.activity_id)
 
-    async def wish(self, digest: str = DIGEST, **more: Any) -> Known:
-        """What a run says that looks for earlier runs first; it has no turn yet."""
+    async def wish(self, digest: str = DIGEST, *, search: bool = True, **more: Any) -> Known:
+        """What a run says, after a look for earlier runs; it has no turn yet."""
         wish = Wish(
             wish="w1", key=self.times.key, digest=digest, workflow_id=self.times.workflow_id, run_id=self.run_id
         )
-        step = WishStep(appid=self.appid, wish=wish.model_copy(update=more), search=True)
+        step = WishStep(appid=self.appid, wish=wish.model_copy(update=more), search=search)
         known: Known = await self.act("wish", step)
         return known
 
@@ -332,8 +332,12 @@ async def test_a_lost_ledger_still_refuses_a_key_for_other_content(lost: Books) 
 
 
 async def test_a_search_that_fails_wishes_nothing(lost: Books) -> None:
-    """Before the earlier runs are known, there is no record and no lease."""
+    """Before the earlier runs are known, there is no record and no lease. A wish without a search is told so."""
     with pytest.raises(ApplicationError, match="does not show this run"):
         await lost.wish(turn=TURN)
     with pytest.raises(RPCError, match="not found"):
         await lost.records()
+    run = await lost.run()
+    assert await lost.wish(search=False, turn=TURN) == Known()
+    [told] = await granted(run)
+    assert (told.answer, told.lease) == ("search", None)

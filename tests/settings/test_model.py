@@ -35,6 +35,7 @@ STORES = ("file:/var/lib/qunfa", "file:///var/lib/qunfa", "s3://bucket/prefix", 
 KEPT: list[tuple[str, str, Any, Any]] = [
     *(("timing", "ask", written, timedelta(seconds=seconds)) for written, seconds in SPANS.items()),
     ("timing", "window", "PT24H", timedelta(hours=24)),
+    ("timing", "pace", "PT1H", timedelta(hours=1)),
     *(("wechat", "base_url", written, kept) for written, kept in URLS.items()),
     *(("metrics", "worker", address, address) for address in ("", "127.0.0.1:9464", "0.0.0.0:0", "[::1]:9464")),
     *(("metrics", "receiver", address, address) for address in ("", "127.0.0.1:9465", "[::1]:9465")),
@@ -83,6 +84,7 @@ NO_BUCKETS = ("bucket", "s3:bucket", "s3://", "s3://b/a?x", "https://bucket", "s
 REFUSED: list[tuple[str, str, Any, str]] = [
     *(("timing", "ask", written, "") for written in NO_SPANS),
     ("timing", "window", "PT24H1S", "window must be at most 24 hours"),
+    ("timing", "pace", "PT1H1S", "hour"),
     ("timing", "repeat", "PT31M", "repeat must not be longer than repeat_max"),
     *(("wechat", "base_url", written, "") for written in NO_URLS),
     *(("metrics", key, address, "") for address in NO_ADDRESSES for key in ("worker", "receiver")),

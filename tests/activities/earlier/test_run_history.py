@@ -29,7 +29,7 @@ def _push(status: str) -> Verdict:
 async def test_an_answer_is_that_of_its_try(times: Times) -> None:
     """The whole try is known again: by its lease, for whom it was, and what the wire said; with its content."""
     answer = times.answered("accepted", msg_id=MSG_ID, msg_data_id=7)
-    await times.live(times.submit(number=3, generation=1))
+    await times.live(("inspect", {"what": "others do"}), times.submit(number=3, generation=1))
     left = await times.found()
     assert left.known == Known(tries=(times.fact(3, 1, answer=answer),))
     assert left.digests == (DIGEST,)
@@ -48,11 +48,7 @@ BY_HAND: list[Any] = [{}, None, [], "done", {"kind": "accepted"}]
 
 @pytest.mark.parametrize(
     ("how", "answers"),
-    [
-        ("failed", [ApplicationError("boom")]),
-        ("timed_out", []),
-        *(("completed", [value]) for value in BY_HAND),
-    ],
+    [("failed", [ApplicationError("boom")]), ("timed_out", []), *(("completed", [value]) for value in BY_HAND)],
 )
 async def test_a_try_that_ended_without_an_answer_is_lost(times: Times, how: str, answers: list[Any]) -> None:
     """Since then nobody will hear of it. What an operator completes by hand is no answer, and does not stop the key."""

@@ -173,7 +173,7 @@ async def test_ten_megabytes_are_never_in_memory(
         file.truncate(10 * MIB)
     store.put("open", "big", bytes(10 * MIB))
     uris = {"file": f"file:{root}/big", "http": site.url(), "s3": "s3://open/big"}
-    sources = Sources(replace(policy, roots=(root,), hosts=(site.authority,)))
+    sources = Sources(replace(policy, roots=(root,), hosts=(site.authority,), s3_region=None))
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
