@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -17,18 +16,26 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import Accounts, Submission
 from activities.attempts import ledger_unavailable
+from activities.submission import Previews
 from qunfa.contract.facts import Try
 from qunfa.contract.grants import Lease, Report
+from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import Pinned, SubmitStep
+from qunfa.contract.steps import Pinned, PreviewStep, SubmitStep
 from qunfa.settings import Settings
-from qunfa.simulator import Simulator, SimulatorConfig
+from qunfa.simulator import Simulator, SimulatorConfig, openid
 from qunfa.wechat import open_http
+from tests.media.sources.site import response, says
+from tests.notices.webhook import Receiver
 from tests.temporal import in_namespace
 
 APPID = "wx0123456789abcdef"
 SECRET = "0123456789abcdefSECRETsecret0000"
+BOSS = {"openid": openid(APPID, 7)}
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+StepT = TypeVar("StepT")
+ResultT = TypeVar("ResultT")
 
 
 def simulated(**more: Any) -> SimulatorConfig:
@@ -67,19 +74,15 @@ def lease(**more: Any) -> Lease:
     return Lease.model_validate({**fields, **more})
 
 
-def submit_step(base_url: str, **more: Any) -> SubmitStep:
-    """A try to send a text to everybody."""
-    fields = {
-        "account": Pinned(name="demo", appid=APPID, base_url=base_url),
-        "key": "spring",
-        "digest": "d" * 64,
-        "workflow_id": "mass-send:demo:spring",
-        "lease": lease(),
-        "audience": {"kind": "all"},
-        "message": {"msgtype": "text", "content": "你好"},
-        "write_before": NOON + timedelta(seconds=30),
-    }
-    return SubmitStep.model_validate({**fields, **more})
+def activity_info(**more: Any) -> Info:
+    return replace(ActivityEnvironment.default_info(), **more)
+
+
+async def attempt(activity: Callable[[StepT], Coroutine[Any, Any, ResultT]], step: StepT, **info: Any) -> ResultT:
+    """One attempt of an activity; `info` is what it differs in from Temporal's default one."""
+    environment = ActivityEnvironment()
+    environment.info = activity_info(**info)
+    return await environment.run(activity, step)
 
 
 @dataclass
@@ -151,7 +154,27 @@ class Desk:
         return Submission(self.settings, self.accounts, self.notebook, self.requests, self.clock, telling)
 
     def step(self, **more: Any) -> SubmitStep:
-        return submit_step(self.base_url, **more)
+        """A try to send a text to everybody."""
+        fields = {
+            "account": self.pinned,
+            "key": "spring",
+            "digest": "d" * 64,
+            "workflow_id": "mass-send:demo:spring",
+            "lease": lease(),
+            "audience": {"kind": "all"},
+            "message": {"msgtype": "text", "content": "你好"},
+            "write_before": NOON + timedelta(seconds=30),
+        }
+        return SubmitStep.model_validate({**fields, **more})
+
+    async def submit(self, **more: Any) -> Answer:
+        """Try once."""
+        return await attempt(self.submission.submit, self.step(**more))
+
+    async def preview(self, **more: Any) -> Previewed:
+        """Show one person a text."""
+        step = {"account": self.pinned, "to": BOSS, "message": {"msgtype": "text", "content": "你好"}, **more}
+        return await attempt(Previews(self.settings, self.accounts).preview, PreviewStep.model_validate(step))
 
     @property
     def pinned(self) -> Pinned:
@@ -166,43 +189,22 @@ def desk_at(url: str, http: httpx.AsyncClient, **account: Any) -> Desk:
 TOKEN = "24_token-THAT-nobody-MAY-read"
 
 
-class TokenServer:
-    """A WeChat that gives out a token and answers every other call with HTTP status 500."""
+class TokenServer(Receiver):
+    """A WeChat that gives out one token, and answers every other call with HTTP status 500."""
 
-    def __init__(self) -> None:
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-            self._server = None
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        [length] = re.findall(rb"content-length: (\d+)", head.lower()) or [b"0"]
-        await reader.readexactly(int(length))
-        body = json.dumps({"access_token": TOKEN, "expires_in": 7200}).encode()
-        status = b"200 OK" if b"stable_token" in head else b"500 Oops"
-        writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(body), body))
-        await writer.drain()
-        writer.close()
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
 
 @pytest.fixture
 async def token_server() -> AsyncIterator[TokenServer]:
-    server = TokenServer()
+    last = "Connection: close"
+    server = TokenServer(rest=says(response(b"", last, status="500 Oops")))
+    server.script = [says(response(json.dumps({"access_token": TOKEN, "expires_in": 7200}).encode(), last))]
     await server.start()
     yield server
     await server.stop()
-
-
-def activity_info(**more: Any) -> Info:
-    return replace(ActivityEnvironment.default_info(), **more)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import RawValue, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
@@ -20,7 +21,7 @@ from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Lease, Report, Wish
 from qunfa.contract.result import MASS_SEND_FAILED, Answer
 from qunfa.contract.steps import Pinned, SubmitStep, TellStep, WishStep
-from tests.activities.conftest import APPID, NOON
+from tests.activities.conftest import APPID, NOON, lease
 from tests.looking import until
 
 OUTCOME = SearchAttributeKey.for_keyword("MassSendOutcome")
@@ -115,23 +116,12 @@ class Times:
 
     def lease(self, number: int = 1, generation: int = 0) -> Lease:
         """Of the wish `w<number>`, for the clientmsgid `c<generation>`, held by `run-0`."""
-        return Lease(
-            key=self.key,
-            generation=generation,
-            number=number,
-            wish=f"w{number}",
-            clientmsgid=f"c{generation}",
-            holder="run-0",
-            not_before=NOON,
-            valid_until=NOON + timedelta(seconds=30),
-            expires_at=NOON + timedelta(seconds=60),
-            pace=timedelta(seconds=1),
-        )
+        ids = {"wish": f"w{number}", "clientmsgid": f"c{generation}", "holder": "run-0"}
+        return lease(key=self.key, generation=generation, number=number, **ids)
 
     def fact(self, number: int = 1, generation: int = 0, **how: Any) -> Try:
         """The try of that lease."""
-        lease = self.lease(number, generation).model_dump()
-        return Try.model_validate({**lease, **how})
+        return Try.model_validate({**self.lease(number, generation).model_dump(), **how})
 
     def submit(self, number: int = 1, generation: int = 0, digest: str = DIGEST) -> tuple[str, Any]:
         """A `submit` in the script of a run."""
@@ -234,3 +224,14 @@ async def at_of(handle: WorkflowHandle[Any, Any], what: str) -> datetime:
 def worker(client: Client, task_queue: str, fates: Fates, *workflows: type) -> Worker:
     """A worker for earlier runs."""
     return Worker(client, task_queue=task_queue, workflows=[Past, *workflows], activities=[fates.act])
+
+
+async def is_there(client: Client, workflow_id: str) -> bool:
+    """Whether there is, or was, such a workflow."""
+    try:
+        await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return True

@@ -1,7 +1,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 from temporalio.testing import ActivityEnvironment
 from temporalio.workflow import HandlerUnfinishedPolicy
 
@@ -21,8 +21,8 @@ from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft, Record
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep, TakePreviewStep, TellStep, WishStep
 from qunfa.temporal.payloads import data_converter
-from tests.activities.conftest import NOON, activity_info
-from tests.activities.past import DIGEST, MSG_ID, Fates, NoEarlierRuns, Times, worker
+from tests.activities.conftest import NOON, attempt
+from tests.activities.past import DIGEST, MSG_ID, Fates, NoEarlierRuns, Times, is_there, worker
 from tests.looking import until
 from workflows.account import Account
 from workflows.waiting import SLICE
@@ -75,32 +75,27 @@ class Books:
     activity_id: str = "1"
 
     async def act(self, name: str, step: Any, patience: timedelta = timedelta(seconds=10)) -> Any:
-        environment = ActivityEnvironment()
-        environment.info = activity_info(workflow_run_id=self.run_id, activity_id=self.activity_id)
         ledger = Ledger(self.client, self.task_queue, self.earlier, patience=patience)
-        return await environment.run(getattr(ledger, name), step)
+        return await attempt(getattr(ledger, name), step, workflow_run_id=self.run_id, activity_id=self.activity_id)
 
-    async def wish(self, digest: str = DIGEST, **more: Any) -> Known:
-        """What a run says that looks for earlier runs first; it has no turn yet."""
+    async def wish(self, digest: str = DIGEST, *, search: bool = True, **more: Any) -> Known:
+        """What a run says, after a look for earlier runs; it has no turn yet."""
         wish = Wish(
             wish="w1", key=self.times.key, digest=digest, workflow_id=self.times.workflow_id, run_id=self.run_id
         )
-        step = WishStep(appid=self.appid, wish=wish.model_copy(update=more), search=True)
-        known = await self.act("wish", step)
-        assert isinstance(known, Known)
+        step = WishStep(appid=self.appid, wish=wish.model_copy(update=more), search=search)
+        known: Known = await self.act("wish", step)
         return known
 
     async def look_up(self, patience: timedelta = timedelta(seconds=10)) -> Known:
-        known = await self.act("look_up", self.look_up_step(), patience)
-        assert isinstance(known, Known)
+        known: Known = await self.act("look_up", self.look_up_step(), patience)
         return known
 
     def look_up_step(self) -> LookUpStep:
         return LookUpStep(appid=self.appid, key=self.times.key, workflow_id=self.times.workflow_id)
 
     async def take_preview(self, holder: str = "call") -> PreviewsLeft:
-        left = await self.act("take_preview", TakePreviewStep(appid=self.appid, holder=holder))
-        assert isinstance(left, PreviewsLeft)
+        left: PreviewsLeft = await self.act("take_preview", TakePreviewStep(appid=self.appid, holder=holder))
         return left
 
     async def tell(self, **more: Any) -> None:
@@ -112,11 +107,11 @@ class Books:
         yes = {"kind": "accepted", "at": NOON, "msg_id": MSG_ID}
         await self.tell(known=Known(tries=(self.times.fact(answer=yes),)))
 
-    async def record(self) -> Record | None:
+    async def records(self) -> tuple[Record, ...]:
         """What the ledger has of the key."""
         handle = self.client.get_workflow_handle(account_id(self.appid))
-        view = await handle.query("ledger", {"key": self.times.key}, result_type=LedgerView)
-        return next(iter(view.records), None)
+        view: LedgerView = await handle.query("ledger", {"key": self.times.key}, result_type=LedgerView)
+        return view.records
 
     async def run(self) -> WorkflowHandle[Any, Any]:
         """A run of the send that only listens; it is who asks."""
@@ -139,24 +134,6 @@ async def granted(run: WorkflowHandle[Any, Any], count: int = 1) -> list[Granted
     return await until(heard, lambda answers: len(answers) >= count)
 
 
-async def started(client: Client, workflow_id: str) -> WorkflowHandle[Any, Any]:
-    """A workflow, as soon as there is one."""
-    handle = client.get_workflow_handle(workflow_id)
-    while True:
-        try:
-            await handle.describe()
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
-        else:
-            return handle
-
-
-def fresh_appid() -> str:
-    """An account that no other test has."""
-    return f"wx{uuid.uuid4().hex[:16]}"
-
-
 @pytest.fixture
 async def times(temporal: Client) -> AsyncIterator[Times]:
     """A mass send whose earlier runs the test makes, and a worker for its ledger."""
@@ -168,81 +145,38 @@ async def times(temporal: Client) -> AsyncIterator[Times]:
 @pytest.fixture
 def books(temporal: Client, times: Times) -> Books:
     """A ledger that is not there yet, and a key without earlier runs."""
-    return Books(temporal, fresh_appid(), times, NoEarlierRuns())
+    return Books(temporal, f"wx{uuid.uuid4().hex[:16]}", times, NoEarlierRuns())
 
 
 @pytest.fixture
-async def lost(temporal: Client, times: Times) -> Books:
+def lost(temporal: Client, books: Books) -> Books:
     """A ledger that was lost; the earlier runs of the key are still in Temporal."""
-    return Books(temporal, fresh_appid(), times, VisibleRuns(temporal))
+    return replace(books, earlier=VisibleRuns(temporal))
 
 
 async def test_the_first_wish_starts_the_ledger(books: Books) -> None:
-    """A key that nobody knows is known from then on, and has no jobs."""
-    assert await books.wish() == Known()
-    record = await books.record()
-    assert record is not None
-    assert (record.key, record.jobs, record.unsearched) == (books.times.key, (), False)
-
-
-async def test_the_answer_comes_to_the_run(books: Books) -> None:
-    """By signal, to the very run that has wished."""
+    """The answer comes by signal, to the very run that has wished, and may bring its first lease."""
     run = await books.run()
-    await books.wish()
+    assert await books.wish(turn=TURN) == Known()
     [answer] = await granted(run)
-    assert (answer.wish, answer.answer, answer.waits) == ("w1", "known", None)
-
-
-async def test_a_wish_may_bring_the_first_lease(books: Books) -> None:
-    """One call is enough for a send with nothing to prepare."""
-    run = await books.run()
-    await books.wish(turn=TURN)
-    [answer] = await granted(run)
+    [record] = await books.records()
+    assert (record.key, [job.clientmsgid for job in record.jobs], record.unsearched) == (books.times.key, ["c0"], False)
     assert answer.lease is not None
+    assert (answer.wish, answer.answer) == ("w1", "lease")
     assert (answer.lease.key, answer.lease.holder, answer.lease.clientmsgid) == (books.times.key, books.run_id, "c0")
-
-
-async def test_a_repeated_attempt_grants_nothing_twice(books: Books) -> None:
-    """A wish whose activity comes again is the same wish."""
-    run = await books.run()
-    await books.wish(turn=TURN)
-    await granted(run)
-    await books.wish(turn=TURN)
-    await books.wish(wish="w2", number=2)
-    leases = [answer.lease for answer in await granted(run, 2) if answer.lease]
-    assert [lease.number for lease in leases] == [1]
-
-
-async def test_the_ledger_holds_a_key_to_one_content(books: Books) -> None:
-    """A wish with another digest is `reused`."""
-    await books.wish()
-    run = await books.run()
-    await books.wish(digest="e" * 64, wish="w2")
-    [answer] = await granted(run)
-    assert answer.answer == "reused"
-
-
-async def test_what_is_told_is_in_the_ledger(books: Books) -> None:
-    """The answer of a try settles the job."""
-    await books.wish()
-    await books.accept()
-    record = await books.record()
-    assert record is not None
-    assert [job.msg_id for job in record.jobs] == [MSG_ID]
 
 
 async def test_a_report_starts_the_ledger_where_there_is_none(books: Books) -> None:
     """Nothing that is told is lost with a terminated `Account`."""
     await books.tell(ended=Ended(outcome="sent"))
-    record = await books.record()
-    assert record is not None
+    [record] = await books.records()
     assert (record.ended_as, record.unsearched) == ("sent", True)
 
 
 async def test_a_key_can_be_asked_about_without_its_content(books: Books) -> None:
     """What it has done is told, and nothing is written down: a key that nobody has used is free afterwards."""
     assert await books.look_up() == Known()
-    assert await books.record() is None
+    assert await books.records() == ()
     await books.wish()
     await books.accept()
     books.activity_id = "2"
@@ -290,21 +224,19 @@ async def test_a_running_ledger_is_not_queried(temporal: Client, books: Books) -
 async def test_a_closed_ledger_still_knows_whose_a_msg_id_is(temporal: Client, books: Books) -> None:
     """It was terminated, and no new one has been started yet: who looks only, as a recall does, sees what it had."""
     await books.accept()
-    assert await books.record() is not None
+    await books.records()
     await temporal.get_workflow_handle(account_id(books.appid)).terminate("by mistake")
-    view = await ledger_view(temporal, books.appid, {"msg_id": MSG_ID})
-    assert view is not None
-    assert [record.key for record in view.records] == [books.times.key]
-    other = await ledger_view(temporal, books.appid, {"msg_id": MSG_ID + 1})
-    assert other is not None
-    assert other.records == ()
+    for msg_id, keys in ((MSG_ID, [books.times.key]), (MSG_ID + 1, [])):
+        view = await ledger_view(temporal, books.appid, {"msg_id": msg_id})
+        assert view is not None
+        assert [record.key for record in view.records] == keys
 
 
 async def test_who_only_looks_starts_no_ledger(temporal: Client, books: Books) -> None:
     """There is none to look into."""
     assert await ledger_view(temporal, books.appid, {"msg_id": MSG_ID}) is None
     with pytest.raises(RPCError, match="not found"):
-        await books.record()
+        await books.records()
 
 
 async def test_a_ledger_without_a_worker_is_asked_again(books: Books) -> None:
@@ -323,7 +255,8 @@ async def test_a_worker_that_stops_does_not_wait_for_the_ledger(temporal: Client
     step = books.look_up_step()
     async with worker(temporal, "slow", Fates(), SlowAccount):
         running = asyncio.create_task(environment.run(Ledger(temporal, queue, books.earlier).look_up, step))
-        account = await started(temporal, account_id(books.appid))
+        account = temporal.get_workflow_handle(account_id(books.appid))
+        await until(lambda: is_there(temporal, account.id))
         if queue == "slow":
             async for event in account.fetch_history_events(wait_new_event=True):
                 if event.HasField("workflow_execution_update_accepted_event_attributes"):
@@ -358,16 +291,18 @@ async def test_a_namespace_that_is_away_is_asked_again(temporal: Client, books: 
 
 
 async def test_a_lost_ledger_knows_again_what_was_accepted(lost: Books) -> None:
-    """The msg_id of an earlier run comes with the wish, so nothing is submitted again."""
+    """Nothing is submitted again, and a failure is told again. Another attempt finds the same, and changes nothing."""
     answer = lost.times.answered("accepted", msg_id=MSG_ID)
-    await lost.times.live(lost.times.submit())
+    await lost.times.live(lost.times.submit(), failure=lost.times.result("failed", "content_refused"))
     run = await lost.run()
-    assert await lost.wish(turn=TURN) == Known(tries=(lost.times.fact(answer=answer),))
-    [told] = await granted(run)
+    for _ in range(2):
+        assert await lost.wish(turn=TURN) == Known(tries=(lost.times.fact(answer=answer),))
+        [record] = await lost.records()
+        assert ([job.msg_id for job in record.jobs], record.unsearched) == ([MSG_ID], False)
+        assert (record.ended_as, record.problem) == ("failed", "content_refused")
+    told, *_ = await granted(run)
     assert (told.answer, told.lease, told.waits) == ("known", None, None)
-    view = await ledger_view(lost.client, lost.appid, {"msg_id": MSG_ID})
-    assert view is not None
-    assert [(record.key, record.unsearched) for record in view.records] == [(lost.times.key, False)]
+    assert told.ended == Ended(outcome="failed", problem="content_refused")
 
 
 async def test_a_lost_ledger_knows_again_what_may_have_been_delivered(lost: Books) -> None:
@@ -380,23 +315,9 @@ async def test_a_lost_ledger_knows_again_what_may_have_been_delivered(lost: Book
     assert (told.lease.number, told.lease.clientmsgid) == (2, "c0")
     assert known.tries[0] in told.known.tries
     assert [one.lost_at is not None for one in known.tries] == [True]
-    record = await lost.record()
-    assert record is not None
+    [record] = await lost.records()
     [job] = record.jobs
     assert (job.ever_unknown, job.clientmsgid) == (True, "c0")
-
-
-async def test_a_lost_ledger_knows_again_how_a_key_has_failed(lost: Books) -> None:
-    """The same failure again, instead of a second submission."""
-    lost.times.answered("accepted", msg_id=MSG_ID)
-    await lost.times.live(lost.times.submit(), failure=lost.times.result("failed", "content_refused"))
-    run = await lost.run()
-    await lost.wish()
-    [told] = await granted(run)
-    assert told.ended == Ended(outcome="failed", problem="content_refused")
-    record = await lost.record()
-    assert record is not None
-    assert (record.ended_as, record.problem) == ("failed", "content_refused")
 
 
 async def test_a_lost_ledger_still_refuses_a_key_for_other_content(lost: Books) -> None:
@@ -407,26 +328,16 @@ async def test_a_lost_ledger_still_refuses_a_key_for_other_content(lost: Books) 
     assert await lost.wish(digest="e" * 64) == Known()
     [told] = await granted(run)
     assert told.answer == "reused"
-    assert await lost.record() is None
-
-
-async def test_a_search_whose_answer_was_lost_is_repeated(lost: Books) -> None:
-    """The next attempt of the activity finds the same, and changes nothing."""
-    lost.times.answered("accepted", msg_id=MSG_ID)
-    await lost.times.live(lost.times.submit())
-    await lost.run()
-    first = await lost.wish()
-    before = await lost.record()
-    assert await lost.wish() == first
-    after = await lost.record()
-    assert before is not None
-    assert after is not None
-    assert after.jobs == before.jobs
+    assert await lost.records() == ()
 
 
 async def test_a_search_that_fails_wishes_nothing(lost: Books) -> None:
-    """Before the earlier runs are known, there is no record and no lease."""
+    """Before the earlier runs are known, there is no record and no lease. A wish without a search is told so."""
     with pytest.raises(ApplicationError, match="does not show this run"):
         await lost.wish(turn=TURN)
     with pytest.raises(RPCError, match="not found"):
-        await lost.record()
+        await lost.records()
+    run = await lost.run()
+    assert await lost.wish(search=False, turn=TURN) == Known()
+    [told] = await granted(run)
+    assert (told.answer, told.lease) == ("search", None)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 import ssl
 import time
 from dataclasses import replace
@@ -14,37 +13,28 @@ import pytest
 import trustme
 from standardwebhooks import Webhook
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
-from temporalio.testing import ActivityEnvironment
 
 from activities.notices import AT_ONCE, Notices
 from qunfa.contract.notice import Notice, NoticeDelivered, NotifyRequest
 from qunfa.settings import Settings
-from tests.activities.conftest import settings_for
+from tests.activities.conftest import attempt, settings_for
 from tests.looking import PATIENCE
 from tests.media.sources.site import MIB, Reaction, drips, floods, redirect, response, says, silence
 from tests.notices.webhook import OK, OTHER, SECRET, Receiver, answers, receiving
+from tests.ports import free_ports
 
 LONG = timedelta(seconds=PATIENCE)
 REQUEST = NotifyRequest(
     account="demo", name="oncall", webhook_id="msg_1", workflow_id="mass-send:demo:spring", run_id="r"
 )
+NAMES = {"account": "demo", "key": "春", "workflow_id": "mass-send:demo:spring", "run_id": "r"}
 NOTICE = Notice.model_validate(
-    {
-        "type": "needs_operator",
-        "timestamp": "2026-12-01T09:00:00Z",
-        "data": {
-            "account": "demo",
-            "key": "春",
-            "workflow_id": "mass-send:demo:spring",
-            "run_id": "r",
-            "may_have_been_delivered": False,
-        },
-    }
+    {"type": "needs_operator", "timestamp": "2026-12-01T09:00:00Z", "data": {**NAMES, "may_have_been_delivered": False}}
 )
 
 
 class Known:
-    """A record in which every workflow has asked for the same; the histories' own is in `test_notice_record.py`."""
+    """A record in which every workflow has asked for the same; `test_forged_notices.py` has that of histories."""
 
     async def asked(self, request: NotifyRequest, appid: str) -> Notice:
         return NOTICE
@@ -56,13 +46,10 @@ def settings_of(receiver: Receiver, **more: Any) -> Settings:
     return settings_for("https://wechat.example", notices={"oncall": notice})
 
 
-async def told(receiver: Receiver, attempt: int = 1, patience: timedelta = LONG, **more: Any) -> NoticeDelivered:
+async def told(receiver: Receiver, number: int = 1, patience: timedelta = LONG, **more: Any) -> NoticeDelivered:
     """One attempt."""
-    environment = ActivityEnvironment()
-    environment.info = replace(ActivityEnvironment.default_info(), attempt=attempt)
     notices = Notices(settings_of(receiver, **more), Known(), patience=patience)
-    delivered: NoticeDelivered = await environment.run(notices.deliver_notice, REQUEST)
-    return delivered
+    return await attempt(notices.deliver_notice, REQUEST, attempt=number)
 
 
 async def not_told(receiver: Receiver, *script: Reaction, **more: Any) -> ApplicationError:
@@ -80,7 +67,7 @@ async def not_told(receiver: Receiver, *script: Reaction, **more: Any) -> Applic
 async def test_a_notice_is_posted_signed() -> None:
     """The three headers of Standard Webhooks; the signature, computed by the test, covers the body as it came."""
     async with receiving() as receiver:
-        delivered = await told(receiver, attempt=3)
+        delivered = await told(receiver, 3)
     [post] = receiver.posts
     assert post.line == "POST /hook/a-SECRET-path?key=a-SECRET-key HTTP/1.1"
     assert (post.webhook_id, post.headers["content-type"]) == ("msg_1", "application/json")
@@ -92,13 +79,14 @@ async def test_a_notice_is_posted_signed() -> None:
 
 
 async def test_the_signature_is_that_of_the_specification() -> None:
-    """Its published example; and a receiver that uses the published library accepts what we post."""
-    vector = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    """The published library accepts what we post. During a rotation both secrets sign; the receiver changes its own."""
     async with receiving() as receiver:
-        await told(receiver, secret=vector)
-        [post] = receiver.posts
-    assert post.signed_with(vector)
-    Webhook(vector).verify(post.body, post.headers)
+        await told(receiver, secret=OTHER, secret_old=SECRET)
+    [post] = receiver.posts
+    for secret in (SECRET, OTHER):
+        assert post.signed_with(secret)
+        Webhook(secret).verify(post.body, post.headers)
+    assert len(post.headers["webhook-signature"].split(" ")) == 2
     example = replace(
         post,
         headers={
@@ -108,17 +96,7 @@ async def test_the_signature_is_that_of_the_specification() -> None:
         },
         body=b'{"test": 2432232314}',
     )
-    assert example.signed_with(vector)
-
-
-async def test_during_a_rotation_both_secrets_sign() -> None:
-    """So that the receiver may change its own whenever it likes."""
-    async with receiving() as receiver:
-        await told(receiver, secret=OTHER, secret_old=SECRET)
-    [post] = receiver.posts
-    assert post.signed_with(SECRET)
-    assert post.signed_with(OTHER)
-    assert len(post.headers["webhook-signature"].split(" ")) == 2
+    assert example.signed_with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
 
 @pytest.mark.parametrize(
@@ -139,28 +117,33 @@ async def test_the_head_of_an_answer_is_enough(reaction: Reaction) -> None:
         assert (await told(receiver)).status in {200, 202, 204}
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 500, 502, 503])
-async def test_a_refusal_is_tried_again(status: int) -> None:
+@pytest.mark.parametrize(
+    ("reaction", "said"),
+    [
+        *((answers(status), f"answers {status}.") for status in (400, 401, 404, 413, 500, 503)),
+        *(
+            (says(page), "no answer from the receiver (RemoteProtocolError)")
+            for page in (b"", b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 banana\r\n\r\n")
+        ),
+    ],
+    ids=["400", "401", "404", "413", "500", "503", "closed", "SSH", "no status"],
+)
+async def test_a_refusal_is_tried_again(reaction: Reaction, said: str) -> None:
     """By Temporal, benign as all that is tried again."""
     async with receiving() as receiver:
-        error = await not_told(receiver, answers(status))
-    assert f"answers {status}." in error.message
+        error = await not_told(receiver, reaction)
+    assert said in error.message
     assert (error.type, error.non_retryable, error.next_retry_delay) == ("NoticeUndelivered", False, None)
     assert error.category == ApplicationErrorCategory.BENIGN
 
 
-async def test_gone_is_the_end() -> None:
-    """A receiver that answers 410 is not asked again about this notice."""
+async def test_a_receiver_says_when_it_wants_it_or_never() -> None:
+    """A busy one says how long Temporal is to wait. One that answers 410 is not asked again about this notice."""
     async with receiving() as receiver:
-        error = await not_told(receiver, answers(410))
-    assert (error.type, error.non_retryable) == ("NoticeUnwanted", True)
-
-
-async def test_a_busy_receiver_says_when() -> None:
-    """Temporal waits as long."""
-    async with receiving() as receiver:
-        error = await not_told(receiver, answers(429, "Retry-After: 90"))
-    assert error.next_retry_delay == timedelta(seconds=90)
+        busy = await not_told(receiver, answers(429, "Retry-After: 90"))
+        gone = await not_told(receiver, answers(410))
+    assert (busy.type, busy.next_retry_delay) == ("NoticeUndelivered", timedelta(seconds=90))
+    assert (gone.type, gone.non_retryable) == ("NoticeUnwanted", True)
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
@@ -184,46 +167,25 @@ async def test_a_slow_receiver_is_given_up_in_time(reaction: Reaction) -> None:
     assert (error.type, error.non_retryable) == ("NoticeUndelivered", False)
 
 
-@pytest.mark.parametrize("reaction", [says(b""), says(b"SSH-2.0-OpenSSH_9.9\r\n"), says(b"HTTP/1.1 banana\r\n\r\n")])
-async def test_what_is_no_answer_is_tried_again(reaction: Reaction) -> None:
-    """A connection that is closed, or something else than HTTP."""
-    async with receiving() as receiver:
-        error = await not_told(receiver, reaction)
-    assert "no answer from the receiver (RemoteProtocolError)" in error.message
-
-
 async def test_a_receiver_that_is_down_is_tried_again() -> None:
-    """Nobody listens there."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    error = await not_told(Receiver(port=port))
+    """Nobody listens there, or its name does not resolve."""
+    error = await not_told(Receiver(port=free_ports(1)[0]))
     assert "no answer from the receiver (ConnectError)" in error.message
-
-
-async def test_a_name_that_does_not_resolve_is_tried_again() -> None:
-    """It may be the resolver that is down."""
     error = await not_told(Receiver(port=9), url="http://nobody.internal/a-SECRET-path")
-    assert error.type == "NoticeUndelivered"
+    assert (error.type, error.non_retryable) == ("NoticeUndelivered", False)
 
 
-async def test_a_certificate_of_nobody_is_refused() -> None:
-    """With https it is known that the receiver is who it says: nothing is posted to anybody else."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    async with receiving(tls=context) as receiver:
-        error = await not_told(receiver, url=receiver.url.replace("http:", "https:"))
-        assert receiver.posts == []
-    assert "ConnectError" in error.message
-
-
-async def test_a_named_private_authority_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By SSL_CERT_FILE, as elsewhere."""
+async def test_with_https_only_a_trusted_receiver_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate of nobody is refused. A private authority is named by SSL_CERT_FILE, as elsewhere."""
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     async with receiving(tls=context) as receiver:
-        assert (await told(receiver, url=receiver.url.replace("http:", "https:"))).status == 204
+        url = receiver.url.replace("http:", "https:")
+        assert "ConnectError" in (await not_told(receiver, url=url)).message
+        assert receiver.posts == []
+        authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        assert (await told(receiver, url=url)).status == 204
 
 
 async def test_a_webhook_that_hangs_takes_few_places_of_a_worker() -> None:
@@ -234,17 +196,16 @@ async def test_a_webhook_that_hangs_takes_few_places_of_a_worker() -> None:
         notices = Notices(
             settings_for("https://wechat.example", notices=webhooks), Known(), patience=timedelta(seconds=2)
         )
-        run = ActivityEnvironment().run
-        many = [asyncio.create_task(run(notices.deliver_notice, REQUEST)) for _ in range(40)]
+        many = [asyncio.create_task(attempt(notices.deliver_notice, REQUEST)) for _ in range(40)]
         await hanging.came("needs_operator", AT_ONCE)
         refused = [str(task.exception()) for task in many if task.done()]
         assert len(refused) == 40 - AT_ONCE
         assert all("too many notices under way" in said for said in refused)
-        await run(notices.deliver_notice, REQUEST.model_copy(update={"name": "crm"}))
+        await attempt(notices.deliver_notice, REQUEST.model_copy(update={"name": "crm"}))
         await asyncio.gather(*many, return_exceptions=True)
         assert (len(hanging.posts), len(well.posts)) == (AT_ONCE, 1)
         hanging.rest = OK
-        assert (await run(notices.deliver_notice, REQUEST)).status == 204
+        assert (await attempt(notices.deliver_notice, REQUEST)).status == 204
 
 
 @pytest.mark.parametrize("gone", [{"account": "other"}, {"name": "nobody"}])
@@ -253,7 +214,7 @@ async def test_a_notice_that_this_worker_does_not_know_is_tried_again(gone: dict
     async with receiving() as receiver:
         notices = Notices(settings_of(receiver), Known())
         with pytest.raises(ApplicationError) as caught:
-            await ActivityEnvironment().run(notices.deliver_notice, REQUEST.model_copy(update=gone))
+            await attempt(notices.deliver_notice, REQUEST.model_copy(update=gone))
         assert receiver.posts == []
     assert "this worker's configuration does not have it" in caught.value.message
     assert (caught.value.type, caught.value.non_retryable) == ("NoticeUndelivered", False)

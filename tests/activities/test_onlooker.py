@@ -11,7 +11,6 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.converter import PayloadCodec
-from temporalio.service import RPCError, RPCStatusCode
 
 from activities import Onlooker
 from activities.closed_runs import ClosedRuns
@@ -20,7 +19,7 @@ from qunfa.contract.ids import ACCOUNT, account_id, notify_id
 from qunfa.rules.notices import webhook_id
 from qunfa.settings import Settings
 from tests.activities.conftest import settings_for
-from tests.activities.past import MSG_ID, Fates, Times, worker
+from tests.activities.past import MSG_ID, Fates, Times, is_there, worker
 from tests.looking import until
 from tests.notices.webhook import SECRET
 
@@ -94,17 +93,6 @@ async def terminated(client: Client, settings: Settings) -> tuple[str, str]:
     return handle.id, notify_id("demo", "oncall", webhook_id(handle.id, run_id, "terminated"))
 
 
-async def is_told(client: Client, notice: str) -> bool:
-    """Whether its notice was begun."""
-    try:
-        await client.get_workflow_handle(notice).describe()
-    except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
-            raise
-        return False
-    return True
-
-
 async def test_an_odd_run_keeps_no_other_from_being_told(temporal: Client, settings: Settings) -> None:
     """It is tried again some times, and then passed over."""
     odd, of_odd = await terminated(temporal, settings)
@@ -113,7 +101,7 @@ async def test_an_odd_run_keeps_no_other_from_being_told(temporal: Client, setti
     onlooker = Onlooker(settings, coded(temporal, codec))
     for _ in range(LOOKS_MAX + 2):
         await onlooker.look()
-    assert (await is_told(temporal, of_odd), await is_told(temporal, of_fine)) == (False, True)
+    assert (await is_there(temporal, of_odd), await is_there(temporal, of_fine)) == (False, True)
     assert codec.refused == LOOKS_MAX
 
 
@@ -143,7 +131,7 @@ async def test_a_worker_whose_clock_is_ahead_tells_all_the_same(
     for _ in range(2):
         _, notice = await terminated(temporal, settings)
         await onlooker.look()
-        assert await is_told(temporal, notice)
+        assert await is_there(temporal, notice)
 
 
 async def lost_run(times: Times) -> WorkflowExecutionDescription:

@@ -1,5 +1,4 @@
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,20 +13,26 @@ from qunfa.contract.grants import Report
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED_BEFORE, Listed
 from qunfa.simulator import Fault, Simulator, openid
-from tests.activities.conftest import APPID, NOON, Desk, TokenServer, desk_at, lease
+from tests.activities.conftest import APPID, NOON, Desk, TokenServer, attempt, desk_at, lease
 
 OTHER = {"name": "demo", "appid": "wxStarted", "base_url": ""}
-VOICE = {"msgtype": "voice", "media": {"uri": "file:/srv/a.mp3"}}
+TWO = (openid(APPID, 7), openid(APPID, 8))
+MAYBE = (-1, 45065, 45066, 44007, 61450, 268488001, 9001001, 89504, 89505, 123456)
+NO = (45028, 48001, 40007, 42010, 45009)
 
 
-async def submit(desk: Desk, **more: Any) -> Answer:
-    """Try once."""
-    return await ActivityEnvironment().run(desk.submission.submit, desk.step(**more))
+async def begun(desk: Desk, sim: Simulator, fault: Fault) -> tuple[ActivityEnvironment, "asyncio.Task[Answer]"]:
+    """A try that meets this fault, once its call has come there."""
+    sim.world.faults.add(fault)
+    environment = ActivityEnvironment()
+    trying = asyncio.create_task(environment.run(desk.submission.submit, desk.step()))
+    await sim.world.until(lambda: any(fault.endpoint in call.path for call in sim.world.calls), 10)
+    return environment, trying
 
 
 async def test_an_accepted_try_answers_with_its_msg_id(desk: Desk, sim: Simulator) -> None:
     """`accepted` carries WeChat's ids and the time at which they were heard."""
-    answer = await submit(desk)
+    answer = await desk.submit()
     [job] = sim.world.jobs
     assert (answer.kind, answer.msg_id, answer.at, answer.told) == ("accepted", job.msg_id, NOON, True)
     assert answer.msg_data_id is not None
@@ -35,47 +40,55 @@ async def test_an_accepted_try_answers_with_its_msg_id(desk: Desk, sim: Simulato
 
 
 @pytest.mark.parametrize(
-    ("audience", "reached"),
+    ("audience", "found", "reached"),
     [
-        ({"kind": "all"}, 100),
-        ({"kind": "tag", "tag_id": 2}, 50),
-        ({"kind": "openids", "openids": [openid(APPID, 7), openid(APPID, 8)]}, 2),
+        ({"kind": "all"}, None, 100),
+        ({"kind": "tag", "tag_id": 2}, None, 50),
+        ({"kind": "openids", "openids": TWO}, None, 2),
+        (Listed.of(TWO), TWO, 2),
     ],
+    ids=["all", "tag", "openids", "listed in the request"],
 )
 async def test_the_audience_of_the_step_is_the_one_that_is_sent_to(
-    desk: Desk, sim: Simulator, audience: Any, reached: int
+    desk: Desk, sim: Simulator, audience: Any, found: tuple[str, ...] | None, reached: int
 ) -> None:
-    """Everybody, a tag, or openids: just those receive the message."""
-    await submit(desk, audience=audience)
+    """Just those receive the message. A list stands once in a history: a step names it, and each try looks it up."""
+    desk.requests.found = found
+    assert (await desk.submit(audience=audience)).kind == "accepted"
     await sim.world.settled()
     assert sum(sim.world.ledger.counts(sim.world.accounts["demo"])) == reached
 
 
+@pytest.mark.parametrize("found", [None, (), ("others",)], ids=["unreadable", "none", "others"])
+async def test_nothing_is_written_to_other_openids(desk: Desk, sim: Simulator, found: tuple[str, ...] | None) -> None:
+    """Where the list cannot be had, or is not that of the try, it is no try, and the ledger has its lease back."""
+    desk.requests.found = found
+    answer = await desk.submit(audience=Listed.of(TWO))
+    assert (answer.kind, desk.notebook.answer) == ("not_written", answer)
+    assert "not those of this try" in (answer.detail or "")
+    assert not sim.world.jobs
+
+
 async def test_a_repeated_clientmsgid_is_a_duplicate(desk: Desk, sim: Simulator) -> None:
     """45065 comes back with the msg_id of the job that WeChat has."""
-    first = await submit(desk)
-    second = await submit(desk, lease=lease(number=2, wish="w2"))
+    first = await desk.submit()
+    second = await desk.submit(lease=lease(number=2, wish="w2"))
     assert (second.kind, second.msg_id, second.errcode, second.msg_data_id) == ("duplicate", first.msg_id, 45065, None)
     assert len(sim.world.jobs) == 1
 
 
-@pytest.mark.parametrize("errcode", [-1, 45065, 45066, 44007, 61450, 268488001, 9001001, 89504, 89505, 123456])
-async def test_a_code_that_says_neither_yes_nor_no_is_unknown(desk: Desk, sim: Simulator, errcode: int) -> None:
-    """The evidence is kept: code, text and rid. 45065 without a msg_id is among these, and what no table lists."""
+@pytest.mark.parametrize(
+    ("errcode", "kind"), [*((errcode, "unknown") for errcode in MAYBE), *((errcode, "refused") for errcode in NO)]
+)
+async def test_a_code_that_says_neither_yes_nor_no_is_unknown(
+    desk: Desk, sim: Simulator, errcode: int, kind: str
+) -> None:
+    """So are 45065 without a msg_id, and what no table lists. A listed no is a refusal. The evidence is kept."""
     sim.world.faults.add(Fault(endpoint="sendall", kind="errcode", errcode=errcode))
-    answer = await submit(desk)
-    assert (answer.kind, answer.errcode, answer.msg_id) == ("unknown", errcode, None)
+    answer = await desk.submit()
+    assert (answer.kind, answer.errcode, answer.msg_id, answer.token_endpoint) == (kind, errcode, None, False)
     assert answer.rid
     assert answer.rid in (answer.errmsg or "")
-
-
-@pytest.mark.parametrize("errcode", [45028, 48001, 40007, 42010, 45009])
-async def test_a_listed_no_is_a_refusal(desk: Desk, sim: Simulator, errcode: int) -> None:
-    """Quota, right, medium, pace: WeChat says no, and the evidence is kept."""
-    sim.world.faults.add(Fault(endpoint="sendall", kind="errcode", errcode=errcode))
-    answer = await submit(desk)
-    assert (answer.kind, answer.errcode, answer.token_endpoint) == ("refused", errcode, False)
-    assert answer.rid
 
 
 @pytest.mark.parametrize(
@@ -97,7 +110,7 @@ async def test_a_try_without_a_usable_answer_is_unknown(sim: Simulator, hasty: h
     desk = desk_at(sim.url, hasty)
     await desk.accounts.token("demo")
     sim.world.faults.add(fault)
-    answer = await submit(desk)
+    answer = await desk.submit()
     assert (answer.kind, answer.errcode, answer.msg_id) == ("unknown", None, None)
     assert (answer.detail or "").startswith("no usable answer came (")
 
@@ -107,25 +120,21 @@ async def test_a_connection_that_never_stood_is_no_try(token_server: TokenServer
     desk = desk_at(token_server.url, http)
     await desk.accounts.token("demo")
     await token_server.stop()
-    answer = await submit(desk)
+    answer = await desk.submit()
     assert (answer.kind, answer.errcode) == ("not_written", None)
     assert (answer.detail or "").startswith("nothing could be written (ConnectError")
 
 
-async def test_a_refusal_of_the_token_endpoint_is_marked_as_such(sim: Simulator, http: httpx.AsyncClient) -> None:
-    """A wrong secret is 40001 of the token endpoint: a refusal, and nothing was submitted."""
-    answer = await submit(desk_at(sim.url, http, secret="wrong"))
+async def test_a_token_that_cannot_be_had_is_no_try(desk: Desk, sim: Simulator, http: httpx.AsyncClient) -> None:
+    """Without its answer nothing was written. A wrong secret is a refusal, which is marked as the token endpoint's."""
+    sim.world.faults.add(Fault(endpoint="stable_token", kind="http_502"))
+    answer = await desk.submit()
+    assert (answer.kind, answer.token_endpoint) == ("not_written", False)
+    assert (answer.detail or "").startswith("no access token could be had (")
+    answer = await desk_at(sim.url, http, secret="wrong").submit()
     assert (answer.kind, answer.token_endpoint, answer.msg_id) == ("refused", True, None)
     assert answer.errcode in {40001, 40125}
     assert not sim.world.jobs
-
-
-async def test_a_token_that_cannot_be_had_is_no_try(desk: Desk, sim: Simulator) -> None:
-    """No answer of the token endpoint is `not_written`, whatever may have been written there."""
-    sim.world.faults.add(Fault(endpoint="stable_token", kind="http_502"))
-    answer = await submit(desk)
-    assert (answer.kind, answer.token_endpoint) == ("not_written", False)
-    assert (answer.detail or "").startswith("no access token could be had (")
 
 
 @pytest.mark.parametrize("errcode", [40001, 40014, 42001])
@@ -133,31 +142,21 @@ async def test_a_refused_token_is_replaced_for_the_next_try(desk: Desk, sim: Sim
     """The refused token is forgotten; the next try has a fresh one and is accepted."""
     first = await desk.accounts.token("demo")
     sim.world.faults.add(Fault(endpoint="sendall", kind="errcode", errcode=errcode))
-    refused = await submit(desk)
+    refused = await desk.submit()
     assert (refused.kind, refused.errcode, refused.token_endpoint) == ("refused", errcode, False)
     tokens = [call for call in sim.world.calls if call.path.endswith("stable_token")]
-    accepted = await submit(desk, lease=lease(number=2, wish="w2"))
-    assert accepted.kind == "accepted"
+    assert (await desk.submit(lease=lease(number=2, wish="w2"))).kind == "accepted"
     assert len([call for call in sim.world.calls if call.path.endswith("stable_token")]) == len(tokens) + 1
     assert first.get_secret_value() not in refused.model_dump_json()
 
 
 async def test_another_account_under_the_name_is_not_submitted_with(desk: Desk, sim: Simulator) -> None:
     """The try is refused before it is written, says what has changed, and reaches neither token endpoint nor API."""
-    other = {"name": "demo", "appid": "wxStarted", "base_url": desk.base_url}
-    answer = await submit(desk, account=other)
+    answer = await desk.submit(account=OTHER)
     assert (answer.kind, answer.token_endpoint, answer.errcode) == ("refused", True, None)
     assert f"now has the appid {APPID}" in (answer.detail or "")
     assert not list(sim.world.calls)
     assert desk.notebook.reports[0][0] == "wxStarted"
-
-
-async def test_what_this_worker_cannot_send_is_not_written(desk: Desk, sim: Simulator) -> None:
-    """A step of another version of the workflow is left to a worker that can carry it out."""
-    answer = await submit(desk, message=VOICE)
-    assert answer.kind == "not_written"
-    assert "cannot send" in (answer.detail or "")
-    assert not sim.world.jobs
 
 
 @pytest.mark.parametrize("early", [timedelta(0), timedelta(seconds=0.2)])
@@ -165,23 +164,18 @@ async def test_a_try_waits_for_its_lease_to_begin(desk: Desk, early: timedelta) 
     """Nothing is written before `not_before`, however early the clock wakes the waiter."""
     desk.clock.time = NOON - timedelta(seconds=1.5)
     desk.clock.early = early
-    assert (await submit(desk)).at == NOON
+    assert (await desk.submit()).at == NOON
 
 
-@pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=5)])
-async def test_a_late_lease_is_not_used(desk: Desk, sim: Simulator, late: timedelta) -> None:
-    """From `write_before` on nothing is written, and nothing speaks against another try at once."""
-    desk.clock.time = NOON + timedelta(seconds=30) + late
-    answer = await submit(desk)
-    assert (answer.kind, answer.at_once) == ("not_written", True)
+@pytest.mark.parametrize(
+    ("passed", "begins"), [(30, 0), (330, 0), (0, 40)], ids=["over", "long over", "over before it begins"]
+)
+async def test_a_late_lease_is_not_used(desk: Desk, sim: Simulator, passed: int, begins: int) -> None:
+    """The clock is looked at last. From `write_before` on nothing is written; another try may come at once."""
+    desk.clock.time = NOON + timedelta(seconds=passed)
+    answer = await desk.submit(lease=lease(not_before=NOON + timedelta(seconds=begins)))
+    assert (answer.kind, answer.at_once, desk.notebook.answer) == ("not_written", True, answer)
     assert "lease" in (answer.detail or "")
-    assert not sim.world.jobs
-
-
-async def test_a_lease_that_ends_before_its_beginning_is_not_used(desk: Desk, sim: Simulator) -> None:
-    """The clock is looked at after the wait, right before the write."""
-    answer = await submit(desk, lease=lease(not_before=NOON + timedelta(seconds=40)))
-    assert answer.kind == "not_written"
     assert not sim.world.jobs
 
 
@@ -189,31 +183,13 @@ async def test_a_lease_that_ends_before_its_beginning_is_not_used(desk: Desk, si
 async def test_the_ledger_is_told_the_answer(desk: Desk, audience: Any, to_all: bool) -> None:
     """The report has the try by its identity, its answer, and whether it went to everybody."""
     granted = lease(generation=1, number=3, wish="w3")
-    answer = await submit(desk, audience=audience, lease=granted)
-    tried = Try(
-        generation=1,
-        number=3,
-        wish="w3",
-        clientmsgid="c0",
-        not_before=granted.not_before,
-        holder=granted.holder,
-        answer=answer,
-    )
+    answer = await desk.submit(audience=audience, lease=granted)
+    same = {name: getattr(granted, name) for name in ("clientmsgid", "not_before", "holder")}
+    tried = Try(generation=1, number=3, wish="w3", answer=answer, **same)
     report = Report(
-        key="spring",
-        digest="d" * 64,
-        workflow_id="mass-send:demo:spring",
-        known=Known(tries=(tried,)),
-        to_all=to_all,
+        key="spring", digest="d" * 64, workflow_id="mass-send:demo:spring", known=Known(tries=(tried,)), to_all=to_all
     )
     assert desk.notebook.reports == [(APPID, report)]
-
-
-async def test_a_try_of_which_nothing_was_written_is_told_too(desk: Desk) -> None:
-    """The lease comes back."""
-    desk.clock.time = NOON + timedelta(minutes=1)
-    answer = await submit(desk)
-    assert desk.notebook.answer == answer
 
 
 @pytest.mark.parametrize("trouble", ["out_of_order", "stuck"])
@@ -222,41 +198,34 @@ async def test_an_answer_is_not_lost_where_the_ledger_cannot_be_told(
 ) -> None:
     """The answer says that the ledger has not been told, and the log has a warning."""
     setattr(desk.notebook, trouble, True)
-    answer = await submit(desk)
+    answer = await desk.submit()
     assert (answer.kind, answer.told) == ("accepted", False)
     assert "could not be told of try 1" in caplog.text
 
 
-@pytest.mark.parametrize("more", [{}, {"write_before": NOON}, {"account": OTHER}])
-async def test_a_try_that_another_run_has_begun_is_not_written(
-    desk: Desk, sim: Simulator, more: dict[str, Any]
+ANOTHER = {"lease": lease(holder="the run before")}
+
+
+@pytest.mark.parametrize(
+    ("info", "step", "said"),
+    [
+        ({"attempt": 2}, {}, "try 1 was begun before and may have been carried out"),
+        ({"current_attempt_scheduled_time": NOON}, {}, "try 1 was begun before and may have been carried out"),
+        ({}, ANOTHER, "run the run before, which was reset, had begun it"),
+        ({}, {**ANOTHER, "write_before": NOON}, "run the run before, which was reset, had begun it"),
+        ({}, {**ANOTHER, "account": OTHER}, "run the run before, which was reset, had begun it"),
+    ],
+    ids=["more attempts", "the activity is reset", "the run is reset", "and it is late", "and the account is another"],
+)
+async def test_a_try_is_carried_out_once_whatever_temporal_was_told(
+    desk: Desk, sim: Simulator, info: Any, step: Any, said: str
 ) -> None:
-    """Temporal has a try under way carried out once more for a run that is reset: that one's lease stays with it."""
-    with pytest.raises(ApplicationError, match="run the run before, which was reset, had begun it") as failed:
-        await submit(desk, lease=lease(holder="the run before"), **more)
+    """It fails, which leaves the try in doubt and the ledger untold: the lease stays with whoever has begun it."""
+    with pytest.raises(ApplicationError, match=said) as failed:
+        await attempt(desk.submission.submit, desk.step(**step), **info)
     assert (failed.value.type, failed.value.non_retryable) == (TRIED_BEFORE, True)
     assert not list(sim.world.calls)
     assert not desk.notebook.reports
-
-
-async def test_openids_that_the_step_only_names_are_those_of_the_request(desk: Desk, sim: Simulator) -> None:
-    """The list stands once in a history: each try looks it up there."""
-    openids = (openid(APPID, 7), openid(APPID, 8))
-    desk.requests.found = openids
-    answer = await submit(desk, audience=Listed.of(openids))
-    await sim.world.settled()
-    assert answer.kind == "accepted"
-    assert sum(sim.world.ledger.counts(sim.world.accounts["demo"])) == len(openids)
-
-
-@pytest.mark.parametrize("found", [None, (), ("others",)], ids=["unreadable", "none", "others"])
-async def test_nothing_is_written_to_other_openids(desk: Desk, sim: Simulator, found: tuple[str, ...] | None) -> None:
-    """Where the list cannot be had, or is not that of the try, it is no try, and the ledger has its lease back."""
-    desk.requests.found = found
-    answer = await submit(desk, audience=Listed.of((openid(APPID, 7), openid(APPID, 8))))
-    assert (answer.kind, desk.notebook.answer) == ("not_written", answer)
-    assert "not those of this try" in (answer.detail or "")
-    assert not sim.world.jobs
 
 
 async def test_a_running_try_shows_that_it_lives(desk: Desk) -> None:
@@ -270,52 +239,27 @@ async def test_a_running_try_shows_that_it_lives(desk: Desk) -> None:
 
 async def test_a_call_under_way_is_ended_before_a_cancelled_try(desk: Desk, sim: Simulator) -> None:
     """The POST is not broken off: its answer is told to the ledger and returned."""
-    sim.world.faults.add(Fault(endpoint="sendall", kind="slow", seconds=0.3))
-    environment = ActivityEnvironment()
-    running = asyncio.create_task(environment.run(desk.submission.submit, desk.step()))
-    await sim.world.until(lambda: len(sim.world.jobs) == 1)
+    environment, trying = await begun(desk, sim, Fault(endpoint="sendall", kind="slow", seconds=0.3))
     environment.cancel()
-    answer = await running
-    assert (answer.kind, answer.told) == ("accepted", True)
-    assert desk.notebook.answer == answer
+    answer = await trying
+    assert (answer.kind, answer.told, desk.notebook.answer) == ("accepted", True, answer)
 
 
 async def test_a_try_that_is_cancelled_before_its_call_writes_nothing(desk: Desk, sim: Simulator) -> None:
     """While it waits for its token, a cancellation ends it."""
-    sim.world.faults.add(Fault(endpoint="stable_token", kind="slow", seconds=60))
-    environment = ActivityEnvironment()
-    running = asyncio.create_task(environment.run(desk.submission.submit, desk.step()))
-    await sim.world.until(lambda: len(sim.world.calls) == 1)
+    environment, trying = await begun(desk, sim, Fault(endpoint="stable_token", kind="slow", seconds=60))
     environment.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await running
+        await trying
     assert not sim.world.jobs
-    assert not desk.notebook.reports
-
-
-@pytest.mark.parametrize(
-    "again", [{"attempt": 2}, {"current_attempt_scheduled_time": NOON}], ids=["counted on", "counted from one"]
-)
-async def test_a_try_is_carried_out_once_whatever_temporal_was_told(desk: Desk, sim: Simulator, again: Any) -> None:
-    """The activity with more attempts, or reset: it fails, which leaves the try in doubt and the ledger untold."""
-    environment = ActivityEnvironment()
-    environment.info = replace(environment.info, **again)
-    with pytest.raises(ApplicationError, match="try 1 was begun before and may have been carried out") as failed:
-        await environment.run(desk.submission.submit, desk.step())
-    assert (failed.value.type, failed.value.non_retryable) == (TRIED_BEFORE, True)
-    assert not sim.world.calls
     assert not desk.notebook.reports
 
 
 @pytest.mark.parametrize("by", ["paused", "reset"])
 async def test_a_try_put_off_before_its_call_has_written_nothing(desk: Desk, sim: Simulator, by: str) -> None:
     """An operator pauses or resets its activity while the token is asked for: told as such, and no doubt."""
-    sim.world.faults.add(Fault(endpoint="stable_token", kind="timeout_before_accept"))
-    environment = ActivityEnvironment()
-    trying = asyncio.create_task(environment.run(desk.submission.submit, desk.step()))
-    await sim.world.until(lambda: bool(sim.world.calls), 10)
+    environment, trying = await begun(desk, sim, Fault(endpoint="stable_token", kind="timeout_before_accept"))
     environment.cancel(ActivityCancellationDetails(**{by: True}))
     answer = await trying
-    assert (answer.kind, answer.told) == ("not_written", True)
-    assert desk.notebook.answer == answer
+    assert (answer.kind, answer.told, desk.notebook.answer) == ("not_written", True, answer)
     assert not sim.world.jobs

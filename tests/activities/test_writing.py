@@ -5,22 +5,15 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import ValidationError
-from temporalio.testing import ActivityEnvironment
 
-from activities.submission import Previews
 from activities.wire import content_of, preview_of, write_of
-from qunfa.contract.request import Previewed
-from qunfa.contract.result import Answer
 from qunfa.contract.steps import Listed, PreviewStep
-from qunfa.simulator import Simulator, SimulatorConfig, openid
+from qunfa.simulator import Simulator, openid
 from qunfa.simulator.accounts import Account
 from qunfa.simulator.materials import Kind, Material
 from qunfa.wechat import PreviewBody
-from tests.activities.conftest import APPID, SECRET, Desk
+from tests.activities.conftest import APPID, BOSS, SECRET, Desk, simulated
 
-TAG = '"filter":{"is_to_all":false,"tag_id":2}'
-ALL = '"filter":{"is_to_all":true}'
-END = '"clientmsgid":"c0"'
 CARD_EXT = '{"code":"","openid":"","timestamp":"1402057159","signature":"017bb17407c8e0058a66d72dcc61632b70f511ad"}'
 QUOTED_EXT = CARD_EXT.replace('"', '\\"')
 
@@ -50,7 +43,7 @@ ON_THE_PAGE = {
     "wxcard": '"wxcard":{"card_id":"CARD"},"msgtype":"wxcard"',
 }
 TO_OPENIDS = ON_THE_PAGE | {
-    "mpvideo": '"mpvideo":{"media_id":"VIDEO","title":"TITLE","description":"Description"},"msgtype":"mpvideo"',
+    "mpvideo": '"mpvideo":{"media_id":"VIDEO","title":"TITLE","description":"Description"},"msgtype":"mpvideo"'
 }
 ONE_IMAGE = {"msgtype": "image", "images": [{"media_id": "A"}]}
 PREVIEWS: dict[str, tuple[dict[str, Any], str]] = {
@@ -73,6 +66,13 @@ NOT_YET_MADE: dict[str, dict[str, Any]] = {
     "image": {"msgtype": "image", "images": [{"media_id": "A"}, {"uri": "file:/b.png"}]},
     "mpvideo": {"msgtype": "mpvideo", "media": {"uri": "file:/a.mp4"}, "title": "t"},
 }
+TWO = [openid(APPID, 1), openid(APPID, 2)]
+TO_TWO = f'"touser":["{TWO[0]}","{TWO[1]}"]'
+AUDIENCES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "tag": ({"kind": "tag", "tag_id": 2}, "sendall", '"filter":{"is_to_all":false,"tag_id":2}'),
+    "all": ({"kind": "all"}, "sendall", '"filter":{"is_to_all":true}'),
+    "openids": ({"kind": "openids", "openids": TWO}, "send", TO_TWO),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -87,8 +87,7 @@ async def account(sim: Simulator) -> Account:
         "preview_msg_id": True,
         "wxnames": {"wx-name": 3},
     }
-    timing = {"too_fast": 0, "delivery": 0}
-    await sim.reset(SimulatorConfig.model_validate({"timing": timing, "accounts": {"demo": config}}))
+    await sim.reset(simulated(accounts={"demo": config}))
     account = sim.world.accounts["demo"]
     for media_id, kind in HELD.items():
         account.library.add(Material(media_id, kind, permanent=True, created_at=sim.world.clock.now()))
@@ -108,105 +107,78 @@ def written(http: httpx.AsyncClient) -> list[tuple[str, str]]:
     return seen
 
 
-async def submitted(desk: Desk, message: dict[str, Any], audience: dict[str, Any], **more: Any) -> Answer:
-    """What WeChat says to the message."""
-    step = desk.step(message=message, audience=audience, **more)
-    return await ActivityEnvironment().run(desk.submission.submit, step)
-
-
-def preview_step(desk: Desk, message: dict[str, Any], to: dict[str, str], **more: Any) -> PreviewStep:
-    """A preview to one person."""
-    return PreviewStep.model_validate({"account": desk.pinned, "to": to, "message": message, **more})
-
-
-async def previewed(desk: Desk, message: dict[str, Any], to: dict[str, str], **more: Any) -> Previewed:
-    """What WeChat says to the preview."""
-    previews = Previews(desk.settings, desk.accounts)
-    return await ActivityEnvironment().run(previews.preview, preview_step(desk, message, to, **more))
-
-
 @pytest.mark.parametrize("msgtype", MESSAGES)
-@pytest.mark.parametrize("who", [TAG, ALL])
-async def test_a_message_to_a_tag_or_to_all(
+@pytest.mark.parametrize("who", AUDIENCES)
+async def test_a_message_has_the_body_of_wechats_page(
     desk: Desk, sim: Simulator, written: list[tuple[str, str]], msgtype: str, who: str
 ) -> None:
-    """`sendall` with the page's body, which the simulator takes and delivers."""
-    answer = await submitted(desk, MESSAGES[msgtype], {"kind": "tag", "tag_id": 2} if who == TAG else {"kind": "all"})
+    """The simulator takes it. A video repeats its title and description where it goes to openids."""
+    audience, endpoint, to = AUDIENCES[who]
+    sample = (TO_OPENIDS if who == "openids" else ON_THE_PAGE)[msgtype]
+    answer = await desk.submit(message=MESSAGES[msgtype], audience=audience)
     assert (answer.kind, answer.errcode) == ("accepted", None)
-    assert written == [("sendall", f"{{{who},{ON_THE_PAGE[msgtype]},{END}}}")]
+    assert written == [(endpoint, f'{{{to},{sample},"clientmsgid":"c0"}}')]
     [job] = sim.world.jobs
     assert job.content.msgtype == msgtype
 
 
-@pytest.mark.parametrize("msgtype", MESSAGES)
-async def test_a_message_to_openids(desk: Desk, written: list[tuple[str, str]], msgtype: str) -> None:
-    """`send` with the page's body: a video repeats its title and description here."""
-    two = [openid(APPID, 1), openid(APPID, 2)]
-    answer = await submitted(desk, MESSAGES[msgtype], {"kind": "openids", "openids": two})
-    assert (answer.kind, answer.errcode) == ("accepted", None)
-    assert written == [("send", f'{{"touser":["{two[0]}","{two[1]}"],{TO_OPENIDS[msgtype]},{END}}}')]
-
-
-@pytest.mark.parametrize("audience", ["tag", "openids"])
-async def test_the_form_of_2018(desk: Desk, written: list[tuple[str, str]], audience: str) -> None:
-    """An account with `image_via = "image"` sends its one picture in the old object."""
-    two = [openid(APPID, 1), openid(APPID, 2)]
-    to: dict[str, Any] = {"kind": "tag", "tag_id": 2} if audience == "tag" else {"kind": "openids", "openids": two}
-    answer = await submitted(desk, ONE_IMAGE, to, image_via="image")
-    assert answer.kind == "accepted"
-    [(_, body)] = written
-    assert '"image":{"media_id":"A"},"msgtype":"image"' in body
-    assert "images" not in body
-
-
-async def test_the_form_of_2018_has_room_for_one_picture(desk: Desk, written: list[tuple[str, str]]) -> None:
-    """Several pictures, or a recommendation, are not cut down to fit it: nothing is written."""
-    answer = await submitted(desk, MESSAGES["image"], {"kind": "all"}, image_via="image")
-    assert answer.kind == "not_written"
-    assert "one picture, without recommendation or comments" in (answer.detail or "")
-    assert written == []
+@pytest.mark.parametrize("who", ["tag", "openids"])
+async def test_the_form_of_2018(desk: Desk, written: list[tuple[str, str]], who: str) -> None:
+    """An account with `image_via = "image"` sends its one picture in the old object. Nothing is cut down to fit it."""
+    audience, endpoint, to = AUDIENCES[who]
+    several = await desk.submit(message=MESSAGES["image"], audience=audience, image_via="image")
+    assert several.kind == "not_written"
+    assert "one picture, without recommendation or comments" in (several.detail or "")
+    assert (await desk.submit(message=ONE_IMAGE, audience=audience, image_via="image")).kind == "accepted"
+    assert written == [(endpoint, f'{{{to},"image":{{"media_id":"A"}},"msgtype":"image","clientmsgid":"c0"}}')]
 
 
 async def test_articles_that_may_be_reprints(desk: Desk, written: list[tuple[str, str]]) -> None:
     """`send_ignore_reprint` is written for articles, and for nothing else."""
-    await submitted(desk, MESSAGES["mpnews"], {"kind": "all"}, send_ignore_reprint=True)
-    await submitted(desk, MESSAGES["text"], {"kind": "all"}, send_ignore_reprint=True, clientmsgid="c1")
+    await desk.submit(message=MESSAGES["mpnews"], send_ignore_reprint=True)
+    await desk.submit(message=MESSAGES["text"], send_ignore_reprint=True)
     assert ['"send_ignore_reprint":1' in body for _, body in written] == [True, False]
 
 
 @pytest.mark.parametrize("msgtype", PREVIEWS)
-@pytest.mark.parametrize("to", ["openid", "wxname"])
+@pytest.mark.parametrize(
+    ("person", "field", "follower"),
+    [(BOSS, f'"touser":"{BOSS["openid"]}"', 7), ({"wxname": "wx-name"}, '"towxname":"wx-name"', 3)],
+    ids=["openid", "wxname"],
+)
 async def test_a_preview_has_the_body_of_wechats_page(
-    desk: Desk, sim: Simulator, written: list[tuple[str, str]], msgtype: str, to: str
+    *,
+    desk: Desk,
+    sim: Simulator,
+    written: list[tuple[str, str]],
+    msgtype: str,
+    person: dict[str, str],
+    field: str,
+    follower: int,
 ) -> None:
     """`preview` with the page's body: one receiver, and none of a send's fields; it is shown to that one."""
     message, sample = PREVIEWS[msgtype]
-    boss = openid(APPID, 7)
-    person, field = ({"openid": boss}, f'"touser":"{boss}"') if to == "openid" else (
-        {"wxname": "wx-name"}, '"towxname":"wx-name"'
-    )  # fmt: skip
-    answer = await previewed(desk, message, person)
+    answer = await desk.preview(message=message, to=person)
     assert (answer.sent, answer.errcode, answer.msg_id is None) == (True, None, False)
     assert written == [("preview", f"{{{field},{sample}}}")]
     [shown] = sim.world.ledger.previews(sim.world.accounts["demo"])
-    assert (shown.content.msgtype, shown.follower) == (msgtype, 7 if to == "openid" else 3)
+    assert (shown.content.msgtype, shown.follower) == (msgtype, follower)
     assert not sim.world.jobs
 
 
 async def test_a_preview_of_several_pictures(desk: Desk, written: list[tuple[str, str]]) -> None:
     """WeChat's preview has room for one: the row says so, and nothing is written."""
-    answer = await previewed(desk, MESSAGES["image"], {"openid": openid(APPID, 7)})
+    answer = await desk.preview(message=MESSAGES["image"])
     assert (answer.sent, answer.errmsg) == (False, "a preview shows one picture: preview each by itself")
     assert written == []
 
 
 async def test_a_card_today(desk: Desk, sim: Simulator, written: list[tuple[str, str]]) -> None:
     """45113 for its send and for its preview."""
-    account = {"appid": APPID, "secret": SECRET, "followers": 100}
-    await sim.reset(SimulatorConfig.model_validate({"accounts": {"demo": account}}))
-    answer = await submitted(desk, MESSAGES["wxcard"], {"kind": "all"})
+    await sim.reset(simulated())
+    answer = await desk.submit(message=MESSAGES["wxcard"])
     assert (answer.kind, answer.errcode) == ("refused", 45113)
-    shown = await previewed(desk, PREVIEWS["wxcard"][0], {"openid": openid(APPID, 7)})
+    shown = await desk.preview(message=PREVIEWS["wxcard"][0])
     assert (shown.sent, shown.errcode) == (False, 45113)
     assert [name for name, _ in written] == ["sendall", "preview"]
 
@@ -216,10 +188,10 @@ async def test_material_that_is_not_made_is_never_sent(
     desk: Desk, written: list[tuple[str, str]], msgtype: str
 ) -> None:
     """Neither submission nor preview writes anything for a message that still names a source."""
-    message = NOT_YET_MADE[msgtype]
-    answer = await submitted(desk, message, {"kind": "all"})
+    answer = await desk.submit(message=NOT_YET_MADE[msgtype])
     assert (answer.kind, answer.errcode) == ("not_written", None)
-    shown = await previewed(desk, message, {"openid": openid(APPID, 7)})
+    assert f"this worker cannot send a {msgtype} message to the audience all" in (answer.detail or "")
+    shown = await desk.preview(message=NOT_YET_MADE[msgtype])
     assert (shown.sent, shown.errmsg) == (False, f"this {msgtype} message still has material to be made")
     assert written == []
 
@@ -227,36 +199,27 @@ async def test_material_that_is_not_made_is_never_sent(
 async def test_an_uploaded_video_is_not_the_one_that_is_sent(desk: Desk) -> None:
     """WeChat refuses the id of `media/upload` (40007): it wants the one of `media/uploadvideo`."""
     clip = {**MESSAGES["mpvideo"], "media": {"media_id": "CLIP"}}
-    assert (await submitted(desk, clip, {"kind": "all"})).errcode == 40007
-
-
-def test_a_preview_is_no_send(desk: Desk) -> None:
-    """A preview's step makes a preview's body, which knows no audience, and a send's step never makes one."""
-    body = preview_of(preview_step(desk, MESSAGES["text"], {"openid": "one"}))
-    assert type(body) is PreviewBody
-    assert body.keys() == {"touser", "text", "msgtype"}
-    assert not {"audience", "filter", "clientmsgid"} & set(PreviewStep.model_fields)
+    assert (await desk.submit(message=clip)).errcode == 40007
 
 
 @pytest.mark.parametrize("endpoint", ["sendall", "send"])
 async def test_a_preview_cannot_reach_the_send_endpoints(
     desk: Desk, written: list[tuple[str, str]], endpoint: str
 ) -> None:
-    """The client refuses its body there, before anything is written."""
-    body: Any = preview_of(preview_step(desk, MESSAGES["text"], {"openid": openid(APPID, 7)}))
+    """Its body knows no audience, and the client refuses it there, before anything is written."""
+    step = PreviewStep.model_validate({"account": desk.pinned, "to": BOSS, "message": MESSAGES["text"]})
+    body: Any = preview_of(step)
+    assert (type(body), body.keys()) == (PreviewBody, {"touser", "text", "msgtype"})
     with pytest.raises(TypeError, match="not a PreviewBody"):
         await desk.accounts.ask("demo", lambda api, token: getattr(api, endpoint)(token, body))
+    assert not {"audience", "filter", "clientmsgid"} & set(PreviewStep.model_fields)
     assert written == []
 
 
-def test_an_audience_that_is_not_listed_yet_is_not_sent_to(desk: Desk) -> None:
-    """Openids that are only named are no audience of one call, and never become everybody."""
+def test_only_openids_that_are_listed_are_sent_to(desk: Desk) -> None:
+    """Openids that are only named never become everybody, and a step cannot name a file of them."""
     step = desk.step(audience=Listed.of(("o1", "o2")))
     assert content_of(step.message, step.image_via) is not None
     assert write_of(step, lambda: True) is None
-
-
-def test_a_file_of_openids_is_not_submitted(desk: Desk) -> None:
-    """A step has no such audience."""
     with pytest.raises(ValidationError, match="openid_file"):
         desk.step(audience={"kind": "openid_file", "uri": "file:/srv/openids"})

@@ -1,12 +1,13 @@
+from collections.abc import Callable
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree, html
 
-from qunfa.article import ArticleError, Cleaned, allowed, cleaned, pictures, problems
+from qunfa.article import ArticleError, Cleaned, allowed, cleaned, lost, pictures, problems, replaced
 from qunfa.article.document import Document
 from qunfa.article.problems import CHARACTERS_MAX
 from qunfa.article.size import Size
@@ -20,15 +21,12 @@ from tests.article.markup import articles, markup, soup, text_of
         ("a<SCRIPT SRC=//x></SCRIPT >b", "ab", "<script>"),
         ("a<noscript><img src=x></noscript>b", "ab", "<noscript>"),
         ('a<iframe src="https://evil.com"></iframe>b', "ab", "<iframe>"),
-        ("a<object><embed></object>b", "ab", "<object>"),
         ('<meta http-equiv="refresh" content="0"><base href="//x"><link rel="stylesheet" href="y">a', "a", "<meta>"),
         ("<form action=x>a<input><button>b</button></form>", "ab", "<form>"),
         ('<p onclick="x()">a</p>', "<p>a</p>", "onclick of <p>"),
-        ("<p ONMOUSEOVER=x>a</p>", "<p>a</p>", "onmouseover of <p>"),
         ('<svg><animate onbegin="x"></animate></svg>', "<svg><animate></animate></svg>", "onbegin of <animate>"),
         ('<a href="javascript:x()">a</a>', "<a>a</a>", "href of <a>"),
         ('<a href=" java\nscript&#58;x()">a</a>', "<a>a</a>", "href of <a>"),
-        ('<a href="&#1;javascript:x()">a</a>', "<a>a</a>", "href of <a>"),
         ('<a href="data:text/html,x">a</a>', "<a>a</a>", "href of <a>"),
         ('<img srcset="a 1x" src="https://a/1">', '<img src="https://a/1">', "srcset of <img>"),
         ('<img src="data:,x" data-src="https://a/1">', '<img data-src="https://a/1">', "src of <img>"),
@@ -41,18 +39,15 @@ from tests.article.markup import articles, markup, soup, text_of
         ("<p style=\"color:red;background:image-set('//x' 1x)\">a</p>", '<p style="color:red">a</p>', "style of <p>"),
         ('<p style="color:red;width:url(https://x)">a</p>', '<p style="color:red">a</p>', "style of <p>"),
         ("<style>@import url(//x)</style>a", "a", "<style>"),
-        ("<svg><style><img src=x onerror=1></style></svg>a", "<svg></svg>a", "<style>"),
         ('<iframe class="video_iframe" src="https://evil.example/x"></iframe>a', "a", "<iframe>"),
         ('<iframe src="https://evil.example\\@v.qq.com/"></iframe>a', "a", "<iframe>"),
         ('<iframe src="https://v.qq.com@evil.example/"></iframe>a', "a", "<iframe>"),
-        ('<iframe src="https://v.qq.com.evil.example/"></iframe>a', "a", "<iframe>"),
         ('<iframe src="//v.qq.com:8080/"></iframe>a', "a", "<iframe>"),
         ('<iframe src="/\t/evil.example/"></iframe>a', "a", "<iframe>"),
         ('<iframe src="https://v.qq.com/a" data-src="//evil.example/"></iframe>a', "a", "<iframe>"),
         ('<iframe src="javascript:x"></iframe>a', "a", "<iframe>"),
         ('<iframe class="video_iframe" data-mpvid=""></iframe>a', "a", "<iframe>"),
         ('<iframe vid="v1" src="https://evil.example/"></iframe>a', "a", "<iframe>"),
-        ('<a href="data:image/svg+xml,x">a</a>', "<a>a</a>", "href of <a>"),
         ('<a href="file:///etc/passwd">a</a>', "<a>a</a>", "href of <a>"),
         ('<a href="https://evil.example\\@qq.com">a</a>', "<a>a</a>", "href of <a>"),
         ('<svg><use href="data:image/svg+xml,x#a"></use></svg>', "<svg><use></use></svg>", "href of <use>"),
@@ -67,7 +62,6 @@ from tests.article.markup import articles, markup, soup, text_of
         ('<svg><rect fill="\\75rl(//x#a)"></rect></svg>', "<svg><rect></rect></svg>", "fill of <rect>"),
         ("<math><mtext><mglyph><img></mglyph></mtext></math>a", "a", "<math>"),
         ("<template><p>b</p></template>a", "a", "<template>"),
-        ("<noembed><img></noembed>a", "a", "<noembed>"),
         ("<o:p>a<blink>b</blink></o:p>", "ab", "<blink>"),
         ("<p is=x-y slot=z>a</p>", "<p>a</p>", "is of <p>"),
         ("<mp-x onclick=x y=z>a</mp-x>", '<mp-x y="z">a</mp-x>', "onclick of <mp-x>"),
@@ -114,37 +108,22 @@ def test_what_wechats_editor_makes_survives_to_the_byte(content: str) -> None:
 
 
 def test_what_comes_out_is_written_anew() -> None:
-    """However it was written, browsers read what was judged; the article is still recognised as the same."""
+    """Browsers read what was judged. What was removed is counted, so that a hundred scripts do not hide one form."""
     content = "<!-- a --><P CLASS=x>unclosed<br/><?php x ?><!-->b"
     assert cleaned(content) == Cleaned('<p class="x">unclosed<br>b</p>', (), content)
-
-
-def test_what_was_removed_is_counted() -> None:
-    """One line a kind, so that a hundred scripts do not hide one form."""
     result = cleaned("<script></script>" * 3 + "<p onclick=x>a</p><form></form>")
     assert result.removed == ("<script> (3 times)", "onclick of <p>", "<form>")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "<scr<script></script>ipt>x</script>",
-        "<<script></script>img src=x onerror=1>",
-        "&lt;script&gt;<script></script>",
-    ],
-)
-def test_what_is_left_does_not_become_what_was_removed(content: str) -> None:
-    """Removing a tag never puts another one together."""
-    result = cleaned(content)
-    assert cleaned(result.content) == Cleaned(result.content, (), result.content)
-    assert "onerror=1>" not in result.content
-
-
-@given(articles | markup)
+@given(articles | markup | soup)
+@example("<scr<script></script>ipt>x</script>")
+@example("<<script></script>img src=x onerror=1>")
+@example("&lt;script&gt;<script></script>")
 def test_cleaning_twice_is_cleaning_once(content: str) -> None:
-    """What is clean stays as it is, to the byte."""
+    """What is clean stays as it is, to the byte: removing a tag never puts another one together."""
     once = cleaned(content)
     assert cleaned(once.content) == Cleaned(once.content, (), once.content)
+    assert "onerror=1>" not in once.content
 
 
 @given(articles)
@@ -175,14 +154,10 @@ class Tokens(HTMLParser):
     def handle_comment(self, data: str) -> None:
         self.others.append(data)
 
+    handle_pi = unknown_decl = handle_comment
+
     def handle_decl(self, decl: str) -> None:
         self.others.append(decl)
-
-    def handle_pi(self, data: str) -> None:
-        self.others.append(data)
-
-    def unknown_decl(self, data: str) -> None:
-        self.others.append(data)
 
 
 @given(articles | markup | soup)
@@ -212,12 +187,18 @@ def test_nothing_comes_out_that_is_not_allowed(content: str) -> None:
         ("<div>" * 300_000, "200 elements deep"),
         ("<b>x</b>" * 200_000, "7,000 elements"),
         ("<p style='color:red;" + "#" * 1_000_000 + "'>x", "100,000 characters in its style attributes"),
+        ("x" * 10_000_000, "characters"),
     ],
 )
-def test_what_would_take_long_is_refused(bomb: str, said: str) -> None:
-    """By counting, before any tree is made: the limit is named."""
+@pytest.mark.parametrize(
+    "work",
+    [cleaned, pictures, lambda content: replaced(content, {}), lambda content: lost(content, "")],
+    ids=["cleaned", "pictures", "replaced", "lost"],
+)
+def test_what_would_take_long_is_refused(bomb: str, said: str, work: Callable[[str], object]) -> None:
+    """By counting, before any tree is made: the limit is named, and no parts of the article go missing."""
     with pytest.raises(ArticleError, match=said):
-        cleaned(bomb)
+        work(bomb)
 
 
 @pytest.mark.parametrize("costly", ["<p>", "<p a>", "<p a b c d e f>", "<p style=a:b>", "<b>x</b>", "<x a=1>y</x>"])

@@ -1,9 +1,11 @@
 """Small files of every kind that WeChat takes."""
 
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image
 
+from qunfa.media.facts import MediaFacts, inspect
 from tests.media.recordings import amr, mp3_frames, mp4
 
 
@@ -34,3 +36,10 @@ def voice_message(seconds: float = 3) -> bytes:
 def clip() -> bytes:
     """An MP4."""
     return mp4()
+
+
+def facts_of(folder: Path, content: bytes) -> MediaFacts:
+    """The facts of a file with this content."""
+    path = folder / "misleading.jpg"
+    path.write_bytes(content)
+    return inspect(path)

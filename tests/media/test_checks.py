@@ -11,6 +11,7 @@ from tests.media.drawings import encoded, noise
 from tests.media.recordings import amr, mp3_frames, mp4
 
 PLACE = "message.articles[2].thumb"
+LONG = (mp3_frames(61), mp3_frames(61, (32, 128)), amr(61))
 
 
 def facts(stated: Format, size: int = 1000, seconds: float | None = None, **more: object) -> MediaFacts:
@@ -51,20 +52,6 @@ def test_a_format_is_taken_exactly_where_the_table_has_it(use: Use, stated: Form
     assert (not check(facts(stated, 1000, 10), use, PLACE)) == (stated in LIMITS[use].formats)
 
 
-def test_an_empty_file_is_called_empty() -> None:
-    """And nothing else is said of it."""
-    assert check(facts(Format.EMPTY, 0), Use.IMAGE, "message.images[0]") == ["message.images[0]: is empty (0 bytes)"]
-
-
-@pytest.mark.parametrize("recording", [mp3_frames(61), mp3_frames(61, (32, 128)), amr(61)], ids=["mp3", "vbr", "amr"])
-def test_a_recording_of_more_than_a_minute_is_refused(tmp_path: Path, recording: bytes) -> None:
-    """The length is measured, not believed."""
-    path = tmp_path / "voice"
-    path.write_bytes(recording)
-    (problem,) = check(inspect(path), Use.VOICE, "message.media")
-    assert problem == "message.media: plays 61 s; WeChat takes at most 60 s for a voice message"
-
-
 def test_what_an_encoder_adds_to_a_minute_does_not_matter() -> None:
     """A minute of sound is some milliseconds longer once it is encoded."""
     assert check(facts(Format.MP3, seconds=60.06), Use.VOICE, PLACE) == []
@@ -86,12 +73,8 @@ def test_the_way_out_is_named_where_there_is_one() -> None:
     assert "fit_images" in check(facts(Format.WEBP), Use.PICTURE, PLACE)[0]
     assert "fit_images" in check(facts(Format.JPEG, 65 * KB), Use.THUMB, PLACE)[0]
     too_many_pixels = facts(Format.BMP, width=6_000, height=6_000)
-    for hopeless in (
-        too_many_pixels,
-        facts(Format.GIF, animated=True),
-        facts(Format.WEBP, damage="is cut off"),
-        facts(Format.HEIC),
-    ):
+    damaged = facts(Format.WEBP, damage="is cut off")
+    for hopeless in (too_many_pixels, facts(Format.GIF, animated=True), damaged, facts(Format.HEIC)):
         assert not any("fit_images" in problem for problem in check(hopeless, Use.PICTURE, PLACE))
     assert "fit_images" not in check(facts(Format.MP4, 11 * MB), Use.VIDEO, PLACE)[0]
 
@@ -99,14 +82,14 @@ def test_the_way_out_is_named_where_there_is_one() -> None:
 @pytest.mark.parametrize(
     ("content", "use", "said"),
     [
-        (b"", Use.THUMB, "is empty"),
+        (b"", Use.THUMB, "is empty (0 bytes)"),
+        *((voice, Use.VOICE, "plays 61 s; WeChat takes at most 60 s for a voice message") for voice in LONG),
         (b"just text", Use.IMAGE, "is text; WeChat takes only PNG, JPEG or GIF"),
         (b"<html>502 Bad Gateway</html>", Use.VIDEO, "is text; WeChat takes only MP4"),
         (encoded(noise(40, 40), "png")[:900], Use.PICTURE, "is cut off"),
         (encoded(noise(200, 200), "jpeg", quality=100), Use.THUMB, "at most 64 KB"),
         (mp4(size=11 * MB), Use.VIDEO, "is 11.0 MB (11,534,336 bytes); WeChat takes at most 10 MB for a video"),
         (mp4(handlers=[b"soun"]), Use.VIDEO, "holds no video"),
-        (b"\0\0\0\x14ftypisomnonsense", Use.VIDEO, "moov"),
         (mp4(brand=b"qt  "), Use.VIDEO, "is a QuickTime video; WeChat takes only MP4"),
         (mp4(), Use.VOICE, "is an MP4 video; WeChat takes only MP3 or AMR for a voice message"),
         (mp3_frames(1), Use.IMAGE, "is an MP3 recording"),
@@ -120,6 +103,7 @@ def test_bad_files_have_one_clear_sentence_each(tmp_path: Path, content: bytes, 
     path = tmp_path / "named.jpg"
     path.write_bytes(content)
     (problem,) = check(inspect(path), use, PLACE)
+    assert problem.startswith(f"{PLACE}: ")
     assert said in problem
 
 

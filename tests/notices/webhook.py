@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.looking import PATIENCE
-from tests.media.sources.site import Reaction, response, says
+from tests.media.sources.site import Listener, Reaction, response, says
 
 SECRET = "whsec_" + b64encode(b"the key of one webhook, 32 bytes").decode()
 OTHER = "whsec_" + b64encode(b"another key, also with 32 bytes!").decode()
@@ -58,15 +58,13 @@ class Post:
 
 
 @dataclass
-class Receiver:
+class Receiver(Listener):
     """Answers each POST with the next of `script`, then with `rest`; `posts` are those that have come."""
 
-    port: int = 0
     script: list[Reaction] = field(default_factory=list)
     rest: Reaction = OK
-    posts: list[Post] = field(default_factory=list)
+    posts: list[Post] = field(default_factory=list, repr=False)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
-    _tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -86,35 +84,23 @@ class Receiver:
         await self.until(lambda: len(self.of(kind)) >= count)
         return self.of(kind)
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks[asyncio.create_task(self._serve(reader, writer))] = writer
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             line, *fields = head.strip().split("\r\n")
             headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
-            body = await reader.readexactly(int(headers["content-length"]))
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
             async with self._news:
                 self.posts.append(Post(line, headers, body))
                 self._news.notify_all()
             await (self.script.pop(0) if self.script else self.rest)(reader, writer)
         writer.close()
 
-    async def close(self) -> None:
-        """Let everybody go."""
-        for writer in self._tasks.values():
-            writer.transport.abort()
-        await asyncio.gather(*self._tasks)
-
 
 @asynccontextmanager
 async def receiving(port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """A receiver on loopback; with `tls`, on https."""
     receiver = Receiver()
-    server = await asyncio.start_server(receiver.accept, "127.0.0.1", port, ssl=tls)
-    receiver.port = server.sockets[0].getsockname()[1]
+    await receiver.start(port, tls)
     yield receiver
-    server.close()
-    await receiver.close()
-    await server.wait_closed()
+    await receiver.stop()

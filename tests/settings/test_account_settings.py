@@ -7,6 +7,26 @@ from pydantic import ValidationError
 from qunfa.settings import AccountSettings, CallbackSettings, Settings
 
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+NO_SOURCES = ("unstable", "http://token.example.com/demo", "https://me:pw@token.internal/demo")
+NO_HOURS = (["8:00", "22:00"], ["08:00", "25:00"], ["08:00"], ["22:00", "02:00"], ["08:00", "08:00"])
+NO_CALLBACKS: list[dict[str, Any]] = [
+    {},
+    *({"token": token} for token in ("ab", "a b c")),
+    *({"token": "t0ken", "mode": mode} for mode in ("safe", "raw")),
+    {"token": "t0ken", "aes_key": "short"},
+    {"token": "t0ken", "token_file": "/x"},
+    {"token": "t0ken", "forward_to": "http://existing.example.com"},
+    {"token": "t0ken", "forward_results": True},
+    {"token": "t0ken", "aes_key_old": AES_KEY},
+    {"token": "t0ken", "token_old": "a b"},
+    *({"token": "t0ken", "original_id": one} for one in ("brand", "gh_")),
+    *({"token": "t0ken", "events_token": one} for one in ("short", "a long one with blanks in it")),
+    *({"token": "t0ken", "sources": [one]} for one in ("203.0.113.1/24", "wechat")),
+    {"events_token": "x" * 16, "forward_to": "https://existing.example.com"},
+    {"events_token": "x" * 16, "token_old": "t0ken"},
+    {"events_token": "x" * 16, "mode": "safe", "aes_key": AES_KEY},
+]
+"""A token is missing, an encrypted mode lacks its key, a forward is no https, an old secret stands alone."""
 
 
 def _account(**values: Any) -> dict[str, Any]:
@@ -23,82 +43,59 @@ def _refusal(**values: Any) -> str:
     return str(caught.value)
 
 
+def _file(folder: Path, content: str | bytes) -> str:
+    path = folder / f"secret-{len(list(folder.iterdir()))}"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return str(path)
+
+
 def test_secret_from_a_file(tmp_path: Path) -> None:
     """A secret file is read when the settings are, without its line end."""
-    (tmp_path / "demo").write_text("s3cret\n")
-
-    loaded = AccountSettings.model_validate(_account(secret=None, secret_file=str(tmp_path / "demo")))
-
+    file = _file(tmp_path, "s3cret\n")
+    loaded = AccountSettings.model_validate(_account(secret=None, secret_file=file))
     assert loaded.secret is not None
     assert loaded.secret.get_secret_value() == "s3cret"
-    assert loaded.secret_file == tmp_path / "demo"
-
-
-def test_secret_and_file_together() -> None:
-    """Two sources for one secret are refused: nobody could tell which one is in use."""
-    assert "secret and secret_file are both set: keep one of them" in _refusal(secret_file="/run/secrets/demo")
+    assert loaded.secret_file == Path(file)
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b" \n", "is empty"), (b"\xff\xfe", "is not UTF-8 text"), (b"x" * 5000, "longer than 4096 bytes")],
+    [(b" \n", "is empty"), (b"\xff\xfe", "is not UTF-8 text"), (b"x" * 5000, "is longer than 4096 bytes")],
+    ids=["empty", "binary", "huge"],
 )
 def test_secret_file_that_cannot_hold_one(tmp_path: Path, content: bytes, sentence: str) -> None:
-    """An empty, binary or huge secret file is refused by its path."""
-    path = tmp_path / "demo"
-    path.write_bytes(content)
-
-    message = _refusal(secret=None, secret_file=str(path))
-
-    assert f"the secret file {path} {sentence}" in message or f"the secret file {path} is {sentence}" in message
-
-
-def test_missing_secret_file() -> None:
-    """A secret file that is not there is named with the system's reason."""
-    assert "/run/nope: No such file" in _refusal(secret=None, secret_file="/run/nope")
-
-
-def test_account_without_secret() -> None:
-    """Without a secret no token can be had from WeChat."""
-    assert "the account has no secret: set secret_file or secret" in _refusal(secret=None)
-
-
-def test_token_service_needs_no_secret() -> None:
-    """Where a token service answers, the worker needs no secret."""
-    loaded = _settings(demo=_account(secret=None, token_source="https://token.internal/demo")).accounts["demo"]
-
-    assert loaded.secret is None
-    assert loaded.token_url == "https://token.internal/demo"
+    """It is refused by its path."""
+    file = _file(tmp_path, content)
+    assert f"the secret file {file} {sentence}" in _refusal(secret=None, secret_file=file)
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("values", "sentence"),
     [
-        ("kind", "shop"),
-        ("news_via", "post"),
-        ("approval", "sometimes"),
-        ("quota", "ignore"),
-        ("token_source", "unstable"),
-        ("token_source", "http://token.example.com/demo"),
-        ("token_source", "https://me:pw@token.internal/demo"),
-        ("appid", ""),
-        ("appid", "gh_0123"),
-        ("appid", "wx1:2"),
-        ("send_hours", ["8:00", "22:00"]),
-        ("send_hours", ["08:00", "25:00"]),
-        ("send_hours", ["08:00"]),
-        ("send_hours", ["22:00", "02:00"]),
-        ("send_hours", ["08:00", "08:00"]),
+        ({"secret_file": "/run/secrets/demo"}, "secret and secret_file are both set: keep one of them"),
+        ({"secret": None, "secret_file": "/run/nope"}, "/run/nope: No such file"),
+        ({"secret": None}, "the account has no secret: set secret_file or secret"),
+        ({"kind": "shop"}, "accounts.demo.kind"),
+        ({"news_via": "post"}, "accounts.demo.news_via"),
+        ({"approval": "sometimes"}, "accounts.demo.approval"),
+        ({"quota": "ignore"}, "accounts.demo.quota"),
+        *(({"token_source": source}, "accounts.demo.token_source") for source in NO_SOURCES),
+        *(({"appid": appid}, "accounts.demo.appid") for appid in ("", "gh_0123", "wx1:2")),
+        *(({"send_hours": hours}, "accounts.demo.send_hours") for hours in NO_HOURS),
+        *(({"callback": callback}, "accounts.demo.callback") for callback in NO_CALLBACKS),
     ],
 )
-def test_unknown_values_are_refused(field: str, value: object) -> None:
-    """Each choice is closed, and the error names the field."""
-    assert f"accounts.demo.{field}" in _refusal(**{field: value})
+def test_an_account_that_cannot_work_is_refused(values: dict[str, Any], sentence: str) -> None:
+    """The error names the field. Without a secret no token can be had, and of two nobody could tell which is in use."""
+    assert sentence in _refusal(**values)
 
 
-def test_sending_hours_may_end_at_midnight() -> None:
-    """24:00 is the end of the day."""
-    assert _settings(demo=_account(send_hours=["20:00", "24:00"])).accounts["demo"].send_hours == ("20:00", "24:00")
+def test_token_service_needs_no_secret() -> None:
+    """Where a token service answers, the worker needs no secret. The end of the day is 24:00."""
+    source = "https://token.internal/demo"
+    given = _account(secret=None, token_source=source, send_hours=["20:00", "24:00"])
+    loaded = _settings(demo=given).accounts["demo"]
+    assert (loaded.secret, loaded.token_url, loaded.send_hours) == (None, source, ("20:00", "24:00"))
 
 
 @pytest.mark.parametrize("name", ["Demo", "-demo", "", "a" * 65, "a b", "a:b", "品牌"])
@@ -119,35 +116,18 @@ def test_secrets_are_not_printed() -> None:
     events = "a-random-token-of-32-characters"
     old = {"token_old": "0ld-t0ken", "aes_key_old": AES_KEY[::-1]}
     loaded = _settings(demo=_account(callback={"token": "t0ken", "aes_key": AES_KEY, "events_token": events, **old}))
-
-    for text in (repr(loaded), str(loaded), loaded.model_dump_json()):
-        assert "s3cret" not in text
-        assert "t0ken" not in text
-        assert AES_KEY not in text
-        assert AES_KEY[::-1] not in text
-        assert events not in text
-
-
-def test_callback_files(tmp_path: Path) -> None:
-    """Token and AES key may stand in files as well."""
-    (tmp_path / "token").write_text("t0ken")
-    (tmp_path / "aes").write_text(AES_KEY + "\n")
-
-    loaded = CallbackSettings.model_validate(
-        {"token_file": str(tmp_path / "token"), "aes_key_file": str(tmp_path / "aes"), "mode": "safe"}
-    )
-
-    assert (loaded.tokens, loaded.aes_keys) == (("t0ken",), (AES_KEY,))
+    shown = repr(loaded) + str(loaded) + loaded.model_dump_json()
+    assert [secret for secret in ("s3cret", "t0ken", AES_KEY, AES_KEY[::-1], events) if secret in shown] == []
 
 
 def test_an_account_may_have_two_keys_for_a_rotation(tmp_path: Path) -> None:
-    """While token and key are changed, the old ones stand beside the new, in files as well."""
-    (tmp_path / "old").write_text(AES_KEY[::-1])
-
+    """While token and key are changed, the old ones stand beside the new. Each may stand in a file as well."""
+    token, aes_key, old = (_file(tmp_path, one) for one in ("t0ken", AES_KEY + "\n", AES_KEY[::-1]))
+    loaded = CallbackSettings.model_validate({"token_file": token, "aes_key_file": aes_key, "mode": "safe"})
+    assert (loaded.tokens, loaded.aes_keys) == (("t0ken",), (AES_KEY,))
     loaded = CallbackSettings.model_validate(
-        {"token": "t0ken", "token_old": "0ld", "aes_key": AES_KEY, "aes_key_old_file": str(tmp_path / "old")}
+        {"token": "t0ken", "token_old": "0ld", "aes_key": AES_KEY, "aes_key_old_file": old}
     )
-
     assert (loaded.tokens, loaded.aes_keys) == (("t0ken", "0ld"), (AES_KEY, AES_KEY[::-1]))
 
 
@@ -163,60 +143,21 @@ def test_an_account_may_have_two_keys_for_a_rotation(tmp_path: Path) -> None:
 def test_mode(values: dict[str, Any], mode: str, tmp_path: Path) -> None:
     """Whoever has entered a key wants it used, unless he says otherwise."""
     assert CallbackSettings.model_validate({"token": "t0ken", **values}).mode == mode
-    (tmp_path / "aes").write_text(AES_KEY)
-    in_file = {"aes_key_file": str(tmp_path / "aes")} if "aes_key" in values else {}
+    in_file = {"aes_key_file": _file(tmp_path, AES_KEY)} if "aes_key" in values else {}
     others = {name: value for name, value in values.items() if name != "aes_key"}
     assert CallbackSettings.model_validate({"token": "t0ken", **others, **in_file}).mode == mode
 
 
-def test_key_that_nothing_is_encrypted_with() -> None:
-    """Where another system gets the pushes, there is no mode."""
-    assert CallbackSettings.model_validate({"events_token": "x" * 16, "aes_key": AES_KEY}).mode == "plain"
-
-
 def test_callback_of_another_system(tmp_path: Path) -> None:
-    """Where another system gets WeChat's pushes, its bearer token is enough."""
-    (tmp_path / "events").write_text("a-random-token-of-32-characters\n")
-
-    loaded = CallbackSettings.model_validate({"events_token_file": str(tmp_path / "events")})
-
+    """Where another system gets WeChat's pushes, its bearer token is enough, and there is no mode."""
+    file = _file(tmp_path, "a-random-token-of-32-characters\n")
+    loaded = CallbackSettings.model_validate({"events_token_file": file, "aes_key": AES_KEY})
     assert loaded.events_token is not None
     assert loaded.events_token.get_secret_value() == "a-random-token-of-32-characters"
-    assert loaded.tokens == ()
+    assert (loaded.tokens, loaded.mode) == ((), "plain")
 
 
 def test_sources() -> None:
     """Addresses and networks, of both kinds."""
     loaded = CallbackSettings.model_validate({"token": "t0ken", "sources": ["203.0.113.0/24", "2001:db8::1"]})
-
     assert [str(network) for network in loaded.sources] == ["203.0.113.0/24", "2001:db8::1/128"]
-
-
-@pytest.mark.parametrize(
-    "callback",
-    [
-        {},
-        {"token": "ab"},
-        {"token": "a b c"},
-        {"token": "t0ken", "mode": "safe"},
-        {"token": "t0ken", "aes_key": "short"},
-        {"token": "t0ken", "mode": "raw"},
-        {"token": "t0ken", "token_file": "/x"},
-        {"token": "t0ken", "forward_to": "http://existing.example.com"},
-        {"token": "t0ken", "forward_results": True},
-        {"token": "t0ken", "aes_key_old": AES_KEY},
-        {"token": "t0ken", "token_old": "a b"},
-        {"token": "t0ken", "original_id": "brand"},
-        {"token": "t0ken", "original_id": "gh_"},
-        {"token": "t0ken", "events_token": "short"},
-        {"token": "t0ken", "events_token": "a long one with blanks in it"},
-        {"token": "t0ken", "sources": ["203.0.113.1/24"]},
-        {"token": "t0ken", "sources": ["wechat"]},
-        {"events_token": "x" * 16, "forward_to": "https://existing.example.com"},
-        {"events_token": "x" * 16, "token_old": "t0ken"},
-        {"events_token": "x" * 16, "mode": "safe", "aes_key": AES_KEY},
-    ],
-)
-def test_callbacks_that_cannot_work(callback: dict[str, Any]) -> None:
-    """A callback needs a token, an encrypted mode its key, a forward https; an old secret and a way need a new one."""
-    assert "accounts.demo.callback" in _refusal(callback=callback)

@@ -20,179 +20,92 @@ def _refuse(section: str, key: str, value: object) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("written", "span"),
-    [
-        ("PT30S", timedelta(seconds=30)),
-        ("PT0.25S", timedelta(milliseconds=250)),
-        ("PT1H30M", timedelta(minutes=90)),
-        (30, timedelta(seconds=30)),
-        (0.05, timedelta(milliseconds=50)),
-        ("30", timedelta(seconds=30)),
-        ("0.5", timedelta(milliseconds=500)),
-    ],
-)
-def test_durations(written: object, span: timedelta) -> None:
-    """A duration is ISO 8601, or seconds as a number or as digits."""
-    assert _one("timing", "ask", written) == span
+HOSTS = ["CDN.example.com", "10.0.0.7", "::1", "cdn.example.com:8443", "10.1.0.0/16"]
+URLS = {
+    "https://api.weixin.qq.com/": "https://api.weixin.qq.com",
+    "https://proxy.example.com/wechat/": "https://proxy.example.com/wechat",
+    "http://127.0.0.1:8089": "http://127.0.0.1:8089",
+    "http://[::1]:8089/": "http://[::1]:8089",
+    "http://localhost:8089": "http://localhost:8089",
+    "http://simulator:8089": "http://simulator:8089",
+    "http://wechat.prod.internal": "http://wechat.prod.internal",
+}
+SPANS: dict[Any, float] = {"PT30S": 30, "PT0.25S": 0.25, "PT1H30M": 5400, 30: 30, 0.05: 0.05, "30": 30, "0.5": 0.5}
+STORES = ("file:/var/lib/qunfa", "file:///var/lib/qunfa", "s3://bucket/prefix", "s3://bucket")
+KEPT: list[tuple[str, str, Any, Any]] = [
+    *(("timing", "ask", written, timedelta(seconds=seconds)) for written, seconds in SPANS.items()),
+    ("timing", "window", "PT24H", timedelta(hours=24)),
+    ("timing", "pace", "PT1H", timedelta(hours=1)),
+    *(("wechat", "base_url", written, kept) for written, kept in URLS.items()),
+    *(("metrics", "worker", address, address) for address in ("", "127.0.0.1:9464", "0.0.0.0:0", "[::1]:9464")),
+    *(("metrics", "receiver", address, address) for address in ("", "127.0.0.1:9465", "[::1]:9465")),
+    *(("store", "uri", uri, uri) for uri in STORES),
+    ("media", "hosts", HOSTS, tuple(host.lower() for host in HOSTS)),
+    ("media", "stores", ["s3://bucket", "s3://bucket/a/b/"], ("s3://bucket", "s3://bucket/a/b")),
+    *(("receiver", "replay_window", *one) for one in (("PT1M", timedelta(minutes=1)), ("P1D", timedelta(days=1)))),
+    ("receiver", "results_per_second", 0.5, 0.5),
+]
 
 
-@pytest.mark.parametrize("written", ["", "soon", "-PT1S", "PT0S", 0, -1, True, float("nan"), float("inf"), None])
-def test_durations_that_are_none(written: object) -> None:
-    """What is no positive span of time is refused."""
-    _refuse("timing", "ask", written)
+@pytest.mark.parametrize(("section", "key", "written", "kept"), KEPT)
+def test_a_value_is_kept_in_one_form(section: str, key: str, written: object, kept: object) -> None:
+    """A duration is ISO 8601, or seconds. No trailing slash is kept. Plain http is for where nobody listens between."""
+    assert _one(section, key, written) == kept
+
+
+def test_proxies_are_networks_or_addresses() -> None:
+    """Each is kept as a network."""
+    assert [str(one) for one in _one("receiver", "proxies", ["10.0.0.0/8", "fd00::1"])] == ["10.0.0.0/8", "fd00::1/128"]
 
 
 @given(milliseconds=st.integers(min_value=1, max_value=80_000_000))
 def test_seconds_and_digits_agree(milliseconds: int) -> None:
     """A number of the file and the same digits of the environment mean the same time."""
     expected = timedelta(milliseconds=milliseconds)
-
     assert _one("timing", "window", milliseconds / 1000) == expected
     assert _one("timing", "window", f"{milliseconds / 1000:.3f}") == expected
 
 
-def test_window_ends_before_wechat_forgets() -> None:
-    """A repeat after 24 hours would be a second send."""
-    assert _one("timing", "window", "PT24H") == timedelta(hours=24)
-    assert "window must be at most 24 hours" in _refuse("timing", "window", "PT24H1S")
-
-
-def test_repeat_grows() -> None:
-    """The first spacing cannot be longer than the last."""
-    assert "repeat must not be longer than repeat_max" in _refuse("timing", "repeat", "PT31M")
-
-
-@pytest.mark.parametrize(
-    ("written", "kept"),
-    [
-        ("https://api.weixin.qq.com/", "https://api.weixin.qq.com"),
-        ("https://proxy.example.com/wechat/", "https://proxy.example.com/wechat"),
-        ("http://127.0.0.1:8089", "http://127.0.0.1:8089"),
-        ("http://[::1]:8089/", "http://[::1]:8089"),
-        ("http://localhost:8089", "http://localhost:8089"),
-        ("http://simulator:8089", "http://simulator:8089"),
-        ("http://wechat.prod.internal", "http://wechat.prod.internal"),
-    ],
-)
-def test_base_urls(written: str, kept: str) -> None:
-    """The API is called by https, or by http where nobody listens in between; no trailing slash is kept."""
-    assert _one("wechat", "base_url", written) == kept
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
+NO_SPANS = ("", "soon", "-PT1S", "PT0S", 0, -1, True, float("nan"), float("inf"), None)
+NO_URLS = (
+    *(
         "http://api.weixin.qq.com",
         "http://10.0.0.7:8089",
         "http://evil.internal.example.com",
         "http://example.notinternal",
-        "ftp://api.weixin.qq.com",
-        "api.weixin.qq.com",
-        "https://user:pw@api.weixin.qq.com",
-        "https://api.weixin.qq.com?a=b",
-        "https://api.weixin.qq.com#a",
-        "",
-    ],
+    ),
+    *("ftp://api.weixin.qq.com", "api.weixin.qq.com", "https://user:pw@api.weixin.qq.com", ""),
+    *("https://api.weixin.qq.com?a=b", "https://api.weixin.qq.com#a"),
 )
-def test_base_urls_that_are_refused(written: str) -> None:
-    """Plain http over a network would hand out the access token."""
-    assert "pw" not in _refuse("wechat", "base_url", written)
+NO_ADDRESSES = ("9464", ":9464", "localhost", "localhost:9464", "127.0.0.1:99999", "127.0.0.1:x")
+NO_STORES = ("", "/var/lib", "file:var", "file://host/var", "s3:bucket", "s3://k:s@bucket", "http://x", "file:/a?b=c")
+NO_HOSTS = ("https://cdn.example.com", "cdn.example.com:x", "cdn.example.com:0", "cdn/x", "*.example.com", "", "a..b")
+NO_BUCKETS = ("bucket", "s3:bucket", "s3://", "s3://b/a?x", "https://bucket", "s3://a//b")
+REFUSED: list[tuple[str, str, Any, str]] = [
+    *(("timing", "ask", written, "") for written in NO_SPANS),
+    ("timing", "window", "PT24H1S", "window must be at most 24 hours"),
+    ("timing", "pace", "PT1H1S", "hour"),
+    ("timing", "repeat", "PT31M", "repeat must not be longer than repeat_max"),
+    *(("wechat", "base_url", written, "") for written in NO_URLS),
+    *(("metrics", key, address, "") for address in NO_ADDRESSES for key in ("worker", "receiver")),
+    *(("store", "uri", uri, "") for uri in NO_STORES),
+    *(("media", "hosts", [host], "") for host in NO_HOSTS),
+    *(("media", "stores", [store], "") for store in NO_BUCKETS),
+    ("media", "roots", ["media"], "must be an absolute path"),
+    *(("receiver", "port", port, "") for port in (-1, 65536, "x")),
+    *(("receiver", "replay_window", window, "") for window in ("PT59S", "PT24H1S", 0, "ten minutes")),
+    *(("receiver", "results_per_second", rate, "") for rate in (0, -1, "inf", "many")),
+    ("receiver", "proxies", ["10.0.0.1/8"], ""),
+]
 
 
-@pytest.mark.parametrize("address", ["", "127.0.0.1:9464", "0.0.0.0:0", "[::1]:9464"])
-def test_metrics_address(address: str) -> None:
-    """The metrics endpoint is an IP address and a port, or nothing."""
-    assert _one("metrics", "worker", address) == address
-
-
-@pytest.mark.parametrize("address", ["9464", ":9464", "localhost", "localhost:9464", "127.0.0.1:99999", "127.0.0.1:x"])
-def test_metrics_address_that_is_none(address: str) -> None:
-    """A half address is refused."""
-    _refuse("metrics", "worker", address)
-
-
-@pytest.mark.parametrize("uri", ["file:/var/lib/qunfa", "file:///var/lib/qunfa", "s3://bucket/prefix", "s3://bucket"])
-def test_store(uri: str) -> None:
-    """The store is an absolute directory or a bucket."""
-    assert _one("store", "uri", uri) == uri
-
-
-@pytest.mark.parametrize(
-    "uri", ["", "/var/lib", "file:var", "file://host/var", "s3:bucket", "s3://k:s@bucket", "http://x", "file:/a?b=c"]
-)
-def test_store_that_is_none(uri: str) -> None:
-    """Anything else, or credentials in the URI, is refused."""
-    _refuse("store", "uri", uri)
-
-
-def test_media_hosts() -> None:
-    """Hosts are compared in lower case; addresses and networks may be listed, and a port."""
-    hosts = ["CDN.example.com", "10.0.0.7", "::1", "cdn.example.com:8443", "10.1.0.0/16"]
-    assert _one("media", "hosts", hosts) == tuple(host.lower() for host in hosts)
-
-
-@pytest.mark.parametrize(
-    "host", ["https://cdn.example.com", "cdn.example.com:x", "cdn.example.com:0", "cdn/x", "*.example.com", "", "a..b"]
-)
-def test_media_hosts_that_are_none(host: str) -> None:
-    """A URL or a pattern is not a host."""
-    _refuse("media", "hosts", [host])
-
-
-def test_media_stores() -> None:
-    """A bucket, or a folder in one."""
-    assert _one("media", "stores", ["s3://bucket", "s3://bucket/a/b/"]) == ("s3://bucket", "s3://bucket/a/b")
-
-
-@pytest.mark.parametrize("store", ["bucket", "s3:bucket", "s3://", "s3://b/a?x", "https://bucket", "s3://a//b"])
-def test_media_stores_that_are_none(store: str) -> None:
-    """Anything else is refused."""
-    _refuse("media", "stores", [store])
-
-
-def test_media_roots_are_absolute() -> None:
-    """A relative root would depend on where the worker was started."""
-    assert "must be an absolute path" in _refuse("media", "roots", ["media"])
-
-
-@pytest.mark.parametrize("port", [-1, 65536, "x"])
-def test_receiver_port(port: object) -> None:
-    """A port is 0 to 65535."""
-    _refuse("receiver", "port", port)
-
-
-@pytest.mark.parametrize(("window", "seconds"), [("PT1M", 60), (600, 600), ("P1D", 86400)])
-def test_replay_window(window: object, seconds: int) -> None:
-    """Between a minute, in which WeChat repeats, and a day."""
-    assert _one("receiver", "replay_window", window).total_seconds() == seconds
-
-
-@pytest.mark.parametrize("window", ["PT59S", "PT24H1S", 0, "ten minutes"])
-def test_replay_windows_that_are_none(window: object) -> None:
-    """A shorter one would refuse WeChat's own repetitions, a longer one takes everybody's."""
-    _refuse("receiver", "replay_window", window)
-
-
-@pytest.mark.parametrize("rate", [0, -1, "inf", "many"])
-def test_rates_that_are_none(rate: object) -> None:
-    """An account may get some results, and not any number."""
-    assert _one("receiver", "results_per_second", 0.5) == 0.5
-    _refuse("receiver", "results_per_second", rate)
-
-
-def test_proxies_are_networks_or_addresses() -> None:
-    """Networks, or single addresses."""
-    assert [str(one) for one in _one("receiver", "proxies", ["10.0.0.0/8", "fd00::1"])] == ["10.0.0.0/8", "fd00::1/128"]
-    _refuse("receiver", "proxies", ["10.0.0.1/8"])
-
-
-@pytest.mark.parametrize("address", ["", "127.0.0.1:9465", "[::1]:9465"])
-def test_receiver_metrics(address: str) -> None:
-    """Nowhere at all, or at an address that is not the one for WeChat."""
-    assert Settings().metrics.receiver == "127.0.0.1:9465"
-    assert _one("metrics", "receiver", address) == address
-    _refuse("metrics", "receiver", "9465")
+@pytest.mark.parametrize(("section", "key", "written", "said"), REFUSED)
+def test_a_value_that_cannot_be_meant_is_refused(section: str, key: str, written: object, said: str) -> None:
+    """A repeat after 24 hours would be a second send. Plain http over a network would hand out the access token."""
+    refusal = _refuse(section, key, written)
+    assert section in refusal
+    assert said in refusal
+    assert "pw" not in refusal
 
 
 @pytest.mark.parametrize("given", [{"deployment": "qunfa"}, {"build_id": "1"}, {"deployment": "a b", "build_id": "1"}])

@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 import json
-import socket
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -13,14 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
-from qunfa.wechat import Content, Filter, OfficialAccount, SendallBody, Token, open_http, sendall_body
+from qunfa.wechat import Content, Filter, OfficialAccount, Submitted, Token, open_http, sendall_body
+from tests.media.sources.site import Listener, Reaction
 
 TOKEN = "24_token-THAT-nobody-MAY-read"
+ACCESS = Token(TOKEN)
 SECRET = "0123456789abcdefSECRETsecret0000"
 BODY = sendall_body(Filter.everybody(), Content.text("你好"), clientmsgid="c-1")
 ACCEPTED = {"errcode": 0, "errmsg": "send job submission success", "msg_id": 3147483650, "msg_data_id": 2247483663}
-
-Reaction = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def response(body: object, *, status: str = "200 OK", more: int = 0, headers: str = "") -> bytes:
@@ -46,35 +45,27 @@ def answers(data: bytes, *, close: bool = False, abort: bool = False) -> Reactio
     return react
 
 
-async def silence(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Say nothing, and wait for the client to go."""
-    await reader.read()
-
-
 @dataclass
-class Wire:
+class Wire(Listener):
     """A server that does with each request that arrives what its script says next, and keeps count."""
 
-    port: int = 0
     script: list[Reaction] = field(default_factory=list)
     requests: list[bytes] = field(default_factory=list, repr=False)
-    connections: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
-    handlers: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict, repr=False)
 
     @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def connections(self) -> int:
+        return len(self.tasks)
 
     def account(self, http: httpx.AsyncClient) -> OfficialAccount:
-        return OfficialAccount(http, self.base_url, "demo", "wx0001")
+        return OfficialAccount(http, f"http://127.0.0.1:{self.port}", "demo", "wx0001")
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self.handlers[asyncio.create_task(self._serve(reader, writer))] = writer
+    async def sendall(self, http: httpx.AsyncClient) -> Submitted:
+        """Submit a text to everybody."""
+        return await self.account(http).sendall(ACCESS, BODY)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError), contextlib.closing(writer):
             while not writer.is_closing():
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -84,22 +75,14 @@ class Wire:
                 await self.script.pop(0)(reader, writer)
         self.closed.set()
 
-    async def stop(self) -> None:
-        for writer in self.handlers.values():
-            writer.transport.abort()
-        await asyncio.gather(*self.handlers)
-
 
 @pytest.fixture
 async def wire() -> AsyncIterator[Wire]:
     """A server with an empty script."""
     wire = Wire()
-    server = await asyncio.start_server(wire.accept, "127.0.0.1", 0)
-    wire.port = server.sockets[0].getsockname()[1]
+    await wire.start()
     yield wire
-    server.close()
     await wire.stop()
-    await server.wait_closed()
 
 
 @pytest.fixture
@@ -114,18 +97,6 @@ async def hasty() -> AsyncIterator[httpx.AsyncClient]:
     """A client that waits no longer than a fifth of a second."""
     async with open_http(timedelta(seconds=0.2)) as client:
         yield client
-
-
-@pytest.fixture
-def token() -> Token:
-    """An access token."""
-    return Token(TOKEN)
-
-
-@pytest.fixture
-def body() -> SendallBody:
-    """A text to everybody."""
-    return BODY
 
 
 class WeChat:
@@ -149,17 +120,17 @@ class WeChat:
     def account(self) -> OfficialAccount:
         return OfficialAccount(self.http(), "https://wechat.example", "demo", "wx0001")
 
+    async def sendall(self) -> Submitted:
+        """Submit a text to everybody."""
+        return await self.account().sendall(ACCESS, BODY)
+
 
 def everything_about(error: BaseException) -> str:
-    """All that a careless reporter of errors could print: text, fields, chain, traceback, every frame's locals."""
-    report = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return "".join([*report.format(), repr(error), str(error), repr(vars(error)), repr(error.args)])
-
-
-@pytest.fixture
-def unused_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+    """All that a careless reporter could print of an error and of those before it: fields, frames and their locals."""
+    told: list[str] = []
+    one: BaseException | None = error
+    while one is not None:
+        report = traceback.TracebackException.from_exception(one, capture_locals=True)
+        told += [*report.format(), repr(one), str(one), repr(vars(one)), repr(one.args)]
+        one = one.__cause__ or one.__context__
+    return "".join(told)

@@ -1,53 +1,41 @@
+"""What is written, from plain values: who receives it, in which form, and what WeChat has no form for.
+
+Each type of message is held against WeChat's page, to the byte, in `tests/activities/test_writing.py`.
+"""
+
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from qunfa.wechat import Content, Filter, Openid, Wxname, preview_body, send_body, sendall_body
-from qunfa.wechat.articles import DraftArticle, NewsArticle, articles_body
-from tests.wechat.conftest import ACCEPTED, WeChat
+from qunfa.rules.codes import CodeClass
+from qunfa.wechat import (
+    Content,
+    DraftArticle,
+    Filter,
+    MaybeWritten,
+    NewsArticle,
+    Openid,
+    Previewed,
+    Refused,
+    Wxname,
+    preview_body,
+    send_body,
+    sendall_body,
+)
+from qunfa.wechat.articles import articles_body
+from tests.wechat.conftest import ACCEPTED, ACCESS, WeChat
 
-TAG = '"filter":{"is_to_all":false,"tag_id":2}'
-TO = '"touser":["OPENID1","OPENID2"]'
-THUMB = "qI6_Ze_6PtV7svjolgs-rN6stStuHIjs9_DidOHaj0Q-mwvBelOXCFZiq2OsIU-p"
-
-MESSAGES = {
-    "mpnews": (Content.mpnews("M"), '"mpnews":{"media_id":"M"},"msgtype":"mpnews","send_ignore_reprint":0'),
-    "text": (Content.text("CONTENT"), '"text":{"content":"CONTENT"},"msgtype":"text"'),
-    "voice": (Content.voice("M"), '"voice":{"media_id":"M"},"msgtype":"voice"'),
-    "the image of 2018": (Content.image(["M"], via="image"), '"image":{"media_id":"M"},"msgtype":"image"'),
-    "images": (
-        Content.image(["A", "B"], recommend="text", need_open_comment=True, only_fans_can_comment=False),
-        (
-            '"images":{"media_ids":["A","B"],"recommend":"text","need_open_comment":1,"only_fans_can_comment":0},'
-            '"msgtype":"image"'
-        ),
-    ),
-    "images and nothing else": (Content.image(["A"]), '"images":{"media_ids":["A"]},"msgtype":"image"'),
-    "wxcard": (Content.wxcard("C"), '"wxcard":{"card_id":"C"},"msgtype":"wxcard"'),
-}
-VIDEO = Content.mpvideo("M", title="TITLE", description="Description")
-BARE_VIDEO = Content.mpvideo("M")
-TO_TAG = {**MESSAGES, "mpvideo": (VIDEO, '"mpvideo":{"media_id":"M"},"msgtype":"mpvideo"')}
-TO_OPENIDS = {
-    **MESSAGES,
-    "mpvideo": (
-        VIDEO,
-        '"mpvideo":{"media_id":"M","title":"TITLE","description":"Description"},"msgtype":"mpvideo"',
-    ),
-    "mpvideo without words": (BARE_VIDEO, '"mpvideo":{"media_id":"M"},"msgtype":"mpvideo"'),
-}
-CARD_EXT = '{"code":"","openid":"","timestamp":"1402057159","signature":"017bb17407c8e0058a66d72dcc61632b70f511ad"}'
-PREVIEWS = {
-    "mpnews": (Content.mpnews("M"), '"mpnews":{"media_id":"M"},"msgtype":"mpnews"'),
-    "text": (Content.text("CONTENT"), '"text":{"content":"CONTENT"},"msgtype":"text"'),
-    "voice": (Content.voice("M"), '"voice":{"media_id":"M"},"msgtype":"voice"'),
-    "image": (Content.image(["M"], recommend="text"), '"image":{"media_id":"M"},"msgtype":"image"'),
-    "the image of 2018": (Content.image(["M"], via="image"), '"image":{"media_id":"M"},"msgtype":"image"'),
-    "mpvideo": (VIDEO, '"mpvideo":{"media_id":"M"},"msgtype":"mpvideo"'),
-    "wxcard": (Content.wxcard("C"), '"wxcard":{"card_id":"C"},"msgtype":"wxcard"'),
-}
+TEXT = Content.text("你好")
+WIRE = {"text": {"content": "你好"}, "msgtype": "text"}
+SENDALL = sendall_body(Filter.everybody(), TEXT, clientmsgid="c-1")
+SEND = send_body(["o1", "o2"], TEXT, clientmsgid="c-1")
+PREVIEW = preview_body(Openid("o1"), TEXT)
+NEEDED: dict[str, Any] = {"thumb_media_id": "T", "title": "t", "content": "c"}
+IMAGE_OF_2018 = Content.image(["M"], via="image")
 
 
 def as_sent(body: object) -> str:
@@ -55,140 +43,147 @@ def as_sent(body: object) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-@pytest.mark.parametrize(("content", "sample"), TO_TAG.values(), ids=TO_TAG)
-def test_to_a_tag_as_on_wechats_page(content: Content, sample: str) -> None:
-    """Each type of message goes to `mass/sendall` as WeChat's page shows it, with the clientmsgid at its end."""
-    assert as_sent(sendall_body(Filter.tag(2), content, clientmsgid="c-1")) == f'{{{TAG},{sample},"clientmsgid":"c-1"}}'
+@pytest.mark.parametrize(
+    ("body", "sample"),
+    [
+        (SENDALL, '"text":{"content":"你好"},"msgtype":"text"'),
+        (SEND, '"text":{"content":"你好"},"msgtype":"text"'),
+        (PREVIEW, '"text":{"content":"你好"},"msgtype":"text"'),
+        (
+            sendall_body(Filter.tag(2), Content.image(["A"]), clientmsgid="c-1"),
+            '"images":{"media_ids":["A"]},"msgtype"',
+        ),
+        (send_body(["o1", "o2"], Content.mpvideo("M"), clientmsgid="c-1"), '"mpvideo":{"media_id":"M"},"msgtype"'),
+        (preview_body(Wxname("w"), IMAGE_OF_2018), '"towxname":"w","image":{"media_id":"M"},"msgtype":"image"'),
+        (articles_body([NewsArticle(**NEEDED)]), '{"articles":[{"thumb_media_id":"T","title":"t","content":"c"}]}'),
+        (
+            articles_body([DraftArticle(**NEEDED, author="", pic_crop_235_1="1", pic_crop_1_1="2")]),
+            (
+                '{"articles":[{"article_type":"news","title":"t","author":"","content":"c","thumb_media_id":"T",'
+                '"pic_crop_235_1":"1","pic_crop_1_1":"2"}]}'
+            ),
+        ),
+    ],
+    ids=["sendall", "send", "preview", "pictures", "video", "picture of 2018", "news", "draft"],
+)
+def test_only_what_is_said_is_written(body: object, sample: str) -> None:
+    """What is not set is left out: WeChat has its own defaults, such as the digest from the text."""
+    assert sample in as_sent(body)
 
 
-@pytest.mark.parametrize(("content", "sample"), TO_OPENIDS.values(), ids=TO_OPENIDS)
-def test_to_openids_as_on_wechats_page(content: Content, sample: str) -> None:
-    """The same to `mass/send`, where alone a video repeats its title and description."""
-    body = send_body(["OPENID1", "OPENID2"], content, clientmsgid="c-1")
-    assert as_sent(body) == f'{{{TO},{sample},"clientmsgid":"c-1"}}'
+@given(st.integers(min_value=0, max_value=2**31 - 1))
+def test_a_tag_is_never_everybody(tag_id: int) -> None:
+    """Whatever its id is, 0 too. Everybody is `is_to_all`, and no tag."""
+    body = sendall_body(Filter.tag(tag_id), TEXT, clientmsgid="c-1")
+    assert body == {"filter": {"is_to_all": False, "tag_id": tag_id}, **WIRE, "clientmsgid": "c-1"}
+    assert SENDALL == {"filter": {"is_to_all": True}, **WIRE, "clientmsgid": "c-1"}
 
 
-@pytest.mark.parametrize(("content", "sample"), PREVIEWS.values(), ids=PREVIEWS)
-def test_a_preview_as_on_wechats_page(content: Content, sample: str) -> None:
-    """A preview has one receiver, a single `image`, and neither filter, clientmsgid nor anything on reprints."""
-    assert as_sent(preview_body(Openid("OPENID"), content)) == f'{{"touser":"OPENID",{sample}}}'
-    assert as_sent(preview_body(Wxname("wx-name"), content)) == f'{{"towxname":"wx-name",{sample}}}'
+@given(st.lists(st.text("abcXYZ019_-", min_size=1), min_size=2, max_size=50, unique=True))
+def test_openids_are_written_as_they_are(openids: list[str]) -> None:
+    """In their order, without a filter. Only articles have a `send_ignore_reprint`."""
+    body = send_body(openids, TEXT, clientmsgid="c-1", send_ignore_reprint=True)
+    assert body == {"touser": openids, **WIRE, "clientmsgid": "c-1"}
 
 
-def test_a_cards_preview_as_on_wechats_page() -> None:
-    """Only the preview of a card carries `card_ext`, which is JSON as text."""
-    body = preview_body(Openid("OPENID"), Content.wxcard("C"), card_ext=CARD_EXT)
-    sample = r'{"touser":"OPENID","wxcard":{"card_id":"C","card_ext":"{\"code\":\"\",\"openid\":\"\",'
-    sample += r"\"timestamp\":\"1402057159\",\"signature\":\"017bb17407c8e0058a66d72dcc61632b70f511ad\"}"
-    assert as_sent(body) == sample + '"},"msgtype":"wxcard"}'
+@pytest.mark.parametrize(("ignore", "wire"), [(False, 0), (True, 1)])
+def test_articles_say_what_to_do_with_reprints(ignore: bool, wire: int) -> None:
+    """`send_ignore_reprint` is a number on the wire, and always written for articles."""
+    body = sendall_body(Filter.everybody(), Content.mpnews("M"), clientmsgid="c-1", send_ignore_reprint=ignore)
+    assert (body["mpnews"], body["msgtype"], body["send_ignore_reprint"]) == ({"media_id": "M"}, "mpnews", wire)
 
 
-def test_the_body_of_uploadnews_is_as_on_wechats_page() -> None:
-    """An article for `media/uploadnews` has its fields in the page's order, and flags are numbers."""
-    article = NewsArticle(
-        thumb_media_id=THUMB,
-        author="xxx",
-        title="Happy Day",
-        content_source_url="www.qq.com",
-        content="content",
-        digest="digest",
-        show_cover_pic=True,
-        need_open_comment=True,
-        only_fans_can_comment=True,
-    )
-    assert as_sent(articles_body([article])) == (
-        f'{{"articles":[{{"thumb_media_id":"{THUMB}","author":"xxx","title":"Happy Day",'
-        '"content_source_url":"www.qq.com","content":"content","digest":"digest","show_cover_pic":1,'
-        '"need_open_comment":1,"only_fans_can_comment":1}]}'
-    )
+def to_some(openids: Any, clientmsgid: str = "c-1") -> object:
+    """A text to openids."""
+    return send_body(openids, TEXT, clientmsgid=clientmsgid)
 
 
-def test_draft_add_as_on_wechats_page() -> None:
-    """An article for `draft/add` says its type, and has no `show_cover_pic`."""
-    article = DraftArticle(
-        title="TITLE",
-        author="AUTHOR",
-        digest="DIGEST",
-        content="<p>…</p>",
-        content_source_url="https://…",
-        thumb_media_id="PERMANENT_ID",
-        need_open_comment=False,
-        only_fans_can_comment=False,
-        pic_crop_235_1="X1_Y1_X2_Y2",
-        pic_crop_1_1="X1_Y1_X2_Y2",
-    )
-    assert as_sent(articles_body([article])) == (
-        '{"articles":[{"article_type":"news","title":"TITLE","author":"AUTHOR","digest":"DIGEST",'
-        '"content":"<p>…</p>","content_source_url":"https://…","thumb_media_id":"PERMANENT_ID",'
-        '"need_open_comment":0,"only_fans_can_comment":0,"pic_crop_235_1":"X1_Y1_X2_Y2",'
-        '"pic_crop_1_1":"X1_Y1_X2_Y2"}]}'
-    )
+def to_all(clientmsgid: str) -> object:
+    """A text to everybody."""
+    return sendall_body(Filter.everybody(), TEXT, clientmsgid=clientmsgid)
 
 
-def test_what_an_article_does_not_say_is_left_out() -> None:
-    """Only what is set is written: WeChat has its own defaults, such as the digest from the text."""
-    news = NewsArticle(thumb_media_id="T", title="t", content="c")
-    draft = DraftArticle(thumb_media_id="T", title="t", content="c", author="")
-    assert articles_body([news]) == {"articles": [{"thumb_media_id": "T", "title": "t", "content": "c"}]}
-    assert articles_body([draft]) == {
-        "articles": [{"article_type": "news", "title": "t", "author": "", "content": "c", "thumb_media_id": "T"}]
-    }
+def lacking(name: str, kind: Callable[..., object]) -> object:
+    """An article without this."""
+    return kind(**{**NEEDED, name: ""})
 
 
-@pytest.mark.parametrize("article", [NewsArticle, DraftArticle])
-@pytest.mark.parametrize("field", ["thumb_media_id", "title", "content"])
-def test_an_article_without_what_it_needs_is_an_error(article: Callable[..., object], field: str) -> None:
-    """Cover, title and content are demanded here already."""
-    with pytest.raises(ValueError, match=field):
-        article(**{"thumb_media_id": "T", "title": "t", "content": "c", field: ""})
+MANY = [f"o{number}" for number in range(10_001)]
+ODD: list[tuple[str, Callable[..., object], list[Any]]] = [
+    *(("filter", Filter.tag, [tag]) for tag in (None, -1, True, "2", 2.0)),
+    *(("filter", Filter, [*one]) for one in ((True, 2), (False, None), (None, None), ("false", None), (1, None))),
+    *(("mass/send takes", to_some, [to]) for to in ([], ["o1"], ["o1", "o1"], ["o1", ""], "o1", MANY)),
+    *(("clientmsgid", to_all, [one]) for one in ("", "x" * 33, "a b", "编号", "a\n")),
+    *(("clientmsgid", to_some, [["o1", "o2"], one]) for one in ("", "x" * 33, "a b", "编号", "a\n")),
+    *(("one person", Openid, [name]) for name in ("", "o1\r", " o1", "o 1", "o1\n", None, ["o1"], ["o1", "o2"])),
+    *(("one person", Wxname, [name]) for name in ("", "o1\r", " o1", "o 1", "o1\n", None, ["o1"], ["o1", "o2"])),
+    *((name, lacking, [name, NewsArticle]) for name in NEEDED),
+    *((name, lacking, [name, DraftArticle]) for name in NEEDED),
+    *(("1 to 8 articles", articles_body, [[NewsArticle(**NEEDED)] * number]) for number in (0, 9)),
+    *(("needs", make, [""]) for make in (Content.text, Content.mpnews, Content.voice, Content.mpvideo, Content.wxcard)),
+    *(("needs", Content.image, [media_ids]) for media_ids in ([], ["A", ""], "AB")),
+    ("one picture", lambda: Content.image(["A", "B"], via="image"), []),
+    ("one picture", lambda: Content.image(["A"], via="image", recommend="text"), []),
+    ("one picture", lambda: Content.image(["A"], via="image", need_open_comment=True), []),
+    ("one picture", lambda: preview_body(Openid("o1"), Content.image(["A", "B"])), []),
+    ("card_ext", lambda: preview_body(Openid("o1"), TEXT, card_ext="{}"), []),
+]
 
 
-@pytest.mark.parametrize("number", [0, 9])
-def test_a_message_has_up_to_eight_articles(number: int) -> None:
-    """No article and nine articles are refused before WeChat sees them."""
-    with pytest.raises(ValueError, match="1 to 8 articles"):
-        articles_body([NewsArticle(thumb_media_id="T", title="t", content="c")] * number)
+@pytest.mark.parametrize(("said", "make", "given_to_it"), ODD)
+def test_what_wechat_has_no_form_for_is_an_error(
+    said: str, make: Callable[..., object], given_to_it: list[Any]
+) -> None:
+    """What an endpoint cannot carry, or would read otherwise, is refused. Nothing is silently left out."""
+    with pytest.raises(ValueError, match=said):
+        make(*given_to_it)
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("answer", "previewed"),
     [
-        lambda: Content.voice(""),
-        lambda: Content.mpvideo(""),
-        lambda: Content.wxcard(""),
-        lambda: Content.image([]),
-        lambda: Content.image(["A", ""]),
-        lambda: Content.image("AB"),
-        lambda: Content.image(["A", "B"], via="image"),
-        lambda: Content.image(["A"], via="image", recommend="text"),
-        lambda: Content.image(["A"], via="image", need_open_comment=True),
-        lambda: preview_body(Openid("o1"), Content.image(["A", "B"])),
-        lambda: preview_body(Openid("o1"), Content.text("hi"), card_ext="{}"),
+        ({"errcode": 0, "errmsg": "preview success", "msg_id": 34182}, Previewed(msg_id=34182)),
+        ({"errcode": 0, "errmsg": "preview success"}, Previewed()),
+        ({"errcode": 0, "errmsg": "preview success", "msg_id": 0}, Previewed()),
+        ({"msg_id": "34182"}, Previewed(msg_id=34182)),
     ],
 )
-def test_what_wechat_has_no_form_for_is_an_error(make: Callable[[], Any]) -> None:
-    """What an endpoint cannot carry is refused, and never silently left out."""
-    with pytest.raises(ValueError, match=r"needs|one picture|card_ext"):
-        make()
+async def test_a_preview_is_out_with_errcode_0(answer: object, previewed: Previewed) -> None:
+    """Its msg_id may be missing."""
+    wechat = WeChat(answer)
+    assert await wechat.account().preview(ACCESS, PREVIEW) == previewed
+    (request,) = wechat.requests
+    assert request.url.path == "/cgi-bin/message/mass/preview"
+    assert json.loads(request.content) == {"touser": "o1", **WIRE}
 
 
-@pytest.mark.parametrize("name", ["", "o1\r", " o1", "o 1", "o1\n", None, ["o1"], ["o1", "o2"]])
-@pytest.mark.parametrize("person", [Openid, Wxname])
-def test_a_preview_goes_to_one_person(person: Callable[[Any], object], name: object) -> None:
-    """A list is no person, and a stray line end, which WeChat refuses with 40003, is found here."""
-    with pytest.raises(ValueError, match="one person"):
-        person(name)
+async def test_a_preview_without_a_success_names_its_person() -> None:
+    """Of a hundred people, the error says which one it is about. An empty object is no success."""
+    with pytest.raises(MaybeWritten, match="preview to openid o1"):
+        await WeChat({}).account().preview(ACCESS, PREVIEW)
+    with pytest.raises(Refused, match=r"account demo, preview to WeChat id somebody: .* 40132") as caught:
+        await WeChat({"errcode": 40132}).account().preview(ACCESS, preview_body(Wxname("somebody"), TEXT))
+    assert caught.value.code.code_class is CodeClass.REFUSED
 
 
-async def test_a_preview_to_a_bare_name_is_an_error() -> None:
-    """Text could be either of the two, so it is none."""
-    with pytest.raises(TypeError, match="Openid or Wxname"):
-        preview_body("o1", Content.text("hi"))  # type: ignore[arg-type]  # that is the point
-
-
-async def test_the_bytes_of_a_message(token: Any) -> None:
-    """What is checked above is what is written."""
+async def test_a_preview_never_becomes_a_send_or_the_other_way() -> None:
+    """The types forbid it, which mypy sees here, and so do the calls. Nothing is written, nor what nobody checked."""
     wechat = WeChat(ACCEPTED)
-    body = send_body(["OPENID1", "OPENID2"], TO_OPENIDS["mpvideo"][0], clientmsgid="c-1")
-    await wechat.account().send(token, body)
-    assert wechat.requests[0].content.decode() == f'{{{TO},{TO_OPENIDS["mpvideo"][1]},"clientmsgid":"c-1"}}'
+    account, unchecked = wechat.account(), {"filter": {"is_to_all": True}, "clientmsgid": "c-1"}
+    with pytest.raises(TypeError, match="SendallBody, not a PreviewBody"):
+        await account.sendall(ACCESS, PREVIEW)  # type: ignore[arg-type]  # that mypy sees it is half the test
+    with pytest.raises(TypeError, match="SendBody, not a PreviewBody"):
+        await account.send(ACCESS, PREVIEW)  # type: ignore[arg-type]  # that mypy sees it is half the test
+    with pytest.raises(TypeError, match="PreviewBody, not a SendallBody"):
+        await account.preview(ACCESS, SENDALL)  # type: ignore[arg-type]  # that mypy sees it is half the test
+    with pytest.raises(TypeError, match="PreviewBody, not a SendBody"):
+        await account.preview(ACCESS, SEND)  # type: ignore[arg-type]  # that mypy sees it is half the test
+    with pytest.raises(TypeError, match="SendallBody, not a SendBody"):
+        await account.sendall(ACCESS, SEND)  # type: ignore[arg-type]  # that mypy sees it is half the test
+    with pytest.raises(TypeError, match="SendBody, not a SendallBody"):
+        await account.send(ACCESS, SENDALL)  # type: ignore[arg-type]  # that mypy sees it is half the test
+    with pytest.raises(TypeError, match="SendallBody, not a dict"):
+        await account.sendall(ACCESS, unchecked)  # type: ignore[arg-type]  # that mypy sees it is half the test
+    with pytest.raises(TypeError, match="Openid or Wxname"):
+        preview_body("o1", TEXT)  # type: ignore[arg-type]  # text could be either of the two
+    assert wechat.requests == []

@@ -7,24 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.rules.codes import CodeClass
-from qunfa.wechat import (
-    Content,
-    Filter,
-    JobStatus,
-    MaybeWritten,
-    MsgStatus,
-    OfficialAccount,
-    Quota,
-    RateLimit,
-    Refused,
-    SendallBody,
-    Submitted,
-    Tag,
-    Token,
-    send_body,
-    sendall_body,
-)
-from tests.wechat.conftest import ACCEPTED, BODY, TOKEN, WeChat, everything_about
+from qunfa.wechat import Content, Filter, MaybeWritten, OfficialAccount, Refused, Submitted, sendall_body
+from tests.wechat.conftest import ACCEPTED, ACCESS, BODY, TOKEN, WeChat, everything_about
 
 RID = "6520a1b2-1c2d3e4f-5a6b7c8d"
 JSON = st.recursive(
@@ -37,44 +21,24 @@ ANSWERS = st.one_of(
 )
 
 
-async def test_a_call_has_its_path_and_the_token(token: Token, body: SendallBody) -> None:
+async def test_a_call_has_its_path_and_the_token() -> None:
     """The token goes into the query and nowhere else; the path is WeChat's."""
     wechat = WeChat(ACCEPTED)
-    await wechat.account().sendall(token, body)
+    await wechat.sendall()
     (request,) = wechat.requests
     assert str(request.url) == f"https://wechat.example/cgi-bin/message/mass/sendall?access_token={TOKEN}"
     assert request.method == "POST"
     assert TOKEN not in str(request.headers.raw)
 
 
-async def test_openids_go_to_their_own_endpoint(token: Token) -> None:
-    """A list of openids goes to `mass/send`."""
-    wechat = WeChat(ACCEPTED)
-    await wechat.account().send(token, send_body(["o1", "o2"], Content.text("hi"), clientmsgid="c-1"))
-    (request,) = wechat.requests
-    assert request.url.path == "/cgi-bin/message/mass/send"
-    assert json.loads(request.content)["touser"] == ["o1", "o2"]
-
-
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 async def test_text_is_raw_utf8_on_the_wire(text: str) -> None:
     r"""Chinese, emoji and everything else is UTF-8 on the wire: WeChat refuses \u escapes."""
     wechat = WeChat(ACCEPTED)
-    await wechat.account().sendall(Token(TOKEN), sendall_body(Filter.everybody(), Content.text(text), clientmsgid="c"))
+    await wechat.account().sendall(ACCESS, sendall_body(Filter.everybody(), Content.text(text), clientmsgid="c"))
     (request,) = wechat.requests
     assert json.loads(request.content)["text"]["content"] == text
     assert b"\\u" not in request.content.replace(b"\\\\", b"")
-
-
-async def test_chinese_and_emoji_byte_for_byte(token: Token) -> None:
-    """The same as an example that a person can read."""
-    wechat = WeChat(ACCEPTED)
-    await wechat.account().sendall(token, sendall_body(Filter.tag(2), Content.text("群发🎉"), clientmsgid="c-1"))
-    (request,) = wechat.requests
-    assert request.content == (
-        b'{"filter":{"is_to_all":false,"tag_id":2},"text":{"content":"'
-        b'\xe7\xbe\xa4\xe5\x8f\x91\xf0\x9f\x8e\x89"},"msgtype":"text","clientmsgid":"c-1"}'
-    )
 
 
 @pytest.mark.parametrize(
@@ -88,17 +52,17 @@ async def test_chinese_and_emoji_byte_for_byte(token: Token) -> None:
         ({"errcode": 0, "msg_id": 34182, "msg_data_id": 0, "type": "news"}, Submitted(msg_id=34182)),
     ],
 )
-async def test_accepted(answer: object, submitted: Submitted, token: Token, body: SendallBody) -> None:
+async def test_accepted(answer: object, submitted: Submitted) -> None:
     """A success has no errcode or 0, and a msg_id of up to 64 bits, as a number or as text."""
-    assert await WeChat(answer).account().sendall(token, body) == submitted
+    assert await WeChat(answer).sendall() == submitted
 
 
 @pytest.mark.parametrize("header", ["text/plain", "text/html; charset=gbk", "application/json; charset=nonsense"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
-async def test_an_answer_is_json_whatever_its_header(header: str, mark: bytes, token: Token, body: SendallBody) -> None:
+async def test_an_answer_is_json_whatever_its_header(header: str, mark: bytes) -> None:
     """WeChat labels JSON as text/plain at times: the body counts, and not its label."""
     wechat = WeChat(mark + json.dumps(ACCEPTED).encode(), headers={"content-type": header})
-    assert (await wechat.account().sendall(token, body)).msg_id == 3147483650
+    assert (await wechat.sendall()).msg_id == 3147483650
 
 
 @pytest.mark.parametrize(
@@ -113,88 +77,74 @@ async def test_an_answer_is_json_whatever_its_header(header: str, mark: bytes, t
         ),
         *({"errcode": 0, "msg_id": 2**63}, {"errcode": 0, "msg_id": None}, {"errcode": 0, "msg_id": "x"}),
         *({"errcode": "0", "msg_id": 1}, {"errcode": None, "msg_id": 1}, {"errcode": False, "msg_id": 1}),
-        *({"errcode": 45028.0}, [], [ACCEPTED], "ok", 0, None),
-        *(
-            b"",
-            b"ok",
-            b'{"errcode":0',
-            b"\xff\xfe\x00",
-            b"[" * 100_000,
-            b'{"msg_id":1,"a":"' + b"x" * (1 << 20) + b'"}',
-        ),
+        *({"errcode": 45028.0}, [], [ACCEPTED], "ok", 0, None, b"", b"ok", b'{"errcode":0', b"\xff\xfe\x00"),
+        *(b"[" * 100_000, b'{"msg_id":1,"a":"' + b"x" * (1 << 20) + b'"}'),
     ],
 )
-async def test_no_usable_answer_is_unknown(answer: object, token: Token, body: SendallBody) -> None:
+async def test_no_usable_answer_is_unknown(answer: object) -> None:
     """An answer that is no JSON object, has an odd errcode, no msg_id or too many bytes settles nothing."""
     with pytest.raises(
         MaybeWritten, match=r"account demo, clientmsgid c-1: .*sendall.* only with the same clientmsgid"
     ):
-        await WeChat(answer).account().sendall(token, body)
+        await WeChat(answer).sendall()
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 400, 403, 404, 412, 500, 502, 503, 504])
-async def test_any_other_status_is_unknown(status: int, token: Token, body: SendallBody) -> None:
+async def test_any_other_status_is_unknown(status: int) -> None:
     """WeChat's own answers have status 200; with another, even a refusal may be a gateway's."""
     wechat = WeChat({"errcode": 45028}, status_code=status, headers={"location": "/elsewhere"})
     with pytest.raises(MaybeWritten, match=f"HTTP status {status}"):
-        await wechat.account().sendall(token, body)
+        await wechat.sendall()
     assert len(wechat.requests) == 1
 
 
-async def test_a_refusal(token: Token, body: SendallBody) -> None:
-    """An errcode comes with its class, WeChat's text and its request id, and a sentence with the job and what to do."""
-    wechat = WeChat({"errcode": 45028, "errmsg": f"has no masssend quota rid: {RID}"})
+async def test_a_refusal_that_quotes_the_token_does_not_show_it() -> None:
+    """An errcode has its class, WeChat's text and request id, and a sentence with the job and what to do."""
+    quoted = f"invalid {TOKEN} in ?access_token={TOKEN}&x=1 or access_token=other-token"
+    account = WeChat({"errcode": 45028, "errmsg": f"has no masssend quota {quoted} rid: {RID}"}).account()
+    del quoted
     with pytest.raises(Refused, match=r"account demo, clientmsgid c-1: .*sendall answered 45028: .*Wait") as caught:
-        await wechat.account().sendall(token, body)
+        await account.sendall(ACCESS, BODY)
     refused = caught.value
     assert (refused.errcode, refused.rid, refused.msg_id) == (45028, RID, None)
-    assert (refused.code.code_class, refused.errmsg) == (CodeClass.QUOTA, f"has no masssend quota rid: {RID}")
+    assert refused.code.code_class is CodeClass.QUOTA
+    assert refused.errmsg.startswith("has no masssend quota invalid *** in ?access_token=***&x=1")
+    assert TOKEN not in everything_about(refused)
+    assert "other-token" not in str(refused)
+    assert (refused.__cause__, refused.__context__) == (None, None)
 
 
 @pytest.mark.parametrize("msg_id", [3147483650, "3147483650"])
-async def test_a_duplicate_brings_the_earlier_jobs_msg_id(msg_id: object, token: Token, body: SendallBody) -> None:
+async def test_a_duplicate_brings_the_earlier_jobs_msg_id(msg_id: object) -> None:
     """45065 says which job the clientmsgid was accepted for."""
     with pytest.raises(Refused) as caught:
-        await WeChat({"errcode": 45065, "errmsg": "clientmsgid exist", "msg_id": msg_id}).account().sendall(token, body)
+        await WeChat({"errcode": 45065, "errmsg": "clientmsgid exist", "msg_id": msg_id}).sendall()
     assert (caught.value.code.code_class, caught.value.msg_id) == (CodeClass.DUPLICATE, 3147483650)
 
 
 @pytest.mark.parametrize("errcode", [-1, 45066, 123456789, 2**70])
-async def test_a_refusal_may_be_none(errcode: int, token: Token, body: SendallBody) -> None:
+async def test_a_refusal_may_be_none(errcode: int) -> None:
     """An errcode that leaves the outcome open, or that nobody knows, is told as such."""
     with pytest.raises(Refused, match="repeat it only with the same clientmsgid") as caught:
-        await WeChat({"errcode": errcode, "errmsg": "system error"}).account().sendall(token, body)
+        await WeChat({"errcode": errcode, "errmsg": "system error"}).sendall()
     assert not caught.value.code.definite_no
 
 
 @pytest.mark.parametrize("errmsg", [None, 5, {"a": 1}, "", "\ud800 lone", "长" * 5_000])
-async def test_any_errmsg_can_be_told(errmsg: object, token: Token, body: SendallBody) -> None:
+async def test_any_errmsg_can_be_told(errmsg: object) -> None:
     """Whatever WeChat's text is, it is text here, not too long, and fit for UTF-8."""
     answer = json.dumps({"errcode": 45028, "errmsg": errmsg}).encode()
     with pytest.raises(Refused) as caught:
-        await WeChat(answer).account().sendall(token, body)
+        await WeChat(answer).sendall()
     assert len(caught.value.errmsg.encode()) <= 1_500
     assert len(str(caught.value).encode()) < 3_000
-
-
-async def test_a_refusal_that_quotes_the_token_does_not_show_it(token: Token, body: SendallBody) -> None:
-    """WeChat's text may quote what it was called with; ours does not."""
-    errmsg = f"invalid credential {TOKEN} in ?access_token={TOKEN}&x=1 or access_token=other-token rid: {RID}"
-    account = WeChat({"errcode": 40001, "errmsg": errmsg}).account()
-    del errmsg
-    with pytest.raises(Refused) as caught:
-        await account.sendall(token, body)
-    assert TOKEN not in everything_about(caught.value)
-    assert "other-token" not in str(caught.value)
-    assert caught.value.rid == RID
-    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
 @given(ANSWERS)
 async def test_only_a_msg_id_without_errcode_is_accepted(answer: Any) -> None:
     """Whatever comes back is accepted, refused or unknown, and accepted only with a msg_id and no errcode."""
     wechat = WeChat(json.dumps(answer).encode())
-    (outcome,) = await asyncio.gather(wechat.account().sendall(Token(TOKEN), BODY), return_exceptions=True)
+    (outcome,) = await asyncio.gather(wechat.sendall(), return_exceptions=True)
     assert len(wechat.requests) == 1
     if isinstance(outcome, Submitted):
         assert answer.get("errcode", 0) == 0
@@ -203,72 +153,6 @@ async def test_only_a_msg_id_without_errcode_is_accepted(answer: Any) -> None:
         assert outcome.errcode == answer["errcode"] != 0
     else:
         assert isinstance(outcome, MaybeWritten)
-
-
-@pytest.mark.parametrize(
-    ("word", "status"),
-    [*((status.value, status) for status in MsgStatus), ("send_fail", MsgStatus.SEND_FAIL), ("WAITING", None)],
-)
-async def test_a_jobs_state(word: str, status: MsgStatus | None, token: Token) -> None:
-    """A state that is not known here is kept as WeChat wrote it, and marked."""
-    wechat = WeChat({"msg_id": 201053012, "msg_status": word})
-    job = await wechat.account().get(token, 201053012)
-    assert (job.msg_id, job.msg_status, job.text) == (201053012, status, word)
-    assert json.loads(wechat.requests[0].content) == {"msg_id": "201053012"}
-
-
-@pytest.mark.parametrize("msg_id", [{}, {"msg_id": "7"}, {"msg_id": 7}])
-async def test_a_jobs_state_for_the_job_that_was_asked_about(msg_id: dict[str, object], token: Token) -> None:
-    """The answer's msg_id may be absent or text."""
-    job = await WeChat({**msg_id, "msg_status": "SENDING"}).account().get(token, 7)
-    assert job == JobStatus(msg_id=7, msg_status="SENDING")
-
-
-@pytest.mark.parametrize("answer", [{"msg_id": 8, "msg_status": "SEND_SUCCESS"}, {"msg_id": 7}, {"msg_status": ""}])
-async def test_a_state_of_another_job_is_no_answer(answer: object, token: Token) -> None:
-    """What is said of another job, or not said, says nothing of this one."""
-    with pytest.raises(MaybeWritten, match="msg_id 7"):
-        await WeChat(answer).account().get(token, 7)
-
-
-async def test_tags(token: Token) -> None:
-    """The tags come with their name and about how many followers they have."""
-    wechat = WeChat({"tags": [{"id": 2, "name": "星标组", "count": 0}, {"id": 127, "name": "广东", "count": 5}]})
-    assert await wechat.account().tags(token) == (
-        Tag(id=2, name="星标组", count=0),
-        Tag(id=127, name="广东", count=5),
-    )
-    assert (wechat.requests[0].method, wechat.requests[0].url.path) == ("GET", "/cgi-bin/tags/get")
-
-
-@pytest.mark.parametrize("answer", [{}, {"tags": None}, {"tags": [{"id": 2}]}])
-async def test_a_list_of_tags_that_is_missing_is_not_an_empty_one(answer: object, token: Token) -> None:
-    """An answer without tags is no answer."""
-    with pytest.raises(MaybeWritten):
-        await WeChat(answer).account().tags(token)
-
-
-@pytest.mark.parametrize(
-    ("more", "rate_limit"),
-    [
-        ({"rate_limit": {"call_count": 60, "refresh_second": 60}}, RateLimit(call_count=60, refresh_second=60)),
-        ({}, None),
-    ],
-)
-async def test_the_quota_of_an_api(more: dict[str, object], rate_limit: RateLimit | None, token: Token) -> None:
-    """The quota comes with the rate limit where the API has one."""
-    quota = {"daily_limit": 100, "used": 1, "remain": 99}
-    wechat = WeChat({"errcode": 0, "errmsg": "ok", "quota": quota, **more})
-    answer = await wechat.account().quota(token, "/cgi-bin/message/mass/sendall")
-    assert answer == Quota(daily_limit=100, used=1, remain=99, rate_limit=rate_limit)
-    assert json.loads(wechat.requests[0].content) == {"cgi_path": "/cgi-bin/message/mass/sendall"}
-
-
-@pytest.mark.parametrize("answer", [{}, {"quota": 5}, {"quota": []}, {"quota": {"daily_limit": 1}}])
-async def test_a_quota_without_numbers_is_no_answer(answer: object, token: Token) -> None:
-    """An answer without the numbers is no answer."""
-    with pytest.raises(MaybeWritten):
-        await WeChat(answer).account().quota(token, "/cgi-bin/message/mass/sendall")
 
 
 @pytest.mark.parametrize(

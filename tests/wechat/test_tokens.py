@@ -17,14 +17,6 @@ OTHER = Credentials(account="other", appid="wx0002", secret=SecretStr(SECRET))
 SOURCES = pytest.mark.parametrize("credentials", [DEMO, CLASSIC, SERVED], ids=["stable", "classic", "token server"])
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class TokenServer:
     """Gives out `t1`, `t2`, … once its gate is open, or what `answers` says first."""
 
@@ -35,7 +27,7 @@ class TokenServer:
         self.arrived = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
-        self.clock = Clock()
+        self.now = 1000.0
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -48,7 +40,7 @@ class TokenServer:
 
     def tokens(self, *accounts: Credentials) -> Tokens:
         http = httpx.AsyncClient(transport=httpx.MockTransport(self))
-        return Tokens(http, "https://wechat.example/", accounts or (DEMO,), clock=self.clock)
+        return Tokens(http, "https://wechat.example/", accounts or (DEMO,), clock=lambda: self.now)
 
 
 async def test_fifty_calls_share_one_fetch() -> None:
@@ -61,18 +53,14 @@ async def test_fifty_calls_share_one_fetch() -> None:
 
 
 async def test_each_account_has_its_own() -> None:
-    """Two accounts have two tokens, fetched side by side."""
+    """Two accounts have two tokens, fetched side by side. One without credentials is an error in the program."""
     server = TokenServer()
     tokens = server.tokens(DEMO, OTHER)
     demo, other = await asyncio.gather(tokens.get("demo"), tokens.get("other"))
     assert demo != other
     assert {json.loads(request.content)["appid"] for request in server.requests} == {"wx0001", "wx0002"}
-
-
-async def test_an_account_without_credentials() -> None:
-    """An account that this process has no credentials for is an error in the program."""
     with pytest.raises(KeyError, match="nobody"):
-        await TokenServer().tokens().get("nobody")
+        await tokens.get("nobody")
 
 
 @pytest.mark.parametrize("cancelled", [0, 1, 2])
@@ -91,7 +79,7 @@ async def test_a_cancelled_caller_does_not_stop_the_fetch(cancelled: int) -> Non
     assert len(server.requests) == 1
 
 
-async def test_a_failed_fetch_fails_for_all_that_wait_and_for_nobody_later() -> None:
+async def test_a_failed_fetch_fails_for_those_who_wait_for_it() -> None:
     """The failure belongs to the fetch: the next call fetches again."""
     server = TokenServer(httpx.ConnectError("no"))
     tokens = server.tokens()
@@ -102,18 +90,15 @@ async def test_a_failed_fetch_fails_for_all_that_wait_and_for_nobody_later() -> 
     assert (await tokens.get("demo")).get_secret_value() == "t2"
 
 
-@pytest.mark.parametrize(
-    ("expires_in", "fresh_for"),
-    [(7200, 7000), (6900, 6700), (300, 150), (100, 50), (1, 0.5)],
-)
+@pytest.mark.parametrize(("expires_in", "fresh_for"), [(7200, 7000), (6900, 6700), (300, 150), (100, 50), (1, 0.5)])
 async def test_a_token_is_fetched_anew_before_it_ends(expires_in: int, fresh_for: float) -> None:
     """A token is renewed 200 seconds before its end: by then `stable_token` has the next one ready."""
     server = TokenServer(expires_in=expires_in)
     tokens = server.tokens()
     await tokens.get("demo")
-    server.clock.now += fresh_for - 0.1
+    server.now += fresh_for - 0.1
     assert (await tokens.get("demo")).get_secret_value() == "t1"
-    server.clock.now += 0.2
+    server.now += 0.2
     assert (await tokens.get("demo")).get_secret_value() == "t2"
 
 
@@ -124,22 +109,14 @@ async def test_the_life_of_a_token_starts_when_it_is_asked_for() -> None:
     tokens = server.tokens()
     first = asyncio.create_task(tokens.get("demo"))
     await server.arrived.wait()
-    server.clock.now += 7001
+    server.now += 7001
     server.gate.set()
     await first
     assert (await tokens.get("demo")).get_secret_value() == "t2"
 
 
-async def test_a_forgotten_token_is_replaced() -> None:
-    """A token that WeChat refused is dropped, and the next call fetches."""
-    server = TokenServer()
-    tokens = server.tokens()
-    tokens.forget("demo", await tokens.get("demo"))
-    assert (await tokens.get("demo")).get_secret_value() == "t2"
-
-
 async def test_a_newer_token_is_not_forgotten() -> None:
-    """When many calls fail with the same old token, the first one's fresh token survives the others' complaints."""
+    """A refused token is replaced. The fresh one survives the complaints of other calls about the old one."""
     server = TokenServer()
     tokens = server.tokens()
     old = await tokens.get("demo")
@@ -157,82 +134,51 @@ async def test_stable_tokens_are_never_forced() -> None:
     await server.tokens(DEMO).get("demo")
     (request,) = server.requests
     assert (request.method, str(request.url)) == ("POST", "https://wechat.example/cgi-bin/stable_token")
-    assert json.loads(request.content) == {
-        "grant_type": "client_credential",
-        "appid": "wx0001",
-        "secret": SECRET,
-        "force_refresh": False,
-    }
+    asked = {"grant_type": "client_credential", "appid": "wx0001", "secret": SECRET, "force_refresh": False}
+    assert json.loads(request.content) == asked
 
 
-async def test_classic_tokens() -> None:
-    """`token` takes appid and secret in the query."""
-    server = TokenServer()
-    await server.tokens(CLASSIC).get("demo")
-    (request,) = server.requests
-    assert (request.method, request.url.path) == ("GET", "/cgi-bin/token")
-    assert dict(request.url.params) == {"grant_type": "client_credential", "appid": "wx0001", "secret": SECRET}
-
-
-async def test_a_token_server() -> None:
-    """A token server is asked at its own URL, as it stands, and is told no secret."""
+async def test_a_token_server_is_told_no_secret() -> None:
+    """It is asked at its own URL, as it stands. WeChat's classic `token` takes appid and secret in the query."""
     server = TokenServer()
     await server.tokens(SERVED).get("demo")
-    (request,) = server.requests
-    assert (request.method, str(request.url), request.content) == ("GET", "https://token.internal/demo?key=k1", b"")
+    await server.tokens(CLASSIC).get("demo")
+    served, classic = server.requests
+    assert (served.method, str(served.url), served.content) == ("GET", "https://token.internal/demo?key=k1", b"")
+    assert (classic.method, classic.url.path) == ("GET", "/cgi-bin/token")
+    assert dict(classic.url.params) == {"grant_type": "client_credential", "appid": "wx0001", "secret": SECRET}
+
+
+ODD: dict[str, Any] = {
+    "not reached": httpx.ConnectError("no"),
+    "no answer": httpx.ReadTimeout("no"),
+    "no token": {"access_token": None},
+    "an empty token": {"access_token": ""},
+    "a token without a life": {"access_token": TOKEN, "expires_in": 0},
+    "a token that has ended": {"access_token": TOKEN, "expires_in": -1},
+    "an odd errcode": {"errcode": "x"},
+    "refused": {"errcode": 40125, "errmsg": f"invalid appsecret {SECRET}, secret={SECRET}"},
+    "a wrong secret": {"errcode": 40001, "errmsg": "invalid credential"},
+}
 
 
 @SOURCES
-@pytest.mark.parametrize(
-    "answer", [{"access_token": ""}, {"access_token": None}, {"access_token": "t", "expires_in": 0}, {"errcode": "x"}]
-)
-async def test_an_odd_answer_is_no_token(credentials: Credentials, answer: dict[str, Any]) -> None:
-    """No token, an empty one or one without a life is none."""
-    with pytest.raises(NoToken, match="account demo: no access token could be had"):
-        await TokenServer(answer).tokens(credentials).get("demo")
-
-
-@SOURCES
-async def test_a_wrong_secret_is_a_persons_matter(credentials: Credentials) -> None:
-    """Where WeChat refuses, the error carries its answer, read as a token endpoint means it."""
-    with pytest.raises(NoToken, match="40001") as caught:
-        await TokenServer({"errcode": 40001, "errmsg": "invalid credential"}).tokens(credentials).get("demo")
-    assert caught.value.refused is not None
-    assert caught.value.refused.code.code_class is CodeClass.REFUSED
-
-
-@SOURCES
-@pytest.mark.parametrize("error", [httpx.ConnectError("no"), httpx.ReadTimeout("no")], ids=["connect", "read"])
-async def test_without_a_token_nothing_was_written(credentials: Credentials, error: Exception) -> None:
-    """For the call that wanted the token it is the same as no connection, also after the fetch timed out."""
-    with pytest.raises(NotWritten, match="Nothing was sent") as caught:
-        await TokenServer(error).tokens(credentials).get("demo")
-    assert isinstance(caught.value, NoToken)
-    assert caught.value.refused is None
-
-
-@SOURCES
-@pytest.mark.parametrize(
-    "answer",
-    [
-        httpx.ConnectError("no"),
-        httpx.ReadTimeout("no"),
-        {"errcode": 40125, "errmsg": f"invalid appsecret {SECRET}, secret={SECRET}"},
-        {"access_token": TOKEN, "expires_in": -1},
-    ],
-    ids=["connect", "read", "refused", "odd"],
-)
-async def test_no_failure_shows_a_secret(credentials: Credentials, answer: Any) -> None:
-    """Neither text, fields, chain nor the locals of any frame show secret, token, or the token server's key."""
+@pytest.mark.parametrize("odd", ODD)
+async def test_without_a_token_nothing_was_written(credentials: Credentials, odd: str) -> None:
+    """A refusal is a person's matter. No text, field, chain or frame shows secret, token, or the token server's key."""
+    answer = ODD[odd]
     if isinstance(answer, dict) and credentials is SERVED:
         answer = {**answer, "errmsg": "no"}
     tokens = TokenServer(answer).tokens(credentials)
     del answer
-    with pytest.raises(NoToken) as caught:
+    with pytest.raises(NotWritten, match=r"account demo: no access token could be had.*Nothing was sent") as caught:
         await tokens.get("demo")
-    shown = everything_about(caught.value)
+    assert isinstance(caught.value, NoToken)
     refused = caught.value.refused
-    shown += everything_about(refused) if refused else ""
+    assert (refused and refused.code.code_class) == (
+        CodeClass.REFUSED if odd in {"refused", "a wrong secret"} else None
+    )
+    shown = everything_about(caught.value) + (everything_about(refused) if refused else "")
     assert [secret for secret in (SECRET, TOKEN, "key=k1") if secret in shown] == []
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
@@ -260,7 +206,7 @@ def test_an_odd_source_is_an_error(source: str) -> None:
     assert [secret for secret in (SECRET, "k1") if secret in str(caught.value)] == []
 
 
-async def test_answers_that_are_not_wechats_are_no_token(token: Token) -> None:
+async def test_answers_that_are_not_wechats_are_no_token() -> None:
     """A token server that answers with a web page gives no token."""
     http = WeChat(b"<html>login</html>").http()
     with pytest.raises(NoToken, match=r"the token server token\.internal"):

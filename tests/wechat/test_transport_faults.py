@@ -5,20 +5,21 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from qunfa.wechat import MaybeWritten, NotWritten, OfficialAccount, SendallBody, Token, open_http
+from qunfa.wechat import MaybeWritten, NotWritten, OfficialAccount, open_http
 from qunfa.wechat.transport import deadline
+from tests.media.sources.site import Reaction, drips, silence
+from tests.ports import free_address
 from tests.wechat.conftest import (
     ACCEPTED,
+    ACCESS,
     BODY,
     SECRET,
     TOKEN,
-    Reaction,
     WeChat,
     Wire,
     answers,
     everything_about,
     response,
-    silence,
 )
 
 GOOD = answers(response(ACCEPTED))
@@ -33,33 +34,36 @@ FAULTS = {
     "a success without body": answers(b"HTTP/1.1 204 No Content\r\n\r\n"),
     "broken JSON": answers(response(b'{"errcode":0,"msg_id":3147')),
     "compressed nonsense": answers(response(b"nonsense", headers="Content-Encoding: gzip\r\n")),
+    "no answer in time": silence,
 }
-WRITTEN = [
-    error
-    for error in (*httpx.NetworkError.__subclasses__(), *httpx.TimeoutException.__subclasses__())
-    if error not in {httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout}
-]
+BEFORE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+LATER = [*httpx.NetworkError.__subclasses__(), *httpx.TimeoutException.__subclasses__(), ssl.SSLError, OSError]
+AFTER = [httpx.RemoteProtocolError, httpx.LocalProtocolError, httpx.DecodingError, *LATER]
+
+
+def shows_no_token(error: BaseException) -> bool:
+    """Neither text, fields, chain nor the locals of any frame show the access token."""
+    return TOKEN not in everything_about(error) and (error.__cause__, error.__context__) == (None, None)
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_a_fault_after_the_write_is_unknown_and_written_once(
-    fault: Reaction, wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody
+    fault: Reaction, wire: Wire, http: httpx.AsyncClient, hasty: httpx.AsyncClient
 ) -> None:
-    """Whatever happens after the request has left, the call may have been written, and it was written exactly once."""
+    """Once the request has left, the call may have been written. It was so exactly once; the error has no token."""
     wire.script = [fault, GOOD]
-    with pytest.raises(MaybeWritten):
-        await wire.account(http).sendall(token, body)
-    await wire.account(http).sendall(token, body)
+    with pytest.raises(MaybeWritten, match="ReadTimeout" if fault is silence else None) as caught:
+        await wire.sendall(hasty)
+    assert shows_no_token(caught.value)
+    await wire.sendall(http)
     assert len(wire.requests) == 2
 
 
-async def test_a_call_that_connects_after_its_time_is_not_written(
-    wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
+async def test_a_call_that_connects_after_its_time_is_not_written(wire: Wire, http: httpx.AsyncClient) -> None:
     """The question whether it may still be written is asked last, and nothing leaves where the answer is no."""
     wire.script = [GOOD]
     with pytest.raises(NotWritten, match="its time to be written was over"):
-        await wire.account(http).sendall(token, body, in_time=lambda: False)
+        await wire.account(http).sendall(ACCESS, BODY, in_time=lambda: False)
     assert (wire.connections, wire.requests) == (1, [])
     asked: list[int] = []
 
@@ -67,23 +71,12 @@ async def test_a_call_that_connects_after_its_time_is_not_written(
         asked.append(len(wire.requests))
         return True
 
-    await wire.account(http).sendall(token, body, in_time=in_time)
+    await wire.account(http).sendall(ACCESS, BODY, in_time=in_time)
     assert (asked, len(wire.requests)) == ([0], 1)
 
 
-async def test_no_answer_in_time_is_unknown_and_written_once(
-    wire: Wire, http: httpx.AsyncClient, hasty: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """A read timeout is unknown, never a failure."""
-    wire.script = [silence, GOOD]
-    with pytest.raises(MaybeWritten, match="ReadTimeout"):
-        await wire.account(hasty).sendall(token, body)
-    await wire.account(http).sendall(token, body)
-    assert len(wire.requests) == 2
-
-
 async def test_an_answer_that_drips_does_not_last_for_ever(
-    wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody, monkeypatch: pytest.MonkeyPatch
+    wire: Wire, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that sends a byte now and then runs into the deadline of the whole call, which no read exceeds."""
     asked: list[httpx.Timeout] = []
@@ -93,148 +86,80 @@ async def test_an_answer_that_drips_does_not_last_for_ever(
         return 0.1
 
     monkeypatch.setattr("qunfa.wechat.exchange.deadline", soon)
-
-    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(response(ACCEPTED, more=10_000))
-        gone = asyncio.ensure_future(reader.read())
-        while not gone.done():
-            writer.write(b" ")
-            await asyncio.wait([gone], timeout=0.01)
-
-    wire.script = [drip]
+    wire.script = [drips(response(ACCEPTED, more=10_000), b" ")]
     with pytest.raises(MaybeWritten, match="TimeoutError"):
-        await wire.account(http).sendall(token, body)
+        await wire.sendall(http)
     assert asked == [http.timeout]
 
 
-async def test_a_connection_closed_while_idle_is_replaced(
-    wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
+async def test_a_connection_closed_while_idle_is_replaced(wire: Wire, http: httpx.AsyncClient) -> None:
     """A kept connection that the server has closed is not written to: the call goes out once, on a new one."""
     wire.script = [answers(response(ACCEPTED), close=True), GOOD]
-    await wire.account(http).sendall(token, body)
+    await wire.sendall(http)
     await wire.closed.wait()
-    await wire.account(http).sendall(token, body)
+    await wire.sendall(http)
     assert (len(wire.requests), wire.connections) == (2, 2)
 
 
-async def test_a_kept_connection_that_breaks_under_the_call_is_unknown(
-    wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """A call on a kept connection that breaks is not written again on a new one behind the caller's back."""
+async def test_a_kept_connection_that_breaks_under_the_call_is_unknown(wire: Wire, http: httpx.AsyncClient) -> None:
+    """Calls share a connection. One that breaks is not written again on a new one behind the caller's back."""
     wire.script = [GOOD, answers(b"", abort=True), GOOD]
-    await wire.account(http).sendall(token, body)
+    await wire.sendall(http)
     with pytest.raises(MaybeWritten):
-        await wire.account(http).sendall(token, body)
+        await wire.sendall(http)
     assert (len(wire.requests), wire.connections) == (2, 1)
 
 
-async def test_connections_are_kept(wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody) -> None:
-    """Calls that follow each other share a connection."""
-    wire.script = [GOOD] * 3
-    for _ in range(3):
-        await wire.account(http).sendall(token, body)
-    assert wire.connections == 1
+@pytest.mark.parametrize("host", ["http://{free}", "https://wechat.invalid"], ids=["nobody listens", "no such name"])
+async def test_a_refused_connection_is_not_written(http: httpx.AsyncClient, host: str) -> None:
+    """Where nobody listens, or there is no such host, nothing was written. The error says so, and has no token."""
+    account = OfficialAccount(http, host.format(free=free_address()), "demo", "wx0001")
+    with pytest.raises(NotWritten, match=r"account demo: nothing was sent to .*sendall: ConnectError") as caught:
+        await account.sendall(ACCESS, BODY)
+    assert shows_no_token(caught.value)
 
 
-async def test_a_refused_connection_is_not_written(
-    unused_port: int, http: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """Where nobody listens, nothing was written, and the error says so in a sentence."""
-    account = OfficialAccount(http, f"http://127.0.0.1:{unused_port}", "demo", "wx0001")
-    with pytest.raises(NotWritten, match=r"account demo: nothing was sent to .*sendall: ConnectError"):
-        await account.sendall(token, body)
-
-
-async def test_a_name_that_does_not_resolve_is_not_written(
-    http: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """There is no such host, as names under .invalid never are."""
-    account = OfficialAccount(http, "https://wechat.invalid", "demo", "wx0001")
-    with pytest.raises(NotWritten, match=r"nothing was sent to .*sendall: ConnectError"):
-        await account.sendall(token, body)
-
-
-async def test_a_failed_handshake_is_not_written(http: httpx.AsyncClient, token: Token, body: SendallBody) -> None:
+async def test_a_failed_handshake_is_not_written(http: httpx.AsyncClient) -> None:
     """Where TLS does not come about, nothing was written."""
-
-    async def no_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await answers(response(ACCEPTED), close=True)(reader, writer)
-
-    server = await asyncio.start_server(no_tls, "127.0.0.1", 0)
+    server = await asyncio.start_server(answers(response(ACCEPTED), close=True), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(NotWritten, match="SSLError"):
-        await OfficialAccount(http, f"https://127.0.0.1:{port}", "demo", "wx0001").sendall(token, body)
+        await OfficialAccount(http, f"https://127.0.0.1:{port}", "demo", "wx0001").sendall(ACCESS, BODY)
     server.close()
 
 
 @pytest.mark.parametrize(
-    "error", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol]
+    ("error", "kind"),
+    [*((one, NotWritten) for one in BEFORE), *((one, MaybeWritten) for one in AFTER if one not in BEFORE)],
 )
-async def test_errors_before_the_write(error: type[httpx.TransportError], token: Token, body: SendallBody) -> None:
-    """No connection, none in time, none free, none through the proxy: nothing was written."""
-    with pytest.raises(NotWritten, match=error.__name__):
-        await WeChat(error("why")).account().sendall(token, body)
+async def test_an_error_of_the_network_says_whether_it_was_written(
+    error: type[Exception], kind: type[Exception]
+) -> None:
+    """No connection, none in time, none free, none through the proxy: not written. Any other may come after it."""
+    with pytest.raises(kind, match=error.__name__):
+        await WeChat(error("why")).sendall()
 
 
-@pytest.mark.parametrize(
-    "error", [*WRITTEN, httpx.RemoteProtocolError, httpx.LocalProtocolError, httpx.DecodingError, OSError, ssl.SSLError]
-)
-async def test_errors_after_the_write(error: type[Exception], token: Token, body: SendallBody) -> None:
-    """Every other error of the network may have come after the write."""
-    with pytest.raises(MaybeWritten, match=error.__name__):
-        await WeChat(error("why")).account().sendall(token, body)
-
-
-async def test_a_busy_pool_is_not_written(wire: Wire, token: Token, body: SendallBody) -> None:
-    """A call that gets no connection from the pool in time was not written."""
+async def test_a_busy_pool_is_not_written(wire: Wire) -> None:
+    """A call that gets no connection from the pool in time was not written. Nor is one by a client that is closed."""
     wire.script = [silence]
     limits, timeout = httpx.Limits(max_connections=1), httpx.Timeout(30, pool=0.05)
     async with httpx.AsyncClient(limits=limits, timeout=timeout, trust_env=False) as http:
-        first = asyncio.create_task(wire.account(http).sendall(token, body))
+        first = asyncio.create_task(wire.sendall(http))
         await wire.arrived.wait()
         with pytest.raises(NotWritten, match="PoolTimeout"):
-            await wire.account(http).sendall(token, body)
+            await wire.sendall(http)
         first.cancel()
         await asyncio.wait([first])
+    with pytest.raises(NotWritten):
+        await wire.sendall(http)
     assert len(wire.requests) == 1
 
 
-async def test_a_closed_client_writes_nothing(
-    wire: Wire, http: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """A call that comes after the client was closed was not written."""
-    await http.aclose()
-    with pytest.raises(NotWritten):
-        await wire.account(http).sendall(token, body)
-
-
-@pytest.mark.parametrize("fault", [*FAULTS.values(), silence], ids=[*FAULTS, "silence"])
-async def test_no_fault_shows_the_token(
-    fault: Reaction, wire: Wire, hasty: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """Neither text, fields, chain nor the locals of any frame of an error show the access token."""
-    wire.script = [fault]
-    with pytest.raises(MaybeWritten) as caught:
-        await wire.account(hasty).sendall(token, body)
-    assert TOKEN not in everything_about(caught.value)
-    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
-
-
-async def test_a_refused_connection_shows_no_token(
-    unused_port: int, http: httpx.AsyncClient, token: Token, body: SendallBody
-) -> None:
-    """Nor does an error from before the write."""
-    with pytest.raises(NotWritten) as caught:
-        await OfficialAccount(http, f"http://127.0.0.1:{unused_port}", "demo", "wx0001").sendall(token, body)
-    assert TOKEN not in everything_about(caught.value)
-    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
-
-
-async def test_a_cancelled_call_shows_no_token(wire: Wire, http: httpx.AsyncClient, token: Token) -> None:
+async def test_a_cancelled_call_shows_no_token(wire: Wire, http: httpx.AsyncClient) -> None:
     """Nor does the cancellation of a call that is under way."""
     wire.script = [silence]
-    call = asyncio.create_task(wire.account(http).sendall(token, BODY))
+    call = asyncio.create_task(wire.sendall(http))
     await wire.arrived.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
@@ -250,17 +175,19 @@ async def test_the_report_used_here_would_show_a_token() -> None:
     assert TOKEN in everything_about(caught.value)
 
 
-async def test_no_proxy_and_no_cookies_unless_wanted(monkeypatch: pytest.MonkeyPatch, wire: Wire, token: Token) -> None:
+async def test_no_proxy_and_no_cookies_unless_wanted(monkeypatch: pytest.MonkeyPatch, wire: Wire) -> None:
     """The environment's proxy is not used, and what one answer sets as a cookie, no other request carries."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     wire.script = [answers(response(ACCEPTED, headers="Set-Cookie: a=b; Path=/\r\n")), GOOD]
     async with open_http(timedelta(seconds=5)) as http:
-        await wire.account(http).sendall(token, BODY)
-        await wire.account(http).sendall(token, BODY)
+        await wire.sendall(http)
+        await wire.sendall(http)
     assert [b"cookie" in request.lower() for request in wire.requests] == [False, False]
 
 
 def test_the_deadline_covers_every_phase() -> None:
-    """It is the sum of what the phases may take, and none where a phase may take for ever."""
-    assert deadline(httpx.Timeout(read=30, connect=10, write=10, pool=10)) == 80
-    assert deadline(httpx.Timeout(read=None, connect=10, write=10, pool=10)) is None
+    """It is the sum of what the phases may take, with 320 s more for 10 MB, and none where one may take for ever."""
+    timeout = httpx.Timeout(read=30, connect=10, write=10, pool=10)
+    assert (deadline(timeout), deadline(timeout, 10 << 20)) == (80, 80 + 320)
+    for size in (0, 10 << 20):
+        assert deadline(httpx.Timeout(read=None, connect=10, write=10, pool=10), size) is None

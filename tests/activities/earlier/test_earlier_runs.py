@@ -7,27 +7,21 @@ from temporalio.exceptions import ApplicationError
 
 from activities.earlier_runs import Found
 from activities.run_history import Remains
-from qunfa.account.inbox import take
-from qunfa.account.state import AccountState
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.grants import Wish
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 from qunfa.rules.digest import content_digest
 from qunfa.rules.memory import is_unknown
-from tests.activities.conftest import APPID, NOON
+from tests.activities.conftest import NOON
 from tests.activities.past import DIGEST, MSG_ID, OUTCOME, Times, activities
 from tests.looking import until
 from tests.workflows.resets import Reapply, points, reset
 
 
-async def test_a_first_run_finds_nothing(times: Times) -> None:
-    """The current run does not count as an earlier one."""
-    assert await times.found() == Found()
-
-
-async def test_what_the_current_run_has_tried_is_its_own_business(times: Times) -> None:
+async def test_the_current_run_is_no_earlier_one(times: Times) -> None:
     """It remembers its tries itself; one of them may be under way."""
+    assert await times.found() == Found()
+    await times.over()
     times.answered("accepted", msg_id=MSG_ID)
     handle = await times.begin(times.submit(), stays=True)
     await until(lambda: activities(handle))
@@ -61,14 +55,6 @@ async def test_a_reset_run_and_the_one_before_it_add_up(times: Times) -> None:
     assert is_unknown(second)
 
 
-async def test_runs_for_different_content_have_different_digests(times: Times) -> None:
-    """Whether the key was used for other content is for the ledger to say."""
-    for number, digest in enumerate("ecadbe", 1):
-        times.answered("refused", errcode=45028)
-        await times.live(times.submit(number, digest=digest))
-    assert (await times.found()).digests == ("a", "b", "c", "d", "e")
-
-
 async def test_a_run_for_other_content_takes_nothing_over(times: Times) -> None:
     """So it has left nothing, and the key still stands for its own content."""
     answer = times.answered("accepted", msg_id=MSG_ID)
@@ -90,10 +76,6 @@ async def test_a_run_without_a_try_has_left_nothing(times: Times) -> None:
     left = await times.found()
     assert (left.digests, left.ended) == ((DIGEST,), Ended(outcome="failed", problem="x"))
     assert [one.number for one in left.known.tries] == [2]
-
-
-def test_what_has_left_nothing_does_not_count() -> None:
-    """Whoever has read the runs."""
     assert Found.of([Remains("a", Known(), Ended(outcome="aborted"))]) == Found()
 
 
@@ -116,16 +98,6 @@ async def test_content_that_no_step_names_is_that_of_the_request(times: Times) -
     assert left.digests == (content_digest(MassSendRequest.model_validate(times.request)),)
 
 
-async def test_a_crowd_of_runs_does_not_hide_the_one_that_sent(times: Times) -> None:
-    """50 newer runs that were refused at once are passed over without being read."""
-    answer = times.answered("accepted", msg_id=MSG_ID)
-    await times.live(times.submit())
-    for _ in range(50):
-        await times.now()
-        await times.over()
-    assert (await times.found()).known == Known(tries=(times.fact(answer=answer),))
-
-
 async def refused(times: Times, where: str) -> None:
     """A run that shows itself as refused, or was started so, and whose history cannot be read."""
     script: dict[str, Any] = {"steps": [["submit", {"another": "form"}]], "failure": times.result("failed")}
@@ -146,11 +118,14 @@ async def refused(times: Times, where: str) -> None:
         await handle.result()
 
 
-async def test_a_refused_run_is_passed_over_unread(times: Times) -> None:
-    """It has wished and submitted nothing, and there may be hundreds of them."""
+async def test_a_crowd_of_runs_does_not_hide_the_one_that_sent(times: Times) -> None:
+    """Newer runs that were refused, or ended at once, have submitted nothing. They are passed over unread."""
     answer = times.answered("accepted", msg_id=MSG_ID)
     await times.live(times.submit())
     await refused(times, "shown by the run")
+    for _ in range(50):
+        await times.now()
+        await times.over()
     assert (await times.found()).known == Known(tries=(times.fact(answer=answer),))
 
 
@@ -163,11 +138,12 @@ async def test_a_run_that_is_not_certainly_refused_is_read(times: Times, where: 
 
 
 async def test_no_more_than_the_newest_runs_are_read(times: Times) -> None:
-    """Each run knew what was left before it, so the newest that left something are enough."""
-    for number in range(1, 4):
+    """Each run knew what was left before it, so the newest are enough. Whose content it was, the ledger says."""
+    for number, digest in enumerate("ecad", 1):
         times.answered("refused", errcode=45028)
-        await times.live(times.submit(number))
-    assert [one.number for one in (await times.found(runs_max=2)).known.tries] == [2, 3]
+        await times.live(times.submit(number, digest=digest))
+    newest = await times.found(runs_max=3)
+    assert ([one.number for one in newest.known.tries], newest.digests) == ([2, 3, 4], ("a", "c", "d"))
 
 
 async def test_a_list_that_does_not_show_this_run_is_not_trusted(times: Times) -> None:
@@ -176,24 +152,3 @@ async def test_a_list_that_does_not_show_this_run_is_not_trusted(times: Times) -
     with pytest.raises(ApplicationError, match="does not show this run") as failure:
         await times.found("another-run")
     assert (failure.value.type, failure.value.non_retryable) == (LEDGER_UNAVAILABLE, False)
-
-
-async def test_a_ledger_that_was_lost_knows_again_what_the_runs_have_left(times: Times) -> None:
-    """A searched wish with what was found is taken in whole; for other content the key is refused."""
-    await times.lose(times.submit())
-    left = await times.found()
-    wish = Wish(
-        wish="w9",
-        key=times.key,
-        digest=DIGEST,
-        workflow_id=times.workflow_id,
-        run_id="r",
-        known=left.known,
-        searched=True,
-        digests=left.digests,
-        ended=left.ended,
-    )
-    ledger = AccountState(appid=APPID, since=NOON)
-    assert take(ledger, wish, NOON).records[times.key].known == left.known
-    other = wish.model_copy(update={"digest": "e" * 64})
-    assert [note.answer for note in take(ledger, other, NOON).notes] == ["reused"]

@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.earlier_runs import Found
 from activities.run_history import added_up
-from qunfa.contract.facts import Decided, Ended, Known, Owned, Said
+from qunfa.contract.facts import Decided, Ended, Known, Owned, Said, Try
 from qunfa.contract.grants import Granted
 from qunfa.contract.result import Answer, JobFinished, Verdict
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
@@ -29,7 +29,7 @@ def _push(status: str) -> Verdict:
 async def test_an_answer_is_that_of_its_try(times: Times) -> None:
     """The whole try is known again: by its lease, for whom it was, and what the wire said; with its content."""
     answer = times.answered("accepted", msg_id=MSG_ID, msg_data_id=7)
-    await times.live(times.submit(number=3, generation=1))
+    await times.live(("inspect", {"what": "others do"}), times.submit(number=3, generation=1))
     left = await times.found()
     assert left.known == Known(tries=(times.fact(3, 1, answer=answer),))
     assert left.digests == (DIGEST,)
@@ -43,11 +43,17 @@ async def test_a_run_that_was_terminated_in_a_try_has_lost_it(times: Times) -> N
     assert is_unknown(one)
 
 
-@pytest.mark.parametrize("how", ["failed", "timed_out"])
-async def test_a_try_that_ended_without_an_answer_is_lost(times: Times, how: str) -> None:
-    """A failure or a time-out of the activity is no answer; since then nobody will hear of the try."""
-    times.fates.answers["submit"] = [ApplicationError("boom")] if how == "failed" else []
-    handle = await times.hear(after=[times.submit()], timeout=0.2)
+BY_HAND: list[Any] = [{}, None, [], "done", {"kind": "accepted"}]
+
+
+@pytest.mark.parametrize(
+    ("how", "answers"),
+    [("failed", [ApplicationError("boom")]), ("timed_out", []), *(("completed", [value]) for value in BY_HAND)],
+)
+async def test_a_try_that_ended_without_an_answer_is_lost(times: Times, how: str, answers: list[Any]) -> None:
+    """Since then nobody will hear of it. What an operator completes by hand is no answer, and does not stop the key."""
+    times.fates.answers["submit"] = [*answers]
+    handle = await times.hear(after=[times.submit()], timeout=0.2 if how == "timed_out" else 60)
     assert (await times.found()).known.tries == (times.fact(lost_at=await at_of(handle, f"activity_task_{how}")),)
 
 
@@ -66,22 +72,12 @@ async def test_a_try_that_was_cancelled_is_lost(times: Times) -> None:
     assert (await times.found()).known.tries == (times.fact(lost_at=await at_of(handle, "activity_task_canceled")),)
 
 
-@pytest.mark.parametrize("value", [{}, None, [], "done", {"kind": "accepted"}])
-async def test_a_try_that_was_completed_by_hand_is_lost(times: Times, value: Any) -> None:
-    """An operator's value is no answer, and must not stop the key either."""
-    times.fates.answers["submit"] = [value]
-    handle = await times.hear(after=[times.submit()])
-    assert (await times.found()).known.tries == (times.fact(lost_at=await at_of(handle, "activity_task_completed")),)
-
-
 async def test_what_a_run_has_taken_over_is_found(times: Times) -> None:
     """A terminated run passes on what it knew when it wished, and what the activity found in earlier runs."""
     knew, learned = times.fact(1, answer=NO), times.fact(2, answer=ACCEPTED)
     times.fates.answers["wish"] = [Known(tries=(learned,)).model_dump(mode="json")]
     await times.hear(after=[times.wish(knew)])
-    left = await times.found()
-    assert left.known == Known(tries=(knew, learned))
-    assert left.digests == (DIGEST,)
+    assert await times.found() == Found(Known(tries=(knew, learned)), (DIGEST,))
 
 
 @pytest.mark.parametrize("value", [{}, None, [], "done", {"record": 7}])
@@ -94,18 +90,14 @@ async def test_what_was_said_to_be_found_by_hand_is_passed_over(times: Times, va
 
 
 async def test_a_continued_run_passes_on_what_it_carried(times: Times) -> None:
-    """Of the state only the facts and the digest are read, whatever else a version keeps there."""
+    """Whatever else a version keeps in its state. What a starter gives as a state is none: only a run continues."""
     carried = Known(tries=(times.fact(answer=ACCEPTED),), owned=(Owned(msg_id=MSG_ID, key="k", generation=0),))
     state = {"digest": DIGEST, "known": carried.model_dump(mode="json"), "namespace": 7, "unheard": "of"}
-    await times.live(continued={**state, "result": times.result("failed")})
-    assert await times.found() == Found(carried, (DIGEST,), Ended(outcome="failed"))
-
-
-async def test_what_a_starter_gives_as_a_state_is_none(times: Times) -> None:
-    """Only a run that continues another has one."""
-    state = {"digest": DIGEST, "known": Known(tries=(times.fact(answer=ACCEPTED),)).model_dump(mode="json")}
     await times.live(times.wish(), **state)
     assert await times.found() == Found()
+    await times.over()
+    await times.live(continued={**state, "result": times.result("failed")})
+    assert await times.found() == Found(carried, (DIGEST,), Ended(outcome="failed"))
 
 
 async def test_what_the_ledger_was_told_is_found(times: Times) -> None:
@@ -144,11 +136,12 @@ async def test_a_strangers_malformed_signal_is_passed_over(times: Times, name: s
     assert (await times.found()).known == Known(tries=(times.fact(answer=answer),))
 
 
-async def test_words_on_jobs_of_others_are_kept_as_far_as_a_send_keeps_them(times: Times) -> None:
+def test_words_on_jobs_of_others_are_kept_as_a_send_keeps_them() -> None:
     """The newest of them, and all words on its own jobs; who sends pushes by the thousand stops no key."""
     ours = Said(msg_id=MSG_ID, verdict=_push("send success"), at=NOON)
     others = [Said(msg_id=n, verdict=_push("send fail"), at=NOON + timedelta(seconds=n)) for n in range(1, 100)]
-    known = Known(tries=(times.fact(answer=ACCEPTED),), said=(*others, ours))
+    tried = Try(generation=0, number=1, wish="w1", clientmsgid="c", not_before=NOON, holder="r", answer=ACCEPTED)
+    known = Known(tries=(tried,), said=(*others, ours))
     assert {one.msg_id for one in added_up(known).said} == {*range(50, 100), MSG_ID}
 
 
@@ -172,8 +165,7 @@ async def test_an_end_counts_only_where_no_try_came_after_it(times: Times) -> No
 
 
 @pytest.mark.parametrize(
-    ("step", "form"),
-    [("submit", "RecordedTry"), ("wish", "RecordedWish"), ("tell", "RecordedTell")],
+    ("step", "form"), [("submit", "RecordedTry"), ("wish", "RecordedWish"), ("tell", "RecordedTell")]
 )
 async def test_what_cannot_be_read_is_not_passed_over(times: Times, step: str, form: str) -> None:
     """An activity in a form that this worker does not know stops the send; it may have delivered."""

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +14,7 @@ import pytest
 
 from qunfa.media import SourcePolicy
 from tests.media.sources.site import Site, serve
+from tests.ports import free_ports
 
 ACCESS_KEY = "QUNFATESTACCESSKEY00"
 SECRET_KEY = "secret-key-THAT-nobody-MAY-read-0000000000"
@@ -53,10 +53,7 @@ def policy(site: Site) -> SourcePolicy:
 @pytest.fixture
 def unused_port() -> int:
     """A port where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+    return free_ports(1)[0]
 
 
 @dataclass(frozen=True)

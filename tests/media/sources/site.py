@@ -77,14 +77,43 @@ def floods(head: bytes, piece: bytes, pieces: int | None = None) -> Reaction:
 
 
 @dataclass
-class Site:
+class Listener:
+    """Accepts connections on loopback, until it is stopped."""
+
+    port: int = 0
+    tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict, repr=False)
+    server: asyncio.Server | None = field(default=None, repr=False)
+
+    async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        """Listen; port 0 takes a free one."""
+        self.server = await asyncio.start_server(self.accept, "127.0.0.1", port, ssl=tls)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks[asyncio.create_task(self.talk(reader, writer))] = writer
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """What is done with a connection."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """Let everybody go, and nobody in any more."""
+        if self.server is not None:
+            self.server.close()
+            for writer in self.tasks.values():
+                writer.transport.abort()
+            await asyncio.gather(*self.tasks)
+            await self.server.wait_closed()
+            self.server = None
+
+
+@dataclass
+class Site(Listener):
     """Serves `pages` by path, one request a connection, and keeps the requests."""
 
     tls: bool = False
-    port: int = 0
     pages: dict[str, bytes | Reaction] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
-    tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict, repr=False)
 
     @property
     def authority(self) -> str:
@@ -93,10 +122,7 @@ class Site:
     def url(self, path: str = "/a.png", host: str = "127.0.0.1") -> str:
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}{path}"
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.tasks[asyncio.create_task(self._serve(reader, writer))] = writer
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             request = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             self.requests.append(request)
@@ -109,12 +135,6 @@ class Site:
 async def serve(tls: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
     """A site on loopback; with `tls`, on https."""
     site = Site(tls=tls is not None)
-    server = await asyncio.start_server(site.accept, "127.0.0.1", 0, ssl=tls)
-    site.port = server.sockets[0].getsockname()[1]
+    await site.start(tls=tls)
     yield site
-    server.close()
-    for task, writer in site.tasks.items():
-        if not task.done():
-            writer.transport.abort()
-    await asyncio.gather(*site.tasks)
-    await server.wait_closed()
+    await site.stop()

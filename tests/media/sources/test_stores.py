@@ -1,4 +1,5 @@
 import os
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from qunfa.media import SourcePolicy, SourceRefused, Sources, SourceUnavailable
 from tests.media.sources.conftest import SECRET_KEY, Store
 from tests.media.sources.fetching import content, failure, left_in
-from tests.media.sources.site import MIB, Site, response, silence
+from tests.media.sources.site import MIB, Reaction, Site, floods, response, silence
 
 pytestmark = pytest.mark.usefixtures("credentials")
 
@@ -84,17 +85,20 @@ async def test_what_is_no_object_is_refused(
     assert "key:secret" not in said
 
 
-async def test_a_missing_bucket_is_refused(policy: SourcePolicy) -> None:
+@pytest.mark.parametrize(
+    ("stores", "bucket", "said"),
+    [
+        (("s3://nowhere",), "nowhere", "there is no such object (NoSuchBucket)"),
+        ((), "open", "nothing may be read from there"),
+    ],
+    ids=["no such bucket", "no stores by default"],
+)
+async def test_a_bucket_that_is_not_there_or_not_allowed_is_refused(
+    policy: SourcePolicy, store: Store, stores: tuple[str, ...], bucket: str, said: str
+) -> None:
     """A bucket that is listed, but does not exist, is a wrong name."""
-    sources = Sources(replace(policy, stores=("s3://nowhere",)))
-    assert "there is no such object (NoSuchBucket)" in await failure(sources, "s3://nowhere/a.png", SourceRefused)
-
-
-async def test_no_store_is_allowed_by_default(policy: SourcePolicy, store: Store) -> None:
-    """A policy without stores refuses every object."""
     store.put("open", "a.png", b"a")
-    sources = Sources(replace(policy, stores=()))
-    assert "nothing may be read from there" in await failure(sources, "s3://open/a.png", SourceRefused)
+    assert said in await failure(Sources(replace(policy, stores=stores)), f"s3://{bucket}/a.png", SourceRefused)
 
 
 async def test_an_object_over_the_limit_is_refused(sources: Sources, store: Store, spool_folder: Path) -> None:
@@ -132,35 +136,54 @@ async def test_an_endpoint_of_the_environment_is_used(
     assert await content(Sources(policy), "s3://open/b.png") == b"b"
 
 
-async def test_a_store_that_is_not_there_can_be_tried_again(policy: SourcePolicy, unused_port: int) -> None:
-    """A store that nobody serves makes the source unavailable."""
-    sources = Sources(replace(policy, s3_endpoint=f"http://127.0.0.1:{unused_port}"))
-    assert "not reached" in await failure(sources, "s3://open/a.png", SourceUnavailable)
+CUT = response(b"part", 'ETag: "1"', "Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT", length=1000)
 
 
-@pytest.mark.parametrize("status", ["500 Internal Server Error", "503 Slow Down"])
-async def test_a_store_that_fails_can_be_tried_again(policy: SourcePolicy, site: Site, status: str) -> None:
-    """A store's own failure makes the source unavailable after one call: who repeats it is the caller."""
-    site.pages["/open/a.png"] = response(b"<Error><Code>SlowDown</Code></Error>", status=status)
-    sources = Sources(replace(policy, s3_endpoint=site.url("")))
-    assert "(SlowDown)" in await failure(sources, "s3://open/a.png", SourceUnavailable)
-    assert len(site.requests) == 1
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (None, "not reached"),
+        (response(b"<Error><Code>SlowDown</Code></Error>", status="500 Internal Server Error"), "(SlowDown)"),
+        (response(b"<Error><Code>SlowDown</Code></Error>", status="503 Slow Down"), "(SlowDown)"),
+        (CUT, ""),
+        (silence, ""),
+    ],
+    ids=["is not there", "500", "503", "breaks off", "is silent"],
+)
+async def test_a_store_that_fails_can_be_tried_again(
+    *, policy: SourcePolicy, site: Site, spool_folder: Path, unused_port: int, page: bytes | Reaction | None, said: str
+) -> None:
+    """After one call: who repeats it is the caller. What ends too early is no shorter file, and no worker is kept."""
+    site.pages["/open/a.png"] = page or b""
+    endpoint = f"http://127.0.0.1:{unused_port}" if page is None else site.url("")
+    patience = timedelta(seconds=0.3) if page is silence else policy.time_max
+    failing = Sources(replace(policy, s3_endpoint=endpoint, time_max=patience), folder=spool_folder)
+    assert said in await failure(failing, "s3://open/a.png", SourceUnavailable, spool_folder)
+    assert len(site.requests) == (page is not None)
 
 
-async def test_a_store_that_breaks_off_can_be_tried_again(policy: SourcePolicy, site: Site) -> None:
-    """A body that ends too early makes the source unavailable, and is no shorter file."""
-    site.pages["/open/a.png"] = response(
-        b"part", 'ETag: "1"', "Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT", length=1000
-    )
-    sources = Sources(replace(policy, s3_endpoint=site.url("")))
-    await failure(sources, "s3://open/a.png", SourceUnavailable)
-
-
-async def test_a_silent_store_is_given_up(policy: SourcePolicy, site: Site, spool_folder: Path) -> None:
-    """A store that never answers does not keep a worker."""
-    site.pages["/open/a.png"] = silence
-    limits = replace(policy, s3_endpoint=site.url(""), time_max=timedelta(seconds=0.3))
-    await failure(Sources(limits, folder=spool_folder), "s3://open/a.png", SourceUnavailable, spool_folder)
+@pytest.mark.parametrize("scheme", ["file", "http", "s3"])
+async def test_ten_megabytes_are_never_in_memory(
+    policy: SourcePolicy, root: Path, site: Site, store: Store, scheme: str
+) -> None:
+    """A source of 10 MiB passes in small pieces, wherever it comes from: it takes less than 2 MB more at any moment."""
+    piece = bytes(64 * 1024)
+    site.pages["/a.png"] = floods(response(b"", length=10 * MIB), piece, pieces=10 * MIB // len(piece))
+    with (root / "big").open("wb") as file:
+        file.truncate(10 * MIB)
+    store.put("open", "big", bytes(10 * MIB))
+    uris = {"file": f"file:{root}/big", "http": site.url(), "s3": "s3://open/big"}
+    sources = Sources(replace(policy, roots=(root,), hosts=(site.authority,), s3_region=None))
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        async with sources.fetch(uris[scheme]) as fetched:
+            assert fetched.size == 10 * MIB
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - before < 2_000_000
 
 
 @pytest.mark.parametrize("prefix", ["", "s3://", "s3:bucket", "gs://bucket", "s3://bucket/../a", "s3://b?x", "open"])

@@ -1,5 +1,6 @@
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -20,10 +21,11 @@ def trusting(ca: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-async def secured(name: str, ca: trustme.CA = CA) -> AsyncIterator[Site]:
+@asynccontextmanager
+async def secured(name: str) -> AsyncIterator[Site]:
     """A site with a certificate for `name`, which serves /a.png."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(name).configure_cert(context)
+    CA.issue_cert(name).configure_cert(context)
     async with serve(context) as site:
         site.pages["/a.png"] = response(b"a")
         yield site
@@ -32,14 +34,7 @@ async def secured(name: str, ca: trustme.CA = CA) -> AsyncIterator[Site]:
 @pytest.fixture
 async def good() -> AsyncIterator[Site]:
     """A site whose certificate is for media.test."""
-    async for site in secured("media.test"):
-        yield site
-
-
-@pytest.fixture
-async def foreign() -> AsyncIterator[Site]:
-    """A site whose certificate is for another name."""
-    async for site in secured("other.test"):
+    async with secured("media.test") as site:
         yield site
 
 
@@ -55,39 +50,27 @@ async def test_the_certificate_is_that_of_the_name(good: Site) -> None:
     assert f"Host: media.test:{good.port}\r\n" in good.requests[0]
 
 
-async def test_a_certificate_for_another_name_is_refused(foreign: Site) -> None:
-    """A certificate for another name is no failure of the network that passes."""
-    said = await failure(sources(foreign), foreign.url(host="media.test"), SourceRefused)
-    assert f"the certificate of https://media.test:{foreign.port} is not valid for it" in said
-    assert not foreign.requests
-
-
-async def test_the_address_does_not_replace_the_name(good: Site) -> None:
-    """A certificate for the name does not do for a URL with the address."""
+async def test_a_certificate_for_another_name_is_refused(good: Site) -> None:
+    """It is no failure that passes. One for the name does not do for its address, nor one of an unknown authority."""
+    async with secured("other.test") as foreign:
+        said = await failure(sources(foreign), foreign.url(host="media.test"), SourceRefused)
+        assert f"the certificate of https://media.test:{foreign.port} is not valid for it" in said
+        assert not foreign.requests
     assert "certificate" in await failure(sources(good), good.url(), SourceRefused)
-
-
-async def test_an_unknown_authority_is_refused(good: Site) -> None:
-    """A certificate of an authority that nobody told us to trust is refused, by the system's list too."""
     url = good.url(host="media.test")
     assert "certificate" in await failure(sources(good, ca=trustme.CA()), url, SourceRefused)
     policy = SourcePolicy(hosts=(f"media.test:{good.port}", "127.0.0.1"))
     assert "certificate" in await failure(Sources(policy, resolver=Names(NAMES)), url, SourceRefused)
 
 
-async def test_a_redirect_from_https_to_http_is_refused(good: Site, site: Site) -> None:
-    """What was asked for over TLS is not fetched without it."""
-    site.pages["/a.png"] = response(b"plain")
+async def test_a_redirect_never_leaves_https(good: Site, site: Site) -> None:
+    """What was asked for over TLS is not fetched without it. The other way is common, and safe."""
+    site.pages["/a.png"] = redirect(good.url(host="media.test"))
+    assert await content(sources(good, site.authority), site.url()) == b"a"
     good.pages["/to"] = redirect(site.url())
     said = await failure(sources(good, site.authority), good.url("/to", host="media.test"), SourceRefused)
     assert "from https to http is not followed" in said
-    assert not site.requests
-
-
-async def test_a_redirect_from_http_to_https_is_followed(good: Site, site: Site) -> None:
-    """The other way is common, and safe."""
-    site.pages["/a.png"] = redirect(good.url(host="media.test"))
-    assert await content(sources(good, site.authority), site.url()) == b"a"
+    assert len(site.requests) == 1
 
 
 async def test_a_server_without_tls_can_be_tried_again(site: Site) -> None:

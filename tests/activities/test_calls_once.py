@@ -1,0 +1,172 @@
+"""Calls that nobody repeats in silence: a preview to one person, and what a recall asks and deletes."""
+
+import asyncio
+
+import httpx
+import pytest
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.jobs import Recalls
+from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
+from qunfa.simulator import Fault, Simulator, openid
+from tests.activities.conftest import APPID, BOSS, NOON, Desk, TokenServer, attempt, desk_at
+
+URL = "https://mp.weixin.qq.com/s/nowhere"
+WRONG = "wrong-SECRET-0123456789"
+DEAD = (40001, 40014, 42001)
+"""What WeChat says of a token that it takes no longer."""
+
+
+def recalls(desk: Desk, temporal: Client) -> Recalls:
+    """The activities, at noon."""
+    return Recalls(desk.settings, desk.accounts, temporal, desk.clock)
+
+
+async def delete(desk: Desk, temporal: Client, msg_id: int | None = 7, url: str | None = None) -> RecallCall:
+    """What comes of a call."""
+    return await attempt(recalls(desk, temporal).delete_job, DeleteStep(account=desk.pinned, msg_id=msg_id, url=url))
+
+
+def calls(sim: Simulator, name: str) -> int:
+    """How many calls of `mass/…` WeChat has seen."""
+    return len([call for call in sim.world.calls if call.path.endswith(f"/mass/{name}")])
+
+
+async def test_it_is_shown_to_that_person_and_delivered_to_nobody(desk: Desk, sim: Simulator) -> None:
+    """WeChat's ledger has a preview, and no job."""
+    row = await desk.preview()
+    assert (row.to, row.sent, row.errcode) == (BOSS["openid"], True, None)
+    account = sim.world.accounts["demo"]
+    assert [(one.follower, one.content.text) for one in sim.world.ledger.previews(account)] == [(7, "你好")]
+    assert (sum(sim.world.ledger.counts(account)), len(sim.world.jobs)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("to", "errcode"),
+    [
+        ({"openid": openid(APPID, 5000)}, 43004),
+        ({"openid": "nobody"}, 40003),
+        ({"wxname": "nobody"}, 40132),
+        (BOSS, 45009),
+    ],
+    ids=["no follower", "no openid", "no WeChat id", "the hundred of a day are used up"],
+)
+async def test_whom_wechat_does_not_show_it(desk: Desk, sim: Simulator, to: dict[str, str], errcode: int) -> None:
+    """Its refusal is the row's answer, with its evidence."""
+    if errcode == 45009:
+        sim.world.faults.add(Fault(endpoint="mass/preview", kind="errcode", errcode=errcode))
+    row = await desk.preview(to=to)
+    assert (row.sent, row.errcode, row.msg_id) == (False, errcode, None)
+    assert row.errmsg
+    assert row.rid
+
+
+@pytest.mark.parametrize("errcode", DEAD)
+async def test_a_dead_token_is_replaced_once(desk: Desk, sim: Simulator, temporal: Client, errcode: int) -> None:
+    """Nothing was shown or deleted by then, so the same call goes out with a fresh one."""
+    for name in ("preview", "delete"):
+        sim.world.faults.add(Fault(endpoint=f"mass/{name}", kind="errcode", errcode=errcode))
+    assert (await desk.preview()).sent
+    assert ((await delete(desk, temporal)).errcode, calls(sim, "delete")) == (40059, 2)
+    for name in ("preview", "delete"):
+        sim.world.faults.add(Fault(endpoint=f"mass/{name}", kind="errcode", errcode=errcode, times=2))
+    row = await desk.preview()
+    assert (row.sent, row.errcode) == (False, errcode)
+    assert (await delete(desk, temporal)).errcode == errcode
+    assert len(sim.world.ledger.previews(sim.world.accounts["demo"])) == 1
+
+
+@pytest.mark.parametrize("kind", ["reset_after_accept", "http_502", "broken_json", "timeout_after_accept"])
+async def test_a_lost_answer_is_not_asked_for_again(sim: Simulator, hasty: httpx.AsyncClient, kind: str) -> None:
+    """One call, and the row says that the person may have seen it."""
+    desk = desk_at(sim.url, hasty)
+    await desk.accounts.token("demo")
+    sim.world.faults.add(Fault.model_validate({"endpoint": "mass/preview", "kind": kind}))
+    row = await desk.preview()
+    assert (row.sent, row.errcode, calls(sim, "preview")) == (False, None, 1)
+    assert (row.errmsg or "").startswith("it may have been shown, but no answer came")
+
+
+@pytest.mark.parametrize("kind", ["reset_before_accept", "http_502", "broken_json"])
+async def test_no_answer_is_a_lost_call(desk: Desk, sim: Simulator, temporal: Client, kind: str) -> None:
+    """It is not repeated here: that is the workflow's, in the open."""
+    sim.world.faults.add(Fault.model_validate({"endpoint": "mass/delete", "kind": kind, "accept": False}))
+    call = await delete(desk, temporal)
+    assert (call.answer, call.errcode, bool(call.detail), calls(sim, "delete")) == ("lost", None, True, 1)
+
+
+async def test_without_a_token_nothing_is_called(sim: Simulator, http: httpx.AsyncClient, temporal: Client) -> None:
+    """Both say what the token endpoint said; the secret is in neither."""
+    desk = desk_at(sim.url, http, secret=WRONG)
+    row, call = await desk.preview(), await delete(desk, temporal)
+    assert (row.sent, calls(sim, "preview"), calls(sim, "delete")) == (False, 0, 0)
+    assert "no access token could be had" in (row.errmsg or "")
+    assert (call.answer, call.token_endpoint, call.errcode) == ("refused", True, 40125)
+    assert WRONG not in repr((row, call))
+
+
+async def test_without_a_connection_nothing_is_called(
+    token_server: TokenServer, http: httpx.AsyncClient, temporal: Client
+) -> None:
+    """It is safe to do again."""
+    desk = desk_at(token_server.url, http)
+    await desk.accounts.token("demo")
+    await token_server.stop()
+    row = await desk.preview()
+    assert (row.sent, row.errcode) == (False, None)
+    assert "It is safe to do again" in (row.errmsg or "")
+    assert (await delete(desk, temporal)).answer == "not_written"
+
+
+async def test_a_refused_deletion_is_an_answer(desk: Desk, sim: Simulator, temporal: Client) -> None:
+    """With WeChat's code, its words, its rid, and the time. An article is deleted by its URL."""
+    call = await delete(desk, temporal)
+    assert (call.answer, call.errcode, call.at, call.token_endpoint) == ("refused", 40059, NOON, False)
+    assert (bool(call.errmsg), bool(call.rid)) == (True, True)
+    assert ((await delete(desk, temporal, None, URL)).errcode, calls(sim, "delete")) == (40066, 2)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "answer", "deletes"), [("mass/delete", "refused", 1), ("stable_token", "not_written", 0)]
+)
+async def test_a_recall_is_cancelled_before_its_call_or_not_at_all(
+    *, desk: Desk, sim: Simulator, temporal: Client, endpoint: str, answer: str, deletes: int
+) -> None:
+    """A POST under way is not broken off: its answer is returned. While the token is on its way, nothing is written."""
+    sim.world.faults.add(Fault(endpoint=endpoint, kind="slow", seconds=0.3))
+    environment = ActivityEnvironment()
+    step = DeleteStep(account=desk.pinned, msg_id=7)
+    calling = asyncio.create_task(environment.run(recalls(desk, temporal).delete_job, step))
+    await sim.world.until(lambda: any(call.path.endswith(endpoint) for call in sim.world.calls))
+    environment.cancel()
+    assert ((await calling).answer, calls(sim, "delete")) == (answer, deletes)
+
+
+@pytest.mark.parametrize(("errcode", "kind"), [(40059, None), (48001, "LookRefused"), (-1, "WechatUnavailable")])
+async def test_a_look_is_answered_or_repeated_or_for_a_person(
+    desk: Desk, sim: Simulator, temporal: Client, errcode: int, kind: str | None
+) -> None:
+    """A job that WeChat does not know may be too new. All else is asked again, or a person changes something first."""
+    step = LookStep(account=desk.pinned, msg_id=7)
+    if kind is None:
+        said = await attempt(recalls(desk, temporal).look_at_job, step)
+        assert (said.status, said.errcode) == (None, errcode)
+        return
+    sim.world.faults.add(Fault(endpoint="mass/get", kind="errcode", errcode=errcode))
+    with pytest.raises(ApplicationError) as raised:
+        await attempt(recalls(desk, temporal).look_at_job, step)
+    assert (raised.value.type, raised.value.non_retryable) == (kind, kind == "LookRefused")
+
+
+@pytest.mark.parametrize(
+    ("step", "known"), [({"msg_id": 7}, KnownJob(msg_id=7)), ({"url": URL}, KnownJob())], ids=["msg_id", "url"]
+)
+async def test_an_account_without_a_ledger_knows_no_job(
+    desk: Desk, temporal: Client, step: dict[str, object], known: KnownJob
+) -> None:
+    """None is started for a question."""
+    account = desk.pinned.model_copy(update={"appid": "wxfedcba9876543210"})
+    asked = FindJobStep.model_validate({"account": account, **step})
+    assert await attempt(recalls(desk, temporal).find_job, asked) == known
