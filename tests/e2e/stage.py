@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
 from qunfa.wechat import open_http
 from tests.looking import PATIENCE, until
+from tests.media.samples import picture
 from tests.workflows.failures import refusal_of
 from worker import make_worker
 
@@ -31,6 +33,8 @@ FOLLOWERS = 100
 VIP = {"id": 2, "name": "VIP", "first": 10, "count": 30}
 SECRET = "e2e-SECRET-of-the-account-0123456789"
 CALLBACK_TOKEN = "e2eCALLBACKtoken0123456789"
+TOKEN_LIKE = re.compile(rb"\d+_[A-Za-z0-9_-]{100,}")
+"""The form of WeChat's access tokens; no id or digest of ours, and no media_id of WeChat's, is so long."""
 SCALE = 200.0
 """WeChat's minute lasts 0.3 s, as does the workers' spacing of repeats; its 24 hours last 7 minutes."""
 CONFIRMATION_SECONDS = SCALE * 600
@@ -112,6 +116,12 @@ class Scene:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
         return path.as_uri()
+
+    def news(self, *contents: str) -> dict[str, Any]:
+        """A message of articles with these contents, under one cover."""
+        thumb = {"uri": self.file("cover.jpg", picture("JPEG"))}
+        each = [{"title": f"春 {number}", "content": content, "thumb": thumb} for number, content in enumerate(contents)]
+        return {"msgtype": "mpnews", "articles": each}
 
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
         """A request to send a text of its own to all."""
@@ -222,6 +232,10 @@ class Scene:
     def plan(self, **fate: Any) -> None:
         """The fate of the next job."""
         self.sim.world.job_plans.add(JobPlan.model_validate(fate))
+
+    def calls(self, endpoint: str) -> int:
+        """How often an endpoint was called."""
+        return len([call for call in self.sim.world.calls if call.path.endswith(endpoint)])
 
     def openids(self, count: int) -> list[str]:
         """The openids of the first followers."""

@@ -1,6 +1,5 @@
 """A scene after the delivery: the recall of one article."""
 
-from tests.e2e.test_recall import news
 from tests.rehearsal.act import Act
 
 
@@ -8,7 +7,7 @@ async def recall(act: Act) -> None:
     """One article of two goes, the other one stays, and so do the cards in the followers' chats."""
     scene = act.scene
     act.does("crm sends two articles")
-    handle = await scene.start(message=news(scene, 2))
+    handle = await scene.start(message=scene.news("<p>0</p>", "<p>1</p>"))
     result = await act.ends(handle, "sent")
     [job] = scene.jobs
     act.sees("two articles stand", when=len(job.article_urls) == 2 and not job.deleted)
