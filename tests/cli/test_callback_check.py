@@ -1,7 +1,6 @@
 """`qunfa callback check`, against a real receiver, a real `Account` and a scripted `CheckCallback`."""
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -11,11 +10,9 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription
 from typer.testing import Result
 
-from qunfa.callback import create_app, run_receiver
-from qunfa.callback.services import Services
 from qunfa.cli.appid import describe_account
 from qunfa.cli.arrival import has_arrived, position
 from qunfa.cli.callback_report import CallbackReport
@@ -27,6 +24,7 @@ from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
 from tests.cli.stub import CALLBACKS
+from tests.e2e.staging import receiving
 from tests.looking import until
 
 TOKEN = "callbackTOKEN0123456789"
@@ -85,42 +83,6 @@ def shop() -> Iterator[Shop]:
 
 
 @asynccontextmanager
-async def receiving(client: Client, settings: Settings) -> AsyncIterator[str]:
-    """A receiver that delivers to the tests' Temporal; its address."""
-
-    async def connected() -> Client:
-        return client
-
-    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(
-        run_receiver(
-            settings, host="127.0.0.1", port=0, on_started=url.set_result, handle_signals=False, connect=connected
-        )
-    )
-    try:
-        yield await url
-    finally:
-        serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
-
-
-@asynccontextmanager
-async def receiving_elsewhere(settings: Settings) -> AsyncIterator[str]:
-    """A receiver whose pushes go where nobody looks."""
-
-    async def away(appid: str, event: JobFinished) -> None:
-        pass
-
-    with contextlib.closing(Services()) as services:
-        url = services.add(create_app(settings, away), "127.0.0.1", 0)
-        serving = asyncio.create_task(services.run())
-        yield url
-        services.stop()
-        await serving
-
-
-@asynccontextmanager
 async def serving(answer: bytes, *, ends: bool = True) -> AsyncIterator[str]:
     """A web server that is not the receiver."""
 
@@ -167,7 +129,7 @@ def todo(result: Result, name: str) -> str:
 @pytest.mark.parametrize("mode", ["plain", "compat", "safe"])
 async def test_a_callback_that_works_is_four_times_ok(client: Client, shop: Shop, check: Check, mode: str) -> None:
     """URL, push in the account's mode, Temporal, WeChat; exit 0, and what WeChat sees."""
-    async with receiving(client, shop.settings(mode)) as url:
+    async with receiving(shop.settings(mode), client) as url:
         result = await check(url, mode=mode)
     assert result.exit_code == 0, result.stdout + result.stderr
     lines = result.stdout.splitlines()
@@ -180,7 +142,7 @@ async def test_a_callback_that_works_is_four_times_ok(client: Client, shop: Shop
 
 async def test_a_test_push_leaves_nothing_behind(client: Client, shop: Shop, check: Check) -> None:
     """The account's workflow has had it, and neither keeps it nor counts it. --json has every step, and no secret."""
-    async with receiving(client, shop.settings("safe")) as url:
+    async with receiving(shop.settings("safe"), client) as url:
         results = [await check(url, "--json", mode="safe") for _ in range(2)]
     first, second = [CallbackReport.model_validate(parsed(result)) for result in results]
     assert [states(result) for result in results] == [OK, OK]
@@ -196,12 +158,13 @@ async def test_a_test_push_leaves_nothing_behind(client: Client, shop: Shop, che
 
 
 async def test_an_older_push_is_never_taken_for_this_one(client: Client, shop: Shop, check: Check) -> None:
-    """A receiver that delivers elsewhere is found out, although an earlier check had got through."""
-    async with receiving(client, shop.settings()) as url:
+    """A receiver with another Temporal is found out, although an earlier check had got through."""
+    elsewhere = Client(client.service_client, namespace="default", data_converter=client.data_converter)
+    async with receiving(shop.settings(), client) as url:
         assert states(await check(url, "--json")) == OK
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("qunfa.cli.arrival.PATIENCE", timedelta(seconds=0.5))
-        async with receiving_elsewhere(shop.settings()) as url:
+        async with receiving(shop.settings(), elsewhere) as url:
             result = await check(url, "--json")
     assert (result.exit_code, states(result)) == (1, {**OK, "temporal": "failed"})
     assert f"another Temporal than this command ({client.service_client.config.target_host}" in todo(result, "temporal")
@@ -218,11 +181,15 @@ async def test_a_push_is_found_in_a_run_that_has_been_continued(client: Client, 
         for number in range(3):
             run = (await handle.describe()).run_id
             await handle.signal("push", JobFinished(msg_id=TEST_MSG_ID_MIN + number, status="s"))
-            await until(handle.describe, lambda now, run=run: now.run_id != run)  # type: ignore[misc]
+            await until(handle.describe, _of_another(run))
         now = await position(client, shop.appid)
         assert await has_arrived(client, shop.appid, TEST_MSG_ID_MIN, since)
         assert not await has_arrived(client, shop.appid, TEST_MSG_ID_MIN, now)
         assert not await has_arrived(client, shop.appid, TEST_MSG_ID_MIN + 9, since)
+
+
+def _of_another(run: str) -> Callable[[WorkflowExecutionDescription], bool]:
+    return lambda now: now.run_id != run
 
 
 DIFFER = "token, aes_key, mode, appid or original_id"
@@ -249,7 +216,7 @@ async def test_what_the_receiver_refuses_is_explained(
     In a rotation the new token counts: a receiver that has only the old one is found out.
     """
     mode, failed, word = seen
-    async with receiving(client, shop.settings(**configured)) as url:
+    async with receiving(shop.settings(**configured), client) as url:
         result = await check(url, "--json", mode=mode, TOKEN_OLD="another0123")
     expected = {**OK, **dict.fromkeys(failed, "failed"), "temporal": "skipped"}
     assert (result.exit_code, states(result)) == (1, expected)
@@ -263,7 +230,7 @@ async def test_another_server_at_the_url(client: Client, shop: Shop, check: Chec
     assert states(result) == {"url": "failed", "push": "failed", "temporal": "skipped", "wechat": "ok"}
     assert "answered 404 'Not Found'" in todo(result, "url")
     assert "Something else answers" in todo(result, "push")
-    async with receiving(client, Shop("other", "wxother0123456789").settings()) as url:
+    async with receiving(Shop("other", "wxother0123456789").settings(), client) as url:
         result = await check(url, "--json")
     assert "has no token for this account" in todo(result, "url")
     result = await check("http://127.0.0.1:1")
@@ -277,7 +244,7 @@ async def test_a_system_that_gets_results_as_well_answers_the_push(client: Clien
     """What it says is WeChat's answer; the push has come to Temporal before."""
     async with (
         serving(b"HTTP/1.1 200 X\r\nContent-Length: 5\r\nConnection: close\r\n\r\n<xml>") as behind,
-        receiving(client, shop.settings(forward_to=behind, forward_results=True)) as url,
+        receiving(shop.settings(forward_to=behind, forward_results=True), client) as url,
     ):
         result = await check(url, "--json", FORWARD_TO=behind, FORWARD_RESULTS="true")
     assert states(result) == OK
@@ -309,7 +276,7 @@ async def test_what_wechat_does_not_see_is_explained(
 ) -> None:
     """The other steps are not hurt by it."""
     CALLBACKS[shop.name] = {"appid": shop.appid, **said} if isinstance(said, dict) else said
-    async with receiving(client, shop.settings()) as url:
+    async with receiving(shop.settings(), client) as url:
         result = await check(url, "--json")
     assert (result.exit_code, states(result)) == (1, {**OK, "wechat": "failed"})
     assert all(word in todo(result, "wechat") for word in words)
@@ -318,7 +285,7 @@ async def test_what_wechat_does_not_see_is_explained(
 async def test_the_receiver_of_this_machine_is_checked_without_a_url(client: Client, qunfa: Qunfa, shop: Shop) -> None:
     """Where it listens stands in the configuration. A host that answers no ping is a hint, and nothing is wrong."""
     CALLBACKS[shop.name] = {"appid": shop.appid, "view": {**SEEN, "ping": [{**ADDRESS, "loss": "100%"}]}}
-    async with receiving(client, shop.settings()) as url:
+    async with receiving(shop.settings(), client) as url:
         port = url.rpartition(":")[2]
         result = await qunfa("callback", "check", shop.name, **shop.environment(), QUNFA_RECEIVER__PORT=port)
     assert result.exit_code == 0
@@ -328,7 +295,7 @@ async def test_the_receiver_of_this_machine_is_checked_without_a_url(client: Cli
 
 async def test_without_a_worker_wechat_cannot_be_asked(client: Client, shop: Shop, check: Check) -> None:
     """Only a worker has the credentials."""
-    async with receiving(client, shop.settings()) as url:
+    async with receiving(shop.settings(), client) as url:
         result = await check(url, "--json", "--task-queue", DESERTED_QUEUE)
     assert (result.exit_code, states(result)) == (1, {**OK, "wechat": "failed"})
     assert f"no worker polls the task queue {DESERTED_QUEUE}" in todo(result, "wechat")
@@ -339,7 +306,7 @@ async def test_a_worker_that_never_answers_is_given_up(client: Client, shop: Sho
     del CALLBACKS[shop.name]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("qunfa.cli.callback_asking.WITHIN", 1.0)
-        async with receiving(client, shop.settings()) as url:
+        async with receiving(shop.settings(), client) as url:
             result = await check(url, "--json")
     assert "no worker answered within 1 s" in todo(result, "wechat")
     running = f"WorkflowType = '{CHECK_CALLBACK}' AND ExecutionStatus = 'Running'"
@@ -374,7 +341,7 @@ async def test_wrong_use_of_a_callback_check_is_exit_2(qunfa: Qunfa, args: tuple
 
 async def test_an_unreachable_temporal_is_exit_3(client: Client, qunfa: Qunfa, shop: Shop) -> None:
     """Nothing is pushed then."""
-    async with receiving(client, shop.settings()) as url:
+    async with receiving(shop.settings(), client) as url:
         given = {**shop.environment(), "TEMPORAL_ADDRESS": "127.0.0.1:1"}
         result = await qunfa("callback", "check", shop.name, "--url", f"{url}/wechat/{shop.name}", **given)
     assert (result.exit_code, result.stdout) == (3, "")

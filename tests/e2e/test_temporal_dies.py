@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,15 +12,13 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowHandle
 
-from qunfa.callback import run_receiver
 from qunfa.contract import MassSendResult
-from qunfa.settings import Settings
 from qunfa.simulator import Simulator
 from qunfa.temporal.connection import is_reachable
 from qunfa.temporal.namespace import register_search_attributes
 from qunfa.wechat import open_http
 from tests.e2e.stage import Stage
-from tests.e2e.staging import settings_at
+from tests.e2e.staging import receiving, settings_at
 from tests.faults.calls import watch_http, watched_client
 from tests.faults.company import HEARTBEAT_SECONDS, Actor, Company, Peer, delivered_once, result_of
 from tests.faults.gate import Gate
@@ -93,27 +91,6 @@ class Aftermath:
 
 
 Strike = Callable[[TemporalServer, Sequence[Survivor]], Awaitable[None]]
-
-
-@asynccontextmanager
-async def receiving(settings: Settings, client: Client) -> AsyncIterator[str]:
-    """A receiver with this connection; its URL."""
-    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def connect() -> Client:
-        return client
-
-    serving = asyncio.create_task(
-        run_receiver(
-            settings, host="127.0.0.1", port=0, on_started=url.set_result, handle_signals=False, connect=connect
-        )
-    )
-    try:
-        yield await url
-    finally:
-        serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
 
 
 @asynccontextmanager
