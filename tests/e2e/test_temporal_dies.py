@@ -19,11 +19,9 @@ from qunfa.temporal.namespace import register_search_attributes
 from qunfa.wechat import open_http
 from tests.e2e.stage import Stage
 from tests.e2e.staging import receiving, settings_at
-from tests.faults.calls import watch_http, watched_client
+from tests.faults.calls import watch_http, watched_client, watched_requests
 from tests.faults.company import HEARTBEAT_SECONDS, Actor, Company, Peer, delivered_once, result_of
-from tests.faults.gate import Gate
-from tests.faults.place import Place
-from tests.faults.requests import watched_requests
+from tests.faults.place import Gate, Place
 from tests.faults.temporal_server import TemporalServer, temporal_server
 from tests.looking import PATIENCE
 from worker import make_worker

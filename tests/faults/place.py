@@ -1,7 +1,11 @@
-"""The places between two steps of a send."""
+"""The places between two steps of a send, and what happens to whoever passes one of them."""
 
+import asyncio
+import os
+import signal
+import sys
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Place(StrEnum):
@@ -38,3 +42,49 @@ class Watcher(Protocol):
 
     async def passes(self, place: Place | None) -> None:
         """The process is at `place`, and goes on when this returns."""
+
+
+class Gate:
+    """Holds whoever comes to a place from the n-th time on, until it is opened; the process itself goes on."""
+
+    def __init__(self, place: Place, passing: int = 1) -> None:
+        self.reached = asyncio.Event()
+        self._open = asyncio.Event()
+        self._place = place
+        self._left = passing
+
+    def open(self) -> None:
+        """Let it pass."""
+        self._open.set()
+
+    async def passes(self, place: Place | None) -> None:
+        """Returns when that is not the place, or the gate is open."""
+        if place is not self._place:
+            return
+        self._left -= 1
+        if self._left <= 0:
+            self.reached.set()
+            await self._open.wait()
+
+
+SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+
+
+class Tripwire:
+    """Ends or stops its own process when it passes a place for the n-th time; a line of its log says so before."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        """From a command line: `<place> <kill|stop> [<n>]`."""
+        place, how, *passing = arguments
+        self._place, self._number = Place(place), SIGNALS[how]
+        self._left = int(passing[0]) if passing else 1
+
+    async def passes(self, place: Place | None) -> None:
+        """Returns when that is not where the process is to end, or when it was woken."""
+        if place is not self._place:
+            return
+        self._left -= 1
+        if self._left == 0:
+            sys.stderr.write(f"at {place}\n")
+            sys.stderr.flush()
+            os.kill(os.getpid(), self._number)

@@ -11,20 +11,20 @@ from temporalio.exceptions import TemporalError
 
 from tests.e2e.stage import Stage
 from tests.e2e.staging import scene_of
-from tests.rehearsal import answering, holding, recalling
+from tests.rehearsal import scenes
 from tests.rehearsal.act import Act, Deviation, Play, Step
 
 PROGRAMME: Final[Mapping[str, Play]] = MappingProxyType(
     {
-        "approval": holding.approval,
-        "pause": holding.pause,
-        "freeze": holding.freeze,
-        "reprint": answering.reprint,
-        "whitelist": answering.whitelist,
-        "silence": answering.silence,
-        "unknown": answering.unknown,
-        "abort": holding.abort,
-        "recall": recalling.recall,
+        "approval": scenes.approval,
+        "pause": scenes.pause,
+        "freeze": scenes.freeze,
+        "reprint": scenes.reprint,
+        "whitelist": scenes.whitelist,
+        "silence": scenes.silence,
+        "unknown": scenes.unknown,
+        "abort": scenes.abort,
+        "recall": scenes.recall,
     }
 )
 SECONDS: Final = 30.0
