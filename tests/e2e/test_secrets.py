@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from tests.callback.pushing import signed
+from tests.e2e.commands import qunfa
 from tests.e2e.processes import configuration, listening, logged, running, stopped
 from tests.e2e.stage import CALLBACK_TOKEN, SECRET, TOKEN_LIKE, Scene
 from tests.looking import until
@@ -124,9 +125,22 @@ async def a_batch(scene: Scene) -> None:
         for fault in faults:
             scene.fault(**fault)
         await fails(scene, key)
+    await commands(scene)
     scene.plan(drop=True)
     silent = await scene.start("silent", result={"push_timeout": 1, "poll_interval": 1})
     assert (await scene.result(silent)).jobs[0].observed_by == "poll"
+
+
+async def commands(scene: Scene) -> None:
+    """What WeChat is asked by commands, some of which find a dead token, or no answer."""
+    faults = ("speed/set", {"kind": "errcode", "errcode": 40001}), ("mass/delete", {"kind": "reset_after_accept"})
+    for endpoint, fault in (*faults, ("callback/check", {"kind": "reset_after_accept"})):
+        scene.fault(endpoint=endpoint, **fault)
+    why = ("--reason", "r", "--yes")
+    for words in (("quota", scene.account), ("speed", scene.account, "set", "1", *why), ("doctor", scene.account)):
+        shown = await qunfa(scene, *words)
+        assert await leaked(scene, {words[0]: shown.output.encode()}) == {}
+    assert "cannot be recalled" in (await qunfa(scene, "recall", f"{scene.account}/well", *why)).stdout
 
 
 def at(site: Site, path: str, *contents: bytes) -> dict[str, Any]:

@@ -1,11 +1,19 @@
 """Every audience gets the message once, though the answer is lost, and whenever the push comes."""
 
+import json
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.e2e.stage import Scene
+from qunfa.contract import MASS_SEND, MassSendResult, mass_send_id
+from qunfa.settings import Settings
+from tests.e2e.processes import Ended, temporal
+from tests.e2e.stage import CALLBACK_TOKEN, Scene
+from tests.e2e.staging import receiving_at
 from tests.workflows.failures import failure_of
+
+AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 
 async def test_a_send_to_all_reaches_every_follower_once(scene: Scene) -> None:
@@ -96,3 +104,62 @@ async def test_pushes_out_of_order_find_their_sends(scene: Scene) -> None:
     assert failure.jobs[0].observed_by == "push"
     assert await scene.everyone_once()
     assert sorted(one.reply.http_status or 0 for one in scene.sim.world.courier.log) == [200, 200, 403]
+
+
+def settings_of(scene: Scene, mode: str) -> Settings:
+    """A receiver's configuration, with the callback of the scene's account in this mode."""
+    raw = scene.stage.settings.model_dump()
+    account = raw["accounts"][scene.account]
+    account["callback"] = {"token": CALLBACK_TOKEN, "aes_key": AES_KEY, "mode": mode}
+    return Settings.model_validate({**raw, "accounts": {scene.account: account}})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("form", ["xml", "json"])
+@pytest.mark.parametrize("mode", ["plain", "compat", "safe"])
+async def test_a_push_of_each_mode_and_format_is_the_verdict(scene: Scene, mode: str, form: str) -> None:
+    """The console verifies the URL; the push tells the verdict and the counts, at the first try."""
+    async with (
+        receiving_at(settings_of(scene, mode), scene.stage.address) as receiver,
+        httpx.AsyncClient(base_url=scene.sim.url, trust_env=False) as wechat,
+    ):
+        callback = {"token": CALLBACK_TOKEN, "aes_key": AES_KEY, "mode": mode, "format": form}
+        await scene.simulate(callback={"url": f"{receiver}/wechat/{scene.account}", **callback})
+        found = (await wechat.post("/_sim/verify", json={"account": scene.account})).json()
+        result = await scene.result(await scene.start())
+    assert found["verified"]
+    [job] = result.jobs
+    assert (result.outcome, job.observed_by, job.counts and job.counts.sent) == ("sent", "push", 100)
+    assert await scene.everyone_once()
+    assert [(one.reply.http_status, one.reply.body) for one in scene.sim.world.courier.log] == [(200, "success")]
+    assert (await scene.ledger()).kept == ()
+
+
+async def about(scene: Scene, *command: str) -> Ended:
+    """A `temporal workflow` command about the scene's send."""
+    workflow_id = mass_send_id(scene.account, "spring")
+    return await temporal(scene.stage.address, "workflow", *command, "--workflow-id", workflow_id)
+
+
+async def test_a_send_from_temporals_command_line(scene: Scene) -> None:
+    """A bad request is refused by name. A good one is sent, and asked about; `abort` comes too late."""
+    await scene.simulate(admin_confirmation=True)
+    start = ("start", "--type", MASS_SEND, "--task-queue", scene.queue)
+    handle = scene.client.get_workflow_handle(mass_send_id(scene.account, "spring"), result_type=MassSendResult)
+    bad = await about(scene, *start, "--input", json.dumps(scene.request(audience={})), "--input", "{}")
+    assert bad.code == 0, bad.stderr
+    assert "the workflow takes one input" in await scene.refusal(handle)
+    assert list(scene.sim.world.calls) == []
+    await about(scene, *start, "--input", json.dumps(scene.request()))
+    scene.started.append(handle)
+    await scene.until(handle, lambda status: status.phase == "awaiting_result")
+    said = await about(scene, "query", "--type", "status", "--output", "json")
+    [status] = json.loads(said.stdout)["queryResult"]
+    [job] = scene.jobs
+    assert (said.code, status["phase"], status["jobs"][0]["msg_id"]) == (0, "awaiting_result", job.msg_id)
+    said = await about(scene, "update", "execute", "--name", "abort", "--input", '{"by": "li", "reason": "wrong text"}')
+    assert said.code == 1
+    assert f"already accepted as msg_id {job.msg_id}; a delivered send can only be recalled" in said.stderr
+    scene.sim.world.decide(scene.simulated, "confirmed", None)
+    assert (await scene.result(handle)).outcome == "sent"
+    assert await scene.everyone_once()

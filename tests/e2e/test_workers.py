@@ -80,13 +80,22 @@ async def make_current(scene: Scene, settings: Settings) -> None:
 
 
 async def test_running_sends_move_on_to_the_current_build(scene: Scene) -> None:
-    """Begun under one build and ended under the next, the account included; each follower once."""
+    """Begun under one build and ended under the next, the account included; each follower once.
+
+    The doctor sees that no build is the current one, and prints the command that makes it so.
+    """
     settings = on_its_own_queue(scene)
     await scene.simulate(admin_confirmation=True)
     old, new = build(settings, "one"), build(settings, "two")
     async with working(scene.client, new):
         async with working(scene.client, old):
+            idle = await workers_when(scene, f"of-{scene.queue}:one")
+            assert (idle.state, "no version is the current one" in idle.said) == ("failed", True)
+            command = f"temporal worker deployment set-current-version --deployment-name of-{scene.queue} --build-id"
+            assert command in (idle.todo or "")
             await make_current(scene, old)
+            current = await workers_when(scene, "tasks go to the version")
+            assert (current.state, f"of-{scene.queue}:one" in current.said) == ("ok", True)
             handle = await scene.start()
             await scene.until(handle, lambda status: status.phase == "awaiting_result")
         await make_current(scene, new)
@@ -95,20 +104,6 @@ async def test_running_sends_move_on_to_the_current_build(scene: Scene) -> None:
         assert await scene.everyone_once()
         description = await handle.describe()
     assert description.raw_description.workflow_execution_info.versioning_info.deployment_version.build_id == "two"
-
-
-async def test_the_doctor_sees_workers_that_get_no_task(scene: Scene) -> None:
-    """Until their build is made the current one, by the command that it prints."""
-    settings = build(on_its_own_queue(scene), "one")
-    name = settings.worker.deployment
-    async with working(scene.client, settings):
-        idle = await workers_when(scene, f"of-{scene.queue}:one")
-        assert (idle.state, "no version is the current one" in idle.said) == ("failed", True)
-        command = f"temporal worker deployment set-current-version --deployment-name {name} --build-id one"
-        assert command in (idle.todo or "")
-        await make_current(scene, settings)
-        current = await workers_when(scene, "tasks go to the version")
-        assert (current.state, f"{name}:one" in current.said) == ("ok", True)
 
 
 async def workers_when(scene: Scene, said: str) -> Finding:

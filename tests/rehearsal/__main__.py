@@ -23,8 +23,7 @@ from qunfa.temporal.namespace import register_search_attributes
 from tests.e2e.staging import staged, temporal_at
 from tests.looking import PATIENCE
 from tests.ports import free_ports
-from tests.rehearsal.programme import PROGRAMME, SECONDS, Report, play, rule
-from tests.rehearsal.showing import Board, JsonBoard, LineBoard
+from tests.rehearsal.programme import PROGRAMME, SECONDS, Board, JsonBoard, LineBoard, Report, play, rule
 from tests.temporal import FINE_TIMERS, binary
 
 _INTERRUPTED: Final = 130
