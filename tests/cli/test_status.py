@@ -68,14 +68,6 @@ async def test_an_activity_that_is_paused_in_temporal_is_shown(
     assert "paused in Temporal, so that nothing goes on" in (await qunfa("status", f"demo/{key}")).stdout
 
 
-async def test_a_send_can_be_named_in_three_ways(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """account/key, the workflow id, and the key with --account name the same send; several make a list."""
-    await scripted()
-    by_id = parsed(await qunfa("status", f"mass-send:demo:{key}", f"demo/{key}", "--json"))
-    by_key = parsed(await qunfa("status", key, "--account", "demo", "--json"))
-    assert [view["run_id"] for view in by_id] == [by_key["run_id"]] * 2
-
-
 @pytest.mark.parametrize(
     ("end", "state", "said"),
     [

@@ -11,14 +11,18 @@ import pytest
 from PIL import Image
 
 from qunfa.simulator import Content
+from tests.e2e.own_worker import own_worker
 from tests.e2e.processes import configuration, logged, running
 from tests.e2e.stage import Scene
 from tests.media.drawings import png
 from tests.media.recordings import mp4
-from tests.media.samples import clip, noise, picture, recording, voice_message
+from tests.media.samples import clip, picture, recording, voice_message
+from tests.media.sources.site import response, serve
 
 MB = 1024 * 1024
 ROOM = 20 * MB
+GIVEN = "https://mmbiz.qpic.cn/mmbiz_png/given/640?wx_fmt=png"
+"""A picture that was WeChat's when the request came."""
 
 
 async def delivered(scene: Scene, message: dict[str, Any], **more: Any) -> Content:
@@ -61,16 +65,6 @@ async def test_a_video(scene: Scene) -> None:
     assert [(media.kind, media.sha256) for media in seen.media] == [("mass_video", digest(content))]
 
 
-async def test_a_video_to_some(scene: Scene) -> None:
-    """Those and nobody else receive the converted video, with its title."""
-    message = {"msgtype": "mpvideo", "media": {"uri": scene.file("a.mp4", clip())}, "title": "片"}
-    to = {"kind": "openids", "openids": scene.openids(30)}
-    assert (await scene.result(await scene.start(message=message, audience=to))).outcome == "sent"
-    assert await scene.received() == dict.fromkeys(range(30), 1)
-    [job] = scene.jobs
-    assert (job.content.title, job.content.media[0].kind) == ("片", "mass_video")
-
-
 async def test_articles(scene: Scene) -> None:
     """The picture is WeChat's own and was uploaded once; scripts are gone; links, cards and styles are there."""
     inside = scene.file("inside.png", picture(colour="blue"))
@@ -104,24 +98,51 @@ async def test_a_card(scene: Scene) -> None:
     assert (seen.msgtype, seen.card_id) == ("wxcard", "c")
 
 
-async def test_what_wechat_holds_already(scene: Scene) -> None:
-    """A media_id is sent as it is: nothing is looked at, and nothing is uploaded."""
-    await delivered(scene, {"msgtype": "voice", "media": {"uri": scene.file("a.mp3", recording())}})
-    [voice] = list(scene.simulated.library)
-    before = len(scene.sim.world.calls)
-    message = {"msgtype": "voice", "media": {"media_id": voice.media_id}}
-    assert (await scene.result(await scene.start("again", message=message))).outcome == "sent"
-    assert [call.path.rpartition("/")[2] for call in list(scene.sim.world.calls)[before:]] == ["sendall"]
+@pytest.mark.long
+async def test_pictures_from_elsewhere_become_wechats(scene: Scene) -> None:
+    """Fetched over http, uploaded once for each content however often and wherever it stands; WeChat's own stay."""
+    async with serve() as site, own_worker(scene, media={"hosts": [site.authority]}):
+        one, other = picture(colour="red"), picture(colour="green")
+        site.pages |= {"/a.png": response(one), "/same.png": response(one), "/b.png?sig=1&w=2": response(other)}
+        content = (
+            f'<img src="{site.url("/a.png")}"><img data-src="{site.url("/same.png")}"><img src="{GIVEN}">'
+            f'<p style="background-image: url({site.url("/b.png?sig=1&amp;w=2")})">x</p>'
+        )
+        [article] = (await delivered(scene, scene.news(content))).articles
+    assert article.dropped == ()
+    assert site.authority not in article.content
+    assert article.content.count(f'src="{GIVEN}"') == 1
+    shown = [one.url for one in article.pictures]
+    assert (len(shown), shown[0] == shown[1], len(set(shown)), shown[2]) == (4, True, 3, GIVEN)
+    assert scene.calls("media/uploadimg") == 2
 
 
-async def test_a_picture_is_made_to_fit_where_that_is_asked_for(scene: Scene) -> None:
-    """Otherwise it is an error, and nothing is uploaded."""
-    message = scene.news(f'<img src="{scene.file("big.png", noise(size=(900, 900)))}">')
-    problem = await scene.refusal(await scene.start("no", message=message))
-    assert "message.articles[0].content" in problem
-    assert "less than 1 MB" in problem
-    seen = await delivered(scene, message, fit_images=True)
-    assert "mmbiz.qpic.cn" in seen.articles[0].content
+@pytest.mark.long
+async def test_an_account_whose_news_go_by_uploadnews(scene: Scene) -> None:
+    """A temporary thumb, no draft, and the cover shown in the article where that is asked for."""
+    async with own_worker(scene, account={"news_via": "uploadnews"}):
+        message = scene.news(f'<p>x</p><img src="{scene.file("inside.png", picture(colour="blue"))}">')
+        message["articles"][0]["show_cover_pic"] = 1
+        content = await delivered(scene, message)
+    assert content.source is not None
+    [article] = content.articles
+    assert (content.source.kind, article.thumb.kind, article.thumb.permanent) == ("news", "thumb", False)
+    assert (article.show_cover_pic, len(article.pictures)) == (1, 1)
+    assert [scene.calls(one) for one in ("media/uploadnews", "draft/add", "material/add_material")] == [1, 0, 0]
+
+
+@pytest.mark.long
+async def test_an_account_whose_pictures_go_as_in_2018(scene: Scene) -> None:
+    """One picture in the old object; what that has no room for is refused at once, and nothing is uploaded."""
+    async with own_worker(scene, account={"image_via": "image"}):
+        one, two = ({"uri": scene.file(f"{colour}.png", picture(colour=colour))} for colour in ("red", "blue"))
+        content = await delivered(scene, {"msgtype": "image", "images": [one]})
+        assert (len(content.media), content.recommend) == (1, "")
+        both = {"msgtype": "image", "images": [one, two], "recommend": "看"}
+        problem = await scene.refusal(await scene.start("two", message=both))
+        assert "message.images: account" in problem
+        assert "message.recommend: account" in problem
+    assert (scene.calls("media/upload"), len(scene.tries)) == (1, 1)
 
 
 def big_picture(form: str, edge: int, **options: Any) -> bytes:
