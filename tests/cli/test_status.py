@@ -38,6 +38,9 @@ async def test_a_running_send_says_its_status(qunfa: Qunfa, scripted: Scripted, 
     assert "WeChat judged it a reprint." in shown
     assert f'qunfa retry demo/{key} --send-ignore-reprint --reason "WHY"' in shown
     assert f'qunfa abort demo/{key} --reason "WHY"' in shown
+    several = parsed(await qunfa("status", f"mass-send:demo:{key}", f"demo/{key}", "--json"))
+    by_key = parsed(await qunfa("status", key, "--account", "demo", "--json"))
+    assert [one["run_id"] for one in several] == [by_key["run_id"]] * 2
 
 
 async def test_an_upload_says_how_far_it_is(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
