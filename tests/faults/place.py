@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 
 class Place(StrEnum):
@@ -35,6 +35,30 @@ class Place(StrEnum):
     """The receiver has read and understood the push, and has not called Temporal."""
     AFTER_PUSH = "after-push"
     """The push is durable in Temporal, WeChat is not answered."""
+
+
+class Stand(NamedTuple):
+    """Where a send stands when something is struck: at the n-th passing of a place; `tag`: it is one to a tag."""
+
+    place: Place
+    passing: int = 1
+    tag: bool = False
+
+
+AT_WORK: Final = {
+    "before the first wish": Stand(Place.BEFORE_WISH),
+    "after the first wish": Stand(Place.AFTER_WISH),
+    "before the wish for a turn": Stand(Place.BEFORE_WISH, passing=2, tag=True),
+    "after the wish for a turn": Stand(Place.AFTER_WISH, passing=2, tag=True),
+    "before the write": Stand(Place.BEFORE_WRITE),
+    "at the write": Stand(Place.AT_WRITE),
+    "after the write": Stand(Place.AFTER_WRITE),
+    "after the acceptance": Stand(Place.AFTER_ACCEPTANCE),
+    "before the ledger is told": Stand(Place.BEFORE_TOLD),
+    "after the ledger was told": Stand(Place.AFTER_TOLD),
+    "before the activity has returned": Stand(Place.BEFORE_RETURN),
+}
+"""A worker's places."""
 
 
 class Watcher(Protocol):
