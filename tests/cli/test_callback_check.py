@@ -22,7 +22,7 @@ from qunfa.contract.ids import CHECK_CALLBACK
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, UNREACHABLE, Qunfa, parsed
 from tests.cli.stub import CALLBACKS
 from tests.e2e.staging import receiving
 from tests.looking import until
@@ -80,6 +80,13 @@ def shop() -> Iterator[Shop]:
     CALLBACKS[name] = {"appid": shop.appid, "view": SEEN}
     yield shop
     CALLBACKS.pop(name, None)
+
+
+@pytest.fixture
+async def url(client: Client, shop: Shop) -> AsyncIterator[str]:
+    """The address of a receiver with the account's callback in plain mode."""
+    async with receiving(shop.settings(), client) as url:
+        yield url
 
 
 @asynccontextmanager
@@ -272,42 +279,35 @@ async def test_an_answer_without_end_is_given_up(client: Client, shop: Shop, che
     ids=["refused", "silent", "no address", "another appid", "unknown there"],
 )
 async def test_what_wechat_does_not_see_is_explained(
-    client: Client, shop: Shop, check: Check, said: Any, words: list[str]
+    url: str, shop: Shop, check: Check, said: Any, words: list[str]
 ) -> None:
     """The other steps are not hurt by it."""
     CALLBACKS[shop.name] = {"appid": shop.appid, **said} if isinstance(said, dict) else said
-    async with receiving(shop.settings(), client) as url:
-        result = await check(url, "--json")
+    result = await check(url, "--json")
     assert (result.exit_code, states(result)) == (1, {**OK, "wechat": "failed"})
     assert all(word in todo(result, "wechat") for word in words)
 
 
-async def test_the_receiver_of_this_machine_is_checked_without_a_url(client: Client, qunfa: Qunfa, shop: Shop) -> None:
+async def test_the_receiver_of_this_machine_is_checked_without_a_url(url: str, qunfa: Qunfa, shop: Shop) -> None:
     """Where it listens stands in the configuration. A host that answers no ping is a hint, and nothing is wrong."""
     CALLBACKS[shop.name] = {"appid": shop.appid, "view": {**SEEN, "ping": [{**ADDRESS, "loss": "100%"}]}}
-    async with receiving(shop.settings(), client) as url:
-        port = url.rpartition(":")[2]
-        result = await qunfa("callback", "check", shop.name, **shop.environment(), QUNFA_RECEIVER__PORT=port)
+    port = url.rpartition(":")[2]
+    result = await qunfa("callback", "check", shop.name, **shop.environment(), QUNFA_RECEIVER__PORT=port)
     assert result.exit_code == 0
     assert f"http://127.0.0.1:{port}/wechat/{shop.name}" in result.stdout
     assert "→ 203.0.113.7 does not answer WeChat's ping" in result.stdout
 
 
-async def test_without_a_worker_wechat_cannot_be_asked(client: Client, shop: Shop, check: Check) -> None:
-    """Only a worker has the credentials."""
-    async with receiving(shop.settings(), client) as url:
-        result = await check(url, "--json", "--task-queue", DESERTED_QUEUE)
+async def test_without_a_worker_that_answers_wechat_cannot_be_asked(
+    url: str, client: Client, shop: Shop, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a worker has the credentials. Nothing is left running."""
+    result = await check(url, "--json", "--task-queue", DESERTED_QUEUE)
     assert (result.exit_code, states(result)) == (1, {**OK, "wechat": "failed"})
     assert f"no worker polls the task queue {DESERTED_QUEUE}" in todo(result, "wechat")
-
-
-async def test_a_worker_that_never_answers_is_given_up(client: Client, shop: Shop, check: Check) -> None:
-    """Nothing is left running."""
     del CALLBACKS[shop.name]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qunfa.cli.callback_asking.WITHIN", 1.0)
-        async with receiving(shop.settings(), client) as url:
-            result = await check(url, "--json")
+    monkeypatch.setattr("qunfa.cli.callback_asking.WITHIN", 1.0)
+    result = await check(url, "--json")
     assert "no worker answered within 1 s" in todo(result, "wechat")
     running = f"WorkflowType = '{CHECK_CALLBACK}' AND ExecutionStatus = 'Running'"
 
@@ -334,15 +334,14 @@ async def test_wrong_use_of_a_callback_check_is_exit_2(qunfa: Qunfa, args: tuple
     """Before anything is asked of anybody."""
     bare = {"QUNFA_ACCOUNTS__BARE__APPID": "wxbare", "QUNFA_ACCOUNTS__BARE__KIND": "service"}
     environment = {**Shop("shop", "wxshop").environment(), **bare, "QUNFA_RECEIVER__PORT": "0"}
-    result = await qunfa("callback", *args, **environment, TEMPORAL_ADDRESS="127.0.0.1:1")
+    result = await qunfa("callback", *args, **environment, **UNREACHABLE)
     assert result.exit_code == 2, result.output
     assert word in result.stderr
 
 
-async def test_an_unreachable_temporal_is_exit_3(client: Client, qunfa: Qunfa, shop: Shop) -> None:
-    """Nothing is pushed then."""
-    async with receiving(shop.settings(), client) as url:
-        given = {**shop.environment(), "TEMPORAL_ADDRESS": "127.0.0.1:1"}
-        result = await qunfa("callback", "check", shop.name, "--url", f"{url}/wechat/{shop.name}", **given)
+async def test_a_push_needs_a_temporal_to_look_at(url: str, client: Client, shop: Shop, qunfa: Qunfa) -> None:
+    """Exit 3, and nothing is pushed."""
+    given = {**shop.environment(), **UNREACHABLE}
+    result = await qunfa("callback", "check", shop.name, "--url", f"{url}/wechat/{shop.name}", **given)
     assert (result.exit_code, result.stdout) == (3, "")
     assert await describe_account(client, shop.appid) is None
