@@ -1,12 +1,10 @@
 """One account on the stage: a real Temporal server, a simulated WeChat, a worker and a receiver around it."""
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ from temporalio.worker import Worker
 from qunfa.cli.queue import has_worker
 from qunfa.contract import ACCOUNT, MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
-from qunfa.contract.steps import SUBMIT
 from qunfa.settings import Settings
 from qunfa.simulator import Fault, JobPlan, Simulator, SimulatorConfig, openid
 from qunfa.simulator.accounts import Account as SimulatedAccount
@@ -182,10 +179,6 @@ class Scene:
         )
         return status
 
-    async def send_now(self, handle: WorkflowHandle[Any, Any]) -> None:
-        """An operator has it sent now, and not when it was to be sent."""
-        await handle.execute_update("reschedule", {"by": "li", "send_at": datetime.now(UTC).isoformat()})
-
     async def freeze(self, reason: str = "wrong text") -> FreezeAnswer:
         return await self._switch("freeze", {"by": "li", "reason": reason})
 
@@ -203,15 +196,6 @@ class Scene:
             name, payload, start_workflow_operation=start, result_type=FreezeAnswer
         )
         return answer
-
-    async def submissions(self, handle: WorkflowHandle[Any, Any]) -> list[Any]:
-        """The input of each try, by the history."""
-        scheduled = [
-            event.activity_task_scheduled_event_attributes
-            async for event in handle.fetch_history_events()
-            if event.HasField("activity_task_scheduled_event_attributes")
-        ]
-        return [json.loads(one.input.payloads[0].data) for one in scheduled if one.activity_type.name == SUBMIT]
 
     async def ledger(self) -> LedgerView:
         view: LedgerView = await self.ledger_handle.query("ledger", result_type=LedgerView)

@@ -71,7 +71,7 @@ async def test_an_account_terminated_under_sends_costs_none_of_them(scene: Scene
     await scene.tried(3)
     await scene.ledger_handle.terminate("by mistake")
     await scene.update(refused, "retry")
-    await scene.send_now(scheduled)
+    await scheduled.execute_update("reschedule", {"by": "li", "send_at": datetime.now(UTC).isoformat()})
     for handle in (polled, refused, scheduled, submitted):
         assert (await scene.result(handle)).outcome == "sent"
     assert await scene.received() == dict.fromkeys(range(FOLLOWERS), 4)
