@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from qunfa.cli.errors import explain
 from qunfa.cli.view import SendView
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
-from tests.cli.stub import result, status
+from tests.cli.stub import status
 
 AT = "2026-12-01T09:00:00+08:00"
 
