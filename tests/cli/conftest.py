@@ -78,9 +78,7 @@ async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
     async def begin(*args: str, **streams: Any) -> Process:
         streams = {"stdin": PIPE, "stdout": PIPE, "stderr": PIPE, **streams}
         given = {**os.environ, **environment, "COLUMNS": "200", "LINES": "60", "TERM": "xterm"}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "qunfa.cli", *args, env=given, **streams
-        )
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "qunfa.cli", *args, env=given, **streams)
         started.append(process)
         return process
 

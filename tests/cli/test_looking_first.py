@@ -41,7 +41,7 @@ def _previews(*previews: dict[str, Any]) -> list[str]:
 
 
 async def test_what_stands_against_nothing_is_exit_0(qunfa: Qunfa, client: Client, key: str) -> None:
-    """To how many, in words; no send is started. An older look at other content is ended, and not taken for this one."""
+    """To how many, in words; no send is started. An older look at other content is ended, not taken for this one."""
     older = await client.start_workflow(CHECK_MASS_SEND, request(key), id=check_id("demo", key), task_queue=QUEUE)
     answer = await qunfa(*_checks(key, FINE))
     assert answer.exit_code == 0

@@ -88,7 +88,7 @@ async def test_what_goes_out_is_shown_before_it_is_confirmed(
 
 
 async def test_lines_tell_phases_previews_and_failures(start: Start, scripted: Scripted, key: str) -> None:
-    """Where there is no terminal: each of them once, up to the verdict. Who comes second follows the first one's send."""
+    """Where there is no terminal: each of them once, up to the verdict. Who comes second follows the first."""
     handle = await scripted(status("preparing", waiting_for={"reason": "the upload of 2 file(s) to WeChat, 1 done"}))
     await handle.signal("begin_upload", True)
     process = await start("send", *TEXT, "--key", key, "--wait", "--yes")

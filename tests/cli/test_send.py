@@ -168,7 +168,9 @@ async def test_an_end_is_said_and_is_the_exit_code(
         assert (answer.exit_code, view.state) == (code, "failed" if code else "completed")
 
 
-async def test_an_early_end_that_cannot_be_read_is_said(qunfa: Qunfa, client: Client, key: str, monkeypatch: Any) -> None:
+async def test_an_early_end_that_cannot_be_read_is_said(
+    qunfa: Qunfa, client: Client, key: str, monkeypatch: Any
+) -> None:
     """Nobody is told that it goes on; where to look is said."""
 
     async def read(*_: Any) -> None:

@@ -35,7 +35,10 @@ APPID = ("--appid", "wx0123456789abcdef")
         ((*ASKED, "--key", "a b", "--to-all", "--send-at", "tomorrow"), "key: has characters that are not allowed"),
         ((*ASKED, "--key", "k", "--openids", "/nowhere"), "Cannot read /nowhere"),
         ((*ASKED, "--key", "k", "--to-all", "--voice", "a.mp3"), "--text and --voice exclude each other"),
-        ((*SEND[:3], "--yes", "--key", "k", "--to-all", "--voice", "/nowhere", "--dry-run"), "there is no such file here"),
+        (
+            (*SEND[:3], "--yes", "--key", "k", "--to-all", "--voice", "/nowhere", "--dry-run"),
+            "there is no such file here",
+        ),
         (SHOWN, "to: is missing: say --to OPENID or --to-wxname NAME"),
         ((*SHOWN[:3], "--to", "oA"), "message: is missing: say --text"),
         (("preview", "--text", "hi", "--to", "oA"), "account: is missing: say --account NAME"),
@@ -64,7 +67,7 @@ APPID = ("--appid", "wx0123456789abcdef")
         (("setup", "--retention", "35"), "35d"),
         (("schema", "Nothing"), "Nothing"),
         (("doctor", "a", "b", "--callback-url", "https://one.example/wechat/a"), "--callback-url"),
-        (("doctor", "a", "--callback-url", "nowhere"), "--callback-url"),
+        (("doctor", "a", "--callback-url", "nowhere"), "whole URL"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
 )

@@ -117,7 +117,9 @@ class Scene:
     def news(self, *contents: str) -> dict[str, Any]:
         """A message of articles with these contents, under one cover."""
         thumb = {"uri": self.file("cover.jpg", picture("JPEG"))}
-        each = [{"title": f"春 {number}", "content": content, "thumb": thumb} for number, content in enumerate(contents)]
+        each = [
+            {"title": f"春 {number}", "content": content, "thumb": thumb} for number, content in enumerate(contents)
+        ]
         return {"msgtype": "mpnews", "articles": each}
 
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:

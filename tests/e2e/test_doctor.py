@@ -60,7 +60,7 @@ async def polled(scene: Scene) -> None:
 
 
 async def test_doctor_finds_that_all_is_well(scene: Scene) -> None:
-    """Four calls of WeChat's API and not one more; no `Account` is started; what is unknown hides nothing of another."""
+    """Four calls of WeChat's API, no more; no `Account` is started. An unknown account hides nothing of another."""
     await polled(scene)
     url = f"{scene.stage.receiver}/wechat/{{account}}"
     findings = await doctor(scene, "nosuch", "--callback-url", url, code=1, **configured(scene))
@@ -83,7 +83,7 @@ async def test_the_doctor_follows_a_push_where_the_account_works(scene: Scene) -
     await scene.result(await scene.start())
     before = await scene.ledger()
     url = f"{scene.stage.receiver}/wechat/{scene.account}"
-    findings = await doctor(scene, "--callback-url", url, **configured(scene))
+    findings = await doctor(scene, "--callback-url", url, code=0, **configured(scene))
     assert "temporal: the push stands in the history" in findings["callback"].said
     after = await scene.ledger()
     assert (after.kept, after.book, after.records) == (before.kept, before.book, before.records)
@@ -94,9 +94,7 @@ async def test_the_doctor_follows_a_push_where_the_account_works(scene: Scene) -
 async def test_without_temporal_what_does_not_need_it_is_checked(scene: Scene) -> None:
     """Everything else says so; the command line's other ways to fail are kept for wrong use."""
     url = f"{scene.stage.receiver}/wechat/{scene.account}"
-    findings = await doctor(
-        scene, "--callback-url", url, code=1, TEMPORAL_ADDRESS="127.0.0.1:1", **configured(scene)
-    )
+    findings = await doctor(scene, "--callback-url", url, code=1, TEMPORAL_ADDRESS="127.0.0.1:1", **configured(scene))
     assert "nothing listens there" in findings["temporal"].said
     assert (findings["callback"].state, findings["configuration"].state) == ("warning", "ok")
     assert "url: verified" in findings["callback"].said
@@ -158,9 +156,7 @@ async def test_workflows_whose_tasks_keep_failing_are_named() -> None:
     broken = [BrokenMassSend, BrokenAccount]
     async with development_server(SOON) as client:
         assert (await look_at_tasks(client)).state == "ok"
-        async with Worker(
-            client, task_queue="stuck", workflows=broken, workflow_runner=UnsandboxedWorkflowRunner()
-        ):
+        async with Worker(client, task_queue="stuck", workflows=broken, workflow_runner=UnsandboxedWorkflowRunner()):
             send = await client.start_workflow(MASS_SEND, id=mass_send_id("demo", "spring"), task_queue="stuck")
             finding = await until(lambda: look_at_tasks(client), lambda finding: finding.state != "ok")
             await send.terminate()

@@ -155,7 +155,9 @@ async def test_a_preview_that_was_cut_off_is_not_repeated(aftermath: Aftermath) 
 async def test_only_what_was_cut_off_is_called_again(aftermath: Aftermath) -> None:
     """Of the three videos one upload, of the conversions one, and of the looks at the draft one was cut off."""
     assert 0 < aftermath.cut_off < 400_000
-    assert {key: aftermath.stored[sha256] for key, sha256 in aftermath.clips.items()} == dict.fromkeys(aftermath.clips, 1)
+    assert {key: aftermath.stored[sha256] for key, sha256 in aftermath.clips.items()} == dict.fromkeys(
+        aftermath.clips, 1
+    )
     expected = {
         "media/upload": 3 + 1,
         "media/uploadvideo": 3 + 1,

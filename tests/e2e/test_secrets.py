@@ -50,7 +50,7 @@ async def leaked(scene: Scene, seen: dict[str, bytes], *more: str) -> dict[str, 
 
 
 async def histories(scene: Scene, others: int = 1) -> dict[str, bytes]:
-    """Every history of the account, with its payloads as they stand, once Temporal's list shows so many and the sends."""
+    """Every history of the account as it stands, once Temporal's list shows the sends and so many others."""
     query = f'TaskQueue = "{scene.queue}"'
 
     async def listed() -> list[Any]:
@@ -141,7 +141,10 @@ async def commands(scene: Scene) -> None:
     for words in (("quota", scene.account), ("speed", scene.account, "set", "1", *why), ("doctor", scene.account)):
         shown = await qunfa(scene, *words)
         assert await leaked(scene, {words[0]: shown.output.encode()}) == {}
-    assert "only articles and videos can be recalled" in (await qunfa(scene, "recall", f"{scene.account}/well", *why)).stdout
+    assert (
+        "only articles and videos can be recalled"
+        in (await qunfa(scene, "recall", f"{scene.account}/well", *why)).stdout
+    )
 
 
 def at(site: Site, path: str, *contents: bytes) -> dict[str, Any]:

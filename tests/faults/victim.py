@@ -1,4 +1,7 @@
-"""A process that dies or sleeps at a place: `python -m tests.faults.victim <worker|receiver> <place> <kill|stop> [<n>]`."""
+"""A process that dies or sleeps at a place.
+
+`python -m tests.faults.victim <worker|receiver> <place> <kill|stop> [<n>]`
+"""
 
 import asyncio
 import sys

@@ -17,9 +17,9 @@ from temporalio.runtime import Runtime
 from qunfa.cli.demo.children import Child
 from qunfa.cli.demo.ports import LOCALHOST
 from qunfa.telemetry import configure_logging, worker_runtime
-from tests.e2e.stage import TIMING
 from qunfa.temporal.connection import TemporalUnreachable, connect
 from qunfa.temporal.namespace import register_search_attributes
+from tests.e2e.stage import TIMING
 from tests.e2e.staging import staged, temporal_at
 from tests.looking import PATIENCE
 from tests.ports import free_ports
