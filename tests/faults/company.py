@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -112,12 +111,13 @@ class Actor:
     scene: Peer
     config: Path
     timing: dict[str, float]
-    numbers: count[int] = field(default_factory=count)
+    started: int = 0
 
     @asynccontextmanager
     async def running(self, *arguments: str, ready: str = '"started"', **more: str) -> AsyncIterator[Program]:
         """A process of the project; it has said `ready`."""
-        log = self.config.with_name(f"{next(self.numbers)}.log")
+        self.started += 1
+        log = self.config.with_name(f"{self.started}.log")
         times = {f"QUNFA_TIMING__{name.upper()}": str(seconds) for name, seconds in self.timing.items()}
         async with AsyncExitStack() as stack:
             async with self.company.starts:
