@@ -1,19 +1,46 @@
 """How the tests call `qunfa`, and read what it prints."""
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import os
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from temporalio.client import WorkflowHandle
 from typer.testing import Result
 
+from tests.looking import PATIENCE
+
 Qunfa = Callable[..., Awaitable[Result]]
 Scripted = Callable[..., Awaitable[WorkflowHandle[Any, Any]]]
+Start = Callable[..., Coroutine[Any, Any, Process]]
 
 QUEUE = "cli-tests"
 DESERTED_QUEUE = "nobody-polls-this"
+UNREACHABLE = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 
 
 def parsed(result: Result) -> Any:
     """The one JSON value on stdout."""
     return json.loads(result.stdout)
+
+
+async def said(process: Process, *words: str) -> str:
+    """What stdout holds up to the next line with all these words."""
+    assert process.stdout is not None
+    seen = ""
+    async with asyncio.timeout(PATIENCE):
+        while line := (await process.stdout.readline()).decode():
+            seen += line
+            if all(word in line for word in words):
+                return seen
+    raise AssertionError(f"{words} were never said: {seen}")
+
+
+async def screen(master: int, word: str, seen: bytes = b"") -> bytes:
+    """What a terminal has been sent, up to this word."""
+    async with asyncio.timeout(PATIENCE):
+        while word.encode() not in seen:
+            seen += await asyncio.to_thread(os.read, master, 65536)
+    return seen

@@ -1,5 +1,8 @@
 import asyncio
+import os
+import sys
 import uuid
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -13,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from qunfa.cli import app
 from qunfa.contract import MASS_SEND, mass_send_id
-from tests.cli.calls import QUEUE, Qunfa, Scripted
+from tests.cli.calls import QUEUE, Qunfa, Scripted, Start
 from tests.cli.stub import ScriptedCallbackCheck, ScriptedCheck, ScriptedMassSend, ScriptedPreview, request, upload
 from tests.temporal import in_namespace
 from workflows.account import Account
@@ -65,6 +68,31 @@ def qunfa(environment: dict[str, str]) -> Qunfa:
         return await asyncio.to_thread(CliRunner().invoke, app, list(args), input=stdin, env={**environment, **more})
 
     return invoke
+
+
+@pytest.fixture
+async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
+    """Start `python -m qunfa.cli` with these arguments; it does not outlive the test."""
+    started: list[Process] = []
+
+    async def begin(*args: str, **streams: Any) -> Process:
+        streams = {"stdin": PIPE, "stdout": PIPE, "stderr": PIPE, **streams}
+        given = {**os.environ, **environment, "COLUMNS": "200", "LINES": "60", "TERM": "xterm"}
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "qunfa.cli", *args, env=given, **streams)
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody is there to be asked."""
+    monkeypatch.setattr("qunfa.cli.options.on_a_terminal", lambda: True)
 
 
 @pytest.fixture

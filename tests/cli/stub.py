@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import activity, workflow
+from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
@@ -183,6 +184,13 @@ def _who(raw: dict[str, Any]) -> dict[str, Any]:
 def result(outcome: str, key: str, **fields: Any) -> dict[str, Any]:
     """The JSON of a result."""
     return {"outcome": outcome, "may_have_been_delivered": False, "account": "demo", "key": key, **fields}
+
+
+async def given(client: Client, workflow_id: str) -> Any:
+    """The input of a workflow."""
+    async for event in client.get_workflow_handle(workflow_id).fetch_history_events(page_size=1):
+        return json.loads(event.workflow_execution_started_event_attributes.input.payloads[0].data)
+    raise AssertionError("a workflow has a first event")
 
 
 def request(key: str, text: str = "hi") -> dict[str, Any]:

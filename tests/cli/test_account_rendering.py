@@ -22,11 +22,6 @@ def text(rendered: RenderableType) -> str:
     return captured.get()
 
 
-def rows(rendered: RenderableType) -> list[list[str]]:
-    """Its lines, by words."""
-    return [line.split() for line in text(rendered).splitlines()]
-
-
 def recall_result(**more: Any) -> RecallResult:
     """A recall that worked."""
     fields = {
@@ -55,13 +50,10 @@ def test_a_recall_says_what_it_does_not_do() -> None:
 
 def test_a_recall_that_failed_shows_each_answer() -> None:
     """With WeChat's code, and no word of what a recall does."""
-    calls = [
-        {"at": NOON, "answer": "lost", "detail": "ReadTimeout"},
-        {"at": NOON, "answer": "refused", "errcode": 40065, "errmsg": "status", "rid": "1-2"},
-    ]
-    shown = text(
-        render_recall(recall_result(outcome="unknown", key=None, msg_id=None, url="https://a/[b]", calls=calls))
-    )
+    lost = {"at": NOON, "answer": "lost", "detail": "ReadTimeout"}
+    refused = {"at": NOON, "answer": "refused", "errcode": 40065, "errmsg": "status", "rid": "1-2"}
+    failed = recall_result(outcome="unknown", key=None, msg_id=None, url="https://a/[b]", calls=[lost, refused])
+    shown = text(render_recall(failed))
     assert shown.startswith("demo, https://a/[b]  unknown\n")
     assert "no answer came, ReadTimeout" in shown
     assert "refused, errcode 40065, errmsg status, rid 1-2" in shown
@@ -84,27 +76,17 @@ def speed_result(speed: int = 3, realspeed: int = 30, **more: Any) -> SpeedResul
 
 def test_the_speed_stands_among_all_there_are() -> None:
     """With WeChat's real rates."""
-    found = rows(render_speed(speed_result()))
-    assert found[0] == ["demo", "speed", "3"]
-    assert found[2:] == [
-        ["0", "800,000"],
-        ["1", "600,000"],
-        ["2", "450,000"],
-        ["→", "3", "300,000"],
-        ["4", "100,000"],
-    ]
+    first, _, *rows = [line.split() for line in text(render_speed(speed_result())).splitlines()]
+    assert first == ["demo", "speed", "3"]
+    assert [" ".join(row) for row in rows] == ["0 800,000", "1 600,000", "2 450,000", "→ 3 300,000", "4 100,000"]
 
 
 def test_a_speed_that_was_set_holds_for_the_whole_account() -> None:
-    """It says what it was, and for how long it holds."""
+    """It says what it was, and for how long it holds. A rate that contradicts WeChat's table is shown with it."""
     shown = text(render_speed(speed_result(before={"speed": 0, "realspeed": 80})))
     assert shown.startswith("demo  speed 3, was 0\n")
     assert "It holds for every mass send of the account, whoever makes it, until somebody sets it again." in shown
-
-
-def test_a_rate_that_contradicts_wechats_table_is_shown_with_it() -> None:
-    """As in WeChat's own sample, which has 15 at speed 3."""
-    shown = text(render_speed(speed_result(3, 15)))
+    shown = text(render_speed(speed_result(3, 15)))  # as in WeChat's own sample
     assert "WeChat tells 150,000 followers a minute for it, but 300,000 in its table, below: rely on neither." in shown
     assert "has no such speed" in text(render_speed(speed_result(7, 5)))
 
@@ -134,23 +116,18 @@ def test_what_is_left_comes_first() -> None:
     """Then the sends that were counted, since when, and each call."""
     shown = text(render_quota(quota_result()))
     assert "mass sends to all  3     1     4 a month  2026-12-01 12:00:00 +08:00" in shown
-    lines = rows(render_quota(quota_result()))
-    assert ["accepted", "by", "WeChat", "2", "5"] in lines
-    assert ["of", "them", "to", "all", "1", "1"] in lines
-    assert ["draft/add", "990", "10", "1,000"] in lines
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    for line in ("accepted by WeChat 2 5", "of them to all 1 1", "draft/add 990 10 1,000"):
+        assert line in lines
     assert "tags/get                      –     –     –      errcode 48001, errmsg api unauthorized" in shown
     assert "Counted here since 2026-12-01 12:00:00 +08:00" in shown
 
 
 def test_what_is_not_known_is_not_said() -> None:
-    """Sends that were made elsewhere may have used it, and so may those before the counting began."""
+    """Sends that were made elsewhere may have used it, and so may those before the counting began, if it has."""
     shown = text(render_quota(quota_result(others=2, whole=False)))
     assert "mass sends to all  at most 3  at least 1" in shown
     assert "2 of this month were made elsewhere, and it is not known to whom" in shown
     assert "this month is not counted as a whole" in shown
-
-
-def test_an_account_that_has_sent_nothing_here() -> None:
-    """It says so."""
     shown = text(render_quota(quota_result().model_copy(update={"since": None})))
     assert "Nothing of this account has been sent here yet, so nothing was counted." in shown

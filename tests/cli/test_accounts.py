@@ -1,15 +1,20 @@
-"""`qunfa freeze`, `unfreeze`, `ledger` and `forget`, against the real `Account`."""
+"""`qunfa freeze`, `unfreeze`, `ledger` and `forget`, of one account and of several, against the real `Account`."""
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from temporalio.client import Client
 
+from qunfa.cli.view import Switched
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
 from qunfa.contract.grants import Turn, Wish
 from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
+
+SECOND = timedelta(seconds=1)
+WHY = ("--reason", "a leak")
 
 
 @pytest.fixture
@@ -18,63 +23,66 @@ def appid() -> str:
     return f"wx{secrets.token_hex(8)}"
 
 
-SECOND = timedelta(seconds=1)
+@pytest.fixture
+def appids() -> dict[str, str]:
+    """Two accounts that this machine's configuration has."""
+    return {name: f"wx{secrets.token_hex(8)}" for name in ("brand", "shop")}
+
+
+@pytest.fixture
+def configured(appids: dict[str, str]) -> dict[str, str]:
+    """The configuration, without an AppSecret."""
+    fields = {f"{name}__APPID": appid for name, appid in appids.items()}
+    fields |= {f"{name}__KIND": "service" for name in appids}
+    return {f"QUNFA_ACCOUNTS__{name.upper()}": value for name, value in fields.items()}
+
+
+def _wish(workflow_id: str, key: str, run_id: str, turn: Turn | None = None) -> Wish:
+    return Wish(wish=f"w-{key}", key=key, digest="d", workflow_id=workflow_id, run_id=run_id, searched=True, turn=turn)
 
 
 async def _known(client: Client, appid: str, name: str, key: str) -> None:
     """The account's ledger holds a key of the account `name`."""
-    wish = Wish(
-        wish=f"w-{key}",
-        key=key,
-        digest="d",
-        workflow_id=mass_send_id(name, key),
-        run_id="00000000-0000-0000-0000-000000000000",
-        searched=True,
-    )
+    wish = _wish(mass_send_id(name, key), key, "00000000-0000-0000-0000-000000000000")
     await client.start_workflow(
         ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="wants", start_signal_args=[wish]
     )
 
 
+async def _ledger(qunfa: Qunfa, appid: str, *more: str) -> LedgerView:
+    return LedgerView.model_validate(parsed(await qunfa("ledger", appid, *more, "--json")))
+
+
+async def frozen(qunfa: Qunfa, appid: str) -> Any:
+    """Who has frozen the account, and why; None where nobody has."""
+    view = await _ledger(qunfa, appid)
+    return view.frozen and (view.frozen.by, view.frozen.reason)
+
+
 async def test_freeze_holds_until_unfreeze(qunfa: Qunfa, client: Client, appid: str) -> None:
     """Freeze starts the account's workflow where it does not run yet, and says so; unfreeze opens it again."""
-    first = await qunfa("freeze", appid, "--reason", "a leak", "--json")
-    frozen = FreezeAnswer.model_validate(parsed(first)).frozen
-    assert (frozen and frozen.by, frozen and frozen.reason) == ("li", "a leak")
+    first = await qunfa("freeze", appid, *WHY, "--json")
+    said = FreezeAnswer.model_validate(parsed(first)).frozen
+    assert (said and said.by, said and said.reason) == ("li", "a leak")
     assert "see that this is the appid you mean" in first.stderr
     opened = await qunfa("unfreeze", appid, "--json")
     assert FreezeAnswer.model_validate(parsed(opened)).frozen is None
     assert opened.stderr == ""
+    twice = await qunfa("freeze", appid, appid, *WHY)
+    assert (twice.exit_code, twice.stdout.splitlines()[0]) == (0, f"{appid}  FROZEN")
 
 
 async def test_a_name_leads_to_the_appid_by_the_ledger(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
-    """An operator needs no configuration: who has sent under the name is in the account's ledger."""
+    """Or by the configuration, which wins. What looks like an appid but is none would be a freeze of nobody."""
     name = f"shop-{key[:8]}"
     await _known(client, appid, name, key)
-    answer = await qunfa("freeze", name, "--reason", "r")
-    assert answer.exit_code == 0
+    answer = await qunfa("freeze", name, *WHY)
+    assert (answer.exit_code, f"{appid}  FROZEN" in answer.stdout) == (0, True)
+    answer = await qunfa("freeze", "wxshop", *WHY)
+    assert (answer.exit_code, "--appid" in answer.stderr) == (2, True)
+    of = "QUNFA_ACCOUNTS__WXSHOP__"
+    answer = await qunfa("freeze", "wxshop", *WHY, **{f"{of}APPID": appid, f"{of}SECRET": "s", f"{of}KIND": "service"})
     assert f"{appid}  FROZEN" in answer.stdout
-
-
-async def test_the_configuration_knows_an_appid(qunfa: Qunfa, client: Client, appid: str) -> None:
-    """A configured account's name wins over everything that is found."""
-    answer = await qunfa(
-        "freeze",
-        "wxshop",
-        "--reason",
-        "r",
-        QUNFA_ACCOUNTS__WXSHOP__APPID=appid,
-        QUNFA_ACCOUNTS__WXSHOP__SECRET="s",
-        QUNFA_ACCOUNTS__WXSHOP__KIND="service",
-    )
-    assert f"{appid}  FROZEN" in answer.stdout
-
-
-async def test_a_name_that_leads_nowhere_freezes_nothing(qunfa: Qunfa, client: Client) -> None:
-    """What looks like an appid but is none would be a freeze that protects nobody."""
-    answer = await qunfa("freeze", "wxshop", "--reason", "r")
-    assert answer.exit_code == 2
-    assert "--appid" in answer.stderr
 
 
 async def test_two_appids_under_one_name_are_not_guessed(qunfa: Qunfa, client: Client, key: str) -> None:
@@ -88,30 +96,17 @@ async def test_two_appids_under_one_name_are_not_guessed(qunfa: Qunfa, client: C
     assert (await qunfa("ledger", name, "--appid", appids[0])).exit_code == 0
 
 
-async def test_ledger_shows_keys(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
-    """All of it, or one key of it, as JSON and as tables."""
-    await _known(client, appid, "demo", key)
-    everything = LedgerView.model_validate(parsed(await qunfa("ledger", appid, "--json")))
-    assert [record.key for record in everything.records] == [key]
-    other = LedgerView.model_validate(parsed(await qunfa("ledger", appid, "--key", "other", "--json")))
-    assert other.records == ()
-    assert key in (await qunfa("ledger", appid)).stdout
-
-
 async def test_ledger_shows_who_waits(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
-    """The next one first, and how many are before it."""
+    """The next one first, and how many are before it; it is not forgotten while it waits."""
     await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=QUEUE)
     run = await client.start_workflow("Nobody", id=mass_send_id("demo", key), task_queue=DESERTED_QUEUE)
     soon = datetime.now(UTC) + timedelta(minutes=30)
     turn = Turn(generation=0, clientmsgid="c0", due=soon, pace=SECOND, http_timeout=30 * SECOND)
-    run_id = run.result_run_id or ""
-    wish = Wish(wish="w", key=key, digest="d", workflow_id=run.id, run_id=run_id, searched=True, turn=turn)
+    wish = _wish(run.id, key, run.result_run_id or "", turn)
     await client.get_workflow_handle(account_id(appid)).signal("wants", wish)
-    answer = await qunfa("ledger", appid, "--json")
-    assert [(one.key, one.place) for one in LedgerView.model_validate(parsed(answer)).waiting] == [(key, 0)]
-    shown = (await qunfa("ledger", appid)).stdout
-    assert "Waiting for their turn" in shown
-    refused = await qunfa("forget", appid, key, "--reason", "r", "--yes")
+    assert [(one.key, one.place) for one in (await _ledger(qunfa, appid)).waiting] == [(key, 0)]
+    assert "Waiting for their turn" in (await qunfa("ledger", appid)).stdout
+    refused = await qunfa("forget", appid, key, *WHY, "--yes")
     assert (refused.exit_code, "waits for its turn; abort it first" in refused.stderr) == (1, True)
     await run.terminate()
 
@@ -119,37 +114,59 @@ async def test_ledger_shows_who_waits(qunfa: Qunfa, client: Client, appid: str, 
 async def test_a_key_is_forgotten(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
     """The ledger does not know it any more, and shows who has had it forgotten, and why."""
     await _known(client, appid, "demo", key)
+    assert [record.key for record in (await _ledger(qunfa, appid)).records] == [key]
+    assert (await _ledger(qunfa, appid, "--key", "other")).records == ()
+    assert key in (await qunfa("ledger", appid)).stdout
     answer = await qunfa("forget", appid, key, "--reason", "a test of ours", "--yes", "--json")
     line = Forgotten.model_validate(parsed(answer))
     assert (line.key, line.by, line.reason) == (key, "li", "a test of ours")
-    view = LedgerView.model_validate(parsed(await qunfa("ledger", appid, "--json")))
+    view = await _ledger(qunfa, appid)
     assert (view.records, view.forgotten) == ((), (line,))
-    shown = (await qunfa("ledger", appid)).stdout
-    assert "a test of ours" in shown
-    again = await qunfa("forget", appid, key, "--reason", "r", "--yes")
+    assert "a test of ours" in (await qunfa("ledger", appid)).stdout
+    again = await qunfa("forget", appid, key, *WHY, "--yes")
     assert (again.exit_code, f"does not know the key {key}" in again.stderr) == (1, True)
 
 
-async def test_nothing_is_forgotten_unasked(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
-    """Without a terminal it needs --yes; where nothing was sent, there is nothing to forget."""
-    await _known(client, appid, "demo", key)
-    unasked = await qunfa("forget", appid, key, "--reason", "r")
-    assert (unasked.exit_code, "add --yes" in unasked.stderr) == (2, True)
-    assert len(LedgerView.model_validate(parsed(await qunfa("ledger", appid, "--json"))).records) == 1
-    nobody = await qunfa("forget", f"wx{secrets.token_hex(8)}", key, "--reason", "r", "--yes")
-    assert (nobody.exit_code, "Nothing has been sent by" in nobody.stderr) == (1, True)
-
-
 async def test_an_account_that_never_sent_has_no_ledger(qunfa: Qunfa, client: Client, appid: str) -> None:
-    """Exit 1, with a sentence."""
-    answer = await qunfa("ledger", appid)
-    assert answer.exit_code == 1
-    assert f"Nothing has been sent by {appid}" in answer.stderr
+    """Exit 1, with a sentence; there is nothing to forget, either."""
+    for words in (("ledger", appid), ("forget", appid, "k", *WHY, "--yes")):
+        answer = await qunfa(*words)
+        assert (answer.exit_code, f"Nothing has been sent by {appid}" in answer.stderr) == (1, True)
 
 
-async def test_no_freeze_is_left_behind_without_a_worker(qunfa: Qunfa, client: Client, appid: str) -> None:
-    """Nobody would confirm it, so nothing is started."""
-    answer = await qunfa("freeze", appid, "--reason", "r", "--task-queue", DESERTED_QUEUE)
+@pytest.mark.usefixtures("terminal")
+async def test_all_accounts_are_frozen_and_unfrozen(
+    qunfa: Qunfa, client: Client, appids: dict[str, str], configured: dict[str, str]
+) -> None:
+    """Once a person has said yes to their names. Each has its line, and its entry in the JSON."""
+    no = await qunfa("freeze", "--all", *WHY, stdin="n\n", **configured)
+    assert (no.exit_code, "FROZEN" in no.stdout, "brand\nshop\nFreeze these 2?" in no.stderr) == (1, False, True)
+    answer = await qunfa("freeze", "--all", *WHY, stdin="y\n", **configured)
+    assert answer.exit_code == 0, answer.output
+    assert sorted(line for line in answer.stdout.splitlines() if "FROZEN" in line) == [
+        f"{name}  {appid}  FROZEN  nothing is in flight" for name, appid in appids.items()
+    ]
+    assert [await frozen(qunfa, appid) for appid in appids.values()] == [("li", "a leak")] * 2
+    opened = await qunfa("unfreeze", "--all", "--yes", "--json", **configured)
+    switched = [Switched.model_validate(one) for one in parsed(opened)]
+    assert [(one.account, one.appid, one.refusal) for one in switched] == [
+        (name, appid, None) for name, appid in appids.items()
+    ]
+    assert [await frozen(qunfa, appid) for appid in appids.values()] == [None, None]
+
+
+async def test_one_that_fails_stops_none_of_the_others(
+    qunfa: Qunfa, client: Client, appids: dict[str, str], configured: dict[str, str]
+) -> None:
+    """Why is said; exit 1. Without a worker that is so of each, and nothing is left behind."""
+    deserted = await qunfa("freeze", "--all", "--yes", "--task-queue", DESERTED_QUEUE, *WHY, **configured)
+    assert deserted.exit_code == 1
+    assert deserted.stdout.count(f"NOT FROZEN: No worker polls the task queue {DESERTED_QUEUE}") == 2
+    assert (await qunfa("ledger", appids["shop"])).exit_code == 1
+    answer = await qunfa("freeze", "nosuch", *appids, "--yes", "--json", *WHY, **configured)
     assert answer.exit_code == 1
-    assert f"No worker polls the task queue {DESERTED_QUEUE}" in answer.stderr
-    assert (await qunfa("ledger", appid)).exit_code == 1
+    switched = {one["account"]: one for one in parsed(answer)}
+    assert list(switched) == ["nosuch", *appids]
+    assert "Neither this configuration nor any account's ledger knows nosuch" in switched["nosuch"]["refusal"]
+    assert "nosuch  NOT FROZEN: " in answer.stderr
+    assert [await frozen(qunfa, appid) for appid in appids.values()] == [("li", "a leak")] * 2

@@ -1,5 +1,6 @@
-"""`qunfa retry`, `abort` and `mark-sent`."""
+"""What operators answer to one send: who and why go to the workflow, and its word comes back."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,33 +10,76 @@ from temporalio.exceptions import ApplicationError
 from qunfa.cli.errors import explain
 from qunfa.cli.view import SendView
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
-from tests.cli.stub import result, status
+from tests.cli.stub import status
+
+AT = "2026-12-01T09:00:00+08:00"
 
 
-async def test_retry_sends_who_why_and_how(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """The update holds what the options say; the new status is printed."""
-    handle = await scripted(status("needs_operator"))
-    answer = await qunfa("retry", f"demo/{key}", "--reason", "checked", "--send-ignore-reprint", "--json")
-    assert SendView.model_validate(parsed(answer)).phase == "submitting"
-    assert await handle.query("received") == [
-        {"by": "li", "reason": "checked", "send_ignore_reprint": True, "confirm_not_delivered": False}
-    ]
+@pytest.mark.parametrize(
+    ("words", "waits", "then", "received"),
+    [
+        ("approve", "awaiting_approval", "submitting", {"by": "li", "reason": None}),
+        ("reject", "awaiting_approval", "needs_operator", {"by": "li", "reason": None}),
+        ("pause", "scheduled", "paused", {"by": "li", "reason": None}),
+        ("resume --by wang --reason seen", "paused", "scheduled", {"by": "wang", "reason": "seen"}),
+        (
+            "retry --reason checked --send-ignore-reprint",
+            "needs_operator",
+            "submitting",
+            {"by": "li", "reason": "checked", "send_ignore_reprint": True, "confirm_not_delivered": False},
+        ),
+        (
+            "retry --reason r --confirm-not-delivered --yes",
+            "needs_operator",
+            "submitting",
+            {"by": "li", "reason": "r", "send_ignore_reprint": False, "confirm_not_delivered": True},
+        ),
+        (
+            "mark-sent --msg-id 3147483650 --reason console",
+            "needs_operator",
+            "awaiting_result",
+            {"by": "li", "reason": "console", "msg_id": 3147483650},
+        ),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+async def test_an_answer_says_who_how_and_perhaps_why(
+    qunfa: Qunfa, scripted: Scripted, *, key: str, words: str, waits: str, then: str, received: dict[str, Any]
+) -> None:
+    """The login name unless --by names another; the send is printed as it is then."""
+    handle = await scripted(status(waits))
+    command, *more = words.split()
+    answer = await qunfa(command, f"demo/{key}", *more, "--json")
+    assert (answer.exit_code, SendView.model_validate(parsed(answer)).phase) == (0, then)
+    assert await handle.query("received") == [received]
 
 
-async def test_by_names_somebody_else(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """--by wins over the login name."""
-    handle = await scripted(status("needs_operator"))
-    answer = await qunfa("retry", f"demo/{key}", "--reason", "r", "--by", "wang", "--confirm-not-delivered", "--yes")
-    assert answer.exit_code == 0
-    assert [(said["by"], said["confirm_not_delivered"]) for said in await handle.query("received")] == [("wang", True)]
+async def test_another_time_is_given_with_its_offset(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """--send-at as it was typed; --now is the time of the command."""
+    handle = await scripted(status("scheduled"))
+    assert (await qunfa("reschedule", f"demo/{key}", "--send-at", AT)).exit_code == 0
+    before = datetime.now(UTC)
+    assert (await qunfa("reschedule", key, "--account", "demo", "--now")).exit_code == 0
+    [later, now] = [datetime.fromisoformat(said["send_at"]) for said in await handle.query("received")]
+    assert later == datetime.fromisoformat(AT)
+    assert before <= now <= datetime.now(UTC)
 
 
-async def test_a_refused_answer_is_the_workflows_sentence(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("retry --reason r", "It does not wait for an operator: there is nothing to retry."),
+        ("approve", "approve does not fit now."),
+    ],
+)
+async def test_a_refused_answer_is_the_workflows_sentence(
+    qunfa: Qunfa, scripted: Scripted, *, key: str, words: str, sentence: str
+) -> None:
     """Exit 1, and nothing else than what the workflow says."""
     await scripted(status("submitting"))
-    answer = await qunfa("retry", f"demo/{key}", "--reason", "r")
-    assert (answer.exit_code, answer.stdout) == (1, "")
-    assert answer.stderr.strip() == "It does not wait for an operator: there is nothing to retry."
+    command, *more = words.split()
+    answer = await qunfa(command, f"demo/{key}", *more)
+    assert (answer.exit_code, answer.stdout, answer.stderr.strip()) == (1, "", sentence)
 
 
 @pytest.mark.parametrize(
@@ -49,36 +93,23 @@ async def test_a_refused_answer_is_the_workflows_sentence(qunfa: Qunfa, scripted
         ("Refused", "Temporal's words."),
         (None, "Temporal's words."),
     ],
+    ids=["unprocessed", "ended", "refused", "other"],
 )
 def test_what_temporal_itself_refuses_is_said_plainly(kind: str | None, said: str) -> None:
     """Its own words for it speak of updates that workers do not support."""
     assert explain(WorkflowUpdateFailedError(ApplicationError("Temporal's words", type=kind))).lines == (said,)
 
 
-async def test_mark_sent_takes_the_msg_id(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """The msg_id goes out as a number."""
-    handle = await scripted(status("needs_operator"))
-    answer = await qunfa("mark-sent", f"demo/{key}", "--msg-id", "3147483650", "--reason", "console")
-    assert answer.exit_code == 0
-    assert await handle.query("received") == [{"by": "li", "reason": "console", "msg_id": 3147483650}]
-
-
-async def test_abort_shows_the_end(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """Done is done: exit 0, although the send has ended without being sent."""
-    handle = await scripted(status("needs_operator"))
-    answer = await qunfa("abort", f"demo/{key}", "--reason", "mistake")
-    assert answer.exit_code == 0
-    assert (await handle.query("received"))[0]["reason"] == "mistake"
-
-
-async def test_a_closed_send_takes_no_answer(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """Exit 1, with how it ended."""
-    handle = await scripted()
-    await handle.signal("end", {"as": "completed", "result": result("sent", key)})
-    await handle.result()
-    answer = await qunfa("abort", f"demo/{key}", "--reason", "late")
-    assert answer.exit_code == 1
-    assert f"demo/{key} has ended, so there is nothing to answer. Delivered." in answer.stderr
+async def test_a_send_told_to_end_is_not_shown_as_waiting(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """It is in its old phase until it has ended, which takes a moment. Once it has, there is nothing to answer."""
+    handle = await scripted(status("awaiting_approval"))
+    answer = await qunfa("reject", f"demo/{key}", "--reason", "wrong text")
+    assert "the send ends, unless something may have been delivered" in answer.stderr
+    assert (await qunfa("abort", f"demo/{key}", "--reason", "mistake")).exit_code == 0
+    assert [said["reason"] for said in await handle.query("received")] == ["wrong text", "mistake"]
+    again = await qunfa("abort", f"demo/{key}", "--reason", "late")
+    assert again.exit_code == 1
+    assert f"demo/{key} has ended, so there is nothing to answer. Aborted" in again.stderr
 
 
 async def test_without_a_worker_nothing_is_left_to_chance(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
@@ -90,25 +121,16 @@ async def test_without_a_worker_nothing_is_left_to_chance(qunfa: Qunfa, scripted
     assert "Nothing was changed" in answer.stderr
 
 
-async def test_a_reason_is_required(qunfa: Qunfa) -> None:
-    """An answer without a reason is wrong use, and so is an empty one."""
-    assert (await qunfa("abort", "demo/k")).exit_code == 2
-    blank = await qunfa("abort", "demo/k", "--reason", " ")
-    assert blank.exit_code == 2
-    assert "reason: must not be blank" in blank.stderr
-
-
 async def test_who_does_it_must_be_known(qunfa: Qunfa, scripted: Scripted, key: str, monkeypatch: Any) -> None:
     """In a container without login names --by is asked for; a send needs none."""
+
+    def nobody() -> str:
+        raise OSError("no such user")
+
     await scripted()
-    monkeypatch.setattr("getpass.getuser", _nobody)
+    monkeypatch.setattr("getpass.getuser", nobody)
     answer = await qunfa("abort", f"demo/{key}", "--reason", "r")
-    assert answer.exit_code == 2
-    assert "--by" in answer.stderr
+    assert (answer.exit_code, "--by" in answer.stderr) == (2, True)
     assert (await qunfa("abort", f"demo/{key}", "--reason", "r", "--by", "li")).exit_code == 0
     sent = await qunfa("send", "--account", "demo", "--key", f"{key}-2", "--to-all", "--text", "hi", "--yes")
     assert sent.exit_code == 0
-
-
-def _nobody() -> str:
-    raise OSError("no such user")

@@ -1,7 +1,6 @@
 """`qunfa callback check`, against a real receiver, a real `Account` and a scripted `CheckCallback`."""
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -11,11 +10,9 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription
 from typer.testing import Result
 
-from qunfa.callback import create_app, run_receiver
-from qunfa.callback.services import Services
 from qunfa.cli.appid import describe_account
 from qunfa.cli.arrival import has_arrived, position
 from qunfa.cli.callback_report import CallbackReport
@@ -25,9 +22,10 @@ from qunfa.contract.ids import CHECK_CALLBACK
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
-from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, parsed
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, UNREACHABLE, Qunfa, parsed
 from tests.cli.stub import CALLBACKS
-from tests.looking import PATIENCE, look_again
+from tests.e2e.staging import receiving
+from tests.looking import until
 
 TOKEN = "callbackTOKEN0123456789"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -84,40 +82,11 @@ def shop() -> Iterator[Shop]:
     CALLBACKS.pop(name, None)
 
 
-@asynccontextmanager
-async def receiving(client: Client, settings: Settings) -> AsyncIterator[str]:
-    """A receiver that delivers to the tests' Temporal; its address."""
-
-    async def connected() -> Client:
-        return client
-
-    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(
-        run_receiver(
-            settings, host="127.0.0.1", port=0, on_started=url.set_result, handle_signals=False, connect=connected
-        )
-    )
-    try:
-        yield await url
-    finally:
-        serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
-
-
-@asynccontextmanager
-async def receiving_elsewhere(settings: Settings) -> AsyncIterator[str]:
-    """A receiver whose pushes go where nobody looks."""
-
-    async def away(appid: str, event: JobFinished) -> None:
-        pass
-
-    with contextlib.closing(Services()) as services:
-        url = services.add(create_app(settings, away), "127.0.0.1", 0)
-        serving = asyncio.create_task(services.run())
+@pytest.fixture
+async def url(client: Client, shop: Shop) -> AsyncIterator[str]:
+    """The address of a receiver with the account's callback in plain mode."""
+    async with receiving(shop.settings(), client) as url:
         yield url
-        services.stop()
-        await serving
 
 
 @asynccontextmanager
@@ -167,7 +136,7 @@ def todo(result: Result, name: str) -> str:
 @pytest.mark.parametrize("mode", ["plain", "compat", "safe"])
 async def test_a_callback_that_works_is_four_times_ok(client: Client, shop: Shop, check: Check, mode: str) -> None:
     """URL, push in the account's mode, Temporal, WeChat; exit 0, and what WeChat sees."""
-    async with receiving(client, shop.settings(mode)) as url:
+    async with receiving(shop.settings(mode), client) as url:
         result = await check(url, mode=mode)
     assert result.exit_code == 0, result.stdout + result.stderr
     lines = result.stdout.splitlines()
@@ -179,47 +148,30 @@ async def test_a_callback_that_works_is_four_times_ok(client: Client, shop: Shop
 
 
 async def test_a_test_push_leaves_nothing_behind(client: Client, shop: Shop, check: Check) -> None:
-    """The account's workflow has had it, and neither keeps it nor counts it as somebody else's send."""
-    async with receiving(client, shop.settings("safe")) as url:
-        first = CallbackReport.model_validate(parsed(await check(url, "--json", mode="safe")))
-        second = CallbackReport.model_validate(parsed(await check(url, "--json", mode="safe")))
-    assert first.msg_id != second.msg_id
-    assert is_test(first.msg_id)
+    """The account's workflow has had it, and neither keeps it nor counts it. --json has every step, and no secret."""
+    async with receiving(shop.settings("safe"), client) as url:
+        results = [await check(url, "--json", mode="safe") for _ in range(2)]
+    first, second = [CallbackReport.model_validate(parsed(result)) for result in results]
+    assert [states(result) for result in results] == [OK, OK]
+    assert (first.ok, first.mode, first.appid) == (True, "safe", shop.appid)
+    assert first.wechat is not None
+    assert first.wechat.view is not None
+    assert [ping.time for ping in first.wechat.view.ping] == ["23.079ms"]
+    assert (first.msg_id != second.msg_id, is_test(first.msg_id)) == (True, True)
+    assert [secret for secret in (TOKEN, AES_KEY) if secret in results[0].output] == []
     handle = client.get_workflow_handle(account_id(shop.appid))
     view: LedgerView = await handle.query("ledger", result_type=LedgerView)
     assert (view.kept, view.book, view.records) == ((), {}, ())
 
 
-async def test_json_has_every_step_and_wechats_answer(client: Client, shop: Shop, check: Check) -> None:
-    """And nothing else on stdout; no token and no key."""
-    async with receiving(client, shop.settings("safe")) as url:
-        result = await check(url, "--json", mode="safe")
-    report = CallbackReport.model_validate(parsed(result))
-    assert (result.exit_code, report.ok, report.mode, report.appid) == (0, True, "safe", shop.appid)
-    assert states(result) == OK
-    assert report.wechat is not None
-    assert report.wechat.view is not None
-    assert [ping.time for ping in report.wechat.view.ping] == ["23.079ms"]
-    assert TOKEN not in result.output
-    assert AES_KEY not in result.output
-
-
 async def test_an_older_push_is_never_taken_for_this_one(client: Client, shop: Shop, check: Check) -> None:
-    """A receiver that delivers elsewhere is found out, although an earlier check had got through."""
-    async with receiving(client, shop.settings()) as url:
+    """A receiver with another Temporal is found out, although an earlier check had got through."""
+    elsewhere = Client(client.service_client, namespace="default", data_converter=client.data_converter)
+    async with receiving(shop.settings(), client) as url:
         assert states(await check(url, "--json")) == OK
-    await _lost(client, shop, check)
-
-
-async def test_a_push_that_does_not_come_to_temporal_is_missed(client: Client, shop: Shop, check: Check) -> None:
-    """`success` alone proves nothing: the receiver may use another Temporal."""
-    await _lost(client, shop, check)
-
-
-async def _lost(client: Client, shop: Shop, check: Check) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("qunfa.cli.arrival.PATIENCE", timedelta(seconds=0.5))
-        async with receiving_elsewhere(shop.settings()) as url:
+        async with receiving(shop.settings(), elsewhere) as url:
             result = await check(url, "--json")
     assert (result.exit_code, states(result)) == (1, {**OK, "temporal": "failed"})
     assert f"another Temporal than this command ({client.service_client.config.target_host}" in todo(result, "temporal")
@@ -236,13 +188,15 @@ async def test_a_push_is_found_in_a_run_that_has_been_continued(client: Client, 
         for number in range(3):
             run = (await handle.describe()).run_id
             await handle.signal("push", JobFinished(msg_id=TEST_MSG_ID_MIN + number, status="s"))
-            async with asyncio.timeout(PATIENCE):
-                while (await handle.describe()).run_id == run:
-                    await look_again()
+            await until(handle.describe, _of_another(run))
         now = await position(client, shop.appid)
         assert await has_arrived(client, shop.appid, TEST_MSG_ID_MIN, since)
         assert not await has_arrived(client, shop.appid, TEST_MSG_ID_MIN, now)
         assert not await has_arrived(client, shop.appid, TEST_MSG_ID_MIN + 9, since)
+
+
+def _of_another(run: str) -> Callable[[WorkflowExecutionDescription], bool]:
+    return lambda now: now.run_id != run
 
 
 DIFFER = "token, aes_key, mode, appid or original_id"
@@ -264,44 +218,40 @@ BEHIND = {"forward_to": "http://127.0.0.1:1/", "forward_results": True}
 async def test_what_the_receiver_refuses_is_explained(
     client: Client, shop: Shop, check: Check, configured: dict[str, Any], seen: tuple[str, set[str], str]
 ) -> None:
-    """Each of its words says what differs; Temporal is not looked at before the push is answered."""
+    """Each of its words says what differs; Temporal is not looked at before the push is answered.
+
+    In a rotation the new token counts: a receiver that has only the old one is found out.
+    """
     mode, failed, word = seen
-    async with receiving(client, shop.settings(**configured)) as url:
-        result = await check(url, "--json", mode=mode)
+    async with receiving(shop.settings(**configured), client) as url:
+        result = await check(url, "--json", mode=mode, TOKEN_OLD="another0123")
     expected = {**OK, **dict.fromkeys(failed, "failed"), "temporal": "skipped"}
     assert (result.exit_code, states(result)) == (1, expected)
     assert word in todo(result, "push")
 
 
-async def test_the_old_token_is_not_what_is_checked(client: Client, shop: Shop, check: Check) -> None:
-    """In a rotation the new one counts: a receiver that has only the old one is found out."""
-    async with receiving(client, shop.settings(token="another0123")) as url:
-        result = await check(url, "--json", TOKEN_OLD="another0123")
-    assert states(result)["push"] == "failed"
-
-
-async def test_an_account_that_the_receiver_does_not_have(client: Client, shop: Shop, check: Check) -> None:
-    """Its configuration is an old one."""
-    other = Shop("other", "wxother0123456789")
-    async with receiving(client, other.settings()) as url:
-        result = await check(url, "--json")
-    assert "has no token for this account" in todo(result, "url")
-
-
 async def test_another_server_at_the_url(client: Client, shop: Shop, check: Check) -> None:
-    """It says something that the receiver never says."""
+    """Something that the receiver never says, a receiver with an older configuration, or nobody."""
     async with serving(b"HTTP/1.1 404 X\r\nContent-Length: 9\r\nConnection: close\r\n\r\nNot Found") as url:
         result = await check(url, "--json")
     assert states(result) == {"url": "failed", "push": "failed", "temporal": "skipped", "wechat": "ok"}
     assert "answered 404 'Not Found'" in todo(result, "url")
     assert "Something else answers" in todo(result, "push")
+    async with receiving(Shop("other", "wxother0123456789").settings(), client) as url:
+        result = await check(url, "--json")
+    assert "has no token for this account" in todo(result, "url")
+    result = await check("http://127.0.0.1:1")
+    assert result.exit_code == 1
+    assert "no answer (ConnectError" in result.stdout
+    assert "Start the receiver (`qunfa callback`)" in result.stdout
+    assert "signature" not in result.output
 
 
 async def test_a_system_that_gets_results_as_well_answers_the_push(client: Client, shop: Shop, check: Check) -> None:
     """What it says is WeChat's answer; the push has come to Temporal before."""
     async with (
         serving(b"HTTP/1.1 200 X\r\nContent-Length: 5\r\nConnection: close\r\n\r\n<xml>") as behind,
-        receiving(client, shop.settings(forward_to=behind, forward_results=True)) as url,
+        receiving(shop.settings(forward_to=behind, forward_results=True), client) as url,
     ):
         result = await check(url, "--json", FORWARD_TO=behind, FORWARD_RESULTS="true")
     assert states(result) == OK
@@ -317,15 +267,6 @@ async def test_an_answer_without_end_is_given_up(client: Client, shop: Shop, che
     assert "no answer within 0.3 s" in todo(result, "push")
 
 
-async def test_nobody_at_the_url(client: Client, check: Check) -> None:
-    """Nothing listens there; no signature is shown."""
-    result = await check("http://127.0.0.1:1")
-    assert result.exit_code == 1
-    assert "no answer (ConnectError" in result.stdout
-    assert "Start the receiver (`qunfa callback`)" in result.stdout
-    assert "signature" not in result.output
-
-
 @pytest.mark.parametrize(
     ("said", "words"),
     [
@@ -338,56 +279,42 @@ async def test_nobody_at_the_url(client: Client, check: Check) -> None:
     ids=["refused", "silent", "no address", "another appid", "unknown there"],
 )
 async def test_what_wechat_does_not_see_is_explained(
-    client: Client, shop: Shop, check: Check, said: Any, words: list[str]
+    url: str, shop: Shop, check: Check, said: Any, words: list[str]
 ) -> None:
     """The other steps are not hurt by it."""
     CALLBACKS[shop.name] = {"appid": shop.appid, **said} if isinstance(said, dict) else said
-    async with receiving(client, shop.settings()) as url:
-        result = await check(url, "--json")
+    result = await check(url, "--json")
     assert (result.exit_code, states(result)) == (1, {**OK, "wechat": "failed"})
     assert all(word in todo(result, "wechat") for word in words)
 
 
-async def test_a_lost_ping_is_a_hint(client: Client, shop: Shop, check: Check) -> None:
-    """Many hosts answer none."""
-    view = {**SEEN, "ping": [{**ADDRESS, "loss": "100%"}]}
-    CALLBACKS[shop.name] = {"appid": shop.appid, "view": view}
-    async with receiving(client, shop.settings()) as url:
-        result = await check(url)
+async def test_the_receiver_of_this_machine_is_checked_without_a_url(url: str, qunfa: Qunfa, shop: Shop) -> None:
+    """Where it listens stands in the configuration. A host that answers no ping is a hint, and nothing is wrong."""
+    CALLBACKS[shop.name] = {"appid": shop.appid, "view": {**SEEN, "ping": [{**ADDRESS, "loss": "100%"}]}}
+    port = url.rpartition(":")[2]
+    result = await qunfa("callback", "check", shop.name, **shop.environment(), QUNFA_RECEIVER__PORT=port)
     assert result.exit_code == 0
+    assert f"http://127.0.0.1:{port}/wechat/{shop.name}" in result.stdout
     assert "→ 203.0.113.7 does not answer WeChat's ping" in result.stdout
 
 
-async def test_without_a_worker_wechat_cannot_be_asked(client: Client, shop: Shop, check: Check) -> None:
-    """Only a worker has the credentials."""
-    async with receiving(client, shop.settings()) as url:
-        result = await check(url, "--json", "--task-queue", DESERTED_QUEUE)
+async def test_without_a_worker_that_answers_wechat_cannot_be_asked(
+    url: str, client: Client, shop: Shop, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a worker has the credentials. Nothing is left running."""
+    result = await check(url, "--json", "--task-queue", DESERTED_QUEUE)
     assert (result.exit_code, states(result)) == (1, {**OK, "wechat": "failed"})
     assert f"no worker polls the task queue {DESERTED_QUEUE}" in todo(result, "wechat")
-
-
-async def test_a_worker_that_never_answers_is_given_up(client: Client, shop: Shop, check: Check) -> None:
-    """Nothing is left running."""
     del CALLBACKS[shop.name]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qunfa.cli.callback_asking.WITHIN", 1.0)
-        async with receiving(client, shop.settings()) as url:
-            result = await check(url, "--json")
+    monkeypatch.setattr("qunfa.cli.callback_asking.WITHIN", 1.0)
+    result = await check(url, "--json")
     assert "no worker answered within 1 s" in todo(result, "wechat")
     running = f"WorkflowType = '{CHECK_CALLBACK}' AND ExecutionStatus = 'Running'"
-    async with asyncio.timeout(PATIENCE):
-        while [one.id async for one in client.list_workflows(running) if shop.name in one.id]:
-            await look_again()
 
+    async def left() -> list[str]:
+        return [one.id async for one in client.list_workflows(running) if shop.name in one.id]
 
-async def test_the_receiver_of_this_machine_is_checked_without_a_url(client: Client, qunfa: Qunfa, shop: Shop) -> None:
-    """Where it listens stands in the configuration; every address means this machine."""
-    async with receiving(client, shop.settings()) as url:
-        port = url.rpartition(":")[2]
-        given = {**shop.environment(), "QUNFA_RECEIVER__PORT": port}
-        result = await qunfa("callback", "check", shop.name, "--json", **given)
-    report = CallbackReport.model_validate(parsed(result))
-    assert (report.ok, report.url) == (True, f"http://127.0.0.1:{port}/wechat/{shop.name}")
+    await until(left, lambda ids: not ids)
 
 
 @pytest.mark.parametrize(
@@ -395,7 +322,6 @@ async def test_the_receiver_of_this_machine_is_checked_without_a_url(client: Cli
     [
         (("check",), "ACCOUNT"),
         (("check", "nobody"), "has no account nobody"),
-        (("check", "silent"), "has no token"),
         (("check", "bare"), "has no token"),
         (("check", "shop", "--url", "your.host/wechat/shop"), "whole URL"),
         (("check", "shop", "--url", "https://li:x@your.host/wechat/shop"), "whole URL"),
@@ -404,21 +330,18 @@ async def test_the_receiver_of_this_machine_is_checked_without_a_url(client: Cli
         (("--port", "1", "check", "shop"), "leave them out"),
     ],
 )
-async def test_wrong_use_is_exit_2(qunfa: Qunfa, args: tuple[str, ...], word: str) -> None:
+async def test_wrong_use_of_a_callback_check_is_exit_2(qunfa: Qunfa, args: tuple[str, ...], word: str) -> None:
     """Before anything is asked of anybody."""
-    silent = Shop("silent", "wxsilent").environment(EVENTS_TOKEN="0123456789abcdef")
-    silent = {name: value for name, value in silent.items() if not name.endswith(("__TOKEN", "MODE", "KEY"))}
     bare = {"QUNFA_ACCOUNTS__BARE__APPID": "wxbare", "QUNFA_ACCOUNTS__BARE__KIND": "service"}
-    environment = {**Shop("shop", "wxshop").environment(), **silent, **bare, "QUNFA_RECEIVER__PORT": "0"}
-    result = await qunfa("callback", *args, **environment, TEMPORAL_ADDRESS="127.0.0.1:1")
+    environment = {**Shop("shop", "wxshop").environment(), **bare, "QUNFA_RECEIVER__PORT": "0"}
+    result = await qunfa("callback", *args, **environment, **UNREACHABLE)
     assert result.exit_code == 2, result.output
     assert word in result.stderr
 
 
-async def test_an_unreachable_temporal_is_exit_3(client: Client, qunfa: Qunfa, shop: Shop) -> None:
-    """Nothing is pushed then."""
-    async with receiving(client, shop.settings()) as url:
-        given = {**shop.environment(), "TEMPORAL_ADDRESS": "127.0.0.1:1"}
-        result = await qunfa("callback", "check", shop.name, "--url", f"{url}/wechat/{shop.name}", **given)
+async def test_a_push_needs_a_temporal_to_look_at(url: str, client: Client, shop: Shop, qunfa: Qunfa) -> None:
+    """Exit 3, and nothing is pushed."""
+    given = {**shop.environment(), **UNREACHABLE}
+    result = await qunfa("callback", "check", shop.name, "--url", f"{url}/wechat/{shop.name}", **given)
     assert (result.exit_code, result.stdout) == (3, "")
     assert await describe_account(client, shop.appid) is None

@@ -18,7 +18,8 @@ from qunfa.cli.demo.binary import temporal_binary
 from qunfa.cli.demo.followers import FollowersView
 from qunfa.cli.demo.ports import ANY, LOCALHOST, USUAL, Ports, choose_ports
 from qunfa.cli.errors import Refused
-from tests.looking import PATIENCE, look_again
+from tests.e2e.processes import children_of, lives
+from tests.looking import until
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.long
@@ -63,38 +64,25 @@ async def _rest(process: Process) -> str:
 
 async def _children(process: Process, count: int) -> list[int]:
     """The demo's processes, as soon as there are so many."""
-    async with asyncio.timeout(PATIENCE):
-        while len(pids := _children_of(process.pid)) < count:
-            assert process.returncode is None, await _rest(process)
-            await look_again()
-    return pids
 
+    async def look() -> list[int]:
+        assert process.returncode is None, await _rest(process)
+        return children_of(process.pid)
 
-async def _gone(pids: list[int]) -> bool:
-    """Whether all of them end, asked until they have."""
-    async with asyncio.timeout(PATIENCE):
-        while any(_lives(pid) for pid in pids):
-            await look_again()
-    return True
-
-
-def _children_of(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
+    return await until(look, lambda pids: len(pids) >= count)
 
 
 def _command(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
 
 
-def _lives(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+async def _gone(pids: list[int]) -> bool:
+    """Whether all of them end, asked until they have."""
+
+    async def look() -> bool:
+        return not any(map(lives, pids))
+
+    return await until(look)
 
 
 async def test_once_sends_to_every_follower_exactly_once() -> None:
@@ -134,25 +122,17 @@ async def test_it_runs_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 @linux
-async def test_ctrl_c_in_the_middle_leaves_nothing() -> None:
-    """Exit 130, no traceback, whatever was being started."""
-    async with _demo("--free-ports") as process:
-        children = await _children(process, 1)
-        process.send_signal(signal.SIGINT)
+@pytest.mark.parametrize(("number", "children", "code"), [(signal.SIGINT, 1, 130), (signal.SIGKILL, 4, -9)])
+async def test_a_demo_cut_off_leaves_no_process(
+    tmp_path: Path, number: signal.Signals, children: int, code: int
+) -> None:
+    """Ctrl-C ends whatever is being started, without a traceback. After SIGKILL the kernel does."""
+    async with _demo("--free-ports", "--keep", str(tmp_path)) as process:
+        pids = await _children(process, children)
+        process.send_signal(number)
         said = await _rest(process)
-    assert process.returncode == 130
-    assert "Traceback" not in said
-    assert await _gone(children)
-
-
-@linux
-async def test_a_killed_demo_takes_its_processes_along(tmp_path: Path) -> None:
-    """SIGKILL gives the demo no chance to stop anything: the kernel does."""
-    async with _demo("--keep", str(tmp_path)) as process:
-        children = await _children(process, 4)
-        process.kill()
-        await process.wait()
-        assert await _gone(children)
+    assert (process.returncode, "Traceback" in said) == (code, False)
+    assert await _gone(pids)
 
 
 @linux
@@ -171,27 +151,17 @@ async def test_a_process_that_dies_ends_the_demo(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_left_alone() -> None:
-    """A free one takes its place, and no two are the same."""
+    """A free one takes its place, and no two are the same. A named port is had or refused, and 0 is a free one."""
     with socket.socket() as other:
         other.bind((LOCALHOST, 0))
         other.listen()
         taken = other.getsockname()[1]
         chosen = choose_ports(Ports(temporal=taken))
-    assert taken not in chosen
-    assert len(set(chosen)) == len(chosen)
-
-
-def test_a_named_port_is_had_or_refused() -> None:
-    """No other one takes its place, and 0 is a free one."""
-    with socket.socket() as other:
-        other.bind((LOCALHOST, 0))
-        other.listen()
-        taken = other.getsockname()[1]
+        assert (taken in chosen, len(set(chosen))) == (False, len(chosen))
         with pytest.raises(Refused, match=rf"cannot have the port {taken} \(--ui-port\)"):
             choose_ports(named={"ui": taken})
         found = choose_ports(ANY, {"receiver": 0})
-    assert 0 not in found
-    assert len({*found, taken}) == 5
+    assert (0 in found, len({*found, taken})) == (False, 5)
     assert choose_ports(ANY, {"ui": taken}).ui == taken
 
 

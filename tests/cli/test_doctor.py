@@ -4,8 +4,7 @@ import asyncio
 import os
 import pty
 import signal
-import sys
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from qunfa.cli.doctor import account, temporal
 from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.contract.ids import ACCOUNT, CHECK_ACCOUNT, CHECK_WORKER, account_id, worker_check_id
 from qunfa.rules.doctor import ALIVE
-from tests.cli.calls import QUEUE, Qunfa, parsed
+from tests.cli.calls import QUEUE, Qunfa, Start, parsed, screen
 from tests.looking import PATIENCE, until
 
 
@@ -82,23 +81,14 @@ async def test_nobody_is_waited_for_for_ever(
     assert await until_checked(client, key) == [WorkflowExecutionStatus.TERMINATED]
 
 
-async def test_ctrl_c_leaves_nothing_behind(
-    qunfa: Qunfa, environment: dict[str, str], client: Client, key: str
-) -> None:
+async def test_ctrl_c_leaves_nothing_behind(qunfa: Qunfa, start: Start, client: Client, key: str) -> None:
     """On a terminal each check is drawn as it is made; when it is left, the check that is under way is ended."""
     await until_polled(qunfa)
     master, slave = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "qunfa.cli", "doctor", key),
-        env={**os.environ, **environment, "COLUMNS": "200", "LINES": "60", "TERM": "xterm"},
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=slave,
-    )
+    process = await start("doctor", key, stdin=DEVNULL, stderr=slave)
     os.close(slave)
     assert await until_checked(client, key) == [WorkflowExecutionStatus.RUNNING]
-    drawn = await asyncio.to_thread(_read_until, master, "search_attributes")
+    drawn = (await screen(master, "callback", await screen(master, "search_attributes"))).decode("utf-8", "replace")
     process.send_signal(signal.SIGINT)
     reading = asyncio.create_task(asyncio.to_thread(_read_to_the_end, master))
     stdout, _ = await process.communicate()
@@ -107,13 +97,6 @@ async def test_ctrl_c_leaves_nothing_behind(
     assert (process.returncode, stdout) == (130, b"")
     assert f"{key} token" in drawn
     assert await until_checked(client, key) == [WorkflowExecutionStatus.TERMINATED]
-
-
-def _read_until(descriptor: int, word: str) -> str:
-    seen = ""
-    while word not in seen or "callback" not in seen:
-        seen += os.read(descriptor, 65536).decode("utf-8", "replace")
-    return seen
 
 
 def _read_to_the_end(descriptor: int) -> None:
@@ -132,18 +115,6 @@ async def test_a_configuration_that_cannot_be_read_is_a_finding(qunfa: Qunfa, tm
     findings = {one.name: one for one in Diagnosis.model_validate(parsed(answer)).findings}
     assert (answer.exit_code, findings["configuration"].state, findings["temporal"].state) == (1, "failed", "ok")
     assert "not valid TOML" in findings["configuration"].said
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        ("doctor", "a", "b", "--callback-url", "https://one.example/wechat/a"),
-        ("doctor", "a", "--callback-url", "nowhere"),
-    ],
-)
-async def test_a_url_that_cannot_be_meant_is_wrong_use(qunfa: Qunfa, args: tuple[str, ...]) -> None:
-    """One URL is no two accounts'."""
-    assert (await qunfa(*args)).exit_code == 2
 
 
 async def test_all_accounts_of_the_configuration_are_checked(qunfa: Qunfa) -> None:

@@ -53,21 +53,16 @@ def test_an_article_with_its_pictures(folder: Path) -> None:
     assert built == {**article, "thumb": {"uri": (folder / "cover.jpg").as_uri()}}
 
 
-def test_pictures_in_order(folder: Path) -> None:
-    """With their recommendation."""
-    assert _built(image=["cover.jpg", "a b.png"], recommend="看") == {
-        "msgtype": "image",
-        "images": [{"uri": (folder / name).as_uri()} for name in ("cover.jpg", "a b.png")],
-        "recommend": "看",
-    }
-
-
-def test_a_video_a_voice_and_a_text(folder: Path) -> None:
-    """With what belongs to each."""
+def test_pictures_a_video_a_voice_and_a_text(folder: Path) -> None:
+    """With what belongs to each, and pictures in their order. Nothing is no message: a file's message stays then."""
+    images = [{"uri": (folder / name).as_uri()} for name in ("cover.jpg", "a b.png")]
+    pictures = {"msgtype": "image", "images": images, "recommend": "看"}
+    assert _built(image=["cover.jpg", "a b.png"], recommend="看") == pictures
     video = {"msgtype": "mpvideo", "media": {"uri": (folder / "clip.mp4").as_uri()}, "title": "t", "description": "d"}
     assert _built(video="clip.mp4", title="t", description="d") == video
     assert _built(voice="a.mp3") == {"msgtype": "voice", "media": {"uri": (folder / "a.mp3").as_uri()}}
     assert _built(text="hi") == {"msgtype": "text", "content": "hi"}
+    assert message_of(MessageOptions()) is None
 
 
 @pytest.mark.parametrize(
@@ -92,22 +87,15 @@ def test_an_article_may_name_pictures_elsewhere(folder: Path) -> None:
     assert article["content"] == content
 
 
-def test_nothing_given_is_no_message() -> None:
-    """The file's message stays then."""
-    assert message_of(MessageOptions()) is None
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"text": "t", "voice": "a.mp3"}, "--text and --voice exclude each other"),
-        ({"image": ["cover.jpg"], "html": "article.html"}, "--html and --image exclude each other"),
         ({"html": "article.html", "title": "t"}, "--html needs --thumb"),
         ({"html": "article.html"}, "--html needs --title and --thumb"),
         ({"video": "clip.mp4"}, "--video needs --title"),
         ({"title": "t"}, "--title belongs to --html or --video"),
         ({"text": "t", "thumb": "cover.jpg"}, "--thumb belongs to --html"),
-        ({"text": "t", "source_url": "u"}, "--source-url belongs to --html"),
         ({"voice": "a.mp3", "recommend": "r"}, "--recommend belongs to --image"),
         ({"voice": "b.mp3"}, "--voice b.mp3: there is no such file here."),
         ({"image": ["cover.jpg", "c.png"]}, "--image c.png: there is no such file here."),

@@ -55,7 +55,6 @@ def test_what_yaml_writes_is_read_back(tmp_path_factory: pytest.TempPathFactory,
     ("name", "text"),
     [
         ("twice.json", '{"audience": {"kind": "tag"}, "audience": {"kind": "all"}}'),
-        ("twice.yaml", "audience: {kind: tag}\naudience: {kind: all}\n"),
         ("deep.yaml", "audience: {kind: tag, kind: all}\n"),
     ],
 )

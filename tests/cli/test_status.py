@@ -1,6 +1,5 @@
 """`qunfa status` of running and closed sends."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from temporalio.client import Client
 from qunfa.cli.view import SendView, Work
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import result, status
-from tests.looking import PATIENCE, look_again, until
+from tests.looking import until
 
 WAITING = status(
     "needs_operator",
@@ -27,7 +26,7 @@ WAITING = status(
 
 
 async def test_a_running_send_says_its_status(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """The JSON of a running send is a SendView whose status is what the workflow says."""
+    """The JSON is a SendView whose status is what the workflow says; people see the exact command for each answer."""
     await scripted(WAITING)
     answer = await qunfa("status", f"demo/{key}", "--json")
     view = SendView.model_validate(parsed(answer))
@@ -35,28 +34,22 @@ async def test_a_running_send_says_its_status(qunfa: Qunfa, scripted: Scripted, 
     assert (view.state, view.phase, view.account, view.key) == ("running", "needs_operator", "demo", key)
     assert view.status is not None
     assert view.status.answers == ("retry", "abort")
-
-
-async def test_people_see_the_command_that_answers(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """A send that waits for a person shows the problem and the exact command for each answer."""
-    await scripted(WAITING)
-    answer = await qunfa("status", f"demo/{key}")
-    assert "WeChat judged it a reprint." in answer.stdout
-    assert f'qunfa retry demo/{key} --send-ignore-reprint --reason "WHY"' in answer.stdout
-    assert f'qunfa abort demo/{key} --reason "WHY"' in answer.stdout
+    shown = (await qunfa("status", f"demo/{key}")).stdout
+    assert "WeChat judged it a reprint." in shown
+    assert f'qunfa retry demo/{key} --send-ignore-reprint --reason "WHY"' in shown
+    assert f'qunfa abort demo/{key} --reason "WHY"' in shown
+    several = parsed(await qunfa("status", f"mass-send:demo:{key}", f"demo/{key}", "--json"))
+    by_key = parsed(await qunfa("status", key, "--account", "demo", "--json"))
+    assert [one["run_id"] for one in several] == [by_key["run_id"]] * 2
 
 
 async def test_an_upload_says_how_far_it_is(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
     """Bytes so far and in all, and why an earlier attempt failed, from the activity itself."""
     handle = await scripted(status("preparing"))
     await handle.signal("begin_upload", True)
-    async with asyncio.timeout(PATIENCE):
-        while not (work := SendView.model_validate(parsed(await qunfa("status", f"demo/{key}", "--json"))).work) or (
-            work[0].size is None
-        ):
-            await look_again()
+    view = await until(lambda: _view(qunfa, key), lambda view: view.work and view.work[0].size)
     half = Work(activity="upload", attempt=2, written=2**19, size=2**20, failure="WeChat does not answer")
-    assert work == (half,)
+    assert view.work == (half,)
     shown = (await qunfa("status", f"demo/{key}")).stdout
     assert "512.0 KB of 1.0 MB" in shown
     assert "attempt 2; the last one failed: WeChat does not answer" in shown
@@ -73,31 +66,9 @@ async def test_an_activity_that_is_paused_in_temporal_is_shown(
     execution = WorkflowExecution(workflow_id=handle.id)
     pause = PauseActivityRequest(namespace=client.namespace, execution=execution, type="upload")
     await client.workflow_service.pause_activity(pause)
-    [work] = SendView.model_validate(parsed(await qunfa("status", f"demo/{key}", "--json"))).work
+    [work] = (await _view(qunfa, key)).work
     assert (work.activity, work.paused) == ("upload", True)
     assert "paused in Temporal, so that nothing goes on" in (await qunfa("status", f"demo/{key}")).stdout
-
-
-async def test_previews_are_shown_while_it_runs_and_afterwards(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """One row per recipient, with WeChat's words where it refused."""
-    previews = [{"to": "oA", "sent": True, "msg_id": 7}, {"to": "oB", "sent": False, "errcode": 43004, "errmsg": "no"}]
-    handle = await scripted(status("awaiting_result", previews=previews))
-    running = (await qunfa("status", f"demo/{key}")).stdout
-    await handle.signal("end", {"as": "completed", "result": result("sent", key)})
-    await _closed(qunfa, key)
-    closed = (await qunfa("status", f"demo/{key}")).stdout
-    for shown in (running, closed):
-        rows = [line.split() for line in shown.splitlines()]
-        assert ["oA", "sent", "7", "–"] in rows
-        assert ["oB", "NOT", "sent", "–", "errcode", "43004,", "errmsg", "no"] in rows
-
-
-async def test_a_send_can_be_named_in_three_ways(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
-    """account/key, the workflow id, and the key with --account name the same send; several make a list."""
-    await scripted()
-    by_id = parsed(await qunfa("status", f"mass-send:demo:{key}", f"demo/{key}", "--json"))
-    by_key = parsed(await qunfa("status", key, "--account", "demo", "--json"))
-    assert [view["run_id"] for view in by_id] == [by_key["run_id"]] * 2
 
 
 @pytest.mark.parametrize(
@@ -111,13 +82,15 @@ async def test_a_send_can_be_named_in_three_ways(qunfa: Qunfa, scripted: Scripte
 async def test_a_closed_send_says_how_it_ended(
     qunfa: Qunfa, scripted: Scripted, *, key: str, end: dict[str, Any], state: str, said: str
 ) -> None:
-    """The result comes from the history or the failure's details; a refused request says its sentence."""
-    handle = await scripted()
+    """By the history or the failure's details; a refused request says its sentence. Its previews are still shown."""
+    handle = await scripted(status("awaiting_result", previews=[{"to": "oA", "sent": True, "msg_id": 7}]))
     await handle.signal("end", end)
     view = await _closed(qunfa, key)
     assert view.state == state
     assert (view.result and view.result.outcome) == end.get("result", {}).get("outcome")
-    assert said in (await qunfa("status", f"demo/{key}")).stdout
+    shown = (await qunfa("status", f"demo/{key}")).stdout
+    assert said in shown
+    assert ["oA", "sent", "7", "–"] in [line.split() for line in shown.splitlines()]
 
 
 @pytest.mark.parametrize("ended_by", ["cancel", "terminate"])
@@ -148,15 +121,9 @@ async def test_an_unknown_send_is_refused(qunfa: Qunfa, client: Any) -> None:
     assert "holds no mass send demo/never-started" in answer.stderr
 
 
-async def test_a_name_that_is_none_is_wrong_use(qunfa: Qunfa) -> None:
-    """Exit 2, with how a send is named."""
-    answer = await qunfa("status", "just-a-key")
-    assert answer.exit_code == 2
-    assert "account/key" in answer.stderr
+async def _view(qunfa: Qunfa, key: str) -> SendView:
+    return SendView.model_validate(parsed(await qunfa("status", f"demo/{key}", "--json")))
 
 
 async def _closed(qunfa: Qunfa, key: str) -> SendView:
-    while True:
-        view = SendView.model_validate(parsed(await qunfa("status", f"demo/{key}", "--json")))
-        if view.state != "running":
-            return view
+    return await until(lambda: _view(qunfa, key), lambda view: view.state != "running")

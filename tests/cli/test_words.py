@@ -1,5 +1,6 @@
 """Names, filters, links and Markdown: pure functions."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from qunfa.cli.filters import Filters, span, visibility_query
 from qunfa.cli.link import link
 from qunfa.cli.naming import send_id
 from qunfa.contract.ids import MassSendId, mass_send_id
-from qunfa.markdown import plain
+from qunfa.markdown import SUMMARY_BYTES, plain, summary_line
 from qunfa.printable import printable
 from tests.words import STEERING
 
@@ -26,12 +27,12 @@ SEND = MassSendId("demo", "spring-sale")
     [
         ("demo/spring-sale", None),
         ("demo/spring-sale", "demo"),
-        ("mass-send:demo:spring-sale", None),
+        (mass_send_id(*SEND), None),
         ("spring-sale", "demo"),
     ],
 )
 def test_a_send_has_three_names(text: str, account: str | None) -> None:
-    """All lead to the same send."""
+    """All lead to the same send: what `send` starts is what `status` reads."""
     assert send_id(text, account) == SEND
 
 
@@ -114,6 +115,9 @@ def test_nothing_steers_the_terminal(text: str) -> None:
     assert not set(clean(text)) & STEERING - {"\n"}
 
 
-def test_ids_are_as_callers_know_them() -> None:
-    """What `send` starts is what `status` reads."""
-    assert send_id(mass_send_id(*SEND)) == SEND
+def test_a_summary_is_cut_between_characters() -> None:
+    """Not within an escape, which would be shown."""
+    for length in range(SUMMARY_BYTES - 10, SUMMARY_BYTES + 3):
+        cut = summary_line(plain("x" * length + "**"))
+        assert len(cut.encode()) <= SUMMARY_BYTES
+        assert not re.search(r"\\…$", cut)

@@ -1,11 +1,12 @@
 """A worker whose configuration differs from that of the stage's, for one scene alone."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from qunfa.settings import Settings
 from tests.e2e.stage import Scene, working
+from tests.notices.webhook import SECRET, Receiver
 
 
 @asynccontextmanager
@@ -24,3 +25,14 @@ async def own_worker(
     settings = Settings.model_validate(raw)
     async with working(scene.client, settings):
         yield settings
+
+
+def own_worker_again(scene: Scene, account: dict[str, Any]) -> AbstractAsyncContextManager[Settings]:
+    """Another worker on the queue that the scene has already."""
+    scene.queue = scene.queue.removesuffix(f"-{scene.account}")
+    return own_worker(scene, account=account)
+
+
+def webhook(receiver: Receiver, **more: Any) -> dict[str, Any]:
+    """The account's configuration with one webhook."""
+    return {"notices": {"oncall": {"url": receiver.url, "secret": SECRET, **more}}}

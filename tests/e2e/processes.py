@@ -96,6 +96,22 @@ async def running(
             await process.communicate()
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that it has started; Linux tells them."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    except FileNotFoundError:
+        return []
+
+
+def lives(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended; Linux tells it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 async def stopped(process: Process) -> int:
     """The exit code after SIGTERM."""
     process.send_signal(signal.SIGTERM)

@@ -1,11 +1,10 @@
 """One account on the stage: a real Temporal server, a simulated WeChat, a worker and a receiver around it."""
 
 import asyncio
-import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from temporalio.worker import Worker
 from qunfa.cli.queue import has_worker
 from qunfa.contract import ACCOUNT, MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
-from qunfa.contract.steps import SUBMIT
 from qunfa.settings import Settings
 from qunfa.simulator import Fault, JobPlan, Simulator, SimulatorConfig, openid
 from qunfa.simulator.accounts import Account as SimulatedAccount
@@ -24,6 +22,7 @@ from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
 from qunfa.wechat import open_http
 from tests.looking import PATIENCE, until
+from tests.media.samples import picture
 from tests.workflows.failures import refusal_of
 from worker import make_worker
 
@@ -31,6 +30,8 @@ FOLLOWERS = 100
 VIP = {"id": 2, "name": "VIP", "first": 10, "count": 30}
 SECRET = "e2e-SECRET-of-the-account-0123456789"
 CALLBACK_TOKEN = "e2eCALLBACKtoken0123456789"
+TOKEN_LIKE = re.compile(rb"\d+_[A-Za-z0-9_-]{100,}")
+"""The form of WeChat's access tokens; no id or digest of ours, and no media_id of WeChat's, is so long."""
 SCALE = 200.0
 """WeChat's minute lasts 0.3 s, as does the workers' spacing of repeats; its 24 hours last 7 minutes."""
 CONFIRMATION_SECONDS = SCALE * 600
@@ -113,6 +114,14 @@ class Scene:
         path.write_bytes(content)
         return path.as_uri()
 
+    def news(self, *contents: str) -> dict[str, Any]:
+        """A message of articles with these contents, under one cover."""
+        thumb = {"uri": self.file("cover.jpg", picture("JPEG"))}
+        each = [
+            {"title": f"春 {number}", "content": content, "thumb": thumb} for number, content in enumerate(contents)
+        ]
+        return {"msgtype": "mpnews", "articles": each}
+
     def request(self, key: str = "spring", **more: Any) -> dict[str, Any]:
         """A request to send a text of its own to all."""
         return {
@@ -172,10 +181,6 @@ class Scene:
         )
         return status
 
-    async def send_now(self, handle: WorkflowHandle[Any, Any]) -> None:
-        """An operator has it sent now, and not when it was to be sent."""
-        await handle.execute_update("reschedule", {"by": "li", "send_at": datetime.now(UTC).isoformat()})
-
     async def freeze(self, reason: str = "wrong text") -> FreezeAnswer:
         return await self._switch("freeze", {"by": "li", "reason": reason})
 
@@ -193,15 +198,6 @@ class Scene:
             name, payload, start_workflow_operation=start, result_type=FreezeAnswer
         )
         return answer
-
-    async def submissions(self, handle: WorkflowHandle[Any, Any]) -> list[Any]:
-        """The input of each try, by the history."""
-        scheduled = [
-            event.activity_task_scheduled_event_attributes
-            async for event in handle.fetch_history_events()
-            if event.HasField("activity_task_scheduled_event_attributes")
-        ]
-        return [json.loads(one.input.payloads[0].data) for one in scheduled if one.activity_type.name == SUBMIT]
 
     async def ledger(self) -> LedgerView:
         view: LedgerView = await self.ledger_handle.query("ledger", result_type=LedgerView)
@@ -222,6 +218,10 @@ class Scene:
     def plan(self, **fate: Any) -> None:
         """The fate of the next job."""
         self.sim.world.job_plans.add(JobPlan.model_validate(fate))
+
+    def calls(self, endpoint: str) -> int:
+        """How often an endpoint was called."""
+        return len([call for call in self.sim.world.calls if call.path.endswith(endpoint)])
 
     def openids(self, count: int) -> list[str]:
         """The openids of the first followers."""

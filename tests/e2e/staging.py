@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 from qunfa.callback import run_receiver
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator
+from qunfa.temporal.connection import connect
 from tests.e2e.stage import CALLBACK_TOKEN, SECRET, TIMING, Scene, Stage, working
 from tests.looking import PATIENCE, look_again
 
@@ -40,11 +41,17 @@ def settings_at(
 
 
 @contextlib.asynccontextmanager
-async def receiving(settings: Settings) -> AsyncIterator[str]:
-    """A receiver; it connects to the Temporal that the environment names, as soon as it can. Gives its URL."""
+async def receiving(settings: Settings, client: Client | None = None) -> AsyncIterator[str]:
+    """A receiver with this connection, or with one to the Temporal that the environment names. Gives its URL."""
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def connected() -> Client:
+        return client or await connect()
+
     serving = asyncio.create_task(
-        run_receiver(settings, host="127.0.0.1", port=0, on_started=url.set_result, handle_signals=False)
+        run_receiver(
+            settings, host="127.0.0.1", port=0, on_started=url.set_result, handle_signals=False, connect=connected
+        )
     )
     try:
         yield await url

@@ -87,9 +87,7 @@ async def carried_out_again(actor: Actor, way: Callable[[Operator], Awaitable[No
 
 
 @pytest.mark.parametrize("command", ["pause", "reset"])
-async def test_a_try_that_is_paused_or_reset_before_its_call_is_no_doubt(
-    stage: Stage, tmp_path: Path, command: str
-) -> None:
+async def test_a_try_paused_or_reset_before_its_call_is_no_doubt(stage: Stage, tmp_path: Path, command: str) -> None:
     """Nothing was written, and the send says so and goes on: what holds it up is its own `pause`, or a freeze."""
     company = Company(stage, tmp_path)
     actor = company.actor(heartbeat=1, http_timeout=5)

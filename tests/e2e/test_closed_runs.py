@@ -13,12 +13,11 @@ from temporalio.common import RawValue
 from activities import Onlooker
 from qunfa.contract.ids import RECALL_MASS_SEND, mass_send_id, recall_id
 from qunfa.settings import Settings
-from tests.e2e.own_worker import own_worker
+from tests.e2e.own_worker import own_worker, own_worker_again, webhook
 from tests.e2e.processes import configuration, logged, running
 from tests.e2e.stage import Scene
-from tests.e2e.test_notices import in_file, own_worker_again, webhook
 from tests.looking import PATIENCE, until
-from tests.notices.webhook import Post, Receiver, receiving
+from tests.notices.webhook import SECRET, Post, Receiver, receiving
 from tests.workflows.resets import points, reset
 
 OFTEN = timedelta(seconds=0.2)
@@ -35,11 +34,17 @@ async def told(scene: Scene, settings: Settings, receiver: Receiver, kind: str) 
     async with one.looking(), onlooker(scene, settings).looking():
         [post] = await receiver.came(kind)
     await one.look()
+    await no_others(scene, settings, receiver)
+    assert post.data["account"] == scene.account
+    assert "你好" not in post.body.decode()
+    return post
+
+
+async def no_others(scene: Scene, settings: Settings, receiver: Receiver) -> None:
+    """Nothing else of the account is told, also by who looks anew."""
     await onlooker(scene, settings).look()
     seen = await until(lambda: notifications(scene), lambda count: count >= len(receiver.posts))
     assert seen == len(receiver.posts)
-    assert post.data["account"] == scene.account
-    return post
 
 
 async def notifications(scene: Scene) -> int:
@@ -48,39 +53,39 @@ async def notifications(scene: Scene) -> int:
     return len([run async for run in found if run.id.startswith(f"notify:{scene.account}:")])
 
 
-async def closed(handle: WorkflowHandle[Any, Any]) -> None:
-    """Once it has failed, also in Temporal's list."""
+async def closed(scene: Scene, handle: WorkflowHandle[Any, Any]) -> None:
+    """Once it has failed, or was terminated, also in Temporal's list."""
     with pytest.raises(WorkflowFailureError):
         async with asyncio.timeout(PATIENCE):
-            await handle.result()
-
-
-async def runs_of(scene: Scene, query: str) -> list[str]:
-    """The ids of the runs that Temporal lists."""
-    return [str(run.run_id) async for run in scene.client.list_workflows(query)]
-
-
-async def listed(scene: Scene, handle: WorkflowHandle[Any, Any]) -> None:
-    """Until Temporal's list shows that the run has closed."""
+            await handle.result(follow_runs=False)
     query = f"WorkflowId = '{handle.id}' AND ExecutionStatus != 'Running' AND RunId = '{handle.result_run_id}'"
-    await until(lambda: runs_of(scene, query))
+
+    async def listed() -> int:
+        return len([run async for run in scene.client.list_workflows(query)])
+
+    await until(listed)
+
+
+async def frozen_send(scene: Scene, **more: Any) -> WorkflowHandle[Any, Any]:
+    """A send that waits, since its account is frozen."""
+    await scene.freeze()
+    handle = await scene.start(**more)
+    await scene.waits(handle, "frozen")
+    return handle
 
 
 async def test_a_terminated_send_is_told(scene: Scene) -> None:
     """Nothing was submitted: the same key can be started again, and that is told as its own end."""
     async with receiving() as receiver, own_worker(scene, account=webhook(receiver)) as settings:
-        await scene.freeze()
-        handle = await scene.start(requested_by="crm")
-        await scene.waits(handle, "frozen")
+        handle = await frozen_send(scene, requested_by="crm")
         await handle.terminate("wrong text")
-        await listed(scene, handle)
+        await closed(scene, handle)
         post = await told(scene, settings, receiver, "terminated")
         assert (post.data["key"], post.data["msgtype"], post.data["requested_by"]) == ("spring", "text", "crm")
         assert (post.data["workflow_id"], post.data["run_id"]) == (handle.id, handle.result_run_id)
         assert (post.data["may_have_been_delivered"], post.data["msg_ids"], post.data["outcome"]) == (False, [], None)
         assert post.data["problem"]["name"] == "terminated"
         assert "Start the same key again" in post.data["problem"]["todo"]
-        assert "你好" not in post.body.decode()
         await scene.unfreeze()
         await scene.result(await scene.start(requested_by="crm"))
         await told(scene, settings, receiver, "sent")
@@ -104,58 +109,49 @@ async def test_a_send_terminated_after_its_submission_is_told_in_doubt(scene: Sc
 async def test_a_send_that_is_reset_is_not_told_as_terminated(scene: Scene) -> None:
     """Temporal terminates the run and goes on in another, which tells its end."""
     async with receiving() as receiver, own_worker(scene, account=webhook(receiver)) as settings:
-        await scene.freeze()
-        handle = await scene.start()
-        await scene.waits(handle, "frozen")
+        handle = await frozen_send(scene)
         again = await reset(scene.client, handle, (await points(handle))[0])
-        await listed(scene, handle)
+        await closed(scene, handle)
         await scene.unfreeze()
         await scene.result(again)
         await told(scene, settings, receiver, "sent")
     assert [post.type for post in receiver.posts] == ["sent"]
 
 
-@pytest.mark.parametrize("workflow_id", [None, "spring-sale"], ids=["our id", "another id"])
-async def test_a_refused_request_is_told(scene: Scene, workflow_id: str | None) -> None:
-    """To the account that it names, and without what stands in it."""
-    async with receiving() as receiver, own_worker(scene, account=webhook(receiver)) as settings:
-        wanted = workflow_id or mass_send_id(scene.account, "spring")
+@pytest.mark.parametrize("name", ["our id", "another id"])
+async def test_a_refused_request_is_told(scene: Scene, name: str) -> None:
+    """To the account that it names, without what stands in it, and with what was sent under its key."""
+    async with receiving() as receiver, own_worker(scene, account=webhook(receiver, events=["refused"])) as settings:
+        sent = (await scene.result(await scene.start())).jobs if name == "our id" else ()
+        wanted = mass_send_id(scene.account, "spring") if name == "our id" else f"sale-of-{scene.account}"
         handle = await scene.start_raw(scene.request(surprise="a-SECRET-word"), wanted)
-        await closed(handle)
-        await listed(scene, handle)
+        await closed(scene, handle)
         post = await told(scene, settings, receiver, "refused")
     assert (post.data["key"], post.data["workflow_id"], post.data["run_id"]) == ("spring", wanted, handle.result_run_id)
-    assert (post.data["may_have_been_delivered"], post.data["problem"]["name"]) == (False, "invalid_request")
+    assert (post.data["may_have_been_delivered"], post.data["msg_ids"]) == (bool(sent), [job.msg_id for job in sent])
+    assert ("Use no new key" in post.data["problem"]["todo"]) is bool(sent)
+    assert post.data["problem"]["name"] == "invalid_request"
     assert "a-SECRET-word" not in post.body.decode()
-    assert "你好" not in post.body.decode()
 
 
-async def test_a_refusal_under_a_used_key_is_told_with_what_was_sent(scene: Scene) -> None:
-    """Who reads that it was refused must not send it again under a new key."""
-    async with receiving() as receiver, own_worker(scene, account=webhook(receiver)) as settings:
-        result = await scene.result(await scene.start())
-        other = {"msgtype": "text", "content": "something else"}
-        handle = await scene.start(message=other)
-        await closed(handle)
-        await listed(scene, handle)
-        post = await told(scene, settings, receiver, "refused")
-    assert (post.data["may_have_been_delivered"], post.data["msg_ids"]) == (True, [result.jobs[0].msg_id])
-    assert "Use no new key" in post.data["problem"]["todo"]
-
-
-async def test_an_input_that_is_no_json_is_told_by_its_workflow_id(scene: Scene) -> None:
-    """Its account stands there; where it does not, nobody can be told."""
+async def test_what_no_worker_could_begin_is_told_by_its_workflow_id(scene: Scene) -> None:
+    """Input that is no JSON, or a time that was over; where the id names no account, nobody can be told."""
     half_an_emoji = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b'{"account": "\\ud83d'))
+    timed = {"run_timeout": timedelta(seconds=1)}
     async with receiving() as receiver:
         async with own_worker(scene, account=webhook(receiver)) as settings:
             pass
+        late = await scene.start_raw(scene.request("late"), mass_send_id(scene.account, "late"), **timed)
         for workflow_id in (mass_send_id(scene.account, "spring"), f"of-nobody-{scene.account}"):
             handle = await scene.start_raw(half_an_emoji, workflow_id)
             await handle.terminate()
-            await listed(scene, handle)
-        async with own_worker_again(scene, receiver):
-            post = await told(scene, settings, receiver, "terminated")
-    assert (post.data["key"], post.data["requested_by"]) == ("spring", None)
+            await closed(scene, handle)
+        await closed(scene, late)
+        async with own_worker_again(scene, webhook(receiver)), onlooker(scene, settings).looking():
+            posts = {post.data["key"]: post.data for post in await receiver.came("terminated", 2)}
+            await no_others(scene, settings, receiver)
+    assert (posts["spring"]["requested_by"], len(receiver.posts)) == (None, 2)
+    assert (posts["late"]["problem"]["name"], posts["late"]["may_have_been_delivered"]) == ("timed_out", False)
 
 
 async def test_a_recall_that_failed_is_told(scene: Scene) -> None:
@@ -167,47 +163,32 @@ async def test_a_recall_that_failed_is_told(scene: Scene) -> None:
             id=recall_id(scene.account, 4711),
             task_queue=scene.queue,
         )
-        await closed(handle)
-        await listed(scene, handle)
+        await closed(scene, handle)
         post = await told(scene, settings, receiver, "recall_failed")
     assert (post.data["outcome"], post.data["problem"]["name"]) == ("not_recalled", "not_recalled")
     assert (post.data["msg_ids"], post.data["requested_by"], post.data["key"]) == ([4711], "li", None)
     assert "a-SECRET-reason" not in post.body.decode()
 
 
-async def test_a_send_whose_time_was_over_before_any_worker_came_is_told(scene: Scene) -> None:
-    """A run timeout is refused by the send itself, if it gets to that."""
-    async with receiving() as receiver:
-        async with own_worker(scene, account=webhook(receiver)) as settings:
-            pass
-        raw = scene.request()
-        wanted = mass_send_id(scene.account, "spring")
-        handle = await scene.start_raw(raw, wanted, run_timeout=timedelta(seconds=1))
-        await closed(handle)
-        await listed(scene, handle)
-        async with own_worker_again(scene, receiver):
-            post = await told(scene, settings, receiver, "terminated")
-    assert (post.data["problem"]["name"], post.data["may_have_been_delivered"]) == ("timed_out", False)
-
-
 async def test_a_webhook_that_wants_other_events_is_told_nothing(scene: Scene) -> None:
     """Where none of a worker's webhooks wants them, it does not even look."""
-    async with receiving() as receiver:
-        async with own_worker(scene, account=webhook(receiver, events=["sent", "refused"])) as settings:
-            await scene.freeze()
-            handle = await scene.start()
-            await scene.waits(handle, "frozen")
-            await handle.terminate()
-            await listed(scene, handle)
-            await onlooker(scene, settings).look()
+    async with (
+        receiving() as receiver,
+        own_worker(scene, account=webhook(receiver, events=["sent", "refused"])) as settings,
+    ):
+        handle = await frozen_send(scene)
+        await handle.terminate()
+        await closed(scene, handle)
+        await onlooker(scene, settings).look()
         assert await notifications(scene) == 0
 
 
 @pytest.mark.long
-async def test_what_was_terminated_while_no_worker_ran_is_told_by_the_next(scene: Scene, tmp_path: Path) -> None:
+async def test_what_closed_while_no_worker_ran_is_told_by_the_next(scene: Scene, tmp_path: Path) -> None:
     """Workers that are started anew look back; what another process has told is not told again."""
     async with receiving() as receiver:
-        config = configuration(scene, tmp_path, more=in_file(scene, receiver))
+        oncall = f'notices.oncall = {{url = "{receiver.url}", secret = "{SECRET}"}}'
+        config = configuration(scene, tmp_path, more=oncall)
         await (await scene.start()).terminate()
         for name in ("first", "second"):
             log = tmp_path / f"{name}.log"

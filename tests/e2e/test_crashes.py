@@ -20,7 +20,7 @@ from tests.faults.company import (
     operator_asked,
     result_of,
 )
-from tests.faults.place import Place
+from tests.faults.place import AT_WORK, Place, Stand
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
 
@@ -29,51 +29,39 @@ WINDOW_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class Crash:
-    """Where a worker is struck, and what that costs.
+class Cost:
+    """What it costs that a worker is struck there.
 
     `tries`: how often WeChat is asked in all; None where it depends on who is faster after the sleep. `lost`: the
-    acceptance was lost on its way to the send. `alone`: the sleeper is not woken before the other worker is done;
-    otherwise when Temporal has given it up.
+    acceptance was lost on its way to the send. `race`: the sleeper is woken when Temporal has given it up, and not only
+    when the other worker is done.
     """
 
-    place: Place
-    passing: int = 1
-    tag: bool = False
     tries: int | None = 1
     lost: bool | None = False
-    alone: bool = True
+    race: bool = False
 
 
-KILLS = {
-    "before the first wish": Crash(Place.BEFORE_WISH),
-    "after the first wish": Crash(Place.AFTER_WISH),
-    "before the wish for a turn": Crash(Place.BEFORE_WISH, passing=2, tag=True),
-    "after the wish for a turn": Crash(Place.AFTER_WISH, passing=2, tag=True),
-    "before the write": Crash(Place.BEFORE_WRITE),
-    "at the write": Crash(Place.AT_WRITE),
-    "after the write": Crash(Place.AFTER_WRITE, tries=2, lost=True),
-    "after the acceptance": Crash(Place.AFTER_ACCEPTANCE, tries=2, lost=True),
-    "before the ledger is told": Crash(Place.BEFORE_TOLD, tries=2, lost=True),
-    "after the ledger was told": Crash(Place.AFTER_TOLD, lost=None),
-    "before the activity has returned": Crash(Place.BEFORE_RETURN, lost=None),
+LOST = Cost(tries=2, lost=True)
+OPEN = Cost(tries=None, lost=None, race=True)
+KILLS = dict.fromkeys(AT_WORK, Cost()) | {
+    "after the write": LOST,
+    "after the acceptance": LOST,
+    "before the ledger is told": LOST,
+    "after the ledger was told": Cost(lost=None),
+    "before the activity has returned": Cost(lost=None),
 }
-SLEEPS = {
-    "before the first wish": Crash(Place.BEFORE_WISH),
-    "after the first wish": Crash(Place.AFTER_WISH),
-    "before the wish for a turn": Crash(Place.BEFORE_WISH, passing=2, tag=True),
-    "after the wish for a turn": Crash(Place.AFTER_WISH, passing=2, tag=True),
-    "before the write": Crash(Place.BEFORE_WRITE),
-    "before the write, in a race": Crash(Place.BEFORE_WRITE, alone=False),
-    "at the write, too late to look at the clock": Crash(Place.AT_WRITE, tries=2),
-    "after the write": Crash(Place.AFTER_WRITE, tries=2, lost=True),
-    "after the write, in a race": Crash(Place.AFTER_WRITE, tries=None, lost=None, alone=False),
-    "after the acceptance": Crash(Place.AFTER_ACCEPTANCE, tries=2, lost=True),
-    "before the ledger is told": Crash(Place.BEFORE_TOLD, tries=2, lost=True),
-    "before the ledger is told, in a race": Crash(Place.BEFORE_TOLD, tries=None, lost=None, alone=False),
-    "after the ledger was told": Crash(Place.AFTER_TOLD, lost=None),
-    "before the activity has returned": Crash(Place.BEFORE_RETURN, lost=None),
+SLEEPS = KILLS | {
+    "at the write": Cost(tries=2),  # it is too late to look at the clock
+    "before the write, in a race": Cost(race=True),
+    "after the write, in a race": OPEN,
+    "before the ledger is told, in a race": OPEN,
 }
+
+
+def stand(where: str) -> Stand:
+    """Where the worker is struck."""
+    return AT_WORK[where.removesuffix(", in a race")]
 
 
 @dataclass(frozen=True)
@@ -94,22 +82,24 @@ class Crashes:
     window: asyncio.Task[Aftermath]
 
 
-async def killed(actor: Actor, crash: Crash) -> Aftermath:
+async def killed(actor: Actor, where: str) -> Aftermath:
     """The worker is killed there; another one is started when it is dead."""
-    async with actor.victim(crash.place, "kill", crash.passing) as victim:
-        handle = await actor.send(tag=crash.tag)
+    place, passing, tag = stand(where)
+    async with actor.victim(place, "kill", passing) as victim:
+        handle = await actor.send(tag=tag)
         assert await victim.ended() == KILLED
     async with actor.successor():
         return Aftermath(actor.scene, await result_of(handle), await actor.scene.ledger())
 
 
-async def asleep(actor: Actor, crash: Crash) -> Aftermath:
+async def asleep(actor: Actor, where: str) -> Aftermath:
     """The worker is stopped there; it wakes beside another one, and ends all that it was about."""
-    async with actor.victim(crash.place, "stop", crash.passing) as sleeper:
-        handle = await actor.send(tag=crash.tag)
-        await sleeper.says(f"at {crash.place}")
+    place, passing, tag = stand(where)
+    async with actor.victim(place, "stop", passing) as sleeper:
+        handle = await actor.send(tag=tag)
+        await sleeper.says(f"at {place}")
         async with actor.successor():
-            await (result_of(handle) if crash.alone else heartbeat_missed(handle))
+            await (heartbeat_missed(handle) if SLEEPS[where].race else result_of(handle))
             sleeper.wake()
             result = await result_of(handle)
             assert await sleeper.finished() == 0
@@ -134,13 +124,12 @@ async def asleep_through_the_window(actor: Actor) -> Aftermath:
 async def crashes(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crashes]:
     """All at the same time: they wait for leases and time-outs more than they work."""
     company = Company(stage, tmp_path_factory.mktemp("crashes"))
-    to_kill = {name: (company.actor(), crash) for name, crash in KILLS.items()}
-    to_stop = {name: (company.actor(), crash) for name, crash in SLEEPS.items()}
+    to_kill, to_stop = [{where: company.actor() for where in places} for places in (KILLS, SLEEPS)]
     to_outlast = company.actor(window=WINDOW_SECONDS)
     await company.simulate()
     under_way = Crashes(
-        {name: asyncio.create_task(killed(*one)) for name, one in to_kill.items()},
-        {name: asyncio.create_task(asleep(*one)) for name, one in to_stop.items()},
+        {where: asyncio.create_task(killed(actor, where)) for where, actor in to_kill.items()},
+        {where: asyncio.create_task(asleep(actor, where)) for where, actor in to_stop.items()},
         asyncio.create_task(asleep_through_the_window(to_outlast)),
     )
     yield under_way
@@ -153,13 +142,13 @@ async def crashes(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Asy
 @pytest.mark.parametrize("where", KILLS)
 async def test_a_worker_killed_between_two_steps_costs_nothing(crashes: Crashes, where: str) -> None:
     """Another worker takes over: sent, once, as one job under one clientmsgid."""
-    await as_expected(await crashes.killed[where], KILLS[where])
+    await as_expected(await crashes.killed[where], where, KILLS[where])
 
 
 @pytest.mark.parametrize("where", SLEEPS)
 async def test_a_worker_that_sleeps_and_wakes_sends_nothing_twice(crashes: Crashes, where: str) -> None:
     """It was given up, and another worker has taken over: what it still does after its sleep harms nothing."""
-    await as_expected(await crashes.asleep[where], SLEEPS[where])
+    await as_expected(await crashes.asleep[where], where, SLEEPS[where])
 
 
 async def test_a_worker_that_slept_through_the_window_sends_nothing(crashes: Crashes) -> None:
@@ -172,10 +161,10 @@ async def test_a_worker_that_slept_through_the_window_sends_nothing(crashes: Cra
     assert await after.scene.everyone_once()
 
 
-async def as_expected(after: Aftermath, crash: Crash) -> None:
+async def as_expected(after: Aftermath, where: str, cost: Cost) -> None:
     """Delivered once, with no more tries than the crash has cost, and the ledger knows it."""
-    await delivered_once(after.scene, after.result, tag=crash.tag)
+    await delivered_once(after.scene, after.result, tag=stand(where).tag)
     [job], [record] = after.result.jobs, after.ledger.records
     assert (record.ended_as, [one.msg_id for one in record.jobs]) == ("sent", [job.msg_id])
-    assert crash.tries in {None, len(after.scene.tries)}, await account_of_tries(after.scene)
-    assert crash.lost in {None, job.deduplicated}
+    assert cost.tries in {None, len(after.scene.tries)}, await account_of_tries(after.scene)
+    assert cost.lost in {None, job.deduplicated}

@@ -1,11 +1,11 @@
 """A worker is killed while five sends stand at five places before their submission; another one goes on."""
 
-import asyncio
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,7 +35,10 @@ NEVER = 120.0
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What came of the sends, by place, and what WeChat has seen meanwhile."""
+    """What came of the sends, by place, and what WeChat has seen meanwhile.
+
+    `left`: what stood in the temporary directory after the kill, when the next worker had started, and at the end.
+    """
 
     results: dict[str, MassSendResult]
     clips: dict[str, str]
@@ -45,6 +48,7 @@ class Aftermath:
     received: set[int]
     previews: tuple[Previewed, ...]
     cut_off: int
+    left: list[set[Path]]
 
 
 def a_video(scene: Scene, key: str, seconds: float) -> tuple[dict[str, Any], str]:
@@ -98,17 +102,23 @@ async def spread(scene: Scene) -> tuple[dict[str, WorkflowHandle[Any, MassSendRe
 async def aftermath(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Aftermath]:
     """The kill, and everything that came of it."""
     scene, folder = stage.scene(), tmp_path_factory.mktemp("crashes")
+    (shared := folder / "tmp").mkdir()
+    given = TIMING | {"TMPDIR": str(shared)}
     await scene.simulate(limits={"to_all_per_month": 100, "user_per_month": 100})
     config = configuration(scene, folder, more=f'[media]\nroots = ["{stage.media}"]')
-    async with running(scene, ["worker.py"], config, TIMING, folder / "first.log") as first:
+    async with running(scene, ["worker.py"], config, given, folder / "first.log") as first:
         await logged(folder / "first.log", '"started"')
         handles, clips, cut_off = await spread(scene)
         first.send_signal(signal.SIGKILL)
         await first.wait()
-    async with running(scene, ["worker.py"], config, TIMING, folder / "second.log"), asyncio.TaskGroup() as group:
-        group.create_task(scene.unfreeze())
+        left = [set(shared.iterdir())]
+    async with running(scene, ["worker.py"], config, given, folder / "second.log"):
+        await logged(folder / "second.log", '"started"')
+        left.append(left[0] & set(shared.iterdir()))
+        await scene.unfreeze()
         results = {key: await scene.result(handle) for key, handle in handles.items()}
         previews = (await scene.status(handles["previewing"])).previews
+        left.append(set(shared.iterdir()))
     library, calls = scene.simulated.library, scene.sim.world.calls
     yield Aftermath(
         results=results,
@@ -119,21 +129,18 @@ async def aftermath(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> A
         received=set((await scene.received()).values()),
         previews=previews,
         cut_off=cut_off,
+        left=left,
     )
     await scene.ledger_handle.terminate("the test is over")
 
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_each_send_completes_once(aftermath: Aftermath, place: str) -> None:
-    """Wherever its worker was killed: one try, one job."""
+    """Wherever its worker was killed: one try, one job; and everybody has five messages, no more and no less."""
     result = aftermath.results[place]
     [job] = result.jobs
     assert (result.outcome, job.generation, job.deduplicated) == ("sent", 0, False)
     assert aftermath.jobs.count(job.clientmsgid) == 1
-
-
-async def test_everybody_has_each_message_once(aftermath: Aftermath) -> None:
-    """Five messages, no more and no less."""
     assert (len(aftermath.jobs), aftermath.received) == (5, {5})
     assert aftermath.calls["message/mass/sendall"] == 5
 
@@ -145,15 +152,12 @@ async def test_a_preview_that_was_cut_off_is_not_repeated(aftermath: Aftermath) 
     assert aftermath.calls["message/mass/preview"] == 1
 
 
-@pytest.mark.parametrize("place", ["waiting", "converting", "uploading"])
-async def test_no_file_is_stored_twice(aftermath: Aftermath, place: str) -> None:
-    """What WeChat had before the kill is what the next worker goes on with."""
-    assert aftermath.stored[aftermath.clips[place]] == 1
-
-
 async def test_only_what_was_cut_off_is_called_again(aftermath: Aftermath) -> None:
     """Of the three videos one upload, of the conversions one, and of the looks at the draft one was cut off."""
     assert 0 < aftermath.cut_off < 400_000
+    assert {key: aftermath.stored[sha256] for key, sha256 in aftermath.clips.items()} == dict.fromkeys(
+        aftermath.clips, 1
+    )
     expected = {
         "media/upload": 3 + 1,
         "media/uploadvideo": 3 + 1,
@@ -163,3 +167,9 @@ async def test_only_what_was_cut_off_is_called_again(aftermath: Aftermath) -> No
         "draft/get": 1 + 1,
     }
     assert {endpoint: aftermath.calls[endpoint] for endpoint in expected} == expected
+
+
+async def test_the_next_worker_removes_what_a_killed_one_has_left(aftermath: Aftermath) -> None:
+    """From the temporary directory, as soon as it starts; its own files go with its work."""
+    after_the_kill, later, at_the_end = aftermath.left
+    assert (bool(after_the_kill), later, at_the_end) == (True, set(), set())

@@ -14,9 +14,8 @@ from temporalio.client import WorkflowHandle
 from qunfa.contract import MassSendResult
 from qunfa.contract.ledger import LedgerView
 from tests.e2e.stage import SCALE, Stage
-from tests.faults.company import Actor, Company, delivered_once, result_of
+from tests.faults.company import Actor, Company, Program, delivered_once, result_of
 from tests.faults.place import Place
-from tests.faults.program import Program
 from tests.looking import PATIENCE
 from tests.ports import free_ports
 
@@ -124,7 +123,7 @@ async def ordeal(stack: AsyncExitStack, company: Company, crash: Crash) -> Ordea
     """A send that is not started yet, and its receiver."""
     actor = company.actor()
     [port] = free_ports(1)
-    victim = actor.receiver("-m", "tests.faults.receiver", crash.place, crash.how, port=port)
+    victim = actor.receiver("-m", "tests.faults.victim", "receiver", crash.place, crash.how, port=port)
     receiver = await stack.enter_async_context(victim)
     await stack.enter_async_context(actor.successor())
     return Ordeal(actor, crash, receiver)

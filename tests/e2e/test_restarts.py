@@ -1,25 +1,18 @@
-"""One key, at most one delivery: repeated starts, terminations in the middle of a try, workers that stop."""
+"""One key, at most one delivery: repeated starts, runs that are terminated, an account that is closed, no worker."""
 
-import asyncio
+from datetime import timedelta
 
 import pytest
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from tests.e2e.stage import Scene, on_its_own_queue, working
-from tests.looking import PATIENCE
-from tests.workflows.failures import failure_of, refusal_of
+from activities import LostQueues
+from qunfa.contract import mass_send_id
+from tests.e2e.stage import FOLLOWERS, Scene, on_its_own_queue, working
+from tests.looking import until
+from tests.workflows.resets import Reapply, points, reset
+from tests.workflows.unreadable import payload
 
-
-async def test_a_running_key_is_not_started_again(scene: Scene) -> None:
-    """Temporal refuses the second start, and the first send goes on."""
-    await scene.simulate(admin_confirmation=True)
-    handle = await scene.start()
-    await scene.until(handle, lambda status: status.phase == "awaiting_result")
-    with pytest.raises(WorkflowAlreadyStartedError):
-        await scene.start()
-    scene.sim.world.decide(scene.simulated, "confirmed", None)
-    assert (await scene.result(handle)).outcome == "sent"
-    assert await scene.everyone_once()
+KEYS = ("one", "two", "three")
+OFTEN = timedelta(seconds=0.2)
 
 
 @pytest.mark.parametrize("ledger", ["kept", "lost"])
@@ -36,31 +29,17 @@ async def test_a_key_that_was_sent_answers_with_its_result(scene: Scene, ledger:
     assert await scene.everyone_once()
 
 
-@pytest.mark.parametrize("ledger", ["kept", "lost"])
-async def test_a_key_that_failed_fails_again_with_its_problem(scene: Scene, ledger: str) -> None:
-    """Refused content is not submitted a second time under the same key."""
-    scene.plan(status="err(20008)")
-    first = await failure_of(await scene.start(on_problem="fail"))
-    if ledger == "lost":
-        await scene.ledger_handle.terminate("lost")
-    again = await failure_of(await scene.start(on_problem="fail"))
-    for failure in (first, again):
-        assert (failure.outcome, failure.problem and failure.problem.name) == ("failed", "content_refused")
-    assert again.problem is not None
-    assert "has failed as content_refused before" in again.problem.sentence
-    assert len(scene.tries) == 1
-    assert await scene.received() == {}
-
-
-@pytest.mark.parametrize("ledger", ["kept", "lost"])
-async def test_a_key_stands_for_one_content(scene: Scene, ledger: str) -> None:
-    """Other content under a used key is an invalid request, and nobody gets it."""
-    await scene.result(await scene.start())
-    if ledger == "lost":
-        await scene.ledger_handle.terminate("lost")
-    other = await scene.start(message={"msgtype": "text", "content": "another text"})
-    assert 'key: "spring" stands for other content' in await refusal_of(other)
-    assert len(scene.tries) == 1
+async def test_a_refusal_tells_of_a_delivery_that_the_ledger_has_lost(scene: Scene) -> None:
+    """Temporal still has the earlier run: also where the request is unreadable, or came under another workflow id."""
+    sent = await scene.result(await scene.start())
+    await scene.ledger_handle.terminate("lost")
+    told = f"was delivered, or may have been (msg_id: {sent.jobs[0].msg_id})"
+    said = '{"account": "%s", "key": "spring", "message": {"msgtype": "text", "content": "hi \\ud83d"}}'
+    for raw, workflow_id in (
+        (payload((said % scene.account).encode()), mass_send_id(scene.account, "spring")),
+        (scene.request(), f"another-{scene.account}"),
+    ):
+        assert told in await scene.refusal(await scene.start_raw(raw, workflow_id))
     assert await scene.everyone_once()
 
 
@@ -77,50 +56,7 @@ async def test_a_send_terminated_in_mid_try_goes_on_when_started_again(scene: Sc
     assert await scene.everyone_once()
 
 
-async def test_a_send_terminated_while_it_waits_is_taken_up_where_it_stood(scene: Scene) -> None:
-    """Accepted, not yet decided: the new run awaits the same job and submits nothing."""
-    await scene.simulate(admin_confirmation=True)
-    first = await scene.start()
-    await scene.until(first, lambda status: status.phase == "awaiting_result")
-    await first.terminate("by mistake")
-    second = await scene.start()
-    await scene.until(second, lambda status: status.phase == "awaiting_result")
-    scene.sim.world.decide(scene.simulated, "confirmed", None)
-    result = await scene.result(second)
-    assert (result.outcome, result.jobs[0].msg_id) == ("sent", scene.jobs[0].msg_id)
-    assert len(scene.tries) == 1
-    assert await scene.everyone_once()
-
-
-@pytest.mark.parametrize("fault", ["slow", "reset_after_accept"])
-async def test_an_account_terminated_in_mid_flight_costs_nothing(scene: Scene, fault: str) -> None:
-    """The next message starts a new ledger; the send gets its verdict, and the key stays taken."""
-    scene.fault(fault, seconds=0.5)
-    handle = await scene.start(result={"push_timeout": 2, "poll_interval": 1})
-    await scene.accepted()
-    await scene.ledger_handle.terminate("by mistake")
-    assert (await scene.result(handle)).outcome == "sent"
-    again = await scene.result(await scene.start())
-    assert (again.outcome, again.jobs[0].observed_by) == ("sent", "ledger")
-    assert len(scene.jobs) == 1
-    assert await scene.everyone_once()
-
-
-async def test_a_new_ledger_matches_the_push_of_a_try_it_did_not_lease(scene: Scene) -> None:
-    """The account's ledger is lost during a try; the push that came meanwhile goes on as soon as the msg_id is told."""
-    scene.fault("slow", seconds=0.5)
-    await scene.start()
-    await scene.accepted()
-    lost = await scene.ledger()
-    await scene.ledger_handle.terminate("by mistake")
-    await scene.sim.world.settled()
-    view = await scene.ledger_until(lambda view: view.since > lost.since and view.records)
-    async with asyncio.timeout(PATIENCE):
-        while view.kept:
-            view = await scene.ledger()
-
-
-async def test_both_terminated_in_the_middle_of_a_try_still_deliver_once(scene: Scene) -> None:
+async def test_both_terminated_in_mid_try_still_deliver_once(scene: Scene) -> None:
     """Ledger and send are gone: the new run finds the try in the old one's history, and repeats its clientmsgid."""
     scene.fault("timeout_after_accept", seconds=0.5)
     first = await scene.start()
@@ -130,22 +66,6 @@ async def test_both_terminated_in_the_middle_of_a_try_still_deliver_once(scene: 
     result = await scene.result(await scene.start())
     assert (result.outcome, result.jobs[0].deduplicated, len(scene.jobs)) == ("sent", True, 1)
     assert await scene.everyone_once()
-
-
-async def test_a_worker_that_stops_ends_its_try_first(scene: Scene) -> None:
-    """The answer of a call under way is heard and told before the worker is gone; the next worker goes on from it."""
-    scene.fault("slow", seconds=0.6)
-    settings = on_its_own_queue(scene)
-    async with working(scene.client, settings) as worker:
-        handle = await scene.start()
-        await scene.tried()
-        await asyncio.wait_for(worker.shutdown(), PATIENCE)
-        [call] = scene.tries
-        assert (call.answered, call.errcode) == (True, 0)
-    async with working(scene.client, settings):
-        result = await scene.result(handle)
-        assert (result.outcome, result.jobs[0].deduplicated, len(scene.tries)) == ("sent", False, 1)
-        assert await scene.everyone_once()
 
 
 async def test_a_push_while_no_worker_runs_is_not_lost(scene: Scene) -> None:
@@ -163,3 +83,63 @@ async def test_a_push_while_no_worker_runs_is_not_lost(scene: Scene) -> None:
         result = await scene.result(handle)
     assert (result.outcome, result.jobs[0].observed_by) == ("sent", "push")
     assert await scene.everyone_once()
+
+
+async def current_run(scene: Scene) -> str:
+    """The account's."""
+    return (await scene.ledger_handle.describe()).run_id
+
+
+async def knows(scene: Scene, lost: str, msg_id: int) -> None:
+    """Another run of the account than the one that was lost knows whose job it is."""
+    await until(lambda: current_run(scene), lambda run_id: run_id != lost)
+    await scene.ledger_until(lambda view: any(job.msg_id == msg_id for one in view.records for job in one.jobs))
+
+
+async def all_wait_again(scene: Scene, lost: str, count: int) -> None:
+    """In another run than the one that was lost, which has learned of the freeze from them."""
+    await until(lambda: current_run(scene), lambda run_id: run_id != lost)
+    view = await scene.ledger_until(lambda view: len(view.waiting) == count)
+    assert view.frozen
+    assert view.frozen.by == "li"
+
+
+@pytest.mark.parametrize("lost", ["terminated", "reset", "reset without what it had heard"])
+async def test_whoever_waits_at_an_account_that_was_closed_asks_again(scene: Scene, lost: str) -> None:
+    """Told by several workers, by each several times; and nobody goes out twice."""
+    settings = on_its_own_queue(scene)
+    looks = [LostQueues(settings, scene.client, OFTEN) for _ in range(2)]
+    async with working(scene.client, settings), looks[0].looking(), looks[1].looking():
+        await scene.freeze()
+        handles = [await scene.start(key) for key in KEYS]
+        for handle in handles:
+            await scene.waits(handle, "frozen by li: wrong text")
+        before = await current_run(scene)
+        if lost == "terminated":
+            await scene.ledger_handle.terminate("by mistake")
+        else:
+            first = (await points(scene.ledger_handle))[0]
+            await reset(scene.client, scene.ledger_handle, first, Reapply.ALL if lost == "reset" else Reapply.NONE)
+        await all_wait_again(scene, before, len(KEYS))
+        assert scene.tries == []
+        await scene.unfreeze()
+        results = [await scene.result(handle) for handle in handles]
+    assert [result.outcome for result in results] == ["sent"] * len(KEYS)
+    assert await scene.received() == dict.fromkeys(range(FOLLOWERS), len(KEYS))
+    assert len(scene.tries) == len(KEYS)
+
+
+async def test_a_send_whose_account_was_closed_still_hears_the_push(scene: Scene) -> None:
+    """It waits for no turn. The next account learns whose job it is, without being asked for anything."""
+    settings = on_its_own_queue(scene)
+    async with working(scene.client, settings), LostQueues(settings, scene.client, OFTEN).looking():
+        scene.plan(out_of_order=True)
+        waiting = await scene.start("one", result={"push_timeout": 3600})
+        (job,) = await scene.accepted()
+        await scene.until(waiting, lambda status: status.phase == "awaiting_result")
+        before = await current_run(scene)
+        await scene.ledger_handle.terminate("by mistake")
+        await knows(scene, before, job.msg_id)
+        await scene.result(await scene.start("two"))
+        result = await scene.result(waiting)
+    assert [(job.state, job.observed_by) for job in result.jobs] == [("sent", "push")]

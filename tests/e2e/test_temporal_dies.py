@@ -2,30 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 
-from qunfa.callback import run_receiver
 from qunfa.contract import MassSendResult
-from qunfa.settings import Settings
 from qunfa.simulator import Simulator
 from qunfa.temporal.connection import is_reachable
 from qunfa.temporal.namespace import register_search_attributes
 from qunfa.wechat import open_http
 from tests.e2e.stage import Stage
-from tests.e2e.staging import settings_at
-from tests.faults.calls import watch_http, watched_client
+from tests.e2e.staging import receiving, settings_at
+from tests.faults.calls import watch_http, watched_client, watched_requests
 from tests.faults.company import HEARTBEAT_SECONDS, Actor, Company, Peer, delivered_once, result_of
-from tests.faults.gate import Gate
-from tests.faults.place import Place
-from tests.faults.requests import watched_requests
+from tests.faults.place import AT_WORK, Gate, Place, Stand
 from tests.faults.temporal_server import TemporalServer, temporal_server
 from tests.looking import PATIENCE
 from worker import make_worker
@@ -41,27 +37,7 @@ PUSH_SPACING_SECONDS = 400
 """Scaled to 2 s: WeChat still tries when Temporal is back."""
 
 
-@dataclass(frozen=True)
-class Stand:
-    """Where a send stands when Temporal dies: at the n-th passing of a place."""
-
-    place: Place
-    passing: int = 1
-    tag: bool = False
-
-
-STANDS = {
-    "before the first wish": Stand(Place.BEFORE_WISH),
-    "after the first wish": Stand(Place.AFTER_WISH),
-    "before the wish for a turn": Stand(Place.BEFORE_WISH, passing=2, tag=True),
-    "after the wish for a turn": Stand(Place.AFTER_WISH, passing=2, tag=True),
-    "before the write": Stand(Place.BEFORE_WRITE),
-    "at the write": Stand(Place.AT_WRITE),
-    "after the write": Stand(Place.AFTER_WRITE),
-    "after the acceptance": Stand(Place.AFTER_ACCEPTANCE),
-    "before the ledger is told": Stand(Place.BEFORE_TOLD),
-    "after the ledger was told": Stand(Place.AFTER_TOLD),
-    "before the activity has returned": Stand(Place.BEFORE_RETURN),
+STANDS = AT_WORK | {
     "after the body": Stand(Place.AFTER_BODY),
     "before the push": Stand(Place.BEFORE_PUSH),
     "after the push": Stand(Place.AFTER_PUSH),
@@ -84,8 +60,7 @@ class Survivor:
         return handle
 
 
-@dataclass(frozen=True)
-class Aftermath:
+class Aftermath(NamedTuple):
     """How a send has ended."""
 
     scene: Peer
@@ -93,27 +68,6 @@ class Aftermath:
 
 
 Strike = Callable[[TemporalServer, Sequence[Survivor]], Awaitable[None]]
-
-
-@asynccontextmanager
-async def receiving(settings: Settings, client: Client) -> AsyncIterator[str]:
-    """A receiver with this connection; its URL."""
-    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def connect() -> Client:
-        return client
-
-    serving = asyncio.create_task(
-        run_receiver(
-            settings, host="127.0.0.1", port=0, on_started=url.set_result, handle_signals=False, connect=connect
-        )
-    )
-    try:
-        yield await url
-    finally:
-        serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
 
 
 @asynccontextmanager
@@ -157,7 +111,8 @@ async def aftermaths(
         await company.simulate(push={"spacing": PUSH_SPACING_SECONDS})
         handles = await asyncio.gather(*[one.send() for one in survivors])
         await strike(server, survivors)
-        ended = await asyncio.gather(*map(aftermath, survivors, handles))
+        results = await asyncio.gather(*map(result_of, handles))
+        ended = [Aftermath(one.actor.scene, result) for one, result in zip(survivors, results, strict=True)]
         yield dict(zip(STANDS, ended, strict=True))
 
 
@@ -172,12 +127,6 @@ async def employed(stack: AsyncExitStack, server: TemporalServer, folder: Path) 
     receiver = await stack.enter_async_context(receiving(settings, client))
     stage = Stage(client, server.address, settings, sim, receiver, folder, sorted(settings.accounts))
     return Company(stage, folder)
-
-
-async def aftermath(one: Survivor, handle: WorkflowHandle[Any, MassSendResult]) -> Aftermath:
-    """Of a send that completes."""
-    result = await result_of(handle)
-    return Aftermath(one.actor.scene, result)
 
 
 async def survivor(stack: AsyncExitStack, company: Company, stand: Stand) -> Survivor:
@@ -195,13 +144,11 @@ async def survivor(stack: AsyncExitStack, company: Company, stand: Stand) -> Sur
 @pytest.mark.parametrize("where", STANDS)
 async def test_temporal_dies_and_nothing_is_lost_or_doubled(aftermaths: dict[str, Aftermath], where: str) -> None:
     """Whoever was at work goes on without Temporal, and Temporal goes on from its file: sent, once."""
-    after = aftermaths[where]
-    await delivered_once(after.scene, after.result, tag=STANDS[where].tag)
+    await delivered_once(*aftermaths[where], tag=STANDS[where].tag)
 
 
 @pytest.mark.parametrize("aftermaths", [sleeps], indirect=True, ids=["stopped"])
 @pytest.mark.parametrize("where", STANDS)
 async def test_temporal_sleeps_and_nothing_is_lost_or_doubled(aftermaths: dict[str, Aftermath], where: str) -> None:
     """Whoever was at work gave up waiting, and Temporal takes for lost whoever it has not heard of: sent, once."""
-    after = aftermaths[where]
-    await delivered_once(after.scene, after.result, tag=STANDS[where].tag)
+    await delivered_once(*aftermaths[where], tag=STANDS[where].tag)

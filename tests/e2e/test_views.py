@@ -1,4 +1,4 @@
-"""The views of the operators' guide, asked of a real Temporal with sends in every state."""
+"""What operators find in Temporal: the views of their guide, with sends in every state, and the pages."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -6,8 +6,12 @@ from functools import partial
 from operator import eq
 from typing import Any
 
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import WorkflowHandle
+
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.rules.calendar import shanghai_day
+from tests.e2e.commands import parsed, qunfa
 from tests.e2e.stage import Scene
 from tests.looking import until
 from tests.project.guide import VIEWS
@@ -81,3 +85,88 @@ async def test_each_view_finds_what_it_says_and_nothing_else(scene: Scene) -> No
         await until(partial(keys, scene, query), partial(eq, expected[view]))
     accounts = [one.id async for one in scene.client.list_workflows(VIEWS["the accounts, each with its switch"])]
     assert scene.ledger_handle.id in accounts
+
+
+async def rejected(scene: Scene) -> None:
+    """A send that its approver does not let go."""
+    handle = await scene.start("rejected", **APPROVAL)
+    await scene.until(handle, lambda status: status.phase == "awaiting_approval")
+    await scene.update(handle, "reject")
+    await failure_of(handle)
+
+
+async def unknown(scene: Scene) -> None:
+    """A send that is aborted while nobody knows whether it was delivered."""
+    scene.fault("reset_before_accept", times=None)
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    handle = await scene.start("unknown", not_after=soon)
+    await scene.asks(handle, "unknown_outcome")
+    await scene.update(handle, "abort")
+    assert (await failure_of(handle)).outcome == "unknown"
+
+
+async def test_each_way_to_end_has_its_word(scene: Scene) -> None:
+    """In `qunfa list`: the outcome, or how Temporal closed it. One in doubt, or refused, is not taken for failed."""
+    await scene.result(await scene.start("sent"))
+    scene.fault("errcode", errcode=48001)
+    await failure_of(await scene.start("failed", on_problem="fail"))
+    await failure_of(await scene.start("expired", not_after=datetime.now(UTC).isoformat()))
+    await scene.refusal(await scene.start("refused", colour="red"))
+    await rejected(scene)
+    terminated = await scene.start("terminated", send_at=_in_an_hour())
+    await scene.waits(terminated, "send_at")
+    await terminated.terminate("by hand")
+    await unknown(scene)
+    expected = {name: name for name in ("sent", "failed", "expired", "refused", "rejected", "unknown")}
+    query = f"WorkflowId STARTS_WITH 'mass-send:{scene.account}:' AND ExecutionStatus != 'Running'"
+    listing = partial(qunfa, scene, "list", "--query", query)
+    rows = parsed(await until(partial(listing, "--json"), lambda answer: len(parsed(answer)) == len(expected) + 1))
+    assert {row["key"]: row["outcome"] for row in rows} == {**expected, "terminated": None}
+    shown = (await listing("--outcome", "unknown")).stdout
+    assert ("unknown: may have been delivered" in shown, "rejected" in shown) == (True, False)
+
+
+async def page(handle: WorkflowHandle[Any, Any]) -> str:
+    """The current details, as the UI asks for them."""
+    metadata: WorkflowMetadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    return metadata.current_details
+
+
+async def test_a_problem_is_found_by_search_and_explained_on_the_page(scene: Scene) -> None:
+    """48001: the list filters by it, and the page says what happened and which JSON to paste."""
+    scene.fault("errcode", errcode=48001)
+    handle = await scene.start()
+    await scene.asks(handle, "account_refused")
+    found = partial(keys, scene, 'MassSendPhase = "needs_operator" AND MassSendProblem = "account_refused"')
+    await until(found, partial(eq, {"spring"}))
+    shown = await page(handle)
+    for part in (
+        "### needs operator",
+        "text to **all followers**",
+        "#### account_refused",
+        "48001",
+        "**Waiting for** an operator's answer",
+        'Update `retry`: `{"by": "your name", "reason": "…"}`',
+        'Update `abort`: `{"by": "your name", "reason": "…"}`',
+    ):
+        assert part in shown
+    await scene.update(handle, "retry")
+    assert (await scene.result(handle)).outcome == "sent"
+    done = partial(keys, scene, 'MassSendPhase = "done" AND MassSendProblem IS NULL')
+    await until(done, partial(eq, {"spring"}))
+    assert await scene.everyone_once()
+
+
+async def test_the_accounts_page_shows_its_switch_and_its_ledger(scene: Scene) -> None:
+    """Open or frozen by whom, the pace, the sends of the day, and each key's state."""
+    [job] = (await scene.result(await scene.start())).jobs
+    assert (await scene.ledger_until(lambda view: view.records[0].ended_as)).records[0].ended_as == "sent"
+    shown = await page(scene.ledger_handle)
+    for part in (f"### {scene.appid}: open", "nothing in flight", "today 1 (1 to all)"):
+        assert part in shown
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in shown.splitlines()]
+    assert ("`spring`", "0", "1", str(job.msg_id), "sent", "sent") in rows
+    await scene.freeze("the picture is wrong")
+    shown = await page(scene.ledger_handle)
+    for part in ("FROZEN", "by **li**", "the picture is wrong", '`unfreeze` with `{"by": "your name"}`'):
+        assert part in shown

@@ -1,13 +1,17 @@
 """Collaborators of a process that tell a watcher which places it passes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
+from unittest.mock import patch
 
 import httpx
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio import client, worker
 from temporalio.client import Client, OutboundInterceptor, StartWorkflowInput
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
+from qunfa.callback.app import create_app
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Report
 from qunfa.contract.result import Answer
@@ -119,3 +123,32 @@ class _Activities(ActivityInboundInterceptor):
             case Answer(kind="accepted"):
                 await self._watcher.passes(Place.BEFORE_RETURN)
         return returned
+
+
+@contextmanager
+def watched_requests(watcher: Watcher) -> Iterator[None]:
+    """The receivers that are started within the block are watched."""
+
+    def watched(*arguments: Any, **options: Any) -> "_Reading":
+        return _Reading(create_app(*arguments, **options), watcher)
+
+    with patch("qunfa.callback.server.create_app", watched):
+        yield
+
+
+class _Reading:
+    """The application, between which and the network the body of a push is looked at as it comes."""
+
+    def __init__(self, app: ASGIApp, watcher: Watcher) -> None:
+        self._app = app
+        self._watcher = watcher
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def receiving() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                await self._watcher.passes(Place.AFTER_BODY)
+            return message
+
+        pushed = scope["type"] == "http" and scope["method"] == "POST"
+        await self._app(scope, receiving if pushed else receive, send)

@@ -1,7 +1,8 @@
 """Several accounts at once under one simulated WeChat, each with workers of its own that may die without the others."""
 
 import asyncio
-import json
+import signal
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields
@@ -18,10 +19,9 @@ from qunfa.contract.steps import SUBMIT
 from qunfa.simulator import SimulatorConfig
 from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
-from tests.e2e.processes import configuration, environment
+from tests.e2e.processes import configuration, listening, logged, running, stopped
 from tests.e2e.stage import CALLBACK_TOKEN, FOLLOWERS, SCALE, SECRET, VIP, Scene, Stage, working
 from tests.faults.place import Place
-from tests.faults.program import Program, program
 from tests.looking import PATIENCE
 
 TASK_TIMEOUT: Final = timedelta(seconds=4)
@@ -52,6 +52,31 @@ class Peer(Scene):
         return [job for job in super().jobs if job.account is self.simulated]
 
 
+@dataclass(frozen=True)
+class Program:
+    """A process of the project, whose log is read as it comes."""
+
+    process: Process
+    log: Path
+
+    async def says(self, word: str) -> None:
+        """Until it has said this."""
+        await logged(self.log, word)
+
+    def wake(self) -> None:
+        """Let it go on after a stop."""
+        self.process.send_signal(signal.SIGCONT)
+
+    async def ended(self) -> int:
+        """How it ended, once it has."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.process.wait()
+
+    async def finished(self) -> int:
+        """Its exit code after SIGTERM, which lets it end what it is about."""
+        return await stopped(self.process)
+
+
 @dataclass
 class Company:
     """The scenes that run at the same time, and what all their processes share."""
@@ -75,9 +100,7 @@ class Company:
         folder = self.folder / peer.account
         folder.mkdir()
         times = {"heartbeat": HEARTBEAT_SECONDS, "http_timeout": HTTP_TIMEOUT_SECONDS, **timing}
-        more = {f"QUNFA_TIMING__{name.upper()}": str(seconds) for name, seconds in times.items()}
-        given = {"QUNFA_CONFIG": str(configuration(peer, folder)), "QUNFA_LOG": "json", **more}
-        return Actor(self, peer, environment(self.stage.address, **given), times)
+        return Actor(self, peer, configuration(peer, folder), times)
 
 
 @dataclass
@@ -86,29 +109,33 @@ class Actor:
 
     company: Company
     scene: Peer
-    environment: dict[str, str]
+    config: Path
     timing: dict[str, float]
+    started: int = 0
 
     @asynccontextmanager
     async def running(self, *arguments: str, ready: str = '"started"', **more: str) -> AsyncIterator[Program]:
         """A process of the project; it has said `ready`."""
+        self.started += 1
+        log = self.config.with_name(f"{self.started}.log")
+        times = {f"QUNFA_TIMING__{name.upper()}": str(seconds) for name, seconds in self.timing.items()}
         async with AsyncExitStack() as stack:
             async with self.company.starts:
-                running = await stack.enter_async_context(program([*arguments], {**self.environment, **more}))
-                await running.says(ready)
-            yield running
+                process = running(self.scene, [*arguments], self.config, times | more, log)
+                program = Program(await stack.enter_async_context(process), log)
+                await program.says(ready)
+            yield program
 
     def victim(self, place: Place, how: str, passing: int = 1) -> AbstractAsyncContextManager[Program]:
         """A worker process that dies or sleeps at the place."""
-        return self.running("-m", "tests.faults.worker", place, how, str(passing))
+        return self.running("-m", "tests.faults.victim", "worker", place, how, str(passing))
 
     @asynccontextmanager
     async def receiver(self, *arguments: str, port: int = 0) -> AsyncIterator[Program]:
         """A receiver process that can deliver; WeChat pushes to it what it pushes to this account."""
         own = {"QUNFA_RECEIVER__PORT": str(port), "QUNFA_METRICS__RECEIVER": ""}
         async with self.running(*arguments, ready='"connected"', **own) as receiver:
-            url = json.loads(await receiver.says('"listening"'))["url"]
-            self.scene.callback = f"{url}/wechat/{self.scene.account}"
+            self.scene.callback = f"{await listening(receiver.log)}/wechat/{self.scene.account}"
             yield receiver
 
     @asynccontextmanager

@@ -1,7 +1,11 @@
-"""The places between two steps of a send."""
+"""The places between two steps of a send, and what happens to whoever passes one of them."""
 
+import asyncio
+import os
+import signal
+import sys
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 
 class Place(StrEnum):
@@ -33,8 +37,78 @@ class Place(StrEnum):
     """The push is durable in Temporal, WeChat is not answered."""
 
 
+class Stand(NamedTuple):
+    """Where a send stands when something is struck: at the n-th passing of a place; `tag`: it is one to a tag."""
+
+    place: Place
+    passing: int = 1
+    tag: bool = False
+
+
+AT_WORK: Final = {
+    "before the first wish": Stand(Place.BEFORE_WISH),
+    "after the first wish": Stand(Place.AFTER_WISH),
+    "before the wish for a turn": Stand(Place.BEFORE_WISH, passing=2, tag=True),
+    "after the wish for a turn": Stand(Place.AFTER_WISH, passing=2, tag=True),
+    "before the write": Stand(Place.BEFORE_WRITE),
+    "at the write": Stand(Place.AT_WRITE),
+    "after the write": Stand(Place.AFTER_WRITE),
+    "after the acceptance": Stand(Place.AFTER_ACCEPTANCE),
+    "before the ledger is told": Stand(Place.BEFORE_TOLD),
+    "after the ledger was told": Stand(Place.AFTER_TOLD),
+    "before the activity has returned": Stand(Place.BEFORE_RETURN),
+}
+"""A worker's places."""
+
+
 class Watcher(Protocol):
     """Is told of every place that a process passes."""
 
     async def passes(self, place: Place | None) -> None:
         """The process is at `place`, and goes on when this returns."""
+
+
+class Gate:
+    """Holds whoever comes to a place from the n-th time on, until it is opened; the process itself goes on."""
+
+    def __init__(self, place: Place, passing: int = 1) -> None:
+        self.reached = asyncio.Event()
+        self._open = asyncio.Event()
+        self._place = place
+        self._left = passing
+
+    def open(self) -> None:
+        """Let it pass."""
+        self._open.set()
+
+    async def passes(self, place: Place | None) -> None:
+        """Returns when that is not the place, or the gate is open."""
+        if place is not self._place:
+            return
+        self._left -= 1
+        if self._left <= 0:
+            self.reached.set()
+            await self._open.wait()
+
+
+SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+
+
+class Tripwire:
+    """Ends or stops its own process when it passes a place for the n-th time; a line of its log says so before."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        """From a command line: `<place> <kill|stop> [<n>]`."""
+        place, how, *passing = arguments
+        self._place, self._number = Place(place), SIGNALS[how]
+        self._left = int(passing[0]) if passing else 1
+
+    async def passes(self, place: Place | None) -> None:
+        """Returns when that is not where the process is to end, or when it was woken."""
+        if place is not self._place:
+            return
+        self._left -= 1
+        if self._left == 0:
+            sys.stderr.write(f"at {place}\n")
+            sys.stderr.flush()
+            os.kill(os.getpid(), self._number)

@@ -6,18 +6,28 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from temporalio.client import Client
+from temporalio.runtime import Runtime
+
+from qunfa.cli.demo.children import Child
+from qunfa.cli.demo.ports import LOCALHOST
 from qunfa.telemetry import configure_logging, worker_runtime
+from qunfa.temporal.connection import TemporalUnreachable, connect
+from qunfa.temporal.namespace import register_search_attributes
 from tests.e2e.stage import TIMING
-from tests.e2e.staging import staged
-from tests.rehearsal.programme import PROGRAMME, SECONDS, Report, play, rule
-from tests.rehearsal.server import own_server
-from tests.rehearsal.showing import Board, JsonBoard, LineBoard
+from tests.e2e.staging import staged, temporal_at
+from tests.looking import PATIENCE
+from tests.ports import free_ports
+from tests.rehearsal.programme import PROGRAMME, SECONDS, Board, JsonBoard, LineBoard, Report, play, rule
+from tests.temporal import FINE_TIMERS, binary
 
 _INTERRUPTED: Final = 130
+_ASK_AGAIN_SECONDS: Final = 0.05
 _TIMING: Final = TIMING | {"window": 6, "http_timeout": 10}
 """A lost answer is looked for so long; WeChat's own memory lasts longer. An answer may take its time."""
 
@@ -58,7 +68,7 @@ async def _rehearse(board: Board, names: Sequence[str], seconds: float) -> list[
 async def _play_all(board: Board, names: Sequence[str], seconds: float, folder: Path) -> list[Report]:
     reports: list[Report] = []
     async with (
-        own_server(folder, worker_runtime("")) as client,
+        _own_server(folder, worker_runtime("")) as client,
         staged(folder, client, names=names, timing=_TIMING) as stage,
     ):
         for name in names:
@@ -66,6 +76,38 @@ async def _play_all(board: Board, names: Sequence[str], seconds: float, folder: 
             reports.append(await play(stage, name, PROGRAMME[name], seconds))
             board.ended(reports[-1])
     return reports
+
+
+@asynccontextmanager
+async def _own_server(folder: Path, runtime: Runtime) -> AsyncIterator[Client]:
+    """A connection to a server that does not outlive the block, nor this process; its log goes to the folder.
+
+    It has a session of its own, so that Ctrl-C reaches the rehearsal alone, which then ends it.
+    """
+    [port] = free_ports(1)
+    command = [
+        *(binary("temporal"), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", str(port)),
+        *("--log-level", "error", "--dynamic-config-value", FINE_TIMERS),
+    ]
+    child = await Child.start("temporal", command, {**os.environ, "TEMPORAL_CONFIG_FILE": os.devnull}, folder)
+    try:
+        with temporal_at(f"{LOCALHOST}:{port}"):
+            client = await _connected(child, runtime)
+        await register_search_attributes(client)
+        yield client
+    finally:
+        await child.stop()
+
+
+async def _connected(child: Child, runtime: Runtime) -> Client:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await connect(runtime=runtime)
+            except TemporalUnreachable:
+                await asyncio.wait({child.ended}, timeout=_ASK_AGAIN_SECONDS)
+            if child.ended.done():
+                raise child.died()
 
 
 if __name__ == "__main__":

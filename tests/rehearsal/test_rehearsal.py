@@ -5,11 +5,10 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import ROOT, Ended, ended
+from tests.e2e.processes import ROOT, Ended, children_of, ended, lives
 from tests.looking import PATIENCE
 from tests.rehearsal.programme import PROGRAMME
 
@@ -59,19 +58,6 @@ async def test_a_scene_that_is_not_there_is_wrong_use() -> None:
     assert "no such scene: quota" in answer.stderr
 
 
-def children_of(pid: int) -> list[int]:
-    """The processes that it has started."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
-
-
-def runs(pid: int) -> bool:
-    """Whether there is such a process, and it has not ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("interrupt", [os.killpg, os.kill], ids=["Ctrl-C", "SIGINT to it alone"])
 async def test_an_interrupted_rehearsal_leaves_no_process(interrupt: Callable[[int, int], None]) -> None:
@@ -81,8 +67,8 @@ async def test_an_interrupted_rehearsal_leaves_no_process(interrupt: Callable[[i
     async with asyncio.timeout(PATIENCE):
         assert b"approval" in await process.stdout.readline()
     children = children_of(process.pid)
-    assert [runs(child) for child in children] == [True]
+    assert [lives(child) for child in children] == [True]
     interrupt(process.pid, signal.SIGINT)
     answer = await ended(process, within=PATIENCE)
     assert (answer.code, answer.stderr) == (130, "")
-    assert not any(map(runs, children))
+    assert not any(map(lives, children))

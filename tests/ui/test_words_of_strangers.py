@@ -18,7 +18,7 @@ from qunfa.contract import parse_request
 from qunfa.contract.notice import NotifyRequest
 from qunfa.contract.operators import Status, StoryLine
 from qunfa.contract.recall import RecallStatus
-from qunfa.markdown import SUMMARY_BYTES, code, plain, summary_line
+from qunfa.markdown import code, plain
 from qunfa.printable import printable
 from tests.e2e.stage import Stage
 from tests.ui.window import Window
@@ -178,11 +178,3 @@ async def test_a_summary_reads_well_in_both_places(page: Page, ui: tuple[str, Cl
     )
     details_frame = page.frame_locator("iframe[title=output]").nth(1)
     await Window(page, address, None).see(details_frame.locator("main"), re.compile("key: spring-sale-2026"))
-
-
-def test_a_summary_is_cut_between_characters() -> None:
-    """Not within an escape, which would be shown."""
-    for length in range(SUMMARY_BYTES - 10, SUMMARY_BYTES + 3):
-        cut = summary_line(plain("x" * length + "**"))
-        assert len(cut.encode()) <= SUMMARY_BYTES
-        assert not re.search(r"\\…$", cut)

@@ -1,4 +1,7 @@
-"""A worker that dies or sleeps at a place: `python -m tests.faults.worker <place> <kill|stop> [<n>]`."""
+"""A process that dies or sleeps at a place.
+
+`python -m tests.faults.victim <worker|receiver> <place> <kill|stop> [<n>]`
+"""
 
 import asyncio
 import sys
@@ -9,12 +12,13 @@ from temporalio.client import Client
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import PollerBehaviorSimpleMaximum, WorkerConfig
 
+from qunfa.callback import run_receiver
 from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging
 from qunfa.temporal.connection import connect
 from qunfa.wechat import open_http
-from tests.faults.calls import watch_http, watched_client
-from tests.faults.tripwire import Tripwire
+from tests.faults.calls import watch_http, watched_client, watched_requests
+from tests.faults.place import Tripwire
 from worker import serve
 
 STICKY: Final = timedelta(seconds=2)
@@ -39,7 +43,7 @@ def with_few_polls(client: Client) -> Client:
     return Client(**config)
 
 
-async def run(tripwire: Tripwire) -> None:
+async def worker(tripwire: Tripwire) -> None:
     """The product's own worker, between watched connections."""
     settings = load_settings()
     client = with_few_polls(watched_client(await connect(), tripwire))
@@ -49,6 +53,17 @@ async def run(tripwire: Tripwire) -> None:
     await asyncio.sleep(0.05)  # as worker.py does: see there
 
 
+async def receiver(tripwire: Tripwire) -> None:
+    """The product's own receiver, with a watched connection and watched requests."""
+
+    async def watched() -> Client:
+        return watched_client(await connect(), tripwire)
+
+    with watched_requests(tripwire):
+        await run_receiver(load_settings(credentials=False), connect=watched)
+
+
 if __name__ == "__main__":
     configure_logging()
-    asyncio.run(run(Tripwire.of(sys.argv[1:])))
+    who, *where = sys.argv[1:]
+    asyncio.run({"worker": worker, "receiver": receiver}[who](Tripwire(where)))

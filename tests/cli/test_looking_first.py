@@ -1,0 +1,135 @@
+"""`qunfa send --dry-run` and `qunfa preview`, against a scripted `CheckMassSend` and `PreviewMassSend`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
+
+from qunfa.contract import mass_send_id
+from qunfa.contract.checks import CheckResult
+from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
+from qunfa.contract.request import PreviewResult
+from tests.cli.calls import QUEUE, Qunfa, parsed
+from tests.cli.stub import given, request
+
+SOURCE = {
+    "place": "message.articles[0].thumb",
+    "uri": "file:///srv/media/%E5%B0%81.jpg",
+    "use": "cover",
+    "sha256": "0" * 64,
+    "size": 3 * 1024 * 1024,
+    "kind": "jpeg",
+    "fit": True,
+}
+FINE: dict[str, Any] = {"audience": "tag 2 (VIP)", "followers": 1234, "problems": []}
+NO_FILE = "message.media: source file:///a.mp3: there is no such file."
+SENT = {"to": "oA", "sent": True, "msg_id": 34182}
+REFUSED = {"to": "WeChat id li", "sent": False, "errcode": 43004, "errmsg": "require subscribe", "rid": "r1"}
+TO = ("--to", "oA", "--to-wxname", "li")
+
+
+def _checks(key: str, said: dict[str, Any] | list[str], kind: str = "answer") -> list[str]:
+    text = f"{kind}: {json.dumps(said)}"
+    return ["send", "--account", "demo", "--key", key, "--to-all", "--text", text, "--dry-run"]
+
+
+def _previews(*previews: dict[str, Any]) -> list[str]:
+    return ["preview", "--account", "demo", "--text", f"answer: {json.dumps({'previews': previews})}", *TO]
+
+
+async def test_what_stands_against_nothing_is_exit_0(qunfa: Qunfa, client: Client, key: str) -> None:
+    """To how many, in words; no send is started. An older look at other content is ended, not taken for this one."""
+    older = await client.start_workflow(CHECK_MASS_SEND, request(key), id=check_id("demo", key), task_queue=QUEUE)
+    answer = await qunfa(*_checks(key, FINE))
+    assert answer.exit_code == 0
+    assert f"demo/{key}  ready" in answer.stdout
+    assert "tag 2 (VIP): 1,234 followers, by WeChat's count" in answer.stdout
+    assert "nothing was sent, and nothing was uploaded" in answer.stdout
+    with pytest.raises(RPCError, match="not found"):
+        await client.get_workflow_handle(mass_send_id("demo", key)).describe()
+    run = client.get_workflow_handle(older.id, run_id=older.first_execution_run_id)
+    assert (await run.describe()).status is WorkflowExecutionStatus.TERMINATED
+
+
+async def test_each_problem_is_a_line_and_exit_1(qunfa: Qunfa, client: Client, key: str) -> None:
+    """With the files that were found, and what was taken out of articles; --json is the result, and nothing else."""
+    problems = ["message.articles[0].content: is too long", NO_FILE]
+    found = {**FINE, "problems": problems, "sources": [SOURCE], "removed": ["message.articles[0].content: a script"]}
+    answer = await qunfa(*_checks(key, found))
+    assert answer.exit_code == 1
+    assert all(f"- {problem}\n" in answer.stdout for problem in problems)
+    assert "a script" in answer.stdout
+    assert "It is the workers that read files" in answer.stderr
+    [row] = [line for line in answer.stdout.splitlines() if line.startswith("cover")]
+    assert all(word in row for word in ("jpeg", "3.0 MB", "is re-encoded to fit", "/srv/media/封.jpg"))
+    answer = await qunfa(*_checks(key, {**FINE, "problems": problems[:1]}), "--json")
+    result = CheckResult.model_validate(parsed(answer))
+    assert (answer.exit_code, result.followers, result.problems) == (1, 1234, (problems[0],))
+    assert "workers" not in answer.stderr
+
+
+async def test_a_request_that_workers_refuse_has_its_problems(qunfa: Qunfa, client: Client, key: str) -> None:
+    """Such as an account that they do not know."""
+    answer = await qunfa(*_checks(key, ["account: nobody knows it"], "refuse"), "--json")
+    assert (answer.exit_code, parsed(answer)["problems"]) == (1, ["account: nobody knows it"])
+
+
+async def test_each_recipient_is_a_row(qunfa: Qunfa, client: Client) -> None:
+    """Sent, or WeChat's words; exit 1 where one was not sent."""
+    answer = await qunfa(*_previews(SENT, REFUSED))
+    rows = [line.split() for line in answer.stdout.splitlines()]
+    assert answer.exit_code == 1
+    assert ["oA", "sent", "34182", "–"] in rows
+    assert "WeChat id li  NOT sent  –       errcode 43004, errmsg require subscribe, rid r1" in answer.stdout
+
+
+async def test_a_preview_can_be_repeated(qunfa: Qunfa, client: Client, key: str) -> None:
+    """Each has a key of its own, unless one is given, which may be used again. All sent is exit 0."""
+    answers = [await qunfa(*_previews(SENT), "--json") for _ in range(2)]
+    results = [PreviewResult.model_validate(parsed(answer)) for answer in answers]
+    assert [answer.exit_code for answer in answers] == [0, 0]
+    assert [(one.account, [row.to for row in one.previews]) for one in results] == [("demo", ["oA"])] * 2
+    assert results[0].key != results[1].key
+    for _ in range(2):
+        assert parsed(await qunfa(*_previews(SENT), "--key", key, "--fit-images", "--json"))["key"] == key
+    sent = await given(client, preview_id("demo", key))
+    assert (sent["to"], sent["fit_images"]) == ([{"openid": "oA"}, {"wxname": "li"}], True)
+
+
+async def test_a_mass_sends_file_can_be_previewed(qunfa: Qunfa, client: Client, key: str, tmp_path: Path) -> None:
+    """Its message to those whom it names; its key and its audience have no part in it."""
+    said = f"answer: {json.dumps({'previews': [SENT]})}"
+    of_send = {"send_at": "2099-12-01T09:00:00+08:00", "fit_images": True, "preview": {"to": [{"openid": "oB"}]}}
+    file = tmp_path / "send.json"
+    file.write_text(json.dumps({**request(key, said), **of_send}))
+    result = parsed(await qunfa("preview", str(file), "--json"))
+    assert result["key"] != key
+    assert await given(client, preview_id("demo", result["key"])) == {
+        "account": "demo",
+        "key": result["key"],
+        "message": {"msgtype": "text", "content": said},
+        "to": [{"openid": "oB"}],
+        "fit_images": True,
+    }
+
+
+async def test_why_nothing_was_previewed(qunfa: Qunfa, client: Client) -> None:
+    """The workflow's sentences, and what to do about a file that workers do not find."""
+    answer = await qunfa("preview", "--account", "demo", "--text", f"refuse: {json.dumps([NO_FILE])}", *TO)
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert f"Nothing was previewed: {NO_FILE}" in answer.stderr
+    assert "It is the workers that read files" in answer.stderr
+    failed = await qunfa("preview", "--account", "demo", "--text", "fail: WeChat refused the material", *TO)
+    assert (failed.exit_code, failed.stderr.strip()) == (1, "WeChat refused the material.")
+
+
+async def test_one_preview_at_a_time_under_a_key(qunfa: Qunfa, client: Client, key: str) -> None:
+    """The result of another one is never shown as this one's."""
+    raw = {"account": "demo", "key": key, "message": {"msgtype": "text", "content": "hi"}}
+    other = await client.start_workflow(PREVIEW_MASS_SEND, raw, id=preview_id("demo", key), task_queue=QUEUE)
+    answer = await qunfa(*_previews(SENT), "--key", key)
+    assert (answer.exit_code, f"{other.id} runs already" in answer.stderr) == (1, True)
+    await other.terminate()

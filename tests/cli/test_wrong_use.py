@@ -1,0 +1,203 @@
+"""Exit 2 with what to say instead, before anything is started: wrong use, and what nobody has consented to."""
+
+import asyncio
+import os
+import shlex
+import socket
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from qunfa.contract import mass_send_id
+from tests.cli.calls import DESERTED_QUEUE, UNREACHABLE, Qunfa
+
+SEND = ("send", "--account", "demo", "--text", "hi")
+ASKED = (*SEND, "--yes")
+SHOWN = ("preview", "--account", "demo", "--text", "hi")
+WHY = ("--reason", "wrong price")
+ALL = ("--query", "MassSendAccount = 'demo'")
+AT = "2026-12-01T09:00:00+08:00"
+APPID = ("--appid", "wx0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((*ASKED, "--to-all"), "key: is missing: choose a --key"),
+        ((*ASKED, "--key", "k"), "audience: is missing: say --to-all"),
+        ((*ASKED, "--key", "k", "--to-all", "--tag", "1"), "--to-all and --tag exclude each other"),
+        ((*ASKED, "--key", "k", "--to-all", "--expect-max", "5"), "give --tag too"),
+        ((*ASKED, "--key", "a b", "--to-all", "--send-at", "tomorrow"), "send_at: must be an RFC 3339 time"),
+        ((*ASKED, "--key", "a b", "--to-all", "--send-at", "tomorrow"), "key: has characters that are not allowed"),
+        ((*ASKED, "--key", "k", "--openids", "/nowhere"), "Cannot read /nowhere"),
+        ((*ASKED, "--key", "k", "--to-all", "--voice", "a.mp3"), "--text and --voice exclude each other"),
+        (
+            (*SEND[:3], "--yes", "--key", "k", "--to-all", "--voice", "/nowhere", "--dry-run"),
+            "there is no such file here",
+        ),
+        (SHOWN, "to: is missing: say --to OPENID or --to-wxname NAME"),
+        ((*SHOWN[:3], "--to", "oA"), "message: is missing: say --text"),
+        (("preview", "--text", "hi", "--to", "oA"), "account: is missing: say --account NAME"),
+        ((*SHOWN, "--to", "o A"), "to[0].openid: must not hold white space"),
+        (("status", "just-a-key"), "account/key"),
+        (("list", "--phase", "flying"), "flying"),
+        (("list", "--outcome", "flying"), "flying"),
+        (("list", "--since", "1h", "--until", "2h"), "no send started in between"),
+        (("list", "--until", "soon"), "--until 'soon' is neither"),
+        (("abort", "demo/k"), "--reason"),
+        (("abort", "demo/k", "--reason", " "), "reason: must not be blank"),
+        (("reschedule", "demo/k"), "by --send-at TIME, or by --now"),
+        (("reschedule", "demo/k", "--now", "--send-at", AT), "not by both"),
+        (("reschedule", "demo/k", "--send-at", "2026-12-01T09:00:00"), "send_at"),
+        (("reschedule", "--now"), "Say which sends"),
+        (("approve",), "Say which sends"),
+        (("approve", "demo/k", *ALL, "--yes"), "not by both"),
+        (("pause", *ALL, "--account", "demo", "--yes"), "--account goes with SEND"),
+        (("freeze", *WHY), "Say which accounts"),
+        (("unfreeze", "shop", "--all"), "not by both"),
+        (("freeze", "--all", "--yes", *APPID, *WHY), "--appid goes with one ACCOUNT"),
+        (("unfreeze", "shop", "brand", *APPID), "--appid goes with one ACCOUNT"),
+        (("freeze", "--all", "--yes", *WHY), "The configuration has no account"),
+        (("setup", "--retention", "soon"), "35d"),
+        (("setup", "--retention", "0d"), "35d"),
+        (("setup", "--retention", "35"), "35d"),
+        (("schema", "Nothing"), "Nothing"),
+        (("doctor", "a", "b", "--callback-url", "https://one.example/wechat/a"), "--callback-url"),
+        (("doctor", "a", "--callback-url", "nowhere"), "whole URL"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
+)
+async def test_wrong_use_is_said_before_temporal_is_asked(qunfa: Qunfa, words: tuple[str, ...], said: str) -> None:
+    """With the sentence, and no traceback: Temporal is not there."""
+    answer = await qunfa(*words, **UNREACHABLE)
+    assert (answer.exit_code, answer.stdout) == (2, ""), answer.output
+    assert said in " ".join(answer.stderr.split())
+    assert "Traceback" not in answer.stderr
+
+
+async def test_a_configuration_that_cannot_be_read_is_wrong_use(qunfa: Qunfa) -> None:
+    """It is not taken for no configuration."""
+    given = {"QUNFA_CONFIG": "/nowhere/qunfa.toml", "QUNFA_TASK_QUEUE": ""}
+    answer = await qunfa(*SEND, "--key", "k", "--to-all", "--yes", **given)
+    assert (answer.exit_code, "Traceback" in answer.output) == (2, False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (*SEND, "--key", "k", "--to-all"),
+        (*SEND, "--key", "k", "--to-all", "--wait", "--json"),
+        (*SEND, "--key", "k", "--tag", "2", "--expect-max", "5"),
+        (*SEND, "--key", "k", "--openids", "-"),
+        ("recall", "3147483650", *WHY),
+        ("recall", "demo/k", *WHY, "--article", "1", "--json"),
+        ("freeze", "--all", *WHY),
+        ("unfreeze", "--all"),
+        ("freeze", "shop", "brand", *WHY),
+        ("unfreeze", "shop", "brand"),
+        ("approve", "demo/a", "demo/b"),
+        ("abort", "demo/a", "demo/b", *WHY, "--json"),
+        ("reschedule", "demo/a", "demo/b", "--now"),
+        ("approve", *ALL),
+        ("reject", *ALL),
+        ("pause", *ALL),
+        ("resume", *ALL),
+        ("retry", *ALL, *WHY),
+        ("abort", *ALL, *WHY),
+        ("retry", "demo/k", *WHY, "--confirm-not-delivered"),
+        ("speed", "demo", "set", "0"),
+        ("forget", "wx0123456789abcdef", "k", *WHY),
+    ],
+    ids=" ".join,
+)
+async def test_without_a_terminal_it_is_refused(qunfa: Qunfa, *, command: tuple[str, ...]) -> None:
+    """What reaches people, or stops what does, needs somebody's yes: by a terminal, or by --yes."""
+    answer = await qunfa(*command, stdin="o1\no2\n", **UNREACHABLE)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "There is no terminal to confirm this on, so nothing was done" in answer.stderr
+    assert answer.stderr.endswith("add --yes.\n")
+
+
+@pytest.mark.parametrize("stdin", ["</dev/null", "<&-", "<FILE", "yes |"])
+async def test_nothing_is_sent_whatever_stdin_is(
+    environment: dict[str, str], client: Client, key: str, tmp_path: Path, *, stdin: str
+) -> None:
+    """Empty, closed, a file, or a pipe: no run of the send comes to be."""
+    file = tmp_path / "answers"
+    words = shlex.join([sys.executable, "-m", "qunfa.cli", *SEND, "--key", key, "--to-all"])
+    file.write_text("y\n")
+    line = f"yes | {words}" if stdin == "yes |" else f"{words} {stdin.replace('FILE', shlex.quote(str(file)))}"
+    process = await asyncio.create_subprocess_shell(line, env={**os.environ, **environment}, stdout=PIPE, stderr=PIPE)
+    _, notes = await process.communicate()
+    assert (process.returncode, b"--yes" in notes) == (2, True), notes
+    with pytest.raises(RPCError, match="not found"):
+        await client.get_workflow_handle(mass_send_id("demo", key)).describe()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(*SEND, "--key", "k", "--to-all"), (*SEND, "--key", "k", "--to-all", "--dry-run"), ("speed", "demo", "get")],
+    ids=["send", "dry run", "speed"],
+)
+async def test_temporal_unreachable_is_exit_3(qunfa: Qunfa, command: tuple[str, ...]) -> None:
+    """One sentence with the address, no traceback."""
+    answer = await qunfa(*command, *(["--yes"] if command[-1] == "--to-all" else []), **UNREACHABLE)
+    assert answer.exit_code == 3
+    assert "cannot reach Temporal at 127.0.0.1:1" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (*SHOWN, "--to", "oA", "--key", "deserted"),
+        (*SEND, "--key", "deserted", "--to-all", "--dry-run"),
+        ("recall", "demo/deserted", "--yes", *WHY),
+        ("freeze", "wx0123456789abcdef", *WHY),
+    ],
+    ids=lambda words: " ".join(words[:1]),
+)
+async def test_without_a_worker_nothing_is_left_behind(qunfa: Qunfa, client: Client, command: tuple[str, ...]) -> None:
+    """Exit 1: what somebody would carry out days later, when nobody expects it, is not even started."""
+    answer = await qunfa(*command, "--task-queue", DESERTED_QUEUE)
+    assert answer.exit_code == 1
+    assert f"No worker polls the task queue {DESERTED_QUEUE}" in answer.stderr
+    for workflow_id in ("preview:demo:deserted", "check:demo:deserted", "account:wx0123456789abcdef"):
+        with pytest.raises(RPCError, match="not found"):
+            await client.get_workflow_handle(workflow_id).describe()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ((*SEND, "--key", "a b", "--to-all", "--send-at", "tomorrow", "--yes"), 2),
+        ((*SEND, "--key", "k", "--yes"), 2),
+        ((*SEND, "--key", "k", "--to-all"), 2),
+        (("status", "demo/nothing-has-this-key"), 1),
+        (("status", "demo/a b"), 2),
+        (("list", "--query", "Nonsense ==="), 2),
+        (("pause", "--query", "Nonsense ===", "--yes"), 2),
+        (("recall", "3147483650", *WHY, "--yes", "--task-queue", DESERTED_QUEUE), 1),
+        (("freeze", "nobody-has-this", *WHY), 2),
+        (("demo", "--ui-port", "1"), 1),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, tuple) else None,
+)
+async def test_what_went_wrong_ends_with_one_full_stop(
+    qunfa: Qunfa, client: Client, *, words: tuple[str, ...], code: int
+) -> None:
+    """Each sentence on its line, whether it is ours or Temporal's."""
+    with socket.socket() as other:
+        if "--ui-port" in words:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            words = (*words[:-1], str(other.getsockname()[1]))
+        answer = await qunfa(*words)
+    assert answer.exit_code == code, answer.output
+    assert ("does not take this query" in answer.stderr) is ("Nonsense ===" in words)
+    for line in answer.stderr.splitlines():
+        assert line.endswith((".", ":")), line
+        assert not line.endswith(".."), line

@@ -1,0 +1,117 @@
+"""`worker.py` as the platform engineer runs it: it stops cleanly, says why it does not start, and is upgraded."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.contract.checks import Diagnosis, Finding
+from qunfa.settings import Settings
+from tests.e2e.commands import parsed, qunfa
+from tests.e2e.processes import configuration, ended, logged, running, stopped
+from tests.e2e.stage import SECRET, Scene, on_its_own_queue, working
+from tests.looking import PATIENCE, until
+
+pytestmark = pytest.mark.long
+
+
+async def test_a_stopped_worker_exits_cleanly(scene: Scene, tmp_path: Path) -> None:
+    """SIGTERM to each of three: exit code 0, and the try under way is ended first."""
+    config = configuration(scene, tmp_path)
+    scene.fault("slow", seconds=1)
+    logs = [tmp_path / f"worker-{number}.log" for number in range(3)]
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(running(scene, ["worker.py"], config, {}, log)) for log in logs]
+        for log in logs:
+            await logged(log, '"started"')
+        await scene.start()
+        await scene.tried()
+        assert await asyncio.gather(*[stopped(worker) for worker in workers]) == [0, 0, 0]
+    for log in logs:
+        await logged(log, '"stopped"')
+    assert [(call.answered, call.errcode) for call in scene.tries] == [(True, 0)]
+    assert await scene.everyone_once()
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "sentence"),
+    [
+        ({"TEMPORAL_NAMESPACE": "bare"}, 1, "namespace bare lacks the search attributes"),
+        ({"TEMPORAL_ADDRESS": "127.0.0.1:9"}, 3, "cannot reach Temporal at 127.0.0.1:9"),
+        ({"QUNFA_TIMING__WINDOW": "PT25H"}, 2, "window must be at most 24 hours"),
+    ],
+    ids=["bare namespace", "unreachable", "bad setting"],
+)
+async def test_a_worker_that_cannot_work_says_why(
+    scene: Scene, tmp_path: Path, given: dict[str, str], code: int, sentence: str
+) -> None:
+    """One clear sentence, no traceback, and the exit code of its kind."""
+    async with running(scene, ["worker.py"], configuration(scene, tmp_path), given) as worker:
+        refused = await ended(worker)
+    assert (refused.code, refused.stdout) == (code, "")
+    assert sentence in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert SECRET not in refused.stderr
+
+
+def build(settings: Settings, build_id: str) -> Settings:
+    """The configuration of a worker of this build."""
+    worker = {"deployment": f"of-{settings.task_queue}", "build_id": build_id}
+    return Settings.model_validate({**settings.model_dump(), "worker": worker})
+
+
+async def make_current(scene: Scene, settings: Settings) -> None:
+    """Say that this build is the one, as soon as Temporal knows it."""
+    request = SetWorkerDeploymentCurrentVersionRequest(
+        namespace="default", deployment_name=settings.worker.deployment or "", build_id=settings.worker.build_id or ""
+    )
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                await scene.client.workflow_service.set_worker_deployment_current_version(request)
+            except RPCError as error:
+                if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}:
+                    raise
+            else:
+                return
+
+
+async def test_running_sends_move_on_to_the_current_build(scene: Scene) -> None:
+    """Begun under one build and ended under the next, the account included; each follower once.
+
+    The doctor sees that no build is the current one, and prints the command that makes it so.
+    """
+    settings = on_its_own_queue(scene)
+    await scene.simulate(admin_confirmation=True)
+    old, new = build(settings, "one"), build(settings, "two")
+    async with working(scene.client, new):
+        async with working(scene.client, old):
+            idle = await workers_when(scene, f"of-{scene.queue}:one")
+            assert (idle.state, "no version is the current one" in idle.said) == ("failed", True)
+            command = f"temporal worker deployment set-current-version --deployment-name of-{scene.queue} --build-id"
+            assert command in (idle.todo or "")
+            await make_current(scene, old)
+            current = await workers_when(scene, "tasks go to the version")
+            assert (current.state, f"of-{scene.queue}:one" in current.said) == ("ok", True)
+            handle = await scene.start()
+            await scene.until(handle, lambda status: status.phase == "awaiting_result")
+        await make_current(scene, new)
+        scene.sim.world.decide(scene.simulated, "confirmed", None)
+        assert (await scene.result(handle)).outcome == "sent"
+        assert await scene.everyone_once()
+        description = await handle.describe()
+    assert description.raw_description.workflow_execution_info.versioning_info.deployment_version.build_id == "two"
+
+
+async def workers_when(scene: Scene, said: str) -> Finding:
+    """The finding about workers, once it says this: Temporal tells of pollers and versions a little late."""
+
+    async def look() -> Finding:
+        diagnosis = Diagnosis.model_validate(parsed(await qunfa(scene, "doctor", "--json")))
+        [finding] = [one for one in diagnosis.findings if one.name == "workers"]
+        return finding
+
+    return await until(look, lambda finding: said in finding.said)

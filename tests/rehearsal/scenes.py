@@ -1,0 +1,183 @@
+"""The scenes: what operators meet before, at and after a submission. Each one's docstring is the rule that it shows."""
+
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import WorkflowHandle
+
+from qunfa.contract import MassSendResult
+from tests.rehearsal.act import Act
+
+WHY = ("--by", "li", "--reason", "looked")
+ADDRESS = "127.0.0.1"
+
+
+def _in_an_hour() -> str:
+    return (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="seconds")
+
+
+async def approval(act: Act) -> None:
+    """Who has asked for a send cannot approve it; somebody else can, and sees what goes out."""
+    scene, send = act.scene, "approval/spring"
+    act.does("crm starts a send that needs approval")
+    handle = await scene.start(approval={"required": True}, requested_by="crm")
+    await scene.until(handle, lambda status: status.phase == "awaiting_approval")
+    shown = (await act.types("status", send)).stdout
+    act.sees("the text and the audience", when="to all followers" in shown and "spring: 你好" in shown)
+    await act.is_refused("approve", send, "--by", "crm", because="somebody else has to approve it")
+    act.sees("no call that submits", when=not scene.tries)
+    await act.types("approve", send, "--by", "wang")
+    await act.ends(handle, "sent")
+    await act.everyone_received()
+
+
+async def pause(act: Act) -> None:
+    """A paused send keeps still, also when its time has come, and goes on where it stood."""
+    scene, send = act.scene, "pause/spring"
+    act.does("crm starts a send for an hour later")
+    handle = await scene.start(send_at=_in_an_hour())
+    await scene.waits(handle, "send_at")
+    await act.types("pause", send, "--by", "li", "--reason", "wrong picture?")
+    await scene.until(handle, lambda status: status.phase == "paused")
+    await act.types("reschedule", send, "--now", "--by", "li")
+    act.sees("paused, though it is due", when=(await scene.status(handle)).phase == "paused" and not scene.tries)
+    await act.types("resume", send, "--by", "li")
+    await act.ends(handle, "sent")
+    await act.everyone_received()
+
+
+async def freeze(act: Act) -> None:
+    """A try in flight goes on to its verdict; the next send waits, and goes out after the unfreeze."""
+    scene = act.scene
+    scene.fault("slow", seconds=3)
+    act.does("crm starts a send, and WeChat takes its time")
+    first = await scene.start("first")
+    await scene.tried()
+    said = (await act.types("freeze", scene.appid, "--by", "li", "--reason", "wrong price")).stdout
+    act.sees("the send in flight is named", when="first" in said)
+    act.does("crm starts another one")
+    second = await scene.start("second")
+    await scene.waits(second, "frozen by li: wrong price")
+    await act.ends(first, "sent")
+    act.sees("the other one waits, frozen by li: wrong price", when=len(scene.tries) == 1)
+    await act.types("unfreeze", scene.appid, "--by", "li")
+    await act.ends(second, "sent")
+    await act.everyone_received(2)
+
+
+async def abort(act: Act) -> None:
+    """A send that nothing was tried for is aborted; one that was accepted can only be recalled."""
+    scene = act.scene
+    await scene.simulate(admin_confirmation=True)
+    act.does("crm starts a send for an hour later")
+    later = await scene.start("later", send_at=_in_an_hour())
+    await scene.waits(later, "send_at")
+    await act.types("abort", "abort/later", "--by", "li", "--reason", "sold out")
+    result = await act.ends(later, "aborted")
+    act.sees("nothing can have been delivered", when=not result.may_have_been_delivered)
+    await act.nobody_received()
+    act.does("crm starts one for now, and WeChat waits for the administrator")
+    now = await scene.start("now")
+    status = await scene.until(now, lambda status: status.phase == "awaiting_result")
+    await act.is_refused(
+        *("abort", "abort/now", "--by", "li", "--reason", "sold out"),
+        because=f"already accepted as msg_id {status.jobs[0].msg_id}; a delivered send can only be recalled",
+    )
+    act.does("the administrator confirms")
+    scene.sim.world.decide(scene.simulated, "confirmed", None)
+    await act.ends(now, "sent")
+    await act.everyone_received()
+
+
+async def reprint(act: Act) -> None:
+    """Nobody has it; the same again is refused; sent as a reprint it is a second generation."""
+    scene, send = act.scene, "reprint/spring"
+    scene.plan(reprint="allowed")
+    act.does("crm starts a send, and WeChat judges it a reprint")
+    handle = await scene.start()
+    await _asks(act, handle, "reprint_needs_decision")
+    act.sees("nobody received anything", when=not await scene.received())
+    await act.is_refused("retry", send, *WHY, because="retry needs send_ignore_reprint")
+    await act.types("retry", send, "--send-ignore-reprint", *WHY)
+    result = await act.ends(handle, "sent")
+    states = [(job.generation, job.state) for job in result.jobs]
+    act.sees("two generations, the first one failed", when=states == [(0, "failed"), (1, "sent")])
+    await act.everyone_received()
+
+
+async def whitelist(act: Act) -> None:
+    """40164 names the address; once it is on the whitelist, a retry sends in the same generation."""
+    scene, send = act.scene, "whitelist/spring"
+    await scene.simulate(ip_whitelist=["203.0.113.7"])
+    act.does("crm starts a send, and WeChat refuses the worker's address")
+    handle = await scene.start()
+    await _asks(act, handle, "ip_not_whitelisted")
+    shown = (await act.types("status", send)).stdout
+    act.sees(f"40164, invalid ip {ADDRESS}", when="40164" in shown and f"invalid ip {ADDRESS}" in shown)
+    act.does("the address is put on the whitelist")
+    scene.simulated.config = scene.simulated.config.model_copy(update={"ip_whitelist": (ADDRESS,)})
+    await act.types("retry", send, *WHY)
+    result = await act.ends(handle, "sent")
+    act.sees("one generation", when=[job.generation for job in result.jobs] == [0])
+    await act.everyone_received()
+
+
+async def silence(act: Act) -> None:
+    """Nobody confirms in 30 minutes (scaled): nobody has it; after a retry they are asked again."""
+    scene, send = act.scene, "silence/spring"
+    await scene.simulate(admin_confirmation=True, confirmation=1800)
+    act.does("crm starts a send, and the administrator does not answer")
+    handle = await scene.start()
+    await _asks(act, handle, "admin_timeout")
+    act.sees("nobody received anything", when=not await scene.received())
+    await act.types("retry", send, *WHY)
+    await scene.accepted(2)
+    act.does("the administrator confirms")
+    scene.sim.world.decide(scene.simulated, "confirmed", None)
+    result = await act.ends(handle, "sent")
+    states = [(job.generation, job.state) for job in result.jobs]
+    act.sees("two generations, the first one failed", when=states == [(0, "failed"), (1, "sent")])
+    await act.everyone_received()
+
+
+async def unknown(act: Act) -> None:
+    """No answer comes back or is found: a person looks, marks it as sent, and nothing is repeated."""
+    scene, send = act.scene, "unknown/spring"
+    scene.fault("timeout_after_accept", seconds=2)
+    act.does("crm starts a send; WeChat accepts it, and no answer ever comes back")
+    handle = await scene.start()
+    [job] = await scene.accepted()
+    scene.fault("reset_before_accept", times=None)
+    status = await _asks(act, handle, "unknown_outcome")
+    act.sees("retry, mark_sent or abort", when=status == ("retry", "mark_sent", "abort"))
+    await act.is_refused("retry", send, *WHY, because="may have been delivered: retry needs confirm_not_delivered")
+    tries = len(scene.tries)
+    await act.types("mark-sent", send, "--msg-id", str(job.msg_id), *WHY)
+    result = await act.ends(handle, "sent")
+    act.sees("WeChat's push on that msg_id counted", when=[one.msg_id for one in result.jobs] == [job.msg_id])
+    act.sees("nothing was submitted again", when=len(scene.tries) == tries and len(scene.jobs) == 1)
+    await act.everyone_received()
+
+
+async def _asks(act: Act, handle: WorkflowHandle[object, MassSendResult], problem: str) -> tuple[str, ...]:
+    """The answers that fit, once the send asks an operator about this problem."""
+    status = await act.scene.asks(handle, problem)
+    act.sees(f"needs an operator: {problem}", when=status.phase == "needs_operator")
+    return status.answers
+
+
+async def recall(act: Act) -> None:
+    """One article of two goes, the other one stays, and so do the cards in the followers' chats."""
+    scene = act.scene
+    act.does("crm sends two articles")
+    handle = await scene.start(message=scene.news("<p>0</p>", "<p>1</p>"))
+    result = await act.ends(handle, "sent")
+    [job] = scene.jobs
+    act.sees("two articles stand", when=len(job.article_urls) == 2 and not job.deleted)
+    said = await act.types(
+        *("recall", str(result.jobs[0].msg_id), "--article", "2"),
+        *("--by", "li", "--reason", "wrong price", "--yes"),
+    )
+    act.sees("delivered cards stay visible", when="stay visible" in said.stdout)
+    act.sees("article 2 is gone, article 1 stands", when=set(job.deleted) == {2})
+    act.sees("the send is still sent", when=(await act.scene.status(handle)).jobs[0].state == "sent")
+    await act.everyone_received()
