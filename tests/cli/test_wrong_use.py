@@ -109,6 +109,7 @@ async def test_a_configuration_that_cannot_be_read_is_wrong_use(qunfa: Qunfa) ->
         ("retry", *ALL, *WHY),
         ("abort", *ALL, *WHY),
         ("retry", "demo/k", *WHY, "--confirm-not-delivered"),
+        ("abort", "demo/k", *WHY, "--confirm-not-delivered"),
         ("speed", "demo", "set", "0"),
         ("forget", "wx0123456789abcdef", "k", *WHY),
     ],

@@ -90,14 +90,14 @@ async def test_a_yes_of_mass_get_ends_the_send_that_was_to_be_retried(desk: Desk
 
 @pytest.mark.history
 async def test_an_end_while_a_try_may_come_through_is_unknown(desk: Desk) -> None:
-    """Nobody says that nothing can be delivered; so does the same key again, which sends nothing."""
+    """Nobody says that nothing can be delivered; so does the same key again, which is to ask nobody."""
     desk.wechat.script = [silent, accepts]
     handle, _ = await failed(desk)
     problem = (await desk.status(handle)).problem
     assert problem is not None
     assert "it may still be carried out" in problem.sentence
     await desk.update(handle, "abort")
-    ends = [await failure_of(handle), await failure_of(await desk.start())]
+    ends = [await failure_of(handle), await failure_of(await desk.start(on_problem="fail"))]
     assert [(end.outcome, end.may_have_been_delivered) for end in ends] == [("unknown", True)] * 2
     assert ends[1].problem is not None
     assert "Look into WeChat's console" in ends[1].problem.todo
