@@ -336,4 +336,6 @@ async def test_the_promises_hold_in_any_order(real_env: WorkflowEnvironment) -> 
                     with contextlib.suppress(RPCError):
                         await real_env.client.get_workflow_handle(workflow_id).terminate("the test is over")
 
-    await asyncio.gather(*(live(seed) for seed in range(LIVES)))
+    async with asyncio.TaskGroup() as lives:
+        for seed in range(LIVES):
+            lives.create_task(live(seed))
