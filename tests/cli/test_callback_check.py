@@ -165,14 +165,17 @@ async def test_a_test_push_leaves_nothing_behind(client: Client, shop: Shop, che
 
 
 async def test_an_older_push_is_never_taken_for_this_one(client: Client, shop: Shop, check: Check) -> None:
-    """A receiver with another Temporal is found out, although an earlier check had got through."""
+    """A receiver with another Temporal is found out, also when an earlier check had got through."""
     elsewhere = Client(client.service_client, namespace="default", data_converter=client.data_converter)
-    async with receiving(shop.settings(), client) as url:
-        assert states(await check(url, "--json")) == OK
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("qunfa.cli.arrival.PATIENCE", timedelta(seconds=0.5))
-        async with receiving(shop.settings(), elsewhere) as url:
-            result = await check(url, "--json")
+        async with receiving(shop.settings(), elsewhere) as wrong:
+            assert states(await check(wrong, "--json")) == {**OK, "temporal": "failed"}
+            async with receiving(shop.settings(), client) as url:
+                patch.setattr("qunfa.cli.arrival.PATIENCE", timedelta(seconds=15))
+                assert states(await check(url, "--json")) == OK
+            patch.setattr("qunfa.cli.arrival.PATIENCE", timedelta(seconds=0.5))
+            result = await check(wrong, "--json")
     assert (result.exit_code, states(result)) == (1, {**OK, "temporal": "failed"})
     assert f"another Temporal than this command ({client.service_client.config.target_host}" in todo(result, "temporal")
 

@@ -110,3 +110,5 @@ async def test_nothing_found_is_no_error(qunfa: Qunfa, client: Client) -> None:
     """An empty list, exit 0."""
     answer = await qunfa("list", "--account", "nobody", "--json")
     assert (answer.exit_code, parsed(answer)) == (0, [])
+    answer = await qunfa("list", "--account", "nobody")
+    assert (answer.exit_code, answer.stdout, "No send matches." in answer.stderr) == (0, "", True)
