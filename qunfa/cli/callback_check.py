@@ -73,8 +73,8 @@ def _configured(settings: Settings, name: str) -> tuple[AccountSettings, Callbac
     return account, account.callback
 
 
-def callback_url(settings: Settings, account: str, given: str | None) -> httpx.URL:
-    """The URL that was given, or that of the receiver on this machine.
+def callback_url(settings: Settings, account: str, given: str | None, option: str = "--url") -> httpx.URL:
+    """The URL that was given by an option, or that of the receiver on this machine.
 
     Raises:
         WrongUse: it is none, or nobody knows where the receiver listens.
@@ -82,15 +82,15 @@ def callback_url(settings: Settings, account: str, given: str | None) -> httpx.U
     if given is None:
         host, port = settings.receiver.host, settings.receiver.port
         if not port:
-            raise WrongUse("receiver.port is 0, so nobody knows where the receiver listens: say it with --url.")
+            raise WrongUse(f"receiver.port is 0, so nobody knows where the receiver listens: say it with {option}.")
         host = _EVERYWHERE.get(host, host)
         given = f"http://{f'[{host}]' if ':' in host else host}:{port}/wechat/{account}"
     try:
         url = httpx.URL(given)
     except httpx.InvalidURL as error:
-        raise WrongUse(f"--url {given!r} is no URL: {error}.") from None
+        raise WrongUse(f"{option} {given!r} is no URL: {error}.") from None
     if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.fragment:
-        raise WrongUse(f"--url must be the callback's whole URL, such as https://your.host/wechat/{account}.")
+        raise WrongUse(f"{option} must be the callback's whole URL, such as https://your.host/wechat/{account}.")
     return url
 
 

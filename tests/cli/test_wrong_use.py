@@ -67,7 +67,7 @@ APPID = ("--appid", "wx0123456789abcdef")
         (("setup", "--retention", "35"), "35d"),
         (("schema", "Nothing"), "Nothing"),
         (("doctor", "a", "b", "--callback-url", "https://one.example/wechat/a"), "--callback-url"),
-        (("doctor", "a", "--callback-url", "nowhere"), "whole URL"),
+        (("doctor", "a", "--callback-url", "nowhere"), "--callback-url must be the callback"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
 )

@@ -42,7 +42,7 @@ class Plan:
             WrongUse: nobody knows.
         """
         given = None if self.template is None else self.template.replace(_PLACE, account)
-        return callback_url(self.settings or Settings(), account, given)
+        return callback_url(self.settings or Settings(), account, given, "--callback-url")
 
 
 def planned(named: Sequence[str], queue: str | None, template: str | None) -> Plan:
