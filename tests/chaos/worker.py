@@ -17,7 +17,6 @@ import temporalio.client
 from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.attempts import SystemClock
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Lease
 from qunfa.contract.result import Job
@@ -72,6 +71,8 @@ def _without_doubt(job: Job) -> Job:
 
 def set_by(file: Path) -> None:
     """The clock by which leases are used, and answers dated, is wrong by what stands in the file."""
+    from activities.attempts import SystemClock  # noqa: PLC0415  see below
+
     right = SystemClock.now
 
     def now(clock: SystemClock) -> datetime:
@@ -83,12 +84,13 @@ def set_by(file: Path) -> None:
 async def main(control: str | None, clock: Path | None) -> None:
     """Serve the task queue until SIGTERM."""
     settings = load_settings()
-    if clock is not None:
-        set_by(clock)
     if control == "forget-unknown":
         doubt.jobs_of = forgetful(doubt.jobs_of)  # type: ignore[assignment]  # this is the control
     # Only now: workflows and activities take the rules as they find them when they are imported.
     from worker import serve  # noqa: PLC0415
+
+    if clock is not None:
+        set_by(clock)
 
     client = await connect(runtime=worker_runtime(settings.metrics.worker))
     if control == "random-clientmsgid":
