@@ -77,14 +77,15 @@ async def test_each_view_finds_what_it_says_and_nothing_else(scene: Scene) -> No
         "one problem": {"reprint"},
         "one message, by its msg_id": {"sent"},
         "the accounts, each with its switch": set(),
+        "frozen accounts": set(),
     }
     assert VIEWS.keys() == expected.keys()
     places = {"2026-12-01": today, "'demo'": f"'{scene.account}'", "3147483650": msg_id}
     for view, text in VIEWS.items():
         query = re.sub("|".join(places), lambda example: places[example[0]], text)
         await until(partial(keys, scene, query), partial(eq, expected[view]))
-    accounts = [one.id async for one in scene.client.list_workflows(VIEWS["the accounts, each with its switch"])]
-    assert scene.ledger_handle.id in accounts
+    for view in ("the accounts, each with its switch", "frozen accounts"):
+        assert scene.ledger_handle.id in [one.id async for one in scene.client.list_workflows(VIEWS[view])]
 
 
 async def rejected(scene: Scene) -> None:
