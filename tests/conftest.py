@@ -2,7 +2,6 @@
 
 import gc
 import os
-import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -13,7 +12,6 @@ from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.worker import _workflow as temporal_workflow
 
-from tests.simulation.lives import FIRST_SEED
 from tests.temporal import BARE, development_server
 
 # A usual run tries the same examples each time, so that what fails was changed; "thorough" finds new ones. Neither has
@@ -40,22 +38,6 @@ LONG_TEXT: Final = 300
 HUGE: Final = 10**100
 _WAITING: Final = 2
 """How many more processes than cores run all tests: the long ones wait for leases and time-outs half of their time."""
-
-
-def pytest_configure() -> None:
-    """All processes of a run play lives from the same seed on, and the next run plays others."""
-    os.environ.setdefault(FIRST_SEED, str(secrets.randbelow(2**31)))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Which lives were played, if any."""
-    first, ran = (
-        os.environ[FIRST_SEED],
-        terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", []),
-    )
-    if not any("test_simulation.py" in report.nodeid for report in ran):
-        return
-    terminalreporter.write_line(f"simulated lives from seed {first}; the same again: {FIRST_SEED}={first} make test")
 
 
 @pytest.hookimpl(optionalhook=True)

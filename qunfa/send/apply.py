@@ -300,9 +300,12 @@ def _out_of_line(state: SendState, at: datetime) -> SendState:
     Who waits for no turn tells the next account of its tries, which would not know where to send a push on them. Each
     worker tells of each loss, and one that starts tells of old ones.
     """
-    if (state.lost_at and at <= state.lost_at) or (state.joined_at and state.joined_at > at + SEEN_WITHIN):
+    wish = state.wish
+    waits = wish is not None and wish.turn is not None
+    joined = state.joined_at is not None and state.joined_at > at + SEEN_WITHIN
+    if (state.lost_at and at <= state.lost_at) or (joined and not waits):
         return state
-    wish, state = state.wish, state.changed(lost_at=at)
+    state = state.changed(lost_at=at)
     if state.lease:
         return state
     if state.trying or wish is None or wish.turn is None:

@@ -328,6 +328,21 @@ def test_who_waits_asks_again_once_the_queue_is_lost() -> None:
     assert alone.state.wish == before
 
 
+def test_an_answer_that_is_heard_late_may_be_of_the_lost_queue() -> None:
+    """No worker ran for hours: the account had answered, and was lost, before the send could hear of either."""
+    alone = Alone()
+    alone.take()
+    alone.sent()
+    alone.now += timedelta(hours=6)
+    alone.hear(waits=Waits(why="queue", place=3))
+    before = alone.state.wish
+    assert before is not None
+    alone.take(events.QueueLost(NOON))
+    assert alone.does() is steps.SendWish
+    assert alone.state.wish is not None
+    assert alone.state.wish.wish != before.wish
+
+
 def test_who_has_tried_tells_the_next_account_of_it() -> None:
     """A push finds nobody there otherwise. It does so once for each loss, however many workers tell it."""
     alone = Alone()

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from tests.simulation.world import Happening, World
 
 FIRST_SEED: Final = "LIVES_FROM"
-"""The environment variable with the seed from which on the tests play."""
+"""The environment variable with the seed from which on the tests play, if that is not the first one."""
 KIND_MAX: Final = 60
 STEPS: Final = 200
 """How much happens in a life before it is brought to its end."""
