@@ -24,6 +24,7 @@ from tests.chaos.strays import judge_strays
 from tests.chaos.strikes import Striker
 from tests.chaos.tally import Tally
 from tests.chaos.upstream import Upstream
+from tests.looking import Looks
 
 Control = Literal["random-clientmsgid", "forget-unknown"]
 AT_ONCE_MAX: Final = 40
@@ -126,10 +127,9 @@ async def _all_started(cast: Cast) -> None:
     """Until every send was started, or it takes several times as long as planned."""
     planned = max(upstream.send.starts_at for upstream in cast.upstreams)
     until = cast.began + 4 * planned + patience(len(cast.upstreams))
-    while True:
-        if all(upstream.started for upstream in cast.upstreams) or time.monotonic() > until:
-            break
-        await asyncio.sleep(0.5)
+    looks = Looks()
+    while not all(upstream.started for upstream in cast.upstreams) and time.monotonic() <= until:
+        await looks.again()
     await asyncio.sleep(AFTER_STARTS_SECONDS)
 
 
@@ -186,7 +186,7 @@ def _seen(stage: Stage, plan: SendPlan, runs: list[Run]) -> SendSeen:
 async def _complete_list(cast: Cast) -> list[Listed]:
     """Temporal's list of runs, once it shows the ends that have been seen: it is a little behind."""
     over = {upstream.id for upstream in cast.upstreams if upstream.over}
-    until = time.monotonic() + SETTLING_SECONDS
+    until, looks = time.monotonic() + SETTLING_SECONDS, Looks()
     while True:
         found = await evidence.listed(cast.stage.client)
         behind = over - {one.workflow_id for one in found} | {
@@ -194,7 +194,7 @@ async def _complete_list(cast: Cast) -> list[Listed]:
         }
         if not behind or time.monotonic() > until:
             return found
-        await asyncio.sleep(0.2)
+        await looks.again()
 
 
 async def _books(stage: Stage, sends: Iterable[SendSeen]) -> list[Violation]:
@@ -204,12 +204,12 @@ async def _books(stage: Stage, sends: Iterable[SendSeen]) -> list[Violation]:
         own = [send for send in sends if send.account == name]
         if not own:
             continue
-        until = time.monotonic() + SETTLING_SECONDS
+        until, looks = time.monotonic() + SETTLING_SECONDS, Looks()
         while disagreements := judge_book(await _book(stage, name), own):
             if time.monotonic() > until:
                 found.extend(disagreements)
                 break
-            await asyncio.sleep(0.5)
+            await looks.again()
     return found
 
 

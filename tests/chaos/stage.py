@@ -23,6 +23,7 @@ from tests.chaos import words
 from tests.chaos.director import Director
 from tests.chaos.plan import FOLLOWERS, SAFE, TAG, ChaosPlan
 from tests.chaos.processes import Child
+from tests.looking import Looks
 from tests.ports import NoFreePortsError, free_ports
 from tests.temporal import binary
 
@@ -237,12 +238,13 @@ async def _connected(address: str) -> Client:
     # Calls that fail while Temporal is down are what is wanted: no word about them.
     quiet = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
     runtime = Runtime(telemetry=TelemetryConfig(logging=quiet))
+    looks = Looks()
     async with asyncio.timeout(READY_SECONDS):
         while True:
             try:
                 return await Client.connect(address, data_converter=data_converter, runtime=runtime)
             except RuntimeError:
-                await asyncio.sleep(0.1)
+                await looks.again()
 
 
 async def _ready(stage: Stage) -> None:
@@ -251,7 +253,7 @@ async def _ready(stage: Stage) -> None:
     Raises:
         NotReadyError: One has not.
     """
-    until = time.monotonic() + READY_SECONDS
+    until, looks = time.monotonic() + READY_SECONDS, Looks()
     for child, word in [(stage.receiver, '"connected"'), *((worker, '"started"') for worker in stage.workers)]:
         while True:
             said = await asyncio.to_thread(child.log.read_text, encoding="utf-8")
@@ -259,19 +261,19 @@ async def _ready(stage: Stage) -> None:
                 break
             if time.monotonic() > until:
                 raise NotReadyError(f"{child.name} was not ready within {READY_SECONDS:.0f} s: {said[-2000:]}")
-            await asyncio.sleep(0.1)
+            await looks.again()
 
 
 async def read_metrics(stage: Stage, seconds: float) -> dict[str, bytes]:
     """What each process shows at `/metrics`; nothing where it does not within so long."""
     seen: dict[str, bytes] = {}
-    until = time.monotonic() + seconds
+    until, looks = time.monotonic() + seconds, Looks()
     async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
         for name, url in stage.metrics.items():
             while not (shown := await _shown(http, url)):
                 if time.monotonic() > until:
                     break
-                await asyncio.sleep(0.2)
+                await looks.again()
             seen[f"metrics of {name}"] = shown
     return seen
 

@@ -4,8 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from qunfa.account.budget import fitting
-from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.operators import Approve, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.result import Answer
@@ -16,31 +14,10 @@ from qunfa.send.answers import refusal
 from qunfa.send.apply import apply
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
+from tests.send.places import asking, in_doubt
 
 FAILED = JobStatus(status="SEND_FAIL")
 HOUR = timedelta(hours=1)
-
-
-def asking(word: str = "send fail", **request: object) -> Alone:
-    """A send whose job has failed, which asks a person."""
-    alone = Alone(**request)
-    alone.accepted()
-    alone.pushed(word)
-    alone.asked()
-    assert alone.step.phase == "needs_operator"
-    return alone
-
-
-def in_doubt() -> Alone:
-    """A send whose try nobody heard of, asking a person since WeChat has forgotten it."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("unknown")
-    alone.wait(FACTS.timing.window)
-    alone.asked()
-    assert alone.asks() == "unknown_outcome"
-    return alone
 
 
 def test_a_planned_retry_needs_a_no_of_wechat() -> None:
@@ -407,35 +384,3 @@ def test_a_retry_covers_what_no_retry_has_covered_before() -> None:
         assert alone.asks() == "account_refused"
         assert alone.retry() is None
     assert [len(one.covers) for one in alone.state.known.decided] == [1, 1, 1]
-
-
-def test_a_confirmation_covers_what_none_has_covered_before() -> None:
-    """So does a retry of an unknown outcome: each try is looked for once."""
-    alone = in_doubt()
-    assert retried_in_vain(alone, 3) is None
-    assert [len(one.covers) for one in alone.state.known.decided] == [1, 1, 1]
-
-
-def test_a_key_is_retried_as_long_as_its_account_has_room() -> None:
-    """What it knows fits into a ledger that was lost meanwhile: otherwise it would wait for room for ever."""
-    alone = in_doubt()
-    refused = retried_in_vain(alone, 99)
-    assert refused is not None
-    assert "its account keeps no more of it" in refused
-    assert "retry" not in alone.status.answers
-    assert len(alone.state.known.decided) > 8
-    record = Record(key="spring", digest="d" * 64, workflow_id="w" * 64, known=alone.state.known, touched_at=NOON)
-    assert fitting(AccountState(appid="wx", since=NOON), record) is not None
-
-
-def retried_in_vain(alone: Alone, times: int) -> str | None:
-    """So many retries of an unknown outcome, of each of which nobody hears; why one is refused."""
-    for _ in range(times):
-        if refused := alone.retry(confirm_not_delivered=True):
-            return refused
-        alone.reported()
-        alone.tries()
-        alone.answered("unknown")
-        alone.wait(FACTS.timing.window)
-        alone.asked()
-    return None

@@ -9,7 +9,8 @@ from qunfa.contract.result import Answer, JobFinished, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone, own
+from tests.send.alone import Alone, own
+from tests.send.places import in_doubt
 
 HOUR = timedelta(hours=1)
 FAILED = JobStatus(status="SEND_FAIL")
@@ -35,18 +36,6 @@ def silent(**request: object) -> Alone:
     alone.take(events.Polled(7, None))
     alone.asked()
     assert alone.asks() == "no_verdict"
-    return alone
-
-
-def unknown(**request: object) -> Alone:
-    """A try got no answer, WeChat has forgotten its clientmsgid, and a person is asked."""
-    alone = Alone(**request)
-    alone.joined()
-    alone.tries()
-    alone.answered("unknown")
-    alone.wait(FACTS.timing.window)
-    alone.asked()
-    assert alone.asks() == "unknown_outcome"
     return alone
 
 
@@ -107,7 +96,7 @@ def test_an_undecided_verdict_ends_as_unknown() -> None:
 
 def test_an_undecided_unknown_ends_as_unknown() -> None:
     """Nor whether there is anything: never failed."""
-    alone = unknown(decision_timeout="PT2H")
+    alone = in_doubt(decision_timeout="PT2H")
     alone.wait(2 * HOUR)
     end = settled(alone)
     assert (end.outcome, end.problem and end.problem.name) == ("unknown", "unknown_outcome")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from qunfa.send.show import Searchable, result, searchable
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import FIRST, KEY, a_try
+from tests.send.places import accepted, asking
 
 HOUR = timedelta(hours=1)
 
@@ -32,25 +32,10 @@ def begun() -> Alone:
     return Alone()
 
 
-def accepted(**request: Any) -> Alone:
-    """WeChat has it as msg_id 7."""
-    alone = Alone(**request)
-    alone.accepted()
-    return alone
-
-
 def sent() -> Alone:
     """WeChat has delivered it."""
     alone = accepted()
     alone.pushed()
-    return alone
-
-
-def asking() -> Alone:
-    """A person is asked."""
-    alone = accepted()
-    alone.pushed("send fail")
-    alone.asked()
     return alone
 
 

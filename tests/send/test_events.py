@@ -16,6 +16,7 @@ from qunfa.send.apply import SEEN_WITHIN, STRANGERS_MAX, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
+from tests.send.places import accepted, joined, trying
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 PROBLEM = refused_request(["x"])
@@ -34,27 +35,6 @@ def told(alone: Alone, event: events.Event) -> list[str]:
     lines = after(alone, event).story[len(alone.state.story) :]
     assert {line.at for line in lines} <= {alone.now}
     return [line.what for line in lines]
-
-
-def joined(**request: Any) -> Alone:
-    """Nothing was tried yet."""
-    alone = Alone(**request)
-    alone.joined()
-    return alone
-
-
-def trying() -> Alone:
-    """A try is under way."""
-    alone = joined()
-    alone.tries()
-    return alone
-
-
-def accepted() -> Alone:
-    """WeChat has it as msg_id 7."""
-    alone = Alone()
-    alone.accepted()
-    return alone
 
 
 def in_doubt() -> Alone:

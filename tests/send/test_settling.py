@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from qunfa.account.budget import fitting
+from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Waits
 from qunfa.contract.ledger import Frozen
@@ -17,7 +19,8 @@ from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import a_try
-from tests.send.test_answers import FAILED, asking, in_doubt
+from tests.send.places import asking, in_doubt
+from tests.send.test_answers import FAILED
 
 
 def straggling(word: str = "err(10001)", **request: object) -> Alone:
@@ -234,3 +237,35 @@ def test_a_retry_of_refused_material_makes_it_anew() -> None:
         assert alone.asks() == "media_refused"
         assert alone.retry() is None
         assert (alone.state.obstacle, alone.state.material) == (None, Material(rebuilt=rebuilt))
+
+
+def test_a_confirmation_covers_what_none_has_covered_before() -> None:
+    """So does a retry of an unknown outcome: each try is looked for once."""
+    alone = in_doubt()
+    assert retried_in_vain(alone, 3) is None
+    assert [len(one.covers) for one in alone.state.known.decided] == [1, 1, 1]
+
+
+def test_a_key_is_retried_as_long_as_its_account_has_room() -> None:
+    """What it knows fits into a ledger that was lost meanwhile: otherwise it would wait for room for ever."""
+    alone = in_doubt()
+    refused = retried_in_vain(alone, 99)
+    assert refused is not None
+    assert "its account keeps no more of it" in refused
+    assert "retry" not in alone.status.answers
+    assert len(alone.state.known.decided) > 8
+    record = Record(key="spring", digest="d" * 64, workflow_id="w" * 64, known=alone.state.known, touched_at=NOON)
+    assert fitting(AccountState(appid="wx", since=NOON), record) is not None
+
+
+def retried_in_vain(alone: Alone, times: int) -> str | None:
+    """So many retries of an unknown outcome, of each of which nobody hears; why one is refused."""
+    for _ in range(times):
+        if refused := alone.retry(confirm_not_delivered=True):
+            return refused
+        alone.reported()
+        alone.tries()
+        alone.answered("unknown")
+        alone.wait(FACTS.timing.window)
+        alone.asked()
+    return None

@@ -16,6 +16,7 @@ from qunfa.send.plan import plan
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
+from tests.send.places import accepted, asking, trying
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 LEDGER = "the account's ledger"
@@ -103,21 +104,6 @@ def planned() -> Alone:
     return alone
 
 
-def tried() -> Alone:
-    """A try is under way."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    return alone
-
-
-def accepted() -> Alone:
-    """WeChat has it."""
-    alone = Alone()
-    alone.accepted()
-    return alone
-
-
 def polled() -> Alone:
     """No push came."""
     alone = accepted()
@@ -130,14 +116,6 @@ def polled_no() -> Alone:
     """``mass/get`` says no."""
     alone = polled()
     alone.take(events.Polled(7, "SEND_FAIL"), events.Reported())
-    return alone
-
-
-def asking() -> Alone:
-    """A person is asked."""
-    alone = accepted()
-    alone.pushed("send fail")
-    alone.asked()
     return alone
 
 
@@ -252,7 +230,7 @@ PUSH = "WeChat's push on msg_id 7"
         (joining, Seen("preparing", steps.SendWish, LEDGER)),
         (at_once, Seen("submitting", steps.SendWish, LEDGER)),
         (planned, Seen("scheduled", None, "send_at", NOON + HOUR)),
-        (tried, Seen("submitting", steps.Submit, "WeChat's answer to try 1")),
+        (trying, Seen("submitting", steps.Submit, "WeChat's answer to try 1")),
         (lost, Seen("submitting", steps.Report, LEDGER)),
         (accepted, Seen("awaiting_result", None, PUSH, NOON + 45 * MINUTE)),
         (polled, Seen("awaiting_result", steps.Poll, f"{PUSH}, asking mass/get as well")),
