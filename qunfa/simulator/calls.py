@@ -12,8 +12,7 @@ from functools import cached_property
 from starlette.datastructures import QueryParams
 
 from qunfa.simulator.accounts import Account
-from qunfa.simulator.changes import Changes
-from qunfa.simulator.clientmsgids import Entry
+from qunfa.simulator.clock import Changes
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.uploads import Form, Upload
@@ -36,7 +35,6 @@ class Call:
         errcode: what was answered; None if no answer was (or will be) given.
         fault: the kind of fault that struck.
         job: the job that was accepted.
-        entry: its clientmsgid's entry, open until the call is answered.
         answered: whether the call is over.
     """
 
@@ -53,7 +51,6 @@ class Call:
     errcode: int | None = None
     fault: str | None = None
     job: Job | None = None
-    entry: Entry | None = None
     answered: bool = False
 
     def peek(self, name: str) -> str | None:
@@ -108,8 +105,8 @@ class Call:
         self.answered = True
         self.query, self.raw, self.form = QueryParams(), b"", None
         self.__dict__.pop("_parsed", None)
-        if self.entry is not None:
-            self.entry.open = False
+        if self.job is not None:
+            self.job.open = False
 
 
 class CallLog:

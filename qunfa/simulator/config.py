@@ -1,4 +1,4 @@
-"""The simulator's configuration: accounts, tags, followers, times and limits, from a small TOML file."""
+"""The simulator's configuration: accounts, tags, followers, limits and times, from a small TOML file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,24 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, SecretStr, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, model_validator
 
-from qunfa.simulator.documents import Format, JsonLists
-from qunfa.simulator.limits import Count, Limits
-from qunfa.simulator.plans import STRICT, Fault, JobPlan, Seconds
+from qunfa.simulator.faults import Fault
+from qunfa.simulator.plans import JobPlan, Seconds, Strict
 
+Count = Annotated[int, Field(ge=0)]
+Format = Literal["xml", "json"]
+JsonLists = Literal["objects", "items", "single"]
+QuotaName = Literal[
+    "token", "stable_token", "mass", "mass/get", "mass/preview", "mass/delete", "mass/speed", "media/upload",
+    "media/uploadimg", "media/uploadnews", "media/uploadvideo", "draft/add", "draft/get", "draft/delete", "draft/count",
+    "material/add_material", "material/del_material", "material/get_materialcount", "tags/get", "user/tag/get",
+    "user/get", "callback/check", "getcallbackip", "openapi/quota/get", "other",
+]  # fmt: skip
+"""The daily quotas: endpoints may share one, as sendall and send do."""
+
+_KB = 1024
+_MB = 1024 * _KB
 _AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
 
 
@@ -27,7 +39,86 @@ def _check_port(url: str) -> str:
 CallbackUrl = Annotated[str, Field(pattern=r"^https?://[^/?#\s]+"), AfterValidator(_check_port)]
 
 
-class Timing(BaseModel):
+class MediaLimits(Strict):
+    """The biggest files, in bytes, and the length of voices.
+
+    Attributes:
+        image, voice, video, thumb: of media/upload and material/add_material (40009, 40010, 40011, 40012).
+        article_image: of media/uploadimg: a picture must be smaller than this (40009).
+        voice_seconds: how long a voice may last (45007).
+        body: a request that is longer is not looked at any more (45001).
+        images_stored, others_stored: how much permanent material of a kind there may be (45074).
+    """
+
+    image: Count = 10 * _MB
+    voice: Count = 2 * _MB
+    video: Count = 10 * _MB
+    thumb: Count = 64 * _KB
+    article_image: Count = _MB
+    voice_seconds: Count = 60
+    body: Count = 20 * _MB
+    images_stored: Count = 100_000
+    others_stored: Count = 1_000
+
+
+class ArticleLimits(Strict):
+    """How long an article may be, in characters unless a name says bytes.
+
+    Attributes:
+        count: articles of a message (45008).
+        title: 45003.
+        author: 40192.
+        digest: 45004.
+        content: the content must be shorter than this (45002).
+        content_bytes: and than this, in UTF-8.
+        source_url_bytes: of content_source_url (45005).
+    """
+
+    count: Count = 8
+    title: Count = 64
+    author: Count = 16
+    digest: Count = 120
+    content: Count = 20_000
+    content_bytes: Count = _MB
+    source_url_bytes: Count = _KB
+
+
+class Limits(Strict):
+    """What an account may do.
+
+    Attributes:
+        calls_per_day: instead of what the account's kind has (`quota.py`). `mass` is sendall and send together. `other`
+            is for each that has no number of its own.
+        mass_per_minute: calls of sendall and send.
+        stable_tokens_per_minute: calls of stable_token.
+        sends_per_day: successful sends of a subscription account, to all or to a tag.
+        to_all_per_month: successful sends to all of a service account.
+        user_per_month: messages that a follower of a service account receives.
+        openids: length of the list of mass/send.
+        clientmsgid: its length in bytes.
+        text_bytes: length of a text message in UTF-8.
+        images: pictures of an image message (40215).
+        recommend: characters of its recommendation (40193).
+        media: sizes of files.
+        articles: lengths of articles.
+    """
+
+    calls_per_day: dict[QuotaName, Count] = Field(default_factory=dict)
+    mass_per_minute: Count = 60
+    stable_tokens_per_minute: Count = 10_000
+    sends_per_day: Count = 1
+    to_all_per_month: Count = 4
+    user_per_month: Annotated[int, Field(ge=0, le=254)] = 4
+    openids: Count = 10_000
+    clientmsgid: Count = 32
+    text_bytes: Count = 2048
+    images: Count = 20
+    recommend: Count = 140
+    media: MediaLimits = MediaLimits()
+    articles: ArticleLimits = ArticleLimits()
+
+
+class Timing(Strict):
     """Spans in seconds, each divided by `scale`.
 
     Attributes:
@@ -40,8 +131,6 @@ class Timing(BaseModel):
         media_lifetime: how long a media_id that is not permanent works (then 40007).
     """
 
-    model_config = STRICT
-
     delivery: Seconds = 5.0
     unknown: Seconds = 0.0
     confirmation: Seconds = 1800.0
@@ -51,10 +140,8 @@ class Timing(BaseModel):
     media_lifetime: Seconds = 259200.0
 
 
-class TokenRules(BaseModel):
+class TokenRules(Strict):
     """Lifetimes of access tokens in seconds (never scaled) and how often one may be forced."""
-
-    model_config = STRICT
 
     lifetime: Seconds = 7200.0
     overlap: Seconds = 300.0
@@ -62,7 +149,7 @@ class TokenRules(BaseModel):
     forced_per_day: Count = 20
 
 
-class PushRules(BaseModel):
+class PushRules(Strict):
     """How pushes are made.
 
     Attributes:
@@ -75,8 +162,6 @@ class PushRules(BaseModel):
         addresses: what getcallbackip answers.
     """
 
-    model_config = STRICT
-
     deadline: Annotated[float, Field(gt=0)] = 5.0
     tries: Annotated[int, Field(ge=1)] = 3
     spacing: Seconds = 5.0
@@ -85,7 +170,7 @@ class PushRules(BaseModel):
     addresses: tuple[str, ...] = ("127.0.0.1", "::1")
 
 
-class Callback(BaseModel):
+class Callback(Strict):
     """Where an account's events are pushed to, as its server configuration says.
 
     Attributes:
@@ -95,8 +180,6 @@ class Callback(BaseModel):
         json_lists: how JSON has a list, which is documented nowhere: as a list of objects; each of them as `item` of
             another; or as a list of objects, but a single one without the list.
     """
-
-    model_config = STRICT
 
     url: CallbackUrl
     token: SecretStr
@@ -114,10 +197,8 @@ class Callback(BaseModel):
         return self
 
 
-class Tag(BaseModel):
+class Tag(Strict):
     """A tag; its members are the followers number `first` … `first + count - 1`."""
-
-    model_config = STRICT
 
     id: Count
     name: str
@@ -125,7 +206,7 @@ class Tag(BaseModel):
     first: Count = 0
 
 
-class AccountConfig(BaseModel):
+class AccountConfig(Strict):
     """One Official Account.
 
     Attributes:
@@ -147,8 +228,6 @@ class AccountConfig(BaseModel):
         uploads_need_length: whether an upload without a Content-Length is refused (41005).
         draft_pictures: how draft/get gives pictures back: with their `src`, or with `data-src` instead.
     """
-
-    model_config = STRICT
 
     appid: Annotated[str, Field(min_length=1)]
     secret: SecretStr
@@ -191,7 +270,7 @@ class AccountConfig(BaseModel):
         return self
 
 
-class SimulatorConfig(BaseModel):
+class SimulatorConfig(Strict):
     """Everything the simulator starts from.
 
     Attributes:
@@ -202,8 +281,6 @@ class SimulatorConfig(BaseModel):
         keep_uploads: whether the bytes of uploads are kept, in a temporary folder; otherwise only what they are.
         faults, pushes: plans that are there from the start.
     """
-
-    model_config = STRICT
 
     scale: Annotated[float, Field(gt=0)] = 1.0
     now: AwareDatetime | None = None

@@ -6,10 +6,9 @@ import json
 from dataclasses import dataclass
 from hashlib import sha256
 
-from qunfa.simulator.articles import Article
 from qunfa.simulator.config import AccountConfig
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.materials import Kind, Library, Material
+from qunfa.simulator.materials import Article, Kind, Library, Material
 
 _BRANCH = {"mpnews": "mpnews", "voice": "voice", "image": "image", "mpvideo": "mpvideo", "video": "mpvideo"}
 _KINDS: dict[str, tuple[Kind, ...]] = {
@@ -140,8 +139,8 @@ def resolve(message: Message, library: Library, now: float) -> Content:
         message.msgtype,
         media=found,
         recommend=message.text("recommend") or (_DEFAULT_RECOMMEND if "media_ids" in message.branch else ""),
-        need_open_comment=_flag(message.branch, "need_open_comment"),
-        only_fans_can_comment=_flag(message.branch, "only_fans_can_comment"),
+        need_open_comment=flag(message.branch, "need_open_comment"),
+        only_fans_can_comment=flag(message.branch, "only_fans_can_comment"),
     )
 
 
@@ -150,8 +149,9 @@ def _branch(body: dict[str, object], name: str) -> dict[str, object]:
     return branch if isinstance(branch, dict) else {}
 
 
-def _flag(branch: dict[str, object], name: str) -> int:
-    return int(str(branch.get(name, 0)) in {"1", "True"})
+def flag(given: dict[str, object], name: str) -> int:
+    """1 if a field says so as a number, a text or a truth value; else 0."""
+    return int(str(given.get(name, 0)) in {"1", "True"})
 
 
 def _text(body: dict[str, object], config: AccountConfig) -> Message:
@@ -184,6 +184,6 @@ def _images(body: dict[str, object], config: AccountConfig) -> Message:
         raise Refusal(40194)
     if len(recommend) > config.limits.recommend:
         raise Refusal(40193)
-    if _flag(branch, "need_open_comment") and not config.comments:
+    if flag(branch, "need_open_comment") and not config.comments:
         raise Refusal(88000)
     return Message("image", branch, tuple(map(str, media_ids)))

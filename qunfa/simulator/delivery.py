@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import TYPE_CHECKING
 
 from qunfa.simulator.jobs import Job, MsgStatus
 from qunfa.simulator.plans import Counts, JobPlan
-
-if TYPE_CHECKING:
-    from qunfa.simulator.world import World
-
+from qunfa.simulator.world import World
 
 SUCCESS = "send success"
 FAILURE = "send fail"
@@ -22,8 +18,13 @@ ORIGINALITY_FORBIDS = "err(30002)"
 _URL_BYTES = 16
 
 
-async def run(world: World, job: Job) -> None:
-    """Carry an accepted job to its end and push the event."""
+def launch(world: World, job: Job) -> None:
+    """Let an accepted job run."""
+    world.jobs.add(job)
+    world.spawn(_run(world, job))
+
+
+async def _run(world: World, job: Job) -> None:
     refusal = await _ask_administrator(world, job) if job.confirmation != "not_needed" else None
     if refusal is not None:
         finish(world, job, refusal, 0)

@@ -1,31 +1,42 @@
-"""How pushes are wrapped for an account's callback, and what is in its answers, by the callback's mode and format.
+"""How pushes are written, signed and encrypted for an account's callback, and how its answers are read.
 
 | mode | body |
 |---|---|
 | plain | the event |
 | compat | the event, and the event encrypted in `Encrypt` |
 | safe | `ToUserName`, and the event encrypted in `Encrypt` |
+
+The encryption is AES-256-CBC under the EncodingAESKey, in Base64. XML is as WeChat writes it; JSON is the same tree.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from typing import Literal
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from lxml import etree
 
-from qunfa.simulator.config import Callback
-from qunfa.simulator.documents import Fields, Format, write
-from qunfa.simulator.encryption import EncryptionError, decrypt, encrypt
+from qunfa.simulator.config import Callback, Format, JsonLists
 
+Value = str | int | Mapping[str, "Value"] | Sequence["Value"]
+"""Text, a number, named parts, or a list of items."""
+Fields = Mapping[str, Value]
 Forgery = Literal["signature", "clear"]
 """A push that is not right: signed with another token; or in the clear, whatever the callback's mode."""
 
 _CONTENT_TYPES: dict[Format, str] = {"xml": "text/xml", "json": "application/json"}
+_BLOCK = 32
+"""Texts are filled up to multiples of this, twice the cipher's own block."""
+_PREFIX = 16
 
 
 @dataclass(frozen=True)
@@ -90,18 +101,91 @@ def _token(callback: Callback, forged: Forgery | None = None) -> str:
 
 
 def _written(callback: Callback, fields: Fields) -> bytes:
-    return write(fields, callback.format, callback.json_lists).encode()
+    """A body in the callback's format. How JSON has a list is told in `config.Callback`."""
+    if callback.format == "xml":
+        return f"<xml>{_xml(fields)}</xml>".encode()
+    return json.dumps(_plain(fields, callback.json_lists), ensure_ascii=False).encode()
+
+
+def _xml(value: Value) -> str:
+    match value:
+        case str():
+            return f"<![CDATA[{value.replace(']]>', ']]]]><![CDATA[>')}]]>"
+        case int():
+            return str(value)
+        case Mapping():
+            return "".join(f"<{name}>{_xml(part)}</{name}>" for name, part in value.items())
+    return "".join(f"<item>{_xml(item)}</item>" for item in value)
+
+
+def _plain(value: Value, lists: JsonLists) -> object:
+    if isinstance(value, str | int):
+        return value
+    if isinstance(value, Mapping):
+        return {name: _plain(part, lists) for name, part in value.items()}
+    items = [_plain(item, lists) for item in value]
+    if lists == "items":
+        return [{"item": item} for item in items]
+    return items[0] if lists == "single" and len(items) == 1 else items
 
 
 def _parts(body: str) -> dict[str, str]:
     """The parts of an answer in XML or JSON; none if it is neither."""
     try:
-        found = json.loads(body) if body.lstrip().startswith("{") else _elements(body)
+        found = json.loads(body) if body.lstrip().startswith("{") else _children(body)
     except (ValueError, etree.XMLSyntaxError):
         return {}
     return {name: str(value) for name, value in found.items()} if isinstance(found, Mapping) else {}
 
 
-def _elements(body: str) -> dict[str, str]:
+def _children(body: str) -> dict[str, str]:
     parser = etree.XMLParser(resolve_entities=False, no_network=True)
     return {str(child.tag): child.text or "" for child in etree.fromstring(body.encode(), parser)}
+
+
+class EncryptionError(Exception):
+    """A text is not what this account's key encrypts."""
+
+
+def encrypt(aes_key: str, appid: str, message: bytes, prefix: bytes | None = None) -> str:
+    """16 random bytes, the message's length in four bytes, the message and the appid, encrypted.
+
+    Args:
+        aes_key: EncodingAESKey, 43 characters.
+        appid: whose message it is.
+        message: what is said.
+        prefix: instead of the 16 random bytes.
+    """
+    text = (prefix or secrets.token_bytes(_PREFIX)) + struct.pack(">I", len(message)) + message + appid.encode()
+    filling = _BLOCK - len(text) % _BLOCK
+    encryptor = _cipher(aes_key).encryptor()
+    return base64.b64encode(encryptor.update(text + bytes([filling]) * filling) + encryptor.finalize()).decode()
+
+
+def decrypt(aes_key: str, appid: str, encrypted: str) -> bytes:
+    """The message in a text that `encrypt`, or a receiver, has made.
+
+    Raises:
+        EncryptionError: it was made under another key or for another appid, or is damaged.
+    """
+    decryptor = _cipher(aes_key).decryptor()
+    try:
+        text = decryptor.update(base64.b64decode(encrypted, validate=True)) + decryptor.finalize()
+    except ValueError as error:
+        raise EncryptionError("it is no Base64 of whole blocks") from error
+    filling = text[-1] if text else 0
+    if not 1 <= filling <= _BLOCK or text[-filling:] != bytes([filling]) * filling:
+        raise EncryptionError("its filling is wrong")
+    text = text[:-filling]
+    if len(text) < _PREFIX + 4:
+        raise EncryptionError("it is too short")
+    (length,) = struct.unpack_from(">I", text, _PREFIX)
+    message, owner = text[_PREFIX + 4 :][:length], text[_PREFIX + 4 :][length:]
+    if owner != appid.encode():
+        raise EncryptionError("it is for another appid")
+    return message
+
+
+def _cipher(aes_key: str) -> Cipher[CBC]:
+    key = base64.b64decode(aes_key + "=")
+    return Cipher(AES256(key), CBC(key[:16]))

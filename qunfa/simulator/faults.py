@@ -1,4 +1,4 @@
-"""How a fault looks on the wire: answers that are held back, cut off, broken or wrong."""
+"""Faults: what people order to go wrong with a call, and how that looks on the wire."""
 
 from __future__ import annotations
 
@@ -7,27 +7,100 @@ import json
 import socket
 import struct
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from pydantic import Field, model_validator
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from qunfa.simulator.endpoint import Answer, Endpoint
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.plans import Fault
+from qunfa.simulator.plans import Order, Seconds
 
+FaultKind = Literal[
+    "timeout_before_accept",
+    "timeout_after_accept",
+    "reset_before_accept",
+    "reset_after_accept",
+    "http_502",
+    "broken_json",
+    "errcode",
+    "errcode_after_accept",
+    "ok_without_msg_id",
+    "slow",
+    "slow_upload",
+    "reset_in_upload",
+    "picture_lost",
+    "dies_early",
+]
+Stage = Literal["upload", "before", "articles", "lifetime", "after"]
+Answer = dict[str, object]
+"""The JSON object of an answer."""
+
+_STAGES: dict[FaultKind, Stage] = {
+    "timeout_before_accept": "before",
+    "reset_before_accept": "before",
+    "errcode": "before",
+    "slow_upload": "upload",
+    "reset_in_upload": "upload",
+    "picture_lost": "articles",
+    "dies_early": "lifetime",
+}
 TRANSPORT = "qunfa.simulator.transport"
 _CUT_OFF = 8
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-def render(body: Answer, endpoint: Endpoint) -> Response:
+class Fault(Order):
+    """Something that goes wrong with a call.
+
+    Attributes:
+        endpoint: path of the endpoint, or the end of it in whole segments ("sendall", "mass/get"). "*" is every one.
+        kind: what goes wrong. The `…_before_accept` kinds and `errcode` come instead of the call. The others strike
+            after it was carried out, and are kept for a call that succeeds. `slow_upload` reads an upload over
+            `seconds`. `reset_in_upload` breaks the connection when half of it has come. `picture_lost` takes the first
+            of WeChat's own pictures out of an article. `dies_early` ends the life of the new media_id after `seconds`
+            of the simulator's clock, or at once.
+        accept: of `http_502`, `broken_json` and `slow`: whether the call is carried out first.
+        errcode: the code that `errcode` and `errcode_after_accept` answer.
+        status: the HTTP status of `http_502`.
+        seconds: real seconds. `slow` answers so late. The `timeout_…` kinds drop the connection then, or never if None.
+    """
+
+    endpoint: str = "*"
+    kind: FaultKind
+    accept: bool = True
+    errcode: int = -1
+    status: Annotated[int, Field(ge=300, le=599)] = 502
+    seconds: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Fault:
+        if self.kind in {"slow", "slow_upload"} and self.seconds is None:
+            raise ValueError("what is slow needs its seconds")
+        return self
+
+    @property
+    def stage(self) -> Stage:
+        """When in the life of a call the fault strikes."""
+        if self.kind in _STAGES:
+            return _STAGES[self.kind]
+        if self.kind in {"http_502", "broken_json", "slow"}:
+            return "after" if self.accept else "before"
+        return "after"
+
+    def concerns(self, path: str) -> bool:
+        """Whether it is a fault of the endpoint at `path`."""
+        return self.endpoint in {"*", path} or path.endswith("/" + self.endpoint.lstrip("/"))
+
+
+def render(body: Answer, media_type: str) -> Response:
     """An answer as WeChat gives it: HTTP 200, whatever the errcode."""
-    return Response(json.dumps(body, ensure_ascii=False).encode(), media_type=endpoint.media_type)
+    return Response(json.dumps(body, ensure_ascii=False).encode(), media_type=media_type)
 
 
 @dataclass(frozen=True)
 class Silence:
-    """No answer: the connection is held until the client gives up, `seconds` have passed or the simulator closes."""
+    """No answer. The connection is held until the client gives up, `seconds` are over or the simulator closes."""
 
     closing: asyncio.Event
     seconds: float | None
@@ -55,7 +128,7 @@ async def reset(scope: Scope, receive: Receive, _send: Send) -> None:
         message = await receive()
 
 
-def spoil(fault: Fault, body: Answer, endpoint: Endpoint, closing: asyncio.Event) -> ASGIApp:
+def spoil(fault: Fault, body: Answer, media_type: str, closing: asyncio.Event) -> ASGIApp:
     """What happens instead of answering `body`."""
     match fault.kind:
         case "timeout_before_accept" | "timeout_after_accept":
@@ -65,16 +138,10 @@ def spoil(fault: Fault, body: Answer, endpoint: Endpoint, closing: asyncio.Event
         case "http_502":
             return Response("<html><h1>Bad Gateway</h1></html>", fault.status, media_type="text/html")
         case "broken_json":
-            return Response(json.dumps(body)[:-_CUT_OFF] or "{", media_type=endpoint.media_type)
-        case _:
-            return render(_changed(fault, body), endpoint)
-
-
-def _changed(fault: Fault, body: Answer) -> Answer:
-    match fault.kind:
+            return Response(json.dumps(body)[:-_CUT_OFF] or "{", media_type=media_type)
         case "errcode" | "errcode_after_accept":
-            return Refusal(fault.errcode).body()
+            return render(Refusal(fault.errcode).body(), media_type)
         case "ok_without_msg_id":
-            return {"errcode": 0, "errmsg": body.get("errmsg", "ok")}
+            return render({"errcode": 0, "errmsg": body.get("errmsg", "ok")}, media_type)
         case _:
-            return body
+            return render(body, media_type)

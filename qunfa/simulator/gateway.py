@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from qunfa.simulator import faults, intake
+from qunfa.simulator import faults, tokens
 from qunfa.simulator.calls import Call
-from qunfa.simulator.endpoint import Answer, Endpoint
+from qunfa.simulator.config import AccountConfig
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.plans import Fault
-from qunfa.simulator.tokens import is_well_formed
+from qunfa.simulator.faults import Answer, Fault
+from qunfa.simulator.routes import Endpoint
+from qunfa.simulator.uploads import Body, read_form
 from qunfa.simulator.world import World
+
+# Its token is refused once the body has been read.
+_STRANGER = AccountConfig.model_validate({"appid": "nobody", "secret": "nothing"})
 
 
 @dataclass(frozen=True)
@@ -28,18 +32,18 @@ class Gateway:
         """Answer one call."""
         request = Request(scope, receive)
         world: World = request.app.state.simulator.world
-        call = intake.begin(request, world)
+        call = _begin(request, world)
         if self.endpoint.takes_file:
             world.calls.open(call)
         try:
-            await intake.read(request, world, self.endpoint, call)
+            await _read(request, world, self.endpoint, call)
             if not self.endpoint.takes_file:
                 world.calls.open(call)
             answer = await self._respond(world, call)
             await answer(scope, receive, send)
         except ClientDisconnect:
             return
-        except intake.ConnectionBroken:
+        except _ConnectionBroken:
             await faults.reset(scope, receive, send)
         finally:
             world.calls.close(call)
@@ -56,11 +60,11 @@ class Gateway:
             body = await self._carry_out(world, call)
         except Refusal as refusal:
             call.errcode = refusal.errcode
-            return faults.render(refusal.body(), self.endpoint)
+            return faults.render(refusal.body(), self.endpoint.media_type)
         call.errcode = 0
         fault = world.take_fault(call, "after")
         if fault is None:
-            return faults.render(body, self.endpoint)
+            return faults.render(body, self.endpoint.media_type)
         world.changes.notify()
         if fault.kind == "slow":
             await _delay(world, fault)
@@ -71,14 +75,14 @@ class Gateway:
             call.errcode = fault.errcode
         elif fault.kind not in {"slow", "ok_without_msg_id"}:
             call.errcode = None
-        return faults.spoil(fault, body, self.endpoint, world.closing)
+        return faults.spoil(fault, body, self.endpoint.media_type, world.closing)
 
     async def _carry_out(self, world: World, call: Call) -> Answer:
         endpoint = self.endpoint
         if call.method != endpoint.verb:
             raise Refusal(43001 if endpoint.verb == "GET" else 43002)
         if endpoint.with_token:
-            _check_token(world, call)
+            tokens.check(world, call)
             day = world.clock.day()
             call.owner.calls.add(endpoint.quota, day)
             if not endpoint.late_quota:
@@ -92,12 +96,78 @@ async def _delay(world: World, fault: Fault) -> None:
             await world.closing.wait()
 
 
-def _check_token(world: World, call: Call) -> None:
+class _ConnectionBroken(Exception):
+    """The connection is to be reset before the call has come in as a whole."""
+
+
+def _begin(request: Request, world: World) -> Call:
+    """A call of which only the head has come."""
+    call = Call(
+        time=world.clock.now(),
+        path=request.url.path,
+        method=request.method,
+        query=request.query_params,
+        raw=b"",
+        client=request.client.host if request.client else "",
+    )
     token = call.query.get("access_token")
-    if not token:
-        raise Refusal(41001)
-    if not is_well_formed(token):
-        raise Refusal(40014)
-    if call.account is None:
-        raise Refusal(40001)
-    call.account.tokens.check(token, world.clock.now())
+    if token is not None:
+        call.account = world.account_of_token(token)
+    return call
+
+
+async def _read(request: Request, world: World, endpoint: Endpoint, call: Call) -> None:
+    """Read a call's body: a multipart form where the endpoint takes files, else as it is.
+
+    Raises:
+        ClientDisconnect: the client has gone before the end.
+        _ConnectionBroken: a fault or the end of the world struck meanwhile.
+    """
+    if endpoint.takes_file:
+        await _read_file(request, world, call)
+        return
+    call.raw = await request.body()
+    if "access_token" not in call.query:
+        appid = call.query.get("appid") or call.peek("appid")
+        call.account = world.account_of_appid(appid) if appid else None
+    call.clientmsgid = call.peek("clientmsgid")
+
+
+async def _read_file(request: Request, world: World, call: Call) -> None:
+    config = call.account.config if call.account is not None else _STRANGER
+    limits = config.limits.media
+    body = Body(request, limits.body, _Progress(world, call, world.take_fault(call, "upload")))
+    try:
+        call.form = await read_form(body, sounds_up_to=limits.voice, keep_in=world.upload_folder())
+    except Refusal as refusal:
+        call.form = refusal
+    if config.uploads_need_length and not body.has_length:
+        call.form = Refusal(41005)
+
+
+class _Progress:
+    """Notes how far an upload has come and lets faults strike on the way."""
+
+    def __init__(self, world: World, call: Call, fault: Fault | None) -> None:
+        self._world = world
+        self._call = call
+        self._fault = fault
+        self._started = asyncio.get_running_loop().time()
+
+    async def __call__(self, received: int, announced: int) -> None:
+        self._call.received = received
+        self._world.changes.notify()
+        if self._world.closing.is_set():
+            raise _ConnectionBroken
+        if self._fault is None:
+            return
+        share = received / announced if announced else 1.0
+        if self._fault.kind == "slow_upload":
+            await self._wait_until(self._started + (self._fault.seconds or 0) * min(share, 1.0))
+        if self._world.closing.is_set() or (self._fault.kind == "reset_in_upload" and share >= 1 / 2):
+            raise _ConnectionBroken
+
+    async def _wait_until(self, moment: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(moment):
+                await self._world.closing.wait()

@@ -1,4 +1,4 @@
-"""Mass-send jobs and the ids they get."""
+"""Mass-send jobs, the ids they get, and what makes a repeated send a duplicate."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from qunfa.simulator.accounts import Account, FollowerSet
 from qunfa.simulator.content import Content
-from qunfa.simulator.followers import FollowerSet
+from qunfa.simulator.errors import Refusal
 from qunfa.simulator.plans import Counts, JobPlan
-
-if TYPE_CHECKING:
-    from qunfa.simulator.accounts import Account
-
 
 MsgStatus = Literal["SENDING", "SEND_SUCCESS", "SEND_FAIL", "DELETE"]
 Confirmation = Literal["not_needed", "waiting", "confirmed", "refused", "timed_out"]
@@ -50,6 +47,7 @@ class Job:
         received: who got the message; None while nobody has.
         decided: set when the administrator has confirmed or refused.
         pushed: set when the push was tried once (or will not be).
+        open: whether its call has not been answered yet.
     """
 
     msg_id: int
@@ -73,6 +71,7 @@ class Job:
     finished_at: float | None = None
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     pushed: asyncio.Event = field(default_factory=asyncio.Event)
+    open: bool = True
 
     @property
     def pages(self) -> frozenset[int]:
@@ -83,8 +82,8 @@ class Job:
 class MsgIds:
     """The id series: sends to all count from 1000000001, others from 3147483650.
 
-    Both are moved on by the seconds since 2026, so that a simulator started anew does not give the ids of an earlier
-    one to other jobs: whoever remembers those would take a new send for an old one.
+    Both are moved on by the seconds since 2026. So a simulator that is started anew does not give the ids of an earlier
+    one again: whoever remembers those would take a new send for an old one.
     """
 
     def __init__(self) -> None:
@@ -132,6 +131,44 @@ class JobBook:
 
     def __len__(self) -> int:
         return len(self._jobs)
+
+
+class ClientMsgIds:
+    """The accepted sends of all accounts, by what makes a repeated one a duplicate.
+
+    That is a key: `id:` and the clientmsgid, or `digest:` and a digest of the message if it had none.
+
+    Args:
+        window: seconds for which a key blocks its repetition.
+        too_fast: seconds after acceptance in which a repetition is told to wait.
+    """
+
+    def __init__(self, window: float, too_fast: float) -> None:
+        self._window = window
+        self._too_fast = too_fast
+        self._jobs: dict[tuple[str, str], Job] = {}
+
+    def check(self, account: Account, key: str, now: float) -> None:
+        """Let a key pass that no recent send of the account has.
+
+        A clientmsgid is told to wait (45066) while the first call is open or younger than `too_fast`. A digest is
+        refused (45065) from the start, as users report it.
+
+        Raises:
+            Refusal: 45066, or 45065 with the earlier job's msg_id.
+        """
+        job = self._jobs.get((account.name, key))
+        if job is None or (job.state == "failed" and not account.config.failed_jobs_keep_clientmsgid):
+            return
+        age = now - job.accepted_at
+        if key.startswith("id:") and (job.open or age < self._too_fast):
+            raise Refusal(45066)
+        if age < self._window:
+            raise Refusal(45065, msg_id=job.msg_id)
+
+    def remember(self, key: str, job: Job) -> None:
+        """Enter an accepted send, whose call is still open."""
+        self._jobs[job.account.name, key] = job
 
 
 def whole_number(given: object) -> int | None:

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from qunfa.simulator.accounts import Account
+from qunfa.simulator.accounts import Account, FollowerSet
 from qunfa.simulator.content import Content
-from qunfa.simulator.followers import FollowerSet
 from qunfa.simulator.jobs import Job
 
 _MORE_THAN_ONCE = re.compile(rb"[^\x00\x01]", re.DOTALL)

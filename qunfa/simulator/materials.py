@@ -5,14 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.uploads import Upload
-
-if TYPE_CHECKING:
-    from qunfa.simulator.articles import Article
-
 
 Kind = Literal["image", "voice", "video", "thumb", "mass_video", "news", "draft"]
 _ID_BYTES = 48
@@ -69,6 +65,42 @@ class Picture:
         return self.upload.sha256 if self.upload is not None else ""
 
 
+@dataclass(frozen=True)
+class Article:
+    """An article as followers get it.
+
+    Attributes:
+        content: the HTML that is left.
+        thumb: the cover.
+        pictures: those in the content, in order, as often as they stand there.
+        dropped: URLs of the pictures that were filtered out of what was given.
+    """
+
+    title: str
+    author: str
+    digest: str
+    content: str
+    content_source_url: str
+    thumb: Material
+    show_cover_pic: int
+    need_open_comment: int
+    only_fans_can_comment: int
+    pictures: tuple[Picture, ...]
+    dropped: tuple[str, ...]
+
+    def fingerprint(self) -> list[object]:
+        """What makes it the same article: pictures count by their bytes, not by their URLs."""
+        content = self.content
+        for picture in self.pictures:
+            if picture.sha256:
+                content = content.replace(picture.url.replace("&", "&amp;"), picture.sha256)
+                content = content.replace(picture.url, picture.sha256)
+        return [
+            *(self.title, self.author, self.digest, content, self.content_source_url, self.thumb.sha256),
+            *(self.show_cover_pic, self.need_open_comment, self.only_fans_can_comment),
+        ]
+
+
 @dataclass
 class Library:
     """Everything an account has uploaded, dead or alive, in order; `lifetime` in seconds."""
@@ -91,7 +123,7 @@ class Library:
         return self._new(kind, now, None, permanent=True, **more)
 
     def _new(self, kind: Kind, now: float, expires_at: float | None, *, permanent: bool, **more: object) -> Material:
-        material = Material(new_media_id(), kind, permanent, now, expires_at)
+        material = Material(secrets.token_urlsafe(_ID_BYTES), kind, permanent, now, expires_at)
         for name, value in more.items():
             setattr(material, name, value)
         return self.add(material)
@@ -133,8 +165,3 @@ class Library:
 
     def __len__(self) -> int:
         return len(self._materials)
-
-
-def new_media_id() -> str:
-    """An id of 64 characters that tells nothing."""
-    return secrets.token_urlsafe(_ID_BYTES)

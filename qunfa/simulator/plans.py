@@ -1,4 +1,7 @@
-"""What a test or a rehearsal can order: faults of the API and the fate of jobs and their pushes."""
+"""Plans: what people order beforehand. A plan decides how a job ends, and when and how its push comes.
+
+`docs/simulator.md` shows each of them, and each fault (`faults.py`), by an example.
+"""
 
 from __future__ import annotations
 
@@ -8,52 +11,26 @@ from fnmatch import fnmatchcase
 from itertools import count
 from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-STRICT = ConfigDict(extra="forbid", frozen=True)
-
-FaultKind = Literal[
-    "timeout_before_accept",
-    "timeout_after_accept",
-    "reset_before_accept",
-    "reset_after_accept",
-    "http_502",
-    "broken_json",
-    "errcode",
-    "errcode_after_accept",
-    "ok_without_msg_id",
-    "slow",
-    "slow_upload",
-    "reset_in_upload",
-    "picture_lost",
-    "dies_early",
-]
-Stage = Literal["upload", "before", "articles", "lifetime", "after"]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-_STAGES: dict[FaultKind, Stage] = {
-    "timeout_before_accept": "before",
-    "reset_before_accept": "before",
-    "errcode": "before",
-    "slow_upload": "upload",
-    "reset_in_upload": "upload",
-    "picture_lost": "articles",
-    "dies_early": "lifetime",
-}
+class Strict(BaseModel):
+    """What people write: a name that is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Order(BaseModel):
-    """What faults and job plans have in common: whom they are for and how often.
+class Order(Strict):
+    """What faults and job plans have in common: whom they are for, and how often.
 
     Attributes:
         account: name of the account; every account if None.
         clientmsgid: shell-style pattern of the clientmsgid; any call or job if None.
         times: how many calls or jobs it is for; for ever if None.
-        probability: chance that a call or job it fits is hit; one that is not hit does not count.
+        probability: the chance of a call or job that it fits. One that is not hit does not count.
     """
-
-    model_config = STRICT
 
     account: str | None = None
     clientmsgid: str | None = None
@@ -67,53 +44,8 @@ class Order(BaseModel):
         return self.clientmsgid is None or fnmatchcase(clientmsgid or "", self.clientmsgid)
 
 
-class Fault(Order):
-    """Something that goes wrong with a call.
-
-    Attributes:
-        endpoint: path of the endpoint or the end of it in whole segments ("sendall", "mass/get"); "*" is every one.
-        kind: what goes wrong. The `…_before_accept` kinds and `errcode` come instead of the call, the others after it
-            was carried out; those are kept for a call that succeeds. `slow_upload` reads an upload over `seconds`,
-            `reset_in_upload` breaks the connection when half of it has come; `picture_lost` lets the first of
-            WeChat's own pictures vanish from an article's content; `dies_early` ends the life of the new media_id
-            after `seconds` of the simulator's clock, at once without them.
-        accept: for `http_502`, `broken_json` and `slow`: whether the call is carried out first.
-        errcode: the code that `errcode` and `errcode_after_accept` answer.
-        status: the HTTP status of `http_502`.
-        seconds: real seconds: how late `slow` answers; when the `timeout_…` kinds drop the connection (never if None).
-    """
-
-    endpoint: str = "*"
-    kind: FaultKind
-    accept: bool = True
-    errcode: int = -1
-    status: Annotated[int, Field(ge=300, le=599)] = 502
-    seconds: Seconds | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Fault:
-        if self.kind in {"slow", "slow_upload"} and self.seconds is None:
-            raise ValueError("what is slow needs its seconds")
-        return self
-
-    @property
-    def stage(self) -> Stage:
-        """When in the life of a call the fault strikes."""
-        if self.kind in _STAGES:
-            return _STAGES[self.kind]
-        if self.kind in {"http_502", "broken_json", "slow"}:
-            return "after" if self.accept else "before"
-        return "after"
-
-    def concerns(self, path: str) -> bool:
-        """Whether it is a fault of the endpoint at `path`."""
-        return self.endpoint in {"*", path} or path.endswith("/" + self.endpoint.lstrip("/"))
-
-
-class Counts(BaseModel):
-    """The four counts of MASSSENDJOBFINISH; `filter` is the number left after filtering."""
-
-    model_config = STRICT
+class Counts(Strict):
+    """The four counts of MASSSENDJOBFINISH. `filter` is the number that is left after filtering."""
 
     total: int = 0
     filter: int = 0
@@ -121,10 +53,8 @@ class Counts(BaseModel):
     error: int = 0
 
 
-class CopyrightItem(BaseModel):
+class CopyrightItem(Strict):
     """One article's originality check, in the event's own names."""
-
-    model_config = STRICT
 
     ArticleIdx: int = 1
     UserDeclareState: int = 0
@@ -140,23 +70,23 @@ class JobPlan(Order):
     """The fate of a job and of its push. A job takes the first plan that fits it, when it is accepted.
 
     Attributes:
-        status: the event's Status, any text. Anything but a success delivers nothing.
-        reprint: the originality check's verdict. "allowed": err(30003), or a send with CheckState 2 if
-            send_ignore_reprint is 1; "forbidden": err(30002).
+        status: the event's Status, any text. Only a success delivers something.
+        reprint: the originality check's verdict. "allowed" ends in err(30003), or in a send with CheckState 2 if
+            send_ignore_reprint is 1. "forbidden" ends in err(30002).
         check_state: CheckState of the event.
         copyright: the items of CopyrightCheckResult.
-        article_urls: the URLs of ArticleUrlResult; if None, one of its own for each article that was sent.
+        article_urls: the URLs of ArticleUrlResult. If None, each article that was sent has one.
         counts: the event's counts, whatever was delivered.
-        job_status: what mass/get says once the job is finished; DELETE only of one that was sent.
+        job_status: what mass/get says once the job is finished. DELETE is only for one that was sent.
         delivered: whether followers receive it, if that differs from what `status` says.
         before_response: the job is finished and pushed before the HTTP call is answered.
         delay: seconds between the end of the job and the push, scaled.
-        drop: no push at all.
+        drop: no push comes.
         duplicate: so many further pushes of the same event.
-        out_of_order: the push waits until that of a later job of the account was sent.
-        forged: an extra push comes first: with a wrong signature; or signed but with an unknown MsgID; or of this job,
-            in the clear and with a right `signature`, as whoever has overheard one can make it, with a Status that is
-            not true.
+        out_of_order: the push waits for that of a later job of the account.
+        forged: an extra push comes first. "signature": its signature is wrong. "msg_id": it is signed, and its MsgID is
+            unknown. "verdict": it is about this job with a Status that is not true. It comes in the clear and with a
+            right `signature`, as an eavesdropper can make it.
     """
 
     status: str | None = None

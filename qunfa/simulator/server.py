@@ -1,4 +1,4 @@
-"""Running the simulator: in the current event loop for tests, or as a process of its own."""
+"""The HTTP application, and how it is run: in the current event loop for tests, or as a process of its own."""
 
 from __future__ import annotations
 
@@ -7,17 +7,69 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Self
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from qunfa.simulator.app import create_app
+from qunfa.simulator import control
 from qunfa.simulator.config import SimulatorConfig
 from qunfa.simulator.faults import TRANSPORT
+from qunfa.simulator.gateway import Gateway
+from qunfa.simulator.jobs import MsgIds
+from qunfa.simulator.routes import ENDPOINTS, check_fault
 from qunfa.simulator.world import World
+
+
+class _Holder:
+    """Holds the world that the application serves, and can replace it."""
+
+    def __init__(self, config: SimulatorConfig) -> None:
+        self.world = _begin(config)
+
+    async def reset(self, config: SimulatorConfig | None = None) -> None:
+        """Begin anew, with another configuration if one is given; msg_ids go on where they stood."""
+        old = self.world
+        self.world = _begin(config or old.config, old.msg_ids)
+        await old.close()
+
+
+def _begin(config: SimulatorConfig, msg_ids: MsgIds | None = None) -> World:
+    for fault in config.faults:
+        check_fault(fault)
+    return World(config, msg_ids)
+
+
+def create_app(config: SimulatorConfig) -> Starlette:
+    """The simulator as an application; `app.state.simulator.world` is its state.
+
+    Faults that close a connection without an answer need the connection, so `serve` or `Simulator` must run it.
+
+    Raises:
+        ValueError: a fault of the configuration is for an endpoint that does not exist.
+    """
+    holder = _Holder(config)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await holder.world.close()
+
+    app = Starlette(
+        routes=[
+            *(Route(endpoint.path, Gateway(endpoint)) for endpoint in ENDPOINTS),
+            *control.ROUTES,
+        ],
+        exception_handlers={HTTPException: control.refuse},
+        lifespan=lifespan,
+    )
+    app.state.simulator = holder
+    return app
 
 
 class _Protocol(H11Protocol):

@@ -9,17 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from qunfa.simulator import delivery
 from qunfa.simulator.accounts import Account
 from qunfa.simulator.calls import Call, CallLog
-from qunfa.simulator.changes import Changes
-from qunfa.simulator.clock import Clock
+from qunfa.simulator.clock import Changes, Clock
 from qunfa.simulator.config import SimulatorConfig
-from qunfa.simulator.courier import Courier
-from qunfa.simulator.jobs import Job, JobBook, MsgIds
+from qunfa.simulator.faults import Fault, Stage
+from qunfa.simulator.jobs import ClientMsgIds, Job, JobBook, MsgIds
 from qunfa.simulator.ledger import Ledger
 from qunfa.simulator.materials import Material
-from qunfa.simulator.plans import Fault, JobPlan, Plan, Stage
+from qunfa.simulator.plans import JobPlan, Plan
+from qunfa.simulator.pushes import Courier
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +38,8 @@ class World:
         self.clock = Clock(config.scale, config.now)
         self.accounts = {name: Account.create(name, config, self.clock) for name in config.accounts}
         self.jobs = JobBook()
+        timing = config.timing
+        self.clientmsgids = ClientMsgIds(self.clock.span(timing.duplicate_window), self.clock.span(timing.too_fast))
         self.ledger = Ledger()
         self.faults: Plan[Fault] = Plan(config.faults, config.seed)
         self.job_plans: Plan[JobPlan] = Plan(config.pushes, config.seed)
@@ -54,7 +55,7 @@ class World:
 
     def account_of_token(self, token: str) -> Account | None:
         """The account that was once given this access token."""
-        return next((account for account in self.accounts.values() if account.tokens.knows(token)), None)
+        return next((account for account in self.accounts.values() if token in account.tokens.issued), None)
 
     def take_fault(self, call: Call, stage: Stage) -> Fault | None:
         """The fault that strikes a call at that stage of its life; the call remembers it."""
@@ -80,11 +81,6 @@ class World:
     def take_job_plan(self, account: Account, clientmsgid: str | None) -> JobPlan:
         """What is planned for a job that is being accepted."""
         return self.job_plans.take(lambda plan: plan.fits(account.name, clientmsgid)) or JobPlan()
-
-    def launch(self, job: Job) -> None:
-        """Let an accepted job run."""
-        self.jobs.add(job)
-        self.spawn(delivery.run(self, job))
 
     def decide(self, account: Account, decision: Literal["confirmed", "refused"], msg_id: int | None) -> list[Job]:
         """The administrator's answer to one job, or to all that wait; returns those it was given to."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from qunfa.simulator.followers import openid
+from qunfa.simulator.accounts import openid
 from qunfa.simulator.jobs import Job
 from tests.chaos import words
 from tests.chaos.judge import Violation

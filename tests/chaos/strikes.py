@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.contract import account_id
 from qunfa.contract.steps import SUBMIT
+from qunfa.simulator import tokens
 from tests.chaos.account import Account
 from tests.chaos.plan import Strike, StrikeKind, strikes
 from tests.chaos.stage import Stage, set_clock, temporal_answers
@@ -90,8 +91,9 @@ class Striker:
             case "freeze":
                 await self._freeze(strike)
             case "token":
-                account = list(stage.sim.world.accounts.values())[strike.target % len(stage.sim.world.accounts)]
-                account.tokens.force(stage.sim.world.clock.now())
+                world = stage.sim.world
+                account = list(world.accounts.values())[strike.target % len(world.accounts)]
+                tokens.force(account, world.config.tokens, world.clock.now())
                 self._note(f"the access token of {account.name} dies")
             case "clock":
                 await self._put_off(1 + strike.target % (len(stage.workers) - 1), strike)

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from qunfa.simulator import Job, Simulator, SimulatorConfig, World, openid
+from qunfa.simulator import Job, Simulator, SimulatorConfig, World, openid, tokens
 from qunfa.simulator.accounts import Account
 from tests.simulator import samples
 from tests.simulator.inbox import Inbox
@@ -40,7 +40,8 @@ class Api:
 
     def become(self, account: str) -> None:
         """Call as this account from now on."""
-        self.token = self.world.accounts[account].tokens.stable(self.world.clock.now()).value
+        world = self.world
+        self.token = tokens.stable(world.accounts[account], world.config.tokens, world.clock.now()).value
 
     def openids(self, *numbers: int) -> list[str]:
         return [openid(self.demo.config.appid, number) for number in numbers]

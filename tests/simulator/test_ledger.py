@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qunfa.simulator import openid
-from qunfa.simulator.followers import Chosen, FollowerSet, Masked, Span, follower_number
+from qunfa.simulator.accounts import Chosen, FollowerSet, Masked, Span, follower_number
 from tests.simulator.api import Api, Json, Start, simulator_config
 
 MILLION = 1_000_000

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]  # the library has no types
 
-from qunfa.simulator.encryption import EncryptionError, decrypt, encrypt
-from qunfa.simulator.envelopes import signature
+from qunfa.simulator.envelopes import EncryptionError, decrypt, encrypt, signature
 from tests.simulator.api import AES_KEY, APPID, CALLBACK_TOKEN, Json, Start
 from tests.simulator.inbox import Inbox, Push
 

@@ -1,4 +1,4 @@
-"""The courier: pushes events to the accounts' callbacks, tries again, and keeps a log."""
+"""Pushes: the event MASSSENDJOBFINISH, and the courier that brings it to the accounts' callbacks, time and again."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import httpx
 
-from qunfa.simulator.accounts import Account
-from qunfa.simulator.changes import Changes
-from qunfa.simulator.clock import Clock
+from qunfa.simulator.accounts import Account, openid
+from qunfa.simulator.clock import Changes, Clock
 from qunfa.simulator.config import Callback, SimulatorConfig
-from qunfa.simulator.envelopes import Envelope, Forgery, seal, signed_query, unseal
-from qunfa.simulator.events import Event, event_fields
-from qunfa.simulator.followers import openid
+from qunfa.simulator.envelopes import Envelope, Fields, Forgery, Value, seal, signed_query, unseal
 from qunfa.simulator.jobs import Job, JobBook
+from qunfa.simulator.plans import CopyrightItem, Counts, Strict
 
 _HEADERS = {"User-Agent": "Mozilla/4.0", "Accept": "*/*", "Pragma": "no-cache"}
 _NO_REUSE = httpx.Limits(max_keepalive_connections=0)
@@ -28,6 +26,64 @@ _UNKNOWN_MSG_ID = 9_999_999_999
 _UNTRUE = "err(10001)"
 
 Outcome = Literal["answered", "bad_answer", "timeout", "unreachable"]
+
+
+class Event(Strict):
+    """What the event says; `sender` is its FromUserName, `create_time` in seconds."""
+
+    original_id: str
+    sender: str
+    create_time: int
+    msg_id: int
+    status: str
+    counts: Counts = Counts()
+    check_state: int = 0
+    copyright: tuple[CopyrightItem, ...] = ()
+    article_urls: tuple[str, ...] = ()
+
+
+def event_fields(event: Event) -> Fields:
+    """Everything in the body of a push, in WeChat's order."""
+    articles: list[Value] = [
+        {"ArticleIdx": index, "ArticleUrl": url} for index, url in enumerate(event.article_urls, 1)
+    ]
+    return {
+        "ToUserName": event.original_id,
+        "FromUserName": event.sender,
+        "CreateTime": event.create_time,
+        "MsgType": "event",
+        "Event": "MASSSENDJOBFINISH",
+        "MsgID": event.msg_id,
+        "Status": event.status,
+        "TotalCount": event.counts.total,
+        "FilterCount": event.counts.filter,
+        "SentCount": event.counts.sent,
+        "ErrorCount": event.counts.error,
+        "CopyrightCheckResult": {
+            **_results([item.model_dump() for item in event.copyright]),
+            "CheckState": event.check_state,
+        },
+        "ArticleUrlResult": _results(articles),
+    }
+
+
+def _results(items: Sequence[Value]) -> dict[str, Value]:
+    return {"Count": len(items), "ResultList": items}
+
+
+def event_of(job: Job, now: float) -> Event:
+    """The event that tells how a job ended."""
+    return Event(
+        original_id=job.account.config.original_id,
+        sender=openid(job.account.config.appid, 0),
+        create_time=int(now),
+        msg_id=job.msg_id,
+        status=job.status or "send fail",
+        counts=job.counts,
+        check_state=job.check_state,
+        copyright=job.plan.copyright,
+        article_urls=job.article_urls,
+    )
 
 
 @dataclass(frozen=True)
@@ -196,18 +252,3 @@ class Courier:
             return Reply("unreachable", body=type(error).__name__), ""
         outcome: Outcome = "answered" if response.status_code == httpx.codes.OK else "bad_answer"
         return Reply(outcome, response.status_code, response.text[:_KEPT_OF_ANSWER]), response.text
-
-
-def event_of(job: Job, now: float) -> Event:
-    """The event that tells how a job ended."""
-    return Event(
-        original_id=job.account.config.original_id,
-        sender=openid(job.account.config.appid, 0),
-        create_time=int(now),
-        msg_id=job.msg_id,
-        status=job.status or "send fail",
-        counts=job.counts,
-        check_state=job.check_state,
-        copyright=job.plan.copyright,
-        article_urls=job.article_urls,
-    )

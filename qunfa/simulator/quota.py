@@ -1,13 +1,12 @@
-"""How often an account may call: per calendar day in China and per minute."""
+"""How often an account may call: in a calendar day in China, and in a minute."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from datetime import date
 
-from qunfa.simulator.config import AccountConfig
+from qunfa.simulator.config import AccountConfig, QuotaName
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.limits import QuotaName
 
 _PER_DAY: dict[QuotaName, int] = {
     "token": 2000,

@@ -1,0 +1,363 @@
+"""The control interface below `/_sim`: time, plans, the administrator, pushes by order, logs, material and the ledger.
+
+Unlike the API it answers with HTTP status codes: 400 for a request that is wrong, 404 for what is not there, each with
+`{"error": "…"}`. `docs/simulator.md` shows it by examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from qunfa.simulator import reports
+from qunfa.simulator.accounts import Account, openid
+from qunfa.simulator.config import Callback, CallbackUrl
+from qunfa.simulator.delivery import SUCCESS
+from qunfa.simulator.faults import Fault
+from qunfa.simulator.materials import Kind, Material
+from qunfa.simulator.plans import CopyrightItem, Counts, JobPlan, Order, Plan, Strict
+from qunfa.simulator.pushes import Event
+from qunfa.simulator.routes import check_fault
+from qunfa.simulator.world import World
+
+M = TypeVar("M", bound=BaseModel)
+O = TypeVar("O", bound=Order)  # noqa: E741 - one letter, as type variables have
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def _world(request: Request) -> World:
+    world: World = request.app.state.simulator.world
+    return world
+
+
+async def _body(request: Request, model: type[M]) -> M:
+    """The JSON body; an empty one is `{}`.
+
+    Raises:
+        HTTPException: 400, it does not fit the model.
+    """
+    raw = await request.body()
+    try:
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError as error:
+        details = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise HTTPException(400, details) from error
+
+
+def _account(request: Request, name: str) -> Account:
+    """The account of that name.
+
+    Raises:
+        HTTPException: 404, there is none.
+    """
+    accounts = _world(request).accounts
+    if name not in accounts:
+        raise HTTPException(404, f"there is no account {name!r}; there are {', '.join(accounts)}")
+    return accounts[name]
+
+
+def _accounts(request: Request) -> list[Account]:
+    """The account that the query names, or all."""
+    name = request.query_params.get("account")
+    return [_account(request, name)] if name is not None else list(_world(request).accounts.values())
+
+
+def _callback(account: Account) -> Callback:
+    """Where an account's events go.
+
+    Raises:
+        HTTPException: 400, nowhere.
+    """
+    if account.config.callback is None:
+        raise HTTPException(400, f"account {account.name!r} has no callback")
+    return account.config.callback
+
+
+async def refuse(_request: Request, error: Exception) -> Response:
+    """Answer an HTTPException with `{"error": …}`."""
+    status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, str(error))
+    return JSONResponse({"error": detail}, status)
+
+
+async def _health(_request: Request) -> Response:
+    return JSONResponse({"ok": True})
+
+
+async def _reset(request: Request) -> Response:
+    await request.app.state.simulator.reset()
+    return JSONResponse(reports.clock(_world(request)))
+
+
+class ClockChange(Strict):
+    """`{"advance": seconds}` or `{"set": "2026-12-01T09:00:00+08:00"}`."""
+
+    advance: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    set: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> ClockChange:
+        if (self.advance is None) == (self.set is None):
+            raise ValueError("give either advance or set")
+        return self
+
+
+async def _clock(request: Request) -> Response:
+    clock = _world(request).clock
+    if request.method == "POST":
+        change = await _body(request, ClockChange)
+        if change.set is not None:
+            clock.set(change.set)
+        clock.advance(change.advance or 0)
+    return JSONResponse(reports.clock(_world(request)))
+
+
+async def _list_accounts(request: Request) -> Response:
+    world = _world(request)
+    return JSONResponse({"accounts": [reports.account(world, account) for account in world.accounts.values()]})
+
+
+class Decision(Strict):
+    """Which job the administrator decides on; all that wait if None."""
+
+    msg_id: int | None = None
+
+
+def _decide(decision: Literal["confirmed", "refused"]) -> Handler:
+    async def handle(request: Request) -> Response:
+        account = _account(request, request.path_params["name"])
+        wanted = await _body(request, Decision)
+        decided = _world(request).decide(account, decision, wanted.msg_id)
+        if not decided:
+            raise HTTPException(404, f"no send of account {account.name!r} waits for the administrator")
+        return JSONResponse({decision: [job.msg_id for job in decided]})
+
+    return handle
+
+
+async def _add_fault(request: Request) -> Response:
+    fault = await _body(request, Fault)
+    try:
+        check_fault(fault)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from error
+    return _added(request, _world(request).faults, fault)
+
+
+async def _add_job_plan(request: Request) -> Response:
+    return _added(request, _world(request).job_plans, await _body(request, JobPlan))
+
+
+def _added(request: Request, plan: Plan[O], order: O) -> Response:
+    if order.account is not None:
+        _account(request, order.account)
+    return JSONResponse({"id": plan.add(order)}, 201)
+
+
+async def _list_faults(request: Request) -> Response:
+    return JSONResponse({"faults": _world(request).faults.listing()})
+
+
+async def _list_pushes(request: Request) -> Response:
+    world = _world(request)
+    tries = [reports.push_try(each) for each in world.courier.log]
+    return JSONResponse({"plans": world.job_plans.listing(), "tries": tries})
+
+
+async def _clear_faults(request: Request) -> Response:
+    return _cleared(request, _world(request).faults)
+
+
+async def _clear_job_plans(request: Request) -> Response:
+    return _cleared(request, _world(request).job_plans)
+
+
+def _cleared(request: Request, plan: Plan[O]) -> Response:
+    number = request.query_params.get("id")
+    if number is None:
+        plan.clear()
+    elif not (number.isdecimal() and plan.remove(int(number))):
+        raise HTTPException(404, f"there is no plan with id {number}")
+    return Response(status_code=204)
+
+
+class PushNow(Strict):
+    """An event to push at once, whatever jobs there are."""
+
+    account: str
+    msg_id: int
+    status: str = SUCCESS
+    counts: Counts = Counts()
+    check_state: int = 0
+    copyright: tuple[CopyrightItem, ...] = ()
+    article_urls: tuple[str, ...] = ()
+    signed: bool = True
+    tries: Annotated[int, Field(ge=1, le=10)] = 1
+
+
+async def _push(request: Request) -> Response:
+    wanted, world = await _body(request, PushNow), _world(request)
+    account = _account(request, wanted.account)
+    _callback(account)
+    event = Event(
+        original_id=account.config.original_id,
+        sender=openid(account.config.appid, 0),
+        create_time=int(world.clock.now()),
+        **wanted.model_dump(exclude={"account", "signed", "tries"}),
+    )
+    forged: Literal["signature"] | None = None if wanted.signed else "signature"
+    tries = await world.courier.push(account, event, forged=forged, tries=wanted.tries)
+    return JSONResponse({"tries": [reports.push_try(each) for each in tries]})
+
+
+class Verification(Strict):
+    """Whose callback to verify, at another `url` than the configured one if there is one; not `signed`: a forgery."""
+
+    account: str
+    url: CallbackUrl | None = None
+    signed: bool = True
+
+
+async def _verify(request: Request) -> Response:
+    """Enter a callback in the console."""
+    wanted = await _body(request, Verification)
+    callback = _callback(_account(request, wanted.account))
+    if wanted.url is not None:
+        callback = callback.model_copy(update={"url": wanted.url})
+    reply = await _world(request).courier.verify(callback, signed=wanted.signed)
+    told = {"outcome": reply.outcome, "http_status": reply.http_status, "answer": reply.body}
+    return JSONResponse({"verified": reply.outcome == "answered"} | told)
+
+
+async def _list_jobs(request: Request) -> Response:
+    """The jobs that the query's account, clientmsgid and msg_id leave."""
+    wanted = request.query_params
+    jobs = [
+        reports.job(job)
+        for job in _world(request).jobs
+        if wanted.get("account", job.account.name) == job.account.name
+        and wanted.get("clientmsgid", job.clientmsgid) == job.clientmsgid
+        and wanted.get("msg_id", str(job.msg_id)) == str(job.msg_id)
+    ]
+    return JSONResponse({"jobs": jobs})
+
+
+async def _list_calls(request: Request) -> Response:
+    return JSONResponse({"calls": [reports.call(call) for call in _world(request).calls]})
+
+
+async def _ledger(request: Request) -> Response:
+    world, by = _world(request), request.query_params.get("by", "content")
+    if by not in {"content", "clientmsgid"}:
+        raise HTTPException(400, "by: content or clientmsgid")
+    accounts = _accounts(request)
+    group: Literal["content", "clientmsgid"] = "content" if by == "content" else "clientmsgid"
+    return JSONResponse({"accounts": {each.name: reports.ledger(world, each, group) for each in accounts}})
+
+
+async def _follower(request: Request) -> Response:
+    world, wanted = _world(request), request.query_params.get("openid", "")
+    for account in world.accounts.values():
+        number = account.number_of(wanted)
+        if number is not None:
+            return JSONResponse(reports.follower(world, account, number, wanted))
+    raise HTTPException(404, f"no account has a follower {wanted!r}")
+
+
+async def _list_media(request: Request) -> Response:
+    now, kind = _world(request).clock.now(), request.query_params.get("kind")
+    listed = [
+        reports.material(material, account, now)
+        for account in _accounts(request)
+        for material in account.library
+        if kind in {None, material.kind}
+    ]
+    return JSONResponse({"media": listed})
+
+
+class Expiry(Strict):
+    """Which ids die now: one, or all of an account (and of a kind)."""
+
+    media_id: str | None = None
+    account: str | None = None
+    kind: Kind | None = None
+
+    @model_validator(mode="after")
+    def _one_or_many(self) -> Expiry:
+        if (self.media_id is None) == (self.account is None):
+            raise ValueError("give either media_id or account")
+        return self
+
+    def means(self, material: Material, account: Account) -> bool:
+        """Whether it is for that material."""
+        if self.media_id is not None:
+            return material.media_id == self.media_id
+        return account.name == self.account and self.kind in {None, material.kind}
+
+
+async def _expire(request: Request) -> Response:
+    wanted, world = await _body(request, Expiry), _world(request)
+    if wanted.account is not None:
+        _account(request, wanted.account)
+    expired = [
+        material
+        for account in world.accounts.values()
+        for material in account.library
+        if wanted.means(material, account) and material.alive(world.clock.now())
+    ]
+    if not expired:
+        raise HTTPException(404, "there is no such media_id that is alive")
+    for material in expired:
+        material.ended = "expired"
+    return JSONResponse({"expired": [material.media_id for material in expired]})
+
+
+async def _list_pictures(request: Request) -> Response:
+    listed = [picture for account in _accounts(request) for picture in reports.pictures(account)]
+    return JSONResponse({"pictures": listed})
+
+
+async def _content(request: Request) -> Response:
+    given = request.query_params.get("msg_id", "")
+    job = _world(request).jobs.get(int(given)) if given.isdecimal() else None
+    if job is None:
+        raise HTTPException(404, f"there is no job {given!r}")
+    return JSONResponse(reports.content(job.content))
+
+
+async def _list_previews(request: Request) -> Response:
+    ledger = _world(request).ledger
+    shown = [preview for account in _accounts(request) for preview in ledger.previews(account)]
+    return JSONResponse({"previews": [reports.preview(preview) for preview in shown]})
+
+
+ROUTES = (
+    Route("/_sim/health", _health),
+    Route("/_sim/reset", _reset, methods=["POST"]),
+    Route("/_sim/clock", _clock, methods=["GET", "POST"]),
+    Route("/_sim/accounts", _list_accounts),
+    Route("/_sim/accounts/{name}/confirm", _decide("confirmed"), methods=["POST"]),
+    Route("/_sim/accounts/{name}/refuse", _decide("refused"), methods=["POST"]),
+    Route("/_sim/faults", _add_fault, methods=["POST"]),
+    Route("/_sim/faults", _list_faults, methods=["GET"]),
+    Route("/_sim/faults", _clear_faults, methods=["DELETE"]),
+    Route("/_sim/pushes", _add_job_plan, methods=["POST"]),
+    Route("/_sim/pushes", _list_pushes, methods=["GET"]),
+    Route("/_sim/pushes", _clear_job_plans, methods=["DELETE"]),
+    Route("/_sim/push", _push, methods=["POST"]),
+    Route("/_sim/verify", _verify, methods=["POST"]),
+    Route("/_sim/jobs", _list_jobs),
+    Route("/_sim/calls", _list_calls),
+    Route("/_sim/ledger", _ledger),
+    Route("/_sim/ledger/followers", _follower),
+    Route("/_sim/media", _list_media),
+    Route("/_sim/media/expire", _expire, methods=["POST"]),
+    Route("/_sim/pictures", _list_pictures),
+    Route("/_sim/content", _content),
+    Route("/_sim/previews", _list_previews),
+)

@@ -1,0 +1,285 @@
+"""draft/add, get, delete and count, and the older media/uploadnews: articles, their checks, and what is left of them.
+
+Of an article's HTML scripts go, and so does every picture that is not WeChat's own. Nobody is told.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, replace
+from html import escape, unescape
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+from qunfa.simulator.accounts import Account
+from qunfa.simulator.calls import Call
+from qunfa.simulator.config import ArticleLimits
+from qunfa.simulator.content import flag
+from qunfa.simulator.errors import Refusal
+from qunfa.simulator.faults import Answer
+from qunfa.simulator.materials import Article, Material
+from qunfa.simulator.world import World
+
+_DIGEST_OF_DRAFT = 54
+_DIGEST_OF_NEWS = 64
+_PICTURE_HOSTS = frozenset({"mmbiz.qpic.cn", "mmbiz.qlogo.cn"})
+_CSS_URL = re.compile(r"""url\(\s*(?P<quote>["']?)(?P<url>.*?)(?P=quote)\s*\)""", re.IGNORECASE)
+_PICTURE_SOURCE = re.compile(r"(?P<start><img\b[^>]*?\s)src=", re.IGNORECASE)
+_PICTURE_ATTRIBUTES = {"img": ("src", "data-src"), "*": ("poster", "background")}
+_LINKS = frozenset({"href", "src", "action"})
+_GONE = "\0"
+
+
+async def add(world: World, call: Call) -> Answer:
+    """draft/add."""
+    articles = _articles(world, call, permanent=True, default_digest=_DIGEST_OF_DRAFT)
+    draft = call.owner.library.permanent("draft", world.clock.now(), articles=articles)
+    world.maybe_dies_early(call, draft)
+    return {"media_id": draft.media_id}
+
+
+async def upload_news(world: World, call: Call) -> Answer:
+    """media/uploadnews."""
+    articles = _articles(world, call, permanent=False, default_digest=_DIGEST_OF_NEWS)
+    news = call.owner.library.temporary("news", world.clock.now(), articles=articles)
+    world.maybe_dies_early(call, news)
+    return {"type": "news", "media_id": news.media_id, "created_at": int(news.created_at)}
+
+
+async def get(world: World, call: Call) -> Answer:
+    """draft/get."""
+    draft = _draft(world, call)
+    made = int(draft.created_at)
+    data_src = call.owner.config.draft_pictures == "data-src"
+    items = [_item(article, data_src=data_src) for article in draft.articles]
+    return {"news_item": items, "create_time": made, "update_time": made}
+
+
+async def delete(world: World, call: Call) -> Answer:
+    """draft/delete."""
+    _draft(world, call).ended = "deleted"
+    return {"errcode": 0, "errmsg": "ok"}
+
+
+async def count(world: World, call: Call) -> Answer:
+    """draft/count."""
+    return {"total_count": len(call.owner.library.alive(world.clock.now(), "draft"))}
+
+
+def _draft(world: World, call: Call) -> Material:
+    return call.owner.library.find(call.json().get("media_id"), world.clock.now(), "draft")
+
+
+def _item(article: Article, *, data_src: bool) -> Answer:
+    return {
+        "article_type": "news",
+        "title": article.title,
+        "author": article.author,
+        "digest": article.digest,
+        "content": _PICTURE_SOURCE.sub(r"\g<start>data-src=", article.content) if data_src else article.content,
+        "content_source_url": article.content_source_url,
+        "thumb_media_id": article.thumb.media_id,
+        "thumb_url": article.thumb.url or f"http://mmbiz.qpic.cn/sz_mmbiz_jpg/{article.thumb.media_id}/0?wx_fmt=jpeg",
+        "show_cover_pic": article.show_cover_pic,
+        "need_open_comment": article.need_open_comment,
+        "only_fans_can_comment": article.only_fans_can_comment,
+        "url": f"http://mp.weixin.qq.com/s?__biz=MzA&tempkey={secrets.token_urlsafe(16)}#rd",
+    }
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What an endpoint wants of articles: covers that are permanent or not, and how long a default digest is.
+
+    `lose` says how many of WeChat's own pictures get lost.
+    """
+
+    account: Account
+    now: float
+    permanent: bool
+    default_digest: int
+    lose: int = 0
+
+    def thumb(self, media_id: object) -> Material:
+        found = self.account.library.find(media_id, self.now, "thumb", "image")
+        if found.permanent is not self.permanent:
+            raise Refusal(40007)
+        return found
+
+
+def _articles(world: World, call: Call, *, permanent: bool, default_digest: int) -> tuple[Article, ...]:
+    body, rules = call.json(), _Rules(call.owner, world.clock.now(), permanent, default_digest)
+    articles = _parsed(body, rules)
+    if any(article.pictures for article in articles) and world.take_fault(call, "articles") is not None:
+        return _parsed(body, replace(rules, lose=1))
+    return articles
+
+
+def _parsed(body: Answer, rules: _Rules) -> tuple[Article, ...]:
+    """The articles of a request.
+
+    Raises:
+        Refusal: 44003 none, 45008 too many, 40035 one is no object or a picture message. Of each article 40227, 45003
+            (title), 40192 (author), 45004 (digest), 45005 (source), 44004, 45002 (content), 41006, 40007 (thumb),
+            88000 (comments).
+    """
+    given = body.get("articles")
+    if not isinstance(given, list) or not given:
+        raise Refusal(44003)
+    if len(given) > rules.account.config.limits.articles.count:
+        raise Refusal(45008)
+    lose, articles = rules.lose, []
+    for each in given:
+        if not isinstance(each, dict) or each.get("article_type", "news") != "news":
+            raise Refusal(40035)
+        article = _article(each, rules, lose=lose, alone=len(given) == 1)
+        lose -= sum(map(_is_own_picture, article.dropped))
+        articles.append(article)
+    return tuple(articles)
+
+
+def _article(given: dict[str, object], rules: _Rules, *, lose: int, alone: bool) -> Article:
+    config, library = rules.account.config, rules.account.library
+    _check_lengths(given, config.limits.articles)
+    content = _cleaned(_text(given, "content"), lose=max(0, lose))
+    comments = flag(given, "need_open_comment")
+    if comments and not config.comments:
+        raise Refusal(88000)
+    # Only a message of one article has a digest of its own accord.
+    digest = " ".join("".join(content.text).split())[: rules.default_digest] if alone else ""
+    return Article(
+        title=_text(given, "title"),
+        author=_text(given, "author"),
+        digest=_text(given, "digest") or digest,
+        content="".join(content.html),
+        content_source_url=_text(given, "content_source_url"),
+        thumb=rules.thumb(given.get("thumb_media_id")),
+        show_cover_pic=flag(given, "show_cover_pic"),
+        need_open_comment=comments,
+        only_fans_can_comment=flag(given, "only_fans_can_comment"),
+        pictures=tuple(library.picture(url) for url in content.pictures),
+        dropped=tuple(content.dropped),
+    )
+
+
+def _check_lengths(given: dict[str, object], limits: ArticleLimits) -> None:
+    title, content = _text(given, "title"), _text(given, "content")
+    wrong = [
+        (not title.strip(), 40227),
+        (len(title) > limits.title, 45003),
+        (len(_text(given, "author")) > limits.author, 40192),
+        (len(_text(given, "digest")) > limits.digest, 45004),
+        (len(_text(given, "content_source_url").encode()) > limits.source_url_bytes, 45005),
+        (not content, 44004),
+        (len(content) >= limits.content or len(content.encode()) >= limits.content_bytes, 45002),
+    ]
+    for is_wrong, errcode in wrong:
+        if is_wrong:
+            raise Refusal(errcode)
+
+
+def _text(given: dict[str, object], name: str) -> str:
+    value = given.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Refusal(40035)
+    return value or ""
+
+
+def _is_own_picture(url: str) -> bool:
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https", ""} and parts.hostname in _PICTURE_HOSTS
+
+
+def _cleaned(html: str, lose: int) -> _Cleaner:
+    cleaner = _Cleaner(lose)
+    cleaner.feed(html)
+    cleaner.close()
+    return cleaner
+
+
+class _Cleaner(HTMLParser):
+    """Writes down what it reads, unchanged where nothing has to go.
+
+    `text` is without tags. `pictures` are the URLs that stay, as often as they stand there, `dropped` the others. So
+    many as `lose` says of WeChat's own are dropped, too, the first ones.
+    """
+
+    def __init__(self, lose: int) -> None:
+        super().__init__(convert_charrefs=False)
+        self.html: list[str] = []
+        self.text: list[str] = []
+        self.pictures: list[str] = []
+        self.dropped: list[str] = []
+        self._lose = lose
+        self._in_script = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._tag(tag, attrs, ">")
+        self._in_script = self._in_script or tag == "script"
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._tag(tag, attrs, "/>")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script":
+            self._in_script = False
+        else:
+            self._write(f"</{tag}>")
+
+    def handle_data(self, data: str) -> None:
+        self._write(data, data)
+
+    def handle_entityref(self, name: str) -> None:
+        self._write(f"&{name};", unescape(f"&{name};"))
+
+    def handle_charref(self, name: str) -> None:
+        self._write(f"&#{name};", unescape(f"&#{name};"))
+
+    def handle_comment(self, data: str) -> None:
+        self._write(f"<!--{data}-->")
+
+    def _write(self, html: str, text: str = "") -> None:
+        if not self._in_script:
+            self.html.append(html)
+            self.text.append(text)
+
+    def _tag(self, tag: str, attrs: list[tuple[str, str | None]], end: str) -> None:
+        if tag == "script":
+            return
+        kept = [(name, self._value(tag, name, value)) for name, value in attrs if _is_harmless(name, value)]
+        kept = [(name, value) for name, value in kept if value != _GONE]
+        names = {name for name, _ in kept}
+        if tag == "img" and not names.intersection(_PICTURE_ATTRIBUTES["img"]):
+            return
+        same = kept == attrs
+        self._write((same and self.get_starttag_text()) or f"<{tag}{''.join(map(_attribute, kept))}{end}")
+
+    def _value(self, tag: str, name: str, value: str | None) -> str | None:
+        if name in _PICTURE_ATTRIBUTES.get(tag, ()) or name in _PICTURE_ATTRIBUTES["*"]:
+            return value if value is not None and self._stays(value) else _GONE
+        if name == "style" and value is not None:
+            return _CSS_URL.sub(lambda found: found[0] if self._stays(found["url"]) else "none", value)
+        return value
+
+    def _stays(self, url: str) -> bool:
+        if not _is_own_picture(url) or self._lose > 0:
+            self._lose -= _is_own_picture(url)
+            self.dropped.append(url)
+            return False
+        self.pictures.append(url)
+        return True
+
+
+def _is_harmless(name: str, value: str | None) -> bool:
+    if name.startswith("on"):
+        return False
+    return not (name in _LINKS and (value or "").strip().lower().startswith("javascript:"))
+
+
+def _attribute(named: tuple[str, str | None]) -> str:
+    name, value = named
+    return f" {name}" if value is None else f' {name}="{escape(value)}"'

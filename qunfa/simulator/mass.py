@@ -1,0 +1,225 @@
+"""message/mass/…: sendall and send, get, preview, delete and speed.
+
+A send is checked in this order: rights of the account, rate, message, recipients, clientmsgid, material, quota. So a
+repetition of the send that used the last of the day's quota is a duplicate (45065), and not a send too many (45028).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+
+from qunfa.simulator import users
+from qunfa.simulator.accounts import Account
+from qunfa.simulator.calls import Call
+from qunfa.simulator.clock import shanghai_day, shanghai_month
+from qunfa.simulator.config import AccountConfig
+from qunfa.simulator.content import Message, flag, parse_message, resolve
+from qunfa.simulator.delivery import launch
+from qunfa.simulator.errors import Refusal
+from qunfa.simulator.faults import Answer
+from qunfa.simulator.jobs import Audience, Job, whole_number
+from qunfa.simulator.ledger import Preview
+from qunfa.simulator.world import World
+
+_FIRST_PREVIEW = 34182
+_WITH_PAGES = {"mpnews", "mpvideo"}
+# Ten thousands of followers a minute, by speed.
+_REAL_SPEEDS = (80, 60, 45, 30, 10)
+
+
+async def sendall(world: World, call: Call) -> Answer:
+    """mass/sendall."""
+    body = call.json()
+    _check_account(world, call.owner)
+    message = parse_message(body, call.owner.config, 40008)
+    return await _submit(world, call, body, message, users.filtered(call.owner, body))
+
+
+async def send(world: World, call: Call) -> Answer:
+    """mass/send."""
+    body = call.json()
+    if call.owner.config.kind == "subscription":
+        raise Refusal(48001)
+    _check_account(world, call.owner)
+    message = parse_message(body, call.owner.config, 45162)
+    return await _submit(world, call, body, message, users.listed(call.owner, body))
+
+
+def _check_account(world: World, account: Account) -> None:
+    if not account.config.verified:
+        raise Refusal(48001)
+    account.mass_rate.take(world.clock.now())
+
+
+async def _submit(world: World, call: Call, body: Answer, message: Message, audience: Audience) -> Answer:
+    account, now = call.owner, world.clock.now()
+    clientmsgid = _clientmsgid(account, body)
+    key = f"id:{clientmsgid}" if clientmsgid else _digest(account, message, audience)
+    world.clientmsgids.check(account, key, now)
+    content = resolve(message, account.library, now)
+    account.calls.check("mass", world.clock.day())
+    _check_right(account.config, world.jobs.of(account.name), now, to_all=audience.to_all)
+    job = Job(
+        msg_id=world.msg_ids.msg_id(to_all=audience.to_all),
+        msg_data_id=world.msg_ids.msg_data_id(),
+        account=account,
+        clientmsgid=clientmsgid,
+        content=content,
+        audience=audience,
+        ignore_reprint=flag(body, "send_ignore_reprint") == 1,
+        accepted_at=now,
+        plan=world.take_job_plan(account, clientmsgid),
+        confirmation="waiting" if audience.to_all and account.config.admin_confirmation else "not_needed",
+    )
+    call.job = job
+    world.clientmsgids.remember(key, job)
+    launch(world, job)
+    if job.plan.before_response:
+        await world.until(lambda: job.pushed.is_set() or world.closing.is_set(), within=None)
+    return {"errcode": 0, "errmsg": "send job submission success", "msg_id": job.msg_id, "msg_data_id": job.msg_data_id}
+
+
+def _clientmsgid(account: Account, body: dict[str, object]) -> str | None:
+    given = body.get("clientmsgid")
+    if given is None or given == "":
+        return None
+    if not isinstance(given, str) or len(given.encode()) > account.config.limits.clientmsgid:
+        raise Refusal(45067)
+    return given
+
+
+def _digest(account: Account, message: Message, audience: Audience) -> str:
+    if account.config.default_clientmsgid == "content":
+        return f"digest:{message.digest}"
+    members = ",".join(map(str, audience.members)) if audience.label == "openids" else audience.label
+    return f"digest:{message.digest}:{sha256(members.encode()).hexdigest()}"
+
+
+def _check_right(config: AccountConfig, jobs: Iterable[Job], now: float, *, to_all: bool) -> None:
+    """Let a send pass if the account's kind has some left.
+
+    | kind | rule |
+    |---|---|
+    | test | none |
+    | subscription | `sends_per_day` a calendar day, to all or to a tag |
+    | service | `to_all_per_month` sends to all a calendar month; others as often as it likes |
+
+    Jobs that are under way count, those that failed do not.
+
+    Raises:
+        Refusal: 45028.
+    """
+    if config.kind == "test":
+        raise Refusal(45028)
+    counted = [job for job in jobs if job.state != "failed"]
+    if config.kind == "subscription":
+        today = shanghai_day(now)
+        if sum(shanghai_day(job.accepted_at) == today for job in counted) >= config.limits.sends_per_day:
+            raise Refusal(45028)
+    elif to_all:
+        month = shanghai_month(now)
+        sent = sum(job.audience.to_all and shanghai_month(job.accepted_at) == month for job in counted)
+        if sent >= config.limits.to_all_per_month:
+            raise Refusal(45028)
+
+
+async def get(world: World, call: Call) -> Answer:
+    """mass/get."""
+    job = _job(world, call.owner, call.json().get("msg_id"))
+    if world.clock.now() < job.accepted_at + world.clock.span(world.config.timing.unknown):
+        raise Refusal(40059)
+    answer = call.owner.config.confirmation_answer
+    if job.confirmation == "waiting" and answer != "SENDING":
+        raise Refusal(answer)
+    return {"msg_id": job.msg_id, "msg_status": job.msg_status}
+
+
+def _job(world: World, account: Account, given: object) -> Job:
+    """The job of an account's own that has this msg_id.
+
+    Raises:
+        Refusal: 40059, there is none.
+    """
+    msg_id = whole_number(given)
+    job = world.jobs.get(msg_id) if msg_id is not None else None
+    if job is None or job.account is not account:
+        raise Refusal(40059)
+    return job
+
+
+async def preview(world: World, call: Call) -> Answer:
+    """mass/preview: a message is shown to one follower. It is no send: no job, no event, no delivery."""
+    body, account, now = call.json(), call.owner, world.clock.now()
+    if not account.config.verified or account.config.kind == "test":
+        raise Refusal(48001)
+    message = parse_message(body, account.config, 40008, plural=False)
+    follower = users.one(account, body)
+    world.ledger.show(Preview(account, follower, resolve(message, account.library, now), now))
+    answer: Answer = {"errcode": 0, "errmsg": "preview success"}
+    if account.config.preview_msg_id:
+        answer["msg_id"] = _FIRST_PREVIEW + len(world.ledger.previews(account))
+    return answer
+
+
+async def delete(world: World, call: Call) -> Answer:
+    """mass/delete: takes the pages of a message away. Who has received it keeps its card."""
+    body, account = call.json(), call.owner
+    if not account.config.verified:
+        raise Refusal(48001)
+    job, wanted = _meant(world, account, body)
+    if job.content.msgtype not in _WITH_PAGES:
+        raise Refusal(40008)
+    if job.msg_status != "SEND_SUCCESS" or wanted & job.deleted == wanted:
+        raise Refusal(40065)
+    for each in _sharing(world, job):
+        each.deleted |= wanted
+        if each.deleted >= each.pages:
+            each.msg_status = "DELETE"
+    world.changes.notify()
+    return {"errcode": 0, "errmsg": "ok"}
+
+
+def _meant(world: World, account: Account, body: dict[str, object]) -> tuple[Job, frozenset[int]]:
+    """The job and the articles of it, from 1, that a call is about; msg_id wins over url.
+
+    Raises:
+        Refusal: 41011 neither is given, 40059 no such job, 40060 no such article, 40066 no such URL.
+    """
+    url = body.get("url")
+    if body.get("msg_id") is not None:
+        job = _job(world, account, body["msg_id"])
+        index = whole_number(body.get("article_idx") or 0)
+        if index is None or index not in job.pages | {0}:
+            raise Refusal(40060)
+        return job, frozenset({index}) if index else job.pages
+    if not url:
+        raise Refusal(41011)
+    for job in world.jobs.of(account.name):
+        if url in job.article_urls:
+            return job, frozenset({job.article_urls.index(str(url)) + 1})
+    raise Refusal(40066)
+
+
+def _sharing(world: World, job: Job) -> list[Job]:
+    """The jobs that were sent from the same material: their pages are the same, and go together."""
+    source = job.content.source
+    others = [each for each in world.jobs.of(job.account.name) if source is not None and each.content.source is source]
+    return [each for each in others if each.msg_status == "SEND_SUCCESS"] or [job]
+
+
+async def get_speed(_world: World, call: Call) -> Answer:
+    """mass/speed/get: how fast mass sends go out. It is only told, and does not change deliveries here."""
+    return {"speed": call.owner.speed, "realspeed": _REAL_SPEEDS[call.owner.speed]}
+
+
+async def set_speed(_world: World, call: Call) -> Answer:
+    """mass/speed/set."""
+    body = call.json()
+    if "speed" not in body:
+        raise Refusal(45084)
+    speed = body["speed"]
+    if not isinstance(speed, int) or isinstance(speed, bool) or not 0 <= speed < len(_REAL_SPEEDS):
+        raise Refusal(45083)
+    call.owner.speed = speed
+    return {"errcode": 0, "errmsg": "ok"}
