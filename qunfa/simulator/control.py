@@ -21,8 +21,8 @@ from qunfa.simulator.config import Callback, CallbackUrl
 from qunfa.simulator.delivery import SUCCESS
 from qunfa.simulator.faults import Fault
 from qunfa.simulator.materials import Kind, Material
-from qunfa.simulator.plans import CopyrightItem, Counts, JobPlan, Order, Plan, Strict
-from qunfa.simulator.pushes import Event
+from qunfa.simulator.plans import JobPlan, Order, Plan, Strict
+from qunfa.simulator.pushes import Event, Verdict
 from qunfa.simulator.routes import check_fault
 from qunfa.simulator.world import World
 
@@ -85,8 +85,11 @@ async def refuse(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": detail}, status)
 
 
-async def _health(_request: Request) -> Response:
-    return JSONResponse({"ok": True})
+def _telling(tell: Callable[[Request], object]) -> Handler:
+    async def handle(request: Request) -> Response:
+        return JSONResponse(tell(request))
+
+    return handle
 
 
 async def _reset(request: Request) -> Response:
@@ -117,9 +120,9 @@ async def _clock(request: Request) -> Response:
     return JSONResponse(reports.clock(_world(request)))
 
 
-async def _list_accounts(request: Request) -> Response:
+def _list_accounts(request: Request) -> object:
     world = _world(request)
-    return JSONResponse({"accounts": [reports.account(world, account) for account in world.accounts.values()]})
+    return {"accounts": [reports.account(world, account) for account in world.accounts.values()]}
 
 
 class Decision(Strict):
@@ -159,26 +162,14 @@ def _added(request: Request, plan: Plan[O], order: O) -> Response:
     return JSONResponse({"id": plan.add(order)}, 201)
 
 
-async def _list_faults(request: Request) -> Response:
-    return JSONResponse({"faults": _world(request).faults.listing()})
-
-
-async def _list_pushes(request: Request) -> Response:
+def _list_pushes(request: Request) -> object:
     world = _world(request)
-    tries = [reports.push_try(each) for each in world.courier.log]
-    return JSONResponse({"plans": world.job_plans.listing(), "tries": tries})
+    return {"plans": world.job_plans.listing(), "tries": [reports.push_try(each) for each in world.courier.log]}
 
 
-async def _clear_faults(request: Request) -> Response:
-    return _cleared(request, _world(request).faults)
-
-
-async def _clear_job_plans(request: Request) -> Response:
-    return _cleared(request, _world(request).job_plans)
-
-
-def _cleared(request: Request, plan: Plan[O]) -> Response:
-    number = request.query_params.get("id")
+async def _clear(request: Request) -> Response:
+    world, number = _world(request), request.query_params.get("id")
+    plan = world.faults if request.url.path.endswith("/faults") else world.job_plans
     if number is None:
         plan.clear()
     elif not (number.isdecimal() and plan.remove(int(number))):
@@ -186,16 +177,11 @@ def _cleared(request: Request, plan: Plan[O]) -> Response:
     return Response(status_code=204)
 
 
-class PushNow(Strict):
+class PushNow(Verdict):
     """An event to push at once, whatever jobs there are."""
 
     account: str
-    msg_id: int
     status: str = SUCCESS
-    counts: Counts = Counts()
-    check_state: int = 0
-    copyright: tuple[CopyrightItem, ...] = ()
-    article_urls: tuple[str, ...] = ()
     signed: bool = True
     tries: Annotated[int, Field(ge=1, le=10)] = 1
 
@@ -234,7 +220,7 @@ async def _verify(request: Request) -> Response:
     return JSONResponse({"verified": reply.outcome == "answered"} | told)
 
 
-async def _list_jobs(request: Request) -> Response:
+def _list_jobs(request: Request) -> object:
     """The jobs that the query's account, clientmsgid and msg_id leave."""
     wanted = request.query_params
     jobs = [
@@ -244,32 +230,28 @@ async def _list_jobs(request: Request) -> Response:
         and wanted.get("clientmsgid", job.clientmsgid) == job.clientmsgid
         and wanted.get("msg_id", str(job.msg_id)) == str(job.msg_id)
     ]
-    return JSONResponse({"jobs": jobs})
+    return {"jobs": jobs}
 
 
-async def _list_calls(request: Request) -> Response:
-    return JSONResponse({"calls": [reports.call(call) for call in _world(request).calls]})
-
-
-async def _ledger(request: Request) -> Response:
+def _ledger(request: Request) -> object:
     world, by = _world(request), request.query_params.get("by", "content")
     if by not in {"content", "clientmsgid"}:
         raise HTTPException(400, "by: content or clientmsgid")
     accounts = _accounts(request)
     group: Literal["content", "clientmsgid"] = "content" if by == "content" else "clientmsgid"
-    return JSONResponse({"accounts": {each.name: reports.ledger(world, each, group) for each in accounts}})
+    return {"accounts": {each.name: reports.ledger(world, each, group) for each in accounts}}
 
 
-async def _follower(request: Request) -> Response:
+def _follower(request: Request) -> object:
     world, wanted = _world(request), request.query_params.get("openid", "")
     for account in world.accounts.values():
         number = account.number_of(wanted)
         if number is not None:
-            return JSONResponse(reports.follower(world, account, number, wanted))
+            return reports.follower(world, account, number, wanted)
     raise HTTPException(404, f"no account has a follower {wanted!r}")
 
 
-async def _list_media(request: Request) -> Response:
+def _list_media(request: Request) -> object:
     now, kind = _world(request).clock.now(), request.query_params.get("kind")
     listed = [
         reports.material(material, account, now)
@@ -277,7 +259,7 @@ async def _list_media(request: Request) -> Response:
         for material in account.library
         if kind in {None, material.kind}
     ]
-    return JSONResponse({"media": listed})
+    return {"media": listed}
 
 
 class Expiry(Strict):
@@ -317,47 +299,51 @@ async def _expire(request: Request) -> Response:
     return JSONResponse({"expired": [material.media_id for material in expired]})
 
 
-async def _list_pictures(request: Request) -> Response:
-    listed = [picture for account in _accounts(request) for picture in reports.pictures(account)]
-    return JSONResponse({"pictures": listed})
+def _list_pictures(request: Request) -> object:
+    return {"pictures": [picture for account in _accounts(request) for picture in reports.pictures(account)]}
 
 
-async def _content(request: Request) -> Response:
+def _content(request: Request) -> object:
     given = request.query_params.get("msg_id", "")
     job = _world(request).jobs.get(int(given)) if given.isdecimal() else None
     if job is None:
         raise HTTPException(404, f"there is no job {given!r}")
-    return JSONResponse(reports.content(job.content))
+    return reports.content(job.content)
 
 
-async def _list_previews(request: Request) -> Response:
+def _list_previews(request: Request) -> object:
     ledger = _world(request).ledger
     shown = [preview for account in _accounts(request) for preview in ledger.previews(account)]
-    return JSONResponse({"previews": [reports.preview(preview) for preview in shown]})
+    return {"previews": [reports.preview(preview) for preview in shown]}
 
 
+_TOLD: dict[str, Callable[[Request], object]] = {
+    "health": lambda _request: {"ok": True},
+    "accounts": _list_accounts,
+    "faults": lambda request: {"faults": _world(request).faults.listing()},
+    "pushes": _list_pushes,
+    "jobs": _list_jobs,
+    "calls": lambda request: {"calls": [reports.call(call) for call in _world(request).calls]},
+    "ledger": _ledger,
+    "ledger/followers": _follower,
+    "media": _list_media,
+    "pictures": _list_pictures,
+    "content": _content,
+    "previews": _list_previews,
+}
+_DONE: dict[str, Handler] = {
+    "reset": _reset,
+    "accounts/{name}/confirm": _decide("confirmed"),
+    "accounts/{name}/refuse": _decide("refused"),
+    "faults": _add_fault,
+    "pushes": _add_job_plan,
+    "push": _push,
+    "verify": _verify,
+    "media/expire": _expire,
+}
 ROUTES = (
-    Route("/_sim/health", _health),
-    Route("/_sim/reset", _reset, methods=["POST"]),
+    *(Route(f"/_sim/{path}", _telling(tell), methods=["GET"]) for path, tell in _TOLD.items()),
+    *(Route(f"/_sim/{path}", handle, methods=["POST"]) for path, handle in _DONE.items()),
+    *(Route(f"/_sim/{path}", _clear, methods=["DELETE"]) for path in ("faults", "pushes")),
     Route("/_sim/clock", _clock, methods=["GET", "POST"]),
-    Route("/_sim/accounts", _list_accounts),
-    Route("/_sim/accounts/{name}/confirm", _decide("confirmed"), methods=["POST"]),
-    Route("/_sim/accounts/{name}/refuse", _decide("refused"), methods=["POST"]),
-    Route("/_sim/faults", _add_fault, methods=["POST"]),
-    Route("/_sim/faults", _list_faults, methods=["GET"]),
-    Route("/_sim/faults", _clear_faults, methods=["DELETE"]),
-    Route("/_sim/pushes", _add_job_plan, methods=["POST"]),
-    Route("/_sim/pushes", _list_pushes, methods=["GET"]),
-    Route("/_sim/pushes", _clear_job_plans, methods=["DELETE"]),
-    Route("/_sim/push", _push, methods=["POST"]),
-    Route("/_sim/verify", _verify, methods=["POST"]),
-    Route("/_sim/jobs", _list_jobs),
-    Route("/_sim/calls", _list_calls),
-    Route("/_sim/ledger", _ledger),
-    Route("/_sim/ledger/followers", _follower),
-    Route("/_sim/media", _list_media),
-    Route("/_sim/media/expire", _expire, methods=["POST"]),
-    Route("/_sim/pictures", _list_pictures),
-    Route("/_sim/content", _content),
-    Route("/_sim/previews", _list_previews),
 )

@@ -28,18 +28,23 @@ _UNTRUE = "err(10001)"
 Outcome = Literal["answered", "bad_answer", "timeout", "unreachable"]
 
 
-class Event(Strict):
-    """What the event says; `sender` is its FromUserName, `create_time` in seconds."""
+class Verdict(Strict):
+    """What an event says of a job."""
 
-    original_id: str
-    sender: str
-    create_time: int
     msg_id: int
     status: str
     counts: Counts = Counts()
     check_state: int = 0
     copyright: tuple[CopyrightItem, ...] = ()
     article_urls: tuple[str, ...] = ()
+
+
+class Event(Verdict):
+    """An event as it is pushed; `sender` is its FromUserName, `create_time` in seconds."""
+
+    original_id: str
+    sender: str
+    create_time: int
 
 
 def event_fields(event: Event) -> Fields:

@@ -18,6 +18,11 @@ from qunfa.simulator.world import World
 Report = dict[str, object]
 
 
+def _same(of: object, *names: str) -> Report:
+    """What the JSON object says in the same words as the simulator."""
+    return {name: getattr(of, name) for name in names}
+
+
 def clock(world: World) -> Report:
     """The time and what spans are divided by."""
     return {"now": rfc3339(world.clock.now()), "scale": world.clock.scale}
@@ -28,11 +33,7 @@ def account(world: World, of: Account) -> Report:
     config = of.config
     return {
         "name": of.name,
-        "appid": config.appid,
-        "kind": config.kind,
-        "verified": config.verified,
-        "original_id": config.original_id,
-        "followers": config.followers,
+        **_same(config, "appid", "kind", "verified", "original_id", "followers"),
         "tags": [tag.model_dump() for tag in config.tags],
         "callback": config.callback.url if config.callback else None,
         "callback_mode": config.callback.mode if config.callback else None,
@@ -45,20 +46,16 @@ def account(world: World, of: Account) -> Report:
 
 def job(of: Job) -> Report:
     """A job: what was sent to whom, what became of it."""
+    titles = [article.title for article in of.content.articles] or [of.content.title]
     return {
         "account": of.account.name,
-        "msg_id": of.msg_id,
-        "msg_data_id": of.msg_data_id,
-        "clientmsgid": of.clientmsgid,
+        **_same(of, "msg_id", "msg_data_id", "clientmsgid"),
         "audience": of.audience.label,
         "audience_size": len(of.audience.members),
-        "content": _summary(of.content),
+        "content": _same(of.content, "msgtype", "digest", "text") | {"titles": [title for title in titles if title]},
         "send_ignore_reprint": of.ignore_reprint,
         "accepted_at": rfc3339(of.accepted_at),
-        "confirmation": of.confirmation,
-        "state": of.state,
-        "msg_status": of.msg_status,
-        "status": of.status,
+        **_same(of, "confirmation", "state", "msg_status", "status"),
         "counts": of.counts.model_dump(),
         "received": len(of.received) if of.received is not None else 0,
         "article_urls": list(of.article_urls),
@@ -68,24 +65,15 @@ def job(of: Job) -> Report:
     }
 
 
-def _summary(of: Content) -> Report:
-    titles = [article.title for article in of.articles] or [of.title]
-    return {"msgtype": of.msgtype, "digest": of.digest, "text": of.text, "titles": [title for title in titles if title]}
-
-
 def call(of: Call) -> Report:
     """A call: never its token or body."""
     return {
         "time": rfc3339(of.time),
-        "path": of.path,
-        "method": of.method,
+        **_same(of, "path", "method"),
         "account": of.account.name if of.account else None,
-        "clientmsgid": of.clientmsgid,
-        "errcode": of.errcode,
+        **_same(of, "clientmsgid", "errcode"),
         "msg_id": of.job.msg_id if of.job else None,
-        "fault": of.fault,
-        "received": of.received,
-        "answered": of.answered,
+        **_same(of, "fault", "received", "answered"),
     }
 
 
@@ -93,13 +81,8 @@ def push_try(of: PushTry) -> Report:
     """One try of a push."""
     return {
         "time": rfc3339(of.time),
-        "account": of.account,
-        "msg_id": of.msg_id,
-        "status": of.status,
-        "number": of.number,
-        "signed": of.signed,
-        "outcome": of.reply.outcome,
-        "http_status": of.reply.http_status,
+        **_same(of, "account", "msg_id", "status", "number", "signed"),
+        **_same(of.reply, "outcome", "http_status"),
         "answer": of.reply.body,
         "encrypted": of.reply.encrypted,
     }
@@ -117,6 +100,16 @@ def ledger(world: World, of: Account, by: Literal["content", "clientmsgid"]) -> 
     }
 
 
+def _duplicate(of: Account, found: Duplicate) -> Report:
+    return {
+        "group": found.group,
+        "msg_ids": [each.msg_id for each in found.jobs],
+        "followers": found.followers,
+        "max": found.most,
+        "sample": of.openids(found.sample),
+    }
+
+
 def follower(world: World, of: Account, number: int, openid: str) -> Report:
     """What one follower received."""
     return {
@@ -128,62 +121,36 @@ def follower(world: World, of: Account, number: int, openid: str) -> Report:
     }
 
 
-def _duplicate(of: Account, found: Duplicate) -> Report:
-    return {
-        "group": found.group,
-        "msg_ids": [each.msg_id for each in found.jobs],
-        "followers": found.followers,
-        "max": found.most,
-        "sample": of.openids(found.sample),
-    }
-
-
 def material(of: Material, account: Account, now: float) -> Report:
     """A material, dead or alive."""
     return {
         "account": account.name,
-        "media_id": of.media_id,
-        "kind": of.kind,
-        "permanent": of.permanent,
+        **_same(of, "media_id", "kind", "permanent"),
         "alive": of.alive(now),
         "ended": of.ended,
         "created_at": rfc3339(of.created_at),
         "expires_at": rfc3339(of.expires_at) if of.expires_at is not None else None,
-        "file": file(of.upload),
-        "title": of.title,
-        "description": of.description,
-        "articles": [article(each) for each in of.articles],
+        "file": _file(of.upload),
+        **_same(of, "title", "description"),
+        "articles": [_article(each) for each in of.articles],
     }
 
 
-def file(of: Upload | None) -> Report | None:
+def _file(of: Upload | None) -> Report | None:
     """An uploaded file; `path` is null unless the simulator keeps uploads."""
     if of is None:
         return None
-    return {
-        "filename": of.filename,
-        "content_type": of.content_type,
-        "format": of.format,
-        "size": of.size,
-        "sha256": of.sha256,
-        "seconds": of.seconds,
-        "path": str(of.path) if of.path is not None else None,
-    }
+    told = _same(of, "filename", "content_type", "format", "size", "sha256", "seconds")
+    return told | {"path": str(of.path) if of.path is not None else None}
 
 
-def article(of: Article) -> Report:
+def _article(of: Article) -> Report:
     """An article as followers get it."""
     return {
-        "title": of.title,
-        "author": of.author,
-        "digest": of.digest,
-        "content": of.content,
-        "content_source_url": of.content_source_url,
-        "thumb": {"media_id": of.thumb.media_id, "file": file(of.thumb.upload)},
-        "show_cover_pic": of.show_cover_pic,
-        "need_open_comment": of.need_open_comment,
-        "only_fans_can_comment": of.only_fans_can_comment,
-        "pictures": [{"url": picture.url, "file": file(picture.upload)} for picture in of.pictures],
+        **_same(of, "title", "author", "digest", "content", "content_source_url"),
+        "thumb": {"media_id": of.thumb.media_id, "file": _file(of.thumb.upload)},
+        **_same(of, "show_cover_pic", "need_open_comment", "only_fans_can_comment"),
+        "pictures": [{"url": picture.url, "file": _file(picture.upload)} for picture in of.pictures],
         "dropped": list(of.dropped),
     }
 
@@ -191,30 +158,21 @@ def article(of: Article) -> Report:
 def content(of: Content) -> Report:
     """A message as followers get it."""
     return {
-        "msgtype": of.msgtype,
-        "digest": of.digest,
-        "text": of.text,
-        "articles": [article(each) for each in of.articles],
-        "media": [{"media_id": each.media_id, "kind": each.kind, "file": file(each.upload)} for each in of.media],
-        "title": of.title,
-        "description": of.description,
-        "recommend": of.recommend,
-        "need_open_comment": of.need_open_comment,
-        "only_fans_can_comment": of.only_fans_can_comment,
-        "card_id": of.card_id,
-        "card_ext": of.card_ext,
+        **_same(of, "msgtype", "digest", "text"),
+        "articles": [_article(each) for each in of.articles],
+        "media": [{"media_id": each.media_id, "kind": each.kind, "file": _file(each.upload)} for each in of.media],
+        **_same(of, "title", "description", "recommend", "need_open_comment", "only_fans_can_comment"),
+        **_same(of, "card_id", "card_ext"),
     }
 
 
-def pictures(account: Account) -> list[Report]:
+def pictures(of: Account) -> list[Report]:
     """The pictures an account has stored for articles."""
-    library = account.library
-    return [{"account": account.name, "url": url, "file": file(upload)} for url, upload in library.pictures.items()]
+    return [{"account": of.name, "url": url, "file": _file(upload)} for url, upload in of.library.pictures.items()]
 
 
 def preview(of: Preview) -> Report:
     """A preview and who was shown it."""
     [openid] = of.account.openids([of.follower])
-    return {
-        "account": of.account.name, "time": rfc3339(of.time), "openid": openid, "content": content(of.content),
-    }  # fmt: skip
+    told: Report = {"account": of.account.name, "time": rfc3339(of.time), "openid": openid}
+    return told | {"content": content(of.content)}
