@@ -12,7 +12,6 @@ from tests.simulator.inbox import Inbox
 APPID = "wx0123456789abcdef"
 SECRET = "0123456789abcdef0123456789abcdef"
 CREDENTIALS = {"grant_type": "client_credential", "appid": APPID, "secret": SECRET}
-CALLBACK_TOKEN = "callbacktoken"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 NOON = "2026-12-15T12:00:00+08:00"
 MIDNIGHT = "2026-12-16T00:00:01+08:00"
@@ -48,14 +47,12 @@ class Api:
 
     async def call(self, path: str, body: object = None, **query: str) -> Json:
         """Call an endpoint with the account's token: POST with a body, GET without."""
-        url, params = f"/cgi-bin/{path}", {"access_token": self.token} | query
-        if body is None:
-            response = await self.http.get(url, params=params)
-        elif isinstance(body, bytes):
-            response = await self.http.post(url, params=params, content=body)
-        else:
-            response = await self.http.post(url, params=params, json=body)
-        answer: Json = response.json()
+        sent: Json = {} if body is None else {"content": body} if isinstance(body, bytes) else {"json": body}
+        return await self._ask("GET" if body is None else "POST", path, query, **sent)
+
+    async def _ask(self, verb: str, path: str, query: dict[str, str], **sent: Any) -> Json:
+        params = {"access_token": self.token} | query
+        answer: Json = (await self.http.request(verb, f"/cgi-bin/{path}", params=params, **sent)).json()
         return answer
 
     async def code(self, path: str, body: object = None, **query: str) -> int:
@@ -67,18 +64,17 @@ class Api:
         """The errcodes of calls, one after the other."""
         return [await self.code(path, body) for body in bodies]
 
-    async def upload(self, path: str, file: bytes | None, name: str = "file.bin", **query: str) -> Json:
+    async def upload(
+        self, path: str, file: bytes | None, name: str = "file.bin", fields: Any = None, **query: str
+    ) -> Json:
         """Post a multipart form with a file, or without one if it is None."""
         files = {} if file is None else {"media": (name, file, "application/octet-stream")}
-        return await self.post_form(path, files, {}, **query)
+        return await self.post_form(path, files, fields, **query)
 
-    async def post_form(self, path: str, files: Any, fields: dict[str, str], **query: str) -> Json:
+    async def post_form(self, path: str, files: Any, fields: Any, **query: str) -> Json:
         """Post a multipart form."""
-        params = {"access_token": self.token} | query
         # Without any file httpx would write no multipart form.
-        response = await self.http.post(f"/cgi-bin/{path}", params=params, files=files or {"x": b""}, data=fields)
-        answer: Json = response.json()
-        return answer
+        return await self._ask("POST", path, query, files=files or {"x": b""}, data=fields)
 
     async def media_id(self, kind: str, file: bytes, *, permanent: bool = False) -> str:
         """The id of a file that is uploaded now."""
@@ -94,8 +90,7 @@ class Api:
 
     async def picture(self, file: bytes) -> str:
         """The URL of a picture for articles."""
-        answer = await self.upload("media/uploadimg", file)
-        url: str = answer["url"]
+        url: str = (await self.upload("media/uploadimg", file))["url"]
         return url
 
     async def draft(self, *articles: Json) -> str:
@@ -140,9 +135,9 @@ class Api:
     async def classic_token(self, changes: dict[str, str] | None = None) -> Json:
         return await self.call("token", **CREDENTIALS | (changes or {}))
 
-    async def works(self, token: str) -> int:
-        """The errcode of a harmless call with a token."""
-        return await self.code("tags/get", access_token=token)
+    async def works(self, *tokens: str) -> list[int]:
+        """The errcode of a harmless call with each token."""
+        return [await self.code("tags/get", access_token=token) for token in tokens]
 
     async def sim(self, path: str, body: object = None, *, method: str | None = None, expect: int = 200) -> Json:
         """Call an admin endpoint: POST with a body, GET without."""
@@ -151,13 +146,11 @@ class Api:
         assert response.status_code == expect, response.text
         return response.json() if response.content else {}
 
-    async def fault(self, kind: str, endpoint: str = "sendall", **more: object) -> int:
-        number: int = (await self.sim("faults", {"kind": kind, "endpoint": endpoint} | more, expect=201))["id"]
-        return number
+    async def fault(self, kind: str, endpoint: str = "sendall", **more: object) -> object:
+        return (await self.sim("faults", {"kind": kind, "endpoint": endpoint} | more, expect=201))["id"]
 
-    async def plan(self, **fields: object) -> int:
-        number: int = (await self.sim("pushes", fields, expect=201))["id"]
-        return number
+    async def plan(self, **fields: object) -> object:
+        return (await self.sim("pushes", fields, expect=201))["id"]
 
     async def advance(self, seconds: float) -> None:
         await self.sim("clock", {"advance": seconds})
@@ -166,6 +159,15 @@ class Api:
         """Let so much time pass, and all that then ends."""
         await self.advance(seconds)
         await self.world.settled()
+
+    async def news(self, *articles: Json) -> Json:
+        """The answer to new articles of media/uploadnews; they have a cover of their own."""
+        cover = {"thumb_media_id": await self.media_id("thumb", samples.JPG)}
+        return await self.call("media/uploadnews", {"articles": [cover | each for each in articles or (article(),)]})
+
+    async def previewed(self, content: Json) -> int:
+        """The errcode of a preview to follower 7."""
+        return await self.code("message/mass/preview", content | {"touser": self.openids(7)[0]})
 
     async def until(self, moment: str) -> None:
         """Set the clock; tokens live for years."""

@@ -8,8 +8,8 @@ import pytest
 
 from qunfa.simulator import Simulator, SimulatorConfig
 from tests.looking import PATIENCE
-from tests.simulator.api import CALLBACK_TOKEN, Api, Json, Start, simulator_config
-from tests.simulator.inbox import Inbox
+from tests.simulator.api import Api, Json, Start, simulator_config
+from tests.simulator.inbox import CALLBACK_TOKEN, Inbox
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from lxml import etree
 
+from qunfa.simulator.envelopes import signature
+
+CALLBACK_TOKEN = "callbacktoken"
+
 
 @dataclass(frozen=True)
 class Push:
@@ -26,6 +30,15 @@ class Push:
     @property
     def msg_id(self) -> int:
         return int(self.text("MsgID") or 0)
+
+    def signed(self, *parts: str) -> str:
+        """The account's signature over the query, and what else it covers."""
+        return signature(CALLBACK_TOKEN, self.query["timestamp"], self.query["nonce"], *parts)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the query's signature is the account's."""
+        return self.query["signature"] == self.signed()
 
 
 @dataclass

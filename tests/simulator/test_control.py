@@ -22,7 +22,6 @@ from qunfa.simulator.clock import SHANGHAI, rfc3339, shanghai_day, shanghai_mont
 from tests.looking import PATIENCE
 from tests.simulator.api import (
     AES_KEY,
-    CALLBACK_TOKEN,
     NOON,
     SECRET,
     Api,
@@ -31,6 +30,7 @@ from tests.simulator.api import (
     account_config,
     simulator_config,
 )
+from tests.simulator.inbox import CALLBACK_TOKEN
 
 FILE = """
 scale = 60

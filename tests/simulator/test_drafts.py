@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.simulator import samples
-from tests.simulator.api import MIDNIGHT, THREE_DAYS, Api, Json, Start, article, named
+from tests.simulator.api import MIDNIGHT, THREE_DAYS, Api, Start, article, named
 
 WORDS = st.text(st.characters(exclude_characters="<>&\0\r", exclude_categories=["Cs", "Cc"]), max_size=30)
 OWN = [
@@ -71,23 +71,17 @@ async def test_content_is_limited_in_bytes_as_well(start: Start) -> None:
     assert await api.codes("draft/add", *bodies) == [0, 45002]
 
 
-async def news(api: Api) -> Json:
-    """News of one article, and the answer to them."""
-    thumb = await api.media_id("thumb", samples.JPG)
-    return await api.call("media/uploadnews", {"articles": [article(thumb_media_id=thumb)]})
-
-
 async def test_news_are_temporary(start: Start) -> None:
     """Uploadnews answers type, media_id and time; the id dies after three days, not by a send. Ten a day are made."""
     api = await start(limits={"user_per_month": 9})
-    answer = await news(api)
+    answer = await api.news()
     assert answer.keys() == {"type", "media_id", "created_at"}
     assert answer["type"] == "news"
     for clientmsgid in "ab":
         await api.sent(named("mpnews", answer["media_id"]), clientmsgid=clientmsgid)
-    assert [(await news(api)).get("errcode", 0) for _ in range(10)] == [0] * 9 + [45009]
+    assert [(await api.news()).get("errcode", 0) for _ in range(10)] == [0] * 9 + [45009]
     await api.until(MIDNIGHT)
-    assert "media_id" in await news(api)
+    assert "media_id" in await api.news()
     await api.advance(THREE_DAYS)
     assert await api.sendalls("c", content=named("mpnews", answer["media_id"])) == [40007]
 
@@ -98,8 +92,7 @@ async def test_a_digest_is_made_of_the_text(api: Api) -> None:
     words = "春&" * 20 + "and more words"
     await api.draft(article(content=content))
     await api.draft(article(content=content), article(content=content))
-    thumb = await api.media_id("thumb", samples.JPG)
-    await api.call("media/uploadnews", {"articles": [article(content=content, thumb_media_id=thumb)]})
+    await api.news(article(content=content))
     made = [each for each in api.demo.library if each.articles]
     assert [each.articles[0].digest for each in made] == [words[:54], "", words[:64]]
 

@@ -4,17 +4,16 @@ import json
 import httpx
 import pytest
 
-from tests.simulator.api import Api, Json, Start
+from tests.simulator.api import Api, Json, Start, message
 
 HASTY = 0.2
+SENDALL = "/cgi-bin/message/mass/sendall"
 
 
 async def raw(api: Api, seconds: float = 5, **more: object) -> httpx.Response:
     """A send to a tag, with the response as it came within so many seconds."""
-    body = {"msgtype": "text", "text": {"content": "hello"}, "filter": {"tag_id": 2}, "clientmsgid": "job-1"} | more
-    return await api.http.post(
-        "/cgi-bin/message/mass/sendall", params={"access_token": api.token}, json=body, timeout=seconds
-    )
+    body = message() | {"filter": {"tag_id": 2}, "clientmsgid": "job-1"} | more
+    return await api.http.post(SENDALL, params={"access_token": api.token}, json=body, timeout=seconds)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +56,12 @@ async def test_an_answer_may_be_a_bad_gateway_or_broken(api: Api, accept: bool, 
     ("kind", "errcode", "jobs"), [("errcode", 45009, 0), ("errcode_after_accept", -1, 1), ("errcode", 42010, 0)]
 )
 async def test_a_code_may_be_answered_with_or_without_acceptance(api: Api, kind: str, errcode: int, jobs: int) -> None:
-    """Any errcode, with the usual text and a rid; a job was accepted or not. A success may lack its msg_id."""
+    """Any errcode, with the usual text and a rid; a job was accepted or not. A success may lack its msg_id.
+
+    What strikes after acceptance waits for one: a call that is refused does not use it up.
+    """
     await api.fault(kind, errcode=errcode)
+    assert not jobs or (await api.sendall(tag=99))["errcode"] == 40152
     answer = (await raw(api)).json()
     assert answer["errcode"] == errcode
     assert " rid: " in answer["errmsg"]
@@ -79,10 +82,9 @@ async def test_a_slow_answer_comes_after_the_acceptance(api: Api) -> None:
 
 
 async def test_a_slow_call_is_accepted_although_its_client_has_gone(api: Api) -> None:
-    """With accept false the call is carried out late: after the client has given up."""
+    """With accept false the call is carried out late, after its client has given up; but not in a world that ended."""
     await api.fault("slow", seconds=0.5, accept=False)
-    call = asyncio.create_task(raw(api))
-    await api.world.until(lambda: [each.fault for each in api.world.calls] == ["slow"])
+    call = await held(api)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     assert len(api.world.jobs) == 0
@@ -92,13 +94,18 @@ async def test_a_slow_call_is_accepted_although_its_client_has_gone(api: Api) ->
 async def test_a_slow_call_is_not_accepted_after_a_reset(api: Api) -> None:
     """What waits when the world begins anew is dropped; it must not reach the followers of the old one."""
     await api.fault("slow", seconds=60, accept=False)
-    call = asyncio.create_task(raw(api))
-    await api.world.until(lambda: [each.fault for each in api.world.calls] == ["slow"])
-    old = api.world
+    call, old = await held(api), api.world
     await api.sim("reset", {})
     with pytest.raises(httpx.ReadError):
         await call
     assert (len(old.jobs), len(api.world.jobs)) == (0, 0)
+
+
+async def held(api: Api) -> "asyncio.Task[httpx.Response]":
+    """A call that the fault `slow` has struck."""
+    call = asyncio.create_task(raw(api))
+    await api.world.until(lambda: [each.fault for each in api.world.calls] == ["slow"])
+    return call
 
 
 async def test_a_fault_strikes_as_often_as_ordered(api: Api) -> None:
@@ -113,10 +120,13 @@ async def test_a_fault_strikes_as_often_as_ordered(api: Api) -> None:
 
 async def test_a_fault_waits_for_the_calls_it_is_for(api: Api) -> None:
     """Endpoint, account and a pattern of the clientmsgid choose the calls; the endpoint * is every one."""
-    await api.fault("errcode", endpoint="mass/get", errcode=1)
-    await api.fault("errcode", endpoint="/cgi-bin/message/mass/sendall", clientmsgid="b-*", errcode=2)
-    await api.fault("errcode", endpoint="send", errcode=3)
-    await api.fault("errcode", endpoint="stable_token", account="demo", errcode=4)
+    for code, order in enumerate(
+        [
+            {"endpoint": "mass/get"}, {"endpoint": SENDALL, "clientmsgid": "b-*"}, {"endpoint": "send"},
+            {"endpoint": "stable_token", "account": "demo"},
+        ], 1,
+    ):  # fmt: skip
+        await api.fault("errcode", errcode=code, **order)
     assert await api.sendalls("a-1", "b-1") == [0, 2]
     assert (await api.send(api.openids(0, 1), clientmsgid="b-2"))["errcode"] == 3
     assert (await api.status(1))["errcode"] == 1
@@ -124,14 +134,6 @@ async def test_a_fault_waits_for_the_calls_it_is_for(api: Api) -> None:
     assert await api.sim("faults") == {"faults": []}
     await api.fault("errcode", endpoint="*", times=2, errcode=-1)
     assert [await api.code("tags/get"), (await api.stable_token())["errcode"]] == [-1, -1]
-
-
-async def test_a_fault_after_acceptance_waits_for_an_acceptance(api: Api) -> None:
-    """A call that is refused does not use it up."""
-    await api.fault("errcode_after_accept", errcode=-1)
-    assert (await api.sendall(tag=99))["errcode"] == 40152
-    assert (await api.sendall())["errcode"] == -1
-    assert len(api.world.jobs) == 1
 
 
 async def test_a_fault_may_have_a_chance(start: Start) -> None:
@@ -148,19 +150,25 @@ async def test_a_fault_may_have_a_chance(start: Start) -> None:
     assert not all(hits[0][:5])
 
 
-async def test_faults_are_listed_and_deleted(start: Start) -> None:
+async def test_faults_and_plans_are_listed_and_deleted(start: Start) -> None:
     """GET tells what is left of each; DELETE clears one or all."""
-    api = await start(sim={"faults": [{"kind": "slow", "seconds": 1, "endpoint": "token"}]})
+    faults = [{"kind": "slow", "seconds": 1, "endpoint": "token"}]
+    api = await start(sim={"faults": faults, "pushes": [{"drop": True, "times": 2}]})
     await api.fault("errcode", errcode=45011, times=None, account="demo")
-    listed = (await api.sim("faults"))["faults"]
-    assert listed == [
+    await api.plan(delay=3, account="demo")
+    assert (await api.sim("faults"))["faults"] == [
         {"id": 1, "left": 1, "kind": "slow", "seconds": 1.0, "endpoint": "token"},
         {"id": 2, "left": None, "kind": "errcode", "endpoint": "sendall", "errcode": 45011, "times": None}
         | {"account": "demo"},
     ]
-    await api.sim("faults?id=9", method="DELETE", expect=404)
-    await api.sim("faults", method="DELETE", expect=204)
-    assert await api.sim("faults") == {"faults": []}
+    assert (await api.sim("pushes"))["plans"] == [
+        {"id": 1, "left": 2, "drop": True, "times": 2},
+        {"id": 2, "left": 1, "delay": 3.0, "account": "demo"},
+    ]
+    for path, name in (("faults", "faults"), ("pushes", "plans")):
+        await api.sim(f"{path}?id=9", method="DELETE", expect=404)
+        await api.sim(path, method="DELETE", expect=204)
+        assert (await api.sim(path))[name] == []
 
 
 @pytest.mark.parametrize(
@@ -185,8 +193,10 @@ async def test_a_fault_that_cannot_strike_is_refused(api: Api, fault: Json, stat
     assert await api.sim("faults") == {"faults": []}
 
 
-async def test_the_call_log_tells_what_struck(api: Api) -> None:
-    """Time, path, account, clientmsgid, errcode, msg_id and fault of each call; never a token."""
+async def test_the_call_log_tells_what_struck(start: Start) -> None:
+    """Time, path, account, clientmsgid, errcode, msg_id and fault of the latest calls; never a token."""
+    api = await start(sim={"call_log": 3})
+    await api.call("tags/get")
     await api.fault("timeout_after_accept")
     with pytest.raises(httpx.ReadTimeout):
         await raw(api, HASTY)
@@ -198,18 +208,9 @@ async def test_the_call_log_tells_what_struck(api: Api) -> None:
     assert not any(call.query or call.raw for call in api.world.calls)
     first, second, odd = response.json()["calls"]
     [job] = api.world.jobs
-    path = "/cgi-bin/message/mass/sendall"
     assert first | {"time": None} == {
-        "time": None, "path": path, "method": "POST", "account": "demo", "clientmsgid": "job-1", "errcode": None,
+        "time": None, "path": SENDALL, "method": "POST", "account": "demo", "clientmsgid": "job-1", "errcode": None,
         "msg_id": job.msg_id, "fault": "timeout_after_accept", "received": 0, "answered": True,
     }  # fmt: skip
     assert (second["errcode"], second["msg_id"], second["fault"]) == (40152, None, None)
     assert (odd["errcode"], odd["clientmsgid"]) == (47002, "?")
-
-
-async def test_the_call_log_is_bounded(start: Start) -> None:
-    """Only the latest calls are kept."""
-    api = await start(sim={"call_log": 3})
-    for _ in range(5):
-        await api.call("tags/get")
-    assert len((await api.sim("calls"))["calls"]) == 3

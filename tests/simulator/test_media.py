@@ -18,58 +18,62 @@ FILES = {
     "mov": samples.MOV, "amr": samples.amr(1), "mp3": samples.mp3(1), "mp3 with a tag": samples.mp3(1, tag=b"tag"),
     "wav": samples.WAV, "wma": samples.WMA, "txt": samples.TEXT, "jpg, almost": samples.JPG[:2],
 }  # fmt: skip
-UPLOAD, ADD = "media/upload", "material/add_material"
+UPLOAD, ADD, PICTURE = "media/upload", "material/add_material", "media/uploadimg"
 FILM = {"description": '{"title":"t"}'}
 
 
 async def add_film(api: Api, description: str | None = FILM["description"]) -> Json:
     """Permanent material: a video with that field of the form."""
     fields = {} if description is None else {"description": description}
-    return await api.post_form(ADD, {"media": ("a.mp4", samples.MP4)}, fields, type="video")
+    return await api.upload(ADD, samples.MP4, "a.mp4", fields, type="video")
 
 
-def material(api: Api, answer: Json) -> Material:
+def found(api: Api, answer: Json) -> Material:
     """What an upload was answered with."""
-    found = api.demo.library.get(answer["media_id"])
-    assert found is not None
-    return found
+    material = api.demo.library.get(answer["media_id"])
+    assert material is not None
+    return material
 
 
-async def test_an_upload_answers_with_its_id_and_no_errcode(start: Start) -> None:
-    """Type, media_id and the time in whole seconds; a thumb's is thumb_media_id, but for a setting."""
+@pytest.mark.parametrize(
+    ("path", "kind", "file", "names"),
+    [
+        *[(UPLOAD, *each, {"type", "media_id", "created_at"}) for each in (("image", "png"), ("video", "mp4"))],
+        (UPLOAD, "voice", "amr", {"type", "media_id", "created_at"}),
+        (UPLOAD, "thumb", "jpg", {"type", "thumb_media_id", "created_at"}),
+        (ADD, "image", "bmp", {"media_id", "url"}),
+        (ADD, "thumb", "jpg", {"media_id"}),
+        (ADD, "voice", "wma", {"media_id"}),
+    ],
+)
+async def test_an_upload_answers_with_its_id_and_no_errcode(
+    start: Start, path: str, kind: str, file: str, names: set[str]
+) -> None:
+    """Type, id and the time in whole seconds; a thumb's is thumb_media_id, but for a setting.
+
+    Permanent material has its id, and an image a URL that may stand in articles.
+    """
     api = await start()
-    for kind, name in (("image", "png"), ("voice", "amr"), ("video", "mp4")):
-        answer = await api.upload(UPLOAD, FILES[name], type=kind)
-        assert answer.keys() == {"type", "media_id", "created_at"}
+    answer = await api.upload(path, FILES[file], type=kind)
+    assert answer.keys() == names
+    if path == UPLOAD:
         assert answer["type"] == kind
         assert isinstance(answer["created_at"], int)
         assert int(api.world.clock.now()) - answer["created_at"] in (0, 1)
-    assert (await api.upload(UPLOAD, samples.JPG, type="thumb")).keys() == {"type", "thumb_media_id", "created_at"}
-    api = await start(thumb_id_field="media_id")
-    assert "media_id" in await api.upload(UPLOAD, samples.JPG, type="thumb")
-
-
-async def test_only_an_image_has_a_url(api: Api) -> None:
-    """add_material answers media_id; for an image also a URL that may stand in articles."""
-    image = await api.upload(ADD, samples.BMP, type="image")
-    assert image.keys() == {"media_id", "url"}
-    assert api.demo.library.picture(image["url"]).sha256
-    for kind, file in (("thumb", samples.JPG), ("voice", samples.WMA)):
-        assert (await api.upload(ADD, file, type=kind)).keys() == {"media_id"}
+        api = await start(thumb_id_field="media_id")
+        assert "media_id" in await api.upload(path, FILES[file], type=kind)
+    elif kind == "image":
+        assert api.demo.library.picture(answer["url"]).sha256
 
 
 @pytest.mark.parametrize(
     ("path", "kind", "good"),
     [
-        (UPLOAD, "image", "png jpg gif"),
-        (UPLOAD, "voice", "amr mp3"),
-        (UPLOAD, "video", "mp4"),
-        (UPLOAD, "thumb", "jpg"),
-        (ADD, "image", "png jpg gif bmp"),
-        (ADD, "voice", "amr mp3 wav wma"),
+        (UPLOAD, "image", "png jpg gif"), (UPLOAD, "voice", "amr mp3"), (UPLOAD, "video", "mp4"),
+        (UPLOAD, "thumb", "jpg"), (ADD, "image", "png jpg gif bmp"), (ADD, "voice", "amr mp3 wav wma"),
         (ADD, "thumb", "jpg"),
     ],
-)
+)  # fmt: skip
 async def test_a_file_is_judged_by_what_it_is(api: Api, path: str, kind: str, good: str) -> None:
     """The content tells the format, the name means nothing; a wrong one answers 40005. Permanent material has more."""
     name = {"image": "a.jpg", "voice": "a.mp3", "video": "a.mp4", "thumb": "a.jpg"}[kind]
@@ -79,19 +83,19 @@ async def test_a_file_is_judged_by_what_it_is(api: Api, path: str, kind: str, go
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "limit"),
+    ("kind", "file", "limit"),
     [
-        ("image", "png", (10 * MB, 40009)), ("voice", "amr", (2 * MB, 40010)), ("video", "mp4", (10 * MB, 40011)),
-        ("thumb", "jpg", (64 * KB, 40012)),
+        ("image", samples.PNG, (10 * MB, 40009)), ("voice", samples.amr(1), (2 * MB, 40010)),
+        ("video", samples.MP4, (10 * MB, 40011)), ("thumb", samples.JPG, (64 * KB, 40012)),
     ],
+    ids=["image", "voice", "video", "thumb"],
 )  # fmt: skip
 @pytest.mark.parametrize("path", [UPLOAD, ADD])
-async def test_a_file_may_be_so_big(start: Start, path: str, kind: str, name: str, limit: tuple[int, int]) -> None:
+async def test_a_file_may_be_so_big(start: Start, path: str, kind: str, file: bytes, limit: tuple[int, int]) -> None:
     """The size that a kind may have is accepted, one byte more has the code of its kind."""
     api = await start(limits={"media": {"voice_seconds": 10**6}})
     most, errcode = limit
-    bodies = [{"media": ("a", padded(FILES[name], size))} for size in (most, most + 1)]
-    answers = [await api.post_form(path, body, FILM, type=kind) for body in bodies]
+    answers = [await api.upload(path, padded(file, size), "a", FILM, type=kind) for size in (most, most + 1)]
     assert [answer.get("errcode", 0) for answer in answers] == [0, errcode]
 
 
@@ -101,7 +105,7 @@ async def test_a_body_that_is_too_big_for_anything_is_not_looked_at(start: Start
     assert (await api.upload(UPLOAD, padded(samples.PNG, 299_000), type="image")).keys() >= {"media_id"}
     assert (await api.upload(UPLOAD, padded(samples.PNG, 1_000_000), type="image"))["errcode"] == 45001
     assert len(api.demo.library) == 1
-    assert await api.works(api.token) == 0
+    assert await api.works(api.token) == [0]
 
 
 async def test_the_file_and_its_type_must_be_there(api: Api) -> None:
@@ -119,11 +123,10 @@ async def test_the_file_and_its_type_must_be_there(api: Api) -> None:
     forms: list[tuple[Any, Any]] = [({}, {}), ({"file": ("a.png", samples.PNG)}, {}), ({}, {"media": "no file"})]
     assert [(await api.post_form(UPLOAD, *each, type="image"))["errcode"] for each in forms] == [41005] * 3
     assert (await api.upload(UPLOAD, b"", "a.png", type="image"))["errcode"] == 44001
-    assert (await api.upload(UPLOAD, samples.PNG))["errcode"] == 40004
-    for wrong in ("", "news", "music", "IMAGE"):
-        assert (await api.upload(UPLOAD, samples.PNG, type=wrong))["errcode"] == 40004
-    for token, errcode in (("", 41001), ("rubbish", 40014)):
-        assert (await api.upload(UPLOAD, samples.PNG, type="image", access_token=token))["errcode"] == errcode
+    queries = [({}, 40004), *(({"type": wrong}, 40004) for wrong in ("", "news", "music", "IMAGE"))]
+    queries += [({"type": "image", "access_token": token}, code) for token, code in (("", 41001), ("rubbish", 40014))]
+    for query, errcode in queries:
+        assert (await api.upload(UPLOAD, samples.PNG, **query))["errcode"] == errcode
     assert len(api.demo.library) == 0
 
 
@@ -138,8 +141,7 @@ async def test_the_file_and_its_type_must_be_there(api: Api) -> None:
 )  # fmt: skip
 async def test_a_voice_lasts_a_minute_at_most(api: Api, voice: bytes, errcode: int) -> None:
     """AMR and MP3 of more than 60 seconds answer 45007; tags before and after the sound do not count."""
-    answer = await api.upload(UPLOAD, voice, type="voice")
-    assert answer.get("errcode", 0) == errcode
+    assert (await api.upload(UPLOAD, voice, type="voice")).get("errcode", 0) == errcode
 
 
 @pytest.mark.parametrize("scale", [1, 60])
@@ -183,7 +185,7 @@ async def test_the_library_is_full_at_some_point(start: Start) -> None:
 
 async def test_a_picture_of_an_article_has_a_url(api: Api) -> None:
     """Uploadimg answers a URL of WeChat's picture host and nothing else, another one each time."""
-    answers = [await api.upload("media/uploadimg", samples.JPG) for _ in range(2)]
+    answers = [await api.upload(PICTURE, samples.JPG) for _ in range(2)]
     assert [answer.keys() for answer in answers] == [{"url"}] * 2
     urls = {answer["url"] for answer in answers}
     assert len(urls) == 2
@@ -202,7 +204,7 @@ async def test_a_picture_of_an_article_has_a_url(api: Api) -> None:
 )  # fmt: skip
 async def test_a_picture_of_an_article_is_small(api: Api, file: bytes | None, errcode: int) -> None:
     """JPEG or PNG of less than 1 MB."""
-    assert (await api.upload("media/uploadimg", file)).get("errcode", 0) == errcode
+    assert (await api.upload(PICTURE, file)).get("errcode", 0) == errcode
 
 
 async def convert(api: Api, *media_ids: object) -> list[int]:
@@ -222,9 +224,9 @@ async def test_a_permanent_video_needs_a_description(api: Api, description: str 
     answer = await add_film(api, description)
     assert answer.get("errcode", 0) == errcode
     if not errcode:
-        found, words = material(api, answer), json.loads(description or "")
-        assert (found.title, found.permanent) == (words["title"], True)
-        assert found.description == words.get("introduction", "")
+        film, words = found(api, answer), json.loads(description or "")
+        told = film.title, film.permanent, film.description
+        assert told == (words["title"], True, words.get("introduction", ""))
 
 
 async def test_only_a_converted_video_can_be_sent(api: Api) -> None:
@@ -266,16 +268,13 @@ async def test_ids_belong_to_their_account(start: Start) -> None:
 async def test_uploads_are_not_kept_unless_ordered(start: Start) -> None:
     """Only digest, size and format stay; `keep_uploads` keeps the bytes in a folder that goes with the world."""
     api = await start()
-    await api.media_id("image", samples.PNG)
-    [found] = api.demo.library
-    assert found.upload is not None
-    assert (found.upload.path, found.upload.size, found.upload.format) == (None, len(samples.PNG), "png")
+    upload = found(api, await api.upload(UPLOAD, samples.PNG, type="image")).upload
+    assert upload is not None
+    assert (upload.path, upload.size, upload.format) == (None, len(samples.PNG), "png")
     api = await start(sim={"keep_uploads": True})
-    await api.media_id("image", samples.PNG)
-    [found] = api.demo.library
-    assert found.upload is not None
-    path = found.upload.path
-    assert path is not None
-    assert path.read_bytes() == samples.PNG
+    upload = found(api, await api.upload(UPLOAD, samples.PNG, type="image")).upload
+    assert upload is not None
+    assert upload.path is not None
+    assert upload.path.read_bytes() == samples.PNG
     await api.sim("reset", {})
-    assert not path.exists()
+    assert not upload.path.exists()

@@ -15,42 +15,28 @@ def sha256(file: bytes) -> str:
     return hashlib.sha256(file).hexdigest()
 
 
-async def preview(api: Api, content: Json) -> int:
-    """The errcode of a preview to follower 7."""
-    return await api.code(PREVIEW, content | {"touser": api.openids(7)[0]})
-
-
 @pytest.mark.parametrize(
     ("msgtype", "good"),
     [
-        ("mpnews", {"draft", "news"}),
-        ("voice", {"voice", "lasting voice"}),
-        ("image", {"image", "lasting image"}),
+        ("mpnews", {"draft", "news"}), ("voice", {"voice", "lasting voice"}), ("image", {"image", "lasting image"}),
         ("mpvideo", {"converted"}),
     ],
     ids=["mpnews", "voice", "image", "mpvideo"],
-)
+)  # fmt: skip
 async def test_each_type_takes_its_own_kind_of_id(start: Start, msgtype: str, good: set[str]) -> None:
     """A media_id of another kind answers 40007, in sendall, in send and in previews."""
     api = await start(sim=SLOW)
-    ids = {
-        "image": await api.media_id("image", samples.PNG),
-        "lasting image": await api.media_id("image", samples.PNG, permanent=True),
-        "voice": await api.media_id("voice", samples.amr(1)),
-        "lasting voice": await api.media_id("voice", samples.mp3(1), permanent=True),
-        "video": await api.media_id("video", samples.MP4),
-        "thumb": await api.media_id("thumb", samples.JPG),
-        "draft": await api.draft(),
-        "converted": await api.film(),
-    }
-    cover = {"articles": [article(thumb_media_id=ids["thumb"])]}
-    ids["news"] = (await api.call("media/uploadnews", cover))["media_id"]
+    files = {"image": samples.PNG, "voice": samples.amr(1), "video": samples.MP4, "thumb": samples.JPG}
+    ids = {kind: await api.media_id(kind, file) for kind, file in files.items()}
+    for kind in ("image", "voice"):
+        ids[f"lasting {kind}"] = await api.media_id(kind, files[kind], permanent=True)
+    ids |= {"draft": await api.draft(), "converted": await api.film(), "news": (await api.news())["media_id"]}
     for kind, media_id in ids.items():
         content = named(msgtype, media_id)
         to_tag = await api.sendalls(f"t-{kind}", content=content)
         to_two = await api.code("message/mass/send", content | {"touser": api.openids(7, 8), "clientmsgid": kind})
         expected = 0 if kind in good else 40007
-        assert (kind, *to_tag, to_two, await preview(api, content)) == (kind, expected, expected, expected)
+        assert (kind, *to_tag, to_two, await api.previewed(content)) == (kind, expected, expected, expected)
 
 
 async def test_news_are_delivered_as_they_were_accepted(api: Api) -> None:
@@ -87,7 +73,7 @@ async def test_a_draft_dies_with_its_successful_send(start: Start) -> None:
     assert await api.code("draft/get", draft) == 0
     await api.finish(61)
     assert await api.sendalls("job-1", "job-2", content=content) == [45065, 40007]
-    assert await preview(api, content) == 40007
+    assert await api.previewed(content) == 40007
     assert [await api.code(path, draft) for path in ("draft/get", "draft/delete")] == [40007, 40007]
     assert await api.call("draft/count") == {"total_count": 0}
 
@@ -150,11 +136,11 @@ async def test_a_send_may_name_the_video_anew(api: Api, msgtype: str) -> None:
 async def test_cards_are_refused_unless_allowed(start: Start) -> None:
     """45113 as WeChat answers today; a setting lets them through, with their card_ext; 41011 without a card_id."""
     api = await start()
-    assert ((await api.sendall(CARD))["errcode"], await preview(api, CARD)) == (45113, 45113)
+    assert ((await api.sendall(CARD))["errcode"], await api.previewed(CARD)) == (45113, 45113)
     api = await start(cards=True)
     assert (await api.sendall({"msgtype": "wxcard", "wxcard": {}}))["errcode"] == 41011
     assert (await api.sent(CARD)).content.card_id == "c"
-    assert await preview(api, CARD) == 0
+    assert await api.previewed(CARD) == 0
     [shown] = api.world.ledger.previews(api.demo)
     assert (shown.content.card_id, shown.content.card_ext) == ("c", '{"code":""}')
 
@@ -189,9 +175,8 @@ async def test_jobs_and_followers_tell_type_and_title(api: Api) -> None:
 async def test_a_preview_is_shown_to_one_follower_and_to_nobody_else(start: Start) -> None:
     """It is in the ledger as a preview: no delivery, no job, no event, no clientmsgid, no day, no draft used up."""
     api = await start(kind="subscription")
-    assert await api.call(PREVIEW, message() | {"touser": api.openids(7)[0]}) == {
-        "errcode": 0, "errmsg": "preview success",
-    }  # fmt: skip
+    answer = await api.call(PREVIEW, message() | {"touser": api.openids(7)[0]})
+    assert answer == {"errcode": 0, "errmsg": "preview success"}
     [shown] = api.world.ledger.previews(api.demo)
     assert (shown.follower, shown.content.text) == (7, "hello")
     assert (len(api.world.jobs), sum(api.world.ledger.counts(api.demo)), api.inbox.pushes) == (0, 0, [])
@@ -200,7 +185,7 @@ async def test_a_preview_is_shown_to_one_follower_and_to_nobody_else(start: Star
     [told] = (await api.sim("previews"))["previews"]
     assert (told["account"], told["openid"], told["content"]["msgtype"]) == ("demo", api.openids(7)[0], "text")
     content = named("mpnews", await api.draft())
-    assert await preview(api, content | {"clientmsgid": "job-1"}) == 0
+    assert await api.previewed(content | {"clientmsgid": "job-1"}) == 0
     assert (await api.sent(content, clientmsgid="job-1")).state == "done"
 
 

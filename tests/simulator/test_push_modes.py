@@ -11,8 +11,8 @@ from lxml import etree
 from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]  # the library has no types
 
 from qunfa.simulator.envelopes import EncryptionError, decrypt, encrypt, signature
-from tests.simulator.api import AES_KEY, APPID, CALLBACK_TOKEN, Json, Start
-from tests.simulator.inbox import Inbox, Push
+from tests.simulator.api import AES_KEY, APPID, Json, Start
+from tests.simulator.inbox import CALLBACK_TOKEN, Inbox, Push
 
 OTHER_KEY = "GFEDCBA9876543210zyxwvutsrqponmlkjihgfedcba"
 RECORDS = json.loads((Path(__file__).parent.parent / "data" / "crypto" / "vectors.json").read_text(encoding="utf-8"))
@@ -49,11 +49,6 @@ def answer(said: str, *, token: str = CALLBACK_TOKEN, key: str = AES_KEY, form: 
     return f"<xml>{''.join(f'<{name}><![CDATA[{value}]]></{name}>' for name, value in parts.items())}</xml>"
 
 
-def signed(push: Push) -> tuple[str, str, str]:
-    """What each signature of a push covers."""
-    return CALLBACK_TOKEN, push.query["timestamp"], push.query["nonce"]
-
-
 async def tries(start: Start, inbox: Inbox, mode: str, form: str = "xml") -> list[tuple[str, str, bool]]:
     """What came of each try to push a job of an account in this mode."""
     api = await start(**callback(inbox, mode, format=form))
@@ -76,8 +71,7 @@ async def test_an_encrypted_push_carries_the_event(start: Start, inbox: Inbox, m
     assert (int(said["MsgID"]), said["Status"]) == (msg_id, "send success")
     assert push.query.keys() == {"signature", "timestamp", "nonce", "openid", "encrypt_type", "msg_signature"}
     assert push.query["encrypt_type"] == "aes"
-    assert push.query["signature"] == signature(*signed(push))
-    assert push.query["msg_signature"] == signature(*signed(push), clear["Encrypt"])
+    assert (push.is_signed, push.query["msg_signature"]) == (True, push.signed(clear["Encrypt"]))
     assert push.headers["content-type"] == TYPES[form]
     assert clear["ToUserName"] == "gh_0123456789ab"
     assert list(clear) == (["ToUserName", "Encrypt"] if mode == "safe" else [*said, "Encrypt"])
@@ -170,11 +164,9 @@ async def test_a_forged_push_is_forged_in_each_mode(start: Start, inbox: Inbox, 
     extra, real, verdict, last = inbox.pushes
     for push, good in ((extra, False), (real, True)):
         encrypted = fields(push.body, "xml")["Encrypt"]
-        assert (push.query["signature"] == signature(*signed(push))) is good
-        assert (push.query["msg_signature"] == signature(*signed(push), encrypted)) is good
+        assert (push.is_signed, push.query["msg_signature"] == push.signed(encrypted)) == (good, good)
     assert (verdict.msg_id, verdict.text("Status"), verdict.text("Encrypt")) == (jobs[1].msg_id, "err(10001)", None)
-    assert verdict.query["signature"] == signature(*signed(verdict))
-    assert "msg_signature" not in verdict.query
+    assert (verdict.is_signed, "msg_signature" in verdict.query) == (True, False)
     assert opened(last, "xml")["Status"] == "send success"
 
 

@@ -161,17 +161,12 @@ async def test_a_picture_may_get_lost(api: Api) -> None:
 @pytest.mark.parametrize("endpoint", ["draft/add", UPLOAD])
 async def test_an_id_may_die_early(api: Api, endpoint: str) -> None:
     """The next id that the endpoint makes dies after the ordered seconds of the simulator's clock."""
-    thumb = await api.media_id("thumb", samples.JPG, permanent=True)
     await api.fault("dies_early", endpoint=endpoint, seconds=60)
-    if endpoint == "draft/add":
-        given = {"articles": [article(thumb_media_id=thumb)]}
-        content = named("mpnews", (await api.call(endpoint, given))["media_id"])
-    else:
-        content = named("image", await api.media_id("image", samples.PNG))
-    preview = content | {"touser": api.openids(0)[0]}
-    assert await api.code("message/mass/preview", preview) == 0
+    draft = endpoint == "draft/add"
+    content = named("mpnews", await api.draft()) if draft else named("image", await api.media_id("image", samples.PNG))
+    assert await api.previewed(content) == 0
     await api.advance(60)
-    assert await api.code("message/mass/preview", preview) == 40007
+    assert await api.previewed(content) == 40007
 
 
 async def test_ids_can_be_ended_by_order(api: Api) -> None:
