@@ -59,7 +59,10 @@ def simulator(
     host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8089,
 ) -> None:
-    """Run a local WeChat for rehearsals: it sends nothing to anybody, and forgets everything when it stops."""
+    """Run a local WeChat for rehearsals: it sends nothing to anybody, and forgets everything when it stops.
+
+    docs/simulator.md shows what you can have it do: refuse a call, lose an answer, push late, find a reprint.
+    """
     from qunfa.simulator import SimulatorConfig, load_config, serve  # noqa: PLC0415 - see above
     from qunfa.telemetry import TelemetryError, configure_logging  # noqa: PLC0415 - see above
 

@@ -1,0 +1,44 @@
+"""docs/simulator.md: each order that stands there is taken, and none that there is is missing."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+from qunfa.simulator import JobPlan, SimulatorConfig
+from qunfa.simulator.control import ROUTES
+from qunfa.simulator.faults import Fault, FaultKind
+from tests.simulator import samples
+from tests.simulator.api import Api
+
+PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+CURL = re.compile(
+    r"""^curl (?:-X (?P<verb>\w+) )?(?:-d '(?P<body>[^']+)' )?"?\$SIM(?P<path>/_sim/[^\s"]+)""", re.MULTILINE
+)
+ORDERS = [found.groupdict() for found in CURL.finditer(PAGE)]
+
+
+async def test_the_simulator_takes_every_order_of_its_page(api: Api) -> None:
+    """With the configuration of the page; only its administrator has something to confirm."""
+    config = tomllib.loads(PAGE.partition("```toml\n")[2].partition("```")[0].replace(":8088/", ":1/"))
+    await api.simulator.reset(SimulatorConfig.model_validate(config | {"push": {"spacing": 0}}))
+    api.become("demo")
+    await api.media_id("image", samples.PNG, permanent=True)
+    assert (await api.sendall(tag=None))["errcode"] == 0
+    taken = {"GET": {200}, "POST": {200, 201}, "DELETE": {204}}
+    for order in ORDERS:
+        body = order["body"] and json.loads(order["body"])
+        verb = order["verb"] or ("POST" if body else "GET")
+        response = await api.http.request(verb, order["path"], json=body)
+        assert response.status_code in taken[verb], (order, response.text)
+
+
+def test_the_page_shows_every_fault_and_plan() -> None:
+    """Each kind and field by an example, and each path of the control interface."""
+    said = " ".join(f"{order['path']} {order['body']}" for order in ORDERS)
+    words = {*get_args(FaultKind), *JobPlan.model_fields, *Fault.model_fields}
+    assert {word for word in words if f'"{word}"' not in said} == {"clientmsgid"}
+    assert "`clientmsgid`" in PAGE
+    paths = {route.path.replace("{name}", "demo") for route in ROUTES}
+    assert {path for path in paths if path not in PAGE} == {"/_sim/accounts/demo/refuse"}
