@@ -4,7 +4,7 @@ Each type of message is held against WeChat's page, to the byte, in `tests/activ
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -46,13 +46,8 @@ def as_sent(body: object) -> str:
 @pytest.mark.parametrize(
     ("body", "sample"),
     [
-        (SENDALL, '"text":{"content":"你好"},"msgtype":"text"'),
-        (SEND, '"text":{"content":"你好"},"msgtype":"text"'),
-        (PREVIEW, '"text":{"content":"你好"},"msgtype":"text"'),
-        (
-            sendall_body(Filter.tag(2), Content.image(["A"]), clientmsgid="c-1"),
-            '"images":{"media_ids":["A"]},"msgtype"',
-        ),
+        *((body, '"text":{"content":"你好"},"msgtype":"text"') for body in (SENDALL, SEND, PREVIEW)),
+        (sendall_body(Filter.tag(2), Content.image(["A"]), clientmsgid="1"), '"images":{"media_ids":["A"]},"msgtype"'),
         (send_body(["o1", "o2"], Content.mpvideo("M"), clientmsgid="c-1"), '"mpvideo":{"media_id":"M"},"msgtype"'),
         (preview_body(Wxname("w"), IMAGE_OF_2018), '"towxname":"w","image":{"media_id":"M"},"msgtype":"image"'),
         (articles_body([NewsArticle(**NEEDED)]), '{"articles":[{"thumb_media_id":"T","title":"t","content":"c"}]}'),
@@ -109,16 +104,16 @@ def lacking(name: str, kind: Callable[..., object]) -> object:
 
 
 MANY = [f"o{number}" for number in range(10_001)]
+IDS = ("", "x" * 33, "a b", "编号", "a\n")
+NOBODIES = ("", "o1\r", " o1", "o 1", "o1\n", None, ["o1"], ["o1", "o2"])
 ODD: list[tuple[str, Callable[..., object], list[Any]]] = [
     *(("filter", Filter.tag, [tag]) for tag in (None, -1, True, "2", 2.0)),
     *(("filter", Filter, [*one]) for one in ((True, 2), (False, None), (None, None), ("false", None), (1, None))),
     *(("mass/send takes", to_some, [to]) for to in ([], ["o1"], ["o1", "o1"], ["o1", ""], "o1", MANY)),
-    *(("clientmsgid", to_all, [one]) for one in ("", "x" * 33, "a b", "编号", "a\n")),
-    *(("clientmsgid", to_some, [["o1", "o2"], one]) for one in ("", "x" * 33, "a b", "编号", "a\n")),
-    *(("one person", Openid, [name]) for name in ("", "o1\r", " o1", "o 1", "o1\n", None, ["o1"], ["o1", "o2"])),
-    *(("one person", Wxname, [name]) for name in ("", "o1\r", " o1", "o 1", "o1\n", None, ["o1"], ["o1", "o2"])),
-    *((name, lacking, [name, NewsArticle]) for name in NEEDED),
-    *((name, lacking, [name, DraftArticle]) for name in NEEDED),
+    *(("clientmsgid", to_all, [one]) for one in IDS),
+    *(("clientmsgid", to_some, [["o1", "o2"], one]) for one in IDS),
+    *(("one person", kind, [name]) for kind in (Openid, Wxname) for name in NOBODIES),
+    *((name, lacking, [name, kind]) for kind in (NewsArticle, DraftArticle) for name in NEEDED),
     *(("1 to 8 articles", articles_body, [[NewsArticle(**NEEDED)] * number]) for number in (0, 9)),
     *(("needs", make, [""]) for make in (Content.text, Content.mpnews, Content.voice, Content.mpvideo, Content.wxcard)),
     *(("needs", Content.image, [media_ids]) for media_ids in ([], ["A", ""], "AB")),
@@ -170,20 +165,18 @@ async def test_a_preview_never_becomes_a_send_or_the_other_way() -> None:
     """The types forbid it, which mypy sees here, and so do the calls. Nothing is written, nor what nobody checked."""
     wechat = WeChat(ACCEPTED)
     account, unchecked = wechat.account(), {"filter": {"is_to_all": True}, "clientmsgid": "c-1"}
-    with pytest.raises(TypeError, match="SendallBody, not a PreviewBody"):
-        await account.sendall(ACCESS, PREVIEW)  # type: ignore[arg-type]  # that mypy sees it is half the test
-    with pytest.raises(TypeError, match="SendBody, not a PreviewBody"):
-        await account.send(ACCESS, PREVIEW)  # type: ignore[arg-type]  # that mypy sees it is half the test
-    with pytest.raises(TypeError, match="PreviewBody, not a SendallBody"):
-        await account.preview(ACCESS, SENDALL)  # type: ignore[arg-type]  # that mypy sees it is half the test
-    with pytest.raises(TypeError, match="PreviewBody, not a SendBody"):
-        await account.preview(ACCESS, SEND)  # type: ignore[arg-type]  # that mypy sees it is half the test
-    with pytest.raises(TypeError, match="SendallBody, not a SendBody"):
-        await account.sendall(ACCESS, SEND)  # type: ignore[arg-type]  # that mypy sees it is half the test
-    with pytest.raises(TypeError, match="SendBody, not a SendallBody"):
-        await account.send(ACCESS, SENDALL)  # type: ignore[arg-type]  # that mypy sees it is half the test
-    with pytest.raises(TypeError, match="SendallBody, not a dict"):
-        await account.sendall(ACCESS, unchecked)  # type: ignore[arg-type]  # that mypy sees it is half the test
+    mixed: dict[str, Coroutine[Any, Any, object]] = {  # that mypy sees each is half the test
+        "SendallBody, not a PreviewBody": account.sendall(ACCESS, PREVIEW),  # type: ignore[arg-type]
+        "SendBody, not a PreviewBody": account.send(ACCESS, PREVIEW),  # type: ignore[arg-type]
+        "PreviewBody, not a SendallBody": account.preview(ACCESS, SENDALL),  # type: ignore[arg-type]
+        "PreviewBody, not a SendBody": account.preview(ACCESS, SEND),  # type: ignore[arg-type]
+        "SendallBody, not a SendBody": account.sendall(ACCESS, SEND),  # type: ignore[arg-type]
+        "SendBody, not a SendallBody": account.send(ACCESS, SENDALL),  # type: ignore[arg-type]
+        "SendallBody, not a dict": account.sendall(ACCESS, unchecked),  # type: ignore[arg-type]
+    }
+    for said, call in mixed.items():
+        with pytest.raises(TypeError, match=said):
+            await call
     with pytest.raises(TypeError, match="Openid or Wxname"):
         preview_body("o1", TEXT)  # type: ignore[arg-type]  # text could be either of the two
     assert wechat.requests == []

@@ -8,44 +8,19 @@ from typing import Any
 import httpx
 import pytest
 
-from qunfa.wechat import (
-    CallbackCheck,
-    CallbackDns,
-    CallbackPing,
-    Content,
-    Draft,
-    DraftArticle,
-    DraftedArticle,
-    JobStatus,
-    Material,
-    MaybeWritten,
-    MsgStatus,
-    NewsArticle,
-    NotWritten,
-    OfficialAccount,
-    Openid,
-    Quota,
-    RateLimit,
-    Refused,
-    ServerTime,
-    Speed,
-    Tag,
-    Uploaded,
-    preview_body,
-    server_time,
-)
+import qunfa.wechat as wx
 from tests.wechat.conftest import ACCESS, TOKEN, WeChat, everything_about
 from tests.wechat.files import Chunks, parts
 
 AT = datetime(2023, 11, 14, 22, 13, 19, tzinfo=UTC)
 FILE = Chunks([b"bytes"]).file("cover.jpg", "image/jpeg")
 VIDEO = Chunks([b"bytes"]).file("clip.mp4", "video/mp4")
-NEWS = NewsArticle(thumb_media_id="T", title="新春 <特卖>", content='<p>"群发"🎉</p>')
-DRAFT = DraftArticle(thumb_media_id="P", title="新春 <特卖>", content='<p>"群发"🎉</p>')
-PREVIEW = preview_body(Openid("o1"), Content.text("hi"))
+NEWS = wx.NewsArticle(thumb_media_id="T", title="新春 <特卖>", content='<p>"群发"🎉</p>')
+DRAFT = wx.DraftArticle(thumb_media_id="P", title="新春 <特卖>", content='<p>"群发"🎉</p>')
+PREVIEW = wx.preview_body(wx.Openid("o1"), wx.Content.text("hi"))
 SENDALL = "/cgi-bin/message/mass/sendall"
 URL = "https://mp.weixin.qq.com/s?__biz=x&mid=1"
-Method = Callable[[OfficialAccount], Awaitable[Any]]
+Method = Callable[[wx.OfficialAccount], Awaitable[Any]]
 
 CALLS: dict[str, Method] = {
     "media/upload": lambda api: api.upload(ACCESS, "image", FILE),
@@ -73,7 +48,7 @@ each_call = pytest.mark.parametrize(("path", "method"), CALLS.items(), ids=CALLS
 async def test_a_refusal_may_be_followed_by_the_same_call(path: str, method: Method) -> None:
     """Each call goes once to its own path. Its error says what may be done, and never has the token, however quoted."""
     wechat = WeChat({"errcode": -1, "errmsg": f"system error {TOKEN}, ?access_token={TOKEN}"})
-    with pytest.raises(Refused, match=rf"{path} .*It is no mass send, and may be repeated") as caught:
+    with pytest.raises(wx.Refused, match=rf"{path} .*It is no mass send, and may be repeated") as caught:
         await method(wechat.account())
     assert TOKEN not in everything_about(caught.value)
     assert "clientmsgid" not in str(caught.value)
@@ -88,7 +63,7 @@ async def test_a_refusal_may_be_followed_by_the_same_call(path: str, method: Met
 @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ReadTimeout, httpx.WriteError, OSError])
 async def test_no_error_shows_the_token(error: type[Exception], path: str, method: Method) -> None:
     """Neither text, fields, chain nor frames show the token; what never left is told from what may have."""
-    expected: type[Exception] = NotWritten if error is httpx.ConnectError else MaybeWritten
+    expected: type[Exception] = wx.NotWritten if error is httpx.ConnectError else wx.MaybeWritten
     with pytest.raises(expected, match=path) as caught:
         await method(WeChat(error("why")).account())
     assert TOKEN not in everything_about(caught.value)
@@ -105,55 +80,50 @@ EMPTY: list[Any] = [
 @pytest.mark.parametrize("answer", EMPTY, ids=str)
 async def test_an_answer_without_what_was_asked_for(path: str, method: Method, answer: object) -> None:
     """An answer that lacks what a success has is none, and no empty one either."""
-    with pytest.raises(MaybeWritten, match=path):
+    with pytest.raises(wx.MaybeWritten, match=path):
         await method(WeChat(answer).account())
 
 
 OK = {"errcode": 0, "errmsg": "ok"}
 MADE = {"media_id": "N", "created_at": 1699999999}
 NUMBERS: dict[str, Any] = {"daily_limit": 100, "used": 1, "remain": 99}
-TAGS = [{"id": 2, "name": "星标组", "count": 0}, {"id": 127, "name": "广东", "count": 5}]
-DNS = {"ip": "111.161.64.40", "real_operator": "UNICOM"}
-PING = {"ip": "111.161.64.40", "from_operator": "UNICOM", "package_loss": "0%", "time": "23.079ms"}
-SEEN = CallbackCheck(
-    dns=(CallbackDns(ip="111.161.64.40", real_operator="UNICOM"),),
-    ping=(CallbackPing(ip="111.161.64.40", from_operator="UNICOM", package_loss="0%", time="23.079ms"),),
-)
-SENDING = JobStatus(msg_id=7, msg_status="SENDING")
-SEVEN: list[dict[str, Any]] = [{}, {"msg_id": "7"}, {"msg_id": 7}]
+TAGS: list[dict[str, Any]] = [{"id": 2, "name": "星标组", "count": 0}, {"id": 127, "name": "广东", "count": 5}]
+IP = "111.161.64.40"
+DNS = {"ip": IP, "real_operator": "UNICOM"}
+DNS_BODY = '{"action":"dns","check_operator":"UNICOM"}'
+SENDING = wx.JobStatus(msg_id=7, msg_status="SENDING")
+PING = {"ip": IP, "from_operator": "UNICOM", "package_loss": "0%", "time": "23.079ms"}
+SEEN = wx.CallbackCheck(dns=(wx.CallbackDns(**DNS),), ping=(wx.CallbackPing(**PING),))
+MADE_OF_IT = wx.Uploaded(media_id="N", created_at=AT)
+RATE = {"call_count": 60, "refresh_second": 60}
 NEWS_BODY = r'{"articles":[{"thumb_media_id":"T","title":"新春 <特卖>","content":"<p>\"群发\"🎉</p>"}]}'
+FILM: Method = lambda api: api.uploadvideo(ACCESS, "M", "TITLE", "Description")  # noqa: E731 - as those in CALLS
+DNS_ONLY: Method = lambda api: api.callback_check(ACCESS, action="dns", check_operator="UNICOM")  # noqa: E731
 ANSWERED: list[tuple[Method, dict[str, Any], Any, str]] = [
     (lambda api: api.del_material(ACCESS, "P"), OK, None, '{"media_id":"P"}'),
-    (
-        lambda api: api.uploadvideo(ACCESS, "M", "TITLE", "Description"),
-        MADE,
-        Uploaded(media_id="N", created_at=AT),
-        '{"media_id":"M","title":"TITLE","description":"Description"}',
-    ),
-    (CALLS["media/uploadnews"], MADE, Uploaded(media_id="N", created_at=AT), NEWS_BODY),
+    (FILM, MADE, MADE_OF_IT, '{"media_id":"M","title":"TITLE","description":"Description"}'),
+    (CALLS["media/uploadnews"], MADE, MADE_OF_IT, NEWS_BODY),
     (CALLS["message/mass/delete"], OK, None, '{"msg_id":30124}'),
     (lambda api: api.delete(ACCESS, 30124, 2), OK, None, '{"msg_id":30124,"article_idx":2}'),
     (lambda api: api.delete_url(ACCESS, URL), OK, None, f'{{"url":"{URL}"}}'),
-    (CALLS["message/mass/speed/get"], {"speed": 3, "realspeed": 15}, Speed(speed=3, realspeed=15), "{}"),
+    (CALLS["message/mass/speed/get"], {"speed": 3, "realspeed": 15}, wx.Speed(speed=3, realspeed=15), "{}"),
     (lambda api: api.speed_set(ACCESS, 0), OK, None, '{"speed":0}'),
     (lambda api: api.speed_set(ACCESS, 4), OK, None, '{"speed":4}'),
     (CALLS["callback/check"], {"dns": [DNS], "ping": [PING]}, SEEN, '{"action":"all","check_operator":"DEFAULT"}'),
-    (
-        lambda api: api.callback_check(ACCESS, action="dns", check_operator="UNICOM"),
-        {"dns": [{"ip": "111.161.64.40"}]},
-        CallbackCheck(dns=(CallbackDns(ip="111.161.64.40"),)),
-        '{"action":"dns","check_operator":"UNICOM"}',
-    ),
+    (DNS_ONLY, {"dns": [{"ip": IP}]}, wx.CallbackCheck(dns=(wx.CallbackDns(ip=IP),)), DNS_BODY),
     (CALLS["getcallbackip"], {"ip_list": ["101.226.233.128/26"]}, ("101.226.233.128/26",), ""),
-    (CALLS["tags/get"], {"tags": TAGS}, (Tag(id=2, name="星标组", count=0), Tag(id=127, name="广东", count=5)), ""),
-    (CALLS["openapi/quota/get"], {**OK, "quota": NUMBERS}, Quota(**NUMBERS), f'{{"cgi_path":"{SENDALL}"}}'),
-    (
-        CALLS["openapi/quota/get"],
-        {**OK, "quota": NUMBERS, "rate_limit": {"call_count": 60, "refresh_second": 60}},
-        Quota(**NUMBERS, rate_limit=RateLimit(call_count=60, refresh_second=60)),
-        f'{{"cgi_path":"{SENDALL}"}}',
+    (CALLS["tags/get"], {"tags": TAGS}, tuple(wx.Tag(**tag) for tag in TAGS), ""),
+    *(
+        (CALLS["openapi/quota/get"], {**OK, "quota": NUMBERS, **rate}, told, f'{{"cgi_path":"{SENDALL}"}}')
+        for rate, told in (
+            ({}, wx.Quota(**NUMBERS)),
+            ({"rate_limit": RATE}, wx.Quota(**NUMBERS, rate_limit=wx.RateLimit(**RATE))),
+        )
     ),
-    *((CALLS["message/mass/get"], {**one, "msg_status": "SENDING"}, SENDING, '{"msg_id":"7"}') for one in SEVEN),
+    *(
+        (CALLS["message/mass/get"], {**one, "msg_status": "SENDING"}, SENDING, '{"msg_id":"7"}')
+        for one in ({}, {"msg_id": "7"}, {"msg_id": 7})
+    ),
 ]
 
 
@@ -169,14 +139,14 @@ async def test_a_call_has_its_body_and_its_result(
 
 @pytest.mark.parametrize(
     ("word", "status"),
-    [*((status.value, status) for status in MsgStatus), ("send_fail", MsgStatus.SEND_FAIL), ("WAITING", None)],
+    [*((status.value, status) for status in wx.MsgStatus), ("send_fail", wx.MsgStatus.SEND_FAIL), ("WAITING", None)],
 )
-async def test_a_jobs_state(word: str, status: MsgStatus | None) -> None:
+async def test_a_jobs_state(word: str, status: wx.MsgStatus | None) -> None:
     """A state that is not known here is kept as WeChat wrote it, and marked. That of another job is no answer."""
     job = await WeChat({"msg_id": 201053012, "msg_status": word}).account().get(ACCESS, 201053012)
     assert (job.msg_id, job.msg_status, job.text) == (201053012, status, word)
     for answer in ({"msg_id": 8, "msg_status": word}, {"msg_id": 7}):
-        with pytest.raises(MaybeWritten, match="msg_id 7"):
+        with pytest.raises(wx.MaybeWritten, match="msg_id 7"):
             await WeChat(answer).account().get(ACCESS, 7)
 
 
@@ -185,7 +155,7 @@ async def test_a_jobs_state(word: str, status: MsgStatus | None) -> None:
 async def test_upload(kind: Any, name: str) -> None:
     """The kind goes into the query; the id comes as media_id or thumb_media_id, and with its time."""
     wechat = WeChat({"type": kind, name: "ID", "created_at": 1699999999, "item": []})
-    assert await wechat.account().upload(ACCESS, kind, FILE) == Uploaded(media_id="ID", created_at=AT)
+    assert await wechat.account().upload(ACCESS, kind, FILE) == wx.Uploaded(media_id="ID", created_at=AT)
     assert wechat.requests[0].url.params["type"] == kind
 
 
@@ -203,7 +173,7 @@ async def test_an_odd_time_takes_nothing_from_the_upload(created_at: object, mom
 async def test_a_picture_has_a_url(url: str) -> None:
     """One for an article has nothing else. Permanent material has an id, and its URL may be missing."""
     wechat = WeChat({"media_id": "P", "url": url})
-    assert await wechat.account().add_material(ACCESS, "image", FILE) == Material(media_id="P", url=url or None)
+    assert await wechat.account().add_material(ACCESS, "image", FILE) == wx.Material(media_id="P", url=url or None)
     assert wechat.requests[0].url.params["type"] == "image"
     if url:
         assert await WeChat({"url": url}).account().uploadimg(ACCESS, FILE) == url
@@ -245,8 +215,8 @@ async def test_a_draft_comes_with_each_articles_content() -> None:
     first = {"title": "t", "content": "<p>c</p>", **page}
     items = [{**first, "digest": None, "show_cover_pic": 0}, {"title": "u", "content": ""}]
     wechat = WeChat({"news_item": items, "create_time": 1699999999, "update_time": "1699999999"})
-    draft: Draft = await wechat.account().draft_get(ACCESS, "D")
-    assert draft.articles == (DraftedArticle(**first), DraftedArticle(title="u", content=""))
+    draft = await wechat.account().draft_get(ACCESS, "D")
+    assert draft.articles == (wx.DraftedArticle(**first), wx.DraftedArticle(title="u", content=""))
     assert (draft.create_time, draft.update_time) == (AT, AT)
     assert wechat.requests[0].content == b'{"media_id":"D"}'
     big = WeChat(json.dumps({"news_item": [{"title": "t", "content": "群" * 200_000}] * 8}).encode())
@@ -259,8 +229,8 @@ async def test_a_draft_comes_with_each_articles_content() -> None:
 async def test_any_answer_tells_the_time(status: int) -> None:
     """The root is asked, without a token: that is no call of the API."""
     wechat = WeChat({}, headers={"Date": "Tue, 01 Dec 2026 04:00:00 GMT"}, status_code=status)
-    heard = await server_time(wechat.http(), "https://wechat.example/")
-    assert heard == ServerTime(datetime(2026, 12, 1, 4, tzinfo=UTC))
+    heard = await wx.server_time(wechat.http(), "https://wechat.example/")
+    assert heard == wx.ServerTime(datetime(2026, 12, 1, 4, tzinfo=UTC))
     [request] = wechat.requests
     assert (request.method, str(request.url)) == ("HEAD", "https://wechat.example/")
 
@@ -268,7 +238,7 @@ async def test_any_answer_tells_the_time(status: int) -> None:
 @pytest.mark.parametrize("date", [{}, {"Date": "yesterday"}, {"Date": "Tue, 01 Dec 2026 04:00:00 -0000"}])
 async def test_a_clock_that_cannot_be_read_says_why(date: dict[str, str]) -> None:
     """A date that is none is not guessed."""
-    heard = await server_time(WeChat({}, headers=date).http(), "https://wechat.example")
+    heard = await wx.server_time(WeChat({}, headers=date).http(), "https://wechat.example")
     assert (heard.date, "Date" in (heard.reason or "")) == (None, True)
-    heard = await server_time(WeChat(httpx.ConnectError("no")).http(), "https://wechat.example")
-    assert heard == ServerTime(None, "WeChat could not be reached (ConnectError)")
+    heard = await wx.server_time(WeChat(httpx.ConnectError("no")).http(), "https://wechat.example")
+    assert heard == wx.ServerTime(None, "WeChat could not be reached (ConnectError)")
