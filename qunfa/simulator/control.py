@@ -122,7 +122,7 @@ async def _clock(request: Request) -> Response:
 
 def _list_accounts(request: Request) -> object:
     world = _world(request)
-    return {"accounts": [reports.account(world, account) for account in world.accounts.values()]}
+    return {"accounts": [reports.account(world, each) for each in world.accounts.values()]}
 
 
 class Decision(Strict):
@@ -177,10 +177,15 @@ async def _clear(request: Request) -> Response:
     return Response(status_code=204)
 
 
-class PushNow(Verdict):
-    """An event to push at once, whatever jobs there are."""
+class ForAccount(Strict):
+    """An order about one account."""
 
     account: str
+
+
+class PushNow(Verdict, ForAccount):
+    """An event to push at once, whatever jobs there are."""
+
     status: str = SUCCESS
     signed: bool = True
     tries: Annotated[int, Field(ge=1, le=10)] = 1
@@ -197,14 +202,13 @@ async def _push(request: Request) -> Response:
         **wanted.model_dump(exclude={"account", "signed", "tries"}),
     )
     forged: Literal["signature"] | None = None if wanted.signed else "signature"
-    tries = await world.courier.push(account, event, forged=forged, tries=wanted.tries)
-    return JSONResponse({"tries": [reports.push_try(each) for each in tries]})
+    made = await world.courier.push(account, event, forged=forged, tries=wanted.tries)
+    return JSONResponse({"tries": list(map(reports.push_try, made))})
 
 
-class Verification(Strict):
+class Verification(ForAccount):
     """Whose callback to verify, at another `url` than the configured one if there is one; not `signed`: a forgery."""
 
-    account: str
     url: CallbackUrl | None = None
     signed: bool = True
 
@@ -237,9 +241,8 @@ def _ledger(request: Request) -> object:
     world, by = _world(request), request.query_params.get("by", "content")
     if by not in {"content", "clientmsgid"}:
         raise HTTPException(400, "by: content or clientmsgid")
-    accounts = _accounts(request)
     group: Literal["content", "clientmsgid"] = "content" if by == "content" else "clientmsgid"
-    return {"accounts": {each.name: reports.ledger(world, each, group) for each in accounts}}
+    return {"accounts": {each.name: reports.ledger(world, each, group) for each in _accounts(request)}}
 
 
 def _follower(request: Request) -> object:
@@ -253,13 +256,8 @@ def _follower(request: Request) -> object:
 
 def _list_media(request: Request) -> object:
     now, kind = _world(request).clock.now(), request.query_params.get("kind")
-    listed = [
-        reports.material(material, account, now)
-        for account in _accounts(request)
-        for material in account.library
-        if kind in {None, material.kind}
-    ]
-    return {"media": listed}
+    held = [(material, account) for account in _accounts(request) for material in account.library]
+    return {"media": [reports.material(*each, now) for each in held if kind in {None, each[0].kind}]}
 
 
 class Expiry(Strict):

@@ -134,3 +134,8 @@ def everything_about(error: BaseException) -> str:
         told += [*report.format(), repr(one), str(one), repr(vars(one)), repr(one.args)]
         one = one.__cause__ or one.__context__
     return "".join(told)
+
+
+def shows_no_token(error: BaseException) -> bool:
+    """Neither text, fields, chain nor the locals of any frame show the access token."""
+    return TOKEN not in everything_about(error) and (error.__cause__, error.__context__) == (None, None)

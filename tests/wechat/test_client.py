@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from qunfa.rules.codes import CodeClass
 from qunfa.wechat import Content, Filter, MaybeWritten, OfficialAccount, Refused, Submitted, sendall_body
-from tests.wechat.conftest import ACCEPTED, ACCESS, BODY, TOKEN, WeChat, everything_about
+from tests.wechat.conftest import ACCEPTED, ACCESS, BODY, TOKEN, WeChat, shows_no_token
 
 RID = "6520a1b2-1c2d3e4f-5a6b7c8d"
 JSON = st.recursive(
@@ -101,9 +101,8 @@ async def test_a_refusal_that_quotes_the_token_does_not_show_it() -> None:
     assert (refused.errcode, refused.rid, refused.msg_id) == (45028, RID, None)
     assert refused.code.code_class is CodeClass.QUOTA
     assert refused.errmsg.startswith("has no masssend quota invalid *** in ?access_token=***&x=1")
-    assert TOKEN not in everything_about(refused)
+    assert shows_no_token(refused)
     assert "other-token" not in str(refused)
-    assert (refused.__cause__, refused.__context__) == (None, None)
 
 
 @pytest.mark.parametrize("msg_id", [3147483650, "3147483650"])

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -18,9 +19,9 @@ SOURCES = pytest.mark.parametrize("credentials", [DEMO, CLASSIC, SERVED], ids=["
 
 
 class TokenServer:
-    """Gives out `t1`, `t2`, … once its gate is open, or what `answers` says first."""
+    """Gives out `t1`, `t2`, … once its gate is open, or what `answers` says first; and who asks it for `accounts`."""
 
-    def __init__(self, *answers: Any, expires_in: int = 7200) -> None:
+    def __init__(self, *answers: Any, expires_in: int = 7200, accounts: Sequence[Credentials] = (DEMO,)) -> None:
         self.answers = list(answers)
         self.expires_in = expires_in
         self.requests: list[httpx.Request] = []
@@ -28,6 +29,8 @@ class TokenServer:
         self.gate = asyncio.Event()
         self.gate.set()
         self.now = 1000.0
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self))
+        self.tokens = Tokens(http, "https://wechat.example/", accounts, clock=lambda: self.now)
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -38,29 +41,25 @@ class TokenServer:
             raise answer
         return httpx.Response(200, json={"expires_in": self.expires_in, **answer})
 
-    def tokens(self, *accounts: Credentials) -> Tokens:
-        http = httpx.AsyncClient(transport=httpx.MockTransport(self))
-        return Tokens(http, "https://wechat.example/", accounts or (DEMO,), clock=lambda: self.now)
+    async def token(self, account: str = "demo") -> str:
+        """The text of the account's token."""
+        return (await self.tokens.get(account)).get_secret_value()
 
 
 async def test_fifty_calls_share_one_fetch() -> None:
     """However many want a token at once, one is fetched."""
     server = TokenServer()
-    tokens = server.tokens()
-    got = await asyncio.gather(*(tokens.get("demo") for _ in range(50)))
-    assert {token.get_secret_value() for token in got} == {"t1"}
+    assert set(await asyncio.gather(*(server.token() for _ in range(50)))) == {"t1"}
     assert len(server.requests) == 1
 
 
 async def test_each_account_has_its_own() -> None:
     """Two accounts have two tokens, fetched side by side. One without credentials is an error in the program."""
-    server = TokenServer()
-    tokens = server.tokens(DEMO, OTHER)
-    demo, other = await asyncio.gather(tokens.get("demo"), tokens.get("other"))
-    assert demo != other
+    server = TokenServer(accounts=[DEMO, OTHER])
+    assert set(await asyncio.gather(server.token(), server.token("other"))) == {"t1", "t2"}
     assert {json.loads(request.content)["appid"] for request in server.requests} == {"wx0001", "wx0002"}
     with pytest.raises(KeyError, match="nobody"):
-        await tokens.get("nobody")
+        await server.token("nobody")
 
 
 @pytest.mark.parametrize("cancelled", [0, 1, 2])
@@ -68,8 +67,7 @@ async def test_a_cancelled_caller_does_not_stop_the_fetch(cancelled: int) -> Non
     """The fetch goes on for those who still wait, whoever of them began it."""
     server = TokenServer()
     server.gate.clear()
-    tokens = server.tokens()
-    waiting = [asyncio.create_task(tokens.get("demo")) for _ in range(3)]
+    waiting = [asyncio.create_task(server.token()) for _ in range(3)]
     await server.arrived.wait()
     waiting[cancelled].cancel()
     await asyncio.wait([waiting[cancelled]])
@@ -82,56 +80,52 @@ async def test_a_cancelled_caller_does_not_stop_the_fetch(cancelled: int) -> Non
 async def test_a_failed_fetch_fails_for_those_who_wait_for_it() -> None:
     """The failure belongs to the fetch: the next call fetches again."""
     server = TokenServer(httpx.ConnectError("no"))
-    tokens = server.tokens()
-    got = await asyncio.gather(*(tokens.get("demo") for _ in range(5)), return_exceptions=True)
+    got = await asyncio.gather(*(server.token() for _ in range(5)), return_exceptions=True)
     assert [type(one) for one in got] == [NoToken] * 5
     assert len({id(one) for one in got}) == 5
     assert len(server.requests) == 1
-    assert (await tokens.get("demo")).get_secret_value() == "t2"
+    assert await server.token() == "t2"
 
 
 @pytest.mark.parametrize(("expires_in", "fresh_for"), [(7200, 7000), (6900, 6700), (300, 150), (100, 50), (1, 0.5)])
 async def test_a_token_is_fetched_anew_before_it_ends(expires_in: int, fresh_for: float) -> None:
     """A token is renewed 200 seconds before its end: by then `stable_token` has the next one ready."""
     server = TokenServer(expires_in=expires_in)
-    tokens = server.tokens()
-    await tokens.get("demo")
+    await server.token()
     server.now += fresh_for - 0.1
-    assert (await tokens.get("demo")).get_secret_value() == "t1"
+    assert await server.token() == "t1"
     server.now += 0.2
-    assert (await tokens.get("demo")).get_secret_value() == "t2"
+    assert await server.token() == "t2"
 
 
 async def test_the_life_of_a_token_starts_when_it_is_asked_for() -> None:
     """A slow answer does not make a token live longer."""
     server = TokenServer()
     server.gate.clear()
-    tokens = server.tokens()
-    first = asyncio.create_task(tokens.get("demo"))
+    first = asyncio.create_task(server.token())
     await server.arrived.wait()
     server.now += 7001
     server.gate.set()
     await first
-    assert (await tokens.get("demo")).get_secret_value() == "t2"
+    assert await server.token() == "t2"
 
 
 async def test_a_newer_token_is_not_forgotten() -> None:
     """A refused token is replaced. The fresh one survives the complaints of other calls about the old one."""
     server = TokenServer()
-    tokens = server.tokens()
-    old = await tokens.get("demo")
-    tokens.forget("demo", old)
-    await tokens.get("demo")
-    tokens.forget("demo", old)
-    tokens.forget("other", old)
-    assert (await tokens.get("demo")).get_secret_value() == "t2"
+    old = await server.tokens.get("demo")
+    server.tokens.forget("demo", old)
+    await server.token()
+    server.tokens.forget("demo", old)
+    server.tokens.forget("other", old)
+    assert await server.token() == "t2"
     assert len(server.requests) == 2
 
 
 async def test_stable_tokens_are_never_forced() -> None:
     """`stable_token` is asked in normal mode, with the secret in the body: forcing would break every other process."""
     server = TokenServer()
-    await server.tokens(DEMO).get("demo")
+    await server.token()
     (request,) = server.requests
     assert (request.method, str(request.url)) == ("POST", "https://wechat.example/cgi-bin/stable_token")
     asked = {"grant_type": "client_credential", "appid": "wx0001", "secret": SECRET, "force_refresh": False}
@@ -140,10 +134,9 @@ async def test_stable_tokens_are_never_forced() -> None:
 
 async def test_a_token_server_is_told_no_secret() -> None:
     """It is asked at its own URL, as it stands. WeChat's classic `token` takes appid and secret in the query."""
-    server = TokenServer()
-    await server.tokens(SERVED).get("demo")
-    await server.tokens(CLASSIC).get("demo")
-    served, classic = server.requests
+    servers = [TokenServer(accounts=[each]) for each in (SERVED, CLASSIC)]
+    assert [await server.token() for server in servers] == ["t1", "t1"]
+    [served], [classic] = (server.requests for server in servers)
     assert (served.method, str(served.url), served.content) == ("GET", "https://token.internal/demo?key=k1", b"")
     assert (classic.method, classic.url.path) == ("GET", "/cgi-bin/token")
     assert dict(classic.url.params) == {"grant_type": "client_credential", "appid": "wx0001", "secret": SECRET}
@@ -169,7 +162,7 @@ async def test_without_a_token_nothing_was_written(credentials: Credentials, odd
     answer = ODD[odd]
     if isinstance(answer, dict) and credentials is SERVED:
         answer = {**answer, "errmsg": "no"}
-    tokens = TokenServer(answer).tokens(credentials)
+    tokens = TokenServer(answer, accounts=[credentials]).tokens
     del answer
     with pytest.raises(NotWritten, match=r"account demo: no access token could be had.*Nothing was sent") as caught:
         await tokens.get("demo")
@@ -218,20 +211,18 @@ async def test_answers_that_are_not_wechats_are_no_token() -> None:
 )
 async def test_a_token_is_renewed_where_that_harms_nobody(credentials: Credentials, fetches: int) -> None:
     """Past the cache, so that it is seen whether one can be had now; a classic one would make all others invalid."""
-    server = TokenServer()
-    tokens = server.tokens(credentials)
-    await tokens.get("demo")
-    renewed = await tokens.renew("demo")
+    server = TokenServer(accounts=[credentials])
+    await server.token()
+    renewed = await server.tokens.renew("demo")
     assert len(server.requests) == fetches
-    assert await tokens.get("demo") == renewed
+    assert await server.tokens.get("demo") == renewed
     assert len(server.requests) == fetches
 
 
 async def test_a_renewal_that_is_refused_leaves_the_token_that_is_there() -> None:
     """It is still good."""
     server = TokenServer({"access_token": "t1"}, {"errcode": 40164, "errmsg": "invalid ip 1.2.3.4"})
-    tokens = server.tokens()
-    first = await tokens.get("demo")
+    first = await server.token()
     with pytest.raises(NoToken):
-        await tokens.renew("demo")
-    assert await tokens.get("demo") == first
+        await server.tokens.renew("demo")
+    assert await server.token() == first

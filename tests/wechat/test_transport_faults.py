@@ -20,6 +20,7 @@ from tests.wechat.conftest import (
     answers,
     everything_about,
     response,
+    shows_no_token,
 )
 
 GOOD = answers(response(ACCEPTED))
@@ -39,11 +40,6 @@ FAULTS = {
 BEFORE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 LATER = [*httpx.NetworkError.__subclasses__(), *httpx.TimeoutException.__subclasses__(), ssl.SSLError, OSError]
 AFTER = [httpx.RemoteProtocolError, httpx.LocalProtocolError, httpx.DecodingError, *LATER]
-
-
-def shows_no_token(error: BaseException) -> bool:
-    """Neither text, fields, chain nor the locals of any frame show the access token."""
-    return TOKEN not in everything_about(error) and (error.__cause__, error.__context__) == (None, None)
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
