@@ -75,9 +75,8 @@ def test_a_set_of_followers_counts_like_a_plain_one(
 
 async def test_the_followers_of_a_tag_are_listed(api: Api) -> None:
     """Tags have counts. user/tag/get takes `tagid`, ends with count 0 and no data."""
-    assert await api.call("tags/get") == {
-        "tags": [{"id": 2, "name": "VIP", "count": 5}, {"id": 3, "name": "新客", "count": 6}]
-    }
+    tags = [{"id": 2, "name": "VIP", "count": 5}, {"id": 3, "name": "新客", "count": 6}]
+    assert await api.call("tags/get") == {"tags": tags}
     page = await api.call("user/tag/get", {"tagid": 3, "next_openid": ""})
     assert page == {"count": 6, "data": {"openid": api.openids(*range(3, 9))}, "next_openid": api.openids(8)[0]}
     last = await api.call("user/tag/get", {"tagid": 3, "next_openid": page["next_openid"]})
@@ -110,9 +109,7 @@ async def test_the_ledger_tells_who_received_what(start: Start) -> None:
     assert (await ledger(api))["reached"] == 0
     await api.finish(10)
     summary = await ledger(api)
-    assert {name: summary[name] for name in ("followers", "reached", "max_per_follower", "duplicates")} == {
-        "followers": 20, "reached": 5, "max_per_follower": 1, "duplicates": [],
-    }  # fmt: skip
+    assert summary | {"followers": 20, "reached": 5, "max_per_follower": 1, "duplicates": []} == summary
     [told] = summary["jobs"]
     expected = {
         "account": "demo", "msg_id": job.msg_id, "clientmsgid": "job-1", "audience": "tag:2", "audience_size": 5,

@@ -18,6 +18,7 @@ OTHER_KEY = "GFEDCBA9876543210zyxwvutsrqponmlkjihgfedcba"
 RECORDS = json.loads((Path(__file__).parent.parent / "data" / "crypto" / "vectors.json").read_text(encoding="utf-8"))
 MODES = pytest.mark.parametrize("mode", ["compat", "safe"])
 FORMATS = pytest.mark.parametrize("form", ["xml", "json"])
+ARTICLE = {"ArticleIdx": 1, "ArticleUrl": "https://a"}
 TYPES = {"xml": "text/xml", "json": "application/json"}
 
 
@@ -90,11 +91,7 @@ async def test_plain_mode_encrypts_nothing_although_there_is_a_key(start: Start,
 
 @pytest.mark.parametrize(
     ("lists", "expected"),
-    [
-        ("objects", [{"ArticleIdx": 1, "ArticleUrl": "https://a"}]),
-        ("items", [{"item": {"ArticleIdx": 1, "ArticleUrl": "https://a"}}]),
-        ("single", {"ArticleIdx": 1, "ArticleUrl": "https://a"}),
-    ],
+    [("objects", [ARTICLE]), ("items", [{"item": ARTICLE}]), ("single", ARTICLE)],
     ids=["objects", "items", "single"],
 )
 async def test_json_is_the_same_tree(start: Start, inbox: Inbox, lists: str, expected: object) -> None:
@@ -124,15 +121,11 @@ async def test_an_encrypted_answer_is_understood(
 @pytest.mark.parametrize(
     "said",
     [
-        answer("success", token="another"),
-        answer("success", key=OTHER_KEY),
-        "<xml><Encrypt>AAAA</Encrypt></xml>",
-        "<xml><Encrypt>",
-        '{"Encrypt": ',
-        "[1]",
+        answer("success", token="another"), answer("success", key=OTHER_KEY), "<xml><Encrypt>AAAA</Encrypt></xml>",
+        "<xml><Encrypt>", '{"Encrypt": ', "[1]",
     ],
     ids=["another token", "another key", "no signature", "no XML", "no JSON", "a list"],
-)
+)  # fmt: skip
 async def test_an_answer_that_is_encrypted_wrongly_is_none(start: Start, inbox: Inbox, said: str) -> None:
     """The push is tried again."""
     inbox.answers.append((200, said))
@@ -195,15 +188,11 @@ def test_another_library_opens_a_push(message: str) -> None:
 @pytest.mark.parametrize(
     "encrypted",
     [
-        encrypt(OTHER_KEY, APPID, b"x"),
-        encrypt(AES_KEY, "wx-another-appid00", b"x"),
-        encrypt(AES_KEY, APPID, b"x")[:-24],
-        "AAAA",
-        "no Base64!",
-        "",
+        encrypt(OTHER_KEY, APPID, b"x"), encrypt(AES_KEY, "wx-another-appid00", b"x"),
+        encrypt(AES_KEY, APPID, b"x")[:-24], "AAAA", "no Base64!", "",
     ],
     ids=["another key", "another appid", "cut", "half a block", "no Base64", "nothing"],
-)
+)  # fmt: skip
 def test_what_is_not_the_accounts_cannot_be_read(encrypted: str) -> None:
     """Each way of being wrong is an error of one kind."""
     with pytest.raises(EncryptionError):
