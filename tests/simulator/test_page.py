@@ -3,9 +3,15 @@
 import json
 import re
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
+import pytest
+
+from qunfa.contract.result import Answer, Verdict
+from qunfa.rules.submission import problem_of
+from qunfa.rules.verdict import judge
 from qunfa.simulator import JobPlan, SimulatorConfig
 from qunfa.simulator.control import ROUTES
 from qunfa.simulator.faults import Fault, FaultKind
@@ -17,6 +23,24 @@ CURL = re.compile(
     r"""^curl (?:-X (?P<verb>\w+) )?(?:-d '(?P<body>[^']+)' )?"?\$SIM(?P<path>/_sim/[^\s"]+)""", re.MULTILINE
 )
 ORDERS = [found.groupdict() for found in CURL.finditer(PAGE)]
+
+
+PROBLEMS = dict(re.findall(r"^\| `(\w+)` \| `curl -d '([^']+)' ", PAGE, re.MULTILINE))
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+async def test_each_problem_of_the_page_is_what_qunfa_asks(api: Api, problem: str) -> None:
+    """By its rules for what WeChat answers to the send, or says of the job."""
+    order = json.loads(PROBLEMS[problem])
+    await api.sim("faults" if "kind" in order else "pushes", order, expect=201)
+    answer = await api.sendall(tag=None)
+    if answer["errcode"]:
+        assert problem_of(Answer(kind="refused", at=datetime.now(UTC), errcode=answer["errcode"])) == problem
+        return
+    await api.world.settled()
+    judgement = judge(Verdict(status=api.job(answer).status or "", observed_by="push"))
+    assert judgement is not None
+    assert judgement.name == problem
 
 
 async def test_the_simulator_takes_every_order_of_its_page(api: Api) -> None:

@@ -107,11 +107,9 @@ def what_next(stack: Stack) -> RenderableType:
         f"{qunfa} ledger {ACCOUNT}",
         f"curl {stack.simulator}/_sim/ledger",
     ]
-    trouble = f"What the simulated WeChat at {stack.simulator} can be told to do wrong: docs/simulator.md"
     return Group(
         Text("\nTry next, in another terminal:"),
         *(unbroken(f"  {line}") for line in (*exports, *commands)),
-        Text(f"\n{trouble}"),
         Text("\nEverything runs until Ctrl-C.", style="bold"),
     )
 
