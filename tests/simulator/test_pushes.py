@@ -121,32 +121,28 @@ async def unpushed(api: Api) -> int:
     return msg_id
 
 
-async def test_a_push_may_never_come_or_several_times(api: Api) -> None:
-    """mass/get knows the end of a job that the callback is told nothing of; another is told again though answered."""
-    await api.plan(drop=True)
-    assert (await api.status((await api.sent()).msg_id))["msg_status"] == "SEND_SUCCESS"
-    assert api.inbox.pushes == []
-    await api.plan(duplicate=2)
-    await api.sent(clientmsgid="b")
-    assert (len(api.inbox.pushes), len({push.body for push in api.inbox.pushes})) == (3, 1)
+@pytest.mark.parametrize(
+    ("plan", "jobs", "come"),
+    [
+        ({"drop": True}, "A", ""), ({"duplicate": 2}, "A", "AAA"), ({"out_of_order": True}, "AB", "BA"),
+        ({"forged": "signature"}, "A", "aA"), ({"forged": "msg_id"}, "A", "?A"),
+    ],
+    ids=["never", "three times", "out of order", "a wrong signature first", "an unknown MsgID first"],
+)  # fmt: skip
+async def test_pushes_come_as_they_are_planned(api: Api, plan: Json, jobs: str, come: str) -> None:
+    """A small letter is a wrong signature, `?` the MsgID of no job. Pushes of earlier jobs let none that is held go.
 
-
-async def test_pushes_may_come_out_of_order(api: Api) -> None:
-    """A held push goes out after that of a later job; those of earlier ones do not count."""
-    earlier = (await api.sent()).msg_id
-    await api.plan(out_of_order=True)
-    first, second = [(await api.sendall(clientmsgid=f"{n}"))["msg_id"] for n in range(2)]
+    mass/get knows the end of a job that the callback is told nothing of. What is told again is the same.
+    """
+    await api.sent(clientmsgid="earlier")
+    await api.plan(**plan)
+    names = {(await api.sendall(clientmsgid=name))["msg_id"]: name for name in jobs}
     await api.world.settled()
-    assert api.inbox.msg_ids == [earlier, second, first]
-
-
-@pytest.mark.parametrize(("forged", "signed", "own_msg_id"), [("signature", False, True), ("msg_id", True, False)])
-async def test_a_forged_push_may_come_first(api: Api, forged: str, signed: bool, own_msg_id: bool) -> None:
-    """An extra push with a wrong signature, or with a MsgID that no job has; the right one follows."""
-    await api.plan(forged=forged)
-    job = await api.sent()
-    told = [(push.is_signed, push.msg_id == job.msg_id) for push in api.inbox.pushes]
-    assert told == [(signed, own_msg_id), (True, True)]
+    pushes = api.inbox.pushes[1:]
+    told = [names.get(push.msg_id, "?") for push in pushes]
+    assert "".join(a if push.is_signed else a.lower() for a, push in zip(told, pushes, strict=True)) == come
+    assert [(await api.status(msg_id))["msg_status"] for msg_id in names] == ["SEND_SUCCESS"] * len(jobs)
+    assert len({push.body for push in pushes}) == len(set(told))
 
 
 async def test_any_event_can_be_pushed_now(api: Api) -> None:
