@@ -1,33 +1,25 @@
 """A local api.weixin.qq.com for demonstrations, tests, rehearsals and chaos runs. Its state is in memory only."""
 
 from qunfa.simulator.accounts import openid
-from qunfa.simulator.config import AccountConfig, Callback, SimulatorConfig, Tag, load_config
+from qunfa.simulator.config import SimulatorConfig, load_config
 from qunfa.simulator.content import Content
 from qunfa.simulator.faults import Fault
 from qunfa.simulator.jobs import Job
-from qunfa.simulator.ledger import Preview
-from qunfa.simulator.materials import Article, Material, Picture
-from qunfa.simulator.plans import CopyrightItem, Counts, JobPlan
+from qunfa.simulator.materials import Material
+from qunfa.simulator.plans import Counts, JobPlan
 from qunfa.simulator.server import Simulator, create_app, serve
 from qunfa.simulator.uploads import Upload
 from qunfa.simulator.world import World
 
 __all__ = [
-    "AccountConfig",
-    "Article",
-    "Callback",
     "Content",
-    "CopyrightItem",
     "Counts",
     "Fault",
     "Job",
     "JobPlan",
     "Material",
-    "Picture",
-    "Preview",
     "Simulator",
     "SimulatorConfig",
-    "Tag",
     "Upload",
     "World",
     "create_app",

@@ -1,10 +1,15 @@
 """The one clock that every rule of the simulator reads.
 
-The time is the real time plus an offset that `advance` and `set` change; it never runs faster. A `scale` shortens the
-spans that rules work with: the minute of the rate limits, the 24 hours of clientmsgid, the 60 seconds of 45066,
-delivery times, the spacing and the planned delay of pushes, the administrator's 30 minutes, the time in which mass/get
-answers 40059. Not scaled: calendar days and months, token lifetimes (clients are told them in `expires_in`), the push
-deadline and the seconds of a fault.
+The time is the real time plus an offset that `advance` and `set` change. It never runs faster. A `scale` shortens the
+spans that rules work with:
+
+- the minute of the rate limits, the 24 hours of clientmsgid, the 60 seconds of 45066
+- delivery times, and the time in which mass/get answers 40059
+- the spacing and the planned delay of pushes
+- the administrator's 30 minutes
+
+Calendar days and months, the push deadline and the seconds of a fault are not scaled. Nor are token lifetimes, which
+clients are told in `expires_in`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """message/mass/…: sendall and send, get, preview, delete and speed.
 
-A send is checked in this order: rights of the account, rate, message, recipients, clientmsgid, material, quota. So a
-repetition of the send that used the last of the day's quota is a duplicate (45065), and not a send too many (45028).
+A send is checked in this order: rights of the account, rate, message, recipients, clientmsgid, material, quota. So the
+send that used the last of the day's quota is a duplicate when it comes again (45065). It is not one too many (45028).
 """
 
 from __future__ import annotations

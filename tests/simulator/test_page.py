@@ -1,4 +1,4 @@
-"""docs/simulator.md: each order that stands there is taken, and none that there is is missing."""
+"""docs/simulator.md: the simulator takes each order that stands there, and each that it takes stands there."""
 
 import json
 import re
@@ -23,8 +23,6 @@ CURL = re.compile(
     r"""^curl (?:-X (?P<verb>\w+) )?(?:-d '(?P<body>[^']+)' )?"?\$SIM(?P<path>/_sim/[^\s"]+)""", re.MULTILINE
 )
 ORDERS = [found.groupdict() for found in CURL.finditer(PAGE)]
-
-
 PROBLEMS = dict(re.findall(r"^\| `(\w+)` \| `curl -d '([^']+)' ", PAGE, re.MULTILINE))
 
 
