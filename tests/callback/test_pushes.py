@@ -18,9 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from qunfa.callback import DeliveryError, create_app
-from qunfa.callback.body import BODY_LIMIT
-from qunfa.callback.metrics import ReceiverMetrics
-from qunfa.callback.services import Services
+from qunfa.callback.answers import ReceiverMetrics
+from qunfa.callback.pushes import BODY_LIMIT
+from qunfa.callback.server import Services
 from qunfa.contract.result import Counts, JobFinished
 from tests.callback.pushing import (
     AES_KEY,

@@ -15,7 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from qunfa.callback import DeliveryError, ReceiverError, TemporalDelivery, run_receiver, server
-from qunfa.callback.body import BODY_LIMIT
+from qunfa.callback.pushes import BODY_LIMIT
 from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.result import JobFinished

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]  # the library has no types
 
 from qunfa.callback import CipherError, MessageCipher, sign
-from qunfa.callback.signature import is_genuine, read_query, read_signed
+from qunfa.callback.crypto import is_genuine, read_query, read_signed
 from tests.callback.pushing import AES_KEY, APPID, FINISHED, OLD_AES_KEY, TOKEN, encrypted, framed
 
 RECORDS = json.loads((Path(__file__).parent.parent / "data" / "crypto" / "vectors.json").read_text(encoding="utf-8"))
