@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from qunfa.media.errors import SourceError, SourceRefused, SourceUnavailable
-from qunfa.media.spool import CHUNK, Spool
-from qunfa.media.uris import decoded
+from qunfa.media.spool import CHUNK, SourceError, SourceRefused, SourceUnavailable, Spool, decoded
 
 _PASSING: Final = os.O_PATH if sys.platform == "linux" else os.O_RDONLY
 """Linux passes through a folder that may be entered, but not listed."""

@@ -9,10 +9,8 @@ import obstore
 from obstore.exceptions import BaseError, GenericError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
-from qunfa.media.errors import SourceError, SourceRefused, SourceUnavailable
-from qunfa.media.policy import SourcePolicy
-from qunfa.media.prefixes import StoreKey, StorePrefix
-from qunfa.media.spool import CHUNK, Spool
+from qunfa.media.policy import SourcePolicy, StoreKey, StorePrefix
+from qunfa.media.spool import CHUNK, SourceError, SourceRefused, SourceUnavailable, Spool
 
 if TYPE_CHECKING:
     from obstore.store import S3Config  # there is none at run time

@@ -3,10 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from qunfa.media.checks import check, warnings
-from qunfa.media.facts import MediaFacts, inspect
-from qunfa.media.kinds import Format
-from qunfa.media.limits import KB, LIMITS, MB, Use
+from qunfa.media.facts import Format, MediaFacts, inspect
+from qunfa.media.limits import KB, LIMITS, MB, Use, check, warnings
 from tests.media.drawings import encoded, noise
 from tests.media.recordings import amr, mp3_frames, mp4
 

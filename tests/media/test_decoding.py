@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from qunfa.media.limits import PIXELS_MAX
+from qunfa.media.facts import PIXELS_MAX
 from tests.media.drawings import chunk, encoded, noise, png
 from tests.media.samples import facts_of
 
@@ -58,13 +58,6 @@ def test_a_decompression_bomb_is_not_decoded(tmp_path: Path, content: bytes) -> 
     assert peak < 5_000_000
 
 
-def test_the_memory_a_png_needs_does_not_depend_on_its_size(tmp_path: Path) -> None:
-    """Fifty million pixels are read to their end in some kilobytes."""
-    damage, peak = judged(tmp_path, png(7_000, 7_000, bytes(7_001 * 7_000)))
-    assert damage is None
-    assert peak < 2_000_000
-
-
 @given(
     width=st.integers(1, 40),
     height=st.integers(1, 40),
@@ -94,21 +87,20 @@ def test_a_png_is_sound_exactly_when_all_of_its_rows_are_there(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    "content",
     [
-        (png(2, 2, b"\0\1\2\x09\3\4"), "make no sense"),
-        (png(2, 2, b"\0\1\2\0\3\4", colour=5), "none that the standard allows"),
-        (png(0, 2, b""), "none that the standard allows"),
-        (png(2, 2, b"\0\1\2\0\3\4").replace(b"IDAT\x78\x9c", b"IDAT\x11\x11"), "cannot be decompressed"),
-        (png(2, 2, b"\0\1\2\0\3\4").replace(b"\0\0\0\x02\0\0\0\x02", b"\0\0\0\x02\0\0\0\x01"), "checksum"),
-        (b"\x89PNG\r\n\x1a\n" + chunk(b"tEXt", b"no header"), "no PNG header"),
-        (png(1, 1, b"\0\0")[:-12] + chunk(b"tEXt", b"x") * 100_001, "more than 100,000 parts"),
+        png(2, 2, b"\0\1\2\x09\3\4"),
+        png(2, 2, b"\0\1\2\0\3\4", colour=5),
+        png(0, 2, b""),
+        png(2, 2, b"\0\1\2\0\3\4").replace(b"IDAT\x78\x9c", b"IDAT\x11\x11"),
+        png(2, 2, b"\0\1\2\0\3\4").replace(b"\0\0\0\x02\0\0\0\x02", b"\0\0\0\x02\0\0\0\x01"),
+        b"\x89PNG\r\n\x1a\n" + chunk(b"tEXt", b"no header"),
     ],
-    ids=["filter", "colour", "no width", "not compressed", "checksum", "no header", "many parts"],
+    ids=["filter", "colour", "no width", "not compressed", "checksum", "no header"],
 )
-def test_a_damaged_png_says_what_is_wrong(tmp_path: Path, content: bytes, said: str) -> None:
-    """Each of its ways to be wrong has its sentence."""
-    assert said in (facts_of(tmp_path, content).damage or "")
+def test_a_png_that_breaks_the_standard_is_damaged(tmp_path: Path, content: bytes) -> None:
+    """In its header, its checksums, its compressed data or its rows."""
+    assert (facts_of(tmp_path, content).damage or "").startswith("is damaged")
 
 
 @pytest.mark.parametrize("stated", ["gif", "png"])

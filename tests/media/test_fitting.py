@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
 from qunfa.media import fitting
-from qunfa.media.checks import check
-from qunfa.media.facts import inspect
+from qunfa.media.facts import Format, inspect
 from qunfa.media.fitting import CannotFitError, Fitted, fit
-from qunfa.media.kinds import Format
-from qunfa.media.limits import LIMITS, Use
+from qunfa.media.limits import LIMITS, Use, check
 from tests.media.drawings import encoded, noise, png
 from tests.media.recordings import mp4
 
