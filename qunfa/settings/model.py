@@ -9,8 +9,7 @@ from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, mo
 from qunfa.contract.fields import AccountName
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.settings.account import AccountSettings
-from qunfa.settings.section import Section
-from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, StorePrefix, StoreUri, UpToAnHour
+from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, Section, StorePrefix, StoreUri, UpToAnHour
 
 CLIENTMSGID_LIFETIME = timedelta(hours=24)
 """How long WeChat remembers a clientmsgid: a repeat after that is a second send."""

@@ -1,13 +1,61 @@
-"""The kinds of value a setting may have: durations, URLs, hours, hosts and addresses."""
+"""The tables of the configuration, the kinds of value in them, and secrets in files."""
 
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, HttpUrl, TypeAdapter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, HttpUrl, SecretStr, TypeAdapter
+
+
+class Section(BaseModel):
+    """One table of the configuration: frozen, without unknown keys, and silent about its values in errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+MAX_SECRET_BYTES = 4096
+
+
+def read_secret(path: str | Path) -> str:
+    """What stands in the file, without the white space around it."""
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(MAX_SECRET_BYTES + 1).decode()
+    except OSError as error:
+        raise ValueError(f"cannot read the secret file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"the secret file {path} is not UTF-8 text") from None
+    if len(text) > MAX_SECRET_BYTES:
+        raise ValueError(f"the secret file {path} is longer than {MAX_SECRET_BYTES} bytes: is it the right file?")
+    if not text.strip():
+        raise ValueError(f"the secret file {path} is empty")
+    return text.strip()
+
+
+def with_secret_files(values: object, names: Iterable[str]) -> object:
+    """The table with every `NAME_file` read into `NAME`."""
+    if not isinstance(values, dict):
+        return values
+    resolved = dict(values)
+    for name in names:
+        path = values.get(f"{name}_file")
+        if path is None:
+            continue
+        if values.get(name) is not None:
+            raise ValueError(f"{name} and {name}_file are both set: keep one of them")
+        if isinstance(path, str | Path):
+            resolved[name] = read_secret(path)
+    return resolved
+
+
+def revealed(*secrets: SecretStr | None) -> tuple[str, ...]:
+    """The texts of those that are set: of a secret, and of the old one during a rotation."""
+    return tuple(secret.get_secret_value() for secret in secrets if secret is not None)
+
 
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
