@@ -19,7 +19,7 @@ from qunfa.media.facts import (
     inspect,
     opened,
     refuse_bomb,
-)
+)  # fmt: skip
 from qunfa.media.limits import LIMITS, WHOLE_PIXELS_MAX, Limit, Use, check
 
 QUALITIES: Final = (92, 86, 80, 74, 68)

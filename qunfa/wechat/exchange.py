@@ -19,6 +19,8 @@ from qunfa.wechat.transport import deadline
 from qunfa.wechat.upload import MultipartBody, SourceFailedError, SourceSizeError
 
 Answer = TypeVar("Answer")
+Read = Callable[[Mapping[str, Any]], Answer]
+"""Makes an answer of what came, or raises ValueError."""
 
 ANSWER_BYTES_MAX: Final = 1 << 20
 _ERRMSG_MAX: Final = 500

@@ -1,6 +1,8 @@
-"""The one HTTP client of a process."""
+"""The one HTTP client of a process, and what time it is at WeChat."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
@@ -81,3 +83,24 @@ def deadline(timeout: httpx.Timeout, upload_bytes: int = 0) -> float | None:
     if len(seconds) < len(once) + 2 * len(twice):
         return None
     return sum(seconds) + upload_bytes / _UPLOAD_BYTES_PER_SECOND_MIN
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTime:
+    """The `Date` of an answer, to the whole second; None, with the reason, where there is none."""
+
+    date: datetime | None
+    reason: str | None = None
+
+
+async def server_time(http: httpx.AsyncClient, base_url: str) -> ServerTime:
+    """One `HEAD` of the root, without a token: it counts towards no quota. Whatever status it has is an answer."""
+    try:
+        answer = await http.head(f"{api_url(base_url)}/")
+    except (httpx.HTTPError, OSError) as error:
+        return ServerTime(None, f"WeChat could not be reached ({type(error).__name__})")
+    try:
+        date = parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:
+        return ServerTime(None, "WeChat's answer has no usable Date")
+    return ServerTime(date) if date.tzinfo else ServerTime(None, "WeChat's answer has a Date without a zone")
