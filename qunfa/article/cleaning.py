@@ -17,6 +17,20 @@ from qunfa.article.document import Document, set_attribute
 from qunfa.article.pictures import is_placeholder
 from qunfa.article.urls import is_frame, is_link, is_picture
 
+_MEDIA: Final = frozenset({"audio", "iframe", "source", "track", "video"})
+_WECHATS: Final = re.compile(r"mp[a-z0-9-]{0,60}|qqmusic")
+"""Cards, voices, profiles: `mp-miniprogram`, `mpvoice`, `mp-common-profile` …"""
+_PREFIXED: Final = re.compile(r"(?:data|aria|mpa|tn|opera-tn)-[a-z0-9_.:-]{1,80}")
+_OF_WECHATS: Final = re.compile(r"(?!on)[a-z][a-z0-9_-]{0,80}")
+_URLS: Final = frozenset({"action", "background", "cite", "data-src", "href", "poster", "src", "xlink:href"})
+_SOURCED: Final = frozenset({"img", "iframe", "audio", "video", "source", "track"})
+_REFERRING: Final = frozenset({"image", "use", "mpath", "textpath", "pattern", "lineargradient", "radialgradient"})
+PROSE: Final = frozenset({"alt", "title", "label", "summary", "abbr", "powered-by"})
+"""Attributes that hold words for people."""
+_SCRIPTS: Final = ("javascript:", "vbscript:", "data:text/html")
+_VERBATIM: Final = frozenset({"listing", "plaintext", "xmp"})
+_NAME_MAX: Final = 40
+
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -30,7 +44,6 @@ _TEXT: Final = _names(
     td tfoot th thead time tr tt u ul var wbr
     """
 )
-_MEDIA: Final = frozenset({"audio", "iframe", "source", "track", "video"})
 _DRAWING: Final = _names(
     """
     animate animatecolor animatemotion animatetransform circle clippath defs ellipse feblend fecolormatrix
@@ -41,8 +54,6 @@ _DRAWING: Final = _names(
     """
 )
 _ELEMENTS: Final = _TEXT | _MEDIA | _DRAWING
-_WECHATS: Final = re.compile(r"mp[a-z0-9-]{0,60}|qqmusic")
-"""Cards, voices, profiles: `mp-miniprogram`, `mpvoice`, `mp-common-profile` …"""
 
 _DROPPED: Final = _names(
     """
@@ -87,13 +98,6 @@ _ANYWHERE: Final = _names(
     wah-hotarea width xml:space xmlns xmlns:xlink _height _width
     """
 )
-_PREFIXED: Final = re.compile(r"(?:data|aria|mpa|tn|opera-tn)-[a-z0-9_.:-]{1,80}")
-_OF_WECHATS: Final = re.compile(r"(?!on)[a-z][a-z0-9_-]{0,80}")
-_URLS: Final = frozenset({"action", "background", "cite", "data-src", "href", "poster", "src", "xlink:href"})
-_SOURCED: Final = frozenset({"img", "iframe", "audio", "video", "source", "track"})
-_REFERRING: Final = frozenset({"image", "use", "mpath", "textpath", "pattern", "lineargradient", "radialgradient"})
-PROSE: Final = frozenset({"alt", "title", "label", "summary", "abbr", "powered-by"})
-"""Attributes that hold words for people."""
 
 
 def is_allowed(tag: str) -> bool:
@@ -145,11 +149,6 @@ def _takes_url(tag: str, name: str) -> bool:
         case "data-src":
             return True
     return name == "background" and tag in {"table", "thead", "tbody", "tfoot", "tr", "td", "th"}
-
-
-_SCRIPTS: Final = ("javascript:", "vbscript:", "data:text/html")
-_VERBATIM: Final = frozenset({"listing", "plaintext", "xmp"})
-_NAME_MAX: Final = 40
 
 
 @dataclass(frozen=True, slots=True)

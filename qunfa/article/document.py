@@ -16,6 +16,31 @@ STYLE_MAX: Final = 100_000
 _ABOVE: Final = 2
 """`html` and `body`."""
 _DATA: Final = re.compile(r"data:[^\s\"'()]*", re.IGNORECASE)
+_ATTRIBUTES: Final = """
+    attributeName attributeType baseFrequency baseProfile calcMode clipPathUnits diffuseConstant edgeMode filterUnits
+    glyphRef gradientTransform gradientUnits kernelMatrix kernelUnitLength keyPoints keySplines keyTimes lengthAdjust
+    limitingConeAngle markerHeight markerUnits markerWidth maskContentUnits maskUnits numOctaves pathLength
+    patternContentUnits patternTransform patternUnits pointsAtX pointsAtY pointsAtZ preserveAlpha preserveAspectRatio
+    primitiveUnits refX refY repeatCount repeatDur requiredExtensions requiredFeatures specularConstant specularExponent
+    spreadMethod startOffset stdDeviation stitchTiles surfaceScale systemLanguage tableValues targetX targetY textLength
+    viewBox viewTarget xChannelSelector yChannelSelector zoomAndPan
+"""
+_TAGS: Final = """
+    altGlyph altGlyphDef altGlyphItem animateColor animateMotion animateTransform clipPath feBlend feColorMatrix
+    feComponentTransfer feComposite feConvolveMatrix feDiffuseLighting feDisplacementMap feDistantLight feDropShadow
+    feFlood feFuncA feFuncB feFuncG feFuncR feGaussianBlur feImage feMerge feMergeNode feMorphology feOffset
+    fePointLight feSpecularLighting feSpotLight feTile feTurbulence foreignObject glyphRef linearGradient
+    radialGradient textPath
+"""
+_ATTRIBUTE: Final = {name.lower(): name for name in _ATTRIBUTES.split()}
+_TAG: Final = {name.lower(): name for name in _TAGS.split()}
+CHARACTERS_MAX: Final = 2_000_000
+"""Longer text is not parsed: a hundred times what WeChat takes."""
+_NOT_IN_TREES: Final = dict.fromkeys([*(code for code in range(0x20) if code not in {9, 10, 13}), 0xFFFE, 0xFFFF])
+_URLS: Final = frozenset({"src", "href", "action"})
+_UNSHOWN: Final = frozenset({"iframe", "noembed", "noframes"})
+_VERBATIM: Final = frozenset({"xmp", "plaintext"})
+_SIGNS: Final = ("<!doctype", "<html", "<head>", "<body")
 
 
 class ArticleError(Exception):
@@ -65,26 +90,6 @@ class Size:
         """The parser has come to the end."""
 
 
-_ATTRIBUTES: Final = """
-    attributeName attributeType baseFrequency baseProfile calcMode clipPathUnits diffuseConstant edgeMode filterUnits
-    glyphRef gradientTransform gradientUnits kernelMatrix kernelUnitLength keyPoints keySplines keyTimes lengthAdjust
-    limitingConeAngle markerHeight markerUnits markerWidth maskContentUnits maskUnits numOctaves pathLength
-    patternContentUnits patternTransform patternUnits pointsAtX pointsAtY pointsAtZ preserveAlpha preserveAspectRatio
-    primitiveUnits refX refY repeatCount repeatDur requiredExtensions requiredFeatures specularConstant specularExponent
-    spreadMethod startOffset stdDeviation stitchTiles surfaceScale systemLanguage tableValues targetX targetY textLength
-    viewBox viewTarget xChannelSelector yChannelSelector zoomAndPan
-"""
-_TAGS: Final = """
-    altGlyph altGlyphDef altGlyphItem animateColor animateMotion animateTransform clipPath feBlend feColorMatrix
-    feComponentTransfer feComposite feConvolveMatrix feDiffuseLighting feDisplacementMap feDistantLight feDropShadow
-    feFlood feFuncA feFuncB feFuncG feFuncR feGaussianBlur feImage feMerge feMergeNode feMorphology feOffset
-    fePointLight feSpecularLighting feSpotLight feTile feTurbulence foreignObject glyphRef linearGradient
-    radialGradient textPath
-"""
-_ATTRIBUTE: Final = {name.lower(): name for name in _ATTRIBUTES.split()}
-_TAG: Final = {name.lower(): name for name in _TAGS.split()}
-
-
 def _restore_names(body: html.HtmlElement) -> None:
     """Spells the names in every drawing as SVG does; WeChat's articles animate with it."""
     for drawing in body.iter("svg"):
@@ -102,16 +107,6 @@ def _respell(element: html.HtmlElement) -> None:
     element.attrib.clear()
     for name, value in attributes:
         element.attrib[_ATTRIBUTE.get(name, name)] = value
-
-
-CHARACTERS_MAX: Final = 2_000_000
-"""Longer text is not parsed: a hundred times what WeChat takes."""
-_NOT_IN_TREES: Final = dict.fromkeys([*(code for code in range(0x20) if code not in {9, 10, 13}), 0xFFFE, 0xFFFF])
-
-_URLS: Final = frozenset({"src", "href", "action"})
-_UNSHOWN: Final = frozenset({"iframe", "noembed", "noframes"})
-_VERBATIM: Final = frozenset({"xmp", "plaintext"})
-_SIGNS: Final = ("<!doctype", "<html", "<head>", "<body")
 
 
 class Document:

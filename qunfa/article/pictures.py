@@ -21,6 +21,7 @@ _ATTRIBUTES: Final[dict[str, frozenset[str] | None]] = {
     "href": frozenset({"image"}),
     "xlink:href": frozenset({"image"}),
 }
+_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
 def urls_in(document: Document) -> Iterator[str]:
@@ -72,9 +73,6 @@ def _values(element: html.HtmlElement) -> dict[str, str]:
 def _belongs(name: str, tag: str) -> bool:
     tags = _ATTRIBUTES[name]
     return tags is None or tag in tags
-
-
-_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
 def decoded(data: bytes) -> str:

@@ -28,6 +28,9 @@ _SAYS_NOTHING: Final = (
     "MsgType", "Event", "FromUserName", "Encrypt", "CopyrightCheckResult/Count", "ArticleUrlResult/Count",
 )  # fmt: skip
 """Read already, or without a meaning here."""
+_Reader = Callable[[str], object]
+"""Makes a value of a text, or None."""
+_COUNTS: Final = {"total": "TotalCount", "filter": "FilterCount", "sent": "SentCount", "error": "ErrorCount"}
 
 
 def parse_event(body: bytes | str | Mapping[str, Any]) -> JobFinished | None:
@@ -156,9 +159,6 @@ def _url(text: str) -> str | None:
     return text if len(text) <= _URL_MAX else None
 
 
-_Reader = Callable[[str], object]
-"""Makes a value of a text, or None."""
-_COUNTS: Final = {"total": "TotalCount", "filter": "FilterCount", "sent": "SentCount", "error": "ErrorCount"}
 _FIELDS: Final[Mapping[str, tuple[str, _Reader]]] = {
     "MsgID": ("msg_id", _large),
     "Status": ("status", _cut),

@@ -17,6 +17,23 @@ from qunfa.media.recordings import amr_length, mp3_length, mp4_length
 
 HEAD_BYTES: Final = 4096
 """As much of a file as `sniff` looks at."""
+_BMP_HEADERS: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+_SYNC: Final = (0xFF, 0xE0)
+"""Set bits that begin a frame of MPEG sound."""
+_TEXT_CONTROLS: Final = frozenset(b"\t\n\f\r\x1b")
+PIXELS_MAX: Final = 50_000_000
+"""A picture with more pixels is not decoded: a few kilobytes could otherwise fill the memory."""
+FRAME_PIXELS_MAX: Final = 20_000_000
+"""Pixels of an animation that are decoded, in all; the first frame always is."""
+FRAMES_MAX: Final = 500
+"""Frames of an animation that are decoded, however small."""
+_SCALE: Final = 8
+_BOMBS: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+# What Pillow raises for bytes that are none of the format: each decoder has its own ways.
+_UNREADABLE: Final = (
+    OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, RuntimeError, OverflowError, struct.error,
+    zlib.error,
+)  # fmt: skip
 
 
 class Kind(StrEnum):
@@ -99,10 +116,6 @@ _BRANDS: Final = {
     b"mif1": Format.HEIC,
     b"msf1": Format.HEIC,
 }
-_BMP_HEADERS: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
-_SYNC: Final = (0xFF, 0xE0)
-"""Set bits that begin a frame of MPEG sound."""
-_TEXT_CONTROLS: Final = frozenset(b"\t\n\f\r\x1b")
 
 
 def sniff(head: bytes) -> Format:
@@ -136,21 +149,8 @@ def _is_text(head: bytes) -> bool:
 # Pillow only warns of a picture that is a little too large for it. Anywhere in this process, that is an error.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
-PIXELS_MAX: Final = 50_000_000
-"""A picture with more pixels is not decoded: a few kilobytes could otherwise fill the memory."""
-FRAME_PIXELS_MAX: Final = 20_000_000
-"""Pixels of an animation that are decoded, in all; the first frame always is."""
-FRAMES_MAX: Final = 500
-"""Frames of an animation that are decoded, however small."""
-_SCALE: Final = 8
 DECODED: Final = frozenset({Format.PNG, Format.JPEG, Format.GIF, Format.BMP})
 """The formats that are decoded in order to look at them."""
-_BOMBS: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-# What Pillow raises for bytes that are none of the format: each decoder has its own ways.
-_UNREADABLE: Final = (
-    OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, RuntimeError, OverflowError, struct.error,
-    zlib.error,
-)  # fmt: skip
 
 
 class UnreadableError(Exception):

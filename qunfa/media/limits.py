@@ -29,6 +29,8 @@ WHOLE_PIXELS_MAX: Final = 25_000_000
 """Re-encoding has a picture in memory as a whole, more than once; only a JPEG can be scaled while it is decoded."""
 VOICE_SLACK: Final = timedelta(milliseconds=500)
 """What encoders add at both ends of a recording that was made to last exactly as long as it may."""
+_HINT = "; `fit_images` would make it fit"
+_FITTED = frozenset({Format.PNG, Format.JPEG, Format.GIF, Format.BMP, Format.WEBP, Format.AVIF})
 
 
 class Use(StrEnum):
@@ -98,9 +100,7 @@ LIMITS: Final[Mapping[Use, Limit]] = MappingProxyType(
 )
 
 
-_HINT = "; `fit_images` would make it fit"
 _PICTURES = frozenset({Use.IMAGE, Use.THUMB, Use.COVER, Use.PICTURE})
-_FITTED = frozenset({Format.PNG, Format.JPEG, Format.GIF, Format.BMP, Format.WEBP, Format.AVIF})
 
 
 def check(facts: MediaFacts, use: Use, place: str) -> list[str]:

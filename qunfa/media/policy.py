@@ -24,6 +24,11 @@ _NEVER_PUBLIC: Final[tuple[Network, ...]] = (
 """What `ipaddress` of some Python version calls global, or leaves to the one who asks."""
 _UNICAST: Final = IPv6Network("2000::/3")
 """All that has been assigned for unicast on the internet; IPv4-compatible and site-local forms lie outside."""
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_PORT_MAX: Final = 65535
+_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
+_WITH_PORT: Final = re.compile(r"(?P<host>\[[^\]]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})", re.ASCII)
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 
 
 def read_address(text: str) -> Address | None:
@@ -53,12 +58,6 @@ def is_public(address: Address) -> bool:
     if isinstance(address, IPv6Address) and address not in _UNICAST:
         return False
     return not any(address in network for network in _NEVER_PUBLIC)
-
-
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_PORT_MAX: Final = 65535
-_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
-_WITH_PORT: Final = re.compile(r"(?P<host>\[[^\]]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +121,6 @@ class AllowedHosts:
         if is_public(address):
             return True
         return any(entry.names(address) and entry.port in {None, port} for entry in self._entries)
-
-
-_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

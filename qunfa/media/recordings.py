@@ -27,6 +27,10 @@ _STATED: Final = (b"Xing", b"Info", b"VBRI")
 _BITRATES_1: Final = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _BITRATES_2: Final = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES: Final = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+BOXES_MAX: Final = 10_000
+"""More boxes than any clip of 10 MB has; further ones are not read."""
+_DURATION_MAX_SECONDS: Final = 10**6
+_CUT: Final = "is cut off: it ends before what it announces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +140,6 @@ def _states_only(file: BinaryIO, position: int, frame: _Frame) -> bool:
     file.seek(position)
     head = file.read(min(frame.size, 64))
     return any(name in head for name in _STATED)
-
-
-BOXES_MAX: Final = 10_000
-"""More boxes than any clip of 10 MB has; further ones are not read."""
-_DURATION_MAX_SECONDS: Final = 10**6
-_CUT: Final = "is cut off: it ends before what it announces"
 
 
 @dataclass(frozen=True, slots=True)

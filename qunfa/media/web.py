@@ -17,6 +17,14 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """All addresses of a host name, for a port; an IP address in any spelling is one, too. Raises OSError."""
 
 _TRIED_MAX: Final = 4
+_OK: Final = 200
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_MAX: Final = 5
+_LATER: Final = frozenset({408, 425, 429})
+_SERVER_ERROR: Final = 500
+_PORTS: Final = {"http": 80, "https": 443}
+_FIX_LOCATION: Final = "Give the URL at which the file itself stands."
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -86,17 +94,6 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
                 )
             addresses.append(address)
         return addresses
-
-
-_OK: Final = 200
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_REDIRECTS_MAX: Final = 5
-_LATER: Final = frozenset({408, 425, 429})
-_SERVER_ERROR: Final = 500
-_PORTS: Final = {"http": 80, "https": 443}
-_FIX_LOCATION: Final = "Give the URL at which the file itself stands."
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 
 class WebSources:

@@ -19,6 +19,11 @@ _ALL: Final[tuple[NoticeType, ...]] = get_args(NoticeType)
 _WEBHOOK_SECRETS: Final = ("url", "secret", "secret_old")
 
 NoticeName = Annotated[str, StringConstraints(pattern=ACCOUNT_NAME_PATTERN)]
+_NAMED_TOKEN_SOURCES = ("stable", "classic")
+_CALLBACK_SECRETS = ("token", "token_old", "aes_key", "aes_key_old", "events_token")
+_WORKERS_ONLY = frozenset({"secret", "secret_file", "notices"})
+WITHOUT_CREDENTIALS: Final = "without_credentials"
+"""Key of the validation context under which AppSecrets and webhooks are passed over."""
 
 
 def _check_webhook_url(value: SecretStr) -> SecretStr:
@@ -78,13 +83,6 @@ class NoticeSettings(Section):
         if self.secret_old is not None and self.secret_old.get_secret_value() == self.secret.get_secret_value():
             raise ValueError("secret_old is the same as secret: remove it when the rotation is over")
         return self
-
-
-_NAMED_TOKEN_SOURCES = ("stable", "classic")
-_CALLBACK_SECRETS = ("token", "token_old", "aes_key", "aes_key_old", "events_token")
-_WORKERS_ONLY = frozenset({"secret", "secret_file", "notices"})
-WITHOUT_CREDENTIALS: Final = "without_credentials"
-"""Key of the validation context under which AppSecrets and webhooks are passed over."""
 
 
 def _matching(pattern: str, sentence: str) -> AfterValidator:

@@ -19,6 +19,7 @@ from qunfa.settings.model import Settings, TaskQueue
 PREFIX = "QUNFA_"
 DELIMITER = "__"
 _KEY = "[key]"
+DEFAULT_FILE = Path("qunfa.toml")
 
 
 class SettingsError(Exception):
@@ -99,9 +100,6 @@ def _section(path: Sequence[str]) -> type[BaseModel]:
         return AccountSettings
     section = Settings.model_fields[path[0]].annotation if path else Settings
     return section if isinstance(section, type) and issubclass(section, BaseModel) else Settings
-
-
-DEFAULT_FILE = Path("qunfa.toml")
 
 
 class _Environment(Settings, BaseSettings):

@@ -17,6 +17,7 @@ CLIENTMSGID_LIFETIME = timedelta(hours=24)
 REPLAY_WINDOW_MIN = timedelta(minutes=1)
 REPLAY_WINDOW_MAX = timedelta(days=1)
 _TASK_QUEUE_MAX = 1000
+VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
 def _check_root(value: Path) -> Path:
@@ -52,7 +53,6 @@ def _check_replay_window(value: timedelta) -> timedelta:
     return value
 
 
-VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 TaskQueue = Annotated[str, AfterValidator(_check_task_queue)]
 Accounts = Annotated[dict[AccountName, AccountSettings], AfterValidator(_check_appids)]
 

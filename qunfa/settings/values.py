@@ -10,14 +10,19 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, HttpUrl, SecretStr, TypeAdapter
 
+MAX_SECRET_BYTES = 4096
+_SECONDS = re.compile(r"\d+(\.\d+)?")
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
+_MAX_PORT = 65535
+_STORE_PREFIX = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/[^/?#\s]+)*/?", re.ASCII)
+_HTTP_URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
+
 
 class Section(BaseModel):
     """One table of the configuration: frozen, without unknown keys, and silent about its values in errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-MAX_SECRET_BYTES = 4096
 
 
 def read_secret(path: str | Path) -> str:
@@ -55,14 +60,6 @@ def with_secret_files(values: object, names: Iterable[str]) -> object:
 def revealed(*secrets: SecretStr | None) -> tuple[str, ...]:
     """The texts of those that are set: of a secret, and of the old one during a rotation."""
     return tuple(secret.get_secret_value() for secret in secrets if secret is not None)
-
-
-_SECONDS = re.compile(r"\d+(\.\d+)?")
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
-_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
-_MAX_PORT = 65535
-_STORE_PREFIX = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/[^/?#\s]+)*/?", re.ASCII)
-_HTTP_URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
 
 
 def _read_seconds(value: object) -> object:

@@ -24,6 +24,17 @@ SENDALL: Final = "/cgi-bin/message/mass/sendall"
 SEND: Final = "/cgi-bin/message/mass/send"
 SUBMISSIONS: Final = frozenset({SENDALL, SEND})
 """The calls that may reach followers, and that nobody repeats without thought."""
+_NEXT: Final[Mapping[CodeClass, str]] = {
+    CodeClass.DUPLICATE: "Await the result of the msg_id that came with it.",
+    CodeClass.UNKNOWN: "",  # differs by endpoint
+    CodeClass.CONFIRMING: "Wait for the administrator.",
+    CodeClass.TOKEN: "Repeat it with a fresh access token.",
+    CodeClass.PACE: "Slow the account down, then repeat it.",
+    CodeClass.QUOTA: "Wait for the next day or month.",
+    CodeClass.LATER: "Repeat it in some minutes.",
+    CodeClass.MEDIA: "Make the material anew.",
+    CodeClass.REFUSED: "A person has to change something first.",
+}
 
 
 class WechatError(Exception):
@@ -127,16 +138,3 @@ def _repeating(endpoint: str) -> str:
     if endpoint in SUBMISSIONS:
         return "It may have been accepted: repeat it only with the same clientmsgid."
     return "It is no mass send, and may be repeated."
-
-
-_NEXT: Final[Mapping[CodeClass, str]] = {
-    CodeClass.DUPLICATE: "Await the result of the msg_id that came with it.",
-    CodeClass.UNKNOWN: "",  # differs by endpoint
-    CodeClass.CONFIRMING: "Wait for the administrator.",
-    CodeClass.TOKEN: "Repeat it with a fresh access token.",
-    CodeClass.PACE: "Slow the account down, then repeat it.",
-    CodeClass.QUOTA: "Wait for the next day or month.",
-    CodeClass.LATER: "Repeat it in some minutes.",
-    CodeClass.MEDIA: "Make the material anew.",
-    CodeClass.REFUSED: "A person has to change something first.",
-}

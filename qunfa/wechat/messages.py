@@ -6,6 +6,10 @@ from typing import Any, Final, Literal
 
 ImageVia = Literal["images", "image"]
 """The object that holds the pictures: `images` (any number), or `image` (one, as of 2018)."""
+CLIENTMSGID_MAX: Final = 32
+"""Documented as 64 bytes; longer ones than 32 have been refused with 45067."""
+OPENIDS_MIN: Final = 2
+OPENIDS_MAX: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +115,6 @@ class Content:
 def _require(value: str, sentence: str) -> None:
     if not value:
         raise ValueError(sentence)
-
-
-__all__ = ["Content", "Filter", "SendBody", "SendallBody", "send_body", "sendall_body"]
-
-CLIENTMSGID_MAX: Final = 32
-"""Documented as 64 bytes; longer ones than 32 have been refused with 45067."""
-OPENIDS_MIN: Final = 2
-OPENIDS_MAX: Final = 10_000
 
 
 class SendallBody(dict[str, Any]):

@@ -19,6 +19,12 @@ from qunfa.wechat.transport import api_url, http_url
 
 STABLE: Final = "stable"
 CLASSIC: Final = "classic"
+_MARGIN: Final = timedelta(seconds=200)
+"""A token is fetched anew when it has this long to live, or half of what it came with if that is less.
+
+It has to be less than the 300 seconds before the end in which `stable_token` hands out the next token, since before
+that a fetch only brings the same one again; and more than one call takes.
+"""
 
 
 class Token(SecretStr):
@@ -51,14 +57,6 @@ class Credentials(BaseModel):
         if self.source in {STABLE, CLASSIC} and not (self.secret and self.secret.get_secret_value()):
             raise ValueError(f"account {self.account}: the token source '{self.source}' needs the app secret")
         return self
-
-
-_MARGIN: Final = timedelta(seconds=200)
-"""A token is fetched anew when it has this long to live, or half of what it came with if that is less.
-
-It has to be less than the 300 seconds before the end in which `stable_token` hands out the next token, since before
-that a fetch only brings the same one again; and more than one call takes.
-"""
 
 
 class _Grant(FrozenAnswer):
