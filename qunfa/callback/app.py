@@ -12,13 +12,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from qunfa.callback.addresses import SourcesError
+from qunfa.callback.addresses import Sources, SourcesError
 from qunfa.callback.answers import Desk, ReceiverMetrics
 from qunfa.callback.delivery import Delivery, Handover
 from qunfa.callback.forwarding import Forwarder
-from qunfa.callback.gate import UsedSignatures
-from qunfa.callback.pushes import Callback, Pushes, Reports, callbacks_of
-from qunfa.settings import Settings
+from qunfa.callback.gate import Gate, UsedSignatures
+from qunfa.callback.pushes import Callback, Pushes, Reports
+from qunfa.settings import CallbackSettings, Settings
 
 DEADLINE: Final = timedelta(seconds=4)
 """WeChat hangs up after five seconds and tries again."""
@@ -123,13 +123,31 @@ def _pushed_to(scope: Scope) -> str | None:
 
 
 def _callbacks(settings: Settings, used: UsedSignatures) -> dict[str, Callback]:
-    try:
-        callbacks = callbacks_of(settings, used)
-    except SourcesError as error:
-        raise ReceiverError(f"{error}; correct the file, or sources_file under [accounts.NAME.callback]") from None
+    """The accounts that have a `[callback]`, by name."""
+    callbacks = {}
+    for name, account in settings.accounts.items():
+        if (callback := account.callback) is not None:
+            callbacks[name] = Callback(
+                appid=account.appid,
+                original_id=callback.original_id,
+                gate=Gate(account.appid, callback, settings.receiver.replay_window, used) if callback.tokens else None,
+                sources=_sources(callback),
+                forward_to=callback.forward_to,
+                forward_results=callback.forward_results,
+                events_token=callback.events_token.get_secret_value() if callback.events_token else None,
+            )
     if not callbacks:
         raise ReceiverError(
             "no account has a callback: set [accounts.NAME.callback] token (or QUNFA_ACCOUNTS__NAME__CALLBACK__TOKEN) "
             "to the Token of WeChat's server configuration"
         )
     return callbacks
+
+
+def _sources(callback: CallbackSettings) -> Sources | None:
+    if not (callback.sources or callback.sources_file):
+        return None
+    try:
+        return Sources(callback.sources, callback.sources_file)
+    except SourcesError as error:
+        raise ReceiverError(f"{error}; correct the file, or sources_file under [accounts.NAME.callback]") from None

@@ -18,10 +18,9 @@ from qunfa.callback.delivery import Handover
 from qunfa.callback.document import EncryptedError, EventError, HostileError, read_document
 from qunfa.callback.event import EVENT, parse_event, read_event
 from qunfa.callback.forwarding import Forwarder, ForwardError
-from qunfa.callback.gate import Gate, Push, UsedSignatures
+from qunfa.callback.gate import Gate, Push
 from qunfa.callback.recent import digest
 from qunfa.contract.result import JobFinished
-from qunfa.settings import Settings
 
 BODY_LIMIT: Final = 256 * 1024
 """A mass send's result is a few KiB, three times that in compat mode. Messages for others may be longer."""
@@ -49,29 +48,6 @@ class Callback:
                 Answer.FORGED,
                 "ToUserName is not the account's original_id: it is for another account, or original_id is wrong",
             )
-
-
-def callbacks_of(settings: Settings, used: UsedSignatures) -> dict[str, Callback]:
-    """The accounts that have a `[callback]`, by name.
-
-    Raises:
-        SourcesError: A list of addresses cannot be used.
-    """
-    return {
-        name: Callback(
-            appid=account.appid,
-            original_id=callback.original_id,
-            gate=Gate(account.appid, callback, settings.receiver.replay_window, used) if callback.tokens else None,
-            sources=Sources(callback.sources, callback.sources_file)
-            if callback.sources or callback.sources_file
-            else None,
-            forward_to=callback.forward_to,
-            forward_results=callback.forward_results,
-            events_token=callback.events_token.get_secret_value() if callback.events_token else None,
-        )
-        for name, account in settings.accounts.items()
-        if (callback := account.callback) is not None
-    }
 
 
 class Pushes:

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import structlog
 import uvicorn
-from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 from temporalio.client import Client
@@ -37,21 +36,17 @@ _METRICS_KEY: Final = '[metrics] receiver (QUNFA_METRICS__RECEIVER) to a free "I
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 
 
-class ListenError(Exception):
-    """An address cannot be listened on. The message says which and why."""
-
-
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, keys: str = "another address") -> socket.socket:
     """A listening socket whose connections send at once; port 0 takes a free one.
 
     Raises:
-        ListenError: The address cannot be had.
+        ReceiverError: The address cannot be had. The message says to set `keys`.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+        raise ReceiverError(f"cannot listen on {host} port {port}: {error.strerror or error}; set {keys}") from None
     # asyncio sets it only where it made the socket. Without it the body of each answer that follows another on its
     # connection waits some 40 ms for the other side's delayed acknowledgement of the head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -89,13 +84,9 @@ class Services:
         self._connections = Connections(bounds or Bounds())
         self._servers: list[tuple[_Server, socket.socket]] = []
 
-    def add(self, app: ASGIApp, host: str, port: int) -> str:
-        """Takes an address for an application, and answers with its URL; port 0 takes a free one.
-
-        Raises:
-            ListenError: The address cannot be had.
-        """
-        listener = listen(host, port)
+    def add(self, app: ASGIApp, host: str, port: int, keys: str = "another address") -> str:
+        """Takes an address for an application, and answers with its URL, as `listen` does."""
+        listener = listen(host, port, keys)
         config = _config(app, partial(Connection, self._connections))
         self._servers.append((_Server(config, self._connections), listener))
         host, port = listener.getsockname()[:2]
@@ -237,18 +228,11 @@ def _listen(services: Services, settings: Settings, uplink: Uplink, host: str | 
     scraped, metrics = settings.metrics.receiver, ReceiverMetrics()
     app = create_app(settings, uplink, ready=uplink.is_ready, metrics=metrics)
     wanted = settings.receiver
-    url = _add(services, app, host or wanted.host, wanted.port if port is None else port, _RECEIVER_KEYS)
+    url = services.add(app, host or wanted.host, wanted.port if port is None else port, _RECEIVER_KEYS)
     if scraped:
         at, _, number = scraped.rpartition(":")
-        _LOG.info("metrics", url=_add(services, create_metrics_app(metrics), at.strip("[]"), int(number), _METRICS_KEY))
+        _LOG.info("metrics", url=services.add(create_metrics_app(metrics), at.strip("[]"), int(number), _METRICS_KEY))
     return url
-
-
-def _add(services: Services, app: Starlette, host: str, port: int, keys: str) -> str:
-    try:
-        return services.add(app, host, port)
-    except ListenError as error:
-        raise ReceiverError(f"{error}; set {keys}") from None
 
 
 def _stop_if_failed(connecting: asyncio.Task[None], services: Services) -> None:

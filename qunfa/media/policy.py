@@ -75,7 +75,10 @@ class AllowedHost:
             ValueError: it is none of these.
         """
         if "/" in text:
-            return cls(_read_network(text))
+            try:
+                return cls(ip_network(text))
+            except ValueError as error:
+                raise ValueError(f"{text!r} is no network such as 10.1.0.0/16: {error}") from None
         found = _WITH_PORT.fullmatch(text)
         host, port = (found["host"], int(found["port"])) if found else (text, None)
         address = read_address(host)
@@ -90,13 +93,6 @@ class AllowedHost:
         if isinstance(self.host, Network):
             return not isinstance(host, str) and host in self.host
         return self.host == host
-
-
-def _read_network(text: str) -> Network:
-    try:
-        return ip_network(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no network such as 10.1.0.0/16: {error}") from None
 
 
 class AllowedHosts:

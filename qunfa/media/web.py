@@ -113,7 +113,7 @@ class WebSources:
             SourceRefused: a URL or an address on the way is not allowed, or the server does not give the file.
             SourceUnavailable: the network or the server failed.
         """
-        url = self._checked(_read_url(spool.uri), spool.uri)
+        url = self._checked(_url(spool.uri), spool.uri)
         for _ in range(_REDIRECTS_MAX + 1):
             location = await self._request(url, spool)
             if location is None:
@@ -135,7 +135,7 @@ class WebSources:
         return url
 
     def _next(self, url: httpx.URL, location: str, source: str) -> httpx.URL:
-        target = _joined(url, location)
+        target = _url(location, url)
         via = f"it redirects to {shown(location)}: "
         if target is not None and url.scheme == "https" and target.scheme == "http":
             raise SourceRefused(source, f"{via}from https to http is not followed. {_FIX_LOCATION}")
@@ -178,16 +178,10 @@ class WebSources:
         return self._tls
 
 
-def _read_url(text: str) -> httpx.URL | None:
+def _url(text: str, base: httpx.URL | None = None) -> httpx.URL | None:
+    """A URL, on its own or as a redirect from `base` means it; None where it is none."""
     try:
-        return httpx.URL(text)
-    except (httpx.InvalidURL, UnicodeError):
-        return None
-
-
-def _joined(url: httpx.URL, location: str) -> httpx.URL | None:
-    try:
-        return url.join(location)
+        return httpx.URL(text) if base is None else base.join(text)
     except (httpx.InvalidURL, UnicodeError):
         return None
 

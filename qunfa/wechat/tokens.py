@@ -164,27 +164,17 @@ class Tokens:
 
 
 def _call(credentials: Credentials, base_url: str) -> Call:
-    secret = credentials.secret or SecretStr("")
+    account, secret = credentials.account, credentials.secret or SecretStr("")
+    asked = {"grant_type": "client_credential", "appid": credentials.appid}
     if credentials.source == STABLE:
-        body = {
-            "grant_type": "client_credential",
-            "appid": credentials.appid,
-            "secret": secret.get_secret_value(),
-            "force_refresh": False,  # it would make the token of every other process invalid at once
-        }
-        endpoint, url, content = "/cgi-bin/stable_token", f"{base_url}/cgi-bin/stable_token", json.dumps(body).encode()
-        return Call(
-            credentials.account, endpoint, "POST", url, content=content, secrets=(secret,), meaning=token_endpoint_code
-        )
+        # `force_refresh` would make the token of every other process invalid at once.
+        body = json.dumps({**asked, "secret": secret.get_secret_value(), "force_refresh": False}).encode()
+        endpoint, url = "/cgi-bin/stable_token", f"{base_url}/cgi-bin/stable_token"
+        return Call(account, endpoint, "POST", url, content=body, secrets=(secret,), meaning=token_endpoint_code)
+    query: dict[str, str | SecretStr] = {}
     if credentials.source == CLASSIC:
-        endpoint = "/cgi-bin/token"
-        query: dict[str, str | SecretStr] = {
-            "grant_type": "client_credential",
-            "appid": credentials.appid,
-            "secret": secret,
-        }
-        return Call(
-            credentials.account, endpoint, "GET", f"{base_url}{endpoint}", query=query, meaning=token_endpoint_code
-        )
-    endpoint = f"the token server {httpx.URL(credentials.source).host}"
-    return Call(credentials.account, endpoint, "GET", credentials.source, meaning=token_endpoint_code)
+        endpoint, url = "/cgi-bin/token", f"{base_url}/cgi-bin/token"
+        query = {**asked, "secret": secret}
+    else:
+        endpoint, url = f"the token server {httpx.URL(credentials.source).host}", credentials.source
+    return Call(account, endpoint, "GET", url, query=query, meaning=token_endpoint_code)
