@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qunfa.media.facts import PIXELS_MAX
-from tests.media.drawings import chunk, encoded, noise, png
-from tests.media.samples import facts_of
+from tests.media.samples import chunk, drawn, encoded, facts_of, png
 
-SMALL = {stated: encoded(noise(40, 30), stated) for stated in ("png", "jpeg", "gif", "bmp")}
+SMALL = {stated: encoded(drawn(40, 30), stated) for stated in ("png", "jpeg", "gif", "bmp")}
 
 
 @pytest.mark.parametrize("stated", SMALL)
@@ -33,9 +32,9 @@ def test_a_picture_that_is_cut_off_is_damaged(tmp_path: Path, stated: str, kept:
 
 BOMBS = {
     "png": png(200_000, 200_000, b""),
-    "gif": encoded(noise(4, 4), "gif").replace(b"\x04\0\x04\0", b"\xff\xff\xff\xff"),
-    "jpeg": encoded(noise(4, 4), "jpeg").replace(b"\x08\0\x04\0\x04", b"\x08\xff\xdc\xff\xdc"),
-    "bmp": encoded(noise(4, 4), "bmp").replace(b"\x04\0\0\0\x04\0\0\0", b"\xff\xff\0\0\xff\xff\0\0"),
+    "gif": encoded(drawn(4, 4), "gif").replace(b"\x04\0\x04\0", b"\xff\xff\xff\xff"),
+    "jpeg": encoded(drawn(4, 4), "jpeg").replace(b"\x08\0\x04\0\x04", b"\x08\xff\xdc\xff\xdc"),
+    "bmp": encoded(drawn(4, 4), "bmp").replace(b"\x04\0\0\0\x04\0\0\0", b"\xff\xff\0\0\xff\xff\0\0"),
     "what Pillow warns of": png(10_000, 9_000, b""),
     "what Pillow takes": png(8_000, 7_000, b""),
 }
@@ -106,10 +105,10 @@ def test_a_png_that_breaks_the_standard_is_damaged(tmp_path: Path, content: byte
 @pytest.mark.parametrize("stated", ["gif", "png"])
 def test_an_animation_is_known(tmp_path: Path, stated: str) -> None:
     """Several frames make one; a phone's JPEG with a second picture in it is none."""
-    frames = [noise(20, 20, "P").rotate(angle) for angle in (0, 90, 180)]
+    frames = [drawn(20, 20, "P").rotate(angle) for angle in (0, 90, 180)]
     content = encoded(frames[0], stated, save_all=True, append_images=frames[1:])
     assert facts_of(tmp_path, content).animated
-    phone = encoded(noise(20, 20), "mpo", save_all=True, append_images=[noise(10, 10)])
+    phone = encoded(drawn(20, 20), "mpo", save_all=True, append_images=[drawn(10, 10)])
     assert (facts_of(tmp_path, phone).animated, facts_of(tmp_path, phone).damage) == (False, None)
 
 
