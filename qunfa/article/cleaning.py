@@ -197,7 +197,7 @@ class _Copy:
         self._text: list[str] = []
 
     def begin(self, element: html.HtmlElement) -> bool:
-        """Take an element over, or not; false where what it holds is to be passed over."""
+        """Takes an element over, or not. False: what it holds is passed over."""
         if not self._kept:  # the body itself
             self._kept.append(False)
             self.text(element.text)
@@ -220,7 +220,7 @@ class _Copy:
         return True
 
     def end(self, element: html.HtmlElement) -> None:
-        """An element ends, also one that was not taken over."""
+        """An element ends, whether it was taken over or not."""
         if self._kept.pop():
             self._flush()
             self._last = self._open.pop()
@@ -230,7 +230,7 @@ class _Copy:
             self._flush()
 
     def text(self, text: str | None) -> None:
-        """Text comes, in pieces where something between them went."""
+        """Text comes. It is in pieces where something between them went."""
         if text:
             self._text.append(text)
 
@@ -281,7 +281,7 @@ def _is_script(url: str) -> bool:
 
 
 def shows_video(frame: html.HtmlElement) -> bool:
-    """Whether a frame is Tencent's in every place where its address may stand; a video may be named by its id alone."""
+    """Whether every address of a frame is Tencent's. An id alone may name a video."""
     named = [frame.attrib[name] for name in ("src", "data-src") if frame.attrib.get(name, "").strip()]
     return all(map(is_frame, named)) and bool(named or frame.attrib.get("vid") or frame.attrib.get("data-mpvid"))
 

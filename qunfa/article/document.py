@@ -7,7 +7,7 @@ from typing import Final
 from lxml import etree, html
 
 DEPTH_MAX: Final = 200
-"""Elements within elements; no editor nests a quarter as deep, and parsers lose what is too deep for them."""
+"""Elements within elements. No editor nests a quarter as deep, and parsers lose what is too deep."""
 ELEMENTS_MAX: Final = 7_000
 ATTRIBUTES_MAX: Final = 10_000
 STYLE_MAX: Final = 100_000
@@ -112,9 +112,9 @@ def _respell(element: html.HtmlElement) -> None:
 class Document:
     """The inside of an article's body.
 
-    Text and attributes come through unchanged, save that characters no HTML can hold (controls, half surrogates) are
-    dropped. What is written is normalised: quotes, entities, the case of names, tags that were left open. With `whole`,
-    the content may be a whole document, of which only the body counts.
+    Text and attributes stay, without characters that no HTML can hold (controls, half surrogates). Writing normalises
+    quotes, entities, the case of names, and tags that were left open. With `whole`, the content may be a whole
+    document, of which only the body counts.
 
     Raises:
         ArticleError: It is too long, is nested too deeply, or has too many elements or attributes, or too much style.

@@ -19,8 +19,8 @@ _CONTROLS: Final = frozenset(chr(code) for code in range(0x20)) - frozenset("\t\
 def problems(content: str, place: str) -> list[str]:
     """All that is wrong with the content, one sentence each, beginning with its place in the request.
 
-    `place` is such as `message.articles[2].content`. Ask before the pictures are uploaded, and again when their URLs
-    have been replaced: WeChat's may be longer. Content that is far too long is not even parsed.
+    `place` is such as `message.articles[2].content`. Ask before the pictures are uploaded, and again once their URLs
+    are replaced: WeChat's may be longer. Content that is far too long is not parsed.
     """
     found = _outside(content)
     if not found:

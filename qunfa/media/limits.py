@@ -48,8 +48,8 @@ class Use(StrEnum):
 class Limit:
     """What one use takes.
 
-    A picture that is made to fit gets at most `fit_bytes`, which holds whether WeChat counts in 1,000 or in 1,024, and
-    at most `fit_pixels`.
+    A picture that is made to fit gets at most `fit_bytes` and `fit_pixels`. `fit_bytes` is small enough whether WeChat
+    counts in 1,000 or in 1,024.
     """
 
     title: str
@@ -104,16 +104,15 @@ _PICTURES = frozenset({Use.IMAGE, Use.THUMB, Use.COVER, Use.PICTURE})
 
 
 def check(facts: MediaFacts, use: Use, place: str) -> list[str]:
-    """All that keeps WeChat from taking a file, one sentence each, beginning with its place in the request.
+    """All that keeps WeChat from taking a file, one sentence each; empty where nothing is known against it.
 
-    `place` is the field that names the file, such as `message.articles[2].thumb`. An empty list: nothing is known
-    against it.
+    Each sentence begins with `place`: the field that names the file, such as `message.articles[2].thumb`.
     """
     return [f"{place}: {problem}" for problem in _problems(facts, use)]
 
 
 def warnings(facts: MediaFacts, use: Use, place: str) -> list[str]:
-    """What WeChat's pages contradict each other about: it may be refused, and is not by us."""
+    """What WeChat may refuse and we do not: its pages contradict each other."""
     advised = LIMITS[use].advised_bytes
     if advised is None or facts.size <= advised or check(facts, use, place):
         return []

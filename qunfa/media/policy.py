@@ -21,9 +21,9 @@ _NEVER_PUBLIC: Final[tuple[Network, ...]] = (
     IPv6Network("2002::/16"),  # 6to4
     IPv6Network("3fff::/20"),  # documentation
 )
-"""What `ipaddress` of some Python version calls global, or leaves to the one who asks."""
+"""Addresses that `ipaddress` of some Python version calls global."""
 _UNICAST: Final = IPv6Network("2000::/3")
-"""All that has been assigned for unicast on the internet; IPv4-compatible and site-local forms lie outside."""
+"""Everything assigned for unicast on the internet. IPv4-compatible and site-local forms lie outside."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PORT_MAX: Final = 65535
 _NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
@@ -34,8 +34,7 @@ _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 def read_address(text: str) -> Address | None:
     """The address that `text` spells in its usual form, or None; in brackets or not.
 
-    An IPv4 address inside IPv6 (mapped, or behind NAT64's well-known prefix) is given as the IPv4 address that it
-    leads to, so that it is judged as that.
+    An IPv4 address inside IPv6 (mapped, or behind NAT64's well-known prefix) is given as IPv4, and judged as that.
     """
     try:
         address = ip_address(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
@@ -96,7 +95,7 @@ class AllowedHost:
 
 
 class AllowedHosts:
-    """All entries together. Two questions are asked: of the URL, and of each address that its name has."""
+    """All entries together. They decide about a URL, and about each address that its name has."""
 
     def __init__(self, entries: tuple[str, ...]) -> None:
         self._entries = tuple(AllowedHost.parse(entry) for entry in entries)
@@ -112,7 +111,7 @@ class AllowedHosts:
     def allow_connection(self, address: Address, port: int) -> bool:
         """Whether a connection to `address` may be opened: it is public, or listed itself or by its network.
 
-        A listed name does not do for that: else whoever answers for the name in DNS could lead into any network.
+        A listed name is not enough. Otherwise its DNS could lead into any network.
         """
         if is_public(address):
             return True
@@ -120,8 +119,8 @@ class AllowedHosts:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreKey:
-    """One object: its bucket and the parts of its key."""
+class StorePlace:
+    """An object of a store, or a folder with all objects in it: the bucket and the parts of the key."""
 
     bucket: str
     parts: tuple[str, ...]
@@ -136,8 +135,7 @@ class StoreKey:
         """Read `s3://bucket/key`; %XX in the key is decoded once.
 
         Raises:
-            SourceRefused: it is no such URI, or its key has an empty part, `.` or `..`, which a server could take for
-                another key.
+            SourceRefused: it is no such URI, or its key has an empty part, `.` or `..`: a server could read another.
         """
         _scheme, _colon, rest = uri.partition(":")
         bucket, _slash, path = rest.removeprefix("//").partition("/")
@@ -154,16 +152,8 @@ class StoreKey:
             )
         return cls(bucket, parts)
 
-
-@dataclass(frozen=True, slots=True)
-class StorePrefix:
-    """A bucket, or a folder in it, all of which may be read."""
-
-    bucket: str
-    parts: tuple[str, ...]
-
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse_folder(cls, text: str) -> Self:
         """Read `s3://bucket` or `s3://bucket/folder`, with or without a slash at its end.
 
         Raises:
@@ -173,17 +163,16 @@ class StorePrefix:
         try:
             if not whole.startswith("s3://"):
                 raise SourceRefused(text, "it does not begin with s3://.")
-            if "/" not in whole.removeprefix("s3://"):
-                return cls(StoreKey.parse(f"{whole}/any").bucket, ())
-            prefix = StoreKey.parse(whole)
+            if "/" in whole.removeprefix("s3://"):
+                return cls.parse(whole)
+            return cls(cls.parse(f"{whole}/any").bucket, ())
         except SourceRefused as refused:
             raise ValueError(
                 f"{text!r} is no store such as s3://bucket or s3://bucket/folder: {refused.reason}"
             ) from None
-        return cls(prefix.bucket, prefix.parts)
 
-    def holds(self, wanted: StoreKey) -> bool:
-        """Whether `wanted` lies in here; whole parts count, so that `a` does not hold `ab`."""
+    def holds(self, wanted: Self) -> bool:
+        """Whether `wanted` lies in this folder. Whole parts count, so `a` does not hold `ab`."""
         depth = len(self.parts)
         return wanted.bucket == self.bucket and len(wanted.parts) > depth and wanted.parts[:depth] == self.parts
 
@@ -219,7 +208,7 @@ class SourcePolicy:
     def __post_init__(self) -> None:
         AllowedHosts(self.hosts)
         for prefix in self.stores:
-            StorePrefix.parse(prefix)
+            StorePlace.parse_folder(prefix)
         for root in self.roots:
             if not root.is_absolute():
                 raise ValueError(f"the root {root} must be an absolute path")

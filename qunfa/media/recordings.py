@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import BinaryIO, Final, NamedTuple
 
 FRAMES_MAX: Final = 100_000
-"""Counting ends here: more than half an hour, far beyond WeChat's minute."""
+"""Counting ends here, at more than half an hour. WeChat takes a minute."""
 JUNK_MAX: Final = 65_536
-"""Bytes of an MP3 file, in total, that may be something else (tags, padding) between and after the frames."""
+"""So many bytes of an MP3 file may be tags and padding between and after its frames."""
 
 _AMR_MAGIC: Final = b"#!AMR\n"
 _AMR_FRAME: Final = timedelta(milliseconds=20)

@@ -228,7 +228,7 @@ def _check_headers(headers: Headers, spool: Spool) -> None:
 
 
 def _broken(error: BaseException, url: httpx.URL, source: str) -> SourceError:
-    """The pool raises anew without a cause, so that the certificate's error is found by the context only."""
+    """The pool raises anew without a cause, so the certificate's error is found by the context only."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, ssl.SSLCertVerificationError):

@@ -56,7 +56,7 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
 class NoticeSettings(Section):
     """One webhook: where it is, how it is signed, and of which events it is told (of all, unless they are named).
 
-    The URL is kept like a secret, since with many services whoever knows it may post there. `secret_old` signs as well,
+    The URL is kept like a secret: with many services, whoever knows it may post there. `secret_old` signs as well,
     until the receiver knows the new one.
     """
 
@@ -136,12 +136,12 @@ EventsToken = Annotated[
 class CallbackSettings(Section):
     """How WeChat's pushes for the account are verified, and where those go that are not a mass send's.
 
-    `mode` is safe where there is an `aes_key`, else plain. `original_id` is whom pushes must be addressed to.
-    `token_old` and `aes_key_old` are taken as well as the new ones, until WeChat uses those only. `forward_to` gets
-    what is not a mass send's result, with `forward_results` those too. `events_token` opens
-    `POST /wechat/<account>/events` for a system that owns the callback URL itself; then `token` may be missing.
-    `sources` are the addresses that pushes may come from, in addition to those in `sources_file` (one a line, or
-    the answer of WeChat's `getcallbackip`), which is read again when it changes; with neither, any address may push.
+    `mode` is safe where there is an `aes_key`, else plain. Pushes must be addressed to `original_id`. `token_old` and
+    `aes_key_old` are taken beside the new ones, until WeChat uses only those. `forward_to` gets what is not a mass
+    send's result, and with `forward_results` the results too. `events_token` opens `POST /wechat/<account>/events` for
+    a system that owns the callback URL itself. Then `token` may be missing.
+    Pushes may come from `sources` and from the addresses in `sources_file`: one a line, or the answer of WeChat's
+    `getcallbackip`. The file is read again when it changes. With neither, any address may push.
     """
 
     token: CallbackToken | None = None

@@ -104,8 +104,8 @@ class WorkerSettings(Section):
 class MediaSettings(Section):
     """Where media may be read from: nowhere, unless listed.
 
-    `roots` are folders for `file:`, `hosts` for `http(s):` (a private address must be listed itself, or by its
-    network), `stores` are buckets or folders in them. `s3_endpoint` and `s3_region` are for other stores than Amazon's.
+    `roots` are folders for `file:`. `hosts` are for `http(s):`; a private address must be listed itself, or by its
+    network. `stores` are buckets or folders in them. `s3_endpoint` and `s3_region` are for stores other than Amazon's.
     """
 
     roots: tuple[Annotated[Path, AfterValidator(_check_root)], ...] = ()

@@ -89,7 +89,7 @@ async def exchange(http: httpx.AsyncClient, call: Call, read: Read[Answer]) -> A
 
 
 async def _outcome(http: httpx.AsyncClient, call: Call, read: Read[Answer]) -> Answer | Exception:
-    """The answer or the error, as a value: an error raised here would have the token in its frames."""
+    """The answer or the error, as a value. An error raised here would have the token in its frames."""
     if http.is_closed:
         return NotWritten("the HTTP client is closed", account=call.account, endpoint=call.endpoint)
     try:

@@ -22,9 +22,9 @@ def open_http(timeout: timedelta, *, trust_env: bool = False) -> httpx.AsyncClie
     """A client for all accounts and calls of a process: keep-alive, HTTP/1.1, no repeats, no redirects, no cookies.
 
     `timeout` is how long WeChat may take to answer. To get a connection may take 5 seconds, to open one 5 for TCP and 5
-    for TLS, to write 10; so no call lasts longer than `timeout` and 35 seconds, but for an upload: there the 10 seconds
-    are those of each 64 KiB, and the whole has a second more per 32 KiB (see `deadline`). `trust_env` lets the
-    environment name a proxy (`HTTPS_PROXY`) and certificates (`SSL_CERT_FILE`).
+    for TLS, to write 10. So no call lasts longer than `timeout` and 35 seconds. Of an upload each 64 KiB may take those
+    10 seconds, and the whole has a second more per 32 KiB (see `deadline`). `trust_env` lets the environment name a
+    proxy (`HTTPS_PROXY`) and certificates (`SSL_CERT_FILE`).
     """
     patience = timeout.total_seconds()
     connect = min(timeout, _CONNECT_MAX).total_seconds()
@@ -71,12 +71,11 @@ def http_url(text: str) -> httpx.URL | None:
 
 
 def deadline(timeout: httpx.Timeout, upload_bytes: int = 0) -> float | None:
-    """Seconds after which a call has had all the time that its phases may take, or None where one of them is unlimited.
+    """Seconds that all phases of a call may take together; None where one of them is unlimited.
 
-    httpx limits each read by itself, so that a server that sends a byte now and then would never time out. Since
-    connecting is over by then (one limit for the socket, one for TLS), a call that meets this deadline has been
-    written, unless it uploads a file: its `upload_bytes` give it a second more per 32 KiB, in which the source of that
-    file is read, too.
+    httpx limits each read by itself, so a server that sends a byte now and then would never time out. Connecting has a
+    limit for the socket and one for TLS, so it is over by then. So a call that meets this deadline has been written,
+    unless it uploads a file. An upload has a second more per 32 KiB (`upload_bytes`), to read the file's source, too.
     """
     once, twice = (timeout.pool, timeout.read), (timeout.connect, timeout.write)
     seconds = [phase for phase in (*once, *twice, *twice) if phase is not None]
