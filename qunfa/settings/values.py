@@ -83,8 +83,10 @@ def _positive(value: timedelta) -> timedelta:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read_seconds), AfterValidator(_positive)]
-UpToAnHour = Annotated[Duration, AfterValidator(_at_most_an_hour)]
 """A positive time span: ISO 8601 ("PT30S"), or seconds as a number or as digits ("0.5")."""
+
+UpToAnHour = Annotated[Duration, AfterValidator(_at_most_an_hour)]
+"""A `Duration` of at most an hour."""
 
 
 def _is_near(host: str) -> bool:
