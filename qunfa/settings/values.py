@@ -1,9 +1,10 @@
 """The tables of the configuration, the kinds of value in them, and secrets in files."""
 
+import contextlib
 import re
 from collections.abc import Iterable
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -89,12 +90,18 @@ UpToAnHour = Annotated[Duration, AfterValidator(_at_most_an_hour)]
 """A `Duration` of at most an hour."""
 
 
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that a text spells, in brackets or not."""
+    try:
+        return ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+
+
 def _is_near(host: str) -> bool:
     """Whether a host can only be on this machine or in a private network, so that plain http may be used."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return "." not in host or host.endswith((".localhost", ".internal"))
+    address = _address(host)
+    return address.is_loopback if address else "." not in host or host.endswith((".localhost", ".internal"))
 
 
 def check_url(value: str) -> str:
@@ -131,10 +138,8 @@ def _check_bind_address(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not (colon and host and port.isascii() and port.isdigit() and int(port) <= _MAX_PORT):
         raise ValueError('must be "address:port", for example "127.0.0.1:9464", or "" to switch it off')
-    try:
-        ip_address(host.strip("[]"))
-    except ValueError:
-        raise ValueError("the part before the port must be an IP address, for example 127.0.0.1") from None
+    if _address(host) is None:
+        raise ValueError("the part before the port must be an IP address, for example 127.0.0.1")
     return value
 
 
@@ -144,21 +149,17 @@ BindAddress = Annotated[str, AfterValidator(_check_bind_address)]
 
 def _check_host(value: str) -> str:
     host = value.lower()
-    try:
-        return str(ip_network(host)) if "/" in host else str(ip_address(host.strip("[]")))
-    except ValueError:
-        name, colon, port = host.rpartition(":")
-        name = name if colon else host
-        if _is_host(name) and (not colon or (port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT)):
-            return host
+    if (address := _address(host)) is not None:
+        return str(address)
+    if "/" in host:
+        with contextlib.suppress(ValueError):
+            return str(ip_network(host))
+    name, colon, port = host.rpartition(":")
+    name = name if colon else host
+    named = _address(name) is not None or _HOST.fullmatch(name) is not None
+    if named and (not colon or (port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT)):
+        return host
     raise ValueError("must be a host name or IP address, with or without a port, or a network such as 10.1.0.0/16")
-
-
-def _is_host(name: str) -> bool:
-    try:
-        return bool(ip_address(name.strip("[]")))
-    except ValueError:
-        return _HOST.fullmatch(name) is not None
 
 
 Host = Annotated[str, AfterValidator(_check_host)]
