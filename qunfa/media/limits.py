@@ -62,42 +62,20 @@ class Limit:
     fit_pixels: int = 0
 
 
-LIMITS: Final[Mapping[Use, Limit]] = MappingProxyType(
-    {
-        Use.IMAGE: Limit(
-            "an image message",
-            (Format.PNG, Format.JPEG, Format.GIF),
-            10 * MB,
-            "at most 10 MB",
-            advised_bytes=2 * MB,
-            fit_bytes=10_000_000,
-            fit_pixels=16_000_000,
-        ),
-        Use.VOICE: Limit(
-            "a voice message", (Format.MP3, Format.AMR), 2 * MB, "at most 2 MB", duration_max=timedelta(seconds=60)
-        ),
-        Use.VIDEO: Limit("a video", (Format.MP4,), 10 * MB, "at most 10 MB"),
-        Use.THUMB: Limit(
-            "an article's thumb", (Format.JPEG,), 64 * KB, "at most 64 KB", fit_bytes=64_000, fit_pixels=1_000_000
-        ),
-        Use.COVER: Limit(
-            "a draft's cover",
-            (Format.PNG, Format.JPEG, Format.GIF, Format.BMP),
-            10 * MB,
-            "at most 10 MB",
-            fit_bytes=10_000_000,
-            fit_pixels=16_000_000,
-        ),
-        Use.PICTURE: Limit(
-            "a picture in an article",
-            (Format.PNG, Format.JPEG),
-            MB - 1,
-            "less than 1 MB",
-            fit_bytes=1_000_000,
-            fit_pixels=16_000_000,
-        ),
-    }
-)
+_PNG, _JPEG, _GIF, _BMP = Format.PNG, Format.JPEG, Format.GIF, Format.BMP
+LIMITS: Final[Mapping[Use, Limit]] = MappingProxyType({
+    Use.IMAGE: Limit("an image message", (_PNG, _JPEG, _GIF), 10 * MB, "at most 10 MB",
+                     advised_bytes=2 * MB, fit_bytes=10_000_000, fit_pixels=16_000_000),
+    Use.VOICE: Limit("a voice message", (Format.MP3, Format.AMR), 2 * MB, "at most 2 MB",
+                     duration_max=timedelta(seconds=60)),
+    Use.VIDEO: Limit("a video", (Format.MP4,), 10 * MB, "at most 10 MB"),
+    Use.THUMB: Limit("an article's thumb", (_JPEG,), 64 * KB, "at most 64 KB",
+                     fit_bytes=64_000, fit_pixels=1_000_000),
+    Use.COVER: Limit("a draft's cover", (_PNG, _JPEG, _GIF, _BMP), 10 * MB, "at most 10 MB",
+                     fit_bytes=10_000_000, fit_pixels=16_000_000),
+    Use.PICTURE: Limit("a picture in an article", (_PNG, _JPEG), MB - 1, "less than 1 MB",
+                       fit_bytes=1_000_000, fit_pixels=16_000_000),
+})  # fmt: skip
 
 
 _PICTURES = frozenset({Use.IMAGE, Use.THUMB, Use.COVER, Use.PICTURE})
