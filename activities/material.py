@@ -27,8 +27,8 @@ from qunfa.contract.steps import (
     UploadStep,
 )
 from qunfa.media import SourceRefused, SourceUnavailable
+from qunfa.media.facts import HEAD_BYTES, Format, sniff
 from qunfa.media.fitting import CannotFitError
-from qunfa.media.kinds import HEAD_BYTES, Format, sniff
 from qunfa.media.limits import Use
 from qunfa.settings import Settings
 from qunfa.wechat import DraftArticle, NewsArticle, OfficialAccount, Token, UploadFile

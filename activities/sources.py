@@ -35,11 +35,11 @@ from qunfa.contract.message import (
 )
 from qunfa.contract.steps import INSPECT, InspectStep
 from qunfa.media import SourceRefused, Sources, SourceUnavailable
-from qunfa.media.checks import check
 from qunfa.media.darkroom import Darkroom
 from qunfa.media.facts import MediaFacts
 from qunfa.media.fitting import CannotFitError
 from qunfa.media.limits import Use as MediaUse
+from qunfa.media.limits import check
 from qunfa.media.scratch import Scratch
 from qunfa.settings import Settings
 

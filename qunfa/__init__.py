@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qunfa.callback.reporting import report_job_finish
+    from qunfa.callback.delivery import report_job_finish
 
 __all__ = ["report_job_finish"]
 
@@ -11,7 +11,7 @@ __all__ = ["report_job_finish"]
 def __getattr__(name: str) -> Any:
     """Imports what the package offers when it is asked for: workflows must not load a web server."""
     if name == "report_job_finish":
-        from qunfa.callback.reporting import report_job_finish  # noqa: PLC0415 - see above
+        from qunfa.callback.delivery import report_job_finish  # noqa: PLC0415 - see above
 
         return report_job_finish
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

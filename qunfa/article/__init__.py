@@ -1,10 +1,9 @@
 """The HTML of an article: its pictures, its cleaning, its problems."""
 
 from qunfa.article.cleaning import Cleaned, cleaned
-from qunfa.article.files import decoded, local_pictures
-from qunfa.article.pictures import lost, pictures, replaced
+from qunfa.article.document import ArticleError
+from qunfa.article.pictures import decoded, local_pictures, lost, pictures, replaced
 from qunfa.article.problems import problems
-from qunfa.article.size import ArticleError
 from qunfa.article.urls import DataUriError, data_of, is_data, is_wechats, name_of
 
 __all__ = [

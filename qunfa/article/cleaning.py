@@ -1,24 +1,154 @@
-"""An article with nothing in it but what is allowed: what WeChat shows, and its editor makes.
+"""An article with nothing in it but what is allowed: what WeChat's editor and the common editors for it make.
 
 The result is written anew from what may stay, so it never depends on how a browser reads what was there. It has no
 comment, and no element in which text is anything else than text (`style`, `script`, `xmp`, a frame's inside). So every
-parser reads the same elements in it, within a drawing and outside.
+parser reads the same elements in it. All names are in small letters, as the HTML parser gives them.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
 from lxml import etree, html
 
-from qunfa.article import allowed, styles
+from qunfa.article import styles
 from qunfa.article.document import Document, set_attribute
-from qunfa.article.slots import is_placeholder
+from qunfa.article.pictures import is_placeholder
 from qunfa.article.urls import is_frame, is_link, is_picture
 
+_MEDIA: Final = frozenset({"audio", "iframe", "source", "track", "video"})
+_WECHATS: Final = re.compile(r"mp[a-z0-9-]{0,60}|qqmusic")
+"""Cards, voices, profiles: `mp-miniprogram`, `mpvoice`, `mp-common-profile` …"""
+_PREFIXED: Final = re.compile(r"(?:data|aria|mpa|tn|opera-tn)-[a-z0-9_.:-]{1,80}")
+_OF_WECHATS: Final = re.compile(r"(?!on)[a-z][a-z0-9_-]{0,80}")
+_URLS: Final = frozenset({"action", "background", "cite", "data-src", "href", "poster", "src", "xlink:href"})
+_SOURCED: Final = frozenset({"img", "iframe", "audio", "video", "source", "track"})
+_REFERRING: Final = frozenset({"image", "use", "mpath", "textpath", "pattern", "lineargradient", "radialgradient"})
+PROSE: Final = frozenset({"alt", "title", "label", "summary", "abbr", "powered-by"})
+"""Attributes that hold words for people."""
 _SCRIPTS: Final = ("javascript:", "vbscript:", "data:text/html")
 _VERBATIM: Final = frozenset({"listing", "plaintext", "xmp"})
 _NAME_MAX: Final = 40
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_TEXT: Final = _names(
+    """
+    a abbr address article aside b bdi bdo big blockquote br caption center cite code col colgroup dd del details dfn
+    div dl dt em fieldset figcaption figure font footer h1 h2 h3 h4 h5 h6 header hgroup hr i img ins kbd label legend li
+    main mark menu nav ol p pre q rb rp rt rtc ruby s samp section small span strike strong sub summary sup table tbody
+    td tfoot th thead time tr tt u ul var wbr
+    """
+)
+_DRAWING: Final = _names(
+    """
+    animate animatecolor animatemotion animatetransform circle clippath defs ellipse feblend fecolormatrix
+    fecomponenttransfer fecomposite feconvolvematrix fediffuselighting fedisplacementmap fedistantlight fedropshadow
+    feflood fefunca fefuncb fefuncg fefuncr fegaussianblur femerge femergenode femorphology feoffset fepointlight
+    fespecularlighting fespotlight fetile feturbulence filter foreignobject g image line lineargradient marker mask
+    mpath path pattern polygon polyline radialgradient rect set stop svg switch symbol text textpath tspan use
+    """
+)
+_ELEMENTS: Final = _TEXT | _MEDIA | _DRAWING
+
+_DROPPED: Final = _names(
+    """
+    applet base datalist desc embed frame frameset head input link math meta metadata noembed noframes noscript object
+    optgroup option param script select style template textarea title
+    """
+)
+"""Elements that go with all they hold. Any other that is not allowed goes alone: what it holds stays."""
+
+_GEOMETRY: Final = _names(
+    """
+    alignment-baseline amplitude azimuth basefrequency baseline-shift bias clip-path clip-rule clippathunits
+    color-interpolation color-interpolation-filters cursor cx cy d diffuseconstant direction display divisor
+    dominant-baseline dx dy edgemode elevation exponent fill fill-opacity fill-rule filter filterunits flood-color
+    flood-opacity font font-family font-size font-size-adjust font-stretch font-style font-variant font-weight fr fx fy
+    gradienttransform gradientunits height image-rendering in in2 intercept isolation k1 k2 k3 k4 kernelmatrix
+    kernelunitlength lengthadjust letter-spacing lighting-color limitingconeangle marker-end marker-mid marker-start
+    markerheight markerunits markerwidth mask maskcontentunits maskunits mix-blend-mode mode numoctaves offset opacity
+    operator order orient overflow paint-order patterncontentunits patterntransform patternunits pathlength
+    pointer-events points pointsatx pointsaty pointsatz preservealpha preserveaspectratio primitiveunits r radius refx
+    refy result rotate rx ry scale seed shape-rendering slope specularconstant specularexponent spreadmethod
+    startoffset stddeviation stitchtiles stop-color stop-opacity stroke stroke-dasharray stroke-dashoffset
+    stroke-linecap stroke-linejoin stroke-miterlimit stroke-opacity stroke-width surfacescale tablevalues targetx
+    targety text-anchor text-decoration text-rendering textlength transform transform-origin type unicode-bidi
+    vector-effect viewbox visibility width word-spacing writing-mode x x1 x2 xchannelselector y y1 y2 ychannelselector z
+    """
+)
+_ANIMATION: Final = _names(
+    """
+    accumulate additive attributename attributetype begin by calcmode dur end from keypoints keysplines keytimes max min
+    origin path repeatcount repeatdur restart rotate to values
+    """
+)
+_ANYWHERE: Final = _names(
+    """
+    abbr align allowfullscreen alt autoplay autoskip bgcolor border bordercolor cellpadding cellspacing char charoff
+    class clear color colspan compact contenteditable controls copyright crossorigin datetime decoding dir donone
+    draggable face frame frameborder hasload headers height hidden hm_fix hspace id imgdata imgfileid imgurl interlabel
+    label lang leaf linktype loading loop marginheight marginwidth muted name nodeleaf noshade nowrap open playsinline
+    powered-by preload referrerpolicy rel reversed role rows rowspan rules scope scrolling size span spellcheck start
+    summary tab tabindex target textstyle textvalue title topic-id translate type valign value version vid vspace
+    wah-hotarea width xml:space xmlns xmlns:xlink _height _width
+    """
+)
+
+
+def is_allowed(tag: str) -> bool:
+    """Whether an element may stay."""
+    return tag in _ELEMENTS or _WECHATS.fullmatch(tag) is not None
+
+
+def takes(tag: str, name: str) -> bool:
+    """Whether an element may have an attribute; what the attribute may say is another question."""
+    if name in _URLS:
+        return _takes_url(tag, name)
+    if name in _ANYWHERE or name == "style" or _PREFIXED.fullmatch(name):
+        return True
+    if tag in _DRAWING:
+        return name in _GEOMETRY or (name in _ANIMATION and tag.startswith(("animate", "set")))
+    return tag not in _ELEMENTS and _OF_WECHATS.fullmatch(name) is not None
+
+
+def _may_be_animated(name: str) -> bool:
+    """Whether an animation may change this attribute: nothing that leads elsewhere, no handler, no style sheet."""
+    return name.strip().lower() in _GEOMETRY
+
+
+def _is_reference(tag: str, name: str) -> bool:
+    """Whether an attribute leads to another part of its own drawing."""
+    return tag in _DRAWING and tag != "image" and name in {"href", "xlink:href"}
+
+
+def _is_picture_slot(tag: str, name: str) -> bool:
+    """Whether an attribute that holds a URL shows what is there, as a picture."""
+    return tag in {"img", "image"} or name in {"poster", "background"}
+
+
+def _is_drawing(tag: str) -> bool:
+    """Whether an element is one of SVG."""
+    return tag in _DRAWING
+
+
+def _takes_url(tag: str, name: str) -> bool:
+    match name:
+        case "href" | "xlink:href":
+            return tag == "a" or tag in _REFERRING or (name == "href" and tag not in _ELEMENTS)
+        case "src":
+            return tag in _SOURCED or tag not in _ELEMENTS
+        case "cite":
+            return tag in {"blockquote", "q", "del", "ins"}
+        case "poster":
+            return tag == "video" or tag not in _ELEMENTS
+        case "data-src":
+            return True
+    return name == "background" and tag in {"table", "thead", "tbody", "tfoot", "tr", "td", "th"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +197,15 @@ class _Copy:
         self._text: list[str] = []
 
     def begin(self, element: html.HtmlElement) -> bool:
-        """Take an element over, or not; false where what it holds is to be passed over."""
+        """Takes an element over, or not. False: what it holds is passed over."""
         if not self._kept:  # the body itself
             self._kept.append(False)
             self.text(element.text)
             return True
         tag = str(element.tag)
         name = "pre" if tag in _VERBATIM else tag
-        dropped = tag in allowed.DROPPED or (tag == "iframe" and not shows_video(element))
-        kept = not dropped and allowed.is_allowed(name)
+        dropped = tag in _DROPPED or (tag == "iframe" and not shows_video(element))
+        kept = not dropped and is_allowed(name)
         self._kept.append(kept)
         if not kept:
             self.removed[f"<{tag[:_NAME_MAX]}>"] += 1
@@ -90,7 +220,7 @@ class _Copy:
         return True
 
     def end(self, element: html.HtmlElement) -> None:
-        """An element ends, also one that was not taken over."""
+        """An element ends, whether it was taken over or not."""
         if self._kept.pop():
             self._flush()
             self._last = self._open.pop()
@@ -100,7 +230,7 @@ class _Copy:
             self._flush()
 
     def text(self, text: str | None) -> None:
-        """Text comes, in pieces where something between them went."""
+        """Text comes. It is in pieces where something between them went."""
         if text:
             self._text.append(text)
 
@@ -124,7 +254,7 @@ class _Copy:
 
 def _kept(element: html.HtmlElement, tag: str, name: str, value: str) -> str | None:
     """What stays of an attribute's value."""
-    if not allowed.takes(tag, name) or (name == "src" and is_placeholder(element)):
+    if not takes(tag, name) or (name == "src" and is_placeholder(element)):
         return None
     if name == "style":
         return styles.allowed(value, is_picture)
@@ -132,15 +262,15 @@ def _kept(element: html.HtmlElement, tag: str, name: str, value: str) -> str | N
 
 
 def _may_say(tag: str, name: str, value: str) -> bool:
-    if name in allowed.PROSE:
+    if name in PROSE:
         return True
     if name == "attributename":
-        return allowed.may_be_animated(value)
-    if allowed.is_reference(tag, name):
+        return _may_be_animated(value)
+    if _is_reference(tag, name):
         return value.strip().startswith("#")
-    if name in allowed.URLS and tag != "iframe":
-        return is_picture(value) if allowed.is_picture_slot(tag, name) else is_link(value)
-    if allowed.is_drawing(tag) and not name.startswith("data-"):
+    if name in _URLS and tag != "iframe":
+        return is_picture(value) if _is_picture_slot(tag, name) else is_link(value)
+    if _is_drawing(tag) and not name.startswith("data-"):
         return styles.is_local(value)
     return not any(_is_script(part) for part in value.split(";"))
 
@@ -151,7 +281,7 @@ def _is_script(url: str) -> bool:
 
 
 def shows_video(frame: html.HtmlElement) -> bool:
-    """Whether a frame is Tencent's in every place where its address may stand; a video may be named by its id alone."""
+    """Whether every address of a frame is Tencent's. An id alone may name a video."""
     named = [frame.attrib[name] for name in ("src", "data-src") if frame.attrib.get(name, "").strip()]
     return all(map(is_frame, named)) and bool(named or frame.attrib.get("vid") or frame.attrib.get("data-mpvid"))
 

@@ -1,10 +1,129 @@
 """The pictures of an article: which there are, other URLs for them, and which of them WeChat lost."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urljoin
 
-from qunfa.article import slots
-from qunfa.article.document import Document
-from qunfa.article.urls import is_wechats, parts
+from lxml import html
+
+from qunfa.article import styles
+from qunfa.article.document import ArticleError, Document, set_attribute
+from qunfa.article.urls import is_data, is_wechats, normalised, parts
+
+# By attribute: the elements on which it names a picture (None: on all).
+_ATTRIBUTES: Final[dict[str, frozenset[str] | None]] = {
+    "src": frozenset({"img"}),
+    "data-src": frozenset({"img"}),
+    "poster": None,
+    "background": None,
+    "href": frozenset({"image"}),
+    "xlink:href": frozenset({"image"}),
+}
+_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+
+
+def urls_in(document: Document) -> Iterator[str]:
+    """The normalised URL of every picture, in order and as often as it stands there; empty ones are left out."""
+    for element in document.elements():
+        for url in _of(element):
+            if clean := normalised(url):
+                yield clean
+
+
+def _replace(document: Document, replacement: Callable[[str], str | None]) -> bool:
+    """Puts other URLs in the places whose normalised URL `replacement` knows; whether there were any."""
+    changed = False
+    for element in document.elements():
+        for name, value in _values(element).items():
+            if name == "style":
+                new = styles.with_urls(value, lambda url: replacement(normalised(url)))
+            else:
+                new = replacement(normalised(value)) or value
+            if new != value:
+                set_attribute(element, name, new)
+                changed = True
+    return changed
+
+
+def is_placeholder(element: html.HtmlElement) -> bool:
+    """Whether the `src` of a picture only holds the place until `data-src` is loaded."""
+    lazy = normalised(element.attrib.get("data-src", ""))
+    return element.tag == "img" and bool(lazy) and is_data(normalised(element.attrib.get("src", "")))
+
+
+def _of(element: html.HtmlElement) -> Iterator[str]:
+    for name, value in _values(element).items():
+        if name == "style":
+            yield from styles.urls(value)
+        elif name != "src" or not is_placeholder(element):
+            yield value
+
+
+def _values(element: html.HtmlElement) -> dict[str, str]:
+    """The attributes of an element that can hold a picture's URL."""
+    return {
+        name: value
+        for name, value in element.attrib.items()
+        if name == "style" or (name in _ATTRIBUTES and _belongs(name, str(element.tag)))
+    }
+
+
+def _belongs(name: str, tag: str) -> bool:
+    tags = _ATTRIBUTES[name]
+    return tags is None or tag in tags
+
+
+def decoded(data: bytes) -> str:
+    """The text of an HTML file: by its byte order mark, as UTF-8, or as one of China's encodings.
+
+    Raises:
+        ArticleError: It is in none of them.
+    """
+    for mark, encoding in (*_MARKS, (b"", "utf-8"), (b"", "gb18030")):
+        if data.startswith(mark):
+            try:
+                return data.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+    raise ArticleError("is in no encoding that is known here; save it as UTF-8")
+
+
+def local_pictures(content: str, base: Path) -> str:
+    """The inside of the body of an HTML file from the folder `base`, with `file:` URIs for the pictures beside it.
+
+    Relative URLs of pictures become absolute ones: of files below `base` (or wherever `..` leads), or below a
+    `<base href>` that names a server. What has a scheme or a host is left alone.
+
+    Raises:
+        ArticleError: The content is too long or nested too deeply.
+    """
+    document = Document(content, whole=True)
+    server = _server(document)
+    _replace(document, lambda url: _absolute(url, base, server))
+    return str(document)
+
+
+def _server(document: Document) -> str | None:
+    for element in document.root.iter("base"):
+        href = str(element.attrib.get("href", "")).strip()
+        split = parts(href)
+        if split is not None and split.scheme in {"http", "https"}:
+            return href
+    return None
+
+
+def _absolute(url: str, base: Path, server: str | None) -> str | None:
+    split = parts(url)
+    if split is None or split.scheme or split.netloc or not split.path:
+        return None
+    if server is not None:
+        return str(urljoin(server, url))
+    path = unquote(split.path.replace("\\", "/"))
+    if "\0" in path:
+        return None
+    return Path(os.path.normpath(base.absolute() / path)).as_uri()
 
 
 def pictures(content: str) -> tuple[str, ...]:
@@ -18,7 +137,7 @@ def pictures(content: str) -> tuple[str, ...]:
     Raises:
         ArticleError: The content is too long or nested too deeply.
     """
-    return tuple(dict.fromkeys(url for url in slots.found(Document(content)) if not is_wechats(url)))
+    return tuple(dict.fromkeys(url for url in urls_in(Document(content)) if not is_wechats(url)))
 
 
 def replaced(content: str, urls: Mapping[str, str]) -> str:
@@ -30,7 +149,7 @@ def replaced(content: str, urls: Mapping[str, str]) -> str:
         ArticleError: The content is too long or nested too deeply.
     """
     document = Document(content)
-    return str(document) if slots.replace(document, urls.get) else content
+    return str(document) if _replace(document, urls.get) else content
 
 
 def lost(content: str, stored: str) -> tuple[str, ...]:
@@ -42,8 +161,8 @@ def lost(content: str, stored: str) -> tuple[str, ...]:
     Raises:
         ArticleError: One of the two is too long or nested too deeply.
     """
-    kept = {_identity(url) for url in slots.found(Document(stored)) if is_wechats(url)}
-    wanted = dict.fromkeys(slots.found(Document(content)))
+    kept = {_identity(url) for url in urls_in(Document(stored)) if is_wechats(url)}
+    wanted = dict.fromkeys(urls_in(Document(content)))
     return tuple(url for url in wanted if not is_wechats(url) or _identity(url) not in kept)
 
 

@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from qunfa.article import slots
 from qunfa.article.cleaning import shows_video
-from qunfa.article.document import Document
-from qunfa.article.size import ArticleError
+from qunfa.article.document import ArticleError, Document
+from qunfa.article.pictures import urls_in
 from qunfa.article.urls import DataUriError, data_of, is_data, is_drawing, is_picture, is_wechats, name_of, parts
 
 CHARACTERS_MAX: Final = 19_999
@@ -20,8 +19,8 @@ _CONTROLS: Final = frozenset(chr(code) for code in range(0x20)) - frozenset("\t\
 def problems(content: str, place: str) -> list[str]:
     """All that is wrong with the content, one sentence each, beginning with its place in the request.
 
-    `place` is such as `message.articles[2].content`. Ask before the pictures are uploaded, and again when their URLs
-    have been replaced: WeChat's may be longer. Content that is far too long is not even parsed.
+    `place` is such as `message.articles[2].content`. Ask before the pictures are uploaded, and again once their URLs
+    are replaced: WeChat's may be longer. Content that is far too long is not parsed.
     """
     found = _outside(content)
     if not found:
@@ -47,7 +46,7 @@ def _outside(content: str) -> list[str]:
 
 
 def _inside(document: Document) -> list[str]:
-    urls = list(dict.fromkeys(slots.found(document)))
+    urls = list(dict.fromkeys(urls_in(document)))
     foreign = [url for url in urls if not is_wechats(url)]
     found = [problem for problem in map(_of_url, foreign) if problem]
     if len(foreign) > PICTURES_MAX:

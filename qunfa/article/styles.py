@@ -55,8 +55,8 @@ def with_urls(css: str, replacement: Callable[[str], str | None]) -> str:
 def allowed(css: str, is_picture: Callable[[str], bool]) -> str:
     """The same CSS without what is no declaration, and without those that do more than show something.
 
-    A declaration stays that calls nothing but known functions, and names a URL only where a property shows one: a
-    picture, or a part of the same drawing (`#id`). Untouched where all may stay.
+    A declaration may call known functions only. It may name a URL only where a property shows one: a picture, or a part
+    of the same drawing (`#id`). The CSS is untouched where all may stay.
     """
     nodes = tinycss2.parse_declaration_list(css) if _is_readable(css) else []
     stated = [one for one in nodes if one.type not in _BETWEEN]
@@ -125,7 +125,7 @@ def _may_stay(declaration: Declaration, is_picture: Callable[[str], bool]) -> bo
 
 
 def _calls_known(nodes: list[Node]) -> bool:
-    """Whether nothing is called but what computes a colour, a number, a shape; a name that is escaped is not known."""
+    """Whether all calls compute a colour, a number or a shape. An escaped name is not known."""
     return all(node.lower_name in _FUNCTIONS for node in _walk(nodes) if isinstance(node, FunctionBlock))
 
 

@@ -12,7 +12,7 @@ HOSTS: Final = frozenset({"mmbiz.qpic.cn", "mmbiz.qlogo.cn"})
 _FRAME: Final = re.compile(
     r"(?:(?:https?:)?//(?:v\.qq\.com|mp\.weixin\.qq\.com)(?![^/?#])|/(?!/))[!-\[\]-~]*", re.IGNORECASE
 )
-"""The frames that WeChat shows: Tencent's video, and pages of its own, which may be named by their path alone."""
+"""The frames that WeChat shows: Tencent's video and WeChat's own pages, which a path alone may name."""
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _LINKS: Final = frozenset({"http", "https", "mailto", "tel", "sms", "weixin"})
 _PICTURES: Final = frozenset({"http", "https", "file", "s3"})
@@ -31,8 +31,8 @@ class DataUriError(ValueError):
 def normalised(url: str) -> str:
     """A URL as a browser would send it, so that each way of writing it gives the same.
 
-    Without blanks around it and line breaks in it, with `https:` where it begins with `//`, percent-encoded where it
-    has blanks or characters beyond ASCII. One that stands on the page itself (`#id`) is none, and gives an empty text.
+    Blanks around it and line breaks go. `https:` comes before `//`. Other blanks and characters beyond ASCII are
+    percent-encoded. A place on the page itself (`#id`) gives an empty text.
     """
     clean = "".join(character for character in url.strip() if character not in "\t\n\r")
     if clean.startswith("#"):
@@ -91,7 +91,7 @@ def _scheme(url: str) -> str | None:
 
 
 def _bare(url: str) -> str:
-    """Without the blanks and controls that browsers pass over, and with those they do not: `java script:` is none."""
+    """The URL without blanks and controls, some of which browsers pass over."""
     return "".join(character for character in url if character > " ")
 
 
@@ -120,7 +120,7 @@ def data_of(url: str) -> bytes:
 def name_of(url: str) -> str:
     """A short name for errors, logs and file names: no query (it may hold a signature), and no megabytes of data.
 
-    A `data:` URI is named for its content, so it has the same name wherever and however often it stands.
+    A `data:` URI is named for its content, so it has the same name everywhere.
     """
     if is_data(url):
         return f"data:{hashlib.sha256(url.encode(errors='replace')).hexdigest()[:16]}"

@@ -1,14 +1,12 @@
 """The receiver of WeChat's pushes."""
 
+from qunfa.callback.answers import ReceiverMetrics
 from qunfa.callback.app import DEADLINE, ReceiverError, create_app, create_metrics_app
-from qunfa.callback.cipher import CipherError, MessageCipher
-from qunfa.callback.delivery import Delivery, DeliveryError, TemporalDelivery
-from qunfa.callback.malformed import EventError, HostileError
-from qunfa.callback.metrics import ReceiverMetrics
-from qunfa.callback.parser import parse_event
-from qunfa.callback.reporting import UnknownAccountError, report_job_finish
+from qunfa.callback.crypto import CipherError, MessageCipher, sign
+from qunfa.callback.delivery import Delivery, DeliveryError, TemporalDelivery, UnknownAccountError, report_job_finish
+from qunfa.callback.document import EventError, HostileError
+from qunfa.callback.event import parse_event
 from qunfa.callback.server import run_receiver
-from qunfa.callback.signature import sign
 
 __all__ = [
     "DEADLINE",

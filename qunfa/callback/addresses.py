@@ -33,9 +33,9 @@ class Caller:
 
 
 def caller(scope: Scope, proxies: Sequence[Network]) -> Caller | None:
-    """Who sent the request: the peer, or whom the last proxies of ours say they got it from.
+    """Who sent the request: the peer, or the one from whom our own proxies got it.
 
-    None where a proxy of ours names nobody that can be read.
+    None where a proxy of ours names no address that can be read.
     """
     peer = scope.get("client")
     found = _caller(peer[0]) if peer else None
@@ -50,8 +50,7 @@ def caller(scope: Scope, proxies: Sequence[Network]) -> Caller | None:
 class Sources:
     """The addresses that WeChat pushes from: a fixed list, and a file that is read again whenever it changes.
 
-    A file that cannot be read any more leaves the last good list in place: an update that went wrong must not shut
-    WeChat out.
+    While the file cannot be read, the last good list stays in place. A bad update must not shut WeChat out.
     """
 
     def __init__(self, networks: Sequence[Network], file: Path | None) -> None:
@@ -115,7 +114,7 @@ def _version(file: Path) -> tuple[int, int, int] | None:
 
 @lru_cache(maxsize=256)  # few callers, WeChat's or a proxy's, come again and again
 def _caller(text: str) -> Caller | None:
-    """An address of IPv4 that comes in IPv6's clothes is one of IPv4."""
+    """The address that the text spells. One of IPv4 that is mapped into IPv6 is given as IPv4."""
     try:
         address = ip_address(text.strip().strip("[]"))
     except ValueError:

@@ -1,26 +1,32 @@
-"""What is answered to a request, and one report of it: a log line and the metrics."""
+"""What a request is answered, and how that is logged and counted."""
 
 import asyncio
 import time
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from http import HTTPStatus
+from itertools import accumulate
 from typing import Final
 
 import structlog
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from qunfa.callback.metrics import ReceiverMetrics
-
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_BOUNDS: Final = (*map(str, _SECONDS), "+Inf")
 
 
 class _Word(PlainTextResponse):
-    """An answer that is made once and sent often. What is added to its headers on the way is added to a copy."""
+    """An answer that is made once and sent often. Its headers are copied, as others may add to them on the way."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
         await send({"type": "http.response.start", "status": self.status_code, "headers": [*self.raw_headers]})
@@ -28,7 +34,7 @@ class _Word(PlainTextResponse):
 
 
 class Answer(Enum):
-    """What is answered, as a word and a status; whatever is no `success` makes WeChat try again."""
+    """What is answered, as a word and a status. WeChat tries again unless it reads `success`."""
 
     SUCCESS = ("success", HTTPStatus.OK)
     REPEATED = ("repeated", HTTPStatus.OK)
@@ -45,16 +51,12 @@ class Answer(Enum):
     UNAVAILABLE = ("unavailable", HTTPStatus.SERVICE_UNAVAILABLE)
 
     def __init__(self, word: str, status: HTTPStatus) -> None:
-        """A refusal ends the connection: the rest of a body that was not read would be read otherwise."""
+        """A refusal ends the connection, so that nobody reads the rest of its body as another request."""
         headers = {} if status is HTTPStatus.OK else {"Connection": "close"}
         if status is HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
         self.word = word
-        self._response = _Word("success" if status is HTTPStatus.OK else word, int(status), headers)
-
-    def response(self) -> Response:
-        """The word `success` that WeChat waits for, or the status with its name."""
-        return self._response
+        self.response: Response = _Word("success" if status is HTTPStatus.OK else word, int(status), headers)
 
 
 _GOOD: Final = (Answer.SUCCESS, Answer.REPEATED, Answer.FORWARDED)
@@ -86,8 +88,62 @@ class Exchange:
     forwarded_status: int | None = None
 
 
+class ReceiverMetrics:
+    """Pushes by account, event and answer, and how long they took.
+
+    Labels are closed: an account that is not configured is "unknown", whatever the request calls it.
+    """
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._tally = _Tally()
+        self._registry.register(self._tally)
+        ProcessCollector(registry=self._registry)
+
+    def observe(self, account: str, event: str, answer: str, seconds: float) -> None:
+        """Counts one answered request."""
+        self._tally.pushes[account, event, answer] += 1
+        spans = self._tally.spans[account]
+        spans.counts[bisect_left(_SECONDS, seconds)] += 1
+        spans.sum += seconds
+
+    def text(self) -> bytes:
+        """Everything in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+@dataclass(slots=True)
+class _Spans:
+    """How many requests took how long, by the bound that none of them exceeds; and all of them together."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * len(_BOUNDS))
+    sum: float = 0.0
+
+
+class _Tally(Collector):
+    """Counts of one thread, shown when somebody asks. So no push has to take a lock."""
+
+    def __init__(self) -> None:
+        self.pushes: Counter[tuple[str, str, str]] = Counter()
+        self.spans: defaultdict[str, _Spans] = defaultdict(_Spans)
+
+    def collect(self) -> Iterator[Metric]:
+        """The numbers as Prometheus has them."""
+        pushes = CounterMetricFamily(
+            "qunfa_pushes", "Requests to the callback URL.", labels=("account", "event", "answer")
+        )
+        for labels, count in self.pushes.items():
+            pushes.add_metric(labels, count)
+        yield pushes
+        seconds = HistogramMetricFamily("qunfa_push_seconds", "Time to the answer.", labels=("account",))
+        for account, spans in self.spans.items():
+            buckets = list(zip(_BOUNDS, accumulate(spans.counts), strict=True))
+            seconds.add_metric((account,), buckets, spans.sum)
+        yield seconds
+
+
 class Desk:
-    """Sees to it that every request gets one answer within the deadline, and is reported once."""
+    """Gives every request one answer within the deadline, and logs and counts it once."""
 
     def __init__(self, deadline: timedelta, metrics: ReceiverMetrics) -> None:
         self._deadline = deadline.total_seconds()
@@ -95,9 +151,9 @@ class Desk:
         self._log: FilteringBoundLogger = _LOG.bind()  # once, and not for each line
 
     async def answer(self, exchange: Exchange, work: Awaitable[Response | None]) -> Response:
-        """The response of `work`, or `success` where it has none; a Refusal or the deadline turns into theirs.
+        """The response of `work`, or `success` where it has none. A Refusal and the deadline have answers of their own.
 
-        Any other error goes on to the server, which answers 500 and writes its traceback; it is reported here as well.
+        Any other error goes on to the server, which answers 500 and writes its traceback. It is logged here as well.
         """
         started = time.perf_counter()
         response = None
@@ -113,7 +169,7 @@ class Desk:
             raise
         finally:
             self._report(exchange, time.perf_counter() - started)
-        return exchange.answer.response() if response is None else response
+        return exchange.answer.response if response is None else response
 
     def _report(self, exchange: Exchange, seconds: float) -> None:
         """One line without the URL, which could be replayed, and without the content."""

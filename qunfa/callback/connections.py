@@ -1,6 +1,6 @@
-"""Connections of strangers: how long each of them may take, and how many there may be.
+"""How long each connection may take, and how many there may be.
 
-uvicorn's own means do not suffice:
+uvicorn's own limits do not suffice:
 
 - `timeout_keep_alive` begins after an answer, and any byte stops it. Who never ends the head of a request stays.
 - `limit_concurrency` counts idle connections too, leaves them alone, and answers 503 to whoever comes next: to WeChat.
@@ -48,7 +48,7 @@ class Bounds:
 
 
 class Connections:
-    """All connections of a process. One too many costs the oldest one that waits for its other side."""
+    """All connections of a process. One too many ends the oldest one that waits for its other side."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
@@ -59,7 +59,7 @@ class Connections:
         return len(self._open)
 
     def add(self, connection: "Connection") -> None:
-        """A new one, which may have to go at once where all others have whole requests."""
+        """Counts a new one. It ends at once where all others have whole requests."""
         self._open.add(connection)
         if len(self._open) <= self._bounds.idle:
             return
@@ -70,7 +70,7 @@ class Connections:
             self._end_waiting_one()
 
     def discard(self, connection: "Connection") -> None:
-        """One that has ended."""
+        """Forgets one that has ended."""
         self._open.discard(connection)
 
     def end_late_ones(self) -> None:
@@ -81,9 +81,9 @@ class Connections:
                 self._end(one)
 
     def handler(self, other: Handler | None) -> Handler:
-        """An event loop's handler of errors, which leaves to `other` what is none of ours.
+        """An event loop's handler of errors. Errors that are not about descriptors go to `other`.
 
-        asyncio tells it of each connection that it cannot accept, many times a second. Here that is a line a minute.
+        asyncio reports each connection that it cannot accept, many times a second. Here that is a line a minute.
         """
 
         def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ class Connections:
             self._end(min(waiting, key=_since))
 
     def _end(self, connection: "Connection") -> None:
-        """Counts no more from now on, although asyncio closes it only in its next round."""
+        """It no longer counts, although asyncio closes it only in its next round."""
         self._open.discard(connection)
         connection.transport.abort()
 

@@ -32,9 +32,9 @@ class ForwardError(Exception):
 class Forwarder:
     """Repeats a request at another URL, once, and brings the answer back.
 
-    Method, query and body go out byte for byte, and so do the headers, but those that end at each hop and `Host`; the
+    Method, query and body go out byte for byte. So do the headers, except `Host` and those that end at each hop. The
     peer is added to `X-Forwarded-For`. No cookie is kept, no redirect followed, nothing repeated. Each request has a
-    connection of its own: what somebody sends beyond an answer would be read as the answer to the next request.
+    connection of its own: bytes beyond an answer would be read as the next answer.
     """
 
     def __init__(self, span: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""What an account takes for WeChat's word: by its configuration, never by what a request claims.
+"""Which pushes an account believes. Its configuration decides it, never what a request claims.
 
 | mode | signed with the Token | believed |
 |---|---|---|
@@ -11,11 +11,9 @@ from datetime import timedelta
 from typing import Final, NamedTuple, TypeVar
 
 from qunfa.callback.answers import Answer, Refusal
-from qunfa.callback.cipher import CipherError, MessageCipher
-from qunfa.callback.envelope import encrypted_part
-from qunfa.callback.malformed import EventError
-from qunfa.callback.signature import Query, Signed, age, is_genuine, read_signed
-from qunfa.callback.used import UsedSignatures
+from qunfa.callback.crypto import CipherError, MessageCipher, Query, Signed, age, is_genuine, read_signed
+from qunfa.callback.document import EventError, read_document
+from qunfa.callback.recent import Recent, Turns, digest
 from qunfa.settings import CallbackSettings
 
 _R = TypeVar("_R")
@@ -30,8 +28,55 @@ class Push(NamedTuple):
     content: bytes
 
 
+class UsedSignatures:
+    """The signatures that were used, so that none serves twice. Accounts may share a Token, so all share this.
+
+    WeChat signs Token, timestamp and nonce sorted and joined. So somebody could exchange timestamp and nonce under a
+    signature, or move digits from one to the other. In plain mode any body can stand below it. WeChat itself repeats a
+    push under its signature, after a failure and where it got no answer in time.
+    """
+
+    def __init__(self, span: timedelta) -> None:
+        """`span`: how long a signature could be good, from when it is first seen."""
+        self._used: Recent[bytes] = Recent(span)  # the timestamp, and what stands for the push
+        self._turns = Turns()
+
+    def note(self, signed: Signed) -> None:
+        """Remembers the timestamp of a signature whose request is not taken, or changes nothing."""
+        if self._used.get(signed.signature) is None:
+            self._used.note(signed.signature, _time(signed))
+
+    def check(self, signed: Signed) -> bytes:
+        """What stands for the push that the signature belongs to; empty where it belongs to none.
+
+        Raises:
+            Refusal: It was seen with another timestamp.
+        """
+        used, timestamp = self._used.get(signed.signature), _time(signed)
+        if used is not None and not used.startswith(timestamp):
+            raise Refusal(Answer.FORGED, "the signature was seen with another timestamp: somebody has taken it apart")
+        return (used or b"").removeprefix(timestamp)
+
+    async def use(self, signed: Signed, account: str, body: bytes, take: Callable[[], Awaitable[_R]]) -> _R:
+        """What `take` makes of a push. If that goes well, the signature belongs to this push from then on.
+
+        Raises:
+            Refusal: It belongs to another push.
+        """
+        await self._turns.take(signed.signature)
+        try:
+            push, used = digest(account.encode(), body), self.check(signed)
+            if used and used != push:
+                raise Refusal(Answer.FORGED, "the signature was used for another push: somebody has overheard it")
+            taken = await take()
+            self._used.note(signed.signature, _time(signed) + push)
+            return taken
+        finally:
+            self._turns.leave(signed.signature)
+
+
 class Gate:
-    """Tells an account's pushes from everything else. In a rotation, old and new token and key are good in any pair."""
+    """Tells an account's pushes from everything else. In a rotation any pair of old and new token and key is good."""
 
     def __init__(self, appid: str, callback: CallbackSettings, window: timedelta, used: UsedSignatures) -> None:
         self._appid = appid
@@ -41,32 +86,37 @@ class Gate:
         self._encrypted = callback.mode != "plain"
         self._ciphers = [MessageCipher(key, appid) for key in callback.aes_keys]
 
-    def check_url(self, query: Query) -> None:
-        """Checks WeChat's `GET`, which is signed like a plain push in every mode.
+    def check_plain(self, query: Query) -> Signed:
+        """Checks a query that is signed as a whole: that of WeChat's `GET`, in every mode, and that of a plain push.
 
         Raises:
             Refusal: It is not WeChat's, or an old one.
         """
-        self._plainly_signed(query)
+        signed = read_signed(query)
+        if not is_genuine(self._tokens, signed):
+            raise Refusal(Answer.FORGED, _FORGED)
+        self._check_time(signed)
+        return signed
 
     async def admit(
         self, query: Query, read: Callable[[], Awaitable[bytes]], take: Callable[[Push], Awaitable[_R]]
     ) -> _R:
-        """What `take` makes of the push that `read` gets from the network, once it is known to be WeChat's.
+        """What `take` makes of the push whose body `read` gets from the network, once it is known to be WeChat's.
 
         When that has gone well, nothing else is admitted under its signature.
 
         Raises:
             Refusal: It is not WeChat's, or an old one. A query that is not WeChat's is refused unread.
         """
-        push = await self._admit(query, read)
+        push = await (self._open(query, read) if self._encrypted else self._plain(query, read))
         return await self._used.use(push.signed, self._appid, push.body, lambda: take(push))
 
-    async def _admit(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> Push:
-        if not self._encrypted:
-            signed = self._plainly_signed(query)
-            body = await read()
-            return Push(signed, body, body)
+    async def _plain(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> Push:
+        signed = self.check_plain(query)
+        body = await read()
+        return Push(signed, body, body)
+
+    async def _open(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> Push:
         if "signature" in query and not is_genuine(self._tokens, read_signed(query)):
             raise Refusal(Answer.FORGED, _FORGED)
         body = await read()
@@ -77,18 +127,11 @@ class Gate:
         self._check_time(signed)
         return Push(signed, body, self._decrypted(encrypted))
 
-    def _plainly_signed(self, query: Query) -> Signed:
-        signed = read_signed(query)
-        if not is_genuine(self._tokens, signed):
-            raise Refusal(Answer.FORGED, _FORGED)
-        self._check_time(signed)
-        return signed
-
     def _check_time(self, signed: Signed) -> None:
-        """WeChat signs anew, or repeats, within seconds; what is far older was overheard, or a clock is wrong.
+        """WeChat signs anew, or repeats, within seconds. What is far older was overheard, or a clock is wrong.
 
-        What is good fixes the order of its parts, whatever becomes of it. What is too old does so only where its nonce
-        is a time to come. Otherwise a stranger who takes a good signature apart could shut out WeChat's own order.
+        A good signature fixes the order of its parts, whatever becomes of it. One that is too old does so only where
+        its nonce is a time to come. Otherwise a stranger who takes a good signature apart could shut out WeChat's own.
         """
         self._used.check(signed)
         seconds = age(signed.timestamp)
@@ -108,7 +151,7 @@ class Gate:
         self._used.note(signed)
 
     def _decrypted(self, encrypted: str) -> bytes:
-        """All failures are one answer: nobody learns from it how far a forgery came."""
+        """Every decryption error gets the same answer."""
         reason = None
         for cipher in self._ciphers:
             try:
@@ -118,9 +161,13 @@ class Gate:
         raise Refusal(Answer.FORGED, reason or "the account has no aes_key")
 
 
+def _time(signed: Signed) -> bytes:
+    return f"{signed.timestamp} ".encode()
+
+
 def _encrypted_part(body: bytes) -> str:
     try:
-        encrypted = encrypted_part(body)
+        encrypted = read_document(body).get("Encrypt")
     except EventError as error:
         raise Refusal(Answer.FORGED, str(error)) from None
     if not encrypted:

@@ -1,30 +1,53 @@
-"""The callback URL: who may speak, what is said, and whether it has arrived."""
+"""The two URLs of an account: WeChat pushes to one, and other systems hand events over at the other."""
 
+import hmac
+import re
+import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope
 
-from qunfa.callback.addresses import Caller, Network, caller
+from qunfa.callback.addresses import Caller, Network, Sources, caller
 from qunfa.callback.answers import Answer, Desk, Exchange, Refusal
-from qunfa.callback.body import read_body
-from qunfa.callback.callbacks import Callback
-from qunfa.callback.document import read_document
+from qunfa.callback.crypto import read_query
+from qunfa.callback.delivery import Handover
+from qunfa.callback.document import EncryptedError, EventError, HostileError, read_document
+from qunfa.callback.event import EVENT, parse_event, read_event
 from qunfa.callback.forwarding import Forwarder, ForwardError
 from qunfa.callback.gate import Gate, Push
-from qunfa.callback.handover import Handover
-from qunfa.callback.malformed import EncryptedError, EventError, HostileError
-from qunfa.callback.parser import EVENT, read_event
 from qunfa.callback.recent import digest
-from qunfa.callback.signature import read_query
 from qunfa.contract.result import JobFinished
 
+BODY_LIMIT: Final = 256 * 1024
+"""A mass send's result is a few KiB, three times that in compat mode. Messages for others may be longer."""
 UNKNOWN: Final = "unknown"
 OTHER: Final = "other"
-_VERIFICATION: Final = "verification"
-_PUSH: Final = "push"
+_BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Callback:
+    """One account's callback. Without a gate WeChat does not push to us; without a token nobody hands events over."""
+
+    appid: str
+    original_id: str | None
+    gate: Gate | None
+    sources: Sources | None
+    forward_to: str | None
+    forward_results: bool
+    events_token: str | None = field(repr=False)
+
+    def check_recipient(self, to_user_name: str) -> None:
+        """Raises Refusal where the account's original id is configured, and another one is addressed, or none."""
+        if self.original_id is not None and to_user_name != self.original_id:
+            raise Refusal(
+                Answer.FORGED,
+                "ToUserName is not the account's original_id: it is for another account, or original_id is wrong",
+            )
 
 
 class Pushes:
@@ -46,7 +69,7 @@ class Pushes:
 
     async def verify(self, request: Request) -> Response:
         """`GET`: WeChat checks the URL when it is entered in the console; the answer is its `echostr`."""
-        exchange, sender = self._open(request.scope, _VERIFICATION)
+        exchange, sender = self._begun(request.scope, "verification")
         return await self._desk.answer(exchange, self._echo(request.scope, sender))
 
     async def receive(self, request: Request) -> Response:
@@ -54,20 +77,20 @@ class Pushes:
         return await self.take(request.scope, request.receive)
 
     async def take(self, scope: Scope, receive: Receive) -> Response:
-        """The same for a request that nobody has looked at, but for the account in its path."""
-        exchange, sender = self._open(scope, UNKNOWN)
+        """As `receive`, for a request of which only the account in its path is known."""
+        exchange, sender = self._begun(scope, UNKNOWN)
         return await self._desk.answer(exchange, self._take(scope, receive, sender, exchange))
 
-    def _open(self, scope: Scope, event: str) -> tuple[Exchange, Caller | None]:
+    def _begun(self, scope: Scope, event: str) -> tuple[Exchange, Caller | None]:
         name: str = scope["path_params"]["account"]
         sender = caller(scope, self._proxies)
         label = name if name in self._callbacks else UNKNOWN
-        return Exchange(_PUSH, label, event, sender.shown if sender else None), sender
+        return Exchange("push", label, event, sender.shown if sender else None), sender
 
     async def _echo(self, scope: Scope, sender: Caller | None) -> Response:
         _, gate = self._callback(scope, sender)
         query = read_query(scope["query_string"])
-        gate.check_url(query)
+        gate.check_plain(query)
         echo = query.get("echostr", ())
         if len(echo) != 1 or not echo[0]:
             raise Refusal(Answer.FORGED, "no echostr")
@@ -77,17 +100,15 @@ class Pushes:
         callback, gate = self._callback(scope, sender)
         return await gate.admit(
             read_query(scope["query_string"]),
-            lambda: read_body(receive),
+            lambda: _read_body(receive),
             lambda push: self._pass(callback, push, scope, exchange),
         )
 
     async def _pass(self, callback: Callback, push: Push, scope: Scope, exchange: Exchange) -> Response | None:
-        event = _parse(push, callback)
-        exchange.event = OTHER
-        if event is not None:
-            exchange.event, exchange.msg_id, exchange.status = EVENT, event.msg_id, event.status
-            if not await self._hand_over(callback.appid, event):
-                exchange.answer = Answer.REPEATED
+        event = _read(push, callback)
+        _note(event, exchange)
+        if event is not None and not await self._hand_over(callback.appid, event):
+            exchange.answer = Answer.REPEATED
         if callback.forward_to is None or (event is not None and not callback.forward_results):
             return None
         key = digest(callback.appid.encode(), push.content)
@@ -110,15 +131,65 @@ class Pushes:
         return callback, callback.gate
 
 
-def _parse(push: Push, callback: Callback) -> JobFinished | None:
-    """A genuine push that cannot be read is for the other system, unless it may be a result or does harm.
+class Reports:
+    """`/wechat/<account>/events` of all accounts that have an `events_token`."""
 
-    With an `original_id` it is for nobody: whose it is cannot be read either.
+    def __init__(self, callbacks: Mapping[str, Callback], hand_over: Handover, desk: Desk) -> None:
+        self._callbacks = {name: callback for name, callback in callbacks.items() if callback.events_token}
+        self._hand_over = hand_over
+        self._desk = desk
+        self._nobodys_token = secrets.token_urlsafe()
+
+    async def receive(self, request: Request) -> Response:
+        """`POST`: an event, decrypted, in XML or JSON. `success`: Temporal has it, or it is none of a mass send."""
+        name: str = request.path_params["account"]
+        label = name if name in self._callbacks else UNKNOWN
+        exchange = Exchange("report", label, UNKNOWN, request.client.host if request.client else None)
+        return await self._desk.answer(exchange, self._take(request, exchange))
+
+    async def _take(self, request: Request, exchange: Exchange) -> None:
+        callback = self._authorize(request)
+        try:
+            event = parse_event(await _read_body(request.receive))
+        except EventError as error:
+            raise Refusal(Answer.MALFORMED, str(error)) from None
+        _note(event, exchange)
+        if event is not None and event.to_user_name:
+            callback.check_recipient(event.to_user_name)
+        if event is not None and not await self._hand_over(callback.appid, event):
+            exchange.answer = Answer.REPEATED
+
+    def _authorize(self, request: Request) -> Callback:
+        callback = self._callbacks.get(request.path_params["account"])
+        token = (callback and callback.events_token) or self._nobodys_token
+        given = request.headers.getlist("authorization")
+        bearer = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
+        authorized = hmac.compare_digest(token.encode(), bearer[1].encode() if bearer else b"")
+        if callback is None:
+            raise Refusal(Answer.UNKNOWN_ACCOUNT, "no account of this name has an events_token")
+        if not authorized:
+            raise Refusal(Answer.UNAUTHORIZED, "the bearer token is missing, or is not the account's events_token")
+        return callback
+
+
+def _note(event: JobFinished | None, exchange: Exchange) -> None:
+    """What was read, for the log and the metrics."""
+    if event is None:
+        exchange.event = OTHER
+    else:
+        exchange.event, exchange.msg_id, exchange.status = EVENT, event.msg_id, event.status
+
+
+def _read(push: Push, callback: Callback) -> JobFinished | None:
+    """The result in a push, if it is one.
+
+    The other system gets a genuine push that cannot be read, unless it may be a result, or does harm. Nobody gets it
+    where an `original_id` is configured: whose it is cannot be read either.
     """
     try:
-        document = read_document(push.content)
-        check_recipient(document.first("ToUserName"), callback)
-        return read_event(document)
+        texts = read_document(push.content)
+        callback.check_recipient(texts.get("ToUserName", ""))
+        return read_event(texts)
     except (HostileError, EncryptedError) as error:
         raise Refusal(Answer.MALFORMED, str(error)) from None
     except EventError as error:
@@ -128,10 +199,15 @@ def _parse(push: Push, callback: Callback) -> JobFinished | None:
         return None
 
 
-def check_recipient(to_user_name: str, callback: Callback) -> None:
-    """Raises Refusal where the account's original id is configured, and another one is addressed, or none."""
-    if callback.original_id is not None and to_user_name != callback.original_id:
-        raise Refusal(
-            Answer.FORGED,
-            "ToUserName is not the account's original_id: it is for another account, or original_id is wrong",
-        )
+async def _read_body(receive: Receive) -> bytes:
+    """The whole body. Raises Refusal where it is longer than `BODY_LIMIT`, or breaks off."""
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(Answer.MALFORMED, "the caller hung up before the end of the body")
+        body += message.get("body", b"")
+        if len(body) > BODY_LIMIT:
+            raise Refusal(Answer.TOO_LARGE, f"the body is longer than {BODY_LIMIT} bytes")
+        more = message.get("more_body", False)
+    return bytes(body)

@@ -1,4 +1,4 @@
-"""What the receiver remembers: for a while, and never more than its memory has room for."""
+"""What the receiver remembers: for a while, and within a fixed amount of memory."""
 
 import asyncio
 import time
@@ -13,10 +13,10 @@ _V = TypeVar("_V", bytes, int)
 
 
 class Recent(Generic[_V]):
-    """What was noted last, under its keys, for at least `span` and less than three times as long.
+    """Values by key, each remembered for at least `span` and less than three times as long.
 
-    There are never more than `most` entries, but always the latest half of as many. Nothing in here has a time of its
-    own: whole halves are forgotten, which is quick, and texts and numbers alone are nothing to Python's collector.
+    There are never more than `most` entries, but always the latest half of as many. Whole halves are forgotten, which
+    is quick. No entry has a time of its own. Texts and numbers alone cost Python's collector nothing.
     """
 
     def __init__(self, span: timedelta, most: int = REMEMBERED_MAX) -> None:
@@ -55,10 +55,10 @@ class Turns:
         self._taken: dict[Hashable, asyncio.Future[None] | None] = {}
 
     async def take(self, key: Hashable) -> None:
-        """Waits until nobody has the key; it is the caller's until he leaves it."""
+        """Waits until nobody has the key. The caller has it until `leave`."""
         while key in self._taken:
             left = self._taken[key] = self._taken[key] or asyncio.get_running_loop().create_future()
-            await asyncio.wait({left})  # which, cancelled, leaves the others waiting
+            await asyncio.wait({left})  # if this is cancelled, the others still wait
         self._taken[key] = None
 
     def leave(self, key: Hashable) -> None:
@@ -68,5 +68,5 @@ class Turns:
 
 
 def digest(*parts: bytes) -> bytes:
-    """16 bytes that stand for the parts, in their order; only the last one may have a zero byte in it."""
+    """16 bytes that stand for the parts, in their order. Only the last part may have a zero byte in it."""
     return blake2b(b"\0".join(parts), digest_size=16).digest()

@@ -1,8 +1,8 @@
 """Pictures that take much memory, decoded in a process of their own.
 
-A progressive JPEG of 10 MB takes 100 MB to be decoded, and one that is re-encoded several times as much: that memory is
-not the worker's, it is bounded, and whatever a picture does to the decoder happens there. That process inherits none of
-the worker's environment, which may hold secrets.
+A progressive JPEG of 10 MB takes 100 MB to be decoded, and several times as much to be re-encoded. In a process of its
+own that memory is bounded, and a picture that harms the decoder harms nothing else. The process inherits none of the
+worker's environment, which may hold secrets.
 """
 
 import asyncio
@@ -16,16 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from PIL import Image
-
-from qunfa.media.decoding import UnreadableError, decoding
-from qunfa.media.facts import MediaFacts, inspect
+from qunfa.media.facts import DECODED, HEAD_BYTES, Format, MediaFacts, UnreadableError, inspect, opened, sniff
 from qunfa.media.fitting import CannotFitError, Fitted, fit
-from qunfa.media.kinds import HEAD_BYTES, Format, sniff
 from qunfa.media.limits import Use
 
 PIXELS_HERE: Final = 2_100_000
-"""A picture with more is decoded elsewhere, unless its format is decoded piece by piece."""
+"""A picture with more is decoded elsewhere."""
 AT_ONCE: Final = 2
 """Processes at a time."""
 MEMORY_MAX: Final = 1 << 30
@@ -33,8 +29,6 @@ MEMORY_MAX: Final = 1 << 30
 SECONDS_MAX: Final = 60
 """Of computing for one picture."""
 
-_WHOLE: Final = frozenset({Format.JPEG, Format.GIF, Format.BMP})
-"""Decoded as a whole: a PNG is not, and others are not decoded in order to look at them."""
 _FORMATS: Final = {str(one): one for one in Format}
 _KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "TMPDIR")
 
@@ -108,12 +102,12 @@ def _environment() -> dict[str, str]:
 
 
 def _takes_much(path: Path) -> bool:
-    """Whether decoding it may take more than some megabytes; what has no readable header is found to be bad at once."""
+    """Whether decoding it may take more than some megabytes. Without a readable header it is soon found to be bad."""
     found, _ = _by_its_head(path)
-    if found not in _WHOLE:
+    if found not in DECODED:
         return False
     try:
-        with decoding(), Image.open(path, formats=[found.upper()]) as image:
+        with opened(path, found) as image:
             return image.width * image.height > PIXELS_HERE
     except UnreadableError:
         return False

@@ -9,12 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from qunfa.media.errors import SourceError, SourceRefused, SourceUnavailable
-from qunfa.media.spool import CHUNK, Spool
-from qunfa.media.uris import decoded
+from qunfa.media.spool import CHUNK, SourceError, SourceRefused, SourceUnavailable, Spool, decoded
 
 _PASSING: Final = os.O_PATH if sys.platform == "linux" else os.O_RDONLY
-"""Linux passes through a folder that may be entered, but not listed."""
+"""Linux passes through a folder that may be entered but not listed."""
 _FOLDER: Final = _PASSING | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL})
@@ -65,7 +63,7 @@ class FileSources:
         raise failure
 
     def _resolved(self, uri: str, path: str) -> tuple[str, tuple[str, ...]]:
-        """The root, and the way from there to the file, with no link in it at this moment."""
+        """The root, and the way from there to the file, without any link at this moment."""
         roots = [Path(os.path.realpath(root)) for root in self._roots]
         outside = SourceRefused(
             uri,
@@ -83,7 +81,7 @@ class FileSources:
 
 @contextmanager
 def _opened(uri: str, root: str, parts: tuple[str, ...]) -> Iterator[int]:
-    """Open part by part, each from its open folder and none through a link, so that a link put in now leads nowhere."""
+    """Opens part by part, each from its open folder and never through a link. A link put in now leads nowhere."""
     if not parts:
         raise SourceRefused(uri, "it is a folder. Name a file.")
     folder = os.open(root, _FOLDER)

@@ -3,19 +3,24 @@
 import hashlib
 import io
 import math
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
-from qunfa.media.checks import check
-from qunfa.media.colours import flattened, plain, scaled
-from qunfa.media.decoding import UnreadableError, decoding, refuse_bomb
-from qunfa.media.facts import MediaFacts, inspect
-from qunfa.media.kinds import Format, Kind
-from qunfa.media.limits import LIMITS, PIXELS_MAX, WHOLE_PIXELS_MAX, Limit, Use
+from qunfa.media.facts import (
+    PIXELS_MAX,
+    Format,
+    Kind,
+    MediaFacts,
+    UnreadableError,
+    decoding,
+    inspect,
+    opened,
+    refuse_bomb,
+)  # fmt: skip
+from qunfa.media.limits import LIMITS, WHOLE_PIXELS_MAX, Limit, Use, check
 
 QUALITIES: Final = (92, 86, 80, 74, 68)
 SCALED_QUALITY: Final = 80
@@ -25,6 +30,9 @@ JPEG_EDGE_MAX: Final = 65_500
 ORIENTATION: Final = 0x0112
 """EXIF's tag."""
 _TRANSPOSED: Final = range(5, 9)
+_WHITE: Final = (255, 255, 255)
+_OPAQUE: Final = 255
+_DEEP: Final = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 
 
 class CannotFitError(Exception):
@@ -79,16 +87,16 @@ def _refuse(facts: MediaFacts, limit: Limit) -> None:
 
 def _made_to_fit(path: Path, stated: Format, limit: Limit) -> tuple[bytes, Format, list[str]]:
     try:
-        image, original = _decoded(path, stated, limit)
+        with opened(path, stated) as image:
+            original = _load(image, stated, limit)
+            picture, notes = _plain(image)
     except UnreadableError as error:
         raise CannotFitError(str(error)) from None
-    with image:
-        picture, notes = plain(image)
     if picture.mode == "RGBA":
         kept = _png(picture, limit)
         if kept is not None:
             return kept, Format.PNG, [*notes, "PNG"]
-        picture = flattened(picture)
+        picture = _flattened(picture)
         notes.append("transparency shown on white")
     data, quality, size = _jpeg_within(_scaled_to(picture, limit.fit_pixels), limit.fit_bytes)
     if size != original:
@@ -96,28 +104,21 @@ def _made_to_fit(path: Path, stated: Format, limit: Limit) -> tuple[bytes, Forma
     return data, Format.JPEG, [*notes, f"JPEG of quality {quality}"]
 
 
-def _decoded(path: Path, stated: Format, limit: Limit) -> tuple[Image.Image, tuple[int, int]]:
-    """The picture, upright, and the size it has in the file, upright.
+def _load(image: Image.Image, stated: Format, limit: Limit) -> tuple[int, int]:
+    """Decodes the picture, upright. The answer is the size that it has in the file, upright.
 
     A JPEG that is too large anyway comes out at a half, a quarter or an eighth of its size.
     """
-    with ExitStack() as stack:
-        with decoding():
-            image = stack.enter_context(Image.open(path, formats=[stated.upper()]))
-            animated = bool(getattr(image, "is_animated", False))
-        width, height = image.size
-        refuse_bomb(width, height, PIXELS_MAX if stated is Format.JPEG else WHOLE_PIXELS_MAX)
-        # A JPEG with several pictures in it (a phone's depth map) is "MPO" to Pillow, and any JPEG to everybody else.
-        if animated and stated is not Format.JPEG:
-            raise CannotFitError("is animated, and re-encoding would lose all but its first picture: make it smaller")
-        factor = math.sqrt(limit.fit_pixels / (width * height))
-        with decoding():
-            if factor < 1:
-                image.draft(image.mode, (math.ceil(width * factor), math.ceil(height * factor)))
-            image.load()
-        transposed = _turn_upright(image)
-        stack.pop_all()
-    return image, (height, width) if transposed else (width, height)
+    width, height = image.size
+    refuse_bomb(width, height, PIXELS_MAX if stated is Format.JPEG else WHOLE_PIXELS_MAX)
+    # A JPEG with several pictures in it (a phone's depth map) is "MPO" to Pillow, and any JPEG to everybody else.
+    if getattr(image, "is_animated", False) and stated is not Format.JPEG:
+        raise CannotFitError("is animated, and re-encoding would lose all but its first picture: make it smaller")
+    factor = math.sqrt(limit.fit_pixels / (width * height))
+    if factor < 1:
+        image.draft(image.mode, (math.ceil(width * factor), math.ceil(height * factor)))
+    image.load()
+    return (height, width) if _turn_upright(image) else (width, height)
 
 
 def _turn_upright(image: Image.Image) -> bool:
@@ -134,7 +135,7 @@ def _turn_upright(image: Image.Image) -> bool:
 def _scaled_to(picture: Image.Image, pixels: int) -> Image.Image:
     """The picture with at most so many pixels and no edge that JPEG cannot have."""
     factor = min(math.sqrt(pixels / (picture.width * picture.height)), JPEG_EDGE_MAX / max(picture.size))
-    return picture if factor >= 1 else scaled(picture, _times(picture.size, factor))
+    return picture if factor >= 1 else _scaled(picture, _times(picture.size, factor))
 
 
 def _times(size: tuple[int, int], factor: float) -> tuple[int, int]:
@@ -158,7 +159,7 @@ def _jpeg_within(picture: Image.Image, most: int) -> tuple[bytes, int, tuple[int
     factor = 1.0
     while len(data) > most:
         factor *= min(math.sqrt(most / len(data)) * 0.97, 0.9)
-        smaller = scaled(picture, _times(picture.size, factor))
+        smaller = _scaled(picture, _times(picture.size, factor))
         data = _jpeg(smaller, SCALED_QUALITY)
     return data, SCALED_QUALITY, smaller.size
 
@@ -172,3 +173,63 @@ def _jpeg(picture: Image.Image, quality: int) -> bytes:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """The picture as WeChat shows it (8 bits, sRGB, mode L, RGB or RGBA, no metadata), and what that took."""
+    notes = []
+    profile = image.info.get("icc_profile")
+    transparent = image.has_transparency_data
+    if image.mode.startswith(_DEEP):
+        image, transparent = _eight_bits(image), False
+        notes.append("reduced to 8 bits")
+    converted = _srgb(image, profile) if isinstance(profile, bytes) else None
+    if converted is not None:
+        image = converted
+        notes.append("colours converted to sRGB")
+    wanted = "RGBA" if transparent else "L" if image.mode in {"L", "1"} else "RGB"
+    if image.mode == "CMYK":
+        notes.append("converted from CMYK")
+    if image.mode != wanted:
+        image = image.convert(wanted)
+    if image.mode == "RGBA" and image.getchannel("A").getextrema() == (_OPAQUE, _OPAQUE):
+        image = image.convert("RGB")
+    image.info.clear()
+    return image, notes
+
+
+def _flattened(image: Image.Image) -> Image.Image:
+    """A transparent picture on white."""
+    ground = Image.new("RGB", image.size, _WHITE)
+    ground.paste(image, mask=image.getchannel("A"))
+    return ground
+
+
+def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The picture in another size; what is transparent bleeds no colour into what is not."""
+    if image.mode == "RGBA":
+        return image.convert("RGBa").resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0).convert("RGBA")
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Greyscale of 16 or 32 bits: what exceeds 8 bits is scaled down, not cut off."""
+    values = image.convert("F")
+    peak = values.getextrema()[1]
+    deep = image.mode.startswith("I;16") or (isinstance(peak, float) and peak > _OPAQUE)
+    factor = 1 / 257 if deep else 1.0
+    return values.point(lambda value: value * factor).convert("L")
+
+
+def _srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """The picture in sRGB, or None where its profile says nothing else or cannot be used."""
+    if image.mode not in {"RGB", "RGBA", "CMYK", "L"}:
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(source).casefold():
+            return None
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None

@@ -1,11 +1,180 @@
 """What may be read as a source, and within which limits."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
+from typing import Final, Self
 
-from qunfa.media.hosts import AllowedHosts
-from qunfa.media.prefixes import StorePrefix
+from qunfa.media.spool import SourceRefused, decoded
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_NEVER_PUBLIC: Final[tuple[Network, ...]] = (
+    IPv4Network("168.63.129.16/32"),  # Azure's own service for virtual machines, at a public address
+    IPv4Network("192.88.99.0/24"),  # 6to4 relays
+    IPv6Network("64:ff9b:1::/48"),  # a NAT64 prefix of a local network
+    IPv6Network("2001::/23"),  # protocol assignments, Teredo among them
+    IPv6Network("2002::/16"),  # 6to4
+    IPv6Network("3fff::/20"),  # documentation
+)
+"""Addresses that `ipaddress` of some Python version calls global."""
+_UNICAST: Final = IPv6Network("2000::/3")
+"""Everything assigned for unicast on the internet. IPv4-compatible and site-local forms lie outside."""
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_PORT_MAX: Final = 65535
+_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
+_WITH_PORT: Final = re.compile(r"(?P<host>\[[^\]]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})", re.ASCII)
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
+
+
+def read_address(text: str) -> Address | None:
+    """The address that `text` spells in its usual form, or None; in brackets or not.
+
+    An IPv4 address inside IPv6 (mapped, or behind NAT64's well-known prefix) is given as IPv4, and judged as that.
+    """
+    try:
+        address = ip_address(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv4Address):
+        return address
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return IPv4Address(address.packed[-4:]) if address in _NAT64 else address
+
+
+def is_public(address: Address) -> bool:
+    """Whether `address` is one machine on the internet.
+
+    Not so: private, loopback, link-local, multicast, reserved, shared (100.64.0.0/10), documentation, 6to4, Teredo.
+    """
+    if address.is_multicast or address.is_reserved or not address.is_global:
+        return False
+    if isinstance(address, IPv6Address) and address not in _UNICAST:
+        return False
+    return not any(address in network for network in _NEVER_PUBLIC)
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedHost:
+    """One entry: a host name, an address or a network; `port` None means the scheme's own."""
+
+    host: str | Address | Network
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `name`, `name:port`, an IP address with or without port (`[::1]:8080`), or a network (`10.1.0.0/16`).
+
+        Raises:
+            ValueError: it is none of these.
+        """
+        if "/" in text:
+            try:
+                return cls(ip_network(text))
+            except ValueError as error:
+                raise ValueError(f"{text!r} is no network such as 10.1.0.0/16: {error}") from None
+        found = _WITH_PORT.fullmatch(text)
+        host, port = (found["host"], int(found["port"])) if found else (text, None)
+        address = read_address(host)
+        if address is None and not _NAME.fullmatch(host.lower()):
+            raise ValueError(f"{text!r} is no host name, IP address or network, with or without a port")
+        if port is not None and not 0 < port <= _PORT_MAX:
+            raise ValueError(f"{text!r} has no port between 1 and {_PORT_MAX}")
+        return cls(address or host.lower(), port)
+
+    def names(self, host: str | Address) -> bool:
+        """Whether this entry is `host`, or the network that it lies in."""
+        if isinstance(self.host, Network):
+            return not isinstance(host, str) and host in self.host
+        return self.host == host
+
+
+class AllowedHosts:
+    """All entries together. They decide about a URL, and about each address that its name has."""
+
+    def __init__(self, entries: tuple[str, ...]) -> None:
+        self._entries = tuple(AllowedHost.parse(entry) for entry in entries)
+
+    def allow_url(self, scheme: str, host: str, port: int) -> bool:
+        """Whether a URL may name `host` (ASCII, lower case) and `port`.
+
+        An entry with a port allows that port, one without it 80 for http and 443 for https.
+        """
+        named = read_address(host) or host
+        return any(entry.names(named) and port == (entry.port or _DEFAULT_PORTS.get(scheme)) for entry in self._entries)
+
+    def allow_connection(self, address: Address, port: int) -> bool:
+        """Whether a connection to `address` may be opened: it is public, or listed itself or by its network.
+
+        A listed name is not enough. Otherwise its DNS could lead into any network.
+        """
+        if is_public(address):
+            return True
+        return any(entry.names(address) and entry.port in {None, port} for entry in self._entries)
+
+
+@dataclass(frozen=True, slots=True)
+class StorePlace:
+    """An object of a store, or a folder with all objects in it: the bucket and the parts of the key."""
+
+    bucket: str
+    parts: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The key as the store knows it."""
+        return "/".join(self.parts)
+
+    @classmethod
+    def parse(cls, uri: str) -> Self:
+        """Read `s3://bucket/key`; %XX in the key is decoded once.
+
+        Raises:
+            SourceRefused: it is no such URI, or its key has an empty part, `.` or `..`: a server could read another.
+        """
+        _scheme, _colon, rest = uri.partition(":")
+        bucket, _slash, path = rest.removeprefix("//").partition("/")
+        if not rest.startswith("//") or not _BUCKET.fullmatch(bucket):
+            raise SourceRefused(uri, "it does not name a bucket. Write s3://bucket/key.")
+        try:
+            key = decoded(uri, path).decode()
+        except UnicodeDecodeError:
+            key = ""
+        parts = tuple(key.split("/"))
+        if any(part in {"", ".", ".."} for part in parts) or not key.isprintable():
+            raise SourceRefused(
+                uri, "its key has an empty part, . or .., or is no readable text. Write s3://bucket/key."
+            )
+        return cls(bucket, parts)
+
+    @classmethod
+    def parse_folder(cls, text: str) -> Self:
+        """Read `s3://bucket` or `s3://bucket/folder`, with or without a slash at its end.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        whole = text.rstrip("/")
+        try:
+            if not whole.startswith("s3://"):
+                raise SourceRefused(text, "it does not begin with s3://.")
+            if "/" in whole.removeprefix("s3://"):
+                return cls.parse(whole)
+            return cls(cls.parse(f"{whole}/any").bucket, ())
+        except SourceRefused as refused:
+            raise ValueError(
+                f"{text!r} is no store such as s3://bucket or s3://bucket/folder: {refused.reason}"
+            ) from None
+
+    def holds(self, wanted: Self) -> bool:
+        """Whether `wanted` lies in this folder. Whole parts count, so `a` does not hold `ab`."""
+        depth = len(self.parts)
+        return wanted.bucket == self.bucket and len(wanted.parts) > depth and wanted.parts[:depth] == self.parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +208,7 @@ class SourcePolicy:
     def __post_init__(self) -> None:
         AllowedHosts(self.hosts)
         for prefix in self.stores:
-            StorePrefix.parse(prefix)
+            StorePlace.parse_folder(prefix)
         for root in self.roots:
             if not root.is_absolute():
                 raise ValueError(f"the root {root} must be an absolute path")

@@ -1,7 +1,7 @@
 """Folders for temporary files, each locked by the process that has made it, for as long as it needs it.
 
-The lock ends with its process, however that ends. So what a killed worker has left is known by its locks, also where
-containers share a temporary directory, in which the number of a process would prove nothing.
+The lock ends with its process, however that ends. So an unlocked folder is what a killed worker has left. This holds
+where containers share a temporary directory, too: there a process's number would prove nothing.
 """
 
 import fcntl

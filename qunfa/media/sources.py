@@ -7,15 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from qunfa.media.errors import SourceRefused, SourceUnavailable
 from qunfa.media.files import FileSources
-from qunfa.media.network import Resolver, resolve
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.scratch import Scratch
-from qunfa.media.spool import Spool
+from qunfa.media.spool import SourceRefused, SourceUnavailable, Spool, file_name, scheme_of
 from qunfa.media.stores import StoreSources
-from qunfa.media.uris import file_name, scheme_of
-from qunfa.media.web import WebSources
+from qunfa.media.web import Resolver, WebSources, resolve
 
 
 @dataclass(frozen=True, slots=True)

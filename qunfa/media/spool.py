@@ -1,21 +1,95 @@
-"""A source on its way to a temporary file."""
+"""One source on its way to a temporary file: its URI, what can go wrong, and the file.
+
+Errors carry no user name, password or query, as signed URLs have their signature there. They are raised outside of
+`except`, so that no other exception brings one along.
+"""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedWriter
 from pathlib import Path
 from typing import Final, Self
-
-from qunfa.media.errors import SourceRefused, SourceUnavailable
+from urllib.parse import unquote, unquote_to_bytes
 
 CHUNK: Final = 64 * 1024
 """Bytes that are in memory at a time."""
+_SHOWN_MAX: Final = 200
+_USERINFO: Final = re.compile(r"^([A-Za-z0-9+.-]*:)?([/\\]*)[^/?#]*@")
+_QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_AUTHORITY: Final = re.compile(r"^//[^/?#]*")
+_NAME_MAX: Final = 100
+_ODD: Final = re.compile(r'[\x00-\x1f\x7f/\\"]')
+_UNPRINTABLE: Final = re.compile(r"[^\x21-\x7e]")
 
 
-def too_big(uri: str, size_max: int) -> SourceRefused:
-    """The refusal of a source with more than `size_max` bytes."""
-    return SourceRefused(uri, f"it is larger than the limit of {size_max:,} bytes here. Make it smaller.")
+def shown(uri: str) -> str:
+    """`uri` as it may be printed: without user name, password, query and fragment, and not endless."""
+    bare = _QUERY.sub("?***", _USERINFO.sub(r"\1\2***@", uri))
+    clean = _UNPRINTABLE.sub(_escape, bare[:_SHOWN_MAX])
+    return f"{clean}…" if len(bare) > _SHOWN_MAX else clean
+
+
+def _escape(found: re.Match[str]) -> str:
+    one = found.group()
+    return one if one.isprintable() else one.encode("unicode_escape").decode()
+
+
+class SourceError(Exception):
+    """`uri` (as it may be printed) could not be had; `reason` says in whole sentences why, and what to do next."""
+
+    def __init__(self, uri: str, reason: str) -> None:
+        super().__init__(f"source {shown(uri)}: {reason}")
+        self.uri = shown(uri)
+        self.reason = reason
+
+
+class SourceRefused(SourceError):
+    """The source may not be read, is not there, or is nothing that can be sent: no repeat helps."""
+
+
+class SourceUnavailable(SourceError):
+    """The source could not be read now; a repeat may help."""
+
+
+def scheme_of(uri: str) -> str:
+    """The scheme in lower case, or the empty text where there is none.
+
+    Raises:
+        SourceRefused: `uri` has control characters, or is no text.
+    """
+    if _CONTROL.search(uri):
+        raise SourceRefused(uri, "it has control characters in it. Write them as %XX, or leave them out.")
+    if any("\ud800" <= one <= "\udfff" for one in uri):
+        raise SourceRefused(uri, "it is not valid Unicode. Write odd characters as %XX.")
+    scheme, colon, _rest = uri.partition(":")
+    return scheme.lower() if colon else ""
+
+
+def decoded(uri: str, text: str) -> bytes:
+    """The part `text` of `uri` with its %XX read, once.
+
+    Raises:
+        SourceRefused: it has a query or a fragment, a % that is none, or %00 in it.
+    """
+    if "?" in text or "#" in text:
+        raise SourceRefused(uri, "it has a ? or a # in it. If it belongs to the name, write it as %3F or %23.")
+    if _BAD_ESCAPE.search(text):
+        raise SourceRefused(uri, "it has a % without two hexadecimal digits. Write a % that is meant as %25.")
+    data = unquote_to_bytes(text)
+    if b"\0" in data:
+        raise SourceRefused(uri, "it has a NUL character in it, which no name has. Correct it.")
+    return data
+
+
+def file_name(uri: str) -> str:
+    """The last part of the path of `uri`, decoded, fit as a file name: no quotes, slashes or control characters."""
+    _scheme, _colon, rest = uri.partition(":")
+    bare = _QUERY.sub("", _AUTHORITY.sub("", rest))
+    return _ODD.sub("_", unquote(bare).rstrip("/").rpartition("/")[2])[-_NAME_MAX:]
 
 
 class Spool:
@@ -47,7 +121,9 @@ class Spool:
     def expect(self, size: int) -> None:
         """Refuse early a source that says itself that it is too big."""
         if size > self.size_max:
-            raise too_big(self.uri, self.size_max)
+            raise SourceRefused(
+                self.uri, f"it is larger than the limit of {self.size_max:,} bytes here. Make it smaller."
+            )
 
     def write(self, data: bytes) -> None:
         """Add `data`.

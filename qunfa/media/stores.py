@@ -9,10 +9,8 @@ import obstore
 from obstore.exceptions import BaseError, GenericError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
-from qunfa.media.errors import SourceError, SourceRefused, SourceUnavailable
-from qunfa.media.policy import SourcePolicy
-from qunfa.media.prefixes import StoreKey, StorePrefix
-from qunfa.media.spool import CHUNK, Spool
+from qunfa.media.policy import SourcePolicy, StorePlace
+from qunfa.media.spool import CHUNK, SourceError, SourceRefused, SourceUnavailable, Spool
 
 if TYPE_CHECKING:
     from obstore.store import S3Config  # there is none at run time
@@ -25,7 +23,7 @@ class StoreSources:
 
     def __init__(self, policy: SourcePolicy) -> None:
         self._policy = policy
-        self._prefixes = tuple(StorePrefix.parse(prefix) for prefix in policy.stores)
+        self._folders = tuple(StorePlace.parse_folder(prefix) for prefix in policy.stores)
         self._stores: dict[str, S3Store] = {}
 
     async def read_into(self, spool: Spool) -> None:
@@ -35,8 +33,8 @@ class StoreSources:
             SourceRefused: it is not in a listed store, is not there, or the credentials do not reach it.
             SourceUnavailable: the store failed or was not reached.
         """
-        wanted = StoreKey.parse(spool.uri)
-        if not any(prefix.holds(wanted) for prefix in self._prefixes):
+        wanted = StorePlace.parse(spool.uri)
+        if not any(folder.holds(wanted) for folder in self._folders):
             raise SourceRefused(
                 spool.uri,
                 "nothing may be read from there. If it shall be, list its bucket or folder under stores in [media].",
@@ -50,7 +48,7 @@ class StoreSources:
             return
         raise failure
 
-    async def _read(self, wanted: StoreKey, spool: Spool) -> None:
+    async def _read(self, wanted: StorePlace, spool: Spool) -> None:
         found = await obstore.get_async(self._store(wanted.bucket), wanted.key)
         spool.expect(found.meta["size"])
         chunks: AsyncIterator[bytes] = found.stream(min_chunk_size=CHUNK)

@@ -1,19 +1,22 @@
-"""Sources on the web."""
+"""Sources on the web, read from checked addresses only."""
 
 import asyncio
+import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 import httpcore
 import httpx
+from httpcore import SOCKET_OPTION
 
-from qunfa.media.errors import SourceError, SourceRefused, SourceUnavailable, shown
-from qunfa.media.hosts import AllowedHosts
-from qunfa.media.network import CheckedNetwork, Resolver
-from qunfa.media.policy import SourcePolicy
-from qunfa.media.spool import Spool
+from qunfa.media.policy import Address, AllowedHosts, SourcePolicy, read_address
+from qunfa.media.spool import SourceError, SourceRefused, SourceUnavailable, Spool, shown
 
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+"""All addresses of a host name, for a port; an IP address in any spelling is one, too. Raises OSError."""
+
+_TRIED_MAX: Final = 4
 _OK: Final = 200
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_MAX: Final = 5
@@ -21,8 +24,76 @@ _LATER: Final = frozenset({408, 425, 429})
 _SERVER_ERROR: Final = 500
 _PORTS: Final = {"http": 80, "https": 443}
 _FIX_LOCATION: Final = "Give the URL at which the file itself stands."
-
 Headers = Sequence[tuple[bytes, bytes]]
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Ask the system's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+class CheckedNetwork(httpcore.AsyncNetworkBackend):
+    """Resolves a name once, checks every address, and connects to one of these very addresses.
+
+    TLS still expects the certificate of the name: only the socket's address is chosen here.
+    """
+
+    def __init__(self, uri: str, hosts: AllowedHosts, resolver: Resolver) -> None:
+        self._uri = uri
+        self._hosts = hosts
+        self._resolve = resolver
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  the interface's own
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """A connection to the first address of `host` that answers.
+
+        Raises:
+            SourceRefused: one of the addresses may not be connected to.
+            SourceUnavailable: the name has no address now.
+            httpcore.ConnectError, httpcore.ConnectTimeout: none of them answers.
+        """
+        addresses = self._checked(host, port, await self._addresses(host, port))
+        failure: httpcore.NetworkError | httpcore.TimeoutException | None = None
+        for address in addresses[:_TRIED_MAX]:
+            try:
+                return await self._backend.connect_tcp(str(address), port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure or httpcore.ConnectError()
+
+    async def _addresses(self, host: str, port: int) -> Sequence[str]:
+        reason = "DNS knows none"
+        try:
+            if found := await self._resolve(host, port):
+                return found
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        except UnicodeError:
+            reason = "it is no name that DNS can have"
+        raise SourceUnavailable(
+            self._uri, f"the name {host} has no address now ({reason}). Check the name; else it is tried again."
+        )
+
+    def _checked(self, host: str, port: int, found: Sequence[str]) -> list[Address]:
+        addresses: list[Address] = []
+        for text in dict.fromkeys(found):
+            address = read_address(text)
+            if address is None or not self._hosts.allow_connection(address, port):
+                raise SourceRefused(
+                    self._uri,
+                    f"{host} is at {text}, which is no public address. If media shall be read from there, list this "
+                    "address or its network under hosts in [media].",
+                )
+            addresses.append(address)
+        return addresses
 
 
 class WebSources:
@@ -42,7 +113,7 @@ class WebSources:
             SourceRefused: a URL or an address on the way is not allowed, or the server does not give the file.
             SourceUnavailable: the network or the server failed.
         """
-        url = self._checked(_read_url(spool.uri), spool.uri)
+        url = self._checked(_url(spool.uri), spool.uri)
         for _ in range(_REDIRECTS_MAX + 1):
             location = await self._request(url, spool)
             if location is None:
@@ -64,7 +135,7 @@ class WebSources:
         return url
 
     def _next(self, url: httpx.URL, location: str, source: str) -> httpx.URL:
-        target = _joined(url, location)
+        target = _url(location, url)
         via = f"it redirects to {shown(location)}: "
         if target is not None and url.scheme == "https" and target.scheme == "http":
             raise SourceRefused(source, f"{via}from https to http is not followed. {_FIX_LOCATION}")
@@ -107,16 +178,10 @@ class WebSources:
         return self._tls
 
 
-def _read_url(text: str) -> httpx.URL | None:
+def _url(text: str, base: httpx.URL | None = None) -> httpx.URL | None:
+    """A URL, on its own or as a redirect from `base` means it; None where it is none."""
     try:
-        return httpx.URL(text)
-    except (httpx.InvalidURL, UnicodeError):
-        return None
-
-
-def _joined(url: httpx.URL, location: str) -> httpx.URL | None:
-    try:
-        return url.join(location)
+        return httpx.URL(text) if base is None else base.join(text)
     except (httpx.InvalidURL, UnicodeError):
         return None
 
@@ -163,7 +228,7 @@ def _check_headers(headers: Headers, spool: Spool) -> None:
 
 
 def _broken(error: BaseException, url: httpx.URL, source: str) -> SourceError:
-    """The pool raises anew without a cause, so that the certificate's error is found by the context only."""
+    """The pool raises anew without a cause, so the certificate's error is found by the context only."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, ssl.SSLCertVerificationError):

@@ -3,9 +3,8 @@
 Every value may stand in the file or in the environment (`QUNFA_ACCOUNTS__DEMO__KIND`); the environment wins.
 """
 
-from qunfa.settings.account import AccountSettings, CallbackSettings
-from qunfa.settings.explanation import SettingsError
-from qunfa.settings.loading import load_settings, load_task_queue
+from qunfa.settings.account import AccountSettings, CallbackSettings, NoticeSettings
+from qunfa.settings.loading import SettingsError, load_settings, load_task_queue
 from qunfa.settings.model import (
     MediaSettings,
     MetricsSettings,
@@ -15,7 +14,6 @@ from qunfa.settings.model import (
     TimingSettings,
     WeChatSettings,
 )
-from qunfa.settings.notice import NoticeSettings
 
 __all__ = [
     "AccountSettings",

@@ -1,68 +1,105 @@
-"""What is configured per Official Account."""
+"""What is configured per Official Account, and per webhook of one."""
 
+import binascii
 import re
+from base64 import b64decode
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, StringConstraints, ValidationInfo, model_validator
 
-from qunfa.settings.notice import NoticeName, NoticeSettings
-from qunfa.settings.secrets import with_secret_files
-from qunfa.settings.section import Section
-from qunfa.settings.values import Hours, Url, check_url
+from qunfa.contract.ids import ACCOUNT_NAME_PATTERN
+from qunfa.contract.notice import NoticeType
+from qunfa.settings.values import Hours, Section, Url, check_url, revealed, with_secret_files
 
+WEBHOOK_PREFIX: Final = "whsec_"
+KEY_BYTES_MIN: Final = 24
+KEY_BYTES_MAX: Final = 64
+_ALL: Final[tuple[NoticeType, ...]] = get_args(NoticeType)
+_WEBHOOK_SECRETS: Final = ("url", "secret", "secret_old")
+
+NoticeName = Annotated[str, StringConstraints(pattern=ACCOUNT_NAME_PATTERN)]
 _NAMED_TOKEN_SOURCES = ("stable", "classic")
-_APPID = re.compile(r"wx[A-Za-z0-9_-]{1,62}")
-_TOKEN = re.compile(r"[!-~]{3,32}")
-_AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
-_ORIGINAL_ID = re.compile(r"gh_[A-Za-z0-9_-]{1,60}")
-_EVENTS_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,512}=*")
 _CALLBACK_SECRETS = ("token", "token_old", "aes_key", "aes_key_old", "events_token")
 _WORKERS_ONLY = frozenset({"secret", "secret_file", "notices"})
 WITHOUT_CREDENTIALS: Final = "without_credentials"
 """Key of the validation context under which AppSecrets and webhooks are passed over."""
 
 
-def _check_appid(value: str) -> str:
-    if not _APPID.fullmatch(value):
-        raise ValueError("must be the account's AppID: wx, then letters, digits, _ or -, at most 64 in all")
+def _check_webhook_url(value: SecretStr) -> SecretStr:
+    return SecretStr(check_url(value.get_secret_value()))
+
+
+def _check_webhook_secret(value: SecretStr) -> SecretStr:
+    prefix, text = value.get_secret_value()[: len(WEBHOOK_PREFIX)], value.get_secret_value()[len(WEBHOOK_PREFIX) :]
+    try:
+        key = b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if prefix != WEBHOOK_PREFIX or not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
+        raise ValueError(
+            f"must be {WEBHOOK_PREFIX} and the base64 of {KEY_BYTES_MIN} to {KEY_BYTES_MAX} random bytes; make one "
+            f'with: echo "{WEBHOOK_PREFIX}$(openssl rand -base64 32)"'
+        )
     return value
+
+
+def _check_events(value: tuple[NoticeType, ...]) -> tuple[NoticeType, ...]:
+    if not value:
+        raise ValueError(f"must name one of these at least: {', '.join(_ALL)}")
+    return tuple(dict.fromkeys(value))
+
+
+WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
+
+
+class NoticeSettings(Section):
+    """One webhook: where it is, how it is signed, and of which events it is told (of all, unless they are named).
+
+    The URL is kept like a secret: with many services, whoever knows it may post there. `secret_old` signs as well,
+    until the receiver knows the new one.
+    """
+
+    url: Annotated[SecretStr, AfterValidator(_check_webhook_url)]
+    url_file: Path | None = None
+    secret: WebhookSecret
+    secret_file: Path | None = None
+    secret_old: WebhookSecret | None = None
+    secret_old_file: Path | None = None
+    events: Annotated[tuple[NoticeType, ...], AfterValidator(_check_events)] = _ALL
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What a notice is signed with: the secret, and the old one during a rotation."""
+        return revealed(self.secret, self.secret_old)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_files(cls, values: object) -> object:
+        return with_secret_files(values, _WEBHOOK_SECRETS)
+
+    @model_validator(mode="after")
+    def _check_rotation(self) -> Self:
+        if self.secret_old is not None and self.secret_old.get_secret_value() == self.secret.get_secret_value():
+            raise ValueError("secret_old is the same as secret: remove it when the rotation is over")
+        return self
+
+
+def _matching(pattern: str, sentence: str) -> AfterValidator:
+    """A check of a whole text, secret or not, whose error quotes nothing of it."""
+    whole = re.compile(pattern)
+
+    def check(value: str | SecretStr) -> str | SecretStr:
+        if not whole.fullmatch(value.get_secret_value() if isinstance(value, SecretStr) else value):
+            raise ValueError(f"must be {sentence}")
+        return value
+
+    return AfterValidator(check)
 
 
 def _without_credentials(info: ValidationInfo) -> bool:
     """Whether the process must not hold the accounts' AppSecrets."""
     return bool(info.context and info.context.get(WITHOUT_CREDENTIALS))
-
-
-def _check_secret(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("must be ASCII characters without blanks or line ends, at least one")
-    return value
-
-
-def _check_token(value: SecretStr) -> SecretStr:
-    if not _TOKEN.fullmatch(value.get_secret_value()):
-        raise ValueError("must be 3 to 32 characters without blanks, as entered in WeChat's server configuration")
-    return value
-
-
-def _check_aes_key(value: SecretStr) -> SecretStr:
-    if not _AES_KEY.fullmatch(value.get_secret_value()):
-        raise ValueError("must be the 43 letters and digits of WeChat's EncodingAESKey")
-    return value
-
-
-def _check_original_id(value: str) -> str:
-    if not _ORIGINAL_ID.fullmatch(value):
-        raise ValueError("must be the account's original id (原始ID): gh_, then letters and digits")
-    return value
-
-
-def _check_events_token(value: SecretStr) -> SecretStr:
-    if not _EVENTS_TOKEN.fullmatch(value.get_secret_value()):
-        raise ValueError("must be at least 16 letters, digits or any of ._~+/- (a bearer token), best a random one")
-    return value
 
 
 def _check_token_source(value: str) -> str:
@@ -73,19 +110,38 @@ def _check_token_source(value: str) -> str:
     return check_url(value)
 
 
-CallbackToken = Annotated[SecretStr, AfterValidator(_check_token)]
-AesKey = Annotated[SecretStr, AfterValidator(_check_aes_key)]
+AppId = Annotated[
+    str,
+    _matching(r"wx[A-Za-z0-9_-]{1,62}", "the account's AppID: wx, then letters, digits, _ or -, at most 64 in all"),
+]
+AppSecret = Annotated[SecretStr, _matching(r"[!-~]+", "ASCII characters without blanks or line ends, at least one")]
+CallbackToken = Annotated[
+    SecretStr,
+    _matching(r"[!-~]{3,32}", "3 to 32 characters without blanks, as entered in WeChat's server configuration"),
+]
+AesKey = Annotated[SecretStr, _matching(r"[A-Za-z0-9]{43}", "the 43 letters and digits of WeChat's EncodingAESKey")]
+OriginalId = Annotated[
+    str,
+    _matching(r"gh_[A-Za-z0-9_-]{1,60}", "the account's original id (原始ID): gh_, then letters and digits"),
+]
+EventsToken = Annotated[
+    SecretStr,
+    _matching(
+        r"[A-Za-z0-9._~+/-]{16,512}=*",
+        "at least 16 letters, digits or any of ._~+/- (a bearer token), best a random one",
+    ),
+]
 
 
 class CallbackSettings(Section):
     """How WeChat's pushes for the account are verified, and where those go that are not a mass send's.
 
-    `mode` is safe where there is an `aes_key`, else plain. `original_id` is whom pushes must be addressed to.
-    `token_old` and `aes_key_old` are taken as well as the new ones, until WeChat uses those only. `forward_to` gets
-    what is not a mass send's result, with `forward_results` those too. `events_token` opens
-    `POST /wechat/<account>/events` for a system that owns the callback URL itself; then `token` may be missing.
-    `sources` are the addresses that pushes may come from, in addition to those in `sources_file` (one a line, or
-    the answer of WeChat's `getcallbackip`), which is read again when it changes; with neither, any address may push.
+    `mode` is safe where there is an `aes_key`, else plain. Pushes must be addressed to `original_id`. `token_old` and
+    `aes_key_old` are taken beside the new ones, until WeChat uses only those. `forward_to` gets what is not a mass
+    send's result, and with `forward_results` the results too. `events_token` opens `POST /wechat/<account>/events` for
+    a system that owns the callback URL itself. Then `token` may be missing.
+    Pushes may come from `sources` and from the addresses in `sources_file`: one a line, or the answer of WeChat's
+    `getcallbackip`. The file is read again when it changes. With neither, any address may push.
     """
 
     token: CallbackToken | None = None
@@ -97,10 +153,10 @@ class CallbackSettings(Section):
     aes_key_old: AesKey | None = None
     aes_key_old_file: Path | None = None
     mode: Literal["plain", "compat", "safe"] = "plain"
-    original_id: Annotated[str, AfterValidator(_check_original_id)] | None = None
+    original_id: OriginalId | None = None
     forward_to: Url | None = None
     forward_results: bool = False
-    events_token: Annotated[SecretStr, AfterValidator(_check_events_token)] | None = None
+    events_token: EventsToken | None = None
     events_token_file: Path | None = None
     sources: tuple[IPvAnyNetwork, ...] = ()
     sources_file: Path | None = None
@@ -108,12 +164,12 @@ class CallbackSettings(Section):
     @property
     def tokens(self) -> tuple[str, ...]:
         """WeChat's Token, and the old one during a rotation; empty where WeChat does not push to us."""
-        return _values(self.token, self.token_old)
+        return revealed(self.token, self.token_old)
 
     @property
     def aes_keys(self) -> tuple[str, ...]:
         """WeChat's EncodingAESKey, and the old one during a rotation."""
-        return _values(self.aes_key, self.aes_key_old)
+        return revealed(self.aes_key, self.aes_key_old)
 
     @model_validator(mode="before")
     @classmethod
@@ -147,21 +203,16 @@ def _with_mode(values: object) -> object:
     return values
 
 
-def _values(*secrets: SecretStr | None) -> tuple[str, ...]:
-    return tuple(secret.get_secret_value() for secret in secrets if secret is not None)
-
-
 class AccountSettings(Section):
     """One Official Account.
 
-    `secret` is None only where `token_source` is a URL, so that the worker never needs it, and where the process was
-    configured without credentials. `send_hours` are two
-    "HH:MM" of Asia/Shanghai within one day. `notices` are the account's webhooks by name; a process without credentials
-    has none.
+    `secret` may be None where `token_source` is a URL, and where the process was configured without credentials.
+    `send_hours` are two "HH:MM" of Asia/Shanghai within one day. `notices` are the account's webhooks by name. A
+    process without credentials has none.
     """
 
-    appid: Annotated[str, AfterValidator(_check_appid)]
-    secret: Annotated[SecretStr, AfterValidator(_check_secret)] | None = None
+    appid: AppId
+    secret: AppSecret | None = None
     secret_file: Path | None = None
     kind: Literal["service", "subscription"]
     token_source: Annotated[str, AfterValidator(_check_token_source)] = "stable"  # noqa: S105 - not a password

@@ -9,8 +9,7 @@ from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, mo
 from qunfa.contract.fields import AccountName
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.settings.account import AccountSettings
-from qunfa.settings.section import Section
-from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, StorePrefix, StoreUri, UpToAnHour
+from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, Section, StorePrefix, StoreUri, UpToAnHour
 
 CLIENTMSGID_LIFETIME = timedelta(hours=24)
 """How long WeChat remembers a clientmsgid: a repeat after that is a second send."""
@@ -18,6 +17,7 @@ CLIENTMSGID_LIFETIME = timedelta(hours=24)
 REPLAY_WINDOW_MIN = timedelta(minutes=1)
 REPLAY_WINDOW_MAX = timedelta(days=1)
 _TASK_QUEUE_MAX = 1000
+VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
 def _check_root(value: Path) -> Path:
@@ -53,7 +53,6 @@ def _check_replay_window(value: timedelta) -> timedelta:
     return value
 
 
-VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 TaskQueue = Annotated[str, AfterValidator(_check_task_queue)]
 Accounts = Annotated[dict[AccountName, AccountSettings], AfterValidator(_check_appids)]
 
@@ -105,8 +104,8 @@ class WorkerSettings(Section):
 class MediaSettings(Section):
     """Where media may be read from: nowhere, unless listed.
 
-    `roots` are folders for `file:`, `hosts` for `http(s):` (a private address must be listed itself, or by its
-    network), `stores` are buckets or folders in them. `s3_endpoint` and `s3_region` are for other stores than Amazon's.
+    `roots` are folders for `file:`. `hosts` are for `http(s):`; a private address must be listed itself, or by its
+    network. `stores` are buckets or folders in them. `s3_endpoint` and `s3_region` are for stores other than Amazon's.
     """
 
     roots: tuple[Annotated[Path, AfterValidator(_check_root)], ...] = ()

@@ -1,20 +1,66 @@
-"""The kinds of value a setting may have: durations, URLs, hours, hosts and addresses."""
+"""The tables of the configuration, the kinds of value in them, and secrets in files."""
 
+import contextlib
 import re
+from collections.abc import Iterable
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
-from pathlib import PurePosixPath
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, HttpUrl, TypeAdapter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, HttpUrl, SecretStr, TypeAdapter
 
+MAX_SECRET_BYTES = 4096
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 _MAX_PORT = 65535
 _STORE_PREFIX = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/[^/?#\s]+)*/?", re.ASCII)
 _HTTP_URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
+
+
+class Section(BaseModel):
+    """One table of the configuration: frozen, without unknown keys, and silent about its values in errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def read_secret(path: str | Path) -> str:
+    """What stands in the file, without the white space around it."""
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(MAX_SECRET_BYTES + 1).decode()
+    except OSError as error:
+        raise ValueError(f"cannot read the secret file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"the secret file {path} is not UTF-8 text") from None
+    if len(text) > MAX_SECRET_BYTES:
+        raise ValueError(f"the secret file {path} is longer than {MAX_SECRET_BYTES} bytes: is it the right file?")
+    if not text.strip():
+        raise ValueError(f"the secret file {path} is empty")
+    return text.strip()
+
+
+def with_secret_files(values: object, names: Iterable[str]) -> object:
+    """The table with every `NAME_file` read into `NAME`."""
+    if not isinstance(values, dict):
+        return values
+    resolved = dict(values)
+    for name in names:
+        path = values.get(f"{name}_file")
+        if path is None:
+            continue
+        if values.get(name) is not None:
+            raise ValueError(f"{name} and {name}_file are both set: keep one of them")
+        if isinstance(path, str | Path):
+            resolved[name] = read_secret(path)
+    return resolved
+
+
+def revealed(*secrets: SecretStr | None) -> tuple[str, ...]:
+    """The texts of those that are set: of a secret, and of the old one during a rotation."""
+    return tuple(secret.get_secret_value() for secret in secrets if secret is not None)
 
 
 def _read_seconds(value: object) -> object:
@@ -38,16 +84,24 @@ def _positive(value: timedelta) -> timedelta:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read_seconds), AfterValidator(_positive)]
-UpToAnHour = Annotated[Duration, AfterValidator(_at_most_an_hour)]
 """A positive time span: ISO 8601 ("PT30S"), or seconds as a number or as digits ("0.5")."""
+
+UpToAnHour = Annotated[Duration, AfterValidator(_at_most_an_hour)]
+"""A `Duration` of at most an hour."""
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that a text spells, in brackets or not."""
+    try:
+        return ip_address(text.strip("[]"))
+    except ValueError:
+        return None
 
 
 def _is_near(host: str) -> bool:
     """Whether a host can only be on this machine or in a private network, so that plain http may be used."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return "." not in host or host.endswith((".localhost", ".internal"))
+    address = _address(host)
+    return address.is_loopback if address else "." not in host or host.endswith((".localhost", ".internal"))
 
 
 def check_url(value: str) -> str:
@@ -84,10 +138,8 @@ def _check_bind_address(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not (colon and host and port.isascii() and port.isdigit() and int(port) <= _MAX_PORT):
         raise ValueError('must be "address:port", for example "127.0.0.1:9464", or "" to switch it off')
-    try:
-        ip_address(host.strip("[]"))
-    except ValueError:
-        raise ValueError("the part before the port must be an IP address, for example 127.0.0.1") from None
+    if _address(host) is None:
+        raise ValueError("the part before the port must be an IP address, for example 127.0.0.1")
     return value
 
 
@@ -97,21 +149,17 @@ BindAddress = Annotated[str, AfterValidator(_check_bind_address)]
 
 def _check_host(value: str) -> str:
     host = value.lower()
-    try:
-        return str(ip_network(host)) if "/" in host else str(ip_address(host.strip("[]")))
-    except ValueError:
-        name, colon, port = host.rpartition(":")
-        name = name if colon else host
-        if _is_host(name) and (not colon or (port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT)):
-            return host
+    if (address := _address(host)) is not None:
+        return str(address)
+    if "/" in host:
+        with contextlib.suppress(ValueError):
+            return str(ip_network(host))
+    name, colon, port = host.rpartition(":")
+    name = name if colon else host
+    named = _address(name) is not None or _HOST.fullmatch(name) is not None
+    if named and (not colon or (port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT)):
+        return host
     raise ValueError("must be a host name or IP address, with or without a port, or a network such as 10.1.0.0/16")
-
-
-def _is_host(name: str) -> bool:
-    try:
-        return bool(ip_address(name.strip("[]")))
-    except ValueError:
-        return _HOST.fullmatch(name) is not None
 
 
 Host = Annotated[str, AfterValidator(_check_host)]

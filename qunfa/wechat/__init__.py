@@ -19,15 +19,22 @@ from qunfa.wechat.answers import (
 )
 from qunfa.wechat.articles import DraftArticle, NewsArticle
 from qunfa.wechat.client import OfficialAccount
-from qunfa.wechat.clock import ServerTime, server_time
-from qunfa.wechat.content import Content
-from qunfa.wechat.credentials import Credentials, Token
 from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, WechatError, WrongSize
-from qunfa.wechat.preview import Openid, PreviewBody, Wxname, preview_body
+from qunfa.wechat.messages import (
+    Content,
+    Filter,
+    Openid,
+    PreviewBody,
+    SendallBody,
+    SendBody,
+    Wxname,
+    preview_body,
+    send_body,
+    sendall_body,
+)
 from qunfa.wechat.redaction import LOG_LEVELS, SecretFilter, redact_event, scrub
-from qunfa.wechat.submission import Filter, SendallBody, SendBody, send_body, sendall_body
-from qunfa.wechat.tokens import Tokens
-from qunfa.wechat.transport import open_http
+from qunfa.wechat.tokens import Credentials, Token, Tokens
+from qunfa.wechat.transport import ServerTime, open_http, server_time
 from qunfa.wechat.upload import MediaKind, Progress, UploadFile
 
 __all__ = [

@@ -7,12 +7,11 @@
     ├── MaybeWritten      the request left, or may have, and no usable answer came back
     └── Refused           WeChat answered with an errcode; its class says what that means
 
-For a submission `MaybeWritten` means unknown: only WeChat's own word settles it. For every other call it means: do it
-again; at worst material is there twice, or one person has seen a preview twice.
+For a submission `MaybeWritten` means unknown: only WeChat's own word settles it. Every other call may be done again. At
+worst, material is there twice, or one person has seen a preview twice.
 
-None of these carries a URL, an access token or a secret, in its text, its fields or its chain: they are raised
-outside of `except`, so that neither `__cause__` nor `__context__` leads to an HTTP library's exception with the
-request in it.
+No error carries a URL, an access token or a secret, in its text, its fields or its chain. They are raised outside of
+`except`, so their `__cause__` and `__context__` lead to no exception of the HTTP library with the request in it.
 """
 
 from collections.abc import Mapping
@@ -24,6 +23,17 @@ SENDALL: Final = "/cgi-bin/message/mass/sendall"
 SEND: Final = "/cgi-bin/message/mass/send"
 SUBMISSIONS: Final = frozenset({SENDALL, SEND})
 """The calls that may reach followers, and that nobody repeats without thought."""
+_NEXT: Final[Mapping[CodeClass, str]] = {
+    CodeClass.DUPLICATE: "Await the result of the msg_id that came with it.",
+    CodeClass.UNKNOWN: "",  # differs by endpoint
+    CodeClass.CONFIRMING: "Wait for the administrator.",
+    CodeClass.TOKEN: "Repeat it with a fresh access token.",
+    CodeClass.PACE: "Slow the account down, then repeat it.",
+    CodeClass.QUOTA: "Wait for the next day or month.",
+    CodeClass.LATER: "Repeat it in some minutes.",
+    CodeClass.MEDIA: "Make the material anew.",
+    CodeClass.REFUSED: "A person has to change something first.",
+}
 
 
 class WechatError(Exception):
@@ -76,8 +86,8 @@ class WrongSize(NotWritten):
 class MaybeWritten(WechatError):
     """The request left, or may have, and what came back is no answer.
 
-    A timeout or reset after the connection stood, an HTTP status but 200, an answer that is no JSON object, is too
-    big, has an odd errcode, or is a success without what a success has.
+    There was a timeout or reset after the connection stood, or another HTTP status than 200. Or the answer is no JSON
+    object, is too big, has an odd errcode, or is a success without what a success has.
     """
 
     def __init__(self, reason: str, *, account: str, endpoint: str, about: str = "") -> None:
@@ -127,16 +137,3 @@ def _repeating(endpoint: str) -> str:
     if endpoint in SUBMISSIONS:
         return "It may have been accepted: repeat it only with the same clientmsgid."
     return "It is no mass send, and may be repeated."
-
-
-_NEXT: Final[Mapping[CodeClass, str]] = {
-    CodeClass.DUPLICATE: "Await the result of the msg_id that came with it.",
-    CodeClass.UNKNOWN: "",  # differs by endpoint
-    CodeClass.CONFIRMING: "Wait for the administrator.",
-    CodeClass.TOKEN: "Repeat it with a fresh access token.",
-    CodeClass.PACE: "Slow the account down, then repeat it.",
-    CodeClass.QUOTA: "Wait for the next day or month.",
-    CodeClass.LATER: "Repeat it in some minutes.",
-    CodeClass.MEDIA: "Make the material anew.",
-    CodeClass.REFUSED: "A person has to change something first.",
-}

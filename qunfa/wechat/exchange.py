@@ -19,6 +19,8 @@ from qunfa.wechat.transport import deadline
 from qunfa.wechat.upload import MultipartBody, SourceFailedError, SourceSizeError
 
 Answer = TypeVar("Answer")
+Read = Callable[[Mapping[str, Any]], Answer]
+"""Makes an answer of what came, or raises ValueError."""
 
 ANSWER_BYTES_MAX: Final = 1 << 20
 _ERRMSG_MAX: Final = 500
@@ -66,7 +68,7 @@ class Call:
         return self.content.file_bytes if isinstance(self.content, MultipartBody) else 0
 
 
-async def exchange(http: httpx.AsyncClient, call: Call, read: Callable[[Mapping[str, Any]], Answer]) -> Answer:
+async def exchange(http: httpx.AsyncClient, call: Call, read: Read[Answer]) -> Answer:
     """Make the call once and let `read` turn the JSON object of a success into the answer.
 
     A success is an object whose `errcode` is absent or 0; `read` raises ValueError where it lacks what a success has.
@@ -86,10 +88,8 @@ async def exchange(http: httpx.AsyncClient, call: Call, read: Callable[[Mapping[
     return outcome
 
 
-async def _outcome(
-    http: httpx.AsyncClient, call: Call, read: Callable[[Mapping[str, Any]], Answer]
-) -> Answer | Exception:
-    """The answer or the error, as a value: an error raised here would have the token in its frames."""
+async def _outcome(http: httpx.AsyncClient, call: Call, read: Read[Answer]) -> Answer | Exception:
+    """The answer or the error, as a value. An error raised here would have the token in its frames."""
     if http.is_closed:
         return NotWritten("the HTTP client is closed", account=call.account, endpoint=call.endpoint)
     try:
@@ -161,7 +161,7 @@ def _watch(in_time: Callable[[], bool]) -> Callable[[str, Mapping[str, Any]], Aw
     return trace
 
 
-def _understand(call: Call, body: bytearray, read: Callable[[Mapping[str, Any]], Answer]) -> Answer | Exception:
+def _understand(call: Call, body: bytearray, read: Read[Answer]) -> Answer | Exception:
     try:  # whatever the header says: WeChat labels JSON as text/plain, and a byte order mark has been seen
         answer = json.loads(body.decode("utf-8-sig", errors="replace"))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Access tokens: fetched when needed, shared by everyone in the process, and fresh."""
+"""Access tokens: how the accounts prove who they are, and one cached token for each account."""
 
 import asyncio
 import json
@@ -9,21 +9,54 @@ from datetime import timedelta
 from typing import Annotated, Final
 
 import httpx
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from qunfa.rules.codes import token_endpoint_code
 from qunfa.wechat.answers import FrozenAnswer, Whole
-from qunfa.wechat.credentials import CLASSIC, STABLE, Credentials, Token
 from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused
 from qunfa.wechat.exchange import Call, exchange
-from qunfa.wechat.transport import api_url
+from qunfa.wechat.transport import api_url, http_url
 
+STABLE: Final = "stable"
+CLASSIC: Final = "classic"
 _MARGIN: Final = timedelta(seconds=200)
 """A token is fetched anew when it has this long to live, or half of what it came with if that is less.
 
 It has to be less than the 300 seconds before the end in which `stable_token` hands out the next token, since before
 that a fetch only brings the same one again; and more than one call takes.
 """
+
+
+class Token(SecretStr):
+    """An access token; its text is hidden everywhere but in `get_secret_value()`."""
+
+
+def _source(source: str) -> str:
+    if source in {STABLE, CLASSIC} or http_url(source):
+        return source
+    raise ValueError(f"a token source is '{STABLE}', '{CLASSIC}', or an http(s) URL")
+
+
+class Credentials(BaseModel):
+    """How the access tokens of one account are had.
+
+    `source` is `stable` (`cgi-bin/stable_token`: every process gets the same token), `classic` (`cgi-bin/token`:
+    every fetch makes the tokens of all other processes invalid), or the URL of a token server that answers GET with
+    `{"access_token": "…", "expires_in": seconds}`. The first two need the app secret.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    account: Annotated[str, Field(min_length=1)]
+    appid: Annotated[str, Field(min_length=1)]
+    secret: SecretStr | None = None
+    source: Annotated[str, AfterValidator(_source), Field(repr=False)] = STABLE
+
+    @model_validator(mode="after")
+    def _has_secret(self) -> "Credentials":
+        if self.source in {STABLE, CLASSIC} and not (self.secret and self.secret.get_secret_value()):
+            raise ValueError(f"account {self.account}: the token source '{self.source}' needs the app secret")
+        return self
 
 
 class _Grant(FrozenAnswer):
@@ -131,27 +164,17 @@ class Tokens:
 
 
 def _call(credentials: Credentials, base_url: str) -> Call:
-    secret = credentials.secret or SecretStr("")
+    account, secret = credentials.account, credentials.secret or SecretStr("")
+    asked = {"grant_type": "client_credential", "appid": credentials.appid}
     if credentials.source == STABLE:
-        body = {
-            "grant_type": "client_credential",
-            "appid": credentials.appid,
-            "secret": secret.get_secret_value(),
-            "force_refresh": False,  # it would make the token of every other process invalid at once
-        }
-        endpoint, url, content = "/cgi-bin/stable_token", f"{base_url}/cgi-bin/stable_token", json.dumps(body).encode()
-        return Call(
-            credentials.account, endpoint, "POST", url, content=content, secrets=(secret,), meaning=token_endpoint_code
-        )
+        # `force_refresh` would make the token of every other process invalid at once.
+        body = json.dumps({**asked, "secret": secret.get_secret_value(), "force_refresh": False}).encode()
+        endpoint, url = "/cgi-bin/stable_token", f"{base_url}/cgi-bin/stable_token"
+        return Call(account, endpoint, "POST", url, content=body, secrets=(secret,), meaning=token_endpoint_code)
+    query: dict[str, str | SecretStr] = {}
     if credentials.source == CLASSIC:
-        endpoint = "/cgi-bin/token"
-        query: dict[str, str | SecretStr] = {
-            "grant_type": "client_credential",
-            "appid": credentials.appid,
-            "secret": secret,
-        }
-        return Call(
-            credentials.account, endpoint, "GET", f"{base_url}{endpoint}", query=query, meaning=token_endpoint_code
-        )
-    endpoint = f"the token server {httpx.URL(credentials.source).host}"
-    return Call(credentials.account, endpoint, "GET", credentials.source, meaning=token_endpoint_code)
+        endpoint, url = "/cgi-bin/token", f"{base_url}/cgi-bin/token"
+        query = {**asked, "secret": secret}
+    else:
+        endpoint, url = f"the token server {httpx.URL(credentials.source).host}", credentials.source
+    return Call(account, endpoint, "GET", url, query=query, meaning=token_endpoint_code)

@@ -1,6 +1,8 @@
-"""The one HTTP client of a process."""
+"""The one HTTP client of a process, and what time it is at WeChat."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
@@ -20,9 +22,9 @@ def open_http(timeout: timedelta, *, trust_env: bool = False) -> httpx.AsyncClie
     """A client for all accounts and calls of a process: keep-alive, HTTP/1.1, no repeats, no redirects, no cookies.
 
     `timeout` is how long WeChat may take to answer. To get a connection may take 5 seconds, to open one 5 for TCP and 5
-    for TLS, to write 10; so no call lasts longer than `timeout` and 35 seconds, but for an upload: there the 10 seconds
-    are those of each 64 KiB, and the whole has a second more per 32 KiB (see `deadline`). `trust_env` lets the
-    environment name a proxy (`HTTPS_PROXY`) and certificates (`SSL_CERT_FILE`).
+    for TLS, to write 10. So no call lasts longer than `timeout` and 35 seconds. Of an upload each 64 KiB may take those
+    10 seconds, and the whole has a second more per 32 KiB (see `deadline`). `trust_env` lets the environment name a
+    proxy (`HTTPS_PROXY`) and certificates (`SSL_CERT_FILE`).
     """
     patience = timeout.total_seconds()
     connect = min(timeout, _CONNECT_MAX).total_seconds()
@@ -69,15 +71,35 @@ def http_url(text: str) -> httpx.URL | None:
 
 
 def deadline(timeout: httpx.Timeout, upload_bytes: int = 0) -> float | None:
-    """Seconds after which a call has had all the time that its phases may take, or None where one of them is unlimited.
+    """Seconds that all phases of a call may take together; None where one of them is unlimited.
 
-    httpx limits each read by itself, so that a server that sends a byte now and then would never time out. Since
-    connecting is over by then (one limit for the socket, one for TLS), a call that meets this deadline has been
-    written, unless it uploads a file: its `upload_bytes` give it a second more per 32 KiB, in which the source of that
-    file is read, too.
+    httpx limits each read by itself, so a server that sends a byte now and then would never time out. Connecting has a
+    limit for the socket and one for TLS, so it is over by then. So a call that meets this deadline has been written,
+    unless it uploads a file. An upload has a second more per 32 KiB (`upload_bytes`), to read the file's source, too.
     """
     once, twice = (timeout.pool, timeout.read), (timeout.connect, timeout.write)
     seconds = [phase for phase in (*once, *twice, *twice) if phase is not None]
     if len(seconds) < len(once) + 2 * len(twice):
         return None
     return sum(seconds) + upload_bytes / _UPLOAD_BYTES_PER_SECOND_MIN
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTime:
+    """The `Date` of an answer, to the whole second; None, with the reason, where there is none."""
+
+    date: datetime | None
+    reason: str | None = None
+
+
+async def server_time(http: httpx.AsyncClient, base_url: str) -> ServerTime:
+    """One `HEAD` of the root, without a token: it counts towards no quota. Whatever status it has is an answer."""
+    try:
+        answer = await http.head(f"{api_url(base_url)}/")
+    except (httpx.HTTPError, OSError) as error:
+        return ServerTime(None, f"WeChat could not be reached ({type(error).__name__})")
+    try:
+        date = parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:
+        return ServerTime(None, "WeChat's answer has no usable Date")
+    return ServerTime(date) if date.tzinfo else ServerTime(None, "WeChat's answer has a Date without a zone")

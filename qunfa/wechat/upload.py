@@ -150,10 +150,9 @@ class MultipartBody:
 
 
 class _Foreign:
-    """Around code that is the caller's: what it raises is told from what the HTTP library raises, and kept as it is.
+    """Marks what the caller's own code raises, so that it is told from the HTTP library's errors and kept as it is.
 
-    It is caught here, below the HTTP library, so that the exception's traceback has the source's frames and none that
-    holds the URL.
+    It is caught here, below the HTTP library. So its traceback has the source's frames, and no frame with the URL.
     """
 
     def __enter__(self) -> None:

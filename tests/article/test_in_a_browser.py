@@ -7,7 +7,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
-from qunfa.article import allowed, cleaned
+from qunfa.article import cleaned
+from qunfa.article.cleaning import is_allowed, takes
 from tests import chromium
 from tests.article.markup import ATTACKS, TOKENS
 
@@ -64,7 +65,7 @@ async def test_a_browser_finds_nothing_in_it_that_is_not_allowed(page: tuple[Pag
     found = await tab.evaluate(READ, contents)
     for content, elements in zip(contents, found, strict=True):
         for tag, names in elements:
-            assert allowed.is_allowed(tag.lower()), content
-            assert all(allowed.takes(tag.lower(), name.lower()) for name in names), content
+            assert is_allowed(tag.lower()), content
+            assert all(takes(tag.lower(), name.lower()) for name in names), content
     await tab.evaluate(LAST)
     assert seen == []

@@ -8,7 +8,7 @@ from typing import get_args
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qunfa.callback import ReceiverMetrics, create_app, create_metrics_app, run_receiver
-from qunfa.callback.services import Services
+from qunfa.callback.server import Services
 from qunfa.contract.result import JobFinished
 from qunfa.settings import MetricsSettings
 from qunfa.telemetry import configure_logging

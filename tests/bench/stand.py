@@ -15,7 +15,7 @@ from typing import Final
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from qunfa.callback.parser import EVENT
+from qunfa.callback.event import EVENT
 from tests.bench.requests import Mode
 from tests.bench.wrk import BenchError
 

@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from qunfa.callback.services import listen
+from qunfa.callback.server import listen
 from tests.bench.requests import FIRST_MSG_ID, Mode, requests, write_requests
 from tests.bench.verdict import Part, Row, as_json, as_text, goals, medians
 from tests.bench.wrk import BenchError, Measured, find_wrk, parse

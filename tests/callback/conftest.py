@@ -1,6 +1,7 @@
-"""A receiver without Temporal."""
+"""A receiver without Temporal, and an account of a test's own where there is one."""
 
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -19,3 +20,9 @@ async def http(inbox: Inbox) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a receiver that delivers to `inbox`."""
     async with receiver(inbox) as client:
         yield client
+
+
+@pytest.fixture
+def appid() -> str:
+    """An account, and a task queue, that no other test has."""
+    return f"wx{uuid4().hex[:16]}"

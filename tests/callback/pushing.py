@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -91,9 +92,10 @@ async def post(http: httpx.AsyncClient, push: Any = FINISHED, *, name: str = "de
     return await http.post(f"/wechat/{name}", **request, **more)
 
 
-async def status_of(app: ASGIApp, query: bytes, *incoming: Any, path: str = "/wechat/demo") -> int:
+async def status_of(app: ASGIApp, *incoming: Any, query: bytes | None = None, path: str = "/wechat/demo") -> int:
     """The status that a POST from nowhere is answered with, given message by message as a server has them."""
     messages, sent = list(incoming), list[Any]()
+    query = urlencode(signed()).encode() if query is None else query
 
     async def receive() -> Any:
         return messages.pop(0)

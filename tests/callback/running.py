@@ -9,15 +9,28 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+from temporalio.client import Client
+from temporalio.worker import Worker
 
 from qunfa.callback import run_receiver
+from qunfa.contract.ids import account_id
+from qunfa.contract.ledger import LedgerView
+from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
 from tests.callback.pushing import APPID, TOKEN
 from tests.looking import PATIENCE, look_again
+from workflows.account import Account
 
 PROGRAM = """
 import asyncio, os, resource, signal
+from temporalio.client import Client
+from temporalio.worker import Worker
+
 from qunfa.callback import run_receiver
+from qunfa.contract.ids import account_id
+from qunfa.contract.ledger import LedgerView
+from qunfa.contract.result import JobFinished
+from workflows.account import Account
 from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging
 configure_logging()
@@ -52,6 +65,13 @@ async def running(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     finally:
         receiver.cancel()
         await asyncio.gather(receiver, return_exceptions=True)
+
+
+async def kept(client: Client, appid: str) -> list[JobFinished]:
+    """The results that an account keeps, whose task queue has its name."""
+    async with Worker(client, task_queue=appid, workflows=[Account]):
+        view = await client.get_workflow_handle(account_id(appid)).query("ledger", result_type=LedgerView)
+    return [one.event for one in view.kept]
 
 
 async def until_ready(http: httpx.AsyncClient) -> None:

@@ -50,9 +50,8 @@ async def test_a_stranger_is_logged_by_his_address(inbox: Inbox) -> None:
 
 async def test_a_request_without_an_address_is_from_nowhere(inbox: Inbox) -> None:
     """As over a Unix socket."""
-    query = "&".join(f"{name}={value}" for name, value in signed().items()).encode()
     body = {"type": "http.request", "body": FINISHED, "more_body": False}
-    assert await status_of(create_app(callback_settings(sources=LISTED), inbox), query, body) == 403
+    assert await status_of(create_app(callback_settings(sources=LISTED), inbox), body) == 403
 
 
 def _replace(file: Path, text: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qunfa.callback.connections import Bounds
-from qunfa.callback.services import Services
+from qunfa.callback.server import Services
 from tests.bench.serve import hello
 from tests.callback.pushing import signed
 from tests.callback.running import process_of

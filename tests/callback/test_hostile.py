@@ -259,5 +259,5 @@ async def test_no_bytes_are_taken_for_a_push(query: bytes, body: bytes, where: s
     """No query and no body, of whatever bytes, is answered with anything but a refusal."""
     inbox = Inbox()
     message = {"type": "http.request", "body": body, "more_body": False}
-    assert 400 <= await status_of(create_app(_settings(), inbox), query, message, path=where) < 500
+    assert 400 <= await status_of(create_app(_settings(), inbox), message, query=query, path=where) < 500
     assert inbox.got == []

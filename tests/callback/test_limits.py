@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qunfa.callback import CipherError, EventError, MessageCipher, parse_event
-from qunfa.callback.body import BODY_LIMIT
+from qunfa.callback.pushes import BODY_LIMIT
 from tests.callback.pushing import AES_KEY, APPID
 
 pytestmark = pytest.mark.long

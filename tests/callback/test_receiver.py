@@ -6,27 +6,23 @@ import signal
 import socket
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from qunfa.callback import DeliveryError, ReceiverError, TemporalDelivery, run_receiver, server
-from qunfa.callback.body import BODY_LIMIT
+from qunfa.callback.pushes import BODY_LIMIT
 from qunfa.contract.ids import account_id
-from qunfa.contract.ledger import LedgerView
 from qunfa.contract.result import JobFinished
 from qunfa.settings import MetricsSettings, Settings
 from qunfa.temporal.payloads import data_converter
 from tests.callback.pushing import FINISHED, HELLO, TOKEN, callback_settings, post, signed
-from tests.callback.running import process_of, running, until_ready
+from tests.callback.running import kept, process_of, running, until_ready
 from tests.looking import PATIENCE
 from tests.ports import free_address, free_ports
 from tests.temporal import binary
-from workflows.account import Account
 
 EVENT = JobFinished(msg_id=2**53 + 1, status="send success")
 
@@ -43,12 +39,6 @@ def address(temporal_server: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     return found
 
 
-@pytest.fixture
-def appid() -> str:
-    """An account, and a task queue, that no other test has."""
-    return f"wx{uuid4().hex}"
-
-
 def _settings(appid: str) -> Settings:
     settings = callback_settings()
     accounts = {"demo": settings.accounts["demo"].model_copy(update={"appid": appid})}
@@ -59,12 +49,6 @@ def _shown(metrics: str) -> Settings:
     return callback_settings().model_copy(update={"metrics": MetricsSettings(receiver=metrics)})
 
 
-async def _kept(client: Client, appid: str) -> list[JobFinished]:
-    async with Worker(client, task_queue=appid, workflows=[Account]):
-        view = await client.get_workflow_handle(account_id(appid)).query("ledger", result_type=LedgerView)
-    return [kept.event for kept in view.kept]
-
-
 async def test_push_reaches_the_account(temporal_server: Client, appid: str) -> None:
     """A signed push starts the account's workflow where it does not run, and is in its ledger once."""
     async with running(_settings(appid)) as http:
@@ -72,7 +56,7 @@ async def test_push_reaches_the_account(temporal_server: Client, appid: str) -> 
         for _ in range(2):
             answer = await post(http)
             assert (answer.status_code, answer.text) == (200, "success")
-    (event,) = await _kept(temporal_server, appid)
+    (event,) = await kept(temporal_server, appid)
     assert (event.msg_id, event.status) == (3147483650, "send success")
 
 
@@ -85,7 +69,7 @@ async def test_a_push_revives_an_account_without_a_worker(temporal_server: Clien
     with pytest.raises(WorkflowFailureError):
         await handle.result()
     await deliver(appid, EVENT)
-    assert await _kept(temporal_server, appid) == [EVENT]
+    assert await kept(temporal_server, appid) == [EVENT]
 
 
 async def test_what_temporal_refuses_is_not_delivered(address: str) -> None:

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from qunfa.callback import DeliveryError, create_app, sign, signature
+from qunfa.callback import DeliveryError, create_app, crypto, sign
 from qunfa.callback import recent as recent_module
-from qunfa.callback.handover import AT_A_TIME
+from qunfa.callback.delivery import AT_A_TIME
 from qunfa.callback.recent import Recent
 from qunfa.contract.result import JobFinished
 from tests.callback.pushing import (
@@ -57,7 +57,7 @@ def _exchanged(push: dict[str, Any], content: bytes | None = None) -> dict[str, 
 
 
 def _set_clock(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
-    monkeypatch.setattr(signature, "time", SimpleNamespace(time=lambda: float(now)))
+    monkeypatch.setattr(crypto, "time", SimpleNamespace(time=lambda: float(now)))
 
 
 @MODES

@@ -5,19 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 from temporalio.client import Client
 from temporalio.converter import DataConverter
-from temporalio.worker import Worker
 
 import qunfa
 from qunfa.callback import DeliveryError, EventError, ReceiverError, UnknownAccountError, create_app
-from qunfa.contract.ids import account_id
-from qunfa.contract.ledger import LedgerView
 from qunfa.settings import Settings
 from tests.callback.pushing import (
     APPID,
@@ -31,7 +27,7 @@ from tests.callback.pushing import (
     sealed,
     signed,
 )
-from workflows.account import Account
+from tests.callback.running import kept
 
 WAY = "/wechat/demo/events"
 BEARER = {"Authorization": f"Bearer {EVENTS_TOKEN}"}
@@ -152,18 +148,6 @@ async def test_a_report_for_another_original_id_is_refused(
     assert (await _report(inbox, content, original_id=original_id)).status_code == status
 
 
-@pytest.fixture
-def appid() -> str:
-    """An account, and a task queue, that no other test has."""
-    return f"wx{uuid4().hex[:16]}"
-
-
-async def _kept(client: Client, appid: str) -> list[int]:
-    async with Worker(client, task_queue=appid, workflows=[Account]):
-        view = await client.get_workflow_handle(account_id(appid)).query("ledger", result_type=LedgerView)
-    return [kept.event.msg_id for kept in view.kept]
-
-
 @pytest.mark.parametrize("body", [FINISHED, FINISHED.decode(), TREE], ids=["bytes", "text", "mapping"])
 async def test_report(temporal_server: Client, appid: str, body: Any) -> None:
     """An existing receiver hands the event over as it has it, and may do so twice."""
@@ -171,7 +155,7 @@ async def test_report(temporal_server: Client, appid: str, body: Any) -> None:
         event = await qunfa.report_job_finish(temporal_server, appid, body, task_queue=appid)
     assert event is not None
     assert event.msg_id == 3147483650
-    assert await _kept(temporal_server, appid) == [3147483650]
+    assert [one.msg_id for one in await kept(temporal_server, appid)] == [3147483650]
 
 
 async def test_a_report_may_come_by_the_callers_own_client(
@@ -186,7 +170,7 @@ async def test_a_report_may_come_by_the_callers_own_client(
     monkeypatch.setenv("QUNFA_ACCOUNTS__BRAND__APPID", appid)
     monkeypatch.setenv("QUNFA_ACCOUNTS__BRAND__KIND", "service")
     await qunfa.report_job_finish(plain, "brand", FINISHED)
-    assert await _kept(temporal_server, appid) == [3147483650]
+    assert [one.msg_id for one in await kept(temporal_server, appid)] == [3147483650]
 
 
 async def test_a_report_that_nobody_takes_is_an_error(

@@ -14,10 +14,8 @@ from PIL import Image
 from qunfa.media import Sources
 from tests.e2e.own_worker import own_worker
 from tests.e2e.stage import Scene, Stage
-from tests.media.drawings import encoded, png
-from tests.media.drawings import noise as drawn
 from tests.media.recordings import mp4
-from tests.media.samples import noise, picture, recording
+from tests.media.samples import drawn, encoded, noise, picture, png, recording
 from tests.media.sources.site import Site, redirect, response, serve
 from tests.workflows.failures import failure_of
 

@@ -14,9 +14,8 @@ from qunfa.simulator import Content
 from tests.e2e.own_worker import own_worker
 from tests.e2e.processes import configuration, logged, running
 from tests.e2e.stage import Scene
-from tests.media.drawings import png
 from tests.media.recordings import mp4
-from tests.media.samples import clip, picture, recording, voice_message
+from tests.media.samples import clip, picture, png, recording, voice_message
 from tests.media.sources.site import response, serve
 
 MB = 1024 * 1024

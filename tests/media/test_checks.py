@@ -3,12 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from qunfa.media.checks import check, warnings
-from qunfa.media.facts import MediaFacts, inspect
-from qunfa.media.kinds import Format
-from qunfa.media.limits import KB, LIMITS, MB, Use
-from tests.media.drawings import encoded, noise
+from qunfa.media.facts import Format, MediaFacts, inspect
+from qunfa.media.limits import KB, LIMITS, MB, Use, check, warnings
 from tests.media.recordings import amr, mp3_frames, mp4
+from tests.media.samples import drawn, encoded
 
 PLACE = "message.articles[2].thumb"
 LONG = (mp3_frames(61), mp3_frames(61, (32, 128)), amr(61))
@@ -86,8 +84,8 @@ def test_the_way_out_is_named_where_there_is_one() -> None:
         *((voice, Use.VOICE, "plays 61 s; WeChat takes at most 60 s for a voice message") for voice in LONG),
         (b"just text", Use.IMAGE, "is text; WeChat takes only PNG, JPEG or GIF"),
         (b"<html>502 Bad Gateway</html>", Use.VIDEO, "is text; WeChat takes only MP4"),
-        (encoded(noise(40, 40), "png")[:900], Use.PICTURE, "is cut off"),
-        (encoded(noise(200, 200), "jpeg", quality=100), Use.THUMB, "at most 64 KB"),
+        (encoded(drawn(40, 40), "png")[:900], Use.PICTURE, "is cut off"),
+        (encoded(drawn(200, 200), "jpeg", quality=100), Use.THUMB, "at most 64 KB"),
         (mp4(size=11 * MB), Use.VIDEO, "is 11.0 MB (11,534,336 bytes); WeChat takes at most 10 MB for a video"),
         (mp4(handlers=[b"soun"]), Use.VIDEO, "holds no video"),
         (mp4(brand=b"qt  "), Use.VIDEO, "is a QuickTime video; WeChat takes only MP4"),

@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from qunfa.media.limits import PIXELS_MAX
-from tests.media.drawings import chunk, encoded, noise, png
-from tests.media.samples import facts_of
+from qunfa.media.facts import PIXELS_MAX
+from tests.media.samples import chunk, drawn, encoded, facts_of, png
 
-SMALL = {stated: encoded(noise(40, 30), stated) for stated in ("png", "jpeg", "gif", "bmp")}
+SMALL = {stated: encoded(drawn(40, 30), stated) for stated in ("png", "jpeg", "gif", "bmp")}
 
 
 @pytest.mark.parametrize("stated", SMALL)
@@ -33,9 +32,9 @@ def test_a_picture_that_is_cut_off_is_damaged(tmp_path: Path, stated: str, kept:
 
 BOMBS = {
     "png": png(200_000, 200_000, b""),
-    "gif": encoded(noise(4, 4), "gif").replace(b"\x04\0\x04\0", b"\xff\xff\xff\xff"),
-    "jpeg": encoded(noise(4, 4), "jpeg").replace(b"\x08\0\x04\0\x04", b"\x08\xff\xdc\xff\xdc"),
-    "bmp": encoded(noise(4, 4), "bmp").replace(b"\x04\0\0\0\x04\0\0\0", b"\xff\xff\0\0\xff\xff\0\0"),
+    "gif": encoded(drawn(4, 4), "gif").replace(b"\x04\0\x04\0", b"\xff\xff\xff\xff"),
+    "jpeg": encoded(drawn(4, 4), "jpeg").replace(b"\x08\0\x04\0\x04", b"\x08\xff\xdc\xff\xdc"),
+    "bmp": encoded(drawn(4, 4), "bmp").replace(b"\x04\0\0\0\x04\0\0\0", b"\xff\xff\0\0\xff\xff\0\0"),
     "what Pillow warns of": png(10_000, 9_000, b""),
     "what Pillow takes": png(8_000, 7_000, b""),
 }
@@ -56,13 +55,6 @@ def test_a_decompression_bomb_is_not_decoded(tmp_path: Path, content: bytes) -> 
     damage, peak = judged(tmp_path, content)
     assert f"{PIXELS_MAX:,}" in (damage or "")
     assert peak < 5_000_000
-
-
-def test_the_memory_a_png_needs_does_not_depend_on_its_size(tmp_path: Path) -> None:
-    """Fifty million pixels are read to their end in some kilobytes."""
-    damage, peak = judged(tmp_path, png(7_000, 7_000, bytes(7_001 * 7_000)))
-    assert damage is None
-    assert peak < 2_000_000
 
 
 @given(
@@ -94,30 +86,29 @@ def test_a_png_is_sound_exactly_when_all_of_its_rows_are_there(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    "content",
     [
-        (png(2, 2, b"\0\1\2\x09\3\4"), "make no sense"),
-        (png(2, 2, b"\0\1\2\0\3\4", colour=5), "none that the standard allows"),
-        (png(0, 2, b""), "none that the standard allows"),
-        (png(2, 2, b"\0\1\2\0\3\4").replace(b"IDAT\x78\x9c", b"IDAT\x11\x11"), "cannot be decompressed"),
-        (png(2, 2, b"\0\1\2\0\3\4").replace(b"\0\0\0\x02\0\0\0\x02", b"\0\0\0\x02\0\0\0\x01"), "checksum"),
-        (b"\x89PNG\r\n\x1a\n" + chunk(b"tEXt", b"no header"), "no PNG header"),
-        (png(1, 1, b"\0\0")[:-12] + chunk(b"tEXt", b"x") * 100_001, "more than 100,000 parts"),
+        png(2, 2, b"\0\1\2\x09\3\4"),
+        png(2, 2, b"\0\1\2\0\3\4", colour=5),
+        png(0, 2, b""),
+        png(2, 2, b"\0\1\2\0\3\4").replace(b"IDAT\x78\x9c", b"IDAT\x11\x11"),
+        png(2, 2, b"\0\1\2\0\3\4").replace(b"\0\0\0\x02\0\0\0\x02", b"\0\0\0\x02\0\0\0\x01"),
+        b"\x89PNG\r\n\x1a\n" + chunk(b"tEXt", b"no header"),
     ],
-    ids=["filter", "colour", "no width", "not compressed", "checksum", "no header", "many parts"],
+    ids=["filter", "colour", "no width", "not compressed", "checksum", "no header"],
 )
-def test_a_damaged_png_says_what_is_wrong(tmp_path: Path, content: bytes, said: str) -> None:
-    """Each of its ways to be wrong has its sentence."""
-    assert said in (facts_of(tmp_path, content).damage or "")
+def test_a_png_that_breaks_the_standard_is_damaged(tmp_path: Path, content: bytes) -> None:
+    """In its header, its checksums, its compressed data or its rows."""
+    assert (facts_of(tmp_path, content).damage or "").startswith("is damaged")
 
 
 @pytest.mark.parametrize("stated", ["gif", "png"])
 def test_an_animation_is_known(tmp_path: Path, stated: str) -> None:
     """Several frames make one; a phone's JPEG with a second picture in it is none."""
-    frames = [noise(20, 20, "P").rotate(angle) for angle in (0, 90, 180)]
+    frames = [drawn(20, 20, "P").rotate(angle) for angle in (0, 90, 180)]
     content = encoded(frames[0], stated, save_all=True, append_images=frames[1:])
     assert facts_of(tmp_path, content).animated
-    phone = encoded(noise(20, 20), "mpo", save_all=True, append_images=[noise(10, 10)])
+    phone = encoded(drawn(20, 20), "mpo", save_all=True, append_images=[drawn(10, 10)])
     assert (facts_of(tmp_path, phone).animated, facts_of(tmp_path, phone).damage) == (False, None)
 
 

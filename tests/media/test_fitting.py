@@ -8,15 +8,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
 from qunfa.media import fitting
-from qunfa.media.checks import check
-from qunfa.media.facts import inspect
+from qunfa.media.facts import Format, inspect
 from qunfa.media.fitting import CannotFitError, Fitted, fit
-from qunfa.media.kinds import Format
-from qunfa.media.limits import LIMITS, Use
-from tests.media.drawings import encoded, noise, png
+from qunfa.media.limits import LIMITS, Use, check
 from tests.media.recordings import mp4
+from tests.media.samples import drawn, encoded, png
 
-WEBP = encoded(noise(8, 8, "RGBA"), "webp", lossless=True)
+WEBP = encoded(drawn(8, 8, "RGBA"), "webp", lossless=True)
 HUGE = (16_382 | 16_382 << 14 | 1 << 28).to_bytes(4, "little")
 """In a WebP's header: 268 million pixels."""
 PICTURE_USES = [Use.IMAGE, Use.THUMB, Use.COVER, Use.PICTURE]
@@ -46,7 +44,7 @@ def is_red(picture: Image.Image, x: float, y: float) -> bool:
 @pytest.mark.parametrize("use", PICTURE_USES)
 def test_a_picture_that_fits_is_the_same_file(tmp_path: Path, use: Use) -> None:
     """Byte for byte, with whatever metadata it has: what was approved is what is sent."""
-    content = encoded(noise(60, 40), "jpeg", exif=Image.Exif(), comment=b"hello")
+    content = encoded(drawn(60, 40), "jpeg", exif=Image.Exif(), comment=b"hello")
     result = fitted(tmp_path, content, use)
     assert result == Fitted(
         tmp_path / "given", len(content), hashlib.sha256(content).hexdigest(), Format.JPEG, note=None
@@ -67,12 +65,12 @@ def test_whatever_is_made_to_fit_fits(
     """Any picture of any mode and format: the result passes the check, and keeps its shape within a pixel."""
     exif = Image.Exif()
     exif[fitting.ORIENTATION] = orientation
-    drawn = Image.new(mode, size, 40_000) if mode == "I;16" else noise(*size, mode)
+    image = Image.new(mode, size, 40_000) if mode == "I;16" else drawn(*size, mode)
     options = {"exif": exif} if stated in {"png", "jpeg", "webp", "avif"} else {}
     try:
-        content = encoded(drawn, stated, **options)
+        content = encoded(image, stated, **options)
     except (OSError, ValueError):  # a mode that the format does not have
-        content = encoded(drawn.convert("RGB"), stated, **options)
+        content = encoded(image.convert("RGB"), stated, **options)
     result = fitted(tmp_path, content, use)
     assert check(inspect(result.path), use, "x") == []
     assert result.sha256 == hashlib.sha256(result.path.read_bytes()).hexdigest()
@@ -104,12 +102,12 @@ def test_a_picture_looks_as_its_exif_orientation_says(tmp_path: Path, orientatio
 
 def test_quality_goes_down_before_the_size_does(tmp_path: Path) -> None:
     """A picture that is only a little too large keeps its pixels."""
-    result = fitted(tmp_path, encoded(noise(230, 230), "jpeg", quality=100))
+    result = fitted(tmp_path, encoded(drawn(230, 230), "jpeg", quality=100))
     with Image.open(result.path) as made:
         assert made.size == (230, 230)
     assert result.note is not None
     assert "scaled" not in result.note
-    result = fitted(tmp_path, encoded(noise(900, 300), "png"))
+    result = fitted(tmp_path, encoded(drawn(900, 300), "png"))
     with Image.open(result.path) as made:
         assert made.width / made.height == pytest.approx(3, rel=0.02)
         assert made.width < 900
@@ -127,15 +125,15 @@ def test_a_large_photograph_comes_out_within_its_limit_in_pixels(tmp_path: Path)
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparency_is_kept_or_white(tmp_path: Path, mode: str) -> None:
     """It is kept where a PNG fits. In a JPEG it is not black, which is what stands in pixels that nobody sees."""
-    drawn = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
-    content = encoded(drawn.convert(mode), "png", **({"transparency": 0} if mode == "P" else {}))
+    clear = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
+    content = encoded(clear.convert(mode), "png", **({"transparency": 0} if mode == "P" else {}))
     result = fitted(tmp_path, content)
     with Image.open(result.path) as made:
         found = made.convert("RGB").getpixel((30, 30))
     assert isinstance(found, tuple)
     assert min(found) > 250
     assert "transparency shown on white" in str(result.note)
-    result = fitted(tmp_path, encoded(drawn, "webp", lossless=True), Use.PICTURE)
+    result = fitted(tmp_path, encoded(clear, "webp", lossless=True), Use.PICTURE)
     with Image.open(result.path) as made:
         assert (result.format, made.mode) == (Format.PNG, "RGBA")
 
@@ -187,7 +185,7 @@ def test_a_wide_gamut_profile_is_applied(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stated", ["gif", "webp", "png", "avif"])
 def test_an_animation_is_never_lost_silently(tmp_path: Path, stated: str) -> None:
     """It goes through as it is, or it is refused with the reason."""
-    frames = [noise(40, 40).rotate(angle) for angle in (0, 90, 180)]
+    frames = [drawn(40, 40).rotate(angle) for angle in (0, 90, 180)]
     content = encoded(frames[0], stated, save_all=True, append_images=frames[1:])
     with pytest.raises(CannotFitError, match="animated"):
         fitted(tmp_path, content, Use.THUMB)
@@ -202,14 +200,14 @@ def test_an_animation_is_never_lost_silently(tmp_path: Path, stated: str) -> Non
         (b"text", Use.THUMB, "no picture"),
         (mp4(), Use.IMAGE, "no picture"),
         (mp4(handlers=[]), Use.VIDEO, "only pictures"),
-        (encoded(noise(40, 30), "png")[:500], Use.THUMB, "cut off"),
-        (encoded(noise(40, 30), "webp")[:500], Use.THUMB, "is (cut off|damaged)"),
-        (encoded(noise(40, 30), "avif")[:-200], Use.THUMB, "is (cut off|damaged)"),
+        (encoded(drawn(40, 30), "png")[:500], Use.THUMB, "cut off"),
+        (encoded(drawn(40, 30), "webp")[:500], Use.THUMB, "is (cut off|damaged)"),
+        (encoded(drawn(40, 30), "avif")[:-200], Use.THUMB, "is (cut off|damaged)"),
         (png(30_000, 30_000, b""), Use.THUMB, "pixels"),
         (WEBP[:21] + HUGE + WEBP[25:], Use.THUMB, "pixels"),
         (png(6_000, 6_000, bytes(6_001 * 6_000)), Use.THUMB, "more than 25,000,000 in all"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Use.THUMB, "HEIC picture"),
-        (encoded(noise(40, 30), "tiff"), Use.THUMB, "TIFF picture"),
+        (encoded(drawn(40, 30), "tiff"), Use.THUMB, "TIFF picture"),
     ],
 )
 def test_what_cannot_be_made_to_fit_is_an_error_that_says_why(
@@ -233,7 +231,7 @@ def test_a_picture_with_broken_exif_is_still_a_picture(tmp_path: Path) -> None:
 @given(stated=st.sampled_from(["webp", "avif", "gif", "png", "jpeg"]), data=st.data())
 def test_a_picture_with_any_bytes_changed_fits_or_is_refused(tmp_path: Path, stated: str, data: st.DataObject) -> None:
     """No file raises anything else."""
-    content = bytearray(encoded(noise(24, 16), stated))
+    content = bytearray(encoded(drawn(24, 16), stated))
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(4, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from qunfa.media.durations import mp3_length
-from qunfa.media.facts import inspect
-from qunfa.media.kinds import Format, Kind, sniff
+from qunfa.media.facts import Format, Kind, inspect, sniff
+from qunfa.media.recordings import mp3_length
 from tests.media.recordings import FRAME_SECONDS, amr, box, id3, mp3_frame, mp3_frames, mp4, xing
 from tests.media.samples import facts_of
 

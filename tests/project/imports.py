@@ -89,7 +89,7 @@ TABLE = (
     ),
     Place("qunfa/markdown", (STDLIB, "qunfa.printable")),
     Place("qunfa/printable", (STDLIB,)),
-    Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.reporting")),
+    Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.delivery")),
 )  # fmt: skip
 
 

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.media import SourcePolicy
-from qunfa.media.addresses import is_public, read_address
-from qunfa.media.hosts import AllowedHosts
+from qunfa.media.policy import AllowedHosts, is_public, read_address
 
 
 def known(text: str) -> IPv4Address | IPv6Address:
