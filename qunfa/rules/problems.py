@@ -142,7 +142,7 @@ PROBLEMS: Final[dict[str, Choice]] = {
     ),
     "request_refused": Choice(
         "WeChat refused the request as malformed; nothing was sent.",
-        "This is likely a fault of Qunfa or a change at WeChat: report it with the rid, then abort (or retry).",
+        "This is likely a fault of Qunfa, or a change at WeChat. Report it with the rid, then abort or retry.",
     ),
     "audience_refused": Choice(
         "WeChat refused the audience; nothing was sent.",
