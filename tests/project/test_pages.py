@@ -1,4 +1,4 @@
-"""The documentation site without MkDocs: every page is found, every link leads somewhere, every command is one."""
+"""The pages: each is found, its links lead somewhere, its commands are commands, and its sentences are short."""
 
 import re
 import shlex
@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from typer.main import get_group
 
 from qunfa.cli import app
@@ -17,9 +19,15 @@ from tests.project.site import ADDED, ROOT, file_of, links, moved, placed
 
 CONFIGURATION: Final[dict[str, Any]] = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 PAGES: Final = sorted([*ROOT.glob("docs/*.md"), *(ROOT / page for page in ADDED if page.endswith(".md"))])
+LONGEST: Final = 20
+"""Words of a sentence."""
+
 _COMMAND: Final = re.compile(r"^(?:\S*/)?qunfa (.+?)(?:\s+#.*)?$", re.MULTILINE)
 _IN_A_LINE: Final = re.compile(r"`qunfa ([^`]+)`")
 _BLOCK: Final = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+_CODE: Final = "Code"
+_END: Final = re.compile(r"(?<=[.!?])[\"')*”]*\s+(?=[^\s\da-z])")
+_WORD: Final = re.compile(r"\S*\w\S*")
 
 
 def source(page: Path) -> str:
@@ -54,6 +62,27 @@ def commands(text: str) -> list[str]:
     return sorted({*typed, *_IN_A_LINE.findall(text)})
 
 
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of a page outside of tables and code, each with its emphasis and its code taken out."""
+    in_table = False
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        in_table = token.type == "table_open" or (in_table and token.type != "table_close")
+        if token.type == "inline" and not in_table:
+            yield from _END.split(_plain(token.children or []))
+
+
+def _plain(tokens: list[Token]) -> str:
+    """What is read: a piece of code is one word of it, and so is a picture."""
+    words = {"code_inline": _CODE, "image": _CODE, "softbreak": " ", "hardbreak": " "}
+    return "".join(words.get(token.type, token.content) for token in tokens if token.type != "html_inline")
+
+
+def long_sentences(page: Path) -> list[str]:
+    """Those of a page that have more words than one reads at a time."""
+    found = sentences(page.read_text(encoding="utf-8"))
+    return [one for one in found if len(_WORD.findall(one)) > LONGEST]
+
+
 def test_every_page_is_in_the_navigation_once() -> None:
     """A reader finds each; and none is named that is not there."""
     assert sorted(nav(CONFIGURATION["nav"])) == sorted(placed(source(page)) for page in PAGES)
@@ -77,6 +106,19 @@ def test_every_command_that_a_page_names_is_one(page: Path) -> None:
         subcommand = get_group(app).commands[name]
         if arguments:
             subcommand.make_context(name, arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=source)
+def test_no_sentence_of_a_page_is_long(page: Path) -> None:
+    """Each is read once, and understood."""
+    assert long_sentences(page) == []
+
+
+def test_sentences_are_found_and_counted() -> None:
+    """Tables and code are none, a sentence ends where the next one begins, and a list has one for each item."""
+    table, block = "| a | b |\n|---|---|\n| c | d |\n", "```sh\nx y\n```\n"
+    text = f"# Two words\n\nOne `a b c` here. Is it?\n\n- An *item*.\n\n{table}\n{block}"
+    assert list(sentences(text)) == ["Two words", "One Code here.", "Is it?", "An item."]
 
 
 def test_a_link_is_moved_with_its_page() -> None:
