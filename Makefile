@@ -32,7 +32,7 @@ endef
 # Hundreds of processes, and as many sandboxes of workflows, import the same modules: they are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo rehearse test test-all simulate mutate chaos bench histories pictures check format lock wheel clean
+.PHONY: help setup demo rehearse test test-all simulate mutate chaos bench histories pictures docs check format lock wheel clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -74,6 +74,10 @@ histories: $(STATE)/dev  ## Record the paths that this version's histories lack 
 pictures: $(STATE)/dev  ## Draw docs/pictures anew, by what Temporal's UI shows in Chromium
 	@$(BIN)/pytest -q tests/ui --screenshots docs/pictures $(ARGS)
 
+docs: $(STATE)/docs  ## Build the documentation site into site/ (ARGS="-q")
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean $(ARGS)
+	@echo "Look at it: $(BIN)/python -m http.server --directory site"
+
 check: $(STATE)/dev  ## Lint, check formats and types, and keep the import table true
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -90,12 +94,13 @@ lock: $(STATE)/dev  ## Renew requirements/*.txt from pyproject.toml
 	$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
 	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(LOCK) --group mutate -c requirements/dev.txt -o requirements/mutate.txt
+	$(LOCK) --group docs -c requirements/dev.txt -o requirements/docs.txt
 
 wheel: $(STATE)/demo  ## Build dist/*.whl
 	$(BIN)/python -m hatchling build -t wheel
 
 clean:  ## Remove .venv and all that was built
-	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find $(wildcard qunfa workflows activities tests) -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment made by hand is kept, if its Python works.
@@ -111,7 +116,8 @@ $(STATE)/dev $(STATE)/demo: $(STATE)/%: requirements/%.txt pyproject.toml | $(ST
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(STATE)/mutate: requirements/mutate.txt $(STATE)/dev
-	@echo "Installing requirements/mutate.txt into $(VENV)"
-	@$(PIP) --require-hashes -r requirements/mutate.txt
+# These stand beside dev.txt, and pin what it pins.
+$(STATE)/mutate $(STATE)/docs: $(STATE)/%: requirements/%.txt $(STATE)/dev
+	@echo "Installing requirements/$*.txt into $(VENV)"
+	@$(PIP) --require-hashes -r requirements/$*.txt
 	@touch $@

@@ -151,7 +151,7 @@ async def serve(
     """
     await _check_namespace(client)
     if removed := await asyncio.to_thread(remove_left_over):
-        _LOG.info("removed the temporary files that a worker has left which was killed", folders=removed)
+        _LOG.info("removed the temporary files of a worker that was killed", folders=removed)
     stop = _stop_signal()
     looks = Onlooker(settings, client).looking(), LostQueues(settings, client).looking()
     async with make_worker(settings, client, http), looks[0], looks[1]:
@@ -202,7 +202,7 @@ async def _check_namespace(client: Client) -> None:
     retention = await namespace_retention(client)
     if timedelta(0) < retention < RETENTION:
         _LOG.warning(
-            "closed workflows are kept for less than 35 days: a key used again later is not recognised from them",
+            "closed workflows are kept for less than 35 days: an older key cannot be recognised from them",
             namespace=client.namespace,
             retention_days=retention / timedelta(days=1),
             todo="qunfa setup --retention 35d",

@@ -96,7 +96,7 @@ class Submission:
         what, holder = f"account {step.account.name}: try {step.lease.number}", step.lease.holder
         if holder != activity.info().workflow_run_id:
             raise tried_before(
-                f"{what}: nothing was written, since run {holder}, which was reset, had begun it and may have written"
+                f"{what}: nothing was written now, because run {holder}, which was reset, may have written it"
             )
         refuse_a_second_time(what)
         try:

@@ -95,7 +95,7 @@ def configuration_found(accounts: Sequence[str]) -> Finding:
     if accounts:
         return Finding(name="configuration", state="ok", said=f"it names {_counted(accounts)}: {', '.join(accounts)}")
     todo = "Name them: qunfa doctor ACCOUNT…, or set QUNFA_CONFIG to a configuration that has them."
-    return skipped("configuration", "it names no account, so that none is checked but those named here", todo=todo)
+    return skipped("configuration", "it names no account: only accounts that you name are checked", todo=todo)
 
 
 def configuration_failed(sentence: str) -> Finding:
@@ -136,7 +136,7 @@ def retention_found(namespace: str, retention: timedelta) -> Finding:
     kept = f"the namespace {namespace} keeps closed workflows for {_days(retention)}"
     if retention >= RETENTION_WANTED:
         return Finding(name="retention", state="ok", said=kept)
-    said = f"{kept}, less than 35: once an account's own workflow is lost, a key that is used again later is sent again"
+    said = f"{kept}, less than 35: if an account's own workflow is lost, an older key could be sent again"
     return Finding(name="retention", state="warning", said=said, todo="qunfa setup --retention 35d")
 
 

@@ -27,8 +27,8 @@ from qunfa.rules.whitelist import refused_address
 _WHITELIST: Final = "ip_not_whitelisted"
 _CONSOLE: Final = "WeChat's console (设置与开发 → 开发接口管理 → IP白名单)"
 _ALLOWED: Final = {"sends": "sends", "sends_to_all": "sends to all", "mass_calls": "calls of sendall and send"}
-_PLAIN: Final = "mode: plain, in which WeChat signs nothing of what a push says"
-_TO_SAFE: Final = "Change to safe mode, here and in WeChat's console: docs/receiver.md says how no push is lost by it."
+_PLAIN: Final = "mode: plain, so WeChat's signature does not cover what a push says"
+_TO_SAFE: Final = "Change to safe mode, here and in WeChat's console: docs/receiver.md tells how to lose no push."
 _NEEDS_WORKER: Final = "a worker has to answer for the account first"
 _NEEDS_ACCESS: Final = "an access token has to be had first"
 
@@ -142,7 +142,7 @@ def _token_todo(token: TokenSeen) -> str:
         return "Put the account right (appid, secret, rights, standing) as WeChat says, then start the workers anew."
     if token.source == "a token service":
         return "See that the service which token_source names answers the workers."
-    return "Repeat this in some minutes; where it goes on, see that the workers reach WeChat."
+    return "Repeat this in some minutes. If it fails again, see that the workers reach WeChat."
 
 
 def _ip_whitelist(found: CheckAccountResult) -> Finding:
@@ -161,7 +161,7 @@ def _ip_whitelist(found: CheckAccountResult) -> Finding:
     if fetched or any(call.used is not None for call in found.calls):
         said = "WeChat takes calls from the worker that answered; each worker's address has to be on the whitelist"
         return Finding(name="ip_whitelist", account=account, state="ok", said=said)
-    return skipped("ip_whitelist", "no call has got so far that WeChat would have looked at the address", account)
+    return skipped("ip_whitelist", "no call came so far that WeChat looked at the address", account)
 
 
 def _quota(found: CheckAccountResult) -> Finding:
@@ -202,7 +202,7 @@ def _worker_clock(found: CheckAccountResult) -> Finding:
             account=found.account,
             state="warning",
             said=f"{whose} could not be read: {clocks.detail}",
-            todo="Repeat this; where it goes on, look at the workers' log.",
+            todo="Repeat this. If it fails again, look at the workers' log.",
         )
     finding = apart("worker_clock", known, whose, found.account)
     return finding.model_copy(update={"said": f"{finding.said}; {clocks.detail}"}) if clocks.detail else finding

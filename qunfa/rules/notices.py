@@ -70,15 +70,15 @@ Closed = Literal["terminated", "timed_out", "no_result", "invalid_request", "not
 
 _CLOSED: Final[dict[Closed, tuple[NoticeType, str]]] = {
     "terminated": ("terminated", "The workflow was terminated in Temporal before it had ended."),
-    "timed_out": ("terminated", "Temporal has ended the workflow before it had a result, since its time was over."),
+    "timed_out": ("terminated", "Temporal ended the workflow when its time was over, before it had a result."),
     "no_result": ("terminated", "The workflow has failed in Temporal without a result."),
     "invalid_request": ("refused", "The request was refused as invalid, and nothing was done."),
     "not_recalled": ("recall_failed", "The recall has ended, and has not deleted the pages."),
     "recall_unknown": ("recall_failed", "The recall has ended, and nobody knows whether it has deleted the pages."),
 }
-_CORRECT: Final = "Read in the workflow's failure why, and start it again with a request that is right."
+_CORRECT: Final = "The workflow's failure says what is wrong. Correct the request, and start it again."
 _SEND_AGAIN: Final = "Start the same key again to send it: what is known of it is looked up first."
-_RECALL_AGAIN: Final = "Read in Temporal why. A recall can be started again: what is deleted already does no harm."
+_RECALL_AGAIN: Final = "Temporal says why. A recall can be started again: pages that are deleted already do no harm."
 
 
 def type_of_close(closed: Closed) -> NoticeType:

@@ -36,15 +36,14 @@ DEAD: Final = 40007
 INVALID: Final = "invalid_request"
 """The problem of a request that cannot be carried out: its send ends at once, and nobody is asked."""
 NO_NEW_KEY: Final = (
-    "Look it up in WeChat's console. Use no new key before you know: it would be sent twice. This key can be started"
-    " again where it may still go out: WeChat is asked about a job that it has accepted, and a try that got no answer"
-    " is repeated under its clientmsgid, which delivers it if it never arrived, as long as WeChat remembers that: for"
-    " less than a day. After that you are asked again, and can answer mark_sent, or retry or abort with"
-    " confirm_not_delivered."
+    "Look it up in WeChat's console. Use no new key before you know: it would be sent twice. Start this key again only"
+    " if the message may still go out. WeChat is then asked about a job that it has accepted. A try without an answer"
+    " is repeated under its clientmsgid, and that delivers it if it never arrived. WeChat remembers a clientmsgid for"
+    " less than a day. After that you are asked again: answer mark_sent, or retry or abort with confirm_not_delivered."
 )
 """What to do about a send that has ended in doubt."""
 LOOK_FIRST: Final = (
-    "Look into WeChat's console whether a slow try came through after all; if none did, use a new key to send again."
+    "Look into WeChat's console: did a slow try come through after all? If none did, use a new key to send again."
 )
 """What to do about a key that is started again, and has ended after WeChat's no to another try than the slow one."""
 _REPRINT: Final = "reprint_needs_decision"
@@ -119,7 +118,7 @@ PROBLEMS: Final[dict[str, Choice]] = {
         new_generation=True,
     ),
     "clientmsgid_collision": Choice(
-        "WeChat refused the last try as a repeat of another job, so that try was not accepted.",
+        "WeChat took the last try for a repeat of another job, and did not accept it.",
         "Look the message up in WeChat's console. Found: mark_sent with its msg_id. Certainly not there: abort with"
         ' "confirm_not_delivered": true (--confirm-not-delivered).',
         answers=(MARK_SENT, ABORT),
@@ -129,12 +128,12 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "Put the account right (rights, secret, standing) as WeChat's message says, then retry or abort.",
     ),
     "key_reused": Choice(
-        "The account's ledger was lost and now knows this key for other content; nothing more is submitted.",
+        "The account's ledger was lost, and now has this key with other content; nothing more is submitted.",
         "Look the message up in WeChat's console, and use a new key for each content.",
         answers=(ABORT,),
     ),
     "account_changed": Choice(
-        "The workers' configuration has another account under this name than when the send started; nothing was sent.",
+        "Since the send started, the workers' configuration has another account under this name; nothing was sent.",
         "Restore the account's appid and base URL at the workers, then retry; or abort and send under a new key.",
     ),
     "ip_not_whitelisted": Choice(
@@ -143,7 +142,7 @@ PROBLEMS: Final[dict[str, Choice]] = {
     ),
     "request_refused": Choice(
         "WeChat refused the request as malformed; nothing was sent.",
-        "This is likely a fault of Qunfa or a change at WeChat: report it with the rid, then abort (or retry).",
+        "This is likely a fault of Qunfa, or a change at WeChat. Report it with the rid, then abort or retry.",
     ),
     "audience_refused": Choice(
         "WeChat refused the audience; nothing was sent.",
@@ -166,7 +165,7 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "Put it back where it was, or allow it in the workers' configuration, then retry; or abort.",
     ),
     "pictures_lost": Choice(
-        "WeChat has dropped pictures from the draft, which is not used; nothing was sent.",
+        "WeChat has dropped pictures from the draft; nothing was sent.",
         "Retry makes another draft. If pictures are lost again, abort and send other ones under a new key.",
     ),
     "material_failed": Choice(
@@ -221,11 +220,11 @@ def _more(name: str, job: Job) -> str | None:
         return f"The other job is msg_id {job.collides_with}.{before}"
     if name == "media_refused" and job.generation and job.answer and job.answer.errcode == DEAD:
         return (
-            f"WeChat answered {DEAD}: it no longer knows the material, which dies with its own delivery: before a "
-            "retry, look into WeChat's console whether an earlier try was delivered after all."
+            f"WeChat answered {DEAD}: it no longer knows the material. Material dies with its delivery, so an earlier "
+            "try may have been delivered: look into WeChat's console before you retry."
         )
     if name == "no_verdict":
-        return f"The job is msg_id {job.msg_id}." if job.msg_id else "It is an earlier generation of this one."
+        return f"The job is msg_id {job.msg_id}." if job.msg_id else "It is an earlier submission of this send."
     if name == "unknown_outcome" and job.window_started_at:
         last = full_stop(f" The last word: {explain(job.answer)}") if job.answer else ""
         return f"The first such try began at {shanghai_clock(job.window_started_at)}.{last}"

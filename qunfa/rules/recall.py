@@ -232,7 +232,9 @@ def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | E
         return End("recalled", f"Recalled before, by {who}, and WeChat has nothing more to delete: {said}.")
     due = call.at + spacing(recall.timing, len(recall.calls))
     if recall.written >= CALLS_MAX:
-        return _given_up(recall, f"{said}, {recall.written} times. It may be deleted already, or not to be deleted.")
+        return _given_up(
+            recall, f"{said}, {recall.written} times. It may be deleted already, or WeChat does not let it be deleted."
+        )
     if now >= recall.calls[0].at + recall.patience or (heard and heard.lasting):
         return _given_up(recall, f"{said}. {heard.detail or _said(heard) if heard else ''}".strip())
     if recall.msg_id is None or heard is None:

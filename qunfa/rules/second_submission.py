@@ -20,6 +20,7 @@ from qunfa.rules.verdict import judge, verdict_of_poll
 _NOT_KNOWN: Final = 40059
 _ADMINISTRATOR: Final = frozenset({89504, 89505})
 _SENDING: Final = "SENDING"
+_DOUBLED: Final = "a second submission would double it"
 
 
 def is_under_way(said: JobStatus) -> bool:
@@ -34,12 +35,13 @@ def objection(said: JobStatus, job: Job, now: datetime, repeat: timedelta) -> st
     """
     about = f"msg_id {job.msg_id}"
     if is_under_way(said):
-        word = said.status or f"{said.errcode}, that its administrator is asked,"
-        return f"WeChat now says {word} of {about}; a second submission would double it"
+        if said.status is None:
+            return f"WeChat still asks the administrator about {about} ({said.errcode}); {_DOUBLED}"
+        return f"WeChat now says {said.status} of {about}; {_DOUBLED}"
     verdict = verdict_of_poll(said.status) if said.status else None
     judgement = judge(verdict) if verdict else None
     if judgement:
-        delivered = f"WeChat now says {said.status} of {about}; a second submission would double it"
+        delivered = f"WeChat now says {said.status} of {about}; {_DOUBLED}"
         return delivered if judgement.delivered else None
     if said.status is None and said.errcode == _NOT_KNOWN:
         if job.accepted_at is None or now - job.accepted_at >= 2 * repeat:

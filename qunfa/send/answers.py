@@ -26,12 +26,12 @@ FACTS_BYTES: Final = 12 * 1024
 """Of a key's facts, in short, beyond which nothing more is tried: an account keeps 16 KiB of one key."""
 _ENDED: Final = "this send is done"
 _IN_VAIN: Final = (
-    "not_after has passed, so that a retry would submit nothing; abort: a try before may still be carried out, and the "
-    "send ends as unknown"
+    "not_after has passed, so a retry would submit nothing. Abort it: the send then ends as unknown, because an "
+    "earlier try may still be carried out"
 )
 _NO_ROOM: Final = (
-    "this key was tried so often that its account keeps no more of it; abort, and use a new key once you know that "
-    "nothing was delivered"
+    "this key was tried so often that its account has no room for one more try. Abort it, and use a new key once you "
+    "know that nothing was delivered"
 )
 
 
@@ -248,7 +248,9 @@ def _of_another_time(case: Case, step: Step) -> str | None:
     if misfit := _held(case, step, "reschedule"):
         return misfit
     if case.newest.answer is not None:
-        return "reschedule does not fit now: a try was made, and the next one comes as its answer demands; pause it"
+        return (
+            "reschedule does not fit now: a try was made, and its answer decides about the next one. Pause it instead"
+        )
     return None
 
 

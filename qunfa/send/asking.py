@@ -13,9 +13,9 @@ from qunfa.send.state import Asking, Case
 from qunfa.send.steps import End, Put, Step, Wish
 
 _STRAGGLES: Final = (
-    " A try before that got no answer; should WeChat be slow, it may still be carried out: ended now, the send is"
-    " unknown. Where WeChat's console shows another job after a while, mark_sent with its msg_id; where it does not,"
-    ' abort with "confirm_not_delivered": true (--confirm-not-delivered).'
+    " An earlier try got no answer, and a slow WeChat may still carry it out. So an end now is unknown. Wait some"
+    " minutes, then look into WeChat's console. Another job is there: mark_sent with its msg_id. None is there: abort"
+    ' with "confirm_not_delivered": true (--confirm-not-delivered).'
 )
 _NOT_DOUBLED: Final = " A retry cannot double it."
 _USE_A_NEW_KEY: Final = "Use a new key to send again."

@@ -96,7 +96,7 @@ def _last_word(case: Case, msg_id: int) -> Step | None:
         return Step("awaiting_result", AskWechat(msg_id), f"WeChat's word on msg_id {msg_id}")
     if check.word != "under way":
         return None
-    why = f"WeChat's last word on msg_id {msg_id}: it was said to have failed, and is still under way"
+    why = f"WeChat's last word on msg_id {msg_id}: WeChat had said that it failed, and is still sending it"
     return Step("awaiting_result", Poll(msg_id, check.at + case.facts.timing.push_grace), why)
 
 
@@ -120,5 +120,5 @@ def _warned(problem: Problem | None) -> Problem | None:
 
 def _doubted(problem: Problem | None, msg_ids: list[int]) -> Problem | None:
     jobs = ", ".join(f"msg_id {msg_id}" for msg_id in msg_ids)
-    doubt = f"mass/get does not yet say that {jobs} has failed, as it was said before: it may be delivered all the same"
+    doubt = f"WeChat had said that {jobs} failed, and mass/get does not say so yet: it may still be delivered"
     return problem and problem.model_copy(update={"sentence": f"{problem.sentence} But {doubt}.", "todo": NO_NEW_KEY})

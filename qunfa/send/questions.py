@@ -31,8 +31,8 @@ def last_word(case: Case, msg_id: int, word: Word) -> SendState:
     others = tuple(one for one in case.state.checks if one.msg_id != msg_id)
     state = case.state
     if word == "undecided":
-        doubt = f"mass/get does not yet say that msg_id {msg_id} has failed, as it was said before"
-        state = state.saying(case.now, f"{doubt}: it may be delivered all the same")
+        doubt = f"WeChat had said that msg_id {msg_id} failed, and mass/get does not say so yet"
+        state = state.saying(case.now, f"{doubt}: it may still be delivered")
     return state.changed(checks=(*others, Check(before="ending", at=case.now, msg_id=msg_id, word=word)))
 
 

@@ -211,9 +211,9 @@ ANOTHER = {"lease": lease(holder="the run before")}
     [
         ({"attempt": 2}, {}, "try 1 was begun before and may have been carried out"),
         ({"current_attempt_scheduled_time": NOON}, {}, "try 1 was begun before and may have been carried out"),
-        ({}, ANOTHER, "run the run before, which was reset, had begun it"),
-        ({}, {**ANOTHER, "write_before": NOON}, "run the run before, which was reset, had begun it"),
-        ({}, {**ANOTHER, "account": OTHER}, "run the run before, which was reset, had begun it"),
+        ({}, ANOTHER, "run the run before, which was reset, may have written it"),
+        ({}, {**ANOTHER, "write_before": NOON}, "run the run before, which was reset, may have written it"),
+        ({}, {**ANOTHER, "account": OTHER}, "run the run before, which was reset, may have written it"),
     ],
     ids=["more attempts", "the activity is reset", "the run is reset", "and it is late", "and the account is another"],
 )

@@ -24,7 +24,7 @@ def test_every_named_test_of_the_receiver_exists() -> None:
 
 def test_every_claim_of_the_comparison_has_a_test() -> None:
     """In the comparison, what Qunfa does is proven; only what no test can see is not."""
-    section = GUIDE.partition("\n## Compared\n")[2].partition("\n## ")[0]
+    section = GUIDE.partition("\n## Compared with four libraries\n")[2].partition("\n## ")[0]
     rows = [line.split("|") for line in section.splitlines() if line.startswith("| ")]
     unproven = [row[1].strip() for row in rows[1:] if "::" not in row[7]]
 
@@ -42,7 +42,7 @@ def test_every_answer_and_setting_is_explained() -> None:
 
 async def test_the_simulator_takes_the_orders_of_the_guide() -> None:
     """And its configuration; here it finds no receiver."""
-    section = GUIDE.partition("\n### Rehearsing it\n")[2].partition("\n## ")[0]
+    section = GUIDE.partition("\n### Rehearse it\n")[2].partition("\n## ")[0]
     toml = section.partition("```toml\n")[2].partition("```")[0]
     orders = re.findall(r"^curl -d '(\S+)' http://127.0.0.1:8089(\S+) ", section, re.MULTILINE)
     configuration = tomllib.loads(toml.replace(":8088/", ":1/")) | {"scale": 1000}

@@ -1,14 +1,10 @@
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from typing import get_args
 
-import pytest
 from pydantic import BaseModel
-from typer.main import get_group
 
-from qunfa.cli import app
 from qunfa.contract.operators import (
     Abort,
     Approve,
@@ -50,12 +46,6 @@ def rows(heading: str) -> Iterator[list[str]]:
         yield [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
-def commands() -> list[str]:
-    """Every `qunfa …` that the guide tells to type."""
-    fenced = re.findall(r"^(qunfa .*?)(?:\s+#.*)?$", TEXT, re.MULTILINE)
-    return sorted({*fenced, *re.findall(r"`(qunfa [^`]+)`", TEXT)})
-
-
 def test_the_problems_are_those_of_the_rules() -> None:
     """Every problem with what happened, what to do, and its answers. If not: `python -m tests.project.guide`."""
     assert renewed(TEXT) == TEXT
@@ -88,15 +78,6 @@ def test_what_freezes_an_account_is_a_valid_update() -> None:
     assert Unfreeze.model_validate(json.loads(given["unfreeze"])).by == "your name"
 
 
-@pytest.mark.parametrize("command", commands())
-def test_every_command_is_one(command: str) -> None:
-    """Its name and its options are the program's, and it can be parsed as it stands."""
-    _, name, *arguments = shlex.split(command)
-    subcommand = get_group(app).commands[name]
-    if arguments:
-        subcommand.make_context(name, arguments)
-
-
 def test_every_outcome_is_explained() -> None:
     """All that a send can end as."""
     named = {word for row in rows("What ends how") for word in re.findall(r"`(\w+)`", row[0])}
@@ -110,9 +91,3 @@ def test_the_pictures_are_there_small_and_used() -> None:
     kept = {file.name: file.stat().st_size for file in (ROOT / "docs" / "pictures").iterdir()}
     assert shown == kept.keys()
     assert {name: size for name, size in kept.items() if size > PICTURE_BYTES} == {}
-
-
-def test_every_link_within_the_guide_leads_somewhere() -> None:
-    """Each names a heading."""
-    headings = {line.lstrip("# ").lower().replace(" ", "-") for line in TEXT.splitlines() if line.startswith("## ")}
-    assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= headings

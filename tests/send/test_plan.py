@@ -164,7 +164,7 @@ def test_an_end_without_wechats_last_word_is_unknown() -> None:
     alone.reported("unknown")
     assert alone.end.outcome == "unknown"
     assert alone.end.problem
-    assert "does not yet say that msg_id 7 has failed" in alone.end.problem.sentence
+    assert "msg_id 7 failed, and mass/get does not say so yet" in alone.end.problem.sentence
 
 
 def test_a_polled_no_waits_for_the_push_that_says_why() -> None:

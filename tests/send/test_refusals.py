@@ -174,7 +174,7 @@ ENDING = "does not fit now: this send is ending"
         (
             refused,
             LATER,
-            "reschedule does not fit now: a try was made, and the next one comes as its answer demands; pause it",
+            "reschedule does not fit now: a try was made, and its answer decides about the next one. Pause it instead",
         ),
         (refused, PAUSE, "this send asks a person already, and submits nothing meanwhile: answer it, or leave it"),
         (

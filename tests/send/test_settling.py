@@ -160,7 +160,7 @@ def test_a_confirmation_settles_what_a_generation_inherits() -> None:
 def test_a_slow_try_is_said_with_the_problem_that_it_may_change() -> None:
     """With what a retry does, where there is one; not where every try was answered."""
     said = {word: straggling(word).status.problem for word in ("send fail", "err(10001)")}
-    assert all(one is not None and "it may still be carried out" in one.sentence for one in said.values())
+    assert all(one is not None and "may still carry it out" in one.sentence for one in said.values())
     assert ["A retry cannot double it" in one.sentence for one in said.values() if one] == [True, False]
     answered = asking()
     assert answered.status.problem is not None
@@ -251,7 +251,7 @@ def test_a_key_is_retried_as_long_as_its_account_has_room() -> None:
     alone = in_doubt()
     refused = retried_in_vain(alone, 99)
     assert refused is not None
-    assert "its account keeps no more of it" in refused
+    assert "its account has no room for one more try" in refused
     assert "retry" not in alone.status.answers
     assert len(alone.state.known.decided) > 8
     record = Record(key="spring", digest="d" * 64, workflow_id="w" * 64, known=alone.state.known, touched_at=NOON)

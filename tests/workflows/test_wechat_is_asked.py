@@ -95,7 +95,7 @@ async def test_an_end_while_a_try_may_come_through_is_unknown(desk: Desk) -> Non
     handle, _ = await failed(desk)
     problem = (await desk.status(handle)).problem
     assert problem is not None
-    assert "it may still be carried out" in problem.sentence
+    assert "may still carry it out" in problem.sentence
     await desk.update(handle, "abort")
     ends = [await failure_of(handle), await failure_of(await desk.start(on_problem="fail"))]
     assert [(end.outcome, end.may_have_been_delivered) for end in ends] == [("unknown", True)] * 2
