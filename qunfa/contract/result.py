@@ -37,6 +37,10 @@ INVALID_REQUEST = "InvalidRequest"
 """Type of the failure of a workflow whose request was refused."""
 MASS_SEND_FAILED = "MassSendFailed"
 """Type of the failure of a workflow that was carried out and ended badly."""
+UPDATE_REFUSED: Final = "UpdateRefused"
+"""Type of the error of an update that does not fit."""
+ASK_AGAIN: Final = "AskAgain"
+"""Type of the error of an update that the run had no time for, since it goes on as another one."""
 
 JobStateName = Literal[
     "new", "submitting", "refused", "unknown", "accepted", "sent", "sent_nobody", "deleted", "failed"
