@@ -87,7 +87,7 @@ format: $(STATE)/dev  ## Format the code and mend what the linter can
 lock: $(STATE)/dev  ## Renew requirements/*.txt from pyproject.toml
 	$(LOCK) pyproject.toml --extra demo --group dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra demo --group build -c requirements/dev.txt -o requirements/demo.txt
-	$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+	$(LOCK) pyproject.toml --extra worker --extra receiver --extra simulator -c requirements/dev.txt -o requirements/run.txt
 	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(LOCK) --group mutate -c requirements/dev.txt -o requirements/mutate.txt
 
