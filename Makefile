@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STATE := $(VENV)/make
-SOURCES := qunfa workflows activities worker.py tests
+SOURCES := qunfa workflows activities worker.py tests examples
 # Twice quiet: errors are shown, and no warning about a package that is none of ours.
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv --quiet pip compile --no-config --universal --python-version 3.11 --generate-hashes --upgrade \
