@@ -1,6 +1,6 @@
 """JSON Schema of everything that callers write and read."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
@@ -33,7 +33,10 @@ from qunfa.contract.operators import (
 from qunfa.contract.recall import RecallRequest, RecallResult, RecallStatus
 from qunfa.contract.request import MassSendRequest, PreviewRequest, PreviewResult
 from qunfa.contract.result import JobFinished, MassSendResult
+from qunfa.contract.schema_names import named
 from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "MassSend": MassSendRequest,
@@ -92,4 +95,5 @@ SCHEMAS: dict[str, type[BaseModel]] = {
 def json_schema(name: str) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of one entry of :data:`SCHEMAS`."""
     read = name in {"Notice", "doctor"} or name.endswith((".result", ".status", ".ledger"))
-    return SCHEMAS[name].model_json_schema(mode="serialization" if read else "validation")
+    found = SCHEMAS[name].model_json_schema(mode="serialization" if read else "validation")
+    return {"$schema": DIALECT, "$id": f"urn:qunfa:{name}", **named(found)}
