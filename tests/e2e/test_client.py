@@ -195,3 +195,26 @@ async def test_who_waits_no_longer_leaves_the_send_running(scene: Scene, caplog:
     with pytest.raises(SendStopped) as stopped:
         await handle.result(within=WITHIN)
     assert (stopped.value.how, stopped.value.may_have_been_delivered) == ("cancelled", False)
+
+
+async def test_a_terminated_send_is_followed_where_it_is_sent_again(scene: Scene) -> None:
+    """Terminated, it may have been delivered; once somebody sends the key again, the first handle tells its result."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    first = await sent(scene, send_at=tomorrow)
+    await scene.client.get_workflow_handle(first.id).terminate("by mistake")
+    with pytest.raises(SendStopped, match="may have been delivered") as stopped:
+        await first.result(within=WITHIN)
+    assert (stopped.value.how, stopped.value.may_have_been_delivered) == ("terminated", True)
+    again = await sent(scene)
+    assert again.run_id != first.run_id
+    assert (await again.result(within=WITHIN)).outcome == "sent"
+    assert (await first.result(within=WITHIN)).outcome == "sent"
+    assert await scene.everyone_once()
+
+
+async def test_many_callers_of_one_key_get_one_send(scene: Scene) -> None:
+    """One of them has started it; all hear that it is accepted."""
+    handles = await asyncio.gather(*(sent(scene) for _ in range(5)))
+    assert [handle.started for handle in handles].count(True) >= 1
+    assert {(await handle.result(within=WITHIN)).jobs[0].msg_id for handle in handles} == {scene.jobs[0].msg_id}
+    assert await scene.everyone_once()
