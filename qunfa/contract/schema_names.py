@@ -4,6 +4,7 @@
 |---|---|---|
 | ``All``, ``Tag``, … | ``AudienceAll``, ``AudienceTag``, … | a type ``All`` in a caller's program says nothing |
 | the choice of an audience, a message, a medium | a definition with a name | each place would get a type of its own |
+| pydantic's ``title`` of a field | nothing | generators make a type ``Kind1`` of each |
 | pydantic's ``discriminator`` | nothing | it is OpenAPI's, and strict validators refuse it; a choice has a ``const`` |
 """
 
@@ -43,7 +44,7 @@ def _renamed(part: Any, definitions: dict[str, Any]) -> Any:
         return part
     found = {name: _renamed(value, definitions) for name, value in part.items() if name != "discriminator"}
     if isinstance(fields := found.get("properties"), dict):
-        found["properties"] = {name: {"title": _titled(name), **field} for name, field in fields.items()}
+        found["properties"] = {name: _without_title(field) for name, field in fields.items()}
     if isinstance(found.get("$ref"), str):
         found["$ref"] = _reference(RENAMED.get(name := _target(found["$ref"]), name))
     choice = _choice(found)
@@ -65,9 +66,8 @@ def _choice(part: dict[str, Any]) -> tuple[str, str] | None:
     return _CHOICES.get(targets)
 
 
-def _titled(name: str) -> str:
-    """As pydantic titles most fields."""
-    return name.replace("_", " ").title()
+def _without_title(field: dict[str, Any]) -> dict[str, Any]:
+    return {name: said for name, said in field.items() if name != "title"}
 
 
 def _target(reference: str) -> str:

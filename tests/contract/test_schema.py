@@ -130,15 +130,15 @@ def test_a_schema_says_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WRITTEN_AND_READ)
-def test_every_field_of_a_schema_has_a_title_and_a_description(name: str) -> None:
-    """Whoever writes a request in an editor reads what it means."""
+def test_every_field_of_a_schema_has_a_description_and_no_title(name: str) -> None:
+    """Whoever writes a request in an editor reads what it means. Generators would make a type of each title."""
     models = [part for part in parts(json_schema(name)) if isinstance(part.get("properties"), dict)]
     assert models
     bare = [
         f"{model['title']}.{field}"
         for model in models
         for field, said in model["properties"].items()
-        if not (said.get("title") and said.get("description"))
+        if "title" in said or not said.get("description")
     ]
     assert bare == []
 
