@@ -69,6 +69,11 @@ def test_the_wheel_holds_the_whole_application(wheel: zipfile.Path) -> None:
     assert packed == {str(file.relative_to(ROOT)) for file in sources()}
 
 
+def test_the_wheel_says_that_it_is_typed(wheel: zipfile.Path) -> None:
+    """Otherwise a caller's type checker takes everything of the client for `Any`."""
+    assert (wheel / "qunfa" / "py.typed").exists()
+
+
 def test_the_wheel_installs_the_command_and_the_licence(wheel: zipfile.Path) -> None:
     """The wheel brings the `qunfa` command and its licence."""
     (metadata,) = (entry for entry in wheel.iterdir() if entry.name.endswith(".dist-info"))
