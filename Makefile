@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STATE := $(VENV)/make
-SOURCES := qunfa workflows activities worker.py tests
+SOURCES := qunfa workflows activities worker.py tests examples
 # Twice quiet: errors are shown, and no warning about a package that is none of ours.
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv --quiet pip compile --no-config --universal --python-version 3.11 --generate-hashes --upgrade \
@@ -91,7 +91,7 @@ format: $(STATE)/dev  ## Format the code and mend what the linter can
 lock: $(STATE)/dev  ## Renew requirements/*.txt from pyproject.toml
 	$(LOCK) pyproject.toml --extra demo --group dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra demo --group build -c requirements/dev.txt -o requirements/demo.txt
-	$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+	$(LOCK) pyproject.toml --extra worker --extra receiver --extra simulator -c requirements/dev.txt -o requirements/run.txt
 	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(LOCK) --group mutate -c requirements/dev.txt -o requirements/mutate.txt
 	$(LOCK) --group docs -c requirements/dev.txt -o requirements/docs.txt

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.operators import Status
     from qunfa.contract.refusal import full_stop, sentences
     from qunfa.contract.request import MassSendRequest
-    from qunfa.contract.result import COMPLETES, MASS_SEND_FAILED, JobFinished, MassSendResult
+    from qunfa.contract.result import ASK_AGAIN, COMPLETES, MASS_SEND_FAILED, JobFinished, MassSendResult
     from qunfa.send import events, show, steps
     from qunfa.send.answers import refusal as misfit
     from qunfa.send.apply import apply
@@ -82,6 +82,8 @@ class MassSend(People):
         self._under_way: UnderWay | None = None
         self._alarm = Alarm()
         self._ended: steps.End | None = None
+        self._refused_as: ApplicationError | None = None
+        self._goes_on = False
         self._is_over = False
         self._shown_at = workflow.now()
         self._board = Board(Notices(self._say))
@@ -105,7 +107,7 @@ class MassSend(People):
 
     async def _live(self) -> MassSendResult:
         if self._refusal is not None:
-            raise await self._refusal.ended(self._board)
+            raise await self._refused(await self._refusal.ended(self._board))
         while True:
             step = self._take_inbox()
             self._show(step)
@@ -203,8 +205,7 @@ class MassSend(People):
         """The result, told to all; nothing where something has come meanwhile."""
         asked = self._asked
         if end.refused:
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            raise refuse(list(end.refused))
+            raise await self._refused(refuse(list(end.refused)))
         result = show.result(asked, self._state, end, workflow.now())
         if self._ended != end:
             self._ended = end
@@ -225,6 +226,12 @@ class MassSend(People):
             return result
         raise ApplicationError(_why(result), result, type=MASS_SEND_FAILED, non_retryable=True)
 
+    async def _refused(self, error: ApplicationError) -> ApplicationError:
+        """The failure of a refused run, once all who await whether it is accepted have heard of it."""
+        self._refused_as = error
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return error
+
     async def _all_answered(self) -> None:
         """Until no update waits for its reply any more; or one has come meanwhile, which has to be taken in first."""
         await workflow.wait_condition(lambda: bool(self._inbox) or workflow.all_handlers_finished())
@@ -241,7 +248,9 @@ class MassSend(People):
     async def _continue(self) -> None:
         self._apply(events.Continued())
         await self._board.notices.started()
+        self._goes_on = True
         await self._all_answered()
+        self._goes_on = False
         if not self._inbox:
             workflow.continue_as_new(args=[self._asked.model_dump(mode="json", exclude_unset=True), self._state])
 
@@ -362,6 +371,18 @@ class MassSend(People):
         if why := self._replies.pop(identity).refusal:
             raise refusal(why)
         return self.status()
+
+    async def taken_on(self) -> Status:
+        """Await whether the request is accepted: it is once the ledger has told what its key has done before."""
+        await workflow.wait_condition(lambda: self._is_taken_on() or self._refused_as is not None or self._goes_on)
+        if self._refused_as is not None:
+            raise self._refused_as
+        if not self._is_taken_on():
+            raise ApplicationError("the send goes on as another run: ask that one", type=ASK_AGAIN, non_retryable=True)
+        return self.status()
+
+    def _is_taken_on(self) -> bool:
+        return self._state.joined_at is not None or self._ended is not None
 
     def fit(self, answer: events.Answering) -> None:
         """Judge an answer by all that has come."""

@@ -8,7 +8,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry, Status
     from qunfa.send.events import Answering
-    from workflows.refusal import parsed
+    from workflows.refusal import A_CRON, parsed, refuse
 
 
 class People(ABC):
@@ -25,6 +25,25 @@ class People(ABC):
         Raises:
             ApplicationError: why it does not.
         """
+
+    @abstractmethod
+    async def taken_on(self) -> Status:
+        """Where the send stands, once its request is accepted.
+
+        Raises:
+            ApplicationError: why it is refused; or that the next run of the send is to be asked.
+        """
+
+    @workflow.update(description="accepted: without input; answers once the request is accepted, or says what is wrong")
+    async def accepted(self, *_ignored: Any) -> Status:
+        """Await whether the request is accepted; who starts a send may ask for it in the same call."""
+        return await self.taken_on()
+
+    @accepted.validator
+    def _accepted_fits(self, *_ignored: Any) -> None:
+        # Such a run ends in its first task, by going on as another one: it has no time to answer.
+        if workflow.info().cron_schedule:
+            raise refuse([A_CRON])
 
     @workflow.update(
         description='retry: {"by": "li", "reason": "…"}, with "send_ignore_reprint" or "confirm_not_delivered"'

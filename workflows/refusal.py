@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.operators import Progress, Status, WaitingFor
     from qunfa.contract.refusal import InvalidRequestError, sentences
     from qunfa.contract.request import MassSendRequest, parse_request
-    from qunfa.contract.result import INVALID_REQUEST, REFUSED
+    from qunfa.contract.result import INVALID_REQUEST, REFUSED, UPDATE_REFUSED
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
     from qunfa.rules import approval, outcome
     from qunfa.rules.course import Jobs
@@ -30,9 +30,6 @@ with workflow.unsafe.imports_passed_through():
 A_CRON: Final = "a cron schedule must not be set: a mass send is not repeated"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-UPDATE_REFUSED: Final = "UpdateRefused"
-"""Type of the error of an update that does not fit."""
 
 _HANDED_ON: Final = "refused"
 """Of what a run with a cron schedule hands on: why it was refused."""

@@ -1,6 +1,8 @@
 """Field types that several contract models share, and the model they all derive from."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -11,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     StringConstraints,
     WithJsonSchema,
 )
@@ -21,13 +24,13 @@ from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN
 class Model(BaseModel):
     """Frozen, and closed: a field that is not declared is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Stored(BaseModel):
     """Frozen, and open: what Qunfa itself wrote into a history, perhaps by a newer version."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
 MSG_ID_MAX: Final = 2**63 - 1
@@ -106,6 +109,20 @@ def _no_whitespace(value: str) -> str:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class Says:
+    """What the JSON Schema says of a value that a validator checks, which pydantic does not see."""
+
+    more: Mapping[str, Any]
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The schema, with that."""
+        return {**handler(core_schema), **self.more}
+
+
+_NOT_BLANK: Final = Says({"minLength": 1, "pattern": r"\S"})
+_OPENID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,128}$"
+
 _FLAG_SCHEMA: Final = {"anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}
 _DURATION_SCHEMA: Final = {
     "anyOf": [{"type": "string", "format": "duration"}, {"type": "number", "exclusiveMinimum": 0}],
@@ -116,7 +133,7 @@ AccountName = Annotated[str, Field(strict=True), StringConstraints(pattern=ACCOU
 """The name under which the workers know an account."""
 Key = Annotated[str, Field(strict=True), StringConstraints(pattern=KEY_PATTERN)]
 """A caller's idempotency key."""
-Text = Annotated[str, Field(strict=True), AfterValidator(_unicode), AfterValidator(_not_blank)]
+Text = Annotated[str, Field(strict=True), AfterValidator(_unicode), AfterValidator(_not_blank), _NOT_BLANK]
 Flag = Annotated[bool, BeforeValidator(_only_flag), WithJsonSchema(_FLAG_SCHEMA)]
 """``true``/``false``, or WeChat's 1/0."""
 Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
@@ -130,10 +147,18 @@ SecondsOrMore = Annotated[
     timedelta, BeforeValidator(_only_duration), AfterValidator(_at_least_a_second), WithJsonSchema(_DURATION_SCHEMA)
 ]
 Openid = Annotated[
-    str, Field(strict=True), AfterValidator(_no_whitespace), StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")
+    str,
+    Field(strict=True),
+    AfterValidator(_no_whitespace),
+    StringConstraints(pattern=_OPENID_PATTERN),
+    Says({"pattern": _OPENID_PATTERN}),
 ]
 MediaId = Annotated[
-    str, Field(strict=True), StringConstraints(min_length=1, max_length=256), AfterValidator(_no_whitespace)
+    str,
+    Field(strict=True),
+    StringConstraints(min_length=1, max_length=256),
+    AfterValidator(_no_whitespace),
+    Says({"pattern": r"^\S+$"}),
 ]
 MsgId = Annotated[int, Field(strict=True, ge=1, le=MSG_ID_MAX)]
 """WeChat's 64-bit id of a mass-send job."""
@@ -141,6 +166,6 @@ Id64 = Annotated[int, Field(ge=-MSG_ID_MAX, le=MSG_ID_MAX)]
 """An id as WeChat gave it, in what is stored: of 64 bits, so that any number of them can be reckoned with."""
 Number = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
 """Of a generation or a try."""
-Name = Annotated[str, Field(strict=True), StringConstraints(max_length=128), AfterValidator(_not_blank)]
+Name = Annotated[str, Field(strict=True), StringConstraints(max_length=128), AfterValidator(_not_blank), _NOT_BLANK]
 """A person or system, as it calls itself."""
-Reason = Annotated[str, Field(strict=True), StringConstraints(max_length=1000), AfterValidator(_not_blank)]
+Reason = Annotated[str, Field(strict=True), StringConstraints(max_length=1000), AfterValidator(_not_blank), _NOT_BLANK]

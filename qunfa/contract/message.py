@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
-from qunfa.contract.fields import Flag, MediaId, Model, Moment, Stored, Text
+from qunfa.contract.fields import Flag, MediaId, Model, Moment, Says, Stored, Text
 
 TEXT_MAX_BYTES: Final = 2048
 """The longest text WeChat has been seen to take, in UTF-8 bytes; more is 45002."""
@@ -45,12 +45,14 @@ class MediaSource(Model):
     """Material that Qunfa uploads."""
 
     uri: Annotated[str, Field(strict=True, min_length=1, max_length=2048)]
+    """A `file:`, `https:` or `s3:` URI that the workers may read."""
 
 
 class MediaUploaded(Model):
     """Material that WeChat already holds."""
 
     media_id: MediaId
+    """WeChat's id of the material."""
 
 
 def _media_kind(value: Any) -> str:
@@ -67,29 +69,43 @@ class TextMessage(Model):
     """Plain text."""
 
     msgtype: Literal["text"]
-    content: Annotated[Text, AfterValidator(_fits_wechat)]
+    """A text."""
+    content: Annotated[Text, AfterValidator(_fits_wechat), Says({"maxLength": TEXT_MAX_BYTES})]
+    """The text, of at most 2,048 bytes in UTF-8."""
 
 
 class Article(Model):
     """One article of an mpnews message."""
 
     title: Annotated[Text, _short(64)]
+    """The title."""
     author: Annotated[str, Field(strict=True), _short(16)] | None = None
+    """The author."""
     digest: Annotated[str, Field(strict=True), _short(120)] | None = None
+    """The summary that is shown below the title of a single article."""
     content: Annotated[Text, _short(19_999)]
+    """The HTML; pictures in it may have `file:` and `https:` URIs."""
     content_source_url: Annotated[str, Field(strict=True), _short(1024)] | None = None
+    """Where "read the original" leads."""
     thumb: Media
+    """The cover."""
     show_cover_pic: Flag = False
+    """Whether the cover stands in the article, too."""
     need_open_comment: Flag = False
+    """Whether readers may comment."""
     only_fans_can_comment: Flag = False
+    """Whether followers alone may comment."""
 
 
 class MpnewsMessage(Model):
     """Articles, either to be made from ``articles`` or standing in the draft ``media_id``."""
 
     msgtype: Literal["mpnews"]
+    """One or several articles."""
     articles: Annotated[tuple[Article, ...], Field(min_length=1, max_length=8)] | None = None
+    """The articles, of which a draft is made; either this or `media_id`."""
     media_id: MediaId | None = None
+    """A draft that WeChat holds; either this or `articles`."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> "MpnewsMessage":
@@ -103,33 +119,46 @@ class ImageMessage(Model):
     """One or several pictures."""
 
     msgtype: Literal["image"]
+    """One or several pictures."""
     images: Annotated[tuple[Media, ...], Field(min_length=1, max_length=20)]
+    """The pictures, from 1 to 20."""
     recommend: Annotated[str, Field(strict=True), _short(1000)] | None = None
+    """The text beside them."""
     need_open_comment: Flag = False
+    """Whether readers may comment."""
     only_fans_can_comment: Flag = False
+    """Whether followers alone may comment."""
 
 
 class VoiceMessage(Model):
     """A voice recording."""
 
     msgtype: Literal["voice"]
+    """A voice recording."""
     media: Media
+    """The recording."""
 
 
 class MpvideoMessage(Model):
     """A video: ``media`` is uploaded, then converted; the converted id is what is sent."""
 
     msgtype: Literal["mpvideo"]
+    """A video."""
     media: Media
+    """The video."""
     title: Annotated[Text, _short(64)]
+    """The title."""
     description: Annotated[str, Field(strict=True), _short(500)] = ""
+    """The text below it."""
 
 
 class WxcardMessage(Model):
     """A card."""
 
     msgtype: Literal["wxcard"]
+    """A card."""
     card_id: Annotated[str, Field(strict=True, min_length=1, max_length=128)]
+    """WeChat's id of the card."""
 
 
 Message = Annotated[

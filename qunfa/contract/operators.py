@@ -27,114 +27,160 @@ Phase = Literal[
 
 
 class WaitingFor(Stored):
-    """What a send waits for, and until when at most."""
+    """What a send waits for."""
 
     reason: str
+    """What is waited for, in words."""
     until: datetime | None = None
+    """How long at most."""
 
 
 class StoryLine(Stored):
-    """Who did what and why; ``by`` is ``None`` for what the workflow did itself."""
+    """One line of a send's story."""
 
     at: datetime
+    """When it happened."""
     what: str
+    """What happened."""
     by: str | None = None
+    """Who did it; null for what the workflow did itself."""
     reason: str | None = None
+    """Why."""
 
 
 class Progress(Stored):
-    """Jobs in all, accepted by WeChat, and with a verdict; followers reached so far, as far as pushes told."""
+    """How far a send is."""
 
     jobs: int = 1
+    """WeChat's jobs in all."""
     accepted: int = 0
+    """Those that WeChat has accepted."""
     done: int = 0
+    """Those that have a verdict."""
     followers: int | None = None
+    """Those reached so far, as far as pushes told."""
 
 
 class Approval(Stored):
-    """Whether a person has to approve the send, and who did. ``shows`` says in lines what will go out, and to whom."""
+    """Whether a person has to approve the send, and who did."""
 
     required: bool = False
+    """Whether a person has to approve."""
     by: str | None = None
+    """Who has approved."""
     at: datetime | None = None
+    """When."""
     shows: tuple[str, ...] = ()
+    """What will go out and to whom, in lines."""
 
 
 class Status(Stored):
-    """Where a send stands. ``answers`` names the updates that fit now."""
+    """Where a send stands."""
 
     phase: Phase
+    """Where the send stands."""
     problem: Problem | None = None
+    """What a person is asked about, or why it failed."""
     answers: tuple[str, ...] = ()
+    """The updates that fit now."""
     jobs: tuple[JobResult, ...] = ()
+    """WeChat's jobs: one row for each generation."""
     progress: Progress = Progress()
+    """How far it is."""
     waiting_for: WaitingFor | None = None
+    """What it waits for."""
     previews: tuple[Previewed, ...] = ()
+    """What became of each preview."""
     approval: Approval = Approval()
+    """Whether a person has to approve, and who did."""
     paused_by: str | None = None
+    """Who has paused it."""
     send_at: datetime | None = None
+    """When it is to go out."""
     history: tuple[StoryLine, ...] = ()
+    """Who did what, and why."""
     updated_at: datetime
+    """When this was so."""
 
 
 class Retry(Model):
     """Try again. ``send_ignore_reprint`` answers a reprint; ``confirm_not_delivered`` an unknown outcome."""
 
     by: Name
+    """Who answers."""
     reason: Reason
+    """Why."""
     send_ignore_reprint: Annotated[bool, Field(strict=True)] = False
+    """Whether it is sent although WeChat judges it a reprint."""
     confirm_not_delivered: Annotated[bool, Field(strict=True)] = False
+    """Whether somebody has looked into WeChat's console, and nothing of it is there."""
 
 
 class MarkSent(Model):
     """The job was found in WeChat's console under ``msg_id``."""
 
     by: Name
+    """Who answers."""
     reason: Reason
+    """Why."""
     msg_id: MsgId
+    """The job's msg_id in WeChat's console."""
 
 
 class Abort(Model):
     """End the send. ``confirm_not_delivered`` says that nothing of it is in WeChat's console: it ends as aborted."""
 
     by: Name
+    """Who answers."""
     reason: Reason
+    """Why."""
     confirm_not_delivered: Annotated[bool, Field(strict=True)] = False
+    """Whether somebody has looked into WeChat's console, and nothing of it is there."""
 
 
 class Approve(Model):
     """The send may go out as it is shown. ``by`` is somebody else than who asked for it."""
 
     by: Name
+    """Who approves."""
     reason: Reason | None = None
+    """Why."""
 
 
 class Reject(Model):
     """The send is not to go out."""
 
     by: Name
+    """Who rejects."""
     reason: Reason | None = None
+    """Why."""
 
 
 class Pause(Model):
     """Nothing more of the send is submitted for now."""
 
     by: Name
+    """Who pauses it."""
     reason: Reason | None = None
+    """Why."""
 
 
 class Resume(Model):
     """The send goes on where it stood."""
 
     by: Name
+    """Who lets it go on."""
     reason: Reason | None = None
+    """Why."""
 
 
 class Reschedule(Model):
     """Not before ``send_at``; a time in the past means now."""
 
     by: Name
+    """Who moves it."""
     send_at: Time
+    """When it is to go out."""
 
 
 class Freeze(Model):

@@ -11,7 +11,19 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from qunfa.contract.fields import AccountName, Duration, Flag, Key, Model, Name, Openid, SecondsOrMore, Stored, Time
+from qunfa.contract.fields import (
+    AccountName,
+    Duration,
+    Flag,
+    Key,
+    Model,
+    Name,
+    Openid,
+    Says,
+    SecondsOrMore,
+    Stored,
+    Time,
+)
 from qunfa.contract.message import (
     ImageMessage,
     Message,
@@ -40,36 +52,47 @@ class All(Model):
     """Every follower of the account."""
 
     kind: Literal["all"]
+    """Every follower: nothing but this word means so."""
 
 
 class TagExpectation(Model):
     """What the tag must look like right before submission; otherwise a person is asked."""
 
     name: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = None
+    """The tag's name."""
     max: Annotated[int, Field(strict=True, ge=1)] | None = None
+    """The most followers that it may have."""
 
 
 class Tag(Model):
     """The followers under one tag of the account."""
 
     kind: Literal["tag"]
+    """The followers under one tag."""
     tag_id: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+    """WeChat's id of the tag."""
     expect: TagExpectation | None = None
+    """What the tag must look like; without it, it is not looked at."""
 
 
 class Openids(Model):
     """An explicit list; duplicates are removed, order is kept. WeChat allows it for verified service accounts only."""
 
     kind: Literal["openids"]
-    openids: Annotated[tuple[Openid, ...], AfterValidator(_without_duplicates)]
+    """The followers that are listed."""
+    openids: Annotated[tuple[Openid, ...], AfterValidator(_without_duplicates), Says({"minItems": OPENIDS_MIN})]
+    """From 2 to 10,000 different ones."""
 
 
 class OpenidFile(Model):
     """A file with one openid a line."""
 
     kind: Literal["openid_file"]
+    """The followers in a file; not supported yet."""
     uri: Annotated[str, Field(strict=True, min_length=1, max_length=2048)]
+    """Where the file is."""
     sha256: Annotated[str, Field(strict=True), StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The file's SHA-256, in hexadecimal digits."""
 
 
 Audience = Annotated[All | Tag | Openids | OpenidFile, Field(discriminator="kind")]
@@ -92,7 +115,9 @@ class PreviewRecipient(Model):
     """One person who sees a preview: an openid or a WeChat id."""
 
     openid: Openid | None = None
+    """Of a follower; either this or `wxname`."""
     wxname: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = None
+    """A WeChat id; either this or `openid`."""
 
     @model_validator(mode="after")
     def _one_name(self) -> "PreviewRecipient":
@@ -111,8 +136,11 @@ class WxcardPreview(Model):
     """A card; ``card_ext`` is a JSON text with the signature that WeChat wants in previews only."""
 
     msgtype: Literal["wxcard"]
+    """A card."""
     card_id: Annotated[str, Field(strict=True, min_length=1, max_length=128)]
+    """WeChat's id of the card."""
     card_ext: Annotated[str, Field(strict=True, max_length=2048)] | None = None
+    """A JSON text with the signature that WeChat wants in previews only."""
 
 
 PreviewMessage = Annotated[
@@ -127,29 +155,43 @@ class PreviewRequest(Model):
     """The input of ``PreviewMassSend``. ``key`` names the preview: a used one may be used again, and previews again."""
 
     account: AccountName
+    """The account that shows it."""
     key: Key
+    """The name of this preview."""
     message: PreviewMessage
+    """What is shown."""
     to: Recipients
+    """Who sees it: from 1 to 100 people."""
     fit_images: Flag = False
+    """Whether pictures that are too big for WeChat may be re-encoded."""
 
 
 class Previewed(Stored):
     """What became of one recipient's preview: ``sent``, or WeChat's refusal, or why nothing was heard."""
 
     to: str
+    """The openid, or the WeChat id."""
     sent: bool
+    """Whether WeChat took it."""
     msg_id: int | None = None
+    """WeChat's id of the preview."""
     errcode: int | None = None
+    """WeChat's code, where it refused."""
     errmsg: str | None = None
+    """WeChat's words, or why nothing was heard."""
     rid: str | None = None
+    """WeChat's id of the call, for its support."""
 
 
 class PreviewResult(Stored):
     """The result of ``PreviewMassSend``: one row per recipient, in order."""
 
     account: str
+    """The account that showed it."""
     key: str
+    """The name of the preview."""
     previews: tuple[Previewed, ...]
+    """One row per recipient, in order."""
 
 
 def as_preview(message: Message) -> PreviewMessage:
@@ -172,39 +214,58 @@ class Preview(Model):
     """Who sees the message before it is approved."""
 
     to: Recipients
+    """From 1 to 100 people."""
 
 
 class Approval(Model):
     """Whether a person must approve; it may tighten the account's policy, never loosen it."""
 
     required: Annotated[bool, Field(strict=True)]
+    """Whether somebody else than `requested_by` must approve the send."""
 
 
 class ResultTimes(Model):
     """How the verdict is awaited: the push first, then ``mass/get``."""
 
     push_timeout: SecondsOrMore = timedelta(minutes=45)
+    """How long WeChat's push is awaited before `mass/get` is asked as well."""
     poll_interval: SecondsOrMore = timedelta(minutes=1)
+    """How often `mass/get` is asked at first; the spacing grows."""
     give_up_after: SecondsOrMore = timedelta(hours=24)
+    """How long a verdict is awaited before a person is asked."""
 
 
 class MassSendRequest(Model):
     """One logical mass send. ``key`` is the caller's idempotency key: never reuse it for other content."""
 
     account: AccountName
+    """The name under which the workers know the WeChat account."""
     key: Key
+    """The caller's idempotency key: one key is delivered once. Never use it again for other content."""
     audience: Audience
+    """Who receives it. There is no default."""
     message: Message
+    """What they receive."""
     send_ignore_reprint: Flag = False
+    """Whether it is sent although WeChat judges it a reprint, where the original allows that."""
     on_problem: Literal["wait", "fail"] = "wait"
+    """`wait`: a person is asked what to do. `fail`: the send ends with the problem."""
     decision_timeout: Duration = timedelta(days=3)
+    """How long a person has to approve, or to decide about a problem."""
     preview: Preview | None = None
+    """Who sees the message before it is approved and sent."""
     approval: Approval | None = None
+    """Whether a person must approve; where the account's policy demands it, it cannot be waived."""
     requested_by: Name | None = None
+    """The person or system that asks; an approver must be named otherwise."""
     send_at: Time | None = None
+    """Not sent before this time, at most 366 days ahead. Without it, at once."""
     not_after: Time | None = None
+    """Not submitted after this time, whatever delayed it: the send ends as `expired`."""
     fit_images: Annotated[bool, Field(strict=True)] = False
+    """Whether pictures that are too big for WeChat may be re-encoded."""
     result: ResultTimes = ResultTimes()
+    """How the verdict is awaited."""
 
     @model_validator(mode="after")
     def _window(self) -> "MassSendRequest":

@@ -37,6 +37,10 @@ INVALID_REQUEST = "InvalidRequest"
 """Type of the failure of a workflow whose request was refused."""
 MASS_SEND_FAILED = "MassSendFailed"
 """Type of the failure of a workflow that was carried out and ended badly."""
+UPDATE_REFUSED: Final = "UpdateRefused"
+"""Type of the error of an update that does not fit."""
+ASK_AGAIN: Final = "AskAgain"
+"""Type of the error of an update that the run had no time for, since it goes on as another one."""
 
 JobStateName = Literal[
     "new", "submitting", "refused", "unknown", "accepted", "sent", "sent_nobody", "deleted", "failed"
@@ -44,34 +48,39 @@ JobStateName = Literal[
 
 
 class ArticleCheck(Stored):
-    """WeChat's originality check of one article, and the address of the article once it was sent.
-
-    ``audit_state``: 0 not checked, 1 checking, 11 passed, anything else failed. ``original_article_type``: 1 original,
-    2 older than the library, 3 news, 4 blocked.
-    """
+    """WeChat's originality check of one article, and the address of the article once it was sent."""
 
     idx: int
+    """The article's place, from 1."""
     url: str | None = None
+    """Its address, once it was sent."""
     user_declare_state: int | None = None
+    """Whether the account declared it original."""
     audit_state: int | None = None
+    """0 not checked, 1 checking, 11 passed, anything else failed."""
     original_url: str | None = None
+    """The address of the original."""
     original_article_type: int | None = None
+    """1 original, 2 older than the library, 3 news, 4 blocked."""
     can_reprint: bool | None = None
+    """Whether it may be sent as a reprint."""
     need_replace_content: bool | None = None
+    """Whether its content is replaced by the original's."""
     need_show_reprint_source: bool | None = None
+    """Whether its source is shown."""
 
 
 class Counts(Stored):
-    """People, approximately: WeChat counts when a job is *about* to be complete.
-
-    ``total``: followers in the audience. ``filter``: left after filtering (refusals, over four messages this month):
-    the people to be sent to, *not* the number removed. ``sent`` and ``error``: delivered and failed.
-    """
+    """People, approximately: WeChat counts when a job is *about* to be complete."""
 
     total: Count = 0
+    """The followers in the audience."""
     filter: Count = 0
+    """Those left after filtering (refusals, over four messages this month), *not* the number removed."""
     sent: Count = 0
+    """Those to whom it was delivered."""
     error: Count = 0
+    """Those to whom it could not be delivered."""
 
 
 class JobFinished(Stored):
@@ -163,44 +172,67 @@ class Job(Stored):
 
 
 class Problem(Stored):
-    """Why a person is needed, or why the send failed.
-
-    ``sentence`` says what happened, ``todo`` what to do; ``errcode``, ``errmsg`` and ``rid`` are WeChat's evidence.
-    """
+    """Why a person is needed, or why the send failed, with WeChat's evidence."""
 
     name: str
+    """The problem's name, as the operators' guide lists it."""
     sentence: str
+    """What happened."""
     todo: str
+    """What to do."""
     errcode: int | None = None
+    """WeChat's code."""
     errmsg: str | None = None
+    """WeChat's words."""
     rid: str | None = None
+    """WeChat's id of the call, for its support."""
     articles: tuple[ArticleCheck, ...] = ()
+    """WeChat's check of each article."""
 
 
 class JobResult(Stored):
     """One job at one generation."""
 
     index: int
+    """The number of the job, from 0."""
     generation: int
+    """The number of the submission, from 0."""
     clientmsgid: str
+    """By which WeChat recognises a repeat."""
     msg_id: int | None = None
+    """WeChat's id of the job."""
     msg_data_id: int | None = None
+    """WeChat's id of the message, for its statistics."""
     state: JobStateName
+    """What became of it."""
     status: str | None = None
+    """WeChat's words."""
     check_state: int | None = None
+    """0 no check, 1 no reprint, 2 a reprint that may be sent, 3 a reprint that may not."""
     counts: Counts | None = None
+    """How many it reached; null where no push told."""
     articles: tuple[ArticleCheck, ...] = ()
+    """WeChat's check of each article, and where it stands."""
     observed_by: Observer | None = None
+    """Who told the verdict."""
     deduplicated: bool = False
+    """Whether WeChat, or the ledger, knew it already."""
 
 
 class MassSendResult(Stored):
-    """The outcome of a mass send. ``may_have_been_delivered`` is false only where nothing can have been."""
+    """The outcome of a mass send."""
 
     outcome: Outcome
+    """How the send has ended."""
     may_have_been_delivered: bool
+    """False only where nothing can have been delivered."""
     account: str
+    """The account."""
     key: str
+    """The caller's key."""
     problem: Problem | None = None
+    """Why it ended badly."""
     jobs: tuple[JobResult, ...] = ()
+    """WeChat's jobs: one row for each generation, in order."""
     totals: Counts | None = None
+    """How many it reached in all; null where no push told."""

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,7 +36,20 @@ REFUSED_BY_BOTH: list[dict[str, Any]] = [
     {"colour": "red"},
     {"result": {"poll": 1}},
     {"decision_timeout": False},
+    {"audience": {"kind": "openids", "openids": ["o1"]}},
+    {"audience": {"kind": "openids", "openids": ["o1", "o 2"]}},
+    {"message": {"msgtype": "text", "content": " \n"}},
+    {"message": {"msgtype": "text", "content": "a" * 2049}},
+    {"message": {"msgtype": "mpnews", "media_id": "a b"}},
+    {"message": {"msgtype": "voice", "media": {"uri": ""}}},
+    {"requested_by": " "},
 ]
+WRITTEN_AND_READ = [
+    "MassSend", "MassSend.result", "MassSend.status", "MassSend.retry", "MassSend.mark_sent", "MassSend.abort",
+    "MassSend.approve", "MassSend.reject", "MassSend.pause", "MassSend.resume", "MassSend.reschedule",
+    "PreviewMassSend", "PreviewMassSend.result",
+]  # fmt: skip
+"""What callers write and read of a send."""
 
 
 def takes(name: str, value: Any) -> bool:
@@ -101,3 +115,48 @@ def test_what_is_read_fits_its_schema() -> None:
     """The schema of an answer describes what is written, defaults included."""
     status = Status.model_validate({"phase": "submitting", "updated_at": "2026-12-01T09:00:00+08:00"})
     assert takes("MassSend.status", status.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_schema_says_what_it_is(name: str) -> None:
+    """Its dialect, a name of its own, and nothing that strict validators do not know."""
+    schema = json_schema(name)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == f"urn:qunfa:{name}"
+    assert schema["title"]
+    assert [part for part in parts(schema) if "discriminator" in part] == []
+    targets = {part["$ref"].removeprefix("#/$defs/") for part in parts(schema) if isinstance(part.get("$ref"), str)}
+    assert targets <= schema.get("$defs", {}).keys()
+
+
+@pytest.mark.parametrize("name", WRITTEN_AND_READ)
+def test_every_field_of_a_schema_has_a_description_and_no_title(name: str) -> None:
+    """Whoever writes a request in an editor reads what it means. Generators would make a type of each title."""
+    models = [part for part in parts(json_schema(name)) if isinstance(part.get("properties"), dict)]
+    assert models
+    bare = [
+        f"{model['title']}.{field}"
+        for model in models
+        for field, said in model["properties"].items()
+        if "title" in said or not said.get("description")
+    ]
+    assert bare == []
+
+
+def test_a_choice_has_a_name_of_its_own() -> None:
+    """A generator makes one type of it, by a name that says what it is."""
+    schema = json_schema("MassSend")
+    definitions = schema["$defs"]
+    assert {"Audience", "AudienceAll", "AudienceTag", "AudienceOpenids", "Message", "Media"} <= definitions.keys()
+    assert {"All", "Tag", "Openids"}.isdisjoint(definitions)
+    assert schema["properties"]["audience"]["$ref"] == "#/$defs/Audience"
+    assert definitions["ImageMessage"]["properties"]["images"]["items"] == {"$ref": "#/$defs/Media"}
+    assert json_schema("PreviewMassSend")["properties"]["message"]["$ref"] == "#/$defs/Message"
+
+
+def parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """The schema, and all schemas in it."""
+    if isinstance(schema, dict):
+        yield schema
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from parts(part)

@@ -56,6 +56,11 @@ TABLE = (
     ),
     Place("activities", (STDLIB, LIBRARIES, "qunfa")),
     Place("qunfa/contract", (STDLIB, "pydantic")),
+    Place("qunfa/client", (STDLIB, "pydantic", "temporalio", "qunfa.contract")),
+    Place(
+        "qunfa/testing",
+        (STDLIB, "pydantic", "qunfa.contract", "qunfa.client", "qunfa.rules.approval", "qunfa.rules.problems"),
+    ),
     Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
     Place("qunfa/send", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules"), NONDETERMINISTIC),
     Place("qunfa/account", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.doubt"), NONDETERMINISTIC),
@@ -89,7 +94,8 @@ TABLE = (
     ),
     Place("qunfa/markdown", (STDLIB, "qunfa.printable")),
     Place("qunfa/printable", (STDLIB,)),
-    Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.delivery")),
+    Place("qunfa/extras", (STDLIB, "qunfa.cli")),
+    Place("qunfa/__init__.py", (STDLIB, "qunfa.callback.delivery", "qunfa.extras")),
 )  # fmt: skip
 
 

@@ -22,6 +22,10 @@ ADDED: Final = {
     "CHANGELOG.md": "changelog.md",
     "deploy/secrets/README.md": "secrets.md",
     "LICENSE": "LICENSE.txt",
+    "examples/README.md": "examples.md",
+    "examples/python/send.py": "send.py.txt",
+    "examples/typescript/send.ts": "send.ts.txt",
+    "examples/go/main.go": "main.go.txt",
 }
 """What stands outside of `docs/`, and its name on the site."""
 

@@ -44,8 +44,13 @@ def _libraries() -> dict[str, set[str]]:
     return found
 
 
-DEPENDENCIES = _names(PROJECT["project"]["dependencies"])
-DEMO = _names(PROJECT["project"]["optional-dependencies"]["demo"])
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+DEPENDENCIES = _names(
+    [*PROJECT["project"]["dependencies"], *(one for name in EXTRAS if name != "demo" for one in EXTRAS[name])]
+)
+DEPENDENCIES -= {"qunfa"}
+"""Of the client, and of each extra for production."""
+DEMO = _names(EXTRAS["demo"]) - {"qunfa"}
 DEV = _names(PROJECT["dependency-groups"]["dev"])
 
 
@@ -65,10 +70,15 @@ def test_the_wheel_holds_the_whole_application(wheel: zipfile.Path) -> None:
     assert packed == {str(file.relative_to(ROOT)) for file in sources()}
 
 
+def test_the_wheel_says_that_it_is_typed(wheel: zipfile.Path) -> None:
+    """Otherwise a caller's type checker takes everything of the client for `Any`."""
+    assert (wheel / "qunfa" / "py.typed").exists()
+
+
 def test_the_wheel_installs_the_command_and_the_licence(wheel: zipfile.Path) -> None:
     """The wheel brings the `qunfa` command and its licence."""
     (metadata,) = (entry for entry in wheel.iterdir() if entry.name.endswith(".dist-info"))
-    assert "qunfa = qunfa.cli:main" in (metadata / "entry_points.txt").read_text(encoding="utf-8")
+    assert "qunfa = qunfa.extras:main" in (metadata / "entry_points.txt").read_text(encoding="utf-8")
     assert "Apache License" in (metadata / "licenses" / "LICENSE").read_text(encoding="utf-8")
 
 

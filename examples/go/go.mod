@@ -1,0 +1,3 @@
+module qunfa-example
+
+go 1.23

@@ -1,0 +1,106 @@
+// Send a text to all followers, and tell what becomes of it: go run . [KEY]
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+)
+
+// Result is what a send returns, and the first detail of its failure; other fields are left out here.
+type Result struct {
+	Outcome              string `json:"outcome"`
+	MayHaveBeenDelivered bool   `json:"may_have_been_delivered"`
+	Totals               *struct {
+		Sent int64 `json:"sent"`
+	} `json:"totals"`
+}
+
+func send(ctx context.Context, c client.Client, key string) (*Result, error) {
+	id := "mass-send:demo:" + key
+	request := map[string]any{
+		"account":      "demo",
+		"key":          key,
+		"audience":     map[string]any{"kind": "all"},
+		"message":      map[string]any{"msgtype": "text", "content": "春季特卖今天开始 (" + key + ")"},
+		"requested_by": "crm",
+	}
+	start := c.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
+		ID:                       id,
+		TaskQueue:                "qunfa",
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+	}, "MassSend", request)
+	// Done once the workers have checked all of it; c.ExecuteWorkflow does not wait for that.
+	accepted, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+		StartWorkflowOperation: start,
+		UpdateOptions: client.UpdateWorkflowOptions{
+			WorkflowID:   id,
+			UpdateName:   "accepted",
+			WaitForStage: client.WorkflowUpdateStageCompleted,
+		},
+	})
+	if err == nil {
+		err = accepted.Get(ctx, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var status struct {
+		Phase string `json:"phase"`
+	}
+	answer, err := c.QueryWorkflow(ctx, id, "", "status")
+	if err == nil {
+		err = answer.Get(&status)
+	}
+	if err != nil {
+		return nil, err
+	}
+	fmt.Println(id, "is", status.Phase)
+	var result Result
+	return &result, c.GetWorkflow(ctx, id, "").Get(ctx, &result)
+}
+
+func main() {
+	// Your own key: the same whenever your service tries again, and another one for another message.
+	key := time.Now().UTC().Format("example-20060102-150405")
+	if len(os.Args) > 1 {
+		key = os.Args[1]
+	}
+	// TEMPORAL_ADDRESS, or where a server of your own listens.
+	address := os.Getenv("TEMPORAL_ADDRESS")
+	if address == "" {
+		address = "localhost:7233"
+	}
+	c, err := client.Dial(client.Options{HostPort: address})
+	if err != nil {
+		log.Fatalln(err)
+	}
+	defer c.Close()
+	result, err := send(context.Background(), c, key)
+	var failure *temporal.ApplicationError
+	switch {
+	case err == nil && result.Totals != nil:
+		fmt.Printf("%s: %d received it\n", result.Outcome, result.Totals.Sent)
+	case err == nil:
+		fmt.Printf("%s: an unknown number received it\n", result.Outcome)
+	case errors.As(err, &failure) && failure.Type() == "InvalidRequest":
+		var problems []string
+		_ = failure.Details(&problems)
+		fmt.Println("refused:", problems)
+		os.Exit(1)
+	case errors.As(err, &failure) && failure.Type() == "MassSendFailed":
+		var ended Result
+		_ = failure.Details(&ended)
+		fmt.Printf("ended as %s, may have been delivered: %t: %s\n", ended.Outcome, ended.MayHaveBeenDelivered, failure.Message())
+		os.Exit(1)
+	default:
+		log.Fatalln(err)
+	}
+}

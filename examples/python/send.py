@@ -1,0 +1,40 @@
+"""Send a text to all followers, and tell what becomes of it: python send.py [KEY]"""
+
+import asyncio
+import os
+import sys
+from datetime import UTC, datetime
+
+from temporalio.client import Client
+
+from qunfa.client import InvalidRequest, MassSendFailed, Qunfa
+
+
+async def main() -> int:
+    # Your own key: the same whenever your service tries again, and another one for another message.
+    key = sys.argv[1] if len(sys.argv) > 1 else f"example-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    qunfa = Qunfa(await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233")))
+    request = {
+        "account": "demo",
+        "key": key,
+        "audience": {"kind": "all"},
+        "message": {"msgtype": "text", "content": f"春季特卖今天开始 ({key})"},
+        "requested_by": "crm",
+    }
+    try:
+        handle = await qunfa.send(request)  # returns once the workers have checked all of it
+        print(handle.id, "is", (await handle.status()).phase)
+        result = await handle.result()
+    except InvalidRequest as error:
+        print("refused:", *error.problems, sep="\n  ")
+        return 1
+    except MassSendFailed as error:
+        perhaps = "may have been delivered" if error.result.may_have_been_delivered else "was not delivered"
+        print(f"ended as {error.result.outcome}, and {perhaps}: {error}")
+        return 1
+    print(f"{result.outcome}: {result.totals.sent if result.totals else 'an unknown number'} received it")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

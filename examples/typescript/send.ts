@@ -1,0 +1,53 @@
+// Send a text to all followers, and tell what becomes of it: npx tsx send.ts [KEY]
+import {
+  ApplicationFailure,
+  Client,
+  Connection,
+  WithStartWorkflowOperation,
+  WorkflowFailedError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
+
+async function main(): Promise<number> {
+  const address = process.env.TEMPORAL_ADDRESS ?? 'localhost:7233';
+  const client = new Client({ connection: await Connection.connect({ address }) });
+  // Your own key: the same whenever your service tries again, and another one for another message.
+  const key = process.argv[2] ?? `example-${new Date().toISOString().replace(/[:T]/g, '-').slice(0, 19)}`;
+  const workflowId = `mass-send:demo:${key}`;
+  const request = {
+    account: 'demo',
+    key,
+    audience: { kind: 'all' },
+    message: { msgtype: 'text', content: `春季特卖今天开始 (${key})` },
+    requested_by: 'crm',
+  };
+  const startWorkflowOperation = new WithStartWorkflowOperation('MassSend', {
+    taskQueue: 'qunfa',
+    workflowId,
+    args: [request],
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
+  try {
+    // Returns once the workers have checked all of it; `client.workflow.start` does not wait for that.
+    await client.workflow.executeUpdateWithStart('accepted', { startWorkflowOperation });
+    const handle = client.workflow.getHandle(workflowId);
+    console.log(`${workflowId} is ${((await handle.query('status')) as { phase: string }).phase}`);
+    const result = (await handle.result()) as { outcome: string; totals: { sent: number } | null };
+    console.log(`${result.outcome}: ${result.totals?.sent ?? 'an unknown number'} received it`);
+    return 0;
+  } catch (error) {
+    const failed = error instanceof WorkflowUpdateFailedError || error instanceof WorkflowFailedError;
+    const cause = failed ? error.cause : undefined;
+    if (!(cause instanceof ApplicationFailure)) throw error;
+    if (cause.type === 'InvalidRequest') {
+      console.log(['refused:', ...(cause.details?.[0] as string[])].join('\n  '));
+    } else {
+      const result = cause.details?.[0] as { outcome: string; may_have_been_delivered: boolean };
+      const perhaps = result.may_have_been_delivered ? 'may have been delivered' : 'was not delivered';
+      console.log(`ended as ${result.outcome}, and ${perhaps}: ${cause.message}`);
+    }
+    return 1;
+  }
+}
+
+main().then((code) => process.exit(code));

@@ -1,0 +1,205 @@
+"""A send in Temporal: its queries, updates and end, with Temporal's errors as those of :mod:`qunfa.client.errors`."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, Final, NoReturn, TypeVar
+
+from pydantic import BaseModel
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
+from temporalio.exceptions import TimeoutError as TimedOut
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.client.errors import (
+    InvalidRequest,
+    MassSendFailed,
+    NoAnswer,
+    NoSuchSend,
+    SendStopped,
+    UpdateRefused,
+    goes_on,
+)
+from qunfa.client.handle import MassSendHandle
+from qunfa.contract.operators import Status
+from qunfa.contract.result import ASK_AGAIN, INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult
+
+ANSWERS_WITHIN: Final = timedelta(seconds=30)
+"""How long a query or an answer waits for a worker."""
+_LOST: Final = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
+_RUN_IS_OVER: Final = frozenset({ASK_AGAIN, "AcceptedUpdateCompletedWorkflow"})
+"""Of an update whose run has ended, or has gone on as another one; the second is Temporal's own."""
+_LOGGER: Final = logging.getLogger("qunfa.client")
+
+ResultT = TypeVar("ResultT")
+
+
+class RunIsOverError(Exception):
+    """The run that was asked has ended before it could answer."""
+
+
+class TemporalHandle(MassSendHandle):
+    """A send in Temporal; a reset or a continuation of its run is followed."""
+
+    def __init__(self, client: Client, account: str, key: str, **found: Any) -> None:
+        super().__init__(account, key, **found)
+        self._client = client
+
+    async def status(self) -> Status:
+        """Where the send stands."""
+        asked = self._newest().query("status", rpc_timeout=ANSWERS_WITHIN)
+        try:
+            return Status.model_validate(await self.bounded(asked, ANSWERS_WITHIN, "the status"))
+        except WorkflowQueryFailedError as error:
+            raise NoAnswer(self, f"the status: {error}") from None
+
+    async def accepted(self, *, within: timedelta | None = None) -> Status:
+        """Wait until the request is accepted, or is found to have ended."""
+        return await self.bounded(self._accepted(), within, "whether it is accepted")
+
+    async def result(self, *, within: timedelta | None = None) -> MassSendResult:
+        """Wait for the end."""
+        return await self.bounded(self._ended(), within, "the result")
+
+    async def ask_accepted(self) -> Status:
+        """Ask the newest run once.
+
+        Raises:
+            RunIsOverError: it has ended, or ends.
+            InvalidRequest: its request is refused.
+        """
+        try:
+            return Status.model_validate(await self._newest().execute_update("accepted"))
+        except WorkflowUpdateFailedError as error:
+            raise_refusal(error)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            raise RunIsOverError from None
+
+    async def _accepted(self) -> Status:
+        while True:
+            try:
+                return await self.ask_accepted()
+            except RunIsOverError:
+                if (await self._newest().describe()).close_time is not None:
+                    return await self._status_after_its_end()
+
+    async def _status_after_its_end(self) -> Status:
+        """The status of a send that has ended otherwise than by a refusal."""
+        with contextlib.suppress(MassSendFailed, SendStopped):
+            await self._ended()
+        return await self.status()
+
+    async def _ended(self) -> MassSendResult:
+        """The result of the run, or of that which has followed it."""
+        run_id = self.run_id
+        while True:
+            try:
+                return MassSendResult.model_validate(await self._run(run_id).result())
+            except WorkflowFailureError as error:
+                newest = (await self._newest().describe()).run_id
+                if run_id is None or newest == run_id or not isinstance(error.cause, TerminatedError):
+                    raise self._failure(error) from None
+                run_id = None  # it was reset, or the key was sent again
+
+    async def _give(self, update: str, answer: BaseModel) -> Status:
+        return await self.bounded(self._given(update, answer), ANSWERS_WITHIN, f"the answer to {update}")
+
+    async def _given(self, update: str, answer: BaseModel) -> Status:
+        said = answer.model_dump(mode="json", exclude_defaults=True)
+        try:
+            return Status.model_validate(await self._newest().execute_update(update, said))
+        except WorkflowUpdateFailedError as error:
+            raise UpdateRefused(update, sentence_of(error)) from None
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            await self._newest().describe()
+            raise UpdateRefused(update, "this send has ended, so there is nothing to answer") from None
+
+    async def bounded(self, call: Coroutine[Any, Any, ResultT], within: timedelta | None, waited_for: str) -> ResultT:
+        """What the call comes to; one that takes longer is given up, as is one whose caller is cancelled.
+
+        Raises:
+            NoAnswer: it takes longer, or Temporal does not answer.
+            NoSuchSend: there is no such workflow.
+        """
+        calling = asyncio.ensure_future(call)
+        try:
+            await asyncio.wait({calling}, timeout=within.total_seconds() if within else None)
+            if calling.done():
+                return calling.result()
+        except asyncio.CancelledError as error:
+            error.add_note(goes_on(self.id))
+            _LOGGER.warning("waits no longer: %s", goes_on(self.id))
+            raise
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            raise NoAnswer(self, waited_for) from None
+        except RPCError as error:
+            raise self._explained(error, waited_for) from None
+        finally:
+            calling.cancel()
+            await asyncio.gather(calling, return_exceptions=True)
+        raise NoAnswer(self, f"{waited_for} within {within}")
+
+    def _explained(self, error: RPCError, waited_for: str) -> Exception:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return NoSuchSend(self.id)
+        return NoAnswer(self, f"{waited_for}: {error.message}") if error.status in _LOST else error
+
+    def _failure(self, error: WorkflowFailureError) -> Exception:
+        match error.cause:
+            case ApplicationError(type=kind, details=details, message=message) if kind == MASS_SEND_FAILED:
+                return MassSendFailed(message, MassSendResult.model_validate(details[0]))
+            case ApplicationError(type=kind) as cause if kind == INVALID_REQUEST:
+                return InvalidRequest(problems_of(cause))
+            case CancelledError():
+                return SendStopped(self.id, "cancelled")
+            case TerminatedError():
+                return SendStopped(self.id, "terminated")
+            case TimedOut():
+                return SendStopped(self.id, "timed out")
+            case _:
+                return error
+
+    def _newest(self) -> WorkflowHandle[Any, Any]:
+        return self._run(None)
+
+    def _run(self, run_id: str | None) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(self.id, run_id=run_id)
+
+
+def raise_refusal(error: WorkflowUpdateFailedError) -> NoReturn:
+    """Why a request is not accepted.
+
+    Raises:
+        RunIsOverError: the run has ended before it could say.
+        InvalidRequest: it is refused.
+    """
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type in _RUN_IS_OVER:
+        raise RunIsOverError from None
+    if isinstance(cause, ApplicationError) and cause.type == INVALID_REQUEST:
+        raise InvalidRequest(problems_of(cause)) from None
+    raise UpdateRefused("accepted", sentence_of(error)) from None
+
+
+def problems_of(cause: ApplicationError) -> list[str]:
+    """The sentences of an ``InvalidRequest``."""
+    listed = cause.details[0] if cause.details else None
+    return [str(one) for one in listed] if isinstance(listed, list) else [cause.message]
+
+
+def sentence_of(error: WorkflowUpdateFailedError) -> str:
+    """The workflow's own sentence."""
+    return error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)

@@ -1,0 +1,205 @@
+"""Sending: a request becomes a workflow, or finds the one that runs under its key."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final, Literal, NamedTuple
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from qunfa.client.errors import InvalidRequest
+from qunfa.client.handle import MassSendHandle
+from qunfa.client.runs import RunIsOverError, TemporalHandle, raise_refusal
+from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, MassSendId, mass_send_id, parse_mass_send_id
+from qunfa.contract.refusal import InvalidRequestError
+from qunfa.contract.request import MassSendRequest, parse_request
+
+ACCEPTED_WITHIN: Final = timedelta(minutes=1)
+"""How long a caller waits by default to hear that a request is accepted: its files are looked at before."""
+
+Request = MassSendRequest | Mapping[str, Any]
+Wait = Literal["started", "accepted", "result"]
+_CONTENT: Final = ("audience", "message")
+
+
+class Asked(NamedTuple):
+    """A request as it goes over the wire, and whose it is."""
+
+    raw: dict[str, Any]
+    send: MassSendId
+
+
+class Qunfa:
+    """Starts mass sends, and finds those that were started.
+
+    Args:
+        client: a connection to Temporal; its namespace is that of the workers.
+        task_queue: of the workers, where theirs is another one than ``qunfa``.
+    """
+
+    def __init__(self, client: Client, *, task_queue: str = TASK_QUEUE) -> None:
+        self._client = client
+        self._task_queue = task_queue
+
+    async def send(
+        self, request: Request, *, wait: Wait = "accepted", within: timedelta | None = None
+    ) -> MassSendHandle:
+        """Start a send, unless one runs under its key: then that is the one whose handle is returned.
+
+        A key that was sent before is started again, and ends with the earlier result; nothing is delivered twice.
+
+        Args:
+            request: as a model or as JSON, which the workers check.
+            wait: ``"accepted"`` until the workers have checked all of it, ``"started"`` until Temporal has it,
+                ``"result"`` until the send has ended well.
+            within: how long to wait at most. Without it a minute, and for the result as long as it takes.
+
+        Raises:
+            InvalidRequest: the request is refused, or a send of another audience or message runs under its key.
+            NoAnswer: nobody has answered in time. The send goes on.
+            MassSendFailed: it was awaited, and ended badly.
+            SendStopped: it was awaited, and was ended in Temporal.
+        """
+        asked = asked_for(request)
+        starting = {"started": self._started, "accepted": self._accepted, "result": self._carried_out}[wait]
+        named = TemporalHandle(self._client, *asked.send)
+        limit = within if within or wait == "result" else ACCEPTED_WITHIN
+        return await named.bounded(starting(asked), limit, f"wait={wait!r}")
+
+    def handle(self, account: str, key: str) -> MassSendHandle:
+        """The send of this account and key, whoever has started it; whether there is one is not looked for."""
+        return TemporalHandle(self._client, account, key)
+
+    async def _started(self, asked: Asked) -> TemporalHandle:
+        try:
+            run = await self._client.start_workflow(
+                MASS_SEND,
+                asked.raw,
+                id=mass_send_id(*asked.send),
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            )
+        except WorkflowAlreadyStartedError as running:
+            theirs = await self._request_of(asked.send, running.run_id)
+            return self._running(asked, running.run_id, theirs)
+        return self._begun(asked, run.result_run_id)
+
+    async def _carried_out(self, asked: Asked) -> TemporalHandle:
+        handle = await self._started(asked)
+        await handle.result()
+        return handle
+
+    async def _accepted(self, asked: Asked) -> TemporalHandle:
+        while True:
+            try:
+                return await self._begin(asked)
+            except WorkflowAlreadyStartedError as running:
+                found = await self._join(asked, running.run_id)
+                if found is not None:
+                    return found
+            except RunIsOverError:
+                newest = TemporalHandle(self._client, *asked.send)
+                await newest.accepted()
+                return newest
+
+    async def _begin(self, asked: Asked) -> TemporalHandle:
+        """Start the send, and await in the same call whether it is accepted."""
+        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            MASS_SEND,
+            asked.raw,
+            id=mass_send_id(*asked.send),
+            task_queue=self._task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+        )
+        try:
+            await self._client.execute_update_with_start_workflow("accepted", start_workflow_operation=operation)
+        except WorkflowUpdateFailedError as error:
+            raise_refusal(error)
+        except (WorkflowAlreadyStartedError, RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            # Nobody else asks for the handle, and a future whose error nobody has seen is complained about.
+            await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
+            raise
+        return self._begun(asked, (await operation.workflow_handle()).result_run_id)
+
+    async def _join(self, asked: Asked, run_id: str | None) -> TemporalHandle | None:
+        """The send that runs already, once it is accepted; nothing where it is over, or is refused for its own faults.
+
+        Raises:
+            InvalidRequest: it is refused, and its request is the same; or its content is another one.
+        """
+        theirs = await self._request_of(asked.send, run_id)
+        try:
+            await TemporalHandle(self._client, *asked.send).ask_accepted()
+        except RunIsOverError:
+            return None
+        except InvalidRequest:
+            if theirs == asked.raw:
+                raise
+            return None
+        return self._running(asked, run_id, theirs)
+
+    async def _request_of(self, send: MassSendId, run_id: str | None) -> Any:
+        """The request with which the run was started, as its history has it."""
+        run = self._client.get_workflow_handle(mass_send_id(*send), run_id=run_id)
+        async for event in run.fetch_history_events(page_size=1):
+            payloads = event.workflow_execution_started_event_attributes.input.payloads
+            return next(iter(await self._client.data_converter.decode(payloads)), None)
+        return None
+
+    def _begun(self, asked: Asked, run_id: str | None) -> TemporalHandle:
+        return TemporalHandle(self._client, *asked.send, run_id=run_id, started=True)
+
+    def _running(self, asked: Asked, run_id: str | None, theirs: Any) -> TemporalHandle:
+        found = differences(asked, theirs)
+        return TemporalHandle(self._client, *asked.send, run_id=run_id, differs=found)
+
+
+def differences(asked: Asked, theirs: Any) -> tuple[str, ...]:
+    """The fields in which a request differs from that of the send which runs under its key.
+
+    Raises:
+        InvalidRequest: the request is wrong, or is of another content.
+    """
+    try:
+        ours = parse_request(asked.raw)
+    except InvalidRequestError as error:
+        raise InvalidRequest(error.problems) from None
+    try:
+        running = parse_request(theirs)
+    except InvalidRequestError:
+        return ()  # that run ends by itself
+    found = tuple(name for name in MassSendRequest.model_fields if getattr(ours, name) != getattr(running, name))
+    if other := [name for name in found if name in _CONTENT]:
+        whose = f'a send of another {" and ".join(other)} runs under "{asked.send.key}", and goes on'
+        raise InvalidRequest([f"key: {whose}; use a new key for this one"])
+    return found
+
+
+def asked_for(request: Request) -> Asked:
+    """The request over the wire: as it is given, so that what is wrong is found where the account's ledger is, too.
+
+    Raises:
+        InvalidRequest: its account and key, which name the workflow, are no names.
+    """
+    if isinstance(request, MassSendRequest):
+        raw: dict[str, Any] = request.model_dump(mode="json", exclude_unset=True)
+    else:
+        raw = dict(request)
+    send = parse_mass_send_id(f"mass-send:{raw.get('account')}:{raw.get('key')}")
+    if send is not None:
+        return Asked(raw, send)
+    try:
+        parse_request(raw)
+    except InvalidRequestError as error:
+        raise InvalidRequest(error.problems) from None
+    raise InvalidRequest(["account and key: must be text"])

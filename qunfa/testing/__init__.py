@@ -1,0 +1,12 @@
+"""For a caller's own tests: a :class:`FakeQunfa` in place of :class:`qunfa.client.Qunfa`, without Temporal.
+
+qunfa = FakeQunfa()
+qunfa.ends("failed", problem="content_refused", key="spring-sale-2026")
+await code_under_test(qunfa)
+assert [request.key for request in qunfa.requests] == ["spring-sale-2026"]
+"""
+
+from qunfa.testing.fake import FakeQunfa
+from qunfa.testing.send import FakeHandle
+
+__all__ = ["FakeHandle", "FakeQunfa"]

@@ -1,0 +1,118 @@
+"""A Qunfa without Temporal, whose sends end as a test says."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+from qunfa.client import InvalidRequest, Qunfa, Request, Wait
+from qunfa.client.sending import Asked, asked_for, differences
+from qunfa.contract.ids import MassSendId
+from qunfa.contract.refusal import InvalidRequestError
+from qunfa.contract.request import MassSendRequest, parse_request
+from qunfa.contract.result import COMPLETES, Outcome
+from qunfa.rules.approval import problems
+from qunfa.rules.problems import PROBLEMS
+from qunfa.testing.send import Ending, FakeHandle, FakeSend
+
+FIRST_MSG_ID: Final = 3_000_000_001
+
+
+class FakeQunfa(Qunfa):
+    """Checks requests as the workers do, but for what only they know: files, accounts, WeChat.
+
+    Each request is sent well at once, unless the test has said otherwise before. Times do not pass: a ``send_at`` is
+    not waited for. ``requests`` are those that were started, in order.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[MassSendRequest] = []
+        self._sends: dict[MassSendId, FakeSend] = {}
+        self._ledger: dict[MassSendId, FakeSend] = {}
+        self._endings: dict[str | None, Ending] = {None: Ending()}
+        self._count = 0
+
+    def ends(self, outcome: Outcome, *, problem: str | None = None, key: str | None = None) -> None:
+        """Have sends end so: that of the ``key``, or all others; ``problem`` is one of the operators' guide's table."""
+        if problem is not None and problem not in PROBLEMS:
+            raise ValueError(f"there is no problem {problem!r}; there are: {', '.join(PROBLEMS)}")
+        self._endings[key] = replace(self._ending(key), outcome=outcome, problem=problem)
+
+    def waits_for_approval(self, *, key: str | None = None) -> None:
+        """Have sends wait for approval, as an account's policy may want."""
+        self._endings[key] = replace(self._ending(key), needs_approval=True)
+
+    def refuses(self, *sentences: str, key: str | None = None) -> None:
+        """Have requests refused for what only workers know, such as ``message.media: there is no such file``."""
+        self._endings[key] = replace(self._ending(key), refused=sentences)
+
+    async def send(self, request: Request, *, wait: Wait = "accepted", within: timedelta | None = None) -> FakeHandle:
+        """Carry the request out, unless there is one under its key."""
+        asked = asked_for(request)
+        before = self._sends.get(asked.send)
+        if before is not None and before.outcome is None and not before.refused:
+            found = differences(asked, before.raw)
+            return self._handle(asked.send, run_id=before.run_id, differs=found)
+        send = self._sends[asked.send] = self._new(asked)
+        handle = self._handle(asked.send, run_id=send.run_id, started=True)
+        if wait != "started":
+            await handle.accepted()
+        if wait == "result":
+            await handle.result(within=within)
+        return handle
+
+    def handle(self, account: str, key: str) -> FakeHandle:
+        """The send of this account and key."""
+        return self._handle(MassSendId(account, key))
+
+    def _handle(self, send: MassSendId, **found: Any) -> FakeHandle:
+        return FakeHandle(lambda: self._sends.get(send), *send, **found)
+
+    def _ending(self, key: str | None) -> Ending:
+        return self._endings.get(key, self._endings[None])
+
+    def _new(self, asked: Asked) -> FakeSend:
+        before = self._ledger.get(asked.send)
+        self._count += 1
+        ending = self._ending(asked.send.key)
+        request, refused = _checked(asked, ending)
+        again = before is not None and before.outcome in {*COMPLETES, "failed", "unknown"}
+        if again and before is not None and request is not None:
+            refused = _other_content(asked, before)
+            ending = before.ending
+        send = FakeSend(
+            account=asked.send.account,
+            key=asked.send.key,
+            raw=asked.raw,
+            request=request,
+            refused=refused,
+            ending=ending,
+            msg_id=before.msg_id if again and before is not None else FIRST_MSG_ID + self._count,
+            run_id=f"fake-run-{self._count}",
+            again=again,
+        )
+        if request is not None and not refused:
+            self.requests.append(request)
+            self._ledger[asked.send] = send
+            send.go_on()
+        return send
+
+
+def _checked(asked: Asked, ending: Ending) -> tuple[MassSendRequest | None, list[str]]:
+    """The request, and what is wrong with it."""
+    try:
+        request = parse_request(asked.raw)
+    except InvalidRequestError as error:
+        return None, error.problems
+    return request, [*problems("always" if ending.needs_approval else "never", request), *ending.refused]
+
+
+def _other_content(asked: Asked, before: FakeSend) -> list[str]:
+    """What is said of a key that was sent, and comes again with another audience or message."""
+    try:
+        differences(asked, before.raw)
+    except InvalidRequest:
+        return [
+            f'key: "{asked.send.key}" stands for other content already; use a new key for this one',
+            f'key: an earlier run under "{asked.send.key}" was delivered, or may have been (msg_id: {before.msg_id})',
+        ]
+    return []

@@ -1,0 +1,207 @@
+"""One send of a :class:`~qunfa.testing.FakeQunfa`: it is carried out at once, unless it waits for a person."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from qunfa.client import InvalidRequest, MassSendFailed, MassSendHandle, NoAnswer, NoSuchSend, UpdateRefused
+from qunfa.contract.operators import Abort, Approval, Approve, Phase, Progress, Status, StoryLine, WaitingFor
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import COMPLETES, Counts, JobResult, MassSendResult, Outcome, Problem
+from qunfa.rules.approval import is_same_person
+from qunfa.rules.problems import PROBLEMS, refused_request
+
+FOLLOWERS: Final = 100
+_IN_DOUBT: Final = frozenset({*COMPLETES, "unknown"})
+_WAITING: Final = ("approve", "reject", "pause", "reschedule", "abort")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a send ends once nobody holds it back, and what is wrong with its request that only the workers know."""
+
+    outcome: Outcome = "sent"
+    problem: str | None = None
+    needs_approval: bool = False
+    refused: tuple[str, ...] = ()
+
+
+@dataclass
+class FakeSend:
+    """What became of a request; ``request`` is ``None`` where it is refused for ``refused``."""
+
+    account: str
+    key: str
+    raw: dict[str, Any]
+    request: MassSendRequest | None
+    refused: list[str]
+    ending: Ending
+    msg_id: int
+    run_id: str
+    again: bool = False
+    approved_by: str | None = None
+    paused_by: str | None = None
+    outcome: Outcome | None = None
+    history: list[StoryLine] = field(default_factory=list)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether a person has to approve it."""
+        asked = self.request is not None and self.request.approval is not None and self.request.approval.required
+        return (asked or self.ending.needs_approval) and self.approved_by is None
+
+    def go_on(self) -> None:
+        """Be carried out, unless something holds it back."""
+        if self.outcome is None and not (self.waits_for_approval or self.paused_by):
+            self.end(self.ending.outcome)
+
+    def end(self, outcome: Outcome) -> None:
+        """Have ended so."""
+        self.outcome = outcome
+        self.tell(f"ended as {outcome}")
+        self.over.set()
+
+    def tell(self, what: str, by: str | None = None, reason: str | None = None) -> None:
+        """One more line of its story."""
+        self.history.append(StoryLine(at=datetime.now(UTC), what=what, by=by, reason=reason))
+
+    @property
+    def problem(self) -> Problem | None:
+        """What is told of a bad end."""
+        if self.refused:
+            return refused_request(self.refused)
+        name = self.ending.problem
+        if name is None or self.outcome != self.ending.outcome:
+            return None
+        return Problem(name=name, sentence=PROBLEMS[name].sentence, todo=PROBLEMS[name].todo)
+
+    @property
+    def jobs(self) -> tuple[JobResult, ...]:
+        """WeChat's one job, where there is one."""
+        if self.outcome is None or self.outcome in {"aborted", "rejected", "expired"}:
+            return ()
+        well = self.outcome in COMPLETES
+        reached = 0 if self.outcome == "sent_nobody" else FOLLOWERS
+        job = JobResult(
+            index=0,
+            generation=0,
+            clientmsgid=f"fake-{self.msg_id}",
+            msg_id=self.msg_id,
+            state=self.outcome if self.outcome in {"sent", "sent_nobody", "deleted", "unknown"} else "failed",
+            status="send success" if well else None,
+            counts=Counts(total=FOLLOWERS, filter=reached, sent=reached) if well else None,
+            observed_by="ledger" if self.again else "push",
+            deduplicated=self.again,
+        )
+        return (job,)
+
+    def result(self) -> MassSendResult:
+        """How it has ended."""
+        if self.outcome is None:
+            raise RuntimeError("it has not ended")
+        jobs = self.jobs
+        return MassSendResult(
+            outcome=self.outcome,
+            may_have_been_delivered=self.outcome in _IN_DOUBT,
+            account=self.account,
+            key=self.key,
+            problem=self.problem,
+            jobs=jobs,
+            totals=jobs[0].counts if jobs else None,
+        )
+
+    def status(self) -> Status:
+        """Where it stands."""
+        waits, jobs = self.waits_for_approval, self.jobs
+        phase: Phase = "done"
+        if self.outcome is None and not self.refused:
+            phase = "paused" if self.paused_by else "awaiting_approval"
+        answers = tuple("resume" if self.paused_by and one == "pause" else one for one in _WAITING)
+        return Status(
+            phase=phase,
+            problem=self.problem,
+            answers=answers if phase != "done" else (),
+            jobs=jobs,
+            progress=Progress(accepted=len(jobs), done=len(jobs)),
+            waiting_for=WaitingFor(reason="approval") if phase == "awaiting_approval" else None,
+            approval=Approval(required=waits or self.approved_by is not None, by=self.approved_by),
+            paused_by=self.paused_by,
+            history=tuple(self.history),
+            updated_at=datetime.now(UTC),
+        )
+
+
+class FakeHandle(MassSendHandle):
+    """A handle whose methods answer as those of a send in Temporal do."""
+
+    def __init__(self, find: Callable[[], FakeSend | None], account: str, key: str, **found: Any) -> None:
+        super().__init__(account, key, **found)
+        self._find = find
+
+    async def status(self) -> Status:
+        """Where the send stands."""
+        return self._send().status()
+
+    async def accepted(self, *, within: timedelta | None = None) -> Status:  # noqa: ARG002  a fake answers at once
+        """Where the send stands, unless it is refused."""
+        send = self._send()
+        if send.refused:
+            raise InvalidRequest(send.refused)
+        return send.status()
+
+    async def result(self, *, within: timedelta | None = None) -> MassSendResult:
+        """Wait for the end: a send that waits for a person waits until the test has one answer."""
+        send = self._send()
+        if send.refused:
+            raise InvalidRequest(send.refused)
+        try:
+            async with asyncio.timeout(within.total_seconds() if within else None):
+                await send.over.wait()
+        except TimeoutError:
+            raise NoAnswer(self, f"the result within {within}") from None
+        result = send.result()
+        if result.outcome in COMPLETES:
+            return result
+        raise MassSendFailed(f"{self.id} ended as {result.outcome}", result)
+
+    def _send(self) -> FakeSend:
+        send = self._find()
+        if send is None:
+            raise NoSuchSend(self.id)
+        return send
+
+    async def _give(self, update: str, answer: BaseModel) -> Status:
+        send = self._send()
+        if send.outcome is not None or send.refused:
+            raise UpdateRefused(update, "this send has ended, so there is nothing to answer")
+        said = answer.model_dump()
+        by, reason = said["by"], said.get("reason")
+        if isinstance(answer, Approve) and is_same_person(by, (send.request and send.request.requested_by) or ""):
+            raise UpdateRefused(update, f"{by} has asked for this send, and somebody else has to approve it")
+        if isinstance(answer, Abort) and answer.confirm_not_delivered:
+            raise UpdateRefused(update, "confirm_not_delivered: nothing is in doubt")
+        if update not in send.status().answers:
+            raise UpdateRefused(update, f"{update} does not fit now: the send is {send.status().phase}")
+        send.tell(update, by, reason)
+        _take(send, update, by)
+        return send.status()
+
+
+def _take(send: FakeSend, update: str, by: str) -> None:
+    match update:
+        case "approve":
+            send.approved_by = by
+        case "pause":
+            send.paused_by = by
+        case "resume":
+            send.paused_by = None
+        case "reject":
+            send.end("rejected")
+        case "abort":
+            send.end("aborted")
+    send.go_on()

@@ -1,0 +1,117 @@
+"""examples/, as a caller runs them, against a real worker and a simulated WeChat."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+import pytest_asyncio
+
+from qunfa.client import Qunfa
+from tests.e2e.stage import Scene, working
+from tests.e2e.staging import scene_of, staged
+from tests.looking import PATIENCE, until
+from tests.temporal import development_server
+
+EXAMPLES: Final = Path(__file__).parents[2] / "examples"
+PYTHON: Final = [sys.executable, str(EXAMPLES / "python" / "send.py")]
+TYPESCRIPT: Final = EXAMPLES / "typescript"
+GO: Final = EXAMPLES / "go"
+NO_MODULES: Final = ("cannot find module providing package", "no required module provides", "missing go.sum entry")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """The account `demo`, with a worker on the usual task queue, as `make demo` has it."""
+    async with (
+        development_server() as client,
+        staged(tmp_path_factory.mktemp("media"), client, names=["demo"]) as stage,
+        working(client, stage.settings.model_copy(update={"task_queue": "qunfa"})),
+        scene_of(stage) as scene,
+    ):
+        yield scene
+
+
+def typescript() -> list[str]:
+    """The command of the example in TypeScript, where its packages are installed."""
+    tsx = TYPESCRIPT / "node_modules" / ".bin" / "tsx"
+    if not (shutil.which("node") and tsx.exists()):
+        pytest.skip("node is not installed, or `npm install` was not run in examples/typescript")
+    return [str(tsx), str(TYPESCRIPT / "send.ts")]
+
+
+def go(folder: Path) -> list[str]:
+    """The command of the example in Go, where Go is installed and has its modules."""
+    if not shutil.which("go"):
+        pytest.skip("go is not installed")
+    built = subprocess.run(
+        ["go", "build", "-o", str(folder / "send"), "."],
+        cwd=GO,
+        env=os.environ | {"GOFLAGS": "-mod=readonly", "GOPROXY": "off"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if any(missing in built.stderr for missing in NO_MODULES):
+        pytest.skip("`go mod tidy` was not run in examples/go")
+    assert built.returncode == 0, built.stderr
+    return [str(folder / "send")]
+
+
+def command_of(language: str, folder: Path) -> list[str]:
+    """How an example is run."""
+    if language == "python":
+        return PYTHON
+    return typescript() if language == "typescript" else go(folder)
+
+
+async def ran(demo: Scene, command: list[str], key: str) -> tuple[int, str]:
+    """The exit code of an example, and what it prints."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        key,
+        env=os.environ | {"TEMPORAL_ADDRESS": demo.stage.address, "PYTHONPATH": str(EXAMPLES.parent)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    return process.returncode or 0, said.decode()
+
+
+@pytest.mark.parametrize("language", ["python", "typescript", "go"])
+async def test_an_example_sends_and_tells_how_a_send_failed(demo: Scene, language: str, tmp_path: Path) -> None:
+    """One that is delivered, one whose key stands for other content, and one that an operator gives up."""
+    command = command_of(language, tmp_path)
+    code, said = await ran(demo, command, f"{language}-good")
+    assert (code, f"mass-send:demo:{language}-good is" in said, "sent: 100 received it" in said) == (0, True, True), (
+        said
+    )
+    qunfa = Qunfa(demo.client)
+    await qunfa.send({**demo.request(f"{language}-used"), "account": "demo"}, wait="result")
+    code, said = await ran(demo, command, f"{language}-used")
+    assert code == 1
+    assert "refused:" in said
+    assert "stands for other content already" in said
+    tries = len(demo.tries)
+    demo.fault("errcode", errcode=48001)
+    running = asyncio.create_task(ran(demo, command, f"{language}-bad"))
+    handle = qunfa.handle("demo", f"{language}-bad")
+    await demo.tried(tries + 1)
+    await until(handle.status, lambda status: status.phase == "needs_operator")
+    await handle.abort(by="li", reason="not worth it")
+    code, said = await running
+    assert code == 1
+    assert "ended as aborted" in said
+
+
+def test_the_example_in_go_is_formatted() -> None:
+    """As gofmt has it."""
+    if not shutil.which("gofmt"):
+        pytest.skip("go is not installed")
+    done = subprocess.run(["gofmt", "-l", str(GO)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
