@@ -183,7 +183,7 @@ async def test_facts_in_words_of_another_version_are_not_passed_over(times: Time
     """One of them may be a try that was accepted."""
     times.fates.answers["wish"] = [{"known": {"tries": "in another form"}}]
     await times.live(times.wish())
-    with pytest.raises(ApplicationError, match="a Known in an earlier run's history cannot be read"):
+    with pytest.raises(ApplicationError, match="a RecordedWished in an earlier run's history cannot be read"):
         await times.found()
 
 
