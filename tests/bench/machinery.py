@@ -5,10 +5,11 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from temporalio.client import Client
 
@@ -20,6 +21,7 @@ from tests.bench.wrk import BenchError
 from tests.looking import Looks
 from tests.ports import free_ports
 
+ResultT = TypeVar("ResultT")
 Store = Literal["memory", "file"]
 LOCALHOST: Final = "127.0.0.1"
 ACCOUNTS: Final = tuple(f"bench-{number:02}" for number in range(50))
@@ -28,6 +30,7 @@ CALLBACK_TOKEN: Final = "benchCALLBACKtoken0123456789"
 TAG: Final = {"id": 100, "name": "all", "first": 0, "count": 1000}
 FOLLOWERS: Final = 1000
 _READY_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.5
 _UNLIMITED: Final = 10_000_000
 _CALLS: Final = (
     "mass",
@@ -46,31 +49,62 @@ class Process:
     """A process that is measured."""
 
     name: str
-    pid: int
+    running: subprocess.Popen[bytes]
+    log: Path
 
     def processor_seconds(self) -> float:
         """How long it has had a processor so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.running.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> int:
         """Bytes of memory that it holds now."""
-        pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="utf-8").split()[1]
+        pages = Path(f"/proc/{self.running.pid}/statm").read_text(encoding="utf-8").split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def said(self) -> str:
+        """All that it has written."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
 
-@dataclass(frozen=True)
+
+@dataclass
 class Machinery:
-    """All that runs, and how it is reached."""
+    """All that runs, and how it is reached. ``began``: when its worker was started, by the monotonic clock."""
 
     client: Client
     sim: Simulator
-    processes: Sequence[Process]
+    processes: list[Process]
     folder: Path
+    start: Callable[[str], Process]
+    began: float = 0.0
 
     def appid(self, account: str) -> str:
         """Of one of `ACCOUNTS`."""
         return self.sim.world.accounts[account].config.appid
+
+    def process(self, name: str) -> Process:
+        """The one that runs under this name."""
+        return next(one for one in self.processes if one.name == name)
+
+    def restart(self, name: str) -> None:
+        """Kill a process, and start another one in its place."""
+        old = self.process(name)
+        old.running.kill()
+        old.running.wait()
+        self.processes[self.processes.index(old)] = self.start(name)
+
+    async def unless_it_ends(self, awaited: "asyncio.Future[ResultT]") -> ResultT:
+        """What is awaited.
+
+        Raises:
+            BenchError: a process has ended meanwhile.
+        """
+        while not (await asyncio.wait({awaited}, timeout=_LOOK_SECONDS))[0]:
+            for one in self.processes:
+                if one.running.poll() is not None:
+                    awaited.cancel()
+                    raise BenchError(f"the {one.name} has ended: {one.said()[-2000:]}")
+        return awaited.result()
 
 
 @contextlib.asynccontextmanager
@@ -95,27 +129,30 @@ async def machinery(
         (folder / "qunfa.toml").touch(mode=0o600)
         (folder / "qunfa.toml").write_text(configuration, encoding="utf-8")
         environment = _environment(address, folder)
-        server = stack.enter_context(_running("server", _temporal(store, at_temporal, folder), environment, folder))
-        client = await _connected(address)
-        python, wechat = [sys.executable, "-m"], sim.url
+        python = [sys.executable, "-m"]
         commands = {
-            "simple": {"worker": [*python, "tests.bench.simple", wechat, str(at_receiver)]},
-            "qunfa": {"worker": [sys.executable, "worker.py"], "receiver": [*python, "qunfa.cli", "callback"]},
-        }[kind]
-        running = [
-            stack.enter_context(_running(name, command, environment, folder)) for name, command in commands.items()
-        ]
-        yield Machinery(client, sim, (server, *running), folder)
+            "server": _temporal(store, at_temporal, folder),
+            **{
+                "simple": {"worker": [*python, "tests.bench.simple", sim.url, str(at_receiver)]},
+                "qunfa": {"worker": [sys.executable, "worker.py"], "receiver": [*python, "qunfa.cli", "callback"]},
+            }[kind],
+        }
+
+        def start(name: str) -> Process:
+            return stack.enter_context(_running(name, commands[name], environment, folder))
+
+        server = start("server")
+        client, began = await _connected(address), time.monotonic()
+        others = [start(name) for name in commands if name != "server"]
+        yield Machinery(client, sim, [server, *others], folder, start, began)
 
 
 @contextlib.contextmanager
 def _running(name: str, command: list[str], environment: dict[str, str], folder: Path) -> Iterator[Process]:
-    with (
-        (folder / f"{name}.log").open("ab") as log,
-        subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process,
-    ):
+    file = folder / f"{name}.log"
+    with file.open("ab") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:
         try:
-            yield Process(name, process.pid)
+            yield Process(name, process, file)
         finally:
             process.kill()
 

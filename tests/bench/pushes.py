@@ -1,9 +1,6 @@
-"""`python -m tests.bench`: how many pushes a second the receiver takes, beside the least that its server could do."""
+"""How many pushes a second the receiver takes, beside the least that its server could do."""
 
-import argparse
 import asyncio
-import json
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -13,11 +10,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from tests.bench.requests import Mode, write_requests
 from tests.bench.stand import find_temporal, pushes_taken, serving
-from tests.bench.verdict import Part, Row, as_json, as_text, goals, medians
+from tests.bench.verdict import Part, Row, medians
 from tests.bench.wrk import BenchError, Measured, find_wrk, run_wrk
 
-ROUNDS: Final = 3
-SECONDS: Final = 5
 SECONDS_MAX: Final = 20
 """Temporal takes 10,000 signals for one workflow, and here nobody works them off."""
 PER_SECOND: Final = 8000
@@ -32,24 +27,13 @@ _SERVERS: Final[tuple[tuple[Part, Mode], ...]] = (
 )
 
 
-def main() -> int:
-    """One measurement; 0 if all goals are met, 1 if one is not, 2 if nothing can be measured."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument(
-        "--seconds", type=_seconds, default=SECONDS, help=f"for each server in a round (default {SECONDS})"
-    )
-    parser.add_argument("--rounds", type=_rounds, default=ROUNDS, help=f"of all servers (default {ROUNDS})")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options = parser.parse_args()
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as result:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the development server introduces itself there
-        try:
-            rows = asyncio.run(_measure(options.rounds, options.seconds))
-        except BenchError as error:
-            sys.stderr.write(f"{error}\n")
-            return 2
-        result.write((json.dumps(as_json(rows), indent=2) if options.json else as_text(rows)) + "\n")
-    return 0 if all(goal.met for goal in goals(rows)) else 1
+def measured(rounds: int, seconds: int) -> list[Row]:
+    """Each server so many times.
+
+    Raises:
+        BenchError: nothing can be measured.
+    """
+    return asyncio.run(_measure(rounds, seconds))
 
 
 async def _measure(rounds: int, seconds: int) -> list[Row]:
@@ -103,21 +87,3 @@ class _Bench:
         missing = 0 if part == "hello" else max(0, measured.requests - taken)
         processor = None if before is None or after is None else (after - before) * 1000 / max(1, measured.requests)
         return measured, max(measured.refused + measured.broken, others + missing), processor
-
-
-def _seconds(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= SECONDS_MAX:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {SECONDS_MAX}")
-    return number
-
-
-def _rounds(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -61,23 +61,23 @@ class Cost:
 
 async def cost_of(machinery: Machinery, contender: Contender, sends: int, kind: Kind = "text") -> Cost:
     """So many sends after a warm-up."""
-    await _through(machinery, contender, kind, "warm", WARM_UP)
+    await through(machinery, contender, kind, "warm", WARM_UP)
     before = [one.processor_seconds() for one in machinery.processes]
     led = await _account_events(machinery) if contender == "qunfa" else []
     began = time.monotonic()
-    handles = await _through(machinery, contender, kind, "send", sends)
+    handles = await through(machinery, contender, kind, "send", sends)
     seconds = time.monotonic() - began
     took = [one.processor_seconds() - so_far for one, so_far in zip(machinery.processes, before, strict=True)]
     own = [[event async for event in handle.fetch_history_events()] for handle in handles[:WARM_UP]]
     added = (await _account_events(machinery))[len(led) :] if contender == "qunfa" else []
-    billed = statistics.median(map(_actions, own)) + _actions(added) / sends
+    billed = statistics.median(map(actions, own)) + actions(added) / sends
     names = [one.name for one in machinery.processes]
     processor = {name: 1000 * one / sends for name, one in zip(names, took, strict=True)}
     return Cost(processor, sends / seconds, statistics.median(map(len, own)), len(added) / sends, billed)
 
 
-def _actions(events: Iterable[HistoryEvent]) -> int:
-    """Each further try of an activity is one more."""
+def actions(events: Iterable[HistoryEvent]) -> int:
+    """How many actions Temporal Cloud would bill for them. Each further try of an activity is one more."""
     retries = sum(max(0, event.activity_task_started_event_attributes.attempt - 1) for event in events)
     return retries + sum(event.event_type in _BILLED for event in events)
 
@@ -88,10 +88,15 @@ async def _account_events(machinery: Machinery) -> list[HistoryEvent]:
     return [event for handle in handles async for event in handle.fetch_history_events()]
 
 
-async def _through(
+async def through(
     machinery: Machinery, contender: Contender, kind: Kind, name: str, sends: int
 ) -> list[WorkflowHandle[Any, Any]]:
-    """Have so many sends started and ended."""
+    """Have so many sends started and ended.
+
+    Raises:
+        AssertionError: one is not delivered.
+        BenchError: a process has ended meanwhile.
+    """
     room = asyncio.Semaphore(AT_ONCE)
     send = _SENDS[contender]
 
@@ -99,7 +104,7 @@ async def _through(
         async with room:
             return await send(machinery, kind, f"{contender}-{kind}-{name}-{number}", ACCOUNTS[number % len(ACCOUNTS)])
 
-    return list(await asyncio.gather(*map(one, range(sends))))
+    return await machinery.unless_it_ends(asyncio.gather(*map(one, range(sends))))
 
 
 async def _bare(machinery: Machinery, kind: Kind, key: str, account: str) -> WorkflowHandle[Any, Any]:

@@ -1,0 +1,83 @@
+"""`python -m tests.bench`: what Qunfa costs on this machine, beside the least that could do the same."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from tests.bench import costs, pushes, scale, starts, verdict
+from tests.bench.wrk import BenchError
+
+ROUNDS: Final = 3
+SECONDS: Final = 5
+SENDS: Final = 200
+WAITING: Final = 1000
+PARTS: Final = ("sends", "starts", "receiver", "scale")
+USUAL: Final = ("sends", "starts", "receiver")
+"""What is measured unless it is said otherwise. `scale` takes long."""
+
+Told = tuple[dict[str, Any], str, bool]
+"""What was measured: for a machine, for a person, and whether all goals are met."""
+
+
+def main() -> int:
+    """Measure; 0 if all goals are met, 1 if one is not, 2 if something cannot be measured."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)} (default: {', '.join(USUAL)})")
+    parser.add_argument("--rounds", type=_at_least_one, default=ROUNDS, help=f"of all (default {ROUNDS})")
+    parser.add_argument("--seconds", type=_seconds, default=SECONDS, help=f"for each receiver (default {SECONDS})")
+    parser.add_argument("--sends", type=_at_least_one, default=SENDS, help=f"of each kind (default {SENDS})")
+    parser.add_argument("--waiting", type=_at_least_one, default=WAITING, help=f"sends of scale (default {WAITING})")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+    measures: dict[str, Callable[[], Told]] = {
+        "sends": lambda: costs.told(costs.measured(options.rounds, options.sends)),
+        "starts": lambda: starts.told(starts.measured(options.rounds)),
+        "receiver": lambda: _of_pushes(options.rounds, options.seconds),
+        "scale": lambda: scale.told(scale.measured(options.waiting)),
+    }
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as result:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the development server introduces itself there
+        try:
+            found = {part: measures[part]() for part in options.parts or USUAL}
+        except BenchError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        result.write(_printed(found, as_json=options.json))
+    return 0 if all(met for _, _, met in found.values()) else 1
+
+
+def _of_pushes(rounds: int, seconds: int) -> Told:
+    rows = pushes.measured(rounds, seconds)
+    return verdict.as_json(rows), verdict.as_text(rows), all(goal.met for goal in verdict.goals(rows))
+
+
+def _printed(found: dict[str, Told], *, as_json: bool) -> str:
+    machine = f"{platform.node()}: {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}"
+    if as_json:
+        parts = {part: told for part, (told, _, _) in found.items()}
+        return json.dumps({"machine": machine, **parts}, indent=2, ensure_ascii=False) + "\n"
+    return "\n\n".join([machine, *(f"{part}\n{text}" for part, (_, text, _) in found.items())]) + "\n"
+
+
+def _seconds(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= pushes.SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {pushes.SECONDS_MAX}")
+    return number
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())
