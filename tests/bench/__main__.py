@@ -8,16 +8,18 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from tests.bench import costs, pushes, scale, starts, verdict
+from tests.bench import costs, pushes, rush, scale, starts, verdict
 from tests.bench.wrk import BenchError
 
 ROUNDS: Final = 3
 SECONDS: Final = 5
 SENDS: Final = 200
 WAITING: Final = 1000
-PARTS: Final = ("sends", "starts", "receiver", "scale")
+ACCOUNTS: Final = 20
+EACH: Final = 10
+PARTS: Final = ("sends", "starts", "receiver", "scale", "rush")
 USUAL: Final = ("sends", "starts", "receiver")
-"""What is measured unless it is said otherwise. `scale` takes long."""
+"""What is measured unless it is said otherwise. `scale` and `rush` take as long as they are big."""
 
 Told = tuple[dict[str, Any], str, bool]
 """What was measured: for a machine, for a person, and whether all goals are met."""
@@ -31,6 +33,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=_seconds, default=SECONDS, help=f"for each receiver (default {SECONDS})")
     parser.add_argument("--sends", type=_at_least_one, default=SENDS, help=f"of each kind (default {SENDS})")
     parser.add_argument("--waiting", type=_at_least_one, default=WAITING, help=f"sends of scale (default {WAITING})")
+    parser.add_argument("--accounts", type=_at_least_one, default=ACCOUNTS, help=f"of rush (default {ACCOUNTS})")
+    parser.add_argument("--each", type=_at_least_one, default=EACH, help=f"sends of each of them (default {EACH})")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -40,6 +44,7 @@ def main() -> int:
         "starts": lambda: starts.told(starts.measured(options.rounds)),
         "receiver": lambda: _of_pushes(options.rounds, options.seconds),
         "scale": lambda: scale.told(scale.measured(options.waiting)),
+        "rush": lambda: rush.told(rush.measured(options.accounts, options.each)),
     }
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as result:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the development server introduces itself there

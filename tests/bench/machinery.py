@@ -24,7 +24,7 @@ from tests.ports import free_ports
 ResultT = TypeVar("ResultT")
 Store = Literal["memory", "file"]
 LOCALHOST: Final = "127.0.0.1"
-ACCOUNTS: Final = tuple(f"bench-{number:02}" for number in range(50))
+ACCOUNTS: Final = tuple(f"bench-{number:03}" for number in range(200))
 SECRET: Final = "bench-SECRET-of-the-account-0123456789"
 CALLBACK_TOKEN: Final = "benchCALLBACKtoken0123456789"
 TAG: Final = {"id": 100, "name": "all", "first": 0, "count": 1000}
@@ -109,7 +109,7 @@ class Machinery:
 
 @contextlib.asynccontextmanager
 async def machinery(
-    kind: Literal["simple", "qunfa"], store: Store, folder: Path, timing: dict[str, float] | None = None
+    kind: Literal["simple", "qunfa"], store: Store, folder: Path, workers: int = 1
 ) -> AsyncIterator[Machinery]:
     """Everything started and ready; nothing is left running afterwards.
 
@@ -117,7 +117,7 @@ async def machinery(
         kind: whose worker and receiver; those of `tests.bench.rivals` are one process.
         store: where Temporal's development server keeps its data.
         folder: for its file, configuration and logs.
-        timing: of Qunfa's settings, beside their defaults.
+        workers: how many.
 
     Raises:
         BenchError: something does not start.
@@ -125,7 +125,7 @@ async def machinery(
     at_temporal, at_receiver = free_ports(2)
     address, receiver = f"{LOCALHOST}:{at_temporal}", f"http://{LOCALHOST}:{at_receiver}"
     async with Simulator(_simulated(receiver)) as sim, contextlib.AsyncExitStack() as stack:
-        configuration = _configuration(sim.url, at_receiver, folder, timing or {})
+        configuration = _configuration(sim.url, at_receiver, folder)
         (folder / "qunfa.toml").touch(mode=0o600)
         (folder / "qunfa.toml").write_text(configuration, encoding="utf-8")
         environment = _environment(address, folder)
@@ -143,7 +143,7 @@ async def machinery(
 
         server = start("server")
         client, began = await _connected(address), time.monotonic()
-        others = [start(name) for name in commands if name != "server"]
+        others = [start(name) for name in [*commands, *["worker"] * (workers - 1)] if name != "server"]
         yield Machinery(client, sim, [server, *others], folder, start, began)
 
 
@@ -192,20 +192,17 @@ def _environment(address: str, folder: Path) -> dict[str, str]:
     }
 
 
-def _configuration(wechat: str, port: int, folder: Path, timing: dict[str, float]) -> str:
+def _configuration(wechat: str, port: int, folder: Path) -> str:
     accounts = "".join(
         f'[accounts.{name}]\nappid = "wx{name}"\nsecret = "{SECRET}"\nkind = "service"\n'
         f'callback.token = "{CALLBACK_TOKEN}"\n'
         for name in ACCOUNTS
     )
-    times = "\n".join(f"{name} = {value}" for name, value in timing.items())
     return f"""
 wechat.base_url = "{wechat}"
 metrics = {{ worker = "", receiver = "" }}
 media.roots = ["{folder}"]
 receiver = {{ host = "{LOCALHOST}", port = {port} }}
-[timing]
-{times}
 {accounts}
 """
 

@@ -14,8 +14,8 @@ from temporalio.client import WorkflowHandle
 
 from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, mass_send_id
 from qunfa.contract.result import JobFinished
-from tests.bench.machinery import ACCOUNTS, Machinery, machinery
-from tests.bench.sends import through
+from tests.bench.machinery import Machinery, machinery
+from tests.bench.sends import BUSY, through
 from tests.looking import until
 
 STARTS_AT_ONCE: Final = 40
@@ -57,7 +57,7 @@ def measured(sends: int) -> Waiting:
 
 async def _measured(sends: int, folder: Path) -> Waiting:
     async with machinery("qunfa", "file", folder) as running:
-        await through(running, "qunfa", "text", "warm", len(ACCOUNTS))
+        await through(running, "qunfa", "text", "warm", len(BUSY))
         before, began = _megabytes(running), time.monotonic()
         sys.stderr.write(f"{sends} sends for tomorrow\n")
         handles = await _started(running, sends)
@@ -84,7 +84,7 @@ async def _started(running: Machinery, sends: int) -> list[WorkflowHandle[Any, A
     room, at = asyncio.Semaphore(STARTS_AT_ONCE), (datetime.now(UTC) + _TOMORROW).isoformat()
 
     async def one(number: int) -> WorkflowHandle[Any, Any]:
-        account, key = ACCOUNTS[number % len(ACCOUNTS)], f"tomorrow-{number}"
+        account, key = BUSY[number % len(BUSY)], f"tomorrow-{number}"
         request = {
             "account": account,
             "key": key,
@@ -107,7 +107,7 @@ async def _phase(handle: WorkflowHandle[Any, Any]) -> str:
 
 
 async def _events(handles: list[WorkflowHandle[Any, Any]]) -> float:
-    return statistics.median([(await one.describe()).history_length for one in handles[: len(ACCOUNTS)]])
+    return statistics.median([(await one.describe()).history_length for one in handles[: len(BUSY)]])
 
 
 async def _quiet(running: Machinery) -> float:
