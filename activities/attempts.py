@@ -67,7 +67,10 @@ class Beat:
 
 @asynccontextmanager
 async def heartbeats() -> AsyncIterator[Beat]:
-    """Heartbeat at once and then regularly, until the block ends: Temporal notices when the worker is lost."""
+    """Heartbeat regularly until the block ends: Temporal notices when the worker is lost.
+
+    The first one comes after a while. Most activities have ended by then, and each heartbeat costs a call.
+    """
     beat = Beat()
     every = (activity.info().heartbeat_timeout or _UNASKED) / _BEATS
     beating = asyncio.create_task(_beat(beat, every), name="heartbeats")
@@ -80,8 +83,8 @@ async def heartbeats() -> AsyncIterator[Beat]:
 
 async def _beat(beat: Beat, every: timedelta) -> None:
     while True:
-        activity.heartbeat(*beat.details)
         await asyncio.sleep(every.total_seconds())
+        activity.heartbeat(*beat.details)
 
 
 def ledger_unavailable(sentence: str) -> ApplicationError:

@@ -2,13 +2,15 @@
 
 | what | how | an `Account` is started |
 |---|---|---|
-| a wish or a report | by signal | where there is none |
+| a wish | by update, or by signal | where there is none |
+| a report | by signal | where there is none |
 | a question about a key, a preview of today's | by update | where there is none |
 | what the ledger knows | by query | never |
 
 """
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, Protocol
@@ -30,7 +32,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.attempts import heartbeats, ledger_unavailable
 from activities.earlier_runs import EarlierRuns
 from qunfa.contract.facts import Known
-from qunfa.contract.grants import Report, Wish
+from qunfa.contract.fields import Stored
+from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft
 from qunfa.contract.steps import (
@@ -43,6 +46,7 @@ from qunfa.contract.steps import (
     LookUpStep,
     TakePreviewStep,
     TellStep,
+    Wished,
     WishStep,
 )
 from qunfa.rules.memory import union
@@ -51,6 +55,8 @@ _RPC: Final = timedelta(seconds=5)
 
 PATIENCE: Final = timedelta(seconds=12)
 """How long one call of the ledger may take before Temporal is left to repeat the activity."""
+AT_ONCE: Final = 3
+"""Wishes of one account that a worker has answered at a time. Temporal takes ten updates of a workflow at a time."""
 
 
 class Notes(Protocol):
@@ -116,21 +122,22 @@ class Ledger:
         self._earlier = earlier
         self._notes = LedgerNotes(client, task_queue)
         self._patience = patience
+        self._asking: Counter[str] = Counter()
 
     @activity.defn(name=WISH)
     @heartbeats()
-    async def wish(self, step: WishStep) -> Known:
+    async def wish(self, step: WishStep) -> Wished:
         """Tell the ledger what the run wishes; with `search`, also what earlier runs of its workflow id have left.
 
-        The answer comes to the run as the signal `granted`. What is returned is what earlier runs have left.
+        What is returned is what those have left, and the ledger's answer. Where it has none yet, it comes to the run as
+        the signal `granted`.
 
         Raises:
             ApplicationError: `LedgerUnavailable`, retried.
         """
         wish = step.wish
         if not step.search:
-            await self._notes.wish(step.appid, wish)
-            return Known()
+            return Wished(granted=await self._wished(step.appid, wish))
         found = await self._earlier.find(wish.workflow_id, activity.info().workflow_run_id or "")
         known = found.known_to(wish.digest)
         searched = {
@@ -139,8 +146,19 @@ class Ledger:
             "digests": found.digests,
             "ended": found.ended,
         }
-        await self._notes.wish(step.appid, wish.model_copy(update=searched))
-        return known
+        return Wished(known=known, granted=await self._wished(step.appid, wish.model_copy(update=searched)))
+
+    async def _wished(self, appid: str, wish: Wish) -> Granted | None:
+        """The ledger's answer. In a crowd, and once it has not answered, it is signalled: that needs no answer."""
+        if activity.info().attempt > 1 or self._asking[appid] >= AT_ONCE:
+            await self._notes.wish(appid, wish)
+            return None
+        self._asking[appid] += 1
+        try:
+            answer: Granted | None = await self._updated(appid, "wish", wish, wish.wish, Granted)
+        finally:
+            self._asking[appid] -= 1
+        return answer
 
     @activity.defn(name=LOOK_UP)
     @heartbeats()
@@ -186,6 +204,11 @@ class Ledger:
         A query that waits while its worker is lost is answered by another worker, which may have led the ledger ahead
         of its workflow task then (temporalio/sdk-python issue 1591).
         """
+        answer: LedgerAnswer = await self._updated(appid, "ask", question, what, LedgerAnswer)
+        return answer
+
+    async def _updated(self, appid: str, name: str, payload: Stored, what: str, answer: type[Any]) -> Any:
+        """What the account answers to an update; it is started where there is none."""
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             ACCOUNT,
             id=account_id(appid),
@@ -193,18 +216,17 @@ class Ledger:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         try:
-            answer: LedgerAnswer = await self._client.execute_update_with_start_workflow(
-                "ask",
-                question,
+            return await self._client.execute_update_with_start_workflow(
+                name,
+                payload,
                 start_workflow_operation=start,
                 id=_update_id(what),
-                result_type=LedgerAnswer,
+                result_type=answer,
                 rpc_timeout=self._patience,
             )
         except (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             await _look_at(start)
             raise _cut_short() or _unavailable(appid, _why(error)) from None
-        return answer
 
 
 def _cut_short() -> asyncio.CancelledError | None:

@@ -101,12 +101,19 @@ class RecordedTell(Stored):
 
 
 class RecordedGrant(Stored):
-    """Of the signal `granted`: what the ledger knew."""
+    """Of the ledger's answer to a wish, or of the signal `granted`: what the ledger knew."""
 
     wish: str
     answer: str
     known: Known = Known()
     ended: Ended | None = None
+
+
+class RecordedWished(Stored):
+    """Of what `wish` has come to."""
+
+    known: Known = Known()
+    granted: RecordedGrant | None = None
 
 
 async def decoded(converter: DataConverter, payload: Payload, model: type[Read]) -> Read:
@@ -136,15 +143,15 @@ async def answer_in(converter: DataConverter, result: list[Payload]) -> Answer |
         return None
 
 
-async def known_in(converter: DataConverter, result: list[Payload]) -> Known | None:
-    """What earlier runs had left; `None` where that is no object: an operator has completed the activity by hand.
+async def wished_in(converter: DataConverter, result: list[Payload]) -> RecordedWished | None:
+    """What a wish came to; `None` where that is no object: an operator has completed the activity by hand.
 
     Raises:
         ApplicationError: `LedgerUnavailable`: this worker cannot read it, and must not pass over it.
     """
-    if not isinstance(await _value(converter, result, Known), dict):
+    if not isinstance(await _value(converter, result, RecordedWished), dict):
         return None
-    return await decoded(converter, result[0], Known)
+    return await decoded(converter, result[0], RecordedWished)
 
 
 async def signalled(converter: DataConverter, payloads: list[Payload], model: type[ModelT]) -> ModelT | None:
@@ -247,10 +254,7 @@ class RunHistory:
 
     async def _signalled(self, name: str, payloads: list[Payload]) -> None:
         if name == "granted":
-            grant = await signalled(self._converter, payloads, RecordedGrant)
-            if grant is not None:
-                self._learn(grant.known)
-                self._ended = grant.ended or self._ended
+            self._granted(await signalled(self._converter, payloads, RecordedGrant))
         elif name == "job_finished":
             pushed = await signalled(self._converter, payloads, JobFinished)
             verdict = verdict_of_push(pushed) if pushed else None
@@ -285,9 +289,15 @@ class RunHistory:
             else:
                 self._end_try(scheduled, answer=answer)
         elif scheduled in self._wishes:
-            known = await known_in(self._converter, result)
-            if known is not None:
-                self._learn(known)
+            wished = await wished_in(self._converter, result)
+            if wished is not None:
+                self._learn(wished.known)
+                self._granted(wished.granted)
+
+    def _granted(self, grant: RecordedGrant | None) -> None:
+        if grant is not None:
+            self._learn(grant.known)
+            self._ended = grant.ended or self._ended
 
     def _lost(self, scheduled: int) -> None:
         if scheduled in self._tries:

@@ -1,10 +1,11 @@
 """``Account``: the entity of one appid. It says who may submit and when, and whose a push is.
 
-It runs for ever, continues as new early, and never raises. Signals only go to its inbox, and ``run`` applies them:
+It runs for ever, continues as new early, and never raises. Messages only go to its inbox, and ``run`` applies them:
 
 | step | when | the workflow task |
 |---|---|---|
 | apply a slice of the inbox, and what time has brought | always | goes on |
+| answer the wishes whose updates wait | there are any | goes on |
 | say what there is to be said, and hear who was there | there is something | another one |
 | wait for a signal, or a timer | the inbox holds more | another one |
 | wait for a signal, an update, or what is due | nothing is left | another one |
@@ -21,6 +22,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -37,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
     from qunfa.account.records import unsearched
     from qunfa.account.state import AccountState
+    from qunfa.contract.grants import Granted, Wish
     from qunfa.contract.ids import ACCOUNT, parse_account_id
     from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
     from qunfa.contract.operators import Forget, Freeze, Unfreeze
@@ -62,6 +65,16 @@ _RUN_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """Temporal refuses a workflow task that signals a run of any other name, again and again."""
 
 
+@dataclass
+class Waiting:
+    """A wish whose update waits for the answer. ``number``: of its message in the inbox."""
+
+    wish: Wish
+    number: int
+    is_over: bool = False
+    answer: Granted | None = None
+
+
 @workflow.defn(name=ACCOUNT)
 class Account:
     """The ledger, the queue, the routing and the switch of one appid; see :mod:`qunfa.account`."""
@@ -74,6 +87,7 @@ class Account:
         if workflow.info().continued_run_id and carried is not None:
             self._state = AccountState.model_validate(carried)
             self._inbox = Inbox(*more[:1])
+        self._waiting: list[Waiting] = []
         self._loop = asyncio.get_running_loop()
         self._alarms: dict[datetime, asyncio.Task[None]] = {}
         self._rang = self._changed = self._ends = False
@@ -149,6 +163,20 @@ class Account:
         if why := people.why_kept(self._state, parsed(Forget, raw).key):
             raise refusal(why)
 
+    @workflow.update(description="wish: what a send wishes, as its activity asks for it")
+    async def wish(self, raw: Any = None) -> Granted | None:
+        """The answer to a wish; none where there is none yet. The run gets that by the signal ``granted``."""
+        waiting = Waiting(parsed(Wish, raw), await self._kept("wants", raw))
+        self._waiting.append(waiting)
+        self._changed = True
+        await workflow.wait_condition(lambda: waiting.is_over or self._ends)
+        self._waiting.remove(waiting)
+        return waiting.answer
+
+    @wish.validator
+    def _wish_fits(self, raw: Any = None) -> None:
+        parsed(Wish, raw)
+
     @workflow.update(description='ask: {"key": "…"}, or {"previewing": "…"} for one of today\'s previews')
     async def ask(self, raw: Any = None) -> LedgerAnswer:
         """What is known of a key, or whether a preview may be made.
@@ -158,10 +186,7 @@ class Account:
         """
         asked, came = parsed(LedgerQuestion, raw), 0
         if asked.key is not None:
-            # After a reset, signals of the same task may come behind this question that a replay has before it. The
-            # handlers of all of them are one step each.
-            await asyncio.sleep(0)
-            came = self._inbox.kept
+            came = await self._kept()
             await workflow.wait_condition(lambda: self._inbox.taken >= came or self._ends)
         state, answer = show.answer_of(self._state, asked, workflow.now())
         self._become(state)
@@ -178,6 +203,17 @@ class Account:
             raise ApplicationError(wanted.sentence, type="InvalidQuery", non_retryable=True)
         return show.view(self._state, wanted if isinstance(wanted, dict) else {})
 
+    async def _kept(self, *message: Any) -> int:
+        """How many messages the inbox has had, with this one, once it has all signals of this task.
+
+        After a reset, signals of the same task may come behind an update that a replay has before it. The handlers of
+        all of them are one step each.
+        """
+        await asyncio.sleep(0)
+        if message:
+            self._inbox.append(*message)
+        return self._inbox.kept
+
     async def _live(self) -> None:
         while True:
             if self._is_worn_out() and self._may_end():
@@ -187,6 +223,7 @@ class Account:
                 self._ends = False
             self._rang = self._changed = False
             self._apply()
+            self._answer()
             came = self._inbox.came
             if said := outgoing(self._state, workflow.now()):
                 await self._say(said)
@@ -206,6 +243,21 @@ class Account:
         self._messages += count
         self._state = settle(self._state, now)
         self._show()
+
+    def _answer(self) -> None:
+        """Answer the wishes whose updates wait: what is said to them needs no signal."""
+        if not self._waiting:
+            return
+        said = [one for one in outgoing(self._state, workflow.now()) if isinstance(one.payload, Granted)]
+        for waiting in self._waiting:
+            if waiting.is_over or waiting.number > self._inbox.taken:
+                continue
+            waiting.is_over = True
+            mine = (waiting.wish.run_id, waiting.wish.wish)
+            for one in said:
+                if isinstance(one.payload, Granted) and (one.run_id, one.payload.wish) == mine:
+                    waiting.answer = one.payload
+                    self._state = delivered(self._state, one)
 
     async def _say(self, said: tuple[Outgoing, ...]) -> None:
         """Send these signals, all at once, and note who was there; meanwhile an update may have changed the state."""

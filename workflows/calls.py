@@ -42,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
         TakePreviewStep,
         TellStep,
         UploadStep,
+        Wished,
         WishStep,
     )
     from qunfa.printable import printable
@@ -126,9 +127,9 @@ class _Question(Generic[Given]):
     within: timedelta = _SHORT
 
 
-_WISH: Final = _Question(steps.WISH, Known)
+_WISH: Final = _Question(steps.WISH, Wished)
 
-_SEARCH: Final = _Question(steps.WISH, Known, _SEARCHING)
+_SEARCH: Final = _Question(steps.WISH, Wished, _SEARCHING)
 
 _LOOK_UP: Final = _Question(steps.LOOK_UP, Known, _SEARCHING)
 
@@ -161,8 +162,8 @@ async def _answered(facts: AccountFacts, question: _Question[Given], step: Any, 
             return result
 
 
-async def wish(facts: AccountFacts, wanted: Wish, *, search: bool) -> Known:
-    """Tell the account what the run wishes; what earlier runs have left, where they are looked for."""
+async def wish(facts: AccountFacts, wanted: Wish, *, search: bool) -> Wished:
+    """Tell the account what the run wishes; what it answers at once, and what earlier runs have left."""
     step = WishStep(appid=facts.appid, wish=wanted, search=search)
     what = "ask the account for a turn" if wanted.turn else "ask the account's ledger"
     return await _answered(facts, _SEARCH if search else _WISH, step, what)

@@ -119,7 +119,7 @@ class Effects:
             return None
         heard = state.heard.waits if state.heard else None
         info = workflow.info()
-        known = await calls.wish(
+        wished = await calls.wish(
             facts,
             Wish(
                 wish=wish,
@@ -136,7 +136,9 @@ class Effects:
             ),
             search=search,
         )
-        return events.WishSent(wish, known, searched=search)
+        if wished.granted is not None:
+            self._teller.hear(events.Heard(wished.granted))
+        return events.WishSent(wish, wished.known, searched=search)
 
     async def _make(self, facts: AccountFacts, state: SendState) -> events.Event:
         bench = _Bench(facts, state.material or Material(), self._teller)

@@ -109,16 +109,19 @@ class MassSend(People):
         if self._refusal is not None:
             raise await self._refused(await self._refusal.ended(self._board))
         while True:
-            step = self._take_inbox()
-            self._show(step)
+            step, under_way = self._take_inbox(), self._under_way
             if isinstance(step, steps.End):
+                if under_way is not None:
+                    self._show(step)
                 if await self._settled() and (result := await self._finish(step)) is not None:
                     return result
-                continue
-            if self._is_long(step) and await self._settled():
-                await self._continue()
-            elif self._under_way is not None and self._under_way.effect != step.effect:
-                await self._change(step, self._under_way)
+            elif self._is_long(step):
+                self._show(step)
+                if await self._settled():
+                    await self._continue()
+            elif under_way is not None and under_way.effect != step.effect:
+                self._show(step)
+                await self._change(step, under_way)
             elif (event := self._at_once(step.effect)) is not None:
                 self._apply(event)
             else:
@@ -133,16 +136,24 @@ class MassSend(People):
         return plan(self._asked, self._state, workflow.now())
 
     async def _next(self, step: steps.Step) -> None:
-        """Until the effect of the step has come to something, or a message has come, or the time."""
+        """Until the effect of the step has come to something, or a message has come, or the time.
+
+        What takes no time is not shown, and neither is the moment that the account's configuration takes: each show may
+        cost an event.
+        """
         if step.effect is not None and self._under_way is None:
             carrying = Effects(self._asked, self).carry_out(step.effect, self._state)
             task, now = asyncio.create_task(carrying), workflow.now()
             self._under_way = UnderWay(step.effect, task, now, self._state.known, self._state.lost_at, self._resets)
-        self._alarm.set(step.until, step.why)
+            await asyncio.sleep(0)
         under_way = self._under_way
-        await workflow.wait_condition(
-            lambda: bool(self._inbox) or self._alarm.rang or (under_way is not None and under_way.task.done())
-        )
+        if under_way is None or not under_way.task.done():
+            if not isinstance(step.effect, steps.Pin):
+                self._show(step)
+            self._alarm.set(step.until, step.why)
+            await workflow.wait_condition(
+                lambda: bool(self._inbox) or self._alarm.rang or (under_way is not None and under_way.task.done())
+            )
         if not self._inbox and under_way is not None and under_way.task.done():
             await self._stop()
 
@@ -205,14 +216,15 @@ class MassSend(People):
         """The result, told to all; nothing where something has come meanwhile."""
         asked = self._asked
         if end.refused:
+            self._show(end)
             raise await self._refused(refuse(list(end.refused)))
         result = show.result(asked, self._state, end, workflow.now())
         if self._ended != end:
             self._ended = end
             self._apply(events.Finished(end.outcome))
-            self._show(end)
             wants = self._state.pinned.notices if self._state.pinned else ()
             self._board.tell_end(wants, asked, self._status_at(self._state, end), result)
+        self._show(end)
         await self._board.notices.started()
         await self._all_answered()
         if self._inbox:

@@ -53,7 +53,7 @@ class Inbox:
         return bool(self._signals)
 
     def append(self, name: str, raw: Any, *more: Any) -> None:
-        """One more; one with several inputs is logged and dropped."""
+        """One more; one that is too big, or has several inputs, is logged and dropped."""
         self.came += 1
         if more:
             workflow.logger.warning("%s with %s inputs dropped: it takes one", name, 1 + len(more))

@@ -1,9 +1,12 @@
-"""What passes between a ``MassSend`` and its ``Account``: wishes, grants and reports. All of it goes by signal.
+"""What passes between a ``MassSend`` and its ``Account``: wishes, grants and reports.
 
-| signal | from | to | payload |
+A wish goes by an update, whose answer is the account's. In a crowd it goes by a signal, as all else does.
+
+| message | from | to | payload |
 |---|---|---|---|
+| ``wish``, an update | ``MassSend``, by a short activity | ``Account`` | :class:`Wish` → :class:`Granted` |
 | ``wants`` | ``MassSend``, by a short activity with signal-with-start | ``Account`` | :class:`Wish` |
-| ``granted`` | ``Account`` | the run that wished | :class:`Granted` |
+| ``granted`` | ``Account``, where no update waits for it | the run that wished | :class:`Granted` |
 | ``told`` | the submitting activity, ``MassSend``, ``RecallMassSend`` | ``Account`` | :class:`Report` |
 | ``ledger_lost`` | a worker, which looks for such accounts | ``MassSend`` | :class:`LedgerLost` |
 """
@@ -40,7 +43,7 @@ class Turn(Stored):
 
 
 class Wish(Stored):
-    """Payload of ``wants``: what a run knows of its key, and what it would submit. A later one replaces it.
+    """Payload of ``wish``: what a run knows of its key, and what it would submit. A later one replaces it.
 
     ``number``: by which the account tells the wishes of one run apart, since one that was sent first may come last.
     Without a ``turn`` it only wants what the ledger knows, and takes back its place. ``searched``: earlier runs of the
@@ -111,7 +114,7 @@ class Waits(Stored):
 
 
 class Granted(Stored):
-    """Payload of ``granted``: the answer to a wish, at once, and again when something changes.
+    """The answer to a wish, and the payload of ``granted``: at once, and again when something changes.
 
     | ``answer`` | means |
     |---|---|

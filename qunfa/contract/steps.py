@@ -11,7 +11,7 @@ from pydantic import Field
 
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
-from qunfa.contract.grants import Lease, Report, Wish
+from qunfa.contract.grants import Granted, Lease, Report, Wish
 from qunfa.contract.ledger import PreviewsLeft
 from qunfa.contract.message import Article, ImageVia, Message, NewsVia, Source, SourcedMessage
 from qunfa.contract.notice import WantedNotice
@@ -221,11 +221,18 @@ class PreviewStep(Stored):
 
 
 class WishStep(Stored):
-    """Input of ``wish`` → :class:`~qunfa.contract.facts.Known`: what earlier runs have left, with ``search``."""
+    """Input of ``wish`` → :class:`Wished`. With ``search``, earlier runs are looked for first."""
 
     appid: str
     wish: Wish
     search: bool = False
+
+
+class Wished(Stored):
+    """What earlier runs have left, and the account's answer; without one, it comes as the signal ``granted``."""
+
+    known: Known = Known()
+    granted: Granted | None = None
 
 
 class LookUpStep(Stored):

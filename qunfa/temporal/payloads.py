@@ -11,16 +11,23 @@ from typing import Any, Final
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter
+from temporalio.converter import CompositePayloadConverter, DataConverter
 
 from qunfa.contract.refusal import Unreadable, of_encoding, of_json, of_other
 
+_PARTS: Final = tuple(PydanticPayloadConverter().converters.values())
 _UNREADABLE: Final = (KeyError, ValueError, RuntimeError)
 """An unknown encoding; JSON that is none, or names that are no text; anything else that does not fit its encoding."""
 
 
 class ReadingPayloadConverter(PydanticPayloadConverter):
-    """Reads whatever is sent where nothing is expected of it."""
+    """Reads whatever is sent where nothing is expected of it.
+
+    Temporal's SDK makes several of them for each workflow task. All of them share what they work with.
+    """
+
+    def __init__(self) -> None:
+        CompositePayloadConverter.__init__(self, *_PARTS)
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
         """The values.

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -228,13 +229,15 @@ async def test_a_try_is_carried_out_once_whatever_temporal_was_told(
     assert not desk.notebook.reports
 
 
-async def test_a_running_try_shows_that_it_lives(desk: Desk) -> None:
-    """It heartbeats from the start."""
+async def test_a_running_try_shows_that_it_lives(desk: Desk, sim: Simulator) -> None:
+    """It heartbeats several times before Temporal would take its worker for lost."""
+    sim.world.faults.add(Fault(endpoint="sendall", kind="slow", seconds=0.3))
     beats: list[tuple[Any, ...]] = []
     environment = ActivityEnvironment()
+    environment.info = replace(environment.info, heartbeat_timeout=timedelta(seconds=0.3))
     environment.on_heartbeat = lambda *details: beats.append(details)
     await environment.run(desk.submission.submit, desk.step())
-    assert beats
+    assert len(beats) > 1
 
 
 async def test_a_call_under_way_is_ended_before_a_cancelled_try(desk: Desk, sim: Simulator) -> None:

@@ -1,118 +1,83 @@
-"""`python -m tests.bench`: how many pushes a second the receiver takes, beside the least that its server could do."""
+"""`python -m tests.bench`: what Qunfa costs on this machine, beside the least that could do the same."""
 
 import argparse
-import asyncio
 import json
 import os
+import platform
 import sys
-import tempfile
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
-from temporalio.testing import WorkflowEnvironment
-
-from tests.bench.requests import Mode, write_requests
-from tests.bench.stand import find_temporal, pushes_taken, serving
-from tests.bench.verdict import Part, Row, as_json, as_text, goals, medians
-from tests.bench.wrk import BenchError, Measured, find_wrk, run_wrk
+from tests.bench import costs, pushes, rush, scale, starts, verdict
+from tests.bench.wrk import BenchError
 
 ROUNDS: Final = 3
 SECONDS: Final = 5
-SECONDS_MAX: Final = 20
-"""Temporal takes 10,000 signals for one workflow, and here nobody works them off."""
-PER_SECOND: Final = 8000
-"""Pushes to prepare; a server that takes more gets the first ones again."""
-_WARM_UP: Final = 1
-_SERVERS: Final[tuple[tuple[Part, Mode], ...]] = (
-    ("hello", "plain"),
-    ("noop", "plain"),
-    ("noop", "safe"),
-    ("temporal", "plain"),
-    ("temporal", "safe"),
-)
+SENDS: Final = 200
+WAITING: Final = 1000
+ACCOUNTS: Final = 20
+EACH: Final = 10
+PARTS: Final = ("sends", "starts", "receiver", "scale", "rush")
+USUAL: Final = ("sends", "starts", "receiver")
+"""What is measured unless it is said otherwise. `scale` and `rush` take as long as they are big."""
+
+Told = tuple[dict[str, Any], str, bool]
+"""What was measured: for a machine, for a person, and whether all goals are met."""
 
 
 def main() -> int:
-    """One measurement; 0 if all goals are met, 1 if one is not, 2 if nothing can be measured."""
+    """Measure; 0 if all goals are met, 1 if one is not, 2 if something cannot be measured."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument(
-        "--seconds", type=_seconds, default=SECONDS, help=f"for each server in a round (default {SECONDS})"
-    )
-    parser.add_argument("--rounds", type=_rounds, default=ROUNDS, help=f"of all servers (default {ROUNDS})")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)} (default: {', '.join(USUAL)})")
+    parser.add_argument("--rounds", type=_at_least_one, default=ROUNDS, help=f"of all (default {ROUNDS})")
+    parser.add_argument("--seconds", type=_seconds, default=SECONDS, help=f"for each receiver (default {SECONDS})")
+    parser.add_argument("--sends", type=_at_least_one, default=SENDS, help=f"of each kind (default {SENDS})")
+    parser.add_argument("--waiting", type=_at_least_one, default=WAITING, help=f"sends of scale (default {WAITING})")
+    parser.add_argument("--accounts", type=_at_least_one, default=ACCOUNTS, help=f"of rush (default {ACCOUNTS})")
+    parser.add_argument("--each", type=_at_least_one, default=EACH, help=f"sends of each of them (default {EACH})")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+    measures: dict[str, Callable[[], Told]] = {
+        "sends": lambda: costs.told(costs.measured(options.rounds, options.sends)),
+        "starts": lambda: starts.told(starts.measured(options.rounds)),
+        "receiver": lambda: _of_pushes(options.rounds, options.seconds),
+        "scale": lambda: scale.told(scale.measured(options.waiting)),
+        "rush": lambda: rush.told(rush.measured(options.accounts, options.each)),
+    }
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as result:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the development server introduces itself there
         try:
-            rows = asyncio.run(_measure(options.rounds, options.seconds))
+            found = {part: measures[part]() for part in options.parts or USUAL}
         except BenchError as error:
             sys.stderr.write(f"{error}\n")
             return 2
-        result.write((json.dumps(as_json(rows), indent=2) if options.json else as_text(rows)) + "\n")
-    return 0 if all(goal.met for goal in goals(rows)) else 1
+        result.write(_printed(found, as_json=options.json))
+    return 0 if all(met for _, _, met in found.values()) else 1
 
 
-async def _measure(rounds: int, seconds: int) -> list[Row]:
-    wrk, temporal = find_wrk(), find_temporal()
-    with tempfile.TemporaryDirectory() as directory:
-        bench = _Bench(wrk, temporal, seconds, Path(directory))
-        return medians([await bench.round(number) for number in range(1, rounds + 1)])
+def _of_pushes(rounds: int, seconds: int) -> Told:
+    rows = pushes.measured(rounds, seconds)
+    return verdict.as_json(rows), verdict.as_text(rows), all(goal.met for goal in verdict.goals(rows))
 
 
-class _Bench:
-    def __init__(self, wrk: str, temporal: str, seconds: int, directory: Path) -> None:
-        self._wrk = wrk
-        self._temporal = temporal
-        self._seconds = seconds
-        self._directory = directory
-
-    async def round(self, number: int) -> list[Row]:
-        """Each server once, hello first."""
-        rows: list[Row] = []
-        for part, mode in _SERVERS:
-            sys.stderr.write(f"round {number}, {part}, {mode}: {self._seconds} s\n")
-            measured, lost, processor = await self._run(part, mode)
-            hello = rows[0].measured.rate if rows else measured.rate
-            rows.append(Row(part, mode, measured, lost, measured.rate / hello, processor))
-        return rows
-
-    async def _run(self, part: Part, mode: Mode) -> tuple[Measured, int, float | None]:
-        """One server, which is gone afterwards, and Temporal's with it: none has the load of another."""
-        if part != "temporal":
-            return await asyncio.to_thread(self._measured, part, mode, None)
-        async with await WorkflowEnvironment.start_local(
-            dev_server_existing_path=self._temporal, dev_server_log_level="error"
-        ) as server:
-            address = server.client.service_client.config.target_host
-            return await asyncio.to_thread(self._measured, part, mode, address)
-
-    def _measured(self, part: Part, mode: Mode, address: str | None) -> tuple[Measured, int, float | None]:
-        file, log = self._directory / "requests", self._directory / "log"
-        per_run = self._seconds * PER_SECOND
-        write_requests(file, mode, per_run + _WARM_UP * PER_SECOND)
-        try:
-            with serving(part, mode, log, address) as server:
-                run_wrk(self._wrk, server.url, file, _WARM_UP, first=per_run + 1)
-                before = server.processor_seconds()
-                measured = run_wrk(self._wrk, server.url, file, self._seconds)
-                after = server.processor_seconds()
-                taken, others = (0, 0) if part == "hello" else pushes_taken(server.metrics)
-        except BenchError:
-            sys.stderr.write(log.read_text(errors="replace")[-2000:] if log.exists() else "")
-            raise
-        missing = 0 if part == "hello" else max(0, measured.requests - taken)
-        processor = None if before is None or after is None else (after - before) * 1000 / max(1, measured.requests)
-        return measured, max(measured.refused + measured.broken, others + missing), processor
+def _printed(found: dict[str, Told], *, as_json: bool) -> str:
+    machine = f"{platform.node()}: {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}"
+    if as_json:
+        parts = {part: told for part, (told, _, _) in found.items()}
+        return json.dumps({"machine": machine, **parts}, indent=2, ensure_ascii=False) + "\n"
+    return "\n\n".join([machine, *(f"{part}\n{text}" for part, (_, text, _) in found.items())]) + "\n"
 
 
 def _seconds(text: str) -> int:
     number = int(text)
-    if not 1 <= number <= SECONDS_MAX:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {SECONDS_MAX}")
+    if not 1 <= number <= pushes.SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {pushes.SECONDS_MAX}")
     return number
 
 
-def _rounds(text: str) -> int:
+def _at_least_one(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")

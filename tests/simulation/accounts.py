@@ -11,7 +11,7 @@ from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
 from qunfa.account.people import freeze, unfreeze
 from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState
-from qunfa.contract.grants import Lease, Report, Wish
+from qunfa.contract.grants import Granted, Lease, Report, Wish
 from qunfa.contract.result import JobFinished
 from qunfa.send import events
 from tests.simulation.wechat import Wechat
@@ -21,6 +21,8 @@ IN_ORDER: Final = 0.8
 
 The wishes of one run never overtake each other: a run makes the next one once the account has been told of the last.
 """
+ANSWER_LOST: Final = 0.03
+"""How often nobody hears the first answer to a wish."""
 
 if TYPE_CHECKING:
     from tests.simulation.sends import Send
@@ -40,6 +42,7 @@ class Account:
     copies: list[Outgoing] = field(default_factory=list)
     earlier: list[tuple[AccountState, list[Message]]] = field(default_factory=list)
     lost_at: list[datetime] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
     _says: tuple[AccountState, datetime, bool] | None = None
 
     def _become(self, state: AccountState) -> None:
@@ -91,8 +94,17 @@ class Account:
         return self._says[2]
 
     def say(self) -> None:
-        """One of its signals reaches its run, maybe twice, or finds nobody."""
+        """One of its signals reaches its run, maybe twice, or finds nobody.
+
+        The first answer to a wish may be lost: it goes to the activity that has asked, whose worker may be lost.
+        """
         one = outgoing(self.state, self.world.now)[0]
+        if isinstance(one.payload, Granted) and one.payload.wish not in self.answered:
+            self.answered.add(one.payload.wish)
+            if not self.world.gentle and self.world.random.random() < ANSWER_LOST:
+                self.world.tell(f"{one.key} does not hear the answer to {one.payload.wish}")
+                self._become(delivered(self.state, one))
+                return
         heard = self.receive(one)
         if heard and not self.world.gentle and self.world.random.random() < 0.15:
             self.copies.append(one)

@@ -11,7 +11,7 @@ from qunfa.contract import steps
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Granted, Waits, Wish
 from qunfa.contract.ledger import PreviewsLeft
-from qunfa.contract.steps import LookUpStep, TakePreviewStep, WishStep
+from qunfa.contract.steps import LookUpStep, TakePreviewStep, Wished, WishStep
 
 Between = Callable[[Any], Awaitable[None]]
 
@@ -34,13 +34,13 @@ class SlowLedger(Ledger):
     before_look: Between | None = None
 
     @activity.defn(name=steps.WISH)
-    async def wish(self, step: WishStep) -> Known:
+    async def wish(self, step: WishStep) -> Wished:
         """The real wish, between something and something; or an answer as the test says: no room, or other content."""
         if self.before_wish:
             await self.before_wish(step)
         if self.says:
             await self._answer(step.wish)
-            return Known()
+            return Wished()
         found = await super().wish(step)
         if self.after_wish:
             await self.after_wish(step)

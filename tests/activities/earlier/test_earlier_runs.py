@@ -61,7 +61,7 @@ async def test_a_run_for_other_content_takes_nothing_over(times: Times) -> None:
     await times.live(times.submit())
     left = await times.found()
     await times.over()
-    times.fates.answers["wish"] = [left.known_to("e" * 64).model_dump(mode="json")]
+    times.fates.answers["wish"] = [{"known": left.known_to("e" * 64).model_dump(mode="json")}]
     await times.live(times.wish(digest="e" * 64))
     assert await times.found() == left
     assert left.known_to(DIGEST) == Known(tries=(times.fact(answer=answer),))

@@ -11,7 +11,7 @@ from activities.run_history import added_up
 from qunfa.contract.facts import Decided, Ended, Known, Owned, Said, Try
 from qunfa.contract.grants import Granted
 from qunfa.contract.result import Answer, JobFinished, Verdict
-from qunfa.contract.steps import LEDGER_UNAVAILABLE
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, Wished
 from qunfa.rules.memory import is_unknown
 from tests.activities.conftest import NOON
 from tests.activities.past import DIGEST, MSG_ID, Times, activities, at_of
@@ -75,7 +75,7 @@ async def test_a_try_that_was_cancelled_is_lost(times: Times) -> None:
 async def test_what_a_run_has_taken_over_is_found(times: Times) -> None:
     """A terminated run passes on what it knew when it wished, and what the activity found in earlier runs."""
     knew, learned = times.fact(1, answer=NO), times.fact(2, answer=ACCEPTED)
-    times.fates.answers["wish"] = [Known(tries=(learned,)).model_dump(mode="json")]
+    times.fates.answers["wish"] = [{"known": Known(tries=(learned,)).model_dump(mode="json")}]
     await times.hear(after=[times.wish(knew)])
     assert await times.found() == Found(Known(tries=(knew, learned)), (DIGEST,))
 
@@ -108,11 +108,14 @@ async def test_what_the_ledger_was_told_is_found(times: Times) -> None:
     assert await times.found() == Found(told, (DIGEST,), Ended(outcome="failed", problem="x"))
 
 
-async def test_what_the_ledger_has_granted_is_found(times: Times) -> None:
-    """The signal carries all that the ledger knew, also of runs that Temporal has forgotten."""
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_what_the_ledger_has_granted_is_found(times: Times, at_once: bool) -> None:
+    """Its answer, or the signal, carries all that the ledger knew, also of runs that Temporal has forgotten."""
     knew = Known(tries=(times.fact(answer=NO),), said=(Said(msg_id=9, verdict=_push("send fail"), at=NOON),))
     granted = Granted(wish="w1", answer="known", known=knew, ended=Ended(outcome="failed", problem="x"))
-    await times.hear(("granted", granted), after=[times.wish()])
+    if at_once:
+        times.fates.answers["wish"] = [Wished(granted=granted).model_dump(mode="json")]
+    await times.hear(*([] if at_once else [("granted", granted)]), after=[times.wish()])
     assert await times.found() == Found(knew, (DIGEST,), Ended(outcome="failed", problem="x"))
 
 
@@ -178,9 +181,9 @@ async def test_what_cannot_be_read_is_not_passed_over(times: Times, step: str, f
 
 async def test_facts_in_words_of_another_version_are_not_passed_over(times: Times) -> None:
     """One of them may be a try that was accepted."""
-    times.fates.answers["wish"] = [{"tries": "in another form"}]
+    times.fates.answers["wish"] = [{"known": {"tries": "in another form"}}]
     await times.live(times.wish())
-    with pytest.raises(ApplicationError, match="a Known in an earlier run's history cannot be read"):
+    with pytest.raises(ApplicationError, match="a RecordedWished in an earlier run's history cannot be read"):
         await times.found()
 
 

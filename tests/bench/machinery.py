@@ -1,0 +1,228 @@
+"""What sends are measured on: a Temporal server, a worker and a receiver as processes, and WeChat in this one."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from temporalio.client import Client
+
+from qunfa.contract import SEARCH_ATTRIBUTES
+from qunfa.simulator import Simulator, SimulatorConfig
+from qunfa.temporal.payloads import data_converter
+from tests.bench.stand import find_temporal
+from tests.bench.wrk import BenchError
+from tests.looking import Looks
+from tests.ports import free_ports
+
+ResultT = TypeVar("ResultT")
+Store = Literal["memory", "file"]
+LOCALHOST: Final = "127.0.0.1"
+ACCOUNTS: Final = tuple(f"bench-{number:03}" for number in range(200))
+SECRET: Final = "bench-SECRET-of-the-account-0123456789"
+CALLBACK_TOKEN: Final = "benchCALLBACKtoken0123456789"
+TAG: Final = {"id": 100, "name": "all", "first": 0, "count": 1000}
+FOLLOWERS: Final = 1000
+_READY_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.5
+_UNLIMITED: Final = 10_000_000
+_CALLS: Final = (
+    "mass",
+    "mass/get",
+    "tags/get",
+    "media/upload",
+    "media/uploadimg",
+    "media/uploadvideo",
+    "draft/add",
+    "draft/get",
+)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that is measured."""
+
+    name: str
+    running: subprocess.Popen[bytes]
+    log: Path
+
+    def processor_seconds(self) -> float:
+        """How long it has had a processor so far."""
+        fields = Path(f"/proc/{self.running.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> int:
+        """Bytes of memory that it holds now."""
+        pages = Path(f"/proc/{self.running.pid}/statm").read_text(encoding="utf-8").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def said(self) -> str:
+        """All that it has written."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+@dataclass
+class Machinery:
+    """All that runs, and how it is reached. ``began``: when its worker was started, by the monotonic clock."""
+
+    client: Client
+    sim: Simulator
+    processes: list[Process]
+    folder: Path
+    start: Callable[[str], Process]
+    began: float = 0.0
+
+    def appid(self, account: str) -> str:
+        """Of one of `ACCOUNTS`."""
+        return self.sim.world.accounts[account].config.appid
+
+    def process(self, name: str) -> Process:
+        """The one that runs under this name."""
+        return next(one for one in self.processes if one.name == name)
+
+    def restart(self, name: str) -> None:
+        """Kill a process, and start another one in its place."""
+        old = self.process(name)
+        old.running.kill()
+        old.running.wait()
+        self.processes[self.processes.index(old)] = self.start(name)
+
+    async def unless_it_ends(self, awaited: "asyncio.Future[ResultT]") -> ResultT:
+        """What is awaited.
+
+        Raises:
+            BenchError: a process has ended meanwhile.
+        """
+        while not (await asyncio.wait({awaited}, timeout=_LOOK_SECONDS))[0]:
+            for one in self.processes:
+                if one.running.poll() is not None:
+                    awaited.cancel()
+                    raise BenchError(f"the {one.name} has ended: {one.said()[-2000:]}")
+        return awaited.result()
+
+
+@contextlib.asynccontextmanager
+async def machinery(
+    kind: Literal["simple", "qunfa"], store: Store, folder: Path, workers: int = 1
+) -> AsyncIterator[Machinery]:
+    """Everything started and ready; nothing is left running afterwards.
+
+    Args:
+        kind: whose worker and receiver; those of `tests.bench.rivals` are one process.
+        store: where Temporal's development server keeps its data.
+        folder: for its file, configuration and logs.
+        workers: how many.
+
+    Raises:
+        BenchError: something does not start.
+    """
+    at_temporal, at_receiver = free_ports(2)
+    address, receiver = f"{LOCALHOST}:{at_temporal}", f"http://{LOCALHOST}:{at_receiver}"
+    async with Simulator(_simulated(receiver)) as sim, contextlib.AsyncExitStack() as stack:
+        configuration = _configuration(sim.url, at_receiver, folder)
+        (folder / "qunfa.toml").touch(mode=0o600)
+        (folder / "qunfa.toml").write_text(configuration, encoding="utf-8")
+        environment = _environment(address, folder)
+        python = [sys.executable, "-m"]
+        commands = {
+            "server": _temporal(store, at_temporal, folder),
+            **{
+                "simple": {"worker": [*python, "tests.bench.simple", sim.url, str(at_receiver)]},
+                "qunfa": {"worker": [sys.executable, "worker.py"], "receiver": [*python, "qunfa.cli", "callback"]},
+            }[kind],
+        }
+
+        def start(name: str) -> Process:
+            return stack.enter_context(_running(name, commands[name], environment, folder))
+
+        server = start("server")
+        client, began = await _connected(address), time.monotonic()
+        others = [start(name) for name in [*commands, *["worker"] * (workers - 1)] if name != "server"]
+        yield Machinery(client, sim, [server, *others], folder, start, began)
+
+
+@contextlib.contextmanager
+def _running(name: str, command: list[str], environment: dict[str, str], folder: Path) -> Iterator[Process]:
+    file = folder / f"{name}.log"
+    with file.open("ab") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:
+        try:
+            yield Process(name, process, file)
+        finally:
+            process.kill()
+
+
+async def _connected(address: str) -> Client:
+    looks = Looks()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_READY_SECONDS):
+            while True:
+                try:
+                    return await Client.connect(address, data_converter=data_converter)
+                except RuntimeError:
+                    await looks.again()
+    raise BenchError(f"Temporal's development server did not start within {_READY_SECONDS:g} s")
+
+
+def _temporal(store: Store, port: int, folder: Path) -> list[str]:
+    file = ["--db-filename", str(folder / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"]
+    return [
+        *(find_temporal(), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", str(port)),
+        *("--log-level", "error"),
+        *(f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()),
+        *(file if store == "file" else []),
+    ]
+
+
+def _environment(address: str, folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "QUNFA_"))}
+    return {
+        **kept,
+        "TEMPORAL_ADDRESS": address,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        "NO_PROXY": "*",
+        "no_proxy": "*",
+        "QUNFA_CONFIG": str(folder / "qunfa.toml"),
+        "QUNFA_LOG": "json",
+    }
+
+
+def _configuration(wechat: str, port: int, folder: Path) -> str:
+    accounts = "".join(
+        f'[accounts.{name}]\nappid = "wx{name}"\nsecret = "{SECRET}"\nkind = "service"\n'
+        f'callback.token = "{CALLBACK_TOKEN}"\n'
+        for name in ACCOUNTS
+    )
+    return f"""
+wechat.base_url = "{wechat}"
+metrics = {{ worker = "", receiver = "" }}
+media.roots = ["{folder}"]
+receiver = {{ host = "{LOCALHOST}", port = {port} }}
+{accounts}
+"""
+
+
+def _simulated(receiver: str) -> SimulatorConfig:
+    def account(name: str) -> dict[str, Any]:
+        return {
+            "appid": f"wx{name}",
+            "secret": SECRET,
+            "followers": FOLLOWERS,
+            "tags": [TAG],
+            "callback": {"url": f"{receiver}/wechat/{name}", "token": CALLBACK_TOKEN},
+            "limits": {
+                "calls_per_day": dict.fromkeys(_CALLS, _UNLIMITED),
+                "mass_per_minute": _UNLIMITED,
+                "sends_per_day": _UNLIMITED,
+                "to_all_per_month": _UNLIMITED,
+                "user_per_month": 254,
+            },
+        }
+
+    timing = {"too_fast": 0, "delivery": 0.5}
+    return SimulatorConfig.model_validate({"timing": timing, "accounts": {name: account(name) for name in ACCOUNTS}})

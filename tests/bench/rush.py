@@ -1,0 +1,121 @@
+"""Sends of many accounts that are all due in one second: how long they take, and that each is delivered once."""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from temporalio.client import WorkflowHandle
+
+from qunfa.contract.ids import MASS_SEND, TASK_QUEUE, mass_send_id
+from tests.bench.machinery import ACCOUNTS, FOLLOWERS, Machinery, machinery
+from tests.bench.scale import STARTS_AT_ONCE
+
+WORKERS: Final = 2
+_START_SECONDS: Final = 0.15
+"""How long one start takes on a slow machine, so that all have started before they are due."""
+
+
+@dataclass(frozen=True)
+class Rushed:
+    """What was seen. `per_second` and `seconds`: from when they were due until the last one had ended."""
+
+    accounts: int
+    each: int
+    seconds: float
+    outcomes: dict[str, int]
+    processor_ms: dict[str, float]
+    memory: float
+    wrongly_received: int
+
+    @property
+    def sends(self) -> int:
+        """Of all accounts."""
+        return self.accounts * self.each
+
+    @property
+    def per_second(self) -> float:
+        """How many ended a second."""
+        return self.sends / self.seconds
+
+
+def measured(accounts: int, each: int) -> Rushed:
+    """So many sends of so many accounts, by two workers.
+
+    Raises:
+        BenchError: something does not start.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(_measured(ACCOUNTS[:accounts], each, Path(folder)))
+
+
+async def _measured(accounts: tuple[str, ...], each: int, folder: Path) -> Rushed:
+    async with machinery("qunfa", "file", folder, WORKERS) as running:
+        due = datetime.now(UTC) + timedelta(seconds=30 + len(accounts) * each * _START_SECONDS)
+        sys.stderr.write(f"{len(accounts) * each} sends, due at {due:%H:%M:%S}\n")
+        handles = await running.unless_it_ends(asyncio.ensure_future(_started(running, accounts, each, due)))
+        await asyncio.sleep((due - datetime.now(UTC)).total_seconds())
+        before, began = [one.processor_seconds() for one in running.processes], time.monotonic()
+        results = await running.unless_it_ends(asyncio.gather(*(handle.result() for handle in handles)))
+        seconds = time.monotonic() - began
+        took: Counter[str] = Counter()
+        for one, so_far in zip(running.processes, before, strict=True):
+            took[one.name] += round(1000 * (one.processor_seconds() - so_far))
+        world = running.sim.world
+        counts = [count for name in accounts for count in world.ledger.counts(world.accounts[name])]
+        return Rushed(
+            accounts=len(accounts),
+            each=each,
+            seconds=seconds,
+            outcomes=dict(Counter(result["outcome"] for result in results)),
+            processor_ms={name: took[name] / len(handles) for name in took},
+            memory=max(one.memory() for one in running.processes if one.name == "worker") / 1e6,
+            wrongly_received=sum(count != each for count in counts) + abs(len(counts) - FOLLOWERS * len(accounts)),
+        )
+
+
+async def _started(
+    running: Machinery, accounts: tuple[str, ...], each: int, due: datetime
+) -> list[WorkflowHandle[Any, Any]]:
+    room = asyncio.Semaphore(STARTS_AT_ONCE)
+
+    async def one(account: str, key: str) -> WorkflowHandle[Any, Any]:
+        request = {
+            "account": account,
+            "key": key,
+            "audience": {"kind": "all"},
+            "message": {"msgtype": "text", "content": f"{key}: 你好"},
+            "send_at": due.isoformat(),
+        }
+        async with room:
+            return await running.client.start_workflow(
+                MASS_SEND, request, id=mass_send_id(account, key), task_queue=TASK_QUEUE
+            )
+
+    return list(await asyncio.gather(*(one(name, f"rush-{number}") for number in range(each) for name in accounts)))
+
+
+def told(found: Rushed) -> tuple[dict[str, Any], str, bool]:
+    """The figures for a machine and for a person, and whether all goals are met."""
+    goals = [
+        (f"all are sent ({found.outcomes})", found.outcomes == {"sent": found.sends}),
+        (f"each follower has each message once ({found.wrongly_received} have not)", not found.wrongly_received),
+    ]
+    rows: dict[str, Any] = {
+        "accounts": found.accounts,
+        "sends of each": found.each,
+        "workers": WORKERS,
+        "from when they were due until all had ended, s": round(found.seconds, 1),
+        "sends a second": round(found.per_second, 1),
+        **{f"processor of the {name}, ms a send": round(ms, 1) for name, ms in found.processor_ms.items()},
+        "memory of a worker, MB": round(found.memory),
+    }
+    machine = {**rows, "goals": [{"goal": text, "met": met} for text, met in goals]}
+    lines = [f"{name:50}{value:>10}" for name, value in rows.items()]
+    lines += ["", *(f"{'met' if met else 'NOT MET':8} {text}" for text, met in goals)]
+    return machine, "\n".join(lines), all(met for _, met in goals)
