@@ -36,6 +36,7 @@ from typing import Final, Literal
 
 from qunfa.contract.ledger import Recalled
 from qunfa.contract.recall import RECALLABLE, Heard, KnownJob, RecallCall, RecallRequest
+from qunfa.contract.refusal import full_stop
 from qunfa.contract.steps import Timing
 from qunfa.rules.calendar import next_day, shanghai_clock
 from qunfa.rules.codes import CodeClass, ReturnCode, return_code, token_endpoint_code
@@ -234,7 +235,7 @@ def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | E
     if recall.written >= CALLS_MAX:
         return _given_up(recall, f"{said}, {recall.written} times. It may be deleted already, or not to be deleted.")
     if now >= recall.calls[0].at + recall.patience or (heard and heard.lasting):
-        return _given_up(recall, f"{said}. {heard.detail or _said(heard) if heard else ''}".strip())
+        return _given_up(recall, f"{said}. {heard.detail or _said(heard) if heard else ''}")
     if recall.msg_id is None or heard is None:
         return Delete(due, said)
     if heard.at < due:
@@ -245,6 +246,7 @@ def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | E
 
 
 def _given_up(recall: Recall, why: str) -> End:
+    why = full_stop(f"{why[0].upper()}{why[1:]}")
     if recall.doubtful:
         return End("unknown", f"{_NOBODY_KNOWS} {why}")
     return End("not_recalled", f"Not recalled. {why}")
@@ -268,7 +270,7 @@ def _refusal(call: RecallCall, now: datetime) -> str:
     if call.errcode == _DAILY and not call.token_endpoint:
         again = shanghai_clock(next_day(now, None))
         return f"{_answer(call)}: WeChat takes ten recalls a day, and there are new ones from {again}."
-    return f"{_answer(call)}."
+    return _answer(call)
 
 
 def _answer(call: RecallCall) -> str:

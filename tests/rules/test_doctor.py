@@ -2,9 +2,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from qunfa.contract.checks import Finding
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
 from qunfa.rules import doctor
 from qunfa.rules.doctor import Poller, Pollers, workers_answered, workers_found, workers_silent
+from tests.rules.sentences import is_read_well
 
 ONE, TWO = "qunfa:1", "qunfa:2"
 IDLE = "get no task"
@@ -158,3 +160,67 @@ def test_workflows_whose_tasks_keep_failing() -> None:
     assert "of 7 workflows keep failing" in finding.said
     assert finding.said.endswith("mass-send:demo:a (NonDeterministicError), account:wx1, and 5 more")
     assert doctor.tasks_unknown().state == "warning"
+
+
+SILENT = workers_silent("qunfa", pollers(None), NOW, timedelta(seconds=5))
+BUSY = workers_answered("qunfa", pollers(None), Pollers(), NOW)
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        *(doctor.configuration_found(names) for names in ([], ["a"], ["a", "b"])),
+        doctor.configuration_failed("it cannot be read"),
+        doctor.temporal_found("localhost:7233", "default"),
+        doctor.temporal_failed("it does not answer"),
+        *(doctor.version_found(version) for version in ("1.31.0", "1.30.0", "", "x")),
+        *(doctor.retention_found("default", timedelta(days=days)) for days in (0, 1, 35)),
+        *(doctor.attributes_found(missing) for missing in ([], ["MassSendAccount"])),
+        doctor.attributes_in_conflict("it is another type"),
+        doctor.attributes_unknown("it may not be listed"),
+        *(workers_found("qunfa", found, pollers(None)) for found in (Pollers(), pollers(None), pollers(ONE))),
+        workers_found("qunfa", pollers(None, current=ONE), pollers(None, current=ONE)),
+        workers_found("qunfa", pollers(ONE, current=ONE), pollers(ONE, current=ONE)),
+        *(SILENT, BUSY),
+        *(doctor.tasks_found(stuck, 2) for stuck in ((), (doctor.Stuck("w"),))),
+        doctor.tasks_unknown(),
+        *(doctor.clock_found(ahead) for ahead in (0, 3, 99)),
+    ],
+    ids=lambda finding: f"{finding.name}-{finding.state}",
+)
+def test_a_finding_is_a_clause_and_what_to_do_about_it(finding: Finding) -> None:
+    """Of its check; what is wrong has a next step, which is a sentence or a command."""
+    assert is_read_well(finding)
+    assert finding.said
+    assert not finding.said.endswith(".")
+    assert (finding.todo is not None) or finding.state in {"ok", "skipped"} or finding.name == "search_attributes"
+    assert (finding.todo or ".").endswith((".", "…", "qunfa setup", "--retention 35d", "--build-id 1", "BUILD"))
+
+
+@pytest.mark.parametrize(
+    ("finding", "name"),
+    [
+        (doctor.configuration_found(["a"]), "configuration"),
+        (doctor.configuration_found([]), "configuration"),
+        (doctor.configuration_failed("x"), "configuration"),
+        (doctor.temporal_found("a", "n"), "temporal"),
+        (doctor.temporal_failed("x"), "temporal"),
+        (doctor.version_found("1.31"), "temporal_version"),
+        (doctor.version_found("1.30"), "temporal_version"),
+        (doctor.version_found("x"), "temporal_version"),
+        *((doctor.retention_found("n", timedelta(days=days)), "retention") for days in (0, 1, 35)),
+        (doctor.attributes_found([]), "search_attributes"),
+        (doctor.attributes_found(["x"]), "search_attributes"),
+        (doctor.attributes_in_conflict("x"), "search_attributes"),
+        (doctor.attributes_unknown("x"), "search_attributes"),
+        *((workers_found("q", found, found), "workers") for found in (Pollers(), pollers(None), pollers(ONE))),
+        *((one, "workers") for one in (SILENT, BUSY)),
+        (doctor.tasks_found((), 0), "workflow_tasks"),
+        (doctor.tasks_found((doctor.Stuck("w"),), 1), "workflow_tasks"),
+        (doctor.tasks_unknown(), "workflow_tasks"),
+        (doctor.clock_found(0), "clock"),
+    ],
+)
+def test_each_finding_has_the_name_of_its_check(finding: Finding, name: str) -> None:
+    """And is of no account."""
+    assert (finding.name, finding.account) == (name, None)

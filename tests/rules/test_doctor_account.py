@@ -13,6 +13,7 @@ from qunfa.rules.doctor_account import (
     not_at_wechat,
     own_workflow_stuck,
 )
+from tests.rules.sentences import is_read_well
 
 APPID = "wx0123456789abcdef"
 MIDNIGHT = datetime(2026, 12, 1, 16, tzinfo=UTC)
@@ -40,7 +41,9 @@ def seen(**more: Any) -> CheckAccountResult:
 
 def found(result: CheckAccountResult, appid: str | None = APPID) -> dict[str, Finding]:
     """The findings by name."""
-    return {finding.name: finding for finding in account_findings(result, appid)}
+    findings = account_findings(result, appid)
+    assert [one for one in findings if not is_read_well(one)] == []
+    return {finding.name: finding for finding in findings}
 
 
 def test_an_account_with_which_all_is_well_has_no_advice() -> None:
@@ -164,6 +167,7 @@ def test_the_workers_clock(clocks: Clocks, state: str, said: str) -> None:
 def test_an_account_that_nobody_can_answer_for() -> None:
     """One failure, or none where nobody could be asked; everything else says why it was skipped."""
     failed = not_answered("demo", "no such account", "Correct the name.")
+    assert [one for one in failed if not is_read_well(one)] == []
     assert [one.state for one in failed] == ["failed", *["skipped"] * 4]
     assert [one.state for one in not_asked("demo", "Temporal has to answer first")] == ["skipped"] * 5
     assert {one.name for one in failed} == {one.name for one in account_findings(seen(), APPID)}
@@ -206,6 +210,7 @@ def test_plain_mode(before: str, after: str) -> None:
     """It is warned of, unless there is something worse; what else is to be done is still said."""
     finding = callback_found("demo", [Step("url", before, "seen", "Look.")], "plain")
     todo = finding.todo or ""
+    assert is_read_well(finding)
     assert (finding.state, todo.startswith("Look.")) == (after, True)
     assert ("mode: plain" in finding.said, "safe mode" in todo) == ((after == "warning",) * 2)
 
