@@ -132,12 +132,12 @@ def _bounded(tries: tuple[Try, ...]) -> tuple[Try, ...]:
         if is_unknown(one):
             unknown[one.clientmsgid, is_silent(one)].append(one)
     first = {one.identity for some in unknown.values() for one in some[:_FIRST]}
-    stays = first | {one.identity for one in tries if _tells(one)}
+    stays = first | {one.identity for one in tries if tells(one)}
     others = [one.identity for one in tries if one.identity not in stays]
     kept = stays.union(others[len(tries) - TRIES_MAX :])
     return tuple(one for one in tries if one.identity in kept)
 
 
-def _tells(one: Try) -> bool:
+def tells(one: Try) -> bool:
     """Whether the try is under way, or has a job."""
     return is_under_way(one) or (one.answer is not None and one.answer.kind in {"accepted", "duplicate"})

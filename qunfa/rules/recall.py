@@ -40,6 +40,7 @@ from qunfa.contract.refusal import full_stop
 from qunfa.contract.steps import Timing
 from qunfa.rules.calendar import next_day, shanghai_clock
 from qunfa.rules.codes import CodeClass, ReturnCode, return_code, token_endpoint_code
+from qunfa.rules.submission import spacing
 from qunfa.rules.verdict import judge
 
 CALLS_MAX: Final = 8
@@ -47,7 +48,6 @@ CALLS_MAX: Final = 8
 VERIFYING_LOOKS: Final = 5
 _PROMPT: Final = 12
 """The first looks after an ok are so much closer than repeats are."""
-_DOUBLINGS: Final = 16
 
 _NOBODY_KNOWS: Final = "Nobody knows whether it was recalled: a call may have been carried out."
 _UNKNOWN_JOB: Final = 40059
@@ -208,7 +208,7 @@ def _first(recall: Recall, now: datetime) -> Look | Delete | End:
     if now >= recall.began_at + recall.patience:
         known = "is not known to be sent" if heard.status is None and heard.errcode is None else "is still not sent"
         return End("not_recalled", f"msg_id {recall.msg_id} {known}: {_said(heard)}. Nothing was deleted.")
-    return Look(heard.at + spacing(recall.timing, heard.looks), f"msg_id {recall.msg_id} to be sent: {_said(heard)}")
+    return Look(heard.at + spacing(heard.looks, recall.timing), f"msg_id {recall.msg_id} to be sent: {_said(heard)}")
 
 
 def _verify(recall: Recall, now: datetime) -> Look | End:
@@ -223,7 +223,7 @@ def _verify(recall: Recall, now: datetime) -> Look | End:
     if heard.lasting or heard.looks >= VERIFYING_LOOKS:
         said = f"Recalled: WeChat says that it is done, but mass/get does not say DELETE yet: {_said(heard)}."
         return End("recalled", said)
-    return Look(heard.at + spacing(recall.timing, heard.looks) / _PROMPT, "mass/get to say DELETE")
+    return Look(heard.at + spacing(heard.looks, recall.timing) / _PROMPT, "mass/get to say DELETE")
 
 
 def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | End:
@@ -231,7 +231,7 @@ def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | E
     if before and call.errcode == _WRONG_STATE and not call.token_endpoint:
         who = f"{before.by} at {shanghai_clock(before.at)}"
         return End("recalled", f"Recalled before, by {who}, and WeChat has nothing more to delete: {said}.")
-    due = call.at + spacing(recall.timing, len(recall.calls))
+    due = call.at + spacing(len(recall.calls), recall.timing)
     if recall.written >= CALLS_MAX:
         return _given_up(recall, f"{said}, {recall.written} times. It may be deleted already, or not to be deleted.")
     if now >= recall.calls[0].at + recall.patience or (heard and heard.lasting):
@@ -242,7 +242,7 @@ def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | E
         return Look(due, said)
     if heard.status == "SEND_SUCCESS" or (heard.errcode == _UNKNOWN_JOB and recall.delivered):
         return Delete(now, said)
-    return Look(heard.at + spacing(recall.timing, heard.looks), f"{said}; {_said(heard)}")
+    return Look(heard.at + spacing(heard.looks, recall.timing), f"{said}; {_said(heard)}")
 
 
 def _given_up(recall: Recall, why: str) -> End:
@@ -259,11 +259,6 @@ def interrupted(recall: Recall, why: str) -> End | None:
     if recall.doubtful:
         return End("unknown", f"{_NOBODY_KNOWS} {why}")
     return None
-
-
-def spacing(timing: Timing, times: int) -> timedelta:
-    """How long to wait after so many times (from 1): ``repeat``, doubled each time, at most ``repeat_max``."""
-    return min(timing.repeat * (1 << min(max(times, 1) - 1, _DOUBLINGS)), max(timing.repeat, timing.repeat_max))
 
 
 def _refusal(call: RecallCall, now: datetime) -> str:

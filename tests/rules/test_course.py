@@ -61,6 +61,7 @@ def in_turn(*jobs: Job) -> Jobs:
         (in_turn(SENT, COLLIDES), Over("sent")),
         (in_turn(SENT, COLLIDES.model_copy(update={"ever_unknown": True})), Over("sent")),
         (in_turn(FAILED, UNKNOWN, NEW), Ask("unknown_outcome")),
+        (in_turn(FAILED.model_copy(update={"clientmsgid": "other"}), COLLIDES), Ask("clientmsgid_collision")),
         (in_turn(CONFIRMED, COLLIDES_WITH_OTHER), Ask("clientmsgid_collision")),
         (in_turn(FAILED.model_copy(update={"verdict": DELETED}), FAILED), Over("deleted")),
         (in_turn(FAILED.model_copy(update={"verdict": NOBODY})), Over("sent_nobody")),

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from qunfa.contract.facts import Decided, Known, Owned, Try
-from qunfa.contract.result import Answer
+from qunfa.contract.facts import Decided, Known, Owned, Said, Try
+from qunfa.contract.result import Answer, ArticleCheck, Counts, Verdict
 from qunfa.rules.memory import TRIES_MAX, is_silent, is_under_way, is_unknown, union
 from qunfa.rules.shortening import shortened
 from tests.rules.arbitrary import CLIENTMSGID, NOON
@@ -171,9 +171,9 @@ def test_the_first_unknown_tries_of_each_clientmsgid_stay() -> None:
 
 def test_in_short_only_tries_that_count_are_left() -> None:
     """Of each clientmsgid the first three unknown and the first three silent ones; the newest two; what has a job."""
-    telling = (a_try(90), a_try(91, answer("accepted")), a_try(92, answer("duplicate")))
-    tries = (*MANY[:20], *telling, *MANY[20:])
-    assert numbers(shortened(Known(tries=tries)).tries) == [1, 2, 5, 15, 21, 22, 25, 90, 91, 92]
+    telling = (a_try(26), a_try(27, answer("accepted")), a_try(28, answer("duplicate")))
+    tries = (*MANY[:15], *telling, *MANY[15:])
+    assert numbers(shortened(Known(tries=tries)).tries) == [1, 2, 5, 15, 21, 22, 25, 26, 27, 28, 77, 78]
     assert numbers(shortened(Known(tries=tuple(MANY))).tries) == [1, 2, 5, 15, 21, 22, 25, 77, 78]
 
 
@@ -188,3 +188,6 @@ def test_in_short_texts_and_articles_are_gone_and_all_else_is_there() -> None:
     assert short_one == decided.model_copy(update={"by": "b" * 40, "reason": "r" * 40})
     owned = (Owned(msg_id=7, key="k", generation=0),)
     assert shortened(Known(owned=owned)).owned == owned
+    bare = Verdict(status="err(30003)", observed_by="push", counts=Counts(total=1), check_state=3)
+    word = Said(msg_id=7, verdict=bare.model_copy(update={"articles": (ArticleCheck(idx=1),)}), at=NOON)
+    assert shortened(Known(said=(word,))).said == (word.model_copy(update={"verdict": bare}),)

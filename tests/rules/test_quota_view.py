@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.limits import Allowance, Book, CallsLeft, Counted
 from qunfa.rules.quota_view import allowances, counted_until, sends_counted, this_month, today
+from tests.rules.sentences import is_well_written
 
 NOW = datetime(2026, 12, 5, 15, 0, tzinfo=UTC)
 """23:00 on December 5th in Shanghai."""
@@ -116,6 +117,7 @@ def test_what_was_counted_is_said_with_where_it_was_made(others: int, said: list
     for words in ("1 accepted today (2 to all)", "3 this month (4 to all)", "2026-12-05 23:00:00+08:00", *said):
         assert words in sentence
     assert ("elsewhere" in sentence) is bool(said)
+    assert is_well_written(sentence)
 
 
 def test_each_limit_is_told_whole() -> None:

@@ -20,8 +20,8 @@ from qunfa.rules.recall import (
     looked,
     next_step,
     obstacle,
-    spacing,
 )
+from qunfa.rules.submission import spacing
 from tests.rules.arbitrary import NOON
 from tests.rules.recalls import FAILED, MINUTE, OURS, TIMING, call, end, ready, recall, request, says
 from tests.rules.sentences import is_well_written
@@ -152,7 +152,7 @@ def test_40065_for_ever_ends_while_others_still_have_calls() -> None:
     """WeChat takes ten a day."""
     refused, at = ready(), NOON
     for number in range(CALLS_MAX):
-        at += spacing(TIMING, number)
+        at += spacing(number, TIMING)
         refused = called(refused, call("refused", 40065, at))
     done = end(next_step(looked(refused, says("SEND_SUCCESS", at=at)), at))
     assert (done.outcome, "8 times" in done.sentence) == ("not_recalled", True)

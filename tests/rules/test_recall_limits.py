@@ -8,7 +8,6 @@ import pytest
 from qunfa.contract.ledger import Recalled
 from qunfa.contract.recall import Heard, KnownJob, RecallCall
 from qunfa.contract.result import Verdict
-from qunfa.contract.steps import Timing
 from qunfa.rules.recall import (
     CALLS_MAX,
     Delete,
@@ -22,7 +21,6 @@ from qunfa.rules.recall import (
     looked,
     next_step,
     obstacle,
-    spacing,
 )
 from tests.rules.arbitrary import NOON
 from tests.rules.recalls import FAILED, MINUTE, OURS, TIMING, call, end, ready, recall, request, says
@@ -190,6 +188,8 @@ def test_an_end_says_what_it_follows_from(going: Recall, outcome: str, said: lis
     assert (done.outcome, [words for words in said if words not in done.sentence]) == (outcome, [])
     assert "None" not in done.sentence
     assert done.sentence.endswith(".")
+    assert not done.sentence[0].islower() or done.sentence.startswith("msg_id 7")
+    assert ("no call" in done.sentence) == (outcome == "recalled" and not going.calls)
 
 
 def test_a_recall_of_what_was_recalled_before_says_by_whom() -> None:
@@ -222,12 +222,3 @@ def test_looks_after_an_ok_are_closer_than_others() -> None:
     heard = looked(done, says("SEND_SUCCESS"))
     assert next_step(heard, NOON) == Look(NOON + MINUTE / 12, "mass/get to say DELETE")
     assert next_step(looked(heard, says("SEND_SUCCESS")), NOON) == Look(NOON + MINUTE / 6, "mass/get to say DELETE")
-
-
-def test_each_wait_is_twice_the_one_before() -> None:
-    """Up to a bound, and never less than the first."""
-    timing = Timing(repeat=MINUTE, repeat_max=6 * MINUTE)
-    assert [spacing(timing, times) / MINUTE for times in (0, 1, 2, 3, 4, 99)] == [1, 1, 2, 4, 6, 6]
-    assert spacing(Timing(repeat=2 * MINUTE, repeat_max=MINUTE), 5) == 2 * MINUTE
-    long = Timing(repeat=SECOND, repeat_max=timedelta(days=365))
-    assert [spacing(long, times) / SECOND for times in (16, 17, 18)] == [1 << 15, 1 << 16, 1 << 16]
