@@ -60,7 +60,8 @@ def named(state: AccountState, record: Record) -> Record:
 
 def without_pretenders(state: AccountState, record: Record) -> AccountState:
     """The state where no other key keeps, by a 45065 alone, what WeChat has accepted as this record's."""
-    for msg_id, claim in [one for one in record.claims.items() if one[1].accepted]:
+    accepted = {msg_id: claim for msg_id, claim in record.claims.items() if claim.accepted}
+    for msg_id, claim in accepted.items():
         fact = Owned(msg_id=msg_id, key=record.key, generation=claim.generation, accepted=True)
         for other in state.records.values():
             if other.key != record.key and msg_id in other.claims and not other.claims[msg_id].accepted:

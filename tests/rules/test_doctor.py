@@ -162,65 +162,85 @@ def test_workflows_whose_tasks_keep_failing() -> None:
     assert doctor.tasks_unknown().state == "warning"
 
 
-SILENT = workers_silent("qunfa", pollers(None), NOW, timedelta(seconds=5))
-BUSY = workers_answered("qunfa", pollers(None), Pollers(), NOW)
+def findings() -> dict[str, list[Finding]]:
+    """Every finding that there can be, by the name of its check."""
+    plain, current, other = pollers(None), pollers(ONE, current=ONE), pollers(ONE, current=TWO)
+    polled = [*(workers_found("q", one, plain) for one in (Pollers(), plain, pollers(ONE), current, other))]
+    return {
+        "configuration": [
+            *(doctor.configuration_found(names) for names in ([], ["a"], ["a", "b"])),
+            doctor.configuration_failed("it cannot be read"),
+        ],
+        "temporal": [doctor.temporal_found("localhost:7233", "default"), doctor.temporal_failed("it does not answer")],
+        "temporal_version": [doctor.version_found(version) for version in ("1.31.0", "1.30.0", "", "x")],
+        "retention": [doctor.retention_found("default", timedelta(days=days)) for days in (0, 1, 35)],
+        "search_attributes": [
+            *(doctor.attributes_found(missing) for missing in ([], ["MassSendAccount"])),
+            doctor.attributes_in_conflict("it is another type"),
+            *(doctor.attributes_unknown(text) for text in ("it may not be listed", "it may not\nRegister them.")),
+        ],
+        "workers": [
+            *polled,
+            workers_silent("q", plain, NOW, timedelta(seconds=5)),
+            workers_answered("q", plain, Pollers(), NOW),
+            workers_answered("q", plain, plain, NOW),
+        ],
+        "workflow_tasks": [
+            *(doctor.tasks_found(stuck, 2) for stuck in ((), (doctor.Stuck("w"),))),
+            doctor.tasks_unknown(),
+        ],
+        "clock": [doctor.clock_found(ahead) for ahead in (0, 3, 99)],
+    }
 
 
-@pytest.mark.parametrize(
-    "finding",
-    [
-        *(doctor.configuration_found(names) for names in ([], ["a"], ["a", "b"])),
-        doctor.configuration_failed("it cannot be read"),
-        doctor.temporal_found("localhost:7233", "default"),
-        doctor.temporal_failed("it does not answer"),
-        *(doctor.version_found(version) for version in ("1.31.0", "1.30.0", "", "x")),
-        *(doctor.retention_found("default", timedelta(days=days)) for days in (0, 1, 35)),
-        *(doctor.attributes_found(missing) for missing in ([], ["MassSendAccount"])),
-        doctor.attributes_in_conflict("it is another type"),
-        doctor.attributes_unknown("it may not be listed"),
-        *(workers_found("qunfa", found, pollers(None)) for found in (Pollers(), pollers(None), pollers(ONE))),
-        workers_found("qunfa", pollers(None, current=ONE), pollers(None, current=ONE)),
-        workers_found("qunfa", pollers(ONE, current=ONE), pollers(ONE, current=ONE)),
-        *(SILENT, BUSY),
-        *(doctor.tasks_found(stuck, 2) for stuck in ((), (doctor.Stuck("w"),))),
-        doctor.tasks_unknown(),
-        *(doctor.clock_found(ahead) for ahead in (0, 3, 99)),
-    ],
-    ids=lambda finding: f"{finding.name}-{finding.state}",
-)
-def test_a_finding_is_a_clause_and_what_to_do_about_it(finding: Finding) -> None:
-    """Of its check; what is wrong has a next step, which is a sentence or a command."""
-    assert is_read_well(finding)
-    assert finding.said
-    assert not finding.said.endswith(".")
-    assert (finding.todo is not None) or finding.state in {"ok", "skipped"} or finding.name == "search_attributes"
-    assert (finding.todo or ".").endswith((".", "…", "qunfa setup", "--retention 35d", "--build-id 1", "BUILD"))
+def test_each_finding_is_a_clause_and_what_to_do_about_it() -> None:
+    """Under the name of its check, and of no account; what is wrong has a next step, a sentence or a command."""
+    for name, some in findings().items():
+        for one in some:
+            assert (one.name, one.account) == (name, None)
+            assert is_read_well(one)
+            assert one.said
+            assert not one.said.endswith(".")
+            assert (one.todo is not None) or one.state in {"ok", "skipped"} or name == "search_attributes"
+            todo = one.todo or "."
+            assert todo.endswith((".", "…", "qunfa setup", "--retention 35d", "--build-id 1", "BUILD"))
+            assert not todo[0].islower() or todo.startswith("qunfa setup")
 
 
-@pytest.mark.parametrize(
-    ("finding", "name"),
-    [
-        (doctor.configuration_found(["a"]), "configuration"),
-        (doctor.configuration_found([]), "configuration"),
-        (doctor.configuration_failed("x"), "configuration"),
-        (doctor.temporal_found("a", "n"), "temporal"),
-        (doctor.temporal_failed("x"), "temporal"),
-        (doctor.version_found("1.31"), "temporal_version"),
-        (doctor.version_found("1.30"), "temporal_version"),
-        (doctor.version_found("x"), "temporal_version"),
-        *((doctor.retention_found("n", timedelta(days=days)), "retention") for days in (0, 1, 35)),
-        (doctor.attributes_found([]), "search_attributes"),
-        (doctor.attributes_found(["x"]), "search_attributes"),
-        (doctor.attributes_in_conflict("x"), "search_attributes"),
-        (doctor.attributes_unknown("x"), "search_attributes"),
-        *((workers_found("q", found, found), "workers") for found in (Pollers(), pollers(None), pollers(ONE))),
-        *((one, "workers") for one in (SILENT, BUSY)),
-        (doctor.tasks_found((), 0), "workflow_tasks"),
-        (doctor.tasks_found((doctor.Stuck("w"),), 1), "workflow_tasks"),
-        (doctor.tasks_unknown(), "workflow_tasks"),
-        (doctor.clock_found(0), "clock"),
-    ],
-)
-def test_each_finding_has_the_name_of_its_check(finding: Finding, name: str) -> None:
-    """And is of no account."""
-    assert (finding.name, finding.account) == (name, None)
+def test_each_finding_has_its_state() -> None:
+    """By its first letter: what is ok, what is warned of, what has failed, and what was skipped."""
+    assert {name: "".join(one.state[0] for one in some) for name, some in findings().items()} == {
+        "configuration": "soof",
+        "temporal": "of",
+        "temporal_version": "owww",
+        "retention": "swo",
+        "search_attributes": "offww",
+        "workers": "fofoffwo",
+        "workflow_tasks": "ofw",
+        "clock": "oof",
+    }
+
+
+def test_what_a_finding_names() -> None:
+    """So that people need not look it up: versions, queues, attributes, how many workers."""
+    assert "x" in doctor.version_found("x").said
+    assert "''" not in doctor.version_found("").said
+    assert all("1.31 or newer" in (doctor.version_found(version).todo or "") for version in ("", "x"))
+    assert [version in doctor.version_found("1.30.9").said for version in ("1.30.9", "1.31")] == [True, True]
+    assert "MassSendAccount, MassSendKey" in doctor.attributes_found(["MassSendAccount", "MassSendKey"]).said
+    counted = workers_found("q", pollers(None), pollers(None, None)).said
+    assert "pollers: 1 for workflows and 2 for activities" in counted
+    assert "task queue q" in workers_found("q", pollers(ONE), pollers(ONE)).said
+    assert "task queue q;" in workers_answered("q", pollers(None), pollers(None), NOW).said
+    three = doctor.temporal_failed("a\nb\nc")
+    assert (three.said, three.todo) == ("a", "b\nc")
+    assert (doctor.attributes_unknown("a\nb\nc").said, doctor.attributes_unknown("a").todo) == ("a", None)
+    assert doctor.skipped("quota", "why", "demo", "Look.") == Finding(
+        name="quota", account="demo", state="skipped", said="why", todo="Look."
+    )
+
+
+def test_a_poll_of_a_minute_ago_may_go_on() -> None:
+    """To the second; and the version that gets the tasks is the same."""
+    polls = tuple(Poller(None, NOW - timedelta(seconds=ago)) for ago in (75, 76))
+    assert Pollers(polls, ONE).alive(NOW) == Pollers(polls[:1], ONE)

@@ -151,10 +151,14 @@ def refused(errcode: int = 45011, known: KnownJob = OURS, **more: Any) -> Recall
     [
         (looked(recall(), says("DELETE")), "recalled", ["already", "no call", "msg_id 7"]),
         (looked(refused(), says("DELETE")), "recalled", ["msg_id 7"]),
+        (looked(recall(), says("SEND_FAIL")), "not_recalled", ["msg_id 7", "SEND_FAIL"]),
+        (looked(recall(FAILED), says("SEND_FAIL")), "not_recalled", ["msg_id 7", "err(20001)"]),
+        (looked(recall(KnownJob(msg_id=7)), says(errcode=40059)), "not_recalled", ["no msg_id 7"]),
         (looked(recall(), says(lasting=True, detail="48001.")), "not_recalled", ["48001.", "Nothing was deleted"]),
         (refused(45009), "not_recalled", ["45009", "ten", "2026-12-02 00:00:00+08:00"]),
         (refused(45009, token_endpoint=True), "not_recalled", ["token endpoint", "45009"]),
         (refused(48001), "not_recalled", ["WeChat answered 48001"]),
+        (refused(40001, token_endpoint=True), "not_recalled", ["token endpoint", "secret"]),
         (looked(refused(), says(lasting=True, detail="48001.")), "not_recalled", ["45011", "48001."]),
         (looked(refused(), says("SENDING", lasting=True)), "not_recalled", ["45011", "mass/get says SENDING"]),
         (looked(refused(), says(errcode=-1, lasting=True)), "not_recalled", ["mass/get answered -1", "busy"]),
@@ -187,6 +191,7 @@ def test_an_end_says_what_it_follows_from(going: Recall, outcome: str, said: lis
     done = end(next_step(going, NOON))
     assert (done.outcome, [words for words in said if words not in done.sentence]) == (outcome, [])
     assert "None" not in done.sentence
+    assert ("new ones from" in done.sentence) == ("ten" in said)
     assert done.sentence.endswith(".")
     assert not done.sentence[0].islower() or done.sentence.startswith("msg_id 7")
     assert ("no call" in done.sentence) == (outcome == "recalled" and not going.calls)
@@ -222,3 +227,14 @@ def test_looks_after_an_ok_are_closer_than_others() -> None:
     heard = looked(done, says("SEND_SUCCESS"))
     assert next_step(heard, NOON) == Look(NOON + MINUTE / 12, "mass/get to say DELETE")
     assert next_step(looked(heard, says("SEND_SUCCESS")), NOON) == Look(NOON + MINUTE / 6, "mass/get to say DELETE")
+
+
+def test_a_recall_by_a_url_alone_is_called_again_without_a_look() -> None:
+    """Spaced, for as long as the window; then it ends with what the call was answered."""
+    going = called(recall(KnownJob(), **BY_URL), call("refused", 45011))
+    step = next_step(going, NOON)
+    assert isinstance(step, Delete)
+    assert (step.at, "45011" in step.why) == (NOON + MINUTE, True)
+    done = end(next_step(going, NOON + TIMING.window))
+    assert (done.outcome, "45011" in done.sentence, "mass/get" in done.sentence) == ("not_recalled", True, False)
+    assert end(next_step(called(going, call("lost", detail="cut off")), NOON + TIMING.window)).outcome == "unknown"
