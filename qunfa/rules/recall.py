@@ -236,7 +236,7 @@ def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | E
         return _given_up(recall, f"{said}, {recall.written} times. It may be deleted already, or not to be deleted.")
     if now >= recall.calls[0].at + recall.patience or (heard and heard.lasting):
         return _given_up(recall, f"{said}. {heard.detail or _said(heard) if heard else ''}")
-    if recall.msg_id is None or heard is None:
+    if heard is None:  # by a URL alone nothing can be asked
         return Delete(due, said)
     if heard.at < due:
         return Look(due, said)

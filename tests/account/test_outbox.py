@@ -181,6 +181,18 @@ def test_first_answers_go_in_the_order_of_the_wishes() -> None:
     assert [one.key for one in outgoing(state, NOON)] == ["a", "b", "c", "d"]
 
 
+def test_what_is_said_has_a_number_of_its_own() -> None:
+    """Else one answer would stand for another: places, notes and pushes are counted together."""
+    state, _ = leased(EMPTY, wish("w0", "first"))
+    state = done(state, wish("w1", "a"), report(attempt(answer()), key="p"), NO, look("w2", "b"), wish("w3", "c"))
+    assert [(one.kind, one.key) for one in outgoing(state, NOON)] == [
+        *(("place", "a"), ("note", "b"), ("place", "c"), ("push", "p")),
+    ]
+    numbers = [*(one.number for one in state.queue), *(one.serial for one in state.notes)]
+    numbers += [one.serial for one in state.forwards]
+    assert len(set(numbers)) == len(numbers)
+
+
 def test_what_was_delivered_is_that_signal_alone() -> None:
     """Another answer, push or place of the same account stays to be said."""
     state, _ = leased(EMPTY, wish("w0", "first"))

@@ -112,6 +112,8 @@ def test_what_was_known_before_does_not_go_on_again() -> None:
         ((owner("a"),), (owner("b"),), (owner("a"),)),
         ((owner("a"),), (owner("b", accepted=True),), (owner("b", accepted=True),)),
         ((owner("a", accepted=True),), (owner("b", accepted=True),), (owner("a", accepted=True),)),
+        ((owner("b"),), (owner("a"),), (owner("b"),)),
+        ((owner("b", accepted=True),), (owner("a", accepted=True),), (owner("b", accepted=True),)),
         ((owner("a", 9),), (owner("b", 8),), (owner("b", 8), owner("a", 9))),
     ],
 )

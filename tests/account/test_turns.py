@@ -139,6 +139,16 @@ def test_a_lease_given_back_before_its_time_hurries_nobody() -> None:
     assert (state.lease and state.lease.key, state.lease and state.lease.not_before) == ("c", NOON + SECOND)
 
 
+def test_an_answer_before_its_time_brings_the_next_one_no_earlier() -> None:
+    """Clocks differ: the pace runs from when the lease allowed a try, or from its answer where that is later."""
+    state, first = leased(EMPTY, wish("w1", "a"), wish("w2", "b"), wish("w3", "c"))
+    state = done(state, report(tried(first, REFUSED), key="a"))
+    assert state.lease is not None
+    assert state.lease.not_before == NOON + SECOND
+    state = done(state, report(tried(state.lease, REFUSED), key="b"), now=NOON + SECOND / 2)
+    assert (state.lease and state.lease.key, state.lease and state.lease.not_before) == ("c", NOON + 2 * SECOND)
+
+
 def test_a_lost_lease_of_a_run_that_is_gone_comes_back_at_once() -> None:
     """Another run of the key has wished meanwhile; what was known to be lost stays lost."""
     state = done(EMPTY, wish(number=2), wish("other", "o", "run-o"))

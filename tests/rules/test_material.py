@@ -134,6 +134,8 @@ def test_the_converted_video_is_what_is_sent() -> None:
     works = carried_out(VIDEO, Material(sources=(source("message.media", "video"),)))
     assert works[1] == Convert("video-aa")
     assert works[-1].message.media.media_id == "converted"
+    held = carried_out({**VIDEO, "media": {"media_id": "there"}}, Material())
+    assert held[0] == Convert("there")
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,12 @@ def test_of_two_owners_of_a_msg_id_one_stands_for_everybody(stands: dict[str, An
     assert union(Known(owned=(other,)), Known(owned=(one,))).owned == (one,)
 
 
+def test_each_msg_id_has_an_owner() -> None:
+    """One does not take another one's place."""
+    seven, eight = (Owned(msg_id=msg_id, key="k", generation=0) for msg_id in (7, 8))
+    assert union(Known(owned=(eight,)), Known(owned=(seven,))).owned == (seven, eight)
+
+
 def test_facts_stand_in_one_order() -> None:
     """By generation, number and wish; so that two memories of the same are equal."""
     tries = [
