@@ -244,3 +244,50 @@ def test_a_poll_of_a_minute_ago_may_go_on() -> None:
     """To the second; and the version that gets the tasks is the same."""
     polls = tuple(Poller(None, NOW - timedelta(seconds=ago)) for ago in (75, 76))
     assert Pollers(polls, ONE).alive(NOW) == Pollers(polls[:1], ONE)
+
+
+@pytest.mark.parametrize(
+    ("versions", "current", "said", "todo"),
+    [
+        ((ONE,), None, ["qunfa:1", "task queue q", "no version is the current one"], "qunfa --build-id 1"),
+        ((TWO, None), "other:3", ["other:3", "qunfa:2, unversioned workers", "queue q"], "qunfa --build-id 2"),
+        ((None,), ONE, ["qunfa:1", "unversioned workers"], "DEPLOYMENT --build-id BUILD"),
+        (("qunfa:1:2",), None, ["qunfa:1:2"], "qunfa --build-id 1:2"),
+    ],
+)
+def test_workers_of_another_version_are_named(
+    versions: tuple[str | None, ...], current: str | None, said: list[str], todo: str
+) -> None:
+    """With the version that gets the tasks, and the command that would make theirs the current one."""
+    finding = workers_found("q", pollers(*versions, current=current), pollers(*versions, current=current))
+    assert [words for words in said if words not in finding.said] == []
+    assert ("no version" in finding.said) is (current is None)
+    assert (finding.todo or "").endswith(f"--deployment-name {todo}")
+
+
+def test_one_is_one_and_two_are_more() -> None:
+    """Accounts, workflows and days."""
+    assert doctor.configuration_found(["a"]).said == "it names 1 account: a"
+    assert doctor.configuration_found([]).todo
+    one = doctor.tasks_found((doctor.Stuck("w", ("Failure", "Other")),), 1).said
+    assert ("of 1 workflow keep" in one, one.endswith(": w (Failure, Other)")) == (True, True)
+    kept = [doctor.retention_found("n", timedelta(days=days)).said for days in (1, 2, 34.5)]
+    for words, said in zip(("for 1 day,", "for 2 days,", "for 34.5 days,"), kept, strict=True):
+        assert words in said
+    both = workers_answered("q", Pollers(), Pollers(), NOW)
+    assert "for workflows or activities within" in both.said
+    assert "version" not in workers_found("q", pollers(None), pollers(None)).said
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "said"),
+    [
+        ({"A": 2.0, "B": -2.0}, "ok", "is right by A and B"),
+        ({"A": 5.0, "B": 0}, "ok", "is 5 s ahead of A"),
+        ({"A": 60.0, "B": -3}, "warning", "is 60 s ahead of A and 3 s behind B"),
+    ],
+)
+def test_a_clock_may_be_off_by_as_much_as_its_bound(ahead: dict[str, float], state: str, said: str) -> None:
+    """To the second; all that are off are named."""
+    finding = doctor.apart("clock", ahead, "it")
+    assert (finding.state, finding.said) == (state, f"it {said}")
