@@ -109,6 +109,7 @@ def test_a_call_that_the_whitelist_refuses() -> None:
     """Also where the token came from elsewhere; WeChat may name no address."""
     call = CallsLeft(cgi_path=CALLS[0], errcode=61004, errmsg="not registered")
     whitelist = found(seen(token=TokenSeen(source="a token service"), calls=(call,)))["ip_whitelist"]
+    assert "None" not in whitelist.said
     assert (whitelist.state, whitelist.todo and "the address that WeChat's text names" in whitelist.todo) == (
         "failed",
         True,
@@ -133,6 +134,8 @@ def test_a_kept_token_says_nothing_of_the_address() -> None:
     silent = CallsLeft(cgi_path=CALLS[0], errmsg="no answer within 10 s")
     assert found(seen(token=TokenSeen(source="classic"), calls=(silent,)))["ip_whitelist"].state == "skipped"
     assert found(seen(calls=(silent,)))["ip_whitelist"].state == "ok", "one that was had just now does"
+    refused = CallsLeft(cgi_path=CALLS[0], errcode=48001, errmsg="unauthorized")
+    assert found(seen(calls=(refused,)))["ip_whitelist"].state == "ok", "another refusal is none of the address"
     lost = TokenSeen(source="stable", detail="ConnectError")
     assert found(seen(token=lost, calls=(silent,)))["ip_whitelist"].state == "skipped"
     kept = found(seen(token=TokenSeen(source="classic")))
