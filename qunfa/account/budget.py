@@ -167,7 +167,7 @@ def may_be_carried(inbox: Sequence[Any]) -> bool:
 def json_size(anything: Any) -> int:
     """Bytes that it takes as JSON; more than there is room for where it cannot be JSON, such as bytes."""
     try:
-        return len(_ANYTHING.dump_json(anything, fallback=str))
+        return len(_ANYTHING.dump_json(anything))
     except ValueError:
         return BYTES_MAX
 

@@ -21,10 +21,11 @@ from qunfa.account.queue import closing, informed, overdue, place_of, turned_awa
 from qunfa.account.state import AccountState, Place, Record
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Lease
+from qunfa.contract.ledger import Pace
 from qunfa.contract.result import Answer
 from qunfa.rules import pace
 from qunfa.rules.course import judgement_of
-from qunfa.rules.memory import is_under_way, union
+from qunfa.rules.memory import union
 
 EARLY: Final = timedelta(seconds=3)
 """How long before the pace allows it a lease is granted: so long a hand-over may take in a crowd."""
@@ -60,14 +61,12 @@ def forbidden(record: Record, generation: int, *, knew: bool) -> bool:
         return True
     if any((judgement := judgement_of(job)) and judgement.delivered for job in jobs):
         return True
-    undecided = [job for job in jobs if job.verdict is None]
-    if any(job.overruled or (job.msg_id is not None and job.generation < generation) for job in undecided):
+    if any(job.msg_id is not None and job.verdict is None for job in jobs):
         return True
     job = next((one for one in jobs if one.generation == generation), None)
     if job is None:
         return False
-    settled = job.msg_id is not None or job.verdict is not None or job.collides_with is not None
-    return settled or (job.ever_unknown and not knew)
+    return job.verdict is not None or job.collides_with is not None or (job.ever_unknown and not knew)
 
 
 def without_vain_place(state: AccountState, key: str) -> AccountState:
@@ -80,27 +79,25 @@ def without_vain_place(state: AccountState, key: str) -> AccountState:
 
 def returned(state: AccountState, now: datetime, told: Known | None = None) -> AccountState:
     """The state where a lease has come back whose try is answered, be it by what was ``told`` without room for it."""
-    lease, one = state.lease, _try_of_lease(state)
-    if lease is not None and told is not None and (one is None or one.answer is None):
-        one = next((other for other in told.tries if other.identity == lease.identity), one)
-    if lease is None or one is None or one.answer is None:
+    lease = state.lease
+    if lease is None:
         return state
-    if one.answer.kind == "unused":
-        free = state.pace.next_at and min(state.pace.next_at, lease.not_before)
-        after = state.pace.model_copy(update={"next_at": free})
-    else:
-        after = pace.told(state.pace, one.answer, now, lease.pace)
-    return closing(state.changed(lease=None, announced=False, pace=after), lease.wish)
+    tries = (*state.records[lease.key].known.tries, *(told.tries if told else ()))
+    answer = next((one.answer for one in tries if one.identity == lease.identity and one.answer), None)
+    if answer is None:
+        return state
+    if answer.kind == "unused":
+        return _unused(state, lease)
+    return _back(state, lease, pace.told(state.pace, answer, now, lease.pace))
 
 
 def unheard(state: AccountState, now: datetime) -> AccountState:
     """The state where a lease has come back that nobody has heard of."""
-    lease, one = state.lease, _try_of_lease(state)
-    if lease is None or one is None:
+    lease = state.lease
+    if lease is None:
         return state
     answer = Answer(kind="unused", at=now, detail=UNHEARD)
-    unused = one.model_copy(update={"answer": answer, "lost_at": None})
-    return returned(_with_try(state, lease.key, unused), now, Known(tries=(unused,)))
+    return _unused(_with_try(state, lease.key, lease.tried(answer)), lease)
 
 
 def expired(state: AccountState, now: datetime) -> AccountState:
@@ -108,14 +105,18 @@ def expired(state: AccountState, now: datetime) -> AccountState:
     lease = state.lease
     if lease is None or now < lease.expires_at:
         return state
-    one = _try_of_lease(state) or lease.tried()
-    if lease.key in state.records:
-        if is_under_way(one):
-            state = _with_try(state, lease.key, one.model_copy(update={"lost_at": lease.expires_at}))
-        if not state.announced:
-            state = informed(state, lease.key, lease.holder, lease.wish, "known")
+    state = _with_try(state, lease.key, lease.tried(lost_at=lease.expires_at))
+    if not state.announced:
+        state = informed(state, lease.key, lease.holder, lease.wish, "known")
     silence = Answer(kind="unknown", at=lease.expires_at)
-    after = pace.told(state.pace, silence, lease.expires_at, lease.pace)
+    return _back(state, lease, pace.told(state.pace, silence, lease.expires_at, lease.pace))
+
+
+def _unused(state: AccountState, lease: Lease) -> AccountState:
+    return _back(state, lease, state.pace.model_copy(update={"next_at": lease.not_before}))
+
+
+def _back(state: AccountState, lease: Lease, after: Pace) -> AccountState:
     return closing(state.changed(lease=None, announced=False, pace=after), lease.wish)
 
 
@@ -140,7 +141,6 @@ def _turn(state: AccountState, place: Place, now: datetime) -> AccountState:
     lease = _lease(record, place, not_before)
     state = state.changed(
         lease=lease,
-        announced=False,
         pace=pace.leased(state.pace, not_before, place.pace),
         queue=tuple(other for other in state.queue if other is not place),
     )
@@ -162,13 +162,6 @@ def _lease(record: Record, place: Place, not_before: datetime) -> Lease:
         expires_at=valid_until + 3 * place.http_timeout + SLACK,
         pace=place.pace,
     )
-
-
-def _try_of_lease(state: AccountState) -> Try | None:
-    record = state.records.get(state.lease.key) if state.lease else None
-    if record is None or state.lease is None:
-        return None
-    return next((one for one in record.known.tries if one.identity == state.lease.identity), None)
 
 
 def _with_try(state: AccountState, key: str, one: Try) -> AccountState:

@@ -90,14 +90,13 @@ def _bounded(said: Iterator[Outgoing]) -> Iterator[Outgoing]:
 
 def _lease(state: AccountState, now: datetime) -> Iterator[Outgoing]:
     lease = state.lease
-    record = state.records.get(lease.key) if lease else None
-    if lease is None or record is None or state.announced:
+    if lease is None or state.announced:
         return
+    record = state.records[lease.key]
     granted = Granted(
         wish=lease.wish,
         answer="lease",
         known=record.known,
-        ended=record.ended,
         lease=lease,
         counted=counted_until(state.book, state.since, now),
     )
@@ -114,10 +113,10 @@ def _lease(state: AccountState, now: datetime) -> Iterator[Outgoing]:
 
 def _first_answers(state: AccountState) -> Iterator[Outgoing]:
     """The answers to wishes that have none yet, as they came."""
-    waiting = ((place.number, partial(_of_place, state, before, place)) for before, place in _placed(state, first=True))
-    over = ((note.serial, partial(_of_note, state, note)) for note in state.notes)
-    for _, one in sorted([*waiting, *over], key=lambda numbered: numbered[0]):
-        yield one()
+    answers = {place.number: partial(_of_place, state, before, place) for before, place in _placed(state, first=True)}
+    answers |= {note.serial: partial(_of_note, state, note) for note in state.notes}
+    for number in sorted(answers):
+        yield answers[number]()
 
 
 def _placed(state: AccountState, *, first: bool) -> Iterator[tuple[int, Place]]:
@@ -165,9 +164,8 @@ def _of_note(state: AccountState, note: Note) -> Outgoing:
 
 def _pushes(state: AccountState) -> Iterator[Outgoing]:
     for forward in state.forwards:
-        record = state.records.get(forward.key)
-        event = word_on(record, forward.msg_id) if record else None
-        if record is not None and event is not None:
+        record = state.records[forward.key]
+        if (event := word_on(record, forward.msg_id)) is not None:
             yield Outgoing(
                 kind="push",
                 serial=forward.serial,

@@ -16,11 +16,11 @@ from qunfa.rules.memory import union
 from qunfa.send.doubt import of_unknown_owner
 
 
-def owner_of(state: AccountState, msg_id: int, but: str | None = None) -> tuple[Record, Claim] | None:
-    """The record whose job it is, and how it came by it; of other keys than ``but``."""
+def owner_of(state: AccountState, msg_id: int) -> tuple[Record, Claim] | None:
+    """The record whose job it is, and how it came by it."""
     found: tuple[Record, Claim] | None = None
     for record in state.records.values():
-        claim = record.claims.get(msg_id) if record.key != but else None
+        claim = record.claims.get(msg_id)
         if claim and claim.accepted:
             return record, claim
         if claim and found is None:
@@ -46,9 +46,7 @@ def added(ours: Known, theirs: Known) -> Known:
         if before is None or (one.accepted and not before.accepted):
             known[one.msg_id] = one
     facts = tuple(known[msg_id] for msg_id in sorted(known))
-    return union(ours.model_copy(update={"owned": ()}), theirs.model_copy(update={"owned": ()})).model_copy(
-        update={"owned": facts}
-    )
+    return union(ours, theirs).model_copy(update={"owned": facts})
 
 
 def named(state: AccountState, record: Record) -> Record:
@@ -60,15 +58,10 @@ def named(state: AccountState, record: Record) -> Record:
     return record if after == record.known.owned else _with_owned(record, after)
 
 
-def without_pretenders(state: AccountState, before: Record | None, record: Record) -> AccountState:
+def without_pretenders(state: AccountState, record: Record) -> AccountState:
     """The state where no other key keeps, by a 45065 alone, what WeChat has accepted as this record's."""
-    known = before.claims if before else {}
-    new = {
-        msg_id: claim
-        for msg_id, claim in record.claims.items()
-        if claim.accepted and not (msg_id in known and known[msg_id].accepted)
-    }
-    for msg_id, claim in new.items():
+    accepted = {msg_id: claim for msg_id, claim in record.claims.items() if claim.accepted}
+    for msg_id, claim in accepted.items():
         fact = Owned(msg_id=msg_id, key=record.key, generation=claim.generation, accepted=True)
         for other in state.records.values():
             if other.key != record.key and msg_id in other.claims and not other.claims[msg_id].accepted:
@@ -80,12 +73,10 @@ def _owner_for(state: AccountState, record: Record, msg_id: int, known: Owned | 
     own = record.claims.get(msg_id)
     if own and own.accepted:
         return Owned(msg_id=msg_id, key=record.key, generation=own.generation, accepted=True)
-    other = owner_of(state, msg_id, but=record.key)
+    other = owner_of(state, msg_id)
     if other and (known is None or other[1].accepted):
         return Owned(msg_id=msg_id, key=other[0].key, generation=other[1].generation, accepted=other[1].accepted)
-    if known is not None or own is None:
-        return known or Owned(msg_id=msg_id, key=record.key, generation=0)
-    return Owned(msg_id=msg_id, key=record.key, generation=own.generation)
+    return known or Owned(msg_id=msg_id, key=record.key, generation=record.claims[msg_id].generation)
 
 
 def _with_owned(record: Record, facts: tuple[Owned, ...]) -> Record:
@@ -98,8 +89,8 @@ def _moved(state: AccountState, pretender: Record, fact: Owned) -> AccountState:
     corrected = tuple(sorted((*others, fact), key=lambda one: one.msg_id))
     state = with_record(state, _with_owned(pretender, corrected))
     owner = state.records.get(fact.key)
-    said = tuple(one for one in pretender.known.said if one.msg_id == fact.msg_id)
-    if owner is None or not said:
+    if owner is None:  # it went at once, since it was settled and there was no room
         return state
+    said = tuple(one for one in pretender.known.said if one.msg_id == fact.msg_id)
     grown = fitting(state, owner.changed(known=union(owner.known, Known(said=said))))
     return with_record(state, grown) if grown else state

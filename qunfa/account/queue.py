@@ -87,14 +87,14 @@ def turned_away(state: AccountState, place: Place, answer: Answer) -> AccountSta
 
 def informed(state: AccountState, key: str, run_id: str, wish: str, answer: Answer) -> AccountState:
     """The state with an answer to a wish that waits no more, to be sent to its run."""
-    return _noted(state, Note(0, answer, key, state.records[key].workflow_id, run_id, wish, None))
+    return _noted(state, Note(state.serial + 1, answer, key, state.records[key].workflow_id, run_id, wish, None))
 
 
 def answered(state: AccountState, wish: Wish, answer: Answer, until: datetime | None = None) -> AccountState:
     """The state with an answer to a wish that does not wait. One that is to be searched for comes again."""
     if answer != "search":
         state = closing(state, wish.wish)
-    return _noted(state, Note(0, answer, wish.key, wish.workflow_id, wish.run_id, wish.wish, until))
+    return _noted(state, Note(state.serial + 1, answer, wish.key, wish.workflow_id, wish.run_id, wish.wish, until))
 
 
 def closing(state: AccountState, wish: str) -> AccountState:
@@ -128,11 +128,10 @@ def room_at(state: AccountState, now: datetime) -> datetime:
 
 def _noted(state: AccountState, note: Note) -> AccountState:
     """The state with an answer, in place of an earlier one to the same run; a copy of a wish brings no second one."""
-    if any(one._replace(serial=0) == note for one in state.notes):
+    if any(one[1:] == note[1:] for one in state.notes):
         return state
     others = tuple(one for one in state.notes if (one.key, one.run_id) != (note.key, note.run_id))
-    state = state.changed(serial=state.serial + 1)
-    return with_notes(state, (*others, note._replace(serial=state.serial)))
+    return with_notes(state.changed(serial=note.serial), (*others, note))
 
 
 def _same_try(before: Place, wish: Wish, turn: Turn) -> bool:

@@ -43,7 +43,7 @@ def previewed(state: AccountState, holder: str, now: datetime) -> tuple[AccountS
         granted = True
         today = tuple(one for one in state.previewing if one.startswith(day))
         state = _counted(state, now, now, previews=1).changed(previewing=(*today, mine))
-    left = PREVIEWS_A_DAY - state.book.get(day, Day()).previews
+    left = PREVIEWS_A_DAY - state.book[day].previews
     return state, PreviewsLeft(granted=granted, left=left, opens=next_day(now, None))
 
 

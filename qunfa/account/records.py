@@ -6,9 +6,10 @@ from qunfa.account import owners
 from qunfa.account.budget import fitting, with_record
 from qunfa.account.routing import forwarding, matched
 from qunfa.account.state import AccountState, Record
-from qunfa.contract.facts import Known, TryId
+from qunfa.contract.facts import Known
+from qunfa.contract.grants import Lease
 from qunfa.contract.result import Answer
-from qunfa.rules.memory import given_up, is_under_way, union
+from qunfa.rules.memory import given_up, union
 
 
 def grown(record: Record, known: Known, now: datetime) -> Record:
@@ -19,34 +20,29 @@ def grown(record: Record, known: Known, now: datetime) -> Record:
 
 def lost_to(record: Record, run_id: str, now: datetime) -> Record:
     """The record once ``run_id`` wishes: a try under way that another run holds is lost."""
-    known = given_up(record.known, now, run_id)
-    return record if known == record.known else record.changed(known=known, touched_at=now)
+    return record.changed(known=given_up(record.known, now, run_id))
 
 
-def unused(record: Record, try_id: TryId, now: datetime) -> Record:
-    """The record once it is known that nobody has heard of the lease of a try."""
-    answer = Answer(kind="unused", at=now)
-    tries = (one for one in record.known.tries if one.identity == try_id and is_under_way(one))
-    facts = Known(tries=tuple(one.model_copy(update={"answer": answer}) for one in tries))
-    return record.changed(known=union(record.known, facts), touched_at=now)
+def unused(record: Record, lease: Lease, now: datetime) -> Record:
+    """The record once it is known that nobody has heard of the lease; a try that is lost stays so."""
+    given_back = lease.tried(Answer(kind="unused", at=now))
+    return record.changed(known=union(record.known, Known(tries=(given_back,))))
 
 
 def noted(state: AccountState, record: Record, now: datetime) -> AccountState:
     """The state with the record, as far as there is room; with what follows for other keys and for kept pushes."""
-    before = state.records.get(record.key)
     fits = fitting(state, owners.named(state, record))
-    if fits is None or fits == before:
+    if fits is None:
         return state
-    state = owners.without_pretenders(with_record(state, fits), before, fits)
+    state = owners.without_pretenders(with_record(state, fits), fits)
     return matched(_with_moved(state, fits), fits, now)
 
 
 def _with_moved(state: AccountState, record: Record) -> AccountState:
-    """The state where a word goes on to the record's send that another key had by a 45065 alone."""
-    owner = state.records[record.key]
-    known = {one.msg_id for one in record.known.said}
-    for one in owner.known.said:
-        if one.msg_id not in known:
+    """The state where a push goes on to the record's send that another key had by a 45065 alone."""
+    after = state.records.get(record.key, record)  # a settled one may have gone at once, where there is no room
+    for one in after.known.said:
+        if one not in record.known.said and one.verdict.observed_by == "push":
             state = forwarding(state, record.key, one.msg_id)
     return state
 

@@ -54,4 +54,4 @@ def _counted(state: AccountState, report: Report, now: datetime) -> AccountState
     if record is None:
         return state
     state, counted = booked(state, record, now, to_all=report.to_all)
-    return state if counted is record else with_record(state, counted)
+    return with_record(state, counted)

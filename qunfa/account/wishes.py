@@ -70,14 +70,15 @@ def _in_the_queue(state: AccountState, wish: Wish, turn: Turn, now: datetime) ->
 
 def _is_late(record: Record | None, wish: Wish) -> bool:
     """Whether the run has made another wish since."""
-    run, number = (record.wished if record else None) or ("", 0)
-    return run == wish.run_id and wish.number < number
+    last = record.wished if record else None
+    return last is not None and last[0] == wish.run_id and wish.number < last[1]
 
 
 def _is_possible(wish: Wish) -> bool:
     """Whether a run of a send can have sent it."""
-    clientmsgid = wish.turn.clientmsgid if wish.turn else ""
-    return is_plain(wish.wish, wish.run_id, wish.workflow_id, wish.digest, clientmsgid)
+    if not is_plain(wish.wish, wish.run_id, wish.workflow_id, wish.digest):
+        return False
+    return wish.turn is None or is_plain(wish.turn.clientmsgid)
 
 
 def _is_for_other_content(record: Record | None, wish: Wish) -> bool:
@@ -106,10 +107,11 @@ def _with_facts(state: AccountState, record: Record | None, wish: Wish, now: dat
     known = wish.known if wish.whose is None else added(wish.known, owned(state, wish.whose))
     record = lost_to(grown(record, known, now), wish.run_id, now)
     lease = state.lease
-    mine = lease is not None and (lease.key, lease.holder) == (wish.key, wish.run_id)
-    if lease is None or not mine or lease.wish in {wish.wish, *(one.wish for one in wish.known.tries)}:
+    if lease is None or (lease.key, lease.holder) != (wish.key, wish.run_id):
         return record
-    return unused(record, lease.identity, now)
+    if lease.wish in {wish.wish, *(one.wish for one in wish.known.tries)}:
+        return record
+    return unused(record, lease, now)
 
 
 def _is_copy(state: AccountState, wish: Wish) -> bool:
@@ -128,5 +130,4 @@ def _is_vain(record: Record, wish: Wish, turn: Turn, now: datetime) -> bool:
 
 def _knew(wish: Wish, turn: Turn) -> bool:
     """Whether the run knows that its generation may have been accepted."""
-    jobs = jobs_of(wish.known, wish.key, turn.clientmsgid if turn.generation == 0 else "")
-    return any(job.ever_unknown for job in jobs if job.generation == turn.generation)
+    return any(job.ever_unknown for job in jobs_of(wish.known, wish.key, "") if job.generation == turn.generation)

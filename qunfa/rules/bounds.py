@@ -1,5 +1,6 @@
 """How long what comes from outside may be: a signal may bring anything."""
 
+from operator import is_
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
@@ -40,7 +41,7 @@ def is_plain(*ids: str) -> bool:
 
 def _cut(value: Any) -> Any:
     if isinstance(value, str):
-        return value if len(value) <= TEXT_MAX else value[:TEXT_MAX]
+        return value[:TEXT_MAX]
     if isinstance(value, BaseModel):
         return cut(value)
     if isinstance(value, dict):
@@ -51,5 +52,4 @@ def _cut(value: Any) -> Any:
 def _cut_list(value: tuple[Any, ...]) -> tuple[Any, ...]:
     kept = value if value and isinstance(value[0], _FACTS) else value[:LIST_MAX]
     after = tuple(_cut(one) for one in kept)
-    same = len(after) == len(value) and all(one is other for one, other in zip(after, value, strict=True))
-    return value if same else after
+    return value if len(after) == len(value) and all(map(is_, after, value)) else after

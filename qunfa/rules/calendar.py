@@ -32,9 +32,7 @@ def next_opening(moment: datetime, hours: SendHours | None) -> datetime:
         return moment
     midnight = _midnight(moment)
     opens, closes = (midnight + _of_day(text) for text in hours)
-    if moment < opens:
-        return opens.astimezone(UTC)
-    return moment if moment < closes else (opens + _DAY).astimezone(UTC)
+    return max(moment, opens.astimezone(UTC)) if moment < closes else (opens + _DAY).astimezone(UTC)
 
 
 def closing(moment: datetime, hours: SendHours | None) -> datetime | None:

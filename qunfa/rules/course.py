@@ -47,7 +47,7 @@ def course(jobs: Jobs, now: datetime, conditions: Conditions) -> Step | Renew | 
     if yes and (judgement == yes or not is_open(current, jobs)):
         return over(yes)
     if judgement:
-        return over(judgement) if judgement.delivered else Ask(judgement.name)
+        return Ask(judgement.name)
     if (blocking := namesake(current, jobs)) and failed(blocking):
         return Renew()
     matter = subject(jobs)

@@ -24,7 +24,7 @@ def content_digest(request: MassSendRequest, material: Material | None = None) -
     Raises:
         ValueError: the message has sources, and there is no ``material``.
     """
-    audience: dict[str, Any] = request.audience.model_dump(mode="json", exclude={"expect"})
+    audience: dict[str, Any] = request.audience.model_dump(exclude={"expect"})
     if "openids" in audience:
         audience["openids"] = sorted(audience["openids"])
     message = request.message.model_dump(mode="json")
@@ -39,7 +39,7 @@ def content_digest(request: MassSendRequest, material: Material | None = None) -
 
 def _by_content(message: dict[str, Any], material: Material) -> dict[str, Any]:
     """The message with each source replaced by its SHA-256, and each article's content by that of what it says."""
-    digests = {source.place: source.sha256 for source in material.sources if source.use != "picture"}
+    digests = {source.place: source.sha256 for source in material.sources}
 
     def replaced(value: Any, place: str) -> Any:
         if place in digests:

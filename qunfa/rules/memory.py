@@ -12,9 +12,9 @@ of each ``clientmsgid``, which begin its window; tries that were accepted; decis
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from qunfa.contract.facts import Known, Owned, Said, Try
 from qunfa.contract.fields import Stored
@@ -74,17 +74,17 @@ def given_up(known: Known, now: datetime, holder: str | None = None) -> Known:
 def _added(
     memories: Iterable[Known],
     facts: Callable[[Known], Iterable[Fact]],
-    identity: Callable[[Fact], Hashable],
+    identity: Callable[[Fact], Any],
     rank: Callable[[Fact], tuple[object, ...]],
 ) -> tuple[Fact, ...]:
     """Each fact once, the one of the lowest rank; in the order of their ranks' identities."""
-    best: dict[Hashable, Fact] = {}
+    best: dict[Any, Fact] = {}
     for memory in memories:
         for fact in facts(memory):
             known = best.get(identity(fact))
             if known is None or _key(fact, rank) < _key(known, rank):
                 best[identity(fact)] = fact
-    return tuple(best[one] for one in sorted(best, key=_sortable))
+    return tuple(best[one] for one in sorted(best))
 
 
 def _key(fact: Fact, rank: Callable[[Fact], tuple[object, ...]]) -> tuple[object, ...]:
@@ -92,17 +92,13 @@ def _key(fact: Fact, rank: Callable[[Fact], tuple[object, ...]]) -> tuple[object
     return (*rank(fact), fact.model_dump_json())
 
 
-def _sortable(identity: Hashable) -> tuple[object, ...]:
-    return identity if isinstance(identity, tuple) else (identity,)
-
-
 def _try_rank(one: Try) -> tuple[object, ...]:
     if one.answer is not None and one.answer.kind != "unused":
         return (0, _answer_rank(one.answer), one.answer.at)
     if one.lost_at is not None:
-        return (1, 0, one.lost_at)
+        return (1, one.lost_at)
     # A ledger that was lost may have granted the wish before, under the same number: that one may have been used.
-    return (2, 0, one.answer.at) if one.answer is not None else (3, 0, one.not_before)
+    return (2, one.answer.at) if one.answer is not None else (3, one.not_before)
 
 
 def _answer_rank(answer: Answer) -> int:
@@ -128,6 +124,7 @@ def _is_yes(verdict: Verdict) -> bool:
 
 
 def _bounded(tries: tuple[Try, ...]) -> tuple[Try, ...]:
+    """As many of these, which are in order, as are remembered."""
     if len(tries) <= TRIES_MAX:
         return tries
     unknown: dict[tuple[str, bool], list[Try]] = defaultdict(list)
@@ -135,13 +132,12 @@ def _bounded(tries: tuple[Try, ...]) -> tuple[Try, ...]:
         if is_unknown(one):
             unknown[one.clientmsgid, is_silent(one)].append(one)
     first = {one.identity for some in unknown.values() for one in some[:_FIRST]}
-    stays = first | {one.identity for one in tries if _tells(one)}
-    newest = sorted(one.identity for one in tries if one.identity not in stays)
-    room = max(0, TRIES_MAX - len(stays))
-    kept = stays.union(newest[-room:] if room else ())
+    stays = first | {one.identity for one in tries if tells(one)}
+    others = [one.identity for one in tries if one.identity not in stays]
+    kept = stays.union(others[len(tries) - TRIES_MAX :])
     return tuple(one for one in tries if one.identity in kept)
 
 
-def _tells(one: Try) -> bool:
+def tells(one: Try) -> bool:
     """Whether the try is under way, or has a job."""
     return is_under_way(one) or (one.answer is not None and one.answer.kind in {"accepted", "duplicate"})

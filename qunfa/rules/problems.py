@@ -205,8 +205,8 @@ def with_address(problem: Problem) -> Problem:
     address = refused_address(problem.errmsg) if problem.name == "ip_not_whitelisted" else None
     if address is None:
         return problem
-    sentence = problem.sentence.replace(_WORKERS_ADDRESS, f"{_WORKERS_ADDRESS} {address}", 1)
-    todo = problem.todo.replace(_NAMED_ADDRESS, address, 1)
+    sentence = problem.sentence.replace(_WORKERS_ADDRESS, f"{_WORKERS_ADDRESS} {address}")
+    todo = problem.todo.replace(_NAMED_ADDRESS, address)
     return problem.model_copy(update={"sentence": sentence, "todo": todo})
 
 

@@ -36,9 +36,11 @@ from typing import Final, Literal
 
 from qunfa.contract.ledger import Recalled
 from qunfa.contract.recall import RECALLABLE, Heard, KnownJob, RecallCall, RecallRequest
+from qunfa.contract.refusal import full_stop
 from qunfa.contract.steps import Timing
 from qunfa.rules.calendar import next_day, shanghai_clock
 from qunfa.rules.codes import CodeClass, ReturnCode, return_code, token_endpoint_code
+from qunfa.rules.submission import spacing
 from qunfa.rules.verdict import judge
 
 CALLS_MAX: Final = 8
@@ -46,7 +48,6 @@ CALLS_MAX: Final = 8
 VERIFYING_LOOKS: Final = 5
 _PROMPT: Final = 12
 """The first looks after an ok are so much closer than repeats are."""
-_DOUBLINGS: Final = 16
 
 _NOBODY_KNOWS: Final = "Nobody knows whether it was recalled: a call may have been carried out."
 _UNKNOWN_JOB: Final = 40059
@@ -207,7 +208,7 @@ def _first(recall: Recall, now: datetime) -> Look | Delete | End:
     if now >= recall.began_at + recall.patience:
         known = "is not known to be sent" if heard.status is None and heard.errcode is None else "is still not sent"
         return End("not_recalled", f"msg_id {recall.msg_id} {known}: {_said(heard)}. Nothing was deleted.")
-    return Look(heard.at + spacing(recall.timing, heard.looks), f"msg_id {recall.msg_id} to be sent: {_said(heard)}")
+    return Look(heard.at + spacing(heard.looks, recall.timing), f"msg_id {recall.msg_id} to be sent: {_said(heard)}")
 
 
 def _verify(recall: Recall, now: datetime) -> Look | End:
@@ -222,7 +223,7 @@ def _verify(recall: Recall, now: datetime) -> Look | End:
     if heard.lasting or heard.looks >= VERIFYING_LOOKS:
         said = f"Recalled: WeChat says that it is done, but mass/get does not say DELETE yet: {_said(heard)}."
         return End("recalled", said)
-    return Look(heard.at + spacing(recall.timing, heard.looks) / _PROMPT, "mass/get to say DELETE")
+    return Look(heard.at + spacing(heard.looks, recall.timing) / _PROMPT, "mass/get to say DELETE")
 
 
 def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | End:
@@ -230,23 +231,24 @@ def _again(recall: Recall, call: RecallCall, now: datetime) -> Look | Delete | E
     if before and call.errcode == _WRONG_STATE and not call.token_endpoint:
         who = f"{before.by} at {shanghai_clock(before.at)}"
         return End("recalled", f"Recalled before, by {who}, and WeChat has nothing more to delete: {said}.")
-    due = call.at + spacing(recall.timing, len(recall.calls))
+    due = call.at + spacing(len(recall.calls), recall.timing)
     if recall.written >= CALLS_MAX:
         return _given_up(
             recall, f"{said}, {recall.written} times. It may be deleted already, or WeChat does not let it be deleted."
         )
     if now >= recall.calls[0].at + recall.patience or (heard and heard.lasting):
-        return _given_up(recall, f"{said}. {heard.detail or _said(heard) if heard else ''}".strip())
-    if recall.msg_id is None or heard is None:
+        return _given_up(recall, f"{said}. {heard.detail or _said(heard) if heard else ''}")
+    if heard is None:  # by a URL alone nothing can be asked
         return Delete(due, said)
     if heard.at < due:
         return Look(due, said)
     if heard.status == "SEND_SUCCESS" or (heard.errcode == _UNKNOWN_JOB and recall.delivered):
         return Delete(now, said)
-    return Look(heard.at + spacing(recall.timing, heard.looks), f"{said}; {_said(heard)}")
+    return Look(heard.at + spacing(heard.looks, recall.timing), f"{said}; {_said(heard)}")
 
 
 def _given_up(recall: Recall, why: str) -> End:
+    why = full_stop(f"{why[0].upper()}{why[1:]}")
     if recall.doubtful:
         return End("unknown", f"{_NOBODY_KNOWS} {why}")
     return End("not_recalled", f"Not recalled. {why}")
@@ -261,16 +263,11 @@ def interrupted(recall: Recall, why: str) -> End | None:
     return None
 
 
-def spacing(timing: Timing, times: int) -> timedelta:
-    """How long to wait after so many times (from 1): ``repeat``, doubled each time, at most ``repeat_max``."""
-    return min(timing.repeat * (1 << min(max(times, 1) - 1, _DOUBLINGS)), max(timing.repeat, timing.repeat_max))
-
-
 def _refusal(call: RecallCall, now: datetime) -> str:
     if call.errcode == _DAILY and not call.token_endpoint:
         again = shanghai_clock(next_day(now, None))
         return f"{_answer(call)}: WeChat takes ten recalls a day, and there are new ones from {again}."
-    return f"{_answer(call)}."
+    return _answer(call)
 
 
 def _answer(call: RecallCall) -> str:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from qunfa.contract.facts import Decided, Known, Said, Try
 from qunfa.contract.ledger import Recalled
-from qunfa.rules.memory import is_silent, is_under_way, is_unknown
+from qunfa.rules.memory import is_silent, is_unknown, tells
 
 RECALLS_IN_SHORT: Final = 2
 _FIRST: Final = 3
@@ -50,11 +50,7 @@ def _counting(tries: tuple[Try, ...]) -> tuple[Try, ...]:
             unknown[one.clientmsgid, True].append(one)
     stays = {one.identity for some in unknown.values() for one in some[:_FIRST]}
     stays |= {one.identity for one in sorted(tries, key=lambda one: one.number)[-_NEWEST:]}
-    return tuple(one for one in tries if one.identity in stays or _tells(one))
-
-
-def _tells(one: Try) -> bool:
-    return is_under_way(one) or (one.answer is not None and one.answer.kind in {"accepted", "duplicate"})
+    return tuple(one for one in tries if one.identity in stays or tells(one))
 
 
 def _without_texts(one: Try) -> Try:

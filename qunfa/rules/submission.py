@@ -91,7 +91,7 @@ def next_step(job: Job, now: datetime, conditions: Conditions) -> Step:
         return wanted
     at = next_opening(wanted.at, conditions.send_hours)
     end = write_end(job, conditions)
-    if end is not None and (now >= end or at >= end):
+    if end is not None and at >= end:
         return Ask("unknown_outcome") if job.ever_unknown else Expire()
     return Submit(at, wanted.why if at == wanted.at else "the account's send_hours")
 

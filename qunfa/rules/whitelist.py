@@ -8,5 +8,5 @@ _NAMED: Final = re.compile(r"\bip:?\s+([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f]
 
 def refused_address(errmsg: str | None) -> str | None:
     """``1.2.3.4`` of ``invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist``; ``None`` where none is named."""
-    named = _NAMED.search(errmsg or "")
+    named = _NAMED.search(errmsg) if errmsg else None
     return named[1] if named else None

@@ -10,7 +10,7 @@ from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Known, Said, Try
 from qunfa.contract.grants import Granted, Lease, Report, Turn, Wish
-from qunfa.contract.result import Answer, Verdict
+from qunfa.contract.result import Answer, Observer, Verdict
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 
 SECOND = timedelta(seconds=1)
@@ -18,6 +18,8 @@ MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 BEGAN = NOON - DAY
 FEW = 5
+SAID_MAX = 1000
+"""More than any test has an account say at once."""
 EMPTY = AccountState(appid="wx", since=BEGAN)
 
 
@@ -62,9 +64,9 @@ def known(*tries: Try, **more: Any) -> Known:
     return Known(tries=tries, **more)
 
 
-def yes(msg_id: int = 7, status: str = "send success", at: datetime = NOON) -> Said:
-    """WeChat's push, as a fact."""
-    return Said(msg_id=msg_id, verdict=Verdict(status=status, observed_by="push"), at=at)
+def yes(msg_id: int = 7, status: str = "send success", at: datetime = NOON, by: Observer = "push") -> Said:
+    """WeChat's word, mostly by a push, as a fact."""
+    return Said(msg_id=msg_id, verdict=Verdict(status=status, observed_by=by), at=at)
 
 
 def report(*tries: Try, key: str = "k", **more: Any) -> Report:
@@ -97,6 +99,7 @@ def heard(state: AccountState, now: datetime = NOON, gone: Iterable[str] = ()) -
             lost = one.run_id in set(gone)
             state = not_found(state, one, now) if lost else delivered(state, one)
         said.extend(batch)
+        assert len(said) <= SAID_MAX, "the same is said again and again"
         state = kept(settle(state, now))
     return state, said
 

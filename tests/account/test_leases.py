@@ -46,6 +46,12 @@ def test_a_lease_is_granted_with_its_times() -> None:
     assert due(state) == lease.expires_at
 
 
+def test_a_turn_is_a_sign_of_life() -> None:
+    """The record is as old as its lease, and not as its wish."""
+    state = done(EMPTY, wish(turn=turn(due=NOON + MINUTE)))
+    assert settle(state, NOON + MINUTE).records["k"].touched_at == NOON + MINUTE
+
+
 def test_one_lease_at_a_time_and_the_next_in_the_same_task() -> None:
     """The hand-over costs nothing: the next one begins when the pace allows it."""
     state, lease = leased(EMPTY, wish("w1", "a"), wish("w2", "b"))
@@ -81,7 +87,8 @@ def test_a_run_never_told_of_its_lease_hears_that_it_is_lost(announced: bool) ->
     state = heard(state)[0] if announced else state
     later = next_lease(state).expires_at
     state, said = heard(settle(state, later), later)
-    assert [one.payload.answer for one in said if isinstance(one.payload, Granted)] == ([] if announced else ["known"])
+    told = [(one.run_id, one.payload.answer) for one in said if isinstance(one.payload, Granted)]
+    assert told == ([] if announced else [("run-1", "known")])
 
 
 def test_a_late_answer_is_a_fact_all_the_same() -> None:
@@ -125,6 +132,16 @@ def test_a_slow_account_does_not_lend_out_its_lease_long_before() -> None:
     state = done(state, wish("w", "next"), now=now)
     assert state.lease is None
     assert due(state) == now + 32 * SECOND - EARLY
+
+
+def test_a_slow_pace_lends_a_lease_out_two_of_its_paces_before() -> None:
+    """So long a hand-over may take where sends are far apart."""
+    state = EMPTY
+    for number in range(2):
+        state, lease = leased(state, wish(f"w{number}", f"k{number}", turn=turn(pace=10 * SECOND)), now=NOON)
+        state = done(state, report(tried(lease, answer("refused", errcode=45011)), key=f"k{number}"))
+    state = done(state, wish("w", "next", turn=turn(pace=10 * SECOND)))
+    assert (state.lease, due(state)) == (None, NOON + 40 * SECOND - 20 * SECOND)
 
 
 def test_the_queue_goes_by_due_time_and_by_when_it_was_asked() -> None:
@@ -183,9 +200,10 @@ def test_nothing_is_written_after_its_time() -> None:
     """A lease ends with it, and none begins then."""
     until = NOON + 10 * SECOND
     assert leased(EMPTY, wish(turn=turn(until=until)))[1].valid_until == until
-    state, lease = leased(EMPTY, wish("w0", "first"), wish(turn=turn(until=NOON + SECOND)))
-    state = done(state, report(tried(lease, REFUSED), key="first"), now=NOON + SECOND / 2)
-    assert (state.lease, state.queue) == (None, ())
+    for half_seconds, granted in ((2, False), (3, False), (4, True)):
+        state, lease = leased(EMPTY, wish("w0", "first"), wish(turn=turn(until=NOON + half_seconds * SECOND / 2)))
+        state = done(state, report(tried(lease, REFUSED), key="first"), now=NOON + SECOND / 2)
+        assert ((state.lease is not None), state.queue) == (granted, ())
 
 
 @settings(max_examples=10)

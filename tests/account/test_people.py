@@ -4,6 +4,7 @@ from qunfa.account.people import forget, freeze, unfreeze, why_kept
 from qunfa.account.records import unsearched
 from qunfa.contract.facts import Ended
 from qunfa.contract.ledger import Frozen
+from qunfa.contract.result import JobFinished
 from tests.account.driving import BEGAN, EMPTY, MINUTE, SECOND, answer, asked, attempt, done, leased, look, report, wish
 from tests.rules.arbitrary import NOON
 
@@ -28,7 +29,8 @@ def test_an_unfreeze_since_then_wins() -> None:
 
 def test_a_freeze_of_this_ledger_is_not_adopted() -> None:
     """It knows itself whether it is frozen."""
-    assert done(EMPTY, wish(frozen=LOST.model_copy(update={"at": BEGAN + SECOND}))).frozen is None
+    for at in (BEGAN, BEGAN + SECOND):
+        assert done(EMPTY, wish(frozen=LOST.model_copy(update={"at": at}))).frozen is None
     state = freeze(EMPTY, "wang", "audit", NOON)
     assert done(state, wish(frozen=LOST)).frozen == state.frozen
 
@@ -48,6 +50,13 @@ def test_a_key_is_forgotten_with_a_line_of_who_and_why() -> None:
     assert state.records == {}
     assert [(one.key, one.by, one.reason) for one in state.forgotten] == [("k", "li", "not in the console")]
     assert asked(state, wish(searched=False))[1][0].answer == "search"
+
+
+def test_what_was_to_be_sent_on_of_a_forgotten_key_goes_with_it() -> None:
+    """And nothing else."""
+    state = done(EMPTY, *(report(attempt(answer(msg_id=msg_id)), key=f"k{msg_id}") for msg_id in (7, 8)))
+    state = done(state, *(JobFinished(msg_id=msg_id, status="err(30001)") for msg_id in (7, 8)))
+    assert [one.key for one in forget(state, "k7", "li", "x", NOON).forwards] == ["k8"]
 
 
 def test_what_waits_or_writes_is_not_forgotten() -> None:

@@ -1,14 +1,19 @@
 """Where room ends, to the byte: what is let in, what is shortened, and what goes."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from qunfa.account import budget
+from qunfa.account import budget, routing
 from qunfa.account.budget import (
+    BYTES_MAX,
     fitting,
     has_lease,
     is_full,
+    is_full_of_doubts,
+    json_size,
+    may_be_carried,
     model_size,
     newest_within,
     next_place,
@@ -18,10 +23,29 @@ from qunfa.account.budget import (
     with_notes,
     with_record,
 )
+from qunfa.account.people import freeze
+from qunfa.account.queue import ROOM_AGAIN, room_at, waits
 from qunfa.account.state import AccountState, Record
+from qunfa.contract.facts import Decided
+from qunfa.contract.grants import Waits
 from qunfa.contract.ledger import KeptPush
 from qunfa.contract.result import ArticleCheck, JobFinished
-from tests.account.driving import EMPTY, SECOND, answer, asked, attempt, done, known, look, report, wish, yes
+from tests.account.driving import (
+    EMPTY,
+    MINUTE,
+    SECOND,
+    answer,
+    asked,
+    attempt,
+    done,
+    known,
+    leased,
+    look,
+    report,
+    turn,
+    wish,
+    yes,
+)
 from tests.rules.arbitrary import NOON
 
 LONG = "x" * 400
@@ -45,8 +69,14 @@ def test_a_ledger_is_full_beyond_its_bound(bound: Any) -> None:
     state = doubtful("a", "b")
     bound("_NEW_KEYS", staying(state))
     assert not is_full(state)
+    assert not is_full_of_doubts(state)
     bound("_NEW_KEYS", staying(state) - 1)
     assert is_full(state)
+    assert is_full_of_doubts(state)
+    settled = done(EMPTY, wish("w1", "a"), wish("w2", "b"))
+    bound("_NEW_KEYS", settled.records["a"].size)
+    assert is_full(settled)
+    assert not is_full_of_doubts(settled), "there is room when those that wait have had their turn"
 
 
 def test_what_stays_takes_leases_from_the_others(bound: Any) -> None:
@@ -60,7 +90,12 @@ def test_what_stays_takes_leases_from_the_others(bound: Any) -> None:
         bound("_LEASES", all_)
         place = next_place(state)
         assert (place.key if place else None, has_lease(state)) == (found, found is not None)
+        assert waits(state, 1) == Waits(why="queue" if found else "full", place=2)
     assert next_place(EMPTY) is None
+    nobody = done(doubtful("a"), wish("w1", "first"), wish("w2", "new", "run-2"))
+    bound("_FIRST_LEASES", 0)
+    bound("_LEASES", staying(nobody))
+    assert next_place(nobody) is None
 
 
 def test_a_record_fits_as_it_is_or_short_or_not(bound: Any) -> None:
@@ -82,6 +117,11 @@ def test_a_record_fits_as_it_is_or_short_or_not(bound: Any) -> None:
     assert fitting(state, settled) == settled
     smaller = state.records["a"].short
     assert fitting(state, smaller) == smaller, "what is known already takes no more room"
+    assert fitting(state, state.records["a"]) == state.records["a"]
+    grown = state.records["a"].changed(known=known(attempt(UNKNOWN, name="w-a"), attempt(UNKNOWN, 2, "more")))
+    bound("RECORDS_BYTES", state.records["b"].size + grown.size)
+    assert fitting(state, grown) == grown, "it takes the place of what was known of it"
+    assert staying(done(state, report(key="sent", known=SENT))) == staying(state), "what is settled can go"
 
 
 def test_settled_records_shrink_and_go_until_there_is_room(bound: Any) -> None:
@@ -90,6 +130,9 @@ def test_settled_records_shrink_and_go_until_there_is_room(bound: Any) -> None:
     for number, key in enumerate("abc"):
         state = done(state, report(key=key, known=SENT), now=NOON + number * SECOND)
     whole = sum(one.size for one in state.records.values())
+    bound("RECORDS_BYTES", whole)
+    bound("_SQUEEZED", 0)
+    assert with_record(state, state.records["c"]) == state
     shorter = {key: one.size - one.short.size for key, one in state.records.items()}
     record = state.records["c"]
     bound("RECORDS_BYTES", whole - 1)
@@ -100,6 +143,8 @@ def test_settled_records_shrink_and_go_until_there_is_room(bound: Any) -> None:
     assert [*with_record(state, record).records] == ["a", "b", "c"]
     bound("_SQUEEZED", whole - sum(shorter.values()) - 1)
     assert [*with_record(state, record).records] == ["b", "c"]
+    bound("_SQUEEZED", whole - sum(shorter.values()) - state.records["a"].short.size - 1)
+    assert [*with_record(state, record).records] == ["c"]
 
 
 def test_answers_have_the_room_that_the_queue_leaves(bound: Any) -> None:
@@ -135,7 +180,7 @@ def test_the_newest_within_room_are_a_tail() -> None:
     """Each takes a little more than its JSON."""
     models = tuple(ArticleCheck(idx=number) for number in range(10, 15))
     size = model_size(models[0])
-    assert size > len(models[0].model_dump_json(exclude_none=True))
+    assert size == len(models[0].model_dump_json(exclude_none=True)) + len(",")
     for room, count in ((3 * size, 3), (3 * size - 1, 2), (0, 0), (99 * size, 5)):
         assert newest_within(models, room) == models[len(models) - count :]
 
@@ -150,3 +195,117 @@ def test_a_full_ledger_is_asked_again_in_time(bound: Any) -> None:
         assert granted.waits is not None
         assert granted.waits.until is not None
         assert (granted.waits.why, granted.waits.until > NOON) == ("full", True)
+
+
+def test_what_stays_is_shortened_before_the_ledger_is_full(bound: Any) -> None:
+    """The oldest first, beyond the bound, and as few as it takes."""
+    state = EMPTY
+    for number, key in enumerate("abc"):
+        state = done(state, report(attempt(UNKNOWN), key=key), now=NOON + number * SECOND)
+    record, takes = state.records["a"], staying(state)
+    saved = record.size - record.short.size
+    bound("_SHORTENED", 0)
+    bound("_NEW_KEYS", takes)
+    assert with_record(state, record) == state
+    bound("_NEW_KEYS", takes - 1)
+    for room, short in ((takes, ""), (takes - 1, "a"), (takes - saved, "a"), (takes - saved - 1, "ab"), (0, "abc")):
+        bound("_SHORTENED", room)
+        after = with_record(state, record)
+        assert [key for key in "abc" if after.records[key].size < state.records[key].size] == list(short)
+
+
+def test_a_record_beyond_its_own_bound_is_shortened_or_refused(bound: Any) -> None:
+    """However much room there is."""
+    record = doubtful("a").records["a"]
+    for room, found in (
+        (record.size, record),
+        (record.size - 1, record.short),
+        (record.short.size, record.short),
+        (record.short.size - 1, None),
+    ):
+        bound("RECORD_BYTES", room)
+        assert fitting(EMPTY, record) == found
+
+
+def test_a_size_is_what_it_takes_in_the_state() -> None:
+    """To the byte, but for what is empty; the more there is in it, the more it takes."""
+    state, before = done(EMPTY, wish("w1", "first"), wish("w2", "b", "run-2")), done(EMPTY, wish("w1", "first"))
+    record = state.records["b"]
+    assert record.size == len(record.model_dump_json(exclude_none=True)) + len('"b":,')
+    assert row_size(state.queue[0]) == json_size(state.queue[0]) + len(",")
+    grown = len(state.model_dump_json()) - len(before.model_dump_json())
+    assert grown <= record.size + row_size(state.queue[0]) + len('"queue":[],')
+
+
+def test_what_cannot_be_json_is_not_carried_on(bound: Any) -> None:
+    """A signal may bring anything."""
+    assert json_size(b"\xff") == BYTES_MAX
+    assert not may_be_carried([b"\xff"])
+    inbox = [("push", {"msg_id": 1})]
+    bound("INBOX_BYTES", json_size(inbox))
+    assert may_be_carried(inbox)
+    bound("INBOX_BYTES", json_size(inbox) - 1)
+    assert not may_be_carried(inbox)
+
+
+def test_a_long_push_of_nobody_loses_its_articles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond its own bound."""
+    push = JobFinished(msg_id=99, status="send success", articles=(ArticleCheck(idx=1, url=LONG),))
+    size = KeptPush(event=push, at=NOON).size
+    for room, left in ((size, 1), (size - 1, 0)):
+        monkeypatch.setattr(routing, "ONE_KEPT_BYTES", room)
+        assert [len(one.event.articles) for one in done(EMPTY, push).kept] == [left]
+
+
+def test_who_waits_already_keeps_its_place_in_a_full_ledger(bound: Any) -> None:
+    """It takes no more room than before; another known key with nothing unsettled takes some."""
+    state = done(EMPTY, report(attempt(answer("refused", errcode=48001)), key="known"))
+    state, _ = leased(state, wish("w0", "first"), wish("w1"))
+    bound("_NEW_KEYS", 0)
+    state, [granted] = asked(state, wish("w2", number=2))
+    assert ([place.wish for place in state.queue], granted.waits) == (["w2"], Waits(why="queue", place=1))
+    state, [granted] = asked(state, wish("w3", "known"))
+    assert ([place.wish for place in state.queue], granted.waits and granted.waits.why) == (["w2"], "full")
+
+
+def test_a_place_needs_room_for_the_longest_one(bound: Any) -> None:
+    """To the byte."""
+    state, _ = leased(EMPTY, wish("w0", "first"), wish("w1", "a"))
+    for room, places in ((640, 2), (639, 1)):
+        bound("QUEUE_BYTES", sum(map(row_size, state.queue)) + room)
+        assert len(done(state, wish("w2", "b")).queue) == places
+
+
+def test_a_turn_that_is_over_is_not_told_to_ask_again(bound: Any) -> None:
+    """Also where the queue is full, whatever the second."""
+    bound("QUEUE_BYTES", 0)
+    for until, told in ((NOON, None), (NOON + SECOND, Waits(why="full", until=room_at(EMPTY, NOON)))):
+        _, [granted] = asked(EMPTY, wish(turn=turn(until=until)))
+        assert (granted.answer, granted.waits) == ("known", told)
+
+
+def test_a_new_key_with_too_many_facts_is_told_to_ask_again() -> None:
+    """Nothing of it is kept; a freeze is told all the same."""
+    words = tuple(
+        Decided(id=f"d{number}", what="retry", by="li", reason=LONG, at=NOON, generation=0) for number in range(99)
+    )
+    state, [granted] = asked(freeze(EMPTY, "li", "x", NOON), wish(known=known(decided=words)))
+    assert (granted.answer, state.records, state.queue) == ("known", {}, ())
+    assert granted.waits == Waits(why="full", until=room_at(EMPTY, NOON), frozen=state.frozen)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "pace", "wait"),
+    [(0, 1, 10), (19, 1, 10), (20, 1, 10), (22, 1, 11), (4, 60, 120), (20, 60, 600), (30, 60, 600)],
+)
+def test_who_is_told_to_ask_again_comes_when_half_have_had_their_turn(waiting: int, pace: int, wait: int) -> None:
+    """Between ten seconds and ten minutes later."""
+    state = freeze(EMPTY, "li", "x", NOON)
+    state = done(state, *(wish(f"w{n}", f"k{n}", turn=turn(pace=pace * SECOND)) for n in range(waiting)))
+    assert room_at(state, NOON) == NOON + wait * SECOND
+
+
+def test_a_ledger_full_of_doubts_is_asked_again_in_ten_minutes(bound: Any) -> None:
+    """No turn of anybody's makes room."""
+    bound("_NEW_KEYS", 0)
+    assert (room_at(doubtful("a"), NOON), ROOM_AGAIN) == (NOON + 10 * MINUTE, timedelta(minutes=10))

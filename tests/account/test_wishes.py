@@ -66,13 +66,18 @@ def test_a_ledger_that_was_reset_asks_for_a_search_again() -> None:
     assert asked(state, wish("w2", "other"))[1][0].answer == "lease"
 
 
-@pytest.mark.parametrize("strange", [{"digest": "other"}, {"digests": ("d", "other")}])
+@pytest.mark.parametrize("strange", [{"digest": "other"}, {"digests": ("d", "other")}, {"digests": ("other",)}])
 def test_a_wish_for_other_content_is_answered_as_reused(strange: dict[str, Any]) -> None:
     """Whatever the wish brings with it, nothing of it is kept, and the rightful send keeps its place."""
     state, _ = leased(EMPTY, wish("w0", "first"), wish())
     after, [granted] = asked(state, wish("w2", run="run-2", **strange))
     assert granted.answer == "reused"
     assert (after.records, after.queue, after.lease) == (state.records, state.queue, state.lease)
+
+
+def test_a_wish_whose_key_has_always_had_this_content_is_granted() -> None:
+    """As earlier runs have left it."""
+    assert asked(EMPTY, wish(digests=("d", "d")))[1][0].answer == "lease"
 
 
 def test_a_searched_wish_brings_its_facts() -> None:
@@ -215,6 +220,15 @@ def test_a_lease_that_its_run_does_not_know_of_comes_back_unused() -> None:
     assert state.lease is not None
     assert state.lease.wish == "w2"
     assert not any(job.ever_unknown for job in state.records["k"].jobs)
+
+
+def test_what_is_given_back_unused_is_that_lease_alone() -> None:
+    """Another try that the run still makes, granted by a ledger that was lost, stays under way."""
+    earlier, no = attempt(None, 1, "lost", holder="run-1"), attempt(REFUSED, 2)
+    state, _ = leased(EMPTY, wish(number=1, known=known(no)))
+    state = done(state, look("w2", number=2, known=known(earlier, no)))
+    kinds = {one.wish: one.answer and one.answer.kind for one in state.records["k"].known.tries}
+    assert (kinds, state.lease) == ({"lost": None, "old": "refused", "w1": "unused"}, None)
 
 
 def test_a_wish_that_was_sent_earlier_replaces_no_later_one() -> None:

@@ -20,6 +20,8 @@ def test_what_fits_stays_as_it_is() -> None:
     assert cut(fits) is fits
     known = Known(decided=(fits,))
     assert cut(known) is known
+    push = JobFinished(msg_id=7, status="send success")
+    assert cut(push) is push
 
 
 def test_long_texts_and_lists_are_cut() -> None:

@@ -132,3 +132,13 @@ def test_a_quota_window_is_always_a_later_day(moment: datetime, hours: SendHours
     first = next_month(moment, hours).astimezone(SHANGHAI).date()
     assert first.day == 1
     assert (first.year * 12 + first.month) - (today.year * 12 + today.month) == 1
+
+
+@given(anywhen, arbitrary.send_hours)
+def test_what_is_worked_out_is_in_utc(moment: datetime, hours: SendHours) -> None:
+    """On each machine the same, whatever its own time zone is; a time that fits stays as it was written."""
+    here = moment.astimezone(SHANGHAI)
+    opening = next_opening(here, hours)
+    assert opening.tzinfo is (SHANGHAI if inside(here, hours) else UTC)
+    for found in (next_day(here, hours), next_month(here, hours), closing(here, hours)):
+        assert found is None or found is here or found.tzinfo is UTC

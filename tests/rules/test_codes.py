@@ -98,7 +98,8 @@ def test_problems_are_named_for_what_must_change(problem: str, errcodes: tuple[i
 def test_a_wrong_secret_is_no_token_to_refresh() -> None:
     """40001 of a token endpoint means that the secret is wrong, which no fresh token cures."""
     code = token_endpoint_code(40001)
-    assert (code.code_class, code.problem) == (CodeClass.REFUSED, "account_refused")
+    assert (code.errcode, code.code_class, code.problem) == (40001, CodeClass.REFUSED, "account_refused")
+    assert "secret" in code.meaning
 
 
 @pytest.mark.parametrize("errcode", [-1, 45011, 45009, 268487002, 89504, 12345])
@@ -111,6 +112,8 @@ def test_a_busy_token_endpoint_is_asked_again(errcode: int) -> None:
 def test_token_endpoints_know_two_reactions(errcode: int) -> None:
     """A token can be had later, or a person has to change something first."""
     code = token_endpoint_code(errcode)
+    assert code.errcode == errcode
+    assert code.meaning == return_code(errcode).meaning or errcode == 40001
     assert code.code_class in {CodeClass.LATER, CodeClass.REFUSED}
     assert (code.problem is not None) == (code.code_class is CodeClass.REFUSED)
 

@@ -2,9 +2,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from qunfa.contract.checks import Finding
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
 from qunfa.rules import doctor
 from qunfa.rules.doctor import Poller, Pollers, workers_answered, workers_found, workers_silent
+from tests.rules.sentences import is_read_well
 
 ONE, TWO = "qunfa:1", "qunfa:2"
 IDLE = "get no task"
@@ -158,3 +160,134 @@ def test_workflows_whose_tasks_keep_failing() -> None:
     assert "of 7 workflows keep failing" in finding.said
     assert finding.said.endswith("mass-send:demo:a (NonDeterministicError), account:wx1, and 5 more")
     assert doctor.tasks_unknown().state == "warning"
+
+
+def findings() -> dict[str, list[Finding]]:
+    """Every finding that there can be, by the name of its check."""
+    plain, current, other = pollers(None), pollers(ONE, current=ONE), pollers(ONE, current=TWO)
+    polled = [*(workers_found("q", one, plain) for one in (Pollers(), plain, pollers(ONE), current, other))]
+    return {
+        "configuration": [
+            *(doctor.configuration_found(names) for names in ([], ["a"], ["a", "b"])),
+            doctor.configuration_failed("it cannot be read"),
+        ],
+        "temporal": [doctor.temporal_found("localhost:7233", "default"), doctor.temporal_failed("it does not answer")],
+        "temporal_version": [doctor.version_found(version) for version in ("1.31.0", "1.30.0", "", "x")],
+        "retention": [doctor.retention_found("default", timedelta(days=days)) for days in (0, 1, 35)],
+        "search_attributes": [
+            *(doctor.attributes_found(missing) for missing in ([], ["MassSendAccount"])),
+            doctor.attributes_in_conflict("it is another type"),
+            *(doctor.attributes_unknown(text) for text in ("it may not be listed", "it may not\nRegister them.")),
+        ],
+        "workers": [
+            *polled,
+            workers_silent("q", plain, NOW, timedelta(seconds=5)),
+            workers_answered("q", plain, Pollers(), NOW),
+            workers_answered("q", plain, plain, NOW),
+        ],
+        "workflow_tasks": [
+            *(doctor.tasks_found(stuck, 2) for stuck in ((), (doctor.Stuck("w"),))),
+            doctor.tasks_unknown(),
+        ],
+        "clock": [doctor.clock_found(ahead) for ahead in (0, 3, 99)],
+    }
+
+
+def test_each_finding_is_a_clause_and_what_to_do_about_it() -> None:
+    """Under the name of its check, and of no account; what is wrong has a next step, a sentence or a command."""
+    for name, some in findings().items():
+        for one in some:
+            assert (one.name, one.account) == (name, None)
+            assert is_read_well(one)
+            assert one.said
+            assert not one.said.endswith(".")
+            assert (one.todo is not None) or one.state in {"ok", "skipped"} or name == "search_attributes"
+            todo = one.todo or "."
+            assert todo.endswith((".", "…", "qunfa setup", "--retention 35d", "--build-id 1", "BUILD"))
+            assert not todo[0].islower() or todo.startswith("qunfa setup")
+
+
+def test_each_finding_has_its_state() -> None:
+    """By its first letter: what is ok, what is warned of, what has failed, and what was skipped."""
+    assert {name: "".join(one.state[0] for one in some) for name, some in findings().items()} == {
+        "configuration": "soof",
+        "temporal": "of",
+        "temporal_version": "owww",
+        "retention": "swo",
+        "search_attributes": "offww",
+        "workers": "fofoffwo",
+        "workflow_tasks": "ofw",
+        "clock": "oof",
+    }
+
+
+def test_what_a_finding_names() -> None:
+    """So that people need not look it up: versions, queues, attributes, how many workers."""
+    assert "x" in doctor.version_found("x").said
+    assert "''" not in doctor.version_found("").said
+    assert all("1.31 or newer" in (doctor.version_found(version).todo or "") for version in ("", "x"))
+    assert [version in doctor.version_found("1.30.9").said for version in ("1.30.9", "1.31")] == [True, True]
+    assert "MassSendAccount, MassSendKey" in doctor.attributes_found(["MassSendAccount", "MassSendKey"]).said
+    counted = workers_found("q", pollers(None), pollers(None, None)).said
+    assert "pollers: 1 for workflows and 2 for activities" in counted
+    assert "task queue q" in workers_found("q", pollers(ONE), pollers(ONE)).said
+    assert "task queue q;" in workers_answered("q", pollers(None), pollers(None), NOW).said
+    three = doctor.temporal_failed("a\nb\nc")
+    assert (three.said, three.todo) == ("a", "b\nc")
+    assert (doctor.attributes_unknown("a\nb\nc").said, doctor.attributes_unknown("a").todo) == ("a", None)
+    assert doctor.skipped("quota", "why", "demo", "Look.") == Finding(
+        name="quota", account="demo", state="skipped", said="why", todo="Look."
+    )
+
+
+def test_a_poll_of_a_minute_ago_may_go_on() -> None:
+    """To the second; and the version that gets the tasks is the same."""
+    polls = tuple(Poller(None, NOW - timedelta(seconds=ago)) for ago in (75, 76))
+    assert Pollers(polls, ONE).alive(NOW) == Pollers(polls[:1], ONE)
+
+
+@pytest.mark.parametrize(
+    ("versions", "current", "said", "todo"),
+    [
+        ((ONE,), None, ["qunfa:1", "task queue q", "no version is the current one"], "qunfa --build-id 1"),
+        ((TWO, None), "other:3", ["other:3", "qunfa:2, unversioned workers", "queue q"], "qunfa --build-id 2"),
+        ((None,), ONE, ["qunfa:1", "unversioned workers"], "DEPLOYMENT --build-id BUILD"),
+        (("qunfa:1:2",), None, ["qunfa:1:2"], "qunfa --build-id 1:2"),
+    ],
+)
+def test_workers_of_another_version_are_named(
+    versions: tuple[str | None, ...], current: str | None, said: list[str], todo: str
+) -> None:
+    """With the version that gets the tasks, and the command that would make theirs the current one."""
+    finding = workers_found("q", pollers(*versions, current=current), pollers(*versions, current=current))
+    assert [words for words in said if words not in finding.said] == []
+    assert ("no version" in finding.said) is (current is None)
+    assert (finding.todo or "").endswith(f"--deployment-name {todo}")
+
+
+def test_one_is_one_and_two_are_more() -> None:
+    """Accounts, workflows and days."""
+    assert doctor.configuration_found(["a"]).said == "it names 1 account: a"
+    assert doctor.configuration_found([]).todo
+    one = doctor.tasks_found((doctor.Stuck("w", ("Failure", "Other")),), 1).said
+    assert ("of 1 workflow keep" in one, one.endswith(": w (Failure, Other)")) == (True, True)
+    kept = [doctor.retention_found("n", timedelta(days=days)).said for days in (1, 2, 34.5)]
+    for words, said in zip(("for 1 day,", "for 2 days,", "for 34.5 days,"), kept, strict=True):
+        assert words in said
+    both = workers_answered("q", Pollers(), Pollers(), NOW)
+    assert "for workflows or activities within" in both.said
+    assert "version" not in workers_found("q", pollers(None), pollers(None)).said
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "said"),
+    [
+        ({"A": 2.0, "B": -2.0}, "ok", "is right by A and B"),
+        ({"A": 5.0, "B": 0}, "ok", "is 5 s ahead of A"),
+        ({"A": 60.0, "B": -3}, "warning", "is 60 s ahead of A and 3 s behind B"),
+    ],
+)
+def test_a_clock_may_be_off_by_as_much_as_its_bound(ahead: dict[str, float], state: str, said: str) -> None:
+    """To the second; all that are off are named."""
+    finding = doctor.apart("clock", ahead, "it")
+    assert (finding.state, finding.said) == (state, f"it {said}")

@@ -11,8 +11,10 @@ from qunfa.rules.doctor_account import (
     not_answered,
     not_asked,
     not_at_wechat,
+    own_workflow_found,
     own_workflow_stuck,
 )
+from tests.rules.sentences import is_read_well
 
 APPID = "wx0123456789abcdef"
 MIDNIGHT = datetime(2026, 12, 1, 16, tzinfo=UTC)
@@ -40,7 +42,15 @@ def seen(**more: Any) -> CheckAccountResult:
 
 def found(result: CheckAccountResult, appid: str | None = APPID) -> dict[str, Finding]:
     """The findings by name."""
-    return {finding.name: finding for finding in account_findings(result, appid)}
+    findings = account_findings(result, appid)
+    assert [one for one in findings if not is_whole(one)] == []
+    return {finding.name: finding for finding in findings}
+
+
+def is_whole(finding: Finding) -> bool:
+    """Whether it is of the account, can be read, and says what to do where something is wrong."""
+    advised = finding.todo is not None or finding.state in {"ok", "skipped"}
+    return finding.account == "demo" and is_read_well(finding) and advised
 
 
 def test_an_account_with_which_all_is_well_has_no_advice() -> None:
@@ -62,6 +72,7 @@ def test_a_frozen_account() -> None:
     """Who, why, and how it is let go; the rest is looked at all the same."""
     findings = found(seen(frozen={"by": "li", "reason": "wrong text", "at": MIDNIGHT}))
     assert findings["account"].state == "warning"
+    assert findings["account"].said.startswith("the workers have it")
     assert "; it is frozen by li since 2026-12-02 00:00:00+08:00: wrong text" in findings["account"].said
     assert (findings["account"].todo or "").endswith("qunfa unfreeze demo")
     assert not_at_wechat(findings.values()) is None
@@ -98,6 +109,7 @@ def test_a_call_that_the_whitelist_refuses() -> None:
     """Also where the token came from elsewhere; WeChat may name no address."""
     call = CallsLeft(cgi_path=CALLS[0], errcode=61004, errmsg="not registered")
     whitelist = found(seen(token=TokenSeen(source="a token service"), calls=(call,)))["ip_whitelist"]
+    assert "None" not in whitelist.said
     assert (whitelist.state, whitelist.todo and "the address that WeChat's text names" in whitelist.todo) == (
         "failed",
         True,
@@ -121,7 +133,14 @@ def test_a_kept_token_says_nothing_of_the_address() -> None:
     """Only a call does."""
     silent = CallsLeft(cgi_path=CALLS[0], errmsg="no answer within 10 s")
     assert found(seen(token=TokenSeen(source="classic"), calls=(silent,)))["ip_whitelist"].state == "skipped"
-    assert found(seen(token=TokenSeen(source="classic")))["ip_whitelist"].state == "ok"
+    assert found(seen(calls=(silent,)))["ip_whitelist"].state == "ok", "one that was had just now does"
+    refused = CallsLeft(cgi_path=CALLS[0], errcode=48001, errmsg="unauthorized")
+    assert found(seen(calls=(refused,)))["ip_whitelist"].state == "ok", "another refusal is none of the address"
+    lost = TokenSeen(source="stable", detail="ConnectError")
+    assert found(seen(token=lost, calls=(silent,)))["ip_whitelist"].state == "skipped"
+    kept = found(seen(token=TokenSeen(source="classic")))
+    assert (kept["ip_whitelist"].state, "still good" in kept["token"].said) == ("ok", True)
+    assert "was had" in found(seen())["token"].said
 
 
 def test_a_limit_that_is_used_up() -> None:
@@ -135,7 +154,15 @@ def test_a_count_that_is_not_told() -> None:
     """Why, and what is known otherwise."""
     silent = CallsLeft(cgi_path=CALLS[1], errcode=48001, errmsg="unauthorized")
     finding = found(seen(calls=(CALL, silent)))["quota"]
-    assert (finding.state, "3 of 4" in finding.said, f"{CALLS[1]}: 48001" in finding.said) == ("warning", True, True)
+    assert (finding.state, "3 of 4" in finding.said, f"{CALLS[1]}: 48001 unauthorized" in finding.said) == (
+        "warning",
+        True,
+        True,
+    )
+    assert "no reason" in found(seen(calls=(CALL, CallsLeft(cgi_path=CALLS[1]))))["quota"].said
+    two = (ALLOWED, ALLOWED.model_copy(update={"name": "mass_calls", "period": "day", "limit": 1000, "left": 1000}))
+    both = found(seen(allowances=two))["quota"].said
+    assert both == "3 of 4 sends to all left this month; 1,000 of 1,000 calls of sendall and send left this day"
     uncounted = found(seen(allowances=(), uncounted="the ledger is away"))["quota"]
     assert (uncounted.state, "the ledger is away" in uncounted.said) == ("warning", True)
 
@@ -164,6 +191,11 @@ def test_the_workers_clock(clocks: Clocks, state: str, said: str) -> None:
 def test_an_account_that_nobody_can_answer_for() -> None:
     """One failure, or none where nobody could be asked; everything else says why it was skipped."""
     failed = not_answered("demo", "no such account", "Correct the name.")
+    assert [one for one in failed if not is_whole(one)] == []
+    assert (failed[0].said, failed[0].todo) == ("no such account", "Correct the name.")
+    assert {one.said for one in failed[1:]} == {"a worker has to answer for the account first"}
+    asked = not_asked("demo", "Temporal has to answer first")
+    assert {(one.account, one.said) for one in asked} == {("demo", "Temporal has to answer first")}
     assert [one.state for one in failed] == ["failed", *["skipped"] * 4]
     assert [one.state for one in not_asked("demo", "Temporal has to answer first")] == ["skipped"] * 5
     assert {one.name for one in failed} == {one.name for one in account_findings(seen(), APPID)}
@@ -199,6 +231,7 @@ def test_a_callback(steps: tuple[Step, ...], state: str, said: str, todo: str | 
     assert (finding.state, said in finding.said) == (state, True)
     assert (finding.todo or "").startswith(todo) if todo else finding.todo is None
     assert finding == callback_found("demo", steps, "safe")
+    assert finding.account == "demo"
 
 
 @pytest.mark.parametrize(("before", "after"), [("ok", "warning"), ("skipped", "warning"), ("failed", "failed")])
@@ -206,13 +239,35 @@ def test_plain_mode(before: str, after: str) -> None:
     """It is warned of, unless there is something worse; what else is to be done is still said."""
     finding = callback_found("demo", [Step("url", before, "seen", "Look.")], "plain")
     todo = finding.todo or ""
+    assert is_read_well(finding)
     assert (finding.state, todo.startswith("Look.")) == (after, True)
     assert ("mode: plain" in finding.said, "safe mode" in todo) == ((after == "warning",) * 2)
 
 
-@pytest.mark.parametrize(("causes", "named"), [(("Failure",), " (Failure)"), ((), "")])
+@pytest.mark.parametrize(("causes", "named"), [(("Failure", "Other"), " (Failure, Other)"), ((), "")])
 def test_an_account_whose_own_workflow_is_stuck(causes: tuple[str, ...], named: str) -> None:
     """Nothing of it is submitted; what to do is said once, for all workflows."""
     finding = own_workflow_stuck("demo", "account:wx1", causes)
     assert (finding.account, finding.state, finding.todo) == ("demo", "failed", "See workflow_tasks.")
     assert finding.said.startswith(f"the tasks of account:wx1 keep failing{named}: nothing of the account is submitted")
+
+
+@pytest.mark.parametrize(
+    ("on", "served", "state", "said", "todo"),
+    [
+        (None, True, "ok", ["none yet", "account:wx1"], None),
+        ("q", True, "ok", ["account:wx1", "queue q"], None),
+        ("q", False, "ok", ["account:wx1", "queue q"], None),
+        ("old", True, "warning", ["account:wx1", "queue old", "names q"], "worker on old"),
+        ("old", False, "failed", ["account:wx1", "queue old", "names q", "nobody polls old"], "QUNFA_TASK_QUEUE=old"),
+    ],
+)
+def test_an_own_workflow_stays_on_its_queue(
+    on: str | None, served: bool, state: str, said: list[str], todo: str | None
+) -> None:
+    """Another one than this configuration's needs a worker, too."""
+    finding = own_workflow_found("demo", "account:wx1", "q", on, served=served)
+    assert (finding.name, finding.account, finding.state) == ("own_workflow", "demo", state)
+    assert [words for words in said if words not in finding.said] == []
+    assert (todo in (finding.todo or "")) if todo else finding.todo is None
+    assert served is False or finding == own_workflow_found("demo", "account:wx1", "q", on)

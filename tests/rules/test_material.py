@@ -134,6 +134,8 @@ def test_the_converted_video_is_what_is_sent() -> None:
     works = carried_out(VIDEO, Material(sources=(source("message.media", "video"),)))
     assert works[1] == Convert("video-aa")
     assert works[-1].message.media.media_id == "converted"
+    held = carried_out({**VIDEO, "media": {"media_id": "there"}}, Material())
+    assert held[0] == Convert("there")
 
 
 @pytest.mark.parametrize(
@@ -239,3 +241,93 @@ def test_pictures_in_articles_outlive_a_rebuilding() -> None:
     works = carried_out(NEWS, rest)
     assert [one.use for one in works[0].sources] == ["cover"]
     assert isinstance(works[1], MakeDraft)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"msgtype": "text", "content": "c"},
+        {"msgtype": "wxcard", "card_id": "c"},
+        {"msgtype": "mpnews", "media_id": "m"},
+        {"msgtype": "voice", "media": {"media_id": "m"}},
+        {"msgtype": "image", "images": [{"media_id": "m"}, {"media_id": "n"}]},
+    ],
+)
+def test_what_wechat_holds_is_ready_as_it_is(raw: dict[str, Any]) -> None:
+    """Nothing is made for it."""
+    assert carried_out(raw, Material()) == [Ready(message(raw))]
+
+
+def test_an_uploaded_voice_is_what_is_sent() -> None:
+    """By the id that WeChat gave for just this file; all else of the message stays."""
+    sources = (source("message.media", "voice", "b"),)
+    other = uploaded(source("message.elsewhere", "voice", "a"))
+    [_, ready] = carried_out(VOICE, Material(sources=sources, uploads=(other,)))
+    assert ready == Ready(message({"msgtype": "voice", "media": {"media_id": "voice-bb"}}))
+
+
+def test_a_look_at_the_sources_tells_all_that_counts() -> None:
+    """Where they are, what stands there, and what the articles say."""
+    sources = (source("message.articles[0].thumb", "cover"),)
+    assert found(Inspection(sources=sources, contents=("c" * 64,))) == Material(sources=sources, contents=("c" * 64,))
+
+
+def test_a_rebuilding_leaves_pictures_and_happens_once() -> None:
+    """The rest is uploaded and made anew."""
+    kept, gone = uploaded(source("a", "picture")), uploaded(source("b", "cover"))
+    before = Material(uploads=(kept, gone), made=Made(media_id="dead", made_at=NOW), contents=("c" * 64,))
+    assert rebuilding(before) == Material(uploads=(kept,), contents=("c" * 64,), rebuilt=True)
+
+
+def test_a_new_upload_takes_the_place_of_one_of_the_same_file() -> None:
+    """Of no other one."""
+    one, other = source("a", "image", "a"), source("b", "image", "b")
+    material = with_upload(with_upload(Material(), uploaded(one)), uploaded(other))
+    newer = uploaded(one, NOW + timedelta(days=1))
+    assert with_upload(material, newer).uploads == (uploaded(other), newer)
+
+
+@pytest.mark.parametrize(
+    ("raw", "uploads"),
+    [(VOICE, ()), (VIDEO, ()), (VOICE, ("image",))],
+)
+def test_an_id_that_is_missing_is_never_made_up(raw: dict[str, Any], uploads: tuple[Any, ...]) -> None:
+    """Nothing is outstanding, and still there is no id: rather no submission than one without it."""
+    material = Material(uploads=tuple(uploaded(source("message.media", use)) for use in uploads))
+    with pytest.raises(ValueError, match="has no media_id"):
+        next_work(message(raw), material, "draft", NOW)
+
+
+def test_a_picture_is_no_cover() -> None:
+    """An upload that has an address and no id cannot be submitted."""
+    of = source("message.media", "voice")
+    bare = uploaded(of).model_copy(update={"media_id": None})
+    with pytest.raises(ValueError, match="has no media_id"):
+        next_work(message(VOICE), Material(sources=(of,), uploads=(bare,)), "draft", NOW)
+
+
+def test_a_draft_is_made_of_its_articles() -> None:
+    """In their order, with a cover for each: the uploaded one, or the one that WeChat holds."""
+    second = {"title": "u", "content": "<p>d</p>", "thumb": {"media_id": "there"}}
+    raw = {**NEWS, "articles": [NEWS["articles"][0], second]}
+    works = carried_out(raw, Material(sources=(source("message.articles[0].thumb", "cover"),)))
+    assert works[1] == MakeDraft(message(raw).articles, ("cover-aa", "there"), ())
+
+
+@pytest.mark.parametrize(
+    ("raw", "use", "via", "again"),
+    [
+        (VIDEO, "video", "draft", ["Convert"]),
+        (NEWS, "thumb", "uploadnews", ["MakeDraft"]),
+        (NEWS, "cover", "draft", []),
+    ],
+)
+def test_what_was_made_too_long_ago_is_made_again(
+    raw: dict[str, Any], use: Any, via: NewsVia, again: list[str]
+) -> None:
+    """Of files that are fresh; only a draft lasts."""
+    of = source("message.articles[0].thumb" if raw is NEWS else "message.media", use)
+    for age, wanted in ((FRESH, again), (FRESH - timedelta(seconds=1), [])):
+        made = Made(media_id="made", made_at=NOW - age, verified=True)
+        material = Material(sources=(of,), uploads=(uploaded(of),), made=made)
+        assert [type(work).__name__ for work in carried_out(raw, material, via)] == [*wanted, "Ready"]

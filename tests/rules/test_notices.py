@@ -22,6 +22,7 @@ from qunfa.rules.notices import (
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, PROBLEMS
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+PINNED = "msg_8d7c4b817141fb3acacf092c52318fc2bf132cf1"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -35,7 +36,7 @@ def test_gone_is_the_only_answer_that_stops() -> None:
     assert [status for status in range(100, 600) if understood(status, None, NOW) == Unwanted()] == [410]
 
 
-@pytest.mark.parametrize("status", [100, 301, 302, 304, 307, 400, 401, 403, 404, 413, 422, 429, 500, 502, 503, 599])
+@pytest.mark.parametrize("status", [199, 300, 301, 304, 307, 400, 401, 403, 404, 413, 422, 429, 500, 502, 503, 599])
 def test_everything_else_is_tried_again(status: int) -> None:
     """As the retry policy has it."""
     assert understood(status, None, NOW) == Again()
@@ -47,6 +48,7 @@ def test_everything_else_is_tried_again(status: int) -> None:
         ("120", timedelta(minutes=2)),
         ("Tue, 01 Dec 2026 12:05:00 GMT", timedelta(minutes=5)),
         ("Tue, 01 Dec 2026 12:05:00 -0000", timedelta(minutes=5)),
+        ("Tue, 01 Dec 2026 20:05:00 +0800", timedelta(minutes=5)),
         ("86400", timedelta(hours=1)),
         ("9" * 6000, timedelta(hours=1)),
         ("Fri, 01 Jan 2100 00:00:00 GMT", timedelta(hours=1)),
@@ -80,6 +82,11 @@ def test_every_end_is_told_as_one_thing() -> None:
     assert {outcome for outcome, kind in found.items() if kind == "sent"} == COMPLETES
     assert {outcome for outcome, kind in found.items() if kind == "unknown"} == {"unknown"}
     assert set(found.values()) < set(get_args(NoticeType))
+
+
+def test_the_id_of_an_event_never_changes_between_versions() -> None:
+    """A receiver that has it takes it for the same."""
+    assert webhook_id("mass-send:demo:v1.2", "run", "ended sent") == PINNED
 
 
 def test_the_id_is_the_events_own() -> None:
@@ -127,3 +134,22 @@ def test_whatever_closes_is_told_in_our_words(closed: Closed) -> None:
         problem = told_of_close(closed, recall=recall, in_doubt=in_doubt)
         assert (problem.name, problem.sentence[-1], problem.todo[-1]) == (closed, ".", ".")
         assert (problem.todo == NO_NEW_KEY) is (in_doubt and not recall)
+
+
+def test_what_can_be_done_about_a_closed_run_depends_on_how_it_closed() -> None:
+    """A wrong request is put right, anything else is started again: a send by its key, a recall as it was."""
+    found = {
+        (closed, recall): told_of_close(closed, recall=recall, in_doubt=False).todo
+        for closed in get_args(Closed)
+        for recall in (False, True)
+    }
+    correct = {todo for (closed, _), todo in found.items() if closed == "invalid_request"}
+    sends = {todo for (closed, recall), todo in found.items() if closed != "invalid_request" and not recall}
+    recalls = {todo for (closed, recall), todo in found.items() if closed != "invalid_request" and recall}
+    assert (len(correct), len(sends), len(recalls)) == (1, 1, 1)
+    assert len(correct | sends | recalls) == 3
+    for closed in get_args(Closed):
+        plain, doubtful = (told_of_close(closed, recall=False, in_doubt=doubt) for doubt in (False, True))
+        assert doubtful.sentence.startswith(plain.sentence)
+        assert doubtful.sentence != plain.sentence
+        assert told_of_close(closed, recall=True, in_doubt=True).sentence == plain.sentence

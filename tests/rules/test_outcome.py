@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.contract.request import MassSendRequest, parse_request
-from qunfa.contract.result import Answer, ArticleCheck, Counts, Job, Outcome, Verdict
+from qunfa.contract.result import Answer, ArticleCheck, Counts, Job, Outcome, Problem, Verdict
 from qunfa.rules.course import Jobs, may_have_been_delivered
 from qunfa.rules.outcome import bad_end, from_ledger, job_result, result, totals, used_before
 from qunfa.rules.submission import unsettled
@@ -117,3 +117,67 @@ def test_whoever_is_refused_reads_what_the_key_has_sent() -> None:
     lost = Job(clientmsgid=CLIENTMSGID, attempts=1, ever_unknown=True)
     assert "(msg_id: none)" in (used_before("k", (lost,)) or "")
     assert used_before("k", (Job(clientmsgid=CLIENTMSGID),)) is None
+
+
+def test_a_result_tells_all_of_its_send(request_: MassSendRequest) -> None:
+    """Whose it is, what was asked at last, and what was counted; a generation that was never tried has no row."""
+    counts = Counts(total=9, filter=8, sent=7, error=1)
+    word = Verdict(status="send success", observed_by="push", counts=counts)
+    sent = Job(clientmsgid=CLIENTMSGID, attempts=1, msg_id=7, msg_data_id=70, verdict=word)
+    found, new = Job(clientmsgid=CLIENTMSGID, generation=1, msg_id=8), Job(clientmsgid=CLIENTMSGID, generation=2)
+    problem = Problem(name="p", sentence="s", todo="t")
+    jobs = (sent, found, new)
+    told = result(request_, jobs, "unknown", problem)
+    assert (told.outcome, told.account, told.key, told.problem, told.totals) == (
+        "unknown",
+        "demo",
+        "k",
+        problem,
+        counts,
+    )
+    assert told.jobs == (job_result(sent, jobs), job_result(found, jobs))
+    assert (told.jobs[0].msg_data_id, told.jobs[0].index, told.jobs[1].generation) == (70, 0, 1)
+    assert not result(request_, (new,), "failed").may_have_been_delivered
+    assert result(request_, (new,), "unknown").may_have_been_delivered
+
+
+def test_totals_leave_out_what_was_not_counted() -> None:
+    """A job without a verdict, or with one that has no counts, adds nothing."""
+    counted = Verdict(status="send success", observed_by="push", counts=Counts(total=1, filter=1, sent=1, error=0))
+    polled = Verdict(status="SEND_SUCCESS", observed_by="poll")
+    jobs = [
+        Job(clientmsgid=CLIENTMSGID, msg_id=number, verdict=one)
+        for number, one in enumerate((counted, polled, None), 1)
+    ]
+    assert totals(tuple(jobs)) == counted.counts
+    assert totals(tuple(jobs[1:])) is None
+
+
+def test_a_straggler_makes_an_end_unknown() -> None:
+    """Also where nothing else does."""
+    new = (Job(clientmsgid=CLIENTMSGID),)
+    assert (bad_end(new, "failed"), bad_end(new, "failed", straggler=True)) == ("failed", "unknown")
+
+
+def test_what_only_the_ledger_knew_has_no_invented_verdict() -> None:
+    """A job that is accepted and undecided stays so."""
+    [job] = from_ledger((Job(clientmsgid=CLIENTMSGID, msg_id=7),))
+    assert (job.verdict, job.deduplicated, job.msg_id) == (None, True, 7)
+
+
+def test_whoever_is_refused_reads_of_a_slow_try_too() -> None:
+    """It may be carried out after the one that failed."""
+    no = Verdict(status="err(30001)", observed_by="push")
+    failed = Job(clientmsgid=CLIENTMSGID, attempts=2, msg_id=7, verdict=no, unanswered=(1,))
+    said = used_before("spring", (failed,)) or ""
+    assert ('"spring"' in said, "(msg_id: 7)" in said) == (True, True)
+    assert used_before("spring", (failed.model_copy(update={"unanswered": ()}),)) is None
+
+
+def test_an_echo_of_what_failed_is_no_open_row(request_: MassSendRequest) -> None:
+    """WeChat's word on the earlier generation of the same clientmsgid settles it."""
+    no = Verdict(status="err(30001)", observed_by="push")
+    failed = Job(clientmsgid=CLIENTMSGID, attempts=1, msg_id=7, verdict=no)
+    echo = Job(clientmsgid=CLIENTMSGID, generation=1, attempts=1, ever_unknown=True, collides_with=7)
+    assert [row.state for row in result(request_, (failed, echo), "failed").jobs] == ["failed", "refused"]
+    assert [row.state for row in result(request_, (echo,), "unknown").jobs] == ["unknown"]

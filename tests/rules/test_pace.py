@@ -77,3 +77,41 @@ def test_two_writes_are_a_spacing_apart(said: Answer, took: timedelta, configure
     assert pace.earliest(leased, NOON, configured) >= NOON + configured
     assert pace.earliest(told, NOON + took, configured) >= NOON + took + configured
     assert len(told.told_at) <= pace.PER_MINUTE
+
+
+@pytest.mark.parametrize(("told", "wait"), [(59, 0), (60, 60), (61, 61)])
+def test_the_sixtieth_last_try_holds_the_next_one_back(told: int, wait: int) -> None:
+    """Sixty spacings from when it was told; with fewer there is nothing to hold back."""
+    known = Pace(told_at=tuple(NOON + number * SECOND for number in range(told)))
+    assert pace.earliest(known, NOON, SECOND) == NOON + wait * SECOND
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "after"),
+    [
+        (Pace(), answer("accepted"), Pace(spacing=SECOND, next_at=NOON + SECOND, told_at=(NOON,))),
+        (Pace(), answer("not_written"), Pace(spacing=SECOND, next_at=NOON + SECOND)),
+        (
+            Pace(spacing=8 * SECOND, next_at=NOON + 99 * SECOND, told_at=(NOON,)),
+            answer("refused", 48001),
+            Pace(spacing=8 * SECOND, next_at=NOON + 99 * SECOND, told_at=(NOON, NOON)),
+        ),
+        (Pace(), answer("refused", 45011), Pace(spacing=2 * SECOND, next_at=NOON + 2 * SECOND, told_at=(NOON,))),
+        (Pace(), answer("unknown", 45011), Pace(spacing=2 * SECOND, next_at=NOON + 2 * SECOND, told_at=(NOON,))),
+        (
+            Pace(spacing=8 * SECOND),
+            answer("accepted", 45011),
+            Pace(spacing=4 * SECOND, next_at=NOON + 4 * SECOND, told_at=(NOON,)),
+        ),
+    ],
+)
+def test_the_pace_after_an_answer(known: Pace, said: Answer, after: Pace) -> None:
+    """How wide it is, when the next try may be written, and what counts for the minute."""
+    assert pace.told(known, said, NOON, SECOND) == after
+
+
+def test_a_lease_keeps_the_next_one_a_spacing_away() -> None:
+    """The account's, or that of the send where it is wider."""
+    for spacing, wait in ((2, 2), (8, 8), (0, 3)):
+        known = pace.leased(Pace(spacing=spacing * SECOND), NOON, min(spacing, 1) * SECOND or 3 * SECOND)
+        assert (known.next_at, known.spacing) == (NOON + wait * SECOND, spacing * SECOND)

@@ -1,9 +1,12 @@
+from typing import Any
+
 import pytest
 
 from qunfa.contract.ledger import Day, SendsCounted
-from qunfa.contract.result import Answer, ArticleCheck, Job, Verdict
-from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY, describe
+from qunfa.contract.result import NOT_DELIVERED, Answer, ArticleCheck, Job, Verdict
+from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY, describe, refused_request, with_address
 from tests.rules.arbitrary import CLIENTMSGID, NOON
+from tests.rules.sentences import is_well_written
 
 NEW = Job(clientmsgid=CLIENTMSGID)
 
@@ -107,3 +110,96 @@ def test_what_is_known_of_the_quota_is_said(errcode: int) -> None:
     assert "3 accepted today (1 to all), 9 this month (4 to all), and 2 more made elsewhere this month" in sentence
     assert "Counted here" not in describe("quota_exhausted", job).sentence
     assert "Counted here" not in describe("account_refused", job, counted).sentence
+
+
+ARTICLES = (ArticleCheck(idx=1),)
+SAID = Answer(kind="refused", at=NOON, errcode=48001, errmsg="no right", rid="r-1")
+DEAD_NOW = Answer(kind="refused", at=NOON, errcode=40007)
+
+
+@pytest.mark.parametrize(
+    ("name", "job", "evidence"),
+    [
+        ("content_refused", {"verdict": "err(20006)"}, (20006, "err(20006)", None, ARTICLES)),
+        ("send_failed", {"verdict": "send fail"}, (None, "send fail", None, ARTICLES)),
+        ("send_failed", {"verdict": "send fail", "answer": SAID}, (None, "send fail", None, ARTICLES)),
+        ("not_delivered", {"verdict": NOT_DELIVERED, "answer": SAID}, (48001, "no right", "r-1", ())),
+        ("not_delivered", {"verdict": NOT_DELIVERED}, (None, None, None, ())),
+        ("account_refused", {"answer": SAID}, (48001, "no right", "r-1", ())),
+        (
+            "account_refused",
+            {"answer": SAID.model_copy(update={"errmsg": None, "detail": "away"})},
+            (48001, "away", "r-1", ()),
+        ),
+        ("account_refused", {"answer": SAID.model_copy(update={"detail": "away"})}, (48001, "no right", "r-1", ())),
+        ("no_verdict", {}, (None, None, None, ())),
+    ],
+)
+def test_the_evidence_is_wechats_last_word(name: str, job: dict[str, Any], evidence: tuple[Any, ...]) -> None:
+    """On the job where it has judged it, else on the try."""
+    if "verdict" in job:
+        job = {**job, "verdict": Verdict(status=job["verdict"], observed_by="push", articles=ARTICLES)}
+    found = describe(name, NEW.model_copy(update=job))
+    assert (found.errcode, found.errmsg, found.rid, found.articles) == evidence
+    assert is_well_written(found.sentence)
+
+
+@pytest.mark.parametrize(
+    ("name", "job", "said", "unsaid"),
+    [
+        ("content_refused", {"verdict": "err(20006)"}, ["err(20006)", "crime"], []),
+        ("content_refused", {"verdict": "send fail"}, ["not published"], []),
+        ("content_refused", {"answer": SAID}, ["48001"], ["reason"]),
+        ("clientmsgid_collision", {"collides_with": 99}, ["msg_id 99"], ["before it"]),
+        ("clientmsgid_collision", {"collides_with": 99, "ever_unknown": True}, ["msg_id 99", "before it"], []),
+        ("no_verdict", {"msg_id": 7}, ["msg_id 7"], ["earlier"]),
+        ("no_verdict", {}, ["earlier generation"], ["None"]),
+        ("unknown_outcome", {"window_started_at": NOON}, ["2026-12-01 12:00:00+08:00"], ["last word"]),
+        (
+            "unknown_outcome",
+            {"window_started_at": NOON, "answer": SAID},
+            ["2026-12-01 12:00:00+08:00", "last word", "48001"],
+            [],
+        ),
+        ("unknown_outcome", {"answer": SAID}, ["WeChat answered 48001"], ["began", "last word"]),
+        ("media_refused", {"answer": DEAD_NOW}, ["WeChat answered 40007"], ["console"]),
+        ("media_refused", {"answer": DEAD_NOW, "generation": 1}, ["40007", "console"], []),
+        ("media_refused", {"answer": SAID, "generation": 1}, ["WeChat answered 48001"], ["console"]),
+        ("media_refused", {"generation": 1}, [], ["console", "answered"]),
+        ("account_refused", {"answer": SAID}, [" WeChat answered 48001"], []),
+        ("account_refused", {"answer": SAID, "verdict": "err(20006)"}, [], ["48001"]),
+        ("material_failed", {"answer": Answer(kind="unknown", at=NOON, detail="it broke")}, [], ["broke"]),
+        ("material_failed", {"answer": Answer(kind="refused", at=NOON, detail="it broke")}, [" It broke."], []),
+        ("material_failed", {}, [], ["answered"]),
+    ],
+)
+def test_a_problem_says_what_is_known_of_its_job(
+    name: str, job: dict[str, Any], said: list[str], unsaid: list[str]
+) -> None:
+    """Behind the sentence that all of its kind have."""
+    if "verdict" in job:
+        job = {**job, "verdict": Verdict(status=job["verdict"], observed_by="push")}
+    sentence = describe(name, NEW.model_copy(update=job)).sentence
+    assert sentence.startswith(PROBLEMS[name].sentence)
+    more = sentence.removeprefix(PROBLEMS[name].sentence)
+    assert ([word for word in said if word not in more], [word for word in unsaid if word in more]) == ([], [])
+    assert bool(more) is bool(said)
+    assert is_well_written(sentence)
+
+
+def test_a_refused_request_says_all_that_is_wrong() -> None:
+    """Under one name, and with something to do."""
+    found = refused_request(["key: must be set", "message: must be shorter"])
+    assert (found.name, found.errcode) == ("invalid_request", None)
+    assert ("key: must be set" in found.sentence, "message: must be shorter" in found.sentence) == (True, True)
+    assert is_well_written(found.todo)
+    assert found.todo.endswith(".")
+
+
+def test_only_the_whitelists_problem_names_an_address() -> None:
+    """Whatever another one's text holds."""
+    said = SAID.model_copy(update={"errmsg": "invalid ip 203.0.113.9, not in whitelist"})
+    other = describe("account_refused", NEW.model_copy(update={"answer": said}))
+    assert with_address(other) is other
+    named = describe("ip_not_whitelisted", NEW.model_copy(update={"answer": said}))
+    assert with_address(named.model_copy(update={"errmsg": None})).todo == named.todo

@@ -3,12 +3,14 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.ledger import Day
-from qunfa.contract.limits import Allowance, Book, CallsLeft
-from qunfa.rules.quota_view import allowances, this_month, today
+from qunfa.contract.ledger import Day, SendsCounted
+from qunfa.contract.limits import Allowance, Book, CallsLeft, Counted
+from qunfa.rules.quota_view import allowances, counted_until, sends_counted, this_month, today
+from tests.rules.sentences import is_well_written
 
 NOW = datetime(2026, 12, 5, 15, 0, tzinfo=UTC)
 """23:00 on December 5th in Shanghai."""
@@ -92,3 +94,80 @@ def test_nothing_is_left_out_and_nothing_is_below_zero(days: Any) -> None:
     assert this_month(counted, NOW).total == expected
     for row in allowances("service", counted, (), NOW):
         assert row.left == max(0, row.limit - row.used)
+
+
+FULL = {"total": 1, "to_all": 2, "others": 3, "previews": 4}
+
+
+def test_a_prefix_adds_up_its_days() -> None:
+    """Each count for itself."""
+    counted = book(n30=FULL, d01=FULL, d05=FULL)
+    assert this_month(counted, NOW) == Counted(total=2, to_all=4, others=6, previews=8)
+    assert today(counted, NOW) == Counted(**FULL)
+    known = counted_until(counted.days, LONG_AGO, NOW)
+    assert (known.today, known.month) == (Day(**FULL), Day(total=2, to_all=4, others=6, previews=8))
+    assert known.since == LONG_AGO
+
+
+@pytest.mark.parametrize(("others", "said"), [(0, []), (8, ["8 more"])])
+def test_what_was_counted_is_said_with_where_it_was_made(others: int, said: list[str]) -> None:
+    """And since when; of sends made elsewhere only where there are some."""
+    counted = SendsCounted(today=Day(total=1, to_all=2), month=Day(total=3, to_all=4, others=others), since=NOW)
+    sentence = sends_counted(counted)
+    for words in ("1 accepted today (2 to all)", "3 this month (4 to all)", "2026-12-05 23:00:00+08:00", *said):
+        assert words in sentence
+    assert ("elsewhere" in sentence) is bool(said)
+    assert is_well_written(sentence)
+
+
+def test_each_limit_is_told_whole() -> None:
+    """Its name, its period, and what is left of it; never less than nothing."""
+    counted = book(d05={"total": 7, "to_all": 6, "others": 5, "previews": 101})
+    service, subscription = rows("service", counted), rows("subscription", counted)
+    assert [*service] == ["sends_to_all", "mass_calls", "previews"]
+    assert [*subscription] == ["sends", "previews"]
+    midnight, month = datetime(2026, 12, 5, 16, tzinfo=UTC), datetime(2026, 12, 31, 16, tzinfo=UTC)
+    found = [
+        (one.period, one.limit, one.used, one.left, one.others, one.renewed_at)
+        for one in (*service.values(), *subscription.values())
+    ]
+    previews = ("day", 100, 101, 0, 0, midnight)
+    assert found == [
+        ("month", 4, 6, 0, 5, month),
+        ("day", 100, 7, 93, 0, midnight),
+        previews,
+        ("day", 1, 7, 0, 5, midnight),
+        previews,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("calls", "limit", "used"),
+    [
+        ([], 100, 3),
+        ([CallsLeft(cgi_path=SENDALL, used=9)], 100, 9),
+        ([CallsLeft(cgi_path=SENDALL, used=2)], 100, 3),
+        ([CallsLeft(cgi_path=SENDALL, daily_limit=50)], 100, 3),
+        (
+            [CallsLeft(cgi_path=SENDALL, used=9, daily_limit=60), CallsLeft(cgi_path=SEND, used=8, daily_limit=50)],
+            50,
+            9,
+        ),
+        ([CallsLeft(cgi_path=PREVIEW, used=9)], 100, 3),
+    ],
+)
+def test_wechats_count_of_calls_is_believed_where_it_is_higher(calls: list[CallsLeft], limit: int, used: int) -> None:
+    """And its lower limit; a path of which it tells no count says nothing."""
+    row = rows("service", book(d05={"total": 3}), *calls)["mass_calls"]
+    assert (row.limit, row.used) == (limit, used)
+
+
+def test_a_count_of_wechats_is_of_the_whole_day() -> None:
+    """Of the calls that it tells of; a book that began today has the rest of them in part."""
+    begun = book(NOW - timedelta(hours=10))
+    found = rows("service", begun, called(PREVIEW, 1))
+    assert [(name, row.whole) for name, row in found.items()] == [
+        ("sends_to_all", False),
+        ("mass_calls", False),
+        ("previews", True),
+    ]

@@ -1,6 +1,5 @@
 """The steps of a recall: no call before WeChat says that the job is sent, none too many, and no no that is not one."""
 
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,69 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.contract.ledger import Recalled
-from qunfa.contract.recall import Heard, KnownJob, RecallCall, RecallRequest
-from qunfa.contract.result import Verdict
-from qunfa.contract.steps import Timing
+from qunfa.contract.recall import Heard, KnownJob, RecallCall
 from qunfa.rules.recall import (
     CALLS_MAX,
     VERIFYING_LOOKS,
     Delete,
     End,
     Look,
-    Recall,
     begin,
     called,
     interrupted,
     looked,
     next_step,
     obstacle,
-    spacing,
 )
+from qunfa.rules.submission import spacing
 from tests.rules.arbitrary import NOON
-
-MINUTE = timedelta(minutes=1)
-TIMING = Timing()
-OURS = KnownJob(
-    msg_id=7,
-    key="k",
-    digest="d",
-    workflow_id="w",
-    msgtype="mpnews",
-    articles=2,
-    verdict=Verdict(status="send success", observed_by="push"),
-)
-FAILED = OURS.model_copy(update={"verdict": Verdict(status="err(20001)", observed_by="push")})
-
-
-def request(**aim: Any) -> RecallRequest:
-    """A recall of job 7, unless `aim` says otherwise."""
-    return RecallRequest.model_validate({"account": "demo", "by": "li", "reason": "r", **(aim or {"msg_id": 7})})
-
-
-def recall(known: KnownJob = OURS, **aim: Any) -> Recall:
-    """One that has asked nothing."""
-    return begin(request(**aim), known, TIMING, NOON)
-
-
-def says(status: str | None = None, errcode: int | None = None, at: datetime = NOON, **more: Any) -> Heard:
-    """What `mass/get` says."""
-    return Heard(at=at, status=status, errcode=errcode, **more)
-
-
-def call(answer: str = "ok", errcode: int | None = None, at: datetime = NOON, **more: Any) -> RecallCall:
-    """What `mass/delete` answers."""
-    return RecallCall.model_validate({"at": at, "answer": answer, "errcode": errcode, **more})
-
-
-def ready(known: KnownJob = OURS, **aim: Any) -> Recall:
-    """One whose job is sent."""
-    return looked(recall(known, **aim), says("SEND_SUCCESS"))
-
-
-def end(step: object) -> End:
-    """The end that the step must be."""
-    assert isinstance(step, End)
-    return step
+from tests.rules.recalls import FAILED, MINUTE, OURS, TIMING, call, end, ready, recall, request, says
+from tests.rules.sentences import is_well_written
 
 
 def test_mass_get_is_asked_first_and_then_it_is_called() -> None:
@@ -198,7 +152,7 @@ def test_40065_for_ever_ends_while_others_still_have_calls() -> None:
     """WeChat takes ten a day."""
     refused, at = ready(), NOON
     for number in range(CALLS_MAX):
-        at += spacing(TIMING, number)
+        at += spacing(number, TIMING)
         refused = called(refused, call("refused", 40065, at))
     done = end(next_step(looked(refused, says("SEND_SUCCESS", at=at)), at))
     assert (done.outcome, "8 times" in done.sentence) == ("not_recalled", True)
@@ -268,6 +222,7 @@ def test_every_recall_ends_and_says_the_truth(aim: tuple[KnownJob, dict[str, Any
         step = next_step(going, now)
         if isinstance(step, End):
             break
+        assert is_well_written(step.why)
         assert step.at - now <= TIMING.repeat_max
         now = max(now, step.at)
         if isinstance(step, Look):

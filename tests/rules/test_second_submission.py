@@ -10,6 +10,7 @@ from qunfa.contract.result import Job
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.second_submission import is_under_way, objection
 from qunfa.rules.verdict import judge, verdict_of_poll
+from tests.rules.sentences import is_well_written
 
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2026, 12, 1, 4, tzinfo=UTC)
@@ -25,6 +26,9 @@ def against(said: JobStatus, after: timedelta = timedelta(hours=1)) -> str | Non
     ("said", "words"),
     [
         (JobStatus(status="SENDING"), "would double it"),
+        (JobStatus(status="SENDING"), "WeChat now says SENDING of"),
+        (JobStatus(errcode=89504), "WeChat now says 89504"),
+        (JobStatus(status="DELETE"), "WeChat now says DELETE of"),
         (JobStatus(status="SEND_SUCCESS"), "would double it"),
         (JobStatus(status="DELETE"), "would double it"),
         (JobStatus(errcode=89504), "would double it"),
@@ -41,6 +45,7 @@ def test_what_is_no_clear_no_stands_against_a_second_submission(said: JobStatus,
     assert sentence is not None
     assert words in sentence
     assert "msg_id 7" in sentence
+    assert is_well_written(sentence.replace("SEND_PAUSED", ""))
 
 
 def test_a_no_and_a_job_that_wechat_does_not_know_are_no_objection() -> None:

@@ -1,9 +1,11 @@
 """A try that got no answer and is slow on its way: it may be carried out after a later one was accepted and failed."""
 
+from typing import Any
+
 import pytest
 
 from qunfa.contract.facts import Known, Said
-from qunfa.contract.result import Answer, Verdict
+from qunfa.contract.result import Answer, Job, Verdict
 from qunfa.rules.course import Jobs
 from qunfa.rules.outcome import bad_end, from_ledger
 from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
@@ -59,3 +61,30 @@ def test_a_later_generation_explains_a_slow_try() -> None:
     first, second = jobs_of(Known(tries=(*before, shared), said=(NO, again)), KEY, FIRST)
     assert (second.ever_unknown, second.unanswered) == (True, ())
     assert (may_straggle((first,)), may_straggle((first, second))) == (True, False)
+
+
+def test_a_job_that_blocks_its_clientmsgid_lets_no_slow_try_through() -> None:
+    """WeChat answers with the one that failed; another generation gets an id of its own."""
+    before = (a_try(1, lost=True), a_try(2, told("accepted")))
+    again = a_try(3, told("duplicate"), generation=1).model_copy(update={"clientmsgid": FIRST})
+    jobs = jobs_of(Known(tries=(*before, again), said=(NO,)), KEY, FIRST)
+    assert jobs[1].collides_with == 7
+    assert (may_straggle(jobs[:1]), may_straggle(jobs)) == (True, False)
+    elsewhere = again.model_copy(update={"clientmsgid": "other"})
+    jobs = jobs_of(Known(tries=(*before, elsewhere), said=(NO,)), KEY, FIRST)
+    assert (jobs[1].collides_with, may_straggle(jobs)) == (7, True)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "straggles"),
+    [
+        (({"msg_id": 7, "attempts": 1, "unanswered": (1,)},), False),
+        (({"msg_id": 7, "attempts": 2, "unanswered": (1, 2)},), True),
+        (({"msg_id": 7, "attempts": 1}, {"generation": 1, "attempts": 1, "unanswered": (1,)}), True),
+        (({"msg_id": 7, "attempts": 1}, {"generation": 1, "attempts": 1}), False),
+    ],
+)
+def test_one_of_the_tries_without_an_answer_has_made_the_job(jobs: tuple[dict[str, Any], ...], straggles: bool) -> None:
+    """A person has found it in the console; those of another generation may all be on their way."""
+    found = tuple(Job(clientmsgid=FIRST, verdict=NO.verdict if "msg_id" in one else None, **one) for one in jobs)
+    assert may_straggle(found) is straggles

@@ -18,6 +18,7 @@ from qunfa.rules.submission import (
     Expire,
     Step,
     Submit,
+    explain,
     next_step,
     spacing,
     unsettled,
@@ -26,6 +27,7 @@ from qunfa.rules.submission import (
 from qunfa.send.doubt import jobs_of
 from tests.rules import arbitrary
 from tests.rules.arbitrary import CLIENTMSGID, NOON
+from tests.rules.sentences import is_well_written
 from tests.send.arbitrary_facts import KEY, a_try
 
 NEW = Job(clientmsgid=CLIENTMSGID)
@@ -66,6 +68,7 @@ UNKNOWN = Answer(kind="unknown", at=NOON, detail="timed out")
         (refused(40007), Ask("media_refused")),
         (refused(40001, token_endpoint=True), Ask("account_refused")),
         (refused(40164, token_endpoint=True), Ask("ip_not_whitelisted")),
+        (Answer(kind="refused", at=NOON, token_endpoint=True, detail="other appid"), Ask("account_changed")),
     ],
 )
 def test_a_definite_answer_decides_at_once(answer: Answer, wanted: Step) -> None:
@@ -79,7 +82,7 @@ def test_a_busy_wechat_is_asked_again_a_minute_later(errcode: int) -> None:
     """Pace and busy codes are a definite no, repeated with spacing."""
     step = step_after(refused(errcode))
     assert isinstance(step, Submit)
-    assert step.at == NOON + MINUTE
+    assert (step.at, f"WeChat answered {errcode}" in step.why) == (NOON + MINUTE, True)
     assert not unsettled(tried(refused(errcode)))
 
 
@@ -111,7 +114,7 @@ def test_a_token_is_refreshed_once() -> None:
     """40001 is tried again at once; a second one in a row asks a person."""
     once = step_after(refused(40001))
     assert isinstance(once, Submit)
-    assert once.at == NOON
+    assert (once.at, "WeChat answered 40001" in once.why) == (NOON, True)
     assert step_after(refused(40001), refused(42001)) == Ask("account_refused")
     healed = step_after(refused(40001), refused(45011), refused(40001))
     assert isinstance(healed, Submit)
@@ -132,6 +135,11 @@ def test_a_used_up_quota_waits_for_its_next_window(errcode: int, opens: str) -> 
     step = step_after(refused(errcode), conditions=Conditions(timing=Timing(), jitter=jitter))
     assert isinstance(step, Submit)
     assert step.at == datetime.fromisoformat(opens) + jitter
+    assert f"WeChat answered {errcode}" in step.why
+    hours = Conditions(timing=Timing(), jitter=jitter, send_hours=("08:00", "22:00"))
+    later = step_after(refused(errcode), conditions=hours)
+    assert isinstance(later, Submit)
+    assert later.at == datetime.fromisoformat(opens) + timedelta(hours=8) + jitter
     assert step_after(refused(errcode), conditions=Conditions(timing=Timing(), quota="ask")) == Ask("quota_exhausted")
 
 
@@ -170,6 +178,7 @@ def test_only_its_lease_was_missing() -> None:
     step = step_after(*[Answer(kind="not_written", at=NOON, at_once=True)] * 9)
     assert isinstance(step, Submit)
     assert step.at == NOON + PLAIN.timing.ask
+    assert is_well_written(step.why)
 
 
 def test_a_lost_try_is_unknown() -> None:
@@ -265,3 +274,26 @@ def test_each_repeat_waits_twice_as_long() -> None:
     timing = Timing(repeat=MINUTE, repeat_max=6 * MINUTE)
     assert [spacing(repeats, timing) / MINUTE for repeats in (0, 1, 2, 3, 4, 99)] == [1, 1, 2, 4, 6, 6]
     assert spacing(5, Timing(repeat=2 * MINUTE, repeat_max=MINUTE)) == 2 * MINUTE
+    long = Timing(repeat=MINUTE, repeat_max=timedelta(days=365))
+    assert [spacing(repeats, long) / MINUTE for repeats in (16, 17, 18)] == [1 << 15, 1 << 16, 1 << 16]
+
+
+def test_a_refusal_without_a_problem_is_asked_about_all_the_same() -> None:
+    """Also where its code is in no class that has a problem of its own."""
+    assert next_step(NEW.model_copy(update={"answer": refused(-1)}), NOON, PLAIN) == Ask("request_refused")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "unsaid"),
+    [
+        (refused(40001), "WeChat answered 40001, ", "secret"),
+        (refused(40001, token_endpoint=True), "secret", "not in"),
+        (refused(-1), "busy", "not in"),
+        (refused(777), "WeChat answered 777, not in", "busy"),
+        (UNKNOWN, "timed out", "WeChat"),
+        (UNKNOWN.model_copy(update={"detail": None}), "unknown", "WeChat"),
+    ],
+)
+def test_an_answer_is_explained_by_its_code(answer: Answer, said: str, unsaid: str) -> None:
+    """Which means something else where tokens are fetched; without a code by what happened."""
+    assert (said in explain(answer), unsaid in explain(answer)) == (True, False)

@@ -1,0 +1,199 @@
+"""Who waits where, and who is told that it waits no more."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from qunfa.account.leases import due, settle
+from qunfa.account.outbox import outgoing
+from qunfa.account.queue import CLOSED_MAX, closing
+from qunfa.account.records import unsearched
+from qunfa.account.state import AccountState
+from qunfa.account.wishes import SOON
+from qunfa.contract.facts import Ended
+from qunfa.contract.grants import Granted, Waits
+from tests.account.driving import (
+    EMPTY,
+    MINUTE,
+    SECOND,
+    answer,
+    asked,
+    attempt,
+    done,
+    heard,
+    known,
+    leased,
+    look,
+    report,
+    tried,
+    turn,
+    wish,
+)
+from tests.rules.arbitrary import CLIENTMSGID, NOON
+
+REFUSED = answer("refused", errcode=48001)
+BUSY, _ = leased(EMPTY, wish("w0", "busy"))
+"""Somebody else has the lease."""
+
+
+def told(state: AccountState, now: datetime = NOON) -> list[tuple[str | None, str, str]]:
+    """Who is told what as an answer to which wish."""
+    return [
+        (one.run_id, one.payload.wish, one.payload.answer)
+        for one in outgoing(state, now)
+        if isinstance(one.payload, Granted)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("again", "keeps"),
+    [
+        ({}, True),
+        ({"turn": turn(due=NOON - MINUTE, until=NOON + MINUTE, pace=2 * SECOND)}, True),
+        ({"run": "run-2"}, False),
+        ({"turn": turn(1, clientmsgid=f"{CLIENTMSGID[:-2]}00")}, False),
+        ({"turn": turn(clientmsgid=f"{CLIENTMSGID[:-2]}99")}, False),
+    ],
+)
+def test_the_same_try_of_the_same_run_keeps_its_place(again: dict[str, Any], keeps: bool) -> None:
+    """Whatever else has changed, which counts from now on; any other one comes behind those that have waited."""
+    state = done(BUSY, wish("w1"), wish("w2", "other"))
+    later = wish("w3", number=2, **again)
+    state = done(state, later, now=NOON + SECOND)
+    assert [place.wish for place in state.queue] == (["w3", "w2"] if keeps else ["w2", "w3"])
+    [place] = [one for one in state.queue if one.wish == "w3"]
+    assert place.asked_at == (NOON if keeps else NOON + SECOND)
+    assert later.turn is not None
+    wanted = later.turn
+    assert (place.due, place.until, place.pace) == (wanted.due, wanted.until, wanted.pace)
+    assert (place.generation, place.clientmsgid, place.told) == (wanted.generation, wanted.clientmsgid, None)
+
+
+def test_a_run_whose_place_another_run_takes_hears_of_it_once() -> None:
+    """Its own next wish tells it nothing of the kind."""
+    state, _ = heard(done(BUSY, wish("w1")))
+    assert told(done(state, wish("w2", number=2))) == [("run-1", "w2", "known")]
+    assert told(done(state, wish("w2", run="run-2"))) == [("run-1", "w1", "known"), ("run-2", "w2", "known")]
+    assert told(done(state, look("w2", run="run-2"))) == [("run-1", "w1", "known"), ("run-2", "w2", "known")]
+
+
+@pytest.mark.parametrize("wait", [0, 1])
+def test_a_place_goes_at_its_very_time(wait: int) -> None:
+    """Its run is told, a late copy of its wish does nothing, and the others stay."""
+    until = NOON + MINUTE
+    state = done(BUSY, wish("w1", "a", turn=turn(until=until)), wish("w2", "b", turn=turn(until=until + SECOND)))
+    state, _ = heard(done(state, wish("w3", "c")))
+    assert settle(state, until - SECOND / 1000) == state
+    state = settle(state, until + wait * SECOND)
+    assert [place.key for place in state.queue] == ["b", "c"][wait:]
+    assert told(state)[0] == ("run-1", "w1", "known")
+    assert done(state, wish("w1", "a", turn=turn(until=until)), now=until + wait * SECOND) == state
+
+
+@pytest.mark.parametrize(("facts", "said"), [(REFUSED, "lease"), (answer(), "known")])
+def test_at_its_turn_a_run_is_told_what_stands_against_it(facts: Any, said: str) -> None:
+    """Its own run, by its own wish, which is over then."""
+    state, _ = heard(done(BUSY, wish("w1")))
+    state = state.changed(
+        records={**state.records, "k": state.records["k"].changed(known=known(attempt(facts)))},
+        lease=None,
+        announced=False,
+    )
+    state = settle(state, NOON + MINUTE)
+    assert told(state, NOON + MINUTE) == [("run-1", "w1", said)]
+    assert ("w1" in state.closed) is (said == "known")
+    if said == "known":
+        assert done(state, wish("w1"), now=NOON + MINUTE) == state
+
+
+def test_a_wish_that_is_to_be_searched_for_is_answered_once() -> None:
+    """Also a copy that comes before the answer is sent; it is not over, and comes again, searched."""
+    state, lease = leased(EMPTY, wish("w0", "busy"), wish("w1"))
+    state = unsearched(state)
+    state = done(state, report(tried(lease, REFUSED), key="busy"))
+    assert told(state) == [("run-1", "w1", "search")]
+    assert done(state, wish("w1", searched=False)) == state
+    assert "w1" not in state.closed
+    new = done(EMPTY, wish("w9", "new", searched=False))
+    assert done(new, wish("w9", "new", searched=False)) == new
+    assert told(new) == [("run-1", "w9", "search")]
+
+
+def test_of_several_answers_to_one_run_the_newest_is_sent() -> None:
+    """It waits for no other one; other runs, and other keys of a run, have their own."""
+    state = done(BUSY, look("w1"), look("w2", run="run-2"), look("w3", "other"))
+    assert told(state) == [("run-1", "w1", "known"), ("run-2", "w2", "known"), ("run-1", "w3", "known")]
+    state = done(state, look("w4", number=2))
+    assert told(state) == [("run-2", "w2", "known"), ("run-1", "w3", "known"), ("run-1", "w4", "known")]
+
+
+def test_wishes_that_are_over_are_remembered_for_a_while() -> None:
+    """The newest two hundred, each once."""
+    state = EMPTY
+    for number in range(CLOSED_MAX + 2):
+        state = closing(closing(state, f"w{number}"), f"w{number}")
+    assert state.closed == tuple(f"w{number}" for number in range(2, CLOSED_MAX + 2))
+
+
+@pytest.mark.parametrize(("ahead", "places"), [(SOON, 1), (SOON + SECOND, 0)])
+def test_a_turn_has_a_place_an_hour_before(ahead: Any, places: int) -> None:
+    """Not earlier: it is told when to come, and an earlier place of the key is gone."""
+    state = done(BUSY, wish("w1"))
+    state, [granted] = asked(state, wish("w2", number=2, turn=turn(due=NOON + ahead)))
+    assert [place.wish for place in state.queue] == ["w2"] * places
+    assert granted.waits == (Waits(why="queue", place=1) if places else Waits(why="full", until=NOON + ahead))
+
+
+@pytest.mark.parametrize("ids", [{"wish": "運"}, {"turn": turn().model_copy(update={"clientmsgid": '"'})}])
+def test_a_wish_or_clientmsgid_that_nothing_can_have_is_dropped(ids: dict[str, Any]) -> None:
+    """As run ids and workflow ids are."""
+    assert done(EMPTY, wish().model_copy(update=ids)) == EMPTY
+
+
+def test_what_a_wish_tells_of_its_key_is_kept() -> None:
+    """Its workflow, how it ended, which wish came last, and when; an end that is known stays."""
+    ended = Ended(outcome="failed", problem="p")
+    state = done(EMPTY, look(ended=ended, number=3, workflow_id="mass-send:demo:old"))
+    record = state.records["k"]
+    assert (record.workflow_id, record.ended, record.wished) == ("mass-send:demo:old", ended, ("run-1", 3))
+    again = look("w2", run="run-2", number=1, ended=Ended(outcome="expired"))
+    record = done(state, again, now=NOON + SECOND).records["k"]
+    assert (record.workflow_id, record.ended, record.wished) == ("mass-send:demo:k", ended, ("run-2", 1))
+    assert (record.touched_at, record.unsearched) == (NOON + SECOND, False)
+
+
+@pytest.mark.parametrize(("number", "is_late"), [(1, True), (2, False), (3, False)])
+def test_a_wish_of_a_lower_number_came_late(number: int, is_late: bool) -> None:
+    """Of the same run; another run has numbers of its own."""
+    state, _ = heard(done(EMPTY, look("w1", number=2)))
+    assert (done(state, look("w2", number=number)) == state) is is_late
+    assert done(state, look("w2", run="run-2", number=number)) != state
+
+
+def test_a_search_that_is_over_stays_over() -> None:
+    """A later wish need not be searched: its key is known."""
+    state, _ = asked(EMPTY, look())
+    state, [granted] = asked(state, look("w2", number=2, searched=False))
+    assert (granted.answer, state.records["k"].unsearched) == ("known", False)
+
+
+@pytest.mark.parametrize("when", [NOON, NOON + SECOND])
+def test_the_account_wakes_for_what_comes_first(when: datetime) -> None:
+    """The end of its lease, the end of a place, or a turn."""
+    assert BUSY.lease is not None
+    assert due(BUSY) == BUSY.lease.expires_at
+    state = done(BUSY, wish("w1", "a", turn=turn(until=when + SECOND)), wish("w2", "b", turn=turn(until=when + MINUTE)))
+    assert due(state) == when + SECOND
+    assert due(EMPTY) is None
+
+
+def test_a_report_that_forbids_nothing_leaves_the_place() -> None:
+    """Neither a no to an earlier try, nor a doubt that its run knows of; what it does not know of sends it back."""
+    doubt = attempt(answer("unknown"), 1, "w1")
+    for facts in (known(), known(doubt)):
+        state = done(BUSY, wish("w2", known=facts))
+        after = done(state, report(attempt(REFUSED, 2, "old")))
+        assert (after.queue, after.notes) == (state.queue, state.notes)
+        after = done(state, report(doubt, attempt(REFUSED, 2, "old")))
+        assert [place.wish for place in after.queue] == (["w2"] if facts.tries else [])

@@ -1,0 +1,199 @@
+"""Which of two memories of one fact stands, and which tries are forgotten where there are too many."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from qunfa.contract.facts import Decided, Known, Owned, Said, Try
+from qunfa.contract.result import Answer, ArticleCheck, Counts, Verdict
+from qunfa.rules.memory import TRIES_MAX, is_silent, is_under_way, is_unknown, union
+from qunfa.rules.shortening import shortened
+from tests.rules.arbitrary import CLIENTMSGID, NOON
+
+MINUTE = timedelta(minutes=1)
+OTHER_ID = f"{CLIENTMSGID[:-2]}01"
+
+
+def answer(kind: str = "refused", after: int = 0, **more: Any) -> Answer:
+    """An answer, so many minutes after noon."""
+    usual = {"refused": {"errcode": 48001}, "accepted": {"msg_id": 7}, "duplicate": {"msg_id": 7, "errcode": 45065}}
+    return Answer.model_validate({"kind": kind, "at": NOON + after * MINUTE, **usual.get(kind, {}), **more})
+
+
+def a_try(number: int = 1, said: Answer | None = None, **more: Any) -> Try:
+    """A try, as many minutes after noon as its number is."""
+    usual = {"generation": 0, "wish": "w", "clientmsgid": CLIENTMSGID, "not_before": NOON + number * MINUTE}
+    return Try.model_validate({"number": number, "holder": "run", "answer": said, **usual, **more})
+
+
+def together(*tries: Try) -> tuple[Try, ...]:
+    """The tries as one memory knows them that has met them one by one."""
+    return union(*(Known(tries=(one,)) for one in tries)).tries
+
+
+REFUSED = answer()
+LOST: Final[dict[str, Any]] = {"lost_at": NOON + 30 * MINUTE}
+STANDING = [
+    (a_try(said=answer("accepted", 9)), a_try(said=answer("duplicate"))),
+    (a_try(said=answer("duplicate", 9)), a_try(said=answer("unknown"))),
+    (a_try(said=answer("unknown", 9)), a_try(said=answer("refused"))),
+    (a_try(said=answer("refused", 9)), a_try(said=answer("not_written"))),
+    (a_try(said=answer("not_written", 9)), a_try(**LOST)),
+    (a_try(said=answer("not_written", 9)), a_try(said=answer("unused"))),
+    (a_try(said=answer("refused", 1, errcode=99)), a_try(said=answer("refused", 2, errcode=1))),
+    (a_try(said=answer("refused", 9), **LOST), a_try(lost_at=NOON)),
+    (a_try(**LOST), a_try(said=answer("unused"))),
+    (a_try(**LOST), a_try()),
+    (a_try(**LOST), a_try(lost_at=NOON + 31 * MINUTE, holder="a")),
+    (a_try(said=answer("unused", 9)), a_try()),
+    (a_try(said=answer("unused", 1), holder="run"), a_try(said=answer("unused", 2), holder="a")),
+    (a_try(not_before=NOON, holder="run"), a_try(not_before=NOON + MINUTE, holder="a")),
+]
+
+
+@pytest.mark.parametrize(("stands", "falls"), STANDING)
+def test_of_two_memories_of_a_try_the_one_with_more_doubt_stands(stands: Try, falls: Try) -> None:
+    """Of two alike the earlier one; whichever was met first."""
+    assert together(stands, falls) == together(falls, stands) == (stands,)
+
+
+def test_of_two_memories_of_a_decision_the_earlier_one_stands() -> None:
+    """It is what the person has said; a copy of the update says nothing new."""
+    first = Decided(id="u", what="retry", by="wang", reason="x", at=NOON, generation=0)
+    copy = first.model_copy(update={"at": NOON + MINUTE, "by": "li"})
+    other = first.model_copy(update={"id": "t", "at": NOON + MINUTE})
+    found = union(Known(decided=(copy,)), Known(decided=(first,)), Known(decided=(other,))).decided
+    assert found == (other, first)
+
+
+@pytest.mark.parametrize(
+    ("stands", "falls"),
+    [
+        ({"accepted": True, "key": "z", "generation": 9}, {"accepted": False, "key": "a"}),
+        ({"key": "a", "generation": 9}, {"key": "b", "generation": 0}),
+        ({"generation": 0}, {"generation": 1}),
+    ],
+)
+def test_of_two_owners_of_a_msg_id_one_stands_for_everybody(stands: dict[str, Any], falls: dict[str, Any]) -> None:
+    """The accepted one; else always the same, so that nobody goes on asking."""
+    one, other = (Owned.model_validate({"msg_id": 7, "key": "k", "generation": 0, **more}) for more in (stands, falls))
+    assert union(Known(owned=(one,)), Known(owned=(other,))).owned == (one,)
+    assert union(Known(owned=(other,)), Known(owned=(one,))).owned == (one,)
+
+
+def test_each_msg_id_has_an_owner() -> None:
+    """One does not take another one's place."""
+    seven, eight = (Owned(msg_id=msg_id, key="k", generation=0) for msg_id in (7, 8))
+    assert union(Known(owned=(eight,)), Known(owned=(seven,))).owned == (seven, eight)
+
+
+def test_facts_stand_in_one_order() -> None:
+    """By generation, number and wish; so that two memories of the same are equal."""
+    tries = [
+        a_try(9, generation=0),
+        a_try(10, generation=0),
+        a_try(10, generation=0, wish="x"),
+        a_try(1, generation=1),
+    ]
+    assert list(together(*reversed(tries))) == tries
+
+
+@pytest.mark.parametrize(
+    ("one", "unknown", "silent", "under_way"),
+    [
+        (a_try(), False, False, True),
+        (a_try(**LOST), True, True, False),
+        (a_try(said=answer("unknown")), True, True, False),
+        (a_try(said=answer("unknown", errcode=-1)), True, False, False),
+        (a_try(said=answer("unknown"), **LOST), True, True, False),
+        (a_try(said=answer("accepted")), False, False, False),
+        (a_try(said=answer("accepted", msg_id=None)), True, True, False),
+        (a_try(said=answer("duplicate", msg_id=None)), True, False, False),
+        (a_try(said=answer("refused")), False, False, False),
+        (a_try(said=answer("refused", errcode=-1)), True, False, False),
+        (a_try(said=answer("refused", errcode=None)), True, True, False),
+        (a_try(said=answer("not_written")), False, False, False),
+        (a_try(said=answer("unused")), False, False, False),
+    ],
+)
+def test_what_is_unknown_of_a_try(one: Try, unknown: bool, silent: bool, under_way: bool) -> None:
+    """Whether it may have reached WeChat without a word on what became of it, and without any word at all."""
+    assert (is_unknown(one), is_silent(one), is_under_way(one)) == (unknown, silent, under_way)
+
+
+def numbers(tries: tuple[Try, ...]) -> list[int]:
+    """Which tries these are."""
+    return [one.number for one in tries]
+
+
+def test_tries_are_forgotten_only_where_there_are_too_many() -> None:
+    """The oldest by number first."""
+    some = [a_try(number, REFUSED) for number in range(1, TRIES_MAX + 3)]
+    assert numbers(together(*some[:TRIES_MAX])) == list(range(1, TRIES_MAX + 1))
+    assert numbers(together(*some)) == list(range(3, TRIES_MAX + 3))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"said": answer("accepted")},
+        {"said": answer("duplicate")},
+        {"said": answer("accepted", msg_id=None), "clientmsgid": OTHER_ID},
+    ],
+)
+def test_what_may_tell_of_a_delivery_is_never_forgotten(more: dict[str, Any]) -> None:
+    """Under way, or taken by WeChat: then there are more tries than usual, and no other one besides."""
+    telling = [a_try(number, wish="tells", **more) for number in range(1, TRIES_MAX + 2)]
+    others = [a_try(number, REFUSED) for number in range(200, 203)]
+    assert together(*telling, *others) == tuple(telling)
+    assert numbers(together(*telling[1:], *others)) == list(range(2, TRIES_MAX + 2))
+    assert numbers(together(*telling[2:], *others)) == [*range(3, TRIES_MAX + 2), 202]
+
+
+def doubts(first: int, **more: Any) -> list[Try]:
+    """Five tries from this number on; the last of them began first."""
+    began: dict[str, Any] = {"not_before": NOON - MINUTE}
+    return [a_try(number, **more, **(began if number == first + 4 else {})) for number in range(first, first + 5)]
+
+
+SILENT: Final[dict[str, Any]] = {"said": answer("unknown")}
+VAGUE: Final[dict[str, Any]] = {"said": answer("unknown", errcode=-1)}
+MANY = [
+    *doubts(1, **SILENT),
+    *doubts(11, **VAGUE),
+    *doubts(21, clientmsgid=OTHER_ID, **SILENT),
+    *(a_try(number, REFUSED) for number in range(31, 31 + TRIES_MAX)),
+]
+
+
+def test_the_first_unknown_tries_of_each_clientmsgid_stay() -> None:
+    """Three with a word of WeChat's and three without, as they began; from there on WeChat may remember the id."""
+    first = [1, 2, 5, 11, 12, 15, 21, 22, 25]
+    newest = range(31 + len(first), 31 + TRIES_MAX)
+    assert numbers(together(*MANY)) == [*first, *newest]
+
+
+def test_in_short_only_tries_that_count_are_left() -> None:
+    """Of each clientmsgid the first three unknown and the first three silent ones; the newest two; what has a job."""
+    telling = (a_try(26), a_try(27, answer("accepted")), a_try(28, answer("duplicate")))
+    tries = (*MANY[:15], *telling, *MANY[15:])
+    assert numbers(shortened(Known(tries=tries)).tries) == [1, 2, 5, 15, 21, 22, 25, 26, 27, 28, 77, 78]
+    assert numbers(shortened(Known(tries=tuple(MANY))).tries) == [1, 2, 5, 15, 21, 22, 25, 77, 78]
+
+
+def test_in_short_texts_and_articles_are_gone_and_all_else_is_there() -> None:
+    """Codes, times and ids are what rules go by."""
+    said = answer("unknown", errcode=-1, errmsg="x", rid="r", detail="d", token_endpoint=True)
+    [short] = shortened(Known(tries=(a_try(said=said),))).tries
+    assert short.answer == answer("unknown", errcode=-1, token_endpoint=True)
+    assert shortened(Known(tries=(a_try(),))).tries == (a_try(),)
+    decided = Decided(id="u", what="retry", by="b" * 41, reason="r" * 41, at=NOON, generation=0, covers=("w",))
+    [short_one] = shortened(Known(decided=(decided,))).decided
+    assert short_one == decided.model_copy(update={"by": "b" * 40, "reason": "r" * 40})
+    owned = (Owned(msg_id=7, key="k", generation=0),)
+    assert shortened(Known(owned=owned)).owned == owned
+    bare = Verdict(status="err(30003)", observed_by="push", counts=Counts(total=1), check_state=3)
+    word = Said(msg_id=7, verdict=bare.model_copy(update={"articles": (ArticleCheck(idx=1),)}), at=NOON)
+    assert shortened(Known(said=(word,))).said == (word.model_copy(update={"verdict": bare}),)
