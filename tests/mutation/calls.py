@@ -196,8 +196,8 @@ def _is_firm(value: Any) -> bool:
         return all(map(_is_firm, value))
     if isinstance(value, BaseModel):
         return bool(type(value).model_config.get("frozen"))
-    kind: Any = type(value)
-    return isinstance(value, _SIMPLE) or (is_dataclass(kind) and bool(kind.__dataclass_params__.frozen))
+    params = getattr(value, "__dataclass_params__", None)
+    return isinstance(value, _SIMPLE) or (params is not None and bool(params.frozen))
 
 
 def _is_own(value: Any) -> bool:

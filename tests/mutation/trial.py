@@ -1,5 +1,6 @@
 """Each mutant against the tests that run its lines: in a process of its own, which ends with the first that fails."""
 
+import gc
 import math
 import os
 import resource
@@ -66,6 +67,7 @@ class Trials:
 
     def fates(self, played: Sequence[Played]) -> Iterator[tuple[Mutant, Fate]]:
         """What becomes of each mutant, as it becomes known."""
+        gc.freeze()  # else each process would copy all that was noted when it looks for garbage
         quick_first = sorted(played, key=lambda one: one.seconds)
         running: dict[int, Mutant] = {}
         checked: set[Name] = set()
