@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
+from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted, Turn
 from qunfa.contract.operators import Phase
 from qunfa.send.state import Case, OpenWish
-from qunfa.send.steps import End, GiveBack, LookAtTag, SendWish, Step, Submit, Wish
+from qunfa.send.steps import End, GiveBack, LookAtTag, Report, SendWish, Step, Submit, Wish
 
 SILENT_ASKS: Final = 3
 """How many ``ask`` an account may take to answer at all."""
@@ -39,6 +40,11 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
     if silent is not None and case.now < silent and (case.stops or case.state.question):
         again = silent
     return Step(phase, why=_why(case, wish), until=again, awaits_answer=True)
+
+
+def told(case: Case, ended: Ended | None = None) -> Step:
+    """The step that tells the account what it lacks, and the end where there is one."""
+    return Step(case.standing, Report(ended), _THE_LEDGER)
 
 
 def is_silent(case: Case, wanted: Wish) -> bool:
