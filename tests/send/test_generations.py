@@ -1,0 +1,172 @@
+"""The submissions of one key: which one a word, an owner or an answer is about, and what opens the next one."""
+
+from datetime import timedelta
+
+import pytest
+
+from qunfa.contract.facts import Known, Owned
+from qunfa.contract.operators import Abort, MarkSent, Retry
+from qunfa.contract.result import Answer
+from qunfa.contract.steps import JobStatus
+from qunfa.send import events, steps
+from tests.rules.arbitrary import NOON
+from tests.send.alone import BY_LI, Alone, own
+from tests.send.places import asking, in_doubt, trying
+from tests.send.test_answers import FAILED, settle_questions
+from tests.send.test_settling import frozen, straggling
+
+HOUR = timedelta(hours=1)
+
+
+def collided(msg_id: int = 9) -> Alone:
+    """WeChat has answered 45065 with this msg_id."""
+    alone = trying()
+    alone.answered("duplicate", errcode=45065, msg_id=msg_id)
+    return alone
+
+
+def second(alone: Alone) -> Alone:
+    """Its job has failed, a person has had it sent again, and the second try is under way."""
+    assert alone.retry() is None
+    alone.take(events.WechatSaid(7, FAILED), events.Reported())
+    alone.tries()
+    return alone
+
+
+def failed_twice() -> Alone:
+    """Two of its jobs have failed, and a person is asked."""
+    alone = second(asking())
+    alone.answered(msg_id=8)
+    alone.pushed("send fail", msg_id=8)
+    alone.asked()
+    assert alone.asks() == "send_failed"
+    return alone
+
+
+def test_an_id_that_wechat_keeps_is_given_up() -> None:
+    """The second try shares it with a slow one; WeChat names the job that failed, so neither of them is taken."""
+    alone = second(straggling("send fail"))
+    alone.answered("duplicate", errcode=45065, msg_id=7)
+    while alone.wants() != "turn":
+        settle_questions(alone)
+    first, shared, renewed = alone.status.jobs
+    assert first.clientmsgid == shared.clientmsgid != renewed.clientmsgid
+    assert [job.generation for job in alone.status.jobs] == [0, 1, 2]
+    assert alone.state.wish
+    assert alone.state.wish.turn
+    assert (alone.state.wish.turn.generation, alone.state.wish.turn.clientmsgid) == (2, renewed.clientmsgid)
+
+
+def test_a_msg_id_that_nobody_owns_is_ones_own() -> None:
+    """The ledger was asked, and the key has it from now on: its verdict is awaited."""
+    alone = collided()
+    alone.asked()
+    assert alone.state.known.owned == (Owned(msg_id=9, key="spring", generation=0),)
+    assert (alone.step.phase, alone.status.jobs[0].msg_id) == ("awaiting_result", 9)
+    alone.pushed(msg_id=9)
+    assert alone.end.outcome == "sent"
+
+
+def test_what_the_ledger_calls_ones_own_is_accepted() -> None:
+    """Whether the key has it by this generation is known from the ledger."""
+    alone = collided()
+    alone.asked(Known(owned=(Owned(msg_id=9, key="spring", generation=0),)))
+    assert (alone.step.phase, alone.status.jobs[0].msg_id) == ("awaiting_result", 9)
+
+
+def test_a_msg_id_of_the_second_submission_is_the_seconds() -> None:
+    """Nobody else's, as the ledger says."""
+    alone = second(asking())
+    alone.answered("duplicate", errcode=45065, msg_id=9)
+    alone.asked()
+    assert alone.state.known.owned == (Owned(msg_id=9, key="spring", generation=1),)
+    assert [job.msg_id for job in alone.status.jobs] == [7, 9]
+
+
+def test_wechat_is_asked_of_each_job_before_a_third() -> None:
+    """Each of them has to have failed: one that is still under way would be doubled."""
+    alone = failed_twice()
+    assert alone.retry() is None
+    assert alone.step.effect == steps.AskWechat(7)
+    alone.take(events.WechatSaid(7, FAILED))
+    assert (alone.step.effect, len(alone.status.jobs)) == (steps.AskWechat(8), 2)
+    alone.take(events.WechatSaid(8, FAILED), events.Reported())
+    assert [job.generation for job in alone.status.jobs] == [0, 1, 2]
+    assert len({job.clientmsgid for job in alone.status.jobs}) == 3
+    doubled = failed_twice()
+    doubled.retry()
+    doubled.take(events.WechatSaid(7, FAILED))
+    assert "would double it" in str(doubled.take_and_reply(events.WechatSaid(8, JobStatus(status="SENDING"))))
+    assert len(doubled.status.jobs) == 2
+
+
+def test_an_older_job_is_not_marked_as_sent_for_the_newest() -> None:
+    """It is another generation's of the same key, which has failed."""
+    alone = second(asking())
+    alone.answered("unknown")
+    alone.wait(timedelta(hours=48))
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert alone.mark_sent(7) is None
+    alone.sent()
+    heard = events.Heard(alone.granted())
+    assert alone.take_and_reply(heard) == "msg_id 7 is another job's: key spring"
+    assert alone.mark_sent(9) is None
+
+
+def test_a_failed_job_is_asked_for_until_wechat_names_its_error() -> None:
+    """A no of ``mass/get`` counts at once where the job is old; one without a status does not count at all."""
+    alone = asking()
+    alone.wait(HOUR)
+    alone.retry()
+    assert "WeChat has not said" in str(alone.take_and_reply(events.WechatSaid(7, JobStatus(errcode=48001))))
+    assert len(alone.status.jobs) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Retry(**BY_LI, confirm_not_delivered=True),
+        Abort(**BY_LI, confirm_not_delivered=True),
+        MarkSent(**BY_LI, msg_id=9),
+    ],
+)
+def test_a_decision_is_known_by_its_update(answer: events.Answering) -> None:
+    """Two updates that say the same are two decisions."""
+    ids = set()
+    for update in ("one", "other"):
+        alone = in_doubt()
+        alone.take(events.Updated(update, answer))
+        if alone.wants() == "question":
+            alone.asked()
+            alone.take(events.WechatSaid(9, JobStatus(status="SENDING")))
+        ids.add(alone.state.known.decided[-1].id)
+    assert len(ids) == 2
+
+
+def test_a_mark_of_a_held_send_is_of_its_first_submission() -> None:
+    """It was sent by hand while the account was frozen: by whom and why stays known."""
+    alone = frozen()
+    alone.mark_sent(9)
+    alone.asked()
+    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")))
+    [decision] = alone.state.known.decided
+    assert (decision.what, decision.msg_id, decision.generation) == ("mark_sent", 9, 0)
+    assert (decision.by, decision.reason, decision.at, decision.covers) == ("li", "looked", NOON, ())
+    assert alone.state.story[-1].what == "marked as sent: msg_id 9"
+
+
+def test_an_answer_that_fits_no_more_is_refused_when_it_is_taken() -> None:
+    """WeChat was asked for so long that ``not_after`` has come."""
+    alone = straggling("send fail", not_after=(NOON + HOUR).isoformat())
+    assert alone.retry() is None
+    alone.wait(HOUR)
+    assert "not_after has passed" in str(alone.take_and_reply(events.WechatSaid(7, FAILED)))
+    assert (alone.state.known.decided, alone.state.question) == ((), None)
+
+
+def test_the_jobs_of_a_key_that_comes_again_are_the_ledgers() -> None:
+    """Their data ids are kept, by which articles are found."""
+    alone = Alone()
+    alone.joined(own(1, Answer(kind="accepted", at=NOON, msg_id=7, msg_data_id=70)))
+    assert [(job.msg_id, job.msg_data_id) for job in alone.status.jobs] == [(7, 70)]
