@@ -78,7 +78,7 @@ def _answered(case: Case, wish: OpenWish) -> SendState:
         return state.changed(known=union(state.known, Known(owned=owned)))
     if wish.purpose == "question":
         return owner_known(case)
-    checks = tuple(one for one in state.checks if one.before != wish.purpose or one.msg_id is not None)
+    checks = tuple(one for one in state.checks if one.before != wish.purpose)
     return state.changed(checks=(*checks, Check(before=wish.purpose, at=case.now)))
 
 
