@@ -130,6 +130,16 @@ def test_an_end_in_doubt_advises_no_new_key() -> None:
     assert alone.end.problem.todo == NO_NEW_KEY
 
 
+def test_a_last_word_that_does_not_come_is_told() -> None:
+    """WeChat did not confirm the no, so that people read of the doubt; where it did there is none to read of."""
+    for last, told in ((None, 1), ("SEND_FAIL", 0)):
+        alone = ending()
+        alone.take(events.WechatSaid(7, JobStatus(status="SENDING")), events.Polled(7, last))
+        lines = [line.what for line in alone.state.story if "it may be delivered all the same" in line.what]
+        assert len(lines) == told
+        assert all("msg_id 7" in line for line in lines)
+
+
 def test_a_send_whose_time_is_over_expires() -> None:
     """To the moment; before it has a place, and before its content is known."""
     alone = Alone(not_after=(NOON + HOUR).isoformat(), send_at=(NOON + HOUR / 2).isoformat())

@@ -10,7 +10,7 @@ from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
-from tests.send.alone import BY_LI, Alone, own
+from tests.send.alone import BY_LI, FACTS, Alone, own
 from tests.send.places import asking, in_doubt, trying
 from tests.send.test_answers import FAILED, settle_questions
 from tests.send.test_settling import frozen, straggling
@@ -114,13 +114,36 @@ def test_an_older_job_is_not_marked_as_sent_for_the_newest() -> None:
     assert alone.mark_sent(9) is None
 
 
-def test_a_failed_job_is_asked_for_until_wechat_names_its_error() -> None:
-    """A no of ``mass/get`` counts at once where the job is old; one without a status does not count at all."""
-    alone = asking()
-    alone.wait(HOUR)
-    alone.retry()
-    assert "WeChat has not said" in str(alone.take_and_reply(events.WechatSaid(7, JobStatus(errcode=48001))))
-    assert len(alone.status.jobs) == 1
+def test_a_job_that_wechat_does_not_know_is_waited_for() -> None:
+    """It may not know a new one yet; after twice the time between two tries it has none."""
+    early, late = asking(), asking()
+    for alone in (early, late):
+        alone.wait(2 * FACTS.timing.repeat - timedelta(seconds=alone is early))
+        alone.retry()
+    unknown = events.WechatSaid(7, JobStatus(errcode=40059))
+    assert "does not know msg_id 7 yet" in str(early.take_and_reply(unknown))
+    assert late.take_and_reply(unknown) is None
+    assert (len(early.status.jobs), len(late.status.jobs)) == (1, 2)
+
+
+def test_a_confirmation_is_of_what_is_in_doubt() -> None:
+    """Not of a try whose job was found, and has failed since: its doubt is over."""
+    alone = trying()
+    alone.answered("unknown")
+    alone.wait(timedelta(minutes=1))
+    alone.tries()
+    alone.answered("duplicate", errcode=45065, msg_id=7)
+    alone.asked()
+    alone.pushed("send fail")
+    alone.asked()
+    second(alone).answered("unknown")
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert alone.retry(confirm_not_delivered=True) is None
+    alone.take(events.WechatSaid(7, FAILED))
+    covers = {one.generation: one.covers for one in alone.state.known.decided}
+    assert covers == {0: (), 1: (alone.state.known.tries[-1].wish,)}
 
 
 @pytest.mark.parametrize(
