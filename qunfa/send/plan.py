@@ -131,7 +131,7 @@ def _turn_at_once(case: Case) -> Turn | None:
     state, audience = case.state, case.request.audience
     if state.wish is not None and state.wish.turn is not None:
         return state.wish.turn
-    if case.stops or state.question or state.asking or state.obstacle or state.known.tries or state.joined_at:
+    if case.stops or state.known.tries or state.joined_at:
         return None
     if any(held(case) for held in (_paused, _made, _previewed, _approved)):
         return None
