@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Ended, Known, Said, Try
+from qunfa.contract.facts import Ended, Known, Owned, Said, Try
 from qunfa.contract.operators import Pause
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
@@ -18,7 +18,7 @@ from tests.send.places import asking, in_doubt, joined, trying
 from tests.send.test_answers import FAILED, settle_questions
 
 HOUR = timedelta(hours=1)
-SENT, FAIL = "send success", "send fail"
+SENT, FAIL, COLLISION = "send success", "send fail", "clientmsgid_collision"
 
 
 def tried(number: int, generation: int = 0, msg_id: int | None = None, clientmsgid: str = IDS[1]) -> Try:
@@ -77,6 +77,18 @@ def test_a_key_in_doubt_is_gone_on_with() -> None:
     assert "1 earlier submission(s) taken over" in told(alone)[0]
     assert alone.state.known.decided == ()
     assert alone.status.jobs[0].clientmsgid == known.tries[0].clientmsgid
+
+
+def test_what_is_settled_or_asked_about_is_not_taken_up() -> None:
+    """A job that has failed, and one that WeChat takes for another's: its answers still count."""
+    failed = Known(tries=(tried(1, msg_id=7),), said=(said(7, FAIL),))
+    collided = own(1, Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=9))
+    theirs = Owned(msg_id=9, key="autumn", generation=0)
+    for known, problem in ((failed, "send_failed"), (collided.model_copy(update={"owned": (theirs,)}), COLLISION)):
+        alone = Alone()
+        alone.joined(known)
+        alone.asked()
+        assert (alone.state.known.decided, alone.asks()) == ((), problem)
 
 
 def test_what_was_taken_up_is_known_by_its_wish() -> None:

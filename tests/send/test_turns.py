@@ -8,10 +8,12 @@ import pytest
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Waits
 from qunfa.contract.ledger import Frozen
+from qunfa.contract.message import Material
 from qunfa.contract.operators import Pause, Resume
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import Timing
 from qunfa.send import events, steps
+from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS
@@ -209,7 +211,7 @@ def test_a_copy_of_a_lease_still_brings_its_facts() -> None:
     alone.take(events.Heard(grant))
     theirs = Owned(msg_id=5, key="autumn", generation=0)
     alone.take(events.Heard(grant.model_copy(update={"known": Known(owned=(theirs,))})))
-    assert alone.state.known.owned == (theirs,)
+    assert (alone.state.known.owned, len(alone.state.known.tries)) == ((theirs,), 1)
     assert (alone.does(), alone.state.lease) == (steps.Submit, None)
 
 
@@ -223,8 +225,9 @@ def test_a_lease_whose_try_was_made_is_not_used() -> None:
     alone.run.state = alone.state.changed(
         wish=alone.state.wish and alone.state.wish.model_copy(update={"wish": lease.wish})
     )
+    before = alone.state
     alone.take(events.Heard(alone.granted(answer="lease", lease=lease)))
-    assert (alone.state.trying, alone.state.lease) == (None, None)
+    assert alone.state == before
 
 
 @pytest.mark.parametrize("tagged", [False, True])
@@ -286,3 +289,38 @@ def test_the_try_of_the_first_lease_is_no_earlier_one() -> None:
         assert alone.does() is steps.Submit
         assert sum("earlier submission" in line.what for line in alone.state.story) == told
         assert [one.covers for one in alone.state.known.decided] == [(earlier.wish,)] * told
+
+
+def test_a_place_is_withdrawn_under_what_is_done_next() -> None:
+    """The material has to be made anew, though it is the send's turn soon."""
+    alone = waiting()
+    alone.run.state = alone.state.changed(material=Material())
+    assert (alone.step.phase, alone.step.effect) == ("preparing", steps.Wish("withdrawing"))
+
+
+def test_a_lease_that_is_over_goes_back() -> None:
+    """A tag was looked at for too long."""
+    alone = Alone(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
+    alone.joined()
+    alone.take(events.TagSeen())
+    alone.sent()
+    alone.hear(waits=QUEUE)
+    alone.wait(11 * MINUTE)
+    lease = alone.lease()
+    alone.hear(answer="lease", lease=lease)
+    assert alone.does() is steps.LookAtTag
+    alone.wait(lease.valid_until - alone.now)
+    assert (alone.does(), alone.state.lease) == (steps.Report, None)
+
+
+def test_an_end_waits_on_for_a_silent_account() -> None:
+    """It is asked again and again before it, after ever longer times."""
+    alone = joined(send_at=(NOON + HOUR).isoformat())
+    alone.abort()
+    asked = 0
+    while alone.now < NOON + 20 * SILENT_ASKS * FACTS.timing.ask:
+        if alone.does() is steps.SendWish:
+            asked += 1
+            alone.sent()
+        alone.wait(SILENT_ASKS * FACTS.timing.ask)
+    assert 4 <= asked <= 6
