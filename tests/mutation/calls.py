@@ -37,9 +37,9 @@ class Call(NamedTuple):
         """Whether the function gives the same answer."""
         try:
             answer = function(*map(_kept, self.args), **{name: _kept(one) for name, one in self.named.items()})
+            return is_same(answer, self.answer)
         except Exception:  # noqa: BLE001  a mutant may raise anything
             return False
-        return is_same(answer, self.answer)
 
 
 class Asked:

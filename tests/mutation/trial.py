@@ -1,4 +1,4 @@
-"""Each mutant against the tests that run its lines: in a process of its own, which ends with the first that fails."""
+"""Each mutant against the tests that see it: in a process of its own, which ends with the first that fails."""
 
 import gc
 import math
@@ -67,16 +67,12 @@ class Trials:
 
     def fates(self, played: Sequence[Played]) -> Iterator[tuple[Mutant, Fate]]:
         """What becomes of each mutant, as it becomes known."""
-        gc.freeze()  # else each process would copy all that was noted when it looks for garbage
         quick_first = sorted(played, key=lambda one: one.seconds)
         running: dict[int, Mutant] = {}
-        checked: set[Name] = set()
+        for name, asked in ((name, asked) for one in played for name, asked in one.asked.items()):
+            asked.check(function_of(self.modules[name[0]], name[1]))
+        gc.freeze()  # else each process would copy all that was noted when it looks for garbage
         for mutant in self.mutants:
-            if (name := (mutant.file, mutant.function)) not in checked:
-                checked.add(name)
-                for one in quick_first:
-                    if name in one.asked:
-                        one.asked[name].check(function_of(self.modules[mutant.file], mutant.function))
             tests = _reaching(mutant, quick_first, self.modules[mutant.file])
             if not tests:
                 yield mutant, "unreached"
