@@ -143,3 +143,19 @@ def test_a_doubtful_end_names_each_job_in_doubt() -> None:
     alone.reported("unknown")
     assert alone.end.problem is not None
     assert "msg_id 7, msg_id 8" in alone.end.problem.sentence
+
+
+def test_sends_that_wait_for_a_quota_are_spread() -> None:
+    """Within three minutes from midnight in Shanghai; one send always at the same time."""
+    midnight = NOON.replace(hour=16)
+    times = set()
+    for key in ("a", "b", "c", "d"):
+        alone = Alone(key=key)
+        alone.joined()
+        alone.tries()
+        alone.answered("refused", errcode=45028)
+        assert alone.step.until is not None
+        assert midnight <= alone.step.until < midnight + timedelta(minutes=3)
+        assert (alone.step.phase, alone.status.waiting_for is None) == ("submitting", False)
+        times.add(alone.step.until)
+    assert len(times) > 1

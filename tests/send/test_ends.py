@@ -220,3 +220,13 @@ def test_a_key_that_came_again_keeps_what_its_ledger_knows() -> None:
     alone.abort()
     alone.take(events.LookedUp(own(1, Answer(kind="refused", at=NOON, errcode=48001))))
     assert (alone.end.outcome, [row.deduplicated for row in alone.status.jobs]) == ("aborted", [True])
+
+
+def test_what_is_asked_before_an_end_is_of_the_phase_before() -> None:
+    """Scheduled until its time, to the moment, then submitting."""
+    for waits, phase in ((HOUR - timedelta(seconds=1), "scheduled"), (HOUR, "submitting")):
+        alone = Alone(send_at=(NOON + HOUR).isoformat())
+        alone.joined()
+        alone.wait(waits)
+        alone.abort()
+        assert (alone.wants(), alone.step.phase) == ("ending", phase)
