@@ -40,6 +40,8 @@ def failed_twice() -> Alone:
     alone.pushed("send fail", msg_id=8)
     alone.asked()
     assert alone.asks() == "send_failed"
+    assert alone.state.asking is not None
+    assert alone.state.asking.number == 2
     return alone
 
 
@@ -177,6 +179,26 @@ def test_a_mark_of_a_held_send_is_of_its_first_submission() -> None:
     assert (decision.what, decision.msg_id, decision.generation) == ("mark_sent", 9, 0)
     assert (decision.by, decision.reason, decision.at, decision.covers) == ("li", "looked", NOON, ())
     assert alone.state.story[-1].what == "marked as sent: msg_id 9"
+
+
+def test_a_mark_covers_slow_tries_beside_a_job_alone() -> None:
+    """Where a job has failed, the slow try is what was found; where none was accepted, the mark itself says so."""
+    for alone in (straggling(), in_doubt()):
+        slow = (alone.state.known.tries[0].wish,) if len(alone.state.known.tries) > 1 else ()
+        assert alone.mark_sent(9) is None
+        alone.asked()
+        alone.take(events.WechatSaid(9, JobStatus(status="SENDING")))
+        assert [one.covers for one in alone.state.known.decided] == [slow]
+
+
+def test_a_mark_that_comes_too_late_is_refused() -> None:
+    """The time for the decision was over while WeChat was asked."""
+    alone = in_doubt(decision_timeout="PT1H")
+    assert alone.mark_sent(9) is None
+    alone.asked()
+    alone.wait(HOUR)
+    assert "is ending" in str(alone.take_and_reply(events.WechatSaid(9, JobStatus(status="SENDING"))))
+    assert alone.state.known.decided == ()
 
 
 def test_an_answer_that_fits_no_more_is_refused_when_it_is_taken() -> None:
