@@ -328,3 +328,32 @@ def test_a_lease_that_comes_during_a_try_is_over_with_it() -> None:
     alone.take(events.Heard(grant), events.Heard(again))
     alone.answered("refused", errcode=40001)
     assert (alone.state.lease, alone.wants()) == (None, "turn")
+
+
+def test_an_abort_is_too_late_as_soon_as_a_doubt_is_known() -> None:
+    """From the ledger, or from an earlier run's search; once it was heard, what was found before counts as well."""
+    joined_already = joined(send_at=(NOON + MINUTE * 60).isoformat())
+    joined_already.abort()
+    wish = joined_already.state.wish
+    assert wish is not None
+    found = events.WishSent(wish.wish, own(lost=True))
+    assert joined_already.state.stop is not None
+    assert after(joined_already, found).stop is None
+    begun = Alone()
+    begun.take()
+    begun.abort()
+    begun.sent(own(lost=True))
+    assert begun.state.stop is not None
+    begun.hear()
+    assert begun.state.stop is None
+    assert "the abort came too late" in " ".join(line.what for line in begun.state.story)
+
+
+def test_an_abort_stays_where_nothing_became_known() -> None:
+    """Whatever else happens meanwhile, also where a person was asked about a doubt."""
+    alone = in_doubt()
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    alone.abort()
+    for event in (events.TimeCame(), events.QueueLost(alone.now), events.Continued(), events.WasReset()):
+        assert after(alone, event).stop is not None

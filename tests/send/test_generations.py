@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from qunfa.contract.facts import Known, Owned
+from qunfa.contract.facts import Ended, Known, Owned
 from qunfa.contract.operators import Abort, MarkSent, Retry
-from qunfa.contract.result import Answer
+from qunfa.contract.result import Answer, Problem
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import BY_LI, FACTS, Alone, own
-from tests.send.places import asking, in_doubt, trying
+from tests.send.places import asking, in_doubt, joined, trying
 from tests.send.test_answers import FAILED, settle_questions
 from tests.send.test_settling import frozen, straggling
 
@@ -215,3 +215,29 @@ def test_the_jobs_of_a_key_that_comes_again_are_the_ledgers() -> None:
     alone = Alone()
     alone.joined(own(1, Answer(kind="accepted", at=NOON, msg_id=7, msg_data_id=70)))
     assert [(job.msg_id, job.msg_data_id) for job in alone.status.jobs] == [(7, 70)]
+
+
+def test_a_key_that_ended_in_doubt_is_sent_again_by_a_person() -> None:
+    """Whoever has it retried now wants another submission, though it had failed before."""
+    alone = Alone()
+    alone.joined(straggling("send fail").state.known, ended=Ended(outcome="unknown", problem="send_failed"))
+    alone.asked()
+    assert (alone.asks(), alone.state.again) == ("send_failed", True)
+    assert alone.retry() is None
+    alone.take(events.WechatSaid(7, FAILED), events.Reported())
+    assert (alone.wants(), alone.state.again) == ("turn", False)
+
+
+def test_what_was_found_ends_what_stood_against_a_submission() -> None:
+    """The material could not be made; then the ledger told of a job that failed, and a person found the slow try."""
+    alone = joined()
+    alone.take(events.Obstructed(Problem(name="media_refused", sentence="No.", todo="Retry.")))
+    alone.asked()
+    alone.take(events.WishSent("of another run", straggling().state.known))
+    while alone.does() in {steps.SendWish, steps.Report}:
+        settle_questions(alone)
+    assert "mark_sent" in alone.status.answers
+    assert alone.mark_sent(9) is None
+    alone.asked()
+    alone.take(events.WechatSaid(9, JobStatus(status="SENDING")), events.Reported())
+    assert (alone.step.phase, alone.state.obstacle) == ("awaiting_result", None)

@@ -101,6 +101,7 @@ def test_what_was_taken_up_is_known_by_its_wish() -> None:
         alone.joined(refused)
         [decision] = alone.state.known.decided
         assert (decision.what, decision.covers) == ("retry", (refused.tries[0].wish,))
+        assert (decision.by, decision.reason) == ("", "")
         ids.add(decision.id)
     assert len(ids) == 2
 
