@@ -9,7 +9,7 @@ from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Waits
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.message import Material
-from qunfa.contract.operators import Pause, Resume
+from qunfa.contract.operators import Pause, Reschedule, Resume
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import Timing
 from qunfa.send import events, steps
@@ -324,3 +324,24 @@ def test_an_end_waits_on_for_a_silent_account() -> None:
             alone.sent()
         alone.wait(SILENT_ASKS * FACTS.timing.ask)
     assert 4 <= asked <= 6
+
+
+def test_a_place_is_kept_since_the_send_has_joined() -> None:
+    """An account that was silent for days has kept no place meanwhile."""
+    alone = Alone()
+    alone.take()
+    alone.sent()
+    alone.now += 10 * DAY
+    alone.hear(waits=QUEUE)
+    alone.asked(waits=QUEUE)
+    assert alone.now + 2 * DAY <= wakes(alone) < alone.now + 2 * DAY + JITTER
+
+
+def test_of_each_kind_of_act_the_newest_is_kept() -> None:
+    """With who did it and why."""
+    alone = joined(send_at=(NOON + HOUR).isoformat())
+    pause = Pause(by="li", reason="look")
+    for act in (pause, Reschedule(by="li", send_at=NOON + 2 * HOUR), Resume(by="li"), pause.model_copy()):
+        assert alone.update(act) is None
+    assert [act.what for act in alone.state.acts] == ["reschedule", "resume", "pause"]
+    assert (alone.state.acts[-1].by, alone.state.acts[-1].reason) == ("li", "look")
