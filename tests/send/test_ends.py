@@ -12,6 +12,7 @@ from qunfa.contract.steps import JobStatus
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
 from qunfa.send import events, steps
 from qunfa.send.doubt import LOST, heard, jobs_of
+from qunfa.send.plan import plan
 from qunfa.send.show import Searchable, result, searchable
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
@@ -230,3 +231,12 @@ def test_what_is_asked_before_an_end_is_of_the_phase_before() -> None:
         alone.wait(waits)
         alone.abort()
         assert (alone.wants(), alone.step.phase) == ("ending", phase)
+
+
+def test_a_refusal_needs_no_account() -> None:
+    """Where its configuration cannot be read, nobody can say what the key has done before."""
+    alone = Alone()
+    state = alone.state.changed(refused=("no such account",), searched=True)
+    end = plan(alone.engine.request, state, alone.now)
+    assert isinstance(end, steps.End)
+    assert (end.outcome, end.refused) == ("failed", ("no such account",))

@@ -343,9 +343,9 @@ def test_an_abort_is_too_late_as_soon_as_a_doubt_is_known() -> None:
     begun.take()
     begun.abort()
     begun.sent(own(lost=True))
-    assert begun.state.stop is not None
+    assert [act.what for act in begun.state.acts] == ["abort"]
     begun.hear()
-    assert begun.state.stop is None
+    assert begun.state.acts == ()
     assert "the abort came too late" in " ".join(line.what for line in begun.state.story)
 
 
