@@ -211,6 +211,8 @@ def test_a_mark_that_comes_too_late_is_refused() -> None:
     """The time for the decision was over while WeChat was asked."""
     alone = in_doubt(decision_timeout="PT1H")
     assert alone.mark_sent(9) is None
+    assert alone.state.wish is not None
+    assert (alone.state.wish.purpose, alone.state.wish.whose) == ("question", 9)
     alone.asked()
     alone.wait(HOUR)
     assert "is ending" in str(alone.take_and_reply(events.WechatSaid(9, JobStatus(status="SENDING"))))

@@ -11,6 +11,7 @@ from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.clientmsgid import GENERATIONS_MAX
 from qunfa.send import events, steps
+from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS
@@ -212,3 +213,14 @@ def test_only_a_yes_of_mass_get_changes_a_known_no() -> None:
     again.asked()
     again.take(events.WechatSaid(7, FAILED))
     assert len(again.state.known.said) == 1
+
+
+def test_who_ends_unsearched_and_unheard_knows_nothing() -> None:
+    """Neither earlier runs nor the ledger have told whether something was sent."""
+    alone = Alone()
+    alone.take()
+    assert alone.state.wish is not None
+    alone.take(events.WishSent(alone.state.wish.wish, Known(), searched=False))
+    alone.abort()
+    alone.wait(SILENT_ASKS * FACTS.timing.ask)
+    assert alone.end.outcome == "unknown"

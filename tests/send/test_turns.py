@@ -345,3 +345,11 @@ def test_of_each_kind_of_act_the_newest_is_kept() -> None:
         assert alone.update(act) is None
     assert [act.what for act in alone.state.acts] == ["reschedule", "resume", "pause"]
     assert (alone.state.acts[-1].by, alone.state.acts[-1].reason) == ("li", "look")
+
+
+def test_a_send_that_is_due_soon_asks_for_its_turn_at_once() -> None:
+    """Two minutes before its time; an earlier one joins first."""
+    for ahead, wanted in ((2 * MINUTE, "turn"), (2 * MINUTE + SECOND, "joining")):
+        alone = Alone(send_at=(NOON + ahead).isoformat())
+        alone.take()
+        assert alone.wants() == wanted
