@@ -224,3 +224,12 @@ def test_who_ends_unsearched_and_unheard_knows_nothing() -> None:
     alone.abort()
     alone.wait(SILENT_ASKS * FACTS.timing.ask)
     assert alone.end.outcome == "unknown"
+
+
+def test_a_job_of_an_earlier_run_is_awaited_from_now_on() -> None:
+    """Its push did not come in time; ``mass/get`` is asked for as long as of a new job."""
+    alone = Alone()
+    alone.joined(own(1, Answer(kind="accepted", at=NOON - timedelta(days=2), msg_id=7)))
+    assert (alone.wants(), alone.step.phase) == ("polling", "awaiting_result")
+    alone.asked()
+    assert alone.step.effect == steps.Poll(7, NOON + alone.engine.request.result.give_up_after)
