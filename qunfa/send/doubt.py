@@ -55,12 +55,12 @@ def of_unknown_owner(known: Known) -> frozenset[int]:
     ) - frozenset(owned)
 
 
-def open_wishes(known: Known, key: str, first: str, *, late: bool = False) -> tuple[str, ...]:
+def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
     """The wishes of the unknown tries of all generations that neither WeChat nor a person has settled.
 
     ``late``: also of those that may still be carried out after a later one was accepted.
     """
-    in_doubt = {job.clientmsgid for job in jobs_of(known, key, first) if job.msg_id is None}
+    in_doubt = {job.clientmsgid for job in jobs_of(known, key, "") if job.msg_id is None}
     unknown = [one for one in known.tries if is_unknown(one)]
     covered = _covered(known)
     wanted = (one for one in unknown if one.clientmsgid in in_doubt or (late and is_silent(one)))

@@ -97,7 +97,7 @@ def test_nothing_unknown_is_taken_for_a_no(known: Known) -> None:
 def test_a_confirmation_covers_what_it_was_taken_on() -> None:
     """A try that becomes known later was not looked for in the console: the generation is in doubt again."""
     first, later = a_try(1, lost=True), a_try(2, lost=True)
-    covers = open_wishes(Known(tries=(first,)), KEY, FIRST)
+    covers = open_wishes(Known(tries=(first,)), KEY, late=False)
     sure = Decided(
         id="u",
         what="open",
