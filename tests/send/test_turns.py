@@ -7,12 +7,11 @@ import pytest
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Waits
-from qunfa.contract.ledger import Frozen
 from qunfa.contract.message import Material
 from qunfa.contract.operators import Pause, Reschedule, Resume
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import Timing
-from qunfa.send import events, steps
+from qunfa.send import steps
 from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
@@ -22,7 +21,6 @@ from tests.send.places import joined
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 JITTER = timedelta(minutes=10)
 QUEUE = Waits(why="queue", place=3)
-FROZEN = Waits(why="frozen", frozen=Frozen(by="wang", reason="wrong text", at=NOON))
 LOST = own(lost=True)
 
 
@@ -203,52 +201,6 @@ def test_what_is_heard_is_kept_once() -> None:
     assert (alone.state.heard.known, alone.state.known) == (Known(), LOST)
 
 
-def test_a_copy_of_a_lease_still_brings_its_facts() -> None:
-    """The lease itself is being used, and is not taken once more."""
-    alone = joined()
-    alone.sent()
-    grant = alone.granted(answer="lease", lease=alone.lease())
-    alone.take(events.Heard(grant))
-    theirs = Owned(msg_id=5, key="autumn", generation=0)
-    alone.take(events.Heard(grant.model_copy(update={"known": Known(owned=(theirs,))})))
-    assert (alone.state.known.owned, len(alone.state.known.tries)) == ((theirs,), 1)
-    assert (alone.does(), alone.state.lease) == (steps.Submit, None)
-
-
-def test_a_lease_whose_try_was_made_is_not_used() -> None:
-    """The run before the reset had it, and what that has left is found while the wish is still open."""
-    alone = joined()
-    alone.sent()
-    lease = alone.lease()
-    refused = Answer(kind="refused", at=NOON, errcode=45011)
-    alone.take(events.WishSent("of the run before", Known(tries=(lease.tried(refused),))))
-    alone.run.state = alone.state.changed(
-        wish=alone.state.wish and alone.state.wish.model_copy(update={"wish": lease.wish})
-    )
-    before = alone.state
-    alone.take(events.Heard(alone.granted(answer="lease", lease=lease)))
-    assert alone.state == before
-
-
-@pytest.mark.parametrize("tagged", [False, True])
-def test_what_was_said_before_the_lease_changes_nothing(tagged: bool) -> None:
-    """Its facts count. The lease is in use, or in hand while a tag is looked at."""
-    audience = {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}} if tagged else {"kind": "all"}
-    alone = Alone(audience=audience)
-    alone.joined()
-    if tagged:
-        alone.take(events.TagSeen())
-    alone.sent()
-    alone.hear(waits=QUEUE)
-    notice = alone.granted(waits=FROZEN)
-    alone.wait(11 * MINUTE)
-    alone.hear(answer="lease", lease=alone.lease())
-    before = alone.state
-    assert (before.lease is not None, alone.does() is steps.LookAtTag) == (tagged, tagged)
-    alone.take(events.Heard(notice))
-    assert alone.state == before
-
-
 def test_a_withdrawn_place_is_told_once() -> None:
     """On its way, sent and answered; resumed meanwhile, the send asks for its turn again."""
     alone = waiting()
@@ -296,21 +248,6 @@ def test_a_place_is_withdrawn_under_what_is_done_next() -> None:
     alone = waiting()
     alone.run.state = alone.state.changed(material=Material())
     assert (alone.step.phase, alone.step.effect) == ("preparing", steps.Wish("withdrawing"))
-
-
-def test_a_lease_that_is_over_goes_back() -> None:
-    """A tag was looked at for too long."""
-    alone = Alone(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
-    alone.joined()
-    alone.take(events.TagSeen())
-    alone.sent()
-    alone.hear(waits=QUEUE)
-    alone.wait(11 * MINUTE)
-    lease = alone.lease()
-    alone.hear(answer="lease", lease=lease)
-    assert alone.does() is steps.LookAtTag
-    alone.wait(lease.valid_until - alone.now)
-    assert (alone.does(), alone.state.lease) == (steps.Report, None)
 
 
 def test_an_end_waits_on_for_a_silent_account() -> None:
