@@ -1,7 +1,7 @@
 """What a test asks the functions of the core: a mutant that answers all of it as the function did is not seen by it.
 
-This holds for a function that answers by its arguments alone and changes nothing. So a test is played all the same
-where an argument cannot be kept, a call ends with an error, or asking the function again gives another answer.
+This holds for a function that answers by its arguments alone, and changes nothing but these. So a test is played all
+the same where an argument cannot be kept, a call ends with an error, or asking again gives another answer.
 """
 
 import copy
@@ -27,17 +27,17 @@ _SIMPLE: Final = (str, int, float, bytes, type(None), datetime, timedelta, Enum,
 
 
 class Call(NamedTuple):
-    """The arguments of a call as they were, and its answer."""
+    """The arguments of a call as they were; its answer, and what the arguments were then."""
 
     args: tuple[Any, ...]
     named: dict[str, Any]
-    answer: Any
+    came_to: tuple[Any, ...] = ()
 
     def is_answered_so_by(self, function: Callable[..., Any]) -> bool:
-        """Whether the function gives the same answer."""
+        """Whether the function gives the same answer, and does the same to its arguments."""
+        args, named = tuple(map(_kept, self.args)), {name: _kept(one) for name, one in self.named.items()}
         try:
-            answer = function(*map(_kept, self.args), **{name: _kept(one) for name, one in self.named.items()})
-            return is_same(answer, self.answer)
+            return is_same((function(*args, **named), args, named), self.came_to)
         except Exception:  # noqa: BLE001  a mutant may raise anything
             return False
 
@@ -58,7 +58,8 @@ class Asked:
             self.calls = None
             raise
         if call is not None and self.calls is not None:
-            self.calls.append(call._replace(answer=answer))
+            after = tuple(map(_kept, args)), {name: _kept(one) for name, one in named.items()}
+            self.calls.append(call._replace(came_to=(answer, *after)))
         return answer
 
     def check(self, function: Callable[..., Any]) -> None:
@@ -81,7 +82,7 @@ class Asked:
         if identity in self._known:
             return None
         self._known.add(identity)
-        return Call(tuple(map(_kept, args)), {name: _kept(one) for name, one in named.items()}, None)
+        return Call(tuple(map(_kept, args)), {name: _kept(one) for name, one in named.items()})
 
 
 class Notes:
