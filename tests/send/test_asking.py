@@ -96,7 +96,7 @@ def test_a_problem_has_the_words_of_the_job_that_failed() -> None:
 
 def test_a_slow_try_is_told_in_whole_sentences() -> None:
     """Whether or not a retry answers the problem."""
-    for word in ("send fail", "err(40002)"):
+    for word in ("send fail", "err(10001)"):
         assert shown(straggling(word)).sentence.endswith(".")
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from qunfa.contract.facts import Known
+from qunfa.contract.operators import Approve
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
@@ -240,3 +241,19 @@ def test_a_refusal_needs_no_account() -> None:
     end = plan(alone.engine.request, state, alone.now)
     assert isinstance(end, steps.End)
     assert (end.outcome, end.refused) == ("failed", ("no such account",))
+
+
+@pytest.mark.parametrize(
+    ("shown", "approved", "phase"),
+    [(False, False, "submitting"), (True, False, "awaiting_approval"), (True, True, "submitting")],
+)
+def test_an_end_is_asked_about_where_the_send_stands(shown: bool, approved: bool, phase: str) -> None:
+    """It waits for an approval once there is something to approve, and until it is."""
+    alone = Alone(approval={"required": True}, requested_by="wang")
+    alone.joined()
+    if shown:
+        alone.take(events.Shown(("to all",)))
+    if approved:
+        assert alone.update(Approve(by="li")) is None
+    assert alone.abort() is None
+    assert (alone.wants(), alone.step.phase) == ("ending", phase)

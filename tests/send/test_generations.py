@@ -260,3 +260,12 @@ def test_what_was_found_ends_what_stood_against_a_submission() -> None:
     alone.asked()
     alone.take(events.WechatSaid(9, JobStatus(status="SENDING")), events.Reported())
     assert (alone.step.phase, alone.state.obstacle) == ("awaiting_result", None)
+
+
+def test_an_id_belongs_to_one_account_of_one_namespace() -> None:
+    """Two places that send the same key take nothing from each other."""
+    here, there, other = joined(), Alone(), Alone(FACTS.model_copy(update={"appid": "wy"}))
+    there.run.state = there.state.changed(namespace="other")
+    for alone in (there, other):
+        alone.joined()
+    assert len({alone.status.jobs[0].clientmsgid for alone in (here, there, other)}) == 3

@@ -15,7 +15,7 @@ from qunfa.send import events, steps
 from qunfa.send.plan import TAG_FRESH, plan
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
-from tests.send.places import joined, trying
+from tests.send.places import accepted, joined, trying
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 QUEUE = Waits(why="queue", place=3)
@@ -171,3 +171,14 @@ def test_a_lease_that_is_over_goes_back() -> None:
     assert alone.does() is steps.LookAtTag
     alone.wait(lease.valid_until - alone.now)
     assert (alone.does(), alone.state.lease) == (steps.Report, None)
+
+
+def test_a_lease_goes_back_under_what_is_done_next() -> None:
+    """The material is made anew, or the send is over."""
+    alone, over = queued(), accepted()
+    heard = alone.granted(answer="lease", lease=alone.lease())
+    step = next_of(alone, heard=heard, material=Material())
+    assert (step.phase, type(step.effect)) == ("preparing", steps.GiveBack)
+    over.pushed()
+    step = next_of(over, heard=heard)
+    assert (step.phase, type(step.effect)) == ("awaiting_result", steps.GiveBack)
