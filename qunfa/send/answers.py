@@ -46,13 +46,14 @@ def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: An
         case MarkSent():
             return _of_mark_sent(case, step, asked)
         case Abort():
-            return _of_abort(case, step) or (_of_a_confirmed_abort(case, step) if asked.confirm_not_delivered else None)
+            misfit = _of_abort(case, step, ABORT)
+            return misfit or (_of_a_confirmed_abort(case, step) if asked.confirm_not_delivered else None)
         case Approve() | Reject():
             return _of_decision(case, step, asked)
         case Pause():
-            return _of_pause(case, step)
+            return _of_pause(case, step, "pause")
         case Resume():
-            return _of_resume(case, step)
+            return _of_resume(case, step, "resume")
         case Reschedule():
             return _of_reschedule(case, step, asked)
 
@@ -62,18 +63,18 @@ def fitting(request: MassSendRequest, state: SendState, now: datetime) -> tuple[
     case, step = Case(request, state, now), plan(request, state, now)
     if isinstance(step, End) or state.refused:
         return ()
-    against: dict[str, Callable[[], str | None]] = {
-        RETRY: lambda: _of_answer(case, step, RETRY),
-        MARK_SENT: lambda: _of_answer(case, step, MARK_SENT),
-        "approve": lambda: _alive(case, step, "approve") or _of_approval(case, step),
-        "reject": lambda: _alive(case, step, "reject") or _of_approval(case, step),
-        "resume": lambda: _of_resume(case, step),
-        "pause": lambda: _of_pause(case, step),
-        "reschedule": lambda: _of_another_time(case, step),
-        ABORT: lambda: _of_abort(case, step),
+    against: dict[str, Callable[[Case, Step, str], str | None]] = {
+        RETRY: _of_answer,
+        MARK_SENT: _of_answer,
+        "approve": _of_approval,
+        "reject": _of_approval,
+        "resume": _of_resume,
+        "pause": _of_pause,
+        "reschedule": _of_another_time,
+        ABORT: _of_abort,
     }
     asked = _answers_to(case, step.problem.name) if step.problem else tuple(against)
-    return tuple(name for name, why in against.items() if name in {*asked, "resume"} and why() is None)
+    return tuple(name for name, why in against.items() if name in {*asked, "resume"} and why(case, step, name) is None)
 
 
 def _ends(case: Case, step: Step) -> bool:
@@ -86,9 +87,10 @@ def _alive(case: Case, step: Step, name: str) -> str | None:
 
 
 def _of_retry(case: Case, step: Step, asked: Retry) -> str | None:
-    if misfit := _of_answer(case, step, "retry"):
+    misfit = _of_answer(case, step, RETRY)
+    if misfit or step.problem is None:
         return misfit
-    name = step.problem.name if step.problem else ""
+    name = step.problem.name
     if name == "unknown_outcome" and not asked.confirm_not_delivered:
         return (
             "the message may have been delivered: retry needs confirm_not_delivered (--confirm-not-delivered), after a "
@@ -107,7 +109,7 @@ def _of_retry(case: Case, step: Step, asked: Retry) -> str | None:
 
 
 def _of_mark_sent(case: Case, step: Step, asked: MarkSent) -> str | None:
-    if misfit := _of_answer(case, step, "mark_sent"):
+    if misfit := _of_answer(case, step, MARK_SENT):
         return misfit
     known = subject(case.jobs).msg_id
     if known is not None and known != asked.msg_id and not _straggles(case):
@@ -165,7 +167,7 @@ def _of_another_try(case: Case, problem: str) -> str | None:
     return None
 
 
-def _of_abort(case: Case, step: Step) -> str | None:
+def _of_abort(case: Case, step: Step, _name: str) -> str | None:
     stop = case.state.stop
     if stop is not None:
         outcome = "rejected" if stop.what == "reject" else "aborted"
@@ -197,16 +199,17 @@ def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:
 
 
 def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:
-    name = type(asked).__name__.lower()
-    if misfit := _alive(case, step, name) or _of_approval(case, step, name):
+    if misfit := _of_approval(case, step, type(asked).__name__.lower()):
         return misfit
     if isinstance(asked, Approve) and is_same_person(asked.by, case.request.requested_by or ""):
         return f"{asked.by.strip()} has asked for this send, and somebody else has to approve it"
     return None
 
 
-def _of_approval(case: Case, step: Step, name: str = "approve") -> str | None:
+def _of_approval(case: Case, step: Step, name: str) -> str | None:
     """Whether a person is to approve or reject."""
+    if misfit := _alive(case, step, name):
+        return misfit
     if case.state.pinned is None or not is_required(case.facts.approval, case.request):
         return f"{name} does not fit: this send needs no approval"
     approved = case.state.newest_act("approve")
@@ -217,8 +220,8 @@ def _of_approval(case: Case, step: Step, name: str = "approve") -> str | None:
     return None
 
 
-def _of_pause(case: Case, step: Step) -> str | None:
-    if misfit := _held(case, step, "pause"):
+def _of_pause(case: Case, step: Step, name: str) -> str | None:
+    if misfit := _held(case, step, name):
         return misfit
     if case.state.paused is not None:
         return f"paused by {case.state.paused.by} already"
@@ -227,14 +230,14 @@ def _of_pause(case: Case, step: Step) -> str | None:
     return None
 
 
-def _of_resume(case: Case, step: Step) -> str | None:
-    if misfit := _alive(case, step, "resume"):
+def _of_resume(case: Case, step: Step, name: str) -> str | None:
+    if misfit := _alive(case, step, name):
         return misfit
-    return None if case.state.paused else "resume does not fit now: this send is not paused"
+    return None if case.state.paused else f"{name} does not fit now: this send is not paused"
 
 
 def _of_reschedule(case: Case, step: Step, asked: Reschedule) -> str | None:
-    if misfit := _of_another_time(case, step):
+    if misfit := _of_another_time(case, step, "reschedule"):
         return misfit
     if too_far_ahead(asked.send_at, case.now):
         return f"send_at: is more than {AHEAD_MAX.days} days ahead"
@@ -244,13 +247,11 @@ def _of_reschedule(case: Case, step: Step, asked: Reschedule) -> str | None:
     return None
 
 
-def _of_another_time(case: Case, step: Step) -> str | None:
-    if misfit := _held(case, step, "reschedule"):
+def _of_another_time(case: Case, step: Step, name: str) -> str | None:
+    if misfit := _held(case, step, name):
         return misfit
     if case.newest.answer is not None:
-        return (
-            "reschedule does not fit now: a try was made, and its answer decides about the next one. Pause it instead"
-        )
+        return f"{name} does not fit now: a try was made, and its answer decides about the next one. Pause it instead"
     return None
 
 

@@ -70,7 +70,7 @@ def _asking(case: Case, name: str) -> Asking | None:
 def _is_asked_again(case: Case) -> bool:
     """Whether a key that had failed before may have been delivered all the same, and a person can settle that."""
     can_settle = case.in_doubt or judgement_of(case.newest) is not None
-    return can_settle and case.request.on_problem == "wait" and endings.bad(case, "failed") == "unknown"
+    return can_settle and case.request.on_problem == "wait" and endings.bad(case, "failed") != "failed"
 
 
 def _strange_words(case: Case) -> bool:

@@ -189,7 +189,7 @@ def _looked_for(case: Case, identity: str, asked: Abort) -> Decided:
 
 
 def _open(case: Case, *, late: bool = False) -> tuple[str, ...]:
-    return open_wishes(case.state.known, case.request.key, case.own_id(0), late=late)
+    return open_wishes(case.state.known, case.request.key, late=late)
 
 
 def _taken(state: SendState, identity: str) -> SendState:

@@ -55,12 +55,12 @@ def of_unknown_owner(known: Known) -> frozenset[int]:
     ) - frozenset(owned)
 
 
-def open_wishes(known: Known, key: str, first: str, *, late: bool = False) -> tuple[str, ...]:
+def open_wishes(known: Known, key: str, *, late: bool) -> tuple[str, ...]:
     """The wishes of the unknown tries of all generations that neither WeChat nor a person has settled.
 
     ``late``: also of those that may still be carried out after a later one was accepted.
     """
-    in_doubt = {job.clientmsgid for job in jobs_of(known, key, first) if job.msg_id is None}
+    in_doubt = {job.clientmsgid for job in jobs_of(known, key, "") if job.msg_id is None}
     unknown = [one for one in known.tries if is_unknown(one)]
     covered = _covered(known)
     wanted = (one for one in unknown if one.clientmsgid in in_doubt or (late and is_silent(one)))
@@ -163,7 +163,7 @@ def _msg_id(known: Known, generation: int, accepted: Mapping[int, list[Answer]])
 
 def _closed(known: Known, msg_id: int | None) -> int:
     """How far WeChat's word has settled the job: a yes before none before a no."""
-    verdict = _verdict(known.said, msg_id) if msg_id is not None else None
+    verdict = _verdict(known.said, msg_id)
     judgement = judge(verdict) if verdict else None
     if judgement is None:
         return 1
@@ -184,7 +184,7 @@ def _not_delivered(*, confirmed: bool) -> Verdict | None:
     return Verdict(status=NOT_DELIVERED, observed_by="operator") if confirmed else None
 
 
-def _verdict(said: Iterable[Said], msg_id: int) -> Verdict | None:
+def _verdict(said: Iterable[Said], msg_id: int | None) -> Verdict | None:
     best: Verdict | None = None
     for one in said:
         if one.msg_id == msg_id:

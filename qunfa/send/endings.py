@@ -19,7 +19,7 @@ from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY, describe
 from qunfa.rules.stragglers import may_straggle
 from qunfa.send import ledger
 from qunfa.send.state import Case
-from qunfa.send.steps import AskWechat, End, Poll, Report, Step, Wish
+from qunfa.send.steps import AskWechat, End, Poll, Step, Wish
 
 _NOT_DELIVERED: Final = "not_delivered"
 _DOUBTS: Final = frozenset({"unknown_outcome", "clientmsgid_collision"})
@@ -108,12 +108,12 @@ def _told(case: Case, ended: End) -> Step | End:
     told = Ended(outcome=ended.outcome, problem=ended.problem.name if ended.problem else None)
     if known or case.state.told_end == told:
         return ended
-    return Step(case.standing, Report(told), "the account's ledger")
+    return ledger.told(case, told)
 
 
 def _warned(problem: Problem | None) -> Problem | None:
     """What the table advises to do about the problem may be to use a new key, which nobody may do in doubt."""
-    if problem is None or problem.name == "key_reused" or problem.todo == LOOK_FIRST:
+    if problem is None or problem.todo == LOOK_FIRST:
         return problem
     return problem.model_copy(update={"todo": NO_NEW_KEY})
 

@@ -11,7 +11,7 @@
 
 from datetime import datetime
 
-from qunfa.contract.facts import Ended, Known, Owned
+from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease
 from qunfa.rules.course import judgement_of
 from qunfa.rules.memory import is_under_way, union
@@ -41,7 +41,7 @@ def heard(case: Case, granted: Granted) -> SendState:
         return _reused(case, state.changed(heard=answer, wish=None))
     state = state.changed(heard=answer)
     if state.joined_at is None:
-        state = _joined(case.after(state.changed(joined_at=case.now)), granted.ended)
+        state = _joined(case.after(state.changed(joined_at=case.now)), granted)
     if wish.turn is None:
         return _answered(case.after(state.changed(wish=None)), wish)
     stale = granted.lease is None and granted.waits is None and state.known != before
@@ -78,7 +78,7 @@ def _answered(case: Case, wish: OpenWish) -> SendState:
         return state.changed(known=union(state.known, Known(owned=owned)))
     if wish.purpose == "question":
         return owner_known(case)
-    checks = tuple(one for one in state.checks if one.before != wish.purpose or one.msg_id is not None)
+    checks = tuple(one for one in state.checks if one.before != wish.purpose)
     return state.changed(checks=(*checks, Check(before=wish.purpose, at=case.now)))
 
 
@@ -91,7 +91,7 @@ def _before(case: Case) -> Case:
     return case.after(case.state.changed(known=known.model_copy(update={"tries": tries})))
 
 
-def _joined(case: Case, ended: Ended | None) -> SendState:
+def _joined(case: Case, granted: Granted) -> SendState:
     """A run that hears for the first time what its key has done."""
     state, now, before = case.state, case.now, _before(case)
     tried = [job for job in before.jobs if job.attempts or job.msg_id is not None]
@@ -102,7 +102,7 @@ def _joined(case: Case, ended: Ended | None) -> SendState:
     if yes and not unsettled(case.newest):
         what = "the account's ledger knows this key: it was sent before, so nothing is submitted"
         return state.changed(again=True).saying(now, what)
-    if not yes and ended and judgement and judgement.name != "not_delivered":
+    if not yes and granted.ended and judgement and judgement.name != "not_delivered":
         what = f"the account's ledger knows this key: it failed as {judgement.name}"
         return state.changed(again=True).saying(now, what)
     state = state.saying(now, f"the account's ledger knows this key: {len(tried)} earlier submission(s) taken over")
@@ -110,10 +110,5 @@ def _joined(case: Case, ended: Ended | None) -> SendState:
     if before.in_doubt or judgement or newest.collides_with is not None or newest.answer is None:
         return state
     known = state.known
-    after = taken_up(case.after(state.changed(known=before.state.known)), f"again-{_wish_of(state)}")
+    after = taken_up(case.after(state.changed(known=before.state.known)), f"again-{granted.wish}")
     return after.changed(known=union(after.known, known))
-
-
-def _wish_of(state: SendState) -> str:
-    """The wish that was answered."""
-    return state.wish.wish if state.wish else ""

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
+from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted, Turn
 from qunfa.contract.operators import Phase
 from qunfa.send.state import Case, OpenWish
-from qunfa.send.steps import End, GiveBack, LookAtTag, SendWish, Step, Submit, Wish
+from qunfa.send.steps import End, GiveBack, LookAtTag, Report, SendWish, Step, Submit, Wish
 
 SILENT_ASKS: Final = 3
 """How many ``ask`` an account may take to answer at all."""
@@ -41,6 +42,11 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
     return Step(phase, why=_why(case, wish), until=again, awaits_answer=True)
 
 
+def told(case: Case, ended: Ended | None = None) -> Step:
+    """The step that tells the account what it lacks, and the end where there is one."""
+    return Step(case.standing, Report(ended), _THE_LEDGER)
+
+
 def is_silent(case: Case, wanted: Wish) -> bool:
     """Whether the account has not answered in time what was ``wanted`` of it."""
     silent, wish = _silent_at(case), case.state.wish
@@ -57,20 +63,17 @@ def _silent_at(case: Case) -> datetime | None:
 def nothing_left_behind(case: Case, step: Step | End) -> Step | End:
     """``step``, or before it what has to come back from the account: a lease that it does not use, or a place."""
     effect = step.effect if isinstance(step, Step) else None
-    phase: Phase = step.phase if isinstance(step, Step) else case.standing if case.state.pinned else "preparing"
     lease, wish = case.state.lease, case.state.wish
     looks = isinstance(effect, LookAtTag) and lease is not None and case.now < lease.valid_until
     if isinstance(effect, Submit) or looks:
         return step
     if lease is not None:
-        return Step(phase, GiveBack(lease), _THE_LEDGER)
+        return Step(step.phase if isinstance(step, Step) else case.standing, GiveBack(lease), _THE_LEDGER)
     if wish is None or isinstance(step, End) or isinstance(effect, Wish | SendWish):
         return step
-    if wish.purpose == "withdrawing" and wish.sent_at is None:
-        return asked(case, Wish("withdrawing"), phase)
-    if wish.turn is None or step.awaits_answer:
-        return step
-    return asked(case, Wish("withdrawing"), phase)
+    on_its_way = wish.purpose == "withdrawing" and wish.sent_at is None
+    withdrawn = wish.turn is not None and not step.awaits_answer
+    return asked(case, Wish("withdrawing"), step.phase) if on_its_way or withdrawn else step
 
 
 def _serves(case: Case, wish: OpenWish, wanted: Wish) -> bool:

@@ -56,7 +56,6 @@ from qunfa.send.steps import (
     Preview,
     Rebuild,
     Renew,
-    Report,
     Show,
     Step,
     Submit,
@@ -118,10 +117,9 @@ def _join(case: Case) -> Step | End | None:
     """The ledger is asked what it knows. A person can end a send that waits for a silent one."""
     if case.state.heard is not None:
         return None
-    problem, turn = endings.problem_of(case), _turn_at_once(case)
+    turn = _turn_at_once(case)
     wanted = Wish("joining") if turn is None else Wish("turn", turn)
-    phase = case.standing if problem or turn else "preparing"
-    step = replace(ledger.asked(case, wanted, phase), problem=problem)
+    step = ledger.asked(case, wanted, case.standing if turn or endings.problem_of(case) else "preparing")
     if case.stops and ledger.is_silent(case, wanted):
         end = endings.without_ledger(case) if case.state.searched else End("unknown")
         return end if isinstance(end, End) else replace(end, awaits_answer=True)
@@ -133,7 +131,7 @@ def _turn_at_once(case: Case) -> Turn | None:
     state, audience = case.state, case.request.audience
     if state.wish is not None and state.wish.turn is not None:
         return state.wish.turn
-    if case.stops or state.question or state.asking or state.obstacle or state.known.tries or state.joined_at:
+    if case.stops or state.known.tries or state.joined_at:
         return None
     if any(held(case) for held in (_paused, _made, _previewed, _approved)):
         return None
@@ -150,7 +148,7 @@ def _reused(case: Case) -> End | None:
 
 
 def _untold(case: Case) -> Step | None:
-    return Step(case.standing, Report(), "the account's ledger") if case.state.untold else None
+    return ledger.told(case) if case.state.untold else None
 
 
 def _owner(case: Case) -> Step | None:
@@ -163,13 +161,13 @@ def _question(case: Case) -> Step | None:
     question = case.state.question
     if question is None:
         return None
-    problem, msg_id = endings.problem_of(case), question.left[0]
+    msg_id = question.left[0]
     if question.whose is None:
-        return Step(case.standing, AskWechat(msg_id), f"WeChat's word on msg_id {msg_id}", problem=problem)
+        return Step(case.standing, AskWechat(msg_id), f"WeChat's word on msg_id {msg_id}")
     wanted = Wish("question", whose=question.whose)
     if ledger.is_silent(case, wanted):
-        return Step(case.standing, Drop(question.update), problem=problem)
-    return replace(ledger.asked(case, wanted, case.standing), problem=problem)
+        return Step(case.standing, Drop(question.update))
+    return ledger.asked(case, wanted, case.standing)
 
 
 def _again(case: Case) -> Step | End | None:

@@ -33,10 +33,15 @@ def replace(module: ModuleType, name: str, other: FunctionType) -> None:
     function = function_of(module, name)
     function.__code__ = other.__code__
     function.__defaults__, function.__kwdefaults__ = other.__defaults__, other.__kwdefaults__
+    forget()
+
+
+def forget() -> None:
+    """Empty the caches of the product's functions."""
     for place in [one for key, one in sys.modules.items() if key.startswith("qunfa.")]:
         for kept in vars(place).values():
-            if callable(forget := getattr(kept, "cache_clear", None)):
-                forget()
+            if callable(clear := getattr(kept, "cache_clear", None)):
+                clear()
 
 
 class Reach:

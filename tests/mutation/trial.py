@@ -1,11 +1,12 @@
-"""Each mutant against the tests that run its lines: in a process of its own, which ends with the first that fails."""
+"""Each mutant against the tests that see it: in a process of its own, which ends with the first that fails."""
 
+import gc
 import math
 import os
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import Final, Literal, NamedTuple, NoReturn
 import pytest
 from _pytest.runner import runtestprotocol
 
+from tests.mutation.calls import Asked, Name, Notes
 from tests.mutation.mutants import Mutant, made
-from tests.mutation.reach import Reach, function_of, replace
+from tests.mutation.reach import Reach, forget, function_of, replace
 
 ROOT: Final = Path(__file__).parents[2]
 SLACK_SECONDS: Final = 3
@@ -29,11 +31,12 @@ Fate = Literal["killed", "survived", "timeout", "unreached"]
 
 
 class Played(NamedTuple):
-    """A test, what it takes of the processor, and the lines that it runs."""
+    """A test, what it takes of the processor, the lines that it runs, and what it asks the functions in them."""
 
     item: pytest.Item
     seconds: float
     lines: frozenset[tuple[str, int]]
+    asked: Mapping[Name, Asked]
 
 
 class Trials:
@@ -49,20 +52,26 @@ class Trials:
         Raises:
             RuntimeError: it fails.
         """
-        names = {(one.file, one.function) for one in self.mutants}
-        reach = Reach([function_of(self.modules[file], name) for file, name in sorted(names)])
+        names = sorted({(one.file, one.function) for one in self.mutants})
+        reach = Reach([function_of(self.modules[file], name) for file, name in names])
+        notes = Notes({(file, name): self.modules[file] for file, name in names})
         for item, following in zip(items, [*items[1:], None], strict=True):
             began = time.process_time()
+            forget()
             passed, lines = reach.of(partial(passes, item, following))
             if not passed:
                 raise RuntimeError(f"{item.nodeid} fails without a mutant")
-            yield Played(item, time.process_time() - began, lines)
+            yield Played(item, time.process_time() - began, lines, notes.taken())
         reach.close()
+        notes.close()
 
     def fates(self, played: Sequence[Played]) -> Iterator[tuple[Mutant, Fate]]:
         """What becomes of each mutant, as it becomes known."""
         quick_first = sorted(played, key=lambda one: one.seconds)
         running: dict[int, Mutant] = {}
+        for name, asked in ((name, asked) for one in played for name, asked in one.asked.items()):
+            asked.check(function_of(self.modules[name[0]], name[1]))
+        gc.freeze()  # else each process would copy all that was noted when it looks for garbage
         for mutant in self.mutants:
             tests = _reaching(mutant, quick_first, self.modules[mutant.file])
             if not tests:
@@ -83,10 +92,12 @@ class Trials:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, 1)
             os.dup2(nowhere, 2)
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-            replace(self.modules[mutant.file], mutant.function, other)  # type: ignore[arg-type]
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + MEMORY_BYTES
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+            module = self.modules[mutant.file]
+            replace(module, mutant.function, other)  # type: ignore[arg-type]
             result = _KILLED
-            if all(_within(one) for one in tests):
+            if all(_within(one, mutant, module) for one in tests):
                 result = _SURVIVED
         finally:
             os._exit(result)
@@ -97,12 +108,13 @@ def passes(item: pytest.Item, following: pytest.Item | None = None) -> bool:
     return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=following))
 
 
-def _within(one: Played) -> bool:
+def _within(one: Played, mutant: Mutant, module: ModuleType) -> bool:
     """Whether a test passes; a process that takes too long for it is ended by a signal."""
     used = time.process_time()
     limit = math.ceil(used + SLACK_SECONDS + SLOWER * one.seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-    return passes(one.item)
+    asked = one.asked.get((mutant.file, mutant.function))
+    return (asked is not None and asked.is_answered_so_by(function_of(module, mutant.function))) or passes(one.item)
 
 
 def _ended(running: dict[int, Mutant]) -> tuple[Mutant, Fate]:

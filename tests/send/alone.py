@@ -22,15 +22,19 @@ from tests.send.arbitrary_facts import a_try
 from tests.send.engine import Engine, Run
 
 FACTS: Final = AccountFacts(name="demo", appid="wx", base_url="https://x.test")
+_OF_THE_ACCOUNT: Final = (steps.Wish, steps.SendWish, steps.GiveBack, steps.Report)
+_STEPS_MAX: Final = 2_000
 BY_LI: dict[str, Any] = {"by": "li", "reason": "looked"}
 
 
 class Typed(Engine):
-    """Carries a run out, and sees that what comes next has no value of another type."""
+    """Carries a run out, and sees that what comes next has no value of another type, and says whom it asks."""
 
     def planned(self, run: Run, now: datetime) -> steps.Step | steps.End:
         step = super().planned(run, now)
         has_its_types(step)
+        if isinstance(step, steps.Step) and isinstance(step.effect, _OF_THE_ACCOUNT):
+            assert step.why
         return step
 
 
@@ -69,6 +73,7 @@ class Alone:
             facts,
             lambda _run, effect: self.begun.append(effect),
             self.story.append,
+            steps_max=_STEPS_MAX,
         )
         self.run = Run("run-1", SendState(namespace="default", life="life-1"))
         self.number = 0

@@ -48,6 +48,7 @@ class Engine:
     digest: str = DIGEST
     material: Material | None = None
     wishes: int = 0
+    steps_max: int = _STEPS_MAX
     taken: int = 0
     _asked: dict[str, events.Answering] = field(default_factory=dict)
     _planned: tuple[SendState, datetime, steps.Step | steps.End] | None = None
@@ -62,7 +63,7 @@ class Engine:
         """The run goes on as far as it can by itself; its end, where it comes to it."""
         while True:
             self.taken += 1
-            assert self.taken < _STEPS_MAX, "it goes on for ever"
+            assert self.taken < self.steps_max, "it goes on for ever"
             if run.inbox:
                 self._take(run, run.inbox.pop(0), now)
                 continue

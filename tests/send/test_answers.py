@@ -45,6 +45,7 @@ def test_an_answer_still_being_checked_at_the_end_is_refused() -> None:
     [
         (JobStatus(status="SENDING"), "would double it"),
         (JobStatus(status="SEND_SUCCESS"), "would double it"),
+        (JobStatus(status="WEIRD"), "WeChat has not said what became of"),
         (JobStatus(errcode=89504), "WeChat still asks the administrator about msg_id"),
         (JobStatus(errcode=48001, errmsg="api unauthorized"), "WeChat has not said what became of"),
         (None, "WeChat could not be asked about msg_id 7, so nothing was changed; retry later"),

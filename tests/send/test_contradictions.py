@@ -82,6 +82,7 @@ def test_mark_sent_of_a_missing_verdict_waits_for_it_again() -> None:
     alone.asked()
     alone.take(events.WechatSaid(7, JobStatus(status="SENDING")), events.Reported())
     assert (alone.step.phase, [job.msg_id for job in alone.status.jobs]) == ("awaiting_result", [7])
+    assert alone.wants() == "polling"
     alone.pushed()
     assert alone.end.outcome == "sent"
 

@@ -97,7 +97,7 @@ def test_nothing_unknown_is_taken_for_a_no(known: Known) -> None:
 def test_a_confirmation_covers_what_it_was_taken_on() -> None:
     """A try that becomes known later was not looked for in the console: the generation is in doubt again."""
     first, later = a_try(1, lost=True), a_try(2, lost=True)
-    covers = open_wishes(Known(tries=(first,)), KEY, FIRST)
+    covers = open_wishes(Known(tries=(first,)), KEY, late=False)
     sure = Decided(
         id="u",
         what="open",
@@ -111,6 +111,7 @@ def test_a_confirmation_covers_what_it_was_taken_on() -> None:
     )
     confirmed = jobs_of(Known(tries=(first,), decided=(sure,)), KEY, FIRST)
     assert confirmed[0].verdict is not None
+    assert not confirmed[0].overruled
     assert not may_have_been_delivered(confirmed)
     assert may_have_been_delivered(jobs_of(Known(tries=(first, later), decided=(sure,)), KEY, FIRST))
 
@@ -161,3 +162,43 @@ def test_of_two_jobs_of_one_generation_the_delivered_one_counts() -> None:
     )
     assert jobs_of(facts, KEY, FIRST)[0].msg_id == 8
     assert jobs_of(facts, KEY, FIRST)[0].verdict is None
+
+
+def decision(what: str, number: int = 1, generation: int = 0, hours: int = 0, **more: object) -> Decided:
+    """What a person has decided, so many hours after noon."""
+    at = NOON + timedelta(hours=hours)
+    raw = {"id": f"update-{number}", "what": what, "by": "li", "reason": "looked", "at": at, "generation": generation}
+    return Decided.model_validate({**raw, **more})
+
+
+def test_only_a_retry_of_its_generation_makes_answers_count_no_more() -> None:
+    """Whatever another decision covers, and whatever is retried of another generation."""
+    refused = a_try(1, Answer(kind="refused", at=NOON, errcode=48001))
+    for other in (decision("abort", covers=("wish-1",)), decision("retry", generation=1, covers=("wish-1",))):
+        job = jobs_of(Known(tries=(refused,), decided=(other,)), KEY, FIRST)[0]
+        assert (job.answer, job.repeats) == (refused.answer, 1)
+
+
+def test_only_a_mark_of_its_generation_is_an_acceptance() -> None:
+    """Neither another decision on it, nor a mark of another one."""
+    for other in (decision("retry"), decision("mark_sent", generation=1, msg_id=9)):
+        job = jobs_of(Known(tries=(a_try(1, lost=True),), decided=(other,)), KEY, FIRST)[0]
+        assert (job.msg_id, job.accepted_at) == (None, None)
+
+
+def test_of_two_marks_the_later_one_counts() -> None:
+    """Whatever their ids are."""
+    for numbers in ((1, 2), (2, 1)):
+        marks = tuple(
+            decision("mark_sent", number, hours=hours, msg_id=8 + hours) for hours, number in enumerate(numbers)
+        )
+        for decided in (marks, marks[::-1]):
+            facts = Known(tries=(a_try(1, lost=True),), decided=decided)
+            assert jobs_of(facts, KEY, FIRST)[0].msg_id == 9
+
+
+def test_of_two_jobs_of_one_generation_a_yes_comes_first() -> None:
+    """Before one of which nothing is known yet."""
+    tries = (a_try(1, ACCEPTED.model_copy(update={"msg_id": 8})), a_try(2, ACCEPTED))
+    yes = Said(msg_id=7, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
+    assert jobs_of(Known(tries=tries, said=(yes,)), KEY, FIRST)[0].msg_id == 7

@@ -6,12 +6,14 @@ from datetime import timedelta
 import pytest
 
 from qunfa.contract.facts import Known
+from qunfa.contract.operators import Approve
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
 from qunfa.send import events, steps
 from qunfa.send.doubt import LOST, heard, jobs_of
+from qunfa.send.plan import plan
 from qunfa.send.show import Searchable, result, searchable
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
@@ -130,6 +132,16 @@ def test_an_end_in_doubt_advises_no_new_key() -> None:
     assert alone.end.problem.todo == NO_NEW_KEY
 
 
+def test_a_last_word_that_does_not_come_is_told() -> None:
+    """WeChat did not confirm the no, so that people read of the doubt; where it did there is none to read of."""
+    for last, told in ((None, 1), ("SEND_FAIL", 0)):
+        alone = ending()
+        alone.take(events.WechatSaid(7, JobStatus(status="SENDING")), events.Polled(7, last))
+        lines = [line.what for line in alone.state.story if "it may be delivered all the same" in line.what]
+        assert len(lines) == told
+        assert all("msg_id 7" in line for line in lines)
+
+
 def test_a_send_whose_time_is_over_expires() -> None:
     """To the moment; before it has a place, and before its content is known."""
     alone = Alone(not_after=(NOON + HOUR).isoformat(), send_at=(NOON + HOUR / 2).isoformat())
@@ -210,3 +222,38 @@ def test_a_key_that_came_again_keeps_what_its_ledger_knows() -> None:
     alone.abort()
     alone.take(events.LookedUp(own(1, Answer(kind="refused", at=NOON, errcode=48001))))
     assert (alone.end.outcome, [row.deduplicated for row in alone.status.jobs]) == ("aborted", [True])
+
+
+def test_what_is_asked_before_an_end_is_of_the_phase_before() -> None:
+    """Scheduled until its time, to the moment, then submitting."""
+    for waits, phase in ((HOUR - timedelta(seconds=1), "scheduled"), (HOUR, "submitting")):
+        alone = Alone(send_at=(NOON + HOUR).isoformat())
+        alone.joined()
+        alone.wait(waits)
+        alone.abort()
+        assert (alone.wants(), alone.step.phase) == ("ending", phase)
+
+
+def test_a_refusal_needs_no_account() -> None:
+    """Where its configuration cannot be read, nobody can say what the key has done before."""
+    alone = Alone()
+    state = alone.state.changed(refused=("no such account",), searched=True)
+    end = plan(alone.engine.request, state, alone.now)
+    assert isinstance(end, steps.End)
+    assert (end.outcome, end.refused) == ("failed", ("no such account",))
+
+
+@pytest.mark.parametrize(
+    ("shown", "approved", "phase"),
+    [(False, False, "submitting"), (True, False, "awaiting_approval"), (True, True, "submitting")],
+)
+def test_an_end_is_asked_about_where_the_send_stands(shown: bool, approved: bool, phase: str) -> None:
+    """It waits for an approval once there is something to approve, and until it is."""
+    alone = Alone(approval={"required": True}, requested_by="wang")
+    alone.joined()
+    if shown:
+        alone.take(events.Shown(("to all",)))
+    if approved:
+        assert alone.update(Approve(by="li")) is None
+    assert alone.abort() is None
+    assert (alone.wants(), alone.step.phase) == ("ending", phase)

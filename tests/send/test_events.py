@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Decided, Ended, Said
+from qunfa.contract.facts import Decided, Ended, Known, Owned, Said
 from qunfa.contract.message import Made, Material, TextMessage
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer, JobFinished, Verdict
 from qunfa.rules.problems import refused_request
-from qunfa.send import events
+from qunfa.send import events, steps
 from qunfa.send.apply import SEEN_WITHIN, STRANGERS_MAX, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.places import accepted, joined, trying
+from tests.send.test_shown import polled_no
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 PROBLEM = refused_request(["x"])
@@ -110,6 +111,11 @@ def in_doubt() -> Alone:
         ),
         (
             in_doubt,
+            events.Cancelled("no"),
+            ["cancellation noted; the send goes on to its verdict, since it may have been accepted"],
+        ),
+        (
+            polled_no,
             events.Cancelled("no"),
             ["cancellation noted; the send goes on to its verdict, since it may have been accepted"],
         ),
@@ -299,3 +305,55 @@ def test_facts_make_what_was_checked_before_worthless() -> None:
     assert alone.state.checks
     assert after(alone, events.TimeCame()).checks == alone.state.checks
     assert after(alone, events.Pushed(JobFinished(msg_id=9, status="send fail"))).checks == ()
+
+
+def test_what_the_ledger_knows_anew_leaves_its_own_check() -> None:
+    """It was asked before the end, and has told all it knows; what was asked before that is worthless."""
+    alone = accepted(on_problem="fail")
+    alone.pushed("send fail")
+    alone.asked()
+    alone.asked(Known(owned=(Owned(msg_id=5, key="autumn", generation=0),)))
+    assert [one.before for one in alone.state.checks] == ["ending"]
+    assert alone.wants() == "asking"
+    alone.asked()
+    assert alone.does() is steps.AskWechat
+
+
+def test_a_lease_that_comes_during_a_try_is_over_with_it() -> None:
+    """An account that was reset has granted twice."""
+    alone = joined()
+    alone.sent()
+    grant = alone.granted(answer="lease", lease=alone.lease())
+    again = alone.granted(answer="lease", lease=alone.lease())
+    alone.take(events.Heard(grant), events.Heard(again))
+    alone.answered("refused", errcode=40001)
+    assert (alone.state.lease, alone.wants()) == (None, "turn")
+
+
+def test_an_abort_is_too_late_as_soon_as_a_doubt_is_known() -> None:
+    """From the ledger, or from an earlier run's search; once it was heard, what was found before counts as well."""
+    joined_already = joined(send_at=(NOON + MINUTE * 60).isoformat())
+    joined_already.abort()
+    wish = joined_already.state.wish
+    assert wish is not None
+    found = events.WishSent(wish.wish, own(lost=True))
+    assert joined_already.state.stop is not None
+    assert after(joined_already, found).stop is None
+    begun = Alone()
+    begun.take()
+    begun.abort()
+    begun.sent(own(lost=True))
+    assert [act.what for act in begun.state.acts] == ["abort"]
+    begun.hear()
+    assert begun.state.acts == ()
+    assert "the abort came too late" in " ".join(line.what for line in begun.state.story)
+
+
+def test_an_abort_stays_where_nothing_became_known() -> None:
+    """Whatever else happens meanwhile, also where a person was asked about a doubt."""
+    alone = in_doubt()
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    alone.abort()
+    for event in (events.TimeCame(), events.QueueLost(alone.now), events.Continued(), events.WasReset()):
+        assert after(alone, event).stop is not None

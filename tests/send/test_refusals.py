@@ -278,6 +278,7 @@ def test_a_retry_that_wechat_has_nothing_against_is_told() -> None:
     last = alone.state.story[-1]
     assert (last.what, last.by, last.reason) == ("retry of send_failed", "li", "looked")
     assert alone.state.untold
+    assert (alone.step.phase, alone.asks()) == ("submitting", None)
     [opened] = alone.state.known.decided
     assert (opened.what, opened.by, opened.reason, opened.generation, opened.at) == ("open", "li", "looked", 0, NOON)
     assert (opened.confirms, opened.covers, opened.opens) == (False, (), alone.status.jobs[-1].clientmsgid)

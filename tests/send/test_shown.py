@@ -276,6 +276,7 @@ def test_each_row_is_shown(there: Callable[[], Alone], what: Seen) -> None:
         (None, "the account's ledger, which has to catch up"),
         (Waits(why="frozen", frozen=FROZEN), "frozen by wang: wrong text"),
         (Waits(why="full"), "room in the account's ledger, which is full of unsettled sends"),
+        (Waits(why="full", frozen=FROZEN), "room in the account's ledger, which is full of unsettled sends"),
         (Waits(why="queue", place=3), "another submission of the account, 3 before it"),
         (Waits(why="queue"), "another submission of the account"),
     ],

@@ -1,0 +1,271 @@
+"""The submissions of one key: which one a word, an owner or an answer is about, and what opens the next one."""
+
+from datetime import timedelta
+
+import pytest
+
+from qunfa.contract.facts import Ended, Known, Owned
+from qunfa.contract.operators import Abort, MarkSent, Retry
+from qunfa.contract.result import Answer, Problem
+from qunfa.contract.steps import JobStatus
+from qunfa.send import events, steps
+from tests.rules.arbitrary import NOON
+from tests.send.alone import BY_LI, FACTS, Alone, own
+from tests.send.places import asking, in_doubt, joined, trying
+from tests.send.test_answers import FAILED, settle_questions
+from tests.send.test_settling import frozen, straggling
+
+HOUR = timedelta(hours=1)
+
+
+def collided(msg_id: int = 9) -> Alone:
+    """WeChat has answered 45065 with this msg_id."""
+    alone = trying()
+    alone.answered("duplicate", errcode=45065, msg_id=msg_id)
+    return alone
+
+
+def second(alone: Alone) -> Alone:
+    """Its job has failed, a person has had it sent again, and the second try is under way."""
+    assert alone.retry() is None
+    alone.take(events.WechatSaid(7, FAILED), events.Reported())
+    alone.tries()
+    return alone
+
+
+def failed_twice() -> Alone:
+    """Two of its jobs have failed, and a person is asked."""
+    alone = second(asking())
+    alone.answered(msg_id=8)
+    alone.pushed("send fail", msg_id=8)
+    alone.asked()
+    assert alone.asks() == "send_failed"
+    assert alone.state.asking is not None
+    assert alone.state.asking.number == 2
+    return alone
+
+
+def test_an_id_that_wechat_keeps_is_given_up() -> None:
+    """The second try shares it with a slow one; WeChat names the job that failed, so neither of them is taken."""
+    alone = second(straggling("send fail"))
+    alone.answered("duplicate", errcode=45065, msg_id=7)
+    while alone.wants() != "turn":
+        settle_questions(alone)
+    first, shared, renewed = alone.status.jobs
+    assert first.clientmsgid == shared.clientmsgid
+    assert [job.clientmsgid[-2:] for job in alone.status.jobs] == ["00", "00", "02"]
+    assert [job.generation for job in alone.status.jobs] == [0, 1, 2]
+    assert alone.state.wish
+    assert alone.state.wish.turn
+    assert (alone.state.wish.turn.generation, alone.state.wish.turn.clientmsgid) == (2, renewed.clientmsgid)
+
+
+def test_a_msg_id_that_nobody_owns_is_ones_own() -> None:
+    """The ledger was asked, and the key has it from now on: its verdict is awaited."""
+    alone = collided()
+    alone.asked()
+    assert alone.state.known.owned == (Owned(msg_id=9, key="spring", generation=0),)
+    assert (alone.step.phase, alone.status.jobs[0].msg_id) == ("awaiting_result", 9)
+    alone.pushed(msg_id=9)
+    assert alone.end.outcome == "sent"
+
+
+def test_what_the_ledger_calls_ones_own_is_accepted() -> None:
+    """Whether the key has it by this generation is known from the ledger."""
+    alone = collided()
+    alone.asked(Known(owned=(Owned(msg_id=9, key="spring", generation=0),)))
+    assert (alone.step.phase, alone.status.jobs[0].msg_id) == ("awaiting_result", 9)
+
+
+def test_a_msg_id_of_the_second_submission_is_the_seconds() -> None:
+    """Nobody else's, as the ledger says."""
+    alone = second(asking())
+    alone.answered("duplicate", errcode=45065, msg_id=9)
+    alone.asked()
+    assert alone.state.known.owned == (Owned(msg_id=9, key="spring", generation=1),)
+    assert [job.msg_id for job in alone.status.jobs] == [7, 9]
+
+
+def test_wechat_is_asked_of_each_job_before_a_third() -> None:
+    """Each of them has to have failed: one that is still under way would be doubled."""
+    alone = failed_twice()
+    assert alone.retry() is None
+    assert alone.step.effect == steps.AskWechat(7)
+    alone.take(events.WechatSaid(7, FAILED))
+    assert (alone.step.effect, len(alone.status.jobs)) == (steps.AskWechat(8), 2)
+    alone.take(events.WechatSaid(8, FAILED), events.Reported())
+    assert [job.generation for job in alone.status.jobs] == [0, 1, 2]
+    assert [job.clientmsgid[-2:] for job in alone.status.jobs] == ["00", "01", "02"]
+    doubled = failed_twice()
+    doubled.retry()
+    doubled.take(events.WechatSaid(7, FAILED))
+    assert "would double it" in str(doubled.take_and_reply(events.WechatSaid(8, JobStatus(status="SENDING"))))
+    assert len(doubled.status.jobs) == 2
+
+
+def test_an_older_job_is_not_marked_as_sent_for_the_newest() -> None:
+    """It is another generation's of the same key, which has failed."""
+    alone = second(asking())
+    alone.answered("unknown")
+    alone.wait(timedelta(hours=48))
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert alone.mark_sent(7) is None
+    alone.sent()
+    heard = events.Heard(alone.granted())
+    assert alone.take_and_reply(heard) == "msg_id 7 is another job's: key spring"
+    assert alone.mark_sent(9) is None
+
+
+def test_a_job_that_wechat_does_not_know_is_waited_for() -> None:
+    """It may not know a new one yet; after twice the time between two tries it has none."""
+    early, late = asking(), asking()
+    for alone in (early, late):
+        alone.wait(2 * FACTS.timing.repeat - timedelta(seconds=alone is early))
+        alone.retry()
+    unknown = events.WechatSaid(7, JobStatus(errcode=40059))
+    assert "does not know msg_id 7 yet" in str(early.take_and_reply(unknown))
+    assert late.take_and_reply(unknown) is None
+    assert (len(early.status.jobs), len(late.status.jobs)) == (1, 2)
+
+
+def test_a_confirmation_is_of_what_is_in_doubt() -> None:
+    """Not of a try whose job was found, and has failed since: its doubt is over."""
+    alone = trying()
+    alone.answered("unknown")
+    alone.wait(timedelta(minutes=1))
+    alone.tries()
+    alone.answered("duplicate", errcode=45065, msg_id=7)
+    alone.asked()
+    alone.pushed("send fail")
+    alone.asked()
+    second(alone).answered("unknown")
+    alone.wait(FACTS.timing.window)
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert alone.retry(confirm_not_delivered=True) is None
+    alone.take(events.WechatSaid(7, FAILED))
+    covers = {one.generation: one.covers for one in alone.state.known.decided}
+    assert covers == {0: (), 1: (alone.state.known.tries[-1].wish,)}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Retry(**BY_LI, confirm_not_delivered=True),
+        Abort(**BY_LI, confirm_not_delivered=True),
+        MarkSent(**BY_LI, msg_id=9),
+    ],
+)
+def test_a_decision_is_known_by_its_update(answer: events.Answering) -> None:
+    """Two updates that say the same are two decisions."""
+    ids = set()
+    for update in ("one", "other"):
+        alone = in_doubt()
+        alone.take(events.Updated(update, answer))
+        if alone.wants() == "question":
+            alone.asked()
+            alone.take(events.WechatSaid(9, JobStatus(status="SENDING")))
+        ids.add(alone.state.known.decided[-1].id)
+    assert len(ids) == 2
+
+
+def test_a_mark_of_a_held_send_is_of_its_first_submission() -> None:
+    """It was sent by hand while the account was frozen: by whom and why stays known."""
+    alone = frozen()
+    alone.mark_sent(9)
+    alone.asked()
+    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")))
+    [decision] = alone.state.known.decided
+    assert (decision.what, decision.msg_id, decision.generation) == ("mark_sent", 9, 0)
+    assert (decision.by, decision.reason, decision.at, decision.covers) == ("li", "looked", NOON, ())
+    assert alone.state.story[-1].what == "marked as sent: msg_id 9"
+
+
+def test_a_mark_covers_slow_tries_beside_a_job_alone() -> None:
+    """Where a job has failed, the slow try is what was found; where none was accepted, the mark itself says so."""
+    for alone in (straggling(), in_doubt()):
+        slow = (alone.state.known.tries[0].wish,) if len(alone.state.known.tries) > 1 else ()
+        assert alone.mark_sent(9) is None
+        alone.asked()
+        alone.take(events.WechatSaid(9, JobStatus(status="SENDING")))
+        assert [one.covers for one in alone.state.known.decided] == [slow]
+
+
+def test_a_retry_after_a_mark_covers_all_tries() -> None:
+    """The mark was about a slow one; what no retry has covered before counts no more."""
+    alone = straggling()
+    alone.mark_sent(9)
+    alone.asked()
+    alone.take(events.WechatSaid(9, JobStatus(status="SENDING")), events.Reported())
+    alone.wait(timedelta(days=2))
+    alone.asked()
+    alone.take(events.Polled(9, None))
+    alone.asked()
+    assert alone.asks() == "no_verdict"
+    assert alone.retry() is None
+    covers = {one.what: one.covers for one in alone.state.known.decided}
+    assert covers == {"mark_sent": ("wish-1",), "retry": tuple(one.wish for one in alone.state.known.tries)}
+
+
+def test_a_mark_that_comes_too_late_is_refused() -> None:
+    """The time for the decision was over while WeChat was asked."""
+    alone = in_doubt(decision_timeout="PT1H")
+    assert alone.mark_sent(9) is None
+    assert alone.state.wish is not None
+    assert (alone.state.wish.purpose, alone.state.wish.whose) == ("question", 9)
+    alone.asked()
+    alone.wait(HOUR)
+    assert "is ending" in str(alone.take_and_reply(events.WechatSaid(9, JobStatus(status="SENDING"))))
+    assert alone.state.known.decided == ()
+
+
+def test_an_answer_that_fits_no_more_is_refused_when_it_is_taken() -> None:
+    """WeChat was asked for so long that ``not_after`` has come."""
+    alone = straggling("send fail", not_after=(NOON + HOUR).isoformat())
+    assert alone.retry() is None
+    alone.wait(HOUR)
+    assert "not_after has passed" in str(alone.take_and_reply(events.WechatSaid(7, FAILED)))
+    assert (alone.state.known.decided, alone.state.question) == ((), None)
+
+
+def test_the_jobs_of_a_key_that_comes_again_are_the_ledgers() -> None:
+    """Their data ids are kept, by which articles are found."""
+    alone = Alone()
+    alone.joined(own(1, Answer(kind="accepted", at=NOON, msg_id=7, msg_data_id=70)))
+    assert [(job.msg_id, job.msg_data_id) for job in alone.status.jobs] == [(7, 70)]
+
+
+def test_a_key_that_ended_in_doubt_is_sent_again_by_a_person() -> None:
+    """Whoever has it retried now wants another submission, though it had failed before."""
+    alone = Alone()
+    alone.joined(straggling("send fail").state.known, ended=Ended(outcome="unknown", problem="send_failed"))
+    alone.asked()
+    assert (alone.asks(), alone.state.again) == ("send_failed", True)
+    assert alone.retry() is None
+    alone.take(events.WechatSaid(7, FAILED), events.Reported())
+    assert (alone.wants(), alone.state.again) == ("turn", False)
+
+
+def test_what_was_found_ends_what_stood_against_a_submission() -> None:
+    """The material could not be made; then the ledger told of a job that failed, and a person found the slow try."""
+    alone = joined()
+    alone.take(events.Obstructed(Problem(name="media_refused", sentence="No.", todo="Retry.")))
+    alone.asked()
+    alone.take(events.WishSent("of another run", straggling().state.known))
+    while alone.does() in {steps.SendWish, steps.Report}:
+        settle_questions(alone)
+    assert "mark_sent" in alone.status.answers
+    assert alone.mark_sent(9) is None
+    alone.asked()
+    alone.take(events.WechatSaid(9, JobStatus(status="SENDING")), events.Reported())
+    assert (alone.step.phase, alone.state.obstacle) == ("awaiting_result", None)
+
+
+def test_an_id_belongs_to_one_account_of_one_namespace() -> None:
+    """Two places that send the same key take nothing from each other."""
+    here, there, other = joined(), Alone(), Alone(FACTS.model_copy(update={"appid": "wy"}))
+    there.run.state = there.state.changed(namespace="other")
+    for alone in (there, other):
+        alone.joined()
+    assert len({alone.status.jobs[0].clientmsgid for alone in (here, there, other)}) == 3

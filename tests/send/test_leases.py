@@ -1,0 +1,184 @@
+"""What a send does with a lease in hand, and with material that grows old: it submits, or it does not."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from qunfa.contract.facts import Known, Owned
+from qunfa.contract.grants import Lease, Waits
+from qunfa.contract.ledger import Frozen
+from qunfa.contract.message import Material, Source, Uploaded
+from qunfa.contract.result import Answer
+from qunfa.rules.material import FRESH, Ready, next_work
+from qunfa.send import events, steps
+from qunfa.send.plan import TAG_FRESH, plan
+from tests.rules.arbitrary import NOON
+from tests.send.alone import Alone
+from tests.send.places import accepted, joined, trying
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+QUEUE = Waits(why="queue", place=3)
+FROZEN = Waits(why="frozen", frozen=Frozen(by="wang", reason="wrong text", at=NOON))
+TAGGED = {"audience": {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}}}
+
+
+def next_of(alone: Alone, **state: Any) -> steps.Step:
+    """What comes next for it, once this is different."""
+    step = plan(alone.engine.request, alone.state.changed(**state), alone.now)
+    assert isinstance(step, steps.Step)
+    return step
+
+
+def in_hand(alone: Alone, **changes: Any) -> tuple[Lease, steps.Step]:
+    """A lease for its turn, in which this is different, and what comes next."""
+    lease = alone.lease().model_copy(update=changes)
+    return lease, next_of(alone, heard=alone.granted(answer="lease", lease=lease))
+
+
+def queued(**request: Any) -> Alone:
+    """It waits for its turn, which is due in a minute."""
+    alone = Alone(send_at=(NOON + MINUTE).isoformat(), **request)
+    alone.joined()
+    if request:
+        alone.take(events.TagSeen())
+    alone.sent()
+    return alone
+
+
+@pytest.mark.parametrize(
+    ("changes", "usable"),
+    [
+        ({"not_before": NOON + MINUTE}, True),
+        ({"not_before": NOON + 2 * MINUTE}, True),
+        ({"not_before": NOON + MINUTE - SECOND}, False),
+        ({"not_before": NOON + MINUTE, "valid_until": NOON}, False),
+        ({"not_before": NOON + MINUTE, "valid_until": NOON + SECOND}, True),
+        ({"not_before": NOON + MINUTE, "generation": 1}, False),
+        ({"not_before": NOON, "generation": 1}, False),
+    ],
+)
+def test_a_lease_is_used_for_what_it_was_granted(changes: dict[str, Any], usable: bool) -> None:
+    """While it is valid, for the newest generation, and not before the send is due; else it goes back."""
+    lease, step = in_hand(queued(), **changes)
+    assert step.effect == (steps.Submit(lease) if usable else steps.GiveBack(lease))
+
+
+def test_a_try_is_one_step_before_and_after_it_begins() -> None:
+    """What is under way for it goes on."""
+    alone = queued()
+    lease, step = in_hand(alone, not_before=NOON + MINUTE)
+    assert step == next_of(alone, trying=lease)
+
+
+@pytest.mark.parametrize(("generation", "until"), [(0, NOON + 30 * MINUTE), (1, None)])
+def test_a_tag_is_looked_at_while_the_lease_lasts(generation: int, until: Any) -> None:
+    """Where that lease can be used; else for as long as it may be submitted at all."""
+    alone = queued(**TAGGED)
+    alone.wait(TAG_FRESH)
+    valid = {"not_before": alone.now, "valid_until": NOON + 30 * MINUTE, "generation": generation}
+    _, step = in_hand(alone, **valid)
+    assert (type(step.effect), step.until) == (steps.LookAtTag, until)
+
+
+def test_a_tag_that_was_seen_a_moment_ago_is_not_looked_at() -> None:
+    """For ten minutes, to the moment."""
+    alone = queued(**TAGGED)
+    alone.wait(TAG_FRESH - SECOND)
+    _, step = in_hand(alone, not_before=alone.now)
+    assert isinstance(step.effect, steps.Submit)
+
+
+@pytest.mark.parametrize(("age", "again"), [(FRESH - MINUTE, False), (FRESH, True)])
+def test_a_file_is_made_again_before_it_dies(age: timedelta, again: bool) -> None:
+    """Where nothing is in doubt, long before WeChat lets it die."""
+    alone = Alone(message={"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]})
+    alone.joined()
+    source = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)
+    upload = Uploaded(use="image", sha256="a" * 64, media_id="m", made_at=NOON - age)
+    material = Material(sources=(source,), uploads=(upload,))
+    ready = next_work(alone.engine.request.message, material, "draft", upload.made_at)
+    assert isinstance(ready, Ready)
+    step = next_of(alone, material=material, ready=ready.message, wish=None)
+    assert isinstance(step.effect, steps.Make) is again
+
+
+def test_material_is_made_again_as_soon_as_it_can_be() -> None:
+    """It could not be made for a while, to the moment."""
+    alone = trying()
+    alone.answered("unknown")
+    for wait, effect in ((SECOND, None), (timedelta(0), steps.Make())):
+        step = next_of(alone, material=Material(), make_at=alone.now + wait, wish=None)
+        assert (step.phase, step.effect) == ("preparing", effect)
+
+
+def test_a_copy_of_a_lease_still_brings_its_facts() -> None:
+    """The lease itself is being used, and is not taken once more."""
+    alone = joined()
+    alone.sent()
+    grant = alone.granted(answer="lease", lease=alone.lease())
+    alone.take(events.Heard(grant))
+    theirs = Owned(msg_id=5, key="autumn", generation=0)
+    alone.take(events.Heard(grant.model_copy(update={"known": Known(owned=(theirs,))})))
+    assert (alone.state.known.owned, len(alone.state.known.tries)) == ((theirs,), 1)
+    assert (alone.does(), alone.state.lease) == (steps.Submit, None)
+
+
+def test_a_lease_whose_try_was_made_is_not_used() -> None:
+    """The run before the reset had it, and what that has left is found while the wish is still open."""
+    alone = joined()
+    alone.sent()
+    lease = alone.lease()
+    refused = Answer(kind="refused", at=NOON, errcode=45011)
+    alone.take(events.WishSent("of the run before", Known(tries=(lease.tried(refused),))))
+    alone.run.state = alone.state.changed(
+        wish=alone.state.wish and alone.state.wish.model_copy(update={"wish": lease.wish})
+    )
+    before = alone.state
+    alone.take(events.Heard(alone.granted(answer="lease", lease=lease)))
+    assert alone.state == before
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+def test_what_was_said_before_the_lease_changes_nothing(tagged: bool) -> None:
+    """Its facts count. The lease is in use, or in hand while a tag is looked at."""
+    audience = {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}} if tagged else {"kind": "all"}
+    alone = Alone(audience=audience)
+    alone.joined()
+    if tagged:
+        alone.take(events.TagSeen())
+    alone.sent()
+    alone.hear(waits=QUEUE)
+    notice = alone.granted(waits=FROZEN)
+    alone.wait(11 * MINUTE)
+    alone.hear(answer="lease", lease=alone.lease())
+    before = alone.state
+    assert (before.lease is not None, alone.does() is steps.LookAtTag) == (tagged, tagged)
+    alone.take(events.Heard(notice))
+    assert alone.state == before
+
+
+def test_a_lease_that_is_over_goes_back() -> None:
+    """A tag was looked at for too long."""
+    alone = Alone(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
+    alone.joined()
+    alone.take(events.TagSeen())
+    alone.sent()
+    alone.hear(waits=QUEUE)
+    alone.wait(11 * MINUTE)
+    lease = alone.lease()
+    alone.hear(answer="lease", lease=lease)
+    assert alone.does() is steps.LookAtTag
+    alone.wait(lease.valid_until - alone.now)
+    assert (alone.does(), alone.state.lease) == (steps.Report, None)
+
+
+def test_a_lease_goes_back_under_what_is_done_next() -> None:
+    """The material is made anew, or the send is over."""
+    alone, over = queued(), accepted()
+    heard = alone.granted(answer="lease", lease=alone.lease())
+    step = next_of(alone, heard=heard, material=Material())
+    assert (step.phase, type(step.effect)) == ("preparing", steps.GiveBack)
+    over.pushed()
+    step = next_of(over, heard=heard)
+    assert (step.phase, type(step.effect)) == ("awaiting_result", steps.GiveBack)
