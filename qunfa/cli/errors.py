@@ -50,6 +50,11 @@ class Explained(NamedTuple):
     lines: tuple[str, ...]
     code: ExitCode
 
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return " ".join(self.lines)
+
 
 EXPLAINED = (
     Refused,
@@ -64,6 +69,15 @@ EXPLAINED = (
     KeyboardInterrupt,
 )
 """The errors that :func:`explain` knows; any other is a fault of the program and keeps its traceback."""
+
+NOT_DONE: Final = (
+    Refused,
+    WrongUse,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+    RPCError,
+)
+"""The errors of one among several: the others are carried out all the same."""
 
 _CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
     ((KeyboardInterrupt,), ExitCode.INTERRUPTED),

@@ -45,7 +45,7 @@ async def client(server: Client) -> AsyncIterator[Client]:
 @pytest.fixture(autouse=True)
 def starting_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that starts a send does not wait long for an early end, unless that is what a test is about."""
-    monkeypatch.setattr("qunfa.cli.starting.EARLY", timedelta(milliseconds=50))
+    monkeypatch.setattr("qunfa.cli.send.EARLY", timedelta(milliseconds=50))
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from typer.testing import CliRunner
 
 from qunfa.cli import app
-from qunfa.cli.rendering.sends import render_sends
-from qunfa.cli.view import SendRow
+from qunfa.cli.list import SendRow, render_sends
 from qunfa.contract import MASS_SEND, mass_send_id
 from qunfa.contract.result import COMPLETES
 from tests.cli.calls import QUEUE, Qunfa, Scripted, parsed

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qunfa.cli.app import spread
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.message_options import MessageOptions, message_of
-from qunfa.cli.recipients import recipients
-from qunfa.cli.several import spread
+from qunfa.cli.message import MessageOptions, message_of
+from qunfa.cli.request import recipients
 from qunfa.contract.request import parse_request
 from tests.cli.stub import request
 from tests.media.samples import clip, picture, recording

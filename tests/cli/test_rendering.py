@@ -12,13 +12,13 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from qunfa.cli import app
-from qunfa.cli.following import progress_line
-from qunfa.cli.rendering.answers import answer_commands
-from qunfa.cli.rendering.ledger import render_ledger, render_switch
-from qunfa.cli.rendering.message import bytes_words, contents, heading
-from qunfa.cli.rendering.send import headline, render_send, state_word
-from qunfa.cli.rendering.words import moment, outcome_sentence
+from qunfa.cli.freeze import render_switch
+from qunfa.cli.ledger import render_ledger
+from qunfa.cli.message import bytes_words, contents, heading
+from qunfa.cli.status import answer_commands, headline, outcome_sentence, render_send, state_word
+from qunfa.cli.times import moment
 from qunfa.cli.view import Failure, SendView, State
+from qunfa.cli.watch import progress_line
 from qunfa.contract import MassSendResult, Status
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.message import Message

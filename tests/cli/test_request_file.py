@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.request_file import read_openids, read_request
-from qunfa.cli.request_options import AudienceOptions, assemble
+from qunfa.cli.request import AudienceOptions, assemble, read_openids, read_request
 from qunfa.contract import InvalidRequestError
 
 

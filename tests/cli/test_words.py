@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from qunfa.cli.console import clean
+from qunfa.cli.connection import link
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.filters import Filters, span, visibility_query
-from qunfa.cli.link import link
-from qunfa.cli.naming import send_id
+from qunfa.cli.list import Filters, visibility_query
+from qunfa.cli.options import send_id
+from qunfa.cli.output import clean
+from qunfa.cli.times import span
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.markdown import SUMMARY_BYTES, plain, summary_line
 from qunfa.printable import printable

@@ -5,7 +5,7 @@ import json
 import pytest
 from playwright.async_api import FrameLocator
 
-from qunfa.cli.starting import details, summary
+from qunfa.cli.request import details, summary
 from qunfa.contract import mass_send_id, parse_request
 from tests.e2e.stage import FOLLOWERS, Scene
 from tests.project.guide import VIEWS
