@@ -11,7 +11,8 @@ from rich.text import Text
 from qunfa.cli.connection import run, task_queue
 from qunfa.cli.errors import ExitCode, WrongUse
 from qunfa.cli.options import By, Json, Name, TaskQueue, Why, Yes, confirm, login_name, payload
-from qunfa.cli.output import plain, show_result, table
+from qunfa.cli.output import plain, show_result
+from qunfa.cli.tables import table
 from qunfa.cli.times import moment
 from qunfa.cli.workers import account_question, asked, unique
 from qunfa.contract.ids import ACCOUNT_NOTICES, ACCOUNT_QUOTA, ACCOUNT_SPEED, notices_id, quota_id, speed_id
@@ -68,7 +69,11 @@ def render_quota(result: QuotaResult) -> RenderableType:
         table(("mass sends", "today", "this month"), _sends(result)),
         plain(_since(result)),
         "",
-        table(("API calls, by WeChat's count", "left", "used", "a day", "at most"), map(_calls, result.calls)),
+        table(
+            ("API calls, by WeChat's count", "left", "used", "a day", "at most"),
+            map(_calls, result.calls),
+            wrapped=("at most",),
+        ),
     )
 
 
@@ -209,7 +214,7 @@ def render_notices(result: AccountNoticesResult) -> RenderableType:
     if not result.webhooks:
         return Group(title, plain(_NONE))
     rows = ((one.name, ", ".join(one.events), _test(one)) for one in result.webhooks)
-    return Group(title, table(("webhook", "is told", "test"), rows))
+    return Group(title, table(("webhook", "is told", "test"), rows, wrapped=("is told", "test")))
 
 
 def _test(webhook: Webhook) -> Text | str | None:

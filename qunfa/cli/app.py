@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib.metadata import version
+from inspect import cleandoc
 from typing import Annotated, Any, Final
 
 import typer
@@ -25,6 +26,7 @@ from qunfa.cli.send import send
 from qunfa.cli.services import callback, schema, simulator, worker
 from qunfa.cli.setup import setup
 from qunfa.cli.status import status
+from qunfa.cli.views import views
 from qunfa.cli.watch import watch
 
 SEVERAL: Final = frozenset({"--image"})
@@ -110,56 +112,69 @@ def _all(
 _callback = typer.Typer(
     invoke_without_command=True, subcommand_metavar="[check ACCOUNT]", callback=callback, no_args_is_help=False
 )
-_callback.command("check")(callback_check)
 
-_PANELS: Final[dict[str, dict[str, Command | typer.Typer]]] = {
+_SEND: Final = "demo/spring-sale"
+_TIME: Final = "2026-12-01T09:00:00+08:00"
+_PANELS: Final[dict[str, dict[str, tuple[Command | typer.Typer, str]]]] = {
     "Mass sends": {
-        "send": send,
-        "preview": preview,
-        "status": status,
-        "list": list_sends,
-        "watch": watch,
-        "approve": approve,
-        "reject": reject,
-        "pause": pause,
-        "resume": resume,
-        "reschedule": reschedule,
-        "retry": retry,
-        "abort": abort,
-        "mark-sent": mark_sent,
-        "recall": recall,
+        "send": (send, 'qunfa send --account demo --key sale --to-all --text "Hi" --dry-run'),
+        "preview": (preview, "qunfa preview send.json --to oAbC1dEf2gH"),
+        "status": (status, f"qunfa status {_SEND}"),
+        "list": (list_sends, "qunfa list --account demo --since 7d --outcome failed"),
+        "watch": (watch, f"qunfa watch {_SEND}"),
+        "approve": (approve, f"qunfa approve {_SEND}"),
+        "reject": (reject, f'qunfa reject {_SEND} --reason "wrong price"'),
+        "pause": (pause, "qunfa pause --query \"MassSendAccount = 'demo'\""),
+        "resume": (resume, f"qunfa resume {_SEND}"),
+        "reschedule": (reschedule, f"qunfa reschedule {_SEND} --send-at {_TIME}"),
+        "retry": (retry, f'qunfa retry {_SEND} --reason "allowed now"'),
+        "abort": (abort, f'qunfa abort {_SEND} --reason "wrong picture"'),
+        "mark-sent": (mark_sent, f'qunfa mark-sent {_SEND} --msg-id 3147483650 --reason "seen"'),
+        "recall": (recall, f'qunfa recall {_SEND} --reason "wrong price"'),
+        "views": (views, "qunfa views --account demo"),
     },
     "Accounts": {
-        "freeze": freeze,
-        "unfreeze": unfreeze,
-        "ledger": ledger,
-        "forget": forget,
-        "quota": quota,
-        "speed": speed,
-        "notices": notices,
+        "freeze": (freeze, 'qunfa freeze demo --reason "a leak"'),
+        "unfreeze": (unfreeze, 'qunfa unfreeze demo --reason "all is well again"'),
+        "ledger": (ledger, "qunfa ledger demo --key spring-sale-2026"),
+        "forget": (forget, 'qunfa forget demo spring-sale-2026 --reason "a test"'),
+        "quota": (quota, "qunfa quota demo"),
+        "speed": (speed, 'qunfa speed demo set 4 --reason "the shop is slow"'),
+        "notices": (notices, "qunfa notices demo --test"),
     },
     "Services": {
-        "demo": demo,
-        "setup": setup,
-        "doctor": doctor,
-        "worker": worker,
-        "callback": _callback,
-        "simulator": simulator,
-        "schema": schema,
+        "demo": (demo, "qunfa demo --once"),
+        "setup": (setup, "qunfa setup --retention 35d"),
+        "doctor": (doctor, "qunfa doctor demo"),
+        "worker": (worker, "QUNFA_CONFIG=qunfa.toml qunfa worker"),
+        "callback": (_callback, "qunfa callback --port 8088"),
+        "simulator": (simulator, "qunfa simulator --config simulator.toml"),
+        "schema": (schema, "qunfa schema MassSend"),
     },
 }
 
 
-def _add(panel: str, name: str, command: Command | typer.Typer) -> None:
+def _help(command: Command) -> str:
+    """The help of a command: its docstring, in paragraphs that fill their lines."""
+    return "\n\n".join(" ".join(one.split()) for one in cleandoc(command.__doc__ or "").split("\n\n"))
+
+
+def _add(panel: str, name: str, command: Command | typer.Typer, example: str) -> None:
+    epilog = f"Example: {example}"
     if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name, rich_help_panel=panel)
+        app.add_typer(command, name=name, rich_help_panel=panel, help=_help(callback), epilog=epilog)
     else:
-        app.command(name, cls=TakesSeveral, rich_help_panel=panel)(command)
+        app.command(name, cls=TakesSeveral, rich_help_panel=panel, help=_help(command), epilog=epilog)(command)
 
 
+_callback.command(
+    "check",
+    help=_help(callback_check),
+    epilog="Example: qunfa callback check demo --url https://your.host/wechat/demo",
+)(callback_check)
 for _panel, _commands in _PANELS.items():
-    for _name, _command in _commands.items():
-        _add(_panel, _name, _command)
+    for _name, (_command, _example) in _commands.items():
+        _add(_panel, _name, _command, _example)
 
 
 def main() -> None:

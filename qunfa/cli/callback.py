@@ -11,10 +11,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
+from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import has_worker, run, task_queue, temporal_client, workflow_link
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.options import Json, TaskQueue
-from qunfa.cli.output import checks, plain, show_result
+from qunfa.cli.output import plain, show_result
+from qunfa.cli.tables import checks
 from qunfa.cli.trial import Position, Step, Trial, has_arrived, position
 from qunfa.cli.workers import InvalidError, Question, answer_of, terminated, unique
 from qunfa.contract import account_id
@@ -41,7 +43,12 @@ _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothi
 
 
 def callback_check(
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name in the configuration.")],
+    account: Annotated[
+        str,
+        typer.Argument(
+            metavar="ACCOUNT", help="The account's name in the configuration.", autocompletion=complete_account
+        ),
+    ],
     *,
     url: Annotated[
         str | None,

@@ -13,18 +13,25 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import run
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.examination import Examination, Plan, planned
 from qunfa.cli.options import Json, TaskQueue
-from qunfa.cli.output import STATES, checks, plain, show_result, stderr
+from qunfa.cli.output import plain, show_result, stderr
+from qunfa.cli.tables import STATES, checks
 from qunfa.contract.checks import CheckName, Diagnosis, Finding
 
 
 def doctor(
     accounts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ACCOUNT…", help="The accounts' names.", show_default="all that the configuration has"),
+        typer.Argument(
+            metavar="ACCOUNT…",
+            help="The accounts' names.",
+            autocompletion=complete_account,
+            show_default="all that the configuration has",
+        ),
     ] = None,
     *,
     callback_url: Annotated[

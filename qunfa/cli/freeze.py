@@ -14,6 +14,7 @@ from temporalio.client import (
 )
 from temporalio.common import WorkflowIDConflictPolicy
 
+from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
 from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title
@@ -38,7 +39,12 @@ class Switched(Stored):
 _UNDONE: Final = {"freeze": "NOT FROZEN", "unfreeze": "NOT UNFROZEN"}
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="ACCOUNT…", help="The accounts' names, or their appids.", show_default=False),
+    typer.Argument(
+        metavar="ACCOUNT…",
+        help="The accounts' names, or their appids.",
+        show_default=False,
+        autocompletion=complete_account,
+    ),
 ]
 All = Annotated[
     bool, typer.Option("--all", help="Every account that the configuration has; it asks first, or needs --yes.")

@@ -11,10 +11,12 @@ from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.cli.completion import complete_account, complete_key
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, demand_worker, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.options import By, Json, Reason, Yes, confirm, demand_consent, login_name, payload
-from qunfa.cli.output import plain, show_result, table
+from qunfa.cli.output import plain, show_result
+from qunfa.cli.tables import table
 from qunfa.cli.times import moment
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.ids import parse_mass_send_id
@@ -23,14 +25,16 @@ from qunfa.contract.operators import Forget
 from qunfa.contract.result import Job
 from qunfa.settings import SettingsError, load_settings
 
-NameOrAppid = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name, or its appid.")]
+NameOrAppid = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="The account's name, or its appid.", autocompletion=complete_account)
+]
 Appid = Annotated[str | None, typer.Option("--appid", help="The appid, where the name does not lead to it.")]
 
 
 def ledger(
     account: NameOrAppid,
     *,
-    key: Annotated[str | None, typer.Option(help="Only this key.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only this key.", autocompletion=complete_key)] = None,
     msg_id: Annotated[int | None, typer.Option(min=1, help="Only the send with this msg_id.")] = None,
     appid: Appid = None,
     as_json: Json = False,
@@ -77,7 +81,9 @@ _WARNING = (
 
 def forget(
     account: NameOrAppid,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key that is to be forgotten.")],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="The key that is to be forgotten.", autocompletion=complete_key)
+    ],
     *,
     reason: Reason,
     appid: Appid = None,
@@ -159,6 +165,7 @@ def _has_sent_as(view: LedgerView, account: str) -> bool:
 
 
 _DAYS_SHOWN = 31
+_WRAPPED = ("verdict", "ended as", "status", "why")
 _KEY_COLUMNS = ("key", "job", "gen", "tries", "state", "msg_id", "verdict", "ended as", "touched")
 
 
@@ -167,7 +174,7 @@ def render_ledger(view: LedgerView) -> RenderableType:
     return Group(
         switch_title(view.appid, view.frozen),
         *map(plain, _facts(view)),
-        *(table(headings, rows, title) for title, headings, rows in _tables(view)),
+        *(table(headings, rows, title, wrapped=_WRAPPED) for title, headings, rows in _tables(view)),
     )
 
 

@@ -1,22 +1,25 @@
 """`qunfa list`: sends by Temporal's search attributes, without asking a worker."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, get_args
 
 import typer
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecution
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.cli.completion import complete_account, complete_problem
 from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.options import Json
-from qunfa.cli.output import clean, note, plain, show, show_json
-from qunfa.cli.times import moment, time_named
-from qunfa.cli.view import PHASE, State, state_of
+from qunfa.cli.options import Json, grouped
+from qunfa.cli.output import clean, note, plain, show, show_json, unbroken
+from qunfa.cli.tables import table
+from qunfa.cli.times import short, time_named
+from qunfa.cli.view import PHASE, WAITING, RequestView, State, request_words, state_of
 from qunfa.contract import MASS_SEND
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import parse_mass_send_id
@@ -26,7 +29,7 @@ from qunfa.temporal.namespace import missing_search_attributes
 
 
 class SendRow(Stored):
-    """One line of `list`, from Temporal's search attributes; no worker is asked for it.
+    """One line of `list`, from what Temporal holds; no worker is asked for it.
 
     `outcome` is how the send ended, or `refused`; `None` while it runs, where it did not end by itself, and where it
     ended under a worker that did not tell this yet.
@@ -36,6 +39,7 @@ class SendRow(Stored):
     run_id: str
     account: str | None
     key: str | None
+    request: RequestView | None = None
     state: State
     phase: str | None = None
     outcome: str | None = None
@@ -46,56 +50,60 @@ class SendRow(Stored):
     closed_at: datetime | None = None
 
 
-def list_sends(
-    *,
-    account: Annotated[str | None, typer.Option(help="Of this account.")] = None,
-    phase: Annotated[Phase | None, typer.Option(help="In this phase.")] = None,
-    outcome: Annotated[ShownOutcome | None, typer.Option(help="Ended so.")] = None,
-    problem: Annotated[str | None, typer.Option(help="With this problem, such as reprint_needs_decision.")] = None,
-    msgtype: Annotated[str | None, typer.Option(help="Of this type: text, mpnews, image …")] = None,
+class Filters(NamedTuple):
+    """The options that say which sends; `None` where one was not given."""
+
+    account: Annotated[str | None, typer.Option(help="Of this account.", autocompletion=complete_account)] = None
+    phase: Annotated[
+        Phase | None, typer.Option(metavar="PHASE", help=f"In this phase: {', '.join(get_args(Phase))}.")
+    ] = None
+    outcome: Annotated[
+        ShownOutcome | None, typer.Option(metavar="OUTCOME", help=f"Ended so: {', '.join(get_args(ShownOutcome))}.")
+    ] = None
+    problem: Annotated[
+        str | None,
+        typer.Option(help="With this problem, such as reprint_needs_decision.", autocompletion=complete_problem),
+    ] = None
+    msgtype: Annotated[str | None, typer.Option(help="Of this type: text, mpnews, image …")] = None
     since: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Started since: a span back from now (12h, 7d, PT90M) or an RFC 3339 time."),
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Started until then: a span or a time.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")] = 50,
+    ] = None
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Started until then: a span or a time.")] = None
+    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many, the newest.")] = 50
     query: Annotated[
         str | None, typer.Option(help="And by a visibility query, such as ExecutionStatus = 'Running'.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+    ] = None
+
+
+@grouped
+def list_sends(*, filters: Filters, as_json: Json = False) -> None:
     """List sends, the newest first; without a worker, too."""
-    asked = visibility_query(Filters(account, phase, problem, msgtype, since, query, until, outcome=outcome))
-    rows = run(_list(asked, limit + 1))
-    if len(rows) > limit:
-        note(f"There are more: these are the newest {limit}. Ask for more with --limit.")
+    rows = run(_list(visibility_query(filters), filters.limit))
     if as_json:
-        show_json(rows[:limit])
+        show_json(rows)
     elif rows:
-        show(render_sends(rows[:limit]))
+        show(render_sends(rows))
     else:
         note("No send matches.")
 
 
 async def _list(query: str, limit: int) -> list[SendRow]:
-    return await find_rows(await temporal_client(), query, limit)
+    """The rows, each with what Temporal holds of its request."""
+    client = await temporal_client()
+    rows = await find_rows(client, query, limit + 1)
+    if len(rows) > limit:
+        note(f"There are more: these are the newest {limit}. Ask for more with --limit.")
+    few = asyncio.Semaphore(_READ_AT_ONCE)
+
+    async def read(row: SendRow) -> SendRow:
+        async with few:
+            return row.model_copy(update={"request": await request_words(client, row.workflow_id, row.run_id)})
+
+    return await asyncio.gather(*map(read, rows[:limit]))
 
 
-class Filters(NamedTuple):
-    """The options of `list`; `None` where one was not given."""
-
-    account: str | None = None
-    phase: str | None = None
-    problem: str | None = None
-    msgtype: str | None = None
-    since: str | None = None
-    query: str | None = None
-    until: str | None = None
-    running: bool = False
-    outcome: str | None = None
-
-
-def visibility_query(filters: Filters, now: datetime | None = None) -> str:
+def visibility_query(filters: Filters, now: datetime | None = None, *, running: bool = False) -> str:
     """The query. Values are quoted, so that none is taken for a condition; only `filters.query` is one.
 
     Raises:
@@ -109,9 +117,9 @@ def visibility_query(filters: Filters, now: datetime | None = None) -> str:
         "MassSendMsgType": filters.msgtype,
         "MassSendProblem": filters.problem,
     }
-    conditions = [f"{name} = {_quoted(value)}" for name, value in equal.items() if value is not None]
+    conditions = [f"{name} = {quoted(value)}" for name, value in equal.items() if value is not None]
     conditions += _started(filters, now or datetime.now(UTC))
-    if filters.running:
+    if running:
         conditions.append("ExecutionStatus = 'Running'")
     if filters.query is not None:
         conditions.append(f"({filters.query})")
@@ -126,14 +134,16 @@ def _started(filters: Filters, now: datetime) -> list[str]:
             f"--since {filters.since!r} is later than --until {filters.until!r}: no send started in between."
         )
     bounds = ((">=", since), ("<=", until))
-    return [f"StartTime {sign} {_quoted(at.isoformat())}" for sign, at in bounds if at is not None]
+    return [f"StartTime {sign} {quoted(at.isoformat())}" for sign, at in bounds if at is not None]
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """A value in a query: nothing in it is taken for a condition."""
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
 
+_READ_AT_ONCE: Final = 20
 _OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
 _PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
 _MSGTYPE: Final = SearchAttributeKey.for_keyword("MassSendMsgType")
@@ -184,7 +194,7 @@ def _row(found: WorkflowExecution) -> SendRow:
     )
 
 
-_COLUMNS = ("send", "state", "problem", "type", "msg_id", "started", "ended")
+_NEXT_MAX: Final = 5
 _DOUBT: Final = "unknown: may have been delivered"
 _BY_OTHERS: Final[dict[State, str]] = {"terminated": "terminated", "timed_out": "timed out"}
 """Nobody who ends a send so looks whether something was delivered."""
@@ -192,33 +202,40 @@ _CLOSED: Final[dict[State, str]] = {**_BY_OTHERS, "failed": "workflow failed"}
 """What is said of a send that has not told its outcome: none of these words is an outcome."""
 
 
-def render_sends(rows: Sequence[SendRow]) -> Table:
-    """One row per run, the newest first."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in _COLUMNS:
-        table.add_column(heading, overflow="fold", header_style="dim")
-    for row in rows:
-        name = f"{row.account}/{row.key}" if row.account and row.key else row.workflow_id
-        table.add_row(plain(name), _state(row), *(plain(cell) for cell in _evidence(row)))
-    return table
+def render_sends(rows: Sequence[SendRow]) -> RenderableType:
+    """One line a run, the newest first; below them what to look at next."""
+    lines = ((_name(row), state_words(row), *_request(row.request), short(row.started_at)) for row in rows)
+    headings = ("send", "state", "what", "to", "by", "started")
+    return Group(table(headings, lines, cut={"what": 10, "to": 8, "by": 6}), *_next(rows))
 
 
-def _state(row: SendRow) -> Text:
+def _name(row: SendRow) -> str:
+    return f"{row.account}/{row.key}" if row.account and row.key else row.workflow_id
+
+
+def _request(request: RequestView | None) -> tuple[str | None, ...]:
+    return (request.message, request.audience, request.requested_by) if request else (None, None, None)
+
+
+def _next(rows: Sequence[SendRow]) -> Iterator[Text]:
+    """The command that tells what a person can do, for each send that waits for one, or is in doubt."""
+    waiting = [row for row in rows if row.outcome == "unknown"]
+    waiting += [row for row in rows if row.state == "running" and row.phase in WAITING]
+    if waiting:
+        yield plain("\nNext:")
+    for row in waiting[:_NEXT_MAX]:
+        why = _DOUBT if row.outcome == "unknown" else row.problem or row.phase
+        yield unbroken(f"  qunfa status {_name(row)}  # {why}")
+    if len(waiting) > _NEXT_MAX:
+        yield plain(f"  … and {len(waiting) - _NEXT_MAX} more")
+
+
+def state_words(row: SendRow) -> Text:
     """The phase of a send that runs, the outcome of one that has ended, or how Temporal closed it."""
     if row.state == "running":
         return plain(row.phase or row.state)
     if row.outcome is None or row.state in _BY_OTHERS:
         return Text(_CLOSED.get(row.state, row.state), style="yellow")
     if row.outcome == "unknown":
-        return Text(_DOUBT, style="bold reverse red")
+        return Text(row.outcome, style="bold reverse red")
     return Text(clean(row.outcome), style="green" if row.outcome in COMPLETES else "red")
-
-
-def _evidence(row: SendRow) -> tuple[object, ...]:
-    return (
-        row.problem,
-        row.msgtype,
-        ", ".join(row.msg_ids) or None,
-        moment(row.started_at),
-        moment(row.closed_at),
-    )

@@ -209,6 +209,7 @@ def _demand(option: str, path: Path, named: str) -> None:
 
 
 _EXCERPT: Final = 200
+_BEGINNING: Final = 40
 _STEP: Final = 1024
 
 
@@ -232,6 +233,16 @@ def heading(message: Message | PreviewMessage) -> str:
             return f"Card {message.card_id}"
         case _:
             assert_never(message)
+
+
+def beginning(message: Message | PreviewMessage) -> str:
+    """The same, with the beginning of its words where it has no title: enough to know it again."""
+    match message:
+        case TextMessage(content=words) | ImageMessage(recommend=str(words)):
+            said = " ".join(words.split())
+            return f'{heading(message)} "{said if len(said) <= _BEGINNING else said[: _BEGINNING - 1] + "…"}"'
+        case _:
+            return heading(message)
 
 
 def contents(message: Message | PreviewMessage) -> Iterator[str]:

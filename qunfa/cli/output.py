@@ -1,4 +1,4 @@
-"""What a command prints: results to stdout, as tables for people or as JSON, and notes to stderr."""
+"""What a command prints: results to stdout, for people or as JSON, and notes to stderr."""
 
 import json
 import sys
@@ -8,14 +8,11 @@ from typing import Any, Final, NoReturn, TypeVar
 from pydantic import BaseModel
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 
 from qunfa.printable import printable
 
 _PLAIN_WIDTH: Final = 1_000
-STATES: Final = {"ok": "bold green", "warning": "bold yellow", "failed": "bold red", "skipped": "dim"}
-"""The states of a check, and their styles."""
 
 Json = BaseModel | Sequence[BaseModel] | dict[str, Any]
 Result = TypeVar("Result", bound=Json)
@@ -69,6 +66,12 @@ def show_json(value: Json) -> None:
     sys.stdout.write(printable(json.dumps(_plain(value), ensure_ascii=False, indent=2), keep="\n") + "\n")
 
 
+def show_json_line(value: BaseModel) -> None:
+    """Print one JSON value on a line of its own, at once: there are more to come."""
+    sys.stdout.write(printable(json.dumps(_plain(value), ensure_ascii=False)) + "\n")
+    sys.stdout.flush()
+
+
 def unbroken(text: str, style: str = "") -> Text:
     """A line that may be longer than the screen is wide, such as an address: a break in it would be copied along.
 
@@ -87,6 +90,11 @@ def clean(text: str) -> str:
     return printable(text, keep="\n")
 
 
+def in_a_line(text: str) -> str:
+    """Text from elsewhere, without its breaks."""
+    return clean(text).replace("\n", " ")
+
+
 def _plain(value: Json) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
@@ -96,41 +104,3 @@ def _plain(value: Json) -> Any:
 def plain(text: object) -> Text:
     """Text from elsewhere: no markup in it is obeyed, and no character that steers a terminal is kept."""
     return Text(clean("–" if text is None else str(text)))
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
-    """A table with these headings; a cell of `None` is a dash."""
-    drawn = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for heading in headings:
-        drawn.add_column(heading, overflow="fold", header_style="dim")
-    for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else plain(cell) for cell in row))
-    return drawn
-
-
-def facts(rows: Iterable[tuple[str, object]]) -> Table:
-    """One line a fact: its label, and what is to be said."""
-    drawn = Table.grid(padding=(0, 2))
-    drawn.add_column(style="dim", no_wrap=True)
-    drawn.add_column(overflow="fold")
-    for label, value in rows:
-        drawn.add_row(label, plain(value))
-    return drawn
-
-
-def checks(rows: Iterable[tuple[str, str, str, str | None]]) -> Table:
-    """One line a check: its state, its name and what was seen; below it what to do."""
-    drawn = Table.grid(padding=(0, 2))
-    drawn.add_column(no_wrap=True)
-    drawn.add_column(style="dim", no_wrap=True)
-    drawn.add_column(overflow="fold")
-    for state, name, said, todo in rows:
-        drawn.add_row(Text(state, style=STATES[state]), plain(name), plain(said))
-        if todo is not None:
-            drawn.add_row("", "", plain(f"→ {todo}"))
-    return drawn
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 job`, `2 jobs`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

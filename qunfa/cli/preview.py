@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.message import (
@@ -25,8 +25,9 @@ from qunfa.cli.message import (
     uri_words,
 )
 from qunfa.cli.options import Json, TaskQueue, grouped
-from qunfa.cli.output import counted, facts, note, plain, show_result, table
+from qunfa.cli.output import note, plain, show_result
 from qunfa.cli.request import Request, read_request, recipients, summary
+from qunfa.cli.tables import counted, facts, table
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, cancelled, terminated
 from qunfa.contract import InvalidRequestError
@@ -55,7 +56,9 @@ def preview(
         ),
     ] = None,
     *,
-    account: Annotated[str | None, typer.Option(help="The account's name at the workers.")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="The account's name at the workers.", autocompletion=complete_account)
+    ] = None,
     to: Annotated[list[str] | None, typer.Option("--to", metavar="OPENID", help="Who sees it; repeatable.")] = None,
     to_wxname: Annotated[
         list[str] | None, typer.Option("--to-wxname", metavar="NAME", help="Who sees it, by WeChat id; repeatable.")
@@ -179,7 +182,7 @@ def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType
     """What would be sent to how many, each file, what was taken out of articles, and what stands against it."""
     parts: list[RenderableType] = [_title(found), facts(_facts(request, found))]
     if found.sources:
-        parts += ["", table(_FILES, map(_file, found.sources))]
+        parts += ["", table(_FILES, map(_file, found.sources), wrapped=("file", "place"))]
     if found.problems:
         parts += ["", *(plain(f"- {problem}") for problem in found.problems)]
     verdict = "Nothing stands against it." if not found.problems else "It cannot be sent like this."
@@ -215,10 +218,10 @@ def _file(one: Source) -> tuple[str, ...]:
     return one.use, one.kind, bytes_words(one.size), fit, uri_words(one.uri), one.place
 
 
-def render_previews(previews: Sequence[Previewed]) -> Table:
+def render_previews(previews: Sequence[Previewed]) -> RenderableType:
     """One row per recipient, in order."""
     rows = ((one.to, "sent" if one.sent else "NOT sent", one.msg_id, _why_not(one)) for one in previews)
-    return table(("preview to", "", "msg_id", "why not"), rows)
+    return table(("preview to", "", "msg_id", "why not"), rows, wrapped=("why not",))
 
 
 def preview_line(one: Previewed) -> str:

@@ -12,6 +12,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client, workflow_link
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.ledger import ledgers
@@ -28,7 +29,8 @@ from qunfa.cli.options import (
     send_id,
     short_name,
 )
-from qunfa.cli.output import facts, note, plain, show, show_json
+from qunfa.cli.output import note, plain, show, show_json
+from qunfa.cli.tables import facts
 from qunfa.cli.times import moment
 from qunfa.cli.view import SendView, read_send
 from qunfa.cli.workers import InvalidError, looking, problems_of
@@ -77,6 +79,7 @@ def recall(
         typer.Argument(
             metavar="SEND|MSG_ID|URL",
             help="account/key or a workflow id; the msg_id of a job; or the address of an article.",
+            autocompletion=complete_send,
         ),
     ],
     *,
@@ -85,7 +88,10 @@ def recall(
         int | None,
         typer.Option(min=1, max=ARTICLES_MAX, help="Only this article, counted from 1.", show_default="all"),
     ] = None,
-    account: Annotated[str | None, typer.Option("--account", help="The account, where nothing else tells it.")] = None,
+    account: Annotated[
+        str | None,
+        typer.Option("--account", help="The account, where nothing else tells it.", autocompletion=complete_account),
+    ] = None,
     by: By = None,
     yes: Yes = False,
     queue: TaskQueue = None,

@@ -127,9 +127,11 @@ class AudienceOptions(NamedTuple):
     """The options that say to whom: one of `--to-all`, `--tag`, with what is expected of it, and `--openids`."""
 
     to_all: Annotated[bool, typer.Option("--to-all", help="To every follower of the account.")] = False
-    tag: Annotated[int | None, typer.Option(min=0, help="To the followers under this tag.")] = None
+    tag: Annotated[int | None, typer.Option(min=0, metavar="N", help="To the followers under this tag.")] = None
     expect_name: Annotated[str | None, typer.Option(help="The tag must have this name.")] = None
-    expect_max: Annotated[int | None, typer.Option(min=1, help="The tag must have at most so many followers.")] = None
+    expect_max: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="The tag must have at most so many followers.")
+    ] = None
     openids: Annotated[str | None, typer.Option(metavar="FILE", help="To these openids, one a line; - is stdin.")] = (
         None
     )

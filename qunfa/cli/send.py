@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import typer
-from pydantic import ValidationError
 from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client, warn_without_worker, workflow_link
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.message import WORKERS_READ, MessageOptions, contents, heading, message_of, names_files, unread
@@ -19,13 +19,22 @@ from qunfa.cli.output import note, show, show_json, stderr, stdout
 from qunfa.cli.preview import check, show_check
 from qunfa.cli.request import AudienceOptions, Request, assemble, details, recipients, summary
 from qunfa.cli.status import render_send
-from qunfa.cli.view import SendView, read_send
+from qunfa.cli.view import SendView, in_words, read_send, request_of
 from qunfa.cli.watch import follow_on
-from qunfa.contract import MASS_SEND, InvalidRequestError, MassSendRequest, mass_send_id, parse_request
+from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.request import All, describe
 
+EARLY: Final = timedelta(seconds=2)
+"""How long a command that does not follow its send waits for an early end."""
 _TIME: Final = "a time with an offset, such as 2026-12-01T09:00:00+08:00"
+
+
+class Started(NamedTuple):
+    """A send that was started (`run_id`), or one that runs already under its key (no `run_id`)."""
+
+    send: MassSendId
+    run_id: str | None
 
 
 class Conditions(NamedTuple):
@@ -34,7 +43,8 @@ class Conditions(NamedTuple):
     send_at: Annotated[str | None, typer.Option(metavar="TIME", help=f"Not before: {_TIME}.")] = None
     not_after: Annotated[str | None, typer.Option(metavar="TIME", help="Not submitted later than this.")] = None
     on_problem: Annotated[
-        Literal["wait", "fail"] | None, typer.Option(help="Wait for a person where one must decide, or fail.")
+        Literal["wait", "fail"] | None,
+        typer.Option(metavar="wait|fail", help="Wait for a person where one must decide, or fail."),
     ] = None
     send_ignore_reprint: Annotated[
         bool | None,
@@ -51,7 +61,9 @@ def send(
         str | None, typer.Argument(metavar="FILE", help="The request in JSON or YAML; - is stdin.", show_default=False)
     ] = None,
     *,
-    account: Annotated[str | None, typer.Option(help="The account's name at the workers.")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="The account's name at the workers.", autocompletion=complete_account)
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="Names this send for ever: the same key again never sends twice.")
     ] = None,
@@ -65,7 +77,7 @@ def send(
     queue: TaskQueue = None,
     wait: Annotated[
         bool,
-        typer.Option("--wait/--no-wait", help="Follow it to its end, not for two seconds, and exit by how it ended."),
+        typer.Option("--wait", help="Follow it to its end, not for two seconds, and exit by how it ended."),
     ] = False,
     dry_run: Annotated[
         bool,
@@ -134,7 +146,7 @@ async def _send(request: Request, queue: str, *, wait: bool, as_json: bool) -> S
     except (asyncio.CancelledError, RPCError):
         note(f"{short_name(started.send)} goes on without this command: qunfa status {short_name(started.send)}")
         raise
-    return await _ended(client, started.send) if ended else _begun(client, started.send, started.run_id)
+    return await _ended(client, started.send) if ended else _begun(client, request.parsed, started)
 
 
 async def _ended(client: Client, send: MassSendId) -> SendView:
@@ -151,7 +163,7 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
     Raises:
         Refused: It has other content, or nobody asked to follow it.
     """
-    same = await says_the_same(client, request)
+    same = await says_the_same(client, request.parsed)
     files = ", its files as they were when it started" if names_files(request.parsed.message) else ""
     if same and wait:
         note(f"{short_name(send)} runs already, with the same content{files}: following it.")
@@ -166,15 +178,16 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
     raise Refused(f"{short_name(send)} runs already, with {content}. Nothing was started.")
 
 
-def _begun(client: Client, send: MassSendId, run_id: str | None) -> SendView:
-    workflow_id = mass_send_id(*send)
+def _begun(client: Client, request: MassSendRequest, started: Started) -> SendView:
+    workflow_id = mass_send_id(*started.send)
     return SendView(
         workflow_id=workflow_id,
-        run_id=run_id,
-        account=send.account,
-        key=send.key,
+        run_id=started.run_id,
+        account=request.account,
+        key=request.key,
+        request=in_words(request),
         state="running",
-        link=workflow_link(client, workflow_id, run_id),
+        link=workflow_link(client, workflow_id, started.run_id),
     )
 
 
@@ -185,17 +198,6 @@ def _print(view: SendView, *, as_json: bool) -> None:
     show(render_send(view))
     if view.state == "running" and view.status is None:
         show(f"Started. Follow it: qunfa status {view.account}/{view.key}")
-
-
-EARLY: Final = timedelta(seconds=2)
-"""How long a command that does not follow its send waits for an early end."""
-
-
-class Started(NamedTuple):
-    """A send that was started (`run_id`), or one that runs already under its key (no `run_id`)."""
-
-    send: MassSendId
-    run_id: str | None
 
 
 async def start(client: Client, request: Request, queue: str) -> Started:
@@ -235,23 +237,11 @@ async def ends_early(client: Client, started: Started) -> bool:
     return True
 
 
-async def says_the_same(client: Client, request: Request) -> bool:
+async def says_the_same(client: Client, request: MassSendRequest) -> bool:
     """Whether the send that runs under the key has this request's audience and message."""
-    handle = client.get_workflow_handle(mass_send_id(request.parsed.account, request.parsed.key))
-    async for event in handle.fetch_history_events(page_size=1):
-        payloads = event.workflow_execution_started_event_attributes.input.payloads
-        (raw, *_) = await client.data_converter.decode(payloads) or [None]
-        running = _parsed(raw)
-        return running is not None and _content(running) == _content(request.parsed)
-    return False
+    running = await request_of(client, mass_send_id(request.account, request.key))
+    return running is not None and _content(running) == _content(request)
 
 
 def _content(request: MassSendRequest) -> dict[str, Any]:
     return request.model_dump(include={"audience", "message"})
-
-
-def _parsed(raw: Any) -> MassSendRequest | None:
-    try:
-        return parse_request(raw)
-    except (InvalidRequestError, ValidationError):
-        return None

@@ -8,6 +8,7 @@ import typer
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
@@ -24,6 +25,7 @@ Sends = Annotated[
         metavar="SEND…",
         help="account/key, a workflow id, or a key together with --account; several are answered one after another.",
         show_default=False,
+        autocompletion=complete_send,
     ),
 ]
 Query = Annotated[
@@ -91,7 +93,7 @@ def confirmed(whom: Chosen, command: str) -> list[MassSendId]:
 
 async def _found(query: str) -> dict[MassSendId, SendRow]:
     """A closed send takes no answer, so none is looked for."""
-    asked = visibility_query(Filters(query=query, running=True))
+    asked = visibility_query(Filters(query=query), running=True)
     rows = await find_rows(await temporal_client(), asked, FOUND_MAX + 1)
     if len(rows) > FOUND_MAX:
         raise Refused(f"More than {FOUND_MAX:,} running sends match, so nothing was done: narrow the query.")

@@ -8,13 +8,15 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused
 from qunfa.cli.options import Account, Json, send_id
-from qunfa.cli.output import counted, facts, note, show, show_json, table, unbroken
+from qunfa.cli.output import note, show, show_json, unbroken
 from qunfa.cli.preview import render_previews
-from qunfa.cli.times import moment
-from qunfa.cli.view import SendView, read_send
+from qunfa.cli.tables import counted, facts, table
+from qunfa.cli.times import short
+from qunfa.cli.view import WAITING, SendView, read_send
 from qunfa.cli.workers import render_work
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Approval, Progress, Status
@@ -24,7 +26,12 @@ from qunfa.rules.evidence import evidence_words
 
 def status(
     sends: Annotated[
-        list[str], typer.Argument(metavar="SEND…", help="account/key, a workflow id, or a key together with --account.")
+        list[str],
+        typer.Argument(
+            metavar="SEND…",
+            help="account/key, a workflow id, or a key together with --account.",
+            autocompletion=complete_send,
+        ),
     ],
     *,
     account: Account = None,
@@ -74,10 +81,10 @@ def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
         parts += ["", render_previews(view.status.previews)]
     jobs = view.result.jobs if view.result else view.status.jobs if view.status else ()
     if jobs:
-        parts += ["", table(_JOB_COLUMNS, map(_job, jobs))]
+        parts += ["", table(_JOB_COLUMNS, map(_job, jobs), wrapped=("status", "seen by"))]
     if not brief and view.status and view.status.history:
-        story = ((moment(one.at), one.what, one.by or "", one.reason or "") for one in view.status.history)
-        parts += ["", table(("when", "what", "by", "why"), story, "What happened")]
+        story = ((short(one.at), one.what, one.by or "", one.reason or "") for one in view.status.history)
+        parts += ["", table(("when", "what", "by", "why"), story, "What happened", wrapped=("what", "why"))]
     return Group(*parts)
 
 
@@ -126,10 +133,15 @@ def _running(status: Status | None) -> str:
     waiting = status.waiting_for
     if waiting is None:
         return "It is ending." if status.phase == "done" else "It runs."
-    return waiting.reason + (f", until {moment(waiting.until)}" if waiting.until else "")
+    return waiting.reason + (f", until {short(waiting.until)}" if waiting.until else "")
 
 
 def _facts(view: SendView) -> Iterator[Row]:
+    if view.request:
+        yield "message", view.request.message
+        yield "to", view.request.audience
+        if view.request.requested_by:
+            yield "asked by", view.request.requested_by
     if view.state != "running":
         yield "outcome", headline(view)
     elif view.status:
@@ -142,6 +154,8 @@ def _facts(view: SendView) -> Iterator[Row]:
         yield from _problem(problem, said_before=said)
     for number, command in enumerate(answer_commands(view)):
         yield "" if number else "answers", command
+    if (following := next_command(view)) is not None:
+        yield "next", following
     yield from _about(view)
 
 
@@ -150,11 +164,11 @@ def _now(status: Status) -> Iterator[Row]:
     if waiting and not (problem and problem.sentence == waiting.reason):
         yield "waiting for", waiting.reason
     if waiting and waiting.until:
-        yield "until", moment(waiting.until)
+        yield "until", short(waiting.until)
     if status.paused_by is not None:
         yield "paused by", status.paused_by
     if status.send_at is not None:
-        yield "send at", moment(status.send_at)
+        yield "send at", short(status.send_at)
     yield "progress", progress_words(status.progress)
 
 
@@ -165,7 +179,7 @@ def approval_lines(approval: Approval) -> list[str]:
 
 def _approval(approval: Approval) -> Iterator[Row]:
     if approval.by is not None:
-        yield "approved by", f"{approval.by}, {moment(approval.at)}"
+        yield "approved by", f"{approval.by}, {short(approval.at)}"
     label = "approved" if approval.by is not None else "to approve"
     for number, line in enumerate(approval_lines(approval)):
         yield "" if number else label, line
@@ -175,9 +189,9 @@ def _about(view: SendView) -> Iterator[Row]:
     if view.note:
         yield "note", view.note
     if view.started_at:
-        yield "started", moment(view.started_at)
+        yield "started", f"{short(view.started_at)} (Shanghai time)"
     if view.closed_at:
-        yield "ended", moment(view.closed_at)
+        yield "ended", short(view.closed_at)
     yield "workflow", view.workflow_id
 
 
@@ -223,6 +237,17 @@ _FLAGS: Final = {
     ("mark_sent", None): " --msg-id MSG_ID",
     ("reschedule", None): " --send-at TIME",
 }
+
+
+def next_command(view: SendView) -> str | None:
+    """What to type next where nothing has to be answered; `None` where the answers or the sentences say it already."""
+    send = f"{view.account}/{view.key}"
+    if view.state == "running":
+        waits = view.status is None or view.status.problem or view.phase in WAITING
+        return None if waits else f"qunfa watch {send}"
+    if view.ended_well:
+        return None
+    return f"qunfa ledger {view.account} --key {view.key}" if view.result else None
 
 
 def answer_commands(view: SendView) -> list[str]:

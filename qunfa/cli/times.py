@@ -19,6 +19,15 @@ def moment(at: datetime | None) -> str:
     return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S} +08:00" if at else "–"
 
 
+def short(at: datetime | None, now: datetime | None = None, *, seconds: bool = False) -> str:
+    """A time in Shanghai, as short as can be: `12:30`, with its date where that is another day than `now`'s."""
+    if at is None:
+        return "–"
+    there, today = at.astimezone(SHANGHAI), (now or datetime.now(SHANGHAI)).astimezone(SHANGHAI)
+    date = "" if there.date() == today.date() else "%m-%d " if there.year == today.year else "%Y-%m-%d "
+    return f"{there:{date}%H:%M{':%S' if seconds else ''}}"
+
+
 _SPAN: Final = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

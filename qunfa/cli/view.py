@@ -19,15 +19,25 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.connection import RPC_TIMEOUT, has_worker, workflow_link
 from qunfa.cli.errors import Refused
+from qunfa.cli.message import beginning
 from qunfa.cli.options import short_name
-from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, steps
+from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request, steps
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.contract.operators import Status
+from qunfa.contract.request import describe
 from qunfa.contract.result import COMPLETES, MassSendResult
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
 """How Temporal sees the workflow."""
+
+
+class RequestView(Stored):
+    """What was asked for, in words: what goes to whom, and who asked."""
+
+    message: str
+    audience: str
+    requested_by: str | None = None
 
 
 class Failure(Stored):
@@ -53,7 +63,7 @@ class Work(Stored):
 
 
 class SendView(Stored):
-    """One mass send.
+    """One mass send. `request` is `None` where Temporal holds none that can be read.
 
     `status` is what the workflow says of itself, and `None` where it was not asked or no worker answered. `work` is
     what workers make or look at for it just now. `result` is what it ended with. `note` says what is missing here and
@@ -64,6 +74,7 @@ class SendView(Stored):
     run_id: str | None = None
     account: str
     key: str
+    request: RequestView | None = None
     state: State
     phase: str | None = None
     status: Status | None = None
@@ -92,6 +103,8 @@ _STATES: Final[dict[WorkflowExecutionStatus, State]] = {
     WorkflowExecutionStatus.TERMINATED: "terminated",
     WorkflowExecutionStatus.TIMED_OUT: "timed_out",
 }
+WAITING: Final = frozenset({"needs_operator", "awaiting_approval", "paused"})
+"""The phases that a person has to end."""
 _NO_WORKER: Final = "No worker answered, so this is only what Temporal knows: see that one runs (`qunfa worker`)."
 _OTHER_FORM: Final = "It holds a result of a form that this version does not know: look at it in Temporal's UI."
 
@@ -104,7 +117,37 @@ async def read_send(client: Client, send: MassSendId) -> SendView:
         RPCError: Temporal did not answer.
     """
     description = await describe_send(client, send)
-    return _described(client, send, description).model_copy(update=await _said(client, description))
+    seen = _described(client, send, description)
+    request = await request_words(client, description.id, description.run_id)
+    return seen.model_copy(update={"request": request, **await _said(client, description)})
+
+
+async def request_words(client: Client, workflow_id: str, run_id: str | None) -> RequestView | None:
+    """What a run was asked for, in words."""
+    try:
+        request = await request_of(client, workflow_id, run_id)
+    except RPCError:
+        return None
+    return None if request is None else in_words(request)
+
+
+def in_words(request: MassSendRequest) -> RequestView:
+    """What goes to whom, and who asked."""
+    audience, by = describe(request.audience), request.requested_by
+    return RequestView(message=beginning(request.message), audience=audience, requested_by=by)
+
+
+async def request_of(client: Client, workflow_id: str, run_id: str | None = None) -> MassSendRequest | None:
+    """What a run was asked for; `None` where it cannot be read."""
+    handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+    async for event in handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT):
+        payloads = event.workflow_execution_started_event_attributes.input.payloads
+        (raw, *_) = await client.data_converter.decode(payloads) or [None]
+        try:
+            return parse_request(raw)
+        except (InvalidRequestError, ValidationError):
+            return None
+    return None
 
 
 async def describe_send(client: Client, send: MassSendId) -> WorkflowExecutionDescription:

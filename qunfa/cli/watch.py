@@ -6,25 +6,28 @@ from contextlib import nullcontext, suppress
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
+from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.connection import run, temporal_client
-from qunfa.cli.errors import ExitCode, Refused
+from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
 from qunfa.cli.options import send_id
-from qunfa.cli.output import clean, note, stdout, table
+from qunfa.cli.output import in_a_line, note, plain, show_json_line, stdout
 from qunfa.cli.preview import preview_line
-from qunfa.cli.status import headline, progress_words, render_send, state_word
-from qunfa.cli.times import moment
-from qunfa.cli.view import SendView, read_send
+from qunfa.cli.status import headline, render_send, state_word
+from qunfa.cli.tables import table
+from qunfa.cli.times import short
+from qunfa.cli.view import WAITING, RequestView, SendView, read_send
 from qunfa.cli.workers import failure_line, work_words
 from qunfa.contract.ids import MassSendId, mass_send_id
 
+_DECISIONS: Final = frozenset({"retry", "mark_sent", "abort", "approve", "reject", "resume"})
+"""The answers that let a send go on, or end it."""
 WATCHED_MAX: Final = 100
 """Each is asked for its status again and again, which is work for Temporal and for the workers."""
 _LIST_EVERY: Final = 1.0
@@ -38,29 +41,42 @@ def watch(
             metavar="SEND…",
             help="account/key, a workflow id, or a key together with --account; without any, all that run.",
             show_default=False,
+            autocompletion=complete_send,
         ),
     ] = None,
     *,
     account: Annotated[
-        str | None, typer.Option(help="The account, where SEND is a key alone; without SEND, only its sends.")
+        str | None,
+        typer.Option(
+            help="The account, where SEND is a key alone; without SEND, only its sends.",
+            autocompletion=complete_account,
+        ),
     ] = None,
+    query: Annotated[str | None, typer.Option(help="Without SEND: only those that a visibility query finds.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each change.")] = False,
 ) -> None:
-    """Watch sends: their phases and how far they are, live on a terminal, otherwise a line for each change.
+    """Watch sends: how far they are and what to do, live on a terminal, otherwise a line for each change.
 
     Sends that are named are watched until all have ended, and it exits by how they did; without names, those that
     run and those that start, until Ctrl-C.
     """
+    if sends and query is not None:
+        raise WrongUse("Say which sends: by SEND…, or by --query, and not by both.")
     named = list(dict.fromkeys(send_id(text, account) for text in sends or ()))
-    if not run(_watch(stdout(), named, account)):
+    found = visibility_query(Filters(account=account, query=query), running=True)
+    if not run(_watch(stdout(), named, found, as_json=as_json)):
         raise typer.Exit(ExitCode.REFUSED)
 
 
-async def _watch(console: Console, named: list[MassSendId], account: str | None) -> bool:
+async def _watch(console: Console, named: list[MassSendId], query: str, *, as_json: bool) -> bool:
     client = await temporal_client()
-    live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-    board = Board(console, live)
+    live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal and not as_json else None
+    board = show_json_line if as_json else Board(console, live)
     with live or nullcontext():
-        return await (_watch_named(client, board, named) if named else _watch_running(client, board, account))
+        return await (_watch_named(client, board, named) if named else _watch_running(client, board, query))
+
+
+Watcher = Callable[[SendView], None]
 
 
 class Board:
@@ -81,19 +97,25 @@ class Board:
         else:
             self._running.pop(name, None)
         if self._live is None or not runs:
-            self._print(name, progress_line(view))
+            self._print(view)
         if self._live is not None:
             self._live.update(render_board(self._running.values()), refresh=True)
 
-    def _print(self, name: str, line: str) -> None:
-        """One line, unless it says nothing else than the last of this send."""
-        time, _, said = line.partition("  ")
+    def _print(self, view: SendView) -> None:
+        """What goes to whom, once; then one line, unless it says nothing else than the last of this send."""
+        name = f"{view.account}/{view.key}"
+        if name not in self._said and view.request:
+            self._line(view, name, request_line(view.request))
+        said = f"{state_word(view)}: {_said(view)}"
         if self._said.get(name) != said:
-            self._console.print(Text(f"{time}  {name}  {said}"), soft_wrap=True)
+            self._line(view, name, said)
         self._said[name] = said
 
+    def _line(self, view: SendView, name: str, said: str) -> None:
+        self._console.print(Text(in_a_line(f"{_time(view)}  {name}  {said}")), soft_wrap=True)
 
-async def _watch_named(client: Client, board: Board, named: list[MassSendId]) -> bool:
+
+async def _watch_named(client: Client, board: Watcher, named: list[MassSendId]) -> bool:
     """Whether all have ended well."""
     tasks = [asyncio.create_task(_to_its_end(client, send, board)) for send in named]
     try:
@@ -102,7 +124,7 @@ async def _watch_named(client: Client, board: Board, named: list[MassSendId]) ->
         await _stopped(tasks)
 
 
-async def _to_its_end(client: Client, send: MassSendId, board: Board) -> bool:
+async def _to_its_end(client: Client, send: MassSendId, board: Watcher) -> bool:
     try:
         return (await follow(client, send, board)).ended_well
     except Refused as error:
@@ -110,15 +132,14 @@ async def _to_its_end(client: Client, send: MassSendId, board: Board) -> bool:
         return False
 
 
-async def _watch_running(client: Client, board: Board, account: str | None) -> bool:
+async def _watch_running(client: Client, board: Watcher, query: str) -> bool:
     """Those that run, and those that start meanwhile; without an end."""
-    asked = visibility_query(Filters(account=account, running=True))
     following: dict[str, asyncio.Task[SendView]] = {}
     ended: set[str | None] = set()
     told: str | None = None
     try:
         while True:
-            rows = await find_rows(client, asked, WATCHED_MAX + 1)
+            rows = await find_rows(client, query, WATCHED_MAX + 1)
             told = _tell_once(rows, told)
             for row in rows[:WATCHED_MAX]:
                 # The list learns of an end a moment later than whoever follows the send.
@@ -149,7 +170,6 @@ async def _stopped(tasks: "list[asyncio.Task[bool]] | list[asyncio.Task[SendView
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-Watcher = Callable[[SendView], None]
 _LOOK_EVERY: Final = 0.5
 _LOOK_EVERY_AT_MOST: Final = 5.0
 """Seconds between two looks: a send that rests for hours is not asked twice a second all the while."""
@@ -225,16 +245,22 @@ class Lines:
         self._last = state
 
     def _print(self, line: str) -> None:
-        self._console.print(Text(clean(line).replace("\n", " ")), soft_wrap=True)
+        self._console.print(Text(in_a_line(line)), soft_wrap=True)
 
 
 def progress_line(view: SendView) -> str:
     """One change of a send in one line."""
-    return clean(f"{_time(view)}  {state_word(view)}: {_said(view)}").replace("\n", " ")
+    return in_a_line(f"{_time(view)}  {state_word(view)}: {_said(view)}")
+
+
+def request_line(request: RequestView) -> str:
+    """What goes to whom, and who asked."""
+    by = f", asked for by {request.requested_by}" if request.requested_by else ""
+    return f"{request.message} to {request.audience}{by}"
 
 
 def _time(view: SendView) -> str:
-    return moment(view.closed_at or (view.status.updated_at if view.status else view.started_at))
+    return short(view.closed_at or (view.status.updated_at if view.status else view.started_at), seconds=True)
 
 
 def _said(view: SendView) -> str:
@@ -254,14 +280,40 @@ def _essence(view: SendView) -> dict[str, Any]:
     return view.model_dump(exclude={"status": {"updated_at"}})
 
 
-def render_board(views: Iterable[SendView]) -> Table:
-    """One row per send, in the order of the names."""
+def render_board(views: Iterable[SendView]) -> RenderableType:
+    """One line a send, in the order of the names; the command below them tells more."""
     rows = map(_cells, sorted(views, key=lambda one: (one.account, one.key)))
-    return table(("send", "phase", "progress", "what it waits for"), rows)
+    headings = ("send", "phase", "progress", "what to do", "what", "to")
+    return Group(
+        table(headings, rows, cut={"what to do": 24, "what": 10, "to": 8}),
+        plain("qunfa status SEND tells more. Ctrl-C ends this."),
+    )
 
 
 def _cells(view: SendView) -> tuple[object, ...]:
-    progress = progress_words(view.status.progress) if view.status else None
-    work = ", ".join(work_words(one) for one in view.work)
-    said = view.note if view.note and view.status is None else headline(view)
-    return f"{view.account}/{view.key}", view.phase, progress, f"{said} ({work})" if work else said
+    what, whom = (view.request.message, view.request.audience) if view.request else (None, None)
+    return f"{view.account}/{view.key}", view.phase, _progress(view), in_a_line(to_do(view)), what, whom
+
+
+def _progress(view: SendView) -> str | None:
+    """How far it is, in two words or three."""
+    sizes = [(one.written or 0, one.size) for one in view.work if one.size]
+    if sizes:
+        written, size = sizes[0]
+        return f"{written * 100 // size}% uploaded"
+    if view.status is None:
+        return None
+    progress = view.status.progress
+    if progress.followers is not None:
+        return f"{progress.followers:,} reached"
+    return "judged" if progress.done else "accepted" if progress.accepted else None
+
+
+def to_do(view: SendView) -> str:
+    """What a person has to decide; where nobody has to do anything, what the send waits for."""
+    status = view.status
+    if status is not None and view.phase in WAITING:
+        fitting = ", ".join(one.replace("_", "-") for one in status.answers if one in _DECISIONS)
+        return f"{status.problem.name}: {fitting}" if status.problem else fitting
+    work = ", ".join(failure_line(one) or work_words(one) for one in view.work)
+    return work or _said(view)

@@ -27,7 +27,7 @@ from temporalio.service import RPCError
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, temporal_client
 from qunfa.cli.errors import Refused
 from qunfa.cli.message import bytes_words
-from qunfa.cli.output import clean, plain, stderr
+from qunfa.cli.output import in_a_line, plain, stderr
 from qunfa.cli.view import Work, pending_work
 from qunfa.contract import INVALID_REQUEST, steps
 from qunfa.markdown import summary_line
@@ -198,7 +198,7 @@ async def _shown() -> AsyncIterator[Show]:
         for one in work:
             line = failure_line(one) or work_words(one)
             if line not in said:
-                console.print(Text(clean(line).replace("\n", " ")), soft_wrap=True)
+                console.print(Text(in_a_line(line)), soft_wrap=True)
             said.add(line)
 
     yield show

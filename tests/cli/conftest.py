@@ -64,8 +64,9 @@ def environment(server: Client) -> dict[str, str]:
 def qunfa(environment: dict[str, str]) -> Qunfa:
     """Run a command in this process, off the loop that the worker needs."""
 
-    async def invoke(*args: str, stdin: str | None = None, **more: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, app, list(args), input=stdin, env={**environment, **more})
+    async def invoke(*args: str, stdin: str | None = None, name: str = "root", **more: str) -> Result:
+        given = {**environment, **more}
+        return await asyncio.to_thread(CliRunner().invoke, app, list(args), input=stdin, env=given, prog_name=name)
 
     return invoke
 

@@ -35,6 +35,9 @@ async def test_a_running_send_says_its_status(qunfa: Qunfa, scripted: Scripted, 
     assert view.status is not None
     assert view.status.answers == ("retry", "abort")
     shown = (await qunfa("status", f"demo/{key}")).stdout
+    rows = [" ".join(line.split()) for line in shown.splitlines()]
+    for row in ('message Text "hi"', "to all followers", "asked by crm"):
+        assert row in rows
     assert "WeChat judged it a reprint." in shown
     assert f'qunfa retry demo/{key} --send-ignore-reprint --reason "WHY"' in shown
     assert f'qunfa abort demo/{key} --reason "WHY"' in shown

@@ -24,10 +24,11 @@ from qunfa.cli.demo.ports import ANY, USUAL, Ports, choose_ports
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.message import MessageOptions, contents, heading, message_of
-from qunfa.cli.output import facts, show, stdout, unbroken
+from qunfa.cli.output import show, stdout, unbroken
 from qunfa.cli.request import AudienceOptions, Request, assemble
 from qunfa.cli.send import start
 from qunfa.cli.status import render_send
+from qunfa.cli.tables import facts
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.watch import follow_on
 from qunfa.contract import mass_send_id

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
 from qunfa.cli.message import bytes_words
-from qunfa.cli.output import table
+from qunfa.cli.tables import table
 from qunfa.contract.fields import Stored
 
 
@@ -72,11 +72,16 @@ class ContentView(Stored):
     media: tuple[MediaView, ...] = ()
 
 
-def received(seen: FollowersView, messages: Sequence[ContentView]) -> Table:
+def received(seen: FollowersView, messages: Sequence[ContentView]) -> RenderableType:
     """What the simulated followers see of each send."""
     sent = zip(seen.jobs, messages, strict=True)
     rows = ((job.msg_id, content.msgtype, _seen(content), f"{job.received:,}") for job, content in sent)
-    return table(("msg_id", "type", "what they see", "followers"), rows, "\nWhat the followers received")
+    return table(
+        ("msg_id", "type", "what they see", "followers"),
+        rows,
+        "\nWhat the followers received",
+        wrapped=("what they see",),
+    )
 
 
 def followers(seen: FollowersView, messages: int) -> Text:
