@@ -56,20 +56,6 @@ class Explained(NamedTuple):
         return " ".join(self.lines)
 
 
-EXPLAINED = (
-    Refused,
-    WrongUse,
-    InvalidRequestError,
-    SettingsError,
-    TemporalError,
-    RPCError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-    BrokenPipeError,
-    KeyboardInterrupt,
-)
-"""The errors that :func:`explain` knows; any other is a fault of the program and keeps its traceback."""
-
 NOT_DONE: Final = (
     Refused,
     WrongUse,
@@ -78,6 +64,8 @@ NOT_DONE: Final = (
     RPCError,
 )
 """The errors of one among several: the others are carried out all the same."""
+EXPLAINED: Final = (*NOT_DONE, InvalidRequestError, SettingsError, TemporalError, BrokenPipeError, KeyboardInterrupt)
+"""The errors that :func:`explain` knows; any other is a fault of the program and keeps its traceback."""
 
 _CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
     ((KeyboardInterrupt,), ExitCode.INTERRUPTED),

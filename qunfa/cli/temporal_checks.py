@@ -1,4 +1,7 @@
-"""What the doctor asks Temporal, and the workers behind it."""
+"""What the doctor asks Temporal, and the workers behind it.
+
+Where a server does not answer, each raises `RPCError` or `TemporalError`.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -104,21 +107,13 @@ _NAMED: Final = 5
 
 
 async def look_at_version(client: Client) -> Finding:
-    """The server's version.
-
-    Raises:
-        RPCError: it does not answer.
-    """
+    """The server's version."""
     answer = await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=_TIMEOUT)
     return version_found(answer.server_version)
 
 
 async def look_at_retention(client: Client) -> Finding:
-    """How long the namespace keeps closed workflows.
-
-    Raises:
-        TemporalError: the server does not tell.
-    """
+    """How long the namespace keeps closed workflows."""
     return retention_found(client.namespace, await namespace_retention(client))
 
 
@@ -133,11 +128,7 @@ async def look_at_attributes(client: Client) -> Finding:
 
 
 async def look_at_workers(client: Client, queue: str) -> Finding:
-    """Who polls the queue, for both kinds of tasks, and whether one of them answers.
-
-    Raises:
-        RPCError: the server does not answer.
-    """
+    """Who polls the queue, for both kinds of tasks, and whether one of them answers."""
     workflows, activities = await asyncio.gather(
         _pollers(client, queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
         _pollers(client, queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
@@ -166,11 +157,7 @@ async def _asked(client: Client, queue: str) -> Handle:
 
 
 async def is_answered(handle: Handle) -> bool:
-    """Whether a worker answers within :data:`ANSWERS`; if none does, the check is ended.
-
-    Raises:
-        RPCError: the server does not answer.
-    """
+    """Whether a worker answers within :data:`ANSWERS`; if none does, the check is ended."""
     try:
         async with asyncio.timeout(ANSWERS.total_seconds()):
             await handle.result()
@@ -193,11 +180,7 @@ async def _is_given_up(handle: Handle) -> bool:
 
 
 async def look_at_tasks(client: Client) -> Finding:
-    """Which workflows' tasks keep failing; Temporal tells of it after some attempts, within a minute or so.
-
-    Raises:
-        RPCError: the server does not answer.
-    """
+    """Which workflows' tasks keep failing; Temporal tells of it after some attempts, within a minute or so."""
     types = ", ".join(f"'{kind}'" for kind in WORKFLOW_TYPES)
     query = f"{_PROBLEMS.name} IS NOT NULL AND ExecutionStatus = 'Running' AND WorkflowType IN ({types})"
     try:
@@ -222,9 +205,6 @@ async def look_at_own_workflow(client: Client, queue: str, account: str, appid: 
     """Whether the account's own workflow, where it has one, goes on: its tasks, and who polls its task queue.
 
     `now` is the time of Temporal's clock.
-
-    Raises:
-        RPCError: the server does not answer.
     """
     found = await describe_account(client, appid)
     if found is None or found.status is not WorkflowExecutionStatus.RUNNING:

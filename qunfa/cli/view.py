@@ -14,7 +14,7 @@ from temporalio.client import (
     WorkflowQueryFailedError,
 )
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ApplicationError, CancelledError, FailureError, TerminatedError
+from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.connection import RPC_TIMEOUT, has_worker, workflow_link
@@ -109,17 +109,18 @@ _NO_WORKER: Final = "No worker answered, so this is only what Temporal knows: se
 _OTHER_FORM: Final = "It holds a result of a form that this version does not know: look at it in Temporal's UI."
 
 
-async def read_send(client: Client, send: MassSendId) -> SendView:
-    """The newest run of a mass send.
+async def read_send(client: Client, send: MassSendId, seen: SendView | None = None) -> SendView:
+    """The newest run of a mass send; what it was `seen` to be asked for before is not read again.
 
     Raises:
         Refused: Temporal does not know it, or the id belongs to a workflow of another type.
         RPCError: Temporal did not answer.
     """
     description = await describe_send(client, send)
-    seen = _described(client, send, description)
-    request = await request_words(client, description.id, description.run_id)
-    return seen.model_copy(update={"request": request, **await _said(client, description)})
+    known = seen.request if seen is not None and seen.run_id == description.run_id else None
+    request = known or await request_words(client, description.id, description.run_id)
+    said = await _said(client, description)
+    return _described(client, send, description).model_copy(update={"request": request, **said})
 
 
 async def request_words(client: Client, workflow_id: str, run_id: str | None) -> RequestView | None:
@@ -201,7 +202,8 @@ async def _said(client: Client, description: WorkflowExecutionDescription) -> di
         found = _result_fields(await run.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT))
     else:
         found = await _failure_fields(run)
-    return {**found, **_without_note(await _asked(client, description, _LAST_WORDS))}
+    last_words = await _asked(client, description, _LAST_WORDS)
+    return {**found, **({"status": last_words["status"]} if "status" in last_words else {})}
 
 
 async def _asked(client: Client, description: WorkflowExecutionDescription, within: timedelta) -> dict[str, Any]:
@@ -218,11 +220,6 @@ async def _asked(client: Client, description: WorkflowExecutionDescription, with
     return {"status": status, "phase": status.phase}
 
 
-def _without_note(fields: dict[str, Any]) -> dict[str, Any]:
-    """What a closed workflow would have said is only more evidence: its absence is no news."""
-    return {name: value for name, value in fields.items() if name == "status"}
-
-
 async def _failure_fields(run: WorkflowHandle[Any, Any]) -> dict[str, Any]:
     try:
         await run.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT)
@@ -236,13 +233,8 @@ async def _failure_fields(run: WorkflowHandle[Any, Any]) -> dict[str, Any]:
 
 
 def _failure(cause: BaseException) -> Failure:
-    match cause:
-        case ApplicationError():
-            return Failure(type=cause.type, message=cause.message)
-        case CancelledError() | TerminatedError() | FailureError():
-            return Failure(type=None, message=cause.message)
-        case _:
-            return Failure(type=None, message=str(cause))
+    kind = cause.type if isinstance(cause, ApplicationError) else None
+    return Failure(type=kind, message=cause.message if isinstance(cause, FailureError) else str(cause))
 
 
 def _result_fields(raw: Any) -> dict[str, Any]:

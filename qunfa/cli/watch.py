@@ -1,7 +1,7 @@
 """`qunfa watch`: sends as they go on, until they end."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from typing import Annotated, Any, Final
 
@@ -86,7 +86,7 @@ class Board:
         self._console = console
         self._live = live
         self._running: dict[str, SendView] = {}
-        self._said: dict[str, str] = {}
+        self._lines: dict[str, Lines] = {}
 
     def __call__(self, view: SendView) -> None:
         """Show a change of a send."""
@@ -97,22 +97,9 @@ class Board:
         else:
             self._running.pop(name, None)
         if self._live is None or not runs:
-            self._print(view)
+            self._lines.setdefault(name, Lines(self._console, named=True))(view)
         if self._live is not None:
             self._live.update(render_board(self._running.values()), refresh=True)
-
-    def _print(self, view: SendView) -> None:
-        """What goes to whom, once; then one line, unless it says nothing else than the last of this send."""
-        name = f"{view.account}/{view.key}"
-        if name not in self._said and view.request:
-            self._line(view, name, request_line(view.request))
-        said = f"{state_word(view)}: {_said(view)}"
-        if self._said.get(name) != said:
-            self._line(view, name, said)
-        self._said[name] = said
-
-    def _line(self, view: SendView, name: str, said: str) -> None:
-        self._console.print(Text(in_a_line(f"{_time(view)}  {name}  {said}")), soft_wrap=True)
 
 
 async def _watch_named(client: Client, board: Watcher, named: list[MassSendId]) -> bool:
@@ -184,9 +171,10 @@ async def follow(client: Client, send: MassSendId, watcher: Watcher) -> SendView
     """
     closing = _watch_closing(client, send)
     try:
-        seen, pause = None, _LOOK_EVERY
+        seen: SendView | None = None
+        pause = _LOOK_EVERY
         while True:
-            view = await read_send(client, send)
+            view = await read_send(client, send, seen)
             changed = seen is None or _essence(view) != _essence(seen)
             if changed:
                 watcher(view)
@@ -219,38 +207,42 @@ async def follow_on(console: Console, client: Client, send: MassSendId) -> SendV
 class Lines:
     """Prints a line for each change: phases, what is waited for, previews, failed attempts. None is said twice.
 
-    With `phases_only`, what is waited for makes no line of its own within a phase.
+    With `phases_only`, what is waited for makes no line of its own within a phase. `named`: each line has the send's
+    name, and the first one tells what goes to whom.
     """
 
-    def __init__(self, console: Console, *, phases_only: bool = False) -> None:
+    def __init__(self, console: Console, *, phases_only: bool = False, named: bool = False) -> None:
         self._console = console
         self._phases_only = phases_only
+        self._named = named
         self._last: tuple[str, ...] | None = None
         self._previews = 0
         self._failures: frozenset[str] = frozenset()
 
     def __call__(self, view: SendView) -> None:
         """Print what is new in the view."""
+        name = f"{view.account}/{view.key}  " if self._named else ""
+        for line in self._news(view):
+            self._console.print(Text(in_a_line(f"{_time(view)}  {name}{line}")), soft_wrap=True)
+
+    def _news(self, view: SendView) -> Iterator[str]:
+        if self._named and self._last is None and view.request:
+            yield request_line(view.request)
         previews = view.status.previews if view.status else ()
-        for one in previews[self._previews :]:
-            self._print(f"{_time(view)}  {preview_line(one)}")
+        yield from map(preview_line, previews[self._previews :])
         self._previews = max(self._previews, len(previews))
-        failures = {line for line in map(failure_line, view.work) if line}
-        for line in sorted(failures - self._failures):
-            self._print(f"{_time(view)}  {line}")
-        self._failures = frozenset(failures)
+        failures = frozenset(filter(None, map(failure_line, view.work)))
+        yield from sorted(failures - self._failures)
+        self._failures = failures
         state = (state_word(view),) if self._phases_only else (state_word(view), _said(view))
         if state != self._last:
-            self._print(progress_line(view))
+            yield progress_line(view)
         self._last = state
-
-    def _print(self, line: str) -> None:
-        self._console.print(Text(in_a_line(line)), soft_wrap=True)
 
 
 def progress_line(view: SendView) -> str:
     """One change of a send in one line."""
-    return in_a_line(f"{_time(view)}  {state_word(view)}: {_said(view)}")
+    return in_a_line(f"{state_word(view)}: {_said(view)}")
 
 
 def request_line(request: RequestView) -> str:
