@@ -14,7 +14,7 @@ from qunfa.cli.options import By, Json, Name, TaskQueue, Why, Yes, confirm, logi
 from qunfa.cli.output import plain, show_result
 from qunfa.cli.tables import table
 from qunfa.cli.times import moment
-from qunfa.cli.workers import account_question, asked, unique
+from qunfa.cli.workers import account_question, answer_of_a_worker, unique
 from qunfa.contract.ids import ACCOUNT_NOTICES, ACCOUNT_QUOTA, ACCOUNT_SPEED, notices_id, quota_id, speed_id
 from qunfa.contract.limits import (
     A_REALSPEED,
@@ -43,7 +43,7 @@ def quota(
     request = payload(QuotaRequest, account=account)
     summary = f"Quota of **{escaped(account)}**"
     question = account_question(ACCOUNT_QUOTA, quota_id(account, unique()), request, summary)
-    result = run(asked(question, QuotaResult, task_queue(queue)))
+    result = run(answer_of_a_worker(question, QuotaResult, task_queue(queue)))
     show_result(result, render_quota, as_json=as_json)
 
 
@@ -154,7 +154,7 @@ def speed(
         )
     summary = f"Speed of **{escaped(account)}**" + ("" if level is None else f" set to {level}")
     question = account_question(ACCOUNT_SPEED, speed_id(account, unique()), request, summary)
-    result = run(asked(question, SpeedResult, task_queue(queue)))
+    result = run(answer_of_a_worker(question, SpeedResult, task_queue(queue)))
     show_result(result, render_speed, as_json=as_json)
 
 
@@ -199,7 +199,7 @@ def notices(
     request = payload(AccountNoticesRequest, account=account, test=test)
     summary = f"Webhooks of **{escaped(account)}**" + (", tested" if test else "")
     question = account_question(ACCOUNT_NOTICES, notices_id(account, unique()), request, summary)
-    result = run(asked(question, AccountNoticesResult, task_queue(queue)))
+    result = run(answer_of_a_worker(question, AccountNoticesResult, task_queue(queue)))
     show_result(result, render_notices, as_json=as_json)
     if any(webhook.took_test is False for webhook in result.webhooks):
         raise typer.Exit(ExitCode.REFUSED)

@@ -113,7 +113,7 @@ def callback_url(settings: Settings, account: str, given: str | None, option: st
 async def _checked(account: str, trial: Trial, queue: str) -> CallbackReport:
     client = await temporal_client()
     verified = await trial.verify()
-    msg_id, pushed, arrived = await pushed_through(client, trial)
+    msg_id, pushed, arrived = await push_and_follow(client, trial)
     wechat, told = await ask_wechat(client, account, trial.appid, queue)
     steps = (verified, pushed, arrived, wechat)
     return CallbackReport(
@@ -128,7 +128,7 @@ async def _checked(account: str, trial: Trial, queue: str) -> CallbackReport:
     )
 
 
-async def pushed_through(client: Client, trial: Trial) -> tuple[int, Step, Step]:
+async def push_and_follow(client: Client, trial: Trial) -> tuple[int, Step, Step]:
     """The msg_id of a test push, whether it was answered, and whether it has come to the account's own workflow."""
     msg_id = TEST_MSG_ID_MIN + secrets.randbelow(MSG_ID_MAX - TEST_MSG_ID_MIN + 1)
     since = await position(client, trial.appid)

@@ -11,7 +11,7 @@ import httpx
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from qunfa.cli.callback import ask_wechat, callback_url, pushed_through
+from qunfa.cli.callback import ask_wechat, callback_url, push_and_follow
 from qunfa.cli.connection import temporal_client
 from qunfa.cli.errors import WrongUse, explain
 from qunfa.cli.ledger import describe_account
@@ -222,8 +222,8 @@ _CHECK: Final = "`qunfa callback check` sends it all the same"
 async def _check_callback(plan: Plan, account: str, connection: Client | str, asked: Awaitable[_Asked]) -> Finding:
     """The receiver's side at once, WeChat's once the workers were `asked`; without Temporal `connection` says so.
 
-    A test push goes only where the account's own workflow runs, which takes and forgets it, and where no other system
-    would get it.
+    A test push goes only where the account's own workflow runs: that takes it, and forgets it. It is left out where
+    another system would get it.
     """
     configured = plan.configured(account)
     if configured is not None and (configured.callback is None or not configured.callback.tokens):
@@ -283,7 +283,7 @@ async def _pushed(trial: Trial, connection: Client | str) -> list[Step]:
     try:
         if not await _runs(connection, trial.appid):
             return [_skipped("push", f"left out, as it would start the account's own workflow ({_CHECK})")]
-        _, pushed, arrived = await pushed_through(connection, trial)
+        _, pushed, arrived = await push_and_follow(connection, trial)
     except RPCError as error:
         return [_skipped("push", explain(error).line)]
     return [pushed, arrived]

@@ -48,16 +48,16 @@ def ledger(
 
 async def _ledger(account: str, given: str | None, wanted: dict[str, Any] | None) -> LedgerView:
     client = await temporal_client()
-    appid = await _of_use(client, account, given, "")
+    appid = await _appid_to_ask(client, account, given, "")
     try:
-        return await _told(client, account_id(appid), wanted)
+        return await _query(client, account_id(appid), wanted)
     except WorkflowQueryFailedError as error:
         raise Refused(f"The account {appid} could not say what it knows: {error}") from None
     except RPCError:
         raise Refused(f"No worker answered for the account {appid}: see that one runs (`qunfa worker`).") from None
 
 
-async def _of_use(client: Client, account: str, given: str | None, otherwise: str) -> str:
+async def _appid_to_ask(client: Client, account: str, given: str | None, otherwise: str) -> str:
     """The appid of an account whose own workflow can be asked now."""
     appid = await find_appid(client, account, given)
     description = await describe_account(client, appid)
@@ -67,7 +67,7 @@ async def _of_use(client: Client, account: str, given: str | None, otherwise: st
     return appid
 
 
-async def _told(client: Client, workflow_id: str, wanted: dict[str, Any] | None = None) -> LedgerView:
+async def _query(client: Client, workflow_id: str, wanted: dict[str, Any] | None = None) -> LedgerView:
     handle = client.get_workflow_handle(workflow_id)
     view: LedgerView = await handle.query("ledger", wanted, result_type=LedgerView, rpc_timeout=RPC_TIMEOUT)
     return view
@@ -100,7 +100,7 @@ def forget(
 
 async def _forget(account: str, given: str | None, told: Forget) -> Forgotten:
     client = await temporal_client()
-    appid = await _of_use(client, account, given, "Without one nothing can be forgotten.")
+    appid = await _appid_to_ask(client, account, given, "Without one nothing can be forgotten.")
     handle = client.get_workflow_handle(account_id(appid))
     line: Forgotten = await handle.execute_update("forget", told, result_type=Forgotten, rpc_timeout=UPDATE_TIMEOUT)
     return line
@@ -152,7 +152,7 @@ async def ledgers(client: Client) -> dict[str, LedgerView | None]:
     """What each account's own workflow knows, by its workflow id; `None` where it does not answer."""
     running = f"WorkflowType = '{ACCOUNT}' AND ExecutionStatus = 'Running'"
     ids = [found.id async for found in client.list_workflows(running, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT)]
-    views = await asyncio.gather(*(_told(client, one) for one in ids), return_exceptions=True)
+    views = await asyncio.gather(*(_query(client, one) for one in ids), return_exceptions=True)
     for view in views:
         if isinstance(view, BaseException) and not isinstance(view, RPCError | WorkflowQueryFailedError):
             raise view

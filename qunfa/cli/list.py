@@ -18,7 +18,7 @@ from qunfa.cli.errors import WrongUse
 from qunfa.cli.options import Json, grouped
 from qunfa.cli.output import clean, note, plain, show, show_json, unbroken
 from qunfa.cli.tables import table
-from qunfa.cli.times import short, time_named
+from qunfa.cli.times import short, time_or_span
 from qunfa.cli.view import PHASE, WAITING, RequestView, State, request_words, state_of
 from qunfa.contract import MASS_SEND
 from qunfa.contract.fields import Stored
@@ -31,8 +31,8 @@ from qunfa.temporal.namespace import missing_search_attributes
 class SendRow(Stored):
     """One line of `list`, from what Temporal holds; no worker is asked for it.
 
-    `outcome` is how the send ended, or `refused`; `None` while it runs, where it did not end by itself, and where it
-    ended under a worker that did not tell this yet.
+    `outcome` is how the send ended, or `refused`. It is `None` while the send runs, and where the send did not end by
+    itself.
     """
 
     workflow_id: str
@@ -127,8 +127,8 @@ def visibility_query(filters: Filters, now: datetime | None = None, *, running: 
 
 
 def _started(filters: Filters, now: datetime) -> list[str]:
-    since = None if filters.since is None else time_named(filters.since, now)
-    until = None if filters.until is None else time_named(filters.until, now, "--until")
+    since = None if filters.since is None else time_or_span(filters.since, now)
+    until = None if filters.until is None else time_or_span(filters.until, now, "--until")
     if since is not None and until is not None and since > until:
         raise WrongUse(
             f"--since {filters.since!r} is later than --until {filters.until!r}: no send started in between."

@@ -210,6 +210,7 @@ def _demand(option: str, path: Path, named: str) -> None:
 
 _EXCERPT: Final = 200
 _BEGINNING: Final = 40
+_TITLES: Final = 80
 _STEP: Final = 1024
 
 
@@ -242,7 +243,8 @@ def beginning(message: Message | PreviewMessage) -> str:
             said = " ".join(words.split())
             return f'{heading(message)} "{said if len(said) <= _BEGINNING else said[: _BEGINNING - 1] + "…"}"'
         case _:
-            return heading(message)
+            titles = " ".join(heading(message).split())
+            return titles if len(titles) <= _TITLES else f"{titles[: _TITLES - 1]}…"
 
 
 def contents(message: Message | PreviewMessage) -> Iterator[str]:

@@ -126,7 +126,7 @@ Payload = TypeVar("Payload", bound=BaseModel)
 
 
 def grouped(command: Command) -> Command:
-    """`command`, where each parameter that is a group of options stands for them: the fields of a `NamedTuple`."""
+    """The command as typer reads it: a parameter that is a `NamedTuple` of options stands for all of them."""
     parameters: dict[str, Parameter] = {}
     groups: dict[str, Any] = {}
     for name, parameter in signature(command, eval_str=True).parameters.items():

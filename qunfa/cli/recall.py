@@ -33,7 +33,7 @@ from qunfa.cli.output import note, plain, show, show_json
 from qunfa.cli.tables import facts
 from qunfa.cli.times import moment
 from qunfa.cli.view import SendView, read_send
-from qunfa.cli.workers import InvalidError, looking, problems_of
+from qunfa.cli.workers import InvalidError, problems_of, result_with_looks
 from qunfa.contract import INVALID_REQUEST, MASS_SEND
 from qunfa.contract.ids import RECALL_MASS_SEND, MassSendId, parse_mass_send_id, recall_id
 from qunfa.contract.recall import (
@@ -311,7 +311,7 @@ async def _followed(handle: Handle) -> RecallResult:
             note(line)
             said = line
 
-    result: RecallResult = await looking(handle, look, _LOOK_EVERY)
+    result: RecallResult = await result_with_looks(handle, look, _LOOK_EVERY)
     return result
 
 

@@ -68,9 +68,9 @@ Row = tuple[str, str]
 
 
 def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
-    """Where a send stands, what it waits for, what is being made, what a person can do about it, previews and jobs.
+    """What goes to whom, where it stands, and what a person can do about it; then uploads, previews and jobs.
 
-    Unless `brief`, also who did what, and the page in Temporal's UI.
+    Unless it is `brief`, also who did what, and the page in Temporal's UI.
     """
     parts: list[RenderableType] = [_title(view), facts(_facts(view))]
     if view.link and not brief:

@@ -32,7 +32,7 @@ _SPAN: Final = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def time_named(text: str, now: datetime, option: str = "--since") -> datetime:
+def time_or_span(text: str, now: datetime, option: str = "--since") -> datetime:
     """A span back from `now`, or a time.
 
     Raises:

@@ -78,7 +78,7 @@ def account_question(workflow: str, workflow_id: str, request: BaseModel, summar
     return Question(workflow, workflow_id, request.model_dump(mode="json", exclude_none=True), summary)
 
 
-async def asked(question: Question, result_type: type[Result], queue: str) -> Result:
+async def answer_of_a_worker(question: Question, result_type: type[Result], queue: str) -> Result:
     """The answer of a worker; when this is interrupted, the workflow is cancelled.
 
     Raises:
@@ -168,10 +168,10 @@ async def _awaited(client: Client, handle: Handle) -> Any:
         async def look() -> None:
             show(await pending_work(client, await this_run.describe(rpc_timeout=RPC_TIMEOUT)))
 
-        return await looking(handle, look, _LOOK_EVERY)
+        return await result_with_looks(handle, look, _LOOK_EVERY)
 
 
-async def looking(handle: Handle, look: Callable[[], Awaitable[None]], seconds: float) -> Any:
+async def result_with_looks(handle: Handle, look: Callable[[], Awaitable[None]], seconds: float) -> Any:
     """The workflow's result; until it is there, `look` is called at once and every so many seconds."""
     waiting = asyncio.create_task(handle.result())
     try:

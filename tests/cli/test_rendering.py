@@ -14,7 +14,7 @@ from typer.main import get_command
 from qunfa.cli import app
 from qunfa.cli.freeze import render_switch
 from qunfa.cli.ledger import render_ledger
-from qunfa.cli.message import bytes_words, contents, heading
+from qunfa.cli.message import beginning, bytes_words, contents, heading
 from qunfa.cli.status import answer_commands, headline, outcome_sentence, render_send, state_word
 from qunfa.cli.times import short
 from qunfa.cli.view import Failure, SendView, State
@@ -269,6 +269,24 @@ ARTICLE = {"title": "春", "content": "<p>x</p>", "thumb": {"media_id": "m"}}
 def test_a_message_in_a_few_words(message: dict[str, Any], words: str) -> None:
     """Its kind, its titles or how many there are."""
     assert heading(_message(message)) == words
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ({"msgtype": "text", "content": "a  b\nc"}, 'Text "a b c"'),
+        ({"msgtype": "text", "content": "x" * 41}, f'Text "{"x" * 39}…"'),
+        ({"msgtype": "image", "images": [{"media_id": "m"}], "recommend": "看"}, '1 picture "看"'),
+        ({"msgtype": "voice", "media": {"media_id": "m"}}, "Voice"),
+        (
+            {"msgtype": "mpnews", "articles": [{**ARTICLE, "title": "春" * 60}] * 8},
+            '8 articles: "' + "春" * 60 + '", "春春…',
+        ),
+    ],
+)
+def test_a_message_is_known_by_its_beginning(message: dict[str, Any], words: str) -> None:
+    """In one line: its kind, and the beginning of its words or titles."""
+    assert beginning(_message(message)) == words
 
 
 @pytest.mark.parametrize(
