@@ -23,7 +23,7 @@ _RUNNING: Final = f"{_SENDS} AND ExecutionStatus = 'Running'"
 _ACCOUNTS: Final = f"WorkflowType = '{ACCOUNT}'"
 _DOUBT: Final = "(MassSendOutcome = 'unknown' OR MassSendProblem IN ('unknown_outcome', 'no_verdict'))"
 _COLUMNS: Final = f"""
-To see more of each send there, once in each browser: click "Configure Columns" above the list, and + beside
+To see more of each send there, once in each browser: click the icon "Configure Columns" below the list, and + beside
 {", ".join(SEARCH_ATTRIBUTES)}."""
 
 
