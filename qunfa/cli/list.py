@@ -19,7 +19,7 @@ from qunfa.cli.options import Json, grouped
 from qunfa.cli.output import clean, note, plain, show, show_json, unbroken
 from qunfa.cli.tables import table
 from qunfa.cli.times import short, time_or_span
-from qunfa.cli.view import PHASE, WAITING, RequestView, State, request_words, state_of
+from qunfa.cli.view import NEEDS_A_PERSON, PHASE, RequestView, State, request_words, state_of
 from qunfa.contract import MASS_SEND
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import parse_mass_send_id
@@ -220,7 +220,7 @@ def _request(request: RequestView | None) -> tuple[str | None, ...]:
 def _next(rows: Sequence[SendRow]) -> Iterator[Text]:
     """The command that tells what a person can do, for each send that waits for one, or is in doubt."""
     waiting = [row for row in rows if row.outcome == "unknown"]
-    waiting += [row for row in rows if row.state == "running" and row.phase in WAITING]
+    waiting += [row for row in rows if row.state == "running" and row.phase in NEEDS_A_PERSON]
     if waiting:
         yield plain("\nNext:")
     for row in waiting[:_NEXT_MAX]:

@@ -16,7 +16,7 @@ from qunfa.cli.output import note, show, show_json, unbroken
 from qunfa.cli.preview import render_previews
 from qunfa.cli.tables import counted, facts, table
 from qunfa.cli.times import short
-from qunfa.cli.view import WAITING, SendView, read_send
+from qunfa.cli.view import NEEDS_A_PERSON, SendView, read_send
 from qunfa.cli.workers import render_work
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Approval, Progress, Status
@@ -243,7 +243,7 @@ def next_command(view: SendView) -> str | None:
     """What to type next where nothing has to be answered; `None` where the answers or the sentences say it already."""
     send = f"{view.account}/{view.key}"
     if view.state == "running":
-        waits = view.status is None or view.status.problem or view.phase in WAITING
+        waits = view.status is None or view.status.problem or view.phase in NEEDS_A_PERSON
         return None if waits else f"qunfa watch {send}"
     if view.ended_well:
         return None

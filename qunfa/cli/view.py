@@ -103,7 +103,7 @@ _STATES: Final[dict[WorkflowExecutionStatus, State]] = {
     WorkflowExecutionStatus.TERMINATED: "terminated",
     WorkflowExecutionStatus.TIMED_OUT: "timed_out",
 }
-WAITING: Final = frozenset({"needs_operator", "awaiting_approval", "paused"})
+NEEDS_A_PERSON: Final = frozenset({"needs_operator", "awaiting_approval", "paused"})
 """The phases that a person has to end."""
 _NO_WORKER: Final = "No worker answered, so this is only what Temporal knows: see that one runs (`qunfa worker`)."
 _OTHER_FORM: Final = "It holds a result of a form that this version does not know: look at it in Temporal's UI."

@@ -22,7 +22,7 @@ from qunfa.cli.preview import preview_line
 from qunfa.cli.status import headline, render_send, state_word
 from qunfa.cli.tables import table
 from qunfa.cli.times import short
-from qunfa.cli.view import WAITING, RequestView, SendView, read_send
+from qunfa.cli.view import NEEDS_A_PERSON, RequestView, SendView, read_send
 from qunfa.cli.workers import failure_line, work_words
 from qunfa.contract.ids import MassSendId, mass_send_id
 
@@ -237,6 +237,8 @@ class Lines:
         state = (state_word(view),) if self._phases_only else (state_word(view), _said(view))
         if state != self._last:
             yield progress_line(view)
+            if view.state == "running" and view.phase in NEEDS_A_PERSON and view.status:
+                yield f"to do: {to_do(view)}; see qunfa status {view.account}/{view.key}"
         self._last = state
 
 
@@ -304,7 +306,7 @@ def _progress(view: SendView) -> str | None:
 def to_do(view: SendView) -> str:
     """What a person has to decide; where nobody has to do anything, what the send waits for."""
     status = view.status
-    if status is not None and view.phase in WAITING:
+    if status is not None and view.phase in NEEDS_A_PERSON:
         fitting = ", ".join(one.replace("_", "-") for one in status.answers if one in _DECISIONS)
         return f"{status.problem.name}: {fitting}" if status.problem else fitting
     work = ", ".join(failure_line(one) or work_words(one) for one in view.work)

@@ -32,6 +32,8 @@ async def test_named_sends_are_watched_to_their_ends(start: Start, scripted: Scr
     process = await start("watch", f"demo/{key}-a", f"demo/{key}-b")
     await said(process, f"demo/{key}-", 'Text "hi" to all followers, asked for by crm')
     await said(process, f"demo/{key}-", "submitting")
+    await first.signal("become", status("awaiting_approval", answers=["approve", "reject", "pause"]))
+    await said(process, f"demo/{key}-a", f"to do: approve, reject; see qunfa status demo/{key}-a")
     await first.signal("become", status("awaiting_result"))
     await said(process, f"demo/{key}-a", "awaiting_result")
     for one, handle in (("a", first), ("b", second)):
