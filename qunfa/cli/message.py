@@ -9,7 +9,6 @@ from urllib.parse import unquote
 import typer
 from pydantic import BaseModel
 
-from qunfa.article import ArticleError, decoded, local_pictures, name_of, pictures
 from qunfa.cli.errors import WrongUse
 from qunfa.contract.message import (
     Article,
@@ -155,6 +154,8 @@ def article_content(option: str, named: str) -> str:
     Raises:
         WrongUse: The file, or a picture beside it, is not here, or the file cannot be read as HTML.
     """
+    from qunfa.article import ArticleError, decoded, local_pictures, pictures  # noqa: PLC0415 - slow, and seldom needed
+
     path = Path(named).absolute()
     _demand(option, path, named)
     try:
@@ -284,11 +285,15 @@ def bytes_words(size: int) -> str:
 
 def uri_words(uri: str) -> str:
     """A URI as it may be shown: a file by its path, anything else without its query."""
+    from qunfa.article import name_of  # noqa: PLC0415 - see above
+
     path = local_file(uri)
     return str(path) if path else unquote(name_of(uri))
 
 
 def _article_lines(article: Article) -> Iterator[str]:
+    from qunfa.article import ArticleError, pictures  # noqa: PLC0415 - see above
+
     by = f" by {article.author}" if article.author else ""
     if article.digest:
         yield f"abstract: {excerpt(article.digest)}"

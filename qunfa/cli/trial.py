@@ -14,7 +14,6 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import Client
 
-from qunfa.callback import MessageCipher, sign
 from qunfa.cli.connection import RPC_TIMEOUT
 from qunfa.cli.ledger import describe_account
 from qunfa.contract import account_id
@@ -102,6 +101,8 @@ class Trial:
         return Step(name="push", state="failed", said=_said(heard), todo=_todo(heard))
 
     def _signed(self, *encrypted: str) -> dict[str, str]:
+        from qunfa.callback import sign  # noqa: PLC0415 - no other command has to wait for the receiver's libraries
+
         token, timestamp, nonce = self.callback.tokens[0], str(int(time.time())), secrets.token_hex(8)
         query = {"signature": sign(token, timestamp, nonce), "timestamp": timestamp, "nonce": nonce}
         return query | ({"msg_signature": sign(token, timestamp, nonce, *encrypted)} if encrypted else {})
@@ -109,6 +110,8 @@ class Trial:
     def _pushed(self, fields: str) -> tuple[dict[str, str], str]:
         if self.callback.mode == "plain":
             return self._signed(), f"<xml>{fields}</xml>"
+        from qunfa.callback import MessageCipher  # noqa: PLC0415 - see above
+
         encrypted = MessageCipher(self.callback.aes_keys[0], self.appid).seal(f"<xml>{fields}</xml>".encode())
         clear = fields if self.callback.mode == "compat" else ""
         body = f"<xml>{clear}<Encrypt><![CDATA[{encrypted}]]></Encrypt></xml>"
