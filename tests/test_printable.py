@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from rich.table import Table
 from rich.text import Text
 
-from qunfa.cli.console import note, show, show_json
+from qunfa.cli.output import note, show, show_json
 from qunfa.printable import printable
 from qunfa.telemetry import configure_logging
 from tests.words import CORPUS, KEPT, STEERING

@@ -117,10 +117,10 @@ def _waiting(status: Status) -> Iterator[str]:
 
 def _holding(request: MassSendRequest | None, status: Status) -> Iterator[str]:
     """Who asked, who approved, and what holds the send back or ends it."""
-    if status.phase == "done":
-        return
     if request and request.requested_by:
         yield f"asked for by {plain(request.requested_by)}"
+    if status.phase == "done":
+        return
     if status.approval.by and status.approval.at:
         yield f"approved by {plain(status.approval.by)}, {shanghai_clock(status.approval.at)}"
     if status.paused_by:

@@ -1,33 +1,88 @@
-"""The `qunfa` application: all its commands."""
+"""The `qunfa` application: all its commands, with their examples, and what becomes of their errors."""
 
+import os
+import sys
 from importlib.metadata import version
-from typing import Annotated
+from inspect import cleandoc
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from qunfa.cli import (
-    accounts,
-    callback_check,
-    forgetting,
-    holding,
-    listing,
-    operators,
-    previewing,
-    schemas,
-    sending,
-    services,
-    setup,
-    switching,
-    watching,
-)
+from qunfa.cli.account import notices, quota, speed
+from qunfa.cli.answers import abort, approve, mark_sent, pause, reject, reschedule, resume, retry
+from qunfa.cli.callback import callback_check
 from qunfa.cli.demo.command import demo
-from qunfa.cli.doctor.command import doctor
-from qunfa.cli.group import Commands
-from qunfa.cli.notices import notices
-from qunfa.cli.quota import quota
+from qunfa.cli.doctor import doctor
+from qunfa.cli.errors import EXPLAINED, ExitCode, explain
+from qunfa.cli.freeze import freeze, unfreeze
+from qunfa.cli.ledger import forget, ledger
+from qunfa.cli.list import list_sends
+from qunfa.cli.options import Command
+from qunfa.cli.output import note
+from qunfa.cli.preview import preview
 from qunfa.cli.recall import recall
-from qunfa.cli.several import TakesSeveral
-from qunfa.cli.speed import speed
+from qunfa.cli.send import send
+from qunfa.cli.services import callback, schema, simulator, worker
+from qunfa.cli.setup import setup
+from qunfa.cli.status import status
+from qunfa.cli.views import views
+from qunfa.cli.watch import watch
+
+SEVERAL: Final = frozenset({"--image"})
+
+
+class TakesSeveral(TyperCommand):
+    """A command in which every word after such an option belongs to it, up to the next option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words with each value after an option of its own, which is what the parser knows."""
+        return super().parse_args(ctx, spread(args))
+
+
+def spread(args: list[str]) -> list[str]:
+    """`--image a b` as `--image a --image b`; what follows `--` stays as it is."""
+    words: list[str] = []
+    option: str | None = None
+    for number, word in enumerate(args):
+        if word == "--":
+            return [*words, *args[number:]]
+        if word.startswith("-") and word != "-":
+            option = word if word in SEVERAL else None
+        elif option is not None and words[-1] != option:
+            words.append(option)
+        words.append(word)
+    return words
+
+
+class Commands(TyperGroup):
+    """All commands; the errors that :mod:`qunfa.cli.errors` knows never show a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
+        except EXPLAINED as error:
+            raise typer.Exit(_report(error)) from None
+        else:
+            return answer
+
+
+def _report(error: BaseException) -> ExitCode:
+    lines, code = explain(error)
+    if code is ExitCode.BROKEN_PIPE:
+        _close_stdout()
+    for line in lines:
+        note(line)
+    return code
+
+
+def _close_stdout() -> None:
+    """Nobody reads any more: what is still buffered goes nowhere, or Python complains about it at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
 
 app = typer.Typer(
     cls=Commands,
@@ -54,42 +109,72 @@ def _all(
     pass
 
 
-_SENDS = "Mass sends"
-_ACCOUNTS = "Accounts"
-_SERVICES = "Services"
-
-app.command(cls=TakesSeveral, rich_help_panel=_SENDS)(sending.send)
-app.command(cls=TakesSeveral, rich_help_panel=_SENDS)(previewing.preview)
-app.command(rich_help_panel=_SENDS)(operators.status)
-app.command("list", rich_help_panel=_SENDS)(listing.list_sends)
-app.command(rich_help_panel=_SENDS)(watching.watch)
-app.command(rich_help_panel=_SENDS)(holding.approve)
-app.command(rich_help_panel=_SENDS)(holding.reject)
-app.command(rich_help_panel=_SENDS)(holding.pause)
-app.command(rich_help_panel=_SENDS)(holding.resume)
-app.command(rich_help_panel=_SENDS)(holding.reschedule)
-app.command(rich_help_panel=_SENDS)(operators.retry)
-app.command(rich_help_panel=_SENDS)(operators.abort)
-app.command("mark-sent", rich_help_panel=_SENDS)(operators.mark_sent)
-app.command(rich_help_panel=_SENDS)(recall)
-app.command(rich_help_panel=_ACCOUNTS)(switching.freeze)
-app.command(rich_help_panel=_ACCOUNTS)(switching.unfreeze)
-app.command(rich_help_panel=_ACCOUNTS)(accounts.ledger)
-app.command(rich_help_panel=_ACCOUNTS)(forgetting.forget)
-app.command(rich_help_panel=_ACCOUNTS)(quota)
-app.command(rich_help_panel=_ACCOUNTS)(speed)
-app.command(rich_help_panel=_ACCOUNTS)(notices)
-app.command(rich_help_panel=_SERVICES)(demo)
-app.command(rich_help_panel=_SERVICES)(setup.setup)
-app.command(rich_help_panel=_SERVICES)(doctor)
-app.command(rich_help_panel=_SERVICES)(services.worker)
 _callback = typer.Typer(
-    invoke_without_command=True, subcommand_metavar="[check ACCOUNT]", callback=services.callback, no_args_is_help=False
+    invoke_without_command=True, subcommand_metavar="[check ACCOUNT]", callback=callback, no_args_is_help=False
 )
-_callback.command("check")(callback_check.callback_check)
-app.add_typer(_callback, name="callback", rich_help_panel=_SERVICES)
-app.command(rich_help_panel=_SERVICES)(services.simulator)
-app.command(rich_help_panel=_SERVICES)(schemas.schema)
+
+_SEND: Final = "demo/spring-sale"
+_TIME: Final = "2026-12-01T09:00:00+08:00"
+_PANELS: Final[dict[str, dict[str, tuple[Command | typer.Typer, str]]]] = {
+    "Mass sends": {
+        "send": (send, 'qunfa send --account demo --key sale --to-all --text "Hi" --dry-run'),
+        "preview": (preview, "qunfa preview send.json --to oAbC1dEf2gH"),
+        "status": (status, f"qunfa status {_SEND}"),
+        "list": (list_sends, "qunfa list --account demo --since 7d --outcome failed"),
+        "watch": (watch, f"qunfa watch {_SEND}"),
+        "approve": (approve, f"qunfa approve {_SEND}"),
+        "reject": (reject, f'qunfa reject {_SEND} --reason "wrong price"'),
+        "pause": (pause, "qunfa pause --query \"MassSendAccount = 'demo'\""),
+        "resume": (resume, f"qunfa resume {_SEND}"),
+        "reschedule": (reschedule, f"qunfa reschedule {_SEND} --send-at {_TIME}"),
+        "retry": (retry, f'qunfa retry {_SEND} --reason "allowed now"'),
+        "abort": (abort, f'qunfa abort {_SEND} --reason "wrong picture"'),
+        "mark-sent": (mark_sent, f'qunfa mark-sent {_SEND} --msg-id 3147483650 --reason "seen"'),
+        "recall": (recall, f'qunfa recall {_SEND} --reason "wrong price"'),
+        "views": (views, "qunfa views --account demo"),
+    },
+    "Accounts": {
+        "freeze": (freeze, 'qunfa freeze demo --reason "a leak"'),
+        "unfreeze": (unfreeze, 'qunfa unfreeze demo --reason "all is well again"'),
+        "ledger": (ledger, "qunfa ledger demo --key spring-sale-2026"),
+        "forget": (forget, 'qunfa forget demo spring-sale-2026 --reason "a test"'),
+        "quota": (quota, "qunfa quota demo"),
+        "speed": (speed, 'qunfa speed demo set 4 --reason "the shop is slow"'),
+        "notices": (notices, "qunfa notices demo --test"),
+    },
+    "Services": {
+        "demo": (demo, "qunfa demo --once"),
+        "setup": (setup, "qunfa setup --retention 35d"),
+        "doctor": (doctor, "qunfa doctor demo"),
+        "worker": (worker, "QUNFA_CONFIG=qunfa.toml qunfa worker"),
+        "callback": (_callback, "qunfa callback --port 8088"),
+        "simulator": (simulator, "qunfa simulator --config simulator.toml"),
+        "schema": (schema, "qunfa schema MassSend"),
+    },
+}
+
+
+def _help(command: Command) -> str:
+    """The help of a command: its docstring, in paragraphs that fill their lines."""
+    return "\n\n".join(" ".join(one.split()) for one in cleandoc(command.__doc__ or "").split("\n\n"))
+
+
+def _add(panel: str, name: str, command: Command | typer.Typer, example: str) -> None:
+    epilog = f"Example: {example}"
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name, rich_help_panel=panel, help=_help(callback), epilog=epilog)
+    else:
+        app.command(name, cls=TakesSeveral, rich_help_panel=panel, help=_help(command), epilog=epilog)(command)
+
+
+_callback.command(
+    "check",
+    help=_help(callback_check),
+    epilog="Example: qunfa callback check demo --url https://your.host/wechat/demo",
+)(callback_check)
+for _panel, _commands in _PANELS.items():
+    for _name, (_command, _example) in _commands.items():
+        _add(_panel, _name, _command, _example)
 
 
 def main() -> None:

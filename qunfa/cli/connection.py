@@ -1,11 +1,26 @@
-"""A command's connection to Temporal."""
+"""A command's way to Temporal: its client, its task queue, and the pages of its UI."""
 
+import asyncio
+import os
+from collections.abc import Coroutine
+from datetime import timedelta
 from functools import cache
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 
+from qunfa.cli.errors import Refused
+from qunfa.cli.output import note
+from qunfa.settings import load_task_queue
 from qunfa.temporal.connection import connect
+
+RPC_TIMEOUT: Final = timedelta(seconds=10)
+UPDATE_TIMEOUT: Final = timedelta(seconds=30)
 
 
 async def temporal_client() -> Client:
@@ -21,3 +36,98 @@ async def temporal_client() -> Client:
 @cache
 def _runtime() -> Runtime:
     return Runtime(telemetry=TelemetryConfig(logging=None))
+
+
+Answer = TypeVar("Answer")
+# Temporal's core may still call into Python when the interpreter ends, which can crash a process whose work is done
+# (temporalio/sdk-python issue 300). A moment before the loop closes makes that rare.
+_SETTLE_SECONDS = 0.05
+
+
+def run(command: Coroutine[Any, Any, Answer]) -> Answer:
+    """Run a command's coroutine to its end; the only way in which a command uses asyncio."""
+    return asyncio.run(_settled(command))
+
+
+async def _settled(command: Coroutine[Any, Any, Answer]) -> Answer:
+    try:
+        return await command
+    finally:
+        await asyncio.sleep(_SETTLE_SECONDS)
+
+
+_TIMEOUT: Final = timedelta(seconds=5)
+
+
+def task_queue(option: str | None) -> str:
+    """The queue that was asked for, or the configured one."""
+    return option or load_task_queue()
+
+
+async def has_worker(client: Client, queue: str) -> bool:
+    """Whether a worker has polled `queue` for workflow tasks within the last minutes."""
+    return bool((await describe_queue(client, queue)).pollers)
+
+
+async def describe_queue(
+    client: Client, queue: str, kind: TaskQueueType.ValueType = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+) -> DescribeTaskQueueResponse:
+    """What Temporal knows of a task queue."""
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+    )
+    return await client.workflow_service.describe_task_queue(request, timeout=_TIMEOUT)
+
+
+async def warn_without_worker(client: Client, queue: str) -> None:
+    """Say so when nobody would pick up what is started now."""
+    if not await has_worker(client, queue):
+        note(f"{no_worker(queue)} What was started waits until one does.")
+
+
+def no_worker(queue: str) -> str:
+    """The sentence for a queue that nobody polls."""
+    return f"No worker polls the task queue {queue}: start one (`qunfa worker`)."
+
+
+async def demand_worker(client: Client, queue: str, otherwise: str = "Nothing was started.") -> None:
+    """See that somebody would carry it out now; what is done days later surprises everybody.
+
+    Raises:
+        Refused: No worker polls the queue.
+    """
+    if not await has_worker(client, queue):
+        raise Refused(f"{no_worker(queue)} {otherwise}")
+
+
+UI_VARIABLE: Final = "QUNFA_TEMPORAL_UI"
+"""Environment variable with the address of Temporal's web UI, such as http://localhost:8233."""
+_CLOUD: Final = "https://cloud.temporal.io"
+_CLOUD_HOSTS: Final = (".tmprl.cloud:7233", ".api.temporal.io:7233")
+
+
+def workflow_link(client: Client, workflow_id: str, run_id: str | None = None) -> str | None:
+    """The page of a workflow (its newest run without `run_id`), or `None` where the UI's address is not known."""
+    ui = _ui(client)
+    return link(ui, client.namespace, workflow_id, run_id) if ui else None
+
+
+def list_link(client: Client, query: str) -> str | None:
+    """The list of the workflows that a visibility query finds, or `None` where the UI's address is not known."""
+    ui = _ui(client)
+    return f"{_workflows(ui, client.namespace)}?query={quote(query, safe='')}" if ui else None
+
+
+def link(ui: str, namespace: str, workflow_id: str, run_id: str | None = None) -> str:
+    """The page of a workflow in the UI at `ui`."""
+    page = f"{_workflows(ui, namespace)}/{quote(workflow_id, safe=':')}"
+    return f"{page}/{run_id}/history" if run_id else page
+
+
+def _workflows(ui: str, namespace: str) -> str:
+    return f"{ui.rstrip('/')}/namespaces/{quote(namespace, safe='')}/workflows"
+
+
+def _ui(client: Client) -> str | None:
+    in_the_cloud = client.service_client.config.target_host.endswith(_CLOUD_HOSTS)
+    return os.environ.get(UI_VARIABLE) or (_CLOUD if in_the_cloud else None)

@@ -50,19 +50,21 @@ class Explained(NamedTuple):
     lines: tuple[str, ...]
     code: ExitCode
 
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return " ".join(self.lines)
 
-EXPLAINED = (
+
+NOT_DONE: Final = (
     Refused,
     WrongUse,
-    InvalidRequestError,
-    SettingsError,
-    TemporalError,
-    RPCError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
-    BrokenPipeError,
-    KeyboardInterrupt,
+    RPCError,
 )
+"""The errors of one among several: the others are carried out all the same."""
+EXPLAINED: Final = (*NOT_DONE, InvalidRequestError, SettingsError, TemporalError, BrokenPipeError, KeyboardInterrupt)
 """The errors that :func:`explain` knows; any other is a fault of the program and keeps its traceback."""
 
 _CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (

@@ -1,14 +1,21 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands have, and the questions that they ask."""
 
 import getpass
+import re
 import sys
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from pydantic import BaseModel, ValidationError
 
-from qunfa.cli.console import note
+from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.output import note
+from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
+from qunfa.contract.refusal import sentences
 
 
 def login_name() -> str:
@@ -23,14 +30,27 @@ def login_name() -> str:
         raise WrongUse("The system does not know who is logged in: say it with --by.") from None
 
 
+Command = Callable[..., None]
 By = Annotated[str | None, typer.Option("--by", help="Who does this.", show_default="login name")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the history.")]
-Account = Annotated[str | None, typer.Option("--account", help="The account, where SEND is a key alone.")]
+Account = Annotated[
+    str | None,
+    typer.Option("--account", help="The account, where SEND is a key alone.", autocompletion=complete_account),
+]
 SendId = Annotated[
-    str, typer.Argument(metavar="SEND", help="account/key, a workflow id, or a key together with --account.")
+    str,
+    typer.Argument(
+        metavar="SEND",
+        help="account/key, a workflow id, or a key together with --account.",
+        autocompletion=complete_send,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
+Why = Annotated[str | None, typer.Option("--reason", help="Why; it stays in the history.")]
+Name = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="The account's name at the workers.", autocompletion=complete_account)
+]
 TaskQueue = Annotated[
     str | None,
     typer.Option("--task-queue", help="Temporal's task queue.", show_default="QUNFA_TASK_QUEUE, qunfa.toml or qunfa"),
@@ -67,3 +87,77 @@ def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
         note(line)
     if not typer.confirm(question, err=True):
         raise Refused("Nothing was done.")
+
+
+def send_id(text: str, account: str | None = None) -> MassSendId:
+    """Account and key of the send that `text` names.
+
+    Raises:
+        WrongUse: It names none, or contradicts `account`.
+    """
+    named = parse_mass_send_id(text) or parse_mass_send_id(_as_workflow_id(text, account))
+    if named is None:
+        raise WrongUse(
+            f"{text!r} names no mass send: give account/key (demo/spring-sale-2026), the workflow id "
+            f"({mass_send_id('demo', 'spring-sale-2026')}), or the key together with --account."
+        )
+    if account is not None and named.account != account:
+        raise WrongUse(f"{text!r} is a send of the account {named.account}, not of {account}: leave --account out.")
+    return named
+
+
+def short_name(send: MassSendId) -> str:
+    """A send as people type it."""
+    return f"{send.account}/{send.key}"
+
+
+def _as_workflow_id(text: str, account: str | None) -> str:
+    before, slash, after = text.partition("/")
+    if slash:
+        return mass_send_id(before, after)
+    if account is None or not re.fullmatch(KEY_PATTERN, text):
+        return text
+    if not re.fullmatch(ACCOUNT_NAME_PATTERN, account):
+        raise WrongUse(f"{account!r} is no name of an account: small letters, digits, - and _.")
+    return mass_send_id(account, text)
+
+
+Payload = TypeVar("Payload", bound=BaseModel)
+
+
+def grouped(command: Command) -> Command:
+    """The command as typer reads it: a parameter that is a `NamedTuple` of options stands for all of them."""
+    parameters: dict[str, Parameter] = {}
+    groups: dict[str, Any] = {}
+    for name, parameter in signature(command, eval_str=True).parameters.items():
+        kind = parameter.annotation
+        if hasattr(kind, "_fields"):
+            groups[name] = kind
+            hints = get_type_hints(kind, include_extras=True)
+            fields = {field: (hints[field], kind._field_defaults.get(field, Parameter.empty)) for field in kind._fields}
+        else:
+            fields = {name: (kind, parameter.default)}
+        for field, (hint, default) in fields.items():
+            parameters[field] = Parameter(field, Parameter.KEYWORD_ONLY, annotation=hint, default=default)
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{field: given.pop(field) for field in group._fields})
+        command(**given)
+
+    called.__signature__ = Signature(list(parameters.values()))  # type: ignore[attr-defined]  # typer reads it
+    called.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+    return called
+
+
+def payload(model: type[Payload], **fields: object) -> Payload:
+    """`model` with these fields.
+
+    Raises:
+        WrongUse: Naming every field that does not fit.
+    """
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise WrongUse("; ".join(sentences(error)) + ".") from None

@@ -1,21 +1,76 @@
 """`qunfa recall`: the pages behind a delivered message go."""
 
-from typing import Annotated
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryFailedError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
-from qunfa.cli.awaiting import demand_worker
-from qunfa.cli.connection import temporal_client
-from qunfa.cli.console import show, show_json
-from qunfa.cli.errors import ExitCode
-from qunfa.cli.group import run
-from qunfa.cli.options import By, Json, Reason, TaskQueue, Yes, confirm, demand_consent, login_name
-from qunfa.cli.payload import payload
-from qunfa.cli.queue import task_queue
-from qunfa.cli.recall_aims import Aim, aims
-from qunfa.cli.recalling import recall_one
-from qunfa.cli.rendering.recall import FOR_GOOD, SHARED, STAYS, render_recall
-from qunfa.contract.recall import ARTICLES_MAX, RecallRequest, RecallResult
+from qunfa.cli.completion import complete_account, complete_send
+from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client, workflow_link
+from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.ledger import ledgers
+from qunfa.cli.options import (
+    By,
+    Json,
+    Reason,
+    TaskQueue,
+    Yes,
+    confirm,
+    demand_consent,
+    login_name,
+    payload,
+    send_id,
+    short_name,
+)
+from qunfa.cli.output import note, plain, show, show_json
+from qunfa.cli.tables import facts
+from qunfa.cli.times import moment
+from qunfa.cli.view import SendView, read_send
+from qunfa.cli.workers import InvalidError, problems_of, result_with_looks
+from qunfa.contract import INVALID_REQUEST, MASS_SEND
+from qunfa.contract.ids import RECALL_MASS_SEND, MassSendId, parse_mass_send_id, recall_id
+from qunfa.contract.recall import (
+    ARTICLES_MAX,
+    RECALL_FAILED,
+    RecallCall,
+    RecallRequest,
+    RecallResult,
+    RecallStatus,
+    article_at,
+)
+from qunfa.contract.refusal import full_stop
+from qunfa.contract.result import JobResult
+from qunfa.markdown import plain as escaped
+from qunfa.markdown import summary_line
+from qunfa.rules.evidence import evidence_words
+
+
+class Aim(NamedTuple):
+    """One recall: of a job, of one of its articles, or of the article at a URL. `what` says so to people."""
+
+    account: str
+    what: str
+    msg_id: int | None = None
+    article_idx: int | None = None
+    url: str | None = None
+
+    @property
+    def workflow_id(self) -> str:
+        """The workflow id of the recall."""
+        return recall_id(self.account, self.msg_id if self.msg_id is not None else self.url or "")
+
+    def request(self, by: str, reason: str) -> dict[str, object]:
+        """The input of `RecallMassSend`."""
+        aim = {"msg_id": self.msg_id, "article_idx": self.article_idx, "url": self.url}
+        given = {name: value for name, value in aim.items() if value is not None}
+        return {"account": self.account, **given, "by": by, "reason": reason}
 
 
 def recall(
@@ -24,6 +79,7 @@ def recall(
         typer.Argument(
             metavar="SEND|MSG_ID|URL",
             help="account/key or a workflow id; the msg_id of a job; or the address of an article.",
+            autocompletion=complete_send,
         ),
     ],
     *,
@@ -32,7 +88,10 @@ def recall(
         int | None,
         typer.Option(min=1, max=ARTICLES_MAX, help="Only this article, counted from 1.", show_default="all"),
     ] = None,
-    account: Annotated[str | None, typer.Option("--account", help="The account, where nothing else tells it.")] = None,
+    account: Annotated[
+        str | None,
+        typer.Option("--account", help="The account, where nothing else tells it.", autocompletion=complete_account),
+    ] = None,
     by: By = None,
     yes: Yes = False,
     queue: TaskQueue = None,
@@ -73,3 +132,212 @@ def _confirm(found: list[Aim], *, yes: bool) -> None:
 async def _recalled(found: list[Aim], by: str, reason: str, queue: str) -> list[RecallResult]:
     client = await temporal_client()
     return [await recall_one(client, aim, by, reason, queue) for aim in found]
+
+
+STAYS = "The cards that were delivered stay visible in every chat; only the pages behind them go."
+SHARED = "Every other send of the same material loses its pages with it."
+FOR_GOOD = "A recall cannot be undone, and WeChat takes ten calls a day."
+_WORDS = {
+    "recalled": ("recalled", "bold green"),
+    "not_recalled": ("NOT recalled", "bold red"),
+    "unknown": ("unknown", "bold red"),
+}
+
+
+def render_recall(result: RecallResult) -> RenderableType:
+    """What came of it, each call with WeChat's answer, and what a recall does not do."""
+    title = Text.assemble((_aim(result), "bold"), "  ", _WORDS[result.outcome])
+    return Group(title, plain(result.sentence), facts(_facts(result)))
+
+
+def waiting_line(status: RecallStatus) -> str | None:
+    """What a recall waits for, in a line; `None` where it does not wait."""
+    waiting = status.waiting_for
+    if waiting is None:
+        return None
+    calls = f" after {len(status.calls)} call(s)" if status.calls else ""
+    return f"waiting{calls}: {waiting.reason}" + (f"; next at {moment(waiting.until)}" if waiting.until else "")
+
+
+def _aim(result: RecallResult) -> str:
+    article = f", article {result.article_idx}" if result.article_idx else ""
+    job = f"msg_id {result.msg_id}{article}" if result.msg_id is not None else result.url or ""
+    return f"{result.account}/{result.key}, {job}" if result.key else f"{result.account}, {job}"
+
+
+def _facts(result: RecallResult) -> Iterator[tuple[str, str]]:
+    if result.msgtype:
+        yield "message", result.msgtype
+    for number, call in enumerate(result.calls):
+        yield "" if number else "mass/delete", f"{moment(call.at)}  {_answer(call)}"
+    if result.status:
+        yield "mass/get", result.status
+    yield "by", f"{result.by}: {result.reason}"
+    if result.outcome == "recalled":
+        yield "note", f"{STAYS} {SHARED}"
+
+
+def _answer(call: RecallCall) -> str:
+    said = evidence_words(call.errcode, call.errmsg, call.rid)
+    what = {"ok": "ok", "refused": "refused", "lost": "no answer came", "not_written": "not called"}[call.answer]
+    return ", ".join(part for part in (what, said or call.detail or "") if part)
+
+
+_RECALLABLE: Final = frozenset({"accepted", "sent", "sent_nobody"})
+_SEARCHED: Final = 100
+
+
+async def aims(client: Client, named: str, account: str | None, article: int | None) -> list[Aim]:
+    """Every job that is meant; several where a send was made in several.
+
+    Raises:
+        WrongUse: It does not say what to recall, or not of which account.
+        Refused: Nothing of it can be recalled.
+    """
+    if named.startswith(("http://", "https://")):
+        if article is not None:
+            raise WrongUse("--article goes with a send or a msg_id: an address is one article's already.")
+        return [await _by_url(client, named, account)]
+    if named.isascii() and named.isdigit():
+        return [await _by_msg_id(client, int(named), account, article)]
+    return await _of_send(client, send_id(named, account), article)
+
+
+async def _of_send(client: Client, send: MassSendId, article: int | None) -> list[Aim]:
+    view = await read_send(client, send)
+    jobs = [job for job in _jobs(view) if job.msg_id is not None and job.state in _RECALLABLE]
+    if not jobs:
+        raise Refused(f"{short_name(send)} has nothing to recall: {_why_nothing(view)}")
+    return [_aim_of(send, job, article) for job in jobs]
+
+
+def _jobs(view: SendView) -> tuple[JobResult, ...]:
+    if view.result is not None:
+        return view.result.jobs
+    return view.status.jobs if view.status else ()
+
+
+def _why_nothing(view: SendView) -> str:
+    jobs = _jobs(view)
+    if jobs:
+        return "; ".join(f"job {job.index} is {job.state}" for job in jobs) + "."
+    return view.note or "WeChat has accepted none of its jobs."
+
+
+def _aim_of(send: MassSendId, job: JobResult, article: int | None) -> Aim:
+    reached = f", {job.counts.sent:,} received it" if job.counts else ""
+    part = f"article {article} of " if article else ""
+    what = f"{part}{short_name(send)}: msg_id {job.msg_id}, {job.state.replace('_', ' ')}{reached}"
+    return Aim(send.account, what, msg_id=job.msg_id, article_idx=article)
+
+
+async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: int | None) -> Aim:
+    sends = [send async for send in _sends_with(client, msg_id) if account in {None, send.account}]
+    accounts = {send.account for send in sends}
+    if len(accounts) > 1:
+        raise WrongUse(f"msg_id {msg_id} is known of the accounts {', '.join(sorted(accounts))}: say --account NAME.")
+    named = next(iter(accounts), account)
+    if named is None:
+        raise WrongUse(f"No send here has the msg_id {msg_id}: say of which account it is with --account NAME.")
+    part = f"article {article} of " if article else ""
+    whose = f"a job of {short_name(sends[0])}" if sends else f"a job of {named}, by no send that is known here"
+    return Aim(named, f"{part}msg_id {msg_id}, {whose}", msg_id=msg_id, article_idx=article)
+
+
+async def _sends_with(client: Client, msg_id: int) -> AsyncIterator[MassSendId]:
+    query = f"WorkflowType = '{MASS_SEND}' AND MassSendMsgId = '{msg_id}'"
+    async for found in client.list_workflows(query, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT):
+        if (send := parse_mass_send_id(found.id)) is not None:
+            yield send
+
+
+async def _by_url(client: Client, url: str, account: str | None) -> Aim:
+    known = await ledgers(client)
+    for view in known.values():
+        found = view and article_at(view, url)
+        send = found and found.record and parse_mass_send_id(found.record.workflow_id)
+        if found and send and account in {None, send.account}:
+            what = f"article {found.article_idx} of {short_name(send)}: msg_id {found.msg_id}"
+            return Aim(send.account, what, msg_id=found.msg_id, article_idx=found.article_idx)
+    if account is None:
+        silent = [workflow_id for workflow_id, view in known.items() if view is None]
+        but = f" ({', '.join(silent)} did not answer: is there a worker?)" if silent else ""
+        raise WrongUse(f"No account's ledger knows this address{but}: say whose article it is with --account NAME.")
+    return Aim(account, f"the article of {account} at {url}, by no send that is known here", url=url)
+
+
+Handle = WorkflowHandle[Any, RecallResult]
+_LOOK_EVERY: Final = 1.0
+
+
+async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str) -> RecallResult:
+    """The recall's result, good or bad; stderr shows what it waits for.
+
+    Raises:
+        Refused: Another one of the same job is under way, or it was ended from outside.
+        RPCError: Temporal does not answer any more.
+    """
+    try:
+        handle: Handle = await client.start_workflow(
+            RECALL_MASS_SEND,
+            aim.request(by, reason),
+            id=aim.workflow_id,
+            task_queue=queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            result_type=RecallResult,
+            static_summary=summary_line(f"Recall of {escaped(aim.what)}"),
+            rpc_timeout=RPC_TIMEOUT,
+        )
+    except WorkflowAlreadyStartedError:
+        raise await _under_way(client, aim) from None
+    try:
+        return await _followed(handle)
+    except WorkflowFailureError as error:
+        return _ended_badly(error)
+    except (asyncio.CancelledError, RPCError):
+        where = workflow_link(client, aim.workflow_id) or f"the workflow {aim.workflow_id}"
+        note(f"The recall goes on without this command: {where}")
+        raise
+
+
+async def _followed(handle: Handle) -> RecallResult:
+    said: str | None = None
+
+    async def look() -> None:
+        nonlocal said
+        status = await _status(handle)
+        line = waiting_line(status) if status else None
+        if line and line != said:
+            note(line)
+            said = line
+
+    result: RecallResult = await result_with_looks(handle, look, _LOOK_EVERY)
+    return result
+
+
+async def _status(handle: Handle) -> RecallStatus | None:
+    try:
+        status: RecallStatus = await handle.query("status", result_type=RecallStatus, rpc_timeout=RPC_TIMEOUT)
+    except (WorkflowQueryFailedError, RPCError):  # no worker just now: the result comes when there is one
+        return None
+    return status
+
+
+async def _under_way(client: Client, aim: Aim) -> Refused:
+    handle: Handle = client.get_workflow_handle(aim.workflow_id)
+    status = await _status(handle)
+    by = f", by {status.by}: {status.reason}" if status and status.by else ""
+    line = (status and waiting_line(status)) or f"See the workflow {aim.workflow_id}."
+    return Refused(f"{aim.what}: a recall is under way already{by}. {line}")
+
+
+def _ended_badly(error: WorkflowFailureError) -> RecallResult:
+    match error.cause:
+        case ApplicationError(type=kind, details=details) if kind == RECALL_FAILED and details:
+            return RecallResult.model_validate(details[0])
+        case ApplicationError(type=kind, message=message) as cause if kind == INVALID_REQUEST:
+            raise Refused(f"Nothing was recalled: {InvalidError(message, problems_of(cause)).said}")
+        case FailureError(message=message):
+            raise Refused(f"{full_stop(f'The recall was ended: {message}')} What it had done stands in its history.")
+        case cause:
+            raise Refused(str(cause))

@@ -1,13 +1,15 @@
-"""`qunfa worker`, `callback` and `simulator`: the processes that run until they are stopped."""
+"""What platform engineers run: `qunfa worker`, `callback` and `simulator`; and `schema`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from qunfa.cli.console import note
+from qunfa.cli.connection import run
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.group import run
+from qunfa.cli.options import Json
+from qunfa.cli.output import note, show, show_json
+from qunfa.contract.schema import SCHEMAS, json_schema
 from qunfa.settings import load_settings
 
 # What a service needs is imported when it is run: no other command has to wait for workflows or web servers.
@@ -39,14 +41,11 @@ def callback(
             )
         return
     from qunfa.callback import ReceiverError, run_receiver  # noqa: PLC0415 - see above
-    from qunfa.telemetry import TelemetryError, configure_logging  # noqa: PLC0415 - see above
 
     settings = load_settings(credentials=False)
+    _configure_logging()
     try:
-        configure_logging()
         run(run_receiver(settings, host=host, port=port))
-    except TelemetryError as error:
-        raise WrongUse(str(error)) from None
     except ReceiverError as error:
         raise Refused(str(error)) from None
 
@@ -64,12 +63,8 @@ def simulator(
     docs/simulator.md shows what you can have it do: refuse a call, lose an answer, push late, find a reprint.
     """
     from qunfa.simulator import SimulatorConfig, load_config, serve  # noqa: PLC0415 - see above
-    from qunfa.telemetry import TelemetryError, configure_logging  # noqa: PLC0415 - see above
 
-    try:
-        configure_logging()
-    except TelemetryError as error:
-        raise WrongUse(str(error)) from None
+    _configure_logging()
     try:
         configuration = SimulatorConfig() if config is None else load_config(config)
     except OSError as error:
@@ -80,3 +75,34 @@ def simulator(
         serve(configuration, host, port, on_started=lambda url: note(f"The simulator listens at {url}"))
     except OSError as error:
         raise Refused(f"The simulator cannot listen on {host} port {port}: {error.strerror}.") from None
+
+
+def _configure_logging() -> None:
+    from qunfa.telemetry import TelemetryError, configure_logging  # noqa: PLC0415 - see above
+
+    try:
+        configure_logging()
+    except TelemetryError as error:
+        raise WrongUse(str(error)) from None
+
+
+def schema(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The message, such as MassSend or MassSend.retry.", autocompletion=lambda: sorted(SCHEMAS)),
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All of them, as one object by name.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print a JSON Schema (draft 2020-12), or the names of all there are."""
+    if name is not None and everything:
+        raise WrongUse("Give a name or --all, not both.")
+    if everything:
+        show_json({one: json_schema(one) for one in SCHEMAS})
+    elif name is None:
+        show_json({"names": list(SCHEMAS)}) if as_json else show(*SCHEMAS)
+    elif name in SCHEMAS:
+        show_json(json_schema(name))
+    else:
+        raise WrongUse(f"There is no message {name!r}. There are: {', '.join(SCHEMAS)}.")

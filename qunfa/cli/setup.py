@@ -6,12 +6,11 @@ from typing import Annotated
 import typer
 from temporalio.client import Client
 
-from qunfa.cli.connection import temporal_client
-from qunfa.cli.console import note, show, show_json
+from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.filters import span
-from qunfa.cli.group import run
 from qunfa.cli.options import Json
+from qunfa.cli.output import note, show, show_json
+from qunfa.cli.times import span
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
 from qunfa.rules.doctor import RETENTION_WANTED

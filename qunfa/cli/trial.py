@@ -1,17 +1,34 @@
-"""A callback tried out from outside, with requests that are signed and encrypted as WeChat's are."""
+"""A test push: sent to a callback as WeChat sends it, and looked for in Temporal."""
 
 import asyncio
 import secrets
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 import httpx
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
+from temporalio.client import Client
 
-from qunfa.callback import MessageCipher, sign
-from qunfa.cli.callback_report import Step
+from qunfa.cli.connection import RPC_TIMEOUT
+from qunfa.cli.ledger import describe_account
+from qunfa.contract import account_id
+from qunfa.contract.fields import Stored
 from qunfa.settings import CallbackSettings
+
+
+class Step(Stored):
+    """One step: what was seen, and what to do where it failed. `skipped`: an earlier step has to work first."""
+
+    name: Literal["url", "push", "temporal", "wechat"]
+    state: Literal["ok", "failed", "skipped"]
+    said: str
+    todo: str | None = None
+
 
 DEADLINE: Final = timedelta(seconds=5)
 """WeChat waits no longer."""
@@ -59,9 +76,9 @@ class Trial:
     """One account's callback at one URL."""
 
     def __init__(self, appid: str, callback: CallbackSettings, url: httpx.URL) -> None:
-        self._appid = appid
-        self._callback = callback
-        self._url = url
+        self.appid = appid
+        self.callback = callback
+        self.url = url
 
     async def verify(self) -> Step:
         """The `GET` with which WeChat verifies a URL when it is entered; its answer is the echo alone."""
@@ -73,10 +90,10 @@ class Trial:
 
     async def push(self, msg_id: int) -> Step:
         """A push of a finished job that nobody has sent, in the account's mode."""
-        query, body = self._pushed(_event(msg_id, self._callback.original_id or _NOBODY))
+        query, body = self._pushed(_event(msg_id, self.callback.original_id or _NOBODY))
         heard = await self._request("POST", query, body)
-        took = f"a push in {self._callback.mode} mode was answered"
-        if heard.status == httpx.codes.OK and self._callback.forward_results:
+        took = f"a push in {self.callback.mode} mode was answered"
+        if heard.status == httpx.codes.OK and self.callback.forward_results:
             by = "the system behind forward_to, which had it as well"
             return Step(name="push", state="ok", said=f"{took} in {heard.milliseconds} ms by {by}")
         if heard.status == httpx.codes.OK and heard.body in _ACCEPTED:
@@ -84,27 +101,31 @@ class Trial:
         return Step(name="push", state="failed", said=_said(heard), todo=_todo(heard))
 
     def _signed(self, *encrypted: str) -> dict[str, str]:
-        token, timestamp, nonce = self._callback.tokens[0], str(int(time.time())), secrets.token_hex(8)
+        from qunfa.callback import sign  # noqa: PLC0415 - no other command has to wait for the receiver's libraries
+
+        token, timestamp, nonce = self.callback.tokens[0], str(int(time.time())), secrets.token_hex(8)
         query = {"signature": sign(token, timestamp, nonce), "timestamp": timestamp, "nonce": nonce}
         return query | ({"msg_signature": sign(token, timestamp, nonce, *encrypted)} if encrypted else {})
 
     def _pushed(self, fields: str) -> tuple[dict[str, str], str]:
-        if self._callback.mode == "plain":
+        if self.callback.mode == "plain":
             return self._signed(), f"<xml>{fields}</xml>"
-        encrypted = MessageCipher(self._callback.aes_keys[0], self._appid).seal(f"<xml>{fields}</xml>".encode())
-        clear = fields if self._callback.mode == "compat" else ""
+        from qunfa.callback import MessageCipher  # noqa: PLC0415 - see above
+
+        encrypted = MessageCipher(self.callback.aes_keys[0], self.appid).seal(f"<xml>{fields}</xml>".encode())
+        clear = fields if self.callback.mode == "compat" else ""
         body = f"<xml>{clear}<Encrypt><![CDATA[{encrypted}]]></Encrypt></xml>"
         return {**self._signed(encrypted), "encrypt_type": "aes"}, body
 
     async def _request(self, method: str, query: dict[str, str], body: str | None) -> _Heard:
         """One request; no error tells its query, which could be replayed."""
-        target = self._url.copy_merge_params(query)
+        target = self.url.copy_merge_params(query)
         seconds = DEADLINE.total_seconds()
         started = time.perf_counter()
         try:
             async with (
                 asyncio.timeout(seconds),
-                httpx.AsyncClient(trust_env=self._url.host not in _LOOPBACK, timeout=seconds) as http,
+                httpx.AsyncClient(trust_env=self.url.host not in _LOOPBACK, timeout=seconds) as http,
                 http.stream(method, target, content=body, headers={"Content-Type": "text/xml"}) as response,
             ):
                 text = await _beginning(response)
@@ -143,3 +164,75 @@ def _said(heard: _Heard) -> str:
 
 def _todo(heard: _Heard) -> str:
     return _START if heard.failure is not None else _TODO.get(heard.body.strip(), _ELSEWHERE)
+
+
+PATIENCE: Final = timedelta(seconds=15)
+"""A signal stands in the history at once; where a worker is lost at that moment, after its workflow task's timeout."""
+_LOOK_EVERY: Final = 0.2
+_PAGE: Final = 100
+_SIGNAL: Final = "push"
+
+
+class Position(NamedTuple):
+    """How far the account's history went: the run, and how many events it had."""
+
+    run_id: str
+    length: int
+
+
+async def position(client: Client, appid: str) -> Position | None:
+    """How far the account's history goes now; None where it has none."""
+    description = await describe_account(client, appid)
+    return None if description is None else Position(description.run_id, description.history_length)
+
+
+async def has_arrived(client: Client, appid: str, msg_id: int, since: Position | None) -> bool:
+    """Whether a push with this msg_id stands in the account's history after `since`, or will within `PATIENCE`."""
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            while True:
+                if await _stands(client, appid, msg_id, since):
+                    return True
+                await asyncio.sleep(_LOOK_EVERY)
+    except TimeoutError:
+        return False
+
+
+async def _stands(client: Client, appid: str, msg_id: int, since: Position | None) -> bool:
+    """Looks from the newest event back to `since`, over the runs that have been continued meanwhile."""
+    now = await position(client, appid)
+    run_id = None if now is None else now.run_id
+    while run_id:
+        continued: str | None = None
+        async for event in _newest_first(client, appid, run_id):
+            if since is not None and run_id == since.run_id and event.event_id <= since.length:
+                return False
+            if msg_id == await _pushed(client, event):
+                return True
+            continued = event.workflow_execution_started_event_attributes.continued_execution_run_id
+        run_id = continued
+    return False
+
+
+async def _newest_first(client: Client, appid: str, run_id: str) -> AsyncIterator[HistoryEvent]:
+    request = GetWorkflowExecutionHistoryReverseRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecution(workflow_id=account_id(appid), run_id=run_id),
+        maximum_page_size=_PAGE,
+    )
+    while True:
+        page = await client.workflow_service.get_workflow_execution_history_reverse(request, timeout=RPC_TIMEOUT)
+        for event in page.history.events:
+            yield event
+        if not page.next_page_token:
+            return
+        request.next_page_token = page.next_page_token
+
+
+async def _pushed(client: Client, event: HistoryEvent) -> int | None:
+    """The msg_id of a push that the event is the arrival of."""
+    signal = event.workflow_execution_signaled_event_attributes
+    if signal.signal_name != _SIGNAL or not signal.input.payloads:
+        return None
+    said = (await client.data_converter.decode(signal.input.payloads))[0]
+    return said.get("msg_id") if isinstance(said, dict) else None

@@ -1,15 +1,43 @@
-"""What the commands know of one mass send: the JSON of `status`, `send` and the commands that answer a problem."""
+"""One mass send, as Temporal and its workflow tell it."""
 
-from datetime import datetime
-from typing import Literal
+import re
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
+from pydantic import ValidationError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.cli.connection import RPC_TIMEOUT, has_worker, workflow_link
+from qunfa.cli.errors import Refused
+from qunfa.cli.message import beginning
+from qunfa.cli.options import short_name
+from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request, steps
 from qunfa.contract.fields import Stored
-from qunfa.contract.ledger import FreezeAnswer
+from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.contract.operators import Status
+from qunfa.contract.request import describe
 from qunfa.contract.result import COMPLETES, MassSendResult
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
 """How Temporal sees the workflow."""
+
+
+class RequestView(Stored):
+    """What was asked for, in words: what goes to whom, and who asked."""
+
+    message: str
+    audience: str
+    requested_by: str | None = None
 
 
 class Failure(Stored):
@@ -35,7 +63,7 @@ class Work(Stored):
 
 
 class SendView(Stored):
-    """One mass send.
+    """One mass send. `request` is `None` where Temporal holds none that can be read.
 
     `status` is what the workflow says of itself, and `None` where it was not asked or no worker answered. `work` is
     what workers make or look at for it just now. `result` is what it ended with. `note` says what is missing here and
@@ -46,6 +74,7 @@ class SendView(Stored):
     run_id: str | None = None
     account: str
     key: str
+    request: RequestView | None = None
     state: State
     phase: str | None = None
     status: Status | None = None
@@ -63,45 +92,202 @@ class SendView(Stored):
         return self.state == "completed" and self.result is not None and self.result.outcome in COMPLETES
 
 
-class SendRow(Stored):
-    """One line of `list`, from Temporal's search attributes; no worker is asked for it.
+_LAST_WORDS: Final = timedelta(seconds=3)
+"""A closed workflow need not say its status: its result is there without a worker."""
+PHASE: Final = SearchAttributeKey.for_keyword("MassSendPhase")
+_STATES: Final[dict[WorkflowExecutionStatus, State]] = {
+    WorkflowExecutionStatus.RUNNING: "running",
+    WorkflowExecutionStatus.COMPLETED: "completed",
+    WorkflowExecutionStatus.FAILED: "failed",
+    WorkflowExecutionStatus.CANCELED: "canceled",
+    WorkflowExecutionStatus.TERMINATED: "terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "timed_out",
+}
+NEEDS_A_PERSON: Final = frozenset({"needs_operator", "awaiting_approval", "paused"})
+"""The phases that a person has to end."""
+_NO_WORKER: Final = "No worker answered, so this is only what Temporal knows: see that one runs (`qunfa worker`)."
+_OTHER_FORM: Final = "It holds a result of a form that this version does not know: look at it in Temporal's UI."
 
-    `outcome` is how the send ended, or `refused`; `None` while it runs, where it did not end by itself, and where it
-    ended under a worker that did not tell this yet.
+
+async def read_send(client: Client, send: MassSendId, seen: SendView | None = None) -> SendView:
+    """The newest run of a mass send; what it was `seen` to be asked for before is not read again.
+
+    Raises:
+        Refused: Temporal does not know it, or the id belongs to a workflow of another type.
+        RPCError: Temporal did not answer.
     """
-
-    workflow_id: str
-    run_id: str
-    account: str | None
-    key: str | None
-    state: State
-    phase: str | None = None
-    outcome: str | None = None
-    problem: str | None = None
-    msgtype: str | None = None
-    msg_ids: tuple[str, ...] = ()
-    started_at: datetime | None = None
-    closed_at: datetime | None = None
+    description = await describe_send(client, send)
+    known = seen.request if seen is not None and seen.run_id == description.run_id else None
+    request = known or await request_words(client, description.id, description.run_id)
+    said = await _said(client, description)
+    return _described(client, send, description).model_copy(update={"request": request, **said})
 
 
-class Answered(Stored):
-    """What became of one answer among several; `refusal` says why it was not carried out, and is `None` where it was.
+async def request_words(client: Client, workflow_id: str, run_id: str | None) -> RequestView | None:
+    """What a run was asked for, in words."""
+    try:
+        request = await request_of(client, workflow_id, run_id)
+    except RPCError:
+        return None
+    return None if request is None else in_words(request)
 
-    `send` is the send afterwards, as far as it could be read.
+
+def in_words(request: MassSendRequest) -> RequestView:
+    """What goes to whom, and who asked."""
+    audience, by = describe(request.audience), request.requested_by
+    return RequestView(message=beginning(request.message), audience=audience, requested_by=by)
+
+
+async def request_of(client: Client, workflow_id: str, run_id: str | None = None) -> MassSendRequest | None:
+    """What a run was asked for; `None` where it cannot be read."""
+    handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+    async for event in handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT):
+        payloads = event.workflow_execution_started_event_attributes.input.payloads
+        (raw, *_) = await client.data_converter.decode(payloads) or [None]
+        try:
+            return parse_request(raw)
+        except (InvalidRequestError, ValidationError):
+            return None
+    return None
+
+
+async def describe_send(client: Client, send: MassSendId) -> WorkflowExecutionDescription:
+    """What Temporal knows of the newest run of a mass send, without asking a worker.
+
+    Raises:
+        Refused: Temporal does not know it, or the id belongs to a workflow of another type.
+        RPCError: Temporal did not answer.
     """
+    try:
+        description = await client.get_workflow_handle(mass_send_id(*send)).describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        raise Refused(
+            f"Temporal's namespace {client.namespace} holds no mass send {short_name(send)}. Look at `qunfa list "
+            f"--account {send.account}`; one that has closed is forgotten when the namespace's retention is over."
+        ) from None
+    if description.workflow_type != MASS_SEND:
+        raise Refused(f"{description.id} is a workflow of the type {description.workflow_type}, not a mass send.")
+    return description
 
-    account: str
-    key: str
-    answer: str
-    refusal: str | None = None
-    send: SendView | None = None
+
+def state_of(status: WorkflowExecutionStatus | None) -> State:
+    """How Temporal sees a workflow; one that continued as new runs."""
+    return "running" if status is None else _STATES.get(status, "running")
 
 
-class Switched(Stored):
-    """What became of a freeze or unfreeze of one account among several; `refusal` says why it was not carried out."""
+def _described(client: Client, send: MassSendId, description: WorkflowExecutionDescription) -> SendView:
+    return SendView(
+        workflow_id=description.id,
+        run_id=description.run_id,
+        account=send.account,
+        key=send.key,
+        state=state_of(description.status),
+        phase=description.typed_search_attributes.get(PHASE),
+        started_at=description.start_time,
+        closed_at=description.close_time,
+        link=workflow_link(client, description.id, description.run_id),
+    )
 
-    account: str
-    update: str
-    appid: str | None = None
-    refusal: str | None = None
-    answer: FreezeAnswer | None = None
+
+async def _said(client: Client, description: WorkflowExecutionDescription) -> dict[str, Any]:
+    """The fields of a view that only the workflow itself, or its history, can fill."""
+    run = client.get_workflow_handle(description.id, run_id=description.run_id)
+    state = state_of(description.status)
+    if state == "running":
+        work = await pending_work(client, description)
+        return {"work": work, **await _asked(client, description, RPC_TIMEOUT)}
+    if state == "completed":
+        found = _result_fields(await run.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT))
+    else:
+        found = await _failure_fields(run)
+    last_words = await _asked(client, description, _LAST_WORDS)
+    return {**found, **({"status": last_words["status"]} if "status" in last_words else {})}
+
+
+async def _asked(client: Client, description: WorkflowExecutionDescription, within: timedelta) -> dict[str, Any]:
+    if not await has_worker(client, description.task_queue):
+        return {"note": _NO_WORKER}
+    run = client.get_workflow_handle(description.id, run_id=description.run_id)
+    try:
+        status = await run.query("status", result_type=Status, rpc_timeout=within)
+    except WorkflowQueryFailedError as error:
+        return {"note": f"The workflow could not say its status: {error}"}
+    except RPCError:
+        # The server is there, it has just described the workflow: what is missing is a worker.
+        return {"note": _NO_WORKER}
+    return {"status": status, "phase": status.phase}
+
+
+async def _failure_fields(run: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+    try:
+        await run.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT)
+    except WorkflowFailureError as error:
+        cause = error.cause
+        details = list(cause.details) if isinstance(cause, ApplicationError) else []
+        failed = isinstance(cause, ApplicationError) and cause.type == MASS_SEND_FAILED
+        result = _result_fields(details[0] if details else None) if failed else {}
+        return {"failure": _failure(cause), **result}
+    return {}
+
+
+def _failure(cause: BaseException) -> Failure:
+    kind = cause.type if isinstance(cause, ApplicationError) else None
+    return Failure(type=kind, message=cause.message if isinstance(cause, FailureError) else str(cause))
+
+
+def _result_fields(raw: Any) -> dict[str, Any]:
+    try:
+        return {"result": MassSendResult.model_validate(raw)}
+    except ValidationError:
+        return {"note": _OTHER_FORM}
+
+
+SHOWN: Final = frozenset(
+    {
+        steps.INSPECT,
+        steps.UPLOAD,
+        steps.MAKE_DRAFT,
+        steps.CHECK_DRAFT,
+        steps.CONVERT_VIDEO,
+        steps.CHECK_AUDIENCE,
+        steps.PREVIEW,
+    }
+)
+"""Those that make and check what is sent. The others are steps of the send itself, of which it tells its status."""
+_PROGRESS: Final = re.compile(r"(\d+) of (\d+) bytes")
+
+
+async def pending_work(client: Client, description: WorkflowExecutionDescription) -> tuple[Work, ...]:
+    """The activities under way, or waiting for their next attempt, that make material or look at it.
+
+    And whichever is paused in Temporal: what it is a step of stands still, and cannot say so.
+    """
+    pending = description.raw_description.pending_activities
+    shown = [one for one in pending if one.activity_type.name in SHOWN or one.paused]
+    return tuple([await _work(client, one) for one in shown])
+
+
+async def _work(client: Client, pending: Any) -> Work:
+    written, size = await _progress(client, pending)
+    failure = None
+    if pending.attempt > 1 and pending.HasField("last_failure"):
+        error = await client.data_converter.decode_failure(pending.last_failure)
+        failure = error.message if isinstance(error, FailureError) else str(error)
+    return Work(
+        activity=pending.activity_type.name,
+        attempt=pending.attempt,
+        written=written,
+        size=size,
+        failure=failure,
+        paused=pending.paused,
+    )
+
+
+async def _progress(client: Client, pending: Any) -> tuple[int | None, int | None]:
+    """Bytes so far and in all, as the heartbeats of an upload tell them."""
+    for detail in await client.data_converter.decode(pending.heartbeat_details.payloads):
+        if isinstance(detail, str) and (found := _PROGRESS.fullmatch(detail)):
+            return int(found[1]), int(found[2])
+    return None, None

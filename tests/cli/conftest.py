@@ -45,7 +45,7 @@ async def client(server: Client) -> AsyncIterator[Client]:
 @pytest.fixture(autouse=True)
 def starting_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that starts a send does not wait long for an early end, unless that is what a test is about."""
-    monkeypatch.setattr("qunfa.cli.starting.EARLY", timedelta(milliseconds=50))
+    monkeypatch.setattr("qunfa.cli.send.EARLY", timedelta(milliseconds=50))
 
 
 @pytest.fixture
@@ -64,8 +64,9 @@ def environment(server: Client) -> dict[str, str]:
 def qunfa(environment: dict[str, str]) -> Qunfa:
     """Run a command in this process, off the loop that the worker needs."""
 
-    async def invoke(*args: str, stdin: str | None = None, **more: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, app, list(args), input=stdin, env={**environment, **more})
+    async def invoke(*args: str, stdin: str | None = None, name: str = "root", **more: str) -> Result:
+        given = {**environment, **more}
+        return await asyncio.to_thread(CliRunner().invoke, app, list(args), input=stdin, env=given, prog_name=name)
 
     return invoke
 

@@ -200,4 +200,5 @@ def request(key: str, text: str = "hi") -> dict[str, Any]:
         "key": key,
         "audience": {"kind": "all"},
         "message": {"msgtype": "text", "content": text},
+        "requested_by": "crm",
     }

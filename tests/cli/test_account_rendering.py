@@ -5,9 +5,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from qunfa.cli.rendering.quota import render_quota
-from qunfa.cli.rendering.recall import render_recall, waiting_line
-from qunfa.cli.rendering.speed import render_speed
+from qunfa.cli.account import render_quota, render_speed
+from qunfa.cli.recall import render_recall, waiting_line
 from qunfa.contract.limits import QuotaResult, SpeedResult
 from qunfa.contract.recall import RecallResult, RecallStatus
 

@@ -7,8 +7,8 @@ from pydantic import TypeAdapter
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.reading import describe_send
-from qunfa.cli.view import Answered
+from qunfa.cli.answers import Answered
+from qunfa.cli.view import describe_send
 from qunfa.contract.ids import MassSendId
 from tests.cli.calls import DESERTED_QUEUE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
@@ -112,7 +112,7 @@ async def test_where_temporal_stops_answering_the_rest_is_not_asked(
             raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
         return await describe_send(client, send)
 
-    monkeypatch.setattr("qunfa.cli.answering.describe_send", describe)
+    monkeypatch.setattr("qunfa.cli.answers.describe_send", describe)
     answer = await qunfa("pause", *(f"demo/{key}-{one}" for one in "abc"), "--yes")
     assert answer.exit_code == 3
     assert answer.stdout.splitlines() == [
@@ -134,7 +134,7 @@ async def test_an_answer_that_was_taken_is_never_called_undone(
     async def read(*_: Any) -> None:
         raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
 
-    monkeypatch.setattr("qunfa.cli.answering.read_send", read)
+    monkeypatch.setattr("qunfa.cli.answers.read_send", read)
     answer = await qunfa("pause", f"demo/{key}", f"demo/{key}{more}", "--yes" if more else "--json")
     assert answer.exit_code == code
     if more:

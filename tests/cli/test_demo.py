@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from qunfa.cli.demo.binary import temporal_binary
 from qunfa.cli.demo.followers import FollowersView
 from qunfa.cli.demo.ports import ANY, LOCALHOST, USUAL, Ports, choose_ports
+from qunfa.cli.demo.stack import temporal_binary
 from qunfa.cli.errors import Refused
 from tests.e2e.processes import children_of, lives
 from tests.looking import until

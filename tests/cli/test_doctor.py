@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from qunfa.cli.awaiting import Handle
-from qunfa.cli.doctor import account, temporal
+from qunfa.cli import temporal_checks
+from qunfa.cli.workers import Handle
 from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.contract.ids import ACCOUNT, CHECK_ACCOUNT, CHECK_WORKER, account_id, worker_check_id
 from qunfa.rules.doctor import ALIVE
@@ -43,8 +43,8 @@ async def test_an_answer_that_comes_while_it_is_given_up_counts(
     """Temporal ends nothing that has ended: the worker was in time, and its check is no error."""
     handle: Handle = await client.start_workflow(CHECK_WORKER, id=worker_check_id(key), task_queue=QUEUE)
     await handle.result()
-    monkeypatch.setattr(temporal, "ANSWERS", timedelta(0))
-    assert await temporal.is_answered(handle)
+    monkeypatch.setattr(temporal_checks, "ANSWERS", timedelta(0))
+    assert await temporal_checks.is_answered(handle)
 
 
 async def test_an_account_on_a_task_queue_whose_worker_has_stopped(client: Client, key: str) -> None:
@@ -52,7 +52,7 @@ async def test_an_account_on_a_task_queue_whose_worker_has_stopped(client: Clien
     await client.start_workflow(ACCOUNT, id=account_id(key), task_queue=QUEUE)
 
     async def look(later: timedelta) -> Finding:
-        return await temporal.look_at_own_workflow(client, "renamed", "demo", key, datetime.now(UTC) + later)
+        return await temporal_checks.look_at_own_workflow(client, "renamed", "demo", key, datetime.now(UTC) + later)
 
     assert "Keep a worker on" in ((await until(lambda: look(timedelta(0)), _is_served)).todo or "")
     finding = await look(ALIVE + timedelta(seconds=1))
@@ -67,8 +67,8 @@ async def test_nobody_is_waited_for_for_ever(
     qunfa: Qunfa, client: Client, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that polls and does not answer is a failure of the account, and its check is ended."""
-    monkeypatch.setattr(temporal, "ANSWERS", timedelta(seconds=PATIENCE))
-    monkeypatch.setattr(account, "WITHIN", timedelta(seconds=1))
+    monkeypatch.setattr(temporal_checks, "ANSWERS", timedelta(seconds=PATIENCE))
+    monkeypatch.setattr(temporal_checks, "WITHIN", timedelta(seconds=1))
     await until_polled(qunfa)
     answer = await qunfa("doctor", key, "--json")
     findings = {one.name: one for one in Diagnosis.model_validate(parsed(answer)).findings}

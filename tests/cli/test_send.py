@@ -158,7 +158,7 @@ async def test_an_end_is_said_and_is_the_exit_code(
     qunfa: Qunfa, client: Client, *, key: str, how: dict[str, Any], code: int, said: str, monkeypatch: Any
 ) -> None:
     """With --wait, and where it comes at once: nobody is told that it has started. --json holds the end alone."""
-    monkeypatch.setattr("qunfa.cli.starting.EARLY", timedelta(seconds=PATIENCE))
+    monkeypatch.setattr("qunfa.cli.send.EARLY", timedelta(seconds=PATIENCE))
     answer = await qunfa("send", *ending(how, key))
     assert answer.exit_code == code
     assert (said in answer.stdout, "Started" in answer.stdout) == (True, False)
@@ -176,8 +176,8 @@ async def test_an_early_end_that_cannot_be_read_is_said(
     async def read(*_: Any) -> None:
         raise RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")
 
-    monkeypatch.setattr("qunfa.cli.starting.EARLY", timedelta(seconds=PATIENCE))
-    monkeypatch.setattr("qunfa.cli.sending.read_send", read)
+    monkeypatch.setattr("qunfa.cli.send.EARLY", timedelta(seconds=PATIENCE))
+    monkeypatch.setattr("qunfa.cli.send.read_send", read)
     answer = await qunfa("send", *ending({"as": "refused"}, key))
     assert (answer.exit_code, "goes on" in answer.stderr) == (3, False)
     assert f"demo/{key} has ended, and how is not known here: qunfa status demo/{key}" in answer.stderr

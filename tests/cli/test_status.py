@@ -35,6 +35,9 @@ async def test_a_running_send_says_its_status(qunfa: Qunfa, scripted: Scripted, 
     assert view.status is not None
     assert view.status.answers == ("retry", "abort")
     shown = (await qunfa("status", f"demo/{key}")).stdout
+    rows = [" ".join(line.split()) for line in shown.splitlines()]
+    for row in ('message Text "hi"', "to all followers", "asked by crm"):
+        assert row in rows
     assert "WeChat judged it a reprint." in shown
     assert f'qunfa retry demo/{key} --send-ignore-reprint --reason "WHY"' in shown
     assert f'qunfa abort demo/{key} --reason "WHY"' in shown
@@ -59,7 +62,7 @@ async def test_an_activity_that_is_paused_in_temporal_is_shown(
     qunfa: Qunfa, scripted: Scripted, client: Client, *, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also one that is shown for no other reason: nothing goes on until it is unpaused, which the send cannot know."""
-    monkeypatch.setattr("qunfa.cli.pending.SHOWN", frozenset())
+    monkeypatch.setattr("qunfa.cli.view.SHOWN", frozenset())
     handle = await scripted(status("preparing"))
     await handle.signal("begin_upload", False)
     await until(handle.describe, lambda found: found.raw_description.pending_activities)

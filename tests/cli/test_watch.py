@@ -8,6 +8,7 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
+from qunfa.cli.view import SendView
 from qunfa.contract import MASS_SEND, mass_send_id
 from tests.cli.calls import QUEUE, Qunfa, Scripted, Start, said, screen
 from tests.cli.stub import request, result, status
@@ -26,16 +27,43 @@ async def _other(client: Client, key: str) -> WorkflowHandle[Any, Any]:
 
 
 async def test_named_sends_are_watched_to_their_ends(start: Start, scripted: Scripted, key: str) -> None:
-    """A line for each change, with the send's name; exit 0 once all have ended well."""
+    """What goes to whom, then a line for each change, with the send's name; exit 0 once all have ended well."""
     first, second = [await scripted(status("submitting"), more=f"-{one}") for one in "ab"]
     process = await start("watch", f"demo/{key}-a", f"demo/{key}-b")
+    await said(process, f"demo/{key}-", 'Text "hi" to all followers, asked for by crm')
     await said(process, f"demo/{key}-", "submitting")
+    await first.signal("become", status("awaiting_approval", answers=["approve", "reject", "pause"]))
+    await said(process, f"demo/{key}-a", f"to do: approve, reject; see qunfa status demo/{key}-a")
     await first.signal("become", status("awaiting_result"))
     await said(process, f"demo/{key}-a", "awaiting_result")
     for one, handle in (("a", first), ("b", second)):
         await handle.signal("end", {"as": "completed", "result": result("sent", f"{key}-{one}")})
         await said(process, f"demo/{key}-{one}", "sent: Delivered.")
     assert await process.wait() == 0
+
+
+async def test_each_change_is_a_line_of_json(start: Start, scripted: Scripted, key: str) -> None:
+    """For programs, also on a terminal: the send as `status --json` has it, and nothing else."""
+    handle = await scripted(status("submitting"))
+    master, slave = pty.openpty()
+    process = await start("watch", f"demo/{key}", "--json", stderr=slave)
+    os.close(slave)
+    seen = await said(process, '"submitting"')
+    await handle.signal("end", {"as": "completed", "result": result("sent", key)})
+    rest, _ = await process.communicate()
+    views = [SendView.model_validate_json(line) for line in (seen + rest.decode()).splitlines()]
+    assert (views[0].phase, views[-1].ended_well, process.returncode) == ("submitting", True, 0)
+    os.close(master)
+
+
+async def test_a_query_says_which_sends_are_watched(start: Start, qunfa: Qunfa, client: Client, key: str) -> None:
+    """Of those that run; it goes with no names."""
+    await _other(client, f"{key}-a")
+    await _other(client, f"{key}-b")
+    process = await start("watch", "--query", f"WorkflowId = 'mass-send:watched:{key}-b'")
+    assert f"{key}-a" not in await said(process, f"watched/{key}-b", "submitting")
+    refused = await qunfa("watch", "demo/k", "--query", "MassSendAccount = 'demo'")
+    assert (refused.exit_code, "not by both" in refused.stderr) == (2, True)
 
 
 async def test_a_bad_end_is_exit_one(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
@@ -74,7 +102,7 @@ async def test_a_terminal_shows_a_table_in_place(start: Start, scripted: Scripte
     master, slave = pty.openpty()
     process = await start("watch", f"demo/{key}-a", f"demo/{key}-b", stdout=slave, stderr=slave)
     os.close(slave)
-    seen = await screen(master, "1,234 followers reached")
+    seen = await screen(master, "1,234 reached")
     assert "WeChat's push" in seen.decode()
     await first.signal("end", {"as": "completed", "result": result("sent", f"{key}-a")})
     seen = await screen(master, "Delivered.", seen)

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from qunfa.cli.console import clean
+from qunfa.cli.connection import link
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.filters import Filters, span, visibility_query
-from qunfa.cli.link import link
-from qunfa.cli.naming import send_id
+from qunfa.cli.list import Filters, visibility_query
+from qunfa.cli.options import send_id
+from qunfa.cli.output import clean
+from qunfa.cli.times import short, span
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.markdown import SUMMARY_BYTES, plain, summary_line
 from qunfa.printable import printable
@@ -83,6 +84,20 @@ def test_a_value_is_never_a_condition() -> None:
 def test_spans(text: str, expected: timedelta | None) -> None:
     """A number with a unit, or ISO 8601."""
     assert span(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        ("2026-12-01T04:30:59Z", "12:30"),
+        ("2026-11-30T16:00:00Z", "00:00"),
+        ("2026-11-30T15:59:59Z", "11-30 23:59"),
+        ("2025-12-01T04:30:00Z", "2025-12-01 12:30"),
+    ],
+)
+def test_a_time_is_as_short_as_it_can_be(at: str, shown: str) -> None:
+    """Shanghai's, with the date where it is another day there, and with the year where it is another year."""
+    assert short(datetime.fromisoformat(at), datetime(2026, 12, 1, 15, 59, tzinfo=UTC)) == shown
 
 
 def test_since_is_a_span_or_a_time() -> None:

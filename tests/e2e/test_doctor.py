@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from temporalio import workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from qunfa.cli.appid import describe_account
-from qunfa.cli.doctor.temporal import look_at_own_workflow, look_at_tasks
+from qunfa.cli.ledger import describe_account
+from qunfa.cli.temporal_checks import look_at_own_workflow, look_at_tasks
 from qunfa.contract.checks import OF_AN_ACCOUNT, Diagnosis, Finding
 from qunfa.contract.ids import ACCOUNT, MASS_SEND, account_id, mass_send_id
 from tests.e2e.commands import parsed, qunfa

@@ -79,7 +79,7 @@ TABLE = (
         "qunfa/cli",
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
-            "qunfa.rules.evidence", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
+            "qunfa.rules.evidence", "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
             "qunfa.markdown", "qunfa.printable",
             "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",
         ),

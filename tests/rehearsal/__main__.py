@@ -14,8 +14,8 @@ from typing import Final
 from temporalio.client import Client
 from temporalio.runtime import Runtime
 
-from qunfa.cli.demo.children import Child
 from qunfa.cli.demo.ports import LOCALHOST
+from qunfa.cli.demo.stack import Child
 from qunfa.telemetry import configure_logging, worker_runtime
 from qunfa.temporal.connection import TemporalUnreachable, connect
 from qunfa.temporal.namespace import register_search_attributes

@@ -1,13 +1,17 @@
 """An operator who has nothing but Temporal's own UI."""
 
 import json
+from functools import partial
 
 import pytest
 from playwright.async_api import FrameLocator
 
-from qunfa.cli.starting import details, summary
-from qunfa.contract import mass_send_id, parse_request
+from qunfa.cli.connection import UI_VARIABLE, list_link
+from qunfa.cli.request import details, summary
+from qunfa.cli.views import queries
+from qunfa.contract import SEARCH_ATTRIBUTES, mass_send_id, parse_request
 from tests.e2e.stage import FOLLOWERS, Scene
+from tests.looking import until
 from tests.project.guide import VIEWS
 from tests.ui.window import Window
 
@@ -94,3 +98,17 @@ async def test_an_account_is_frozen_and_unfrozen_in_the_ui(scene: Scene, window:
     await window.submit("Update successful")
     assert (await scene.result(second)).outcome == "sent"
     assert await scene.received() == dict.fromkeys(range(FOLLOWERS), 2)
+
+
+async def test_a_link_of_views_opens_its_list(scene: Scene, window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the query filled in; the search attributes can be put beside it as columns, as the command says."""
+    monkeypatch.setenv(UI_VARIABLE, window.url)
+    handle = await scene.start("summer", approval={"required": True}, requested_by="crm")
+    query = queries(scene.account)["waits for approval"]
+    await until(partial(scene.client.count_workflows, query), lambda found: found.count == 1)
+    await window.page.goto(list_link(scene.client, query) or "")
+    await window.see(window.page.get_by_role("table"), handle.id)
+    await window.page.get_by_label("Configure Columns").click()
+    for name in SEARCH_ATTRIBUTES:
+        await window.see(window.page.locator("body"), name)
+    await scene.update(handle, "reject")

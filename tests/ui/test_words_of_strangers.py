@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page
 from temporalio.client import Client, WorkflowHandle
 
 from qunfa.cli.demo.ports import LOCALHOST
-from qunfa.cli.starting import details, summary
+from qunfa.cli.request import details, summary
 from qunfa.contract import parse_request
 from qunfa.contract.notice import NotifyRequest
 from qunfa.contract.operators import Status, StoryLine

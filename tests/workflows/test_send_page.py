@@ -148,6 +148,7 @@ def test_a_send_that_has_ended_says_how(outcome: str, may_have_been: bool, says:
     ended = MassSendResult.model_validate(
         {"outcome": outcome, "may_have_been_delivered": may_have_been, "account": "demo", "key": "spring"}
     )
-    page = send_page(request(), status(phase="done"), ended)
+    page = send_page(request(requested_by="crm"), status(phase="done"), ended)
+    assert "- asked for by crm" in page
     assert page.startswith(f"### done: {outcome.replace('_', ' ')}\n")
     assert (says in page) if says else ("delivered" not in page)

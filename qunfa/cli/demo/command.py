@@ -1,30 +1,40 @@
-"""`qunfa demo`."""
+"""`qunfa demo`: its messages, and what it says."""
 
 import asyncio
+import secrets
+import shlex
+import shutil
 import signal
+import sys
 from collections.abc import Coroutine
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
 from temporalio.client import Client
 
-from qunfa.cli.console import show, stdout
-from qunfa.cli.demo.campaign import campaign
-from qunfa.cli.demo.folder import TASK_QUEUE, demo_folder, media_folder
-from qunfa.cli.demo.pages import followers, opening, received, sending, what_next
+from qunfa.cli.connection import link, run
+from qunfa.cli.demo.folder import ACCOUNT, TASK_QUEUE, demo_folder, media_folder
+from qunfa.cli.demo.followers import followers, received
 from qunfa.cli.demo.ports import ANY, USUAL, Ports, choose_ports
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
-from qunfa.cli.following import follow_on
-from qunfa.cli.group import run
-from qunfa.cli.rendering.send import render_send
-from qunfa.cli.request_options import Request
-from qunfa.cli.starting import start
+from qunfa.cli.message import MessageOptions, contents, heading, message_of
+from qunfa.cli.output import show, stdout, unbroken
+from qunfa.cli.request import AudienceOptions, Request, assemble
+from qunfa.cli.send import start
+from qunfa.cli.status import render_send
+from qunfa.cli.tables import facts
+from qunfa.cli.times import SHANGHAI
+from qunfa.cli.watch import follow_on
+from qunfa.contract import mass_send_id
+from qunfa.contract.request import describe
 
 Answer = TypeVar("Answer")
-
 _Port = Annotated[
     int | None, typer.Option(min=0, max=65_535, help="This port, or 0 for a free one.", show_default="the usual one")
 ]
@@ -136,3 +146,75 @@ async def _alarm(stop: asyncio.Event) -> NoReturn:
 
 async def _for_ever() -> None:
     await asyncio.Event().wait()
+
+
+_TEXT: Final = "Hello from Qunfa: one message, and nobody gets it twice."
+
+
+def campaign(media: Path) -> list[Request]:
+    """A text, an article with pictures, and a video, to all followers; the files are in `media`."""
+    began = f"demo-{datetime.now(SHANGHAI):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    messages = {
+        "text": MessageOptions(text=_TEXT),
+        "article": MessageOptions(
+            html=str(media / "article.html"), thumb=str(media / "cover.jpg"), title="春天到了", author="Qunfa"
+        ),
+        "video": MessageOptions(video=str(media / "clip.mp4"), title="郁金香", description="Tulips in the wind"),
+    }
+    return [_request(f"{began}-{name}", given) for name, given in messages.items()]
+
+
+def _request(key: str, given: MessageOptions) -> Request:
+    overrides = {"account": ACCOUNT, "key": key, "message": message_of(given)}
+    return assemble(None, AudienceOptions(to_all=True), overrides, defaults={"requested_by": "qunfa demo"})
+
+
+def opening(stack: Stack) -> RenderableType:
+    """Where everything listens."""
+    rows = {
+        "Temporal": stack.operator_environment["TEMPORAL_ADDRESS"],
+        "its UI": stack.ui,
+        "worker": f"task queue {TASK_QUEUE}",
+        "receiver": f"{stack.receiver}/wechat/{ACCOUNT}",
+        "simulated WeChat": stack.simulator,
+        "logs": str(stack.folder / "*.log"),
+    }
+    return facts(rows.items())
+
+
+def sending(request: Request, stack: Stack) -> RenderableType:
+    """What is being sent, and where Temporal shows it."""
+    sent = request.parsed
+    page = link(stack.ui, "default", mass_send_id(sent.account, sent.key))
+    made_of = "".join(f"\n  {line}" for line in contents(sent.message))
+    said = Text(f"\n{heading(sent.message)} to {describe(sent.audience)} of {sent.account}:{made_of}")
+    return Group(said, unbroken(page, f"link {page}"))
+
+
+def what_next(stack: Stack) -> RenderableType:
+    """What can be tried now, ready to be pasted."""
+    qunfa, media = _command(), shlex.quote(str(media_folder(stack.folder)))
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in stack.operator_environment.items()]
+    commands = [
+        f"{qunfa} list",
+        f"{qunfa} send --account {ACCOUNT} --key look --to-all --image {media}/*.png --dry-run",
+        f'{qunfa} freeze {ACCOUNT} --reason "a closer look"',
+        f'{qunfa} send --account {ACCOUNT} --key second --to-all --text "The second one"',
+        f"{qunfa} status {ACCOUNT}/second",
+        f"{qunfa} unfreeze {ACCOUNT}",
+        f"{qunfa} status {ACCOUNT}/second",
+        f"{qunfa} ledger {ACCOUNT}",
+        f"curl {stack.simulator}/_sim/ledger",
+    ]
+    return Group(
+        Text("\nTry next, in another terminal:"),
+        *(unbroken(f"  {line}") for line in (*exports, *commands)),
+        Text("\nEverything runs until Ctrl-C.", style="bold"),
+    )
+
+
+def _command() -> str:
+    """How the `qunfa` command is typed in a new terminal."""
+    beside = Path(sys.executable).with_name("qunfa")
+    found = shutil.which("qunfa")
+    return "qunfa" if found is not None or not beside.is_file() else shlex.quote(str(beside))

@@ -1,5 +1,12 @@
-"""What the simulator's ledger says of its followers: the proof that nobody got a message twice."""
+"""What the simulated followers received: the proof that nobody got a message twice."""
 
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from qunfa.cli.message import bytes_words
+from qunfa.cli.tables import table
 from qunfa.contract.fields import Stored
 
 
@@ -63,3 +70,49 @@ class ContentView(Stored):
     title: str = ""
     articles: tuple[ArticleView, ...] = ()
     media: tuple[MediaView, ...] = ()
+
+
+def received(seen: FollowersView, messages: Sequence[ContentView]) -> RenderableType:
+    """What the simulated followers see of each send."""
+    sent = zip(seen.jobs, messages, strict=True)
+    rows = ((job.msg_id, content.msgtype, _seen(content), f"{job.received:,}") for job, content in sent)
+    return table(
+        ("msg_id", "type", "what they see", "followers"),
+        rows,
+        "\nWhat the followers received",
+        wrapped=("what they see",),
+    )
+
+
+def followers(seen: FollowersView, messages: int) -> Text:
+    """Whether every follower received each message once."""
+    if seen.exactly_once(messages):
+        said = f"\n{seen.followers:,} followers, each received each of the {messages} messages exactly once."
+        return Text(said, style="bold green")
+    return Text(
+        f"\nOf {seen.followers:,} followers {seen.reached:,} received something, at most {seen.max_per_follower} "
+        f"messages each, {len(seen.duplicates)} sends arrived more than once.",
+        style="bold red",
+    )
+
+
+def _seen(content: ContentView) -> str:
+    if content.text is not None:
+        return content.text
+    if not content.articles:
+        return ", ".join([content.title, *(_file(media) for media in content.media)])
+    return "; ".join(_article(article) for article in content.articles)
+
+
+def _article(article: ArticleView) -> str:
+    """Each picture once, and in how many places they stand."""
+    distinct = {picture.url: _file(picture) for picture in article.pictures}
+    lost = f", {len(article.dropped)} LOST" if article.dropped else ""
+    return (
+        f"{article.title}, cover {_file(article.thumb)}, {len(distinct)} pictures in {len(article.pictures)} places "
+        f"({', '.join(distinct.values())}){lost}"
+    )
+
+
+def _file(media: MediaView) -> str:
+    return f"{media.file.format} {bytes_words(media.file.size)}"

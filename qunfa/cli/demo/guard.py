@@ -1,7 +1,7 @@
 """Becomes another program that the kernel ends together with the process that started it.
 
-It is run as a file, not imported: `python guard.py PARENT_PID PROGRAM [ARGUMENT…]`. Where the kernel has no such
-service (only Linux has), the program outlives a parent that was killed with SIGKILL, and only then.
+It is run as a file, not imported: `python guard.py PARENT_PID PROGRAM [ARGUMENT…]`. Only Linux has
+such a service. Elsewhere the program outlives a parent that was killed with SIGKILL.
 """
 
 import ctypes

@@ -2,8 +2,12 @@
 
 import asyncio
 import os
+import shutil
+import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from asyncio.subprocess import DEVNULL, STDOUT, Process
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +17,7 @@ import httpx
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import temporal_client
-from qunfa.cli.demo.binary import temporal_binary
-from qunfa.cli.demo.children import Child
+from qunfa.cli.connection import UI_VARIABLE, has_worker, temporal_client
 from qunfa.cli.demo.folder import (
     ACCOUNT,
     TASK_QUEUE,
@@ -27,8 +29,6 @@ from qunfa.cli.demo.folder import (
 from qunfa.cli.demo.followers import ContentView, FollowersView
 from qunfa.cli.demo.ports import LOCALHOST, Ports
 from qunfa.cli.errors import Refused
-from qunfa.cli.link import UI_VARIABLE
-from qunfa.cli.queue import has_worker
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.temporal.connection import TemporalUnreachable
 from qunfa.temporal.namespace import namespace_retention, register_search_attributes, set_namespace_retention
@@ -36,7 +36,6 @@ from qunfa.temporal.namespace import namespace_retention, register_search_attrib
 READY_WITHIN: Final = timedelta(seconds=60)
 RETENTION: Final = timedelta(days=35)
 _ASK_AGAIN_SECONDS: Final = 0.1
-
 Condition = Callable[[], Awaitable[bool]]
 
 
@@ -180,3 +179,69 @@ def _temporal_arguments(folder: Path, ports: Ports) -> list[str]:
 
 def _qunfa(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "qunfa.cli", *arguments]
+
+
+_GUARD: Final = Path(__file__).with_name("guard.py")
+_GRACE_SECONDS: Final = 5.0
+_TAIL_LINES: Final = 15
+
+
+class Child:
+    """A process in a session of its own, so that Ctrl-C reaches the demo alone; its output goes to a file."""
+
+    def __init__(self, name: str, process: Process, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._process = process
+        self.ended = asyncio.ensure_future(process.wait())
+
+    @classmethod
+    async def start(cls, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> "Child":
+        """Start `command` with `environment` in `folder`; its log is `folder`/`name`.log."""
+        log = folder / f"{name}.log"
+        guarded = [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), *command]
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *guarded,
+                stdin=DEVNULL,
+                stdout=output,
+                stderr=STDOUT,
+                cwd=folder,
+                env=environment,
+                start_new_session=True,
+            )
+        return cls(name, process, log)
+
+    def died(self) -> Refused:
+        """The sentence for a process that ended by itself, with the end of its log."""
+        with self.log.open(encoding="utf-8", errors="replace") as lines:
+            tail = "".join(deque(lines, _TAIL_LINES)).rstrip()
+        said = f"the end of {self.log}:\n{tail}" if tail else f"{self.log} is empty"
+        return Refused(f"The {self.name} ended with exit code {self._process.returncode}; {said}")
+
+    async def stop(self) -> None:
+        """Ask it to end; what has not ended soon is killed."""
+        self._signal(signal.SIGTERM)
+        await asyncio.wait({self.ended}, timeout=_GRACE_SECONDS)
+        self._signal(signal.SIGKILL)
+        await self.ended
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:
+            os.killpg(self._process.pid, number)
+
+
+def temporal_binary() -> Path:
+    """The `temporal` beside this Python, or else the one on PATH.
+
+    Raises:
+        Refused: There is none.
+    """
+    beside = Path(sys.executable).with_name("temporal")
+    found = str(beside) if beside.is_file() else shutil.which("temporal")
+    if found is None:
+        raise Refused(
+            "The demo needs the `temporal` command, and finds it neither beside this Python nor on PATH. "
+            "Install it (pip install 'qunfa[demo]')."
+        )
+    return Path(found)

@@ -1,0 +1,223 @@
+"""What is asked about an account: `qunfa quota`, `speed` and `notices`."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from qunfa.cli.connection import run, task_queue
+from qunfa.cli.errors import ExitCode, WrongUse
+from qunfa.cli.options import By, Json, Name, TaskQueue, Why, Yes, confirm, login_name, payload
+from qunfa.cli.output import plain, show_result
+from qunfa.cli.tables import table
+from qunfa.cli.times import moment
+from qunfa.cli.workers import account_question, answer_of_a_worker, unique
+from qunfa.contract.ids import ACCOUNT_NOTICES, ACCOUNT_QUOTA, ACCOUNT_SPEED, notices_id, quota_id, speed_id
+from qunfa.contract.limits import (
+    A_REALSPEED,
+    REALSPEEDS,
+    SPEED_MAX,
+    Allowance,
+    AllowanceName,
+    CallsLeft,
+    QuotaRequest,
+    QuotaResult,
+    SpeedRequest,
+    SpeedResult,
+)
+from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Webhook
+from qunfa.markdown import plain as escaped
+from qunfa.rules.evidence import evidence_words
+
+
+def quota(
+    account: Name,
+    *,
+    queue: TaskQueue = None,
+    as_json: Json = False,
+) -> None:
+    """Show API calls used and left by WeChat's count, and mass sends today and this month by the account's ledger."""
+    request = payload(QuotaRequest, account=account)
+    summary = f"Quota of **{escaped(account)}**"
+    question = account_question(ACCOUNT_QUOTA, quota_id(account, unique()), request, summary)
+    result = run(answer_of_a_worker(question, QuotaResult, task_queue(queue)))
+    show_result(result, render_quota, as_json=as_json)
+
+
+_NAMES: dict[AllowanceName, str] = {
+    "sends": "mass sends, to all or to a tag",
+    "sends_to_all": "mass sends to all",
+    "mass_calls": "calls of sendall and send",
+    "previews": "previews",
+}
+_PREFIX = "/cgi-bin/"
+
+
+def render_quota(result: QuotaResult) -> RenderableType:
+    """What is left first, then the sends that were counted and from when on, then each call."""
+    title = Text.assemble((result.account, "bold"), f"  {result.kind} account {result.appid}")
+    return Group(
+        title,
+        plain(f"{moment(result.at)}; WeChat's days and months are Shanghai's"),
+        "",
+        table(("what is left", "left", "used", "of", "until"), map(_left, result.allowances)),
+        *map(plain, _doubts(result)),
+        "",
+        table(("mass sends", "today", "this month"), _sends(result)),
+        plain(_since(result)),
+        "",
+        table(
+            ("API calls, by WeChat's count", "left", "used", "a day", "at most"),
+            map(_calls, result.calls),
+            wrapped=("at most",),
+        ),
+    )
+
+
+def _left(row: Allowance) -> tuple[str, ...]:
+    most, least = ("at most ", "at least ") if row.others or not row.whole else ("", "")
+    limit = f"{row.limit:,} a {row.period}"
+    return _NAMES[row.name], f"{most}{row.left:,}", f"{least}{row.used:,}", limit, moment(row.renewed_at)
+
+
+def _doubts(result: QuotaResult) -> Iterator[str]:
+    for row in result.allowances:
+        if row.others:
+            elsewhere = f"{row.others} of this {row.period} were made elsewhere, and it is not known to whom"
+            yield f"{_NAMES[row.name]}: {elsewhere}, so they may have used it, too."
+        if not row.whole:
+            yield f"{_NAMES[row.name]}: this {row.period} is not counted as a whole."
+
+
+def _sends(result: QuotaResult) -> Iterator[tuple[str, ...]]:
+    fields = {
+        "accepted by WeChat": "total",
+        "  of them to all": "to_all",
+        "made elsewhere": "others",
+        "previews": "previews",
+    }
+    for name, field in fields.items():
+        yield name, f"{getattr(result.today, field):,}", f"{getattr(result.month, field):,}"
+
+
+def _since(result: QuotaResult) -> str:
+    if result.since is None:
+        return "Nothing of this account has been sent here yet, so nothing was counted."
+    return f"Counted here since {moment(result.since)}; WeChat itself does not tell how many sends are left."
+
+
+def _calls(one: CallsLeft) -> tuple[str | None, ...]:
+    name = one.cgi_path.removeprefix(_PREFIX)
+    if one.daily_limit is None:
+        return name, None, None, None, evidence_words(one.errcode, one.errmsg, None)
+    rate = f"{one.call_count:,} in {one.refresh_second:,} s" if one.call_count and one.refresh_second else ""
+    return name, f"{one.remain:,}", f"{one.used:,}", f"{one.daily_limit:,}", rate
+
+
+class Action(StrEnum):
+    """What to do with the speed."""
+
+    GET = "get"
+    SET = "set"
+
+
+def speed(
+    account: Name,
+    action: Annotated[Action, typer.Argument(metavar="get|set", help="Look at it, or set it.")] = Action.GET,
+    level: Annotated[
+        int | None,
+        typer.Argument(metavar="[0..4]", min=0, max=SPEED_MAX, help="With set: from 0, the fastest, to 4."),
+    ] = None,
+    *,
+    by: By = None,
+    reason: Why = None,
+    yes: Yes = False,
+    queue: TaskQueue = None,
+    as_json: Json = False,
+) -> None:
+    """Show how fast an account's mass sends go, or set it, which holds for all of them until it is set again.
+
+    0 is 800,000 followers a minute, 1 is 600,000, 2 is 450,000, 3 is 300,000, 4 is 100,000.
+    """
+    if (action is Action.SET) != (level is not None):
+        raise WrongUse("Say `qunfa speed ACCOUNT get`, or `qunfa speed ACCOUNT set 0..4`.")
+    who = {} if level is None else {"speed": level, "by": by or login_name(), "reason": reason}
+    request = payload(SpeedRequest, account=account, **who)
+    if level is not None:
+        confirm(
+            f"Set the speed of {account} to {level}, {followers(REALSPEEDS[level])} a minute?",
+            yes=yes,
+            about=[STAYS_SET],
+        )
+    summary = f"Speed of **{escaped(account)}**" + ("" if level is None else f" set to {level}")
+    question = account_question(ACCOUNT_SPEED, speed_id(account, unique()), request, summary)
+    result = run(answer_of_a_worker(question, SpeedResult, task_queue(queue)))
+    show_result(result, render_speed, as_json=as_json)
+
+
+STAYS_SET = "It holds for every mass send of the account, whoever makes it, until somebody sets it again."
+
+
+def render_speed(result: SpeedResult) -> RenderableType:
+    """The speed among all there are, and what WeChat says of it where that is something else."""
+    rows = (("→" if level == result.now.speed else "", level, followers(one)) for level, one in enumerate(REALSPEEDS))
+    was = "" if result.before is None else f", was {result.before.speed}"
+    title = Text.assemble((result.account, "bold"), "  ", (f"speed {result.now.speed}{was}", "bold green"))
+    return Group(title, *map(plain, _said(result)), table(("", "speed", "followers a minute"), rows))
+
+
+def followers(realspeed: int) -> str:
+    """How many a minute."""
+    return f"{realspeed * A_REALSPEED:,}"
+
+
+def _said(result: SpeedResult) -> Iterator[str]:
+    now = result.now
+    if result.before is not None:
+        yield STAYS_SET
+    told = f"WeChat tells {followers(now.realspeed)} followers a minute for it"
+    if now.published is None:
+        yield f"{told}; its table, below, has no such speed."
+    elif now.published != now.realspeed:
+        yield f"{told}, but {followers(now.published)} in its table, below: rely on neither."
+
+
+def notices(
+    account: Name,
+    *,
+    test: Annotated[bool, typer.Option("--test", help="Tell each of them a notice of the type `test`, once.")] = False,
+    queue: TaskQueue = None,
+    as_json: Json = False,
+) -> None:
+    """Show the webhooks that are told of an account's sends, and what each is told; with --test, try them.
+
+    A worker tells the test, as it tells all notices: nothing here knows where the webhooks are.
+    """
+    request = payload(AccountNoticesRequest, account=account, test=test)
+    summary = f"Webhooks of **{escaped(account)}**" + (", tested" if test else "")
+    question = account_question(ACCOUNT_NOTICES, notices_id(account, unique()), request, summary)
+    result = run(answer_of_a_worker(question, AccountNoticesResult, task_queue(queue)))
+    show_result(result, render_notices, as_json=as_json)
+    if any(webhook.took_test is False for webhook in result.webhooks):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+_NONE = "No webhook is told of its sends: [accounts.NAME.notices.…] at the workers names them."
+
+
+def render_notices(result: AccountNoticesResult) -> RenderableType:
+    """Each with what it is told, and how it took its test."""
+    title = Text.assemble((result.account, "bold"), f"  {len(result.webhooks)} webhook(s)")
+    if not result.webhooks:
+        return Group(title, plain(_NONE))
+    rows = ((one.name, ", ".join(one.events), _test(one)) for one in result.webhooks)
+    return Group(title, table(("webhook", "is told", "test"), rows, wrapped=("is told", "test")))
+
+
+def _test(webhook: Webhook) -> Text | str | None:
+    if webhook.took_test is None:
+        return None
+    return Text("taken", "green") if webhook.took_test else webhook.problem or "not taken"

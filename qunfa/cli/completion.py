@@ -1,0 +1,80 @@
+"""What a shell completes: accounts, sends, keys and problems.
+
+What is not found within a moment is not completed: a shell that waits, or shows errors, is worse than one that does not
+help.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+import typer
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
+from qunfa.contract import MASS_SEND
+from qunfa.contract.ids import MassSendId, parse_mass_send_id
+from qunfa.settings import SettingsError, load_settings
+from qunfa.temporal.connection import TemporalError
+
+_WITHIN: Final = 2.0
+"""Seconds."""
+_LOOKED_AT: Final = 200
+"""So many sends, the newest: enough for a screen."""
+
+
+def complete_account(incomplete: str) -> list[str]:
+    """The accounts of the configuration, and those of the newest sends."""
+    configured: Iterable[str] = ()
+    with suppress(SettingsError):
+        configured = load_settings(credentials=False).accounts
+    return _distinct([*sorted(configured), *(send.account for send in _found(incomplete))], incomplete)
+
+
+def complete_send(context: typer.Context, incomplete: str) -> list[str]:
+    """The newest sends as account/key, or as keys where --account is given."""
+    account = context.params.get("account")
+    if isinstance(account, str):
+        return complete_key(context, incomplete)
+    before, slash, after = incomplete.partition("/")
+    sends = _found(f"{before}:{after}" if slash else before)
+    return _distinct((f"{send.account}/{send.key}" for send in sends), incomplete)
+
+
+def complete_key(context: typer.Context, incomplete: str) -> list[str]:
+    """The keys of an account's newest sends; of all where a shell does not know the account yet."""
+    account = context.params.get("account")
+    sends = _found(f"{account}:{incomplete}" if account else "")
+    return _distinct((send.key for send in sends), incomplete)
+
+
+def complete_problem(incomplete: str) -> list[str]:
+    """The names of all problems."""
+    from qunfa.rules.problems import PROBLEMS  # noqa: PLC0415 - no command needs it otherwise
+
+    return _distinct(PROBLEMS, incomplete)
+
+
+def _distinct(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
+def _found(beginning: str) -> list[MassSendId]:
+    """The newest sends whose workflow ids go on like this behind their prefix."""
+    with suppress(TemporalError, SettingsError, RPCError, TimeoutError):
+        return run(_look(beginning))
+    return []
+
+
+async def _look(beginning: str) -> list[MassSendId]:
+    async with asyncio.timeout(_WITHIN):
+        return await _sends(await temporal_client(), beginning)
+
+
+async def _sends(client: Client, beginning: str) -> list[MassSendId]:
+    like = "mass-send:" + beginning.replace("\\", "").replace("'", "")
+    query = f"WorkflowType = '{MASS_SEND}' AND WorkflowId STARTS_WITH '{like}'"
+    found = client.list_workflows(query, limit=_LOOKED_AT, rpc_timeout=RPC_TIMEOUT)
+    return [send async for one in found if (send := parse_mass_send_id(one.id)) is not None]

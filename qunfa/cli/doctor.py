@@ -1,0 +1,129 @@
+"""`qunfa doctor`: what it is asked, and what it shows."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from qunfa.cli.completion import complete_account
+from qunfa.cli.connection import run
+from qunfa.cli.errors import ExitCode
+from qunfa.cli.examination import Examination, Plan, planned
+from qunfa.cli.options import Json, TaskQueue
+from qunfa.cli.output import plain, show_result, stderr
+from qunfa.cli.tables import STATES, checks
+from qunfa.contract.checks import CheckName, Diagnosis, Finding
+
+
+def doctor(
+    accounts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ACCOUNT…",
+            help="The accounts' names.",
+            autocompletion=complete_account,
+            show_default="all that the configuration has",
+        ),
+    ] = None,
+    *,
+    callback_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The callback's URL as it was entered at WeChat; {account} stands for the account's name.",
+            show_default="the receiver on this machine, if one listens",
+        ),
+    ] = None,
+    queue: TaskQueue = None,
+    as_json: Json = False,
+) -> None:
+    """Check Temporal, workers, and each account's token, IP whitelist, quota, clock and callback; say what to do.
+
+    Nothing is changed, and nothing is sent to followers. For each account a worker calls WeChat five times: for an
+    access token, openapi/quota/get twice, callback/check, and a HEAD of the root, for the clock. The receiver gets what
+    `qunfa callback check` sends it, where nobody else would see it. Exit code 1 if a check failed.
+    """
+    plan = planned(accounts or (), queue, callback_url)
+    findings = run(_examined(plan))
+    diagnosis = Diagnosis(
+        ok=all(finding.state != "failed" for finding in findings),
+        at=datetime.now(UTC),
+        task_queue=plan.queue,
+        accounts=plan.accounts,
+        findings=findings,
+    )
+    show_result(diagnosis, render_diagnosis, as_json=as_json)
+    if not diagnosis.ok:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+async def _examined(plan: Plan) -> tuple[Finding, ...]:
+    with shown(plan) as told:
+        return await Examination(plan, told).carried_out()
+
+
+@contextmanager
+def shown(plan: Plan) -> Iterator[Callable[[Finding], None]]:
+    """Takes the findings; what is drawn goes when all have been made. Elsewhere than on a terminal nothing is drawn."""
+    console = stderr()
+    if not console.is_terminal:
+        yield _unseen
+        return
+    board = _Board(plan)
+    with Live(board, console=console, transient=True, vertical_overflow="crop"):
+        yield board.take
+
+
+def _unseen(_finding: Finding) -> None:
+    pass
+
+
+class _Board:
+    def __init__(self, plan: Plan) -> None:
+        self._checks = plan.checks
+        self._made: dict[tuple[str | None, CheckName], Finding] = {}
+        self._spinner = Spinner("dots")
+
+    def take(self, finding: Finding) -> None:
+        """A check has been made."""
+        self._made[finding.account, finding.name] = finding
+
+    def __rich__(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        for account, name in self._checks:
+            finding = self._made.get((account, name))
+            label = plain(name if account is None else f"{account} {name}")
+            if finding is None:
+                table.add_row(self._spinner, label, "")
+            else:
+                table.add_row(Text(finding.state, style=STATES[finding.state]), label, plain(finding.said))
+        return table
+
+
+def render_diagnosis(diagnosis: Diagnosis) -> RenderableType:
+    """The checks that are made once, then those of each account: state, name, sentence, and below it the next step."""
+    return Group(*_parts(diagnosis), "", plain(_verdict(diagnosis)))
+
+
+def _parts(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+    for account, findings in groupby(diagnosis.findings, key=lambda finding: finding.account):
+        if account is not None:
+            yield ""
+            yield Text(account, style="bold")
+        yield checks((one.state, one.name, one.said, one.todo) for one in findings)
+
+
+def _verdict(diagnosis: Diagnosis) -> str:
+    states = [finding.state for finding in diagnosis.findings]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in STATES if state in states)
+    return f"{len(states)} checks: {counts}."

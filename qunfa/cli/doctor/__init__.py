@@ -1,1 +1,0 @@
-"""`qunfa doctor`: what of Temporal, workers, accounts and callbacks works, and what to do about the rest."""

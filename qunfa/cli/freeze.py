@@ -1,0 +1,185 @@
+"""`qunfa freeze` and `unfreeze`."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, Any, Final, NamedTuple
+
+import typer
+from pydantic import BaseModel
+from rich.console import Group, RenderableType
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+
+from qunfa.cli.completion import complete_account
+from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, task_queue, temporal_client
+from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
+from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title
+from qunfa.cli.options import By, Json, Reason, TaskQueue, Yes, confirm, demand_consent, grouped, login_name, payload
+from qunfa.cli.output import note, plain, show, show_json, show_result
+from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id
+from qunfa.contract.fields import Stored
+from qunfa.contract.ledger import FreezeAnswer
+from qunfa.settings import load_settings
+
+
+class Switched(Stored):
+    """What became of a freeze or unfreeze of one account among several; `refusal` says why it was not carried out."""
+
+    account: str
+    update: str
+    appid: str | None = None
+    refusal: str | None = None
+    answer: FreezeAnswer | None = None
+
+
+_UNDONE: Final = {"freeze": "NOT FROZEN", "unfreeze": "NOT UNFROZEN"}
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="ACCOUNT…",
+        help="The accounts' names, or their appids.",
+        show_default=False,
+        autocompletion=complete_account,
+    ),
+]
+All = Annotated[
+    bool, typer.Option("--all", help="Every account that the configuration has; it asks first, or needs --yes.")
+]
+Appid = Annotated[str | None, typer.Option("--appid", help="The appid, where the one ACCOUNT does not lead to it.")]
+
+
+class Given(NamedTuple):
+    """The options that both commands have."""
+
+    appid: Appid = None
+    by: By = None
+    yes: Yes = False
+    queue: TaskQueue = None
+    as_json: Json = False
+
+
+class _Switch(NamedTuple):
+    """The update, what it holds, and how it is sent."""
+
+    update: str
+    told: BaseModel
+    queue: str
+    appid: str | None
+
+
+@grouped
+def freeze(accounts: Names = None, *, everything: All = False, reason: Reason, given: Given) -> None:
+    """Submit nothing more of these accounts, whoever asks; shows what is in flight all the same."""
+    _switch("freeze", Freeze, _chosen(accounts, given, "freeze", everything=everything), reason, given)
+
+
+@grouped
+def unfreeze(
+    accounts: Names = None,
+    *,
+    everything: All = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why.")] = None,
+    given: Given,
+) -> None:
+    """Let the submissions of frozen accounts go on."""
+    _switch("unfreeze", Unfreeze, _chosen(accounts, given, "unfreeze", everything=everything), reason, given)
+
+
+def _chosen(accounts: Sequence[str] | None, given: Given, command: str, *, everything: bool) -> list[str] | str:
+    """The accounts of a command line, each once; one by its name alone; `--all` once a person has seen them.
+
+    Raises:
+        WrongUse: It has none, or both; or nobody can confirm several, or `--all`.
+        Refused: The person said no.
+    """
+    names = list(dict.fromkeys(accounts or ()))
+    if bool(names) == everything:
+        raise WrongUse("Say which accounts: by ACCOUNT…, or by --all, and not by both.")
+    if given.appid is not None and len(names) != 1:
+        raise WrongUse("--appid goes with one ACCOUNT.")
+    if everything or len(names) > 1:
+        demand_consent(yes=given.yes)
+    if not everything:
+        return names if len(names) > 1 else names[0]
+    names = sorted(load_settings(credentials=False).accounts)
+    if not names:
+        raise WrongUse("The configuration has no account: see QUNFA_CONFIG or qunfa.toml, or name the accounts.")
+    confirm(f"{command.capitalize()} these {len(names)}?", yes=given.yes, about=names)
+    return names
+
+
+def _switch(update: str, model: type[BaseModel], names: list[str] | str, reason: str | None, given: Given) -> None:
+    """One account by its name: its answer. Several: a line each as it comes, or a list of `Switched` as JSON.
+
+    Raises:
+        Exit: With 1 where one of several was not switched.
+    """
+    told = payload(model, by=given.by or login_name(), reason=reason)
+    switch = _Switch(update, told, task_queue(given.queue), given.appid)
+    if isinstance(names, str):
+        appid, answer = run(_switch_one(names, switch))
+        show_result(answer, partial(render_switch, appid), as_json=given.as_json)
+        return
+    switched = run(_switch_all(names, switch, note if given.as_json else show))
+    if given.as_json:
+        show_json(switched)
+    if any(one.refusal is not None for one in switched):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+async def _switch_one(account: str, switch: _Switch) -> tuple[str, FreezeAnswer]:
+    return await _switched(await temporal_client(), account, switch)
+
+
+async def _switch_all(names: Sequence[str], switch: _Switch, say: Callable[[str], None]) -> list[Switched]:
+    """All at once: a freeze is in haste, and one account that does not answer is not to hold up the others."""
+    client = await temporal_client()
+    return list(await asyncio.gather(*(_attempt(client, name, switch, say) for name in names)))
+
+
+async def _attempt(client: Client, account: str, switch: _Switch, say: Callable[[str], None]) -> Switched:
+    try:
+        appid, answer = await _switched(client, account, switch)
+    except NOT_DONE as error:
+        refusal = explain(error).line
+        say(f"{account}  {_UNDONE[switch.update]}: {refusal}")
+        return Switched(account=account, update=switch.update, refusal=refusal)
+    say(switch_line(account, appid, answer))
+    return Switched(account=account, update=switch.update, appid=appid, answer=answer)
+
+
+async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str, FreezeAnswer]:
+    appid = await find_appid(client, account, switch.appid)
+    otherwise = "Without one nothing is submitted, and nothing can be frozen or unfrozen."
+    await demand_worker(client, switch.queue, otherwise)
+    known = await describe_account(client, appid)
+    operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+        ACCOUNT, id=account_id(appid), task_queue=switch.queue, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING
+    )
+    answer = await client.execute_update_with_start_workflow(
+        switch.update,
+        switch.told,
+        start_workflow_operation=operation,
+        result_type=FreezeAnswer,
+        rpc_timeout=UPDATE_TIMEOUT,
+    )
+    if known is None:
+        note(f"Nothing has been sent by {appid} through this namespace so far: see that this is the appid you mean.")
+    return appid, answer
+
+
+def render_switch(appid: str, answer: FreezeAnswer) -> RenderableType:
+    """Whether the account is frozen, and what is in flight all the same."""
+    flights = [f"in flight: {flight(lease)}" for lease in answer.in_flight] or ["nothing is in flight"]
+    return Group(switch_title(appid, answer.frozen), *map(plain, flights))
+
+
+def switch_line(account: str, appid: str, answer: FreezeAnswer) -> str:
+    """The same in one line."""
+    word, _ = frozen_word(answer.frozen)
+    flights = ", ".join(flight(lease) for lease in answer.in_flight)
+    return f"{account}  {appid}  {word}  {f'in flight: {flights}' if flights else 'nothing is in flight'}"

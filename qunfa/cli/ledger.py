@@ -1,0 +1,252 @@
+"""`qunfa ledger` and `forget`: what an account's own workflow knows."""
+
+import asyncio
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.cli.completion import complete_account, complete_key
+from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, demand_worker, run, temporal_client
+from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.options import By, Json, Reason, Yes, confirm, demand_consent, login_name, payload
+from qunfa.cli.output import plain, show_result
+from qunfa.cli.tables import table
+from qunfa.cli.times import moment
+from qunfa.contract import ACCOUNT, account_id
+from qunfa.contract.ids import parse_mass_send_id
+from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record
+from qunfa.contract.operators import Forget
+from qunfa.contract.result import Job
+from qunfa.settings import SettingsError, load_settings
+
+NameOrAppid = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="The account's name, or its appid.", autocompletion=complete_account)
+]
+Appid = Annotated[str | None, typer.Option("--appid", help="The appid, where the name does not lead to it.")]
+
+
+def ledger(
+    account: NameOrAppid,
+    *,
+    key: Annotated[str | None, typer.Option(help="Only this key.", autocompletion=complete_key)] = None,
+    msg_id: Annotated[int | None, typer.Option(min=1, help="Only the send with this msg_id.")] = None,
+    appid: Appid = None,
+    as_json: Json = False,
+) -> None:
+    """Show what an account's own workflow knows: keys, who waits, pace, freeze, sends by day, what was forgotten."""
+    if key is not None and msg_id is not None:
+        raise WrongUse("Give --key or --msg-id, not both.")
+    wanted = {"key": key} if key is not None else {"msg_id": msg_id} if msg_id is not None else None
+    show_result(run(_ledger(account, appid, wanted)), render_ledger, as_json=as_json)
+
+
+async def _ledger(account: str, given: str | None, wanted: dict[str, Any] | None) -> LedgerView:
+    client = await temporal_client()
+    appid = await _appid_to_ask(client, account, given, "")
+    try:
+        return await _query(client, account_id(appid), wanted)
+    except WorkflowQueryFailedError as error:
+        raise Refused(f"The account {appid} could not say what it knows: {error}") from None
+    except RPCError:
+        raise Refused(f"No worker answered for the account {appid}: see that one runs (`qunfa worker`).") from None
+
+
+async def _appid_to_ask(client: Client, account: str, given: str | None, otherwise: str) -> str:
+    """The appid of an account whose own workflow can be asked now."""
+    appid = await find_appid(client, account, given)
+    description = await describe_account(client, appid)
+    if description is None:
+        raise Refused(f"Nothing has been sent by {appid} through the namespace {client.namespace} yet.")
+    await demand_worker(client, description.task_queue, otherwise)
+    return appid
+
+
+async def _query(client: Client, workflow_id: str, wanted: dict[str, Any] | None = None) -> LedgerView:
+    handle = client.get_workflow_handle(workflow_id)
+    view: LedgerView = await handle.query("ledger", wanted, result_type=LedgerView, rpc_timeout=RPC_TIMEOUT)
+    return view
+
+
+_WARNING = (
+    "You vouch that what became of the key is settled. Its ledger stands against sending it again, and will not any "
+    "more; what Temporal still has of its earlier runs does."
+)
+
+
+def forget(
+    account: NameOrAppid,
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="The key that is to be forgotten.", autocompletion=complete_key)
+    ],
+    *,
+    reason: Reason,
+    appid: Appid = None,
+    by: By = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Have an account's ledger forget what it knows of a key; it asks first, or needs --yes."""
+    told = payload(Forget, by=by or login_name(), reason=reason, key=key)
+    demand_consent(yes=yes)
+    confirm(f"Have the ledger of {account} forget the key {key}?", yes=yes, about=[_WARNING])
+    show_result(run(_forget(account, appid, told)), render_forgotten, as_json=as_json)
+
+
+async def _forget(account: str, given: str | None, told: Forget) -> Forgotten:
+    client = await temporal_client()
+    appid = await _appid_to_ask(client, account, given, "Without one nothing can be forgotten.")
+    handle = client.get_workflow_handle(account_id(appid))
+    line: Forgotten = await handle.execute_update("forget", told, result_type=Forgotten, rpc_timeout=UPDATE_TIMEOUT)
+    return line
+
+
+_APPID: Final = re.compile(r"wx[0-9A-Za-z]{16}")
+"""How WeChat writes an appid. Shorter text may be a name, and a mistaken freeze would protect nothing."""
+_SEARCHED: Final = 100
+
+
+async def find_appid(client: Client, account: str, given: str | None = None) -> str:
+    """The appid of `account`, which is a name or already an appid; `given` wins.
+
+    Raises:
+        WrongUse: Nothing leads to one appid.
+    """
+    configured = given or _configured().get(account)
+    if configured:
+        return configured
+    if await describe_account(client, account) or _APPID.fullmatch(account):
+        return account
+    found = [view.appid for view in (await ledgers(client)).values() if view and _has_sent_as(view, account)]
+    if len(found) == 1:
+        return found[0]
+    several = f"The appids {', '.join(found)} have sent under the name {account}"
+    nobody = f"Neither this configuration nor any account's ledger knows {account}"
+    raise WrongUse(f"{several if found else nobody}: say which one is meant with --appid wx….")
+
+
+async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescription | None:
+    """What Temporal knows of the account's own workflow; `None` where it knows none."""
+    try:
+        return await client.get_workflow_handle(account_id(appid)).describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+
+
+def _configured() -> dict[str, str]:
+    """Name → appid; nothing where the configuration cannot be read, as on an operator's machine without secrets."""
+    try:
+        return {name: settings.appid for name, settings in load_settings(credentials=False).accounts.items()}
+    except SettingsError:
+        return {}
+
+
+async def ledgers(client: Client) -> dict[str, LedgerView | None]:
+    """What each account's own workflow knows, by its workflow id; `None` where it does not answer."""
+    running = f"WorkflowType = '{ACCOUNT}' AND ExecutionStatus = 'Running'"
+    ids = [found.id async for found in client.list_workflows(running, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT)]
+    views = await asyncio.gather(*(_query(client, one) for one in ids), return_exceptions=True)
+    for view in views:
+        if isinstance(view, BaseException) and not isinstance(view, RPCError | WorkflowQueryFailedError):
+            raise view
+    return {one: view if isinstance(view, LedgerView) else None for one, view in zip(ids, views, strict=True)}
+
+
+def _has_sent_as(view: LedgerView, account: str) -> bool:
+    sends = (parse_mass_send_id(record.workflow_id) for record in view.records)
+    return any(send is not None and send.account == account for send in sends)
+
+
+_DAYS_SHOWN = 31
+_WRAPPED = ("verdict", "ended as", "status", "why")
+_KEY_COLUMNS = ("key", "job", "gen", "tries", "state", "msg_id", "verdict", "ended as", "touched")
+
+
+def render_ledger(view: LedgerView) -> RenderableType:
+    """All that the account knows."""
+    return Group(
+        switch_title(view.appid, view.frozen),
+        *map(plain, _facts(view)),
+        *(table(headings, rows, title, wrapped=_WRAPPED) for title, headings, rows in _tables(view)),
+    )
+
+
+def _tables(view: LedgerView) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[object, ...]]]]:
+    """Title, headings and rows: the keys always, the others where there are any."""
+    if view.waiting:
+        waiting = ((one.place, one.key, moment(one.due)) for one in view.waiting)
+        yield "Waiting for their turn", ("before it", "key", "due"), waiting
+    yield "Keys", _KEY_COLUMNS, _keys(view.records)
+    if view.kept:
+        pushes = ((push.event.msg_id, push.event.status, moment(push.at)) for push in view.kept)
+        yield "Pushes that nobody waits for", ("msg_id", "status", "came"), pushes
+    if view.book:
+        newest = sorted(view.book.items(), reverse=True)[:_DAYS_SHOWN]
+        days = ((day, counted.total, counted.to_all, counted.others) for day, counted in newest)
+        yield "Sends by Shanghai day", ("day", "ours", "of them to all", "not ours"), days
+    if view.forgotten:
+        forgotten = ((one.key, one.by, moment(one.at), one.reason) for one in reversed(view.forgotten))
+        yield "Forgotten", ("key", "by", "when", "why"), forgotten
+
+
+def render_forgotten(forgotten: Forgotten) -> RenderableType:
+    """What the ledger does not know any more, and what still stands against sending it again."""
+    return Group(
+        plain(f"{forgotten.key}  forgotten by {forgotten.by}: {forgotten.reason}"),
+        plain("What Temporal still has of its earlier runs is looked for before it is sent again."),
+    )
+
+
+def _facts(view: LedgerView) -> Iterator[str]:
+    yield f"pace: {view.pace.spacing.total_seconds():g} s between two submissions"
+    yield f"in flight: {flight(view.lease) if view.lease else 'nothing'}"
+    yield f"counted since {moment(view.since)}"
+
+
+def frozen_word(frozen: Frozen | None) -> tuple[str, str]:
+    """Whether an account is frozen, and the style of the word."""
+    return ("FROZEN", "bold red") if frozen else ("open", "bold green")
+
+
+def switch_title(appid: str, frozen: Frozen | None) -> Text:
+    """Whether an account is frozen, and by whom, since when and why."""
+    who = plain(f"\nby {frozen.by} since {moment(frozen.at)}: {frozen.reason}") if frozen else ""
+    return Text.assemble((appid, "bold"), "  ", frozen_word(frozen), who)
+
+
+def flight(lease: Lease) -> str:
+    """A try that is under way."""
+    return (
+        f"{lease.key}, job {lease.index}, generation {lease.generation}, try {lease.attempt}, "
+        f"counts as unknown after {moment(lease.expires_at)}"
+    )
+
+
+def _keys(records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
+    for record in sorted(records, key=lambda record: record.touched_at, reverse=True):
+        ended = record.ended_as and (f"{record.ended_as} ({record.problem})" if record.problem else record.ended_as)
+        if record.recalled:
+            ended = ", ".join(filter(None, (ended, "recalled")))
+        for job in record.jobs or (None,):
+            cells = _job(job) if job else (None,) * 6
+            yield (record.key, *cells, ended, moment(record.touched_at))
+
+
+def _job(job: Job) -> tuple[object, ...]:
+    verdict = job.verdict and f"{job.verdict.status} ({job.verdict.observed_by})"
+    return job.index, job.generation, job.attempts, _state(job), job.msg_id, verdict
+
+
+def _state(job: Job) -> str:
+    if job.verdict:
+        return "verdict"
+    if job.msg_id:
+        return "accepted"
+    return "unknown" if job.ever_unknown else (job.answer.kind if job.answer else "new")

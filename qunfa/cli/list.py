@@ -1,0 +1,241 @@
+"""`qunfa list`: sends by Temporal's search attributes, without asking a worker."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Final, NamedTuple, get_args
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+from temporalio.client import Client, WorkflowExecution
+from temporalio.common import SearchAttributeKey
+from temporalio.service import RPCError, RPCStatusCode
+
+from qunfa.cli.completion import complete_account, complete_problem
+from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
+from qunfa.cli.errors import WrongUse
+from qunfa.cli.options import Json, grouped
+from qunfa.cli.output import clean, note, plain, show, show_json, unbroken
+from qunfa.cli.tables import table
+from qunfa.cli.times import short, time_or_span
+from qunfa.cli.view import NEEDS_A_PERSON, PHASE, RequestView, State, request_words, state_of
+from qunfa.contract import MASS_SEND
+from qunfa.contract.fields import Stored
+from qunfa.contract.ids import parse_mass_send_id
+from qunfa.contract.operators import Phase
+from qunfa.contract.result import COMPLETES, ShownOutcome
+from qunfa.temporal.namespace import missing_search_attributes
+
+
+class SendRow(Stored):
+    """One line of `list`, from what Temporal holds; no worker is asked for it.
+
+    `outcome` is how the send ended, or `refused`. It is `None` while the send runs, and where the send did not end by
+    itself.
+    """
+
+    workflow_id: str
+    run_id: str
+    account: str | None
+    key: str | None
+    request: RequestView | None = None
+    state: State
+    phase: str | None = None
+    outcome: str | None = None
+    problem: str | None = None
+    msgtype: str | None = None
+    msg_ids: tuple[str, ...] = ()
+    started_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+class Filters(NamedTuple):
+    """The options that say which sends; `None` where one was not given."""
+
+    account: Annotated[str | None, typer.Option(help="Of this account.", autocompletion=complete_account)] = None
+    phase: Annotated[
+        Phase | None, typer.Option(metavar="PHASE", help=f"In this phase: {', '.join(get_args(Phase))}.")
+    ] = None
+    outcome: Annotated[
+        ShownOutcome | None, typer.Option(metavar="OUTCOME", help=f"Ended so: {', '.join(get_args(ShownOutcome))}.")
+    ] = None
+    problem: Annotated[
+        str | None,
+        typer.Option(help="With this problem, such as reprint_needs_decision.", autocompletion=complete_problem),
+    ] = None
+    msgtype: Annotated[str | None, typer.Option(help="Of this type: text, mpnews, image …")] = None
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Started since: a span back from now (12h, 7d, PT90M) or an RFC 3339 time."),
+    ] = None
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Started until then: a span or a time.")] = None
+    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many, the newest.")] = 50
+    query: Annotated[
+        str | None, typer.Option(help="And by a visibility query, such as ExecutionStatus = 'Running'.")
+    ] = None
+
+
+@grouped
+def list_sends(*, filters: Filters, as_json: Json = False) -> None:
+    """List sends, the newest first; without a worker, too."""
+    rows = run(_list(visibility_query(filters), filters.limit))
+    if as_json:
+        show_json(rows)
+    elif rows:
+        show(render_sends(rows))
+    else:
+        note("No send matches.")
+
+
+async def _list(query: str, limit: int) -> list[SendRow]:
+    """The rows, each with what Temporal holds of its request."""
+    client = await temporal_client()
+    rows = await find_rows(client, query, limit + 1)
+    if len(rows) > limit:
+        note(f"There are more: these are the newest {limit}. Ask for more with --limit.")
+    few = asyncio.Semaphore(_READ_AT_ONCE)
+
+    async def read(row: SendRow) -> SendRow:
+        async with few:
+            return row.model_copy(update={"request": await request_words(client, row.workflow_id, row.run_id)})
+
+    return await asyncio.gather(*map(read, rows[:limit]))
+
+
+def visibility_query(filters: Filters, now: datetime | None = None, *, running: bool = False) -> str:
+    """The query. Values are quoted, so that none is taken for a condition; only `filters.query` is one.
+
+    Raises:
+        WrongUse: `filters.since` or `filters.until` is neither a span nor a time, or they leave no time between them.
+    """
+    equal = {
+        "WorkflowType": MASS_SEND,
+        "MassSendAccount": filters.account,
+        "MassSendPhase": filters.phase,
+        "MassSendOutcome": filters.outcome,
+        "MassSendMsgType": filters.msgtype,
+        "MassSendProblem": filters.problem,
+    }
+    conditions = [f"{name} = {quoted(value)}" for name, value in equal.items() if value is not None]
+    conditions += _started(filters, now or datetime.now(UTC))
+    if running:
+        conditions.append("ExecutionStatus = 'Running'")
+    if filters.query is not None:
+        conditions.append(f"({filters.query})")
+    return " AND ".join(conditions)
+
+
+def _started(filters: Filters, now: datetime) -> list[str]:
+    since = None if filters.since is None else time_or_span(filters.since, now)
+    until = None if filters.until is None else time_or_span(filters.until, now, "--until")
+    if since is not None and until is not None and since > until:
+        raise WrongUse(
+            f"--since {filters.since!r} is later than --until {filters.until!r}: no send started in between."
+        )
+    bounds = ((">=", since), ("<=", until))
+    return [f"StartTime {sign} {quoted(at.isoformat())}" for sign, at in bounds if at is not None]
+
+
+def quoted(value: str) -> str:
+    """A value in a query: nothing in it is taken for a condition."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+_READ_AT_ONCE: Final = 20
+_OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
+_PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
+_MSGTYPE: Final = SearchAttributeKey.for_keyword("MassSendMsgType")
+_MSG_ID: Final = SearchAttributeKey.for_keyword_list("MassSendMsgId")
+
+
+async def find_rows(client: Client, query: str, limit: int) -> list[SendRow]:
+    """At most `limit` runs that a query finds, the newest first.
+
+    Raises:
+        WrongUse: Temporal does not take the query, or lacks the search attributes.
+        RPCError: Temporal did not answer.
+    """
+    try:
+        return [_row(one) async for one in client.list_workflows(query, limit=limit, rpc_timeout=RPC_TIMEOUT)]
+    except RPCError as error:
+        if error.status is RPCStatusCode.INVALID_ARGUMENT:
+            raise await _bad_query(client, error) from None
+        raise
+
+
+async def _bad_query(client: Client, error: RPCError) -> WrongUse:
+    missing = await missing_search_attributes(client)
+    if missing:
+        return WrongUse(
+            f"The namespace {client.namespace} lacks the search attributes {', '.join(missing)}: run `qunfa setup`."
+        )
+    return WrongUse(f"Temporal does not take this query: {error.message}")
+
+
+def _row(found: WorkflowExecution) -> SendRow:
+    attributes = found.typed_search_attributes
+    named = parse_mass_send_id(found.id)
+    state = state_of(found.status)
+    return SendRow(
+        workflow_id=found.id,
+        run_id=found.run_id,
+        account=named and named.account,
+        key=named and named.key,
+        state=state,
+        phase=attributes.get(PHASE),
+        outcome=None if state == "running" else attributes.get(_OUTCOME),  # it is told a moment before the end
+        problem=attributes.get(_PROBLEM),
+        msgtype=attributes.get(_MSGTYPE),
+        msg_ids=tuple(attributes.get(_MSG_ID) or ()),
+        started_at=found.start_time,
+        closed_at=found.close_time,
+    )
+
+
+_NEXT_MAX: Final = 5
+_DOUBT: Final = "unknown: may have been delivered"
+_BY_OTHERS: Final[dict[State, str]] = {"terminated": "terminated", "timed_out": "timed out"}
+"""Nobody who ends a send so looks whether something was delivered."""
+_CLOSED: Final[dict[State, str]] = {**_BY_OTHERS, "failed": "workflow failed"}
+"""What is said of a send that has not told its outcome: none of these words is an outcome."""
+
+
+def render_sends(rows: Sequence[SendRow]) -> RenderableType:
+    """One line a run, the newest first; below them what to look at next."""
+    lines = ((_name(row), state_words(row), *_request(row.request), short(row.started_at)) for row in rows)
+    headings = ("send", "state", "what", "to", "by", "started")
+    return Group(table(headings, lines, cut={"what": 10, "to": 8, "by": 6}), *_next(rows))
+
+
+def _name(row: SendRow) -> str:
+    return f"{row.account}/{row.key}" if row.account and row.key else row.workflow_id
+
+
+def _request(request: RequestView | None) -> tuple[str | None, ...]:
+    return (request.message, request.audience, request.requested_by) if request else (None, None, None)
+
+
+def _next(rows: Sequence[SendRow]) -> Iterator[Text]:
+    """The command that tells what a person can do, for each send that waits for one, or is in doubt."""
+    waiting = [row for row in rows if row.outcome == "unknown"]
+    waiting += [row for row in rows if row.state == "running" and row.phase in NEEDS_A_PERSON]
+    if waiting:
+        yield plain("\nNext:")
+    for row in waiting[:_NEXT_MAX]:
+        why = _DOUBT if row.outcome == "unknown" else row.problem or row.phase
+        yield unbroken(f"  qunfa status {_name(row)}  # {why}")
+    if len(waiting) > _NEXT_MAX:
+        yield plain(f"  … and {len(waiting) - _NEXT_MAX} more")
+
+
+def state_words(row: SendRow) -> Text:
+    """The phase of a send that runs, the outcome of one that has ended, or how Temporal closed it."""
+    if row.state == "running":
+        return plain(row.phase or row.state)
+    if row.outcome is None or row.state in _BY_OTHERS:
+        return Text(_CLOSED.get(row.state, row.state), style="yellow")
+    if row.outcome == "unknown":
+        return Text(row.outcome, style="bold reverse red")
+    return Text(clean(row.outcome), style="green" if row.outcome in COMPLETES else "red")

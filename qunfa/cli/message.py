@@ -1,0 +1,323 @@
+"""The message of a request: made from options, and told in words."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple, assert_never
+from urllib.parse import unquote
+
+import typer
+from pydantic import BaseModel
+
+from qunfa.cli.errors import WrongUse
+from qunfa.contract.message import (
+    Article,
+    ImageMessage,
+    Media,
+    MediaUploaded,
+    Message,
+    MpnewsMessage,
+    MpvideoMessage,
+    TextMessage,
+    VoiceMessage,
+    WxcardMessage,
+)
+from qunfa.contract.request import PreviewMessage, WxcardPreview
+
+_PANEL: Final = "The message (one kind)"
+_KINDS: Final = ("text", "html", "image", "video", "voice")
+_BELONG: Final = {
+    "title": ("html", "video"),
+    "thumb": ("html",),
+    "author": ("html",),
+    "digest": ("html",),
+    "source_url": ("html",),
+    "recommend": ("image",),
+    "description": ("video",),
+}
+_NEED: Final = {"html": ("title", "thumb"), "video": ("title",)}
+
+
+def _option(about: str, *names: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, metavar=metavar, help=about, rich_help_panel=_PANEL)
+
+
+class MessageOptions(NamedTuple):
+    """The options that say what is sent; `None` where one was not given."""
+
+    text: Annotated[str | None, _option("A plain text.")] = None
+    html: Annotated[
+        str | None,
+        _option("An article: an HTML file of this machine, with pictures beside it or anywhere.", metavar="FILE"),
+    ] = None
+    thumb: Annotated[str | None, _option("--html: its cover.", metavar="FILE")] = None
+    title: Annotated[str | None, _option("--html, --video: the title.")] = None
+    author: Annotated[str | None, _option("--html: the author.")] = None
+    digest: Annotated[str | None, _option("--html: the abstract.")] = None
+    source_url: Annotated[str | None, _option('--html: where "Read more" leads.', metavar="URL")] = None
+    image: Annotated[list[str] | None, _option("Pictures: --image a.png b.png …", metavar="FILE…")] = None
+    recommend: Annotated[str | None, _option("--image: the words above the pictures.")] = None
+    video: Annotated[str | None, _option("A video (MP4).", metavar="FILE")] = None
+    description: Annotated[str | None, _option("--video: its description.")] = None
+    voice: Annotated[str | None, _option("A recording (MP3 or AMR).", metavar="FILE")] = None
+    fit_images: Annotated[
+        bool | None,
+        _option("Re-encode pictures that are too big for WeChat, or of a format that it refuses.", "--fit-images"),
+    ] = None
+
+
+def message_of(options: MessageOptions) -> dict[str, Any] | None:
+    """The message as a request has it; `None` where no option speaks of one.
+
+    Raises:
+        WrongUse: The options contradict each other, one is missing, or a file is not here.
+    """
+    given = {name: value for name, value in options._asdict().items() if value is not None and value != []}
+    kinds = [kind for kind in _KINDS if kind in given]
+    if len(kinds) > 1:
+        raise WrongUse(f"{_names(kinds)} exclude each other: a send has one message.")
+    for name, owners in _BELONG.items():
+        if name in given and not set(owners) & set(kinds):
+            raise WrongUse(f"{_name(name)} belongs to {_names(owners, 'or')}: give that option too.")
+    if not kinds:
+        return None
+    [kind] = kinds
+    missing = [name for name in _NEED.get(kind, ()) if name not in given]
+    if missing:
+        raise WrongUse(f"{_name(kind)} needs {_names(missing)} as well.")
+    return _built(kind, given)
+
+
+def _built(kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    match kind:
+        case "html":
+            return {"msgtype": "mpnews", "articles": [_article_of(given)]}
+        case "image":
+            images = [media_named("--image", named) for named in given["image"]]
+            return {"msgtype": "image", "images": images, **_also(given, recommend="recommend")}
+        case "video":
+            media = media_named("--video", given["video"])
+            return {"msgtype": "mpvideo", "media": media, **_also(given, title="title", description="description")}
+        case "voice":
+            return {"msgtype": "voice", "media": media_named("--voice", given["voice"])}
+        case _:
+            return {"msgtype": "text", "content": given["text"]}
+
+
+def _article_of(given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "content": article_content("--html", given["html"]),
+        "thumb": media_named("--thumb", given["thumb"]),
+        **_also(given, title="title", author="author", digest="digest", content_source_url="source_url"),
+    }
+
+
+def _also(given: dict[str, Any], **fields: str) -> dict[str, Any]:
+    return {field: given[name] for field, name in fields.items() if name in given}
+
+
+def _name(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
+def _names(options: Sequence[str], word: str = "and") -> str:
+    return f" {word} ".join(_name(option) for option in options)
+
+
+WORKERS_READ: Final = (
+    "It is the workers that read files, by the same path as here: put them where every worker finds them, below a "
+    "folder that the workers' configuration lists under roots in [media]; or give an https: or s3: URI."
+)
+_URI: Final = re.compile(r"(?:file|https?|s3):", re.IGNORECASE)
+_HELD: Final = "media_id:"
+_UNREAD: Final = re.compile(r"source file:")
+
+
+def media_named(option: str, named: str) -> dict[str, str]:
+    """The material that `option` names: a URI, or an id of WeChat's.
+
+    Raises:
+        WrongUse: It is a file, and is not here.
+    """
+    if named.startswith(_HELD):
+        return {"media_id": named.removeprefix(_HELD)}
+    if _URI.match(named):
+        return {"uri": named}
+    path = Path(named).absolute()
+    _demand(option, path, named)
+    return {"uri": path.as_uri()}
+
+
+def article_content(option: str, named: str) -> str:
+    """The inside of the body of an HTML file, with `file:` URIs for the pictures beside it.
+
+    Raises:
+        WrongUse: The file, or a picture beside it, is not here, or the file cannot be read as HTML.
+    """
+    from qunfa.article import ArticleError, decoded, local_pictures, pictures  # noqa: PLC0415 - slow, and seldom needed
+
+    path = Path(named).absolute()
+    _demand(option, path, named)
+    try:
+        written = decoded(path.read_bytes())
+        content = local_pictures(written, path.parent)
+        beside = set(pictures(content)) - set(pictures(written))
+    except OSError as error:
+        raise WrongUse(f"{option} {named}: it cannot be read: {error.strerror}.") from None
+    except ArticleError as error:
+        raise WrongUse(f"{option} {named}: it {error}.") from None
+    for picture in sorted(beside):
+        if (file := local_file(picture)) is not None:
+            _demand(option, file, f"{named}: its picture {file}")
+    return content
+
+
+def local_file(uri: str) -> Path | None:
+    """The path that a `file:` URI names on this machine; `None` for any other URI."""
+    scheme, _, rest = uri.partition(":")
+    if scheme.lower() != "file":
+        return None
+    return Path(unquote(rest.removeprefix("//").partition("?")[0]))
+
+
+def local_size(uri: str) -> int | None:
+    """How many bytes the file has, where it is one of this machine."""
+    path = local_file(uri)
+    try:
+        return path.stat().st_size if path else None
+    except (OSError, ValueError):
+        return None
+
+
+def names_files(message: BaseModel) -> bool:
+    """Whether a message names files: the same name may stand for other bytes later."""
+    return "file:" in message.model_dump_json()
+
+
+def unread(sentence: str) -> bool:
+    """Whether a worker says that it could not read a file: then :data:`WORKERS_READ` tells what to do."""
+    return _UNREAD.search(sentence) is not None
+
+
+def _demand(option: str, path: Path, named: str) -> None:
+    try:
+        if path.is_file():
+            return
+        what = "it is no regular file" if path.exists() else "there is no such file here"
+    except (OSError, ValueError) as error:
+        what = f"it cannot be looked at ({error})"
+    raise WrongUse(f"{option} {named}: {what}.")
+
+
+_EXCERPT: Final = 200
+_BEGINNING: Final = 40
+_TITLES: Final = 80
+_STEP: Final = 1024
+
+
+def heading(message: Message | PreviewMessage) -> str:
+    """The kind of a message, with its titles, in a few words."""
+    match message:
+        case TextMessage():
+            return "Text"
+        case MpnewsMessage(articles=None, media_id=media_id):
+            return f"Draft {media_id}"
+        case MpnewsMessage(articles=articles):
+            titles = [f'"{article.title}"' for article in articles or ()]
+            return f"Article {titles[0]}" if len(titles) == 1 else f"{len(titles)} articles: {', '.join(titles)}"
+        case ImageMessage(images=images):
+            return _count(len(images), "picture")
+        case VoiceMessage():
+            return "Voice"
+        case MpvideoMessage(title=title):
+            return f'Video "{title}"'
+        case WxcardMessage() | WxcardPreview():
+            return f"Card {message.card_id}"
+        case _:
+            assert_never(message)
+
+
+def beginning(message: Message | PreviewMessage) -> str:
+    """The same, with the beginning of its words where it has no title: enough to know it again."""
+    match message:
+        case TextMessage(content=words) | ImageMessage(recommend=str(words)):
+            said = " ".join(words.split())
+            return f'{heading(message)} "{said if len(said) <= _BEGINNING else said[: _BEGINNING - 1] + "…"}"'
+        case _:
+            titles = " ".join(heading(message).split())
+            return titles if len(titles) <= _TITLES else f"{titles[: _TITLES - 1]}…"
+
+
+def contents(message: Message | PreviewMessage) -> Iterator[str]:
+    """What the message is made of: its words, and each file with its size, where the file is one of this machine."""
+    match message:
+        case TextMessage(content=content):
+            yield excerpt(content)
+        case MpnewsMessage(articles=articles):
+            for article in articles or ():
+                yield from _article_lines(article)
+        case ImageMessage(images=images, recommend=recommend):
+            if recommend:
+                yield f"recommended with: {excerpt(recommend)}"
+            for image in images:
+                yield f"picture {_file(image)}"
+        case VoiceMessage(media=media):
+            yield f"recording {_file(media)}"
+        case MpvideoMessage(media=media, description=description):
+            if description:
+                yield f"described as: {excerpt(description)}"
+            yield f"video {_file(media)}"
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text."""
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
+
+
+def bytes_words(size: int) -> str:
+    """A size as WeChat counts: 1 KB has 1,024 bytes."""
+    if size < _STEP:
+        return f"{size} bytes"
+    if size < _STEP * _STEP:
+        return f"{size / _STEP:.1f} KB"
+    return f"{size / _STEP / _STEP:.1f} MB"
+
+
+def uri_words(uri: str) -> str:
+    """A URI as it may be shown: a file by its path, anything else without its query."""
+    from qunfa.article import name_of  # noqa: PLC0415 - see above
+
+    path = local_file(uri)
+    return str(path) if path else unquote(name_of(uri))
+
+
+def _article_lines(article: Article) -> Iterator[str]:
+    from qunfa.article import ArticleError, pictures  # noqa: PLC0415 - see above
+
+    by = f" by {article.author}" if article.author else ""
+    if article.digest:
+        yield f"abstract: {excerpt(article.digest)}"
+    try:
+        found = pictures(article.content)
+    except ArticleError as error:
+        yield f'article "{article.title}"{by}: its content {error}'
+        return
+    yield f'article "{article.title}"{by}: {len(article.content):,} characters, {_count(len(found), "picture")}'
+    yield f"cover {_file(article.thumb)}"
+    for picture in found:
+        yield f"picture {_described(picture)}"
+
+
+def _file(media: Media) -> str:
+    return (
+        f"media_id {media.media_id}, which WeChat holds" if isinstance(media, MediaUploaded) else _described(media.uri)
+    )
+
+
+def _described(uri: str) -> str:
+    size = local_size(uri)
+    return uri_words(uri) if size is None else f"{uri_words(uri)} ({bytes_words(size)})"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

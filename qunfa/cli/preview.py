@@ -1,0 +1,238 @@
+"""What can be looked at before a send: `qunfa preview`, and `qunfa send --dry-run`."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from qunfa.cli.completion import complete_account
+from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
+from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.message import (
+    WORKERS_READ,
+    MessageOptions,
+    bytes_words,
+    contents,
+    heading,
+    message_of,
+    unread,
+    uri_words,
+)
+from qunfa.cli.options import Json, TaskQueue, grouped
+from qunfa.cli.output import note, plain, show_result
+from qunfa.cli.request import Request, read_request, recipients, summary
+from qunfa.cli.tables import counted, facts, table
+from qunfa.cli.times import SHANGHAI
+from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, cancelled, terminated
+from qunfa.contract import InvalidRequestError
+from qunfa.contract.checks import CheckResult
+from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
+from qunfa.contract.message import Source
+from qunfa.contract.request import MassSendRequest, Previewed, PreviewRequest, PreviewResult, describe, parse_preview
+from qunfa.markdown import plain as escaped
+from qunfa.rules.evidence import evidence_words
+
+_ADVICE = {
+    "account: is missing": "say --account NAME",
+    "message: is missing": "say --text, --html, --image, --video or --voice, or give a file that holds the message",
+    "to: is missing": "say --to OPENID or --to-wxname NAME",
+}
+
+
+@grouped
+def preview(
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE",
+            help="The request of a preview, or of a mass send, in JSON or YAML; - is stdin.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    account: Annotated[
+        str | None, typer.Option(help="The account's name at the workers.", autocompletion=complete_account)
+    ] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", metavar="OPENID", help="Who sees it; repeatable.")] = None,
+    to_wxname: Annotated[
+        list[str] | None, typer.Option("--to-wxname", metavar="NAME", help="Who sees it, by WeChat id; repeatable.")
+    ] = None,
+    message: MessageOptions,
+    key: Annotated[
+        str | None, typer.Option(help="Names the preview.", show_default="made of the time and a random part")
+    ] = None,
+    queue: TaskQueue = None,
+    as_json: Json = False,
+) -> None:
+    """Show a message to single people, and to nobody else: WeChat takes a hundred previews a day.
+
+    Of a mass send's request in FILE, only account, message, fit_images and its own preview count.
+
+    Files of a message are read by the workers, by the same path as here, below a folder of media.roots in their
+    configuration. A URI (https:, s3:) or media_id:ID, for what WeChat holds already, can stand in place of a file.
+    """
+    overrides = {
+        "account": account,
+        "key": key,
+        "message": message_of(message),
+        "to": recipients(to, to_wxname),
+        "fit_images": message.fit_images,
+    }
+    raw = _raw(file, {name: value for name, value in overrides.items() if value is not None})
+    result = run(_preview(raw, _parsed(raw), task_queue(queue)))
+    show_result(result, lambda result: render_previews(result.previews), as_json=as_json)
+    if not all(one.sent for one in result.previews):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _raw(file: str | None, given: dict[str, Any]) -> Any:
+    read = {} if file is None else read_request(file)
+    if not isinstance(read, dict):
+        return read
+    if "audience" in read:
+        read = _of_a_mass_send(read)
+    key = f"preview-{datetime.now(SHANGHAI):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    return {"key": key, **read, **given}
+
+
+def _of_a_mass_send(read: dict[str, Any]) -> dict[str, Any]:
+    """What a preview takes of a mass send's request. The key stays the send's own."""
+    if "to" in read:
+        raise WrongUse("The file has both audience and to: it is neither a mass send's request nor a preview's.")
+    wanted = read.get("preview")
+    to = {"to": wanted["to"]} if isinstance(wanted, dict) and "to" in wanted else {}
+    return {name: read[name] for name in ("account", "message", "fit_images") if name in read} | to
+
+
+def _parsed(raw: Any) -> PreviewRequest:
+    try:
+        return parse_preview(raw)
+    except InvalidRequestError as error:
+        advised = [f"{one}: {_ADVICE[one]}" if one in _ADVICE else one for one in error.problems]
+        raise InvalidRequestError(advised) from None
+
+
+async def _preview(raw: dict[str, Any], request: PreviewRequest, queue: str) -> PreviewResult:
+    client = await temporal_client()
+    await demand_worker(client, queue)
+    workflow_id = preview_id(request.account, request.key)
+    summary = f"Preview of **{escaped(request.account)}**: {escaped(heading(request.message))}"
+    question = Question(PREVIEW_MASS_SEND, workflow_id, raw, summary)
+    try:
+        return await answer_of(client, question, PreviewResult, queue, _cancelled)
+    except WorkflowAlreadyStartedError:
+        raise Refused(f"{workflow_id} runs already: wait for it, or choose another --key.") from None
+    except InvalidError as error:
+        raise Refused("\n".join(_hinted(f"Nothing was previewed: {error.said}"))) from None
+    except Refused as error:
+        raise Refused("\n".join(_hinted(str(error)))) from None
+
+
+async def _cancelled(handle: Handle) -> None:
+    await cancelled(handle)
+    note("Cancelled. Those previews that had been made by then have been shown.")
+
+
+def _hinted(sentence: str) -> list[str]:
+    return [sentence, WORKERS_READ] if unread(sentence) else [sentence]
+
+
+def show_check(request: Request, found: CheckResult, *, as_json: bool) -> None:
+    """Print what was found, and exit by it."""
+    show_result(found, partial(render_check, request.parsed), as_json=as_json)
+    if any(unread(problem) for problem in found.problems):
+        note(WORKERS_READ)
+    if found.problems:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+async def check(request: Request, queue: str) -> CheckResult:
+    """What would be sent to how many, and what stands against it. A newer check ends an older one of the same key.
+
+    Raises:
+        Refused: No worker polls the queue, or the check was ended.
+    """
+    parsed = request.parsed
+    client = await temporal_client()
+    await demand_worker(client, queue)
+    workflow_id = check_id(parsed.account, parsed.key)
+    question = Question(CHECK_MASS_SEND, workflow_id, request.raw, f"Dry run: {summary(parsed)}", replaces=True)
+    try:
+        return await answer_of(client, question, CheckResult, queue, terminated("the dry run was interrupted"))
+    except InvalidError as error:
+        return CheckResult(
+            account=parsed.account,
+            key=parsed.key,
+            msgtype=parsed.message.msgtype,
+            audience=describe(parsed.audience),
+            problems=tuple(error.problems),
+        )
+
+
+_FILES = ("use", "format", "size", "", "file", "place")
+
+
+def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType:
+    """What would be sent to how many, each file, what was taken out of articles, and what stands against it."""
+    parts: list[RenderableType] = [_title(found), facts(_facts(request, found))]
+    if found.sources:
+        parts += ["", table(_FILES, map(_file, found.sources), wrapped=("file", "place"))]
+    if found.problems:
+        parts += ["", *(plain(f"- {problem}") for problem in found.problems)]
+    verdict = "Nothing stands against it." if not found.problems else "It cannot be sent like this."
+    return Group(*parts, plain(f"\n{verdict} This was a dry run: nothing was sent, and nothing was uploaded."))
+
+
+def _title(found: CheckResult) -> Text:
+    problems = len(found.problems)
+    word = (counted(problems, "problem"), "bold red") if problems else ("ready", "bold green")
+    return Text.assemble((f"{found.account}/{found.key}", "bold"), "  ", word)
+
+
+def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, str]]:
+    yield "message", heading(request.message)
+    if not found.sources:
+        for line in contents(request.message):
+            yield "", line
+    yield "audience", _audience(found)
+    for number, removed in enumerate(found.removed):
+        yield "" if number else "taken out", removed
+
+
+def _audience(found: CheckResult) -> str:
+    if found.followers is None:
+        return found.audience
+    if found.audience.endswith("openids"):
+        return found.audience
+    return f"{found.audience}: {found.followers:,} followers, by WeChat's count"
+
+
+def _file(one: Source) -> tuple[str, ...]:
+    fit = "is re-encoded to fit" if one.fit else ""
+    return one.use, one.kind, bytes_words(one.size), fit, uri_words(one.uri), one.place
+
+
+def render_previews(previews: Sequence[Previewed]) -> RenderableType:
+    """One row per recipient, in order."""
+    rows = ((one.to, "sent" if one.sent else "NOT sent", one.msg_id, _why_not(one)) for one in previews)
+    return table(("preview to", "", "msg_id", "why not"), rows, wrapped=("why not",))
+
+
+def preview_line(one: Previewed) -> str:
+    """A preview in one line."""
+    return f"previewed to {one.to}" if one.sent else f"no preview to {one.to}: {_why_not(one)}"
+
+
+def _why_not(one: Previewed) -> str | None:
+    """WeChat's words, or what happened instead of an answer; `None` where the preview was sent."""
+    if one.sent:
+        return None
+    if one.errcode is None:
+        return one.errmsg or "no reason was given"
+    return evidence_words(one.errcode, one.errmsg, one.rid)

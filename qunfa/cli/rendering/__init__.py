@@ -1,1 +1,0 @@
-"""How mass sends, accounts and lists look to people: pure functions from models to what `rich` prints."""

@@ -1,0 +1,247 @@
+"""`qunfa send`."""
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import typer
+from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from qunfa.cli.completion import complete_account
+from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client, warn_without_worker, workflow_link
+from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.message import WORKERS_READ, MessageOptions, contents, heading, message_of, names_files, unread
+from qunfa.cli.options import Json, TaskQueue, Yes, confirm, demand_consent, grouped, login_name, short_name
+from qunfa.cli.output import note, show, show_json, stderr, stdout
+from qunfa.cli.preview import check, show_check
+from qunfa.cli.request import AudienceOptions, Request, assemble, details, recipients, summary
+from qunfa.cli.status import render_send
+from qunfa.cli.view import SendView, in_words, read_send, request_of
+from qunfa.cli.watch import follow_on
+from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
+from qunfa.contract.ids import MassSendId
+from qunfa.contract.request import All, describe
+
+EARLY: Final = timedelta(seconds=2)
+"""How long a command that does not follow its send waits for an early end."""
+_TIME: Final = "a time with an offset, such as 2026-12-01T09:00:00+08:00"
+
+
+class Started(NamedTuple):
+    """A send that was started (`run_id`), or one that runs already under its key (no `run_id`)."""
+
+    send: MassSendId
+    run_id: str | None
+
+
+class Conditions(NamedTuple):
+    """The options that say when and how it is sent, as a request names them."""
+
+    send_at: Annotated[str | None, typer.Option(metavar="TIME", help=f"Not before: {_TIME}.")] = None
+    not_after: Annotated[str | None, typer.Option(metavar="TIME", help="Not submitted later than this.")] = None
+    on_problem: Annotated[
+        Literal["wait", "fail"] | None,
+        typer.Option(metavar="wait|fail", help="Wait for a person where one must decide, or fail."),
+    ] = None
+    send_ignore_reprint: Annotated[
+        bool | None,
+        typer.Option("--send-ignore-reprint", help="Send also what WeChat judges a reprint."),
+    ] = None
+    requested_by: Annotated[
+        str | None, typer.Option("--requested-by", "--by", help="Who asks for it.", show_default="login name")
+    ] = None
+
+
+@grouped
+def send(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="The request in JSON or YAML; - is stdin.", show_default=False)
+    ] = None,
+    *,
+    account: Annotated[
+        str | None, typer.Option(help="The account's name at the workers.", autocompletion=complete_account)
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Names this send for ever: the same key again never sends twice.")
+    ] = None,
+    audience: AudienceOptions,
+    message: MessageOptions,
+    preview_to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHO", help="First previewed to this openid, or wx:NAME for a WeChat id; repeatable."),
+    ] = None,
+    conditions: Conditions,
+    queue: TaskQueue = None,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Follow it to its end, not for two seconds, and exit by how it ended."),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only look at everything: what would be sent to how many, and what is wrong."),
+    ] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Start a mass send, from a file, from options, or from both: an option wins over the file.
+
+    Files of a message are read by the workers, by the same path as here, below a folder of media.roots in their
+    configuration. A URI (https:, s3:) or media_id:ID, for what WeChat holds already, can stand in place of a file.
+    """
+    previewed = recipients(preview_to)
+    overrides = {
+        "account": account,
+        "key": key,
+        "message": message_of(message),
+        "fit_images": message.fit_images,
+        "preview": None if previewed is None else {"to": previewed},
+        **conditions._asdict(),
+    }
+    request = assemble(file, audience, overrides, defaults=_requested_by_login())
+    if dry_run:
+        show_check(request, run(check(request, task_queue(queue))), as_json=as_json)
+        return
+    demand_consent(yes=yes, first="look at it with --dry-run")
+    confirm(f"Send to {_whom(request)} of {request.parsed.account}?", yes=yes, about=_what_goes_out(request))
+    view = run(_send(request, task_queue(queue), wait=wait, as_json=as_json))
+    _print(view, as_json=as_json)
+    if view.failure and view.result is None and unread(view.failure.message):
+        note(WORKERS_READ)
+    if view.state != "running" and not view.ended_well:
+        raise typer.Exit(1)
+
+
+def _requested_by_login() -> dict[str, str]:
+    """A request need not say who asks for it: where the system does not know, nobody is named."""
+    try:
+        return {"requested_by": login_name()}
+    except WrongUse:
+        return {}
+
+
+def _whom(request: Request) -> str:
+    audience = request.parsed.audience
+    return "every follower" if isinstance(audience, All) else describe(audience)
+
+
+def _what_goes_out(request: Request) -> list[str]:
+    message = request.parsed.message
+    return [heading(message), *(f"  {line}" for line in contents(message))]
+
+
+async def _send(request: Request, queue: str, *, wait: bool, as_json: bool) -> SendView:
+    client = await temporal_client()
+    started = await start(client, request, queue)
+    if started.run_id is None:
+        await _accept_running(client, request, started.send, wait=wait, as_json=as_json)
+    else:
+        await warn_without_worker(client, queue)
+    try:
+        if wait:
+            return await follow_on(stderr() if as_json else stdout(), client, started.send)
+        ended = await ends_early(client, started)
+    except (asyncio.CancelledError, RPCError):
+        note(f"{short_name(started.send)} goes on without this command: qunfa status {short_name(started.send)}")
+        raise
+    return await _ended(client, started.send) if ended else _begun(client, request.parsed, started)
+
+
+async def _ended(client: Client, send: MassSendId) -> SendView:
+    try:
+        return await read_send(client, send)
+    except (asyncio.CancelledError, RPCError):
+        note(f"{short_name(send)} has ended, and how is not known here: qunfa status {short_name(send)}")
+        raise
+
+
+async def _accept_running(client: Client, request: Request, send: MassSendId, *, wait: bool, as_json: bool) -> None:
+    """One runs under the key: with `--wait` it is followed, if it says the same; otherwise its status is shown.
+
+    Raises:
+        Refused: It has other content, or nobody asked to follow it.
+    """
+    same = await says_the_same(client, request.parsed)
+    files = ", its files as they were when it started" if names_files(request.parsed.message) else ""
+    if same and wait:
+        note(f"{short_name(send)} runs already, with the same content{files}: following it.")
+        return
+    view = await read_send(client, send)
+    _print(view, as_json=as_json)
+    content = (
+        f"the same content{files}"
+        if same
+        else "OTHER content: a key stands for one content for ever, so choose another"
+    )
+    raise Refused(f"{short_name(send)} runs already, with {content}. Nothing was started.")
+
+
+def _begun(client: Client, request: MassSendRequest, started: Started) -> SendView:
+    workflow_id = mass_send_id(*started.send)
+    return SendView(
+        workflow_id=workflow_id,
+        run_id=started.run_id,
+        account=request.account,
+        key=request.key,
+        request=in_words(request),
+        state="running",
+        link=workflow_link(client, workflow_id, started.run_id),
+    )
+
+
+def _print(view: SendView, *, as_json: bool) -> None:
+    if as_json:
+        show_json(view)
+        return
+    show(render_send(view))
+    if view.state == "running" and view.status is None:
+        show(f"Started. Follow it: qunfa status {view.account}/{view.key}")
+
+
+async def start(client: Client, request: Request, queue: str) -> Started:
+    """Start the send, unless one runs under its key.
+
+    A closed one of the same key is no hindrance: the account's ledger knows what became of it, and nothing is
+    delivered twice.
+    """
+    parsed = request.parsed
+    send = MassSendId(parsed.account, parsed.key)
+    try:
+        handle = await client.start_workflow(
+            MASS_SEND,
+            request.raw,
+            id=mass_send_id(*send),
+            task_queue=queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            static_summary=summary(parsed),
+            static_details=details(parsed),
+            rpc_timeout=RPC_TIMEOUT,
+        )
+    except WorkflowAlreadyStartedError:
+        return Started(send, None)
+    return Started(send, handle.result_run_id)
+
+
+async def ends_early(client: Client, started: Started) -> bool:
+    """Whether the run ends within :data:`EARLY`, as one does whose request is refused, or whose key was sent before."""
+    run = client.get_workflow_handle(mass_send_id(*started.send), run_id=started.run_id)
+    try:
+        async with asyncio.timeout(EARLY.total_seconds()):
+            await run.result(follow_runs=False)
+    except WorkflowFailureError:
+        return True
+    except (TimeoutError, WorkflowContinuedAsNewError, RPCError):
+        return False
+    return True
+
+
+async def says_the_same(client: Client, request: MassSendRequest) -> bool:
+    """Whether the send that runs under the key has this request's audience and message."""
+    running = await request_of(client, mass_send_id(request.account, request.key))
+    return running is not None and _content(running) == _content(request)
+
+
+def _content(request: MassSendRequest) -> dict[str, Any]:
+    return request.model_dump(include={"audience", "message"})

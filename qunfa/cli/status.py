@@ -1,0 +1,309 @@
+"""`qunfa status`: where a send stands, and what a person can do about it."""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from qunfa.cli.completion import complete_send
+from qunfa.cli.connection import run, temporal_client
+from qunfa.cli.errors import ExitCode, Refused
+from qunfa.cli.options import Account, Json, send_id
+from qunfa.cli.output import note, show, show_json, unbroken
+from qunfa.cli.preview import render_previews
+from qunfa.cli.tables import counted, facts, table
+from qunfa.cli.times import short
+from qunfa.cli.view import NEEDS_A_PERSON, SendView, read_send
+from qunfa.cli.workers import render_work
+from qunfa.contract.ids import MassSendId
+from qunfa.contract.operators import Approval, Progress, Status
+from qunfa.contract.result import INVALID_REQUEST, ArticleCheck, Counts, JobResult, MassSendResult, Outcome, Problem
+from qunfa.rules.evidence import evidence_words
+
+
+def status(
+    sends: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SEND…",
+            help="account/key, a workflow id, or a key together with --account.",
+            autocompletion=complete_send,
+        ),
+    ],
+    *,
+    account: Account = None,
+    as_json: Json = False,
+) -> None:
+    """Show where sends stand, what they wait for, and what a person can answer.
+
+    With --json: one object for one SEND, a list for several.
+    """
+    views, refused = run(_read_all([send_id(text, account) for text in sends]))
+    for sentence in refused:
+        note(sentence)
+    if as_json:
+        show_json(views if len(sends) > 1 or not views else views[0])
+    else:
+        for view in views:
+            show(render_send(view))
+    if refused or any(view.note for view in views):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+async def _read_all(sends: list[MassSendId]) -> tuple[list[SendView], list[str]]:
+    client = await temporal_client()
+    views, refused = [], []
+    for send in sends:
+        try:
+            views.append(await read_send(client, send))
+        except Refused as error:
+            refused.append(str(error))
+    return views, refused
+
+
+Row = tuple[str, str]
+
+
+def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
+    """What goes to whom, where it stands, and what a person can do about it; then uploads, previews and jobs.
+
+    Unless it is `brief`, also who did what, and the page in Temporal's UI.
+    """
+    parts: list[RenderableType] = [_title(view), facts(_facts(view))]
+    if view.link and not brief:
+        parts.append(unbroken(view.link, f"link {view.link}"))
+    if view.work:
+        parts += ["", render_work(view.work)]
+    if view.status and view.status.previews:
+        parts += ["", render_previews(view.status.previews)]
+    jobs = view.result.jobs if view.result else view.status.jobs if view.status else ()
+    if jobs:
+        parts += ["", table(_JOB_COLUMNS, map(_job, jobs), wrapped=("status", "seen by"))]
+    if not brief and view.status and view.status.history:
+        story = ((short(one.at), one.what, one.by or "", one.reason or "") for one in view.status.history)
+        parts += ["", table(("when", "what", "by", "why"), story, "What happened", wrapped=("what", "why"))]
+    return Group(*parts)
+
+
+def state_word(view: SendView) -> str:
+    """The phase while a send runs, its outcome afterwards, or how Temporal closed it where it has none."""
+    if view.state == "running":
+        return view.phase or "running"
+    return view.result.outcome if view.result else view.state
+
+
+def headline(view: SendView) -> str:
+    """Where a send stands, in one sentence."""
+    if view.result:
+        return outcome_sentence(view.result)
+    if view.state == "running":
+        return _running(view.status)
+    said = view.failure.message if view.failure else ""
+    if view.failure and view.failure.type == INVALID_REQUEST:
+        return said
+    return f"{_CLOSED[view.state]} {_ASK_LEDGER.format(view=view)}" + (f" ({said})" if said else "")
+
+
+_CLOSED = {
+    "completed": "It completed.",
+    "failed": "The workflow failed.",
+    "canceled": "Cancelled in Temporal before the first try, so nothing was sent.",
+    "terminated": "Terminated in Temporal.",
+    "timed_out": "Timed out in Temporal.",
+}
+_ASK_LEDGER = (
+    "What was delivered, the ledger knows: qunfa ledger {view.account} --key {view.key}. The same request started "
+    "again with the same key delivers nothing twice."
+)
+
+
+def _title(view: SendView) -> Text:
+    style = "green" if view.ended_well else "yellow" if view.state == "running" else "red"
+    return Text.assemble((f"{view.account}/{view.key}", "bold"), "  ", (state_word(view), f"bold {style}"))
+
+
+def _running(status: Status | None) -> str:
+    if status is None:
+        return "It runs."
+    if status.problem:
+        return status.problem.sentence
+    waiting = status.waiting_for
+    if waiting is None:
+        return "It is ending." if status.phase == "done" else "It runs."
+    return waiting.reason + (f", until {short(waiting.until)}" if waiting.until else "")
+
+
+def _facts(view: SendView) -> Iterator[Row]:
+    if view.request:
+        yield "message", view.request.message
+        yield "to", view.request.audience
+        if view.request.requested_by:
+            yield "asked by", view.request.requested_by
+    if view.state != "running":
+        yield "outcome", headline(view)
+    elif view.status:
+        yield from _now(view.status)
+    if view.status:
+        yield from _approval(view.status.approval)
+    problem = view.result.problem if view.result else view.status.problem if view.status else None
+    if problem:
+        said = view.state != "running" and problem.sentence == headline(view)
+        yield from _problem(problem, said_before=said)
+    for number, command in enumerate(answer_commands(view)):
+        yield "" if number else "answers", command
+    if (following := next_command(view)) is not None:
+        yield "next", following
+    yield from _about(view)
+
+
+def _now(status: Status) -> Iterator[Row]:
+    waiting, problem = status.waiting_for, status.problem
+    if waiting and not (problem and problem.sentence == waiting.reason):
+        yield "waiting for", waiting.reason
+    if waiting and waiting.until:
+        yield "until", short(waiting.until)
+    if status.paused_by is not None:
+        yield "paused by", status.paused_by
+    if status.send_at is not None:
+        yield "send at", short(status.send_at)
+    yield "progress", progress_words(status.progress)
+
+
+def approval_lines(approval: Approval) -> list[str]:
+    """What goes out to whom, as its approver sees it: text that breaks its line cannot pass for a line of its own."""
+    return [line.replace("\n", "\n    ") for line in approval.shows]
+
+
+def _approval(approval: Approval) -> Iterator[Row]:
+    if approval.by is not None:
+        yield "approved by", f"{approval.by}, {short(approval.at)}"
+    label = "approved" if approval.by is not None else "to approve"
+    for number, line in enumerate(approval_lines(approval)):
+        yield "" if number else label, line
+
+
+def _about(view: SendView) -> Iterator[Row]:
+    if view.note:
+        yield "note", view.note
+    if view.started_at:
+        yield "started", f"{short(view.started_at)} (Shanghai time)"
+    if view.closed_at:
+        yield "ended", short(view.closed_at)
+    yield "workflow", view.workflow_id
+
+
+def progress_words(progress: Progress) -> str:
+    """How far a send is: jobs, what WeChat accepted and has judged, followers reached."""
+    jobs = counted(progress.jobs, "job")
+    followers = "" if progress.followers is None else f", {progress.followers:,} followers reached"
+    return f"{jobs}, {progress.accepted} accepted by WeChat, {progress.done} with a verdict{followers}"
+
+
+def _problem(problem: Problem, *, said_before: bool) -> Iterator[Row]:
+    yield "problem", problem.name if said_before else f"{problem.name}: {problem.sentence}"
+    yield "what to do", problem.todo
+    if said := evidence_words(problem.errcode, problem.errmsg, problem.rid):
+        yield "evidence", said
+    for article in problem.articles:
+        yield f"article {article.idx}", _article(article)
+
+
+def _article(article: ArticleCheck) -> str:
+    """The original, whether it may be reprinted, and what of it would be replaced."""
+    replaced = {
+        "content": article.need_replace_content,
+        "nothing of the content": article.need_replace_content is False,
+        "the source is shown": article.need_show_reprint_source,
+    }
+    seen = {
+        "original": article.original_url,
+        "may be reprinted": None if article.can_reprint is None else "yes" if article.can_reprint else "no",
+        "would be replaced": ", ".join(words for words, so in replaced.items() if so) or None,
+        "audit_state": article.audit_state,
+        "article": article.url,
+    }
+    return "; ".join(f"{name}: {value}" for name, value in seen.items() if value is not None)
+
+
+_COMMANDS: Final = frozenset({"retry", "abort", "mark_sent", "approve", "reject", "pause", "resume", "reschedule"})
+_WITHOUT_REASON: Final = frozenset({"approve", "pause", "resume", "reschedule"})
+"""These need no reason, and `reschedule` takes none."""
+_FLAGS: Final = {
+    ("retry", "reprint_needs_decision"): " --send-ignore-reprint",
+    ("retry", "unknown_outcome"): " --confirm-not-delivered",
+    ("mark_sent", None): " --msg-id MSG_ID",
+    ("reschedule", None): " --send-at TIME",
+}
+
+
+def next_command(view: SendView) -> str | None:
+    """What to type next where nothing has to be answered; `None` where the answers or the sentences say it already."""
+    send = f"{view.account}/{view.key}"
+    if view.state == "running":
+        waits = view.status is None or view.status.problem or view.phase in NEEDS_A_PERSON
+        return None if waits else f"qunfa watch {send}"
+    if view.ended_well:
+        return None
+    return f"qunfa ledger {view.account} --key {view.key}" if view.result else None
+
+
+def answer_commands(view: SendView) -> list[str]:
+    """One command for each answer that fits now; `WHY`, `MSG_ID` and `TIME` stand for what only the person knows."""
+    if view.status is None or view.state != "running":
+        return []
+    problem = view.status.problem.name if view.status.problem else None
+    return [_command(view, answer, problem) for answer in view.status.answers]
+
+
+def _command(view: SendView, answer: str, problem: str | None) -> str:
+    if answer not in _COMMANDS:
+        payload = json.dumps({"by": "YOU", "reason": "WHY"})
+        return f"temporal workflow update execute --workflow-id {view.workflow_id} --name {answer} --input '{payload}'"
+    flag = _FLAGS.get((answer, problem), _FLAGS.get((answer, None), ""))
+    reason = "" if answer in _WITHOUT_REASON else ' --reason "WHY"'
+    return f"qunfa {answer.replace('_', '-')} {view.account}/{view.key}{flag}{reason}"
+
+
+_JOB_COLUMNS = ("job", "gen", "state", "msg_id", "status", "total", "filter", "sent", "error", "seen by")
+
+
+def _job(job: JobResult) -> tuple[object, ...]:
+    """One row per job and generation. `total`, `filter`, `sent` and `error` are WeChat's counts of people."""
+    observed = job.observed_by and job.observed_by + (" (known before)" if job.deduplicated else "")
+    counts = job.counts
+    people = (counts.total, counts.filter, counts.sent, counts.error) if counts else (None,) * 4
+    return (job.index, job.generation, job.state, job.msg_id, job.status, *people, observed)
+
+
+_OUTCOMES: Final[dict[Outcome, str]] = {
+    "sent": "Delivered.",
+    "sent_nobody": "WeChat finished the send, and nobody received it.",
+    "partly_sent": "Delivered in part: not every job ended well.",
+    "deleted": "Deleted in WeChat's console.",
+    "unknown": "Nobody knows yet whether it was delivered: look in WeChat's console before anything is sent again.",
+    "failed": "Failed.",
+    "aborted": "Aborted.",
+    "rejected": "Rejected by its approver.",
+    "expired": "Expired.",
+}
+_NOT_DELIVERED: Final = "Nothing was delivered."
+_MAY_HAVE_BEEN: Final = "Something may have been delivered."
+
+
+def outcome_sentence(result: MassSendResult) -> str:
+    """What became of a send, and whether anybody may have received it."""
+    said = _OUTCOMES[result.outcome]
+    if result.outcome in {"sent", "partly_sent"} and result.totals:
+        return f"{said} {_people(result.totals)}"
+    if result.outcome in {"failed", "aborted", "rejected", "expired"}:
+        return f"{said} {_MAY_HAVE_BEEN if result.may_have_been_delivered else _NOT_DELIVERED}"
+    return said
+
+
+def _people(counts: Counts) -> str:
+    """WeChat's counts in words: whom it sent to, and with how many it worked."""
+    failed = f", {counts.error:,} failed" if counts.error else ""
+    return f"{counts.sent:,} of {counts.filter:,} received it{failed} ({counts.total:,} in the audience)."

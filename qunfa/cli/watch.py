@@ -1,0 +1,313 @@
+"""`qunfa watch`: sends as they go on, until they end."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext, suppress
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.service import RPCError
+
+from qunfa.cli.completion import complete_account, complete_send
+from qunfa.cli.connection import run, temporal_client
+from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
+from qunfa.cli.options import send_id
+from qunfa.cli.output import in_a_line, note, plain, show_json_line, stdout
+from qunfa.cli.preview import preview_line
+from qunfa.cli.status import headline, render_send, state_word
+from qunfa.cli.tables import table
+from qunfa.cli.times import short
+from qunfa.cli.view import NEEDS_A_PERSON, RequestView, SendView, read_send
+from qunfa.cli.workers import failure_line, work_words
+from qunfa.contract.ids import MassSendId, mass_send_id
+
+_DECISIONS: Final = frozenset({"retry", "mark_sent", "abort", "approve", "reject", "resume"})
+"""The answers that let a send go on, or end it."""
+WATCHED_MAX: Final = 100
+"""Each is asked for its status again and again, which is work for Temporal and for the workers."""
+_LIST_EVERY: Final = 1.0
+"""Seconds between two looks for sends that have started."""
+
+
+def watch(
+    sends: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SEND…",
+            help="account/key, a workflow id, or a key together with --account; without any, all that run.",
+            show_default=False,
+            autocompletion=complete_send,
+        ),
+    ] = None,
+    *,
+    account: Annotated[
+        str | None,
+        typer.Option(
+            help="The account, where SEND is a key alone; without SEND, only its sends.",
+            autocompletion=complete_account,
+        ),
+    ] = None,
+    query: Annotated[str | None, typer.Option(help="Without SEND: only those that a visibility query finds.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each change.")] = False,
+) -> None:
+    """Watch sends: how far they are and what to do, live on a terminal, otherwise a line for each change.
+
+    Sends that are named are watched until all have ended, and it exits by how they did; without names, those that
+    run and those that start, until Ctrl-C.
+    """
+    if sends and query is not None:
+        raise WrongUse("Say which sends: by SEND…, or by --query, and not by both.")
+    named = list(dict.fromkeys(send_id(text, account) for text in sends or ()))
+    found = visibility_query(Filters(account=account, query=query), running=True)
+    if not run(_watch(stdout(), named, found, as_json=as_json)):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+async def _watch(console: Console, named: list[MassSendId], query: str, *, as_json: bool) -> bool:
+    client = await temporal_client()
+    live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal and not as_json else None
+    board = show_json_line if as_json else Board(console, live)
+    with live or nullcontext():
+        return await (_watch_named(client, board, named) if named else _watch_running(client, board, query))
+
+
+Watcher = Callable[[SendView], None]
+
+
+class Board:
+    """What is watched: on a terminal a table below a line for each end, otherwise a line for each change."""
+
+    def __init__(self, console: Console, live: Live | None = None) -> None:
+        self._console = console
+        self._live = live
+        self._running: dict[str, SendView] = {}
+        self._lines: dict[str, Lines] = {}
+
+    def __call__(self, view: SendView) -> None:
+        """Show a change of a send."""
+        name = f"{view.account}/{view.key}"
+        runs = view.state == "running"
+        if runs:
+            self._running[name] = view
+        else:
+            self._running.pop(name, None)
+        if self._live is None or not runs:
+            self._lines.setdefault(name, Lines(self._console, named=True))(view)
+        if self._live is not None:
+            self._live.update(render_board(self._running.values()), refresh=True)
+
+
+async def _watch_named(client: Client, board: Watcher, named: list[MassSendId]) -> bool:
+    """Whether all have ended well."""
+    tasks = [asyncio.create_task(_to_its_end(client, send, board)) for send in named]
+    try:
+        return all(await asyncio.gather(*tasks))
+    finally:
+        await _stopped(tasks)
+
+
+async def _to_its_end(client: Client, send: MassSendId, board: Watcher) -> bool:
+    try:
+        return (await follow(client, send, board)).ended_well
+    except Refused as error:
+        note(str(error))
+        return False
+
+
+async def _watch_running(client: Client, board: Watcher, query: str) -> bool:
+    """Those that run, and those that start meanwhile; without an end."""
+    following: dict[str, asyncio.Task[SendView]] = {}
+    ended: set[str | None] = set()
+    told: str | None = None
+    try:
+        while True:
+            rows = await find_rows(client, query, WATCHED_MAX + 1)
+            told = _tell_once(rows, told)
+            for row in rows[:WATCHED_MAX]:
+                # The list learns of an end a moment later than whoever follows the send.
+                if row.account and row.key and row.workflow_id not in following and row.run_id not in ended:
+                    send = MassSendId(row.account, row.key)
+                    following[row.workflow_id] = asyncio.create_task(follow(client, send, board))
+            await asyncio.sleep(_LIST_EVERY)
+            for workflow_id in [one for one, task in following.items() if task.done()]:
+                ended.add(following.pop(workflow_id).result().run_id)
+    finally:
+        await _stopped(list(following.values()))
+
+
+def _tell_once(rows: list[SendRow], told: str | None) -> str | None:
+    sentence = None
+    if not rows:
+        sentence = "No send runs: waiting for one. Ctrl-C ends this."
+    elif len(rows) > WATCHED_MAX:
+        sentence = f"More than {WATCHED_MAX} sends run: the newest are watched. Name others, or an --account."
+    if sentence is not None and sentence != told:
+        note(sentence)
+    return sentence
+
+
+async def _stopped(tasks: "list[asyncio.Task[bool]] | list[asyncio.Task[SendView]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+_LOOK_EVERY: Final = 0.5
+_LOOK_EVERY_AT_MOST: Final = 5.0
+"""Seconds between two looks: a send that rests for hours is not asked twice a second all the while."""
+
+
+async def follow(client: Client, send: MassSendId, watcher: Watcher) -> SendView:
+    """Tell `watcher` every change of a send, the last one being its end; answers with the end.
+
+    Raises:
+        Refused: Temporal does not know it.
+        RPCError: Temporal does not answer any more.
+    """
+    closing = _watch_closing(client, send)
+    try:
+        seen: SendView | None = None
+        pause = _LOOK_EVERY
+        while True:
+            view = await read_send(client, send, seen)
+            changed = seen is None or _essence(view) != _essence(seen)
+            if changed:
+                watcher(view)
+            if view.state != "running":
+                return view
+            if closing.done():  # that run has closed, and this is the next one
+                closing = _watch_closing(client, send)
+            seen, pause = view, _LOOK_EVERY if changed else min(pause * 1.2, _LOOK_EVERY_AT_MOST)
+            await asyncio.wait({closing}, timeout=pause)
+    finally:
+        closing.cancel()
+        with suppress(asyncio.CancelledError):
+            await closing
+
+
+async def follow_on(console: Console, client: Client, send: MassSendId) -> SendView:
+    """Show a send's changes until its end: line by line, and on a terminal a panel below with what goes on just now."""
+    if not console.is_terminal:
+        return await follow(client, send, Lines(console))
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        lines = Lines(console, phases_only=True)
+
+        def watch(view: SendView) -> None:
+            lines(view)
+            live.update(render_send(view, brief=True), refresh=True)
+
+        return await follow(client, send, watch)
+
+
+class Lines:
+    """Prints a line for each change: phases, what is waited for, previews, failed attempts. None is said twice.
+
+    With `phases_only`, what is waited for makes no line of its own within a phase. `named`: each line has the send's
+    name, and the first one tells what goes to whom.
+    """
+
+    def __init__(self, console: Console, *, phases_only: bool = False, named: bool = False) -> None:
+        self._console = console
+        self._phases_only = phases_only
+        self._named = named
+        self._last: tuple[str, ...] | None = None
+        self._previews = 0
+        self._failures: frozenset[str] = frozenset()
+
+    def __call__(self, view: SendView) -> None:
+        """Print what is new in the view."""
+        name = f"{view.account}/{view.key}  " if self._named else ""
+        for line in self._news(view):
+            self._console.print(Text(in_a_line(f"{_time(view)}  {name}{line}")), soft_wrap=True)
+
+    def _news(self, view: SendView) -> Iterator[str]:
+        if self._named and self._last is None and view.request:
+            yield request_line(view.request)
+        previews = view.status.previews if view.status else ()
+        yield from map(preview_line, previews[self._previews :])
+        self._previews = max(self._previews, len(previews))
+        failures = frozenset(filter(None, map(failure_line, view.work)))
+        yield from sorted(failures - self._failures)
+        self._failures = failures
+        state = (state_word(view),) if self._phases_only else (state_word(view), _said(view))
+        if state != self._last:
+            yield progress_line(view)
+            if view.state == "running" and view.phase in NEEDS_A_PERSON and view.status:
+                yield f"to do: {to_do(view)}; see qunfa status {view.account}/{view.key}"
+        self._last = state
+
+
+def progress_line(view: SendView) -> str:
+    """One change of a send in one line."""
+    return in_a_line(f"{state_word(view)}: {_said(view)}")
+
+
+def request_line(request: RequestView) -> str:
+    """What goes to whom, and who asked."""
+    by = f", asked for by {request.requested_by}" if request.requested_by else ""
+    return f"{request.message} to {request.audience}{by}"
+
+
+def _time(view: SendView) -> str:
+    return short(view.closed_at or (view.status.updated_at if view.status else view.started_at), seconds=True)
+
+
+def _said(view: SendView) -> str:
+    return view.note if view.note and view.status is None and view.result is None else headline(view)
+
+
+def _watch_closing(client: Client, send: MassSendId) -> "asyncio.Task[None]":
+    return asyncio.create_task(_closed(client.get_workflow_handle(mass_send_id(*send))))
+
+
+async def _closed(handle: WorkflowHandle[Any, Any]) -> None:
+    with suppress(WorkflowFailureError, RPCError):
+        await handle.result()
+
+
+def _essence(view: SendView) -> dict[str, Any]:
+    return view.model_dump(exclude={"status": {"updated_at"}})
+
+
+def render_board(views: Iterable[SendView]) -> RenderableType:
+    """One line a send, in the order of the names; the command below them tells more."""
+    rows = map(_cells, sorted(views, key=lambda one: (one.account, one.key)))
+    headings = ("send", "phase", "progress", "what to do", "what", "to")
+    return Group(
+        table(headings, rows, cut={"what to do": 24, "what": 10, "to": 8}),
+        plain("qunfa status SEND tells more. Ctrl-C ends this."),
+    )
+
+
+def _cells(view: SendView) -> tuple[object, ...]:
+    what, whom = (view.request.message, view.request.audience) if view.request else (None, None)
+    return f"{view.account}/{view.key}", view.phase, _progress(view), in_a_line(to_do(view)), what, whom
+
+
+def _progress(view: SendView) -> str | None:
+    """How far it is, in two words or three."""
+    sizes = [(one.written or 0, one.size) for one in view.work if one.size]
+    if sizes:
+        written, size = sizes[0]
+        return f"{written * 100 // size}% uploaded"
+    if view.status is None:
+        return None
+    progress = view.status.progress
+    if progress.followers is not None:
+        return f"{progress.followers:,} reached"
+    return "judged" if progress.done else "accepted" if progress.accepted else None
+
+
+def to_do(view: SendView) -> str:
+    """What a person has to decide; where nobody has to do anything, what the send waits for."""
+    status = view.status
+    if status is not None and view.phase in NEEDS_A_PERSON:
+        fitting = ", ".join(one.replace("_", "-") for one in status.answers if one in _DECISIONS)
+        return f"{status.problem.name}: {fitting}" if status.problem else fitting
+    work = ", ".join(failure_line(one) or work_words(one) for one in view.work)
+    return work or _said(view)

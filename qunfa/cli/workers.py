@@ -1,0 +1,279 @@
+"""Questions to workers: a small workflow is started, waited for, and its result is the answer."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any, Final, NamedTuple, TypeVar
+
+from pydantic import BaseModel
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import (
+    ApplicationError,
+    CancelledError,
+    FailureError,
+    TerminatedError,
+    WorkflowAlreadyStartedError,
+)
+from temporalio.exceptions import TimeoutError as TimedOut
+from temporalio.service import RPCError
+
+from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, temporal_client
+from qunfa.cli.errors import Refused
+from qunfa.cli.message import bytes_words
+from qunfa.cli.output import in_a_line, plain, stderr
+from qunfa.cli.view import Work, pending_work
+from qunfa.contract import INVALID_REQUEST, steps
+from qunfa.markdown import summary_line
+
+AT_MOST: Final = timedelta(hours=1)
+"""Such a workflow ends after this time, whoever still waits for it."""
+_LOOK_EVERY: Final = 0.5
+Handle = WorkflowHandle[Any, Any]
+End = Callable[[Handle], Awaitable[None]]
+Show = Callable[[tuple[Work, ...]], None]
+Result = TypeVar("Result", bound=BaseModel)
+
+
+class InvalidError(Exception):
+    """The workflow has refused its request; `problems` has one sentence for each thing that is wrong."""
+
+    def __init__(self, message: str, problems: list[str]) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+    @property
+    def said(self) -> str:
+        """All of them in one sentence."""
+        return "; ".join(problem.removesuffix(".") for problem in self.problems) + "."
+
+
+class Question(NamedTuple):
+    """A workflow that is started to be answered by its result. `summary` says in Markdown what it is.
+
+    `replaces`: it ends an older one of the same id.
+    """
+
+    workflow: str
+    workflow_id: str
+    raw: dict[str, Any]
+    summary: str | None = None
+    replaces: bool = False
+    at_most: timedelta = AT_MOST
+
+
+def unique() -> str:
+    """A part of a workflow id that no other one has."""
+    return secrets.token_hex(6)
+
+
+def account_question(workflow: str, workflow_id: str, request: BaseModel, summary: str) -> Question:
+    """A question about an account, as its request tells it."""
+    return Question(workflow, workflow_id, request.model_dump(mode="json", exclude_none=True), summary)
+
+
+async def answer_of_a_worker(question: Question, result_type: type[Result], queue: str) -> Result:
+    """The answer of a worker; when this is interrupted, the workflow is cancelled.
+
+    Raises:
+        Refused: No worker polls the queue, or the workflow did not end well; its sentence says why.
+    """
+    client = await temporal_client()
+    await demand_worker(client, queue)
+    try:
+        return await answer_of(client, question, result_type, queue)
+    except InvalidError as error:
+        raise Refused(error.said) from None
+
+
+async def answer_of(
+    client: Client,
+    question: Question,
+    result_type: type[Result],
+    queue: str,
+    end: End | None = None,
+    *,
+    quietly: bool = False,
+) -> Result:
+    """The result of the question's workflow, by :func:`result_of`; without an `end` it is cancelled."""
+    found: Result = await result_of(
+        client, begin(client, question, result_type, queue), end or cancelled, quietly=quietly
+    )
+    return found
+
+
+async def begin(client: Client, question: Question, result_type: type[BaseModel], queue: str) -> Handle:
+    """Start the question's workflow."""
+    policy = WorkflowIDConflictPolicy
+    handle: Handle = await client.start_workflow(
+        question.workflow,
+        question.raw,
+        id=question.workflow_id,
+        task_queue=queue,
+        id_conflict_policy=policy.TERMINATE_EXISTING if question.replaces else policy.FAIL,
+        execution_timeout=question.at_most,
+        result_type=result_type,
+        static_summary=None if question.summary is None else summary_line(question.summary),
+        rpc_timeout=RPC_TIMEOUT,
+    )
+    return handle
+
+
+async def cancelled(handle: Handle) -> None:
+    """End a workflow such that it can still tell what it has done."""
+    await handle.cancel(rpc_timeout=RPC_TIMEOUT)
+
+
+def terminated(why: str) -> End:
+    """What ends a workflow that has changed nothing."""
+
+    async def end(handle: Handle) -> None:
+        await handle.terminate(why, rpc_timeout=RPC_TIMEOUT)
+
+    return end
+
+
+async def result_of(client: Client, starting: Coroutine[Any, Any, Handle], end: End, *, quietly: bool = False) -> Any:
+    """The result of the workflow that is being started; meanwhile, but `quietly`, stderr shows what is made for it.
+
+    When this is cancelled, as by Ctrl-C, `end` is called with the workflow's handle: nobody waits for it any more.
+
+    Raises:
+        InvalidError: It has refused its request.
+        Refused: It failed, or was ended, for another reason.
+        RPCError: Temporal does not answer any more.
+    """
+    begun = asyncio.ensure_future(starting)
+    try:
+        handle = await asyncio.shield(begun)
+        return await (handle.result() if quietly else _awaited(client, handle))
+    except WorkflowFailureError as error:
+        raise _explained(error) from None
+    except asyncio.CancelledError:
+        with suppress(RPCError, WorkflowAlreadyStartedError):
+            await end(await begun)
+        raise
+
+
+async def _awaited(client: Client, handle: Handle) -> Any:
+    this_run = client.get_workflow_handle(handle.id, run_id=handle.result_run_id)
+    async with _shown() as show:
+
+        async def look() -> None:
+            show(await pending_work(client, await this_run.describe(rpc_timeout=RPC_TIMEOUT)))
+
+        return await result_with_looks(handle, look, _LOOK_EVERY)
+
+
+async def result_with_looks(handle: Handle, look: Callable[[], Awaitable[None]], seconds: float) -> Any:
+    """The workflow's result; until it is there, `look` is called at once and every so many seconds."""
+    waiting = asyncio.create_task(handle.result())
+    try:
+        while not waiting.done():
+            await look()
+            await asyncio.wait({waiting}, timeout=seconds)
+        return await waiting
+    finally:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _shown() -> AsyncIterator[Show]:
+    """Live bars on a terminal; elsewhere a line for each new kind of work, and for each failed attempt."""
+    console = stderr()
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield lambda work: live.update(render_work(work), refresh=True)
+        return
+    said: set[str] = set()
+
+    def show(work: tuple[Work, ...]) -> None:
+        for one in work:
+            line = failure_line(one) or work_words(one)
+            if line not in said:
+                console.print(Text(in_a_line(line)), soft_wrap=True)
+            said.add(line)
+
+    yield show
+
+
+def problems_of(refusal: ApplicationError) -> list[str]:
+    """What is wrong with a request that a workflow has refused."""
+    details = refusal.details
+    return [str(one) for one in (details[0] if details and isinstance(details[0], list) else [refusal.message])]
+
+
+def _explained(error: WorkflowFailureError) -> Exception:
+    match error.cause:
+        case ApplicationError(type=kind, message=message) as cause if kind == INVALID_REQUEST:
+            return InvalidError(message, problems_of(cause))
+        case TerminatedError():
+            return Refused("It was ended in Temporal before it had an answer; another one of the same key does that.")
+        case CancelledError():
+            return Refused("It was cancelled in Temporal before it had an answer.")
+        case TimedOut():
+            return Refused(f"It had no answer within {AT_MOST}, and was given up: look at its workflow in Temporal.")
+        case FailureError(message=message):
+            return Refused(message)
+        case cause:
+            return Refused(str(cause))
+
+
+_BAR: Final = 30
+_WORDS: Final = {
+    steps.INSPECT: "a look at the material",
+    steps.UPLOAD: "upload to WeChat",
+    steps.MAKE_DRAFT: "WeChat's draft",
+    steps.CHECK_DRAFT: "a look at the draft's pictures",
+    steps.CONVERT_VIDEO: "conversion of the video",
+    steps.CHECK_AUDIENCE: "a look at the tag",
+    steps.PREVIEW: "preview",
+}
+
+_PAUSED: Final = "paused in Temporal, so that nothing goes on; unpause the activity there"
+
+
+def render_work(work: Sequence[Work]) -> Table:
+    """One row per activity: what it is, how far, and why its last attempt failed, or that it is paused."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for one in work:
+        bar = "" if not one.size else ProgressBar(total=one.size, completed=one.written or 0, width=_BAR)
+        table.add_row(plain(work_words(one)), bar, Text.assemble(plain(_bytes(one)), _failure(one)))
+    return table
+
+
+def work_words(one: Work) -> str:
+    """The activity in words."""
+    return _WORDS.get(one.activity, one.activity)
+
+
+def failure_line(one: Work) -> str | None:
+    """Why it is not done, in one line: it is paused, or the last attempt failed; `None` where neither is so."""
+    if one.paused:
+        return f"{work_words(one)}: {_PAUSED}"
+    return f"{work_words(one)}, attempt {one.attempt} after: {one.failure}" if one.failure else None
+
+
+def _bytes(one: Work) -> str:
+    if one.size is None or one.written is None:
+        return ""
+    return f"{bytes_words(one.written)} of {bytes_words(one.size)}"
+
+
+def _failure(one: Work) -> Text:
+    before = "  " if one.size is not None else ""
+    if one.paused:
+        return Text.assemble(before, _PAUSED, style="yellow")
+    if not one.failure:
+        return Text()
+    return Text.assemble(before, plain(f"attempt {one.attempt}; the last one failed: {one.failure}"), style="yellow")

@@ -1,0 +1,110 @@
+"""Tables that fit the screen."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+
+from qunfa.cli.list import SendRow, render_sends
+from qunfa.cli.status import render_send
+from qunfa.cli.tables import table
+from qunfa.cli.view import RequestView, SendView
+from qunfa.cli.watch import render_board, to_do
+from qunfa.contract.operators import Status
+from tests.cli.stub import EPOCH, status
+
+KEY = "spring-sale-2026"
+REQUEST = RequestView(
+    message='Article "春天到了，大家一起来看花吧，千万不要错过"', audience="tag 2 (VIP)", requested_by="crm-service"
+)
+PHASES = ("awaiting_approval", "needs_operator", "awaiting_result", "paused")
+
+
+def lines(renderable: RenderableType, width: int) -> list[str]:
+    """What a screen of this width shows, where longer lines are not cut."""
+    console = Console(file=io.StringIO(), width=width, record=True)
+    console.print(renderable, crop=False)
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def row(phase: str, **fields: object) -> SendRow:
+    """A send that runs."""
+    raw = {"workflow_id": f"mass-send:demo:{KEY}", "run_id": "r", "account": "demo", "key": KEY, "state": "running"}
+    return SendRow.model_validate({**raw, "phase": phase, "request": REQUEST, "started_at": EPOCH, **fields})
+
+
+def view(phase: str, **said: object) -> SendView:
+    """The same, as it says itself."""
+    raw = {"workflow_id": f"mass-send:demo:{KEY}", "account": "demo", "key": KEY, "state": "running"}
+    told = Status.model_validate(status(phase, **said))
+    return SendView.model_validate({**raw, "phase": phase, "request": REQUEST, "status": told, "started_at": EPOCH})
+
+
+def test_a_list_has_one_line_a_send_in_80_columns() -> None:
+    """With what goes to whom; key and phase are whole, and what does not fit loses its end."""
+    heading, *shown = lines(render_sends([row(phase) for phase in PHASES]), 80)[: len(PHASES) + 1]
+    assert heading.split() == ["send", "state", "what", "to", "started"]
+    for phase, line in zip(PHASES, shown, strict=True):
+        assert line.split()[:3] == [f"demo/{KEY}", phase, "Article"]
+        assert "tag 2" in line
+        assert cell_len(line) <= 80
+
+
+def test_what_needs_somebody_is_named_with_the_command() -> None:
+    """What is in doubt first; a send that goes on by itself is not named."""
+    doubt = row("done", state="failed", outcome="unknown", key="b")
+    rows = [row("needs_operator", problem="no_verdict"), row("submitting", key="a"), doubt]
+    assert lines(render_sends(rows), 80)[-2:] == [
+        "  qunfa status demo/b  # unknown: may have been delivered",
+        f"  qunfa status demo/{KEY}  # no_verdict",
+    ]
+
+
+def test_the_board_of_watch_fits_80_columns() -> None:
+    """One line a send: how far it is, and what a person has to do or what it waits for."""
+    problem = {"name": "no_verdict", "sentence": "WeChat has not said how it ended.", "todo": "Decide."}
+    decide = view("needs_operator", problem=problem, answers=["retry", "mark_sent", "pause"], progress={"accepted": 1})
+    waits = view("awaiting_result", waiting_for={"reason": "WeChat's push"}, progress={"followers": 1234})
+    assert to_do(decide) == "no_verdict: retry, mark-sent"
+    _, first, second, command = lines(render_board([decide, waits]), 80)
+    for line, words in ((first, ("accepted", "no_verdict: retry")), (second, ("1,234 reached", "WeChat's push"))):
+        assert all(word in line for word in (f"demo/{KEY}", *words))
+        assert cell_len(line) <= 80
+    assert command.startswith("qunfa status SEND")
+
+
+def test_a_status_fits_80_columns() -> None:
+    """Sentences take several lines, and phases, numbers and times one."""
+    job = {"index": 0, "generation": 1, "clientmsgid": "c", "msg_id": 3147483650, "state": "sent_nobody"}
+    job |= {"status": "send success", "observed_by": "push", "deduplicated": True}
+    job |= {"counts": {"total": 100000, "filter": 99999, "sent": 99998, "error": 1}}
+    story = {"at": EPOCH, "what": "submitted", "by": "li", "reason": "a reason of many words " * 8}
+    shown = lines(render_send(view("submitting", jobs=[job], history=[story])), 80)
+    assert max(map(cell_len, shown)) <= 80
+    for word in ("sent_nobody", "3147483650", "99998", "submitted"):
+        assert any(word in line for line in shown)
+
+
+@given(
+    st.lists(st.tuples(*[st.text("abc 春…", max_size=40)] * 4), max_size=4),
+    st.integers(min_value=1, max_value=120),
+)
+def test_what_may_not_break_never_does(rows: list[tuple[str, ...]], width: int) -> None:
+    """However narrow the screen is; and what fits is shown as it is."""
+    drawn = table(("whole", "wrapped", "cut", "less"), rows, wrapped=("wrapped",), cut={"cut": 8, "less": 6})
+    shown = lines(drawn, width)
+    for whole, *_ in rows:
+        assert any(line.startswith(whole.rstrip()) for line in shown)
+    room = sum(max([7, *(cell_len(cells[number]) for cells in rows)]) for number in range(4)) + 6
+    if room <= width:
+        assert len(shown) == len(rows) + 1
+
+
+@pytest.mark.parametrize(("width", "columns"), [(30, "a b c"), (20, "a c"), (11, "a"), (5, "a")])
+def test_columns_that_are_cut_go_in_the_end(width: int, columns: str) -> None:
+    """The last of them first."""
+    drawn = table(("a", "b", "c"), [("aaaaa", "b" * 30, "c" * 30)], cut={"c": 10, "b": 10})
+    assert lines(drawn, width)[0].split() == columns.split()
