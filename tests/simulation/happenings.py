@@ -343,7 +343,7 @@ class Happenings:
         send.answers += 1
         self.reached.answered(send.planned(), type(answer).__name__)
         if send.run is not None:
-            send.run.inbox.append(events.Updated(f"{send.key}-update-{self.answers}", answer))
+            send.run.inbox.append(events.Updated(f"{send.key}-update-{send.answers}", answer))
 
     # Time
 
