@@ -94,6 +94,10 @@ class Accounts:
         return await self.call(name, await self.token(name), method)
 
 
+NAMED_MAX: Final = 10
+"""How many of the configured accounts are named to a caller who has named another one."""
+
+
 class Configuration:
     """The facts of the configured accounts."""
 
@@ -109,7 +113,9 @@ class Configuration:
         """
         account = self._settings.accounts.get(step.account)
         if account is None:
-            known = ", ".join(sorted(self._settings.accounts)) or "none at all"
+            names = sorted(self._settings.accounts)
+            more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+            known = f"{', '.join(names[:NAMED_MAX])}{more}" or "none at all"
             raise ApplicationError(
                 f"account {step.account}: the workers' configuration does not have it (it has: {known}). Nothing was "
                 "sent. Correct the name, or add the account to the workers' configuration.",

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.connection import run, temporal_client
@@ -30,6 +30,10 @@ _DECISIONS: Final = frozenset({"retry", "mark_sent", "abort", "approve", "reject
 """The answers that let a send go on, or end it."""
 WATCHED_MAX: Final = 100
 """Each is asked for its status again and again, which is work for Temporal and for the workers."""
+SILENCES_MAX: Final = 6
+"""How often in a row Temporal may answer too late, ten seconds each, before a send is followed no more."""
+_SILENCE: Final = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
+"""What a call ends with that took too long."""
 _LIST_EVERY: Final = 1.0
 """Seconds between two looks for sends that have started."""
 
@@ -167,14 +171,22 @@ async def follow(client: Client, send: MassSendId, watcher: Watcher) -> SendView
 
     Raises:
         Refused: Temporal does not know it.
-        RPCError: Temporal does not answer any more.
+        RPCError: Temporal does not answer any more, `SILENCES_MAX` times in a row.
     """
     closing = _watch_closing(client, send)
+    silences = 0
     try:
         seen: SendView | None = None
         pause = _LOOK_EVERY
         while True:
-            view = await read_send(client, send, seen)
+            try:
+                view = await read_send(client, send, seen)
+            except RPCError as error:
+                silences += 1
+                if seen is None or error.status not in _SILENCE or silences >= SILENCES_MAX:
+                    raise
+                continue
+            silences = 0
             changed = seen is None or _essence(view) != _essence(seen)
             if changed:
                 watcher(view)

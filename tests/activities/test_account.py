@@ -117,7 +117,14 @@ async def test_an_account_is_resolved_to_its_facts() -> None:
     assert (await resolve(settings_for(URL))).send_hours is None
 
 
-@pytest.mark.parametrize(("accounts", "known"), [({}, "none at all"), ({"shop": "wx2", "crm": "wx1"}, "crm, shop")])
+@pytest.mark.parametrize(
+    ("accounts", "known"),
+    [
+        ({}, "none at all"),
+        ({"shop": "wx2", "crm": "wx1"}, "crm, shop"),
+        ({f"a{number}": f"wx{number}" for number in range(12)}, "a7 and 2 more"),
+    ],
+)
 async def test_an_unknown_account_is_refused_with_the_names_that_are_known(accounts: Any, known: str) -> None:
     """The failure is final, and says what the name could have been."""
     configured = {name: {"appid": appid, "secret": SECRET, "kind": "service"} for name, appid in accounts.items()}

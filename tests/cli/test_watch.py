@@ -1,17 +1,24 @@
 """`qunfa watch`, as a real process."""
 
+import asyncio
 import os
 import pty
 import signal
 from typing import Any
 
+import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.view import SendView
+from qunfa.cli import watch
+from qunfa.cli.view import SendView, read_send
+from qunfa.cli.watch import SILENCES_MAX
 from qunfa.contract import MASS_SEND, mass_send_id
+from qunfa.contract.ids import MassSendId
 from tests.cli.calls import QUEUE, Qunfa, Scripted, Start, said, screen
 from tests.cli.stub import request, result, status
+from tests.looking import until
 
 OTHERS = TypedSearchAttributes([SearchAttributePair(SearchAttributeKey.for_keyword("MassSendAccount"), "watched")])
 
@@ -40,6 +47,30 @@ async def test_named_sends_are_watched_to_their_ends(start: Start, scripted: Scr
         await handle.signal("end", {"as": "completed", "result": result("sent", f"{key}-{one}")})
         await said(process, f"demo/{key}-{one}", "sent: Delivered.")
     assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("silences", [SILENCES_MAX - 1, SILENCES_MAX])
+async def test_slow_answers_end_a_watch_only_in_a_row(
+    client: Client, scripted: Scripted, key: str, monkeypatch: pytest.MonkeyPatch, silences: int
+) -> None:
+    """The send goes on meanwhile, and so does whoever follows it: but not for ever."""
+    handle, views, slow = await scripted(status("submitting")), list[SendView](), [silences]
+
+    async def read(*asked: Any) -> SendView:
+        if views and slow[0]:
+            slow[0] -= 1
+            raise RPCError("Timeout expired", RPCStatusCode.CANCELLED, b"")
+        return await read_send(*asked)
+
+    monkeypatch.setattr(watch, "read_send", read)
+    following = asyncio.create_task(watch.follow(client, MassSendId("demo", key), views.append))
+    await until(lambda: asyncio.sleep(0, len(views)))
+    await handle.signal("end", {"as": "completed", "result": result("sent", key)})
+    if silences < SILENCES_MAX:
+        assert (await following).state == "completed"
+        return
+    with pytest.raises(RPCError):
+        await following
 
 
 async def test_each_change_is_a_line_of_json(start: Start, scripted: Scripted, key: str) -> None:
