@@ -57,7 +57,7 @@ def searchable(request: MassSendRequest, state: SendState, step: Step | End, now
     """What the send can be found by, from its first workflow task on."""
     jobs = told_jobs(Case(request, state, now))
     ended: ShownOutcome | None = step.outcome if isinstance(step, End) else None
-    if state.refused or (isinstance(step, End) and step.refused):
+    if state.refused:
         ended = REFUSED
     return Searchable(
         account=request.account,

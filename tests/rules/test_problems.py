@@ -153,7 +153,7 @@ def test_the_evidence_is_wechats_last_word(name: str, job: dict[str, Any], evide
         ("clientmsgid_collision", {"collides_with": 99}, ["msg_id 99"], ["before it"]),
         ("clientmsgid_collision", {"collides_with": 99, "ever_unknown": True}, ["msg_id 99", "before it"], []),
         ("no_verdict", {"msg_id": 7}, ["msg_id 7"], ["earlier"]),
-        ("no_verdict", {}, ["earlier generation"], ["None"]),
+        ("no_verdict", {}, ["earlier submission"], ["None"]),
         ("unknown_outcome", {"window_started_at": NOON}, ["2026-12-01 12:00:00+08:00"], ["last word"]),
         (
             "unknown_outcome",

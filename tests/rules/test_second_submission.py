@@ -27,7 +27,7 @@ def against(said: JobStatus, after: timedelta = timedelta(hours=1)) -> str | Non
     [
         (JobStatus(status="SENDING"), "would double it"),
         (JobStatus(status="SENDING"), "WeChat now says SENDING of"),
-        (JobStatus(errcode=89504), "WeChat now says 89504"),
+        (JobStatus(errcode=89504), "WeChat still asks the administrator about msg_id 7 (89504)"),
         (JobStatus(status="DELETE"), "WeChat now says DELETE of"),
         (JobStatus(status="SEND_SUCCESS"), "would double it"),
         (JobStatus(status="DELETE"), "would double it"),

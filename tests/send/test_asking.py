@@ -60,7 +60,7 @@ def test_a_strange_word_has_the_ledger_asked_again(there: Callable[[], Alone], s
     alone.pushed("send fail", msg_id=99)
     assert alone.wants() == "asking"
     assert alone.step.problem == before.problem
-    assert ("it may still be carried out" in shown(alone).sentence) is slow
+    assert ("may still carry it out" in shown(alone).sentence) is slow
     alone.asked()
     assert (alone.wants(), alone.step) == (None, before)
 

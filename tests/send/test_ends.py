@@ -137,7 +137,7 @@ def test_a_last_word_that_does_not_come_is_told() -> None:
     for last, told in ((None, 1), ("SEND_FAIL", 0)):
         alone = ending()
         alone.take(events.WechatSaid(7, JobStatus(status="SENDING")), events.Polled(7, last))
-        lines = [line.what for line in alone.state.story if "it may be delivered all the same" in line.what]
+        lines = [line.what for line in alone.state.story if "it may still be delivered" in line.what]
         assert len(lines) == told
         assert all("msg_id 7" in line for line in lines)
 

@@ -133,6 +133,7 @@ def test_each_event_leaves_its_fact() -> None:
     """What was made, found, shown and seen; the first material cannot be made, so that a person is asked."""
     alone = joined()
     assert after(alone, events.Kept(MATERIAL)).material == MATERIAL
+    assert after(alone, events.Inspected("d", MATERIAL)).material == MATERIAL
     assert after(alone, events.Made(TEXT)).ready == TEXT
     assert after(alone, events.Shown(("a", "b"))).shows == ("a", "b")
     assert after(alone, events.Shown(("a", "b"))).shown_at == NOON
@@ -173,6 +174,7 @@ def test_a_word_of_mass_get_is_reported() -> None:
     assert after(alone, events.Polled(7, "SEND_SUCCESS")).untold
     alone.take(events.Polled(7, "SEND_SUCCESS"), events.Reported())
     assert not after(alone, events.Polled(7, "SEND_SUCCESS")).untold
+    assert after(alone, events.Polled(7, "SEND_SUCCESS")).checks == ()
     assert after(accepted(), events.Polled(7, None)).vain == {7: NOON}
 
 

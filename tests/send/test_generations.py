@@ -224,7 +224,7 @@ def test_an_answer_that_fits_no_more_is_refused_when_it_is_taken() -> None:
     """WeChat was asked for so long that ``not_after`` has come."""
     alone = straggling("send fail", not_after=(NOON + HOUR).isoformat())
     assert alone.retry() is None
-    alone.wait(HOUR)
+    alone.wait(NOON + HOUR - alone.now)
     assert "not_after has passed" in str(alone.take_and_reply(events.WechatSaid(7, FAILED)))
     assert (alone.state.known.decided, alone.state.question) == ((), None)
 
