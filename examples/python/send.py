@@ -36,5 +36,11 @@ async def main() -> int:
     return 0
 
 
+async def run() -> int:
+    code = await main()
+    await asyncio.sleep(0.2)  # else Python may end before Temporal's threads, by a signal (sdk-python issue 300)
+    return code
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(run()))
