@@ -68,8 +68,11 @@ def _asking(case: Case, name: str) -> Asking | None:
 
 
 def _is_asked_again(case: Case) -> bool:
-    """Whether a key that had failed before may have been delivered all the same, and a person can settle that."""
-    can_settle = case.in_doubt or judgement_of(case.newest) is not None
+    """Whether a key that had failed before may have been delivered all the same, and a person can settle that.
+
+    One that a person has ended already is not asked about: no answer would fit.
+    """
+    can_settle = not case.stops and (case.in_doubt or judgement_of(case.newest) is not None)
     return can_settle and case.request.on_problem == "wait" and endings.bad(case, "failed") != "failed"
 
 

@@ -8,7 +8,13 @@ from unittest.mock import patch
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio import client, worker
-from temporalio.client import Client, OutboundInterceptor, StartWorkflowInput
+from temporalio.client import (
+    Client,
+    OutboundInterceptor,
+    StartWorkflowInput,
+    StartWorkflowUpdateWithStartInput,
+    WorkflowUpdateHandle,
+)
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from qunfa.callback.app import create_app
@@ -20,10 +26,11 @@ from tests.faults.place import Place, Watcher
 Around = tuple[Place | None, Place | None]
 
 _AROUND: Final[dict[str, Around]] = {
+    "wish": (Place.BEFORE_WISH, Place.AFTER_WISH),
     "wants": (Place.BEFORE_WISH, Place.AFTER_WISH),
     "push": (Place.BEFORE_PUSH, Place.AFTER_PUSH),
 }
-"""What lies before and after each signal to the account; reports see below."""
+"""What lies before and after each update and signal to the account; reports see below."""
 _NOWHERE: Final[Around] = (None, None)
 _WRITING: Final = "http11.send_request_headers.started"
 _WRITTEN: Final = "http11.send_request_body.complete"
@@ -87,7 +94,7 @@ class _Watch(client.Interceptor, worker.Interceptor):
 
 
 class _Messages(OutboundInterceptor):
-    """Signals to the account."""
+    """Updates and signals to the account."""
 
     def __init__(self, next: OutboundInterceptor, watcher: Watcher) -> None:  # noqa: A002  Temporal's own name
         super().__init__(next)
@@ -97,6 +104,16 @@ class _Messages(OutboundInterceptor):
         before, after = _around(input)
         await self._watcher.passes(before)
         handle = await super().start_workflow(input)
+        await self._watcher.passes(after)
+        return handle
+
+    async def start_update_with_start_workflow(
+        self,
+        input: StartWorkflowUpdateWithStartInput,  # noqa: A002  Temporal's own name
+    ) -> WorkflowUpdateHandle[Any]:
+        before, after = _AROUND.get(input.update_workflow_input.update, _NOWHERE)
+        await self._watcher.passes(before)
+        handle = await super().start_update_with_start_workflow(input)
         await self._watcher.passes(after)
         return handle
 

@@ -129,6 +129,24 @@ def test_a_key_that_ended_in_doubt_asks_again(on_problem: str) -> None:
     assert alone.abort(confirm_not_delivered=True) is None
 
 
+@pytest.mark.parametrize("heard_first", [True, False])
+def test_an_abort_before_the_ledgers_answer_ends_a_key_in_doubt(heard_first: bool) -> None:
+    """Nobody is asked about a send that a person has ended: no answer would fit."""
+    known, alone = straggling().state.known, Alone()
+    alone.take()
+    assert alone.abort() is None
+    wish = alone.state.wish
+    assert wish is not None
+    sent = events.WishSent(wish.wish, known if heard_first else Known(), searched=True)
+    heard = events.Heard(alone.granted(known, ended=Ended(outcome="unknown", problem="content_refused")))
+    alone.take(*((heard, sent) if heard_first else (sent, heard)))
+    while alone.does() is steps.SendWish:
+        alone.asked()
+    if alone.does() is steps.AskWechat:
+        alone.take(events.WechatSaid(7, FAILED))
+    assert alone.end.outcome == "unknown"
+
+
 @pytest.mark.parametrize("there", [in_doubt, straggling])
 def test_an_end_in_doubt_has_its_problem(there: Callable[[], Alone]) -> None:
     """And advises no new key, whatever the problem's own advice is."""
