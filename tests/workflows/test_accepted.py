@@ -118,7 +118,7 @@ async def test_a_cron_schedule_is_not_accepted(real_desk: Desk) -> None:
 async def test_who_awaits_a_run_that_goes_on_is_told_to_ask_again(short_desk: Desk) -> None:
     """The next run answers."""
     desk = short_desk
-    desk.material.refuse("inspect", *[ApplicationError("busy", next_retry_delay=timedelta(hours=1))] * 100)
+    desk.material.refuse("inspect", *[ApplicationError("busy", next_retry_delay=timedelta(seconds=1))] * 100)
     handle = await desk.start(message=NEWS)
     asked = await handle.start_update("accepted", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
 
