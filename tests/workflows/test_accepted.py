@@ -134,8 +134,19 @@ async def test_who_awaits_a_run_that_goes_on_is_told_to_ask_again(short_desk: De
     assert isinstance(caught.value.cause, ApplicationError)
     assert caught.value.cause.type == ASK_AGAIN
     desk.material.refuse("inspect")
-    status: Status = await newest.execute_update("accepted", result_type=Status)
-    assert status.problem is None
+    assert (await asked_until_told(newest)).problem is None
+
+
+async def asked_until_told(newest: WorkflowHandle[Any, Any]) -> Status:
+    """What the run answers which does not go on: the signals of a test may let more than one go on."""
+    while True:
+        try:
+            status: Status = await newest.execute_update("accepted", result_type=Status)
+        except WorkflowUpdateFailedError as failed:
+            assert isinstance(failed.cause, ApplicationError)
+            assert failed.cause.type == ASK_AGAIN
+        else:
+            return status
 
 
 async def test_a_reset_asks_again_whether_a_send_is_accepted(real_desk: Desk) -> None:
