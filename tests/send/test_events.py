@@ -321,15 +321,36 @@ def test_what_the_ledger_knows_anew_leaves_its_own_check() -> None:
     assert alone.does() is steps.AskWechat
 
 
-def test_a_lease_that_comes_during_a_try_is_over_with_it() -> None:
-    """An account that was reset has granted twice."""
+def granted_twice(alone: Alone) -> tuple[events.Heard, events.Heard]:
+    """Two leases for one wish: an account that was reset has granted it again."""
+    first, second = (alone.granted(answer="lease", lease=alone.lease()) for _ in range(2))
+    return events.Heard(first), events.Heard(second)
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_a_lease_that_comes_during_a_try_goes_back(is_reset: bool) -> None:
+    """Its account lends no other one out until it is over. It is told as soon as the try is answered."""
     alone = joined()
     alone.sent()
-    grant = alone.granted(answer="lease", lease=alone.lease())
-    again = alone.granted(answer="lease", lease=alone.lease())
-    alone.take(events.Heard(grant), events.Heard(again))
+    first, second = granted_twice(alone)
+    alone.take(first)
+    alone.take(*([events.WasReset()] if is_reset else []), second)
+    assert alone.does() is steps.Submit
     alone.answered("refused", errcode=40001)
-    assert (alone.state.lease, alone.wants()) == (None, "turn")
+    assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["refused", "unused"]
+    alone.asked() if is_reset else alone.reported()
+    assert (alone.state.lease, alone.wants()) == (None, None if is_reset else "turn")
+
+
+def test_of_two_leases_in_hand_the_newer_one_is_used() -> None:
+    """Its account knows of no other one. The first is known not to have been used; a copy of it is no other one."""
+    alone = joined()
+    alone.sent()
+    first, second = granted_twice(alone)
+    alone.take(first, first, second)
+    assert isinstance(effect := alone.step.effect, steps.Submit)
+    assert (effect.lease, alone.state.untold) == (second.granted.lease, False)
+    assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["unused", None]
 
 
 def test_an_abort_is_too_late_as_soon_as_a_doubt_is_known() -> None:
