@@ -232,15 +232,6 @@ def test_leases_are_never_more_than_sixty_in_sixty_spacings(tries: list[tuple[An
         assert later - earlier >= 60 * pace * SECOND
 
 
-def test_who_knows_of_a_doubt_may_probe_it() -> None:
-    """The same clientmsgid again is how an unknown try is cleared up."""
-    state, lease = leased(EMPTY, wish())
-    state = settle(state, lease.expires_at)
-    doubt = known(*state.records["k"].known.tries)
-    _, second = leased(state, wish("w2", known=doubt), now=lease.expires_at)
-    assert (second.number, second.clientmsgid) == (2, lease.clientmsgid)
-
-
 def test_who_waits_is_told_at_once_of_what_forbids_its_turn() -> None:
     """Behind a freeze it would hear of it only when its turn comes, or when it asks again."""
     state, lease = leased(EMPTY, wish())

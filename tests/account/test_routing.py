@@ -87,14 +87,6 @@ def test_a_push_of_our_own_job_is_taken_whatever_its_number() -> None:
     assert words(state) == ["send success"]
 
 
-def test_a_push_of_nobody_is_counted_once() -> None:
-    """A send made by hand in the console, however often its push comes; until it turns out to be ours."""
-    state = done(EMPTY, PUSH, PUSH.model_copy(update={"create_time": 1}))
-    assert [day.others for day in state.book.values()] == [1]
-    state = done(state, report(attempt(answer()), to_all=True))
-    assert [(day.others, day.total, day.to_all) for day in state.book.values()] == [(0, 1, 1)]
-
-
 def test_a_flood_of_pushes_evicts_nothing_but_pushes() -> None:
     """The newest 200 of nobody's, in room of their own; articles go where they are long."""
     articles = tuple(ArticleCheck(idx=n, url="u" * 2000) for n in range(100))
@@ -142,23 +134,6 @@ def test_a_45065_with_the_msg_id_of_an_earlier_generation() -> None:
     assert state.records["k"].jobs[1].collides_with == 7
 
 
-def test_an_acceptance_beats_a_45065() -> None:
-    """The msg_id goes to the key that was accepted under it, with WeChat's word, whatever the other one believes."""
-    pretender = report(attempt(answer("duplicate", msg_id=7)), key="a")
-    state = done(EMPTY, pretender, PUSH)
-    assert words(state, "a") == ["send success"]
-    state = done(state, report(attempt(answer()), key="b"))
-    assert state.records["a"].known.owned == (Owned(msg_id=7, key="b", generation=0, accepted=True),)
-    assert (state.records["a"].jobs[0].msg_id, state.records["a"].jobs[0].verdict) == (None, None)
-    assert not state.records["b"].unsettled
-    believes = Owned(msg_id=7, key="a", generation=0)
-    state, [granted] = asked(state, look("w", "a", known={"owned": (believes,)}))
-    assert granted.known.owned == (Owned(msg_id=7, key="b", generation=0, accepted=True),)
-    owner = owner_of(state, 7)
-    assert owner is not None
-    assert owner[0].key == "b"
-
-
 def test_a_ledger_that_was_lost_learns_of_owners_from_the_runs() -> None:
     """A run that was told that WeChat has accepted it as another key's; a later run need not know that."""
     owner = Owned(msg_id=7, key="b", generation=0, accepted=True)
@@ -173,13 +148,6 @@ def test_a_push_of_a_corrected_job_goes_to_its_owner() -> None:
     state = done(EMPTY, report(attempt(answer("duplicate", msg_id=7)), key="a"), report(attempt(answer()), key="b"))
     state, _ = heard(state)
     assert [one.key for one in outgoing(done(state, PUSH), NOON)] == ["b"]
-
-
-@pytest.mark.parametrize(("msg_id", "owners"), [(7, ["k"]), (8, [])])
-def test_who_asks_whose_a_msg_id_is(msg_id: int, owners: list[str]) -> None:
-    """It is answered as a fact, where it is somebody's."""
-    _, [granted] = asked(ACCEPTED, look("w2", "other", whose=msg_id))
-    assert [one.key for one in granted.known.owned] == owners
 
 
 def test_a_verdict_settles_the_send_that_ended() -> None:

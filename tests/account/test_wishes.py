@@ -127,14 +127,6 @@ def test_no_lease_against_the_facts(facts: Known) -> None:
     assert (granted.answer, granted.waits, state.lease, state.queue) == ("known", None, None, ())
 
 
-@pytest.mark.parametrize(("status", "granted"), [("err(30001)", "lease"), ("send success", "known"), (None, "known")])
-def test_a_next_generation_needs_the_no_of_the_one_before(status: str | None, granted: str) -> None:
-    """What was delivered, or is accepted and undecided, is not submitted again; the decision travels in the wish."""
-    opened = Decided(id="u", what="open", by="li", reason="x", at=NOON, generation=0, opens=f"{CLIENTMSGID[:-2]}01")
-    facts = known(attempt(answer()), said=(yes(status=status),) if status else (), decided=(opened,))
-    assert asked(EMPTY, wish(known=facts, turn=turn(1)))[1][0].answer == granted
-
-
 def test_facts_that_come_in_the_queue_count_at_the_turn() -> None:
     """An acceptance, told late, is not submitted again."""
     state, lease = leased(EMPTY, wish("w0", "first"), wish())

@@ -4,55 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from qunfa.contract.facts import Ended, Known, Owned, Said
+from qunfa.contract.facts import Ended, Said
 from qunfa.contract.result import Answer, JobFinished, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own
-from tests.send.places import in_doubt
-
-HOUR = timedelta(hours=1)
-FAILED = JobStatus(status="SEND_FAIL")
-THEIRS = Known(owned=(Owned(msg_id=7, key="autumn", generation=0, accepted=True),))
-
-
-def asking(**request: object) -> Alone:
-    """A push has called its job failed, and a person is asked."""
-    alone = Alone(**request)
-    alone.accepted()
-    alone.pushed("err(30001)")
-    alone.asked()
-    assert alone.asks() == "originality_check_error"
-    return alone
-
-
-def silent(**request: object) -> Alone:
-    """WeChat has accepted it and never said what became of it, and a person is asked."""
-    alone = Alone(**request)
-    alone.accepted()
-    alone.wait(24 * HOUR)
-    alone.asked()
-    alone.take(events.Polled(7, None))
-    alone.asked()
-    assert alone.asks() == "no_verdict"
-    return alone
-
-
-def collided(first: str | None = None) -> Alone:
-    """WeChat has answered 45065 with the msg_id of another key, maybe after another answer."""
-    alone = Alone()
-    alone.joined()
-    if first is not None:
-        alone.tries()
-        alone.answered(first, errcode=45011 if first == "refused" else None)
-        alone.wait(timedelta(minutes=1))
-    alone.tries()
-    alone.answered("duplicate", errcode=45065)
-    alone.asked(THEIRS)
-    alone.asked()
-    assert alone.asks() == "clientmsgid_collision"
-    return alone
+from tests.send.places import FAILED, HOUR, accepted, asking, collided, in_doubt, joined, silent
 
 
 def settled(alone: Alone, said: JobStatus = FAILED) -> steps.End:
@@ -69,7 +27,7 @@ def settled(alone: Alone, said: JobStatus = FAILED) -> steps.End:
 
 def test_a_push_supersedes_what_was_believed() -> None:
     """A send that waits for a decision about a silence, or about a no, completes when WeChat's yes comes after all."""
-    for alone in (silent(), asking()):
+    for alone in (silent(), asking("err(30001)")):
         alone.pushed()
         assert (alone.end.outcome, alone.status.jobs[0].observed_by) == ("sent", "push")
 
@@ -105,7 +63,7 @@ def test_an_undecided_unknown_ends_as_unknown() -> None:
 
 def test_a_late_yes_stops_a_submission_whose_lease_is_coming() -> None:
     """Retried after a no; the push that says success comes with the lease: that goes back, and nothing goes out."""
-    alone = asking()
+    alone = asking("err(30001)")
     assert alone.retry() is None
     alone.take(events.WechatSaid(7, FAILED), events.Reported())
     assert alone.wants() == "turn"
@@ -145,12 +103,11 @@ def test_a_collision_does_not_settle_an_unknown_try(first: str | None, outcome: 
 def test_before_nothing_was_delivered_is_said_wechat_is_asked(way: str, said: str, outcome: str) -> None:
     """Whoever or whatever ends the send believes the forged no: `mass/get` knows better."""
     if way == "on_problem":
-        alone = Alone(on_problem="fail")
-        alone.accepted()
+        alone = accepted(on_problem="fail")
         alone.pushed("err(30001)")
         alone.asked()
     else:
-        alone = asking(decision_timeout="PT2H")
+        alone = asking("err(30001)", decision_timeout="PT2H")
     if way == "abort":
         alone.abort()
     elif way == "cancel":
@@ -166,7 +123,7 @@ def test_before_nothing_was_delivered_is_said_wechat_is_asked(way: str, said: st
 @pytest.mark.parametrize(("last", "outcome"), [("SEND_FAIL", "aborted"), ("SEND_SUCCESS", "sent"), ("push", "sent")])
 def test_an_end_waits_for_wechats_last_word(last: str, outcome: str) -> None:
     """`mass/get` lags behind the push for a while: what it says then counts, and so does another push."""
-    alone = asking()
+    alone = asking("err(30001)")
     alone.abort()
     alone.asked()
     alone.take(events.WechatSaid(7, JobStatus(status="SENDING")))
@@ -191,8 +148,7 @@ def test_a_key_failed_by_a_forged_push_can_be_sent_again() -> None:
 
 def test_a_slow_try_that_came_through_is_found_by_the_retry() -> None:
     """45065 with a msg_id that nobody knows: that is the delivery, and there is no other."""
-    alone = Alone()
-    alone.joined()
+    alone = joined()
     for answer in ("unknown", "accepted"):
         alone.tries()
         alone.answered(answer)

@@ -16,11 +16,9 @@ from qunfa.send.doubt import LOST, heard, jobs_of
 from qunfa.send.plan import plan
 from qunfa.send.show import Searchable, result, searchable
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone, own
+from tests.send.alone import Alone, own
 from tests.send.arbitrary_facts import FIRST, KEY, a_try
-from tests.send.places import accepted, asking
-
-HOUR = timedelta(hours=1)
+from tests.send.places import APPROVED, HOUR, accepted, asking, begun, joined, planned, refused, sent
 
 
 def found(alone: Alone) -> Searchable:
@@ -29,19 +27,12 @@ def found(alone: Alone) -> Searchable:
     return searchable(alone.engine.request, alone.state, step, alone.now)
 
 
-def begun() -> Alone:
+def new() -> Alone:
     """The account is not known yet."""
     return Alone()
 
 
-def sent() -> Alone:
-    """WeChat has delivered it."""
-    alone = accepted()
-    alone.pushed()
-    return alone
-
-
-def refused() -> Alone:
+def invalid() -> Alone:
     """The request cannot be carried out."""
     alone = Alone()
     alone.take(events.Refused(("x",)))
@@ -59,11 +50,11 @@ def reused() -> Alone:
 @pytest.mark.parametrize(
     ("there", "what"),
     [
-        (begun, Searchable("demo", "preparing", "text", None, (), None)),
+        (new, Searchable("demo", "preparing", "text", None, (), None)),
         (accepted, Searchable("demo", "awaiting_result", "text", None, ("7",), None)),
         (asking, Searchable("demo", "needs_operator", "text", "send_failed", ("7",), None)),
         (sent, Searchable("demo", "done", "text", None, ("7",), "sent")),
-        (refused, Searchable("demo", "done", "text", "invalid_request", (), "refused")),
+        (invalid, Searchable("demo", "done", "text", "invalid_request", (), "refused")),
         (reused, Searchable("demo", "done", "text", "invalid_request", (), "refused")),
     ],
 )
@@ -84,8 +75,7 @@ def test_the_result_is_what_it_ended_as() -> None:
 
 def test_the_status_shows_previews_and_rows() -> None:
     """Who has seen it, and each job as it stands."""
-    alone = Alone(preview={"to": [{"wxname": "zhao"}]})
-    alone.joined()
+    alone = joined(preview={"to": [{"wxname": "zhao"}]})
     alone.take(events.WasPreviewed(Previewed(to="zhao", sent=True)))
     assert [one.to for one in alone.status.previews] == ["zhao"]
     assert [row.state for row in alone.status.jobs] == ["new"]
@@ -144,15 +134,13 @@ def test_a_last_word_that_does_not_come_is_told() -> None:
 
 def test_a_send_whose_time_is_over_expires() -> None:
     """To the moment; before it has a place, and before its content is known."""
-    alone = Alone(not_after=(NOON + HOUR).isoformat(), send_at=(NOON + HOUR / 2).isoformat())
-    alone.joined()
+    alone = joined(not_after=(NOON + HOUR).isoformat(), send_at=(NOON + HOUR / 2).isoformat())
     alone.now += HOUR
     alone.take(events.TimeCame())
     alone.asked()
     alone.reported("expired")
     assert (alone.end.outcome, alone.end.problem) == ("expired", None)
-    late = Alone(not_after=NOON.isoformat())
-    late.take()
+    late = begun(not_after=NOON.isoformat())
     assert (late.step.why, late.does()) == ("what the key has done before", steps.LookUp)
     late.take(events.LookedUp(Known()))
     assert late.end.outcome == "expired"
@@ -161,11 +149,7 @@ def test_a_send_whose_time_is_over_expires() -> None:
 def test_who_decides_too_late_finds_it_failed_or_expired() -> None:
     """By what comes first, where nothing was accepted."""
     for not_after, until, outcome in ((HOUR, HOUR, "expired"), (5 * 24 * HOUR, 3 * 24 * HOUR, "failed")):
-        alone = Alone(not_after=(NOON + not_after).isoformat())
-        alone.joined()
-        alone.tries()
-        alone.answered("refused", errcode=48001)
-        alone.asked()
+        alone = refused(not_after=(NOON + not_after).isoformat())
         assert alone.step.until == NOON + until
         alone.now += until
         alone.take(events.TimeCame())
@@ -201,21 +185,6 @@ def test_a_dropped_question_says_that_nothing_was_changed() -> None:
     assert alone.state.question is None
 
 
-def test_a_problem_is_shown_while_its_answer_is_checked() -> None:
-    """With WeChat, and with the ledger until that is silent."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("unknown")
-    alone.wait(FACTS.timing.window)
-    alone.asked()
-    alone.mark_sent(8)
-    assert (alone.asks(), alone.wants()) == ("unknown_outcome", "question")
-    alone.sent()
-    alone.hear()
-    assert (alone.step.effect, alone.asks()) == (steps.AskWechat(8), "unknown_outcome")
-
-
 def test_a_key_that_came_again_keeps_what_its_ledger_knows() -> None:
     """The job of an earlier send is the ledger's word; a send's own is not."""
     alone = Alone()
@@ -227,8 +196,7 @@ def test_a_key_that_came_again_keeps_what_its_ledger_knows() -> None:
 def test_what_is_asked_before_an_end_is_of_the_phase_before() -> None:
     """Scheduled until its time, to the moment, then submitting."""
     for waits, phase in ((HOUR - timedelta(seconds=1), "scheduled"), (HOUR, "submitting")):
-        alone = Alone(send_at=(NOON + HOUR).isoformat())
-        alone.joined()
+        alone = planned()
         alone.wait(waits)
         alone.abort()
         assert (alone.wants(), alone.step.phase) == ("ending", phase)
@@ -249,8 +217,7 @@ def test_a_refusal_needs_no_account() -> None:
 )
 def test_an_end_is_asked_about_where_the_send_stands(shown: bool, approved: bool, phase: str) -> None:
     """It waits for an approval once there is something to approve, and until it is."""
-    alone = Alone(approval={"required": True}, requested_by="wang")
-    alone.joined()
+    alone = joined(**APPROVED)
     if shown:
         alone.take(events.Shown(("to all",)))
     if approved:

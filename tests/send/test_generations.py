@@ -11,25 +11,25 @@ from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import BY_LI, FACTS, Alone, own
-from tests.send.places import asking, in_doubt, joined, trying
-from tests.send.test_answers import FAILED, settle_questions
-from tests.send.test_settling import frozen, straggling
-
-HOUR = timedelta(hours=1)
+from tests.send.places import (
+    FAILED,
+    HOUR,
+    asking,
+    frozen,
+    in_doubt,
+    joined,
+    second,
+    settle_questions,
+    straggling,
+    trying,
+    unanswered,
+)
 
 
 def collided(msg_id: int = 9) -> Alone:
     """WeChat has answered 45065 with this msg_id."""
     alone = trying()
     alone.answered("duplicate", errcode=45065, msg_id=msg_id)
-    return alone
-
-
-def second(alone: Alone) -> Alone:
-    """Its job has failed, a person has had it sent again, and the second try is under way."""
-    assert alone.retry() is None
-    alone.take(events.WechatSaid(7, FAILED), events.Reported())
-    alone.tries()
     return alone
 
 
@@ -131,8 +131,7 @@ def test_a_job_that_wechat_does_not_know_is_waited_for() -> None:
 
 def test_a_confirmation_is_of_what_is_in_doubt() -> None:
     """Not of a try whose job was found, and has failed since: its doubt is over."""
-    alone = trying()
-    alone.answered("unknown")
+    alone = unanswered()
     alone.wait(timedelta(minutes=1))
     alone.tries()
     alone.answered("duplicate", errcode=45065, msg_id=7)

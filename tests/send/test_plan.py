@@ -18,6 +18,7 @@ from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import known
+from tests.send.places import accepted, begun, joined, trying, unanswered
 
 MINUTE = timedelta(minutes=1)
 
@@ -33,8 +34,7 @@ def test_every_state_has_a_next_step(facts: Known) -> None:
 
 def test_a_text_whose_push_comes_takes_one_wish_and_one_call() -> None:
     """The wish with which it joins is that for its turn; and no report: the ledger knows it all."""
-    alone = Alone()
-    alone.accepted()
+    alone = accepted()
     alone.pushed()
     assert alone.end.outcome == "sent"
     assert alone.state.wishes == 1
@@ -43,8 +43,7 @@ def test_a_text_whose_push_comes_takes_one_wish_and_one_call() -> None:
 
 def test_a_steps_time_is_not_now() -> None:
     """A message that changes nothing begins no effect anew, and moves no timer."""
-    alone = Alone(send_at=(NOON + timedelta(hours=2)).isoformat())
-    alone.joined()
+    alone = joined(send_at=(NOON + timedelta(hours=2)).isoformat())
     before = alone.step
     alone.wait(10 * MINUTE)
     alone.pushed(msg_id=999)
@@ -53,9 +52,7 @@ def test_a_steps_time_is_not_now() -> None:
 
 def test_an_answer_in_hand_ends_the_try_whatever_else_comes() -> None:
     """The push is there before the answer: it is kept, matched once the msg_id is known, and then told of."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
+    alone = trying()
     alone.pushed()
     assert alone.does() is steps.Submit
     alone.answered()
@@ -112,10 +109,7 @@ def test_a_key_of_other_content_is_refused() -> None:
 
 def test_an_unknown_try_is_repeated_and_then_asked_about() -> None:
     """The same clientmsgid while WeChat remembers it; after that a person."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("unknown")
+    alone = unanswered()
     alone.wait(MINUTE)
     assert alone.state.wish
     assert alone.state.wish.turn
@@ -125,21 +119,9 @@ def test_an_unknown_try_is_repeated_and_then_asked_about() -> None:
     assert alone.asks() == "unknown_outcome"
 
 
-def test_an_abort_that_the_ledger_overtakes_is_too_late() -> None:
-    """It was given while nothing was known; then the ledger told of a try that may have been delivered."""
-    alone = Alone()
-    alone.take()
-    alone.begun.clear()
-    assert alone.abort() is None
-    alone.asked(own(lost=True))
-    assert alone.state.stop is None
-    assert any("too late" in line.what for line in alone.state.story)
-
-
 def test_before_a_bad_end_the_ledger_and_wechat_are_asked() -> None:
     """A no may be forged: WeChat says yes, and the send is sent."""
-    alone = Alone(on_problem="fail")
-    alone.accepted()
+    alone = accepted(on_problem="fail")
     alone.pushed("err(30002)")
     alone.asked()
     alone.asked()
@@ -151,26 +133,9 @@ def test_before_a_bad_end_the_ledger_and_wechat_are_asked() -> None:
     assert alone.end.outcome == "sent"
 
 
-def test_an_end_without_wechats_last_word_is_unknown() -> None:
-    """It says SENDING for the whole grace of a job that was said to have failed."""
-    alone = Alone(on_problem="fail")
-    alone.accepted()
-    alone.pushed("err(30002)")
-    alone.asked()
-    alone.asked()
-    alone.take(events.WechatSaid(7, JobStatus(status="SENDING")))
-    assert alone.step.effect == steps.Poll(7, NOON + FACTS.timing.push_grace)
-    alone.take(events.Polled(7, None))
-    alone.reported("unknown")
-    assert alone.end.outcome == "unknown"
-    assert alone.end.problem
-    assert "msg_id 7 failed, and mass/get does not say so yet" in alone.end.problem.sentence
-
-
 def test_a_polled_no_waits_for_the_push_that_says_why() -> None:
     """For a while; then it is believed."""
-    alone = Alone()
-    alone.accepted()
+    alone = accepted()
     alone.wait(45 * MINUTE)
     alone.asked()
     assert alone.does() is steps.Poll
@@ -183,8 +148,7 @@ def test_a_polled_no_waits_for_the_push_that_says_why() -> None:
 
 def test_no_verdict_in_time_asks_a_person_and_a_retry_polls_again() -> None:
     """A retry of it submits nothing."""
-    alone = Alone()
-    alone.accepted()
+    alone = accepted()
     alone.wait(timedelta(hours=24))
     alone.asked()
     alone.take(events.Polled(7, None))
@@ -198,8 +162,7 @@ def test_no_verdict_in_time_asks_a_person_and_a_retry_polls_again() -> None:
 
 def test_a_refused_request_says_what_its_key_has_done_before() -> None:
     """It is over at once for whoever looks; what the key has done is added to the reasons."""
-    alone = Alone(send_at=(NOON + timedelta(hours=2)).isoformat())
-    alone.take()
+    alone = begun(send_at=(NOON + timedelta(hours=2)).isoformat())
     alone.take(events.Refused(("message.content: must not be blank",)))
     assert (alone.step.phase, alone.does(), alone.status.answers) == ("done", steps.LookUp, ())
     alone.take(events.LookedUp(own(1, Answer(kind="accepted", at=NOON, msg_id=7))))
@@ -263,25 +226,9 @@ def test_a_key_with_a_slow_try_out_gets_no_advice_to_take_another() -> None:
     assert alone.end.problem.todo == LOOK_FIRST
 
 
-def test_the_story_says_how_it_ended() -> None:
-    """And that nobody decided in time."""
-    alone = Alone(decision_timeout="PT1H")
-    alone.accepted()
-    alone.pushed("send fail")
-    alone.asked()
-    alone.wait(timedelta(hours=1))
-    alone.take(events.Finished("failed"))
-    said = [line.what for line in alone.state.story]
-    assert said[-2].startswith("nobody decided about send_failed until")
-    assert said[-1] == "ended as failed"
-
-
 def test_material_in_doubt_is_made_again_at_its_time() -> None:
     """Or once nothing may be written any more, which comes first."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("unknown")
+    alone = unanswered()
     end = NOON + FACTS.timing.window
     for make_at, until in ((NOON + MINUTE, NOON + MINUTE), (end + MINUTE, end)):
         state = alone.state.changed(material=Material(), ready=None, make_at=make_at)

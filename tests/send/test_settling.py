@@ -1,15 +1,12 @@
 """A person who has looked into WeChat's console settles what nobody else can: it is not there, or it is."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 
 from qunfa.account.budget import fitting
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.grants import Waits
-from qunfa.contract.ledger import Frozen
 from qunfa.contract.message import Material
 from qunfa.contract.result import Problem
 from qunfa.contract.steps import JobStatus
@@ -19,22 +16,7 @@ from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import a_try
-from tests.send.places import asking, in_doubt
-from tests.send.test_answers import FAILED
-
-
-def straggling(word: str = "err(10001)", **request: object) -> Alone:
-    """A send whose job has failed, after a try that got no answer."""
-    alone = Alone(**request)
-    alone.joined()
-    for answer in ("unknown", "accepted"):
-        alone.tries()
-        alone.answered(answer)
-        alone.wait(timedelta(minutes=1))
-    alone.pushed(word)
-    alone.asked()
-    assert alone.step.phase == "needs_operator"
-    return alone
+from tests.send.places import FAILED, asking, frozen, in_doubt, joined, straggling, trying
 
 
 @pytest.mark.parametrize(("there", "problem"), [(in_doubt, "not_delivered"), (straggling, "content_refused")])
@@ -91,15 +73,6 @@ def test_a_slow_try_that_came_through_is_marked_as_sent() -> None:
     assert alone.step.phase == "awaiting_result"
     alone.pushed(msg_id=9)
     assert (alone.end.outcome, alone.status.jobs[0].msg_id) == ("sent", 9)
-
-
-def frozen() -> Alone:
-    """A send that is due while its account is frozen."""
-    alone = Alone()
-    alone.joined()
-    alone.sent()
-    alone.hear(waits=Waits(why="frozen", frozen=Frozen(by="li", reason="restored", at=NOON)))
-    return alone
 
 
 def test_a_send_that_a_freeze_holds_is_marked_as_sent() -> None:
@@ -232,9 +205,7 @@ def test_an_old_retry_that_inherits_a_doubt_is_asked_about() -> None:
 def test_a_run_whose_key_was_taken_by_other_content_ends() -> None:
     """Its ledger was lost meanwhile. What it has tried may be delivered."""
     for answer, outcome in (("unknown", "unknown"), ("refused", "failed")):
-        alone = Alone()
-        alone.joined()
-        alone.tries()
+        alone = trying()
         alone.answered(answer, errcode=48001 if answer == "refused" else None)
         if alone.does() is not steps.SendWish:
             alone.wait(FACTS.timing.repeat)
@@ -246,8 +217,7 @@ def test_a_run_whose_key_was_taken_by_other_content_ends() -> None:
 def test_a_retry_of_refused_material_makes_it_anew() -> None:
     """Where WeChat no longer knows it: nothing else is uploaded again."""
     for errcode, rebuilt in ((40007, True), (48001, False)):
-        alone = Alone()
-        alone.joined()
+        alone = joined()
         problem = Problem(name="media_refused", sentence="No.", todo="Retry.", errcode=errcode)
         alone.run.state = alone.state.changed(material=Material())
         alone.take(events.Obstructed(problem))

@@ -1,32 +1,20 @@
 """What an event leaves of what was there before: all facts, the newest act of a kind, an abort that is in time."""
 
-from datetime import timedelta
-
 from qunfa.contract.operators import Approve, Pause, Reject
 from qunfa.contract.result import Answer, JobFinished, Problem
 from qunfa.send import events
 from qunfa.send.apply import SEEN_WITHIN, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone, own
-from tests.send.places import accepted, asking, joined, trying
+from tests.send.alone import Alone, own
+from tests.send.places import HOUR, SECOND, accepted, asking, begun, joined, planned, to_approve, trying
 
-HOUR = timedelta(hours=1)
-SECOND = timedelta(seconds=1)
 PUSH = events.Pushed(JobFinished(msg_id=7, status="send fail"))
 
 
 def after(alone: Alone, event: events.Event) -> SendState:
     """The state after this event alone."""
     return apply(alone.engine.request, alone.state, event, alone.now)
-
-
-def to_approve() -> Alone:
-    """Somebody has to approve."""
-    alone = Alone(approval={"required": True}, requested_by="wang")
-    alone.joined()
-    alone.take(events.Shown(("to all",)))
-    return alone
 
 
 def test_a_lost_try_is_lost_from_its_moment_on() -> None:
@@ -58,7 +46,7 @@ def test_a_word_is_kept_whatever_is_known_of_the_account() -> None:
 
 def test_a_cancellation_is_kept_with_its_reason() -> None:
     """Once, and beside what people have done."""
-    alone = joined(send_at=(NOON + HOUR).isoformat())
+    alone = planned()
     alone.update(Pause(by="li"))
     for reason in ("one", "other"):
         alone.run.state = after(alone, events.Cancelled(reason))
@@ -78,8 +66,7 @@ def test_a_rejection_may_be_too_late_as_well() -> None:
 
 def test_an_acceptance_makes_an_abort_too_late_at_once() -> None:
     """It was found by the search for earlier runs, before the ledger has said a word."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     alone.abort()
     alone.sent(own(1, Answer(kind="accepted", at=NOON, msg_id=7)))
     assert alone.state.acts == ()
@@ -103,7 +90,7 @@ def test_a_lost_queue_is_as_old_as_what_may_have_been_in_it() -> None:
 
 def test_a_send_shows_when_it_goes_out_and_who_approved_what() -> None:
     """And that it may be approved while it is paused."""
-    assert joined(send_at=(NOON + HOUR).isoformat()).status.send_at == NOON + HOUR
+    assert planned().status.send_at == NOON + HOUR
     alone = to_approve()
     assert (alone.status.approval.shows, alone.status.approval.at) == (("to all",), None)
     assert "is awaiting approval" in str(alone.abort(confirm_not_delivered=True))
@@ -114,8 +101,7 @@ def test_a_send_shows_when_it_goes_out_and_who_approved_what() -> None:
 
 def test_what_answers_a_problem_alone_is_listed() -> None:
     """Though nothing was tried: another time does not help."""
-    alone = Alone(FACTS)
-    alone.joined()
+    alone = joined()
     alone.take(events.Obstructed(Problem(name="media_refused", sentence="No.", todo="Retry.")))
     alone.asked()
     assert alone.status.answers == ("retry", "abort")
