@@ -14,7 +14,19 @@ from qunfa.send.answers import refusal
 from qunfa.send.apply import apply
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
-from tests.send.places import FAILED, HOUR, accepted, asking, in_doubt, joined, planned, refused, settle_questions
+from tests.send.places import (
+    FAILED,
+    HOUR,
+    SENDING,
+    accepted,
+    asking,
+    in_doubt,
+    joined,
+    planned,
+    refused,
+    settle_questions,
+    to_approve,
+)
 
 
 def test_a_planned_retry_needs_a_no_of_wechat() -> None:
@@ -40,7 +52,7 @@ def test_an_answer_still_being_checked_at_the_end_is_refused() -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        (JobStatus(status="SENDING"), "would double it"),
+        (SENDING, "would double it"),
         (JobStatus(status="SEND_SUCCESS"), "would double it"),
         (JobStatus(status="WEIRD"), "WeChat has not said what became of"),
         (JobStatus(errcode=89504), "WeChat still asks the administrator about msg_id"),
@@ -117,19 +129,6 @@ def test_a_reprint_needs_the_flag() -> None:
     assert alone.state.known.decided[0].send_ignore_reprint
 
 
-def test_mark_sent_is_planned_for_a_msg_id_that_wechat_knows() -> None:
-    """After the ledger has said that it is nobody else's; then its verdict is awaited."""
-    alone = in_doubt()
-    alone.mark_sent(9)
-    alone.asked()
-    assert alone.step.effect == steps.AskWechat(9)
-    alone.take(events.WechatSaid(9, JobStatus(status="SENDING")), events.Reported())
-    assert alone.step.phase == "awaiting_result"
-    assert alone.status.jobs[0].msg_id == 9
-    alone.pushed(msg_id=9)
-    assert alone.end.outcome == "sent"
-
-
 def test_mark_sent_refuses_another_jobs_msg_id() -> None:
     """By the ledger, or since WeChat does not know it."""
     alone = in_doubt()
@@ -166,26 +165,6 @@ def test_an_approval_is_given_by_somebody_else() -> None:
     assert alone.status.approval.by == "wang"
     assert alone.wants() == "turn"
     assert "has approved it already" in str(alone.update(Reject(by="wang")))
-
-
-def test_a_rejection_is_planned_to_end_as_rejected() -> None:
-    """Nothing was submitted."""
-    alone = joined(approval={"required": True}, requested_by="crm")
-    alone.take(events.Shown(("text: 你好",)))
-    assert alone.update(Reject(by="wang", reason="wrong text")) is None
-    alone.asked()
-    alone.reported("rejected")
-    assert alone.end.outcome == "rejected"
-
-
-def test_a_send_that_nobody_approves_is_planned_to_expire() -> None:
-    """After decision_timeout."""
-    alone = joined(approval={"required": True}, requested_by="crm", decision_timeout="PT1H")
-    alone.take(events.Shown(("text: 你好",)))
-    alone.wait(HOUR)
-    alone.asked()
-    alone.reported("expired")
-    assert alone.end.outcome == "expired"
 
 
 def test_another_time_moves_the_send() -> None:
@@ -313,3 +292,16 @@ def test_a_retry_covers_what_no_retry_has_covered_before() -> None:
         assert alone.asks() == "account_refused"
         assert alone.retry() is None
     assert [len(one.covers) for one in alone.state.known.decided] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("outcome", ["rejected", "expired"])
+def test_a_send_that_nobody_approves_is_not_sent(outcome: str) -> None:
+    """Somebody rejects it, or the time for the decision is over."""
+    alone = to_approve(decision_timeout="PT1H")
+    if outcome == "rejected":
+        assert alone.update(Reject(by="li", reason="wrong text")) is None
+    else:
+        alone.wait(HOUR)
+    alone.asked()
+    alone.reported(outcome)
+    assert alone.end.outcome == outcome

@@ -8,12 +8,11 @@ import pytest
 from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.result import Answer, Problem, Verdict
-from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS
-from tests.send.places import FAILED, accepted, asking, begun, refused, straggling, trying
+from tests.send.places import FAILED, SENDING, accepted, asking, begun, refused, straggling, trying
 
 DAY = timedelta(days=1)
 COUNTED = SendsCounted(today=Day(total=41, to_all=1), month=Day(total=43, to_all=3), since=NOON - DAY)
@@ -126,7 +125,7 @@ def test_a_doubtful_end_names_each_job_in_doubt() -> None:
         alone.asked()
     for msg_id in (7, 8):
         assert alone.step.effect == steps.AskWechat(msg_id)
-        alone.take(events.WechatSaid(msg_id, JobStatus(status="SENDING")), events.Polled(msg_id, None))
+        alone.take(events.WechatSaid(msg_id, SENDING), events.Polled(msg_id, None))
     alone.reported("unknown")
     assert alone.end.problem is not None
     assert "msg_id 7, msg_id 8" in alone.end.problem.sentence

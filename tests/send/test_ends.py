@@ -9,7 +9,7 @@ from qunfa.contract.facts import Known
 from qunfa.contract.operators import Approve
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import JobStatus
+from qunfa.contract.steps import Timing
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
 from qunfa.send import events, steps
 from qunfa.send.doubt import LOST, heard, jobs_of
@@ -18,7 +18,7 @@ from qunfa.send.show import Searchable, result, searchable
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own
 from tests.send.arbitrary_facts import FIRST, KEY, a_try
-from tests.send.places import APPROVED, HOUR, accepted, asking, begun, joined, planned, refused, sent
+from tests.send.places import APPROVED, FAILED, HOUR, SENDING, accepted, asking, begun, joined, planned, refused, sent
 
 
 def found(alone: Alone) -> Searchable:
@@ -95,7 +95,7 @@ def test_before_a_bad_end_it_says_what_is_asked() -> None:
     """WeChat once, and its last word for a while; nobody can hold it back meanwhile."""
     alone = ending()
     assert (alone.step.phase, alone.step.why, alone.step.ends) == ("awaiting_result", "WeChat's word on msg_id 7", True)
-    alone.take(events.WechatSaid(7, JobStatus(status="SENDING")))
+    alone.take(events.WechatSaid(7, SENDING))
     last = "WeChat's last word on msg_id 7: WeChat had said that it failed, and is still sending it"
     assert (alone.step.phase, alone.step.why, alone.step.ends) == ("awaiting_result", last, True)
 
@@ -103,7 +103,7 @@ def test_before_a_bad_end_it_says_what_is_asked() -> None:
 def test_a_bad_end_is_told_to_the_ledger_with_its_problem() -> None:
     """The next life of the key fails the same way; what to do is what the problem says."""
     alone = ending()
-    alone.take(events.WechatSaid(7, JobStatus(status="SEND_FAIL")))
+    alone.take(events.WechatSaid(7, FAILED))
     effect = alone.step.effect
     assert isinstance(effect, steps.Report)
     assert effect.ended
@@ -116,17 +116,20 @@ def test_a_bad_end_is_told_to_the_ledger_with_its_problem() -> None:
 def test_an_end_in_doubt_advises_no_new_key() -> None:
     """Whatever the problem's own advice is."""
     alone = ending()
-    alone.take(events.WechatSaid(7, JobStatus(status="SENDING")), events.Polled(7, None))
+    alone.take(events.WechatSaid(7, SENDING))
+    assert alone.step.effect == steps.Poll(7, NOON + Timing().push_grace)
+    alone.take(events.Polled(7, None))
     alone.reported("unknown")
     assert alone.end.problem
     assert alone.end.problem.todo == NO_NEW_KEY
+    assert "msg_id 7 failed, and mass/get does not say so yet" in alone.end.problem.sentence
 
 
 def test_a_last_word_that_does_not_come_is_told() -> None:
     """WeChat did not confirm the no, so that people read of the doubt; where it did there is none to read of."""
     for last, told in ((None, 1), ("SEND_FAIL", 0)):
         alone = ending()
-        alone.take(events.WechatSaid(7, JobStatus(status="SENDING")), events.Polled(7, last))
+        alone.take(events.WechatSaid(7, SENDING), events.Polled(7, last))
         lines = [line.what for line in alone.state.story if "it may still be delivered" in line.what]
         assert len(lines) == told
         assert all("msg_id 7" in line for line in lines)

@@ -344,7 +344,8 @@ def test_of_two_leases_in_hand_the_newer_one_is_used() -> None:
     alone = joined()
     alone.sent()
     first, second = granted_twice(alone)
-    alone.take(first, first, second)
+    assert apply(alone.engine.request, after(alone, first), first, NOON).known.tries == ()
+    alone.take(first, second)
     assert isinstance(effect := alone.step.effect, steps.Submit)
     assert (effect.lease, alone.state.untold) == (second.granted.lease, False)
     assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["unused", None]

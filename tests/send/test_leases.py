@@ -7,9 +7,8 @@ import pytest
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Lease
-from qunfa.contract.message import Material, Source, Uploaded
+from qunfa.contract.message import Material
 from qunfa.contract.result import Answer
-from qunfa.rules.material import FRESH, Ready, next_work
 from qunfa.send import events, steps
 from qunfa.send.plan import TAG_FRESH, plan
 from tests.rules.arbitrary import NOON
@@ -83,19 +82,6 @@ def test_a_tag_that_was_seen_a_moment_ago_is_not_looked_at() -> None:
     alone.wait(TAG_FRESH - SECOND)
     _, step = in_hand(alone, not_before=alone.now)
     assert isinstance(step.effect, steps.Submit)
-
-
-@pytest.mark.parametrize(("age", "again"), [(FRESH - MINUTE, False), (FRESH, True)])
-def test_a_file_is_made_again_before_it_dies(age: timedelta, again: bool) -> None:
-    """Where nothing is in doubt, long before WeChat lets it die."""
-    alone = joined(message={"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]})
-    source = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)
-    upload = Uploaded(use="image", sha256="a" * 64, media_id="m", made_at=NOON - age)
-    material = Material(sources=(source,), uploads=(upload,))
-    ready = next_work(alone.engine.request.message, material, "draft", upload.made_at)
-    assert isinstance(ready, Ready)
-    step = next_of(alone, material=material, ready=ready.message, wish=None)
-    assert isinstance(step.effect, steps.Make) is again
 
 
 def test_material_is_made_again_as_soon_as_it_can_be() -> None:

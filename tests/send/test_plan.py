@@ -1,15 +1,16 @@
 """What comes next for a send, row by row of the table in `qunfa.send.plan`."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 
 from qunfa.contract.facts import Ended, Known, Said
-from qunfa.contract.message import Material, Source, Uploaded
+from qunfa.contract.message import Made, Material, Source, Uploaded
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
-from qunfa.rules.material import Ready, next_work
+from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
 from qunfa.rules.problems import LOOK_FIRST
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
@@ -18,7 +19,7 @@ from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import known
-from tests.send.places import accepted, begun, joined, trying, unanswered
+from tests.send.places import FAILED, accepted, begun, joined, trying, unanswered
 
 MINUTE = timedelta(minutes=1)
 
@@ -79,12 +80,14 @@ def test_the_key_again_fails_as_it_failed() -> None:
     no = Said(msg_id=7, verdict=Verdict(status="err(30002)", observed_by="push"), at=NOON)
     alone = Alone()
     alone.joined(accepted.model_copy(update={"said": (no,)}), ended=Ended(outcome="failed", problem="x"))
+    assert alone.state.story[-1].what == "the account's ledger knows this key: it failed as originality_forbidden"
     alone.asked(ended=Ended(outcome="failed", problem="x"))
     assert alone.step.effect == steps.AskWechat(7)
-    alone.take(events.WechatSaid(7, JobStatus(status="SEND_FAIL")))
+    alone.take(events.WechatSaid(7, FAILED))
     assert alone.end.outcome == "failed"
     assert alone.end.problem
     assert "has failed as originality_forbidden before" in alone.end.problem.sentence
+    assert alone.end.problem.todo == "Use a new key to send again."
 
 
 def test_a_definite_no_of_an_earlier_life_is_no_obstacle() -> None:
@@ -220,7 +223,7 @@ def test_a_key_with_a_slow_try_out_gets_no_advice_to_take_another() -> None:
     alone = Alone(on_problem="fail")
     alone.joined(both, ended=Ended(outcome="unknown"))
     alone.asked(both, ended=Ended(outcome="unknown"))
-    alone.take(events.WechatSaid(7, JobStatus(status="SEND_FAIL")))
+    alone.take(events.WechatSaid(7, FAILED))
     assert alone.end.outcome == "unknown"
     assert alone.end.problem
     assert alone.end.problem.todo == LOOK_FIRST
@@ -237,36 +240,53 @@ def test_material_in_doubt_is_made_again_at_its_time() -> None:
         assert step == steps.Step("preparing", why=why, until=until)
 
 
-def uploaded() -> tuple[Alone, Material]:
-    """A picture under way, and what WeChat has of it."""
-    alone = Alone(message={"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]})
-    source = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)
-    upload = Uploaded(use="image", sha256="a" * 64, media_id="m", made_at=NOON)
-    alone.joined()
-    alone.tries()
-    return alone, Material(sources=(source,), uploads=(upload,))
+SOURCE = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)
+UPLOAD = Uploaded(use="image", sha256="a" * 64, media_id="m", made_at=NOON)
+MADE = Material(sources=(SOURCE,), uploads=(UPLOAD,))
+PICTURE = {"message": {"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]}}
 
 
-def test_a_file_in_doubt_is_made_again_once_it_is_dead() -> None:
-    """Until then the same message finds out what may be out."""
-    alone, made = uploaded()
-    alone.answered("unknown")
-    for age, again in ((timedelta(days=2, hours=13), False), (timedelta(days=3), True)):
-        old = made.uploads[0].model_copy(update={"made_at": NOON + MINUTE - age})
-        material = made.model_copy(update={"uploads": (old,)})
-        ready = next_work(alone.engine.request.message, material, "draft", old.made_at)
+@pytest.mark.parametrize(
+    ("there", "age", "again"),
+    [
+        (joined, FRESH - MINUTE, False),
+        (joined, FRESH, True),
+        (unanswered, LIFETIME - MINUTE, False),
+        (unanswered, LIFETIME, True),
+    ],
+)
+def test_a_file_is_made_again_before_it_dies(there: Callable[..., Alone], age: timedelta, again: bool) -> None:
+    """In doubt only then: until it is dead, the same message finds out what may be out."""
+    alone = there(**PICTURE)
+    old = UPLOAD.model_copy(update={"made_at": NOON - age})
+    material = MADE.model_copy(update={"uploads": (old,)})
+    ready = next_work(alone.engine.request.message, material, "draft", old.made_at)
+    assert isinstance(ready, Ready)
+    state = alone.state.changed(material=material, ready=ready.message, wish=None)
+    step = plan(alone.engine.request, state, NOON)
+    assert isinstance(step, steps.Step)
+    assert isinstance(step.effect, steps.Make) is again
+
+
+def test_a_draft_lasts_however_old_it_is() -> None:
+    """Where articles become drafts; where they are uploaded in another way, they die as files do."""
+    news = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "c", "thumb": {"media_id": "there"}}]}
+    made = Material(made=Made(media_id="m", made_at=NOON - LIFETIME, verified=True))
+    for via, again in (("draft", False), ("uploadnews", True)):
+        alone = joined(FACTS.model_copy(update={"news_via": via}), message=news)
+        ready = next_work(alone.engine.request.message, made, "draft", NOON)
         assert isinstance(ready, Ready)
-        state = alone.state.changed(material=material, ready=ready.message, wish=None)
-        step = plan(alone.engine.request, state, NOON + MINUTE)
+        state = alone.state.changed(material=made, ready=ready.message, wish=None)
+        step = plan(alone.engine.request, state, NOON)
         assert isinstance(step, steps.Step)
         assert isinstance(step.effect, steps.Make) is again
 
 
 def test_dead_material_is_made_anew_before_anything_else() -> None:
     """Once: WeChat no longer knows it."""
-    alone, made = uploaded()
+    alone = trying(**PICTURE)
     dead = Answer(kind="refused", at=NOON, errcode=40007)
-    alone.run.state = apply(alone.engine.request, alone.state, events.Answered(dead), NOON).changed(material=made)
+    alone.run.state = apply(alone.engine.request, alone.state, events.Answered(dead), NOON).changed(material=MADE)
     assert plan(alone.engine.request, alone.state, NOON) == steps.Step("preparing", steps.Rebuild())
     alone.take()
     assert (alone.step.phase, alone.does()) == ("preparing", steps.Make)

@@ -173,7 +173,7 @@ def test_a_search_is_of_the_same_wish() -> None:
     wish = alone.state.wish
     assert wish is not None
     alone.hear(answer="search")
-    assert alone.state.wish == wish.model_copy(update={"sent_at": None})
+    assert (alone.state.wish, alone.state.searched) == (wish.model_copy(update={"sent_at": None}), False)
 
 
 def test_what_is_heard_is_kept_once() -> None:

@@ -100,15 +100,7 @@ def test_a_lease_that_came_too_late_goes_back() -> None:
     assert alone.does() is steps.Report
     alone.take(events.Reported())
     assert (alone.step.phase, alone.status.jobs[0].state) == ("paused", "new")
-    assert alone.state.trying is None
-
-
-def test_a_lease_that_goes_back_is_not_used_after_all() -> None:
-    """The send is resumed in the moment in which it gives the lease back: it asks for another one."""
-    alone = queued()
-    lease = alone.lease()
-    alone.take(events.Updated("u", Pause(by="li")), granted(lease))
-    alone.take(events.Updated("v", Resume(by="li")), events.Reported())
+    alone.take(events.Updated("v", Resume(by="li")))
     assert (alone.wants(), alone.state.trying) == ("turn", None)
 
 
