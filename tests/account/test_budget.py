@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, LIFE, may_be_carried, trimmed
-from qunfa.account.leases import settle
 from qunfa.account.people import freeze
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Decided, Ended, Known, Said

@@ -91,15 +91,6 @@ def test_a_run_never_told_of_its_lease_hears_that_it_is_lost(announced: bool) ->
     assert told == ([] if announced else [("run-1", "known")])
 
 
-def test_a_late_answer_is_a_fact_all_the_same() -> None:
-    """It was only not told in time."""
-    state, lease = leased(EMPTY, wish())
-    state = settle(state, lease.expires_at)
-    assert state.records["k"].unsettled
-    state = done(state, report(tried(lease, REFUSED)), now=lease.expires_at + MINUTE)
-    assert not state.records["k"].unsettled
-
-
 def test_an_unused_lease_costs_the_account_no_time() -> None:
     """The next one may write from when that one might have."""
     state, lease = leased(EMPTY, wish("w1", "a"), wish("w2", "b"))

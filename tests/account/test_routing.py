@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qunfa.account.outbox import outgoing
-from qunfa.account.owners import owner_of
 from qunfa.account.routing import FORWARDS_MAX
 from qunfa.account.state import AccountState
 from qunfa.contract.checks import TEST_MSG_ID_MIN
@@ -19,7 +18,6 @@ from tests.account.driving import (
     attempt,
     done,
     heard,
-    known,
     leased,
     look,
     report,
@@ -110,13 +108,6 @@ def test_forwards_that_wait_are_bounded() -> None:
     assert len(state.forwards) == FORWARDS_MAX
 
 
-def test_a_45065_names_the_key_itself_where_it_is_nobody_elses() -> None:
-    """Always a fact, so that the send need not ask again; §6.7."""
-    state, [granted] = asked(done(EMPTY, report(attempt(answer("duplicate", msg_id=7)))), look())
-    assert granted.known.owned == (Owned(msg_id=7, key="k", generation=0),)
-    assert state.records["k"].jobs[0].msg_id == 7
-
-
 def test_a_45065_with_the_msg_id_of_another_key_is_a_collision() -> None:
     """The union of this key's facts would say "accepted" otherwise; §6.7."""
     state = done(ACCEPTED, report(attempt(answer("duplicate", msg_id=7)), key="other"))
@@ -124,23 +115,6 @@ def test_a_45065_with_the_msg_id_of_another_key_is_a_collision() -> None:
     assert granted.known.owned == (Owned(msg_id=7, key="k", generation=0, accepted=True),)
     assert (state.records["other"].jobs[0].msg_id, state.records["other"].jobs[0].collides_with) == (None, 7)
     assert [day.total for day in state.book.values()] == [1]
-
-
-def test_a_45065_with_the_msg_id_of_an_earlier_generation() -> None:
-    """WeChat keeps the clientmsgid of the job that failed."""
-    tries = (attempt(answer()), attempt(answer("duplicate", msg_id=7), 2, "later", generation=1))
-    state, [granted] = asked(done(EMPTY, report(*tries)), look())
-    assert granted.known.owned == (Owned(msg_id=7, key="k", generation=0, accepted=True),)
-    assert state.records["k"].jobs[1].collides_with == 7
-
-
-def test_a_ledger_that_was_lost_learns_of_owners_from_the_runs() -> None:
-    """A run that was told that WeChat has accepted it as another key's; a later run need not know that."""
-    owner = Owned(msg_id=7, key="b", generation=0, accepted=True)
-    state = done(EMPTY, look("w1", "a", known=known(attempt(answer("duplicate", msg_id=7)), owned=(owner,))))
-    state = done(state, look("w2", "a", known=known(owned=(Owned(msg_id=7, key="a", generation=0),))))
-    assert state.records["a"].known.owned == (owner,)
-    assert state.records["a"].jobs[0].collides_with == 7
 
 
 def test_a_push_of_a_corrected_job_goes_to_its_owner() -> None:

@@ -8,11 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from qunfa.account.leases import due, settle
-from qunfa.account.people import freeze, unfreeze
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Decided, Known
 from qunfa.contract.grants import Granted, Report, Turn, Wish
-from qunfa.contract.ledger import Frozen
 from qunfa.contract.result import ArticleCheck, JobFinished
 from tests.account.driving import (
     BEGAN,
@@ -20,7 +18,6 @@ from tests.account.driving import (
     EMPTY,
     MINUTE,
     answer,
-    asked,
     attempt,
     done,
     heard,

@@ -27,12 +27,6 @@ from tests.rules.recalls import FAILED, MINUTE, OURS, TIMING, call, end, ready, 
 from tests.rules.sentences import is_well_written
 
 
-def test_mass_get_is_asked_first_and_then_it_is_called() -> None:
-    """At once."""
-    assert next_step(recall(), NOON) == Look(NOON, "WeChat's word on the job")
-    assert next_step(ready(), NOON) == Delete(NOON, "WeChat")
-
-
 @pytest.mark.parametrize(
     ("known", "aim", "sentence"),
     [
