@@ -6,14 +6,14 @@ import pytest
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.operators import Approve, Pause, Reject, Reschedule, Resume, Retry
-from qunfa.contract.result import Answer
+from qunfa.contract.result import Answer, Problem
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.memory import union
 from qunfa.send import events, steps
 from qunfa.send.answers import refusal
 from qunfa.send.apply import apply
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone
+from tests.send.alone import FACTS, Alone, own
 from tests.send.places import (
     FAILED,
     HOUR,
@@ -23,6 +23,7 @@ from tests.send.places import (
     in_doubt,
     joined,
     planned,
+    polled_no,
     refused,
     settle_questions,
     to_approve,
@@ -305,3 +306,29 @@ def test_a_send_that_nobody_approves_is_not_sent(outcome: str) -> None:
     alone.asked()
     alone.reported(outcome)
     assert alone.end.outcome == outcome
+
+
+def test_a_retry_does_not_answer_a_problem_that_came_meanwhile() -> None:
+    """``mass/get`` said no; the push that says why came while WeChat was asked: a reprint needs its flag."""
+    alone = polled_no()
+    alone.wait(FACTS.timing.push_grace)
+    alone.asked()
+    assert alone.asks() == "send_failed"
+    assert alone.retry() is None
+    alone.pushed("err(30003)")
+    assert "look at the status, then decide" in str(alone.take_and_reply(events.WechatSaid(7, FAILED)))
+    alone.asked()
+    assert (alone.asks(), alone.state.known.decided) == ("reprint_needs_decision", ())
+
+
+def test_a_doubt_is_asked_about_before_what_stands_against_a_try() -> None:
+    """The material could not be made; then the ledger told of a try of another run, of which nobody had heard."""
+    alone = joined()
+    alone.take(events.Obstructed(Problem(name="media_refused", sentence="No.", todo="Retry.")))
+    alone.asked()
+    assert alone.asks() == "media_refused"
+    alone.take(events.WishSent("of another run", own(lost=True)))
+    alone.wait(FACTS.timing.window)
+    settle_questions(alone)
+    assert alone.asks() == "unknown_outcome"
+    assert alone.retry(confirm_not_delivered=True) is None
