@@ -83,11 +83,11 @@ def test_a_push_that_comes_while_wechat_is_asked_is_judged_with_it() -> None:
     assert alone.end.outcome == "sent"
 
 
-def test_a_retry_that_was_taken_twice_counts_once() -> None:
-    """Two operators at once: the second one is told why."""
+def test_a_retry_of_a_refusal_keeps_the_generation() -> None:
+    """WeChat took nothing: the same clientmsgid, at once. Of two operators at once the second one is told why."""
     alone = refused()
-    assert alone.asks() == "account_refused"
     assert alone.retry() is None
+    assert ([job.generation for job in alone.status.jobs], alone.wants()) == ([0], "turn")
     assert "asks nothing" in str(alone.retry())
 
 
