@@ -159,6 +159,8 @@ def test_a_try_is_known_from_its_begin() -> None:
     [one] = alone.state.known.tries
     assert (one.number, one.answer, one.lost_at) == (1, None, None)
     assert alone.state.lease is None
+    [lost] = after(alone, events.Lost("its worker is gone")).known.tries
+    assert lost.lost_at == NOON
 
 
 @pytest.mark.parametrize("was_told", [True, False])
@@ -316,64 +318,3 @@ def test_what_the_ledger_knows_anew_leaves_its_own_check() -> None:
     assert alone.wants() == "asking"
     alone.asked()
     assert alone.does() is steps.AskWechat
-
-
-def granted_twice(alone: Alone) -> tuple[events.Heard, events.Heard]:
-    """Two leases for one wish: an account that was reset has granted it again."""
-    first, second = (alone.granted(answer="lease", lease=alone.lease()) for _ in range(2))
-    return events.Heard(first), events.Heard(second)
-
-
-@pytest.mark.parametrize("is_reset", [False, True])
-def test_a_lease_that_comes_during_a_try_goes_back(is_reset: bool) -> None:
-    """Its account lends no other one out until it is over. It is told as soon as the try is answered."""
-    alone = joined()
-    alone.sent()
-    first, second = granted_twice(alone)
-    alone.take(first)
-    alone.take(*([events.WasReset()] if is_reset else []), second)
-    assert alone.does() is steps.Submit
-    alone.answered("refused", errcode=40001)
-    assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["refused", "unused"]
-    alone.asked() if is_reset else alone.reported()
-    assert (alone.state.lease, alone.wants()) == (None, None if is_reset else "turn")
-
-
-def test_of_two_leases_in_hand_the_newer_one_is_used() -> None:
-    """Its account knows of no other one. The first is known not to have been used; a copy of it is no other one."""
-    alone = joined()
-    alone.sent()
-    first, second = granted_twice(alone)
-    assert apply(alone.engine.request, after(alone, first), first, NOON).known.tries == ()
-    alone.take(first, second)
-    assert isinstance(effect := alone.step.effect, steps.Submit)
-    assert (effect.lease, alone.state.untold) == (second.granted.lease, False)
-    assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["unused", None]
-
-
-def test_an_abort_is_too_late_as_soon_as_a_doubt_is_known() -> None:
-    """From the ledger, or from an earlier run's search; once it was heard, what was found before counts as well."""
-    joined_already = joined(send_at=(NOON + MINUTE * 60).isoformat())
-    joined_already.abort()
-    wish = joined_already.state.wish
-    assert wish is not None
-    found = events.WishSent(wish.wish, own(lost=True))
-    assert joined_already.state.stop is not None
-    assert after(joined_already, found).stop is None
-    alone = begun()
-    alone.abort()
-    alone.sent(own(lost=True))
-    assert [act.what for act in alone.state.acts] == ["abort"]
-    alone.hear()
-    assert alone.state.acts == ()
-    assert "the abort came too late" in " ".join(line.what for line in alone.state.story)
-
-
-def test_an_abort_stays_where_nothing_became_known() -> None:
-    """Whatever else happens meanwhile, also where a person was asked about a doubt."""
-    alone = unanswered()
-    alone.wait(FACTS.timing.window)
-    alone.asked()
-    alone.abort()
-    for event in (events.TimeCame(), events.QueueLost(alone.now), events.Continued(), events.WasReset()):
-        assert after(alone, event).stop is not None

@@ -10,6 +10,7 @@ from qunfa.contract.grants import Lease
 from qunfa.contract.message import Material
 from qunfa.contract.result import Answer
 from qunfa.send import events, steps
+from qunfa.send.apply import apply
 from qunfa.send.plan import TAG_FRESH, plan
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
@@ -160,3 +161,37 @@ def test_a_lease_goes_back_under_what_is_done_next() -> None:
     over.pushed()
     step = next_of(over, heard=heard)
     assert (step.phase, type(step.effect)) == ("awaiting_result", steps.GiveBack)
+
+
+def granted_twice(alone: Alone) -> tuple[events.Heard, events.Heard]:
+    """Two leases for one wish: an account that was reset has granted it again."""
+    first, second = (alone.granted(answer="lease", lease=alone.lease()) for _ in range(2))
+    return events.Heard(first), events.Heard(second)
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_a_lease_that_comes_during_a_try_goes_back(is_reset: bool) -> None:
+    """Its account lends no other one out until it is over. It is told as soon as the try is answered."""
+    alone = joined()
+    alone.sent()
+    first, second = granted_twice(alone)
+    alone.take(first)
+    alone.take(*([events.WasReset()] if is_reset else []), second)
+    assert alone.does() is steps.Submit
+    alone.answered("refused", errcode=40001)
+    assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["refused", "unused"]
+    alone.asked() if is_reset else alone.reported()
+    assert (alone.state.lease, alone.wants()) == (None, None if is_reset else "turn")
+
+
+def test_of_two_leases_in_hand_the_newer_one_is_used() -> None:
+    """Its account knows of no other one. The first is known not to have been used; a copy of it is no other one."""
+    alone = joined()
+    alone.sent()
+    first, second = granted_twice(alone)
+    state = apply(alone.engine.request, alone.state, first, NOON)
+    assert apply(alone.engine.request, state, first, NOON) == state
+    alone.take(first, second)
+    assert isinstance(effect := alone.step.effect, steps.Submit)
+    assert (effect.lease, alone.state.untold) == (second.granted.lease, False)
+    assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["unused", None]

@@ -1,5 +1,10 @@
 """What an event leaves of what was there before: all facts, the newest act of a kind, an abort that is in time."""
 
+from collections.abc import Callable
+
+import pytest
+
+from qunfa.contract.facts import Known
 from qunfa.contract.operators import Approve, Pause, Reject
 from qunfa.contract.result import Answer, JobFinished, Problem
 from qunfa.send import events
@@ -7,7 +12,18 @@ from qunfa.send.apply import SEEN_WITHIN, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own
-from tests.send.places import HOUR, SECOND, accepted, asking, begun, joined, planned, to_approve, trying
+from tests.send.places import (
+    HOUR,
+    SECOND,
+    aborted,
+    accepted,
+    asking,
+    begun,
+    in_doubt,
+    joined,
+    planned,
+    to_approve,
+)
 
 PUSH = events.Pushed(JobFinished(msg_id=7, status="send fail"))
 
@@ -15,12 +31,6 @@ PUSH = events.Pushed(JobFinished(msg_id=7, status="send fail"))
 def after(alone: Alone, event: events.Event) -> SendState:
     """The state after this event alone."""
     return apply(alone.engine.request, alone.state, event, alone.now)
-
-
-def test_a_lost_try_is_lost_from_its_moment_on() -> None:
-    """And stays in the facts."""
-    [one] = after(trying(), events.Lost("its worker is gone")).known.tries
-    assert one.lost_at == NOON
 
 
 def test_a_lease_that_goes_back_leaves_an_unused_try() -> None:
@@ -53,23 +63,6 @@ def test_a_cancellation_is_kept_with_its_reason() -> None:
     assert [(act.what, act.reason) for act in alone.state.acts] == [("pause", None), ("cancel", "other")]
     noted = after(accepted(), events.Cancelled("no")).story[-1]
     assert (noted.by, noted.reason) == (None, "no")
-
-
-def test_a_rejection_may_be_too_late_as_well() -> None:
-    """The ledger tells of a try of another run."""
-    alone = to_approve()
-    assert alone.update(Reject(by="li", reason="wrong")) is None
-    assert [act.what for act in alone.state.acts] == ["reject"]
-    alone.asked(own(lost=True))
-    assert alone.state.acts == ()
-
-
-def test_an_acceptance_makes_an_abort_too_late_at_once() -> None:
-    """It was found by the search for earlier runs, before the ledger has said a word."""
-    alone = begun()
-    alone.abort()
-    alone.sent(own(1, Answer(kind="accepted", at=NOON, msg_id=7)))
-    assert alone.state.acts == ()
 
 
 def test_a_reset_makes_checks_worthless() -> None:
@@ -105,3 +98,43 @@ def test_what_answers_a_problem_alone_is_listed() -> None:
     alone.take(events.Obstructed(Problem(name="media_refused", sentence="No.", todo="Retry.")))
     alone.asked()
     assert alone.status.answers == ("retry", "abort")
+
+
+def rejected() -> Alone:
+    """Somebody does not approve."""
+    alone = to_approve()
+    assert alone.update(Reject(by="li", reason="wrong")) is None
+    return alone
+
+
+@pytest.mark.parametrize("there", [aborted, rejected])
+@pytest.mark.parametrize("known", [own(lost=True), own(1, Answer(kind="accepted", at=NOON, msg_id=7))])
+def test_who_ends_a_send_may_be_too_late(there: Callable[[], Alone], known: Known) -> None:
+    """The ledger, or a search for earlier runs, tells of a try that is to be settled first."""
+    heard, found = there(), there()
+    assert heard.state.stop is not None
+    heard.asked(known)
+    assert heard.state.acts == ()
+    assert "the abort came too late" in " ".join(line.what for line in heard.state.story)
+    wish = found.state.wish
+    assert wish is not None
+    assert after(found, events.WishSent(wish.wish, known)).stop is None
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_before_the_ledger_has_answered_an_acceptance_alone_counts(accepted: bool) -> None:
+    """A doubt that a search has found counts once the ledger has told what it knows."""
+    alone = begun()
+    alone.abort()
+    alone.sent(own(1, Answer(kind="accepted", at=NOON, msg_id=7)) if accepted else own(lost=True))
+    assert [act.what for act in alone.state.acts] == ([] if accepted else ["abort"])
+    alone.hear()
+    assert alone.state.acts == ()
+
+
+def test_an_abort_stays_where_nothing_became_known() -> None:
+    """Whatever else happens meanwhile, also where a person was asked about a doubt."""
+    alone = in_doubt()
+    alone.abort()
+    for event in (events.TimeCame(), events.QueueLost(alone.now), events.Continued(), events.WasReset()):
+        assert after(alone, event).stop is not None
