@@ -83,7 +83,7 @@ def decide(case: Case, identity: str, decision: Decided) -> SendState:
     problem = _waits_with(case.after(before))
     held = problem is None and decision.what == "mark_sent" and case.newest.msg_id is None
     asks = course(case.jobs, case.now, case.conditions())
-    is_another = isinstance(asks, Ask) and problem not in {None, asks.problem}
+    is_another = decision.what == "open" and isinstance(asks, Ask) and problem != asks.problem
     if (problem is None and not held) or is_another or subject(case.jobs).generation != decision.generation:
         more = "the account's ledger knew more of this send than was shown; look at the status, then decide"
         return refuse(before, identity, more)

@@ -36,12 +36,12 @@ def heard(case: Case, granted: Granted) -> SendState:
     answer = granted.model_copy(update={"known": Known(), "counted": counted})
     state = state.changed(known=union(state.known, granted.known))
     held = state.trying or state.lease
-    if held is not None and granted.lease is None:
+    if (held is not None and granted.lease is None) or _is_overtaken(granted, state.heard):
         return state  # said before the lease was, and heard after it
-    if state.trying is not None and granted.lease is not None:
-        return given_back(state, granted.lease, case.now)
-    if held is not None and held != granted.lease:
-        state = given_back(state, held, case.now).changed(untold=state.untold)
+    if granted.lease is not None:
+        state = _with_one_lease(state, granted.lease, case.now)
+    if state.trying is not None:
+        return state
     if granted.answer == "reused":
         return _reused(case, state.changed(heard=answer, wish=None))
     state = state.changed(heard=answer)
@@ -62,11 +62,31 @@ def given_back(state: SendState, lease: Lease, at: datetime) -> SendState:
     return state.changed(known=union(state.known, Known(tries=(lease.tried(unused),))), untold=True)
 
 
+def _with_one_lease(state: SendState, lease: Lease, at: datetime) -> SendState:
+    """Without the lease in hand whose place this one takes; one that comes during a try is not used itself."""
+    if state.trying is not None:
+        return given_back(state, lease, at)
+    if state.lease is None or state.lease == lease:
+        return state
+    return given_back(state, state.lease, at).changed(untold=state.untold)
+
+
 def _is_used(state: SendState, lease: Lease) -> bool:
     """Whether the answer is a copy: its lease is being used, or its try is over."""
     if state.trying is not None and state.trying.identity == lease.identity:
         return True
     return any(one.identity == lease.identity and not is_under_way(one) for one in state.known.tries)
+
+
+def _is_overtaken(granted: Granted, heard: Granted | None) -> bool:
+    """Whether the answer says that the wish waits in the queue, and one that ended it was heard before."""
+    is_over = heard is not None and heard.wish == granted.wish and not _is_queued(heard) and heard.lease is None
+    return is_over and _is_queued(granted)
+
+
+def _is_queued(granted: Granted) -> bool:
+    """Whether the account keeps a place for the wish, and speaks again."""
+    return granted.waits is not None and granted.waits.until is None
 
 
 def _reused(case: Case, state: SendState) -> SendState:

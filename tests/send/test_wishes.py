@@ -65,6 +65,15 @@ def test_an_abort_under_a_silent_ledger_asks_wechat_of_a_no() -> None:
     assert alone.end.outcome == "unknown"
 
 
+def test_an_answer_that_comes_late_does_not_bring_the_wait_back() -> None:
+    """The account has given the place to another wish, and said so. An older answer to the same wish comes last."""
+    alone = queued(FROZEN)
+    alone.hear()
+    again = alone.step.until
+    alone.hear(waits=FROZEN)
+    assert alone.step.until == again == alone.now + FACTS.timing.ask
+
+
 def test_a_grant_of_another_wish_is_not_ours() -> None:
     """A reset run does not act on what the run before it was granted."""
     alone = queued()
