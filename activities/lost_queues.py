@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.earlier_runs import quoted
 from activities.onlooker import BEHIND, again_and_again
 from qunfa.contract.grants import LedgerLost
 from qunfa.contract.ids import ACCOUNT, MASS_SEND, account_id
@@ -38,7 +39,7 @@ class LostQueues:
 
     def __init__(self, settings: Settings, client: Client, every: timedelta = EVERY) -> None:
         self._client = client
-        self._queue = settings.task_queue.replace("\\", "\\\\").replace('"', '\\"')
+        self._queue = quoted(settings.task_queue)
         self._every = every
         self._names: dict[str, list[str]] = {}
         for name, account in settings.accounts.items():
@@ -65,7 +66,7 @@ class LostQueues:
     async def _closed(self) -> list[WorkflowExecution]:
         """Accounts that were closed since the looks began; a reset closes one, too."""
         query = (
-            f'WorkflowType = "{ACCOUNT}" AND TaskQueue = "{self._queue}" '
+            f'WorkflowType = "{ACCOUNT}" AND TaskQueue = {self._queue} '
             'AND ExecutionStatus IN ("Failed", "Terminated", "TimedOut", "Canceled") '
             f'AND CloseTime >= "{self._from.isoformat()}"'
         )

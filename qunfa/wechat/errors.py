@@ -37,12 +37,7 @@ _NEXT: Final[Mapping[CodeClass, str]] = {
 
 
 class WechatError(Exception):
-    """One call for `account` to `endpoint` (a path without query) did not end well."""
-
-    def __init__(self, message: str, *, account: str, endpoint: str) -> None:
-        super().__init__(message)
-        self.account = account
-        self.endpoint = endpoint
+    """One call did not end well. The text says for which account, to which path, and what to do next."""
 
 
 class NotWritten(WechatError):
@@ -53,7 +48,7 @@ class NotWritten(WechatError):
 
     def __init__(self, reason: str, *, account: str, endpoint: str, message: str | None = None) -> None:
         default = f"account {account}: nothing was sent to {endpoint}: {reason}. It is safe to do again."
-        super().__init__(message or default, account=account, endpoint=endpoint)
+        super().__init__(message or default)
         self.reason = reason
 
 
@@ -70,10 +65,7 @@ class NoToken(NotWritten):
 
 
 class WrongSize(NotWritten):
-    """The source of a file gave more or fewer bytes than its size, so the upload was broken off, and nothing stored.
-
-    The same file again fails again, unless its source was being written meanwhile: its size has to be looked at anew.
-    """
+    """The source of a file gave more or fewer bytes than its size, so the upload was broken off, and nothing stored."""
 
     def __init__(self, reason: str, *, account: str, endpoint: str, about: str) -> None:
         message = (
@@ -84,10 +76,10 @@ class WrongSize(NotWritten):
 
 
 class MaybeWritten(WechatError):
-    """The request left, or may have, and what came back is no answer.
+    """The request left, or may have, and no usable answer came back.
 
-    There was a timeout or reset after the connection stood, or another HTTP status than 200. Or the answer is no JSON
-    object, is too big, has an odd errcode, or is a success without what a success has.
+    It timed out or was reset after the connection stood, or had another HTTP status than 200. Or its answer is no JSON
+    object, is too big, has an odd errcode, or lacks what a success has.
     """
 
     def __init__(self, reason: str, *, account: str, endpoint: str, about: str = "") -> None:
@@ -95,7 +87,7 @@ class MaybeWritten(WechatError):
             f"{_subject(account, about)}: {endpoint} may have taken the call, but gave no usable answer: {reason}. "
             f"{_repeating(endpoint)}"
         )
-        super().__init__(message, account=account, endpoint=endpoint)
+        super().__init__(message)
         self.reason = reason
 
 
@@ -121,7 +113,7 @@ class Refused(WechatError):
             f"{_subject(account, about)}: {endpoint} answered {code.errcode}: {code.meaning}. "
             f"{_NEXT[code.code_class] or _repeating(endpoint)} WeChat's text: {errmsg!r}"
         )
-        super().__init__(message, account=account, endpoint=endpoint)
+        super().__init__(message)
         self.code = code
         self.errcode = code.errcode
         self.errmsg = errmsg

@@ -4,18 +4,17 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Final
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 
 from qunfa.rules.codes import token_endpoint_code
 from qunfa.wechat.answers import FrozenAnswer, Whole
 from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused
 from qunfa.wechat.exchange import Call, exchange
-from qunfa.wechat.transport import api_url, http_url
 
 STABLE: Final = "stable"
 CLASSIC: Final = "classic"
@@ -31,13 +30,8 @@ class Token(SecretStr):
     """An access token; its text is hidden everywhere but in `get_secret_value()`."""
 
 
-def _source(source: str) -> str:
-    if source in {STABLE, CLASSIC} or http_url(source):
-        return source
-    raise ValueError(f"a token source is '{STABLE}', '{CLASSIC}', or an http(s) URL")
-
-
-class Credentials(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Credentials:
     """How the access tokens of one account are had.
 
     `source` is `stable` (`cgi-bin/stable_token`: every process gets the same token), `classic` (`cgi-bin/token`:
@@ -45,18 +39,10 @@ class Credentials(BaseModel):
     `{"access_token": "…", "expires_in": seconds}`. The first two need the app secret.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    account: Annotated[str, Field(min_length=1)]
-    appid: Annotated[str, Field(min_length=1)]
+    account: str
+    appid: str
     secret: SecretStr | None = None
-    source: Annotated[str, AfterValidator(_source), Field(repr=False)] = STABLE
-
-    @model_validator(mode="after")
-    def _has_secret(self) -> "Credentials":
-        if self.source in {STABLE, CLASSIC} and not (self.secret and self.secret.get_secret_value()):
-            raise ValueError(f"account {self.account}: the token source '{self.source}' needs the app secret")
-        return self
+    source: str = field(default=STABLE, repr=False)
 
 
 class _Grant(FrozenAnswer):
@@ -93,7 +79,7 @@ class Tokens:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
-        self._base_url = api_url(base_url)
+        self._base_url = base_url
         self._accounts = {credentials.account: credentials for credentials in accounts}
         self._clock = clock
         self._cached: dict[str, _Cached] = {}

@@ -14,14 +14,14 @@ from temporalio.activity import Info
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from activities import Accounts, Submission
-from activities.attempts import ledger_unavailable
-from activities.submission import Previews
+from activities.accounts import Accounts
+from activities.attempts import passing
+from activities.submission import Previews, Submission
 from qunfa.contract.facts import Try
 from qunfa.contract.grants import Lease, Report
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import Pinned, PreviewStep, SubmitStep
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, Pinned, PreviewStep, SubmitStep
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator, SimulatorConfig, openid
 from qunfa.wechat import open_http
@@ -110,7 +110,7 @@ class Notebook:
 
     async def tell(self, appid: str, report: Report) -> None:
         if self.out_of_order:
-            raise ledger_unavailable("the ledger is away")
+            raise passing(LEDGER_UNAVAILABLE, "the ledger is away")
         if self.stuck:
             await asyncio.Event().wait()
         self.reports.append((appid, report))
@@ -128,30 +128,23 @@ class Notebook:
 
 
 @dataclass
-class Asked:
-    """The request of the submitting run, by its openids."""
-
-    found: tuple[str, ...] | None = None
-
-    async def openids(self) -> tuple[str, ...] | None:
-        return self.found
-
-
-@dataclass
 class Desk:
     """A submission and its surroundings."""
 
     base_url: str
-    settings: Settings
     accounts: Accounts
     notebook: Notebook = field(default_factory=Notebook)
-    requests: Asked = field(default_factory=Asked)
+    openids: tuple[str, ...] | None = None
+    """Of the request of the submitting run."""
     clock: ManualClock = field(default_factory=ManualClock)
+
+    async def find_openids(self) -> tuple[str, ...] | None:
+        return self.openids
 
     @property
     def submission(self) -> Submission:
         telling = timedelta(seconds=0.2)
-        return Submission(self.settings, self.accounts, self.notebook, self.requests, self.clock, telling)
+        return Submission(self.accounts, self.notebook.tell, self.find_openids, self.clock, telling)
 
     def step(self, **more: Any) -> SubmitStep:
         """A try to send a text to everybody."""
@@ -174,7 +167,7 @@ class Desk:
     async def preview(self, **more: Any) -> Previewed:
         """Show one person a text."""
         step = {"account": self.pinned, "to": BOSS, "message": {"msgtype": "text", "content": "你好"}, **more}
-        return await attempt(Previews(self.settings, self.accounts).preview, PreviewStep.model_validate(step))
+        return await attempt(Previews(self.accounts).preview, PreviewStep.model_validate(step))
 
     @property
     def pinned(self) -> Pinned:
@@ -182,8 +175,7 @@ class Desk:
 
 
 def desk_at(url: str, http: httpx.AsyncClient, **account: Any) -> Desk:
-    settings = settings_for(url, **account)
-    return Desk(url, settings, Accounts(settings, http))
+    return Desk(url, Accounts(settings_for(url, **account), http))
 
 
 TOKEN = "24_token-THAT-nobody-MAY-read"

@@ -11,8 +11,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from activities import all_activities
-from activities.accounts import Configuration, pinned
-from activities.checks import AccountCheck
+from activities.accounts import Accounts, Configuration
+from activities.checks import Checks
 from qunfa.contract import checks, limits, notice, recall, steps
 from qunfa.contract.message import Article, Source
 from qunfa.contract.steps import ACCOUNT_CHANGED, UNKNOWN_ACCOUNT, AccountFacts, Pinned, ResolveStep
@@ -90,12 +90,13 @@ async def test_nobody_asks_for_another_account_than_was_pinned(
     ],
     ids=["name", "appid", "base_url"],
 )
-def test_a_changed_account_is_refused(account: dict[str, str], found: str) -> None:
+def test_a_changed_account_is_refused(http: httpx.AsyncClient, account: dict[str, str], found: str) -> None:
     """A change of the configuration never redirects a send: the failure is final and says what has changed."""
     same = Pinned(name="demo", appid=APPID, base_url=URL)
-    pinned(settings_for(URL), same)
+    accounts = Accounts(settings_for(URL), http)
+    accounts.pinned(same)
     with pytest.raises(ApplicationError, match=found) as failure:
-        pinned(settings_for(URL), same.model_copy(update=account))
+        accounts.pinned(same.model_copy(update=account))
     assert (failure.value.type, failure.value.non_retryable) == (ACCOUNT_CHANGED, True)
 
 
@@ -135,13 +136,12 @@ async def test_an_unknown_account_is_refused_with_the_names_that_are_known(accou
 
 async def token_of(desk: Desk, http: httpx.AsyncClient) -> checks.TokenSeen:
     """What is seen of the token."""
-    check = AccountCheck(desk.settings, desk.accounts, http)
-    return await attempt(check.check_token, checks.AccountStep(account=desk.pinned))
+    return await attempt(Checks(desk.accounts, http).check_token, checks.AccountStep(account=desk.pinned))
 
 
 async def clocks_of(desk: Desk, http: httpx.AsyncClient, now: datetime, started: datetime) -> checks.Clocks:
     """What is seen of the clocks where it is `now` here, and Temporal has started the activity at `started`."""
-    check = AccountCheck(desk.settings, desk.accounts, http, ManualClock(now))
+    check = Checks(desk.accounts, http, ManualClock(now))
     return await attempt(check.read_clocks, checks.AccountStep(account=desk.pinned), started_time=started)
 
 

@@ -21,7 +21,7 @@ DEAD = (40001, 40014, 42001)
 
 def recalls(desk: Desk, temporal: Client) -> Recalls:
     """The activities, at noon."""
-    return Recalls(desk.settings, desk.accounts, temporal, desk.clock)
+    return Recalls(desk.accounts, temporal, desk.clock)
 
 
 async def delete(desk: Desk, temporal: Client, msg_id: int | None = 7, url: str | None = None) -> RecallCall:

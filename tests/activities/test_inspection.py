@@ -7,9 +7,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from activities.accounts import Accounts
 from activities.sources import AT_ONCE, MaterialInspection, Reader
 from qunfa.contract.message import Inspection
 from qunfa.contract.steps import InspectStep, Pinned
@@ -28,6 +30,7 @@ class Bench:
 
     folder: Path
     site: Site
+    http: httpx.AsyncClient
 
     def put(self, name: str, content: bytes) -> str:
         """A file; its URI."""
@@ -42,17 +45,18 @@ class Bench:
     async def inspect(self, message: dict[str, Any], **more: Any) -> Inspection:
         """What is found."""
         sources = Sources(SourcePolicy(roots=(self.folder,), hosts=(self.site.authority,)))
-        inspection = MaterialInspection(settings_for(WECHAT), Reader(sources))
+        accounts = Accounts(settings_for(WECHAT), self.http)
+        inspection = MaterialInspection(accounts, Reader(sources))
         account = Pinned(name="demo", appid=APPID, base_url=WECHAT)
         step = InspectStep.model_validate({"account": account, "message": message, **more})
         return await attempt(inspection.inspect, step)
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, http: httpx.AsyncClient) -> AsyncIterator[Bench]:
     """An inspection with a folder and a site to read from."""
     async with serve() as site:
-        yield Bench(tmp_path, site)
+        yield Bench(tmp_path, site, http)
 
 
 def news(*articles: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from temporalio.service import RPCError
 from temporalio.testing import ActivityEnvironment
 from temporalio.workflow import HandlerUnfinishedPolicy
 
-from activities import EarlierRuns, Ledger, VisibleRuns
-from activities.ledger import AT_ONCE, ledger_view
+from activities.earlier_runs import EarlierRuns, VisibleRuns
+from activities.ledger import AT_ONCE, Ledger, ledger_view
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Granted, Report, Turn, Wish
 from qunfa.contract.ids import account_id

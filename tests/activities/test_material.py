@@ -44,7 +44,7 @@ class Workshop:
     @property
     def material(self) -> Material:
         reader = Reader(Sources(SourcePolicy(roots=(self.folder,))))
-        return Material(self.desk.settings, self.desk.accounts, reader, ManualClock())
+        return Material(self.desk.accounts, reader, ManualClock())
 
     @property
     def calls(self) -> list[str]:
@@ -210,7 +210,7 @@ async def test_a_lost_upload_is_made_again(workshop: Workshop, kind: str) -> Non
 
 
 async def test_a_draft_as_on_wechats_page(workshop: Workshop) -> None:
-    """Its fields in the page's order, the picture's URL replaced wherever it stands, the script gone."""
+    """Its fields, the picture's URL replaced wherever it stands, the script gone."""
     cover, url = await workshop.made("cover"), await workshop.made("picture")
     content = (
         '<p onclick="x()"><img src="file:/i.png"></p><p style="background: url(file:/i.png)">x</p><script></script>'
@@ -224,8 +224,8 @@ async def test_a_draft_as_on_wechats_page(workshop: Workshop) -> None:
     written = f'<p><img src=\\"{url}\\"></p><p style=\\"background: url({url})\\">x</p>'
     assert workshop.calls[-1] == "/cgi-bin/draft/add"
     assert workshop.body.replace("&amp;", "&") == (
-        '{"articles":[{"article_type":"news","title":"TITLE","author":"AUTHOR","digest":"DIGEST",'
-        f'"content":"{written}","content_source_url":"https://example.com/","thumb_media_id":"{cover}",'
+        f'{{"articles":[{{"article_type":"news","thumb_media_id":"{cover}","author":"AUTHOR","title":"TITLE",'
+        f'"content_source_url":"https://example.com/","content":"{written}","digest":"DIGEST",'
         '"need_open_comment":1,"only_fans_can_comment":0}]}'
     )
     assert (made.pictures, made.verified) == (((url,),), False)

@@ -33,11 +33,9 @@ NOTICE = Notice.model_validate(
 )
 
 
-class Known:
-    """A record in which every workflow has asked for the same; `test_forged_notices.py` has that of histories."""
-
-    async def asked(self, request: NotifyRequest, appid: str) -> Notice:
-        return NOTICE
+async def recorded(request: NotifyRequest, appid: str) -> Notice:
+    """Every workflow has asked for the same; `test_forged_notices.py` has what histories say."""
+    return NOTICE
 
 
 def settings_of(receiver: Receiver, **more: Any) -> Settings:
@@ -48,7 +46,7 @@ def settings_of(receiver: Receiver, **more: Any) -> Settings:
 
 async def told(receiver: Receiver, number: int = 1, patience: timedelta = LONG, **more: Any) -> NoticeDelivered:
     """One attempt."""
-    notices = Notices(settings_of(receiver, **more), Known(), patience=patience)
+    notices = Notices(settings_of(receiver, **more), recorded, patience=patience)
     return await attempt(notices.deliver_notice, REQUEST, attempt=number)
 
 
@@ -194,7 +192,7 @@ async def test_a_webhook_that_hangs_takes_few_places_of_a_worker() -> None:
         hanging.rest = silence
         webhooks = {"oncall": {"url": hanging.url, "secret": SECRET}, "crm": {"url": well.url, "secret": SECRET}}
         notices = Notices(
-            settings_for("https://wechat.example", notices=webhooks), Known(), patience=timedelta(seconds=2)
+            settings_for("https://wechat.example", notices=webhooks), recorded, patience=timedelta(seconds=2)
         )
         many = [asyncio.create_task(attempt(notices.deliver_notice, REQUEST)) for _ in range(40)]
         await hanging.came("needs_operator", AT_ONCE)
@@ -212,7 +210,7 @@ async def test_a_webhook_that_hangs_takes_few_places_of_a_worker() -> None:
 async def test_a_notice_that_this_worker_does_not_know_is_tried_again(gone: dict[str, str]) -> None:
     """In a rollout some workers have it and some do not."""
     async with receiving() as receiver:
-        notices = Notices(settings_of(receiver), Known())
+        notices = Notices(settings_of(receiver), recorded)
         with pytest.raises(ApplicationError) as caught:
             await attempt(notices.deliver_notice, REQUEST.model_copy(update=gone))
         assert receiver.posts == []

@@ -37,13 +37,13 @@ def fault(errcode: int | None = None, **more: Any) -> Fault:
 async def job_status(desk: Desk, msg_id: int) -> JobStatus:
     """Ask once."""
     step = JobStatusStep(account=desk.pinned, msg_id=msg_id)
-    return await attempt(Results(desk.settings, desk.accounts, desk.clock).job_status, step)
+    return await attempt(Results(desk.accounts, desk.clock).job_status, step)
 
 
 async def await_verdict(desk: Desk, msg_id: int, number: int = 1, **more: Any) -> JobStatus:
     """Ask as this attempt."""
     step = JobStatusStep.model_validate({"account": desk.pinned, "msg_id": msg_id, **more})
-    return await attempt(Results(desk.settings, desk.accounts, desk.clock).await_verdict, step, attempt=number)
+    return await attempt(Results(desk.accounts, desk.clock).await_verdict, step, attempt=number)
 
 
 @pytest.mark.parametrize("status", ["SEND_SUCCESS", "SEND_FAIL", "DELETE"])

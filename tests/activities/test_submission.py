@@ -54,7 +54,7 @@ async def test_the_audience_of_the_step_is_the_one_that_is_sent_to(
     desk: Desk, sim: Simulator, audience: Any, found: tuple[str, ...] | None, reached: int
 ) -> None:
     """Just those receive the message. A list stands once in a history: a step names it, and each try looks it up."""
-    desk.requests.found = found
+    desk.openids = found
     assert (await desk.submit(audience=audience)).kind == "accepted"
     await sim.world.settled()
     assert sum(sim.world.ledger.counts(sim.world.accounts["demo"])) == reached
@@ -63,7 +63,7 @@ async def test_the_audience_of_the_step_is_the_one_that_is_sent_to(
 @pytest.mark.parametrize("found", [None, (), ("others",)], ids=["unreadable", "none", "others"])
 async def test_nothing_is_written_to_other_openids(desk: Desk, sim: Simulator, found: tuple[str, ...] | None) -> None:
     """Where the list cannot be had, or is not that of the try, it is no try, and the ledger has its lease back."""
-    desk.requests.found = found
+    desk.openids = found
     answer = await desk.submit(audience=Listed.of(TWO))
     assert (answer.kind, desk.notebook.answer) == ("not_written", answer)
     assert "not those of this try" in (answer.detail or "")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from qunfa.media.facts import Format, MediaFacts, inspect
-from qunfa.media.limits import KB, LIMITS, MB, Use, check, warnings
+from qunfa.media.limits import KB, LIMITS, MB, Use, check
 from tests.media.recordings import amr, mp3_frames, mp4
 from tests.media.samples import drawn, encoded
 
@@ -103,13 +103,3 @@ def test_bad_files_have_one_clear_sentence_each(tmp_path: Path, content: bytes, 
     (problem,) = check(inspect(path), use, PLACE)
     assert problem.startswith(f"{PLACE}: ")
     assert said in problem
-
-
-def test_a_large_image_is_warned_of_and_not_refused() -> None:
-    """WeChat's page says 10 MB and 2 MB."""
-    large = facts(Format.PNG, 3 * MB)
-    assert check(large, Use.IMAGE, PLACE) == []
-    assert len(warnings(large, Use.IMAGE, PLACE)) == 1
-    assert warnings(facts(Format.PNG, 2 * MB), Use.IMAGE, PLACE) == []
-    assert warnings(facts(Format.PNG, 11 * MB), Use.IMAGE, PLACE) == []
-    assert warnings(large, Use.COVER, PLACE) == []

@@ -1,5 +1,7 @@
 import asyncio
 import contextlib
+import email
+import email.policy
 import re
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -11,20 +13,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.wechat import MaybeWritten, NotWritten, Refused, Uploaded, UploadFile, WrongSize, open_http
+from qunfa.wechat import MaybeWritten, NotWritten, Refused, UploadFile, WrongSize, open_http
 from qunfa.wechat.upload import PIECE_BYTES
 from tests.looking import look_again
 from tests.media.sources.site import Reaction, silence
-from tests.wechat.conftest import ACCESS, TOKEN, WeChat, Wire, answers, everything_about, response, shows_no_token
-from tests.wechat.files import Chunks, parts
+from tests.wechat.conftest import (
+    ACCESS,
+    TOKEN,
+    Chunks,
+    WeChat,
+    Wire,
+    answers,
+    everything_about,
+    response,
+    shows_no_token,
+)
 
 STORED = {"type": "image", "media_id": "MEDIA_ID", "created_at": 1699999999}
 GOOD = answers(response(STORED))
 EXTENSIONS = {
     "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/bmp": "bmp", "audio/mpeg": "mp3",
-    "audio/amr": "amr", "audio/x-ms-wma": "wma", "audio/wav": "wav", "video/mp4": "mp4",
+    "audio/amr": "amr", "video/mp4": "mp4",
 }  # fmt: skip
 MEGABYTE = 1 << 20
+
+
+def arrived(wechat: WeChat) -> tuple[str, str | None, str, bytes]:
+    """The one part of the form, read by the standard library's parser, which shares no code with what wrote it."""
+    request = wechat.requests[0]
+    head = f"MIME-Version: 1.0\r\nContent-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + request.content, policy=email.policy.HTTP)
+    assert not message.defects
+    (part,) = message.iter_parts()
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    name = part.get_param("name", header="content-disposition")
+    return str(name), part.get_filename(), part.get_content_type(), content
 
 
 class OwnError(Exception):
@@ -42,7 +66,7 @@ async def test_a_file_on_the_wire(wire: Wire, http: httpx.AsyncClient) -> None:
     found = re.search(rb"Content-Type: multipart/form-data; boundary=([0-9a-f]+)", head)
     assert found
     assert body == (
-        b'--%b\r\nContent-Disposition: form-data; name="media"; filename="cover.jpg"\r\n'
+        b'--%b\r\nContent-Disposition: form-data; name="media"; filename="a.jpg"\r\n'
         b"Content-Type: image/jpeg\r\n\r\n\xff\xd8\xff\r\n--\r\n--%b--\r\n"
     ) % (found[1], found[1])
 
@@ -57,9 +81,7 @@ async def test_whatever_is_in_a_file_arrives_under_a_safe_name(
     assert file.name.endswith(f".{EXTENSIONS[content_type]}")
     wechat = WeChat(STORED)
     await wechat.account().upload(ACCESS, "image", file)
-    (part,) = parts(wechat.requests[0].headers["content-type"], wechat.requests[0].content)
-    assert (part.name, part.filename, part.content_type) == ("media", file.name, content_type)
-    assert part.content == b"".join(chunks)
+    assert arrived(wechat) == ("media", file.name, content_type, b"".join(chunks))
 
 
 @pytest.mark.parametrize(
@@ -76,15 +98,6 @@ async def test_whatever_is_in_a_file_arrives_under_a_safe_name(
 def test_names(filename: str, content_type: str, name: str) -> None:
     """Examples; a type that WeChat does not know keeps its extension."""
     assert Chunks([]).file(filename, content_type).name == name
-
-
-@pytest.mark.parametrize("content_type", ["", "image", "image/jpeg\r\nX: y", "image/jpeg; a=b", "IMAGE/JPEG"])
-def test_a_content_type_is_one(content_type: str) -> None:
-    """What could break out of its header is refused; and so is a size below nothing."""
-    with pytest.raises(ValueError, match="content type"):
-        Chunks([]).file(content_type=content_type)
-    with pytest.raises(ValueError, match="bytes"):
-        Chunks([]).file(size=-1)
 
 
 async def test_progress(wire: Wire, http: httpx.AsyncClient) -> None:
@@ -104,7 +117,7 @@ async def test_a_file_can_be_uploaded_again(wire: Wire, http: httpx.AsyncClient)
     source = Chunks([b"x" * 100])
     file = source.file()
     for _ in range(2):
-        assert (await wire.account(http).upload(ACCESS, "image", file)).media_id == "MEDIA_ID"
+        assert await wire.account(http).upload(ACCESS, "image", file) == "MEDIA_ID"
     assert (len(source.opened), source.closed, len(wire.requests), wire.connections) == (2, 2, 2, 1)
 
 
@@ -114,7 +127,7 @@ async def test_a_source_of_another_size(size: int, gave: str, wire: Wire, http: 
     wire.script = [GOOD]
     source = Chunks([b"01234", b"56789"])
     account = wire.account(http)
-    with pytest.raises(WrongSize, match=f"account demo, image cover.jpg: .*media/upload .*{gave}") as caught:
+    with pytest.raises(WrongSize, match=f"account demo, image a.jpg: .*media/upload .*{gave}") as caught:
         await account.upload(ACCESS, "image", source.file(size=size))
     assert isinstance(caught.value, NotWritten)
     assert shows_no_token(caught.value)
@@ -159,8 +172,7 @@ async def test_a_source_may_be_any_iterator() -> None:
 
     wechat = WeChat(STORED)
     await wechat.account().upload(ACCESS, "image", UploadFile("a.jpg", "image/jpeg", 4, Halves))
-    (part,) = parts(wechat.requests[0].headers["content-type"], wechat.requests[0].content)
-    assert part.content == b"0123"
+    assert arrived(wechat)[3] == b"0123"
 
 
 async def test_an_upload_can_be_stopped_from_outside(wire: Wire, http: httpx.AsyncClient) -> None:
@@ -229,7 +241,7 @@ async def test_an_answer_before_the_end_of_the_file(wire: Wire, http: httpx.Asyn
 
     source = Chunks([b"x" * MEGABYTE] * 3)
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
-        with pytest.raises(Refused, match=r"image cover.jpg: .*answered 40009: the image is too big"):
+        with pytest.raises(Refused, match=r"image a.jpg: .*answered 40009: the image is too big"):
             await Wire(server.sockets[0].getsockname()[1]).account(http).upload(ACCESS, "image", source.file())
         await http.aclose()
     assert source.closed == 1
@@ -280,11 +292,10 @@ async def test_a_file_is_never_in_memory(http: httpx.AsyncClient) -> None:
         tracemalloc.start()
         try:
             before, _ = tracemalloc.get_traced_memory()
-            uploaded = await account.upload(ACCESS, "video", file)
+            await account.upload(ACCESS, "video", file)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
         await http.aclose()
-    assert isinstance(uploaded, Uploaded)
     assert whole > 10 * MEGABYTE
     assert peak - before < 2 * MEGABYTE

@@ -30,10 +30,11 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def spool_folder(tmp_path: Path) -> Path:
-    """Where copies stand while they are used."""
+def spool_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary directory, where copies stand while they are used."""
     folder = tmp_path / "spool"
     folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
     return folder
 
 

@@ -10,9 +10,9 @@ import pytest
 from qunfa.media import SourceError, Sources
 
 
-async def content(sources: Sources, uri: str, size_max: int | None = None) -> bytes:
+async def content(sources: Sources, uri: str) -> bytes:
     """The bytes of a source, which are as many and have the hash that is said."""
-    async with sources.fetch(uri, size_max=size_max) as fetched:
+    async with sources.fetch(uri) as fetched:
         data = fetched.path.read_bytes()
         assert (fetched.size, fetched.sha256) == (len(data), hashlib.sha256(data).hexdigest())
         return data

@@ -23,7 +23,7 @@ def policy(store: Store) -> SourcePolicy:
 @pytest.fixture
 def sources(policy: SourcePolicy, spool_folder: Path) -> Sources:
     """Sources that may read from the store."""
-    return Sources(policy, folder=spool_folder)
+    return Sources(policy)
 
 
 async def test_an_object_is_fetched(sources: Sources, store: Store, spool_folder: Path) -> None:
@@ -157,7 +157,7 @@ async def test_a_store_that_fails_can_be_tried_again(
     site.pages["/open/a.png"] = page or b""
     endpoint = f"http://127.0.0.1:{unused_port}" if page is None else site.url("")
     patience = timedelta(seconds=0.3) if page is silence else policy.time_max
-    failing = Sources(replace(policy, s3_endpoint=endpoint, time_max=patience), folder=spool_folder)
+    failing = Sources(replace(policy, s3_endpoint=endpoint, time_max=patience))
     assert said in await failure(failing, "s3://open/a.png", SourceUnavailable, spool_folder)
     assert len(site.requests) == (page is not None)
 
