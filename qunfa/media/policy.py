@@ -190,9 +190,6 @@ class SourcePolicy:
 
     `size_max` is in bytes, and the upper limit of every fetch. A fetch takes `time_max` at most, to connect (for TCP
     and for TLS each) `connect_max`; a server that says nothing for `silence_max` is given up.
-
-    Raises:
-        ValueError: an entry of `roots`, `hosts` or `stores` is none.
     """
 
     roots: tuple[Path, ...] = ()
@@ -204,11 +201,3 @@ class SourcePolicy:
     connect_max: timedelta = timedelta(seconds=5)
     silence_max: timedelta = timedelta(seconds=15)
     time_max: timedelta = timedelta(minutes=2)
-
-    def __post_init__(self) -> None:
-        AllowedHosts(self.hosts)
-        for prefix in self.stores:
-            StorePlace.parse_folder(prefix)
-        for root in self.roots:
-            if not root.is_absolute():
-                raise ValueError(f"the root {root} must be an absolute path")

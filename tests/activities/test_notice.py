@@ -124,7 +124,6 @@ async def test_the_head_of_an_answer_is_enough(reaction: Reaction) -> None:
             for page in (b"", b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 banana\r\n\r\n")
         ),
     ],
-    ids=["400", "401", "404", "413", "500", "503", "closed", "SSH", "no status"],
 )
 async def test_a_refusal_is_tried_again(reaction: Reaction, said: str) -> None:
     """By Temporal, benign as all that is tried again."""

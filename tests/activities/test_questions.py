@@ -161,17 +161,13 @@ async def test_an_address_that_may_not_have_tokens_is_for_a_person(
     ids=lambda fault: f"{fault.endpoint} {fault.kind} {fault.errcode}",
 )
 async def test_trouble_with_a_question_is_left_to_a_retry(asking: Asking, sim: Simulator, fault: Fault) -> None:
-    """Busy, broken, a refused token: the next attempt finds the tag."""
+    """Busy, broken, a refused token: the next attempt finds the tag. So it is with a count."""
     sim.world.faults.add(fault)
     with pytest.raises(ApplicationError, match="account demo") as failure:
         await asking.tag()
     assert (failure.value.type, failure.value.non_retryable) == (WECHAT_UNAVAILABLE, False)
     assert (await asking.tag()).found
-
-
-async def test_a_busy_wechat_is_asked_for_a_count_again(asking: Asking, sim: Simulator) -> None:
-    """Only a lasting refusal is an answer."""
     sim.world.faults.add(Fault(endpoint="quota/get", kind="errcode", errcode=-1))
-    with pytest.raises(ApplicationError, match="quota/get answered -1") as raised:
+    with pytest.raises(ApplicationError, match="quota/get answered -1") as failure:
         await asking.calls_left()
-    assert raised.value.type == WECHAT_UNAVAILABLE
+    assert failure.value.type == WECHAT_UNAVAILABLE

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.jobs import Results, next_delay
 from qunfa.contract.steps import NOT_DECIDED, WECHAT_UNAVAILABLE, JobStatus, JobStatusStep, Pinned
 from qunfa.simulator import Fault, JobPlan, Simulator
-from tests.activities.conftest import APPID, NOON, Desk, TokenServer, attempt, desk_at
+from tests.activities.conftest import APPID, NOON, Desk, attempt, desk_at
 
 MINUTE = timedelta(minutes=1)
 HALF_AN_HOUR = timedelta(minutes=30)
@@ -28,10 +28,13 @@ async def accepted(desk: Desk, sim: Simulator, status: str | None = None) -> int
     return answer.msg_id
 
 
-def fault(errcode: int | None = None, **more: Any) -> Fault:
-    """At `mass/get`."""
-    refused = {"kind": "errcode", "errcode": errcode} if errcode is not None else {}
-    return Fault.model_validate({"endpoint": "mass/get", **refused, **more})
+def fault(errcode: int | None = None, kind: str = "errcode", endpoint: str = "mass/get") -> Fault:
+    """What meets a call."""
+    refused = {} if errcode is None else {"errcode": errcode}
+    return Fault.model_validate({"endpoint": endpoint, "kind": kind, **refused})
+
+
+BROKEN = (fault(kind="http_502"), fault(kind="broken_json"), fault(kind="reset_before_accept"))
 
 
 async def job_status(desk: Desk, msg_id: int) -> JobStatus:
@@ -68,12 +71,7 @@ async def test_a_job_that_is_being_sent_has_no_verdict_yet(desk: Desk, sim: Simu
 
 @pytest.mark.parametrize(
     "no_verdict",
-    [
-        *(fault(errcode) for errcode in (*REFUSALS, -1)),
-        fault(kind="http_502"),
-        fault(kind="broken_json"),
-        fault(kind="reset_before_accept"),
-    ],
+    [*(fault(errcode) for errcode in (*REFUSALS, -1)), *BROKEN],
     ids=lambda fault: f"{fault.kind} {fault.errcode}",
 )
 async def test_whatever_is_no_verdict_is_asked_again(desk: Desk, sim: Simulator, no_verdict: Fault) -> None:
@@ -120,12 +118,7 @@ async def test_a_lasting_refusal_is_an_answer(desk: Desk, sim: Simulator, errcod
 
 @pytest.mark.parametrize(
     "passing",
-    [
-        *(fault(errcode) for errcode in (-1, 45011, 40001)),
-        fault(kind="http_502"),
-        fault(kind="reset_before_accept"),
-        fault(45009, endpoint="stable_token"),
-    ],
+    [*(fault(errcode) for errcode in (-1, 45011, 40001)), *BROKEN, fault(45009, endpoint="stable_token")],
     ids=lambda fault: f"{fault.endpoint} {fault.kind} {fault.errcode}",
 )
 async def test_a_passing_trouble_is_left_to_a_retry(
@@ -139,14 +132,6 @@ async def test_a_passing_trouble_is_left_to_a_retry(
         await job_status(other, msg_id)
     assert (failure.value.type, failure.value.non_retryable) == (WECHAT_UNAVAILABLE, False)
     assert (await job_status(other, msg_id)).status == "SEND_SUCCESS"
-
-
-async def test_nothing_can_be_asked_where_nobody_listens(token_server: TokenServer, http: httpx.AsyncClient) -> None:
-    """A server that is gone is a passing trouble."""
-    await token_server.stop()
-    with pytest.raises(ApplicationError, match="no access token could be had") as failure:
-        await job_status(desk_at(token_server.url, http), 1)
-    assert failure.value.type == WECHAT_UNAVAILABLE
 
 
 spans = st.timedeltas(min_value=timedelta(milliseconds=1), max_value=timedelta(days=1))
