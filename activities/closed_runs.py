@@ -113,7 +113,7 @@ class ClosedRuns:
         return Due(account, kind, webhook_id(run.id, run.run_id, kind)) if account else None
 
     async def notice_of(self, run: WorkflowExecution) -> Notice | None:
-        """What is to be told of the run, listed or described; None where that is nothing, and where it has no account.
+        """What is to be told of the run, listed or described; None where there is nothing to tell, or nobody.
 
         Raises:
             RPCError: Temporal does not say.

@@ -52,7 +52,7 @@ class Found(NamedTuple):
     def known_to(self, digest: str) -> Known:
         """The facts that a run with this content takes over: none where the key stands for other content.
 
-        Else its own history would have them as facts of its content, and the runs after it be refused for that.
+        Else its own history would have them as facts of its content, and later runs would be refused.
         """
         return Known() if any(one != digest for one in self.digests) else self.known
 

@@ -112,8 +112,7 @@ class Results:
 def next_delay(attempt: int, interval: timedelta, interval_max: timedelta, left: timedelta | None) -> timedelta:
     """How long to wait after the `attempt`-th question (from 1): `interval`, half as much again each time.
 
-    It is never longer than `interval_max` (nor shorter than `interval` because of it), and never longer than what is
-    `left`.
+    It is at most what is `left`, and at most the longer of `interval` and `interval_max`.
     """
     growths = min(max(attempt, 1) - 1, _GROWTHS_MAX)
     longest = max(interval, interval_max)

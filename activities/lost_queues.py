@@ -1,9 +1,9 @@
 """The worker's look at accounts whose workflow was closed: its sends are told, and make themselves known again.
 
-An ``Account`` never ends by itself. Where it is terminated or reset, the next one knows nobody who waits for a turn,
-and a send that waits asks only after days. It does not know whose jobs are whose either, so a push finds nobody. So
-each worker looks at Temporal's list, and signals ``ledger_lost`` to the running sends of that account. It says when the
-account was closed: a send asks for its turn once, however many workers tell it. The first message starts the account.
+An ``Account`` never ends by itself. Where it is terminated or reset, the next one knows neither who waits for a turn
+nor whose jobs are whose. A send that waits would ask only after days, and a push would find nobody. So each worker
+looks at Temporal's list, and signals ``ledger_lost`` to the running sends of that account. It says when the account was
+closed: a send asks for its turn once, however many workers tell it. The first message starts the account.
 """
 
 from collections.abc import AsyncIterator

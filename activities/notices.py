@@ -189,7 +189,7 @@ def _inputs(event: HistoryEvent, request: NotifyRequest) -> list[Payload]:
 class Notices:
     """The webhooks of the configured accounts.
 
-    Each POST has a connection of its own: no redirect is followed, no cookie kept, no body read. No failure names the
+    Each POST has a connection of its own. Redirects, cookies and bodies are ignored. No failure names the
     URL, which may be a secret.
     """
 

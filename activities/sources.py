@@ -59,7 +59,7 @@ class Need:
 def needs_of(message: SourcedMessage, news_via: NewsVia) -> tuple[Need, ...]:
     """All sources of a message, in the order of its fields; what WeChat holds already is none.
 
-    Nor is what an article's own problems speak of: a picture whose URL leads nowhere, those that are too many, or all
+    What an article's own problems speak of is left out: URLs that lead nowhere, pictures that are too many, and all
     pictures of a content that cannot be read.
     """
     match message:
@@ -167,7 +167,7 @@ def unreadable_here(error: OSError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """One need, and what stands at its source, or is wrong with it, or kept it from being read for now."""
+    """What came of one need: its source, what is wrong with that, or why it cannot be read now."""
 
     source: Source | None = None
     problems: tuple[str, ...] = ()
@@ -186,7 +186,7 @@ class MaterialInspection:
     async def inspect(self, step: InspectStep) -> Inspection:
         """All sources of the message, and all that is wrong with them, each with its place.
 
-        Where something is wrong for good, what cannot be read for now is told along with it, and not waited for.
+        Where something is wrong for good, that is told at once, along with what cannot be read for now.
 
         Raises:
             ApplicationError: `AccountChanged`, not retried; `SourceUnavailable`, retried.

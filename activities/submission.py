@@ -70,8 +70,8 @@ class Submission:
     async def submit(self, step: SubmitStep) -> Answer:
         """Try once, between the lease's `not_before` and `write_before`.
 
-        Cancelled before its call, it writes nothing. A call under way is ended all the same (it is bounded by
-        `http_timeout`), the ledger is told, and the answer is returned.
+        Cancelled before its call, it writes nothing. A call under way is ended first, which `http_timeout` bounds. The
+        ledger is told, and the answer is returned.
 
         Where the step comes again, after a reset of the run or of the activity, nothing is written: it may have been
         before. The lease is kept, and the ledger is not told. An activity that an operator pauses or resets before its

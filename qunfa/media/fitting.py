@@ -50,9 +50,9 @@ def fit(path: Path, use: Use, into: Path) -> Fitted:
     """A picture that passes `check` for this use: the file itself where it fits, else a new one in the folder `into`.
 
     What is re-encoded is upright (EXIF orientation applied), 8-bit sRGB without metadata. Transparency is kept where a
-    PNG of it fits, and shown on white otherwise. JPEG quality goes down first, then width and height together. The
-    same file gives the same bytes with the same version of Pillow. It computes for up to some seconds, and needs
-    up to 16 bytes of memory for each of at most `WHOLE_PIXELS_MAX` pixels.
+    PNG of it fits, and shown on white otherwise. JPEG quality goes down first, then width and height together. The same
+    file gives the same bytes with the same version of Pillow. It takes some seconds at most, and 16 bytes of memory for
+    each of `WHOLE_PIXELS_MAX` pixels.
 
     Raises:
         CannotFitError: It is no picture, damaged, animated, or in a format that cannot be decoded here.

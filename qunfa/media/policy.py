@@ -182,8 +182,8 @@ class SourcePolicy:
     """Where sources may be read from: nowhere, unless listed; and within which limits.
 
     `roots` are folders for `file:`, absolute. `hosts` are for `http:` and `https:`: a host name, an IP address, either
-    with a port (without one: 80 and 443), or a network; an address that is not public must be listed itself or by its
-    network, also where a listed name resolves to it. `stores` are prefixes such as `s3://bucket/campaigns`.
+    with a port (without one: 80 and 443), or a network. A private address must be listed itself or by its
+    network, also where a listed name leads there. `stores` are prefixes such as `s3://bucket/campaigns`.
 
     `s3_endpoint` (an http(s) URL) and `s3_region` name an S3-compatible server; where None, `AWS_ENDPOINT_URL` and
     `AWS_REGION` do. Credentials come from AWS's variables, or from the machine's role.

@@ -45,7 +45,7 @@ class Sources:
 
     @asynccontextmanager
     async def fetch(self, uri: str) -> AsyncIterator[Fetched]:
-        """Copy the source to a file of its own, which is there until the context ends, and which nobody else writes to.
+        """Copy the source to a file of its own, which is there until the context ends.
 
         Raises:
             SourceRefused: the source may not be read, is not there, is empty or too big: no repeat helps.

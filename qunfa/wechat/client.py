@@ -51,9 +51,9 @@ _SEEN_FROM: Final = {"action": "all", "check_operator": "DEFAULT"}
 class OfficialAccount:
     """The API of one account, at a base URL without a slash at its end.
 
-    It never repeats a call, never waits and never fetches a token. Every method raises `NotWritten` (the request never
-    left), `MaybeWritten` (no usable answer) or `Refused` (an errcode). The bodies of a send to many and of a preview
-    are types of their own: TypeError for the wrong one, before anything is written.
+    It makes one call a method. Repeats, waits and tokens are the caller's. Every method raises `NotWritten` (the
+    request never left), `MaybeWritten` (no usable answer) or `Refused` (an errcode). The bodies of a send to many and
+    of a preview are types of their own: TypeError for the wrong one, before anything is written.
 
     An upload streams its file, and calls `progress` with the bytes written so far. It raises `WrongSize` where the
     file's source gave another number of bytes than the file's size. Whatever that source or `progress` raises comes

@@ -11,7 +11,7 @@ For a submission `MaybeWritten` means unknown: only WeChat's own word settles it
 worst, material is there twice, or one person has seen a preview twice.
 
 No error carries a URL, an access token or a secret, in its text, its fields or its chain. They are raised outside of
-`except`, so their `__cause__` and `__context__` lead to no exception of the HTTP library with the request in it.
+`except`: no exception of the HTTP library, which has the request in it, is chained to them.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class WechatError(Exception):
 class NotWritten(WechatError):
     """The request never left; `reason` names the cause by exception class.
 
-    There was no connection (refused, DNS, TLS, connect timeout), none free in the pool, or no access token.
+    The connection failed (refused, DNS, TLS, connect timeout), the pool had none free, or a token was missing.
     """
 
     def __init__(self, reason: str, *, account: str, endpoint: str, message: str | None = None) -> None:
@@ -65,7 +65,7 @@ class NoToken(NotWritten):
 
 
 class WrongSize(NotWritten):
-    """The source of a file gave more or fewer bytes than its size, so the upload was broken off, and nothing stored."""
+    """The source of a file gave another number of bytes than its size: the upload was broken off."""
 
     def __init__(self, reason: str, *, account: str, endpoint: str, about: str) -> None:
         message = (

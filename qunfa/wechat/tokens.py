@@ -19,10 +19,10 @@ from qunfa.wechat.exchange import Call, exchange
 STABLE: Final = "stable"
 CLASSIC: Final = "classic"
 _MARGIN: Final = timedelta(seconds=200)
-"""A token is fetched anew when it has this long to live, or half of what it came with if that is less.
+"""A token is fetched anew when it has this long to live, or half of a shorter life.
 
-It has to be less than the 300 seconds before the end in which `stable_token` hands out the next token, since before
-that a fetch only brings the same one again; and more than one call takes.
+It is more than a call takes. `stable_token` hands out the next token 300 seconds before the end, and the same until
+then.
 """
 
 
@@ -34,9 +34,9 @@ class Token(SecretStr):
 class Credentials:
     """How the access tokens of one account are had.
 
-    `source` is `stable` (`cgi-bin/stable_token`: every process gets the same token), `classic` (`cgi-bin/token`:
-    every fetch makes the tokens of all other processes invalid), or the URL of a token server that answers GET with
-    `{"access_token": "…", "expires_in": seconds}`. The first two need the app secret.
+    With the `source` `stable` (`cgi-bin/stable_token`), every process gets the same token. With `classic`
+    (`cgi-bin/token`), a fetch makes the tokens of all other processes invalid. Both need the app secret. Else it is the
+    URL of a token server, which answers GET with `{"access_token": "…", "expires_in": seconds}`.
     """
 
     account: str

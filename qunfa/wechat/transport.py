@@ -21,9 +21,9 @@ _CONNECTIONS_IDLE: Final = 20
 def open_http(timeout: timedelta) -> httpx.AsyncClient:
     """A client for all accounts and calls of a process: keep-alive, HTTP/1.1, no repeats, no redirects, no cookies.
 
-    `timeout` is how long WeChat may take to answer. To get a connection may take 5 seconds, to open one 5 for TCP and 5
-    for TLS, to write 10. So no call lasts longer than `timeout` and 35 seconds. Of an upload each 64 KiB may take those
-    10 seconds, and the whole has a second more per 32 KiB (see `deadline`). The environment's proxy is not used.
+    `timeout` is how long WeChat may take to answer. A connection may take 5 seconds from the pool, 5 for TCP and 5 for
+    TLS; writing may take 10. So no call lasts longer than `timeout` and 35 seconds. Each 64 KiB of an upload may take
+    those 10 seconds, and the whole a second more per 32 KiB (see `deadline`). The environment's proxy is not used.
     """
     patience = timeout.total_seconds()
     connect = min(timeout, _CONNECT_MAX).total_seconds()

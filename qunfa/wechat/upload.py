@@ -14,7 +14,7 @@ Progress = Callable[[int], None]
 """Called after each write with the bytes of the file that were written so far; the last call is with its size."""
 
 PIECE_BYTES: Final = 64 * 1024
-"""What is written at once, so that a limit on one write is a limit on a small one, and progress is smooth."""
+"""What is written at once. It is small, so that progress is smooth and the limit on one write is soon met."""
 
 _STEM_MAX: Final = 64
 _EXTENSION_MAX: Final = 16
@@ -131,7 +131,7 @@ class MultipartBody:
 
 
 class _Foreign:
-    """Marks what the caller's own code raises, so that it is told from the HTTP library's errors and kept as it is.
+    """Tells what the caller's own code raises from the HTTP library's errors, and keeps it as it is.
 
     It is caught here, below the HTTP library. So its traceback has the source's frames, and no frame with the URL.
     """
