@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from temporalio.activity import Info
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.accounts import Accounts
@@ -83,6 +84,17 @@ async def attempt(activity: Callable[[StepT], Coroutine[Any, Any, ResultT]], ste
     environment = ActivityEnvironment()
     environment.info = activity_info(**info)
     return await environment.run(activity, step)
+
+
+async def failed(
+    doing: Awaitable[object], kind: str, said: str | None = None, *, lasting: bool = False
+) -> ApplicationError:
+    """What an activity has failed with: it has this type, and is benign and retried unless it is `lasting`."""
+    with pytest.raises(ApplicationError, match=said) as caught:
+        await doing
+    benign = caught.value.category == ApplicationErrorCategory.BENIGN
+    assert (caught.value.type, caught.value.non_retryable, benign) == (kind, lasting, not lasting)
+    return caught.value
 
 
 @dataclass
@@ -174,6 +186,13 @@ class Desk:
         return Pinned(name="demo", appid=APPID, base_url=self.base_url)
 
 
+async def impatient(desk: Desk, http: httpx.AsyncClient) -> Desk:
+    """It has its token, and waits no longer than a fifth of a second for the answer to a call."""
+    await desk.accounts.token("demo")
+    http.timeout = httpx.Timeout(5, read=0.2)
+    return desk
+
+
 def desk_at(url: str, http: httpx.AsyncClient, **account: Any) -> Desk:
     return Desk(url, Accounts(settings_for(url, **account), http))
 
@@ -202,13 +221,6 @@ async def token_server() -> AsyncIterator[TokenServer]:
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with open_http(timedelta(seconds=5)) as client:
-        yield client
-
-
-@pytest.fixture
-async def hasty() -> AsyncIterator[httpx.AsyncClient]:
-    """A client that waits no longer than a fifth of a second."""
-    async with open_http(timedelta(seconds=0.2)) as client:
         yield client
 
 

@@ -18,7 +18,18 @@ from qunfa.contract.message import Article, Source
 from qunfa.contract.steps import ACCOUNT_CHANGED, UNKNOWN_ACCOUNT, AccountFacts, Pinned, ResolveStep
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator
-from tests.activities.conftest import APPID, NOON, SECRET, Desk, ManualClock, attempt, desk_at, settings_for, simulated
+from tests.activities.conftest import (
+    APPID,
+    NOON,
+    SECRET,
+    Desk,
+    ManualClock,
+    attempt,
+    desk_at,
+    failed,
+    settings_for,
+    simulated,
+)
 
 URL = "https://wechat.example"
 STARTED = Pinned(name="demo", appid="wxStarted", base_url=URL)
@@ -75,9 +86,7 @@ async def test_nobody_asks_for_another_account_than_was_pinned(
     sim: Simulator, temporal: Client, http: httpx.AsyncClient, name: str
 ) -> None:
     """Its configuration has changed since the send began: the activity fails for good, and no call is made."""
-    with pytest.raises(ApplicationError) as failure:
-        await attempt(registered(sim.url, temporal, http)[name], ASKING[name])
-    assert (failure.value.type, failure.value.non_retryable) == (ACCOUNT_CHANGED, True)
+    await failed(attempt(registered(sim.url, temporal, http)[name], ASKING[name]), ACCOUNT_CHANGED, lasting=True)
     assert not list(sim.world.calls)
 
 
@@ -129,9 +138,12 @@ async def test_an_account_is_resolved_to_its_facts() -> None:
 async def test_an_unknown_account_is_refused_with_the_names_that_are_known(accounts: Any, known: str) -> None:
     """The failure is final, and says what the name could have been."""
     configured = {name: {"appid": appid, "secret": SECRET, "kind": "service"} for name, appid in accounts.items()}
-    with pytest.raises(ApplicationError, match=f"account demo: .*{known}") as failure:
-        await resolve(Settings.model_validate({"accounts": configured}))
-    assert (failure.value.type, failure.value.non_retryable) == (UNKNOWN_ACCOUNT, True)
+    await failed(
+        resolve(Settings.model_validate({"accounts": configured})),
+        UNKNOWN_ACCOUNT,
+        f"account demo: .*{known}",
+        lasting=True,
+    )
 
 
 async def token_of(desk: Desk, http: httpx.AsyncClient) -> checks.TokenSeen:

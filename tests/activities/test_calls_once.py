@@ -5,13 +5,12 @@ import asyncio
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.jobs import Recalls
 from qunfa.contract.recall import DeleteStep, FindJobStep, KnownJob, LookStep, RecallCall
 from qunfa.simulator import Fault, Simulator, openid
-from tests.activities.conftest import APPID, BOSS, NOON, Desk, TokenServer, attempt, desk_at
+from tests.activities.conftest import APPID, BOSS, NOON, Desk, TokenServer, attempt, desk_at, failed, impatient
 
 URL = "https://mp.weixin.qq.com/s/nowhere"
 WRONG = "wrong-SECRET-0123456789"
@@ -80,11 +79,10 @@ async def test_a_dead_token_is_replaced_once(desk: Desk, sim: Simulator, tempora
 
 @pytest.mark.parametrize("kind", ["reset_after_accept", "http_502", "broken_json", "timeout_after_accept"])
 async def test_a_lost_answer_is_not_asked_for_again(
-    sim: Simulator, hasty: httpx.AsyncClient, temporal: Client, kind: str
+    *, desk: Desk, sim: Simulator, http: httpx.AsyncClient, temporal: Client, kind: str
 ) -> None:
     """One call, and the row says that the person may have seen it. A recall is repeated by its workflow alone."""
-    desk = desk_at(sim.url, hasty)
-    await desk.accounts.token("demo")
+    await impatient(desk, http)
     refusing = kind.replace("after", "before")  # there is no job, so that WeChat accepts no deletion
     sim.world.faults.add(Fault.model_validate({"endpoint": "mass/preview", "kind": kind}))
     sim.world.faults.add(Fault.model_validate({"endpoint": "mass/delete", "kind": refusing, "accept": False}))
@@ -152,9 +150,7 @@ async def test_a_look_is_answered_or_repeated_or_for_a_person(
         assert (said.status, said.errcode) == (None, errcode)
         return
     sim.world.faults.add(Fault(endpoint="mass/get", kind="errcode", errcode=errcode))
-    with pytest.raises(ApplicationError) as raised:
-        await attempt(recalls(desk, temporal).look_at_job, step)
-    assert (raised.value.type, raised.value.non_retryable) == (kind, kind == "LookRefused")
+    await failed(attempt(recalls(desk, temporal).look_at_job, step), kind, lasting=kind == "LookRefused")
 
 
 @pytest.mark.parametrize(

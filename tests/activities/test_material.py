@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.material import Material
@@ -19,7 +18,7 @@ from qunfa.media import SourcePolicy, Sources
 from qunfa.simulator import Fault, Simulator
 from qunfa.simulator.materials import Material as Held
 from qunfa.simulator.uploads import Upload as Stored
-from tests.activities.conftest import APPID, NOON, SECRET, Desk, ManualClock, activity_info, attempt, simulated
+from tests.activities.conftest import APPID, NOON, SECRET, Desk, ManualClock, activity_info, attempt, failed, simulated
 from tests.media.samples import clip, noise, picture, recording, voice_message
 
 UPLOAD = "/cgi-bin/media/upload?type="
@@ -174,9 +173,8 @@ async def test_only_what_was_looked_at_is_uploaded(workshop: Workshop, now: byte
     (workshop.folder / "a.mp3").unlink()
     if now is not None:
         (workshop.folder / "a.mp3").write_bytes(now)
-    with pytest.raises(ApplicationError, match=said) as raised:
-        await workshop.upload(source)
-    assert (raised.value.type, raised.value.non_retryable, workshop.calls) == (kind, True, [])
+    await failed(workshop.upload(source), kind, said, lasting=True)
+    assert workshop.calls == []
 
 
 async def test_a_picture_is_made_to_fit_on_its_way(workshop: Workshop) -> None:
@@ -192,10 +190,8 @@ async def test_a_picture_is_made_to_fit_on_its_way(workshop: Workshop) -> None:
 async def test_wechats_refusal_of_a_file_is_for_a_person(workshop: Workshop) -> None:
     """With the evidence, and what it was about."""
     workshop.sim.world.faults.add(Fault(endpoint="media/upload", kind="errcode", errcode=40009))
-    with pytest.raises(ApplicationError) as raised:
-        await workshop.made("voice")
-    assert (raised.value.type, raised.value.non_retryable) == ("MaterialRefused", True)
-    [evidence] = raised.value.details
+    raised = await failed(workshop.made("voice"), "MaterialRefused", lasting=True)
+    [evidence] = raised.details
     assert (evidence["errcode"], evidence["about"]) == (40009, "Uploading message.media")
     assert evidence["rid"]
 
@@ -204,9 +200,7 @@ async def test_wechats_refusal_of_a_file_is_for_a_person(workshop: Workshop) -> 
 async def test_a_lost_upload_is_made_again(workshop: Workshop, kind: str) -> None:
     """Temporal repeats an upload that WeChat did not take, or whose answer was lost; the next one succeeds."""
     workshop.sim.world.faults.add(Fault.model_validate({"endpoint": "media/upload", "kind": kind}))
-    with pytest.raises(ApplicationError) as raised:
-        await workshop.made("voice")
-    assert (raised.value.type, raised.value.non_retryable) == ("WechatUnavailable", False)
+    await failed(workshop.made("voice"), "WechatUnavailable")
     assert await workshop.made("voice")
 
 
@@ -264,9 +258,13 @@ async def test_an_article_that_would_not_be_whole_is_not_made(
 ) -> None:
     """WeChat would drop the picture without a word. It is not asked, and a person is told."""
     article = {"content": content + '<img src="file:/i.png">'}
-    with pytest.raises(ApplicationError, match=rf"articles\[0\]\.content{said}") as raised:
-        await workshop.draft(article, covers=["T"], pictures=pictures, news_via=news_via)
-    assert (raised.value.type, raised.value.non_retryable, workshop.calls) == ("MaterialRefused", True, [])
+    await failed(
+        workshop.draft(article, covers=["T"], pictures=pictures, news_via=news_via),
+        "MaterialRefused",
+        rf"articles\[0\]\.content{said}",
+        lasting=True,
+    )
+    assert workshop.calls == []
 
 
 @pytest.mark.parametrize("given_back", ["src", "data-src"])

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.exceptions import ApplicationError
 
 from activities.checks import Checks
 from activities.limits import Limits
@@ -22,7 +21,7 @@ from qunfa.contract.limits import (
 )
 from qunfa.contract.steps import AUDIENCE_REFUSED, WECHAT_UNAVAILABLE, AudienceFinding, AudienceStep
 from qunfa.simulator import Fault, Simulator
-from tests.activities.conftest import APPID, SECRET, Desk, attempt, desk_at, simulated
+from tests.activities.conftest import APPID, SECRET, Desk, attempt, desk_at, failed, simulated
 
 SENDALL = "/cgi-bin/message/mass/sendall"
 
@@ -127,10 +126,8 @@ async def test_a_refusal_is_for_a_person(
 ) -> None:
     """The failure is final, and carries WeChat's evidence."""
     sim.world.faults.add(Fault(endpoint=endpoint, kind="errcode", errcode=errcode))
-    with pytest.raises(ApplicationError, match=f"account demo.*{errcode}") as failure:
-        await getattr(asking, ask)()
-    assert (failure.value.type, failure.value.non_retryable) == (kind, True)
-    [evidence] = failure.value.details
+    failure = await failed(getattr(asking, ask)(), kind, f"account demo.*{errcode}", lasting=True)
+    [evidence] = failure.details
     assert (evidence["errcode"], evidence["token_endpoint"]) == (errcode, False)
     assert evidence["rid"]
     assert evidence["rid"] in evidence["errmsg"]
@@ -142,10 +139,8 @@ async def test_an_address_that_may_not_have_tokens_is_for_a_person(
     """40164 of the token endpoint is final, and marked as the token endpoint's."""
     elsewhere = {"appid": APPID, "secret": SECRET, "ip_whitelist": ["192.0.2.1"]}
     await sim.reset(simulated(accounts={"demo": elsewhere}))
-    with pytest.raises(ApplicationError) as failure:
-        await Asking(desk_at(sim.url, http), temporal, http).tag()
-    assert failure.value.type == AUDIENCE_REFUSED
-    [evidence] = failure.value.details
+    failure = await failed(Asking(desk_at(sim.url, http), temporal, http).tag(), AUDIENCE_REFUSED, lasting=True)
+    [evidence] = failure.details
     assert (evidence["errcode"], evidence["token_endpoint"]) == (40164, True)
 
 
@@ -163,11 +158,7 @@ async def test_an_address_that_may_not_have_tokens_is_for_a_person(
 async def test_trouble_with_a_question_is_left_to_a_retry(asking: Asking, sim: Simulator, fault: Fault) -> None:
     """Busy, broken, a refused token: the next attempt finds the tag. So it is with a count."""
     sim.world.faults.add(fault)
-    with pytest.raises(ApplicationError, match="account demo") as failure:
-        await asking.tag()
-    assert (failure.value.type, failure.value.non_retryable) == (WECHAT_UNAVAILABLE, False)
+    await failed(asking.tag(), WECHAT_UNAVAILABLE, "account demo")
     assert (await asking.tag()).found
     sim.world.faults.add(Fault(endpoint="quota/get", kind="errcode", errcode=-1))
-    with pytest.raises(ApplicationError, match="quota/get answered -1") as failure:
-        await asking.calls_left()
-    assert failure.value.type == WECHAT_UNAVAILABLE
+    await failed(asking.calls_left(), WECHAT_UNAVAILABLE, "quota/get answered -1")

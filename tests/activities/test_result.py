@@ -5,12 +5,11 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.jobs import Results, next_delay
 from qunfa.contract.steps import NOT_DECIDED, WECHAT_UNAVAILABLE, JobStatus, JobStatusStep, Pinned
 from qunfa.simulator import Fault, JobPlan, Simulator
-from tests.activities.conftest import APPID, NOON, Desk, attempt, desk_at
+from tests.activities.conftest import APPID, NOON, Desk, attempt, desk_at, failed
 
 MINUTE = timedelta(minutes=1)
 HALF_AN_HOUR = timedelta(minutes=30)
@@ -62,11 +61,9 @@ async def test_a_job_that_is_being_sent_has_no_verdict_yet(desk: Desk, sim: Simu
     """`SENDING` is an answer of `job_status`; `await_verdict` asks again, and its failure says what was heard."""
     msg_id = await accepted(desk, sim, "SENDING")
     assert await job_status(desk, msg_id) == JobStatus(status="SENDING")
-    with pytest.raises(ApplicationError, match=f"msg_id {msg_id} yet: WeChat says SENDING") as failure:
-        await await_verdict(desk, msg_id, 2, interval=MINUTE)
-    assert (failure.value.type, failure.value.category) == (NOT_DECIDED, ApplicationErrorCategory.BENIGN)
-    assert failure.value.next_retry_delay == timedelta(seconds=90)
-    assert not failure.value.non_retryable
+    said = f"msg_id {msg_id} yet: WeChat says SENDING"
+    failure = await failed(await_verdict(desk, msg_id, 2, interval=MINUTE), NOT_DECIDED, said)
+    assert failure.next_retry_delay == timedelta(seconds=90)
 
 
 @pytest.mark.parametrize(
@@ -78,18 +75,14 @@ async def test_whatever_is_no_verdict_is_asked_again(desk: Desk, sim: Simulator,
     """A refusal, an unknown msg_id, an administrator, a broken line: none of them ends the waiting."""
     msg_id = await accepted(desk, sim)
     sim.world.faults.add(no_verdict)
-    with pytest.raises(ApplicationError) as failure:
-        await await_verdict(desk, msg_id)
-    assert failure.value.type == NOT_DECIDED
+    await failed(await_verdict(desk, msg_id), NOT_DECIDED)
     assert await await_verdict(desk, msg_id) == JobStatus(status="SEND_SUCCESS")
 
 
 async def test_a_changed_account_does_not_end_the_waiting(desk: Desk) -> None:
     """The configuration may be put back; until then the failure says what is wrong with it."""
     other = Pinned(name="demo", appid="wxStarted", base_url=desk.base_url)
-    with pytest.raises(ApplicationError, match=f"now has the appid {APPID}") as failure:
-        await await_verdict(desk, 1, account=other)
-    assert failure.value.type == NOT_DECIDED
+    await failed(await_verdict(desk, 1, account=other), NOT_DECIDED, f"now has the appid {APPID}")
 
 
 @pytest.mark.parametrize("late", [timedelta(0), MINUTE])
@@ -103,9 +96,8 @@ async def test_the_waiting_ends_when_its_time_has_come(desk: Desk, sim: Simulato
 
 async def test_the_last_wait_ends_at_its_time(desk: Desk) -> None:
     """The delay of a retry does not go beyond `until`."""
-    with pytest.raises(ApplicationError) as failure:
-        await await_verdict(desk, 1, 9, until=NOON + timedelta(seconds=7))
-    assert failure.value.next_retry_delay == timedelta(seconds=7)
+    seven = timedelta(seconds=7)
+    assert (await failed(await_verdict(desk, 1, 9, until=NOON + seven), NOT_DECIDED)).next_retry_delay == seven
 
 
 @pytest.mark.parametrize("errcode", REFUSALS)
@@ -128,9 +120,7 @@ async def test_a_passing_trouble_is_left_to_a_retry(
     msg_id = await accepted(desk, sim)
     other = desk_at(sim.url, http)
     sim.world.faults.add(passing)
-    with pytest.raises(ApplicationError, match="account demo") as failure:
-        await job_status(other, msg_id)
-    assert (failure.value.type, failure.value.non_retryable) == (WECHAT_UNAVAILABLE, False)
+    await failed(job_status(other, msg_id), WECHAT_UNAVAILABLE, "account demo")
     assert (await job_status(other, msg_id)).status == "SEND_SUCCESS"
 
 

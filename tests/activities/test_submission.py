@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 import pytest
 from temporalio.activity import ActivityCancellationDetails
-from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from qunfa.contract.facts import Known, Try
@@ -15,7 +14,7 @@ from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED_BEFORE, Listed
 from qunfa.simulator import Fault, Simulator, openid
 from qunfa.simulator.faults import FaultKind
-from tests.activities.conftest import APPID, NOON, Desk, TokenServer, attempt, desk_at, lease
+from tests.activities.conftest import APPID, NOON, Desk, TokenServer, attempt, desk_at, failed, impatient, lease
 
 OTHER = {"name": "demo", "appid": "wxStarted", "base_url": ""}
 TWO = (openid(APPID, 7), openid(APPID, 8))
@@ -98,12 +97,12 @@ async def test_a_code_that_says_neither_yes_nor_no_is_unknown(
     ],
     ids=lambda fault: f"{fault.kind}, accept={fault.accept}",
 )
-async def test_a_try_without_a_usable_answer_is_unknown(sim: Simulator, hasty: httpx.AsyncClient, fault: Fault) -> None:
+async def test_a_try_without_a_usable_answer_is_unknown(
+    desk: Desk, sim: Simulator, http: httpx.AsyncClient, fault: Fault
+) -> None:
     """Whatever happened behind it, the answer says that it may have been written, and why there is no word."""
-    desk = desk_at(sim.url, hasty)
-    await desk.accounts.token("demo")
     sim.world.faults.add(fault)
-    answer = await desk.submit()
+    answer = await (await impatient(desk, http)).submit()
     assert (answer.kind, answer.errcode, answer.msg_id) == ("unknown", None, None)
     assert (answer.detail or "").startswith("no usable answer came (")
 
@@ -215,9 +214,7 @@ async def test_a_try_is_carried_out_once_whatever_temporal_was_told(
 ) -> None:
     """It fails, which leaves the try in doubt and the ledger untold: the lease stays with whoever has begun it."""
     said = "which was reset, may have written it" if step else "was begun before and may have been carried out"
-    with pytest.raises(ApplicationError, match=said) as failed:
-        await attempt(desk.submission.submit, desk.step(**step), **info)
-    assert (failed.value.type, failed.value.non_retryable) == (TRIED_BEFORE, True)
+    await failed(attempt(desk.submission.submit, desk.step(**step), **info), TRIED_BEFORE, said, lasting=True)
     assert not list(sim.world.calls)
     assert not desk.notebook.reports
 

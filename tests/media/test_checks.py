@@ -21,17 +21,12 @@ def facts(stated: Format, size: int = 1000, seconds: float | None = None, **more
 @pytest.mark.parametrize(
     ("use", "stated", "most"),
     [
-        (Use.IMAGE, Format.PNG, 10 * MB),
-        (Use.IMAGE, Format.JPEG, 10 * MB),
-        (Use.IMAGE, Format.GIF, 10 * MB),
-        (Use.VOICE, Format.MP3, 2 * MB),
-        (Use.VOICE, Format.AMR, 2 * MB),
+        *((Use.IMAGE, stated, 10 * MB) for stated in (Format.PNG, Format.JPEG, Format.GIF)),
+        *((Use.VOICE, stated, 2 * MB) for stated in (Format.MP3, Format.AMR)),
         (Use.VIDEO, Format.MP4, 10 * MB),
         (Use.THUMB, Format.JPEG, 64 * KB),
-        (Use.COVER, Format.BMP, 10 * MB),
-        (Use.COVER, Format.PNG, 10 * MB),
-        (Use.PICTURE, Format.PNG, MB - 1),
-        (Use.PICTURE, Format.JPEG, MB - 1),
+        *((Use.COVER, stated, 10 * MB) for stated in (Format.BMP, Format.PNG)),
+        *((Use.PICTURE, stated, MB - 1) for stated in (Format.PNG, Format.JPEG)),
     ],
 )
 def test_a_file_may_be_as_large_as_wechat_takes_and_no_byte_more(use: Use, stated: Format, most: int) -> None:

@@ -147,21 +147,14 @@ def test_other_kinds_of_colour_become_rgb(tmp_path: Path) -> None:
 
 
 def test_colours_of_another_profile_become_srgb(tmp_path: Path) -> None:
-    """The profile is applied and dropped; a broken one is only dropped."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
-    own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    for given_profile in (profile, b"no profile at all", own):
+    """The profile is applied, as the same numbers mean another colour, and dropped. A broken one is only dropped."""
+    xyz, own = (ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes() for name in ("XYZ", "sRGB"))
+    for given_profile in (xyz, b"no profile at all", own):
         content = encoded(marked(90, 90), "webp", lossless=True, icc_profile=given_profile)
-        result = fitted(tmp_path, content)
-        with Image.open(result.path) as made:
+        with Image.open(fitted(tmp_path, content).path) as made:
             assert "icc_profile" not in made.info
             assert is_red(made, 0.1, 0.1)
-
-
-def test_a_wide_gamut_profile_is_applied(tmp_path: Path) -> None:
-    """The same numbers mean another colour in another space."""
-    source = ImageCms.createProfile("sRGB")
-    profile = bytearray(ImageCms.ImageCmsProfile(source).tobytes())
+    profile = bytearray(own)
     red, green = profile.index(b"rXYZ", 128), profile.index(b"gXYZ", 128)
     profile[red : red + 4], profile[green : green + 4] = b"gXYZ", b"rXYZ"  # red and green change places
     at = profile.index(b"desc", 128)
@@ -172,8 +165,7 @@ def test_a_wide_gamut_profile_is_applied(tmp_path: Path) -> None:
         b"sRGB", b"swap"
     )
     content = encoded(Image.new("RGB", (40, 40), (0, 255, 0)), "webp", lossless=True, icc_profile=bytes(profile))
-    result = fitted(tmp_path, content)
-    with Image.open(result.path) as made:
+    with Image.open(fitted(tmp_path, content).path) as made:
         assert is_red(made, 0.5, 0.5)
 
 

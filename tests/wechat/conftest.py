@@ -94,8 +94,9 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def hasty() -> AsyncIterator[httpx.AsyncClient]:
-    """A client that waits no longer than a fifth of a second."""
-    async with open_http(timedelta(seconds=0.2)) as client:
+    """A client that waits no longer than a fifth of a second, once it is connected."""
+    async with open_http(timedelta(seconds=5)) as client:
+        client.timeout = httpx.Timeout(5, read=0.2, write=0.2)
         yield client
 
 

@@ -202,6 +202,7 @@ async def test_a_source_that_never_comes_to_an_end(wire: Wire) -> None:
             await never.wait()
 
     async with open_http(timedelta(seconds=0.05)) as http:
+        http.timeout = httpx.Timeout(0.05, connect=1)
         with pytest.raises(NotWritten, match="the source of the file to be uploaded was too slow"):
             await wire.account(http).upload(ACCESS, "image", UploadFile("a.jpg", "image/jpeg", 8, chunks))
     assert closed.is_set()
