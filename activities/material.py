@@ -2,7 +2,7 @@
 
 import asyncio
 import html as escaping
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +36,6 @@ from qunfa.media.limits import Use
 from qunfa.wechat import Article as WireArticle
 from qunfa.wechat import OfficialAccount, Token, UploadFile
 
-_CHUNK: Final = 256 * 1024
 _CONTENT_TYPES: Final = {
     Format.JPEG: "image/jpeg",
     Format.PNG: "image/png",
@@ -147,9 +146,7 @@ class Material:
 
     async def _upload(self, step: UploadStep, copy: Fetched, tell: Callable[[str], None]) -> Uploaded:
         source = step.source
-        file = UploadFile(
-            copy.name, await asyncio.to_thread(_content_type, copy.path), copy.size, lambda: _chunks(copy.path)
-        )
+        file = UploadFile(copy.path, copy.name, await asyncio.to_thread(_content_type, copy.path), copy.size)
 
         def progress(written: int) -> None:
             tell(f"{written} of {copy.size} bytes")
@@ -198,12 +195,6 @@ def _left(content: str) -> tuple[str, ...]:
 def _content_type(path: Path) -> str:
     with path.open("rb") as file:
         return _CONTENT_TYPES[sniff(file.read(HEAD_BYTES))]
-
-
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := await asyncio.to_thread(file.read, _CHUNK):
-            yield chunk
 
 
 def _wire(article: Article, content: str, cover: str) -> WireArticle:

@@ -2,7 +2,7 @@
 
 from qunfa.wechat.answers import CallbackCheck, Quota, Speed, Submitted, Tag
 from qunfa.wechat.client import OfficialAccount
-from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, WechatError, WrongSize
+from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, WechatError
 from qunfa.wechat.messages import (
     Article,
     Content,
@@ -43,7 +43,6 @@ __all__ = [
     "Tokens",
     "UploadFile",
     "WechatError",
-    "WrongSize",
     "open_http",
     "preview_body",
     "send_body",

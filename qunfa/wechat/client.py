@@ -55,9 +55,8 @@ class OfficialAccount:
     request never left), `MaybeWritten` (no usable answer) or `Refused` (an errcode). The bodies of a send to many and
     of a preview are types of their own: TypeError for the wrong one, before anything is written.
 
-    An upload streams its file, and calls `progress` with the bytes written so far. It raises `WrongSize` where the
-    file's source gave another number of bytes than the file's size. Whatever that source or `progress` raises comes
-    out unchanged. An upload may last a second per 32 KiB longer than another call.
+    An upload streams its file, and calls `progress` with the bytes written so far. It raises OSError where the file
+    cannot be read, and may last a second per 32 KiB longer than another call.
     """
 
     def __init__(self, http: httpx.AsyncClient, base_url: str, account: str) -> None:

@@ -2,8 +2,7 @@
 
     WechatError
     ├── NotWritten        the request never left: not a try, and safe to do again
-    │   ├── NoToken       there was no access token to call with
-    │   └── WrongSize     a file was not as big as was said, so that WeChat did not get it whole
+    │   └── NoToken       there was no access token to call with
     ├── MaybeWritten      the request left, or may have, and no usable answer came back
     └── Refused           WeChat answered with an errcode; its class says what that means
 
@@ -62,17 +61,6 @@ class NoToken(NotWritten):
         message = f"account {account}: no access token could be had from {endpoint}: {reason}. Nothing was sent."
         super().__init__(reason, account=account, endpoint=endpoint, message=message)
         self.refused = refused
-
-
-class WrongSize(NotWritten):
-    """The source of a file gave another number of bytes than its size: the upload was broken off."""
-
-    def __init__(self, reason: str, *, account: str, endpoint: str, about: str) -> None:
-        message = (
-            f"{_subject(account, about)}: the upload to {endpoint} was broken off: {reason}. Nothing was stored. "
-            "The file has changed since it was looked at: look at it again."
-        )
-        super().__init__(reason, account=account, endpoint=endpoint, message=message)
 
 
 class MaybeWritten(WechatError):

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from qunfa.wechat import Content, Filter, OfficialAccount, Submitted, Token, UploadFile, open_http, sendall_body
+from qunfa.wechat import Content, Filter, OfficialAccount, Submitted, Token, open_http, sendall_body
 from tests.media.sources.site import Listener, Reaction
 
 TOKEN = "24_token-THAT-nobody-MAY-read"
@@ -124,32 +124,6 @@ class WeChat:
     async def sendall(self) -> Submitted:
         """Submit a text to everybody."""
         return await self.account().sendall(ACCESS, BODY)
-
-
-@dataclass
-class Chunks:
-    """A source that gives these chunks, raises `error` then if there is one, and counts how often it was closed."""
-
-    chunks: list[bytes]
-    error: BaseException | None = None
-    closed: int = 0
-    opened: list[AsyncIterator[bytes]] = field(default_factory=list)
-
-    def __call__(self) -> AsyncIterator[bytes]:
-        self.opened.append(self._give())  # a reference, so that nothing but the upload closes it
-        return self.opened[-1]
-
-    async def _give(self) -> AsyncIterator[bytes]:
-        try:
-            for chunk in self.chunks:
-                yield chunk
-            if self.error is not None:
-                raise self.error
-        finally:
-            self.closed += 1
-
-    def file(self, filename: str = "a.jpg", content_type: str = "image/jpeg", size: int | None = None) -> UploadFile:
-        return UploadFile(filename, content_type, sum(map(len, self.chunks)) if size is None else size, self)
 
 
 def everything_about(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,9 +11,9 @@ import pytest
 
 import qunfa.wechat as wx
 from qunfa.wechat.answers import JOB_STATES, CallbackDns, CallbackPing, RateLimit
-from tests.wechat.conftest import ACCESS, TOKEN, Chunks, WeChat, everything_about, shows_no_token
+from tests.wechat.conftest import ACCESS, TOKEN, WeChat, everything_about, shows_no_token
 
-FILE = Chunks([b"bytes"]).file("cover.jpg", "image/jpeg")
+FILE = wx.UploadFile(Path(__file__), "cover.jpg", "image/jpeg", Path(__file__).stat().st_size)
 ARTICLE = wx.Article(thumb_media_id="T", title="新春 <特卖>", content='<p>"群发"🎉</p>')
 PREVIEW = wx.preview_body(wx.Content.text("hi"), touser="o1")
 SENDALL = "/cgi-bin/message/mass/sendall"
