@@ -65,7 +65,7 @@ async def test_nothing_is_written_to_other_openids(desk: Desk, sim: Simulator, f
     assert not sim.world.jobs
 
 
-async def test_an_accepted_try_has_a_msg_id_and_so_has_its_duplicate(desk: Desk, sim: Simulator) -> None:
+async def test_a_repeated_clientmsgid_is_a_duplicate(desk: Desk, sim: Simulator) -> None:
     """With the time at which WeChat's ids were heard. 45065 comes back with the msg_id of the job that it has."""
     first = await desk.submit()
     second = await desk.submit(lease=lease(number=2, wish="w2"))
