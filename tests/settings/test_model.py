@@ -31,7 +31,6 @@ URLS = {
     "http://wechat.prod.internal": "http://wechat.prod.internal",
 }
 SPANS: dict[Any, float] = {"PT30S": 30, "PT0.25S": 0.25, "PT1H30M": 5400, 30: 30, 0.05: 0.05, "30": 30, "0.5": 0.5}
-STORES = ("file:/var/lib/qunfa", "file:///var/lib/qunfa", "s3://bucket/prefix", "s3://bucket")
 KEPT: list[tuple[str, str, Any, Any]] = [
     *(("timing", "ask", written, timedelta(seconds=seconds)) for written, seconds in SPANS.items()),
     ("timing", "window", "PT24H", timedelta(hours=24)),
@@ -39,7 +38,6 @@ KEPT: list[tuple[str, str, Any, Any]] = [
     *(("wechat", "base_url", written, kept) for written, kept in URLS.items()),
     *(("metrics", "worker", address, address) for address in ("", "127.0.0.1:9464", "0.0.0.0:0", "[::1]:9464")),
     *(("metrics", "receiver", address, address) for address in ("", "127.0.0.1:9465", "[::1]:9465")),
-    *(("store", "uri", uri, uri) for uri in STORES),
     ("media", "hosts", HOSTS, tuple(host.lower() for host in HOSTS)),
     ("media", "stores", ["s3://bucket", "s3://bucket/a/b/"], ("s3://bucket", "s3://bucket/a/b")),
     *(("receiver", "replay_window", *one) for one in (("PT1M", timedelta(minutes=1)), ("P1D", timedelta(days=1)))),
@@ -78,7 +76,6 @@ NO_URLS = (
     *("https://api.weixin.qq.com?a=b", "https://api.weixin.qq.com#a"),
 )
 NO_ADDRESSES = ("9464", ":9464", "localhost", "localhost:9464", "127.0.0.1:99999", "127.0.0.1:x")
-NO_STORES = ("", "/var/lib", "file:var", "file://host/var", "s3:bucket", "s3://k:s@bucket", "http://x", "file:/a?b=c")
 NO_HOSTS = ("https://cdn.example.com", "cdn.example.com:x", "cdn.example.com:0", "cdn/x", "*.example.com", "", "a..b")
 NO_BUCKETS = ("bucket", "s3:bucket", "s3://", "s3://b/a?x", "https://bucket", "s3://a//b")
 REFUSED: list[tuple[str, str, Any, str]] = [
@@ -88,7 +85,6 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("timing", "repeat", "PT31M", "repeat must not be longer than repeat_max"),
     *(("wechat", "base_url", written, "") for written in NO_URLS),
     *(("metrics", key, address, "") for address in NO_ADDRESSES for key in ("worker", "receiver")),
-    *(("store", "uri", uri, "") for uri in NO_STORES),
     *(("media", "hosts", [host], "") for host in NO_HOSTS),
     *(("media", "stores", [store], "") for store in NO_BUCKETS),
     ("media", "roots", ["media"], "must be an absolute path"),
@@ -115,7 +111,7 @@ def test_worker_versions_that_are_none(given: dict[str, str]) -> None:
         Settings.model_validate({"worker": given})
 
 
-@pytest.mark.parametrize("section", ["wechat", "receiver", "metrics", "worker", "media", "store", "timing"])
+@pytest.mark.parametrize("section", ["wechat", "receiver", "metrics", "worker", "media", "timing"])
 def test_unknown_keys(section: str) -> None:
     """A misspelt key is an error in every section."""
     with pytest.raises(ValidationError, match="Extra inputs"):
