@@ -64,7 +64,7 @@ async def delete(world: World, call: Call) -> Answer:
 
 async def count(world: World, call: Call) -> Answer:
     """draft/count."""
-    return {"total_count": len(call.owner.library.alive(world.clock.now(), "draft"))}
+    return {"total_count": call.owner.library.stored(world.clock.now())["draft"]}
 
 
 def _draft(world: World, call: Call) -> Material:
@@ -146,8 +146,9 @@ def _article(given: dict[str, object], rules: _Rules, *, lose: int, alone: bool)
     comments = flag(given, "need_open_comment")
     if comments and not config.comments:
         raise Refusal(88000)
-    # Only a message of one article has a digest of its own accord.
-    digest = " ".join("".join(content.text).split())[: rules.default_digest] if alone else ""
+    # A draft has a digest of its own accord only if it is of one article.
+    has_digest = alone or not rules.permanent
+    digest = " ".join("".join(content.text).split())[: rules.default_digest] if has_digest else ""
     return Article(
         title=_text(given, "title"),
         author=_text(given, "author"),

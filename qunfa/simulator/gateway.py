@@ -15,9 +15,10 @@ from qunfa.simulator.config import AccountConfig
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.faults import Answer, Fault
 from qunfa.simulator.routes import Endpoint
-from qunfa.simulator.uploads import Body, read_form
+from qunfa.simulator.uploads import read_form
 from qunfa.simulator.world import World
 
+_KEPT_OF_BODY = 2048
 # Its token is refused once the body has been read.
 _STRANGER = AccountConfig.model_validate({"appid": "nobody", "secret": "nothing"})
 
@@ -59,8 +60,7 @@ class Gateway:
         try:
             body = await self._carry_out(world, call)
         except Refusal as refusal:
-            call.errcode = refusal.errcode
-            return faults.render(refusal.body(), self.endpoint.media_type)
+            return self._refused(call, refusal)
         call.errcode = 0
         fault = world.take_fault(call, "after")
         if fault is None:
@@ -72,10 +72,16 @@ class Gateway:
 
     def _strike(self, world: World, call: Call, fault: Fault, body: Answer) -> ASGIApp:
         if fault.kind.startswith("errcode"):
-            call.errcode = fault.errcode
-        elif fault.kind not in {"slow", "ok_without_msg_id"}:
+            return self._refused(call, Refusal(fault.errcode))
+        if fault.kind not in {"slow", "ok_without_msg_id"}:
             call.errcode = None
         return faults.spoil(fault, body, self.endpoint.media_type, world.closing)
+
+    def _refused(self, call: Call, refusal: Refusal) -> ASGIApp:
+        call.errcode, call.rid = refusal.errcode, refusal.rid
+        # The body of a call without a token has a secret.
+        call.said = call.raw[:_KEPT_OF_BODY].decode(errors="replace") if self.endpoint.with_token else ""
+        return faults.render(refusal.body(), self.endpoint.media_type)
 
     async def _carry_out(self, world: World, call: Call) -> Answer:
         endpoint = self.endpoint
@@ -134,15 +140,12 @@ async def _read(request: Request, world: World, endpoint: Endpoint, call: Call) 
 
 
 async def _read_file(request: Request, world: World, call: Call) -> None:
-    config = call.account.config if call.account is not None else _STRANGER
-    limits = config.limits.media
-    body = Body(request, limits.body, _Progress(world, call, world.take_fault(call, "upload")))
+    limits = (call.account.config if call.account is not None else _STRANGER).limits.media
+    progress = _Progress(world, call, world.take_fault(call, "upload"))
     try:
-        call.form = await read_form(body, sounds_up_to=limits.voice, keep_in=world.upload_folder())
+        call.form = await read_form(request, progress, most=limits.body, sounds_up_to=limits.voice)
     except Refusal as refusal:
         call.form = refusal
-    if config.uploads_need_length and not body.has_length:
-        call.form = Refusal(41005)
 
 
 class _Progress:

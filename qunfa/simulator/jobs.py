@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
 
-from qunfa.simulator.accounts import Account, FollowerSet
+from qunfa.simulator.accounts import Account, Followers
 from qunfa.simulator.content import Content
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.plans import Counts, JobPlan
@@ -30,7 +30,7 @@ class Audience:
     """Whom a send is for; `label` is `all`, `tag:2` or `openids`."""
 
     label: str
-    members: FollowerSet
+    members: Followers
     to_all: bool = False
 
 
@@ -67,7 +67,7 @@ class Job:
     article_urls: tuple[str, ...] = ()
     deleted: frozenset[int] = frozenset()
     counts: Counts = field(default_factory=Counts)
-    received: FollowerSet | None = None
+    received: Followers | None = None
     finished_at: float | None = None
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     pushed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from qunfa.simulator import Simulator, SimulatorConfig, create_app, load_config
+from qunfa.simulator import Simulator, SimulatorConfig, load_config
 from qunfa.simulator.clock import SHANGHAI, rfc3339, shanghai_day, shanghai_month
 from tests.looking import PATIENCE
 from tests.simulator.api import (
@@ -88,7 +88,7 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_config(tmp_path / "none.toml")
     with pytest.raises(ValueError, match="nowhere"):
-        create_app(SimulatorConfig.model_validate({"faults": [{"kind": "errcode", "endpoint": "nowhere"}]}))
+        Simulator(SimulatorConfig.model_validate({"faults": [{"kind": "errcode", "endpoint": "nowhere"}]}))
 
 
 TWICE = {"accounts": {"a": account_config(), "b": account_config()}}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.simulator.api import MIDNIGHT, Api, Json, Start, account_config, message
+from tests.simulator.api import APPID, MIDNIGHT, Api, Json, Start, account_config, message
 
 DAY = 86400
 SENDALL = "/cgi-bin/message/mass/sendall"
@@ -105,6 +105,18 @@ async def test_the_quota_endpoint_counts_calls(start: Start) -> None:
         assert {path: answer["quota"]["daily_limit"] for path, answer in told.items()} == limits
 
 
+async def test_the_quota_can_be_cleared_ten_times_a_month(start: Start) -> None:
+    """By the account's own appid. Then 48006, until the next month. Mass sends of the day are not given back."""
+    api = await start(kind="subscription", limits={"calls_per_day": {"mass": 1}})
+    assert await api.codes("clear_quota", {"appid": "wx2"}, {}) == [40013, 40013]
+    assert await api.sendalls("a", "b") == [0, 45009]
+    clears = [{"appid": APPID}] * 11
+    assert await api.codes("clear_quota", *clears) == [0] * 10 + [48006]
+    assert await api.sendalls("b") == [45028]
+    await api.until(NEXT_MONTH)
+    assert await api.codes("clear_quota", *clears[:1]) == [0]
+
+
 @pytest.mark.parametrize("scale", [1, 60])
 async def test_a_repetition_is_told_to_wait_and_then_who_it_was(start: Start, scale: int) -> None:
     """45066 for 60 s after acceptance, then 45065 with the msg_id (and no msg_data_id) for 24 h, then a new job.
@@ -174,7 +186,7 @@ async def test_a_token_acts_for_its_account_only(start: Start) -> None:
     assert (await api.status(msg_id))["msg_id"] == msg_id
     api.become("other")
     assert (await api.status(msg_id))["errcode"] == 40059
-    assert await api.call("tags/get") == {"tags": []}
+    assert await api.call("tags/get") == {"tags": [{"id": 2, "name": "星标组", "count": 0}]}
     assert (await api.sendall(tag=None, clientmsgid="job-1"))["errcode"] == 0
 
 
