@@ -63,16 +63,13 @@ class UsedSignatures:
         Raises:
             Refusal: It belongs to another push.
         """
-        await self._turns.take(signed.signature)
-        try:
+        async with self._turns.of(signed.signature):
             push, used = digest(account.encode(), body), self.check(signed)
             if used and used != push:
                 raise Refusal(Answer.FORGED, "the signature was used for another push: somebody has overheard it")
             taken = await take()
             self._used.note(signed.signature, _time(signed) + push)
             return taken
-        finally:
-            self._turns.leave(signed.signature)
 
 
 class Gate:
