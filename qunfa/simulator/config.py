@@ -160,7 +160,6 @@ class PushRules(Strict):
         repeats: whether a further try is signed and encrypted anew, or is the first one over again.
         skew: how many real seconds the signed timestamp is ahead of this machine's clock. It does not follow the
             simulated time: receivers compare it with their own.
-        addresses: what getcallbackip answers.
     """
 
     deadline: Annotated[float, Field(gt=0)] = 5.0
@@ -168,7 +167,6 @@ class PushRules(Strict):
     spacing: Seconds = 5.0
     repeats: Literal["signed_anew", "unchanged"] = "signed_anew"
     skew: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    addresses: tuple[str, ...] = ("127.0.0.1", "::1")
 
 
 class Callback(Strict):
@@ -258,16 +256,12 @@ class AccountConfig(Strict):
         return (*own, *self.tags)
 
     @model_validator(mode="after")
-    def _tags_have_members(self) -> AccountConfig:
+    def _names_followers(self) -> AccountConfig:
         for tag in self.tags:
             if tag.first + tag.count > self.followers:
                 raise ValueError(f"tag {tag.id} needs {tag.first + tag.count} followers, there are {self.followers}")
         if len({tag.id for tag in self.tags}) != len(self.tags):
             raise ValueError("two tags have the same id")
-        return self
-
-    @model_validator(mode="after")
-    def _wxnames_are_followers(self) -> AccountConfig:
         for name, number in self.wxnames.items():
             if number >= self.followers:
                 raise ValueError(f"WeChat id {name!r} is of follower {number}, there are {self.followers}")
@@ -297,13 +291,9 @@ class SimulatorConfig(Strict):
     pushes: tuple[JobPlan, ...] = ()
 
     @model_validator(mode="after")
-    def _one_name_per_appid(self) -> SimulatorConfig:
+    def _fits_together(self) -> SimulatorConfig:
         if len({account.appid for account in self.accounts.values()}) != len(self.accounts):
             raise ValueError("two accounts have the same appid")
-        return self
-
-    @model_validator(mode="after")
-    def _orders_name_accounts(self) -> SimulatorConfig:
         for order in (*self.faults, *self.pushes):
             if order.account is not None and order.account not in self.accounts:
                 raise ValueError(f"a plan is for account {order.account!r}, which is not configured")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -106,24 +105,22 @@ class JobBook:
 
     def __init__(self) -> None:
         self._jobs: dict[int, Job] = {}
-        self._of_account: dict[str, list[Job]] = defaultdict(list)
 
     def add(self, job: Job) -> None:
         """Enter an accepted job."""
         self._jobs[job.msg_id] = job
-        self._of_account[job.account.name].append(job)
 
-    def get(self, msg_id: int) -> Job | None:
+    def get(self, msg_id: int | None) -> Job | None:
         """The job of that id."""
-        return self._jobs.get(msg_id)
+        return self._jobs.get(msg_id or 0)
 
     def of(self, account: str) -> list[Job]:
         """The jobs of the account of that name."""
-        return self._of_account[account]
+        return [job for job in self if job.account.name == account]
 
     def after(self, job: Job) -> list[Job]:
         """The jobs of the same account that were accepted later."""
-        jobs = self._of_account[job.account.name]
+        jobs = self.of(job.account.name)
         return jobs[jobs.index(job) + 1 :]
 
     def __iter__(self) -> Iterator[Job]:

@@ -147,8 +147,7 @@ def _job(world: World, account: Account, given: object) -> Job:
     Raises:
         Refusal: 40059, there is none.
     """
-    msg_id = whole_number(given)
-    job = world.jobs.get(msg_id) if msg_id is not None else None
+    job = world.jobs.get(whole_number(given))
     if job is None or job.account is not account:
         raise Refusal(40059)
     return job

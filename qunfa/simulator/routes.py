@@ -123,11 +123,7 @@ async def _check_callback(world: World, call: Call) -> Answer:
 
 
 async def _own_addresses(_world: World, _call: Call) -> Answer:
-    return {"ip_list": ["127.0.0.1"]}
-
-
-async def _sources(world: World, _call: Call) -> Answer:
-    return {"ip_list": list(world.config.push.addresses)}
+    return {"ip_list": ["127.0.0.1", "::1"]}
 
 
 def _host(url: str) -> tuple[str, int]:
@@ -190,7 +186,7 @@ ENDPOINTS = (
     Endpoint("/cgi-bin/user/tag/get", "POST", users.tagged, "user/tag/get"),
     Endpoint("/cgi-bin/user/get", "GET", users.everybody, "user/get"),
     Endpoint("/cgi-bin/callback/check", "POST", _check_callback, "callback/check"),
-    Endpoint("/cgi-bin/getcallbackip", "GET", _sources, "getcallbackip"),
+    Endpoint("/cgi-bin/getcallbackip", "GET", _own_addresses, "getcallbackip"),
     Endpoint("/cgi-bin/get_api_domain_ip", "GET", _own_addresses, "other"),
     Endpoint("/cgi-bin/clear_quota", "POST", _clear_quota, "other"),
     Endpoint("/cgi-bin/openapi/rid/get", "POST", _rid, "other"),

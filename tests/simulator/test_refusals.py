@@ -173,7 +173,7 @@ async def test_a_refusal_carries_a_request_id(api: Api) -> None:
 
 
 async def test_a_request_id_is_looked_up(start: Start) -> None:
-    """For a week, by its own account: what was asked and answered. A fault's refusal has one as well; no token shows."""
+    """For a week, by its own account: what was asked and answered, and no token. A fault's refusal has an id, too."""
     api = await start(sim={"accounts": {"demo": account_config(), "other": account_config(appid="wx2")}})
     await api.fault("errcode", errcode=45028)
     body = message("群发") | TAGGED
