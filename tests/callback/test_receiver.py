@@ -135,23 +135,18 @@ PUSH = b"POST /wechat/demo HTTP/1.1\r\n"
 RAW = [
     b"POST /wechat/demo\xff?\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /wechat/%ff%00?signature=%ff&timestamp=%00&nonce=%zz HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"GET http://other/wechat/demo HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
-    PUSH + b"Host: x\r\nContent-Length: -5\r\n\r\n",
+    b"GET http://other/wechat/demo HTTP/1.1\r\nHost: x\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n", PUSH + b"Host: x\r\nContent-Length: -5\r\n\r\n",
     PUSH + b"Host: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
     PUSH + b"Host: x\r\nTransfer-Encoding: gzip\r\n\r\nhello",
-    PUSH + b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-    PUSH + b"\r\n",
-    b"POST /wechat/demo HTTP/9.9\r\nHost: x\r\n\r\n",
-    b"GET /wechat/demo\r\n\r\n",
+    PUSH + b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", PUSH + b"\r\n",
+    b"POST /wechat/demo HTTP/9.9\r\nHost: x\r\n\r\n", b"GET /wechat/demo\r\n\r\n",
     b"GET /wechat/demo?" + b"a=1&" * 30_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /wechat/demo HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 30_000 + b"\r\n",
     b"GET /wechat/demo HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: \xff\r\nAuthorization: Bearer \xff\r\n\r\n",
     b"POST /wechat/demo/events HTTP/1.1\r\nHost: x\r\nAuthorization: \xff\r\nContent-Length: 0\r\n\r\n",
-    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-]
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+]  # fmt: skip
 
 
 async def test_bytes_that_are_hardly_http_are_refused() -> None:
