@@ -1,7 +1,7 @@
 """``RecallMassSend``: the pages behind a delivered message go; the card that was delivered stays in every chat.
 
-It is one job's, or one article's of it, and calls ``mass/delete``, which WeChat takes ten times a day, for articles
-(mpnews) and videos (mpvideo) that were sent.
+It is a job's, or one article's of it. It calls ``mass/delete``, which WeChat takes ten times a day. WeChat takes it for
+articles (mpnews) and videos (mpvideo) that were sent.
 """
 
 from datetime import datetime

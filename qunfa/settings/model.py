@@ -116,7 +116,7 @@ class MediaSettings(Section):
 
 
 class StoreSettings(Section):
-    """Where audience snapshots and reports are kept."""
+    """Where audience snapshots and reports are to be kept. No part of this version reads it."""
 
     uri: StoreUri = "file:/var/lib/qunfa"
 

@@ -133,7 +133,7 @@ class JobBook:
 class ClientMsgIds:
     """The accepted sends of all accounts, by what makes a repeated one a duplicate.
 
-    That is a key: `id:` and the clientmsgid, or `digest:` and a digest of the message if it had none.
+    That is a key: `id:` and the clientmsgid. Without one it is `digest:` and a digest of the message.
 
     Args:
         window: seconds for which a key blocks its repetition.

@@ -35,8 +35,8 @@ class Endpoint:
         quota: name of the daily quota; endpoints may share one.
         with_token: whether calls carry an access token.
         late_quota: whether the handler itself checks the quota, after its other checks.
-        stages: when faults can strike that are only for some endpoints: `upload` where it takes a file, `articles`
-            where it takes articles, `lifetime` where it makes a media_id.
+        stages: which faults of some endpoints can strike: `upload` where it takes a file, `articles` where it takes
+            articles, `lifetime` where it makes a media_id.
         media_type: of the answer's header. It is JSON whatever the header says.
     """
 

@@ -131,9 +131,9 @@ async def test_the_clock_can_be_advanced_and_set(api: Api) -> None:
         assert (await api.sim("clock", wrong, expect=400))["error"]
     answer = await api.sim("clock")
     assert (answer["now"][:17], answer["scale"]) == (NOON[:17], 1.0)
-    assert (await api.sim("clock", {"advance": 3600}))["now"].startswith("2026-12-15T13:00:0")
+    assert (await api.sim("clock", {"advance": 3600}))["now"].startswith("2026-12-15T13:00:")
     answer = await api.sim("clock", {"set": "2027-01-01T00:00:00Z"})
-    assert answer["now"].startswith("2027-01-01T08:00:00")
+    assert answer["now"].startswith("2027-01-01T08:00:")
 
 
 @given(MOMENTS)
@@ -173,7 +173,7 @@ async def test_a_reset_begins_anew(start: Start) -> None:
     await api.sim("faults", method="DELETE", expect=204)
     await api.advance(86400)
     answer = await api.sim("reset", {})
-    assert answer["now"].startswith("2026-12-15T12:00:0")
+    assert answer["now"].startswith("2026-12-15T12:00:")
     assert [(await api.sim(name))[name] for name in ("jobs", "calls")] == [[], []]
     assert len((await api.sim("faults"))["faults"]) == 1
     assert (await api.sim("ledger"))["accounts"]["demo"]["reached"] == 0
@@ -223,7 +223,7 @@ def test_a_process_ends_at_a_signal(number: signal.Signals) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PROCESS], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
     ) as process:
-        watchdog = threading.Timer(20, process.kill)
+        watchdog = threading.Timer(PATIENCE, process.kill)
         watchdog.start()
         assert process.stdout is not None
         url = process.stdout.readline().strip()

@@ -121,8 +121,7 @@ async def test_an_upload_may_be_slow(api: Api) -> None:
     began = asyncio.get_running_loop().time()
     upload = asyncio.create_task(api.media_id("image", BIG))
     await api.world.until(lambda: any(0 < call.received < len(BIG) for call in api.world.calls))
-    [call] = api.world.calls
-    assert (call.fault, call.answered, kinds(api)) == ("slow_upload", False, [])
+    assert [call.fault for call in api.world.calls] == ["slow_upload"]
     await upload
     assert asyncio.get_running_loop().time() - began >= 0.3
     assert kinds(api) == ["image"]
