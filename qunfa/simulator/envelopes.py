@@ -148,16 +148,15 @@ class EncryptionError(Exception):
     """A text is not what this account's key encrypts."""
 
 
-def encrypt(aes_key: str, appid: str, message: bytes, prefix: bytes | None = None) -> str:
+def encrypt(aes_key: str, appid: str, message: bytes) -> str:
     """16 random bytes, the message's length in four bytes, the message and the appid, encrypted.
 
     Args:
         aes_key: EncodingAESKey, 43 characters.
         appid: whose message it is.
         message: what is said.
-        prefix: instead of the 16 random bytes.
     """
-    text = (prefix or secrets.token_bytes(_PREFIX)) + struct.pack(">I", len(message)) + message + appid.encode()
+    text = secrets.token_bytes(_PREFIX) + struct.pack(">I", len(message)) + message + appid.encode()
     encryptor, padder = _cipher(aes_key).encryptor(), _PADDING.padder()
     padded = padder.update(text) + padder.finalize()
     return base64.b64encode(encryptor.update(padded) + encryptor.finalize()).decode()
