@@ -12,19 +12,10 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-
-
-class _Word(PlainTextResponse):
-    """An answer that is made once and sent often. Its headers are copied, as others may add to them on the way."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
-        await send({"type": "http.response.start", "status": self.status_code, "headers": [*self.raw_headers]})
-        await send({"type": "http.response.body", "body": self.body})
 
 
 class Answer(Enum):
@@ -45,12 +36,15 @@ class Answer(Enum):
     UNAVAILABLE = ("unavailable", HTTPStatus.SERVICE_UNAVAILABLE)
 
     def __init__(self, word: str, status: HTTPStatus) -> None:
+        self.word, self.status = word, status
+
+    def response(self) -> Response:
         """A refusal ends the connection, so that nobody reads the rest of its body as another request."""
-        headers = {} if status is HTTPStatus.OK else {"Connection": "close"}
-        if status is HTTPStatus.UNAUTHORIZED:
+        is_good = self.status is HTTPStatus.OK
+        headers = {} if is_good else {"Connection": "close"}
+        if self.status is HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
-        self.word = word
-        self.response: Response = _Word("success" if status is HTTPStatus.OK else word, int(status), headers)
+        return PlainTextResponse("success" if is_good else self.word, self.status, headers)
 
 
 _GOOD: Final = (Answer.SUCCESS, Answer.REPEATED, Answer.FORWARDED)
@@ -135,7 +129,7 @@ class Desk:
             raise
         finally:
             self._report(exchange, time.perf_counter() - started)
-        return exchange.answer.response if response is None else response
+        return exchange.answer.response() if response is None else response
 
     def _report(self, exchange: Exchange, seconds: float) -> None:
         """One line without the URL, which could be replayed, and without the content."""

@@ -90,3 +90,5 @@ async def test_wechat_tells_where_pushes_come_from(start: Start) -> None:
     for path in ("getcallbackip", "get_api_domain_ip"):
         assert await api.call(path) == {"ip_list": ["127.0.0.1", "::1"]}
     assert await api.code("callback/check", ALL) == 40201
+    for path, order in (("push", {"msg_id": 1}), ("verify", {})):
+        assert "demo" in (await api.sim(path, {"account": "demo"} | order, expect=400))["error"]

@@ -1,5 +1,3 @@
-import hashlib
-
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -112,21 +110,6 @@ async def begun(start: Start) -> tuple[Api, str]:
     """An account that may use the draft box as often as it likes, and a cover."""
     api = await start(limits={"calls_per_day": {"draft/add": 10_000, "draft/get": 10_000}})
     return api, await api.media_id("thumb", samples.JPG, permanent=True)
-
-
-async def test_a_test_sees_which_pictures_an_article_has(api: Api) -> None:
-    """The library tells pictures by the bytes that were uploaded, and what was dropped."""
-    urls = [await api.picture(file) for file in (samples.PNG, samples.JPG)]
-    secure = urls[1].replace("http:", "https:").replace("&", "&amp;")
-    content = f'<img src="{urls[0]}"><p style="background:url({secure})"></p><img src="https://example.com/a.png">'
-    media_id = await api.draft(article(content=content + '<img src="http://mmbiz.qpic.cn/else/0">'))
-    draft = api.demo.library.get(media_id)
-    assert draft is not None
-    [told] = draft.articles
-    digests = [hashlib.sha256(file).hexdigest() for file in (samples.PNG, samples.JPG)]
-    assert [picture.sha256 for picture in told.pictures] == [*digests, ""]
-    assert told.dropped == ("https://example.com/a.png",)
-    assert told.thumb.sha256 == digests[1]
 
 
 async def test_pictures_may_come_back_with_data_src(start: Start) -> None:

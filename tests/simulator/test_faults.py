@@ -173,28 +173,6 @@ async def test_faults_and_plans_are_listed_and_deleted(start: Start) -> None:
         assert (await api.sim(path))[name] == []
 
 
-@pytest.mark.parametrize(
-    ("fault", "status", "reason"),
-    [
-        ({"kind": "earthquake"}, 400, "kind"),
-        ({"kind": "slow"}, 400, "seconds"),
-        ({"kind": "errcode", "endpoint": "nowhere"}, 400, "nowhere"),
-        ({"kind": "errcode", "endpoint": "all"}, 400, "all"),
-        ({"kind": "errcode", "unknown": 1}, 400, "unknown"),
-        ({"kind": "errcode", "account": "nobody"}, 404, "nobody"),
-        ({"kind": "slow_upload", "endpoint": "draft/add", "seconds": 1}, 400, "/cgi-bin/media/"),
-        ({"kind": "reset_in_upload", "endpoint": "sendall"}, 400, "/cgi-bin/media/"),
-        ({"kind": "picture_lost", "endpoint": "media/upload"}, 400, "/cgi-bin/media/"),
-        ({"kind": "dies_early", "endpoint": "sendall"}, 400, "/cgi-bin/media/"),
-    ],
-    ids=range(10),
-)
-async def test_a_fault_that_cannot_strike_is_refused(api: Api, fault: Json, status: int, reason: str) -> None:
-    """A wrong fault answers 400 or 404 with the reason, or the endpoints that it is for, and is not added."""
-    assert reason in (await api.sim("faults", fault, expect=status))["error"]
-    assert await api.sim("faults") == {"faults": []}
-
-
 async def test_the_call_log_tells_what_struck(start: Start) -> None:
     """Time, path, account, clientmsgid, errcode, msg_id and fault of the latest calls; never a token."""
     api = await start(sim={"call_log": 3})

@@ -104,8 +104,6 @@ async def test_the_ledger_tells_who_received_what(start: Start) -> None:
     mine = await api.sim(f"ledger/followers?openid={member}")
     assert (mine["count"], [each["msg_id"] for each in mine["received"]]) == (1, [job.msg_id])
     assert (await api.sim(f"ledger/followers?openid={stranger}"))["received"] == []
-    for wrong, status in (("/followers?openid=x", 404), ("?by=nothing", 400), ("?account=nobody", 404)):
-        await api.sim(f"ledger{wrong}", expect=status)
 
 
 async def test_a_double_delivery_is_found(api: Api) -> None:

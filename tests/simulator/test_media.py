@@ -8,7 +8,7 @@ import pytest
 
 from qunfa.simulator import Material
 from tests.simulator import samples
-from tests.simulator.api import THREE_DAYS, Api, Json, Start, account_config, article, named
+from tests.simulator.api import THREE_DAYS, Api, Json, Start, named
 from tests.simulator.samples import padded
 
 KB, MB = 1024, 1024 * 1024
@@ -241,16 +241,3 @@ async def test_only_a_converted_video_can_be_sent(api: Api) -> None:
     await api.advance(THREE_DAYS)
     assert await convert(api, video, lasting) == [40007, 0]
     assert await api.sendalls("c", content=named("mpvideo", answer["media_id"])) == [40007]
-
-
-async def test_ids_belong_to_their_account(start: Start) -> None:
-    """Another account's media_id answers 40007."""
-    accounts = {"demo": account_config(), "other": account_config(appid="wxfedcba9876543210")}
-    api = await start(sim={"accounts": accounts})
-    image, url, draft = await api.media_id("image", samples.PNG), await api.picture(samples.PNG), await api.draft()
-    api.become("other")
-    for msgtype, media_id in (("image", image), ("mpnews", draft)):
-        assert await api.sendalls("a", content=named(msgtype, media_id)) == [40007]
-    await api.draft(article(content=f'<img src="{url}">'))
-    [theirs] = [each for each in api.world.accounts["other"].library if each.kind == "draft"]
-    assert [picture.sha256 for picture in theirs.articles[0].pictures] == [""]

@@ -174,8 +174,6 @@ async def test_ids_can_be_ended_by_order(api: Api) -> None:
     for content in (named("image", images[0]), named("mpnews", draft)):
         assert await api.sendalls("a", content=content) == [40007]
     assert len((await api.sim("media/expire", {"account": "demo"}))["expired"]) == 2
-    await api.sim("media/expire", {"account": "nobody"}, expect=404)
-    await api.sim("media/expire", {}, expect=400)
 
 
 async def test_materials_are_listed(api: Api) -> None:
@@ -193,4 +191,3 @@ async def test_materials_are_listed(api: Api) -> None:
     assert (listed["media_id"], listed["alive"], listed["ended"]) == (draft, False, "sent")
     assert [each["title"] for each in listed["articles"]] == ["One"]
     assert len((await api.sim("media?kind=draft&account=demo"))["media"]) == 1
-    await api.sim("media?account=nobody", expect=404)
