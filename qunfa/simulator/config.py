@@ -70,8 +70,7 @@ class ArticleLimits(Strict):
         title: 45003.
         author: 40192.
         digest: 45004.
-        content: the content must be shorter than this (45002).
-        content_bytes: and than this, in UTF-8.
+        content: the content must be shorter than this (45002). So it stays below WeChat's limit of a megabyte, too.
         source_url_bytes: of content_source_url (45005).
     """
 
@@ -80,7 +79,6 @@ class ArticleLimits(Strict):
     author: Count = 16
     digest: Count = 120
     content: Count = 20_000
-    content_bytes: Count = _MB
     source_url_bytes: Count = _KB
 
 

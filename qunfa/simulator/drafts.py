@@ -160,7 +160,7 @@ def _check_lengths(given: dict[str, object], limits: ArticleLimits) -> None:
         (len(_text(given, "digest")) > limits.digest, 45004),
         (len(_text(given, "content_source_url").encode()) > limits.source_url_bytes, 45005),
         (not content, 44004),
-        (len(content) >= limits.content or len(content.encode()) >= limits.content_bytes, 45002),
+        (len(content) >= limits.content, 45002),
     ]
     for is_wrong, errcode in wrong:
         if is_wrong:

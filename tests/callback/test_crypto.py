@@ -31,7 +31,7 @@ UNPADDED = -len(framed(FINISHED)) % 32 or 32
 
 
 def test_recorded_ciphertexts_and_signatures_are_read() -> None:
-    """What other libraries encrypt is opened, and what they sign is signed alike. Signatures of real pushes are good."""
+    """What other libraries encrypt is opened, and what they sign is signed alike, as in pushes that were recorded."""
     for record in (each for each in RECORDS if each["kind"] == "aes_encrypt_fixed_random"):
         cipher = MessageCipher(record["encoding_aes_key"], record["app_id"])
         assert cipher.open(record["encrypt_b64"]).decode() == record["plaintext"]

@@ -183,9 +183,8 @@ def test_settings_are_frozen() -> None:
 def test_secrets_are_not_printed() -> None:
     """Neither a representation nor a dump of the settings holds a secret, or where a webhook is."""
     old = {"token_old": "0ld-t0ken", "aes_key_old": AES_KEY[::-1]}
-    given = {"callback": {"token": "t0ken", "aes_key": AES_KEY, "events_token": EVENTS_TOKEN, **old}}
-    given["notices"] = {"oncall": {"url": HOOK, "secret": SECRET, "secret_old": OTHER}}
-    loaded = account(**given)
+    pushed = {"token": "t0ken", "aes_key": AES_KEY, "events_token": EVENTS_TOKEN, **old}
+    loaded = account(callback=pushed, notices={"oncall": {"url": HOOK, "secret": SECRET, "secret_old": OTHER}})
     shown = repr(loaded) + str(loaded) + str(loaded.model_dump()) + loaded.model_dump_json()
     assert [secret for secret in SHOWN_NEVER if secret in shown] == []
 

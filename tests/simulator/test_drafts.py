@@ -61,14 +61,6 @@ async def test_a_draft_answers_with_its_id(api: Api) -> None:
     assert await api.call("draft/count") == {"total_count": 0}
 
 
-async def test_content_is_limited_in_bytes_as_well(start: Start) -> None:
-    """Fewer characters than allowed may still be too many bytes of UTF-8."""
-    api = await start(limits={"articles": {"content_bytes": 12}})
-    thumb = await api.media_id("thumb", samples.JPG, permanent=True)
-    bodies = [{"articles": [article(content=content, thumb_media_id=thumb)]} for content in ("字" * 3, "字" * 4)]
-    assert await api.codes("draft/add", *bodies) == [0, 45002]
-
-
 async def test_news_are_temporary(start: Start) -> None:
     """Uploadnews answers type, media_id and time; the id dies after three days, not by a send. Ten a day are made."""
     api = await start(limits={"user_per_month": 9})

@@ -200,12 +200,6 @@ async def test_the_wrong_verb_is_refused_before_anything_else(api: Api, verb: st
     assert (response.status_code, response.json()["errcode"]) == (200, errcode)
 
 
-async def test_the_longest_text_is_a_setting(start: Start) -> None:
-    """It is counted in bytes of UTF-8."""
-    api = await start(limits={"text_bytes": 6})
-    assert [(await api.sendall(text))["errcode"] for text in ("群发", "群发!")] == [0, 45002]
-
-
 async def test_openids_are_deduplicated(start: Start) -> None:
     """One that stands twice counts once. As an option a wrong one is left out; two right ones must remain."""
     api = await start(invalid_openids="filter")
