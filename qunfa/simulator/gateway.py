@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
@@ -54,7 +53,7 @@ class Gateway:
         if fault is not None and fault.kind != "slow":
             return self._strike(world, call, fault, {})
         if fault is not None:
-            await _delay(world, fault)
+            await world.pause(fault.seconds or 0)
             if world.closing.is_set():
                 return faults.reset
         try:
@@ -67,7 +66,7 @@ class Gateway:
             return faults.render(body, self.endpoint.media_type)
         world.changes.notify()
         if fault.kind == "slow":
-            await _delay(world, fault)
+            await world.pause(fault.seconds or 0)
         return self._strike(world, call, fault, body)
 
     def _strike(self, world: World, call: Call, fault: Fault, body: Answer) -> ASGIApp:
@@ -94,12 +93,6 @@ class Gateway:
             if not endpoint.late_quota:
                 call.owner.calls.check(endpoint.quota, day)
         return await endpoint.handle(world, call)
-
-
-async def _delay(world: World, fault: Fault) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(fault.seconds):
-            await world.closing.wait()
 
 
 class _ConnectionBroken(Exception):
@@ -141,36 +134,19 @@ async def _read(request: Request, world: World, endpoint: Endpoint, call: Call) 
 
 async def _read_file(request: Request, world: World, call: Call) -> None:
     limits = (call.account.config if call.account is not None else _STRANGER).limits.media
-    progress = _Progress(world, call, world.take_fault(call, "upload"))
+    fault, loop = world.take_fault(call, "upload"), asyncio.get_running_loop()
+    kind, seconds, started = fault and fault.kind, (fault and fault.seconds) or 0.0, loop.time()
+
+    async def on_progress(received: int, announced: int) -> None:
+        call.received = received
+        world.changes.notify()
+        share = received / announced if announced else 1.0
+        if kind == "slow_upload":
+            await world.pause(started + seconds * min(share, 1.0) - loop.time())
+        if world.closing.is_set() or (kind == "reset_in_upload" and share >= 1 / 2):
+            raise _ConnectionBroken
+
     try:
-        call.form = await read_form(request, progress, most=limits.body, sounds_up_to=limits.voice)
+        call.form = await read_form(request, on_progress, most=limits.body, sounds_up_to=limits.voice)
     except Refusal as refusal:
         call.form = refusal
-
-
-class _Progress:
-    """Notes how far an upload has come and lets faults strike on the way."""
-
-    def __init__(self, world: World, call: Call, fault: Fault | None) -> None:
-        self._world = world
-        self._call = call
-        self._fault = fault
-        self._started = asyncio.get_running_loop().time()
-
-    async def __call__(self, received: int, announced: int) -> None:
-        self._call.received = received
-        self._world.changes.notify()
-        if self._world.closing.is_set():
-            raise _ConnectionBroken
-        if self._fault is None:
-            return
-        share = received / announced if announced else 1.0
-        if self._fault.kind == "slow_upload":
-            await self._wait_until(self._started + (self._fault.seconds or 0) * min(share, 1.0))
-        if self._world.closing.is_set() or (self._fault.kind == "reset_in_upload" and share >= 1 / 2):
-            raise _ConnectionBroken
-
-    async def _wait_until(self, moment: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(moment):
-                await self._world.closing.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Literal
@@ -104,6 +105,12 @@ class World:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+
+    async def pause(self, seconds: float) -> None:
+        """Let real seconds pass, or what is left of this world."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.closing.wait()
 
     def let_go(self) -> None:
         """Drop the calls that are held back."""
