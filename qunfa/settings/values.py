@@ -99,7 +99,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def _is_near(host: str) -> bool:
-    """Whether a host can only be on this machine or in a private network, so that plain http may be used."""
+    """Whether a host is on this machine or in a private network for sure, so that plain http may be used."""
     address = _address(host)
     return address.is_loopback if address else "." not in host or host.endswith((".localhost", ".internal"))
 
