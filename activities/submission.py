@@ -7,6 +7,8 @@ import asyncio
 from datetime import timedelta
 from typing import Final, Protocol
 
+import structlog
+from structlog.typing import FilteringBoundLogger
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
@@ -18,7 +20,7 @@ from activities.ledger import Notes
 from activities.wire import Outcome, Write, answer_of, not_written, preview_of, write_of
 from qunfa.contract.request import MassSendRequest, Openids, Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import PREVIEW, SUBMIT, Listed, PreviewStep, SubmitStep
+from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, Listed, PreviewStep, SubmitStep
 from qunfa.rules.codes import CodeClass
 from qunfa.settings import Settings
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, PreviewBody, Refused, Token
@@ -27,6 +29,7 @@ from qunfa.wechat import Previewed as Shown
 TELLING: Final = timedelta(seconds=10)
 """How long the answer waits for the ledger to be told; the lease runs out by itself where that fails."""
 _RPC: Final = timedelta(seconds=10)
+_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.submission")
 
 
 class Requests(Protocol):
@@ -156,7 +159,20 @@ class Submission:
         return await self._told(step, answer_of(outcome, self._clock.now()))
 
     async def _told(self, step: SubmitStep, answer: Answer) -> Answer:
-        """The answer, once the ledger has been told of it; `told` is false where that did not succeed."""
+        """The answer, once the ledger has been told of it; `told` is false where that did not succeed.
+
+        The line of the log is what is left of it where Temporal's database is lost.
+        """
+        _LOG.info(
+            TRIED,
+            account=step.account.name,
+            key=step.key,
+            generation=step.lease.generation,
+            number=step.lease.number,
+            answer=answer.kind,
+            msg_id=answer.msg_id,
+            errcode=answer.errcode,
+        )
         try:
             async with asyncio.timeout(self._telling.total_seconds()):
                 await self._notes.tell(step.account.appid, step.report(answer))

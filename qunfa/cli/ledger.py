@@ -117,9 +117,8 @@ async def find_appid(client: Client, account: str, given: str | None = None) -> 
     Raises:
         WrongUse: Nothing leads to one appid.
     """
-    configured = given or _configured().get(account)
-    if configured:
-        return configured
+    if appid := given or configured().get(account):
+        return appid
     if await describe_account(client, account) or _APPID.fullmatch(account):
         return account
     found = [view.appid for view in (await ledgers(client)).values() if view and _has_sent_as(view, account)]
@@ -140,18 +139,20 @@ async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescr
         raise
 
 
-def _configured() -> dict[str, str]:
-    """Name → appid; nothing where the configuration cannot be read, as on an operator's machine without secrets."""
+def configured() -> dict[str, str]:
+    """Name → appid of the configuration; nothing where none can be read, as on an operator's machine."""
     try:
         return {name: settings.appid for name, settings in load_settings(credentials=False).accounts.items()}
     except SettingsError:
         return {}
 
 
-async def ledgers(client: Client) -> dict[str, LedgerView | None]:
-    """What each account's own workflow knows, by its workflow id; `None` where it does not answer."""
+async def ledgers(client: Client, *, asked: bool = True) -> dict[str, LedgerView | None]:
+    """What each account's own workflow knows, by its workflow id; `None` where it does not answer, or is not asked."""
     running = f"WorkflowType = '{ACCOUNT}' AND ExecutionStatus = 'Running'"
     ids = [found.id async for found in client.list_workflows(running, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT)]
+    if not asked:
+        return dict.fromkeys(ids)
     views = await asyncio.gather(*(_query(client, one) for one in ids), return_exceptions=True)
     for view in views:
         if isinstance(view, BaseException) and not isinstance(view, RPCError | WorkflowQueryFailedError):

@@ -1,14 +1,13 @@
 """A database goes back to what it was: by the guide's procedure nothing that was sent meanwhile is sent again."""
 
 import asyncio
-import shutil
-import sqlite3
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from qunfa.contract import MassSendResult
+from tests.database import copied, put_back
 from tests.e2e.commands import qunfa
 from tests.e2e.test_temporal_dies import employed
 from tests.faults.company import result_of
@@ -19,19 +18,6 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
 FORGETS_SECONDS = 20
 """Scaled to 0.1 s: WeChat has forgotten each clientmsgid by the time that the database is back."""
 RESULT = {"push_timeout": 1, "poll_interval": 1}
-
-
-def copied(source: Path, target: Path) -> None:
-    """The database as it is in this moment, as a backup program takes it."""
-    with closing(sqlite3.connect(source)) as there, closing(sqlite3.connect(target)) as here:
-        there.backup(here)
-
-
-def put_back(snapshot: Path, file: Path) -> None:
-    """The database is the snapshot from now on."""
-    for name in (f"{file}-wal", f"{file}-shm"):
-        Path(name).unlink(missing_ok=True)
-    shutil.copy(snapshot, file)
 
 
 async def test_what_a_restored_database_has_forgotten_is_not_sent_again(tmp_path: Path) -> None:
