@@ -209,6 +209,9 @@ def _facts(view: LedgerView) -> Iterator[str]:
     yield f"pace: {view.pace.spacing.total_seconds():g} s between two submissions"
     yield f"in flight: {flight(view.lease) if view.lease else 'nothing'}"
     yield f"counted since {moment(view.since)}"
+    if view.restored is not None and view.restored.ended_at is None:
+        taken = moment(view.restored.taken)
+        yield f"restored from a snapshot of {taken}: each key asks a person first, until `qunfa restored --done`"
 
 
 def frozen_word(frozen: Frozen | None) -> tuple[str, str]:

@@ -11,12 +11,13 @@ from temporalio.client import Client
 from qunfa.cli.recovery import Recovery
 from qunfa.cli.traces import traces
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
-from qunfa.contract.grants import Wish
+from qunfa.contract.grants import Turn, Wish
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Restore
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, parsed
 
+SECOND = timedelta(seconds=1)
 AT = datetime.now(UTC) - timedelta(hours=1)
 TAKEN = ("--taken", AT.isoformat())
 WHY = ("--reason", "disk lost", "--yes")
@@ -80,6 +81,7 @@ async def test_restored_twice_and_done_twice_are_as_good_as_once(
     shown = await qunfa("restored", name, *TAKEN, *WHY, **configured)
     assert "knows it" in shown.stdout
     assert "qunfa restored --done" in shown.stdout
+    assert "each key asks a person first" in (await qunfa("ledger", appid)).stdout
     for _ in range(2):
         done = await qunfa("restored", name, "--done", "--yes", "--json", **configured)
         [account] = Recovery.model_validate(parsed(done)).accounts
@@ -87,6 +89,7 @@ async def test_restored_twice_and_done_twice_are_as_good_as_once(
     view = await _ledger(qunfa, appid)
     assert view.restored is not None
     assert view.restored.ended_at is not None
+    assert "each key asks a person first" not in (await qunfa("ledger", appid)).stdout
 
 
 async def test_a_dry_run_of_restored_changes_nothing(
@@ -171,15 +174,21 @@ async def test_a_restore_that_cannot_be_read_is_dropped(qunfa: Qunfa, client: Cl
 
 
 async def test_a_key_of_a_restored_account_is_doubted(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
-    """A run that wishes for nothing is not; the page says what holds the account up."""
-    wish = Wish(wish="w", key=key, digest="d", workflow_id=mass_send_id("demo", key), run_id="r", searched=True)
+    """The ledger shows a try of which nobody knows what became, and has granted nothing; also once it is unfrozen."""
+    turn = Turn(generation=0, clientmsgid="c0", due=AT, pace=SECOND, http_timeout=30 * SECOND)
+    workflow_id = mass_send_id("demo", key)
+    wish = Wish(wish="w", key=key, digest="d", workflow_id=workflow_id, run_id="r", searched=True, turn=turn)
     restore = Restore(by="li", reason="disk lost", taken=AT)
     handle = await client.start_workflow(
         ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="restored", start_signal_args=[restore]
     )
+    await qunfa("unfreeze", appid)
     await handle.signal("wants", wish)
-    [record] = (await _ledger(qunfa, appid)).records
-    assert record.jobs == ()
+    view = await _ledger(qunfa, appid)
+    [job] = [job for record in view.records for job in record.jobs]
+    assert (view.frozen, view.lease, view.waiting, job.ever_unknown) == (None, None, (), True)
+    assert job.answer is not None
+    assert "Temporal's database was restored" in str(job.answer.detail)
 
 
 def test_traces_are_read_from_any_log(tmp_path: Path) -> None:
