@@ -38,11 +38,16 @@ class OpenSend(Stored):
 
 
 class Recovery(Stored):
-    """Where the work after a restore stands. `jobs` are those of the logs that no ledger knows."""
+    """Where the work after a restore stands. `jobs` are those of the logs that no ledger knows.
+
+    `late`: a worker ran before the accounts were told. `configured`: this machine's configuration has accounts.
+    """
 
     taken: datetime | None
     dry_run: bool = False
     worker: bool
+    late: bool = False
+    configured: bool = True
     accounts: tuple[AccountTold, ...]
     sends: tuple[OpenSend, ...] = ()
     jobs: tuple[Trace, ...] = ()
@@ -79,11 +84,7 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
     if recovery.dry_run:
         yield "Nothing was changed: give it without --dry-run."
         return
-    if not recovery.worker:
-        yield "Start the workers and the receiver now. No worker has polled since Temporal is back."
-    if not done:
-        yield "Have callers start again each key that they have started since the snapshot, whatever came of it."
-        yield "Give the same again: it says what asks a person."
+    yield from _of_the_accounts(recovery, done=done)
     for job in recovery.jobs:
         if job.key is not None:
             send = f"{job.account}/{job.key}"
@@ -95,6 +96,18 @@ def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
         yield f"And {len(asks) - SHOWN} more: qunfa list --phase needs_operator"
     if not done:
         yield "Once all was started again: qunfa restored --done"
+
+
+def _of_the_accounts(recovery: Recovery, *, done: bool) -> Iterator[str]:
+    if recovery.late:
+        yield "A worker ran before this was told: look into WeChat's console for what was sent since Temporal is back."
+    if not (recovery.configured or done):
+        yield "No configuration is here: name by its appid each account that first sent something after the snapshot."
+    if not recovery.worker:
+        yield "Start the workers and the receiver now. No worker has polled since Temporal is back."
+    if not done:
+        yield "Have callers start again each key that they have started since the snapshot, whatever came of it."
+        yield "Give the same again: it says what asks a person."
 
 
 def render_recovery(recovery: Recovery) -> RenderableType:

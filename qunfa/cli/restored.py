@@ -88,7 +88,7 @@ def restored(
     at = _time(taken, now) if taken is not None else None
     jobs = traces(log or (), at or datetime.min.replace(tzinfo=UTC))
     demand_consent(yes=given.yes or given.dry_run, first="look at what --dry-run says")
-    what = _Asked(tuple(accounts or ()), at, reason or "", untouched, given)
+    what = _Asked(tuple(accounts or ()), at, reason or "", untouched, now, given)
     recovery = run(_caught_up(what) if done else _marked(what, jobs))
     show_result(recovery, render_recovery, as_json=given.as_json)
     if any(one.refusal for one in recovery.accounts):
@@ -113,6 +113,7 @@ class _Asked(NamedTuple):
     taken: datetime | None
     reason: str
     untouched: bool
+    began: datetime
     given: Given
 
     @property
@@ -240,11 +241,19 @@ async def _seen(
         taken=asked.taken,
         dry_run=asked.given.dry_run,
         worker=worker,
+        late=asked.taken is not None and any(_is_late(view, asked) for view in views.values()),
+        configured=bool(configured()),
         accounts=accounts,
         sends=tuple(sends_of(await _running(client, {one.appid: one.account for one in told}), views)),
         jobs=tuple(job for job in jobs if job.msg_id not in known),
     )
     return recovery.model_copy(update={"next": tuple(next_steps(recovery, done=asked.taken is None))})
+
+
+def _is_late(view: LedgerView | None, asked: _Asked) -> bool:
+    """Whether a worker was there to hear it at once: it may have submitted something before."""
+    restored = view.restored if view else None
+    return restored is not None and restored.taken == asked.taken and restored.at >= asked.began
 
 
 def _told(appid: str, name: str | None, state: Told, refusal: str | None) -> AccountTold:

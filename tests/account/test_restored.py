@@ -12,6 +12,7 @@ from qunfa.rules.clientmsgid import clientmsgid
 from tests.account.driving import EMPTY, MINUTE, answer, asked, attempt, done, kept, leased, look, report, turn, wish
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
+from workflows.pages import account_page
 
 TAKEN = NOON - timedelta(hours=2)
 OWN = clientmsgid("default", "wx", "spring", 0, 0)
@@ -42,6 +43,13 @@ def test_a_restored_account_is_frozen_and_told_once() -> None:
     assert (state.frozen.by, state.frozen.reason, state.restored.taken) == ("li", "the disk died", TAKEN)
     assert marked(state.changed(frozen=None), TOLD, NOON + MINUTE) == state.changed(frozen=None)
     assert kept(state) == state
+
+
+def test_the_page_of_a_restored_account_says_how_it_ends() -> None:
+    """Until it is over."""
+    state = marked(EMPTY, TOLD, NOON)
+    assert "`qunfa restored --done`" in account_page(state, NOON)
+    assert "Restored" not in account_page(caught_up(state, NOON), NOON)
 
 
 def test_a_freeze_from_before_the_restore_outlasts_it() -> None:

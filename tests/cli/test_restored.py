@@ -74,10 +74,13 @@ async def test_restored_twice_and_done_twice_are_as_good_as_once(
     qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
 ) -> None:
     """It is frozen, and knows; then it is open, and what comes up is new."""
+    late: list[bool] = []
     for _ in range(2):
         told = await qunfa("restored", name, *TAKEN, *WHY, "--json", **configured)
         [account] = Recovery.model_validate(parsed(told)).accounts
         assert (told.exit_code, account.state, account.frozen_by) == (0, "knows it", "li")
+        late.append("A worker ran before this was told" in " ".join(Recovery.model_validate(parsed(told)).next))
+    assert late == [True, False]
     shown = await qunfa("restored", name, *TAKEN, *WHY, **configured)
     assert "knows it" in shown.stdout
     assert "qunfa restored --done" in shown.stdout
@@ -182,6 +185,8 @@ async def test_a_key_of_a_restored_account_is_doubted(qunfa: Qunfa, client: Clie
     handle = await client.start_workflow(
         ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="restored", start_signal_args=[restore]
     )
+    unconfigured = Recovery.model_validate(parsed(await qunfa("restored", appid, *TAKEN, *WHY, "--json")))
+    assert "name by its appid each account" in " ".join(unconfigured.next)
     await qunfa("unfreeze", appid)
     await handle.signal("wants", wish)
     view = await _ledger(qunfa, appid)
