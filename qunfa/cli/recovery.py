@@ -55,18 +55,20 @@ class Recovery(Stored):
 
 
 def sends_of(rows: Iterable[SendRow], views: Mapping[str, LedgerView | None]) -> list[OpenSend]:
-    """What each send that runs waits for."""
-    heard = {record.workflow_id for view in views.values() if view for record in view.records}
+    """What each send that runs waits for. Without any view of an account, by its phase alone."""
+    heard = {record.workflow_id for view in views.values() if view for record in view.records} if views else None
     return [
         OpenSend(send=f"{row.account}/{row.key}", stands=_stands(row, heard), phase=row.phase, problem=row.problem)
         for row in rows
     ]
 
 
-def _stands(row: SendRow, heard: set[str]) -> Stands:
-    if row.phase in {"needs_operator", "awaiting_result"}:
-        return "asks" if row.phase == "needs_operator" else "accepted"
-    return "not due" if row.workflow_id in heard else "unheard"
+def _stands(row: SendRow, heard: set[str] | None) -> Stands:
+    if heard is not None and row.workflow_id not in heard:
+        return "unheard"
+    if row.phase == "needs_operator":
+        return "asks"
+    return "accepted" if row.phase == "awaiting_result" else "not due"
 
 
 SHOWN: Final = 20
