@@ -26,9 +26,9 @@ TURNS: Final[tuple[Turn, ...]] = get_args(Turn)
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
 LYING: Final[tuple[Lie, ...]] = get_args(Lie)
 _SPANS: Final = {"stop": (4.5, 7.0), "freeze": (0.3, 2.0), "clock": (2.0, 6.0), "pause": (0.2, 3.0)}
-_RESTORES: Final = (25.0, 260.0)
+_RESTORES: Final = (6.0, 260.0)
 """When the first snapshot of Temporal's database is taken that will be put back, and how long after it the next."""
-_FORGETS: Final = (6.0, 45.0)
+FORGETS: Final = (6.0, 45.0)
 """How long after that it is put back: WeChat has forgotten some clientmsgids by then."""
 CROWD: Final = 50
 """So many sends of one account are due in one moment, where the run is long enough for them."""
@@ -36,6 +36,8 @@ CROWD_AMONG: Final = 4 * CROWD
 _CROWD_ACCOUNT: Final = "second"
 _ENDINGS: Final = frozenset({"abort", "cancel"})
 """Turns with which a send ends by what it believes at that moment, be it a lie."""
+RESTORE_AMONG: Final = 50
+"""In a run of so many sends Temporal is restored at least once."""
 StrikeKind = Literal[
     "worker",
     "receiver",
@@ -299,5 +301,5 @@ def _restores(seed: int) -> Iterator[Strike]:
     chance, (first, between) = Random(f"{seed}:restores"), _RESTORES  # noqa: S311
     at = first * chance.uniform(0.7, 1.3)
     while True:
-        yield Strike(round(at, 2), "restore", seconds=round(chance.uniform(*_FORGETS), 2))
+        yield Strike(round(at, 2), "restore", seconds=round(chance.uniform(*FORGETS), 2))
         at += between * chance.uniform(0.6, 1.4)

@@ -202,6 +202,7 @@ async def _judge(cast: Cast, tally: Tally, tell: Sequence[int], *, tell_unknown:
     tally.ends = Counter(send.end for send in sends)
     tally.violations, tally.judged = found, True
     say("faults: " + ", ".join(f"{what} {times}" for what, times in sorted(stage.director.struck.items())))
+    say(f"restores: {len(stage.lapses)}")
     say(tally.endings())
     unknown = {send.key for send in sends if send.end == "unknown"}
     if unknown:

@@ -18,7 +18,7 @@ from qunfa.contract.steps import SUBMIT
 from qunfa.simulator import tokens
 from tests import database
 from tests.chaos.account import Account
-from tests.chaos.plan import Strike, StrikeKind, strikes
+from tests.chaos.plan import FORGETS, RESTORE_AMONG, Strike, StrikeKind, strikes
 from tests.chaos.restore import SNAPSHOT, Restore
 from tests.chaos.stage import DATABASE, RPC, Stage, set_clock, temporal_answers
 
@@ -65,6 +65,8 @@ class Striker:
                     break
                 await self._strike(Strike(0.0, kind, seconds=1.0))
                 await asyncio.sleep(_AGAIN_SECONDS)
+        if not self._stage.lapses and len(self._stage.plan.sends) >= RESTORE_AMONG:
+            await self._strike(Strike(0.0, "restore", seconds=max(FORGETS)))
 
     async def _in_time(self, enough: asyncio.Event) -> None:
         begins, seen = self._began, 0
@@ -127,7 +129,6 @@ class Striker:
         await asyncio.sleep(strike.seconds)
         async with self._restoring:
             await Restore(stage, taken, self._note, told=self._told).carried_out(self._revive)
-            self.kills["restore"] += 1
 
     async def _at_account(self, strike: Strike) -> None:
         """What befalls the workflow of an account; nothing where Temporal does not take it.

@@ -116,7 +116,7 @@ def test_about_one_send_of_seven_is_made_of_files() -> None:
 def test_a_short_run_has_strikes_of_each_kind() -> None:
     """Worker, receiver and Temporal die, and a worker is held up, in the first half minute; in the order of time."""
     for seed in range(50):
-        early = [*takewhile(lambda strike: strike.at < 33, strikes(seed))]
+        early = [*takewhile(lambda strike: strike.at < 30, strikes(seed))]
         assert {strike.kind for strike in early} == set(get_args(StrikeKind))
         assert early == sorted(early, key=lambda strike: strike.at)
 
