@@ -67,7 +67,8 @@ def restored(
         ),
     ] = False,
     log: Annotated[
-        list[Path] | None, typer.Option("--log", metavar="FILE", help="A log of a worker or receiver; several times.")
+        list[Path] | None,
+        typer.Option("--log", metavar="FILE", help="A log of a worker or receiver, - for stdin; several times."),
     ] = None,
     done: Annotated[
         bool, typer.Option("--done", help="All was started again: what comes up from now on is new. Unfreezes.")

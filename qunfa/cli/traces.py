@@ -1,7 +1,9 @@
 """What logs have of sends, where Temporal has forgotten it: tries in those of workers, pushes in those of receivers."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +14,7 @@ from qunfa.cli.errors import WrongUse
 from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.steps import TRIED
 
+STDIN: Final = Path("-")
 _PUSH: Final = "push"
 
 
@@ -43,7 +46,7 @@ def traces(files: Iterable[Path], since: datetime) -> tuple[Trace, ...]:
 def _read(file: Path) -> Iterator[Trace]:
     lines = 0
     try:
-        with file.open(encoding="utf-8", errors="replace") as text:
+        with nullcontext(sys.stdin) if file == STDIN else file.open(encoding="utf-8", errors="replace") as text:
             for line in text:
                 event = _event(line)
                 lines += event is not None

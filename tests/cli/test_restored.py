@@ -131,6 +131,8 @@ async def test_a_job_that_only_a_log_knows_is_named(
     log.write_text(_line(TRIED, account=name, key="spring", msg_id=7, answer="accepted") + "\n", encoding="utf-8")
     said = await qunfa("restored", name, *TAKEN, *WHY, "--log", str(log), **configured)
     assert f"qunfa mark-sent {name}/spring --msg-id 7" in said.stdout, said.output
+    piped = await qunfa("restored", name, *TAKEN, *WHY, "--log", "-", stdin=log.read_text("utf-8"), **configured)
+    assert piped.stdout.count("--msg-id 7") == 1
     await qunfa("restored", name, "--done", "--yes", **configured)
 
 
