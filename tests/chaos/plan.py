@@ -28,7 +28,7 @@ LYING: Final[tuple[Lie, ...]] = get_args(Lie)
 _SPANS: Final = {"stop": (4.5, 7.0), "freeze": (0.3, 2.0), "clock": (2.0, 6.0), "pause": (0.2, 3.0)}
 _RESTORES: Final = (6.0, 260.0)
 """When the first snapshot of Temporal's database is taken that will be put back, and how long after it the next."""
-FORGETS: Final = (6.0, 45.0)
+FORGETS: Final = (6.0, 60.0)
 """How long after that it is put back: WeChat has forgotten some clientmsgids by then."""
 CROWD: Final = 50
 """So many sends of one account are due in one moment, where the run is long enough for them."""
