@@ -147,12 +147,19 @@ def configured() -> dict[str, str]:
         return {}
 
 
-async def ledgers(client: Client, *, asked: bool = True) -> dict[str, LedgerView | None]:
-    """What each account's own workflow knows, by its workflow id; `None` where it does not answer, or is not asked."""
+async def ledgers(client: Client) -> dict[str, LedgerView | None]:
+    """What each account's own workflow knows, by its workflow id; `None` where it does not answer."""
+    return await views_of(client, await running_accounts(client, _SEARCHED))
+
+
+async def running_accounts(client: Client, limit: int | None = None) -> list[str]:
+    """The workflow ids of the accounts that Temporal has."""
     running = f"WorkflowType = '{ACCOUNT}' AND ExecutionStatus = 'Running'"
-    ids = [found.id async for found in client.list_workflows(running, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT)]
-    if not asked:
-        return dict.fromkeys(ids)
+    return [found.id async for found in client.list_workflows(running, limit=limit, rpc_timeout=RPC_TIMEOUT)]
+
+
+async def views_of(client: Client, ids: Sequence[str]) -> dict[str, LedgerView | None]:
+    """What the accounts of these workflow ids know; `None` where one does not answer."""
     views = await asyncio.gather(*(_query(client, one) for one in ids), return_exceptions=True)
     for view in views:
         if isinstance(view, BaseException) and not isinstance(view, RPCError | WorkflowQueryFailedError):

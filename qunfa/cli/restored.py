@@ -14,7 +14,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, has_worker, no_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
-from qunfa.cli.ledger import configured, find_appid, ledgers
+from qunfa.cli.ledger import configured, find_appid, running_accounts, views_of
 from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
 from qunfa.cli.options import By, Json, TaskQueue, Yes, confirm, demand_consent, grouped, login_name, payload
 from qunfa.cli.output import show_result
@@ -155,7 +155,7 @@ async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
 async def _until_known(client: Client, accounts: Iterable[str], restore: Restore) -> dict[str, LedgerView | None]:
     """What the accounts know, once all of them know of the restore, or after some seconds."""
     for _ in range(_LOOKS):
-        views = await ledgers(client)
+        views = await _views(client, accounts)
         if all(_knows(views.get(account_id(appid)), restore) for appid in accounts):
             break
         await asyncio.sleep(_AGAIN_SECONDS)
@@ -168,13 +168,13 @@ async def _caught_up(asked: _Asked) -> Recovery:
     if not await has_worker(client, queue):
         raise Refused(f"{no_worker(queue)} Without one no account can be told, and nothing was changed.")
     accounts = await _accounts(client, asked.names)
-    views = await ledgers(client)
+    views = await _views(client, accounts)
     for _ in range(_LOOKS):
         unheard = [one.send for one in sends_of(await _running(client, accounts), views) if one.stands == "unheard"]
         if not unheard:
             break
         await asyncio.sleep(_AGAIN_SECONDS)
-        views = await ledgers(client)
+        views = await _views(client, accounts)
     if unheard:
         listed = ", ".join(unheard[:SHOWN]) + (" …" if len(unheard) > SHOWN else "")
         raise Refused(
@@ -216,11 +216,15 @@ async def _accounts(client: Client, names: Sequence[str]) -> dict[str, str | Non
     if names:
         appids = {await find_appid(client, name): name for name in dict.fromkeys(names)}
         return {appid: found.get(appid, None if name == appid else name) for appid, name in appids.items()}
-    for workflow_id in sorted(await ledgers(client, asked=False)):
+    for workflow_id in sorted(await running_accounts(client)):
         found.setdefault(workflow_id.removeprefix(account_id("")), None)
     if not found:
         raise WrongUse("Neither the configuration nor Temporal has an account: name the accounts by their appids.")
     return found
+
+
+async def _views(client: Client, appids: Iterable[str]) -> dict[str, LedgerView | None]:
+    return await views_of(client, [account_id(appid) for appid in appids])
 
 
 async def _running(client: Client, accounts: Mapping[str, str | None]) -> list[SendRow]:
@@ -234,7 +238,7 @@ async def _seen(
     client: Client, asked: _Asked, told: Sequence[AccountTold], jobs: Sequence[Trace], *, worker: bool
 ) -> Recovery:
     """What there is to be seen now, and what is to be done next."""
-    views = await ledgers(client) if worker else {}
+    views = await _views(client, [one.appid for one in told]) if worker else {}
     frozen = {one: view.frozen.by for one, view in views.items() if view and view.frozen}
     accounts = tuple(one.model_copy(update={"frozen_by": frozen.get(account_id(one.appid))}) for one in told)
     known = {job.msg_id for view in views.values() if view for record in view.records for job in record.jobs}
