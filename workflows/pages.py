@@ -287,11 +287,8 @@ def _restored(state: AccountState) -> str:
     restored = state.restored
     if restored is None or restored.ended_at is not None:
         return ""
-    return (
-        f"**Restored** from a snapshot of {shanghai_clock(restored.taken)}, says {plain(restored.by)}: "
-        f"{plain(restored.reason)}. What was submitted since is forgotten, so each key asks a person first. "
-        "`qunfa restored --done` says that all was started again."
-    )
+    said = f"{shanghai_clock(restored.taken)}, says {plain(restored.by)}: {plain(restored.reason)}"
+    return f"**Restored** from a snapshot of {said}. Each key asks a person first, until `qunfa restored --done`."
 
 
 def _pace(state: AccountState) -> str:
