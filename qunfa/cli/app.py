@@ -143,7 +143,7 @@ _PANELS: Final[dict[str, dict[str, tuple[Command | typer.Typer, str]]]] = {
         "notices": (notices, "qunfa notices demo --test"),
     },
     "Services": {
-        "demo": (demo, "qunfa demo --once"),
+        "demo": (demo, "qunfa demo --problem unknown_outcome"),
         "setup": (setup, "qunfa setup --retention 35d"),
         "doctor": (doctor, "qunfa doctor demo"),
         "worker": (worker, "QUNFA_CONFIG=qunfa.toml qunfa worker"),
