@@ -173,9 +173,10 @@ async def update_account(client: Client, appid: str, update: str, told: BaseMode
     operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
         ACCOUNT, id=account_id(appid), task_queue=queue, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING
     )
-    return await client.execute_update_with_start_workflow(
+    answer: FreezeAnswer = await client.execute_update_with_start_workflow(
         update, told, start_workflow_operation=operation, result_type=FreezeAnswer, rpc_timeout=UPDATE_TIMEOUT
     )
+    return answer
 
 
 def render_switch(appid: str, answer: FreezeAnswer) -> RenderableType:

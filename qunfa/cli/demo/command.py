@@ -72,7 +72,7 @@ def demo(
 ) -> None:
     """Run everything on this machine, with a simulated WeChat: a text, an article and a video go to all its followers.
 
-    With --problem nothing is delivered. It leaves a send that waits for you, and says what to type.
+    With --problem it leaves a send that waits for you instead, and says what to type.
 
     Temporal with a durable file, worker, receiver and simulator are real processes; all of them end with the demo.
     """

@@ -69,10 +69,10 @@ async def _left(stack: Stack, client: Client, problem: str, command: str) -> Sta
         told = Freeze(by="qunfa demo", reason="to be looked at")
         await update_account(client, stack.appid(left.account), "freeze", told, TASK_QUEUE)
     given = _picture(file) if problem == SOURCE_CHANGED else message(left.message, media)
-    first, *later = _orders(problem, left.account) or [None]
-    ordered = None if first is None else await stack.order(*first)
+    orders = _orders(problem, left.account)
+    ordered = await stack.order(*orders[0]) if orders else None
     await start(client, to_all(send.account, send.key, given, left.request), TASK_QUEUE)
-    for order in later:
+    for order in orders[1:]:
         await _until(partial(stack.has_struck, ordered), problem)
         ordered = await stack.order(*order)
     if problem == SOURCE_CHANGED:

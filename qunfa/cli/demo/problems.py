@@ -55,7 +55,7 @@ LEFT: Final[Mapping[str, Left]] = MappingProxyType(
                 'curl "$SIM/_sim/jobs?account={account}"',
                 '{qunfa} mark-sent {send} --msg-id {msg_id} --reason "it stands in the console"',
             ),
-            about=f"The demo looked for it {WINDOW_SECONDS} seconds long, not 23 hours. The curl stands for WeChat's console.",
+            about=f"Here it was looked for during {WINDOW_SECONDS} seconds, not 23 hours. curl is WeChat's console.",
         ),
         "quota_exhausted": Left(
             "quota",
