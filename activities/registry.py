@@ -15,6 +15,7 @@ from activities.ledger import Ledger, LedgerNotes
 from activities.limits import Quotas, Speeds
 from activities.material import Material
 from activities.notices import Notices, RecordedNotices
+from activities.pictures import Pictures
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
 from qunfa.media import SourcePolicy, Sources
@@ -36,6 +37,7 @@ def all_activities(
     audience = AudienceCheck(settings, accounts)
     reader = Reader(Sources(source_policy(settings)))
     inspection = MaterialInspection(settings, reader)
+    pictures = Pictures(settings, reader)
     material = Material(settings, accounts, reader)
     previews = Previews(settings, accounts)
     recalls = Recalls(settings, accounts, client)
@@ -48,6 +50,7 @@ def all_activities(
         configuration.resolve_account,
         audience.check_audience,
         inspection.inspect,
+        pictures.read_pictures,
         material.upload,
         material.make_draft,
         material.check_draft,

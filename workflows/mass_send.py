@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.grants import Granted, LedgerLost
     from qunfa.contract.ids import MASS_SEND
     from qunfa.contract.operators import Status
+    from qunfa.contract.pictures import SourcesSeen
     from qunfa.contract.refusal import full_stop, sentences
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import ASK_AGAIN, COMPLETES, MASS_SEND_FAILED, JobFinished, MassSendResult
@@ -337,6 +338,14 @@ class MassSend(People):
         step = over or plan(self._asked, state, workflow.now())
         status = self._status_at(state, step)
         return status if self._inbox else status.model_copy(update={"updated_at": self._shown_at})
+
+    @workflow.query(description="sources: the message's files as they were found, by SHA-256")
+    def sources(self) -> SourcesSeen:
+        """What was found at the sources of the message."""
+        state = self._state
+        if state.material is None:
+            return SourcesSeen(digest=state.digest)
+        return SourcesSeen(digest=state.digest, sources=state.material.sources, contents=state.material.contents)
 
     # What comes from outside
 
