@@ -16,7 +16,9 @@ from qunfa.article.urls import normalised
 DIGEST_MAX: Final = 54
 """Characters of the text that WeChat shows where an article has no digest."""
 _LED: Final = ("href", "xlink:href", "target")
-_BOXES: Final = frozenset({"audio", "iframe", "source", "track", "video"})
+_BOXES: Final = frozenset({"audio", "iframe", "video"})
+_UNSEEN: Final = "mp-style-type"
+"""A mark of WeChat's editor, which shows nothing."""
 _BOX: Final = "display:block;margin:8px 0;padding:16px;border:1px dashed #999;color:#666;text-align:center;"
 
 
@@ -49,12 +51,8 @@ def on_a_phone(content: str, pictures: Mapping[str, str]) -> OnAPhone:
         ArticleError: The content is too long or nested too deeply.
     """
     document, removed = _prepared(content)
-    links, boxes = list[tuple[str, str]](), list[str]()
-    for element in list(document.elements()):
-        if element.tag == "a":
-            links.extend(_unlinked(element))
-        elif element.tag in _BOXES or str(element.tag).startswith("mp"):
-            boxes.append(_boxed(element))
+    links = [link for element in document.elements() if element.tag == "a" for link in _unlinked(element)]
+    boxes = [_boxed(element) for element in [one for one in document.elements() if _is_box(one)]]
     urls = dict.fromkeys(urls_in(document))
     shown = {url: pictures.get(url) or missing("picture") for url in urls}
     return OnAPhone(replaced(str(document), shown), removed, tuple(links), tuple(boxes))
@@ -96,6 +94,16 @@ def _unlinked(element: html.HtmlElement) -> list[tuple[str, str]]:
         element.attrib.pop(name, None)
     words = " ".join("".join(map(str, element.itertext())).split())
     return [(words, url) for url in led]
+
+
+def _is_box(element: html.HtmlElement) -> bool:
+    """Whether it is something that WeChat alone shows, and stands in nothing else that is."""
+    inner = any(above.tag in _BOXES or _is_wechats(str(above.tag)) for above in element.iterancestors())
+    return not inner and (element.tag in _BOXES or _is_wechats(str(element.tag)))
+
+
+def _is_wechats(tag: str) -> bool:
+    return tag.startswith("mp") and tag not in {_UNSEEN, "mpath"}
 
 
 def _boxed(element: html.HtmlElement) -> str:
