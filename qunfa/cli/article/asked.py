@@ -26,7 +26,8 @@ _OLD: Final = "the workers are older than this command, and do not tell"
 class Asked:
     """Articles of an account. `origin` says in words where they are from.
 
-    `seen` is what the send has found at its sources, and `None` where no send has looked at them. `unseen` says why.
+    `seen` is what the send has found at its sources, and `None` where no send has looked at them. `unseen` says why,
+    and `of_a_send` whether there is one that will.
     """
 
     account: str
@@ -35,6 +36,7 @@ class Asked:
     origin: str
     seen: SourcesSeen | None = None
     unseen: str | None = None
+    of_a_send: bool = True
 
 
 def asked_for(text: str, account: str | None) -> MassSendId | str:
@@ -68,7 +70,9 @@ def of_a_file(name: str) -> Asked:
     request = parse_preview(raw) if to_people else parse_request(raw)
     origin = "the request on stdin" if name == STDIN else f"the request in {name}"
     articles = _articles(request.message, origin)
-    return Asked(request.account, request.key, articles, origin, unseen="no send has looked at it yet")
+    return Asked(
+        request.account, request.key, articles, origin, unseen="no send has looked at them yet", of_a_send=False
+    )
 
 
 async def of_a_send(client: Client, send: MassSendId) -> Asked:

@@ -22,6 +22,8 @@ from qunfa.contract.message import Article
 def built(asked: Asked, album: Album, now: datetime) -> tuple[str, ArticlePreview]:
     """The whole page, and what there is to say of it; where it stands is not known yet."""
     shown, looks, wrong = list[ShownArticle](), list[ArticleLook](), list[str]()
+    if asked.of_a_send and asked.seen is None:
+        wrong.append(_unseen(asked))
     for number, article in enumerate(asked.articles):
         page_of, look = _article(article, album)
         shown.append(page_of)
@@ -40,10 +42,14 @@ def built(asked: Asked, album: Album, now: datetime) -> tuple[str, ArticlePrevie
 
 def _lines(asked: Asked, now: datetime) -> Iterator[str]:
     yield f"Articles of {asked.origin}, account {asked.account}, as of {now:%Y-%m-%d %H:%M:%S} in Shanghai."
-    if asked.seen is None:
-        yield f"Pictures are as they are now, because {asked.unseen}."
-    else:
+    if asked.seen is None and not asked.of_a_send:
+        yield _unseen(asked)
+    elif asked.seen is not None:
         yield f"This is what the send has pinned. Digest of all this: {(asked.seen.digest or '')[:SHORT]}."
+
+
+def _unseen(asked: Asked) -> str:
+    return f"Pictures are as they are now, because {asked.unseen}."
 
 
 def _article(article: Article, album: Album) -> tuple[ShownArticle, ArticleLook]:
