@@ -52,7 +52,7 @@ LEFT: Final[Mapping[str, Left]] = MappingProxyType(
             "unknown",
             "text",
             (
-                'curl "$SIM/_sim/jobs?account={account}"',
+                'curl -s "$SIM/_sim/jobs?account={account}"',
                 '{qunfa} mark-sent {send} --msg-id {msg_id} --reason "it stands in the console"',
             ),
             about=f"Here it was looked for during {WINDOW_SECONDS} seconds, not 23 hours. curl is WeChat's console.",
