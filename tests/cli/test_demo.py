@@ -130,6 +130,18 @@ async def test_problems_that_are_left_are_answered_by_what_it_prints() -> None:
     assert (process.returncode, rest.strip()) == (0, "Stopping everything.")
 
 
+@linux
+async def test_ctrl_c_while_problems_are_made_leaves_nothing() -> None:
+    """In the middle of it: exit 130 without a traceback, and no process is left."""
+    async with _demo("--problem", "unknown_outcome", "--problem", "source_changed") as process:
+        await _read_until(process, "What waits for you")
+        children = await _children(process, 4)
+        process.send_signal(signal.SIGINT)
+        said = await _rest(process)
+    assert (process.returncode, said.strip()) == (130, "Stopping everything.")
+    assert await _gone(children)
+
+
 async def test_a_problem_that_the_demo_does_not_know_starts_nothing() -> None:
     """Exit 2, with all that there are."""
     async with _demo("--problem", "reprint", "--problem", "frozen") as process:
