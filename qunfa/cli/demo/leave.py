@@ -70,17 +70,17 @@ async def _left(stack: Stack, client: Client, problem: str, command: str) -> Sta
         await update_account(client, stack.appid(left.account), "freeze", told, TASK_QUEUE)
     given = _picture(file) if problem == SOURCE_CHANGED else message(left.message, media)
     orders = _orders(problem, left.account)
-    ordered = await stack.order(*orders[0]) if orders else None
+    fault = await stack.order(*orders[0]) if orders else None
     await start(client, to_all(send.account, send.key, given, left.request), TASK_QUEUE)
     for order in orders[1:]:
-        await _until(partial(stack.has_struck, ordered), problem)
-        ordered = await stack.order(*order)
+        await _until(partial(stack.has_struck, fault), problem)
+        fault = await stack.order(*order)
     if problem == SOURCE_CHANGED:
         await _until(partial(stack.has_been_called, left.account, "media/upload"), problem)
         await asyncio.to_thread(_change, file)
-        await stack.take_back(ordered)
+        await stack.take_back(fault)
     view = await _standing(client, send, problem)
-    await stack.take_back(ordered)
+    await stack.take_back(fault)
     return Standing(problem, send, view, await _commands(stack, problem, send, command))
 
 

@@ -111,11 +111,11 @@ class Stack:
         """The appid of an account of the demo."""
         return self._appids[account]
 
-    async def order(self, kind: str, body: Mapping[str, object]) -> int:
-        """Order a fault of the simulator (`faults`) or a plan (`pushes`); its id."""
+    async def order(self, kind: str, body: Mapping[str, object]) -> int | None:
+        """Order a plan of the simulator (`pushes`) or a fault (`faults`), of which it answers with the id."""
         answer = await self._http.post(f"{self.simulator}/_sim/{kind}", json=body)
         made: int = answer.raise_for_status().json()["id"]
-        return made
+        return made if kind == "faults" else None
 
     async def has_struck(self, fault: int | None) -> bool:
         """Whether a fault that was ordered is used up."""
