@@ -54,6 +54,14 @@ def test_what_a_send_has_pinned_is_shown_and_nothing_is_wrong() -> None:
     assert "mmbiz" not in page.partition('<div class="content">')[2].partition("</article>")[0]
 
 
+def test_what_is_done_to_a_picture_is_told() -> None:
+    """That it is bigger than it is shown, and that `fit_images` has it re-encoded."""
+    [pinned] = seen().sources
+    fitted = seen(sources=(pinned.model_copy(update={"fit": True}),))
+    _, said = told(FOUND.model_copy(update={"smaller": True}), seen=fitted)
+    assert said.articles[0].pictures[1].said.endswith(f"SHA-256 {DIGEST[:16]}, shown smaller, re-encoded for WeChat.")
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -22,7 +22,9 @@ class Album:
 
     def __init__(self, asked: Asked, found: dict[str, ShownPicture]) -> None:
         self._found = found
-        self._pinned = {source.uri: source.sha256 for source in asked.seen.sources} if asked.seen else {}
+        sources = asked.seen.sources if asked.seen else ()
+        self._pinned = {source.uri: source.sha256 for source in sources}
+        self._fitted = {source.uri for source in sources if source.fit}
 
     def cover(self, article: Article) -> tuple[str, Look]:
         """The `data:` URI of an article's cover, and what there is to say of it."""
@@ -48,6 +50,7 @@ class Album:
             return missing(f"{use} of WeChat's own"), Look(picture=named, use=use, state="held")
         found = self._found.get(uri, ShownPicture(problem="its address is too long."))
         known: dict[str, Any] = {"sha256": found.sha256, "size": found.size or None, "smaller": found.smaller}
+        known["fitted"] = uri in self._fitted
         if self._pinned.get(uri, found.sha256) != found.sha256 and found.sha256 is not None:
             return missing(f"{use} has changed"), Look(picture=named, use=use, state="changed", **known)
         if found.data is None:

@@ -20,6 +20,7 @@ class Look(Stored):
 
     `changed`: it is another file than the send has pinned. `unreadable`: the workers could not read it, and `why` says
     why not. `held`: WeChat has it already, and it is not fetched. Only one that is `shown` stands on the page.
+    `smaller`: it is shown smaller than it is. `fitted`: Qunfa re-encodes it for WeChat, as `fit_images` allows.
     """
 
     picture: str
@@ -28,6 +29,7 @@ class Look(Stored):
     sha256: str | None = None
     size: int | None = None
     smaller: bool = False
+    fitted: bool = False
     why: str | None = None
 
     @property
@@ -41,8 +43,8 @@ class Look(Stored):
                 return f"{named} could not be read: {self.why}"
             case "changed":
                 return f"{named} is another file now than the send has pinned, so it is not shown."
-        smaller = ", shown smaller" if self.smaller else ""
-        return f"{named}: {bytes_words(self.size or 0)}, SHA-256 {(self.sha256 or '')[:SHORT]}{smaller}."
+        more = (", shown smaller" if self.smaller else "") + (", re-encoded for WeChat" if self.fitted else "")
+        return f"{named}: {bytes_words(self.size or 0)}, SHA-256 {(self.sha256 or '')[:SHORT]}{more}."
 
 
 class ArticleLook(Stored):
