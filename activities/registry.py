@@ -15,6 +15,7 @@ from activities.ledger import Ledger, LedgerNotes
 from activities.limits import Limits
 from activities.material import Material
 from activities.notices import Notices, RecordedNotices
+from activities.pictures import Pictures
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
 from qunfa.media import SourcePolicy, Sources
@@ -35,6 +36,7 @@ def all_activities(
     results = Results(accounts)
     reader = Reader(Sources(source_policy(settings)))
     inspection = MaterialInspection(accounts, reader)
+    pictures = Pictures(accounts, reader)
     material = Material(accounts, reader)
     previews = Previews(accounts)
     recalls = Recalls(accounts, client)
@@ -45,6 +47,7 @@ def all_activities(
         configuration.resolve_account,
         checks.check_audience,
         inspection.inspect,
+        pictures.read_pictures,
         material.upload,
         material.make_draft,
         material.check_draft,

@@ -6,6 +6,7 @@
 | ``CheckAccount`` | whether the workers can work with an account, as ``qunfa doctor`` asks |
 | ``CheckCallback`` | what WeChat sees of an account's callback |
 | ``CheckWorker`` | whether a worker answers, as ``qunfa doctor`` asks |
+| ``ShowPictures`` | what pictures of articles look like, as ``qunfa article preview`` asks |
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from pydantic import BaseModel
+
     from qunfa.contract.checks import (
         CALLBACK_CHECK,
         CALLS,
@@ -33,9 +36,10 @@ with workflow.unsafe.imports_passed_through():
         Clocks,
         TokenSeen,
     )
-    from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, CHECK_MASS_SEND, CHECK_WORKER
+    from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, CHECK_MASS_SEND, CHECK_WORKER, SHOW_PICTURES
     from qunfa.contract.limits import CALLS_LEFT, SENDS_COUNTED, Book, CallsLeft, CallsLeftStep, SendsCountedStep
     from qunfa.contract.message import Inspection
+    from qunfa.contract.pictures import READ_PICTURES, ReadPicturesStep, ShowPicturesRequest, ShowPicturesResult
     from qunfa.contract.refusal import InvalidRequestError, Unreadable, parsed
     from qunfa.contract.request import MassSendRequest, Openids, Tag, describe, parse_request
     from qunfa.contract.steps import AccountFacts
@@ -53,7 +57,11 @@ ACCOUNT_WITHIN: Final = timedelta(seconds=10)
 _ONCE: Final = RetryPolicy(maximum_attempts=1)
 
 Found = TypeVar("Found")
+Asked = TypeVar("Asked", bound=BaseModel)
 
+NOT_SHOWN: Final = "NotShown"
+"""Failure type of ``ShowPictures``: no worker could read anything. Its text says why."""
+PICTURES_WITHIN: Final = timedelta(minutes=3)
 CALLBACK_WITHIN: Final = timedelta(seconds=45)
 """Somebody is waiting in front of a terminal."""
 _RETRIES: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
@@ -127,7 +135,7 @@ class CheckAccount:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> CheckAccountResult:
         """What a worker sees; that WeChat or the ledger does not answer is a result as well."""
-        facts = await account_facts(_account_request(raw, more).account)
+        facts = await account_facts(_read(CheckAccountRequest, raw, more).account)
         (token, calls), clocks, (book, uncounted) = await asyncio.gather(_wechat(facts), _clocks(facts), _book(facts))
         return CheckAccountResult(
             account=facts.name,
@@ -142,11 +150,11 @@ class CheckAccount:
         )
 
 
-def _account_request(raw: Any, more: tuple[Any, ...]) -> CheckAccountRequest:
+def _read(model: type[Asked], raw: Any, more: tuple[Any, ...]) -> Asked:
     if more:
         raise refuse(["the workflow takes one input, the request"])
     try:
-        return parsed(CheckAccountRequest, raw)
+        return parsed(model, raw)
     except InvalidRequestError as error:
         raise refuse(error.problems) from None
 
@@ -211,13 +219,7 @@ class CheckCallback:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> CallbackCheckResult:
         """What WeChat sees; that it refuses or cannot be asked is a result as well."""
-        if more:
-            raise refuse(["the workflow takes one input, the request"])
-        try:
-            request = parsed(CallbackCheckRequest, raw)
-        except InvalidRequestError as error:
-            raise refuse(error.problems) from None
-        facts = await account_facts(request.account)
+        facts = await account_facts(_read(CallbackCheckRequest, raw, more).account)
         found = CallbackCheckResult(account=facts.name, appid=facts.appid)
         try:
             return found.model_copy(update={"view": await _callback_view(facts)})
@@ -248,6 +250,30 @@ def _why_no_view(error: ActivityError) -> dict[str, Any]:
         return {"problem": f"no worker had an answer of WeChat's within {CALLBACK_WITHIN.total_seconds():.0f} s"}
     evidence = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
     return {"problem": cause.message, **{name: evidence.get(name) for name in ("errcode", "errmsg", "rid")}}
+
+
+@workflow.defn(name=SHOW_PICTURES)
+class ShowPictures:
+    """Read the pictures once; somebody waits for them."""
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> ShowPicturesResult:
+        """The first of them, as many as fit; what cannot be read is a result as well."""
+        request = _read(ShowPicturesRequest, raw, more)
+        facts = await account_facts(request.account)
+        try:
+            shown: ShowPicturesResult = await workflow.execute_activity(
+                READ_PICTURES,
+                ReadPicturesStep(account=facts.pinned, uris=tuple(one.uri for one in request.pictures)),
+                result_type=ShowPicturesResult,
+                start_to_close_timeout=PICTURES_WITHIN,
+                schedule_to_close_timeout=2 * PICTURES_WITHIN,
+                heartbeat_timeout=facts.timing.heartbeat,
+                retry_policy=_RETRIES,
+            )
+        except ActivityError as error:
+            raise ApplicationError(problem_of_failure(error).sentence, type=NOT_SHOWN, non_retryable=True) from None
+        return shown
 
 
 @workflow.defn(name=CHECK_WORKER)

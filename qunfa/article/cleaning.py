@@ -7,14 +7,16 @@ small letters, as the HTML parser gives them.
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from lxml import etree, html
 
 from qunfa.article import styles
 from qunfa.article.document import Document, set_attribute
-from qunfa.article.pictures import is_placeholder
+from qunfa.article.pictures import is_placeholder, replaced
 from qunfa.article.urls import is_frame, is_link, is_picture
 
 _MEDIA: Final = frozenset({"audio", "iframe", "source", "track", "video"})
@@ -141,6 +143,14 @@ class Cleaned:
     content: str
     removed: tuple[str, ...]
     said: str
+
+    def digest(self, names: Mapping[str, str]) -> str:
+        """SHA-256 of what it says with these names for its pictures, wherever these stand.
+
+        Raises:
+            ArticleError: It is too long or nested too deeply.
+        """
+        return sha256(replaced(self.said, names).encode()).hexdigest()
 
 
 def cleaned(content: str) -> Cleaned:

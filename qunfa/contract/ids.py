@@ -21,6 +21,7 @@ ACCOUNT_SPEED: Final = "AccountSpeed"
 ACCOUNT_QUOTA: Final = "AccountQuota"
 CHECK_ACCOUNT: Final = "CheckAccount"
 CHECK_WORKER: Final = "CheckWorker"
+SHOW_PICTURES: Final = "ShowPictures"
 ACCOUNT_NOTICES: Final = "AccountNotices"
 NOTIFY: Final = "Notify"
 
@@ -36,6 +37,7 @@ WORKFLOW_TYPES: Final = (
     CHECK_ACCOUNT,
     ACCOUNT_NOTICES,
     CHECK_WORKER,
+    SHOW_PICTURES,
     NOTIFY,
 )
 """All workflow types of Qunfa."""
@@ -124,6 +126,11 @@ def account_check_id(account: str, unique: str) -> str:
 def worker_check_id(unique: str) -> str:
     """Workflow id of one question whether a worker answers."""
     return f"worker-check:{unique}"
+
+
+def pictures_id(account: str, unique: str) -> str:
+    """Workflow id of one look at pictures of articles."""
+    return f"pictures:{account}:{unique}"
 
 
 def notify_id(account: str, name: str, webhook_id: str) -> str:

@@ -9,6 +9,7 @@
 | `cover` | `material/add_material` type `image` | PNG, JPEG, GIF, BMP | 10 MB |
 | `picture` | `media/uploadimg` | PNG, JPEG | less than 1 MB |
 
+`shown` goes to no endpoint: it is a picture of an article as people see it before a send, in at most 150 KB.
 `thumb` is an article's cover for `media/uploadnews`, `cover` the one for `draft/add`. `draft/add` takes a permanent
 image as well as a permanent thumb. The image is used, since 64 KB make a poor cover.
 """
@@ -41,6 +42,7 @@ class Use(StrEnum):
     THUMB = "thumb"
     COVER = "cover"
     PICTURE = "picture"
+    SHOWN = "shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ LIMITS: Final[Mapping[Use, Limit]] = MappingProxyType({
                      fit_bytes=10_000_000, fit_pixels=16_000_000),
     Use.PICTURE: Limit("a picture in an article", (_PNG, _JPEG), MB - 1, "less than 1 MB",
                        fit_bytes=1_000_000, fit_pixels=16_000_000),
+    Use.SHOWN: Limit("a picture on a page", (_PNG, _JPEG, _GIF, _BMP), 150 * KB, "at most 150 KB",
+                     fit_bytes=150_000, fit_pixels=2_000_000),
 })  # fmt: skip
 
 
