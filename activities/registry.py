@@ -7,7 +7,7 @@ import httpx
 from temporalio.client import Client
 
 from activities.accounts import Accounts, Configuration
-from activities.checks import AccountCheck, AudienceCheck, CallbackCheck
+from activities.checks import AccountCheck, AudienceCheck, CallbackCheck, Outlook
 from activities.closed_runs import ClosedRuns
 from activities.earlier_runs import VisibleRuns
 from activities.jobs import Recalls, Results
@@ -30,7 +30,8 @@ def all_activities(
     """What a worker registers; `task_queue` is where an `Account` is started that does not run yet."""
     accounts = Accounts(settings, http)
     configuration = Configuration(settings)
-    ledger = Ledger(client, task_queue, VisibleRuns(client))
+    earlier = VisibleRuns(client)
+    ledger = Ledger(client, task_queue, earlier)
     submission = Submission(settings, accounts, LedgerNotes(client, task_queue), OwnRequest(client))
     results = Results(settings, accounts)
     audience = AudienceCheck(settings, accounts)
@@ -47,6 +48,8 @@ def all_activities(
     return [
         configuration.resolve_account,
         audience.check_audience,
+        audience.count_followers,
+        Outlook(client, earlier).look_ahead,
         inspection.inspect,
         material.upload,
         material.make_draft,

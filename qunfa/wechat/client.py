@@ -11,6 +11,7 @@ from qunfa.wechat.answers import (
     CallbackCheck,
     Draft,
     DraftAdded,
+    Followers,
     JobStatus,
     Material,
     Picture,
@@ -42,6 +43,7 @@ _DEL_MATERIAL: Final = "/cgi-bin/material/del_material"
 _DRAFT_ADD: Final = "/cgi-bin/draft/add"
 _DRAFT_GET: Final = "/cgi-bin/draft/get"
 _TAGS: Final = "/cgi-bin/tags/get"
+_FOLLOWERS: Final = "/cgi-bin/user/get"
 _QUOTA: Final = "/cgi-bin/openapi/quota/get"
 _DELETE: Final = "/cgi-bin/message/mass/delete"
 _SPEED_GET: Final = "/cgi-bin/message/mass/speed/get"
@@ -186,6 +188,10 @@ class OfficialAccount:
     async def tags(self, token: Token) -> tuple[Tag, ...]:
         """All tags of the account."""
         return (await self._get(_TAGS, token, Tags.model_validate)).tags
+
+    async def followers(self, token: Token) -> int:
+        """How many followers the account has (`user/get`); the page of openids that comes with it is not read."""
+        return (await self._get(_FOLLOWERS, token, Followers.model_validate)).total
 
     async def quota(self, token: Token, cgi_path: str) -> Quota:
         """How often the API at `cgi_path` (`/cgi-bin/…`) may be called today, and was."""
