@@ -21,6 +21,7 @@ from qunfa.contract.limits import (
     SetSpeedStep,
     Speed,
 )
+from qunfa.contract.prospect import FollowersStep
 from qunfa.contract.steps import AUDIENCE_REFUSED, WECHAT_UNAVAILABLE, AudienceFinding, AudienceStep
 from qunfa.simulator import Fault, Simulator
 from tests.activities.conftest import APPID, SECRET, Desk, attempt, desk_at, simulated
@@ -32,6 +33,12 @@ async def tag(desk: Desk, tag_id: int = 2) -> AudienceFinding:
     """What is found of a tag."""
     step = AudienceStep(account=desk.pinned, tag_id=tag_id)
     return await attempt(AudienceCheck(desk.settings, desk.accounts).check_audience, step)
+
+
+async def followers(desk: Desk) -> int:
+    """How many there are."""
+    step = FollowersStep(account=desk.pinned)
+    return (await attempt(AudienceCheck(desk.settings, desk.accounts).count_followers, step)).total
 
 
 async def callback(desk: Desk) -> CallbackView:
@@ -61,6 +68,13 @@ async def test_a_tag_is_found_with_its_name_and_count(desk: Desk) -> None:
     """That the account does not have it is a finding as well."""
     assert await tag(desk) == AudienceFinding(found=True, name="VIP", count=50)
     assert await tag(desk, 999) == AudienceFinding(found=False)
+
+
+async def test_all_followers_are_counted(desk: Desk, sim: Simulator) -> None:
+    """By WeChat's own number, also where it is more than one page has."""
+    account = {"appid": APPID, "secret": SECRET, "followers": 23_456}
+    await sim.reset(simulated(accounts={"demo": account}))
+    assert await followers(desk) == 23_456
 
 
 async def test_wechat_sees_the_callback(desk: Desk, sim: Simulator) -> None:
@@ -110,6 +124,7 @@ async def test_an_account_without_a_ledger_has_an_empty_book(desk: Desk, tempora
     ("ask", "endpoint", "errcode", "kind"),
     [
         (tag, "tags/get", 48001, AUDIENCE_REFUSED),
+        (followers, "user/get", 48001, AUDIENCE_REFUSED),
         (tag, "tags/get", 50002, AUDIENCE_REFUSED),
         (tag, "tags/get", 45009, AUDIENCE_REFUSED),
         (callback, "callback/check", 40201, CALLBACK_CHECK_REFUSED),

@@ -39,6 +39,7 @@ CALLS: dict[str, Method] = {
     "callback/check": lambda api: api.callback_check(ACCESS),
     "openapi/quota/get": lambda api: api.quota(ACCESS, SENDALL),
     "tags/get": lambda api: api.tags(ACCESS),
+    "user/get": lambda api: api.followers(ACCESS),
     "getcallbackip": lambda api: api.callback_ips(ACCESS),
 }
 each_call = pytest.mark.parametrize(("path", "method"), CALLS.items(), ids=CALLS)
@@ -53,7 +54,7 @@ async def test_a_refusal_may_be_followed_by_the_same_call(path: str, method: Met
     assert TOKEN not in everything_about(caught.value)
     assert "clientmsgid" not in str(caught.value)
     (request,) = wechat.requests
-    assert (request.method == "GET") == (path in {"tags/get", "getcallbackip"})
+    assert (request.method == "GET") == (path in {"tags/get", "user/get", "getcallbackip"})
     assert request.url.path == f"/cgi-bin/{path}"
     assert request.url.params["access_token"] == TOKEN
     assert TOKEN.encode() not in request.content
