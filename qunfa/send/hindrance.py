@@ -24,7 +24,7 @@ from qunfa.rules.submission import Ask, Expire, Submit, next_step
 from qunfa.send.prospect import SUBMITS, Start, case_of
 from qunfa.send.state import Case
 
-_NO_LEDGER: Final = "not known: the account's own workflow does not run yet, and a send would start it"
+NO_LEDGER: Final = "not known: the account's own workflow does not run yet, and a send would start it"
 _UNKNOWN: Final = "not known"
 _USED_UP: Final = {"day": 45028, "month": 45040}
 """By which code WeChat says that a day or a month is used up; some months end with the code of a day."""
@@ -84,7 +84,7 @@ def _of_key(key: KeySeen) -> tuple[Effect, str] | None:
 
 
 def _unasked(ahead: Ahead) -> str:
-    return _NO_LEDGER if ahead.book is not None else f"not known: {ahead.unbooked or 'nobody could be asked'}"
+    return NO_LEDGER if ahead.book is not None else f"not known: {ahead.unbooked or 'nobody could be asked'}"
 
 
 def _rows(start: Start, book: Book, at: datetime) -> Iterator[Allowance]:
