@@ -143,7 +143,7 @@ def test_a_past_is_told_in_fields() -> None:
 def test_an_end_without_a_try_has_the_time_of_its_run() -> None:
     """Else that at which the ledger was told of it."""
     run = RunSeen(running=False, started_at=NOON - 2 * HOUR, closed_at=NOON - HOUR)
-    ended = {"ended": Ended(outcome="aborted"), "touched_at": NOON}
+    ended: dict[str, Any] = {"ended": Ended(outcome="aborted"), "touched_at": NOON}
     assert of_key(run=run, **ended).at == NOON - HOUR
     seen = of_key(**ended)
     assert (seen.at, seen.said) == (NOON, f"ended as aborted, {CLOCK}; nothing was delivered")
@@ -241,7 +241,7 @@ def of_quota(
 
 def test_a_quota_has_the_limits_of_such_a_send() -> None:
     """A send to all of a service account has two, one to a tag the calls alone, a subscription account its day."""
-    tag = {"audience": {"kind": "tag", "tag_id": 2}}
+    tag: dict[str, Any] = {"audience": {"kind": "tag", "tag_id": 2}}
     assert [row.name for row in of_quota(Day()).allowances] == ["sends_to_all", "mass_calls"]
     assert [row.name for row in of_quota(Day(), **tag).allowances] == ["mass_calls"]
     assert [row.name for row in of_quota(Day(), kind="subscription", **tag).allowances] == ["sends"]
