@@ -25,7 +25,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.common import QueryRejectCondition, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -251,21 +251,36 @@ def _unavailable(appid: str, why: str) -> ApplicationError:
 
 
 async def ledger_view(
-    client: Client, appid: str, wanted: dict[str, Any] | None = None, *, patience: timedelta = PATIENCE
+    client: Client,
+    appid: str,
+    wanted: dict[str, Any] | None = None,
+    *,
+    patience: timedelta = PATIENCE,
+    running: bool = False,
 ) -> LedgerView | None:
     """The ledger of `appid`, or what of it is `wanted` (as its query takes it); None where there is none.
+
+    With `running` there is none either where its workflow is closed: the next send begins another one.
 
     Raises:
         ApplicationError: `LedgerUnavailable`, retried.
     """
     handle = client.get_workflow_handle(account_id(appid))
     try:
-        view: LedgerView = await handle.query("ledger", wanted, result_type=LedgerView, rpc_timeout=patience)
+        view: LedgerView = await handle.query(
+            "ledger",
+            wanted,
+            result_type=LedgerView,
+            reject_condition=QueryRejectCondition.NOT_OPEN if running else None,
+            rpc_timeout=patience,
+        )
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             return None
         raise _unavailable(appid, f"Temporal answered {error.status.name}") from None
-    except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+    except WorkflowQueryRejectedError:
+        return None
+    except WorkflowQueryFailedError as error:
         raise _unavailable(appid, str(error)) from None
     except (KeyError, RuntimeError, ValueError) as error:
         # What it says may hold what could not be read.

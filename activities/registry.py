@@ -7,7 +7,7 @@ import httpx
 from temporalio.client import Client
 
 from activities.accounts import Accounts, Configuration
-from activities.checks import Checks
+from activities.checks import Checks, Outlook
 from activities.closed_runs import ClosedRuns
 from activities.earlier_runs import VisibleRuns
 from activities.jobs import Recalls, Results
@@ -31,7 +31,8 @@ def all_activities(
     """What a worker registers; `task_queue` is where an `Account` is started that does not run yet."""
     accounts = Accounts(settings, http)
     configuration = Configuration(settings)
-    ledger = Ledger(client, task_queue, VisibleRuns(client))
+    earlier = VisibleRuns(client)
+    ledger = Ledger(client, task_queue, earlier)
     submission = Submission(accounts, LedgerNotes(client, task_queue).tell, OwnRequest(client).openids)
     results = Results(accounts)
     reader = Reader(Sources(source_policy(settings)))
@@ -46,6 +47,8 @@ def all_activities(
     return [
         configuration.resolve_account,
         checks.check_audience,
+        checks.count_followers,
+        Outlook(client, earlier).look_ahead,
         inspection.inspect,
         pictures.read_pictures,
         material.upload,

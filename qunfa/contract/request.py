@@ -183,6 +183,10 @@ class Previewed(Stored):
     """WeChat's id of the call, for its support."""
 
 
+PREVIEW_FAILED: Final = "PreviewFailed"
+"""Failure type of ``PreviewMassSend``: the material cannot be made. Its text says why; nothing was sent to anybody."""
+
+
 class PreviewResult(Stored):
     """The result of ``PreviewMassSend``: one row per recipient, in order."""
 

@@ -10,9 +10,11 @@
 """
 
 from datetime import datetime
+from typing import Final
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease
+from qunfa.contract.ledger import Frozen
 from qunfa.contract.result import Answer
 from qunfa.rules.course import judgement_of
 from qunfa.rules.memory import is_under_way, union
@@ -21,6 +23,8 @@ from qunfa.send.decisions import taken_up
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.questions import owner_known
 from qunfa.send.state import Case, Check, OpenWish, SendState
+
+REUSED: Final = 'key: "{key}" stands for other content already; use a new key for this one'
 
 
 def heard(case: Case, granted: Granted) -> SendState:
@@ -42,6 +46,7 @@ def heard(case: Case, granted: Granted) -> SendState:
         state = _with_one_lease(state, granted.lease, case.now)
     if state.trying is not None:
         return state
+    state = _told_of_a_freeze(case.after(state), granted)
     if granted.answer == "reused":
         return _reused(case, state.changed(heard=answer, wish=None))
     state = state.changed(heard=answer)
@@ -71,6 +76,22 @@ def _with_one_lease(state: SendState, lease: Lease, at: datetime) -> SendState:
     return given_back(state, state.lease, at).changed(untold=state.untold)
 
 
+def _told_of_a_freeze(case: Case, granted: Granted) -> SendState:
+    """The story with the freeze that holds the send back, and with its end: each is told once."""
+    before, after = _freeze(case.state.heard), _freeze(granted)
+    if after is not None and after != before:
+        return case.state.saying(case.now, "the account is frozen: it waits", after.by, after.reason)
+    if before is not None and after is None and (granted.lease or granted.waits):
+        return case.state.saying(case.now, "the account is not frozen any more: it goes on")
+    return case.state
+
+
+def _freeze(granted: Granted | None) -> Frozen | None:
+    """The freeze for which it is not the send's turn."""
+    waits = granted.waits if granted else None
+    return waits.frozen if waits is not None and waits.why == "frozen" else None
+
+
 def _is_used(state: SendState, lease: Lease) -> bool:
     """Whether the answer is a copy: its lease is being used, or its try is over."""
     if state.trying is not None and state.trying.identity == lease.identity:
@@ -93,8 +114,7 @@ def _reused(case: Case, state: SendState) -> SendState:
     """The key stands for other content. A run that has done nothing is refused, once it knows what the key has done."""
     if case.state.known.tries or case.state.joined_at is not None:
         return state
-    sentence = f'key: "{case.request.key}" stands for other content already; use a new key for this one'
-    return state.changed(refused=(sentence,), heard=None, searched=False)
+    return state.changed(refused=(REUSED.format(key=case.request.key),), heard=None, searched=False)
 
 
 def _arrived(wish: OpenWish, now: datetime) -> OpenWish:

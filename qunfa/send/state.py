@@ -13,7 +13,7 @@ from pydantic import Field
 from qunfa.contract.facts import Decided, Ended, Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Lease, Turn
-from qunfa.contract.ledger import SendsCounted
+from qunfa.contract.ledger import Frozen, SendsCounted
 from qunfa.contract.message import Material, Message
 from qunfa.contract.operators import Phase, StoryLine
 from qunfa.contract.request import MassSendRequest, Previewed
@@ -257,6 +257,13 @@ class Case:
         return self.check(before) is not None
 
     @property
+    def frozen(self) -> Frozen | None:
+        """Who has frozen the account, as it was told last; only while nothing of the send may be out."""
+        waits = self.state.heard.waits if self.state.heard else None
+        held = waits is not None and waits.why == "frozen" and not self.in_doubt
+        return waits.frozen if waits is not None and held else None
+
+    @property
     def standing(self) -> Phase:
         """The phase of a send that asks or tells its account: the one that it is in anyway."""
         state = self.state
@@ -269,7 +276,8 @@ class Case:
         if state.shown_at and self.needs_approval:
             return "awaiting_approval"
         waits = self.send_at is not None and self.send_at > self.now
-        return "scheduled" if waits and state.wish is not None and not self.newest.attempts else "submitting"
+        early = waits and state.wish is not None and not self.newest.attempts
+        return "scheduled" if early or self.frozen else "submitting"
 
     def after(self, state: SendState) -> "Case":
         """The same request at the same time, with another state."""

@@ -80,6 +80,12 @@ class Tags(FrozenAnswer):
     tags: tuple[Tag, ...]
 
 
+class Followers(FrozenAnswer):
+    """The first page of an account's followers, of which only their number is read."""
+
+    total: Whole
+
+
 class RateLimit(FrozenAnswer):
     """So many calls in so many seconds."""
 

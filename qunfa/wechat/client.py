@@ -9,6 +9,7 @@ import httpx
 from qunfa.wechat.answers import (
     CallbackCheck,
     Draft,
+    Followers,
     JobStatus,
     Made,
     Picture,
@@ -36,6 +37,7 @@ _ADD_MATERIAL: Final = "/cgi-bin/material/add_material"
 _DRAFT_ADD: Final = "/cgi-bin/draft/add"
 _DRAFT_GET: Final = "/cgi-bin/draft/get"
 _TAGS: Final = "/cgi-bin/tags/get"
+_FOLLOWERS: Final = "/cgi-bin/user/get"
 _QUOTA: Final = "/cgi-bin/openapi/quota/get"
 _DELETE: Final = "/cgi-bin/message/mass/delete"
 _SPEED_GET: Final = "/cgi-bin/message/mass/speed/get"
@@ -157,6 +159,12 @@ class OfficialAccount:
         url = self._base_url + _TAGS
         call = Call(self._account, _TAGS, "GET", url, query={"access_token": token})
         return (await exchange(self._http, call, Tags.model_validate)).tags
+
+    async def followers(self, token: Token) -> int:
+        """How many followers the account has (`user/get`); the page of openids that comes with it is not read."""
+        url = self._base_url + _FOLLOWERS
+        call = Call(self._account, _FOLLOWERS, "GET", url, query={"access_token": token})
+        return (await exchange(self._http, call, Followers.model_validate)).total
 
     async def quota(self, token: Token, cgi_path: str) -> Quota:
         """How often the API at `cgi_path` (`/cgi-bin/…`) may be called today, and was."""

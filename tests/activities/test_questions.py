@@ -19,6 +19,7 @@ from qunfa.contract.limits import (
     SetSpeedStep,
     Speed,
 )
+from qunfa.contract.prospect import FollowersStep
 from qunfa.contract.steps import AUDIENCE_REFUSED, WECHAT_UNAVAILABLE, AudienceFinding, AudienceStep
 from qunfa.simulator import Fault, Simulator
 from tests.activities.conftest import APPID, SECRET, Desk, attempt, desk_at, failed, simulated
@@ -45,6 +46,9 @@ class Asking:
     async def tag(self, tag_id: int = 2) -> AudienceFinding:
         return await attempt(self.checks.check_audience, AudienceStep(account=self.desk.pinned, tag_id=tag_id))
 
+    async def followers(self) -> int:
+        return (await attempt(self.checks.count_followers, FollowersStep(account=self.desk.pinned))).total
+
     async def callback(self) -> CallbackView:
         return await attempt(self.checks.callback_check, CallbackCheckStep(account=self.desk.pinned))
 
@@ -68,6 +72,13 @@ async def test_a_tag_is_found_with_its_name_and_count(asking: Asking) -> None:
     """That the account does not have it is a finding as well."""
     assert await asking.tag() == AudienceFinding(found=True, name="VIP", count=50)
     assert await asking.tag(999) == AudienceFinding(found=False)
+
+
+async def test_all_followers_are_counted(asking: Asking, sim: Simulator) -> None:
+    """By WeChat's own number, also where it is more than one page has."""
+    account = {"appid": APPID, "secret": SECRET, "followers": 23_456}
+    await sim.reset(simulated(accounts={"demo": account}))
+    assert await asking.followers() == 23_456
 
 
 async def test_wechat_sees_the_callback(asking: Asking, sim: Simulator) -> None:
@@ -114,6 +125,7 @@ async def test_an_account_without_a_ledger_has_an_empty_book(asking: Asking) -> 
     ("ask", "endpoint", "errcode", "kind"),
     [
         ("tag", "tags/get", 48001, AUDIENCE_REFUSED),
+        ("followers", "user/get", 48001, AUDIENCE_REFUSED),
         ("tag", "tags/get", 50002, AUDIENCE_REFUSED),
         ("tag", "tags/get", 45009, AUDIENCE_REFUSED),
         ("callback", "callback/check", 40201, CALLBACK_CHECK_REFUSED),

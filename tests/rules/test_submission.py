@@ -237,9 +237,9 @@ def test_what_may_be_out_neither_expires_nor_fails(job: Job, now: datetime, cond
     [
         (NEW, {}, Submit(NOON, "the next try")),
         (NEW, {"send_at": NOON}, Submit(NOON, "the next try")),
-        (NEW, {"send_at": NOON + MINUTE}, Submit(NOON + MINUTE, "send_at")),
+        (NEW, {"send_at": NOON + MINUTE}, Submit(NOON + MINUTE, "send_at", "time")),
         (NEW, {"send_at": NOON - MINUTE}, Submit(NOON, "the next try")),
-        (NEW, {"send_hours": ("13:00", "14:00")}, Submit(NOON + 60 * MINUTE, "the account's send_hours")),
+        (NEW, {"send_hours": ("13:00", "14:00")}, Submit(NOON + 60 * MINUTE, "the account's send_hours", "time")),
         (NEW, {"not_after": NOON + MINUTE}, Submit(NOON, "the next try")),
         (NEW, {"not_after": NOON}, Expire()),
         (NEW, {"send_at": NOON + MINUTE, "not_after": NOON + MINUTE}, Expire()),

@@ -140,6 +140,6 @@ def test_sends_that_wait_for_a_quota_are_spread() -> None:
         alone.answered("refused", errcode=45028)
         assert alone.step.until is not None
         assert midnight <= alone.step.until < midnight + timedelta(minutes=3)
-        assert (alone.step.phase, alone.status.waiting_for is None) == ("submitting", False)
+        assert (alone.step.phase, alone.status.waiting_for is None) == ("scheduled", False)
         times.add(alone.step.until)
     assert len(times) > 1

@@ -13,6 +13,7 @@ from qunfa.contract.operators import Phase
 from qunfa.contract.request import Previewed
 from qunfa.send import events, steps
 from qunfa.send.plan import plan
+from qunfa.send.show import searchable
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
@@ -192,7 +193,6 @@ def test_each_row_is_shown(there: Callable[[], Alone], what: Seen) -> None:
     ("waits", "why"),
     [
         (None, "the account's ledger, which has to catch up"),
-        (FROZEN, "frozen by wang: wrong text"),
         (Waits(why="full"), "room in the account's ledger, which is full of unsettled sends"),
         (Waits(why="full", frozen=FROZEN.frozen), "room in the account's ledger, which is full of unsettled sends"),
         (Waits(why="queue", place=3), "another submission of the account, 3 before it"),
@@ -203,6 +203,76 @@ def test_a_send_in_the_queue_says_what_it_waits_for(waits: Waits | None, why: st
     """As its account has told."""
     alone = queued(waits)
     assert (alone.step.phase, alone.step.why) == ("submitting", why)
+
+
+def _found(alone: Alone) -> tuple[str, str | None]:
+    """The phase and the problem by which it is found in Temporal."""
+    by = searchable(alone.engine.request, alone.state, alone.step, alone.now)
+    return by.phase, by.problem
+
+
+def test_a_send_that_a_freeze_holds_is_scheduled_and_found() -> None:
+    """What is due waits for no time: it says who froze the account, and its story keeps when that began and ended."""
+    alone = Alone()
+    alone.joined()
+    alone.sent()
+    alone.hear(waits=Waits(why="queue", place=3))
+    assert _found(alone) == ("submitting", None)
+    for _ in range(2):
+        alone.hear(waits=FROZEN)
+    assert (_found(alone), alone.step.why) == (("scheduled", "account_frozen"), "frozen by wang: wrong text")
+    assert alone.status.problem is None
+    alone.hear(waits=Waits(why="full", frozen=FROZEN.frozen))
+    alone.hear(waits=Waits(why="queue"))
+    assert _found(alone) == ("submitting", None)
+    told = [(line.what, line.by, line.reason) for line in alone.status.history]
+    assert told == [
+        ("the account is frozen: it waits", "wang", "wrong text"),
+        ("the account is not frozen any more: it goes on", None, None),
+    ]
+
+
+def test_a_freeze_is_no_news_before_the_time() -> None:
+    """Its own time holds the send back until then; a lease ends the freeze as well."""
+    alone = Alone(send_at=(NOON + MINUTE).isoformat())
+    alone.joined()
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    assert (_found(alone), alone.step.why) == (("scheduled", None), "send_at")
+    alone.wait(MINUTE)
+    assert _found(alone) == ("scheduled", "account_frozen")
+    alone.hear(answer="lease", lease=alone.lease())
+    assert alone.status.history[-1].what == "the account is not frozen any more: it goes on"
+
+
+def test_what_may_be_out_is_not_called_scheduled() -> None:
+    """A freeze holds its repeats back, too; but it was submitted, and nobody may take it for one that was not."""
+    alone = Alone()
+    alone.joined()
+    alone.tries()
+    alone.answered("unknown")
+    alone.wait(HOUR)
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    assert (_found(alone), alone.step.why) == (("submitting", None), "frozen by wang: wrong text")
+
+
+def test_a_used_up_quota_is_scheduled_and_found() -> None:
+    """Until its next window; a try that is only spaced is being submitted, and no problem."""
+    alone = Alone()
+    alone.joined()
+    alone.tries()
+    alone.answered("refused", errcode=45028)
+    assert _found(alone) == ("scheduled", "quota_exhausted")
+    assert "45028" in alone.status.history[-1].what
+    assert alone.step.until is not None
+    alone.wait(alone.step.until - alone.now - MINUTE)
+    assert (_found(alone), alone.wants()) == (("scheduled", "quota_exhausted"), "turn")
+    alone.wait(MINUTE)
+    assert _found(alone) == ("submitting", None)
+    alone.tries()
+    alone.answered("refused", errcode=45011)
+    assert _found(alone) == ("submitting", None)
 
 
 def test_a_place_in_the_queue_is_taken_before_the_time() -> None:

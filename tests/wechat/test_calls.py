@@ -36,6 +36,7 @@ CALLS: dict[str, Method] = {
     "callback/check": lambda api: api.callback_check(ACCESS),
     "openapi/quota/get": lambda api: api.quota(ACCESS, SENDALL),
     "tags/get": lambda api: api.tags(ACCESS),
+    "user/get": lambda api: api.followers(ACCESS),
 }
 each_call = pytest.mark.parametrize(("path", "method"), CALLS.items(), ids=CALLS)
 
@@ -49,7 +50,7 @@ async def test_a_refusal_may_be_followed_by_the_same_call(path: str, method: Met
     assert TOKEN not in everything_about(caught.value)
     assert "clientmsgid" not in str(caught.value)
     (request,) = wechat.requests
-    assert (request.method == "GET") == (path == "tags/get")
+    assert (request.method == "GET") == (path in {"tags/get", "user/get"})
     assert request.url.path == f"/cgi-bin/{path}"
     assert request.url.params["access_token"] == TOKEN
     assert TOKEN.encode() not in request.content
