@@ -99,9 +99,6 @@ receiver = ""
 [media]
 roots = [{_toml(str(media_folder(folder)))}]
 
-[store]
-uri = {_toml(f"file:{folder / 'store'}")}
-
 [accounts.{ACCOUNT}]
 appid = {_toml(who.appid)}
 secret = {_toml(who.secret)}
