@@ -9,7 +9,6 @@ from qunfa.rules.doctor import Poller, Pollers, workers_answered, workers_found,
 from tests.rules.sentences import is_read_well
 
 ONE, TWO = "qunfa:1", "qunfa:2"
-IDLE = "get no task"
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 
 

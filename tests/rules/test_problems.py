@@ -1,10 +1,14 @@
+"""What a person is asked, in which words, and what of WeChat's own words they are told."""
+
 from typing import Any
 
 import pytest
 
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.result import NOT_DELIVERED, Answer, ArticleCheck, Job, Verdict
+from qunfa.rules.evidence import evidence, evidence_words
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY, describe, refused_request, with_address
+from qunfa.rules.whitelist import refused_address
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 from tests.rules.sentences import is_well_written
 
@@ -172,3 +176,42 @@ def test_only_the_whitelists_problem_names_an_address() -> None:
     assert with_address(other) is other
     named = describe("ip_not_whitelisted", NEW.model_copy(update={"answer": said}))
     assert with_address(named.model_copy(update={"errmsg": None})).todo == named.todo
+
+
+@pytest.mark.parametrize(
+    ("errmsg", "rid", "said"),
+    [
+        ("no quota rid: 64f0-1234-5678", "64f0-1234-5678", "errcode 1, errmsg no quota, rid 64f0-1234-5678"),
+        ("no quota, rid 64f0-1", "64f0-1", "errcode 1, errmsg no quota, rid 64f0-1"),
+        ("rid: 64f0-1 no quota", "64f0-1", "errcode 1, errmsg no quota, rid 64f0-1"),
+        ("rid: 64f0-1", "64f0-1", "errcode 1, rid 64f0-1"),
+        ("grid: 64f0-1", "64f0-1", "errcode 1, errmsg grid: 64f0-1, rid 64f0-1"),
+        ("no quota rid: 64f0-1", None, "errcode 1, errmsg no quota rid: 64f0-1"),
+        (None, "64f0-1", "errcode 1, rid 64f0-1"),
+    ],
+)
+def test_a_rid_is_said_once(errmsg: str | None, rid: str | None, said: str) -> None:
+    """It stands in WeChat's text, and is a field of its own: people see the field."""
+    assert evidence_words(1, errmsg, rid) == said
+
+
+def test_without_evidence_nothing_is_said() -> None:
+    """No empty words."""
+    assert (evidence(None, None, None), evidence_words(None, None, None)) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    ("errmsg", "address"),
+    [
+        ("invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist rid: 6b-1", "1.2.3.4"),
+        ("invalid ip 2001:db8::7, not in whitelist", "2001:db8::7"),
+        ("invalid ip: 203.0.113.70", "203.0.113.70"),
+        ("not in whitelist rid: 6b-1", None),
+        ("invalid ip, not in whitelist", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_address_that_wechat_names(errmsg: str | None, address: str | None) -> None:
+    """Nothing else of its text is taken for one."""
+    assert refused_address(errmsg) == address

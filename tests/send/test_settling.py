@@ -17,7 +17,7 @@ from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import a_try
-from tests.send.places import FAILED, asking, in_doubt, joined, straggling, trying
+from tests.send.places import FAILED, asking, in_doubt, joined, queued, silent, straggling, trying
 
 
 @pytest.mark.parametrize(("there", "problem"), [(in_doubt, "not_delivered"), (straggling, "content_refused")])
@@ -50,18 +50,8 @@ def test_a_confirmed_abort_gives_way_to_wechats_word() -> None:
 
 def test_an_abort_is_confirmed_where_a_person_can_know() -> None:
     """Not where nothing is asked, nor of a job that WeChat has accepted and can be asked about."""
-    waiting, silent = Alone(), Alone()
-    waiting.waiting()
-    assert "answers a problem" in str(waiting.abort(confirm_not_delivered=True))
-    silent.accepted()
-    silent.wait(silent.engine.request.result.push_timeout)
-    silent.asked()
-    assert isinstance(silent.step.effect, steps.Poll)
-    silent.wait(silent.engine.request.result.give_up_after)
-    silent.take(events.Polled(7, None))
-    silent.asked()
-    assert silent.asks() == "no_verdict"
-    assert "has accepted msg_id 7" in str(silent.abort(confirm_not_delivered=True))
+    assert "answers a problem" in str(queued().abort(confirm_not_delivered=True))
+    assert "has accepted msg_id 7" in str(silent().abort(confirm_not_delivered=True))
 
 
 @pytest.mark.parametrize("on_problem", ["wait", "fail"])
@@ -142,8 +132,8 @@ def test_a_problem_stays_shown_while_its_answer_is_checked() -> None:
     alone.mark_sent(9)
     assert (alone.does(), alone.asks()) == (steps.SendWish, "unknown_outcome")
     alone.sent()
-    silent = alone.now + SILENT_ASKS * FACTS.timing.ask
-    step = alone.engine.planned(alone.run, silent)
+    late = alone.now + SILENT_ASKS * FACTS.timing.ask
+    step = alone.engine.planned(alone.run, late)
     assert isinstance(step, steps.Step)
     assert (type(step.effect), step.problem and step.problem.name) == (steps.Drop, "unknown_outcome")
     alone.hear()

@@ -22,6 +22,7 @@ from tests.send.places import (
     in_doubt,
     joined,
     planned,
+    queued,
     to_approve,
 )
 
@@ -74,8 +75,7 @@ def test_a_reset_makes_checks_worthless() -> None:
 
 def test_a_lost_queue_is_as_old_as_what_may_have_been_in_it() -> None:
     """Up to ten seconds before the run learnt that its wish was sent, or that it has joined."""
-    alone, done = Alone(), accepted()
-    alone.waiting()
+    alone, done = queued(), accepted()
     for before, lost in ((SEEN_WITHIN, True), (SEEN_WITHIN + SECOND, False)):
         assert (after(alone, events.QueueLost(NOON - before)).wish is None) is lost
         assert (after(done, events.QueueLost(NOON - before)).lost_at is not None) is lost
