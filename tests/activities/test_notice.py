@@ -154,7 +154,7 @@ async def test_a_redirect_is_not_followed(status: str) -> None:
 
 @pytest.mark.parametrize(
     "reaction",
-    [silence, drips(b"HTTP/1.1 200 OK\r\nX: "), floods(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")],
+    [silence, drips(b"HTTP/1.1 200 OK\r\nX: "), floods(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1_000)],
     ids=["silent", "drips its head", "endless head"],
 )
 async def test_a_slow_receiver_is_given_up_in_time(reaction: Reaction) -> None:
