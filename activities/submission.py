@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
+import structlog
+from structlog.typing import FilteringBoundLogger
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
@@ -20,11 +22,12 @@ from activities.wire import Outcome, Write, answer_of, not_written, preview_of, 
 from qunfa.contract.grants import Report
 from qunfa.contract.request import MassSendRequest, Openids, Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED_BEFORE, Listed, PreviewStep, SubmitStep
+from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, TRIED_BEFORE, Listed, PreviewStep, SubmitStep
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, Refused, Token
 
 TELLING: Final = timedelta(seconds=10)
 """How long the answer waits for the ledger to be told; the lease runs out by itself where that fails."""
+_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.submission")
 Tell = Callable[[str, Report], Awaitable[None]]
 """Hands in a report for the ledger of an appid; it may be handed in any number of times."""
 FindOpenids = Callable[[], Awaitable[tuple[str, ...] | None]]
@@ -144,7 +147,20 @@ class Submission:
         return await self._told(step, answer_of(outcome, self._clock.now()))
 
     async def _told(self, step: SubmitStep, answer: Answer) -> Answer:
-        """The answer, once the ledger has been told of it; `told` is false where that did not succeed."""
+        """The answer, once the ledger has been told of it; `told` is false where that did not succeed.
+
+        The line of the log is what is left of it where Temporal's database is lost.
+        """
+        _LOG.info(
+            TRIED,
+            account=step.account.name,
+            key=step.key,
+            generation=step.lease.generation,
+            number=step.lease.number,
+            answer=answer.kind,
+            msg_id=answer.msg_id,
+            errcode=answer.errcode,
+        )
         try:
             async with asyncio.timeout(self._telling.total_seconds()):
                 await self._tell(step.account.appid, step.report(answer))
