@@ -26,6 +26,12 @@ Phase = Literal[
     "done",
 ]
 
+Held = Literal["account_frozen", "quota_exhausted"]
+"""What holds back a send that is ``scheduled``, and is no problem that a person is asked about.
+
+``MassSendProblem`` says it, so that such sends are listed and found.
+"""
+
 
 class WaitingFor(Stored):
     """What a send waits for."""

@@ -41,6 +41,7 @@ from qunfa.contract.operators import (
     Status,
     Unfreeze,
 )
+from qunfa.contract.pictures import ShowPicturesRequest, ShowPicturesResult, SourcesSeen
 from qunfa.contract.recall import RecallRequest, RecallResult, RecallStatus
 from qunfa.contract.request import MassSendRequest, PreviewRequest, PreviewResult
 from qunfa.contract.result import JobFinished, MassSendResult
@@ -65,6 +66,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "MassSend": MassSendRequest,
     "MassSend.result": MassSendResult,
     "MassSend.status": Status,
+    "MassSend.sources": SourcesSeen,
     "MassSend.granted": Granted,
     "MassSend.job_finished": JobFinished,
     "MassSend.ledger_lost": LedgerLost,
@@ -82,6 +84,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "CheckMassSend.result": CheckResult,
     "CheckCallback": CallbackCheckRequest,
     "CheckCallback.result": CallbackCheckResult,
+    "ShowPictures": ShowPicturesRequest,
+    "ShowPictures.result": ShowPicturesResult,
     "CheckAccount": CheckAccountRequest,
     "CheckAccount.result": CheckAccountResult,
     "RecallMassSend": RecallRequest,

@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from qunfa.contract import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult, account_id
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.steps import WISH
-from qunfa.simulator.accounts import FollowerSet
+from qunfa.simulator.accounts import Followers
 from qunfa.simulator.delivery import is_success
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.plans import Counts
@@ -45,7 +45,7 @@ class Accepted:
     finished_at: float | None
     yes: bool
     counts: Counts
-    received: FollowerSet | frozenset[int] | None = None
+    received: Followers | frozenset[int] | None = None
 
     @property
     def finished(self) -> bool:
