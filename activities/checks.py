@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 from temporalio import activity
 
-from activities.accounts import Accounts, Question, ask, pinned
+from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats
 from qunfa.contract.checks import (
     CALLBACK_CHECK,
@@ -25,20 +25,15 @@ from qunfa.contract.checks import (
     TokenSeen,
 )
 from qunfa.contract.steps import AUDIENCE_REFUSED, CHECK_AUDIENCE, AudienceFinding, AudienceStep
-from qunfa.settings import Settings
 from qunfa.wechat import NoToken, server_time
 
 _SECOND: Final = timedelta(seconds=1)
-_OWN: Final = "a token service"
 
 
-class AccountCheck:
-    """What only a worker can say of an account: it has the AppSecret, and it calls WeChat from its own address."""
+class Checks:
+    """Looks at an account from where its calls come from."""
 
-    def __init__(
-        self, settings: Settings, accounts: Accounts, http: httpx.AsyncClient, clock: Clock | None = None
-    ) -> None:
-        self._settings = settings
+    def __init__(self, accounts: Accounts, http: httpx.AsyncClient, clock: Clock | None = None) -> None:
         self._accounts = accounts
         self._http = http
         self._clock = clock or SystemClock()
@@ -51,24 +46,15 @@ class AccountCheck:
         Raises:
             ApplicationError: `AccountChanged`, not retried.
         """
-        pinned(self._settings, step.account)
-        source = self._settings.accounts[step.account.name].token_source
-        named = _OWN if "://" in source else source  # the URL of a token service may hold a key
+        self._accounts.pinned(step.account)
+        source = self._accounts.token_source(step.account.name)
         try:
             await self._accounts.fresh_token(step.account.name)
         except NoToken as none:
+            seen = TokenSeen(source=source, detail=none.reason)
             refused = none.refused
-            if refused is None:
-                return TokenSeen(source=named, detail=none.reason)
-            return TokenSeen(
-                source=named,
-                detail=none.reason,
-                refused=refused.code.problem,
-                errcode=refused.errcode,
-                errmsg=refused.errmsg,
-                rid=refused.rid,
-            )
-        return TokenSeen(source=named)
+            return seen.model_copy(update={"refused": refused.code.problem, **evidence(refused)}) if refused else seen
+        return TokenSeen(source=source)
 
     @activity.defn(name=READ_CLOCKS)
     @heartbeats()
@@ -79,7 +65,7 @@ class AccountCheck:
             ApplicationError: `AccountChanged`, not retried.
         """
         ahead_of_temporal = (self._clock.now() - activity.info().started_time) / _SECOND
-        pinned(self._settings, step.account)
+        self._accounts.pinned(step.account)
         before = self._clock.now()
         heard = await server_time(self._http, step.account.base_url)
         if heard.date is None:
@@ -88,25 +74,20 @@ class AccountCheck:
         told = heard.date + _SECOND / 2  # a Date is cut to the second
         return Clocks(ahead_of_temporal=ahead_of_temporal, ahead_of_wechat=(between - told) / _SECOND)
 
-
-class CallbackCheck:
-    """What `callback/check` says: it resolves the callback's host and pings it."""
-
-    def __init__(self, settings: Settings, accounts: Accounts) -> None:
-        self._settings = settings
-        self._accounts = accounts
-
     @activity.defn(name=CALLBACK_CHECK)
     @heartbeats()
     async def callback_check(self, step: CallbackCheckStep) -> CallbackView:
-        """The addresses of the callback's host, and how they answer.
+        """The addresses that WeChat finds for the callback's host, and how they answer (`callback/check`).
 
         Raises:
             ApplicationError: `AccountChanged` and `CallbackCheckRefused`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
-        question = Question(step.account.name, "Asking about the callback", CALLBACK_CHECK_REFUSED)
-        seen = await ask(self._accounts, question, lambda api, token: api.callback_check(token))
+        seen = await self._accounts.answer(
+            step.account,
+            "Asking about the callback",
+            CALLBACK_CHECK_REFUSED,
+            lambda api, token: api.callback_check(token),
+        )
         return CallbackView(
             dns=tuple(CallbackAddress(ip=one.ip, operator=one.real_operator) for one in seen.dns),
             ping=tuple(
@@ -115,26 +96,16 @@ class CallbackCheck:
             ),
         )
 
-
-class AudienceCheck:
-    """What `tags/get` says of a tag."""
-
-    def __init__(self, settings: Settings, accounts: Accounts) -> None:
-        self._settings = settings
-        self._accounts = accounts
-
     @activity.defn(name=CHECK_AUDIENCE)
     @heartbeats()
     async def check_audience(self, step: AudienceStep) -> AudienceFinding:
-        """The tag's name and how many followers have it; `count` is as of some time ago.
+        """The tag's name and how many followers have it (`tags/get`); `count` is as of some time ago.
 
         Raises:
             ApplicationError: `AccountChanged` and `AudienceRefused`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
-        question = Question(step.account.name, "Asking for the tag", AUDIENCE_REFUSED)
-        tags = await ask(self._accounts, question, lambda api, token: api.tags(token))
-        tag = next((tag for tag in tags if tag.id == step.tag_id), None)
-        return (
-            AudienceFinding(found=False) if tag is None else AudienceFinding(found=True, name=tag.name, count=tag.count)
+        tags = await self._accounts.answer(
+            step.account, "Asking for the tag", AUDIENCE_REFUSED, lambda api, token: api.tags(token)
         )
+        tag = next((tag for tag in tags if tag.id == step.tag_id), None)
+        return AudienceFinding(found=True, name=tag.name, count=tag.count) if tag else AudienceFinding(found=False)

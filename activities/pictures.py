@@ -8,15 +8,14 @@ from typing import Final
 
 from temporalio import activity
 
-from activities.accounts import pinned
+from activities.accounts import Accounts
 from activities.attempts import heartbeats
-from activities.sources import Copy, Reader, unreadable_here
+from activities.sources import Reader
 from qunfa.contract.pictures import ANSWER_BYTES, READ_PICTURES, ReadPicturesStep, ShownPicture, ShowPicturesResult
-from qunfa.media import SourceRefused, SourceUnavailable
+from qunfa.media import Fetched, SourceRefused, SourceUnavailable
 from qunfa.media.facts import HEAD_BYTES, Kind, sniff
 from qunfa.media.fitting import CannotFitError
 from qunfa.media.limits import Use, check
-from qunfa.settings import Settings
 
 _SECONDS: Final = 30
 """After so long an answer holds what it has; the rest is asked for again."""
@@ -25,8 +24,8 @@ _SECONDS: Final = 30
 class Pictures:
     """Reads pictures, and makes big ones smaller. It changes nothing."""
 
-    def __init__(self, settings: Settings, reader: Reader) -> None:
-        self._settings = settings
+    def __init__(self, accounts: Accounts, reader: Reader) -> None:
+        self._accounts = accounts
         self._reader = reader
 
     @activity.defn(name=READ_PICTURES)
@@ -37,7 +36,7 @@ class Pictures:
         Raises:
             ApplicationError: `AccountChanged`, not retried.
         """
-        pinned(self._settings, step.account)
+        self._accounts.pinned(step.account)
         found: list[ShownPicture] = []
         room, until = ANSWER_BYTES, time.monotonic() + _SECONDS
         for uri in step.uris:
@@ -57,9 +56,10 @@ class Pictures:
         except (SourceRefused, SourceUnavailable) as error:
             return ShownPicture(problem=str(error))
         except OSError as error:
-            return ShownPicture(problem=unreadable_here(error))
+            why = error.strerror or type(error).__name__
+            return ShownPicture(problem=f"the worker cannot look at it now ({why}).")
 
-    async def _shown(self, copy: Copy) -> ShownPicture:
+    async def _shown(self, copy: Fetched) -> ShownPicture:
         known = ShownPicture(sha256=copy.sha256, size=copy.size)
         facts = await self._reader.facts(copy)
         if facts.kind is not Kind.PICTURE:

@@ -271,7 +271,8 @@ def _call_row(call: RecallCall) -> tuple[object, ...]:
 
 def account_page(state: AccountState, now: datetime) -> str:
     """The page. It is rebuilt after every slice of messages, so it shows the newest records only."""
-    parts = (_switch(state), _pace(state), _queue(state), _sends(state, now), _ledger(state), _forgotten(state))
+    above = (_switch(state), _restored(state), _pace(state), _queue(state))
+    parts = (*above, _sends(state, now), _ledger(state), _forgotten(state))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -287,6 +288,14 @@ def _switch(state: AccountState) -> str:
         f"{plain(frozen.reason)}\n\n"
         'Nothing is submitted until the update `unfreeze` with `{"by": "your name"}`.'
     )
+
+
+def _restored(state: AccountState) -> str:
+    restored = state.restored
+    if restored is None or restored.ended_at is not None:
+        return ""
+    said = f"{shanghai_clock(restored.taken)}, says {plain(restored.by)}: {plain(restored.reason)}"
+    return f"**Restored** from a snapshot of {said}. Each key asks a person first, until `qunfa restored --done`."
 
 
 def _pace(state: AccountState) -> str:

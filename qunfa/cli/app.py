@@ -23,6 +23,7 @@ from qunfa.cli.options import Command
 from qunfa.cli.output import note
 from qunfa.cli.preview import preview
 from qunfa.cli.recall import recall
+from qunfa.cli.restored import restored
 from qunfa.cli.send import send
 from qunfa.cli.services import callback, schema, simulator, worker
 from qunfa.cli.setup import setup
@@ -147,6 +148,7 @@ _PANELS: Final[dict[str, dict[str, tuple[Command | typer.Typer, str]]]] = {
     "Accounts": {
         "freeze": (freeze, 'qunfa freeze demo --reason "a leak"'),
         "unfreeze": (unfreeze, 'qunfa unfreeze demo --reason "all is well again"'),
+        "restored": (restored, f'qunfa restored --taken {_TIME} --reason "disk lost"'),
         "ledger": (ledger, "qunfa ledger demo --key spring-sale-2026"),
         "forget": (forget, 'qunfa forget demo spring-sale-2026 --reason "a test"'),
         "quota": (quota, "qunfa quota demo"),

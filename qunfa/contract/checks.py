@@ -13,7 +13,7 @@ the API.
 """
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from qunfa.contract.fields import MSG_ID_MAX, AccountName, Model, Stored
 from qunfa.contract.ledger import Frozen
@@ -36,7 +36,7 @@ TEST_MSG_ID_MIN: Final = MSG_ID_MAX - 2**40 + 1
 """WeChat's msg_ids are far smaller. From here on they belong to test pushes, which ``Account`` takes and forgets."""
 
 FindingState = Literal["ok", "warning", "failed", "skipped"]
-CheckName = Literal[
+GeneralCheck = Literal[
     "configuration",
     "temporal",
     "temporal_version",
@@ -45,35 +45,12 @@ CheckName = Literal[
     "workers",
     "workflow_tasks",
     "clock",
-    "account",
-    "own_workflow",
-    "token",
-    "ip_whitelist",
-    "quota",
-    "worker_clock",
-    "callback",
 ]
-
-GENERAL: Final[tuple[CheckName, ...]] = (
-    "configuration",
-    "temporal",
-    "temporal_version",
-    "retention",
-    "search_attributes",
-    "workers",
-    "workflow_tasks",
-    "clock",
-)
+AccountCheck = Literal["account", "own_workflow", "token", "ip_whitelist", "quota", "worker_clock", "callback"]
+CheckName = Literal[GeneralCheck, AccountCheck]
+GENERAL: Final[tuple[CheckName, ...]] = get_args(GeneralCheck)
 """The checks that are made once, in the order in which they are shown."""
-OF_AN_ACCOUNT: Final[tuple[CheckName, ...]] = (
-    "account",
-    "own_workflow",
-    "token",
-    "ip_whitelist",
-    "quota",
-    "worker_clock",
-    "callback",
-)
+OF_AN_ACCOUNT: Final[tuple[CheckName, ...]] = get_args(AccountCheck)
 """The checks that are made of each account."""
 
 

@@ -139,7 +139,7 @@ def notify_id(account: str, name: str, webhook_id: str) -> str:
 
 
 def account_of(prefix: str, workflow_id: str) -> str | None:
-    """The account in an id of the form ``<prefix>:<account>:<more>``, or ``None`` when the id is of another form."""
+    """The account in an id of the form ``<prefix>:<account>:<more>``; ``None`` for an id of another form."""
     found, _, rest = workflow_id.partition(":")
     account, colon, more = rest.partition(":")
     well_formed = found == prefix and colon and more and re.fullmatch(ACCOUNT_NAME_PATTERN, account)

@@ -22,18 +22,20 @@ from qunfa.contract.checks import (
     Diagnosis,
 )
 from qunfa.contract.grants import Granted, LedgerLost, Report, Wish
-from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
+from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView, Restored
 from qunfa.contract.limits import QuotaRequest, QuotaResult, SpeedRequest, SpeedResult
 from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Notice, NoticeDelivered, NotifyRequest
 from qunfa.contract.operators import (
     Abort,
     Approve,
+    CaughtUp,
     Forget,
     Freeze,
     MarkSent,
     Pause,
     Reject,
     Reschedule,
+    Restore,
     Resume,
     Retry,
     Status,
@@ -108,6 +110,9 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Account.unfreeze": Unfreeze,
     "Account.forget": Forget,
     "Account.forget.result": Forgotten,
+    "Account.restored": Restore,
+    "Account.caught_up": CaughtUp,
+    "Account.caught_up.result": Restored,
     "Account.ledger": LedgerView,
     "doctor": Diagnosis,
 }

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease
+from qunfa.contract.result import Answer
 from qunfa.rules.course import judgement_of
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.submission import unsettled
@@ -35,9 +36,11 @@ def heard(case: Case, granted: Granted) -> SendState:
     answer = granted.model_copy(update={"known": Known(), "counted": counted})
     state = state.changed(known=union(state.known, granted.known))
     held = state.trying or state.lease
-    if held is not None and granted.lease is None:
+    if (held is not None and granted.lease is None) or _is_overtaken(granted, state.heard):
         return state  # said before the lease was, and heard after it
-    if _is_overtaken(granted, state.heard):
+    if granted.lease is not None:
+        state = _with_one_lease(state, granted.lease, case.now)
+    if state.trying is not None:
         return state
     if granted.answer == "reused":
         return _reused(case, state.changed(heard=answer, wish=None))
@@ -48,6 +51,24 @@ def heard(case: Case, granted: Granted) -> SendState:
         return _answered(case.after(state.changed(wish=None)), wish)
     stale = granted.lease is None and granted.waits is None and state.known != before
     return state.changed(wish=None) if stale else state.changed(wish=_arrived(wish, case.now))
+
+
+def given_back(state: SendState, lease: Lease, at: datetime) -> SendState:
+    """The state in which the lease was not used: the account is told of it next, so that others get their turn.
+
+    An account that was reset grants a turn twice, and it would wait for the other lease until that is over.
+    """
+    unused = Answer(kind="unused", at=at, detail="the lease was not used")
+    return state.changed(known=union(state.known, Known(tries=(lease.tried(unused),))), untold=True)
+
+
+def _with_one_lease(state: SendState, lease: Lease, at: datetime) -> SendState:
+    """Without the lease in hand whose place this one takes; one that comes during a try is not used itself."""
+    if state.trying is not None:
+        return given_back(state, lease, at)
+    if state.lease is None or state.lease == lease:
+        return state
+    return given_back(state, state.lease, at).changed(untold=state.untold)
 
 
 def _is_used(state: SendState, lease: Lease) -> bool:

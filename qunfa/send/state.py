@@ -243,6 +243,11 @@ class Case:
         approved = self.state.newest_act("approve") is not None
         return is_required(self.facts.approval, self.request) and not approved
 
+    def obstacle(self, name: str) -> Problem | None:
+        """What stands against submitting, where it is the problem of this name: a doubt is asked about before it."""
+        obstacle = self.state.obstacle
+        return obstacle if obstacle is not None and obstacle.name == name else None
+
     def check(self, before: Purpose, msg_id: int | None = None) -> Check | None:
         """What was asked for this, where nothing became known since."""
         return next((one for one in self.state.checks if (one.before, one.msg_id) == (before, msg_id)), None)

@@ -1,6 +1,9 @@
+"""What people are told of WeChat's words on a refusal."""
+
 import pytest
 
 from qunfa.rules.evidence import evidence, evidence_words
+from qunfa.rules.whitelist import refused_address
 
 
 @pytest.mark.parametrize(
@@ -23,3 +26,20 @@ def test_a_rid_is_said_once(errmsg: str | None, rid: str | None, said: str) -> N
 def test_without_evidence_nothing_is_said() -> None:
     """No empty words."""
     assert (evidence(None, None, None), evidence_words(None, None, None)) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    ("errmsg", "address"),
+    [
+        ("invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist rid: 6b-1", "1.2.3.4"),
+        ("invalid ip 2001:db8::7, not in whitelist", "2001:db8::7"),
+        ("invalid ip: 203.0.113.70", "203.0.113.70"),
+        ("not in whitelist rid: 6b-1", None),
+        ("invalid ip, not in whitelist", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_address_that_wechat_names(errmsg: str | None, address: str | None) -> None:
+    """Nothing else of its text is taken for one."""
+    assert refused_address(errmsg) == address

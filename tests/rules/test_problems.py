@@ -35,22 +35,6 @@ def test_what_may_be_out_is_only_submitted_anew_as_a_new_generation() -> None:
     assert again == taken | {"unknown_outcome", "not_delivered"}
 
 
-def test_a_refusal_has_wechats_words() -> None:
-    """errcode, errmsg and rid, and the code's meaning in the sentence."""
-    said = Answer(kind="refused", at=NOON, errcode=40164, errmsg="invalid ip 1.2.3.4", rid="r-1")
-    problem = describe("ip_not_whitelisted", NEW.model_copy(update={"answer": said}))
-    assert (problem.errcode, problem.errmsg, problem.rid) == (40164, "invalid ip 1.2.3.4", "r-1")
-    assert "40164" in problem.sentence
-
-
-def test_a_verdict_has_its_articles() -> None:
-    """A reprint shows what was found, so that a person can decide."""
-    articles = (ArticleCheck(idx=1, audit_state=3, original_url="https://example.com", can_reprint=True),)
-    verdict = Verdict(status="err(30003)", observed_by="push", check_state=3, articles=articles)
-    problem = describe("reprint_needs_decision", NEW.model_copy(update={"msg_id": 7, "verdict": verdict}))
-    assert (problem.errcode, problem.errmsg, problem.articles) == (30003, "err(30003)", articles)
-
-
 def test_articles_are_spoken_of_where_there_are_some() -> None:
     """WeChat does not always tell them: nobody is sent to look for what is not there."""
     job = NEW.model_copy(update={"msg_id": 7, "verdict": Verdict(status="err(30003)", observed_by="poll")})
@@ -72,21 +56,6 @@ def test_what_is_said_ends_with_one_full_stop(name: str, detail: str) -> None:
     for text in (problem.sentence, problem.todo):
         assert text.endswith(".")
         assert ".." not in text
-
-
-@pytest.mark.parametrize(("status", "meaning"), [("err(20006)", "crime"), ("err(20431)", "not published")])
-def test_a_refused_content_says_why(status: str, meaning: str) -> None:
-    """In WeChat's published words, where it has any."""
-    verdict = Verdict(status=status, observed_by="push")
-    assert meaning in describe("content_refused", NEW.model_copy(update={"verdict": verdict})).sentence
-
-
-def test_material_that_died_tells_what_that_may_mean() -> None:
-    """A draft dies with its delivery, and a retry would make another one."""
-    dead = Answer(kind="refused", at=NOON, errcode=40007)
-    first = NEW.model_copy(update={"answer": dead})
-    assert "console" not in describe("media_refused", first).sentence
-    assert "console" in describe("media_refused", first.model_copy(update={"generation": 1})).sentence
 
 
 def test_the_address_for_the_whitelist_is_named() -> None:

@@ -235,11 +235,6 @@ def says(errcode: int, kind: str = "refused") -> Scripted:
     return lambda wechat, _step: wechat.answered(kind, errcode=errcode, errmsg=f"says {errcode}", rid="1-2-3")
 
 
-def duplicates(msg_id: int) -> Scripted:
-    """45065 with this msg_id."""
-    return lambda wechat, _step: wechat.answered("duplicate", errcode=45065, msg_id=msg_id)
-
-
 def untold(scripted: Scripted) -> Scripted:
     """Answer so, and be unable to tell the ledger."""
     return lambda wechat, step: scripted(wechat, step).model_copy(update={"told": False})

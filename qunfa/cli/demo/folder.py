@@ -121,8 +121,6 @@ receiver = ""
 [media]
 roots = [{_toml(str(media_folder(folder)))}]
 
-[store]
-uri = {_toml(f"file:{folder / 'store'}")}
 """
     names = list(having)
     parts = [text, *(_at_the_worker(one) for one in names)]

@@ -1,4 +1,4 @@
-"""The page of a send, as `workflows.pages` writes it."""
+"""The page of a send, as `workflows.pages` writes it of a status."""
 
 import json
 from datetime import UTC, datetime
