@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ids import MASS_SEND
     from qunfa.contract.operators import Status
+    from qunfa.contract.pictures import SourcesSeen
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import ASK_AGAIN, COMPLETES, MassSendResult
     from qunfa.send import events, show, steps
@@ -266,6 +267,14 @@ class MassSend(People):
         step = over or plan(self._asked, state, workflow.now())
         status = self._window.status(self._asked, state, step, self._under_way)
         return status if self._inbox else status.model_copy(update={"updated_at": self._window.shown_at})
+
+    @workflow.query(description="sources: the message's files as they were found, by SHA-256")
+    def sources(self) -> SourcesSeen:
+        """What was found at the sources of the message."""
+        state = self._state
+        if state.material is None:
+            return SourcesSeen(digest=state.digest)
+        return SourcesSeen(digest=state.digest, sources=state.material.sources, contents=state.material.contents)
 
     # What comes from outside
 

@@ -34,6 +34,7 @@ from qunfa.contract import InvalidRequestError
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
 from qunfa.contract.message import Source
+from qunfa.contract.prospect import Effect, StartWould
 from qunfa.contract.request import MassSendRequest, Previewed, PreviewRequest, PreviewResult, describe, parse_preview
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
@@ -176,23 +177,64 @@ async def check(request: Request, queue: str) -> CheckResult:
 
 
 _FILES = ("use", "format", "size", "", "file", "place")
+_OUTLOOK = ("", "as it is now", "what that does to this send")
 
 
 def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType:
-    """What would be sent to how many, each file, what was taken out of articles, and what stands against it."""
+    """What would be sent to how many, each file, what stands against it, and what a start would meet."""
     parts: list[RenderableType] = [_title(found), facts(_facts(request, found))]
     if found.sources:
         parts += ["", table(_FILES, map(_file, found.sources), wrapped=("file", "place"))]
+    if rows := list(_outlook(found)):
+        parts += ["", table(_OUTLOOK, rows, wrapped=_OUTLOOK[1:])]
     if found.problems:
         parts += ["", *(plain(f"- {problem}") for problem in found.problems)]
-    verdict = "Nothing stands against it." if not found.problems else "It cannot be sent like this."
-    return Group(*parts, plain(f"\n{verdict} This was a dry run: nothing was sent, and nothing was uploaded."))
+    return Group(*parts, plain(f"\n{_verdict(found)} This was a dry run: nothing was sent, and nothing was uploaded."))
+
+
+def _outlook(found: CheckResult) -> Iterator[tuple[str, str, str]]:
+    seen = {"key": found.past, "freeze": found.freeze, "quota": found.quota}
+    return ((name, one.said, one.then) for name, one in seen.items() if one is not None)
+
+
+def _otherwise(found: CheckResult) -> str | None:
+    """What a start would do instead of just sending it; `None` where it would, as far as is known."""
+    if found.past is not None and found.past.start not in {"send", "unknown"}:
+        return _STARTS[found.past.start]
+    effects = {one.effect for one in (found.freeze, found.quota) if one is not None}
+    return next((word for effect, word in _EFFECTS.items() if effect in effects), None)
+
+
+_STARTS: dict[StartWould, str] = {
+    "try_again": "would be tried again",
+    "await_result": "would await its result",
+    "give_result": "would end as before",
+    "ask": "would ask an operator",
+    "follow": "runs already",
+    "be_refused": "would be refused",
+}
+_EFFECTS: dict[Effect, str] = {
+    "fails": "would fail",
+    "expires": "would expire",
+    "asks": "would ask an operator",
+    "waits": "would wait",
+}
 
 
 def _title(found: CheckResult) -> Text:
-    problems = len(found.problems)
-    word = (counted(problems, "problem"), "bold red") if problems else ("ready", "bold green")
+    problems, otherwise = len(found.problems), _otherwise(found)
+    word = ("ready", "bold green") if otherwise is None else (otherwise, "bold yellow")
+    if problems:
+        word = (counted(problems, "problem"), "bold red")
     return Text.assemble((f"{found.account}/{found.key}", "bold"), "  ", word)
+
+
+def _verdict(found: CheckResult) -> str:
+    if found.problems:
+        return "It cannot be sent like this."
+    if _otherwise(found) is None:
+        return "Nothing stands against it."
+    return "The request is right, but a start would not just send it."
 
 
 def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, str]]:
@@ -207,10 +249,11 @@ def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, 
 
 def _audience(found: CheckResult) -> str:
     if found.followers is None:
-        return found.audience
+        return f"{found.audience}; how many is not known: {found.uncounted}" if found.uncounted else found.audience
     if found.audience.endswith("openids"):
         return found.audience
-    return f"{found.audience}: {found.followers:,} followers, by WeChat's count"
+    noun = "" if found.audience.endswith("followers") else " followers"
+    return f"{found.audience}: {found.followers:,}{noun}, by WeChat's count"
 
 
 def _file(one: Source) -> tuple[str, ...]:

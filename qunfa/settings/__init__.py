@@ -10,7 +10,6 @@ from qunfa.settings.model import (
     MetricsSettings,
     ReceiverSettings,
     Settings,
-    StoreSettings,
     TimingSettings,
     WeChatSettings,
 )
@@ -24,7 +23,6 @@ __all__ = [
     "ReceiverSettings",
     "Settings",
     "SettingsError",
-    "StoreSettings",
     "TimingSettings",
     "WeChatSettings",
     "load_settings",

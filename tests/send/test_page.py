@@ -50,6 +50,18 @@ def test_what_is_to_be_pasted_is_a_valid_update(answer: str, problem: str) -> No
     assert EXAMPLES.keys() == set(UPDATES)
 
 
+def test_articles_that_wait_for_approval_can_be_looked_at() -> None:
+    """The command stands with what is to be approved, and goes once it is; a draft or a text shows nothing more."""
+    article = {"title": "t", "content": "x", "thumb": {"media_id": "T"}}
+    articles = request(message={"msgtype": "mpnews", "articles": [article]})
+    command = "- look at it first: `qunfa article preview demo/spring`"
+    waits = status(phase="awaiting_approval", answers=("approve", "reject"))
+    assert command in send_page(articles, waits)
+    assert command not in send_page(articles, status(phase="paused", answers=("resume",)))
+    draft = request(message={"msgtype": "mpnews", "media_id": "D"})
+    assert not any("article preview" in send_page(other, waits) for other in (draft, request()))
+
+
 def test_a_send_that_waits_shows_for_what_and_until_when() -> None:
     """Also where there is no problem: the time, who has asked, approved and paused, and the updates that fit."""
     shown = status(

@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.checks import Outlook
 from activities.earlier_runs import EarlierRuns
 from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
@@ -305,6 +306,8 @@ def staffed(
         wechat.job_status,
         wechat.await_verdict,
         wechat.check_audience,
+        wechat.count_followers,
+        Outlook(env.client, earlier or NoEarlierRuns()).look_ahead,
         ledger.wish,
         ledger.look_up,
         ledger.tell,
