@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import sys
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from qunfa.temporal.connection import TemporalUnreachable
 from qunfa.temporal.namespace import register_search_attributes
 from qunfa.temporal.payloads import data_converter
 from tests.looking import PATIENCE, look_again
+from tests.ports import free_address
 from tests.workflows.metronome import METRONOME, Metronome
 
 FINE_TIMERS: Final = 'history.timerProcessorMaxTimeShift="10ms"'
@@ -47,17 +49,33 @@ async def development_server(
     configured = dynamic_config if as_it_comes else (FINE_TIMERS, *dynamic_config)
     values = [part for value in configured for part in ("--dynamic-config-value", value)]
     names = [part for name in namespaces for part in ("--namespace", name)]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary("temporal"),
-        dev_server_log_level="error",
-        data_converter=data_converter,
-        identity="tests",
-        ui=ui_port is not None,
-        ui_port=ui_port,
-        dev_server_extra_args=[*values, *names, *([] if ui_port is None else ["--ui-disable-news-fetch"])],
-    ) as environment:
-        await _prepared(environment.client)
-        yield environment.client
+    shown = ["--headless"] if ui_port is None else ["--ui-port", str(ui_port), "--ui-disable-news-fetch"]
+    host, port = (address := free_address()).split(":")
+    process = await asyncio.create_subprocess_exec(
+        binary("temporal"),
+        *("server", "start-dev", "--ip", host, "--port", port, "--log-level", "error", *values, *names, *shown),
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+    )
+    try:
+        client = await _connected(address, process)
+        await _prepared(client)
+        yield client
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _connected(address: str, process: Process) -> Client:
+    """A client, as soon as the server answers; the SDK would give it five seconds for that, and a crowd more."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await Client.connect(address, data_converter=data_converter, identity="tests")
+            except RuntimeError:
+                assert process.returncode is None, "Temporal has ended by itself"
+                await look_again()
 
 
 async def in_namespace(client: Client, namespace: str) -> Client:
