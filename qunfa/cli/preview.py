@@ -14,6 +14,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.language import N_, _, several
 from qunfa.cli.message import (
     WORKERS_READ,
     MessageOptions,
@@ -26,6 +27,7 @@ from qunfa.cli.message import (
 )
 from qunfa.cli.options import Json, TaskQueue, grouped
 from qunfa.cli.output import note, plain, show_result
+from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.request import Request, read_request, recipients, summary
 from qunfa.cli.tables import counted, facts, table
 from qunfa.cli.times import SHANGHAI
@@ -39,9 +41,9 @@ from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
 
 _ADVICE = {
-    "account: is missing": "say --account NAME",
-    "message: is missing": "say --text, --html, --image, --video or --voice, or give a file that holds the message",
-    "to: is missing": "say --to OPENID or --to-wxname NAME",
+    "account: is missing": N_("say --account NAME"),
+    "message: is missing": N_("say --text, --html, --image, --video or --voice, or give a file that holds the message"),
+    "to: is missing": N_("say --to OPENID or --to-wxname NAME"),
 }
 
 
@@ -104,7 +106,7 @@ def _raw(file: str | None, given: dict[str, Any]) -> Any:
 def _of_a_mass_send(read: dict[str, Any]) -> dict[str, Any]:
     """What a preview takes of a mass send's request. The key stays the send's own."""
     if "to" in read:
-        raise WrongUse("The file has both audience and to: it is neither a mass send's request nor a preview's.")
+        raise WrongUse(_("The file has both audience and to: it is neither a mass send's request nor a preview's."))
     wanted = read.get("preview")
     to = {"to": wanted["to"]} if isinstance(wanted, dict) and "to" in wanted else {}
     return {name: read[name] for name in ("account", "message", "fit_images") if name in read} | to
@@ -114,7 +116,7 @@ def _parsed(raw: Any) -> PreviewRequest:
     try:
         return parse_preview(raw)
     except InvalidRequestError as error:
-        advised = [f"{one}: {_ADVICE[one]}" if one in _ADVICE else one for one in error.problems]
+        advised = [f"{told(one)}: {_(_ADVICE[one])}" if one in _ADVICE else one for one in error.problems]
         raise InvalidRequestError(advised) from None
 
 
@@ -127,27 +129,31 @@ async def _preview(raw: dict[str, Any], request: PreviewRequest, queue: str) -> 
     try:
         return await answer_of(client, question, PreviewResult, queue, _cancelled)
     except WorkflowAlreadyStartedError:
-        raise Refused(f"{workflow_id} runs already: wait for it, or choose another --key.") from None
+        raise Refused(
+            _("{workflow_id} runs already: wait for it, or choose another --key.").format(workflow_id=workflow_id)
+        ) from None
     except InvalidError as error:
-        raise Refused("\n".join(_hinted(f"Nothing was previewed: {error.said}"))) from None
+        said = _("Nothing was previewed: {said}").format(said=told(error.said))
+        raise Refused(_hinted(said, error.said)) from None
     except Refused as error:
-        raise Refused("\n".join(_hinted(str(error)))) from None
+        raise Refused(_hinted(told(str(error)), str(error))) from None
 
 
 async def _cancelled(handle: Handle) -> None:
     await cancelled(handle)
-    note("Cancelled. Those previews that had been made by then have been shown.")
+    note(_("Cancelled. Those previews that had been made by then have been shown."))
 
 
-def _hinted(sentence: str) -> list[str]:
-    return [sentence, WORKERS_READ] if unread(sentence) else [sentence]
+def _hinted(said: str, sentence: str) -> str:
+    """What is said, with a hint where the worker's `sentence` shows that it could not read a file."""
+    return f"{said}\n{_(WORKERS_READ)}" if unread(sentence) else said
 
 
 def show_check(request: Request, found: CheckResult, *, as_json: bool) -> None:
     """Print what was found, and exit by it."""
     show_result(found, partial(render_check, request.parsed), as_json=as_json)
     if any(unread(problem) for problem in found.problems):
-        note(WORKERS_READ)
+        note(_(WORKERS_READ))
     if found.problems:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -175,58 +181,71 @@ async def check(request: Request, queue: str) -> CheckResult:
         )
 
 
-_FILES = ("use", "format", "size", "", "file", "place")
+_FILES = (N_("use"), N_("format"), N_("size"), "", N_("file"), N_("place"))
 
 
 def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType:
     """What would be sent to how many, each file, what was taken out of articles, and what stands against it."""
     parts: list[RenderableType] = [_title(found), facts(_facts(request, found))]
     if found.sources:
-        parts += ["", table(_FILES, map(_file, found.sources), wrapped=("file", "place"))]
+        parts += ["", table([_(one) for one in _FILES], map(_file, found.sources), wrapped=(_("file"), _("place")))]
     if found.problems:
-        parts += ["", *(plain(f"- {problem}") for problem in found.problems)]
-    verdict = "Nothing stands against it." if not found.problems else "It cannot be sent like this."
-    return Group(*parts, plain(f"\n{verdict} This was a dry run: nothing was sent, and nothing was uploaded."))
+        parts += ["", *(plain(f"- {told(problem)}") for problem in found.problems)]
+    verdict = _("Nothing stands against it.") if not found.problems else _("It cannot be sent like this.")
+    return Group(
+        *parts,
+        plain(_("\n{verdict} This was a dry run: nothing was sent, and nothing was uploaded.").format(verdict=verdict)),
+    )
 
 
 def _title(found: CheckResult) -> Text:
     problems = len(found.problems)
-    word = (counted(problems, "problem"), "bold red") if problems else ("ready", "bold green")
+    word = (
+        (counted(problems, several("problem", "problems", problems)), "bold red")
+        if problems
+        else (_("ready"), "bold green")
+    )
     return Text.assemble((f"{found.account}/{found.key}", "bold"), "  ", word)
 
 
 def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, str]]:
-    yield "message", heading(request.message)
+    yield _("message"), told_whole(heading(request.message))
     if not found.sources:
         for line in contents(request.message):
             yield "", line
-    yield "audience", _audience(found)
+    yield _("audience"), _audience(found)
     for number, removed in enumerate(found.removed):
-        yield "" if number else "taken out", removed
+        yield "" if number else _("taken out"), told(removed)
 
 
 def _audience(found: CheckResult) -> str:
     if found.followers is None:
-        return found.audience
+        return told(found.audience)
     if found.audience.endswith("openids"):
-        return found.audience
-    return f"{found.audience}: {found.followers:,} followers, by WeChat's count"
+        return told(found.audience)
+    return _("{audience}: {followers:,} followers, by WeChat's count").format(
+        audience=told(found.audience), followers=found.followers
+    )
 
 
 def _file(one: Source) -> tuple[str, ...]:
-    fit = "is re-encoded to fit" if one.fit else ""
+    fit = _("is re-encoded to fit") if one.fit else ""
     return one.use, one.kind, bytes_words(one.size), fit, uri_words(one.uri), one.place
 
 
 def render_previews(previews: Sequence[Previewed]) -> RenderableType:
     """One row per recipient, in order."""
-    rows = ((one.to, "sent" if one.sent else "NOT sent", one.msg_id, _why_not(one)) for one in previews)
-    return table(("preview to", "", "msg_id", "why not"), rows, wrapped=("why not",))
+    rows = ((one.to, _("sent") if one.sent else _("NOT sent"), one.msg_id, _why_not(one)) for one in previews)
+    return table((_("preview to"), "", "msg_id", _("why not")), rows, wrapped=(_("why not"),))
 
 
 def preview_line(one: Previewed) -> str:
     """A preview in one line."""
-    return f"previewed to {one.to}" if one.sent else f"no preview to {one.to}: {_why_not(one)}"
+    return (
+        _("previewed to {to}").format(to=one.to)
+        if one.sent
+        else _("no preview to {to}: {why_not}").format(to=one.to, why_not=_why_not(one))
+    )
 
 
 def _why_not(one: Previewed) -> str | None:
@@ -234,5 +253,5 @@ def _why_not(one: Previewed) -> str | None:
     if one.sent:
         return None
     if one.errcode is None:
-        return one.errmsg or "no reason was given"
+        return told(one.errmsg or "") or _("no reason was given")
     return evidence_words(one.errcode, one.errmsg, one.rid)

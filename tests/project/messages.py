@@ -1,0 +1,160 @@
+"""The catalogue of messages: what is to be translated, and how it is kept. `make messages` runs this.
+
+Babel reads the marked texts. The help of commands, the tables of the rules and the sentences of the core are not
+marked: they are taken from where they stand.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from string import Formatter
+from typing import Any, Final, get_args
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+from typer.main import get_group
+
+from qunfa.cli import app
+from qunfa.cli.help import EXAMPLE, texts
+from qunfa.cli.language import CHINESE, DOMAIN, LOCALES
+from qunfa.contract.operators import Phase
+from qunfa.contract.result import JobStateName, Observer, Outcome, ShownOutcome
+from qunfa.rules.verdict import CONTENT_MEANINGS
+from tests.project.imports import ROOT
+
+FILE: Final = LOCALES / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
+COMPILED: Final = FILE.with_suffix(".mo")
+KEYWORDS: Final[dict[str, tuple[int, ...] | None]] = {"_": None, "N_": None, "several": (1, 2)}
+FIXED: Final = (
+    *get_args(Phase),
+    *get_args(Outcome),
+    *get_args(ShownOutcome),
+    *get_args(JobStateName),
+    *get_args(Observer),
+)
+"""Names of states: Chinese has a word for each."""
+CORE: Final = (
+    "qunfa/send",
+    "qunfa/rules/codes.py",
+    "qunfa/rules/problems.py",
+    "qunfa/rules/recall.py",
+    "qunfa/rules/second_submission.py",
+    "qunfa/rules/submission.py",
+    "qunfa/contract/refusal.py",
+    "qunfa/contract/fields.py",
+)
+"""Where the core makes sentences for people: all that have no variables are translated as they are."""
+NONE_FOR_PEOPLE: Final = frozenset(
+    {
+        "Step | End | None",
+        "the account is not pinned yet",
+        "a return code stands in the table twice",
+        "hex escape",
+        "unicode code point",
+        "recursion limit",
+        "number out of range",
+        "Invalid JSON:",
+        "at line",
+        "Value error,",
+        "ISO 8601 (PT45M) or seconds",
+    }
+)
+"""Texts of those files that no operator reads: types, faults of the program, and words of libraries."""
+
+_SENTENCE: Final = re.compile(r"[\"'A-Za-z][^\\|]* [^\\|]*")
+
+
+def catalogue() -> Catalog:
+    """What is kept."""
+    with FILE.open("rb") as file:
+        return read_po(file, locale=CHINESE, domain=DOMAIN)
+
+
+def wanted() -> Catalog:
+    """Every text that is to be translated."""
+    found = Catalog(locale=CHINESE, domain=DOMAIN, fuzzy=False)
+    for file, _line, message, _comments, _context in extract_from_dir(ROOT / "qunfa" / "cli", keywords=KEYWORDS):
+        found.add(message, locations=[(f"qunfa/cli/{file}", 1)])
+    for text in [*texts(get_group(app)), EXAMPLE, *FIXED, *CONTENT_MEANINGS.values()]:
+        found.add(text)
+    for text in core_sentences():
+        found.add(text)
+    return found
+
+
+def core_sentences() -> Iterator[str]:
+    """The sentences of the core that have no variables."""
+    for file in core_files():
+        yield from (text for text in plain_texts(ast.parse(file.read_text(encoding="utf-8"))))
+
+
+def core_files() -> list[Path]:
+    """The modules of :data:`CORE`."""
+    places = [ROOT / place for place in CORE]
+    return [file for place in places for file in ([place] if place.is_file() else sorted(place.glob("*.py")))]
+
+
+def plain_texts(tree: ast.Module) -> Iterator[str]:
+    """The texts of a module that read as words, without its docstrings and the pieces of its f-strings."""
+    pieces = {id(one) for joined in ast.walk(tree) if isinstance(joined, ast.JoinedStr) for one in joined.values}
+    documentation = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces | documentation:
+            text = node.value.strip()
+            if _SENTENCE.fullmatch(text) and text not in NONE_FOR_PEOPLE:
+                yield text
+
+
+def templates(tree: ast.Module) -> Iterator[str]:
+    """The texts of a module with variables, each variable as `{}`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
+
+
+def placeholders(text: str) -> list[str]:
+    """The variables of a text, each with its conversion and its format."""
+    return sorted({f"{name}!{how}:{spec}" for _text, name, spec, how in Formatter().parse(text) if name is not None})
+
+
+def renewed(kept: Catalog, found: Catalog) -> Catalog:
+    """The texts of `found` with the translations that are kept; what nobody wants any more is gone."""
+    made = Catalog(locale=CHINESE, domain=DOMAIN, fuzzy=False, header_comment=_HEADER)
+    made.mime_headers = [(name, value) for name, value in made.mime_headers if name in _HEADERS]
+    for message in found:
+        if message.id:
+            before = kept.get(message.id)
+            made.add(message.id, before.string if before else "", locations=message.locations)
+    return made
+
+
+_HEADER: Final = "# What qunfa says, in Chinese. `make messages` renews this file, and compiles it."
+_HEADERS: Final = frozenset({"Language", "Plural-Forms", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"})
+
+
+def strings(message: Message) -> tuple[str, ...]:
+    """A message's translations: one, or one for each number."""
+    found: Any = message.string
+    return (found,) if isinstance(found, str) else tuple(found)
+
+
+def untranslated(messages: Iterable[Message]) -> list[str]:
+    """What has no translation yet, or one that is only guessed."""
+    return [str(one.id) for one in messages if one.id and (one.fuzzy or not all(strings(one)))]
+
+
+def write(made: Catalog) -> None:
+    """Keep the catalogue, and what `gettext` reads."""
+    with FILE.open("wb") as file:
+        write_po(file, made, width=110, sort_output=True, include_lineno=False)
+    with COMPILED.open("wb") as file:
+        write_mo(file, made)
+
+
+if __name__ == "__main__":
+    write(renewed(catalogue(), wanted()))
+    for text in untranslated(catalogue()):
+        print("to translate:", text)  # noqa: T201
