@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import typer
+from rich.text import Text
 from typer import rich_utils
 from typer.core import TyperCommand, TyperGroup
 
 from qunfa.cli.language import CHINESE, N_, _, spoken
 from qunfa.cli.phrases import told
+from qunfa.cli.wrapping import wrapping
 
 _FRAME: Final = {
     "ARGUMENTS_PANEL_TITLE": N_("Arguments"),
@@ -25,7 +27,7 @@ _FRAME: Final = {
     "RICH_HELP": N_("Try [blue]'{command_path} {help_option}'[/] for help."),
 }
 """What typer has around the texts of commands, by its names for it."""
-_USAGE: Final = "Usage: "
+_USAGE: Final = N_("Usage: ")
 _HELP_OPTION: Final = N_("Show this message and exit.")
 EXAMPLE: Final = "Example: "
 _COMPLETION: Final = (
@@ -36,10 +38,18 @@ _COMPLETION: Final = (
 Helped = TyperCommand | TyperGroup
 
 
+class _Highlighter(rich_utils.OptionHighlighter):
+    """Typer's, which all texts of its help pass."""
+
+    def __call__(self, text: str | Text) -> Text:
+        return wrapping(super().__call__(text))
+
+
 def translate(command: Helped) -> None:
     """Have this command, and all below it, speak Chinese in its help; typer's frame speaks what is spoken."""
     for name, text in _FRAME.items():
         setattr(rich_utils, name, _(text))
+    rich_utils.highlighter = _Highlighter()
     if spoken() == CHINESE:
         for one in _tree(command):
             _translate(one)

@@ -7,6 +7,7 @@ marked: they are taken from where they stand.
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
 from typing import Any, Final, get_args
@@ -20,6 +21,7 @@ from typer.main import get_group
 from qunfa.cli import app
 from qunfa.cli.help import EXAMPLE, texts
 from qunfa.cli.language import CHINESE, DOMAIN, LOCALES
+from qunfa.cli.view import State
 from qunfa.contract.operators import Phase
 from qunfa.contract.result import JobStateName, Observer, Outcome, ShownOutcome
 from qunfa.rules.verdict import CONTENT_MEANINGS
@@ -28,14 +30,10 @@ from tests.project.imports import ROOT
 FILE: Final = LOCALES / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
 COMPILED: Final = FILE.with_suffix(".mo")
 KEYWORDS: Final[dict[str, tuple[int, ...] | None]] = {"_": None, "N_": None, "several": (1, 2)}
-FIXED: Final = (
-    *get_args(Phase),
-    *get_args(Outcome),
-    *get_args(ShownOutcome),
-    *get_args(JobStateName),
-    *get_args(Observer),
-)
-"""Names of states: Chinese has a word for each."""
+STATES: Final = (Phase, Outcome, ShownOutcome, JobStateName, Observer, State)
+OTHER_WORDS: Final = ("service", "subscription", "month", "all followers", "frozen")
+FIXED: Final = [*(word for one in STATES for word in get_args(one)), *OTHER_WORDS]
+"""Names of states and kinds, which are not marked where they are defined: Chinese has a word for each."""
 CORE: Final = (
     "qunfa/send",
     "qunfa/rules/codes.py",
@@ -122,8 +120,7 @@ def placeholders(text: str) -> list[str]:
 
 def renewed(kept: Catalog, found: Catalog) -> Catalog:
     """The texts of `found` with the translations that are kept; what nobody wants any more is gone."""
-    made = Catalog(locale=CHINESE, domain=DOMAIN, fuzzy=False, header_comment=_HEADER)
-    made.mime_headers = [(name, value) for name, value in made.mime_headers if name in _HEADERS]
+    made = Catalog(locale=CHINESE, domain=DOMAIN, fuzzy=False, header_comment=_HEADER, **_FIXED_HEADERS)
     for message in found:
         if message.id:
             before = kept.get(message.id)
@@ -132,7 +129,16 @@ def renewed(kept: Catalog, found: Catalog) -> Catalog:
 
 
 _HEADER: Final = "# What qunfa says, in Chinese. `make messages` renews this file, and compiles it."
-_HEADERS: Final = frozenset({"Language", "Plural-Forms", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"})
+_FIXED_HEADERS: Final[dict[str, Any]] = {
+    "project": "Qunfa",
+    "version": "0",
+    "msgid_bugs_address": "-",
+    "last_translator": "Qunfa",
+    "language_team": "zh",
+    "creation_date": datetime(2026, 12, 1, tzinfo=UTC),
+    "revision_date": datetime(2026, 12, 1, tzinfo=UTC),
+}
+"""What says nothing here, and would change the file each time."""
 
 
 def strings(message: Message) -> tuple[str, ...]:
