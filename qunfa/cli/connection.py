@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 
 from qunfa.cli.errors import Refused
-from qunfa.cli.language import _
+from qunfa.cli.language import _, sentences
 from qunfa.cli.output import note
 from qunfa.settings import load_task_queue
 from qunfa.temporal.connection import connect
@@ -98,7 +98,7 @@ async def demand_worker(client: Client, queue: str, otherwise: str | None = None
         Refused: No worker polls the queue.
     """
     if not await has_worker(client, queue):
-        raise Refused(f"{no_worker(queue)} {otherwise or _('Nothing was started.')}")
+        raise Refused(sentences(no_worker(queue), otherwise or _("Nothing was started.")))
 
 
 UI_VARIABLE: Final = "QUNFA_TEMPORAL_UI"

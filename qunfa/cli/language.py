@@ -61,7 +61,7 @@ def of_environment(environ: Mapping[str, str]) -> Language:
 
 def _(message: str) -> str:
     """The message in the language that is spoken."""
-    return message if spoken() == ENGLISH else _catalogue().gettext(message)
+    return _catalogue().gettext(message) if message and spoken() != ENGLISH else message
 
 
 def N_(message: str) -> str:  # noqa: N802  gettext's name for it
@@ -74,6 +74,11 @@ def several(one: str, many: str, number: int) -> str:
     if spoken() == ENGLISH:
         return one if number == 1 else many
     return _catalogue().ngettext(one, many, number)
+
+
+def sentences(*parts: str) -> str:
+    """Sentences, one after the other."""
+    return (" " if spoken() == ENGLISH else "").join(filter(None, parts))
 
 
 @cache

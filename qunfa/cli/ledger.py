@@ -266,17 +266,17 @@ def flight(lease: Lease) -> str:
 
 def _keys(records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
     for record in sorted(records, key=lambda record: record.touched_at, reverse=True):
-        ended = record.ended_as and (f"{record.ended_as} ({record.problem})" if record.problem else record.ended_as)
+        ended = record.ended_as and _(record.ended_as) + (f" ({record.problem})" if record.problem else "")
         if record.recalled:
-            ended = ", ".join(filter(None, (ended, "recalled")))
+            ended = ", ".join(filter(None, (ended, _("recalled"))))
         for job in record.jobs or (None,):
             cells = _job(job) if job else (None,) * 6
             yield (record.key, *cells, ended, moment(record.touched_at))
 
 
 def _job(job: Job) -> tuple[object, ...]:
-    verdict = job.verdict and f"{job.verdict.status} ({job.verdict.observed_by})"
-    return job.index, job.generation, job.attempts, _state(job), job.msg_id, verdict
+    verdict = job.verdict and f"{job.verdict.status} ({_(job.verdict.observed_by)})"
+    return job.index, job.generation, job.attempts, _(_state(job)), job.msg_id, verdict
 
 
 def _state(job: Job) -> str:

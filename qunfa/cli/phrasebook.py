@@ -11,6 +11,9 @@ from qunfa.cli.language import N_
 TOLD: Final = frozenset({"said", "sentence", "why", "doubt", "more", "word", "about", "who"})
 """The variables that hold a sentence, or a part of one, which is translated as well."""
 
+NAMES: Final = frozenset({"phase", "outcome", "state"})
+"""The variables that hold the name of a state, perhaps with blanks."""
+
 WAITING: Final = (
     N_("WeChat's answer to try {number}"),
     N_("what the key {key} has done before"),

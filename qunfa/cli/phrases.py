@@ -11,7 +11,7 @@ from string import Formatter
 from typing import Final
 
 from qunfa.cli.language import ENGLISH, _, spoken
-from qunfa.cli.phrasebook import PHRASES, TOLD
+from qunfa.cli.phrasebook import NAMES, PHRASES, TOLD
 
 _BETWEEN: Final = re.compile(r"(?<=[.!?;:]) ")
 _STOP: Final = "."
@@ -58,9 +58,14 @@ def _looked_up(text: str) -> str | None:
         return whole
     for phrase in PHRASES:
         if found := _pattern(phrase).fullmatch(text):
-            values = {name: told(value) if name in TOLD else value for name, value in found.groupdict().items()}
-            return _(phrase).format(**values)
+            return _(phrase).format(**{name: _value(name, value) for name, value in found.groupdict().items()})
     return None
+
+
+def _value(name: str, value: str) -> str:
+    if name in NAMES:
+        return _(value.replace(" ", "_"))
+    return told(value) if name in TOLD else value
 
 
 @cache

@@ -29,7 +29,7 @@ from qunfa.cli.options import Json, TaskQueue, grouped
 from qunfa.cli.output import note, plain, show_result
 from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.request import Request, read_request, recipients, summary
-from qunfa.cli.tables import counted, facts, table
+from qunfa.cli.tables import facts, table
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, cancelled, terminated
 from qunfa.contract import InvalidRequestError
@@ -201,7 +201,7 @@ def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType
 def _title(found: CheckResult) -> Text:
     problems = len(found.problems)
     word = (
-        (counted(problems, several("problem", "problems", problems)), "bold red")
+        (several("{number:,} problem", "{number:,} problems", problems).format(number=problems), "bold red")
         if problems
         else (_("ready"), "bold green")
     )

@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client, workflow_link
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
-from qunfa.cli.language import N_, _
+from qunfa.cli.language import N_, _, sentences
 from qunfa.cli.ledger import ledgers
 from qunfa.cli.options import (
     By,
@@ -187,7 +187,7 @@ def _facts(result: RecallResult) -> Iterator[tuple[str, str]]:
         yield "mass/get", result.status
     yield _("by"), f"{result.by}: {result.reason}"
     if result.outcome == "recalled":
-        yield _("note"), f"{_(STAYS)} {_(SHARED)}"
+        yield _("note"), sentences(_(STAYS), _(SHARED))
 
 
 _CALLED: Final = {
@@ -245,7 +245,9 @@ def _jobs(view: SendView) -> tuple[JobResult, ...]:
 def _why_nothing(view: SendView) -> str:
     jobs = _jobs(view)
     if jobs:
-        return "; ".join(_("job {index} is {state}").format(index=job.index, state=_(job.state)) for job in jobs) + "."
+        return _("; ").join(
+            _("job {index} is {state}").format(index=job.index, state=_(job.state)) for job in jobs
+        ) + _(".")
     return told(view.note or "") or _("WeChat has accepted none of its jobs.")
 
 

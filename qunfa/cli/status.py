@@ -11,12 +11,12 @@ from rich.text import Text
 from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused
-from qunfa.cli.language import CHINESE, N_, _, several, spoken
+from qunfa.cli.language import CHINESE, N_, _, sentences, several, spoken
 from qunfa.cli.options import Account, Json, send_id
 from qunfa.cli.output import note, show, show_json, unbroken
 from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.preview import render_previews
-from qunfa.cli.tables import counted, facts, table
+from qunfa.cli.tables import facts, table
 from qunfa.cli.times import short
 from qunfa.cli.view import NEEDS_A_PERSON, SendView, read_send
 from qunfa.cli.workers import render_work
@@ -114,9 +114,8 @@ def headline(view: SendView) -> str:
     said = view.failure.message if view.failure else ""
     if view.failure and view.failure.type == INVALID_REQUEST:
         return told(said)
-    return f"{_(_CLOSED[view.state])} {_(_ASK_LEDGER).format(account=view.account, key=view.key)}" + (
-        f" ({said})" if said else ""
-    )
+    ask_ledger = _(_ASK_LEDGER).format(account=view.account, key=view.key)
+    return sentences(_(_CLOSED[view.state]), ask_ledger) + (f" ({told(said)})" if said else "")
 
 
 _CLOSED = {
@@ -209,7 +208,7 @@ def _about(view: SendView) -> Iterator[Row]:
 
 def progress_words(progress: Progress) -> str:
     """How far a send is: jobs, what WeChat accepted and has judged, followers reached."""
-    jobs = counted(progress.jobs, several("job", "jobs", progress.jobs))
+    jobs = several("{number:,} job", "{number:,} jobs", progress.jobs).format(number=progress.jobs)
     followers = (
         ""
         if progress.followers is None
@@ -326,9 +325,9 @@ def outcome_sentence(result: MassSendResult) -> str:
     """What became of a send, and whether anybody may have received it."""
     said = _(_OUTCOMES[result.outcome])
     if result.outcome in {"sent", "partly_sent"} and result.totals:
-        return f"{said} {_people(result.totals)}"
+        return sentences(said, _people(result.totals))
     if result.outcome in {"failed", "aborted", "rejected", "expired"}:
-        return f"{said} {_(_MAY_HAVE_BEEN) if result.may_have_been_delivered else _(_NOT_DELIVERED)}"
+        return sentences(said, _(_MAY_HAVE_BEEN) if result.may_have_been_delivered else _(_NOT_DELIVERED))
     return said
 
 

@@ -262,7 +262,7 @@ class Lines:
 
 def progress_line(view: SendView) -> str:
     """One change of a send in one line."""
-    return in_a_line(f"{named_state(state_word(view))}: {_said(view)}")
+    return in_a_line(_("{state}: {said}").format(state=named_state(state_word(view)), said=_said(view)))
 
 
 def request_line(request: RequestView) -> str:

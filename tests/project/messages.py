@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from string import Formatter
 from typing import Any, Final, get_args
@@ -31,7 +32,16 @@ FILE: Final = LOCALES / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
 COMPILED: Final = FILE.with_suffix(".mo")
 KEYWORDS: Final[dict[str, tuple[int, ...] | None]] = {"_": None, "N_": None, "several": (1, 2)}
 STATES: Final = (Phase, Outcome, ShownOutcome, JobStateName, Observer, State)
-OTHER_WORDS: Final = ("service", "subscription", "month", "all followers", "frozen")
+OTHER_WORDS: Final = (
+    "service",
+    "subscription",
+    "month",
+    "all followers",
+    "frozen",
+    "duplicate",
+    "not_written",
+    "unused",
+)
 FIXED: Final = [*(word for one in STATES for word in get_args(one)), *OTHER_WORDS]
 """Names of states and kinds, which are not marked where they are defined: Chinese has a word for each."""
 CORE: Final = (
@@ -124,7 +134,8 @@ def renewed(kept: Catalog, found: Catalog) -> Catalog:
     for message in found:
         if message.id:
             before = kept.get(message.id)
-            made.add(message.id, before.string if before else "", locations=message.locations)
+            same_kind = before is not None and type(before.id) is type(message.id)
+            made.add(message.id, before.string if before and same_kind else "", locations=message.locations)
     return made
 
 
@@ -154,10 +165,11 @@ def untranslated(messages: Iterable[Message]) -> list[str]:
 
 def write(made: Catalog) -> None:
     """Keep the catalogue, and what `gettext` reads."""
-    with FILE.open("wb") as file:
-        write_po(file, made, width=110, sort_output=True, include_lineno=False)
-    with COMPILED.open("wb") as file:
-        write_mo(file, made)
+    read, compiled = BytesIO(), BytesIO()
+    write_po(read, made, width=110, sort_output=True, include_lineno=False)
+    write_mo(compiled, made)
+    FILE.write_bytes(read.getvalue())
+    COMPILED.write_bytes(compiled.getvalue())
 
 
 if __name__ == "__main__":
