@@ -4,6 +4,7 @@
 this table with the source: a sentence that is changed there is changed here.
 """
 
+import re
 from typing import Final
 
 from qunfa.cli.language import N_
@@ -13,6 +14,11 @@ TOLD: Final = frozenset({"said", "sentence", "why", "doubt", "more", "word", "ab
 
 NAMES: Final = frozenset({"phase", "outcome", "state"})
 """The variables that hold the name of a state, perhaps with blanks."""
+
+NUMBERS: Final = frozenset(
+    {"msg_id", "number", "errcode", "tag_id", "days", "article", "place", "most", "least", "size"}
+)
+"""The variables that hold a number."""
 
 WAITING: Final = (
     N_("WeChat's answer to try {number}"),
@@ -28,6 +34,7 @@ WAITING: Final = (
     N_("the next try: {said}"),
     N_("the next quota window in Asia/Shanghai: {said}"),
     N_("another submission of the account, {place} before it"),
+    N_("another submission of the account"),
     N_("frozen by {by}: {reason}"),
 )
 """What a send waits for."""
@@ -55,6 +62,7 @@ STORY: Final = (
     N_("the account's ledger knows this key: it failed as {problem}"),
     N_("the account's ledger knows this key: {number} earlier submission(s) taken over"),
     N_("mass/get says {status} of msg_id {msg_id}"),
+    N_('key: whether an earlier run under "{key}" was delivered is not known: {said}'),
 )
 """What has happened to a send."""
 
@@ -63,6 +71,10 @@ PROBLEM: Final = (
     N_("Put {address} on the account's IP whitelist, wait some minutes, then retry."),
     N_("WeChat answered {errcode}, {said}"),
     N_("Its reason {status}: {said}."),
+    N_(
+        "WeChat answered {errcode}: it no longer knows the material. Material dies with its delivery, so an earlier try"
+        " may have been delivered: look into WeChat's console before you retry."
+    ),
     N_("The other job is msg_id {msg_id}. A try before it may have been accepted."),
     N_("The other job is msg_id {msg_id}."),
     N_("The job is msg_id {msg_id}."),
@@ -167,6 +179,14 @@ RECALLS: Final = (
     N_("Not recalled. {said}"),
     N_("Nobody knows whether it was recalled: a call may have been carried out. {said}"),
     N_("mass/get says {status}"),
+    N_("the answer to a call was lost ({said})"),
+    N_("mass/get could not be asked ({said})"),
+    N_("WeChat could not be called ({said})"),
+    N_("{said}: WeChat takes ten recalls a day, and there are new ones from {at}."),
+    N_("Recalled: WeChat says that it is done. That was not verified, since: {said}"),
+    N_("Recalled: WeChat says that it is done; {more} ({said})."),
+    N_("Recalled before, by {by}, and WeChat has nothing more to delete: {said}."),
+    N_("{said}, {number} times. It may be deleted already, or WeChat does not let it be deleted."),
     N_("article {article} of {send}: msg_id {msg_id}, {state}"),
     N_("article {article} of {send}: msg_id {msg_id}"),
     N_("article {article} of msg_id {msg_id}, a job of {send}"),
@@ -204,6 +224,15 @@ REQUESTS: Final = (
     N_("{field}: must be an object"),
     N_("{field}: must be a list"),
     N_("{field}: must not be empty"),
+    N_("{field}: must not hold white space or control characters: {value}"),
+    N_("the input cannot be read: {said}"),
+    N_("the workers do not know the encoding {encoding} of its payload; send JSON, as {wanted}"),
+    N_("its payload is not of its encoding, {encoding}"),
+    N_("its payload names no encoding; send JSON, with the encoding {wanted}"),
+    N_("it has half a character{where}, as text that was cut inside an emoji"),
+    N_("it is nested too deeply{where}"),
+    N_("it has a number with too many digits{where}"),
+    N_("it is not valid JSON: {detail}"),
     N_("{field}: must not be blank"),
     N_("{field}: must have an offset, such as +08:00"),
     N_("{field}: must be an RFC 3339 time with an offset, such as 2026-12-01T09:00:00+08:00"),
@@ -219,7 +248,9 @@ REQUESTS: Final = (
 )
 """What is wrong with a request."""
 
-PHRASES: Final = (
-    *WAITING, *PROBLEM, *REFUSALS, *RECALLS, *SHOWN, *REQUESTS, *STORY, *COMMAND_LINE
-)  # fmt: skip
-"""All of them. The first one that fits a text is taken."""
+PHRASES: Final = sorted(
+    (*WAITING, *STORY, *PROBLEM, *REFUSALS, *SHOWN, *RECALLS, *COMMAND_LINE, *REQUESTS),
+    key=lambda phrase: len(re.sub(r"{[^}]*}", "", phrase)),
+    reverse=True,
+)
+"""All of them, those with the most words first: the first one that fits a text is taken."""

@@ -11,9 +11,10 @@ from string import Formatter
 from typing import Final
 
 from qunfa.cli.language import ENGLISH, _, spoken
-from qunfa.cli.phrasebook import NAMES, PHRASES, TOLD
+from qunfa.cli.phrasebook import NAMES, NUMBERS, PHRASES, TOLD
 
 _BETWEEN: Final = re.compile(r"(?<=[.!?;:]) ")
+_NUMBER: Final = r"\d[\d,]*"
 _STOP: Final = "."
 _FULL_STOP: Final = "。"
 
@@ -32,15 +33,15 @@ def told_whole(text: str) -> str:
 
 def _in_sentences(line: str) -> str:
     """The longest pieces that are known, each translated; what is between them stays."""
-    rest, made = _BETWEEN.split(line), ""
+    rest, made, blank = _BETWEEN.split(line), "", ""
     while rest:
-        lengths = range(len(rest), 0, -1)
-        length = next((one for one in lengths if _known(" ".join(rest[:one]))), None)
-        piece = " ".join(rest[: length or 1])
-        known = _known(piece) if length else None
-        made += known or f"{' ' if made else ''}{piece}{' ' if rest[1:] else ''}"
-        rest = rest[length or 1 :]
-    return made.rstrip()
+        taken = next((one for one in range(len(rest), 0, -1) if _known(" ".join(rest[:one]))), None)
+        piece = " ".join(rest[: taken or 1])
+        known = _known(piece) if taken else None
+        made += f"{blank}{known or piece}"
+        blank = "" if known else " "
+        rest = rest[taken or 1 :]
+    return made
 
 
 def _known(text: str) -> str | None:
@@ -75,6 +76,7 @@ def _pattern(phrase: str) -> re.Pattern[str]:
     for literal, name, _spec, _conversion in Formatter().parse(phrase):
         made += re.escape(literal)
         if name:
-            made += f"(?P={name})" if name in seen else f"(?P<{name}>.+?)"
+            fits = _NUMBER if name in NUMBERS else ".+?"
+            made += f"(?P={name})" if name in seen else f"(?P<{name}>{fits})"
             seen.add(name)
     return re.compile(made, re.DOTALL)

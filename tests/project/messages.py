@@ -25,6 +25,7 @@ from qunfa.cli.language import CHINESE, DOMAIN, LOCALES
 from qunfa.cli.view import State
 from qunfa.contract.operators import Phase
 from qunfa.contract.result import JobStateName, Observer, Outcome, ShownOutcome
+from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.verdict import CONTENT_MEANINGS
 from tests.project.imports import ROOT
 
@@ -42,7 +43,8 @@ OTHER_WORDS: Final = (
     "not_written",
     "unused",
 )
-FIXED: Final = [*(word for one in STATES for word in get_args(one)), *OTHER_WORDS]
+DECISIONS: Final = ("abort", "approve", "reject", "pause", "resume", "reschedule", "retry", "cancel")
+FIXED: Final = [*(word for one in STATES for word in get_args(one)), *OTHER_WORDS, *DECISIONS]
 """Names of states and kinds, which are not marked where they are defined: Chinese has a word for each."""
 CORE: Final = (
     "qunfa/send",
@@ -88,7 +90,7 @@ def wanted() -> Catalog:
         found.add(message, locations=[(f"qunfa/cli/{file}", 1)])
     for text in [*texts(get_group(app)), EXAMPLE, *FIXED, *CONTENT_MEANINGS.values()]:
         found.add(text)
-    for text in core_sentences():
+    for text in [*core_sentences(), *(text for one in PROBLEMS.values() for text in (one.sentence, one.todo))]:
         found.add(text)
     return found
 

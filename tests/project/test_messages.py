@@ -1,0 +1,147 @@
+"""The Chinese catalogue: nothing lacks in it, and what workflows say is found in it."""
+
+import ast
+import gettext
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from qunfa.cli.language import CHINESE, DOMAIN, LOCALES, speak
+from qunfa.cli.phrasebook import COMMAND_LINE, PHRASES
+from qunfa.cli.phrases import told
+from qunfa.rules.problems import PROBLEMS
+from tests.project.imports import ROOT
+from tests.project.messages import (
+    COMPILED,
+    FILE,
+    catalogue,
+    core_files,
+    placeholders,
+    plain_texts,
+    strings,
+    templates,
+    untranslated,
+    wanted,
+)
+
+KEPT: Final = catalogue()
+SAID_ELSEWHERE: Final = (
+    "qunfa/send",
+    "qunfa/rules",
+    "qunfa/contract",
+    "qunfa/account",
+    "qunfa/cli",
+    "workflows",
+    "activities",
+)
+COMPOSED: Final = frozenset(
+    {
+        "another submission of the account{}",
+        "{}, asking mass/get as well",
+        "{}: it may still be delivered",
+        "WeChat could not be asked about msg_id {}, so nothing was changed; {}",
+        "WeChat does not accept calls from {}; nothing was sent.",
+        "The other job is msg_id {}.{}",
+        "The first such try began at {}.{}",
+        "WeChat still asks the administrator about {} ({}); {}",
+        "must have at {} {} items",
+    }
+)
+"""Made of pieces that are words themselves: the phrasebook has each as it is read."""
+
+
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    """What is said in this test is said in Chinese."""
+    speak("zh")
+    yield
+    speak("en")
+
+
+def test_the_catalogue_is_complete() -> None:
+    """It has each text that is to be translated, and no other; each is translated. If not: `make messages`."""
+    assert {one.id for one in KEPT} == {one.id for one in wanted()}
+    assert untranslated(KEPT) == []
+
+
+def test_a_translation_has_the_same_variables() -> None:
+    """Each as often as it likes, with the same conversion and format; and so the command can fill them in."""
+    wrong = [
+        (one.id, text)
+        for one in KEPT
+        if one.id
+        for text in strings(one)
+        if placeholders(text) != placeholders(one.id if isinstance(one.id, str) else one.id[-1])
+    ]
+    assert wrong == []
+
+
+def test_a_translation_keeps_what_is_typed() -> None:
+    """Options, commands in backticks, and names of fields stand in it as they are."""
+    typed = re.compile(r"--[a-z][a-z-]+|`[a-z][^`]*`|confirm_not_delivered|send_ignore_reprint|mass/get|msg_id")
+    wrong = [
+        (one.id, missing)
+        for one in KEPT
+        if one.id and isinstance(one.id, str)
+        for missing in [set(typed.findall(one.id)) - set(typed.findall(str(one.string)))]
+        if missing
+    ]
+    assert wrong == []
+
+
+def test_what_gettext_reads_is_what_is_kept() -> None:
+    """The compiled catalogue is that of the text, so that no change waits for `make messages`."""
+    assert FILE.is_file()
+    with COMPILED.open("rb") as file:
+        compiled = gettext.GNUTranslations(file)
+    for one in KEPT:
+        if isinstance(one.id, str) and one.id:
+            assert compiled.gettext(one.id) == one.string
+        elif one.id:
+            assert compiled.ngettext(*one.id, 2) == strings(one)[0]
+    assert gettext.find(DOMAIN, LOCALES, [CHINESE]) == str(COMPILED)
+
+
+def test_each_phrase_is_said_somewhere() -> None:
+    """The phrasebook has no words that have gone from the source; those of typer are tried in tests/cli."""
+    said: list[str] = []
+    for file in (file for place in SAID_ELSEWHERE for file in (ROOT / place).rglob("*.py")):
+        if file.name != "phrasebook.py":
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            said += [*templates(tree), *plain_texts(tree)]
+    found = "\n".join(said)
+    phrases = [one for one in PHRASES if one not in COMMAND_LINE]
+    assert [one for one in phrases if not all(part in found for part in _parts(one))] == []
+
+
+def _parts(phrase: str) -> list[str]:
+    """The beginnings of the longer runs of words between variables and punctuation."""
+    runs = [part.split() for part in re.split(r"\{[^{}]*\}|[.,:;()]", phrase)]
+    return [" ".join(run[:3]) for run in runs if len(run) > 3]
+
+
+@pytest.mark.parametrize("file", core_files(), ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_core_says_nothing_unknown(file: Path, chinese: None) -> None:
+    """Each sentence that it makes for people is translated, with a number in the place of each variable."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    assert [text for text in plain_texts(tree) if told(text) == text] == []
+    filled = [text.replace("{}", "7").strip() for text in templates(tree) if text not in COMPOSED]
+    assert [text for text in filled if english(told(text)) and english(told(f"field: {text}"))] == []
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_is_told_in_chinese(name: str, chinese: None) -> None:
+    """What happened, and what to do: sentences with Chinese full stops, and no English word but names."""
+    for text in (told(PROBLEMS[name].sentence), told(PROBLEMS[name].todo)):
+        assert text.endswith("。")
+        assert any(unicodedata.name(one).startswith("CJK") for one in text)
+        assert english(text) == []
+
+
+def english(text: str) -> list[str]:
+    """The English that is left in a Chinese text: three words of small letters, one after the other."""
+    return re.findall(r"(?<![\w-])[a-z']+ [a-z']+ [a-z']+(?![\w-])", text)
