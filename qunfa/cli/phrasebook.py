@@ -205,13 +205,12 @@ COMMAND_LINE: Final = (
     N_("No such option: {name} (Possible options: {others})"),
     N_("No such option: {name}"),
     N_("No such command '{name}'."),
-    N_("Invalid value for '{name}': '{value}' is not one of {choices}."),
-    N_("Invalid value for '{name}': '{value}' is not a valid int."),
-    N_("Invalid value for '{name}': '{value}' is not a valid integer."),
-    N_("Invalid value for '{name}': {value} is not in the range {range}."),
+    N_("Invalid value for '{name}': Value error, '{value}' is not one of {choices}."),
+    N_("Invalid value for '{name}': Input should be a valid integer, unable to parse string as an integer"),
+    N_("Invalid value for '{name}': Input should be greater than or equal to {least}"),
+    N_("Invalid value for '{name}': Input should be less than or equal to {most}"),
     N_("Option '{name}' requires an argument."),
-    N_("Got unexpected extra argument ({name})"),
-    N_("Got unexpected extra arguments ({names})"),
+    N_("Got unexpected extra argument(s) ({names})"),
 )
 """What typer says of a command line."""
 
