@@ -32,7 +32,7 @@ endef
 # Hundreds of processes, and as many sandboxes of workflows, import the same modules: they are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo rehearse test test-all simulate mutate chaos bench histories pictures docs check format lock wheel clean
+.PHONY: help setup demo rehearse test test-all simulate mutate chaos bench histories pictures messages docs check format lock wheel clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -73,6 +73,10 @@ histories: $(STATE)/dev  ## Record the paths that this version's histories lack 
 
 pictures: $(STATE)/dev  ## Draw docs/pictures anew, by what Temporal's UI shows in Chromium
 	@$(BIN)/pytest -q tests/ui --screenshots docs/pictures $(ARGS)
+
+messages: $(STATE)/dev  ## Renew the Chinese catalogue and the guides' tables; what lacks a translation is told
+	@$(BIN)/python -m tests.project.messages
+	@$(BIN)/python -m tests.project.guide
 
 docs: $(STATE)/docs  ## Build the documentation site into site/ (ARGS="-q")
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean $(ARGS)
