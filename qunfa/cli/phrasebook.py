@@ -7,12 +7,13 @@ this table with the source: a sentence that is changed there is changed here.
 import re
 from typing import Final
 
+from qunfa.cli.doctor_phrases import OF_ACCOUNT, OF_TEMPORAL
 from qunfa.cli.language import N_
 
-TOLD: Final = frozenset({"said", "sentence", "why", "doubt", "more", "word", "about", "who"})
+TOLD: Final = frozenset({"said", "sentence", "why", "doubt", "more", "word", "about", "who", "counted", "whose"})
 """The variables that hold a sentence, or a part of one, which is translated as well."""
 
-NAMES: Final = frozenset({"phase", "outcome", "state"})
+NAMES: Final = frozenset({"phase", "outcome", "state", "kind"})
 """The variables that hold the name of a state, perhaps with blanks."""
 
 NUMBERS: Final = frozenset(
@@ -248,7 +249,7 @@ REQUESTS: Final = (
 """What is wrong with a request."""
 
 PHRASES: Final = sorted(
-    (*WAITING, *STORY, *PROBLEM, *REFUSALS, *SHOWN, *RECALLS, *COMMAND_LINE, *REQUESTS),
+    (*WAITING, *STORY, *PROBLEM, *REFUSALS, *SHOWN, *RECALLS, *COMMAND_LINE, *REQUESTS, *OF_TEMPORAL, *OF_ACCOUNT),
     key=lambda phrase: len(re.sub(r"{[^}]*}", "", phrase)),
     reverse=True,
 )

@@ -43,12 +43,17 @@ OTHER_WORDS: Final = (
     "not_written",
     "unused",
 )
-DECISIONS: Final = ("abort", "approve", "reject", "pause", "resume", "reschedule", "retry", "cancel")
+DECISIONS: Final = ("abort", "approve", "reject", "pause", "resume", "reschedule", "retry", "cancel", "day")
 FIXED: Final = [*(word for one in STATES for word in get_args(one)), *OTHER_WORDS, *DECISIONS]
 """Names of states and kinds, which are not marked where they are defined: Chinese has a word for each."""
 CORE: Final = (
     "qunfa/send",
     "qunfa/rules/codes.py",
+    "qunfa/rules/doctor.py",
+    "qunfa/rules/doctor_account.py",
+    "qunfa/cli/examination.py",
+    "qunfa/cli/temporal_checks.py",
+    "qunfa/cli/trial.py",
     "qunfa/rules/problems.py",
     "qunfa/rules/recall.py",
     "qunfa/rules/second_submission.py",
@@ -63,6 +68,13 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "the account is not pinned yet",
         "a return code stands in the table twice",
         "hex escape",
+        "qunfa setup --retention 35d",
+        "qunfa setup",
+        "qunfa callback check",
+        "Whether a worker answers",
+        "no worker has answered the doctor",
+        "the doctor has gone",
+        "ahead of",
         "unicode code point",
         "recursion limit",
         "number out of range",

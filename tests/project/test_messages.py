@@ -49,6 +49,17 @@ COMPOSED: Final = frozenset(
         "The first such try began at {}.{}",
         "WeChat still asks the administrator about {} ({}); {}",
         "must have at {} {} items",
+        "{}, less than 35: if an account's own workflow is lost, an older key could be sent again",
+        "Start workers of the current version, or change it: "
+        "temporal worker deployment set-current-version --deployment-name {} --build-id {}",
+        "; tasks go to the version {}",
+        "{}: nobody polls {}, so that every send of the account waits",
+        "; it is frozen by {} since {}: {}",
+        "WeChat does not take calls from the worker's address{}: {}",
+        "{} on the account's IP whitelist in {}, and wait some minutes.",
+        "an access token {} ({})",
+        "a push in {} mode was answered",
+        "{} with success in {} ms",
     }
 )
 """Made of pieces that are words themselves: the phrasebook has each as it is read."""
