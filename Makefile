@@ -32,7 +32,7 @@ endef
 # Hundreds of processes, and as many sandboxes of workflows, import the same modules: they are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo rehearse test test-all simulate mutate chaos bench histories pictures messages docs check format lock wheel clean
+.PHONY: help setup demo rehearse test test-all simulate mutate chaos bench histories pictures generators messages docs check format lock wheel clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -74,6 +74,10 @@ histories: $(STATE)/dev  ## Record the paths that this version's histories lack 
 pictures: $(STATE)/dev  ## Draw docs/pictures anew, by what Temporal's UI shows in Chromium
 	@$(BIN)/pytest -q tests/ui --screenshots docs/pictures $(ARGS)
 
+generators: $(STATE)/generators  ## Make types of the schemas in TypeScript and Python, as callers do; needs npm
+	@npm install --silent --no-package-lock --prefix tests/contract/generators
+	@$(BIN)/pytest -q tests/contract/test_generators.py $(ARGS)
+
 messages: $(STATE)/dev  ## Renew the Chinese catalogue and the guides' tables; what lacks a translation is told
 	@$(BIN)/python -m tests.project.messages
 	@$(BIN)/python -m tests.project.guide
@@ -99,6 +103,7 @@ lock: $(STATE)/dev  ## Renew requirements/*.txt from pyproject.toml
 	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(LOCK) --group mutate -c requirements/dev.txt -o requirements/mutate.txt
 	$(LOCK) --group docs -c requirements/dev.txt -o requirements/docs.txt
+	$(LOCK) --group generators -c requirements/dev.txt -o requirements/generators.txt
 
 wheel: $(STATE)/demo  ## Build dist/*.whl
 	$(BIN)/python -m hatchling build -t wheel
@@ -121,7 +126,7 @@ $(STATE)/dev $(STATE)/demo: $(STATE)/%: requirements/%.txt pyproject.toml | $(ST
 	@touch $@
 
 # These stand beside dev.txt, and pin what it pins.
-$(STATE)/mutate $(STATE)/docs: $(STATE)/%: requirements/%.txt $(STATE)/dev
+$(STATE)/mutate $(STATE)/docs $(STATE)/generators: $(STATE)/%: requirements/%.txt $(STATE)/dev
 	@echo "Installing requirements/$*.txt into $(VENV)"
 	@$(PIP) --require-hashes -r requirements/$*.txt
 	@touch $@

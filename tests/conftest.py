@@ -2,6 +2,7 @@
 
 import gc
 import os
+import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.worker import _workflow as temporal_workflow
 
+from tests.simulation.lives import FIRST_SEED
 from tests.temporal import BARE, development_server
 
 # A usual run tries the same examples each time, so that what fails was changed; "thorough" finds new ones. Neither has
@@ -56,6 +58,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`make histories` records what the marked tests leave in Temporal; `make pictures` what the UI shows."""
     parser.addoption("--record-histories", metavar="DIR", help="write the histories of tests marked `history` to DIR")
     parser.addoption("--screenshots", metavar="DIR", help="write the pictures for the documentation to DIR (tests/ui)")
+
+
+def pytest_configure() -> None:
+    """Each run simulates other lives. All processes of a run inherit the seed of the first one."""
+    os.environ.setdefault(FIRST_SEED, str(secrets.randbelow(2**31)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The seed is printed, so that the same lives can be played again."""
+    terminalreporter.write_line(f"simulated lives: {FIRST_SEED}={os.environ[FIRST_SEED]} plays them again")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

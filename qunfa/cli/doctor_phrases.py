@@ -25,8 +25,8 @@ OF_TEMPORAL: Final = (
     N_("a worker answers on the task queue {queue}, but none has begun a poll for {lacking} within {within}"),
     N_("no worker has answered this check on the task queue {queue} within {within}"),
     N_(
-        "See that a worker runs and is not overloaded or frozen, and look at its log: the last poll began {ago} s ago. A"
-        " worker of an earlier version does not know this check. Start one with `qunfa worker`."
+        "See that a worker runs and is not overloaded or frozen, and look at its log: the last poll began {ago} s ago."
+        " A worker of an earlier version does not know this check. Start one with `qunfa worker`."
     ),
     N_("{pollers} poll the task queue {queue}, and no version is the current one: they get no task"),
     N_("the current version of the task queue {queue} is {version}, but only {pollers} poll it"),

@@ -85,7 +85,7 @@ class NoticeData(Stored):
     msgtype: str | None = None
     requested_by: str | None = None
     phase: Phase | None = None
-    outcome: Outcome | Literal["recalled", "not_recalled"] | None = None
+    outcome: Literal[Outcome, "recalled", "not_recalled"] | None = None
     may_have_been_delivered: bool
     problem: NoticeProblem | None = None
     answers: tuple[str, ...] = ()

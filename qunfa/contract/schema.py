@@ -5,6 +5,7 @@
 | ``All``, ``Tag``, … | ``AudienceAll``, ``AudienceTag``, … | a type ``All`` in a caller's program says nothing |
 | the choice of an audience, a message, a medium | a definition with a name | each place would get a type of its own |
 | pydantic's ``title`` of a field | nothing | generators make a type ``Kind1`` of each |
+| ``$ref`` beside a description | ``allOf`` with the ``$ref`` | generators make a type ``Media1`` of each place |
 | pydantic's ``discriminator`` | nothing | it is OpenAPI's, and strict validators refuse it; a choice has a ``const`` |
 """
 
@@ -142,12 +143,18 @@ def _renamed(part: Any, definitions: dict[str, Any]) -> Any:
         found["properties"] = {name: _without_title(field) for name, field in fields.items()}
     if isinstance(found.get("$ref"), str):
         found["$ref"] = _reference(_RENAMED.get(name := _target(found["$ref"]), name))
-    choice = _choice(found)
-    if choice is None:
-        return found
-    name, description = choice
-    definitions[name] = {"title": name, "description": description, "oneOf": found.pop("oneOf")}
-    return {**found, "$ref": _reference(name)}
+    if (choice := _choice(found)) is not None:
+        name, description = choice
+        definitions[name] = {"title": name, "description": description, "oneOf": found.pop("oneOf")}
+        found["$ref"] = _reference(name)
+    return _beside(found)
+
+
+def _beside(part: dict[str, Any]) -> dict[str, Any]:
+    """A part in which a reference stands beside nothing else."""
+    if "$ref" not in part or len(part) == 1:
+        return part
+    return {"allOf": [{"$ref": part["$ref"]}], **{name: said for name, said in part.items() if name != "$ref"}}
 
 
 def _choice(part: dict[str, Any]) -> tuple[str, str] | None:

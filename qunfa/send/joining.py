@@ -37,6 +37,8 @@ def heard(case: Case, granted: Granted) -> SendState:
     held = state.trying or state.lease
     if held is not None and granted.lease is None:
         return state  # said before the lease was, and heard after it
+    if _is_overtaken(granted, state.heard):
+        return state
     if granted.answer == "reused":
         return _reused(case, state.changed(heard=answer, wish=None))
     state = state.changed(heard=answer)
@@ -53,6 +55,17 @@ def _is_used(state: SendState, lease: Lease) -> bool:
     if state.trying is not None and state.trying.identity == lease.identity:
         return True
     return any(one.identity == lease.identity and not is_under_way(one) for one in state.known.tries)
+
+
+def _is_overtaken(granted: Granted, heard: Granted | None) -> bool:
+    """Whether the answer says that the wish waits in the queue, and one that ended it was heard before."""
+    is_over = heard is not None and heard.wish == granted.wish and not _is_queued(heard) and heard.lease is None
+    return is_over and _is_queued(granted)
+
+
+def _is_queued(granted: Granted) -> bool:
+    """Whether the account keeps a place for the wish, and speaks again."""
+    return granted.waits is not None and granted.waits.until is None
 
 
 def _reused(case: Case, state: SendState) -> SendState:

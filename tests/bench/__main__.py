@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from tests.bench import costs, pushes, rush, scale, starts, verdict
+from tests.bench import costs, pushes, rush, scale, starts, uploads, verdict
 from tests.bench.wrk import BenchError
 
 ROUNDS: Final = 3
@@ -17,8 +17,8 @@ SENDS: Final = 200
 WAITING: Final = 1000
 ACCOUNTS: Final = 20
 EACH: Final = 10
-PARTS: Final = ("sends", "starts", "receiver", "scale", "rush")
-USUAL: Final = ("sends", "starts", "receiver")
+PARTS: Final = ("sends", "starts", "uploads", "receiver", "scale", "rush")
+USUAL: Final = ("sends", "starts", "uploads", "receiver")
 """What is measured unless it is said otherwise. `scale` and `rush` take as long as they are big."""
 
 Told = tuple[dict[str, Any], str, bool]
@@ -42,6 +42,7 @@ def main() -> int:
     measures: dict[str, Callable[[], Told]] = {
         "sends": lambda: costs.told(costs.measured(options.rounds, options.sends)),
         "starts": lambda: starts.told(starts.measured(options.rounds)),
+        "uploads": lambda: uploads.told(uploads.measured(options.rounds)),
         "receiver": lambda: _of_pushes(options.rounds, options.seconds),
         "scale": lambda: scale.told(scale.measured(options.waiting)),
         "rush": lambda: rush.told(rush.measured(options.accounts, options.each)),

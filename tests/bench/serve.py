@@ -16,18 +16,30 @@ from tests.bench.requests import Mode, settings_of
 from tests.ports import free_address
 
 _HOST = "127.0.0.1"
+_STORED = b'{"type":"video","media_id":"media-1","created_at":1700000000}'
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
     """The least that an application can do: no framework, no look at the request."""
+    await _answered(scope, receive, send, b"text/plain", b"hello")
+
+
+async def sink(scope: Scope, receive: Receive, send: Send) -> None:
+    """Takes a file as WeChat does, and keeps nothing of it."""
+    while scope["type"] == "http" and (await receive()).get("more_body"):
+        pass
+    await _answered(scope, receive, send, b"application/json", _STORED)
+
+
+async def _answered(scope: Scope, receive: Receive, send: Send, kind: bytes, body: bytes) -> None:
     if scope["type"] == "lifespan":
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
         await send({"type": "lifespan.shutdown.complete"})
         return
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"hello"})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def deliver_nowhere(appid: str, event: JobFinished) -> None:
@@ -42,7 +54,8 @@ def main(what: str, mode: Mode) -> None:
         settings = settings.model_copy(update={"metrics": MetricsSettings(receiver=address)})
         asyncio.run(run_receiver(settings, host=_HOST, port=0, on_started=lambda url: _tell(url, address)))
     else:
-        app: ASGIApp = hello if what == "hello" else create_app(settings, deliver_nowhere, metrics=metrics)
+        plain: dict[str, ASGIApp] = {"hello": hello, "sink": sink}
+        app = plain.get(what) or create_app(settings, deliver_nowhere, metrics=metrics)
         asyncio.run(_serve(app, create_metrics_app(metrics), address))
 
 

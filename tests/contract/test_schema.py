@@ -149,9 +149,9 @@ def test_a_choice_has_a_name_of_its_own() -> None:
     definitions = schema["$defs"]
     assert {"Audience", "AudienceAll", "AudienceTag", "AudienceOpenids", "Message", "Media"} <= definitions.keys()
     assert {"All", "Tag", "Openids"}.isdisjoint(definitions)
-    assert schema["properties"]["audience"]["$ref"] == "#/$defs/Audience"
+    assert schema["properties"]["audience"]["allOf"] == [{"$ref": "#/$defs/Audience"}]
     assert definitions["ImageMessage"]["properties"]["images"]["items"] == {"$ref": "#/$defs/Media"}
-    assert json_schema("PreviewMassSend")["properties"]["message"]["$ref"] == "#/$defs/Message"
+    assert json_schema("PreviewMassSend")["properties"]["message"]["allOf"] == [{"$ref": "#/$defs/Message"}]
 
 
 def parts(schema: Any) -> Iterator[dict[str, Any]]:

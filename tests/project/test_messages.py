@@ -38,6 +38,7 @@ SAID_ELSEWHERE: Final = (
     "workflows",
     "activities",
 )
+_SET_CURRENT: Final = "temporal worker deployment set-current-version --deployment-name"
 COMPOSED: Final = frozenset(
     {
         "another submission of the account{}",
@@ -50,8 +51,7 @@ COMPOSED: Final = frozenset(
         "WeChat still asks the administrator about {} ({}); {}",
         "must have at {} {} items",
         "{}, less than 35: if an account's own workflow is lost, an older key could be sent again",
-        "Start workers of the current version, or change it: "
-        "temporal worker deployment set-current-version --deployment-name {} --build-id {}",
+        f"Start workers of the current version, or change it: {_SET_CURRENT} {{}} --build-id {{}}",
         "; tasks go to the version {}",
         "{}: nobody polls {}, so that every send of the account waits",
         "; it is frozen by {} since {}: {}",

