@@ -113,7 +113,7 @@ def test_what_gettext_reads_is_what_is_kept() -> None:
         if isinstance(one.id, str) and one.id:
             assert compiled.gettext(one.id) == one.string
         elif one.id:
-            assert compiled.ngettext(*one.id, 2) == strings(one)[0]
+            assert compiled.ngettext(one.id[0], one.id[1], 2) == strings(one)[0]
     assert gettext.find(DOMAIN, LOCALES, [CHINESE]) == str(COMPILED)
 
 
