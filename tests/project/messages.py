@@ -86,6 +86,7 @@ NONE_FOR_PEOPLE: Final = frozenset(
 )
 """Texts of those files that no operator reads: types, faults of the program, and words of libraries."""
 
+_WORDS: Final = re.compile(r"(?<![\w`-])[A-Za-z']+,? [a-z']+,? [a-z']+(?![\w-])")
 _SENTENCE: Final = re.compile(r"[\"'A-Za-z][^\\|]* [^\\|]*")
 
 
@@ -135,6 +136,32 @@ def templates(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             yield "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
+
+
+def unmarked(tree: ast.Module) -> Iterator[str]:
+    """The texts of a module that read as sentences, and stand in no call that translates, or that typer is given."""
+    passed = {id(one) for call in _calls(tree) for one in ast.walk(call)}
+    passed |= {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
+    pieces = {id(one) for joined in ast.walk(tree) if isinstance(joined, ast.JoinedStr) for one in joined.values}
+    for node in ast.walk(tree):
+        if id(node) in passed | pieces:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        else:
+            continue
+        if _WORDS.search(text):
+            yield text
+
+
+def _calls(tree: ast.Module) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in {*KEYWORDS, "Option", "Argument"}:
+                yield node
 
 
 def placeholders(text: str) -> list[str]:
