@@ -10,14 +10,16 @@ from typing import Final
 from qunfa.cli.doctor_phrases import OF_ACCOUNT, OF_TEMPORAL
 from qunfa.cli.language import N_
 
-TOLD: Final = frozenset({"said", "sentence", "why", "doubt", "more", "word", "about", "who", "counted", "whose"})
+TOLD: Final = frozenset(
+    {"said", "sentence", "why", "doubt", "more", "word", "about", "who", "counted", "whose", "pollers"}
+)
 """The variables that hold a sentence, or a part of one, which is translated as well."""
 
 NAMES: Final = frozenset({"phase", "outcome", "state", "kind"})
 """The variables that hold the name of a state, perhaps with blanks."""
 
 NUMBERS: Final = frozenset(
-    {"msg_id", "number", "errcode", "tag_id", "days", "article", "place", "most", "least", "size"}
+    {"msg_id", "number", "errcode", "tag_id", "days", "article", "place", "most", "least", "size", "left", "limit"}
 )
 """The variables that hold a number."""
 
