@@ -32,7 +32,7 @@ from qunfa.temporal.whole_tasks import WholeTasks
 from qunfa.wechat import open_http
 from workflows.account import Account
 from workflows.calls import a_try_within
-from workflows.checks import CheckAccount, CheckCallback, CheckMassSend, CheckWorker
+from workflows.checks import CheckAccount, CheckCallback, CheckMassSend, CheckWorker, ShowPictures
 from workflows.limits import AccountQuota, AccountSpeed
 from workflows.mass_send import MassSend
 from workflows.notify import AccountNotices, Notify
@@ -56,6 +56,7 @@ WORKFLOWS: Final = (
     CheckAccount,
     AccountNotices,
     CheckWorker,
+    ShowPictures,
     Notify,
 )
 """All that a worker runs."""

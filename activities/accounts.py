@@ -1,23 +1,23 @@
 """The configured accounts: what the configuration says of them, and WeChat's API for them.
 
-The facts are read once for a send, and held against the configuration afterwards. The API is made once per process,
-around one HTTP client and one token cache. What stands against a question for good is told apart from what passes.
+A send pins the facts of its account when it starts. Whatever asks WeChat for it later, asks for these alone. There is
+one API for each account of a process, around one HTTP client and one token cache.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.attempts import wechat_unavailable
+from activities.attempts import lasting, passing
 from qunfa.contract.notice import WantedNotice
 from qunfa.contract.steps import (
     ACCOUNT_CHANGED,
     RESOLVE_ACCOUNT,
     UNKNOWN_ACCOUNT,
+    WECHAT_UNAVAILABLE,
     AccountFacts,
     Pinned,
     ResolveStep,
@@ -27,31 +27,54 @@ from qunfa.rules.codes import CodeClass
 from qunfa.settings import Settings
 from qunfa.wechat import Credentials, MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token, Tokens
 
-Found = TypeVar("Found")
-
-_WHOLE_DAY: Final = ("00:00", "24:00")
-
-_FOR_A_PERSON: Final = frozenset({CodeClass.REFUSED, CodeClass.MEDIA, CodeClass.QUOTA})
-
 Answer = TypeVar("Answer")
+Method = Callable[[OfficialAccount, Token], Awaitable[Answer]]
+"""One call of the API."""
+
+NAMED_MAX: Final = 10
+"""How many of the configured accounts are named to a caller who has named another one."""
+_WHOLE_DAY: Final = ("00:00", "24:00")
+_FOR_A_PERSON: Final = frozenset({CodeClass.REFUSED, CodeClass.MEDIA, CodeClass.QUOTA})
 
 
 class Accounts:
-    """The accounts by name; an unknown name is a KeyError, so the configuration is asked first."""
+    """The accounts by name. An unknown name is a KeyError, so `pinned` is asked first."""
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
+        self._settings = settings
         base_url = settings.wechat.base_url
-        self._apis = {
-            name: OfficialAccount(http, base_url, name, account.appid) for name, account in settings.accounts.items()
-        }
-        self._tokens = Tokens(
-            http,
-            base_url,
-            [
-                Credentials(account=name, appid=account.appid, secret=account.secret, source=account.token_source)
-                for name, account in settings.accounts.items()
-            ],
+        self._apis = {name: OfficialAccount(http, base_url, name) for name in settings.accounts}
+        credentials = [
+            Credentials(account=name, appid=account.appid, secret=account.secret, source=account.token_source)
+            for name, account in settings.accounts.items()
+        ]
+        self._tokens = Tokens(http, base_url, credentials)
+
+    def change_of(self, account: Pinned) -> str | None:
+        """How `account` differs from what its send has pinned, as a sentence; None where it does not."""
+        configured = self._settings.accounts.get(account.name)
+        base_url = self._settings.wechat.base_url
+        if configured is None:
+            found = "no longer has an account of this name"
+        elif configured.appid != account.appid:
+            found = f"now has the appid {configured.appid} under this name"
+        elif base_url != account.base_url:
+            found = f"now has WeChat at {base_url}"
+        else:
+            return None
+        return (
+            f"account {account.name}: this send was started for the appid {account.appid} at {account.base_url}, but "
+            f"the workers' configuration {found}. Put it back, or end this send and start it anew."
         )
+
+    def pinned(self, account: Pinned) -> None:
+        """Refuse to go on with another account than the one that the send has pinned.
+
+        Raises:
+            ApplicationError: `AccountChanged`, not retried.
+        """
+        if change := self.change_of(account):
+            raise lasting(ACCOUNT_CHANGED, change)
 
     async def token(self, name: str) -> Token:
         """An access token, cached where possible.
@@ -69,9 +92,12 @@ class Accounts:
         """
         return await self._tokens.renew(name)
 
-    async def call(
-        self, name: str, token: Token, method: Callable[[OfficialAccount, Token], Awaitable[Found]]
-    ) -> Found:
+    def token_source(self, name: str) -> str:
+        """Where tokens come from: `stable`, `classic`, or "a token service", whose URL may hold a key."""
+        account = self._settings.accounts[name]
+        return "a token service" if account.token_url else account.token_source
+
+    async def call(self, name: str, token: Token, method: Method[Answer]) -> Answer:
         """One call of the API. A token that WeChat refuses is forgotten, so that the next call fetches a fresh one.
 
         Raises:
@@ -84,18 +110,56 @@ class Accounts:
                 self._tokens.forget(name, token)
             raise
 
-    async def ask(self, name: str, method: Callable[[OfficialAccount, Token], Awaitable[Found]]) -> Found:
+    async def ask(self, name: str, method: Method[Answer]) -> Answer:
         """One call of the API with a token from the cache.
 
         Raises:
-            NoToken: none could be had.
             WechatError: as the client does.
         """
         return await self.call(name, await self.token(name), method)
 
+    async def ask_twice(self, name: str, method: Method[Answer]) -> Answer:
+        """As `ask`; where WeChat has refused the token, and so done nothing, once more with a fresh one.
 
-NAMED_MAX: Final = 10
-"""How many of the configured accounts are named to a caller who has named another one."""
+        Raises:
+            WechatError: as the client does.
+        """
+        try:
+            return await self.ask(name, method)
+        except Refused as refused:
+            if refused.code.code_class is not CodeClass.TOKEN:
+                raise
+        return await self.ask(name, method)
+
+    async def answer(self, account: Pinned, about: str, refused_as: str, method: Method[Answer]) -> Answer:
+        """The answer to one call for the account that was pinned. `about` begins a sentence: "Asking for the tag".
+
+        Raises:
+            ApplicationError: `AccountChanged`, not retried. `refused_as`, not retried, with `{errcode, errmsg, rid,
+                token_endpoint, about}`: a person has to change something first. `WechatUnavailable`, retried: all else.
+        """
+        self.pinned(account)
+        try:
+            return await self.ask(account.name, method)
+        except NoToken as no_token:
+            raise _failure(no_token, no_token.refused, about, refused_as, token_endpoint=True) from None
+        except Refused as refused:
+            raise _failure(refused, refused, about, refused_as) from None
+        except (NotWritten, MaybeWritten) as error:
+            raise passing(WECHAT_UNAVAILABLE, str(error)) from None
+
+
+def evidence(refused: Refused) -> dict[str, Any]:
+    """What WeChat's support asks for."""
+    return {"errcode": refused.errcode, "errmsg": refused.errmsg, "rid": refused.rid}
+
+
+def _failure(
+    error: Exception, refused: Refused | None, about: str, refused_as: str, *, token_endpoint: bool = False
+) -> ApplicationError:
+    if refused is None or refused.code.code_class not in _FOR_A_PERSON:
+        return passing(WECHAT_UNAVAILABLE, str(error))
+    return lasting(refused_as, str(error), {**evidence(refused), "token_endpoint": token_endpoint, "about": about})
 
 
 class Configuration:
@@ -116,11 +180,10 @@ class Configuration:
             names = sorted(self._settings.accounts)
             more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
             known = f"{', '.join(names[:NAMED_MAX])}{more}" or "none at all"
-            raise ApplicationError(
+            raise lasting(
+                UNKNOWN_ACCOUNT,
                 f"account {step.account}: the workers' configuration does not have it (it has: {known}). Nothing was "
                 "sent. Correct the name, or add the account to the workers' configuration.",
-                type=UNKNOWN_ACCOUNT,
-                non_retryable=True,
             )
         return AccountFacts(
             name=step.account,
@@ -135,73 +198,3 @@ class Configuration:
             notices=tuple(WantedNotice(name=name, events=one.events) for name, one in account.notices.items()),
             timing=Timing.model_validate(self._settings.timing.model_dump()),
         )
-
-
-def change_of(settings: Settings, account: Pinned) -> str | None:
-    """How `account` differs from what its send has pinned, as a sentence; None where it does not."""
-    configured = settings.accounts.get(account.name)
-    if configured is None:
-        found = "no longer has an account of this name"
-    elif configured.appid != account.appid:
-        found = f"now has the appid {configured.appid} under this name"
-    elif settings.wechat.base_url != account.base_url:
-        found = f"now has WeChat at {settings.wechat.base_url}"
-    else:
-        return None
-    return (
-        f"account {account.name}: this send was started for the appid {account.appid} at {account.base_url}, but the "
-        f"workers' configuration {found}. Put it back, or end this send and start it anew."
-    )
-
-
-def pinned(settings: Settings, account: Pinned) -> None:
-    """Refuse to go on with another account than the one that the send has pinned.
-
-    Raises:
-        ApplicationError: `AccountChanged`, not retried.
-    """
-    if change := change_of(settings, account):
-        raise ApplicationError(change, type=ACCOUNT_CHANGED, non_retryable=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked for which account; `about` begins a sentence, `failure_type` is that of a lasting refusal."""
-
-    account: str
-    about: str
-    failure_type: str
-
-
-async def ask(
-    accounts: Accounts, question: Question, method: Callable[[OfficialAccount, Token], Awaitable[Answer]]
-) -> Answer:
-    """One call of WeChat's API.
-
-    Raises:
-        ApplicationError: of the question's type, not retried, with `{errcode, errmsg, rid, token_endpoint, about}`,
-            where a person has to change something first; `WechatUnavailable`, retried, otherwise.
-    """
-    try:
-        return await accounts.ask(question.account, method)
-    except NoToken as no_token:
-        raise _failure(no_token, no_token.refused, question, token_endpoint=True) from None
-    except Refused as refused:
-        raise _failure(refused, refused, question) from None
-    except (NotWritten, MaybeWritten) as error:
-        raise wechat_unavailable(str(error)) from None
-
-
-def _failure(
-    error: Exception, refused: Refused | None, question: Question, *, token_endpoint: bool = False
-) -> ApplicationError:
-    if refused is None or refused.code.code_class not in _FOR_A_PERSON:
-        return wechat_unavailable(str(error))
-    evidence = {
-        "errcode": refused.errcode,
-        "errmsg": refused.errmsg,
-        "rid": refused.rid,
-        "token_endpoint": token_endpoint,
-        "about": question.about,
-    }
-    return ApplicationError(str(error), evidence, type=question.failure_type, non_retryable=True)

@@ -13,16 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from qunfa.contract.notice import NOTICE_REFUSED, NOTICE_UNDELIVERED
-from qunfa.contract.steps import (
-    LEDGER_UNAVAILABLE,
-    NOT_DECIDED,
-    SOURCE_CHANGED,
-    SOURCE_REFUSED,
-    SOURCE_UNAVAILABLE,
-    TRIED_BEFORE,
-    WECHAT_UNAVAILABLE,
-)
+from qunfa.contract.steps import TRIED_BEFORE
 
 _BEATS: Final = 6
 """Heartbeats in the time after which Temporal takes a silent worker for lost."""
@@ -87,69 +78,30 @@ async def _beat(beat: Beat, every: timedelta) -> None:
         activity.heartbeat(*beat.details)
 
 
-def ledger_unavailable(sentence: str) -> ApplicationError:
-    """The ledger, or what Temporal keeps of earlier runs, could not be asked; nothing was decided."""
-    return _benign(sentence, LEDGER_UNAVAILABLE)
-
-
-def wechat_unavailable(sentence: str) -> ApplicationError:
-    """WeChat could not be asked just now."""
-    return _benign(sentence, WECHAT_UNAVAILABLE)
-
-
-def not_decided(sentence: str, next_retry_delay: timedelta) -> ApplicationError:
-    """There is no verdict yet; Temporal asks again after the delay."""
-    return _benign(sentence, NOT_DECIDED, next_retry_delay)
-
-
-def tried_before(sentence: str) -> ApplicationError:
-    """A call that must not be repeated is carried out once, whatever Temporal was told: it counts as lost."""
-    return ApplicationError(sentence, type=TRIED_BEFORE, non_retryable=True)
-
-
-def source_unavailable(sentence: str) -> ApplicationError:
-    """A source could not be read just now."""
-    return _benign(sentence, SOURCE_UNAVAILABLE)
-
-
-def source_refused(sentence: str) -> ApplicationError:
-    """A source may not be read, or is not there; a person has to change something first."""
-    return ApplicationError(sentence, type=SOURCE_REFUSED, non_retryable=True)
-
-
-def source_changed(place: str) -> ApplicationError:
-    """A source is no longer what it was when the send was prepared."""
-    return ApplicationError(f"{place} has other content now.", type=SOURCE_CHANGED, non_retryable=True)
-
-
-def notice_undelivered(sentence: str, next_retry_delay: timedelta | None = None) -> ApplicationError:
-    """The receiver of a notice has not taken it."""
-    return _benign(sentence, NOTICE_UNDELIVERED, next_retry_delay)
-
-
-def notice_refused(sentence: str) -> ApplicationError:
-    """No workflow of ours has asked for the notice: nothing is told."""
-    return ApplicationError(f"{sentence} Nothing is told.", type=NOTICE_REFUSED, non_retryable=True)
-
-
-def _benign(sentence: str, failure_type: str, next_retry_delay: timedelta | None = None) -> ApplicationError:
+def passing(failure_type: str, sentence: str, after: timedelta | None = None) -> ApplicationError:
+    """A failure that Temporal repeats the activity for, after this time where it is given."""
     return ApplicationError(
-        sentence, type=failure_type, next_retry_delay=next_retry_delay, category=ApplicationErrorCategory.BENIGN
+        sentence, type=failure_type, next_retry_delay=after, category=ApplicationErrorCategory.BENIGN
     )
+
+
+def lasting(failure_type: str, sentence: str, *details: Any) -> ApplicationError:
+    """A failure that no repeat helps against."""
+    return ApplicationError(sentence, *details, type=failure_type, non_retryable=True)
 
 
 def refuse_a_second_time(what: str) -> None:
     """Refuse to begin `what` ("account demo: try 1") where an operator has Temporal carry the activity out again.
 
-    He may have allowed it more attempts than one, or reset it, which counts from one. So does who pauses an activity
-    that has not begun: that cannot be told apart.
+    He may have allowed it more attempts, or reset it, which counts from one. An activity that was paused before it has
+    begun looks the same.
 
     Raises:
         ApplicationError: `TriedBefore`, not retried: what came of the first time is not known.
     """
     info = activity.info()
     if info.attempt > 1 or info.current_attempt_scheduled_time > info.scheduled_time:
-        raise tried_before(f"{what} was begun before and may have been carried out, so it was not begun again")
+        raise lasting(TRIED_BEFORE, f"{what} was begun before and may have been carried out, so it was not begun again")
 
 
 def put_off() -> bool:

@@ -1,4 +1,4 @@
-"""What only a worker can see: an account's token, its clock, its callback, and a tag right before it is sent to.
+"""What only a worker can see: an account's token, its clock, its callback, its followers, and what a key has done.
 
 A worker has the AppSecret, and calls WeChat from its own address. Nothing is changed.
 """
@@ -8,9 +8,15 @@ from typing import Final
 
 import httpx
 from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
-from activities.accounts import Accounts, Question, ask, pinned
-from activities.attempts import Clock, SystemClock, heartbeats
+from activities.accounts import Accounts, evidence
+from activities.attempts import Clock, SystemClock, heartbeats, passing
+from activities.earlier_runs import EarlierRuns
+from activities.ledger import ledger_view
 from qunfa.contract.checks import (
     CALLBACK_CHECK,
     CALLBACK_CHECK_REFUSED,
@@ -24,21 +30,40 @@ from qunfa.contract.checks import (
     Clocks,
     TokenSeen,
 )
-from qunfa.contract.steps import AUDIENCE_REFUSED, CHECK_AUDIENCE, AudienceFinding, AudienceStep
-from qunfa.settings import Settings
+from qunfa.contract.facts import Ended, Known
+from qunfa.contract.ids import mass_send_id
+from qunfa.contract.ledger import LedgerView
+from qunfa.contract.limits import Book
+from qunfa.contract.prospect import (
+    COUNT_FOLLOWERS,
+    LOOK_AHEAD,
+    Ahead,
+    Followers,
+    FollowersStep,
+    LookAheadStep,
+    Past,
+    RunSeen,
+)
+from qunfa.contract.steps import (
+    AUDIENCE_REFUSED,
+    CHECK_AUDIENCE,
+    LEDGER_UNAVAILABLE,
+    AudienceFinding,
+    AudienceStep,
+)
+from qunfa.rules.memory import union
 from qunfa.wechat import NoToken, server_time
 
 _SECOND: Final = timedelta(seconds=1)
-_OWN: Final = "a token service"
+_PHASE: Final = SearchAttributeKey.for_keyword("MassSendPhase")
+_PATIENCE: Final = timedelta(seconds=5)
+"""For the ledger: what the other questions find is told in time where it is silent."""
 
 
-class AccountCheck:
-    """What only a worker can say of an account: it has the AppSecret, and it calls WeChat from its own address."""
+class Checks:
+    """Looks at an account from where its calls come from."""
 
-    def __init__(
-        self, settings: Settings, accounts: Accounts, http: httpx.AsyncClient, clock: Clock | None = None
-    ) -> None:
-        self._settings = settings
+    def __init__(self, accounts: Accounts, http: httpx.AsyncClient, clock: Clock | None = None) -> None:
         self._accounts = accounts
         self._http = http
         self._clock = clock or SystemClock()
@@ -51,24 +76,15 @@ class AccountCheck:
         Raises:
             ApplicationError: `AccountChanged`, not retried.
         """
-        pinned(self._settings, step.account)
-        source = self._settings.accounts[step.account.name].token_source
-        named = _OWN if "://" in source else source  # the URL of a token service may hold a key
+        self._accounts.pinned(step.account)
+        source = self._accounts.token_source(step.account.name)
         try:
             await self._accounts.fresh_token(step.account.name)
         except NoToken as none:
+            seen = TokenSeen(source=source, detail=none.reason)
             refused = none.refused
-            if refused is None:
-                return TokenSeen(source=named, detail=none.reason)
-            return TokenSeen(
-                source=named,
-                detail=none.reason,
-                refused=refused.code.problem,
-                errcode=refused.errcode,
-                errmsg=refused.errmsg,
-                rid=refused.rid,
-            )
-        return TokenSeen(source=named)
+            return seen.model_copy(update={"refused": refused.code.problem, **evidence(refused)}) if refused else seen
+        return TokenSeen(source=source)
 
     @activity.defn(name=READ_CLOCKS)
     @heartbeats()
@@ -79,7 +95,7 @@ class AccountCheck:
             ApplicationError: `AccountChanged`, not retried.
         """
         ahead_of_temporal = (self._clock.now() - activity.info().started_time) / _SECOND
-        pinned(self._settings, step.account)
+        self._accounts.pinned(step.account)
         before = self._clock.now()
         heard = await server_time(self._http, step.account.base_url)
         if heard.date is None:
@@ -88,25 +104,20 @@ class AccountCheck:
         told = heard.date + _SECOND / 2  # a Date is cut to the second
         return Clocks(ahead_of_temporal=ahead_of_temporal, ahead_of_wechat=(between - told) / _SECOND)
 
-
-class CallbackCheck:
-    """What `callback/check` says: it resolves the callback's host and pings it."""
-
-    def __init__(self, settings: Settings, accounts: Accounts) -> None:
-        self._settings = settings
-        self._accounts = accounts
-
     @activity.defn(name=CALLBACK_CHECK)
     @heartbeats()
     async def callback_check(self, step: CallbackCheckStep) -> CallbackView:
-        """The addresses of the callback's host, and how they answer.
+        """The addresses that WeChat finds for the callback's host, and how they answer (`callback/check`).
 
         Raises:
             ApplicationError: `AccountChanged` and `CallbackCheckRefused`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
-        question = Question(step.account.name, "Asking about the callback", CALLBACK_CHECK_REFUSED)
-        seen = await ask(self._accounts, question, lambda api, token: api.callback_check(token))
+        seen = await self._accounts.answer(
+            step.account,
+            "Asking about the callback",
+            CALLBACK_CHECK_REFUSED,
+            lambda api, token: api.callback_check(token),
+        )
         return CallbackView(
             dns=tuple(CallbackAddress(ip=one.ip, operator=one.real_operator) for one in seen.dns),
             ping=tuple(
@@ -115,26 +126,89 @@ class CallbackCheck:
             ),
         )
 
-
-class AudienceCheck:
-    """What `tags/get` says of a tag."""
-
-    def __init__(self, settings: Settings, accounts: Accounts) -> None:
-        self._settings = settings
-        self._accounts = accounts
-
-    @activity.defn(name=CHECK_AUDIENCE)
+    @activity.defn(name=COUNT_FOLLOWERS)
     @heartbeats()
-    async def check_audience(self, step: AudienceStep) -> AudienceFinding:
-        """The tag's name and how many followers have it; `count` is as of some time ago.
+    async def count_followers(self, step: FollowersStep) -> Followers:
+        """How many followers the account has (`user/get`).
 
         Raises:
             ApplicationError: `AccountChanged` and `AudienceRefused`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
-        question = Question(step.account.name, "Asking for the tag", AUDIENCE_REFUSED)
-        tags = await ask(self._accounts, question, lambda api, token: api.tags(token))
+        total = await self._accounts.answer(
+            step.account,
+            "Asking for the number of followers",
+            AUDIENCE_REFUSED,
+            lambda api, token: api.followers(token),
+        )
+        return Followers(total=total)
+
+    @activity.defn(name=CHECK_AUDIENCE)
+    @heartbeats()
+    async def check_audience(self, step: AudienceStep) -> AudienceFinding:
+        """The tag's name and how many followers have it (`tags/get`); `count` is as of some time ago.
+
+        Raises:
+            ApplicationError: `AccountChanged` and `AudienceRefused`, not retried; `WechatUnavailable`, retried.
+        """
+        tags = await self._accounts.answer(
+            step.account, "Asking for the tag", AUDIENCE_REFUSED, lambda api, token: api.tags(token)
+        )
         tag = next((tag for tag in tags if tag.id == step.tag_id), None)
-        return (
-            AudienceFinding(found=False) if tag is None else AudienceFinding(found=True, name=tag.name, count=tag.count)
+        return AudienceFinding(found=True, name=tag.name, count=tag.count) if tag else AudienceFinding(found=False)
+
+
+class Outlook:
+    """What a send would meet: by the account's ledger and by the runs of its key. Nothing is started for it."""
+
+    def __init__(self, client: Client, earlier: EarlierRuns) -> None:
+        self._client = client
+        self._earlier = earlier
+
+    @activity.defn(name=LOOK_AHEAD)
+    @heartbeats()
+    async def look_ahead(self, step: LookAheadStep) -> Ahead:
+        """What is known of account and key; what cannot be asked is told with the reason.
+
+        The account is asked by a query, which starts none.
+        """
+        try:
+            run = await self._newest_run(step)
+            ledger = await ledger_view(self._client, step.appid, {"key": step.key}, patience=_PATIENCE, running=True)
+        except ApplicationError as silent:
+            return Ahead(unbooked=silent.message, forgotten=silent.message)
+        book = Book() if ledger is None else Book(since=ledger.since, days=ledger.book, frozen=ledger.frozen)
+        try:
+            return Ahead(book=book, past=await self._past(step, ledger), run=run)
+        except ApplicationError as silent:
+            return Ahead(book=book, forgotten=silent.message, run=run)
+
+    async def _newest_run(self, step: LookAheadStep) -> RunSeen | None:
+        workflow_id = mass_send_id(step.account, step.key)
+        try:
+            found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_PATIENCE)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise passing(
+                LEDGER_UNAVAILABLE, f"Temporal could not be asked about {workflow_id}: {error.status.name}."
+            ) from None
+        return RunSeen(
+            running=found.status == WorkflowExecutionStatus.RUNNING,
+            phase=found.typed_search_attributes.get(_PHASE),
+            started_at=found.start_time,
+            closed_at=found.close_time,
+        )
+
+    async def _past(self, step: LookAheadStep, ledger: LedgerView | None) -> Past:
+        """As a run that starts now would find it: earlier runs may know more than the ledger."""
+        earlier = await self._earlier.find(mass_send_id(step.account, step.key), "")
+        record = next((one for one in ledger.records if one.key == step.key), None) if ledger is not None else None
+        if record is None:
+            return Past(known=earlier.known, digests=earlier.digests, ended=earlier.ended)
+        ended = Ended(outcome=record.ended_as, problem=record.problem) if record.ended_as else earlier.ended
+        return Past(
+            known=union(record.known or Known(), earlier.known),
+            digests=tuple(dict.fromkeys((record.digest, *earlier.digests))),
+            ended=ended,
+            touched_at=record.touched_at,
         )

@@ -18,7 +18,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 import structlog
 from pydantic import BaseModel
 from structlog.typing import FilteringBoundLogger
-from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import ApplicationFailureInfo
 from temporalio.client import (
     Client,
@@ -29,9 +28,9 @@ from temporalio.client import (
 )
 from temporalio.exceptions import ApplicationError
 
-from activities.earlier_runs import VisibleRuns
+from activities.earlier_runs import VisibleRuns, quoted
 from activities.ledger import ledger_view
-from activities.run_history import RunHistory, decoded, start_of
+from activities.run_history import RunHistory, decoded, input_in, start_of
 from qunfa.contract.facts import Known
 from qunfa.contract.ids import (
     ACCOUNT_NAME_PATTERN,
@@ -91,9 +90,9 @@ class ClosedRuns:
         Raises:
             RPCError: Temporal does not say.
         """
-        queue = self._settings.task_queue.replace("\\", "\\\\").replace('"', '\\"')
+        queue = quoted(self._settings.task_queue)
         query = (
-            f'WorkflowType IN ("{MASS_SEND}", "{RECALL_MASS_SEND}") AND TaskQueue = "{queue}" '
+            f'WorkflowType IN ("{MASS_SEND}", "{RECALL_MASS_SEND}") AND TaskQueue = {queue} '
             'AND ExecutionStatus IN ("Failed", "Terminated", "TimedOut") '
             f'AND CloseTime >= "{moment.isoformat()}"'
         )
@@ -109,12 +108,12 @@ class ClosedRuns:
         if closed is None:
             return None
         start = await start_of(self._handle(run))
-        account = _account(await self._raw(list(start.input.payloads)), run)
+        account = _account(await input_in(self._client.data_converter, start), run)
         kind = type_of_close(closed)
         return Due(account, kind, webhook_id(run.id, run.run_id, kind)) if account else None
 
     async def notice_of(self, run: WorkflowExecution) -> Notice | None:
-        """What is to be told of the run, listed or described; None where that is nothing, and where it has no account.
+        """What is to be told of the run, listed or described; None where there is nothing to tell, or nobody.
 
         Raises:
             RPCError: Temporal does not say.
@@ -168,20 +167,14 @@ class ClosedRuns:
         try:
             async for event in self._handle(run).fetch_history_events(rpc_timeout=_RPC):
                 if event.HasField("workflow_execution_started_event_attributes"):
-                    raw = await self._raw(list(event.workflow_execution_started_event_attributes.input.payloads))
+                    started = event.workflow_execution_started_event_attributes
+                    raw = await input_in(self._client.data_converter, started)
                 await history.read(event)
             known = (await history.remains()).known
         except ApplicationError as unreadable:
             _LOG.warning("a closed run cannot be read", workflow_id=run.id, run_id=run.run_id, why=unreadable.message)
         account = _account(raw, run)
         return _Found(run, account, raw, known) if account else None
-
-    async def _raw(self, payloads: list[Payload]) -> Any:
-        try:
-            values = await self._client.data_converter.decode(payloads)
-        except (KeyError, RuntimeError, ValueError):
-            return None
-        return values[0] if values else None
 
     async def _of_send(self, found: _Found) -> NoticeData:
         """With what the account's ledger knows of the key, which may be more than the run knew."""

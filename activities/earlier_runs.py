@@ -10,11 +10,12 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.attempts import ledger_unavailable
+from activities.attempts import passing
 from activities.run_history import Remains, RunHistory, added_up, start_of
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import MASS_SEND
 from qunfa.contract.result import REFUSED
+from qunfa.contract.steps import LEDGER_UNAVAILABLE
 
 RUNS_MAX: Final = 50
 """How many runs that left something are read, newest first: each of them knew what those before it had left."""
@@ -51,7 +52,7 @@ class Found(NamedTuple):
     def known_to(self, digest: str) -> Known:
         """The facts that a run with this content takes over: none where the key stands for other content.
 
-        Else its own history would have them as facts of its content, and the runs after it be refused for that.
+        Else its own history would have them as facts of its content, and later runs would be refused.
         """
         return Known() if any(one != digest for one in self.digests) else self.known
 
@@ -93,9 +94,10 @@ class VisibleRuns:
                 if len(found) == self._runs_max:
                     break
         except RPCError as error:
-            raise ledger_unavailable(
+            raise passing(
+                LEDGER_UNAVAILABLE,
                 f"{workflow_id}: its earlier runs could not be looked for: Temporal answered {error.status.name}. They "
-                "are looked for again, since nothing may be sent before."
+                "are looked for again, since nothing may be sent before.",
             ) from None
         return Found.of(found)
 
@@ -107,14 +109,14 @@ class VisibleRuns:
                 return sorted(runs, key=lambda run: run.start_time, reverse=True)
             if look is not None:
                 await asyncio.sleep(look)
-        raise ledger_unavailable(
+        raise passing(
+            LEDGER_UNAVAILABLE,
             f"{workflow_id}: Temporal's list of workflows does not show this run yet, so it may lack earlier ones. "
-            "It is looked at again, since nothing may be sent before."
+            "It is looked at again, since nothing may be sent before.",
         )
 
     def _list(self, workflow_id: str) -> AsyncIterator[WorkflowExecution]:
-        quoted = workflow_id.replace("\\", "\\\\").replace('"', '\\"')
-        query = f'WorkflowId = "{quoted}" AND WorkflowType = "{MASS_SEND}"'
+        query = f'WorkflowId = {quoted(workflow_id)} AND WorkflowType = "{MASS_SEND}"'
         return self._client.list_workflows(query, limit=LISTED_MAX, rpc_timeout=_RPC)
 
     async def _was_refused(self, run: WorkflowExecution) -> bool:
@@ -148,6 +150,12 @@ class VisibleRuns:
             )
             return None
         return await history.remains()
+
+
+def quoted(text: str) -> str:
+    """A text as Temporal's list filters want it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _ended_at_once(run: WorkflowExecution) -> bool:

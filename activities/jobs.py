@@ -7,18 +7,10 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.accounts import Accounts, Question, ask, change_of, pinned
-from activities.attempts import (
-    Clock,
-    SystemClock,
-    heartbeats,
-    ledger_unavailable,
-    not_decided,
-    refuse_a_second_time,
-    to_its_end,
-    wechat_unavailable,
-)
+from activities.accounts import Accounts, evidence
+from activities.attempts import Clock, SystemClock, heartbeats, passing, refuse_a_second_time, to_its_end
 from activities.ledger import ledger_view
+from activities.run_history import input_of
 from qunfa.contract.ledger import LedgerView, Record
 from qunfa.contract.recall import (
     DELETE_JOB,
@@ -32,19 +24,24 @@ from qunfa.contract.recall import (
     RecallCall,
     article_at,
 )
-from qunfa.contract.steps import AWAIT_VERDICT, JOB_STATUS, JobStatus, JobStatusStep
+from qunfa.contract.steps import (
+    AWAIT_VERDICT,
+    JOB_STATUS,
+    LEDGER_UNAVAILABLE,
+    NOT_DECIDED,
+    WECHAT_UNAVAILABLE,
+    JobStatus,
+    JobStatusStep,
+)
 from qunfa.rules.codes import CodeClass
-from qunfa.settings import Settings
-from qunfa.wechat import MaybeWritten, MsgStatus, NoToken, NotWritten, OfficialAccount, Refused, Token
+from qunfa.wechat import MaybeWritten, NoToken, NotWritten, OfficialAccount, Refused, Token
 
 GROWTH: Final = 1.5
 _GROWTHS_MAX: Final = 100
 
-_FINAL: Final = frozenset({MsgStatus.SEND_SUCCESS.value, MsgStatus.SEND_FAIL.value, MsgStatus.DELETE.value})
+_FINAL: Final = frozenset({"SEND_SUCCESS", "SEND_FAIL", "DELETE"})
 _PASSING: Final = frozenset({CodeClass.UNKNOWN, CodeClass.TOKEN, CodeClass.PACE, CodeClass.LATER})
 _NOT_KNOWN_TO_WECHAT: Final = 40059
-
-_RPC: Final = timedelta(seconds=10)
 _ANSWERS: Final = frozenset({40059, 89504, 89505})
 """Refusals of `mass/get` that say something of the job: not known (yet), or the administrator has been asked."""
 
@@ -52,8 +49,7 @@ _ANSWERS: Final = frozenset({40059, 89504, 89505})
 class Results:
     """What `mass/get` says. It tells no counts and no reasons: those come with the push only."""
 
-    def __init__(self, settings: Settings, accounts: Accounts, clock: Clock | None = None) -> None:
-        self._settings = settings
+    def __init__(self, accounts: Accounts, clock: Clock | None = None) -> None:
         self._accounts = accounts
         self._clock = clock or SystemClock()
 
@@ -65,15 +61,15 @@ class Results:
         Raises:
             ApplicationError: `AccountChanged`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
+        self._accounts.pinned(step.account)
         try:
             return await self._ask(step)
         except Refused as refused:
             if refused.code.code_class in _PASSING and refused.errcode != _NOT_KNOWN_TO_WECHAT:
-                raise wechat_unavailable(str(refused)) from None
+                raise passing(WECHAT_UNAVAILABLE, str(refused)) from None
             return _refusal(refused)
         except (NotWritten, MaybeWritten) as error:
-            raise wechat_unavailable(str(error)) from None
+            raise passing(WECHAT_UNAVAILABLE, str(error)) from None
 
     @activity.defn(name=AWAIT_VERDICT)
     @heartbeats()
@@ -93,11 +89,11 @@ class Results:
             return heard.model_copy(update={"status": None})
         delay = next_delay(attempt, step.interval, step.interval_max, None if step.until is None else step.until - now)
         about = f"account {step.account.name}: no verdict on msg_id {step.msg_id} yet"
-        raise not_decided(f"{about}: {sentence}. WeChat is asked again in {delay}.", delay)
+        raise passing(NOT_DECIDED, f"{about}: {sentence}. WeChat is asked again in {delay}.", delay)
 
     async def _heard(self, step: JobStatusStep) -> tuple[JobStatus, str]:
         """What `mass/get` said, and the same in words; no status where it could not be asked."""
-        if change := change_of(self._settings, step.account):
+        if change := self._accounts.change_of(step.account):
             return JobStatus(), change
         try:
             status = await self._ask(step)
@@ -108,15 +104,15 @@ class Results:
         return status, f"WeChat says {status.status}"
 
     async def _ask(self, step: JobStatusStep) -> JobStatus:
-        said = await self._accounts.ask(step.account.name, lambda api, token: api.get(token, step.msg_id))
-        return JobStatus(status=said.msg_status.value if said.msg_status else said.text)
+        return JobStatus(
+            status=await self._accounts.ask(step.account.name, lambda api, token: api.get(token, step.msg_id))
+        )
 
 
 def next_delay(attempt: int, interval: timedelta, interval_max: timedelta, left: timedelta | None) -> timedelta:
     """How long to wait after the `attempt`-th question (from 1): `interval`, half as much again each time.
 
-    It is never longer than `interval_max` (nor shorter than `interval` because of it), and never longer than what is
-    `left`.
+    It is at most what is `left`, and at most the longer of `interval` and `interval_max`.
     """
     growths = min(max(attempt, 1) - 1, _GROWTHS_MAX)
     longest = max(interval, interval_max)
@@ -126,14 +122,13 @@ def next_delay(attempt: int, interval: timedelta, interval_max: timedelta, left:
 
 
 def _refusal(refused: Refused) -> JobStatus:
-    return JobStatus(errcode=refused.errcode, errmsg=refused.errmsg, rid=refused.rid)
+    return JobStatus.model_validate(evidence(refused))
 
 
 class Recalls:
     """The steps of a recall. None of them can reach anybody's phone."""
 
-    def __init__(self, settings: Settings, accounts: Accounts, client: Client, clock: Clock | None = None) -> None:
-        self._settings = settings
+    def __init__(self, accounts: Accounts, client: Client, clock: Clock | None = None) -> None:
         self._accounts = accounts
         self._client = client
         self._clock = clock or SystemClock()
@@ -166,18 +161,16 @@ class Recalls:
         Raises:
             ApplicationError: `AccountChanged` and `LookRefused`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
 
         async def get(api: OfficialAccount, token: Token) -> JobStatus:
             try:
-                said = await api.get(token, step.msg_id)
+                return JobStatus(status=await api.get(token, step.msg_id))
             except Refused as refused:
                 if refused.errcode not in _ANSWERS:
                     raise
-                return JobStatus(errcode=refused.errcode, errmsg=refused.errmsg, rid=refused.rid)
-            return JobStatus(status=said.msg_status.value if said.msg_status else said.text)
+                return _refusal(refused)
 
-        return await ask(self._accounts, Question(step.account.name, "Asking for the job", LOOK_REFUSED), get)
+        return await self._accounts.answer(step.account, "Asking for the job", LOOK_REFUSED, get)
 
     @activity.defn(name=DELETE_JOB)
     @heartbeats()
@@ -190,7 +183,7 @@ class Recalls:
             ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
         """
         refuse_a_second_time(f"account {step.account.name}: the call of mass/delete")
-        pinned(self._settings, step.account)
+        self._accounts.pinned(step.account)
         return await to_its_end(self._called(step))
 
     async def _called(self, step: DeleteStep) -> RecallCall:
@@ -201,7 +194,7 @@ class Recalls:
         except NoToken as no_token:
             call = _without_token(no_token)
         except Refused as refused:
-            call = {"answer": "refused", **_evidence(refused)}
+            call = {"answer": "refused", **evidence(refused)}
         except NotWritten as error:
             call = {"answer": "not_written", "detail": error.reason}
         except MaybeWritten as error:
@@ -209,8 +202,6 @@ class Recalls:
         return RecallCall(at=self._clock.now(), **call)
 
     async def _delete(self, step: DeleteStep) -> None:
-        """One call, or a second one with a fresh token where WeChat has refused the first one's."""
-
         async def delete(api: OfficialAccount, token: Token) -> None:
             if activity.is_cancelled():
                 why = "the activity was cancelled before its call"
@@ -220,29 +211,20 @@ class Recalls:
             else:
                 await api.delete_url(token, step.url or "")
 
-        try:
-            await self._accounts.ask(step.account.name, delete)
-        except Refused as refused:
-            if refused.code.code_class is not CodeClass.TOKEN:
-                raise
-        else:
-            return
-        await self._accounts.ask(step.account.name, delete)
+        await self._accounts.ask_twice(step.account.name, delete)
 
     async def _request(self, workflow_id: str) -> dict[str, Any]:
         """The request with which the newest run of a send was started; nothing where Temporal keeps it no more."""
-        handle = self._client.get_workflow_handle(workflow_id)
         try:
-            async for event in handle.fetch_history_events(page_size=1, rpc_timeout=_RPC):
-                payloads = event.workflow_execution_started_event_attributes.input.payloads
-                (raw, *_) = await self._client.data_converter.decode(list(payloads)) or [None]
-                return raw if isinstance(raw, dict) else {}
+            raw = await input_of(self._client, workflow_id)
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise ledger_unavailable(
-                    f"{workflow_id} could not be looked at: Temporal answered {error.status.name}. It is tried again."
-                ) from None
-        return {}
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return {}
+            raise passing(
+                LEDGER_UNAVAILABLE,
+                f"{workflow_id} could not be looked at: Temporal answered {error.status.name}. It is tried again.",
+            ) from None
+        return raw if isinstance(raw, dict) else {}
 
 
 def _by_msg_id(view: LedgerView, msg_id: int, article_idx: int | None) -> KnownJob:
@@ -292,8 +274,4 @@ def _without_token(no_token: NoToken) -> dict[str, Any]:
     refused = no_token.refused
     if refused is None or refused.code.code_class is not CodeClass.REFUSED:
         return {"answer": "not_written", "detail": str(no_token)}
-    return {"answer": "refused", "token_endpoint": True, **_evidence(refused)}
-
-
-def _evidence(refused: Refused) -> dict[str, Any]:
-    return {"errcode": refused.errcode, "errmsg": refused.errmsg, "rid": refused.rid}
+    return {"answer": "refused", "token_endpoint": True, **evidence(refused)}

@@ -13,7 +13,7 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from temporalio import activity
 from temporalio.client import (
@@ -25,11 +25,11 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.common import QueryRejectCondition, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.attempts import heartbeats, ledger_unavailable
+from activities.attempts import heartbeats, passing
 from activities.earlier_runs import EarlierRuns
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
@@ -37,6 +37,7 @@ from qunfa.contract.grants import Granted, Report, Wish
 from qunfa.contract.ids import ACCOUNT, account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft
 from qunfa.contract.steps import (
+    LEDGER_UNAVAILABLE,
     LOOK_UP,
     TAKE_PREVIEW,
     TELL,
@@ -59,19 +60,8 @@ AT_ONCE: Final = 3
 """Wishes of one account that a worker has answered at a time. Temporal takes ten updates of a workflow at a time."""
 
 
-class Notes(Protocol):
-    """Where a report for the ledger is handed in."""
-
-    async def tell(self, appid: str, report: Report) -> None:
-        """Hand in `report`; it may be handed in any number of times.
-
-        Raises:
-            ApplicationError: `LedgerUnavailable`, to be retried.
-        """
-
-
 class LedgerNotes:
-    """Signals to the `Account` of an appid. Temporal's client repeats a call for some seconds by itself."""
+    """Signals to the `Account` of an appid, each any number of times. Temporal's client repeats a call by itself."""
 
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
@@ -105,9 +95,10 @@ class LedgerNotes:
                 rpc_timeout=_RPC,
             )
         except RPCError as error:
-            raise ledger_unavailable(
+            raise passing(
+                LEDGER_UNAVAILABLE,
                 f"the ledger {account_id(appid)} could not be told about key {payload.key}: Temporal answered "
-                f"{error.status.name}. It is told again."
+                f"{error.status.name}. It is told again.",
             ) from None
 
 
@@ -199,11 +190,7 @@ class Ledger:
         return answer.previews
 
     async def _ask(self, appid: str, question: LedgerQuestion, what: str) -> LedgerAnswer:
-        """The answer to an update, and not to a query.
-
-        A query that waits while its worker is lost is answered by another worker, which may have led the ledger ahead
-        of its workflow task then (temporalio/sdk-python issue 1591).
-        """
+        """The answer to an update. A query may be answered ahead of a workflow task (temporalio/sdk-python 1591)."""
         answer: LedgerAnswer = await self._updated(appid, "ask", question, what, LedgerAnswer)
         return answer
 
@@ -260,25 +247,40 @@ def _update_id(*parts: str) -> str:
 
 
 def _unavailable(appid: str, why: str) -> ApplicationError:
-    return ledger_unavailable(f"the ledger {account_id(appid)} could not be asked: {why}. It is asked again.")
+    return passing(LEDGER_UNAVAILABLE, f"the ledger {account_id(appid)} could not be asked: {why}. It is asked again.")
 
 
 async def ledger_view(
-    client: Client, appid: str, wanted: dict[str, Any] | None = None, *, patience: timedelta = PATIENCE
+    client: Client,
+    appid: str,
+    wanted: dict[str, Any] | None = None,
+    *,
+    patience: timedelta = PATIENCE,
+    running: bool = False,
 ) -> LedgerView | None:
     """The ledger of `appid`, or what of it is `wanted` (as its query takes it); None where there is none.
+
+    With `running` there is none either where its workflow is closed: the next send begins another one.
 
     Raises:
         ApplicationError: `LedgerUnavailable`, retried.
     """
     handle = client.get_workflow_handle(account_id(appid))
     try:
-        view: LedgerView = await handle.query("ledger", wanted, result_type=LedgerView, rpc_timeout=patience)
+        view: LedgerView = await handle.query(
+            "ledger",
+            wanted,
+            result_type=LedgerView,
+            reject_condition=QueryRejectCondition.NOT_OPEN if running else None,
+            rpc_timeout=patience,
+        )
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             return None
         raise _unavailable(appid, f"Temporal answered {error.status.name}") from None
-    except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+    except WorkflowQueryRejectedError:
+        return None
+    except WorkflowQueryFailedError as error:
         raise _unavailable(appid, str(error)) from None
     except (KeyError, RuntimeError, ValueError) as error:
         # What it says may hold what could not be read.

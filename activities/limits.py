@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from activities.accounts import Accounts, Question, ask, pinned
+from activities.accounts import Accounts
 from activities.attempts import heartbeats
 from activities.ledger import ledger_view
 from qunfa.contract.limits import (
@@ -26,17 +26,15 @@ from qunfa.contract.limits import (
     SetSpeedStep,
     Speed,
 )
-from qunfa.settings import Settings
 
 _REFUSED: Final = "QuotaRefused"
 _NO_KEY: Final = ""
 
 
-class Quotas:
-    """`openapi/quota/get`, and the ledger's quota book."""
+class Limits:
+    """`openapi/quota/get`, the ledger's quota book, and `mass/speed`."""
 
-    def __init__(self, settings: Settings, accounts: Accounts, client: Client) -> None:
-        self._settings = settings
+    def __init__(self, accounts: Accounts, client: Client) -> None:
         self._accounts = accounts
         self._client = client
 
@@ -48,23 +46,18 @@ class Quotas:
         Raises:
             ApplicationError: `AccountChanged`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
-        question = Question(step.account.name, "Asking for the quota", _REFUSED)
         try:
-            quota = await ask(self._accounts, question, lambda api, token: api.quota(token, step.cgi_path))
+            quota = await self._accounts.answer(
+                step.account, "Asking for the quota", _REFUSED, lambda api, token: api.quota(token, step.cgi_path)
+            )
         except ApplicationError as error:
             if error.type != _REFUSED:
                 raise
             evidence = {name: error.details[0][name] for name in ("errcode", "errmsg", "rid")}
             return CallsLeft(cgi_path=step.cgi_path, **evidence)
-        rate = quota.rate_limit
+        rate = quota.rate_limit.model_dump() if quota.rate_limit else {}
         return CallsLeft(
-            cgi_path=step.cgi_path,
-            daily_limit=quota.daily_limit,
-            used=quota.used,
-            remain=quota.remain,
-            call_count=rate.call_count if rate else None,
-            refresh_second=rate.refresh_second if rate else None,
+            cgi_path=step.cgi_path, daily_limit=quota.daily_limit, used=quota.used, remain=quota.remain, **rate
         )
 
     @activity.defn(name=SENDS_COUNTED)
@@ -78,14 +71,6 @@ class Quotas:
         view = await ledger_view(self._client, step.appid, {"key": _NO_KEY})
         return Book() if view is None else Book(since=view.since, days=view.book, frozen=view.frozen)
 
-
-class Speeds:
-    """`mass/speed/get` and `mass/speed/set`."""
-
-    def __init__(self, settings: Settings, accounts: Accounts) -> None:
-        self._settings = settings
-        self._accounts = accounts
-
     @activity.defn(name=GET_SPEED)
     @heartbeats()
     async def get_speed(self, step: GetSpeedStep) -> Speed:
@@ -94,9 +79,9 @@ class Speeds:
         Raises:
             ApplicationError: `AccountChanged` and `SpeedRefused`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
-        question = Question(step.account.name, "Asking for the speed", SPEED_REFUSED)
-        said = await ask(self._accounts, question, lambda api, token: api.speed_get(token))
+        said = await self._accounts.answer(
+            step.account, "Asking for the speed", SPEED_REFUSED, lambda api, token: api.speed_get(token)
+        )
         return Speed(speed=said.speed, realspeed=said.realspeed)
 
     @activity.defn(name=SET_SPEED)
@@ -107,6 +92,6 @@ class Speeds:
         Raises:
             ApplicationError: `AccountChanged` and `SpeedRefused`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
-        question = Question(step.account.name, "Setting the speed", SPEED_REFUSED)
-        await ask(self._accounts, question, lambda api, token: api.speed_set(token, step.speed))
+        await self._accounts.answer(
+            step.account, "Setting the speed", SPEED_REFUSED, lambda api, token: api.speed_set(token, step.speed)
+        )

@@ -1,9 +1,9 @@
 """The worker's look at accounts whose workflow was closed: its sends are told, and make themselves known again.
 
-An ``Account`` never ends by itself. Where it is terminated or reset, the next one knows nobody who waits for a turn,
-and a send that waits asks only after days. It does not know whose jobs are whose either, so a push finds nobody. So
-each worker looks at Temporal's list, and signals ``ledger_lost`` to the running sends of that account. It says when the
-account was closed: a send asks for its turn once, however many workers tell it. The first message starts the account.
+An ``Account`` never ends by itself. Where it is terminated or reset, the next one knows neither who waits for a turn
+nor whose jobs are whose. A send that waits would ask only after days, and a push would find nobody. So each worker
+looks at Temporal's list, and signals ``ledger_lost`` to the running sends of that account. It says when the account was
+closed: a send asks for its turn once, however many workers tell it. The first message starts the account.
 """
 
 from collections.abc import AsyncIterator
@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.earlier_runs import quoted
 from activities.onlooker import BEHIND, again_and_again
 from qunfa.contract.grants import LedgerLost
 from qunfa.contract.ids import ACCOUNT, MASS_SEND, account_id
@@ -38,7 +39,7 @@ class LostQueues:
 
     def __init__(self, settings: Settings, client: Client, every: timedelta = EVERY) -> None:
         self._client = client
-        self._queue = settings.task_queue.replace("\\", "\\\\").replace('"', '\\"')
+        self._queue = quoted(settings.task_queue)
         self._every = every
         self._names: dict[str, list[str]] = {}
         for name, account in settings.accounts.items():
@@ -65,7 +66,7 @@ class LostQueues:
     async def _closed(self) -> list[WorkflowExecution]:
         """Accounts that were closed since the looks began; a reset closes one, too."""
         query = (
-            f'WorkflowType = "{ACCOUNT}" AND TaskQueue = "{self._queue}" '
+            f'WorkflowType = "{ACCOUNT}" AND TaskQueue = {self._queue} '
             'AND ExecutionStatus IN ("Failed", "Terminated", "TimedOut", "Canceled") '
             f'AND CloseTime >= "{self._from.isoformat()}"'
         )

@@ -2,16 +2,15 @@
 
 import asyncio
 import html as escaping
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from activities.accounts import Accounts, Question, ask, pinned
-from activities.attempts import Clock, SystemClock, heartbeats, source_changed, source_refused, source_unavailable
-from activities.sources import Copy, Reader, content_place, unreadable_here
+from activities.accounts import Accounts, Answer, Method
+from activities.attempts import Clock, SystemClock, heartbeats, lasting, passing
+from activities.sources import Reader, content_place, unreadable_here
 from qunfa import article as html
 from qunfa.contract.message import Article, Made, Uploaded
 from qunfa.contract.steps import (
@@ -19,21 +18,24 @@ from qunfa.contract.steps import (
     CONVERT_VIDEO,
     MAKE_DRAFT,
     MATERIAL_REFUSED,
+    SOURCE_CHANGED,
+    SOURCE_REFUSED,
+    SOURCE_UNAVAILABLE,
     UPLOAD,
     CheckDraftStep,
     ConvertStep,
     DraftFinding,
     DraftStep,
+    Pinned,
     UploadStep,
 )
-from qunfa.media import SourceRefused, SourceUnavailable
+from qunfa.media import Fetched, SourceRefused, SourceUnavailable
 from qunfa.media.facts import HEAD_BYTES, Format, sniff
 from qunfa.media.fitting import CannotFitError
 from qunfa.media.limits import Use
-from qunfa.settings import Settings
-from qunfa.wechat import DraftArticle, NewsArticle, OfficialAccount, Token, UploadFile
+from qunfa.wechat import Article as WireArticle
+from qunfa.wechat import OfficialAccount, Token, UploadFile
 
-_CHUNK: Final = 256 * 1024
 _CONTENT_TYPES: Final = {
     Format.JPEG: "image/jpeg",
     Format.PNG: "image/png",
@@ -44,14 +46,11 @@ _CONTENT_TYPES: Final = {
     Format.MP4: "video/mp4",
 }
 
-Answer = TypeVar("Answer")
-
 
 class Material:
     """Makes what a message is made of. Nothing here reaches a follower, so that everything may be repeated."""
 
-    def __init__(self, settings: Settings, accounts: Accounts, reader: Reader, clock: Clock | None = None) -> None:
-        self._settings = settings
+    def __init__(self, accounts: Accounts, reader: Reader, clock: Clock | None = None) -> None:
         self._accounts = accounts
         self._reader = reader
         self._clock = clock or SystemClock()
@@ -64,20 +63,20 @@ class Material:
             ApplicationError: `AccountChanged`, `SourceChanged`, `SourceRefused`, `MaterialRefused`, not retried;
                 `SourceUnavailable`, `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
+        self._accounts.pinned(step.account)
         source = step.source
         async with heartbeats() as beat:
             try:
                 async with self._reader.copy(source.uri) as copy:
                     if copy.sha256 != source.sha256:
-                        raise source_changed(source.place)
+                        raise lasting(SOURCE_CHANGED, f"{source.place} has other content now.")
                     return await self._uploaded(step, copy, beat.tell)
             except SourceRefused as refused:
-                raise source_refused(f"{source.place}: {refused}") from None
+                raise lasting(SOURCE_REFUSED, f"{source.place}: {refused}") from None
             except SourceUnavailable as unavailable:
-                raise source_unavailable(f"{source.place}: {unavailable}") from None
+                raise passing(SOURCE_UNAVAILABLE, f"{source.place}: {unavailable}") from None
             except OSError as error:
-                raise source_unavailable(f"{source.place}: {unreadable_here(error)}") from None
+                raise passing(SOURCE_UNAVAILABLE, f"{source.place}: {unreadable_here(error)}") from None
 
     @activity.defn(name=MAKE_DRAFT)
     @heartbeats()
@@ -87,18 +86,16 @@ class Material:
         Raises:
             ApplicationError: `AccountChanged`, `MaterialRefused`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
+        self._accounts.pinned(step.account)
         urls = {picture.uri: picture.url for picture in step.pictures}
         contents = [html.replaced(html.cleaned(article.content).content, urls) for article in step.articles]
         self._fits(step.account.name, contents)
-        pairs = list(zip(step.articles, contents, step.covers, strict=True))
+        articles = [_wire(*one) for one in zip(step.articles, contents, step.covers, strict=True)]
 
-        async def make(api: OfficialAccount, token: Token) -> str:
-            if step.news_via == "draft":
-                return await api.draft_add(token, [_draft(*pair) for pair in pairs])
-            return (await api.uploadnews(token, [_news(*pair) for pair in pairs])).media_id
+        def make(api: OfficialAccount, token: Token) -> Coroutine[Any, Any, str]:
+            return api.draft_add(token, articles) if step.news_via == "draft" else api.uploadnews(token, articles)
 
-        media_id = await self._ask(step.account.name, "Making the draft", make)
+        media_id = await self._ask(step.account, "Making the draft", make)
         return Made(
             media_id=media_id,
             made_at=self._clock.now(),
@@ -113,10 +110,8 @@ class Material:
         Raises:
             ApplicationError: `AccountChanged`, `MaterialRefused`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
         what = "Looking at the draft"
-        draft = await self._ask(step.account.name, what, lambda api, token: api.draft_get(token, step.media_id))
-        stored = [article.content for article in draft.articles]
+        stored = await self._ask(step.account, what, lambda api, token: api.draft_get(token, step.media_id))
         lost: list[str] = []
         for number, urls in enumerate(step.pictures):
             wanted = "".join(f'<img src="{escaping.escape(url)}">' for url in urls)
@@ -132,15 +127,14 @@ class Material:
         Raises:
             ApplicationError: `AccountChanged`, `MaterialRefused`, not retried; `WechatUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
-        made = await self._ask(
-            step.account.name,
+        media_id = await self._ask(
+            step.account,
             "Converting the video",
             lambda api, token: api.uploadvideo(token, step.media_id, step.title, step.description),
         )
-        return Made(media_id=made.media_id, made_at=self._clock.now())
+        return Made(media_id=media_id, made_at=self._clock.now())
 
-    async def _uploaded(self, step: UploadStep, copy: Copy, tell: Callable[[str], None]) -> Uploaded:
+    async def _uploaded(self, step: UploadStep, copy: Fetched, tell: Callable[[str], None]) -> Uploaded:
         source = step.source
         if not source.fit:
             return await self._upload(step, copy, tell)
@@ -148,13 +142,11 @@ class Material:
             async with self._reader.fitted(copy, Use(source.use)) as smaller:
                 return await self._upload(step, smaller, tell)
         except CannotFitError as cannot:
-            raise source_refused(f"{source.place}: fit_images cannot help: {cannot}") from None
+            raise lasting(SOURCE_REFUSED, f"{source.place}: fit_images cannot help: {cannot}") from None
 
-    async def _upload(self, step: UploadStep, copy: Copy, tell: Callable[[str], None]) -> Uploaded:
+    async def _upload(self, step: UploadStep, copy: Fetched, tell: Callable[[str], None]) -> Uploaded:
         source = step.source
-        file = UploadFile(
-            copy.name, await asyncio.to_thread(_content_type, copy.path), copy.size, lambda: _chunks(copy.path)
-        )
+        file = UploadFile(copy.path, copy.name, await asyncio.to_thread(_content_type, copy.path), copy.size)
 
         def progress(written: int) -> None:
             tell(f"{written} of {copy.size} bytes")
@@ -164,18 +156,16 @@ class Material:
                 case "picture":
                     return {"url": await api.uploadimg(token, file, progress=progress)}
                 case "cover":
-                    return {"media_id": (await api.add_material(token, "image", file, progress=progress)).media_id}
+                    return {"media_id": await api.add_material(token, file, progress=progress)}
                 case kind:
-                    return {"media_id": (await api.upload(token, kind, file, progress=progress)).media_id}
+                    return {"media_id": await api.upload(token, kind, file, progress=progress)}
 
         made_at = self._clock.now()
-        given = await self._ask(step.account.name, f"Uploading {source.place}", put)
+        given = await self._ask(step.account, f"Uploading {source.place}", put)
         return Uploaded.model_validate({"use": source.use, "sha256": source.sha256, "made_at": made_at, **given})
 
-    async def _ask(
-        self, name: str, about: str, method: Callable[[OfficialAccount, Token], Awaitable[Answer]]
-    ) -> Answer:
-        return await ask(self._accounts, Question(name, about, MATERIAL_REFUSED), method)
+    async def _ask(self, account: Pinned, about: str, method: Method[Answer]) -> Answer:
+        return await self._accounts.answer(account, about, MATERIAL_REFUSED, method)
 
     @staticmethod
     def _fits(account: str, contents: list[str]) -> None:
@@ -192,9 +182,7 @@ class Material:
             )
         ]
         if problems:
-            raise ApplicationError(
-                f"account {account}: {'; '.join(problems)}", type=MATERIAL_REFUSED, non_retryable=True
-            )
+            raise lasting(MATERIAL_REFUSED, f"account {account}: {'; '.join(problems)}")
 
 
 def _left(content: str) -> tuple[str, ...]:
@@ -209,34 +197,6 @@ def _content_type(path: Path) -> str:
         return _CONTENT_TYPES[sniff(file.read(HEAD_BYTES))]
 
 
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := await asyncio.to_thread(file.read, _CHUNK):
-            yield chunk
-
-
-def _draft(article: Article, content: str, cover: str) -> DraftArticle:
-    return DraftArticle(
-        thumb_media_id=cover,
-        title=article.title,
-        content=content,
-        author=article.author,
-        digest=article.digest,
-        content_source_url=article.content_source_url,
-        need_open_comment=article.need_open_comment,
-        only_fans_can_comment=article.only_fans_can_comment,
-    )
-
-
-def _news(article: Article, content: str, cover: str) -> NewsArticle:
-    return NewsArticle(
-        thumb_media_id=cover,
-        title=article.title,
-        content=content,
-        author=article.author,
-        digest=article.digest,
-        content_source_url=article.content_source_url,
-        show_cover_pic=article.show_cover_pic,
-        need_open_comment=article.need_open_comment,
-        only_fans_can_comment=article.only_fans_can_comment,
-    )
+def _wire(article: Article, content: str, cover: str) -> WireArticle:
+    """The article with WeChat's URLs; its other fields have WeChat's names."""
+    return WireArticle(content=content, thumb_media_id=cover, **article.model_dump(exclude={"content", "thumb"}))

@@ -7,12 +7,12 @@ recorded, on this worker's task queue.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from ssl import SSLContext
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 import httpx
 from pydantic import ValidationError
@@ -24,7 +24,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.attempts import notice_refused, notice_undelivered
+from activities.attempts import lasting, passing
 from activities.closed_runs import ClosedRuns
 from qunfa.contract.ids import (
     ACCOUNT,
@@ -40,6 +40,7 @@ from qunfa.contract.ids import (
 from qunfa.contract.notice import (
     DELIVER_NOTICE,
     NOTICE_REFUSED,
+    NOTICE_UNDELIVERED,
     NOTICE_UNWANTED,
     Notice,
     NoticeDelivered,
@@ -61,15 +62,8 @@ AT_ONCE_IN_ALL: Final = 20
 places of activities that sends wait for."""
 
 
-class NoticeRecord(Protocol):
-    """Where it stands what is to be told."""
-
-    async def asked(self, request: NotifyRequest, appid: str) -> Notice:
-        """The notice that the named workflow has asked for.
-
-        Raises:
-            ApplicationError: `NoticeRefused`, not retried; `NoticeUndelivered`, retried.
-        """
+Asked = Callable[[NotifyRequest, str], Awaitable[Notice]]
+"""What the named workflow has asked for, with the account's appid: see `RecordedNotices.asked`."""
 
 
 class RecordedNotices:
@@ -102,7 +96,7 @@ class RecordedNotices:
         except RPCError as error:
             if error.status in _GONE:
                 return None
-            raise notice_undelivered(
+            raise _undelivered(
                 f"{request.workflow_id} could not be read: Temporal answered {error.status.name}."
             ) from None
         if notice is None or notice.data.account != request.account:
@@ -123,14 +117,14 @@ class RecordedNotices:
             async for event in handle.fetch_history_events(rpc_timeout=_RPC):
                 sender = sender or _is_ours(event, request, appid)
                 if not sender:
-                    raise notice_refused(f"{who} is no workflow of this account on this task queue that tells notices.")
+                    raise _refused(f"{who} is no workflow of this account on this task queue that tells notices.")
                 if found := await self._asked_in(event, request):
                     return found
         except RPCError as error:
             if error.status in _GONE:
-                raise notice_refused(f"{who} does not exist, or Temporal does not keep it any more.") from None
-            raise notice_undelivered(f"{who} could not be read: Temporal answered {error.status.name}.") from None
-        raise notice_refused(f"{who} has not asked for {request.webhook_id}.")
+                raise _refused(f"{who} does not exist, or Temporal does not keep it any more.") from None
+            raise _undelivered(f"{who} could not be read: Temporal answered {error.status.name}.") from None
+        raise _refused(f"{who} has not asked for {request.webhook_id}.")
 
     async def _asked_in(self, event: HistoryEvent, request: NotifyRequest) -> Notice | None:
         for payload in _inputs(event, request):
@@ -144,20 +138,22 @@ class RecordedNotices:
             [raw] = await self._client.data_converter.decode([payload], [Any])
             return NotifyRequest.model_validate(raw)
         except (ValidationError, KeyError, RuntimeError, ValueError) as error:
-            raise notice_undelivered(
+            raise _undelivered(
                 f"what {request.workflow_id} has asked for cannot be read here ({type(error).__name__}). A worker of "
                 "the version that wrote it can, with its payload codec."
             ) from None
 
 
-class _Names(NamedTuple):
-    account: str
-    name: str
-    webhook_id: str
+def _refused(sentence: str) -> ApplicationError:
+    return lasting(NOTICE_REFUSED, f"{sentence} Nothing is told.")
 
 
-def _names(request: NotifyRequest) -> _Names:
-    return _Names(request.account, request.name, request.webhook_id)
+def _undelivered(sentence: str) -> ApplicationError:
+    return passing(NOTICE_UNDELIVERED, sentence)
+
+
+def _names(request: NotifyRequest) -> tuple[str, str, str]:
+    return request.account, request.name, request.webhook_id
 
 
 def _is_ours(event: HistoryEvent, request: NotifyRequest, appid: str) -> bool:
@@ -193,13 +189,13 @@ def _inputs(event: HistoryEvent, request: NotifyRequest) -> list[Payload]:
 class Notices:
     """The webhooks of the configured accounts.
 
-    Each POST has a connection of its own: no redirect is followed, no cookie kept, no body read. No failure names the
+    Each POST has a connection of its own. Redirects, cookies and bodies are ignored. No failure names the
     URL, which may be a secret.
     """
 
-    def __init__(self, settings: Settings, record: NoticeRecord, patience: timedelta = PATIENCE) -> None:
+    def __init__(self, settings: Settings, asked: Asked, patience: timedelta = PATIENCE) -> None:
         self._settings = settings
-        self._record = record
+        self._asked = asked
         self._patience = patience
         self._under_way: Counter[tuple[str, str]] = Counter()
 
@@ -213,20 +209,20 @@ class Notices:
         who = f'account {request.account}, notice "{request.name}"'
         appid, webhook = self._webhook(who, request)
         with self._place(who, (request.account, request.name)):
-            notice = await self._record.asked(request, appid)
+            notice = await self._asked(request, appid)
             now = datetime.now(UTC)
             response = await self._post(who, _signed(webhook, request.webhook_id, notice, now))
         answer = understood(response.status_code, response.headers.get("retry-after"), now)
         if isinstance(answer, Unwanted):
-            raise ApplicationError(
+            raise lasting(
+                NOTICE_UNWANTED,
                 f"{who}: the receiver answers 410 Gone, so it is not told of this. Take the notice out of the workers' "
                 "configuration, or put the receiver right.",
-                type=NOTICE_UNWANTED,
-                non_retryable=True,
             )
         if isinstance(answer, Again):
             moved = " (a redirect is not followed: configure where it leads)" if response.is_redirect else ""
-            raise notice_undelivered(f"{who}: the receiver answers {response.status_code}{moved}.", answer.after)
+            said = f"{who}: the receiver answers {response.status_code}{moved}."
+            raise passing(NOTICE_UNDELIVERED, said, answer.after)
         return NoticeDelivered(at=now, status=response.status_code, attempt=activity.info().attempt)
 
     def _webhook(self, who: str, request: NotifyRequest) -> tuple[str, NoticeSettings]:
@@ -235,14 +231,14 @@ class Notices:
         found = account.notices.get(request.name) if account else None
         if account is None or found is None:
             # Not the end of it: another worker may have it already, or still.
-            raise notice_undelivered(f"{who}: this worker's configuration does not have it.")
+            raise _undelivered(f"{who}: this worker's configuration does not have it.")
         return account.appid, found
 
     @contextmanager
     def _place(self, who: str, webhook: tuple[str, str]) -> Iterator[None]:
         """One of the places that a worker has for notices; nobody waits for one, as that would take a place, too."""
         if self._under_way[webhook] >= AT_ONCE or self._under_way.total() >= AT_ONCE_IN_ALL:
-            raise notice_undelivered(f"{who}: this worker has too many notices under way.")
+            raise _undelivered(f"{who}: this worker has too many notices under way.")
         self._under_way[webhook] += 1
         try:
             yield
@@ -260,9 +256,9 @@ class Notices:
                 await response.aclose()
                 return response
         except TimeoutError:
-            raise notice_undelivered(f"{who}: no answer within {self._patience.total_seconds():g} s.") from None
+            raise _undelivered(f"{who}: no answer within {self._patience.total_seconds():g} s.") from None
         except (httpx.TransportError, OSError) as error:
-            raise notice_undelivered(f"{who}: no answer from the receiver ({type(error).__name__}).") from None
+            raise _undelivered(f"{who}: no answer from the receiver ({type(error).__name__}).") from None
 
     @cached_property
     def _tls(self) -> SSLContext:

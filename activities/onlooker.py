@@ -1,7 +1,7 @@
 """The worker's look at what has closed in Temporal without telling it: each such run is told to webhooks once.
 
 A run that is terminated tells nobody. So each worker looks at Temporal's list now and then, and starts a ``Notify`` for
-each webhook, whose workflow id is made of the run's: of all workers, and of all looks, one starts it. Each process
+each webhook. Its workflow id is made of the run's: of all workers, and of all looks, one starts it. Each process
 begins with what has closed since three days ago, which is how long a notice is tried, too. From then on only the
 server's clock counts. A history is read only where a webhook has not been told yet.
 """

@@ -7,14 +7,15 @@ import httpx
 from temporalio.client import Client
 
 from activities.accounts import Accounts, Configuration
-from activities.checks import AccountCheck, AudienceCheck, CallbackCheck
+from activities.checks import Checks, Outlook
 from activities.closed_runs import ClosedRuns
 from activities.earlier_runs import VisibleRuns
 from activities.jobs import Recalls, Results
 from activities.ledger import Ledger, LedgerNotes
-from activities.limits import Quotas, Speeds
+from activities.limits import Limits
 from activities.material import Material
 from activities.notices import Notices, RecordedNotices
+from activities.pictures import Pictures
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
 from qunfa.media import SourcePolicy, Sources
@@ -30,32 +31,34 @@ def all_activities(
     """What a worker registers; `task_queue` is where an `Account` is started that does not run yet."""
     accounts = Accounts(settings, http)
     configuration = Configuration(settings)
-    ledger = Ledger(client, task_queue, VisibleRuns(client))
-    submission = Submission(settings, accounts, LedgerNotes(client, task_queue), OwnRequest(client))
-    results = Results(settings, accounts)
-    audience = AudienceCheck(settings, accounts)
+    earlier = VisibleRuns(client)
+    ledger = Ledger(client, task_queue, earlier)
+    submission = Submission(accounts, LedgerNotes(client, task_queue).tell, OwnRequest(client).openids)
+    results = Results(accounts)
     reader = Reader(Sources(source_policy(settings)))
-    inspection = MaterialInspection(settings, reader)
-    material = Material(settings, accounts, reader)
-    previews = Previews(settings, accounts)
-    recalls = Recalls(settings, accounts, client)
-    speeds = Speeds(settings, accounts)
-    quotas = Quotas(settings, accounts, client)
-    callback_check = CallbackCheck(settings, accounts)
-    account_check = AccountCheck(settings, accounts, http)
-    notices = Notices(settings, RecordedNotices(client, ClosedRuns(settings, client)))
+    inspection = MaterialInspection(accounts, reader)
+    pictures = Pictures(accounts, reader)
+    material = Material(accounts, reader)
+    previews = Previews(accounts)
+    recalls = Recalls(accounts, client)
+    limits = Limits(accounts, client)
+    checks = Checks(accounts, http)
+    notices = Notices(settings, RecordedNotices(client, ClosedRuns(settings, client)).asked)
     return [
         configuration.resolve_account,
-        audience.check_audience,
+        checks.check_audience,
+        checks.count_followers,
+        Outlook(client, earlier).look_ahead,
         inspection.inspect,
+        pictures.read_pictures,
         material.upload,
         material.make_draft,
         material.check_draft,
         material.convert_video,
         previews.preview,
-        callback_check.callback_check,
-        account_check.check_token,
-        account_check.read_clocks,
+        checks.callback_check,
+        checks.check_token,
+        checks.read_clocks,
         ledger.wish,
         ledger.look_up,
         ledger.take_preview,
@@ -66,10 +69,10 @@ def all_activities(
         recalls.find_job,
         recalls.look_at_job,
         recalls.delete_job,
-        speeds.get_speed,
-        speeds.set_speed,
-        quotas.calls_left,
-        quotas.sends_counted,
+        limits.get_speed,
+        limits.set_speed,
+        limits.calls_left,
+        limits.sends_counted,
         notices.deliver_notice,
     ]
 

@@ -24,17 +24,17 @@ from temporalio.api.history.v1 import (
     HistoryEvent,
     WorkflowExecutionStartedEventAttributes,
 )
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
-from activities.attempts import ledger_unavailable
+from activities.attempts import passing
 from qunfa.contract.facts import Ended, Known, Said, Try
 from qunfa.contract.fields import Stored
 from qunfa.contract.refusal import Unreadable
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import MASS_SEND_FAILED, Answer, JobFinished, MassSendResult
-from qunfa.contract.steps import SUBMIT, TELL, WISH
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, SUBMIT, TELL, WISH
 from qunfa.rules.digest import content_digest
 from qunfa.rules.material import needs_material
 from qunfa.rules.memory import union
@@ -175,9 +175,10 @@ async def _value(converter: DataConverter, result: list[Payload], model: type[An
 
 
 def _unreadable(model: type[Any], why: str) -> ApplicationError:
-    return ledger_unavailable(
+    return passing(
+        LEDGER_UNAVAILABLE,
         f"a {model.__name__} in an earlier run's history cannot be read ({why}). Nothing may be sent before it is: run "
-        "the worker version, and the payload codec, that wrote it."
+        "the worker version, and the payload codec, that wrote it.",
     )
 
 
@@ -355,3 +356,22 @@ async def start_of(run: WorkflowHandle[Any, Any]) -> WorkflowExecutionStartedEve
     async for event in run.fetch_history_events(page_size=1, rpc_timeout=_RPC):
         return event.workflow_execution_started_event_attributes
     return WorkflowExecutionStartedEventAttributes()
+
+
+async def input_in(converter: DataConverter, start: WorkflowExecutionStartedEventAttributes) -> Any:
+    """What the run was started with, as JSON; None where there is nothing, or this worker cannot read it."""
+    try:
+        values = await converter.decode(list(start.input.payloads)[:1])
+    except _UNREADABLE:
+        return None
+    return values[0] if values else None
+
+
+async def input_of(client: Client, workflow_id: str, run_id: str | None = None) -> Any:
+    """What a run, by default the newest, was started with: see `input_in`.
+
+    Raises:
+        RPCError: Temporal does not say, or does not keep it any more.
+    """
+    run = client.get_workflow_handle(workflow_id, run_id=run_id)
+    return await input_in(client.data_converter, await start_of(run))

@@ -15,8 +15,8 @@ from typing import Final
 
 from temporalio import activity
 
-from activities.accounts import pinned
-from activities.attempts import heartbeats, source_unavailable
+from activities.accounts import Accounts
+from activities.attempts import heartbeats, passing
 from qunfa import article as html
 from qunfa.article.problems import PICTURES_MAX
 from qunfa.contract.message import (
@@ -33,15 +33,14 @@ from qunfa.contract.message import (
     Use,
     VoiceMessage,
 )
-from qunfa.contract.steps import INSPECT, InspectStep
-from qunfa.media import SourceRefused, Sources, SourceUnavailable
+from qunfa.contract.steps import INSPECT, SOURCE_UNAVAILABLE, InspectStep
+from qunfa.media import Fetched, SourceRefused, Sources, SourceUnavailable
 from qunfa.media.darkroom import Darkroom
 from qunfa.media.facts import MediaFacts
 from qunfa.media.fitting import CannotFitError
 from qunfa.media.limits import Use as MediaUse
 from qunfa.media.limits import check
 from qunfa.media.scratch import Scratch
-from qunfa.settings import Settings
 
 AT_ONCE: Final = 4
 _FITTING: Final = frozenset({"mpnews", "image"})
@@ -60,7 +59,7 @@ class Need:
 def needs_of(message: SourcedMessage, news_via: NewsVia) -> tuple[Need, ...]:
     """All sources of a message, in the order of its fields; what WeChat holds already is none.
 
-    Nor is what an article's own problems speak of: a picture whose URL leads nowhere, those that are too many, or all
+    What an article's own problems speak of is left out: URLs that lead nowhere, pictures that are too many, and all
     pictures of a content that cannot be read.
     """
     match message:
@@ -106,16 +105,6 @@ def _of_media(media: Media, place: str, use: Use) -> tuple[Need, ...]:
     return (Need(place, media.uri, use),) if isinstance(media, MediaSource) else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """A copy of a source, in a file of its own."""
-
-    path: Path
-    size: int
-    sha256: str
-    name: str
-
-
 class Reader:
     """Reads sources, those that a policy allows and those that carry their content in themselves (`data:`)."""
 
@@ -124,21 +113,17 @@ class Reader:
         self._darkroom = Darkroom()
 
     @asynccontextmanager
-    async def copy(self, uri: str) -> AsyncIterator[Copy]:
+    async def copy(self, uri: str) -> AsyncIterator[Fetched]:
         """The content of the source, until the context ends.
 
         Raises:
             SourceRefused: it may not be read, or is not there.
             SourceUnavailable: it could not be read for now.
         """
-        if html.is_data(uri):
-            async with _of_data(uri) as copy:
-                yield copy
-            return
-        async with self._sources.fetch(uri) as found:
-            yield Copy(path=found.path, size=found.size, sha256=found.sha256, name=found.name)
+        async with _of_data(uri) if html.is_data(uri) else self._sources.fetch(uri) as copy:
+            yield copy
 
-    async def facts(self, copy: Copy) -> MediaFacts:
+    async def facts(self, copy: Fetched) -> MediaFacts:
         """What the copy is, by its content.
 
         Raises:
@@ -147,7 +132,7 @@ class Reader:
         return await self._darkroom.inspect(copy.path)
 
     @asynccontextmanager
-    async def fitted(self, copy: Copy, use: MediaUse) -> AsyncIterator[Copy]:
+    async def fitted(self, copy: Fetched, use: MediaUse) -> AsyncIterator[Fetched]:
         """The copy, re-encoded so that WeChat takes it.
 
         Raises:
@@ -156,11 +141,11 @@ class Reader:
         """
         with Scratch("fitted") as folder:
             made = await self._darkroom.fit(copy.path, use, folder)
-            yield Copy(path=made.path, size=made.size, sha256=made.sha256, name=Path(copy.name).stem)
+            yield Fetched(made.path, made.size, made.sha256, Path(copy.name).stem)
 
 
 @asynccontextmanager
-async def _of_data(uri: str) -> AsyncIterator[Copy]:
+async def _of_data(uri: str) -> AsyncIterator[Fetched]:
     name = html.name_of(uri)
     try:
         content = html.data_of(uri)
@@ -170,7 +155,7 @@ async def _of_data(uri: str) -> AsyncIterator[Copy]:
         with Scratch("source") as folder:
             path = folder / "source"
             await asyncio.to_thread(path.write_bytes, content)
-            yield Copy(path=path, size=len(content), sha256=sha256(content).hexdigest(), name=name)
+            yield Fetched(path=path, size=len(content), sha256=sha256(content).hexdigest(), name=name)
         return
     raise SourceRefused(name, f"{broken}.")
 
@@ -182,7 +167,7 @@ def unreadable_here(error: OSError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """One need, and what stands at its source, or is wrong with it, or kept it from being read for now."""
+    """What came of one need: its source, what is wrong with that, or why it cannot be read now."""
 
     source: Source | None = None
     problems: tuple[str, ...] = ()
@@ -192,8 +177,8 @@ class _Finding:
 class MaterialInspection:
     """Looks at material. It changes nothing, neither here nor at WeChat."""
 
-    def __init__(self, settings: Settings, reader: Reader) -> None:
-        self._settings = settings
+    def __init__(self, accounts: Accounts, reader: Reader) -> None:
+        self._accounts = accounts
         self._reader = reader
 
     @activity.defn(name=INSPECT)
@@ -201,12 +186,12 @@ class MaterialInspection:
     async def inspect(self, step: InspectStep) -> Inspection:
         """All sources of the message, and all that is wrong with them, each with its place.
 
-        Where something is wrong for good, what cannot be read for now is told along with it, and not waited for.
+        Where something is wrong for good, that is told at once, along with what cannot be read for now.
 
         Raises:
             ApplicationError: `AccountChanged`, not retried; `SourceUnavailable`, retried.
         """
-        pinned(self._settings, step.account)
+        self._accounts.pinned(step.account)
         articles = _articles(step.message)
         fit = step.fit_images and step.message.msgtype in _FITTING
         findings = await self._look_at(needs_of(step.message, step.news_via), fit=fit)
@@ -216,7 +201,7 @@ class MaterialInspection:
         if problems:
             return Inspection(sources=sources, problems=(*problems, *unavailable))
         if unavailable:
-            raise source_unavailable(unavailable[0])
+            raise passing(SOURCE_UNAVAILABLE, unavailable[0])
         return Inspection(sources=sources, contents=_contents(articles, sources), removed=_removed(articles))
 
     async def _look_at(self, needs: Iterable[Need], *, fit: bool) -> list[_Finding]:
@@ -244,7 +229,7 @@ class MaterialInspection:
         except OSError as error:
             return _Finding(unavailable=f"{need.place}: {unreadable_here(error)}")
 
-    async def _judged(self, need: Need, copy: Copy, *, fit: bool) -> _Finding:
+    async def _judged(self, need: Need, copy: Fetched, *, fit: bool) -> _Finding:
         use = MediaUse(need.use)
         facts = await self._reader.facts(copy)
         source = Source(
@@ -286,8 +271,7 @@ def _content_problems(articles: tuple[Article, ...]) -> tuple[str, ...]:
 def _contents(articles: tuple[Article, ...], sources: tuple[Source, ...]) -> tuple[str, ...]:
     """What each article says, wherever its pictures stand: it is the same content while their bytes are."""
     names = {source.uri: f"sha256:{source.sha256}" for source in sources if source.use == "picture"}
-    said = (html.replaced(html.cleaned(article.content).said, names) for article in articles)
-    return tuple(sha256(content.encode()).hexdigest() for content in said)
+    return tuple(html.cleaned(article.content).digest(names) for article in articles)
 
 
 def _removed(articles: tuple[Article, ...]) -> tuple[str, ...]:

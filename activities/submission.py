@@ -4,75 +4,67 @@ A try is one HTTP call, inside the lease or not at all. The ledger is told what 
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
+import structlog
+from structlog.typing import FilteringBoundLogger
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.accounts import Accounts, change_of, pinned
-from activities.attempts import Clock, SystemClock, heartbeats, put_off, refuse_a_second_time, to_its_end, tried_before
-from activities.ledger import Notes
+from activities.accounts import Accounts, evidence
+from activities.attempts import Clock, SystemClock, heartbeats, lasting, put_off, refuse_a_second_time, to_its_end
+from activities.run_history import input_of
 from activities.wire import Outcome, Write, answer_of, not_written, preview_of, write_of
+from qunfa.contract.grants import Report
 from qunfa.contract.request import MassSendRequest, Openids, Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import PREVIEW, SUBMIT, Listed, PreviewStep, SubmitStep
-from qunfa.rules.codes import CodeClass
-from qunfa.settings import Settings
-from qunfa.wechat import MaybeWritten, NoToken, NotWritten, PreviewBody, Refused, Token
-from qunfa.wechat import Previewed as Shown
+from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, TRIED_BEFORE, Listed, PreviewStep, SubmitStep
+from qunfa.wechat import MaybeWritten, NoToken, NotWritten, Refused, Token
 
 TELLING: Final = timedelta(seconds=10)
 """How long the answer waits for the ledger to be told; the lease runs out by itself where that fails."""
-_RPC: Final = timedelta(seconds=10)
-
-
-class Requests(Protocol):
-    """Where the request of the submitting run stands."""
-
-    async def openids(self) -> tuple[str, ...] | None:
-        """The openids of its audience; nothing where they cannot be read."""
+_LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.submission")
+Tell = Callable[[str, Report], Awaitable[None]]
+"""Hands in a report for the ledger of an appid; it may be handed in any number of times."""
+FindOpenids = Callable[[], Awaitable[tuple[str, ...] | None]]
+"""The openids of the audience that the submitting run was started with; None where they cannot be read."""
 
 
 class OwnRequest:
-    """The first event of the run whose activity asks: a list of 10,000 is written down once, and not for each try."""
+    """The request of the run whose activity asks. So a list of 10,000 is written down once, and not for each try."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def openids(self) -> tuple[str, ...] | None:
-        """The openids of its audience; nothing where they cannot be read."""
+        """The openids of its audience; None where they cannot be read."""
         info = activity.info()
-        run = self._client.get_workflow_handle(info.workflow_id or "", run_id=info.workflow_run_id)
         try:
-            async for event in run.fetch_history_events(page_size=1, rpc_timeout=_RPC):
-                payloads = event.workflow_execution_started_event_attributes.input.payloads
-                (raw, *_) = await self._client.data_converter.decode(list(payloads)) or [None]
-                audience = MassSendRequest.model_validate(raw).audience
-                return audience.openids if isinstance(audience, Openids) else None
+            raw = await input_of(self._client, info.workflow_id or "", info.workflow_run_id)
+            audience = MassSendRequest.model_validate(raw).audience
         except (RPCError, ValueError):
             return None
-        return None
+        return audience.openids if isinstance(audience, Openids) else None
 
 
 class Submission:
     """The try. Its workflow gives it one attempt, and takes a try that is lost for one that may have been written."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  what it works with
+    def __init__(
         self,
-        settings: Settings,
         accounts: Accounts,
-        notes: Notes,
-        requests: Requests,
+        tell: Tell,
+        find_openids: FindOpenids,
         clock: Clock | None = None,
         telling: timedelta = TELLING,
     ) -> None:
-        self._settings = settings
         self._accounts = accounts
-        self._notes = notes
-        self._requests = requests
+        self._tell = tell
+        self._find_openids = find_openids
         self._clock = clock or SystemClock()
         self._telling = telling
 
@@ -81,22 +73,21 @@ class Submission:
     async def submit(self, step: SubmitStep) -> Answer:
         """Try once, between the lease's `not_before` and `write_before`.
 
-        Nothing is written when the activity is cancelled before its call. A call under way is ended all the same (it is
-        bounded by `http_timeout`), the ledger is told, and the answer is returned: an answer in hand is worth more
-        than a quick end.
+        Cancelled before its call, it writes nothing. A call under way is ended first, which `http_timeout` bounds. The
+        ledger is told, and the answer is returned.
 
-        Nothing is written either where the step comes again after a reset: the run before may have written it, and may
-        be about to. It keeps its lease, and the ledger is not told. So it is where an operator has Temporal carry
-        the activity out again. One that he pauses or resets before its call has written nothing, and says so: what
-        holds up a send is its own `pause`, or a freeze.
+        Where the step comes again, after a reset of the run or of the activity, nothing is written: it may have been
+        before. The lease is kept, and the ledger is not told. An activity that an operator pauses or resets before its
+        call has written nothing, and says so.
 
         Raises:
             ApplicationError: `TriedBefore`; the workflow takes it for a lost try.
         """
         what, holder = f"account {step.account.name}: try {step.lease.number}", step.lease.holder
         if holder != activity.info().workflow_run_id:
-            raise tried_before(
-                f"{what}: nothing was written now, because run {holder}, which was reset, may have written it"
+            raise lasting(
+                TRIED_BEFORE,
+                f"{what}: nothing was written now, because run {holder}, which was reset, may have written it",
             )
         refuse_a_second_time(what)
         try:
@@ -112,7 +103,7 @@ class Submission:
 
     async def _ready(self, step: SubmitStep) -> Answer | tuple[Write, Token]:
         """The call and its token, when the lease has begun; or why nothing is written."""
-        if change := change_of(self._settings, step.account):
+        if change := self._accounts.change_of(step.account):
             return Answer(kind="refused", at=self._clock.now(), token_endpoint=True, detail=change)
         found = await self._with_openids(step)
         if found is None:
@@ -137,7 +128,7 @@ class Submission:
         """The step with the openids that it only names; nothing where they cannot be had."""
         if not isinstance(step.audience, Listed):
             return step
-        openids = await self._requests.openids()
+        openids = await self._find_openids()
         if openids is None or Listed.of(openids) != step.audience:
             return None
         return step.model_copy(update={"audience": Openids(kind="openids", openids=openids)})
@@ -156,10 +147,23 @@ class Submission:
         return await self._told(step, answer_of(outcome, self._clock.now()))
 
     async def _told(self, step: SubmitStep, answer: Answer) -> Answer:
-        """The answer, once the ledger has been told of it; `told` is false where that did not succeed."""
+        """The answer, once the ledger has been told of it; `told` is false where that did not succeed.
+
+        The line of the log is what is left of it where Temporal's database is lost.
+        """
+        _LOG.info(
+            TRIED,
+            account=step.account.name,
+            key=step.key,
+            generation=step.lease.generation,
+            number=step.lease.number,
+            answer=answer.kind,
+            msg_id=answer.msg_id,
+            errcode=answer.errcode,
+        )
         try:
             async with asyncio.timeout(self._telling.total_seconds()):
-                await self._notes.tell(step.account.appid, step.report(answer))
+                await self._tell(step.account.appid, step.report(answer))
         except (ApplicationError, TimeoutError) as error:
             activity.logger.warning(
                 "account %s, key %s: the ledger could not be told of try %s (%s); the workflow has to tell it",
@@ -175,8 +179,7 @@ class Submission:
 class Previews:
     """Previews. They cannot reach anybody but the one who is named."""
 
-    def __init__(self, settings: Settings, accounts: Accounts) -> None:
-        self._settings = settings
+    def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
     @activity.defn(name=PREVIEW)
@@ -188,25 +191,17 @@ class Previews:
             ApplicationError: `AccountChanged` and `TriedBefore`, not retried.
         """
         refuse_a_second_time(f"account {step.account.name}: the preview to {step.to.name}")
-        pinned(self._settings, step.account)
+        self._accounts.pinned(step.account)
         to = step.to.name
         try:
-            shown = await self._shown(step.account.name, preview_of(step))
+            body = preview_of(step)
+            msg_id = await self._accounts.ask_twice(step.account.name, lambda api, token: api.preview(token, body))
         except ValueError as error:
             return Previewed(to=to, sent=False, errmsg=str(error))
         except Refused as refused:
-            return Previewed(to=to, sent=False, errcode=refused.errcode, errmsg=refused.errmsg, rid=refused.rid)
+            return Previewed(to=to, sent=False, **evidence(refused))
         except NotWritten as error:
             return Previewed(to=to, sent=False, errmsg=str(error))
         except MaybeWritten as error:
             return Previewed(to=to, sent=False, errmsg=f"it may have been shown, but no answer came ({error.reason})")
-        return Previewed(to=to, sent=True, msg_id=shown.msg_id)
-
-    async def _shown(self, account: str, body: PreviewBody) -> Shown:
-        """One call, or a second one with a fresh token where WeChat has refused the first one's: that was not shown."""
-        try:
-            return await self._accounts.ask(account, lambda api, token: api.preview(token, body))
-        except Refused as refused:
-            if refused.code.code_class is not CodeClass.TOKEN:
-                raise
-        return await self._accounts.ask(account, lambda api, token: api.preview(token, body))
+        return Previewed(to=to, sent=True, msg_id=msg_id)

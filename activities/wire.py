@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final, Literal
 
+from activities.accounts import evidence
 from qunfa.contract.message import (
     ImageMessage,
     ImageVia,
@@ -37,12 +38,10 @@ from qunfa.wechat import (
     NoToken,
     NotWritten,
     OfficialAccount,
-    Openid,
     PreviewBody,
     Refused,
     Submitted,
     Token,
-    Wxname,
     preview_body,
     send_body,
     sendall_body,
@@ -93,8 +92,7 @@ def preview_of(step: PreviewStep) -> PreviewBody:
     content = content_of(message, step.image_via)
     if content is None:
         raise ValueError(f"this {message.msgtype} message still has material to be made")
-    to = Openid(step.to.openid) if step.to.openid is not None else Wxname(step.to.wxname or "")
-    return preview_body(to, content, card_ext=card_ext)
+    return preview_body(content, touser=step.to.openid, towxname=step.to.wxname, card_ext=card_ext)
 
 
 def content_of(message: Message | PreviewMessage, image_via: ImageVia) -> Content | None:
@@ -165,8 +163,6 @@ def _refusal(refused: Refused, kind: Literal["duplicate", "unknown", "refused"],
     return Answer(
         kind=kind,
         at=at,
-        errcode=refused.errcode,
-        errmsg=refused.errmsg,
-        rid=refused.rid,
+        **evidence(refused),
         msg_id=refused.msg_id if kind == "duplicate" else None,
     )

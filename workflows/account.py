@@ -38,16 +38,17 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.account.leases import due, expired, settle
     from qunfa.account.outbox import Outgoing, delivered, not_found, outgoing
     from qunfa.account.records import unsearched
+    from qunfa.account.restored import caught_up, marked, why_not_caught_up
     from qunfa.account.state import AccountState
     from qunfa.contract.grants import Granted, Wish
     from qunfa.contract.ids import ACCOUNT, parse_account_id
-    from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
-    from qunfa.contract.operators import Forget, Freeze, Unfreeze
+    from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView, Restored
+    from qunfa.contract.operators import CaughtUp, Forget, Freeze, Restore, Unfreeze
     from qunfa.contract.refusal import Unreadable
     from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
     from workflows.pages import account_page
     from workflows.refusal import parsed, refusal, refuse
-    from workflows.waiting import Inbox
+    from workflows.waiting import Inbox, readable
 
 MESSAGES_PER_RUN: Final = 400
 """Temporal takes 2,000 updates and 10,000 signals in a run; far fewer keep histories short to read."""
@@ -127,6 +128,27 @@ class Account:
     def push(self, raw: Any = None, *more: Any) -> None:
         """Keep WeChat's word on a job for its turn."""
         self._inbox.append("push", raw, *more)
+
+    @workflow.signal(description='restored: {"by": "li", "reason": "…", "taken": "…"}, after a restore')
+    def restored(self, raw: Any = None, *more: Any) -> None:
+        """Grant nothing to a key of which a try may be forgotten, from this task on: no lease is granted before."""
+        now = workflow.now()
+        for asked in readable("restored", Restore, raw, *more):
+            self._become(marked(expired(self._state, now), asked, now))
+
+    @workflow.update(description='caught_up: {"by": "li"}, after a restore: what is started from now on is new')
+    def caught_up(self, raw: Any = None) -> Restored | None:
+        """What was forgotten has come up again; the answer is the restore that is over."""
+        asked = parsed(CaughtUp, raw)
+        workflow.logger.info("caught up, says %s", asked.by)
+        self._become(caught_up(self._state, workflow.now()))
+        return self._state.restored
+
+    @caught_up.validator
+    def _caught_up_fits(self, raw: Any = None) -> None:
+        parsed(CaughtUp, raw)
+        if why := why_not_caught_up(self._state):
+            raise refusal(why)
 
     @workflow.update(description='freeze: {"by": "li", "reason": "…"}')
     def freeze(self, raw: Any = None) -> FreezeAnswer:

@@ -1,6 +1,9 @@
 """Carrying out what the plan of a send says: each effect comes to one event, or to none to be begun again."""
 
-from typing import Any, Protocol
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
 
 from temporalio import exceptions, workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -24,6 +27,36 @@ with workflow.unsafe.imports_passed_through():
     from workflows.making import MakingRefusedError, make_ready, understood
     from workflows.preview import look_at_tag, preview_to, shown
     from workflows.refusal import account_facts
+
+SOON: Final = timedelta(seconds=10)
+"""How long what is soon done is left alone before it is cancelled; it would end just as it is cancelled, as a rule."""
+_SHORT: Final = (steps.SendWish, steps.Report, steps.LookUp, steps.AskWechat)
+
+
+@dataclass
+class UnderWay:
+    """An effect that is being carried out, since when, what was known then, and what is shown of it."""
+
+    effect: steps.Effect
+    task: "asyncio.Task[events.Event | None]"
+    since: datetime
+    knew: Known
+    lost_at: datetime | None
+    resets: int
+    what: str = ""
+
+    @property
+    def soon_done(self) -> datetime | None:
+        """Until when it is left alone, although something else comes next."""
+        return self.since + SOON if isinstance(self.effect, _SHORT) else None
+
+    @property
+    def outcome(self) -> events.Event | None:
+        """What it came to, once it is done; nothing where it was cancelled."""
+        error = None if self.task.cancelled() else self.task.exception()
+        if self.task.cancelled() or (error is not None and is_cancelled_exception(error)):
+            return None
+        return self.task.result()
 
 
 class Teller(Protocol):

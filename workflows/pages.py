@@ -54,7 +54,7 @@ def send_page(request: MassSendRequest | None, status: Status, ended: MassSendRe
         _delivered(ended),
         bullets((*_waiting(status), *_holding(request, status))),
         _problem(status.problem),
-        _shows(status),
+        _shows(request, status),
         _answers(status),
         _jobs(status.jobs),
         _story(status.history),
@@ -149,14 +149,21 @@ def _problem(problem: Problem | None) -> str:
     return "\n\n".join(shown)
 
 
-def _shows(status: Status) -> str:
+def _shows(request: MassSendRequest | None, status: Status) -> str:
     """What is to be approved."""
     if status.problem or status.phase not in {"awaiting_approval", "paused"}:
         return ""
     previews = (
         f"preview: {plain(one.to)} {'sent' if one.sent else plain(one.errmsg or '')}" for one in status.previews
     )
-    return bullets((*(plain(line) for line in status.approval.shows), *previews))
+    return bullets((*(plain(line) for line in status.approval.shows), *previews, *_look(request, status)))
+
+
+def _look(request: MassSendRequest | None, status: Status) -> Iterator[str]:
+    """How to see the articles that somebody is to approve."""
+    articles = request.message.articles if request and isinstance(request.message, MpnewsMessage) else None
+    if request and articles and "approve" in status.answers:
+        yield f"look at it first: {code(f'qunfa article preview {request.account}/{request.key}')}"
 
 
 def _answers(status: Status) -> str:
@@ -264,7 +271,8 @@ def _call_row(call: RecallCall) -> tuple[object, ...]:
 
 def account_page(state: AccountState, now: datetime) -> str:
     """The page. It is rebuilt after every slice of messages, so it shows the newest records only."""
-    parts = (_switch(state), _pace(state), _queue(state), _sends(state, now), _ledger(state), _forgotten(state))
+    above = (_switch(state), _restored(state), _pace(state), _queue(state))
+    parts = (*above, _sends(state, now), _ledger(state), _forgotten(state))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -280,6 +288,14 @@ def _switch(state: AccountState) -> str:
         f"{plain(frozen.reason)}\n\n"
         'Nothing is submitted until the update `unfreeze` with `{"by": "your name"}`.'
     )
+
+
+def _restored(state: AccountState) -> str:
+    restored = state.restored
+    if restored is None or restored.ended_at is not None:
+        return ""
+    said = f"{shanghai_clock(restored.taken)}, says {plain(restored.by)}: {plain(restored.reason)}"
+    return f"**Restored** from a snapshot of {said}. Each key asks a person first, until `qunfa restored --done`."
 
 
 def _pace(state: AccountState) -> str:

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.message import ImageMessage, Material, MpnewsMessage, MpvideoMessage, TextMessage
     from qunfa.contract.refusal import InvalidRequestError
     from qunfa.contract.request import (
+        PREVIEW_FAILED,
         MassSendRequest,
         Openids,
         Previewed,
@@ -36,9 +37,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows import calls
     from workflows.making import MakingRefusedError, make_ready, problem_of_failure, understood
     from workflows.refusal import account_facts, refuse
-
-PREVIEW_FAILED = "PreviewFailed"
-"""Failure type: the material cannot be made. Its text says why; nothing was sent to anybody."""
 
 
 class _Bench:

@@ -7,7 +7,7 @@ does, since each costs events.
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
@@ -27,6 +27,7 @@ SLICE_BYTES: Final = 256 * 1024
 BYTES_MAX: Final = 128 * 1024
 """Of one signal: a record is at most 16 KiB, and what a run knows of its key some times as much."""
 _CARRIED_MAX: Final = 200
+ModelT = TypeVar("ModelT", bound=BaseModel)
 _MODELS: Final[dict[str, type[BaseModel]]] = {"wants": Wish, "told": Report, "push": JobFinished}
 
 
@@ -97,6 +98,17 @@ def _read(signals: Iterable[Signal]) -> Iterable[Signal]:
             yield Signal(name, model.model_validate(raw))
         except ValidationError as error:
             workflow.logger.warning("malformed %s dropped: %s", name, "; ".join(sentences(error)))
+
+
+def readable(name: str, model: type[ModelT], raw: Any, *more: Any) -> Iterable[ModelT]:
+    """The input of a signal, where it can be read; what cannot is logged and dropped."""
+    if more:
+        workflow.logger.warning("%s with %s inputs dropped: it takes one", name, 1 + len(more))
+        return
+    try:
+        yield model.model_validate(raw)
+    except ValidationError as error:
+        workflow.logger.warning("malformed %s dropped: %s", name, "; ".join(sentences(error)))
 
 
 class Alarm:

@@ -32,6 +32,7 @@ def view(state: AccountState, wanted: Mapping[str, Any]) -> LedgerView:
         book=state.book,
         waiting=waiting(state),
         forgotten=state.forgotten,
+        restored=state.restored,
     )
 
 

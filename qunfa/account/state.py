@@ -12,6 +12,7 @@
 | ``forwards`` | pushes that are to go on, not sent yet | number |
 | ``book``, ``previewing`` | what was sent and previewed, by Shanghai day | days, number |
 | ``forgotten`` | keys that a person had forgotten | bytes |
+| ``restored`` | from which snapshot Temporal's database was restored | |
 
 What follows from the facts of a record is computed once for each of its states, and is never stored.
 """
@@ -26,7 +27,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.grants import Lease, WorkflowId
-from qunfa.contract.ledger import Day, Forgotten, Frozen, KeptPush, Pace, Recalled
+from qunfa.contract.ledger import Day, Forgotten, Frozen, KeptPush, Pace, Recalled, Restored
 from qunfa.contract.result import Job
 from qunfa.rules.memory import is_under_way
 from qunfa.rules.shortening import RECALLS_IN_SHORT, shortened, signed_shortly
@@ -46,7 +47,7 @@ class Record(Stored):
 
     ``unsearched``: earlier runs may know more than this. ``recalled``: the newest recalls of its jobs, beside their
     verdicts. ``booked``: the msg_ids that the quota book has counted. ``wished``: the run that wished last, and the
-    number of that wish.
+    number of that wish. ``lapsed``: a database that was restored may have forgotten what was submitted of it.
     """
 
     key: str
@@ -59,6 +60,7 @@ class Record(Stored):
     wished: tuple[str, int] | None = None
     touched_at: Moment
     unsearched: bool = False
+    lapsed: bool | None = None
 
     def changed(self, **changes: Any) -> "Record":
         """Another record; `model_copy` would take along what was computed for this one."""
@@ -173,6 +175,7 @@ class AccountState(Stored):
     book: dict[str, Day] = Field(default_factory=dict)
     previewing: tuple[str, ...] = ()
     forgotten: tuple[Forgotten, ...] = ()
+    restored: Restored | None = None
 
     def changed(self, **changes: Any) -> "AccountState":
         """The state with these."""

@@ -10,6 +10,7 @@
 | waits already, or has the lease | none again |
 | has no turn | ``known``; the key's earlier place is gone |
 | has a turn that is over, or that the facts forbid | ``known``, without ``waits`` |
+| has a turn, and a database that was restored may have forgotten one of its key | ``known``, with that doubt |
 | has a turn that is due in more than an hour | ``known``, waits until then: no place is kept so long |
 | has a turn | ``known``, waits; or its lease |
 
@@ -27,6 +28,7 @@ from qunfa.account.owners import added, owned
 from qunfa.account.people import with_freeze_of
 from qunfa.account.queue import answered, left, place_of, placed, room_at
 from qunfa.account.records import grown, lost_to, noted, unused
+from qunfa.account.restored import doubted, is_doubt, is_doubted
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.grants import Turn, Wish
 from qunfa.rules.bounds import is_plain
@@ -52,7 +54,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
     if _is_copy(state, wish):
         return state
     record = state.records.get(wish.key)
-    if record is None:
+    if record is None or (wish.turn and not is_doubted(state, record)):
         return answered(state, wish, "known", until=room_at(state, now))
     if wish.turn is None or _is_vain(record, wish, wish.turn, now):
         return answered(left(state, wish), wish, "known")
@@ -106,6 +108,8 @@ def _with_facts(state: AccountState, record: Record | None, wish: Wish, now: dat
     )
     known = wish.known if wish.whose is None else added(wish.known, owned(state, wish.whose))
     record = lost_to(grown(record, known, now), wish.run_id, now)
+    if wish.turn is not None:
+        record = doubted(state, record, wish.turn.generation, wish.turn.clientmsgid)
     lease = state.lease
     if lease is None or (lease.key, lease.holder) != (wish.key, wish.run_id):
         return record
@@ -125,7 +129,9 @@ def _is_copy(state: AccountState, wish: Wish) -> bool:
 def _is_vain(record: Record, wish: Wish, turn: Turn, now: datetime) -> bool:
     """Whether no lease can follow."""
     over = turn.until is not None and turn.until <= now
-    return over or forbidden(record, turn.generation, knew=_knew(wish, turn))
+    doubts = {one.identity for one in record.known.tries if is_doubt(one)}
+    untold = not doubts <= {one.identity for one in wish.known.tries}
+    return over or untold or forbidden(record, turn.generation, knew=_knew(wish, turn))
 
 
 def _knew(wish: Wish, turn: Turn) -> bool:

@@ -2,6 +2,8 @@
 
 from qunfa.article.cleaning import Cleaned, cleaned
 from qunfa.article.document import ArticleError
+from qunfa.article.page import Heading, ShownArticle, page
+from qunfa.article.phone import OnAPhone, beginning, missing, on_a_phone, wanted
 from qunfa.article.pictures import decoded, local_pictures, lost, pictures, replaced
 from qunfa.article.problems import problems
 from qunfa.article.urls import DataUriError, data_of, is_data, is_wechats, name_of
@@ -10,6 +12,10 @@ __all__ = [
     "ArticleError",
     "Cleaned",
     "DataUriError",
+    "Heading",
+    "OnAPhone",
+    "ShownArticle",
+    "beginning",
     "cleaned",
     "data_of",
     "decoded",
@@ -17,8 +23,12 @@ __all__ = [
     "is_wechats",
     "local_pictures",
     "lost",
+    "missing",
     "name_of",
+    "on_a_phone",
+    "page",
     "pictures",
     "problems",
     "replaced",
+    "wanted",
 ]

@@ -1,20 +1,22 @@
 """An article with nothing in it but what is allowed: what WeChat's editor and the common editors for it make.
 
-The result is written anew from what may stay, so it never depends on how a browser reads what was there. It has no
-comment, and no element in which text is anything else than text (`style`, `script`, `xmp`, a frame's inside). So every
-parser reads the same elements in it. All names are in small letters, as the HTML parser gives them.
+The result is written anew from what may stay, so every parser reads the same elements in it. Comments go, and so do
+elements whose inside parsers read in their own ways (`style`, `script`, `xmp`, a frame's inside). All names are in
+small letters, as the HTML parser gives them.
 """
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from lxml import etree, html
 
 from qunfa.article import styles
 from qunfa.article.document import Document, set_attribute
-from qunfa.article.pictures import is_placeholder
+from qunfa.article.pictures import is_placeholder, replaced
 from qunfa.article.urls import is_frame, is_link, is_picture
 
 _MEDIA: Final = frozenset({"audio", "iframe", "source", "track", "video"})
@@ -116,26 +118,6 @@ def takes(tag: str, name: str) -> bool:
     return tag not in _ELEMENTS and _OF_WECHATS.fullmatch(name) is not None
 
 
-def _may_be_animated(name: str) -> bool:
-    """Whether an animation may change this attribute: nothing that leads elsewhere, no handler, no style sheet."""
-    return name.strip().lower() in _GEOMETRY
-
-
-def _is_reference(tag: str, name: str) -> bool:
-    """Whether an attribute leads to another part of its own drawing."""
-    return tag in _DRAWING and tag != "image" and name in {"href", "xlink:href"}
-
-
-def _is_picture_slot(tag: str, name: str) -> bool:
-    """Whether an attribute that holds a URL shows what is there, as a picture."""
-    return tag in {"img", "image"} or name in {"poster", "background"}
-
-
-def _is_drawing(tag: str) -> bool:
-    """Whether an element is one of SVG."""
-    return tag in _DRAWING
-
-
 def _takes_url(tag: str, name: str) -> bool:
     match name:
         case "href" | "xlink:href":
@@ -162,6 +144,14 @@ class Cleaned:
     removed: tuple[str, ...]
     said: str
 
+    def digest(self, names: Mapping[str, str]) -> str:
+        """SHA-256 of what it says with these names for its pictures, wherever these stand.
+
+        Raises:
+            ArticleError: It is too long or nested too deeply.
+        """
+        return sha256(replaced(self.said, names).encode()).hexdigest()
+
 
 def cleaned(content: str) -> Cleaned:
     """The content without scripts and the like, and without comments.
@@ -181,7 +171,7 @@ def cleaned(content: str) -> Cleaned:
             copy.text(node.tail)
     document.body = copy.body
     written = str(document)
-    removed = tuple(_said(what, times) for what, times in copy.removed.items())
+    removed = tuple(what if times == 1 else f"{what} ({times} times)" for what, times in copy.removed.items())
     return Cleaned(written, removed, written if removed else content)
 
 
@@ -264,13 +254,14 @@ def _kept(element: html.HtmlElement, tag: str, name: str, value: str) -> str | N
 def _may_say(tag: str, name: str, value: str) -> bool:
     if name in PROSE:
         return True
-    if name == "attributename":
-        return _may_be_animated(value)
-    if _is_reference(tag, name):
-        return value.strip().startswith("#")
+    if name == "attributename":  # no animation changes what leads elsewhere, a handler or a style sheet
+        return value.strip().lower() in _GEOMETRY
+    if tag in _DRAWING and tag != "image" and name in {"href", "xlink:href"}:
+        return value.strip().startswith("#")  # another part of its own drawing
     if name in _URLS and tag != "iframe":
-        return is_picture(value) if _is_picture_slot(tag, name) else is_link(value)
-    if _is_drawing(tag) and not name.startswith("data-"):
+        shown = tag in {"img", "image"} or name in {"poster", "background"}
+        return is_picture(value) if shown else is_link(value)
+    if tag in _DRAWING and not name.startswith("data-"):
         return styles.is_local(value)
     return not any(_is_script(part) for part in value.split(";"))
 
@@ -284,7 +275,3 @@ def shows_video(frame: html.HtmlElement) -> bool:
     """Whether every address of a frame is Tencent's. An id alone may name a video."""
     named = [frame.attrib[name] for name in ("src", "data-src") if frame.attrib.get(name, "").strip()]
     return all(map(is_frame, named)) and bool(named or frame.attrib.get("vid") or frame.attrib.get("data-mpvid"))
-
-
-def _said(what: str, times: int) -> str:
-    return what if times == 1 else f"{what} ({times} times)"

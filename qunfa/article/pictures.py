@@ -12,15 +12,11 @@ from qunfa.article import styles
 from qunfa.article.document import ArticleError, Document, set_attribute
 from qunfa.article.urls import is_data, is_wechats, normalised, parts
 
-# By attribute: the elements on which it names a picture (None: on all).
-_ATTRIBUTES: Final[dict[str, frozenset[str] | None]] = {
-    "src": frozenset({"img"}),
-    "data-src": frozenset({"img"}),
-    "poster": None,
-    "background": None,
-    "href": frozenset({"image"}),
-    "xlink:href": frozenset({"image"}),
-}
+_ATTRIBUTES: Final = {
+    "src": "img", "data-src": "img", "href": "image", "xlink:href": "image",
+    "poster": "", "background": "", "style": "",
+}  # fmt: skip
+"""By attribute: the element on which it names a picture, all where there is none."""
 _MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -66,13 +62,8 @@ def _values(element: html.HtmlElement) -> dict[str, str]:
     return {
         name: value
         for name, value in element.attrib.items()
-        if name == "style" or (name in _ATTRIBUTES and _belongs(name, str(element.tag)))
+        if name in _ATTRIBUTES and _ATTRIBUTES[name] in {"", element.tag}
     }
-
-
-def _belongs(name: str, tag: str) -> bool:
-    tags = _ATTRIBUTES[name]
-    return tags is None or tag in tags
 
 
 def decoded(data: bytes) -> str:
@@ -91,7 +82,7 @@ def decoded(data: bytes) -> str:
 
 
 def local_pictures(content: str, base: Path) -> str:
-    """The inside of the body of an HTML file from the folder `base`, with `file:` URIs for the pictures beside it.
+    """The inside of an HTML file's body, with `file:` URIs for the pictures beside it in the folder `base`.
 
     Relative URLs of pictures become absolute ones: of files below `base` (or wherever `..` leads), or below a
     `<base href>` that names a server. What has a scheme or a host is left alone.

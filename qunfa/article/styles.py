@@ -34,7 +34,7 @@ _FUNCTIONS: Final = frozenset(_CALLED.split())
 
 def urls(css: str) -> list[str]:
     """The value of every `url(…)`, in order."""
-    return [token.value for token in _url_tokens(_parsed(css))]
+    return list(_urls_in(_parsed(css)))
 
 
 def with_urls(css: str, replacement: Callable[[str], str | None]) -> str:
@@ -53,7 +53,7 @@ def with_urls(css: str, replacement: Callable[[str], str | None]) -> str:
 
 
 def allowed(css: str, is_picture: Callable[[str], bool]) -> str:
-    """The same CSS without what is no declaration, and without those that do more than show something.
+    """The declarations of the CSS that only show something.
 
     A declaration may call known functions only. It may name a URL only where a property shows one: a picture, or a part
     of the same drawing (`#id`). The CSS is untouched where all may stay.
@@ -69,7 +69,9 @@ def is_local(value: str) -> bool:
     if "(" not in value and "\\" not in value:
         return True
     nodes = _parsed(value)
-    return bool(nodes) and _shallow(nodes) and _calls_known(nodes) and all(map(_is_part, _urls_in(nodes)))
+    return (
+        bool(nodes) and _shallow(nodes) and _calls_known(nodes) and all(url.startswith("#") for url in _urls_in(nodes))
+    )
 
 
 def _parsed(css: str) -> list[Node]:
@@ -121,7 +123,7 @@ def _may_stay(declaration: Declaration, is_picture: Callable[[str], bool]) -> bo
         return False
     urls = list(_urls_in(nodes))
     shown = not urls or _SHOWING.fullmatch(declaration.lower_name) is not None
-    return shown and all(_is_part(url) or is_picture(url) for url in urls)
+    return shown and all(url.startswith("#") or is_picture(url) for url in urls)
 
 
 def _calls_known(nodes: list[Node]) -> bool:
@@ -131,10 +133,6 @@ def _calls_known(nodes: list[Node]) -> bool:
 
 def _urls_in(nodes: list[Node]) -> Iterator[str]:
     return (token.value for token in _url_tokens(nodes))
-
-
-def _is_part(url: str) -> bool:
-    return url.startswith("#")
 
 
 def _written(url: str) -> str:

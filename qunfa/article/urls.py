@@ -14,8 +14,8 @@ _FRAME: Final = re.compile(
 )
 """The frames that WeChat shows: Tencent's video and WeChat's own pages, which a path alone may name."""
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
-_LINKS: Final = frozenset({"http", "https", "mailto", "tel", "sms", "weixin"})
-_PICTURES: Final = frozenset({"http", "https", "file", "s3"})
+_LINKS: Final = frozenset({None, "http", "https", "mailto", "tel", "sms", "weixin"})
+_PICTURES: Final = frozenset({None, "http", "https", "file", "s3"})
 _PICTURE_TYPES: Final = frozenset(
     {"", "image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp", "image/bmp", "application/octet-stream"}
 )
@@ -68,16 +68,14 @@ def is_drawing(url: str) -> bool:
 
 def is_link(url: str) -> bool:
     """Whether readers may be led there: to a page, a mailbox, a telephone, or a place of this page."""
-    scheme = _scheme(url)
-    return "\\" not in url and (scheme is None or scheme in _LINKS)
+    return "\\" not in url and _scheme(url) in _LINKS
 
 
 def is_picture(url: str) -> bool:
     """Whether a picture may stand there; whether it can be read there is asked later."""
     if is_data(bare := _bare(url)):
         return _type_of_data(bare) in _PICTURE_TYPES
-    scheme = _scheme(url)
-    return scheme is None or scheme in _PICTURES
+    return _scheme(url) in _PICTURES
 
 
 def is_frame(url: str) -> bool:

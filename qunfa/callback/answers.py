@@ -2,35 +2,20 @@
 
 import asyncio
 import time
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Awaitable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from http import HTTPStatus
-from itertools import accumulate
 from typing import Final
 
 import structlog
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.callback")
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-_BOUNDS: Final = (*map(str, _SECONDS), "+Inf")
-
-
-class _Word(PlainTextResponse):
-    """An answer that is made once and sent often. Its headers are copied, as others may add to them on the way."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
-        await send({"type": "http.response.start", "status": self.status_code, "headers": [*self.raw_headers]})
-        await send({"type": "http.response.body", "body": self.body})
 
 
 class Answer(Enum):
@@ -51,12 +36,15 @@ class Answer(Enum):
     UNAVAILABLE = ("unavailable", HTTPStatus.SERVICE_UNAVAILABLE)
 
     def __init__(self, word: str, status: HTTPStatus) -> None:
+        self.word, self.status = word, status
+
+    def response(self) -> Response:
         """A refusal ends the connection, so that nobody reads the rest of its body as another request."""
-        headers = {} if status is HTTPStatus.OK else {"Connection": "close"}
-        if status is HTTPStatus.UNAUTHORIZED:
+        is_good = self.status is HTTPStatus.OK
+        headers = {} if is_good else {"Connection": "close"}
+        if self.status is HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
-        self.word = word
-        self.response: Response = _Word("success" if status is HTTPStatus.OK else word, int(status), headers)
+        return PlainTextResponse("success" if is_good else self.word, self.status, headers)
 
 
 _GOOD: Final = (Answer.SUCCESS, Answer.REPEATED, Answer.FORWARDED)
@@ -96,50 +84,22 @@ class ReceiverMetrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._tally = _Tally()
-        self._registry.register(self._tally)
+        self._pushes = Counter(
+            "qunfa_pushes", "Requests to the callback URL.", ("account", "event", "answer"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "qunfa_push_seconds", "Time to the answer.", ("account",), registry=self._registry, buckets=_SECONDS
+        )
         ProcessCollector(registry=self._registry)
 
     def observe(self, account: str, event: str, answer: str, seconds: float) -> None:
         """Counts one answered request."""
-        self._tally.pushes[account, event, answer] += 1
-        spans = self._tally.spans[account]
-        spans.counts[bisect_left(_SECONDS, seconds)] += 1
-        spans.sum += seconds
+        self._pushes.labels(account, event, answer).inc()
+        self._seconds.labels(account).observe(seconds)
 
     def text(self) -> bytes:
         """Everything in Prometheus's text format."""
         return generate_latest(self._registry)
-
-
-@dataclass(slots=True)
-class _Spans:
-    """How many requests took how long, by the bound that none of them exceeds; and all of them together."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * len(_BOUNDS))
-    sum: float = 0.0
-
-
-class _Tally(Collector):
-    """Counts of one thread, shown when somebody asks. So no push has to take a lock."""
-
-    def __init__(self) -> None:
-        self.pushes: Counter[tuple[str, str, str]] = Counter()
-        self.spans: defaultdict[str, _Spans] = defaultdict(_Spans)
-
-    def collect(self) -> Iterator[Metric]:
-        """The numbers as Prometheus has them."""
-        pushes = CounterMetricFamily(
-            "qunfa_pushes", "Requests to the callback URL.", labels=("account", "event", "answer")
-        )
-        for labels, count in self.pushes.items():
-            pushes.add_metric(labels, count)
-        yield pushes
-        seconds = HistogramMetricFamily("qunfa_push_seconds", "Time to the answer.", labels=("account",))
-        for account, spans in self.spans.items():
-            buckets = list(zip(_BOUNDS, accumulate(spans.counts), strict=True))
-            seconds.add_metric((account,), buckets, spans.sum)
-        yield seconds
 
 
 class Desk:
@@ -169,7 +129,7 @@ class Desk:
             raise
         finally:
             self._report(exchange, time.perf_counter() - started)
-        return exchange.answer.response if response is None else response
+        return exchange.answer.response() if response is None else response
 
     def _report(self, exchange: Exchange, seconds: float) -> None:
         """One line without the URL, which could be replayed, and without the content."""

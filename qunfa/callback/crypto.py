@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
 
 Query = Mapping[str, Sequence[str]]
 """What stands behind the `?`: each name with all its values."""
@@ -22,8 +23,8 @@ _PARAMETER_MAX: Final = 64
 """WeChat's are at most 40 characters. The signature covers one joined text, so nothing may hide in a long nonce."""
 _TIMESTAMP: Final = re.compile(r"[0-9]{10}", re.ASCII)
 """Seconds, from 2001 to 2286. With another number of digits, some could come from the nonce or go there."""
-_BLOCK: Final = 32
-"""WeChat pads to this length, twice the cipher's block."""
+_PADDING: Final = PKCS7(32 * 8)
+"""WeChat pads to 32 bytes, twice the cipher's block."""
 _RANDOM: Final = 16
 _LENGTH: Final = 4
 _CLOSED: Final = "the encrypted part does not open under the account's aes_key"
@@ -89,9 +90,6 @@ class MessageCipher:
     def __init__(self, aes_key: str, appid: str) -> None:
         key = base64.b64decode(f"{aes_key}=")
         self._cipher = Cipher(algorithms.AES(key), modes.CBC(key[:_RANDOM]))
-        # One for all messages, as it costs more to make one than to use it. An earlier message changes only the first
-        # sixteen bytes, which are random and not looked at.
-        self._decryptor = self._cipher.decryptor()
         self._appid = appid.encode()
 
     def open(self, encrypted: str) -> bytes:
@@ -100,17 +98,14 @@ class MessageCipher:
         Raises:
             CipherError: It is no ciphertext under this key, or it is for another appid.
         """
+        decryptor, unpadder = self._cipher.decryptor(), _PADDING.unpadder()
         try:
             ciphertext = base64.b64decode("".join(encrypted.split()), validate=True)
+            padded = decryptor.update(ciphertext) + decryptor.finalize()
+            plain = unpadder.update(padded) + unpadder.finalize()
         except ValueError:
-            ciphertext = b""
-        if not ciphertext or len(ciphertext) % _BLOCK:
-            raise CipherError(_CLOSED)
-        padded = self._decryptor.update(ciphertext)
-        padding = padded[-1]
-        if not 0 < padding <= _BLOCK or not hmac.compare_digest(padded[-padding:], bytes([padding]) * padding):
-            raise CipherError(_CLOSED)
-        plain, start = padded[:-padding], _RANDOM + _LENGTH
+            raise CipherError(_CLOSED) from None
+        start = _RANDOM + _LENGTH
         end = start + int.from_bytes(plain[_RANDOM:start], "big")
         if not start <= end <= len(plain):
             raise CipherError(_CLOSED)
@@ -121,8 +116,6 @@ class MessageCipher:
     def seal(self, message: bytes) -> str:
         """The `Encrypt` element of a message."""
         length = len(message).to_bytes(_LENGTH, "big")
-        plain = secrets.token_bytes(_RANDOM) + length + message + self._appid
-        padding = _BLOCK - len(plain) % _BLOCK
-        encryptor = self._cipher.encryptor()
-        padded = plain + bytes([padding]) * padding
+        encryptor, padder = self._cipher.encryptor(), _PADDING.padder()
+        padded = padder.update(secrets.token_bytes(_RANDOM) + length + message + self._appid) + padder.finalize()
         return base64.b64encode(encryptor.update(padded) + encryptor.finalize()).decode()

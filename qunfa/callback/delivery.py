@@ -129,17 +129,13 @@ class Handover:
         Raises:
             Refusal: It is not known to be durable, or the account has had too many.
         """
-        turn = (appid, event.msg_id)
-        await self._turns.take(turn)
-        try:
+        async with self._turns.of((appid, event.msg_id)):
             key = _key(appid, event)
             if self._delivered.get(key):
                 return False
             await self._hand_over(appid, event)
             self._delivered.note(key, event.msg_id)
             return True
-        finally:
-            self._turns.leave(turn)
 
     async def _hand_over(self, appid: str, event: JobFinished) -> None:
         rate = self._rates[appid]

@@ -6,9 +6,10 @@
 | compat, safe | timestamp, nonce and the encrypted part (`msg_signature`) | what the encrypted part holds, alone |
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.crypto import CipherError, MessageCipher, Query, Signed, age, is_genuine, read_signed
@@ -16,7 +17,6 @@ from qunfa.callback.document import EventError, read_document
 from qunfa.callback.recent import Recent, Turns, digest
 from qunfa.settings import CallbackSettings
 
-_R = TypeVar("_R")
 _FORGED: Final = "the signature does not fit the account's token"
 
 
@@ -57,22 +57,19 @@ class UsedSignatures:
             raise Refusal(Answer.FORGED, "the signature was seen with another timestamp: somebody has taken it apart")
         return (used or b"").removeprefix(timestamp)
 
-    async def use(self, signed: Signed, account: str, body: bytes, take: Callable[[], Awaitable[_R]]) -> _R:
-        """What `take` makes of a push. If that goes well, the signature belongs to this push from then on.
+    @asynccontextmanager
+    async def use(self, signed: Signed, push: bytes) -> AsyncIterator[None]:
+        """A block in which a push is taken. If that goes well, the signature belongs to this push from then on.
 
         Raises:
             Refusal: It belongs to another push.
         """
-        await self._turns.take(signed.signature)
-        try:
-            push, used = digest(account.encode(), body), self.check(signed)
+        async with self._turns.of(signed.signature):
+            used = self.check(signed)
             if used and used != push:
                 raise Refusal(Answer.FORGED, "the signature was used for another push: somebody has overheard it")
-            taken = await take()
+            yield
             self._used.note(signed.signature, _time(signed) + push)
-            return taken
-        finally:
-            self._turns.leave(signed.signature)
 
 
 class Gate:
@@ -98,18 +95,19 @@ class Gate:
         self._check_time(signed)
         return signed
 
-    async def admit(
-        self, query: Query, read: Callable[[], Awaitable[bytes]], take: Callable[[Push], Awaitable[_R]]
-    ) -> _R:
-        """What `take` makes of the push whose body `read` gets from the network, once it is known to be WeChat's.
+    @asynccontextmanager
+    async def admit(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> AsyncIterator[Push]:
+        """A push, once it is known to be WeChat's, for a block in which it is taken.
 
-        When that has gone well, nothing else is admitted under its signature.
+        Its body is what `read` gets from the network. When the block has gone well, nothing else is admitted under the
+        push's signature.
 
         Raises:
             Refusal: It is not WeChat's, or an old one. A query that is not WeChat's is refused unread.
         """
         push = await (self._open(query, read) if self._encrypted else self._plain(query, read))
-        return await self._used.use(push.signed, self._appid, push.body, lambda: take(push))
+        async with self._used.use(push.signed, digest(self._appid.encode(), push.body)):
+            yield push
 
     async def _plain(self, query: Query, read: Callable[[], Awaitable[bytes]]) -> Push:
         signed = self.check_plain(query)

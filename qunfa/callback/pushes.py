@@ -98,11 +98,8 @@ class Pushes:
 
     async def _take(self, scope: Scope, receive: Receive, sender: Caller | None, exchange: Exchange) -> Response | None:
         callback, gate = self._callback(scope, sender)
-        return await gate.admit(
-            read_query(scope["query_string"]),
-            lambda: _read_body(receive),
-            lambda push: self._pass(callback, push, scope, exchange),
-        )
+        async with gate.admit(read_query(scope["query_string"]), lambda: _read_body(receive)) as push:
+            return await self._pass(callback, push, scope, exchange)
 
     async def _pass(self, callback: Callback, push: Push, scope: Scope, exchange: Exchange) -> Response | None:
         event = _read(push, callback)

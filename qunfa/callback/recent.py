@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from datetime import timedelta
 from hashlib import blake2b
 from typing import Final, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 REMEMBERED_MAX: Final = 50_000
 """Entries of one memory, of some 150 bytes each."""
@@ -52,19 +53,11 @@ class Turns:
     """Lets those with the same key do their work one after the other."""
 
     def __init__(self) -> None:
-        self._taken: dict[Hashable, asyncio.Future[None] | None] = {}
+        self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
-    async def take(self, key: Hashable) -> None:
-        """Waits until nobody has the key. The caller has it until `leave`."""
-        while key in self._taken:
-            left = self._taken[key] = self._taken[key] or asyncio.get_running_loop().create_future()
-            await asyncio.wait({left})  # if this is cancelled, the others still wait
-        self._taken[key] = None
-
-    def leave(self, key: Hashable) -> None:
-        """Gives the key to whoever waits for it."""
-        if (left := self._taken.pop(key)) is not None:
-            left.set_result(None)
+    def of(self, key: Hashable) -> asyncio.Lock:
+        """The lock of that key. It is there as long as somebody has it, or waits for it."""
+        return self._locks.setdefault(key, asyncio.Lock())
 
 
 def digest(*parts: bytes) -> bytes:

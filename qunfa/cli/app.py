@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from qunfa.cli.account import notices, quota, speed
 from qunfa.cli.answers import abort, approve, mark_sent, pause, reject, reschedule, resume, retry
+from qunfa.cli.article.command import preview as article_preview
 from qunfa.cli.callback import callback_check
 from qunfa.cli.demo.command import demo
 from qunfa.cli.doctor import doctor
@@ -24,6 +25,7 @@ from qunfa.cli.options import Command
 from qunfa.cli.output import note
 from qunfa.cli.preview import preview
 from qunfa.cli.recall import recall
+from qunfa.cli.restored import restored
 from qunfa.cli.send import send
 from qunfa.cli.services import callback, schema, simulator, worker
 from qunfa.cli.setup import setup
@@ -137,12 +139,22 @@ _callback = typer.Typer(
     no_args_is_help=False,
 )
 
+
+def _article() -> None:
+    """Show articles as their readers will see them."""
+
+
+_GROUPS: Final[dict[str, Command]] = {"callback": callback, "article": _article}
+"""What commands do that have others below them."""
+_articles = typer.Typer(subcommand_metavar="preview REQUEST", callback=_article, no_args_is_help=True)
+
 _SEND: Final = "demo/spring-sale"
 _TIME: Final = "2026-12-01T09:00:00+08:00"
 _PANELS: Final[dict[str, dict[str, tuple[Command | typer.Typer, str]]]] = {
     "Mass sends": {
         "send": (send, 'qunfa send --account demo --key sale --to-all --text "Hi" --dry-run'),
         "preview": (preview, "qunfa preview send.json --to oAbC1dEf2gH"),
+        "article": (_articles, f"qunfa article preview {_SEND}"),
         "status": (status, f"qunfa status {_SEND}"),
         "list": (list_sends, "qunfa list --account demo --since 7d --outcome failed"),
         "watch": (watch, f"qunfa watch {_SEND}"),
@@ -160,6 +172,7 @@ _PANELS: Final[dict[str, dict[str, tuple[Command | typer.Typer, str]]]] = {
     "Accounts": {
         "freeze": (freeze, 'qunfa freeze demo --reason "a leak"'),
         "unfreeze": (unfreeze, 'qunfa unfreeze demo --reason "all is well again"'),
+        "restored": (restored, f'qunfa restored --taken {_TIME} --reason "disk lost"'),
         "ledger": (ledger, "qunfa ledger demo --key spring-sale-2026"),
         "forget": (forget, 'qunfa forget demo spring-sale-2026 --reason "a test"'),
         "quota": (quota, "qunfa quota demo"),
@@ -167,7 +180,7 @@ _PANELS: Final[dict[str, dict[str, tuple[Command | typer.Typer, str]]]] = {
         "notices": (notices, "qunfa notices demo --test"),
     },
     "Services": {
-        "demo": (demo, "qunfa demo --once"),
+        "demo": (demo, "qunfa demo --problem unknown_outcome"),
         "setup": (setup, "qunfa setup --retention 35d"),
         "doctor": (doctor, "qunfa doctor demo"),
         "worker": (worker, "QUNFA_CONFIG=qunfa.toml qunfa worker"),
@@ -186,11 +199,14 @@ def _help(command: Command) -> str:
 def _add(panel: str, name: str, command: Command | typer.Typer, example: str) -> None:
     epilog = f"{EXAMPLE}{example}"
     if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name, rich_help_panel=panel, help=_help(callback), epilog=epilog)
+        app.add_typer(command, name=name, rich_help_panel=panel, help=_help(_GROUPS[name]), epilog=epilog)
     else:
         app.command(name, cls=TakesSeveral, rich_help_panel=panel, help=_help(command), epilog=epilog)(command)
 
 
+_articles.command("preview", help=_help(article_preview), epilog=f"Example: qunfa article preview {_SEND} --png")(
+    article_preview
+)
 _callback.command(
     "check",
     cls=TakesSeveral,

@@ -7,7 +7,7 @@ help.
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Final
+from typing import Final, get_args
 
 import typer
 from temporalio.client import Client
@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
 from qunfa.contract import MASS_SEND
 from qunfa.contract.ids import MassSendId, parse_mass_send_id
+from qunfa.contract.operators import Held
 from qunfa.settings import SettingsError, load_settings
 from qunfa.temporal.connection import TemporalError
 
@@ -51,10 +52,10 @@ def complete_key(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_problem(incomplete: str) -> list[str]:
-    """The names of all problems."""
+    """The names of all problems, and of what else holds a send back."""
     from qunfa.rules.problems import PROBLEMS  # noqa: PLC0415 - no command needs it otherwise
 
-    return _distinct(PROBLEMS, incomplete)
+    return _distinct((*PROBLEMS, *get_args(Held)), incomplete)
 
 
 def _distinct(names: Iterable[str], incomplete: str) -> list[str]:

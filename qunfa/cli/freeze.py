@@ -164,16 +164,7 @@ async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str,
     otherwise = _("Without one nothing is submitted, and nothing can be frozen or unfrozen.")
     await demand_worker(client, switch.queue, otherwise)
     known = await describe_account(client, appid)
-    operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-        ACCOUNT, id=account_id(appid), task_queue=switch.queue, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING
-    )
-    answer = await client.execute_update_with_start_workflow(
-        switch.update,
-        switch.told,
-        start_workflow_operation=operation,
-        result_type=FreezeAnswer,
-        rpc_timeout=UPDATE_TIMEOUT,
-    )
+    answer = await update_account(client, appid, switch.update, switch.told, switch.queue)
     if known is None:
         note(
             _(
@@ -181,6 +172,22 @@ async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str,
             ).format(appid=appid)
         )
     return appid, answer
+
+
+async def update_account(client: Client, appid: str, update: str, told: BaseModel, queue: str) -> FreezeAnswer:
+    """Send the update `freeze` or `unfreeze` to the account's own workflow, which is started where there is none.
+
+    Raises:
+        WorkflowUpdateFailedError: It was refused.
+        RPCError: Temporal did not answer.
+    """
+    operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+        ACCOUNT, id=account_id(appid), task_queue=queue, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING
+    )
+    answer: FreezeAnswer = await client.execute_update_with_start_workflow(
+        update, told, start_workflow_operation=operation, result_type=FreezeAnswer, rpc_timeout=UPDATE_TIMEOUT
+    )
+    return answer
 
 
 def render_switch(appid: str, answer: FreezeAnswer) -> RenderableType:

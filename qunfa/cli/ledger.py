@@ -130,9 +130,8 @@ async def find_appid(client: Client, account: str, given: str | None = None) -> 
     Raises:
         WrongUse: Nothing leads to one appid.
     """
-    configured = given or _configured().get(account)
-    if configured:
-        return configured
+    if appid := given or configured().get(account):
+        return appid
     if await describe_account(client, account) or _APPID.fullmatch(account):
         return account
     found = [view.appid for view in (await ledgers(client)).values() if view and _has_sent_as(view, account)]
@@ -153,8 +152,8 @@ async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescr
         raise
 
 
-def _configured() -> dict[str, str]:
-    """Name → appid; nothing where the configuration cannot be read, as on an operator's machine without secrets."""
+def configured() -> dict[str, str]:
+    """Name → appid of the configuration; nothing where none can be read, as on an operator's machine."""
     try:
         return {name: settings.appid for name, settings in load_settings(credentials=False).accounts.items()}
     except SettingsError:
@@ -163,8 +162,17 @@ def _configured() -> dict[str, str]:
 
 async def ledgers(client: Client) -> dict[str, LedgerView | None]:
     """What each account's own workflow knows, by its workflow id; `None` where it does not answer."""
+    return await views_of(client, await running_accounts(client, _SEARCHED))
+
+
+async def running_accounts(client: Client, limit: int | None = None) -> list[str]:
+    """The workflow ids of the accounts that Temporal has."""
     running = f"WorkflowType = '{ACCOUNT}' AND ExecutionStatus = 'Running'"
-    ids = [found.id async for found in client.list_workflows(running, limit=_SEARCHED, rpc_timeout=RPC_TIMEOUT)]
+    return [found.id async for found in client.list_workflows(running, limit=limit, rpc_timeout=RPC_TIMEOUT)]
+
+
+async def views_of(client: Client, ids: Sequence[str]) -> dict[str, LedgerView | None]:
+    """What the accounts of these workflow ids know; `None` where one does not answer."""
     views = await asyncio.gather(*(_query(client, one) for one in ids), return_exceptions=True)
     for view in views:
         if isinstance(view, BaseException) and not isinstance(view, RPCError | WorkflowQueryFailedError):
@@ -236,6 +244,10 @@ def _facts(view: LedgerView) -> Iterator[str]:
     yield _("pace: {seconds:g} s between two submissions").format(seconds=view.pace.spacing.total_seconds())
     yield _("in flight: {said}").format(said=flight(view.lease) if view.lease else _("nothing"))
     yield _("counted since {since}").format(since=moment(view.since))
+    if view.restored is not None and view.restored.ended_at is None:
+        yield _(
+            "restored from a snapshot of {taken}: each key asks a person first, until `qunfa restored --done`"
+        ).format(taken=moment(view.restored.taken))
 
 
 def frozen_word(frozen: Frozen | None) -> tuple[str, str]:

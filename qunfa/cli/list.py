@@ -239,9 +239,13 @@ def _next(rows: Sequence[SendRow]) -> Iterator[Text]:
 
 
 def state_words(row: SendRow) -> Text:
-    """The phase of a send that runs, the outcome of one that has ended, or how Temporal closed it."""
+    """The phase of a send that runs, the outcome of one that has ended, or how Temporal closed it.
+
+    One that is due and waits all the same says what holds it back.
+    """
     if row.state == "running":
-        return plain(_(row.phase or row.state))
+        held = row.problem if row.phase == "scheduled" else None
+        return plain(f"{_(row.phase or row.state)}: {held}" if held else _(row.phase or row.state))
     if row.outcome is None or row.state in _BY_OTHERS:
         return Text(_(_CLOSED.get(row.state, row.state)), style="yellow")
     if row.outcome == "unknown":

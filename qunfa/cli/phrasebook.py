@@ -171,6 +171,24 @@ SHOWN: Final = (
 )
 """What goes out to whom. The message's own words are variables, and stay as they are."""
 
+OUTLOOK: Final = (
+    N_("waits for an unfreeze, until {until} at the latest"),
+    N_("frozen by {by} since {at}: {reason}"),
+    N_("WeChat refuses it; it waits until {until}; it may be tried each midnight"),
+    N_("WeChat refuses it; it waits until {until}"),
+    N_("goes at its time, {at}"),
+    N_("ends as {outcome} at once; nothing is submitted"),
+    N_("asks an operator: {problem}"),
+    N_("sent as msg_id {msg_ids}, accepted {at}"),
+    N_("accepted as msg_id {msg_ids}, {at}; no result yet"),
+    N_("in doubt: a try of {at} may have been accepted"),
+    N_("ended as {outcome} ({problem}), {at}; nothing was delivered"),
+    N_("ended as {outcome}, {at}; nothing was delivered"),
+    N_("{field}: must be longer than nothing and at most a year"),
+    N_("{field}: must be at least a second and at most a year"),
+)
+"""What a start would meet, as a dry run tells it."""
+
 RECALLS: Final = (
     N_("msg_id {msg_id} was not delivered ({status}): there is nothing to recall."),
     N_("msg_id {msg_id} is a message of type {msgtype}: only articles and videos can be recalled."),
@@ -251,7 +269,19 @@ REQUESTS: Final = (
 """What is wrong with a request."""
 
 PHRASES: Final = sorted(
-    (*WAITING, *STORY, *PROBLEM, *REFUSALS, *SHOWN, *RECALLS, *COMMAND_LINE, *REQUESTS, *OF_TEMPORAL, *OF_ACCOUNT),
+    (
+        *WAITING,
+        *STORY,
+        *PROBLEM,
+        *REFUSALS,
+        *SHOWN,
+        *OUTLOOK,
+        *RECALLS,
+        *COMMAND_LINE,
+        *REQUESTS,
+        *OF_TEMPORAL,
+        *OF_ACCOUNT,
+    ),
     key=lambda phrase: len(re.sub(r"{[^}]*}", "", phrase)),
     reverse=True,
 )

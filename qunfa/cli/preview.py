@@ -14,7 +14,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
-from qunfa.cli.language import N_, _, several
+from qunfa.cli.language import N_, _, sentences, several
 from qunfa.cli.message import (
     WORKERS_READ,
     MessageOptions,
@@ -36,6 +36,7 @@ from qunfa.contract import InvalidRequestError
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
 from qunfa.contract.message import Source
+from qunfa.contract.prospect import Effect, StartWould
 from qunfa.contract.request import MassSendRequest, Previewed, PreviewRequest, PreviewResult, describe, parse_preview
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
@@ -182,30 +183,66 @@ async def check(request: Request, queue: str) -> CheckResult:
 
 
 _FILES = (N_("use"), N_("format"), N_("size"), "", N_("file"), N_("place"))
+_OUTLOOK = ("", N_("as it is now"), N_("what that does to this send"))
 
 
 def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType:
-    """What would be sent to how many, each file, what was taken out of articles, and what stands against it."""
+    """What would be sent to how many, each file, what stands against it, and what a start would meet."""
     parts: list[RenderableType] = [_title(found), facts(_facts(request, found))]
     if found.sources:
         parts += ["", table([_(one) for one in _FILES], map(_file, found.sources), wrapped=(_("file"), _("place")))]
+    if rows := list(_outlook(found)):
+        headings = [_(one) for one in _OUTLOOK]
+        parts += ["", table(headings, rows, wrapped=headings[1:])]
     if found.problems:
         parts += ["", *(plain(f"- {told(problem)}") for problem in found.problems)]
-    verdict = _("Nothing stands against it.") if not found.problems else _("It cannot be sent like this.")
-    return Group(
-        *parts,
-        plain(_("\n{verdict} This was a dry run: nothing was sent, and nothing was uploaded.").format(verdict=verdict)),
-    )
+    dry = _("This was a dry run: nothing was sent, and nothing was uploaded.")
+    return Group(*parts, plain("\n" + sentences(_verdict(found), dry)))
+
+
+def _outlook(found: CheckResult) -> Iterator[tuple[str, str, str]]:
+    seen = {"key": found.past, "freeze": found.freeze, "quota": found.quota}
+    return ((_(name), told(one.said), told(one.then)) for name, one in seen.items() if one is not None)
+
+
+def _otherwise(found: CheckResult) -> str | None:
+    """What a start would do instead of just sending it; `None` where it would, as far as is known."""
+    if found.past is not None and found.past.start not in {"send", "unknown"}:
+        return _(_STARTS[found.past.start])
+    effects = {one.effect for one in (found.freeze, found.quota) if one is not None}
+    return next((_(word) for effect, word in _EFFECTS.items() if effect in effects), None)
+
+
+_STARTS: dict[StartWould, str] = {
+    "try_again": N_("would be tried again"),
+    "await_result": N_("would await its result"),
+    "give_result": N_("would end as before"),
+    "ask": N_("would ask an operator"),
+    "follow": N_("runs already"),
+    "be_refused": N_("would be refused"),
+}
+_EFFECTS: dict[Effect, str] = {
+    "fails": N_("would fail"),
+    "expires": N_("would expire"),
+    "asks": N_("would ask an operator"),
+    "waits": N_("would wait"),
+}
 
 
 def _title(found: CheckResult) -> Text:
-    problems = len(found.problems)
-    word = (
-        (several("{number:,} problem", "{number:,} problems", problems).format(number=problems), "bold red")
-        if problems
-        else (_("ready"), "bold green")
-    )
+    problems, otherwise = len(found.problems), _otherwise(found)
+    word = (_("ready"), "bold green") if otherwise is None else (otherwise, "bold yellow")
+    if problems:
+        word = (several("{number:,} problem", "{number:,} problems", problems).format(number=problems), "bold red")
     return Text.assemble((f"{found.account}/{found.key}", "bold"), "  ", word)
+
+
+def _verdict(found: CheckResult) -> str:
+    if found.problems:
+        return _("It cannot be sent like this.")
+    if _otherwise(found) is None:
+        return _("Nothing stands against it.")
+    return _("The request is right, but a start would not just send it.")
 
 
 def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, str]]:
@@ -220,9 +257,16 @@ def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, 
 
 def _audience(found: CheckResult) -> str:
     if found.followers is None:
-        return told(found.audience)
+        told_audience = told(found.audience)
+        if not found.uncounted:
+            return told_audience
+        return _("{audience}; how many is not known: {why}").format(audience=told_audience, why=told(found.uncounted))
     if found.audience.endswith("openids"):
         return told(found.audience)
+    if found.audience.endswith("followers"):
+        return _("{audience}: {followers:,}, by WeChat's count").format(
+            audience=told(found.audience), followers=found.followers
+        )
     return _("{audience}: {followers:,} followers, by WeChat's count").format(
         audience=told(found.audience), followers=found.followers
     )

@@ -159,6 +159,8 @@ def _facts(view: SendView) -> Iterator[Row]:
         yield from _now(view.status)
     if view.status:
         yield from _approval(view.status.approval)
+    if (looking := look_command(view)) is not None:
+        yield "look at it", looking
     problem = view.result.problem if view.result else view.status.problem if view.status else None
     if problem:
         said = view.state != "running" and told(problem.sentence) == headline(view)
@@ -265,6 +267,14 @@ def next_command(view: SendView) -> str | None:
     if view.ended_well:
         return None
     return f"qunfa ledger {view.account} --key {view.key}" if view.result else None
+
+
+def look_command(view: SendView) -> str | None:
+    """What shows the articles that somebody is to approve."""
+    waits = view.state == "running" and view.status is not None and "approve" in view.status.answers
+    if not waits or view.request is None or not view.request.has_articles:
+        return None
+    return f"qunfa article preview {view.account}/{view.key}"
 
 
 def answer_commands(view: SendView) -> list[str]:

@@ -25,6 +25,7 @@ from qunfa.cli.options import short_name
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request, steps
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId, mass_send_id
+from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.operators import Status
 from qunfa.contract.request import describe
 from qunfa.contract.result import COMPLETES, MassSendResult
@@ -34,11 +35,15 @@ State = Literal["running", "completed", "failed", "canceled", "terminated", "tim
 
 
 class RequestView(Stored):
-    """What was asked for, in words: what goes to whom, and who asked."""
+    """What was asked for, in words: what goes to whom, and who asked.
+
+    `has_articles`: Qunfa knows what its articles say, and can show them.
+    """
 
     message: str
     audience: str
     requested_by: str | None = None
+    has_articles: bool = False
 
 
 class Failure(Stored):
@@ -135,8 +140,9 @@ async def request_words(client: Client, workflow_id: str, run_id: str | None) ->
 
 def in_words(request: MassSendRequest) -> RequestView:
     """What goes to whom, and who asked."""
-    audience, by = describe(request.audience), request.requested_by
-    return RequestView(message=beginning(request.message), audience=audience, requested_by=by)
+    message, audience, by = request.message, describe(request.audience), request.requested_by
+    articles = isinstance(message, MpnewsMessage) and message.articles is not None
+    return RequestView(message=beginning(message), audience=audience, requested_by=by, has_articles=articles)
 
 
 async def request_of(client: Client, workflow_id: str, run_id: str | None = None) -> MassSendRequest | None:

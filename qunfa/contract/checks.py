@@ -13,12 +13,13 @@ the API.
 """
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from qunfa.contract.fields import MSG_ID_MAX, AccountName, Model, Stored
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.limits import Allowance, CallsLeft
 from qunfa.contract.message import Source
+from qunfa.contract.prospect import FreezeSeen, KeySeen, QuotaSeen
 from qunfa.contract.steps import Pinned
 
 CHECK_TOKEN: Final = "check_token"  # noqa: S105  the name of an activity
@@ -36,7 +37,7 @@ TEST_MSG_ID_MIN: Final = MSG_ID_MAX - 2**40 + 1
 """WeChat's msg_ids are far smaller. From here on they belong to test pushes, which ``Account`` takes and forgets."""
 
 FindingState = Literal["ok", "warning", "failed", "skipped"]
-CheckName = Literal[
+GeneralCheck = Literal[
     "configuration",
     "temporal",
     "temporal_version",
@@ -45,52 +46,42 @@ CheckName = Literal[
     "workers",
     "workflow_tasks",
     "clock",
-    "account",
-    "own_workflow",
-    "token",
-    "ip_whitelist",
-    "quota",
-    "worker_clock",
-    "callback",
 ]
-
-GENERAL: Final[tuple[CheckName, ...]] = (
-    "configuration",
-    "temporal",
-    "temporal_version",
-    "retention",
-    "search_attributes",
-    "workers",
-    "workflow_tasks",
-    "clock",
-)
+AccountCheck = Literal["account", "own_workflow", "token", "ip_whitelist", "quota", "worker_clock", "callback"]
+CheckName = Literal[GeneralCheck, AccountCheck]
+GENERAL: Final[tuple[CheckName, ...]] = get_args(GeneralCheck)
 """The checks that are made once, in the order in which they are shown."""
-OF_AN_ACCOUNT: Final[tuple[CheckName, ...]] = (
-    "account",
-    "own_workflow",
-    "token",
-    "ip_whitelist",
-    "quota",
-    "worker_clock",
-    "callback",
-)
+OF_AN_ACCOUNT: Final[tuple[CheckName, ...]] = get_args(AccountCheck)
 """The checks that are made of each account."""
 
 
 class CheckResult(Stored):
-    """What would be sent to how many. ``problems`` has a sentence for each thing that stands against it.
-
-    ``audience`` says who, in words; ``followers`` how many, by WeChat's count (of some time ago) or by the list.
-    """
+    """What would be sent to how many, what stands against it, and what a start would meet."""
 
     account: str
+    """The account."""
     key: str
+    """The caller's key."""
     msgtype: str
+    """What kind of message it is."""
     audience: str
+    """Who would get it, in words."""
     followers: int | None = None
+    """How many that are: by WeChat's count, which may be of some time ago, or by the list; null where not known."""
+    uncounted: str | None = None
+    """Why that is not known."""
     sources: tuple[Source, ...] = ()
+    """The files of the message, as the workers find them."""
     removed: tuple[str, ...] = ()
+    """What was taken out of the articles' content."""
     problems: tuple[str, ...] = ()
+    """A sentence for each thing that stands against it."""
+    past: KeySeen | None = None
+    """What the key has done before, and what a start would do; null from workers that do not look."""
+    freeze: FreezeSeen | None = None
+    """Whether the account is frozen; null from workers that do not look."""
+    quota: QuotaSeen | None = None
+    """What is left of its mass sends, by its own book; null from workers that do not look."""
 
 
 class CheckAccountRequest(Model):

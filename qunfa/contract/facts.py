@@ -1,7 +1,7 @@
 """What is known of one key: facts, and nothing that follows from them.
 
-Two memories of one send, that of its run and that of its account's ledger, are added up by
-:func:`qunfa.rules.memory.union`. What the facts mean is derived by :mod:`qunfa.send.doubt`.
+A send's run and its account's ledger have a memory each. :func:`qunfa.rules.memory.union` adds the two up. What the
+facts mean is derived by :mod:`qunfa.send.doubt`.
 """
 
 from typing import Annotated, Literal, NamedTuple

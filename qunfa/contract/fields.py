@@ -47,65 +47,53 @@ _RFC_3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?
 def _only_rfc_3339(value: Any) -> Any:
     if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
         return value
-    msg = "must be an RFC 3339 time with an offset, such as 2026-12-01T09:00:00+08:00"
-    raise ValueError(msg)
+    raise ValueError("must be an RFC 3339 time with an offset, such as 2026-12-01T09:00:00+08:00")
 
 
 def _within_reach(value: datetime) -> datetime:
     """Python's times end in year 9999: at the edge, the next day or another offset is an error."""
     if _FROM <= value < _TO:
         return value
-    msg = "must lie between the years 1970 and 3000"
-    raise ValueError(msg)
+    raise ValueError("must lie between the years 1970 and 3000")
 
 
 def _only_duration(value: Any) -> Any:
     if isinstance(value, str | timedelta | int | float) and not isinstance(value, bool):
         return value
-    msg = "must be an ISO 8601 duration such as PT45M, or a number of seconds"
-    raise ValueError(msg)
+    raise ValueError("must be an ISO 8601 duration such as PT45M, or a number of seconds")
 
 
 def _only_flag(value: Any) -> Any:
     if value is True or value is False or (isinstance(value, int) and value in {0, 1}):
         return bool(value)
-    msg = "must be true or false (1 or 0)"
-    raise ValueError(msg)
+    raise ValueError("must be true or false (1 or 0)")
 
 
-def _positive(value: timedelta) -> timedelta:
-    if timedelta(0) < value <= YEAR:
-        return value
-    msg = "must be longer than nothing and at most a year"
-    raise ValueError(msg)
+def _longer(least: timedelta, said: str) -> AfterValidator:
+    def check(value: timedelta) -> timedelta:
+        if least <= value <= YEAR:
+            return value
+        raise ValueError(f"must be {said} and at most a year")
 
-
-def _at_least_a_second(value: timedelta) -> timedelta:
-    if timedelta(seconds=1) <= value <= YEAR:
-        return value
-    msg = "must be at least a second and at most a year"
-    raise ValueError(msg)
+    return AfterValidator(check)
 
 
 def _not_blank(value: str) -> str:
     if value.strip():
         return value
-    msg = "must not be blank"
-    raise ValueError(msg)
+    raise ValueError("must not be blank")
 
 
 def _unicode(value: str) -> str:
     """JSON can spell half a surrogate pair; no protocol can carry it."""
     if value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value):
         return value
-    msg = "is not valid Unicode text"
-    raise ValueError(msg)
+    raise ValueError("is not valid Unicode text")
 
 
 def _no_whitespace(value: str) -> str:
     if any(character.isspace() or not character.isprintable() for character in value):
-        msg = f"must not hold white space or control characters: {value[:80]!r}"
-        raise ValueError(msg)
+        raise ValueError(f"must not hold white space or control characters: {value[:80]!r}")
     return value
 
 
@@ -141,11 +129,12 @@ Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
 Time = Annotated[Moment, BeforeValidator(_only_rfc_3339)]
 """An RFC 3339 time with an offset."""
 Duration = Annotated[
-    timedelta, BeforeValidator(_only_duration), AfterValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)
+    timedelta,
+    BeforeValidator(_only_duration),
+    _longer(timedelta.resolution, "longer than nothing"),
+    WithJsonSchema(_DURATION_SCHEMA),
 ]
-SecondsOrMore = Annotated[
-    timedelta, BeforeValidator(_only_duration), AfterValidator(_at_least_a_second), WithJsonSchema(_DURATION_SCHEMA)
-]
+SecondsOrMore = Annotated[Duration, _longer(timedelta(seconds=1), "at least a second")]
 Openid = Annotated[
     str,
     Field(strict=True),

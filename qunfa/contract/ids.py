@@ -21,6 +21,7 @@ ACCOUNT_SPEED: Final = "AccountSpeed"
 ACCOUNT_QUOTA: Final = "AccountQuota"
 CHECK_ACCOUNT: Final = "CheckAccount"
 CHECK_WORKER: Final = "CheckWorker"
+SHOW_PICTURES: Final = "ShowPictures"
 ACCOUNT_NOTICES: Final = "AccountNotices"
 NOTIFY: Final = "Notify"
 
@@ -36,6 +37,7 @@ WORKFLOW_TYPES: Final = (
     CHECK_ACCOUNT,
     ACCOUNT_NOTICES,
     CHECK_WORKER,
+    SHOW_PICTURES,
     NOTIFY,
 )
 """All workflow types of Qunfa."""
@@ -126,13 +128,18 @@ def worker_check_id(unique: str) -> str:
     return f"worker-check:{unique}"
 
 
+def pictures_id(account: str, unique: str) -> str:
+    """Workflow id of one look at pictures of articles."""
+    return f"pictures:{account}:{unique}"
+
+
 def notify_id(account: str, name: str, webhook_id: str) -> str:
     """Workflow id of the one delivery of an event to an account's webhook ``name``."""
     return f"notify:{account}:{name}:{webhook_id}"
 
 
 def account_of(prefix: str, workflow_id: str) -> str | None:
-    """The account in an id of the form ``<prefix>:<account>:<more>``, or ``None`` when the id is of another form."""
+    """The account in an id of the form ``<prefix>:<account>:<more>``; ``None`` for an id of another form."""
     found, _, rest = workflow_id.partition(":")
     account, colon, more = rest.partition(":")
     well_formed = found == prefix and colon and more and re.fullmatch(ACCOUNT_NAME_PATTERN, account)

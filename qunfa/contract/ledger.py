@@ -104,6 +104,21 @@ class Frozen(Stored):
     at: Moment
 
 
+class Restored(Stored):
+    """Temporal's database was restored from a snapshot: the account has forgotten what was submitted since ``taken``.
+
+    ``at``: when it was told so. ``untouched``: as in :class:`~qunfa.contract.operators.Restore`. ``ended_at``: since
+    when a key that comes up is a new one.
+    """
+
+    by: str
+    reason: str
+    taken: Moment
+    at: Moment
+    untouched: bool = False
+    ended_at: Moment | None = None
+
+
 class KeptPush(Stored):
     """A push that nobody waits for: a send made by hand, or one that came before its msg_id was told."""
 
@@ -148,7 +163,8 @@ class Forgotten(Stored):
 class LedgerView(Stored):
     """Answer of the query ``ledger``; with ``{"msg_id": …}`` or ``{"key": …}`` only the records that hold it.
 
-    ``waiting``: the queue, the next one first. ``forgotten``: oldest first.
+    ``waiting``: the queue, the next one first. ``forgotten``: oldest first. ``restored``: the newest restore of
+    Temporal's database.
     """
 
     appid: str
@@ -161,3 +177,4 @@ class LedgerView(Stored):
     book: dict[str, Day]
     waiting: tuple[Waiting, ...] = ()
     forgotten: tuple[Forgotten, ...] = ()
+    restored: Restored | None = None

@@ -83,13 +83,8 @@ class CallsLeft(Stored):
     rid: str | None = None
 
 
-class Counted(Stored):
+class Counted(Day):
     """Accepted submissions ``to_all`` and in ``total``, pushes of sends that were not ours (``others``), previews."""
-
-    to_all: int = 0
-    total: int = 0
-    others: int = 0
-    previews: int = 0
 
 
 AllowanceName = Literal["sends", "sends_to_all", "mass_calls", "previews"]
@@ -166,8 +161,7 @@ class SpeedRequest(Model):
     @model_validator(mode="after")
     def _named(self) -> "SpeedRequest":
         if self.speed is not None and self.by is None:
-            msg = "by: is missing: who sets it must be named"
-            raise ValueError(msg)
+            raise ValueError("by: is missing: who sets it must be named")
         return self
 
 

@@ -32,8 +32,7 @@ Digest = Annotated[str, Field(min_length=64, max_length=64)]
 def _fits_wechat(value: str) -> str:
     size = len(value.encode())
     if size > TEXT_MAX_BYTES:
-        msg = f"is {size:,} bytes of UTF-8; WeChat takes at most {TEXT_MAX_BYTES:,}"
-        raise ValueError(msg)
+        raise ValueError(f"is {size:,} bytes of UTF-8; WeChat takes at most {TEXT_MAX_BYTES:,}")
     return value
 
 
@@ -110,8 +109,7 @@ class MpnewsMessage(Model):
     @model_validator(mode="after")
     def _one_origin(self) -> "MpnewsMessage":
         if (self.articles is None) == (self.media_id is None):
-            msg = "must have either articles or media_id"
-            raise ValueError(msg)
+            raise ValueError("must have either articles or media_id")
         return self
 
 

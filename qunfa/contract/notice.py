@@ -71,8 +71,8 @@ class NoticeProblem(Stored):
 class NoticeData(Stored):
     """The facts, as they were when the event happened.
 
-    ``workflow_id`` and ``run_id`` lead to the send, or the recall, in Temporal. ``answers`` are the updates that fit
-    (:class:`~qunfa.contract.operators.Status` has them, too), ``answer_by`` is when it is too late for them. ``totals``
+    ``workflow_id`` and ``run_id`` lead to the send, or the recall, in Temporal. ``answers`` are the updates that fit;
+    :class:`~qunfa.contract.operators.Status` has them, too. ``answer_by`` is when it is too late for them. ``totals``
     are those of WeChat's pushes. ``article_idx`` (none: all articles) and ``verified`` are a recall's; its ``key`` is
     ``None`` where the job is none of Qunfa's. ``may_have_been_delivered`` and ``msg_ids`` are of all submissions under
     the key. Of a run that has closed without a result of ours, ``phase`` and ``outcome`` are ``None``.

@@ -1,7 +1,8 @@
 """What operators see of a send while it runs, and the updates by which they and others answer.
 
 The query ``status`` of ``MassSend`` answers with a :class:`Status`, and so does every update of it. ``freeze``,
-``unfreeze`` and ``forget`` are updates of ``Account``. ``by`` is what the caller says it is.
+``unfreeze``, ``forget`` and ``caught_up`` are updates of ``Account``, ``restored`` is a signal. ``by`` is what the
+caller says it is.
 """
 
 from datetime import datetime
@@ -24,6 +25,12 @@ Phase = Literal[
     "needs_operator",
     "done",
 ]
+
+Held = Literal["account_frozen", "quota_exhausted"]
+"""What holds back a send that is ``scheduled``, and is no problem that a person is asked about.
+
+``MassSendProblem`` says it, so that such sends are listed and found.
+"""
 
 
 class WaitingFor(Stored):
@@ -203,3 +210,23 @@ class Forget(Model):
     by: Name
     reason: Reason
     key: Key
+
+
+class Restore(Model):
+    """Temporal's database was restored from a snapshot ``taken`` then: what was submitted since is forgotten.
+
+    ``untouched``: since then nobody has retried, aborted, rejected, paused or rescheduled a send of the account, and no
+    forgotten decision can be undone by a repetition under the same ``clientmsgid``.
+    """
+
+    by: Name
+    reason: Reason
+    taken: Time
+    untouched: Annotated[bool, Field(strict=True)] = False
+
+
+class CaughtUp(Model):
+    """All that was forgotten was started again: a key that comes up from now on is a new one."""
+
+    by: Name
+    reason: Reason | None = None

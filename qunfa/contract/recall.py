@@ -1,7 +1,7 @@
 """``RecallMassSend``: the pages behind a delivered message go; the card that was delivered stays in every chat.
 
-It is one job's, or one article's of it, and calls ``mass/delete``, which WeChat takes ten times a day, for articles
-(mpnews) and videos (mpvideo) that were sent.
+It is a job's, or one article's of it. It calls ``mass/delete``, which WeChat takes ten times a day. WeChat takes it for
+articles (mpnews) and videos (mpvideo) that were sent.
 """
 
 from datetime import datetime
@@ -38,8 +38,7 @@ def _article_url(value: str) -> str:
     whole = parts.scheme in {"http", "https"} and parts.hostname == ARTICLE_HOST and parts.path.startswith("/s")
     if whole and not any(character.isspace() or not character.isprintable() for character in value):
         return value
-    msg = f"must be the address of an article, https://{ARTICLE_HOST}/s…"
-    raise ValueError(msg)
+    raise ValueError(f"must be the address of an article, https://{ARTICLE_HOST}/s…")
 
 
 ArticleUrl = Annotated[str, Field(strict=True, max_length=1024), AfterValidator(_article_url)]
@@ -61,11 +60,9 @@ class RecallRequest(Model):
     @model_validator(mode="after")
     def _one_aim(self) -> "RecallRequest":
         if (self.msg_id is None) == (self.url is None):
-            msg = "must have either msg_id or url"
-            raise ValueError(msg)
+            raise ValueError("must have either msg_id or url")
         if self.url is not None and self.article_idx is not None:
-            msg = "article_idx goes with msg_id: a url is one article's already"
-            raise ValueError(msg)
+            raise ValueError("article_idx goes with msg_id: a url is one article's already")
         return self
 
 

@@ -43,8 +43,9 @@ OPENIDS_MAX: Final = 10_000
 def _without_duplicates(openids: tuple[str, ...]) -> tuple[str, ...]:
     distinct = tuple(dict.fromkeys(openids))
     if not OPENIDS_MIN <= len(distinct) <= OPENIDS_MAX:
-        msg = f"must hold 2 to 10,000 different openids, got {len(distinct)} (WeChat refuses fewer and more)"
-        raise ValueError(msg)
+        raise ValueError(
+            f"must hold 2 to 10,000 different openids, got {len(distinct)} (WeChat refuses fewer and more)"
+        )
     return distinct
 
 
@@ -122,8 +123,7 @@ class PreviewRecipient(Model):
     @model_validator(mode="after")
     def _one_name(self) -> "PreviewRecipient":
         if (self.openid is None) == (self.wxname is None):
-            msg = "must have either openid or wxname"
-            raise ValueError(msg)
+            raise ValueError("must have either openid or wxname")
         return self
 
     @property
@@ -181,6 +181,10 @@ class Previewed(Stored):
     """WeChat's words, or why nothing was heard."""
     rid: str | None = None
     """WeChat's id of the call, for its support."""
+
+
+PREVIEW_FAILED: Final = "PreviewFailed"
+"""Failure type of ``PreviewMassSend``: the material cannot be made. Its text says why; nothing was sent to anybody."""
 
 
 class PreviewResult(Stored):
@@ -270,8 +274,7 @@ class MassSendRequest(Model):
     @model_validator(mode="after")
     def _window(self) -> "MassSendRequest":
         if self.send_at and self.not_after and self.not_after <= self.send_at:
-            msg = "not_after must be later than send_at"
-            raise ValueError(msg)
+            raise ValueError("not_after must be later than send_at")
         return self
 
 
@@ -282,14 +285,6 @@ def parse_request(raw: Any) -> MassSendRequest:
         InvalidRequestError: naming every wrong field, and what is not supported yet.
     """
     request = parsed(MassSendRequest, raw)
-    if missing := _not_supported_yet(request):
-        raise InvalidRequestError(missing)
+    if isinstance(request.audience, OpenidFile):
+        raise InvalidRequestError(["audience.kind: openid_file is not supported yet"])
     return request
-
-
-def _not_supported_yet(request: MassSendRequest) -> list[str]:
-    """What the contract describes and this version does not carry out; refused, since ignoring it would mislead."""
-    found = {
-        "audience.kind: openid_file is not supported yet": isinstance(request.audience, OpenidFile),
-    }
-    return [sentence for sentence, applies in found.items() if applies]

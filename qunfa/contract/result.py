@@ -40,7 +40,7 @@ MASS_SEND_FAILED = "MassSendFailed"
 UPDATE_REFUSED: Final = "UpdateRefused"
 """Type of the error of an update that does not fit."""
 ASK_AGAIN: Final = "AskAgain"
-"""Type of the error of an update that the run had no time for, since it goes on as another one."""
+"""Type of the error of an update for which the run had no time, since it goes on as another."""
 
 JobStateName = Literal[
     "new", "submitting", "refused", "unknown", "accepted", "sent", "sent_nobody", "deleted", "failed"

@@ -22,23 +22,26 @@ from qunfa.contract.checks import (
     Diagnosis,
 )
 from qunfa.contract.grants import Granted, LedgerLost, Report, Wish
-from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView
+from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView, Restored
 from qunfa.contract.limits import QuotaRequest, QuotaResult, SpeedRequest, SpeedResult
 from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Notice, NoticeDelivered, NotifyRequest
 from qunfa.contract.operators import (
     Abort,
     Approve,
+    CaughtUp,
     Forget,
     Freeze,
     MarkSent,
     Pause,
     Reject,
     Reschedule,
+    Restore,
     Resume,
     Retry,
     Status,
     Unfreeze,
 )
+from qunfa.contract.pictures import ShowPicturesRequest, ShowPicturesResult, SourcesSeen
 from qunfa.contract.recall import RecallRequest, RecallResult, RecallStatus
 from qunfa.contract.request import MassSendRequest, PreviewRequest, PreviewResult
 from qunfa.contract.result import JobFinished, MassSendResult
@@ -63,6 +66,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "MassSend": MassSendRequest,
     "MassSend.result": MassSendResult,
     "MassSend.status": Status,
+    "MassSend.sources": SourcesSeen,
     "MassSend.granted": Granted,
     "MassSend.job_finished": JobFinished,
     "MassSend.ledger_lost": LedgerLost,
@@ -80,6 +84,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "CheckMassSend.result": CheckResult,
     "CheckCallback": CallbackCheckRequest,
     "CheckCallback.result": CallbackCheckResult,
+    "ShowPictures": ShowPicturesRequest,
+    "ShowPictures.result": ShowPicturesResult,
     "CheckAccount": CheckAccountRequest,
     "CheckAccount.result": CheckAccountResult,
     "RecallMassSend": RecallRequest,
@@ -104,6 +110,9 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Account.unfreeze": Unfreeze,
     "Account.forget": Forget,
     "Account.forget.result": Forgotten,
+    "Account.restored": Restore,
+    "Account.caught_up": CaughtUp,
+    "Account.caught_up.result": Restored,
     "Account.ledger": LedgerView,
     "doctor": Diagnosis,
 }

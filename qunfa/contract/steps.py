@@ -60,7 +60,8 @@ LOOK_UP: Final = "look_up"
 TELL: Final = "tell"
 TAKE_PREVIEW: Final = "take_preview"
 SUBMIT: Final = "submit"
-"""It does nothing: between two of them a worker may do something else."""
+TRIED: Final = "a try is over"
+"""The line of a worker's log that tells what came of a try."""
 
 
 class Timing(Stored):

@@ -71,7 +71,7 @@ class Darkroom:
             raise CannotFitError(str(failed)) from None
         if "cannot" in said:
             raise CannotFitError(said["cannot"])
-        return Fitted(**{**said, "path": Path(said["path"]), "format": _FORMATS[said["format"]]})
+        return Fitted(**{**said, "path": Path(said["path"])})
 
     async def _elsewhere(self, *what: str) -> dict[str, Any]:
         """What the other process says. It is ended together with whoever waits for it."""

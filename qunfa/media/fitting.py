@@ -1,5 +1,6 @@
 """Pictures made to fit what WeChat takes (`fit_images`)."""
 
+import contextlib
 import hashlib
 import io
 import math
@@ -27,9 +28,6 @@ SCALED_QUALITY: Final = 80
 PNG_PIXELS_MAX: Final = 4_000_000
 """A transparent picture with more pixels is flattened rather than kept as PNG."""
 JPEG_EDGE_MAX: Final = 65_500
-ORIENTATION: Final = 0x0112
-"""EXIF's tag."""
-_TRANSPOSED: Final = range(5, 9)
 _WHITE: Final = (255, 255, 255)
 _OPAQUE: Final = 255
 _DEEP: Final = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
@@ -41,23 +39,20 @@ class CannotFitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A file that fits. `sha256` is of its content, in hexadecimal; `note` says what was changed, None for nothing."""
+    """A file that fits; `sha256` is of its content, in lower-case hexadecimal."""
 
     path: Path
     size: int
     sha256: str
-    format: Format
-    note: str | None = None
 
 
 def fit(path: Path, use: Use, into: Path) -> Fitted:
     """A picture that passes `check` for this use: the file itself where it fits, else a new one in the folder `into`.
 
     What is re-encoded is upright (EXIF orientation applied), 8-bit sRGB without metadata. Transparency is kept where a
-    PNG of it fits, and shown on white otherwise. JPEG quality goes down first, then width and height together. The
-    same file gives the same bytes with the same version of Pillow. It computes for up to some seconds, and needs
-    up to 16 bytes of memory for each of at most `WHOLE_PIXELS_MAX` pixels: call it in a thread, or in a process of its
-    own; its arguments and its result can be pickled.
+    PNG of it fits, and shown on white otherwise. JPEG quality goes down first, then width and height together. The same
+    file gives the same bytes with the same version of Pillow. It takes some seconds at most, and 16 bytes of memory for
+    each of `WHOLE_PIXELS_MAX` pixels.
 
     Raises:
         CannotFitError: It is no picture, damaged, animated, or in a format that cannot be decoded here.
@@ -65,13 +60,14 @@ def fit(path: Path, use: Use, into: Path) -> Fitted:
     """
     facts = inspect(path)
     if not check(facts, use, ""):
-        return Fitted(path, facts.size, _sha256(path), facts.format)
+        with path.open("rb") as file:
+            return Fitted(path, facts.size, hashlib.file_digest(file, "sha256").hexdigest())
     _refuse(facts, LIMITS[use])
-    data, made, notes = _made_to_fit(path, facts.format, LIMITS[use])
+    data = _made_to_fit(path, facts.format, LIMITS[use])
     digest = hashlib.sha256(data).hexdigest()
-    result = into / f"{digest}.{'jpg' if made is Format.JPEG else made}"
+    result = into / digest
     result.write_bytes(data)
-    return Fitted(result, len(data), digest, made, f"{facts.format.label} re-encoded: {', '.join(notes)}")
+    return Fitted(result, len(data), digest)
 
 
 def _refuse(facts: MediaFacts, limit: Limit) -> None:
@@ -85,30 +81,23 @@ def _refuse(facts: MediaFacts, limit: Limit) -> None:
         raise CannotFitError(facts.damage)
 
 
-def _made_to_fit(path: Path, stated: Format, limit: Limit) -> tuple[bytes, Format, list[str]]:
+def _made_to_fit(path: Path, stated: Format, limit: Limit) -> bytes:
     try:
         with opened(path, stated) as image:
-            original = _load(image, stated, limit)
-            picture, notes = _plain(image)
+            _load(image, stated, limit)
+            picture = _plain(image)
     except UnreadableError as error:
         raise CannotFitError(str(error)) from None
     if picture.mode == "RGBA":
         kept = _png(picture, limit)
         if kept is not None:
-            return kept, Format.PNG, [*notes, "PNG"]
+            return kept
         picture = _flattened(picture)
-        notes.append("transparency shown on white")
-    data, quality, size = _jpeg_within(_scaled_to(picture, limit.fit_pixels), limit.fit_bytes)
-    if size != original:
-        notes.append(f"scaled to {size[0]:,} × {size[1]:,}")
-    return data, Format.JPEG, [*notes, f"JPEG of quality {quality}"]
+    return _jpeg_within(_scaled_to(picture, limit.fit_pixels), limit.fit_bytes)
 
 
-def _load(image: Image.Image, stated: Format, limit: Limit) -> tuple[int, int]:
-    """Decodes the picture, upright. The answer is the size that it has in the file, upright.
-
-    A JPEG that is too large anyway comes out at a half, a quarter or an eighth of its size.
-    """
+def _load(image: Image.Image, stated: Format, limit: Limit) -> None:
+    """Decodes the picture, upright. A JPEG that is too large comes out at 1/2, 1/4 or 1/8 of its size."""
     width, height = image.size
     refuse_bomb(width, height, PIXELS_MAX if stated is Format.JPEG else WHOLE_PIXELS_MAX)
     # A JPEG with several pictures in it (a phone's depth map) is "MPO" to Pillow, and any JPEG to everybody else.
@@ -118,18 +107,8 @@ def _load(image: Image.Image, stated: Format, limit: Limit) -> tuple[int, int]:
     if factor < 1:
         image.draft(image.mode, (math.ceil(width * factor), math.ceil(height * factor)))
     image.load()
-    return (height, width) if _turn_upright(image) else (width, height)
-
-
-def _turn_upright(image: Image.Image) -> bool:
-    """Applies the EXIF orientation, where it can be read; whether width and height changed places."""
-    try:
-        with decoding():
-            transposed = image.getexif().get(ORIENTATION) in _TRANSPOSED
-            ImageOps.exif_transpose(image, in_place=True)
-    except UnreadableError:
-        return False
-    return transposed
+    with contextlib.suppress(UnreadableError), decoding():  # an orientation that cannot be read is none
+        ImageOps.exif_transpose(image, in_place=True)
 
 
 def _scaled_to(picture: Image.Image, pixels: int) -> Image.Image:
@@ -150,18 +129,17 @@ def _png(picture: Image.Image, limit: Limit) -> bytes | None:
     return made.getvalue() if made.tell() <= limit.fit_bytes else None
 
 
-def _jpeg_within(picture: Image.Image, most: int) -> tuple[bytes, int, tuple[int, int]]:
+def _jpeg_within(picture: Image.Image, most: int) -> bytes:
     data = b""
     for quality in QUALITIES:
         data = _jpeg(picture, quality)
         if len(data) <= most:
-            return data, quality, picture.size
+            return data
     factor = 1.0
     while len(data) > most:
         factor *= min(math.sqrt(most / len(data)) * 0.97, 0.9)
-        smaller = _scaled(picture, _times(picture.size, factor))
-        data = _jpeg(smaller, SCALED_QUALITY)
-    return data, SCALED_QUALITY, smaller.size
+        data = _jpeg(_scaled(picture, _times(picture.size, factor)), SCALED_QUALITY)
+    return data
 
 
 def _jpeg(picture: Image.Image, quality: int) -> bytes:
@@ -170,32 +148,21 @@ def _jpeg(picture: Image.Image, quality: int) -> bytes:
     return made.getvalue()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _plain(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """The picture as WeChat shows it (8 bits, sRGB, mode L, RGB or RGBA, no metadata), and what that took."""
-    notes = []
+def _plain(image: Image.Image) -> Image.Image:
+    """The picture as WeChat shows it: 8 bits, sRGB, mode L, RGB or RGBA, no metadata."""
     profile = image.info.get("icc_profile")
     transparent = image.has_transparency_data
     if image.mode.startswith(_DEEP):
         image, transparent = _eight_bits(image), False
-        notes.append("reduced to 8 bits")
-    converted = _srgb(image, profile) if isinstance(profile, bytes) else None
-    if converted is not None:
-        image = converted
-        notes.append("colours converted to sRGB")
+    if isinstance(profile, bytes):
+        image = _srgb(image, profile) or image
     wanted = "RGBA" if transparent else "L" if image.mode in {"L", "1"} else "RGB"
-    if image.mode == "CMYK":
-        notes.append("converted from CMYK")
     if image.mode != wanted:
         image = image.convert(wanted)
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (_OPAQUE, _OPAQUE):
         image = image.convert("RGB")
     image.info.clear()
-    return image, notes
+    return image
 
 
 def _flattened(image: Image.Image) -> Image.Image:

@@ -9,9 +9,9 @@
 | `cover` | `material/add_material` type `image` | PNG, JPEG, GIF, BMP | 10 MB |
 | `picture` | `media/uploadimg` | PNG, JPEG | less than 1 MB |
 
+`shown` goes to no endpoint: it is a picture of an article as people see it before a send, in at most 150 KB.
 `thumb` is an article's cover for `media/uploadnews`, `cover` the one for `draft/add`. `draft/add` takes a permanent
-image as well as a permanent thumb. The image is used, since 64 KB make a poor cover. A note on the page of
-`media/upload` speaks of 2 MB for images where its table says 10 MB. Beyond 2 MB there is a warning.
+image as well as a permanent thumb. The image is used, since 64 KB make a poor cover.
 """
 
 from collections.abc import Mapping
@@ -42,6 +42,7 @@ class Use(StrEnum):
     THUMB = "thumb"
     COVER = "cover"
     PICTURE = "picture"
+    SHOWN = "shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,6 @@ class Limit:
     bytes_max: int
     said: str
     duration_max: timedelta | None = None
-    advised_bytes: int | None = None
     fit_bytes: int = 0
     fit_pixels: int = 0
 
@@ -65,7 +65,7 @@ class Limit:
 _PNG, _JPEG, _GIF, _BMP = Format.PNG, Format.JPEG, Format.GIF, Format.BMP
 LIMITS: Final[Mapping[Use, Limit]] = MappingProxyType({
     Use.IMAGE: Limit("an image message", (_PNG, _JPEG, _GIF), 10 * MB, "at most 10 MB",
-                     advised_bytes=2 * MB, fit_bytes=10_000_000, fit_pixels=16_000_000),
+                     fit_bytes=10_000_000, fit_pixels=16_000_000),
     Use.VOICE: Limit("a voice message", (Format.MP3, Format.AMR), 2 * MB, "at most 2 MB",
                      duration_max=timedelta(seconds=60)),
     Use.VIDEO: Limit("a video", (Format.MP4,), 10 * MB, "at most 10 MB"),
@@ -75,6 +75,8 @@ LIMITS: Final[Mapping[Use, Limit]] = MappingProxyType({
                      fit_bytes=10_000_000, fit_pixels=16_000_000),
     Use.PICTURE: Limit("a picture in an article", (_PNG, _JPEG), MB - 1, "less than 1 MB",
                        fit_bytes=1_000_000, fit_pixels=16_000_000),
+    Use.SHOWN: Limit("a picture on a page", (_PNG, _JPEG, _GIF, _BMP), 150 * KB, "at most 150 KB",
+                     fit_bytes=150_000, fit_pixels=2_000_000),
 })  # fmt: skip
 
 
@@ -87,16 +89,6 @@ def check(facts: MediaFacts, use: Use, place: str) -> list[str]:
     Each sentence begins with `place`: the field that names the file, such as `message.articles[2].thumb`.
     """
     return [f"{place}: {problem}" for problem in _problems(facts, use)]
-
-
-def warnings(facts: MediaFacts, use: Use, place: str) -> list[str]:
-    """What WeChat may refuse and we do not: its pages contradict each other."""
-    advised = LIMITS[use].advised_bytes
-    if advised is None or facts.size <= advised or check(facts, use, place):
-        return []
-    return [
-        f"{place}: is {_size(facts.size)}; WeChat may refuse more than {_size(advised)}, its own page is of two minds"
-    ]
 
 
 def _problems(facts: MediaFacts, use: Use) -> list[str]:

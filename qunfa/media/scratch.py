@@ -16,7 +16,7 @@ _KINDS: Final = ("source", "fitted")
 
 
 class Scratch:
-    """A new folder for a ``with`` block, in `base` (by default the system's temporary directory).
+    """A new folder for a ``with`` block, in the system's temporary directory.
 
     `kind` is "source" or "fitted", and becomes part of its name.
 
@@ -24,8 +24,8 @@ class Scratch:
         OSError: it cannot be made.
     """
 
-    def __init__(self, kind: str, base: Path | None = None) -> None:
-        while (held := _made(kind, base)) is None:
+    def __init__(self, kind: str) -> None:
+        while (held := _made(kind)) is None:
             pass  # before it was locked, another process has taken it for left over
         self._path, self._folder = held
 
@@ -37,18 +37,15 @@ class Scratch:
         os.close(self._folder)
 
 
-def remove_left_over(base: Path | None = None) -> int:
-    """Remove the folders of processes that have ended; says how many. What a process holds stays, and what is not ours.
-
-    Where the file system has no locks, all stay.
-    """
-    found = Path(base or tempfile.gettempdir())
+def remove_left_over() -> int:
+    """Remove our folders that no process holds; says how many. Where the file system has no locks, all stay."""
+    found = Path(tempfile.gettempdir())
     return sum(_removed(path) for kind in _KINDS for path in found.glob(f"{_PREFIX}{kind}-*"))
 
 
-def _made(kind: str, base: Path | None) -> tuple[Path, int] | None:
+def _made(kind: str) -> tuple[Path, int] | None:
     """A new folder, open and locked."""
-    path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-", dir=base))
+    path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-"))
     try:
         folder = _opened(path)
     except FileNotFoundError:

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from qunfa.media.files import FileSources
@@ -19,56 +19,45 @@ from qunfa.media.web import Resolver, WebSources, resolve
 class Fetched:
     """A copy of a source: `size` bytes in the file `path`, whose SHA-256 is `sha256` (lower-case hexadecimal).
 
-    `name` is the last part of the URI, fit to be a file's name, or "source". `uri` is the whole one, and may hold a
-    signature: it is not for logs.
+    `name` is the last part of the URI, fit to be a file's name, or "source".
     """
 
     path: Path
     size: int
     sha256: str
     name: str
-    uri: str = field(repr=False)
 
 
 class Sources:
     """Fetches what a policy allows: `file:`, `http:`, `https:` and `s3:`.
 
     One object serves a whole process, any number of fetches at a time. `resolver` and `tls` are the system's where
-    not given; `folder` is where copies stand, by default the system's temporary directory.
+    not given.
     """
 
     def __init__(
-        self,
-        policy: SourcePolicy,
-        *,
-        resolver: Resolver = resolve,
-        tls: ssl.SSLContext | None = None,
-        folder: Path | None = None,
+        self, policy: SourcePolicy, *, resolver: Resolver = resolve, tls: ssl.SSLContext | None = None
     ) -> None:
         self._policy = policy
-        self._folder = folder
         self._files = FileSources(policy.roots)
         self._web = WebSources(policy, resolver, tls)
         self._stores = StoreSources(policy)
 
     @asynccontextmanager
-    async def fetch(self, uri: str, *, size_max: int | None = None) -> AsyncIterator[Fetched]:
-        """Copy the source to a file of its own, which is there until the context ends, and which nobody else writes to.
-
-        `size_max` (bytes) lowers the policy's limit.
+    async def fetch(self, uri: str) -> AsyncIterator[Fetched]:
+        """Copy the source to a file of its own, which is there until the context ends.
 
         Raises:
             SourceRefused: the source may not be read, is not there, is empty or too big: no repeat helps.
             SourceUnavailable: it could not be read now, or not in time.
         """
-        limit = self._policy.size_max if size_max is None else min(size_max, self._policy.size_max)
         try:
-            scratch = Scratch("source", self._folder)
+            scratch = Scratch("source")
         except OSError as error:
             reason = f"no temporary directory could be made ({error.strerror}). Make room for one; it is tried again."
         else:
             with scratch as folder:
-                yield await self._fetch(Spool(uri, folder / "source", limit))
+                yield await self._fetch(Spool(uri, folder / "source", self._policy.size_max))
             return
         raise SourceUnavailable(uri, reason)
 
@@ -81,7 +70,9 @@ class Sources:
         except TimeoutError:
             late = SourceUnavailable(spool.uri, f"it was not here within {seconds:g} seconds. Try later.")
         else:
-            return _fetched(spool)
+            if spool.size == 0:
+                raise SourceRefused(spool.uri, "it is empty. Put the file's content there.")
+            return Fetched(spool.path, spool.size, spool.sha256, file_name(spool.uri) or "source")
         raise late
 
     async def _read_into(self, spool: Spool) -> None:
@@ -96,10 +87,3 @@ class Sources:
                 raise SourceRefused(
                     spool.uri, "it begins with none of file:, https:, http:, s3:. Put the file in such a place."
                 )
-
-
-def _fetched(spool: Spool) -> Fetched:
-    if spool.size == 0:
-        raise SourceRefused(spool.uri, "it is empty. Put the file's content there.")
-    name = file_name(spool.uri) or "source"
-    return Fetched(path=spool.path, size=spool.size, sha256=spool.sha256, name=name, uri=spool.uri)

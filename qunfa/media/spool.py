@@ -48,7 +48,7 @@ class SourceError(Exception):
 
 
 class SourceRefused(SourceError):
-    """The source may not be read, is not there, or is nothing that can be sent: no repeat helps."""
+    """The source is forbidden, missing, or nothing to send: a repeat is in vain."""
 
 
 class SourceUnavailable(SourceError):

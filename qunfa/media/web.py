@@ -97,7 +97,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
 
 class WebSources:
-    """Fetches over HTTP/1.1: no cookies, no credentials, no proxy, nothing compressed, at most five redirects."""
+    """Fetches over HTTP/1.1 and through five redirects at most. It uses no cookie, credential, proxy or compression."""
 
     def __init__(self, policy: SourcePolicy, resolver: Resolver, tls: ssl.SSLContext | None = None) -> None:
         self._hosts = AllowedHosts(policy.hosts)

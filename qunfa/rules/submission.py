@@ -47,10 +47,14 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Try (again) at ``at``, with the job's ``clientmsgid``; ``why`` says what it waits for until then."""
+    """Try (again) at ``at``, with the job's ``clientmsgid``; ``why`` says what it waits for until then.
+
+    ``held``: by its time or the account's hours, or by a quota that is used up; ``None`` where tries are only spaced.
+    """
 
     at: datetime
     why: str
+    held: Literal["time", "quota"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def next_step(job: Job, now: datetime, conditions: Conditions) -> Step:
     end = write_end(job, conditions)
     if end is not None and at >= end:
         return Ask("unknown_outcome") if job.ever_unknown else Expire()
-    return Submit(at, wanted.why if at == wanted.at else "the account's send_hours")
+    return wanted if at == wanted.at else Submit(at, "the account's send_hours", wanted.held or "time")
 
 
 def write_end(job: Job, conditions: Conditions) -> datetime | None:
@@ -116,7 +120,7 @@ def _next_try(job: Job, now: datetime, conditions: Conditions) -> Submit | Ask:
     again = "the next try" if answer is None else f"the next try: {explain(answer)}"
     if answer is None:
         first = max(now, conditions.send_at) if conditions.send_at and not job.ever_unknown else now
-        return Submit(first, "send_at" if first > now else again)
+        return Submit(first, "send_at", "time") if first > now else Submit(first, again)
     spaced = max(now, answer.at + spacing(job.repeats, conditions.timing))
     if answer.at_once:
         return Submit(max(now, answer.at + conditions.timing.ask), again)
@@ -139,7 +143,7 @@ def _next_window(answer: Answer, now: datetime, conditions: Conditions) -> Submi
         return Ask("quota_exhausted")
     following = next_month if answer.errcode in _MONTHLY else next_day
     opens = following(answer.at, conditions.send_hours) + conditions.jitter
-    return Submit(max(now, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}")
+    return Submit(max(now, opens), f"the next quota window in Asia/Shanghai: {explain(answer)}", "quota")
 
 
 def definite_no(answer: Answer) -> bool:

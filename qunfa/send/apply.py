@@ -80,10 +80,8 @@ def _taken(case: Case, event: events.Event) -> SendState:  # noqa: C901, PLR0911
         case events.Lost(how):
             return _lost(case, how)
         case events.GivenBack(lease):
-            unused = Answer(kind="unused", at=now, detail="the lease was not used")
             held = state.heard and state.heard.model_copy(update={"lease": None})
-            known = _tried(state, lease, unused)
-            return state.changed(known=known, heard=held, wish=None, untold=True)
+            return joining.given_back(state.changed(heard=held, wish=None), lease, now)
         case events.Reported(ended):
             return state.changed(untold=False, told_end=ended or state.told_end)
         case events.Polled(msg_id, status):
@@ -205,8 +203,7 @@ def _tried(state: SendState, lease: Lease, answer: Answer | None = None, lost_at
 
 def _over(state: SendState) -> SendState:
     """Without the lease whose try is over; a run that was reset meanwhile asks the ledger now."""
-    heard = state.heard and state.heard.model_copy(update={"lease": None})
-    return state.changed(heard=heard if state.searched else None, wish=None, trying=None)
+    return state.changed(heard=state.heard if state.searched else None, wish=None, trying=None)
 
 
 def _answered(case: Case, answer: Answer) -> SendState:

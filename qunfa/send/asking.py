@@ -43,7 +43,7 @@ def ask(case: Case, name: str) -> Step | End:
 def described(case: Case, name: str) -> Problem:
     """The problem, with WeChat's evidence, and with what a slow try means for the answer."""
     failed = [job for job in case.jobs if (judgement := judgement_of(job)) and judgement.name == name]
-    problem = case.state.obstacle or describe(name, failed[-1] if failed else subject(case.jobs), case.counted)
+    problem = case.obstacle(name) or describe(name, failed[-1] if failed else subject(case.jobs), case.counted)
     if judgement_of(case.newest) is None or not may_straggle(case.jobs):
         return problem
     shares = PROBLEMS[name].new_generation and shares_clientmsgid(case.jobs)

@@ -15,11 +15,12 @@ from typing import Final
 from qunfa.contract.facts import Decided, Known
 from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.course import subject
+from qunfa.rules.course import course, subject
 from qunfa.rules.material import rebuilding
 from qunfa.rules.memory import union
 from qunfa.rules.problems import DEAD, PROBLEMS
 from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
+from qunfa.rules.submission import Ask
 from qunfa.send.answers import refusal
 from qunfa.send.doubt import open_wishes
 from qunfa.send.events import Answering
@@ -81,7 +82,9 @@ def decide(case: Case, identity: str, decision: Decided) -> SendState:
     before = case.state.changed(question=None)
     problem = _waits_with(case.after(before))
     held = problem is None and decision.what == "mark_sent" and case.newest.msg_id is None
-    if (problem is None and not held) or subject(case.jobs).generation != decision.generation:
+    asks = course(case.jobs, case.now, case.conditions())
+    is_another = decision.what == "open" and isinstance(asks, Ask) and problem != asks.problem
+    if (problem is None and not held) or is_another or subject(case.jobs).generation != decision.generation:
         more = "the account's ledger knew more of this send than was shown; look at the status, then decide"
         return refuse(before, identity, more)
     if not held and (why := refusal(case.request, before, case.now, _again(decision))):

@@ -46,7 +46,8 @@ def problem_of(case: Case) -> Problem | None:
         return None
     judgement = judgement_of(case.newest)
     looked_for = asking.problem in _DOUBTS and judgement is not None and judgement.name == _NOT_DELIVERED
-    return case.state.obstacle or describe(_NOT_DELIVERED if looked_for else asking.problem, case.newest, case.counted)
+    name = _NOT_DELIVERED if looked_for else asking.problem
+    return case.obstacle(name) or describe(name, case.newest, case.counted)
 
 
 def key_reused(case: Case) -> Problem:

@@ -10,9 +10,12 @@
 """
 
 from datetime import datetime
+from typing import Final
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease
+from qunfa.contract.ledger import Frozen
+from qunfa.contract.result import Answer
 from qunfa.rules.course import judgement_of
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.submission import unsettled
@@ -20,6 +23,8 @@ from qunfa.send.decisions import taken_up
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.questions import owner_known
 from qunfa.send.state import Case, Check, OpenWish, SendState
+
+REUSED: Final = 'key: "{key}" stands for other content already; use a new key for this one'
 
 
 def heard(case: Case, granted: Granted) -> SendState:
@@ -35,10 +40,13 @@ def heard(case: Case, granted: Granted) -> SendState:
     answer = granted.model_copy(update={"known": Known(), "counted": counted})
     state = state.changed(known=union(state.known, granted.known))
     held = state.trying or state.lease
-    if held is not None and granted.lease is None:
+    if (held is not None and granted.lease is None) or _is_overtaken(granted, state.heard):
         return state  # said before the lease was, and heard after it
-    if _is_overtaken(granted, state.heard):
+    if granted.lease is not None:
+        state = _with_one_lease(state, granted.lease, case.now)
+    if state.trying is not None:
         return state
+    state = _told_of_a_freeze(case.after(state), granted)
     if granted.answer == "reused":
         return _reused(case, state.changed(heard=answer, wish=None))
     state = state.changed(heard=answer)
@@ -48,6 +56,40 @@ def heard(case: Case, granted: Granted) -> SendState:
         return _answered(case.after(state.changed(wish=None)), wish)
     stale = granted.lease is None and granted.waits is None and state.known != before
     return state.changed(wish=None) if stale else state.changed(wish=_arrived(wish, case.now))
+
+
+def given_back(state: SendState, lease: Lease, at: datetime) -> SendState:
+    """The state in which the lease was not used: the account is told of it next, so that others get their turn.
+
+    An account that was reset grants a turn twice, and it would wait for the other lease until that is over.
+    """
+    unused = Answer(kind="unused", at=at, detail="the lease was not used")
+    return state.changed(known=union(state.known, Known(tries=(lease.tried(unused),))), untold=True)
+
+
+def _with_one_lease(state: SendState, lease: Lease, at: datetime) -> SendState:
+    """Without the lease in hand whose place this one takes; one that comes during a try is not used itself."""
+    if state.trying is not None:
+        return given_back(state, lease, at)
+    if state.lease is None or state.lease == lease:
+        return state
+    return given_back(state, state.lease, at).changed(untold=state.untold)
+
+
+def _told_of_a_freeze(case: Case, granted: Granted) -> SendState:
+    """The story with the freeze that holds the send back, and with its end: each is told once."""
+    before, after = _freeze(case.state.heard), _freeze(granted)
+    if after is not None and after != before:
+        return case.state.saying(case.now, "the account is frozen: it waits", after.by, after.reason)
+    if before is not None and after is None and (granted.lease or granted.waits):
+        return case.state.saying(case.now, "the account is not frozen any more: it goes on")
+    return case.state
+
+
+def _freeze(granted: Granted | None) -> Frozen | None:
+    """The freeze for which it is not the send's turn."""
+    waits = granted.waits if granted else None
+    return waits.frozen if waits is not None and waits.why == "frozen" else None
 
 
 def _is_used(state: SendState, lease: Lease) -> bool:
@@ -72,8 +114,7 @@ def _reused(case: Case, state: SendState) -> SendState:
     """The key stands for other content. A run that has done nothing is refused, once it knows what the key has done."""
     if case.state.known.tries or case.state.joined_at is not None:
         return state
-    sentence = f'key: "{case.request.key}" stands for other content already; use a new key for this one'
-    return state.changed(refused=(sentence,), heard=None, searched=False)
+    return state.changed(refused=(REUSED.format(key=case.request.key),), heard=None, searched=False)
 
 
 def _arrived(wish: OpenWish, now: datetime) -> OpenWish:

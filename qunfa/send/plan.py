@@ -28,7 +28,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.grants import Lease, Turn
-from qunfa.contract.operators import Phase
+from qunfa.contract.operators import Held, Phase
 from qunfa.contract.request import MassSendRequest, Tag
 from qunfa.rules.calendar import closing
 from qunfa.rules.course import Over, course, judgement_of, subject
@@ -242,8 +242,8 @@ def _by_course(case: Case) -> Step | End:
             return _await(case, msg_id)
         case Ask(problem):
             return ask(case, problem)
-        case MaySubmit(at, why):
-            return _submit(case, at, why)
+        case MaySubmit() as may:
+            return _submit(case, may)
 
 
 def _await(case: Case, msg_id: int) -> Step | End:
@@ -262,14 +262,28 @@ def _await(case: Case, msg_id: int) -> Step | End:
     return Step("awaiting_result", poll, f"{reason}, asking mass/get as well")
 
 
-def _submit(case: Case, at: datetime, why: str) -> Step | End:
+def _submit(case: Case, may: MaySubmit) -> Step | End:
     """What holds a submission back, in order; then the lease, and the try."""
     for held in (_paused, _made, _previewed, _approved):
         step = held(case)
         if step is not None:
             return step
+    step = _in_turn(case, may)
+    return replace(step, held=_held(case, may)) if step.phase == "scheduled" else step
+
+
+def _held(case: Case, may: MaySubmit) -> Held | None:
+    if may.at <= case.now or may.held is None:
+        return "account_frozen" if case.frozen else None
+    return "quota_exhausted" if may.held == "quota" else None
+
+
+def _in_turn(case: Case, may: MaySubmit) -> Step:
+    """The time of the next try, its lease, and the try. What may be out is never called scheduled once it was tried."""
+    at, why = may.at, may.why
     early = at > case.now
-    phase: Phase = "scheduled" if early and not case.newest.attempts else "submitting"
+    waits = case.frozen is not None or (early and may.held is not None and not case.in_doubt)
+    phase: Phase = "scheduled" if waits or (early and not case.newest.attempts) else "submitting"
     if at > case.now + AHEAD:
         return Step(phase, why=why, until=at)
     audience = case.request.audience

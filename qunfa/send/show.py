@@ -63,7 +63,7 @@ def searchable(request: MassSendRequest, state: SendState, step: Step | End, now
         account=request.account,
         phase=phase_of(step),
         msgtype=request.message.msgtype,
-        problem=step.problem.name if step.problem else None,
+        problem=step.problem.name if step.problem else step.held if isinstance(step, Step) else None,
         msg_ids=tuple(str(job.msg_id) for job in jobs if job.msg_id is not None)[-MSG_IDS_SEARCHABLE:],
         outcome=ended,
     )

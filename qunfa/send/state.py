@@ -13,7 +13,7 @@ from pydantic import Field
 from qunfa.contract.facts import Decided, Ended, Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Lease, Turn
-from qunfa.contract.ledger import SendsCounted
+from qunfa.contract.ledger import Frozen, SendsCounted
 from qunfa.contract.message import Material, Message
 from qunfa.contract.operators import Phase, StoryLine
 from qunfa.contract.request import MassSendRequest, Previewed
@@ -243,6 +243,11 @@ class Case:
         approved = self.state.newest_act("approve") is not None
         return is_required(self.facts.approval, self.request) and not approved
 
+    def obstacle(self, name: str) -> Problem | None:
+        """What stands against submitting, where it is the problem of this name: a doubt is asked about before it."""
+        obstacle = self.state.obstacle
+        return obstacle if obstacle is not None and obstacle.name == name else None
+
     def check(self, before: Purpose, msg_id: int | None = None) -> Check | None:
         """What was asked for this, where nothing became known since."""
         return next((one for one in self.state.checks if (one.before, one.msg_id) == (before, msg_id)), None)
@@ -250,6 +255,13 @@ class Case:
     def checked(self, before: Purpose) -> bool:
         """Whether the ledger was asked for this."""
         return self.check(before) is not None
+
+    @property
+    def frozen(self) -> Frozen | None:
+        """Who has frozen the account, as it was told last; only while nothing of the send may be out."""
+        waits = self.state.heard.waits if self.state.heard else None
+        held = waits is not None and waits.why == "frozen" and not self.in_doubt
+        return waits.frozen if waits is not None and held else None
 
     @property
     def standing(self) -> Phase:
@@ -264,7 +276,8 @@ class Case:
         if state.shown_at and self.needs_approval:
             return "awaiting_approval"
         waits = self.send_at is not None and self.send_at > self.now
-        return "scheduled" if waits and state.wish is not None and not self.newest.attempts else "submitting"
+        early = waits and state.wish is not None and not self.newest.attempts
+        return "scheduled" if early or self.frozen else "submitting"
 
     def after(self, state: SendState) -> "Case":
         """The same request at the same time, with another state."""

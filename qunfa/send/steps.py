@@ -8,7 +8,7 @@ from datetime import datetime
 
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Lease, Turn
-from qunfa.contract.operators import Phase
+from qunfa.contract.operators import Held, Phase
 from qunfa.contract.result import Outcome, Problem
 from qunfa.send.state import Purpose
 
@@ -157,7 +157,8 @@ Effect = (
 class Step:
     """One step: what is shown, what is done, and what is waited for until when at most.
 
-    ``ends``: before the end. ``awaits_answer``: to the open wish, which keeps its place.
+    ``ends``: before the end. ``awaits_answer``: to the open wish, which keeps its place. ``held``: what holds the send
+    back that is no problem of its own; it is found by this as by a problem.
     """
 
     phase: Phase
@@ -167,6 +168,7 @@ class Step:
     problem: Problem | None = None
     ends: bool = False
     awaits_answer: bool = False
+    held: Held | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from qunfa.settings.model import (
     MetricsSettings,
     ReceiverSettings,
     Settings,
-    StoreSettings,
     TimingSettings,
     WeChatSettings,
 )
@@ -28,7 +27,6 @@ __all__ = [
     "ReceiverSettings",
     "Settings",
     "SettingsError",
-    "StoreSettings",
     "TimingSettings",
     "WeChatSettings",
     "load_language",

@@ -54,7 +54,7 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
 
 
 class NoticeSettings(Section):
-    """One webhook: where it is, how it is signed, and of which events it is told (of all, unless they are named).
+    """One webhook: where it is, how it is signed, and of which events it is told. It is told of all by default.
 
     The URL is kept like a secret: with many services, whoever knows it may post there. `secret_old` signs as well,
     until the receiver knows the new one.

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, mo
 from qunfa.contract.fields import AccountName
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.settings.account import AccountSettings
-from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, Section, StorePrefix, StoreUri, UpToAnHour
+from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, Section, StorePrefix, UpToAnHour
 
 CLIENTMSGID_LIFETIME = timedelta(hours=24)
 """How long WeChat remembers a clientmsgid: a repeat after that is a second send."""
@@ -115,12 +115,6 @@ class MediaSettings(Section):
     s3_region: str | None = None
 
 
-class StoreSettings(Section):
-    """Where audience snapshots and reports are kept."""
-
-    uri: StoreUri = "file:/var/lib/qunfa"
-
-
 class TimingSettings(Section):
     """The clockwork of a send, read once when it starts."""
 
@@ -160,7 +154,6 @@ class Settings(Section):
     metrics: MetricsSettings = MetricsSettings()
     worker: WorkerSettings = WorkerSettings()
     media: MediaSettings = MediaSettings()
-    store: StoreSettings = StoreSettings()
     timing: TimingSettings = TimingSettings()
     display: DisplaySettings = DisplaySettings()
     accounts: Accounts = Field(default_factory=dict)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -99,7 +99,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def _is_near(host: str) -> bool:
-    """Whether a host can only be on this machine or in a private network, so that plain http may be used."""
+    """Whether a host is on this machine or in a private network for sure, so that plain http may be used."""
     address = _address(host)
     return address.is_loopback if address else "." not in host or host.endswith((".localhost", ".internal"))
 
@@ -187,18 +187,3 @@ def _check_hours(value: tuple[str, str]) -> tuple[str, str]:
 
 Hours = Annotated[tuple[str, str], AfterValidator(_check_hours)]
 """Start and end as "HH:MM" in Asia/Shanghai, start < end within one day; the end may be "24:00"."""
-
-
-def _check_store_uri(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("must not carry a query, a fragment or credentials")
-    if parts.scheme == "file" and not parts.netloc and PurePosixPath(parts.path).is_absolute():
-        return value
-    if parts.scheme == "s3" and parts.netloc:
-        return value
-    raise ValueError('must be "file:/absolute/path" or "s3://bucket/prefix"')
-
-
-StoreUri = Annotated[str, AfterValidator(_check_store_uri)]
-"""`file:/absolute/path` (or `file:///…`), or `s3://bucket/prefix`."""

@@ -7,7 +7,7 @@ from qunfa.simulator.faults import Fault
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.materials import Material
 from qunfa.simulator.plans import Counts, JobPlan
-from qunfa.simulator.server import Simulator, create_app, serve
+from qunfa.simulator.server import Simulator, serve
 from qunfa.simulator.uploads import Upload
 from qunfa.simulator.world import World
 
@@ -22,7 +22,6 @@ __all__ = [
     "SimulatorConfig",
     "Upload",
     "World",
-    "create_app",
     "load_config",
     "openid",
     "serve",

@@ -1,19 +1,17 @@
 """An Official Account while the simulator runs, and its followers.
 
-A follower is a number from 0. Openids are computed, and not stored. A set of followers counts itself into a
-`bytearray`, which holds one count a follower. So a send to a million followers takes milliseconds and a megabyte.
+A follower is a number from 0, from which the openid is computed. Counts of messages stand in a `bytearray`, one byte
+for each follower.
 """
 
 from __future__ import annotations
 
-from array import array
 from base64 import urlsafe_b64encode
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Protocol
+from itertools import compress, count
 
 from qunfa.simulator.clock import Clock
 from qunfa.simulator.config import AccountConfig, SimulatorConfig
@@ -27,7 +25,6 @@ _NUMBERS = 2**30
 _FACTOR = 0x2C9277B5
 _INVERSE = pow(_FACTOR, -1, _NUMBERS)
 _MOST = 255
-_INCREMENT = bytes(min(value + 1, _MOST) for value in range(256))
 
 
 def openid(appid: str, n: int) -> str:
@@ -57,54 +54,24 @@ def _appid_parts(appid: str) -> tuple[str, int]:
     return urlsafe_b64encode(digest)[:5].decode(), int.from_bytes(digest[4:], "big") % _NUMBERS
 
 
-class FollowerSet(Protocol):
-    """Some followers of one account."""
-
-    def __len__(self) -> int: ...
-
-    def __contains__(self, n: object) -> bool: ...
-
-    def __iter__(self) -> Iterator[int]: ...
-
-    def add_to(self, counts: bytearray) -> None:
-        """Add one to the count of each member; 255 stays 255."""
-
-    def below(self, counts: bytearray, limit: int) -> FollowerSet:
-        """The members whose count is less than `limit`."""
-
-
 @dataclass(frozen=True)
-class Span:
-    """The followers from `start` up to, but without, `stop`."""
+class Followers:
+    """Some followers of one account: number `start + i` is one of them where `mask[i]` is 1, and is none where it is 0.
 
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def __contains__(self, n: object) -> bool:
-        return isinstance(n, int) and self.start <= n < self.stop
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.start, self.stop))
-
-    def add_to(self, counts: bytearray) -> None:
-        """Add one to the count of each member; 255 stays 255."""
-        counts[self.start : self.stop] = counts[self.start : self.stop].translate(_INCREMENT)
-
-    def below(self, counts: bytearray, limit: int) -> FollowerSet:
-        """The members whose count is less than `limit`."""
-        mask = bytes(counts[self.start : self.stop]).translate(bytes(value < limit for value in range(256)))
-        return Masked(self.start, mask) if 0 in mask else self
-
-
-@dataclass(frozen=True)
-class Masked:
-    """The followers `start + i` for which `mask[i]` is 1; the others are 0."""
+    Long integers hold all counts at once, so a million followers take milliseconds.
+    """
 
     start: int
     mask: bytes
+
+    @classmethod
+    def of(cls, numbers: Collection[int]) -> Followers:
+        """The followers with these numbers."""
+        start = min(numbers, default=0)
+        mask = bytearray(max(numbers, default=start - 1) + 1 - start)
+        for n in numbers:
+            mask[n - start] = 1
+        return cls(start, bytes(mask))
 
     def __len__(self) -> int:
         return self.mask.count(1)
@@ -113,51 +80,29 @@ class Masked:
         return isinstance(n, int) and 0 <= n - self.start < len(self.mask) and self.mask[n - self.start] == 1
 
     def __iter__(self) -> Iterator[int]:
-        return (self.start + i for i, member in enumerate(self.mask) if member)
+        return compress(count(self.start), self.mask)
+
+    def below(self, counts: bytearray, limit: int) -> Followers:
+        """The members whose count is less than `limit`."""
+        room = self._own(counts).translate(bytes(value < limit for value in range(256)))
+        return Followers(self.start, _bytes(_number(self.mask) & _number(room), len(self.mask)))
 
     def add_to(self, counts: bytearray) -> None:
         """Add one to the count of each member; 255 stays 255."""
-        stop = self.start + len(self.mask)
-        segment = counts[self.start : stop]
-        if _MOST in segment:
-            counts[self.start : stop] = bytes(min(a + b, _MOST) for a, b in zip(segment, self.mask, strict=True))
-            return
-        # No byte can overflow into its neighbour: one addition of two long integers adds all counts.
-        total = int.from_bytes(segment, "little") + int.from_bytes(self.mask, "little")
-        counts[self.start : stop] = total.to_bytes(len(self.mask), "little")
+        more = self.below(counts, _MOST).mask
+        sums = _bytes(_number(self._own(counts)) + _number(more), len(more))
+        counts[self.start : self.start + len(more)] = sums
 
-    def below(self, counts: bytearray, limit: int) -> FollowerSet:
-        """The members whose count is less than `limit`."""
-        pairs = zip(self.mask, counts[self.start : self.start + len(self.mask)], strict=True)
-        return Masked(self.start, bytes(member and count < limit for member, count in pairs))
+    def _own(self, counts: bytearray) -> bytearray:
+        return counts[self.start : self.start + len(self.mask)]
 
 
-class Chosen:
-    """Followers listed one by one."""
+def _number(counts: bytes | bytearray) -> int:
+    return int.from_bytes(counts, "little")
 
-    def __init__(self, numbers: Iterable[int]) -> None:
-        self._numbers = array("I", sorted(set(numbers)))
 
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def __contains__(self, n: object) -> bool:
-        if not isinstance(n, int):
-            return False
-        place = bisect_left(self._numbers, n)
-        return place < len(self._numbers) and self._numbers[place] == n
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._numbers)
-
-    def add_to(self, counts: bytearray) -> None:
-        """Add one to the count of each member; 255 stays 255."""
-        for n in self._numbers:
-            counts[n] = _INCREMENT[counts[n]]
-
-    def below(self, counts: bytearray, limit: int) -> FollowerSet:
-        """The members whose count is less than `limit`."""
-        return Chosen(n for n in self._numbers if counts[n] < limit)
+def _bytes(number: int, length: int) -> bytes:
+    return number.to_bytes(length, "little")
 
 
 @dataclass
@@ -206,16 +151,14 @@ class Account:
             library=Library(clock.span(timing.media_lifetime)),
         )
 
-    def everybody(self) -> Span:
-        """All followers."""
-        return Span(0, self.config.followers)
+    def everybody(self) -> range:
+        """The numbers of all followers."""
+        return range(self.config.followers)
 
-    def tagged(self, tag_id: int) -> Span | None:
-        """The followers with a tag, or None if there is no such tag."""
-        for tag in self.config.tags:
-            if tag.id == tag_id:
-                return Span(tag.first, tag.first + tag.count)
-        return None
+    def tagged(self, tag_id: object) -> range | None:
+        """The numbers of the followers with a tag, or None if there is no such tag."""
+        tags = (tag for tag in self.config.all_tags if tag.id == tag_id)
+        return next((range(tag.first, tag.first + tag.count) for tag in tags), None)
 
     def number_of(self, text: str) -> int | None:
         """Which follower has that openid, or None."""

@@ -32,6 +32,8 @@ class Call:
         form: of an upload, or why there is none.
         account: whose call it is, as far as token or appid tell.
         clientmsgid: the body's, if it has one.
+        rid: of a refusal.
+        said: the beginning of a body that was refused; rid/get tells it.
         errcode: what was answered; None if no answer was (or will be) given.
         fault: the kind of fault that struck.
         job: the job that was accepted.
@@ -52,6 +54,8 @@ class Call:
     fault: str | None = None
     job: Job | None = None
     answered: bool = False
+    rid: str | None = None
+    said: str = field(default="", repr=False)
 
     def peek(self, name: str) -> str | None:
         """A text of the JSON body, if it is one and has it; half a surrogate pair becomes a question mark."""

@@ -47,7 +47,8 @@ class MediaLimits(Strict):
         article_image: of media/uploadimg: a picture must be smaller than this (40009).
         voice_seconds: how long a voice may last (45007).
         body: a request that is longer is not looked at any more (45001).
-        images_stored, others_stored: how much permanent material of a kind there may be (45074).
+        images_stored: how many permanent images and drafts there may be, all together (45074).
+        others_stored: how much permanent material of any other kind there may be (45074).
     """
 
     image: Count = 10 * _MB
@@ -69,8 +70,7 @@ class ArticleLimits(Strict):
         title: 45003.
         author: 40192.
         digest: 45004.
-        content: the content must be shorter than this (45002).
-        content_bytes: and than this, in UTF-8.
+        content: the content must be shorter than this (45002). So it stays below WeChat's limit of a megabyte, too.
         source_url_bytes: of content_source_url (45005).
     """
 
@@ -79,7 +79,6 @@ class ArticleLimits(Strict):
     author: Count = 16
     digest: Count = 120
     content: Count = 20_000
-    content_bytes: Count = _MB
     source_url_bytes: Count = _KB
 
 
@@ -159,7 +158,6 @@ class PushRules(Strict):
         repeats: whether a further try is signed and encrypted anew, or is the first one over again.
         skew: how many real seconds the signed timestamp is ahead of this machine's clock. It does not follow the
             simulated time: receivers compare it with their own.
-        addresses: what getcallbackip answers.
     """
 
     deadline: Annotated[float, Field(gt=0)] = 5.0
@@ -167,7 +165,6 @@ class PushRules(Strict):
     spacing: Seconds = 5.0
     repeats: Literal["signed_anew", "unchanged"] = "signed_anew"
     skew: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    addresses: tuple[str, ...] = ("127.0.0.1", "::1")
 
 
 class Callback(Strict):
@@ -206,6 +203,9 @@ class Tag(Strict):
     first: Count = 0
 
 
+_STARRED = Tag(id=2, name="星标组")
+
+
 class AccountConfig(Strict):
     """One Official Account.
 
@@ -222,11 +222,8 @@ class AccountConfig(Strict):
         wxnames: WeChat ids of followers, for `towxname` of previews, with the follower's number.
         comments: the right to comments; without it an article that wants them is refused (88000).
         cards: whether card messages are sent; WeChat refuses them today (45113).
-        uploadvideo_takes: which uploads can be converted: temporary ones, permanent ones, or any.
-        preview_msg_id: whether the answer to a preview has a msg_id.
-        thumb_id_field: what media/upload calls the id of a thumb.
-        uploads_need_length: whether an upload without a Content-Length is refused (41005).
-        draft_pictures: how draft/get gives pictures back: with their `src`, or with `data-src` instead.
+            preview_msg_id: whether the answer to a preview has a msg_id.
+                draft_pictures: how draft/get gives pictures back: with their `src`, or with `data-src` instead.
     """
 
     appid: Annotated[str, Field(min_length=1)]
@@ -246,24 +243,23 @@ class AccountConfig(Strict):
     wxnames: dict[str, Count] = Field(default_factory=dict)
     comments: bool = True
     cards: bool = False
-    uploadvideo_takes: Literal["any", "temporary", "permanent"] = "any"
     preview_msg_id: bool = False
-    thumb_id_field: Literal["thumb_media_id", "media_id"] = "thumb_media_id"
-    uploads_need_length: bool = True
     draft_pictures: Literal["src", "data-src"] = "src"
     limits: Limits = Limits()
 
+    @property
+    def all_tags(self) -> tuple[Tag, ...]:
+        """The account's tags, and WeChat's own tag 2, which has nobody unless the configuration says otherwise."""
+        own = () if any(tag.id == _STARRED.id for tag in self.tags) else (_STARRED,)
+        return (*own, *self.tags)
+
     @model_validator(mode="after")
-    def _tags_have_members(self) -> AccountConfig:
+    def _names_followers(self) -> AccountConfig:
         for tag in self.tags:
             if tag.first + tag.count > self.followers:
                 raise ValueError(f"tag {tag.id} needs {tag.first + tag.count} followers, there are {self.followers}")
         if len({tag.id for tag in self.tags}) != len(self.tags):
             raise ValueError("two tags have the same id")
-        return self
-
-    @model_validator(mode="after")
-    def _wxnames_are_followers(self) -> AccountConfig:
         for name, number in self.wxnames.items():
             if number >= self.followers:
                 raise ValueError(f"WeChat id {name!r} is of follower {number}, there are {self.followers}")
@@ -278,15 +274,13 @@ class SimulatorConfig(Strict):
         now: the time at the start, instead of the real one.
         seed: of the chance in faults and plans.
         call_log: how many calls and push tries are remembered.
-        keep_uploads: whether the bytes of uploads are kept, in a temporary folder; otherwise only what they are.
-        faults, pushes: plans that are there from the start.
+            faults, pushes: plans that are there from the start.
     """
 
     scale: Annotated[float, Field(gt=0)] = 1.0
     now: AwareDatetime | None = None
     seed: int = 0
     call_log: Annotated[int, Field(ge=1)] = 10_000
-    keep_uploads: bool = False
     timing: Timing = Timing()
     tokens: TokenRules = TokenRules()
     push: PushRules = PushRules()
@@ -295,13 +289,9 @@ class SimulatorConfig(Strict):
     pushes: tuple[JobPlan, ...] = ()
 
     @model_validator(mode="after")
-    def _one_name_per_appid(self) -> SimulatorConfig:
+    def _fits_together(self) -> SimulatorConfig:
         if len({account.appid for account in self.accounts.values()}) != len(self.accounts):
             raise ValueError("two accounts have the same appid")
-        return self
-
-    @model_validator(mode="after")
-    def _orders_name_accounts(self) -> SimulatorConfig:
         for order in (*self.faults, *self.pushes):
             if order.account is not None and order.account not in self.accounts:
                 raise ValueError(f"a plan is for account {order.account!r}, which is not configured")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape, unescape
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -64,7 +64,7 @@ async def delete(world: World, call: Call) -> Answer:
 
 async def count(world: World, call: Call) -> Answer:
     """draft/count."""
-    return {"total_count": len(call.owner.library.alive(world.clock.now(), "draft"))}
+    return {"total_count": call.owner.library.stored(world.clock.now())["draft"]}
 
 
 def _draft(world: World, call: Call) -> Material:
@@ -90,16 +90,12 @@ def _item(article: Article, *, data_src: bool) -> Answer:
 
 @dataclass(frozen=True)
 class _Rules:
-    """What an endpoint wants of articles: covers that are permanent or not, and how long a default digest is.
-
-    `lose` says how many of WeChat's own pictures get lost.
-    """
+    """What an endpoint wants of articles: covers that are permanent or not, and how long a default digest is."""
 
     account: Account
     now: float
     permanent: bool
     default_digest: int
-    lose: int = 0
 
     def thumb(self, media_id: object) -> Material:
         found = self.account.library.find(media_id, self.now, "thumb", "image")
@@ -109,14 +105,6 @@ class _Rules:
 
 
 def _articles(world: World, call: Call, *, permanent: bool, default_digest: int) -> tuple[Article, ...]:
-    body, rules = call.json(), _Rules(call.owner, world.clock.now(), permanent, default_digest)
-    articles = _parsed(body, rules)
-    if any(article.pictures for article in articles) and world.take_fault(call, "articles") is not None:
-        return _parsed(body, replace(rules, lose=1))
-    return articles
-
-
-def _parsed(body: Answer, rules: _Rules) -> tuple[Article, ...]:
     """The articles of a request.
 
     Raises:
@@ -124,34 +112,34 @@ def _parsed(body: Answer, rules: _Rules) -> tuple[Article, ...]:
             (title), 40192 (author), 45004 (digest), 45005 (source), 44004, 45002 (content), 41006, 40007 (thumb),
             88000 (comments).
     """
-    given = body.get("articles")
+    given = call.json().get("articles")
     if not isinstance(given, list) or not given:
         raise Refusal(44003)
-    if len(given) > rules.account.config.limits.articles.count:
+    if len(given) > call.owner.config.limits.articles.count:
         raise Refusal(45008)
-    lose, articles = rules.lose, []
-    for each in given:
-        if not isinstance(each, dict) or each.get("article_type", "news") != "news":
-            raise Refusal(40035)
-        article = _article(each, rules, lose=lose, alone=len(given) == 1)
-        lose -= sum(map(_is_own_picture, article.dropped))
-        articles.append(article)
+    # A draft has a digest of its own accord only if it is of one article.
+    has_digest = len(given) == 1 or not permanent
+    rules = _Rules(call.owner, world.clock.now(), permanent, default_digest if has_digest else 0)
+    articles = [_article(each, rules) for each in given]
+    illustrated = next((place for place, article in enumerate(articles) if article.pictures), None)
+    if illustrated is not None and world.take_fault(call, "articles") is not None:
+        articles[illustrated] = _article(given[illustrated], rules, lose=True)
     return tuple(articles)
 
 
-def _article(given: dict[str, object], rules: _Rules, *, lose: int, alone: bool) -> Article:
+def _article(given: object, rules: _Rules, *, lose: bool = False) -> Article:
+    if not isinstance(given, dict) or given.get("article_type", "news") != "news":
+        raise Refusal(40035)
     config, library = rules.account.config, rules.account.library
     _check_lengths(given, config.limits.articles)
-    content = _cleaned(_text(given, "content"), lose=max(0, lose))
+    content = _Cleaner(_text(given, "content"), lose=lose)
     comments = flag(given, "need_open_comment")
     if comments and not config.comments:
         raise Refusal(88000)
-    # Only a message of one article has a digest of its own accord.
-    digest = " ".join("".join(content.text).split())[: rules.default_digest] if alone else ""
     return Article(
         title=_text(given, "title"),
         author=_text(given, "author"),
-        digest=_text(given, "digest") or digest,
+        digest=_text(given, "digest") or " ".join("".join(content.text).split())[: rules.default_digest],
         content="".join(content.html),
         content_source_url=_text(given, "content_source_url"),
         thumb=rules.thumb(given.get("thumb_media_id")),
@@ -172,7 +160,7 @@ def _check_lengths(given: dict[str, object], limits: ArticleLimits) -> None:
         (len(_text(given, "digest")) > limits.digest, 45004),
         (len(_text(given, "content_source_url").encode()) > limits.source_url_bytes, 45005),
         (not content, 44004),
-        (len(content) >= limits.content or len(content.encode()) >= limits.content_bytes, 45002),
+        (len(content) >= limits.content, 45002),
     ]
     for is_wrong, errcode in wrong:
         if is_wrong:
@@ -194,21 +182,14 @@ def _is_own_picture(url: str) -> bool:
     return parts.scheme in {"http", "https", ""} and parts.hostname in _PICTURE_HOSTS
 
 
-def _cleaned(html: str, lose: int) -> _Cleaner:
-    cleaner = _Cleaner(lose)
-    cleaner.feed(html)
-    cleaner.close()
-    return cleaner
-
-
 class _Cleaner(HTMLParser):
     """Writes down what it reads, unchanged where nothing has to go.
 
-    `text` is without tags. `pictures` are the URLs that stay, as often as they stand there, `dropped` the others. So
-    many as `lose` says of WeChat's own are dropped, too, the first ones.
+    `text` is without tags. `pictures` are the URLs that stay, as often as they stand there, `dropped` the others. With
+    `lose` the first of WeChat's own is dropped, too.
     """
 
-    def __init__(self, lose: int) -> None:
+    def __init__(self, html: str, *, lose: bool) -> None:
         super().__init__(convert_charrefs=False)
         self.html: list[str] = []
         self.text: list[str] = []
@@ -216,6 +197,8 @@ class _Cleaner(HTMLParser):
         self.dropped: list[str] = []
         self._lose = lose
         self._in_script = False
+        self.feed(html)
+        self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._tag(tag, attrs, ">")
@@ -266,8 +249,9 @@ class _Cleaner(HTMLParser):
         return value
 
     def _stays(self, url: str) -> bool:
-        if not _is_own_picture(url) or self._lose > 0:
-            self._lose -= _is_own_picture(url)
+        is_own = _is_own_picture(url)
+        if self._lose or not is_own:
+            self._lose = self._lose and not is_own
             self.dropped.append(url)
             return False
         self.pictures.append(url)

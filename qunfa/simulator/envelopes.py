@@ -23,6 +23,7 @@ from typing import Literal
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.padding import PKCS7
 from lxml import etree
 
 from qunfa.simulator.config import Callback, Format, JsonLists
@@ -34,8 +35,8 @@ Forgery = Literal["signature", "clear"]
 """A push that is not right: signed with another token; or in the clear, whatever the callback's mode."""
 
 _CONTENT_TYPES: dict[Format, str] = {"xml": "text/xml", "json": "application/json"}
-_BLOCK = 32
-"""Texts are filled up to multiples of this, twice the cipher's own block."""
+_PADDING = PKCS7(32 * 8)
+"""Texts are filled up to multiples of 32 bytes, twice the cipher's own block."""
 _PREFIX = 16
 
 
@@ -147,19 +148,18 @@ class EncryptionError(Exception):
     """A text is not what this account's key encrypts."""
 
 
-def encrypt(aes_key: str, appid: str, message: bytes, prefix: bytes | None = None) -> str:
+def encrypt(aes_key: str, appid: str, message: bytes) -> str:
     """16 random bytes, the message's length in four bytes, the message and the appid, encrypted.
 
     Args:
         aes_key: EncodingAESKey, 43 characters.
         appid: whose message it is.
         message: what is said.
-        prefix: instead of the 16 random bytes.
     """
-    text = (prefix or secrets.token_bytes(_PREFIX)) + struct.pack(">I", len(message)) + message + appid.encode()
-    filling = _BLOCK - len(text) % _BLOCK
-    encryptor = _cipher(aes_key).encryptor()
-    return base64.b64encode(encryptor.update(text + bytes([filling]) * filling) + encryptor.finalize()).decode()
+    text = secrets.token_bytes(_PREFIX) + struct.pack(">I", len(message)) + message + appid.encode()
+    encryptor, padder = _cipher(aes_key).encryptor(), _PADDING.padder()
+    padded = padder.update(text) + padder.finalize()
+    return base64.b64encode(encryptor.update(padded) + encryptor.finalize()).decode()
 
 
 def decrypt(aes_key: str, appid: str, encrypted: str) -> bytes:
@@ -168,15 +168,12 @@ def decrypt(aes_key: str, appid: str, encrypted: str) -> bytes:
     Raises:
         EncryptionError: it was made under another key or for another appid, or is damaged.
     """
-    decryptor = _cipher(aes_key).decryptor()
+    decryptor, unpadder = _cipher(aes_key).decryptor(), _PADDING.unpadder()
     try:
-        text = decryptor.update(base64.b64decode(encrypted, validate=True)) + decryptor.finalize()
+        padded = decryptor.update(base64.b64decode(encrypted, validate=True)) + decryptor.finalize()
+        text = unpadder.update(padded) + unpadder.finalize()
     except ValueError as error:
-        raise EncryptionError("it is no Base64 of whole blocks") from error
-    filling = text[-1] if text else 0
-    if not 1 <= filling <= _BLOCK or text[-filling:] != bytes([filling]) * filling:
-        raise EncryptionError("its filling is wrong")
-    text = text[:-filling]
+        raise EncryptionError("it is no Base64 of whole blocks under this key") from error
     if len(text) < _PREFIX + 4:
         raise EncryptionError("it is too short")
     (length,) = struct.unpack_from(">I", text, _PREFIX)

@@ -81,7 +81,12 @@ ERRMSG = {
     47002: "data format error, unicode escapes are not allowed",
     48001: "api unauthorized",
     48004: "api forbidden",
+    48006: "forbid to clear quota because of reaching the limit",
     50002: "user limited",
+    76001: "rid not found",
+    76002: "invalid rid",
+    76003: "rid of another account",
+    76004: "rid expired",
     76021: "cgi_path not found",
     88000: "without comment privilege",
     89504: "waiting for the administrator's approval",
@@ -96,22 +101,21 @@ class Refusal(Exception):
         errcode: WeChat's return code.
         errmsg: its text, without the request id; by default the usual one of that code.
         msg_id: the earlier job's id, which 45065 carries.
+
+    Attributes:
+        rid: the request id, of three groups of eight hex digits; the first of them is the time.
     """
 
     def __init__(self, errcode: int, errmsg: str | None = None, *, msg_id: int | None = None) -> None:
         self.errcode = errcode
         self.errmsg = errmsg if errmsg is not None else ERRMSG.get(errcode, "system error")
         self.msg_id = msg_id
+        self.rid = f"{int(time.time()):08x}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"
         super().__init__(f"{errcode}: {self.errmsg}")
 
     def body(self) -> dict[str, object]:
-        """The JSON object of the answer, with a fresh request id."""
-        answer: dict[str, object] = {"errcode": self.errcode, "errmsg": f"{self.errmsg} rid: {new_rid()}"}
+        """The JSON object of the answer, with the request id."""
+        answer: dict[str, object] = {"errcode": self.errcode, "errmsg": f"{self.errmsg} rid: {self.rid}"}
         if self.msg_id is not None:
             answer["msg_id"] = self.msg_id
         return answer
-
-
-def new_rid() -> str:
-    """A request id of three groups of eight hex digits, the first of them the time."""
-    return f"{int(time.time()):08x}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"

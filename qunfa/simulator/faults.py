@@ -13,7 +13,6 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from qunfa.simulator.errors import Refusal
 from qunfa.simulator.plans import Order, Seconds
 
 FaultKind = Literal[
@@ -139,8 +138,6 @@ def spoil(fault: Fault, body: Answer, media_type: str, closing: asyncio.Event) -
             return Response("<html><h1>Bad Gateway</h1></html>", fault.status, media_type="text/html")
         case "broken_json":
             return Response(json.dumps(body)[:-_CUT_OFF] or "{", media_type=media_type)
-        case "errcode" | "errcode_after_accept":
-            return render(Refusal(fault.errcode).body(), media_type)
         case "ok_without_msg_id":
             return render({"errcode": 0, "errmsg": body.get("errmsg", "ok")}, media_type)
         case _:

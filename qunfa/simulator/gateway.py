@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
@@ -15,9 +14,10 @@ from qunfa.simulator.config import AccountConfig
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.faults import Answer, Fault
 from qunfa.simulator.routes import Endpoint
-from qunfa.simulator.uploads import Body, read_form
+from qunfa.simulator.uploads import read_form
 from qunfa.simulator.world import World
 
+_KEPT_OF_BODY = 2048
 # Its token is refused once the body has been read.
 _STRANGER = AccountConfig.model_validate({"appid": "nobody", "secret": "nothing"})
 
@@ -53,29 +53,34 @@ class Gateway:
         if fault is not None and fault.kind != "slow":
             return self._strike(world, call, fault, {})
         if fault is not None:
-            await _delay(world, fault)
+            await world.pause(fault.seconds or 0)
             if world.closing.is_set():
                 return faults.reset
         try:
             body = await self._carry_out(world, call)
         except Refusal as refusal:
-            call.errcode = refusal.errcode
-            return faults.render(refusal.body(), self.endpoint.media_type)
+            return self._refused(call, refusal)
         call.errcode = 0
         fault = world.take_fault(call, "after")
         if fault is None:
             return faults.render(body, self.endpoint.media_type)
         world.changes.notify()
         if fault.kind == "slow":
-            await _delay(world, fault)
+            await world.pause(fault.seconds or 0)
         return self._strike(world, call, fault, body)
 
     def _strike(self, world: World, call: Call, fault: Fault, body: Answer) -> ASGIApp:
         if fault.kind.startswith("errcode"):
-            call.errcode = fault.errcode
-        elif fault.kind not in {"slow", "ok_without_msg_id"}:
+            return self._refused(call, Refusal(fault.errcode))
+        if fault.kind not in {"slow", "ok_without_msg_id"}:
             call.errcode = None
         return faults.spoil(fault, body, self.endpoint.media_type, world.closing)
+
+    def _refused(self, call: Call, refusal: Refusal) -> ASGIApp:
+        call.errcode, call.rid = refusal.errcode, refusal.rid
+        # The body of a call without a token has a secret.
+        call.said = call.raw[:_KEPT_OF_BODY].decode(errors="replace") if self.endpoint.with_token else ""
+        return faults.render(refusal.body(), self.endpoint.media_type)
 
     async def _carry_out(self, world: World, call: Call) -> Answer:
         endpoint = self.endpoint
@@ -88,12 +93,6 @@ class Gateway:
             if not endpoint.late_quota:
                 call.owner.calls.check(endpoint.quota, day)
         return await endpoint.handle(world, call)
-
-
-async def _delay(world: World, fault: Fault) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(fault.seconds):
-            await world.closing.wait()
 
 
 class _ConnectionBroken(Exception):
@@ -134,40 +133,20 @@ async def _read(request: Request, world: World, endpoint: Endpoint, call: Call) 
 
 
 async def _read_file(request: Request, world: World, call: Call) -> None:
-    config = call.account.config if call.account is not None else _STRANGER
-    limits = config.limits.media
-    body = Body(request, limits.body, _Progress(world, call, world.take_fault(call, "upload")))
+    limits = (call.account.config if call.account is not None else _STRANGER).limits.media
+    fault, loop = world.take_fault(call, "upload"), asyncio.get_running_loop()
+    kind, seconds, started = fault and fault.kind, (fault and fault.seconds) or 0.0, loop.time()
+
+    async def on_progress(received: int, announced: int) -> None:
+        call.received = received
+        world.changes.notify()
+        share = received / announced if announced else 1.0
+        if kind == "slow_upload":
+            await world.pause(started + seconds * min(share, 1.0) - loop.time())
+        if world.closing.is_set() or (kind == "reset_in_upload" and share >= 1 / 2):
+            raise _ConnectionBroken
+
     try:
-        call.form = await read_form(body, sounds_up_to=limits.voice, keep_in=world.upload_folder())
+        call.form = await read_form(request, on_progress, most=limits.body, sounds_up_to=limits.voice)
     except Refusal as refusal:
         call.form = refusal
-    if config.uploads_need_length and not body.has_length:
-        call.form = Refusal(41005)
-
-
-class _Progress:
-    """Notes how far an upload has come and lets faults strike on the way."""
-
-    def __init__(self, world: World, call: Call, fault: Fault | None) -> None:
-        self._world = world
-        self._call = call
-        self._fault = fault
-        self._started = asyncio.get_running_loop().time()
-
-    async def __call__(self, received: int, announced: int) -> None:
-        self._call.received = received
-        self._world.changes.notify()
-        if self._world.closing.is_set():
-            raise _ConnectionBroken
-        if self._fault is None:
-            return
-        share = received / announced if announced else 1.0
-        if self._fault.kind == "slow_upload":
-            await self._wait_until(self._started + (self._fault.seconds or 0) * min(share, 1.0))
-        if self._world.closing.is_set() or (self._fault.kind == "reset_in_upload" and share >= 1 / 2):
-            raise _ConnectionBroken
-
-    async def _wait_until(self, moment: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(moment):
-                await self._world.closing.wait()

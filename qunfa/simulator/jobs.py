@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
 
-from qunfa.simulator.accounts import Account, FollowerSet
+from qunfa.simulator.accounts import Account, Followers
 from qunfa.simulator.content import Content
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.plans import Counts, JobPlan
@@ -30,7 +29,7 @@ class Audience:
     """Whom a send is for; `label` is `all`, `tag:2` or `openids`."""
 
     label: str
-    members: FollowerSet
+    members: Followers
     to_all: bool = False
 
 
@@ -67,7 +66,7 @@ class Job:
     article_urls: tuple[str, ...] = ()
     deleted: frozenset[int] = frozenset()
     counts: Counts = field(default_factory=Counts)
-    received: FollowerSet | None = None
+    received: Followers | None = None
     finished_at: float | None = None
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     pushed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,24 +105,22 @@ class JobBook:
 
     def __init__(self) -> None:
         self._jobs: dict[int, Job] = {}
-        self._of_account: dict[str, list[Job]] = defaultdict(list)
 
     def add(self, job: Job) -> None:
         """Enter an accepted job."""
         self._jobs[job.msg_id] = job
-        self._of_account[job.account.name].append(job)
 
-    def get(self, msg_id: int) -> Job | None:
+    def get(self, msg_id: int | None) -> Job | None:
         """The job of that id."""
-        return self._jobs.get(msg_id)
+        return self._jobs.get(msg_id or 0)
 
     def of(self, account: str) -> list[Job]:
         """The jobs of the account of that name."""
-        return self._of_account[account]
+        return [job for job in self if job.account.name == account]
 
     def after(self, job: Job) -> list[Job]:
         """The jobs of the same account that were accepted later."""
-        jobs = self._of_account[job.account.name]
+        jobs = self.of(job.account.name)
         return jobs[jobs.index(job) + 1 :]
 
     def __iter__(self) -> Iterator[Job]:
@@ -136,7 +133,7 @@ class JobBook:
 class ClientMsgIds:
     """The accepted sends of all accounts, by what makes a repeated one a duplicate.
 
-    That is a key: `id:` and the clientmsgid, or `digest:` and a digest of the message if it had none.
+    That is a key: `id:` and the clientmsgid. Without one it is `digest:` and a digest of the message.
 
     Args:
         window: seconds for which a key blocks its repetition.

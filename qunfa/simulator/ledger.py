@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from qunfa.simulator.accounts import Account, FollowerSet
+from qunfa.simulator.accounts import Account, Followers
 from qunfa.simulator.content import Content
 from qunfa.simulator.jobs import Job
 
@@ -57,7 +57,7 @@ class Ledger:
         self._delivered: dict[str, list[Job]] = defaultdict(list)
         self._previews: list[Preview] = []
 
-    def deliver(self, job: Job, month: str) -> FollowerSet:
+    def deliver(self, job: Job, month: str) -> Followers:
         """Give a job's message to its audience and return who received it.
 
         A follower of a service account who has had `user_per_month` messages this calendar month is left out.

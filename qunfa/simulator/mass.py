@@ -31,7 +31,7 @@ _REAL_SPEEDS = (80, 60, 45, 30, 10)
 async def sendall(world: World, call: Call) -> Answer:
     """mass/sendall."""
     body = call.json()
-    _check_account(world, call.owner)
+    _verified(call).mass_rate.take(world.clock.now())
     message = parse_message(body, call.owner.config, 40008)
     return await _submit(world, call, body, message, users.filtered(call.owner, body))
 
@@ -41,15 +41,20 @@ async def send(world: World, call: Call) -> Answer:
     body = call.json()
     if call.owner.config.kind == "subscription":
         raise Refusal(48001)
-    _check_account(world, call.owner)
+    _verified(call).mass_rate.take(world.clock.now())
     message = parse_message(body, call.owner.config, 45162)
     return await _submit(world, call, body, message, users.listed(call.owner, body))
 
 
-def _check_account(world: World, account: Account) -> None:
-    if not account.config.verified:
+def _verified(call: Call) -> Account:
+    """The account, if it has the right to these calls.
+
+    Raises:
+        Refusal: 48001.
+    """
+    if not call.owner.config.verified:
         raise Refusal(48001)
-    account.mass_rate.take(world.clock.now())
+    return call.owner
 
 
 async def _submit(world: World, call: Call, body: Answer, message: Message, audience: Audience) -> Answer:
@@ -126,7 +131,8 @@ def _check_right(config: AccountConfig, jobs: Iterable[Job], now: float, *, to_a
 
 async def get(world: World, call: Call) -> Answer:
     """mass/get."""
-    job = _job(world, call.owner, call.json().get("msg_id"))
+    body = call.json()
+    job = _job(world, _verified(call), body.get("msg_id"))
     if world.clock.now() < job.accepted_at + world.clock.span(world.config.timing.unknown):
         raise Refusal(40059)
     answer = call.owner.config.confirmation_answer
@@ -141,8 +147,7 @@ def _job(world: World, account: Account, given: object) -> Job:
     Raises:
         Refusal: 40059, there is none.
     """
-    msg_id = whole_number(given)
-    job = world.jobs.get(msg_id) if msg_id is not None else None
+    job = world.jobs.get(whole_number(given))
     if job is None or job.account is not account:
         raise Refusal(40059)
     return job
@@ -150,8 +155,8 @@ def _job(world: World, account: Account, given: object) -> Job:
 
 async def preview(world: World, call: Call) -> Answer:
     """mass/preview: a message is shown to one follower. It is no send: no job, no event, no delivery."""
-    body, account, now = call.json(), call.owner, world.clock.now()
-    if not account.config.verified or account.config.kind == "test":
+    body, account, now = call.json(), _verified(call), world.clock.now()
+    if account.config.kind == "test":
         raise Refusal(48001)
     message = parse_message(body, account.config, 40008, plural=False)
     follower = users.one(account, body)
@@ -164,9 +169,7 @@ async def preview(world: World, call: Call) -> Answer:
 
 async def delete(world: World, call: Call) -> Answer:
     """mass/delete: takes the pages of a message away. Who has received it keeps its card."""
-    body, account = call.json(), call.owner
-    if not account.config.verified:
-        raise Refusal(48001)
+    body, account = call.json(), _verified(call)
     job, wanted = _meant(world, account, body)
     if job.content.msgtype not in _WITH_PAGES:
         raise Refusal(40008)
@@ -210,16 +213,17 @@ def _sharing(world: World, job: Job) -> list[Job]:
 
 async def get_speed(_world: World, call: Call) -> Answer:
     """mass/speed/get: how fast mass sends go out. It is only told, and does not change deliveries here."""
-    return {"speed": call.owner.speed, "realspeed": _REAL_SPEEDS[call.owner.speed]}
+    speed = _verified(call).speed
+    return {"speed": speed, "realspeed": _REAL_SPEEDS[speed]}
 
 
 async def set_speed(_world: World, call: Call) -> Answer:
     """mass/speed/set."""
-    body = call.json()
+    body, account = call.json(), _verified(call)
     if "speed" not in body:
         raise Refusal(45084)
     speed = body["speed"]
-    if not isinstance(speed, int) or isinstance(speed, bool) or not 0 <= speed < len(_REAL_SPEEDS):
+    if type(speed) is not int or speed not in range(len(_REAL_SPEEDS)):
         raise Refusal(45083)
-    call.owner.speed = speed
+    account.speed = speed
     return {"errcode": 0, "errmsg": "ok"}

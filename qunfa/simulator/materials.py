@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -156,9 +157,9 @@ class Library:
         """The material of that id, dead or alive."""
         return self._materials.get(media_id)
 
-    def alive(self, now: float, *kinds: Kind) -> list[Material]:
-        """The materials of those kinds that can be used, in order."""
-        return [material for material in self._materials.values() if material.kind in kinds and material.alive(now)]
+    def stored(self, now: float) -> Counter[Kind]:
+        """How much permanent material of each kind can be used."""
+        return Counter(material.kind for material in self if material.permanent and material.alive(now))
 
     def __iter__(self) -> Iterator[Material]:
         return iter(self._materials.values())

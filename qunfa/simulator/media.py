@@ -8,7 +8,8 @@ from typing import Literal
 from qunfa.simulator.calls import Call
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.faults import Answer
-from qunfa.simulator.uploads import Format, Upload
+from qunfa.simulator.sounds import Format
+from qunfa.simulator.uploads import Upload
 from qunfa.simulator.world import World
 
 FileKind = Literal["image", "voice", "video", "thumb"]
@@ -31,7 +32,7 @@ async def upload(world: World, call: Call) -> Answer:
     kind, file = _file(call, _TEMPORARY)
     material = call.owner.library.temporary(kind, world.clock.now(), upload=file)
     world.maybe_dies_early(call, material)
-    name = call.owner.config.thumb_id_field if kind == "thumb" else "media_id"
+    name = "thumb_media_id" if kind == "thumb" else "media_id"
     return {"type": kind, name: material.media_id, "created_at": int(material.created_at)}
 
 
@@ -49,8 +50,6 @@ async def convert(world: World, call: Call) -> Answer:
     """media/uploadvideo: makes of a video one that can be sent."""
     body, now, library = call.json(), world.clock.now(), call.owner.library
     video = library.find(body.get("media_id"), now, "video")
-    if call.owner.config.uploadvideo_takes not in {"any", "permanent" if video.permanent else "temporary"}:
-        raise Refusal(40007)
     title, description = (str(body.get(name) or "") for name in ("title", "description"))
     converted = library.temporary("mass_video", now, upload=video.upload, title=title, description=description)
     world.maybe_dies_early(call, converted)
@@ -60,9 +59,15 @@ async def convert(world: World, call: Call) -> Answer:
 async def add(world: World, call: Call) -> Answer:
     """material/add_material."""
     kind, file = _file(call, _PERMANENT)
-    library, limits = call.owner.library, call.owner.config.limits.media
+    library = call.owner.library
     title, introduction = _description(call) if kind == "video" else ("", "")
-    if _stored(world, call, kind) >= (limits.images_stored if kind == "image" else limits.others_stored):
+    stored, limits = library.stored(world.clock.now()), call.owner.config.limits.media
+    is_full = (
+        stored["image"] + stored["draft"] >= limits.images_stored
+        if kind == "image"
+        else stored[kind] >= limits.others_stored
+    )
+    if is_full:
         raise Refusal(45074)
     url = library.add_picture(file) if kind == "image" else None
     material = library.permanent(kind, world.clock.now(), upload=file, url=url, title=title, description=introduction)
@@ -83,11 +88,13 @@ async def delete(world: World, call: Call) -> Answer:
 
 async def count(world: World, call: Call) -> Answer:
     """material/get_materialcount."""
+    counts = call.owner.library.stored(world.clock.now())
+    images = counts["image"] + counts["thumb"]
     return {
-        "voice_count": _stored(world, call, "voice"),
-        "video_count": _stored(world, call, "video"),
-        "image_count": _stored(world, call, "image") + _stored(world, call, "thumb"),
-        "news_count": 0,
+        "voice_count": counts["voice"],
+        "video_count": counts["video"],
+        "image_count": images,
+        "news_count": counts["draft"],
     }
 
 
@@ -128,7 +135,3 @@ def _description(call: Call) -> tuple[str, str]:
     if not isinstance(title, str) or not title:
         raise Refusal(40035)
     return title, str(parsed.get("introduction") or "")
-
-
-def _stored(world: World, call: Call, kind: FileKind) -> int:
-    return sum(material.permanent for material in call.owner.library.alive(world.clock.now(), kind))

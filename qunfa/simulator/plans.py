@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from itertools import count
@@ -113,7 +114,7 @@ class Plan(Generic[O]):
 
     def __init__(self, orders: Iterable[O] = (), seed: int = 0) -> None:
         self._orders: dict[int, O] = {}
-        self._left: dict[int, int | None] = {}
+        self._used: Counter[int] = Counter()
         self._ids = count(1)
         self._random = random.Random(seed)  # noqa: S311 - chance in a rehearsal, not cryptography
         for order in orders:
@@ -123,38 +124,30 @@ class Plan(Generic[O]):
         """Append an order and return its id."""
         number = next(self._ids)
         self._orders[number] = order
-        self._left[number] = order.times
         return number
 
     def take(self, fits: Callable[[O], bool]) -> O | None:
         """The first order that fits and has its chance; it is used up by one."""
         for number, order in self._orders.items():
             if fits(order) and (order.probability >= 1 or self._random.random() < order.probability):
-                self._use(number)
+                self._used[number] += 1
+                if self._used[number] == order.times:
+                    self.remove(number)
                 return order
         return None
 
-    def _use(self, number: int) -> None:
-        left = self._left[number]
-        if left is None:
-            return
-        self._left[number] = left - 1
-        if left == 1:
-            self.remove(number)
-
     def remove(self, number: int) -> bool:
         """Forget one order; False if there is none of that id."""
-        self._left.pop(number, None)
         return self._orders.pop(number, None) is not None
 
     def clear(self) -> None:
         """Forget every order."""
         self._orders.clear()
-        self._left.clear()
 
     def listing(self) -> list[dict[str, object]]:
         """What is left, as JSON objects with `id` and `left`."""
         return [
-            {"id": number, "left": self._left[number], **order.model_dump(exclude_defaults=True)}
+            {"id": number, "left": order.times and order.times - self._used[number]}
+            | order.model_dump(exclude_defaults=True)
             for number, order in self._orders.items()
         ]

@@ -8,6 +8,7 @@ from datetime import date
 from qunfa.simulator.config import AccountConfig, QuotaName
 from qunfa.simulator.errors import Refusal
 
+_CLEARED_PER_MONTH = 10
 _PER_DAY: dict[QuotaName, int] = {
     "token": 2000,
     "stable_token": 500_000,
@@ -33,6 +34,7 @@ class DailyCalls:
         defaults = _PER_DAY_TEST if config.kind == "test" else _PER_DAY
         self._limits: dict[QuotaName, int] = defaults | config.limits.calls_per_day
         self._used: Counter[str] = Counter()
+        self._cleared: Counter[str] = Counter()
         self._day: date | None = None
 
     def add(self, quota: str, day: date) -> None:
@@ -50,6 +52,17 @@ class DailyCalls:
         """
         if self.used(quota, day) > self.limit(quota):
             raise Refusal(45009)
+
+    def clear(self, month: str) -> None:
+        """Forget the calls of today.
+
+        Raises:
+            Refusal: 48006, that was done ten times this month.
+        """
+        if self._cleared[month] >= _CLEARED_PER_MONTH:
+            raise Refusal(48006)
+        self._cleared[month] += 1
+        self._used.clear()
 
     def used(self, quota: str, day: date) -> int:
         """How many calls were counted on that day."""

@@ -137,11 +137,7 @@ def material(of: Material, account: Account, now: float) -> Report:
 
 
 def _file(of: Upload | None) -> Report | None:
-    """An uploaded file; `path` is null unless the simulator keeps uploads."""
-    if of is None:
-        return None
-    told = _same(of, "filename", "content_type", "format", "size", "sha256", "seconds")
-    return told | {"path": str(of.path) if of.path is not None else None}
+    return None if of is None else _same(of, "filename", "content_type", "format", "size", "sha256", "seconds")
 
 
 def _article(of: Article) -> Report:

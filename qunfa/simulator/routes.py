@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ from qunfa.simulator.errors import Refusal
 from qunfa.simulator.faults import Answer, Fault, Stage
 from qunfa.simulator.world import World
 
+_RID_LIVES = 7 * 86400
 _ACTIONS = ("dns", "ping", "all")
 _OPERATORS = ("CHINANET", "UNICOM", "CAP", "DEFAULT")
 
@@ -33,8 +35,8 @@ class Endpoint:
         quota: name of the daily quota; endpoints may share one.
         with_token: whether calls carry an access token.
         late_quota: whether the handler itself checks the quota, after its other checks.
-        stages: when faults can strike that are only for some endpoints: `upload` where it takes a file, `articles`
-            where it takes articles, `lifetime` where it makes a media_id.
+        stages: which faults of some endpoints can strike: `upload` where it takes a file, `articles` where it takes
+            articles, `lifetime` where it makes a media_id.
         media_type: of the answer's header. It is JSON whatever the header says.
     """
 
@@ -74,6 +76,30 @@ async def _quota(world: World, call: Call) -> Answer:
     return answer
 
 
+async def _clear_quota(world: World, call: Call) -> Answer:
+    if call.json().get("appid") != call.owner.config.appid:
+        raise Refusal(40013)
+    call.owner.calls.clear(world.clock.month())
+    return {"errcode": 0, "errmsg": "ok"}
+
+
+async def _rid(world: World, call: Call) -> Answer:
+    """What a refused call was, by its request id; of the latest calls alone."""
+    rid = call.json().get("rid")
+    if not isinstance(rid, str) or not rid:
+        raise Refusal(76002)
+    of = next((each for each in world.calls if each.rid == rid), None)
+    if of is None or of.errcode is None:
+        raise Refusal(76001)
+    if of.account is not call.owner:
+        raise Refusal(76003)
+    if world.clock.now() - of.time > _RID_LIVES:
+        raise Refusal(76004)
+    request = {"invoke_time": int(of.time), "cost_in_ms": 1, "request_url": of.path, "request_body": of.said}
+    told = request | {"response_body": json.dumps({"errcode": of.errcode}), "client_ip": of.client}
+    return {"errcode": 0, "errmsg": "ok", "request": told}
+
+
 async def _check_callback(world: World, call: Call) -> Answer:
     body = call.json()
     action, operator = body.get("action"), body.get("check_operator")
@@ -96,8 +122,8 @@ async def _check_callback(world: World, call: Call) -> Answer:
     return answer
 
 
-async def _sources(world: World, _call: Call) -> Answer:
-    return {"ip_list": list(world.config.push.addresses)}
+async def _own_addresses(_world: World, _call: Call) -> Answer:
+    return {"ip_list": ["127.0.0.1", "::1"]}
 
 
 def _host(url: str) -> tuple[str, int]:
@@ -160,7 +186,10 @@ ENDPOINTS = (
     Endpoint("/cgi-bin/user/tag/get", "POST", users.tagged, "user/tag/get"),
     Endpoint("/cgi-bin/user/get", "GET", users.everybody, "user/get"),
     Endpoint("/cgi-bin/callback/check", "POST", _check_callback, "callback/check"),
-    Endpoint("/cgi-bin/getcallbackip", "GET", _sources, "getcallbackip"),
+    Endpoint("/cgi-bin/getcallbackip", "GET", _own_addresses, "getcallbackip"),
+    Endpoint("/cgi-bin/get_api_domain_ip", "GET", _own_addresses, "other"),
+    Endpoint("/cgi-bin/clear_quota", "POST", _clear_quota, "other"),
+    Endpoint("/cgi-bin/openapi/rid/get", "POST", _rid, "other"),
     Endpoint("/cgi-bin/openapi/quota/get", "POST", _quota, "openapi/quota/get"),
 )
 BY_PATH = {endpoint.path: endpoint for endpoint in ENDPOINTS}

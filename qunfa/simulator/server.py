@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -24,52 +24,6 @@ from qunfa.simulator.gateway import Gateway
 from qunfa.simulator.jobs import MsgIds
 from qunfa.simulator.routes import ENDPOINTS, check_fault
 from qunfa.simulator.world import World
-
-
-class _Holder:
-    """Holds the world that the application serves, and can replace it."""
-
-    def __init__(self, config: SimulatorConfig) -> None:
-        self.world = _begin(config)
-
-    async def reset(self, config: SimulatorConfig | None = None) -> None:
-        """Begin anew, with another configuration if one is given; msg_ids go on where they stood."""
-        old = self.world
-        self.world = _begin(config or old.config, old.msg_ids)
-        await old.close()
-
-
-def _begin(config: SimulatorConfig, msg_ids: MsgIds | None = None) -> World:
-    for fault in config.faults:
-        check_fault(fault)
-    return World(config, msg_ids)
-
-
-def create_app(config: SimulatorConfig) -> Starlette:
-    """The simulator as an application; `app.state.simulator.world` is its state.
-
-    Faults that close a connection without an answer need the connection, so `serve` or `Simulator` must run it.
-
-    Raises:
-        ValueError: a fault of the configuration is for an endpoint that does not exist.
-    """
-    holder = _Holder(config)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
-        await holder.world.close()
-
-    app = Starlette(
-        routes=[
-            *(Route(endpoint.path, Gateway(endpoint)) for endpoint in ENDPOINTS),
-            *control.ROUTES,
-        ],
-        exception_handlers={HTTPException: control.refuse},
-        lifespan=lifespan,
-    )
-    app.state.simulator = holder
-    return app
 
 
 class _Protocol(H11Protocol):
@@ -116,7 +70,8 @@ class Simulator:
     """
 
     def __init__(self, config: SimulatorConfig | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._app = create_app(config or SimulatorConfig())
+        """Raises ValueError where a fault of the configuration is for an endpoint that does not exist."""
+        self._world = _begin(config or SimulatorConfig())
         self._address = host, port
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -130,12 +85,13 @@ class Simulator:
     @property
     def world(self) -> World:
         """Its state, to look at and to plan faults in. `reset` replaces it, so do not keep it."""
-        world: World = self._app.state.simulator.world
-        return world
+        return self._world
 
     async def reset(self, config: SimulatorConfig | None = None) -> None:
-        """Begin anew on the same port, with another configuration if one is given."""
-        await self._app.state.simulator.reset(config)
+        """Begin anew on the same port, with another configuration if one is given; msg_ids go on where they stood."""
+        old = self._world
+        self._world = _begin(config or old.config, old.msg_ids)
+        await old.close()
 
     async def start(self) -> None:
         """Listen.
@@ -146,8 +102,11 @@ class Simulator:
         listener = _listen(*self._address)
         host, port = listener.getsockname()[:2]
         self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        apis = [Route(endpoint.path, Gateway(endpoint)) for endpoint in ENDPOINTS]
+        app = Starlette(routes=[*apis, *control.ROUTES], exception_handlers={HTTPException: control.refuse})
+        app.state.simulator = self
         config = uvicorn.Config(
-            self._app, http=_Protocol, ws="none", log_config=None, access_log=False, lifespan="on", server_header=False
+            app, http=_Protocol, ws="none", log_config=None, access_log=False, lifespan="off", server_header=False
         )
         self._server = _Server(config, self._let_go)
         self._serving = asyncio.create_task(self._server.serve([listener]))
@@ -159,9 +118,10 @@ class Simulator:
             self._server.should_exit = True
             await self._serving
             self._server = self._serving = None
+        await self._world.close()
 
     def _let_go(self) -> None:
-        self.world.let_go()
+        self._world.let_go()
 
     async def __aenter__(self) -> Self:
         """Start it."""
@@ -210,13 +170,13 @@ async def _serve(config: SimulatorConfig, host: str, port: int, on_started: Call
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an ACK.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
+    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # asyncio sets it only where it made the socket; without it each answer waits 40 ms for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def _begin(config: SimulatorConfig, msg_ids: MsgIds | None = None) -> World:
+    for fault in config.faults:
+        check_fault(fault)
+    return World(config, msg_ids)

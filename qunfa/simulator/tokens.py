@@ -49,7 +49,7 @@ def check(world: World, call: Call) -> None:
     """Let a call pass that has a token of an account.
 
     Raises:
-        Refusal: 41001 there is none, 40014 it is no token at all, 42001 it has expired, 40001 it was replaced or is
+        Refusal: 41001 there is none. 40014 it is no token at all. 42001 it has expired. 40001 it was replaced, or is
             nobody's.
     """
     value = call.query.get("access_token")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
-from qunfa.simulator.accounts import Account, Chosen, Span, follower_number
+from qunfa.simulator.accounts import Account, Followers, follower_number
 from qunfa.simulator.calls import Call
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.faults import Answer
@@ -17,14 +15,14 @@ _LEAST_OPENIDS = 2
 
 async def tags(_world: World, call: Call) -> Answer:
     """tags/get."""
-    return {"tags": [{"id": tag.id, "name": tag.name, "count": tag.count} for tag in call.owner.config.tags]}
+    return {"tags": [{"id": tag.id, "name": tag.name, "count": tag.count} for tag in call.owner.config.all_tags]}
 
 
 async def tagged(_world: World, call: Call) -> Answer:
     """user/tag/get."""
     body = call.json()
     tag_id = body.get("tagid")
-    members = call.owner.tagged(tag_id) if isinstance(tag_id, int) and not isinstance(tag_id, bool) else None
+    members = call.owner.tagged(tag_id) if type(tag_id) is int else None
     if members is None:
         raise Refusal(45159)
     return _page(call.owner, members, body.get("next_openid"))
@@ -36,14 +34,14 @@ async def everybody(_world: World, call: Call) -> Answer:
     return {"total": len(followers), **_page(call.owner, followers, call.query.get("next_openid"))}
 
 
-def _page(account: Account, members: Span, after: object) -> Answer:
+def _page(account: Account, members: range, after: object) -> Answer:
     start = members.start
     if after:
         number = account.number_of(after) if isinstance(after, str) else None
         if number is None:
             raise Refusal(40003)
         start = max(start, number + 1)
-    openids = account.openids(islice(range(start, members.stop), _PAGE))
+    openids = account.openids(range(start, members.stop)[:_PAGE])
     if not openids:
         return {"count": 0, "next_openid": ""}
     return {"count": len(openids), "data": {"openid": openids}, "next_openid": openids[-1]}
@@ -59,12 +57,12 @@ def filtered(account: Account, body: Answer) -> Audience:
     if not isinstance(given, dict):
         raise Refusal(41011)
     if given.get("is_to_all") is True:
-        return Audience("all", account.everybody(), to_all=True)
+        return Audience("all", Followers.of(account.everybody()), to_all=True)
     tag_id = whole_number(given.get("tag_id"))
-    members = account.tagged(tag_id) if tag_id is not None else None
+    members = account.tagged(tag_id)
     if members is None:
         raise Refusal(40152)
-    return Audience(f"tag:{tag_id}", members)
+    return Audience(f"tag:{tag_id}", Followers.of(members))
 
 
 def listed(account: Account, body: Answer) -> Audience:
@@ -81,7 +79,7 @@ def listed(account: Account, body: Answer) -> Audience:
     numbers = [account.number_of(item) for item in given]
     if None in numbers and account.config.invalid_openids == "reject":
         raise Refusal(40003)
-    members = Chosen(number for number in numbers if number is not None)
+    members = Followers.of({number for number in numbers if number is not None})
     if len(members) < _LEAST_OPENIDS:
         raise Refusal(40130)
     return Audience("openids", members)

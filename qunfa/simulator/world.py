@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 from qunfa.simulator.accounts import Account
@@ -47,7 +46,6 @@ class World:
         self.courier = Courier(config, self.clock, self.jobs, self.changes)
         self.closing = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._folder: TemporaryDirectory[str] | None = None
 
     def account_of_appid(self, appid: str) -> Account | None:
         """The account that has this appid."""
@@ -71,12 +69,6 @@ class World:
         fault = self.take_fault(call, "lifetime")
         if fault is not None:
             material.expires_at = self.clock.now() + (fault.seconds or 0)
-
-    def upload_folder(self) -> Path | None:
-        """Where the bytes of uploads are kept; None if they are not."""
-        if self.config.keep_uploads and self._folder is None:
-            self._folder = TemporaryDirectory(prefix="qunfa-simulator-")
-        return Path(self._folder.name) if self._folder is not None else None
 
     def take_job_plan(self, account: Account, clientmsgid: str | None) -> JobPlan:
         """What is planned for a job that is being accepted."""
@@ -114,6 +106,12 @@ class World:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
+    async def pause(self, seconds: float) -> None:
+        """Let real seconds pass, or what is left of this world."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.closing.wait()
+
     def let_go(self) -> None:
         """Drop the calls that are held back."""
         self.closing.set()
@@ -127,8 +125,6 @@ class World:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.courier.close()
-        if self._folder is not None:
-            self._folder.cleanup()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -1,70 +1,38 @@
 """The WeChat Official Account API: one method is one HTTP call, a typed answer or one classified error."""
 
-from qunfa.wechat.answers import (
-    CallbackCheck,
-    CallbackDns,
-    CallbackPing,
-    Draft,
-    DraftedArticle,
-    JobStatus,
-    Material,
-    MsgStatus,
-    Previewed,
-    Quota,
-    RateLimit,
-    Speed,
-    Submitted,
-    Tag,
-    Uploaded,
-)
-from qunfa.wechat.articles import DraftArticle, NewsArticle
+from qunfa.wechat.answers import CallbackCheck, Quota, Speed, Submitted, Tag
 from qunfa.wechat.client import OfficialAccount
-from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, WechatError, WrongSize
+from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, WechatError
 from qunfa.wechat.messages import (
+    Article,
     Content,
     Filter,
-    Openid,
     PreviewBody,
     SendallBody,
     SendBody,
-    Wxname,
     preview_body,
     send_body,
     sendall_body,
 )
-from qunfa.wechat.redaction import LOG_LEVELS, SecretFilter, redact_event, scrub
 from qunfa.wechat.tokens import Credentials, Token, Tokens
 from qunfa.wechat.transport import ServerTime, open_http, server_time
 from qunfa.wechat.upload import MediaKind, Progress, UploadFile
 
 __all__ = [
-    "LOG_LEVELS",
+    "Article",
     "CallbackCheck",
-    "CallbackDns",
-    "CallbackPing",
     "Content",
     "Credentials",
-    "Draft",
-    "DraftArticle",
-    "DraftedArticle",
     "Filter",
-    "JobStatus",
-    "Material",
     "MaybeWritten",
     "MediaKind",
-    "MsgStatus",
-    "NewsArticle",
     "NoToken",
     "NotWritten",
     "OfficialAccount",
-    "Openid",
     "PreviewBody",
-    "Previewed",
     "Progress",
     "Quota",
-    "RateLimit",
     "Refused",
-    "SecretFilter",
     "SendBody",
     "SendallBody",
     "ServerTime",
@@ -74,14 +42,9 @@ __all__ = [
     "Token",
     "Tokens",
     "UploadFile",
-    "Uploaded",
     "WechatError",
-    "WrongSize",
-    "Wxname",
     "open_http",
     "preview_body",
-    "redact_event",
-    "scrub",
     "send_body",
     "sendall_body",
     "server_time",

@@ -1,13 +1,14 @@
 """What the API answers, as far as mass sends need it. Unknown fields are ignored: WeChat adds some now and then."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import TypeAdapter as Adapter
 
 MSG_ID_MAX: Final = 2**63 - 1
+JOB_STATES: Final = frozenset({"SENDING", "SEND_SUCCESS", "SEND_FAIL", "DELETE"})
+"""The states of a job that WeChat's page names."""
 
 
 def _whole(value: Any) -> Any:
@@ -20,40 +21,29 @@ def _clean(value: Any) -> Any:
     return value.encode("utf-8", errors="replace").decode("utf-8") if isinstance(value, str) else value
 
 
+def _job_state(text: str) -> str:
+    """A known state as WeChat's page spells it. Another word stays as it is."""
+    known = text.strip().upper()
+    return known if known in JOB_STATES else text
+
+
 Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
 MsgId = Annotated[Whole, Field(ge=1, le=MSG_ID_MAX)]
 Text = Annotated[str, BeforeValidator(_clean)]
+OptionalText = Annotated[str, BeforeValidator(lambda value: _clean(value) if isinstance(value, str) else "")]
 
-_MSG_ID: Final = TypeAdapter[int](MsgId)
-_SECONDS: Final = TypeAdapter[int](Annotated[Whole, Field(ge=1)])
+_MSG_ID: Final = Adapter[int](MsgId)
 
 
 def known_msg_id(value: object) -> int | None:
-    """The msg_id that an answer carries, or None where it has none that can be one."""
+    """The msg_id that an answer carries; None where it has none, or one that cannot be."""
     try:
         return _MSG_ID.validate_python(value)
     except ValidationError:
         return None
 
 
-def _moment(value: object) -> datetime | None:
-    """WeChat's whole seconds since 1970 as a time; None where they are none, which takes nothing from the rest."""
-    if isinstance(value, datetime):
-        return value
-    try:
-        return datetime.fromtimestamp(_SECONDS.validate_python(value), UTC)
-    except (ValidationError, OverflowError, OSError, ValueError):
-        return None
-
-
-def _text(value: object) -> str:
-    """Text, or none where WeChat has null or something else."""
-    return _clean(value) if isinstance(value, str) else ""
-
-
-Moment = Annotated[datetime | None, BeforeValidator(_moment)]
-MediaId = Annotated[Text, Field(min_length=1)]
-OptionalText = Annotated[str, BeforeValidator(_text)]
+OptionalMsgId = Annotated[int | None, BeforeValidator(known_msg_id)]
 
 
 class FrozenAnswer(BaseModel):
@@ -63,31 +53,17 @@ class FrozenAnswer(BaseModel):
 
 
 class Submitted(FrozenAnswer):
-    """WeChat has accepted the job `msg_id`, which says nothing of its delivery; `msg_data_id` is the message data's."""
+    """WeChat has accepted the job `msg_id`. `msg_data_id` names the message's data."""
 
     msg_id: MsgId
-    msg_data_id: Annotated[int | None, BeforeValidator(known_msg_id)] = None
-
-
-class MsgStatus(StrEnum):
-    """The states of a job that `mass/get` tells."""
-
-    SENDING = "SENDING"
-    SEND_SUCCESS = "SEND_SUCCESS"
-    SEND_FAIL = "SEND_FAIL"
-    DELETE = "DELETE"
+    msg_data_id: OptionalMsgId = None
 
 
 class JobStatus(FrozenAnswer):
-    """The state of job `msg_id`; `text` is WeChat's own word, and `msg_status` None where that is not a known one."""
+    """The state of the job `msg_id`."""
 
     msg_id: MsgId
-    text: Text = Field(alias="msg_status", min_length=1)
-
-    @property
-    def msg_status(self) -> MsgStatus | None:
-        """The state, or None for a word that is not known here."""
-        return MsgStatus.__members__.get(self.text.strip().upper())
+    msg_status: Annotated[Text, Field(min_length=1), AfterValidator(_job_state)]
 
 
 class Tag(FrozenAnswer):
@@ -104,6 +80,12 @@ class Tags(FrozenAnswer):
     tags: tuple[Tag, ...]
 
 
+class Followers(FrozenAnswer):
+    """The first page of an account's followers, of which only their number is read."""
+
+    total: Whole
+
+
 class RateLimit(FrozenAnswer):
     """So many calls in so many seconds."""
 
@@ -112,7 +94,7 @@ class RateLimit(FrozenAnswer):
 
 
 class Quota(FrozenAnswer):
-    """How often one API may be called, and was. It says nothing of how many mass sends are left."""
+    """How often one API may be called, and was. It does not say how many mass sends are left."""
 
     daily_limit: Whole
     used: Whole
@@ -128,30 +110,15 @@ class Quota(FrozenAnswer):
         return answer
 
 
-class Uploaded(FrozenAnswer):
-    """Temporary material: its media_id, which lives for three days from `created_at` (None where it is missing)."""
+class Made(FrozenAnswer):
+    """What was uploaded or made. Of a thumb the id stands in `thumb_media_id`."""
 
-    media_id: MediaId
-    created_at: Moment = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _thumb(cls, answer: Any) -> Any:
-        """A thumb's id stands in `thumb_media_id`."""
-        return _media_id(answer)
-
-
-class Material(FrozenAnswer):
-    """Permanent material; `url` is there for images only."""
-
-    media_id: MediaId
-    url: Annotated[Text | None, BeforeValidator(lambda value: value or None)] = None
+    media_id: Annotated[Text, Field(min_length=1)]
 
     @model_validator(mode="before")
     @classmethod
     def _thumb(cls, answer: Any) -> Any:
-        """As for `Uploaded`."""
-        return _media_id(answer)
+        return {"media_id": answer.get("media_id") or answer.get("thumb_media_id")}
 
 
 class Picture(FrozenAnswer):
@@ -160,37 +127,22 @@ class Picture(FrozenAnswer):
     url: Annotated[Text, Field(pattern=r"^https?://\S+$")]
 
 
-class DraftAdded(FrozenAnswer):
-    """A draft that was made."""
-
-    media_id: MediaId
-
-
 class DraftedArticle(FrozenAnswer):
-    """An article as it stands in its draft: `content` is what WeChat has left of it, `url` a preview's link."""
+    """What WeChat has kept of an article."""
 
-    title: Text
     content: Text
-    author: OptionalText = ""
-    digest: OptionalText = ""
-    content_source_url: OptionalText = ""
-    thumb_media_id: OptionalText = ""
-    thumb_url: OptionalText = ""
-    url: OptionalText = ""
 
 
 class Draft(FrozenAnswer):
     """A draft: its articles in order."""
 
-    articles: tuple[DraftedArticle, ...] = Field(alias="news_item", min_length=1)
-    create_time: Moment = None
-    update_time: Moment = None
+    news_item: Annotated[tuple[DraftedArticle, ...], Field(min_length=1)]
 
 
 class Previewed(FrozenAnswer):
-    """A preview is out; `msg_id` is there at times, and is no job's that `mass/get` would know."""
+    """A preview is out. `msg_id` is there at times; `mass/get` does not know it."""
 
-    msg_id: Annotated[int | None, BeforeValidator(known_msg_id)] = None
+    msg_id: OptionalMsgId = None
 
 
 class Speed(FrozenAnswer):
@@ -217,7 +169,7 @@ class CallbackPing(FrozenAnswer):
 
 
 class CallbackCheck(FrozenAnswer):
-    """What WeChat sees of the callback's host."""
+    """What WeChat sees of the callback's host. One of the two may be missing."""
 
     dns: tuple[CallbackDns, ...] = ()
     ping: tuple[CallbackPing, ...] = ()
@@ -225,29 +177,16 @@ class CallbackCheck(FrozenAnswer):
     @model_validator(mode="before")
     @classmethod
     def _says_something(cls, answer: Any) -> Any:
-        """One of the two may be missing, where only the other was asked for."""
-        if isinstance(answer, Mapping) and not answer.keys() & {"dns", "ping"}:
+        if not answer.keys() & {"dns", "ping"}:
             raise ValueError("the answer has neither dns nor ping")
         return answer
 
 
-class Addresses(FrozenAnswer):
-    """Addresses, some of them as networks (`a.b.c.d/26`)."""
-
-    ip_list: tuple[Text, ...]
-
-
 def done(answer: Mapping[str, Any]) -> None:
-    """Read an answer that says nothing but that it is done.
+    """Read an answer that only says that it is done: its errcode is 0 here.
 
     Raises:
-        ValueError: it does not say so; an errcode that is there is 0 here.
+        ValueError: it has no errcode.
     """
     if "errcode" not in answer:
         raise ValueError("the answer has no errcode")
-
-
-def _media_id(answer: Any) -> Any:
-    if isinstance(answer, Mapping) and not answer.get("media_id"):
-        return {**answer, "media_id": answer.get("thumb_media_id")}
-    return answer

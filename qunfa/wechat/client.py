@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import httpx
 
 from qunfa.wechat.answers import (
-    Addresses,
     CallbackCheck,
     Draft,
-    DraftAdded,
+    Followers,
     JobStatus,
-    Material,
+    Made,
     Picture,
     Previewed,
     Quota,
@@ -20,15 +19,12 @@ from qunfa.wechat.answers import (
     Submitted,
     Tag,
     Tags,
-    Uploaded,
     done,
 )  # fmt: skip
-from qunfa.wechat.articles import DraftArticle, NewsArticle, articles_body
 from qunfa.wechat.errors import SEND, SENDALL
 from qunfa.wechat.exchange import ANSWER_BYTES_MAX, Answer, Call, Read, exchange
-from qunfa.wechat.messages import PreviewBody, SendallBody, SendBody
+from qunfa.wechat.messages import Article, PreviewBody, SendallBody, SendBody, draft_body, news_body
 from qunfa.wechat.tokens import Token
-from qunfa.wechat.transport import api_url
 from qunfa.wechat.upload import MediaKind, MultipartBody, Progress, UploadFile
 
 _GET: Final = "/cgi-bin/message/mass/get"
@@ -38,42 +34,37 @@ _UPLOADIMG: Final = "/cgi-bin/media/uploadimg"
 _UPLOADVIDEO: Final = "/cgi-bin/media/uploadvideo"
 _UPLOADNEWS: Final = "/cgi-bin/media/uploadnews"
 _ADD_MATERIAL: Final = "/cgi-bin/material/add_material"
-_DEL_MATERIAL: Final = "/cgi-bin/material/del_material"
 _DRAFT_ADD: Final = "/cgi-bin/draft/add"
 _DRAFT_GET: Final = "/cgi-bin/draft/get"
 _TAGS: Final = "/cgi-bin/tags/get"
+_FOLLOWERS: Final = "/cgi-bin/user/get"
 _QUOTA: Final = "/cgi-bin/openapi/quota/get"
 _DELETE: Final = "/cgi-bin/message/mass/delete"
 _SPEED_GET: Final = "/cgi-bin/message/mass/speed/get"
 _SPEED_SET: Final = "/cgi-bin/message/mass/speed/set"
 _CALLBACK_CHECK: Final = "/cgi-bin/callback/check"
-_CALLBACK_IPS: Final = "/cgi-bin/getcallbackip"
 
 _DRAFT_BYTES_MAX: Final = 16 << 20
 """Eight articles of up to 1 MB of content each, which JSON may write at twice the length."""
 SPEED_MAX: Final = 4
-
-CheckAction = Literal["dns", "ping", "all"]
-CheckOperator = Literal["CHINANET", "UNICOM", "CAP", "DEFAULT"]
+_SEEN_FROM: Final = {"action": "all", "check_operator": "DEFAULT"}
 
 
 class OfficialAccount:
-    """The API of one account. It never repeats a call, never waits and never fetches a token.
+    """The API of one account, at a base URL without a slash at its end.
 
-    The constructor raises ValueError for a base URL that is none. Every method raises `NotWritten` (the request never
-    left), `MaybeWritten` (no usable answer) or `Refused` (an errcode). The bodies of a send to many and of a preview
-    are types of their own: TypeError for the wrong one, before anything is written.
+    It makes one call a method. Repeats, waits and tokens are the caller's. Every method raises `NotWritten` (the
+    request never left), `MaybeWritten` (no usable answer) or `Refused` (an errcode). The bodies of a send to many and
+    of a preview are types of their own: TypeError for the wrong one, before anything is written.
 
-    An upload streams its file, and calls `progress` with the bytes written so far. It raises `WrongSize` where the
-    file's source gave another number of bytes than the file's size. Whatever that source or `progress` raises comes
-    out unchanged. An upload may last a second per 32 KiB longer than another call.
+    An upload streams its file, and calls `progress` with the bytes written so far. It raises OSError where the file
+    cannot be read, and may last a second per 32 KiB longer than another call.
     """
 
-    def __init__(self, http: httpx.AsyncClient, base_url: str, account: str, appid: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, base_url: str, account: str) -> None:
         self._http = http
-        self._base_url = api_url(base_url)
-        self.account = account
-        self.appid = appid
+        self._base_url = base_url
+        self._account = account
 
     async def sendall(self, token: Token, body: SendallBody, *, in_time: Callable[[], bool] | None = None) -> Submitted:
         """Submit a send to everybody or to a tag. Accepted is not delivered: the event, or `get`, tells the result.
@@ -88,8 +79,11 @@ class OfficialAccount:
         _check(body, SendBody)
         return await self._submit(SEND, token, body, in_time)
 
-    async def preview(self, token: Token, body: PreviewBody) -> Previewed:
-        """Show a message to one person (`mass/preview`). It counts against 100 a day, and no event tells of it."""
+    async def preview(self, token: Token, body: PreviewBody) -> int | None:
+        """Show a message to one person (`mass/preview`): its msg_id, if there is one.
+
+        It counts against 100 a day, and no event tells of it.
+        """
         _check(body, PreviewBody)
 
         def read(answer: Mapping[str, Any]) -> Previewed:
@@ -99,93 +93,78 @@ class OfficialAccount:
             return previewed
 
         about = "preview to " + (f"WeChat id {body['towxname']}" if "towxname" in body else f"openid {body['touser']}")
-        return await self._post(_PREVIEW, token, body, read, about=about)
+        return (await self._post(_PREVIEW, token, body, read, about=about)).msg_id
 
-    async def get(self, token: Token, msg_id: int) -> JobStatus:
-        """The state of a job. A job that was just accepted may still be unknown (40059)."""
+    async def get(self, token: Token, msg_id: int) -> str:
+        """The state of a job (`mass/get`): one of `JOB_STATES`, or another word of WeChat's as it stands.
 
-        def read(answer: Mapping[str, Any]) -> JobStatus:
+        A job that was just accepted may still be unknown (40059).
+        """
+
+        def read(answer: Mapping[str, Any]) -> str:
             status = JobStatus.model_validate({"msg_id": msg_id, **answer})
             if status.msg_id != msg_id:
                 raise ValueError("the answer is about another job")
-            return status
+            return status.msg_status
 
         return await self._post(_GET, token, {"msg_id": str(msg_id)}, read, about=f"msg_id {msg_id}")
 
-    async def upload(
-        self, token: Token, kind: MediaKind, file: UploadFile, *, progress: Progress | None = None
-    ) -> Uploaded:
-        """Store temporary material (`media/upload`); its media_id lives for three days."""
-        body = MultipartBody(file, progress=progress)
-        about = f"{kind} {file.name}"
-        return await self._post(_UPLOAD, token, body, Uploaded.model_validate, about=about, query={"type": kind})
+    async def upload(self, token: Token, kind: MediaKind, file: UploadFile, *, progress: Progress | None = None) -> str:
+        """The media_id of temporary material (`media/upload`). It lives for three days."""
+        body, about = MultipartBody(file, progress), f"{kind} {file.name}"
+        return (await self._post(_UPLOAD, token, body, Made.model_validate, about=about, query={"type": kind})).media_id
 
     async def uploadimg(self, token: Token, file: UploadFile, *, progress: Progress | None = None) -> str:
         """The URL of a picture for the content of an article (`media/uploadimg`), where WeChat drops all others."""
-        body = MultipartBody(file, progress=progress)
-        about = f"picture {file.name}"
+        body, about = MultipartBody(file, progress), f"picture {file.name}"
         return (await self._post(_UPLOADIMG, token, body, Picture.model_validate, about=about)).url
 
-    async def add_material(  # noqa: PLR0913  two of them are a video's only
-        self,
-        token: Token,
-        kind: MediaKind,
-        file: UploadFile,
-        *,
-        title: str = "",
-        introduction: str = "",
-        progress: Progress | None = None,
-    ) -> Material:
-        """Store permanent material (`material/add_material`); a video must have a title, nothing else has one.
+    async def add_material(self, token: Token, file: UploadFile, *, progress: Progress | None = None) -> str:
+        """The media_id of a permanent image (`material/add_material`)."""
+        body, about, query = MultipartBody(file, progress), f"image {file.name}", {"type": "image"}
+        made = await self._post(_ADD_MATERIAL, token, body, Made.model_validate, about=about, query=query)
+        return made.media_id
 
-        Raises:
-            ValueError: a video without title, or something else with one or with an introduction.
-        """
-        if (kind == "video") != bool(title) or (introduction and not title):
-            raise ValueError("a video has a title, and other material has neither title nor introduction")
-        described = {"title": title, "introduction": introduction}
-        fields = {"description": json.dumps(described, ensure_ascii=False, separators=(",", ":"))} if title else {}
-        body = MultipartBody(file, fields=fields, progress=progress)
-        about = f"{kind} {file.name}"
-        read = Material.model_validate
-        return await self._post(_ADD_MATERIAL, token, body, read, about=about, query={"type": kind})
-
-    async def del_material(self, token: Token, media_id: str) -> None:
-        """Delete permanent material (`material/del_material`)."""
-        await self._post(_DEL_MATERIAL, token, {"media_id": media_id}, done, about=f"media_id {media_id}")
-
-    async def uploadvideo(self, token: Token, media_id: str, title: str, description: str) -> Uploaded:
-        """Convert an uploaded video (`media/uploadvideo`): the media_id that comes back is the one to be sent."""
+    async def uploadvideo(self, token: Token, media_id: str, title: str, description: str) -> str:
+        """The media_id that an uploaded video is sent by (`media/uploadvideo`)."""
         body = {"media_id": media_id, "title": title, "description": description}
-        return await self._post(_UPLOADVIDEO, token, body, Uploaded.model_validate, about=f"media_id {media_id}")
+        return (await self._post(_UPLOADVIDEO, token, body, Made.model_validate, about=f"media_id {media_id}")).media_id
 
-    async def uploadnews(self, token: Token, articles: Sequence[NewsArticle]) -> Uploaded:
-        """Store articles as temporary material (`media/uploadnews`), whose thumbs are temporary.
-
-        Raises:
-            ValueError: not 1 to 8 articles.
-        """
-        body, about = articles_body(articles), _titles(articles)
-        return await self._post(_UPLOADNEWS, token, body, Uploaded.model_validate, about=about)
-
-    async def draft_add(self, token: Token, articles: Sequence[DraftArticle]) -> str:
-        """Make a draft (`draft/add`), whose thumbs are permanent; its media_id dies when it has been mass sent.
+    async def uploadnews(self, token: Token, articles: Sequence[Article]) -> str:
+        """The media_id of articles that were stored as temporary material (`media/uploadnews`).
 
         Raises:
             ValueError: not 1 to 8 articles.
         """
-        body, about = articles_body(articles), _titles(articles)
-        return (await self._post(_DRAFT_ADD, token, body, DraftAdded.model_validate, about=about)).media_id
+        body, about = news_body(articles), _titles(articles)
+        return (await self._post(_UPLOADNEWS, token, body, Made.model_validate, about=about)).media_id
 
-    async def draft_get(self, token: Token, media_id: str) -> Draft:
-        """A draft as it stands (`draft/get`): scripts and foreign pictures are gone from its articles' content."""
-        body, about = {"media_id": media_id}, f"media_id {media_id}"
-        read = Draft.model_validate
-        return await self._post(_DRAFT_GET, token, body, read, about=about, answer_bytes_max=_DRAFT_BYTES_MAX)
+    async def draft_add(self, token: Token, articles: Sequence[Article]) -> str:
+        """The media_id of a new draft (`draft/add`). It dies when the draft has been mass sent.
+
+        Raises:
+            ValueError: not 1 to 8 articles.
+        """
+        body, about = draft_body(articles), _titles(articles)
+        return (await self._post(_DRAFT_ADD, token, body, Made.model_validate, about=about)).media_id
+
+    async def draft_get(self, token: Token, media_id: str) -> tuple[str, ...]:
+        """The content of each article of a draft (`draft/get`), without the scripts and foreign pictures it had."""
+        body, about, read = {"media_id": media_id}, f"media_id {media_id}", Draft.model_validate
+        draft = await self._post(_DRAFT_GET, token, body, read, about=about, answer_bytes_max=_DRAFT_BYTES_MAX)
+        return tuple(article.content for article in draft.news_item)
 
     async def tags(self, token: Token) -> tuple[Tag, ...]:
         """All tags of the account."""
-        return (await self._get(_TAGS, token, Tags.model_validate)).tags
+        url = self._base_url + _TAGS
+        call = Call(self._account, _TAGS, "GET", url, query={"access_token": token})
+        return (await exchange(self._http, call, Tags.model_validate)).tags
+
+    async def followers(self, token: Token) -> int:
+        """How many followers the account has (`user/get`); the page of openids that comes with it is not read."""
+        url = self._base_url + _FOLLOWERS
+        call = Call(self._account, _FOLLOWERS, "GET", url, query={"access_token": token})
+        return (await exchange(self._http, call, Followers.model_validate)).total
 
     async def quota(self, token: Token, cgi_path: str) -> Quota:
         """How often the API at `cgi_path` (`/cgi-bin/…`) may be called today, and was."""
@@ -201,9 +180,7 @@ class OfficialAccount:
         """
         if article_idx is not None and article_idx < 1:
             raise ValueError("articles are counted from 1")
-        body: dict[str, Any] = (
-            {"msg_id": msg_id} if article_idx is None else {"msg_id": msg_id, "article_idx": article_idx}
-        )
+        body = {"msg_id": msg_id, **({} if article_idx is None else {"article_idx": article_idx})}
         await self._post(_DELETE, token, body, done, about=f"msg_id {msg_id}")
 
     async def delete_url(self, token: Token, url: str) -> None:
@@ -224,26 +201,15 @@ class OfficialAccount:
             raise ValueError(f"a speed is a whole number from 0 to {SPEED_MAX}")
         await self._post(_SPEED_SET, token, {"speed": speed}, done, about=f"speed {speed}")
 
-    async def callback_check(
-        self, token: Token, *, action: CheckAction = "all", check_operator: CheckOperator = "DEFAULT"
-    ) -> CallbackCheck:
-        """Let WeChat look up the callback's host and ping it, from one carrier's network or its own choice."""
-        body = {"action": action, "check_operator": check_operator}
-        return await self._post(_CALLBACK_CHECK, token, body, CallbackCheck.model_validate)
-
-    async def callback_ips(self, token: Token) -> tuple[str, ...]:
-        """The addresses that pushes come from, some as networks (`a.b.c.d/26`); they change now and then."""
-        return (await self._get(_CALLBACK_IPS, token, Addresses.model_validate)).ip_list
+    async def callback_check(self, token: Token) -> CallbackCheck:
+        """Let WeChat look up the callback's host and ping it."""
+        return await self._post(_CALLBACK_CHECK, token, _SEEN_FROM, CallbackCheck.model_validate)
 
     async def _submit(
         self, endpoint: str, token: Token, body: SendallBody | SendBody, in_time: Callable[[], bool] | None
     ) -> Submitted:
         about = f"clientmsgid {body['clientmsgid']}"
         return await self._post(endpoint, token, body, Submitted.model_validate, about=about, in_time=in_time)
-
-    async def _get(self, endpoint: str, token: Token, read: Read[Answer]) -> Answer:
-        call = Call(self.account, endpoint, "GET", self._base_url + endpoint, query={"access_token": token})
-        return await exchange(self._http, call, read)
 
     async def _post(  # noqa: PLR0913  the parts of one call
         self,
@@ -259,7 +225,7 @@ class OfficialAccount:
     ) -> Answer:
         """Calls with JSON, or with a file."""
         call = Call(
-            self.account,
+            self._account,
             endpoint,
             "POST",
             self._base_url + endpoint,
@@ -276,7 +242,7 @@ def _json(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _titles(articles: Sequence[NewsArticle] | Sequence[DraftArticle]) -> str:
+def _titles(articles: Sequence[Article]) -> str:
     return f"article {articles[0].title!r}" if len(articles) == 1 else f"{len(articles)} articles"
 
 

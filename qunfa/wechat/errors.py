@@ -2,8 +2,7 @@
 
     WechatError
     ├── NotWritten        the request never left: not a try, and safe to do again
-    │   ├── NoToken       there was no access token to call with
-    │   └── WrongSize     a file was not as big as was said, so that WeChat did not get it whole
+    │   └── NoToken       there was no access token to call with
     ├── MaybeWritten      the request left, or may have, and no usable answer came back
     └── Refused           WeChat answered with an errcode; its class says what that means
 
@@ -11,7 +10,7 @@ For a submission `MaybeWritten` means unknown: only WeChat's own word settles it
 worst, material is there twice, or one person has seen a preview twice.
 
 No error carries a URL, an access token or a secret, in its text, its fields or its chain. They are raised outside of
-`except`, so their `__cause__` and `__context__` lead to no exception of the HTTP library with the request in it.
+`except`: no exception of the HTTP library, which has the request in it, is chained to them.
 """
 
 from collections.abc import Mapping
@@ -37,23 +36,18 @@ _NEXT: Final[Mapping[CodeClass, str]] = {
 
 
 class WechatError(Exception):
-    """One call for `account` to `endpoint` (a path without query) did not end well."""
-
-    def __init__(self, message: str, *, account: str, endpoint: str) -> None:
-        super().__init__(message)
-        self.account = account
-        self.endpoint = endpoint
+    """One call did not end well. The text says for which account, to which path, and what to do next."""
 
 
 class NotWritten(WechatError):
     """The request never left; `reason` names the cause by exception class.
 
-    There was no connection (refused, DNS, TLS, connect timeout), none free in the pool, or no access token.
+    The connection failed (refused, DNS, TLS, connect timeout), the pool had none free, or a token was missing.
     """
 
     def __init__(self, reason: str, *, account: str, endpoint: str, message: str | None = None) -> None:
         default = f"account {account}: nothing was sent to {endpoint}: {reason}. It is safe to do again."
-        super().__init__(message or default, account=account, endpoint=endpoint)
+        super().__init__(message or default)
         self.reason = reason
 
 
@@ -69,25 +63,11 @@ class NoToken(NotWritten):
         self.refused = refused
 
 
-class WrongSize(NotWritten):
-    """The source of a file gave more or fewer bytes than its size, so the upload was broken off, and nothing stored.
-
-    The same file again fails again, unless its source was being written meanwhile: its size has to be looked at anew.
-    """
-
-    def __init__(self, reason: str, *, account: str, endpoint: str, about: str) -> None:
-        message = (
-            f"{_subject(account, about)}: the upload to {endpoint} was broken off: {reason}. Nothing was stored. "
-            "The file has changed since it was looked at: look at it again."
-        )
-        super().__init__(reason, account=account, endpoint=endpoint, message=message)
-
-
 class MaybeWritten(WechatError):
-    """The request left, or may have, and what came back is no answer.
+    """The request left, or may have, and no usable answer came back.
 
-    There was a timeout or reset after the connection stood, or another HTTP status than 200. Or the answer is no JSON
-    object, is too big, has an odd errcode, or is a success without what a success has.
+    It timed out or was reset after the connection stood, or had another HTTP status than 200. Or its answer is no JSON
+    object, is too big, has an odd errcode, or lacks what a success has.
     """
 
     def __init__(self, reason: str, *, account: str, endpoint: str, about: str = "") -> None:
@@ -95,7 +75,7 @@ class MaybeWritten(WechatError):
             f"{_subject(account, about)}: {endpoint} may have taken the call, but gave no usable answer: {reason}. "
             f"{_repeating(endpoint)}"
         )
-        super().__init__(message, account=account, endpoint=endpoint)
+        super().__init__(message)
         self.reason = reason
 
 
@@ -121,7 +101,7 @@ class Refused(WechatError):
             f"{_subject(account, about)}: {endpoint} answered {code.errcode}: {code.meaning}. "
             f"{_NEXT[code.code_class] or _repeating(endpoint)} WeChat's text: {errmsg!r}"
         )
-        super().__init__(message, account=account, endpoint=endpoint)
+        super().__init__(message)
         self.code = code
         self.errcode = code.errcode
         self.errmsg = errmsg

@@ -13,10 +13,10 @@ from pydantic import SecretStr
 
 from qunfa.rules.codes import ReturnCode, return_code
 from qunfa.wechat.answers import known_msg_id
-from qunfa.wechat.errors import MaybeWritten, NotWritten, Refused, WrongSize
+from qunfa.wechat.errors import MaybeWritten, NotWritten, Refused
 from qunfa.wechat.redaction import HIDDEN, scrub
 from qunfa.wechat.transport import deadline
-from qunfa.wechat.upload import MultipartBody, SourceFailedError, SourceSizeError
+from qunfa.wechat.upload import MultipartBody, UnreadableFileError
 
 Answer = TypeVar("Answer")
 Read = Callable[[Mapping[str, Any]], Answer]
@@ -34,7 +34,6 @@ _NEVER_LEFT: Final = (
     httpx.UnsupportedProtocol,
 )
 
-_SLOW_SOURCE: Final = "the source of the file to be uploaded was too slow"
 _WRITING: Final = "http11.send_request_headers.started"
 """What httpcore's trace calls the moment before the first byte of a request, when its connection stands."""
 
@@ -74,10 +73,10 @@ async def exchange(http: httpx.AsyncClient, call: Call, read: Read[Answer]) -> A
     A success is an object whose `errcode` is absent or 0; `read` raises ValueError where it lacks what a success has.
 
     Raises:
-        NotWritten: the request never left, or (`WrongSize`) not all of it, as its file has another size than was said.
+        NotWritten: the request never left.
         MaybeWritten: it left, or may have, and no usable answer came back.
         Refused: WeChat answered with another errcode.
-        Exception: whatever the source of the file to be uploaded raised, unchanged.
+        OSError: the file to be uploaded cannot be read.
     """
     try:
         outcome = await _outcome(http, call, read)
@@ -97,15 +96,11 @@ async def _outcome(http: httpx.AsyncClient, call: Call, read: Read[Answer]) -> A
             body = await _body(http, call)
     except _TooLateError:
         return NotWritten("its time to be written was over", account=call.account, endpoint=call.endpoint)
-    except SourceFailedError as failed:
-        return failed.failure
-    except SourceSizeError as wrong:
-        return WrongSize(str(wrong), account=call.account, endpoint=call.endpoint, about=call.about)
+    except UnreadableFileError as unreadable:
+        return unreadable.failure
     except _NEVER_LEFT as error:
         return NotWritten(_names(error), account=call.account, endpoint=call.endpoint)
     except (httpx.HTTPError, OSError) as error:
-        if isinstance(call.content, MultipartBody) and call.content.waits_for_source:  # so the body has no end
-            return NotWritten(_SLOW_SOURCE, account=call.account, endpoint=call.endpoint)
         return _unusable(call, _names(error))
     return _understand(call, body, read) if isinstance(body, bytearray) else _unusable(call, body)
 

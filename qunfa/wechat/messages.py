@@ -1,7 +1,7 @@
 """What a mass send says and to whom, in the forms that the endpoints want. Everything here is pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 ImageVia = Literal["images", "image"]
@@ -10,13 +10,14 @@ CLIENTMSGID_MAX: Final = 32
 """Documented as 64 bytes; longer ones than 32 have been refused with 45067."""
 OPENIDS_MIN: Final = 2
 OPENIDS_MAX: Final = 10_000
+ARTICLES_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """A message: its `msgtype`, and the object that holds it under the name `branch` (mostly the msgtype again).
 
-    `fields` are those that every endpoint takes, `send_fields` those that `mass/send` alone takes on top.
+    `fields` are those that every endpoint takes. `send_fields` go to `mass/send` on top.
     """
 
     msgtype: str
@@ -27,20 +28,17 @@ class Content:
     @classmethod
     def text(cls, content: str) -> "Content":
         """A text message."""
-        _require(content, "a text message needs text")
-        return cls("text", "text", {"content": content})
+        return cls._of("text", "content", content)
 
     @classmethod
     def mpnews(cls, media_id: str) -> "Content":
         """Articles, by the media_id of their draft (`draft/add`) or of `media/uploadnews`."""
-        _require(media_id, "an mpnews message needs a media_id")
-        return cls("mpnews", "mpnews", {"media_id": media_id})
+        return cls._of("mpnews", "media_id", media_id)
 
     @classmethod
     def voice(cls, media_id: str) -> "Content":
         """A voice message."""
-        _require(media_id, "a voice message needs a media_id")
-        return cls("voice", "voice", {"media_id": media_id})
+        return cls._of("voice", "media_id", media_id)
 
     @classmethod
     def image(
@@ -55,7 +53,7 @@ class Content:
         """Pictures; what is None is left out.
 
         Raises:
-            ValueError: there is no picture, or one without media_id; or more than a single bare one by way of `image`.
+            ValueError: no picture, or one without media_id; or what the old form (`image`) cannot carry.
         """
         if isinstance(media_ids, str) or not media_ids or not all(media_ids):
             raise ValueError("an image message needs a list of media_ids")
@@ -64,37 +62,32 @@ class Content:
         more |= {name: int(value) for name, value in flags.items() if value is not None}
         if via == "images":
             return cls("image", "images", {"media_ids": list(media_ids), **more})
-        if len(media_ids) > 1 or recommend or need_open_comment or only_fans_can_comment:
+        if len(media_ids) > 1 or any(more.values()):
             raise ValueError("the old form of an image message has one picture, without recommendation or comments")
         return cls("image", "image", {"media_id": media_ids[0]})
 
     @classmethod
     def mpvideo(cls, media_id: str, *, title: str | None = None, description: str | None = None) -> "Content":
-        """A video, by the media_id of `media/uploadvideo`; title and description are repeated to `mass/send` alone."""
-        _require(media_id, "an mpvideo message needs a media_id")
+        """A video, by the media_id of `media/uploadvideo`. Only `mass/send` takes the words once more."""
         words = {"title": title, "description": description}
-        return cls(
-            "mpvideo",
-            "mpvideo",
-            {"media_id": media_id},
-            {name: value for name, value in words.items() if value is not None},
-        )
+        return cls._of("mpvideo", "media_id", media_id, {name: one for name, one in words.items() if one is not None})
 
     @classmethod
     def wxcard(cls, card_id: str) -> "Content":
         """A card. WeChat refuses to mass send any (45113)."""
-        _require(card_id, "a wxcard message needs a card_id")
-        return cls("wxcard", "wxcard", {"card_id": card_id})
+        return cls._of("wxcard", "card_id", card_id)
 
-    def wire(self) -> dict[str, Any]:
-        """The message's part of the body of `mass/sendall`."""
-        return self._wire(self.branch, self.fields)
+    @classmethod
+    def _of(cls, msgtype: str, name: str, value: str, send_fields: Mapping[str, Any] | None = None) -> "Content":
+        if not value:
+            raise ValueError(f"a message of type {msgtype} needs its {name}")
+        return cls(msgtype, msgtype, {name: value}, send_fields or {})
 
-    def send_wire(self) -> dict[str, Any]:
-        """The message's part of the body of `mass/send`."""
-        return self._wire(self.branch, {**self.fields, **self.send_fields})
+    def wire(self, **more: Any) -> dict[str, Any]:
+        """The message's part of a body, with `more` in its object."""
+        return {self.branch: {**self.fields, **more}, "msgtype": self.msgtype}
 
-    def preview_wire(self, *, card_ext: str | None = None) -> dict[str, Any]:
+    def preview_wire(self, card_ext: str | None) -> dict[str, Any]:
         """The message's part of the body of `mass/preview`, which knows only the singular `image`.
 
         Raises:
@@ -105,16 +98,61 @@ class Content:
         if self.branch == "images":
             if len(self.fields["media_ids"]) > 1:
                 raise ValueError("a preview shows one picture: preview each by itself")
-            return self._wire("image", {"media_id": self.fields["media_ids"][0]})
-        return self._wire(self.branch, {**self.fields, **({} if card_ext is None else {"card_ext": card_ext})})
-
-    def _wire(self, branch: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        return {branch: dict(fields), "msgtype": self.msgtype}
+            return Content.image(self.fields["media_ids"], via="image").wire()
+        return self.wire() if card_ext is None else self.wire(card_ext=card_ext)
 
 
-def _require(value: str, sentence: str) -> None:
-    if not value:
-        raise ValueError(sentence)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Article:
+    """An article; what is None is left out.
+
+    `media/uploadnews` wants the media_id of a temporary thumb (`media/upload`) as its `thumb_media_id`. `draft/add`
+    wants that of a permanent material, and has no `show_cover_pic`. ValueError without thumb, title or content.
+    """
+
+    thumb_media_id: str
+    author: str | None = None
+    title: str
+    content_source_url: str | None = None
+    content: str
+    digest: str | None = None
+    show_cover_pic: bool | None = None
+    need_open_comment: bool | None = None
+    only_fans_can_comment: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("thumb_media_id", "title", "content"):
+            if not getattr(self, name):
+                raise ValueError(f"an article needs a {name}")
+
+    def wire(self) -> dict[str, Any]:
+        """WeChat's object for `media/uploadnews`. Flags are numbers there."""
+        fields = {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: int(value) if isinstance(value, bool) else value for name, value in fields.items()}
+
+
+def news_body(articles: Sequence[Article]) -> dict[str, Any]:
+    """The body of `media/uploadnews`.
+
+    Raises:
+        ValueError: not 1 to 8 articles.
+    """
+    if not 1 <= len(articles) <= ARTICLES_MAX:
+        raise ValueError(f"a message has 1 to {ARTICLES_MAX} articles")
+    return {"articles": [article.wire() for article in articles]}
+
+
+def draft_body(articles: Sequence[Article]) -> dict[str, Any]:
+    """The body of `draft/add`.
+
+    Raises:
+        ValueError: not 1 to 8 articles.
+    """
+    wires = news_body(articles)["articles"]
+    unknown = "show_cover_pic"
+    return {
+        "articles": [{"article_type": "news", **{name: one[name] for name in one if name != unknown}} for one in wires]
+    }
 
 
 class SendallBody(dict[str, Any]):
@@ -125,6 +163,12 @@ class SendallBody(dict[str, Any]):
 
 class SendBody(dict[str, Any]):
     """The body of `mass/send`: to a list of openids."""
+
+    __slots__ = ()
+
+
+class PreviewBody(dict[str, Any]):
+    """The body of `mass/preview`: to one person. `sendall` and `send` refuse it, and `preview` refuses theirs."""
 
     __slots__ = ()
 
@@ -173,9 +217,8 @@ def sendall_body(
     Raises:
         ValueError: the clientmsgid is not 1 to 32 characters of printable ASCII.
     """
-    message = content.wire()
-    rest = _rest(message, clientmsgid, ignore_reprint=send_ignore_reprint)
-    return SendallBody({"filter": filter.wire(), **message, **rest})
+    rest = _rest(content, clientmsgid, ignore_reprint=send_ignore_reprint)
+    return SendallBody({"filter": filter.wire(), **content.wire(), **rest})
 
 
 def send_body(
@@ -190,71 +233,29 @@ def send_body(
         raise ValueError(f"mass/send takes a list of {OPENIDS_MIN} to {OPENIDS_MAX} openids")
     if not all(touser) or len(set(touser)) != len(touser):
         raise ValueError("mass/send takes each openid once, and no empty one")
-    message = content.send_wire()
-    rest = _rest(message, clientmsgid, ignore_reprint=send_ignore_reprint)
-    return SendBody({"touser": list(touser), **message, **rest})
+    rest = _rest(content, clientmsgid, ignore_reprint=send_ignore_reprint)
+    return SendBody({"touser": list(touser), **content.wire(**content.send_fields), **rest})
 
 
-def _rest(message: Mapping[str, Any], clientmsgid: str, *, ignore_reprint: bool) -> dict[str, Any]:
+def _rest(content: Content, clientmsgid: str, *, ignore_reprint: bool) -> dict[str, Any]:
     printable = clientmsgid.isascii() and clientmsgid.isprintable() and " " not in clientmsgid
     if not printable or not 1 <= len(clientmsgid) <= CLIENTMSGID_MAX:
         raise ValueError(f"a clientmsgid has 1 to {CLIENTMSGID_MAX} characters of printable ASCII")
-    reprint = {"send_ignore_reprint": int(ignore_reprint)} if message["msgtype"] == "mpnews" else {}
+    reprint = {"send_ignore_reprint": int(ignore_reprint)} if content.msgtype == "mpnews" else {}
     return {**reprint, "clientmsgid": clientmsgid}
 
 
-class PreviewBody(dict[str, Any]):
-    """The body of `mass/preview`: to one person. `sendall` and `send` refuse it, and `preview` refuses theirs."""
+def preview_body(
+    content: Content, *, touser: str | None = None, towxname: str | None = None, card_ext: str | None = None
+) -> PreviewBody:
+    """The body of `mass/preview` to one person: by openid (`touser`) or by WeChat id (`towxname`).
 
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Openid:
-    """A follower, by openid. ValueError where it is not one."""
-
-    openid: str
-
-    def __post_init__(self) -> None:
-        _single(self.openid, "an openid")
-
-    def wire(self) -> dict[str, str]:
-        """WeChat's field for it."""
-        return {"touser": self.openid}
-
-    def __str__(self) -> str:
-        return f"openid {self.openid}"
-
-
-@dataclass(frozen=True, slots=True)
-class Wxname:
-    """A follower, by the WeChat id that the person has chosen. ValueError where it is not one."""
-
-    wxname: str
-
-    def __post_init__(self) -> None:
-        _single(self.wxname, "a WeChat id")
-
-    def wire(self) -> dict[str, str]:
-        """WeChat's field for it."""
-        return {"towxname": self.wxname}
-
-    def __str__(self) -> str:
-        return f"WeChat id {self.wxname}"
-
-
-def preview_body(to: Openid | Wxname, content: Content, *, card_ext: str | None = None) -> PreviewBody:
-    """The body of `mass/preview`; `card_ext` is the JSON text with the signature that a card's preview wants.
+    `card_ext` is the JSON text with the signature that a card's preview wants.
 
     Raises:
-        ValueError: there are several pictures, or a card_ext for something that is no card.
-        TypeError: `to` is not one person.
+        ValueError: not one person; several pictures; or a card_ext for something that is no card.
     """
-    if not isinstance(to, Openid | Wxname):
-        raise TypeError("a preview goes to one Openid or Wxname")
-    return PreviewBody({**to.wire(), **content.preview_wire(card_ext=card_ext)})
-
-
-def _single(name: object, what: str) -> None:
-    if not isinstance(name, str) or not name.isprintable() or name.split() != [name]:
-        raise ValueError(f"a preview goes to one person: {what} is text without blanks")
+    named = [(name, to) for name, to in (("touser", touser), ("towxname", towxname)) if to is not None]
+    if len(named) != 1 or not all(to.isprintable() and to.split() == [to] for _, to in named):
+        raise ValueError("a preview goes to one person, by an openid or a WeChat id without blanks")
+    return PreviewBody({**dict(named), **content.preview_wire(card_ext)})

@@ -6,7 +6,6 @@ signatures there, which can be replayed. So any text that quotes a URL quotes a 
 
 import logging
 import re
-import traceback
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -38,8 +37,6 @@ _NAMED: Final = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 
-_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-
 
 def scrub(text: str) -> str:
     """`text` with the value of every access token, secret, AES key and signature that it names replaced by `***`."""
@@ -47,10 +44,7 @@ def scrub(text: str) -> str:
 
 
 def is_clean(text: str) -> bool:
-    """Whether it is seen at a glance that `text` names no secret; one that is not clean may still name none.
-
-    Each name ends in one of four words. Outside ASCII there are letters that are one of ASCII in another case.
-    """
+    """Whether a glance shows that `text` names no secret: it is ASCII, and has none of the words that names end in."""
     lower = text.lower()
     return text.isascii() and not ("token" in lower or "secret" in lower or "signature" in lower or "key" in lower)
 
@@ -94,44 +88,3 @@ def redact_event(_logger: object, _method_name: str, event_dict: MutableMapping[
     for key, value in event_dict.items():
         event_dict[key] = HIDDEN if _is_secret(key) else _scrub_value(value)
     return event_dict
-
-
-class SecretFilter(logging.Filter):
-    """Scrubs every record that passes: message, arguments, extra fields and traceback. It drops none.
-
-    Add it to every handler: a filter on a logger does not see the records of that logger's children.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Scrub `record` in place and let it pass."""
-        if isinstance(record.msg, str):
-            _scrub_message(record)
-        else:
-            record.msg = _scrub_value(record.msg)  # structlog hands on its event as a dict
-        for name in vars(record).keys() - _STANDARD:
-            setattr(record, name, HIDDEN if _is_secret(name) else _scrub_value(getattr(record, name)))
-        _scrub_traceback(record)
-        return True
-
-
-def _scrub_message(record: logging.LogRecord) -> None:
-    if isinstance(record.args, tuple):  # formatters of access logs read them, so they stay arguments
-        record.args = tuple(scrub(one) if isinstance(one, str) else one for one in record.args)
-    try:
-        message = record.getMessage()
-    except (TypeError, ValueError, KeyError):  # logging would report it on stderr, with the arguments
-        message = f"{record.msg} {record.args}"
-        record.msg, record.args = message, None
-    clean = scrub(message)
-    if clean != message:
-        record.msg, record.args = clean, None
-
-
-def _scrub_traceback(record: logging.LogRecord) -> None:
-    if record.stack_info:
-        record.stack_info = scrub(record.stack_info)
-    text = record.exc_text or ("".join(traceback.format_exception(*record.exc_info)) if record.exc_info else "")
-    clean = scrub(text)
-    if clean != text:  # as part of the message, since some formatters render exc_info anew
-        record.msg, record.args = f"{record.getMessage()}\n{clean}", None
-        record.exc_info = record.exc_text = None

@@ -4,26 +4,25 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Final
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 
 from qunfa.rules.codes import token_endpoint_code
 from qunfa.wechat.answers import FrozenAnswer, Whole
 from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused
 from qunfa.wechat.exchange import Call, exchange
-from qunfa.wechat.transport import api_url, http_url
 
 STABLE: Final = "stable"
 CLASSIC: Final = "classic"
 _MARGIN: Final = timedelta(seconds=200)
-"""A token is fetched anew when it has this long to live, or half of what it came with if that is less.
+"""A token is fetched anew when it has this long to live, or half of a shorter life.
 
-It has to be less than the 300 seconds before the end in which `stable_token` hands out the next token, since before
-that a fetch only brings the same one again; and more than one call takes.
+It is more than a call takes. `stable_token` hands out the next token 300 seconds before the end, and the same until
+then.
 """
 
 
@@ -31,32 +30,19 @@ class Token(SecretStr):
     """An access token; its text is hidden everywhere but in `get_secret_value()`."""
 
 
-def _source(source: str) -> str:
-    if source in {STABLE, CLASSIC} or http_url(source):
-        return source
-    raise ValueError(f"a token source is '{STABLE}', '{CLASSIC}', or an http(s) URL")
-
-
-class Credentials(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Credentials:
     """How the access tokens of one account are had.
 
-    `source` is `stable` (`cgi-bin/stable_token`: every process gets the same token), `classic` (`cgi-bin/token`:
-    every fetch makes the tokens of all other processes invalid), or the URL of a token server that answers GET with
-    `{"access_token": "…", "expires_in": seconds}`. The first two need the app secret.
+    With the `source` `stable` (`cgi-bin/stable_token`), every process gets the same token. With `classic`
+    (`cgi-bin/token`), a fetch makes the tokens of all other processes invalid. Both need the app secret. Else it is the
+    URL of a token server, which answers GET with `{"access_token": "…", "expires_in": seconds}`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    account: Annotated[str, Field(min_length=1)]
-    appid: Annotated[str, Field(min_length=1)]
+    account: str
+    appid: str
     secret: SecretStr | None = None
-    source: Annotated[str, AfterValidator(_source), Field(repr=False)] = STABLE
-
-    @model_validator(mode="after")
-    def _has_secret(self) -> "Credentials":
-        if self.source in {STABLE, CLASSIC} and not (self.secret and self.secret.get_secret_value()):
-            raise ValueError(f"account {self.account}: the token source '{self.source}' needs the app secret")
-        return self
+    source: str = field(default=STABLE, repr=False)
 
 
 class _Grant(FrozenAnswer):
@@ -93,7 +79,7 @@ class Tokens:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
-        self._base_url = api_url(base_url)
+        self._base_url = base_url
         self._accounts = {credentials.account: credentials for credentials in accounts}
         self._clock = clock
         self._cached: dict[str, _Cached] = {}

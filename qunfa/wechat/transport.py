@@ -18,13 +18,12 @@ _CONNECTIONS: Final = 100
 _CONNECTIONS_IDLE: Final = 20
 
 
-def open_http(timeout: timedelta, *, trust_env: bool = False) -> httpx.AsyncClient:
+def open_http(timeout: timedelta) -> httpx.AsyncClient:
     """A client for all accounts and calls of a process: keep-alive, HTTP/1.1, no repeats, no redirects, no cookies.
 
-    `timeout` is how long WeChat may take to answer. To get a connection may take 5 seconds, to open one 5 for TCP and 5
-    for TLS, to write 10. So no call lasts longer than `timeout` and 35 seconds. Of an upload each 64 KiB may take those
-    10 seconds, and the whole has a second more per 32 KiB (see `deadline`). `trust_env` lets the environment name a
-    proxy (`HTTPS_PROXY`) and certificates (`SSL_CERT_FILE`).
+    `timeout` is how long WeChat may take to answer. A connection may take 5 seconds from the pool, 5 for TCP and 5 for
+    TLS; writing may take 10. So no call lasts longer than `timeout` and 35 seconds. Each 64 KiB of an upload may take
+    those 10 seconds, and the whole a second more per 32 KiB (see `deadline`). The environment's proxy is not used.
     """
     patience = timeout.total_seconds()
     connect = min(timeout, _CONNECT_MAX).total_seconds()
@@ -40,34 +39,8 @@ def open_http(timeout: timedelta, *, trust_env: bool = False) -> httpx.AsyncClie
         headers={"User-Agent": "qunfa", "Accept": "application/json", "Accept-Encoding": "identity"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
-        http1=True,
-        http2=False,
-        trust_env=trust_env,
+        trust_env=False,
     )
-
-
-def api_url(base_url: str) -> str:
-    """The base URL without a slash at its end.
-
-    Raises:
-        ValueError: it is not an http(s) URL that paths can be added to.
-    """
-    url = http_url(base_url)
-    if url is None or url.query or url.fragment:
-        raise ValueError(
-            "the base URL of WeChat's API must be an http(s) URL without query, such as https://api.weixin.qq.com"
-        )
-    return base_url.rstrip("/")
-
-
-def http_url(text: str) -> httpx.URL | None:
-    """The URL, or None where no HTTP call can be made with it."""
-    try:
-        url = httpx.URL(text)
-        url.host.encode("idna")
-    except (httpx.InvalidURL, UnicodeError):
-        return None
-    return url if url.scheme in {"https", "http"} and url.host else None
 
 
 def deadline(timeout: httpx.Timeout, upload_bytes: int = 0) -> float | None:
@@ -95,7 +68,7 @@ class ServerTime:
 async def server_time(http: httpx.AsyncClient, base_url: str) -> ServerTime:
     """One `HEAD` of the root, without a token: it counts towards no quota. Whatever status it has is an answer."""
     try:
-        answer = await http.head(f"{api_url(base_url)}/")
+        answer = await http.head(f"{base_url}/")
     except (httpx.HTTPError, OSError) as error:
         return ServerTime(None, f"WeChat could not be reached ({type(error).__name__})")
     try:

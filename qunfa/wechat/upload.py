@@ -1,12 +1,13 @@
 """A file on its way to WeChat: `multipart/form-data` that is streamed, with its length known beforehand."""
 
+import asyncio
+import errno
 import re
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, field
-from types import MappingProxyType, TracebackType
-from typing import Final, Literal
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
 
 MediaKind = Literal["image", "voice", "video", "thumb"]
 """What WeChat calls `type` where a file is uploaded."""
@@ -14,59 +15,38 @@ Progress = Callable[[int], None]
 """Called after each write with the bytes of the file that were written so far; the last call is with its size."""
 
 PIECE_BYTES: Final = 64 * 1024
-"""What is written at once, so that a limit on one write is a limit on a small one, and progress is smooth."""
+"""What is written at once. It is small, so that progress is smooth and the limit on one write is soon met."""
 
 _STEM_MAX: Final = 64
 _EXTENSION_MAX: Final = 16
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
-_CONTENT_TYPE: Final = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
-_EXTENSIONS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "image/jpeg": "jpg",
-        "image/png": "png",
-        "image/gif": "gif",
-        "image/bmp": "bmp",
-        "audio/mpeg": "mp3",
-        "audio/amr": "amr",
-        "audio/wav": "wav",
-        "audio/x-wav": "wav",
-        "audio/x-ms-wma": "wma",
-        "video/mp4": "mp4",
-    }
-)
+_EXTENSIONS: Final = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/gif": "gif",
+    "image/bmp": "bmp",
+    "audio/mpeg": "mp3",
+    "audio/amr": "amr",
+    "video/mp4": "mp4",
+}
 
 
-class SourceFailedError(Exception):
-    """The source of a file raised `failure`, so that the rest of the body cannot be written."""
+class UnreadableFileError(Exception):
+    """The file could not be read to its end, for the reason `failure`: the rest of the body cannot be written."""
 
-    def __init__(self, failure: Exception) -> None:
+    def __init__(self, failure: OSError) -> None:
         super().__init__()
         self.failure = failure
 
 
-class SourceSizeError(Exception):
-    """The source of a file gave another number of bytes than its size."""
-
-
 @dataclass(frozen=True, slots=True)
 class UploadFile:
-    """A file to be uploaded: `size` in bytes, and `chunks`, which opens it anew each time and gives its bytes.
+    """A file to be uploaded: where it stands, what it is called, its content type, and its size in bytes."""
 
-    An async generator is closed when the upload ends, however it ends. What `chunks` or its iterator raises ends the
-    upload, and comes out of it unchanged: WeChat then has no complete file, and stores none. The constructor raises
-    ValueError for a negative size and for a content type that is none.
-    """
-
+    path: Path
     filename: str
     content_type: str
     size: int
-    chunks: Callable[[], AsyncIterator[bytes]] = field(repr=False)
-
-    def __post_init__(self) -> None:
-        if self.size < 0:
-            raise ValueError("a file has at least 0 bytes")
-        if not _CONTENT_TYPE.fullmatch(self.content_type):
-            raise ValueError("a content type is lower case and has a slash, such as image/jpeg")
 
     @property
     def name(self) -> str:
@@ -78,88 +58,53 @@ class UploadFile:
         stem, _, extension = last.rpartition(".") if "." in last else (last, "", "")
         extension = _UNSAFE.sub("", extension).lower()[:_EXTENSION_MAX]
         extension = "jpg" if extension == "jpeg" else extension  # a thumb is "JPG only"
-        fitting = _EXTENSIONS.get(self.content_type, extension)
+        fitting = _EXTENSIONS[self.content_type]
         parts = [_UNSAFE.sub("_", stem).strip("._-")[:_STEM_MAX] or "media", extension]
         return ".".join(part for part in (*parts, fitting if fitting != extension else "") if part)
 
 
 class MultipartBody:
-    """The body of one upload: the file in the field `media`, then the other fields. It can be streamed once."""
+    """The body of one upload: a form with the file in its field `media`. It can be streamed once."""
 
-    def __init__(
-        self, file: UploadFile, *, fields: Mapping[str, str] | None = None, progress: Progress | None = None
-    ) -> None:
+    def __init__(self, file: UploadFile, progress: Progress | None = None) -> None:
         boundary = secrets.token_hex(16)
         disposition = f'Content-Disposition: form-data; name="media"; filename="{file.name}"'
-        head = f"--{boundary}\r\n{disposition}\r\nContent-Type: {file.content_type}\r\n\r\n"
-        more = "".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-            for name, value in (fields or {}).items()
-        )
         self._file = file
         self._progress = progress
-        self._head = head.encode()
-        self._tail = f"\r\n{more}--{boundary}--\r\n".encode()
-        self.waits_for_source = False
+        self._head = f"--{boundary}\r\n{disposition}\r\nContent-Type: {file.content_type}\r\n\r\n".encode()
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
         self.file_bytes: Final = file.size
         self.content_type: Final = f"multipart/form-data; boundary={boundary}"
         self.length: Final = len(self._head) + file.size + len(self._tail)
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body's bytes; the end is only given when the file's source has come to its end as it should.
+        """The body's bytes; the end is only given when the file has come to its own as it should.
 
         Raises:
-            SourceFailedError: the source, or what is called with the progress, raised something.
-            SourceSizeError: the source gave more bytes than the file's size, of which nothing is written, or fewer.
+            UnreadableFileError: the file cannot be read, or has another size than it had.
         """
         yield self._head
         written = 0
-        async with aclosing(self._pieces()) as pieces:
-            async for piece in pieces:
+        with await _opened(self._file.path) as file:
+            while (piece := await _read(file)) and written + len(piece) <= self._file.size:
                 yield piece
                 written += len(piece)
-                with _Foreign():
-                    if self._progress is not None:
-                        self._progress(written)
-        if written < self._file.size:
-            raise SourceSizeError(f"its source gave only {written:,} of {self._file.size:,} bytes")
+                if self._progress is not None:
+                    self._progress(written)
+        if piece or written < self._file.size:
+            raise UnreadableFileError(OSError(errno.ESTALE, "its size has changed"))
         yield self._tail
 
-    async def _pieces(self) -> AsyncGenerator[bytes, None]:
-        with _Foreign():
-            source = aiter(self._file.chunks())
-        left = self._file.size
-        try:
-            while True:
-                with _Foreign():
-                    self.waits_for_source = True
-                    chunk = await anext(source, None)
-                    self.waits_for_source = False
-                if chunk is None:
-                    return
-                left -= len(chunk)
-                if left < 0:
-                    raise SourceSizeError(f"its source gave more than {self._file.size:,} bytes")
-                view = memoryview(chunk)
-                for start in range(0, len(view), PIECE_BYTES):
-                    yield bytes(view[start : start + PIECE_BYTES])
-        finally:
-            if isinstance(source, AsyncGenerator):
-                with _Foreign():
-                    await source.aclose()
+
+async def _opened(path: Path) -> BinaryIO:
+    try:
+        return await asyncio.to_thread(path.open, "rb")
+    except OSError as error:
+        raise UnreadableFileError(error) from None
 
 
-class _Foreign:
-    """Marks what the caller's own code raises, so that it is told from the HTTP library's errors and kept as it is.
-
-    It is caught here, below the HTTP library. So its traceback has the source's frames, and no frame with the URL.
-    """
-
-    def __enter__(self) -> None:
-        """Nothing is to be done before."""
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, error: BaseException | None, _at: TracebackType | None
-    ) -> None:
-        if isinstance(error, Exception):
-            raise SourceFailedError(error) from None
+async def _read(file: BinaryIO) -> bytes:
+    try:
+        return await asyncio.to_thread(file.read, PIECE_BYTES)
+    except OSError as error:
+        raise UnreadableFileError(error) from None

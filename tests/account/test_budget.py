@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, LIFE, may_be_carried, trimmed
-from qunfa.account.leases import settle
 from qunfa.account.people import freeze
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Decided, Ended, Known, Said
@@ -205,12 +204,3 @@ def test_what_is_carried_on_is_small() -> None:
     assert may_be_carried([("push", {"msg_id": 1})] * 100)
     assert not may_be_carried([("push", {"text": LONG})] * 100)
     assert may_be_carried([])
-
-
-def test_a_carried_state_is_the_same() -> None:
-    """Through JSON, with everything in it."""
-    state, _ = leased(EMPTY, wish("w1", "a"), wish("w2", "b"))
-    state = done(state, settled(5), doubt(6), JobFinished(msg_id=8, status="send success"), look("w3", searched=False))
-    state = freeze(done(state, JobFinished(msg_id=5, status="send success", articles=ARTICLES)), "li", "x", NOON)
-    assert AccountState.model_validate_json(state.model_dump_json()) == state
-    assert settle(state, NOON) == state

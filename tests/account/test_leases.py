@@ -91,15 +91,6 @@ def test_a_run_never_told_of_its_lease_hears_that_it_is_lost(announced: bool) ->
     assert told == ([] if announced else [("run-1", "known")])
 
 
-def test_a_late_answer_is_a_fact_all_the_same() -> None:
-    """It was only not told in time."""
-    state, lease = leased(EMPTY, wish())
-    state = settle(state, lease.expires_at)
-    assert state.records["k"].unsettled
-    state = done(state, report(tried(lease, REFUSED)), now=lease.expires_at + MINUTE)
-    assert not state.records["k"].unsettled
-
-
 def test_an_unused_lease_costs_the_account_no_time() -> None:
     """The next one may write from when that one might have."""
     state, lease = leased(EMPTY, wish("w1", "a"), wish("w2", "b"))
@@ -230,15 +221,6 @@ def test_leases_are_never_more_than_sixty_in_sixty_spacings(tries: list[tuple[An
         state = done(state, report(tried(lease, said), key=lease.key), now=now)
     for earlier, later in zip(written, written[60:], strict=False):
         assert later - earlier >= 60 * pace * SECOND
-
-
-def test_who_knows_of_a_doubt_may_probe_it() -> None:
-    """The same clientmsgid again is how an unknown try is cleared up."""
-    state, lease = leased(EMPTY, wish())
-    state = settle(state, lease.expires_at)
-    doubt = known(*state.records["k"].known.tries)
-    _, second = leased(state, wish("w2", known=doubt), now=lease.expires_at)
-    assert (second.number, second.clientmsgid) == (2, lease.clientmsgid)
 
 
 def test_who_waits_is_told_at_once_of_what_forbids_its_turn() -> None:

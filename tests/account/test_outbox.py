@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 
 from qunfa.account import outbox
-from qunfa.account.leases import due, settle
+from qunfa.account.leases import UNHEARD, due, settle
 from qunfa.account.outbox import OUTSTANDING_MAX, delivered, not_found, outgoing
 from qunfa.account.people import freeze, unfreeze
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted, Waits
-from qunfa.contract.result import JobFinished
+from qunfa.contract.result import Answer, JobFinished
 from qunfa.rules.quota_view import counted_until
 from tests.account.driving import (
     EMPTY,
@@ -28,12 +28,6 @@ from tests.account.driving import (
     yes,
 )
 from tests.rules.arbitrary import NOON
-
-
-def test_a_grant_goes_to_the_run_that_wished() -> None:
-    """By workflow id and run id; §6.13."""
-    [said] = outgoing(done(EMPTY, wish()), NOON)
-    assert (said.workflow_id, said.run_id, said.signal) == ("mass-send:demo:k", "run-1", "granted")
 
 
 def test_what_is_not_confirmed_was_not_sent() -> None:
@@ -83,8 +77,7 @@ def test_the_lease_of_a_run_that_is_gone_comes_back_unused() -> None:
     state = done(EMPTY, wish("w1", "a", run="run-a"), wish("w2", "b", run="run-b"))
     state, _ = heard(state, gone=["run-a"])
     [one] = state.records["a"].known.tries
-    assert one.answer is not None
-    assert one.answer.kind == "unused"
+    assert (one.answer, one.lost_at) == (Answer(kind="unused", at=NOON, detail=UNHEARD), None)
     assert not state.records["a"].unsettled
     assert state.lease is not None
     assert (state.lease.key, state.lease.not_before) == ("b", NOON)
@@ -162,6 +155,7 @@ def test_a_lease_is_told_with_the_facts_and_the_counts() -> None:
     state = done(EMPTY, report(attempt(answer()), key="other"), wish(known=REFUSED, ended=ENDED))
     [said] = outgoing(state, NOON)
     assert (said.kind, said.serial, said.key, said.run_id) == ("lease", 2, "k", "run-1")
+    assert (said.workflow_id, said.signal) == ("mass-send:demo:k", "granted")
     assert said.payload == Granted(
         wish="w1",
         answer="lease",

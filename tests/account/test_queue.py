@@ -145,9 +145,18 @@ def test_a_turn_has_a_place_an_hour_before(ahead: Any, places: int) -> None:
     assert granted.waits == (Waits(why="queue", place=1) if places else Waits(why="full", until=NOON + ahead))
 
 
-@pytest.mark.parametrize("ids", [{"wish": "運"}, {"turn": turn().model_copy(update={"clientmsgid": '"'})}])
-def test_a_wish_or_clientmsgid_that_nothing_can_have_is_dropped(ids: dict[str, Any]) -> None:
-    """As run ids and workflow ids are."""
+@pytest.mark.parametrize(
+    "ids",
+    [
+        {"wish": "運"},
+        {"turn": turn().model_copy(update={"clientmsgid": '"'})},
+        {"run_id": "r" * 300},
+        {"digest": "\n"},
+        {"workflow_id": '"'},
+    ],
+)
+def test_ids_that_nothing_can_have_are_not_answered(ids: dict[str, Any]) -> None:
+    """Nobody could be reached under them, and they would take up room."""
     assert done(EMPTY, wish().model_copy(update=ids)) == EMPTY
 
 

@@ -8,11 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from qunfa.account.leases import due, settle
-from qunfa.account.people import freeze, unfreeze
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Decided, Known
 from qunfa.contract.grants import Granted, Report, Turn, Wish
-from qunfa.contract.ledger import Frozen
 from qunfa.contract.result import ArticleCheck, JobFinished
 from tests.account.driving import (
     BEGAN,
@@ -20,7 +18,6 @@ from tests.account.driving import (
     EMPTY,
     MINUTE,
     answer,
-    asked,
     attempt,
     done,
     heard,
@@ -103,18 +100,6 @@ def test_many_tries_of_one_message_are_added_in_no_time() -> None:
     assert time.thread_time() - began < 1
 
 
-def test_a_run_that_loses_its_place_to_another_one_is_told() -> None:
-    """An activity of the run before may have been late; the newer run asks again at once, and not after an hour."""
-    for late in (wish("old", run="run-1", number=7), look("old", run="run-1", number=7)):
-        state, _ = asked(EMPTY, wish("other", key="busy", run="run-b"))
-        state, _ = asked(state, wish("new", run="run-2"))
-        state, said = heard(done(state, late), gone={"run-1"})
-        [told] = [one.payload for one in said if one.run_id == "run-2"]
-        assert told == Granted(wish="new", answer="known", known=state.records["k"].known)
-        state, _ = asked(state, wish("newer", run="run-2", number=2))
-        assert [place.wish for place in state.queue] == ["newer"]
-
-
 def crammed(state: AccountState) -> AccountState:
     """Somebody has brought so many tries of its key that the one under way is not remembered."""
     lease = state.lease
@@ -149,18 +134,6 @@ def test_an_answer_for_which_there_is_no_room_gives_its_lease_back() -> None:
     assert state.lease is None
 
 
-def test_a_place_is_for_who_is_nearly_due() -> None:
-    """Hundreds of turns in the far future would keep everybody else out, and nobody could take them away."""
-    strangers = [wish(f"evil{number}", f"e{number}", "run-e", turn=turn(due=FAR)) for number in range(400)]
-    state, _ = heard(done(EMPTY, *strangers))
-    assert state.queue == ()
-    _, [granted] = asked(state, wish(run="run-g"))
-    assert granted.answer == "lease"
-    _, [far] = asked(EMPTY, strangers[0])
-    assert far.waits is not None
-    assert far.waits.until == FAR
-
-
 def test_an_early_push_keeps_its_articles() -> None:
     """As many as a message has: who reads the result needs their addresses, whichever came first."""
     url = "http://mp.weixin.qq.com/s?__biz=MzA5ODEzMjIyMA==&mid=2651912345&sn=0123456789abcdef&chksm=" + "8b6a9f2c" * 12
@@ -172,35 +145,6 @@ def test_an_early_push_keeps_its_articles() -> None:
         _, said = heard(done(state, *messages))
         [forwarded] = [one.payload for one in said if one.kind == "push"]
         assert forwarded == push
-
-
-def test_many_early_pushes_lose_their_articles_before_they_are_lost() -> None:
-    """The word is what counts."""
-    articles = tuple(ArticleCheck(idx=idx, url="http://mp.weixin.qq.com/" + "x" * 400) for idx in range(1, 9))
-    pushes = [JobFinished(msg_id=number, status="send success", articles=articles) for number in range(1, 41)]
-    state = done(EMPTY, *pushes)
-    assert [kept.event.msg_id for kept in state.kept] == [push.msg_id for push in pushes]
-    assert state.kept[0].event.articles == ()
-    assert state.kept[-1].event.articles == articles
-
-
-def test_an_unfreeze_holds_against_a_freeze_that_was_lost() -> None:
-    """The ledger was lost while it was frozen; a run that remembers that comes after the unfreeze."""
-    state = unfreeze(EMPTY, NOON)
-    state = done(state, wish(frozen=Frozen(by="li", reason="wrong text", at=BEGAN - DAY)))
-    assert state.frozen is None
-    assert freeze(state, "li", "again", NOON + MINUTE).frozen is not None
-
-
-def test_a_word_that_moves_to_its_owner_goes_on_to_it() -> None:
-    """A key had the msg_id by a 45065 alone, and the push with it; then WeChat's acceptance names the owner."""
-    state, first = leased(EMPTY, wish("a", key="A", run="run-a"))
-    state, _ = heard(done(state, report(first.tried(answer("duplicate", errcode=45065)), key="A")))
-    state, _ = heard(done(state, JobFinished(msg_id=7, status="send success")))
-    later = NOON + MINUTE
-    state, second = leased(state, wish("b", key="B", run="run-b"), now=later)
-    state, said = heard(done(state, report(second.tried(answer()), key="B"), now=later), later)
-    assert [one.key for one in said if one.kind == "push"] == ["B"]
 
 
 @pytest.mark.parametrize("message", [wish(), look(), report(attempt(answer()))], ids=["turn", "look", "report"])

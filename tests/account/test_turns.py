@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 
-from qunfa.account.leases import UNHEARD, forbidden, settle
+from qunfa.account.leases import forbidden, settle
 from qunfa.account.outbox import not_found, outgoing
 from qunfa.account.state import Record
-from qunfa.account.wishes import SOON
 from qunfa.contract.facts import Decided, Known, Owned
 from qunfa.contract.grants import Granted
-from qunfa.contract.result import Answer
 from tests.account.driving import (
     EMPTY,
     MINUTE,
@@ -74,32 +72,12 @@ def test_what_the_facts_forbid(facts: Known, generation: int, knew: bool, is_for
     assert forbidden(record, generation, knew=knew) is is_forbidden
 
 
-def test_a_lease_whose_run_is_gone_says_so() -> None:
-    """Its try was not made, and is not lost either."""
-    state = done(EMPTY, wish())
-    state, _ = heard(state, gone=["run-1"])
-    assert state.lease is None
-    [one] = state.records["k"].known.tries
-    assert (one.answer, one.lost_at) == (Answer(kind="unused", at=NOON, detail=UNHEARD), None)
-
-
 def test_each_lease_is_announced_for_itself() -> None:
     """Its run was not told of it, though that of the lease before was told of its own."""
     state, lease = leased(EMPTY, wish("w1", "a"), wish("w2", "b"))
     state = settle(state, lease.expires_at)
     assert state.lease is not None
     assert (state.lease.key, state.announced) == ("b", False)
-
-
-def test_a_turn_far_ahead_takes_no_place() -> None:
-    """It comes again in time, and is told when."""
-    at = NOON + SOON + MINUTE
-    state, [granted] = asked(EMPTY, wish(turn=turn(due=at)))
-    assert (state.queue, granted.answer, granted.waits and (granted.waits.why, granted.waits.until)) == (
-        (),
-        "known",
-        ("full", at),
-    )
 
 
 def test_a_turn_that_is_over_takes_no_place() -> None:

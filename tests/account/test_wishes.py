@@ -5,13 +5,12 @@ import pytest
 
 from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState
-from qunfa.contract.facts import Decided, Ended, Known, Owned
+from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Lease
 from qunfa.contract.result import Answer
 from tests.account.driving import (
     EMPTY,
     MINUTE,
-    SECOND,
     answer,
     asked,
     attempt,
@@ -22,11 +21,10 @@ from tests.account.driving import (
     look,
     report,
     tried,
-    turn,
     wish,
     yes,
 )
-from tests.rules.arbitrary import CLIENTMSGID, NOON
+from tests.rules.arbitrary import NOON
 
 REFUSED = answer("refused", errcode=48001)
 UNKNOWN = answer("unknown")
@@ -103,38 +101,6 @@ def test_what_the_wish_does_not_know_comes_before_a_lease() -> None:
     assert asked(state, wish("w2", known=granted.known))[1][0].answer == "lease"
 
 
-@pytest.mark.parametrize(
-    "facts",
-    [
-        known(attempt(answer())),
-        known(attempt(answer()), said=(yes(),)),
-        known(attempt(answer()), said=(yes(status="err(30001)"),)),
-        known(attempt(answer("duplicate", msg_id=9)), owned=(Owned(msg_id=9, key="other", generation=0),)),
-        known(attempt(REFUSED), attempt(REFUSED, 2, "later", generation=1)),
-        known(
-            attempt(UNKNOWN),
-            decided=(
-                Decided(
-                    id="u", what="retry", by="li", reason="x", at=NOON, generation=0, covers=("old",), confirms=True
-                ),
-            ),
-        ),
-    ],
-)
-def test_no_lease_against_the_facts(facts: Known) -> None:
-    """Accepted, judged, taken for another's, confirmed, or there is a later generation: also for who knows of it."""
-    state, [granted] = asked(EMPTY, wish(known=facts))
-    assert (granted.answer, granted.waits, state.lease, state.queue) == ("known", None, None, ())
-
-
-@pytest.mark.parametrize(("status", "granted"), [("err(30001)", "lease"), ("send success", "known"), (None, "known")])
-def test_a_next_generation_needs_the_no_of_the_one_before(status: str | None, granted: str) -> None:
-    """What was delivered, or is accepted and undecided, is not submitted again; the decision travels in the wish."""
-    opened = Decided(id="u", what="open", by="li", reason="x", at=NOON, generation=0, opens=f"{CLIENTMSGID[:-2]}01")
-    facts = known(attempt(answer()), said=(yes(status=status),) if status else (), decided=(opened,))
-    assert asked(EMPTY, wish(known=facts, turn=turn(1)))[1][0].answer == granted
-
-
 def test_facts_that_come_in_the_queue_count_at_the_turn() -> None:
     """An acceptance, told late, is not submitted again."""
     state, lease = leased(EMPTY, wish("w0", "first"), wish())
@@ -142,15 +108,6 @@ def test_facts_that_come_in_the_queue_count_at_the_turn() -> None:
     state, said = heard(done(state, report(tried(lease, REFUSED), key="first")))
     assert [one.payload.answer for one in said if one.key == "k" and hasattr(one.payload, "answer")] == ["known"]
     assert (state.lease, state.queue) == (None, ())
-
-
-def test_one_wish_a_key() -> None:
-    """A later one replaces it, keeps its place for the same try, and a late copy of the earlier one does nothing."""
-    state, _ = leased(EMPTY, wish("w0", "first"), wish("w1"), wish("w2", "other"))
-    state, [granted] = asked(state, wish("w3"), now=NOON + SECOND)
-    assert [place.wish for place in state.queue] == ["w3", "w2"]
-    assert (granted.wish, granted.waits and granted.waits.place) == ("w3", 1)
-    assert done(state, wish("w1"), now=NOON + SECOND) == state
 
 
 def test_a_wish_without_a_turn_takes_the_place_back() -> None:
@@ -173,12 +130,6 @@ def test_a_wish_whose_try_is_over_is_closed() -> None:
     state, lease = leased(EMPTY, wish())
     state = done(state, report(tried(lease, REFUSED)))
     assert asked(state, wish()) == (state, [])
-
-
-@pytest.mark.parametrize("ids", [{"run_id": "r" * 300}, {"run_id": "運"}, {"digest": "\n"}, {"workflow_id": '"'}])
-def test_ids_that_nothing_can_have_are_not_answered(ids: dict[str, str]) -> None:
-    """Nobody could be reached under them, and they would take up room."""
-    assert done(EMPTY, wish().model_copy(update=ids)) == EMPTY
 
 
 def _reset(state: AccountState) -> AccountState:
@@ -229,13 +180,6 @@ def test_what_is_given_back_unused_is_that_lease_alone() -> None:
     state = done(state, look("w2", number=2, known=known(earlier, no)))
     kinds = {one.wish: one.answer and one.answer.kind for one in state.records["k"].known.tries}
     assert (kinds, state.lease) == ({"lost": None, "old": "refused", "w1": "unused"}, None)
-
-
-def test_a_wish_that_was_sent_earlier_replaces_no_later_one() -> None:
-    """Its signal came late: the lease of the later one is being used."""
-    state, lease = leased(EMPTY, wish("w2", number=2))
-    assert done(state, wish("w1", number=1)) == state
-    assert done(state, look("w1", number=1)).lease == lease
 
 
 def test_a_number_is_one_above_all_that_is_known() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -12,16 +12,17 @@ import pytest
 import pytest_asyncio
 from temporalio.activity import Info
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities import Accounts, Submission
-from activities.attempts import ledger_unavailable
-from activities.submission import Previews
+from activities.accounts import Accounts
+from activities.attempts import passing
+from activities.submission import Previews, Submission
 from qunfa.contract.facts import Try
 from qunfa.contract.grants import Lease, Report
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import Pinned, PreviewStep, SubmitStep
+from qunfa.contract.steps import LEDGER_UNAVAILABLE, Pinned, PreviewStep, SubmitStep
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator, SimulatorConfig, openid
 from qunfa.wechat import open_http
@@ -85,6 +86,17 @@ async def attempt(activity: Callable[[StepT], Coroutine[Any, Any, ResultT]], ste
     return await environment.run(activity, step)
 
 
+async def failed(
+    doing: Awaitable[object], kind: str, said: str | None = None, *, lasting: bool = False
+) -> ApplicationError:
+    """What an activity has failed with: it has this type, and is benign and retried unless it is `lasting`."""
+    with pytest.raises(ApplicationError, match=said) as caught:
+        await doing
+    benign = caught.value.category == ApplicationErrorCategory.BENIGN
+    assert (caught.value.type, caught.value.non_retryable, benign) == (kind, lasting, not lasting)
+    return caught.value
+
+
 @dataclass
 class ManualClock:
     """A clock that only its sleepers move; with `early` it wakes them too early once."""
@@ -110,7 +122,7 @@ class Notebook:
 
     async def tell(self, appid: str, report: Report) -> None:
         if self.out_of_order:
-            raise ledger_unavailable("the ledger is away")
+            raise passing(LEDGER_UNAVAILABLE, "the ledger is away")
         if self.stuck:
             await asyncio.Event().wait()
         self.reports.append((appid, report))
@@ -128,30 +140,23 @@ class Notebook:
 
 
 @dataclass
-class Asked:
-    """The request of the submitting run, by its openids."""
-
-    found: tuple[str, ...] | None = None
-
-    async def openids(self) -> tuple[str, ...] | None:
-        return self.found
-
-
-@dataclass
 class Desk:
     """A submission and its surroundings."""
 
     base_url: str
-    settings: Settings
     accounts: Accounts
     notebook: Notebook = field(default_factory=Notebook)
-    requests: Asked = field(default_factory=Asked)
+    openids: tuple[str, ...] | None = None
+    """Of the request of the submitting run."""
     clock: ManualClock = field(default_factory=ManualClock)
+
+    async def find_openids(self) -> tuple[str, ...] | None:
+        return self.openids
 
     @property
     def submission(self) -> Submission:
         telling = timedelta(seconds=0.2)
-        return Submission(self.settings, self.accounts, self.notebook, self.requests, self.clock, telling)
+        return Submission(self.accounts, self.notebook.tell, self.find_openids, self.clock, telling)
 
     def step(self, **more: Any) -> SubmitStep:
         """A try to send a text to everybody."""
@@ -174,16 +179,22 @@ class Desk:
     async def preview(self, **more: Any) -> Previewed:
         """Show one person a text."""
         step = {"account": self.pinned, "to": BOSS, "message": {"msgtype": "text", "content": "你好"}, **more}
-        return await attempt(Previews(self.settings, self.accounts).preview, PreviewStep.model_validate(step))
+        return await attempt(Previews(self.accounts).preview, PreviewStep.model_validate(step))
 
     @property
     def pinned(self) -> Pinned:
         return Pinned(name="demo", appid=APPID, base_url=self.base_url)
 
 
+async def impatient(desk: Desk, http: httpx.AsyncClient) -> Desk:
+    """It has its token, and waits no longer than a fifth of a second for the answer to a call."""
+    await desk.accounts.token("demo")
+    http.timeout = httpx.Timeout(5, read=0.2)
+    return desk
+
+
 def desk_at(url: str, http: httpx.AsyncClient, **account: Any) -> Desk:
-    settings = settings_for(url, **account)
-    return Desk(url, settings, Accounts(settings, http))
+    return Desk(url, Accounts(settings_for(url, **account), http))
 
 
 TOKEN = "24_token-THAT-nobody-MAY-read"
@@ -210,13 +221,6 @@ async def token_server() -> AsyncIterator[TokenServer]:
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with open_http(timedelta(seconds=5)) as client:
-        yield client
-
-
-@pytest.fixture
-async def hasty() -> AsyncIterator[httpx.AsyncClient]:
-    """A client that waits no longer than a fifth of a second."""
-    async with open_http(timedelta(seconds=0.2)) as client:
         yield client
 
 

@@ -31,13 +31,6 @@ MSG_ID = 3147483650
 ENDS = ("completed", "failed", "timed_out", "canceled")
 
 
-class NoEarlierRuns:
-    """For what is not about earlier runs."""
-
-    async def find(self, workflow_id: str, current_run_id: str) -> Found:
-        return Found()
-
-
 @workflow.defn(name="MassSend", sandboxed=False)
 class Past:
     """Schedules the activities of its script and ends as the script says."""

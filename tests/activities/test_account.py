@@ -11,14 +11,25 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from activities import all_activities
-from activities.accounts import Configuration, pinned
-from activities.checks import AccountCheck
+from activities.accounts import Accounts, Configuration
+from activities.checks import Checks
 from qunfa.contract import checks, limits, notice, recall, steps
 from qunfa.contract.message import Article, Source
 from qunfa.contract.steps import ACCOUNT_CHANGED, UNKNOWN_ACCOUNT, AccountFacts, Pinned, ResolveStep
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator
-from tests.activities.conftest import APPID, NOON, SECRET, Desk, ManualClock, attempt, desk_at, settings_for, simulated
+from tests.activities.conftest import (
+    APPID,
+    NOON,
+    SECRET,
+    Desk,
+    ManualClock,
+    attempt,
+    desk_at,
+    failed,
+    settings_for,
+    simulated,
+)
 
 URL = "https://wechat.example"
 STARTED = Pinned(name="demo", appid="wxStarted", base_url=URL)
@@ -75,9 +86,7 @@ async def test_nobody_asks_for_another_account_than_was_pinned(
     sim: Simulator, temporal: Client, http: httpx.AsyncClient, name: str
 ) -> None:
     """Its configuration has changed since the send began: the activity fails for good, and no call is made."""
-    with pytest.raises(ApplicationError) as failure:
-        await attempt(registered(sim.url, temporal, http)[name], ASKING[name])
-    assert (failure.value.type, failure.value.non_retryable) == (ACCOUNT_CHANGED, True)
+    await failed(attempt(registered(sim.url, temporal, http)[name], ASKING[name]), ACCOUNT_CHANGED, lasting=True)
     assert not list(sim.world.calls)
 
 
@@ -90,12 +99,13 @@ async def test_nobody_asks_for_another_account_than_was_pinned(
     ],
     ids=["name", "appid", "base_url"],
 )
-def test_a_changed_account_is_refused(account: dict[str, str], found: str) -> None:
+def test_a_changed_account_is_refused(http: httpx.AsyncClient, account: dict[str, str], found: str) -> None:
     """A change of the configuration never redirects a send: the failure is final and says what has changed."""
     same = Pinned(name="demo", appid=APPID, base_url=URL)
-    pinned(settings_for(URL), same)
+    accounts = Accounts(settings_for(URL), http)
+    accounts.pinned(same)
     with pytest.raises(ApplicationError, match=found) as failure:
-        pinned(settings_for(URL), same.model_copy(update=account))
+        accounts.pinned(same.model_copy(update=account))
     assert (failure.value.type, failure.value.non_retryable) == (ACCOUNT_CHANGED, True)
 
 
@@ -128,20 +138,22 @@ async def test_an_account_is_resolved_to_its_facts() -> None:
 async def test_an_unknown_account_is_refused_with_the_names_that_are_known(accounts: Any, known: str) -> None:
     """The failure is final, and says what the name could have been."""
     configured = {name: {"appid": appid, "secret": SECRET, "kind": "service"} for name, appid in accounts.items()}
-    with pytest.raises(ApplicationError, match=f"account demo: .*{known}") as failure:
-        await resolve(Settings.model_validate({"accounts": configured}))
-    assert (failure.value.type, failure.value.non_retryable) == (UNKNOWN_ACCOUNT, True)
+    await failed(
+        resolve(Settings.model_validate({"accounts": configured})),
+        UNKNOWN_ACCOUNT,
+        f"account demo: .*{known}",
+        lasting=True,
+    )
 
 
 async def token_of(desk: Desk, http: httpx.AsyncClient) -> checks.TokenSeen:
     """What is seen of the token."""
-    check = AccountCheck(desk.settings, desk.accounts, http)
-    return await attempt(check.check_token, checks.AccountStep(account=desk.pinned))
+    return await attempt(Checks(desk.accounts, http).check_token, checks.AccountStep(account=desk.pinned))
 
 
 async def clocks_of(desk: Desk, http: httpx.AsyncClient, now: datetime, started: datetime) -> checks.Clocks:
     """What is seen of the clocks where it is `now` here, and Temporal has started the activity at `started`."""
-    check = AccountCheck(desk.settings, desk.accounts, http, ManualClock(now))
+    check = Checks(desk.accounts, http, ManualClock(now))
     return await attempt(check.read_clocks, checks.AccountStep(account=desk.pinned), started_time=started)
 
 

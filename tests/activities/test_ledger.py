@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 from temporalio.testing import ActivityEnvironment
 from temporalio.workflow import HandlerUnfinishedPolicy
 
-from activities import EarlierRuns, Ledger, VisibleRuns
-from activities.ledger import AT_ONCE, ledger_view
+from activities.earlier_runs import EarlierRuns, VisibleRuns
+from activities.ledger import AT_ONCE, Ledger, ledger_view
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Granted, Report, Turn, Wish
 from qunfa.contract.ids import account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft, Record
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep, TakePreviewStep, TellStep, Wished, WishStep
 from qunfa.temporal.payloads import data_converter
-from tests.activities.conftest import NOON, attempt
-from tests.activities.past import DIGEST, MSG_ID, Fates, NoEarlierRuns, Times, is_there, worker
+from tests.activities.conftest import NOON, attempt, failed
+from tests.activities.past import DIGEST, MSG_ID, Fates, Times, is_there, worker
 from tests.looking import until
+from tests.workflows.slow_ledger import NoEarlierRuns
 from workflows.account import Account
 from workflows.waiting import SLICE
 
@@ -273,10 +273,7 @@ async def test_who_only_looks_starts_no_ledger(temporal: Client, books: Books) -
 async def test_a_ledger_without_a_worker_is_asked_again(books: Books) -> None:
     """The call ends in time, benignly, and its sentence says what may be missing."""
     books.task_queue = "nobody-works-here"
-    with pytest.raises(ApplicationError, match="is there a worker for it") as failure:
-        await books.look_up(timedelta(seconds=0.3))
-    assert (failure.value.type, failure.value.category) == (LEDGER_UNAVAILABLE, ApplicationErrorCategory.BENIGN)
-    assert not failure.value.non_retryable
+    await failed(books.look_up(timedelta(seconds=0.3)), LEDGER_UNAVAILABLE, "is there a worker for it")
 
 
 @pytest.mark.parametrize("queue", ["nobody-works-here", "slow"], ids=["not accepted", "accepted"])
@@ -302,9 +299,7 @@ async def test_a_ledger_that_continues_as_new_is_asked_again(temporal: Client, b
     """An update that was overtaken by the end of its run is repeated."""
     books.task_queue = "restless"
     async with worker(temporal, "restless", Fates(), RestlessAccount):
-        with pytest.raises(ApplicationError, match="continuing as new") as failure:
-            await books.look_up()
-    assert (failure.value.type, failure.value.non_retryable) == (LEDGER_UNAVAILABLE, False)
+        await failed(books.look_up(), LEDGER_UNAVAILABLE, "continuing as new")
 
 
 async def test_a_namespace_that_is_away_is_asked_again(temporal: Client, books: Books) -> None:
@@ -312,13 +307,9 @@ async def test_a_namespace_that_is_away_is_asked_again(temporal: Client, books: 
     config = temporal.config()
     config["namespace"] = "another"
     books.client = Client(**config)
-    with pytest.raises(ApplicationError, match="Temporal answered NOT_FOUND") as failure:
-        await books.look_up()
-    assert failure.value.type == LEDGER_UNAVAILABLE
+    await failed(books.look_up(), LEDGER_UNAVAILABLE, "Temporal answered NOT_FOUND")
     for call, what in ((books.tell, "told about"), (books.wish, "asked: Temporal answered")):
-        with pytest.raises(ApplicationError, match=f"could not be {what}") as failure:
-            await call()
-        assert failure.value.type == LEDGER_UNAVAILABLE
+        await failed(call(), LEDGER_UNAVAILABLE, f"could not be {what}")
 
 
 async def test_a_lost_ledger_knows_again_what_was_accepted(lost: Books) -> None:
@@ -365,8 +356,7 @@ async def test_a_lost_ledger_still_refuses_a_key_for_other_content(lost: Books) 
 
 async def test_a_search_that_fails_wishes_nothing(lost: Books) -> None:
     """Before the earlier runs are known, there is no record and no lease. A wish without a search is told so."""
-    with pytest.raises(ApplicationError, match="does not show this run"):
-        await lost.wish(turn=TURN)
+    await failed(lost.wish(turn=TURN), LEDGER_UNAVAILABLE, "does not show this run")
     with pytest.raises(RPCError, match="not found"):
         await lost.records()
     await lost.run()

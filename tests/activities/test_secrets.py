@@ -8,8 +8,8 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from activities import AudienceCheck, Results
-from activities.jobs import Recalls
+from activities.checks import Checks
+from activities.jobs import Recalls, Results
 from qunfa.contract.recall import DeleteStep
 from qunfa.contract.steps import AudienceStep, JobStatusStep
 from qunfa.temporal.payloads import data_converter
@@ -19,7 +19,7 @@ from tests.wechat.conftest import everything_about
 
 def results(desk: Desk) -> Results:
     """What asks for a verdict."""
-    return Results(desk.settings, desk.accounts, desk.clock)
+    return Results(desk.accounts, desk.clock)
 
 
 CALLS: dict[str, Callable[[Desk, Client], Awaitable[object]]] = {
@@ -28,10 +28,10 @@ CALLS: dict[str, Callable[[Desk, Client], Awaitable[object]]] = {
     "job_status": lambda desk, _: attempt(results(desk).job_status, JobStatusStep(account=desk.pinned, msg_id=1)),
     "await_verdict": lambda desk, _: attempt(results(desk).await_verdict, JobStatusStep(account=desk.pinned, msg_id=1)),
     "check_audience": lambda desk, _: attempt(
-        AudienceCheck(desk.settings, desk.accounts).check_audience, AudienceStep(account=desk.pinned, tag_id=2)
+        Checks(desk.accounts, httpx.AsyncClient()).check_audience, AudienceStep(account=desk.pinned, tag_id=2)
     ),
     "delete_job": lambda desk, temporal: attempt(
-        Recalls(desk.settings, desk.accounts, temporal).delete_job, DeleteStep(account=desk.pinned, msg_id=7)
+        Recalls(desk.accounts, temporal).delete_job, DeleteStep(account=desk.pinned, msg_id=7)
     ),
 }
 

@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 import pytest
 from temporalio.activity import ActivityCancellationDetails
-from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from qunfa.contract.facts import Known, Try
@@ -14,12 +13,17 @@ from qunfa.contract.grants import Report
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import TRIED_BEFORE, Listed
 from qunfa.simulator import Fault, Simulator, openid
-from tests.activities.conftest import APPID, NOON, Desk, TokenServer, attempt, desk_at, lease
+from qunfa.simulator.faults import FaultKind
+from tests.activities.conftest import APPID, NOON, Desk, TokenServer, attempt, desk_at, failed, impatient, lease
 
 OTHER = {"name": "demo", "appid": "wxStarted", "base_url": ""}
 TWO = (openid(APPID, 7), openid(APPID, 8))
 MAYBE = (-1, 45065, 45066, 44007, 61450, 268488001, 9001001, 89504, 89505, 123456)
 NO = (45028, 48001, 40007, 42010, 45009)
+LOST: tuple[FaultKind, ...] = (
+    *("timeout_after_accept", "timeout_before_accept", "reset_after_accept", "reset_before_accept"),
+    *("http_502", "broken_json", "ok_without_msg_id"),
+)
 
 
 async def begun(desk: Desk, sim: Simulator, fault: Fault) -> tuple[ActivityEnvironment, "asyncio.Task[Answer]"]:
@@ -29,15 +33,6 @@ async def begun(desk: Desk, sim: Simulator, fault: Fault) -> tuple[ActivityEnvir
     trying = asyncio.create_task(environment.run(desk.submission.submit, desk.step()))
     await sim.world.until(lambda: any(fault.endpoint in call.path for call in sim.world.calls), 10)
     return environment, trying
-
-
-async def test_an_accepted_try_answers_with_its_msg_id(desk: Desk, sim: Simulator) -> None:
-    """`accepted` carries WeChat's ids and the time at which they were heard."""
-    answer = await desk.submit()
-    [job] = sim.world.jobs
-    assert (answer.kind, answer.msg_id, answer.at, answer.told) == ("accepted", job.msg_id, NOON, True)
-    assert answer.msg_data_id is not None
-    assert job.clientmsgid == "c0"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +49,7 @@ async def test_the_audience_of_the_step_is_the_one_that_is_sent_to(
     desk: Desk, sim: Simulator, audience: Any, found: tuple[str, ...] | None, reached: int
 ) -> None:
     """Just those receive the message. A list stands once in a history: a step names it, and each try looks it up."""
-    desk.requests.found = found
+    desk.openids = found
     assert (await desk.submit(audience=audience)).kind == "accepted"
     await sim.world.settled()
     assert sum(sim.world.ledger.counts(sim.world.accounts["demo"])) == reached
@@ -63,7 +58,7 @@ async def test_the_audience_of_the_step_is_the_one_that_is_sent_to(
 @pytest.mark.parametrize("found", [None, (), ("others",)], ids=["unreadable", "none", "others"])
 async def test_nothing_is_written_to_other_openids(desk: Desk, sim: Simulator, found: tuple[str, ...] | None) -> None:
     """Where the list cannot be had, or is not that of the try, it is no try, and the ledger has its lease back."""
-    desk.requests.found = found
+    desk.openids = found
     answer = await desk.submit(audience=Listed.of(TWO))
     assert (answer.kind, desk.notebook.answer) == ("not_written", answer)
     assert "not those of this try" in (answer.detail or "")
@@ -71,11 +66,13 @@ async def test_nothing_is_written_to_other_openids(desk: Desk, sim: Simulator, f
 
 
 async def test_a_repeated_clientmsgid_is_a_duplicate(desk: Desk, sim: Simulator) -> None:
-    """45065 comes back with the msg_id of the job that WeChat has."""
+    """With the time at which WeChat's ids were heard. 45065 comes back with the msg_id of the job that it has."""
     first = await desk.submit()
     second = await desk.submit(lease=lease(number=2, wish="w2"))
-    assert (second.kind, second.msg_id, second.errcode, second.msg_data_id) == ("duplicate", first.msg_id, 45065, None)
-    assert len(sim.world.jobs) == 1
+    [job] = sim.world.jobs
+    assert (first.kind, first.msg_id, first.at, first.told) == ("accepted", job.msg_id, NOON, True)
+    assert (job.clientmsgid, first.msg_data_id is None) == ("c0", False)
+    assert (second.kind, second.msg_id, second.errcode, second.msg_data_id) == ("duplicate", job.msg_id, 45065, None)
 
 
 @pytest.mark.parametrize(
@@ -95,23 +92,17 @@ async def test_a_code_that_says_neither_yes_nor_no_is_unknown(
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(endpoint="sendall", kind="timeout_after_accept"),
-        Fault(endpoint="sendall", kind="timeout_before_accept"),
-        Fault(endpoint="sendall", kind="reset_after_accept"),
-        Fault(endpoint="sendall", kind="reset_before_accept"),
-        Fault(endpoint="sendall", kind="http_502"),
+        *(Fault(endpoint="sendall", kind=kind) for kind in LOST),
         Fault(endpoint="sendall", kind="http_502", accept=False),
-        Fault(endpoint="sendall", kind="broken_json"),
-        Fault(endpoint="sendall", kind="ok_without_msg_id"),
     ],
     ids=lambda fault: f"{fault.kind}, accept={fault.accept}",
 )
-async def test_a_try_without_a_usable_answer_is_unknown(sim: Simulator, hasty: httpx.AsyncClient, fault: Fault) -> None:
+async def test_a_try_without_a_usable_answer_is_unknown(
+    desk: Desk, sim: Simulator, http: httpx.AsyncClient, fault: Fault
+) -> None:
     """Whatever happened behind it, the answer says that it may have been written, and why there is no word."""
-    desk = desk_at(sim.url, hasty)
-    await desk.accounts.token("demo")
     sim.world.faults.add(fault)
-    answer = await desk.submit()
+    answer = await (await impatient(desk, http)).submit()
     assert (answer.kind, answer.errcode, answer.msg_id) == ("unknown", None, None)
     assert (answer.detail or "").startswith("no usable answer came (")
 
@@ -208,23 +199,22 @@ ANOTHER = {"lease": lease(holder="the run before")}
 
 
 @pytest.mark.parametrize(
-    ("info", "step", "said"),
+    ("info", "step"),
     [
-        ({"attempt": 2}, {}, "try 1 was begun before and may have been carried out"),
-        ({"current_attempt_scheduled_time": NOON}, {}, "try 1 was begun before and may have been carried out"),
-        ({}, ANOTHER, "run the run before, which was reset, may have written it"),
-        ({}, {**ANOTHER, "write_before": NOON}, "run the run before, which was reset, may have written it"),
-        ({}, {**ANOTHER, "account": OTHER}, "run the run before, which was reset, may have written it"),
+        ({"attempt": 2}, {}),
+        ({"current_attempt_scheduled_time": NOON}, {}),
+        ({}, ANOTHER),
+        ({}, {**ANOTHER, "write_before": NOON}),
+        ({}, {**ANOTHER, "account": OTHER}),
     ],
     ids=["more attempts", "the activity is reset", "the run is reset", "and it is late", "and the account is another"],
 )
 async def test_a_try_is_carried_out_once_whatever_temporal_was_told(
-    desk: Desk, sim: Simulator, info: Any, step: Any, said: str
+    desk: Desk, sim: Simulator, info: Any, step: Any
 ) -> None:
     """It fails, which leaves the try in doubt and the ledger untold: the lease stays with whoever has begun it."""
-    with pytest.raises(ApplicationError, match=said) as failed:
-        await attempt(desk.submission.submit, desk.step(**step), **info)
-    assert (failed.value.type, failed.value.non_retryable) == (TRIED_BEFORE, True)
+    said = "which was reset, may have written it" if step else "was begun before and may have been carried out"
+    await failed(attempt(desk.submission.submit, desk.step(**step), **info), TRIED_BEFORE, said, lasting=True)
     assert not list(sim.world.calls)
     assert not desk.notebook.reports
 

@@ -6,12 +6,11 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from activities.wire import content_of, preview_of, write_of
-from qunfa.contract.steps import Listed, PreviewStep
+from activities.wire import content_of, write_of
+from qunfa.contract.steps import Listed
 from qunfa.simulator import Simulator, openid
 from qunfa.simulator.accounts import Account
 from qunfa.simulator.materials import Kind, Material
-from qunfa.wechat import PreviewBody
 from tests.activities.conftest import APPID, BOSS, SECRET, Desk, simulated
 
 CARD_EXT = '{"code":"","openid":"","timestamp":"1402057159","signature":"017bb17407c8e0058a66d72dcc61632b70f511ad"}'
@@ -58,7 +57,7 @@ PREVIEWS: dict[str, tuple[dict[str, Any], str]] = {
     ),
 }
 HELD: dict[str, Kind] = {
-    "NEWS": "draft", "VOICE": "voice", "A": "image", "B": "image", "VIDEO": "mass_video", "CLIP": "video",
+    "NEWS": "draft", "VOICE": "voice", "A": "image", "B": "image", "VIDEO": "mass_video",
 }  # fmt: skip
 NOT_YET_MADE: dict[str, dict[str, Any]] = {
     "mpnews": {"msgtype": "mpnews", "articles": [{"title": "t", "content": "c", "thumb": {"media_id": "A"}}]},
@@ -173,16 +172,6 @@ async def test_a_preview_of_several_pictures(desk: Desk, written: list[tuple[str
     assert written == []
 
 
-async def test_a_card_today(desk: Desk, sim: Simulator, written: list[tuple[str, str]]) -> None:
-    """45113 for its send and for its preview."""
-    await sim.reset(simulated())
-    answer = await desk.submit(message=MESSAGES["wxcard"])
-    assert (answer.kind, answer.errcode) == ("refused", 45113)
-    shown = await desk.preview(message=PREVIEWS["wxcard"][0])
-    assert (shown.sent, shown.errcode) == (False, 45113)
-    assert [name for name, _ in written] == ["sendall", "preview"]
-
-
 @pytest.mark.parametrize("msgtype", NOT_YET_MADE)
 async def test_material_that_is_not_made_is_never_sent(
     desk: Desk, written: list[tuple[str, str]], msgtype: str
@@ -193,26 +182,6 @@ async def test_material_that_is_not_made_is_never_sent(
     assert f"this worker cannot send a {msgtype} message to the audience all" in (answer.detail or "")
     shown = await desk.preview(message=NOT_YET_MADE[msgtype])
     assert (shown.sent, shown.errmsg) == (False, f"this {msgtype} message still has material to be made")
-    assert written == []
-
-
-async def test_an_uploaded_video_is_not_the_one_that_is_sent(desk: Desk) -> None:
-    """WeChat refuses the id of `media/upload` (40007): it wants the one of `media/uploadvideo`."""
-    clip = {**MESSAGES["mpvideo"], "media": {"media_id": "CLIP"}}
-    assert (await desk.submit(message=clip)).errcode == 40007
-
-
-@pytest.mark.parametrize("endpoint", ["sendall", "send"])
-async def test_a_preview_cannot_reach_the_send_endpoints(
-    desk: Desk, written: list[tuple[str, str]], endpoint: str
-) -> None:
-    """Its body knows no audience, and the client refuses it there, before anything is written."""
-    step = PreviewStep.model_validate({"account": desk.pinned, "to": BOSS, "message": MESSAGES["text"]})
-    body: Any = preview_of(step)
-    assert (type(body), body.keys()) == (PreviewBody, {"touser", "text", "msgtype"})
-    with pytest.raises(TypeError, match="not a PreviewBody"):
-        await desk.accounts.ask("demo", lambda api, token: getattr(api, endpoint)(token, body))
-    assert not {"audience", "filter", "clientmsgid"} & set(PreviewStep.model_fields)
     assert written == []
 
 

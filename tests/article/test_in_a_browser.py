@@ -7,7 +7,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
-from qunfa.article import cleaned
+from qunfa.article import Heading, ShownArticle, cleaned, missing, on_a_phone
+from qunfa.article import page as page_of
 from qunfa.article.cleaning import is_allowed, takes
 from tests import chromium
 from tests.article.markup import ATTACKS, TOKENS
@@ -56,6 +57,25 @@ async def test_the_attacks_are_real(page: tuple[Page, list[str]]) -> None:
     await tab.evaluate(LAST)
     assert "hit" in seen
     assert any("evil.example" in one for one in seen)
+
+
+async def test_a_page_with_articles_runs_and_loads_nothing() -> None:
+    """However they were written: no request but for the page itself, and what is fixed stays in its article."""
+    contents = [on_a_phone(one, {}) for one in corpus()]
+    fixed = on_a_phone('<p style="position:fixed;top:0;left:0;width:2000px;height:2000px;background:red">a</p>', {})
+    shown = [ShownArticle("t", "a", "d", missing("x"), cover_inside=False, content=one) for one in (*contents, fixed)]
+    text = page_of(Heading("t", ("said",)), shown)
+    seen: list[str] = []
+    async with chromium.started() as browser:
+        tab = await browser.new_page()
+        await tab.expose_function("hit", lambda *_: seen.append("hit"))
+        await tab.route("**/*", lambda route: route.fulfill(body=text, content_type="text/html"))
+        tab.on("request", lambda request: seen.append(request.url) if not request.url.startswith("data:") else None)
+        await tab.goto("https://page.example/")
+        await tab.wait_for_load_state("networkidle")
+        inside = await tab.evaluate("document.elementFromPoint(40, 20).closest('div.content') !== null")
+    assert seen == ["https://page.example/"]
+    assert not inside
 
 
 async def test_a_browser_finds_nothing_in_it_that_is_not_allowed(page: tuple[Page, list[str]]) -> None:

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,6 @@ BYTES: Final = 10_000_000
 """As big as a video may be."""
 TIMES: Final = 20
 """How often it goes in one round."""
-_CHUNK: Final = 1 << 16
 _TOKEN: Final = Token("bench-token-of-the-account")
 _TIMEOUT: Final = timedelta(seconds=30)
 
@@ -82,17 +81,11 @@ def _by_qunfa(url: str, file: Path) -> Upload:
 
 
 async def _uploaded(url: str, file: Path) -> None:
-    upload = UploadFile(file.name, "video/mp4", BYTES, lambda: _chunks(file))
+    upload = UploadFile(file, file.name, "video/mp4", BYTES)
     async with open_http(_TIMEOUT) as http:
-        account = OfficialAccount(http, url, "bench", "wxbench")
+        account = OfficialAccount(http, url, "bench")
         for _ in range(TIMES):
             await account.upload(_TOKEN, "video", upload)
-
-
-async def _chunks(file: Path) -> AsyncIterator[bytes]:
-    with file.open("rb") as opened:
-        while chunk := await asyncio.to_thread(opened.read, _CHUNK):
-            yield chunk
 
 
 def _children() -> float:

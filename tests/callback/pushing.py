@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from qunfa.callback import ReceiverMetrics, create_app, create_metrics_app, sign
 from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
+from tests.looking import PATIENCE
 
 TOKEN = "wxtoken0001"
 OLD_TOKEN = "wxtoken0000"
@@ -24,7 +25,7 @@ APPID = "wx0123456789abcdef"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 OLD_AES_KEY = "GFEDCBA9876543210zyxwvutsrqponmlkjihgfedcba"
 EVENTS_TOKEN = "handed-over-0123456789"
-DEADLINE = timedelta(seconds=20)
+DEADLINE = timedelta(seconds=PATIENCE)
 FINISHED = b"""<xml><ToUserName><![CDATA[gh_4d00ed8d6399]]></ToUserName><CreateTime>1481013459</CreateTime>
 <MsgType><![CDATA[event]]></MsgType><Event><![CDATA[MASSSENDJOBFINISH]]></Event><MsgID>3147483650</MsgID>
 <Status><![CDATA[send success]]></Status><TotalCount>100</TotalCount><FilterCount>98</FilterCount>

@@ -23,14 +23,7 @@ from workflows.account import Account
 
 PROGRAM = """
 import asyncio, os, resource, signal
-from temporalio.client import Client
-from temporalio.worker import Worker
-
 from qunfa.callback import run_receiver
-from qunfa.contract.ids import account_id
-from qunfa.contract.ledger import LedgerView
-from qunfa.contract.result import JobFinished
-from workflows.account import Account
 from qunfa.settings import load_settings
 from qunfa.telemetry import configure_logging
 configure_logging()
@@ -42,14 +35,10 @@ asyncio.run(run_receiver(load_settings(), on_started=started))
 """
 ACCOUNT = {"APPID": APPID, "KIND": "service", "SECRET": "s3cret", "CALLBACK__TOKEN": TOKEN}
 ENVIRONMENT = {
-    "PYTHONPATH": str(Path(__file__).parents[2]),
-    "TEMPORAL_ADDRESS": "127.0.0.1:1",
-    "TEMPORAL_CONFIG_FILE": os.devnull,
-    "QUNFA_RECEIVER__HOST": "127.0.0.1",
-    "QUNFA_RECEIVER__PORT": "0",
-    "QUNFA_METRICS__RECEIVER": "",
+    "PYTHONPATH": str(Path(__file__).parents[2]), "TEMPORAL_ADDRESS": "127.0.0.1:1", "TEMPORAL_CONFIG_FILE": os.devnull,
+    "QUNFA_RECEIVER__HOST": "127.0.0.1", "QUNFA_RECEIVER__PORT": "0", "QUNFA_METRICS__RECEIVER": "",
     **{f"QUNFA_ACCOUNTS__DEMO__{name}": value for name, value in ACCOUNT.items()},
-}
+}  # fmt: skip
 
 
 @asynccontextmanager

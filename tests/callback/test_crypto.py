@@ -15,6 +15,7 @@ from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]  # the 
 
 from qunfa.callback import CipherError, MessageCipher, sign
 from qunfa.callback.crypto import Signed, is_genuine, read_query
+from qunfa.simulator import envelopes
 from tests.callback.pushing import AES_KEY, APPID, FINISHED, OLD_AES_KEY, TOKEN, encrypted, framed
 
 RECORDS = json.loads((Path(__file__).parent.parent / "data" / "crypto" / "vectors.json").read_text(encoding="utf-8"))
@@ -30,7 +31,7 @@ UNPADDED = -len(framed(FINISHED)) % 32 or 32
 
 
 def test_recorded_ciphertexts_and_signatures_are_read() -> None:
-    """What other libraries encrypt is opened, and what they sign is signed alike, of any number of texts."""
+    """What other libraries encrypt is opened, and what they sign is signed alike, as in pushes that were recorded."""
     for record in (each for each in RECORDS if each["kind"] == "aes_encrypt_fixed_random"):
         cipher = MessageCipher(record["encoding_aes_key"], record["app_id"])
         assert cipher.open(record["encrypt_b64"]).decode() == record["plaintext"]
@@ -39,10 +40,6 @@ def test_recorded_ciphertexts_and_signatures_are_read() -> None:
         assert sign(first, second, "", *more) == record["sha1"]
     assert CIPHER.open(PUBLISHED) == b"<xml><MsgID>1000001625</MsgID></xml>"
     assert sign(TOKEN, "1700000000", "987654321", PUBLISHED) == "c16eb356199b333c038aa9f165821665a54b03cf"
-
-
-def test_known_signatures_are_genuine() -> None:
-    """Signatures of real pushes, and of SHA-1's own test vector, are made and recognised."""
     for token, timestamp, nonce, signature in (
         ("AAAAA", "1714036504", "1514711492", "f464b24fc39322e44b38aa78f5edd27bd1441696"),
         ("AAAAA", "1714037059", "486452656", "899cf89e464efb63f54ddac96b0a0a235f53aa78"),
@@ -76,6 +73,16 @@ def test_another_library_reads_and_writes_the_same(message: str) -> None:
     text = envelope.partition("<Encrypt><![CDATA[")[2].partition("]]>")[0]
     assert CIPHER.open(text).decode() == message
     assert f"<MsgSignature><![CDATA[{sign(TOKEN, '1700000000', 'nonce', text)}]]>" in envelope
+
+
+@given(message=MESSAGES)
+def test_the_simulator_has_the_same_encryption(message: str) -> None:
+    """Either opens what the other seals, and signs alike; twice the same is never the same text."""
+    text = envelopes.encrypt(AES_KEY, APPID, message.encode())
+    assert CIPHER.open(text).decode() == message
+    assert envelopes.decrypt(AES_KEY, APPID, CIPHER.seal(message.encode())).decode() == message
+    assert envelopes.signature(TOKEN, "1", "n", text) == sign(TOKEN, "1", "n", text)
+    assert envelopes.encrypt(AES_KEY, APPID, message.encode()) != text
 
 
 @pytest.mark.parametrize("size", [*range(33), 4096])

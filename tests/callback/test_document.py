@@ -8,7 +8,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qunfa.callback.document import DEPTH_MAX, ELEMENTS_MAX, NAME_MAX, EventError, read_document
-from tests.callback.pushing import enveloped
 
 NAMES = st.sampled_from(["a", "b", "item", "A_1", "_", "xml", "é.-", "n" * NAME_MAX])
 TEXTS = st.text("ab1 \t\n>['\"=/!-?;#群\x7f\x85\xa0\u2028\ufffd\U0001f600", max_size=5)
@@ -71,10 +70,3 @@ def test_documents_have_limits() -> None:
     assert len(read_document(f"<xml>{'<a>1</a>' * ELEMENTS_MAX}</xml>")) == ELEMENTS_MAX
     with pytest.raises(EventError, match="elements"):
         read_document(f"<xml>{'<a>1</a>' * (ELEMENTS_MAX + 1)}</xml>")
-
-
-@pytest.mark.parametrize("blank", [b"", b"\n    ", b"\r\n"])
-def test_an_envelope_may_be_written_in_several_lines(blank: bytes) -> None:
-    """WeChat does both."""
-    body = enveloped("aGk+/w==")["content"].replace(b"><", b">" + blank + b"<")
-    assert read_document(body)["Encrypt"] == read_document(body + blank)["Encrypt"] == "aGk+/w=="

@@ -180,8 +180,8 @@ async def test_results_go_on_where_that_is_wanted(
 
 async def test_failure_of_the_other_side_loses_no_result(inbox: Inbox, existing: Existing) -> None:
     """A result is durable before the existing system is asked, whatever becomes of that, and is so once."""
-    existing.silent = True
-    async with _behind(inbox, existing, forward_results=True, deadline=SHORTLY) as http:
+    existing.answer = b"no HTTP\r\n\r\n"
+    async with _behind(inbox, existing, forward_results=True) as http:
         assert [(await post(http)).status_code for _ in range(2)] == [503, 503]
     assert [event.msg_id for _, event in inbox.got] == [3147483650]
     assert len(existing.requests) == 2

@@ -102,23 +102,18 @@ def _forgeries() -> dict[str, dict[str, Any]]:
     names = ("msg_signature", "timestamp", "nonce")
     return {
         **{f"{name} twice": {**push, "params": httpx.QueryParams(push["params"]).add(name, "x")} for name in names},
-        "unsigned": {**push, "params": {}},
-        "another token": sealed(token="guess"),
+        "unsigned": {**push, "params": {}}, "another token": sealed(token="guess"),
         "a signature of the query alone": {**push, "params": signed(msg_signature=signed()["signature"])},
         "another part": {"params": sealed()["params"], "content": push["content"]},
-        "another key": sealed(key=OLD_AES_KEY),
-        "another appid": sealed(appid="wx2"),
-        "no part": enveloped(""),
-        "no Base64": enveloped("x!"),
-        "half a block": enveloped("AAAA"),
+        "another key": sealed(key=OLD_AES_KEY), "another appid": sealed(appid="wx2"), "no part": enveloped(""),
+        "no Base64": enveloped("x!"), "half a block": enveloped("AAAA"),
         "a block cut off": enveloped(encrypted(message)[:-44] + "="),
         "no padding": enveloped(encrypted(message, pad=b"\0" * (32 - len(message) % 32))),
         "a length beyond the end": enveloped(encrypted(framed(FINISHED, length=2**31))),
-        "too short": enveloped(encrypted(b"x")),
-        "no XML": {**push, "content": b"\xff"},
+        "too short": enveloped(encrypted(b"x")), "no XML": {**push, "content": b"\xff"},
         "nothing": {**push, "content": b""},
         "an entity": {**push, "content": b'<!DOCTYPE xml [<!ENTITY a "b">]><xml><Encrypt>&a;</Encrypt></xml>'},
-    }
+    }  # fmt: skip
 
 
 @ENCRYPTED

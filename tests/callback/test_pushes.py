@@ -1,24 +1,20 @@
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from qunfa.callback import DeliveryError, create_app
-from qunfa.callback.answers import ReceiverMetrics
 from qunfa.callback.pushes import BODY_LIMIT
 from qunfa.callback.server import Services
 from qunfa.contract.result import Counts, JobFinished
@@ -202,22 +198,6 @@ async def test_the_receiver_may_be_embedded(inbox: Inbox) -> None:
     assert len(inbox.got) == 1
 
 
-async def test_headers_that_others_add_are_not_kept(inbox: Inbox) -> None:
-    """What somebody adds to the headers of one answer on its way is not in the next one."""
-    receiver_ = create_app(callback_settings(), inbox)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_more(message: Message) -> None:
-            message.get("headers", []).append((b"x-more", b"1"))
-            await send(message)
-
-        await receiver_(scope, receive, send_more)
-
-    async with _client(app) as http:
-        for name in ("demo", "demo", "nobody", "nobody"):
-            assert (await post(http, name=name)).headers.get_list("x-more") == ["1"]
-
-
 async def test_pushes_are_counted_by_account_event_and_answer(http: httpx.AsyncClient) -> None:
     """Strangers cannot add labels."""
     for push in (FINISHED, FINISHED, HELLO):
@@ -242,30 +222,6 @@ async def test_pushes_are_counted_by_account_event_and_answer(http: httpx.AsyncC
 def _samples(text: str, name: str) -> list[Sample]:
     families = text_string_to_metric_families(text)
     return [sample for family in families for sample in family.samples if sample.name == name]
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["demo", "春", 'with"quote']),
-            st.sampled_from(["success", "forged"]),
-            st.sampled_from([0.0, 0.005, 0.0051, 0.3, 5.0, 60.0]),
-        )
-    )
-)
-def test_every_request_is_counted_once(requests: list[tuple[str, str, float]]) -> None:
-    """By its labels; and in each bucket whose bound its time does not exceed."""
-    metrics = ReceiverMetrics()
-    for account, answer, seconds in requests:
-        metrics.observe(account, "other", answer, seconds)
-    text = metrics.text().decode()
-    shown = {(one.labels["account"], one.labels["answer"]): one.value for one in _samples(text, "qunfa_pushes_total")}
-    assert shown == Counter((account, answer) for account, answer, _ in requests)
-    for one in _samples(text, "qunfa_push_seconds_bucket") + _samples(text, "qunfa_push_seconds_sum"):
-        of_account = [seconds for account, _, seconds in requests if account == one.labels["account"]]
-        bound = one.labels.get("le")
-        expected = sum(of_account) if bound is None else sum(seconds <= float(bound) for seconds in of_account)
-        assert one.value == pytest.approx(expected)
 
 
 async def test_defect_in_a_delivery_is_not_success(inbox: Inbox) -> None:

@@ -12,8 +12,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from qunfa.contract import ACCOUNT, account_id
-from tests.chaos.stage import QUEUE
-from tests.chaos.upstream import RPC
+from tests.chaos.stage import QUEUE, RPC
 
 PUSHES: Final = 600
 """More than an account keeps of nobody's: it lets go of the oldest."""

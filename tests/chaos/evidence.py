@@ -14,12 +14,12 @@ from temporalio.service import RPCError
 from qunfa.contract import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult, account_id
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.steps import WISH
-from qunfa.simulator.accounts import FollowerSet
+from qunfa.simulator.accounts import Followers
 from qunfa.simulator.delivery import is_success
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.plans import Counts
 from tests.chaos import words
-from tests.chaos.upstream import RPC
+from tests.chaos.stage import RPC
 
 RunState = Literal["running", "completed", "failed", "refused", "cancelled", "terminated", "continued", "broken"]
 _STATES: Final[dict[WorkflowExecutionStatus, RunState]] = {
@@ -45,7 +45,7 @@ class Accepted:
     finished_at: float | None
     yes: bool
     counts: Counts
-    received: FollowerSet | frozenset[int] | None = None
+    received: Followers | frozenset[int] | None = None
 
     @property
     def finished(self) -> bool:
@@ -89,7 +89,10 @@ class Run:
 
 @dataclass(frozen=True)
 class SendSeen:
-    """One send: what WeChat did, and what its runs said, in the order of their starts."""
+    """One send: what WeChat did, and what its runs said, in the order of their starts.
+
+    `lapses`: from when until when Temporal has forgotten what happened.
+    """
 
     account: str
     key: str
@@ -97,6 +100,7 @@ class SendSeen:
     jobs: tuple[Accepted, ...] = ()
     runs: tuple[Run, ...] = ()
     ledger_lost: bool = False
+    lapses: tuple[tuple[float, float], ...] = ()
 
     @property
     def tried(self) -> bool:
@@ -124,15 +128,23 @@ class SendSeen:
         A WeChat that forgets the clientmsgid of a job that it failed takes the repetition of a lost try for a new job,
         and nothing ever tells about the first one, which nobody received. And a call that was slow on its way, carried
         out when a later one had been accepted and had failed, is found by a retry alone: where its send has ended as
-        unknown instead, nobody can know of it.
+        unknown instead, nobody can know of it. What a restored database has forgotten, a person finds in the console.
         """
         newest = {job.clientmsgid: job for job in self.jobs}
         told = [job for job in self.jobs if job.delivered or newest[job.clientmsgid] is job]
         last = self.own[-1].result if self.own else None
+        known = {row.msg_id for row in last.jobs} if last else set()
+        doubtful = last is None or last.outcome == "unknown"
+        told = [
+            job for job in told if job.msg_id in known or not self.is_forgotten(job) or (job.delivered and not doubtful)
+        ]
         if last is None or last.outcome != "unknown":
             return told
-        known = {row.msg_id for row in last.jobs}
         return [job for job in told if job.msg_id in known or not self._follows_a_failure(job)]
+
+    def is_forgotten(self, job: Accepted) -> bool:
+        """Whether Temporal has forgotten that it was accepted: a person finds what was delivered, and no failure."""
+        return any(began <= job.accepted_at <= ended for began, ended in self.lapses)
 
     def _follows_a_failure(self, job: Accepted) -> bool:
         """Whether another one had been accepted under its clientmsgid before, and was not delivered."""

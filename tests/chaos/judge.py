@@ -57,7 +57,9 @@ def judge_book(book: BookSeen, sends: Iterable[SendSeen]) -> list[Violation]:
     if book.view is None:
         return [Violation("open", None, f"account {book.account} does not run, or does not answer")]
     records = {record.key: record for record in book.view.records}
-    ours = {job.msg_id for send in sends for job in send.memorable if _is_told(job, book)}
+    ours = {
+        job.msg_id for send in sends for job in send.memorable if _is_told(job, book) and not send.is_forgotten(job)
+    }
     kept = [push.event.msg_id for push in book.view.kept if push.event.msg_id in ours]
     found = [Violation("open", None, f"account {book.account} keeps the push of its own msg_id {one}") for one in kept]
     for send in sends:
@@ -100,14 +102,20 @@ def _intruders(send: SendSeen) -> Iterator[Violation]:
 
 def _restarts(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
     """What was sent once has the same result whenever it is started again."""
-    for before, after in pairwise([run for run in runs if run.result]):
+    for before, after in pairwise([run for run in runs if run.result and not _is_in_doubt(send, run)]):
         first, second = before.result, after.result
         if first is None or second is None or first.outcome not in COMPLETES:
             continue
         same = first.outcome == second.outcome or _heard_more(first, second) or _cannot_say(after)
-        if not same or _msg_ids(first) != _msg_ids(second):
+        ids = _yes_ids if send.lapses else _msg_ids
+        if not same or ids(first) != ids(second):
             sentence = f"run {before.run_id} ended as {first.outcome}, run {after.run_id} as {second.outcome}"
             yield Violation("wrong", send.key, f"{sentence}, or with other msg_ids")
+
+
+def _is_in_doubt(send: SendSeen, run: Run) -> bool:
+    """Whether the run has asked a person about what Temporal has forgotten, and had no answer."""
+    return bool(send.lapses) and run.result is not None and run.result.outcome == "unknown"
 
 
 def _heard_more(first: MassSendResult, second: MassSendResult) -> bool:
@@ -205,6 +213,11 @@ def _msg_ids(result: MassSendResult) -> set[int | None]:
     return {row.msg_id for row in result.jobs if row.msg_id is not None}
 
 
+def _yes_ids(result: MassSendResult) -> set[int | None]:
+    """Of the jobs that were delivered: which others have failed may be forgotten."""
+    return {row.msg_id for row in result.jobs if row.state in {"sent", "sent_nobody", "deleted"}}
+
+
 def _is_told(job: Accepted, book: BookSeen) -> bool:
     """Whether the ledger has heard of the job's end: what it heard before it was lost is lost with it."""
     return job.finished_at is None or job.finished_at > book.lost_at
@@ -224,7 +237,7 @@ def _disagreements(send: SendSeen, record: Record | None, book: BookSeen) -> Ite
     known = {job.msg_id: job for job in record.jobs if job.msg_id is not None} if record else {}
     for job in send.jobs:
         entry = known.pop(job.msg_id, None)
-        told = job in send.memorable and _is_told(job, book)
+        told = job in send.memorable and _is_told(job, book) and not send.is_forgotten(job)
         if entry is None and not told:
             continue
         if entry is None:

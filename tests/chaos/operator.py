@@ -21,8 +21,7 @@ from qunfa.contract.ids import parse_mass_send_id
 from qunfa.simulator.jobs import Job
 from tests.chaos import words
 from tests.chaos.plan import SendPlan
-from tests.chaos.stage import Stage
-from tests.chaos.upstream import RPC
+from tests.chaos.stage import RPC, Stage
 
 WAITING: Final = 'ExecutionStatus = "Running" AND MassSendPhase = "needs_operator"'
 FROZEN: Final = 'ExecutionStatus = "Running" AND WorkflowType = "Account" AND MassSendPhase = "frozen"'

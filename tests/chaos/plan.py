@@ -26,12 +26,18 @@ TURNS: Final[tuple[Turn, ...]] = get_args(Turn)
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
 LYING: Final[tuple[Lie, ...]] = get_args(Lie)
 _SPANS: Final = {"stop": (4.5, 7.0), "freeze": (0.3, 2.0), "clock": (2.0, 6.0), "pause": (0.2, 3.0)}
+_RESTORES: Final = (6.0, 260.0)
+"""When the first snapshot of Temporal's database is taken that will be put back, and how long after it the next."""
+FORGETS: Final = (6.0, 60.0)
+"""How long after that it is put back: WeChat has forgotten some clientmsgids by then."""
 CROWD: Final = 50
 """So many sends of one account are due in one moment, where the run is long enough for them."""
 CROWD_AMONG: Final = 4 * CROWD
 _CROWD_ACCOUNT: Final = "second"
 _ENDINGS: Final = frozenset({"abort", "cancel"})
 """Turns with which a send ends by what it believes at that moment, be it a lie."""
+RESTORE_AMONG: Final = 50
+"""In a run of so many sends Temporal is restored at least once."""
 StrikeKind = Literal[
     "worker",
     "receiver",
@@ -45,6 +51,7 @@ StrikeKind = Literal[
     "stranger",
     "clock",
     "pause",
+    "restore",
 ]
 
 
@@ -276,9 +283,23 @@ def strikes(seed: int) -> Iterator[Strike]:
         "pause": (2.0, 10.0),
     }
     due = [(first * chance.uniform(0.7, 1.3), kind) for kind, (first, _) in rhythm.items()]
+    restores = _restores(seed)
+    restore = next(restores)
     while True:
         at, kind = min(due)
+        while restore.at < at:
+            yield restore
+            restore = next(restores)
         due.remove((at, kind))
         due.append((at + rhythm[kind][1] * chance.uniform(0.6, 1.4), kind))
         seconds = chance.uniform(*_SPANS.get(kind, (0.0, 1.0)))
         yield Strike(round(at, 2), kind, chance.randrange(1_000), round(seconds, 2))
+
+
+def _restores(seed: int) -> Iterator[Strike]:
+    """When a snapshot of Temporal's database is taken, and after how many seconds it is put back."""
+    chance, (first, between) = Random(f"{seed}:restores"), _RESTORES  # noqa: S311
+    at = first * chance.uniform(0.7, 1.3)
+    while True:
+        yield Strike(round(at, 2), "restore", seconds=round(chance.uniform(*FORGETS), 2))
+        at += between * chance.uniform(0.6, 1.4)

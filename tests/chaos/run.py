@@ -17,8 +17,9 @@ from tests.chaos import evidence, progress, story, words
 from tests.chaos.evidence import Accepted, BookSeen, Listed, Run, SendSeen
 from tests.chaos.judge import Violation, judge_book, judge_send, judge_text
 from tests.chaos.operator import Operator
-from tests.chaos.plan import SendPlan, make_plan
+from tests.chaos.plan import make_plan
 from tests.chaos.progress import say
+from tests.chaos.restore import runs_of
 from tests.chaos.stage import AES_KEY, CALLBACK_TOKEN, MEDIA, SECRET, Stage, read_metrics, staged
 from tests.chaos.strays import judge_strays
 from tests.chaos.strikes import Striker
@@ -26,7 +27,7 @@ from tests.chaos.tally import Tally
 from tests.chaos.upstream import Upstream
 from tests.looking import Looks
 
-Control = Literal["random-clientmsgid", "forget-unknown"]
+Control = Literal["random-clientmsgid", "forget-unknown", "restored-untold"]
 AT_ONCE_MAX: Final = 40
 """Sends that run at the same time: a slow machine takes longer then, and does not drown."""
 AFTER_STARTS_SECONDS: Final = 4.0
@@ -54,6 +55,7 @@ class Cast:
     operator: Operator
     striker: Striker
     began: float
+    lives: dict[str, asyncio.Task[None]]
 
     def count(self, tally: Tally) -> None:
         """Bring the tally up to date."""
@@ -74,9 +76,10 @@ async def run(
     folder = Path(tempfile.mkdtemp(prefix="qunfa-chaos-"))
     kept = True
     try:
-        async with staged(plan, folder, control) as stage:
+        of_workers = None if control == "restored-untold" else control
+        async with staged(plan, folder, of_workers) as stage:
             say("everything is up; the sends begin")
-            cast = _cast(stage)
+            cast = _cast(stage, told=control != "restored-untold")
             await _play(cast, tally)
             await _judge(cast, tally, tell, tell_unknown=tell_unknown)
         kept = bool(tally.violations)
@@ -90,20 +93,40 @@ async def run(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _cast(stage: Stage) -> Cast:
+def _cast(stage: Stage, *, told: bool) -> Cast:
     began = time.monotonic()
     room = asyncio.Semaphore(AT_ONCE_MAX)
     media = stage.folder / MEDIA
     upstreams = [Upstream(stage.client, send, began, stage.plan.seed, room, media) for send in stage.plan.sends]
-    striker = Striker(stage, began, lambda: sum(upstream.over for upstream in upstreams))
-    return Cast(stage, upstreams, Operator(stage), striker, began)
+    lives: dict[str, asyncio.Task[None]] = {}
+    striker = Striker(
+        stage,
+        began,
+        lambda: sum(upstream.over for upstream in upstreams),
+        lambda: _revive(upstreams, lives),
+        told=told,
+    )
+    return Cast(stage, upstreams, Operator(stage), striker, began, lives)
+
+
+async def _revive(upstreams: Sequence[Upstream], lives: dict[str, asyncio.Task[None]]) -> None:
+    """After a restore: each upstream that has begun goes on with what is left; until each has started that again."""
+    begun = [upstream for upstream in upstreams if upstream.started]
+    for upstream in begun:
+        lives[upstream.id].cancel()
+    await asyncio.wait([lives[upstream.id] for upstream in begun])
+    for upstream in begun:
+        upstream.caught_up.clear()
+        lives[upstream.id] = asyncio.create_task(upstream.go_on())
+    await asyncio.gather(*(upstream.caught_up.wait() for upstream in begun))
 
 
 async def _play(cast: Cast, tally: Tally) -> None:
     """Until every send is over, or it is too late for that."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            lives = [tasks.create_task(upstream.live()) for upstream in cast.upstreams]
+            for upstream in cast.upstreams:
+                cast.lives[upstream.id] = asyncio.create_task(upstream.live())
             enough = asyncio.Event()
             striking = tasks.create_task(cast.striker.work(enough))
             others = [
@@ -113,14 +136,24 @@ async def _play(cast: Cast, tally: Tally) -> None:
             await _all_started(cast)
             enough.set()
             await asyncio.wait([striking])
-            await asyncio.wait(lives, timeout=patience(len(lives)))
+            await asyncio.wait(cast.lives.values(), timeout=patience(len(cast.lives)))
             cast.stage.director.quiet = True
-            await asyncio.wait(lives, timeout=CALM_SECONDS)
+            await asyncio.wait(cast.lives.values(), timeout=CALM_SECONDS)
             await _settled(cast.stage)
-            for task in (*lives, *others):
+            for task in others:
                 task.cancel()
     finally:
+        await _ended(cast.lives.values())
         cast.count(tally)
+
+
+async def _ended(lives: Iterable[asyncio.Task[None]]) -> None:
+    """The lives of upstreams are over; one that broke off by a fault of the harness says so."""
+    for task in lives:
+        task.cancel()
+    for end in await asyncio.gather(*lives, return_exceptions=True):
+        if isinstance(end, Exception):
+            raise end
 
 
 async def _all_started(cast: Cast) -> None:
@@ -155,7 +188,7 @@ async def _judge(cast: Cast, tally: Tally, tell: Sequence[int], *, tell_unknown:
         found.extend(judge_text(f"the history of {one.workflow_id}", text, SECRETS))
         if parse_mass_send_id(one.workflow_id):
             runs[one.workflow_id].append(evidence.run_of(one, events))
-    sends = [_seen(stage, upstream.send, runs[upstream.id]) for upstream in cast.upstreams]
+    sends = [_seen(stage, upstream, runs[upstream.id]) for upstream in cast.upstreams]
     for send in sends:
         found.extend(judge_send(send))
     for name, account in stage.plan.accounts.items():
@@ -169,6 +202,7 @@ async def _judge(cast: Cast, tally: Tally, tell: Sequence[int], *, tell_unknown:
     tally.ends = Counter(send.end for send in sends)
     tally.violations, tally.judged = found, True
     say("faults: " + ", ".join(f"{what} {times}" for what, times in sorted(stage.director.struck.items())))
+    say(f"restores: {len(stage.lapses)}")
     say(tally.endings())
     unknown = {send.key for send in sends if send.end == "unknown"}
     if unknown:
@@ -177,15 +211,18 @@ async def _judge(cast: Cast, tally: Tally, tell: Sequence[int], *, tell_unknown:
     await _tell(cast, found, listed, [*tell, *more])
 
 
-def _seen(stage: Stage, plan: SendPlan, runs: list[Run]) -> SendSeen:
+def _seen(stage: Stage, upstream: Upstream, runs: list[Run]) -> SendSeen:
+    plan = upstream.send
     jobs = [Accepted.of(job) for job in words.jobs_that_say(stage.sim.world, plan.account, plan.text)]
     lost = plan.account in stage.lost_at
-    return SendSeen(plan.account, plan.key, plan.text, tuple(jobs), tuple(runs), ledger_lost=lost)
+    lapses = tuple(stage.lapses)
+    known = runs_of(runs, upstream.runs.values(), lapses)
+    return SendSeen(plan.account, plan.key, plan.text, tuple(jobs), known, ledger_lost=lost, lapses=lapses)
 
 
 async def _complete_list(cast: Cast) -> list[Listed]:
     """Temporal's list of runs, once it shows the ends that have been seen: it is a little behind."""
-    over = {upstream.id for upstream in cast.upstreams if upstream.over}
+    over = {upstream.id for upstream in cast.upstreams if upstream.over and not upstream.is_content}
     until, looks = time.monotonic() + SETTLING_SECONDS, Looks()
     while True:
         found = await evidence.listed(cast.stage.client)

@@ -29,10 +29,12 @@ from tests.temporal import binary
 
 LOCALHOST: Final = "127.0.0.1"
 QUEUE: Final = "chaos"
+RPC: Final = timedelta(seconds=5)
 WORKERS: Final = 2
 SECRET: Final = "chaos-SECRET-of-the-account-0123456789"
 CALLBACK_TOKEN: Final = "chaosCALLBACKtoken0123456789"
 AES_KEY: Final = "chaosENCODINGaesKEY0123456789abcdefghijklmn"
+DATABASE: Final = "temporal.db"
 MEDIA: Final = "media"
 """The folder of what messages are made of."""
 WINDOW_SECONDS: Final = 20
@@ -69,10 +71,13 @@ class Stage:
     workers: list[Child]
     receiver: Child
     metrics: dict[str, str]
+    environment: dict[str, str]
     strikes: list[tuple[float, str]] = field(default_factory=list)
     """What was struck, and when by the clock."""
     lost_at: dict[str, float] = field(default_factory=dict)
     """When the ledger of an account was lost for the last time, or a part of it."""
+    lapses: list[tuple[float, float]] = field(default_factory=list)
+    """What Temporal has forgotten: from a snapshot until the workers ran again after it was put back."""
     flooded_at: dict[str, float] = field(default_factory=dict)
     """When an account heard so many pushes for the last time that it may have let go of one that it kept."""
 
@@ -105,7 +110,7 @@ async def staged(plan: ChaosPlan, folder: Path, control: str | None) -> AsyncIte
             await child.start()
         client = await _connected(address)
         metrics["receiver"] = f"http://{LOCALHOST}:{at_metrics}/metrics"
-        stage = Stage(plan, folder, client, sim, director, temporal, workers, receiver, metrics)
+        stage = Stage(plan, folder, client, sim, director, temporal, workers, receiver, metrics, environment)
         await _ready(stage)
         yield stage
 
@@ -135,7 +140,7 @@ def _temporal(folder: Path, port: int) -> list[str]:
     attributes = [f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()]
     return [
         *(binary("temporal"), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", str(port)),
-        *("--db-filename", str(folder / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"),
+        *("--db-filename", str(folder / DATABASE), "--sqlite-pragma", "journal_mode=wal"),
         *("--sqlite-pragma", "synchronous=off", "--log-level", "error"),
         *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
         *attributes,

@@ -13,8 +13,8 @@ from temporalio.service import RPCError
 from qunfa.contract import Status
 from tests.chaos import evidence, words
 from tests.chaos.evidence import Listed
-from tests.chaos.stage import Stage
-from tests.chaos.upstream import RPC, Upstream
+from tests.chaos.stage import RPC, Stage
+from tests.chaos.upstream import Upstream
 
 Moment = tuple[float, str]
 _NEAR_SECONDS = 3.0

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, Final
 
@@ -16,10 +16,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.contract import account_id
 from qunfa.contract.steps import SUBMIT
 from qunfa.simulator import tokens
+from tests import database
 from tests.chaos.account import Account
-from tests.chaos.plan import Strike, StrikeKind, strikes
-from tests.chaos.stage import Stage, set_clock, temporal_answers
-from tests.chaos.upstream import RPC
+from tests.chaos.plan import FORGETS, RESTORE_AMONG, Strike, StrikeKind, strikes
+from tests.chaos.restore import SNAPSHOT, Restore
+from tests.chaos.stage import DATABASE, RPC, Stage, set_clock, temporal_answers
 
 _AGAIN_SECONDS: Final = 0.25
 _OVER_BETWEEN: Final = 2
@@ -33,10 +34,22 @@ _SUBMITTING: Final = 'ExecutionStatus = "Running" AND MassSendPhase = "submittin
 class Striker:
     """Carries out the strikes of the plan at their times, and counts the kills."""
 
-    def __init__(self, stage: Stage, began: float, progress: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        began: float,
+        progress: Callable[[], int],
+        revive: Callable[[], Awaitable[None]],
+        *,
+        told: bool = True,
+    ) -> None:
+        """``revive``: has every upstream start again what is forgotten. ``told``: accounts are told of a restore."""
         self._stage = stage
         self._began = began
         self._progress = progress
+        self._revive = revive
+        self._told = told
+        self._restoring = asyncio.Lock()
         self.kills: Counter[str] = Counter()
 
     async def work(self, enough: asyncio.Event) -> None:
@@ -52,6 +65,8 @@ class Striker:
                     break
                 await self._strike(Strike(0.0, kind, seconds=1.0))
                 await asyncio.sleep(_AGAIN_SECONDS)
+        if not self._stage.lapses and len(self._stage.plan.sends) >= RESTORE_AMONG:
+            await self._strike(Strike(0.0, "restore", seconds=max(FORGETS)))
 
     async def _in_time(self, enough: asyncio.Event) -> None:
         begins, seen = self._began, 0
@@ -61,6 +76,8 @@ class Striker:
                     async with asyncio.timeout(begins + strike.at - time.monotonic()):
                         await enough.wait()
                         return
+                async with self._restoring:
+                    pass  # nothing else is struck meanwhile
                 begins += await self._recovered(seen, enough)
                 seen = self._progress()
                 tasks.create_task(self._strike(strike))
@@ -88,8 +105,9 @@ class Striker:
                 self._note(f"SIGSTOP of {worker.name}")
                 await worker.hold(strike.seconds)
                 self._note(f"SIGCONT of {worker.name}")
-            case "freeze":
-                await self._freeze(strike)
+            case "freeze" | "pause" | "restore":
+                by_people = {"freeze": self._freeze, "pause": self._pause, "restore": self._restore}
+                await by_people[strike.kind](strike)
             case "token":
                 world = stage.sim.world
                 account = list(world.accounts.values())[strike.target % len(world.accounts)]
@@ -97,15 +115,28 @@ class Striker:
                 self._note(f"the access token of {account.name} dies")
             case "clock":
                 await self._put_off(1 + strike.target % (len(stage.workers) - 1), strike)
-            case "pause":
-                await self._pause(strike)
             case "flood" | "account terminated" | "account reset" | "stranger":
                 await self._at_account(strike)
             case _:
                 pass  # it is down already
 
+    async def _restore(self, strike: Strike) -> None:
+        """A snapshot of Temporal's database is taken, and put back later; the operator does what the guide says."""
+        stage = self._stage
+        taken = time.time()
+        await asyncio.to_thread(database.copied, stage.folder / DATABASE, stage.folder / SNAPSHOT)
+        self._note("a snapshot of Temporal's database is taken")
+        await asyncio.sleep(strike.seconds)
+        async with self._restoring:
+            await Restore(stage, taken, self._note, told=self._told).carried_out(self._revive)
+
     async def _at_account(self, strike: Strike) -> None:
-        """What befalls the workflow of an account; nothing where Temporal does not take it."""
+        """What befalls the workflow of an account; nothing where Temporal does not take it.
+
+        One that was told of a restore is not terminated: that would go with it.
+        """
+        if strike.kind == "account terminated" and self._stage.lapses:
+            return
         names = list(self._stage.plan.accounts)
         name = names[strike.target % len(names)]
         account = Account(self._stage.client, self._stage.plan.accounts[name]["appid"])

@@ -65,6 +65,7 @@ async def test_a_minute_of_chaos_breaks_no_promise() -> None:
     assert figures["sends"] == 50
     assert min(figures["worker_kills"], figures["receiver_kills"], figures["temporal_kills"]) >= 1
     assert figures["faults"] > 30
+    assert re.search(r"^restores: [1-9]", said, re.MULTILINE)
     ends = ENDS.search(said)
     assert ends
     assert int(ends[1]) >= SENT_AT_LEAST
@@ -85,6 +86,15 @@ async def test_a_promise_taken_out_of_the_workers_is_noticed() -> None:
         stories = taken_stories(said)
         assert broken <= stories.keys()
         assert all(": seed 1, " in stories[key].partition("\n")[0] for key in broken)
+
+
+@pytest.mark.timeout(600)
+async def test_a_restore_of_which_no_account_is_told_is_noticed() -> None:
+    """WeChat has forgotten what Temporal has forgotten, so that some of it is sent once more."""
+    code, said, figures = await finished(await chaos("--sends", "50", "--seed", "31", "--control", "restored-untold"))
+    assert code == 1
+    assert figures["double"] > 0, said[-20_000:]
+    taken_stories(said)
 
 
 def taken_stories(said: str) -> dict[str, str]:

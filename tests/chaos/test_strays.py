@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from qunfa.simulator import JobPlan, openid
-from qunfa.simulator.accounts import Chosen, Span
+from qunfa.simulator.accounts import Followers
 from qunfa.simulator.content import Content
 from qunfa.simulator.jobs import Audience, Job
 from tests.chaos.plan import SendPlan
@@ -15,9 +15,9 @@ APPID = "wx1"
 ALL = SendPlan(1, "a", {"kind": "all"})
 TAG = SendPlan(2, "a", {"kind": "tag", "tag_id": 2})
 LISTED = SendPlan(3, "a", {"kind": "openids", "openids": [openid(APPID, 1), openid(APPID, 2)]})
-TO_ALL = Audience("all", Span(0, 9), to_all=True)
-TO_TAG = Audience("tag:2", Span(0, 3))
-TO_LISTED = Audience("openids", Chosen([1, 2]))
+TO_ALL = Audience("all", Followers.of(range(9)), to_all=True)
+TO_TAG = Audience("tag:2", Followers.of(range(3)))
+TO_LISTED = Audience("openids", Followers.of([1, 2]))
 
 
 def strays(said: str, audience: Audience) -> list[Any]:
@@ -39,8 +39,8 @@ def test_what_was_asked_for_is_no_stray(send: SendPlan, audience: Audience) -> N
         (TAG, TO_ALL),
         (LISTED, TO_ALL),
         (ALL, TO_TAG),
-        (TAG, Audience("tag:3", Span(0, 3))),
-        (LISTED, Audience("openids", Chosen([1, 5]))),
+        (TAG, Audience("tag:3", Followers.of(range(3)))),
+        (LISTED, Audience("openids", Followers.of([1, 5]))),
     ],
 )
 def test_what_went_to_others_is_wrong(send: SendPlan, audience: Audience) -> None:

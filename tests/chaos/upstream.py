@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -25,17 +25,19 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
+from qunfa.contract import INVALID_REQUEST, MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
 from tests.chaos import words
+from tests.chaos.evidence import Run, RunState
 from tests.chaos.plan import SendPlan
-from tests.chaos.stage import QUEUE
+from tests.chaos.stage import QUEUE, RPC
 
-RPC: Final = timedelta(seconds=5)
 WORKFLOW_TASK: Final = timedelta(seconds=4)
 """How soon a send goes on elsewhere when the worker was killed that was about to tell what comes next."""
 RESTARTS_MAX: Final = 4
 """How often it starts again what ended as unknown: more often than an operator aborts such a send."""
 _AGAIN_SECONDS: Final = 0.25
+_CONTENT: Final = 0.5
+"""How many of those that have their result do not start it again after a restore."""
 _GONE: Final = frozenset({RPCStatusCode.NOT_FOUND})
 Done = TypeVar("Done")
 Handle = WorkflowHandle[Any, MassSendResult]
@@ -54,6 +56,12 @@ class Upstream:
     over: bool = False
     started: int = 0
     did: list[tuple[float, str]] = field(default_factory=list)
+    runs: dict[str, Run] = field(default_factory=dict)
+    """What it has seen of its runs. Where Temporal's database is restored, that may be all that is left of one."""
+    is_content: bool = False
+    """Its runs are forgotten, and it has started none again."""
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """After a restore: what was forgotten of it was started again."""
 
     @property
     def id(self) -> str:
@@ -67,6 +75,38 @@ class Upstream:
             return
         async with self.room:
             await self._live()
+
+    async def go_on(self) -> None:
+        """Temporal was restored: what runs again is awaited, what is forgotten is started again.
+
+        Half of those that have had their result are content with that.
+        """
+        chance = Random(f"{self.seed}:{self.send.number}:content")  # noqa: S311
+        content = (self.over or self.is_content) and chance.random() < _CONTENT
+        self.over = False
+        run = await self._current()
+        self.is_content = run is None and content
+        if self.is_content:
+            self._note("its runs are forgotten, and it has its result")
+        else:
+            run = run or await self._start(patient=True)
+        self.caught_up.set()
+        if run is not None:
+            await self._until_known(run)
+        self.over = True
+
+    async def _current(self) -> str | None:
+        """The newest run that Temporal knows."""
+
+        async def described() -> str | None:
+            try:
+                return (await self.client.get_workflow_handle(self.id).describe(rpc_timeout=RPC)).run_id
+            except RPCError as error:
+                if error.status in _GONE:
+                    return None
+                raise
+
+        return await self._persistently(described)
 
     async def _live(self) -> None:
         run = await self._start()
@@ -122,6 +162,7 @@ class Upstream:
             return handle.result_run_id or ""
 
         run = await self._persistently(start)
+        self.runs.setdefault(run, Run(run, content or self.send.text, time.time(), None, "running"))
         self._note(f"started as run {run}" + (" with other content" if content else ""))
         return run
 
@@ -207,9 +248,13 @@ class Upstream:
 
         async def outcome() -> str:
             try:
-                return (await handle.result()).outcome
+                result = await handle.result()
             except WorkflowFailureError as failure:
-                return _outcome_of(failure)
+                said = _outcome_of(failure)
+                self._saw(run, *_seen_of(failure))
+                return said
+            self._saw(run, "completed", result)
+            return result.outcome
 
         said = await self._persistently(outcome)
         self._note(f"run {run} ended: {said}")
@@ -235,6 +280,10 @@ class Upstream:
                     raise
                 await asyncio.sleep(_AGAIN_SECONDS)
 
+    def _saw(self, run: str, state: RunState, result: MassSendResult | None) -> None:
+        before = self.runs.get(run) or Run(run, self.send.text, time.time(), None, state)
+        self.runs[run] = replace(before, closed_at=time.time(), state=state, result=result)
+
     def _note(self, what: str) -> None:
         self.did.append((time.time(), what))
 
@@ -251,6 +300,20 @@ def _outcome_of(failure: WorkflowFailureError) -> str:
             return "terminated"
         case other:
             return type(other).__name__
+
+
+def _seen_of(failure: WorkflowFailureError) -> tuple[RunState, MassSendResult | None]:
+    match failure.cause:
+        case ApplicationError(type=kind, details=[dict() as result, *_]) if kind == MASS_SEND_FAILED:
+            return "failed", MassSendResult.model_validate(result)
+        case ApplicationError(type=kind) if kind == INVALID_REQUEST:
+            return "refused", None
+        case CancelledError():
+            return "cancelled", None
+        case TerminatedError():
+            return "terminated", None
+        case _:
+            return "broken", None
 
 
 async def still_running(client: Client, workflow_id: str) -> bool:

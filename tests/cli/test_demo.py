@@ -9,15 +9,19 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.resources import files as files_of
 from pathlib import Path
 
 import pytest
 
+from qunfa.cli.demo.folder import ACCOUNT
 from qunfa.cli.demo.followers import FollowersView
 from qunfa.cli.demo.ports import ANY, LOCALHOST, USUAL, Ports, choose_ports
+from qunfa.cli.demo.problems import LEFT, chosen, complete
 from qunfa.cli.demo.stack import temporal_binary
 from qunfa.cli.errors import Refused
+from qunfa.rules.problems import PROBLEMS
 from tests.e2e.processes import children_of, lives
 from tests.looking import until
 from tests.ports import free_ports
@@ -97,6 +101,63 @@ async def test_once_sends_to_every_follower_exactly_once() -> None:
     folder = re.search(r"a worker in (\S+)", said)
     assert folder
     assert not os.access(folder[1], os.F_OK)
+
+
+async def _typed(command: str, pasted: dict[str, str]) -> tuple[int | None, str]:
+    """A line of the demo's, pasted into a shell; its exit code, and what it said."""
+    shell = await asyncio.create_subprocess_shell(command, env={**os.environ, **pasted}, stdout=PIPE, stderr=STDOUT)
+    said = await _rest(shell)
+    return shell.returncode, said
+
+
+async def test_problems_that_are_left_are_answered_by_what_it_prints() -> None:
+    """Each stands there at once, and nobody has to change a line: a lost answer, a changed source, an approval."""
+    async with _demo("--problem", "all") as process:
+        said = await _read_until(process, "Everything runs until Ctrl-C")
+        pasted = dict(re.findall(r"export (\w+)=(\S+)", said))
+        named = re.findall(r"^(\w+)  (\S+)/left-\w+\n  ", said, re.MULTILINE)
+        assert named == [(problem, left.account) for problem, left in LEFT.items()]
+        for account in ("unknown", "source", "approval"):
+            block = re.search(rf"^\w+  {account}/.*\n(?:  .+\n)+", said, re.MULTILINE)
+            assert block
+            status, *answers = re.findall(r"^    (.+)$", block[0], re.MULTILINE)
+            for command in (status, *answers):
+                code, answer = await _typed(command, pasted)
+                assert code == 0, (command, answer)
+            await until(partial(_typed, status, pasted), lambda typed: " sent\n" in typed[1])
+        process.send_signal(signal.SIGINT)
+        rest = await _rest(process)
+    assert (process.returncode, rest.strip()) == (0, "Stopping everything.")
+
+
+@linux
+async def test_ctrl_c_while_problems_are_made_leaves_nothing() -> None:
+    """In the middle of it: exit 130 without a traceback, and no process is left."""
+    async with _demo("--problem", "unknown_outcome", "--problem", "source_changed") as process:
+        await _read_until(process, "What waits for you")
+        children = await _children(process, 4)
+        process.send_signal(signal.SIGINT)
+        said = await _rest(process)
+    assert (process.returncode, said.strip()) == (130, "Stopping everything.")
+    assert await _gone(children)
+
+
+async def test_a_problem_that_the_demo_does_not_know_starts_nothing() -> None:
+    """Exit 2, with all that there are."""
+    async with _demo("--problem", "reprint", "--problem", "frozen") as process:
+        said = " ".join((await _rest(process)).split())
+    assert process.returncode == 2
+    assert said == f"The demo can leave no problem reprint. It has: {', '.join(LEFT)}, all."
+
+
+def test_problems_are_left_once_each_in_their_order() -> None:
+    """However often and in which order they were named; a shell completes them."""
+    assert chosen(["frozen", "unknown_outcome", "frozen"]) == ("unknown_outcome", "frozen")
+    assert chosen(["all", "frozen"]) == tuple(LEFT)
+    assert chosen([]) == ()
+    assert complete("a") == ["awaiting_approval", "admin_refused", "all"]
+    assert PROBLEMS.keys() | {"awaiting_approval", "frozen"} >= LEFT.keys()
+    assert len({left.account for left in LEFT.values()} | {ACCOUNT}) == 1 + len(LEFT)
 
 
 @linux

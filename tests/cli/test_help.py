@@ -88,7 +88,8 @@ async def test_sends_are_completed_by_the_shell(qunfa: Qunfa, scripted: Scripted
 
 async def test_problems_are_completed_by_the_shell(qunfa: Qunfa) -> None:
     """All there are; nothing is asked for that."""
-    assert await _completed(qunfa, "qunfa list --problem ") == list(PROBLEMS)
+    assert await _completed(qunfa, "qunfa list --problem ") == [*PROBLEMS, "account_frozen"]
+    assert await _completed(qunfa, "qunfa demo --problem a") == ["awaiting_approval", "admin_refused", "all"]
 
 
 async def test_completion_stays_quiet_without_temporal(qunfa: Qunfa) -> None:

@@ -85,6 +85,22 @@ def test_a_send_that_has_ended_is_named_for_its_end(*, state: str, outcome: str 
     assert (words.plain, str(words.style)) == (shown, style)
 
 
+@pytest.mark.parametrize(
+    ("phase", "problem", "shown"),
+    [
+        ("scheduled", None, "scheduled"),
+        ("scheduled", "account_frozen", "scheduled: account_frozen"),
+        ("scheduled", "quota_exhausted", "scheduled: quota_exhausted"),
+        ("needs_operator", "quota_exhausted", "needs_operator"),
+        (None, "account_frozen", "running"),
+    ],
+)
+def test_a_send_that_is_held_back_says_by_what(phase: str | None, problem: str | None, shown: str) -> None:
+    """One that asks a person is named below the list, with the command."""
+    found = SendRow.model_validate({**ROW, "state": "running", "phase": phase, "problem": problem})
+    assert state_words(found).plain == shown
+
+
 def test_outcomes_are_completed_by_the_shell() -> None:
     """Nobody types them from memory."""
     asking = {"_QUNFA_COMPLETE": "complete_bash", "COMP_WORDS": "qunfa list --outcome ", "COMP_CWORD": "3"}

@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
+from qunfa.cli.preview import render_check
 from qunfa.contract import mass_send_id
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
-from qunfa.contract.request import PreviewResult
+from qunfa.contract.request import PreviewResult, parse_request
 from tests.cli.calls import QUEUE, Qunfa, parsed
 from tests.cli.stub import given, request
+from tests.cli.test_tables import lines
 
 SOURCE = {
     "place": "message.articles[0].thumb",
@@ -29,6 +32,23 @@ NO_FILE = "message.media: source file:///a.mp3: there is no such file."
 SENT = {"to": "oA", "sent": True, "msg_id": 34182}
 REFUSED = {"to": "WeChat id li", "sent": False, "errcode": 43004, "errmsg": "require subscribe", "rid": "r1"}
 TO = ("--to", "oA", "--to-wxname", "li")
+
+
+REQUEST = parse_request(request("spring"))
+OUTLOOK: dict[str, Any] = {"account": "demo", "key": "spring", "msgtype": "text", "audience": "tag 2 (VIP)"}
+
+
+def outlook(start: str, freeze: str, quota: str, said: str = "said") -> CheckResult:
+    """What a check finds of key, freeze and quota."""
+    words = {"said": said, "then": f"then {said}"}
+    return CheckResult.model_validate(
+        {
+            **OUTLOOK,
+            "past": {"state": "new", "start": start, **words},
+            "freeze": {"state": "free", "effect": freeze, **words},
+            "quota": {"state": "left", "effect": quota, **words},
+        }
+    )
 
 
 def _checks(key: str, said: dict[str, Any] | list[str], kind: str = "answer") -> list[str]:
@@ -69,6 +89,54 @@ async def test_each_problem_is_a_line_and_exit_1(qunfa: Qunfa, client: Client, k
     result = CheckResult.model_validate(parsed(answer))
     assert (answer.exit_code, result.followers, result.problems) == (1, 1234, (problems[0],))
     assert "workers" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("start", "freeze", "quota", "word"),
+    [
+        ("send", "none", "none", "ready"),
+        ("send", "unknown", "unknown", "ready"),
+        ("unknown", "unknown", "unknown", "ready"),
+        ("send", "waits", "none", "would wait"),
+        ("send", "none", "waits", "would wait"),
+        ("send", "waits", "asks", "would ask an operator"),
+        ("send", "waits", "fails", "would fail"),
+        ("send", "none", "expires", "would expire"),
+        ("try_again", "waits", "none", "would be tried again"),
+        ("await_result", "none", "none", "would await its result"),
+        ("give_result", "none", "none", "would end as before"),
+        ("ask", "none", "none", "would ask an operator"),
+        ("follow", "none", "none", "runs already"),
+    ],
+)
+def test_a_dry_run_is_headed_by_what_a_start_does(start: str, freeze: str, quota: str, word: str) -> None:
+    """Only what would just be sent is ready; none of it is a problem."""
+    shown = lines(render_check(REQUEST, outlook(start, freeze, quota)), 80)
+    assert shown[0] == f"demo/spring  {word}"
+    assert shown[-2].startswith("Nothing stands against it." if word == "ready" else "The request is right, but")
+
+
+def test_the_table_of_a_dry_run_fits_80_columns() -> None:
+    """One row for each of key, freeze and quota, in the words of the workers; a result without them has none."""
+    shown = lines(render_check(REQUEST, outlook("give_result", "none", "waits", said="a long sentence " * 6)), 80)
+    assert max(map(cell_len, shown)) <= 80
+    assert [line.split()[0] for line in shown if line.startswith(("key", "freeze", "quota"))] == [
+        "key",
+        "freeze",
+        "quota",
+    ]
+    without = CheckResult.model_validate({**OUTLOOK, **FINE})
+    assert not any(line.startswith(("key", "freeze", "quota")) for line in lines(render_check(REQUEST, without), 80))
+
+
+def test_a_dry_run_says_why_nobody_is_counted() -> None:
+    """With the reason; all followers are called so once."""
+    uncounted = CheckResult.model_validate({**OUTLOOK, "audience": "all followers", "uncounted": "WeChat is busy"})
+    assert "all followers; how many is not known: WeChat is busy" in "\n".join(
+        lines(render_check(REQUEST, uncounted), 80)
+    )
+    counted = CheckResult.model_validate({**OUTLOOK, "audience": "all followers", "followers": 23_000})
+    assert "all followers: 23,000, by WeChat's count" in "\n".join(lines(render_check(REQUEST, counted), 80))
 
 
 async def test_a_request_that_workers_refuse_has_its_problems(qunfa: Qunfa, client: Client, key: str) -> None:

@@ -15,9 +15,9 @@ from qunfa.cli import app
 from qunfa.cli.freeze import render_switch
 from qunfa.cli.ledger import render_ledger
 from qunfa.cli.message import beginning, bytes_words, contents, heading
-from qunfa.cli.status import answer_commands, headline, outcome_sentence, render_send, state_word
+from qunfa.cli.status import answer_commands, headline, look_command, outcome_sentence, render_send, state_word
 from qunfa.cli.times import short
-from qunfa.cli.view import Failure, SendView, State
+from qunfa.cli.view import Failure, RequestView, SendView, State
 from qunfa.cli.watch import progress_line
 from qunfa.contract import MassSendResult, Status
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
@@ -143,6 +143,18 @@ def test_what_is_to_be_approved_is_shown() -> None:
     assert text.startswith("to approve")
     assert forged.index("to tag 2") > whom.index("to all followers")
     assert "approved by" not in shown
+
+
+def test_articles_to_be_approved_have_a_command_that_shows_them() -> None:
+    """While they wait; and only where Qunfa knows what they say."""
+    waits = status("awaiting_approval", approval=WAITS, answers=["approve", "reject"])
+    asked = RequestView(message='Article "t"', audience="all followers", has_articles=True)
+    view = _view(said=waits).model_copy(update={"request": asked})
+    assert look_command(view) == "qunfa article preview demo/k"
+    assert "look at it qunfa article preview demo/k" in " ".join(_shown(render_send(view)).split())
+    draft = view.model_copy(update={"request": asked.model_copy(update={"has_articles": False})})
+    approved = _view(said=status("scheduled", answers=["abort"])).model_copy(update={"request": asked})
+    assert [look_command(one) for one in (draft, approved, _view(said=waits))] == [None] * 3
 
 
 def test_who_approved_and_who_paused_is_shown() -> None:

@@ -20,19 +20,12 @@ ANSWER: dict[str, Any] = {"kind": "refused", "at": NINE}
 @pytest.mark.parametrize(
     ("model", "good"),
     [
-        (Retry, WHO),
-        (Retry, {**WHO, "confirm_not_delivered": True}),
-        (MarkSent, {**WHO, "msg_id": 3147483650}),
-        (Abort, WHO),
-        (Abort, {**WHO, "confirm_not_delivered": True}),
-        (Freeze, WHO),
-        (Unfreeze, {"by": "li"}),
-        (Forget, {**WHO, "key": "k"}),
-        (Wish, WISH),
-        (Wish, {**WISH, "turn": TURN}),
+        (Retry, WHO), (Retry, {**WHO, "confirm_not_delivered": True}), (MarkSent, {**WHO, "msg_id": 3147483650}),
+        (Abort, WHO), (Abort, {**WHO, "confirm_not_delivered": True}), (Freeze, WHO), (Unfreeze, {"by": "li"}),
+        (Forget, {**WHO, "key": "k"}), (Wish, WISH), (Wish, {**WISH, "turn": TURN}),
         (Report, {**SEND, "known": {"tries": [{**TRY, "answer": ANSWER}]}}),
     ],
-)
+)  # fmt: skip
 def test_good_messages_fit(model: type[BaseModel], good: dict[str, Any]) -> None:
     """And survive JSON."""
     parsed = model.model_validate(good)
@@ -42,25 +35,13 @@ def test_good_messages_fit(model: type[BaseModel], good: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("model", "bad"),
     [
-        (Abort, {"by": "li"}),
-        (Abort, {"reason": "x"}),
-        (Abort, {**WHO, "by": " "}),
-        (Abort, {**WHO, "reason": ""}),
-        (Abort, {**WHO, "force": True}),
-        (Abort, None),
-        (Retry, {**WHO, "confirm_not_delivered": 1}),
-        (Retry, {**WHO, "send_ignore_reprint": "true"}),
-        (MarkSent, WHO),
-        (MarkSent, {**WHO, "msg_id": 0}),
-        (MarkSent, {**WHO, "msg_id": "7"}),
-        (MarkSent, {**WHO, "msg_id": True}),
-        (MarkSent, {**WHO, "msg_id": 2**63}),
-        (Unfreeze, {}),
-        (Forget, WHO),
-        (Forget, {"by": "li", "key": "k"}),
-        (Forget, {**WHO, "key": "no key"}),
+        (Abort, {"by": "li"}), (Abort, {"reason": "x"}), (Abort, {**WHO, "by": " "}), (Abort, {**WHO, "reason": ""}),
+        (Abort, {**WHO, "force": True}), (Abort, None), (Retry, {**WHO, "confirm_not_delivered": 1}),
+        (Retry, {**WHO, "send_ignore_reprint": "true"}), (MarkSent, WHO), (MarkSent, {**WHO, "msg_id": 0}),
+        (MarkSent, {**WHO, "msg_id": "7"}), (MarkSent, {**WHO, "msg_id": True}), (MarkSent, {**WHO, "msg_id": 2**63}),
+        (Unfreeze, {}), (Forget, WHO), (Forget, {"by": "li", "key": "k"}), (Forget, {**WHO, "key": "no key"}),
     ],
-)
+)  # fmt: skip
 def test_a_person_is_taken_at_their_word_only(model: type[BaseModel], bad: dict[str, Any] | None) -> None:
     """Who and why are asked for, flags are flags, and unknown fields are refused."""
     with pytest.raises(ValidationError):

@@ -1,23 +1,30 @@
-"""A crowd that is due at once gets through, one after the other; nobody polls, and nobody is sent twice."""
+"""A crowd of sends gets through, and a flood of pushes holds none of them up."""
 
 from pathlib import Path
-from typing import Final
 
 import pytest
 
 from tests.crowd.crowd import crowded, drained
+from tests.crowd.flood import Way, flooded, flooding
 
 pytestmark = pytest.mark.long
-
-SENDS: Final = 20
-EVENTS_MAX: Final = 45
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_crowd_gets_through_whatever_the_number_of_workers(tmp_path: Path, workers: int) -> None:
     """Each is sent once, with few events however long it waits; a send of another account ends as well."""
     async with crowded(tmp_path, pace=0.1, workers=workers) as stage:
-        found = await drained(stage, SENDS)
+        found = await drained(stage, 20)
     assert set(found.outcomes) == {"sent"}
-    assert found.received == {SENDS}
-    assert max(found.events) <= EVENTS_MAX
+    assert found.received == {20}
+    assert max(found.events) <= 45
+
+
+@pytest.mark.parametrize("way", ["signal", "receiver"])
+async def test_a_flood_is_taken_whatever_becomes_of_the_worker(tmp_path: Path, way: Way) -> None:
+    """A restart in the midst changes nothing. The send in the midst reaches everybody once; no history is long."""
+    async with flooding(tmp_path) as stage:
+        found = await flooded(stage, 1_000, way, restart=True)
+    assert found.outcome == "sent"
+    assert 1_000 <= found.counted <= 1_000 + found.again  # whose answer was lost is counted twice
+    assert max(found.events) < 10_000

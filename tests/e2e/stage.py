@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from qunfa.simulator import Fault, JobPlan, Simulator, SimulatorConfig, openid
 from qunfa.simulator.accounts import Account as SimulatedAccount
 from qunfa.simulator.calls import Call
 from qunfa.simulator.jobs import Job
+from qunfa.simulator.problems import ORDERS
 from qunfa.wechat import open_http
 from tests.looking import PATIENCE, until
 from tests.media.samples import picture
@@ -218,6 +219,15 @@ class Scene:
     def plan(self, **fate: Any) -> None:
         """The fate of the next job."""
         self.sim.world.job_plans.add(JobPlan.model_validate(fate))
+
+    def problem(self, name: str) -> Iterator[None]:
+        """Order what makes this problem, one order with each `next`: the one before it has to have struck."""
+        for order in ORDERS[name]:
+            if isinstance(order, Fault):
+                self.sim.world.faults.add(order)
+            else:
+                self.sim.world.job_plans.add(order)
+            yield
 
     def calls(self, endpoint: str) -> int:
         """How often an endpoint was called."""

@@ -32,13 +32,6 @@ async def test_a_speed_is_set_when_a_terminal_says_yes(scene: Scene, said: str, 
     assert f"Set the speed of {scene.account} to 4, 100,000 a minute?" in end.stderr
 
 
-@pytest.mark.parametrize("args", [("set",), ("get", "3"), ("set", "5"), ("set", "fast"), ("slow",)], ids=" ".join)
-async def test_a_wrong_speed_is_wrong_use(scene: Scene, args: tuple[str, ...]) -> None:
-    """Exit 2, and WeChat is not asked."""
-    answer = await qunfa(scene, "speed", scene.account, *args)
-    assert (answer.exit_code, list(scene.sim.world.calls)) == (2, [])
-
-
 async def test_why_a_speed_or_a_quota_is_not_told_is_said(scene: Scene) -> None:
     """Exit 1 with WeChat's code, or that nobody at the workers knows the account."""
     scene.fault("errcode", "speed/set", errcode=48001)

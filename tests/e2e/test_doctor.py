@@ -77,20 +77,6 @@ async def test_doctor_finds_that_all_is_well(scene: Scene) -> None:
     assert await scene.nobody()
 
 
-async def test_the_doctor_follows_a_push_where_the_account_works(scene: Scene) -> None:
-    """Its workflow has the test push, and forgets it."""
-    await polled(scene)
-    await scene.result(await scene.start())
-    before = await scene.ledger()
-    url = f"{scene.stage.receiver}/wechat/{scene.account}"
-    findings = await doctor(scene, "--callback-url", url, code=0, **configured(scene))
-    assert "temporal: the push stands in the history" in findings["callback"].said
-    after = await scene.ledger()
-    assert (after.kept, after.book, after.records) == (before.kept, before.book, before.records)
-    assert "3 of 4 sends to all left this month; 99 of 100 calls" in findings["quota"].said
-    assert await scene.everyone_once()
-
-
 async def test_without_temporal_what_does_not_need_it_is_checked(scene: Scene) -> None:
     """Everything else says so; the command line's other ways to fail are kept for wrong use."""
     url = f"{scene.stage.receiver}/wechat/{scene.account}"

@@ -16,7 +16,6 @@ from tests.e2e.processes import configuration, logged, running
 from tests.e2e.stage import Scene
 from tests.media.recordings import mp4
 from tests.media.samples import clip, picture, png, recording, voice_message
-from tests.media.sources.site import response, serve
 
 MB = 1024 * 1024
 ROOM = 20 * MB
@@ -95,25 +94,6 @@ async def test_a_card(scene: Scene) -> None:
     await scene.simulate(cards=True)
     seen = await delivered(scene, card, key="today")
     assert (seen.msgtype, seen.card_id) == ("wxcard", "c")
-
-
-@pytest.mark.long
-async def test_pictures_from_elsewhere_become_wechats(scene: Scene) -> None:
-    """Fetched over http, uploaded once for each content however often and wherever it stands; WeChat's own stay."""
-    async with serve() as site, own_worker(scene, media={"hosts": [site.authority]}):
-        one, other = picture(colour="red"), picture(colour="green")
-        site.pages |= {"/a.png": response(one), "/same.png": response(one), "/b.png?sig=1&w=2": response(other)}
-        content = (
-            f'<img src="{site.url("/a.png")}"><img data-src="{site.url("/same.png")}"><img src="{GIVEN}">'
-            f'<p style="background-image: url({site.url("/b.png?sig=1&amp;w=2")})">x</p>'
-        )
-        [article] = (await delivered(scene, scene.news(content))).articles
-    assert article.dropped == ()
-    assert site.authority not in article.content
-    assert article.content.count(f'src="{GIVEN}"') == 1
-    shown = [one.url for one in article.pictures]
-    assert (len(shown), shown[0] == shown[1], len(set(shown)), shown[2]) == (4, True, 3, GIVEN)
-    assert scene.calls("media/uploadimg") == 2
 
 
 @pytest.mark.long

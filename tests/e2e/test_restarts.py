@@ -46,7 +46,7 @@ async def test_a_refusal_tells_of_a_delivery_that_the_ledger_has_lost(scene: Sce
 @pytest.mark.parametrize("fault", ["slow", "timeout_after_accept", "timeout_before_accept"])
 async def test_a_send_terminated_in_mid_try_goes_on_when_started_again(scene: Scene, fault: str) -> None:
     """The ledger knows of the try that nobody waits for any more; followers get the message once."""
-    scene.fault(fault, seconds=0.5)
+    scene.fault(fault, seconds=2)
     first = await scene.start()
     await scene.tried()
     await first.terminate("by mistake")

@@ -1,15 +1,15 @@
-"""A database goes back to what it was: by the guide's procedure nothing that was sent meanwhile is sent again."""
+"""A database goes back to what it was: by `qunfa restored` nothing that was sent meanwhile is sent again."""
 
 import asyncio
-import shutil
-import sqlite3
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from qunfa.contract import MassSendResult
-from tests.e2e.commands import qunfa
+from tests.database import copied, put_back
+from tests.e2e.commands import parsed, qunfa
 from tests.e2e.test_temporal_dies import employed
 from tests.faults.company import result_of
 from tests.faults.temporal_server import temporal_server
@@ -21,21 +21,11 @@ FORGETS_SECONDS = 20
 RESULT = {"push_timeout": 1, "poll_interval": 1}
 
 
-def copied(source: Path, target: Path) -> None:
-    """The database as it is in this moment, as a backup program takes it."""
-    with closing(sqlite3.connect(source)) as there, closing(sqlite3.connect(target)) as here:
-        there.backup(here)
-
-
-def put_back(snapshot: Path, file: Path) -> None:
-    """The database is the snapshot from now on."""
-    for name in (f"{file}-wal", f"{file}-shm"):
-        Path(name).unlink(missing_ok=True)
-    shutil.copy(snapshot, file)
-
-
 async def test_what_a_restored_database_has_forgotten_is_not_sent_again(tmp_path: Path) -> None:
-    """Two sends were delivered since the snapshot: one waited for approval in it, and one was not started yet."""
+    """Two sends were delivered since the snapshot: one waited for approval in it, and one was not started yet.
+
+    A third one waited, was rejected since, and runs again: it asks, too. What is started after all that is new.
+    """
     file, snapshot = tmp_path / "temporal.db", tmp_path / "snapshot.db"
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporal_server(file))
@@ -45,29 +35,67 @@ async def test_what_a_restored_database_has_forgotten_is_not_sent_again(tmp_path
         await company.simulate(timing={"duplicate_window": FORGETS_SECONDS})
 
         async with actor.successor():
-            known = await scene.start("known", approval={"required": True}, requested_by="crm", result=RESULT)
-            await scene.until(known, lambda status: status.phase == "awaiting_approval")
+            known, stopped = [
+                await scene.start(key, approval={"required": True}, requested_by="crm", result=RESULT)
+                for key in ("known", "stopped")
+            ]
+            for one in (known, stopped):
+                await scene.until(one, lambda status: status.phase == "awaiting_approval")
+            taken = datetime.now(UTC).isoformat()
             await asyncio.to_thread(copied, file, snapshot)
             await scene.update(known, "approve")
+            await scene.update(stopped, "reject")
             forgotten = await scene.start("forgotten", result=RESULT)
             sent = {one.id: (await result_of(one)).jobs[0].msg_id for one in (known, forgotten)}
         await server.kill()
         put_back(snapshot, file)
         await server.start()
+        restored = ("restored", scene.appid, "--taken", taken, "--reason", "disk lost", "--yes", "--json")
+        told = await qunfa(scene, *restored)
+        assert (told.exit_code, parsed(told)["worker"]) == (0, False), told.output
 
         async with actor.successor():
-            assert (await qunfa(scene, "freeze", scene.appid, "--reason", "restored", "--yes")).exit_code == 0
             await scene.start("forgotten", result=RESULT)  # by its caller, who may have no result of it
-            await scene.update(known, "approve")
-            handles = [scene.client.get_workflow_handle(one, result_type=MassSendResult) for one in sent]
-            for handle in handles:
-                await scene.waits(handle, "frozen by")
-                msg_id = str(sent[handle.id])
-                marked = await qunfa(scene, "mark-sent", handle.id, "--msg-id", msg_id, "--reason", "in the console")
+            for one in (known, stopped):
+                await scene.update(one, "approve")
+            handles = {name: scene.client.get_workflow_handle(name, result_type=MassSendResult) for name in sent}
+            for name, handle in handles.items():
+                await scene.asks(handle, "unknown_outcome")
+                msg_id = str(sent[name])
+                marked = await qunfa(scene, "mark-sent", name, "--msg-id", msg_id, "--reason", "in the console")
                 assert marked.exit_code == 0, marked.output
-            assert (await qunfa(scene, "unfreeze", scene.appid, "--yes")).exit_code == 0
-            for handle in handles:
+            await scene.asks(stopped, "unknown_outcome")
+            assert {one["stands"] for one in parsed(await qunfa(scene, *restored))["sends"]} <= {"asks", "accepted"}
+            assert (await qunfa(scene, "restored", scene.appid, "--done", "--yes")).exit_code == 0
+            for name, handle in handles.items():
                 [job] = (await result_of(handle)).jobs
-                assert (job.state, job.msg_id) == ("sent", sent[handle.id])
-        assert len(scene.jobs) == len(sent)
-        assert set((await scene.received()).values()) == {len(sent)}
+                assert (job.state, job.msg_id) == ("sent", sent[name])
+            assert len(scene.jobs) == len(sent)
+            why = ("--confirm-not-delivered", "--reason", "was rejected", "--yes")
+            aborted = await qunfa(scene, "abort", stopped.id, *why)
+            assert aborted.exit_code == 0, aborted.output
+            assert (await result_of(await scene.start("new", result=RESULT))).outcome == "sent"
+        assert len(scene.jobs) == len(sent) + 1
+        assert set((await scene.received()).values()) == {len(sent) + 1}
+
+
+async def test_a_restore_of_which_nobody_is_told_sends_again(tmp_path: Path) -> None:
+    """So the test above can fail: without the command the same key is delivered a second time."""
+    file, snapshot = tmp_path / "temporal.db", tmp_path / "snapshot.db"
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(temporal_server(file))
+        company = await employed(stack, server, tmp_path)
+        actor = company.actor()
+        scene = actor.scene
+        await company.simulate(timing={"duplicate_window": FORGETS_SECONDS})
+
+        await asyncio.to_thread(copied, file, snapshot)
+        async with actor.successor():
+            assert (await result_of(await scene.start("forgotten", result=RESULT))).outcome == "sent"
+        await server.kill()
+        put_back(snapshot, file)
+        await server.start()
+
+        async with actor.successor():
+            assert (await result_of(await scene.start("forgotten", result=RESULT))).outcome == "sent"
+        assert set((await scene.received()).values()) == {2}

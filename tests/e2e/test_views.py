@@ -11,7 +11,6 @@ from temporalio.client import WorkflowHandle
 
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.rules.calendar import shanghai_day
-from tests.e2e.commands import parsed, qunfa
 from tests.e2e.stage import Scene
 from tests.looking import until
 from tests.project.guide import VIEWS
@@ -34,10 +33,7 @@ async def in_every_state(scene: Scene) -> str:
     await failure_of(await scene.start("failed", on_problem="fail"))
     scene.plan(reprint="allowed")
     await scene.asks(await scene.start("reprint"), "reprint_needs_decision")
-    scene.fault("reset_before_accept", times=None)
-    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
-    await scene.asks(await scene.start("unknown", not_after=soon), "unknown_outcome")
-    scene.sim.world.faults.clear()
+    await _in_doubt(scene)
     sent = await scene.result(await scene.start("sent"))
     scene.plan(delay=10**6)
     awaiting = await scene.start("awaiting")
@@ -51,6 +47,19 @@ async def in_every_state(scene: Scene) -> str:
     await scene.freeze()
     await scene.waits(await scene.start("frozen"), "frozen")
     return str(sent.jobs[0].msg_id)
+
+
+async def _in_doubt(scene: Scene) -> None:
+    """A try that got no answer before its time was over; a slow machine is given more time for it."""
+    scene.fault("reset_before_accept", times=None)
+    for seconds in (1, 5, 25):
+        soon = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+        handle = await scene.start("unknown", not_after=soon)
+        status = await scene.until(handle, lambda status: status.phase in {"needs_operator", "done"})
+        if status.problem and status.problem.name == "unknown_outcome":
+            break
+    scene.sim.world.faults.clear()
+    await scene.asks(handle, "unknown_outcome")
 
 
 def _in_an_hour() -> str:
@@ -86,45 +95,6 @@ async def test_each_view_finds_what_it_says_and_nothing_else(scene: Scene) -> No
         await until(partial(keys, scene, query), partial(eq, expected[view]))
     for view in ("the accounts, each with its switch", "frozen accounts"):
         assert scene.ledger_handle.id in [one.id async for one in scene.client.list_workflows(VIEWS[view])]
-
-
-async def rejected(scene: Scene) -> None:
-    """A send that its approver does not let go."""
-    handle = await scene.start("rejected", **APPROVAL)
-    await scene.until(handle, lambda status: status.phase == "awaiting_approval")
-    await scene.update(handle, "reject")
-    await failure_of(handle)
-
-
-async def unknown(scene: Scene) -> None:
-    """A send that is aborted while nobody knows whether it was delivered."""
-    scene.fault("reset_before_accept", times=None)
-    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
-    handle = await scene.start("unknown", not_after=soon)
-    await scene.asks(handle, "unknown_outcome")
-    await scene.update(handle, "abort")
-    assert (await failure_of(handle)).outcome == "unknown"
-
-
-async def test_each_way_to_end_has_its_word(scene: Scene) -> None:
-    """In `qunfa list`: the outcome, or how Temporal closed it. One in doubt, or refused, is not taken for failed."""
-    await scene.result(await scene.start("sent"))
-    scene.fault("errcode", errcode=48001)
-    await failure_of(await scene.start("failed", on_problem="fail"))
-    await failure_of(await scene.start("expired", not_after=datetime.now(UTC).isoformat()))
-    await scene.refusal(await scene.start("refused", colour="red"))
-    await rejected(scene)
-    terminated = await scene.start("terminated", send_at=_in_an_hour())
-    await scene.waits(terminated, "send_at")
-    await terminated.terminate("by hand")
-    await unknown(scene)
-    expected = {name: name for name in ("sent", "failed", "expired", "refused", "rejected", "unknown")}
-    query = f"WorkflowId STARTS_WITH 'mass-send:{scene.account}:' AND ExecutionStatus != 'Running'"
-    listing = partial(qunfa, scene, "list", "--query", query)
-    rows = parsed(await until(partial(listing, "--json"), lambda answer: len(parsed(answer)) == len(expected) + 1))
-    assert {row["key"]: row["outcome"] for row in rows} == {**expected, "terminated": None}
-    shown = (await listing("--outcome", "unknown")).stdout
-    assert ("unknown: may have been delivered" in shown, "rejected" in shown) == (True, False)
 
 
 async def page(handle: WorkflowHandle[Any, Any]) -> str:

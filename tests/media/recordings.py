@@ -14,7 +14,7 @@ def mp3_frame(kilobits: int = 128, content: bytes = b"") -> bytes:
     return (bytes((0xFF, 0xFB, _BITRATES.index(kilobits) << 4, 0)) + content).ljust(size, b"\0")
 
 
-def mp3_frames(seconds: float, kilobits: Iterable[int] = (32,)) -> bytes:
+def mp3_frames(seconds: float = 3, kilobits: Iterable[int] = (32,)) -> bytes:
     """Frames for so long, with the bit rates in turn: several make a variable bit rate."""
     rates = tuple(kilobits)
     return b"".join(mp3_frame(rates[number % len(rates)]) for number in range(round(seconds / FRAME_SECONDS)))
@@ -31,7 +31,7 @@ def id3(content: bytes) -> bytes:
     return b"ID3\x04\0\0" + bytes(length >> shift & 0x7F for shift in (21, 14, 7, 0)) + content
 
 
-def amr(seconds: float, modes: Iterable[int] = (7,)) -> bytes:
+def amr(seconds: float = 3, modes: Iterable[int] = (7,)) -> bytes:
     """An AMR narrowband recording whose frames have these types in turn."""
     types = tuple(modes)
     frames = (types[number % len(types)] for number in range(round(seconds / 0.02)))

@@ -21,19 +21,7 @@ def noise(form: str = "PNG", size: tuple[int, int] = (1000, 1000)) -> bytes:
     return encoded(Image.effect_noise(size, 100).convert("RGB"), form)
 
 
-def recording(seconds: float = 3) -> bytes:
-    """An MP3."""
-    return mp3_frames(seconds)
-
-
-def voice_message(seconds: float = 3) -> bytes:
-    """An AMR."""
-    return amr(seconds)
-
-
-def clip() -> bytes:
-    """An MP4."""
-    return mp4()
+recording, voice_message, clip = mp3_frames, amr, mp4
 
 
 def facts_of(folder: Path, content: bytes) -> MediaFacts:

@@ -104,7 +104,7 @@ def peak() -> int:
 
 
 async def test_what_is_made_to_fit_is_the_same(tmp_path: Path) -> None:
-    """The same bytes, and the same note."""
+    """The same bytes."""
     path, here, there = put(tmp_path, noise(size=(700, 700))), tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()

@@ -198,7 +198,7 @@ def test_the_example_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.
     settings = load_settings()
     assert list(settings.accounts) == ["brand"]
     assert settings.task_queue == ENVIRONMENT["QUNFA_TASK_QUEUE"]
-    assert (settings.metrics.worker, settings.store.uri) == ("0.0.0.0:9464", "file:/var/lib/qunfa")
+    assert settings.metrics.worker == "0.0.0.0:9464"
     assert settings.metrics.receiver == "0.0.0.0:9465"  # in its container, of which only the other port is published
     assert [port.rpartition(":")[2] for port in SERVICES["receiver"]["ports"]] == ["8088"]
 
@@ -223,7 +223,7 @@ def test_the_rehearsal_fits_together(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_configured_paths_are_mounted() -> None:
     """The worker finds its configuration, its media and a store that outlives it."""
     targets = {target for name, _, target in _mounts() if name == "worker"}
-    assert targets == {"/etc/qunfa/qunfa.toml", "/srv/media", "/var/lib/qunfa"}
+    assert targets == {"/etc/qunfa/qunfa.toml", "/srv/media"}
 
 
 def test_the_worker_may_finish_a_try(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ SAID_ELSEWHERE: Final = (
     "workflows",
     "activities",
 )
-ENGLISH_ONLY: Final = frozenset({"demo", "callback.py", "services.py"})
+ENGLISH_ONLY: Final = frozenset({"demo", "callback.py", "services.py", "restored.py", "recovery.py", "traces.py"})
 """Where commands for platform engineers are, which print English, but for their help."""
 TYPED: Final = ("qunfa ", "temporal ", "Example: qunfa ", "QUNFA_")
 NO_SENTENCES: Final = {
@@ -60,6 +60,12 @@ COMPOSED: Final = frozenset(
         "The first such try began at {}.{}",
         "WeChat still asks the administrator about {} ({}); {}",
         "must have at {} {} items",
+        "must be {} and at most a year",
+        ", until {} at the latest",
+        "WeChat refuses it; it waits until {}{}",
+        "accepted as msg_id {},{}; no result yet",
+        "in doubt: a try of{} may have been accepted",
+        "{}{},{}; nothing was delivered",
         "{}, less than 35: if an account's own workflow is lost, an older key could be sent again",
         f"Start workers of the current version, or change it: {_SET_CURRENT} {{}} --build-id {{}}",
         "; tasks go to the version {}",

@@ -91,7 +91,7 @@ async def abort(act: Act) -> None:
 async def reprint(act: Act) -> None:
     """Nobody has it; the same again is refused; sent as a reprint it is a second generation."""
     scene, send = act.scene, "reprint/spring"
-    scene.plan(reprint="allowed")
+    next(scene.problem("reprint_needs_decision"))
     act.does("crm starts a send, and WeChat judges it a reprint")
     handle = await scene.start()
     await _asks(act, handle, "reprint_needs_decision")
@@ -142,11 +142,12 @@ async def silence(act: Act) -> None:
 async def unknown(act: Act) -> None:
     """No answer comes back or is found: a person looks, marks it as sent, and nothing is repeated."""
     scene, send = act.scene, "unknown/spring"
-    scene.fault("timeout_after_accept", seconds=2)
+    faults = scene.problem("unknown_outcome")
+    next(faults)
     act.does("crm starts a send; WeChat accepts it, and no answer ever comes back")
     handle = await scene.start()
     [job] = await scene.accepted()
-    scene.fault("reset_before_accept", times=None)
+    next(faults)
     status = await _asks(act, handle, "unknown_outcome")
     act.sees("retry, mark_sent or abort", when=status == ("retry", "mark_sent", "abort"))
     await act.is_refused("retry", send, *WHY, because="may have been delivered: retry needs confirm_not_delivered")

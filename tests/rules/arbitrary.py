@@ -13,8 +13,6 @@ NOON = datetime(2026, 12, 1, 4, tzinfo=UTC)
 """Noon in Shanghai."""
 CLIENTMSGID = "0123456789abcdef0123-0000-00"
 
-NO_OF_OPERATOR = Verdict(status=NOT_DELIVERED, observed_by="operator")
-
 CODES: tuple[int, ...] = (
     -1,
     45066,

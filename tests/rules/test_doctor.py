@@ -9,7 +9,6 @@ from qunfa.rules.doctor import Poller, Pollers, workers_answered, workers_found,
 from tests.rules.sentences import is_read_well
 
 ONE, TWO = "qunfa:1", "qunfa:2"
-IDLE = "get no task"
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 
 
@@ -42,15 +41,6 @@ def test_search_attributes() -> None:
     missing = doctor.attributes_found([next(iter(SEARCH_ATTRIBUTES))])
     assert (missing.state, missing.todo) == ("failed", "qunfa setup")
     assert "MassSendAccount" in missing.said
-
-
-def test_a_sentence_of_two_lines_is_a_finding_and_a_next_step() -> None:
-    """As the errors of the connection are written."""
-    finding = doctor.temporal_failed("cannot reach Temporal\nStart it.")
-    assert (finding.state, finding.said, finding.todo) == ("failed", "cannot reach Temporal", "Start it.")
-    unknown = doctor.attributes_unknown("cannot be managed from here\nRegister them elsewhere.")
-    assert (unknown.state, unknown.todo) == ("warning", "Register them elsewhere.")
-    assert doctor.temporal_failed("unreadable profile").todo
 
 
 def test_accounts_of_the_configuration() -> None:
@@ -94,12 +84,6 @@ def test_workers_that_poll_and_get_nothing(versions: tuple[str | None, ...], cur
         assert (current or "pollers") in finding.said
     else:
         assert "temporal worker deployment set-current-version --deployment-name" in (finding.todo or "")
-
-
-def test_the_version_to_be_made_current_is_one_that_polls() -> None:
-    """So that the command can be copied."""
-    todo = workers_found("qunfa", pollers(ONE), pollers(ONE)).todo or ""
-    assert todo.endswith("--deployment-name qunfa --build-id 1")
 
 
 def test_a_worker_that_no_longer_polls_is_not_counted() -> None:

@@ -231,18 +231,6 @@ def test_a_draft_that_died_after_a_generation_is_not_made_anew(earlier: Job) -> 
     assert not is_rebuildable(jobs, message(NEWS), Material())
 
 
-def test_pictures_in_articles_outlive_a_rebuilding() -> None:
-    """They have no media_id that could be dead."""
-    sources = (source("message.articles[0].content", "picture"), source("message.articles[0].thumb", "cover"))
-    material = found(Inspection(sources=sources))
-    for one in sources:
-        material = with_upload(material, uploaded(one))
-    rest = rebuilding(material.model_copy(update={"made": Made(media_id="dead", made_at=NOW)}))
-    works = carried_out(NEWS, rest)
-    assert [one.use for one in works[0].sources] == ["cover"]
-    assert isinstance(works[1], MakeDraft)
-
-
 @pytest.mark.parametrize(
     "raw",
     [

@@ -1,10 +1,14 @@
+"""What a person is asked, in which words, and what of WeChat's own words they are told."""
+
 from typing import Any
 
 import pytest
 
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.result import NOT_DELIVERED, Answer, ArticleCheck, Job, Verdict
+from qunfa.rules.evidence import evidence, evidence_words
 from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY, describe, refused_request, with_address
+from qunfa.rules.whitelist import refused_address
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 from tests.rules.sentences import is_well_written
 
@@ -35,22 +39,6 @@ def test_what_may_be_out_is_only_submitted_anew_as_a_new_generation() -> None:
     assert again == taken | {"unknown_outcome", "not_delivered"}
 
 
-def test_a_refusal_has_wechats_words() -> None:
-    """errcode, errmsg and rid, and the code's meaning in the sentence."""
-    said = Answer(kind="refused", at=NOON, errcode=40164, errmsg="invalid ip 1.2.3.4", rid="r-1")
-    problem = describe("ip_not_whitelisted", NEW.model_copy(update={"answer": said}))
-    assert (problem.errcode, problem.errmsg, problem.rid) == (40164, "invalid ip 1.2.3.4", "r-1")
-    assert "40164" in problem.sentence
-
-
-def test_a_verdict_has_its_articles() -> None:
-    """A reprint shows what was found, so that a person can decide."""
-    articles = (ArticleCheck(idx=1, audit_state=3, original_url="https://example.com", can_reprint=True),)
-    verdict = Verdict(status="err(30003)", observed_by="push", check_state=3, articles=articles)
-    problem = describe("reprint_needs_decision", NEW.model_copy(update={"msg_id": 7, "verdict": verdict}))
-    assert (problem.errcode, problem.errmsg, problem.articles) == (30003, "err(30003)", articles)
-
-
 def test_articles_are_spoken_of_where_there_are_some() -> None:
     """WeChat does not always tell them: nobody is sent to look for what is not there."""
     job = NEW.model_copy(update={"msg_id": 7, "verdict": Verdict(status="err(30003)", observed_by="poll")})
@@ -72,21 +60,6 @@ def test_what_is_said_ends_with_one_full_stop(name: str, detail: str) -> None:
     for text in (problem.sentence, problem.todo):
         assert text.endswith(".")
         assert ".." not in text
-
-
-@pytest.mark.parametrize(("status", "meaning"), [("err(20006)", "crime"), ("err(20431)", "not published")])
-def test_a_refused_content_says_why(status: str, meaning: str) -> None:
-    """In WeChat's published words, where it has any."""
-    verdict = Verdict(status=status, observed_by="push")
-    assert meaning in describe("content_refused", NEW.model_copy(update={"verdict": verdict})).sentence
-
-
-def test_material_that_died_tells_what_that_may_mean() -> None:
-    """A draft dies with its delivery, and a retry would make another one."""
-    dead = Answer(kind="refused", at=NOON, errcode=40007)
-    first = NEW.model_copy(update={"answer": dead})
-    assert "console" not in describe("media_refused", first).sentence
-    assert "console" in describe("media_refused", first.model_copy(update={"generation": 1})).sentence
 
 
 def test_the_address_for_the_whitelist_is_named() -> None:
@@ -203,3 +176,42 @@ def test_only_the_whitelists_problem_names_an_address() -> None:
     assert with_address(other) is other
     named = describe("ip_not_whitelisted", NEW.model_copy(update={"answer": said}))
     assert with_address(named.model_copy(update={"errmsg": None})).todo == named.todo
+
+
+@pytest.mark.parametrize(
+    ("errmsg", "rid", "said"),
+    [
+        ("no quota rid: 64f0-1234-5678", "64f0-1234-5678", "errcode 1, errmsg no quota, rid 64f0-1234-5678"),
+        ("no quota, rid 64f0-1", "64f0-1", "errcode 1, errmsg no quota, rid 64f0-1"),
+        ("rid: 64f0-1 no quota", "64f0-1", "errcode 1, errmsg no quota, rid 64f0-1"),
+        ("rid: 64f0-1", "64f0-1", "errcode 1, rid 64f0-1"),
+        ("grid: 64f0-1", "64f0-1", "errcode 1, errmsg grid: 64f0-1, rid 64f0-1"),
+        ("no quota rid: 64f0-1", None, "errcode 1, errmsg no quota rid: 64f0-1"),
+        (None, "64f0-1", "errcode 1, rid 64f0-1"),
+    ],
+)
+def test_a_rid_is_said_once(errmsg: str | None, rid: str | None, said: str) -> None:
+    """It stands in WeChat's text, and is a field of its own: people see the field."""
+    assert evidence_words(1, errmsg, rid) == said
+
+
+def test_without_evidence_nothing_is_said() -> None:
+    """No empty words."""
+    assert (evidence(None, None, None), evidence_words(None, None, None)) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    ("errmsg", "address"),
+    [
+        ("invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist rid: 6b-1", "1.2.3.4"),
+        ("invalid ip 2001:db8::7, not in whitelist", "2001:db8::7"),
+        ("invalid ip: 203.0.113.70", "203.0.113.70"),
+        ("not in whitelist rid: 6b-1", None),
+        ("invalid ip, not in whitelist", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_address_that_wechat_names(errmsg: str | None, address: str | None) -> None:
+    """Nothing else of its text is taken for one."""
+    assert refused_address(errmsg) == address

@@ -27,12 +27,6 @@ from tests.rules.recalls import FAILED, MINUTE, OURS, TIMING, call, end, ready, 
 from tests.rules.sentences import is_well_written
 
 
-def test_mass_get_is_asked_first_and_then_it_is_called() -> None:
-    """At once."""
-    assert next_step(recall(), NOON) == Look(NOON, "WeChat's word on the job")
-    assert next_step(ready(), NOON) == Delete(NOON, "WeChat")
-
-
 @pytest.mark.parametrize(
     ("known", "aim", "sentence"),
     [
@@ -59,21 +53,6 @@ def test_what_stands_against_it(known: dict[str, Any], aim: dict[str, Any], sent
 def test_what_does_not(known: KnownJob) -> None:
     """Delivered, not ours, a draft by its media_id; no verdict yet, or a no that may be forged."""
     assert obstacle(request(msg_id=7, article_idx=2), known) is None
-
-
-@pytest.mark.parametrize(
-    ("known", "heard", "sentence"),
-    [
-        (OURS, says("SEND_FAIL"), "was not delivered (SEND_FAIL)"),
-        (FAILED, says("SEND_FAIL"), "was not delivered (err(20001))"),
-        (KnownJob(msg_id=7), says(errcode=40059), "WeChat knows no msg_id 7 of this account"),
-        (OURS, says(lasting=True, detail="48001."), "48001. Nothing was deleted."),
-    ],
-)
-def test_a_job_that_cannot_be_recalled_is_not_called_about(known: KnownJob, heard: Heard, sentence: str) -> None:
-    """It ends with no call, and certainly nothing was recalled."""
-    done = end(next_step(looked(recall(known), heard), NOON))
-    assert (done.outcome, sentence in done.sentence) == ("not_recalled", True)
 
 
 @pytest.mark.parametrize(
@@ -125,14 +104,6 @@ def test_one_article_of_several_has_no_verification() -> None:
     assert (last.outcome, last.verified) == ("recalled", False)
 
 
-def test_without_a_msg_id_wechats_ok_is_all_there_is() -> None:
-    """Nothing can be asked by a URL alone."""
-    by_url = recall(KnownJob(), url="https://mp.weixin.qq.com/s/a")
-    assert isinstance(next_step(by_url, NOON), Delete)
-    done = end(next_step(called(by_url, call()), NOON))
-    assert (done.outcome, done.verified) == ("recalled", False)
-
-
 @pytest.mark.parametrize("errcode", [40065, 45011, 42010, 45061, 40001])
 def test_a_passing_refusal_is_called_again_spaced(errcode: int) -> None:
     """After `mass/get`, and not while that says that it is still being sent."""
@@ -177,25 +148,12 @@ def test_a_lasting_refusal_ends_it_after_a_look(errcode: int) -> None:
     assert (done.outcome, f"WeChat answered {errcode}" in done.sentence) == ("not_recalled", True)
 
 
-def test_a_used_up_day_says_when_the_next_begins() -> None:
-    """In Shanghai."""
-    refused = looked(called(ready(), call("refused", 45009)), says("SEND_SUCCESS"))
-    assert "new ones from 2026-12-02 00:00:00+08:00" in end(next_step(refused, NOON)).sentence
-
-
 @pytest.mark.parametrize(("answer", "errcode"), [("lost", None), ("refused", -1), ("refused", 9500001)])
 def test_after_a_doubtful_call_a_refusal_is_no_no(answer: str, errcode: int | None) -> None:
     """It may be the echo of the success: nobody knows, unless `mass/get` does."""
     doubtful = called(called(ready(), call(answer, errcode)), call("refused", 40204))
     assert end(next_step(looked(doubtful, says("SEND_SUCCESS")), NOON)).outcome == "unknown"
     assert end(next_step(looked(doubtful, says("DELETE")), NOON)).outcome == "recalled"
-
-
-def test_what_the_token_endpoint_refuses_was_no_call() -> None:
-    """40001 there is a wrong secret."""
-    refused = called(ready(), call("refused", 40001, token_endpoint=True))
-    done = end(next_step(looked(refused, says("SEND_SUCCESS")), NOON))
-    assert (done.outcome, "WeChat's token endpoint answered 40001" in done.sentence) == ("not_recalled", True)
 
 
 ANSWERS = [

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.result import Answer, Job
@@ -159,13 +158,6 @@ def test_when_the_window_of_an_unknown_try_ends_a_person_is_asked() -> None:
     assert next_step(job, NOON + window, PLAIN) == Ask("unknown_outcome")
 
 
-def test_not_after_expires_what_is_not_unknown() -> None:
-    """Nothing is submitted at ``not_after`` or later."""
-    late = Conditions(timing=Timing(), not_after=NOON)
-    assert next_step(NEW, NOON, late) == Expire()
-    assert step_after(UNKNOWN, conditions=late) == Ask("unknown_outcome")
-
-
 def test_nothing_written_is_no_try() -> None:
     """A refused connection is repeated, and leaves nothing open."""
     job = tried(Answer(kind="not_written", at=NOON, detail="DNS"))
@@ -240,27 +232,19 @@ def test_what_may_be_out_neither_expires_nor_fails(job: Job, now: datetime, cond
         assert isinstance(step, Submit) or step == Ask("unknown_outcome")
 
 
-@given(arbitrary.timings, st.lists(st.integers(0, 10_000), min_size=2, max_size=5))
-def test_spacing_grows_and_is_bounded(timing: Timing, repeats: list[int]) -> None:
-    """From ``repeat`` on, never shorter than before, and at most ``repeat_max``."""
-    spaced = [spacing(number, timing) for number in sorted(repeats)]
-    assert spaced == sorted(spaced)
-    assert spacing(1, timing) == timing.repeat
-    assert all(timing.repeat <= one <= max(timing.repeat_max, timing.repeat) for one in spaced)
-
-
 @pytest.mark.parametrize(
     ("job", "conditions", "wanted"),
     [
         (NEW, {}, Submit(NOON, "the next try")),
         (NEW, {"send_at": NOON}, Submit(NOON, "the next try")),
-        (NEW, {"send_at": NOON + MINUTE}, Submit(NOON + MINUTE, "send_at")),
+        (NEW, {"send_at": NOON + MINUTE}, Submit(NOON + MINUTE, "send_at", "time")),
         (NEW, {"send_at": NOON - MINUTE}, Submit(NOON, "the next try")),
-        (NEW, {"send_hours": ("13:00", "14:00")}, Submit(NOON + 60 * MINUTE, "the account's send_hours")),
+        (NEW, {"send_hours": ("13:00", "14:00")}, Submit(NOON + 60 * MINUTE, "the account's send_hours", "time")),
         (NEW, {"not_after": NOON + MINUTE}, Submit(NOON, "the next try")),
         (NEW, {"not_after": NOON}, Expire()),
         (NEW, {"send_at": NOON + MINUTE, "not_after": NOON + MINUTE}, Expire()),
         (tried(UNKNOWN), {}, Submit(NOON + Timing().repeat, "the next try: timed out")),
+        (tried(UNKNOWN), {"not_after": NOON}, Ask("unknown_outcome")),
         (tried(UNKNOWN), {"send_at": NOON + 60 * MINUTE}, Submit(NOON + Timing().repeat, "the next try: timed out")),
     ],
 )

@@ -138,10 +138,3 @@ def test_of_two_pushes_alike_the_earlier_one_stands() -> None:
     again = Verdict(status="send success", observed_by="push")
     assert better(first, again) is first
     assert better(again, first) is again
-
-
-@pytest.mark.parametrize("no", ["send fail", "err(30001)"])
-def test_a_yes_beats_a_no_whoever_says_it(no: str) -> None:
-    """In either order, also a lesser source's."""
-    said, denied = Verdict(status="send success", observed_by="ledger"), Verdict(status=no, observed_by="push")
-    assert better(said, denied) == better(denied, said) == said

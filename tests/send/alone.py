@@ -149,12 +149,6 @@ class Alone:
         self.sent()
         self.hear(known, **answer)
 
-    def waiting(self) -> None:
-        """Joined, and in the account's queue."""
-        self.joined()
-        self.sent()
-        self.hear(waits=Waits(why="queue", place=3))
-
     def lease(self, number: int | None = None) -> Lease:
         """A lease for the open wish."""
         wish = self.state.wish

@@ -6,18 +6,28 @@ import pytest
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.operators import Approve, Pause, Reject, Reschedule, Resume, Retry
-from qunfa.contract.result import Answer
+from qunfa.contract.result import Answer, Problem
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.memory import union
 from qunfa.send import events, steps
 from qunfa.send.answers import refusal
 from qunfa.send.apply import apply
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone
-from tests.send.places import asking, in_doubt
-
-FAILED = JobStatus(status="SEND_FAIL")
-HOUR = timedelta(hours=1)
+from tests.send.alone import FACTS, Alone, own
+from tests.send.places import (
+    FAILED,
+    HOUR,
+    SENDING,
+    accepted,
+    asking,
+    in_doubt,
+    joined,
+    planned,
+    polled_no,
+    refused,
+    settle_questions,
+    to_approve,
+)
 
 
 def test_a_planned_retry_needs_a_no_of_wechat() -> None:
@@ -43,7 +53,7 @@ def test_an_answer_still_being_checked_at_the_end_is_refused() -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        (JobStatus(status="SENDING"), "would double it"),
+        (SENDING, "would double it"),
         (JobStatus(status="SEND_SUCCESS"), "would double it"),
         (JobStatus(status="WEIRD"), "WeChat has not said what became of"),
         (JobStatus(errcode=89504), "WeChat still asks the administrator about msg_id"),
@@ -73,28 +83,12 @@ def test_a_push_that_comes_while_wechat_is_asked_is_judged_with_it() -> None:
     assert alone.end.outcome == "sent"
 
 
-def test_a_retry_that_was_taken_twice_counts_once() -> None:
-    """Two operators at once: the second one is told why."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("refused", errcode=48001)
-    alone.asked()
-    assert alone.asks() == "account_refused"
-    assert alone.retry() is None
-    assert "asks nothing" in str(alone.retry())
-
-
 def test_a_retry_of_a_refusal_keeps_the_generation() -> None:
-    """WeChat took nothing: the same clientmsgid, at once."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("refused", errcode=48001)
-    alone.asked()
-    alone.retry()
-    assert [job.generation for job in alone.status.jobs] == [0]
-    assert alone.wants() == "turn"
+    """WeChat took nothing: the same clientmsgid, at once. Of two operators at once the second one is told why."""
+    alone = refused()
+    assert alone.retry() is None
+    assert ([job.generation for job in alone.status.jobs], alone.wants()) == ([0], "turn")
+    assert "asks nothing" in str(alone.retry())
 
 
 def test_a_planned_retry_of_an_unknown_needs_a_confirmation() -> None:
@@ -109,8 +103,7 @@ def test_a_planned_retry_of_an_unknown_needs_a_confirmation() -> None:
 def test_a_retry_too_late_is_refused_where_a_try_may_straggle() -> None:
     """It would submit nothing, and the person would be asked the same again; without such a try the send expires."""
     for answers, vain in ((("unknown", "accepted"), True), (("accepted",), False)):
-        alone = Alone(not_after=NOON + HOUR)
-        alone.joined()
+        alone = joined(not_after=NOON + HOUR)
         for answer in answers:
             alone.tries()
             alone.answered(answer)
@@ -137,19 +130,6 @@ def test_a_reprint_needs_the_flag() -> None:
     assert alone.state.known.decided[0].send_ignore_reprint
 
 
-def test_mark_sent_is_planned_for_a_msg_id_that_wechat_knows() -> None:
-    """After the ledger has said that it is nobody else's; then its verdict is awaited."""
-    alone = in_doubt()
-    alone.mark_sent(9)
-    alone.asked()
-    assert alone.step.effect == steps.AskWechat(9)
-    alone.take(events.WechatSaid(9, JobStatus(status="SENDING")), events.Reported())
-    assert alone.step.phase == "awaiting_result"
-    assert alone.status.jobs[0].msg_id == 9
-    alone.pushed(msg_id=9)
-    assert alone.end.outcome == "sent"
-
-
 def test_mark_sent_refuses_another_jobs_msg_id() -> None:
     """By the ledger, or since WeChat does not know it."""
     alone = in_doubt()
@@ -162,37 +142,6 @@ def test_mark_sent_refuses_another_jobs_msg_id() -> None:
     alone.mark_sent(8)
     alone.asked()
     assert "does not know msg_id 8" in str(alone.take_and_reply(events.WechatSaid(8, JobStatus(errcode=40059))))
-
-
-def test_one_answer_at_a_time() -> None:
-    """While WeChat is asked about one, the next is refused."""
-    alone = asking()
-    alone.retry()
-    for answer in (alone.retry(), alone.abort()):
-        assert "another answer is being carried out" in str(answer)
-
-
-def test_an_abort_of_what_may_be_delivered_ends_as_unknown() -> None:
-    """And as aborted where WeChat confirms that nothing was."""
-    doubtful, failed = in_doubt(), asking()
-    assert doubtful.abort() is None
-    doubtful.asked()
-    doubtful.reported("unknown")
-    assert doubtful.end.outcome == "unknown"
-    assert failed.abort() is None
-    failed.asked()
-    failed.take(events.WechatSaid(7, FAILED))
-    failed.reported("aborted")
-    assert failed.end.outcome == "aborted"
-
-
-def test_an_accepted_send_cannot_be_aborted_or_held_back() -> None:
-    """It can only be recalled."""
-    alone = Alone()
-    alone.accepted()
-    assert "recall it instead" in str(alone.abort())
-    assert "can only be recalled" in str(alone.update(Pause(by="li")))
-    assert alone.status.answers == ()
 
 
 def test_a_problem_that_nobody_decides_ends_in_time() -> None:
@@ -208,8 +157,7 @@ def test_a_problem_that_nobody_decides_ends_in_time() -> None:
 
 def test_an_approval_is_given_by_somebody_else() -> None:
     """After what goes out was shown; without it the send expires."""
-    alone = Alone(approval={"required": True}, requested_by="crm")
-    alone.joined()
+    alone = joined(approval={"required": True}, requested_by="crm")
     assert "is not ready" in str(alone.update(Approve(by="wang")))
     alone.take(events.Shown(("text: 你好", "to all followers")))
     assert alone.status.answers == ("approve", "reject", "pause", "reschedule", "abort")
@@ -220,32 +168,9 @@ def test_an_approval_is_given_by_somebody_else() -> None:
     assert "has approved it already" in str(alone.update(Reject(by="wang")))
 
 
-def test_a_rejection_is_planned_to_end_as_rejected() -> None:
-    """Nothing was submitted."""
-    alone = Alone(approval={"required": True}, requested_by="crm")
-    alone.joined()
-    alone.take(events.Shown(("text: 你好",)))
-    assert alone.update(Reject(by="wang", reason="wrong text")) is None
-    alone.asked()
-    alone.reported("rejected")
-    assert alone.end.outcome == "rejected"
-
-
-def test_a_send_that_nobody_approves_is_planned_to_expire() -> None:
-    """After decision_timeout."""
-    alone = Alone(approval={"required": True}, requested_by="crm", decision_timeout="PT1H")
-    alone.joined()
-    alone.take(events.Shown(("text: 你好",)))
-    alone.wait(HOUR)
-    alone.asked()
-    alone.reported("expired")
-    assert alone.end.outcome == "expired"
-
-
 def test_another_time_moves_the_send() -> None:
     """Not beyond not_after, and not once a try was answered."""
-    alone = Alone(send_at=(NOON + HOUR).isoformat(), not_after=(NOON + 3 * HOUR).isoformat())
-    alone.joined()
+    alone = planned(not_after=(NOON + 3 * HOUR).isoformat())
     assert "must be earlier than not_after" in str(alone.update(Reschedule(by="li", send_at=NOON + 4 * HOUR)))
     assert alone.update(Reschedule(by="li", send_at=NOON + 2 * HOUR)) is None
     assert alone.step.until == NOON + 2 * HOUR
@@ -255,8 +180,7 @@ def test_another_time_moves_the_send() -> None:
 
 def test_a_pause_is_resumed_once() -> None:
     """Both are refused where they change nothing."""
-    alone = Alone(send_at=(NOON + HOUR).isoformat())
-    alone.joined()
+    alone = planned()
     assert "is not paused" in str(alone.update(Resume(by="li")))
     assert alone.update(Pause(by="li")) is None
     assert "paused by li already" in str(alone.update(Pause(by="wang")))
@@ -280,8 +204,7 @@ def test_a_cancellation_ends_what_cannot_have_been_delivered() -> None:
 
 def test_an_answer_and_its_problem_may_come_in_one_task() -> None:
     """The next problem arises, and a person has answered it, before the workflow went on."""
-    alone = Alone()
-    alone.joined()
+    alone = joined()
     for _ in range(2):
         alone.tries()
         alone.answered("refused", errcode=48001)
@@ -294,11 +217,7 @@ def test_an_answer_and_its_problem_may_come_in_one_task() -> None:
 
 def test_the_same_update_id_in_another_life_is_another_decision() -> None:
     """A caller may number its updates; a reset that applies one again does not."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("refused", errcode=48001)
-    alone.asked()
+    alone = refused()
     answer = events.Updated("retry-1", Retry(by="li", reason="put right"))
     same = apply(alone.engine.request, alone.state, answer, alone.now).known
     other = apply(alone.engine.request, alone.state.changed(life="life-2"), answer, alone.now).known
@@ -340,16 +259,14 @@ def test_what_is_listed_fits() -> None:
 
 def test_an_accepted_send_that_was_reset_is_not_aborted() -> None:
     """It knows of the msg_id, whatever the ledger has to say."""
-    alone = Alone()
-    alone.accepted()
+    alone = accepted()
     alone.take(events.WasReset())
     assert "already accepted as msg_id 7" in str(alone.abort())
 
 
 def test_a_word_that_changes_which_job_counts_ends_the_question() -> None:
     """WeChat had taken two: while one is asked about, a push says that the other was sent."""
-    alone = Alone()
-    alone.accepted()
+    alone = accepted()
     first = alone.state.known.tries[0]
     alone.pushed("err(40002)")
     second = first.model_copy(update={"number": 2, "wish": "w2", "answer": Answer(kind="accepted", at=NOON, msg_id=8)})
@@ -366,18 +283,9 @@ def test_a_word_that_changes_which_job_counts_ends_the_question() -> None:
     assert "more became known of this send" in refusal
 
 
-def settle_questions(alone: Alone) -> None:
-    """The ledger knows no more than the send, and hears all of it."""
-    if alone.does() is steps.Report:
-        alone.reported()
-    else:
-        alone.asked()
-
-
 def test_a_retry_covers_what_no_retry_has_covered_before() -> None:
     """Or what a key remembers would grow with the square of its retries."""
-    alone = Alone()
-    alone.joined()
+    alone = joined()
     for _ in range(3):
         alone.tries()
         alone.answered("refused", errcode=48001)
@@ -385,3 +293,42 @@ def test_a_retry_covers_what_no_retry_has_covered_before() -> None:
         assert alone.asks() == "account_refused"
         assert alone.retry() is None
     assert [len(one.covers) for one in alone.state.known.decided] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("outcome", ["rejected", "expired"])
+def test_a_send_that_nobody_approves_is_not_sent(outcome: str) -> None:
+    """Somebody rejects it, or the time for the decision is over."""
+    alone = to_approve(decision_timeout="PT1H")
+    if outcome == "rejected":
+        assert alone.update(Reject(by="li", reason="wrong text")) is None
+    else:
+        alone.wait(HOUR)
+    alone.asked()
+    alone.reported(outcome)
+    assert alone.end.outcome == outcome
+
+
+def test_a_retry_does_not_answer_a_problem_that_came_meanwhile() -> None:
+    """``mass/get`` said no; the push that says why came while WeChat was asked: a reprint needs its flag."""
+    alone = polled_no()
+    alone.wait(FACTS.timing.push_grace)
+    alone.asked()
+    assert alone.asks() == "send_failed"
+    assert alone.retry() is None
+    alone.pushed("err(30003)")
+    assert "look at the status, then decide" in str(alone.take_and_reply(events.WechatSaid(7, FAILED)))
+    alone.asked()
+    assert (alone.asks(), alone.state.known.decided) == ("reprint_needs_decision", ())
+
+
+def test_a_doubt_is_asked_about_before_what_stands_against_a_try() -> None:
+    """The material could not be made; then the ledger told of a try of another run, of which nobody had heard."""
+    alone = joined()
+    alone.take(events.Obstructed(Problem(name="media_refused", sentence="No.", todo="Retry.")))
+    alone.asked()
+    assert alone.asks() == "media_refused"
+    alone.take(events.WishSent("of another run", own(lost=True)))
+    alone.wait(FACTS.timing.window)
+    settle_questions(alone)
+    assert alone.asks() == "unknown_outcome"
+    assert alone.retry(confirm_not_delivered=True) is None

@@ -8,14 +8,11 @@ import pytest
 from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.result import Answer, Problem, Verdict
-from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS
-from tests.send.places import accepted, asking
-from tests.send.test_answers import FAILED
-from tests.send.test_settling import straggling
+from tests.send.places import FAILED, SENDING, accepted, asking, begun, refused, straggling, trying
 
 DAY = timedelta(days=1)
 COUNTED = SendsCounted(today=Day(total=41, to_all=1), month=Day(total=43, to_all=3), since=NOON - DAY)
@@ -94,19 +91,9 @@ def test_a_problem_has_the_words_of_the_job_that_failed() -> None:
     assert (alone.end.problem.name, alone.end.problem.errmsg) == ("admin_timeout", "err(40002)")
 
 
-def test_a_slow_try_is_told_in_whole_sentences() -> None:
-    """Whether or not a retry answers the problem."""
-    for word in ("send fail", "err(10001)"):
-        assert shown(straggling(word)).sentence.endswith(".")
-
-
 def test_what_expires_while_nobody_decides_has_expired() -> None:
     """Where the time for the decision and ``not_after`` are the same moment."""
-    alone = Alone(not_after=(NOON + DAY).isoformat(), decision_timeout="P1D")
-    alone.joined()
-    alone.tries()
-    alone.answered("refused", errcode=48001)
-    alone.asked()
+    alone = refused(not_after=(NOON + DAY).isoformat(), decision_timeout="P1D")
     assert alone.step.until == NOON + DAY
     alone.wait(DAY)
     alone.asked()
@@ -115,8 +102,7 @@ def test_what_expires_while_nobody_decides_has_expired() -> None:
 
 def test_who_ends_by_time_asks_wechat_and_is_not_held_back() -> None:
     """Its content was not looked at: an earlier run had a job that is said to have failed."""
-    alone = Alone(not_after=NOON.isoformat())
-    alone.take()
+    alone = begun(not_after=NOON.isoformat())
     no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
     job = own(1, Answer(kind="accepted", at=NOON, msg_id=7))
     alone.take(events.LookedUp(job.model_copy(update={"said": (no,)})))
@@ -139,7 +125,7 @@ def test_a_doubtful_end_names_each_job_in_doubt() -> None:
         alone.asked()
     for msg_id in (7, 8):
         assert alone.step.effect == steps.AskWechat(msg_id)
-        alone.take(events.WechatSaid(msg_id, JobStatus(status="SENDING")), events.Polled(msg_id, None))
+        alone.take(events.WechatSaid(msg_id, SENDING), events.Polled(msg_id, None))
     alone.reported("unknown")
     assert alone.end.problem is not None
     assert "msg_id 7, msg_id 8" in alone.end.problem.sentence
@@ -150,12 +136,10 @@ def test_sends_that_wait_for_a_quota_are_spread() -> None:
     midnight = NOON.replace(hour=16)
     times = set()
     for key in ("a", "b", "c", "d"):
-        alone = Alone(key=key)
-        alone.joined()
-        alone.tries()
+        alone = trying(key=key)
         alone.answered("refused", errcode=45028)
         assert alone.step.until is not None
         assert midnight <= alone.step.until < midnight + timedelta(minutes=3)
-        assert (alone.step.phase, alone.status.waiting_for is None) == ("submitting", False)
+        assert (alone.step.phase, alone.status.waiting_for is None) == ("scheduled", False)
         times.add(alone.step.until)
     assert len(times) > 1

@@ -1,58 +1,29 @@
 """Words that come late, or contradict what was believed: no end denies them, and nothing goes out beside them."""
 
-from datetime import timedelta
+from collections.abc import Callable
 
 import pytest
 
-from qunfa.contract.facts import Ended, Known, Owned, Said
+from qunfa.contract.facts import Ended, Said
 from qunfa.contract.result import Answer, JobFinished, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own
-from tests.send.places import in_doubt
-
-HOUR = timedelta(hours=1)
-FAILED = JobStatus(status="SEND_FAIL")
-THEIRS = Known(owned=(Owned(msg_id=7, key="autumn", generation=0, accepted=True),))
-
-
-def asking(**request: object) -> Alone:
-    """A push has called its job failed, and a person is asked."""
-    alone = Alone(**request)
-    alone.accepted()
-    alone.pushed("err(30001)")
-    alone.asked()
-    assert alone.asks() == "originality_check_error"
-    return alone
-
-
-def silent(**request: object) -> Alone:
-    """WeChat has accepted it and never said what became of it, and a person is asked."""
-    alone = Alone(**request)
-    alone.accepted()
-    alone.wait(24 * HOUR)
-    alone.asked()
-    alone.take(events.Polled(7, None))
-    alone.asked()
-    assert alone.asks() == "no_verdict"
-    return alone
-
-
-def collided(first: str | None = None) -> Alone:
-    """WeChat has answered 45065 with the msg_id of another key, maybe after another answer."""
-    alone = Alone()
-    alone.joined()
-    if first is not None:
-        alone.tries()
-        alone.answered(first, errcode=45011 if first == "refused" else None)
-        alone.wait(timedelta(minutes=1))
-    alone.tries()
-    alone.answered("duplicate", errcode=45065)
-    alone.asked(THEIRS)
-    alone.asked()
-    assert alone.asks() == "clientmsgid_collision"
-    return alone
+from tests.send.places import (
+    FAILED,
+    HOUR,
+    SENDING,
+    accepted,
+    asking,
+    collided,
+    frozen,
+    in_doubt,
+    second,
+    settle_questions,
+    silent,
+    straggling,
+)
 
 
 def settled(alone: Alone, said: JobStatus = FAILED) -> steps.End:
@@ -69,7 +40,7 @@ def settled(alone: Alone, said: JobStatus = FAILED) -> steps.End:
 
 def test_a_push_supersedes_what_was_believed() -> None:
     """A send that waits for a decision about a silence, or about a no, completes when WeChat's yes comes after all."""
-    for alone in (silent(), asking()):
+    for alone in (silent(), asking("err(30001)")):
         alone.pushed()
         assert (alone.end.outcome, alone.status.jobs[0].observed_by) == ("sent", "push")
 
@@ -80,32 +51,16 @@ def test_mark_sent_of_a_missing_verdict_waits_for_it_again() -> None:
     assert alone.mark_sent(8) == "WeChat accepted this send as msg_id 7, not 8"
     assert alone.mark_sent(7) is None
     alone.asked()
-    alone.take(events.WechatSaid(7, JobStatus(status="SENDING")), events.Reported())
+    alone.take(events.WechatSaid(7, SENDING), events.Reported())
     assert (alone.step.phase, [job.msg_id for job in alone.status.jobs]) == ("awaiting_result", [7])
     assert alone.wants() == "polling"
     alone.pushed()
     assert alone.end.outcome == "sent"
 
 
-def test_an_undecided_verdict_ends_as_unknown() -> None:
-    """Nobody decides in time what became of it."""
-    alone = silent(decision_timeout="PT2H")
-    alone.wait(2 * HOUR)
-    end = settled(alone)
-    assert (end.outcome, end.problem and end.problem.name) == ("unknown", "no_verdict")
-
-
-def test_an_undecided_unknown_ends_as_unknown() -> None:
-    """Nor whether there is anything: never failed."""
-    alone = in_doubt(decision_timeout="PT2H")
-    alone.wait(2 * HOUR)
-    end = settled(alone)
-    assert (end.outcome, end.problem and end.problem.name) == ("unknown", "unknown_outcome")
-
-
 def test_a_late_yes_stops_a_submission_whose_lease_is_coming() -> None:
     """Retried after a no; the push that says success comes with the lease: that goes back, and nothing goes out."""
-    alone = asking()
+    alone = asking("err(30001)")
     assert alone.retry() is None
     alone.take(events.WechatSaid(7, FAILED), events.Reported())
     assert alone.wants() == "turn"
@@ -115,18 +70,6 @@ def test_a_late_yes_stops_a_submission_whose_lease_is_coming() -> None:
     alone.take(lease, events.Pushed(JobFinished(msg_id=7, status="send success")))
     assert not any(isinstance(effect, steps.Submit) for effect in alone.begun)
     assert settled(alone).outcome == "sent"
-
-
-def test_mark_sent_settles_a_collision() -> None:
-    """The msg_id of another key is refused; its own, found in the console, is awaited like any other."""
-    alone = collided()
-    assert alone.status.answers == ("mark_sent", "abort")
-    assert alone.mark_sent(9) is None
-    alone.asked()
-    alone.take(events.WechatSaid(9, JobStatus(status="SENDING")), events.Reported())
-    assert (alone.step.phase, alone.status.jobs[-1].msg_id) == ("awaiting_result", 9)
-    alone.pushed(msg_id=9)
-    assert alone.end.outcome == "sent"
 
 
 @pytest.mark.parametrize(("first", "outcome"), [(None, "aborted"), ("refused", "aborted"), ("unknown", "unknown")])
@@ -145,12 +88,11 @@ def test_a_collision_does_not_settle_an_unknown_try(first: str | None, outcome: 
 def test_before_nothing_was_delivered_is_said_wechat_is_asked(way: str, said: str, outcome: str) -> None:
     """Whoever or whatever ends the send believes the forged no: `mass/get` knows better."""
     if way == "on_problem":
-        alone = Alone(on_problem="fail")
-        alone.accepted()
+        alone = accepted(on_problem="fail")
         alone.pushed("err(30001)")
         alone.asked()
     else:
-        alone = asking(decision_timeout="PT2H")
+        alone = asking("err(30001)", decision_timeout="PT2H")
     if way == "abort":
         alone.abort()
     elif way == "cancel":
@@ -166,10 +108,10 @@ def test_before_nothing_was_delivered_is_said_wechat_is_asked(way: str, said: st
 @pytest.mark.parametrize(("last", "outcome"), [("SEND_FAIL", "aborted"), ("SEND_SUCCESS", "sent"), ("push", "sent")])
 def test_an_end_waits_for_wechats_last_word(last: str, outcome: str) -> None:
     """`mass/get` lags behind the push for a while: what it says then counts, and so does another push."""
-    alone = asking()
+    alone = asking("err(30001)")
     alone.abort()
     alone.asked()
-    alone.take(events.WechatSaid(7, JobStatus(status="SENDING")))
+    alone.take(events.WechatSaid(7, SENDING))
     assert (alone.does(), alone.status.answers) == (steps.Poll, ())
     if last == "push":
         alone.pushed()
@@ -189,19 +131,34 @@ def test_a_key_failed_by_a_forged_push_can_be_sent_again() -> None:
     assert (settled(alone).outcome, [row.msg_id for row in alone.status.jobs]) == ("sent", [7])
 
 
+@pytest.mark.parametrize(("there", "problem"), [(silent, "no_verdict"), (in_doubt, "unknown_outcome")])
+def test_what_nobody_decides_in_doubt_ends_as_unknown(there: Callable[..., Alone], problem: str) -> None:
+    """Never as failed."""
+    alone = there(decision_timeout="PT2H")
+    alone.wait(2 * HOUR)
+    end = settled(alone)
+    assert (end.outcome, end.problem and end.problem.name) == ("unknown", problem)
+
+
+@pytest.mark.parametrize("there", [in_doubt, collided, straggling, frozen])
+def test_what_a_person_has_found_is_awaited_like_any_job(there: Callable[[], Alone]) -> None:
+    """Once the ledger has called it nobody else's, and WeChat knows it; it is told to the ledger, and not submitted."""
+    alone = there()
+    assert "mark_sent" in alone.status.answers
+    assert alone.mark_sent(9) is None
+    settle_questions(alone)
+    if alone.does() is steps.SendWish:
+        settle_questions(alone)
+    assert alone.step.effect == steps.AskWechat(9)
+    alone.take(events.WechatSaid(9, SENDING), events.Reported())
+    assert (alone.step.phase, alone.status.jobs[-1].msg_id) == ("awaiting_result", 9)
+    alone.pushed(msg_id=9)
+    assert alone.end.outcome == "sent"
+
+
 def test_a_slow_try_that_came_through_is_found_by_the_retry() -> None:
     """45065 with a msg_id that nobody knows: that is the delivery, and there is no other."""
-    alone = Alone()
-    alone.joined()
-    for answer in ("unknown", "accepted"):
-        alone.tries()
-        alone.answered(answer)
-        alone.wait(timedelta(minutes=1))
-    alone.pushed("err(30001)")
-    alone.asked()
-    assert alone.retry() is None
-    alone.take(events.WechatSaid(7, FAILED), events.Reported())
-    alone.tries()
+    alone = second(straggling("err(30001)"))
     alone.answered("duplicate", errcode=45065, msg_id=8)
     alone.asked()
     alone.pushed(msg_id=8)

@@ -32,6 +32,13 @@ told = st.builds(
 )
 
 
+def decision(what: str, number: int = 1, generation: int = 0, hours: int = 0, **more: object) -> Decided:
+    """What a person has decided, so many hours after noon."""
+    at = NOON + timedelta(hours=hours)
+    raw = {"id": f"update-{number}", "what": what, "by": "li", "reason": "looked", "at": at, "generation": generation}
+    return Decided.model_validate({**raw, **more})
+
+
 def after_try(job: Job, number: int, answer: Answer) -> Job:
     """The job after one more try, each of which began at noon: the same rules as of facts, in another form."""
     changes: dict[str, object] = {"answer": answer, "repeats": job.repeats + 1}
@@ -98,17 +105,7 @@ def test_a_confirmation_covers_what_it_was_taken_on() -> None:
     """A try that becomes known later was not looked for in the console: the generation is in doubt again."""
     first, later = a_try(1, lost=True), a_try(2, lost=True)
     covers = open_wishes(Known(tries=(first,)), KEY, late=False)
-    sure = Decided(
-        id="u",
-        what="open",
-        by="li",
-        reason="not there",
-        at=NOON,
-        generation=0,
-        covers=covers,
-        opens=IDS[1],
-        confirms=True,
-    )
+    sure = decision("open", covers=covers, opens=IDS[1], confirms=True)
     confirmed = jobs_of(Known(tries=(first,), decided=(sure,)), KEY, FIRST)
     assert confirmed[0].verdict is not None
     assert not confirmed[0].overruled
@@ -118,9 +115,7 @@ def test_a_confirmation_covers_what_it_was_taken_on() -> None:
 
 def test_a_confirmation_is_overruled_by_an_acceptance() -> None:
     """WeChat has the job after all: the person was mistaken, and the job is open."""
-    sure = Decided(
-        id="u", what="open", by="li", reason="not there", at=NOON, generation=0, covers=("wish-1",), confirms=True
-    )
+    sure = decision("open", covers=("wish-1",), confirms=True)
     [job] = jobs_of(Known(tries=(a_try(1, ACCEPTED),), decided=(sure,)), KEY, FIRST)
     assert (job.msg_id, job.overruled, job.verdict) == (7, True, None)
 
@@ -128,9 +123,7 @@ def test_a_confirmation_is_overruled_by_an_acceptance() -> None:
 def test_a_retry_makes_the_answers_before_it_count_no_more() -> None:
     """What WeChat said last no longer counts; what is unknown still does."""
     refused = a_try(2, Answer(kind="refused", at=NOON, errcode=48001))
-    retry = Decided(
-        id="u", what="retry", by="li", reason="put right", at=NOON, generation=0, covers=("wish-1", "wish-2")
-    )
+    retry = decision("retry", covers=("wish-1", "wish-2"))
     [job] = jobs_of(Known(tries=(a_try(1, lost=True), refused), decided=(retry,)), KEY, FIRST)
     assert (job.answer, job.repeats, job.ever_unknown) == (None, 0, True)
 
@@ -162,13 +155,6 @@ def test_of_two_jobs_of_one_generation_the_delivered_one_counts() -> None:
     )
     assert jobs_of(facts, KEY, FIRST)[0].msg_id == 8
     assert jobs_of(facts, KEY, FIRST)[0].verdict is None
-
-
-def decision(what: str, number: int = 1, generation: int = 0, hours: int = 0, **more: object) -> Decided:
-    """What a person has decided, so many hours after noon."""
-    at = NOON + timedelta(hours=hours)
-    raw = {"id": f"update-{number}", "what": what, "by": "li", "reason": "looked", "at": at, "generation": generation}
-    return Decided.model_validate({**raw, **more})
 
 
 def test_only_a_retry_of_its_generation_makes_answers_count_no_more() -> None:

@@ -9,18 +9,16 @@ from qunfa.contract.facts import Known
 from qunfa.contract.operators import Approve
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import JobStatus
+from qunfa.contract.steps import Timing
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
 from qunfa.send import events, steps
 from qunfa.send.doubt import LOST, heard, jobs_of
 from qunfa.send.plan import plan
 from qunfa.send.show import Searchable, result, searchable
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone, own
+from tests.send.alone import Alone, own
 from tests.send.arbitrary_facts import FIRST, KEY, a_try
-from tests.send.places import accepted, asking
-
-HOUR = timedelta(hours=1)
+from tests.send.places import APPROVED, FAILED, HOUR, SENDING, accepted, asking, begun, joined, planned, refused, sent
 
 
 def found(alone: Alone) -> Searchable:
@@ -29,19 +27,12 @@ def found(alone: Alone) -> Searchable:
     return searchable(alone.engine.request, alone.state, step, alone.now)
 
 
-def begun() -> Alone:
+def new() -> Alone:
     """The account is not known yet."""
     return Alone()
 
 
-def sent() -> Alone:
-    """WeChat has delivered it."""
-    alone = accepted()
-    alone.pushed()
-    return alone
-
-
-def refused() -> Alone:
+def invalid() -> Alone:
     """The request cannot be carried out."""
     alone = Alone()
     alone.take(events.Refused(("x",)))
@@ -59,11 +50,11 @@ def reused() -> Alone:
 @pytest.mark.parametrize(
     ("there", "what"),
     [
-        (begun, Searchable("demo", "preparing", "text", None, (), None)),
+        (new, Searchable("demo", "preparing", "text", None, (), None)),
         (accepted, Searchable("demo", "awaiting_result", "text", None, ("7",), None)),
         (asking, Searchable("demo", "needs_operator", "text", "send_failed", ("7",), None)),
         (sent, Searchable("demo", "done", "text", None, ("7",), "sent")),
-        (refused, Searchable("demo", "done", "text", "invalid_request", (), "refused")),
+        (invalid, Searchable("demo", "done", "text", "invalid_request", (), "refused")),
         (reused, Searchable("demo", "done", "text", "invalid_request", (), "refused")),
     ],
 )
@@ -84,8 +75,7 @@ def test_the_result_is_what_it_ended_as() -> None:
 
 def test_the_status_shows_previews_and_rows() -> None:
     """Who has seen it, and each job as it stands."""
-    alone = Alone(preview={"to": [{"wxname": "zhao"}]})
-    alone.joined()
+    alone = joined(preview={"to": [{"wxname": "zhao"}]})
     alone.take(events.WasPreviewed(Previewed(to="zhao", sent=True)))
     assert [one.to for one in alone.status.previews] == ["zhao"]
     assert [row.state for row in alone.status.jobs] == ["new"]
@@ -105,7 +95,7 @@ def test_before_a_bad_end_it_says_what_is_asked() -> None:
     """WeChat once, and its last word for a while; nobody can hold it back meanwhile."""
     alone = ending()
     assert (alone.step.phase, alone.step.why, alone.step.ends) == ("awaiting_result", "WeChat's word on msg_id 7", True)
-    alone.take(events.WechatSaid(7, JobStatus(status="SENDING")))
+    alone.take(events.WechatSaid(7, SENDING))
     last = "WeChat's last word on msg_id 7: WeChat had said that it failed, and is still sending it"
     assert (alone.step.phase, alone.step.why, alone.step.ends) == ("awaiting_result", last, True)
 
@@ -113,7 +103,7 @@ def test_before_a_bad_end_it_says_what_is_asked() -> None:
 def test_a_bad_end_is_told_to_the_ledger_with_its_problem() -> None:
     """The next life of the key fails the same way; what to do is what the problem says."""
     alone = ending()
-    alone.take(events.WechatSaid(7, JobStatus(status="SEND_FAIL")))
+    alone.take(events.WechatSaid(7, FAILED))
     effect = alone.step.effect
     assert isinstance(effect, steps.Report)
     assert effect.ended
@@ -126,17 +116,20 @@ def test_a_bad_end_is_told_to_the_ledger_with_its_problem() -> None:
 def test_an_end_in_doubt_advises_no_new_key() -> None:
     """Whatever the problem's own advice is."""
     alone = ending()
-    alone.take(events.WechatSaid(7, JobStatus(status="SENDING")), events.Polled(7, None))
+    alone.take(events.WechatSaid(7, SENDING))
+    assert alone.step.effect == steps.Poll(7, NOON + Timing().push_grace)
+    alone.take(events.Polled(7, None))
     alone.reported("unknown")
     assert alone.end.problem
     assert alone.end.problem.todo == NO_NEW_KEY
+    assert "msg_id 7 failed, and mass/get does not say so yet" in alone.end.problem.sentence
 
 
 def test_a_last_word_that_does_not_come_is_told() -> None:
     """WeChat did not confirm the no, so that people read of the doubt; where it did there is none to read of."""
     for last, told in ((None, 1), ("SEND_FAIL", 0)):
         alone = ending()
-        alone.take(events.WechatSaid(7, JobStatus(status="SENDING")), events.Polled(7, last))
+        alone.take(events.WechatSaid(7, SENDING), events.Polled(7, last))
         lines = [line.what for line in alone.state.story if "it may still be delivered" in line.what]
         assert len(lines) == told
         assert all("msg_id 7" in line for line in lines)
@@ -144,15 +137,13 @@ def test_a_last_word_that_does_not_come_is_told() -> None:
 
 def test_a_send_whose_time_is_over_expires() -> None:
     """To the moment; before it has a place, and before its content is known."""
-    alone = Alone(not_after=(NOON + HOUR).isoformat(), send_at=(NOON + HOUR / 2).isoformat())
-    alone.joined()
+    alone = joined(not_after=(NOON + HOUR).isoformat(), send_at=(NOON + HOUR / 2).isoformat())
     alone.now += HOUR
     alone.take(events.TimeCame())
     alone.asked()
     alone.reported("expired")
     assert (alone.end.outcome, alone.end.problem) == ("expired", None)
-    late = Alone(not_after=NOON.isoformat())
-    late.take()
+    late = begun(not_after=NOON.isoformat())
     assert (late.step.why, late.does()) == ("what the key has done before", steps.LookUp)
     late.take(events.LookedUp(Known()))
     assert late.end.outcome == "expired"
@@ -161,11 +152,7 @@ def test_a_send_whose_time_is_over_expires() -> None:
 def test_who_decides_too_late_finds_it_failed_or_expired() -> None:
     """By what comes first, where nothing was accepted."""
     for not_after, until, outcome in ((HOUR, HOUR, "expired"), (5 * 24 * HOUR, 3 * 24 * HOUR, "failed")):
-        alone = Alone(not_after=(NOON + not_after).isoformat())
-        alone.joined()
-        alone.tries()
-        alone.answered("refused", errcode=48001)
-        alone.asked()
+        alone = refused(not_after=(NOON + not_after).isoformat())
         assert alone.step.until == NOON + until
         alone.now += until
         alone.take(events.TimeCame())
@@ -201,21 +188,6 @@ def test_a_dropped_question_says_that_nothing_was_changed() -> None:
     assert alone.state.question is None
 
 
-def test_a_problem_is_shown_while_its_answer_is_checked() -> None:
-    """With WeChat, and with the ledger until that is silent."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("unknown")
-    alone.wait(FACTS.timing.window)
-    alone.asked()
-    alone.mark_sent(8)
-    assert (alone.asks(), alone.wants()) == ("unknown_outcome", "question")
-    alone.sent()
-    alone.hear()
-    assert (alone.step.effect, alone.asks()) == (steps.AskWechat(8), "unknown_outcome")
-
-
 def test_a_key_that_came_again_keeps_what_its_ledger_knows() -> None:
     """The job of an earlier send is the ledger's word; a send's own is not."""
     alone = Alone()
@@ -227,8 +199,7 @@ def test_a_key_that_came_again_keeps_what_its_ledger_knows() -> None:
 def test_what_is_asked_before_an_end_is_of_the_phase_before() -> None:
     """Scheduled until its time, to the moment, then submitting."""
     for waits, phase in ((HOUR - timedelta(seconds=1), "scheduled"), (HOUR, "submitting")):
-        alone = Alone(send_at=(NOON + HOUR).isoformat())
-        alone.joined()
+        alone = planned()
         alone.wait(waits)
         alone.abort()
         assert (alone.wants(), alone.step.phase) == ("ending", phase)
@@ -249,8 +220,7 @@ def test_a_refusal_needs_no_account() -> None:
 )
 def test_an_end_is_asked_about_where_the_send_stands(shown: bool, approved: bool, phase: str) -> None:
     """It waits for an approval once there is something to approve, and until it is."""
-    alone = Alone(approval={"required": True}, requested_by="wang")
-    alone.joined()
+    alone = joined(**APPROVED)
     if shown:
         alone.take(events.Shown(("to all",)))
     if approved:

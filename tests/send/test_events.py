@@ -16,10 +16,20 @@ from qunfa.send.apply import SEEN_WITHIN, STRANGERS_MAX, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
-from tests.send.places import accepted, joined, trying
-from tests.send.test_shown import polled_no
+from tests.send.places import (
+    APPROVED,
+    MINUTE,
+    SECOND,
+    accepted,
+    asking,
+    begun,
+    joined,
+    polled_no,
+    queued,
+    trying,
+    unanswered,
+)
 
-MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 PROBLEM = refused_request(["x"])
 TEXT = TextMessage(msgtype="text", content="hi")
 MATERIAL = Material(made=Made(media_id="m", made_at=NOON))
@@ -38,13 +48,6 @@ def told(alone: Alone, event: events.Event) -> list[str]:
     return [line.what for line in lines]
 
 
-def in_doubt() -> Alone:
-    """A try got no answer."""
-    alone = trying()
-    alone.answered("unknown")
-    return alone
-
-
 @pytest.mark.parametrize(
     ("there", "event", "lines"),
     [
@@ -55,7 +58,7 @@ def in_doubt() -> Alone:
         (joined, events.Shown(("to all",)), []),
         (joined, events.TagSeen(), []),
         (joined, events.Obstructed(PROBLEM), []),
-        (in_doubt, events.Obstructed(PROBLEM), [f"the material cannot be made again for now: {PROBLEM.sentence}"]),
+        (unanswered, events.Obstructed(PROBLEM), [f"the material cannot be made again for now: {PROBLEM.sentence}"]),
         (trying, events.Lost("its worker is gone"), ["try 1: its worker is gone; it may have been accepted"]),
         (joined, events.Lost("late"), []),
         (joined, events.Answered(Answer(kind="accepted", at=NOON, msg_id=7)), []),
@@ -110,7 +113,7 @@ def in_doubt() -> Alone:
             ["cancellation noted; the send goes on to its verdict, since it may have been accepted"],
         ),
         (
-            in_doubt,
+            unanswered,
             events.Cancelled("no"),
             ["cancellation noted; the send goes on to its verdict, since it may have been accepted"],
         ),
@@ -142,9 +145,9 @@ def test_each_event_leaves_its_fact() -> None:
     assert after(alone, events.Reported(Ended(outcome="sent"))).told_end == Ended(outcome="sent")
 
 
-def test_material_that_cannot_be_made_again_waits_in_doubt() -> None:
+def test_material_that_cannot_be_made_again_waits_unanswered() -> None:
     """Only the same message can find out whether the try before was taken; it is ready once it is made."""
-    alone = in_doubt()
+    alone = unanswered()
     alone.take(events.Obstructed(PROBLEM))
     assert (alone.state.obstacle, alone.state.make_at) == (None, NOON + FACTS.timing.repeat_max)
     assert after(alone, events.Made(TEXT)).make_at is None
@@ -156,6 +159,8 @@ def test_a_try_is_known_from_its_begin() -> None:
     [one] = alone.state.known.tries
     assert (one.number, one.answer, one.lost_at) == (1, None, None)
     assert alone.state.lease is None
+    [lost] = after(alone, events.Lost("its worker is gone")).known.tries
+    assert lost.lost_at == NOON
 
 
 @pytest.mark.parametrize("was_told", [True, False])
@@ -227,8 +232,7 @@ def test_material_that_is_dead_is_forgotten() -> None:
 
 def test_a_wish_that_follows_a_silent_one_has_waited_as_long() -> None:
     """One that follows an answered one begins anew; each has a number of its own."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     first = alone.state.wish
     assert first
     alone.now += MINUTE
@@ -254,7 +258,7 @@ def test_what_earlier_runs_did_is_known_and_lost() -> None:
 @pytest.mark.parametrize(("outcome", "late"), [("expired", True), ("failed", False), ("aborted", False)])
 def test_who_did_not_approve_is_told_at_the_end(outcome: Any, late: bool) -> None:
     """Where the send ends by its time."""
-    alone = joined(approval={"required": True}, requested_by="wang")
+    alone = joined(**APPROVED)
     alone.take(events.Shown(("to all",)))
     *before, ended = told(alone, events.Finished(outcome))
     assert ended == f"ended as {outcome}"
@@ -264,9 +268,7 @@ def test_who_did_not_approve_is_told_at_the_end(outcome: Any, late: bool) -> Non
 @pytest.mark.parametrize(("outcome", "late"), [("failed", True), ("expired", True), ("unknown", True), ("sent", False)])
 def test_who_did_not_decide_is_told_at_the_end(outcome: Any, late: bool) -> None:
     """Once the time for it is over, to the moment."""
-    alone = accepted()
-    alone.pushed("send fail")
-    alone.asked()
+    alone = asking()
     alone.now += timedelta(days=3) - SECOND
     assert told(alone, events.Finished(outcome)) == [f"ended as {outcome}"]
     alone.now += SECOND
@@ -277,8 +279,7 @@ def test_who_did_not_decide_is_told_at_the_end(outcome: Any, late: bool) -> None
 
 def test_a_lost_queue_is_heard_of_once() -> None:
     """The wish goes down with it; a loss before the run has joined, or that it knows of, is none of its own."""
-    alone = Alone()
-    alone.waiting()
+    alone = queued()
     alone.now += MINUTE
     lost = after(alone, events.QueueLost(alone.now))
     assert (lost.wish, lost.lost_at) == (None, alone.now)
@@ -301,9 +302,7 @@ def test_an_early_push_counts_once_its_job_is_known() -> None:
 
 def test_facts_make_what_was_checked_before_worthless() -> None:
     """Whatever becomes known; an event that brings no fact takes nothing away."""
-    alone = accepted()
-    alone.pushed("send fail")
-    alone.asked()
+    alone = asking()
     assert alone.state.checks
     assert after(alone, events.TimeCame()).checks == alone.state.checks
     assert after(alone, events.Pushed(JobFinished(msg_id=9, status="send fail"))).checks == ()
@@ -319,43 +318,3 @@ def test_what_the_ledger_knows_anew_leaves_its_own_check() -> None:
     assert alone.wants() == "asking"
     alone.asked()
     assert alone.does() is steps.AskWechat
-
-
-def test_a_lease_that_comes_during_a_try_is_over_with_it() -> None:
-    """An account that was reset has granted twice."""
-    alone = joined()
-    alone.sent()
-    grant = alone.granted(answer="lease", lease=alone.lease())
-    again = alone.granted(answer="lease", lease=alone.lease())
-    alone.take(events.Heard(grant), events.Heard(again))
-    alone.answered("refused", errcode=40001)
-    assert (alone.state.lease, alone.wants()) == (None, "turn")
-
-
-def test_an_abort_is_too_late_as_soon_as_a_doubt_is_known() -> None:
-    """From the ledger, or from an earlier run's search; once it was heard, what was found before counts as well."""
-    joined_already = joined(send_at=(NOON + MINUTE * 60).isoformat())
-    joined_already.abort()
-    wish = joined_already.state.wish
-    assert wish is not None
-    found = events.WishSent(wish.wish, own(lost=True))
-    assert joined_already.state.stop is not None
-    assert after(joined_already, found).stop is None
-    begun = Alone()
-    begun.take()
-    begun.abort()
-    begun.sent(own(lost=True))
-    assert [act.what for act in begun.state.acts] == ["abort"]
-    begun.hear()
-    assert begun.state.acts == ()
-    assert "the abort came too late" in " ".join(line.what for line in begun.state.story)
-
-
-def test_an_abort_stays_where_nothing_became_known() -> None:
-    """Whatever else happens meanwhile, also where a person was asked about a doubt."""
-    alone = in_doubt()
-    alone.wait(FACTS.timing.window)
-    alone.asked()
-    alone.abort()
-    for event in (events.TimeCame(), events.QueueLost(alone.now), events.Continued(), events.WasReset()):
-        assert after(alone, event).stop is not None

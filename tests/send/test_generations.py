@@ -11,25 +11,27 @@ from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import BY_LI, FACTS, Alone, own
-from tests.send.places import asking, in_doubt, joined, trying
-from tests.send.test_answers import FAILED, settle_questions
-from tests.send.test_settling import frozen, straggling
-
-HOUR = timedelta(hours=1)
+from tests.send.places import (
+    FAILED,
+    HOUR,
+    SENDING,
+    asking,
+    found,
+    frozen,
+    in_doubt,
+    joined,
+    second,
+    settle_questions,
+    straggling,
+    trying,
+    unanswered,
+)
 
 
 def collided(msg_id: int = 9) -> Alone:
     """WeChat has answered 45065 with this msg_id."""
     alone = trying()
     alone.answered("duplicate", errcode=45065, msg_id=msg_id)
-    return alone
-
-
-def second(alone: Alone) -> Alone:
-    """Its job has failed, a person has had it sent again, and the second try is under way."""
-    assert alone.retry() is None
-    alone.take(events.WechatSaid(7, FAILED), events.Reported())
-    alone.tries()
     return alone
 
 
@@ -53,7 +55,7 @@ def test_an_id_that_wechat_keeps_is_given_up() -> None:
         settle_questions(alone)
     first, shared, renewed = alone.status.jobs
     assert first.clientmsgid == shared.clientmsgid
-    assert [job.clientmsgid[-2:] for job in alone.status.jobs] == ["00", "00", "02"]
+    assert [job.clientmsgid[-7:] for job in alone.status.jobs] == ["0000-00", "0000-00", "0000-02"]
     assert [job.generation for job in alone.status.jobs] == [0, 1, 2]
     assert alone.state.wish
     assert alone.state.wish.turn
@@ -99,7 +101,7 @@ def test_wechat_is_asked_of_each_job_before_a_third() -> None:
     doubled = failed_twice()
     doubled.retry()
     doubled.take(events.WechatSaid(7, FAILED))
-    assert "would double it" in str(doubled.take_and_reply(events.WechatSaid(8, JobStatus(status="SENDING"))))
+    assert "would double it" in str(doubled.take_and_reply(events.WechatSaid(8, SENDING)))
     assert len(doubled.status.jobs) == 2
 
 
@@ -131,8 +133,7 @@ def test_a_job_that_wechat_does_not_know_is_waited_for() -> None:
 
 def test_a_confirmation_is_of_what_is_in_doubt() -> None:
     """Not of a try whose job was found, and has failed since: its doubt is over."""
-    alone = trying()
-    alone.answered("unknown")
+    alone = unanswered()
     alone.wait(timedelta(minutes=1))
     alone.tries()
     alone.answered("duplicate", errcode=45065, msg_id=7)
@@ -165,7 +166,7 @@ def test_a_decision_is_known_by_its_update(answer: events.Answering) -> None:
         alone.take(events.Updated(update, answer))
         if alone.wants() == "question":
             alone.asked()
-            alone.take(events.WechatSaid(9, JobStatus(status="SENDING")))
+            alone.take(events.WechatSaid(9, SENDING))
         ids.add(alone.state.known.decided[-1].id)
     assert len(ids) == 2
 
@@ -186,18 +187,15 @@ def test_a_mark_covers_slow_tries_beside_a_job_alone() -> None:
     """Where a job has failed, the slow try is what was found; where none was accepted, the mark itself says so."""
     for alone in (straggling(), in_doubt()):
         slow = (alone.state.known.tries[0].wish,) if len(alone.state.known.tries) > 1 else ()
-        assert alone.mark_sent(9) is None
-        alone.asked()
-        alone.take(events.WechatSaid(9, JobStatus(status="SENDING")))
+        found(alone)
         assert [one.covers for one in alone.state.known.decided] == [slow]
 
 
 def test_a_retry_after_a_mark_covers_all_tries() -> None:
     """The mark was about a slow one; what no retry has covered before counts no more."""
     alone = straggling()
-    alone.mark_sent(9)
-    alone.asked()
-    alone.take(events.WechatSaid(9, JobStatus(status="SENDING")), events.Reported())
+    found(alone)
+    alone.reported()
     alone.wait(timedelta(days=2))
     alone.asked()
     alone.take(events.Polled(9, None))
@@ -216,7 +214,7 @@ def test_a_mark_that_comes_too_late_is_refused() -> None:
     assert (alone.state.wish.purpose, alone.state.wish.whose) == ("question", 9)
     alone.asked()
     alone.wait(HOUR)
-    assert "is ending" in str(alone.take_and_reply(events.WechatSaid(9, JobStatus(status="SENDING"))))
+    assert "is ending" in str(alone.take_and_reply(events.WechatSaid(9, SENDING)))
     assert alone.state.known.decided == ()
 
 
@@ -256,9 +254,8 @@ def test_what_was_found_ends_what_stood_against_a_submission() -> None:
     while alone.does() in {steps.SendWish, steps.Report}:
         settle_questions(alone)
     assert "mark_sent" in alone.status.answers
-    assert alone.mark_sent(9) is None
-    alone.asked()
-    alone.take(events.WechatSaid(9, JobStatus(status="SENDING")), events.Reported())
+    found(alone)
+    alone.reported()
     assert (alone.step.phase, alone.state.obstacle) == ("awaiting_result", None)
 
 

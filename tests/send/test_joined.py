@@ -15,10 +15,8 @@ from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS
-from tests.send.places import asking, in_doubt, joined, trying
-from tests.send.test_answers import FAILED, settle_questions
+from tests.send.places import FAILED, HOUR, asking, begun, in_doubt, joined, planned, settle_questions, trying
 
-HOUR = timedelta(hours=1)
 SENT, FAIL, COLLISION = "send success", "send fail", "clientmsgid_collision"
 
 
@@ -120,8 +118,7 @@ def test_a_run_that_was_reset_asks_before_it_submits(there: Any) -> None:
 @pytest.mark.parametrize("searched", [False, True])
 def test_a_run_that_knows_of_a_try_asks_before_it_submits(searched: bool) -> None:
     """An earlier run has left one, or it was ended meanwhile: it joins, and wants no turn yet."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     assert alone.state.wish is not None
     assert alone.state.wish.turn is not None
     if searched:
@@ -142,8 +139,7 @@ def test_a_run_whose_key_was_taken_before_it_tried_fails() -> None:
 
 def test_a_run_that_found_a_try_and_hears_of_other_content_is_unknown() -> None:
     """Earlier runs had tried it, whatever the ledger has come to know since."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     alone.sent(Known(tries=(tried(1),)))
     alone.hear(answer="reused")
     assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("unknown", "key_reused")
@@ -158,8 +154,7 @@ def test_a_key_of_other_content_has_heard_nothing_of_its_own() -> None:
 
 def test_a_paused_send_that_is_asked_about_can_be_resumed() -> None:
     """While it was held back its ledger told of a job that has failed."""
-    alone = Alone(send_at=(NOON + HOUR).isoformat())
-    alone.joined()
+    alone = planned()
     alone.wait(HOUR)
     alone.update(Pause(by="li"))
     alone.sent()
@@ -185,8 +180,7 @@ def test_a_key_is_submitted_a_hundred_times_at_most(slow: bool, last: int) -> No
 
 def test_an_account_that_demands_approval_has_it_given() -> None:
     """Though the request does not ask for it."""
-    alone = Alone(FACTS.model_copy(update={"approval": "always"}), requested_by="wang")
-    alone.joined()
+    alone = joined(FACTS.model_copy(update={"approval": "always"}), requested_by="wang")
     alone.take(events.Shown(("to all",)))
     assert alone.status.answers[:2] == ("approve", "reject")
     assert alone.status.approval.required
@@ -194,8 +188,7 @@ def test_an_account_that_demands_approval_has_it_given() -> None:
 
 def test_a_send_waits_for_the_hours_of_its_account() -> None:
     """At noon in UTC it is evening in Shanghai."""
-    alone = Alone(FACTS.model_copy(update={"send_hours": ("22:00", "23:00")}))
-    alone.joined()
+    alone = joined(FACTS.model_copy(update={"send_hours": ("22:00", "23:00")}))
     assert (alone.step.phase, alone.step.effect) == ("scheduled", None)
     assert alone.step.until == NOON.replace(hour=14)
 
@@ -217,8 +210,7 @@ def test_only_a_yes_of_mass_get_changes_a_known_no() -> None:
 
 def test_who_ends_unsearched_and_unheard_knows_nothing() -> None:
     """Neither earlier runs nor the ledger have told whether something was sent."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     assert alone.state.wish is not None
     alone.take(events.WishSent(alone.state.wish.wish, Known(), searched=False))
     alone.abort()

@@ -6,20 +6,17 @@ from typing import Any
 import pytest
 
 from qunfa.contract.facts import Known, Owned
-from qunfa.contract.grants import Lease, Waits
-from qunfa.contract.ledger import Frozen
-from qunfa.contract.message import Material, Source, Uploaded
+from qunfa.contract.grants import Lease
+from qunfa.contract.message import Material
 from qunfa.contract.result import Answer
-from qunfa.rules.material import FRESH, Ready, next_work
 from qunfa.send import events, steps
+from qunfa.send.apply import apply
 from qunfa.send.plan import TAG_FRESH, plan
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
-from tests.send.places import accepted, joined, trying
+from tests.send.places import FROZEN, QUEUE, accepted, joined, unanswered
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-QUEUE = Waits(why="queue", place=3)
-FROZEN = Waits(why="frozen", frozen=Frozen(by="wang", reason="wrong text", at=NOON))
 TAGGED = {"audience": {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}}}
 
 
@@ -36,10 +33,9 @@ def in_hand(alone: Alone, **changes: Any) -> tuple[Lease, steps.Step]:
     return lease, next_of(alone, heard=alone.granted(answer="lease", lease=lease))
 
 
-def queued(**request: Any) -> Alone:
+def on_its_way(**request: Any) -> Alone:
     """It waits for its turn, which is due in a minute."""
-    alone = Alone(send_at=(NOON + MINUTE).isoformat(), **request)
-    alone.joined()
+    alone = joined(send_at=(NOON + MINUTE).isoformat(), **request)
     if request:
         alone.take(events.TagSeen())
     alone.sent()
@@ -60,13 +56,13 @@ def queued(**request: Any) -> Alone:
 )
 def test_a_lease_is_used_for_what_it_was_granted(changes: dict[str, Any], usable: bool) -> None:
     """While it is valid, for the newest generation, and not before the send is due; else it goes back."""
-    lease, step = in_hand(queued(), **changes)
+    lease, step = in_hand(on_its_way(), **changes)
     assert step.effect == (steps.Submit(lease) if usable else steps.GiveBack(lease))
 
 
 def test_a_try_is_one_step_before_and_after_it_begins() -> None:
     """What is under way for it goes on."""
-    alone = queued()
+    alone = on_its_way()
     lease, step = in_hand(alone, not_before=NOON + MINUTE)
     assert step == next_of(alone, trying=lease)
 
@@ -74,7 +70,7 @@ def test_a_try_is_one_step_before_and_after_it_begins() -> None:
 @pytest.mark.parametrize(("generation", "until"), [(0, NOON + 30 * MINUTE), (1, None)])
 def test_a_tag_is_looked_at_while_the_lease_lasts(generation: int, until: Any) -> None:
     """Where that lease can be used; else for as long as it may be submitted at all."""
-    alone = queued(**TAGGED)
+    alone = on_its_way(**TAGGED)
     alone.wait(TAG_FRESH)
     valid = {"not_before": alone.now, "valid_until": NOON + 30 * MINUTE, "generation": generation}
     _, step = in_hand(alone, **valid)
@@ -83,30 +79,15 @@ def test_a_tag_is_looked_at_while_the_lease_lasts(generation: int, until: Any) -
 
 def test_a_tag_that_was_seen_a_moment_ago_is_not_looked_at() -> None:
     """For ten minutes, to the moment."""
-    alone = queued(**TAGGED)
+    alone = on_its_way(**TAGGED)
     alone.wait(TAG_FRESH - SECOND)
     _, step = in_hand(alone, not_before=alone.now)
     assert isinstance(step.effect, steps.Submit)
 
 
-@pytest.mark.parametrize(("age", "again"), [(FRESH - MINUTE, False), (FRESH, True)])
-def test_a_file_is_made_again_before_it_dies(age: timedelta, again: bool) -> None:
-    """Where nothing is in doubt, long before WeChat lets it die."""
-    alone = Alone(message={"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]})
-    alone.joined()
-    source = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)
-    upload = Uploaded(use="image", sha256="a" * 64, media_id="m", made_at=NOON - age)
-    material = Material(sources=(source,), uploads=(upload,))
-    ready = next_work(alone.engine.request.message, material, "draft", upload.made_at)
-    assert isinstance(ready, Ready)
-    step = next_of(alone, material=material, ready=ready.message, wish=None)
-    assert isinstance(step.effect, steps.Make) is again
-
-
 def test_material_is_made_again_as_soon_as_it_can_be() -> None:
     """It could not be made for a while, to the moment."""
-    alone = trying()
-    alone.answered("unknown")
+    alone = unanswered()
     for wait, effect in ((SECOND, None), (timedelta(0), steps.Make())):
         step = next_of(alone, material=Material(), make_at=alone.now + wait, wish=None)
         assert (step.phase, step.effect) == ("preparing", effect)
@@ -143,8 +124,7 @@ def test_a_lease_whose_try_was_made_is_not_used() -> None:
 def test_what_was_said_before_the_lease_changes_nothing(tagged: bool) -> None:
     """Its facts count. The lease is in use, or in hand while a tag is looked at."""
     audience = {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}} if tagged else {"kind": "all"}
-    alone = Alone(audience=audience)
-    alone.joined()
+    alone = joined(audience=audience)
     if tagged:
         alone.take(events.TagSeen())
     alone.sent()
@@ -160,8 +140,7 @@ def test_what_was_said_before_the_lease_changes_nothing(tagged: bool) -> None:
 
 def test_a_lease_that_is_over_goes_back() -> None:
     """A tag was looked at for too long."""
-    alone = Alone(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
-    alone.joined()
+    alone = joined(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
     alone.take(events.TagSeen())
     alone.sent()
     alone.hear(waits=QUEUE)
@@ -175,10 +154,44 @@ def test_a_lease_that_is_over_goes_back() -> None:
 
 def test_a_lease_goes_back_under_what_is_done_next() -> None:
     """The material is made anew, or the send is over."""
-    alone, over = queued(), accepted()
+    alone, over = on_its_way(), accepted()
     heard = alone.granted(answer="lease", lease=alone.lease())
     step = next_of(alone, heard=heard, material=Material())
     assert (step.phase, type(step.effect)) == ("preparing", steps.GiveBack)
     over.pushed()
     step = next_of(over, heard=heard)
     assert (step.phase, type(step.effect)) == ("awaiting_result", steps.GiveBack)
+
+
+def granted_twice(alone: Alone) -> tuple[events.Heard, events.Heard]:
+    """Two leases for one wish: an account that was reset has granted it again."""
+    first, second = (alone.granted(answer="lease", lease=alone.lease()) for _ in range(2))
+    return events.Heard(first), events.Heard(second)
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_a_lease_that_comes_during_a_try_goes_back(is_reset: bool) -> None:
+    """Its account lends no other one out until it is over. It is told as soon as the try is answered."""
+    alone = joined()
+    alone.sent()
+    first, second = granted_twice(alone)
+    alone.take(first)
+    alone.take(*([events.WasReset()] if is_reset else []), second)
+    assert alone.does() is steps.Submit
+    alone.answered("refused", errcode=40001)
+    assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["refused", "unused"]
+    alone.asked() if is_reset else alone.reported()
+    assert (alone.state.lease, alone.wants()) == (None, None if is_reset else "turn")
+
+
+def test_of_two_leases_in_hand_the_newer_one_is_used() -> None:
+    """Its account knows of no other one. The first is known not to have been used; a copy of it is no other one."""
+    alone = joined()
+    alone.sent()
+    first, second = granted_twice(alone)
+    state = apply(alone.engine.request, alone.state, first, NOON)
+    assert apply(alone.engine.request, state, first, NOON) == state
+    alone.take(first, second)
+    assert isinstance(effect := alone.step.effect, steps.Submit)
+    assert (effect.lease, alone.state.untold) == (second.granted.lease, False)
+    assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["unused", None]

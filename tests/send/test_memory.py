@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.result import Answer, Verdict
-from qunfa.rules.memory import TRIES_MAX, given_up, is_under_way, is_unknown, union
+from qunfa.rules.memory import TRIES_MAX, given_up, is_unknown, union
 from qunfa.send.doubt import jobs_of
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import FIRST, KEY, a_try, known
@@ -44,14 +44,6 @@ def test_an_unknown_try_stays_unknown_until_it_is_answered(one: Known, other: Kn
         assert is_unknown(after) or after.answer is not None or not is_unknown(before)
 
 
-def test_answered_beats_lost_beats_under_way() -> None:
-    """The three states of one try, by what is known of it."""
-    under_way, lost, answered = a_try(), a_try(lost=True), a_try(answer=REFUSED)
-    assert union(Known(tries=(under_way,)), Known(tries=(lost,))).tries == (lost,)
-    assert union(Known(tries=(lost,)), Known(tries=(answered,))).tries == (answered,)
-    assert is_under_way(under_way)
-
-
 def test_a_number_is_no_identity() -> None:
     """Two ledgers may have given the same number: the answer to one try does not settle the other."""
     other = a_try(answer=REFUSED).model_copy(update={"wish": "wish-9"})
@@ -75,13 +67,6 @@ def test_many_tries_move_no_window(kinds: list[str]) -> None:
     assert after.answer == before.answer
 
 
-def test_an_accepted_try_is_never_forgotten() -> None:
-    """It has the msg_id, by which everything else is found."""
-    accepted = a_try(1, Answer(kind="accepted", at=NOON, msg_id=7))
-    many = tuple(a_try(number, REFUSED) for number in range(2, 200))
-    assert accepted in union(Known(tries=(accepted, *many))).tries
-
-
 def test_a_yes_stands_whatever_comes_later() -> None:
     """Of one source's words on one job, a yes; else the earlier one."""
     no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
@@ -102,10 +87,3 @@ def test_tries_under_way_are_given_up() -> None:
     assert given_up(facts, later, "run-1").tries == (mine, lost, answered, gone_theirs)
     settled = Known(tries=(lost, answered))
     assert given_up(settled, later) is settled
-
-
-def test_a_lease_that_came_back_unused_beats_one_under_way() -> None:
-    """And is beaten by a loss: a ledger that was lost may have granted it before, and it may have been used."""
-    unused = a_try(answer=Answer(kind="unused", at=NOON))
-    for other, stands in ((a_try(), unused), (a_try(lost=True), a_try(lost=True))):
-        assert union(Known(tries=(unused,)), Known(tries=(other,))).tries == (stands,)

@@ -1,15 +1,16 @@
 """What comes next for a send, row by row of the table in `qunfa.send.plan`."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 
 from qunfa.contract.facts import Ended, Known, Said
-from qunfa.contract.message import Material, Source, Uploaded
+from qunfa.contract.message import Made, Material, Source, Uploaded
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
-from qunfa.rules.material import Ready, next_work
+from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
 from qunfa.rules.problems import LOOK_FIRST
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
@@ -18,6 +19,7 @@ from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import known
+from tests.send.places import FAILED, accepted, begun, joined, trying, unanswered
 
 MINUTE = timedelta(minutes=1)
 
@@ -33,8 +35,7 @@ def test_every_state_has_a_next_step(facts: Known) -> None:
 
 def test_a_text_whose_push_comes_takes_one_wish_and_one_call() -> None:
     """The wish with which it joins is that for its turn; and no report: the ledger knows it all."""
-    alone = Alone()
-    alone.accepted()
+    alone = accepted()
     alone.pushed()
     assert alone.end.outcome == "sent"
     assert alone.state.wishes == 1
@@ -43,8 +44,7 @@ def test_a_text_whose_push_comes_takes_one_wish_and_one_call() -> None:
 
 def test_a_steps_time_is_not_now() -> None:
     """A message that changes nothing begins no effect anew, and moves no timer."""
-    alone = Alone(send_at=(NOON + timedelta(hours=2)).isoformat())
-    alone.joined()
+    alone = joined(send_at=(NOON + timedelta(hours=2)).isoformat())
     before = alone.step
     alone.wait(10 * MINUTE)
     alone.pushed(msg_id=999)
@@ -53,9 +53,7 @@ def test_a_steps_time_is_not_now() -> None:
 
 def test_an_answer_in_hand_ends_the_try_whatever_else_comes() -> None:
     """The push is there before the answer: it is kept, matched once the msg_id is known, and then told of."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
+    alone = trying()
     alone.pushed()
     assert alone.does() is steps.Submit
     alone.answered()
@@ -82,12 +80,14 @@ def test_the_key_again_fails_as_it_failed() -> None:
     no = Said(msg_id=7, verdict=Verdict(status="err(30002)", observed_by="push"), at=NOON)
     alone = Alone()
     alone.joined(accepted.model_copy(update={"said": (no,)}), ended=Ended(outcome="failed", problem="x"))
+    assert alone.state.story[-1].what == "the account's ledger knows this key: it failed as originality_forbidden"
     alone.asked(ended=Ended(outcome="failed", problem="x"))
     assert alone.step.effect == steps.AskWechat(7)
-    alone.take(events.WechatSaid(7, JobStatus(status="SEND_FAIL")))
+    alone.take(events.WechatSaid(7, FAILED))
     assert alone.end.outcome == "failed"
     assert alone.end.problem
     assert "has failed as originality_forbidden before" in alone.end.problem.sentence
+    assert alone.end.problem.todo == "Use a new key to send again."
 
 
 def test_a_definite_no_of_an_earlier_life_is_no_obstacle() -> None:
@@ -112,10 +112,7 @@ def test_a_key_of_other_content_is_refused() -> None:
 
 def test_an_unknown_try_is_repeated_and_then_asked_about() -> None:
     """The same clientmsgid while WeChat remembers it; after that a person."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("unknown")
+    alone = unanswered()
     alone.wait(MINUTE)
     assert alone.state.wish
     assert alone.state.wish.turn
@@ -125,21 +122,9 @@ def test_an_unknown_try_is_repeated_and_then_asked_about() -> None:
     assert alone.asks() == "unknown_outcome"
 
 
-def test_an_abort_that_the_ledger_overtakes_is_too_late() -> None:
-    """It was given while nothing was known; then the ledger told of a try that may have been delivered."""
-    alone = Alone()
-    alone.take()
-    alone.begun.clear()
-    assert alone.abort() is None
-    alone.asked(own(lost=True))
-    assert alone.state.stop is None
-    assert any("too late" in line.what for line in alone.state.story)
-
-
 def test_before_a_bad_end_the_ledger_and_wechat_are_asked() -> None:
     """A no may be forged: WeChat says yes, and the send is sent."""
-    alone = Alone(on_problem="fail")
-    alone.accepted()
+    alone = accepted(on_problem="fail")
     alone.pushed("err(30002)")
     alone.asked()
     alone.asked()
@@ -151,26 +136,9 @@ def test_before_a_bad_end_the_ledger_and_wechat_are_asked() -> None:
     assert alone.end.outcome == "sent"
 
 
-def test_an_end_without_wechats_last_word_is_unknown() -> None:
-    """It says SENDING for the whole grace of a job that was said to have failed."""
-    alone = Alone(on_problem="fail")
-    alone.accepted()
-    alone.pushed("err(30002)")
-    alone.asked()
-    alone.asked()
-    alone.take(events.WechatSaid(7, JobStatus(status="SENDING")))
-    assert alone.step.effect == steps.Poll(7, NOON + FACTS.timing.push_grace)
-    alone.take(events.Polled(7, None))
-    alone.reported("unknown")
-    assert alone.end.outcome == "unknown"
-    assert alone.end.problem
-    assert "msg_id 7 failed, and mass/get does not say so yet" in alone.end.problem.sentence
-
-
 def test_a_polled_no_waits_for_the_push_that_says_why() -> None:
     """For a while; then it is believed."""
-    alone = Alone()
-    alone.accepted()
+    alone = accepted()
     alone.wait(45 * MINUTE)
     alone.asked()
     assert alone.does() is steps.Poll
@@ -183,8 +151,7 @@ def test_a_polled_no_waits_for_the_push_that_says_why() -> None:
 
 def test_no_verdict_in_time_asks_a_person_and_a_retry_polls_again() -> None:
     """A retry of it submits nothing."""
-    alone = Alone()
-    alone.accepted()
+    alone = accepted()
     alone.wait(timedelta(hours=24))
     alone.asked()
     alone.take(events.Polled(7, None))
@@ -198,8 +165,7 @@ def test_no_verdict_in_time_asks_a_person_and_a_retry_polls_again() -> None:
 
 def test_a_refused_request_says_what_its_key_has_done_before() -> None:
     """It is over at once for whoever looks; what the key has done is added to the reasons."""
-    alone = Alone(send_at=(NOON + timedelta(hours=2)).isoformat())
-    alone.take()
+    alone = begun(send_at=(NOON + timedelta(hours=2)).isoformat())
     alone.take(events.Refused(("message.content: must not be blank",)))
     assert (alone.step.phase, alone.does(), alone.status.answers) == ("done", steps.LookUp, ())
     alone.take(events.LookedUp(own(1, Answer(kind="accepted", at=NOON, msg_id=7))))
@@ -257,31 +223,15 @@ def test_a_key_with_a_slow_try_out_gets_no_advice_to_take_another() -> None:
     alone = Alone(on_problem="fail")
     alone.joined(both, ended=Ended(outcome="unknown"))
     alone.asked(both, ended=Ended(outcome="unknown"))
-    alone.take(events.WechatSaid(7, JobStatus(status="SEND_FAIL")))
+    alone.take(events.WechatSaid(7, FAILED))
     assert alone.end.outcome == "unknown"
     assert alone.end.problem
     assert alone.end.problem.todo == LOOK_FIRST
 
 
-def test_the_story_says_how_it_ended() -> None:
-    """And that nobody decided in time."""
-    alone = Alone(decision_timeout="PT1H")
-    alone.accepted()
-    alone.pushed("send fail")
-    alone.asked()
-    alone.wait(timedelta(hours=1))
-    alone.take(events.Finished("failed"))
-    said = [line.what for line in alone.state.story]
-    assert said[-2].startswith("nobody decided about send_failed until")
-    assert said[-1] == "ended as failed"
-
-
 def test_material_in_doubt_is_made_again_at_its_time() -> None:
     """Or once nothing may be written any more, which comes first."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("unknown")
+    alone = unanswered()
     end = NOON + FACTS.timing.window
     for make_at, until in ((NOON + MINUTE, NOON + MINUTE), (end + MINUTE, end)):
         state = alone.state.changed(material=Material(), ready=None, make_at=make_at)
@@ -290,36 +240,53 @@ def test_material_in_doubt_is_made_again_at_its_time() -> None:
         assert step == steps.Step("preparing", why=why, until=until)
 
 
-def uploaded() -> tuple[Alone, Material]:
-    """A picture under way, and what WeChat has of it."""
-    alone = Alone(message={"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]})
-    source = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)
-    upload = Uploaded(use="image", sha256="a" * 64, media_id="m", made_at=NOON)
-    alone.joined()
-    alone.tries()
-    return alone, Material(sources=(source,), uploads=(upload,))
+SOURCE = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)
+UPLOAD = Uploaded(use="image", sha256="a" * 64, media_id="m", made_at=NOON)
+MADE = Material(sources=(SOURCE,), uploads=(UPLOAD,))
+PICTURE = {"message": {"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]}}
 
 
-def test_a_file_in_doubt_is_made_again_once_it_is_dead() -> None:
-    """Until then the same message finds out what may be out."""
-    alone, made = uploaded()
-    alone.answered("unknown")
-    for age, again in ((timedelta(days=2, hours=13), False), (timedelta(days=3), True)):
-        old = made.uploads[0].model_copy(update={"made_at": NOON + MINUTE - age})
-        material = made.model_copy(update={"uploads": (old,)})
-        ready = next_work(alone.engine.request.message, material, "draft", old.made_at)
+@pytest.mark.parametrize(
+    ("there", "age", "again"),
+    [
+        (joined, FRESH - MINUTE, False),
+        (joined, FRESH, True),
+        (unanswered, LIFETIME - MINUTE, False),
+        (unanswered, LIFETIME, True),
+    ],
+)
+def test_a_file_is_made_again_before_it_dies(there: Callable[..., Alone], age: timedelta, again: bool) -> None:
+    """In doubt only then: until it is dead, the same message finds out what may be out."""
+    alone = there(**PICTURE)
+    old = UPLOAD.model_copy(update={"made_at": NOON - age})
+    material = MADE.model_copy(update={"uploads": (old,)})
+    ready = next_work(alone.engine.request.message, material, "draft", old.made_at)
+    assert isinstance(ready, Ready)
+    state = alone.state.changed(material=material, ready=ready.message, wish=None)
+    step = plan(alone.engine.request, state, NOON)
+    assert isinstance(step, steps.Step)
+    assert isinstance(step.effect, steps.Make) is again
+
+
+def test_a_draft_lasts_however_old_it_is() -> None:
+    """Where articles become drafts; where they are uploaded in another way, they die as files do."""
+    news = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "c", "thumb": {"media_id": "there"}}]}
+    made = Material(made=Made(media_id="m", made_at=NOON - LIFETIME, verified=True))
+    for via, again in (("draft", False), ("uploadnews", True)):
+        alone = joined(FACTS.model_copy(update={"news_via": via}), message=news)
+        ready = next_work(alone.engine.request.message, made, "draft", NOON)
         assert isinstance(ready, Ready)
-        state = alone.state.changed(material=material, ready=ready.message, wish=None)
-        step = plan(alone.engine.request, state, NOON + MINUTE)
+        state = alone.state.changed(material=made, ready=ready.message, wish=None)
+        step = plan(alone.engine.request, state, NOON)
         assert isinstance(step, steps.Step)
         assert isinstance(step.effect, steps.Make) is again
 
 
 def test_dead_material_is_made_anew_before_anything_else() -> None:
     """Once: WeChat no longer knows it."""
-    alone, made = uploaded()
+    alone = trying(**PICTURE)
     dead = Answer(kind="refused", at=NOON, errcode=40007)
-    alone.run.state = apply(alone.engine.request, alone.state, events.Answered(dead), NOON).changed(material=made)
+    alone.run.state = apply(alone.engine.request, alone.state, events.Answered(dead), NOON).changed(material=MADE)
     assert plan(alone.engine.request, alone.state, NOON) == steps.Step("preparing", steps.Rebuild())
     alone.take()
     assert (alone.step.phase, alone.does()) == ("preparing", steps.Make)

@@ -2,142 +2,46 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.grants import Waits
 from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
-from qunfa.contract.result import Answer, Verdict
-from qunfa.contract.steps import JobStatus
 from qunfa.send import events
 from tests.rules.arbitrary import NOON
-from tests.send.alone import BY_LI, FACTS, Alone, own
+from tests.send.alone import BY_LI, Alone
+from tests.send.places import (
+    APPROVED,
+    FAILED,
+    HOUR,
+    aborted,
+    accepted,
+    approved,
+    asking,
+    begun,
+    checked,
+    in_doubt,
+    joined,
+    paused,
+    planned,
+    refused,
+    sent,
+    to_approve,
+    unanswered,
+)
 
-HOUR = timedelta(hours=1)
-APPROVED = {"approval": {"required": True}, "requested_by": "wang"}
 RETRY, ABORT, PAUSE, RESUME = Retry(**BY_LI), Abort(**BY_LI), Pause(**BY_LI), Resume(**BY_LI)
 APPROVE, REJECT = Approve(by="li"), Reject(**BY_LI)
 LATER = Reschedule(by="li", send_at=NOON + 2 * HOUR)
 MARK = MarkSent(**BY_LI, msg_id=7)
 
 
-def begun() -> Alone:
-    """Nothing was heard of the ledger."""
-    alone = Alone()
-    alone.take()
-    return alone
-
-
-def planned(**request: Any) -> Alone:
-    """Joined, and due in an hour."""
-    alone = Alone(send_at=(NOON + HOUR).isoformat(), **request)
-    alone.joined()
-    return alone
-
-
-def tried(kind: str = "unknown", **more: Any) -> Alone:
-    """A try was answered so."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered(kind, **more)
-    return alone
-
-
-def accepted() -> Alone:
-    """WeChat has it as msg_id 7."""
-    return tried("accepted")
-
-
-def refused() -> Alone:
-    """A try was refused for good."""
-    alone = tried("refused", errcode=48001)
-    alone.asked()
-    return alone
-
-
-def failed(word: str = "send fail") -> Alone:
-    """A job has failed, and a person is asked."""
-    alone = accepted()
-    alone.pushed(word)
-    alone.asked()
-    return alone
-
-
-def unknown() -> Alone:
-    """Nobody knows, and a person is asked."""
-    alone = tried()
-    alone.wait(FACTS.timing.window)
-    alone.asked()
-    return alone
-
-
-def reprint() -> Alone:
-    """WeChat calls it a reprint."""
-    return failed("err(30003)")
-
-
-def checked() -> Alone:
-    """An answer is being checked."""
-    alone = failed()
-    alone.retry()
-    return alone
-
-
-def aborted() -> Alone:
-    """A person ends it, and the ledger is asked before."""
-    alone = planned()
-    alone.abort()
-    return alone
-
-
-def to_approve() -> Alone:
-    """Somebody has to approve."""
-    alone = Alone(**APPROVED)
-    alone.joined()
-    alone.take(events.Shown(("to all",)))
-    return alone
-
-
 def rejected() -> Alone:
-    """Somebody does not."""
+    """Somebody does not approve."""
     alone = to_approve()
     alone.update(REJECT)
-    return alone
-
-
-def approved() -> Alone:
-    """Somebody does."""
-    alone = to_approve()
-    alone.update(APPROVE)
-    return alone
-
-
-def not_shown() -> Alone:
-    """What is to be approved is not written down yet."""
-    alone = Alone(**APPROVED)
-    alone.joined()
-    return alone
-
-
-def paused() -> Alone:
-    """Held back."""
-    alone = planned()
-    alone.update(PAUSE)
-    return alone
-
-
-def limited() -> Alone:
-    """It must be out by two hours from now."""
-    return planned(not_after=(NOON + 2 * HOUR).isoformat())
-
-
-def ended() -> Alone:
-    """It was sent."""
-    alone = accepted()
-    alone.pushed()
     return alone
 
 
@@ -155,7 +59,7 @@ ENDING = "does not fit now: this send is ending"
 @pytest.mark.parametrize(
     ("there", "answer", "why"),
     [
-        (ended, ABORT, "this send is done"),
+        (sent, ABORT, "this send is done"),
         (begun, RETRY, "retry does not fit yet: the account's ledger is asked what it knows; try again in a moment"),
         (begun, PAUSE, "pause does not fit yet: the send is being prepared; try again in a moment"),
         (begun, LATER, "reschedule does not fit yet: the send is being prepared; try again in a moment"),
@@ -168,9 +72,9 @@ ENDING = "does not fit now: this send is ending"
         (accepted, PAUSE, "already accepted as msg_id 7; a delivered send can only be recalled"),
         (accepted, LATER, "already accepted as msg_id 7; a delivered send can only be recalled"),
         (accepted, ABORT, "already accepted as msg_id 7; a delivered send can only be recalled: recall it instead"),
-        (tried, PAUSE, "pause does not fit now: a try may have reached WeChat, and is settled first"),
-        (tried, LATER, "reschedule does not fit now: a try may have reached WeChat, and is settled first"),
-        (tried, ABORT, "a try may have reached WeChat; abort when the outcome is known, or recall it instead"),
+        (unanswered, PAUSE, "pause does not fit now: a try may have reached WeChat, and is settled first"),
+        (unanswered, LATER, "reschedule does not fit now: a try may have reached WeChat, and is settled first"),
+        (unanswered, ABORT, "a try may have reached WeChat; abort when the outcome is known, or recall it instead"),
         (
             refused,
             LATER,
@@ -183,15 +87,15 @@ ENDING = "does not fit now: this send is ending"
             "confirm_not_delivered answers unknown_outcome only; this send waits with account_refused",
         ),
         (
-            failed,
+            asking,
             Retry(**BY_LI, send_ignore_reprint=True),
             "send_ignore_reprint answers reprint_needs_decision only; this send waits with send_failed",
         ),
-        (failed, MARK, "mark_sent does not answer send_failed; what does: retry, abort"),
+        (asking, MARK, "mark_sent does not answer send_failed; what does: retry, abort"),
         (checked, RETRY, "another answer is being carried out; look at the status, then decide"),
         (checked, ABORT, "another answer is being carried out; look at the status, then decide"),
-        (unknown, RETRY, LOOK),
-        (reprint, RETRY, REPRINT),
+        (in_doubt, RETRY, LOOK),
+        (partial(asking, "err(30003)"), RETRY, REPRINT),
         (aborted, RETRY, f"retry {ENDING}"),
         (aborted, PAUSE, f"pause {ENDING}"),
         (aborted, RESUME, f"resume {ENDING}"),
@@ -204,13 +108,13 @@ ENDING = "does not fit now: this send is ending"
         (approved, APPROVE, "approve does not fit now: li has approved it already"),
         (approved, REJECT, "reject does not fit now: li has approved it already"),
         (
-            not_shown,
+            partial(joined, **APPROVED),
             REJECT,
             "reject does not fit now: the send is awaiting approval; what goes out is not ready",
         ),
         (paused, PAUSE, "paused by li already"),
         (
-            limited,
+            partial(planned, not_after=(NOON + 2 * HOUR).isoformat()),
             LATER,
             "send_at: must be earlier than not_after, which is 2026-12-01 14:00:00+08:00",
         ),
@@ -233,15 +137,15 @@ def test_an_answer_that_does_not_fit_is_told_why(
         (begun, ("abort",)),
         (planned, ("pause", "reschedule", "abort")),
         (paused, ("resume", "reschedule", "abort")),
-        (tried, ()),
+        (unanswered, ()),
         (accepted, ()),
-        (failed, ("retry", "abort")),
-        (unknown, ("retry", "mark_sent", "abort")),
+        (asking, ("retry", "abort")),
+        (in_doubt, ("retry", "mark_sent", "abort")),
         (checked, ()),
         (to_approve, ("approve", "reject", "pause", "reschedule", "abort")),
         (approved, ("pause", "reschedule", "abort")),
         (aborted, ()),
-        (ended, ()),
+        (sent, ()),
     ],
 )
 def test_what_fits_is_listed(there: Callable[[], Alone], answers: tuple[str, ...]) -> None:
@@ -274,7 +178,7 @@ def test_an_answer_that_is_taken_is_told(there: Callable[[], Alone], answer: Any
 def test_a_retry_that_wechat_has_nothing_against_is_told() -> None:
     """By whom and why; the ledger is told of it before it is used."""
     alone = checked()
-    alone.take(events.WechatSaid(7, JobStatus(status="SEND_FAIL")))
+    alone.take(events.WechatSaid(7, FAILED))
     last = alone.state.story[-1]
     assert (last.what, last.by, last.reason) == ("retry of send_failed", "li", "looked")
     assert alone.state.untold
@@ -294,32 +198,10 @@ def test_a_problem_after_an_answer_is_another_question() -> None:
 
 def test_the_status_tells_how_far_it_is() -> None:
     """Accepted, done, and by how many it was received."""
-    for there, far in ((planned, (0, 0, None)), (accepted, (1, 0, None)), (ended, (1, 1, 9))):
+    for there, far in ((planned, (0, 0, None)), (accepted, (1, 0, None)), (sent, (1, 1, 9))):
         progress = there().status.progress
         assert (progress.accepted, progress.done, progress.followers) == far
-    assert (accepted().status.jobs[0].observed_by, ended().status.jobs[0].deduplicated) == (None, False)
-
-
-def test_a_key_that_failed_before_says_what_to_do() -> None:
-    """A new key, where nothing can have been delivered."""
-    job = own(1, Answer(kind="accepted", at=NOON, msg_id=7))
-    no = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
-    alone = Alone()
-    alone.joined(Known(tries=job.tries, said=(no,)), ended=Ended(outcome="failed"))
-    assert alone.state.story[-1].what == "the account's ledger knows this key: it failed as send_failed"
-    alone.asked(ended=Ended(outcome="failed"))
-    alone.take(events.WechatSaid(7, JobStatus(status="SEND_FAIL")))
-    assert alone.end.problem
-    assert alone.end.problem.todo == "Use a new key to send again."
-
-
-def test_a_wish_whose_key_is_to_be_searched_for_is_sent_again() -> None:
-    """The same one, with a search."""
-    alone = begun()
-    alone.sent()
-    alone.hear(answer="search")
-    assert alone.state.wish
-    assert (alone.state.searched, alone.state.wish.sent_at) == (False, None)
+    assert (accepted().status.jobs[0].observed_by, sent().status.jobs[0].deduplicated) == (None, False)
 
 
 def test_an_answer_says_that_the_wish_has_arrived() -> None:

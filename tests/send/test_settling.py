@@ -1,40 +1,23 @@
 """A person who has looked into WeChat's console settles what nobody else can: it is not there, or it is."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 
 from qunfa.account.budget import fitting
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.grants import Waits
-from qunfa.contract.ledger import Frozen
 from qunfa.contract.message import Material
 from qunfa.contract.result import Problem
-from qunfa.contract.steps import JobStatus
 from qunfa.rules.problems import NO_NEW_KEY
+from qunfa.rules.shortening import shortened
 from qunfa.send import events, steps
+from qunfa.send.answers import FACTS_BYTES
 from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import a_try
-from tests.send.places import asking, in_doubt
-from tests.send.test_answers import FAILED
-
-
-def straggling(word: str = "err(10001)", **request: object) -> Alone:
-    """A send whose job has failed, after a try that got no answer."""
-    alone = Alone(**request)
-    alone.joined()
-    for answer in ("unknown", "accepted"):
-        alone.tries()
-        alone.answered(answer)
-        alone.wait(timedelta(minutes=1))
-    alone.pushed(word)
-    alone.asked()
-    assert alone.step.phase == "needs_operator"
-    return alone
+from tests.send.places import FAILED, asking, in_doubt, joined, queued, silent, straggling, trying
 
 
 @pytest.mark.parametrize(("there", "problem"), [(in_doubt, "not_delivered"), (straggling, "content_refused")])
@@ -67,51 +50,8 @@ def test_a_confirmed_abort_gives_way_to_wechats_word() -> None:
 
 def test_an_abort_is_confirmed_where_a_person_can_know() -> None:
     """Not where nothing is asked, nor of a job that WeChat has accepted and can be asked about."""
-    waiting, silent = Alone(), Alone()
-    waiting.waiting()
-    assert "answers a problem" in str(waiting.abort(confirm_not_delivered=True))
-    silent.accepted()
-    silent.wait(silent.engine.request.result.push_timeout)
-    silent.asked()
-    assert isinstance(silent.step.effect, steps.Poll)
-    silent.wait(silent.engine.request.result.give_up_after)
-    silent.take(events.Polled(7, None))
-    silent.asked()
-    assert silent.asks() == "no_verdict"
-    assert "has accepted msg_id 7" in str(silent.abort(confirm_not_delivered=True))
-
-
-def test_a_slow_try_that_came_through_is_marked_as_sent() -> None:
-    """It was found in WeChat's console beside the job that failed; the other answers stay what they were."""
-    alone = straggling()
-    assert alone.status.answers == ("mark_sent", "abort")
-    assert alone.mark_sent(9) is None
-    alone.asked()
-    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")), events.Reported())
-    assert alone.step.phase == "awaiting_result"
-    alone.pushed(msg_id=9)
-    assert (alone.end.outcome, alone.status.jobs[0].msg_id) == ("sent", 9)
-
-
-def frozen() -> Alone:
-    """A send that is due while its account is frozen."""
-    alone = Alone()
-    alone.joined()
-    alone.sent()
-    alone.hear(waits=Waits(why="frozen", frozen=Frozen(by="li", reason="restored", at=NOON)))
-    return alone
-
-
-def test_a_send_that_a_freeze_holds_is_marked_as_sent() -> None:
-    """Found in the console after a restore, or sent by hand: it is not submitted, and its result is awaited."""
-    alone = frozen()
-    assert "mark_sent" in alone.status.answers
-    assert alone.mark_sent(9) is None
-    while alone.does() is steps.SendWish:
-        alone.asked()
-    alone.take(events.WechatSaid(9, JobStatus(status="SEND_SUCCESS")), events.Reported())
-    alone.pushed(msg_id=9)
-    assert alone.end.outcome == "sent"
+    assert "answers a problem" in str(queued().abort(confirm_not_delivered=True))
+    assert "has accepted msg_id 7" in str(silent().abort(confirm_not_delivered=True))
 
 
 @pytest.mark.parametrize("on_problem", ["wait", "fail"])
@@ -179,6 +119,7 @@ def test_a_slow_try_is_said_with_the_problem_that_it_may_change() -> None:
     """With what a retry does, where there is one; not where every try was answered."""
     said = {word: straggling(word).status.problem for word in ("send fail", "err(10001)")}
     assert all(one is not None and "may still carry it out" in one.sentence for one in said.values())
+    assert all(one is not None and one.sentence.endswith(".") for one in said.values())
     assert ["A retry cannot double it" in one.sentence for one in said.values() if one] == [True, False]
     answered = asking()
     assert answered.status.problem is not None
@@ -191,8 +132,8 @@ def test_a_problem_stays_shown_while_its_answer_is_checked() -> None:
     alone.mark_sent(9)
     assert (alone.does(), alone.asks()) == (steps.SendWish, "unknown_outcome")
     alone.sent()
-    silent = alone.now + SILENT_ASKS * FACTS.timing.ask
-    step = alone.engine.planned(alone.run, silent)
+    late = alone.now + SILENT_ASKS * FACTS.timing.ask
+    step = alone.engine.planned(alone.run, late)
     assert isinstance(step, steps.Step)
     assert (type(step.effect), step.problem and step.problem.name) == (steps.Drop, "unknown_outcome")
     alone.hear()
@@ -232,9 +173,7 @@ def test_an_old_retry_that_inherits_a_doubt_is_asked_about() -> None:
 def test_a_run_whose_key_was_taken_by_other_content_ends() -> None:
     """Its ledger was lost meanwhile. What it has tried may be delivered."""
     for answer, outcome in (("unknown", "unknown"), ("refused", "failed")):
-        alone = Alone()
-        alone.joined()
-        alone.tries()
+        alone = trying()
         alone.answered(answer, errcode=48001 if answer == "refused" else None)
         if alone.does() is not steps.SendWish:
             alone.wait(FACTS.timing.repeat)
@@ -246,8 +185,7 @@ def test_a_run_whose_key_was_taken_by_other_content_ends() -> None:
 def test_a_retry_of_refused_material_makes_it_anew() -> None:
     """Where WeChat no longer knows it: nothing else is uploaded again."""
     for errcode, rebuilt in ((40007, True), (48001, False)):
-        alone = Alone()
-        alone.joined()
+        alone = joined()
         problem = Problem(name="media_refused", sentence="No.", todo="Retry.", errcode=errcode)
         alone.run.state = alone.state.changed(material=Material())
         alone.take(events.Obstructed(problem))
@@ -270,6 +208,7 @@ def test_a_key_is_retried_as_long_as_its_account_has_room() -> None:
     refused = retried_in_vain(alone, 99)
     assert refused is not None
     assert "its account has no room for one more try" in refused
+    assert len(shortened(alone.state.known).model_dump_json(exclude_none=True)) > FACTS_BYTES
     assert alone.status.answers == ("mark_sent", "abort")
     assert len(alone.state.known.decided) > 8
     record = Record(key="spring", digest="d" * 64, workflow_id="w" * 64, known=alone.state.known, touched_at=NOON)

@@ -1,38 +1,37 @@
 """What an event leaves of what was there before: all facts, the newest act of a kind, an abort that is in time."""
 
-from datetime import timedelta
+from collections.abc import Callable
 
+import pytest
+
+from qunfa.contract.facts import Known
 from qunfa.contract.operators import Approve, Pause, Reject
 from qunfa.contract.result import Answer, JobFinished, Problem
 from qunfa.send import events
 from qunfa.send.apply import SEEN_WITHIN, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone, own
-from tests.send.places import accepted, asking, joined, trying
+from tests.send.alone import Alone, own
+from tests.send.places import (
+    HOUR,
+    SECOND,
+    aborted,
+    accepted,
+    asking,
+    begun,
+    in_doubt,
+    joined,
+    planned,
+    queued,
+    to_approve,
+)
 
-HOUR = timedelta(hours=1)
-SECOND = timedelta(seconds=1)
 PUSH = events.Pushed(JobFinished(msg_id=7, status="send fail"))
 
 
 def after(alone: Alone, event: events.Event) -> SendState:
     """The state after this event alone."""
     return apply(alone.engine.request, alone.state, event, alone.now)
-
-
-def to_approve() -> Alone:
-    """Somebody has to approve."""
-    alone = Alone(approval={"required": True}, requested_by="wang")
-    alone.joined()
-    alone.take(events.Shown(("to all",)))
-    return alone
-
-
-def test_a_lost_try_is_lost_from_its_moment_on() -> None:
-    """And stays in the facts."""
-    [one] = after(trying(), events.Lost("its worker is gone")).known.tries
-    assert one.lost_at == NOON
 
 
 def test_a_lease_that_goes_back_leaves_an_unused_try() -> None:
@@ -58,31 +57,13 @@ def test_a_word_is_kept_whatever_is_known_of_the_account() -> None:
 
 def test_a_cancellation_is_kept_with_its_reason() -> None:
     """Once, and beside what people have done."""
-    alone = joined(send_at=(NOON + HOUR).isoformat())
+    alone = planned()
     alone.update(Pause(by="li"))
     for reason in ("one", "other"):
         alone.run.state = after(alone, events.Cancelled(reason))
     assert [(act.what, act.reason) for act in alone.state.acts] == [("pause", None), ("cancel", "other")]
     noted = after(accepted(), events.Cancelled("no")).story[-1]
     assert (noted.by, noted.reason) == (None, "no")
-
-
-def test_a_rejection_may_be_too_late_as_well() -> None:
-    """The ledger tells of a try of another run."""
-    alone = to_approve()
-    assert alone.update(Reject(by="li", reason="wrong")) is None
-    assert [act.what for act in alone.state.acts] == ["reject"]
-    alone.asked(own(lost=True))
-    assert alone.state.acts == ()
-
-
-def test_an_acceptance_makes_an_abort_too_late_at_once() -> None:
-    """It was found by the search for earlier runs, before the ledger has said a word."""
-    alone = Alone()
-    alone.take()
-    alone.abort()
-    alone.sent(own(1, Answer(kind="accepted", at=NOON, msg_id=7)))
-    assert alone.state.acts == ()
 
 
 def test_a_reset_makes_checks_worthless() -> None:
@@ -94,8 +75,7 @@ def test_a_reset_makes_checks_worthless() -> None:
 
 def test_a_lost_queue_is_as_old_as_what_may_have_been_in_it() -> None:
     """Up to ten seconds before the run learnt that its wish was sent, or that it has joined."""
-    alone, done = Alone(), accepted()
-    alone.waiting()
+    alone, done = queued(), accepted()
     for before, lost in ((SEEN_WITHIN, True), (SEEN_WITHIN + SECOND, False)):
         assert (after(alone, events.QueueLost(NOON - before)).wish is None) is lost
         assert (after(done, events.QueueLost(NOON - before)).lost_at is not None) is lost
@@ -103,7 +83,7 @@ def test_a_lost_queue_is_as_old_as_what_may_have_been_in_it() -> None:
 
 def test_a_send_shows_when_it_goes_out_and_who_approved_what() -> None:
     """And that it may be approved while it is paused."""
-    assert joined(send_at=(NOON + HOUR).isoformat()).status.send_at == NOON + HOUR
+    assert planned().status.send_at == NOON + HOUR
     alone = to_approve()
     assert (alone.status.approval.shows, alone.status.approval.at) == (("to all",), None)
     assert "is awaiting approval" in str(alone.abort(confirm_not_delivered=True))
@@ -114,8 +94,47 @@ def test_a_send_shows_when_it_goes_out_and_who_approved_what() -> None:
 
 def test_what_answers_a_problem_alone_is_listed() -> None:
     """Though nothing was tried: another time does not help."""
-    alone = Alone(FACTS)
-    alone.joined()
+    alone = joined()
     alone.take(events.Obstructed(Problem(name="media_refused", sentence="No.", todo="Retry.")))
     alone.asked()
     assert alone.status.answers == ("retry", "abort")
+
+
+def rejected() -> Alone:
+    """Somebody does not approve."""
+    alone = to_approve()
+    assert alone.update(Reject(by="li", reason="wrong")) is None
+    return alone
+
+
+@pytest.mark.parametrize("there", [aborted, rejected])
+@pytest.mark.parametrize("known", [own(lost=True), own(1, Answer(kind="accepted", at=NOON, msg_id=7))])
+def test_who_ends_a_send_may_be_too_late(there: Callable[[], Alone], known: Known) -> None:
+    """The ledger, or a search for earlier runs, tells of a try that is to be settled first."""
+    heard, found = there(), there()
+    assert heard.state.stop is not None
+    heard.asked(known)
+    assert heard.state.acts == ()
+    assert "the abort came too late" in " ".join(line.what for line in heard.state.story)
+    wish = found.state.wish
+    assert wish is not None
+    assert after(found, events.WishSent(wish.wish, known)).stop is None
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_before_the_ledger_has_answered_an_acceptance_alone_counts(accepted: bool) -> None:
+    """A doubt that a search has found counts once the ledger has told what it knows."""
+    alone = begun()
+    alone.abort()
+    alone.sent(own(1, Answer(kind="accepted", at=NOON, msg_id=7)) if accepted else own(lost=True))
+    assert [act.what for act in alone.state.acts] == ([] if accepted else ["abort"])
+    alone.hear()
+    assert alone.state.acts == ()
+
+
+def test_an_abort_stays_where_nothing_became_known() -> None:
+    """Whatever else happens meanwhile, also where a person was asked about a doubt."""
+    alone = in_doubt()
+    alone.abort()
+    for event in (events.TimeCame(), events.QueueLost(alone.now), events.Continued(), events.WasReset()):
+        assert after(alone, event).stop is not None

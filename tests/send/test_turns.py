@@ -16,21 +16,11 @@ from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS
-from tests.send.places import joined
+from tests.send.places import QUEUE, begun, joined, planned, queued, trying
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 JITTER = timedelta(minutes=10)
-QUEUE = Waits(why="queue", place=3)
 LOST = own(lost=True)
-
-
-def waiting(waits: Waits | None = QUEUE, **request: Any) -> Alone:
-    """Its turn is due at noon, and it waits for it."""
-    alone = Alone(**request)
-    alone.joined()
-    alone.sent()
-    alone.hear(waits=waits)
-    return alone
 
 
 def wakes(alone: Alone) -> datetime:
@@ -53,7 +43,7 @@ def wakes(alone: Alone) -> datetime:
 )
 def test_a_place_is_kept_for_what_it_was_asked_for(other: dict[str, Any]) -> None:
     """A turn for anything else is none of the send's: it asks for its own."""
-    alone = waiting()
+    alone = queued()
     wish = alone.state.wish
     assert wish is not None
     assert wish.turn is not None
@@ -65,7 +55,7 @@ def test_a_place_is_kept_for_what_it_was_asked_for(other: dict[str, Any]) -> Non
 
 def test_a_place_stays_once_the_send_is_due() -> None:
     """The longer it waits the later its next try may be due."""
-    alone = waiting()
+    alone = queued()
     wish = alone.state.wish
     alone.wait(HOUR)
     assert (alone.state.wish, alone.step.effect) == (wish, None)
@@ -73,9 +63,7 @@ def test_a_place_stays_once_the_send_is_due() -> None:
 
 def test_a_wish_about_another_msg_id_is_another_wish() -> None:
     """So is one for another purpose: what was answered to the one is no answer to the other."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
+    alone = trying()
     alone.answered("duplicate", errcode=45065, msg_id=9)
     wish = alone.state.wish
     assert wish is not None
@@ -90,7 +78,7 @@ def test_a_wish_about_another_msg_id_is_another_wish() -> None:
 )
 def test_a_full_ledger_is_asked_when_it_says(until: datetime | None, again: datetime | None) -> None:
     """Never sooner than any ledger is; where it does not say when, as one that has a queue."""
-    alone = waiting(Waits(why="full", until=until))
+    alone = queued(Waits(why="full", until=until))
     if until is None:
         assert wakes(alone) > NOON + 2 * DAY
     else:
@@ -99,12 +87,12 @@ def test_a_full_ledger_is_asked_when_it_says(until: datetime | None, again: date
 
 def test_a_ledger_that_answers_without_a_word_is_asked_soon() -> None:
     """It has to catch up first."""
-    assert wakes(waiting(None)) == NOON + FACTS.timing.ask
+    assert wakes(queued(None)) == NOON + FACTS.timing.ask
 
 
 def test_a_place_is_believed_in_for_as_long_as_it_was_kept() -> None:
     """From two days on to sixteen, with minutes by which many sends are spread."""
-    alone = waiting()
+    alone = queued()
     while (waited := alone.now - NOON) < 40 * DAY:
         believed = min(max(waited, 2 * DAY), 16 * DAY)
         again = max(alone.now, NOON + MINUTE) + believed
@@ -117,7 +105,7 @@ def test_sends_are_spread_when_they_ask_again() -> None:
     """The same wish always by the same time."""
     spans = set()
     for number in range(8):
-        alone = waiting()
+        alone = queued()
         wish, heard = alone.state.wish, alone.state.heard
         assert wish is not None
         assert heard is not None
@@ -132,17 +120,14 @@ def test_sends_are_spread_when_they_ask_again() -> None:
 )
 def test_a_short_time_is_not_spent_waiting(left: timedelta, again: timedelta) -> None:
     """A quarter of what is left, but not less than twelve times what an answer may take."""
-    alone = waiting(not_after=(NOON + left).isoformat())
+    alone = queued(not_after=(NOON + left).isoformat())
     assert timedelta(0) <= wakes(alone) - (NOON + MINUTE + again) < JITTER
     assert left > HOUR or wakes(alone) == NOON + MINUTE + again
 
 
 def test_an_early_place_is_believed_in_from_its_time_on() -> None:
     """It waits for its time first, and asks a minute after that at the earliest."""
-    alone = Alone(FACTS, send_at=(NOON + 2 * MINUTE).isoformat(), not_after=(NOON + 42 * MINUTE).isoformat())
-    alone.joined()
-    alone.sent()
-    alone.hear(waits=QUEUE)
+    alone = queued(send_at=(NOON + 2 * MINUTE).isoformat(), not_after=(NOON + 42 * MINUTE).isoformat())
     assert alone.step.until == NOON + 2 * MINUTE
     alone.wait(2 * MINUTE)
     assert wakes(alone) == NOON + 3 * MINUTE + 42 * MINUTE / 4
@@ -150,16 +135,15 @@ def test_an_early_place_is_believed_in_from_its_time_on() -> None:
 
 def test_a_turn_that_is_over_is_seen_a_moment_later() -> None:
     """Its account drops the place, and says so; where it stays silent the send wakes by itself, but not at once."""
-    alone = waiting(not_after=(NOON + 90 * SECOND).isoformat())
+    alone = queued(not_after=(NOON + 90 * SECOND).isoformat())
     assert wakes(alone) == NOON + 91 * SECOND
-    short = waiting(not_after=(NOON + 5 * SECOND).isoformat())
+    short = queued(not_after=(NOON + 5 * SECOND).isoformat())
     assert wakes(short) == NOON + FACTS.timing.ask
 
 
 def test_a_silent_account_is_asked_after_as_long_as_it_was_silent() -> None:
     """First after three times of what an answer may take, and at most after two days."""
-    alone = Alone(FACTS.model_copy(update={"timing": Timing(ask=timedelta(hours=6))}))
-    alone.take()
+    alone = begun(FACTS.model_copy(update={"timing": Timing(ask=timedelta(hours=6))}))
     alone.sent()
     for span in (18, 18, 36, 48, 48):
         began = alone.now
@@ -170,7 +154,7 @@ def test_a_silent_account_is_asked_after_as_long_as_it_was_silent() -> None:
 
 def test_new_facts_are_not_waited_upon() -> None:
     """An answer that brings some, and no place: the wish is made anew, with what they change."""
-    alone = waiting(None)
+    alone = queued(None)
     wish = alone.state.wish
     first, second = (Known(owned=(Owned(msg_id=msg_id, key="autumn", generation=0),)) for msg_id in (5, 6))
     alone.hear()
@@ -184,13 +168,12 @@ def test_new_facts_are_not_waited_upon() -> None:
 
 def test_a_search_is_of_the_same_wish() -> None:
     """It keeps its place among the wishes, and goes out once more."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     alone.sent()
     wish = alone.state.wish
     assert wish is not None
     alone.hear(answer="search")
-    assert alone.state.wish == wish.model_copy(update={"sent_at": None})
+    assert (alone.state.wish, alone.state.searched) == (wish.model_copy(update={"sent_at": None}), False)
 
 
 def test_what_is_heard_is_kept_once() -> None:
@@ -203,7 +186,7 @@ def test_what_is_heard_is_kept_once() -> None:
 
 def test_a_withdrawn_place_is_told_once() -> None:
     """On its way, sent and answered; resumed meanwhile, the send asks for its turn again."""
-    alone = waiting()
+    alone = queued()
     alone.update(Pause(by="li"))
     first = alone.state.wish
     assert first is not None
@@ -220,7 +203,7 @@ def test_a_withdrawn_place_is_told_once() -> None:
 
 def test_what_a_place_was_withdrawn_for_is_noted_once() -> None:
     """However often the send is paused and resumed."""
-    alone = waiting()
+    alone = queued()
     for _ in range(3):
         alone.update(Pause(by="li"))
         alone.asked()
@@ -233,8 +216,7 @@ def test_the_try_of_the_first_lease_is_no_earlier_one() -> None:
     """The ledger has noted it already; what the key had tried before is taken over, and counts no more."""
     earlier = own(1, Answer(kind="refused", at=NOON - HOUR, errcode=48001)).tries[0]
     for before, told in (((), 0), ((earlier,), 1)):
-        alone = Alone()
-        alone.take()
+        alone = begun()
         alone.sent()
         lease = alone.lease(number=2)
         alone.hear(Known(tries=(*before, lease.tried())), answer="lease", lease=lease)
@@ -245,14 +227,14 @@ def test_the_try_of_the_first_lease_is_no_earlier_one() -> None:
 
 def test_a_place_is_withdrawn_under_what_is_done_next() -> None:
     """The material has to be made anew, though it is the send's turn soon."""
-    alone = waiting()
+    alone = queued()
     alone.run.state = alone.state.changed(material=Material())
     assert (alone.step.phase, alone.step.effect) == ("preparing", steps.Wish("withdrawing"))
 
 
 def test_an_end_waits_on_for_a_silent_account() -> None:
     """It is asked again and again before it, after ever longer times."""
-    alone = joined(send_at=(NOON + HOUR).isoformat())
+    alone = planned()
     alone.abort()
     asked = 0
     while alone.now < NOON + 20 * SILENT_ASKS * FACTS.timing.ask:
@@ -265,8 +247,7 @@ def test_an_end_waits_on_for_a_silent_account() -> None:
 
 def test_a_place_is_kept_since_the_send_has_joined() -> None:
     """An account that was silent for days has kept no place meanwhile."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     alone.sent()
     alone.now += 10 * DAY
     alone.hear(waits=QUEUE)
@@ -276,7 +257,7 @@ def test_a_place_is_kept_since_the_send_has_joined() -> None:
 
 def test_of_each_kind_of_act_the_newest_is_kept() -> None:
     """With who did it and why."""
-    alone = joined(send_at=(NOON + HOUR).isoformat())
+    alone = planned()
     pause = Pause(by="li", reason="look")
     for act in (pause, Reschedule(by="li", send_at=NOON + 2 * HOUR), Resume(by="li"), pause.model_copy()):
         assert alone.update(act) is None
@@ -287,6 +268,5 @@ def test_of_each_kind_of_act_the_newest_is_kept() -> None:
 def test_a_send_that_is_due_soon_asks_for_its_turn_at_once() -> None:
     """Two minutes before its time; an earlier one joins first."""
     for ahead, wanted in ((2 * MINUTE, "turn"), (2 * MINUTE + SECOND, "joining")):
-        alone = Alone(send_at=(NOON + ahead).isoformat())
-        alone.take()
+        alone = begun(send_at=(NOON + ahead).isoformat())
         assert alone.wants() == wanted

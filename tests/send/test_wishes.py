@@ -2,18 +2,14 @@
 
 from datetime import timedelta
 
-from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Granted, Lease, Waits
-from qunfa.contract.ledger import Frozen
 from qunfa.contract.operators import Pause, Resume
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone, own
-
-MINUTE = timedelta(minutes=1)
-FROZEN = Waits(why="frozen", frozen=Frozen(by="wang", reason="wrong text", at=NOON))
+from tests.send.alone import FACTS, own
+from tests.send.places import FROZEN, MINUTE, accepted, begun, joined, queued, trying
 
 
 def granted(lease: Lease) -> events.Heard:
@@ -23,8 +19,7 @@ def granted(lease: Lease) -> events.Heard:
 
 def test_what_waits_for_a_silent_ledger_is_seen_and_can_be_ended() -> None:
     """From the first task on; who sent something before this ledger answers cannot be told, so that it is unknown."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     alone.sent()
     waiting = alone.status.waiting_for
     assert waiting
@@ -37,56 +32,16 @@ def test_what_waits_for_a_silent_ledger_is_seen_and_can_be_ended() -> None:
 
 def test_an_abort_under_a_silent_ledger_may_be_unknown() -> None:
     """The earlier runs were looked for, and one of them had a try that nobody heard of."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     alone.sent(own(lost=True))
     assert alone.abort() is None
     alone.wait(3 * FACTS.timing.ask)
     assert alone.end.outcome == "unknown"
 
 
-def test_a_silent_ledger_is_asked_again_after_half_a_minute() -> None:
-    """It may have been terminated with the wish in its hand."""
-    alone = Alone()
-    alone.take()
-    alone.sent()
-    assert alone.step.until == NOON + 3 * FACTS.timing.ask
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.does() is steps.SendWish
-
-
-def test_an_account_that_stays_silent_is_asked_ever_more_rarely() -> None:
-    """After as long as it has been silent: signals that nobody takes must not fill its history."""
-    alone = Alone()
-    alone.take()
-    alone.sent()
-    asked, began = 0, alone.now
-    while alone.now < began + timedelta(days=7):
-        assert alone.step.until
-        alone.wait(alone.step.until - alone.now)
-        alone.sent()
-        asked += 1
-    assert 10 <= asked <= 20
-
-
-def test_a_send_whose_turn_is_over_wakes_though_its_account_is_silent() -> None:
-    """It has joined, and expires when it is too late, however rarely the account is asked by then."""
-    alone = Alone(not_after=(NOON + timedelta(hours=3)).isoformat(), send_at=(NOON + timedelta(hours=1)).isoformat())
-    alone.joined()
-    alone.wait(timedelta(hours=1))
-    while alone.now < NOON + timedelta(hours=3):
-        if alone.does() is steps.SendWish:
-            alone.sent()
-        assert alone.step.until
-        alone.wait(alone.step.until - alone.now)
-    assert alone.now <= NOON + timedelta(hours=3) + MINUTE
-    assert alone.wants() in {"withdrawing", "ending"}
-
-
 def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
     """It waits half a minute for the newest wish to be answered, however long the next one is away."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     alone.sent()
     for _ in range(8):
         assert alone.step.until
@@ -100,8 +55,7 @@ def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
 
 def test_an_abort_under_a_silent_ledger_asks_wechat_of_a_no() -> None:
     """An earlier run had a job accepted; the no on it may be forged, and nobody but WeChat can tell."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     alone.pushed("err(30003)")
     assert alone.abort() is None
     alone.sent(own(answer=Answer(kind="accepted", at=NOON, msg_id=7)))
@@ -111,45 +65,18 @@ def test_an_abort_under_a_silent_ledger_asks_wechat_of_a_no() -> None:
     assert alone.end.outcome == "unknown"
 
 
-def test_behind_a_freeze_a_send_writes_next_to_nothing() -> None:
-    """It is told when that changes, and asks by itself after two days, and then after as long as it has waited."""
-    alone = Alone()
-    alone.joined()
-    alone.sent()
-    alone.hear(waits=FROZEN)
-    until = alone.step.until
-    assert until
-    assert until - NOON >= timedelta(days=2)
-    waiting = alone.status.waiting_for
-    assert waiting
-    assert waiting.reason == "frozen by wang: wrong text"
-
-
 def test_an_answer_that_comes_late_does_not_bring_the_wait_back() -> None:
     """The account has given the place to another wish, and said so. An older answer to the same wish comes last."""
-    alone = Alone()
-    alone.joined()
-    alone.sent()
-    alone.hear(waits=FROZEN)
+    alone = queued(FROZEN)
     alone.hear()
     again = alone.step.until
     alone.hear(waits=FROZEN)
     assert alone.step.until == again == alone.now + FACTS.timing.ask
 
 
-def test_a_wish_is_asked_again_in_time_where_its_time_is_short() -> None:
-    """A quarter of what is left to not_after: a forgotten queue must not cost the send."""
-    alone = Alone(not_after=(NOON + 40 * MINUTE).isoformat())
-    alone.joined()
-    alone.sent()
-    alone.hear(waits=Waits(why="queue", place=9))
-    assert alone.step.until == NOON + MINUTE + 10 * MINUTE
-
-
 def test_a_grant_of_another_wish_is_not_ours() -> None:
     """A reset run does not act on what the run before it was granted."""
-    alone = Alone()
-    alone.waiting()
+    alone = queued()
     lease = alone.lease().model_copy(update={"wish": "wish-of-another-run"})
     before = alone.state
     alone.take(granted(lease))
@@ -158,8 +85,7 @@ def test_a_grant_of_another_wish_is_not_ours() -> None:
 
 def test_a_reset_voids_the_open_wish_and_asks_what_is_known() -> None:
     """The ledger knows more than what is left of the history; earlier runs are looked for once more."""
-    alone = Alone()
-    alone.waiting()
+    alone = queued()
     alone.take(events.WasReset())
     effect = alone.step.effect
     assert isinstance(effect, steps.SendWish)
@@ -168,9 +94,7 @@ def test_a_reset_voids_the_open_wish_and_asks_what_is_known() -> None:
 
 def test_a_reset_in_a_try_awaits_its_answer_and_then_asks() -> None:
     """A try is never cancelled."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
+    alone = trying()
     alone.take(events.WasReset())
     assert alone.does() is steps.Submit
     alone.answered("unknown", told=False)
@@ -179,67 +103,19 @@ def test_a_reset_in_a_try_awaits_its_answer_and_then_asks() -> None:
 
 def test_a_lease_that_came_too_late_goes_back() -> None:
     """The send was paused while the lease was on its way: nothing is submitted."""
-    alone = Alone()
-    alone.waiting()
+    alone = queued()
     lease = alone.lease()
     alone.take(events.Updated("u", Pause(by="li")), granted(lease))
     assert alone.does() is steps.Report
     alone.take(events.Reported())
     assert (alone.step.phase, alone.status.jobs[0].state) == ("paused", "new")
-    assert alone.state.trying is None
-
-
-def test_a_paused_send_takes_its_place_back() -> None:
-    """Nobody waits in the queue who would not submit."""
-    alone = Alone()
-    alone.waiting()
-    assert alone.update(Pause(by="li")) is None
-    assert alone.wants() == "withdrawing"
-    alone.asked()
-    assert alone.step.phase == "paused"
-    assert alone.update(Resume(by="li")) is None
-    assert alone.wants() == "turn"
-
-
-def test_a_msg_id_of_a_45065_is_asked_for() -> None:
-    """The ledger says that it is another key's: a person is asked."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("duplicate", errcode=45065)
-    assert alone.wants() == "owner"
-    alone.asked(Known(owned=(Owned(msg_id=7, key="autumn", generation=0, accepted=True),)))
-    alone.asked()
-    assert alone.asks() == "clientmsgid_collision"
-
-
-def test_a_notice_that_comes_after_the_lease_takes_nothing_away() -> None:
-    """The account said "frozen" before it granted; its signals came in another order."""
-    alone = Alone()
-    alone.waiting()
-    notice = events.Heard(alone.granted(waits=FROZEN))
-    alone.hear(answer="lease", lease=alone.lease())
-    alone.take(notice)
-    assert alone.does() is steps.Submit
-    alone.answered()
-    alone.pushed()
-    assert alone.end.outcome == "sent"
-
-
-def test_a_lease_that_goes_back_is_not_used_after_all() -> None:
-    """The send is resumed in the moment in which it gives the lease back: it asks for another one."""
-    alone = Alone()
-    alone.waiting()
-    lease = alone.lease()
-    alone.take(events.Updated("u", Pause(by="li")), granted(lease))
-    alone.take(events.Updated("v", Resume(by="li")), events.Reported())
+    alone.take(events.Updated("v", Resume(by="li")))
     assert (alone.wants(), alone.state.trying) == ("turn", None)
 
 
 def test_a_tag_is_looked_at_again_with_the_lease_in_hand() -> None:
     """It waited for days in the queue: what was expected of the tag then says nothing now."""
-    alone = Alone(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
-    alone.joined()
+    alone = joined(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
     assert alone.does() is steps.LookAtTag
     alone.take(events.TagSeen())
     alone.sent()
@@ -257,8 +133,7 @@ def test_a_tag_is_looked_at_again_with_the_lease_in_hand() -> None:
 def test_no_turn_outlasts_the_hours_in_which_may_be_sent() -> None:
     """A lease that was granted a moment before they end is over with them."""
     facts = FACTS.model_copy(update={"send_hours": ("08:00", "22:00")})
-    alone = Alone(facts)
-    alone.joined()
+    alone = joined(facts)
     turn = alone.state.wish and alone.state.wish.turn
     assert turn
     assert turn.until == NOON + timedelta(hours=10)
@@ -266,16 +141,14 @@ def test_no_turn_outlasts_the_hours_in_which_may_be_sent() -> None:
 
 def test_a_continued_run_asks_anew() -> None:
     """What the account says to the run before is not heard."""
-    alone = Alone()
-    alone.waiting()
+    alone = queued()
     alone.take(events.Continued())
     assert alone.does() is steps.SendWish
 
 
 def test_a_wish_that_nobody_has_answered_is_searched_for_again() -> None:
     """An account that was lost has forgotten for what content earlier runs stood, and the run does not keep it."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     alone.sent()
     alone.take(events.QueueLost(NOON + timedelta(seconds=1)))
     asked_again = alone.step.effect
@@ -290,8 +163,7 @@ def test_a_wish_that_nobody_has_answered_is_searched_for_again() -> None:
 
 def test_what_was_searched_for_before_a_reset_is_searched_for_again() -> None:
     """The task of the reset may bring the end of an earlier wish, too: its facts count, and its search does not."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     before = alone.state.wish
     assert before is not None
     alone.take(events.WasReset(), events.WishSent(before.wish, own(1, Answer(kind="unknown", at=NOON)), searched=True))
@@ -304,8 +176,7 @@ def test_what_was_searched_for_before_a_reset_is_searched_for_again() -> None:
 
 def test_a_copy_of_a_lease_that_is_used_is_not_used_again() -> None:
     """An account that was reset says it once more: during the try, and after it."""
-    alone = Alone()
-    alone.joined()
+    alone = joined()
     alone.sent()
     granted = alone.granted(answer="lease", lease=alone.lease())
     alone.take(events.Heard(granted), events.Heard(granted))
@@ -320,8 +191,7 @@ def test_a_copy_of_a_lease_that_is_used_is_not_used_again() -> None:
 
 def test_who_waits_asks_again_once_the_queue_is_lost() -> None:
     """Several workers tell it, each some times: one new wish comes of it, which still tells of the freeze."""
-    alone = Alone()
-    alone.joined()
+    alone = joined()
     alone.sent()
     alone.hear(waits=FROZEN)
     alone.wait(5 * MINUTE)
@@ -342,8 +212,7 @@ def test_who_waits_asks_again_once_the_queue_is_lost() -> None:
 
 def test_an_answer_that_is_heard_late_may_be_of_the_lost_queue() -> None:
     """No worker ran for hours: the account had answered, and was lost, before the send could hear of either."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     alone.sent()
     alone.now += timedelta(hours=6)
     alone.hear(waits=Waits(why="queue", place=3))
@@ -357,8 +226,7 @@ def test_an_answer_that_is_heard_late_may_be_of_the_lost_queue() -> None:
 
 def test_who_has_tried_tells_the_next_account_of_it() -> None:
     """A push finds nobody there otherwise. It does so once for each loss, however many workers tell it."""
-    alone = Alone()
-    alone.accepted()
+    alone = accepted()
     before, lost = alone.now - MINUTE, alone.now
     alone.take(events.QueueLost(before))
     assert alone.does() is None
@@ -374,8 +242,7 @@ def test_who_has_tried_tells_the_next_account_of_it() -> None:
 
 def test_a_wish_that_is_on_its_way_as_the_queue_is_lost_is_sent_again() -> None:
     """It may have gone to the account that is lost, which may have answered it before."""
-    alone = Alone()
-    alone.take()
+    alone = begun()
     on_its_way = alone.state.wish
     assert on_its_way
     assert (on_its_way.turn is not None, on_its_way.sent_at) == (True, None)
@@ -387,8 +254,7 @@ def test_a_wish_that_is_on_its_way_as_the_queue_is_lost_is_sent_again() -> None:
 
 def test_who_was_granted_a_turn_uses_it_though_the_queue_is_lost() -> None:
     """And who does not wait for one has nothing to ask."""
-    alone = Alone()
-    alone.waiting()
+    alone = queued()
     alone.take(granted(alone.lease()), events.QueueLost(alone.now + MINUTE))
     assert alone.does() is steps.Submit
     alone.answered()

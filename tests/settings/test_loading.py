@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from qunfa.settings import SettingsError, load_settings, load_task_queue
+from tests.notices.webhook import SECRET
 from tests.settings.conftest import WriteToml
 
 ACCOUNT = """
@@ -12,6 +13,8 @@ appid = "wx0123456789abcdef"
 secret = "from-the-file"
 kind = "service"
 """
+HOOK = 'url = "https://hooks.example.com/a-SECRET-path"'
+NOTICE = f"{ACCOUNT}[accounts.demo.notices.oncall]\n{HOOK}\n"
 
 
 def test_defaults_without_any_configuration() -> None:
@@ -56,8 +59,12 @@ def test_named_file(tmp_path: Path, write_toml: WriteToml, monkeypatch: pytest.M
         (b"", {"QUNFA_MEDIA__HOSTS": "cdn.example.com"}, "written as JSON"),
         (b"", {"QUNFA_ACOUNTS__DEMO__SECRET": "hunter2"}, r"QUNFA_ACOUNTS__DEMO__SECRET .*did you mean ACCOUNTS"),
         (ACCOUNT.encode(), {"QUNFA_ACCOUNTS__DEMO__KIND": "shop"}, r"accounts\.demo\.kind, from the environment"),
+        (NOTICE.encode(), {}, r"QUNFA_ACCOUNTS__DEMO__NOTICES__ONCALL__SECRET\n    this value is required"),
+        (f'{NOTICE}event = ["sent"]'.encode(), {}, r"did you mean events\?"),
+        (f'{NOTICE}events = ["sent", "opened"]'.encode(), {}, r"accounts\.demo\.notices\.oncall\.events\.1, in "),
+        (f'{ACCOUNT}[accounts.demo.notices."On Call"]\n{HOOK}'.encode(), {}, "a notice is named with a-z, 0-9"),
     ],
-    ids=["no such file", "no TOML", "no text", "no list", "no such section", "wrong in the environment"],
+    ids=range(10),
 )
 def test_what_cannot_be_loaded_is_an_error_with_its_place(
     directory: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, variables: dict[str, str], sentence: str
@@ -68,7 +75,7 @@ def test_what_cannot_be_loaded_is_an_error_with_its_place(
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=sentence) as caught:
         load_settings()
-    assert "hunter2" not in str(caught.value)
+    assert not any(secret in str(caught.value) for secret in ("hunter2", "a-SECRET"))
 
 
 def test_environment_wins_over_file(write_toml: WriteToml, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +92,8 @@ def test_environment_wins_over_file(write_toml: WriteToml, monkeypatch: pytest.M
 def test_account_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """An account needs no file; a secret of digits only stays the text it is."""
     values = {"APPID": "wx1", "KIND": "subscription", "SECRET": "00012345", "CALLBACK__TOKEN": "12345"}
+    told = {"URL": "https://hooks.example.com/", "SECRET": SECRET, "EVENTS": '["needs_operator", "unknown"]'}
+    values |= {f"NOTICES__ONCALL__{name}": value for name, value in told.items()}
     for name, value in values.items():
         monkeypatch.setenv(f"QUNFA_ACCOUNTS__DEMO__{name}", value)
     monkeypatch.setenv("QUNFA_TIMING__REPEAT", "0.05")
@@ -96,6 +105,9 @@ def test_account_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert account.callback is not None
     assert account.callback.tokens == ("12345",)
     assert (settings.timing.repeat, settings.metrics.worker) == (timedelta(milliseconds=50), "")
+    notice = account.notices["oncall"]
+    assert (notice.secrets, notice.events) == ((SECRET,), ("needs_operator", "unknown"))
+    assert notice.url.get_secret_value() == told["URL"]
 
 
 def test_error_names_file_key_and_remedy(write_toml: WriteToml) -> None:
@@ -139,8 +151,10 @@ def test_task_queue_needs_no_usable_account(write_toml: WriteToml, monkeypatch: 
 
 
 def test_without_credentials_no_app_secret_is_read(write_toml: WriteToml, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The receiver and the operators' commands work where the file of the AppSecret is not even there."""
-    write_toml('[accounts.demo]\nappid = "wx1234"\nsecret_file = "/nowhere"\nkind = "service"\n')
+    """The receiver and the operators' commands work where the file of the AppSecret is not there, or a webhook's."""
+    file = '[accounts.demo]\nappid = "wx1234"\nsecret_file = "/nowhere"\nkind = "service"\n'
+    write_toml(f"{file}[accounts.demo.notices.oncall]\n{HOOK}")
     monkeypatch.setenv("QUNFA_ACCOUNTS__DEMO__SECRET", "not-to-be-held")
     account = load_settings(credentials=False).accounts["demo"]
     assert (account.appid, account.secret, account.secret_file) == ("wx1234", None, None)
+    assert account.notices == {}

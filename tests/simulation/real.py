@@ -161,9 +161,16 @@ class Real:
                 first = (await points(self.handle))[0]
                 await reset(self.stage.client, self.handle, first)
             case "lose the ledger":
-                await self.scene.ledger_handle.terminate("by mistake")
+                await self._lose_the_ledger()
             case _:
                 await self._answer(cue)
+
+    async def _lose_the_ledger(self) -> None:
+        try:
+            await self.scene.ledger_handle.terminate("by mistake")
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise  # else it is lost already: nobody has told the next one anything
 
     async def _start(self, *, other: bool) -> None:
         raw = {**self.script.request, "account": self.scene.account}

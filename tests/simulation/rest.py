@@ -91,6 +91,7 @@ class Resting(World):
         self.written = Script(seed, raw, frees)
         self._cue = Cue("start")
         self._has_ended = False
+        self._gone: tuple[AccountState, AccountState] | None = None
 
     def fates(self, send: Send) -> Sequence[str]:
         """Only so many calls go wrong."""
@@ -109,10 +110,17 @@ class Resting(World):
             self._come(*self._calming())
         script, jobs = self.written, self.wechat.jobs
         script.calls = self.wechat.calls
-        view = ledger.view(self.send.account.state, {})
+        view = ledger.view(self._seen_account, {})
         delivered = sum(job.delivered for job in jobs)
         script.books = self._names.books(view, [job.status for job in jobs], len(script.calls), delivered)
         return script
+
+    @property
+    def _seen_account(self) -> AccountState:
+        """The account as people see it: as it was lost, until somebody tells the next one something."""
+        before, new = self._gone or (None, None)
+        state = self.send.account.state
+        return before if before is not None and new == state else state
 
     @property
     def _names(self) -> Names:
@@ -220,7 +228,9 @@ class Resting(World):
         self.send.reset(to_its_start=True)
 
     def _lose_it(self) -> None:
+        before = self._seen_account
         self._ledger_gone(self.send.account, self.send.account.lose)
+        self._gone = before, self.send.account.state
         self._told(self.send)
 
     def _decision(self) -> events.Answering:

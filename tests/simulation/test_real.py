@@ -20,6 +20,14 @@ def test_a_life_at_rest_has_the_same_script_again() -> None:
     assert Resting(3).play() != Resting(4).play()
 
 
+def test_a_lost_account_is_seen_as_it_was_until_the_next_begins() -> None:
+    """It was frozen, and nobody had been told: no run tells the next account anything, so that Temporal has none."""
+    script = Resting(134_265_754).play()
+    assert [cue.what for cue in script.cues][1:3] == ["freeze", "lose the ledger"]
+    assert script.books is not None
+    assert script.books.frozen
+
+
 @pytest.mark.long
 async def test_a_real_server_tells_the_same_story(temporal_server: Client, tmp_path: Path) -> None:
     """Every page at rest, refusal, end, and what is left at WeChat and in the ledger. `--real 200` plays others."""

@@ -46,6 +46,20 @@ def _cd_frames(frames: int) -> Iterator[bytes]:
         yield b"\xff\xfb" + bytes([0x90 | padded << 1]) + b"\xc4" + bytes(417 + padded - 4)
 
 
+def wav(seconds: int) -> bytes:
+    """WAV at 8,000 bytes a second."""
+    rate, data = (8000).to_bytes(4, "little"), bytes(8000 * seconds)
+    form = b"fmt \x10\0\0\0" + b"\x01\0\x01\0" + rate * 2 + b"\x01\0\x08\0"
+    return b"RIFF\0\0\0\0WAVE" + form + b"data" + len(data).to_bytes(4, "little") + data
+
+
+def wma(seconds: int) -> bytes:
+    """The header of a WMA: its file properties, with three seconds of preroll."""
+    properties = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365") + bytes(48)
+    times = [((seconds + 3) * 10**7).to_bytes(8, "little"), bytes(8), (3000).to_bytes(8, "little")]
+    return WMA[:16] + bytes(14) + properties + b"".join(times)
+
+
 def padded(file: bytes, size: int) -> bytes:
     """A file made longer by zeros."""
     return file + bytes(size - len(file))

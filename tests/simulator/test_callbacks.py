@@ -85,9 +85,10 @@ async def test_a_host_that_does_not_answer_is_told(
 
 
 async def test_wechat_tells_where_pushes_come_from(start: Start) -> None:
-    """getcallbackip: this machine's addresses, or those that are configured. Without a URL nothing is checked."""
-    api = await start()
-    assert await api.call("getcallbackip") == {"ip_list": ["127.0.0.1", "::1"]}
-    api = await start(sim={"push": {"addresses": ["192.0.2.0/26"]}}, callback=None)
-    assert await api.call("getcallbackip") == {"ip_list": ["192.0.2.0/26"]}
+    """Getcallbackip and get_api_domain_ip: this machine's addresses. Without a URL nothing is checked."""
+    api = await start(callback=None)
+    for path in ("getcallbackip", "get_api_domain_ip"):
+        assert await api.call(path) == {"ip_list": ["127.0.0.1", "::1"]}
     assert await api.code("callback/check", ALL) == 40201
+    for path, order in (("push", {"msg_id": 1}), ("verify", {})):
+        assert "demo" in (await api.sim(path, {"account": "demo"} | order, expect=400))["error"]

@@ -4,16 +4,17 @@ import json
 import httpx
 import pytest
 
+from tests.looking import PATIENCE
 from tests.simulator.api import Api, Json, Start, message
 
-HASTY = 0.2
+HASTY = httpx.Timeout(PATIENCE, read=0.2)
 SENDALL = "/cgi-bin/message/mass/sendall"
 
 
-async def raw(api: Api, seconds: float = 5, **more: object) -> httpx.Response:
-    """A send to a tag, with the response as it came within so many seconds."""
+async def raw(api: Api, within: httpx.Timeout | float = PATIENCE, **more: object) -> httpx.Response:
+    """A send to a tag, with the response as it came."""
     body = message() | {"filter": {"tag_id": 2}, "clientmsgid": "job-1"} | more
-    return await api.http.post(SENDALL, params={"access_token": api.token}, json=body, timeout=seconds)
+    return await api.http.post(SENDALL, params={"access_token": api.token}, json=body, timeout=within)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ async def test_a_call_may_never_be_answered(api: Api, fault: Json, error: type[E
     """The client runs into its timeout, or the connection is reset, not closed; the job was accepted or not."""
     await api.fault(**fault)
     with pytest.raises(error):
-        await raw(api, HASTY if error is httpx.ReadTimeout else 5)
+        await raw(api, HASTY if error is httpx.ReadTimeout else PATIENCE)
     await api.world.until(lambda: [call.answered for call in api.world.calls] == [True])
     assert len(api.world.jobs) == jobs
     assert (await raw(api)).json()["errcode"] == (45066 if jobs else 0)
@@ -73,11 +74,12 @@ async def test_a_code_may_be_answered_with_or_without_acceptance(api: Api, kind:
 
 
 async def test_a_slow_answer_comes_after_the_acceptance(api: Api) -> None:
-    """The job is there while the client still waits; the answer is right."""
-    await api.fault("slow", seconds=0.3)
+    """The job is there while the client still waits; the answer is right. The end of the world lets it go."""
+    await api.fault("slow", seconds=600)
     call = asyncio.create_task(raw(api))
     await api.world.until(lambda: len(api.world.jobs) == 1)
     assert not call.done()
+    await api.sim("reset", {})
     assert (await call).json()["errcode"] == 0
 
 
@@ -87,7 +89,7 @@ async def test_a_slow_call_is_accepted_although_its_client_has_gone(api: Api) ->
     call = await held(api)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
-    assert len(api.world.jobs) == 0
+    assert call.cancelled()
     await api.world.until(lambda: len(api.world.jobs) == 1)
 
 
@@ -169,28 +171,6 @@ async def test_faults_and_plans_are_listed_and_deleted(start: Start) -> None:
         await api.sim(f"{path}?id=9", method="DELETE", expect=404)
         await api.sim(path, method="DELETE", expect=204)
         assert (await api.sim(path))[name] == []
-
-
-@pytest.mark.parametrize(
-    ("fault", "status", "reason"),
-    [
-        ({"kind": "earthquake"}, 400, "kind"),
-        ({"kind": "slow"}, 400, "seconds"),
-        ({"kind": "errcode", "endpoint": "nowhere"}, 400, "nowhere"),
-        ({"kind": "errcode", "endpoint": "all"}, 400, "all"),
-        ({"kind": "errcode", "unknown": 1}, 400, "unknown"),
-        ({"kind": "errcode", "account": "nobody"}, 404, "nobody"),
-        ({"kind": "slow_upload", "endpoint": "draft/add", "seconds": 1}, 400, "/cgi-bin/media/"),
-        ({"kind": "reset_in_upload", "endpoint": "sendall"}, 400, "/cgi-bin/media/"),
-        ({"kind": "picture_lost", "endpoint": "media/upload"}, 400, "/cgi-bin/media/"),
-        ({"kind": "dies_early", "endpoint": "sendall"}, 400, "/cgi-bin/media/"),
-    ],
-    ids=range(10),
-)
-async def test_a_fault_that_cannot_strike_is_refused(api: Api, fault: Json, status: int, reason: str) -> None:
-    """A wrong fault answers 400 or 404 with the reason, or the endpoints that it is for, and is not added."""
-    assert reason in (await api.sim("faults", fault, expect=status))["error"]
-    assert await api.sim("faults") == {"faults": []}
 
 
 async def test_the_call_log_tells_what_struck(start: Start) -> None:

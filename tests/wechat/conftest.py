@@ -59,7 +59,7 @@ class Wire(Listener):
         return len(self.tasks)
 
     def account(self, http: httpx.AsyncClient) -> OfficialAccount:
-        return OfficialAccount(http, f"http://127.0.0.1:{self.port}", "demo", "wx0001")
+        return OfficialAccount(http, f"http://127.0.0.1:{self.port}", "demo")
 
     async def sendall(self, http: httpx.AsyncClient) -> Submitted:
         """Submit a text to everybody."""
@@ -94,8 +94,9 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def hasty() -> AsyncIterator[httpx.AsyncClient]:
-    """A client that waits no longer than a fifth of a second."""
-    async with open_http(timedelta(seconds=0.2)) as client:
+    """A client that waits no longer than a fifth of a second, once it is connected."""
+    async with open_http(timedelta(seconds=5)) as client:
+        client.timeout = httpx.Timeout(5, read=0.2, write=0.2)
         yield client
 
 
@@ -118,7 +119,7 @@ class WeChat:
         return httpx.AsyncClient(transport=httpx.MockTransport(self), trust_env=False)
 
     def account(self) -> OfficialAccount:
-        return OfficialAccount(self.http(), "https://wechat.example", "demo", "wx0001")
+        return OfficialAccount(self.http(), "https://wechat.example", "demo")
 
     async def sendall(self) -> Submitted:
         """Submit a text to everybody."""

@@ -1,9 +1,6 @@
 import ast
 import json
 import logging
-import sys
-import traceback
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -11,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.wechat import LOG_LEVELS, SecretFilter, redact_event, scrub
-from qunfa.wechat.redaction import _NAMED, is_clean
-from tests.wechat.conftest import SECRET, TOKEN, WeChat
+from qunfa.wechat.redaction import _NAMED, LOG_LEVELS, is_clean, redact_event, scrub
 
 NAMES = ["access_token", "secret", "appsecret", "signature", "msg_signature", "refresh_token", "aes_key"]
 NAME = st.sampled_from([*NAMES, *(name.upper() for name in NAMES)])
@@ -100,88 +95,4 @@ def test_an_event(name: str, value: str) -> None:
     assert "MARK" not in repr(clean)
     assert clean["n"] == 5
     assert clean["deep"] == [{"t": (f"{name}=***", {name: "***"})}]
-
-
-LOGGER = logging.getLogger("httpx")
-
-
-class Lines(logging.Handler):
-    """Keeps what a plain handler would have written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.addFilter(SecretFilter())
-        self.records: list[logging.LogRecord] = []
-        self.text = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
-        self.text += self.format(record)
-
-
-@pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
-    """What one handler writes of the HTTP library's lines, which tell every URL at INFO."""
-    lines = Lines()
-    for name, value in {"handlers": [lines], "propagate": False, "level": logging.INFO}.items():
-        monkeypatch.setattr(LOGGER, name, value)
-    logging.Logger.manager._clear_cache()  # type: ignore[attr-defined]  # noqa: SLF001  as setLevel does
-    return lines
-
-
-@pytest.mark.parametrize(
-    ("message", "arguments"),
-    [
-        (f"GET ?access_token={TOKEN}&b=2", ()),
-        ("GET %s %d", (f"?access_token={TOKEN}&b=2", 200)),
-        ("GET ?access_token=%s&b=2", (TOKEN,)),
-        ("GET %s", (httpx.URL(f"https://x/?access_token={TOKEN}&b=2"),)),
-        ("GET ?access_token=%(t)s&b=2", ({"t": TOKEN},)),
-        ("GET %(u)s", ({"u": f"?access_token={TOKEN}&b=2"},)),
-        ("GET %s %s", (f"?access_token={TOKEN}&b=2",)),
-        ("GET %d", (f"?access_token={TOKEN}&b=2",)),
-    ],
-)
-def test_a_log_line(message: str, arguments: tuple[Any, ...], lines: Lines) -> None:
-    """A secret goes wherever it stands: in the message, in an argument, across both, also where they do not fit."""
-    LOGGER.info(message, *arguments)
-    assert TOKEN not in lines.text
-    assert "access_token=***&b=2" in lines.text
-
-
-def test_arguments_stay_arguments(lines: Lines) -> None:
-    """Formatters of access logs read the arguments, so these stay, each one scrubbed."""
-    LOGGER.info('%s - "%s" %d', "127.0.0.1", "GET /wechat/demo?signature=abc&nonce=1", 200)
-    assert lines.records[0].args == ("127.0.0.1", "GET /wechat/demo?signature=***&nonce=1", 200)
-
-
-@pytest.mark.parametrize("said", [f"https://x/?secret={SECRET}&b=2", "refused"])
-def test_a_traceback_is_scrubbed_where_it_shows_a_secret(lines: Lines, said: str) -> None:
-    """No formatter can render it anew then. An exception that shows nothing is handed on as it is."""
-    try:
-        raise ConnectionError(said)
-    except ConnectionError:
-        LOGGER.exception("it broke")
-        kept = lines.records[0].exc_info == sys.exc_info()
-        told = traceback.format_exc().strip()
-    assert "it broke\nTraceback" in lines.text
-    assert told.replace(SECRET, "***") in lines.text
-    assert kept == (SECRET not in said)
-    assert kept or (lines.records[0].exc_info, lines.records[0].exc_text) == (None, None)
-
-
-def test_what_a_formatter_may_add_is_scrubbed(lines: Lines) -> None:
-    """Extra fields and stacks, by name and by text. Structlog hands its event to logging as a dict."""
-    LOGGER.info("hi", extra={"secret": SECRET, "url": f"?secret={SECRET}", "n": 5}, stack_info=True)
-    assert SECRET not in repr(vars(lines.records[0]))
-    assert vars(lines.records[0])["n"] == 5
-    LOGGER.info({"event": "hi", "secret": SECRET})
-    assert lines.records[1].msg == {"event": "hi", "secret": "***"}
-
-
-async def test_what_the_http_library_writes(lines: Lines) -> None:
-    """Httpx writes every URL at INFO, which the recommended level stops and the filter scrubs."""
-    await WeChat({}).http().get(f"https://x/?access_token={TOKEN}")
-    assert "access_token=***" in lines.text
-    assert TOKEN not in lines.text
     assert LOG_LEVELS == {"httpx": logging.WARNING, "httpcore": logging.WARNING, "temporalio.worker": logging.INFO}

@@ -109,7 +109,7 @@ async def test_a_kept_connection_that_breaks_under_the_call_is_unknown(wire: Wir
 @pytest.mark.parametrize("host", ["http://{free}", "https://wechat.invalid"], ids=["nobody listens", "no such name"])
 async def test_a_refused_connection_is_not_written(http: httpx.AsyncClient, host: str) -> None:
     """Where nobody listens, or there is no such host, nothing was written. The error says so, and has no token."""
-    account = OfficialAccount(http, host.format(free=free_address()), "demo", "wx0001")
+    account = OfficialAccount(http, host.format(free=free_address()), "demo")
     with pytest.raises(NotWritten, match=r"account demo: nothing was sent to .*sendall: ConnectError") as caught:
         await account.sendall(ACCESS, BODY)
     assert shows_no_token(caught.value)
@@ -120,7 +120,7 @@ async def test_a_failed_handshake_is_not_written(http: httpx.AsyncClient) -> Non
     server = await asyncio.start_server(answers(response(ACCEPTED), close=True), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(NotWritten, match="SSLError"):
-        await OfficialAccount(http, f"https://127.0.0.1:{port}", "demo", "wx0001").sendall(ACCESS, BODY)
+        await OfficialAccount(http, f"https://127.0.0.1:{port}", "demo").sendall(ACCESS, BODY)
     server.close()
 
 

@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.checks import Outlook
 from activities.earlier_runs import EarlierRuns
 from qunfa.contract import MASS_SEND, MassSendResult, Status, account_id, mass_send_id
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
@@ -37,6 +38,7 @@ from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
 
 ENDS_WITHIN = timedelta(seconds=10)
+LEAP = timedelta(hours=3)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -105,7 +107,7 @@ class Desk:
         async with asyncio.timeout(PATIENCE):
             while not fits(status := await self.status(handle)):
                 if status.waiting_for is not None and self.env.supports_time_skipping:
-                    await self.env.sleep(step)
+                    await leap(self.env, step)
                 else:
                     await looks.again()
         return status
@@ -150,17 +152,11 @@ class Desk:
 
     async def freeze(self) -> FreezeAnswer:
         """Freeze the account."""
-        return await self._switch("freeze", by="li", reason="wrong text")
-
-    async def unfreeze(self) -> FreezeAnswer:
-        """Unfreeze the account."""
-        return await self._switch("unfreeze", by="li")
-
-    async def _switch(self, name: str, **payload: str) -> FreezeAnswer:
+        why = {"by": "li", "reason": "wrong text"}
         async with asyncio.timeout(PATIENCE):
             while True:
                 try:
-                    answer: FreezeAnswer = await self.account.execute_update(name, payload, result_type=FreezeAnswer)
+                    answer: FreezeAnswer = await self.account.execute_update("freeze", why, result_type=FreezeAnswer)
                 except RPCError as error:
                     # The time-skipping server now and then forgets an update that it has just carried out.
                     if error.status != RPCStatusCode.NOT_FOUND:
@@ -206,9 +202,11 @@ def recorded(request: pytest.FixtureRequest) -> Recorder:
     """What a fixture does when its test is over: its workflows are recorded where that is asked for."""
 
     async def keep(of: Recordable) -> None:
-        folder = request.config.getoption("--record-histories")
-        if folder and request.node.get_closest_marker("history"):
-            await of.record(Path(folder), request.node.originalname.removeprefix("test_"))
+        folder, marked = request.config.getoption("--record-histories"), request.node.get_closest_marker("history")
+        if folder and marked:
+            by_row = marked.kwargs.get("by_row")
+            name = request.node.callspec.id.replace(" ", "_") if by_row else request.node.originalname
+            await of.record(Path(folder), name.removeprefix("test_"))
 
     return keep
 
@@ -254,7 +252,7 @@ async def noon(env: WorkflowEnvironment) -> None:
     """It is about noon in Shanghai: no leap of the server's time comes between two things that a day counts."""
     now = await env.get_current_time()
     until_noon = now.replace(hour=4, minute=0) - now
-    await env.sleep(until_noon % timedelta(days=1))
+    await leap(env, until_noon % timedelta(days=1))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -263,6 +261,13 @@ async def real_desk(real_env: WorkflowEnvironment, recorded: Recorder) -> AsyncI
     async with running(real_env, scaled_facts()) as found:
         yield found
         await recorded(found)
+
+
+async def leap(env: WorkflowEnvironment, time: timedelta) -> None:
+    """Let so much time pass: in steps, since one call of the server takes no longer than a client waits for it."""
+    while time > timedelta(0):
+        await env.sleep(min(time, LEAP))
+        time -= LEAP
 
 
 def usual_facts(**more: Any) -> AccountFacts:
@@ -301,6 +306,8 @@ def staffed(
         wechat.job_status,
         wechat.await_verdict,
         wechat.check_audience,
+        wechat.count_followers,
+        Outlook(env.client, earlier or NoEarlierRuns()).look_ahead,
         ledger.wish,
         ledger.look_up,
         ledger.tell,

@@ -7,17 +7,18 @@ METRONOME = "Metronome"
 
 @workflow.defn(name=METRONOME)
 class Metronome:
-    """Has a timer every ten minutes.
+    """Has a timer every half hour.
 
     The time-skipping server leaps to the next timer, whichever it is, and it has one for each workflow's own time-out,
-    ten years ahead: between two steps of a send it would now and then leap there.
+    ten years ahead: between two steps of a send it would now and then leap there. Each tick costs a
+    workflow task, which makes days long.
     """
 
     @workflow.run
     async def run(self) -> None:
         """Tick."""
         while True:
-            await workflow.sleep(600)
+            await workflow.sleep(1_800)
 
 
 @workflow.defn(name="MassSend")

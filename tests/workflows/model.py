@@ -11,6 +11,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from qunfa.contract import ACCOUNT, JobFinished, account_id, steps
+from qunfa.contract.prospect import COUNT_FOLLOWERS, Followers, FollowersStep
 from qunfa.contract.result import Answer, Counts
 from qunfa.contract.steps import (
     SUBMIT,
@@ -47,6 +48,7 @@ class ModelWechat:
     late: bool = False
     after_write: Callable[[], Awaitable[None]] | None = None
     tags_fail: bool = False
+    followers: int | None = 23_000
     statuses_fail: bool = False
     misconfigured: bool = False
     refuses_status: int = 40059
@@ -151,6 +153,14 @@ class ModelWechat:
             raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
         return self.tags.get(step.tag_id, AudienceFinding(found=False))
 
+    @activity.defn(name=COUNT_FOLLOWERS)
+    async def count_followers(self, step: FollowersStep) -> Followers:
+        """As many as the test has set."""
+        if self.followers is None:
+            msg = "WeChat is busy"
+            raise ApplicationError(msg, type=steps.WECHAT_UNAVAILABLE)
+        return Followers(total=self.followers)
+
 
 def refuse_what_comes_again(step: SubmitStep) -> None:
     """Refuse a try that a run had begun which was reset, as a worker does."""
@@ -233,11 +243,6 @@ def silent(wechat: ModelWechat, _step: SubmitStep) -> Answer:
 def says(errcode: int, kind: str = "refused") -> Scripted:
     """Refuse."""
     return lambda wechat, _step: wechat.answered(kind, errcode=errcode, errmsg=f"says {errcode}", rid="1-2-3")
-
-
-def duplicates(msg_id: int) -> Scripted:
-    """45065 with this msg_id."""
-    return lambda wechat, _step: wechat.answered("duplicate", errcode=45065, msg_id=msg_id)
 
 
 def untold(scripted: Scripted) -> Scripted:

@@ -33,7 +33,7 @@ async def noticing(
     wanted = tuple(WantedNotice(name=name, events=events) for name in names)
     notices = {name: {"url": receiver.url, "secret": SECRET} for name in names}
     settings = settings_for("https://wechat.example", notices=notices)
-    record = RecordedNotices(env.client, ClosedRuns(settings, env.client))
+    record = RecordedNotices(env.client, ClosedRuns(settings, env.client)).asked
     activities = Notices(settings, record, patience=timedelta(seconds=5))
     noticed = facts.model_copy(update={"notices": wanted})
     async with running(env, noticed, activities.deliver_notice, **options) as desk:

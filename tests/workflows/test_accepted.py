@@ -22,7 +22,7 @@ from tests.workflows.conftest import Desk
 from tests.workflows.failures import cause_of, refusal_of
 from tests.workflows.model_material import NEWS
 from tests.workflows.resets import applied_again, points, reset
-from tests.workflows.test_refused_requests import ELSE, GOOD_ID, REFUSED
+from tests.workflows.test_refused_requests import ACCOUNT, ELSE, GOOD_ID, PHASE, PROBLEM, REFUSED, page
 from tests.workflows.test_refused_updates import replays
 
 
@@ -76,14 +76,19 @@ async def test_who_starts_a_send_hears_that_it_is_accepted(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in REFUSED if name != "other content"])
-async def test_who_starts_a_send_hears_all_that_is_wrong(real_desk: Desk, name: str) -> None:
-    """In the words, and with the details, of the failure with which the run ends."""
+async def test_a_start_that_breaks_a_promise_is_refused(real_desk: Desk, name: str) -> None:
+    """Who starts it hears all that is wrong, in the words of the run's failure. It is found; nothing is submitted."""
     raw, workflow_id, options, parts = REFUSED[name]
     real_desk.material.problems = ("message.media: there is no such file",)
     said = await said_of(real_desk, starting(real_desk, raw(real_desk), workflow_id, **options))
     assert (said.type, [part for part in parts if part not in said.message]) == (INVALID_REQUEST, [])
     failure = await cause_of(real_desk.started[-1], INVALID_REQUEST)
     assert (failure.message, list(failure.details)) == (said.message, list(said.details))
+    assert "key:" not in failure.message
+    found = (await real_desk.started[-1].describe()).typed_search_attributes
+    assert [found.get(key) for key in (PHASE, PROBLEM, ACCOUNT)] == ["done", "invalid_request", "demo"]
+    assert (await page(real_desk.started[-1])).startswith("### done: refused")
+    assert real_desk.wechat.tries == []
 
 
 @pytest.mark.history
@@ -93,15 +98,6 @@ async def test_who_starts_a_used_key_hears_what_was_delivered(desk: Desk) -> Non
     said = await said_of(desk, starting(desk, desk.request(message=ELSE)))
     assert (said.type, f"(msg_id: {sent.jobs[0].msg_id})" in said.message) == (INVALID_REQUEST, True)
     assert said.details[0][0] == 'key: "spring" stands for other content already; use a new key for this one'
-
-
-async def test_a_key_that_was_sent_is_accepted_with_its_earlier_end(desk: Desk) -> None:
-    """Nothing is submitted, and the result is the earlier one."""
-    sent = await (await desk.start()).result()
-    status = await begun(desk, starting(desk, desk.request()))
-    assert [job.msg_id for job in status.jobs] == [sent.jobs[0].msg_id]
-    assert (await desk.started[-1].result()).jobs[0].deduplicated
-    assert len(desk.wechat.accepted) == 1
 
 
 async def test_a_cron_schedule_is_not_accepted(real_desk: Desk) -> None:
@@ -143,8 +139,8 @@ async def asked_until_told(newest: WorkflowHandle[Any, Any]) -> Status:
         try:
             status: Status = await newest.execute_update("accepted", result_type=Status)
         except WorkflowUpdateFailedError as failed:
-            assert isinstance(failed.cause, ApplicationError)
-            assert failed.cause.type == ASK_AGAIN
+            assert isinstance(failed.cause, ApplicationError)  # noqa: PT017  any other refusal is a mistake
+            assert failed.cause.type == ASK_AGAIN  # noqa: PT017
         else:
             return status
 

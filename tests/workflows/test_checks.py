@@ -52,25 +52,6 @@ async def bureau(env: WorkflowEnvironment) -> AsyncIterator[Bureau]:
         yield Bureau(desk, account)
 
 
-async def test_everything_is_looked_at(bureau: Bureau) -> None:
-    """Token, clocks, the count of two calls, and what is left of the account's limits."""
-    result = await bureau.seen()
-    assert (result.account, result.appid, result.kind) == ("demo", bureau.account.facts.appid, "service")
-    assert (result.token, result.clocks.ahead_of_wechat) == (TokenSeen(source="stable"), 0.5)
-    assert [one.cgi_path for one in result.calls] == list(CALLS)
-    assert {row.name: row.left for row in result.allowances}["mass_calls"] == 99
-    assert result.uncounted is None
-
-
-async def test_nothing_is_asked_without_a_token(bureau: Bureau) -> None:
-    """Why there is none is the result; the rest is there all the same."""
-    bureau.account.token = TokenSeen(source="stable", detail="40164, not on the whitelist", errcode=40164)
-    bureau.account.failures = {path: [BUSY] for path in CALLS}
-    result = await bureau.seen()
-    assert (result.token.errcode, result.calls) == (40164, ())
-    assert (result.clocks.ahead_of_temporal, len(result.allowances)) == (0.5, 3)
-
-
 async def test_one_look_that_fails_takes_nothing_from_the_others(bureau: Bureau) -> None:
     """Each says why; none is repeated, since somebody waits."""
     bureau.account.failures = {"clocks": [BUSY, AWAY], "book": [AWAY, BUSY], CALLS[0]: [BUSY, AWAY]}

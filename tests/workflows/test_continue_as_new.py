@@ -9,6 +9,7 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
 from qunfa.contract import MassSendResult
+from tests.looking import until
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says, silent
@@ -39,10 +40,14 @@ async def test_an_earlier_runs_cancellation_ends_a_later_one_with_a_result(short
     """Noted while a try was unknown; runs later WeChat says no: aborted with the result, as nothing was delivered."""
     desk = short_desk
     desk.wechat.push_at_once = "err(30001)"
-    desk.wechat.script = [loses, *[says(45011)] * 4]
+    desk.wechat.script = [loses, *[says(48001)] * 1_000]
     handle = await desk.start()
     await desk.until(handle, lambda status: bool(status.jobs and status.jobs[0].state == "unknown"))
     await handle.cancel()
+    await desk.seen(handle, "cancellation noted")
+    noted = (await handle.describe()).run_id
+    await until(handle.describe, lambda found: found.run_id != noted)
+    desk.wechat.script = []
     await desk.until(handle, lambda status: status.phase == "done")
     result = await failure_of(desk.env.client.get_workflow_handle(handle.id))
     assert (result.outcome, result.may_have_been_delivered) == ("aborted", False)

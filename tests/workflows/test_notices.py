@@ -15,7 +15,7 @@ from qunfa.rules.problems import PROBLEMS
 from tests.looking import PATIENCE
 from tests.media.sources.site import silence
 from tests.notices.webhook import SECRET, Receiver, answers
-from tests.workflows.conftest import Desk, Recorder, usual_facts
+from tests.workflows.conftest import Desk, Recorder, leap, usual_facts
 from tests.workflows.failures import cause_of, failure_of, refusal_of
 from tests.workflows.model import says
 from tests.workflows.noticing import delivery, noticing
@@ -108,30 +108,18 @@ async def test_a_wait_for_approval_is_told_once(desk: Desk, receiver: Receiver) 
 
 
 @pytest.mark.history
-async def test_a_failure_is_told_with_its_problem(desk: Desk, receiver: Receiver) -> None:
-    """on_problem "fail" asks nobody, so nobody is told of a question."""
-    desk.wechat.script = [says(48001)]
-    await failure_of(await desk.start(on_problem="fail"))
-    [post] = await receiver.came("failed")
-    assert (post.data["problem"]["name"], post.data["problem"]["errcode"]) == ("account_refused", 48001)
-    assert receiver.of("needs_operator") == []
-
-
-async def test_only_what_is_wanted_is_told(env: WorkflowEnvironment, receiver: Receiver) -> None:
-    """The others cost the send nothing: no child is started for them."""
-    async with noticing(env, usual_facts(), receiver, "oncall", events=("sent",)) as desk:
+async def test_only_what_is_wanted_is_told(env: WorkflowEnvironment, receiver: Receiver, recorded: Recorder) -> None:
+    """A failure with its problem; of the question before it nobody hears, and no child is started for it."""
+    async with noticing(env, usual_facts(), receiver, "oncall", events=("failed",)) as desk:
         desk.wechat.script = [says(48001)]
-        handle = await desk.start()
-        await desk.asks(handle, "account_refused")
-        await desk.update(handle, "retry")
-        await handle.result()
-        await receiver.came("sent")
-        history = await handle.fetch_history()
-    assert [post.type for post in receiver.posts] == ["sent"]
-    children = [
-        event for event in history.events if event.HasField("start_child_workflow_execution_initiated_event_attributes")
-    ]
-    assert len(children) == 1
+        handle = await desk.start(decision_timeout="PT1H")
+        await failure_of(handle)
+        [post] = await receiver.came("failed")
+        events = (await handle.fetch_history()).events
+        await recorded(desk)
+    assert (post.data["problem"]["name"], post.data["problem"]["errcode"]) == ("account_refused", 48001)
+    assert [post.type for post in receiver.posts] == ["failed"]
+    assert sum(one.HasField("start_child_workflow_execution_initiated_event_attributes") for one in events) == 1
 
 
 async def test_a_receiver_that_never_answers_holds_up_nothing(desk: Desk, receiver: Receiver) -> None:
@@ -154,9 +142,9 @@ async def test_a_receiver_that_is_away_for_a_day_hears_of_it_all_the_same(desk: 
     desk.wechat.script = [says(48001)]
     await desk.start(decision_timeout="P30D")
     [first] = await receiver.came("needs_operator")
-    await desk.env.sleep(DAY)
+    await leap(desk.env, DAY)
     receiver.rest = answers(200)
-    await desk.env.sleep(timedelta(hours=2))
+    await leap(desk.env, timedelta(hours=2))
     delivered = await delivery(desk, first).result()
     posts = receiver.of("needs_operator")
     assert delivered.attempt == len(posts)
@@ -172,7 +160,7 @@ async def test_after_three_days_it_is_given_up_and_says_so(desk: Desk, receiver:
     desk.wechat.script = [says(48001)]
     handle = await desk.start(decision_timeout="P30D")
     [first] = await receiver.came("needs_operator")
-    await desk.env.sleep(4 * DAY)
+    await leap(desk.env, 4 * DAY)
     given_up = await cause_of(delivery(desk, first), "NoticeUndelivered")
     for part in ('did not reach "oncall"', "the receiver answers 500", "reset this workflow"):
         assert part in given_up.message

@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
@@ -13,9 +12,8 @@ from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from qunfa.contract.facts import Known
 from qunfa.contract.ids import RECALL_MASS_SEND, recall_id
-from qunfa.contract.recall import DELETE_JOB, FIND_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
+from qunfa.contract.recall import DELETE_JOB, LOOK_AT_JOB, LOOK_REFUSED, KnownJob, RecallResult, RecallStatus
 from qunfa.contract.result import Verdict
 from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, WECHAT_UNAVAILABLE
 from tests.looking import until
@@ -25,7 +23,6 @@ from tests.workflows.model_recall import ModelAccount, recalling, recalling_apar
 
 pytestmark = pytest.mark.long
 
-MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 OURS = KnownJob(
     msg_id=7,
@@ -103,47 +100,6 @@ async def failed(handle: WorkflowHandle[Any, Any]) -> RecallResult:
     return RecallResult.model_validate((await cause_of(handle, "RecallFailed")).details[0])
 
 
-async def cancelled_in_it(bureau: Bureau) -> WorkflowHandle[Any, RecallResult]:
-    """A recall that is cancelled while it asks what is held."""
-    handle = await bureau.start()
-    await bureau.account.held.wait()
-    await handle.cancel()
-    return handle
-
-
-async def cancelled_in_the_call(bureau: Bureau, answer: Any) -> WorkflowHandle[Any, RecallResult]:
-    """A recall whose call has gone out when it is cancelled, and is answered after that."""
-    bureau.account.holds, bureau.account.heeds, bureau.account.answers = DELETE_JOB, False, [answer]
-    handle = await cancelled_in_it(bureau)
-    await seen(handle, is_asked_to_end)
-    bureau.account.let_go.set()
-    return handle
-
-
-def gaps(bureau: Bureau) -> list[int]:
-    """Minutes between the calls of `mass/delete`."""
-    times = [at for at, _ in bureau.account.deletes]
-    return [round((later - earlier) / MINUTE) for earlier, later in pairwise(times)]
-
-
-@pytest.mark.history
-async def test_40065_is_waited_out(bureau: Bureau) -> None:
-    """A minute, two, four … half an hour: the recall outlasts it, and each answer is in its result."""
-    bureau.account.answers = [{"answer": "refused", "errcode": 40065, "errmsg": "status"}] * 7 + [{"answer": "ok"}]
-    result = await done(bureau)
-    assert (result.outcome, result.verified, len(result.calls)) == ("recalled", True, 8)
-    assert gaps(bureau) == [1, 2, 4, 8, 16, 30, 30]
-
-
-@pytest.mark.history
-async def test_a_send_under_way_is_waited_for(bureau: Bureau) -> None:
-    """For hours, asking `mass/get` only; the one call comes when it is sent."""
-    bureau.account.statuses = ["SENDING"] * 20 + ["SEND_SUCCESS"]
-    result = await done(bureau)
-    assert (result.outcome, len(result.calls), len(bureau.account.looks)) == ("recalled", 1, 22)
-    assert bureau.account.deletes[0][0] - bureau.account.looks[0] > 7 * HOUR
-
-
 @pytest.mark.history
 async def test_what_was_not_delivered_is_not_recalled(bureau: Bureau) -> None:
     """A push has said so, and so does `mass/get`: no call is made."""
@@ -154,44 +110,72 @@ async def test_what_was_not_delivered_is_not_recalled(bureau: Bureau) -> None:
     assert "msg_id 7 was not delivered" in result.sentence
 
 
-@pytest.mark.history
-async def test_a_forged_no_stands_against_no_recall(bureau: Bureau) -> None:
-    """A push has said that it failed; `mass/get` knows better, as do those who have read it."""
-    bureau.account.known = OURS.model_copy(update={"verdict": REFUSED})
-    result = await done(bureau)
-    assert (result.outcome, result.verified, len(result.calls)) == ("recalled", True, 1)
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """When a recall is cancelled, and what comes of it.
+
+    `model` is how the account is: what it holds, and whether that heeds its end. `asked_to_end`: what is held answers
+    once it was asked to end. `end` is the outcome, and whether `mass/get` has confirmed it; nothing where the recall
+    ends as cancelled. `calls` are the answers of `mass/delete`.
+    """
+
+    model: dict[str, Any]
+    waits: bool = False
+    asked_to_end: bool = True
+    end: tuple[str, bool] | None = None
+    calls: tuple[str, ...] = ()
 
 
-@pytest.mark.parametrize("within", [FIND_JOB, pytest.param(LOOK_AT_JOB, marks=pytest.mark.history)])
-async def test_a_recall_that_is_cancelled_deletes_nothing(bureau: Bureau, within: str) -> None:
-    """It is cancelled while something is asked, which must not be taken for no answer."""
-    bureau.account.holds = within
-    await cancelled(await cancelled_in_it(bureau))
-    assert bureau.account.deletes == []
+IN_CALL: Final[dict[str, Any]] = {"holds": DELETE_JOB, "heeds": False}
+DIED: Final = ApplicationError("the worker died", type="WorkerDied")
+CUTS: Final = {
+    "a recall that is cancelled deletes nothing": Cut(model={"holds": LOOK_AT_JOB}),
+    "a call that is cancelled before it was made deletes nothing": Cut(model={"holds": DELETE_JOB}),
+    "a recall that is cancelled in its call takes the ok": Cut(model=IN_CALL, end=("recalled", False), calls=("ok",)),
+    "a recall that is cancelled in a call that is lost is unknown": Cut(
+        model={**IN_CALL, "answers": [DIED]}, end=("unknown", False), calls=("lost",)
+    ),
+    "a recall cancelled while it tells the ledger tells it": Cut(
+        model={"holds": TELL, "heeds": False}, asked_to_end=False, end=("recalled", True), calls=("ok",)
+    ),
+    "a recall that is cancelled after an ok has recalled": Cut(
+        model={"deaf": True, "holds_after": 1}, end=("recalled", False), calls=("ok",)
+    ),
+    "a recall that is cancelled as it waits has recalled": Cut(
+        model={"deaf": True}, waits=True, end=("recalled", False), calls=("ok",)
+    ),
+    "a recall that is cancelled after a lost call is unknown": Cut(
+        model={"answers": [{"answer": "lost", "detail": "no answer"}], "holds_after": 1},
+        end=("unknown", False),
+        calls=("lost",),
+    ),
+}
 
 
-@pytest.mark.history
-async def test_a_call_that_is_cancelled_before_it_was_made_deletes_nothing(bureau: Bureau) -> None:
-    """Its activity says that it had not called."""
-    bureau.account.holds = DELETE_JOB
-    await cancelled(await cancelled_in_it(bureau))
-    assert bureau.account.deletes == []
-
-
-@pytest.mark.history
-async def test_a_recall_that_is_cancelled_in_its_call_takes_the_ok(bureau: Bureau) -> None:
-    """A call that may have been written is waited for, and what came of it is told."""
-    result = await (await cancelled_in_the_call(bureau, {"answer": "ok"})).result()
-    assert (result.outcome, result.verified, [call.answer for call in result.calls]) == ("recalled", False, ["ok"])
-    assert [report.recalled is not None for report in bureau.account.told] == [True]
-
-
-@pytest.mark.history
-async def test_a_recall_that_is_cancelled_in_a_call_that_is_lost_is_unknown(bureau: Bureau) -> None:
-    """Its worker has died: the call may be carried out all the same, and is not made again."""
-    handle = await cancelled_in_the_call(bureau, ApplicationError("the worker died", type="WorkerDied"))
-    result = await failed(handle)
-    assert (result.outcome, [call.answer for call in result.calls]) == ("unknown", ["lost"])
+@pytest.mark.history(by_row=True)
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+async def test_a_recall_that_is_cancelled_ends_truly(bureau: Bureau, cut: Cut) -> None:
+    """Nothing is deleted by what was not called. A call that may have been written is waited for, and is told."""
+    account = bureau.account
+    for name, value in cut.model.items():
+        setattr(account, name, value)
+    handle = await bureau.start()
+    if cut.waits:
+        await until(lambda: recall_status(handle), lambda status: status.phase == "waiting")
+    else:
+        await account.held.wait()
+    await handle.cancel()
+    if not account.heeds:
+        if cut.asked_to_end:
+            await seen(handle, is_asked_to_end)
+        account.let_go.set()
+    if cut.end is None:
+        await cancelled(handle)
+        assert account.deletes == []
+        return
+    result = await (failed(handle) if cut.end[0] == "unknown" else handle.result())
+    assert ((result.outcome, result.verified), tuple(call.answer for call in result.calls)) == (cut.end, cut.calls)
+    assert len(account.told) == (cut.end[0] == "recalled")
 
 
 @pytest.mark.parametrize(
@@ -221,51 +205,6 @@ async def test_an_answer_that_comes_with_the_cancellation_counts(
             await recorded(desk)
     assert (result.outcome, result.verified) == end
     assert [report.recalled is not None for report in account.told] == [True]
-
-
-@pytest.mark.history
-async def test_a_recall_cancelled_while_it_tells_the_ledger_tells_it(bureau: Bureau) -> None:
-    """It is over by then; its result and its report are no less true."""
-    bureau.account.holds, bureau.account.heeds = TELL, False
-    handle = await cancelled_in_it(bureau)
-    bureau.account.let_go.set()
-    result = await handle.result()
-    assert (result.outcome, result.verified, len(bureau.account.told)) == ("recalled", True, 1)
-
-
-@pytest.mark.parametrize("looks", [pytest.param(True, marks=pytest.mark.history), False], ids=["looks", "waits"])
-async def test_a_recall_that_is_cancelled_after_an_ok_has_recalled(bureau: Bureau, looks: bool) -> None:
-    """WeChat's ok is its word; that `mass/get` has not confirmed it is said."""
-    bureau.account.deaf, bureau.account.holds_after = True, 1 if looks else None
-    handle = await bureau.start()
-    if looks:
-        await bureau.account.held.wait()
-    else:
-        await until(lambda: recall_status(handle), lambda status: status.phase == "waiting")
-    await handle.cancel()
-    result = await handle.result()
-    assert (result.outcome, result.verified, [call.answer for call in result.calls]) == ("recalled", False, ["ok"])
-    [report] = bureau.account.told
-    assert report.recalled is not None
-
-
-@pytest.mark.history
-async def test_a_recall_that_is_cancelled_after_a_lost_call_is_unknown(bureau: Bureau) -> None:
-    """The cancellation comes while `mass/get` is asked: nobody knows what the call has done."""
-    bureau.account.answers = [{"answer": "lost", "detail": "no answer"}]
-    bureau.account.holds_after = 1
-    assert (await failed(await cancelled_in_it(bureau))).outcome == "unknown"
-
-
-async def test_it_says_what_it_waits_for(bureau: Bureau) -> None:
-    """In its query, from the first moment on."""
-    bureau.account.statuses = ["SENDING"]
-    handle = await bureau.start()
-    status = await until(lambda: recall_status(handle), lambda status: status.waiting_for)
-    assert status.waiting_for
-    assert (status.phase, status.by, status.msg_id) == ("waiting", "li", 7)
-    assert "msg_id 7 to be sent: mass/get says SENDING" in status.waiting_for.reason
-    await handle.terminate()
 
 
 @pytest.mark.history
@@ -301,16 +240,6 @@ async def test_another_account_is_not_called(bureau: Bureau) -> None:
     bureau.account.answers = [ApplicationError("another appid", type=ACCOUNT_CHANGED, non_retryable=True)]
     result = await not_done(bureau)
     assert (result.outcome, result.sentence, result.calls) == ("not_recalled", "another appid", ())
-
-
-async def test_the_ledger_is_told(bureau: Bureau) -> None:
-    """That it was recalled, by whom and why; it is no verdict."""
-    await done(bureau, article_idx=1)
-    [report] = bureau.account.told
-    assert (report.key, report.digest, report.known, report.ended) == ("spring", "d" * 64, Known(), None)
-    assert report.recalled is not None
-    assert (report.recalled.msg_id, report.recalled.article_idx, report.recalled.by) == (7, 1, "li")
-    assert bureau.account.deletes[0][1].article_idx == 1
 
 
 @pytest.mark.history

@@ -69,11 +69,11 @@ async def refused(desk: Desk, start: Start) -> tuple[WorkflowHandle[Any, Any], s
     return handle, said
 
 
-@pytest.mark.parametrize("start", REFUSED.values(), ids=REFUSED.keys())
-async def test_a_refusal_under_a_used_key_tells_what_was_delivered(desk: Desk, start: Start) -> None:
+@pytest.mark.parametrize("name", ["unreadable", "wrong fields", "a missing file", "other content"])
+async def test_a_refusal_under_a_used_key_tells_what_was_delivered(desk: Desk, name: str) -> None:
     """Every wrong field is named; the msg_id stands in the failure, and in the status."""
     sent = await (await desk.start()).result()
-    handle, said = await refused(desk, start)
+    handle, said = await refused(desk, REFUSED[name])
     told = f'key: an earlier run under "spring" was delivered, or may have been (msg_id: {sent.jobs[0].msg_id})'
     assert told in said
     status = await desk.status(handle)
@@ -99,17 +99,6 @@ async def test_a_refused_request_is_shown(desk: Desk) -> None:
     assert shown.startswith("### done: refused")
     for part in ("#### invalid_request", "color: is not a field of this object", "or may have been", "#### Jobs"):
         assert part in shown
-
-
-@pytest.mark.parametrize("name", [name for name in REFUSED if name != "other content"])
-async def test_a_start_that_breaks_a_promise_is_refused(real_desk: Desk, name: str) -> None:
-    """It is found by account, phase and problem; nothing is submitted, and nothing said of a key that is not used."""
-    handle, said = await refused(real_desk, REFUSED[name])
-    assert "key:" not in said
-    found = (await handle.describe()).typed_search_attributes
-    assert [found.get(key) for key in (PHASE, PROBLEM, ACCOUNT)] == ["done", "invalid_request", "demo"]
-    assert (await page(handle)).startswith("### done: refused")
-    assert real_desk.wechat.tries == []
 
 
 @pytest.mark.parametrize("raw", [None, HALF, {"account": "De mo", "key": "k"}, {"account": 3}])
@@ -155,11 +144,14 @@ async def test_a_ledger_that_does_not_answer_holds_no_refusal_up(desk: Desk) -> 
     assert "color: is not a field" in said
 
 
-@pytest.mark.parametrize("raw", [pytest.param("good", marks=pytest.mark.history), "wrong", "unreadable"])
-async def test_a_cron_schedule_ends_once_with_the_reason(real_desk: Desk, raw: str) -> None:
-    """Who waits for it hears why, and no further run is started."""
+@pytest.mark.parametrize(
+    ("raw", "workflow_id"),
+    [pytest.param("good", GOOD_ID, marks=pytest.mark.history), ("wrong", "some-id"), ("unreadable", GOOD_ID)],
+)
+async def test_a_cron_schedule_ends_once_with_the_reason(real_desk: Desk, raw: str, workflow_id: str) -> None:
+    """Who waits for it hears why, and no further run is started. It is found by its account, also under another id."""
     given = {"good": real_desk.request(), "wrong": real_desk.request(color="red"), "unreadable": HALF}[raw]
-    handle = await real_desk.start_raw(given, GOOD_ID, cron_schedule="@every 1s")
+    handle = await real_desk.start_raw(given, workflow_id, cron_schedule="@every 1s")
     with pytest.raises(WorkflowFailureError) as caught:
         await asyncio.wait_for(handle.result(), PATIENCE)
     cause = caught.value.cause
@@ -167,21 +159,12 @@ async def test_a_cron_schedule_ends_once_with_the_reason(real_desk: Desk, raw: s
     assert (cause.type, cause.non_retryable) == (INVALID_REQUEST, True)
     assert "a cron schedule must not be set: a mass send is not repeated" in cause.message
     assert {"wrong": "color: is not a field", "unreadable": "half a character"}.get(raw, "") in cause.message
-    last = real_desk.env.client.get_workflow_handle(GOOD_ID)
+    last = real_desk.env.client.get_workflow_handle(workflow_id)
     end = (await last.fetch_history()).events[-1].workflow_execution_failed_event_attributes
     assert (end.failure.application_failure_info.type, end.new_execution_run_id) == (INVALID_REQUEST, "")
     found = (await last.describe()).typed_search_attributes
     assert [found.get(key) for key in (PHASE, PROBLEM, ACCOUNT)] == ["done", "invalid_request", "demo"]
     assert real_desk.wechat.tries == []
-
-
-async def test_a_schedule_under_another_id_is_found_by_its_account(real_desk: Desk) -> None:
-    """The run that ends it has no request to tell the account by."""
-    await real_desk.start_raw(real_desk.request(color="red"), "some-id", cron_schedule="@every 1s")
-    last = real_desk.env.client.get_workflow_handle("some-id")
-    with pytest.raises(WorkflowFailureError):
-        await asyncio.wait_for(last.result(), PATIENCE)
-    assert (await last.describe()).typed_search_attributes.get(ACCOUNT) == "demo"
 
 
 async def test_a_refusal_stays_one_where_the_account_cannot_be_read(real_desk: Desk) -> None:
@@ -193,14 +176,18 @@ async def test_a_refusal_stays_one_where_the_account_cannot_be_read(real_desk: D
 
 
 @pytest.mark.parametrize(
-    "carried", [None, [], {}, {"refused": "why"}, {"refused": [3]}, {"refused": ["why"], "digest": "d"}]
+    ("carried", "reasons"),
+    [
+        (None, []),
+        ([], []),
+        ({}, []),
+        ({"refused": "why"}, []),
+        ({"refused": [3]}, []),
+        ({"refused": ["why"], "digest": "d"}, []),
+        ({"refused": ["why"]}, ["why"]),
+        ({"refused": ["why"], "account": "demo", "key": "spring"}, ["why"]),
+    ],
 )
-def test_nothing_else_counts_as_the_reason_of_a_refused_run(carried: Any) -> None:
-    """It is refused like any input that is none."""
-    assert reasons_in(carried) == []
-
-
-@pytest.mark.parametrize("names", [{}, {"account": "demo"}, {"account": "demo", "key": "spring"}])
-def test_the_reason_of_a_refused_run_is_handed_on(names: dict[str, str]) -> None:
-    """With the account and the key where they are known."""
-    assert reasons_in({"refused": ["why"], **names}) == ["why"]
+def test_the_reasons_of_a_refused_run_are_handed_on(carried: Any, reasons: list[str]) -> None:
+    """With the account and the key where they are known; nothing else counts as such."""
+    assert reasons_in(carried) == reasons

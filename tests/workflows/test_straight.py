@@ -1,13 +1,15 @@
-"""The straight way of a send, and the verdicts that end it."""
+"""The straight way of a send, and what takes it long: silence, and material that cannot be had."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
-from qunfa.contract.request import Tag
-from qunfa.contract.steps import Listed
+from qunfa.contract.steps import SOURCE_REFUSED, WECHAT_UNAVAILABLE, Listed
 from tests.workflows.conftest import Desk
-from tests.workflows.failures import failure_of
+from tests.workflows.model_material import NEWS, refused
+from tests.workflows.test_paths import IMAGES
 
 
 @pytest.mark.history
@@ -28,57 +30,13 @@ async def test_a_send_reaches_its_verdict_by_push(desk: Desk) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "audience",
-    [{"kind": "tag", "tag_id": 2}, {"kind": "openids", "openids": [f"o{number}" for number in range(10_000)]}],
-    ids=["tag", "openids"],
-)
-async def test_every_audience_goes_the_same_way(desk: Desk, audience: dict[str, object]) -> None:
-    """A tag reaches the submission as it was asked for; ten thousand openids are named by their digest."""
-    result = await (await desk.start(audience=audience)).result()
-    assert result.outcome == "sent"
+async def test_ten_thousand_openids_are_named_by_their_digest(desk: Desk) -> None:
+    """They stand in the request alone, and in no step."""
+    openids = tuple(f"o{number}" for number in range(10_000))
+    assert (await (await desk.start(audience={"kind": "openids", "openids": openids})).result()).outcome == "sent"
     (step,) = desk.wechat.tries
-    openids = audience.get("openids")
-    named = Listed.of(tuple(openids)) if isinstance(openids, list) else Tag.model_validate(audience)
-    assert step.audience == named
+    assert step.audience == Listed.of(openids)
     assert len(step.model_dump_json()) < 2_000
-
-
-@pytest.mark.history
-async def test_a_push_that_never_comes_is_asked_for(desk: Desk) -> None:
-    """Without a push `mass/get` decides: sent, and no counts."""
-    desk.wechat.push_at_once = None
-    handle = await desk.start()
-    desk.wechat.statuses[await desk.accepted(handle)] = "SEND_SUCCESS"
-    result = await handle.result()
-    assert (result.outcome, result.jobs[0].observed_by, result.totals) == ("sent", "poll", None)
-
-
-@pytest.mark.history
-async def test_a_push_ends_the_asking(desk: Desk) -> None:
-    """A push that comes hours late, while `mass/get` says SENDING, is taken with its counts."""
-    desk.wechat.push_at_once = None
-    handle = await desk.start()
-    msg_id = await desk.accepted(handle)
-    await desk.env.sleep(timedelta(hours=5))
-    await desk.waits(handle, "mass/get")
-    await desk.wechat.push(msg_id)
-    result = await handle.result()
-    assert (result.outcome, result.jobs[0].observed_by) == ("sent", "push")
-
-
-@pytest.mark.history
-async def test_a_polled_failure_waits_for_the_push_that_knows_more(desk: Desk) -> None:
-    """SEND_FAIL of `mass/get`, then the push says err(30001): the push names the problem."""
-    desk.wechat.push_at_once = None
-    handle = await desk.start()
-    msg_id = await desk.accepted(handle)
-    desk.wechat.statuses[msg_id] = "SEND_FAIL"
-    await desk.waits(handle, "the push that says why")
-    await desk.wechat.push(msg_id, "err(30001)")
-    await desk.asks(handle, "originality_check_error")
-    await desk.update(handle, "abort")
-    assert (await failure_of(handle)).outcome == "aborted"
 
 
 async def test_a_day_of_silence_asks_a_person(desk: Desk) -> None:
@@ -92,3 +50,41 @@ async def test_a_day_of_silence_asks_a_person(desk: Desk) -> None:
     await desk.wechat.push(status.jobs[0].msg_id)
     result = await handle.result()
     assert (result.outcome, result.jobs[0].observed_by) == ("sent", "push")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("error", "problem", "errcode"),
+    [
+        (refused(40009), "media_refused", 40009),
+        (refused(48001), "account_refused", 48001),
+        (refused(40164), "ip_not_whitelisted", 40164),
+        (ApplicationError("it cannot be had", type=SOURCE_REFUSED, non_retryable=True), "source_refused", None),
+        (ApplicationError("it cannot be had", type="ABug", non_retryable=True), "material_failed", None),
+    ],
+    ids=["40009", "48001", "40164", "source", "bug"],
+)
+async def test_material_that_is_refused_asks_a_person(
+    desk: Desk, error: ApplicationError, problem: str, errcode: int | None
+) -> None:
+    """With the evidence; a retry makes what is missing, and nothing twice."""
+    desk.material.refuse("upload", error)
+    handle = await desk.start(message=IMAGES)
+    status = await desk.asks(handle, problem)
+    assert status.problem is not None
+    assert (status.problem.errcode, status.problem.rid) == (errcode, "1-2-3" if errcode else None)
+    await desk.update(handle, "retry")
+    assert (await handle.result()).outcome == "sent"
+    assert sorted(desk.material.calls) == ["inspect", "upload image file:/a.png", "upload image file:/b.png"]
+
+
+@pytest.mark.long
+async def test_a_draft_whose_answer_is_lost_is_made_again_slowly(desk: Desk) -> None:
+    """Each such call may have left one in WeChat's console: a minute lies between the first two, then more."""
+    lost = ApplicationError("no answer", type=WECHAT_UNAVAILABLE)
+    desk.material.refuse("draft", *[lost] * 3)
+    await (await desk.start(message=NEWS)).result()
+    times = [at for what, at in desk.material.asked if what == "draft"]
+    minutes = [(later - earlier) / timedelta(minutes=1) for earlier, later in pairwise(times)]
+    assert len(minutes) == 3
+    assert all(waited >= least for waited, least in zip(minutes, (1, 2, 4), strict=True))

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.update.v1 import UpdateRef
-from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
@@ -19,7 +18,7 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, Workflo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from qunfa.contract.operators import Status
-from qunfa.temporal.whole_tasks import QUERY_OF_ITS_OWN, SUSPECT_SECONDS, WholeRun, WholeTasks
+from qunfa.temporal.whole_tasks import WholeTasks
 from tests.workflows.conftest import scaled_facts, staffed
 from tests.workflows.refusals import Activate, Passing
 from tests.workflows.test_refused_updates import comes, is_admitted, replays
@@ -34,56 +33,6 @@ ENDED: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED
 QUERIES: Final = 1
 ROUNDS: Final = 40
 """One of the queries is taken before the task in about every second round."""
-
-
-REPLAY: Final = {"is_replaying": True}
-QUERY: Final = {"query": QUERY_OF_ITS_OWN}
-AHEAD: Final = [{"events": 3, "began": 1, **REPLAY}, {"events": 9, "began": 1}]
-"""A query has brought events, and no task."""
-INTO: Final = [{"events": 3, "began": 1, **REPLAY}, {"events": 10, "began": 2}]
-"""A query, or a worker's own task, has brought events and the beginning of a task."""
-
-
-@pytest.mark.parametrize(
-    ("runs", "forgotten"),
-    [
-        pytest.param([[*AHEAD, QUERY]], 1, id="ahead of its task"),
-        pytest.param([[*AHEAD, QUERY], [*INTO, QUERY]], 2, id="ahead of its task, then into it"),
-        pytest.param(
-            [[*AHEAD, QUERY], [{"events": 3, "began": 1, **REPLAY}, {"events": 10, "began": 2, **QUERY}]],
-            2,
-            id="ahead of its task, then into one that brings nothing",
-        ),
-        pytest.param([[*AHEAD, QUERY], [*INTO, {"events": 12, **QUERY}]], 1, id="its task came before the next query"),
-        pytest.param([[*INTO, QUERY]], 0, id="after its task"),
-        pytest.param([[*AHEAD, {"query": "7b1c"}]], 0, id="with its task"),
-        pytest.param([[*AHEAD, {"events": 10, "began": 2}]], 0, id="no query"),
-    ],
-)
-def test_a_run_is_forgotten_that_a_query_has_led_too_far(runs: list[list[dict[str, Any]]], forgotten: int) -> None:
-    """Each activation is as the one before, but for what it says; the run has all of them."""
-    forgot: list[str] = []
-    runner = WholeTasks(forget=forgot.append)
-    for activations in runs:
-        ran: list[WorkflowActivation] = []
-        run = WholeRun(cast("WorkflowInstance", SimpleNamespace(activate=ran.append)), runner)
-        known: dict[str, Any] = {}
-        for one in activations:
-            known = {"events": known.get("events"), "began": known.get("began"), **one}
-            run.activate(activation(**known))
-        assert len(ran) == len(activations)
-    assert forgot == ["run"] * forgotten
-
-
-def test_a_run_is_not_suspected_for_ever() -> None:
-    """Nor is its name kept."""
-    runner = WholeTasks(forget=lambda _run_id: None)
-    runner.suspect("one")
-    assert (runner.suspects_run("one"), runner.suspects_run("other")) == (True, False)
-    runner.suspects["one"] -= SUSPECT_SECONDS
-    assert not runner.suspects_run("one")
-    runner.suspect("other")
-    assert list(runner.suspects) == ["other"]
 
 
 async def test_no_query_brings_a_send_the_end_of_an_answer_before_its_task(real_env: WorkflowEnvironment) -> None:
@@ -108,18 +57,6 @@ async def test_temporals_own_runner_lets_a_query_do_so(real_env: WorkflowEnviron
                 await replays(real_env.client, handle)
             return
     raise AssertionError("no query came before its workflow task")
-
-
-def activation(*, events: int, began: int, query: str | None = None, is_replaying: bool = False) -> WorkflowActivation:
-    """A run goes on, or is asked."""
-    job = WorkflowActivationJob()
-    if query:
-        job.query_workflow.query_id = query
-    else:
-        job.fire_timer.seq = 1
-    act = WorkflowActivation(run_id="run", history_length=events, is_replaying=is_replaying, jobs=[job])
-    act.timestamp.FromSeconds(began)
-    return act
 
 
 def refusal_of(answer: Status | BaseException) -> str:

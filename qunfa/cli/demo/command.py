@@ -6,7 +6,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -20,12 +20,15 @@ from temporalio.client import Client
 from qunfa.cli.connection import link, run
 from qunfa.cli.demo.folder import ACCOUNT, TASK_QUEUE, demo_folder, media_folder
 from qunfa.cli.demo.followers import followers, received
+from qunfa.cli.demo.leave import leave, render_standing
+from qunfa.cli.demo.messages import message, to_all
 from qunfa.cli.demo.ports import ANY, USUAL, Ports, choose_ports
+from qunfa.cli.demo.problems import ALL, chosen, complete
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
-from qunfa.cli.message import MessageOptions, contents, heading, message_of
+from qunfa.cli.message import contents, heading
 from qunfa.cli.output import show, stdout, unbroken
-from qunfa.cli.request import AudienceOptions, Request, assemble
+from qunfa.cli.request import Request
 from qunfa.cli.send import start
 from qunfa.cli.status import render_send
 from qunfa.cli.tables import facts
@@ -47,6 +50,15 @@ class _Stopped(Exception):
 
 def demo(
     *,
+    problem: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--problem",
+            metavar="NAME",
+            help=f"Leave a send with this problem to play with; repeatable. {ALL}: one of each.",
+            autocompletion=complete,
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="End by itself, and exit by how the send ended.")] = False,
     keep: Annotated[
         Path | None,
@@ -60,36 +72,41 @@ def demo(
 ) -> None:
     """Run everything on this machine, with a simulated WeChat: a text, an article and a video go to all its followers.
 
+    With --problem it leaves a send that waits for you instead, and says what to type.
+
     Temporal with a durable file, worker, receiver and simulator are real processes; all of them end with the demo.
     """
+    problems = chosen(problem or ())
     given = {"temporal": temporal_port, "ui": ui_port, "receiver": receiver_port, "simulator": simulator_port}
     named = {process: port for process, port in given.items() if port is not None}
     ports = choose_ports(ANY if free_ports else USUAL, named)
-    raise typer.Exit(run(_demo(ports, once=once, keep=keep)))
+    raise typer.Exit(run(_demo(ports, problems, once=once, keep=keep)))
 
 
-async def _demo(ports: Ports, *, once: bool, keep: Path | None) -> ExitCode:
+async def _demo(ports: Ports, problems: Sequence[str], *, once: bool, keep: Path | None) -> ExitCode:
     stop = asyncio.Event()
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with demo_folder(keep) as folder:
-        async with Stack(folder, ports) as stack:
+        async with Stack(folder, ports, problems) as stack:
             try:
-                return await _play(stack, stop, once=once)
+                return await _play(stack, problems, stop, once=once)
             except _Stopped:
                 _say_stopping()
                 return ExitCode.INTERRUPTED
 
 
-async def _play(stack: Stack, stop: asyncio.Event, *, once: bool) -> ExitCode:
+async def _play(stack: Stack, problems: Sequence[str], stop: asyncio.Event, *, once: bool) -> ExitCode:
     """The demo, from the first process to the last word; raises `_Stopped` where a signal cuts it short."""
     show(f"Starting Temporal, a simulated WeChat, the receiver and a worker in {stack.folder}")
     client = await _watched(stack.start(), _alarm(stop))
     show(opening(stack))
-    code = await _watched(_send_all(stack, client), _alarm(stop), stack.fail_with_a_process())
+    work = _leave_all(stack, client, problems) if problems else _send_all(stack, client)
+    code = await _watched(work, _alarm(stop), stack.fail_with_a_process())
     if once:
         return code
-    show(what_next(stack))
+    show(what_else() if problems else what_next(stack))
+    show(Text("\nEverything runs until Ctrl-C.", style="bold"))
     try:
         await _watched(_for_ever(), _alarm(stop), stack.fail_with_a_process())
     except _Stopped:
@@ -100,6 +117,13 @@ async def _play(stack: Stack, stop: asyncio.Event, *, once: bool) -> ExitCode:
 def _say_stopping() -> None:
     with suppress(OSError):  # the terminal itself may have gone
         show("Stopping everything.")
+
+
+async def _leave_all(stack: Stack, client: Client, problems: Sequence[str]) -> ExitCode:
+    show(Text("\nIn another terminal, first:"), *exports(stack))
+    show(Text("\nWhat waits for you:"))
+    await leave(stack, client, problems, _command(), lambda standing: show(render_standing(standing)))
+    return ExitCode.DONE
 
 
 async def _send_all(stack: Stack, client: Client) -> ExitCode:
@@ -148,25 +172,10 @@ async def _for_ever() -> None:
     await asyncio.Event().wait()
 
 
-_TEXT: Final = "Hello from Qunfa: one message, and nobody gets it twice."
-
-
 def campaign(media: Path) -> list[Request]:
     """A text, an article with pictures, and a video, to all followers; the files are in `media`."""
     began = f"demo-{datetime.now(SHANGHAI):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    messages = {
-        "text": MessageOptions(text=_TEXT),
-        "article": MessageOptions(
-            html=str(media / "article.html"), thumb=str(media / "cover.jpg"), title="春天到了", author="Qunfa"
-        ),
-        "video": MessageOptions(video=str(media / "clip.mp4"), title="郁金香", description="Tulips in the wind"),
-    }
-    return [_request(f"{began}-{name}", given) for name, given in messages.items()]
-
-
-def _request(key: str, given: MessageOptions) -> Request:
-    overrides = {"account": ACCOUNT, "key": key, "message": message_of(given)}
-    return assemble(None, AudienceOptions(to_all=True), overrides, defaults={"requested_by": "qunfa demo"})
+    return [to_all(ACCOUNT, f"{began}-{kind}", message(kind, media)) for kind in ("text", "article", "video")]
 
 
 def opening(stack: Stack) -> RenderableType:
@@ -194,7 +203,6 @@ def sending(request: Request, stack: Stack) -> RenderableType:
 def what_next(stack: Stack) -> RenderableType:
     """What can be tried now, ready to be pasted."""
     qunfa, media = _command(), shlex.quote(str(media_folder(stack.folder)))
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in stack.operator_environment.items()]
     commands = [
         f"{qunfa} list",
         f"{qunfa} send --account {ACCOUNT} --key look --to-all --image {media}/*.png --dry-run",
@@ -204,12 +212,23 @@ def what_next(stack: Stack) -> RenderableType:
         f"{qunfa} unfreeze {ACCOUNT}",
         f"{qunfa} status {ACCOUNT}/second",
         f"{qunfa} ledger {ACCOUNT}",
-        f"curl {stack.simulator}/_sim/ledger",
+        "curl $SIM/_sim/ledger",
     ]
     return Group(
-        Text("\nTry next, in another terminal:"),
-        *(unbroken(f"  {line}") for line in (*exports, *commands)),
-        Text("\nEverything runs until Ctrl-C.", style="bold"),
+        Text("\nTry next, in another terminal:"), *exports(stack), *(unbroken(f"  {line}") for line in commands)
+    )
+
+
+def exports(stack: Stack) -> list[RenderableType]:
+    """What leads the commands of another terminal to this demo, ready to be pasted."""
+    given = {**stack.operator_environment, "SIM": stack.simulator}
+    return [unbroken(f"  export {name}={shlex.quote(value)}") for name, value in given.items()]
+
+
+def what_else() -> RenderableType:
+    """What can be done beside answering what was left."""
+    return Text(
+        f"\nAll of them: {_command()} list. docs/simulator.md shows what else the simulated WeChat can be told to do."
     )
 
 

@@ -5,13 +5,14 @@ import json
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
 from qunfa.cli.demo.ports import LOCALHOST, Ports
+from qunfa.cli.demo.problems import LEFT, UNKNOWN, WINDOW_SECONDS
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.contract.fields import Stored
 
@@ -24,11 +25,19 @@ _MEDIA: Final = Path(__file__).with_name("media")
 
 
 class Identity(Stored):
-    """The simulated account. It stands for nobody, and its secrets open nothing but the simulator."""
+    """A simulated account. It stands for nobody, and its secrets open nothing but the simulator."""
 
     appid: str
     secret: str
     token: str
+
+
+class Account(NamedTuple):
+    """An account of the demo by its name; `worker` has more lines for its table in `qunfa.toml`."""
+
+    name: str
+    who: Identity
+    worker: str = ""
 
 
 @contextlib.contextmanager
@@ -57,9 +66,22 @@ def demo_folder(keep: Path | None) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def identity(folder: Path) -> Identity:
-    """The account of an earlier demo in `folder`, or a new one."""
-    path = folder / _IDENTITY
+def accounts(folder: Path, problems: Iterable[str]) -> tuple[Account, ...]:
+    """`demo`, and an account for each problem that is left now, or was by an earlier demo in `folder`.
+
+    Raises:
+        WrongUse: The folder has a file that no demo wrote.
+    """
+    found = [Account(ACCOUNT, _identity(folder / _IDENTITY))]
+    for problem, left in LEFT.items():
+        path = folder / f"account-{left.account}.json"
+        if problem in problems or path.exists():
+            found.append(Account(left.account, _identity(path), left.worker))
+    return tuple(found)
+
+
+def _identity(path: Path) -> Identity:
+    """The account of an earlier demo in this file, or a new one."""
     if path.exists():
         try:
             return Identity.model_validate_json(path.read_bytes())
@@ -80,7 +102,7 @@ def write_media(folder: Path) -> Path:
     return Path(shutil.copytree(_MEDIA, media_folder(folder), dirs_exist_ok=True))
 
 
-def write_worker_configuration(folder: Path, ports: Ports, who: Identity) -> Path:
+def write_worker_configuration(folder: Path, ports: Ports, having: Iterable[Account]) -> Path:
     """The `qunfa.toml` of worker and receiver."""
     text = f"""\
 task_queue = {_toml(TASK_QUEUE)}
@@ -99,48 +121,57 @@ receiver = ""
 [media]
 roots = [{_toml(str(media_folder(folder)))}]
 
-[store]
-uri = {_toml(f"file:{folder / 'store'}")}
+"""
+    names = list(having)
+    parts = [text, *(_at_the_worker(one) for one in names)]
+    if any(one.name == LEFT[UNKNOWN].account for one in names):
+        parts.append(f"[timing]\nwindow = {WINDOW_SECONDS}\nrepeat = 2\nrepeat_max = 4\n")
+    return _write(folder / "qunfa.toml", "\n".join(parts))
 
-[accounts.{ACCOUNT}]
+
+def _at_the_worker(account: Account) -> str:
+    name, who, more = account
+    return f"""\
+[accounts.{name}]
 appid = {_toml(who.appid)}
 secret = {_toml(who.secret)}
 kind = "service"
-
-[accounts.{ACCOUNT}.callback]
+{more}
+[accounts.{name}.callback]
 token = {_toml(who.token)}
 mode = "plain"
 """
-    return _write(folder / "qunfa.toml", text)
 
 
-def write_simulator_configuration(folder: Path, ports: Ports, who: Identity) -> Path:
-    """The `simulator.toml`: a service account with quick jobs, and with more room than WeChat's four sends a month."""
-    text = f"""\
-[timing]
-delivery = 1
+def write_simulator_configuration(folder: Path, ports: Ports, having: Iterable[Account]) -> Path:
+    """The `simulator.toml`: service accounts with quick jobs, and with more room than WeChat's four sends a month."""
+    parts = ["[timing]\ndelivery = 1\n", *(_at_the_simulator(ports, one) for one in having)]
+    return _write(folder / "simulator.toml", "\n".join(parts))
 
-[accounts.{ACCOUNT}]
+
+def _at_the_simulator(ports: Ports, account: Account) -> str:
+    name, who, _ = account
+    return f"""\
+[accounts.{name}]
 appid = {_toml(who.appid)}
 secret = {_toml(who.secret)}
 kind = "service"
 followers = {FOLLOWERS}
 
-[accounts.{ACCOUNT}.limits]
+[accounts.{name}.limits]
 to_all_per_month = {MONTHLY}
 user_per_month = {MONTHLY}
 
-[[accounts.{ACCOUNT}.tags]]
+[[accounts.{name}.tags]]
 id = 100
 name = "VIP"
 count = 50
 
-[accounts.{ACCOUNT}.callback]
-url = {_toml(f"http://{LOCALHOST}:{ports.receiver}/wechat/{ACCOUNT}")}
+[accounts.{name}.callback]
+url = {_toml(f"http://{LOCALHOST}:{ports.receiver}/wechat/{name}")}
 token = {_toml(who.token)}
 mode = "plain"
 """
-    return _write(folder / "simulator.toml", text)
 
 
 def _write(path: Path, text: str) -> Path:

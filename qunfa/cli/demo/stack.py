@@ -7,7 +7,7 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from qunfa.cli.connection import UI_VARIABLE, has_worker, temporal_client
 from qunfa.cli.demo.folder import (
     ACCOUNT,
     TASK_QUEUE,
-    identity,
+    accounts,
     write_media,
     write_simulator_configuration,
     write_worker_configuration,
@@ -42,9 +42,11 @@ Condition = Callable[[], Awaitable[bool]]
 class Stack:
     """All processes of the demo, as an async context manager: none is left when it is over."""
 
-    def __init__(self, folder: Path, ports: Ports) -> None:
+    def __init__(self, folder: Path, ports: Ports, problems: Collection[str] = ()) -> None:
         self.folder = folder
         self.ports = ports
+        self._problems = problems
+        self._appids: dict[str, str] = {}
         self.ui = f"http://{LOCALHOST}:{ports.ui}"
         self.simulator = f"http://{LOCALHOST}:{ports.simulator}"
         self.receiver = f"http://{LOCALHOST}:{ports.receiver}"
@@ -75,10 +77,11 @@ class Stack:
             Refused: A process ended, or was not ready in time.
         """
         temporal = str(temporal_binary())
-        who = identity(self.folder)
+        having = accounts(self.folder, self._problems)
+        self._appids = {account.name: account.who.appid for account in having}
         write_media(self.folder)
-        config = write_worker_configuration(self.folder, self.ports, who)
-        simulated = write_simulator_configuration(self.folder, self.ports, who)
+        config = write_worker_configuration(self.folder, self.ports, having)
+        simulated = write_simulator_configuration(self.folder, self.ports, having)
         clean_environment(self.operator_environment)
         await self._run("temporal", [temporal, *_temporal_arguments(self.folder, self.ports)])
         client = await self._connected()
@@ -103,6 +106,34 @@ class Stack:
         """
         await asyncio.wait([child.ended for child in self._children], return_when=asyncio.FIRST_COMPLETED)
         raise next(child.died() for child in self._children if child.ended.done())
+
+    def appid(self, account: str) -> str:
+        """The appid of an account of the demo."""
+        return self._appids[account]
+
+    async def order(self, kind: str, body: Mapping[str, object]) -> int | None:
+        """Order a plan of the simulator (`pushes`) or a fault (`faults`), of which it answers with the id."""
+        answer = await self._http.post(f"{self.simulator}/_sim/{kind}", json=body)
+        made: int = answer.raise_for_status().json()["id"]
+        return made if kind == "faults" else None
+
+    async def has_struck(self, fault: int | None) -> bool:
+        """Whether a fault that was ordered is used up."""
+        return all(left["id"] != fault for left in (await self._asked("faults"))["faults"])
+
+    async def take_back(self, fault: int | None) -> None:
+        """Forget a fault that was ordered, where it is not used up."""
+        if not await self.has_struck(fault):
+            await self._http.delete(f"{self.simulator}/_sim/faults", params={"id": str(fault)})
+
+    async def msg_ids(self, account: str) -> list[int]:
+        """The jobs of an account, oldest first."""
+        return [job["msg_id"] for job in (await self._asked("jobs", account=account))["jobs"]]
+
+    async def has_been_called(self, account: str, path: str) -> bool:
+        """Whether the simulator has answered a call of the account."""
+        calls = (await self._asked("calls"))["calls"]
+        return any(call["account"] == account and call["path"].endswith(path) and call["answered"] for call in calls)
 
     async def followers_view(self) -> FollowersView:
         """What the simulated followers have received."""

@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import ApplicationError
 
 from activities.earlier_runs import Found
 from activities.run_history import Remains
@@ -12,7 +11,7 @@ from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 from qunfa.rules.digest import content_digest
 from qunfa.rules.memory import is_unknown
-from tests.activities.conftest import NOON
+from tests.activities.conftest import NOON, failed
 from tests.activities.past import DIGEST, MSG_ID, OUTCOME, Times, activities
 from tests.looking import until
 from tests.workflows.resets import Reapply, points, reset
@@ -133,8 +132,7 @@ async def test_a_crowd_of_runs_does_not_hide_the_one_that_sent(times: Times) -> 
 async def test_a_run_that_is_not_certainly_refused_is_read(times: Times, where: str) -> None:
     """The run that it continues may have tried before it; what a starter sets proves nothing."""
     await refused(times, where)
-    with pytest.raises(ApplicationError, match="cannot be read"):
-        await times.found()
+    await failed(times.found(), LEDGER_UNAVAILABLE, "cannot be read")
 
 
 async def test_no_more_than_the_newest_runs_are_read(times: Times) -> None:
@@ -149,6 +147,4 @@ async def test_no_more_than_the_newest_runs_are_read(times: Times) -> None:
 async def test_a_list_that_does_not_show_this_run_is_not_trusted(times: Times) -> None:
     """It may lack the run before as well: the look is repeated instead of taken for an answer."""
     await times.now()
-    with pytest.raises(ApplicationError, match="does not show this run") as failure:
-        await times.found("another-run")
-    assert (failure.value.type, failure.value.non_retryable) == (LEDGER_UNAVAILABLE, False)
+    await failed(times.found("another-run"), LEDGER_UNAVAILABLE, "does not show this run")

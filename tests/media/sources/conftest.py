@@ -1,20 +1,21 @@
 """Places to fetch from: a folder, a site, and an object store, all real."""
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from qunfa.media import SourcePolicy
+from qunfa.media import SourceError, SourcePolicy, SourceRefused, Sources, SourceUnavailable
 from tests.media.sources.site import Site, serve
-from tests.ports import free_ports
 
 ACCESS_KEY = "QUNFATESTACCESSKEY00"
 SECRET_KEY = "secret-key-THAT-nobody-MAY-read-0000000000"
@@ -29,12 +30,59 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture
-def spool_folder(tmp_path: Path) -> Path:
-    """Where copies stand while they are used."""
+@pytest.fixture(autouse=True)
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary directory, where copies stand while they are used."""
     folder = tmp_path / "spool"
     folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
     return folder
+
+
+class Fetcher(Sources):
+    """Sources that are read in one line. Nothing is left behind then."""
+
+    async def content(self, uri: str) -> bytes:
+        """The bytes of a source, which are as many and have the hash that is said."""
+        async with self.fetch(uri) as fetched:
+            data = fetched.path.read_bytes()
+            assert (fetched.size, fetched.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        assert not left_over()
+        return data
+
+    async def refused(self, uri: str) -> str:
+        """What is said of a source that may not be read."""
+        return await self._failure(uri, SourceRefused)
+
+    async def unavailable(self, uri: str) -> str:
+        """What is said of a source that cannot be read now."""
+        return await self._failure(uri, SourceUnavailable)
+
+    async def _failure(self, uri: str, kind: type[SourceError]) -> str:
+        with pytest.raises(SourceError) as caught:
+            await self.content(uri)
+        assert type(caught.value) is kind
+        assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+        assert not left_over()
+        return str(caught.value)
+
+
+def left_over() -> list[Path]:
+    """What stands in the temporary directory."""
+    return list(Path(tempfile.gettempdir()).glob("*"))
+
+
+@dataclass
+class Names:
+    """A resolver that gives the next of its answers for a name each time, the last one for ever."""
+
+    answers: dict[str, list[list[str]]]
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        self.asked.append((host, port))
+        answers = self.answers.get(host, [[host]])
+        return answers.pop(0) if len(answers) > 1 else answers[0]
 
 
 @pytest.fixture
@@ -48,12 +96,6 @@ async def site() -> AsyncIterator[Site]:
 def policy(site: Site) -> SourcePolicy:
     """A policy that allows the site by its address, with little patience."""
     return SourcePolicy(hosts=(site.authority,), silence_max=timedelta(seconds=5), time_max=timedelta(seconds=20))
-
-
-@pytest.fixture
-def unused_port() -> int:
-    """A port where nobody listens."""
-    return free_ports(1)[0]
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,10 @@ class Site(Listener):
     def url(self, path: str = "/a.png", host: str = "127.0.0.1") -> str:
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}{path}"
 
+    async def seen(self) -> int:
+        """How many requests have come."""
+        return len(self.requests)
+
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             request = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.media import SourcePolicy
+from qunfa.media import SourcePolicy, Sources
 from qunfa.media.policy import AllowedHosts, is_public, read_address
 
 
@@ -56,33 +56,31 @@ def test_what_python_calls_private_is_never_public(address: IPv4Address | IPv6Ad
     assert not (is_public(address) and (odd or address.is_reserved))
 
 
-@pytest.mark.parametrize(
-    ("entry", "scheme", "host", "port", "allowed"),
-    [
-        ("cdn.example.com", "https", "cdn.example.com", 443, True),
-        ("CDN.example.com", "http", "cdn.example.com", 80, True),
-        ("cdn.example.com", "https", "cdn.example.com", 8443, False),
-        ("cdn.example.com", "http", "cdn.example.com", 443, False),
-        ("cdn.example.com:8443", "https", "cdn.example.com", 8443, True),
-        ("cdn.example.com:8443", "https", "cdn.example.com", 443, False),
-        ("cdn.example.com", "https", "www.cdn.example.com", 443, False),
-        ("cdn.example.com", "https", "example.com", 443, False),
-        ("cdn.example.com", "https", "cdn.example.com.", 443, False),
-        ("10.1.2.3", "http", "10.1.2.3", 80, True),
-        ("10.1.2.3", "http", "::ffff:10.1.2.3", 80, True),
-        ("10.1.2.3", "http", "10.1.2.4", 80, False),
-        ("10.1.0.0/16", "http", "10.1.2.4", 80, True),
-        ("10.1.0.0/16", "http", "10.2.2.4", 80, False),
-        ("10.1.0.0/16", "http", "::1", 80, False),
-        ("[::1]:8080", "http", "::1", 8080, True),
-        ("::1", "http", "::1", 80, True),
-        ("127.0.0.1", "http", "2130706433", 80, False),
-        ("127.0.0.1", "http", "0177.0.0.1", 80, False),
-    ],
-)
-def test_a_url_is_allowed_by_host_and_port(entry: str, scheme: str, host: str, port: int, *, allowed: bool) -> None:
+URLS = {
+    "cdn.example.com": (
+        {"https://cdn.example.com:443", "http://cdn.example.com:80"},
+        {"https://cdn.example.com:8443", "http://cdn.example.com:443", "https://www.cdn.example.com:443"}
+        | {"https://example.com:443", "https://cdn.example.com.:443"},
+    ),
+    "CDN.example.com": ({"http://cdn.example.com:80"}, set()),
+    "cdn.example.com:8443": ({"https://cdn.example.com:8443"}, {"https://cdn.example.com:443"}),
+    "10.1.2.3": ({"http://10.1.2.3:80", "http://::ffff:10.1.2.3:80"}, {"http://10.1.2.4:80"}),
+    "10.1.0.0/16": ({"http://10.1.2.4:80"}, {"http://10.2.2.4:80", "http://::1:80"}),
+    "[::1]:8080": ({"http://::1:8080"}, set()),
+    "::1": ({"http://::1:80"}, set()),
+    "127.0.0.1": (set(), {"http://2130706433:80", "http://0177.0.0.1:80"}),
+}
+"""By entry: what it allows, and what it does not."""
+
+
+@pytest.mark.parametrize("entry", URLS)
+def test_a_url_is_allowed_by_host_and_port(entry: str) -> None:
     """An entry allows exactly its host, at its port, or at the scheme's own."""
-    assert AllowedHosts((entry,)).allow_url(scheme, host, port) is allowed
+    for urls, allowed in zip(URLS[entry], (True, False), strict=True):
+        for url in urls:
+            scheme, _, rest = url.partition("://")
+            host, _, port = rest.rpartition(":")
+            assert AllowedHosts((entry,)).allow_url(scheme, host, int(port)) is allowed, url
 
 
 @pytest.mark.parametrize(
@@ -105,10 +103,21 @@ def test_a_private_address_must_be_listed_itself(
 
 
 @pytest.mark.parametrize(
-    "entry", ["", "https://cdn.example.com", "cdn.example.com/a", "a b", "10.1.2.3/16", "cdn.example.com:0", "*.com",
-              "cdn.example.com:99999", "user@host", "[::1"],
-)  # fmt: skip
-def test_an_entry_that_is_no_host_is_an_error(entry: str) -> None:
-    """What is no host, address or network is found when the policy is made."""
-    with pytest.raises(ValueError, match=r"is no host name|is no network|has no port"):
-        SourcePolicy(hosts=(entry,))
+    "policy",
+    [
+        *(
+            {"hosts": (entry,)}
+            for entry in ("", "https://a.com", "a.com/a", "a b", "10.1.2.3/16", "a.com:0", "*.com", "a.com:99999")
+        ),
+        *({"hosts": (entry,)} for entry in ("user@host", "[::1")),
+        *(
+            {"stores": (prefix,)}
+            for prefix in ("", "s3://", "s3:bucket", "gs://bucket", "s3://bucket/../a", "s3://b?x", "open")
+        ),
+    ],
+    ids=str,
+)
+def test_an_entry_that_is_none_is_an_error(policy: dict[str, tuple[str, ...]]) -> None:
+    """What is no host, address, network or store is found before anything is read."""
+    with pytest.raises(ValueError, match=r"is no host name|is no network|has no port|is no store such as"):
+        Sources(SourcePolicy(**policy))  # type: ignore[arg-type]  # the field as the test names it

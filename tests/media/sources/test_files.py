@@ -8,19 +8,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qunfa.media import SourcePolicy, SourceRefused, Sources, SourceUnavailable, files
-from tests.media.sources.fetching import content, failure, left_in
-from tests.media.sources.site import MIB
+from qunfa.media import SourcePolicy, SourceRefused, SourceUnavailable, files
+from tests.media.sources.conftest import Fetcher
 
 
 @pytest.fixture
-def sources(root: Path, spool_folder: Path) -> Sources:
+def sources(root: Path) -> Fetcher:
     """Sources that read below the root only."""
-    return Sources(SourcePolicy(roots=(root,)), folder=spool_folder)
+    return Fetcher(SourcePolicy(roots=(root,)))
 
 
 @pytest.mark.parametrize("scheme", ["file:", "file://", "FILE:"])
-async def test_a_file_below_a_root_is_copied(sources: Sources, root: Path, spool_folder: Path, scheme: str) -> None:
+async def test_a_file_below_a_root_is_copied(sources: Fetcher, root: Path, scheme: str) -> None:
     """A file below a root is there as a copy with its size, hash and name, until the context ends."""
     (root / "sub").mkdir()
     (root / "sub" / "海报 1.png").write_bytes(b"picture")
@@ -29,7 +28,7 @@ async def test_a_file_below_a_root_is_copied(sources: Sources, root: Path, spool
         assert fetched.path.parent.stat().st_mode & 0o077 == 0
         (root / "sub" / "海报 1.png").write_bytes(b"another")
         assert fetched.path.read_bytes() == b"picture"
-    assert not left_in(spool_folder)
+    assert not fetched.path.exists()
 
 
 @pytest.mark.parametrize(
@@ -44,24 +43,24 @@ async def test_a_file_below_a_root_is_copied(sources: Sources, root: Path, spool
         "file:/",
     ],
 )
-async def test_what_is_outside_the_roots_is_refused(sources: Sources, root: Path, spool_folder: Path, uri: str) -> None:
+async def test_what_is_outside_the_roots_is_refused(sources: Fetcher, root: Path, uri: str) -> None:
     """Whether `..` is written out or as %2e. Nobody learns from a refusal what exists outside the roots."""
     (root / "sub").mkdir()
     (root.parent / "mediax").write_text("beside")
-    said = await failure(sources, uri.format(root=root, outside=root.parent), SourceRefused, spool_folder)
+    said = await sources.refused(uri.format(root=root, outside=root.parent))
     assert "not below a folder that media may be read from" in said
     assert "roots in [media]" in said
-    missing = await failure(sources, f"file:{root.parent}/nothing", SourceRefused)
-    there = await failure(sources, f"file:{root.parent}/secret", SourceRefused)
+    missing = await sources.refused(f"file:{root.parent}/nothing")
+    there = await sources.refused(f"file:{root.parent}/secret")
     assert there.replace("secret", "") == missing.replace("nothing", "")
 
 
-async def test_a_link_out_of_the_root_is_refused(sources: Sources, root: Path) -> None:
+async def test_a_link_out_of_the_root_is_refused(sources: Fetcher, root: Path) -> None:
     """A link is resolved before its place is judged, and so is a folder on the way. A circle has an end."""
     for name, target in {"file": "../secret", "folder": "..", "one": "two", "two": "one"}.items():
         (root / name).symlink_to(target)
     for path, said in {"file": "not below a folder", "folder/secret": "not below a folder", "one": "circle"}.items():
-        assert said in await failure(sources, f"file:{root}/{path}", SourceRefused)
+        assert said in await sources.refused(f"file:{root}/{path}")
 
 
 async def test_a_link_within_the_roots_is_followed(root: Path, tmp_path: Path) -> None:
@@ -73,14 +72,14 @@ async def test_a_link_within_the_roots_is_followed(root: Path, tmp_path: Path) -
     (root / "to-same").symlink_to("a")
     (root / "to-other").symlink_to(other / "b")
     alias.symlink_to(root)
-    sources = Sources(SourcePolicy(roots=(alias, other)))
-    assert await content(sources, f"file:{alias}/to-same") == b"same"
-    assert await content(sources, f"file:{alias}/to-other") == b"other"
+    sources = Fetcher(SourcePolicy(roots=(alias, other)))
+    assert await sources.content(f"file:{alias}/to-same") == b"same"
+    assert await sources.content(f"file:{alias}/to-other") == b"other"
 
 
 @pytest.mark.parametrize("swapped", ["a", "sub", "sub/deep"])
 async def test_a_link_put_in_after_the_check_leads_nowhere(
-    sources: Sources, root: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+    sources: Fetcher, root: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
 ) -> None:
     """What is replaced by a link between the check and the opening is refused, the file and each folder above it."""
     (root / "sub" / "deep").mkdir(parents=True)
@@ -88,7 +87,7 @@ async def test_a_link_put_in_after_the_check_leads_nowhere(
     (root / "a").write_text("inside")
     (root.parent / "deep").mkdir()
     (root.parent / "deep" / "secret").write_text("outside")
-    resolve = Sources(SourcePolicy(roots=(root,)))._files._resolved  # noqa: SLF001  the very moment to strike
+    resolve = sources._files._resolved  # noqa: SLF001  the very moment to strike
 
     def resolve_then_swap(self: files.FileSources, uri: str, path: str) -> tuple[str, tuple[str, ...]]:
         found = resolve(uri, path)
@@ -99,7 +98,7 @@ async def test_a_link_put_in_after_the_check_leads_nowhere(
 
     monkeypatch.setattr(files.FileSources, "_resolved", resolve_then_swap)
     uri = f"file:{root}/a" if swapped == "a" else f"file:{root}/sub/deep/secret"
-    assert "replaced while it was opened" in await failure(sources, uri, SourceRefused)
+    assert "replaced while it was opened" in await sources.refused(uri)
 
 
 @contextmanager
@@ -125,7 +124,7 @@ def swapping(victim: Path, inside: Path, outside: Path) -> Iterator[None]:
         thread.join()
 
 
-async def test_a_race_against_the_check_is_lost(sources: Sources, root: Path) -> None:
+async def test_a_race_against_the_check_is_lost(sources: Fetcher, root: Path) -> None:
     """Whoever swaps links while files are opened gets an error or the inside, never the outside."""
     (root / "inside").write_text("inside")
     (root / "victim").write_text("inside")
@@ -133,7 +132,7 @@ async def test_a_race_against_the_check_is_lost(sources: Sources, root: Path) ->
     with swapping(root / "victim", root / "inside", root.parent / "secret"):
         for _ in range(150):
             try:
-                seen.add((await content(sources, f"file:{root}/victim")).decode())
+                seen.add((await sources.content(f"file:{root}/victim")).decode())
             except (SourceRefused, SourceUnavailable) as error:
                 seen.add(error.reason)
     assert "outside" not in seen
@@ -147,7 +146,7 @@ STEPS = st.lists(
 
 @given(steps=STEPS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-async def test_no_way_leads_out(sources: Sources, root: Path, steps: list[str]) -> None:
+async def test_no_way_leads_out(sources: Fetcher, root: Path, steps: list[str]) -> None:
     """Whatever folders, links and dots a path is made of: what is read stands below the root."""
     (root / "sub").mkdir(exist_ok=True)
     (root / "file").write_text("inside")
@@ -155,7 +154,7 @@ async def test_no_way_leads_out(sources: Sources, root: Path, steps: list[str]) 
         if not (root / name).is_symlink():
             (root / name).symlink_to(target)
     try:
-        data = await content(sources, f"file:{root}/{'/'.join(steps)}")
+        data = await sources.content(f"file:{root}/{'/'.join(steps)}")
     except SourceRefused:
         return
     assert data == b"inside"
@@ -188,47 +187,45 @@ async def test_no_way_leads_out(sources: Sources, root: Path, steps: list[str]) 
         ("", "begins with none of"),
     ],
 )
-async def test_what_is_no_file_is_refused(sources: Sources, root: Path, spool_folder: Path, uri: str, why: str) -> None:
+async def test_what_is_no_file_is_refused(sources: Fetcher, root: Path, uri: str, why: str) -> None:
     """What names no regular file with something in it is refused, with a sentence that says what to change."""
     (root / "a").write_text("a")
     (root / "sub").mkdir()
     (root / "empty").touch()
     os.mkfifo(root / "pipe")
-    assert why in await failure(sources, uri.format(root=root), SourceRefused, spool_folder)
+    assert why in await sources.refused(uri.format(root=root))
 
 
-async def test_a_file_with_another_name_is_found_by_its_encoding(sources: Sources, root: Path) -> None:
+async def test_a_file_with_another_name_is_found_by_its_encoding(sources: Fetcher, root: Path) -> None:
     """A name with ?, # or % in it is written with %XX; it is decoded once only."""
     (root / "a?b#c%41").write_text("odd")
-    assert await content(sources, f"file:{root}/a%3Fb%23c%2541") == b"odd"
+    assert await sources.content(f"file:{root}/a%3Fb%23c%2541") == b"odd"
 
 
 async def test_only_what_a_policy_allows_is_read(root: Path) -> None:
     """Without roots no file is. A device is not opened, even where a root holds it."""
     (root / "a").write_text("a")
-    assert "not below a folder" in await failure(Sources(SourcePolicy()), f"file:{root}/a", SourceRefused)
-    devices = Sources(SourcePolicy(roots=(Path("/dev"),)))
-    assert "device" in await failure(devices, "file:/dev/zero", SourceRefused)
+    assert "not below a folder" in await Fetcher(SourcePolicy()).refused(f"file:{root}/a")
+    devices = Fetcher(SourcePolicy(roots=(Path("/dev"),)))
+    assert "device" in await devices.refused("file:/dev/zero")
 
 
-async def test_a_file_over_the_limit_is_refused(root: Path, spool_folder: Path) -> None:
-    """11 MB are refused at a limit of 10 MiB without being copied; a fetch may lower the limit, not raise it."""
+async def test_a_file_over_the_limit_is_refused(root: Path) -> None:
+    """11 MB are refused at a limit of 10 MiB without being copied. What is as large as the limit is taken."""
     with (root / "big").open("wb") as file:
         file.truncate(11_000_000)
     (root / "small").write_bytes(bytes(100))
-    sources = Sources(SourcePolicy(roots=(root,), size_max=10 * MIB), folder=spool_folder)
-    said = await failure(sources, f"file:{root}/big", SourceRefused, spool_folder)
+    sources = Fetcher(SourcePolicy(roots=(root,)))
+    said = await sources.refused(f"file:{root}/big")
     assert "larger than the limit of 10,485,760 bytes" in said
-    with pytest.raises(SourceRefused, match="limit of 10,485,760 bytes"):
-        await content(sources, f"file:{root}/big", size_max=20 * MIB)
-    with pytest.raises(SourceRefused, match="limit of 99 bytes"):
-        await content(sources, f"file:{root}/small", size_max=99)
-    assert await content(sources, f"file:{root}/small", size_max=100) == bytes(100)
+    exact, small = (Fetcher(SourcePolicy(roots=(root,), size_max=most)) for most in (100, 99))
+    assert await exact.content(f"file:{root}/small") == bytes(100)
+    assert "limit of 99 bytes" in await small.refused(f"file:{root}/small")
 
 
 @pytest.mark.parametrize("change", [b"longer than before", b"s", b"other"])
 async def test_a_file_that_changes_meanwhile_is_not_taken(
-    sources: Sources, root: Path, monkeypatch: pytest.MonkeyPatch, change: bytes
+    sources: Fetcher, root: Path, monkeypatch: pytest.MonkeyPatch, change: bytes
 ) -> None:
     """A file that grows, shrinks or is rewritten while it is read is an error that may be tried again."""
     victim = root / "victim"
@@ -243,19 +240,21 @@ async def test_a_file_that_changes_meanwhile_is_not_taken(
         return read(file, size)
 
     monkeypatch.setattr(os, "read", write_then_read)
-    assert "changed while it was read" in await failure(sources, f"file:{victim}", SourceUnavailable)
+    assert "changed while it was read" in await sources.unavailable(f"file:{victim}")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_a_file_without_the_right_to_read_is_refused(sources: Sources, root: Path) -> None:
+async def test_a_file_without_the_right_to_read_is_refused(sources: Fetcher, root: Path) -> None:
     """A file that the worker may not read is refused, and the sentence says so."""
     (root / "a").write_text("a")
     (root / "a").chmod(0)
-    assert "may not read it" in await failure(sources, f"file:{root}/a", SourceRefused)
+    assert "may not read it" in await sources.refused(f"file:{root}/a")
 
 
-async def test_no_room_for_a_copy_can_be_tried_again(root: Path, tmp_path: Path) -> None:
+async def test_no_room_for_a_copy_can_be_tried_again(
+    sources: Fetcher, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where copies cannot be written, the source is unavailable, not refused."""
     (root / "a").write_text("a")
-    sources = Sources(SourcePolicy(roots=(root,)), folder=tmp_path / "none")
-    assert "temporary directory" in await failure(sources, f"file:{root}/a", SourceUnavailable)
+    monkeypatch.setattr("tempfile.tempdir", str(root / "none"))
+    assert "temporary directory" in await sources.unavailable(f"file:{root}/a")

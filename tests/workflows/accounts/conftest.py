@@ -11,7 +11,6 @@ from typing import Any
 import pytest_asyncio
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
@@ -134,11 +133,6 @@ class Branch:
     async def until(self, fits: Callable[[LedgerView], object]) -> LedgerView:
         """Wait until the ledger fits."""
         return await until(self.ledger, fits)
-
-    async def page(self) -> str:
-        """What the UI shows."""
-        metadata = await self.account.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
-        return str(metadata.current_details)
 
     async def freeze(self) -> FreezeAnswer:
         """Freeze the account."""

@@ -20,7 +20,7 @@ from tests.looking import until
 from tests.temporal import development_server
 from tests.workflows.accounts.conftest import Branch, opened
 from tests.workflows.refusals import Activate, Passing, replay
-from tests.workflows.resets import Reapply, applied_again, points, reset
+from tests.workflows.resets import applied_again, points, reset
 from workflows.account import MESSAGES_PER_RUN
 from workflows.waiting import SLICE
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.long
 A_WHILE = timedelta(minutes=15)
 AT_ONCE = 10
 """More than about twenty calls at a time keep the server itself from beginning the task after one that has failed."""
-KEPT = 2_000
+KEPT = 1_000
 DEADLOCK_SECONDS = 2.0
 """After so long the SDK calls an activation a deadlock."""
 
@@ -72,25 +72,6 @@ async def test_a_question_among_signals_is_answered_alike_in_a_replay(real_branc
     await replay(await again.fetch_history(), UnsandboxedWorkflowRunner(), branch.client.namespace)
 
 
-async def test_after_a_reset_earlier_runs_are_searched_for(real_branch: Branch) -> None:
-    """What is left of the ledger may be less than what it knew: a lease comes after a search."""
-    branch = real_branch
-    await branch.wants("a")
-    await branch.wants("b", A_WHILE)
-    await branch.answer("b", lambda granted: granted.waits)
-    await branch.freeze()  # so that the task to which it is reset is not the one in which it heard of a wish
-    before = await branch.account.describe()
-    run = branch.client.get_workflow_handle(branch.account.id, run_id=before.run_id)
-    await reset(branch.client, run, (await points(run))[-1], Reapply.NONE)
-    view = await branch.until(lambda ledger: ledger.records and all(one.unsearched for one in ledger.records))
-    assert {one.key for one in view.records} == {"a", "b"}
-    await branch.signal("wants", await branch.wish("b", searched=False))
-    assert (await branch.answer("b", lambda granted: granted.answer == "search")).waits is None
-    await branch.signal("wants", await branch.wish("b", A_WHILE))
-    await branch.answer("b", lambda granted: granted.waits)
-    assert not (await branch.ledger(key="b")).records[0].unsearched
-
-
 async def _found(branch: Branch) -> list[Any]:
     query = f'WorkflowId = "{branch.account.id}" AND ExecutionStatus = "Running" AND MassSendPhase = "frozen"'
     return [one async for one in branch.client.list_workflows(query)]
@@ -101,7 +82,7 @@ async def _found(branch: Branch) -> list[Any]:
 
 @dataclass
 class Measuring:
-    """How much of the processor each activation took, in seconds."""
+    """How much of the processor each activation took, in seconds, that was no question."""
 
     taken: list[float] = field(default_factory=list)
 
@@ -119,12 +100,13 @@ class Measuring:
         """One activation."""
         began = time.thread_time()
         done = activate(task)
-        self.taken.append(time.thread_time() - began)
+        if not any(job.HasField("query_workflow") for job in task.jobs):
+            self.taken.append(time.thread_time() - began)
         return done
 
 
 async def test_what_was_kept_while_no_worker_ran_is_taken_in_slices() -> None:
-    """Thousands of pushes come in one task."""
+    """A thousand pushes come in one task, and no activation takes them all."""
     measured = Measuring()
     async with development_server(as_it_comes=True) as client:
         env = WorkflowEnvironment.from_client(client)
@@ -133,6 +115,7 @@ async def test_what_was_kept_while_no_worker_ran_is_taken_in_slices() -> None:
         async with opened(env, closed, runner=measured.runner):
             await until(lambda: _count(closed), lambda count: count == KEPT)
         assert max(measured.taken) < DEADLOCK_SECONDS
+        assert len(measured.taken) >= KEPT // SLICE
 
 
 async def _flood(branch: Branch, size: int) -> None:

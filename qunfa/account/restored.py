@@ -1,0 +1,104 @@
+"""Temporal's database was restored from a snapshot: what was submitted since then, nobody here knows.
+
+| a key | has the doubt |
+|---|---|
+| that waits when the account is told of the restore | at once: its place goes, and its run hears of it |
+| that wishes for a turn | before it gets one |
+| that comes up for the first time once all was started again (``ended_at``) | never: it is new |
+
+The doubt is a try of which nobody knows what became, once for each key and restore. Its window is over, so that nothing
+is repeated and a person is asked: a later generation may have been delivered under another ``clientmsgid``, and a send
+that somebody has stopped since runs again. Where nothing of that can be (``untouched``), its window begins with the
+snapshot: WeChat is asked by a repetition under the same ``clientmsgid`` for as long as it remembers that.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from qunfa.account.people import freeze, unfreeze
+from qunfa.account.queue import turned_away
+from qunfa.account.records import noted
+from qunfa.account.state import AccountState, Record
+from qunfa.contract.facts import Known, Try
+from qunfa.contract.ledger import Restored
+from qunfa.contract.operators import Restore
+from qunfa.contract.result import Answer
+from qunfa.rules.bounds import TEXT_MAX
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.memory import union
+
+DOUBT: Final = "restored:"
+"""How the wish of a try begins that may have been forgotten. No run has such an id."""
+_WINDOW_OVER: Final = timedelta(days=2)
+_NOBODY: Final = "nobody"
+
+
+def marked(state: AccountState, asked: Restore, now: datetime) -> AccountState:
+    """The state that knows what it has forgotten, and is frozen. Told once more of the same snapshot, it stays."""
+    before = state.restored
+    if before is not None and before.taken == asked.taken:
+        return state
+    restored = Restored(
+        by=asked.by[:TEXT_MAX], reason=asked.reason[:TEXT_MAX], taken=asked.taken, at=now, untouched=asked.untouched
+    )
+    state = state.changed(restored=restored)
+    if state.frozen is None:
+        state = freeze(state, asked.by, asked.reason, now)
+    for place in state.queue:
+        record = doubted(state, state.records[place.key], place.generation, place.clientmsgid)
+        state = turned_away(noted(state, record, now), place, "known")
+    return state
+
+
+def why_not_caught_up(state: AccountState) -> str | None:
+    """A sentence that says why there is nothing to be caught up with; ``None`` where there is."""
+    if state.restored is None:
+        return f"the account {state.appid} was not told that Temporal's database was restored"
+    return None
+
+
+def caught_up(state: AccountState, now: datetime) -> AccountState:
+    """The state for which a key is new that comes up from now on; the freeze of the restore is over. Once is enough."""
+    restored = state.restored
+    if restored is None or restored.ended_at is not None:
+        return state
+    if state.frozen is not None and state.frozen.at == restored.at:
+        state = unfreeze(state, now)
+    records = {key: one.changed(lapsed=True) for key, one in state.records.items()}
+    return state.changed(records=records, restored=restored.model_copy(update={"ended_at": now}))
+
+
+def doubted(state: AccountState, record: Record, generation: int, clientmsgid: str) -> Record:
+    """The record with a try that may be forgotten, where one may be."""
+    restored = state.restored
+    if restored is None or is_doubted(state, record):
+        return record
+    when = shanghai_clock(restored.taken)
+    detail = f"Temporal's database was restored: whether anything was submitted after {when} is forgotten"
+    forgotten = Try(
+        generation=generation,
+        number=1 + max((one.number for one in record.known.tries), default=0),
+        wish=_wish(restored),
+        clientmsgid=clientmsgid,
+        not_before=restored.taken if restored.untouched else restored.taken - _WINDOW_OVER,
+        holder=_NOBODY,
+        answer=Answer(kind="unknown", at=restored.at, detail=detail),
+    )
+    return record.changed(known=union(record.known, Known(tries=(forgotten,))))
+
+
+def is_doubted(state: AccountState, record: Record) -> bool:
+    """Whether the record has the doubt that it needs, be it none."""
+    restored = state.restored
+    if restored is None or (restored.ended_at is not None and not record.lapsed):
+        return True
+    return any(one.wish == _wish(restored) for one in record.known.tries)
+
+
+def is_doubt(one: Try) -> bool:
+    """Whether the try is one that may be forgotten."""
+    return one.wish.startswith(DOUBT)
+
+
+def _wish(restored: Restored) -> str:
+    return f"{DOUBT}{restored.taken.isoformat(timespec='seconds')}"

@@ -1,0 +1,110 @@
+"""One HTML file with articles as a phone shows them: how they stand in the chat, and each one opened.
+
+The file loads nothing and runs nothing. Its Content-Security-Policy forbids both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+from qunfa.article.phone import OnAPhone
+
+MARK: Final = "<!-- Written by qunfa article preview. It may be written over. -->"
+"""By this a page is known again."""
+WIDTH: Final = 460
+"""CSS pixels of a whole page."""
+_POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_STYLE: Final = """
+body { margin: 0; background: #eee; font: 15px/1.5 -apple-system, "PingFang SC", "Noto Sans CJK SC", sans-serif; }
+body > main { width: 414px; margin: 0 auto; padding: 12px 0 40px; }
+body > main > h2 { font-size: 14px; color: #666; margin: 28px 0 8px; }
+body > main > aside { font-size: 13px; color: #333; overflow-wrap: anywhere; }
+body > main > aside > p.wrong { color: #fff; background: #b00020; padding: 6px 10px; }
+body > main > ul { font-size: 13px; padding-left: 18px; overflow-wrap: anywhere; }
+body > main > section { background: #fff; overflow: hidden; border-radius: 6px; }
+body > main > section > div.row { display: flex; padding: 12px; border-top: 1px solid #eee; }
+body > main > section > div.row > span { flex: 1; font-size: 16px; padding-right: 12px; }
+body > main > section > div.row > img { width: 56px; height: 56px; object-fit: cover; }
+body > main > section > div.big { position: relative; }
+body > main > section > div.big > img { display: block; width: 100%; height: 176px; object-fit: cover; }
+body > main > section > div.big > b { position: absolute; left: 0; right: 0; bottom: 0; padding: 24px 12px 8px;
+  color: #fff; font-size: 17px; background: linear-gradient(transparent, rgba(0, 0, 0, .7)); }
+body > main > section > div.digest { padding: 10px 12px 14px; color: #888; font-size: 14px; }
+body > main > article { background: #fff; padding: 20px 16px; border-radius: 6px; }
+body > main > article > h1 { font-size: 22px; line-height: 1.4; margin: 0 0 14px; overflow-wrap: anywhere; }
+body > main > article > p.meta { color: #888; font-size: 15px; margin: 0 0 22px; }
+body > main > article > img { width: 100%; }
+body > main > article > div.content { position: relative; contain: content; font-size: 17px; line-height: 1.6;
+  overflow-wrap: break-word; }
+body > main > article > div.content img { max-width: 100% !important; height: auto !important; }
+body > main > article > div.content a { color: #576b95; }
+body > main > article > p.below { color: #888; font-size: 14px; margin: 24px 0 0; }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownArticle:
+    """An article as it is shown. `cover` is a `data:` URI; `below` are the lines at its foot."""
+
+    title: str
+    author: str
+    digest: str
+    cover: str
+    cover_inside: bool
+    content: OnAPhone
+    below: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a page says of itself. `wrong` are sentences about what it cannot show as it will be sent."""
+
+    title: str
+    lines: tuple[str, ...]
+    wrong: tuple[str, ...] = ()
+
+
+def page(heading: Heading, articles: Sequence[ShownArticle]) -> str:
+    """The whole file."""
+    parts = [
+        "<!DOCTYPE html>",
+        MARK,
+        '<html lang="zh"><head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">',
+        '<meta name="viewport" content="width=device-width"><meta name="referrer" content="no-referrer">',
+        f"<title>{escape(heading.title)}</title><style>{_STYLE}</style></head><body><main>",
+        "<aside>",
+        *(f"<p>{escape(line)}</p>" for line in heading.lines),
+        *(f'<p class="wrong">{escape(line)}</p>' for line in heading.wrong),
+        "</aside><h2>In the chat</h2>",
+        _in_the_chat(articles),
+        *(_opened(number, article) for number, article in enumerate(articles, start=1)),
+        "</main></body></html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _in_the_chat(articles: Sequence[ShownArticle]) -> str:
+    first, *others = articles
+    rows = [f'<div class="big"><img src="{escape(first.cover)}" alt=""><b>{escape(first.title)}</b></div>']
+    if not others and first.digest:
+        rows.append(f'<div class="digest">{escape(first.digest)}</div>')
+    rows += [
+        f'<div class="row"><span>{escape(one.title)}</span><img src="{escape(one.cover)}" alt=""></div>'
+        for one in others
+    ]
+    return f"<section>{''.join(rows)}</section>"
+
+
+def _opened(number: int, article: ShownArticle) -> str:
+    cover = f'<img src="{escape(article.cover)}" alt="">' if article.cover_inside else ""
+    meta = f'<p class="meta">{escape(article.author)}</p>' if article.author else ""
+    below = "".join(f'<p class="below">{escape(line)}</p>' for line in article.below)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in article.notes)
+    return (
+        f"<h2>Article {number}</h2><article><h1>{escape(article.title)}</h1>{meta}{cover}"
+        f'<div class="content">{article.content.html}</div>{below}</article>'
+        f"<h2>About article {number}</h2><ul>{notes or '<li>Nothing was taken out.</li>'}</ul>"
+    )

@@ -1,0 +1,1 @@
+"""`qunfa article`: articles as their readers will see them."""

@@ -1,0 +1,120 @@
+"""`qunfa article preview`."""
+
+import asyncio
+import tempfile
+import webbrowser
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from qunfa.cli.article.asked import Asked, asked_for, of_a_file, of_a_send
+from qunfa.cli.article.chromium import find, pictures_of
+from qunfa.cli.article.told import ArticlePreview, render
+from qunfa.cli.completion import complete_send
+from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
+from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.options import Json, TaskQueue
+from qunfa.cli.output import note, show_result
+from qunfa.cli.times import SHANGHAI
+from qunfa.cli.workers import InvalidError
+from qunfa.contract.ids import MassSendId
+
+_OWN: Final = 1_000
+"""In so many characters at the beginning a page says whose it is."""
+
+
+def preview(
+    request: Annotated[
+        str,
+        typer.Argument(
+            metavar="REQUEST",
+            help="A send (account/key, a workflow id, or a key together with --account), or a request's file: "
+            "JSON, YAML or - for stdin.",
+            autocompletion=complete_send,
+        ),
+    ],
+    *,
+    account: Annotated[str | None, typer.Option(help="The account, where REQUEST is a key alone.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page.", show_default="KEY-preview.html, here")
+    ] = None,
+    png: Annotated[bool, typer.Option("--png", help="Also draw it, beside the page; needs Chromium.")] = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the page in your browser.")] = False,
+    queue: TaskQueue = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page with the articles of a send or a request, as a phone will show them. Nothing is sent or uploaded.
+
+    The page is one file. It loads nothing, and no script runs in it. It says what was taken out.
+
+    The workers read the pictures, from where their configuration allows it. A picture that is another one than the send
+    has pinned is not shown; then the exit code is 1.
+    """
+    from qunfa.article.page import MARK, WIDTH  # noqa: PLC0415 - slow, and seldom needed
+
+    named = asked_for(request, account)
+    asked = of_a_file(named) if isinstance(named, str) else named
+    file = (output or Path(f"{asked.key}-preview.html")).absolute()
+    chromium = find() if png else None
+    _demand_own(file, MARK, png=png)
+    text, found = run(_previewed(asked, task_queue(queue)))
+    pictures = _written(file, text, run(_drawn(file, text, WIDTH, chromium)) if chromium else [])
+    found = found.model_copy(update={"page": str(file), "pictures": tuple(map(str, pictures))})
+    show_result(found, render, as_json=as_json)
+    if open_it and not webbrowser.open(file.as_uri()):
+        note(f"No browser could be opened: open {file} yourself.")
+    if found.wrong:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+async def _previewed(asked: Asked | MassSendId, queue: str) -> tuple[str, ArticlePreview]:
+    """The page, and what there is to say of it."""
+    from qunfa.cli.article.build import built  # noqa: PLC0415 - see above
+    from qunfa.cli.article.looks import read  # noqa: PLC0415
+
+    client = await temporal_client()
+    await demand_worker(client, queue, "It is the workers that read pictures, so nothing was written.")
+    found = await of_a_send(client, asked) if isinstance(asked, MassSendId) else asked
+    try:
+        return built(found, await read(client, found, queue), datetime.now(SHANGHAI))
+    except InvalidError as error:
+        raise Refused(error.said) from None
+
+
+async def _drawn(file: Path, text: str, width: int, chromium: str) -> list[bytes]:
+    """The page as pictures, before any of it stands at its place."""
+    with tempfile.TemporaryDirectory(prefix="qunfa-page-") as folder:
+        page = Path(folder) / file.name
+        await asyncio.to_thread(page.write_text, text, encoding="utf-8")
+        return await pictures_of(page, width, chromium)
+
+
+def _written(file: Path, text: str, drawn: Sequence[bytes]) -> list[Path]:
+    """Writes the page and its pictures; where these stand."""
+    pictures = [file.with_name(f"{file.stem}{f'-{n}' if n else ''}.png") for n in range(len(drawn))]
+    try:
+        file.write_text(text, encoding="utf-8")
+        for picture, content in zip(pictures, drawn, strict=True):
+            picture.write_bytes(content)
+    except OSError as error:
+        raise WrongUse(f"Cannot write {error.filename or file}: {error.strerror}.") from None
+    return pictures
+
+
+def _demand_own(file: Path, mark: str, *, png: bool) -> None:
+    """See that nothing is written over but what an earlier preview has written.
+
+    Raises:
+        WrongUse: Something else stands there.
+    """
+    picture = file.with_suffix(".png")
+    other = picture if png and picture.exists() and not file.exists() else file
+    try:
+        if not other.exists() or (other is file and mark in file.read_text(encoding="utf-8")[:_OWN]):
+            return
+    except (OSError, UnicodeDecodeError):
+        pass
+    raise WrongUse(f"{other} is there already, and no preview has written it: name another file with --output.")

@@ -1,0 +1,269 @@
+"""`qunfa restored`: what is to be done after Temporal's database came back from a snapshot."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
+
+from qunfa.cli.completion import complete_account
+from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, has_worker, no_worker, run, task_queue, temporal_client
+from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
+from qunfa.cli.ledger import configured, find_appid, running_accounts, views_of
+from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
+from qunfa.cli.options import By, Json, TaskQueue, Yes, confirm, demand_consent, grouped, login_name, payload
+from qunfa.cli.output import show_result
+from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, next_steps, render_recovery, sends_of
+from qunfa.cli.tables import counted
+from qunfa.cli.traces import Trace, traces
+from qunfa.contract import ACCOUNT, account_id
+from qunfa.contract.fields import Time
+from qunfa.contract.ledger import LedgerView, Restored
+from qunfa.contract.operators import CaughtUp, Restore
+
+SENDS_MAX: Final = 10_000
+_LOOKS: Final = 20
+_AGAIN_SECONDS: Final = 0.5
+
+
+class Given(NamedTuple):
+    """The options that say how it is done."""
+
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False
+    by: By = None
+    yes: Yes = False
+    queue: TaskQueue = None
+    as_json: Json = False
+
+
+@grouped
+def restored(
+    accounts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ACCOUNT…",
+            help="Their names, or their appids.",
+            show_default="all that Temporal or the configuration has",
+            autocompletion=complete_account,
+        ),
+    ] = None,
+    *,
+    taken: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When the snapshot was taken, such as 2026-12-01T03:00:00+08:00."),
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; it stays in the history.")] = None,
+    untouched: Annotated[
+        bool,
+        typer.Option(
+            "--untouched",
+            help="Since then nobody has retried, aborted, rejected, paused or rescheduled a send: WeChat may be asked "
+            "by the same clientmsgid for 23 hours.",
+        ),
+    ] = False,
+    log: Annotated[
+        list[Path] | None,
+        typer.Option("--log", metavar="FILE", help="A log of a worker or receiver, - for stdin; several times."),
+    ] = None,
+    done: Annotated[
+        bool, typer.Option("--done", help="All was started again: what comes up from now on is new. Unfreezes.")
+    ] = False,
+    given: Given,
+) -> None:
+    """Keep a restored Temporal from sending again what it has forgotten. Give it before the workers start.
+
+    Each account is frozen. It doubts each key once before it lets it be submitted, so that a person looks into WeChat's
+    console first. The command says which sends run, what they wait for, and which jobs of the logs no account knows.
+    Then give it with --done. It does no harm to give it again, also after an interruption.
+    """
+    if (taken is None) != done:
+        raise WrongUse("Say when the snapshot was taken, by --taken; or give --done once all was started again.")
+    if taken is not None and reason is None and not given.dry_run:
+        raise WrongUse("Say why, by --reason: it stays in the history.")
+    now = datetime.now(UTC)
+    at = _time(taken, now) if taken is not None else None
+    jobs = traces(log or (), at or datetime.min.replace(tzinfo=UTC))
+    demand_consent(yes=given.yes or given.dry_run, first="look at what --dry-run says")
+    what = _Asked(tuple(accounts or ()), at, reason or "", untouched, now, given)
+    recovery = run(_caught_up(what) if done else _marked(what, jobs))
+    show_result(recovery, render_recovery, as_json=given.as_json)
+    if any(one.refusal for one in recovery.accounts):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _time(taken: str, now: datetime) -> datetime:
+    """When the snapshot was taken: by the clock, since the same is to be said again later."""
+    try:
+        at = TypeAdapter(Time).validate_python(taken)
+    except ValidationError:
+        raise WrongUse(f"--taken {taken!r} is no RFC 3339 time, such as 2026-12-01T03:00:00+08:00.") from None
+    if at > now:
+        raise WrongUse(f"--taken {taken!r} is in the future: a snapshot was taken before it was restored.")
+    return at
+
+
+class _Asked(NamedTuple):
+    """What a person has typed."""
+
+    names: tuple[str, ...]
+    taken: datetime | None
+    reason: str
+    untouched: bool
+    began: datetime
+    given: Given
+
+    @property
+    def by(self) -> str:
+        return self.given.by or login_name()
+
+
+async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
+    """Each account is told, whether a worker runs or not; then what there is to be seen."""
+    client, queue = await temporal_client(), task_queue(asked.given.queue)
+    accounts = await _accounts(client, asked.names)
+    if asked.given.dry_run:
+        worker = await has_worker(client, queue)
+        told = [_told(appid, name, "to be told", None) for appid, name in accounts.items()]
+        return await _seen(client, asked, told, jobs, worker=worker)
+    names = [f"{name or appid} ({appid})" for appid, name in accounts.items()]
+    confirm(f"Freeze these {len(names)}, and doubt each key once?", yes=asked.given.yes, about=names)
+    restore = payload(Restore, by=asked.by, reason=asked.reason, taken=asked.taken, untouched=asked.untouched)
+    for appid in accounts:
+        await client.start_workflow(
+            ACCOUNT,
+            id=account_id(appid),
+            task_queue=queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal="restored",
+            start_signal_args=[restore],
+            rpc_timeout=RPC_TIMEOUT,
+        )
+    worker = await has_worker(client, queue)
+    views = await _until_known(client, accounts, restore) if worker else {}
+    told = [
+        _told(appid, name, "knows it" if _knows(views.get(account_id(appid)), restore) else "told", None)
+        for appid, name in accounts.items()
+    ]
+    return await _seen(client, asked, told, jobs, worker=worker)
+
+
+async def _until_known(client: Client, accounts: Iterable[str], restore: Restore) -> dict[str, LedgerView | None]:
+    """What the accounts know, once all of them know of the restore, or after some seconds."""
+    for _ in range(_LOOKS):
+        views = await _views(client, accounts)
+        if all(_knows(views.get(account_id(appid)), restore) for appid in accounts):
+            break
+        await asyncio.sleep(_AGAIN_SECONDS)
+    return views
+
+
+async def _caught_up(asked: _Asked) -> Recovery:
+    """The accounts are told that all was started again, unless a send has not asked its account yet."""
+    client, queue = await temporal_client(), task_queue(asked.given.queue)
+    if not await has_worker(client, queue):
+        raise Refused(f"{no_worker(queue)} Without one no account can be told, and nothing was changed.")
+    accounts = await _accounts(client, asked.names)
+    views = await _views(client, accounts)
+    for _ in range(_LOOKS):
+        unheard = [one.send for one in sends_of(await _running(client, accounts), views) if one.stands == "unheard"]
+        if not unheard:
+            break
+        await asyncio.sleep(_AGAIN_SECONDS)
+        views = await _views(client, accounts)
+    if unheard:
+        listed = ", ".join(unheard[:SHOWN]) + (" …" if len(unheard) > SHOWN else "")
+        raise Refused(
+            f"{counted(len(unheard), 'send')} may be forgotten, and have not asked their account yet: {listed}. "
+            "Nothing was changed. See with `qunfa status` what they wait for, then give this again."
+        )
+    marks = {appid: view.restored for appid in accounts if (view := views.get(account_id(appid))) is not None}
+    accounts = {appid: name for appid, name in accounts.items() if marks.get(appid) is not None}
+    if not accounts:
+        raise Refused("No account was told of a restore: give this with --taken first.")
+    if not asked.given.dry_run:
+        names = [name or appid for appid, name in accounts.items()]
+        about = [f"{one}: a key that comes up from now on is new" for one in names]
+        confirm(f"Was all started again that {len(names)} may have forgotten?", yes=asked.given.yes, about=about)
+    told = [await _tell_caught_up(client, asked, appid, name) for appid, name in accounts.items()]
+    return await _seen(client, asked, told, (), worker=True)
+
+
+async def _tell_caught_up(client: Client, asked: _Asked, appid: str, name: str | None) -> AccountTold:
+    if asked.given.dry_run:
+        return _told(appid, name, "to be told", None)
+    told = payload(CaughtUp, by=asked.by, reason=asked.reason or None)
+    try:
+        await client.get_workflow_handle(account_id(appid)).execute_update(
+            "caught_up", told, result_type=Restored, rpc_timeout=UPDATE_TIMEOUT
+        )
+    except NOT_DONE as error:
+        return AccountTold(appid=appid, account=name, state="refused", refusal=explain(error).line)
+    return _told(appid, name, "caught up", None)
+
+
+async def _accounts(client: Client, names: Sequence[str]) -> dict[str, str | None]:
+    """Appid → name: those that were named, or all that the configuration or Temporal has.
+
+    Raises:
+        WrongUse: There is none, or a name leads to no appid.
+    """
+    found: dict[str, str | None] = {appid: name for name, appid in sorted(configured().items())}
+    if names:
+        appids = {await find_appid(client, name): name for name in dict.fromkeys(names)}
+        return {appid: found.get(appid, None if name == appid else name) for appid, name in appids.items()}
+    for workflow_id in sorted(await running_accounts(client)):
+        found.setdefault(workflow_id.removeprefix(account_id("")), None)
+    if not found:
+        raise WrongUse("Neither the configuration nor Temporal has an account: name the accounts by their appids.")
+    return found
+
+
+async def _views(client: Client, appids: Iterable[str]) -> dict[str, LedgerView | None]:
+    return await views_of(client, [account_id(appid) for appid in appids])
+
+
+async def _running(client: Client, accounts: Mapping[str, str | None]) -> list[SendRow]:
+    """The sends of these accounts that run; all where the name of one is not known."""
+    rows = await find_rows(client, visibility_query(Filters(), running=True), SENDS_MAX)
+    names = set(accounts.values())
+    return rows if None in names else [row for row in rows if row.account in names]
+
+
+async def _seen(
+    client: Client, asked: _Asked, told: Sequence[AccountTold], jobs: Sequence[Trace], *, worker: bool
+) -> Recovery:
+    """What there is to be seen now, and what is to be done next."""
+    views = await _views(client, [one.appid for one in told]) if worker else {}
+    frozen = {one: view.frozen.by for one, view in views.items() if view and view.frozen}
+    accounts = tuple(one.model_copy(update={"frozen_by": frozen.get(account_id(one.appid))}) for one in told)
+    known = {job.msg_id for view in views.values() if view for record in view.records for job in record.jobs}
+    recovery = Recovery(
+        taken=asked.taken,
+        dry_run=asked.given.dry_run,
+        worker=worker,
+        late=asked.taken is not None and any(_is_late(view, asked) for view in views.values()),
+        configured=bool(configured()),
+        accounts=accounts,
+        sends=tuple(sends_of(await _running(client, {one.appid: one.account for one in told}), views)),
+        jobs=tuple(job for job in jobs if job.msg_id not in known),
+    )
+    return recovery.model_copy(update={"next": tuple(next_steps(recovery, done=asked.taken is None))})
+
+
+def _is_late(view: LedgerView | None, asked: _Asked) -> bool:
+    """Whether a worker was there to hear it at once: it may have submitted something before."""
+    restored = view.restored if view else None
+    return restored is not None and restored.taken == asked.taken and restored.at >= asked.began
+
+
+def _told(appid: str, name: str | None, state: Told, refusal: str | None) -> AccountTold:
+    return AccountTold(appid=appid, account=name, state=state, refusal=refusal)
+
+
+def _knows(view: LedgerView | None, restore: Restore) -> bool:
+    return view is not None and view.restored is not None and view.restored.taken == restore.taken

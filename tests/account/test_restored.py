@@ -1,0 +1,160 @@
+from datetime import timedelta
+
+import pytest
+
+from qunfa.account.people import freeze
+from qunfa.account.restored import DOUBT, caught_up, doubted, is_doubted, marked, why_not_caught_up
+from qunfa.account.state import AccountState
+from qunfa.contract.facts import Known, Try
+from qunfa.contract.grants import Granted, Wish
+from qunfa.contract.operators import Restore
+from qunfa.rules.clientmsgid import clientmsgid
+from tests.account.driving import EMPTY, MINUTE, answer, asked, attempt, done, kept, leased, look, report, turn, wish
+from tests.rules.arbitrary import NOON
+from tests.send.alone import Alone
+from workflows.pages import account_page
+
+TAKEN = NOON - timedelta(hours=2)
+OWN = clientmsgid("default", "wx", "spring", 0, 0)
+TOLD = Restore(by="li", reason="the disk died", taken=TAKEN)
+
+
+def restored(state: AccountState = EMPTY, told: Restore = TOLD) -> AccountState:
+    """The account once it was told, and lets its sends ask: only the doubts hold them."""
+    return marked(state, told, NOON).changed(frozen=None)
+
+
+def doubts(known: Known) -> list[Try]:
+    """The tries that may be forgotten."""
+    return [one for one in known.tries if one.wish.startswith(DOUBT)]
+
+
+def tried_again(state: AccountState, before: Granted, name: str) -> Wish:
+    """The next wish of a run that has heard what the ledger knows."""
+    assert state.lease is None
+    return wish(name, known=before.known, number=2)
+
+
+def test_a_restored_account_is_frozen_and_told_once() -> None:
+    """Told once more of the same snapshot it stays as it is, also where somebody has unfrozen it since."""
+    state = marked(EMPTY, TOLD, NOON)
+    assert state.restored is not None
+    assert state.frozen is not None
+    assert (state.frozen.by, state.frozen.reason, state.restored.taken) == ("li", "the disk died", TAKEN)
+    assert marked(state.changed(frozen=None), TOLD, NOON + MINUTE) == state.changed(frozen=None)
+    assert kept(state) == state
+
+
+def test_the_page_of_a_restored_account_says_how_it_ends() -> None:
+    """Until it is over."""
+    state = marked(EMPTY, TOLD, NOON)
+    assert "`qunfa restored --done`" in account_page(state, NOON)
+    assert "Restored" not in account_page(caught_up(state, NOON), NOON)
+
+
+def test_a_freeze_from_before_the_restore_outlasts_it() -> None:
+    """Its end is for who has frozen the account."""
+    state = freeze(EMPTY, "wang", "audit", NOON - MINUTE)
+    after = caught_up(marked(state, TOLD, NOON), NOON + MINUTE)
+    assert after.frozen == state.frozen
+    assert caught_up(marked(EMPTY, TOLD, NOON), NOON + MINUTE).frozen is None
+
+
+def test_a_key_that_may_be_forgotten_gets_a_doubt_and_no_lease() -> None:
+    """A person who has looked opens the next generation, which is granted: one doubt is enough."""
+    state, [heard] = asked(restored(), wish())
+    [doubt] = doubts(heard.known)
+    assert (heard.answer, heard.waits, state.lease) == ("known", None, None)
+    assert (doubt.generation, doubt.clientmsgid) == (0, turn().clientmsgid)
+    assert "restored" in str(doubt.answer and doubt.answer.detail)
+    _, lease = leased(state, wish("w2", known=heard.known, number=2, turn=turn(1)))
+    assert lease.generation == 1
+
+
+def test_a_run_that_does_not_know_of_the_doubt_is_told() -> None:
+    """Another one of the key, and one whose memory was reset, get no lease by asking again."""
+    state, _ = asked(restored(), wish())
+    state, [heard] = asked(state, wish("w2", run="run-2"))
+    assert (len(doubts(heard.known)), state.lease) == (1, None)
+
+
+def test_whoever_waits_as_the_account_is_told_hears_of_the_doubt() -> None:
+    """Also one that knew of an unknown try: a later generation may have been delivered."""
+    state = freeze(EMPTY, "li", "x", NOON)
+    unknown = attempt(answer("unknown"), number=1)
+    state, _ = asked(state, wish(), wish("w2", "k2", known=Known(tries=(unknown,))))
+    assert len(state.queue) == 2
+    state, said = asked(restored(state))
+    assert (len(state.queue), state.lease) == (0, None)
+    assert [len(doubts(one.known)) for one in said] == [1, 1]
+
+
+def test_what_comes_up_once_all_was_started_again_is_new() -> None:
+    """But for the keys that the account knew: a send that was planned for later may have been sent before."""
+    state, _ = asked(restored(), look("w0", "planned"))
+    state = caught_up(state, NOON)
+    state, [new] = asked(state, wish("w1", "new"))
+    assert new.answer == "lease"
+    state, [planned] = asked(state, wish("w2", "planned", number=2))
+    assert len(doubts(planned.known)) == 1
+    assert kept(state) == state
+
+
+def test_a_key_that_was_only_reported_has_its_doubt() -> None:
+    """Its last try before the snapshot was refused; more may have been tried since."""
+    state = restored(done(EMPTY, report(attempt(answer("refused", errcode=45009)))))
+    state, [heard] = asked(state, wish())
+    assert (len(doubts(heard.known)), state.lease) == (1, None)
+
+
+def test_a_second_restore_doubts_anew() -> None:
+    """From another snapshot: what a person has settled meanwhile is forgotten with the rest."""
+    state, [heard] = asked(restored(), wish())
+    later = TOLD.model_copy(update={"taken": TAKEN + MINUTE})
+    state = restored(caught_up(state, NOON), later)
+    assert state.restored is not None
+    assert state.restored.ended_at is None
+    state, [again] = asked(state, tried_again(state, heard, "w3"))
+    assert len(doubts(again.known)) == 2
+
+
+def test_a_doubt_for_which_there_is_no_room_grants_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wish is to come again later."""
+    state, _ = asked(restored(), look("w0"))
+    monkeypatch.setattr("qunfa.account.budget.RECORD_BYTES", state.records["k"].size)
+    state, [heard] = asked(state, wish("w1", number=2))
+    assert not is_doubted(state, state.records["k"])
+    assert (state.lease, state.queue) == (None, ())
+    assert heard.waits is not None
+    assert heard.waits.why == "full"
+
+
+def test_only_a_restore_can_be_caught_up_with() -> None:
+    """The sentence names the account."""
+    assert why_not_caught_up(EMPTY) == "the account wx was not told that Temporal's database was restored"
+    assert why_not_caught_up(restored()) is None
+    assert caught_up(EMPTY, NOON) == EMPTY
+    over = caught_up(restored(), NOON)
+    assert caught_up(over, NOON + MINUTE) == over
+
+
+def test_a_doubtful_key_asks_a_person_before_anything_is_repeated() -> None:
+    """Its window is over: a repetition could double what a later generation has delivered."""
+    record = doubted(restored(), done(EMPTY, look()).records["k"], 0, OWN)
+    alone = Alone()
+    alone.joined(record.known)
+    alone.asked()
+    assert alone.asks() == "unknown_outcome"
+    assert "restored" in str(alone.status.problem and alone.status.problem.errmsg)
+
+
+def test_an_untouched_key_asks_wechat_by_its_clientmsgid() -> None:
+    """While WeChat remembers it, from the snapshot on; after that a person."""
+    untouched = restored(told=TOLD.model_copy(update={"untouched": True}))
+    record = doubted(untouched, done(EMPTY, look()).records["k"], 0, OWN)
+    alone = Alone()
+    alone.joined(record.known)
+    assert alone.wants() == "turn"
+    assert alone.state.wish is not None
+    assert alone.state.wish.turn is not None
+    assert alone.state.wish.turn.until == TAKEN + timedelta(hours=23)

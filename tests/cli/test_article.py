@@ -1,0 +1,121 @@
+"""`qunfa article preview`: which request is meant, and what its page says of what it cannot show."""
+
+import json
+from base64 import b64encode
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qunfa.article import cleaned
+from qunfa.cli.article.asked import Asked, asked_for, of_a_file
+from qunfa.cli.article.build import built
+from qunfa.cli.article.looks import Album
+from qunfa.cli.article.told import ArticlePreview
+from qunfa.cli.errors import Refused, WrongUse
+from qunfa.contract.ids import MassSendId
+from qunfa.contract.message import Article, Source
+from qunfa.contract.pictures import ShownPicture, SourcesSeen
+from qunfa.contract.refusal import InvalidRequestError
+from tests.media.samples import picture
+
+URI = "file:///srv/media/a.png"
+HELD = "https://mmbiz.qpic.cn/mmbiz_png/x/0"
+BYTES = picture()
+DIGEST = sha256(BYTES).hexdigest()
+FOUND = ShownPicture(sha256=DIGEST, size=len(BYTES), kind="png", data=b64encode(BYTES).decode())
+CONTENT = f'<script>x</script><img src="{URI}"><img src="{HELD}">'
+
+
+def seen(**more: Any) -> SourcesSeen:
+    """What a send has pinned of the article below."""
+    source = Source(place="message.articles[0].content", uri=URI, use="picture", sha256=DIGEST, size=len(BYTES))
+    contents = (cleaned(CONTENT).digest({URI: f"sha256:{DIGEST}"}),)
+    return SourcesSeen(digest="d" * 64, sources=(source,), contents=contents).model_copy(update=more)
+
+
+def told(found: ShownPicture = FOUND, **more: Any) -> tuple[str, ArticlePreview]:
+    """The page of one article under a cover that WeChat holds, and what is said of it."""
+    article = Article.model_validate({"title": "t", "content": CONTENT, "thumb": {"media_id": "T"}})
+    asked = Asked("demo", "k", (article,), "the send demo/k", **{"seen": seen(), **more})
+    return built(asked, Album(asked, {URI: found}), datetime(2026, 12, 1, tzinfo=UTC))
+
+
+def test_what_a_send_has_pinned_is_shown_and_nothing_is_wrong() -> None:
+    """With the digest that is approved. What WeChat holds is told, and not fetched."""
+    page, said = told()
+    [article] = said.articles
+    assert (said.wrong, article.removed) == ((), ("<script>",))
+    assert [look.state for look in article.pictures] == ["held", "shown", "held"]
+    assert f"Digest of all this: {'d' * 16}." in page
+    assert b64encode(BYTES).decode() in page
+    assert "mmbiz" not in page.partition('<div class="content">')[2].partition("</article>")[0]
+
+
+def test_what_is_done_to_a_picture_is_told() -> None:
+    """That it is bigger than it is shown, and that `fit_images` has it re-encoded."""
+    [pinned] = seen().sources
+    fitted = seen(sources=(pinned.model_copy(update={"fit": True}),))
+    _, said = told(FOUND.model_copy(update={"smaller": True}), seen=fitted)
+    assert said.articles[0].pictures[1].said.endswith(f"SHA-256 {DIGEST[:16]}, shown smaller, re-encoded for WeChat.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"found": FOUND.model_copy(update={"sha256": "0" * 64})}, "is another file now than the send has pinned"),
+        ({"found": ShownPicture(problem="It is gone.")}, "could not be read: It is gone."),
+        ({"seen": None, "unseen": "the workers are older"}, "as they are now, because the workers are older."),
+        ({"seen": seen(contents=("0" * 64,))}, "use the workers' version of qunfa"),
+    ],
+)
+def test_what_is_not_shown_as_it_would_be_sent_is_wrong(changes: dict[str, Any], sentence: str) -> None:
+    """On the page in red, and in what the command tells."""
+    page, said = told(**changes)
+    [wrong] = said.wrong
+    assert sentence in wrong
+    assert page.count('<p class="wrong">') == 1
+    assert (b64encode(BYTES).decode() in page) is ("found" not in changes)
+
+
+def test_a_request_without_a_send_is_as_it_is_now() -> None:
+    """That is said, and is not wrong; what WeChat would refuse of its words is."""
+    page, said = told(seen=None, unseen="no send has looked at them yet", of_a_send=False)
+    assert said.wrong == ()
+    assert "Pictures are as they are now, because no send has looked at them yet." in page
+
+
+def test_a_file_is_told_from_a_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name; another file where the name is no send's. With --account it is a key, whatever it looks like."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "request").write_text("{}", encoding="utf-8")
+    assert [asked_for(name, None) for name in ("-", "demo/a.json", "a.YAML", "request")] == [
+        *("-", "demo/a.json", "a.YAML", "request"),
+    ]
+    assert asked_for("demo/sale", None) == asked_for("sale", "demo") == MassSendId("demo", "sale")
+    assert asked_for("a.json", "demo") == MassSendId("demo", "a.json")
+    with pytest.raises(WrongUse, match=r"names no mass send: .* A file's name ends with \.json"):
+        asked_for("nothing", None)
+
+
+def test_a_file_needs_an_account_and_a_message(tmp_path: Path) -> None:
+    """Of a mass send, of a preview, or of neither; what is wrong with it is named."""
+    message = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "x", "thumb": {"media_id": "T"}}]}
+    file = tmp_path / "a.json"
+
+    def read(**raw: object) -> Asked:
+        file.write_text(json.dumps(raw), encoding="utf-8")
+        return of_a_file(str(file))
+
+    alone = {"account": "demo", "message": message}
+    to = {"to": [{"openid": "oAbC1dEf2gH"}]}
+    found = [read(**alone), read(**alone, key="k", audience={"kind": "tag", "tag_id": 2}), read(**alone, key="p", **to)]
+    assert [(one.key, one.account, one.articles[0].title, one.of_a_send) for one in found] == [
+        (key, "demo", "t", False) for key in ("article", "k", "p")
+    ]
+    with pytest.raises(InvalidRequestError, match="account"):
+        read(message=message)
+    with pytest.raises(Refused, match="its message is of another type"):
+        read(account="demo", message={"msgtype": "text", "content": "x"})

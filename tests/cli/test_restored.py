@@ -1,0 +1,216 @@
+"""`qunfa restored` against the real `Account`: before workers run, while they do, and when all is started again."""
+
+import json
+import secrets
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from qunfa.cli.recovery import Recovery
+from qunfa.cli.traces import traces
+from qunfa.contract import ACCOUNT, account_id, mass_send_id
+from qunfa.contract.grants import Turn, Wish
+from qunfa.contract.ledger import LedgerView
+from qunfa.contract.operators import Restore
+from qunfa.contract.steps import TRIED
+from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, parsed
+
+SECOND = timedelta(seconds=1)
+AT = datetime.now(UTC) - timedelta(hours=1)
+TAKEN = ("--taken", AT.isoformat())
+WHY = ("--reason", "disk lost", "--yes")
+
+
+@pytest.fixture
+def name() -> str:
+    """The name of an account that no other test has."""
+    return f"brand{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def configured(name: str) -> dict[str, str]:
+    """The configuration, without an AppSecret."""
+    of = f"QUNFA_ACCOUNTS__{name.upper()}__"
+    return {f"{of}APPID": f"wx{secrets.token_hex(8)}", f"{of}KIND": "service"}
+
+
+@pytest.fixture
+def appid(name: str, configured: dict[str, str]) -> str:
+    """Its appid."""
+    return configured[f"QUNFA_ACCOUNTS__{name.upper()}__APPID"]
+
+
+async def _ledger(qunfa: Qunfa, appid: str) -> LedgerView:
+    return LedgerView.model_validate(parsed(await qunfa("ledger", appid, "--json")))
+
+
+def _line(event: str, **fields: object) -> str:
+    return json.dumps({"event": event, "timestamp": datetime.now(UTC).isoformat(), **fields})
+
+
+async def test_a_restored_account_is_told_before_its_workers_run(
+    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
+) -> None:
+    """It is told by a signal, which waits for them; the next step is to start them."""
+    told = await qunfa("restored", name, *TAKEN, *WHY, "--task-queue", DESERTED_QUEUE, "--json", **configured)
+    assert told.exit_code == 0, told.output
+    recovery = Recovery.model_validate(parsed(told))
+    assert [(one.account, one.appid, one.state) for one in recovery.accounts] == [(name, appid, "told")]
+    assert (recovery.worker, recovery.taken) == (False, AT)
+    assert recovery.next[0].startswith("Start the workers")
+    handle = client.get_workflow_handle(account_id(appid))
+    signals = [
+        event
+        async for event in handle.fetch_history_events()
+        if event.workflow_execution_signaled_event_attributes.signal_name
+    ]
+    assert len(signals) == 1
+    await handle.terminate()
+
+
+async def test_restored_twice_and_done_twice_are_as_good_as_once(
+    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
+) -> None:
+    """It is frozen, and knows; then it is open, and what comes up is new."""
+    late: list[bool] = []
+    for _ in range(2):
+        told = await qunfa("restored", name, *TAKEN, *WHY, "--json", **configured)
+        [account] = Recovery.model_validate(parsed(told)).accounts
+        assert (told.exit_code, account.state, account.frozen_by) == (0, "knows it", "li")
+        late.append("A worker ran before this was told" in " ".join(Recovery.model_validate(parsed(told)).next))
+    assert late == [True, False]
+    shown = await qunfa("restored", name, *TAKEN, *WHY, **configured)
+    assert "knows it" in shown.stdout
+    assert "qunfa restored --done" in shown.stdout
+    assert "each key asks a person first" in (await qunfa("ledger", appid)).stdout
+    for _ in range(2):
+        done = await qunfa("restored", name, "--done", "--yes", "--json", **configured)
+        [account] = Recovery.model_validate(parsed(done)).accounts
+        assert (done.exit_code, account.state, account.frozen_by) == (0, "caught up", None)
+    view = await _ledger(qunfa, appid)
+    assert view.restored is not None
+    assert view.restored.ended_at is not None
+    assert "each key asks a person first" not in (await qunfa("ledger", appid)).stdout
+
+
+async def test_a_dry_run_of_restored_changes_nothing(
+    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
+) -> None:
+    """It says which accounts would be told, and which sends run."""
+    said = await qunfa("restored", name, *TAKEN, "--dry-run", "--json", **configured)
+    recovery = Recovery.model_validate(parsed(said))
+    assert (said.exit_code, recovery.dry_run) == (0, True)
+    assert [(one.appid, one.state) for one in recovery.accounts] == [(appid, "to be told")]
+    assert (await qunfa("ledger", appid)).exit_code == 1
+
+
+async def test_done_waits_for_a_send_that_has_not_asked(  # noqa: PLR0917  it has a send and an account
+    qunfa: Qunfa, client: Client, key: str, appid: str, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it asks for once that is over would be granted at once. The sentence names the send."""
+    monkeypatch.setattr("qunfa.cli.restored._LOOKS", 1)
+    of = "QUNFA_ACCOUNTS__DEMO__"
+    demo = {f"{of}APPID": appid, f"{of}KIND": "service"}
+    await qunfa("restored", "demo", *TAKEN, *WHY, **demo)
+    run = await scripted()
+    refused = await qunfa("restored", "demo", "--done", "--yes", **demo)
+    assert (refused.exit_code, "have not asked their account yet" in refused.stderr) == (1, True)
+    view = await _ledger(qunfa, appid)
+    assert view.restored is not None
+    assert view.restored.ended_at is None
+    await run.terminate()
+
+
+async def test_a_job_that_only_a_log_knows_is_named(
+    qunfa: Qunfa, client: Client, name: str, tmp_path: Path, configured: dict[str, str]
+) -> None:
+    """With the command that tells it, where a worker's log has its key."""
+    log = tmp_path / "worker.log"
+    log.write_text(_line(TRIED, account=name, key="spring", msg_id=7, answer="accepted") + "\n", encoding="utf-8")
+    said = await qunfa("restored", name, *TAKEN, *WHY, "--log", str(log), **configured)
+    assert f"qunfa mark-sent {name}/spring --msg-id 7" in said.stdout, said.output
+    piped = await qunfa("restored", name, *TAKEN, *WHY, "--log", "-", stdin=log.read_text("utf-8"), **configured)
+    assert piped.stdout.count("--msg-id 7") == 1
+    await qunfa("restored", name, "--done", "--yes", **configured)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "by --taken; or give --done"),
+        ((*TAKEN, "--done"), "by --taken; or give --done"),
+        (("--taken", "90m", *WHY), "is no RFC 3339 time"),
+        (("--taken", "2999-01-01T00:00:00Z", *WHY), "is in the future"),
+        (TAKEN, "Say why, by --reason"),
+        ((*TAKEN, "--reason", "x"), "then add --yes"),
+        ((*TAKEN, *WHY, "--log", "/nowhere"), "--log /nowhere cannot be read"),
+        ((*TAKEN, *WHY, "--log", __file__), "has no line of JSON"),
+    ],
+)
+async def test_restored_says_what_it_lacks(qunfa: Qunfa, words: tuple[str, ...], why: str) -> None:
+    """Exit 2, and nothing was done."""
+    said = await qunfa("restored", *words)
+    assert (said.exit_code, why in " ".join(said.stderr.split())) == (2, True), said.output
+
+
+async def test_only_an_account_that_was_told_can_be_done(
+    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
+) -> None:
+    """Exit 1, with the next step; also where no worker runs."""
+    said = await qunfa("restored", name, "--done", "--yes", **configured)
+    assert (said.exit_code, "give this with --taken first" in said.stderr) == (1, True)
+    await client.start_workflow(ACCOUNT, id=account_id(appid), task_queue=QUEUE)
+    refused = await qunfa("restored", name, "--done", "--yes", "--task-queue", DESERTED_QUEUE, **configured)
+    assert (refused.exit_code, "No worker polls" in refused.stderr) == (1, True)
+
+
+async def test_a_restore_that_cannot_be_read_is_dropped(qunfa: Qunfa, client: Client, appid: str) -> None:
+    """The account goes on, and is not frozen; a good one is taken after it."""
+    good = Restore(by="li", reason="disk lost", taken=AT)
+    handle = await client.start_workflow(
+        ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="restored", start_signal_args=[{"by": ""}]
+    )
+    await handle.signal("restored", args=[good, good])
+    assert (await _ledger(qunfa, appid)).restored is None
+    await handle.signal("restored", good)
+    assert (await _ledger(qunfa, appid)).restored is not None
+
+
+async def test_a_key_of_a_restored_account_is_doubted(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
+    """The ledger shows a try of which nobody knows what became, and has granted nothing; also once it is unfrozen."""
+    turn = Turn(generation=0, clientmsgid="c0", due=AT, pace=SECOND, http_timeout=30 * SECOND)
+    workflow_id = mass_send_id("demo", key)
+    wish = Wish(wish="w", key=key, digest="d", workflow_id=workflow_id, run_id="r", searched=True, turn=turn)
+    restore = Restore(by="li", reason="disk lost", taken=AT)
+    handle = await client.start_workflow(
+        ACCOUNT, id=account_id(appid), task_queue=QUEUE, start_signal="restored", start_signal_args=[restore]
+    )
+    unconfigured = Recovery.model_validate(parsed(await qunfa("restored", appid, *TAKEN, *WHY, "--json")))
+    assert "name by its appid each account" in " ".join(unconfigured.next)
+    await qunfa("unfreeze", appid)
+    await handle.signal("wants", wish)
+    view = await _ledger(qunfa, appid)
+    [job] = [job for record in view.records for job in record.jobs]
+    assert (view.frozen, view.lease, view.waiting, job.ever_unknown) == (None, None, (), True)
+    assert job.answer is not None
+    assert "Temporal's database was restored" in str(job.answer.detail)
+
+
+def test_traces_are_read_from_any_log(tmp_path: Path) -> None:
+    """A push and the try that it belongs to are one job; what is older, no JSON, or of others is left."""
+    lines = [
+        "2026 worker-1 | " + _line(TRIED, account="demo", key="spring", msg_id=7),
+        _line("push", account="demo", msg_id=7, status="send success"),
+        _line("push", account="demo", msg_id=8, status="err(10001)"),
+        _line("push", account="demo", msg_id=None, status=None),
+        _line("push", account=None, msg_id=9),
+        _line("connected", msg_id=10),
+        json.dumps({"event": "push", "timestamp": "2020-01-01T00:00:00Z", "account": "demo", "msg_id": 11}),
+        "no JSON {",
+    ]
+    log = tmp_path / "all.log"
+    log.write_text("\n".join(lines), encoding="utf-8")
+    found = [(one.account, one.key, one.msg_id, one.status) for one in traces([log, log], AT)]
+    assert found == [("demo", "spring", 7, "send success"), ("demo", None, 8, "err(10001)")]

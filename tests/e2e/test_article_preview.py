@@ -1,0 +1,158 @@
+"""`qunfa article preview`: what a person sees before an approval is what will be sent, or the page tells otherwise."""
+
+import json
+import re
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from temporalio.api.sdk.v1 import WorkflowMetadata
+
+from tests import chromium
+from tests.e2e.commands import parsed, qunfa
+from tests.e2e.stage import Scene
+from tests.media.samples import noise, picture
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages are written here."""
+    monkeypatch.chdir(tmp_path)
+
+
+def message(scene: Scene) -> dict[str, Any]:
+    """An article with a picture, and with something that is taken out."""
+    inside = scene.file("inside.png", picture())
+    return scene.news(f'<script>x()</script><p>春天</p><img data-src="{inside}"><a href="https://a.example/">b</a>')
+
+
+async def waiting(scene: Scene, said: dict[str, Any] | None = None) -> Any:
+    """A send of articles that waits for approval; its handle."""
+    shown = said or message(scene)
+    handle = await scene.start(message=shown, approval={"required": True}, requested_by="crm")
+    await scene.until(handle, lambda status: status.phase == "awaiting_approval")
+    return handle
+
+
+def names(folder: Path) -> list[str]:
+    """The files in a folder."""
+    return sorted(file.name for file in folder.iterdir())
+
+
+def size(file: str) -> tuple[int, int]:
+    """Of a picture, in pixels."""
+    with Image.open(file) as image:
+        return image.size
+
+
+def pictures(page: Path) -> list[bytes]:
+    """The pictures in a page."""
+    return [b64decode(data) for data in re.findall(r'src="data:image/\w+;base64,([^"]+)"', page.read_text("utf-8"))]
+
+
+async def test_an_approver_sees_what_will_be_sent(scene: Scene, tmp_path: Path) -> None:
+    """The command that status and page name writes cover and pictures byte for byte, with the digest to be approved."""
+    handle = await waiting(scene)
+    send = f"{scene.account}/spring"
+    command = f"qunfa article preview {send}"
+    shown = await qunfa(scene, "status", send, COLUMNS="200")
+    assert command in shown.stdout
+    metadata: WorkflowMetadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    assert f"`{command}`" in metadata.current_details
+    answer = await qunfa(scene, *command.split()[1:], "--json")
+    assert answer.exit_code == 0, answer.output
+    told = parsed(answer)
+    [article] = told["articles"]
+    assert article["removed"] == ["<script>"]
+    assert article["links"] == [["b", "https://a.example/"]]
+    assert [look["state"] for look in article["pictures"]] == ["shown", "shown"]
+    assert f"digest of all this: {told['digest'][:16]}" in shown.stdout
+    page = tmp_path / "spring-preview.html"
+    assert told["page"] == str(page)
+    assert set(pictures(page)) == {picture(), picture("JPEG")}
+    assert "<script" not in page.read_text("utf-8")
+    assert scene.sim.world.ledger.previews(scene.simulated) == []
+    await qunfa(scene, "approve", send, "--by", "wang")
+    assert (await scene.result(handle)).outcome == "sent"
+
+
+async def test_a_changed_picture_is_told_and_not_shown(scene: Scene, tmp_path: Path) -> None:
+    """Exit 1, and the page says so; once the earlier file is back, all of it is shown again."""
+    await waiting(scene)
+    send = f"{scene.account}/spring"
+    scene.file("inside.png", picture(colour="blue"))
+    answer = await qunfa(scene, "article", "preview", send)
+    assert answer.exit_code == 1
+    assert "is another file now than the send has pinned, so it is not shown" in " ".join(answer.stdout.split())
+    page = tmp_path / "spring-preview.html"
+    assert pictures(page) and set(pictures(page)) == {picture("JPEG")}  # noqa: PT018  none would be a subset, too
+    assert '<p class="wrong">Article 1: Picture ' in page.read_text("utf-8")
+    scene.file("inside.png", picture())
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n', encoding="utf-8")
+    browser.chmod(0o700)
+    again = await qunfa(scene, "article", "preview", send, "--open", BROWSER=f"{browser} %s")
+    assert (again.exit_code, (tmp_path / "opened").read_text("utf-8").strip()) == (0, page.as_uri())
+    assert set(pictures(page)) == {picture(), picture("JPEG")}
+
+
+async def test_a_request_in_a_file_is_shown_as_its_files_are_now(scene: Scene, tmp_path: Path) -> None:
+    """Also with many big pictures; what the workers may not read is told with its reason, and is not shown."""
+    (tmp_path / "secret.png").write_bytes(picture())
+    big = "".join(f'<img src="{scene.file(f"{number}.png", noise())}">' for number in range(5))
+    said = scene.news(f'{big}<img src="{(tmp_path / "secret.png").as_uri()}">')
+    file = tmp_path / "send.json"
+    file.write_text(json.dumps({"account": scene.account, "message": said}), encoding="utf-8")
+    answer = await qunfa(scene, "article", "preview", str(file), "--output", "page.html", "--json")
+    told = parsed(answer)
+    looks = told["articles"][0]["pictures"]
+    assert [(look["state"], look["smaller"]) for look in looks] == [
+        ("shown", False),
+        *[("shown", True)] * 5,
+        ("unreadable", False),
+    ]
+    assert "not below a folder" in looks[-1]["why"]
+    assert (answer.exit_code, told["digest"]) == (1, None)
+    assert len(told["wrong"]) == 1
+    assert "no send has looked at them yet" in (tmp_path / "page.html").read_text("utf-8")
+
+
+async def test_what_has_no_articles_is_refused(scene: Scene, tmp_path: Path) -> None:
+    """A text, a draft that WeChat holds, a send that is not there, and a file that somebody else has written."""
+    await scene.start(send_at="2027-12-01T09:00:00+08:00")
+    draft = {"msgtype": "mpnews", "media_id": "D"}
+    await scene.start("draft", message=draft, send_at="2027-12-01T09:00:00+08:00")
+    (tmp_path / "own.html").write_text("<p>mine</p>", encoding="utf-8")
+    refused = {
+        (f"{scene.account}/spring",): (1, "its message is of another type"),
+        (f"{scene.account}/draft",): (1, "the draft D: Qunfa does not know what it says"),
+        (f"{scene.account}/none",): (1, "holds no mass send"),
+        ("nothing",): (2, "names no mass send"),
+        (f"{scene.account}/spring", "--output", "own.html"): (2, "no preview has written it"),
+    }
+    for words, (code, sentence) in refused.items():
+        answer = await qunfa(scene, "article", "preview", *words)
+        assert (answer.exit_code, sentence in " ".join(answer.stderr.split())) == (code, True), answer.stderr
+    assert (tmp_path / "own.html").read_text("utf-8") == "<p>mine</p>"
+    assert names(tmp_path) == ["own.html"]
+
+
+async def test_a_page_is_drawn_by_chromium(scene: Scene, tmp_path: Path) -> None:
+    """The whole of it, in parts where it is high; without Chromium a sentence says so, and nothing is written."""
+    chromium.path()
+    high = scene.news(f'<p style="height:9000px">春</p><img src="{scene.file("inside.png", picture())}">')
+    await waiting(scene, high)
+    send = f"{scene.account}/spring"
+    nowhere = await qunfa(scene, "article", "preview", send, "--png", PATH=str(tmp_path))
+    assert nowhere.exit_code == 1
+    assert "--png needs Chromium, and there is none on this machine" in " ".join(nowhere.stderr.split())
+    assert names(tmp_path) == []
+    told = parsed(await qunfa(scene, "article", "preview", send, "--png", "--json"))
+    assert told["pictures"] == [str(tmp_path / "spring-preview.png"), str(tmp_path / "spring-preview-1.png")]
+    sizes = [size(file) for file in told["pictures"]]
+    assert sizes[0] == (460, 8000)
+    assert 1_000 < sizes[1][1] < 3_000

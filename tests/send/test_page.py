@@ -1,0 +1,166 @@
+"""The page of a send, as `workflows.pages` writes it of a status."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from qunfa.contract import operators
+from qunfa.contract.operators import Status, StoryLine
+from qunfa.contract.request import MassSendRequest, parse_request
+from qunfa.contract.result import MassSendResult, Problem
+from qunfa.rules.problems import PROBLEMS
+from tests.workflows.refusals import UPDATES
+from workflows.pages import EXAMPLES, example, send_page
+
+AT = datetime(2026, 12, 1, 1, tzinfo=UTC)
+
+
+def request(**more: Any) -> MassSendRequest:
+    """A send of a text to all."""
+    message = {"msgtype": "text", "content": "春季特卖"}
+    return parse_request({"account": "demo", "key": "spring", "audience": {"kind": "all"}, "message": message, **more})
+
+
+def status(**more: Any) -> Status:
+    """A send that needs an operator."""
+    return Status.model_validate({"phase": "needs_operator", "updated_at": AT, **more})
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_shows_its_reason_and_the_json_of_each_answer(name: str) -> None:
+    """Every problem: the sentence, what to do, WeChat's words, and for each answer, and no other, what to paste."""
+    choice = PROBLEMS[name]
+    problem = Problem(name=name, sentence=choice.sentence, todo=choice.todo, errcode=48001, errmsg="no", rid="6b0")
+    page = send_page(request(), status(problem=problem, answers=choice.answers))
+    for part in (f"#### {name}", "errcode `48001`", "errmsg `no`", "rid `6b0`", "### needs operator"):
+        assert part in page
+    for answer in EXAMPLES:
+        assert (f"Update `{answer}`: `{example(name, answer)}`" in page) is (answer in choice.answers)
+
+
+@pytest.mark.parametrize("problem", ["", *PROBLEMS])
+@pytest.mark.parametrize("answer", EXAMPLES)
+def test_what_is_to_be_pasted_is_a_valid_update(answer: str, problem: str) -> None:
+    """The JSON that the page shows is one that the update takes, and no update is left out."""
+    model: type[BaseModel] = getattr(operators, answer.title().replace("_", ""))
+    assert model.model_validate(json.loads(example(problem, answer))).model_dump()["by"] == "your name"
+    assert EXAMPLES.keys() == set(UPDATES)
+
+
+def test_articles_that_wait_for_approval_can_be_looked_at() -> None:
+    """The command stands with what is to be approved, and goes once it is; a draft or a text shows nothing more."""
+    article = {"title": "t", "content": "x", "thumb": {"media_id": "T"}}
+    articles = request(message={"msgtype": "mpnews", "articles": [article]})
+    command = "- look at it first: `qunfa article preview demo/spring`"
+    waits = status(phase="awaiting_approval", answers=("approve", "reject"))
+    assert command in send_page(articles, waits)
+    assert command not in send_page(articles, status(phase="paused", answers=("resume",)))
+    draft = request(message={"msgtype": "mpnews", "media_id": "D"})
+    assert not any("article preview" in send_page(other, waits) for other in (draft, request()))
+
+
+def test_a_send_that_waits_shows_for_what_and_until_when() -> None:
+    """Also where there is no problem: the time, who has asked, approved and paused, and the updates that fit."""
+    shown = status(
+        phase="paused",
+        waiting_for={"reason": "send_at", "until": AT},
+        answers=("resume", "reschedule", "abort"),
+        approval={"required": True, "by": "wang", "at": AT, "shows": ["text: 春季特卖", "to all followers"]},
+        paused_by="li",
+        send_at=AT,
+    )
+    page = send_page(request(requested_by="crm", not_after="2026-12-01T21:00:00+08:00"), shown)
+    for part in (
+        "text to **all followers** of **demo**: 春季特卖",
+        "**Waiting for** send\\_at, until 2026-12-01 09:00:00+08:00 at the latest",
+        "- asked for by crm",
+        "- approved by wang, 2026-12-01 09:00:00+08:00",
+        "- paused by li",
+        "- not before 2026-12-01 09:00:00+08:00",
+        "- not submitted after 2026-12-01 21:00:00+08:00",
+        "- text: 春季特卖\n- to all followers",
+        'Update `resume`: `{"by": "your name"}`',
+    ):
+        assert part in page
+
+
+def test_every_submission_has_its_row() -> None:
+    """Job and generation, msg_id, state, WeChat's word and who heard it, how many received it, the clientmsgid."""
+    first = {"index": 0, "generation": 0, "clientmsgid": "abc-00", "state": "unknown"}
+    second = {"index": 0, "generation": 1, "clientmsgid": "abc-01", "msg_id": 8, "state": "sent"}
+    second |= {"status": "send success", "observed_by": "push", "deduplicated": True}
+    counts = {"total": 5000, "filter": 4990, "sent": 4980, "error": 10}
+    page = send_page(request(), status(jobs=(first, {**second, "counts": counts}))).partition("#### Jobs")[2]
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    assert rows == [
+        ["0", "", "unknown", "", ""],
+        ["0, generation 1", "8", "sent, known before", "send success (push)", "4,980 of 5,000"],
+    ]
+    assert "clientmsgid of job 0: `abc-00`\n- clientmsgid of job 0, generation 1: `abc-01`" in page
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ({"msgtype": "mpnews", "media_id": "m1"}, "mpnews to **all followers** of **demo**: draft m1"),
+        ({"msgtype": "image", "images": [{"media_id": "m1"}]}, "of **demo**: 1 picture\n"),
+        ({"msgtype": "mpvideo", "media": {"media_id": "m1"}, "title": "花"}, 'of **demo**: "花"'),
+        ({"msgtype": "wxcard", "card_id": "c1"}, "of **demo**: card c1"),
+        ({"msgtype": "voice", "media": {"media_id": "m1"}}, "voice to **all followers** of **demo**\n"),
+        (
+            {"msgtype": "mpnews", "articles": [{"title": "春", "content": "x", "thumb": {"media_id": "m1"}}] * 2},
+            'of **demo**: "春", "春"',
+        ),
+    ],
+)
+def test_the_page_says_what_would_go_out(message: dict[str, Any], says: str) -> None:
+    """The titles, or how many pictures, or what WeChat holds."""
+    assert says in send_page(request(message=message), status()) + "\n"
+
+
+def test_text_of_others_is_shown_and_not_rendered() -> None:
+    """Neither a link, nor a heading, nor HTML, nor a table's end comes from a reason or a message."""
+    hostile = "<img src=x> [go](http://x) | **bold**\n# big `code`"
+    page = send_page(
+        request(message={"msgtype": "text", "content": hostile}),
+        status(
+            history=(StoryLine(at=AT, what="abort", by=hostile, reason=hostile),),
+            problem=Problem(name="send_failed", sentence=hostile, todo=hostile, errmsg=hostile),
+        ),
+    )
+    outside_code = "".join(page.split("`")[::2])
+    for part in ("<img", "[go]", " | **bold", "\n# big"):
+        assert part not in outside_code.replace("\\[", "").replace("\\|", "").replace("\\<", "")
+
+
+def test_a_long_story_shows_its_end_and_says_so() -> None:
+    """The page stays short; how much is left out is told."""
+    lines = tuple(StoryLine(at=AT, what=f"try {number}") for number in range(40))
+    page = send_page(request(), status(history=lines))
+    assert "(the newest 15 of 40)" in page
+    assert "try 39" in page
+    assert "try 24" not in page
+
+
+@pytest.mark.parametrize(
+    ("outcome", "may_have_been", "says"),
+    [
+        ("sent", True, None),
+        ("sent_nobody", True, None),
+        ("aborted", False, "Nothing was delivered."),
+        ("unknown", True, "**It may have been delivered.**"),
+    ],
+)
+def test_a_send_that_has_ended_says_how(outcome: str, may_have_been: bool, says: str | None) -> None:
+    """The outcome stands first, and what may have been delivered is told of every bad end."""
+    ended = MassSendResult.model_validate(
+        {"outcome": outcome, "may_have_been_delivered": may_have_been, "account": "demo", "key": "spring"}
+    )
+    page = send_page(request(requested_by="crm"), status(phase="done"), ended)
+    assert "- asked for by crm" in page
+    assert page.startswith(f"### done: {outcome.replace('_', ' ')}\n")
+    assert (says in page) if says else ("delivered" not in page)

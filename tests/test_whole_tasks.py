@@ -1,0 +1,71 @@
+"""Which runs a worker forgets, since a query has led them too far: without a server."""
+
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+import pytest
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
+from temporalio.worker import WorkflowInstance
+
+from qunfa.temporal.whole_tasks import QUERY_OF_ITS_OWN, SUSPECT_SECONDS, WholeRun, WholeTasks
+
+REPLAY: Final = {"is_replaying": True}
+QUERY: Final = {"query": QUERY_OF_ITS_OWN}
+AHEAD: Final = [{"events": 3, "began": 1, **REPLAY}, {"events": 9, "began": 1}]
+"""A query has brought events, and no task."""
+INTO: Final = [{"events": 3, "began": 1, **REPLAY}, {"events": 10, "began": 2}]
+"""A query, or a worker's own task, has brought events and the beginning of a task."""
+
+
+def activation(*, events: int, began: int, query: str | None = None, is_replaying: bool = False) -> WorkflowActivation:
+    """A run goes on, or is asked."""
+    job = WorkflowActivationJob()
+    if query:
+        job.query_workflow.query_id = query
+    else:
+        job.fire_timer.seq = 1
+    act = WorkflowActivation(run_id="run", history_length=events, is_replaying=is_replaying, jobs=[job])
+    act.timestamp.FromSeconds(began)
+    return act
+
+
+@pytest.mark.parametrize(
+    ("runs", "forgotten"),
+    [
+        pytest.param([[*AHEAD, QUERY]], 1, id="ahead of its task"),
+        pytest.param([[*AHEAD, QUERY], [*INTO, QUERY]], 2, id="ahead of its task, then into it"),
+        pytest.param(
+            [[*AHEAD, QUERY], [{"events": 3, "began": 1, **REPLAY}, {"events": 10, "began": 2, **QUERY}]],
+            2,
+            id="ahead of its task, then into one that brings nothing",
+        ),
+        pytest.param([[*AHEAD, QUERY], [*INTO, {"events": 12, **QUERY}]], 1, id="its task came before the next query"),
+        pytest.param([[*INTO, QUERY]], 0, id="after its task"),
+        pytest.param([[*AHEAD, {"query": "7b1c"}]], 0, id="with its task"),
+        pytest.param([[*AHEAD, {"events": 10, "began": 2}]], 0, id="no query"),
+    ],
+)
+def test_a_run_is_forgotten_that_a_query_has_led_too_far(runs: list[list[dict[str, Any]]], forgotten: int) -> None:
+    """Each activation is as the one before, but for what it says; the run has all of them."""
+    forgot: list[str] = []
+    runner = WholeTasks(forget=forgot.append)
+    for activations in runs:
+        ran: list[WorkflowActivation] = []
+        run = WholeRun(cast("WorkflowInstance", SimpleNamespace(activate=ran.append)), runner)
+        known: dict[str, Any] = {}
+        for one in activations:
+            known = {"events": known.get("events"), "began": known.get("began"), **one}
+            run.activate(activation(**known))
+        assert len(ran) == len(activations)
+    assert forgot == ["run"] * forgotten
+
+
+def test_a_run_is_not_suspected_for_ever() -> None:
+    """Nor is its name kept."""
+    runner = WholeTasks(forget=lambda _run_id: None)
+    runner.suspect("one")
+    assert (runner.suspects_run("one"), runner.suspects_run("other")) == (True, False)
+    runner.suspects["one"] -= SUSPECT_SECONDS
+    assert not runner.suspects_run("one")
+    runner.suspect("other")
+    assert list(runner.suspects) == ["other"]

@@ -1,0 +1,266 @@
+"""What `CheckMassSend` tells of a start, and that a start does so: it is checked first, and then started."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError
+
+from qunfa.contract.prospect import StartWould
+from qunfa.contract.steps import AudienceFinding
+from tests.workflows.conftest import Desk
+from tests.workflows.failures import failure_of, refusal_of
+from tests.workflows.model import loses, says
+from tests.workflows.test_preview import checked
+
+pytestmark = pytest.mark.usefixtures("noon")
+
+FAIL = {"on_problem": "fail"}
+
+
+async def what_became(desk: Desk, handle: WorkflowHandle[Any, Any], submitted: int) -> StartWould:
+    """What a start has done, in the words of a check; `submitted` is how often before."""
+    status = await desk.until(handle, lambda now: now.phase in {"needs_operator", "awaiting_result", "done"})
+    if status.phase == "needs_operator":
+        return "ask"
+    if len(desk.wechat.tries) > submitted:
+        return "try_again" if status.jobs[0].deduplicated else "send"
+    return "give_result" if status.phase == "done" else "await_result"
+
+
+async def not_begun(desk: Desk) -> None:
+    """The key is new; the account is not."""
+    await (await desk.start("other")).result()
+
+
+async def was_sent(desk: Desk) -> None:
+    """It was sent."""
+    await (await desk.start()).result()
+
+
+async def was_aborted(desk: Desk) -> None:
+    """It was aborted before its time."""
+    handle = await desk.start(send_at=(await desk.env.get_current_time() + timedelta(days=2)).isoformat())
+    await desk.until(handle, lambda status: status.phase == "scheduled")
+    await desk.update(handle, "abort")
+    await failure_of(handle)
+
+
+async def has_failed(desk: Desk) -> None:
+    """WeChat has accepted it, and failed."""
+    desk.wechat.push_at_once = "err(20001)"
+    await failure_of(await desk.start(**FAIL))
+    desk.wechat.push_at_once = "send success"
+
+
+async def was_refused(desk: Desk) -> None:
+    """WeChat has refused it."""
+    desk.wechat.script = [says(48001)]
+    await failure_of(await desk.start(**FAIL))
+
+
+async def was_accepted(desk: Desk) -> None:
+    """Its run was terminated before WeChat's push."""
+    desk.wechat.push_at_once = None
+    handle = await desk.start()
+    await desk.accepted(handle)
+    await handle.terminate("by mistake")
+
+
+async def is_in_doubt(desk: Desk) -> None:
+    """Its run was terminated after a try that got no answer."""
+    desk.wechat.script = [loses]
+    handle = await desk.start()
+    await desk.until(handle, lambda status: bool(status.jobs) and status.jobs[0].state == "unknown")
+    await handle.terminate("by mistake")
+
+
+async def was_confirmed_as_not_delivered(desk: Desk) -> None:
+    """A person has looked for it after its window, and given it up."""
+    desk.wechat.script = [loses]
+    soon = await desk.env.get_current_time() + timedelta(hours=1)
+    desk.wechat.facts = desk.wechat.facts.model_copy(update={"quota": "ask"})
+    desk.wechat.script = [loses, *[says(-1)] * 40]
+    handle = await desk.start(not_after=soon.isoformat())
+    await desk.asks(handle, "unknown_outcome")
+    await desk.update(handle, "abort", confirm_not_delivered=True)
+    await failure_of(handle)
+    desk.wechat.script = []
+
+
+@pytest.mark.parametrize(
+    ("before", "state", "start"),
+    [
+        (not_begun, "new", "send"),
+        (was_sent, "sent", "give_result"),
+        (was_aborted, "ended", "send"),
+        (has_failed, "ended", "give_result"),
+        (was_refused, "ended", "send"),
+        (was_accepted, "accepted", "await_result"),
+        (is_in_doubt, "in_doubt", "try_again"),
+        (was_confirmed_as_not_delivered, "ended", "ask"),
+    ],
+)
+async def test_a_start_does_what_its_check_has_told(
+    desk: Desk, before: Callable[[Desk], Awaitable[None]], state: str, start: StartWould
+) -> None:
+    """Whatever the key has done before: the check changes nothing of it, and the start then is as it was told."""
+    await before(desk)
+    tried = len(desk.wechat.tries)
+    past = (await checked(desk, desk.request())).past
+    assert past is not None
+    assert (past.state, past.start) == (state, start)
+    assert len(desk.wechat.tries) == tried
+    handle = await desk.start()
+    assert await what_became(desk, handle, tried) == past.start
+    if past.outcome and past.start == "give_result":
+        assert (await desk.status(handle)).history[-1].what == f"ended as {past.outcome}"
+    if past.start == "ask":
+        await desk.asks(handle, past.problem or "")
+
+
+async def test_a_key_that_was_sent_is_told_with_its_msg_id(desk: Desk) -> None:
+    """And when: that is what somebody looks for who asks whether it went out."""
+    result = await (await desk.start()).result()
+    found = await checked(desk, desk.request())
+    assert found.past
+    assert found.past.msg_ids == (result.jobs[0].msg_id,)
+    assert found.past.at is not None
+    assert found.past.said.startswith(f"sent as msg_id {result.jobs[0].msg_id}, accepted 20")
+    assert (found.past.then, found.problems) == ("ends as sent at once; nothing is submitted", ())
+    assert found.quota
+    assert (found.quota.effect, found.quota.said) == (
+        "none",
+        "at most 3 of 4 mass sends to all left this month; at most 99 of 100 calls of sendall and send left this day",
+    )
+
+
+async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:
+    """The start is refused in the same words."""
+    await was_sent(desk)
+    raw = desk.request(message={"msgtype": "text", "content": "other"})
+    found = await checked(desk, raw)
+    assert found.past
+    assert (found.past.state, found.past.start) == ("other_content", "be_refused")
+    assert "sent as msg_id" in found.past.said
+    handle = await desk.start_raw(raw, "mass-send:demo:spring")
+    assert found.problems[0] in await refusal_of(handle)
+
+
+async def test_a_key_that_runs_is_followed(desk: Desk) -> None:
+    """It is told where that send stands; one with other content is refused."""
+    handle = await desk.start(send_at=(await desk.env.get_current_time() + timedelta(days=2)).isoformat())
+    await desk.until(handle, lambda status: status.phase == "scheduled")
+    found = await checked(desk, desk.request())
+    assert found.past
+    assert (found.past.state, found.past.start) == ("running", "follow")
+    assert found.past.said.startswith("runs since 20")
+    other = await checked(desk, desk.request(message={"msgtype": "text", "content": "other"}))
+    assert other.past
+    assert (other.past.state, other.past.start, len(other.problems)) == ("other_content", "be_refused", 1)
+
+
+async def test_a_freeze_is_told_and_holds_the_send(desk: Desk) -> None:
+    """By whom, since when and why. It is no problem of the request: the send waits for its end."""
+    await not_begun(desk)
+    await desk.freeze()
+    found = await checked(desk, desk.request())
+    assert found.freeze
+    assert found.freeze.frozen
+    assert (found.freeze.state, found.freeze.effect, found.freeze.frozen.by) == ("frozen", "waits", "li")
+    assert found.freeze.said.endswith(": wrong text")
+    assert (found.freeze.then, found.problems) == ("waits for an unfreeze", ())
+    handle = await desk.start()
+    await desk.waits(handle, "frozen by li: wrong text")
+    assert (await desk.status(handle)).phase == "scheduled"
+
+
+@pytest.mark.parametrize(
+    ("quota", "more", "effect"),
+    [("wait", {}, "waits"), ("ask", {}, "asks"), ("ask", FAIL, "fails"), ("wait", {"not_after": 2}, "expires")],
+)
+async def test_a_used_up_quota_does_what_its_check_has_told(
+    desk: Desk, quota: str, more: dict[str, Any], effect: str
+) -> None:
+    """A subscription account has one send a day: the second one of a day waits, asks, fails or expires."""
+    desk.wechat.facts = desk.wechat.facts.model_copy(update={"kind": "subscription", "quota": quota})
+    now = await desk.env.get_current_time()
+    if "not_after" in more:
+        more = {"not_after": (now + timedelta(hours=2)).isoformat()}
+    await not_begun(desk)
+    desk.wechat.script = [says(45028)]
+    found = await checked(desk, desk.request(**more))
+    assert found.quota
+    assert (found.quota.state, found.quota.effect) == ("used_up", effect)
+    assert found.quota.said == "0 of 1 mass sends left this day"
+    handle = await desk.start(**more)
+    if effect == "waits":
+        status = await desk.waits(handle, "quota window")
+        assert status.waiting_for
+        assert (status.phase, found.quota.until) == ("scheduled", status.waiting_for.until)
+    elif effect == "asks":
+        await desk.asks(handle, "quota_exhausted")
+    else:
+        assert (await failure_of(handle)).outcome == {"fails": "failed", "expires": "expired"}[effect]
+
+
+async def test_a_quota_is_counted_for_the_day_of_the_send(desk: Desk) -> None:
+    """What is used up today is left tomorrow, when the send is to go."""
+    desk.wechat.facts = desk.wechat.facts.model_copy(update={"kind": "subscription"})
+    await not_begun(desk)
+    tomorrow = await desk.env.get_current_time() + timedelta(days=1)
+    found = await checked(desk, desk.request(send_at=tomorrow.isoformat()))
+    assert found.quota
+    assert (found.quota.state, found.quota.effect) == ("left", "none")
+    assert found.quota.said == "1 of 1 mass sends left that day"
+    assert found.quota.then.startswith("goes at its time, 20")
+
+
+async def test_what_nobody_knows_is_said_and_no_account_is_started(desk: Desk) -> None:
+    """Its account has sent nothing yet, and WeChat does not answer: that is no problem of the request."""
+    desk.wechat.followers = None
+    desk.wechat.tags_fail = True
+    for audience in ({"kind": "all"}, {"kind": "tag", "tag_id": 2}):
+        found = await checked(desk, desk.request(audience=audience))
+        assert (found.followers, found.uncounted, found.problems) == (None, "WeChat is busy", ())
+        assert found.past
+        assert found.freeze
+        assert found.quota
+        assert (found.past.state, found.freeze.state, found.quota.state) == ("new", "unknown", "unknown")
+        assert found.freeze.said == found.quota.said
+        assert found.freeze.said.startswith("not known: the account's own workflow does not run yet")
+    with pytest.raises(RPCError, match="not found"):
+        await desk.account.describe()
+
+
+async def test_an_account_that_was_closed_is_asked_nothing(desk: Desk) -> None:
+    """The next send begins another one, which knows nothing of its freeze."""
+    await was_sent(desk)
+    await desk.freeze()
+    await desk.account.terminate("by mistake")
+    found = await checked(desk, desk.request())
+    assert found.freeze
+    assert (found.freeze.state, found.freeze.frozen) == ("unknown", None)
+
+
+async def test_files_that_cannot_be_read_leave_the_start_unknown(desk: Desk) -> None:
+    """Whether the content is the same is not known then; what the key has done is."""
+    await was_sent(desk)
+    desk.material.problems = ("message.media: there is no such file",)
+    found = await checked(desk, desk.request(message={"msgtype": "voice", "media": {"uri": "file:/gone.mp3"}}))
+    assert found.past
+    assert (found.past.state, found.past.start) == ("sent", "unknown")
+    assert found.problems == ("message.media: there is no such file",)
+
+
+@pytest.mark.parametrize(
+    ("audience", "followers"),
+    [({"kind": "all"}, 23_000), ({"kind": "tag", "tag_id": 2}, 50), ({"kind": "openids", "openids": ["a", "b"]}, 2)],
+)
+async def test_each_audience_has_a_number(desk: Desk, audience: dict[str, Any], followers: int) -> None:
+    """Of all followers as well, by WeChat's count."""
+    desk.wechat.tags[2] = AudienceFinding(found=True, name="VIP", count=50)
+    found = await checked(desk, desk.request(audience=audience))
+    assert (found.followers, found.uncounted) == (followers, None)

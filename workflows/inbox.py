@@ -1,0 +1,123 @@
+"""The inbox of a send: what comes from outside waits there for the one wait of :mod:`workflows.mass_send`.
+
+A message changes nothing by itself. So a run does the same in a replay, where messages may come in other company.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.grants import Granted, LedgerLost
+    from qunfa.contract.refusal import sentences
+    from qunfa.contract.result import JobFinished
+    from qunfa.send import events
+    from qunfa.send.state import Reply
+
+PUSHES_MAX: Final = 200
+"""Pushes that are taken in within one activation; the account forwards the newest of each job alone."""
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class Inbox:
+    """What has come, and was not taken in yet: signals, answers of people, a cancellation, a reset.
+
+    It is true while there is some. Iterating leaves everything in it.
+    """
+
+    def __init__(self) -> None:
+        self._came: list[events.Event] = []
+        self._replies: dict[str, Reply] = {}
+        self._loop = asyncio.get_running_loop()
+        self.resets = 0
+        """How often this run has learned that it was reset."""
+
+    def __bool__(self) -> bool:
+        return bool(self._came)
+
+    def __iter__(self) -> Iterator[events.Event]:
+        return iter(sorted(self._came, key=_rank))
+
+    def put(self, event: events.Event) -> None:
+        """One more."""
+        self._came.append(event)
+
+    def take(self) -> list[events.Event]:
+        """All of it, in the order in which it counts; then nothing is left."""
+        taken, self._came = list(self), []
+        return taken
+
+    async def replied(self, answer: events.Answering) -> str | None:
+        """Put in a person's answer, and await what comes of it: why it does not fit, or nothing where it was taken."""
+        update = workflow.current_update_info()
+        identity = update.id if update else str(workflow.uuid4())
+        self.put(events.Updated(identity, answer))
+        await workflow.wait_condition(lambda: identity in self._replies)
+        return self._replies.pop(identity).refusal
+
+    def reply(self, replies: Iterable[Reply]) -> None:
+        """What came of people's answers."""
+        self._replies |= {one.id: one for one in replies}
+
+    def listen(self) -> None:
+        """Hear of resets from now on: a new seed is how a run learns that it was reset.
+
+        Call it from a workflow's `run` and not from its `__init__`. That comes before the seed of a reset to the first
+        task where an update was refused in that task, and after it in a replay.
+        """
+        workflow.register_random_seed_callback(self._note_reset)
+
+    def _note_reset(self, _seed: int) -> None:
+        self.resets += 1
+        self.put(events.WasReset())
+        # A wait looks at its condition only after something has run. It has to look now: later, an update that is
+        # refused would decide whether it looks before or after what else has come, and no replay would know of that.
+        self._loop.call_soon(_nothing)
+
+    def granted(self, raw: Any, *more: Any) -> None:
+        """The account's answer to a wish, as a signal has brought it; dropped where it is none."""
+        if (heard := _well_formed(Granted, raw, *more)) is not None:
+            self.put(events.Heard(heard))
+
+    def job_finished(self, raw: Any, *more: Any) -> None:
+        """WeChat's word on a job, as a signal has brought it; dropped where it is none, or where too many came."""
+        if (pushed := _well_formed(JobFinished, raw, *more)) is None:
+            return
+        if sum(isinstance(one, events.Pushed) for one in self._came) >= PUSHES_MAX:
+            workflow.logger.warning("push on msg_id %s dropped: too many came at once", pushed.msg_id)
+            return
+        self.put(events.Pushed(pushed))
+
+    def ledger_lost(self, raw: Any, *more: Any) -> None:
+        """That the account was closed, as a signal has brought it; of one loss several workers tell several times."""
+        lost = _well_formed(LedgerLost, raw, *more)
+        if lost is not None and not any(isinstance(one, events.QueueLost) and one.at >= lost.at for one in self._came):
+            self.put(events.QueueLost(lost.at))
+
+
+def _rank(event: events.Event) -> int:
+    """In which order is taken in what has come at a time: a replay may hear of an update earlier than the run did.
+
+    A reset goes first, where it is heard of in time: what the account has said was said to the run before.
+    """
+    return {events.WasReset: 0, events.Updated: 2, events.Cancelled: 3}.get(type(event), 1)
+
+
+def _well_formed(model: type[ModelT], raw: Any, *more: Any) -> ModelT | None:
+    """``raw`` as ``model``; what does not fit is logged and dropped: a signal must never fail."""
+    if more:
+        workflow.logger.warning("%s with %s inputs dropped: it takes one", model.__name__, 1 + len(more))
+        return None
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        workflow.logger.warning("malformed %s dropped: %s", model.__name__, "; ".join(sentences(error)))
+        return None
+
+
+def _nothing() -> None:
+    pass
