@@ -32,7 +32,7 @@ endef
 # Hundreds of processes, and as many sandboxes of workflows, import the same modules: they are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo rehearse test test-all simulate mutate chaos bench histories pictures generators docs check format lock wheel clean
+.PHONY: help setup demo rehearse test test-all simulate mutate chaos bench histories pictures generators messages docs check format lock wheel clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -77,6 +77,10 @@ pictures: $(STATE)/dev  ## Draw docs/pictures anew, by what Temporal's UI shows 
 generators: $(STATE)/generators  ## Make types of the schemas in TypeScript and Python, as callers do; needs npm
 	@npm install --silent --no-package-lock --prefix tests/contract/generators
 	@$(BIN)/pytest -q tests/contract/test_generators.py $(ARGS)
+
+messages: $(STATE)/dev  ## Renew the Chinese catalogue and the guides' tables; what lacks a translation is told
+	@$(BIN)/python -m tests.project.messages
+	@$(BIN)/python -m tests.project.guide
 
 docs: $(STATE)/docs  ## Build the documentation site into site/ (ARGS="-q")
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean $(ARGS)

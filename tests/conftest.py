@@ -25,6 +25,11 @@ settings.register_profile(
 settings.register_profile("thorough", deadline=None, max_examples=1000, suppress_health_check=_CROWDED)
 settings.load_profile("everyday")
 
+# What commands say is compared in English, whatever the machine speaks; a test that wants Chinese says so.
+for _variable in ("LANGUAGE", "LC_MESSAGES", "LANG"):
+    os.environ.pop(_variable, None)
+os.environ["LC_ALL"] = "C.UTF-8"
+
 # A shell that starts this in the background has it ignore Ctrl-C, and so would every command that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

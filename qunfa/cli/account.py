@@ -10,8 +10,10 @@ from rich.text import Text
 
 from qunfa.cli.connection import run, task_queue
 from qunfa.cli.errors import ExitCode, WrongUse
+from qunfa.cli.language import N_, _
 from qunfa.cli.options import By, Json, Name, TaskQueue, Why, Yes, confirm, login_name, payload
 from qunfa.cli.output import plain, show_result
+from qunfa.cli.phrases import told
 from qunfa.cli.tables import table
 from qunfa.cli.times import moment
 from qunfa.cli.workers import account_question, answer_of_a_worker, unique
@@ -48,56 +50,64 @@ def quota(
 
 
 _NAMES: dict[AllowanceName, str] = {
-    "sends": "mass sends, to all or to a tag",
-    "sends_to_all": "mass sends to all",
-    "mass_calls": "calls of sendall and send",
-    "previews": "previews",
+    "sends": N_("mass sends, to all or to a tag"),
+    "sends_to_all": N_("mass sends to all"),
+    "mass_calls": N_("calls of sendall and send"),
+    "previews": N_("previews"),
 }
 _PREFIX = "/cgi-bin/"
 
 
 def render_quota(result: QuotaResult) -> RenderableType:
     """What is left first, then the sends that were counted and from when on, then each call."""
-    title = Text.assemble((result.account, "bold"), f"  {result.kind} account {result.appid}")
+    title = Text.assemble(
+        (result.account, "bold"), _("  {kind} account {appid}").format(kind=_(result.kind), appid=result.appid)
+    )
     return Group(
         title,
-        plain(f"{moment(result.at)}; WeChat's days and months are Shanghai's"),
+        plain(_("{at}; WeChat's days and months are Shanghai's").format(at=moment(result.at))),
         "",
-        table(("what is left", "left", "used", "of", "until"), map(_left, result.allowances)),
+        table((_("what is left"), _("left"), _("used"), _("of"), _("until")), map(_left, result.allowances)),
         *map(plain, _doubts(result)),
         "",
-        table(("mass sends", "today", "this month"), _sends(result)),
+        table((_("mass sends"), _("today"), _("this month")), _sends(result)),
         plain(_since(result)),
         "",
         table(
-            ("API calls, by WeChat's count", "left", "used", "a day", "at most"),
+            (_("API calls, by WeChat's count"), _("left"), _("used"), _("a day"), _("at most")),
             map(_calls, result.calls),
-            wrapped=("at most",),
+            wrapped=(_("at most"),),
         ),
     )
 
 
 def _left(row: Allowance) -> tuple[str, ...]:
-    most, least = ("at most ", "at least ") if row.others or not row.whole else ("", "")
-    limit = f"{row.limit:,} a {row.period}"
-    return _NAMES[row.name], f"{most}{row.left:,}", f"{least}{row.used:,}", limit, moment(row.renewed_at)
+    most, least = (_("at most "), _("at least ")) if row.others or not row.whole else ("", "")
+    limit = _("{limit:,} a {period}").format(limit=row.limit, period=_(row.period))
+    return _(_NAMES[row.name]), f"{most}{row.left:,}", f"{least}{row.used:,}", limit, moment(row.renewed_at)
 
 
 def _doubts(result: QuotaResult) -> Iterator[str]:
     for row in result.allowances:
         if row.others:
-            elsewhere = f"{row.others} of this {row.period} were made elsewhere, and it is not known to whom"
-            yield f"{_NAMES[row.name]}: {elsewhere}, so they may have used it, too."
+            elsewhere = _("{others} of this {period} were made elsewhere, and it is not known to whom").format(
+                others=row.others, period=_(row.period)
+            )
+            yield _("{names}: {elsewhere}, so they may have used it, too.").format(
+                names=_(_NAMES[row.name]), elsewhere=elsewhere
+            )
         if not row.whole:
-            yield f"{_NAMES[row.name]}: this {row.period} is not counted as a whole."
+            yield _("{names}: this {period} is not counted as a whole.").format(
+                names=_(_NAMES[row.name]), period=_(row.period)
+            )
 
 
 def _sends(result: QuotaResult) -> Iterator[tuple[str, ...]]:
     fields = {
-        "accepted by WeChat": "total",
-        "  of them to all": "to_all",
-        "made elsewhere": "others",
-        "previews": "previews",
+        _("accepted by WeChat"): "total",
+        _("  of them to all"): "to_all",
+        _("made elsewhere"): "others",
+        _("previews"): "previews",
     }
     for name, field in fields.items():
         yield name, f"{getattr(result.today, field):,}", f"{getattr(result.month, field):,}"
@@ -105,15 +115,21 @@ def _sends(result: QuotaResult) -> Iterator[tuple[str, ...]]:
 
 def _since(result: QuotaResult) -> str:
     if result.since is None:
-        return "Nothing of this account has been sent here yet, so nothing was counted."
-    return f"Counted here since {moment(result.since)}; WeChat itself does not tell how many sends are left."
+        return _("Nothing of this account has been sent here yet, so nothing was counted.")
+    return _("Counted here since {since}; WeChat itself does not tell how many sends are left.").format(
+        since=moment(result.since)
+    )
 
 
 def _calls(one: CallsLeft) -> tuple[str | None, ...]:
     name = one.cgi_path.removeprefix(_PREFIX)
     if one.daily_limit is None:
         return name, None, None, None, evidence_words(one.errcode, one.errmsg, None)
-    rate = f"{one.call_count:,} in {one.refresh_second:,} s" if one.call_count and one.refresh_second else ""
+    rate = (
+        _("{call_count:,} in {refresh_second:,} s").format(call_count=one.call_count, refresh_second=one.refresh_second)
+        if one.call_count and one.refresh_second
+        else ""
+    )
     return name, f"{one.remain:,}", f"{one.used:,}", f"{one.daily_limit:,}", rate
 
 
@@ -143,14 +159,16 @@ def speed(
     0 is 800,000 followers a minute, 1 is 600,000, 2 is 450,000, 3 is 300,000, 4 is 100,000.
     """
     if (action is Action.SET) != (level is not None):
-        raise WrongUse("Say `qunfa speed ACCOUNT get`, or `qunfa speed ACCOUNT set 0..4`.")
+        raise WrongUse(_("Say `qunfa speed ACCOUNT get`, or `qunfa speed ACCOUNT set 0..4`."))
     who = {} if level is None else {"speed": level, "by": by or login_name(), "reason": reason}
     request = payload(SpeedRequest, account=account, **who)
     if level is not None:
         confirm(
-            f"Set the speed of {account} to {level}, {followers(REALSPEEDS[level])} a minute?",
+            _("Set the speed of {account} to {level}, {followers} a minute?").format(
+                account=account, level=level, followers=followers(REALSPEEDS[level])
+            ),
             yes=yes,
-            about=[STAYS_SET],
+            about=[_(STAYS_SET)],
         )
     summary = f"Speed of **{escaped(account)}**" + ("" if level is None else f" set to {level}")
     question = account_question(ACCOUNT_SPEED, speed_id(account, unique()), request, summary)
@@ -158,15 +176,17 @@ def speed(
     show_result(result, render_speed, as_json=as_json)
 
 
-STAYS_SET = "It holds for every mass send of the account, whoever makes it, until somebody sets it again."
+STAYS_SET = N_("It holds for every mass send of the account, whoever makes it, until somebody sets it again.")
 
 
 def render_speed(result: SpeedResult) -> RenderableType:
     """The speed among all there are, and what WeChat says of it where that is something else."""
     rows = (("→" if level == result.now.speed else "", level, followers(one)) for level, one in enumerate(REALSPEEDS))
-    was = "" if result.before is None else f", was {result.before.speed}"
-    title = Text.assemble((result.account, "bold"), "  ", (f"speed {result.now.speed}{was}", "bold green"))
-    return Group(title, *map(plain, _said(result)), table(("", "speed", "followers a minute"), rows))
+    was = "" if result.before is None else _(", was {speed}").format(speed=result.before.speed)
+    title = Text.assemble(
+        (result.account, "bold"), "  ", (_("speed {speed}{was}").format(speed=result.now.speed, was=was), "bold green")
+    )
+    return Group(title, *map(plain, _said(result)), table(("", _("speed"), _("followers a minute")), rows))
 
 
 def followers(realspeed: int) -> str:
@@ -177,12 +197,14 @@ def followers(realspeed: int) -> str:
 def _said(result: SpeedResult) -> Iterator[str]:
     now = result.now
     if result.before is not None:
-        yield STAYS_SET
-    told = f"WeChat tells {followers(now.realspeed)} followers a minute for it"
+        yield _(STAYS_SET)
+    tells = _("WeChat tells {followers} followers a minute for it").format(followers=followers(now.realspeed))
     if now.published is None:
-        yield f"{told}; its table, below, has no such speed."
+        yield _("{told}; its table, below, has no such speed.").format(told=tells)
     elif now.published != now.realspeed:
-        yield f"{told}, but {followers(now.published)} in its table, below: rely on neither."
+        yield _("{told}, but {followers} in its table, below: rely on neither.").format(
+            told=tells, followers=followers(now.published)
+        )
 
 
 def notices(
@@ -205,19 +227,19 @@ def notices(
         raise typer.Exit(ExitCode.REFUSED)
 
 
-_NONE = "No webhook is told of its sends: [accounts.NAME.notices.…] at the workers names them."
+_NONE = N_("No webhook is told of its sends: [accounts.NAME.notices.…] at the workers names them.")
 
 
 def render_notices(result: AccountNoticesResult) -> RenderableType:
     """Each with what it is told, and how it took its test."""
-    title = Text.assemble((result.account, "bold"), f"  {len(result.webhooks)} webhook(s)")
+    title = Text.assemble((result.account, "bold"), _("  {number} webhook(s)").format(number=len(result.webhooks)))
     if not result.webhooks:
-        return Group(title, plain(_NONE))
+        return Group(title, plain(_(_NONE)))
     rows = ((one.name, ", ".join(one.events), _test(one)) for one in result.webhooks)
-    return Group(title, table(("webhook", "is told", "test"), rows, wrapped=("is told", "test")))
+    return Group(title, table((_("webhook"), _("is told"), _("test")), rows, wrapped=(_("is told"), _("test"))))
 
 
 def _test(webhook: Webhook) -> Text | str | None:
     if webhook.took_test is None:
         return None
-    return Text("taken", "green") if webhook.took_test else webhook.problem or "not taken"
+    return Text(_("taken"), "green") if webhook.took_test else told(webhook.problem or "") or _("not taken")

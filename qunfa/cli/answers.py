@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
+from qunfa.cli.language import _
 from qunfa.cli.options import (
     Account,
     By,
@@ -108,9 +109,9 @@ def reschedule(
 ) -> None:
     """Give sends another time, also while they are paused."""
     if (send_at is not None) == now:
-        raise WrongUse("Say when: by --send-at TIME, or by --now, and not by both.")
+        raise WrongUse(_("Say when: by --send-at TIME, or by --now, and not by both."))
     if not sends:
-        raise WrongUse("Say which sends: by SEND….")
+        raise WrongUse(_("Say which sends: by SEND…."))
     moment = datetime.now(UTC).isoformat() if send_at is None else send_at
     _answer("reschedule", Reschedule, chosen(sends, given), given, send_at=moment)
 
@@ -130,7 +131,7 @@ def retry(
     """Let sends that wait for a person try again."""
     whom = chosen(sends, given, query)
     if confirm_not_delivered:
-        _confirm_not_delivered(whom, "its followers will get it twice")
+        _confirm_not_delivered(whom, _("its followers will get it twice"))
     said = {"send_ignore_reprint": send_ignore_reprint, "confirm_not_delivered": confirm_not_delivered}
     _answer("retry", Retry, whom, given, reason=reason, **said)
 
@@ -147,7 +148,7 @@ def abort(
     """End sends of which nothing may be on its way, or that wait for a person."""
     whom = chosen(sends, given, query)
     if confirm_not_delivered:
-        _confirm_not_delivered(whom, "its result will say that nobody got it, and somebody may send it once more")
+        _confirm_not_delivered(whom, _("its result will say that nobody got it, and somebody may send it once more"))
     _answer("abort", Abort, whom, given, reason=reason, confirm_not_delivered=confirm_not_delivered)
 
 
@@ -169,12 +170,15 @@ def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:
     """Somebody has to have looked for this very send; ``otherwise`` is what a wrong word leads to."""
     if not whom.is_one:
         raise WrongUse(
-            "--confirm-not-delivered goes with one SEND, and with no --query: each has to be looked for in WeChat's "
-            "console by itself, since one that was delivered would reach its followers twice."
+            _(
+                "--confirm-not-delivered goes with one SEND, and with no --query: each has to be looked for "
+                "in WeChat's console by itself, since one that was delivered would reach its followers twice."
+            )
         )
     confirm(
-        f"Is it certain, from WeChat's console, that {short_name(whom.sends[0])} was not delivered? If it was, "
-        f"{otherwise}.",
+        _("Is it certain, from WeChat's console, that {send} was not delivered? If it was, {otherwise}.").format(
+            send=short_name(whom.sends[0]), otherwise=otherwise
+        ),
         yes=whom.yes,
     )
 
@@ -207,11 +211,11 @@ async def _answer_one(send: MassSendId, answer: Answer) -> SendView | None:
 
 def _show_one(answer: Answer, view: SendView | None, *, as_json: bool) -> None:
     if view is None:
-        note("This was carried out. Temporal does not answer any more, so what follows from it is not known here.")
+        note(_("This was carried out. Temporal does not answer any more, so what follows from it is not known here."))
         raise typer.Exit(ExitCode.UNREACHABLE)
     show_result(view, render_send, as_json=as_json)
     if answer.update in _ENDS and view.state == "running":
-        note("This was carried out: the send ends, unless something may have been delivered. qunfa status tells.")
+        note(_("This was carried out: the send ends, unless something may have been delivered. qunfa status tells."))
 
 
 async def _answer_all(
@@ -222,7 +226,7 @@ async def _answer_all(
     code = ExitCode.DONE
     for send in sends:
         if code is ExitCode.UNREACHABLE:
-            one = _answered(send, answer, "Not asked, since Temporal did not answer before.")
+            one = _answered(send, answer, _("Not asked, since Temporal did not answer before."))
         else:
             one, failed = await _attempt(client, send, answer)
             code = max(code, failed)
@@ -245,7 +249,7 @@ async def _give(client: Client, send: MassSendId, answer: Answer) -> None:
     description = await describe_send(client, send)
     if description.close_time is not None:
         raise await _ended(client, send)
-    await demand_worker(client, description.task_queue, "Nothing was changed.")
+    await demand_worker(client, description.task_queue, _("Nothing was changed."))
     handle = client.get_workflow_handle(description.id)
     try:
         await handle.execute_update(answer.update, answer.payload, rpc_timeout=UPDATE_TIMEOUT)
@@ -265,7 +269,11 @@ async def _seen(client: Client, send: MassSendId) -> SendView | None:
 
 async def _ended(client: Client, send: MassSendId) -> Refused:
     view = await read_send(client, send)
-    return Refused(f"{short_name(send)} has ended, so there is nothing to answer. {headline(view)}")
+    return Refused(
+        _("{send} has ended, so there is nothing to answer. {headline}").format(
+            send=short_name(send), headline=headline(view)
+        )
+    )
 
 
 def _answered(send: MassSendId, answer: Answer, refusal: str | None, view: SendView | None = None) -> Answered:
@@ -275,12 +283,14 @@ def _answered(send: MassSendId, answer: Answer, refusal: str | None, view: SendV
 def _line(one: Answered) -> str:
     name = f"{one.account}/{one.key}"
     if one.refusal is not None:
-        return f"{name}  NOT done: {one.refusal}"
-    return f"{name}  done" + (f", now {_state_after(one.answer, one.send)}" if one.send else "")
+        return _("{name}  NOT done: {refusal}").format(name=name, refusal=one.refusal)
+    return _("{name}  done").format(name=name) + (
+        _(", now {state_after}").format(state_after=_state_after(one.answer, one.send)) if one.send else ""
+    )
 
 
 def _state_after(answer: str, view: SendView) -> str:
     """In a word or two; a send that is to end shows the phase it was in until it has, which looks like no effect."""
     if answer in _ENDS and view.state == "running":
-        return "ending"
-    return state_word(view).replace("_", " ")
+        return _("ending")
+    return _(state_word(view)).replace("_", " ")

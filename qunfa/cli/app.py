@@ -17,6 +17,8 @@ from qunfa.cli.demo.command import demo
 from qunfa.cli.doctor import doctor
 from qunfa.cli.errors import EXPLAINED, ExitCode, explain
 from qunfa.cli.freeze import freeze, unfreeze
+from qunfa.cli.help import EXAMPLE, InWords, in_words, translate
+from qunfa.cli.language import of_this_process, speak
 from qunfa.cli.ledger import forget, ledger
 from qunfa.cli.list import list_sends
 from qunfa.cli.options import Command
@@ -34,12 +36,18 @@ from qunfa.cli.watch import watch
 SEVERAL: Final = frozenset({"--image"})
 
 
-class TakesSeveral(TyperCommand):
+class TakesSeveral(InWords, TyperCommand):
     """A command in which every word after such an option belongs to it, up to the next option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words with each value after an option of its own, which is what the parser knows."""
         return super().parse_args(ctx, spread(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what it prints for a program is English, whoever has started it."""
+        if ctx.params.get("as_json"):
+            speak("en")
+        return super().invoke(ctx)
 
 
 def spread(args: list[str]) -> list[str]:
@@ -57,8 +65,18 @@ def spread(args: list[str]) -> list[str]:
     return words
 
 
-class Commands(TyperGroup):
+class Group(InWords, TyperGroup):
+    """A command that has commands of its own."""
+
+
+class Commands(Group):
     """All commands; the errors that :mod:`qunfa.cli.errors` knows never show a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the words and run, in the language of the settings or the environment."""
+        speak(of_this_process())
+        translate(self)
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -67,6 +85,8 @@ class Commands(TyperGroup):
             sys.stdout.flush()
         except EXPLAINED as error:
             raise typer.Exit(_report(error)) from None
+        except typer.TyperException as error:
+            raise in_words(error) from None
         else:
             return answer
 
@@ -112,7 +132,11 @@ def _all(
 
 
 _callback = typer.Typer(
-    invoke_without_command=True, subcommand_metavar="[check ACCOUNT]", callback=callback, no_args_is_help=False
+    cls=Group,
+    invoke_without_command=True,
+    subcommand_metavar="[check ACCOUNT]",
+    callback=callback,
+    no_args_is_help=False,
 )
 
 
@@ -173,7 +197,7 @@ def _help(command: Command) -> str:
 
 
 def _add(panel: str, name: str, command: Command | typer.Typer, example: str) -> None:
-    epilog = f"Example: {example}"
+    epilog = f"{EXAMPLE}{example}"
     if isinstance(command, typer.Typer):
         app.add_typer(command, name=name, rich_help_panel=panel, help=_help(_GROUPS[name]), epilog=epilog)
     else:
@@ -185,6 +209,7 @@ _articles.command("preview", help=_help(article_preview), epilog=f"Example: qunf
 )
 _callback.command(
     "check",
+    cls=TakesSeveral,
     help=_help(callback_check),
     epilog="Example: qunfa callback check demo --url https://your.host/wechat/demo",
 )(callback_check)

@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 
 from qunfa.cli.errors import Refused
+from qunfa.cli.language import _, sentences
 from qunfa.cli.output import note
 from qunfa.settings import load_task_queue
 from qunfa.temporal.connection import connect
@@ -82,22 +83,22 @@ async def describe_queue(
 async def warn_without_worker(client: Client, queue: str) -> None:
     """Say so when nobody would pick up what is started now."""
     if not await has_worker(client, queue):
-        note(f"{no_worker(queue)} What was started waits until one does.")
+        note(_("{no_worker} What was started waits until one does.").format(no_worker=no_worker(queue)))
 
 
 def no_worker(queue: str) -> str:
     """The sentence for a queue that nobody polls."""
-    return f"No worker polls the task queue {queue}: start one (`qunfa worker`)."
+    return _("No worker polls the task queue {queue}: start one (`qunfa worker`).").format(queue=queue)
 
 
-async def demand_worker(client: Client, queue: str, otherwise: str = "Nothing was started.") -> None:
+async def demand_worker(client: Client, queue: str, otherwise: str | None = None) -> None:
     """See that somebody would carry it out now; what is done days later surprises everybody.
 
     Raises:
         Refused: No worker polls the queue.
     """
     if not await has_worker(client, queue):
-        raise Refused(f"{no_worker(queue)} {otherwise}")
+        raise Refused(sentences(no_worker(queue), otherwise or _("Nothing was started.")))
 
 
 UI_VARIABLE: Final = "QUNFA_TEMPORAL_UI"

@@ -17,8 +17,10 @@ from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import run
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.examination import Examination, Plan, planned
+from qunfa.cli.language import _
 from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.output import plain, show_result, stderr
+from qunfa.cli.phrases import told
 from qunfa.cli.tables import STATES, checks
 from qunfa.contract.checks import CheckName, Diagnosis, Finding
 
@@ -98,7 +100,7 @@ class _Board:
 
     def __rich__(self) -> Table:
         table = Table.grid(padding=(0, 2))
-        for _ in range(3):
+        for _column in range(3):
             table.add_column(no_wrap=True)
         for account, name in self._checks:
             finding = self._made.get((account, name))
@@ -106,7 +108,7 @@ class _Board:
             if finding is None:
                 table.add_row(self._spinner, label, "")
             else:
-                table.add_row(Text(finding.state, style=STATES[finding.state]), label, plain(finding.said))
+                table.add_row(Text(_(finding.state), style=STATES[finding.state]), label, plain(told(finding.said)))
         return table
 
 
@@ -120,10 +122,10 @@ def _parts(diagnosis: Diagnosis) -> Iterator[RenderableType]:
         if account is not None:
             yield ""
             yield Text(account, style="bold")
-        yield checks((one.state, one.name, one.said, one.todo) for one in findings)
+        yield checks((one.state, one.name, told(one.said), one.todo and told(one.todo)) for one in findings)
 
 
 def _verdict(diagnosis: Diagnosis) -> str:
     states = [finding.state for finding in diagnosis.findings]
-    counts = ", ".join(f"{states.count(state)} {state}" for state in STATES if state in states)
-    return f"{len(states)} checks: {counts}."
+    counts = ", ".join(f"{states.count(state)} {_(state)}" for state in STATES if state in states)
+    return _("{number} checks: {counts}.").format(number=len(states), counts=counts)

@@ -19,6 +19,8 @@ from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeou
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.cli.language import N_, _
+from qunfa.cli.phrases import told
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.refusal import full_stop
 from qunfa.settings import SettingsError
@@ -82,9 +84,9 @@ def explain(error: BaseException) -> Explained:
     return Explained(_lines(error), _code(error))
 
 
-_UNANSWERED = (
-    "No worker answered in time. This may still be carried out when a worker comes up: look at the status before you "
-    "repeat it, and see that a worker runs (`qunfa worker`)."
+_UNANSWERED = N_(
+    "No worker answered in time. This may still be carried out when a worker comes up: look at "
+    "the status before you repeat it, and see that a worker runs (`qunfa worker`)."
 )
 
 
@@ -102,29 +104,33 @@ def _lines(error: BaseException) -> tuple[str, ...]:
             return ()
         case InvalidRequestError(problems=problems):
             return (
-                "The request was refused and nothing was sent:",
-                *(f"  - {full_stop(problem)}" for problem in problems),
+                _("The request was refused and nothing was sent:"),
+                *(f"  - {told(full_stop(problem))}" for problem in problems),
             )
         case RPCError():
             return (full_stop(f"{_rpc_said(error)}: {error.message}"),)
         case WorkflowUpdateFailedError():
             return (refusal(error),)
         case WorkflowUpdateRPCTimeoutOrCancelledError():
-            return (_UNANSWERED,)
+            return (_(_UNANSWERED),)
         case _:
             said = str(error)
-            return (said if "\n" in said else full_stop(said),)  # what has several lines may end with a process's log
+            return (
+                told(said) if "\n" in said else told(full_stop(said)),
+            )  # what has several lines may end with a process's log
 
 
 def _rpc_said(error: RPCError) -> str:
     if error.status in _UNREACHABLE:
-        return "Temporal did not answer"
-    return "Temporal refused the credentials" if error.status in _DENIED else "Temporal refused"
+        return _("Temporal did not answer")
+    return _("Temporal refused the credentials") if error.status in _DENIED else _("Temporal refused")
 
 
 _OF_TEMPORALS_OWN: Final = {
-    "AcceptedUpdateCompletedWorkflow": "The workflow ended before it had carried this out: look at its status.",
-    "UnprocessedUpdate": "The worker never saw this, and nothing was changed: look at the status, then give it again.",
+    "AcceptedUpdateCompletedWorkflow": N_("The workflow ended before it had carried this out: look at its status."),
+    "UnprocessedUpdate": N_(
+        "The worker never saw this, and nothing was changed: look at the status, then give it again."
+    ),
 }
 """The types of refusals that come from Temporal itself, and what they mean."""
 
@@ -133,5 +139,5 @@ def refusal(error: WorkflowUpdateFailedError) -> str:
     """The workflow's own sentence for an update that it refused."""
     cause = error.cause
     if not isinstance(cause, ApplicationError):
-        return full_stop(str(cause))
-    return full_stop(_OF_TEMPORALS_OWN.get(cause.type or "", cause.message))
+        return told(full_stop(str(cause)))
+    return told(full_stop(_OF_TEMPORALS_OWN.get(cause.type or "", cause.message)))

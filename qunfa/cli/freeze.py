@@ -17,6 +17,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
+from qunfa.cli.language import N_, _
 from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title
 from qunfa.cli.options import By, Json, Reason, TaskQueue, Yes, confirm, demand_consent, grouped, login_name, payload
 from qunfa.cli.output import note, plain, show, show_json, show_result
@@ -36,7 +37,7 @@ class Switched(Stored):
     answer: FreezeAnswer | None = None
 
 
-_UNDONE: Final = {"freeze": "NOT FROZEN", "unfreeze": "NOT UNFROZEN"}
+_UNDONE: Final = {"freeze": N_("NOT FROZEN"), "unfreeze": N_("NOT UNFROZEN")}
 Names = Annotated[
     list[str] | None,
     typer.Argument(
@@ -98,17 +99,23 @@ def _chosen(accounts: Sequence[str] | None, given: Given, command: str, *, every
     """
     names = list(dict.fromkeys(accounts or ()))
     if bool(names) == everything:
-        raise WrongUse("Say which accounts: by ACCOUNT…, or by --all, and not by both.")
+        raise WrongUse(_("Say which accounts: by ACCOUNT…, or by --all, and not by both."))
     if given.appid is not None and len(names) != 1:
-        raise WrongUse("--appid goes with one ACCOUNT.")
+        raise WrongUse(_("--appid goes with one ACCOUNT."))
     if everything or len(names) > 1:
         demand_consent(yes=given.yes)
     if not everything:
         return names if len(names) > 1 else names[0]
     names = sorted(load_settings(credentials=False).accounts)
     if not names:
-        raise WrongUse("The configuration has no account: see QUNFA_CONFIG or qunfa.toml, or name the accounts.")
-    confirm(f"{command.capitalize()} these {len(names)}?", yes=given.yes, about=names)
+        raise WrongUse(_("The configuration has no account: see QUNFA_CONFIG or qunfa.toml, or name the accounts."))
+    confirm(
+        (_("Freeze these {number}?") if command == "freeze" else _("Unfreeze these {number}?")).format(
+            number=len(names)
+        ),
+        yes=given.yes,
+        about=names,
+    )
     return names
 
 
@@ -146,7 +153,7 @@ async def _attempt(client: Client, account: str, switch: _Switch, say: Callable[
         appid, answer = await _switched(client, account, switch)
     except NOT_DONE as error:
         refusal = explain(error).line
-        say(f"{account}  {_UNDONE[switch.update]}: {refusal}")
+        say(f"{account}  {_(_UNDONE[switch.update])}: {refusal}")
         return Switched(account=account, update=switch.update, refusal=refusal)
     say(switch_line(account, appid, answer))
     return Switched(account=account, update=switch.update, appid=appid, answer=answer)
@@ -154,12 +161,16 @@ async def _attempt(client: Client, account: str, switch: _Switch, say: Callable[
 
 async def _switched(client: Client, account: str, switch: _Switch) -> tuple[str, FreezeAnswer]:
     appid = await find_appid(client, account, switch.appid)
-    otherwise = "Without one nothing is submitted, and nothing can be frozen or unfrozen."
+    otherwise = _("Without one nothing is submitted, and nothing can be frozen or unfrozen.")
     await demand_worker(client, switch.queue, otherwise)
     known = await describe_account(client, appid)
     answer = await update_account(client, appid, switch.update, switch.told, switch.queue)
     if known is None:
-        note(f"Nothing has been sent by {appid} through this namespace so far: see that this is the appid you mean.")
+        note(
+            _(
+                "Nothing has been sent by {appid} through this namespace so far: see that this is the appid you mean."
+            ).format(appid=appid)
+        )
     return appid, answer
 
 
@@ -181,12 +192,15 @@ async def update_account(client: Client, appid: str, update: str, told: BaseMode
 
 def render_switch(appid: str, answer: FreezeAnswer) -> RenderableType:
     """Whether the account is frozen, and what is in flight all the same."""
-    flights = [f"in flight: {flight(lease)}" for lease in answer.in_flight] or ["nothing is in flight"]
+    flights = [_("in flight: {flight}").format(flight=flight(lease)) for lease in answer.in_flight] or [
+        _("nothing is in flight")
+    ]
     return Group(switch_title(appid, answer.frozen), *map(plain, flights))
 
 
 def switch_line(account: str, appid: str, answer: FreezeAnswer) -> str:
     """The same in one line."""
-    word, _ = frozen_word(answer.frozen)
+    word, _style = frozen_word(answer.frozen)
     flights = ", ".join(flight(lease) for lease in answer.in_flight)
-    return f"{account}  {appid}  {word}  {f'in flight: {flights}' if flights else 'nothing is in flight'}"
+    said = _("in flight: {flight}").format(flight=flights) if flights else _("nothing is in flight")
+    return f"{account}  {appid}  {word}  {said}"

@@ -14,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.completion import complete_account, complete_key
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, demand_worker, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.language import N_, _
 from qunfa.cli.options import By, Json, Reason, Yes, confirm, demand_consent, login_name, payload
 from qunfa.cli.output import plain, show_result
 from qunfa.cli.tables import table
@@ -41,7 +42,7 @@ def ledger(
 ) -> None:
     """Show what an account's own workflow knows: keys, who waits, pace, freeze, sends by day, what was forgotten."""
     if key is not None and msg_id is not None:
-        raise WrongUse("Give --key or --msg-id, not both.")
+        raise WrongUse(_("Give --key or --msg-id, not both."))
     wanted = {"key": key} if key is not None else {"msg_id": msg_id} if msg_id is not None else None
     show_result(run(_ledger(account, appid, wanted)), render_ledger, as_json=as_json)
 
@@ -52,9 +53,13 @@ async def _ledger(account: str, given: str | None, wanted: dict[str, Any] | None
     try:
         return await _query(client, account_id(appid), wanted)
     except WorkflowQueryFailedError as error:
-        raise Refused(f"The account {appid} could not say what it knows: {error}") from None
+        raise Refused(
+            _("The account {appid} could not say what it knows: {error}").format(appid=appid, error=error)
+        ) from None
     except RPCError:
-        raise Refused(f"No worker answered for the account {appid}: see that one runs (`qunfa worker`).") from None
+        raise Refused(
+            _("No worker answered for the account {appid}: see that one runs (`qunfa worker`).").format(appid=appid)
+        ) from None
 
 
 async def _appid_to_ask(client: Client, account: str, given: str | None, otherwise: str) -> str:
@@ -62,7 +67,11 @@ async def _appid_to_ask(client: Client, account: str, given: str | None, otherwi
     appid = await find_appid(client, account, given)
     description = await describe_account(client, appid)
     if description is None:
-        raise Refused(f"Nothing has been sent by {appid} through the namespace {client.namespace} yet.")
+        raise Refused(
+            _("Nothing has been sent by {appid} through the namespace {namespace} yet.").format(
+                appid=appid, namespace=client.namespace
+            )
+        )
     await demand_worker(client, description.task_queue, otherwise)
     return appid
 
@@ -73,9 +82,9 @@ async def _query(client: Client, workflow_id: str, wanted: dict[str, Any] | None
     return view
 
 
-_WARNING = (
-    "You vouch that what became of the key is settled. Its ledger stands against sending it again, and will not any "
-    "more; what Temporal still has of its earlier runs does."
+_WARNING = N_(
+    "You vouch that what became of the key is settled. Its ledger stands against sending it "
+    "again, and will not any more; what Temporal still has of its earlier runs does."
 )
 
 
@@ -94,13 +103,17 @@ def forget(
     """Have an account's ledger forget what it knows of a key; it asks first, or needs --yes."""
     told = payload(Forget, by=by or login_name(), reason=reason, key=key)
     demand_consent(yes=yes)
-    confirm(f"Have the ledger of {account} forget the key {key}?", yes=yes, about=[_WARNING])
+    confirm(
+        _("Have the ledger of {account} forget the key {key}?").format(account=account, key=key),
+        yes=yes,
+        about=[_(_WARNING)],
+    )
     show_result(run(_forget(account, appid, told)), render_forgotten, as_json=as_json)
 
 
 async def _forget(account: str, given: str | None, told: Forget) -> Forgotten:
     client = await temporal_client()
-    appid = await _appid_to_ask(client, account, given, "Without one nothing can be forgotten.")
+    appid = await _appid_to_ask(client, account, given, _("Without one nothing can be forgotten."))
     handle = client.get_workflow_handle(account_id(appid))
     line: Forgotten = await handle.execute_update("forget", told, result_type=Forgotten, rpc_timeout=UPDATE_TIMEOUT)
     return line
@@ -124,9 +137,9 @@ async def find_appid(client: Client, account: str, given: str | None = None) -> 
     found = [view.appid for view in (await ledgers(client)).values() if view and _has_sent_as(view, account)]
     if len(found) == 1:
         return found[0]
-    several = f"The appids {', '.join(found)} have sent under the name {account}"
-    nobody = f"Neither this configuration nor any account's ledger knows {account}"
-    raise WrongUse(f"{several if found else nobody}: say which one is meant with --appid wx….")
+    many = _("The appids {found} have sent under the name {account}").format(found=", ".join(found), account=account)
+    nobody = _("Neither this configuration nor any account's ledger knows {account}").format(account=account)
+    raise WrongUse(_("{said}: say which one is meant with --appid wx….").format(said=many if found else nobody))
 
 
 async def describe_account(client: Client, appid: str) -> WorkflowExecutionDescription | None:
@@ -173,8 +186,18 @@ def _has_sent_as(view: LedgerView, account: str) -> bool:
 
 
 _DAYS_SHOWN = 31
-_WRAPPED = ("verdict", "ended as", "status", "why")
-_KEY_COLUMNS = ("key", "job", "gen", "tries", "state", "msg_id", "verdict", "ended as", "touched")
+_WRAPPED = (N_("verdict"), N_("ended as"), N_("status"), N_("why"))
+_KEY_COLUMNS = (
+    N_("key"),
+    N_("job"),
+    N_("gen"),
+    N_("tries"),
+    N_("state"),
+    N_("msg_id"),
+    N_("verdict"),
+    N_("ended as"),
+    N_("touched"),
+)
 
 
 def render_ledger(view: LedgerView) -> RenderableType:
@@ -182,7 +205,10 @@ def render_ledger(view: LedgerView) -> RenderableType:
     return Group(
         switch_title(view.appid, view.frozen),
         *map(plain, _facts(view)),
-        *(table(headings, rows, title, wrapped=_WRAPPED) for title, headings, rows in _tables(view)),
+        *(
+            table([_(one) for one in headings], rows, title, wrapped=[_(one) for one in _WRAPPED])
+            for title, headings, rows in _tables(view)
+        ),
     )
 
 
@@ -190,69 +216,79 @@ def _tables(view: LedgerView) -> Iterator[tuple[str, tuple[str, ...], Iterable[t
     """Title, headings and rows: the keys always, the others where there are any."""
     if view.waiting:
         waiting = ((one.place, one.key, moment(one.due)) for one in view.waiting)
-        yield "Waiting for their turn", ("before it", "key", "due"), waiting
-    yield "Keys", _KEY_COLUMNS, _keys(view.records)
+        yield _("Waiting for their turn"), (N_("before it"), N_("key"), N_("due")), waiting
+    yield _("Keys"), _KEY_COLUMNS, _keys(view.records)
     if view.kept:
         pushes = ((push.event.msg_id, push.event.status, moment(push.at)) for push in view.kept)
-        yield "Pushes that nobody waits for", ("msg_id", "status", "came"), pushes
+        yield _("Pushes that nobody waits for"), ("msg_id", N_("status"), N_("came")), pushes
     if view.book:
         newest = sorted(view.book.items(), reverse=True)[:_DAYS_SHOWN]
         days = ((day, counted.total, counted.to_all, counted.others) for day, counted in newest)
-        yield "Sends by Shanghai day", ("day", "ours", "of them to all", "not ours"), days
+        yield _("Sends by Shanghai day"), (N_("day"), N_("ours"), N_("of them to all"), N_("not ours")), days
     if view.forgotten:
         forgotten = ((one.key, one.by, moment(one.at), one.reason) for one in reversed(view.forgotten))
-        yield "Forgotten", ("key", "by", "when", "why"), forgotten
+        yield _("Forgotten"), (N_("key"), N_("by"), N_("when"), N_("why")), forgotten
 
 
 def render_forgotten(forgotten: Forgotten) -> RenderableType:
     """What the ledger does not know any more, and what still stands against sending it again."""
     return Group(
-        plain(f"{forgotten.key}  forgotten by {forgotten.by}: {forgotten.reason}"),
-        plain("What Temporal still has of its earlier runs is looked for before it is sent again."),
+        plain(
+            _("{key}  forgotten by {by}: {reason}").format(key=forgotten.key, by=forgotten.by, reason=forgotten.reason)
+        ),
+        plain(_("What Temporal still has of its earlier runs is looked for before it is sent again.")),
     )
 
 
 def _facts(view: LedgerView) -> Iterator[str]:
-    yield f"pace: {view.pace.spacing.total_seconds():g} s between two submissions"
-    yield f"in flight: {flight(view.lease) if view.lease else 'nothing'}"
-    yield f"counted since {moment(view.since)}"
+    yield _("pace: {seconds:g} s between two submissions").format(seconds=view.pace.spacing.total_seconds())
+    yield _("in flight: {said}").format(said=flight(view.lease) if view.lease else _("nothing"))
+    yield _("counted since {since}").format(since=moment(view.since))
     if view.restored is not None and view.restored.ended_at is None:
-        taken = moment(view.restored.taken)
-        yield f"restored from a snapshot of {taken}: each key asks a person first, until `qunfa restored --done`"
+        yield _(
+            "restored from a snapshot of {taken}: each key asks a person first, until `qunfa restored --done`"
+        ).format(taken=moment(view.restored.taken))
 
 
 def frozen_word(frozen: Frozen | None) -> tuple[str, str]:
     """Whether an account is frozen, and the style of the word."""
-    return ("FROZEN", "bold red") if frozen else ("open", "bold green")
+    return (_("FROZEN"), "bold red") if frozen else (_("open"), "bold green")
 
 
 def switch_title(appid: str, frozen: Frozen | None) -> Text:
     """Whether an account is frozen, and by whom, since when and why."""
-    who = plain(f"\nby {frozen.by} since {moment(frozen.at)}: {frozen.reason}") if frozen else ""
+    who = (
+        plain("\n" + _("by {by} since {at}: {reason}").format(by=frozen.by, at=moment(frozen.at), reason=frozen.reason))
+        if frozen
+        else ""
+    )
     return Text.assemble((appid, "bold"), "  ", frozen_word(frozen), who)
 
 
 def flight(lease: Lease) -> str:
     """A try that is under way."""
-    return (
-        f"{lease.key}, job {lease.index}, generation {lease.generation}, try {lease.attempt}, "
-        f"counts as unknown after {moment(lease.expires_at)}"
+    return _("{key}, job {index}, generation {generation}, try {attempt}, counts as unknown after {expires_at}").format(
+        key=lease.key,
+        index=lease.index,
+        generation=lease.generation,
+        attempt=lease.attempt,
+        expires_at=moment(lease.expires_at),
     )
 
 
 def _keys(records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
     for record in sorted(records, key=lambda record: record.touched_at, reverse=True):
-        ended = record.ended_as and (f"{record.ended_as} ({record.problem})" if record.problem else record.ended_as)
+        ended = record.ended_as and _(record.ended_as) + (f" ({record.problem})" if record.problem else "")
         if record.recalled:
-            ended = ", ".join(filter(None, (ended, "recalled")))
+            ended = ", ".join(filter(None, (ended, _("recalled"))))
         for job in record.jobs or (None,):
             cells = _job(job) if job else (None,) * 6
             yield (record.key, *cells, ended, moment(record.touched_at))
 
 
 def _job(job: Job) -> tuple[object, ...]:
-    verdict = job.verdict and f"{job.verdict.status} ({job.verdict.observed_by})"
-    return job.index, job.generation, job.attempts, _state(job), job.msg_id, verdict
+    verdict = job.verdict and f"{job.verdict.status} ({_(job.verdict.observed_by)})"
+    return job.index, job.generation, job.attempts, _(_state(job)), job.msg_id, verdict
 
 
 def _state(job: Job) -> str:

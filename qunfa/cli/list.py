@@ -15,8 +15,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.completion import complete_account, complete_problem
 from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
 from qunfa.cli.errors import WrongUse
+from qunfa.cli.language import N_, _
 from qunfa.cli.options import Json, grouped
 from qunfa.cli.output import clean, note, plain, show, show_json, unbroken
+from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.tables import table
 from qunfa.cli.times import short, time_or_span
 from qunfa.cli.view import NEEDS_A_PERSON, PHASE, RequestView, State, request_words, state_of
@@ -85,7 +87,7 @@ def list_sends(*, filters: Filters, as_json: Json = False) -> None:
     elif rows:
         show(render_sends(rows))
     else:
-        note("No send matches.")
+        note(_("No send matches."))
 
 
 async def _list(query: str, limit: int) -> list[SendRow]:
@@ -93,7 +95,7 @@ async def _list(query: str, limit: int) -> list[SendRow]:
     client = await temporal_client()
     rows = await find_rows(client, query, limit + 1)
     if len(rows) > limit:
-        note(f"There are more: these are the newest {limit}. Ask for more with --limit.")
+        note(_("There are more: these are the newest {limit}. Ask for more with --limit.").format(limit=limit))
     few = asyncio.Semaphore(_READ_AT_ONCE)
 
     async def read(row: SendRow) -> SendRow:
@@ -131,7 +133,9 @@ def _started(filters: Filters, now: datetime) -> list[str]:
     until = None if filters.until is None else time_or_span(filters.until, now, "--until")
     if since is not None and until is not None and since > until:
         raise WrongUse(
-            f"--since {filters.since!r} is later than --until {filters.until!r}: no send started in between."
+            _("--since {since!r} is later than --until {until!r}: no send started in between.").format(
+                since=filters.since, until=filters.until
+            )
         )
     bounds = ((">=", since), ("<=", until))
     return [f"StartTime {sign} {quoted(at.isoformat())}" for sign, at in bounds if at is not None]
@@ -169,9 +173,11 @@ async def _bad_query(client: Client, error: RPCError) -> WrongUse:
     missing = await missing_search_attributes(client)
     if missing:
         return WrongUse(
-            f"The namespace {client.namespace} lacks the search attributes {', '.join(missing)}: run `qunfa setup`."
+            _("The namespace {namespace} lacks the search attributes {missing}: run `qunfa setup`.").format(
+                namespace=client.namespace, missing=", ".join(missing)
+            )
         )
-    return WrongUse(f"Temporal does not take this query: {error.message}")
+    return WrongUse(_("Temporal does not take this query: {message}").format(message=error.message))
 
 
 def _row(found: WorkflowExecution) -> SendRow:
@@ -195,18 +201,18 @@ def _row(found: WorkflowExecution) -> SendRow:
 
 
 _NEXT_MAX: Final = 5
-_DOUBT: Final = "unknown: may have been delivered"
-_BY_OTHERS: Final[dict[State, str]] = {"terminated": "terminated", "timed_out": "timed out"}
+_DOUBT: Final = N_("unknown: may have been delivered")
+_BY_OTHERS: Final[dict[State, str]] = {"terminated": N_("terminated"), "timed_out": N_("timed out")}
 """Nobody who ends a send so looks whether something was delivered."""
-_CLOSED: Final[dict[State, str]] = {**_BY_OTHERS, "failed": "workflow failed"}
+_CLOSED: Final[dict[State, str]] = {**_BY_OTHERS, "failed": N_("workflow failed")}
 """What is said of a send that has not told its outcome: none of these words is an outcome."""
 
 
 def render_sends(rows: Sequence[SendRow]) -> RenderableType:
     """One line a run, the newest first; below them what to look at next."""
     lines = ((_name(row), state_words(row), *_request(row.request), short(row.started_at)) for row in rows)
-    headings = ("send", "state", "what", "to", "by", "started")
-    return Group(table(headings, lines, cut={"what": 10, "to": 8, "by": 6}), *_next(rows))
+    headings = (_("send"), _("state"), _("what"), _("to"), _("by"), _("started"))
+    return Group(table(headings, lines, cut={_("what"): 10, _("to"): 8, _("by"): 6}), *_next(rows))
 
 
 def _name(row: SendRow) -> str:
@@ -214,7 +220,9 @@ def _name(row: SendRow) -> str:
 
 
 def _request(request: RequestView | None) -> tuple[str | None, ...]:
-    return (request.message, request.audience, request.requested_by) if request else (None, None, None)
+    return (
+        (told_whole(request.message), told(request.audience), request.requested_by) if request else (None, None, None)
+    )
 
 
 def _next(rows: Sequence[SendRow]) -> Iterator[Text]:
@@ -222,12 +230,12 @@ def _next(rows: Sequence[SendRow]) -> Iterator[Text]:
     waiting = [row for row in rows if row.outcome == "unknown"]
     waiting += [row for row in rows if row.state == "running" and row.phase in NEEDS_A_PERSON]
     if waiting:
-        yield plain("\nNext:")
+        yield plain("\n" + _("Next:"))
     for row in waiting[:_NEXT_MAX]:
-        why = _DOUBT if row.outcome == "unknown" else row.problem or row.phase
+        why = _(_DOUBT) if row.outcome == "unknown" else row.problem or row.phase
         yield unbroken(f"  qunfa status {_name(row)}  # {why}")
     if len(waiting) > _NEXT_MAX:
-        yield plain(f"  … and {len(waiting) - _NEXT_MAX} more")
+        yield plain(_("  … and {number} more").format(number=len(waiting) - _NEXT_MAX))
 
 
 def state_words(row: SendRow) -> Text:
@@ -237,9 +245,9 @@ def state_words(row: SendRow) -> Text:
     """
     if row.state == "running":
         held = row.problem if row.phase == "scheduled" else None
-        return plain(f"{row.phase}: {held}" if held else row.phase or row.state)
+        return plain(f"{_(row.phase or row.state)}: {held}" if held else _(row.phase or row.state))
     if row.outcome is None or row.state in _BY_OTHERS:
-        return Text(_CLOSED.get(row.state, row.state), style="yellow")
+        return Text(_(_CLOSED.get(row.state, row.state)), style="yellow")
     if row.outcome == "unknown":
-        return Text(row.outcome, style="bold reverse red")
-    return Text(clean(row.outcome), style="green" if row.outcome in COMPLETES else "red")
+        return Text(_(row.outcome), style="bold reverse red")
+    return Text(clean(_(row.outcome)), style="green" if row.outcome in COMPLETES else "red")

@@ -10,6 +10,7 @@ import typer
 from pydantic import BaseModel
 
 from qunfa.cli.errors import WrongUse
+from qunfa.cli.language import N_, _, several
 from qunfa.contract.message import (
     Article,
     ImageMessage,
@@ -75,16 +76,20 @@ def message_of(options: MessageOptions) -> dict[str, Any] | None:
     given = {name: value for name, value in options._asdict().items() if value is not None and value != []}
     kinds = [kind for kind in _KINDS if kind in given]
     if len(kinds) > 1:
-        raise WrongUse(f"{_names(kinds)} exclude each other: a send has one message.")
+        raise WrongUse(_("{names} exclude each other: a send has one message.").format(names=_names(kinds)))
     for name, owners in _BELONG.items():
         if name in given and not set(owners) & set(kinds):
-            raise WrongUse(f"{_name(name)} belongs to {_names(owners, 'or')}: give that option too.")
+            raise WrongUse(
+                _("{name} belongs to {names}: give that option too.").format(
+                    name=_name(name), names=_names(owners, _("or"))
+                )
+            )
     if not kinds:
         return None
     [kind] = kinds
     missing = [name for name in _NEED.get(kind, ()) if name not in given]
     if missing:
-        raise WrongUse(f"{_name(kind)} needs {_names(missing)} as well.")
+        raise WrongUse(_("{name} needs {names} as well.").format(name=_name(kind), names=_names(missing)))
     return _built(kind, given)
 
 
@@ -120,13 +125,14 @@ def _name(option: str) -> str:
     return f"--{option.replace('_', '-')}"
 
 
-def _names(options: Sequence[str], word: str = "and") -> str:
-    return f" {word} ".join(_name(option) for option in options)
+def _names(options: Sequence[str], word: str | None = None) -> str:
+    return f" {word or _('and')} ".join(_name(option) for option in options)
 
 
-WORKERS_READ: Final = (
-    "It is the workers that read files, by the same path as here: put them where every worker finds them, below a "
-    "folder that the workers' configuration lists under roots in [media]; or give an https: or s3: URI."
+WORKERS_READ: Final = N_(
+    "It is the workers that read files, by the same path as here: put them where every worker "
+    "finds them, below a folder that the workers' configuration lists under roots in [media]; or "
+    "give an https: or s3: URI."
 )
 _URI: Final = re.compile(r"(?:file|https?|s3):", re.IGNORECASE)
 _HELD: Final = "media_id:"
@@ -163,12 +169,16 @@ def article_content(option: str, named: str) -> str:
         content = local_pictures(written, path.parent)
         beside = set(pictures(content)) - set(pictures(written))
     except OSError as error:
-        raise WrongUse(f"{option} {named}: it cannot be read: {error.strerror}.") from None
+        raise WrongUse(
+            _("{option} {named}: it cannot be read: {strerror}.").format(
+                option=option, named=named, strerror=error.strerror
+            )
+        ) from None
     except ArticleError as error:
-        raise WrongUse(f"{option} {named}: it {error}.") from None
+        raise WrongUse(_("{option} {named}: it {error}.").format(option=option, named=named, error=error)) from None
     for picture in sorted(beside):
         if (file := local_file(picture)) is not None:
-            _demand(option, file, f"{named}: its picture {file}")
+            _demand(option, file, _("{named}: its picture {file}").format(named=named, file=file))
     return content
 
 
@@ -203,9 +213,9 @@ def _demand(option: str, path: Path, named: str) -> None:
     try:
         if path.is_file():
             return
-        what = "it is no regular file" if path.exists() else "there is no such file here"
+        what = _("it is no regular file") if path.exists() else _("there is no such file here")
     except (OSError, ValueError) as error:
-        what = f"it cannot be looked at ({error})"
+        what = _("it cannot be looked at ({error})").format(error=error)
     raise WrongUse(f"{option} {named}: {what}.")
 
 
@@ -258,15 +268,15 @@ def contents(message: Message | PreviewMessage) -> Iterator[str]:
                 yield from _article_lines(article)
         case ImageMessage(images=images, recommend=recommend):
             if recommend:
-                yield f"recommended with: {excerpt(recommend)}"
+                yield _("recommended with: {excerpt}").format(excerpt=excerpt(recommend))
             for image in images:
-                yield f"picture {_file(image)}"
+                yield _("picture {file}").format(file=_file(image))
         case VoiceMessage(media=media):
-            yield f"recording {_file(media)}"
+            yield _("recording {file}").format(file=_file(media))
         case MpvideoMessage(media=media, description=description):
             if description:
-                yield f"described as: {excerpt(description)}"
-            yield f"video {_file(media)}"
+                yield _("described as: {excerpt}").format(excerpt=excerpt(description))
+            yield _("video {file}").format(file=_file(media))
 
 
 def excerpt(text: str) -> str:
@@ -277,7 +287,7 @@ def excerpt(text: str) -> str:
 def bytes_words(size: int) -> str:
     """A size as WeChat counts: 1 KB has 1,024 bytes."""
     if size < _STEP:
-        return f"{size} bytes"
+        return _("{size} bytes").format(size=size)
     if size < _STEP * _STEP:
         return f"{size / _STEP:.1f} KB"
     return f"{size / _STEP / _STEP:.1f} MB"
@@ -294,23 +304,27 @@ def uri_words(uri: str) -> str:
 def _article_lines(article: Article) -> Iterator[str]:
     from qunfa.article import ArticleError, pictures  # noqa: PLC0415 - see above
 
-    by = f" by {article.author}" if article.author else ""
+    by = _(" by {author}").format(author=article.author) if article.author else ""
     if article.digest:
-        yield f"abstract: {excerpt(article.digest)}"
+        yield _("abstract: {excerpt}").format(excerpt=excerpt(article.digest))
     try:
         found = pictures(article.content)
     except ArticleError as error:
-        yield f'article "{article.title}"{by}: its content {error}'
+        yield _('article "{title}"{by}: its content {error}').format(title=article.title, by=by, error=error)
         return
-    yield f'article "{article.title}"{by}: {len(article.content):,} characters, {_count(len(found), "picture")}'
-    yield f"cover {_file(article.thumb)}"
+    yield _('article "{title}"{by}: {number:,} characters, {count}').format(
+        title=article.title, by=by, number=len(article.content), count=_pictures(len(found))
+    )
+    yield _("cover {file}").format(file=_file(article.thumb))
     for picture in found:
-        yield f"picture {_described(picture)}"
+        yield _("picture {described}").format(described=_described(picture))
 
 
 def _file(media: Media) -> str:
     return (
-        f"media_id {media.media_id}, which WeChat holds" if isinstance(media, MediaUploaded) else _described(media.uri)
+        _("media_id {media_id}, which WeChat holds").format(media_id=media.media_id)
+        if isinstance(media, MediaUploaded)
+        else _described(media.uri)
     )
 
 
@@ -321,3 +335,7 @@ def _described(uri: str) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _pictures(number: int) -> str:
+    return several("{number} picture", "{number} pictures", number).format(number=number)

@@ -13,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.language import _
 from qunfa.cli.output import note
+from qunfa.cli.phrases import told
 from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
 from qunfa.contract.refusal import sentences
 
@@ -27,7 +29,7 @@ def login_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        raise WrongUse("The system does not know who is logged in: say it with --by.") from None
+        raise WrongUse(_("The system does not know who is logged in: say it with --by.")) from None
 
 
 Command = Callable[..., None]
@@ -64,8 +66,10 @@ def demand_consent(*, yes: bool, first: str = "") -> None:
         WrongUse: Nobody can; `first` is what to look at before `--yes` is added.
     """
     if not yes and not on_a_terminal():
-        look = f"{first}, then add" if first else "add"
-        raise WrongUse(f"There is no terminal to confirm this on, so nothing was done: {look} --yes.")
+        look = _("{first}, then add").format(first=first) if first else _("add")
+        raise WrongUse(
+            _("There is no terminal to confirm this on, so nothing was done: {look} --yes.").format(look=look)
+        )
 
 
 def on_a_terminal() -> bool:
@@ -86,7 +90,7 @@ def confirm(question: str, *, yes: bool, about: Iterable[str] = ()) -> None:
     for line in about:
         note(line)
     if not typer.confirm(question, err=True):
-        raise Refused("Nothing was done.")
+        raise Refused(_("Nothing was done."))
 
 
 def send_id(text: str, account: str | None = None) -> MassSendId:
@@ -98,11 +102,17 @@ def send_id(text: str, account: str | None = None) -> MassSendId:
     named = parse_mass_send_id(text) or parse_mass_send_id(_as_workflow_id(text, account))
     if named is None:
         raise WrongUse(
-            f"{text!r} names no mass send: give account/key (demo/spring-sale-2026), the workflow id "
-            f"({mass_send_id('demo', 'spring-sale-2026')}), or the key together with --account."
+            _(
+                "{text!r} names no mass send: give account/key (demo/spring-sale-2026), the workflow id "
+                "({workflow_id}), or the key together with --account."
+            ).format(text=text, workflow_id=mass_send_id("demo", "spring-sale-2026"))
         )
     if account is not None and named.account != account:
-        raise WrongUse(f"{text!r} is a send of the account {named.account}, not of {account}: leave --account out.")
+        raise WrongUse(
+            _("{text!r} is a send of the account {account}, not of {given}: leave --account out.").format(
+                text=text, account=named.account, given=account
+            )
+        )
     return named
 
 
@@ -118,7 +128,9 @@ def _as_workflow_id(text: str, account: str | None) -> str:
     if account is None or not re.fullmatch(KEY_PATTERN, text):
         return text
     if not re.fullmatch(ACCOUNT_NAME_PATTERN, account):
-        raise WrongUse(f"{account!r} is no name of an account: small letters, digits, - and _.")
+        raise WrongUse(
+            _("{account!r} is no name of an account: small letters, digits, - and _.").format(account=account)
+        )
     return mass_send_id(account, text)
 
 
@@ -160,4 +172,4 @@ def payload(model: type[Payload], **fields: object) -> Payload:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise WrongUse("; ".join(sentences(error)) + ".") from None
+        raise WrongUse("; ".join(map(told, sentences(error))) + ".") from None

@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from qunfa.cli.wrapping import wrapping
 from qunfa.printable import printable
 
 _PLAIN_WIDTH: Final = 1_000
@@ -103,4 +104,4 @@ def _plain(value: Json) -> Any:
 
 def plain(text: object) -> Text:
     """Text from elsewhere: no markup in it is obeyed, and no character that steers a terminal is kept."""
-    return Text(clean("–" if text is None else str(text)))
+    return wrapping(Text(clean("–" if text is None else str(text))))

@@ -14,6 +14,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.language import N_, _, sentences, several
 from qunfa.cli.message import (
     WORKERS_READ,
     MessageOptions,
@@ -26,8 +27,9 @@ from qunfa.cli.message import (
 )
 from qunfa.cli.options import Json, TaskQueue, grouped
 from qunfa.cli.output import note, plain, show_result
+from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.request import Request, read_request, recipients, summary
-from qunfa.cli.tables import counted, facts, table
+from qunfa.cli.tables import facts, table
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, cancelled, terminated
 from qunfa.contract import InvalidRequestError
@@ -40,9 +42,9 @@ from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
 
 _ADVICE = {
-    "account: is missing": "say --account NAME",
-    "message: is missing": "say --text, --html, --image, --video or --voice, or give a file that holds the message",
-    "to: is missing": "say --to OPENID or --to-wxname NAME",
+    "account: is missing": N_("say --account NAME"),
+    "message: is missing": N_("say --text, --html, --image, --video or --voice, or give a file that holds the message"),
+    "to: is missing": N_("say --to OPENID or --to-wxname NAME"),
 }
 
 
@@ -105,7 +107,7 @@ def _raw(file: str | None, given: dict[str, Any]) -> Any:
 def _of_a_mass_send(read: dict[str, Any]) -> dict[str, Any]:
     """What a preview takes of a mass send's request. The key stays the send's own."""
     if "to" in read:
-        raise WrongUse("The file has both audience and to: it is neither a mass send's request nor a preview's.")
+        raise WrongUse(_("The file has both audience and to: it is neither a mass send's request nor a preview's."))
     wanted = read.get("preview")
     to = {"to": wanted["to"]} if isinstance(wanted, dict) and "to" in wanted else {}
     return {name: read[name] for name in ("account", "message", "fit_images") if name in read} | to
@@ -115,7 +117,7 @@ def _parsed(raw: Any) -> PreviewRequest:
     try:
         return parse_preview(raw)
     except InvalidRequestError as error:
-        advised = [f"{one}: {_ADVICE[one]}" if one in _ADVICE else one for one in error.problems]
+        advised = [f"{told(one)}: {_(_ADVICE[one])}" if one in _ADVICE else one for one in error.problems]
         raise InvalidRequestError(advised) from None
 
 
@@ -128,27 +130,31 @@ async def _preview(raw: dict[str, Any], request: PreviewRequest, queue: str) -> 
     try:
         return await answer_of(client, question, PreviewResult, queue, _cancelled)
     except WorkflowAlreadyStartedError:
-        raise Refused(f"{workflow_id} runs already: wait for it, or choose another --key.") from None
+        raise Refused(
+            _("{workflow_id} runs already: wait for it, or choose another --key.").format(workflow_id=workflow_id)
+        ) from None
     except InvalidError as error:
-        raise Refused("\n".join(_hinted(f"Nothing was previewed: {error.said}"))) from None
+        said = _("Nothing was previewed: {said}").format(said=told(error.said))
+        raise Refused(_hinted(said, error.said)) from None
     except Refused as error:
-        raise Refused("\n".join(_hinted(str(error)))) from None
+        raise Refused(_hinted(told(str(error)), str(error))) from None
 
 
 async def _cancelled(handle: Handle) -> None:
     await cancelled(handle)
-    note("Cancelled. Those previews that had been made by then have been shown.")
+    note(_("Cancelled. Those previews that had been made by then have been shown."))
 
 
-def _hinted(sentence: str) -> list[str]:
-    return [sentence, WORKERS_READ] if unread(sentence) else [sentence]
+def _hinted(said: str, sentence: str) -> str:
+    """What is said, with a hint where the worker's `sentence` shows that it could not read a file."""
+    return f"{said}\n{_(WORKERS_READ)}" if unread(sentence) else said
 
 
 def show_check(request: Request, found: CheckResult, *, as_json: bool) -> None:
     """Print what was found, and exit by it."""
     show_result(found, partial(render_check, request.parsed), as_json=as_json)
     if any(unread(problem) for problem in found.problems):
-        note(WORKERS_READ)
+        note(_(WORKERS_READ))
     if found.problems:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -176,100 +182,114 @@ async def check(request: Request, queue: str) -> CheckResult:
         )
 
 
-_FILES = ("use", "format", "size", "", "file", "place")
-_OUTLOOK = ("", "as it is now", "what that does to this send")
+_FILES = (N_("use"), N_("format"), N_("size"), "", N_("file"), N_("place"))
+_OUTLOOK = ("", N_("as it is now"), N_("what that does to this send"))
 
 
 def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType:
     """What would be sent to how many, each file, what stands against it, and what a start would meet."""
     parts: list[RenderableType] = [_title(found), facts(_facts(request, found))]
     if found.sources:
-        parts += ["", table(_FILES, map(_file, found.sources), wrapped=("file", "place"))]
+        parts += ["", table([_(one) for one in _FILES], map(_file, found.sources), wrapped=(_("file"), _("place")))]
     if rows := list(_outlook(found)):
-        parts += ["", table(_OUTLOOK, rows, wrapped=_OUTLOOK[1:])]
+        headings = [_(one) for one in _OUTLOOK]
+        parts += ["", table(headings, rows, wrapped=headings[1:])]
     if found.problems:
-        parts += ["", *(plain(f"- {problem}") for problem in found.problems)]
-    return Group(*parts, plain(f"\n{_verdict(found)} This was a dry run: nothing was sent, and nothing was uploaded."))
+        parts += ["", *(plain(f"- {told(problem)}") for problem in found.problems)]
+    dry = _("This was a dry run: nothing was sent, and nothing was uploaded.")
+    return Group(*parts, plain("\n" + sentences(_verdict(found), dry)))
 
 
 def _outlook(found: CheckResult) -> Iterator[tuple[str, str, str]]:
     seen = {"key": found.past, "freeze": found.freeze, "quota": found.quota}
-    return ((name, one.said, one.then) for name, one in seen.items() if one is not None)
+    return ((_(name), told(one.said), told(one.then)) for name, one in seen.items() if one is not None)
 
 
 def _otherwise(found: CheckResult) -> str | None:
     """What a start would do instead of just sending it; `None` where it would, as far as is known."""
     if found.past is not None and found.past.start not in {"send", "unknown"}:
-        return _STARTS[found.past.start]
+        return _(_STARTS[found.past.start])
     effects = {one.effect for one in (found.freeze, found.quota) if one is not None}
-    return next((word for effect, word in _EFFECTS.items() if effect in effects), None)
+    return next((_(word) for effect, word in _EFFECTS.items() if effect in effects), None)
 
 
 _STARTS: dict[StartWould, str] = {
-    "try_again": "would be tried again",
-    "await_result": "would await its result",
-    "give_result": "would end as before",
-    "ask": "would ask an operator",
-    "follow": "runs already",
-    "be_refused": "would be refused",
+    "try_again": N_("would be tried again"),
+    "await_result": N_("would await its result"),
+    "give_result": N_("would end as before"),
+    "ask": N_("would ask an operator"),
+    "follow": N_("runs already"),
+    "be_refused": N_("would be refused"),
 }
 _EFFECTS: dict[Effect, str] = {
-    "fails": "would fail",
-    "expires": "would expire",
-    "asks": "would ask an operator",
-    "waits": "would wait",
+    "fails": N_("would fail"),
+    "expires": N_("would expire"),
+    "asks": N_("would ask an operator"),
+    "waits": N_("would wait"),
 }
 
 
 def _title(found: CheckResult) -> Text:
     problems, otherwise = len(found.problems), _otherwise(found)
-    word = ("ready", "bold green") if otherwise is None else (otherwise, "bold yellow")
+    word = (_("ready"), "bold green") if otherwise is None else (otherwise, "bold yellow")
     if problems:
-        word = (counted(problems, "problem"), "bold red")
+        word = (several("{number:,} problem", "{number:,} problems", problems).format(number=problems), "bold red")
     return Text.assemble((f"{found.account}/{found.key}", "bold"), "  ", word)
 
 
 def _verdict(found: CheckResult) -> str:
     if found.problems:
-        return "It cannot be sent like this."
+        return _("It cannot be sent like this.")
     if _otherwise(found) is None:
-        return "Nothing stands against it."
-    return "The request is right, but a start would not just send it."
+        return _("Nothing stands against it.")
+    return _("The request is right, but a start would not just send it.")
 
 
 def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, str]]:
-    yield "message", heading(request.message)
+    yield _("message"), told_whole(heading(request.message))
     if not found.sources:
         for line in contents(request.message):
             yield "", line
-    yield "audience", _audience(found)
+    yield _("audience"), _audience(found)
     for number, removed in enumerate(found.removed):
-        yield "" if number else "taken out", removed
+        yield "" if number else _("taken out"), told(removed)
 
 
 def _audience(found: CheckResult) -> str:
     if found.followers is None:
-        return f"{found.audience}; how many is not known: {found.uncounted}" if found.uncounted else found.audience
+        told_audience = told(found.audience)
+        if not found.uncounted:
+            return told_audience
+        return _("{audience}; how many is not known: {why}").format(audience=told_audience, why=told(found.uncounted))
     if found.audience.endswith("openids"):
-        return found.audience
-    noun = "" if found.audience.endswith("followers") else " followers"
-    return f"{found.audience}: {found.followers:,}{noun}, by WeChat's count"
+        return told(found.audience)
+    if found.audience.endswith("followers"):
+        return _("{audience}: {followers:,}, by WeChat's count").format(
+            audience=told(found.audience), followers=found.followers
+        )
+    return _("{audience}: {followers:,} followers, by WeChat's count").format(
+        audience=told(found.audience), followers=found.followers
+    )
 
 
 def _file(one: Source) -> tuple[str, ...]:
-    fit = "is re-encoded to fit" if one.fit else ""
+    fit = _("is re-encoded to fit") if one.fit else ""
     return one.use, one.kind, bytes_words(one.size), fit, uri_words(one.uri), one.place
 
 
 def render_previews(previews: Sequence[Previewed]) -> RenderableType:
     """One row per recipient, in order."""
-    rows = ((one.to, "sent" if one.sent else "NOT sent", one.msg_id, _why_not(one)) for one in previews)
-    return table(("preview to", "", "msg_id", "why not"), rows, wrapped=("why not",))
+    rows = ((one.to, _("sent") if one.sent else _("NOT sent"), one.msg_id, _why_not(one)) for one in previews)
+    return table((_("preview to"), "", "msg_id", _("why not")), rows, wrapped=(_("why not"),))
 
 
 def preview_line(one: Previewed) -> str:
     """A preview in one line."""
-    return f"previewed to {one.to}" if one.sent else f"no preview to {one.to}: {_why_not(one)}"
+    return (
+        _("previewed to {to}").format(to=one.to)
+        if one.sent
+        else _("no preview to {to}: {why_not}").format(to=one.to, why_not=_why_not(one))
+    )
 
 
 def _why_not(one: Previewed) -> str | None:
@@ -277,5 +297,5 @@ def _why_not(one: Previewed) -> str | None:
     if one.sent:
         return None
     if one.errcode is None:
-        return one.errmsg or "no reason was given"
+        return told(one.errmsg or "") or _("no reason was given")
     return evidence_words(one.errcode, one.errmsg, one.rid)

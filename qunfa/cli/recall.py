@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client, workflow_link
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.language import N_, _, sentences
 from qunfa.cli.ledger import ledgers
 from qunfa.cli.options import (
     By,
@@ -30,6 +31,7 @@ from qunfa.cli.options import (
     short_name,
 )
 from qunfa.cli.output import note, plain, show, show_json
+from qunfa.cli.phrases import told
 from qunfa.cli.tables import facts
 from qunfa.cli.times import moment
 from qunfa.cli.view import SendView, read_send
@@ -125,8 +127,12 @@ async def _found(what: str, account: str | None, article: int | None, queue: str
 
 
 def _confirm(found: list[Aim], *, yes: bool) -> None:
-    about = [*(aim.what for aim in found), STAYS, SHARED, FOR_GOOD]
-    confirm("Recall it?" if len(found) == 1 else f"Recall these {len(found)} jobs?", yes=yes, about=about)
+    about = [*(told(aim.what) for aim in found), *map(_, (STAYS, SHARED, FOR_GOOD))]
+    confirm(
+        _("Recall it?") if len(found) == 1 else _("Recall these {number} jobs?").format(number=len(found)),
+        yes=yes,
+        about=about,
+    )
 
 
 async def _recalled(found: list[Aim], by: str, reason: str, queue: str) -> list[RecallResult]:
@@ -134,20 +140,21 @@ async def _recalled(found: list[Aim], by: str, reason: str, queue: str) -> list[
     return [await recall_one(client, aim, by, reason, queue) for aim in found]
 
 
-STAYS = "The cards that were delivered stay visible in every chat; only the pages behind them go."
-SHARED = "Every other send of the same material loses its pages with it."
-FOR_GOOD = "A recall cannot be undone, and WeChat takes ten calls a day."
+STAYS = N_("The cards that were delivered stay visible in every chat; only the pages behind them go.")
+SHARED = N_("Every other send of the same material loses its pages with it.")
+FOR_GOOD = N_("A recall cannot be undone, and WeChat takes ten calls a day.")
 _WORDS = {
-    "recalled": ("recalled", "bold green"),
-    "not_recalled": ("NOT recalled", "bold red"),
-    "unknown": ("unknown", "bold red"),
+    "recalled": (N_("recalled"), "bold green"),
+    "not_recalled": (N_("NOT recalled"), "bold red"),
+    "unknown": (N_("unknown"), "bold red"),
 }
 
 
 def render_recall(result: RecallResult) -> RenderableType:
     """What came of it, each call with WeChat's answer, and what a recall does not do."""
-    title = Text.assemble((_aim(result), "bold"), "  ", _WORDS[result.outcome])
-    return Group(title, plain(result.sentence), facts(_facts(result)))
+    word, style = _WORDS[result.outcome]
+    title = Text.assemble((_aim(result), "bold"), "  ", (_(word), style))
+    return Group(title, plain(told(result.sentence)), facts(_facts(result)))
 
 
 def waiting_line(status: RecallStatus) -> str | None:
@@ -155,31 +162,45 @@ def waiting_line(status: RecallStatus) -> str | None:
     waiting = status.waiting_for
     if waiting is None:
         return None
-    calls = f" after {len(status.calls)} call(s)" if status.calls else ""
-    return f"waiting{calls}: {waiting.reason}" + (f"; next at {moment(waiting.until)}" if waiting.until else "")
+    calls = _(" after {number} call(s)").format(number=len(status.calls)) if status.calls else ""
+    return _("waiting{calls}: {reason}").format(calls=calls, reason=told(waiting.reason)) + (
+        _("; next at {until}").format(until=moment(waiting.until)) if waiting.until else ""
+    )
 
 
 def _aim(result: RecallResult) -> str:
-    article = f", article {result.article_idx}" if result.article_idx else ""
-    job = f"msg_id {result.msg_id}{article}" if result.msg_id is not None else result.url or ""
+    article = _(", article {article_idx}").format(article_idx=result.article_idx) if result.article_idx else ""
+    job = (
+        _("msg_id {msg_id}{article}").format(msg_id=result.msg_id, article=article)
+        if result.msg_id is not None
+        else result.url or ""
+    )
     return f"{result.account}/{result.key}, {job}" if result.key else f"{result.account}, {job}"
 
 
 def _facts(result: RecallResult) -> Iterator[tuple[str, str]]:
     if result.msgtype:
-        yield "message", result.msgtype
+        yield _("message"), result.msgtype
     for number, call in enumerate(result.calls):
         yield "" if number else "mass/delete", f"{moment(call.at)}  {_answer(call)}"
     if result.status:
         yield "mass/get", result.status
-    yield "by", f"{result.by}: {result.reason}"
+    yield _("by"), f"{result.by}: {result.reason}"
     if result.outcome == "recalled":
-        yield "note", f"{STAYS} {SHARED}"
+        yield _("note"), sentences(_(STAYS), _(SHARED))
+
+
+_CALLED: Final = {
+    "ok": "ok",
+    "refused": N_("refused"),
+    "lost": N_("no answer came"),
+    "not_written": N_("not called"),
+}
 
 
 def _answer(call: RecallCall) -> str:
     said = evidence_words(call.errcode, call.errmsg, call.rid)
-    what = {"ok": "ok", "refused": "refused", "lost": "no answer came", "not_written": "not called"}[call.answer]
+    what = _(_CALLED[call.answer])
     return ", ".join(part for part in (what, said or call.detail or "") if part)
 
 
@@ -196,7 +217,7 @@ async def aims(client: Client, named: str, account: str | None, article: int | N
     """
     if named.startswith(("http://", "https://")):
         if article is not None:
-            raise WrongUse("--article goes with a send or a msg_id: an address is one article's already.")
+            raise WrongUse(_("--article goes with a send or a msg_id: an address is one article's already."))
         return [await _by_url(client, named, account)]
     if named.isascii() and named.isdigit():
         return [await _by_msg_id(client, int(named), account, article)]
@@ -207,7 +228,11 @@ async def _of_send(client: Client, send: MassSendId, article: int | None) -> lis
     view = await read_send(client, send)
     jobs = [job for job in _jobs(view) if job.msg_id is not None and job.state in _RECALLABLE]
     if not jobs:
-        raise Refused(f"{short_name(send)} has nothing to recall: {_why_nothing(view)}")
+        raise Refused(
+            _("{send} has nothing to recall: {why_nothing}").format(
+                send=short_name(send), why_nothing=_why_nothing(view)
+            )
+        )
     return [_aim_of(send, job, article) for job in jobs]
 
 
@@ -220,8 +245,10 @@ def _jobs(view: SendView) -> tuple[JobResult, ...]:
 def _why_nothing(view: SendView) -> str:
     jobs = _jobs(view)
     if jobs:
-        return "; ".join(f"job {job.index} is {job.state}" for job in jobs) + "."
-    return view.note or "WeChat has accepted none of its jobs."
+        return _("; ").join(
+            _("job {index} is {state}").format(index=job.index, state=_(job.state)) for job in jobs
+        ) + _(".")
+    return told(view.note or "") or _("WeChat has accepted none of its jobs.")
 
 
 def _aim_of(send: MassSendId, job: JobResult, article: int | None) -> Aim:
@@ -235,10 +262,18 @@ async def _by_msg_id(client: Client, msg_id: int, account: str | None, article: 
     sends = [send async for send in _sends_with(client, msg_id) if account in {None, send.account}]
     accounts = {send.account for send in sends}
     if len(accounts) > 1:
-        raise WrongUse(f"msg_id {msg_id} is known of the accounts {', '.join(sorted(accounts))}: say --account NAME.")
+        raise WrongUse(
+            _("msg_id {msg_id} is known of the accounts {accounts}: say --account NAME.").format(
+                msg_id=msg_id, accounts=", ".join(sorted(accounts))
+            )
+        )
     named = next(iter(accounts), account)
     if named is None:
-        raise WrongUse(f"No send here has the msg_id {msg_id}: say of which account it is with --account NAME.")
+        raise WrongUse(
+            _("No send here has the msg_id {msg_id}: say of which account it is with --account NAME.").format(
+                msg_id=msg_id
+            )
+        )
     part = f"article {article} of " if article else ""
     whose = f"a job of {short_name(sends[0])}" if sends else f"a job of {named}, by no send that is known here"
     return Aim(named, f"{part}msg_id {msg_id}, {whose}", msg_id=msg_id, article_idx=article)
@@ -261,8 +296,12 @@ async def _by_url(client: Client, url: str, account: str | None) -> Aim:
             return Aim(send.account, what, msg_id=found.msg_id, article_idx=found.article_idx)
     if account is None:
         silent = [workflow_id for workflow_id, view in known.items() if view is None]
-        but = f" ({', '.join(silent)} did not answer: is there a worker?)" if silent else ""
-        raise WrongUse(f"No account's ledger knows this address{but}: say whose article it is with --account NAME.")
+        but = _(" ({silent} did not answer: is there a worker?)").format(silent=", ".join(silent)) if silent else ""
+        raise WrongUse(
+            _("No account's ledger knows this address{but}: say whose article it is with --account NAME.").format(
+                but=but
+            )
+        )
     return Aim(account, f"the article of {account} at {url}, by no send that is known here", url=url)
 
 
@@ -295,8 +334,10 @@ async def recall_one(client: Client, aim: Aim, by: str, reason: str, queue: str)
     except WorkflowFailureError as error:
         return _ended_badly(error)
     except (asyncio.CancelledError, RPCError):
-        where = workflow_link(client, aim.workflow_id) or f"the workflow {aim.workflow_id}"
-        note(f"The recall goes on without this command: {where}")
+        where = workflow_link(client, aim.workflow_id) or _("the workflow {workflow_id}").format(
+            workflow_id=aim.workflow_id
+        )
+        note(_("The recall goes on without this command: {where}").format(where=where))
         raise
 
 
@@ -326,9 +367,9 @@ async def _status(handle: Handle) -> RecallStatus | None:
 async def _under_way(client: Client, aim: Aim) -> Refused:
     handle: Handle = client.get_workflow_handle(aim.workflow_id)
     status = await _status(handle)
-    by = f", by {status.by}: {status.reason}" if status and status.by else ""
-    line = (status and waiting_line(status)) or f"See the workflow {aim.workflow_id}."
-    return Refused(f"{aim.what}: a recall is under way already{by}. {line}")
+    by = _(", by {by}: {reason}").format(by=status.by, reason=status.reason) if status and status.by else ""
+    line = (status and waiting_line(status)) or _("See the workflow {workflow_id}.").format(workflow_id=aim.workflow_id)
+    return Refused(_("{what}: a recall is under way already{by}. {line}").format(what=told(aim.what), by=by, line=line))
 
 
 def _ended_badly(error: WorkflowFailureError) -> RecallResult:
@@ -336,8 +377,14 @@ def _ended_badly(error: WorkflowFailureError) -> RecallResult:
         case ApplicationError(type=kind, details=details) if kind == RECALL_FAILED and details:
             return RecallResult.model_validate(details[0])
         case ApplicationError(type=kind, message=message) as cause if kind == INVALID_REQUEST:
-            raise Refused(f"Nothing was recalled: {InvalidError(message, problems_of(cause)).said}")
+            raise Refused(
+                _("Nothing was recalled: {said}").format(said=told(InvalidError(message, problems_of(cause)).said))
+            )
         case FailureError(message=message):
-            raise Refused(f"{full_stop(f'The recall was ended: {message}')} What it had done stands in its history.")
+            raise Refused(
+                _("The recall was ended: {message} What it had done stands in its history.").format(
+                    message=told(full_stop(message))
+                )
+            )
         case cause:
             raise Refused(str(cause))

@@ -11,7 +11,9 @@ import typer
 import yaml
 
 from qunfa.cli.errors import WrongUse
+from qunfa.cli.language import N_, _
 from qunfa.cli.message import excerpt, heading
+from qunfa.cli.phrases import told
 from qunfa.contract import InvalidRequestError, MassSendRequest, parse_request
 from qunfa.contract.message import TextMessage
 from qunfa.contract.request import describe
@@ -49,11 +51,11 @@ def read_request(name: str) -> Any:
         try:
             return yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
         except yaml.YAMLError as error:
-            raise WrongUse(f"{_called(name)} is not valid YAML: {error}") from None
+            raise WrongUse(_("{called} is not valid YAML: {error}").format(called=_called(name), error=error)) from None
     try:
         return json.loads(text, object_pairs_hook=_object)
     except ValueError as error:
-        raise WrongUse(f"{_called(name)} is not valid JSON: {error}") from None
+        raise WrongUse(_("{called} is not valid JSON: {error}").format(called=_called(name), error=error)) from None
 
 
 def read_openids(name: str) -> list[str]:
@@ -64,7 +66,7 @@ def read_openids(name: str) -> list[str]:
     """
     openids = [line.strip() for line in read_text(name).splitlines() if line.strip()]
     if not openids:
-        raise WrongUse(f"{_called(name)} holds no openid: one a line is expected.")
+        raise WrongUse(_("{called} holds no openid: one a line is expected.").format(called=_called(name)))
     return openids
 
 
@@ -75,14 +77,16 @@ def read_text(name: str) -> str:
         WrongUse: It cannot be read.
     """
     if name == STDIN and sys.stdin is None:
-        raise WrongUse("Cannot read stdin: it is closed.")
+        raise WrongUse(_("Cannot read stdin: it is closed."))
     try:
         raw = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
         return raw.decode("utf-8-sig")
     except OSError as error:
-        raise WrongUse(f"Cannot read {_called(name)}: {error.strerror}.") from None
+        raise WrongUse(
+            _("Cannot read {called}: {strerror}.").format(called=_called(name), strerror=error.strerror)
+        ) from None
     except UnicodeDecodeError:
-        raise WrongUse(f"{_called(name)} is not UTF-8 text.") from None
+        raise WrongUse(_("{called} is not UTF-8 text.").format(called=_called(name))) from None
 
 
 def is_yaml(name: str, text: str) -> bool:
@@ -101,7 +105,11 @@ def _refuse_repetition(names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise WrongUse(f"The request holds {name} twice in one object: which one counts is not left to chance.")
+            raise WrongUse(
+                _("The request holds {name} twice in one object: which one counts is not left to chance.").format(
+                    name=name
+                )
+            )
         seen.add(name)
 
 
@@ -111,16 +119,21 @@ def _called(name: str) -> str:
 
 _ADVICE = {
     "key: is missing": (
-        "choose a --key that names this send and nothing else, such as spring-sale-2026. There is no default: the same "
-        "key again never sends twice, a made-up one would"
+        N_(
+            "choose a --key that names this send and nothing else, such as spring-sale-2026. There is no "
+            "default: the same key again never sends twice, a made-up one would"
+        )
     ),
-    "audience: is missing": "say --to-all, --tag N or --openids FILE",
+    "audience: is missing": N_("say --to-all, --tag N or --openids FILE"),
     "message: is missing": (
-        'say --text "…", --html FILE, --image FILE, --video FILE or --voice FILE, or give a file that holds the message'
+        N_(
+            'say --text "…", --html FILE, --image FILE, --video FILE or --voice FILE, or give a file '
+            "that holds the message"
+        )
     ),
-    "account: is missing": "say --account NAME",
+    "account: is missing": N_("say --account NAME"),
 }
-_QUOTES = "in YAML, what is text and looks like a number must stand in quotes"
+_QUOTES = N_("in YAML, what is text and looks like a number must stand in quotes")
 
 
 class AudienceOptions(NamedTuple):
@@ -154,7 +167,7 @@ def assemble(
         WrongUse: The file cannot be read, or the options contradict each other.
     """
     if file == STDIN == audience.openids:
-        raise WrongUse("The request and the openids cannot both come from stdin.")
+        raise WrongUse(_("The request and the openids cannot both come from stdin."))
     raw = {} if file is None else read_request(file)
     given = {name: value for name, value in overrides.items() if value is not None}
     chosen = _audience(audience)
@@ -173,9 +186,9 @@ def _audience(options: AudienceOptions) -> dict[str, Any] | None:
     chosen = {"--to-all": options.to_all, "--tag": options.tag is not None, "--openids": options.openids is not None}
     names = [name for name, given in chosen.items() if given]
     if len(names) > 1:
-        raise WrongUse(f"{' and '.join(names)} exclude each other: a send has one audience.")
+        raise WrongUse(_("{names} exclude each other: a send has one audience.").format(names=" and ".join(names)))
     if options.tag is None and (options.expect_name is not None or options.expect_max is not None):
-        raise WrongUse("--expect-name and --expect-max say what the tag of --tag must look like: give --tag too.")
+        raise WrongUse(_("--expect-name and --expect-max say what the tag of --tag must look like: give --tag too."))
     if options.to_all:
         return {"kind": "all"}
     if options.openids is not None:
@@ -189,8 +202,8 @@ def _tag(tag: int, name: str | None, maximum: int | None) -> dict[str, Any]:
 
 
 def _advised(problems: list[str], *, quotes: bool) -> list[str]:
-    said = [f"{problem}: {_ADVICE[problem]}" if problem in _ADVICE else problem for problem in problems]
-    return [*said, _QUOTES] if quotes and any(problem.endswith("must be text") for problem in problems) else said
+    said = [f"{told(problem)}: {_(_ADVICE[problem])}" if problem in _ADVICE else problem for problem in problems]
+    return [*said, _(_QUOTES)] if quotes and any(problem.endswith("must be text") for problem in problems) else said
 
 
 WXNAME: Final = "wx:"

@@ -13,9 +13,11 @@ from temporalio.service import RPCError
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client, warn_without_worker, workflow_link
 from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.language import _
 from qunfa.cli.message import WORKERS_READ, MessageOptions, contents, heading, message_of, names_files, unread
 from qunfa.cli.options import Json, TaskQueue, Yes, confirm, demand_consent, grouped, login_name, short_name
 from qunfa.cli.output import note, show, show_json, stderr, stdout
+from qunfa.cli.phrases import told
 from qunfa.cli.preview import check, show_check
 from qunfa.cli.request import AudienceOptions, Request, assemble, details, recipients, summary
 from qunfa.cli.status import render_send
@@ -104,12 +106,16 @@ def send(
     if dry_run:
         show_check(request, run(check(request, task_queue(queue))), as_json=as_json)
         return
-    demand_consent(yes=yes, first="look at it with --dry-run")
-    confirm(f"Send to {_whom(request)} of {request.parsed.account}?", yes=yes, about=_what_goes_out(request))
+    demand_consent(yes=yes, first=_("look at it with --dry-run"))
+    confirm(
+        _("Send to {whom} of {account}?").format(whom=_whom(request), account=request.parsed.account),
+        yes=yes,
+        about=_what_goes_out(request),
+    )
     view = run(_send(request, task_queue(queue), wait=wait, as_json=as_json))
     _print(view, as_json=as_json)
     if view.failure and view.result is None and unread(view.failure.message):
-        note(WORKERS_READ)
+        note(_(WORKERS_READ))
     if view.state != "running" and not view.ended_well:
         raise typer.Exit(1)
 
@@ -124,7 +130,7 @@ def _requested_by_login() -> dict[str, str]:
 
 def _whom(request: Request) -> str:
     audience = request.parsed.audience
-    return "every follower" if isinstance(audience, All) else describe(audience)
+    return _("every follower") if isinstance(audience, All) else told(describe(audience))
 
 
 def _what_goes_out(request: Request) -> list[str]:
@@ -144,7 +150,7 @@ async def _send(request: Request, queue: str, *, wait: bool, as_json: bool) -> S
             return await follow_on(stderr() if as_json else stdout(), client, started.send)
         ended = await ends_early(client, started)
     except (asyncio.CancelledError, RPCError):
-        note(f"{short_name(started.send)} goes on without this command: qunfa status {short_name(started.send)}")
+        note(_("{send} goes on without this command: qunfa status {send}").format(send=short_name(started.send)))
         raise
     return await _ended(client, started.send) if ended else _begun(client, request.parsed, started)
 
@@ -153,7 +159,7 @@ async def _ended(client: Client, send: MassSendId) -> SendView:
     try:
         return await read_send(client, send)
     except (asyncio.CancelledError, RPCError):
-        note(f"{short_name(send)} has ended, and how is not known here: qunfa status {short_name(send)}")
+        note(_("{send} has ended, and how is not known here: qunfa status {send}").format(send=short_name(send)))
         raise
 
 
@@ -164,18 +170,24 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
         Refused: It has other content, or nobody asked to follow it.
     """
     same = await says_the_same(client, request.parsed)
-    files = ", its files as they were when it started" if names_files(request.parsed.message) else ""
+    files = _(", its files as they were when it started") if names_files(request.parsed.message) else ""
     if same and wait:
-        note(f"{short_name(send)} runs already, with the same content{files}: following it.")
+        note(
+            _("{send} runs already, with the same content{files}: following it.").format(
+                send=short_name(send), files=files
+            )
+        )
         return
     view = await read_send(client, send)
     _print(view, as_json=as_json)
     content = (
-        f"the same content{files}"
+        _("the same content{files}").format(files=files)
         if same
-        else "OTHER content: a key stands for one content for ever, so choose another"
+        else _("OTHER content: a key stands for one content for ever, so choose another")
     )
-    raise Refused(f"{short_name(send)} runs already, with {content}. Nothing was started.")
+    raise Refused(
+        _("{send} runs already, with {content}. Nothing was started.").format(send=short_name(send), content=content)
+    )
 
 
 def _begun(client: Client, request: MassSendRequest, started: Started) -> SendView:
@@ -197,7 +209,7 @@ def _print(view: SendView, *, as_json: bool) -> None:
         return
     show(render_send(view))
     if view.state == "running" and view.status is None:
-        show(f"Started. Follow it: qunfa status {view.account}/{view.key}")
+        show(_("Started. Follow it: qunfa status {account}/{key}").format(account=view.account, key=view.key))
 
 
 async def start(client: Client, request: Request, queue: str) -> Started:

@@ -11,6 +11,7 @@ from temporalio.service import RPCError
 from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.language import _
 from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
 from qunfa.cli.options import Account, By, Json, Yes, confirm, demand_consent, send_id, short_name
 from qunfa.cli.status import approval_lines
@@ -66,14 +67,14 @@ def chosen(sends: Sequence[str] | None, given: Given, query: str | None = None) 
         WrongUse: It has no send and no query, or both; or several sends, or a query, that nobody could confirm.
     """
     if bool(sends) == (query is not None):
-        raise WrongUse("Say which sends: by SEND…, or by --query, and not by both.")
+        raise WrongUse(_("Say which sends: by SEND…, or by --query, and not by both."))
     if query is not None and given.account is not None:
-        raise WrongUse("--account goes with SEND; in a query it is MassSendAccount = '…'.")
+        raise WrongUse(_("--account goes with SEND; in a query it is MassSendAccount = '…'."))
     if query is not None:
-        demand_consent(yes=given.yes, first="look at what `qunfa list --query` finds")
+        demand_consent(yes=given.yes, first=_("look at what `qunfa list --query` finds"))
     named = list(dict.fromkeys(send_id(text, given.account) for text in sends or ()))
     if len(named) > 1:
-        demand_consent(yes=given.yes, first="look at them with `qunfa status`")
+        demand_consent(yes=given.yes, first=_("look at them with `qunfa status`"))
     return Chosen(named, query, given.yes)
 
 
@@ -87,7 +88,7 @@ def confirmed(whom: Chosen, command: str) -> list[MassSendId]:
         return whom.sends
     found = run(_found(whom.query))
     about = () if whom.yes else run(_about(found, with_approval=command == "approve"))
-    confirm(f"{command} these {len(found)}?", yes=whom.yes, about=about)
+    confirm(_("{command} these {number}?").format(command=command, number=len(found)), yes=whom.yes, about=about)
     return list(found)
 
 
@@ -96,10 +97,14 @@ async def _found(query: str) -> dict[MassSendId, SendRow]:
     asked = visibility_query(Filters(query=query), running=True)
     rows = await find_rows(await temporal_client(), asked, FOUND_MAX + 1)
     if len(rows) > FOUND_MAX:
-        raise Refused(f"More than {FOUND_MAX:,} running sends match, so nothing was done: narrow the query.")
+        raise Refused(
+            _("More than {found_max:,} running sends match, so nothing was done: narrow the query.").format(
+                found_max=FOUND_MAX
+            )
+        )
     found = {MassSendId(row.account, row.key): row for row in rows if row.account and row.key}
     if not found:
-        raise Refused("No running send matches, so nothing was done.")
+        raise Refused(_("No running send matches, so nothing was done."))
     return found
 
 
@@ -107,7 +112,7 @@ async def _about(found: dict[MassSendId, SendRow], *, with_approval: bool) -> li
     client = await temporal_client()
     lines = []
     for send, row in found.items():
-        lines.append("  ".join(part for part in (short_name(send), row.phase or row.state, row.problem) if part))
+        lines.append("  ".join(part for part in (short_name(send), _(row.phase or row.state), row.problem) if part))
         if with_approval:
             lines += [f"  {line}" for line in await _to_approve(client, send)]
     return lines
@@ -118,4 +123,4 @@ async def _to_approve(client: Client, send: MassSendId) -> list[str]:
         view = await read_send(client, send)
         if view.status is not None:
             return approval_lines(view.status.approval)
-    return ["what goes out could not be read: `qunfa status` shows it"]
+    return [_("what goes out could not be read: `qunfa status` shows it")]

@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import WrongUse
+from qunfa.cli.language import _
 from qunfa.cli.options import Json
 from qunfa.cli.output import note, show, show_json
 from qunfa.cli.times import span
@@ -42,7 +43,11 @@ def setup(
     """
     wanted = None if retention is None else span(retention)
     if retention is not None and not wanted:
-        raise WrongUse(f"--retention {retention!r} is no span of time: 35d, 840h or P35D, for example.")
+        raise WrongUse(
+            _("--retention {retention!r} is no span of time: 35d, 840h or P35D, for example.").format(
+                retention=retention
+            )
+        )
     found = run(_setup(wanted))
     if found.warning:
         note(found.warning)
@@ -59,7 +64,11 @@ async def _setup(wanted: timedelta | None) -> Setup:
     if wanted and wanted > before:
         await set_namespace_retention(client, wanted)
     elif wanted and wanted < before:
-        note(f"The namespace keeps closed workflows for {_days(before)} already; that is longer, and stays.")
+        note(
+            _("The namespace keeps closed workflows for {days} already; that is longer, and stays.").format(
+                days=_days(before)
+            )
+        )
     now = await namespace_retention(client)
     return Setup(
         namespace=client.namespace,
@@ -75,25 +84,26 @@ def _warning(client: Client, retention: timedelta) -> str | None:
     if retention >= RETENTION_WANTED:
         return None
     days = _days(retention)
-    return (
-        f"WARNING: the namespace {client.namespace} keeps closed workflows for {days}, less than 35 days. As long as "
-        "an account's own workflow lives, its ledger knows every key. But where that one is terminated, a key that is "
-        f"used again more than {days} after its send closed is not recognised from closed runs, and its message would "
-        "be delivered again. Raise it: qunfa setup --retention 35d"
-    )
+    return _(
+        "WARNING: the namespace {namespace} keeps closed workflows for {days}, less than 35 days. As "
+        "long as an account's own workflow lives, its ledger knows every key. But where that one is "
+        "terminated, a key that is used again more than {days} after its send closed is not "
+        "recognised from closed runs, and its message would be delivered again. Raise it: qunfa "
+        "setup --retention 35d"
+    ).format(namespace=client.namespace, days=days)
 
 
 def _lines(found: Setup) -> list[str]:
     before, now = timedelta(seconds=found.retention_before_seconds), timedelta(seconds=found.retention_seconds)
-    raised = f" (was {_days(before)})" if now != before else ""
+    raised = _(" (was {days})").format(days=_days(before)) if now != before else ""
     return [
-        f"namespace            {found.namespace}",
-        f"search attributes    registered now: {', '.join(found.added) or 'none'}",
-        f"                     there already: {', '.join(found.present) or 'none'}",
-        f"closed workflows     kept for {_days(now)}{raised}",
+        _("namespace            {namespace}").format(namespace=found.namespace),
+        _("search attributes    registered now: {said}").format(said=", ".join(found.added) or _("none")),
+        _("                     there already: {said}").format(said=", ".join(found.present) or _("none")),
+        _("closed workflows     kept for {days}{raised}").format(days=_days(now), raised=raised),
     ]
 
 
 def _days(span_: timedelta) -> str:
     days = span_ / timedelta(days=1)
-    return "1 day" if days == 1 else f"{days:g} days"
+    return _("1 day") if days == 1 else _("{days:g} days").format(days=days)

@@ -11,10 +11,12 @@ from rich.text import Text
 from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused
+from qunfa.cli.language import CHINESE, N_, _, sentences, several, spoken
 from qunfa.cli.options import Account, Json, send_id
 from qunfa.cli.output import note, show, show_json, unbroken
+from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.preview import render_previews
-from qunfa.cli.tables import counted, facts, table
+from qunfa.cli.tables import facts, table
 from qunfa.cli.times import short
 from qunfa.cli.view import NEEDS_A_PERSON, SendView, read_send
 from qunfa.cli.workers import render_work
@@ -81,10 +83,13 @@ def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
         parts += ["", render_previews(view.status.previews)]
     jobs = view.result.jobs if view.result else view.status.jobs if view.status else ()
     if jobs:
-        parts += ["", table(_JOB_COLUMNS, map(_job, jobs), wrapped=("status", "seen by"))]
+        parts += ["", table([_(one) for one in _JOB_COLUMNS], map(_job, jobs), wrapped=("status", _("seen by")))]
     if not brief and view.status and view.status.history:
-        story = ((short(one.at), one.what, one.by or "", one.reason or "") for one in view.status.history)
-        parts += ["", table(("when", "what", "by", "why"), story, "What happened", wrapped=("what", "why"))]
+        story = ((short(one.at), told(one.what), one.by or "", one.reason or "") for one in view.status.history)
+        parts += [
+            "",
+            table((_("when"), _("what"), _("by"), _("why")), story, _("What happened"), wrapped=(_("what"), _("why"))),
+        ]
     return Group(*parts)
 
 
@@ -95,6 +100,11 @@ def state_word(view: SendView) -> str:
     return view.result.outcome if view.result else view.state
 
 
+def named_state(word: str) -> str:
+    """The word for people; where they read it in Chinese, its name stands beside it, which options and queries take."""
+    return f"{_(word)}（{word}）" if spoken() == CHINESE else word
+
+
 def headline(view: SendView) -> str:
     """Where a send stands, in one sentence."""
     if view.result:
@@ -103,47 +113,48 @@ def headline(view: SendView) -> str:
         return _running(view.status)
     said = view.failure.message if view.failure else ""
     if view.failure and view.failure.type == INVALID_REQUEST:
-        return said
-    return f"{_CLOSED[view.state]} {_ASK_LEDGER.format(view=view)}" + (f" ({said})" if said else "")
+        return told(said)
+    ask_ledger = _(_ASK_LEDGER).format(account=view.account, key=view.key)
+    return sentences(_(_CLOSED[view.state]), ask_ledger) + (f" ({told(said)})" if said else "")
 
 
 _CLOSED = {
-    "completed": "It completed.",
-    "failed": "The workflow failed.",
-    "canceled": "Cancelled in Temporal before the first try, so nothing was sent.",
-    "terminated": "Terminated in Temporal.",
-    "timed_out": "Timed out in Temporal.",
+    "completed": N_("It completed."),
+    "failed": N_("The workflow failed."),
+    "canceled": N_("Cancelled in Temporal before the first try, so nothing was sent."),
+    "terminated": N_("Terminated in Temporal."),
+    "timed_out": N_("Timed out in Temporal."),
 }
-_ASK_LEDGER = (
-    "What was delivered, the ledger knows: qunfa ledger {view.account} --key {view.key}. The same request started "
-    "again with the same key delivers nothing twice."
+_ASK_LEDGER = N_(
+    "What was delivered, the ledger knows: qunfa ledger {account} --key {key}. The "
+    "same request started again with the same key delivers nothing twice."
 )
 
 
 def _title(view: SendView) -> Text:
     style = "green" if view.ended_well else "yellow" if view.state == "running" else "red"
-    return Text.assemble((f"{view.account}/{view.key}", "bold"), "  ", (state_word(view), f"bold {style}"))
+    return Text.assemble((f"{view.account}/{view.key}", "bold"), "  ", (named_state(state_word(view)), f"bold {style}"))
 
 
 def _running(status: Status | None) -> str:
     if status is None:
-        return "It runs."
+        return _("It runs.")
     if status.problem:
-        return status.problem.sentence
+        return told(status.problem.sentence)
     waiting = status.waiting_for
     if waiting is None:
-        return "It is ending." if status.phase == "done" else "It runs."
-    return waiting.reason + (f", until {short(waiting.until)}" if waiting.until else "")
+        return _("It is ending.") if status.phase == "done" else _("It runs.")
+    return told(waiting.reason) + (_(", until {until}").format(until=short(waiting.until)) if waiting.until else "")
 
 
 def _facts(view: SendView) -> Iterator[Row]:
     if view.request:
-        yield "message", view.request.message
-        yield "to", view.request.audience
+        yield _("message"), told_whole(view.request.message)
+        yield _("to"), told(view.request.audience)
         if view.request.requested_by:
-            yield "asked by", view.request.requested_by
+            yield _("asked by"), view.request.requested_by
     if view.state != "running":
-        yield "outcome", headline(view)
+        yield _("outcome"), headline(view)
     elif view.status:
         yield from _now(view.status)
     if view.status:
@@ -152,80 +163,86 @@ def _facts(view: SendView) -> Iterator[Row]:
         yield "look at it", looking
     problem = view.result.problem if view.result else view.status.problem if view.status else None
     if problem:
-        said = view.state != "running" and problem.sentence == headline(view)
+        said = view.state != "running" and told(problem.sentence) == headline(view)
         yield from _problem(problem, said_before=said)
     for number, command in enumerate(answer_commands(view)):
-        yield "" if number else "answers", command
+        yield "" if number else _("answers"), command
     if (following := next_command(view)) is not None:
-        yield "next", following
+        yield _("next"), following
     yield from _about(view)
 
 
 def _now(status: Status) -> Iterator[Row]:
     waiting, problem = status.waiting_for, status.problem
     if waiting and not (problem and problem.sentence == waiting.reason):
-        yield "waiting for", waiting.reason
+        yield _("waiting for"), told(waiting.reason)
     if waiting and waiting.until:
-        yield "until", short(waiting.until)
+        yield _("until"), short(waiting.until)
     if status.paused_by is not None:
-        yield "paused by", status.paused_by
+        yield _("paused by"), status.paused_by
     if status.send_at is not None:
-        yield "send at", short(status.send_at)
-    yield "progress", progress_words(status.progress)
+        yield _("send at"), short(status.send_at)
+    yield _("progress"), progress_words(status.progress)
 
 
 def approval_lines(approval: Approval) -> list[str]:
     """What goes out to whom, as its approver sees it: text that breaks its line cannot pass for a line of its own."""
-    return [line.replace("\n", "\n    ") for line in approval.shows]
+    return [told_whole(line).replace("\n", "\n    ") for line in approval.shows]
 
 
 def _approval(approval: Approval) -> Iterator[Row]:
     if approval.by is not None:
-        yield "approved by", f"{approval.by}, {short(approval.at)}"
-    label = "approved" if approval.by is not None else "to approve"
+        yield _("approved by"), f"{approval.by}, {short(approval.at)}"
+    label = _("approved") if approval.by is not None else _("to approve")
     for number, line in enumerate(approval_lines(approval)):
         yield "" if number else label, line
 
 
 def _about(view: SendView) -> Iterator[Row]:
     if view.note:
-        yield "note", view.note
+        yield _("note"), told(view.note)
     if view.started_at:
-        yield "started", f"{short(view.started_at)} (Shanghai time)"
+        yield _("started"), _("{started_at} (Shanghai time)").format(started_at=short(view.started_at))
     if view.closed_at:
-        yield "ended", short(view.closed_at)
-    yield "workflow", view.workflow_id
+        yield _("ended"), short(view.closed_at)
+    yield _("workflow"), view.workflow_id
 
 
 def progress_words(progress: Progress) -> str:
     """How far a send is: jobs, what WeChat accepted and has judged, followers reached."""
-    jobs = counted(progress.jobs, "job")
-    followers = "" if progress.followers is None else f", {progress.followers:,} followers reached"
-    return f"{jobs}, {progress.accepted} accepted by WeChat, {progress.done} with a verdict{followers}"
+    jobs = several("{number:,} job", "{number:,} jobs", progress.jobs).format(number=progress.jobs)
+    followers = (
+        ""
+        if progress.followers is None
+        else _(", {followers:,} followers reached").format(followers=progress.followers)
+    )
+    return _("{jobs}, {accepted} accepted by WeChat, {done} with a verdict{followers}").format(
+        jobs=jobs, accepted=progress.accepted, done=progress.done, followers=followers
+    )
 
 
 def _problem(problem: Problem, *, said_before: bool) -> Iterator[Row]:
-    yield "problem", problem.name if said_before else f"{problem.name}: {problem.sentence}"
-    yield "what to do", problem.todo
+    yield _("problem"), problem.name if said_before else f"{problem.name}: {told(problem.sentence)}"
+    yield _("what to do"), told(problem.todo)
     if said := evidence_words(problem.errcode, problem.errmsg, problem.rid):
-        yield "evidence", said
+        yield _("evidence"), said
     for article in problem.articles:
-        yield f"article {article.idx}", _article(article)
+        yield _("article {idx}").format(idx=article.idx), _article(article)
 
 
 def _article(article: ArticleCheck) -> str:
     """The original, whether it may be reprinted, and what of it would be replaced."""
     replaced = {
-        "content": article.need_replace_content,
-        "nothing of the content": article.need_replace_content is False,
-        "the source is shown": article.need_show_reprint_source,
+        _("content"): article.need_replace_content,
+        _("nothing of the content"): article.need_replace_content is False,
+        _("the source is shown"): article.need_show_reprint_source,
     }
     seen = {
-        "original": article.original_url,
-        "may be reprinted": None if article.can_reprint is None else "yes" if article.can_reprint else "no",
-        "would be replaced": ", ".join(words for words, so in replaced.items() if so) or None,
+        _("original"): article.original_url,
+        _("may be reprinted"): None if article.can_reprint is None else _("yes") if article.can_reprint else _("no"),
+        _("would be replaced"): ", ".join(words for words, so in replaced.items() if so) or None,
         "audit_state": article.audit_state,
-        "article": article.url,
+        _("article"): article.url,
     }
     return "; ".join(f"{name}: {value}" for name, value in seen.items() if value is not None)
 
@@ -277,43 +294,56 @@ def _command(view: SendView, answer: str, problem: str | None) -> str:
     return f"qunfa {answer.replace('_', '-')} {view.account}/{view.key}{flag}{reason}"
 
 
-_JOB_COLUMNS = ("job", "gen", "state", "msg_id", "status", "total", "filter", "sent", "error", "seen by")
+_JOB_COLUMNS = (
+    N_("job"),
+    N_("gen"),
+    N_("state"),
+    N_("msg_id"),
+    N_("status"),
+    N_("total"),
+    N_("filter"),
+    N_("sent"),
+    N_("error"),
+    N_("seen by"),
+)
 
 
 def _job(job: JobResult) -> tuple[object, ...]:
     """One row per job and generation. `total`, `filter`, `sent` and `error` are WeChat's counts of people."""
-    observed = job.observed_by and job.observed_by + (" (known before)" if job.deduplicated else "")
+    observed = job.observed_by and _(job.observed_by) + (_(" (known before)") if job.deduplicated else "")
     counts = job.counts
     people = (counts.total, counts.filter, counts.sent, counts.error) if counts else (None,) * 4
-    return (job.index, job.generation, job.state, job.msg_id, job.status, *people, observed)
+    return (job.index, job.generation, _(job.state), job.msg_id, job.status, *people, observed)
 
 
 _OUTCOMES: Final[dict[Outcome, str]] = {
-    "sent": "Delivered.",
-    "sent_nobody": "WeChat finished the send, and nobody received it.",
-    "partly_sent": "Delivered in part: not every job ended well.",
-    "deleted": "Deleted in WeChat's console.",
-    "unknown": "Nobody knows yet whether it was delivered: look in WeChat's console before anything is sent again.",
-    "failed": "Failed.",
-    "aborted": "Aborted.",
-    "rejected": "Rejected by its approver.",
-    "expired": "Expired.",
+    "sent": N_("Delivered."),
+    "sent_nobody": N_("WeChat finished the send, and nobody received it."),
+    "partly_sent": N_("Delivered in part: not every job ended well."),
+    "deleted": N_("Deleted in WeChat's console."),
+    "unknown": N_("Nobody knows yet whether it was delivered: look in WeChat's console before anything is sent again."),
+    "failed": N_("Failed."),
+    "aborted": N_("Aborted."),
+    "rejected": N_("Rejected by its approver."),
+    "expired": N_("Expired."),
 }
-_NOT_DELIVERED: Final = "Nothing was delivered."
-_MAY_HAVE_BEEN: Final = "Something may have been delivered."
+_NOT_DELIVERED: Final = N_("Nothing was delivered.")
+_MAY_HAVE_BEEN: Final = N_("Something may have been delivered.")
 
 
 def outcome_sentence(result: MassSendResult) -> str:
     """What became of a send, and whether anybody may have received it."""
-    said = _OUTCOMES[result.outcome]
+    said = _(_OUTCOMES[result.outcome])
     if result.outcome in {"sent", "partly_sent"} and result.totals:
-        return f"{said} {_people(result.totals)}"
+        return sentences(said, _people(result.totals))
     if result.outcome in {"failed", "aborted", "rejected", "expired"}:
-        return f"{said} {_MAY_HAVE_BEEN if result.may_have_been_delivered else _NOT_DELIVERED}"
+        return sentences(said, _(_MAY_HAVE_BEEN) if result.may_have_been_delivered else _(_NOT_DELIVERED))
     return said
 
 
 def _people(counts: Counts) -> str:
     """WeChat's counts in words: whom it sent to, and with how many it worked."""
-    failed = f", {counts.error:,} failed" if counts.error else ""
-    return f"{counts.sent:,} of {counts.filter:,} received it{failed} ({counts.total:,} in the audience)."
+    failed = _(", {error:,} failed").format(error=counts.error) if counts.error else ""
+    return _("{sent:,} of {filter:,} received it{failed} ({total:,} in the audience).").format(
+        sent=counts.sent, filter=counts.filter, failed=failed, total=counts.total
+    )

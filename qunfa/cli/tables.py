@@ -10,9 +10,10 @@ from rich.console import Console, ConsoleOptions, OverflowMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from qunfa.cli.language import N_, _
 from qunfa.cli.output import plain
 
-STATES: Final = {"ok": "bold green", "warning": "bold yellow", "failed": "bold red", "skipped": "dim"}
+STATES: Final = {N_("ok"): "bold green", N_("warning"): "bold yellow", N_("failed"): "bold red", N_("skipped"): "dim"}
 """The states of a check, and their styles."""
 _GAP: Final = 2
 _NARROWEST: Final = 6
@@ -101,12 +102,12 @@ def checks(rows: Iterable[tuple[str, str, str, str | None]]) -> Table:
     drawn.add_column(style="dim", no_wrap=True)
     drawn.add_column(overflow="fold")
     for state, name, said, todo in rows:
-        drawn.add_row(Text(state, style=STATES[state]), plain(name), plain(said))
+        drawn.add_row(Text(_(state), style=STATES[state]), plain(name), plain(said))
         if todo is not None:
             drawn.add_row("", "", plain(f"→ {todo}"))
     return drawn
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 job`, `2 jobs`."""
+    """`1 job`, `2 jobs`: in English."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter, ValidationError
 
 from qunfa.cli.errors import WrongUse
+from qunfa.cli.language import _
 from qunfa.contract.fields import Time
 
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
@@ -44,7 +45,11 @@ def time_or_span(text: str, now: datetime, option: str = "--since") -> datetime:
     try:
         return TypeAdapter(Time).validate_python(text)
     except ValidationError:
-        raise WrongUse(f"{option} {text!r} is neither a span (90m, 12h, 7d, PT90M) nor an RFC 3339 time.") from None
+        raise WrongUse(
+            _("{option} {text!r} is neither a span (90m, 12h, 7d, PT90M) nor an RFC 3339 time.").format(
+                option=option, text=text
+            )
+        ) from None
 
 
 def span(text: str) -> timedelta | None:

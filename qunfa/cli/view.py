@@ -19,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.connection import RPC_TIMEOUT, has_worker, workflow_link
 from qunfa.cli.errors import Refused
+from qunfa.cli.language import N_, _
 from qunfa.cli.message import beginning
 from qunfa.cli.options import short_name
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request, steps
@@ -110,8 +111,8 @@ _STATES: Final[dict[WorkflowExecutionStatus, State]] = {
 }
 NEEDS_A_PERSON: Final = frozenset({"needs_operator", "awaiting_approval", "paused"})
 """The phases that a person has to end."""
-_NO_WORKER: Final = "No worker answered, so this is only what Temporal knows: see that one runs (`qunfa worker`)."
-_OTHER_FORM: Final = "It holds a result of a form that this version does not know: look at it in Temporal's UI."
+_NO_WORKER: Final = N_("No worker answered, so this is only what Temporal knows: see that one runs (`qunfa worker`).")
+_OTHER_FORM: Final = N_("It holds a result of a form that this version does not know: look at it in Temporal's UI.")
 
 
 async def read_send(client: Client, send: MassSendId, seen: SendView | None = None) -> SendView:
@@ -170,11 +171,17 @@ async def describe_send(client: Client, send: MassSendId) -> WorkflowExecutionDe
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         raise Refused(
-            f"Temporal's namespace {client.namespace} holds no mass send {short_name(send)}. Look at `qunfa list "
-            f"--account {send.account}`; one that has closed is forgotten when the namespace's retention is over."
+            _(
+                "Temporal's namespace {namespace} holds no mass send {send}. Look at `qunfa list --account "
+                "{account}`; one that has closed is forgotten when the namespace's retention is over."
+            ).format(namespace=client.namespace, send=short_name(send), account=send.account)
         ) from None
     if description.workflow_type != MASS_SEND:
-        raise Refused(f"{description.id} is a workflow of the type {description.workflow_type}, not a mass send.")
+        raise Refused(
+            _("{id} is a workflow of the type {workflow_type}, not a mass send.").format(
+                id=description.id, workflow_type=description.workflow_type
+            )
+        )
     return description
 
 

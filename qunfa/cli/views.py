@@ -11,6 +11,7 @@ from temporalio.client import Client
 
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import UI_VARIABLE, list_link, run, temporal_client
+from qunfa.cli.language import N_, _
 from qunfa.cli.list import quoted
 from qunfa.cli.options import Json
 from qunfa.cli.output import plain, show_result, unbroken
@@ -22,9 +23,10 @@ _SENDS: Final = f"WorkflowType = '{MASS_SEND}'"
 _RUNNING: Final = f"{_SENDS} AND ExecutionStatus = 'Running'"
 _ACCOUNTS: Final = f"WorkflowType = '{ACCOUNT}'"
 _DOUBT: Final = "(MassSendOutcome = 'unknown' OR MassSendProblem IN ('unknown_outcome', 'no_verdict'))"
-_COLUMNS: Final = f"""
-To see more of each send there, once in each browser: click the icon "Configure Columns" below the list, and + beside
-{", ".join(SEARCH_ATTRIBUTES)}."""
+_COLUMNS: Final = N_(
+    'To see more of each send there, once in each browser: click the icon "Configure Columns" below the list, and + '
+    "beside"
+)
 
 
 class View(Stored):
@@ -58,21 +60,21 @@ def queries(account: str | None = None, now: datetime | None = None) -> dict[str
     of_account = "" if account is None else f" AND MassSendAccount = {quoted(account)}"
     today = f"{(now or datetime.now(SHANGHAI)).astimezone(SHANGHAI):%Y-%m-%d}T00:00:00+08:00"
     sends = {
-        "needs an operator": f"{_RUNNING} AND MassSendPhase = 'needs_operator'",
-        "waits for approval": f"{_RUNNING} AND MassSendPhase = 'awaiting_approval'",
-        "paused": f"{_RUNNING} AND MassSendPhase = 'paused'",
-        "due, or held back by its time, its turn or a freeze": (
+        N_("needs an operator"): f"{_RUNNING} AND MassSendPhase = 'needs_operator'",
+        N_("waits for approval"): f"{_RUNNING} AND MassSendPhase = 'awaiting_approval'",
+        N_("paused"): f"{_RUNNING} AND MassSendPhase = 'paused'",
+        N_("due, or held back by its time, its turn or a freeze"): (
             f"{_RUNNING} AND MassSendPhase IN ('scheduled', 'submitting')"
         ),
-        "accepted, without a result yet": f"{_RUNNING} AND MassSendPhase = 'awaiting_result'",
-        "unknown: may have been delivered": f"{_SENDS} AND {_DOUBT}",
-        "failed today": f"{_SENDS} AND MassSendOutcome = 'failed' AND CloseTime >= '{today}'",
+        N_("accepted, without a result yet"): f"{_RUNNING} AND MassSendPhase = 'awaiting_result'",
+        N_("unknown: may have been delivered"): f"{_SENDS} AND {_DOUBT}",
+        N_("failed today"): f"{_SENDS} AND MassSendOutcome = 'failed' AND CloseTime >= '{today}'",
     }
     found = {name: query + of_account for name, query in sends.items()}
     if account is not None:
-        return {**found, "all of the account": _SENDS + of_account}
+        return {**found, N_("all of the account"): _SENDS + of_account}
     frozen = f"{_ACCOUNTS} AND ExecutionStatus = 'Running' AND MassSendPhase = 'frozen'"
-    return {**found, "the accounts, each with its switch": _ACCOUNTS, "frozen accounts": frozen}
+    return {**found, N_("the accounts, each with its switch"): _ACCOUNTS, N_("frozen accounts"): frozen}
 
 
 def render_views(found: Views) -> RenderableType:
@@ -82,12 +84,17 @@ def render_views(found: Views) -> RenderableType:
 
 def _lines(found: Views) -> Iterator[Text]:
     for view in found.views:
-        yield plain(view.name)
+        yield plain(_(view.name))
         where = view.link or view.query
         yield unbroken(f"  {where}", f"link {where}" if view.link else "")
     if not all(view.link for view in found.views):
-        yield plain(f"\nFor links, set {UI_VARIABLE} to the address of Temporal's UI, such as http://localhost:8233.")
-    yield plain(_COLUMNS)
+        yield plain(
+            "\n"
+            + _("For links, set {variable} to the address of Temporal's UI, such as http://localhost:8233.").format(
+                variable=UI_VARIABLE
+            )
+        )
+    yield plain(f"\n{_(_COLUMNS)}\n{', '.join(SEARCH_ATTRIBUTES)}.")
 
 
 async def _views(account: str | None) -> Views:

@@ -15,11 +15,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.language import _
 from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
 from qunfa.cli.options import send_id
 from qunfa.cli.output import in_a_line, note, plain, show_json_line, stdout
+from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.preview import preview_line
-from qunfa.cli.status import headline, render_send, state_word
+from qunfa.cli.status import headline, named_state, render_send, state_word
 from qunfa.cli.tables import table
 from qunfa.cli.times import short
 from qunfa.cli.view import NEEDS_A_PERSON, RequestView, SendView, read_send
@@ -65,7 +67,7 @@ def watch(
     run and those that start, until Ctrl-C.
     """
     if sends and query is not None:
-        raise WrongUse("Say which sends: by SEND…, or by --query, and not by both.")
+        raise WrongUse(_("Say which sends: by SEND…, or by --query, and not by both."))
     named = list(dict.fromkeys(send_id(text, account) for text in sends or ()))
     found = visibility_query(Filters(account=account, query=query), running=True)
     if not run(_watch(stdout(), named, found, as_json=as_json)):
@@ -147,9 +149,11 @@ async def _watch_running(client: Client, board: Watcher, query: str) -> bool:
 def _tell_once(rows: list[SendRow], told: str | None) -> str | None:
     sentence = None
     if not rows:
-        sentence = "No send runs: waiting for one. Ctrl-C ends this."
+        sentence = _("No send runs: waiting for one. Ctrl-C ends this.")
     elif len(rows) > WATCHED_MAX:
-        sentence = f"More than {WATCHED_MAX} sends run: the newest are watched. Name others, or an --account."
+        sentence = _("More than {watched_max} sends run: the newest are watched. Name others, or an --account.").format(
+            watched_max=WATCHED_MAX
+        )
     if sentence is not None and sentence != told:
         note(sentence)
     return sentence
@@ -250,19 +254,23 @@ class Lines:
         if state != self._last:
             yield progress_line(view)
             if view.state == "running" and view.phase in NEEDS_A_PERSON and view.status:
-                yield f"to do: {to_do(view)}; see qunfa status {view.account}/{view.key}"
+                yield _("to do: {to_do}; see qunfa status {account}/{key}").format(
+                    to_do=to_do(view), account=view.account, key=view.key
+                )
         self._last = state
 
 
 def progress_line(view: SendView) -> str:
     """One change of a send in one line."""
-    return in_a_line(f"{state_word(view)}: {_said(view)}")
+    return in_a_line(_("{state}: {said}").format(state=named_state(state_word(view)), said=_said(view)))
 
 
 def request_line(request: RequestView) -> str:
     """What goes to whom, and who asked."""
-    by = f", asked for by {request.requested_by}" if request.requested_by else ""
-    return f"{request.message} to {request.audience}{by}"
+    by = _(", asked for by {requested_by}").format(requested_by=request.requested_by) if request.requested_by else ""
+    return _("{message} to {audience}{by}").format(
+        message=told_whole(request.message), audience=told(request.audience), by=by
+    )
 
 
 def _time(view: SendView) -> str:
@@ -270,7 +278,7 @@ def _time(view: SendView) -> str:
 
 
 def _said(view: SendView) -> str:
-    return view.note if view.note and view.status is None and view.result is None else headline(view)
+    return told(view.note) if view.note and view.status is None and view.result is None else headline(view)
 
 
 def _watch_closing(client: Client, send: MassSendId) -> "asyncio.Task[None]":
@@ -289,16 +297,23 @@ def _essence(view: SendView) -> dict[str, Any]:
 def render_board(views: Iterable[SendView]) -> RenderableType:
     """One line a send, in the order of the names; the command below them tells more."""
     rows = map(_cells, sorted(views, key=lambda one: (one.account, one.key)))
-    headings = ("send", "phase", "progress", "what to do", "what", "to")
+    headings = (_("send"), _("phase"), _("progress"), _("what to do"), _("what"), _("to"))
     return Group(
-        table(headings, rows, cut={"what to do": 24, "what": 10, "to": 8}),
-        plain("qunfa status SEND tells more. Ctrl-C ends this."),
+        table(headings, rows, cut={_("what to do"): 24, _("what"): 10, _("to"): 8}),
+        plain(_("qunfa status SEND tells more. Ctrl-C ends this.")),
     )
 
 
 def _cells(view: SendView) -> tuple[object, ...]:
-    what, whom = (view.request.message, view.request.audience) if view.request else (None, None)
-    return f"{view.account}/{view.key}", view.phase, _progress(view), in_a_line(to_do(view)), what, whom
+    what, whom = (told_whole(view.request.message), told(view.request.audience)) if view.request else (None, None)
+    return (
+        f"{view.account}/{view.key}",
+        view.phase and _(view.phase),
+        _progress(view),
+        in_a_line(to_do(view)),
+        what,
+        whom,
+    )
 
 
 def _progress(view: SendView) -> str | None:
@@ -306,13 +321,13 @@ def _progress(view: SendView) -> str | None:
     sizes = [(one.written or 0, one.size) for one in view.work if one.size]
     if sizes:
         written, size = sizes[0]
-        return f"{written * 100 // size}% uploaded"
+        return _("{percent}% uploaded").format(percent=written * 100 // size)
     if view.status is None:
         return None
     progress = view.status.progress
     if progress.followers is not None:
-        return f"{progress.followers:,} reached"
-    return "judged" if progress.done else "accepted" if progress.accepted else None
+        return _("{followers:,} reached").format(followers=progress.followers)
+    return _("judged") if progress.done else _("accepted") if progress.accepted else None
 
 
 def to_do(view: SendView) -> str:

@@ -26,8 +26,10 @@ from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, temporal_client
 from qunfa.cli.errors import Refused
+from qunfa.cli.language import N_, _
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import in_a_line, plain, stderr
+from qunfa.cli.phrases import told
 from qunfa.cli.view import Work, pending_work
 from qunfa.contract import INVALID_REQUEST, steps
 from qunfa.markdown import summary_line
@@ -89,7 +91,7 @@ async def answer_of_a_worker(question: Question, result_type: type[Result], queu
     try:
         return await answer_of(client, question, result_type, queue)
     except InvalidError as error:
-        raise Refused(error.said) from None
+        raise Refused(told(error.said)) from None
 
 
 async def answer_of(
@@ -215,29 +217,35 @@ def _explained(error: WorkflowFailureError) -> Exception:
         case ApplicationError(type=kind, message=message) as cause if kind == INVALID_REQUEST:
             return InvalidError(message, problems_of(cause))
         case TerminatedError():
-            return Refused("It was ended in Temporal before it had an answer; another one of the same key does that.")
+            return Refused(
+                _("It was ended in Temporal before it had an answer; another one of the same key does that.")
+            )
         case CancelledError():
-            return Refused("It was cancelled in Temporal before it had an answer.")
+            return Refused(_("It was cancelled in Temporal before it had an answer."))
         case TimedOut():
-            return Refused(f"It had no answer within {AT_MOST}, and was given up: look at its workflow in Temporal.")
+            return Refused(
+                _("It had no answer within {at_most}, and was given up: look at its workflow in Temporal.").format(
+                    at_most=AT_MOST
+                )
+            )
         case FailureError(message=message):
-            return Refused(message)
+            return Refused(told(message))
         case cause:
             return Refused(str(cause))
 
 
 _BAR: Final = 30
 _WORDS: Final = {
-    steps.INSPECT: "a look at the material",
-    steps.UPLOAD: "upload to WeChat",
-    steps.MAKE_DRAFT: "WeChat's draft",
-    steps.CHECK_DRAFT: "a look at the draft's pictures",
-    steps.CONVERT_VIDEO: "conversion of the video",
-    steps.CHECK_AUDIENCE: "a look at the tag",
-    steps.PREVIEW: "preview",
+    steps.INSPECT: N_("a look at the material"),
+    steps.UPLOAD: N_("upload to WeChat"),
+    steps.MAKE_DRAFT: N_("WeChat's draft"),
+    steps.CHECK_DRAFT: N_("a look at the draft's pictures"),
+    steps.CONVERT_VIDEO: N_("conversion of the video"),
+    steps.CHECK_AUDIENCE: N_("a look at the tag"),
+    steps.PREVIEW: N_("preview"),
 }
 
-_PAUSED: Final = "paused in Temporal, so that nothing goes on; unpause the activity there"
+_PAUSED: Final = N_("paused in Temporal, so that nothing goes on; unpause the activity there")
 
 
 def render_work(work: Sequence[Work]) -> Table:
@@ -254,26 +262,40 @@ def render_work(work: Sequence[Work]) -> Table:
 
 def work_words(one: Work) -> str:
     """The activity in words."""
-    return _WORDS.get(one.activity, one.activity)
+    return _(_WORDS.get(one.activity, one.activity))
 
 
 def failure_line(one: Work) -> str | None:
     """Why it is not done, in one line: it is paused, or the last attempt failed; `None` where neither is so."""
     if one.paused:
-        return f"{work_words(one)}: {_PAUSED}"
-    return f"{work_words(one)}, attempt {one.attempt} after: {one.failure}" if one.failure else None
+        return f"{work_words(one)}: {_(_PAUSED)}"
+    return (
+        _("{work}, attempt {attempt} after: {failure}").format(
+            work=work_words(one), attempt=one.attempt, failure=told(one.failure)
+        )
+        if one.failure
+        else None
+    )
 
 
 def _bytes(one: Work) -> str:
     if one.size is None or one.written is None:
         return ""
-    return f"{bytes_words(one.written)} of {bytes_words(one.size)}"
+    return _("{written} of {size}").format(written=bytes_words(one.written), size=bytes_words(one.size))
 
 
 def _failure(one: Work) -> Text:
     before = "  " if one.size is not None else ""
     if one.paused:
-        return Text.assemble(before, _PAUSED, style="yellow")
+        return Text.assemble(before, _(_PAUSED), style="yellow")
     if not one.failure:
         return Text()
-    return Text.assemble(before, plain(f"attempt {one.attempt}; the last one failed: {one.failure}"), style="yellow")
+    return Text.assemble(
+        before,
+        plain(
+            _("attempt {attempt}; the last one failed: {failure}").format(
+                attempt=one.attempt, failure=told(one.failure)
+            )
+        ),
+        style="yellow",
+    )

@@ -4,8 +4,10 @@ Every value may stand in the file or in the environment (`QUNFA_ACCOUNTS__DEMO__
 """
 
 from qunfa.settings.account import AccountSettings, CallbackSettings, NoticeSettings
-from qunfa.settings.loading import SettingsError, load_settings, load_task_queue
+from qunfa.settings.loading import SettingsError, load_language, load_settings, load_task_queue
 from qunfa.settings.model import (
+    DisplaySettings,
+    Language,
     MediaSettings,
     MetricsSettings,
     ReceiverSettings,
@@ -17,6 +19,8 @@ from qunfa.settings.model import (
 __all__ = [
     "AccountSettings",
     "CallbackSettings",
+    "DisplaySettings",
+    "Language",
     "MediaSettings",
     "MetricsSettings",
     "NoticeSettings",
@@ -25,6 +29,7 @@ __all__ = [
     "SettingsError",
     "TimingSettings",
     "WeChatSettings",
+    "load_language",
     "load_settings",
     "load_task_queue",
 ]

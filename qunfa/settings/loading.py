@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.settings.account import WITHOUT_CREDENTIALS, AccountSettings, CallbackSettings, NoticeSettings
-from qunfa.settings.model import Settings, TaskQueue
+from qunfa.settings.model import Language, Settings, TaskQueue
 
 PREFIX = "QUNFA_"
 DELIMITER = "__"
@@ -140,6 +140,23 @@ def load_task_queue() -> str:
     except ValidationError:
         where = f"task_queue in {_file()}" if value is None else variable
         raise SettingsError(f"{where} must be a name without blanks: correct or remove it") from None
+
+
+def load_language() -> Language | None:
+    """The language alone, for every command, and None where none is set.
+
+    Raises:
+        SettingsError: The file cannot be read, or there is no such language.
+    """
+    variable = f"{PREFIX}DISPLAY{DELIMITER}LANGUAGE"
+    value = os.environ.get(variable)
+    if value is None:
+        display = _read_file().get("display")
+        value = display.get("language") if isinstance(display, dict) else None
+    try:
+        return TypeAdapter(Language | None).validate_python(value)
+    except ValidationError:
+        raise SettingsError(f'display.language must be "en" or "zh": correct {variable}, or {_file()}') from None
 
 
 def _file() -> Path | None:

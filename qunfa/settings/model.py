@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
 
@@ -136,6 +136,15 @@ class TimingSettings(Section):
         return self
 
 
+Language = Literal["en", "zh"]
+
+
+class DisplaySettings(Section):
+    """How commands speak to people; without a `language`, as the environment of whoever types them says."""
+
+    language: Language | None = None
+
+
 class Settings(Section):
     """Everything that can be configured; `accounts` by the name callers use."""
 
@@ -146,4 +155,5 @@ class Settings(Section):
     worker: WorkerSettings = WorkerSettings()
     media: MediaSettings = MediaSettings()
     timing: TimingSettings = TimingSettings()
+    display: DisplaySettings = DisplaySettings()
     accounts: Accounts = Field(default_factory=dict)

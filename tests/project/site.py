@@ -18,6 +18,7 @@ ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = "docs/"
 ADDED: Final = {
     "README.md": "index.md",
+    "README.zh-CN.md": "index.zh-CN.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "deploy/secrets/README.md": "secrets.md",

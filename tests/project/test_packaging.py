@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.project.imports import OURS, ROOT, imports, package_of, sources
+from tests.project.messages import COMPILED
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = ("build", "run", "demo", "dev")
@@ -73,6 +74,12 @@ def test_the_wheel_holds_the_whole_application(wheel: zipfile.Path) -> None:
 def test_the_wheel_says_that_it_is_typed(wheel: zipfile.Path) -> None:
     """Otherwise a caller's type checker takes everything of the client for `Any`."""
     assert (wheel / "qunfa" / "py.typed").exists()
+
+
+def test_the_wheel_speaks_chinese(wheel: zipfile.Path) -> None:
+    """It holds the compiled catalogue, as it is kept: gettext reads that, and needs no tool for it."""
+    packed = wheel / str(COMPILED.relative_to(ROOT))
+    assert packed.read_bytes() == COMPILED.read_bytes()
 
 
 def test_the_wheel_installs_the_command_and_the_licence(wheel: zipfile.Path) -> None:

@@ -26,7 +26,7 @@ _COMMAND: Final = re.compile(r"^(?:\S*/)?qunfa (.+?)(?:\s+#.*)?$", re.MULTILINE)
 _IN_A_LINE: Final = re.compile(r"`qunfa ([^`]+)`")
 _BLOCK: Final = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 _CODE: Final = "Code"
-_END: Final = re.compile(r"(?<=[.!?])[\"')*”]*\s+(?=[^\s\da-z])")
+_END: Final = re.compile(r"(?<=[.!?])[\"')*”]*\s+(?=[^\s\da-z])|(?<=[。！？；：])")
 _WORD: Final = re.compile(r"\S*\w\S*")
 
 

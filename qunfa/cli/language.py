@@ -1,0 +1,86 @@
+"""The language that a command speaks to people: English, or Chinese where the settings or the environment say so.
+
+Texts stand in the source in English, as `_("…")`. The catalogue in `locale/` has them in Chinese, and `make messages`
+renews it. What a command prints as JSON is English always: programs read it.
+"""
+
+import gettext
+import os
+from collections.abc import Mapping
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from qunfa.settings import Language, SettingsError, load_language
+
+LOCALES: Final = Path(__file__).parent / "locale"
+DOMAIN: Final = "qunfa"
+ENGLISH: Final = "en"
+CHINESE: Final = "zh"
+_VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+"""The first that is set decides, as gettext has it."""
+_PLAIN: Final = frozenset({"C", "POSIX"})
+
+_spoken: ContextVar[Language] = ContextVar("language", default="en")
+
+
+def speak(language: Language) -> None:
+    """Have :func:`_` answer in this language from now on."""
+    _spoken.set(language)
+
+
+def spoken() -> Language:
+    """The language that is spoken."""
+    return _spoken.get()
+
+
+def of_this_process() -> Language:
+    """What the settings name, or else the environment.
+
+    Settings that cannot be read name nothing here: the command that needs them says what is wrong.
+    """
+    try:
+        return load_language() or of_environment(os.environ)
+    except SettingsError:
+        return of_environment(os.environ)
+
+
+def of_environment(environ: Mapping[str, str]) -> Language:
+    """The first language of the environment's list that there is, as in `zh_CN.UTF-8` or `en_GB:zh`."""
+    for name in filter(None, (environ.get(one, "") for one in _VARIABLES)):
+        for word in name.split(":"):
+            language = word.partition(".")[0].partition("@")[0].partition("_")[0]
+            if language == CHINESE:
+                return "zh"
+            if language == ENGLISH or language in _PLAIN:
+                return "en"
+        return "en"
+    return "en"
+
+
+def _(message: str) -> str:
+    """The message in the language that is spoken."""
+    return _catalogue().gettext(message) if message and spoken() != ENGLISH else message
+
+
+def N_(message: str) -> str:  # noqa: N802  gettext's name for it
+    """The message as it is; it is marked, and :func:`_` translates it where it is shown."""
+    return message
+
+
+def several(one: str, many: str, number: int) -> str:
+    """The message for so many."""
+    if spoken() == ENGLISH:
+        return one if number == 1 else many
+    return _catalogue().ngettext(one, many, number)
+
+
+def sentences(*parts: str) -> str:
+    """Sentences, one after the other."""
+    return (" " if spoken() == ENGLISH else "").join(filter(None, parts))
+
+
+@cache
+def _catalogue() -> gettext.NullTranslations:
+    return gettext.translation(DOMAIN, LOCALES, languages=[CHINESE])

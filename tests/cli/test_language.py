@@ -1,0 +1,183 @@
+"""Chinese for who wants it: which language is spoken, what is translated, and what never is."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.rich_utils
+from rich.cells import cell_len
+from rich.text import Text
+from temporalio.client import Client
+from typer.testing import CliRunner, Result
+
+from qunfa.cli import app
+from qunfa.cli.language import of_environment, speak
+from qunfa.cli.phrases import told, told_whole
+from qunfa.cli.wrapping import breaks
+from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed
+from tests.cli.stub import status
+from tests.cli.test_help import COMMANDS
+from tests.project.test_messages import english
+
+CHINESE = {"LC_ALL": "", "LANG": "zh_CN.UTF-8", "COLUMNS": "80"}
+NO_CONFIGURATION = {"QUNFA_CONFIG": ""}
+REPRINT = {
+    "name": "reprint_needs_decision",
+    "sentence": "WeChat judged the message a reprint and did not send it.",
+    "todo": "Retry, or abort.",
+    "errcode": 30003,
+    "errmsg": "err(30003)",
+}
+
+
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    """What is said in this test is said in Chinese."""
+    speak("zh")
+    yield
+    speak("en")
+
+
+def typed(*words: str, **environment: str) -> Result:
+    """What comes of a command line."""
+    return CliRunner().invoke(app, list(words), env={**CHINESE, **NO_CONFIGURATION, **environment}, prog_name="qunfa")
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh"}, "zh"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LC_MESSAGES": "zh_CN", "LANG": "en_US.UTF-8"}, "zh"),
+        ({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"}, "en"),
+        ({"LC_ALL": "C.UTF-8", "LANGUAGE": "zh_CN:en"}, "zh"),
+        ({"LANGUAGE": "en_GB:zh", "LANG": "zh_CN.UTF-8"}, "en"),
+        ({"LANGUAGE": "fr:zh", "LANG": "fr_FR.UTF-8"}, "zh"),
+    ],
+)
+def test_the_environment_names_the_language(environment: dict[str, str], language: str) -> None:
+    """By the first variable of gettext's that is set, and the first language in it that there is."""
+    assert of_environment(environment) == language
+
+
+@pytest.mark.parametrize(("setting", "said"), [("zh", "列出群发"), ("en", "List sends")])
+def test_the_settings_win_over_the_environment(setting: str, said: str) -> None:
+    """By a variable of the settings, as by the file."""
+    other = {"LANG": "en_US.UTF-8" if setting == "zh" else "zh_CN.UTF-8"}
+    assert said in typed("list", "--help", QUNFA_DISPLAY__LANGUAGE=setting, **other).stdout
+
+
+def test_a_file_of_settings_names_the_language(tmp_path: Path) -> None:
+    """And a language that there is not leaves it to the environment."""
+    file = tmp_path / "qunfa.toml"
+    for language, said in (("en", "List sends"), ("klingon", "列出群发")):
+        file.write_text(f'[display]\nlanguage = "{language}"\n', encoding="utf-8")
+        assert said in typed("list", "--help", QUNFA_CONFIG=str(file)).stdout
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_is_chinese_and_fits(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No English sentence is left in it, no line has more than 80 columns, and nothing is cut."""
+    shown = []
+    for width in (80, 300):
+        monkeypatch.setattr(typer.rich_utils, "MAX_WIDTH", width)
+        shown.append(typed(*words.split(), "--help").stdout)
+    narrow, wide = shown
+    assert any(unicodedata.name(one, "").startswith("CJK") for one in narrow)
+    assert english(re.sub(r"(用法|示例)：.*|`[^`]*`|[│╭╮╰╯─]", " ", wide)) == []
+    assert max(map(cell_len, narrow.splitlines())) <= 80
+    assert sorted(re.sub(r"[│╭╮╰╯─\s]", "", narrow)) == sorted(re.sub(r"[│╭╮╰╯─\s]", "", wide))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("status",), "缺少参数"),
+        (("retry", "demo/k"), "缺少选项“--reason”"),
+        (("list", "--phase", "flying"), "“--phase”的值无效：“flying”不在"),
+        (("list", "--limit", "many"), "“--limit”的值无效：不是整数"),
+        (("list", "--limit", "0"), "“--limit”的值无效：不能小于 1"),
+        (("list", "--limit", "20000"), "“--limit”的值无效：不能大于 10000"),
+        (("list", "--colour"), "没有这个选项：--colour"),
+        (("list", "--limits"), "没有这个选项：--limits"),
+        (("list", "--limit"), "“--limit”需要一个值"),
+        (("speed", "demo", "get", "1", "2"), "多余的参数"),
+        (("fly",), "没有“fly”这个命令"),
+        (("status", "just-a-key"), "不是群发的名称"),
+        (("approve",), "请说明是哪些群发"),
+        (("send", "--account", "demo", "--text", "hi", "--yes"), "key：缺失"),
+        (("status", "demo/k"), "Temporal"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
+)
+def test_errors_are_chinese(words: tuple[str, ...], said: str) -> None:
+    """Those of typer, of the command and of a request."""
+    answer = typed(*words, **UNREACHABLE)
+    shown = re.sub(r"[│╭╮╰╯─\s]", "", answer.stderr)
+    assert said.replace(" ", "") in shown, answer.stderr
+
+
+async def test_a_send_is_told_in_chinese(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """Its phase with its name, the problem, what to do, and the answers as they are typed; all within 80 columns."""
+    waiting = {"reason": "an operator's answer to reprint_needs_decision", "until": "2026-12-04T01:00:00Z"}
+    story = [{"at": "2026-12-01T01:00:00Z", "what": "try 1: accepted as msg_id 3147483650"}]
+    said = status("needs_operator", problem=REPRINT, answers=["retry", "abort"], waiting_for=waiting, history=story)
+    await scripted(said)
+    shown = (await qunfa("status", f"demo/{key}", **CHINESE)).stdout
+    for words in ("待人工处理（needs_operator）", "reprint_needs_decision: 微信判定这条消息为转载", "重试或中止。"):
+        assert words in shown
+    assert f'qunfa retry demo/{key} --send-ignore-reprint --reason "WHY"' in shown
+    assert "第 1 次提交：已受理为 msg_id 3147483650" in shown
+    assert english(re.sub(r"qunfa .*|workflow .*|微信原文.*", "", shown)) == []
+
+
+async def test_json_is_the_same_in_every_language(qunfa: Qunfa, scripted: Scripted, key: str) -> None:
+    """Programs read it: what workflows say stays as it was said, and so does what the command adds."""
+    await scripted(status("needs_operator", problem=REPRINT, answers=["retry", "abort"]))
+    for words in (
+        ("status", f"demo/{key}"),
+        ("views",),
+        ("retry", "demo/none", "demo/nothing", "--reason", "x", "--yes"),
+    ):
+        said, told_ = [parsed(await qunfa(*words, "--json", **more)) for more in ({}, CHINESE)]
+        assert said == told_
+        assert json.dumps(said, ensure_ascii=False).isascii()
+
+
+async def test_the_list_is_chinese(qunfa: Qunfa, scripted: Scripted, client: Client, key: str) -> None:
+    """Headings and states; what is searched by keeps its name."""
+    await scripted(status("needs_operator", problem=REPRINT))
+    shown = (await qunfa("list", "--query", f"WorkflowId = 'mass-send:demo:{key}'", **CHINESE)).stdout
+    assert "群发" in shown
+    assert english(shown) == []
+
+
+def test_a_message_is_never_translated(chinese: None) -> None:
+    """Only the words around it: what goes out is shown as it goes out."""
+    assert told_whole('Text "Failed. Nothing was delivered."') == "文本“Failed. Nothing was delivered.”"
+    assert told_whole("text: Retry, or abort.\nFailed.") == "文本：Retry, or abort.\nFailed."
+    assert told_whole("Somebody's own words. Failed.") == "Somebody's own words. Failed."
+    assert told("frozen by li: Retry, or abort.") == "已被 li 冻结：Retry, or abort."
+
+
+def test_what_is_not_known_stays_english(chinese: None) -> None:
+    """Of several sentences each that is known is translated, and none is lost."""
+    assert told("WeChat has news. Retry, or abort.") == "WeChat has news. 重试或中止。"
+    assert told("Retry, or abort. WeChat has news: two.") == "重试或中止。WeChat has news: two."
+    assert told("") == ""
+
+
+@pytest.mark.parametrize("width", [4, 10, 11, 40])
+def test_chinese_breaks_between_characters(width: int) -> None:
+    """No line is too wide, none begins with a mark that ends a clause, and no word of letters is broken."""
+    text = "到公众平台改正标签或粉丝，然后重试；或者“中止”，再用 key 发送。"
+    lines = [one.plain for one in Text(text).divide(breaks(text, width))]
+    assert "".join(lines) == text
+    assert all(cell_len(one.rstrip()) <= max(width, 6) for one in lines)
+    assert not any(one[0] in "，。；：、！？”" for one in lines)
+    assert sum("key" in one for one in lines) == 1

@@ -1,0 +1,219 @@
+"""The catalogue of messages: what is to be translated, and how it is kept. `make messages` runs this.
+
+Babel reads the marked texts. The help of commands, the tables of the rules and the sentences of the core are not
+marked: they are taken from where they stand.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from string import Formatter
+from typing import Any, Final, get_args
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+from typer.main import get_group
+
+from qunfa.cli import app
+from qunfa.cli.help import EXAMPLE, texts
+from qunfa.cli.language import CHINESE, DOMAIN, LOCALES
+from qunfa.cli.view import State
+from qunfa.contract.operators import Phase
+from qunfa.contract.result import JobStateName, Observer, Outcome, ShownOutcome
+from qunfa.rules.problems import PROBLEMS
+from qunfa.rules.verdict import CONTENT_MEANINGS
+from tests.project.imports import ROOT
+
+FILE: Final = LOCALES / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
+COMPILED: Final = FILE.with_suffix(".mo")
+KEYWORDS: Final[dict[str, tuple[int, ...] | None]] = {"_": None, "N_": None, "several": (1, 2)}
+STATES: Final = (Phase, Outcome, ShownOutcome, JobStateName, Observer, State)
+OTHER_WORDS: Final = (
+    "service",
+    "subscription",
+    "month",
+    "all followers",
+    "frozen",
+    "duplicate",
+    "not_written",
+    "unused",
+)
+DECISIONS: Final = ("abort", "approve", "reject", "pause", "resume", "reschedule", "retry", "cancel", "day")
+FIXED: Final = [*(word for one in STATES for word in get_args(one)), *OTHER_WORDS, *DECISIONS]
+"""Names of states and kinds, which are not marked where they are defined: Chinese has a word for each."""
+CORE: Final = (
+    "qunfa/send",
+    "qunfa/rules/codes.py",
+    "qunfa/rules/doctor.py",
+    "qunfa/rules/doctor_account.py",
+    "qunfa/cli/examination.py",
+    "qunfa/cli/temporal_checks.py",
+    "qunfa/cli/trial.py",
+    "qunfa/rules/problems.py",
+    "qunfa/rules/recall.py",
+    "qunfa/rules/second_submission.py",
+    "qunfa/rules/submission.py",
+    "qunfa/contract/refusal.py",
+    "qunfa/contract/fields.py",
+)
+"""Where the core makes sentences for people: all that have no variables are translated as they are."""
+NONE_FOR_PEOPLE: Final = frozenset(
+    {
+        "Step | End | None",
+        "the account is not pinned yet",
+        "a return code stands in the table twice",
+        "hex escape",
+        "qunfa setup --retention 35d",
+        "qunfa setup",
+        "qunfa callback check",
+        "Whether a worker answers",
+        "no worker has answered the doctor",
+        "the doctor has gone",
+        "ahead of",
+        "unicode code point",
+        "recursion limit",
+        "number out of range",
+        "Invalid JSON:",
+        "at line",
+        "Value error,",
+        "ISO 8601 (PT45M) or seconds",
+    }
+)
+"""Texts of those files that no operator reads: types, faults of the program, and words of libraries."""
+
+_WORDS: Final = re.compile(r"(?<![\w`-])[A-Za-z']+,? [a-z']+,? [a-z']+(?![\w-])")
+_SENTENCE: Final = re.compile(r"[\"'A-Za-z][^\\|]* [^\\|]*")
+
+
+def catalogue() -> Catalog:
+    """What is kept."""
+    with FILE.open("rb") as file:
+        return read_po(file, locale=CHINESE, domain=DOMAIN)
+
+
+def wanted() -> Catalog:
+    """Every text that is to be translated."""
+    found = Catalog(locale=CHINESE, domain=DOMAIN, fuzzy=False)
+    for file, _line, message, _comments, _context in extract_from_dir(ROOT / "qunfa" / "cli", keywords=KEYWORDS):
+        found.add(message, locations=[(f"qunfa/cli/{file}", 1)])
+    for text in [*texts(get_group(app)), EXAMPLE, *FIXED, *CONTENT_MEANINGS.values()]:
+        found.add(text)
+    for text in [*core_sentences(), *(text for one in PROBLEMS.values() for text in (one.sentence, one.todo))]:
+        found.add(text)
+    return found
+
+
+def core_sentences() -> Iterator[str]:
+    """The sentences of the core that have no variables."""
+    for file in core_files():
+        yield from (text for text in plain_texts(ast.parse(file.read_text(encoding="utf-8"))))
+
+
+def core_files() -> list[Path]:
+    """The modules of :data:`CORE`."""
+    places = [ROOT / place for place in CORE]
+    return [file for place in places for file in ([place] if place.is_file() else sorted(place.glob("*.py")))]
+
+
+def plain_texts(tree: ast.Module) -> Iterator[str]:
+    """The texts of a module that read as words, without its docstrings and the pieces of its f-strings."""
+    pieces = {id(one) for joined in ast.walk(tree) if isinstance(joined, ast.JoinedStr) for one in joined.values}
+    documentation = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces | documentation:
+            text = node.value.strip()
+            if _SENTENCE.fullmatch(text) and text not in NONE_FOR_PEOPLE:
+                yield text
+
+
+def templates(tree: ast.Module) -> Iterator[str]:
+    """The texts of a module with variables, each variable as `{}`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
+
+
+def unmarked(tree: ast.Module) -> Iterator[str]:
+    """The texts of a module that read as sentences, and stand in no call that translates, or that typer is given."""
+    passed = {id(one) for call in _calls(tree) for one in ast.walk(call)}
+    passed |= {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
+    pieces = {id(one) for joined in ast.walk(tree) if isinstance(joined, ast.JoinedStr) for one in joined.values}
+    for node in ast.walk(tree):
+        if id(node) in passed | pieces:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        else:
+            continue
+        if _WORDS.search(text):
+            yield text
+
+
+def _calls(tree: ast.Module) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in {*KEYWORDS, "Option", "Argument"}:
+                yield node
+
+
+def placeholders(text: str) -> list[str]:
+    """The variables of a text, each with its conversion and its format."""
+    return sorted({f"{name}!{how}:{spec}" for _text, name, spec, how in Formatter().parse(text) if name is not None})
+
+
+def renewed(kept: Catalog, found: Catalog) -> Catalog:
+    """The texts of `found` with the translations that are kept; what nobody wants any more is gone."""
+    made = Catalog(locale=CHINESE, domain=DOMAIN, fuzzy=False, header_comment=_HEADER, **_FIXED_HEADERS)
+    for message in found:
+        if message.id:
+            before = kept.get(message.id)
+            same_kind = before is not None and type(before.id) is type(message.id)
+            made.add(message.id, before.string if before and same_kind else "", locations=message.locations)
+    return made
+
+
+_HEADER: Final = "# What qunfa says, in Chinese. `make messages` renews this file, and compiles it."
+_FIXED_HEADERS: Final[dict[str, Any]] = {
+    "project": "Qunfa",
+    "version": "0",
+    "msgid_bugs_address": "-",
+    "last_translator": "Qunfa",
+    "language_team": "zh",
+    "creation_date": datetime(2026, 12, 1, tzinfo=UTC),
+    "revision_date": datetime(2026, 12, 1, tzinfo=UTC),
+}
+"""What says nothing here, and would change the file each time."""
+
+
+def strings(message: Message) -> tuple[str, ...]:
+    """A message's translations: one, or one for each number."""
+    found: Any = message.string
+    return (found,) if isinstance(found, str) else tuple(found)
+
+
+def untranslated(messages: Iterable[Message]) -> list[str]:
+    """What has no translation yet, or one that is only guessed."""
+    return [str(one.id) for one in messages if one.id and (one.fuzzy or not all(strings(one)))]
+
+
+def write(made: Catalog) -> None:
+    """Keep the catalogue, and what `gettext` reads."""
+    read, compiled = BytesIO(), BytesIO()
+    write_po(read, made, width=110, sort_output=True, include_lineno=False)
+    write_mo(compiled, made)
+    FILE.write_bytes(read.getvalue())
+    COMPILED.write_bytes(compiled.getvalue())
+
+
+if __name__ == "__main__":
+    write(renewed(catalogue(), wanted()))
+    for text in untranslated(catalogue()):
+        print("to translate:", text)  # noqa: T201

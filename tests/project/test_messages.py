@@ -1,0 +1,186 @@
+"""The Chinese catalogue: nothing lacks in it, and what workflows say is found in it."""
+
+import ast
+import gettext
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from qunfa.cli.language import CHINESE, DOMAIN, LOCALES, speak
+from qunfa.cli.phrasebook import COMMAND_LINE, PHRASES
+from qunfa.cli.phrases import told
+from qunfa.rules.problems import PROBLEMS
+from tests.project.imports import ROOT
+from tests.project.messages import (
+    COMPILED,
+    FILE,
+    catalogue,
+    core_files,
+    placeholders,
+    plain_texts,
+    strings,
+    templates,
+    unmarked,
+    untranslated,
+    wanted,
+)
+
+KEPT: Final = catalogue()
+SAID_ELSEWHERE: Final = (
+    "qunfa/send",
+    "qunfa/rules",
+    "qunfa/contract",
+    "qunfa/account",
+    "qunfa/cli",
+    "workflows",
+    "activities",
+)
+ENGLISH_ONLY: Final = frozenset({"demo", "callback.py", "services.py", "restored.py", "recovery.py", "traces.py"})
+"""Where commands for platform engineers are, which print English, but for their help."""
+TYPED: Final = ("qunfa ", "temporal ", "Example: qunfa ", "QUNFA_")
+NO_SENTENCES: Final = {
+    "bold reverse red",
+    "the dry run was interrupted",
+    "a time with an offset, such as 2026-12-01T09:00:00+08:00",
+}
+"""A style, what goes into a history, and a piece of help."""
+_SET_CURRENT: Final = "temporal worker deployment set-current-version --deployment-name"
+COMPOSED: Final = frozenset(
+    {
+        "another submission of the account{}",
+        "{}, asking mass/get as well",
+        "{}: it may still be delivered",
+        "WeChat could not be asked about msg_id {}, so nothing was changed; {}",
+        "WeChat does not accept calls from {}; nothing was sent.",
+        "The other job is msg_id {}.{}",
+        "The first such try began at {}.{}",
+        "WeChat still asks the administrator about {} ({}); {}",
+        "must have at {} {} items",
+        "must be {} and at most a year",
+        ", until {} at the latest",
+        "WeChat refuses it; it waits until {}{}",
+        "accepted as msg_id {},{}; no result yet",
+        "in doubt: a try of{} may have been accepted",
+        "{}{},{}; nothing was delivered",
+        "{}, less than 35: if an account's own workflow is lost, an older key could be sent again",
+        f"Start workers of the current version, or change it: {_SET_CURRENT} {{}} --build-id {{}}",
+        "; tasks go to the version {}",
+        "{}: nobody polls {}, so that every send of the account waits",
+        "; it is frozen by {} since {}: {}",
+        "WeChat does not take calls from the worker's address{}: {}",
+        "{} on the account's IP whitelist in {}, and wait some minutes.",
+        "an access token {} ({})",
+        "a push in {} mode was answered",
+        "{} with success in {} ms",
+    }
+)
+"""Made of pieces that are words themselves: the phrasebook has each as it is read."""
+
+
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    """What is said in this test is said in Chinese."""
+    speak("zh")
+    yield
+    speak("en")
+
+
+def test_the_catalogue_is_complete() -> None:
+    """It has each text that is to be translated, and no other; each is translated. If not: `make messages`."""
+    assert {one.id for one in KEPT} == {one.id for one in wanted()}
+    assert untranslated(KEPT) == []
+
+
+def test_no_sentence_of_a_command_is_unmarked() -> None:
+    """Each that a person reads is translated, but for those of the commands that speak English only so far."""
+    files = [file for file in (ROOT / "qunfa" / "cli").rglob("*.py") if file not in core_files()]
+    chinese = [file for file in files if not any(part in ENGLISH_ONLY for part in file.relative_to(ROOT).parts)]
+    found = {text for file in chinese for text in unmarked(ast.parse(file.read_text(encoding="utf-8")))}
+    known = {one.id for one in KEPT}
+    unknown = {text for text in found if text not in known and not text.startswith(TYPED) and not _is_phrase(text)}
+    assert unknown == NO_SENTENCES
+
+
+def _is_phrase(text: str) -> bool:
+    """Whether the phrasebook has it, whatever its variables are called there."""
+    return any(re.sub(r"\{[^{}]*\}", "{}", phrase).endswith(text) for phrase in PHRASES)
+
+
+def test_a_translation_has_the_same_variables() -> None:
+    """Each as often as it likes, with the same conversion and format; and so the command can fill them in."""
+    wrong = [
+        (one.id, text)
+        for one in KEPT
+        if one.id
+        for text in strings(one)
+        if placeholders(text) != placeholders(one.id if isinstance(one.id, str) else one.id[-1])
+    ]
+    assert wrong == []
+
+
+def test_a_translation_keeps_what_is_typed() -> None:
+    """Options, commands in backticks, and names of fields stand in it as they are."""
+    typed = re.compile(r"--[a-z][a-z-]+|`[a-z][^`]*`|confirm_not_delivered|send_ignore_reprint|mass/get|msg_id")
+    wrong = [
+        (one.id, missing)
+        for one in KEPT
+        if one.id and isinstance(one.id, str)
+        for missing in [set(typed.findall(one.id)) - set(typed.findall(str(one.string)))]
+        if missing
+    ]
+    assert wrong == []
+
+
+def test_what_gettext_reads_is_what_is_kept() -> None:
+    """The compiled catalogue is that of the text, so that no change waits for `make messages`."""
+    assert FILE.is_file()
+    with COMPILED.open("rb") as file:
+        compiled = gettext.GNUTranslations(file)
+    for one in KEPT:
+        if isinstance(one.id, str) and one.id:
+            assert compiled.gettext(one.id) == one.string
+        elif one.id:
+            assert compiled.ngettext(one.id[0], one.id[1], 2) == strings(one)[0]
+    assert gettext.find(DOMAIN, LOCALES, [CHINESE]) == str(COMPILED)
+
+
+def test_each_phrase_is_said_somewhere() -> None:
+    """The phrasebook has no words that have gone from the source; those of typer are tried in tests/cli."""
+    files = (file for place in SAID_ELSEWHERE for file in (ROOT / place).rglob("*.py") if file.name != "phrasebook.py")
+    sources = [file.read_text(encoding="utf-8") for file in files]
+    found = "\n".join([*sources, *(text for source in sources for text in templates(ast.parse(source)))])
+    phrases = [one for one in PHRASES if one not in COMMAND_LINE]
+    assert [one for one in phrases if not all(part in found for part in _parts(one))] == []
+
+
+def _parts(phrase: str) -> list[str]:
+    """The beginnings of the longer runs of words between variables and punctuation."""
+    runs = [part.split() for part in re.split(r"\{[^{}]*\}|[.,:;()]", phrase)]
+    return [" ".join(run[:3]) for run in runs if len(run) > 3 and "".join(run).isascii()]
+
+
+@pytest.mark.parametrize("file", core_files(), ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_core_says_nothing_unknown(file: Path, chinese: None) -> None:
+    """Each sentence that it makes for people is translated, with a number in the place of each variable."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    assert [text for text in plain_texts(tree) if told(text) == text] == []
+    filled = [text.replace("{}", "7").strip() for text in templates(tree) if text not in COMPOSED]
+    assert [text for text in filled if english(told(text)) and english(told(f"field: {text}"))] == []
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_is_told_in_chinese(name: str, chinese: None) -> None:
+    """What happened, and what to do: sentences with Chinese full stops, and no English word but names."""
+    for text in (told(PROBLEMS[name].sentence), told(PROBLEMS[name].todo)):
+        assert text.endswith("。")
+        assert any(unicodedata.name(one).startswith("CJK") for one in text)
+        assert english(text) == []
+
+
+def english(text: str) -> list[str]:
+    """The English that is left in a Chinese text: three words of small letters, one after the other."""
+    return re.findall(r"(?<![\w-])[a-z']+ [a-z']+ [a-z']+(?![\w-])", text)
