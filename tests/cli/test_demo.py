@@ -22,7 +22,7 @@ from qunfa.cli.demo.problems import LEFT, chosen, complete
 from qunfa.cli.demo.stack import temporal_binary
 from qunfa.cli.errors import Refused
 from qunfa.rules.problems import PROBLEMS
-from tests.e2e.processes import children_of, lives
+from tests.e2e.processes import ROOT, children_of, lives
 from tests.looking import until
 from tests.ports import free_ports
 
@@ -103,14 +103,15 @@ async def test_once_sends_to_every_follower_exactly_once() -> None:
     assert not os.access(folder[1], os.F_OK)
 
 
-async def _typed(command: str, pasted: dict[str, str]) -> tuple[int | None, str]:
-    """A line of the demo's, pasted into a shell; its exit code, and what it said."""
-    shell = await asyncio.create_subprocess_shell(command, env={**os.environ, **pasted}, stdout=PIPE, stderr=STDOUT)
+async def _typed(command: str, pasted: dict[str, str], folder: Path) -> tuple[int | None, str]:
+    """A line of the demo's, pasted into a shell in this folder; its exit code, and what it said."""
+    given = {"PYTHONPATH": str(ROOT), **os.environ, **pasted}
+    shell = await asyncio.create_subprocess_shell(command, cwd=folder, env=given, stdout=PIPE, stderr=STDOUT)
     said = await _rest(shell)
     return shell.returncode, said
 
 
-async def test_problems_that_are_left_are_answered_by_what_it_prints() -> None:
+async def test_problems_that_are_left_are_answered_by_what_it_prints(tmp_path: Path) -> None:
     """Each stands there at once, and nobody has to change a line: a lost answer, a changed source, an approval."""
     async with _demo("--problem", "all") as process:
         said = await _read_until(process, "Everything runs until Ctrl-C")
@@ -122,9 +123,9 @@ async def test_problems_that_are_left_are_answered_by_what_it_prints() -> None:
             assert block
             status, *answers = re.findall(r"^    (.+)$", block[0], re.MULTILINE)
             for command in (status, *answers):
-                code, answer = await _typed(command, pasted)
+                code, answer = await _typed(command, pasted, tmp_path)
                 assert code == 0, (command, answer)
-            await until(partial(_typed, status, pasted), lambda typed: " sent\n" in typed[1])
+            await until(partial(_typed, status, pasted, tmp_path), lambda typed: " sent\n" in typed[1])
         process.send_signal(signal.SIGINT)
         rest = await _rest(process)
     assert (process.returncode, rest.strip()) == (0, "Stopping everything.")
