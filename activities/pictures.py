@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities.accounts import Accounts
 from activities.attempts import heartbeats
-from activities.sources import Reader, unreadable_here
+from activities.sources import Reader
 from qunfa.contract.pictures import ANSWER_BYTES, READ_PICTURES, ReadPicturesStep, ShownPicture, ShowPicturesResult
 from qunfa.media import Fetched, SourceRefused, SourceUnavailable
 from qunfa.media.facts import HEAD_BYTES, Kind, sniff
@@ -56,7 +56,8 @@ class Pictures:
         except (SourceRefused, SourceUnavailable) as error:
             return ShownPicture(problem=str(error))
         except OSError as error:
-            return ShownPicture(problem=unreadable_here(error))
+            why = error.strerror or type(error).__name__
+            return ShownPicture(problem=f"the worker cannot look at it now ({why}).")
 
     async def _shown(self, copy: Fetched) -> ShownPicture:
         known = ShownPicture(sha256=copy.sha256, size=copy.size)

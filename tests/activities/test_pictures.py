@@ -1,10 +1,10 @@
 """Pictures for people to look at: read where sources may be read, and small enough for an answer."""
 
 from base64 import b64decode
-from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
+import httpx
 import pytest
 
 from activities.accounts import Accounts
@@ -14,7 +14,6 @@ from qunfa.contract.pictures import ANSWER_BYTES, ReadPicturesStep, ShownPicture
 from qunfa.contract.steps import Pinned
 from qunfa.media import SourcePolicy, Sources
 from qunfa.media.facts import sniff
-from qunfa.wechat import open_http
 from tests.activities.conftest import APPID, attempt, settings_for
 from tests.media.samples import noise, picture, recording
 
@@ -22,12 +21,11 @@ WECHAT = "http://127.0.0.1:9"
 """Where nobody listens: to look at pictures, WeChat is not asked."""
 
 
-async def shown(folder: Path, *uris: str) -> tuple[ShownPicture, ...]:
+async def shown(http: httpx.AsyncClient, folder: Path, *uris: str) -> tuple[ShownPicture, ...]:
     """What a worker answers that may read this folder."""
+    pictures = Pictures(Accounts(settings_for(WECHAT), http), Reader(Sources(SourcePolicy(roots=(folder,)))))
     step = ReadPicturesStep(account=Pinned(name="demo", appid=APPID, base_url=WECHAT), uris=uris)
-    async with open_http(timedelta(seconds=1)) as http:
-        pictures = Pictures(Accounts(settings_for(WECHAT), http), Reader(Sources(SourcePolicy(roots=(folder,)))))
-        return (await attempt(pictures.read_pictures, step)).pictures
+    return (await attempt(pictures.read_pictures, step)).pictures
 
 
 def put(folder: Path, name: str, content: bytes) -> str:
@@ -37,25 +35,25 @@ def put(folder: Path, name: str, content: bytes) -> str:
 
 
 @pytest.mark.parametrize(("form", "kind"), [("PNG", "png"), ("JPEG", "jpeg"), ("GIF", "gif"), ("BMP", "bmp")])
-async def test_a_small_picture_is_shown_as_it_is(tmp_path: Path, form: str, kind: str) -> None:
+async def test_a_small_picture_is_shown_as_it_is(http: httpx.AsyncClient, tmp_path: Path, form: str, kind: str) -> None:
     """Byte for byte, with its SHA-256."""
     content = picture(form)
-    [found] = await shown(tmp_path, put(tmp_path, "a", content))
+    [found] = await shown(http, tmp_path, put(tmp_path, "a", content))
     assert b64decode(found.data or "") == content
     assert (found.kind, found.size, found.sha256) == (kind, len(content), sha256(content).hexdigest())
     assert (found.smaller, found.problem) == (False, None)
 
 
-async def test_a_big_picture_is_shown_smaller(tmp_path: Path) -> None:
+async def test_a_big_picture_is_shown_smaller(http: httpx.AsyncClient, tmp_path: Path) -> None:
     """Its SHA-256 is that of the file, which is what a send has pinned."""
     content = noise()
-    [found] = await shown(tmp_path, put(tmp_path, "big.png", content))
+    [found] = await shown(http, tmp_path, put(tmp_path, "big.png", content))
     made = b64decode(found.data or "")
     assert (found.smaller, len(made) < 150_000 < len(content)) == (True, True)
     assert (found.sha256, found.kind) == (sha256(content).hexdigest(), sniff(made).value)
 
 
-async def test_what_may_not_be_read_or_is_no_picture_says_why(tmp_path: Path) -> None:
+async def test_what_may_not_be_read_or_is_no_picture_says_why(http: httpx.AsyncClient, tmp_path: Path) -> None:
     """A file beside the folder, one that is not there, and a recording; the others are shown all the same."""
     folder = tmp_path / "media"
     folder.mkdir()
@@ -65,7 +63,7 @@ async def test_what_may_not_be_read_or_is_no_picture_says_why(tmp_path: Path) ->
         put(folder, "a.mp3", recording()),
         put(folder, "a.png", picture()),
     )
-    secret, missing, sound, last = await shown(folder, *uris)
+    secret, missing, sound, last = await shown(http, folder, *uris)
     assert [one.data is None for one in (secret, missing, sound, last)] == [True, True, True, False]
     assert "not below a folder" in (secret.problem or "")
     assert "there is no such file" in (missing.problem or "")
@@ -73,9 +71,9 @@ async def test_what_may_not_be_read_or_is_no_picture_says_why(tmp_path: Path) ->
     assert secret.sha256 is None
 
 
-async def test_an_answer_holds_so_much_and_never_nothing(tmp_path: Path) -> None:
+async def test_an_answer_holds_so_much_and_never_nothing(http: httpx.AsyncClient, tmp_path: Path) -> None:
     """The first pictures, as many as there is room for: the others are asked for again."""
     uris = [put(tmp_path, f"{number}.png", noise()) for number in range(4)]
-    found = await shown(tmp_path, *uris)
+    found = await shown(http, tmp_path, *uris)
     assert 0 < len(found) < len(uris)
     assert sum(len(one.data or "") for one in found) <= ANSWER_BYTES

@@ -20,7 +20,7 @@ from tests import database
 from tests.chaos.account import Account
 from tests.chaos.plan import FORGETS, RESTORE_AMONG, Strike, StrikeKind, strikes
 from tests.chaos.restore import SNAPSHOT, Restore
-from tests.chaos.stage import DATABASE, RPC, Stage, set_clock, temporal_answers
+from tests.chaos.stage import DATABASE, RPC, WECHAT_REMEMBERS_SECONDS, Stage, set_clock, temporal_answers
 
 _AGAIN_SECONDS: Final = 0.25
 _OVER_BETWEEN: Final = 2
@@ -28,6 +28,8 @@ _RECOVERY_MAX_SECONDS: Final = 15.0
 _KILLED: Final[tuple[StrikeKind, ...]] = ("worker", "receiver", "temporal")
 """Of each of these at least one process is killed in every run."""
 _KILL_TRIES: Final = 10
+_FORGOTTEN: Final = 5
+_FORGETTING_MAX_SECONDS: Final = 120.0
 _SUBMITTING: Final = 'ExecutionStatus = "Running" AND MassSendPhase = "submitting"'
 
 
@@ -127,8 +129,20 @@ class Striker:
         await asyncio.to_thread(database.copied, stage.folder / DATABASE, stage.folder / SNAPSHOT)
         self._note("a snapshot of Temporal's database is taken")
         await asyncio.sleep(strike.seconds)
+        if strike.seconds > WECHAT_REMEMBERS_SECONDS:
+            await self._wechat_forgets(taken)
         async with self._restoring:
             await Restore(stage, taken, self._note, told=self._told).carried_out(self._revive)
+
+    async def _wechat_forgets(self, since: float) -> None:
+        """Until WeChat has forgotten the clientmsgids of some that were delivered since, however slow all is."""
+        until = time.monotonic() + _FORGETTING_MAX_SECONDS
+        while time.monotonic() < until:
+            old = time.time() - WECHAT_REMEMBERS_SECONDS
+            jobs = [job for job in self._stage.sim.world.jobs if since < job.accepted_at < old]
+            if sum(job.received is not None for job in jobs) >= _FORGOTTEN:
+                return
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _at_account(self, strike: Strike) -> None:
         """What befalls the workflow of an account; nothing where Temporal does not take it.
