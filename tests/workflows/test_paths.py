@@ -59,6 +59,7 @@ def no_upload() -> Act:
 
 
 ANSWERED: Final[dict[str, Path]] = {
+    "a send that is to ask nobody fails": Path(script=(says(48001),), request={"on_problem": "fail"}, ends="failed"),
     "a late lease is no try": Path(set_up=(wechat(late=True),), tries=1),
     "retry of an unknown outcome needs a confirmation": Path(
         set_up=(short_memory(),),
