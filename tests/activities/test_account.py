@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 from activities import all_activities
 from activities.accounts import Accounts, Configuration
 from activities.checks import Checks
-from qunfa.contract import checks, limits, notice, recall, steps
+from qunfa.contract import checks, limits, notice, pictures, prospect, recall, steps
 from qunfa.contract.message import Article, Source
 from qunfa.contract.steps import ACCOUNT_CHANGED, UNKNOWN_ACCOUNT, AccountFacts, Pinned, ResolveStep
 from qunfa.settings import Settings
@@ -56,11 +56,13 @@ ASKING: dict[str, Any] = {
     limits.GET_SPEED: limits.GetSpeedStep(account=STARTED),
     limits.SET_SPEED: limits.SetSpeedStep(account=STARTED, speed=1),
     limits.CALLS_LEFT: limits.CallsLeftStep(account=STARTED, cgi_path="/cgi-bin/draft/add"),
+    prospect.COUNT_FOLLOWERS: prospect.FollowersStep(account=STARTED),
+    pictures.READ_PICTURES: pictures.ReadPicturesStep(account=STARTED, uris=("file:/a.png",)),
 }
 """What asks WeChat, or looks at what is meant for it."""
 OTHERS = {
     *(steps.RESOLVE_ACCOUNT, steps.WISH, steps.LOOK_UP, steps.TELL, steps.TAKE_PREVIEW, steps.SUBMIT),
-    *(steps.AWAIT_VERDICT, recall.FIND_JOB, limits.SENDS_COUNTED, notice.DELIVER_NOTICE),
+    *(steps.AWAIT_VERDICT, recall.FIND_JOB, limits.SENDS_COUNTED, notice.DELIVER_NOTICE, prospect.LOOK_AHEAD),
 }
 
 
