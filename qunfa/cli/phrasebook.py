@@ -184,8 +184,7 @@ OUTLOOK: Final = (
     N_("in doubt: a try of {at} may have been accepted"),
     N_("ended as {outcome} ({problem}), {at}; nothing was delivered"),
     N_("ended as {outcome}, {at}; nothing was delivered"),
-    N_("{field}: must be longer than nothing and at most a year"),
-    N_("{field}: must be at least a second and at most a year"),
+    N_("{field}: must be {said} and at most a year"),
 )
 """What a start would meet, as a dry run tells it."""
 

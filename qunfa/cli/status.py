@@ -160,7 +160,7 @@ def _facts(view: SendView) -> Iterator[Row]:
     if view.status:
         yield from _approval(view.status.approval)
     if (looking := look_command(view)) is not None:
-        yield "look at it", looking
+        yield _("look at it"), looking
     problem = view.result.problem if view.result else view.status.problem if view.status else None
     if problem:
         said = view.state != "running" and told(problem.sentence) == headline(view)
