@@ -245,7 +245,8 @@ def state_words(row: SendRow) -> Text:
     """
     if row.state == "running":
         held = row.problem if row.phase == "scheduled" else None
-        return plain(f"{_(row.phase or row.state)}: {held}" if held else _(row.phase or row.state))
+        state = _(row.phase or row.state)
+        return plain(_("{state}: {said}").format(state=state, said=held) if held else state)
     if row.outcome is None or row.state in _BY_OTHERS:
         return Text(_(_CLOSED.get(row.state, row.state)), style="yellow")
     if row.outcome == "unknown":
