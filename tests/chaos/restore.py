@@ -97,15 +97,17 @@ def runs_of(listed: Iterable[Run], seen: Iterable[Run], lapses: Iterable[tuple[f
     One that had ended, and runs again since a restore, is two.
     """
     known = {run.run_id: run for run in listed}
-    runs = list(known.values())
+    runs, told = list(known.values()), set[tuple[str, tuple[float, float]]]()
     for run in seen:
         lapse = next((one for one in lapses if run.closed_at is not None and one[0] <= run.closed_at <= one[1]), None)
-        if lapse is None:
+        if lapse is None or (run.run_id, lapse) in told:
             continue
+        told.add((run.run_id, lapse))
         now = known.get(run.run_id)
         if now is None:
             runs.append(run)
         elif now.closed_at is None or now.closed_at > lapse[1]:
-            runs.remove(now)
-            runs += [run, replace(now, started_at=lapse[1])]
+            known[run.run_id] = again = replace(now, started_at=lapse[1])
+            runs[runs.index(now)] = again
+            runs.append(run)
     return tuple(sorted(runs, key=lambda run: run.started_at))

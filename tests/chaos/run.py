@@ -216,7 +216,7 @@ def _seen(stage: Stage, upstream: Upstream, runs: list[Run]) -> SendSeen:
     jobs = [Accepted.of(job) for job in words.jobs_that_say(stage.sim.world, plan.account, plan.text)]
     lost = plan.account in stage.lost_at
     lapses = tuple(stage.lapses)
-    known = runs_of(runs, upstream.runs.values(), lapses)
+    known = runs_of(runs, upstream.ended, lapses)
     return SendSeen(plan.account, plan.key, plan.text, tuple(jobs), known, ledger_lost=lost, lapses=lapses)
 
 

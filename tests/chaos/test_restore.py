@@ -29,6 +29,7 @@ def test_a_run_that_runs_again_is_two() -> None:
     again = run(result("sent", sent(7)), number=0, closed_at=40.0)
     now = replace(again, started_at=30.0)
     assert runs_of([again], [first], LAPSE) == (first, now)
+    assert runs_of([again], [first, first, again], LAPSE) == (first, now)
     assert runs_of([replace(again, closed_at=None)], [first], LAPSE)[-1].closed_at is None
     assert runs_of([first], [first], LAPSE) == (first,)
     assert kinds(forgotten(seen([job(7, 35)], first, now))) == set()

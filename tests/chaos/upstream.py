@@ -57,7 +57,9 @@ class Upstream:
     started: int = 0
     did: list[tuple[float, str]] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
-    """What it has seen of its runs. Where Temporal's database is restored, that may be all that is left of one."""
+    """Those that it has started."""
+    ended: list[Run] = field(default_factory=list)
+    """The ends that it has seen. Where Temporal's database is restored, that may be all that is left of a run."""
     is_content: bool = False
     """Its runs are forgotten, and it has started none again."""
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -282,7 +284,7 @@ class Upstream:
 
     def _saw(self, run: str, state: RunState, result: MassSendResult | None) -> None:
         before = self.runs.get(run) or Run(run, self.send.text, time.time(), None, state)
-        self.runs[run] = replace(before, closed_at=time.time(), state=state, result=result)
+        self.ended.append(replace(before, closed_at=time.time(), state=state, result=result))
 
     def _note(self, what: str) -> None:
         self.did.append((time.time(), what))
