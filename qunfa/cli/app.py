@@ -146,7 +146,7 @@ def _article() -> None:
 
 _GROUPS: Final[dict[str, Command]] = {"callback": callback, "article": _article}
 """What commands do that have others below them."""
-_articles = typer.Typer(subcommand_metavar="preview REQUEST", callback=_article, no_args_is_help=True)
+_articles = typer.Typer(cls=Group, subcommand_metavar="preview REQUEST", callback=_article, no_args_is_help=True)
 
 _SEND: Final = "demo/spring-sale"
 _TIME: Final = "2026-12-01T09:00:00+08:00"
@@ -204,9 +204,9 @@ def _add(panel: str, name: str, command: Command | typer.Typer, example: str) ->
         app.command(name, cls=TakesSeveral, rich_help_panel=panel, help=_help(command), epilog=epilog)(command)
 
 
-_articles.command("preview", help=_help(article_preview), epilog=f"Example: qunfa article preview {_SEND} --png")(
-    article_preview
-)
+_articles.command(
+    "preview", cls=TakesSeveral, help=_help(article_preview), epilog=f"Example: qunfa article preview {_SEND} --png"
+)(article_preview)
 _callback.command(
     "check",
     cls=TakesSeveral,
