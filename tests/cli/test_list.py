@@ -34,7 +34,8 @@ async def test_sends_are_found_by_their_attributes(qunfa: Qunfa, scripted: Scrip
     [row] = await _rows(qunfa, *filters, "--query", mine, atleast=1)
     assert (row.account, row.key, row.state, row.msg_ids) == ("demo", key, "running", ("3147483650",))
     assert row.request is not None
-    assert row.request.model_dump() == {"message": 'Text "hi"', "audience": "all followers", "requested_by": "crm"}
+    wanted = {"message": 'Text "hi"', "audience": "all followers", "requested_by": "crm", "has_articles": False}
+    assert row.request.model_dump() == wanted
     [_, line] = (await qunfa("list", "--query", mine)).stdout.splitlines()
     assert line.split()[:7] == [f"demo/{key}", "preparing", "Text", '"hi"', "all", "followers", "crm"]
     assert await _rows(qunfa, "--problem", "no_verdict", "--query", mine, atleast=0) == []
