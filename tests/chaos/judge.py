@@ -107,6 +107,7 @@ def _restarts(send: SendSeen, runs: Sequence[Run]) -> Iterator[Violation]:
         if first is None or second is None or first.outcome not in COMPLETES:
             continue
         same = first.outcome == second.outcome or _heard_more(first, second) or _cannot_say(after)
+        same = same or (bool(send.lapses) and second.outcome in COMPLETES and _heard_more(second, first))
         ids = _yes_ids if send.lapses else _msg_ids
         if not same or ids(first) != ids(second):
             sentence = f"run {before.run_id} ended as {first.outcome}, run {after.run_id} as {second.outcome}"
@@ -119,7 +120,7 @@ def _is_in_doubt(send: SendSeen, run: Run) -> bool:
 
 
 def _heard_more(first: MassSendResult, second: MassSendResult) -> bool:
-    """Whether WeChat's push, which alone has counts, came only after ``mass/get`` had said that all is sent."""
+    """Whether only the second knows WeChat's push, which alone has counts; ``mass/get`` has told the first."""
     if second.outcome not in COMPLETES:
         return False
     counted = {row.msg_id for row in second.jobs if row.counts is not None}

@@ -6,7 +6,7 @@ from qunfa.contract.ledger import LedgerView, Pace
 from tests.chaos.evidence import BookSeen, SendSeen
 from tests.chaos.judge import judge_book, judge_send
 from tests.chaos.restore import runs_of
-from tests.chaos.test_judge import NOW, job, kinds, result, run, seen, sent
+from tests.chaos.test_judge import NOBODY, NOW, job, kinds, result, run, seen, sent
 
 LAPSE = ((5.0, 30.0),)
 IN_DOUBT = run(result("unknown", {"state": "unknown"}), "failed", 3)
@@ -51,6 +51,15 @@ def test_a_failure_that_is_forgotten_is_not_lost() -> None:
     assert judge_send(forgotten(seen(jobs, first, marked))) == []
     assert kinds(forgotten(seen(jobs, run(result("aborted"), "failed", 4)))) >= {"lost"}
     assert kinds(seen(jobs, first, marked)) == {"wrong", "lost"}
+
+
+def test_a_push_that_is_forgotten_leaves_no_counts() -> None:
+    """Nobody received it, which the push alone had said. `mass/get` says no more than that it is sent."""
+    first = run(result("sent_nobody", sent(7, state="sent_nobody", counts=NOBODY)))
+    marked = run(result("sent", sent(7, observed_by="poll", counts=None)), number=4)
+    send = seen([job(7, 6, received=0, yes=True)], first, marked)
+    assert judge_send(forgotten(send)) == []
+    assert kinds(send) == {"wrong"}
 
 
 def test_what_is_sent_again_after_a_restore_is_a_double() -> None:

@@ -4,6 +4,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,8 +44,9 @@ def chinese() -> Iterator[None]:
 
 
 def typed(*words: str, **environment: str) -> Result:
-    """What comes of a command line."""
-    return CliRunner().invoke(app, list(words), env={**CHINESE, **NO_CONFIGURATION, **environment}, prog_name="qunfa")
+    """What comes of a command line. The language that it chooses is its own: the next test speaks English."""
+    ran = partial(CliRunner().invoke, env={**CHINESE, **NO_CONFIGURATION, **environment}, prog_name="qunfa")
+    return copy_context().run(ran, app, list(words))
 
 
 @pytest.mark.parametrize(
