@@ -71,8 +71,8 @@ def _with_one_lease(state: SendState, lease: Lease, at: datetime) -> SendState:
     """Without the lease in hand whose place this one takes; one that comes during a try is not used itself."""
     if state.trying is not None:
         return given_back(state, lease, at)
-    if state.lease is None or state.lease == lease:
-        return state
+    if state.lease is None or state.lease.identity == lease.identity:
+        return state  # the same try is granted anew, and is not unused
     return given_back(state, state.lease, at).changed(untold=state.untold)
 
 

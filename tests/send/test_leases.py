@@ -195,3 +195,16 @@ def test_of_two_leases_in_hand_the_newer_one_is_used() -> None:
     assert isinstance(effect := alone.step.effect, steps.Submit)
     assert (effect.lease, alone.state.untold) == (second.granted.lease, False)
     assert [one.answer and one.answer.kind for one in alone.state.known.tries] == ["unused", None]
+
+
+def test_a_try_that_is_granted_anew_is_not_called_unused() -> None:
+    """An account that was lost, and then reset, grants the same try again. Its note would deny the call under way."""
+    alone = joined()
+    alone.sent()
+    lease = alone.lease()
+    later = {name: getattr(lease, name) + MINUTE for name in ("not_before", "valid_until", "expires_at")}
+    anew = lease.model_copy(update=later)
+    alone.take(*(events.Heard(alone.granted(answer="lease", lease=one)) for one in (lease, anew)))
+    assert isinstance(effect := alone.step.effect, steps.Submit)
+    assert effect.lease == anew
+    assert [one.answer for one in alone.state.known.tries] == [None]

@@ -148,6 +148,8 @@ class Account:
         self.world.tell(f"{self.name} is reset" + (f", and hears {len(heard)} messages again" if again else ""))
         if again:
             self.inbox = [*heard, *self.inbox]
+        if state.lease is not None:  # it may have come back unused meanwhile, which is forgotten
+            self.world.judge.books[state.lease.key].unheard += 1
         self._begin(unsearched(state))
 
     def _begin(self, state: AccountState) -> None:
