@@ -26,7 +26,7 @@ from qunfa.contract.fields import Time
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
 
-SENDS_MAX: Final = 10_000
+SENDS_MAX: Final = 100_000
 _LOOKS: Final = 20
 _AGAIN_SECONDS: Final = 0.5
 
@@ -170,7 +170,8 @@ async def _caught_up(asked: _Asked) -> Recovery:
     accounts = await _accounts(client, asked.names)
     views = await _views(client, accounts)
     for _ in range(_LOOKS):
-        unheard = [one.send for one in sends_of(await _running(client, accounts), views) if one.stands == "unheard"]
+        rows = await _running(client, accounts, or_refuse=True)
+        unheard = [one.send for one in sends_of(rows, views) if one.stands == "unheard"]
         if not unheard:
             break
         await asyncio.sleep(_AGAIN_SECONDS)
@@ -227,9 +228,15 @@ async def _views(client: Client, appids: Iterable[str]) -> dict[str, LedgerView 
     return await views_of(client, [account_id(appid) for appid in appids])
 
 
-async def _running(client: Client, accounts: Mapping[str, str | None]) -> list[SendRow]:
-    """The sends of these accounts that run; all where the name of one is not known."""
+async def _running(client: Client, accounts: Mapping[str, str | None], *, or_refuse: bool = False) -> list[SendRow]:
+    """The sends of these accounts that run; all where the name of one is not known.
+
+    Raises:
+        Refused: There are more than can be looked at, and each is to be known (``or_refuse``).
+    """
     rows = await find_rows(client, visibility_query(Filters(), running=True), SENDS_MAX)
+    if or_refuse and len(rows) >= SENDS_MAX:
+        raise Refused(f"{SENDS_MAX} sends run, or more: not all can be looked at. Nothing was changed.")
     names = set(accounts.values())
     return rows if None in names else [row for row in rows if row.account in names]
 

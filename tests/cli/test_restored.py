@@ -109,7 +109,7 @@ async def test_a_dry_run_of_restored_changes_nothing(
 async def test_done_waits_for_a_send_that_has_not_asked(  # noqa: PLR0917  it has a send and an account
     qunfa: Qunfa, client: Client, key: str, appid: str, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it asks for once that is over would be granted at once. The sentence names the send."""
+    """What it asks for once that is over would be granted at once. Where some cannot be seen, it waits as well."""
     monkeypatch.setattr("qunfa.cli.restored._LOOKS", 1)
     of = "QUNFA_ACCOUNTS__DEMO__"
     demo = {f"{of}APPID": appid, f"{of}KIND": "service"}
@@ -117,6 +117,9 @@ async def test_done_waits_for_a_send_that_has_not_asked(  # noqa: PLR0917  it ha
     run = await scripted()
     refused = await qunfa("restored", "demo", "--done", "--yes", **demo)
     assert (refused.exit_code, "have not asked their account yet" in refused.stderr) == (1, True)
+    monkeypatch.setattr("qunfa.cli.restored.SENDS_MAX", 1)
+    blind = await qunfa("restored", "demo", "--done", "--yes", **demo)
+    assert (blind.exit_code, "not all can be looked at" in blind.stderr) == (1, True)
     view = await _ledger(qunfa, appid)
     assert view.restored is not None
     assert view.restored.ended_at is None
