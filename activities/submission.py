@@ -19,8 +19,9 @@ from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, lasting, put_off, refuse_a_second_time, to_its_end
 from activities.run_history import input_of
 from activities.wire import Outcome, Write, answer_of, not_written, preview_of, write_of
+from qunfa.contract.audience import Openids
 from qunfa.contract.grants import Report
-from qunfa.contract.request import MassSendRequest, Openids, Previewed
+from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, TRIED_BEFORE, Listed, PreviewStep, SubmitStep
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, Refused, Token

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from activities.accounts import evidence
+from qunfa.contract.audience import All, Openids, Tag
 from qunfa.contract.message import (
     ImageMessage,
     ImageVia,
@@ -27,7 +28,7 @@ from qunfa.contract.message import (
     VoiceMessage,
     WxcardMessage,
 )
-from qunfa.contract.request import All, Openids, PreviewMessage, Tag, WxcardPreview
+from qunfa.contract.request import PreviewMessage, WxcardPreview
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import PreviewStep, SubmitStep
 from qunfa.rules.codes import CodeClass

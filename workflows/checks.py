@@ -20,6 +20,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
+    from qunfa.contract.audience import Openids, Tag, describe
     from qunfa.contract.checks import (
         CALLBACK_CHECK,
         CALLS,
@@ -49,7 +50,7 @@ with workflow.unsafe.imports_passed_through():
         LookAheadStep,
     )
     from qunfa.contract.refusal import InvalidRequestError, Unreadable, parsed
-    from qunfa.contract.request import MassSendRequest, Openids, Tag, describe, parse_request
+    from qunfa.contract.request import MassSendRequest, parse_request
     from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AudienceFinding, AudienceStep
     from qunfa.rules import approval
     from qunfa.rules.digest import content_digest

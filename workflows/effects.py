@@ -9,11 +9,12 @@ from temporalio import exceptions, workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.audience import All, Openids, Tag
     from qunfa.contract.facts import Ended, Known
     from qunfa.contract.grants import Lease, Report, Wish
     from qunfa.contract.ids import mass_send_id
     from qunfa.contract.message import ImageMessage, Material, Message
-    from qunfa.contract.request import All, MassSendRequest, Openids, Tag, as_preview
+    from qunfa.contract.request import MassSendRequest, as_preview
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import TRIED_BEFORE, AccountFacts, Listed, SubmitStep
     from qunfa.rules import approval

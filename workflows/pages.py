@@ -10,10 +10,11 @@ from typing import Final
 
 from qunfa.account.show import ended_as
 from qunfa.account.state import AccountState, Record
+from qunfa.contract.audience import describe
 from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, MpvideoMessage, TextMessage, WxcardMessage
 from qunfa.contract.operators import Status, StoryLine
 from qunfa.contract.recall import RecallCall, RecallStatus
-from qunfa.contract.request import MassSendRequest, describe
+from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, JobResult, MassSendResult, Problem
 from qunfa.markdown import bullets, code, plain, table
 from qunfa.rules.calendar import shanghai_clock

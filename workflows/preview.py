@@ -11,20 +11,18 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.audience import Openids, Tag, describe
     from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
     from qunfa.contract.message import ImageMessage, Material, MpnewsMessage, MpvideoMessage, TextMessage
     from qunfa.contract.refusal import InvalidRequestError
     from qunfa.contract.request import (
         PREVIEW_FAILED,
         MassSendRequest,
-        Openids,
         Previewed,
         PreviewMessage,
         PreviewRecipient,
         PreviewRequest,
         PreviewResult,
-        Tag,
-        describe,
         parse_preview,
     )
     from qunfa.contract.result import Problem

@@ -33,11 +33,12 @@ from qunfa.cli.tables import facts, table
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, cancelled, terminated
 from qunfa.contract import InvalidRequestError
+from qunfa.contract.audience import describe
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, preview_id
 from qunfa.contract.message import Source
 from qunfa.contract.prospect import Effect, StartWould
-from qunfa.contract.request import MassSendRequest, Previewed, PreviewRequest, PreviewResult, describe, parse_preview
+from qunfa.contract.request import MassSendRequest, Previewed, PreviewRequest, PreviewResult, parse_preview
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
 

@@ -15,8 +15,8 @@ from qunfa.cli.language import N_, _
 from qunfa.cli.message import excerpt, heading
 from qunfa.cli.phrases import told
 from qunfa.contract import InvalidRequestError, MassSendRequest, parse_request
+from qunfa.contract.audience import describe
 from qunfa.contract.message import TextMessage
-from qunfa.contract.request import describe
 from qunfa.markdown import plain, summary_line
 
 STDIN: Final = "-"

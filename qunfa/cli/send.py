@@ -24,8 +24,8 @@ from qunfa.cli.status import render_send
 from qunfa.cli.view import SendView, in_words, read_send, request_of
 from qunfa.cli.watch import follow_on
 from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
+from qunfa.contract.audience import All, describe
 from qunfa.contract.ids import MassSendId
-from qunfa.contract.request import All, describe
 
 EARLY: Final = timedelta(seconds=2)
 """How long a command that does not follow its send waits for an early end."""

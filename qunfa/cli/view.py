@@ -23,11 +23,11 @@ from qunfa.cli.language import N_, _
 from qunfa.cli.message import beginning
 from qunfa.cli.options import short_name
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request, steps
+from qunfa.contract.audience import describe
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.operators import Status
-from qunfa.contract.request import describe
 from qunfa.contract.result import COMPLETES, MassSendResult
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]

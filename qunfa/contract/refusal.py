@@ -141,7 +141,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 _TAGS = {
-    "audience": {"all", "tag", "openids", "openid_file"},
+    "audience": {"all", "tag", "openids", "openid_file", "tags", "report", "several", "batch"},
     "message": {"text", "mpnews", "image", "voice", "mpvideo", "wxcard"},
 }
 

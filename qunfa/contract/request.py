@@ -9,8 +9,9 @@ endpoint of its own, ``mass/preview``. There is no audience in it that could be 
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
+from qunfa.contract.audience import Audience, is_long
 from qunfa.contract.fields import (
     AccountName,
     Duration,
@@ -19,7 +20,6 @@ from qunfa.contract.fields import (
     Model,
     Name,
     Openid,
-    Says,
     SecondsOrMore,
     Stored,
     Time,
@@ -34,82 +34,6 @@ from qunfa.contract.message import (
     WxcardMessage,
 )
 from qunfa.contract.refusal import InvalidRequestError, parsed
-
-OPENIDS_MIN: Final = 2
-OPENIDS_MAX: Final = 10_000
-"""WeChat's bounds for the list of ``mass/send`` (40130 below, 40032 above)."""
-
-
-def _without_duplicates(openids: tuple[str, ...]) -> tuple[str, ...]:
-    distinct = tuple(dict.fromkeys(openids))
-    if not OPENIDS_MIN <= len(distinct) <= OPENIDS_MAX:
-        raise ValueError(
-            f"must hold 2 to 10,000 different openids, got {len(distinct)} (WeChat refuses fewer and more)"
-        )
-    return distinct
-
-
-class All(Model):
-    """Every follower of the account."""
-
-    kind: Literal["all"]
-    """Every follower: nothing but this word means so."""
-
-
-class TagExpectation(Model):
-    """What the tag must look like right before submission; otherwise a person is asked."""
-
-    name: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = None
-    """The tag's name."""
-    max: Annotated[int, Field(strict=True, ge=1)] | None = None
-    """The most followers that it may have."""
-
-
-class Tag(Model):
-    """The followers under one tag of the account."""
-
-    kind: Literal["tag"]
-    """The followers under one tag."""
-    tag_id: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
-    """WeChat's id of the tag."""
-    expect: TagExpectation | None = None
-    """What the tag must look like; without it, it is not looked at."""
-
-
-class Openids(Model):
-    """An explicit list; duplicates are removed, order is kept. WeChat allows it for verified service accounts only."""
-
-    kind: Literal["openids"]
-    """The followers that are listed."""
-    openids: Annotated[tuple[Openid, ...], AfterValidator(_without_duplicates), Says({"minItems": OPENIDS_MIN})]
-    """From 2 to 10,000 different ones."""
-
-
-class OpenidFile(Model):
-    """A file with one openid a line."""
-
-    kind: Literal["openid_file"]
-    """The followers in a file; not supported yet."""
-    uri: Annotated[str, Field(strict=True, min_length=1, max_length=2048)]
-    """Where the file is."""
-    sha256: Annotated[str, Field(strict=True), StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """The file's SHA-256, in hexadecimal digits."""
-
-
-Audience = Annotated[All | Tag | Openids | OpenidFile, Field(discriminator="kind")]
-
-
-def describe(audience: All | Tag | Openids | OpenidFile) -> str:
-    """The audience in a few words for people."""
-    match audience:
-        case All():
-            return "all followers"
-        case Tag(tag_id=tag_id, expect=expect):
-            return f"tag {tag_id}" + (f" ({expect.name})" if expect and expect.name else "")
-        case Openids(openids=openids):
-            return f"{len(openids):,} openids"
-        case OpenidFile(uri=uri):
-            return f"the openids in {uri}"
 
 
 class PreviewRecipient(Model):
@@ -268,6 +192,8 @@ class MassSendRequest(Model):
     """Not submitted after this time, whatever delayed it: the send ends as `expired`."""
     fit_images: Annotated[bool, Field(strict=True)] = False
     """Whether pictures that are too big for WeChat may be re-encoded."""
+    on_batch_problem: Literal["stop", "continue"] = "stop"
+    """`stop`: a batch that fails stops those after it, and a person is asked. `continue`: the others go out."""
     result: ResultTimes = ResultTimes()
     """How the verdict is awaited."""
 
@@ -285,6 +211,6 @@ def parse_request(raw: Any) -> MassSendRequest:
         InvalidRequestError: naming every wrong field, and what is not supported yet.
     """
     request = parsed(MassSendRequest, raw)
-    if isinstance(request.audience, OpenidFile):
-        raise InvalidRequestError(["audience.kind: openid_file is not supported yet"])
+    if is_long(request.audience):
+        raise InvalidRequestError([f"audience.kind: {request.audience.kind} is not supported yet"])
     return request

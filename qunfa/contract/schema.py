@@ -52,10 +52,23 @@ _RENAMED: Final = {
     "Tag": "AudienceTag",
     "Openids": "AudienceOpenids",
     "OpenidFile": "AudienceOpenidFile",
+    "Tags": "AudienceTags",
+    "Unreached": "AudienceReport",
+    "Several": "AudienceSeveral",
+    "Batch": "AudienceBatch",
 }
+_PARTS: Final = (
+    "AudienceAll",
+    "AudienceTag",
+    "AudienceOpenids",
+    "AudienceOpenidFile",
+    "AudienceTags",
+    "AudienceReport",
+)
 _DEFINITIONS: Final = "#/$defs/"
 _CHOICES: Final = {
-    ("AudienceAll", "AudienceTag", "AudienceOpenids", "AudienceOpenidFile"): ("Audience", "Who receives a mass send."),
+    (*_PARTS, "AudienceSeveral", "AudienceBatch"): ("Audience", "Who receives a mass send."),
+    _PARTS: ("AudiencePart", "A part of an audience."),
     ("MediaSource", "MediaUploaded"): ("Media", "Material: where it stands, or WeChat's id of it."),
 }
 _MESSAGE: Final = ("Message", "What is sent, of one of WeChat's types.")

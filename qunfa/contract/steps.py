@@ -9,13 +9,14 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from qunfa.contract.audience import All, Openids, Tag
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Lease, Report, Wish
 from qunfa.contract.ledger import PreviewsLeft
 from qunfa.contract.message import Article, ImageVia, Message, NewsVia, Source, SourcedMessage
 from qunfa.contract.notice import WantedNotice
-from qunfa.contract.request import All, Openids, PreviewMessage, PreviewRecipient, Tag
+from qunfa.contract.request import PreviewMessage, PreviewRecipient
 from qunfa.contract.result import Answer
 
 RESOLVE_ACCOUNT: Final = "resolve_account"

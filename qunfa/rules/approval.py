@@ -13,7 +13,8 @@ so that a request that needs approval must say who asks.
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from qunfa.contract.request import All, MassSendRequest
+from qunfa.contract.audience import All
+from qunfa.contract.request import MassSendRequest
 
 Policy = Literal["never", "all", "always"]
 AHEAD_MAX: Final = timedelta(days=366)

@@ -13,9 +13,9 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Final
 
+from qunfa.contract.audience import All
 from qunfa.contract.limits import Allowance, AllowanceName, Book
 from qunfa.contract.prospect import Ahead, Effect, FreezeSeen, KeySeen, Past, QuotaSeen
-from qunfa.contract.request import All
 from qunfa.contract.result import Answer
 from qunfa.rules.calendar import next_day, next_month, shanghai_clock
 from qunfa.rules.course import course

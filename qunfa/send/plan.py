@@ -27,9 +27,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from qunfa.contract.audience import Tag
 from qunfa.contract.grants import Lease, Turn
 from qunfa.contract.operators import Held, Phase
-from qunfa.contract.request import MassSendRequest, Tag
+from qunfa.contract.request import MassSendRequest
 from qunfa.rules.calendar import closing
 from qunfa.rules.course import Over, course, judgement_of, subject
 from qunfa.rules.course import Renew as NeedsRenewal

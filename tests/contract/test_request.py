@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qunfa.contract.audience import Openids
 from qunfa.contract.refusal import InvalidRequestError, full_stop
-from qunfa.contract.request import MassSendRequest, Openids, parse_request
+from qunfa.contract.request import MassSendRequest, parse_request
 
 TEXT = {"msgtype": "text", "content": "hello"}
 BASE: dict[str, Any] = {"account": "demo", "key": "spring-sale-2026", "audience": {"kind": "all"}, "message": TEXT}

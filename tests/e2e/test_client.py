@@ -20,8 +20,8 @@ from qunfa.client import (
     UpdateRefused,
     Wait,
 )
+from qunfa.contract.audience import All
 from qunfa.contract.message import TextMessage
-from qunfa.contract.request import All
 from tests.e2e.stage import Scene
 from tests.looking import PATIENCE, look_again, until
 

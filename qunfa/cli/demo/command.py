@@ -35,7 +35,7 @@ from qunfa.cli.tables import facts
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.watch import follow_on
 from qunfa.contract import mass_send_id
-from qunfa.contract.request import describe
+from qunfa.contract.audience import describe
 
 Answer = TypeVar("Answer")
 _Port = Annotated[

@@ -1,0 +1,163 @@
+"""A send in batches: its plan, its activities, and its report.
+
+| where | what |
+|---|---|
+| ``[store]`` | the snapshot (all openids), the plan with each batch's place and digest, the report |
+| a history | the :class:`AudiencePlan`, and one row for each batch: no openid |
+
+The snapshot is sorted and has each openid once. So the same audience has the same plan, wherever it is made.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Long, Openids, Tag
+from qunfa.contract.fields import Moment, Stored
+from qunfa.contract.result import Counts, Outcome
+from qunfa.contract.steps import Pinned
+
+PLAN_AUDIENCE: Final = "plan_audience"
+ANSWER_BATCH: Final = "answer_batch"
+FOLLOW_BATCH: Final = "follow_batch"
+WRITE_REPORT: Final = "write_report"
+
+AUDIENCE_INVALID: Final = "AudienceInvalid"
+"""Failure type: nobody can be sent to by this audience. First detail: a list of sentences, with the lines at fault."""
+PLAN_REUSED: Final = "PlanReused"
+"""Failure type: the store has a plan of this key for another audience or message."""
+
+REPORT_COLUMNS: Final = ("openid", "batch", "msg_id", "state", "received", "batch_size")
+"""The columns of a report. ``received``: how many of the batch got it, by WeChat's count; WeChat does not say who."""
+ReportState = Literal["sent", "accepted", "failed", "unknown", "not_submitted"]
+"""Of an openid, as its batch is: ``sent`` has WeChat's yes, ``accepted`` has no verdict yet, ``failed`` WeChat's no."""
+
+
+class PlannedPart(Stored):
+    """One part of an audience, as it was found."""
+
+    what: str
+    """The part in words."""
+    openids: int
+    """How many different openids it has."""
+    dropped: int = 0
+    """How many lines were left out, since they are no openids."""
+
+
+class AudiencePlan(Stored):
+    """Whom a send in batches goes to, and in how many batches."""
+
+    digest: str
+    """SHA-256 of the plan in the store, which has the digest of each batch."""
+    openids: int
+    """How many different openids it has."""
+    batches: int
+    """How many batches that makes."""
+    duplicates: int = 0
+    """How many were named more than once, and are sent to once."""
+    dropped: int = 0
+    """How many lines were left out, since they are no openids."""
+    taken_at: Moment
+    """When it was taken: who follows later, or gets a tag later, is not in it."""
+    parts: tuple[PlannedPart, ...] = ()
+    """The parts of the audience, in order."""
+    reached_before: tuple[int, ...] = ()
+    """How many of them had 0, 1, 2, 3, 4 or more sends in batches this month, by the reports in the store."""
+
+    def size(self, number: int) -> int:
+        """How many openids batch ``number`` has, from 1."""
+        first, end = bounds(self.openids, self.batches, number)
+        return end - first
+
+
+def batches_of(openids: int) -> int:
+    """How many batches so many openids make: as few as WeChat allows.
+
+    Raises:
+        ValueError: they are fewer than WeChat takes in one job.
+    """
+    if openids < OPENIDS_MIN:
+        raise ValueError(f"WeChat takes at least {OPENIDS_MIN} openids, and there are {openids}")
+    return -(-openids // OPENIDS_MAX)
+
+
+def bounds(openids: int, batches: int, number: int) -> tuple[int, int]:
+    """Where batch ``number`` (from 1) begins and ends in the snapshot. Sizes differ by one at most: none is of one."""
+    return openids * (number - 1) // batches, openids * number // batches
+
+
+def batch_key(key: str, number: int) -> str:
+    """The key of a batch: a ``MassSend`` of its own."""
+    return f"{key}.{number}"
+
+
+class PlanStep(Stored):
+    """Input of ``plan_audience`` → :class:`AudiencePlan`: the audience is resolved, and its plan is put in the store.
+
+    ``content``: the digest of the message. Who comes again with the same key, audience and content gets the same plan.
+    ``keep`` is false where somebody only looks: nothing is left in the store.
+    """
+
+    account: Pinned
+    key: str
+    audience: Annotated[Long | Tag | Openids, Field(discriminator="kind")]
+    content: str
+    keep: bool = True
+
+
+class AnswerBatchStep(Stored):
+    """Input of ``answer_batch`` → the ``Status`` of the batch: an update that a person has sent to the whole send."""
+
+    workflow_id: str
+    update: Literal["retry", "mark_sent", "abort", "pause", "resume", "reschedule"]
+    answer: dict[str, Any]
+
+
+class FollowBatchStep(Stored):
+    """Input of ``follow_batch`` → :class:`BatchRow`: how a batch has ended that another run has started."""
+
+    workflow_id: str
+    number: int
+
+
+class BatchRow(Stored):
+    """How a batch has ended."""
+
+    number: int
+    outcome: Outcome
+    may_have_been_delivered: bool
+    msg_id: int | None = None
+    counts: Counts | None = None
+    problem: str | None = None
+
+    @property
+    def state(self) -> ReportState:
+        """What a report says of its openids."""
+        if self.outcome in {"sent", "sent_nobody", "partly_sent", "deleted"}:
+            return "sent"
+        if self.may_have_been_delivered:
+            return "accepted" if self.msg_id is not None else "unknown"
+        return "failed" if self.outcome == "failed" else "not_submitted"
+
+
+class ReportStep(Stored):
+    """Input of ``write_report`` → :class:`Reported`. Batches without a row were not submitted."""
+
+    account: Pinned
+    key: str
+    plan: str
+    rows: tuple[BatchRow, ...]
+
+
+class Reported(Stored):
+    """The report as it stands in the store: gzipped CSV with :data:`REPORT_COLUMNS`."""
+
+    uri: str
+    """Where it is."""
+    sha256: str
+    """Of the file as it stands there."""
+    states: dict[ReportState, int]
+    """How many openids are in which state."""
+    at: datetime
+    """When it was written."""
