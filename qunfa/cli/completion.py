@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
-from qunfa.contract import MASS_SEND
+from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS
 from qunfa.contract.ids import MassSendId, parse_mass_send_id
 from qunfa.contract.operators import Held
 from qunfa.settings import SettingsError, load_settings
@@ -76,6 +76,6 @@ async def _look(beginning: str) -> list[MassSendId]:
 
 async def _sends(client: Client, beginning: str) -> list[MassSendId]:
     like = "mass-send:" + beginning.replace("\\", "").replace("'", "")
-    query = f"WorkflowType = '{MASS_SEND}' AND WorkflowId STARTS_WITH '{like}'"
+    query = f"{SENDS} AND {NO_CLOSED_BATCH} AND WorkflowId STARTS_WITH '{like}'"
     found = client.list_workflows(query, limit=_LOOKED_AT, rpc_timeout=RPC_TIMEOUT)
     return [send async for one in found if (send := parse_mass_send_id(one.id)) is not None]

@@ -153,6 +153,8 @@ def _facts(view: SendView) -> Iterator[Row]:
         yield _("to"), told(view.request.audience)
         if view.request.requested_by:
             yield _("asked by"), view.request.requested_by
+    if view.batch_of is not None:
+        yield _("batch of"), f"qunfa status {view.account}/{view.batch_of}"
     if view.state != "running":
         yield _("outcome"), headline(view)
     elif view.status:
