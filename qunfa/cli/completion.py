@@ -86,9 +86,10 @@ async def _look(beginning: str) -> list["MassSendId"]:
 
 async def _sends(client: "Client", beginning: str) -> list["MassSendId"]:
     from qunfa.cli.connection import RPC_TIMEOUT  # noqa: PLC0415 - see above
-    from qunfa.contract.ids import MASS_SEND, parse_mass_send_id  # noqa: PLC0415
+    from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS  # noqa: PLC0415
+    from qunfa.contract.ids import parse_mass_send_id  # noqa: PLC0415
 
     like = "mass-send:" + beginning.replace("\\", "").replace("'", "")
-    query = f"WorkflowType = '{MASS_SEND}' AND WorkflowId STARTS_WITH '{like}'"
+    query = f"{SENDS} AND {NO_CLOSED_BATCH} AND WorkflowId STARTS_WITH '{like}'"
     found = client.list_workflows(query, limit=_LOOKED_AT, rpc_timeout=RPC_TIMEOUT)
     return [send async for one in found if (send := parse_mass_send_id(one.id)) is not None]
