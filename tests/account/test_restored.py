@@ -10,6 +10,7 @@ from qunfa.rules.clientmsgid import clientmsgid
 from tests.account.driving import EMPTY, MINUTE, answer, asked, attempt, done, kept, leased, look, turn, wish
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
+from workflows.pages import account_page
 
 TAKEN = NOON - timedelta(hours=2)
 OWN = clientmsgid("default", "wx", "spring", 0, 0)
@@ -123,3 +124,17 @@ def test_an_untouched_key_asks_wechat_by_its_clientmsgid() -> None:
     assert alone.state.wish is not None
     assert alone.state.wish.turn is not None
     assert alone.state.wish.turn.until == TAKEN + timedelta(hours=23)
+
+
+def test_the_page_of_a_restored_account_says_how_it_ends() -> None:
+    """Until it is over."""
+    state = marked(EMPTY, TOLD, NOON)
+    assert "`qunfa restored --done`" in account_page(state, NOON)
+    assert "Restored" not in account_page(caught_up(state, NOON), NOON)
+
+
+def test_a_run_that_does_not_know_of_the_doubt_is_told() -> None:
+    """Another one of the key, and one whose memory was reset, get no lease by asking again."""
+    state, _ = asked(restored(), wish())
+    state, [heard] = asked(state, wish("w2", run="run-2"))
+    assert (len(doubts(heard.known)), state.lease) == (1, None)
