@@ -19,10 +19,11 @@ from qunfa.cli.language import N_, _
 from qunfa.cli.options import Json, grouped
 from qunfa.cli.output import clean, note, plain, show, show_json, unbroken
 from qunfa.cli.phrases import told, told_whole
+from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS, quoted
 from qunfa.cli.tables import table
 from qunfa.cli.times import short, time_or_span
 from qunfa.cli.view import NEEDS_A_PERSON, PHASE, RequestView, State, request_words, state_of
-from qunfa.contract import MASS_SEND
+from qunfa.contract.batches import whole_of
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.operators import Phase
@@ -34,7 +35,8 @@ class SendRow(Stored):
     """One line of `list`, from what Temporal holds; no worker is asked for it.
 
     `outcome` is how the send ended, or `refused`. It is `None` while the send runs, and where the send did not end by
-    itself.
+    itself. `progress` is how many of its batches have ended, as in `3/1000`. `batch_of` is the key of the send in
+    batches that it is a batch of.
     """
 
     workflow_id: str
@@ -46,6 +48,8 @@ class SendRow(Stored):
     phase: str | None = None
     outcome: str | None = None
     problem: str | None = None
+    progress: str | None = None
+    batch_of: str | None = None
     msgtype: str | None = None
     msg_ids: tuple[str, ...] = ()
     started_at: datetime | None = None
@@ -72,6 +76,9 @@ class Filters(NamedTuple):
         typer.Option(metavar="TIME", help="Started since: a span back from now (12h, 7d, PT90M) or an RFC 3339 time."),
     ] = None
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Started until then: a span or a time.")] = None
+    batches: Annotated[
+        bool, typer.Option("--batches", help="The batches of sends in batches, too, each in a line of its own.")
+    ] = False
     limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many, the newest.")] = 50
     query: Annotated[
         str | None, typer.Option(help="And by a visibility query, such as ExecutionStatus = 'Running'.")
@@ -80,8 +87,12 @@ class Filters(NamedTuple):
 
 @grouped
 def list_sends(*, filters: Filters, as_json: Json = False) -> None:
-    """List sends, the newest first; without a worker, too."""
+    """List sends, the newest first; without a worker, too.
+
+    A send in batches has one line. A batch has one of its own where its whole send does not run any more.
+    """
     rows = run(_list(visibility_query(filters), filters.limit))
+    rows = rows if filters.batches else without_batches(rows)
     if as_json:
         show_json(rows)
     elif rows:
@@ -112,14 +123,14 @@ def visibility_query(filters: Filters, now: datetime | None = None, *, running: 
         WrongUse: `filters.since` or `filters.until` is neither a span nor a time, or they leave no time between them.
     """
     equal = {
-        "WorkflowType": MASS_SEND,
         "MassSendAccount": filters.account,
         "MassSendPhase": filters.phase,
         "MassSendOutcome": filters.outcome,
         "MassSendMsgType": filters.msgtype,
         "MassSendProblem": filters.problem,
     }
-    conditions = [f"{name} = {quoted(value)}" for name, value in equal.items() if value is not None]
+    conditions = [SENDS] if running or filters.batches else [SENDS, NO_CLOSED_BATCH]
+    conditions += [f"{name} = {quoted(value)}" for name, value in equal.items() if value is not None]
     conditions += _started(filters, now or datetime.now(UTC))
     if running:
         conditions.append("ExecutionStatus = 'Running'")
@@ -141,14 +152,15 @@ def _started(filters: Filters, now: datetime) -> list[str]:
     return [f"StartTime {sign} {quoted(at.isoformat())}" for sign, at in bounds if at is not None]
 
 
-def quoted(value: str) -> str:
-    """A value in a query: nothing in it is taken for a condition."""
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+def without_batches(rows: Sequence[SendRow]) -> list[SendRow]:
+    """The rows without the batches of a send that runs and is among them: it tells of its batches, and answers them."""
+    wholes = {(row.account, row.key) for row in rows if row.state == "running"}
+    return [row for row in rows if row.batch_of is None or (row.account, row.batch_of) not in wholes]
 
 
 _READ_AT_ONCE: Final = 20
 _OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
+_PROGRESS: Final = SearchAttributeKey.for_keyword("MassSendProgress")
 _PROBLEM: Final = SearchAttributeKey.for_keyword("MassSendProblem")
 _MSGTYPE: Final = SearchAttributeKey.for_keyword("MassSendMsgType")
 _MSG_ID: Final = SearchAttributeKey.for_keyword_list("MassSendMsgId")
@@ -183,6 +195,7 @@ async def _bad_query(client: Client, error: RPCError) -> WrongUse:
 def _row(found: WorkflowExecution) -> SendRow:
     attributes = found.typed_search_attributes
     named = parse_mass_send_id(found.id)
+    whole = whole_of(named, found.parent_id) if named else None
     state = state_of(found.status)
     return SendRow(
         workflow_id=found.id,
@@ -193,6 +206,8 @@ def _row(found: WorkflowExecution) -> SendRow:
         phase=attributes.get(PHASE),
         outcome=None if state == "running" else attributes.get(_OUTCOME),  # it is told a moment before the end
         problem=attributes.get(_PROBLEM),
+        progress=attributes.get(_PROGRESS),
+        batch_of=whole and whole.key,
         msgtype=attributes.get(_MSGTYPE),
         msg_ids=tuple(attributes.get(_MSG_ID) or ()),
         started_at=found.start_time,
@@ -245,7 +260,7 @@ def state_words(row: SendRow) -> Text:
     """
     if row.state == "running":
         held = row.problem if row.phase == "scheduled" else None
-        state = _(row.phase or row.state)
+        state = " ".join(filter(None, (_(row.phase or row.state), row.progress)))
         return plain(_("{state}: {said}").format(state=state, said=held) if held else state)
     if row.outcome is None or row.state in _BY_OTHERS:
         return Text(_(_CLOSED.get(row.state, row.state)), style="yellow")

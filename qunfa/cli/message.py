@@ -147,11 +147,20 @@ def media_named(option: str, named: str) -> dict[str, str]:
     """
     if named.startswith(_HELD):
         return {"media_id": named.removeprefix(_HELD)}
+    return {"uri": source_named(option, named)}
+
+
+def source_named(option: str, named: str) -> str:
+    """The URI of a source that `option` names by a URI, or by a path of this machine.
+
+    Raises:
+        WrongUse: It is a file, and is not here.
+    """
     if _URI.match(named):
-        return {"uri": named}
+        return named
     path = Path(named).absolute()
     _demand(option, path, named)
-    return {"uri": path.as_uri()}
+    return path.as_uri()
 
 
 def article_content(option: str, named: str) -> str:

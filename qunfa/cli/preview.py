@@ -28,7 +28,8 @@ from qunfa.cli.message import (
 from qunfa.cli.options import Json, TaskQueue, grouped
 from qunfa.cli.output import note, plain, show_result
 from qunfa.cli.phrases import told, told_whole
-from qunfa.cli.request import Request, read_request, recipients, summary
+from qunfa.cli.reading import read_request
+from qunfa.cli.request import Request, recipients, summary
 from qunfa.cli.tables import facts, table
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, cancelled, terminated

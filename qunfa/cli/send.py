@@ -10,6 +10,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from qunfa.cli.audience import AudienceOptions
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client, warn_without_worker, workflow_link
 from qunfa.cli.errors import Refused, WrongUse
@@ -19,7 +20,7 @@ from qunfa.cli.options import Json, TaskQueue, Yes, confirm, demand_consent, gro
 from qunfa.cli.output import note, show, show_json, stderr, stdout
 from qunfa.cli.phrases import told
 from qunfa.cli.preview import check, show_check
-from qunfa.cli.request import AudienceOptions, Request, assemble, details, recipients, summary
+from qunfa.cli.request import Request, assemble, details, recipients, summary
 from qunfa.cli.status import render_send
 from qunfa.cli.view import SendView, in_words, read_send, request_of
 from qunfa.cli.watch import follow_on
@@ -47,6 +48,10 @@ class Conditions(NamedTuple):
     on_problem: Annotated[
         Literal["wait", "fail"] | None,
         typer.Option(metavar="wait|fail", help="Wait for a person where one must decide, or fail."),
+    ] = None
+    on_batch_problem: Annotated[
+        Literal["stop", "continue"] | None,
+        typer.Option(metavar="stop|continue", help="In batches: where one fails, stop and ask, or send the others."),
     ] = None
     send_ignore_reprint: Annotated[
         bool | None,

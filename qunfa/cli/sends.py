@@ -12,7 +12,7 @@ from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.language import _
-from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
+from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import Account, By, Json, Yes, confirm, demand_consent, send_id, short_name
 from qunfa.cli.status import approval_lines
 from qunfa.cli.view import read_send
@@ -93,7 +93,7 @@ def confirmed(whom: Chosen, command: str) -> list[MassSendId]:
 
 
 async def _found(query: str) -> dict[MassSendId, SendRow]:
-    """A closed send takes no answer, so none is looked for."""
+    """A closed send takes no answer, so none is looked for. What a send in batches is told, it tells its batches."""
     asked = visibility_query(Filters(query=query), running=True)
     rows = await find_rows(await temporal_client(), asked, FOUND_MAX + 1)
     if len(rows) > FOUND_MAX:
@@ -102,7 +102,7 @@ async def _found(query: str) -> dict[MassSendId, SendRow]:
                 found_max=FOUND_MAX
             )
         )
-    found = {MassSendId(row.account, row.key): row for row in rows if row.account and row.key}
+    found = {MassSendId(row.account, row.key): row for row in without_batches(rows) if row.account and row.key}
     if not found:
         raise Refused(_("No running send matches, so nothing was done."))
     return found

@@ -1,6 +1,5 @@
 """`qunfa status`: where a send stands, and what a person can do about it."""
 
-import json
 from collections.abc import Iterator
 from typing import Annotated, Final
 
@@ -16,9 +15,10 @@ from qunfa.cli.options import Account, Json, send_id
 from qunfa.cli.output import note, show, show_json, unbroken
 from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.preview import render_previews
+from qunfa.cli.replies import answer_commands, look_command, next_command
 from qunfa.cli.tables import facts, table
 from qunfa.cli.times import short
-from qunfa.cli.view import NEEDS_A_PERSON, SendView, read_send
+from qunfa.cli.view import SendView, read_send
 from qunfa.cli.workers import render_work
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Approval, Progress, Status
@@ -148,11 +148,7 @@ def _running(status: Status | None) -> str:
 
 
 def _facts(view: SendView) -> Iterator[Row]:
-    if view.request:
-        yield _("message"), told_whole(view.request.message)
-        yield _("to"), told(view.request.audience)
-        if view.request.requested_by:
-            yield _("asked by"), view.request.requested_by
+    yield from _asked(view)
     if view.state != "running":
         yield _("outcome"), headline(view)
     elif view.status:
@@ -170,6 +166,16 @@ def _facts(view: SendView) -> Iterator[Row]:
     if (following := next_command(view)) is not None:
         yield _("next"), following
     yield from _about(view)
+
+
+def _asked(view: SendView) -> Iterator[Row]:
+    if view.request:
+        yield _("message"), told_whole(view.request.message)
+        yield _("to"), told(view.request.audience)
+        if view.request.requested_by:
+            yield _("asked by"), view.request.requested_by
+    if view.batch_of is not None:
+        yield _("batch of"), f"qunfa status {view.account}/{view.batch_of}"
 
 
 def _now(status: Status) -> Iterator[Row]:
@@ -245,53 +251,6 @@ def _article(article: ArticleCheck) -> str:
         _("article"): article.url,
     }
     return "; ".join(f"{name}: {value}" for name, value in seen.items() if value is not None)
-
-
-_COMMANDS: Final = frozenset({"retry", "abort", "mark_sent", "approve", "reject", "pause", "resume", "reschedule"})
-_WITHOUT_REASON: Final = frozenset({"approve", "pause", "resume", "reschedule"})
-"""These need no reason, and `reschedule` takes none."""
-_FLAGS: Final = {
-    ("retry", "reprint_needs_decision"): " --send-ignore-reprint",
-    ("retry", "unknown_outcome"): " --confirm-not-delivered",
-    ("mark_sent", None): " --msg-id MSG_ID",
-    ("reschedule", None): " --send-at TIME",
-}
-
-
-def next_command(view: SendView) -> str | None:
-    """What to type next where nothing has to be answered; `None` where the answers or the sentences say it already."""
-    send = f"{view.account}/{view.key}"
-    if view.state == "running":
-        waits = view.status is None or view.status.problem or view.phase in NEEDS_A_PERSON
-        return None if waits else f"qunfa watch {send}"
-    if view.ended_well:
-        return None
-    return f"qunfa ledger {view.account} --key {view.key}" if view.result else None
-
-
-def look_command(view: SendView) -> str | None:
-    """What shows the articles that somebody is to approve."""
-    waits = view.state == "running" and view.status is not None and "approve" in view.status.answers
-    if not waits or view.request is None or not view.request.has_articles:
-        return None
-    return f"qunfa article preview {view.account}/{view.key}"
-
-
-def answer_commands(view: SendView) -> list[str]:
-    """One command for each answer that fits now; `WHY`, `MSG_ID` and `TIME` stand for what only the person knows."""
-    if view.status is None or view.state != "running":
-        return []
-    problem = view.status.problem.name if view.status.problem else None
-    return [_command(view, answer, problem) for answer in view.status.answers]
-
-
-def _command(view: SendView, answer: str, problem: str | None) -> str:
-    if answer not in _COMMANDS:
-        payload = json.dumps({"by": "YOU", "reason": "WHY"})
-        return f"temporal workflow update execute --workflow-id {view.workflow_id} --name {answer} --input '{payload}'"
-    flag = _FLAGS.get((answer, problem), _FLAGS.get((answer, None), ""))
-    reason = "" if answer in _WITHOUT_REASON else ' --reason "WHY"'
-    return f"qunfa {answer.replace('_', '-')} {view.account}/{view.key}{flag}{reason}"
 
 
 _JOB_COLUMNS = (

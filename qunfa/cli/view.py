@@ -24,8 +24,9 @@ from qunfa.cli.message import beginning
 from qunfa.cli.options import short_name
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request, steps
 from qunfa.contract.audience import describe
+from qunfa.contract.batches import whole_of
 from qunfa.contract.fields import Stored
-from qunfa.contract.ids import MassSendId, mass_send_id
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id
 from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.operators import Status
 from qunfa.contract.result import COMPLETES, MassSendResult
@@ -73,7 +74,7 @@ class SendView(Stored):
 
     `status` is what the workflow says of itself, and `None` where it was not asked or no worker answered. `work` is
     what workers make or look at for it just now. `result` is what it ended with. `note` says what is missing here and
-    why.
+    why. `in_batches`: it is a send in batches. `batch_of`: the key of the send in batches that it is a batch of.
     """
 
     workflow_id: str
@@ -81,6 +82,8 @@ class SendView(Stored):
     account: str
     key: str
     request: RequestView | None = None
+    in_batches: bool = False
+    batch_of: str | None = None
     state: State
     phase: str | None = None
     status: Status | None = None
@@ -176,7 +179,7 @@ async def describe_send(client: Client, send: MassSendId) -> WorkflowExecutionDe
                 "{account}`; one that has closed is forgotten when the namespace's retention is over."
             ).format(namespace=client.namespace, send=short_name(send), account=send.account)
         ) from None
-    if description.workflow_type != MASS_SEND:
+    if description.workflow_type not in {MASS_SEND, MASS_SEND_IN_BATCHES}:
         raise Refused(
             _("{id} is a workflow of the type {workflow_type}, not a mass send.").format(
                 id=description.id, workflow_type=description.workflow_type
@@ -191,11 +194,14 @@ def state_of(status: WorkflowExecutionStatus | None) -> State:
 
 
 def _described(client: Client, send: MassSendId, description: WorkflowExecutionDescription) -> SendView:
+    whole = whole_of(send, description.parent_id)
     return SendView(
         workflow_id=description.id,
         run_id=description.run_id,
         account=send.account,
         key=send.key,
+        in_batches=description.workflow_type == MASS_SEND_IN_BATCHES,
+        batch_of=whole and whole.key,
         state=state_of(description.status),
         phase=description.typed_search_attributes.get(PHASE),
         started_at=description.start_time,

@@ -12,15 +12,14 @@ from temporalio.client import Client
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import UI_VARIABLE, list_link, run, temporal_client
 from qunfa.cli.language import N_, _
-from qunfa.cli.list import quoted
 from qunfa.cli.options import Json
 from qunfa.cli.output import plain, show_result, unbroken
+from qunfa.cli.queries import SENDS, quoted
 from qunfa.cli.times import SHANGHAI
-from qunfa.contract import ACCOUNT, MASS_SEND, SEARCH_ATTRIBUTES
+from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
 
-_SENDS: Final = f"WorkflowType = '{MASS_SEND}'"
-_RUNNING: Final = f"{_SENDS} AND ExecutionStatus = 'Running'"
+_RUNNING: Final = f"{SENDS} AND ExecutionStatus = 'Running'"
 _ACCOUNTS: Final = f"WorkflowType = '{ACCOUNT}'"
 _DOUBT: Final = "(MassSendOutcome = 'unknown' OR MassSendProblem IN ('unknown_outcome', 'no_verdict'))"
 _COLUMNS: Final = N_(
@@ -67,12 +66,12 @@ def queries(account: str | None = None, now: datetime | None = None) -> dict[str
             f"{_RUNNING} AND MassSendPhase IN ('scheduled', 'submitting')"
         ),
         N_("accepted, without a result yet"): f"{_RUNNING} AND MassSendPhase = 'awaiting_result'",
-        N_("unknown: may have been delivered"): f"{_SENDS} AND {_DOUBT}",
-        N_("failed today"): f"{_SENDS} AND MassSendOutcome = 'failed' AND CloseTime >= '{today}'",
+        N_("unknown: may have been delivered"): f"{SENDS} AND {_DOUBT}",
+        N_("failed today"): f"{SENDS} AND MassSendOutcome = 'failed' AND CloseTime >= '{today}'",
     }
     found = {name: query + of_account for name, query in sends.items()}
     if account is not None:
-        return {**found, N_("all of the account"): _SENDS + of_account}
+        return {**found, N_("all of the account"): SENDS + of_account}
     frozen = f"{_ACCOUNTS} AND ExecutionStatus = 'Running' AND MassSendPhase = 'frozen'"
     return {**found, N_("the accounts, each with its switch"): _ACCOUNTS, N_("frozen accounts"): frozen}
 

@@ -16,7 +16,7 @@ from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.language import _
-from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
+from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import send_id
 from qunfa.cli.output import in_a_line, note, plain, show_json_line, stdout
 from qunfa.cli.phrases import told, told_whole
@@ -132,7 +132,7 @@ async def _watch_running(client: Client, board: Watcher, query: str) -> bool:
     told: str | None = None
     try:
         while True:
-            rows = await find_rows(client, query, WATCHED_MAX + 1)
+            rows = without_batches(await find_rows(client, query, WATCHED_MAX + 1))
             told = _tell_once(rows, told)
             for row in rows[:WATCHED_MAX]:
                 # The list learns of an end a moment later than whoever follows the send.

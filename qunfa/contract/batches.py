@@ -15,6 +15,7 @@ from pydantic import Field
 
 from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Long, Openids, Tag
 from qunfa.contract.fields import Moment, Stored
+from qunfa.contract.ids import MassSendId, parse_mass_send_id
 from qunfa.contract.result import Counts, Outcome
 from qunfa.contract.steps import Pinned
 
@@ -90,6 +91,15 @@ def bounds(openids: int, batches: int, number: int) -> tuple[int, int]:
 def batch_key(key: str, number: int) -> str:
     """The key of a batch: a ``MassSend`` of its own."""
     return f"{key}.{number}"
+
+
+def whole_of(batch: MassSendId, parent_id: str | None) -> MassSendId | None:
+    """The send in batches that a send is a batch of, by its key and the workflow that has started it."""
+    whole = parse_mass_send_id(parent_id or "")
+    if whole is None or whole.account != batch.account:
+        return None
+    before, dot, number = batch.key.rpartition(".")
+    return whole if dot and before == whole.key and number.isdecimal() else None
 
 
 class PlanStep(Stored):

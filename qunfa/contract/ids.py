@@ -12,6 +12,8 @@ TASK_QUEUE: Final = "qunfa"
 """The default task queue; ``QUNFA_TASK_QUEUE`` overrides it."""
 
 MASS_SEND: Final = "MassSend"
+MASS_SEND_IN_BATCHES: Final = "MassSendInBatches"
+"""What a ``MassSend`` goes on as whose audience is resolved into batches, under the same id."""
 ACCOUNT: Final = "Account"
 PREVIEW_MASS_SEND: Final = "PreviewMassSend"
 CHECK_MASS_SEND: Final = "CheckMassSend"

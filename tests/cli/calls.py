@@ -14,6 +14,7 @@ from tests.looking import PATIENCE
 
 Qunfa = Callable[..., Awaitable[Result]]
 Scripted = Callable[..., Awaitable[WorkflowHandle[Any, Any]]]
+InBatches = Callable[..., Awaitable[WorkflowHandle[Any, Any]]]
 Start = Callable[..., Coroutine[Any, Any, Process]]
 
 QUEUE = "cli-tests"

@@ -16,8 +16,18 @@ from typer.testing import CliRunner, Result
 
 from qunfa.cli import app
 from qunfa.contract import MASS_SEND, mass_send_id
-from tests.cli.calls import QUEUE, Qunfa, Scripted, Start
-from tests.cli.stub import ScriptedCallbackCheck, ScriptedCheck, ScriptedMassSend, ScriptedPreview, request, upload
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES
+from tests.cli.calls import QUEUE, InBatches, Qunfa, Scripted, Start
+from tests.cli.stub import (
+    FILE,
+    ScriptedCallbackCheck,
+    ScriptedCheck,
+    ScriptedInBatches,
+    ScriptedMassSend,
+    ScriptedPreview,
+    request,
+    upload,
+)
 from tests.temporal import in_namespace
 from workflows.account import Account
 from workflows.checks import CheckWorker
@@ -35,7 +45,10 @@ async def client(server: Client) -> AsyncIterator[Client]:
     async with Worker(
         server,
         task_queue=QUEUE,
-        workflows=[ScriptedMassSend, ScriptedCheck, ScriptedPreview, ScriptedCallbackCheck, Account, CheckWorker],
+        workflows=[
+            *(ScriptedMassSend, ScriptedInBatches, ScriptedCheck, ScriptedPreview, ScriptedCallbackCheck),
+            *(Account, CheckWorker),
+        ],
         activities=[upload],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
@@ -128,6 +141,23 @@ def scripted(client: Client, key: str) -> Scripted:
         )
         if status is not None:
             await handle.signal("become", status)
+        return handle
+
+    return start
+
+
+@pytest.fixture
+def in_batches(client: Client, key: str) -> InBatches:
+    """Start a scripted send in batches of the account demo, with a batch for each text, and tell it what to say."""
+
+    async def start(status: dict[str, Any], *texts: str) -> WorkflowHandle[Any, Any]:
+        handle = await client.start_workflow(
+            MASS_SEND_IN_BATCHES,
+            args=[{**request(key), "audience": FILE}, list(texts)],
+            id=mass_send_id("demo", key),
+            task_queue=QUEUE,
+        )
+        await handle.signal("become", status)
         return handle
 
     return start

@@ -10,11 +10,13 @@ from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
-from qunfa.contract import INVALID_REQUEST, MASS_SEND, MASS_SEND_FAILED
-from qunfa.contract.ids import CHECK_CALLBACK, CHECK_MASS_SEND, PREVIEW_MASS_SEND
+from qunfa.contract import INVALID_REQUEST, MASS_SEND, MASS_SEND_FAILED, mass_send_id
+from qunfa.contract.batches import batch_key
+from qunfa.contract.ids import CHECK_CALLBACK, CHECK_MASS_SEND, MASS_SEND_IN_BATCHES, PREVIEW_MASS_SEND
 from qunfa.contract.steps import UPLOAD
 
 HALF = "524288 of 1048576 bytes"
+FILE = {"kind": "openid_file", "uri": "file:///lists/who.csv"}
 EPOCH = datetime(2026, 12, 1, 1, 0, tzinfo=UTC)
 
 
@@ -119,6 +121,23 @@ class ScriptedMassSend:
         self._received.append(raw)
         self._status = status(phase, history=[{"at": EPOCH.isoformat(), "what": phase, **_who(raw)}])
         return self._status
+
+
+@workflow.defn(name=MASS_SEND_IN_BATCHES)
+class ScriptedInBatches(ScriptedMassSend):
+    """The same, with a batch for each text that it is started with."""
+
+    @workflow.run
+    async def run(self, raw: Any, texts: Any = ()) -> Any:
+        for number, text in enumerate(texts, 1):
+            batch = {**request(batch_key(raw["key"], number), text), "audience": raw["audience"]}
+            await workflow.start_child_workflow(
+                MASS_SEND,
+                batch,
+                id=mass_send_id("demo", batch["key"]),
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            )
+        return await super().run(raw)
 
 
 @activity.defn(name=UPLOAD)

@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 from qunfa.cli.connection import RPC_TIMEOUT
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.options import send_id, short_name
-from qunfa.cli.request import STDIN, read_request
+from qunfa.cli.reading import STDIN, read_request
 from qunfa.cli.view import describe_send, request_of
 from qunfa.contract import parse_request
 from qunfa.contract.ids import MassSendId

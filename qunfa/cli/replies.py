@@ -1,0 +1,52 @@
+"""What a person can type about a send: the answers that fit, and where to look."""
+
+import json
+from typing import Final
+
+from qunfa.cli.view import NEEDS_A_PERSON, SendView
+
+_COMMANDS: Final = frozenset({"retry", "abort", "mark_sent", "approve", "reject", "pause", "resume", "reschedule"})
+_WITHOUT_REASON: Final = frozenset({"approve", "pause", "resume", "reschedule"})
+"""These need no reason, and `reschedule` takes none."""
+_FLAGS: Final = {
+    ("retry", "reprint_needs_decision"): " --send-ignore-reprint",
+    ("retry", "unknown_outcome"): " --confirm-not-delivered",
+    ("mark_sent", None): " --msg-id MSG_ID",
+    ("reschedule", None): " --send-at TIME",
+}
+
+
+def next_command(view: SendView) -> str | None:
+    """What to type next where nothing has to be answered; `None` where the answers or the sentences say it already."""
+    send = f"{view.account}/{view.key}"
+    if view.state == "running":
+        waits = view.status is None or view.status.problem or view.phase in NEEDS_A_PERSON
+        return None if waits else f"qunfa watch {send}"
+    if view.ended_well:
+        return None
+    return f"qunfa ledger {view.account} --key {view.key}" if view.result else None
+
+
+def look_command(view: SendView) -> str | None:
+    """What shows the articles that somebody is to approve."""
+    waits = view.state == "running" and view.status is not None and "approve" in view.status.answers
+    if not waits or view.request is None or not view.request.has_articles:
+        return None
+    return f"qunfa article preview {view.account}/{view.key}"
+
+
+def answer_commands(view: SendView) -> list[str]:
+    """One command for each answer that fits now; `WHY`, `MSG_ID` and `TIME` stand for what only the person knows."""
+    if view.status is None or view.state != "running":
+        return []
+    problem = view.status.problem.name if view.status.problem else None
+    return [_command(view, answer, problem) for answer in view.status.answers]
+
+
+def _command(view: SendView, answer: str, problem: str | None) -> str:
+    if answer not in _COMMANDS:
+        payload = json.dumps({"by": "YOU", "reason": "WHY"})
+        return f"temporal workflow update execute --workflow-id {view.workflow_id} --name {answer} --input '{payload}'"
+    flag = _FLAGS.get((answer, problem), _FLAGS.get((answer, None), ""))
+    reason = "" if answer in _WITHOUT_REASON else ' --reason "WHY"'
+    return f"qunfa {answer.replace('_', '-')} {view.account}/{view.key}{flag}{reason}"

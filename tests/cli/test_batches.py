@@ -1,0 +1,94 @@
+"""Sends in batches, as the commands tell of them and answer them."""
+
+import json
+
+import pytest
+from pydantic import TypeAdapter
+from temporalio.client import Client
+
+from qunfa.cli.list import SendRow, without_batches
+from qunfa.contract import mass_send_id
+from qunfa.contract.batches import whole_of
+from qunfa.contract.ids import MassSendId
+from tests.cli.calls import InBatches, Qunfa, parsed
+from tests.cli.stub import result, status
+from tests.looking import until
+
+ROWS = TypeAdapter(list[SendRow])
+REFUSED = f"end: {json.dumps({'as': 'failed', 'result': result('failed', 'k')})}"
+
+
+@pytest.mark.parametrize(
+    ("key", "parent", "whole"),
+    [
+        ("spring.12", "mass-send:demo:spring", MassSendId("demo", "spring")),
+        ("spring.sale.1", "mass-send:demo:spring.sale", MassSendId("demo", "spring.sale")),
+        ("spring.12", None, None),
+        ("spring.12", "mass-send:other:spring", None),
+        ("spring.12", "campaign:demo:spring", None),
+        ("spring.a", "mass-send:demo:spring", None),
+        ("spring", "mass-send:demo:spring", None),
+        ("autumn.1", "mass-send:demo:spring", None),
+    ],
+)
+def test_a_batch_is_known_by_who_has_started_it(*, key: str, parent: str | None, whole: MassSendId | None) -> None:
+    """A key alone says nothing: anybody may end one with a number."""
+    assert whole_of(MassSendId("demo", key), parent) == whole
+
+
+def _row(key: str, state: str = "running", batch_of: str | None = None) -> SendRow:
+    row = {"workflow_id": mass_send_id("demo", key), "run_id": "r", "account": "demo", "key": key, "state": state}
+    return SendRow.model_validate({**row, "batch_of": batch_of})
+
+
+def test_a_batch_is_left_out_where_its_send_tells_of_it() -> None:
+    """Where the whole send has gone, its last batch is nobody else's to tell."""
+    batch, other = _row("spring.2", batch_of="spring"), _row("other")
+    assert without_batches([batch, _row("spring"), other]) == [_row("spring"), other]
+    gone = [batch, _row("spring", "terminated"), other]
+    assert without_batches(gone) == gone
+    assert without_batches([batch, other]) == [batch, other]
+
+
+async def _keys(qunfa: Qunfa, *args: str, wanted: set[str]) -> list[SendRow]:
+    async def look() -> list[SendRow]:
+        return ROWS.validate_python(parsed(await qunfa("list", *args, "--json")))
+
+    return await until(look, lambda rows: {row.key for row in rows} == wanted)
+
+
+async def test_batches_do_not_flood_the_list(qunfa: Qunfa, client: Client, in_batches: InBatches, key: str) -> None:
+    """One line for the whole send; a batch that runs has one once its send is gone, one that has ended if asked for."""
+    handle = await in_batches(status("submitting"), REFUSED, "hi")
+    mine = ("--query", f"WorkflowId STARTS_WITH '{handle.id}'")
+    rows = await _keys(qunfa, *mine, "--batches", wanted={key, f"{key}.1", f"{key}.2"})
+    assert {row.key: row.batch_of for row in rows} == {key: None, f"{key}.1": key, f"{key}.2": key}
+    await until(lambda: _state(qunfa, mine, f"{key}.1"), lambda state: state == "failed")
+    await _keys(qunfa, *mine, wanted={key})
+    await handle.terminate()
+    await _keys(qunfa, *mine, wanted={key, f"{key}.2"})
+    await client.get_workflow_handle(f"{handle.id}.2").terminate()
+    await _keys(qunfa, *mine, wanted={key})
+
+
+async def _state(qunfa: Qunfa, mine: tuple[str, ...], key: str) -> str | None:
+    rows = ROWS.validate_python(parsed(await qunfa("list", *mine, "--batches", "--json")))
+    return next((row.state for row in rows if row.key == key), None)
+
+
+async def test_a_query_answers_a_send_and_not_its_batch(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
+    """The whole send passes the answer on; given twice, it would be refused once."""
+    handle = await in_batches(status("submitting"), "hi")
+    mine = f"WorkflowId STARTS_WITH '{handle.id}'"
+    await _keys(qunfa, "--query", mine, "--batches", wanted={key, f"{key}.1"})
+    answer = await qunfa("pause", "--query", mine, "--yes", "--json")
+    assert [(one["key"], one["refusal"]) for one in parsed(answer)] == [(key, None)]
+    assert await handle.query("received") != []
+
+
+async def test_a_batch_says_what_it_is_of(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
+    """It can be looked at by its own key, and so can the whole send."""
+    await in_batches(status("submitting"), "hi")
+    [whole, batch] = parsed(await qunfa("status", f"demo/{key}", f"demo/{key}.1", "--json"))
+    assert (whole["in_batches"], whole["batch_of"]) == (True, None)
+    assert (batch["in_batches"], batch["batch_of"]) == (False, key)
