@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.result import Answer, Verdict
-from qunfa.rules.memory import TRIES_MAX, given_up, is_unknown, union
+from qunfa.rules.memory import TRIES_MAX, is_unknown, union
 from qunfa.send.doubt import jobs_of
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import FIRST, KEY, a_try, known
@@ -44,14 +44,6 @@ def test_an_unknown_try_stays_unknown_until_it_is_answered(one: Known, other: Kn
         assert is_unknown(after) or after.answer is not None or not is_unknown(before)
 
 
-def test_a_number_is_no_identity() -> None:
-    """Two ledgers may have given the same number: the answer to one try does not settle the other."""
-    other = a_try(answer=REFUSED).model_copy(update={"wish": "wish-9"})
-    both = union(Known(tries=(a_try(lost=True),)), Known(tries=(other,)))
-    assert [one.wish for one in both.tries] == ["wish-1", "wish-9"]
-    assert jobs_of(both, KEY, FIRST)[0].ever_unknown
-
-
 @given(kinds=st.lists(st.sampled_from(["unknown", "refused", "not_written", "unused"]), min_size=60, max_size=120))
 def test_many_tries_move_no_window(kinds: list[str]) -> None:
     """However many tries are forgotten, the first unknown one is not, nor how a slow one is to be reckoned with."""
@@ -74,16 +66,3 @@ def test_a_yes_stands_whatever_comes_later() -> None:
     later = yes.model_copy(update={"at": NOON + timedelta(hours=1)})
     assert union(Known(said=(no,)), Known(said=(later,))).said == (later,)
     assert union(Known(said=(later,)), Known(said=(yes,))).said == (yes,)
-
-
-def test_tries_under_way_are_given_up() -> None:
-    """All of them, or those that another run holds; what is answered or lost already stays as it is."""
-    mine, lost, answered = a_try(1), a_try(2, lost=True), a_try(3, REFUSED)
-    theirs = a_try(4).model_copy(update={"holder": "run-2"})
-    facts = Known(tries=(mine, lost, answered, theirs))
-    later = NOON + timedelta(days=1)
-    gone_mine, gone_theirs = (one.model_copy(update={"lost_at": later}) for one in (mine, theirs))
-    assert given_up(facts, later).tries == (gone_mine, lost, answered, gone_theirs)
-    assert given_up(facts, later, "run-1").tries == (mine, lost, answered, gone_theirs)
-    settled = Known(tries=(lost, answered))
-    assert given_up(settled, later) is settled
