@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.result import Answer, Verdict
-from qunfa.rules.memory import TRIES_MAX, is_unknown, union
+from qunfa.rules.memory import TRIES_MAX, given_up, is_unknown, union
 from qunfa.send.doubt import jobs_of
 from tests.rules.arbitrary import NOON
 from tests.send.arbitrary_facts import FIRST, KEY, a_try, known
@@ -66,3 +66,16 @@ def test_a_yes_stands_whatever_comes_later() -> None:
     later = yes.model_copy(update={"at": NOON + timedelta(hours=1)})
     assert union(Known(said=(no,)), Known(said=(later,))).said == (later,)
     assert union(Known(said=(later,)), Known(said=(yes,))).said == (yes,)
+
+
+def test_tries_under_way_are_given_up() -> None:
+    """All of them, or those that another run holds; what is answered or lost already stays as it is."""
+    mine, lost, answered = a_try(1), a_try(2, lost=True), a_try(3, REFUSED)
+    theirs = a_try(4).model_copy(update={"holder": "run-2"})
+    facts = Known(tries=(mine, lost, answered, theirs))
+    later = NOON + timedelta(days=1)
+    gone_mine, gone_theirs = (one.model_copy(update={"lost_at": later}) for one in (mine, theirs))
+    assert given_up(facts, later).tries == (gone_mine, lost, answered, gone_theirs)
+    assert given_up(facts, later, "run-1").tries == (mine, lost, answered, gone_theirs)
+    settled = Known(tries=(lost, answered))
+    assert given_up(settled, later) is settled
