@@ -17,7 +17,18 @@ from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
 from qunfa.cli.language import _, sentences, several
 from qunfa.cli.ledger import configured, find_appid, running_accounts, views_of
 from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
-from qunfa.cli.options import By, Json, TaskQueue, Yes, confirm, demand_consent, grouped, login_name, payload
+from qunfa.cli.options import (
+    By,
+    Json,
+    TaskQueue,
+    Yes,
+    confirm,
+    demand_accounts,
+    demand_consent,
+    grouped,
+    login_name,
+    payload,
+)
 from qunfa.cli.output import show_result
 from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, next_steps, render_recovery, sends_of
 from qunfa.cli.traces import Trace, traces
@@ -85,6 +96,7 @@ def restored(
         raise WrongUse(_("Say when the snapshot was taken, by --taken; or give --done once all was started again."))
     if taken is not None and reason is None and not given.dry_run:
         raise WrongUse(_("Say why, by --reason: it stays in the history."))
+    demand_accounts(*(accounts or ()))
     now = datetime.now(UTC)
     at = _time(taken, now) if taken is not None else None
     jobs = traces(log or (), at or datetime.min.replace(tzinfo=UTC))
