@@ -21,7 +21,7 @@ _TEXT = "text/plain; charset=utf-8"
 
 
 class Crowd(Strict):
-    """Whom a file has: all followers or those with a tag; of these every `every`-th from `first` on, `count` at most."""
+    """Whom a file has: all, or those with a tag; of these every `every`-th from `first` on, `count` at most."""
 
     tag: int | None = None
     first: Annotated[int, Field(ge=0)] = 0
