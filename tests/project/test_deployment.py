@@ -1,10 +1,10 @@
 import ast
 import os
 import re
-import tomllib
 import shlex
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
