@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 
+import pytest
+
 from qunfa.contract.facts import Owned
+from qunfa.contract.operators import Abort, MarkSent, Retry
 from qunfa.contract.result import Answer, Problem
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone, own
+from tests.send.alone import BY_LI, FACTS, Alone, own
 from tests.send.places import (
     FAILED,
     HOUR,
@@ -214,3 +217,24 @@ def test_an_id_belongs_to_one_account_of_one_namespace() -> None:
     for alone in (there, other):
         alone.joined()
     assert len({alone.status.jobs[0].clientmsgid for alone in (here, there, other)}) == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Retry(**BY_LI, confirm_not_delivered=True),
+        Abort(**BY_LI, confirm_not_delivered=True),
+        MarkSent(**BY_LI, msg_id=9),
+    ],
+)
+def test_a_decision_is_known_by_its_update(answer: events.Answering) -> None:
+    """Two updates that say the same are two decisions."""
+    ids = set()
+    for update in ("one", "other"):
+        alone = in_doubt()
+        alone.take(events.Updated(update, answer))
+        if alone.wants() == "question":
+            alone.asked()
+            alone.take(events.WechatSaid(9, SENDING))
+        ids.add(alone.state.known.decided[-1].id)
+    assert len(ids) == 2
