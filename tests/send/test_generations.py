@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from qunfa.contract.facts import Owned
+from qunfa.contract.facts import Ended, Owned
 from qunfa.contract.operators import Abort, MarkSent, Retry
 from qunfa.contract.result import Answer, Problem
 from qunfa.contract.steps import JobStatus
@@ -238,3 +238,14 @@ def test_a_decision_is_known_by_its_update(answer: events.Answering) -> None:
             alone.take(events.WechatSaid(9, SENDING))
         ids.add(alone.state.known.decided[-1].id)
     assert len(ids) == 2
+
+
+def test_a_key_that_ended_in_doubt_is_sent_again_by_a_person() -> None:
+    """Whoever has it retried now wants another submission, though it had failed before."""
+    alone = Alone()
+    alone.joined(straggling("send fail").state.known, ended=Ended(outcome="unknown", problem="send_failed"))
+    alone.asked()
+    assert (alone.asks(), alone.state.again) == ("send_failed", True)
+    assert alone.retry() is None
+    alone.take(events.WechatSaid(7, FAILED), events.Reported())
+    assert (alone.wants(), alone.state.again) == ("turn", False)

@@ -198,3 +198,11 @@ def test_a_send_waits_for_the_hours_of_its_account() -> None:
     alone = joined(FACTS.model_copy(update={"send_hours": ("22:00", "23:00")}))
     assert (alone.step.phase, alone.step.effect) == ("scheduled", None)
     assert alone.step.until == NOON.replace(hour=14)
+
+
+def test_an_account_that_demands_approval_has_it_given() -> None:
+    """Though the request does not ask for it."""
+    alone = joined(FACTS.model_copy(update={"approval": "always"}), requested_by="wang")
+    alone.take(events.Shown(("to all",)))
+    assert alone.status.answers[:2] == ("approve", "reject")
+    assert alone.status.approval.required
