@@ -123,6 +123,14 @@ def test_of_two_alike_the_better_informed_stands(status: str, lesser: Observer, 
     assert better(more, less) == more
 
 
+def test_of_two_pushes_alike_the_earlier_one_stands() -> None:
+    """WeChat tells the same job once; what comes again may be forged."""
+    first = Verdict(status="send success", observed_by="push", counts=SOME)
+    again = Verdict(status="send success", observed_by="push")
+    assert better(first, again) is first
+    assert better(again, first) is again
+
+
 def test_a_push_brings_all_of_its_verdict() -> None:
     """Its words, its counts, and what was checked."""
     article = ArticleCheck(idx=1, url="https://x.test")
@@ -130,11 +138,3 @@ def test_a_push_brings_all_of_its_verdict() -> None:
     assert verdict_of_push(pushed) == Verdict(
         status="err(30003)", observed_by="push", counts=SOME, check_state=3, articles=(article,)
     )
-
-
-def test_of_two_pushes_alike_the_earlier_one_stands() -> None:
-    """WeChat tells the same job once; what comes again may be forged."""
-    first = Verdict(status="send success", observed_by="push", counts=SOME)
-    again = Verdict(status="send success", observed_by="push")
-    assert better(first, again) is first
-    assert better(again, first) is again
