@@ -66,6 +66,10 @@ class Progress(Stored):
     """Those that have a verdict."""
     followers: int | None = None
     """Those reached so far, as far as pushes told."""
+    openids: int | None = None
+    """To how many openids a send in batches goes; null for another one, and before that is known."""
+    ends_at: datetime | None = None
+    """When a send in batches will be through, by an estimate."""
 
 
 class Approval(Stored):
