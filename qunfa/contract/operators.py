@@ -67,9 +67,9 @@ class Progress(Stored):
     followers: int | None = None
     """Those reached so far, as far as pushes told."""
     openids: int | None = None
-    """To how many openids a send in batches goes; null for another one, and before that is known."""
+    """Of a send in batches: how many openids its plan has. Its jobs are its batches."""
     ends_at: datetime | None = None
-    """When a send in batches will be through, by an estimate."""
+    """Of a send in batches: when it will be through, by an estimate."""
 
 
 class Approval(Stored):
