@@ -33,6 +33,7 @@ from qunfa.wechat import open_http
 from workflows.account import Account
 from workflows.calls import a_try_within
 from workflows.checks import CheckAccount, CheckCallback, CheckMassSend, CheckWorker, ShowPictures
+from workflows.in_batches import MassSendInBatches
 from workflows.limits import AccountQuota, AccountSpeed
 from workflows.mass_send import MassSend
 from workflows.notify import AccountNotices, Notify
@@ -46,6 +47,7 @@ UNREACHABLE: Final = 3
 
 WORKFLOWS: Final = (
     MassSend,
+    MassSendInBatches,
     Account,
     PreviewMassSend,
     CheckMassSend,
