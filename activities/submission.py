@@ -23,7 +23,7 @@ from qunfa.contract.audience import Batch, Openids
 from qunfa.contract.grants import Report
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, TRIED_BEFORE, Listed, Pinned, PreviewStep, SubmitStep
+from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, TRIED_BEFORE, Listed, PreviewStep, SubmitStep
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, Refused, Token
 
 TELLING: Final = timedelta(seconds=10)
@@ -38,7 +38,7 @@ Raises:
     BatchLostError: the store has no such batch; waiting does not help.
     OSError: the store cannot be read now.
 """
-FindBatch = Callable[[Pinned, Batch], Awaitable[tuple[str, ...]]]
+FindBatch = Callable[[str, Batch], Awaitable[tuple[str, ...]]]
 """The openids of a batch, as the plan in the store has them.
 
 Raises:
@@ -51,7 +51,7 @@ class BatchLostError(Exception):
     """The openids of a batch are not in the store as they were planned. Its text says what was found."""
 
 
-async def no_store(_account: Pinned, _batch: Batch) -> tuple[str, ...]:
+async def no_store(_account: str, _batch: Batch) -> tuple[str, ...]:
     """The openids of a batch for a worker without a store.
 
     Raises:
@@ -78,7 +78,7 @@ class OwnRequest:
             OSError: the store cannot be read now.
         """
         if isinstance(step.audience, Batch):
-            return await self._find_batch(step.account, step.audience)
+            return await self._find_batch(step.account.name, step.audience)
         info = activity.info()
         try:
             raw = await input_of(self._client, info.workflow_id or "", info.workflow_run_id)
