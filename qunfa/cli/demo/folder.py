@@ -121,6 +121,9 @@ receiver = ""
 [media]
 roots = [{_toml(str(media_folder(folder)))}]
 
+[store]
+uri = {_toml((folder / "store").absolute().as_uri())}
+
 """
     names = list(having)
     parts = [text, *(_at_the_worker(one) for one in names)]
