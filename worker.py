@@ -13,6 +13,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
+from qunfa.extras import needing
+
 with needing("worker", "A worker", exits=__name__ == "__main__"):
     import httpx
     import structlog
