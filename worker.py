@@ -36,6 +36,7 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
     from workflows.account import Account
     from workflows.calls import a_try_within
     from workflows.checks import CheckAccount, CheckCallback, CheckMassSend, CheckWorker, ShowPictures
+    from workflows.in_batches import MassSendInBatches
     from workflows.limits import AccountQuota, AccountSpeed
     from workflows.mass_send import MassSend
     from workflows.notify import AccountNotices, Notify
@@ -49,6 +50,7 @@ UNREACHABLE: Final = 3
 
 WORKFLOWS: Final = (
     MassSend,
+    MassSendInBatches,
     Account,
     PreviewMassSend,
     CheckMassSend,

@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from activities.accounts import Accounts, Configuration
 from activities.audiences import LIST_MAX, LIST_WITHIN, Audiences
+from activities.batches import Batches
 from activities.checks import Checks, Outlook
 from activities.closed_runs import ClosedRuns
 from activities.earlier_runs import VisibleRuns
@@ -36,9 +37,10 @@ def all_activities(
     configuration = Configuration(settings)
     earlier = VisibleRuns(client)
     ledger = Ledger(client, task_queue, earlier)
-    submission = Submission(accounts, LedgerNotes(client, task_queue).tell, OwnRequest(client).openids)
-    results = Results(accounts)
     audiences = audiences_of(settings, accounts)
+    own_request = OwnRequest(client, audiences.openids_of)
+    submission = Submission(accounts, LedgerNotes(client, task_queue).tell, own_request.openids)
+    results = Results(accounts)
     reader = Reader(Sources(source_policy(settings)))
     inspection = MaterialInspection(accounts, reader)
     pictures = Pictures(accounts, reader)
@@ -47,6 +49,7 @@ def all_activities(
     recalls = Recalls(accounts, client)
     limits = Limits(accounts, client)
     checks = Checks(accounts, http)
+    batches = Batches(client)
     notices = Notices(settings, RecordedNotices(client, ClosedRuns(settings, client)).asked)
     return [
         configuration.resolve_account,
@@ -68,6 +71,9 @@ def all_activities(
         ledger.take_preview,
         ledger.tell,
         submission.submit,
+        batches.answer_batch,
+        batches.follow_batch,
+        batches.look_back,
         results.job_status,
         results.await_verdict,
         recalls.find_job,

@@ -20,7 +20,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
-    from qunfa.contract.audience import Openids, Tag, describe
+    from qunfa.contract.audience import Batch, Long, Openids, Tag, describe, is_long
+    from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, AudiencePlan, PlanStep
     from qunfa.contract.checks import (
         CALLBACK_CHECK,
         CALLS,
@@ -63,7 +64,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.effects import form_problems
     from workflows.making import problem_of_failure
     from workflows.preview import audience_problem
-    from workflows.refusal import account_facts, refuse
+    from workflows.refusal import NOT_ASKED_FOR, account_facts, refuse
 
 ACCOUNT_WITHIN: Final = timedelta(seconds=10)
 """Each step has so long, and is tried once: somebody waits in front of a terminal."""
@@ -77,6 +78,8 @@ NOT_SHOWN: Final = "NotShown"
 PICTURES_WITHIN: Final = timedelta(minutes=3)
 CHECK_WITHIN: Final = timedelta(seconds=20)
 """What a check of a request cannot find out in this time is not known; its material takes as long as it takes."""
+PLANNED_WITHIN: Final = timedelta(minutes=5)
+"""An audience of any size is read as a whole."""
 CALLBACK_WITHIN: Final = timedelta(seconds=45)
 """Somebody is waiting in front of a terminal."""
 _RETRIES: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
@@ -95,6 +98,8 @@ class CheckMassSend:
             request = parse_request(raw)
         except InvalidRequestError as error:
             raise refuse(error.problems) from None
+        if isinstance(request.audience, Batch):
+            raise refuse([f"audience.kind: {NOT_ASKED_FOR}"])
         facts = await account_facts(request.account)
         (inspection, problems), counted, ahead = await asyncio.gather(
             _material(request, facts), _audience(request, facts), _ahead(request, facts)
@@ -109,6 +114,7 @@ class CheckMassSend:
             audience=describe(request.audience),
             followers=counted.followers,
             uncounted=counted.uncounted,
+            plan=counted.plan,
             sources=inspection.sources if inspection else (),
             removed=inspection.removed if inspection else (),
             problems=(*problems, *counted.problems, *_terms(request, facts), *reused),
@@ -153,12 +159,35 @@ class _Counted(NamedTuple):
     followers: int | None = None
     uncounted: str | None = None
     problems: tuple[str, ...] = ()
+    plan: AudiencePlan | None = None
+
+
+async def _planned(request: MassSendRequest, audience: Long, facts: AccountFacts) -> _Counted:
+    """The plan of an audience of any size, of which nothing is kept."""
+    step = PlanStep(account=facts.pinned, key=request.key, audience=audience, content="", keep=False)
+    try:
+        plan: AudiencePlan = await workflow.execute_activity(
+            PLAN_AUDIENCE,
+            step,
+            result_type=AudiencePlan,
+            schedule_to_close_timeout=PLANNED_WITHIN,
+            heartbeat_timeout=timedelta(minutes=1),
+            retry_policy=_RETRIES,
+        )
+    except ActivityError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_INVALID and cause.details:
+            return _Counted(None, "the audience cannot be planned", tuple(map(str, cause.details[0])))
+        return _Counted(None, _why_unseen(error, PLANNED_WITHIN))
+    return _Counted(plan.openids, plan=plan)
 
 
 async def _audience(request: MassSendRequest, facts: AccountFacts) -> _Counted:
     audience = request.audience
     if isinstance(audience, Openids):
         return _Counted(len(audience.openids))
+    if is_long(audience):
+        return await _planned(request, audience, facts)
     try:
         if not isinstance(audience, Tag):
             everybody = FollowersStep(account=facts.pinned)

@@ -16,13 +16,17 @@ from pydantic import Field
 from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Long, Openids, Tag
 from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.ids import MassSendId, parse_mass_send_id
-from qunfa.contract.result import Counts, Outcome
+from qunfa.contract.operators import Held
+from qunfa.contract.result import Counts, Outcome, Problem
 from qunfa.contract.steps import Pinned
 
 PLAN_AUDIENCE: Final = "plan_audience"
 ANSWER_BATCH: Final = "answer_batch"
 FOLLOW_BATCH: Final = "follow_batch"
+LOOK_BACK: Final = "look_back"
 WRITE_REPORT: Final = "write_report"
+BATCH_PROBLEM: Final = "batch_problem"
+"""The signal of a batch to the send that it is of: it needs a person, or is held back, or no longer is."""
 
 AUDIENCE_INVALID: Final = "AudienceInvalid"
 """Failure type: nobody can be sent to by this audience. First detail: a list of sentences, with the lines at fault."""
@@ -129,10 +133,25 @@ class AnswerBatchStep(Stored):
 
 
 class FollowBatchStep(Stored):
-    """Input of ``follow_batch`` → :class:`BatchRow`: how a batch has ended that another run has started."""
+    """Input of ``follow_batch`` → :class:`BatchRow`, and of ``look_back`` → :class:`BatchFound`.
+
+    It asks how batch ``number`` of ``plan`` has ended, which another run has started. ``plan`` is ``None`` where the
+    audience is not planned yet. ``abort``: what the batch is told where it is still under way.
+    """
 
     workflow_id: str
     number: int
+    plan: str | None = None
+    abort: dict[str, Any] | None = None
+
+
+class BatchSaid(Stored):
+    """Payload of ``batch_problem``: what batch ``number`` asks a person, or holds it back; nothing where it goes on."""
+
+    number: int
+    problem: Problem | None = None
+    answers: tuple[str, ...] = ()
+    held: Held | None = None
 
 
 class BatchRow(Stored):
@@ -153,6 +172,16 @@ class BatchRow(Stored):
         if self.may_have_been_delivered:
             return "accepted" if self.msg_id is not None else "unknown"
         return "failed" if self.outcome == "failed" else "not_submitted"
+
+
+class BatchFound(Stored):
+    """What Temporal knows of a batch: how it has ended; nothing where nobody has begun it.
+
+    ``forgotten``: Temporal has no run of it, and may have forgotten one.
+    """
+
+    row: BatchRow | None = None
+    forgotten: bool = False
 
 
 class ReportStep(Stored):

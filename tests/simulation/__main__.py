@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from tests.rules.arbitrary import NOON
-from tests.simulation.controls import CONTROLS
+from tests.simulation.controls import CONTROLS, LISTS
 from tests.simulation.lives import STEPS, Broken, life, shortest
 from tests.simulation.reached import Reached
 from tests.simulation.real import compared
@@ -27,7 +27,7 @@ from tests.temporal import development_server
 CHUNK: Final = 20
 DAY_SECONDS: Final = 86_400.0
 
-Piece = tuple[int, int, bool, str | None]
+Piece = tuple[int, int, bool, bool, str | None]
 
 
 def main() -> int:
@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="play this one alone, and tell its story")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"how much happens in a life (default {STEPS})")
     parser.add_argument("--gentle", action="store_true", help="nothing is lost, late or unheard")
+    parser.add_argument("--lists", action="store_true", help="with a send in batches in each life")
     parser.add_argument("--control", choices=sorted(CONTROLS), help="take this rule out of the product first")
     parser.add_argument("--real", type=int, metavar="N", help="play so many on a real Temporal, too, and compare")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
@@ -44,13 +45,17 @@ def main() -> int:
     if options.real is not None:
         return asyncio.run(_real(options.real, options.seed))
     if options.seed is not None:
-        return _one(options.seed, options.steps, gentle=options.gentle, control=options.control)
+        return _one(options.seed, options.steps, options)
     first = secrets.randbelow(2**31)
     pieces = [
-        (seed, min(CHUNK, first + options.seeds - seed), options.gentle, options.control)
+        (seed, min(CHUNK, first + options.seeds - seed), options.gentle, _with_lists(options), options.control)
         for seed in range(first, first + options.seeds, CHUNK)
     ]
     return _all(pieces, options.steps, options.jobs, options.seeds)
+
+
+def _with_lists(options: argparse.Namespace) -> bool:
+    return bool(options.lists) or options.control in LISTS
 
 
 async def _real(count: int, seed: int | None) -> int:
@@ -68,11 +73,11 @@ async def _real(count: int, seed: int | None) -> int:
     return 1 if found else 0
 
 
-def _one(seed: int, steps: int, *, gentle: bool, control: str | None) -> int:
+def _one(seed: int, steps: int, options: argparse.Namespace) -> int:
     with pytest.MonkeyPatch.context() as patch:
-        if control:
-            CONTROLS[control](patch)
-        lived = life(seed, gentle=gentle, steps=steps)
+        if options.control:
+            CONTROLS[options.control](patch)
+        lived = life(seed, gentle=options.gentle, lists=_with_lists(options), steps=steps)
         if isinstance(lived, Broken):
             return _tell(shortest(lived), len(lived.script))
         print("\n".join(lived.story))  # noqa: T201
@@ -98,13 +103,13 @@ def _all(pieces: list[Piece], steps: int, jobs: int, seeds: int) -> int:
 
 def _played(piece: Piece, steps: int) -> tuple[tuple[Broken, int] | None, Reached, float, float]:
     """What broke in these lives, made short; what they have come to, and how long they lasted and took."""
-    first, count, gentle, control = piece
+    first, count, gentle, lists, control = piece
     reached, days, began = Reached(), 0.0, time.process_time()
     with pytest.MonkeyPatch.context() as patch:
         if control:
             CONTROLS[control](patch)
         for seed in range(first, first + count):
-            lived = life(seed, gentle=gentle, steps=steps)
+            lived = life(seed, gentle=gentle, lists=lists, steps=steps)
             if isinstance(lived, Broken):
                 return (shortest(lived), len(lived.script)), reached, days, time.process_time() - began
             reached.add(lived.reached)
@@ -115,7 +120,8 @@ def _played(piece: Piece, steps: int) -> tuple[tuple[Broken, int] | None, Reache
 def _tell(found: Broken, before: int) -> int:
     print("\n".join(found.story))  # noqa: T201
     print(f"{found.why}: seed {found.seed}, {len(found.script)} of {before} happenings are needed")  # noqa: T201
-    print(f"again: make simulate SEED={found.seed}{' ARGS=--gentle' if found.gentle else ''}")  # noqa: T201
+    options = [name for name, is_so in {"--gentle": found.gentle, "--lists": found.lists}.items() if is_so]
+    print(f"again: make simulate SEED={found.seed}" + (f' ARGS="{" ".join(options)}"' if options else ""))  # noqa: T201
     return 1
 
 

@@ -58,7 +58,8 @@ class Happenings:
     def _start(self) -> Ways:
         if self.is_forgetful and self.now > NOON + KNOWN_FOR:
             return []
-        return [send.start for send in self.sends if send.run is None and send.runs < RUNS_MAX]
+        able = [send for send in self.sends if send.run is None and not send.is_batch]
+        return [send.start for send in able if send.runs < RUNS_MAX]
 
     def _task(self) -> Ways:
         return [send.go for send in self.sends if send.run and self._has_work(send)]

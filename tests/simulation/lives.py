@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+from tests.simulation.listed import Listed
 from tests.simulation.world import Happening, World
 
 FIRST_SEED: Final = "LIVES_FROM"
@@ -19,9 +20,15 @@ class Broken(NamedTuple):
 
     seed: int
     gentle: bool
+    lists: bool
     script: tuple[Happening, ...]
     why: str
     story: tuple[str, ...]
+
+
+def world_of(seed: int, *, gentle: bool, lists: bool) -> World:
+    """A world, with or without a send in batches."""
+    return Listed(seed, gentle=gentle) if lists else World(seed, gentle=gentle)
 
 
 def lived(seed: int, *, gentle: bool = False, steps: int = STEPS) -> World:
@@ -44,18 +51,18 @@ def replayed(seed: int, script: Sequence[Happening], *, gentle: bool = False) ->
     return _told(world, [partial(world.carry_out, one) for one in script])
 
 
-def life(seed: int, *, gentle: bool = False, steps: int = STEPS) -> World | Broken:
+def life(seed: int, *, gentle: bool = False, lists: bool = False, steps: int = STEPS) -> World | Broken:
     """The life of this seed; or what breaks in it."""
-    world = World(seed, gentle=gentle)
+    world = world_of(seed, gentle=gentle, lists=lists)
     try:
         return _told(world, [world.happen] * steps)
     except AssertionError as error:
-        return Broken(seed, gentle, tuple(world.script), str(error), tuple(world.story))
+        return Broken(seed, gentle, lists, tuple(world.script), str(error), tuple(world.story))
 
 
-def broken(seed: int, *, gentle: bool = False, steps: int = STEPS) -> Broken | None:
+def broken(seed: int, *, gentle: bool = False, lists: bool = False, steps: int = STEPS) -> Broken | None:
     """What breaks in the life of this seed."""
-    found = life(seed, gentle=gentle, steps=steps)
+    found = life(seed, gentle=gentle, lists=lists, steps=steps)
     return found if isinstance(found, Broken) else None
 
 
@@ -78,7 +85,7 @@ def shortest(found: Broken) -> Broken:
 
 
 def _broken_by(found: Broken, script: tuple[Happening, ...]) -> Broken | None:
-    world = World(found.seed, gentle=found.gentle)
+    world = world_of(found.seed, gentle=found.gentle, lists=found.lists)
     try:
         _told(world, [partial(world.carry_out, one) for one in script])
     except AssertionError as error:

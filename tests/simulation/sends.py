@@ -60,7 +60,7 @@ class Flight:
 class Send:
     """One key. ``left``: what the histories of its earlier runs still tell; ``last``: the run that ended last.
 
-    ``told_until``: up to when its run was told of losses of its account.
+    ``told_until``: up to when its run was told of losses of its account. ``is_batch``: another send starts it.
     """
 
     world: "World"
@@ -80,6 +80,7 @@ class Send:
     told_until: datetime | None = None
     last: Run | None = None
     ends: list[steps.End] = field(default_factory=list)
+    is_batch: bool = False
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.request, self.facts, self._begin, self._tell, replied=self._replied, name=self.key)
@@ -130,7 +131,7 @@ class Send:
         self.runs += 1
         self.engine.digest, self.asked, self.told_until = DIGEST, 0, None
         self.world.judge.starts(self.key)
-        if self.ends and self.world.random.random() < 0.1:
+        if self.ends and not self.is_batch and self.world.random.random() < 0.1:
             self.engine.digest = _OTHER
         self.run = Run(f"{self.key}-run-{self.runs}", SendState(namespace="default", life=f"{self.key}-{self.runs}"))
         self._tell(f"starts as {self.run.id}" + (" with other content" if self.engine.digest == _OTHER else ""))

@@ -7,15 +7,21 @@ import pytest
 
 from qunfa.contract.facts import Try
 from qunfa.rules import memory
-from tests.simulation.controls import CONTROLS
+from tests.simulation.controls import CONTROLS, LISTS
 from tests.simulation.lives import FIRST_SEED, Broken, broken, lived, replayed, shortest
 from tests.simulation.world import World
 
 LIVES = 60
 PARTS = 5
+LISTED = 20
 GENTLE = 40
 WITHIN = 200
-QUICK = frozenset({"forget-unknown", "random-clientmsgid", "two-leases", "without-approval", "before-its-time"})
+QUICK = frozenset(
+    {
+        *("forget-unknown", "random-clientmsgid", "two-leases", "without-approval", "before-its-time"),
+        "checkpoint-at-fetch",
+    }
+)
 """Controls that are missed within some lives."""
 
 
@@ -23,7 +29,8 @@ def tell(found: Broken | None) -> None:
     """Fail with the shortest story, where something broke."""
     if found is not None:
         short = shortest(found)
-        pytest.fail("\n".join([*short.story, f"{short.why}: make simulate SEED={short.seed}"]), pytrace=False)
+        again = f"make simulate SEED={short.seed}{' ARGS=--lists' if short.lists else ''}"
+        pytest.fail("\n".join([*short.story, f"{short.why}: {again}"]), pytrace=False)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -32,6 +39,14 @@ def test_the_promises_hold_whatever_happens(part: int) -> None:
     first = int(os.environ[FIRST_SEED]) + part * LIVES
     for seed in range(first, first + LIVES):
         tell(broken(seed))
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_promises_of_a_send_in_batches_hold(part: int) -> None:
+    """Its batches are lost, asked about and answered like any send; and so is the send itself."""
+    first = int(os.environ[FIRST_SEED]) + part * LISTED
+    for seed in range(first, first + LISTED):
+        tell(broken(seed, lists=True))
 
 
 def test_where_nothing_is_lost_nothing_is_in_doubt() -> None:
@@ -52,7 +67,7 @@ def tries_of(world: World) -> list[Try]:
 def test_a_rule_that_is_taken_away_is_missed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check can fail: within two hundred seeds a promise is broken."""
     CONTROLS[name](monkeypatch)
-    assert any(broken(seed) for seed in range(WITHIN))
+    assert any(broken(seed, lists=name in LISTS) for seed in range(WITHIN))
 
 
 def test_a_seed_tells_the_same_story_again() -> None:

@@ -140,8 +140,7 @@ class World(Happenings):
                     send.tell_of_a_loss(max(account.lost_at))
         until = self.now + CALM
         for _ in range(CALM_MAX):
-            running = [send for send in self.sends if send.run]
-            if not running:
+            if not self.going():
                 return
             if self.now > until:
                 break
@@ -149,9 +148,17 @@ class World(Happenings):
             self.random.choice(self._able(chosen))()
             self._look()
             if chosen == "wait":
-                for send in running:
-                    self._does_theirs(send)
-        self.judge.hang([send.key for send in self.sends if send.run], str([one.planned() for one in self.sends]))
+                self._all_do_theirs()
+        self.judge.hang(self.going(), str([one.planned() for one in self.sends]))
+
+    def going(self) -> list[str]:
+        """The keys that still run."""
+        return [send.key for send in self.sends if send.run]
+
+    def _all_do_theirs(self) -> None:
+        for send in self.sends:
+            if send.run:
+                self._does_theirs(send)
 
     def _does_theirs(self, send: Send) -> None:
         """WeChat pushes, and people answer."""

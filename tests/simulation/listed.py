@@ -1,0 +1,205 @@
+"""A world with a send in batches: its batches are sends like others, and what can be lost of those can be lost here.
+
+| promise | is broken where |
+|---|---|
+| at most one delivery | a batch's followers get its message twice |
+| one batch at a time | one begins while another is under way, unapproved, paused, aborted, or at another time |
+| the report is honest | a batch that it calls sent was not delivered; or another was, or may still be |
+| nothing hangs | it goes on for ever once nothing is lost any more |
+"""
+
+from functools import partial
+from typing import Any, Final
+
+from qunfa.batches import steps
+from qunfa.batches.state import BatchesState
+from qunfa.contract.operators import Abort, Resume, Retry
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.steps import AccountFacts, Timing
+from qunfa.send import events
+from tests.simulation import people
+from tests.simulation.happenings import Ways
+from tests.simulation.judge import Book, BrokenPromiseError
+from tests.simulation.sends import Send
+from tests.simulation.wholes import Whole, whole_request
+from tests.simulation.world import World
+
+BATCHES: Final = (2, 2, 3, 4)
+STARTS_MAX: Final = 3
+
+
+class Listed(World):
+    """A world with one send in batches, beside others."""
+
+    def __init__(self, seed: int, *, gentle: bool = False) -> None:
+        super().__init__(seed, gentle=gentle)
+        self.is_forgetful = False
+        account = self.random.choice(self.accounts)
+        facts = AccountFacts(
+            name=account.name, appid=account.state.appid, base_url="https://x.test", timing=Timing(pace=account.pace)
+        )
+        request, total = whole_request(self.random, account.name, "list", self.now), self.random.choice(BATCHES)
+        self.whole = Whole(request, facts, total, self.random, self.tell, self._make, lambda: self.now)
+        self._of_whole = account
+        self._ends: dict[int, int] = {}
+        self._running: set[int] = set()
+
+    def _make(self, whole: Whole, request: MassSendRequest) -> Send:
+        """A send for a batch."""
+        send = Send(self, self._of_whole, request.key, request, whole.facts, is_batch=True)
+        usual = send.engine.replied
+
+        def replied(answer: events.Answering, refusal: str | None) -> None:
+            usual(answer, refusal)
+            whole.was_answered(send, refusal)
+
+        send.engine.replied = replied
+        self.judge.books[send.key] = Book(False, None, request.not_after, people.REQUESTER)
+        self.sends.append(send)
+        return send
+
+    # What happens to it
+
+    def _start(self) -> Ways:
+        able = self.whole.run is None and self.whole.runs < STARTS_MAX
+        return [*super()._start(), *([self.whole.start] if able else [])]
+
+    def _task(self) -> Ways:
+        return [*super()._task(), *([self._whole_goes] if self.whole.has_work() else [])]
+
+    def _hear(self) -> Ways:
+        return [*super()._hear(), *([self.whole.hears_the_end] if self._is_to_hear() else [])]
+
+    def _is_to_hear(self) -> bool:
+        run = self.whole.run
+        told = run is not None and any(isinstance(one, steps.Ended) for one in run.inbox)
+        return self.whole.has_ended() and not told
+
+    def _whole_goes(self) -> None:
+        ended = len(self.whole.ended)
+        self.whole.go()
+        if len(self.whole.ended) > ended:
+            self._was_honest(*self.whole.ended[-1])
+
+    def _terminate(self) -> Ways:
+        able = self._may_lose() and self.whole.run
+        return [*super()._terminate(), *([self._whole_gone] if able else [])]
+
+    def _whole_gone(self) -> None:
+        self.losses += 1
+        self.whole.terminate()
+
+    def _reset(self) -> Ways:
+        able = self._may_lose() and self.whole.run and self.whole.run.snapshots
+        return [*super()._reset(), *([self._whole_reset] if able else [])]
+
+    def _whole_reset(self) -> None:
+        self.losses += 1
+        self.whole.reset()
+
+    def _cancel(self) -> Ways:
+        able = self._may_lose() and self.whole.run
+        return [*super()._cancel(), *([self._whole_cancelled] if able else [])]
+
+    def _whole_cancelled(self) -> None:
+        self.losses += 1
+        if self.whole.run:
+            self.whole.run.inbox.append(steps.Cancelled("no reason given"))
+
+    # People
+
+    def _answer(self) -> Ways:
+        able = self._may_answer() and isinstance(self.whole.planned(), steps.Step)
+        return [*super()._answer(), *(self._whole_answers() if able else [])]
+
+    def _whole_answers(self) -> Ways:
+        """What a person does who sees that it asks; of a batch that asks, they look into WeChat's console."""
+        step, run = self.whole.planned(), self.whole.run
+        if run is None or not isinstance(step, steps.Step):
+            return []
+        if run.state.paused:
+            return [partial(self._say_to_whole, Resume(by="li"))]
+        if run.state.shown_at is not None and step.phase == "awaiting_approval":
+            return [lambda: self._say_to_whole(people.approval(self.random))]
+        if step.problem is None:
+            return []
+        return [self._batch_decided if run.state.running else self._whole_decided]
+
+    def _batch_decided(self) -> None:
+        run = self.whole.run
+        running = run.state.running if run else None
+        if running is None or running.problem is None:
+            return
+        send = self.whole.batches[running.number]
+        given = people.decision(
+            self.random, running.problem.name, send.account.wechat, send.key, self.now, out=bool(send.flights)
+        )
+        if given is not None:
+            self._say_to_whole(given)
+
+    def _whole_decided(self) -> None:
+        who: dict[str, Any] = {"by": "li", "reason": "looked"}
+        answers: list[events.Answering] = [Resume(by="li"), Resume(by="li"), Retry(**who), Abort(**who)]
+        self._say_to_whole(self.random.choice(answers))
+
+    def _say_to_whole(self, answer: events.Answering) -> None:
+        self.answers += 1
+        if self.whole.run:
+            self.whole.run.inbox.append(steps.Updated(f"list-update-{self.answers}", answer))
+
+    def _hold(self) -> Ways:
+        able = self._may_answer() and self.whole.run
+        return [*super()._hold(), *([self._whole_held] if able else [])]
+
+    def _whole_held(self) -> None:
+        run = self.whole.run
+        paused = run is not None and run.state.paused is not None
+        self._say_to_whole(people.holding(self.random, paused=paused, now=self.now))
+
+    def _abort(self) -> Ways:
+        able = self._may_answer() and self.whole.run
+        return [*super()._abort(), *([partial(self._say_to_whole, Abort(by="li", reason="no"))] if able else [])]
+
+    # What is looked at
+
+    def _look(self) -> None:
+        super()._look()
+        for number, send in self.whole.batches.items():
+            if send.run is not None:
+                self._running.add(number)
+            elif number in self._running or len(send.ends) != self._ends.get(number, 0):
+                self._running.discard(number)
+                self.whole.closes(number, terminated=len(send.ends) == self._ends.get(number, 0))
+                self._ends[number] = len(send.ends)
+        self.whole.hears_a_problem()
+
+    def _was_honest(self, end: steps.End, state: BatchesState) -> None:
+        """What it says of each batch is so; nobody is told that it was delivered who was not, or the reverse."""
+        rows = {row.number: row for row in state.all_rows}
+        if state.plan is not None and state.all_rows != self.whole.reported:
+            raise BrokenPromiseError("the report has other rows than the end")
+        for number, send in self.whole.batches.items():
+            book, row = self.judge.books[send.key], rows.get(number)
+            if book.lies or book.is_misled:
+                continue
+            told = row.state if row else "not_submitted"
+            coming = send.account.wechat.may_deliver(send.key, self.now) or bool(send.run)
+            if told == "sent" and not book.delivered:
+                raise BrokenPromiseError(f"{send.key} is reported as sent, and nothing was delivered")
+            if told in {"failed", "not_submitted"} and (book.delivered or coming):
+                raise BrokenPromiseError(f"{send.key} is reported as {told}, and was delivered, or may be")
+        if end.outcome == "sent" and len(rows) != self.whole.total:
+            raise BrokenPromiseError(f"the list ends as sent after {len(rows)} of {self.whole.total} batches")
+
+    def is_over(self) -> bool:
+        """Whether its list has ended, too."""
+        return self.whole.run is None and super().is_over()
+
+    def going(self) -> list[str]:
+        """The keys that still run."""
+        return [*super().going(), *([self.whole.key] if self.whole.run else [])]
+
+    def _all_do_theirs(self) -> None:
+        super()._all_do_theirs()
+        if answers := self._whole_answers():
+            answers[0]()
