@@ -20,7 +20,7 @@ def outcome_of(rows: Sequence[BatchRow], total: int, otherwise: Outcome) -> Outc
     """The outcome; ``otherwise`` where the batches do not say."""
     outcomes = {row.outcome for row in rows}
     reached = [row for row in rows if row.outcome in COMPLETES]
-    if rows and len(reached) == total:
+    if reached and len(reached) == total:
         return outcomes.pop() if len(outcomes) == 1 else "sent"
     if reached:
         return "partly_sent"

@@ -291,6 +291,8 @@ def test_no_batch_begins_after_not_after() -> None:
         (("expired", "expired"), 2, "expired"),
         (("failed",), 2, "aborted"),
         ((), 0, "aborted"),
+        (("sent",), 0, "partly_sent"),
+        (("unknown", "expired"), 0, "unknown"),
     ],
 )
 def test_batches_make_one_outcome(outcomes: tuple[Outcome, ...], total: int, outcome: Outcome) -> None:
