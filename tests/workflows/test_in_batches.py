@@ -174,16 +174,16 @@ async def test_a_list_is_paused_between_two_batches(desk: Desk) -> None:
     assert (await handle.result()).outcome == "sent"
 
 
-async def test_a_cancelled_list_ends_after_its_batch(desk: Desk) -> None:
+async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:
     """The batch under way is not cancelled, and its result counts."""
-    desk.wechat.push_at_once = None
-    handle = await desk.start(audience=FILE)
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+    real_desk.wechat.push_at_once = None
+    handle = await real_desk.start(audience=FILE)
+    await until(lambda: sent_to(real_desk), lambda numbers: numbers == [1])
     await handle.cancel()
-    [msg_id] = desk.wechat.accepted.values()
-    await desk.wechat.push(msg_id)
+    [msg_id] = real_desk.wechat.accepted.values()
+    await real_desk.wechat.push(msg_id)
     result = await handle.result()
-    assert (result.outcome, await sent_to(desk)) == ("partly_sent", [1])
+    assert (result.outcome, await sent_to(real_desk)) == ("partly_sent", [1])
 
 
 @pytest.mark.history
