@@ -71,27 +71,30 @@ async def test_a_list_that_is_started_again_sends_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.history
-async def test_a_batch_asks_a_person_through_its_whole(desk: Desk) -> None:
+async def test_a_batch_asks_a_person_through_its_whole(real_desk: Desk) -> None:
     """The whole shows what it asks, and gives it the answer."""
-    desk.wechat.script = [refuses(40003)]
-    handle = await desk.start(audience=FILE)
-    status = await desk.asks(handle, "audience_refused")
+    real_desk.wechat.script = [refuses(40003)]
+    handle = await real_desk.start(audience=FILE)
+    status = await real_desk.asks(handle, "audience_refused")
     assert {"retry", "abort"} <= set(status.answers)
-    await desk.update(handle, "retry")
+    await real_desk.update(handle, "retry")
     assert (await handle.result()).outcome == "sent"
-    assert await sent_to(desk) == [1, 1, 2, 3]
+    assert await sent_to(real_desk) == [1, 1, 2, 3]
 
 
 @pytest.mark.history
-async def test_an_abort_reaches_the_batch_that_asks(desk: Desk) -> None:
+async def test_an_abort_reaches_the_batch_that_asks(real_desk: Desk) -> None:
     """Those after it are not sent, and what was sent is told."""
-    desk.wechat.script = [lambda wechat, step: wechat.answered("accepted", msg_id=wechat.accept(step)), refuses(40003)]
-    handle = await desk.start(audience=FILE)
-    await desk.asks(handle, "audience_refused")
-    await desk.update(handle, "abort")
+    real_desk.wechat.script = [
+        lambda wechat, step: wechat.answered("accepted", msg_id=wechat.accept(step)),
+        refuses(40003),
+    ]
+    handle = await real_desk.start(audience=FILE)
+    await real_desk.asks(handle, "audience_refused")
+    await real_desk.update(handle, "abort")
     result = await handle.result()
     assert (result.outcome, [job.state for job in result.jobs]) == ("partly_sent", ["sent", "new"])
-    assert await sent_to(desk) == [1, 2]
+    assert await sent_to(real_desk) == [1, 2]
 
 
 @pytest.mark.history
@@ -146,12 +149,12 @@ async def test_a_plain_send_under_the_key_of_a_list_is_refused(desk: Desk) -> No
 
 
 @pytest.mark.history
-async def test_a_list_is_approved_once_with_its_plan(desk: Desk) -> None:
+async def test_a_list_is_approved_once_with_its_plan(real_desk: Desk) -> None:
     """The plan is shown; no batch asks again."""
-    handle = await desk.start(audience=FILE, approval={"required": True}, requested_by="wang")
-    status = await desk.waits(handle, "approval")
+    handle = await real_desk.start(audience=FILE, approval={"required": True}, requested_by="wang")
+    status = await real_desk.waits(handle, "approval")
     assert any("25,000 openids in 3 batches" in line for line in status.approval.shows)
-    await desk.update(handle, "approve")
+    await real_desk.update(handle, "approve")
     assert (await handle.result()).outcome == "sent"
 
 
@@ -171,16 +174,16 @@ async def test_a_list_is_paused_between_two_batches(desk: Desk) -> None:
     assert (await handle.result()).outcome == "sent"
 
 
-async def test_a_cancelled_list_ends_after_its_batch(desk: Desk) -> None:
+async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:
     """The batch under way is not cancelled, and its result counts."""
-    desk.wechat.push_at_once = None
-    handle = await desk.start(audience=FILE)
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+    real_desk.wechat.push_at_once = None
+    handle = await real_desk.start(audience=FILE)
+    await until(lambda: sent_to(real_desk), lambda numbers: numbers == [1])
     await handle.cancel()
-    [msg_id] = desk.wechat.accepted.values()
-    await desk.wechat.push(msg_id)
+    [msg_id] = real_desk.wechat.accepted.values()
+    await real_desk.wechat.push(msg_id)
     result = await handle.result()
-    assert (result.outcome, await sent_to(desk)) == ("partly_sent", [1])
+    assert (result.outcome, await sent_to(real_desk)) == ("partly_sent", [1])
 
 
 @pytest.mark.history
