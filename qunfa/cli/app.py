@@ -25,6 +25,7 @@ from qunfa.cli.options import Command
 from qunfa.cli.output import note
 from qunfa.cli.preview import preview
 from qunfa.cli.recall import recall
+from qunfa.cli.report import report
 from qunfa.cli.restored import restored
 from qunfa.cli.send import send
 from qunfa.cli.services import callback, schema, simulator, worker
@@ -166,6 +167,7 @@ _PANELS: Final[dict[str, dict[str, tuple[Command | typer.Typer, str]]]] = {
         "retry": (retry, f'qunfa retry {_SEND} --reason "allowed now"'),
         "abort": (abort, f'qunfa abort {_SEND} --reason "wrong picture"'),
         "mark-sent": (mark_sent, f'qunfa mark-sent {_SEND} --msg-id 3147483650 --reason "seen"'),
+        "report": (report, f"qunfa report {_SEND} --output spring-sale.csv.gz"),
         "recall": (recall, f'qunfa recall {_SEND} --reason "wrong price"'),
         "views": (views, "qunfa views --account demo"),
     },

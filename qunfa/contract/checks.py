@@ -15,6 +15,7 @@ the API.
 from datetime import datetime
 from typing import Final, Literal, get_args
 
+from qunfa.contract.batches import AudiencePlan
 from qunfa.contract.fields import MSG_ID_MAX, AccountName, Model, Stored
 from qunfa.contract.ledger import Frozen
 from qunfa.contract.limits import Allowance, CallsLeft
@@ -70,6 +71,8 @@ class CheckResult(Stored):
     """How many that are: by WeChat's count, which may be of some time ago, or by the list; null where not known."""
     uncounted: str | None = None
     """Why that is not known."""
+    plan: AudiencePlan | None = None
+    """The plan of a send in batches; null for any other, and where the audience could not be read."""
     sources: tuple[Source, ...] = ()
     """The files of the message, as the workers find them."""
     removed: tuple[str, ...] = ()

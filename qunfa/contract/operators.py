@@ -66,6 +66,10 @@ class Progress(Stored):
     """Those that have a verdict."""
     followers: int | None = None
     """Those reached so far, as far as pushes told."""
+    openids: int | None = None
+    """Of a send in batches: how many openids its plan has. Its jobs are its batches."""
+    ends_at: datetime | None = None
+    """Of a send in batches: when it will be through, by an estimate."""
 
 
 class Approval(Stored):
