@@ -3,75 +3,156 @@
 import os
 import sys
 from importlib.metadata import version
-from inspect import cleandoc
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
-from qunfa.cli.account import notices, quota, speed
-from qunfa.cli.answers import abort, approve, mark_sent, pause, reject, reschedule, resume, retry
-from qunfa.cli.article.command import preview as article_preview
-from qunfa.cli.callback import callback_check
-from qunfa.cli.demo.command import demo
-from qunfa.cli.doctor import doctor
-from qunfa.cli.errors import EXPLAINED, ExitCode, explain
-from qunfa.cli.freeze import freeze, unfreeze
-from qunfa.cli.help import EXAMPLE, InWords, in_words, translate
+from qunfa.cli.commands import Group, Later, Listed
+from qunfa.cli.help import in_words, translate
 from qunfa.cli.language import of_this_process, speak
-from qunfa.cli.ledger import forget, ledger
-from qunfa.cli.list import list_sends
-from qunfa.cli.options import Command
-from qunfa.cli.output import note
-from qunfa.cli.preview import preview
-from qunfa.cli.recall import recall
-from qunfa.cli.report import report
-from qunfa.cli.restored import restored
-from qunfa.cli.send import send
-from qunfa.cli.services import callback, schema, simulator, worker
-from qunfa.cli.setup import setup
-from qunfa.cli.status import status
-from qunfa.cli.views import views
-from qunfa.cli.watch import watch
 
-SEVERAL: Final = frozenset({"--image"})
-
-
-class TakesSeveral(InWords, TyperCommand):
-    """A command in which every word after such an option belongs to it, up to the next option."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the words with each value after an option of its own, which is what the parser knows."""
-        return super().parse_args(ctx, spread(args))
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; what it prints for a program is English, whoever has started it."""
-        if ctx.params.get("as_json"):
-            speak("en")
-        return super().invoke(ctx)
-
-
-def spread(args: list[str]) -> list[str]:
-    """`--image a b` as `--image a --image b`; what follows `--` stays as it is."""
-    words: list[str] = []
-    option: str | None = None
-    for number, word in enumerate(args):
-        if word == "--":
-            return [*words, *args[number:]]
-        if word.startswith("-") and word != "-":
-            option = word if word in SEVERAL else None
-        elif option is not None and words[-1] != option:
-            words.append(option)
-        words.append(word)
-    return words
-
-
-class Group(InWords, TyperGroup):
-    """A command that has commands of its own."""
+_SEND: Final = "demo/spring-sale"
+_TIME: Final = "2026-12-01T09:00:00+08:00"
+_PANELS: Final[dict[str, dict[str, Listed]]] = {
+    "Mass sends": {
+        "send": Listed(
+            "send:send",
+            "Start a mass send, from a file or from options.",
+            'qunfa send --account demo --key sale --to-all --text "Hi" --dry-run',
+        ),
+        "preview": Listed(
+            "preview:preview",
+            "Show a message to single people, and to nobody else.",
+            "qunfa preview send.json --to oAbC1dEf2gH",
+        ),
+        "article": Listed(
+            "article.command:article",
+            "Show articles as their readers will see them.",
+            f"qunfa article preview {_SEND}",
+            {"preview": Listed("article.command:preview", "", f"qunfa article preview {_SEND} --png")},
+            usage="preview REQUEST",
+        ),
+        "status": Listed(
+            "status:status", "Show where sends stand, and what a person can answer.", f"qunfa status {_SEND}"
+        ),
+        "list": Listed(
+            "list:list_sends",
+            "List sends, the newest first.",
+            "qunfa list --account demo --since 7d --outcome failed",
+        ),
+        "watch": Listed("watch:watch", "Watch sends: how far they are, and what to do.", f"qunfa watch {_SEND}"),
+        "approve": Listed("answers:approve", "Let sends go out that wait for approval.", f"qunfa approve {_SEND}"),
+        "reject": Listed(
+            "answers:reject", "End sends that wait for approval.", f'qunfa reject {_SEND} --reason "wrong price"'
+        ),
+        "pause": Listed(
+            "answers:pause",
+            "Submit nothing of these sends until they are resumed.",
+            "qunfa pause --query \"MassSendAccount = 'demo'\"",
+        ),
+        "resume": Listed("answers:resume", "Let paused sends go on where they stood.", f"qunfa resume {_SEND}"),
+        "reschedule": Listed(
+            "answers:reschedule", "Give sends another time.", f"qunfa reschedule {_SEND} --send-at {_TIME}"
+        ),
+        "retry": Listed(
+            "answers:retry",
+            "Let sends that wait for a person try again.",
+            f'qunfa retry {_SEND} --reason "allowed now"',
+        ),
+        "abort": Listed(
+            "answers:abort",
+            "End sends of which nothing may be on its way.",
+            f'qunfa abort {_SEND} --reason "wrong picture"',
+        ),
+        "mark-sent": Listed(
+            "answers:mark_sent",
+            "Say that a send was found in WeChat's console.",
+            f'qunfa mark-sent {_SEND} --msg-id 3147483650 --reason "seen"',
+        ),
+        "report": Listed(
+            "report:report",
+            "Show what became of whom, after a send in batches.",
+            f"qunfa report {_SEND} --output spring-sale.csv.gz",
+        ),
+        "recall": Listed(
+            "recall:recall",
+            "Delete the pages of articles or of a video that were sent.",
+            f'qunfa recall {_SEND} --reason "wrong price"',
+        ),
+        "views": Listed("views:views", "Print links to lists of sends in Temporal's UI.", "qunfa views --account demo"),
+    },
+    "Accounts": {
+        "freeze": Listed(
+            "freeze:freeze", "Submit nothing more of these accounts.", 'qunfa freeze demo --reason "a leak"'
+        ),
+        "unfreeze": Listed(
+            "freeze:unfreeze",
+            "Let the submissions of frozen accounts go on.",
+            'qunfa unfreeze demo --reason "all is well again"',
+        ),
+        "restored": Listed(
+            "restored:restored",
+            "Keep a restored Temporal from sending again what it forgot.",
+            f'qunfa restored --taken {_TIME} --reason "disk lost"',
+        ),
+        "ledger": Listed(
+            "ledger:ledger", "Show what an account knows of its keys.", "qunfa ledger demo --key spring-sale-2026"
+        ),
+        "forget": Listed(
+            "ledger:forget",
+            "Have an account forget what it knows of a key.",
+            'qunfa forget demo spring-sale-2026 --reason "a test"',
+        ),
+        "quota": Listed(
+            "account:quota", "Show the API calls and mass sends that are used and left.", "qunfa quota demo"
+        ),
+        "speed": Listed(
+            "account:speed",
+            "Show or set how fast an account's mass sends go.",
+            'qunfa speed demo set 4 --reason "the shop is slow"',
+        ),
+        "notices": Listed("account:notices", "Show or try an account's webhooks.", "qunfa notices demo --test"),
+    },
+    "Services": {
+        "demo": Listed(
+            "demo.command:demo",
+            "Run everything on this machine, with a simulated WeChat.",
+            "qunfa demo --problem unknown_outcome",
+        ),
+        "setup": Listed("setup:setup", "Make Temporal's namespace ready for Qunfa.", "qunfa setup --retention 35d"),
+        "doctor": Listed(
+            "doctor:doctor", "Check Temporal, workers and accounts, and say what to do.", "qunfa doctor demo"
+        ),
+        "worker": Listed(
+            "services:worker", "Run a worker, which carries out mass sends.", "QUNFA_CONFIG=qunfa.toml qunfa worker"
+        ),
+        "callback": Listed(
+            "services:callback",
+            "Run the receiver of WeChat's pushes, or check a callback.",
+            "qunfa callback --port 8088",
+            {
+                "check": Listed(
+                    "callback:callback_check", "", "qunfa callback check demo --url https://your.host/wechat/demo"
+                )
+            },
+            usage="[check ACCOUNT]",
+            alone=True,
+        ),
+        "simulator": Listed(
+            "services:simulator", "Run a local WeChat for rehearsals.", "qunfa simulator --config simulator.toml"
+        ),
+        "schema": Listed("services:schema", "Print the JSON Schemas of all messages.", "qunfa schema MassSend"),
+    },
+}
 
 
 class Commands(Group):
     """All commands; the errors that :mod:`qunfa.cli.errors` knows never show a traceback."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for panel, commands in _PANELS.items():
+            self.commands.update((name, Later(name, panel, one)) for name, one in commands.items())
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the words and run, in the language of the settings or the environment."""
@@ -79,8 +160,18 @@ class Commands(Group):
         translate(self)
         return super().main(*args, **kwargs)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that was asked for, and what it is given."""
+        name, command, given = super().resolve_command(ctx, args)
+        if isinstance(command, Later):
+            command = command.listed.load()
+            command.name = name
+        return name, command, given
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
+        from qunfa.cli.errors import EXPLAINED  # noqa: PLC0415 - help and completion need none of what raises them
+
         try:
             answer = super().invoke(ctx)
             sys.stdout.flush()
@@ -92,7 +183,10 @@ class Commands(Group):
             return answer
 
 
-def _report(error: BaseException) -> ExitCode:
+def _report(error: BaseException) -> int:
+    from qunfa.cli.errors import ExitCode, explain  # noqa: PLC0415 - see above
+    from qunfa.cli.output import note  # noqa: PLC0415
+
     lines, code = explain(error)
     if code is ExitCode.BROKEN_PIPE:
         _close_stdout()
@@ -130,94 +224,6 @@ def _all(
     ] = False,
 ) -> None:
     pass
-
-
-_callback = typer.Typer(
-    cls=Group,
-    invoke_without_command=True,
-    subcommand_metavar="[check ACCOUNT]",
-    callback=callback,
-    no_args_is_help=False,
-)
-
-
-def _article() -> None:
-    """Show articles as their readers will see them."""
-
-
-_GROUPS: Final[dict[str, Command]] = {"callback": callback, "article": _article}
-"""What commands do that have others below them."""
-_articles = typer.Typer(cls=Group, subcommand_metavar="preview REQUEST", callback=_article, no_args_is_help=True)
-
-_SEND: Final = "demo/spring-sale"
-_TIME: Final = "2026-12-01T09:00:00+08:00"
-_PANELS: Final[dict[str, dict[str, tuple[Command | typer.Typer, str]]]] = {
-    "Mass sends": {
-        "send": (send, 'qunfa send --account demo --key sale --to-all --text "Hi" --dry-run'),
-        "preview": (preview, "qunfa preview send.json --to oAbC1dEf2gH"),
-        "article": (_articles, f"qunfa article preview {_SEND}"),
-        "status": (status, f"qunfa status {_SEND}"),
-        "list": (list_sends, "qunfa list --account demo --since 7d --outcome failed"),
-        "watch": (watch, f"qunfa watch {_SEND}"),
-        "approve": (approve, f"qunfa approve {_SEND}"),
-        "reject": (reject, f'qunfa reject {_SEND} --reason "wrong price"'),
-        "pause": (pause, "qunfa pause --query \"MassSendAccount = 'demo'\""),
-        "resume": (resume, f"qunfa resume {_SEND}"),
-        "reschedule": (reschedule, f"qunfa reschedule {_SEND} --send-at {_TIME}"),
-        "retry": (retry, f'qunfa retry {_SEND} --reason "allowed now"'),
-        "abort": (abort, f'qunfa abort {_SEND} --reason "wrong picture"'),
-        "mark-sent": (mark_sent, f'qunfa mark-sent {_SEND} --msg-id 3147483650 --reason "seen"'),
-        "report": (report, f"qunfa report {_SEND} --output spring-sale.csv.gz"),
-        "recall": (recall, f'qunfa recall {_SEND} --reason "wrong price"'),
-        "views": (views, "qunfa views --account demo"),
-    },
-    "Accounts": {
-        "freeze": (freeze, 'qunfa freeze demo --reason "a leak"'),
-        "unfreeze": (unfreeze, 'qunfa unfreeze demo --reason "all is well again"'),
-        "restored": (restored, f'qunfa restored --taken {_TIME} --reason "disk lost"'),
-        "ledger": (ledger, "qunfa ledger demo --key spring-sale-2026"),
-        "forget": (forget, 'qunfa forget demo spring-sale-2026 --reason "a test"'),
-        "quota": (quota, "qunfa quota demo"),
-        "speed": (speed, 'qunfa speed demo set 4 --reason "the shop is slow"'),
-        "notices": (notices, "qunfa notices demo --test"),
-    },
-    "Services": {
-        "demo": (demo, "qunfa demo --problem unknown_outcome"),
-        "setup": (setup, "qunfa setup --retention 35d"),
-        "doctor": (doctor, "qunfa doctor demo"),
-        "worker": (worker, "QUNFA_CONFIG=qunfa.toml qunfa worker"),
-        "callback": (_callback, "qunfa callback --port 8088"),
-        "simulator": (simulator, "qunfa simulator --config simulator.toml"),
-        "schema": (schema, "qunfa schema MassSend"),
-    },
-}
-
-
-def _help(command: Command) -> str:
-    """The help of a command: its docstring, in paragraphs that fill their lines."""
-    return "\n\n".join(" ".join(one.split()) for one in cleandoc(command.__doc__ or "").split("\n\n"))
-
-
-def _add(panel: str, name: str, command: Command | typer.Typer, example: str) -> None:
-    epilog = f"{EXAMPLE}{example}"
-    if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name, rich_help_panel=panel, help=_help(_GROUPS[name]), epilog=epilog)
-    else:
-        app.command(name, cls=TakesSeveral, rich_help_panel=panel, help=_help(command), epilog=epilog)(command)
-
-
-_articles.command(
-    "preview", cls=TakesSeveral, help=_help(article_preview), epilog=f"Example: qunfa article preview {_SEND} --png"
-)(article_preview)
-_callback.command(
-    "check",
-    cls=TakesSeveral,
-    help=_help(callback_check),
-    epilog="Example: qunfa callback check demo --url https://your.host/wechat/demo",
-)(callback_check)
-for _panel, _commands in _PANELS.items():
-    for _name, (_command, _example) in _commands.items():
-        _add(_panel, _name, _command, _example)
 
 
 def main() -> None:

@@ -7,18 +7,18 @@ help.
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 import typer
-from temporalio.client import Client
-from temporalio.service import RPCError
 
-from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
-from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS
-from qunfa.contract.ids import MassSendId, parse_mass_send_id
-from qunfa.contract.operators import Held
-from qunfa.settings import SettingsError, load_settings
-from qunfa.temporal.connection import TemporalError
+from qunfa.config_file import SettingsError
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from qunfa.contract.ids import MassSendId
+
+# What one kind of word needs is imported when such a word is completed: `temporalio` alone takes half a second.
 
 _WITHIN: Final = 2.0
 """Seconds."""
@@ -28,6 +28,8 @@ _LOOKED_AT: Final = 200
 
 def complete_account(incomplete: str) -> list[str]:
     """The accounts of the configuration, and those of the newest sends."""
+    from qunfa.settings import load_settings  # noqa: PLC0415 - see above
+
     configured: Iterable[str] = ()
     with suppress(SettingsError):
         configured = load_settings(credentials=False).accounts
@@ -53,7 +55,8 @@ def complete_key(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_problem(incomplete: str) -> list[str]:
     """The names of all problems, and of what else holds a send back."""
-    from qunfa.rules.problems import PROBLEMS  # noqa: PLC0415 - no command needs it otherwise
+    from qunfa.contract.operators import Held  # noqa: PLC0415 - see above
+    from qunfa.rules.problems import PROBLEMS  # noqa: PLC0415
 
     return _distinct((*PROBLEMS, *get_args(Held)), incomplete)
 
@@ -62,19 +65,30 @@ def _distinct(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
 
 
-def _found(beginning: str) -> list[MassSendId]:
+def _found(beginning: str) -> list["MassSendId"]:
     """The newest sends whose workflow ids go on like this behind their prefix."""
+    from temporalio.service import RPCError  # noqa: PLC0415 - see above
+
+    from qunfa.cli.connection import run  # noqa: PLC0415
+    from qunfa.temporal.connection import TemporalError  # noqa: PLC0415
+
     with suppress(TemporalError, SettingsError, RPCError, TimeoutError):
         return run(_look(beginning))
     return []
 
 
-async def _look(beginning: str) -> list[MassSendId]:
+async def _look(beginning: str) -> list["MassSendId"]:
+    from qunfa.cli.connection import temporal_client  # noqa: PLC0415 - see above
+
     async with asyncio.timeout(_WITHIN):
         return await _sends(await temporal_client(), beginning)
 
 
-async def _sends(client: Client, beginning: str) -> list[MassSendId]:
+async def _sends(client: "Client", beginning: str) -> list["MassSendId"]:
+    from qunfa.cli.connection import RPC_TIMEOUT  # noqa: PLC0415 - see above
+    from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS  # noqa: PLC0415
+    from qunfa.contract.ids import parse_mass_send_id  # noqa: PLC0415
+
     like = "mass-send:" + beginning.replace("\\", "").replace("'", "")
     query = f"{SENDS} AND {NO_CLOSED_BATCH} AND WorkflowId STARTS_WITH '{like}'"
     found = client.list_workflows(query, limit=_LOOKED_AT, rpc_timeout=RPC_TIMEOUT)

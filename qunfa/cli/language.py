@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from qunfa.settings import Language, SettingsError, load_language
+from qunfa.config_file import Language, SettingsError, load_language
 
 LOCALES: Final = Path(__file__).parent / "locale"
 DOMAIN: Final = "qunfa"

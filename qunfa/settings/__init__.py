@@ -3,11 +3,11 @@
 Every value may stand in the file or in the environment (`QUNFA_ACCOUNTS__DEMO__KIND`); the environment wins.
 """
 
+from qunfa.config_file import SettingsError
 from qunfa.settings.account import AccountSettings, CallbackSettings, NoticeSettings
-from qunfa.settings.loading import SettingsError, load_language, load_settings, load_task_queue
+from qunfa.settings.loading import load_settings, load_task_queue
 from qunfa.settings.model import (
     DisplaySettings,
-    Language,
     MediaSettings,
     MetricsSettings,
     ReceiverSettings,
@@ -20,7 +20,6 @@ __all__ = [
     "AccountSettings",
     "CallbackSettings",
     "DisplaySettings",
-    "Language",
     "MediaSettings",
     "MetricsSettings",
     "NoticeSettings",
@@ -29,7 +28,6 @@ __all__ = [
     "SettingsError",
     "TimingSettings",
     "WeChatSettings",
-    "load_language",
     "load_settings",
     "load_task_queue",
 ]

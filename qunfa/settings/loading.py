@@ -1,7 +1,6 @@
 """Reading the configuration from its file and the environment, and saying what is wrong with it."""
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,18 +11,12 @@ import pydantic_settings
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from qunfa.config_file import DELIMITER, PREFIX, SettingsError, config_file, read_config_file
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.settings.account import WITHOUT_CREDENTIALS, AccountSettings, CallbackSettings, NoticeSettings
-from qunfa.settings.model import Language, Settings, TaskQueue
+from qunfa.settings.model import Settings, TaskQueue
 
-PREFIX = "QUNFA_"
-DELIMITER = "__"
 _KEY = "[key]"
-DEFAULT_FILE = Path("qunfa.toml")
-
-
-class SettingsError(Exception):
-    """The configuration cannot be used. The message, of one or more lines, is for a person and holds no secret."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +111,7 @@ def load_settings(*, credentials: bool = True) -> Settings:
         SettingsError: The file cannot be read, or a value is wrong. All that is wrong is named at once.
     """
     _refuse_unknown_variables()
-    origin = Origin(file=_file(), in_file=_read_file(), in_environment=_read_environment())
+    origin = Origin(file=config_file(), in_file=read_config_file(), in_environment=_read_environment())
     try:
         context = {WITHOUT_CREDENTIALS: not credentials}
         return Settings.model_validate(_merge(origin.in_file, origin.in_environment), context=context)
@@ -134,53 +127,12 @@ def load_task_queue() -> str:
     """
     variable = f"{PREFIX}TASK_QUEUE"
     value = os.environ.get(variable)
-    name = _read_file().get("task_queue", TASK_QUEUE) if value is None else value
+    name = read_config_file().get("task_queue", TASK_QUEUE) if value is None else value
     try:
         return TypeAdapter(TaskQueue).validate_python(name)
     except ValidationError:
-        where = f"task_queue in {_file()}" if value is None else variable
+        where = f"task_queue in {config_file()}" if value is None else variable
         raise SettingsError(f"{where} must be a name without blanks: correct or remove it") from None
-
-
-def load_language() -> Language | None:
-    """The language alone, for every command, and None where none is set.
-
-    Raises:
-        SettingsError: The file cannot be read, or there is no such language.
-    """
-    variable = f"{PREFIX}DISPLAY{DELIMITER}LANGUAGE"
-    value = os.environ.get(variable)
-    if value is None:
-        display = _read_file().get("display")
-        value = display.get("language") if isinstance(display, dict) else None
-    try:
-        return TypeAdapter(Language | None).validate_python(value)
-    except ValidationError:
-        raise SettingsError(f'display.language must be "en" or "zh": correct {variable}, or {_file()}') from None
-
-
-def _file() -> Path | None:
-    named = os.environ.get(f"{PREFIX}CONFIG")
-    if named is not None:
-        return Path(named) if named else None
-    return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
-
-
-def _read_file() -> dict[str, Any]:
-    path = _file()
-    if path is None:
-        return {}
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise SettingsError(
-            f"cannot read the configuration {path}: {error.strerror}\n"
-            f"Correct {PREFIX}CONFIG, or unset it to use {DEFAULT_FILE} of the working directory."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        what = error if isinstance(error, tomllib.TOMLDecodeError) else "it is not UTF-8 text"
-        raise SettingsError(f"the configuration {path} is not valid TOML: {what}") from None
 
 
 def _read_environment() -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
 
+from qunfa.config_file import Language
 from qunfa.contract.fields import AccountName
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.settings.account import AccountSettings
@@ -134,9 +135,6 @@ class TimingSettings(Section):
         if self.repeat > self.repeat_max:
             raise ValueError("repeat must not be longer than repeat_max")
         return self
-
-
-Language = Literal["en", "zh"]
 
 
 class DisplaySettings(Section):

@@ -7,31 +7,15 @@ from functools import partial
 import pytest
 import typer.rich_utils
 from temporalio.client import Client
-from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
 from typer.testing import CliRunner
 
 from qunfa.cli import app
 from qunfa.rules.problems import PROBLEMS
 from tests.cli.calls import Qunfa, Scripted
+from tests.commands import every_command
 from tests.looking import until
 
-
-def _commands() -> dict[str, TyperCommand | TyperGroup]:
-    """Every command by the words that call it; none has `qunfa` itself."""
-    group = get_command(app)
-    assert isinstance(group, TyperGroup)
-    found: dict[str, TyperCommand | TyperGroup] = {"": group}
-    for name, command in group.commands.items():
-        assert isinstance(command, TyperCommand | TyperGroup)
-        found[name] = command
-        if isinstance(command, TyperGroup):
-            inner = {f"{name} {one}": sub for one, sub in command.commands.items()}
-            found |= {words: sub for words, sub in inner.items() if isinstance(sub, TyperCommand)}
-    return found
-
-
-COMMANDS = _commands()
+COMMANDS = every_command()
 
 
 def _help(words: str, width: int, monkeypatch: pytest.MonkeyPatch) -> str:

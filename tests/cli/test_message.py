@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.cli.app import spread
+from qunfa.cli.commands import spread
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.message import MessageOptions, message_of
 from qunfa.cli.request import recipients

@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 from rich.console import Console, RenderableType
-from typer.core import TyperGroup
-from typer.main import get_command
 
-from qunfa.cli import app
 from qunfa.cli.freeze import render_switch
 from qunfa.cli.ledger import render_ledger
 from qunfa.cli.lines import progress_line
@@ -24,6 +21,7 @@ from qunfa.contract import MassSendResult, Status
 from qunfa.contract.ledger import FreezeAnswer, LedgerView
 from qunfa.contract.message import Message
 from tests.cli.stub import EPOCH, result, status
+from tests.commands import every_command
 
 PROBLEM = {
     "name": "quota_exhausted",
@@ -122,14 +120,13 @@ def test_an_answer_that_has_no_command_is_an_update() -> None:
 
 def test_every_command_that_is_printed_exists() -> None:
     """With all its options; `WHY`, `MSG_ID` and `TIME` stand for what only the person knows."""
-    group = get_command(app)
-    assert isinstance(group, TyperGroup)
+    commands = every_command()
     answers = ["approve", "reject", "pause", "resume", "reschedule", "retry", "mark_sent", "abort"]
     for problem in ("reprint_needs_decision", "unknown_outcome", "no_verdict"):
         view = _view(said=status("needs_operator", problem={**PROBLEM, "name": problem}, answers=answers))
         for line in answer_commands(view):
             _, name, *words = shlex.split(line.replace("MSG_ID", "1").replace("TIME", EPOCH.isoformat()))
-            group.commands[name].make_context(name, words)
+            commands[name].make_context(name, words)
 
 
 WAITS = {"required": True, "shows": ["text: buy\nto tag 2", "to all followers"]}

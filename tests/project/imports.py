@@ -80,11 +80,11 @@ TABLE = (
         (
             STDLIB, LIBRARIES, "qunfa.contract", "qunfa.rules.doctor", "qunfa.rules.doctor_account",
             "qunfa.rules.evidence", "qunfa.rules.problems", "qunfa.settings", "qunfa.temporal", "qunfa.telemetry",
-            "qunfa.markdown", "qunfa.printable",
+            "qunfa.markdown", "qunfa.printable", "qunfa.config_file",
             "qunfa.article", "qunfa.callback", "qunfa.simulator", "worker",
         ),
     ),
-    Place("qunfa/settings", (STDLIB, LIBRARIES, "qunfa.contract"), ("temporalio", "httpx")),
+    Place("qunfa/settings", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.config_file"), ("temporalio", "httpx")),
     Place(
         "qunfa/temporal", (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.telemetry")
     ),
@@ -92,6 +92,7 @@ TABLE = (
         "qunfa/telemetry",
         (STDLIB, LIBRARIES, "qunfa.contract", "qunfa.settings", "qunfa.wechat.redaction", "qunfa.printable"),
     ),
+    Place("qunfa/config_file", (STDLIB,)),
     Place("qunfa/markdown", (STDLIB, "qunfa.printable")),
     Place("qunfa/printable", (STDLIB,)),
     Place("qunfa/extras", (STDLIB, "qunfa.cli")),

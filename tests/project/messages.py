@@ -17,9 +17,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
-from typer.main import get_group
 
-from qunfa.cli import app
 from qunfa.cli.help import EXAMPLE, texts
 from qunfa.cli.language import CHINESE, DOMAIN, LOCALES
 from qunfa.cli.view import State
@@ -27,6 +25,7 @@ from qunfa.contract.operators import Phase
 from qunfa.contract.result import JobStateName, Observer, Outcome, ShownOutcome
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.verdict import CONTENT_MEANINGS
+from tests.commands import every_command
 from tests.project.imports import ROOT
 
 FILE: Final = LOCALES / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
@@ -101,11 +100,16 @@ def wanted() -> Catalog:
     found = Catalog(locale=CHINESE, domain=DOMAIN, fuzzy=False)
     for file, _line, message, _comments, _context in extract_from_dir(ROOT / "qunfa" / "cli", keywords=KEYWORDS):
         found.add(message, locations=[(f"qunfa/cli/{file}", 1)])
-    for text in [*texts(get_group(app)), EXAMPLE, *FIXED, *CONTENT_MEANINGS.values()]:
+    for text in [*_help(), EXAMPLE, *FIXED, *CONTENT_MEANINGS.values()]:
         found.add(text)
     for text in [*core_sentences(), *(text for one in PROBLEMS.values() for text in (one.sentence, one.todo))]:
         found.add(text)
     return found
+
+
+def _help() -> Iterator[str]:
+    """What the help of each command is made of."""
+    return (text for command in every_command().values() for text in texts(command))
 
 
 def core_sentences() -> Iterator[str]:

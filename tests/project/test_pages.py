@@ -12,13 +12,13 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from typer.main import get_group
 
-from qunfa.cli import app
+from tests.commands import every_command
 from tests.project.site import ADDED, ROOT, file_of, links, moved, placed
 
 CONFIGURATION: Final[dict[str, Any]] = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 PAGES: Final = sorted([*ROOT.glob("docs/*.md"), *(ROOT / page for page in ADDED if page.endswith(".md"))])
+COMMANDS: Final = every_command()
 LONGEST: Final = 20
 """Words of a sentence."""
 
@@ -103,7 +103,7 @@ def test_every_command_that_a_page_names_is_one(page: Path) -> None:
     """Its name and its options are the program's, and it can be parsed as it stands."""
     for command in commands(page.read_text(encoding="utf-8")):
         name, *arguments = shlex.split(command.partition(" > ")[0])
-        subcommand = get_group(app).commands[name]
+        subcommand = COMMANDS[name]
         if arguments:
             subcommand.make_context(name, arguments)
 

@@ -26,6 +26,10 @@ _OWN: Final = 1_000
 """In so many characters at the beginning a page says whose it is."""
 
 
+def article() -> None:
+    """Show articles as their readers will see them."""
+
+
 def preview(
     request: Annotated[
         str,
