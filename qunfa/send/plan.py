@@ -269,14 +269,14 @@ def _submit(case: Case, may: MaySubmit) -> Step | End:
         step = held(case)
         if step is not None:
             return step
-    step = _in_turn(case, may)
-    return replace(step, held=_held(case, may)) if step.phase == "scheduled" else step
+    return replace(_in_turn(case, may), held=_held(case, may))
 
 
 def _held(case: Case, may: MaySubmit) -> Held | None:
-    if may.at <= case.now or may.held is None:
-        return "account_frozen" if case.frozen else None
-    return "quota_exhausted" if may.held == "quota" else None
+    """What people find the send by. Before its own time a freeze holds nothing back."""
+    if may.held is not None and may.at > case.now:
+        return "quota_exhausted" if may.held == "quota" else None
+    return "account_frozen" if case.frozen else None
 
 
 def _in_turn(case: Case, may: MaySubmit) -> Step:

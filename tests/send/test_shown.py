@@ -275,6 +275,32 @@ def test_a_used_up_quota_is_scheduled_and_found() -> None:
     assert _found(alone) == ("submitting", None)
 
 
+def test_a_freeze_holds_back_what_a_used_up_quota_lets_go() -> None:
+    """From the moment at which the quota's next window opens."""
+    alone = joined()
+    alone.tries()
+    alone.answered("refused", errcode=45028)
+    assert alone.step.until is not None
+    opens = alone.step.until
+    alone.wait(opens - alone.now - MINUTE)
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    assert _found(alone) == ("scheduled", "quota_exhausted")
+    alone.wait(MINUTE)
+    assert (alone.now, _found(alone)) == (opens, ("scheduled", "account_frozen"))
+
+
+def test_a_freeze_holds_back_a_try_that_is_spaced_anyway() -> None:
+    """WeChat was asked too often: nobody has to wait until that is over to see the freeze."""
+    alone = joined()
+    alone.tries()
+    alone.answered("refused", errcode=45011)
+    alone.sent()
+    alone.hear(waits=FROZEN)
+    assert alone.step.until is not None
+    assert (alone.step.until > alone.now, _found(alone)) == (True, ("scheduled", "account_frozen"))
+
+
 def test_a_place_in_the_queue_is_taken_before_the_time() -> None:
     """Two minutes before; until then it is scheduled, and it still says what it waits for."""
     alone = planned()
