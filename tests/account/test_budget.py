@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, LIFE, may_be_carried, trimmed
+from qunfa.account.budget import BYTES_MAX, INBOX_BYTES, LIFE, trimmed
 from qunfa.account.people import freeze
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Decided, Ended, Known, Said
@@ -197,10 +197,3 @@ def test_a_full_ledger_refuses_facts_rather_than_losing_any() -> None:
         state = done(state, report(*many, key=key))
         assert {one.identity for one in before.tries} <= {one.identity for one in state.records[key].known.tries}
     assert size(state) <= ROOM
-
-
-def test_what_is_carried_on_is_small() -> None:
-    """The rest of the inbox is applied first."""
-    assert may_be_carried([("push", {"msg_id": 1})] * 100)
-    assert not may_be_carried([("push", {"text": LONG})] * 100)
-    assert may_be_carried([])

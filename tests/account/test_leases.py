@@ -1,12 +1,14 @@
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qunfa.account.leases import EARLY, PUNCTUAL, SLACK, due, settle
+from qunfa.account.leases import SLACK, due, forbidden, settle
 from qunfa.account.people import freeze, unfreeze
-from qunfa.account.state import AccountState
+from qunfa.account.state import AccountState, Record
+from qunfa.contract.facts import Decided, Known, Owned
 from qunfa.contract.grants import Granted, Lease
 from qunfa.contract.result import Answer
 from tests.account.driving import (
@@ -15,6 +17,7 @@ from tests.account.driving import (
     SECOND,
     answer,
     asked,
+    attempt,
     done,
     heard,
     known,
@@ -23,9 +26,10 @@ from tests.account.driving import (
     tried,
     turn,
     wish,
+    yes,
 )
 from tests.rules import arbitrary
-from tests.rules.arbitrary import NOON
+from tests.rules.arbitrary import CLIENTMSGID, NOON
 
 REFUSED = answer("refused", errcode=48001)
 FAR = NOON + 365 * 24 * 60 * MINUTE
@@ -44,12 +48,6 @@ def test_a_lease_is_granted_with_its_times() -> None:
     assert lease.expires_at == NOON + 120 * SECOND + SLACK
     assert state.records["k"].known.tries == (tried(lease, None),)
     assert due(state) == lease.expires_at
-
-
-def test_a_turn_is_a_sign_of_life() -> None:
-    """The record is as old as its lease, and not as its wish."""
-    state = done(EMPTY, wish(turn=turn(due=NOON + MINUTE)))
-    assert settle(state, NOON + MINUTE).records["k"].touched_at == NOON + MINUTE
 
 
 def test_one_lease_at_a_time_and_the_next_in_the_same_task() -> None:
@@ -99,32 +97,6 @@ def test_an_unused_lease_costs_the_account_no_time() -> None:
     assert state.pace.told_at == ()
 
 
-def test_a_place_is_granted_early_but_not_written_early() -> None:
-    """A little before it is due, since a timer may be late."""
-    at = NOON + 60 * MINUTE
-    state = done(EMPTY, wish(turn=turn(due=at)))
-    assert due(state) == at - PUNCTUAL
-    assert settle(state, at - PUNCTUAL - SECOND) == state
-    assert next_lease(settle(state, at - PUNCTUAL)).not_before == at
-
-
-def test_a_slow_account_does_not_lend_out_its_lease_long_before() -> None:
-    """A freeze would come too late for it."""
-    state, now = EMPTY, NOON
-    for number in range(5):
-        state = done(state, wish(f"w{number}", f"k{number}"), now=now)
-        while state.lease is None:
-            now = due(state) or now
-            state = settle(state, now)
-        now = state.lease.not_before
-        busy = answer("refused", errcode=45011)
-        state = done(state, report(tried(next_lease(state), busy), key=f"k{number}"), now=now)
-    assert state.pace.spacing == 32 * SECOND
-    state = done(state, wish("w", "next"), now=now)
-    assert state.lease is None
-    assert due(state) == now + 32 * SECOND - EARLY
-
-
 def test_a_slow_pace_lends_a_lease_out_two_of_its_paces_before() -> None:
     """So long a hand-over may take where sends are far apart."""
     state = EMPTY
@@ -159,32 +131,6 @@ def test_nobody_while_frozen() -> None:
     assert settle(state, FAR) == state
     state, said = heard(settle(unfreeze(state, NOON + MINUTE), NOON + MINUTE))
     assert [one.kind for one in said] == ["lease"]
-
-
-def test_a_freeze_is_told_to_all_that_wait_after_the_grants() -> None:
-    """And is not told to who came after it again."""
-    state, _ = leased(EMPTY, wish("w0", "first"), wish("w1", "a"), wish("w2", "b"))
-    state = freeze(state, "li", "wrong price", NOON)
-    state = done(state, wish("w3", "c"))
-    state, said = heard(state)
-    answers = [(one.key, one.payload) for one in said]
-    assert [(key, payload.waits and payload.waits.why) for key, payload in answers if isinstance(payload, Granted)] == [
-        ("c", "frozen"),
-        ("a", "frozen"),
-        ("b", "frozen"),
-    ]
-    state, said = heard(unfreeze(freeze(state, "li", "again", NOON), NOON))
-    assert [one.key for one in said] == ["a", "b", "c"]
-
-
-def test_a_place_whose_time_is_over_is_gone() -> None:
-    """Its run is told what the ledger knows, and nothing is granted, also while frozen."""
-    until = NOON + MINUTE
-    state, _ = asked(freeze(EMPTY, "li", "x", NOON), wish(turn=turn(until=until)))
-    assert due(state) == until
-    state, said = heard(settle(state, until), until)
-    assert [one.kind for one in said] == ["note"]
-    assert (state.queue, due(state)) == ((), None)
 
 
 def test_nothing_is_written_after_its_time() -> None:
@@ -223,13 +169,56 @@ def test_leases_are_never_more_than_sixty_in_sixty_spacings(tries: list[tuple[An
         assert later - earlier >= 60 * pace * SECOND
 
 
-def test_who_waits_is_told_at_once_of_what_forbids_its_turn() -> None:
-    """Behind a freeze it would hear of it only when its turn comes, or when it asks again."""
-    state, lease = leased(EMPTY, wish())
-    state = done(state, report(tried(lease, answer("unknown"))))
-    state, _ = asked(freeze(state, "li", "wrong text", NOON), wish("w2", known=known(tried(lease, answer("unknown")))))
-    assert [place.wish for place in state.queue] == ["w2"]
-    state, [told] = asked(state, report(tried(lease, answer())))
-    assert (told.wish, told.answer, told.waits) == ("w2", "known", None)
-    assert [one.answer and one.answer.kind for one in told.known.tries] == ["accepted"]
-    assert not state.queue
+REFUSED, UNKNOWN, ACCEPTED = answer("refused", errcode=48001), answer("unknown"), answer()
+ECHO = answer("duplicate", msg_id=7)
+NO = yes(status="send fail")
+
+
+def opened(generation: int = 0, **more: Any) -> Decided:
+    """The generation after this one was opened."""
+    usual = {"id": "u", "what": "open", "by": "li", "reason": "", "at": NOON, "generation": generation}
+    return Decided.model_validate({**usual, "opens": f"{CLIENTMSGID[:-2]}01", **more})
+
+
+def owned_by(key: str) -> Owned:
+    """The msg_id of the echo."""
+    return Owned(msg_id=7, key=key, generation=0)
+
+
+@pytest.mark.parametrize(
+    ("facts", "generation", "knew", "is_forbidden"),
+    [
+        (Known(), 0, False, False),
+        (known(attempt(REFUSED)), 0, False, False),
+        (known(attempt(ACCEPTED)), 0, False, True),
+        (known(attempt(ACCEPTED), said=(NO,)), 0, False, True),
+        (known(attempt(ACCEPTED), said=(NO,), decided=(opened(),)), 1, False, False),
+        (known(attempt(ACCEPTED), said=(NO,), decided=(opened(),)), 0, False, True),
+        (known(attempt(ACCEPTED), said=(yes(),), decided=(opened(),)), 1, False, True),
+        (known(attempt(ACCEPTED), decided=(opened(),)), 1, False, True),
+        (known(attempt(REFUSED), decided=(opened(),)), 1, False, False),
+        (known(attempt(ACCEPTED), said=(NO,)), 1, False, False),
+        (known(attempt(ECHO), owned=(owned_by("other"),)), 0, True, True),
+        (known(attempt(ECHO), owned=(owned_by("k"),)), 0, True, True),
+        (known(attempt(ACCEPTED), attempt(UNKNOWN, 2, "new", generation=1)), 1, True, True),
+        (known(attempt(UNKNOWN), attempt(REFUSED, 2, "new", generation=1)), 1, False, False),
+        (known(attempt(UNKNOWN)), 0, False, True),
+        (known(attempt(UNKNOWN)), 0, True, False),
+    ],
+)
+def test_what_the_facts_forbid(facts: Known, generation: int, knew: bool, is_forbidden: bool) -> None:
+    """A later generation, a yes, an earlier one that is open, what is settled, and a doubt that the wish lacks."""
+    record = Record(key="k", digest="d", workflow_id="mass-send:demo:k", touched_at=NOON, known=facts)
+    assert forbidden(record, generation, knew=knew) is is_forbidden
+
+
+def test_an_unsearched_copy_takes_its_own_place_back_only() -> None:
+    """The ledger was reset: it is searched for first, and who else waits keeps its place."""
+    state, _ = leased(EMPTY, wish("w1", "a"), wish("w2", "b"), wish("w3", "c"))
+    record = state.records["b"].changed(unsearched=True)
+    state = state.changed(records={**state.records, "b": record})
+    state, said = heard(done(state, wish("w2", "b", searched=False)))
+    assert [place.key for place in state.queue] == ["c"]
+    assert [one.payload.answer for one in said if isinstance(one.payload, Granted)] == ["search"]
+    again, [granted] = asked(state, wish("w2", "b"))
+    assert ([place.key for place in again.queue], granted.waits is not None) == (["c", "b"], True)

@@ -6,17 +6,16 @@ from hypothesis import strategies as st
 
 from qunfa.account import budget
 from qunfa.account.outbox import outgoing
-from qunfa.account.owners import added, owned
+from qunfa.account.owners import added
 from qunfa.account.routing import FORWARDS_MAX
 from qunfa.account.state import AccountState
 from qunfa.contract.checks import TEST_MSG_ID_MIN
-from qunfa.contract.facts import Decided, Known, Owned
+from qunfa.contract.facts import Known, Owned
 from qunfa.contract.fields import MSG_ID_MAX
 from qunfa.contract.grants import Report
 from qunfa.contract.result import ArticleCheck, Counts, JobFinished
 from tests.account.driving import (
     EMPTY,
-    MINUTE,
     SECOND,
     answer,
     asked,
@@ -28,7 +27,6 @@ from tests.account.driving import (
     look,
     report,
     size,
-    tried,
     wish,
     yes,
 )
@@ -81,15 +79,6 @@ def test_what_a_key_has_by_an_acceptance_is_its_own() -> None:
     assert owners(done(EMPTY, report(known=facts)), "k") == (owner("k", generation=1, accepted=True),)
 
 
-def test_what_a_person_has_found_is_the_keys_own() -> None:
-    """As good as an acceptance."""
-    found = Decided(id="u", what="mark_sent", by="li", reason="", at=NOON, generation=0, msg_id=7, covers=("old",))
-    marked = report(known=known(attempt(answer("unknown")), decided=(found,)))
-    state = done(EMPTY, claims("other"), marked)
-    assert owned(state, 7) == Known(owned=(owner("k", accepted=True),))
-    assert owners(state, "other") == (owner("k", accepted=True),)
-
-
 def test_an_acceptance_takes_one_msg_id_and_no_other() -> None:
     """The pretender keeps what else it has, in order, and the owner gets WeChat's word on its job alone."""
     one, two = attempt(ECHO), attempt(answer("duplicate", msg_id=9), 2, "w9", generation=1)
@@ -100,22 +89,6 @@ def test_an_acceptance_takes_one_msg_id_and_no_other() -> None:
     both = report(attempt(answer("duplicate", msg_id=5)), attempt(answer(msg_id=9), 2, "new"), key="b")
     again = done(EMPTY, report(known=known(one, two, said=words), key="a"), both)
     assert owners(again, "a") == (owner("a"), owner("b", 9, accepted=True))
-
-
-def test_two_acceptances_of_one_msg_id_leave_each_other_alone() -> None:
-    """WeChat has said both; the first one told is answered for."""
-    state = done(EMPTY, claims("a", "accepted"), claims("b", "accepted"))
-    assert owned(state, 7) == Known(owned=(owner("a", generation=1, accepted=True),))
-    assert (owners(state, "a"), owners(state, "b")) == ((), ())
-
-
-def test_a_polled_word_moves_and_is_not_sent_on() -> None:
-    """A send is told pushes alone: no signal that nobody would get is kept."""
-    polled = yes(7, "SEND_SUCCESS", by="poll")
-    state = done(EMPTY, report(known=known(attempt(ECHO), said=(polled,)), key="a"))
-    state, _ = heard(done(state, report(attempt(ACCEPTED), key="b")))
-    assert state.records["b"].known.said == (polled,)
-    assert (outgoing(state, NOON), state.forwards) == ((), ())
 
 
 def test_what_was_known_before_does_not_go_on_again() -> None:
@@ -203,33 +176,10 @@ def test_the_same_push_twice_changes_nothing(before: list[JobFinished], event: J
     assert done(once, event, now=NOON + SECOND) == once
 
 
-def test_the_newest_push_goes_on() -> None:
-    """A yes after a no is news; the same word, or another no, is not."""
-    state = done(KNOWN, PUSH.model_copy(update={"status": "err(30003)"}), PUSH)
-    assert words(state) == ["send success"]
-    assert [one.payload for one in outgoing(state, NOON)] == [PUSH]
-    state, _ = heard(state)
-    assert done(state, PUSH, PUSH.model_copy(update={"status": "err(30003)"}), now=NOON + MINUTE) == state
-
-
-@pytest.mark.parametrize("status", ["SENDING", "", "etwas anderes"])
-def test_what_no_rule_understands_is_dropped(status: str) -> None:
-    """It is neither noted nor kept, and goes to nobody."""
-    event = PUSH.model_copy(update={"status": status})
-    assert done(KNOWN, event) == KNOWN
-    assert done(EMPTY, event) == EMPTY
-
-
 @given(msg_id=st.integers(TEST_MSG_ID_MIN, MSG_ID_MAX))
 def test_a_test_push_leaves_no_trace(msg_id: int) -> None:
     """It is about no send of anybody's."""
     assert done(EMPTY, JobFinished(msg_id=msg_id, status="send success")) == EMPTY
-
-
-def test_a_push_of_our_own_job_is_taken_whatever_its_number() -> None:
-    """Should WeChat ever give out such a number, nothing is lost."""
-    state = done(EMPTY, report(attempt(answer(msg_id=MSG_ID_MAX))), PUSH.model_copy(update={"msg_id": MSG_ID_MAX}))
-    assert words(state) == ["send success"]
 
 
 def test_a_flood_of_pushes_evicts_nothing_but_pushes() -> None:
@@ -253,29 +203,3 @@ def test_forwards_that_wait_are_bounded() -> None:
         state = done(state, report(attempt(answer(msg_id=msg_id)), key=f"k{number}"))
         state = done(state, PUSH.model_copy(update={"msg_id": msg_id}))
     assert len(state.forwards) == FORWARDS_MAX
-
-
-def test_a_45065_with_the_msg_id_of_another_key_is_a_collision() -> None:
-    """The union of this key's facts would say "accepted" otherwise; §6.7."""
-    state = done(KNOWN, report(attempt(answer("duplicate", msg_id=7)), key="other"))
-    state, [granted] = asked(state, look("w2", "other"))
-    assert granted.known.owned == (Owned(msg_id=7, key="k", generation=0, accepted=True),)
-    assert (state.records["other"].jobs[0].msg_id, state.records["other"].jobs[0].collides_with) == (None, 7)
-    assert [day.total for day in state.book.values()] == [1]
-
-
-def test_a_push_of_a_corrected_job_goes_to_its_owner() -> None:
-    """Not to the key that only seemed to have it."""
-    state = done(EMPTY, report(attempt(answer("duplicate", msg_id=7)), key="a"), report(attempt(answer()), key="b"))
-    state, _ = heard(state)
-    assert [one.key for one in outgoing(done(state, PUSH), NOON)] == ["b"]
-
-
-def test_a_verdict_settles_the_send_that_ended() -> None:
-    """Also where its workflow is over, and nobody can be told."""
-    state, lease = leased(EMPTY, wish())
-    state = done(state, report(tried(lease, answer())))
-    assert state.records["k"].unsettled
-    state, said = heard(done(state, PUSH))
-    assert [one.kind for one in said] == ["push"]
-    assert not state.records["k"].unsettled

@@ -1,24 +1,20 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qunfa.account.people import forget, freeze, unfreeze, why_kept
+from qunfa.account.quota import previewed
 from qunfa.account.records import unsearched
 from qunfa.contract.facts import Ended
-from qunfa.contract.ledger import Frozen
+from qunfa.contract.ledger import Frozen, Recalled
 from qunfa.contract.result import JobFinished
-from tests.account.driving import BEGAN, EMPTY, MINUTE, SECOND, answer, asked, attempt, done, leased, look, report, wish
+from qunfa.rules.quota_view import PREVIEWS_A_DAY
+from tests.account.driving import BEGAN, EMPTY, MINUTE, SECOND, answer, attempt, done, leased, look, report, wish, yes
 from tests.rules.arbitrary import NOON
 
 LOST = Frozen(by="li", reason="wrong price", at=BEGAN - MINUTE)
 DOUBTED = report(attempt(answer("unknown")), ended=Ended(outcome="unknown"))
-
-
-def test_a_ledger_that_was_lost_adopts_its_freeze() -> None:
-    """From the wish of a run that was told of it; nothing is granted; §6.8."""
-    state, [granted] = asked(EMPTY, wish(frozen=LOST))
-    assert (state.frozen, state.lease) == (LOST, None)
-    assert granted.waits is not None
-    assert granted.waits.frozen == LOST
-    assert asked(EMPTY, look(searched=False, frozen=LOST))[0].frozen == LOST
 
 
 def test_an_unfreeze_since_then_wins() -> None:
@@ -42,16 +38,6 @@ def test_messages_leave_the_switch_alone() -> None:
     assert unfreeze(EMPTY, NOON) == EMPTY.changed(unfrozen_at=NOON)
 
 
-def test_a_key_is_forgotten_with_a_line_of_who_and_why() -> None:
-    """Then earlier runs are looked for, before it is sent again."""
-    state = done(EMPTY, DOUBTED)
-    assert why_kept(state, "k") is None
-    state = forget(state, "k", "li", "not in the console", NOON + timedelta(days=3))
-    assert state.records == {}
-    assert [(one.key, one.by, one.reason) for one in state.forgotten] == [("k", "li", "not in the console")]
-    assert asked(state, wish(searched=False))[1][0].answer == "search"
-
-
 def test_what_was_to_be_sent_on_of_a_forgotten_key_goes_with_it() -> None:
     """And nothing else."""
     state = done(EMPTY, *(report(attempt(answer(msg_id=msg_id)), key=f"k{msg_id}") for msg_id in (7, 8)))
@@ -67,19 +53,45 @@ def test_what_waits_or_writes_is_not_forgotten() -> None:
         assert forget(state, key, "li", "x", NOON) == state
 
 
-def test_lines_of_what_was_forgotten_are_bounded() -> None:
-    """By bytes, the newest stay."""
-    state = EMPTY
-    for number in range(100):
-        state = done(state, report(attempt(answer("unknown")), key=f"k{number}"))
-        state = forget(state, f"k{number}", "李" * 100, "理由" * 300, NOON)
-    assert 0 < len(state.forgotten) < 10
-    assert state.forgotten[-1].key == "k99"
-
-
 def test_a_reset_forgets_no_fact() -> None:
     """But earlier runs may know more."""
     state = done(EMPTY, DOUBTED, look("w1"))
     after = unsearched(state)
     assert after.records["k"].known == state.records["k"].known
     assert (state.records["k"].unsearched, after.records["k"].unsearched) == (False, True)
+
+
+LATE = datetime(2026, 12, 1, 15, 59, tzinfo=UTC)
+"""23:59 in Shanghai."""
+ACCEPTED = attempt(answer())
+
+
+def test_a_recall_changes_nothing_about_the_delivery() -> None:
+    """It is noted once, and the newest ten are kept."""
+    state = done(EMPTY, report(ACCEPTED, known={"tries": (ACCEPTED,), "said": (yes(),)}))
+    recalls = [Recalled(at=NOON, msg_id=7, article_idx=n, by="li", reason="wrong price") for n in range(12)]
+    after = done(state, *(report(recalled=one) for one in [*recalls, recalls[-1]]))
+    assert after.records["k"].recalled == tuple(recalls[2:])
+    assert (after.records["k"].known, after.book) == (state.records["k"].known, state.book)
+
+
+@given(st.lists(st.integers(min_value=0, max_value=150), max_size=300))
+def test_each_call_takes_one_of_a_hundred_previews(calls: list[int]) -> None:
+    """Whoever asks again for the same call gets the same answer, and it costs nothing."""
+    state, granted = EMPTY, set[int]()
+    for call in calls:
+        state, left = previewed(state, f"call-{call}" * 50, LATE)
+        assert left.granted is (call in granted or len(granted) < PREVIEWS_A_DAY)
+        granted |= {call} if left.granted else set()
+        assert left.left == PREVIEWS_A_DAY - len(granted)
+
+
+def test_a_day_of_previews_is_shanghais() -> None:
+    """A minute later there are a hundred again, and the day's names are forgotten."""
+    state = EMPTY
+    for number in range(PREVIEWS_A_DAY):
+        state, _ = previewed(state, f"call-{number}", LATE)
+    state, refused = previewed(state, "one more", LATE)
+    assert (refused.granted, refused.left, refused.opens) == (False, 0, LATE + timedelta(minutes=1))
+    state, left = previewed(state, "one more", refused.opens)
+    assert (left.granted, left.left, len(state.previewing)) == (True, 99, 1)

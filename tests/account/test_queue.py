@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from qunfa.account.leases import due, settle
+from qunfa.account.leases import settle
 from qunfa.account.outbox import outgoing
 from qunfa.account.queue import CLOSED_MAX, closing
 from qunfa.account.records import unsearched
 from qunfa.account.state import AccountState
 from qunfa.account.wishes import SOON
-from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted, Waits
 from tests.account.driving import (
     EMPTY,
@@ -120,14 +119,6 @@ def test_a_wish_that_is_to_be_searched_for_is_answered_once() -> None:
     assert told(new) == [("run-1", "w9", "search")]
 
 
-def test_of_several_answers_to_one_run_the_newest_is_sent() -> None:
-    """It waits for no other one; other runs, and other keys of a run, have their own."""
-    state = done(BUSY, look("w1"), look("w2", run="run-2"), look("w3", "other"))
-    assert told(state) == [("run-1", "w1", "known"), ("run-2", "w2", "known"), ("run-1", "w3", "known")]
-    state = done(state, look("w4", number=2))
-    assert told(state) == [("run-2", "w2", "known"), ("run-1", "w3", "known"), ("run-1", "w4", "known")]
-
-
 def test_wishes_that_are_over_are_remembered_for_a_while() -> None:
     """The newest two hundred, each once."""
     state = EMPTY
@@ -160,41 +151,12 @@ def test_ids_that_nothing_can_have_are_not_answered(ids: dict[str, Any]) -> None
     assert done(EMPTY, wish().model_copy(update=ids)) == EMPTY
 
 
-def test_what_a_wish_tells_of_its_key_is_kept() -> None:
-    """Its workflow, how it ended, which wish came last, and when; an end that is known stays."""
-    ended = Ended(outcome="failed", problem="p")
-    state = done(EMPTY, look(ended=ended, number=3, workflow_id="mass-send:demo:old"))
-    record = state.records["k"]
-    assert (record.workflow_id, record.ended, record.wished) == ("mass-send:demo:old", ended, ("run-1", 3))
-    again = look("w2", run="run-2", number=1, ended=Ended(outcome="expired"))
-    record = done(state, again, now=NOON + SECOND).records["k"]
-    assert (record.workflow_id, record.ended, record.wished) == ("mass-send:demo:k", ended, ("run-2", 1))
-    assert (record.touched_at, record.unsearched) == (NOON + SECOND, False)
-
-
 @pytest.mark.parametrize(("number", "is_late"), [(1, True), (2, False), (3, False)])
 def test_a_wish_of_a_lower_number_came_late(number: int, is_late: bool) -> None:
     """Of the same run; another run has numbers of its own."""
     state, _ = heard(done(EMPTY, look("w1", number=2)))
     assert (done(state, look("w2", number=number)) == state) is is_late
     assert done(state, look("w2", run="run-2", number=number)) != state
-
-
-def test_a_search_that_is_over_stays_over() -> None:
-    """A later wish need not be searched: its key is known."""
-    state, _ = asked(EMPTY, look())
-    state, [granted] = asked(state, look("w2", number=2, searched=False))
-    assert (granted.answer, state.records["k"].unsearched) == ("known", False)
-
-
-@pytest.mark.parametrize("when", [NOON, NOON + SECOND])
-def test_the_account_wakes_for_what_comes_first(when: datetime) -> None:
-    """The end of its lease, the end of a place, or a turn."""
-    assert BUSY.lease is not None
-    assert due(BUSY) == BUSY.lease.expires_at
-    state = done(BUSY, wish("w1", "a", turn=turn(until=when + SECOND)), wish("w2", "b", turn=turn(until=when + MINUTE)))
-    assert due(state) == when + SECOND
-    assert due(EMPTY) is None
 
 
 def test_a_report_that_forbids_nothing_leaves_the_place() -> None:

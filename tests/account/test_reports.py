@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from qunfa.account import budget
 from qunfa.account.outbox import outgoing
 from qunfa.account.quota import BOOK_LIFE, counted_elsewhere
 from qunfa.account.state import AccountState, Claim, Record
@@ -24,7 +23,6 @@ from tests.account.driving import (
     known,
     look,
     report,
-    wish,
     yes,
 )
 from tests.rules.arbitrary import NOON
@@ -36,24 +34,6 @@ REFUSED = attempt(answer("refused", errcode=48001))
 ACCEPTED = attempt(answer())
 ECHO = answer("duplicate", msg_id=7)
 KNOWN = done(EMPTY, report(REFUSED, ended=ENDED, recalled=RECALLED))
-
-
-@pytest.mark.parametrize(
-    ("news", "field", "value"),
-    [
-        (report(attempt(answer("unknown"), 2, "new")), "known", known(REFUSED, attempt(answer("unknown"), 2, "new"))),
-        (report(ended=Ended(outcome="aborted")), "ended", Ended(outcome="aborted")),
-        (
-            report(recalled=RECALLED.model_copy(update={"msg_id": 8})),
-            "recalled",
-            (RECALLED, RECALLED.model_copy(update={"msg_id": 8})),
-        ),
-    ],
-)
-def test_what_is_new_is_added_and_heard_of_now(news: Report, field: str, value: Any) -> None:
-    """From then on the record is as young as that; all else of it stays."""
-    before, after = KNOWN.records["k"], done(KNOWN, news, now=LATER).records["k"]
-    assert after == before.changed(**{field: value}, touched_at=LATER)
 
 
 @pytest.mark.parametrize(
@@ -69,32 +49,6 @@ def test_what_is_new_is_added_and_heard_of_now(news: Report, field: str, value: 
 def test_what_is_nothing_new_leaves_the_ledger(nothing: Report) -> None:
     """A copy, a report of other content, or one with ids that nothing can have; it is no sign of life either."""
     assert done(KNOWN, nothing, now=LATER) == KNOWN
-
-
-def test_a_first_report_makes_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a key that earlier runs may know more of; none where the ledger is full."""
-    state = done(EMPTY, report(ACCEPTED, key="a"))
-    assert state.records["a"] == Record(
-        key="a",
-        digest="d",
-        workflow_id="mass-send:demo:a",
-        known=known(ACCEPTED),
-        booked=(7,),
-        touched_at=NOON,
-        unsearched=True,
-    )
-    assert done(state, report(ACCEPTED, key="b", digest="群发")) == state
-    monkeypatch.setattr(budget, "_NEW_KEYS", 0)
-    assert done(state, report(ACCEPTED, key="b")) == state
-    assert "b" in done(EMPTY, report(REFUSED, key="b")).records
-
-
-def test_a_wish_is_a_sign_of_life_and_a_try_of_its_own_too() -> None:
-    """What is lost or given back by it is as old as the wish."""
-    state = done(EMPTY, wish(number=1))
-    state = done(state, look("w2", run="run-2"), now=LATER)
-    record = state.records["k"]
-    assert (record.touched_at, [one.lost_at for one in record.known.tries]) == (LATER, [LATER])
 
 
 def test_a_push_is_a_sign_of_life() -> None:
@@ -142,17 +96,6 @@ def test_each_accepted_job_of_a_key_is_counted_once() -> None:
     days = {day: (one.total, one.to_all) for day, one in state.book.items()}
     assert days == {shanghai_day(NOON): (1, 0), shanghai_day(NOON - DAY): (1, 1)}
     assert state.records["k"].booked == (7, 8)
-
-
-def test_a_second_submission_that_echoes_its_first_is_settled_with_it() -> None:
-    """Its 45065 names the earlier generation of the same clientmsgid, whose no is WeChat's word on both."""
-    first = attempt(answer())
-    same = attempt(answer("duplicate", msg_id=7), 2, "w2", generation=1, clientmsgid=first.clientmsgid)
-    doubt = attempt(answer("unknown"), 1, "w1", clientmsgid=first.clientmsgid)
-    facts = known(first, doubt, same, said=(yes(7, "err(30001)"),))
-    record = Record(key="k", digest="d", workflow_id="w", touched_at=NOON, known=facts)
-    assert [job.ever_unknown for job in record.jobs] == [True, True]
-    assert not record.unsettled
 
 
 def found(what: Any, msg_id: int | None) -> Decided:

@@ -1,15 +1,13 @@
 from datetime import timedelta
 
-import pytest
-
 from qunfa.account.people import freeze
-from qunfa.account.restored import DOUBT, caught_up, doubted, is_doubted, marked, why_not_caught_up
+from qunfa.account.restored import DOUBT, caught_up, doubted, marked, why_not_caught_up
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Granted, Wish
 from qunfa.contract.operators import Restore
 from qunfa.rules.clientmsgid import clientmsgid
-from tests.account.driving import EMPTY, MINUTE, answer, asked, attempt, done, kept, leased, look, report, turn, wish
+from tests.account.driving import EMPTY, MINUTE, answer, asked, attempt, done, kept, leased, look, turn, wish
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
 from workflows.pages import account_page
@@ -45,13 +43,6 @@ def test_a_restored_account_is_frozen_and_told_once() -> None:
     assert kept(state) == state
 
 
-def test_the_page_of_a_restored_account_says_how_it_ends() -> None:
-    """Until it is over."""
-    state = marked(EMPTY, TOLD, NOON)
-    assert "`qunfa restored --done`" in account_page(state, NOON)
-    assert "Restored" not in account_page(caught_up(state, NOON), NOON)
-
-
 def test_a_freeze_from_before_the_restore_outlasts_it() -> None:
     """Its end is for who has frozen the account."""
     state = freeze(EMPTY, "wang", "audit", NOON - MINUTE)
@@ -69,13 +60,6 @@ def test_a_key_that_may_be_forgotten_gets_a_doubt_and_no_lease() -> None:
     assert "restored" in str(doubt.answer and doubt.answer.detail)
     _, lease = leased(state, wish("w2", known=heard.known, number=2, turn=turn(1)))
     assert lease.generation == 1
-
-
-def test_a_run_that_does_not_know_of_the_doubt_is_told() -> None:
-    """Another one of the key, and one whose memory was reset, get no lease by asking again."""
-    state, _ = asked(restored(), wish())
-    state, [heard] = asked(state, wish("w2", run="run-2"))
-    assert (len(doubts(heard.known)), state.lease) == (1, None)
 
 
 def test_whoever_waits_as_the_account_is_told_hears_of_the_doubt() -> None:
@@ -100,13 +84,6 @@ def test_what_comes_up_once_all_was_started_again_is_new() -> None:
     assert kept(state) == state
 
 
-def test_a_key_that_was_only_reported_has_its_doubt() -> None:
-    """Its last try before the snapshot was refused; more may have been tried since."""
-    state = restored(done(EMPTY, report(attempt(answer("refused", errcode=45009)))))
-    state, [heard] = asked(state, wish())
-    assert (len(doubts(heard.known)), state.lease) == (1, None)
-
-
 def test_a_second_restore_doubts_anew() -> None:
     """From another snapshot: what a person has settled meanwhile is forgotten with the rest."""
     state, [heard] = asked(restored(), wish())
@@ -116,17 +93,6 @@ def test_a_second_restore_doubts_anew() -> None:
     assert state.restored.ended_at is None
     state, [again] = asked(state, tried_again(state, heard, "w3"))
     assert len(doubts(again.known)) == 2
-
-
-def test_a_doubt_for_which_there_is_no_room_grants_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wish is to come again later."""
-    state, _ = asked(restored(), look("w0"))
-    monkeypatch.setattr("qunfa.account.budget.RECORD_BYTES", state.records["k"].size)
-    state, [heard] = asked(state, wish("w1", number=2))
-    assert not is_doubted(state, state.records["k"])
-    assert (state.lease, state.queue) == (None, ())
-    assert heard.waits is not None
-    assert heard.waits.why == "full"
 
 
 def test_only_a_restore_can_be_caught_up_with() -> None:
@@ -158,3 +124,17 @@ def test_an_untouched_key_asks_wechat_by_its_clientmsgid() -> None:
     assert alone.state.wish is not None
     assert alone.state.wish.turn is not None
     assert alone.state.wish.turn.until == TAKEN + timedelta(hours=23)
+
+
+def test_the_page_of_a_restored_account_says_how_it_ends() -> None:
+    """Until it is over."""
+    state = marked(EMPTY, TOLD, NOON)
+    assert "`qunfa restored --done`" in account_page(state, NOON)
+    assert "Restored" not in account_page(caught_up(state, NOON), NOON)
+
+
+def test_a_run_that_does_not_know_of_the_doubt_is_told() -> None:
+    """Another one of the key, and one whose memory was reset, get no lease by asking again."""
+    state, _ = asked(restored(), wish())
+    state, [heard] = asked(state, wish("w2", run="run-2"))
+    assert (len(doubts(heard.known)), state.lease) == (1, None)

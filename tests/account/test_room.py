@@ -1,6 +1,5 @@
 """Where room ends, to the byte: what is let in, what is shortened, and what goes."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,12 +18,10 @@ from qunfa.account.budget import (
     next_place,
     row_size,
     staying,
-    with_kept,
-    with_notes,
     with_record,
 )
 from qunfa.account.people import freeze
-from qunfa.account.queue import ROOM_AGAIN, room_at, waits
+from qunfa.account.queue import room_at, waits
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided
 from qunfa.contract.grants import Waits
@@ -32,7 +29,6 @@ from qunfa.contract.ledger import KeptPush
 from qunfa.contract.result import ArticleCheck, JobFinished
 from tests.account.driving import (
     EMPTY,
-    MINUTE,
     SECOND,
     answer,
     asked,
@@ -40,7 +36,6 @@ from tests.account.driving import (
     done,
     known,
     leased,
-    look,
     report,
     turn,
     wish,
@@ -147,35 +142,6 @@ def test_settled_records_shrink_and_go_until_there_is_room(bound: Any) -> None:
     assert [*with_record(state, record).records] == ["c"]
 
 
-def test_answers_have_the_room_that_the_queue_leaves(bound: Any) -> None:
-    """The oldest go first."""
-    state = done(EMPTY, wish("w1", "first"), wish("w2", "waits", "run-2"), look("w3", "a", "r3"), look("w4", "b", "r4"))
-    queue, notes = [*map(row_size, state.queue)], [*map(row_size, state.notes)]
-    assert (len(queue), len(notes)) == (1, 2)
-    bound("WAITING_BYTES", sum(queue) + sum(notes))
-    assert with_notes(state, state.notes).notes == state.notes
-    bound("WAITING_BYTES", sum(queue) + sum(notes) - 1)
-    assert with_notes(state, state.notes).notes == state.notes[1:]
-
-
-def test_pushes_lose_articles_before_they_are_lost(bound: Any) -> None:
-    """The oldest first, and no more of them than it takes."""
-    articles = (ArticleCheck(idx=1, url=LONG),)
-    pushes = tuple(
-        KeptPush(event=JobFinished(msg_id=100 + number, status="send success", articles=articles), at=NOON)
-        for number in range(3)
-    )
-    takes = sum(one.size for one in pushes)
-    for room, left in ((takes, [1, 1, 1]), (takes - 1, [0, 1, 1])):
-        bound("KEPT_BYTES", room)
-        assert [len(one.event.articles) for one in with_kept(EMPTY, pushes).kept] == left
-    bare = tuple(one.without_articles for one in pushes)
-    bound("KEPT_BYTES", sum(one.size for one in bare))
-    assert with_kept(EMPTY, pushes).kept == bare
-    bound("KEPT_BYTES", sum(one.size for one in bare) - 1)
-    assert with_kept(EMPTY, pushes).kept == bare[1:]
-
-
 def test_the_newest_within_room_are_a_tail() -> None:
     """Each takes a little more than its JSON."""
     models = tuple(ArticleCheck(idx=number) for number in range(10, 15))
@@ -195,36 +161,6 @@ def test_a_full_ledger_is_asked_again_in_time(bound: Any) -> None:
         assert granted.waits is not None
         assert granted.waits.until is not None
         assert (granted.waits.why, granted.waits.until > NOON) == ("full", True)
-
-
-def test_what_stays_is_shortened_before_the_ledger_is_full(bound: Any) -> None:
-    """The oldest first, beyond the bound, and as few as it takes."""
-    state = EMPTY
-    for number, key in enumerate("abc"):
-        state = done(state, report(attempt(UNKNOWN), key=key), now=NOON + number * SECOND)
-    record, takes = state.records["a"], staying(state)
-    saved = record.size - record.short.size
-    bound("_SHORTENED", 0)
-    bound("_NEW_KEYS", takes)
-    assert with_record(state, record) == state
-    bound("_NEW_KEYS", takes - 1)
-    for room, short in ((takes, ""), (takes - 1, "a"), (takes - saved, "a"), (takes - saved - 1, "ab"), (0, "abc")):
-        bound("_SHORTENED", room)
-        after = with_record(state, record)
-        assert [key for key in "abc" if after.records[key].size < state.records[key].size] == list(short)
-
-
-def test_a_record_beyond_its_own_bound_is_shortened_or_refused(bound: Any) -> None:
-    """However much room there is."""
-    record = doubtful("a").records["a"]
-    for room, found in (
-        (record.size, record),
-        (record.size - 1, record.short),
-        (record.short.size, record.short),
-        (record.short.size - 1, None),
-    ):
-        bound("RECORD_BYTES", room)
-        assert fitting(EMPTY, record) == found
 
 
 def test_a_size_is_what_it_takes_in_the_state() -> None:
@@ -303,9 +239,3 @@ def test_who_is_told_to_ask_again_comes_when_half_have_had_their_turn(waiting: i
     state = freeze(EMPTY, "li", "x", NOON)
     state = done(state, *(wish(f"w{n}", f"k{n}", turn=turn(pace=pace * SECOND)) for n in range(waiting)))
     assert room_at(state, NOON) == NOON + wait * SECOND
-
-
-def test_a_ledger_full_of_doubts_is_asked_again_in_ten_minutes(bound: Any) -> None:
-    """No turn of anybody's makes room."""
-    bound("_NEW_KEYS", 0)
-    assert (room_at(doubtful("a"), NOON), ROOM_AGAIN) == (NOON + 10 * MINUTE, timedelta(minutes=10))

@@ -2,7 +2,6 @@
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -10,13 +9,12 @@ from pydantic import ValidationError
 from qunfa.account.leases import due, settle
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Decided, Known
-from qunfa.contract.grants import Granted, Report, Turn, Wish
-from qunfa.contract.result import ArticleCheck, JobFinished
+from qunfa.contract.grants import Granted, Report, Turn
+from qunfa.contract.result import JobFinished
 from tests.account.driving import (
     BEGAN,
     DAY,
     EMPTY,
-    MINUTE,
     answer,
     attempt,
     done,
@@ -132,25 +130,3 @@ def test_an_answer_for_which_there_is_no_room_gives_its_lease_back() -> None:
     state = done(state, report().model_copy(update={"known": facts}))
     assert not state.records["k"].known.decided
     assert state.lease is None
-
-
-def test_an_early_push_keeps_its_articles() -> None:
-    """As many as a message has: who reads the result needs their addresses, whichever came first."""
-    url = "http://mp.weixin.qq.com/s?__biz=MzA5ODEzMjIyMA==&mid=2651912345&sn=0123456789abcdef&chksm=" + "8b6a9f2c" * 12
-    articles = tuple(ArticleCheck(idx=idx, url=url, audit_state=2) for idx in range(1, 9))
-    push = JobFinished(msg_id=7, status="err(30003)", articles=articles)
-    state, lease = leased(EMPTY, wish())
-    accepted = report(lease.tried(answer()))
-    for messages in ((push, accepted), (accepted, push)):
-        _, said = heard(done(state, *messages))
-        [forwarded] = [one.payload for one in said if one.kind == "push"]
-        assert forwarded == push
-
-
-@pytest.mark.parametrize("message", [wish(), look(), report(attempt(answer()))], ids=["turn", "look", "report"])
-def test_while_somebody_waits_something_is_due(message: Wish | Report) -> None:
-    """An account that is not frozen, and has no lease out, has a time for the first in its queue."""
-    state: Any = done(EMPTY, message, wish("later", key="later", run="run-l", turn=turn(due=NOON + 30 * MINUTE)))
-    wakes = due(state)
-    assert wakes is not None
-    assert wakes <= NOON + 30 * MINUTE

@@ -121,22 +121,6 @@ async def test_a_start_does_what_its_check_has_told(
         await desk.asks(handle, past.problem or "")
 
 
-async def test_a_key_that_was_sent_is_told_with_its_msg_id(desk: Desk) -> None:
-    """And when: that is what somebody looks for who asks whether it went out."""
-    result = await (await desk.start()).result()
-    found = await checked(desk, desk.request())
-    assert found.past
-    assert found.past.msg_ids == (result.jobs[0].msg_id,)
-    assert found.past.at is not None
-    assert found.past.said.startswith(f"sent as msg_id {result.jobs[0].msg_id}, accepted 20")
-    assert (found.past.then, found.problems) == ("ends as sent at once; nothing is submitted", ())
-    assert found.quota
-    assert (found.quota.effect, found.quota.said) == (
-        "none",
-        "at most 3 of 4 mass sends to all left this month; at most 99 of 100 calls of sendall and send left this day",
-    )
-
-
 async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:
     """The start is refused in the same words."""
     await was_sent(desk)
@@ -147,34 +131,6 @@ async def test_a_key_of_other_content_is_a_problem(desk: Desk) -> None:
     assert "sent as msg_id" in found.past.said
     handle = await desk.start_raw(raw, "mass-send:demo:spring")
     assert found.problems[0] in await refusal_of(handle)
-
-
-async def test_a_key_that_runs_is_followed(desk: Desk) -> None:
-    """It is told where that send stands; one with other content is refused."""
-    handle = await desk.start(send_at=(await desk.env.get_current_time() + timedelta(days=2)).isoformat())
-    await desk.until(handle, lambda status: status.phase == "scheduled")
-    found = await checked(desk, desk.request())
-    assert found.past
-    assert (found.past.state, found.past.start) == ("running", "follow")
-    assert found.past.said.startswith("runs since 20")
-    other = await checked(desk, desk.request(message={"msgtype": "text", "content": "other"}))
-    assert other.past
-    assert (other.past.state, other.past.start, len(other.problems)) == ("other_content", "be_refused", 1)
-
-
-async def test_a_freeze_is_told_and_holds_the_send(desk: Desk) -> None:
-    """By whom, since when and why. It is no problem of the request: the send waits for its end."""
-    await not_begun(desk)
-    await desk.freeze()
-    found = await checked(desk, desk.request())
-    assert found.freeze
-    assert found.freeze.frozen
-    assert (found.freeze.state, found.freeze.effect, found.freeze.frozen.by) == ("frozen", "waits", "li")
-    assert found.freeze.said.endswith(": wrong text")
-    assert (found.freeze.then, found.problems) == ("waits for an unfreeze", ())
-    handle = await desk.start()
-    await desk.waits(handle, "frozen by li: wrong text")
-    assert (await desk.status(handle)).phase == "scheduled"
 
 
 @pytest.mark.parametrize(
@@ -206,18 +162,6 @@ async def test_a_used_up_quota_does_what_its_check_has_told(
         assert (await failure_of(handle)).outcome == {"fails": "failed", "expires": "expired"}[effect]
 
 
-async def test_a_quota_is_counted_for_the_day_of_the_send(desk: Desk) -> None:
-    """What is used up today is left tomorrow, when the send is to go."""
-    desk.wechat.facts = desk.wechat.facts.model_copy(update={"kind": "subscription"})
-    await not_begun(desk)
-    tomorrow = await desk.env.get_current_time() + timedelta(days=1)
-    found = await checked(desk, desk.request(send_at=tomorrow.isoformat()))
-    assert found.quota
-    assert (found.quota.state, found.quota.effect) == ("left", "none")
-    assert found.quota.said == "1 of 1 mass sends left that day"
-    assert found.quota.then.startswith("goes at its time, 20")
-
-
 async def test_what_nobody_knows_is_said_and_no_account_is_started(desk: Desk) -> None:
     """Its account has sent nothing yet, and WeChat does not answer: that is no problem of the request."""
     desk.wechat.followers = None
@@ -233,16 +177,6 @@ async def test_what_nobody_knows_is_said_and_no_account_is_started(desk: Desk) -
         assert found.freeze.said.startswith("not known: the account's own workflow does not run yet")
     with pytest.raises(RPCError, match="not found"):
         await desk.account.describe()
-
-
-async def test_an_account_that_was_closed_is_asked_nothing(desk: Desk) -> None:
-    """The next send begins another one, which knows nothing of its freeze."""
-    await was_sent(desk)
-    await desk.freeze()
-    await desk.account.terminate("by mistake")
-    found = await checked(desk, desk.request())
-    assert found.freeze
-    assert (found.freeze.state, found.freeze.frozen) == ("unknown", None)
 
 
 async def test_files_that_cannot_be_read_leave_the_start_unknown(desk: Desk) -> None:
