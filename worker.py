@@ -32,7 +32,8 @@ from qunfa.temporal.whole_tasks import WholeTasks
 from qunfa.wechat import open_http
 from workflows.account import Account
 from workflows.calls import a_try_within
-from workflows.checks import CheckAccount, CheckCallback, CheckMassSend, CheckWorker, ShowPictures
+from workflows.check_send import CheckMassSend
+from workflows.checks import CheckAccount, CheckCallback, CheckWorker, ShowPictures
 from workflows.limits import AccountQuota, AccountSpeed
 from workflows.mass_send import MassSend
 from workflows.notify import AccountNotices, Notify

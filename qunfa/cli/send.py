@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import typer
-from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
@@ -267,14 +267,14 @@ async def start(client: Client, request: Request, queue: str) -> Started:
 
 
 async def ends_early(client: Client, started: Started) -> bool:
-    """Whether the run ends within :data:`EARLY`, as one does whose request is refused, or whose key was sent before."""
+    """Whether the send ends within :data:`EARLY`, as one does whose request is refused, or whose key was sent before."""
     run = client.get_workflow_handle(mass_send_id(*started.send), run_id=started.run_id)
     try:
         async with asyncio.timeout(EARLY.total_seconds()):
-            await run.result(follow_runs=False)
+            await run.result()
     except WorkflowFailureError:
         return True
-    except (TimeoutError, WorkflowContinuedAsNewError, RPCError):
+    except (TimeoutError, RPCError):
         return False
     return True
 
