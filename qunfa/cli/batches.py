@@ -15,7 +15,7 @@ from qunfa.contract.operators import Progress
 from qunfa.contract.result import JobResult
 
 _WIDTH: Final = 10
-_WELL: Final = frozenset({"new", "sent", "sent_nobody"})
+_WELL: Final = frozenset({"sent", "sent_nobody"})
 _SHOWN: Final = 20
 _OFTEN: Final = 4
 """So many messages a follower gets in a month; WeChat leaves out whoever had them."""

@@ -10,6 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 from temporalio.service import RPCError
 
+from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.language import N_, _
@@ -21,6 +22,7 @@ from qunfa.cli.view import read_send
 from qunfa.contract.batches import ReportState
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId
+from qunfa.media.policy import SourcePolicy
 from qunfa.settings import load_settings
 from qunfa.temporal.connection import TemporalError
 
@@ -93,14 +95,45 @@ def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
 
 
 def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -> ReportView:
-    store = opened(load_settings(credentials=False))
+    store = _store()
+    path = f"audiences/{send.account}/{send.key}/report.csv.gz"
     with TemporaryDirectory(prefix="qunfa-report-") as folder:
         file = Path(folder) / "report.csv.gz"
-        if not run(store.report_into(send, file)):
-            raise Refused(run(_why_none(send, store.report_uri(send))))
+        if not run(_fetched(store, path, file)):
+            raise Refused(run(_why_none(send, store.uri_of(path))))
         with written(output) as copy:
             found = sums(file, states, copy)
-    return ReportView(account=send.account, key=send.key, uri=store.report_uri(send), sums=found, output=output)
+    return ReportView(account=send.account, key=send.key, uri=store.uri_of(path), sums=found, output=output)
+
+
+def _store() -> Store:
+    """The store of this machine's configuration.
+
+    Raises:
+        Refused: It has none.
+    """
+    settings = load_settings(credentials=False)
+    if settings.store.uri is None:
+        raise Refused(
+            _("This configuration has no [store]: set its uri as the workers have it, such as {variable}.").format(
+                variable='QUNFA_STORE__URI="s3://bucket/folder"'
+            )
+        )
+    policy = SourcePolicy(s3_endpoint=settings.media.s3_endpoint, s3_region=settings.media.s3_region)
+    return Store(settings.store.uri, policy)
+
+
+async def _fetched(store: Store, path: str, file: Path) -> bool:
+    """Whether there is a report, which is in `file` then."""
+    try:
+        with file.open("wb") as copy:
+            async for piece in store.stream(path):
+                copy.write(piece)
+    except FileNotFoundError:
+        return False
+    except StoreUnavailable as error:
+        raise Refused(str(error)) from None
+    return True
 
 
 async def _why_none(send: MassSendId, uri: str) -> str:

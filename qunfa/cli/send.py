@@ -267,7 +267,7 @@ async def start(client: Client, request: Request, queue: str) -> Started:
 
 
 async def ends_early(client: Client, started: Started) -> bool:
-    """Whether the send ends within :data:`EARLY`, as one does whose request is refused, or whose key was sent before."""
+    """Whether it ends within :data:`EARLY`, as a send does whose request is refused, or whose key was sent before."""
     run = client.get_workflow_handle(mass_send_id(*started.send), run_id=started.run_id)
     try:
         async with asyncio.timeout(EARLY.total_seconds()):

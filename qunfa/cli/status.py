@@ -16,7 +16,7 @@ from qunfa.cli.options import Account, Json, send_id
 from qunfa.cli.output import note, show, show_json, unbroken
 from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.preview import render_previews
-from qunfa.cli.replies import answer_commands, look_command, next_command
+from qunfa.cli.replies import answer_commands, batch_asking, batch_command, look_command, next_command
 from qunfa.cli.tables import facts, table
 from qunfa.cli.times import short
 from qunfa.cli.view import SendView, read_send
@@ -164,11 +164,24 @@ def _facts(view: SendView) -> Iterator[Row]:
     if problem:
         said = view.state != "running" and told(problem.sentence) == headline(view)
         yield from _problem(problem, said_before=said)
-    for number, command in enumerate(answer_commands(view)):
-        yield "" if number else _("answers"), command
+    yield from _answers(view)
     if (following := next_command(view)) is not None:
         yield _("next"), following
     yield from _about(view)
+
+
+def _answers(view: SendView) -> Iterator[Row]:
+    asking = batch_asking(view)
+    if asking is not None:
+        number, key = asking
+        yield (
+            _("batch"),
+            _("{number:,}: qunfa status {account}/{key}").format(number=number, account=view.account, key=key),
+        )
+    for number, command in enumerate(answer_commands(view)):
+        yield "" if number else _("answers"), command
+    if (command := batch_command(view)) is not None:
+        yield _("or"), command
 
 
 def _asked(view: SendView) -> Iterator[Row]:

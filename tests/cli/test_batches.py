@@ -155,6 +155,27 @@ async def test_a_status_has_the_bar(qunfa: Qunfa, in_batches: InBatches, key: st
     assert "sent: Delivered." in watched
 
 
+async def test_a_batch_that_needs_a_person_is_named(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
+    """With the commands that answer it: on the whole send, and on the batch while it is under way."""
+    problem = {"name": "admin_timeout", "sentence": "Nobody confirmed.", "todo": "Retry or abort."}
+    handle = await in_batches(status("needs_operator", progress=PROGRESS, problem=problem, answers=["retry", "abort"]))
+    shown = (await qunfa("status", f"demo/{key}")).stdout
+    assert f"121: qunfa status demo/{key}.121\n" in shown
+    answers = [line.split("  ")[-1].strip() for line in shown.splitlines() if "--reason" in line]
+    assert answers == [
+        f'qunfa retry demo/{key} --reason "WHY"',
+        f'qunfa abort demo/{key} --reason "WHY"',
+        f'qunfa retry demo/{key}.121 --reason "WHY"',
+    ]
+    failed = {**problem, "name": "batch_failed"}
+    await handle.signal("become", status("needs_operator", progress=PROGRESS, problem=failed, answers=["resume"]))
+    shown = (await qunfa("status", f"demo/{key}")).stdout
+    assert f"120: qunfa status demo/{key}.120\n" in shown
+    assert [line.split("  ")[-1].strip() for line in shown.splitlines() if "resume" in line] == [f"qunfa resume demo/{key}"]
+    taken = await qunfa("resume", f"demo/{key}")
+    assert (taken.exit_code, (await handle.query("received"))[-1]["by"]) == (0, "li")
+
+
 def test_a_board_fits_eighty_columns() -> None:
     """With a bar for each send in batches."""
     view = SendView.model_validate(
