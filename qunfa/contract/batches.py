@@ -16,13 +16,16 @@ from pydantic import Field
 from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Long, Openids, Tag
 from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.ids import MassSendId, parse_mass_send_id
-from qunfa.contract.result import Counts, Outcome
+from qunfa.contract.operators import Held
+from qunfa.contract.result import Counts, Outcome, Problem
 from qunfa.contract.steps import Pinned
 
 PLAN_AUDIENCE: Final = "plan_audience"
 ANSWER_BATCH: Final = "answer_batch"
 FOLLOW_BATCH: Final = "follow_batch"
 WRITE_REPORT: Final = "write_report"
+BATCH_PROBLEM: Final = "batch_problem"
+"""The signal of a batch to the send that it is of: it needs a person, or is held back, or no longer is."""
 
 AUDIENCE_INVALID: Final = "AudienceInvalid"
 """Failure type: nobody can be sent to by this audience. First detail: a list of sentences, with the lines at fault."""
@@ -129,6 +132,15 @@ class FollowBatchStep(Stored):
 
     workflow_id: str
     number: int
+
+
+class BatchSaid(Stored):
+    """Payload of ``batch_problem``: what batch ``number`` asks a person, or holds it back; nothing where it goes on."""
+
+    number: int
+    problem: Problem | None = None
+    answers: tuple[str, ...] = ()
+    held: Held | None = None
 
 
 class BatchRow(Stored):

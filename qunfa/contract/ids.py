@@ -29,6 +29,7 @@ NOTIFY: Final = "Notify"
 
 WORKFLOW_TYPES: Final = (
     MASS_SEND,
+    MASS_SEND_IN_BATCHES,
     ACCOUNT,
     PREVIEW_MASS_SEND,
     CHECK_MASS_SEND,
@@ -54,6 +55,7 @@ SEARCH_ATTRIBUTES: Final[dict[str, str]] = {
     "MassSendProblem": "Keyword",
     "MassSendMsgId": "KeywordList",
     "MassSendOutcome": "Keyword",
+    "MassSendProgress": "Keyword",
 }
 """Search attribute name → Temporal's type, as ``qunfa setup`` registers them and the worker checks them."""
 

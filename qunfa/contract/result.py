@@ -125,6 +125,8 @@ class Answer(Stored):
     """Nothing but its lease was missing: the next try need not be spaced."""
     told: bool = True
     """The account's ledger has been told."""
+    problem: str | None = None
+    """What a person is asked about, where the worker itself has found that waiting does not help."""
 
 
 class Verdict(Stored):

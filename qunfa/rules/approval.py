@@ -6,6 +6,8 @@
 | ``all`` | always | where the request asks for it |
 | ``always`` | always | always |
 
+A send in batches of which everybody is a part is one to all. A batch is approved with the whole that it is of.
+
 A request may tighten the account's policy, never loosen it. Whoever approves is named otherwise than ``requested_by``,
 so that a request that needs approval must say who asks.
 """
@@ -13,7 +15,7 @@ so that a request that needs approval must say who asks.
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from qunfa.contract.audience import All
+from qunfa.contract.audience import All, Batch, Several
 from qunfa.contract.request import MassSendRequest
 
 Policy = Literal["never", "all", "always"]
@@ -23,17 +25,26 @@ AHEAD_MAX: Final = timedelta(days=366)
 
 def is_demanded(policy: Policy, request: MassSendRequest) -> bool:
     """Whether the account's policy demands approval of this request."""
-    return policy == "always" or (policy == "all" and isinstance(request.audience, All))
+    return policy == "always" or (policy == "all" and _is_to_all(request))
 
 
 def is_required(policy: Policy, request: MassSendRequest) -> bool:
-    """Whether a person has to approve."""
+    """Whether a person has to approve. A batch is approved with the whole that it is of."""
+    if isinstance(request.audience, Batch):
+        return False
     return is_demanded(policy, request) or bool(request.approval and request.approval.required)
+
+
+def _is_to_all(request: MassSendRequest) -> bool:
+    audience = request.audience
+    return any(isinstance(one, All) for one in (audience.of if isinstance(audience, Several) else (audience,)))
 
 
 def problems(policy: Policy, request: MassSendRequest) -> list[str]:
     """What keeps a request from being approved at all, one sentence each."""
     found: list[str] = []
+    if isinstance(request.audience, Batch):
+        return []
     if is_demanded(policy, request) and request.approval is not None and not request.approval.required:
         found.append(f"approval.required: must not be false: the account demands approval ({policy})")
     if is_required(policy, request) and not request.requested_by:

@@ -172,6 +172,15 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "The material could not be made, for a reason that Qunfa does not know; nothing was sent.",
         "Look at the failed activity in the history, then retry or abort.",
     ),
+    "batch_failed": Choice(
+        "A batch has ended badly, and those after it wait.",
+        "Resume to go on with the next batch, retry to send this batch again under its key, or abort the rest.",
+        answers=("resume", RETRY, ABORT),
+    ),
+    "batch_lost": Choice(
+        "The openids of this batch are not in the store as they were planned; nothing was sent.",
+        "Put the store's files back as they were, then retry; or abort.",
+    ),
     "quota_exhausted": Choice(
         "The account has used up its mass sends or its API calls; nothing was sent.",
         "Retry when there is quota again (the day and the month change at midnight in Shanghai), or abort.",

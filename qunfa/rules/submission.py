@@ -164,7 +164,7 @@ def class_of(answer: Answer) -> CodeClass:
 def problem_of(answer: Answer) -> str:
     """The problem that a refusing answer stands for."""
     if answer.errcode is None:
-        return "account_changed"
+        return answer.problem or "account_changed"
     look_up = token_endpoint_code if answer.token_endpoint else return_code
     return look_up(answer.errcode).problem or "request_refused"
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol, runtime_checkable
 
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
 from qunfa.contract.operators import Approval, Phase, Progress, Status, WaitingFor
@@ -15,6 +16,15 @@ from qunfa.send.state import Case, SendState
 from qunfa.send.steps import End, Step
 
 
+@runtime_checkable
+class Phased(Protocol):
+    """A step, of a send or of a send in batches."""
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that it is of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Searchable:
     """The search attributes of a send; ``None`` where it has none of it."""
@@ -25,6 +35,7 @@ class Searchable:
     problem: str | None
     msg_ids: tuple[str, ...]
     outcome: ShownOutcome | None
+    progress: str | None = None
 
 
 def status(request: MassSendRequest, state: SendState, step: Step | End, now: datetime) -> Status:
@@ -81,9 +92,9 @@ def told_jobs(case: Case) -> Jobs:
     return outcome.from_ledger(case.jobs) if case.state.again else case.jobs
 
 
-def phase_of(step: Step | End) -> Phase:
-    """The phase that a step is of."""
-    return "done" if isinstance(step, End) else step.phase
+def phase_of(step: Phased | object) -> Phase:
+    """The phase that a step is of; an end has none of its own."""
+    return step.phase if isinstance(step, Phased) else "done"
 
 
 def _waiting(step: Step | End) -> WaitingFor | None:

@@ -50,7 +50,7 @@ TABLE = (
         "workflows",
         (
             STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.rules", "qunfa.account", "qunfa.send",
-            "qunfa.markdown", "qunfa.printable", "activities",
+            "qunfa.batches", "qunfa.markdown", "qunfa.printable", "activities",
         ),
         never=NONDETERMINISTIC,
     ),
@@ -63,6 +63,14 @@ TABLE = (
     ),
     Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
     Place("qunfa/send", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules"), NONDETERMINISTIC),
+    Place(
+        "qunfa/batches",
+        (
+            STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.state", "qunfa.send.events",
+            "qunfa.send.show",
+        ),
+        NONDETERMINISTIC,
+    ),
     Place("qunfa/account", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.doubt"), NONDETERMINISTIC),
     Place("qunfa/wechat", (STDLIB, "pydantic", "httpx", "qunfa.contract", "qunfa.rules")),
     Place("qunfa/media", (STDLIB, "httpx", "httpcore", "obstore", "PIL")),

@@ -1,0 +1,149 @@
+"""Which answers of people fit a send in batches, and why one does not: by what it would do next."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from qunfa.batches.plan import plan
+from qunfa.batches.state import BatchesState, Case
+from qunfa.batches.steps import End, Step
+from qunfa.contract.operators import Approve, MarkSent, Reject, Reschedule, Retry
+from qunfa.contract.request import MassSendRequest
+from qunfa.rules.approval import AHEAD_MAX, is_required, is_same_person, too_far_ahead
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.problems import ABORT, MARK_SENT, RETRY
+from qunfa.send.events import Answering
+
+_ENDED: Final = "this send is done"
+_ENDS: Final = "this send is ending: look at the status"
+_IS_ASKED: Final = "the batch under way is being asked; look at the status, then decide"
+_FAILED: Final = (
+    "this batch has failed for good under its key, so a retry would fail again. Resume, or abort; then send to those "
+    "of it under a new key, by the report"
+)
+
+
+def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked: Answering) -> str | None:
+    """Why the answer does not fit now, in a sentence; nothing where it does."""
+    case, step = Case(request, state, now), plan(request, state, now)
+    if isinstance(step, End) or state.refused:
+        return _ENDED
+    match asked:
+        case Approve() | Reject():
+            return _of_decision(case, step, asked)
+        case Reschedule():
+            return _of_another_time(case, step, "reschedule") or _of_time(case, asked)
+        case _:
+            name = RETRY if isinstance(asked, Retry) else MARK_SENT if isinstance(asked, MarkSent) else None
+            name = name or type(asked).__name__.lower()
+            return _AGAINST[name](case, step, name)
+
+
+def fitting(request: MassSendRequest, state: BatchesState, now: datetime) -> tuple[str, ...]:
+    """The updates that fit now, by their names."""
+    case, step = Case(request, state, now), plan(request, state, now)
+    if isinstance(step, End) or state.refused:
+        return ()
+    return tuple(name for name, why in _AGAINST.items() if why(case, step, name) is None)
+
+
+def _batch_asks(case: Case) -> bool:
+    return case.state.running is not None and case.state.running.problem is not None
+
+
+def _of_answer(case: Case, step: Step, name: str) -> str | None:
+    """Whether a batch, or the send itself, waits for such an answer."""
+    running = case.state.running
+    if running is not None and running.problem is not None:
+        if case.state.passing:
+            return _IS_ASKED
+        if name not in running.answers:
+            return f"{name} does not answer {running.problem.name}; what does: {', '.join(running.answers)}"
+        return None
+    if step.problem is None:
+        return f"{name} does not fit now: the send is {step.phase.replace('_', ' ')} and asks nothing"
+    if case.stops:
+        return _ENDS
+    if name == MARK_SENT:
+        return f"{name} does not answer {step.problem.name}"
+    return _FAILED if case.bad is not None and case.bad.outcome == "failed" else None
+
+
+def _of_abort(case: Case, _step: Step, name: str) -> str | None:
+    if _batch_asks(case):
+        return _of_answer(case, _step, name)
+    return _ENDS if case.stops else None
+
+
+def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:
+    if misfit := _of_approval(case, step, type(asked).__name__.lower()):
+        return misfit
+    if isinstance(asked, Approve) and is_same_person(asked.by, case.request.requested_by or ""):
+        return f"{asked.by.strip()} has asked for this send, and somebody else has to approve it"
+    return None
+
+
+def _of_approval(case: Case, step: Step, name: str) -> str | None:
+    if case.stops:
+        return _ENDS
+    if case.state.pinned is None or not is_required(case.facts.approval, case.request):
+        return f"{name} does not fit: this send needs no approval"
+    if approved := case.state.newest_act("approve"):
+        return f"{name} does not fit now: {approved.by} has approved it already"
+    if case.state.shown_at is None or step.phase not in {"awaiting_approval", "paused"}:
+        return f"{name} does not fit now: the send is {step.phase.replace('_', ' ')}; what goes out is not ready"
+    return None
+
+
+def _of_pause(case: Case, step: Step, name: str) -> str | None:
+    if misfit := _held(case, step, name):
+        return misfit
+    if case.state.paused is not None:
+        return f"paused by {case.state.paused.by} already"
+    if step.problem is not None:
+        return "this send asks a person already, and begins no batch meanwhile: answer it, or leave it"
+    return None
+
+
+def _of_resume(case: Case, step: Step, name: str) -> str | None:
+    if case.stops:
+        return _ENDS
+    asks = case.bad is not None and step.phase == "needs_operator"
+    return None if asks or case.state.paused else f"{name} does not fit now: this send is not paused"
+
+
+def _of_another_time(case: Case, step: Step, name: str) -> str | None:
+    if misfit := _held(case, step, name):
+        return misfit
+    return f"{name} does not fit now: this send asks a person first" if step.problem is not None else None
+
+
+def _of_time(case: Case, asked: Reschedule) -> str | None:
+    if too_far_ahead(asked.send_at, case.now):
+        return f"send_at: is more than {AHEAD_MAX.days} days ahead"
+    not_after = case.request.not_after
+    if not_after is not None and asked.send_at >= not_after:
+        return f"send_at: must be earlier than not_after, which is {shanghai_clock(not_after)}"
+    return None
+
+
+def _held(case: Case, _step: Step, name: str) -> str | None:
+    """Whether there is still a batch to be held back."""
+    if case.stops:
+        return _ENDS
+    if case.state.plan is None:
+        return f"{name} does not fit yet: the audience is being planned; try again in a moment"
+    left = case.total - len(case.state.rows)
+    return None if left > 0 else f"{name} does not fit now: no batch is left"
+
+
+_AGAINST: Final[dict[str, Callable[[Case, Step, str], str | None]]] = {
+    RETRY: _of_answer,
+    MARK_SENT: _of_answer,
+    "approve": _of_approval,
+    "reject": _of_approval,
+    "resume": _of_resume,
+    "pause": _of_pause,
+    "reschedule": _of_another_time,
+    ABORT: _of_abort,
+}

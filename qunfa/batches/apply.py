@@ -1,0 +1,98 @@
+"""What a send in batches becomes by what happens to it: one event, one fact or a few."""
+
+from datetime import datetime
+
+from qunfa.batches import steps
+from qunfa.batches.decisions import updated, was_passed, without_answers
+from qunfa.batches.state import BatchesState, Case, Question, Running
+from qunfa.contract.batches import BatchRow
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import COMPLETES
+from qunfa.send.state import Act
+
+
+def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now: datetime) -> BatchesState:  # noqa: C901, PLR0911, PLR0912  one row for each event
+    """The state after ``event``."""
+    case = Case(request, state, now)
+    match event:
+        case steps.Refused(reasons):
+            return state.changed(refused=reasons)
+        case steps.Pinned(facts):
+            return state.changed(pinned=facts)
+        case steps.Inspected(digest, material):
+            return state.changed(digest=digest, material=material)
+        case steps.Joined(counted):
+            return state.changed(joined=True, counted=counted)
+        case steps.Reused():
+            return state.changed(reused=True)
+        case steps.Planned(plan):
+            what = f"planned: {plan.openids:,} openids in {plan.batches:,} batches"
+            return state.changed(plan=plan).saying(now, what)
+        case steps.Kept(material):
+            return state.changed(material=material)
+        case steps.Made(message):
+            return state.changed(ready=message)
+        case steps.Obstructed(problem):
+            return state.changed(obstacle=problem)
+        case steps.WasPreviewed(done):
+            what = f"previewed to {done.to}" if done.sent else f"no preview to {done.to}: {done.errmsg}"
+            return state.changed(previews=(*state.previews, done)).saying(now, what)
+        case steps.Shown(lines):
+            return state.changed(shows=lines, shown_at=now)
+        case steps.Began(number):
+            return _began(case, number)
+        case steps.Said():
+            return _said(case, event)
+        case steps.Ended(row):
+            return _ended(case, row)
+        case steps.WasPassed(identity, why):
+            return was_passed(case, identity, why)
+        case steps.WasPut(about):
+            count = state.questions + 1
+            asked = state.changed(question=Question(about=about, since=now, count=count), questions=count)
+            return asked.saying(now, f"needs an operator: batch {about:,}" if about else "needs an operator")
+        case steps.Reported(rows, uri):
+            reported = state.changed(reported=rows, report=uri or state.report)
+            return reported if uri else reported.saying(now, "the report could not be written")
+        case steps.Updated(identity, answer):
+            return updated(case, identity, answer)
+        case steps.Cancelled(reason):
+            kept = tuple(act for act in state.acts if act.what != "cancel")
+            return state.changed(acts=(*kept, Act(what="cancel", at=now, reason=reason)))
+        case steps.WasReset():
+            return state.saying(now, "this run was reset: a batch under way is followed")
+        case steps.Finished(outcome):
+            return state.saying(now, f"ended as {outcome}")
+
+
+def _began(case: Case, number: int) -> BatchesState:
+    state, now = case.state, case.now
+    if state.running is not None or number != case.next:
+        return state
+    began = state.changed(running=Running(number=number, since=now), began_at=state.began_at or now)
+    return began.saying(now, f"the first of {case.total:,} batches is sent") if state.began_at is None else began
+
+
+def _said(case: Case, said: steps.Said) -> BatchesState:
+    running = case.state.running
+    if running is None or running.number != said.number:
+        return case.state
+    now_asks = said.problem is not None and (running.problem is None or said.problem.name != running.problem.name)
+    asks = running.model_copy(update={"problem": said.problem, "answers": said.answers, "held": said.held})
+    after = case.state.changed(running=asks)
+    if said.problem is None or not now_asks:
+        return after
+    return after.saying(case.now, f"batch {said.number:,} needs an operator: {said.problem.name}")
+
+
+def _ended(case: Case, row: BatchRow) -> BatchesState:
+    state, running = case.state, case.state.running
+    if running is None or running.number != row.number:
+        return state
+    after = state.changed(rows=(*state.rows, row), running=None, reported=None)
+    if row.outcome not in COMPLETES:
+        why = f": {row.problem}" if row.problem else ""
+        after = after.saying(case.now, f"batch {row.number:,} ended as {row.outcome}{why}")
+    elif row.number == case.total:
+        after = after.saying(case.now, "the last batch is sent")
+    return without_answers(case.after(after))

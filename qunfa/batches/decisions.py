@@ -1,0 +1,123 @@
+"""What a person's answer does: it is judged once more when it is taken, and its reply says why it does not fit.
+
+| answer | while a batch asks a person | while a batch is under way | else |
+|---|---|---|---|
+| ``retry``, ``mark_sent`` | the batch is given it, and its word is the reply | – | that batch once more |
+| ``abort`` | the same; taken, it ends the send | the send ends after it, and it is told | the send ends |
+| ``pause``, ``resume`` | – | the batch is told, and the next one waits | the next one waits, or goes on |
+| ``reschedule`` | – | the next one waits for that time | the same |
+"""
+
+from typing import Any, Final
+
+from qunfa.batches.answers import refusal
+from qunfa.batches.state import BatchesState, Case, PassedOn, Passing
+from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.send.events import Answering
+from qunfa.send.state import Act, ActKind, Reply
+
+_KINDS: Final[dict[type[Any], ActKind]] = {
+    Abort: "abort",
+    Approve: "approve",
+    Reject: "reject",
+    Pause: "pause",
+    Resume: "resume",
+    Reschedule: "reschedule",
+}
+_SAID: Final[dict[ActKind, str]] = {
+    "approve": "approved",
+    "reject": "rejected",
+    "pause": "paused",
+    "resume": "resumed",
+    "abort": "abort",
+}
+_NAMES: Final[dict[type[Any], PassedOn]] = {
+    Retry: "retry",
+    MarkSent: "mark_sent",
+    Abort: "abort",
+    Pause: "pause",
+    Resume: "resume",
+}
+_JUST_ENDED: Final = "the batch has just ended; look at the status, then decide"
+
+
+def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
+    """The state after an update, with its reply, unless the batch under way is asked first."""
+    state, running = case.state, case.state.running
+    if why := refusal(case.request, state, case.now, answer):
+        return _replied(state, identity, why)
+    if running is not None and running.problem is not None and isinstance(answer, Retry | MarkSent | Abort):
+        return _passing(state, identity, identity, answer)
+    if isinstance(answer, Retry):
+        return _once_more(case, identity, answer)
+    if isinstance(answer, MarkSent):
+        return _replied(state, identity, _JUST_ENDED)
+    if isinstance(answer, Resume) and case.bad is not None:
+        state = state.changed(excused=case.bad.number, question=None)
+    state = _acted(case.after(state), answer)
+    if running is not None and isinstance(answer, Abort | Pause | Resume):
+        state = _passing(state, identity, None, answer)
+    return _replied(state, identity)
+
+
+def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
+    """The batch has answered; an ``abort`` that it has taken ends the send."""
+    state = case.state
+    passed = next((one for one in state.passing if one.id == identity), None)
+    if passed is None:
+        return state
+    state = state.changed(passing=tuple(one for one in state.passing if one is not passed))
+    if passed.update is None:
+        return state
+    if why is not None:
+        return _replied(state, passed.update, why)
+    if passed.name == "abort":
+        state = _acted(case.after(state), Abort.model_validate(passed.answer))
+    else:
+        by, reason = passed.answer.get("by"), passed.answer.get("reason")
+        state = state.saying(case.now, f"{passed.name} of the batch", by, reason)
+    return _replied(state, passed.update)
+
+
+def without_answers(case: Case) -> BatchesState:
+    """The state after a batch has ended, which is given nothing any more; an ``abort`` is for the rest, too."""
+    state = case.state
+    for passed in state.passing:
+        if passed.update is None:
+            continue
+        if passed.name == "abort":
+            state = _replied(_acted(case.after(state), Abort.model_validate(passed.answer)), passed.update)
+        else:
+            state = _replied(state, passed.update, _JUST_ENDED)
+    return state.changed(passing=())
+
+
+def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
+    """The batch that has ended badly is to be sent again, under its key; or the material is to be made again."""
+    state = case.state.changed(question=None, obstacle=None)
+    what = "retry of the material"
+    if case.bad is not None:
+        state = state.changed(rows=state.rows[:-1], reported=None)
+        what = f"retry of batch {case.bad.number:,}"
+    return _replied(state.saying(case.now, what, asked.by, asked.reason), identity)
+
+
+def _acted(case: Case, asked: Answering) -> BatchesState:
+    what = _KINDS[type(asked)]
+    reason = getattr(asked, "reason", None)
+    send_at = asked.send_at if isinstance(asked, Reschedule) else None
+    kept = tuple(one for one in case.state.acts if one.what != what)
+    act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at)
+    said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else _SAID[what]
+    return case.state.changed(acts=(*kept, act)).saying(case.now, said, asked.by, reason)
+
+
+def _passing(state: BatchesState, identity: str, update: str | None, answer: Answering) -> BatchesState:
+    said = answer.model_dump(mode="json", exclude_defaults=True)
+    one = Passing(id=identity, update=update, name=_NAMES[type(answer)], answer=said)
+    return state.changed(passing=(*state.passing, one))
+
+
+def _replied(state: BatchesState, identity: str, why: str | None = None) -> BatchesState:
+    return state.changed(replies=(*state.replies, Reply(id=identity, refusal=why)))

@@ -1,0 +1,204 @@
+"""What comes next for a send in batches, as one table that is read from above.
+
+| where | next |
+|---|---|
+| the request is refused | the end |
+| the account is not pinned | :class:`Pin` |
+| a batch is under way | the answers that it is to be given; else its end is awaited |
+| a person, or its time, ends the send | the end |
+| the content is not known | :class:`Inspect` |
+| the ledger does not know the key | :class:`Join` |
+| the key stands for other content | the end |
+| the audience is not resolved | :class:`PlanAudience` |
+| a batch has ended badly, and nobody has decided since | a person is asked, or the end |
+| a person has paused it | ``resume`` is awaited |
+| previews, and an approval, are wanted | these |
+| it is not its time | that is awaited |
+| a batch is left | :class:`Begin`: one at a time, each once |
+| else | the end |
+
+Before an end the report is written. It is total: every state has a next step.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from qunfa.batches import problems
+from qunfa.batches.outcome import outcome_of
+from qunfa.batches.state import BatchesState, Case
+from qunfa.batches.steps import (
+    Begin,
+    End,
+    Inspect,
+    Join,
+    PassOn,
+    Pin,
+    PlanAudience,
+    Preview,
+    Put,
+    Show,
+    Step,
+    WriteReport,
+)
+from qunfa.contract.operators import Phase
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import Outcome, Problem
+from qunfa.rules.problems import refused_request
+
+Rule = Callable[[Case], "Step | End | None"]
+
+
+def plan(request: MassSendRequest, state: BatchesState, now: datetime) -> Step | End:
+    """What comes next: one step, or the end."""
+    case = Case(request, state, now)
+    found = (step for rule in _RULES if (step := rule(case)) is not None)
+    return next(found, None) or end(case, "failed")
+
+
+def _refused(case: Case) -> End | None:
+    reasons = case.state.refused
+    return End("failed", refused_request(list(reasons)), reasons) if reasons else None
+
+
+def _pin(case: Case) -> Step | None:
+    return Step("preparing", Pin(), "the account's configuration") if case.state.pinned is None else None
+
+
+def _under_way(case: Case) -> Step | None:
+    running = case.state.running
+    if running is None:
+        return None
+    phase: Phase = "needs_operator" if running.problem else "scheduled" if running.held else "submitting"
+    why = f"batch {running.number:,} of {case.total:,}"
+    if running.problem:
+        why = f"an operator's answer to {running.problem.name} of {why}"
+    effect = PassOn(case.state.passing[0]) if case.state.passing else None
+    return Step(phase, effect, why, problem=running.problem, held=running.held)
+
+
+def _stopped(case: Case) -> Step | End | None:
+    return end(case, case.wanted) if case.stops else None
+
+
+def _expired(case: Case) -> Step | End | None:
+    return end(case, "expired") if case.too_late and (case.next is not None or not case.total) else None
+
+
+def _content(case: Case) -> Step | None:
+    if case.state.digest is not None:
+        return None
+    return Step("preparing", Inspect(), "a look at the material", case.request.not_after)
+
+
+def _join(case: Case) -> Step | None:
+    if case.state.joined or case.state.reused:
+        return None
+    return Step("preparing", Join(), "the account's ledger", case.request.not_after)
+
+
+def _reused(case: Case) -> Step | End | None:
+    row = case.reused
+    if row is None and not case.state.reused:
+        return None
+    return end(case, "failed", problems.key_reused(case.request, row))
+
+
+def _planned(case: Case) -> Step | None:
+    if case.state.plan is not None:
+        return None
+    return Step("preparing", PlanAudience(), "the plan of the audience", case.request.not_after)
+
+
+def _asked(case: Case) -> Step | End | None:
+    """A batch that has ended badly stops those after it, unless they are to go on."""
+    bad, request = case.bad, case.request
+    if bad is None or request.on_batch_problem == "continue":
+        return None
+    problem = problems.batch_failed(request, bad, case.total)
+    return end(case, "failed", problem) if request.on_problem == "fail" else _ask(case, bad.number, problem)
+
+
+def _obstructed(case: Case) -> Step | End | None:
+    problem = case.state.obstacle
+    if problem is None:
+        return None
+    return end(case, "failed", problem) if case.request.on_problem == "fail" else _ask(case, 0, problem)
+
+
+def _ask(case: Case, about: int, problem: Problem) -> Step | End:
+    question = case.state.question
+    if question is None or question.about != about:
+        return Step("needs_operator", Put(about), problem=problem)
+    until = question.since + case.request.decision_timeout
+    if case.now >= until:
+        return end(case, "failed", problem)
+    if case.request.not_after is not None and case.next is not None:
+        until = min(until, case.request.not_after)
+    return Step("needs_operator", why=f"an operator's answer to {problem.name}", until=until, problem=problem)
+
+
+def _paused(case: Case) -> Step | None:
+    paused = case.state.paused
+    if paused is None or case.next is None:
+        return None
+    return Step("paused", why=f"resume: paused by {paused.by}", until=case.request.not_after)
+
+
+def _previewed(case: Case) -> Step | None:
+    preview, done = case.request.preview, len(case.state.previews)
+    if preview is None or case.state.rows or done >= len(preview.to):
+        return None
+    return Step("previewing", Preview(done), f"the preview to {preview.to[done].name}", case.request.not_after)
+
+
+def _approved(case: Case) -> Step | End | None:
+    if case.next is None or not case.needs_approval:
+        return None
+    if case.state.shown_at is None:
+        return Step("awaiting_approval", Show(), "what is to be approved", case.request.not_after)
+    until = case.state.shown_at + case.request.decision_timeout
+    if case.now >= until:
+        return end(case, "expired")
+    until = min(filter(None, (until, case.request.not_after)))
+    return Step("awaiting_approval", why="approval", until=until)
+
+
+def _next_batch(case: Case) -> Step | None:
+    number, send_at = case.next, case.send_at
+    if number is None:
+        return None
+    if send_at is not None and send_at > case.now:
+        return Step("scheduled", why="send_at", until=min(filter(None, (send_at, case.request.not_after))))
+    return Step("submitting", Begin(number), f"batch {number:,} of {case.total:,}")
+
+
+_RULES: Final[tuple[Rule, ...]] = (
+    _refused,
+    _pin,
+    _under_way,
+    _stopped,
+    _expired,
+    _content,
+    _join,
+    _reused,
+    _planned,
+    _asked,
+    _obstructed,
+    _paused,
+    _previewed,
+    _approved,
+    _next_batch,
+)
+
+
+def end(case: Case, otherwise: Outcome, problem: Problem | None = None) -> Step | End:
+    """The end, once the report is written; ``otherwise``: how it is called where no batch says so."""
+    state = case.state
+    if state.plan is not None and not state.reused and state.reported != len(state.rows):
+        return Step("submitting" if state.rows else "preparing", WriteReport(len(state.rows)), "the report")
+    outcome = outcome_of(state.rows, case.total, otherwise)
+    if problem is None and outcome not in {"sent", "sent_nobody", "deleted"}:
+        bad = [row for row in state.rows if row.problem]
+        problem = problems.batch_failed(case.request, bad[-1], case.total) if bad else None
+    return End(outcome, problem)

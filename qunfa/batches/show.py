@@ -1,0 +1,132 @@
+"""What people see of a send in batches: its status, what it can be searched by, and its result."""
+
+from datetime import datetime
+from typing import Final
+
+from qunfa.batches.answers import fitting
+from qunfa.batches.outcome import result_of, state_of, totals
+from qunfa.batches.state import BatchesState, Case
+from qunfa.batches.steps import End, Step
+from qunfa.contract.batches import AudiencePlan, BatchRow, batch_key
+from qunfa.contract.ids import MSG_IDS_SEARCHABLE
+from qunfa.contract.operators import Approval, Progress, Status, WaitingFor
+from qunfa.contract.request import MassSendRequest
+from qunfa.contract.result import COMPLETES, REFUSED, JobResult, MassSendResult
+from qunfa.rules.approval import is_required
+from qunfa.rules.calendar import shanghai_clock
+from qunfa.rules.clientmsgid import clientmsgid
+from qunfa.rules.estimate import Remaining, through
+from qunfa.send.show import Searchable, phase_of
+
+ROWS_SHOWN: Final = 20
+"""Of the newest batches in a status: the result has all of them."""
+
+
+def status(request: MassSendRequest, state: BatchesState, step: Step | End, now: datetime) -> Status:
+    """Where the send stands; ``updated_at`` is ``now``."""
+    case = Case(request, state, now)
+    return Status(
+        phase=phase_of(step),
+        problem=step.problem,
+        answers=fitting(request, state, now),
+        jobs=tuple(_job(case, row) for row in state.rows[-ROWS_SHOWN:]),
+        progress=progress(case, step),
+        waiting_for=None if isinstance(step, End) or not step.why else WaitingFor(reason=step.why, until=step.until),
+        previews=state.previews,
+        approval=_approval(case),
+        paused_by=state.paused.by if state.paused else None,
+        send_at=case.send_at,
+        history=state.story,
+        updated_at=now,
+    )
+
+
+def progress(case: Case, step: Step | End) -> Progress:
+    """How far the send is."""
+    rows, plan = case.state.rows, case.state.plan
+    counted = totals(row.counts for row in rows)
+    return Progress(
+        jobs=case.total,
+        accepted=sum(row.msg_id is not None for row in rows),
+        done=len(rows),
+        followers=counted.sent if counted else None,
+        openids=plan.openids if plan else None,
+        ends_at=None if isinstance(step, End) else estimate(case),
+    )
+
+
+def estimate(case: Case) -> datetime | None:
+    """When the send will be through, as far as can be told; ``None`` while its audience is not known."""
+    state = case.state
+    if state.plan is None or state.pinned is None:
+        return None
+    done = len(state.rows)
+    spent = (case.now - state.began_at) / done if state.began_at and done else state.pinned.timing.pace
+    starts = max(filter(None, (case.now, case.send_at)))
+    counted = state.counted.today.total if state.counted and done == 0 else 0
+    left = Remaining(batches=case.total - done, each=spent, used_today=counted)
+    return through(left, starts, state.pinned.send_hours)
+
+
+def searchable(request: MassSendRequest, state: BatchesState, step: Step | End, now: datetime) -> Searchable:
+    """What the send can be found by."""
+    case = Case(request, state, now)
+    found = [str(row.msg_id) for row in state.rows if row.msg_id is not None]
+    outcome = REFUSED if state.refused else step.outcome if isinstance(step, End) else None
+    return Searchable(
+        account=request.account,
+        phase=phase_of(step),
+        msgtype=request.message.msgtype,
+        problem=step.problem.name if step.problem else step.held if isinstance(step, Step) else None,
+        msg_ids=tuple(found[-MSG_IDS_SEARCHABLE:]),
+        outcome=outcome,
+        progress=f"{len(state.rows)}/{case.total}" if case.total else None,
+    )
+
+
+def result(request: MassSendRequest, state: BatchesState, end: End, now: datetime) -> MassSendResult:
+    """The result of a send that ends so: one row for each batch that was begun."""
+    case = Case(request, state, now)
+    open_ = any(row.may_have_been_delivered for row in state.rows) or end.outcome in COMPLETES
+    return result_of(request, [_job(case, row) for row in state.rows], end.outcome, end.problem, open_=open_)
+
+
+def shown(plan: AudiencePlan, ends_at: datetime | None) -> tuple[str, ...]:
+    """The plan in lines, for who approves."""
+    lines = [f"to {plan.openids:,} openids in {plan.batches:,} batches, taken {shanghai_clock(plan.taken_at)}"]
+    lines += [f"part: {part.what}: {part.openids:,}" for part in plan.parts if len(plan.parts) > 1]
+    if plan.duplicates or plan.dropped:
+        lines.append(f"left out: {plan.duplicates:,} duplicates, {plan.dropped:,} lines that are no openids")
+    before = [f"{count:,} had {times}{'+' if times == len(plan.reached_before) - 1 else ''}"
+              for times, count in enumerate(plan.reached_before) if count and times]  # fmt: skip
+    if before:
+        lines.append(f"sends in batches this month: {', '.join(before)}")
+    if ends_at is not None:
+        lines.append(f"through at about {shanghai_clock(ends_at)}")
+    return (*lines, f"digest of the plan: {plan.digest[:16]}")
+
+
+def _job(case: Case, row: BatchRow) -> JobResult:
+    """A batch as a job of the send."""
+    own = clientmsgid(case.state.namespace, case.facts.appid, batch_key(case.request.key, row.number), 0, 0)
+    return JobResult(
+        index=row.number - 1,
+        generation=0,
+        clientmsgid=own,
+        msg_id=row.msg_id,
+        state=state_of(row),
+        status=row.problem,
+        counts=row.counts,
+    )
+
+
+def _approval(case: Case) -> Approval:
+    if case.state.pinned is None:
+        return Approval()
+    approved = case.state.newest_act("approve")
+    return Approval(
+        required=is_required(case.facts.approval, case.request),
+        by=approved.by if approved else None,
+        at=approved.at if approved else None,
+        shows=case.state.shows,
+    )

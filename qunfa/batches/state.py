@@ -1,0 +1,212 @@
+"""What a send in batches keeps: facts. All else follows from them and from the request."""
+
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from qunfa.contract.audience import Batch
+from qunfa.contract.batches import AudiencePlan, BatchRow, batch_key
+from qunfa.contract.fields import Stored
+from qunfa.contract.ledger import SendsCounted
+from qunfa.contract.message import Material, Message
+from qunfa.contract.operators import Held, StoryLine
+from qunfa.contract.request import MassSendRequest, Previewed
+from qunfa.contract.result import COMPLETES, Outcome, Problem
+from qunfa.contract.steps import AccountFacts
+from qunfa.rules.approval import is_required
+from qunfa.send.state import Act, ActKind, Reply
+
+STORY_MAX: Final = 100
+KEY_MAX: Final = 58
+"""Of the key of a send in batches: each batch's key has its number behind it."""
+KEY_REUSED: Final = "key_reused"
+PassedOn = Literal["retry", "mark_sent", "abort", "pause", "resume"]
+
+
+class Running(Stored):
+    """The batch under way. ``problem``: what it asks a person, who may give these ``answers``.
+
+    ``held``: what holds it back that is no problem.
+    """
+
+    number: int
+    since: datetime
+    problem: Problem | None = None
+    answers: tuple[str, ...] = ()
+    held: Held | None = None
+
+
+class Passing(Stored):
+    """A person's answer that the batch under way is given. ``update``: what awaits it; none where nobody does."""
+
+    id: str
+    update: str | None
+    name: PassedOn
+    answer: dict[str, Any]
+
+
+class Question(Stored):
+    """A person is asked since then, for the ``count``-th time; ``about`` is a batch, or ``0`` for the material."""
+
+    about: int
+    since: datetime
+    count: int
+
+
+class BatchesState(Stored):
+    """A send in batches, from its first workflow task on.
+
+    ``refused``: why it cannot be carried out. ``digest``: of the content. ``joined``: the account's ledger knows the
+    key for this content; ``reused``: for another one, or the store does. ``plan``: the audience, once it was resolved.
+    ``running``: the batch under way. ``rows``: how those before it have ended, in order. ``excused``: a person has let
+    the send go on after the batches up to this one. ``obstacle``: why the preview could not be made. ``passing``: what
+    the batch under way is still to be given. ``report``: where the report stands. ``reported``: how many rows it has.
+    """
+
+    namespace: str
+    life: str
+    refused: tuple[str, ...] = ()
+    pinned: AccountFacts | None = None
+    digest: str | None = None
+    material: Material | None = None
+    ready: Message | None = None
+    obstacle: Problem | None = None
+    joined: bool = False
+    reused: bool = False
+    counted: SendsCounted | None = None
+    plan: AudiencePlan | None = None
+    previews: tuple[Previewed, ...] = ()
+    shows: tuple[str, ...] = ()
+    shown_at: datetime | None = None
+    running: Running | None = None
+    passing: tuple[Passing, ...] = ()
+    rows: tuple[BatchRow, ...] = ()
+    excused: int = 0
+    began_at: datetime | None = None
+    question: Question | None = None
+    questions: int = 0
+    acts: tuple[Act, ...] = ()
+    report: str | None = None
+    reported: int | None = None
+    story: tuple[StoryLine, ...] = ()
+    replies: tuple[Reply, ...] = ()
+
+    def changed(self, **changes: Any) -> "BatchesState":
+        """A copy with these changes."""
+        return self.model_copy(update=changes)
+
+    def saying(self, at: datetime, what: str, by: str | None = None, reason: str | None = None) -> "BatchesState":
+        """A copy with one more line of the story."""
+        line = StoryLine(at=at, what=what, by=by or None, reason=reason)
+        return self.changed(story=(*self.story, line)[-STORY_MAX:])
+
+    def newest_act(self, *kinds: ActKind) -> Act | None:
+        """The newest act of these kinds."""
+        return next((act for act in reversed(self.acts) if act.what in kinds), None)
+
+    @property
+    def paused(self) -> Act | None:
+        """The ``pause`` that was not followed by a ``resume``."""
+        act = self.newest_act("pause", "resume")
+        return act if act and act.what == "pause" else None
+
+    @property
+    def stop(self) -> Act | None:
+        """What ends the send: an ``abort``, a ``reject``, or a cancellation."""
+        return self.newest_act("abort", "reject", "cancel")
+
+
+class Case:
+    """A request with its state, as of ``now``, and what follows from these."""
+
+    def __init__(self, request: MassSendRequest, state: BatchesState, now: datetime) -> None:
+        self.request = request
+        self.state = state
+        self.now = now
+
+    @property
+    def facts(self) -> AccountFacts:
+        """The account as it is pinned; only once it is."""
+        if self.state.pinned is None:
+            msg = "the account is not pinned yet"
+            raise RuntimeError(msg)
+        return self.state.pinned
+
+    def after(self, state: BatchesState) -> "Case":
+        """The same request at the same time, with another state."""
+        return Case(self.request, state, self.now)
+
+    @property
+    def total(self) -> int:
+        """How many batches there are; ``0`` before that is known."""
+        return self.state.plan.batches if self.state.plan else 0
+
+    @property
+    def next(self) -> int | None:
+        """The number of the next batch; ``None`` where there is none left, or not yet."""
+        number = len(self.state.rows) + 1
+        return number if number <= self.total else None
+
+    @property
+    def bad(self) -> BatchRow | None:
+        """The newest batch, where it has ended badly and nobody has let the send go on since."""
+        rows = self.state.rows
+        if not rows or rows[-1].outcome in COMPLETES or rows[-1].number <= self.state.excused:
+            return None
+        return rows[-1]
+
+    @property
+    def reused(self) -> BatchRow | None:
+        """The batch whose key stands for other content."""
+        return next((row for row in self.state.rows if row.problem == KEY_REUSED), None)
+
+    @property
+    def stops(self) -> bool:
+        """Whether the send is to end."""
+        return self.state.stop is not None
+
+    @property
+    def wanted(self) -> Outcome:
+        """How a person wants it to end."""
+        stop = self.state.stop
+        return "rejected" if stop is not None and stop.what == "reject" else "aborted"
+
+    @property
+    def too_late(self) -> bool:
+        """Whether ``not_after`` has come."""
+        return self.request.not_after is not None and self.now >= self.request.not_after
+
+    @property
+    def send_at(self) -> datetime | None:
+        """When the next batch is to go out."""
+        act = self.state.newest_act("reschedule")
+        return act.send_at if act else self.request.send_at
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a person has to approve, and has not."""
+        return is_required(self.facts.approval, self.request) and self.state.newest_act("approve") is None
+
+
+def batch_of(request: MassSendRequest, plan: AudiencePlan, number: int) -> MassSendRequest:
+    """The request of batch ``number``, from 1: a send of its own, which goes at once and is approved as a part."""
+    waits = request.on_problem == "wait" and request.on_batch_problem == "stop"
+    return MassSendRequest(
+        account=request.account,
+        key=batch_key(request.key, number),
+        audience=Batch(
+            kind="batch",
+            key=request.key,
+            plan=plan.digest,
+            number=number,
+            of=plan.batches,
+            openids=plan.size(number),
+        ),
+        message=request.message,
+        send_ignore_reprint=request.send_ignore_reprint,
+        on_problem="wait" if waits else "fail",
+        decision_timeout=request.decision_timeout,
+        requested_by=request.requested_by,
+        not_after=request.not_after,
+        fit_images=request.fit_images,
+        result=request.result,
+    )

@@ -1,0 +1,270 @@
+"""What a send in batches may do next, and what can happen to it.
+
+A batch under way is no effect: it is begun, and its end is a message like any other. So answers can be passed on to it
+meanwhile.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from qunfa.batches.state import Passing
+from qunfa.contract.batches import AudiencePlan, BatchRow
+from qunfa.contract.ledger import SendsCounted
+from qunfa.contract.message import Material, Message
+from qunfa.contract.operators import Held, Phase
+from qunfa.contract.request import Previewed
+from qunfa.contract.result import Outcome, Problem
+from qunfa.contract.steps import AccountFacts
+from qunfa.send.events import Cancelled, Updated, WasReset
+
+__all__ = ["Cancelled", "Updated", "WasReset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Read the account's configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Look at the sources of the message, and take its digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Have the account's ledger know the key for this content."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanAudience:
+    """Resolve the audience, and put its plan into the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Preview to the recipient of this number, after the material was made."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Write down what will go out to whom, for the person who approves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Begin this batch; it takes no time."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassOn:
+    """Give the batch under way a person's answer."""
+
+    passing: Passing
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Ask a person about this batch, or about the material; it takes no time."""
+
+    about: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReport:
+    """Write the report of so many batches."""
+
+    rows: int
+
+
+Effect = Pin | Inspect | Join | PlanAudience | Preview | Show | Begin | PassOn | Put | WriteReport
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: what is shown, what is done, and what is waited for until when at most."""
+
+    phase: Phase
+    effect: Effect | None = None
+    why: str = ""
+    until: datetime | None = None
+    problem: Problem | None = None
+    held: Held | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The send is over. ``refused``: its request cannot be carried out, with a sentence for each reason."""
+
+    outcome: Outcome
+    problem: Problem | None = None
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request cannot be carried out, for these reasons; nothing of it was submitted."""
+
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The account's configuration was read."""
+
+    facts: AccountFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """The content is known by its digest; ``material`` where something has to be made."""
+
+    digest: str
+    material: Material | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The ledger knows the key for this content. ``counted``: the account's sends of this day and month."""
+
+    counted: SendsCounted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """The key stands for other content: in the ledger, or in the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The audience was resolved."""
+
+    plan: AudiencePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A part of the material for the preview was made."""
+
+    material: Material
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The message is ready to be previewed."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Obstructed:
+    """The material cannot be made, which stands against all batches."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class WasPreviewed:
+    """What became of one recipient's preview."""
+
+    done: Previewed
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is to be approved, in lines."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The batch is under way from now on."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The batch under way needs a person, or is held back; or no longer is."""
+
+    number: int
+    problem: Problem | None = None
+    answers: tuple[str, ...] = ()
+    held: Held | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A batch has ended."""
+
+    row: BatchRow
+
+
+@dataclass(frozen=True, slots=True)
+class WasPassed:
+    """What the batch has said to a person's answer: nothing where it was taken, else why it does not fit."""
+
+    id: str
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WasPut:
+    """A person is asked from now on."""
+
+    about: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The report has so many rows, and stands at ``uri``; none where it could not be written."""
+
+    rows: int
+    uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The send has come to its end."""
+
+    outcome: Outcome
+
+
+Event = (
+    Refused
+    | Pinned
+    | Inspected
+    | Joined
+    | Reused
+    | Planned
+    | Kept
+    | Made
+    | Obstructed
+    | WasPreviewed
+    | Shown
+    | Began
+    | Said
+    | Ended
+    | WasPassed
+    | WasPut
+    | Reported
+    | Finished
+    | Updated
+    | Cancelled
+    | WasReset
+)
+
+
+def at_once(effect: Effect | None) -> Event | None:
+    """The event of an effect that takes no time; ``None`` for one that does."""
+    match effect:
+        case Begin(number):
+            return Began(number)
+        case Put(about):
+            return WasPut(about)
+        case _:
+            return None

@@ -1,0 +1,113 @@
+"""A send in batches without a server: what it does next is done at once, as a script says."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from qunfa.batches import steps
+from qunfa.batches.apply import apply
+from qunfa.batches.plan import plan
+from qunfa.batches.state import BatchesState
+from qunfa.contract.batches import AudiencePlan, BatchRow
+from qunfa.contract.request import MassSendRequest, Previewed
+from qunfa.contract.steps import AccountFacts
+from tests.rules.arbitrary import NOON
+
+MINUTE = timedelta(minutes=1)
+FACTS = AccountFacts(name="demo", appid="wx", base_url="https://api.weixin.qq.com")
+FILE = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
+LOST = BatchRow(number=1, outcome="unknown", may_have_been_delivered=True)
+Ending = Callable[[int], BatchRow]
+
+
+def request(**more: Any) -> MassSendRequest:
+    """A text to a file of openids."""
+    message = {"msgtype": "text", "content": "你好"}
+    return MassSendRequest.model_validate(
+        {"account": "demo", "key": "spring", "audience": FILE, "message": message, **more}
+    )
+
+
+def planned(batches: int = 3, openids: int = 25_000) -> AudiencePlan:
+    """A plan of so many batches."""
+    return AudiencePlan(digest="a" * 64, openids=openids, batches=batches, taken_at=NOON)
+
+
+def sent(number: int) -> BatchRow:
+    """A batch that was sent."""
+    return BatchRow(number=number, outcome="sent", may_have_been_delivered=True, msg_id=1000 + number)
+
+
+def failed(number: int) -> BatchRow:
+    """A batch of which nothing was delivered."""
+    return BatchRow(number=number, outcome="failed", may_have_been_delivered=False, problem="send_failed")
+
+
+class Drive:
+    """One send in batches: it counts how often each batch was begun."""
+
+    def __init__(self, asked: MassSendRequest | None = None, batches: int = 3, facts: AccountFacts = FACTS) -> None:
+        self.request = asked or request()
+        self.state = BatchesState(namespace="default", life="life")
+        self.now = NOON
+        self.begun: Counter[int] = Counter()
+        self.passed: list[str] = []
+        self._batches, self._facts = batches, facts
+
+    @property
+    def step(self) -> steps.Step | steps.End:
+        """What comes next."""
+        return plan(self.request, self.state, self.now)
+
+    def hear(self, *events: steps.Event) -> "Drive":
+        """Take in what happens."""
+        for event in events:
+            self.state = apply(self.request, self.state, event, self.now)
+        return self
+
+    def go(self) -> steps.Step | steps.End:
+        """Do what comes next, until a batch is under way, or a person, a time or nothing is awaited."""
+        while not isinstance(step := self.step, steps.End):
+            event = self._event(step)
+            if event is None:
+                return step
+            if isinstance(event, steps.Began):
+                self.begun[event.number] += 1
+            self.hear(event)
+        return step
+
+    def carry(self, ending: Ending = sent) -> steps.Step | steps.End:
+        """The same, with each batch ended."""
+        while isinstance(step := self.go(), steps.Step) and self.state.running is not None:
+            self.hear(steps.Ended(ending(self.state.running.number)))
+        return step
+
+    def answer(self, answer: Any, identity: str = "u") -> str | None:
+        """A person's answer; why it does not fit."""
+        self.hear(steps.Updated(identity, answer))
+        reply = next((one for one in self.state.replies if one.id == identity), None)
+        self.state = self.state.changed(replies=())
+        return reply.refusal if reply else None
+
+    def _event(self, step: steps.Step) -> steps.Event | None:  # noqa: PLR0911  one row for each effect
+        match step.effect:
+            case steps.Pin():
+                return steps.Pinned(self._facts)
+            case steps.Inspect():
+                return steps.Inspected("d")
+            case steps.Join():
+                return steps.Joined()
+            case steps.PlanAudience():
+                return steps.Planned(planned(self._batches))
+            case steps.Preview(number):
+                return steps.WasPreviewed(Previewed(to=str(number), sent=True))
+            case steps.Show():
+                return steps.Shown(("to all of them",))
+            case steps.PassOn(passing):
+                self.passed.append(passing.name)
+                return steps.WasPassed(passing.id)
+            case steps.WriteReport(rows):
+                return steps.Reported(rows, "file:/srv/report.csv.gz")
+            case effect:
+                return steps.at_once(effect)

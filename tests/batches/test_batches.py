@@ -1,0 +1,282 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qunfa.batches import show, steps
+from qunfa.batches.answers import fitting
+from qunfa.batches.outcome import outcome_of
+from qunfa.batches.state import batch_of
+from qunfa.contract.batches import BatchRow
+from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reschedule, Resume, Retry
+from qunfa.contract.result import COMPLETES, Outcome, Problem
+from tests.batches.driving import FACTS, MINUTE, Drive, failed, planned, request, sent
+from tests.rules.arbitrary import NOON
+
+LI = {"by": "li", "reason": "looked"}
+ASKS = Problem(name="send_failed", sentence="s", todo="t")
+OUTCOMES: tuple[Outcome, ...] = ("sent", "sent_nobody", "failed", "unknown", "aborted", "expired")
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("end"), st.integers(1, 5), st.sampled_from(OUTCOMES)),
+        st.tuples(st.just("say"), st.integers(1, 5), st.booleans()),
+        st.tuples(st.just("answer"), st.sampled_from(("abort", "pause", "resume", "retry", "mark_sent")), st.none()),
+        st.tuples(st.just("wait"), st.integers(1, 5000), st.none()),
+        st.tuples(st.just("reset"), st.none(), st.none()),
+        st.tuples(st.just("cancel"), st.none(), st.none()),
+    ),
+    max_size=25,
+)
+
+
+def row(number: int, outcome: Outcome) -> BatchRow:
+    """A batch that has ended so."""
+    open_ = outcome in COMPLETES or outcome == "unknown"
+    return BatchRow(number=number, outcome=outcome, may_have_been_delivered=open_)
+
+
+def answers(name: str) -> Any:
+    """A person's answer."""
+    return {
+        "abort": Abort(**LI),
+        "pause": Pause(**LI),
+        "resume": Resume(**LI),
+        "retry": Retry(**LI),
+        "mark_sent": MarkSent(**LI, msg_id=7),
+    }[name]
+
+
+def happened(drive: Drive, what: str, first: Any, second: Any, number: int) -> None:
+    """One event of a life, told to the send."""
+    match what:
+        case "end":
+            drive.hear(steps.Ended(row(first, second)))
+        case "say":
+            drive.hear(steps.Said(first, ASKS if second else None, ("retry", "abort") if second else ()))
+        case "answer":
+            drive.answer(answers(first), f"u{number}")
+        case "wait":
+            drive.now += first * MINUTE
+        case "reset":
+            drive.hear(steps.WasReset())
+        case _:
+            drive.hear(steps.Cancelled("enough"))
+
+
+@given(EVENTS, st.sampled_from(("stop", "continue")), st.integers(1, 4))
+def test_batches_go_one_at_a_time_and_none_is_left_out(life: list[Any], policy: str, batches: int) -> None:
+    """In any order of events: a batch begins when the one before has ended, and none begins once the send is to end."""
+    drive = Drive(request(on_batch_problem=policy, not_after=NOON + timedelta(days=9)), batches)
+    for number, (what, first, second) in enumerate(life):
+        ended, running = len(drive.state.rows), drive.state.running
+        stopped = drive.state.stop is not None
+        drive.go()
+        if drive.state.running is not None and drive.state.running != running:
+            assert running is None
+            assert drive.state.running.number == ended + 1 <= batches
+            assert not stopped
+        happened(drive, what, first, second, number)
+        assert [one.number for one in drive.state.rows] == list(range(1, len(drive.state.rows) + 1))
+    drive.now += timedelta(days=10)
+    drive.carry()
+    drive.now += timedelta(days=10)  # nobody has decided about the last batch either
+    end = drive.carry()
+    assert isinstance(end, steps.End)
+    assert fitting(drive.request, drive.state, drive.now) == ()
+    assert_honest(drive, end)
+
+
+def assert_honest(drive: Drive, end: steps.End) -> None:
+    """The result has a row for each batch that was begun, and hides nothing that may have been delivered."""
+    result = show.result(drive.request, drive.state, end, drive.now)
+    assert [job.index for job in result.jobs] == [one.number - 1 for one in drive.state.rows]
+    assert result.may_have_been_delivered == any(one.may_have_been_delivered for one in drive.state.rows)
+    reached = [one for one in drive.state.rows if one.outcome in COMPLETES]
+    assert (result.outcome in COMPLETES) == bool(reached)
+    if result.outcome in {"sent", "sent_nobody", "deleted"}:
+        assert len(reached) == show.status(drive.request, drive.state, end, drive.now).progress.jobs
+
+
+def test_a_list_is_sent_batch_by_batch() -> None:
+    """Each batch is begun once, and the end says that all were sent."""
+    drive = Drive()
+    end = drive.carry()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 1, 3: 1})
+
+
+def test_a_batch_that_fails_stops_the_rest_and_asks() -> None:
+    """The next one waits for a person, who can let the send go on."""
+    drive = Drive()
+    step = drive.carry(lambda number: failed(number) if number == 2 else sent(number))
+    assert isinstance(step, steps.Step)
+    assert step.problem is not None
+    assert (step.phase, step.problem.name, drive.begun[3]) == ("needs_operator", "batch_failed", 0)
+    assert drive.answer(Resume(by="li")) is None
+    end = drive.carry()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, drive.begun[2], drive.begun[3]) == ("partly_sent", 1, 1)
+
+
+def test_a_retry_concerns_its_batch_alone() -> None:
+    """The others are not begun once more."""
+    drive = Drive()
+    drive.carry(lambda number: row(number, "unknown") if number == 2 else sent(number))
+    assert drive.answer(Retry(**LI)) is None
+    end = drive.carry()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 2, 3: 1})
+
+
+def test_a_batch_that_failed_for_good_is_not_retried() -> None:
+    """Its key would fail again: the report tells who is left."""
+    drive = Drive()
+    drive.carry(failed)
+    assert "failed for good" in (drive.answer(Retry(**LI)) or "")
+
+
+def test_a_send_goes_on_where_that_was_asked_for() -> None:
+    """`on_batch_problem: continue` asks nobody."""
+    end = Drive(request(on_batch_problem="continue")).carry(
+        lambda number: failed(number) if number == 1 else sent(number)
+    )
+    assert isinstance(end, steps.End)
+    assert end.outcome == "partly_sent"
+
+
+def test_a_reused_key_stops_a_send_that_was_to_go_on() -> None:
+    """Other content under the key of a batch is nobody's wish."""
+    reused = BatchRow(number=1, outcome="failed", may_have_been_delivered=False, problem="key_reused")
+    drive = Drive(request(on_batch_problem="continue"))
+    end = drive.carry(lambda _number: reused)
+    assert isinstance(end, steps.End)
+    assert end.problem is not None
+    assert (end.problem.name, end.outcome, drive.begun[2]) == ("key_reused", "failed", 0)
+
+
+def test_what_a_batch_asks_is_answered_through_the_whole() -> None:
+    """The answers of the batch fit, and its word is the reply."""
+    drive = Drive()
+    drive.go()
+    drive.hear(steps.Said(1, ASKS, ("retry", "abort")))
+    assert set(fitting(drive.request, drive.state, drive.now)) >= {"retry", "abort"}
+    drive.hear(steps.Updated("u", Retry(**LI)))
+    assert drive.state.replies == ()
+    drive.go()
+    assert [one.id for one in drive.state.replies] == ["u"]
+    assert drive.passed == ["retry"]
+
+
+def test_an_abort_ends_the_send_after_the_batch_under_way() -> None:
+    """The batch is told, and its result counts."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Abort(**LI)) is None
+    drive.go()
+    assert drive.passed == ["abort"]
+    end = drive.hear(steps.Ended(sent(1))).carry()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
+
+
+def test_an_abort_that_a_batch_refuses_is_refused() -> None:
+    """A batch in doubt says what a person has to look at first."""
+    drive = Drive()
+    drive.go()
+    drive.hear(steps.Said(1, ASKS, ("retry", "abort")), steps.Updated("u", Abort(**LI)))
+    drive.hear(steps.WasPassed("u", "look first"))
+    assert [one.refusal for one in drive.state.replies] == ["look first"]
+    assert drive.state.stop is None
+
+
+def test_a_pause_acts_between_two_batches() -> None:
+    """The batch under way goes on, and the next one waits for a resume."""
+    drive = Drive()
+    drive.go()
+    assert drive.answer(Pause(**LI)) is None
+    drive.hear(steps.Ended(sent(1)))
+    step = drive.carry()
+    assert isinstance(step, steps.Step)
+    assert step.phase == "paused"
+    assert drive.answer(Resume(by="li")) is None
+    assert isinstance(drive.carry(), steps.End)
+
+
+def test_a_list_that_needs_approval_waits_with_its_plan() -> None:
+    """Who asked for it cannot approve it; no batch is approved again."""
+    facts = FACTS.model_copy(update={"approval": "always"})
+    drive = Drive(request(requested_by="wang"), facts=facts)
+    step = drive.go()
+    assert isinstance(step, steps.Step)
+    assert step.phase == "awaiting_approval"
+    assert "somebody else" in (drive.answer(Approve(by="wang"), "a") or "")
+    assert drive.answer(Approve(by="li"), "b") is None
+    assert isinstance(drive.carry(), steps.End)
+
+
+def test_a_list_waits_for_its_time_and_for_a_later_one() -> None:
+    """`reschedule` acts before the first batch, and between two."""
+    drive = Drive(request(send_at=NOON + 5 * MINUTE))
+    step = drive.go()
+    assert isinstance(step, steps.Step)
+    assert (step.phase, step.until) == ("scheduled", NOON + 5 * MINUTE)
+    assert drive.answer(Reschedule(by="li", send_at=NOON + 9 * MINUTE)) is None
+    drive.now = NOON + 6 * MINUTE
+    assert not drive.begun
+    drive.now = NOON + 9 * MINUTE
+    assert isinstance(drive.carry(), steps.End)
+
+
+def test_no_batch_begins_after_not_after() -> None:
+    """What was sent before counts."""
+    drive = Drive(request(not_after=NOON + MINUTE))
+    drive.go()
+    drive.now += 2 * MINUTE
+    end = drive.hear(steps.Ended(sent(1))).carry()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, drive.begun[2]) == ("partly_sent", 0)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "total", "outcome"),
+    [
+        (("sent", "sent"), 2, "sent"),
+        (("sent", "sent_nobody"), 2, "sent"),
+        (("sent_nobody", "sent_nobody"), 2, "sent_nobody"),
+        (("sent",), 2, "partly_sent"),
+        (("sent", "failed"), 2, "partly_sent"),
+        (("unknown", "failed"), 2, "unknown"),
+        (("expired", "expired"), 2, "expired"),
+        (("failed",), 2, "aborted"),
+        ((), 0, "aborted"),
+    ],
+)
+def test_batches_make_one_outcome(outcomes: tuple[Outcome, ...], total: int, outcome: Outcome) -> None:
+    """By how its batches have ended; a person's abort where these do not say."""
+    rows = [row(number, one) for number, one in enumerate(outcomes, start=1)]
+    assert outcome_of(rows, total, "aborted") == outcome
+
+
+def test_the_request_of_a_batch_has_nothing_of_the_whole() -> None:
+    """It goes at once, and names the plan; its own problems wait where those of the whole do."""
+    asked = request(send_at=NOON, approval={"required": True}, requested_by="wang", decision_timeout="2d")
+    batch = batch_of(asked, planned(), 2)
+    assert (batch.key, batch.send_at, batch.approval, batch.preview) == ("spring.2", None, None, None)
+    assert batch.audience.model_dump() == {
+        "kind": "batch", "key": "spring", "plan": "a" * 64, "number": 2, "of": 3, "openids": 8333,
+    }  # fmt: skip
+    assert (batch.on_problem, batch_of(request(on_batch_problem="continue"), planned(), 1).on_problem) == (
+        "wait",
+        "fail",
+    )
+
+
+def test_the_estimate_counts_a_hundred_a_day() -> None:
+    """Of 250 batches, the last fifty go on the third day."""
+    drive = Drive(batches=250)
+    drive.go()
+    ends_at = show.status(drive.request, drive.state, drive.step, drive.now).progress.ends_at
+    assert ends_at is not None
+    assert timedelta(days=1) < ends_at - NOON < timedelta(days=2)
