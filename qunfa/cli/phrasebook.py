@@ -229,6 +229,34 @@ RECALLS: Final = (
 )
 """What a recall says, and what it is of."""
 
+BATCHES: Final = (
+    N_("batch {number} of {size}"),
+    N_("an operator's answer to {problem} of {said}"),
+    N_("planned: {counted}"),
+    N_("{number} openids in {size} batches"),
+    N_("needs an operator: batch {number}"),
+    N_("the first of {number} batches is sent"),
+    N_("batch {number} needs an operator: {problem}"),
+    N_("batch {number} ended as {outcome}: {problem}"),
+    N_("batch {number} ended as {outcome}"),
+    N_("retry of batch {number}"),
+    N_("{name} of the batch"),
+    N_("{name} does not answer {problem}"),
+    N_("{name} does not fit yet: the audience is being planned; try again in a moment"),
+    N_("{name} does not fit now: this send asks a person first"),
+    N_("{name} does not fit now: no batch is left"),
+    N_("Batch {number} of {size}, {key}, ended as {outcome} ({problem}). {said}"),
+    N_("Batch {number} of {size}, {key}, ended as {outcome}. {said}"),
+    N_("The key {key} stands for other content already; nothing more is submitted."),
+    N_("to {number} openids in {size} batches, taken {at}"),
+    N_("part: {said}: {number}"),
+    N_("left out: {number} duplicates, {size} lines that are no openids"),
+    N_("sends in batches this month: {text}"),
+    N_("through at about {at}"),
+    N_("digest of the plan: {digest}"),
+)
+"""What a send in batches says."""
+
 COMMAND_LINE: Final = (
     N_("Missing argument '{name}'."),
     N_("Missing option '{name}'."),
@@ -287,6 +315,7 @@ PHRASES: Final = sorted(
         *SHOWN,
         *OUTLOOK,
         *RECALLS,
+        *BATCHES,
         *COMMAND_LINE,
         *REQUESTS,
         *OF_TEMPORAL,
