@@ -171,7 +171,9 @@ async def test_a_batch_that_needs_a_person_is_named(qunfa: Qunfa, in_batches: In
     await handle.signal("become", status("needs_operator", progress=PROGRESS, problem=failed, answers=["resume"]))
     shown = (await qunfa("status", f"demo/{key}")).stdout
     assert f"120: qunfa status demo/{key}.120\n" in shown
-    assert [line.split("  ")[-1].strip() for line in shown.splitlines() if "resume" in line] == [f"qunfa resume demo/{key}"]
+    assert [line.split("  ")[-1].strip() for line in shown.splitlines() if "resume" in line] == [
+        f"qunfa resume demo/{key}"
+    ]
     taken = await qunfa("resume", f"demo/{key}")
     assert (taken.exit_code, (await handle.query("received"))[-1]["by"]) == (0, "li")
 
