@@ -36,14 +36,14 @@ async def test_a_list_goes_out_by_commands_and_so_does_the_rest(scene: Scene, tm
     assert view.result is not None
     assert (sent.exit_code, view.in_batches, view.result.outcome) == (0, True, "partly_sent")
 
-    rest = tmp_path / "rest.csv.gz"
-    told = await qunfa(scene, "report", f"{scene.account}/spring", "--output", str(rest), "--json", **store)
+    copy = tmp_path / "all.csv.gz"
+    told = await qunfa(scene, "report", f"{scene.account}/spring", "--output", str(copy), "--json", **store)
     report = ReportView.model_validate(parsed(told))
     assert {one.state: (one.openids, one.batches) for one in report.sums} == {
         "sent": (FOLLOWERS - BATCH, 2),
         "failed": (BATCH, 1),
     }
-    rows = gzip.decompress(rest.read_bytes()).decode().splitlines()
+    rows = gzip.decompress(copy.read_bytes()).decode().splitlines()
     assert (rows[0].split(","), len(rows)) == (list(REPORT_COLUMNS), FOLLOWERS + 1)
 
     again = ("send", "--account", scene.account, "--key", "spring-2", "--from-report", "spring", "--state", "failed")
