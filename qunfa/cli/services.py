@@ -93,16 +93,20 @@ def schema(
     ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All of them, as one object by name.")] = False,
+    for_types: Annotated[bool, typer.Option("--types", help="In the form of which generators make types.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print a JSON Schema (draft 2020-12), or the names of all there are."""
+    """Print a JSON Schema (draft 2020-12), or the names of all there are.
+
+    A validator names one wrong field once by it. Generators of types do not know that form: they need --types.
+    """
     if name is not None and everything:
         raise WrongUse("Give a name or --all, not both.")
     if everything:
-        show_json({one: json_schema(one) for one in SCHEMAS})
+        show_json({one: json_schema(one, for_types=for_types) for one in SCHEMAS})
     elif name is None:
         show_json({"names": list(SCHEMAS)}) if as_json else show(*SCHEMAS)
     elif name in SCHEMAS:
-        show_json(json_schema(name))
+        show_json(json_schema(name, for_types=for_types))
     else:
         raise WrongUse(f"There is no message {name!r}. There are: {', '.join(SCHEMAS)}.")

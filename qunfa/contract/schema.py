@@ -7,6 +7,8 @@
 | pydantic's ``title`` of a field | nothing | generators make a type ``Kind1`` of each |
 | ``$ref`` beside a description | ``allOf`` with the ``$ref`` | generators make a type ``Media1`` of each place |
 | pydantic's ``discriminator`` | nothing | it is OpenAPI's, and strict validators refuse it; a choice has a ``const`` |
+
+That is the form for generators. For validators each choice has another one: see :mod:`qunfa.contract.choices`.
 """
 
 from typing import Any, Final
@@ -21,6 +23,7 @@ from qunfa.contract.checks import (
     CheckResult,
     Diagnosis,
 )
+from qunfa.contract.choices import DEFINITIONS, for_validators, target
 from qunfa.contract.grants import Granted, LedgerLost, Report, Wish
 from qunfa.contract.ledger import Forgotten, FreezeAnswer, LedgerView, Restored
 from qunfa.contract.limits import QuotaRequest, QuotaResult, SpeedRequest, SpeedResult
@@ -65,7 +68,6 @@ _PARTS: Final = (
     "AudienceTags",
     "AudienceReport",
 )
-_DEFINITIONS: Final = "#/$defs/"
 _CHOICES: Final = {
     (*_PARTS, "AudienceSeveral", "AudienceBatch"): ("Audience", "Who receives a mass send."),
     _PARTS: ("AudiencePart", "A part of an audience."),
@@ -135,11 +137,12 @@ SCHEMAS: dict[str, type[BaseModel]] = {
 """
 
 
-def json_schema(name: str) -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of one entry of :data:`SCHEMAS`."""
+def json_schema(name: str, *, for_types: bool = False) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of one entry of :data:`SCHEMAS`, for validators or for generators of types."""
     read = name in {"Notice", "doctor"} or name.endswith((".result", ".status", ".ledger"))
     found = SCHEMAS[name].model_json_schema(mode="serialization" if read else "validation")
-    return {"$schema": DIALECT, "$id": f"urn:qunfa:{name}", **_named(found)}
+    named = _named(found)
+    return {"$schema": DIALECT, "$id": f"urn:qunfa:{name}", **(named if for_types else for_validators(named))}
 
 
 def _named(schema: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +167,7 @@ def _renamed(part: Any, definitions: dict[str, Any]) -> Any:
     if isinstance(fields := found.get("properties"), dict):
         found["properties"] = {name: _without_title(field) for name, field in fields.items()}
     if isinstance(found.get("$ref"), str):
-        found["$ref"] = _reference(_RENAMED.get(name := _target(found["$ref"]), name))
+        found["$ref"] = _reference(_RENAMED.get(name := target(found["$ref"]), name))
     if (choice := _choice(found)) is not None:
         name, description = choice
         definitions[name] = {"title": name, "description": description, "oneOf": found.pop("oneOf")}
@@ -184,7 +187,7 @@ def _choice(part: dict[str, Any]) -> tuple[str, str] | None:
     options = part.get("oneOf")
     if not isinstance(options, list) or not all(isinstance(one, dict) and "$ref" in one for one in options):
         return None
-    targets = tuple(_target(one["$ref"]) for one in options)
+    targets = tuple(target(one["$ref"]) for one in options)
     if "TextMessage" in targets:
         return _MESSAGE
     return _CHOICES.get(targets)
@@ -194,9 +197,5 @@ def _without_title(field: dict[str, Any]) -> dict[str, Any]:
     return {name: said for name, said in field.items() if name != "title"}
 
 
-def _target(reference: str) -> str:
-    return reference.removeprefix(_DEFINITIONS)
-
-
 def _reference(name: str) -> str:
-    return f"{_DEFINITIONS}{name}"
+    return f"{DEFINITIONS}{name}"

@@ -43,6 +43,7 @@ async def test_schema_prints_one_or_all(qunfa: Qunfa) -> None:
     """A schema by name, all by --all, the names without either; no Temporal is needed."""
     assert parsed(await qunfa("schema", "MassSend.retry"))["title"] == "Retry"
     assert set(parsed(await qunfa("schema", "--all"))) == set(SCHEMAS)
+    assert "oneOf" in (await qunfa("schema", "MassSend", "--types")).stdout
     assert (await qunfa("schema")).stdout.split() == list(SCHEMAS)
 
 

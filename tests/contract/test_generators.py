@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from qunfa.contract.schema import SCHEMAS, json_schema
-from tests.contract.test_schema import EXAMPLE, REFUSED_BY_BOTH
+from tests.contract.test_schema import EXAMPLE, ONE_WRONG_FIELD, REFUSED_BY_BOTH
 
 NODE: Final = Path(__file__).parent / "generators"
 PYTHON: Final = Path(sys.executable).with_name("datamodel-codegen")
@@ -53,15 +53,21 @@ def test_ajv_takes_every_schema_in_strict_mode() -> None:
     assert [more for more, said in zip(REFUSED_BY_BOTH, refused, strict=True) if not said] == []
 
 
+def test_ajv_names_a_wrong_field_once() -> None:
+    """Beside it stands only that an `if` above it has not come true."""
+    found = judged([("MassSend", {**EXAMPLE, **more}) for _place, more in ONE_WRONG_FIELD])
+    assert [[one.partition(" ")[0] for one in said] for said in found] == [[place] for place, _more in ONE_WRONG_FIELD]
+
+
 @pytest.mark.parametrize("name", sorted(MADE))
 def test_types_in_typescript_have_names_of_their_own(name: str, tmp_path: Path) -> None:
     """No `Media1` beside `Media`: each thing has one type."""
     needs_node()
-    (tmp_path / "schema.json").write_text(json.dumps(json_schema(name)), encoding="utf-8")
+    (tmp_path / "schema.json").write_text(json.dumps(json_schema(name, for_types=True)), encoding="utf-8")
     tool = str(NODE / "node_modules" / ".bin" / "json2ts")
     made = ran([tool, "--maxItems", "-1", "--input", str(tmp_path / "schema.json")])
     assert (_NUMBERED.findall(made), "[k: string]: unknown" in made and name == "MassSend") == ([], False)
-    assert set(json_schema(name).get("$defs", {})) <= set(_TYPES.findall(made))
+    assert set(json_schema(name, for_types=True).get("$defs", {})) <= set(_TYPES.findall(made))
 
 
 @pytest.mark.parametrize("name", sorted(MADE))
@@ -69,8 +75,8 @@ def test_types_in_python_have_names_of_their_own(name: str, tmp_path: Path) -> N
     """As datamodel-codegen makes them for pydantic."""
     if not PYTHON.exists():
         pytest.skip("datamodel-codegen is not installed: `make generators` does that")
-    (tmp_path / "schema.json").write_text(json.dumps(json_schema(name)), encoding="utf-8")
+    (tmp_path / "schema.json").write_text(json.dumps(json_schema(name, for_types=True)), encoding="utf-8")
     options = ["--input-file-type", "jsonschema", "--output-model-type", "pydantic_v2.BaseModel"]
     made = ran([str(PYTHON), "--input", str(tmp_path / "schema.json"), *options, "--formatters", "builtin"])
     assert _NUMBERED.findall(made) == []
-    assert set(json_schema(name).get("$defs", {})) <= set(_TYPES.findall(made))
+    assert set(json_schema(name, for_types=True).get("$defs", {})) <= set(_TYPES.findall(made))

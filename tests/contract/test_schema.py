@@ -29,6 +29,33 @@ REFUSED_BY_BOTH: list[dict[str, Any]] = [
     {"message": {"msgtype": "text", "content": "a" * 2049}}, {"message": {"msgtype": "mpnews", "media_id": "a b"}},
     {"message": {"msgtype": "voice", "media": {"uri": ""}}}, {"requested_by": " "},
 ]  # fmt: skip
+_TAG: dict[str, Any] = {"kind": "tag", "tag_id": 2}
+ONE_WRONG_FIELD: list[tuple[str, dict[str, Any]]] = [
+    ("/audience/tag_id", {"audience": {"kind": "tag", "tag_id": "2"}}),
+    ("/audience/kind", {"audience": {"kind": "everybody"}}),
+    ("/audience", {"audience": {"tag_id": 2}}),
+    ("/audience", {"audience": None}),
+    ("/audience", {"audience": {"kind": "all", "tag_id": 2}}),
+    ("/audience/expect", {"audience": {**_TAG, "expect": "VIP"}}),
+    ("/audience/expect/max", {"audience": {**_TAG, "expect": {"max": 0}}}),
+    ("/audience/openids/1", {"audience": {"kind": "openids", "openids": ["o1", "o 2"]}}),
+    ("/audience/on_bad_line", {"audience": {"kind": "openid_file", "uri": "file:a", "on_bad_line": "keep"}}),
+    ("/audience/any/0", {"audience": {"kind": "tags", "any": ["2"]}}),
+    ("/audience/states/0", {"audience": {"kind": "report", "key": "k", "states": ["sent"]}}),
+    ("/audience/of/0/tag_id", {"audience": {"kind": "several", "of": [{"kind": "tag", "tag_id": -1}]}}),
+    ("/audience/minus/0/kind", {"audience": {"kind": "several", "of": [_TAG], "minus": [{"kind": "several"}]}}),
+    ("/message/msgtype", {"message": {"msgtype": "news"}}),
+    ("/message", {"message": {"msgtype": "text"}}),
+    ("/message/media/uri", {"message": {"msgtype": "voice", "media": {"uri": ""}}}),
+    ("/message/media", {"message": {"msgtype": "voice", "media": "file:a"}}),
+    ("/message/media", {"message": {"msgtype": "voice", "media": {}}}),
+    ("/message/images/0/media_id", {"message": {"msgtype": "image", "images": [{"media_id": "a b"}]}}),
+    ("/send_at", {"send_at": 7}),
+    ("/decision_timeout", {"decision_timeout": -1}),
+    ("/decision_timeout", {"decision_timeout": True}),
+    ("/send_ignore_reprint", {"send_ignore_reprint": 2}),
+]
+"""Where it stands, and what stands there."""
 WRITTEN_AND_READ = [
     "MassSend", "MassSend.result", "MassSend.status", "MassSend.retry", "MassSend.mark_sent", "MassSend.abort",
     "MassSend.approve", "MassSend.reject", "MassSend.pause", "MassSend.resume", "MassSend.reschedule",
@@ -58,6 +85,22 @@ def test_what_the_parser_refuses_by_its_form_the_schema_refuses(more: dict[str, 
     """An editor that knows the schema warns before the workflow does."""
     assert takes("MassSend", BASE)
     assert not takes("MassSend", {**BASE, **more})
+
+
+@pytest.mark.parametrize(("place", "more"), ONE_WRONG_FIELD)
+def test_one_wrong_field_is_one_error_at_its_place(place: str, more: dict[str, Any]) -> None:
+    """It does not count what else might have stood there."""
+    validator = Draft202012Validator(json_schema("MassSend"), format_checker=Draft202012Validator.FORMAT_CHECKER)
+    errors = list(validator.iter_errors({**EXAMPLE, **more}))
+    assert ["".join(f"/{part}" for part in one.absolute_path) for one in errors] == [place]
+    assert errors[0].context == []
+
+
+@pytest.mark.parametrize("more", [{}, *REFUSED_BY_BOTH, *(more for _place, more in ONE_WRONG_FIELD)])
+def test_both_forms_of_a_schema_take_the_same(more: dict[str, Any]) -> None:
+    """That for validators, and that of which generators make types."""
+    forms = [Draft202012Validator(json_schema("MassSend", for_types=one)) for one in (False, True)]
+    assert [one.is_valid({**EXAMPLE, **more}) for one in forms] == [more == {}] * 2
 
 
 @pytest.mark.parametrize(
@@ -111,7 +154,7 @@ def test_a_schema_says_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", WRITTEN_AND_READ)
 def test_every_field_of_a_schema_has_a_description_and_no_title(name: str) -> None:
     """Whoever writes a request in an editor reads what it means. Generators would make a type of each title."""
-    models = [part for part in parts(json_schema(name)) if isinstance(part.get("properties"), dict)]
+    models = [part for part in parts(json_schema(name)) if isinstance(part.get("properties"), dict) and "title" in part]
     assert models
     bare = [
         f"{model['title']}.{field}"
@@ -124,7 +167,7 @@ def test_every_field_of_a_schema_has_a_description_and_no_title(name: str) -> No
 
 def test_a_choice_has_a_name_of_its_own() -> None:
     """A generator makes one type of it, by a name that says what it is."""
-    schema = json_schema("MassSend")
+    schema = json_schema("MassSend", for_types=True)
     definitions = schema["$defs"]
     assert {"Audience", "AudienceAll", "AudienceTag", "AudienceOpenids", "Message", "Media"} <= definitions.keys()
     assert {"All", "Tag", "Openids"}.isdisjoint(definitions)

@@ -72,14 +72,6 @@ def test_all_generations_count(jobs: Jobs, wanted: Step | Over | Renew) -> None:
     assert course(jobs, NOON, PLAIN) == wanted
 
 
-@pytest.mark.parametrize(
-    "jobs", [in_turn(NEW), in_turn(FAILED, NEW), in_turn(CONFIRMED, NEW), in_turn(FAILED, UNKNOWN)]
-)
-def test_a_definite_no_opens_the_way(jobs: Jobs) -> None:
-    """WeChat's no, or an operator's, on the generation before lets the next one be submitted."""
-    assert isinstance(course(jobs, NOON, PLAIN), Submit)
-
-
 @given(arbitrary.generations, arbitrary.moments, arbitrary.conditions)
 def test_every_course_has_a_next_step(jobs: Jobs, now: datetime, conditions: Conditions) -> None:
     """Total: whatever is known, there is a step, and every question has its words and answers."""

@@ -3,7 +3,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from qunfa.contract.checks import Finding
-from qunfa.contract.ids import SEARCH_ATTRIBUTES
 from qunfa.rules import doctor
 from qunfa.rules.doctor import Poller, Pollers, workers_answered, workers_found, workers_silent
 from tests.rules.sentences import is_read_well
@@ -15,32 +14,6 @@ NOW = datetime(2026, 12, 1, tzinfo=UTC)
 def pollers(*versions: str | None, current: str | None = None) -> Pollers:
     """Workers of these versions, which have just polled."""
     return Pollers(tuple(Poller(version, NOW) for version in versions), current)
-
-
-@pytest.mark.parametrize(
-    ("version", "state"),
-    [("1.31.0", "ok"), ("v1.32.0-rc.1", "ok"), ("2.0", "ok"), ("1.30.9", "warning"), ("", "warning"), ("x", "warning")],
-)
-def test_an_old_or_unknown_server_is_a_warning(version: str, state: str) -> None:
-    """It may work all the same."""
-    finding = doctor.version_found(version)
-    assert (finding.state, finding.todo is None) == (state, state == "ok")
-
-
-@pytest.mark.parametrize(("days", "state"), [(35, "ok"), (90, "ok"), (34.9, "warning"), (1, "warning"), (0, "skipped")])
-def test_closed_workflows_stay_as_long_as_the_ledger(days: float, state: str) -> None:
-    """Less is a warning with the command that mends it; a server that does not tell is none."""
-    finding = doctor.retention_found("default", timedelta(days=days))
-    assert finding.state == state
-    assert finding.todo == ("qunfa setup --retention 35d" if state == "warning" else None)
-
-
-def test_search_attributes() -> None:
-    """One that is missing stops everything, and setup adds it."""
-    assert doctor.attributes_found([]).state == "ok"
-    missing = doctor.attributes_found([next(iter(SEARCH_ATTRIBUTES))])
-    assert (missing.state, missing.todo) == ("failed", "qunfa setup")
-    assert "MassSendAccount" in missing.said
 
 
 def test_accounts_of_the_configuration() -> None:
@@ -84,14 +57,6 @@ def test_workers_that_poll_and_get_nothing(versions: tuple[str | None, ...], cur
         assert (current or "pollers") in finding.said
     else:
         assert "temporal worker deployment set-current-version --deployment-name" in (finding.todo or "")
-
-
-def test_a_worker_that_no_longer_polls_is_not_counted() -> None:
-    """Temporal remembers it for minutes; a poll that is under way began up to a minute ago."""
-    polled = tuple(Poller(None, NOW - timedelta(seconds=ago)) for ago in (1, 61, 90, 290))
-    assert len(Pollers(polled).alive(NOW).polls) == 2
-    found = workers_found("qunfa", Pollers(polled).alive(NOW), Pollers(polled[3:]).alive(NOW))
-    assert (found.state, "for activities" in found.said) == ("failed", True)
 
 
 def test_workers_that_poll_and_do_not_answer_are_a_failure() -> None:

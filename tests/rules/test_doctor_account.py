@@ -53,13 +53,6 @@ def is_whole(finding: Finding) -> bool:
     return finding.account == "demo" and is_read_well(finding) and advised
 
 
-def test_an_account_with_which_all_is_well_has_no_advice() -> None:
-    """Nothing is to be done."""
-    findings = account_findings(seen(), APPID)
-    assert [(one.state, one.todo, one.account) for one in findings] == [("ok", None, "demo")] * 5
-    assert not_at_wechat(findings) is None
-
-
 def test_an_operator_without_configuration_compares_nothing() -> None:
     """The workers' word counts; another appid than this machine's is a failure."""
     assert found(seen(), None)["account"].state == "ok"

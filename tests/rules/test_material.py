@@ -161,15 +161,6 @@ def test_what_lives_three_days_is_made_again_in_time(
     assert [type(work).__name__ for work in old] == [*again, "Ready"]
 
 
-@pytest.mark.parametrize(("raw", "use"), [(NEWS, "cover"), (VIDEO, "video")])
-def test_workers_clocks_may_differ(raw: dict[str, Any], use: Any) -> None:
-    """A draft made by a worker whose clock is behind the uploading one's is good, and is not made again and again."""
-    of = source("message.articles[0].thumb" if raw is NEWS else "message.media", use)
-    behind = Made(media_id="made", made_at=NOW - timedelta(minutes=5), verified=True)
-    material = with_upload(Material(sources=(of,)), uploaded(of)).model_copy(update={"made": behind})
-    assert [type(work).__name__ for work in carried_out(raw, material)] == ["Ready"]
-
-
 def test_what_is_uploaded_anew_is_made_anew() -> None:
     """A new thumb in an old uploadnews would be none."""
     of = source("message.articles[0].thumb", "thumb")
@@ -231,21 +222,6 @@ def test_a_draft_that_died_after_a_generation_is_not_made_anew(earlier: Job) -> 
     assert not is_rebuildable(jobs, message(NEWS), Material())
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        {"msgtype": "text", "content": "c"},
-        {"msgtype": "wxcard", "card_id": "c"},
-        {"msgtype": "mpnews", "media_id": "m"},
-        {"msgtype": "voice", "media": {"media_id": "m"}},
-        {"msgtype": "image", "images": [{"media_id": "m"}, {"media_id": "n"}]},
-    ],
-)
-def test_what_wechat_holds_is_ready_as_it_is(raw: dict[str, Any]) -> None:
-    """Nothing is made for it."""
-    assert carried_out(raw, Material()) == [Ready(message(raw))]
-
-
 def test_an_uploaded_voice_is_what_is_sent() -> None:
     """By the id that WeChat gave for just this file; all else of the message stays."""
     sources = (source("message.media", "voice", "b"),)
@@ -267,39 +243,12 @@ def test_a_rebuilding_leaves_pictures_and_happens_once() -> None:
     assert rebuilding(before) == Material(uploads=(kept,), contents=("c" * 64,), rebuilt=True)
 
 
-def test_a_new_upload_takes_the_place_of_one_of_the_same_file() -> None:
-    """Of no other one."""
-    one, other = source("a", "image", "a"), source("b", "image", "b")
-    material = with_upload(with_upload(Material(), uploaded(one)), uploaded(other))
-    newer = uploaded(one, NOW + timedelta(days=1))
-    assert with_upload(material, newer).uploads == (uploaded(other), newer)
-
-
-@pytest.mark.parametrize(
-    ("raw", "uploads"),
-    [(VOICE, ()), (VIDEO, ()), (VOICE, ("image",))],
-)
-def test_an_id_that_is_missing_is_never_made_up(raw: dict[str, Any], uploads: tuple[Any, ...]) -> None:
-    """Nothing is outstanding, and still there is no id: rather no submission than one without it."""
-    material = Material(uploads=tuple(uploaded(source("message.media", use)) for use in uploads))
-    with pytest.raises(ValueError, match="has no media_id"):
-        next_work(message(raw), material, "draft", NOW)
-
-
 def test_a_picture_is_no_cover() -> None:
     """An upload that has an address and no id cannot be submitted."""
     of = source("message.media", "voice")
     bare = uploaded(of).model_copy(update={"media_id": None})
     with pytest.raises(ValueError, match="has no media_id"):
         next_work(message(VOICE), Material(sources=(of,), uploads=(bare,)), "draft", NOW)
-
-
-def test_a_draft_is_made_of_its_articles() -> None:
-    """In their order, with a cover for each: the uploaded one, or the one that WeChat holds."""
-    second = {"title": "u", "content": "<p>d</p>", "thumb": {"media_id": "there"}}
-    raw = {**NEWS, "articles": [NEWS["articles"][0], second]}
-    works = carried_out(raw, Material(sources=(source("message.articles[0].thumb", "cover"),)))
-    assert works[1] == MakeDraft(message(raw).articles, ("cover-aa", "there"), ())
 
 
 @pytest.mark.parametrize(
@@ -319,3 +268,11 @@ def test_what_was_made_too_long_ago_is_made_again(
         made = Made(media_id="made", made_at=NOW - age, verified=True)
         material = Material(sources=(of,), uploads=(uploaded(of),), made=made)
         assert [type(work).__name__ for work in carried_out(raw, material, via)] == [*wanted, "Ready"]
+
+
+def test_a_draft_is_made_of_its_articles() -> None:
+    """In their order, with a cover for each: the uploaded one, or the one that WeChat holds."""
+    second = {"title": "u", "content": "<p>d</p>", "thumb": {"media_id": "there"}}
+    raw = {**NEWS, "articles": [NEWS["articles"][0], second]}
+    works = carried_out(raw, Material(sources=(source("message.articles[0].thumb", "cover"),)))
+    assert works[1] == MakeDraft(message(raw).articles, ("cover-aa", "there"), ())

@@ -58,15 +58,6 @@ def test_of_two_memories_of_a_try_the_one_with_more_doubt_stands(stands: Try, fa
     assert together(stands, falls) == together(falls, stands) == (stands,)
 
 
-def test_of_two_memories_of_a_decision_the_earlier_one_stands() -> None:
-    """It is what the person has said; a copy of the update says nothing new."""
-    first = Decided(id="u", what="retry", by="wang", reason="x", at=NOON, generation=0)
-    copy = first.model_copy(update={"at": NOON + MINUTE, "by": "li"})
-    other = first.model_copy(update={"id": "t", "at": NOON + MINUTE})
-    found = union(Known(decided=(copy,)), Known(decided=(first,)), Known(decided=(other,))).decided
-    assert found == (other, first)
-
-
 @pytest.mark.parametrize(
     ("stands", "falls"),
     [
@@ -80,23 +71,6 @@ def test_of_two_owners_of_a_msg_id_one_stands_for_everybody(stands: dict[str, An
     one, other = (Owned.model_validate({"msg_id": 7, "key": "k", "generation": 0, **more}) for more in (stands, falls))
     assert union(Known(owned=(one,)), Known(owned=(other,))).owned == (one,)
     assert union(Known(owned=(other,)), Known(owned=(one,))).owned == (one,)
-
-
-def test_each_msg_id_has_an_owner() -> None:
-    """One does not take another one's place."""
-    seven, eight = (Owned(msg_id=msg_id, key="k", generation=0) for msg_id in (7, 8))
-    assert union(Known(owned=(eight,)), Known(owned=(seven,))).owned == (seven, eight)
-
-
-def test_facts_stand_in_one_order() -> None:
-    """By generation, number and wish; so that two memories of the same are equal."""
-    tries = [
-        a_try(9, generation=0),
-        a_try(10, generation=0),
-        a_try(10, generation=0, wish="x"),
-        a_try(1, generation=1),
-    ]
-    assert list(together(*reversed(tries))) == tries
 
 
 @pytest.mark.parametrize(
@@ -125,13 +99,6 @@ def test_what_is_unknown_of_a_try(one: Try, unknown: bool, silent: bool, under_w
 def numbers(tries: tuple[Try, ...]) -> list[int]:
     """Which tries these are."""
     return [one.number for one in tries]
-
-
-def test_tries_are_forgotten_only_where_there_are_too_many() -> None:
-    """The oldest by number first."""
-    some = [a_try(number, REFUSED) for number in range(1, TRIES_MAX + 3)]
-    assert numbers(together(*some[:TRIES_MAX])) == list(range(1, TRIES_MAX + 1))
-    assert numbers(together(*some)) == list(range(3, TRIES_MAX + 3))
 
 
 @pytest.mark.parametrize(
@@ -166,13 +133,6 @@ MANY = [
     *doubts(21, clientmsgid=OTHER_ID, **SILENT),
     *(a_try(number, REFUSED) for number in range(31, 31 + TRIES_MAX)),
 ]
-
-
-def test_the_first_unknown_tries_of_each_clientmsgid_stay() -> None:
-    """Three with a word of WeChat's and three without, as they began; from there on WeChat may remember the id."""
-    first = [1, 2, 5, 11, 12, 15, 21, 22, 25]
-    newest = range(31 + len(first), 31 + TRIES_MAX)
-    assert numbers(together(*MANY)) == [*first, *newest]
 
 
 def test_in_short_only_tries_that_count_are_left() -> None:

@@ -11,7 +11,6 @@ from qunfa.rules.notices import (
     Again,
     Closed,
     Taken,
-    Unwanted,
     told,
     told_of_close,
     type_of_close,
@@ -29,11 +28,6 @@ PINNED = "msg_8d7c4b817141fb3acacf092c52318fc2bf132cf1"
 def test_any_2xx_is_taken(status: int) -> None:
     """Whatever else it says."""
     assert understood(status, "60", NOW) == Taken()
-
-
-def test_gone_is_the_only_answer_that_stops() -> None:
-    """A receiver says 410 when it wants no more; every other refusal may be a mistake that somebody puts right."""
-    assert [status for status in range(100, 600) if understood(status, None, NOW) == Unwanted()] == [410]
 
 
 @pytest.mark.parametrize("status", [199, 300, 301, 304, 307, 400, 401, 403, 404, 413, 422, 429, 500, 502, 503, 599])

@@ -63,15 +63,6 @@ def test_totals_are_sums_of_what_was_counted(jobs: Jobs) -> None:
         assert total == Counts(**{n: sum(getattr(c, n) for c in counted) for n in ("total", "filter", "sent", "error")})
 
 
-def test_what_the_ledger_knew_is_marked() -> None:
-    """A later life reports the verdict as the ledger's, and as no new submission."""
-    verdict = Verdict(status="send success", observed_by="push", counts=Counts(total=3, filter=3, sent=3))
-    job = Job(clientmsgid=CLIENTMSGID, attempts=1, msg_id=7, accepted_at=NOON, verdict=verdict)
-    known = from_ledger((job,))
-    row = job_result(known[0], known)
-    assert (row.observed_by, row.deduplicated, row.counts, row.state) == ("ledger", True, verdict.counts, "sent")
-
-
 @pytest.mark.parametrize(
     ("changes", "state"),
     [
@@ -141,43 +132,10 @@ def test_a_result_tells_all_of_its_send(request_: MassSendRequest) -> None:
     assert result(request_, (new,), "unknown").may_have_been_delivered
 
 
-def test_totals_leave_out_what_was_not_counted() -> None:
-    """A job without a verdict, or with one that has no counts, adds nothing."""
-    counted = Verdict(status="send success", observed_by="push", counts=Counts(total=1, filter=1, sent=1, error=0))
-    polled = Verdict(status="SEND_SUCCESS", observed_by="poll")
-    jobs = [
-        Job(clientmsgid=CLIENTMSGID, msg_id=number, verdict=one)
-        for number, one in enumerate((counted, polled, None), 1)
-    ]
-    assert totals(tuple(jobs)) == counted.counts
-    assert totals(tuple(jobs[1:])) is None
-
-
-def test_a_straggler_makes_an_end_unknown() -> None:
-    """Also where nothing else does."""
-    new = (Job(clientmsgid=CLIENTMSGID),)
-    assert (bad_end(new, "failed"), bad_end(new, "failed", straggler=True)) == ("failed", "unknown")
-
-
-def test_what_only_the_ledger_knew_has_no_invented_verdict() -> None:
-    """A job that is accepted and undecided stays so."""
-    [job] = from_ledger((Job(clientmsgid=CLIENTMSGID, msg_id=7),))
-    assert (job.verdict, job.deduplicated, job.msg_id) == (None, True, 7)
-
-
-def test_whoever_is_refused_reads_of_a_slow_try_too() -> None:
-    """It may be carried out after the one that failed."""
-    no = Verdict(status="err(30001)", observed_by="push")
-    failed = Job(clientmsgid=CLIENTMSGID, attempts=2, msg_id=7, verdict=no, unanswered=(1,))
-    said = used_before("spring", (failed,)) or ""
-    assert ('"spring"' in said, "(msg_id: 7)" in said) == (True, True)
-    assert used_before("spring", (failed.model_copy(update={"unanswered": ()}),)) is None
-
-
-def test_an_echo_of_what_failed_is_no_open_row(request_: MassSendRequest) -> None:
-    """WeChat's word on the earlier generation of the same clientmsgid settles it."""
-    no = Verdict(status="err(30001)", observed_by="push")
-    failed = Job(clientmsgid=CLIENTMSGID, attempts=1, msg_id=7, verdict=no)
-    echo = Job(clientmsgid=CLIENTMSGID, generation=1, attempts=1, ever_unknown=True, collides_with=7)
-    assert [row.state for row in result(request_, (failed, echo), "failed").jobs] == ["failed", "refused"]
-    assert [row.state for row in result(request_, (echo,), "unknown").jobs] == ["unknown"]
+def test_what_the_ledger_knew_is_marked() -> None:
+    """A later life reports the verdict as the ledger's, and as no new submission."""
+    verdict = Verdict(status="send success", observed_by="push", counts=Counts(total=3, filter=3, sent=3))
+    job = Job(clientmsgid=CLIENTMSGID, attempts=1, msg_id=7, accepted_at=NOON, verdict=verdict)
+    known = from_ledger((job,))
+    row = job_result(known[0], known)
+    assert (row.observed_by, row.deduplicated, row.counts, row.state) == ("ledger", True, verdict.counts, "sent")

@@ -31,22 +31,6 @@ def test_a_busy_wechat_widens_the_spacing(errcode: int) -> None:
     assert pace.earliest(known, NOON, SECOND) >= NOON + 300 * SECOND
 
 
-def test_an_accepted_submission_narrows_it_again() -> None:
-    """Halved each time, down to the configured pace; other answers leave it."""
-    known = Pace(spacing=8 * SECOND)
-    for kind, errcode in (("refused", 48001), ("unknown", None), ("not_written", None), ("refused", 45028)):
-        assert pace.told(known, answer(kind, errcode), NOON, SECOND).spacing == 8 * SECOND
-    for expected in (4, 2, 1, 1):
-        known = pace.told(known, answer("accepted"), NOON, SECOND)
-        assert known.spacing == expected * SECOND
-
-
-def test_a_faster_send_does_not_hurry_a_slowed_account() -> None:
-    """Sends may have pinned different paces; being told to slow down never speeds up."""
-    wide = Pace(spacing=200 * SECOND)
-    assert pace.told(wide, answer("refused", 42010), NOON, SECOND / 10).spacing == 200 * SECOND
-
-
 @settings(max_examples=20)
 @given(
     st.lists(st.tuples(arbitrary.answers(), st.integers(0, 3000), st.integers(0, 3000)), min_size=100, max_size=150),
@@ -108,10 +92,3 @@ def test_the_sixtieth_last_try_holds_the_next_one_back(told: int, wait: int) -> 
 def test_the_pace_after_an_answer(known: Pace, said: Answer, after: Pace) -> None:
     """How wide it is, when the next try may be written, and what counts for the minute."""
     assert pace.told(known, said, NOON, SECOND) == after
-
-
-def test_a_lease_keeps_the_next_one_a_spacing_away() -> None:
-    """The account's, or that of the send where it is wider."""
-    for spacing, wait in ((2, 2), (8, 8), (0, 3)):
-        known = pace.leased(Pace(spacing=spacing * SECOND), NOON, min(spacing, 1) * SECOND or 3 * SECOND)
-        assert (known.next_at, known.spacing) == (NOON + wait * SECOND, spacing * SECOND)

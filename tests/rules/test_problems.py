@@ -6,8 +6,8 @@ import pytest
 
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.result import NOT_DELIVERED, Answer, ArticleCheck, Job, Verdict
-from qunfa.rules.evidence import evidence, evidence_words
-from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY, describe, refused_request, with_address
+from qunfa.rules.evidence import evidence_words
+from qunfa.rules.problems import ABORT, MARK_SENT, PROBLEMS, RETRY, describe, refused_request
 from qunfa.rules.whitelist import refused_address
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 from tests.rules.sentences import is_well_written
@@ -49,17 +49,6 @@ def test_articles_are_spoken_of_where_there_are_some() -> None:
     assert "below" not in describe("reprint_needs_decision", job).todo
     assert describe("reprint_needs_decision", shown).todo.startswith("Look at the articles below. Retry with")
     assert "--send-ignore-reprint" in describe("reprint_needs_decision", job).todo
-
-
-@pytest.mark.parametrize("name", PROBLEMS)
-@pytest.mark.parametrize("detail", ["it broke", "it broke.", "it broke.. "])
-def test_what_is_said_ends_with_one_full_stop(name: str, detail: str) -> None:
-    """Whatever it quotes."""
-    answer = Answer(kind="refused", at=NOON, detail=detail)
-    problem = describe(name, NEW.model_copy(update={"answer": answer, "window_started_at": NOON}))
-    for text in (problem.sentence, problem.todo):
-        assert text.endswith(".")
-        assert ".." not in text
 
 
 def test_the_address_for_the_whitelist_is_named() -> None:
@@ -169,15 +158,6 @@ def test_a_refused_request_says_all_that_is_wrong() -> None:
     assert found.todo.endswith(".")
 
 
-def test_only_the_whitelists_problem_names_an_address() -> None:
-    """Whatever another one's text holds."""
-    said = SAID.model_copy(update={"errmsg": "invalid ip 203.0.113.9, not in whitelist"})
-    other = describe("account_refused", NEW.model_copy(update={"answer": said}))
-    assert with_address(other) is other
-    named = describe("ip_not_whitelisted", NEW.model_copy(update={"answer": said}))
-    assert with_address(named.model_copy(update={"errmsg": None})).todo == named.todo
-
-
 @pytest.mark.parametrize(
     ("errmsg", "rid", "said"),
     [
@@ -193,11 +173,6 @@ def test_only_the_whitelists_problem_names_an_address() -> None:
 def test_a_rid_is_said_once(errmsg: str | None, rid: str | None, said: str) -> None:
     """It stands in WeChat's text, and is a field of its own: people see the field."""
     assert evidence_words(1, errmsg, rid) == said
-
-
-def test_without_evidence_nothing_is_said() -> None:
-    """No empty words."""
-    assert (evidence(None, None, None), evidence_words(None, None, None)) == ({}, "")
 
 
 @pytest.mark.parametrize(

@@ -36,26 +36,6 @@ def rows(kind: Any = "service", counted: Book | None = None, *calls: CallsLeft) 
     return {row.name: row for row in allowances(kind, counted or book(), calls, NOW)}
 
 
-def test_a_service_account_has_four_to_all_a_month() -> None:
-    """Only those to all count, of this month only; there are new ones on the first, in Shanghai."""
-    counted = book(
-        n30={"total": 9, "to_all": 4}, d01={"total": 5, "to_all": 2}, d05={"total": 1, "to_all": 1, "others": 1}
-    )
-    row = rows("service", counted)["sends_to_all"]
-    assert (row.period, row.limit, row.used, row.left, row.others, row.whole) == ("month", 4, 3, 1, 1, True)
-    assert row.renewed_at == datetime(2026, 12, 31, 16, tzinfo=UTC)
-
-
-def test_the_quota_of_a_subscription_account_is_one_a_day() -> None:
-    """To all or to a tag."""
-    counted = book(d04={"total": 1}, d05={"total": 1, "to_all": 0, "others": 2})
-    found = rows("subscription", counted)
-    row = found["sends"]
-    assert (row.period, row.limit, row.used, row.left, row.others) == ("day", 1, 1, 0, 2)
-    assert row.renewed_at == datetime(2026, 12, 5, 16, tzinfo=UTC)
-    assert set(found) == {"sends", "previews"}
-
-
 def test_calls_are_wechats_count_where_it_tells() -> None:
     """It has counted those of others and refused ones, too; without its word, ours are a least count."""
     counted = book(d05={"total": 3, "previews": 7})
@@ -74,14 +54,6 @@ def test_a_book_that_was_begun_later_does_not_have_it_all() -> None:
         assert (found["sends_to_all"].whole, found["mass_calls"].whole) == (month, day)
     assert not rows("service", Book())["sends_to_all"].whole
     assert rows("service", book(this_morning), called(SENDALL, 1))["mass_calls"].whole
-
-
-def test_the_day_is_shanghais() -> None:
-    """An hour later there is a new one, and the month goes on."""
-    counted = book(d05={"total": 2, "to_all": 1})
-    assert (today(counted, NOW).total, this_month(counted, NOW).total) == (2, 2)
-    later = NOW + timedelta(hours=1)
-    assert (today(counted, later).total, this_month(counted, later).to_all) == (0, 1)
 
 
 @given(st.dictionaries(st.dates(date(2026, 10, 1), date(2027, 1, 31)), st.integers(0, 9)))
@@ -118,56 +90,3 @@ def test_what_was_counted_is_said_with_where_it_was_made(others: int, said: list
         assert words in sentence
     assert ("elsewhere" in sentence) is bool(said)
     assert is_well_written(sentence)
-
-
-def test_each_limit_is_told_whole() -> None:
-    """Its name, its period, and what is left of it; never less than nothing."""
-    counted = book(d05={"total": 7, "to_all": 6, "others": 5, "previews": 101})
-    service, subscription = rows("service", counted), rows("subscription", counted)
-    assert [*service] == ["sends_to_all", "mass_calls", "previews"]
-    assert [*subscription] == ["sends", "previews"]
-    midnight, month = datetime(2026, 12, 5, 16, tzinfo=UTC), datetime(2026, 12, 31, 16, tzinfo=UTC)
-    found = [
-        (one.period, one.limit, one.used, one.left, one.others, one.renewed_at)
-        for one in (*service.values(), *subscription.values())
-    ]
-    previews = ("day", 100, 101, 0, 0, midnight)
-    assert found == [
-        ("month", 4, 6, 0, 5, month),
-        ("day", 100, 7, 93, 0, midnight),
-        previews,
-        ("day", 1, 7, 0, 5, midnight),
-        previews,
-    ]
-
-
-@pytest.mark.parametrize(
-    ("calls", "limit", "used"),
-    [
-        ([], 100, 3),
-        ([CallsLeft(cgi_path=SENDALL, used=9)], 100, 9),
-        ([CallsLeft(cgi_path=SENDALL, used=2)], 100, 3),
-        ([CallsLeft(cgi_path=SENDALL, daily_limit=50)], 100, 3),
-        (
-            [CallsLeft(cgi_path=SENDALL, used=9, daily_limit=60), CallsLeft(cgi_path=SEND, used=8, daily_limit=50)],
-            50,
-            9,
-        ),
-        ([CallsLeft(cgi_path=PREVIEW, used=9)], 100, 3),
-    ],
-)
-def test_wechats_count_of_calls_is_believed_where_it_is_higher(calls: list[CallsLeft], limit: int, used: int) -> None:
-    """And its lower limit; a path of which it tells no count says nothing."""
-    row = rows("service", book(d05={"total": 3}), *calls)["mass_calls"]
-    assert (row.limit, row.used) == (limit, used)
-
-
-def test_a_count_of_wechats_is_of_the_whole_day() -> None:
-    """Of the calls that it tells of; a book that began today has the rest of them in part."""
-    begun = book(NOW - timedelta(hours=10))
-    found = rows("service", begun, called(PREVIEW, 1))
-    assert [(name, row.whole) for name, row in found.items()] == [
-        ("sends_to_all", False),
-        ("mass_calls", False),
-        ("previews", True),
-    ]

@@ -6,12 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.ledger import Recalled
 from qunfa.contract.recall import Heard, KnownJob, RecallCall
 from qunfa.rules.recall import (
     CALLS_MAX,
     VERIFYING_LOOKS,
-    Delete,
     End,
     Look,
     begin,
@@ -41,21 +39,6 @@ def test_what_stands_against_it(known: dict[str, Any], aim: dict[str, Any], sent
 
 
 @pytest.mark.parametrize(
-    "known",
-    [
-        OURS,
-        KnownJob(msg_id=7),
-        OURS.model_copy(update={"articles": None}),
-        OURS.model_copy(update={"verdict": None}),
-        FAILED,
-    ],
-)
-def test_what_does_not(known: KnownJob) -> None:
-    """Delivered, not ours, a draft by its media_id; no verdict yet, or a no that may be forged."""
-    assert obstacle(request(msg_id=7, article_idx=2), known) is None
-
-
-@pytest.mark.parametrize(
     ("known", "heard"),
     [
         (OURS, says("SENDING")),
@@ -76,11 +59,6 @@ def test_a_job_that_is_not_sent_yet_is_waited_for(known: KnownJob, heard: Heard)
     done = end(next_step(later, NOON + TIMING.window))
     known_so = "is not known to be sent" if heard.detail else "is still not sent"
     assert (done.outcome, known_so in done.sentence) == ("not_recalled", True)
-
-
-def test_a_delivered_job_of_ours_that_mass_get_has_forgotten() -> None:
-    """40059: the push has said that it was delivered, so WeChat's delete decides."""
-    assert isinstance(next_step(looked(recall(), says(errcode=40059)), NOON), Delete)
 
 
 def test_an_ok_is_verified() -> None:
@@ -104,21 +82,6 @@ def test_one_article_of_several_has_no_verification() -> None:
     assert (last.outcome, last.verified) == ("recalled", False)
 
 
-@pytest.mark.parametrize("errcode", [40065, 45011, 42010, 45061, 40001])
-def test_a_passing_refusal_is_called_again_spaced(errcode: int) -> None:
-    """After `mass/get`, and not while that says that it is still being sent."""
-    refused = called(ready(), call("refused", errcode))
-    assert isinstance(step := next_step(refused, NOON), Look)
-    assert step.at == NOON
-    asked = looked(refused, says("SEND_SUCCESS"))
-    assert isinstance(step := next_step(asked, NOON), Look)
-    assert step.at == NOON + MINUTE
-    again = looked(asked, says("SEND_SUCCESS", at=NOON + MINUTE))
-    assert isinstance(next_step(again, NOON + MINUTE), Delete)
-    sending = looked(asked, says("SENDING", at=NOON + MINUTE))
-    assert isinstance(next_step(sending, NOON + MINUTE), Look)
-
-
 def test_40065_for_ever_ends_while_others_still_have_calls() -> None:
     """WeChat takes ten a day."""
     refused, at = ready(), NOON
@@ -127,33 +90,6 @@ def test_40065_for_ever_ends_while_others_still_have_calls() -> None:
         refused = called(refused, call("refused", 40065, at))
     done = end(next_step(looked(refused, says("SEND_SUCCESS", at=at)), at))
     assert (done.outcome, "8 times" in done.sentence) == ("not_recalled", True)
-
-
-def test_40065_for_what_was_recalled_before() -> None:
-    """One call is enough where the ledger has noted an earlier one of just this."""
-    before = Recalled(at=NOON, msg_id=7, article_idx=1, by="li", reason="r")
-    known = OURS.model_copy(update={"recalled": before})
-    refused = called(ready(known, msg_id=7, article_idx=1), call("refused", 40065))
-    done = end(next_step(looked(refused, says("SEND_SUCCESS")), NOON))
-    assert (done.outcome, done.verified, "Recalled before, by li" in done.sentence) == ("recalled", False, True)
-
-
-@pytest.mark.parametrize("errcode", [45009, 40008, 40060, 40204, 48001, 40059])
-def test_a_lasting_refusal_ends_it_after_a_look(errcode: int) -> None:
-    """It may be gone all the same: 40060 has been seen although the deletion worked."""
-    refused = called(ready(), call("refused", errcode))
-    assert isinstance(next_step(refused, NOON), Look)
-    assert end(next_step(looked(refused, says("DELETE")), NOON)).outcome == "recalled"
-    done = end(next_step(looked(refused, says("SEND_SUCCESS")), NOON))
-    assert (done.outcome, f"WeChat answered {errcode}" in done.sentence) == ("not_recalled", True)
-
-
-@pytest.mark.parametrize(("answer", "errcode"), [("lost", None), ("refused", -1), ("refused", 9500001)])
-def test_after_a_doubtful_call_a_refusal_is_no_no(answer: str, errcode: int | None) -> None:
-    """It may be the echo of the success: nobody knows, unless `mass/get` does."""
-    doubtful = called(called(ready(), call(answer, errcode)), call("refused", 40204))
-    assert end(next_step(looked(doubtful, says("SEND_SUCCESS")), NOON)).outcome == "unknown"
-    assert end(next_step(looked(doubtful, says("DELETE")), NOON)).outcome == "recalled"
 
 
 ANSWERS = [

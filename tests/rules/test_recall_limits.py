@@ -50,13 +50,6 @@ def test_what_a_recall_begins_with(known: KnownJob, began: dict[str, Any]) -> No
     assert failed(known) == began.get("failed")
 
 
-@pytest.mark.parametrize(("articles", "idx", "whole"), [(2, 1, False), (1, 1, True), (None, 1, False)])
-def test_one_article_is_all_where_there_is_no_other(articles: int | None, idx: int, whole: bool) -> None:
-    """The one that the request names comes before the one that is known by the address."""
-    known = KnownJob(msg_id=7, articles=articles, article_idx=9)
-    assert begin(request(msg_id=7, article_idx=idx), known, TIMING, NOON).whole is whole
-
-
 @pytest.mark.parametrize(("article", "stands"), [(1, False), (2, False), (3, True)])
 def test_an_article_that_the_message_has_is_not_objected_to(article: int, stands: bool) -> None:
     """The last one is one of them; of a message of unknown length any may be."""
@@ -72,16 +65,6 @@ def test_a_job_that_failed_is_looked_at_for_a_short_time(known: KnownJob, patien
     waiting = looked(recall(known), says("SENDING", at=NOON + patience))
     assert isinstance(next_step(waiting, NOON + patience - SECOND), Look)
     assert end(next_step(waiting, NOON + patience)).outcome == "not_recalled"
-
-
-@pytest.mark.parametrize("known", [OURS, FAILED])
-def test_after_its_first_call_a_recall_has_the_whole_window(known: KnownJob) -> None:
-    """Counted from that call, whatever was said before."""
-    first, last = NOON + MINUTE, NOON + MINUTE + TIMING.window
-    going = called(called(ready(known), call("not_written", at=first)), call("not_written", at=last - 61 * MINUTE))
-    going = looked(going, says("SEND_SUCCESS", at=last - SECOND))
-    assert isinstance(next_step(going, last - SECOND), Delete)
-    assert end(next_step(going, last)).outcome == "not_recalled"
 
 
 def test_only_calls_that_were_written_count() -> None:
@@ -115,17 +98,6 @@ def test_which_calls_may_have_been_carried_out(one: RecallCall, doubtful: bool) 
     cut = interrupted(called(recall(), one), "It was cancelled.")
     assert (cut is not None) is (doubtful or one.answer == "ok")
     assert cut is None or "It was cancelled." in cut.sentence
-
-
-def test_what_was_heard_before_a_call_says_nothing_of_it() -> None:
-    """Looks are counted anew after each."""
-    once = looked(recall(), says("SENDING"))
-    twice = looked(once, says("SENDING", at=NOON + MINUTE))
-    assert (once.fresh and once.fresh.looks, twice.fresh and twice.fresh.looks) == (1, 2)
-    after = called(twice, call())
-    assert after.fresh is None
-    again = looked(after, says("SENDING"))
-    assert again.fresh == says("SENDING", after=1, looks=1)
 
 
 @pytest.mark.parametrize(

@@ -48,14 +48,6 @@ def test_what_is_no_clear_no_stands_against_a_second_submission(said: JobStatus,
     assert is_well_written(sentence.replace("SEND_PAUSED", ""))
 
 
-def test_a_no_and_a_job_that_wechat_does_not_know_are_no_objection() -> None:
-    """40059 only once WeChat would know the job, if there was one."""
-    assert against(JobStatus(status="SEND_FAIL")) is None
-    unknown = JobStatus(errcode=40059)
-    assert against(unknown, 2 * MINUTE) is None
-    assert "40059" in (against(unknown, 2 * MINUTE - timedelta(seconds=1)) or "")
-
-
 @given(
     st.one_of(st.none(), st.text(max_size=20), st.sampled_from(["SENDING", "send success", "err(30001)", "SEND_FAIL"])),
     st.one_of(st.none(), st.integers(-1, 99_999), st.sampled_from([40059, 89504, 89505])),

@@ -151,13 +151,6 @@ def test_after_an_unknown_try_no_refusal_counts(errcode: int) -> None:
     assert isinstance(next_step(job, NOON, PLAIN), Submit)
 
 
-def test_when_the_window_of_an_unknown_try_ends_a_person_is_asked() -> None:
-    """WeChat forgets the clientmsgid after a day: a repeat would be a second send."""
-    job, window = tried(UNKNOWN), PLAIN.timing.window
-    assert isinstance(next_step(job, NOON + window - timedelta(microseconds=1), PLAIN), Submit)
-    assert next_step(job, NOON + window, PLAIN) == Ask("unknown_outcome")
-
-
 def test_nothing_written_is_no_try() -> None:
     """A refused connection is repeated, and leaves nothing open."""
     job = tried(Answer(kind="not_written", at=NOON, detail="DNS"))

@@ -5,13 +5,11 @@ from datetime import timedelta
 import pytest
 
 from qunfa.contract.facts import Known, Owned
-from qunfa.contract.operators import Approve, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.contract.operators import Approve, Pause, Reject, Reschedule, Resume
 from qunfa.contract.result import Answer, Problem
 from qunfa.contract.steps import JobStatus
-from qunfa.rules.memory import union
 from qunfa.send import events, steps
 from qunfa.send.answers import refusal
-from qunfa.send.apply import apply
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.places import (
@@ -200,29 +198,6 @@ def test_a_cancellation_ends_what_cannot_have_been_delivered() -> None:
     accepted.accepted()
     accepted.take(events.Cancelled("no reason given"))
     assert accepted.step.phase == "awaiting_result"
-
-
-def test_an_answer_and_its_problem_may_come_in_one_task() -> None:
-    """The next problem arises, and a person has answered it, before the workflow went on."""
-    alone = joined()
-    for _ in range(2):
-        alone.tries()
-        alone.answered("refused", errcode=48001)
-        alone.sent()
-        answer = events.Updated(f"retry-{alone.number}", Retry(by="li", reason="put right"))
-        alone.take(events.Heard(alone.granted()), answer)
-        assert alone.wants() == "turn"
-    assert len(alone.state.known.decided) == 2
-
-
-def test_the_same_update_id_in_another_life_is_another_decision() -> None:
-    """A caller may number its updates; a reset that applies one again does not."""
-    alone = refused()
-    answer = events.Updated("retry-1", Retry(by="li", reason="put right"))
-    same = apply(alone.engine.request, alone.state, answer, alone.now).known
-    other = apply(alone.engine.request, alone.state.changed(life="life-2"), answer, alone.now).known
-    assert len(union(same, same).decided) == 1
-    assert len(union(same, other).decided) == 2
 
 
 def test_a_question_to_a_silent_ledger_is_dropped() -> None:

@@ -12,7 +12,7 @@ from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS
-from tests.send.places import FAILED, SENDING, accepted, asking, begun, refused, straggling, trying
+from tests.send.places import FAILED, SENDING, asking, begun, refused, straggling, trying
 
 DAY = timedelta(days=1)
 COUNTED = SendsCounted(today=Day(total=41, to_all=1), month=Day(total=43, to_all=3), since=NOON - DAY)
@@ -68,13 +68,6 @@ def test_another_word_on_ones_own_job_asks_the_ledger_nothing() -> None:
     alone.take(events.Polled(7, "SEND_FAIL"))
     alone.reported()
     assert (alone.step.phase, alone.wants()) == ("needs_operator", None)
-
-
-def test_no_problem_is_shown_before_the_ledger_is_asked() -> None:
-    """It may know of a yes, or of another run that was answered."""
-    alone = accepted()
-    alone.pushed("send fail")
-    assert (alone.wants(), alone.step.phase, alone.asks()) == ("asking", "awaiting_result", None)
 
 
 def test_a_problem_has_the_words_of_the_job_that_failed() -> None:

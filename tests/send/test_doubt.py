@@ -120,14 +120,6 @@ def test_a_confirmation_is_overruled_by_an_acceptance() -> None:
     assert (job.msg_id, job.overruled, job.verdict) == (7, True, None)
 
 
-def test_a_retry_makes_the_answers_before_it_count_no_more() -> None:
-    """What WeChat said last no longer counts; what is unknown still does."""
-    refused = a_try(2, Answer(kind="refused", at=NOON, errcode=48001))
-    retry = decision("retry", covers=("wish-1", "wish-2"))
-    [job] = jobs_of(Known(tries=(a_try(1, lost=True), refused), decided=(retry,)), KEY, FIRST)
-    assert (job.answer, job.repeats, job.ever_unknown) == (None, 0, True)
-
-
 def test_a_msg_id_of_another_key_is_a_collision() -> None:
     """Only the ledger knows whose it is; until then the job is taken for accepted, and the ledger is asked."""
     facts = Known(tries=(a_try(1, DUPLICATE),))
@@ -170,17 +162,6 @@ def test_only_a_mark_of_its_generation_is_an_acceptance() -> None:
     for other in (decision("retry"), decision("mark_sent", generation=1, msg_id=9)):
         job = jobs_of(Known(tries=(a_try(1, lost=True),), decided=(other,)), KEY, FIRST)[0]
         assert (job.msg_id, job.accepted_at) == (None, None)
-
-
-def test_of_two_marks_the_later_one_counts() -> None:
-    """Whatever their ids are."""
-    for numbers in ((1, 2), (2, 1)):
-        marks = tuple(
-            decision("mark_sent", number, hours=hours, msg_id=8 + hours) for hours, number in enumerate(numbers)
-        )
-        for decided in (marks, marks[::-1]):
-            facts = Known(tries=(a_try(1, lost=True),), decided=decided)
-            assert jobs_of(facts, KEY, FIRST)[0].msg_id == 9
 
 
 def test_of_two_jobs_of_one_generation_a_yes_comes_first() -> None:

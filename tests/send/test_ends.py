@@ -18,7 +18,7 @@ from qunfa.send.show import Searchable, result, searchable
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own
 from tests.send.arbitrary_facts import FIRST, KEY, a_try
-from tests.send.places import APPROVED, FAILED, HOUR, SENDING, accepted, asking, begun, joined, planned, refused, sent
+from tests.send.places import APPROVED, FAILED, HOUR, SENDING, accepted, asking, begun, joined, planned, sent
 
 
 def found(alone: Alone) -> Searchable:
@@ -149,18 +149,6 @@ def test_a_send_whose_time_is_over_expires() -> None:
     assert late.end.outcome == "expired"
 
 
-def test_who_decides_too_late_finds_it_failed_or_expired() -> None:
-    """By what comes first, where nothing was accepted."""
-    for not_after, until, outcome in ((HOUR, HOUR, "expired"), (5 * 24 * HOUR, 3 * 24 * HOUR, "failed")):
-        alone = refused(not_after=(NOON + not_after).isoformat())
-        assert alone.step.until == NOON + until
-        alone.now += until
-        alone.take(events.TimeCame())
-        alone.asked()
-        alone.reported(outcome)
-        assert alone.end.outcome == outcome
-
-
 def test_a_lost_try_counts_as_an_unknown_answer() -> None:
     """From when it was lost."""
     lost = a_try(lost=True)
@@ -176,16 +164,6 @@ def test_refusals_of_the_token_are_counted_from_the_last_try() -> None:
     for answers, count in (((token,) * 3, 3), ((token, other, token, token), 2), ((token, silent), 0)):
         tries = tuple(a_try(number, answer) for number, answer in enumerate(answers, start=1))
         assert jobs_of(Known(tries=tries), KEY, FIRST)[0].token_refusals == count
-
-
-def test_a_dropped_question_says_that_nothing_was_changed() -> None:
-    """Whoever gave the answer tries again."""
-    alone = asking()
-    alone.retry()
-    assert alone.state.question
-    why = "the account's ledger could not be asked, so nothing was changed; try again"
-    assert alone.take_and_reply(events.Dropped(alone.state.question.update)) == why
-    assert alone.state.question is None
 
 
 def test_a_key_that_came_again_keeps_what_its_ledger_knows() -> None:

@@ -12,10 +12,10 @@ from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer, JobFinished, Verdict
 from qunfa.rules.problems import refused_request
 from qunfa.send import events, steps
-from qunfa.send.apply import SEEN_WITHIN, STRANGERS_MAX, apply
+from qunfa.send.apply import STRANGERS_MAX, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone, own
+from tests.send.alone import FACTS, Alone
 from tests.send.places import (
     APPROVED,
     MINUTE,
@@ -25,7 +25,6 @@ from tests.send.places import (
     begun,
     joined,
     polled_no,
-    queued,
     trying,
     unanswered,
 )
@@ -163,16 +162,6 @@ def test_a_try_is_known_from_its_begin() -> None:
     assert lost.lost_at == NOON
 
 
-@pytest.mark.parametrize("was_told", [True, False])
-def test_an_answer_that_the_ledger_has_not_heard_is_reported(was_told: bool) -> None:
-    """Where the activity could not tell it; what was to be reported before still is."""
-    alone = trying()
-    answer = Answer(kind="accepted", at=NOON, msg_id=7, told=was_told)
-    assert after(alone, events.Answered(answer)).untold is not was_told
-    alone.run.state = alone.state.changed(untold=True)
-    assert after(alone, events.Answered(answer)).untold
-
-
 def test_a_word_of_mass_get_is_reported() -> None:
     """The ledger has not heard it, as it has a push; what is known already need not be told."""
     alone = accepted()
@@ -181,15 +170,6 @@ def test_a_word_of_mass_get_is_reported() -> None:
     assert not after(alone, events.Polled(7, "SEND_SUCCESS")).untold
     assert after(alone, events.Polled(7, "SEND_SUCCESS")).checks == ()
     assert after(accepted(), events.Polled(7, None)).vain == {7: NOON}
-
-
-def test_questions_to_a_person_are_numbered() -> None:
-    """An answer that comes late says to which one it was."""
-    alone = joined()
-    for number in (1, 2, 3):
-        alone.run.state = after(alone, events.WasPut("x", 0))
-        assert alone.state.asking
-        assert (alone.state.asking.number, alone.state.asking.since) == (number, NOON)
 
 
 def test_words_on_the_jobs_of_others_are_bounded() -> None:
@@ -218,18 +198,6 @@ def test_a_new_generation_is_opened_by_nobody() -> None:
     )
 
 
-def test_material_that_is_dead_is_forgotten() -> None:
-    """What it was made of goes with it, and the refusal that told of it counts no more."""
-    alone = trying()
-    alone.run.state = alone.state.changed(material=MATERIAL, ready=TEXT)
-    alone.run.state = after(alone, events.Answered(Answer(kind="refused", at=NOON, errcode=40007)))
-    rebuilt = after(alone, events.Rebuilding())
-    assert rebuilt.ready is None
-    assert rebuilt.material == Material(rebuilt=True)
-    [decision] = rebuilt.known.decided
-    assert (decision.what, decision.covers) == ("retry", (alone.state.known.tries[0].wish,))
-
-
 def test_a_wish_that_follows_a_silent_one_has_waited_as_long() -> None:
     """One that follows an answered one begins anew; each has a number of its own."""
     alone = begun()
@@ -244,15 +212,6 @@ def test_a_wish_that_follows_a_silent_one_has_waited_as_long() -> None:
     fresh = after(alone, events.Wishing("w", "asking")).wish
     assert fresh
     assert fresh.since == NOON + MINUTE
-
-
-def test_what_earlier_runs_did_is_known_and_lost() -> None:
-    """A try that was under way may still be written; a run that ends by this counts as one that came again."""
-    alone = Alone()
-    alone.take(events.Pinned(FACTS))
-    state = after(alone, events.LookedUp(own(1)))
-    [one] = state.known.tries
-    assert (one.lost_at, state.searched, state.again) == (NOON, True, True)
 
 
 @pytest.mark.parametrize(("outcome", "late"), [("expired", True), ("failed", False), ("aborted", False)])
@@ -277,17 +236,6 @@ def test_who_did_not_decide_is_told_at_the_end(outcome: Any, late: bool) -> None
     ] == ([True, False] if late else [False])
 
 
-def test_a_lost_queue_is_heard_of_once() -> None:
-    """The wish goes down with it; a loss before the run has joined, or that it knows of, is none of its own."""
-    alone = queued()
-    alone.now += MINUTE
-    lost = after(alone, events.QueueLost(alone.now))
-    assert (lost.wish, lost.lost_at) == (None, alone.now)
-    alone.run.state = lost
-    assert after(alone, events.QueueLost(alone.now)) == lost
-    assert after(alone, events.QueueLost(NOON - SEEN_WITHIN - SECOND)) == lost
-
-
 def test_an_early_push_counts_once_its_job_is_known() -> None:
     """Its line comes after that of the acceptance; a word on the job of another tells nothing."""
     word = Said(msg_id=7, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
@@ -298,14 +246,6 @@ def test_an_early_push_counts_once_its_job_is_known() -> None:
         "try 1: accepted as msg_id 7",
         "WeChat's push on msg_id 7: send success",
     ]
-
-
-def test_facts_make_what_was_checked_before_worthless() -> None:
-    """Whatever becomes known; an event that brings no fact takes nothing away."""
-    alone = asking()
-    assert alone.state.checks
-    assert after(alone, events.TimeCame()).checks == alone.state.checks
-    assert after(alone, events.Pushed(JobFinished(msg_id=9, status="send fail"))).checks == ()
 
 
 def test_what_the_ledger_knows_anew_leaves_its_own_check() -> None:

@@ -2,15 +2,12 @@
 
 from datetime import timedelta
 
-import pytest
-
-from qunfa.contract.facts import Ended, Known, Owned
-from qunfa.contract.operators import Abort, MarkSent, Retry
+from qunfa.contract.facts import Owned
 from qunfa.contract.result import Answer, Problem
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
-from tests.send.alone import BY_LI, FACTS, Alone, own
+from tests.send.alone import FACTS, Alone, own
 from tests.send.places import (
     FAILED,
     HOUR,
@@ -60,23 +57,6 @@ def test_an_id_that_wechat_keeps_is_given_up() -> None:
     assert alone.state.wish
     assert alone.state.wish.turn
     assert (alone.state.wish.turn.generation, alone.state.wish.turn.clientmsgid) == (2, renewed.clientmsgid)
-
-
-def test_a_msg_id_that_nobody_owns_is_ones_own() -> None:
-    """The ledger was asked, and the key has it from now on: its verdict is awaited."""
-    alone = collided()
-    alone.asked()
-    assert alone.state.known.owned == (Owned(msg_id=9, key="spring", generation=0),)
-    assert (alone.step.phase, alone.status.jobs[0].msg_id) == ("awaiting_result", 9)
-    alone.pushed(msg_id=9)
-    assert alone.end.outcome == "sent"
-
-
-def test_what_the_ledger_calls_ones_own_is_accepted() -> None:
-    """Whether the key has it by this generation is known from the ledger."""
-    alone = collided()
-    alone.asked(Known(owned=(Owned(msg_id=9, key="spring", generation=0),)))
-    assert (alone.step.phase, alone.status.jobs[0].msg_id) == ("awaiting_result", 9)
 
 
 def test_a_msg_id_of_the_second_submission_is_the_seconds() -> None:
@@ -150,27 +130,6 @@ def test_a_confirmation_is_of_what_is_in_doubt() -> None:
     assert covers == {0: (), 1: (alone.state.known.tries[-1].wish,)}
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Retry(**BY_LI, confirm_not_delivered=True),
-        Abort(**BY_LI, confirm_not_delivered=True),
-        MarkSent(**BY_LI, msg_id=9),
-    ],
-)
-def test_a_decision_is_known_by_its_update(answer: events.Answering) -> None:
-    """Two updates that say the same are two decisions."""
-    ids = set()
-    for update in ("one", "other"):
-        alone = in_doubt()
-        alone.take(events.Updated(update, answer))
-        if alone.wants() == "question":
-            alone.asked()
-            alone.take(events.WechatSaid(9, SENDING))
-        ids.add(alone.state.known.decided[-1].id)
-    assert len(ids) == 2
-
-
 def test_a_mark_of_a_held_send_is_of_its_first_submission() -> None:
     """It was sent by hand while the account was frozen: by whom and why stays known."""
     alone = frozen()
@@ -232,17 +191,6 @@ def test_the_jobs_of_a_key_that_comes_again_are_the_ledgers() -> None:
     alone = Alone()
     alone.joined(own(1, Answer(kind="accepted", at=NOON, msg_id=7, msg_data_id=70)))
     assert [(job.msg_id, job.msg_data_id) for job in alone.status.jobs] == [(7, 70)]
-
-
-def test_a_key_that_ended_in_doubt_is_sent_again_by_a_person() -> None:
-    """Whoever has it retried now wants another submission, though it had failed before."""
-    alone = Alone()
-    alone.joined(straggling("send fail").state.known, ended=Ended(outcome="unknown", problem="send_failed"))
-    alone.asked()
-    assert (alone.asks(), alone.state.again) == ("send_failed", True)
-    assert alone.retry() is None
-    alone.take(events.WechatSaid(7, FAILED), events.Reported())
-    assert (alone.wants(), alone.state.again) == ("turn", False)
 
 
 def test_what_was_found_ends_what_stood_against_a_submission() -> None:

@@ -57,17 +57,6 @@ def test_a_key_that_was_sent_may_have_been_sent_twice() -> None:
     assert alone.asks() == "unknown_outcome"
 
 
-def test_a_key_that_a_person_found_undelivered_asks_a_person() -> None:
-    """It did not fail by WeChat's word: it is no end that comes again."""
-    before = in_doubt()
-    before.abort(confirm_not_delivered=True)
-    alone = Alone()
-    alone.joined(before.state.known, ended=Ended(outcome="aborted", problem="not_delivered"))
-    assert not alone.state.again
-    alone.asked()
-    assert (alone.asks(), "retry" in alone.status.answers) == ("not_delivered", True)
-
-
 def test_a_key_in_doubt_is_gone_on_with() -> None:
     """Its first try got no answer, and the same is tried again under its clientmsgid."""
     known = Known(tries=(tried(1),))
@@ -137,14 +126,6 @@ def test_a_run_whose_key_was_taken_before_it_tried_fails() -> None:
     assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("failed", "key_reused")
 
 
-def test_a_run_that_found_a_try_and_hears_of_other_content_is_unknown() -> None:
-    """Earlier runs had tried it, whatever the ledger has come to know since."""
-    alone = begun()
-    alone.sent(Known(tries=(tried(1),)))
-    alone.hear(answer="reused")
-    assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("unknown", "key_reused")
-
-
 def test_a_key_of_other_content_has_heard_nothing_of_its_own() -> None:
     """It is refused, and what its key has done before is looked up."""
     alone = Alone()
@@ -176,21 +157,6 @@ def test_a_key_is_submitted_a_hundred_times_at_most(slow: bool, last: int) -> No
             settle_questions(alone)
         assert ("retry" in alone.status.answers) is (generation == last)
         assert ("100 times" in (alone.retry() or "")) is (generation > last)
-
-
-def test_an_account_that_demands_approval_has_it_given() -> None:
-    """Though the request does not ask for it."""
-    alone = joined(FACTS.model_copy(update={"approval": "always"}), requested_by="wang")
-    alone.take(events.Shown(("to all",)))
-    assert alone.status.answers[:2] == ("approve", "reject")
-    assert alone.status.approval.required
-
-
-def test_a_send_waits_for_the_hours_of_its_account() -> None:
-    """At noon in UTC it is evening in Shanghai."""
-    alone = joined(FACTS.model_copy(update={"send_hours": ("22:00", "23:00")}))
-    assert (alone.step.phase, alone.step.effect) == ("scheduled", None)
-    assert alone.step.until == NOON.replace(hour=14)
 
 
 def test_only_a_yes_of_mass_get_changes_a_known_no() -> None:

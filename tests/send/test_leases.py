@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Known, Owned
+from qunfa.contract.facts import Known
 from qunfa.contract.grants import Lease
 from qunfa.contract.message import Material
 from qunfa.contract.result import Answer
@@ -60,13 +60,6 @@ def test_a_lease_is_used_for_what_it_was_granted(changes: dict[str, Any], usable
     assert step.effect == (steps.Submit(lease) if usable else steps.GiveBack(lease))
 
 
-def test_a_try_is_one_step_before_and_after_it_begins() -> None:
-    """What is under way for it goes on."""
-    alone = on_its_way()
-    lease, step = in_hand(alone, not_before=NOON + MINUTE)
-    assert step == next_of(alone, trying=lease)
-
-
 @pytest.mark.parametrize(("generation", "until"), [(0, NOON + 30 * MINUTE), (1, None)])
 def test_a_tag_is_looked_at_while_the_lease_lasts(generation: int, until: Any) -> None:
     """Where that lease can be used; else for as long as it may be submitted at all."""
@@ -77,32 +70,12 @@ def test_a_tag_is_looked_at_while_the_lease_lasts(generation: int, until: Any) -
     assert (type(step.effect), step.until) == (steps.LookAtTag, until)
 
 
-def test_a_tag_that_was_seen_a_moment_ago_is_not_looked_at() -> None:
-    """For ten minutes, to the moment."""
-    alone = on_its_way(**TAGGED)
-    alone.wait(TAG_FRESH - SECOND)
-    _, step = in_hand(alone, not_before=alone.now)
-    assert isinstance(step.effect, steps.Submit)
-
-
 def test_material_is_made_again_as_soon_as_it_can_be() -> None:
     """It could not be made for a while, to the moment."""
     alone = unanswered()
     for wait, effect in ((SECOND, None), (timedelta(0), steps.Make())):
         step = next_of(alone, material=Material(), make_at=alone.now + wait, wish=None)
         assert (step.phase, step.effect) == ("preparing", effect)
-
-
-def test_a_copy_of_a_lease_still_brings_its_facts() -> None:
-    """The lease itself is being used, and is not taken once more."""
-    alone = joined()
-    alone.sent()
-    grant = alone.granted(answer="lease", lease=alone.lease())
-    alone.take(events.Heard(grant))
-    theirs = Owned(msg_id=5, key="autumn", generation=0)
-    alone.take(events.Heard(grant.model_copy(update={"known": Known(owned=(theirs,))})))
-    assert (alone.state.known.owned, len(alone.state.known.tries)) == ((theirs,), 1)
-    assert (alone.does(), alone.state.lease) == (steps.Submit, None)
 
 
 def test_a_lease_whose_try_was_made_is_not_used() -> None:

@@ -44,14 +44,6 @@ def test_an_unknown_try_stays_unknown_until_it_is_answered(one: Known, other: Kn
         assert is_unknown(after) or after.answer is not None or not is_unknown(before)
 
 
-def test_a_number_is_no_identity() -> None:
-    """Two ledgers may have given the same number: the answer to one try does not settle the other."""
-    other = a_try(answer=REFUSED).model_copy(update={"wish": "wish-9"})
-    both = union(Known(tries=(a_try(lost=True),)), Known(tries=(other,)))
-    assert [one.wish for one in both.tries] == ["wish-1", "wish-9"]
-    assert jobs_of(both, KEY, FIRST)[0].ever_unknown
-
-
 @given(kinds=st.lists(st.sampled_from(["unknown", "refused", "not_written", "unused"]), min_size=60, max_size=120))
 def test_many_tries_move_no_window(kinds: list[str]) -> None:
     """However many tries are forgotten, the first unknown one is not, nor how a slow one is to be reckoned with."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from qunfa.contract.facts import Ended, Known, Said
-from qunfa.contract.message import Made, Material, Source, Uploaded
+from qunfa.contract.message import Material, Source, Uploaded
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
@@ -33,47 +33,6 @@ def test_every_state_has_a_next_step(facts: Known) -> None:
     assert first == plan(alone.engine.request, SendState.model_validate(alone.state.model_dump()), alone.now)
 
 
-def test_a_text_whose_push_comes_takes_one_wish_and_one_call() -> None:
-    """The wish with which it joins is that for its turn; and no report: the ledger knows it all."""
-    alone = accepted()
-    alone.pushed()
-    assert alone.end.outcome == "sent"
-    assert alone.state.wishes == 1
-    assert [type(effect).__name__ for effect in alone.begun] == ["Submit"]
-
-
-def test_a_steps_time_is_not_now() -> None:
-    """A message that changes nothing begins no effect anew, and moves no timer."""
-    alone = joined(send_at=(NOON + timedelta(hours=2)).isoformat())
-    before = alone.step
-    alone.wait(10 * MINUTE)
-    alone.pushed(msg_id=999)
-    assert alone.step == before
-
-
-def test_an_answer_in_hand_ends_the_try_whatever_else_comes() -> None:
-    """The push is there before the answer: it is kept, matched once the msg_id is known, and then told of."""
-    alone = trying()
-    alone.pushed()
-    assert alone.does() is steps.Submit
-    alone.answered()
-    assert alone.end.outcome == "sent"
-    accepted, pushed = [line.what for line in alone.status.history][-2:]
-    assert accepted == "try 1: accepted as msg_id 7"
-    assert pushed == "WeChat's push on msg_id 7: send success"
-
-
-def test_the_key_again_ends_with_what_became_of_it() -> None:
-    """Sent before: nothing is submitted, and it is said that the ledger knew."""
-    accepted = own(1, Answer(kind="accepted", at=NOON, msg_id=7))
-    yes = Said(msg_id=7, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
-    alone = Alone()
-    alone.joined(accepted.model_copy(update={"said": (yes,)}), ended=Ended(outcome="sent"))
-    assert alone.end.outcome == "sent"
-    [row] = alone.status.jobs
-    assert (row.msg_id, row.observed_by, row.deduplicated) == (7, "ledger", True)
-
-
 def test_the_key_again_fails_as_it_failed() -> None:
     """WeChat's no ended it; WeChat is asked whether that still stands."""
     accepted = own(1, Answer(kind="accepted", at=NOON, msg_id=7))
@@ -88,13 +47,6 @@ def test_the_key_again_fails_as_it_failed() -> None:
     assert alone.end.problem
     assert "has failed as originality_forbidden before" in alone.end.problem.sentence
     assert alone.end.problem.todo == "Use a new key to send again."
-
-
-def test_a_definite_no_of_an_earlier_life_is_no_obstacle() -> None:
-    """The account was put right since: the key is submitted."""
-    alone = Alone()
-    alone.joined(own(1, Answer(kind="refused", at=NOON, errcode=48001)), ended=Ended(outcome="failed", problem="x"))
-    assert alone.wants() == "turn"
 
 
 def test_a_key_of_other_content_is_refused() -> None:
@@ -266,20 +218,6 @@ def test_a_file_is_made_again_before_it_dies(there: Callable[..., Alone], age: t
     step = plan(alone.engine.request, state, NOON)
     assert isinstance(step, steps.Step)
     assert isinstance(step.effect, steps.Make) is again
-
-
-def test_a_draft_lasts_however_old_it_is() -> None:
-    """Where articles become drafts; where they are uploaded in another way, they die as files do."""
-    news = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "c", "thumb": {"media_id": "there"}}]}
-    made = Material(made=Made(media_id="m", made_at=NOON - LIFETIME, verified=True))
-    for via, again in (("draft", False), ("uploadnews", True)):
-        alone = joined(FACTS.model_copy(update={"news_via": via}), message=news)
-        ready = next_work(alone.engine.request.message, made, "draft", NOON)
-        assert isinstance(ready, Ready)
-        state = alone.state.changed(material=made, ready=ready.message, wish=None)
-        step = plan(alone.engine.request, state, NOON)
-        assert isinstance(step, steps.Step)
-        assert isinstance(step.effect, steps.Make) is again
 
 
 def test_dead_material_is_made_anew_before_anything_else() -> None:

@@ -132,28 +132,6 @@ def test_an_answer_that_does_not_fit_is_told_why(
 
 
 @pytest.mark.parametrize(
-    ("there", "answers"),
-    [
-        (begun, ("abort",)),
-        (planned, ("pause", "reschedule", "abort")),
-        (paused, ("resume", "reschedule", "abort")),
-        (unanswered, ()),
-        (accepted, ()),
-        (asking, ("retry", "abort")),
-        (in_doubt, ("retry", "mark_sent", "abort")),
-        (checked, ()),
-        (to_approve, ("approve", "reject", "pause", "reschedule", "abort")),
-        (approved, ("pause", "reschedule", "abort")),
-        (aborted, ()),
-        (sent, ()),
-    ],
-)
-def test_what_fits_is_listed(there: Callable[[], Alone], answers: tuple[str, ...]) -> None:
-    """By its name, in one order."""
-    assert there().status.answers == answers
-
-
-@pytest.mark.parametrize(
     ("there", "answer", "line"),
     [
         (planned, ABORT, "abort"),

@@ -13,7 +13,6 @@ from qunfa.rules.problems import NO_NEW_KEY
 from qunfa.rules.shortening import shortened
 from qunfa.send import events, steps
 from qunfa.send.answers import FACTS_BYTES
-from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import a_try
@@ -126,20 +125,6 @@ def test_a_slow_try_is_said_with_the_problem_that_it_may_change() -> None:
     assert "carried out" not in answered.status.problem.sentence
 
 
-def test_a_problem_stays_shown_while_its_answer_is_checked() -> None:
-    """While the ledger is asked whose a msg_id is, while WeChat is asked, and when the ledger stays silent."""
-    alone = in_doubt()
-    alone.mark_sent(9)
-    assert (alone.does(), alone.asks()) == (steps.SendWish, "unknown_outcome")
-    alone.sent()
-    late = alone.now + SILENT_ASKS * FACTS.timing.ask
-    step = alone.engine.planned(alone.run, late)
-    assert isinstance(step, steps.Step)
-    assert (type(step.effect), step.problem and step.problem.name) == (steps.Drop, "unknown_outcome")
-    alone.hear()
-    assert (alone.step.effect, alone.asks()) == (steps.AskWechat(9), "unknown_outcome")
-
-
 def test_a_key_that_failed_before_is_not_submitted_by_an_old_retry() -> None:
     """It had been decided, and nothing was submitted; the same failure ends it again."""
     before = asking()
@@ -193,13 +178,6 @@ def test_a_retry_of_refused_material_makes_it_anew() -> None:
         assert alone.asks() == "media_refused"
         assert alone.retry() is None
         assert (alone.state.obstacle, alone.state.material) == (None, Material(rebuilt=rebuilt))
-
-
-def test_a_confirmation_covers_what_none_has_covered_before() -> None:
-    """So does a retry of an unknown outcome: each try is looked for once."""
-    alone = in_doubt()
-    assert retried_in_vain(alone, 3) is None
-    assert [len(one.covers) for one in alone.state.known.decided] == [1, 1, 1]
 
 
 def test_a_key_is_retried_as_long_as_its_account_has_room() -> None:

@@ -245,18 +245,6 @@ def test_a_freeze_is_no_news_before_the_time() -> None:
     assert alone.status.history[-1].what == "the account is not frozen any more: it goes on"
 
 
-def test_what_may_be_out_is_not_called_scheduled() -> None:
-    """A freeze holds its repeats back, too; but it was submitted, and nobody may take it for one that was not."""
-    alone = Alone()
-    alone.joined()
-    alone.tries()
-    alone.answered("unknown")
-    alone.wait(HOUR)
-    alone.sent()
-    alone.hear(waits=FROZEN)
-    assert (_found(alone), alone.step.why) == (("submitting", None), "frozen by wang: wrong text")
-
-
 def test_a_used_up_quota_is_scheduled_and_found() -> None:
     """Until its next window; a try that is only spaced is being submitted, and no problem."""
     alone = Alone()
@@ -299,15 +287,3 @@ def test_a_freeze_holds_back_a_try_that_is_spaced_anyway() -> None:
     alone.hear(waits=FROZEN)
     assert alone.step.until is not None
     assert (alone.step.until > alone.now, _found(alone)) == (True, ("scheduled", "account_frozen"))
-
-
-def test_a_place_in_the_queue_is_taken_before_the_time() -> None:
-    """Two minutes before; until then it is scheduled, and it still says what it waits for."""
-    alone = planned()
-    alone.wait(58 * MINUTE - timedelta(seconds=1))
-    assert alone.does() is None
-    alone.wait(timedelta(seconds=1))
-    assert (alone.step.phase, alone.wants()) == ("scheduled", "turn")
-    alone.sent()
-    alone.hear(waits=Waits(why="queue"))
-    assert seen(alone) == Seen("scheduled", None, "send_at", NOON + HOUR)

@@ -17,9 +17,7 @@ from tests.send.places import (
     SECOND,
     aborted,
     accepted,
-    asking,
     begun,
-    in_doubt,
     joined,
     planned,
     queued,
@@ -32,19 +30,6 @@ PUSH = events.Pushed(JobFinished(msg_id=7, status="send fail"))
 def after(alone: Alone, event: events.Event) -> SendState:
     """The state after this event alone."""
     return apply(alone.engine.request, alone.state, event, alone.now)
-
-
-def test_a_lease_that_goes_back_leaves_an_unused_try() -> None:
-    """Its account is told of that, so that others get their turn."""
-    alone = joined()
-    alone.sent()
-    lease = alone.lease()
-    state = after(alone, events.GivenBack(lease))
-    [one] = state.known.tries
-    assert one.identity == lease.identity
-    assert one.answer is not None
-    assert (one.answer.kind, one.answer.at, bool(one.answer.detail)) == ("unused", NOON, True)
-    assert state.untold
 
 
 def test_a_word_is_kept_whatever_is_known_of_the_account() -> None:
@@ -64,13 +49,6 @@ def test_a_cancellation_is_kept_with_its_reason() -> None:
     assert [(act.what, act.reason) for act in alone.state.acts] == [("pause", None), ("cancel", "other")]
     noted = after(accepted(), events.Cancelled("no")).story[-1]
     assert (noted.by, noted.reason) == (None, "no")
-
-
-def test_a_reset_makes_checks_worthless() -> None:
-    """They are of the run before."""
-    alone = asking()
-    assert alone.state.checks
-    assert after(alone, events.WasReset()).checks == ()
 
 
 def test_a_lost_queue_is_as_old_as_what_may_have_been_in_it() -> None:
@@ -130,11 +108,3 @@ def test_before_the_ledger_has_answered_an_acceptance_alone_counts(accepted: boo
     assert [act.what for act in alone.state.acts] == ([] if accepted else ["abort"])
     alone.hear()
     assert alone.state.acts == ()
-
-
-def test_an_abort_stays_where_nothing_became_known() -> None:
-    """Whatever else happens meanwhile, also where a person was asked about a doubt."""
-    alone = in_doubt()
-    alone.abort()
-    for event in (events.TimeCame(), events.QueueLost(alone.now), events.Continued(), events.WasReset()):
-        assert after(alone, event).stop is not None

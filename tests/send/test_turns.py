@@ -7,8 +7,7 @@ import pytest
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Waits
-from qunfa.contract.message import Material
-from qunfa.contract.operators import Pause, Reschedule, Resume
+from qunfa.contract.operators import Pause, Resume
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import Timing
 from qunfa.send import steps
@@ -16,7 +15,7 @@ from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS
-from tests.send.places import QUEUE, begun, joined, planned, queued, trying
+from tests.send.places import QUEUE, begun, joined, planned, queued
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 JITTER = timedelta(minutes=10)
@@ -53,25 +52,6 @@ def test_a_place_is_kept_for_what_it_was_asked_for(other: dict[str, Any]) -> Non
     assert alone.step.effect == steps.Wish("turn", wish.turn)
 
 
-def test_a_place_stays_once_the_send_is_due() -> None:
-    """The longer it waits the later its next try may be due."""
-    alone = queued()
-    wish = alone.state.wish
-    alone.wait(HOUR)
-    assert (alone.state.wish, alone.step.effect) == (wish, None)
-
-
-def test_a_wish_about_another_msg_id_is_another_wish() -> None:
-    """So is one for another purpose: what was answered to the one is no answer to the other."""
-    alone = trying()
-    alone.answered("duplicate", errcode=45065, msg_id=9)
-    wish = alone.state.wish
-    assert wish is not None
-    for other in ({"whose": 8}, {"purpose": "asking"}):
-        alone.run.state = alone.state.changed(wish=wish.model_copy(update=other))
-        assert alone.step.effect == steps.Wish("owner")
-
-
 @pytest.mark.parametrize(
     ("until", "again"),
     [(None, None), (NOON + HOUR, NOON + HOUR), (NOON - HOUR, NOON + FACTS.timing.ask), (NOON + SECOND, None)],
@@ -83,46 +63,6 @@ def test_a_full_ledger_is_asked_when_it_says(until: datetime | None, again: date
         assert wakes(alone) > NOON + 2 * DAY
     else:
         assert wakes(alone) == (again or NOON + FACTS.timing.ask)
-
-
-def test_a_ledger_that_answers_without_a_word_is_asked_soon() -> None:
-    """It has to catch up first."""
-    assert wakes(queued(None)) == NOON + FACTS.timing.ask
-
-
-def test_a_place_is_believed_in_for_as_long_as_it_was_kept() -> None:
-    """From two days on to sixteen, with minutes by which many sends are spread."""
-    alone = queued()
-    while (waited := alone.now - NOON) < 40 * DAY:
-        believed = min(max(waited, 2 * DAY), 16 * DAY)
-        again = max(alone.now, NOON + MINUTE) + believed
-        assert again <= wakes(alone) < again + JITTER
-        alone.wait(wakes(alone) - alone.now)
-        alone.asked(waits=QUEUE)
-
-
-def test_sends_are_spread_when_they_ask_again() -> None:
-    """The same wish always by the same time."""
-    spans = set()
-    for number in range(8):
-        alone = queued()
-        wish, heard = alone.state.wish, alone.state.heard
-        assert wish is not None
-        assert heard is not None
-        other = {"wish": f"wish-{number}"}
-        alone.run.state = alone.state.changed(wish=wish.model_copy(update=other), heard=heard.model_copy(update=other))
-        spans.add(wakes(alone))
-    assert len(spans) > 1
-
-
-@pytest.mark.parametrize(
-    ("left", "again"), [(40 * MINUTE, 10 * MINUTE), (4 * MINUTE, 2 * MINUTE), (12 * DAY, 2 * DAY), (60 * DAY, 2 * DAY)]
-)
-def test_a_short_time_is_not_spent_waiting(left: timedelta, again: timedelta) -> None:
-    """A quarter of what is left, but not less than twelve times what an answer may take."""
-    alone = queued(not_after=(NOON + left).isoformat())
-    assert timedelta(0) <= wakes(alone) - (NOON + MINUTE + again) < JITTER
-    assert left > HOUR or wakes(alone) == NOON + MINUTE + again
 
 
 def test_an_early_place_is_believed_in_from_its_time_on() -> None:
@@ -184,23 +124,6 @@ def test_what_is_heard_is_kept_once() -> None:
     assert (alone.state.heard.known, alone.state.known) == (Known(), LOST)
 
 
-def test_a_withdrawn_place_is_told_once() -> None:
-    """On its way, sent and answered; resumed meanwhile, the send asks for its turn again."""
-    alone = queued()
-    alone.update(Pause(by="li"))
-    first = alone.state.wish
-    assert first is not None
-    assert (first.purpose, alone.does(), alone.step.phase) == ("withdrawing", steps.SendWish, "paused")
-    alone.wait(MINUTE)
-    assert alone.state.wish == first
-    alone.sent()
-    assert alone.step.effect is None
-    alone.wait(MINUTE)
-    assert alone.wants() == "withdrawing"
-    alone.update(Resume(by="li"))
-    assert alone.wants() == "turn"
-
-
 def test_what_a_place_was_withdrawn_for_is_noted_once() -> None:
     """However often the send is paused and resumed."""
     alone = queued()
@@ -225,13 +148,6 @@ def test_the_try_of_the_first_lease_is_no_earlier_one() -> None:
         assert [one.covers for one in alone.state.known.decided] == [(earlier.wish,)] * told
 
 
-def test_a_place_is_withdrawn_under_what_is_done_next() -> None:
-    """The material has to be made anew, though it is the send's turn soon."""
-    alone = queued()
-    alone.run.state = alone.state.changed(material=Material())
-    assert (alone.step.phase, alone.step.effect) == ("preparing", steps.Wish("withdrawing"))
-
-
 def test_an_end_waits_on_for_a_silent_account() -> None:
     """It is asked again and again before it, after ever longer times."""
     alone = planned()
@@ -253,16 +169,6 @@ def test_a_place_is_kept_since_the_send_has_joined() -> None:
     alone.hear(waits=QUEUE)
     alone.asked(waits=QUEUE)
     assert alone.now + 2 * DAY <= wakes(alone) < alone.now + 2 * DAY + JITTER
-
-
-def test_of_each_kind_of_act_the_newest_is_kept() -> None:
-    """With who did it and why."""
-    alone = planned()
-    pause = Pause(by="li", reason="look")
-    for act in (pause, Reschedule(by="li", send_at=NOON + 2 * HOUR), Resume(by="li"), pause.model_copy()):
-        assert alone.update(act) is None
-    assert [act.what for act in alone.state.acts] == ["reschedule", "resume", "pause"]
-    assert (alone.state.acts[-1].by, alone.state.acts[-1].reason) == ("li", "look")
 
 
 def test_a_send_that_is_due_soon_asks_for_its_turn_at_once() -> None:

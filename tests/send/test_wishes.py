@@ -9,25 +9,12 @@ from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, own
-from tests.send.places import FROZEN, MINUTE, accepted, begun, joined, queued, trying
+from tests.send.places import FROZEN, MINUTE, accepted, begun, joined, queued
 
 
 def granted(lease: Lease) -> events.Heard:
     """A grant of this lease."""
     return events.Heard(Granted(wish=lease.wish, answer="lease", lease=lease))
-
-
-def test_what_waits_for_a_silent_ledger_is_seen_and_can_be_ended() -> None:
-    """From the first task on; who sent something before this ledger answers cannot be told, so that it is unknown."""
-    alone = begun()
-    alone.sent()
-    waiting = alone.status.waiting_for
-    assert waiting
-    assert waiting.reason == "the account's ledger"
-    assert alone.status.answers == ("abort",)
-    assert alone.abort() is None
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.end.outcome == "aborted"
 
 
 def test_an_abort_under_a_silent_ledger_may_be_unknown() -> None:
@@ -83,24 +70,6 @@ def test_a_grant_of_another_wish_is_not_ours() -> None:
     assert alone.state == before
 
 
-def test_a_reset_voids_the_open_wish_and_asks_what_is_known() -> None:
-    """The ledger knows more than what is left of the history; earlier runs are looked for once more."""
-    alone = queued()
-    alone.take(events.WasReset())
-    effect = alone.step.effect
-    assert isinstance(effect, steps.SendWish)
-    assert effect.search
-
-
-def test_a_reset_in_a_try_awaits_its_answer_and_then_asks() -> None:
-    """A try is never cancelled."""
-    alone = trying()
-    alone.take(events.WasReset())
-    assert alone.does() is steps.Submit
-    alone.answered("unknown", told=False)
-    assert alone.does() is steps.SendWish
-
-
 def test_a_lease_that_came_too_late_goes_back() -> None:
     """The send was paused while the lease was on its way: nothing is submitted."""
     alone = queued()
@@ -113,23 +82,6 @@ def test_a_lease_that_came_too_late_goes_back() -> None:
     assert (alone.wants(), alone.state.trying) == ("turn", None)
 
 
-def test_a_tag_is_looked_at_again_with_the_lease_in_hand() -> None:
-    """It waited for days in the queue: what was expected of the tag then says nothing now."""
-    alone = joined(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
-    assert alone.does() is steps.LookAtTag
-    alone.take(events.TagSeen())
-    alone.sent()
-    alone.hear(waits=Waits(why="queue", place=9))
-    before = alone.step
-    alone.wait(11 * MINUTE)
-    assert alone.step == before
-    lease = alone.lease()
-    alone.hear(answer="lease", lease=lease)
-    assert (alone.does(), alone.step.until) == (steps.LookAtTag, lease.valid_until)
-    alone.take(events.TagSeen())
-    assert alone.does() is steps.Submit
-
-
 def test_no_turn_outlasts_the_hours_in_which_may_be_sent() -> None:
     """A lease that was granted a moment before they end is over with them."""
     facts = FACTS.model_copy(update={"send_hours": ("08:00", "22:00")})
@@ -137,13 +89,6 @@ def test_no_turn_outlasts_the_hours_in_which_may_be_sent() -> None:
     turn = alone.state.wish and alone.state.wish.turn
     assert turn
     assert turn.until == NOON + timedelta(hours=10)
-
-
-def test_a_continued_run_asks_anew() -> None:
-    """What the account says to the run before is not heard."""
-    alone = queued()
-    alone.take(events.Continued())
-    assert alone.does() is steps.SendWish
 
 
 def test_a_wish_that_nobody_has_answered_is_searched_for_again() -> None:
@@ -159,19 +104,6 @@ def test_a_wish_that_nobody_has_answered_is_searched_for_again() -> None:
     known = alone.step.effect
     assert isinstance(known, steps.SendWish)
     assert not known.search
-
-
-def test_what_was_searched_for_before_a_reset_is_searched_for_again() -> None:
-    """The task of the reset may bring the end of an earlier wish, too: its facts count, and its search does not."""
-    alone = begun()
-    before = alone.state.wish
-    assert before is not None
-    alone.take(events.WasReset(), events.WishSent(before.wish, own(1, Answer(kind="unknown", at=NOON)), searched=True))
-    assert not alone.state.searched
-    assert len(alone.state.known.tries) == 1
-    effect = alone.step.effect
-    assert isinstance(effect, steps.SendWish)
-    assert effect.search
 
 
 def test_a_copy_of_a_lease_that_is_used_is_not_used_again() -> None:
@@ -250,13 +182,3 @@ def test_a_wish_that_is_on_its_way_as_the_queue_is_lost_is_sent_again() -> None:
     assert alone.state.wish
     assert alone.state.wish.number == on_its_way.number + 1
     assert alone.does() is steps.SendWish
-
-
-def test_who_was_granted_a_turn_uses_it_though_the_queue_is_lost() -> None:
-    """And who does not wait for one has nothing to ask."""
-    alone = queued()
-    alone.take(granted(alone.lease()), events.QueueLost(alone.now + MINUTE))
-    assert alone.does() is steps.Submit
-    alone.answered()
-    alone.take(events.QueueLost(alone.now + MINUTE))
-    assert alone.step.phase == "awaiting_result"

@@ -4,27 +4,13 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
 
 from qunfa.contract.steps import WishStep
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
-from tests.workflows.model import says
 from tests.workflows.test_paths import NO, PROBLEM
 
 pytestmark = pytest.mark.long
-
-
-@pytest.mark.parametrize("name", ["retry", "abort", "mark_sent"])
-async def test_a_malformed_answer_is_refused_and_changes_nothing(desk: Desk, name: str) -> None:
-    """Every update names what is wrong with it; the send waits on."""
-    desk.wechat.script = [says(48001)]
-    handle = await desk.start()
-    before = await desk.asks(handle, "account_refused")
-    for payload in ({}, {"by": "li", "reason": "x", "force": True}, None):
-        with pytest.raises(WorkflowUpdateFailedError):
-            await handle.execute_update(name, *([] if payload is None else [payload]))
-    assert await desk.status(handle) == before
 
 
 async def test_many_answers_at_once_have_one_winner(desk: Desk) -> None:
