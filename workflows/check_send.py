@@ -1,7 +1,7 @@
 """``CheckMassSend``: what a mass send would be, and what a start would meet. It changes nothing."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
 from temporalio import workflow
@@ -29,7 +29,9 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AudienceFinding, AudienceStep
     from qunfa.rules import approval
     from qunfa.rules.digest import content_digest
+    from qunfa.rules.estimate import Remaining, through
     from qunfa.rules.material import found, needs_material
+    from qunfa.rules.quota_view import allowances
     from qunfa.send import hindrance, prospect
     from qunfa.send.joining import REUSED
     from qunfa.send.prospect import Start
@@ -76,6 +78,7 @@ class CheckMassSend:
             followers=counted.followers,
             uncounted=counted.uncounted,
             plan=counted.plan,
+            ends_at=_through(start, ahead, counted.plan),
             sources=inspection.sources if inspection else (),
             removed=inspection.removed if inspection else (),
             problems=(*problems, *counted.problems, *_terms(request, facts), *reused),
@@ -83,6 +86,17 @@ class CheckMassSend:
             freeze=hindrance.of_freeze(start, ahead, past),
             quota=hindrance.of_quota(start, ahead, past),
         )
+
+
+def _through(start: Start, ahead: Ahead, plan: AudiencePlan | None) -> datetime | None:
+    """When a send in batches would be through."""
+    if plan is None:
+        return None
+    at = max(filter(None, (start.now, start.request.send_at)))
+    book = ahead.book
+    rows = allowances(start.facts.kind, book, (), at) if book is not None and book.since is not None else ()
+    used = sum(row.limit - row.left for row in rows if row.name == "mass_calls")
+    return through(Remaining(plan.batches, start.facts.timing.pace, used), at, start.facts.send_hours)
 
 
 def _terms(request: MassSendRequest, facts: AccountFacts) -> list[str]:

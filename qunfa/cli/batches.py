@@ -1,6 +1,7 @@
 """A send in batches, in words: how far it is, and what its plan says."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 from rich.console import RenderableType
@@ -48,9 +49,18 @@ def size_words(plan: AudiencePlan) -> str:
     return _("{openids:,} openids in {batches}").format(openids=plan.openids, batches=batches)
 
 
-def plan_facts(plan: AudiencePlan) -> Iterator[tuple[str, str]]:
-    """What a plan says: label and words."""
+def plan_facts(plan: AudiencePlan, ends_at: datetime | None = None) -> Iterator[tuple[str, str]]:
+    """What a plan says: label and words; `ends_at`: when it will be through."""
     yield _("in batches"), size_words(plan)
+    calls = several("{number:,} call of mass/send", "{number:,} calls of mass/send", plan.batches)
+    yield (
+        _("takes"),
+        _("{calls}, of 100 a day; one of the 4 messages that each follower gets in a month").format(
+            calls=calls.format(number=plan.batches)
+        ),
+    )
+    if ends_at is not None:
+        yield _("through at"), short(ends_at)
     if len(plan.parts) > 1 or plan.dropped:
         for number, part in enumerate(plan.parts):
             dropped = _(", {dropped:,} lines left out").format(dropped=part.dropped) if part.dropped else ""

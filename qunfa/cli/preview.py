@@ -255,7 +255,7 @@ def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, 
             yield "", line
     yield _("audience"), told(found.audience) if found.plan else _audience(found)
     if found.plan is not None:
-        yield from plan_facts(found.plan)
+        yield from plan_facts(found.plan, found.ends_at)
     for number, removed in enumerate(found.removed):
         yield "" if number else _("taken out"), told(removed)
 

@@ -164,7 +164,9 @@ def _what_goes_out(request: Request, found: CheckResult | None) -> list[str]:
     message = request.parsed.message
     said = [heading(message), *(f"  {line}" for line in contents(message))]
     if found is not None and found.plan is not None:
-        said += [f"{label}: {words}" if label else f"  {words}" for label, words in plan_facts(found.plan)]
+        said += [
+            f"{label}: {words}" if label else f"  {words}" for label, words in plan_facts(found.plan, found.ends_at)
+        ]
     return said
 
 

@@ -180,8 +180,8 @@ def _answers(view: SendView) -> Iterator[Row]:
         )
     for number, command in enumerate(answer_commands(view)):
         yield "" if number else _("answers"), command
-    if (command := batch_command(view)) is not None:
-        yield _("or"), command
+    if (own := batch_command(view)) is not None:
+        yield _("or"), own
 
 
 def _asked(view: SendView) -> Iterator[Row]:

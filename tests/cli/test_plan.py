@@ -12,6 +12,7 @@ from temporalio.service import RPCError
 
 from qunfa.cli.batches import plan_facts
 from qunfa.cli.preview import render_check
+from qunfa.cli.times import short
 from qunfa.contract import mass_send_id, parse_request
 from qunfa.contract.batches import AudiencePlan
 from qunfa.contract.checks import CheckResult
@@ -49,9 +50,14 @@ def _send(key: str, found: dict[str, Any], tmp_path: Path, *more: str) -> list[s
 
 def test_a_plan_says_who_is_in_it() -> None:
     """How many, in how many batches, what each part has, what was left out, and how often they had one before."""
-    facts = list(plan_facts(PLAN))
+    facts = list(plan_facts(PLAN, TAKEN))
     assert facts[:-1] == [
         ("in batches", "1,234,567 openids in 124 batches"),
+        (
+            "takes",
+            "124 calls of mass/send, of 100 a day; one of the 4 messages that each follower gets in a month",
+        ),
+        ("through at", short(TAKEN)),
         ("parts", "1,234,000 of the openids in file:///lists/who.csv, 2 lines left out"),
         ("", "570 of followers with any of tags 7"),
         ("duplicates", "3 were named more than once; each gets it once"),
@@ -62,7 +68,7 @@ def test_a_plan_says_who_is_in_it() -> None:
         ),
     ]
     plain = PLAN.model_copy(update={"parts": PLAN.parts[1:], "duplicates": 0, "dropped": 0, "reached_before": (2,)})
-    assert [label for label, _words in plan_facts(plain)] == ["in batches", "as of"]
+    assert [label for label, _words in plan_facts(plain)] == ["in batches", "takes", "as of"]
 
 
 async def test_a_dry_run_has_the_plan(qunfa: Qunfa, client: Client, key: str, tmp_path: Path) -> None:
