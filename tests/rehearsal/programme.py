@@ -31,7 +31,6 @@ PROGRAMME: Final[Mapping[str, Play]] = MappingProxyType(
         "unknown": scenes.unknown,
         "abort": scenes.abort,
         "recall": scenes.recall,
-        "batches": scenes.batches,
     }
 )
 WIDTH = 120
