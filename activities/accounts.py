@@ -131,8 +131,12 @@ class Accounts:
                 raise
         return await self.ask(name, method)
 
-    async def answer(self, account: Pinned, about: str, refused_as: str, method: Method[Answer]) -> Answer:
+    async def answer(
+        self, account: Pinned, about: str, refused_as: str, method: Method[Answer], *, twice: bool = False
+    ) -> Answer:
         """The answer to one call for the account that was pinned. `about` begins a sentence: "Asking for the tag".
+
+        `twice`: where WeChat has refused the token, it is asked once more with a fresh one.
 
         Raises:
             ApplicationError: `AccountChanged`, not retried. `refused_as`, not retried, with `{errcode, errmsg, rid,
@@ -140,7 +144,7 @@ class Accounts:
         """
         self.pinned(account)
         try:
-            return await self.ask(account.name, method)
+            return await (self.ask_twice if twice else self.ask)(account.name, method)
         except NoToken as no_token:
             raise _failure(no_token, no_token.refused, about, refused_as, token_endpoint=True) from None
         except Refused as refused:

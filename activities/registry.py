@@ -1,12 +1,14 @@
 """All activities of a worker, with what they work with."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx
 from temporalio.client import Client
 
 from activities.accounts import Accounts, Configuration
+from activities.audiences import LIST_MAX, LIST_WITHIN, Audiences
 from activities.checks import Checks, Outlook
 from activities.closed_runs import ClosedRuns
 from activities.earlier_runs import VisibleRuns
@@ -18,6 +20,7 @@ from activities.notices import Notices, RecordedNotices
 from activities.pictures import Pictures
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
+from qunfa.audience import Store
 from qunfa.media import SourcePolicy, Sources
 from qunfa.settings import Settings
 
@@ -35,6 +38,7 @@ def all_activities(
     ledger = Ledger(client, task_queue, earlier)
     submission = Submission(accounts, LedgerNotes(client, task_queue).tell, OwnRequest(client).openids)
     results = Results(accounts)
+    audiences = audiences_of(settings, accounts)
     reader = Reader(Sources(source_policy(settings)))
     inspection = MaterialInspection(accounts, reader)
     pictures = Pictures(accounts, reader)
@@ -74,7 +78,16 @@ def all_activities(
         limits.calls_left,
         limits.sends_counted,
         notices.deliver_notice,
+        audiences.plan_audience,
+        audiences.write_report,
     ]
+
+
+def audiences_of(settings: Settings, accounts: Accounts) -> Audiences:
+    """What plans audiences; its files are bigger than a message's, and take longer."""
+    policy = replace(source_policy(settings), size_max=LIST_MAX, time_max=LIST_WITHIN)
+    store = None if settings.store.uri is None else Store(settings.store.uri, policy)
+    return Audiences(accounts, Sources(policy), store)
 
 
 def source_policy(settings: Settings) -> SourcePolicy:

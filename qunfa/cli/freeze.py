@@ -19,7 +19,19 @@ from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, task_queue,
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
 from qunfa.cli.language import N_, _
 from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title
-from qunfa.cli.options import By, Json, Reason, TaskQueue, Yes, confirm, demand_consent, grouped, login_name, payload
+from qunfa.cli.options import (
+    By,
+    Json,
+    Reason,
+    TaskQueue,
+    Yes,
+    confirm,
+    demand_accounts,
+    demand_consent,
+    grouped,
+    login_name,
+    payload,
+)
 from qunfa.cli.output import note, plain, show, show_json, show_result
 from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id
 from qunfa.contract.fields import Stored
@@ -98,6 +110,7 @@ def _chosen(accounts: Sequence[str] | None, given: Given, command: str, *, every
         Refused: The person said no.
     """
     names = list(dict.fromkeys(accounts or ()))
+    demand_accounts(*names)
     if bool(names) == everything:
         raise WrongUse(_("Say which accounts: by ACCOUNT…, or by --all, and not by both."))
     if given.appid is not None and len(names) != 1:

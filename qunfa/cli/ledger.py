@@ -15,7 +15,7 @@ from qunfa.cli.completion import complete_account, complete_key
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, demand_worker, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.language import N_, _
-from qunfa.cli.options import By, Json, Reason, Yes, confirm, demand_consent, login_name, payload
+from qunfa.cli.options import By, Json, Reason, Yes, confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import plain, show_result
 from qunfa.cli.tables import table
 from qunfa.cli.times import moment
@@ -43,6 +43,7 @@ def ledger(
     """Show what an account's own workflow knows: keys, who waits, pace, freeze, sends by day, what was forgotten."""
     if key is not None and msg_id is not None:
         raise WrongUse(_("Give --key or --msg-id, not both."))
+    demand_accounts(account)
     wanted = {"key": key} if key is not None else {"msg_id": msg_id} if msg_id is not None else None
     show_result(run(_ledger(account, appid, wanted)), render_ledger, as_json=as_json)
 
@@ -101,6 +102,7 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Have an account's ledger forget what it knows of a key; it asks first, or needs --yes."""
+    demand_accounts(account)
     told = payload(Forget, by=by or login_name(), reason=reason, key=key)
     demand_consent(yes=yes)
     confirm(

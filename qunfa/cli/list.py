@@ -16,7 +16,7 @@ from qunfa.cli.completion import complete_account, complete_problem
 from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.language import N_, _
-from qunfa.cli.options import Json, grouped
+from qunfa.cli.options import Json, demand_accounts, grouped
 from qunfa.cli.output import clean, note, plain, show, show_json, unbroken
 from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS, quoted
@@ -122,6 +122,7 @@ def visibility_query(filters: Filters, now: datetime | None = None, *, running: 
     Raises:
         WrongUse: `filters.since` or `filters.until` is neither a span nor a time, or they leave no time between them.
     """
+    demand_accounts(filters.account)
     equal = {
         "MassSendAccount": filters.account,
         "MassSendPhase": filters.phase,

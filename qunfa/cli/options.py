@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, TypeVar, get_type_hints
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -57,6 +57,22 @@ TaskQueue = Annotated[
     str | None,
     typer.Option("--task-queue", help="Temporal's task queue.", show_default="QUNFA_TASK_QUEUE, qunfa.toml or qunfa"),
 ]
+
+
+_APPID: Final = re.compile(r"wx[0-9A-Za-z]+")
+
+
+def demand_accounts(*names: str | None) -> None:
+    """See that each of them, where it is given, can be the name of an account or an appid.
+
+    Raises:
+        WrongUse: One cannot.
+    """
+    for name in names:
+        if name is not None and not (re.fullmatch(ACCOUNT_NAME_PATTERN, name) or _APPID.fullmatch(name)):
+            raise WrongUse(
+                _("{account!r} is no name of an account: small letters, digits, - and _.").format(account=name)
+            )
 
 
 def demand_consent(*, yes: bool, first: str = "") -> None:
@@ -127,10 +143,7 @@ def _as_workflow_id(text: str, account: str | None) -> str:
         return mass_send_id(before, after)
     if account is None or not re.fullmatch(KEY_PATTERN, text):
         return text
-    if not re.fullmatch(ACCOUNT_NAME_PATTERN, account):
-        raise WrongUse(
-            _("{account!r} is no name of an account: small letters, digits, - and _.").format(account=account)
-        )
+    demand_accounts(account)
     return mass_send_id(account, text)
 
 

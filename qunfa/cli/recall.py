@@ -24,6 +24,7 @@ from qunfa.cli.options import (
     TaskQueue,
     Yes,
     confirm,
+    demand_accounts,
     demand_consent,
     login_name,
     payload,
@@ -107,7 +108,11 @@ def recall(
     """
     demand_consent(yes=yes)
     who = by or login_name()
-    found = run(_found(what, account, article, task_queue(queue)))
+    demand_accounts(account)
+    target = meant(what, account, article)
+    msg_id = target if isinstance(target, int) else 1
+    payload(RecallRequest, account=account or "any", msg_id=msg_id, by=who, reason=reason)
+    found = run(_found(target, account, article, task_queue(queue)))
     for aim in found:
         payload(RecallRequest, **aim.request(who, reason))
     _confirm(found, yes=yes)
@@ -120,10 +125,10 @@ def recall(
         raise typer.Exit(ExitCode.REFUSED)
 
 
-async def _found(what: str, account: str | None, article: int | None, queue: str) -> list[Aim]:
+async def _found(target: MassSendId | int | str, account: str | None, article: int | None, queue: str) -> list[Aim]:
     client = await temporal_client()
     await demand_worker(client, queue)
-    return await aims(client, what, account, article)
+    return await aims(client, target, account, article)
 
 
 def _confirm(found: list[Aim], *, yes: bool) -> None:
@@ -208,20 +213,31 @@ _RECALLABLE: Final = frozenset({"accepted", "sent", "sent_nobody"})
 _SEARCHED: Final = 100
 
 
-async def aims(client: Client, named: str, account: str | None, article: int | None) -> list[Aim]:
-    """Every job that is meant; several where a send was made in several.
+def meant(named: str, account: str | None, article: int | None) -> MassSendId | int | str:
+    """What was typed: a send, a msg_id, or the address of an article.
 
     Raises:
-        WrongUse: It does not say what to recall, or not of which account.
-        Refused: Nothing of it can be recalled.
+        WrongUse: It is none of them.
     """
     if named.startswith(("http://", "https://")):
         if article is not None:
             raise WrongUse(_("--article goes with a send or a msg_id: an address is one article's already."))
-        return [await _by_url(client, named, account)]
-    if named.isascii() and named.isdigit():
-        return [await _by_msg_id(client, int(named), account, article)]
-    return await _of_send(client, send_id(named, account), article)
+        return named
+    return int(named) if named.isascii() and named.isdigit() else send_id(named, account)
+
+
+async def aims(client: Client, target: MassSendId | int | str, account: str | None, article: int | None) -> list[Aim]:
+    """Every job that is meant; several where a send was made in several.
+
+    Raises:
+        WrongUse: Nothing says of which account it is.
+        Refused: Nothing of it can be recalled.
+    """
+    if isinstance(target, str):
+        return [await _by_url(client, target, account)]
+    if isinstance(target, int):
+        return [await _by_msg_id(client, target, account, article)]
+    return await _of_send(client, target, article)
 
 
 async def _of_send(client: Client, send: MassSendId, article: int | None) -> list[Aim]:

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from rich.console import Group, RenderableType
 
+from qunfa.cli.language import N_, _
 from qunfa.cli.list import SendRow
 from qunfa.cli.output import plain
 from qunfa.cli.tables import table
@@ -74,42 +75,50 @@ def _stands(row: SendRow, heard: set[str] | None) -> Stands:
 SHOWN: Final = 20
 _ORDER: Final[tuple[Stands, ...]] = ("asks", "unheard", "not due", "accepted")
 _MEANS: Final[dict[Stands, str]] = {
-    "asks": "asks a person",
-    "unheard": "has not asked its account yet",
-    "not due": "asks a person before it goes out",
-    "accepted": "awaits WeChat's verdict",
+    "asks": N_("asks a person"),
+    "unheard": N_("has not asked its account yet"),
+    "not due": N_("asks a person before it goes out"),
+    "accepted": N_("awaits WeChat's verdict"),
 }
 
 
 def next_steps(recovery: Recovery, *, done: bool) -> Iterator[str]:
     """What a person has to do, in order."""
     if recovery.dry_run:
-        yield "Nothing was changed: give it without --dry-run."
+        yield _("Nothing was changed: give it without --dry-run.")
         return
     yield from _of_the_accounts(recovery, done=done)
     for job in recovery.jobs:
         if job.key is not None:
             send = f"{job.account}/{job.key}"
-            yield f'WeChat took it: qunfa mark-sent {send} --msg-id {job.msg_id} --reason "in the worker\'s log"'
+            command = f'qunfa mark-sent {send} --msg-id {job.msg_id} --reason "in the worker\'s log"'
+            yield _("WeChat took it: {command}").format(command=command)
     asks = [one for one in recovery.sends if one.stands == "asks"]
     for one in asks[:SHOWN]:
-        yield f"Look into WeChat's console, then answer: qunfa status {one.send}  # {one.problem}"
+        look = _("Look into WeChat's console, then answer: {command}")
+        yield look.format(command=f"qunfa status {one.send}  # {one.problem}")
     if len(asks) > SHOWN:
-        yield f"And {len(asks) - SHOWN} more: qunfa list --phase needs_operator"
+        yield _("And {number} more: {command}").format(
+            number=len(asks) - SHOWN, command="qunfa list --phase needs_operator"
+        )
     if not done:
-        yield "Once all was started again: qunfa restored --done"
+        yield _("Once all was started again: {command}").format(command="qunfa restored --done")
 
 
 def _of_the_accounts(recovery: Recovery, *, done: bool) -> Iterator[str]:
     if recovery.late:
-        yield "A worker ran before this was told: look into WeChat's console for what was sent since Temporal is back."
+        yield _(
+            "A worker ran before this was told: look into WeChat's console for what was sent since Temporal is back."
+        )
     if not (recovery.configured or done):
-        yield "No configuration is here: name by its appid each account that first sent something after the snapshot."
+        yield _(
+            "No configuration is here: name by its appid each account that first sent something after the snapshot."
+        )
     if not recovery.worker:
-        yield "Start the workers and the receiver now. No worker has polled since Temporal is back."
+        yield _("Start the workers and the receiver now. No worker has polled since Temporal is back.")
     if not done:
-        yield "Have callers start again each key that they have started since the snapshot, whatever came of it."
-        yield "Give the same again: it says what asks a person."
+        yield _("Have callers start again each key that they have started since the snapshot, whatever came of it.")
+        yield _("Give the same again: it says what asks a person.")
 
 
 def render_recovery(recovery: Recovery) -> RenderableType:
@@ -119,17 +128,19 @@ def render_recovery(recovery: Recovery) -> RenderableType:
 
 def _parts(recovery: Recovery) -> Iterator[RenderableType]:
     if recovery.taken is not None:
-        yield plain(f"Temporal's database is that of {moment(recovery.taken)}: what was submitted since is forgotten.")
-    rows = ((one.account, one.appid, one.refusal or one.state, one.frozen_by) for one in recovery.accounts)
-    yield table(("account", "appid", "state", "frozen by"), rows, "Accounts", wrapped=("state",))
+        said = _("Temporal's database is that of {time}: what was submitted since is forgotten.")
+        yield plain(said.format(time=moment(recovery.taken)))
+    rows = ((one.account, one.appid, one.refusal or _(one.state), one.frozen_by) for one in recovery.accounts)
+    yield table((_("account"), "appid", _("state"), _("frozen by")), rows, _("Accounts"), wrapped=(_("state"),))
     if recovery.sends:
         sends = sorted(recovery.sends, key=lambda one: (_ORDER.index(one.stands), one.send))
-        lines = ((one.send, _MEANS[one.stands], one.phase, one.problem) for one in sends)
-        yield table(("send", "what it does", "phase", "problem"), lines, "Sends that run")
+        lines = ((one.send, _(_MEANS[one.stands]), one.phase, one.problem) for one in sends)
+        yield table((_("send"), _("what it does"), _("phase"), _("problem")), lines, _("Sends that run"))
     if recovery.jobs:
         found = ((one.account, one.key, one.msg_id, one.status, moment(one.at)) for one in recovery.jobs)
-        yield table(("account", "key", "msg_id", "status", "when"), found, "Jobs of the logs that no account knows")
+        columns = (_("account"), "key", "msg_id", _("status"), _("when"))
+        yield table(columns, found, _("Jobs of the logs that no account knows"))
     if recovery.next:
-        yield plain("\nNext:")
+        yield plain("\n" + _("Next:"))
     for number, one in enumerate(recovery.next, 1):
         yield plain(f"  {number}. {one}")

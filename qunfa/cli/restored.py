@@ -14,12 +14,23 @@ from temporalio.common import WorkflowIDConflictPolicy
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, has_worker, no_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
+from qunfa.cli.language import _, sentences, several
 from qunfa.cli.ledger import configured, find_appid, running_accounts, views_of
 from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
-from qunfa.cli.options import By, Json, TaskQueue, Yes, confirm, demand_consent, grouped, login_name, payload
+from qunfa.cli.options import (
+    By,
+    Json,
+    TaskQueue,
+    Yes,
+    confirm,
+    demand_accounts,
+    demand_consent,
+    grouped,
+    login_name,
+    payload,
+)
 from qunfa.cli.output import show_result
 from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, next_steps, render_recovery, sends_of
-from qunfa.cli.tables import counted
 from qunfa.cli.traces import Trace, traces
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.fields import Time
@@ -82,13 +93,14 @@ def restored(
     Then give it with --done. It does no harm to give it again, also after an interruption.
     """
     if (taken is None) != done:
-        raise WrongUse("Say when the snapshot was taken, by --taken; or give --done once all was started again.")
+        raise WrongUse(_("Say when the snapshot was taken, by --taken; or give --done once all was started again."))
     if taken is not None and reason is None and not given.dry_run:
-        raise WrongUse("Say why, by --reason: it stays in the history.")
+        raise WrongUse(_("Say why, by --reason: it stays in the history."))
+    demand_accounts(*(accounts or ()))
     now = datetime.now(UTC)
     at = _time(taken, now) if taken is not None else None
     jobs = traces(log or (), at or datetime.min.replace(tzinfo=UTC))
-    demand_consent(yes=given.yes or given.dry_run, first="look at what --dry-run says")
+    demand_consent(yes=given.yes or given.dry_run, first=_("look at what --dry-run says"))
     what = _Asked(tuple(accounts or ()), at, reason or "", untouched, now, given)
     recovery = run(_caught_up(what) if done else _marked(what, jobs))
     show_result(recovery, render_recovery, as_json=given.as_json)
@@ -101,9 +113,13 @@ def _time(taken: str, now: datetime) -> datetime:
     try:
         at = TypeAdapter(Time).validate_python(taken)
     except ValidationError:
-        raise WrongUse(f"--taken {taken!r} is no RFC 3339 time, such as 2026-12-01T03:00:00+08:00.") from None
+        raise WrongUse(
+            _("--taken {taken!r} is no RFC 3339 time, such as 2026-12-01T03:00:00+08:00.").format(taken=taken)
+        ) from None
     if at > now:
-        raise WrongUse(f"--taken {taken!r} is in the future: a snapshot was taken before it was restored.")
+        raise WrongUse(
+            _("--taken {taken!r} is in the future: a snapshot was taken before it was restored.").format(taken=taken)
+        )
     return at
 
 
@@ -131,7 +147,8 @@ async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
         told = [_told(appid, name, "to be told", None) for appid, name in accounts.items()]
         return await _seen(client, asked, told, jobs, worker=worker)
     names = [f"{name or appid} ({appid})" for appid, name in accounts.items()]
-    confirm(f"Freeze these {len(names)}, and doubt each key once?", yes=asked.given.yes, about=names)
+    question = _("Freeze these {number}, and doubt each key once?").format(number=len(names))
+    confirm(question, yes=asked.given.yes, about=names)
     restore = payload(Restore, by=asked.by, reason=asked.reason, taken=asked.taken, untouched=asked.untouched)
     for appid in accounts:
         await client.start_workflow(
@@ -154,7 +171,7 @@ async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
 
 async def _until_known(client: Client, accounts: Iterable[str], restore: Restore) -> dict[str, LedgerView | None]:
     """What the accounts know, once all of them know of the restore, or after some seconds."""
-    for _ in range(_LOOKS):
+    for _look in range(_LOOKS):
         views = await _views(client, accounts)
         if all(_knows(views.get(account_id(appid)), restore) for appid in accounts):
             break
@@ -166,10 +183,10 @@ async def _caught_up(asked: _Asked) -> Recovery:
     """The accounts are told that all was started again, unless a send has not asked its account yet."""
     client, queue = await temporal_client(), task_queue(asked.given.queue)
     if not await has_worker(client, queue):
-        raise Refused(f"{no_worker(queue)} Without one no account can be told, and nothing was changed.")
+        raise Refused(sentences(no_worker(queue), _("Without one no account can be told, and nothing was changed.")))
     accounts = await _accounts(client, asked.names)
     views = await _views(client, accounts)
-    for _ in range(_LOOKS):
+    for _look in range(_LOOKS):
         rows = await _running(client, accounts, or_refuse=True)
         unheard = [one.send for one in sends_of(rows, views) if one.stands == "unheard"]
         if not unheard:
@@ -178,18 +195,22 @@ async def _caught_up(asked: _Asked) -> Recovery:
         views = await _views(client, accounts)
     if unheard:
         listed = ", ".join(unheard[:SHOWN]) + (" …" if len(unheard) > SHOWN else "")
-        raise Refused(
-            f"{counted(len(unheard), 'send')} may be forgotten, and have not asked their account yet: {listed}. "
-            "Nothing was changed. See with `qunfa status` what they wait for, then give this again."
-        )
+        said = several(
+            "{number} send may be forgotten, and has not asked its account yet: {listed}.",
+            "{number} sends may be forgotten, and have not asked their account yet: {listed}.",
+            len(unheard),
+        ).format(number=len(unheard), listed=listed)
+        todo = _("Nothing was changed. See with `qunfa status` what they wait for, then give this again.")
+        raise Refused(sentences(said, todo))
     marks = {appid: view.restored for appid in accounts if (view := views.get(account_id(appid))) is not None}
     accounts = {appid: name for appid, name in accounts.items() if marks.get(appid) is not None}
     if not accounts:
-        raise Refused("No account was told of a restore: give this with --taken first.")
+        raise Refused(_("No account was told of a restore: give this with --taken first."))
     if not asked.given.dry_run:
         names = [name or appid for appid, name in accounts.items()]
-        about = [f"{one}: a key that comes up from now on is new" for one in names]
-        confirm(f"Was all started again that {len(names)} may have forgotten?", yes=asked.given.yes, about=about)
+        about = [_("{account}: a key that comes up from now on is new").format(account=one) for one in names]
+        question = _("Was all started again that {number} may have forgotten?").format(number=len(names))
+        confirm(question, yes=asked.given.yes, about=about)
     told = [await _tell_caught_up(client, asked, appid, name) for appid, name in accounts.items()]
     return await _seen(client, asked, told, (), worker=True)
 
@@ -220,7 +241,7 @@ async def _accounts(client: Client, names: Sequence[str]) -> dict[str, str | Non
     for workflow_id in sorted(await running_accounts(client)):
         found.setdefault(workflow_id.removeprefix(account_id("")), None)
     if not found:
-        raise WrongUse("Neither the configuration nor Temporal has an account: name the accounts by their appids.")
+        raise WrongUse(_("Neither the configuration nor Temporal has an account: name the accounts by their appids."))
     return found
 
 
@@ -236,7 +257,9 @@ async def _running(client: Client, accounts: Mapping[str, str | None], *, or_ref
     """
     rows = await find_rows(client, visibility_query(Filters(), running=True), SENDS_MAX)
     if or_refuse and len(rows) >= SENDS_MAX:
-        raise Refused(f"{SENDS_MAX} sends run, or more: not all can be looked at. Nothing was changed.")
+        raise Refused(
+            _("{number} sends run, or more: not all can be looked at. Nothing was changed.").format(number=SENDS_MAX)
+        )
     names = set(accounts.values())
     return rows if None in names else [row for row in rows if row.account in names]
 

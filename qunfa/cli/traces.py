@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from qunfa.cli.errors import WrongUse
+from qunfa.cli.language import _
 from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.steps import TRIED
 
@@ -53,9 +54,13 @@ def _read(file: Path) -> Iterator[Trace]:
                 if event is not None and (trace := _trace(event)) is not None:
                     yield trace
     except OSError as error:
-        raise WrongUse(f"--log {file} cannot be read: {error.strerror}.") from None
+        raise WrongUse(_("--log {file} cannot be read: {why}.").format(file=file, why=error.strerror)) from None
     if not lines:
-        raise WrongUse(f"--log {file} has no line of JSON: give the log of a worker or a receiver (QUNFA_LOG=json).")
+        raise WrongUse(
+            _("--log {file} has no line of JSON: give the log of a worker or a receiver (QUNFA_LOG=json).").format(
+                file=file
+            )
+        )
 
 
 def _event(line: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import UI_VARIABLE, list_link, run, temporal_client
 from qunfa.cli.language import N_, _
-from qunfa.cli.options import Json
+from qunfa.cli.options import Json, demand_accounts
 from qunfa.cli.output import plain, show_result, unbroken
 from qunfa.cli.queries import SENDS, quoted
 from qunfa.cli.times import SHANGHAI
@@ -51,6 +51,7 @@ def views(
     as_json: Json = False,
 ) -> None:
     """Print links to lists of sends in Temporal's UI: what needs somebody, what waits, what may have been delivered."""
+    demand_accounts(account)
     show_result(run(_views(account)), render_views, as_json=as_json)
 
 

@@ -29,6 +29,10 @@ BATCH_PROBLEM: Final = "batch_problem"
 
 AUDIENCE_INVALID: Final = "AudienceInvalid"
 """Failure type: nobody can be sent to by this audience. First detail: a list of sentences, with the lines at fault."""
+STORE_UNAVAILABLE: Final = "StoreUnavailable"
+"""Failure type, retried by Temporal: ``[store]`` could not be used for now."""
+PLAN_LOST: Final = "PlanLost"
+"""Failure type: the store has no such plan, or not as it was made."""
 PLAN_REUSED: Final = "PlanReused"
 """Failure type: the store has a plan of this key for another audience or message."""
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Final
 
 _PREFIX: Final = "qunfa-"
-_KINDS: Final = ("source", "fitted")
+_KINDS: Final = ("source", "fitted", "audience")
 
 
 class Scratch:
     """A new folder for a ``with`` block, in the system's temporary directory.
 
-    `kind` is "source" or "fitted", and becomes part of its name.
+    `kind` is "source", "fitted" or "audience", and becomes part of its name.
 
     Raises:
         OSError: it cannot be made.

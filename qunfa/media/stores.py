@@ -57,34 +57,41 @@ class StoreSources:
 
     def _store(self, bucket: str) -> S3Store:
         if bucket not in self._stores:
-            self._stores[bucket] = self._open(bucket)
+            self._stores[bucket] = open_bucket(bucket, self._policy)
         return self._stores[bucket]
 
-    def _open(self, bucket: str) -> S3Store:
-        policy = self._policy
-        config: S3Config = {}
-        if policy.s3_endpoint is not None:
-            config["endpoint"] = policy.s3_endpoint
-        if policy.s3_region is not None:
-            config["region"] = policy.s3_region
-        return S3Store(
-            bucket,
-            config=config,
-            client_options={
-                "allow_http": (policy.s3_endpoint or "").startswith("http://"),
-                "connect_timeout": policy.connect_max,
-                "read_timeout": policy.silence_max,
-                "timeout": policy.time_max,
-                "user_agent": "qunfa",
-            },
-            retry_config={"max_retries": 0, "retry_timeout": policy.time_max},
-        )
+
+def open_bucket(bucket: str, policy: SourcePolicy) -> S3Store:
+    """A bucket, with the endpoint, the region and the limits of time that `policy` names."""
+    config: S3Config = {}
+    if policy.s3_endpoint is not None:
+        config["endpoint"] = policy.s3_endpoint
+    if policy.s3_region is not None:
+        config["region"] = policy.s3_region
+    return S3Store(
+        bucket,
+        config=config,
+        client_options={
+            "allow_http": (policy.s3_endpoint or "").startswith("http://"),
+            "connect_timeout": policy.connect_max,
+            "read_timeout": policy.silence_max,
+            "timeout": policy.time_max,
+            "user_agent": "qunfa",
+        },
+        retry_config={"max_retries": 0, "retry_timeout": policy.time_max},
+    )
+
+
+def error_code(error: BaseException) -> str | None:
+    """S3's own code in an error: the only thing of it that may be shown."""
+    found = _CODE.search(str(error))
+    return found[1] if found else None
 
 
 def _explained(error: BaseError | FileNotFoundError | ValueError, uri: str) -> SourceError:
     """The library's text quotes URLs and whole answers; only S3's error code is taken from it."""
-    code = _CODE.search(str(error))
-    said = f" ({code[1]})" if code else ""
+    code = error_code(error)
+    said = f" ({code})" if code else ""
     match error:
         case FileNotFoundError():
             return SourceRefused(uri, f"there is no such object{said}. Correct the bucket and the key.")

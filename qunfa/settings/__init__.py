@@ -12,6 +12,7 @@ from qunfa.settings.model import (
     MetricsSettings,
     ReceiverSettings,
     Settings,
+    StoreSettings,
     TimingSettings,
     WeChatSettings,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "ReceiverSettings",
     "Settings",
     "SettingsError",
+    "StoreSettings",
     "TimingSettings",
     "WeChatSettings",
     "load_settings",

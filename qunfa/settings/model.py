@@ -10,7 +10,7 @@ from qunfa.config_file import Language
 from qunfa.contract.fields import AccountName
 from qunfa.contract.ids import TASK_QUEUE
 from qunfa.settings.account import AccountSettings
-from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, Section, StorePrefix, UpToAnHour
+from qunfa.settings.values import BindAddress, Duration, Host, RootUrl, Section, StorePrefix, StoreUri, UpToAnHour
 
 CLIENTMSGID_LIFETIME = timedelta(hours=24)
 """How long WeChat remembers a clientmsgid: a repeat after that is a second send."""
@@ -116,6 +116,15 @@ class MediaSettings(Section):
     s3_region: str | None = None
 
 
+class StoreSettings(Section):
+    """Where the plans and reports of sends in batches stand; all workers use the same place.
+
+    A bucket is reached as `[media]` says by `s3_endpoint` and `s3_region`. Without a `uri`, such sends are refused.
+    """
+
+    uri: StoreUri | None = None
+
+
 class TimingSettings(Section):
     """The clockwork of a send, read once when it starts."""
 
@@ -152,6 +161,7 @@ class Settings(Section):
     metrics: MetricsSettings = MetricsSettings()
     worker: WorkerSettings = WorkerSettings()
     media: MediaSettings = MediaSettings()
+    store: StoreSettings = StoreSettings()
     timing: TimingSettings = TimingSettings()
     display: DisplaySettings = DisplaySettings()
     accounts: Accounts = Field(default_factory=dict)

@@ -176,6 +176,19 @@ StorePrefix = Annotated[str, AfterValidator(_check_store_prefix)]
 """A bucket of an object store, or a folder in one."""
 
 
+def _check_store_uri(value: str) -> str:
+    whole = value.rstrip("/")
+    path = whole.removeprefix("file:").removeprefix("//")
+    is_folder = whole.startswith("file:") and path.startswith("/") and not path.startswith("//")
+    if not (is_folder or _STORE_PREFIX.fullmatch(whole)):
+        raise ValueError('must name a folder, such as "file:/var/lib/qunfa", or a bucket, such as "s3://bucket/qunfa"')
+    return whole
+
+
+StoreUri = Annotated[str, AfterValidator(_check_store_uri)]
+"""A folder (`file:/folder`), or a bucket of an object store or a folder in one."""
+
+
 def _check_hours(value: tuple[str, str]) -> tuple[str, str]:
     start, end = value
     if not (_CLOCK.fullmatch(start) and _CLOCK.fullmatch(end)):

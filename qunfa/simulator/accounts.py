@@ -1,17 +1,15 @@
 """An Official Account while the simulator runs, and its followers.
 
-A follower is a number from 0, from which the openid is computed. Counts of messages stand in a `bytearray`, one byte
-for each follower.
+A follower is a number from 0, from which the openid is computed. So ten million of them need no memory.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import compress, count
 
 from qunfa.simulator.clock import Clock
 from qunfa.simulator.config import AccountConfig, SimulatorConfig
@@ -24,7 +22,6 @@ _DIGITS = {letter: value for value, letter in enumerate(_ALPHABET)}
 _NUMBERS = 2**30
 _FACTOR = 0x2C9277B5
 _INVERSE = pow(_FACTOR, -1, _NUMBERS)
-_MOST = 255
 
 
 def openid(appid: str, n: int) -> str:
@@ -52,57 +49,6 @@ def follower_number(appid: str, text: str) -> int | None:
 def _appid_parts(appid: str) -> tuple[str, int]:
     digest = blake2b(appid.encode(), digest_size=8).digest()
     return urlsafe_b64encode(digest)[:5].decode(), int.from_bytes(digest[4:], "big") % _NUMBERS
-
-
-@dataclass(frozen=True)
-class Followers:
-    """Some followers of one account: number `start + i` is one of them where `mask[i]` is 1, and is none where it is 0.
-
-    Long integers hold all counts at once, so a million followers take milliseconds.
-    """
-
-    start: int
-    mask: bytes
-
-    @classmethod
-    def of(cls, numbers: Collection[int]) -> Followers:
-        """The followers with these numbers."""
-        start = min(numbers, default=0)
-        mask = bytearray(max(numbers, default=start - 1) + 1 - start)
-        for n in numbers:
-            mask[n - start] = 1
-        return cls(start, bytes(mask))
-
-    def __len__(self) -> int:
-        return self.mask.count(1)
-
-    def __contains__(self, n: object) -> bool:
-        return isinstance(n, int) and 0 <= n - self.start < len(self.mask) and self.mask[n - self.start] == 1
-
-    def __iter__(self) -> Iterator[int]:
-        return compress(count(self.start), self.mask)
-
-    def below(self, counts: bytearray, limit: int) -> Followers:
-        """The members whose count is less than `limit`."""
-        room = self._own(counts).translate(bytes(value < limit for value in range(256)))
-        return Followers(self.start, _bytes(_number(self.mask) & _number(room), len(self.mask)))
-
-    def add_to(self, counts: bytearray) -> None:
-        """Add one to the count of each member; 255 stays 255."""
-        more = self.below(counts, _MOST).mask
-        sums = _bytes(_number(self._own(counts)) + _number(more), len(more))
-        counts[self.start : self.start + len(more)] = sums
-
-    def _own(self, counts: bytearray) -> bytearray:
-        return counts[self.start : self.start + len(self.mask)]
-
-
-def _number(counts: bytes | bytearray) -> int:
-    return int.from_bytes(counts, "little")
-
-
-def _bytes(number: int, length: int) -> bytes:
-    return number.to_bytes(length, "little")
 
 
 @dataclass
@@ -155,10 +101,9 @@ class Account:
         """The numbers of all followers."""
         return range(self.config.followers)
 
-    def tagged(self, tag_id: object) -> range | None:
-        """The numbers of the followers with a tag, or None if there is no such tag."""
-        tags = (tag for tag in self.config.all_tags if tag.id == tag_id)
-        return next((range(tag.first, tag.first + tag.count) for tag in tags), None)
+    def tagged(self, tag_id: object) -> Sequence[int] | None:
+        """The numbers of the followers with a tag, in order, or None if there is no such tag."""
+        return next((tag.members() for tag in self.config.all_tags if tag.id == tag_id), None)
 
     def number_of(self, text: str) -> int | None:
         """Which follower has that openid, or None."""

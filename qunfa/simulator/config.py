@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from array import array
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -195,12 +198,29 @@ class Callback(Strict):
 
 
 class Tag(Strict):
-    """A tag; its members are the followers number `first` … `first + count - 1`."""
+    """A tag.
+
+    Attributes:
+        count, first, every: its members by a rule: `count` followers from number `first`, every `every`-th.
+        also: numbers of further members.
+    """
 
     id: Count
     name: str
     count: Count = 0
     first: Count = 0
+    every: Annotated[int, Field(ge=1)] = 1
+    also: tuple[Count, ...] = ()
+
+    def members(self) -> Sequence[int]:
+        """The numbers of its members, in order."""
+        by_rule = range(self.first, self.first + self.count * self.every, self.every)
+        return _with(by_rule, self.also) if self.also else by_rule
+
+
+@lru_cache(maxsize=256)
+def _with(by_rule: range, also: tuple[int, ...]) -> Sequence[int]:
+    return array("I", sorted({*by_rule, *also}))
 
 
 _STARRED = Tag(id=2, name="星标组")
@@ -256,8 +276,9 @@ class AccountConfig(Strict):
     @model_validator(mode="after")
     def _names_followers(self) -> AccountConfig:
         for tag in self.tags:
-            if tag.first + tag.count > self.followers:
-                raise ValueError(f"tag {tag.id} needs {tag.first + tag.count} followers, there are {self.followers}")
+            needed = max(tag.members(), default=-1) + 1
+            if needed > self.followers:
+                raise ValueError(f"tag {tag.id} needs {needed} followers, there are {self.followers}")
         if len({tag.id for tag in self.tags}) != len(self.tags):
             raise ValueError("two tags have the same id")
         for name, number in self.wxnames.items():

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from qunfa.simulator import reports
 from qunfa.simulator.accounts import Account, openid
+from qunfa.simulator.asked import account_of, accounts_of, world_of
 from qunfa.simulator.config import Callback, CallbackUrl
 from qunfa.simulator.delivery import SUCCESS
 from qunfa.simulator.faults import Fault
@@ -24,16 +25,10 @@ from qunfa.simulator.materials import Kind, Material
 from qunfa.simulator.plans import JobPlan, Order, Plan, Strict
 from qunfa.simulator.pushes import Event, Verdict
 from qunfa.simulator.routes import check_fault
-from qunfa.simulator.world import World
 
 M = TypeVar("M", bound=BaseModel)
 O = TypeVar("O", bound=Order)  # noqa: E741 - one letter, as type variables have
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-def _world(request: Request) -> World:
-    world: World = request.app.state.simulator.world
-    return world
 
 
 async def _body(request: Request, model: type[M]) -> M:
@@ -48,24 +43,6 @@ async def _body(request: Request, model: type[M]) -> M:
     except ValidationError as error:
         details = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise HTTPException(400, details) from error
-
-
-def _account(request: Request, name: str) -> Account:
-    """The account of that name.
-
-    Raises:
-        HTTPException: 404, there is none.
-    """
-    accounts = _world(request).accounts
-    if name not in accounts:
-        raise HTTPException(404, f"there is no account {name!r}; there are {', '.join(accounts)}")
-    return accounts[name]
-
-
-def _accounts(request: Request) -> list[Account]:
-    """The account that the query names, or all."""
-    name = request.query_params.get("account")
-    return [_account(request, name)] if name is not None else list(_world(request).accounts.values())
 
 
 def _callback(account: Account) -> Callback:
@@ -94,7 +71,7 @@ def _telling(tell: Callable[[Request], object]) -> Handler:
 
 async def _reset(request: Request) -> Response:
     await request.app.state.simulator.reset()
-    return JSONResponse(reports.clock(_world(request)))
+    return JSONResponse(reports.clock(world_of(request)))
 
 
 class ClockChange(Strict):
@@ -111,17 +88,17 @@ class ClockChange(Strict):
 
 
 async def _clock(request: Request) -> Response:
-    clock = _world(request).clock
+    clock = world_of(request).clock
     if request.method == "POST":
         change = await _body(request, ClockChange)
         if change.set is not None:
             clock.set(change.set)
         clock.advance(change.advance or 0)
-    return JSONResponse(reports.clock(_world(request)))
+    return JSONResponse(reports.clock(world_of(request)))
 
 
 def _list_accounts(request: Request) -> object:
-    world = _world(request)
+    world = world_of(request)
     return {"accounts": [reports.account(world, each) for each in world.accounts.values()]}
 
 
@@ -133,9 +110,9 @@ class Decision(Strict):
 
 def _decide(decision: Literal["confirmed", "refused"]) -> Handler:
     async def handle(request: Request) -> Response:
-        account = _account(request, request.path_params["name"])
+        account = account_of(request, request.path_params["name"])
         wanted = await _body(request, Decision)
-        decided = _world(request).decide(account, decision, wanted.msg_id)
+        decided = world_of(request).decide(account, decision, wanted.msg_id)
         if not decided:
             raise HTTPException(404, f"no send of account {account.name!r} waits for the administrator")
         return JSONResponse({decision: [job.msg_id for job in decided]})
@@ -149,26 +126,26 @@ async def _add_fault(request: Request) -> Response:
         check_fault(fault)
     except ValueError as error:
         raise HTTPException(400, str(error)) from error
-    return _added(request, _world(request).faults, fault)
+    return _added(request, world_of(request).faults, fault)
 
 
 async def _add_job_plan(request: Request) -> Response:
-    return _added(request, _world(request).job_plans, await _body(request, JobPlan))
+    return _added(request, world_of(request).job_plans, await _body(request, JobPlan))
 
 
 def _added(request: Request, plan: Plan[O], order: O) -> Response:
     if order.account is not None:
-        _account(request, order.account)
+        account_of(request, order.account)
     return JSONResponse({"id": plan.add(order)}, 201)
 
 
 def _list_pushes(request: Request) -> object:
-    world = _world(request)
+    world = world_of(request)
     return {"plans": world.job_plans.listing(), "tries": [reports.push_try(each) for each in world.courier.log]}
 
 
 async def _clear(request: Request) -> Response:
-    world, number = _world(request), request.query_params.get("id")
+    world, number = world_of(request), request.query_params.get("id")
     plan = world.faults if request.url.path.endswith("/faults") else world.job_plans
     if number is None:
         plan.clear()
@@ -192,8 +169,8 @@ class PushNow(Verdict, ForAccount):
 
 
 async def _push(request: Request) -> Response:
-    wanted, world = await _body(request, PushNow), _world(request)
-    account = _account(request, wanted.account)
+    wanted, world = await _body(request, PushNow), world_of(request)
+    account = account_of(request, wanted.account)
     _callback(account)
     event = Event(
         original_id=account.config.original_id,
@@ -216,10 +193,10 @@ class Verification(ForAccount):
 async def _verify(request: Request) -> Response:
     """Enter a callback in the console."""
     wanted = await _body(request, Verification)
-    callback = _callback(_account(request, wanted.account))
+    callback = _callback(account_of(request, wanted.account))
     if wanted.url is not None:
         callback = callback.model_copy(update={"url": wanted.url})
-    reply = await _world(request).courier.verify(callback, signed=wanted.signed)
+    reply = await world_of(request).courier.verify(callback, signed=wanted.signed)
     told = {"outcome": reply.outcome, "http_status": reply.http_status, "answer": reply.body}
     return JSONResponse({"verified": reply.outcome == "answered"} | told)
 
@@ -229,7 +206,7 @@ def _list_jobs(request: Request) -> object:
     wanted = request.query_params
     jobs = [
         reports.job(job)
-        for job in _world(request).jobs
+        for job in world_of(request).jobs
         if wanted.get("account", job.account.name) == job.account.name
         and wanted.get("clientmsgid", job.clientmsgid) == job.clientmsgid
         and wanted.get("msg_id", str(job.msg_id)) == str(job.msg_id)
@@ -238,15 +215,15 @@ def _list_jobs(request: Request) -> object:
 
 
 def _ledger(request: Request) -> object:
-    world, by = _world(request), request.query_params.get("by", "content")
+    world, by = world_of(request), request.query_params.get("by", "content")
     if by not in {"content", "clientmsgid"}:
         raise HTTPException(400, "by: content or clientmsgid")
     group: Literal["content", "clientmsgid"] = "content" if by == "content" else "clientmsgid"
-    return {"accounts": {each.name: reports.ledger(world, each, group) for each in _accounts(request)}}
+    return {"accounts": {each.name: reports.ledger(world, each, group) for each in accounts_of(request)}}
 
 
 def _follower(request: Request) -> object:
-    world, wanted = _world(request), request.query_params.get("openid", "")
+    world, wanted = world_of(request), request.query_params.get("openid", "")
     for account in world.accounts.values():
         number = account.number_of(wanted)
         if number is not None:
@@ -255,8 +232,8 @@ def _follower(request: Request) -> object:
 
 
 def _list_media(request: Request) -> object:
-    now, kind = _world(request).clock.now(), request.query_params.get("kind")
-    held = [(material, account) for account in _accounts(request) for material in account.library]
+    now, kind = world_of(request).clock.now(), request.query_params.get("kind")
+    held = [(material, account) for account in accounts_of(request) for material in account.library]
     return {"media": [reports.material(*each, now) for each in held if kind in {None, each[0].kind}]}
 
 
@@ -281,9 +258,9 @@ class Expiry(Strict):
 
 
 async def _expire(request: Request) -> Response:
-    wanted, world = await _body(request, Expiry), _world(request)
+    wanted, world = await _body(request, Expiry), world_of(request)
     if wanted.account is not None:
-        _account(request, wanted.account)
+        account_of(request, wanted.account)
     expired = [
         material
         for account in world.accounts.values()
@@ -298,30 +275,30 @@ async def _expire(request: Request) -> Response:
 
 
 def _list_pictures(request: Request) -> object:
-    return {"pictures": [picture for account in _accounts(request) for picture in reports.pictures(account)]}
+    return {"pictures": [picture for account in accounts_of(request) for picture in reports.pictures(account)]}
 
 
 def _content(request: Request) -> object:
     given = request.query_params.get("msg_id", "")
-    job = _world(request).jobs.get(int(given)) if given.isdecimal() else None
+    job = world_of(request).jobs.get(int(given)) if given.isdecimal() else None
     if job is None:
         raise HTTPException(404, f"there is no job {given!r}")
     return reports.content(job.content)
 
 
 def _list_previews(request: Request) -> object:
-    ledger = _world(request).ledger
-    shown = [preview for account in _accounts(request) for preview in ledger.previews(account)]
+    ledger = world_of(request).ledger
+    shown = [preview for account in accounts_of(request) for preview in ledger.previews(account)]
     return {"previews": [reports.preview(preview) for preview in shown]}
 
 
 _TOLD: dict[str, Callable[[Request], object]] = {
     "health": lambda _request: {"ok": True},
     "accounts": _list_accounts,
-    "faults": lambda request: {"faults": _world(request).faults.listing()},
+    "faults": lambda request: {"faults": world_of(request).faults.listing()},
     "pushes": _list_pushes,
     "jobs": _list_jobs,
-    "calls": lambda request: {"calls": [reports.call(call) for call in _world(request).calls]},
+    "calls": lambda request: {"calls": [reports.call(call) for call in world_of(request).calls]},
     "ledger": _ledger,
     "ledger/followers": _follower,
     "media": _list_media,

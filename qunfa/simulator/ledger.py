@@ -6,10 +6,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
-from qunfa.simulator.accounts import Account, Followers
+from qunfa.simulator.accounts import Account
 from qunfa.simulator.content import Content
+from qunfa.simulator.followers import Followers
 from qunfa.simulator.jobs import Job
 
 _MORE_THAN_ONCE = re.compile(rb"[^\x00\x01]", re.DOTALL)
@@ -84,6 +86,16 @@ class Ledger:
         """How many messages each follower has received, by number."""
         return self._totals.setdefault(account.name, bytearray(account.config.followers))
 
+    def times(self, account: Account, clientmsgid: str | None = None) -> bytearray:
+        """How often each follower was reached, by number; only by jobs whose clientmsgid fits a pattern if given."""
+        if clientmsgid is None:
+            return self.counts(account)
+        counts = bytearray(account.config.followers)
+        for job in self._delivered[account.name]:
+            if job.received is not None and fnmatchcase(job.clientmsgid or "", clientmsgid):
+                job.received.add_to(counts)
+        return counts
+
     def this_month(self, account: Account, n: int, month: str) -> int:
         """How many messages follower `n` has received in a month."""
         return self._counts_of_month(account, month)[n]
@@ -104,6 +116,11 @@ class Ledger:
 
     def _counts_of_month(self, account: Account, month: str) -> bytearray:
         return self._months.setdefault((account.name, month), bytearray(account.config.followers))
+
+
+def tally(counts: bytearray) -> dict[int, int]:
+    """How many followers were reached 0, 1, 2, … times, up to the highest count."""
+    return {value: counts.count(value) for value in range(most(counts) + 1)}
 
 
 def most(counts: bytearray) -> int:

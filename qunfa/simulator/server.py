@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from qunfa.simulator import control
+from qunfa.simulator import control, crowds
 from qunfa.simulator.config import SimulatorConfig
 from qunfa.simulator.faults import TRANSPORT
 from qunfa.simulator.gateway import Gateway
@@ -103,7 +103,9 @@ class Simulator:
         host, port = listener.getsockname()[:2]
         self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         apis = [Route(endpoint.path, Gateway(endpoint)) for endpoint in ENDPOINTS]
-        app = Starlette(routes=[*apis, *control.ROUTES], exception_handlers={HTTPException: control.refuse})
+        app = Starlette(
+            routes=[*apis, *control.ROUTES, *crowds.ROUTES], exception_handlers={HTTPException: control.refuse}
+        )
         app.state.simulator = self
         config = uvicorn.Config(
             app, http=_Protocol, ws="none", log_config=None, access_log=False, lifespan="off", server_header=False

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from qunfa.simulator.accounts import Account, Followers, follower_number
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from qunfa.simulator.accounts import Account, follower_number
 from qunfa.simulator.calls import Call
 from qunfa.simulator.errors import Refusal
 from qunfa.simulator.faults import Answer
+from qunfa.simulator.followers import Followers
 from qunfa.simulator.jobs import Audience, whole_number
 from qunfa.simulator.world import World
 
@@ -15,7 +19,9 @@ _LEAST_OPENIDS = 2
 
 async def tags(_world: World, call: Call) -> Answer:
     """tags/get."""
-    return {"tags": [{"id": tag.id, "name": tag.name, "count": tag.count} for tag in call.owner.config.all_tags]}
+    return {
+        "tags": [{"id": tag.id, "name": tag.name, "count": len(tag.members())} for tag in call.owner.config.all_tags]
+    }
 
 
 async def tagged(_world: World, call: Call) -> Answer:
@@ -34,14 +40,14 @@ async def everybody(_world: World, call: Call) -> Answer:
     return {"total": len(followers), **_page(call.owner, followers, call.query.get("next_openid"))}
 
 
-def _page(account: Account, members: range, after: object) -> Answer:
-    start = members.start
+def _page(account: Account, members: Sequence[int], after: object) -> Answer:
+    start = 0
     if after:
         number = account.number_of(after) if isinstance(after, str) else None
         if number is None:
             raise Refusal(40003)
-        start = max(start, number + 1)
-    openids = account.openids(range(start, members.stop)[:_PAGE])
+        start = bisect_right(members, number)
+    openids = account.openids(members[start : start + _PAGE])
     if not openids:
         return {"count": 0, "next_openid": ""}
     return {"count": len(openids), "data": {"openid": openids}, "next_openid": openids[-1]}

@@ -1,6 +1,6 @@
 """The WeChat Official Account API: one method is one HTTP call, a typed answer or one classified error."""
 
-from qunfa.wechat.answers import CallbackCheck, Quota, Speed, Submitted, Tag
+from qunfa.wechat.answers import CallbackCheck, OpenidPage, Quota, Speed, Submitted, Tag
 from qunfa.wechat.client import OfficialAccount
 from qunfa.wechat.errors import MaybeWritten, NoToken, NotWritten, Refused, WechatError
 from qunfa.wechat.messages import (
@@ -29,6 +29,7 @@ __all__ = [
     "NoToken",
     "NotWritten",
     "OfficialAccount",
+    "OpenidPage",
     "PreviewBody",
     "Progress",
     "Quota",

@@ -86,6 +86,25 @@ class Followers(FrozenAnswer):
     total: Whole
 
 
+class OpenidPage(FrozenAnswer):
+    """Some openids of a list, and after which of them it goes on: empty where nothing more comes."""
+
+    openids: tuple[Text, ...] = ()
+    next_openid: OptionalText = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, answer: Any) -> Any:
+        """`{"count": 2, "data": {"openid": […]}, "next_openid": "…"}` on the wire. At the end `data` may be missing."""
+        if "count" not in answer:
+            raise ValueError("the answer has no count")
+        data = answer.get("data") or {}
+        openids = (data.get("openid") if isinstance(data, Mapping) else None) or ()
+        if isinstance(openids, str) or len(openids) != _whole(answer["count"]):
+            raise ValueError("the answer has not as many openids as it counts")
+        return {"openids": openids, "next_openid": answer.get("next_openid")}
+
+
 class RateLimit(FrozenAnswer):
     """So many calls in so many seconds."""
 

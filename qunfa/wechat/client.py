@@ -12,6 +12,7 @@ from qunfa.wechat.answers import (
     Followers,
     JobStatus,
     Made,
+    OpenidPage,
     Picture,
     Previewed,
     Quota,
@@ -37,6 +38,7 @@ _ADD_MATERIAL: Final = "/cgi-bin/material/add_material"
 _DRAFT_ADD: Final = "/cgi-bin/draft/add"
 _DRAFT_GET: Final = "/cgi-bin/draft/get"
 _TAGS: Final = "/cgi-bin/tags/get"
+_TAGGED: Final = "/cgi-bin/user/tag/get"
 _FOLLOWERS: Final = "/cgi-bin/user/get"
 _QUOTA: Final = "/cgi-bin/openapi/quota/get"
 _DELETE: Final = "/cgi-bin/message/mass/delete"
@@ -46,6 +48,8 @@ _CALLBACK_CHECK: Final = "/cgi-bin/callback/check"
 
 _DRAFT_BYTES_MAX: Final = 16 << 20
 """Eight articles of up to 1 MB of content each, which JSON may write at twice the length."""
+_PAGE_BYTES_MAX: Final = 4 << 20
+"""10,000 openids of 128 characters, and more."""
 SPEED_MAX: Final = 4
 _SEEN_FROM: Final = {"action": "all", "check_operator": "DEFAULT"}
 
@@ -165,6 +169,21 @@ class OfficialAccount:
         url = self._base_url + _FOLLOWERS
         call = Call(self._account, _FOLLOWERS, "GET", url, query={"access_token": token})
         return (await exchange(self._http, call, Followers.model_validate)).total
+
+    async def openids(self, token: Token, after: str = "") -> OpenidPage:
+        """Up to 10,000 followers of the account (`user/get`), those that come after one; from the first on without."""
+        query: dict[str, str | Token] = {"access_token": token}
+        if after:
+            query["next_openid"] = after
+        call = Call(
+            self._account, _FOLLOWERS, "GET", self._base_url + _FOLLOWERS, query, answer_bytes_max=_PAGE_BYTES_MAX
+        )
+        return await exchange(self._http, call, OpenidPage.model_validate)
+
+    async def tag_openids(self, token: Token, tag_id: int, after: str = "") -> OpenidPage:
+        """Some followers under a tag (`user/tag/get`), those that come after one; from the first on without."""
+        body, about, read = {"tagid": tag_id, "next_openid": after}, f"tag {tag_id}", OpenidPage.model_validate
+        return await self._post(_TAGGED, token, body, read, about=about, answer_bytes_max=_PAGE_BYTES_MAX)
 
     async def quota(self, token: Token, cgi_path: str) -> Quota:
         """How often the API at `cgi_path` (`/cgi-bin/…`) may be called today, and was."""

@@ -20,6 +20,7 @@ from babel.messages.pofile import read_po, write_po
 
 from qunfa.cli.help import EXAMPLE, texts
 from qunfa.cli.language import CHINESE, DOMAIN, LOCALES
+from qunfa.cli.recovery import Told
 from qunfa.cli.view import State
 from qunfa.contract.operators import Phase
 from qunfa.contract.result import JobStateName, Observer, Outcome, ShownOutcome
@@ -31,7 +32,7 @@ from tests.project.imports import ROOT
 FILE: Final = LOCALES / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
 COMPILED: Final = FILE.with_suffix(".mo")
 KEYWORDS: Final[dict[str, tuple[int, ...] | None]] = {"_": None, "N_": None, "several": (1, 2)}
-STATES: Final = (Phase, Outcome, ShownOutcome, JobStateName, Observer, State)
+STATES: Final = (Phase, Outcome, ShownOutcome, JobStateName, Observer, State, Told)
 OTHER_WORDS: Final = (
     "service",
     "subscription",

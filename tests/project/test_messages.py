@@ -40,9 +40,7 @@ SAID_ELSEWHERE: Final = (
     "workflows",
     "activities",
 )
-ENGLISH_ONLY: Final = frozenset(
-    {"demo", "article", "callback.py", "services.py", "restored.py", "recovery.py", "traces.py"}
-)
+ENGLISH_ONLY: Final = frozenset({"demo", "article", "callback.py", "services.py"})
 """Where commands for platform engineers are, which print English, but for their help."""
 TYPED: Final = ("qunfa ", "temporal ", "Example: qunfa ", "QUNFA_")
 NO_SENTENCES: Final = {

@@ -2,13 +2,15 @@
 
 import re
 import time
+import tracemalloc
 from collections import Counter
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qunfa.simulator import openid
-from qunfa.simulator.accounts import Followers, follower_number
+from qunfa.simulator.accounts import follower_number
+from qunfa.simulator.followers import Followers
 from tests.simulator.api import Api, Json, Start, simulator_config
 
 MILLION = 1_000_000
@@ -183,3 +185,66 @@ async def test_a_million_followers_are_no_burden(start: Start) -> None:
     assert (summary["reached"], summary["max_per_follower"]) == (MILLION, 4)
     assert [(each["followers"], each["max"]) for each in summary["duplicates"]] == [(MILLION // 2, 4)]
     assert time.process_time() - began < 5
+
+
+async def test_a_tag_has_followers_by_a_rule_and_by_number(start: Start) -> None:
+    """Every third from number 5, and two more; pages go on behind any openid; a send to the tag reaches the same."""
+    tag = {"id": 7, "name": "thirds", "count": 4, "first": 5, "every": 3, "also": [0, 8, 19]}
+    api = await start(tags=[tag])
+    members = [0, 5, 8, 11, 14, 19]
+    assert {"id": 7, "name": "thirds", "count": 6} in (await api.call("tags/get"))["tags"]
+    page = await api.call("user/tag/get", {"tagid": 7, "next_openid": api.openids(6)[0]})
+    assert page == {"count": 4, "data": {"openid": api.openids(*members[2:])}, "next_openid": api.openids(19)[0]}
+    assert await api.code("user/tag/get", {"tag_id": 7}) == 45159
+    assert list((await api.sent(tag=7)).audience.members) == members
+
+
+async def test_a_file_of_any_followers_is_written(start: Start) -> None:
+    """All of them, or those of a tag, and of these some: text with one openid a line."""
+    api = await start(followers=10_003, tags=[{"id": 7, "name": "fifths", "count": 9, "every": 5}])
+
+    async def told(query: str) -> tuple[int, str]:
+        response = await api.http.get(f"/_sim/accounts/demo/followers?{query}")
+        return response.status_code, response.text
+
+    for query, numbers in {
+        "": range(10_003),
+        "tag=7&first=1&every=2&count=3": (5, 15, 25),
+        "first=10001&count=9": (10_001, 10_002),
+        "count=0": (),
+    }.items():
+        assert await told(query) == (200, "".join(f"{each}\n" for each in api.openids(*numbers))), query
+    for query, status in {"tag=9": 404, "every=0": 400, "count=x": 400, "frist=1": 400}.items():
+        assert (await told(query))[0] == status, query
+
+
+async def test_the_ledger_counts_who_was_reached_how_often(start: Start) -> None:
+    """By everything, or by the jobs whose clientmsgid fits: in sum, and for each follower that was reached."""
+    api = await start(followers=MILLION)
+    for name, numbers in {"list.1": (3, 999_999), "list.2": (3, 70_000), "other": (3, 4)}.items():
+        await api.send(api.openids(*numbers), name, clientmsgid=name)
+    await api.world.settled()
+    for query, times in {
+        "": {"0": MILLION - 4, "1": 3, "2": 0, "3": 1},
+        "clientmsgid=list.*": {"0": MILLION - 3, "1": 2, "2": 1},
+        "clientmsgid=nothing": {"0": MILLION},
+    }.items():
+        summary = (await api.sim(f"ledger/reached?account=demo&{query}"))["accounts"]["demo"]
+        assert summary == {"followers": MILLION, "times": times}, query
+    each = await api.http.get("/_sim/accounts/demo/reached?clientmsgid=list.*")
+    reached = zip(api.openids(3, 70_000, 999_999), (2, 1, 1), strict=True)
+    assert each.text == "".join(f"{openid} {times}\n" for openid, times in reached)
+
+
+async def test_sends_to_ten_million_need_little_memory(start: Start) -> None:
+    """Long lists that are scattered over ten million take no room of that size for each of them."""
+    api = await start(followers=10 * MILLION)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for n in range(20):
+        await api.send(api.openids(*range(n, 10 * MILLION, 10_007)), f"{n}", clientmsgid=f"{n}")
+    await api.world.settled()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 3 * 10 * MILLION
+    assert (await api.sim("ledger/reached"))["accounts"]["demo"]["times"]["1"] == 20 * 1000

@@ -1,0 +1,244 @@
+"""Audiences of sends in batches: planned into the store, found again batch by batch, and reported."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.accounts import Accounts, Method
+from activities.attempts import Clock, SystemClock, heartbeats, lasting, passing
+from activities.sources import unreadable_here
+from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
+from qunfa.audience.jobs import SNAPSHOT, PlanFound
+from qunfa.audience.parts import Gathering, NobodyError
+from qunfa.audience.planner import PlannerError, plan
+from qunfa.audience.plans import AUDIENCES, REPORT, digest_of, folder_of, snapshot_name
+from qunfa.audience.reports import ReportWriter
+from qunfa.contract.audience import Batch
+from qunfa.contract.batches import (
+    AUDIENCE_INVALID,
+    PLAN_AUDIENCE,
+    PLAN_LOST,
+    PLAN_REUSED,
+    STORE_UNAVAILABLE,
+    WRITE_REPORT,
+    AudiencePlan,
+    PlannedPart,
+    PlanStep,
+    Reported,
+    ReportStep,
+)
+from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE, Pinned
+from qunfa.media import Sources, SourceUnavailable
+from qunfa.media.scratch import Scratch
+from qunfa.rules.calendar import shanghai_day
+from qunfa.wechat import OpenidPage
+
+LIST_MAX: Final = 2 << 30
+"""Bytes of a file of openids as it stands at its source."""
+LIST_WITHIN: Final = timedelta(minutes=30)
+"""How long it may take to bring it here."""
+REPORTS_MAX: Final = 100
+"""With more reports in a month, it is not counted who was reached before."""
+NO_STORE: Final = (
+    "the workers have no [store], where plans and reports of sends in batches stand. Set its uri to a folder that all "
+    "workers share, or to a bucket: docs/audiences.md says how."
+)
+_MONTH: Final = len("2026-12")
+_PAGE_TRIES: Final = 3
+_BETWEEN_TRIES: Final = timedelta(seconds=1)
+
+
+class Audiences:
+    """Plans audiences and finds their batches again. `store` is None where none is configured."""
+
+    def __init__(self, accounts: Accounts, sources: Sources, store: Store | None, clock: Clock | None = None) -> None:
+        self._accounts = accounts
+        self._sources = sources
+        self._store = store
+        self._plans = None if store is None else Plans(store)
+        self._clock = clock or SystemClock()
+
+    @activity.defn(name=PLAN_AUDIENCE)
+    @heartbeats()
+    async def plan_audience(self, step: PlanStep) -> AudiencePlan:
+        """Resolve an audience, and put its snapshot and its plan in the store; once for a key, however often asked.
+
+        Raises:
+            ApplicationError: `AccountChanged`, `AudienceRefused`, `AudienceInvalid` (with sentences) and `PlanReused`,
+                not retried; `WechatUnavailable`, `SourceUnavailable` and `StoreUnavailable`, retried.
+        """
+        self._accounts.pinned(step.account)
+        try:
+            return await self._plan(step)
+        except NobodyError as nobody:
+            raise lasting(AUDIENCE_INVALID, f"audience: {nobody}", list(nobody.problems)) from None
+        except PlanLostError as lost:
+            raise lasting(PLAN_LOST, str(lost)) from None
+        except StoreUnavailable as silent:
+            raise passing(STORE_UNAVAILABLE, str(silent)) from None
+        except (SourceUnavailable, PlannerError) as missing:
+            raise passing(SOURCE_UNAVAILABLE, str(missing)) from None
+        except OSError as error:
+            raise passing(SOURCE_UNAVAILABLE, f"audience: {unreadable_here(error)}") from None
+
+    @activity.defn(name=WRITE_REPORT)
+    @heartbeats()
+    async def write_report(self, step: ReportStep) -> Reported:
+        """Write the report of a send in batches; again, where it was written before.
+
+        Raises:
+            ApplicationError: `AccountChanged` and `PlanLost`, not retried; `StoreUnavailable`, retried.
+        """
+        self._accounts.pinned(step.account)
+        if self._store is None:
+            raise lasting(PLAN_LOST, f"The report cannot be written: {NO_STORE}")
+        writer = ReportWriter(self._store, step.account.name, step.key)
+        try:
+            return await writer.write(step.plan, step.rows, self._clock.now())
+        except PlanLostError as lost:
+            raise lasting(PLAN_LOST, str(lost)) from None
+        except StoreUnavailable as silent:
+            raise passing(STORE_UNAVAILABLE, str(silent)) from None
+
+    async def openids_of(self, account: str, batch: Batch) -> tuple[str, ...]:
+        """The openids of a batch, as the plan that it names has them.
+
+        Raises:
+            PlanLostError: the plan or the snapshot is missing, or another one; or no store is configured.
+            StoreUnavailable: the store cannot be read now.
+        """
+        if self._plans is None:
+            raise PlanLostError(f"The batch cannot be read: {NO_STORE}")
+        return await self._plans.openids_of(account, batch)
+
+    async def _plan(self, step: PlanStep) -> AudiencePlan:
+        if self._store is None or self._plans is None:
+            raise NobodyError([NO_STORE])
+        account = step.account.name
+        first = await self._plans.get(account, step.key) if step.keep else None
+        if first is not None:
+            return _same(first, step)
+        now = self._clock.now()
+        followers = WechatFollowers(self._accounts, step.account, self._clock)
+        reports = await self._reports(self._store, step)
+        with Scratch("audience") as folder:
+            gathering = Gathering(folder, self._sources, followers, self._store, account)
+            job = await gathering.job(step.audience, reports)
+            found = await plan(job)
+            if found.kind == "refused":
+                raise NobodyError(found.problems)
+            parts = tuple(
+                PlannedPart(what=part.what, openids=seen.openids, dropped=seen.dropped)
+                for part, seen in zip(job.parts, found.parts, strict=True)
+            )
+            told = AudiencePlan(
+                digest=digest_of(found.sha256, found.batches),
+                openids=found.openids,
+                batches=len(found.batches),
+                duplicates=found.duplicates,
+                dropped=sum(part.dropped for part in parts),
+                taken_at=now,
+                parts=parts,
+                reached_before=found.reached_before,
+            )
+            return await self._kept(self._plans, step, told, found, folder) if step.keep else told
+
+    async def _kept(
+        self, plans: Plans, step: PlanStep, told: AudiencePlan, found: PlanFound, folder: Path
+    ) -> AudiencePlan:
+        """The plan that stands in the store then, which another worker may have made."""
+        made = PlanFile(
+            audience=_audience(step),
+            content=step.content,
+            snapshot=snapshot_name(found.sha256),
+            sha256=found.sha256,
+            plan=told,
+            batches=found.batches,
+        )
+        return _same(await plans.put(step.account.name, step.key, made, folder / SNAPSHOT), step)
+
+    async def _reports(self, store: Store, step: PlanStep) -> list[str]:
+        """The reports of this account that were written this month in Shanghai, save that of the key itself."""
+        month = shanghai_day(self._clock.now())[:_MONTH]
+        account = step.account.name
+        own = f"{folder_of(account, step.key)}/{REPORT}"
+        found = [
+            one.path
+            for one in await store.found(f"{AUDIENCES}/{account}")
+            if one.path.endswith(f"/{REPORT}") and one.path != own and shanghai_day(one.at)[:_MONTH] == month
+        ]
+        return sorted(found) if len(found) <= REPORTS_MAX else []
+
+
+def _audience(step: PlanStep) -> dict[str, object]:
+    return step.audience.model_dump(mode="json", exclude_defaults=True)
+
+
+def _same(first: PlanFile, step: PlanStep) -> AudiencePlan:
+    """The first plan of a key, if it is for the same audience and the same message."""
+    if first.audience != _audience(step) or first.content != step.content:
+        raise lasting(
+            PLAN_REUSED,
+            f"the store has a plan of the key {step.key} for another audience or message. Use another key.",
+        )
+    return first.plan
+
+
+class WechatFollowers:
+    """Whom WeChat lists for an account, page by page."""
+
+    def __init__(self, accounts: Accounts, account: Pinned, clock: Clock) -> None:
+        self._accounts = accounts
+        self._account = account
+        self._clock = clock
+
+    async def everybody(self) -> AsyncIterator[tuple[str, ...]]:
+        """All followers of the account (`user/get`).
+
+        Raises:
+            ApplicationError: as `Accounts.answer` does.
+        """
+        after = ""
+        while True:
+            page = await self._page(f"Asking for the followers after {after!r}", _followers_after(after))
+            yield page.openids
+            if not page.openids or not page.next_openid or page.next_openid == after:
+                return
+            after = page.next_openid
+
+    async def tagged(self, tag_id: int) -> AsyncIterator[tuple[str, ...]]:
+        """The followers under a tag (`user/tag/get`).
+
+        Raises:
+            ApplicationError: as `Accounts.answer` does.
+        """
+        after = ""
+        while True:
+            page = await self._page(f"Asking for the followers of tag {tag_id}", _tagged_after(tag_id, after))
+            yield page.openids
+            if not page.openids or not page.next_openid or page.next_openid == after:
+                return
+            after = page.next_openid
+
+    async def _page(self, about: str, method: Method[OpenidPage]) -> OpenidPage:
+        """One page; asked for a few times, since else all pages before it are asked for again."""
+        for _ in range(_PAGE_TRIES - 1):
+            try:
+                return await self._accounts.answer(self._account, about, AUDIENCE_REFUSED, method, twice=True)
+            except ApplicationError as error:
+                if error.type != WECHAT_UNAVAILABLE:
+                    raise
+            await self._clock.sleep(_BETWEEN_TRIES)
+        return await self._accounts.answer(self._account, about, AUDIENCE_REFUSED, method, twice=True)
+
+
+def _followers_after(after: str) -> Method[OpenidPage]:
+    return lambda api, token: api.openids(token, after)
+
+
+def _tagged_after(tag_id: int, after: str) -> Method[OpenidPage]:
+    return lambda api, token: api.tag_openids(token, tag_id, after)

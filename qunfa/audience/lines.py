@@ -1,0 +1,194 @@
+"""Openids out of text and CSV: clean ones, one a line; and which lines are none.
+
+What stands in a bad line is not told: nobody shall read a worker's files by naming them as an audience.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+from qunfa.audience.unpacking import LINES_MAX, BadFileError
+
+NAMED_MAX: Final = 20
+"""How many bad lines a sentence names."""
+BAD_MAX: Final = 100_000
+"""After so many bad lines a file is given up, unless they shall be dropped."""
+OPENID: Final = re.compile(rb"[A-Za-z0-9_-]{1,128}+")
+_LINES: Final = re.compile(rb"(?:[A-Za-z0-9_-]{1,128}+\n)*+")
+_LONGEST: Final = 1 << 20
+_OPENID_MAX: Final = 128
+_BOM: Final = b"\xef\xbb\xbf"
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+_TITLES: Final = frozenset({b"openid", b"open_id", b"openids", b"id", b"user", b"user_id", b"touser"})
+_DELIMITERS: Final = (",", ";", "\t")
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was found in one list: how many openids, and the bad lines, of which the first are named."""
+
+    openids: int = 0
+    bad: int = 0
+    named: list[str] = field(default_factory=list)
+
+    def found_bad(self, line: int, why: str) -> None:
+        """Count a line that is no openid."""
+        self.bad += 1
+        if len(self.named) < NAMED_MAX:
+            self.named.append(f"{line:,} ({why})")
+
+
+def problem_of(seen: Seen, unit: str = "line") -> str:
+    """The sentences that refuse a list for its bad lines."""
+    many = f"{unit}s are no openids: {unit}s" if seen.bad > 1 else f"{unit} is no openid: {unit}"
+    more = f" and {seen.bad - len(seen.named):,} more" if seen.bad > len(seen.named) else ""
+    given_up = "at least " if seen.bad >= BAD_MAX else ""
+    return (
+        f"{given_up}{seen.bad:,} {many} {', '.join(seen.named)}{more}. "
+        'Correct the file, or set on_bad_line to "drop" to leave them out.'
+    )
+
+
+def read_text(blocks: Iterable[bytes], into: BinaryIO, *, drop: bool) -> Seen:
+    """Write the openids of a text with one a line.
+
+    Raises:
+        BadFileError: it is not UTF-8, begins with a title, or is too long.
+    """
+    seen, lines = Seen(), 0
+    for block in _whole_lines(blocks):
+        if lines == 0:
+            _check_title(block)
+        if _LINES.fullmatch(block):
+            into.write(block)
+            many = block.count(b"\n")
+            seen.openids += many
+        else:
+            many = _read_slowly(block, lines, into, seen)
+        lines += many
+        if lines > LINES_MAX:
+            raise BadFileError(f"it has more than {LINES_MAX:,} lines. Split it.")
+        if seen.bad >= BAD_MAX and not drop:
+            break
+    return seen
+
+
+def _whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Blocks of whole lines, each with its end, without a byte order mark; Windows' line ends become Unix' ones."""
+    rest, first = b"", True
+    for block in blocks:
+        text = rest + block
+        if first:
+            if text.startswith(_UTF_16):
+                raise BadFileError("it is UTF-16. Write it as UTF-8.")
+            text, first = text.removeprefix(_BOM), False
+        cut = text.rfind(b"\n") + 1
+        if cut:
+            yield text[:cut].replace(b"\r\n", b"\n")
+        rest = text[cut:]
+        if len(rest) > _LONGEST:
+            raise BadFileError(f"it has a line of more than {_LONGEST:,} bytes. Put one openid in a line.")
+    if rest:
+        yield rest.removesuffix(b"\r") + b"\n"
+
+
+def _check_title(block: bytes) -> None:
+    if block.partition(b"\n")[0].lower() in _TITLES:
+        raise BadFileError("line 1 is a title, no openid. If the file is a CSV file, name its column.")
+
+
+def _read_slowly(block: bytes, before: int, into: BinaryIO, seen: Seen) -> int:
+    lines = block.split(b"\n")[:-1]
+    for number, line in enumerate(lines, before + 1):
+        if OPENID.fullmatch(line):
+            into.write(line + b"\n")
+            seen.openids += 1
+        else:
+            _check_utf_8(line, number)
+            seen.found_bad(number, _why(line))
+    return len(lines)
+
+
+def _check_utf_8(line: bytes, number: int) -> None:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        raise BadFileError(f"line {number:,} is not UTF-8. Write the file as UTF-8.") from None
+
+
+def _why(line: bytes) -> str:
+    if not line.strip():
+        return "blank" if line else "empty"
+    if any(delimiter.encode() in line for delimiter in _DELIMITERS):
+        return "several columns"
+    return f"{len(line):,} bytes" if len(line) > _OPENID_MAX else "a character that no openid has"
+
+
+def read_csv(blocks: Iterable[bytes], into: BinaryIO, column: str, *, drop: bool) -> Seen:
+    """Write the openids of one column of a CSV file (RFC 4180), whose first line has the columns' names.
+
+    Commas, semicolons or tabs separate columns: whichever of them the first line has around the name.
+
+    Raises:
+        BadFileError: there is no such column, or two; it is not UTF-8, or no CSV; it is too long.
+    """
+    lines = _decoded(_whole_lines(blocks))
+    delimiter, index, width = _place_of(next(lines, ""), column)
+    rows, seen = csv.reader(lines, delimiter=delimiter, strict=True), Seen()
+    try:
+        for row in rows:
+            if why := _bad_row(row, index, width, into):
+                seen.found_bad(rows.line_num + 1, why)
+            else:
+                seen.openids += 1
+            if seen.bad >= BAD_MAX and not drop:
+                break
+    except csv.Error:
+        raise BadFileError(
+            f"line {rows.line_num + 1:,} is no line of a CSV file: its quotes are wrong, or it is far too long. "
+            "Correct the file."
+        ) from None
+    return seen
+
+
+def _decoded(blocks: Iterator[bytes]) -> Iterator[str]:
+    number = 0
+    for block in blocks:
+        try:
+            text = block.decode()
+        except UnicodeDecodeError as error:
+            at = number + block.count(b"\n", 0, error.start) + 1
+            raise BadFileError(f"line {at:,} is not UTF-8. Write the file as UTF-8.") from None
+        lines = text.split("\n")[:-1]
+        number += len(lines)
+        if number > LINES_MAX:
+            raise BadFileError(f"it has more than {LINES_MAX:,} lines. Split it.")
+        for line in lines:
+            yield line + "\n"
+
+
+def _place_of(title: str, column: str) -> tuple[str, int, int]:
+    """How columns are separated, which of them has the openids, and how many there are."""
+    for delimiter in _DELIMITERS:
+        try:
+            names = next(csv.reader([title], delimiter=delimiter, strict=True), [])
+        except csv.Error:
+            continue
+        if names.count(column) > 1:
+            raise BadFileError(f"its first line names the column {column!r} twice. Rename one of them.")
+        if column in names:
+            return delimiter, names.index(column), len(names)
+    raise BadFileError(f"its first line does not name the column {column!r}. Correct the column, or the file.")
+
+
+def _bad_row(row: list[str], index: int, width: int, into: BinaryIO) -> str:
+    """Write the openid of a row; else say why it has none."""
+    if len(row) != width:
+        return f"{len(row)} columns instead of {width}" if row else "empty"
+    value = row[index].encode()
+    if not OPENID.fullmatch(value):
+        return _why(value)
+    into.write(value + b"\n")
+    return ""

@@ -1,0 +1,103 @@
+"""Planning in a process of its own, which ends with whoever waits for it.
+
+Ten million openids take all of a processor for half a minute, and memory that a worker would never give back. The
+process inherits none of the worker's environment, which may hold secrets.
+"""
+
+import asyncio
+import os
+import resource
+import sys
+import threading
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from qunfa.audience.jobs import PlanFound, PlanJob
+from qunfa.audience.snapshots import planned
+from qunfa.audience.unpacking import UNPACKED_MAX
+
+_FILE_MAX: Final = 2 * UNPACKED_MAX
+"""Bytes of one file that the process writes."""
+_KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "TMPDIR")
+_gate: Final = asyncio.Semaphore(1)
+"""One plan at a time in a worker: each takes memory and disk."""
+
+
+class PlannerError(Exception):
+    """The process could not plan here and now: a repeat may help. The message is a whole sentence."""
+
+
+async def plan(job: PlanJob) -> PlanFound:
+    """Carry out a job. Where this is cancelled, the process ends, and the snapshot is not whole.
+
+    Raises:
+        PlannerError: there is no room on the disk, too little memory, or the process was killed.
+    """
+    async with _gate:
+        told = Path(job.folder) / "job.json"
+        told.write_text(job.model_dump_json(), encoding="utf-8")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", __name__, str(told), env=_environment(), stdin=PIPE, stdout=PIPE
+        )
+        try:
+            answer = await _answer(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    if process.returncode != 0:
+        raise PlannerError(_why(process.returncode, answer))
+    return PlanFound.model_validate_json(answer)
+
+
+async def _answer(process: asyncio.subprocess.Process) -> bytes:
+    """What it says. Its stdin stays open meanwhile: it ends by itself once nobody holds that any more."""
+    if process.stdout is None:
+        raise TypeError("the process has no pipe")
+    answer = await process.stdout.read()
+    await process.wait()
+    return answer
+
+
+def _why(code: int | None, answer: bytes) -> str:
+    said = answer.decode(errors="replace").strip()
+    if said:
+        return f"The audience could not be planned here: {said} Make room there; it is tried again."
+    return f"The process that planned the audience ended with {code}. If memory is short, give the worker more."
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"}
+
+
+def main(told: str) -> int:
+    """Carry out the job in a file, and say on stdout what came of it; or why not, with exit code 1."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_MAX, _FILE_MAX))
+    job = PlanJob.model_validate_json(Path(told).read_bytes())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        found = planned(job)
+    except duckdb.Error as error:
+        return _refuse(str(error).partition("\n")[0])
+    except OSError as error:
+        return _refuse(f"{Path(error.filename or job.folder).parent}: {error.strerror}")
+    sys.stdout.write(found.model_dump_json())
+    return 0
+
+
+def _refuse(reason: str) -> int:
+    sys.stdout.write(f"{reason[:300].rstrip('.')}.")
+    return 1
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

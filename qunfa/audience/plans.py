@@ -1,0 +1,133 @@
+"""Plans in the store: what stands there, how it is put there once, and how a batch is found in it again.
+
+| below ``audiences/<account>/<key>/`` | what |
+|---|---|
+| ``openids-<digest>.txt`` | the snapshot: sorted, each openid once, one a line |
+| ``plan.json`` | the plan, written last and once: who comes second gets the first one's |
+| ``report.csv.gz`` | how it has ended |
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from qunfa.audience.jobs import BatchPlace
+from qunfa.audience.store import Store
+from qunfa.contract.audience import Batch
+from qunfa.contract.batches import AudiencePlan
+from qunfa.contract.fields import Stored
+
+AUDIENCES: Final = "audiences"
+PLAN: Final = "plan.json"
+REPORT: Final = "report.csv.gz"
+_DOTS: Final = {".": "%2E", "..": "%2E%2E"}
+
+
+class PlanFile(Stored):
+    """What stands in ``plan.json``."""
+
+    audience: dict[str, Any]
+    content: str
+    snapshot: str
+    sha256: str
+    plan: AudiencePlan
+    batches: tuple[BatchPlace, ...]
+
+
+class PlanLostError(Exception):
+    """The store has no such plan, or not as it was made. The message says in whole sentences what, and what to do."""
+
+
+def folder_of(account: str, key: str) -> str:
+    """Where a send in batches has its files. The keys ``.`` and ``..`` are no folder's names."""
+    return f"{AUDIENCES}/{account}/{_DOTS.get(key, key)}"
+
+
+def snapshot_name(sha256: str) -> str:
+    """The snapshot's name: two that differ never stand in each other's place."""
+    return f"openids-{sha256[:16]}.txt"
+
+
+def digest_of(sha256: str, batches: tuple[BatchPlace, ...]) -> str:
+    """The digest of a plan: of its snapshot and its batches. So it is the same wherever it is made."""
+    told = {"snapshot": sha256, "batches": [batch.model_dump() for batch in batches]}
+    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class Plans:
+    """The plans of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._latest: tuple[tuple[str, str, str], PlanFile] | None = None
+
+    async def get(self, account: str, key: str) -> PlanFile | None:
+        """The plan of a key; None where there is none.
+
+        Raises:
+            PlanLostError: it cannot be read as one.
+            StoreUnavailable: the store cannot be read.
+        """
+        path = f"{folder_of(account, key)}/{PLAN}"
+        content = await self._store.get(path)
+        if content is None:
+            return None
+        try:
+            return PlanFile.model_validate_json(content)
+        except ValidationError:
+            raise PlanLostError(f"{self._store.uri_of(path)} is no plan. Put it back as it was.") from None
+
+    async def put(self, account: str, key: str, plan: PlanFile, snapshot: Path) -> PlanFile:
+        """Put a plan there, or get the one that somebody has put there before.
+
+        Raises:
+            PlanLostError: what somebody has put there cannot be read.
+            StoreUnavailable: the store cannot be written.
+        """
+        folder = folder_of(account, key)
+        await self._store.put(f"{folder}/{plan.snapshot}", snapshot)
+        if await self._store.create(f"{folder}/{PLAN}", plan.model_dump_json().encode()):
+            return plan
+        first = await self.get(account, key)
+        if first is None:
+            raise PlanLostError(f"{self._store.uri_of(folder)} was removed while it was written. Start the send again.")
+        if first.snapshot != plan.snapshot:
+            await self._store.remove(f"{folder}/{plan.snapshot}")
+        return first
+
+    async def openids_of(self, account: str, batch: Batch) -> tuple[str, ...]:
+        """The openids of a batch, as the plan that it names has them.
+
+        Raises:
+            PlanLostError: the plan or the snapshot is missing, or another one.
+            StoreUnavailable: the store cannot be read.
+        """
+        plan = await self._plan_of(account, batch)
+        place = plan.batches[batch.number - 1]
+        path = f"{folder_of(account, batch.key)}/{plan.snapshot}"
+        content = await self._store.get_range(path, place.offset, place.length)
+        if content is None:
+            raise PlanLostError(f"{self._store.uri_of(path)} is missing. Put it back: batches are sent from it.")
+        if hashlib.sha256(content).hexdigest() != place.sha256:
+            raise PlanLostError(f"{self._store.uri_of(path)} was changed. Put it back as it was.")
+        return tuple(content.decode("ascii").split())
+
+    async def _plan_of(self, account: str, batch: Batch) -> PlanFile:
+        """The plan that a batch names. The latest one is kept: its batches come one after the other."""
+        named = (account, batch.key, batch.plan)
+        where = self._store.uri_of(f"{folder_of(account, batch.key)}/{PLAN}")
+        plan = self._latest[1] if self._latest is not None and self._latest[0] == named else None
+        if plan is None:
+            plan = await self.get(account, batch.key)
+        if plan is None:
+            raise PlanLostError(f"{where} is missing. Put it back: batches are sent by it.")
+        same = plan.plan.digest == batch.plan == digest_of(plan.sha256, plan.batches)
+        if not same or len(plan.batches) != batch.of or not 1 <= batch.number <= batch.of:
+            raise PlanLostError(f"{where} is another plan than the one that the send was started with. Put it back.")
+        if plan.batches[batch.number - 1].count != batch.openids:
+            raise PlanLostError(f"{where} has another size for batch {batch.number:,}. Put it back as it was.")
+        self._latest = (named, plan)
+        return plan

@@ -1,0 +1,291 @@
+"""Lists of openids, combined by DuckDB into one snapshot: sorted, each openid once. It works offline, within bounds."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial, reduce
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+import duckdb
+from duckdb import CoalesceOperator, ColumnExpression, ConstantExpression, FunctionExpression
+
+from qunfa.audience.jobs import SNAPSHOT, BatchPlace, ListFile, PartFound, PartJob, PlanFound, PlanJob
+from qunfa.audience.lines import NAMED_MAX, Seen, problem_of, read_csv, read_text
+from qunfa.audience.unpacking import BLOCK, LINES_MAX, BadFileError, unpacked
+from qunfa.contract.audience import OPENIDS_MIN
+from qunfa.contract.batches import REPORT_COLUMNS, batches_of, bounds
+
+MEMORY: Final = "128MB"
+"""What DuckDB keeps in memory; the rest goes to files in the job's folder."""
+THREADS: Final = 2
+_PARQUET: Final = b"PAR1"
+_COLUMNS_NAMED: Final = 10
+_REACHED_MAX: Final = 4
+_TOO_FEW: Final = (
+    "the audience is empty: nobody is left in it. Correct it.",
+    "the audience has only one openid, and WeChat takes 2 at least. Correct it.",
+)
+_OPENID: Final = "[A-Za-z0-9_-]{1,128}"
+
+
+def connected(folder: Path) -> duckdb.DuckDBPyConnection:
+    """A database of its own, which loads nothing from anywhere, and spills into `folder`."""
+    return duckdb.connect(
+        str(folder / "plan.duckdb"),
+        config={
+            "memory_limit": MEMORY,
+            "threads": THREADS,
+            "temp_directory": str(folder / "spilled"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+        },
+    )
+
+
+def planned(job: PlanJob) -> PlanFound:
+    """The snapshot of a job, written to its folder, and its batches; or what is wrong with its lists.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        duckdb.Error: there is no room on the disk, or too little memory.
+    """
+    folder = Path(job.folder)
+    with connected(folder) as connection:
+        lists, problems = _read(job, connection)
+        if problems:
+            return PlanFound(kind="refused", problems=tuple(problems))
+        rows = _Sorted(job, lists)
+        rows.write(folder / SNAPSHOT)
+    found = cut(folder / SNAPSHOT)
+    return rows.told(found) if found.kind == "planned" else found
+
+
+class _List(NamedTuple):
+    """A list as DuckDB reads it, and what was seen in it."""
+
+    rows: duckdb.DuckDBPyRelation | None
+    seen: Seen
+
+
+_UNREADABLE: Final = _List(None, Seen())
+
+
+def _read(job: PlanJob, connection: duckdb.DuckDBPyConnection) -> tuple[list[_List], list[str]]:
+    """All lists, and what is wrong with those that cannot be used."""
+    lists: list[_List] = []
+    problems: list[str] = []
+    for number, one in enumerate(job.lists):
+        try:
+            lists.append(_read_one(one, Path(job.folder) / f"list-{number}", connection))
+        except BadFileError as bad:
+            lists.append(_UNREADABLE)
+            if number not in job.reports:
+                problems.append(f"{one.called}: {bad}")
+    return lists, problems
+
+
+def _read_one(one: ListFile, clean: Path, connection: duckdb.DuckDBPyConnection) -> _List:
+    path = Path(one.path)
+    with path.open("rb") as file:
+        is_parquet = file.read(len(_PARQUET)) == _PARQUET
+    if is_parquet:
+        found, unit = _of_parquet(one, connection), "row"
+    else:
+        found, unit = _of_lines(one, connection, clean), "line"
+        path.unlink()
+    if found.seen.bad and not one.drop:
+        raise BadFileError(problem_of(found.seen, unit))
+    return found
+
+
+def _of_lines(one: ListFile, connection: duckdb.DuckDBPyConnection, clean: Path) -> _List:
+    seen = _clean(one, connection, clean)
+    return _List(_lines_of(connection, clean) if seen.openids else None, seen)
+
+
+def _clean(one: ListFile, connection: duckdb.DuckDBPyConnection, into: Path) -> Seen:
+    blocks = unpacked(Path(one.path), connection, into.with_suffix(".unpacked"))
+    with into.open("wb") as file:
+        if one.states:
+            return read_csv(_in_states(blocks, one.states), file, REPORT_COLUMNS[0], drop=False)
+        if one.column is not None:
+            return read_csv(blocks, file, one.column, drop=one.drop)
+        return read_text(blocks, file, drop=one.drop)
+
+
+def _in_states(blocks: Iterator[bytes], states: tuple[str, ...]) -> Iterator[bytes]:
+    """The title and the rows of a report that are in these states. Its fields have no comma in them."""
+    column, wanted = REPORT_COLUMNS.index("state"), {state.encode() for state in states}
+    rest, first = b"", True
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        yield b"".join(
+            line + b"\n"
+            for number, line in enumerate(lines)
+            if (first and number == 0) or (line.split(b",") + [b""] * column)[column] in wanted
+        )
+        first = False
+
+
+def _lines_of(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:
+    return connection.read_csv(
+        str(path), columns={"openid": "VARCHAR"}, auto_detect=False, header=False, sep=",", quotechar="", escapechar=""
+    )
+
+
+def _of_parquet(one: ListFile, connection: duckdb.DuckDBPyConnection) -> _List:
+    """The rows of a Parquet file that are openids; the others are numbered from 1."""
+    try:
+        file = connection.read_parquet(one.path, file_row_number=True)
+        types = dict(zip(file.columns, map(str, file.types), strict=True))
+        number = ColumnExpression(types.popitem()[0])
+        column = ColumnExpression(_column_of(one, types))
+        is_openid = FunctionExpression("regexp_full_match", column, ConstantExpression(_OPENID))
+        good = CoalesceOperator(is_openid, ConstantExpression(False))  # noqa: FBT003 - its only parameter
+        others = file.filter(~good)
+        rows, bad = len(file), len(others)
+        named = others.select(number, column.isnull()).limit(NAMED_MAX).fetchall() if bad else []
+        found = file.filter(good).select(column.alias("openid"))
+    except duckdb.Error:
+        raise BadFileError("it begins as a Parquet file, but cannot be read as one. Write it anew.") from None
+    if rows > LINES_MAX:
+        raise BadFileError(f"it has more than {LINES_MAX:,} rows. Split it.")
+    whys = [f"{row + 1:,} ({'empty' if empty else 'no openid'})" for row, empty in named]
+    return _List(found, Seen(rows - bad, bad, whys))
+
+
+def _column_of(one: ListFile, types: dict[str, str]) -> str:
+    named = ", ".join(list(types)[:_COLUMNS_NAMED])
+    column = one.column
+    if column is None:
+        if len(types) != 1:
+            raise BadFileError(f"it has several columns ({named}). Say by column which of them has the openids.")
+        column = next(iter(types))
+    if column not in types:
+        raise BadFileError(f"it has no column {column!r}, but {named}. Correct the column.")
+    if types[column] != "VARCHAR":
+        raise BadFileError(f"its column {column!r} is no text but {types[column][:40]}. Write openids as text.")
+    return column
+
+
+class _Sorted:
+    """Everything that the lists name, sorted by DuckDB on the disk, and then gone through once: memory stays flat.
+
+    Which lists name an openid is a set of bits, one for each list.
+    """
+
+    def __init__(self, job: PlanJob, lists: list[_List]) -> None:
+        self._job = job
+        self._lists = lists
+        self._openids: Counter[int] = Counter()
+        """How many openids are named by which lists."""
+        self._taken: dict[int, bool] = {}
+
+    def write(self, path: Path) -> None:
+        """Write the snapshot."""
+        between = path.with_suffix(".sorted")
+        numbered = [
+            one.rows.select(ColumnExpression("openid"), ConstantExpression(number).alias("list"))
+            for number, one in enumerate(self._lists)
+            if one.rows is not None
+        ]
+        if not numbered:
+            path.touch()
+            return
+        reduce(lambda rows, more: rows.union(more), numbered).order("openid").write_csv(
+            str(between), header=False, quotechar="", escapechar="", sep=","
+        )
+        with between.open("rb") as rows, path.open("wb") as into:
+            into.writelines(self._through(rows))
+        between.unlink()
+
+    def _through(self, rows: BinaryIO) -> Iterator[bytes]:
+        """The openids that are taken, each with a line end."""
+        bits = {b"%d\n" % number: 1 << number for number in range(len(self._lists))}
+        openid, named = b"", 0
+        for row in rows:
+            one, _, number = row.partition(b",")
+            if one != openid:
+                if named and self._counted(named):
+                    yield openid + b"\n"
+                openid, named = one, 0
+            named |= bits[number]
+        if named and self._counted(named):
+            yield openid + b"\n"
+
+    def _counted(self, named: int) -> bool:
+        """Whether who is named by these lists is in the audience; and one more of them is counted."""
+        self._openids[named] += 1
+        taken = self._taken.get(named)
+        if taken is None:
+            taken = self._taken[named] = self._any(self._job.of, named) and not self._any(self._job.minus, named)
+        return taken
+
+    def _any(self, parts: tuple[int, ...], named: int) -> bool:
+        return any(_is_in(self._job.parts[number], named) for number in parts)
+
+    def told(self, found: PlanFound) -> PlanFound:
+        """What was found, with what the parts have, what was named more than once, and who was reached before."""
+        parts = [self._count(partial(_is_in, part)) for part in self._job.parts]
+        told = zip(parts, map(self._dropped, self._job.parts), strict=True)
+        different = self._count(lambda named: self._any(self._job.of, named))
+        often = sum(self._named(self._job.parts[number], parts[number]) for number in self._job.of)
+        return found.model_copy(
+            update={
+                "parts": tuple(PartFound(openids=many, dropped=bad) for many, bad in told),
+                "duplicates": often - different,
+                "reached_before": self._reached(),
+            }
+        )
+
+    def _count(self, which: Callable[[int], bool]) -> int:
+        return sum(many for named, many in self._openids.items() if which(named))
+
+    def _dropped(self, part: PartJob) -> int:
+        return sum(self._lists[number].seen.bad for number in {*part.any, *part.all, *part.none})
+
+    def _named(self, part: PartJob, openids: int) -> int:
+        """How often a part names somebody. Who has several tags is not named twice by that."""
+        if len(part.any) == 1 and not part.all and not part.none:
+            return self._lists[part.any[0]].seen.openids
+        return openids
+
+    def _reached(self) -> tuple[int, ...]:
+        """How many of those taken are in 0, 1, 2, 3, 4 or more of the reports; nothing where none can be read."""
+        if not self._job.reports or any(self._lists[number] is _UNREADABLE for number in self._job.reports):
+            return ()
+        reports, found = sum(1 << number for number in self._job.reports), [0] * (_REACHED_MAX + 1)
+        for named, many in self._openids.items():
+            if self._taken[named]:
+                found[min((named & reports).bit_count(), _REACHED_MAX)] += many
+        return tuple(found)
+
+
+def _is_in(part: PartJob, named: int) -> bool:
+    """Whether who is named by these lists is in the part."""
+    any_of = not part.any or any(named >> number & 1 for number in part.any)
+    all_of = all(named >> number & 1 for number in part.all)
+    return any_of and all_of and not any(named >> number & 1 for number in part.none)
+
+
+def cut(path: Path) -> PlanFound:
+    """The batches of a snapshot: where each stands, and its digest."""
+    with path.open("rb") as file:
+        openids = sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
+        if openids < OPENIDS_MIN:
+            return PlanFound(kind="refused", problems=(_TOO_FEW[openids],))
+        file.seek(0)
+        whole, batches = hashlib.sha256(), []
+        for number in range(1, batches_of(openids) + 1):
+            first, end = bounds(openids, batches_of(openids), number)
+            batches.append(_batch(file, end - first, whole))
+    return PlanFound(kind="planned", openids=openids, sha256=whole.hexdigest(), batches=tuple(batches))
+
+
+def _batch(file: BinaryIO, count: int, whole: "hashlib._Hash") -> BatchPlace:
+    offset = file.tell()
+    content = b"".join(file.readline() for _ in range(count))
+    whole.update(content)
+    return BatchPlace(offset=offset, length=len(content), count=count, sha256=hashlib.sha256(content).hexdigest())

@@ -1,0 +1,198 @@
+"""The store of plans and reports: a folder, or a bucket.
+
+What is in it appears whole, or not at all. Errors quote no answer of a server: it may hold what nobody shall read.
+"""
+
+import errno
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotSupportedError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import LocalStore, S3Store
+
+from qunfa.media.files import file_path
+from qunfa.media.policy import SourcePolicy, StorePlace
+from qunfa.media.spool import SourceRefused, scheme_of
+from qunfa.media.stores import error_code, open_bucket
+
+CHUNK: Final = 5 << 20
+"""Bytes of one part of an upload, and of what is read at a time."""
+_PARTS_AT_ONCE: Final = 2
+_OS_ERROR: Final = re.compile(r"\(os error (\d{1,4})\)")
+_OS_SAYS: Final = {
+    errno.ENOSPC: "there is no room left",
+    errno.EDQUOT: "its quota is used up",
+    errno.EROFS: "it is read-only",
+    errno.EACCES: "the worker's user may not use it",
+    errno.EPERM: "the worker's user may not use it",
+    errno.ENOTDIR: "a part of its path is no folder",
+}
+
+
+class StoreUnavailable(Exception):
+    """The store could not be used now. The message says in whole sentences why, and what to do next."""
+
+
+class Found(NamedTuple):
+    """Something in the store, and when it was put there."""
+
+    path: str
+    at: datetime
+
+
+class Store:
+    """What stands below one folder or bucket, by paths such as ``audiences/demo/spring/plan.json``.
+
+    `uri` is ``file:/folder`` or ``s3://bucket/folder``; `policy` says how a bucket is reached.
+
+    Raises:
+        ValueError: the URI is neither.
+    """
+
+    def __init__(self, uri: str, policy: SourcePolicy) -> None:
+        self.uri = uri.rstrip("/")
+        self._policy = policy
+        self._opened: LocalStore | S3Store | None = None
+        try:
+            scheme = scheme_of(uri)
+            self._folder = Path(file_path(uri)) if scheme == "file" else None
+            self._place = StorePlace.parse_folder(uri) if scheme == "s3" else None
+        except SourceRefused as refused:
+            raise ValueError(f"[store] uri: {refused.reason}") from None
+        if self._folder is None and self._place is None:
+            raise ValueError('[store] uri: must begin with "file:/" or "s3://"')
+
+    def uri_of(self, path: str) -> str:
+        """Where `path` is, as a person or another program would name it."""
+        return f"{self.uri}/{path}"
+
+    async def create(self, path: str, content: bytes) -> bool:
+        """Put `content` there, unless something is there already: then False, and nothing is changed.
+
+        Raises:
+            StoreUnavailable: it cannot be written.
+        """
+        with self._explained("written"):
+            try:
+                await obstore.put_async(self._store(), self._at(path), content, mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
+
+    async def put(self, path: str, content: Path | AsyncIterator[bytes]) -> None:
+        """Put a file or a stream there, instead of what was there. A stream that fails leaves all as it was.
+
+        Raises:
+            StoreUnavailable: it cannot be written.
+        """
+        with self._explained("written"):
+            await obstore.put_async(
+                self._store(), self._at(path), content, chunk_size=CHUNK, max_concurrency=_PARTS_AT_ONCE
+            )
+
+    async def get(self, path: str) -> bytes | None:
+        """All that is there; None where there is nothing.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        with self._explained("read"):
+            try:
+                found = await obstore.get_async(self._store(), self._at(path))
+                return bytes(await found.bytes_async())
+            except FileNotFoundError:
+                return None
+
+    async def get_range(self, path: str, offset: int, length: int) -> bytes | None:
+        """So many bytes from `offset` on, or fewer where it ends before; None where there is nothing.
+
+        Raises:
+            StoreUnavailable: it cannot be read, or is shorter than `offset`.
+        """
+        with self._explained("read"):
+            try:
+                return bytes(await obstore.get_range_async(self._store(), self._at(path), start=offset, length=length))
+            except FileNotFoundError:
+                return None
+
+    async def stream(self, path: str) -> AsyncIterator[bytes]:
+        """All that is there, in pieces.
+
+        Raises:
+            FileNotFoundError: there is nothing.
+            StoreUnavailable: it cannot be read.
+        """
+        with self._explained("read"):
+            found = await obstore.get_async(self._store(), self._at(path))
+            async for piece in found.stream(min_chunk_size=CHUNK):
+                yield bytes(piece)
+
+    async def found(self, folder: str) -> list[Found]:
+        """All that stands below `folder`.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        with self._explained("read"):
+            metas = await obstore.list(self._store(), self._at(folder)).collect_async()
+        depth = len(self._at("").rstrip("/")) + 1 if self._at("") else 0
+        return [Found(meta["path"][depth:], meta["last_modified"]) for meta in metas]
+
+    async def remove(self, path: str) -> None:
+        """Take away what is there, if anything is.
+
+        Raises:
+            StoreUnavailable: it cannot be removed.
+        """
+        with self._explained("written"):
+            try:
+                await obstore.delete_async(self._store(), self._at(path))
+            except FileNotFoundError:
+                return
+
+    def _at(self, path: str) -> str:
+        return "/".join((*self._place.parts, path)) if self._place is not None else path
+
+    def _store(self) -> LocalStore | S3Store:
+        if self._opened is None:
+            if self._place is not None:
+                self._opened = open_bucket(self._place.bucket, self._policy)
+            else:
+                self._opened = LocalStore(prefix=self._folder, mkdir=True)
+        return self._opened
+
+    @contextmanager
+    def _explained(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except (BaseError, OSError, ValueError) as error:
+            reason = self._reason(error)
+        else:
+            return
+        raise StoreUnavailable(f"[store] {self.uri} cannot be {done}: {reason}. Mend that; it is tried again.")
+
+    def _reason(self, error: BaseError | OSError | ValueError) -> str:
+        if isinstance(error, NotSupportedError):
+            return "it lacks what is needed here: to create an object only where there is none"
+        if self._place is None:
+            number = _OS_ERROR.search(str(error))
+            known = error.errno if isinstance(error, OSError) else int(number[1]) if number else None
+            return _OS_SAYS.get(known or 0, f"the disk failed ({errno.errorcode.get(known or 0, 'no cause given')})")
+        code = error_code(error)
+        said = f" ({code})" if code else ""
+        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+            return f"it refuses the worker's credentials{said}"
+        return f"it failed, or was not reached{said}"
