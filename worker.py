@@ -34,6 +34,7 @@ from workflows.account import Account
 from workflows.calls import a_try_within
 from workflows.check_send import CheckMassSend
 from workflows.checks import CheckAccount, CheckCallback, CheckWorker, ShowPictures
+from workflows.in_batches import MassSendInBatches
 from workflows.limits import AccountQuota, AccountSpeed
 from workflows.mass_send import MassSend
 from workflows.notify import AccountNotices, Notify
@@ -47,6 +48,7 @@ UNREACHABLE: Final = 3
 
 WORKFLOWS: Final = (
     MassSend,
+    MassSendInBatches,
     Account,
     PreviewMassSend,
     CheckMassSend,

@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from activities.accounts import Accounts, Configuration
 from activities.audiences import LIST_MAX, LIST_WITHIN, Audiences
+from activities.batches import Batches
 from activities.checks import Checks, Outlook
 from activities.closed_runs import ClosedRuns
 from activities.earlier_runs import VisibleRuns
@@ -47,6 +48,7 @@ def all_activities(
     recalls = Recalls(accounts, client)
     limits = Limits(accounts, client)
     checks = Checks(accounts, http)
+    batches = Batches(client)
     notices = Notices(settings, RecordedNotices(client, ClosedRuns(settings, client)).asked)
     return [
         configuration.resolve_account,
@@ -68,6 +70,8 @@ def all_activities(
         ledger.take_preview,
         ledger.tell,
         submission.submit,
+        batches.answer_batch,
+        batches.follow_batch,
         results.job_status,
         results.await_verdict,
         recalls.find_job,

@@ -5,7 +5,7 @@ A try is one HTTP call, inside the lease or not at all. The ledger is told what 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -19,11 +19,11 @@ from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, lasting, put_off, refuse_a_second_time, to_its_end
 from activities.run_history import input_of
 from activities.wire import Outcome, Write, answer_of, not_written, preview_of, write_of
-from qunfa.contract.audience import Openids
+from qunfa.contract.audience import Batch, Openids
 from qunfa.contract.grants import Report
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, TRIED_BEFORE, Listed, PreviewStep, SubmitStep
+from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, TRIED_BEFORE, Listed, Pinned, PreviewStep, SubmitStep
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, Refused, Token
 
 TELLING: Final = timedelta(seconds=10)
@@ -31,18 +31,54 @@ TELLING: Final = timedelta(seconds=10)
 _LOG: Final[FilteringBoundLogger] = structlog.get_logger("qunfa.submission")
 Tell = Callable[[str, Report], Awaitable[None]]
 """Hands in a report for the ledger of an appid; it may be handed in any number of times."""
-FindOpenids = Callable[[], Awaitable[tuple[str, ...] | None]]
-"""The openids of the audience that the submitting run was started with; None where they cannot be read."""
+FindOpenids = Callable[[SubmitStep], Awaitable[tuple[str, ...] | None]]
+"""The openids that a step only names; None where they cannot be read.
+
+Raises:
+    BatchLostError: the store has no such batch; waiting does not help.
+    OSError: the store cannot be read now.
+"""
+FindBatch = Callable[[Pinned, Batch], Awaitable[tuple[str, ...]]]
+"""The openids of a batch, as the plan in the store has them.
+
+Raises:
+    BatchLostError: the store has no such batch; waiting does not help.
+    OSError: the store cannot be read now.
+"""
+
+
+class BatchLostError(Exception):
+    """The openids of a batch are not in the store as they were planned. Its text says what was found."""
+
+
+async def no_store(_account: Pinned, _batch: Batch) -> tuple[str, ...]:
+    """The openids of a batch for a worker without a store.
+
+    Raises:
+        BatchLostError: always.
+    """
+    raise BatchLostError("this worker has no [store]")
 
 
 class OwnRequest:
-    """The request of the run whose activity asks. So a list of 10,000 is written down once, and not for each try."""
+    """The request of the run whose activity asks. So a list of 10,000 is written down once, and not for each try.
 
-    def __init__(self, client: Client) -> None:
+    A batch has its openids in the store.
+    """
+
+    def __init__(self, client: Client, find_batch: FindBatch = no_store) -> None:
         self._client = client
+        self._find_batch = find_batch
 
-    async def openids(self) -> tuple[str, ...] | None:
-        """The openids of its audience; None where they cannot be read."""
+    async def openids(self, step: SubmitStep) -> tuple[str, ...] | None:
+        """The openids of its audience; None where they cannot be read.
+
+        Raises:
+            BatchLostError: the store has no such batch.
+            OSError: the store cannot be read now.
+        """
+        if isinstance(step.audience, Batch):
+            return await self._find_batch(step.account, step.audience)
         info = activity.info()
         try:
             raw = await input_of(self._client, info.workflow_id or "", info.workflow_run_id)
@@ -106,7 +142,12 @@ class Submission:
         """The call and its token, when the lease has begun; or why nothing is written."""
         if change := self._accounts.change_of(step.account):
             return Answer(kind="refused", at=self._clock.now(), token_endpoint=True, detail=change)
-        found = await self._with_openids(step)
+        try:
+            found = await self._with_openids(step)
+        except BatchLostError as lost:
+            return _lost(step, str(lost), self._clock.now())
+        except OSError as error:
+            return not_written(self._clock.now(), f"account {step.account.name}: the store cannot be read: {error}")
         if found is None:
             why = "the openids of the request cannot be read, or are not those of this try"
             return not_written(self._clock.now(), f"account {step.account.name}: {why}")
@@ -127,10 +168,10 @@ class Submission:
 
     async def _with_openids(self, step: SubmitStep) -> SubmitStep | None:
         """The step with the openids that it only names; nothing where they cannot be had."""
-        if not isinstance(step.audience, Listed):
+        if not isinstance(step.audience, Listed | Batch):
             return step
-        openids = await self._find_openids()
-        if openids is None or Listed.of(openids) != step.audience:
+        openids = await self._find_openids(step)
+        if openids is None or (isinstance(step.audience, Listed) and Listed.of(openids) != step.audience):
             return None
         return step.model_copy(update={"audience": Openids(kind="openids", openids=openids)})
 
@@ -175,6 +216,12 @@ class Submission:
             )
             return answer.model_copy(update={"told": False})
         return answer
+
+
+def _lost(step: SubmitStep, why: str, at: datetime) -> Answer:
+    """Nothing was written, and nothing will be until a person has put the store right."""
+    detail = f"account {step.account.name}: {why}"
+    return Answer(kind="refused", at=at, token_endpoint=True, detail=detail, problem="batch_lost")
 
 
 class Previews:

@@ -84,7 +84,7 @@ class Effects:
             return await self._pin(state)
         match effect:
             case steps.Inspect():
-                return await self._inspect(facts)
+                return await looked_at(self._request, facts)
             case steps.LookUp():
                 return await self._look_up(facts, state)
             case steps.SendWish(wish, search):
@@ -120,23 +120,6 @@ class Effects:
                     raise
                 return events.LookedUp(Known(), "the account's configuration could not be read")
             return events.LookedUp(Known()) if state.refused else events.Refused(tuple(error.details[0]))
-
-    async def _inspect(self, facts: AccountFacts) -> events.Event:
-        request = self._request
-        if problems := approval.problems(facts.approval, request):
-            return events.Refused(tuple(problems))
-        problems = list(form_problems(request.message, facts))
-        if not needs_material(request.message):
-            return events.Refused(tuple(problems)) if problems else events.Inspected(content_digest(request))
-        looking = calls.inspect(facts, request.message, fit_images=request.fit_images)
-        try:
-            inspection = await understood(looking)
-        except MakingRefusedError as refused:
-            return events.Refused((refused.problem.sentence,))
-        if problems := [*problems, *inspection.problems]:
-            return events.Refused(tuple(problems))
-        material = found(inspection)
-        return events.Inspected(content_digest(request, material), material)
 
     async def _look_up(self, facts: AccountFacts, state: SendState) -> events.Event:
         """What the key has done. For a request that is refused anyway, nobody waits longer than a minute."""
@@ -263,6 +246,24 @@ class _Bench:
     def doing(self, what: str) -> None:
         """Show what is being made."""
         self._teller.doing(what)
+
+
+async def looked_at(request: MassSendRequest, facts: AccountFacts) -> events.Refused | events.Inspected:
+    """The digest of the content, once its sources were looked at; or what is wrong with it."""
+    if problems := approval.problems(facts.approval, request):
+        return events.Refused(tuple(problems))
+    problems = list(form_problems(request.message, facts))
+    if not needs_material(request.message):
+        return events.Refused(tuple(problems)) if problems else events.Inspected(content_digest(request))
+    looking = calls.inspect(facts, request.message, fit_images=request.fit_images)
+    try:
+        inspection = await understood(looking)
+    except MakingRefusedError as refused:
+        return events.Refused((refused.problem.sentence,))
+    if problems := [*problems, *inspection.problems]:
+        return events.Refused(tuple(problems))
+    material = found(inspection)
+    return events.Inspected(content_digest(request, material), material)
 
 
 def form_problems(message: Message, facts: AccountFacts) -> tuple[str, ...]:

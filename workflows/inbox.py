@@ -1,4 +1,4 @@
-"""The inbox of a send: what comes from outside waits there for the one wait of :mod:`workflows.mass_send`.
+"""The inbox of a send, in batches or not: what comes from outside waits there for the one wait of its workflow.
 
 A message changes nothing by itself. So a run does the same in a replay, where messages may come in other company.
 """
@@ -30,7 +30,7 @@ class Inbox:
     """
 
     def __init__(self) -> None:
-        self._came: list[events.Event] = []
+        self._came: list[Any] = []
         self._replies: dict[str, Reply] = {}
         self._loop = asyncio.get_running_loop()
         self.resets = 0
@@ -39,14 +39,14 @@ class Inbox:
     def __bool__(self) -> bool:
         return bool(self._came)
 
-    def __iter__(self) -> Iterator[events.Event]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(sorted(self._came, key=_rank))
 
-    def put(self, event: events.Event) -> None:
-        """One more."""
+    def put(self, event: object) -> None:
+        """One more: an event of a send, or of a send in batches."""
         self._came.append(event)
 
-    def take(self) -> list[events.Event]:
+    def take(self) -> list[Any]:
         """All of it, in the order in which it counts; then nothing is left."""
         taken, self._came = list(self), []
         return taken
@@ -99,12 +99,13 @@ class Inbox:
             self.put(events.QueueLost(lost.at))
 
 
-def _rank(event: events.Event) -> int:
+def _rank(event: object) -> int:
     """In which order is taken in what has come at a time: a replay may hear of an update earlier than the run did.
 
     A reset goes first, where it is heard of in time: what the account has said was said to the run before.
     """
-    return {events.WasReset: 0, events.Updated: 2, events.Cancelled: 3}.get(type(event), 1)
+    ranks: dict[type[Any], int] = {events.WasReset: 0, events.Updated: 2, events.Cancelled: 3}
+    return ranks.get(type(event), 1)
 
 
 def _well_formed(model: type[ModelT], raw: Any, *more: Any) -> ModelT | None:

@@ -9,18 +9,20 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.ids import MASS_SEND
+    from qunfa.contract.audience import Batch, is_long
+    from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
     from qunfa.contract.operators import Status
     from qunfa.contract.pictures import SourcesSeen
     from qunfa.contract.request import MassSendRequest
-    from qunfa.contract.result import ASK_AGAIN, COMPLETES, MassSendResult
+    from qunfa.contract.result import COMPLETES, MassSendResult
     from qunfa.send import events, show, steps
+    from qunfa.send.answers import fitting
     from qunfa.send.answers import refusal as misfit
     from qunfa.send.apply import apply
     from qunfa.send.instant import at_once
@@ -29,8 +31,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.effects import Effects, UnderWay
     from workflows.inbox import Inbox
     from workflows.people import People
-    from workflows.refusal import Refusal, handed_on, read_request, refusal, refuse
+    from workflows.refusal import Refusal, ask_again, handed_on, read_request, refusal, refuse
     from workflows.waiting import Alarm
+    from workflows.whole import Whole
     from workflows.window import Window, failure
 
 HISTORY_MAX: Final = 4_000
@@ -56,6 +59,7 @@ class MassSend(People):
         self._goes_on = False
         self._is_over = False
         self._window = Window(self._say)
+        self._whole = _whole_of(self._request) if self._refusal is None else None
 
     @workflow.run
     async def run(self, request: Any = None, *carried: Any) -> MassSendResult:  # noqa: ARG002  as `__init__` has it
@@ -71,8 +75,7 @@ class MassSend(People):
                 self.hear(events.Cancelled(workflow.cancellation_reason() or "no reason given"))
 
     async def _live(self) -> MassSendResult:
-        if self._refusal is not None:
-            raise await self._refused(await self._refusal.ended(self._window.board))
+        await self._begin()
         while True:
             step, under_way = self._take_inbox(), self._under_way
             if isinstance(step, steps.End):
@@ -91,6 +94,24 @@ class MassSend(People):
                 self._apply(event)
             else:
                 await self._next(step)
+
+    async def _begin(self) -> None:
+        """Leave a send that is refused, or that is one in batches."""
+        if self._refusal is not None:
+            raise await self._refused(await self._refusal.ended(self._window.board))
+        if self._is_in_batches:
+            await self._hand_over()
+
+    @property
+    def _is_in_batches(self) -> bool:
+        return self._request is not None and is_long(self._request.audience)
+
+    async def _hand_over(self) -> NoReturn:
+        """Go on as a send in batches, under the same id."""
+        self._goes_on = True
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        asked = self._asked.model_dump(mode="json", exclude_unset=True)
+        workflow.continue_as_new(workflow=MASS_SEND_IN_BATCHES, args=[asked])
 
     def _take_inbox(self) -> steps.Step | steps.End:
         """What comes next, once all that has come was taken in."""
@@ -188,7 +209,7 @@ class MassSend(People):
             self._apply(events.Finished(end.outcome))
             self._window.tell_end(asked, self._state, end, result, self._under_way)
         self._show(end)
-        await self._window.told()
+        await self._told()
         await self._all_answered()
         if self._inbox:
             return None
@@ -200,6 +221,11 @@ class MassSend(People):
         if end.outcome in COMPLETES:
             return result
         raise failure(result)
+
+    async def _told(self) -> None:
+        await self._window.told()
+        if self._whole is not None:
+            await self._whole.told()
 
     async def _refused(self, error: ApplicationError) -> ApplicationError:
         """The failure of a refused run, once all who await whether it is accepted have heard of it."""
@@ -222,7 +248,7 @@ class MassSend(People):
 
     async def _continue(self) -> None:
         self._apply(events.Continued())
-        await self._window.told()
+        await self._told()
         self._goes_on = True
         await self._all_answered()
         self._goes_on = False
@@ -247,6 +273,10 @@ class MassSend(People):
 
     def _show(self, step: steps.Step | steps.End) -> None:
         self._window.show(self._asked, self._state, step, self._under_way)
+        if self._whole is not None and isinstance(step, steps.Step):
+            asks = step.problem if step.phase == "needs_operator" else None
+            answers = fitting(self._asked, self._state, workflow.now()) if asks else ()
+            self._whole.tell(asks, answers, step.held)
 
     def _say(self, what: str) -> None:
         self._state = self._state.saying(workflow.now(), what)
@@ -299,6 +329,8 @@ class MassSend(People):
 
     async def take(self, answer: events.Answering) -> Status:
         """Put a person's answer into the inbox, and await what comes of it."""
+        if self._is_in_batches:
+            raise ask_again()
         if why := await self._inbox.replied(answer):
             raise refusal(why)
         return self.status()
@@ -309,7 +341,7 @@ class MassSend(People):
         if self._refused_as is not None:
             raise self._refused_as
         if not self._is_taken_on():
-            raise ApplicationError("the send goes on as another run: ask that one", type=ASK_AGAIN, non_retryable=True)
+            raise ask_again()
         return self.status()
 
     def _is_taken_on(self) -> bool:
@@ -319,6 +351,8 @@ class MassSend(People):
         """Judge an answer by all that has come."""
         if self._request is None or self._refusal is not None:
             raise refusal("this send is done")
+        if self._is_in_batches:
+            return  # it is told to ask again
         if why := misfit(self._request, self._folded(), workflow.now(), answer):
             raise refusal(why)
 
@@ -328,3 +362,9 @@ def _first_state(carried: tuple[Any, ...]) -> SendState:
     if info.continued_run_id and len(carried) == 1 and not handed_on(carried):
         return SendState.model_validate(carried[0])
     return SendState(namespace=info.namespace, life=info.first_execution_run_id)
+
+
+def _whole_of(request: MassSendRequest | None) -> Whole | None:
+    """The send in batches that this one is a batch of."""
+    audience = request.audience if request else None
+    return Whole(audience, request.account) if request and isinstance(audience, Batch) else None

@@ -35,6 +35,7 @@ _KEYS: Final[dict[str, SearchAttributeKey[Any]]] = {
     "problem": SearchAttributeKey.for_keyword("MassSendProblem"),
     "msg_ids": SearchAttributeKey.for_keyword_list("MassSendMsgId"),
     "outcome": SearchAttributeKey.for_keyword("MassSendOutcome"),
+    "progress": SearchAttributeKey.for_keyword("MassSendProgress"),
 }
 
 

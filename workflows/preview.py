@@ -147,7 +147,9 @@ async def shown(facts: AccountFacts, request: MassSendRequest, state: SendState)
     elif isinstance(audience, Openids):
         listed = sha256("\n".join(sorted(audience.openids)).encode()).hexdigest()
         who = f"{who}, digest {listed[:16]}"
-    return events.Shown((*_message(request, state), f"to {who}", f"digest of all this: {(state.digest or '')[:16]}"))
+    return events.Shown(
+        (*lines_of(request, state.material), f"to {who}", f"digest of all this: {(state.digest or '')[:16]}")
+    )
 
 
 def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
@@ -169,8 +171,9 @@ def audience_problem(audience: Tag, finding: AudienceFinding) -> Problem | None:
     return Problem(name="audience_changed", sentence=" ".join([choice.sentence, *wrong]), todo=choice.todo)
 
 
-def _message(request: MassSendRequest, state: SendState) -> list[str]:
-    message, material = request.message, state.material
+def lines_of(request: MassSendRequest, material: Material | None) -> list[str]:
+    """The message in lines, with its files."""
+    message = request.message
     lines: list[str] = [message.msgtype]
     if isinstance(message, TextMessage):
         lines = [f"text: {message.content}"]

@@ -13,11 +13,14 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
+    from qunfa.batches.state import KEY_MAX
+    from qunfa.contract.audience import Batch, is_long
+    from qunfa.contract.batches import batch_key, whole_of
     from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
     from qunfa.contract.operators import Progress, Status, WaitingFor
     from qunfa.contract.refusal import InvalidRequestError, sentences
     from qunfa.contract.request import MassSendRequest, parse_request
-    from qunfa.contract.result import INVALID_REQUEST, REFUSED, UPDATE_REFUSED
+    from qunfa.contract.result import ASK_AGAIN, INVALID_REQUEST, REFUSED, UPDATE_REFUSED
     from qunfa.contract.steps import UNKNOWN_ACCOUNT, AccountFacts
     from qunfa.rules import approval, outcome
     from qunfa.rules.course import Jobs
@@ -59,6 +62,11 @@ async def account_facts(name: str) -> AccountFacts:
 def refusal(sentence: str) -> ApplicationError:
     """An update's refusal; the sentence says why, and what fits instead."""
     return ApplicationError(sentence, type=UPDATE_REFUSED, non_retryable=True)
+
+
+def ask_again() -> ApplicationError:
+    """The error of an update for which the run has no time."""
+    return ApplicationError("the send goes on as another run: ask that one", type=ASK_AGAIN, non_retryable=True)
 
 
 def parsed(model: type[ModelT], raw: Any) -> ModelT:
@@ -196,6 +204,12 @@ def _start_problems(request: MassSendRequest) -> list[str]:
             approval.too_far_ahead(request.send_at, workflow.now())
         ),
         A_CRON: bool(info.cron_schedule),
+        "audience.kind: batch is none that a caller may ask for: a send in batches starts its batches itself": (
+            isinstance(request.audience, Batch) and not _is_of_its_whole(request.audience, wanted)
+        ),
+        f"key: must have at most {KEY_MAX} characters where the audience is sent in batches": (
+            is_long(request.audience) and len(request.key) > KEY_MAX
+        ),
         "a workflow retry policy must not be set: it would carry out the send again": info.retry_policy is not None,
         "a workflow execution timeout must not be set: it would cut a send off from its result": (
             _cuts_off(info.execution_timeout)
@@ -203,6 +217,18 @@ def _start_problems(request: MassSendRequest) -> list[str]:
         "a workflow run timeout must not be set: it would cut a send off from its result": _cuts_off(info.run_timeout),
     }
     return [sentence for sentence, applies in found.items() if applies]
+
+
+def _is_of_its_whole(batch: Batch, workflow_id: str) -> bool:
+    """Whether this run was started by the send in batches that the batch is of, as that batch."""
+    parent, own = workflow.info().parent, parse_mass_send_id(workflow_id)
+    whole = whole_of(own, parent.workflow_id) if own and parent else None
+    return (
+        whole is not None
+        and own is not None
+        and own.key == batch_key(batch.key, batch.number)
+        and (whole.key == batch.key)
+    )
 
 
 def _cuts_off(timeout: timedelta | None) -> bool:

@@ -10,6 +10,11 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from qunfa.batches import show as show_batches
+    from qunfa.batches import steps as batch_steps
+    from qunfa.batches.plan import plan as plan_batches
+    from qunfa.batches.state import BatchesState
+    from qunfa.contract.audience import Batch
     from qunfa.contract.operators import Status
     from qunfa.contract.refusal import full_stop
     from qunfa.contract.request import MassSendRequest
@@ -84,12 +89,58 @@ class Window:
         result: MassSendResult,
         under_way: UnderWay | None,
     ) -> None:
-        """Have told how the send has ended."""
-        wants = state.pinned.notices if state.pinned else ()
+        """Have told how the send has ended; of a batch, the send in batches tells."""
+        wants = state.pinned.notices if state.pinned and not isinstance(asked.audience, Batch) else ()
         self.board.tell_end(wants, asked, self.status(asked, state, end, under_way), result)
 
     async def told(self) -> None:
         """Until Temporal has started what is to be told; it is not awaited that it reaches anybody."""
+        await self.board.notices.started()
+
+
+class BatchesWindow:
+    """Through which people see a send in batches. ``say`` is told what did not reach a webhook."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.board = Board(Notices(say))
+        self.shown_at = workflow.now()
+
+    def show(self, asked: MassSendRequest, state: BatchesState, step: batch_steps.Step | batch_steps.End) -> None:
+        """Bring the page and the search attributes up to date."""
+        now = self.shown_at = workflow.now()
+        ended = isinstance(step, batch_steps.End) and not step.refused
+        result = show_batches.result(asked, state, step, now) if ended and isinstance(step, batch_steps.End) else None
+        found_by = show_batches.searchable(asked, state, step, now)
+        self.board.show(asked, show_batches.status(asked, state, step, now), found_by, result)
+
+    def tell(self, asked: MassSendRequest, state: BatchesState, event: batch_steps.WasPut | batch_steps.Shown) -> None:
+        """Have told that a person is asked: for an approval, or about a batch. What a batch asks, it tells itself."""
+        step = plan_batches(asked, state, workflow.now())
+        if state.pinned is None or isinstance(step, batch_steps.End):
+            return
+        status = show_batches.status(asked, state, step, workflow.now())
+        in_doubt = any(row.may_have_been_delivered for row in state.rows)
+        if isinstance(event, batch_steps.Shown):
+            self.board.tell(
+                state.pinned.notices, asked, status, what="awaiting_approval", event="awaiting_approval",
+                in_doubt=in_doubt, answer_by=step.until,
+            )  # fmt: skip
+        elif state.question is not None:
+            self.board.tell(
+                state.pinned.notices, asked, status, what="needs_operator",
+                event=f"needs_operator {state.question.count} batch {state.question.about}",
+                in_doubt=in_doubt, answer_by=step.until,
+            )  # fmt: skip
+
+    def tell_end(
+        self, asked: MassSendRequest, state: BatchesState, end: batch_steps.End, result: MassSendResult
+    ) -> None:
+        """Have told how the send has ended."""
+        wants = state.pinned.notices if state.pinned else ()
+        self.board.tell_end(wants, asked, show_batches.status(asked, state, end, workflow.now()), result)
+
+    async def told(self) -> None:
+        """Until Temporal has started what is to be told."""
         await self.board.notices.started()
 
 

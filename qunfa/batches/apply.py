@@ -3,12 +3,11 @@
 from datetime import datetime
 
 from qunfa.batches import steps
-from qunfa.batches.decisions import updated, was_passed, without_answers
+from qunfa.batches.decisions import cancelled, updated, was_passed, without_answers
 from qunfa.batches.state import BatchesState, Case, Question, Running
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES
-from qunfa.send.state import Act
 
 
 def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now: datetime) -> BatchesState:  # noqa: C901, PLR0911, PLR0912  one row for each event
@@ -57,8 +56,7 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
         case steps.Updated(identity, answer):
             return updated(case, identity, answer)
         case steps.Cancelled(reason):
-            kept = tuple(act for act in state.acts if act.what != "cancel")
-            return state.changed(acts=(*kept, Act(what="cancel", at=now, reason=reason)))
+            return cancelled(case, reason)
         case steps.WasReset():
             return state.saying(now, "this run was reset: a batch under way is followed")
         case steps.Finished(outcome):

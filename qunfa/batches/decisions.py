@@ -80,6 +80,17 @@ def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
     return _replied(state, passed.update)
 
 
+def cancelled(case: Case, reason: str) -> BatchesState:
+    """Temporal was asked to cancel the run: it ends after the batch under way, which is told."""
+    state = case.state
+    kept = tuple(act for act in state.acts if act.what != "cancel")
+    after = state.changed(acts=(*kept, Act(what="cancel", at=case.now, reason=reason)))
+    if state.running is None:
+        return after
+    told = Passing(id="cancelled", update=None, name="abort", answer={"by": "a cancellation", "reason": reason})
+    return after.changed(passing=(*state.passing, told))
+
+
 def without_answers(case: Case) -> BatchesState:
     """The state after a batch has ended, which is given nothing any more; an ``abort`` is for the rest, too."""
     state = case.state

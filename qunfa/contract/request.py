@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from qunfa.contract.audience import Audience, is_long
+from qunfa.contract.audience import Audience
 from qunfa.contract.fields import (
     AccountName,
     Duration,
@@ -33,7 +33,7 @@ from qunfa.contract.message import (
     VoiceMessage,
     WxcardMessage,
 )
-from qunfa.contract.refusal import InvalidRequestError, parsed
+from qunfa.contract.refusal import parsed
 
 
 class PreviewRecipient(Model):
@@ -208,9 +208,6 @@ def parse_request(raw: Any) -> MassSendRequest:
     """The request in ``raw``, a JSON object.
 
     Raises:
-        InvalidRequestError: naming every wrong field, and what is not supported yet.
+        InvalidRequestError: naming every wrong field.
     """
-    request = parsed(MassSendRequest, raw)
-    if is_long(request.audience):
-        raise InvalidRequestError([f"audience.kind: {request.audience.kind} is not supported yet"])
-    return request
+    return parsed(MassSendRequest, raw)

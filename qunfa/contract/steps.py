@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from qunfa.contract.audience import All, Openids, Tag
+from qunfa.contract.audience import All, Batch, Openids, Tag
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Lease, Report, Wish
@@ -284,7 +284,7 @@ class SubmitStep(Stored):
     digest: str
     workflow_id: str
     lease: Lease
-    audience: Annotated[All | Tag | Openids | Listed, Field(discriminator="kind")]
+    audience: Annotated[All | Tag | Openids | Listed | Batch, Field(discriminator="kind")]
     message: Message
     send_ignore_reprint: bool = False
     image_via: ImageVia = "images"

@@ -11,6 +11,7 @@ import json
 from hashlib import sha256
 from typing import Any
 
+from qunfa.contract.audience import Openids
 from qunfa.contract.message import Material
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.material import needs_material
@@ -25,7 +26,7 @@ def content_digest(request: MassSendRequest, material: Material | None = None) -
         ValueError: the message has sources, and there is no ``material``.
     """
     audience: dict[str, Any] = request.audience.model_dump(exclude={"expect"})
-    if "openids" in audience:
+    if isinstance(request.audience, Openids):
         audience["openids"] = sorted(audience["openids"])
     message = request.message.model_dump(mode="json")
     if needs_material(request.message):

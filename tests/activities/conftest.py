@@ -150,7 +150,7 @@ class Desk:
     """Of the request of the submitting run."""
     clock: ManualClock = field(default_factory=ManualClock)
 
-    async def find_openids(self) -> tuple[str, ...] | None:
+    async def find_openids(self, _step: SubmitStep) -> tuple[str, ...] | None:
         return self.openids
 
     @property

@@ -63,11 +63,12 @@ TABLE = (
     ),
     Place("qunfa/rules", (STDLIB, "pydantic", "qunfa.contract")),
     Place("qunfa/send", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules"), NONDETERMINISTIC),
+    Place("qunfa/batches/failures.py", (STDLIB, "temporalio.exceptions", "qunfa.contract", "qunfa.batches")),
     Place(
         "qunfa/batches",
         (
             STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.state", "qunfa.send.events",
-            "qunfa.send.show",
+            "qunfa.send.show", "qunfa.send.joining",
         ),
         NONDETERMINISTIC,
     ),

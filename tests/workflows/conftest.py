@@ -28,11 +28,13 @@ from tests.notices.webhook import Receiver, receiving
 from tests.temporal import development_server, in_namespace, time_skipping_server
 from tests.workflows.model import ModelWechat
 from tests.workflows.model_material import ModelMaterial
+from tests.workflows.model_store import ModelStore
 from tests.workflows.recording import record
 from tests.workflows.slow_ledger import NoEarlierRuns, SlowLedger
 from worker import EndingWorker
 from workflows.account import Account
 from workflows.check_send import CheckMassSend
+from workflows.in_batches import MassSendInBatches
 from workflows.mass_send import MassSend
 from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
@@ -56,6 +58,7 @@ class Desk:
     wechat: ModelWechat
     slow: SlowLedger
     material: ModelMaterial
+    store: ModelStore
     started: list[WorkflowHandle[Any, Any]] = field(default_factory=list)
     others: list[tuple[str, WorkflowHandle[Any, Any]]] = field(default_factory=list)
     """Workflows of other kinds than `MassSend`, to be recorded with them."""
@@ -298,7 +301,7 @@ def staffed(
 ) -> tuple[Desk, Callable[..., Worker]]:
     """A desk of the account `facts`, and what makes a worker for it, with `more` activities, on a queue of its own."""
     wechat = wechat or ModelWechat(client=env.client, facts=facts, now=_now, task_queue=f"tests-{facts.appid}")
-    material = ModelMaterial(now=_now)
+    material, store = ModelMaterial(now=_now), ModelStore(env.client, now=_now)
     ledger = SlowLedger(env.client, wechat.task_queue, earlier or NoEarlierRuns())
     steps: list[Callable[..., Any]] = [
         wechat.resolve_account,
@@ -313,16 +316,17 @@ def staffed(
         ledger.tell,
         ledger.take_preview,
         *material.activities,
+        *store.activities,
         *more,
     ]
     usual = {
         "task_queue": wechat.task_queue,
-        "workflows": [MassSend, Account, PreviewMassSend, CheckMassSend, Notify],
+        "workflows": [MassSend, MassSendInBatches, Account, PreviewMassSend, CheckMassSend, Notify],
         "activities": steps,
         "ends_within": ENDS_WITHIN,
         **options,
     }
-    return Desk(env, wechat, ledger, material), lambda **own: EndingWorker(env.client, **{**usual, **own})
+    return Desk(env, wechat, ledger, material, store), lambda **own: EndingWorker(env.client, **{**usual, **own})
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
-from qunfa.contract import INVALID_REQUEST
+from qunfa.contract import INVALID_REQUEST, mass_send_id
 from qunfa.contract.steps import LookUpStep
 from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk
@@ -32,6 +32,7 @@ WRONG: Final[dict[str, Any]] = {"audience": {"kind": "all", "tag_id": 2}, "send_
 ELSE: Final = {"msgtype": "text", "content": "else"}
 GONE: Final = {"msgtype": "voice", "media": {"uri": "file:/gone.mp3"}}
 FILE: Final = {"kind": "openid_file", "uri": "file:/x"}
+BATCH: Final = {"kind": "batch", "key": "spring", "plan": "a" * 64, "number": 1, "of": 2, "openids": 2}
 FAR: Final = "2999-01-01T00:00:00Z"
 REFUSED: Final[dict[str, Start]] = {
     "unreadable": (lambda _: HALF, GOOD_ID, {}, ("half a character",)),
@@ -44,7 +45,13 @@ REFUSED: Final[dict[str, Start]] = {
     "a run's time out": (lambda desk: desk.request(), GOOD_ID, {"run_timeout": HOUR}, ("run timeout",)),
     "far ahead": (lambda desk: desk.request(send_at=FAR), GOOD_ID, {}, ("at most 366 days ahead",)),
     "nobody to ask": (lambda desk: desk.request(approval={"required": True}), GOOD_ID, {}, ("requested_by:",)),
-    "a file of openids": (lambda desk: desk.request(audience=FILE), GOOD_ID, {}, ("not supported yet",)),
+    "a long key": (
+        lambda desk: desk.request("k" * 59, audience=FILE),
+        mass_send_id("demo", "k" * 59),
+        {},
+        ("at most 58 characters",),
+    ),
+    "a forged batch": (lambda desk: desk.request(audience=BATCH), GOOD_ID, {}, ("starts its batches itself",)),
     "a missing file": (lambda desk: desk.request(message=GONE), GOOD_ID, {}, ("message.media: there is no such file",)),
     "other content": (lambda desk: desk.request(message=ELSE), GOOD_ID, {}, ("stands for other content",)),
 }

@@ -1,0 +1,118 @@
+"""What a send in batches asks of a batch whose workflow it did not begin itself, or that is to be given an answer."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio import activity
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.attempts import heartbeats, lasting, passing
+from qunfa.batches.failures import row_of_failure
+from qunfa.batches.rows import row_of, row_of_closed
+from qunfa.contract.batches import (
+    ANSWER_BATCH,
+    BATCH_PROBLEM,
+    FOLLOW_BATCH,
+    AnswerBatchStep,
+    BatchRow,
+    BatchSaid,
+    FollowBatchStep,
+)
+from qunfa.contract.ids import parse_mass_send_id
+from qunfa.contract.operators import Status
+from qunfa.contract.result import UPDATE_REFUSED, MassSendResult
+
+PATIENCE: Final = timedelta(seconds=30)
+"""How long one attempt waits for the batch's word on an answer."""
+FOLLOWED: Final = timedelta(minutes=30)
+"""How long one attempt follows a batch, before Temporal begins the next one."""
+NOT_ENDED: Final = "BatchNotEnded"
+"""Failure type, retried by Temporal: the batch is still under way, or could not be asked."""
+_RPC: Final = timedelta(seconds=10)
+
+
+class Batches:
+    """Answers for batches, and how they end."""
+
+    def __init__(self, client: Client, *, patience: timedelta = PATIENCE, followed: timedelta = FOLLOWED) -> None:
+        self._client = client
+        self._patience = patience
+        self._followed = followed
+
+    @activity.defn(name=ANSWER_BATCH)
+    @heartbeats()
+    async def answer_batch(self, step: AnswerBatchStep) -> Status:
+        """The status of the batch once it has taken the answer. The same answer may be given any number of times.
+
+        Raises:
+            ApplicationError: `UpdateRefused`, not retried: it does not fit; `BatchNotEnded`, retried.
+        """
+        info = activity.info()
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
+        try:
+            status: Status = await handle.execute_update(
+                step.update,
+                step.answer,
+                id=f"{info.workflow_run_id}:{info.activity_id}",
+                result_type=Status,
+                rpc_timeout=self._patience,
+            )
+        except WorkflowUpdateFailedError as error:
+            said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
+            raise lasting(UPDATE_REFUSED, said) from None
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            raise passing(NOT_ENDED, f"{step.workflow_id} did not answer in time; it is asked again") from None
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                raise lasting(UPDATE_REFUSED, "the batch has just ended; look at the status, then decide") from None
+            raise passing(NOT_ENDED, f"{step.workflow_id}: Temporal answered {error.status.name}") from None
+        return status
+
+    @activity.defn(name=FOLLOW_BATCH)
+    @heartbeats()
+    async def follow_batch(self, step: FollowBatchStep) -> BatchRow:
+        """How the batch has ended. What it needs a person for now is told to the workflow that asks.
+
+        Raises:
+            ApplicationError: `BatchNotEnded`, retried.
+        """
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(step.workflow_id)
+        await self._tell(handle, step.number)
+        try:
+            async with asyncio.timeout(self._followed.total_seconds()):
+                result: Any = await handle.result()
+        except TimeoutError:
+            raise passing(NOT_ENDED, f"{step.workflow_id} is still under way; it is followed further") from None
+        except WorkflowFailureError as error:
+            named = parse_mass_send_id(step.workflow_id)
+            return row_of_failure(step.number, named.key if named else "", error.cause)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return row_of_closed(step.number, "broken")
+            raise passing(NOT_ENDED, f"{step.workflow_id}: Temporal answered {error.status.name}") from None
+        if not isinstance(result, Mapping | MassSendResult):
+            return row_of_closed(step.number, "broken")
+        return row_of(step.number, MassSendResult.model_validate(result))
+
+    async def _tell(self, batch: WorkflowHandle[Any, Any], number: int) -> None:
+        """A batch that asked before it was followed has told the run that began it."""
+        with suppress(RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+            status: Status = await batch.query("status", result_type=Status, rpc_timeout=_RPC)
+            if status.phase != "needs_operator" or status.problem is None:
+                return
+            said = BatchSaid(number=number, problem=status.problem, answers=status.answers)
+            whole = self._client.get_workflow_handle(activity.info().workflow_id or "")
+            await whole.signal(BATCH_PROBLEM, said, rpc_timeout=_RPC)

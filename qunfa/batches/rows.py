@@ -1,0 +1,40 @@
+"""How a batch has ended, by what its send has told, or by how Temporal has closed it."""
+
+from typing import Final, Literal
+
+from qunfa.batches.state import KEY_REUSED
+from qunfa.contract.batches import BatchRow
+from qunfa.contract.result import MassSendResult
+from qunfa.rules.problems import INVALID
+from qunfa.send.joining import REUSED
+
+Closed = Literal["terminated", "timed_out", "cancelled", "broken"]
+_EARLIER: Final = ("key: an earlier run", "key: whether an earlier run")
+
+
+def row_of(number: int, result: MassSendResult) -> BatchRow:
+    """By its result."""
+    msg_ids = [job.msg_id for job in result.jobs if job.msg_id is not None]
+    return BatchRow(
+        number=number,
+        outcome=result.outcome,
+        may_have_been_delivered=result.may_have_been_delivered,
+        msg_id=msg_ids[-1] if msg_ids else None,
+        counts=result.totals,
+        problem=result.problem.name if result.problem else None,
+    )
+
+
+def row_of_refused(number: int, key: str, reasons: list[str]) -> BatchRow:
+    """By why its request was refused; an earlier send under its key may have been delivered."""
+    reused = REUSED.format(key=key) in reasons
+    perhaps = any(reason.startswith(_EARLIER) for reason in reasons)
+    problem = KEY_REUSED if reused else INVALID
+    return BatchRow(number=number, outcome="failed", may_have_been_delivered=perhaps, problem=problem)
+
+
+def row_of_closed(number: int, how: Closed) -> BatchRow:
+    """By how Temporal has closed it. A cancellation counts only while nothing can have been delivered."""
+    if how == "cancelled":
+        return BatchRow(number=number, outcome="aborted", may_have_been_delivered=False)
+    return BatchRow(number=number, outcome="unknown", may_have_been_delivered=True, problem=how)

@@ -1,0 +1,59 @@
+"""A model of the store of audiences: a plan of a few small batches, and the reports that were written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+
+from activities.batches import Batches
+from qunfa.contract.batches import (
+    AUDIENCE_INVALID,
+    PLAN_AUDIENCE,
+    PLAN_REUSED,
+    WRITE_REPORT,
+    AudiencePlan,
+    PlanStep,
+    Reported,
+    ReportStep,
+)
+
+
+@dataclass
+class ModelStore:
+    """Plans an audience as the test says."""
+
+    client: Client
+    now: Callable[[], datetime]
+    openids: int = 25_000
+    batches: int = 3
+    wrong: tuple[str, ...] = ()
+    reused: bool = False
+    plans: dict[str, AudiencePlan] = field(default_factory=dict)
+    reports: list[ReportStep] = field(default_factory=list)
+
+    @activity.defn(name=PLAN_AUDIENCE)
+    async def plan_audience(self, step: PlanStep) -> AudiencePlan:
+        """The plan of the key: the same each time."""
+        if self.wrong:
+            raise ApplicationError("no audience", list(self.wrong), type=AUDIENCE_INVALID, non_retryable=True)
+        if self.reused:
+            raise ApplicationError("another plan", type=PLAN_REUSED, non_retryable=True)
+        plan = AudiencePlan(digest="a" * 64, openids=self.openids, batches=self.batches, taken_at=self.now())
+        return self.plans.setdefault(step.key, plan)
+
+    @activity.defn(name=WRITE_REPORT)
+    async def write_report(self, step: ReportStep) -> Reported:
+        """Keep the report."""
+        self.reports.append(step)
+        uri = f"file:/srv/audiences/demo/{step.key}/report.csv.gz"
+        return Reported(uri=uri, sha256="b" * 64, states={"sent": self.openids}, at=self.now())
+
+    @property
+    def activities(self) -> list[Callable[..., Any]]:
+        """What a worker registers."""
+        batches = Batches(self.client)
+        return [self.plan_audience, self.write_report, batches.answer_batch, batches.follow_batch]

@@ -1,0 +1,188 @@
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+
+from qunfa.contract import MassSendResult, mass_send_id
+from qunfa.contract.result import MASS_SEND_FAILED
+from tests.looking import until
+from tests.workflows.conftest import Desk
+from tests.workflows.failures import refusal_of
+
+FILE = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
+
+
+async def sent_to(desk: Desk) -> list[int]:
+    """The numbers of the batches for which WeChat was called, in order."""
+    return [int(step.key.rpartition(".")[2]) for step in desk.wechat.tries]
+
+
+def batch(desk: Desk, number: int, key: str = "spring") -> WorkflowHandle[Any, Any]:
+    """The workflow of a batch."""
+    return desk.env.client.get_workflow_handle(mass_send_id("demo", f"{key}.{number}"))
+
+
+async def failed(handle: WorkflowHandle[Any, Any]) -> MassSendResult:
+    """The result of a send that ended badly."""
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    cause = caught.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert cause.type == MASS_SEND_FAILED
+    return MassSendResult.model_validate(cause.details[0])
+
+
+def refuses(errcode: int) -> Any:
+    """WeChat refuses the next try."""
+    return lambda wechat, _step: wechat.answered("refused", errcode=errcode, errmsg="no")
+
+
+@pytest.mark.history
+async def test_a_list_is_sent_in_batches(desk: Desk) -> None:
+    """Each batch is a send of its own, one after the other; the result has a row for each."""
+    handle = await desk.start(audience=FILE)
+    result = await handle.result()
+    assert (result.outcome, [job.index for job in result.jobs]) == ("sent", [0, 1, 2])
+    assert result.totals is not None
+    assert result.totals.sent == 3 * 97
+    assert await sent_to(desk) == [1, 2, 3]
+    assert [step.audience.kind for step in desk.wechat.tries] == ["batch"] * 3
+    assert [row.number for row in desk.store.reports[-1].rows] == [1, 2, 3]
+    status = await desk.status(handle)
+    assert (status.phase, status.progress.jobs, status.progress.done) == ("done", 3, 3)
+
+
+async def test_a_list_that_is_started_again_sends_nothing(desk: Desk) -> None:
+    """The ledger knows each batch by its key."""
+    await (await desk.start(audience=FILE)).result()
+    again = await (await desk.start(audience=FILE)).result()
+    assert again.outcome == "sent"
+    assert await sent_to(desk) == [1, 2, 3]
+
+
+@pytest.mark.history
+async def test_a_batch_asks_a_person_through_its_whole(desk: Desk) -> None:
+    """The whole shows what it asks, and gives it the answer."""
+    desk.wechat.script = [refuses(40003)]
+    handle = await desk.start(audience=FILE)
+    status = await desk.asks(handle, "audience_refused")
+    assert {"retry", "abort"} <= set(status.answers)
+    await desk.update(handle, "retry")
+    assert (await handle.result()).outcome == "sent"
+    assert await sent_to(desk) == [1, 1, 2, 3]
+
+
+@pytest.mark.history
+async def test_an_abort_reaches_the_batch_that_asks(desk: Desk) -> None:
+    """Those after it are not sent, and what was sent is told."""
+    desk.wechat.script = [lambda wechat, step: wechat.answered("accepted", msg_id=wechat.accept(step)), refuses(40003)]
+    handle = await desk.start(audience=FILE)
+    await desk.asks(handle, "audience_refused")
+    await desk.update(handle, "abort")
+    result = await handle.result()
+    assert (result.outcome, [job.state for job in result.jobs]) == ("partly_sent", ["sent", "new"])
+    assert await sent_to(desk) == [1, 2]
+
+
+@pytest.mark.history
+async def test_a_batch_that_ended_badly_stops_the_rest(desk: Desk) -> None:
+    """A batch that somebody has terminated is asked about; a retry runs it again."""
+    desk.wechat.push_at_once = None
+    handle = await desk.start(audience=FILE)
+    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+    await batch(desk, 1).terminate("by hand")
+    status = await desk.asks(handle, "batch_failed")
+    assert {"resume", "retry", "abort"} <= set(status.answers)
+    assert await sent_to(desk) == [1]
+    desk.wechat.push_at_once = "send success"
+    await desk.update(handle, "retry")
+    [msg_id] = desk.wechat.accepted.values()
+    await desk.wechat.push(msg_id)
+    assert (await handle.result()).outcome == "sent"
+    assert len(desk.wechat.accepted) == 3
+
+
+async def test_a_list_goes_on_where_a_batch_fails(desk: Desk) -> None:
+    """`on_batch_problem: continue` asks nobody and tells of it."""
+    desk.wechat.script = [refuses(40003)]
+    result = await (await desk.start(audience=FILE, on_batch_problem="continue")).result()
+    assert (result.outcome, [job.state for job in result.jobs]) == ("partly_sent", ["failed", "sent", "sent"])
+
+
+async def test_a_bad_audience_refuses_the_request(desk: Desk) -> None:
+    """Every sentence of the planner stands in the refusal."""
+    desk.store.wrong = ("audience: line 7 is no openid",)
+    said = await refusal_of(await desk.start(audience=FILE))
+    assert "line 7 is no openid" in said
+    assert await sent_to(desk) == []
+
+
+async def test_a_key_with_another_plan_is_reused(desk: Desk) -> None:
+    """Nothing is sent under a key that stands for another list."""
+    desk.store.reused = True
+    result = await failed(await desk.start(audience=FILE))
+    assert result.problem is not None
+    assert (result.problem.name, result.may_have_been_delivered) == ("key_reused", False)
+
+
+async def test_a_plain_send_under_the_key_of_a_list_is_refused(desk: Desk) -> None:
+    """And a list under the key of a plain send."""
+    await (await desk.start("list", audience=FILE)).result()
+    assert "stands for other content" in await refusal_of(await desk.start("list"))
+    await (await desk.start("plain")).result()
+    result = await failed(await desk.start("plain", audience=FILE))
+    assert result.problem is not None
+    assert result.problem.name == "key_reused"
+
+
+@pytest.mark.history
+async def test_a_list_is_approved_once_with_its_plan(desk: Desk) -> None:
+    """The plan is shown; no batch asks again."""
+    handle = await desk.start(audience=FILE, approval={"required": True}, requested_by="wang")
+    status = await desk.waits(handle, "approval")
+    assert any("25,000 openids in 3 batches" in line for line in status.approval.shows)
+    await desk.update(handle, "approve")
+    assert (await handle.result()).outcome == "sent"
+
+
+@pytest.mark.history
+async def test_a_list_is_paused_between_two_batches(desk: Desk) -> None:
+    """The batch under way goes on to its end, and none begins before the resume."""
+    desk.wechat.push_at_once = None
+    handle = await desk.start(audience=FILE)
+    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+    await desk.update(handle, "pause")
+    desk.wechat.push_at_once = "send success"
+    [msg_id] = desk.wechat.accepted.values()
+    await desk.wechat.push(msg_id)
+    status = await desk.until(handle, lambda status: status.phase == "paused")
+    assert status.progress.done == 1
+    await desk.update(handle, "resume")
+    assert (await handle.result()).outcome == "sent"
+
+
+async def test_a_cancelled_list_ends_after_its_batch(desk: Desk) -> None:
+    """The batch under way is not cancelled, and its result counts."""
+    desk.wechat.push_at_once = None
+    handle = await desk.start(audience=FILE)
+    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
+    await handle.cancel()
+    [msg_id] = desk.wechat.accepted.values()
+    await desk.wechat.push(msg_id)
+    result = await handle.result()
+    assert (result.outcome, await sent_to(desk)) == ("partly_sent", [1])
+
+
+@pytest.mark.history
+async def test_a_new_run_follows_the_batch_of_a_terminated_one(desk: Desk) -> None:
+    """The batch goes on without its parent; a new start of the key follows it, and sends no batch twice."""
+    desk.wechat.script = [refuses(40003)]
+    first = await desk.start(audience=FILE)
+    await desk.asks(first, "audience_refused")
+    await first.terminate("by hand")
+    second = await desk.start(audience=FILE)
+    await desk.asks(second, "audience_refused")
+    await desk.update(second, "retry")
+    assert (await second.result()).outcome == "sent"
+    assert await sent_to(desk) == [1, 1, 2, 3]

@@ -1,0 +1,224 @@
+"""Carrying out what the plan of a send in batches says: each effect comes to one event, or is begun again."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.batches import show, steps
+    from qunfa.batches.state import BatchesState, Case, batch_of
+    from qunfa.contract.audience import is_long
+    from qunfa.contract.batches import (
+        AUDIENCE_INVALID,
+        PLAN_AUDIENCE,
+        PLAN_REUSED,
+        WRITE_REPORT,
+        AudiencePlan,
+        PlanStep,
+        Reported,
+        ReportStep,
+    )
+    from qunfa.contract.grants import Granted, Wish
+    from qunfa.contract.message import Material
+    from qunfa.contract.request import MassSendRequest, as_preview
+    from qunfa.contract.result import INVALID_REQUEST
+    from qunfa.contract.steps import ACCOUNT_CHANGED, AccountFacts
+    from qunfa.send import events
+    from workflows import calls
+    from workflows.effects import looked_at
+    from workflows.making import MakingRefusedError, make_ready
+    from workflows.preview import lines_of, preview_to
+    from workflows.refusal import account_facts
+    from workflows.whole import answer_batch
+
+_PLANNING: Final = timedelta(hours=2)
+_REPORTING: Final = timedelta(minutes=30)
+_HEARTBEAT: Final = timedelta(minutes=1)
+_SILENT: Final = timedelta(seconds=30)
+_UNHURRIED: Final = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
+
+
+@dataclass
+class UnderWay:
+    """An effect that is being carried out."""
+
+    effect: steps.Effect
+    task: "asyncio.Task[steps.Event | None]"
+
+    @property
+    def outcome(self) -> steps.Event | None:
+        """What it came to, once it is done; nothing where it was cancelled."""
+        error = None if self.task.cancelled() else self.task.exception()
+        if self.task.cancelled() or (error is not None and is_cancelled_exception(error)):
+            return None
+        return self.task.result()
+
+
+class BatchEffects:
+    """The effects of one request. ``heard``: what the account has answered by signal."""
+
+    def __init__(self, request: MassSendRequest, heard: list[Granted]) -> None:
+        self._request = request
+        self._heard = heard
+
+    async def carry_out(self, effect: steps.Effect, state: BatchesState) -> steps.Event | None:
+        """What the effect comes to, begun in this state."""
+        facts = state.pinned
+        if facts is None:
+            return await self._pin()
+        match effect:
+            case steps.Inspect():
+                return await self._inspect(facts)
+            case steps.Join():
+                return await self._join(facts, state)
+            case steps.PlanAudience():
+                return await self._plan(facts, state)
+            case steps.Preview(number):
+                return await self._preview(facts, state, number)
+            case steps.Show():
+                return self._shown(state)
+            case steps.PassOn(passing) if state.plan and state.running:
+                batch = batch_of(self._request, state.plan, state.running.number)
+                return steps.WasPassed(passing.id, await answer_batch(batch, passing))
+            case steps.WriteReport(rows):
+                return await self._report(facts, state, rows)
+            case _:
+                msg = f"{effect} takes no time"
+                raise AssertionError(msg)
+
+    async def _pin(self) -> steps.Event:
+        try:
+            return steps.Pinned(await account_facts(self._request.account))
+        except ApplicationError as error:
+            if error.type != INVALID_REQUEST:
+                raise
+            return steps.Refused(tuple(error.details[0]))
+
+    async def _inspect(self, facts: AccountFacts) -> steps.Event:
+        seen = await looked_at(self._request, facts)
+        if isinstance(seen, events.Refused):
+            return steps.Refused(seen.reasons)
+        return steps.Inspected(seen.digest, seen.material)
+
+    async def _join(self, facts: AccountFacts, state: BatchesState) -> steps.Event:
+        """The ledger is asked for the key, and keeps its content; it answers at once, or in a crowd by a signal."""
+        info, number = workflow.info(), 0
+        while True:
+            number += 1
+            wish = Wish(
+                wish=str(workflow.uuid4()),
+                key=self._request.key,
+                digest=state.digest or "",
+                workflow_id=info.workflow_id,
+                run_id=info.run_id,
+                number=number,
+            )
+            wished = await calls.wish(facts, wish, search=True)
+            if wished.granted is not None:
+                self._heard.append(wished.granted)
+            try:
+                await workflow.wait_condition(lambda: self._answer_to(wish) is not None, timeout=_SILENT)  # noqa: B023
+            except TimeoutError:
+                continue
+            answer = self._answer_to(wish)
+            if answer is not None and answer.answer == "reused":
+                return steps.Reused()
+            return steps.Joined(answer.counted if answer else None)
+
+    def _answer_to(self, wish: Wish) -> Granted | None:
+        return next((one for one in self._heard if one.wish == wish.wish), None)
+
+    async def _plan(self, facts: AccountFacts, state: BatchesState) -> steps.Event | None:
+        audience = self._request.audience
+        if not is_long(audience):
+            return steps.Refused((f"audience.kind: {audience.kind} is not sent in batches",))
+        step = PlanStep(account=facts.pinned, key=self._request.key, audience=audience, content=state.digest or "")
+        try:
+            plan: AudiencePlan = await workflow.execute_activity(
+                PLAN_AUDIENCE,
+                step,
+                result_type=AudiencePlan,
+                start_to_close_timeout=_PLANNING,
+                heartbeat_timeout=_HEARTBEAT,
+                retry_policy=_UNHURRIED,
+                summary="plan the audience",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return await _not_planned(error)
+        return steps.Planned(plan)
+
+    async def _preview(self, facts: AccountFacts, state: BatchesState, number: int) -> steps.Event | None:
+        preview, message = self._request.preview, state.ready
+        if preview is None:
+            return None
+        if message is None:
+            try:
+                made: Any = await make_ready(_Bench(facts, state.material or Material()), self._request.message)
+            except MakingRefusedError as refused:
+                return steps.Obstructed(refused.problem)
+            return steps.Made(made)
+        holder = f"{workflow.info().run_id}:{number}"
+        return steps.WasPreviewed(await preview_to(facts, preview.to[number], as_preview(message), holder))
+
+    def _shown(self, state: BatchesState) -> steps.Event | None:
+        if state.plan is None:
+            return None
+        ends_at = show.estimate(Case(self._request, state, workflow.now()))
+        digest = f"digest of all this: {(state.digest or '')[:16]}"
+        return steps.Shown((*lines_of(self._request, state.material), *show.shown(state.plan, ends_at), digest))
+
+    async def _report(self, facts: AccountFacts, state: BatchesState, rows: int) -> steps.Event:
+        plan = state.plan.digest if state.plan else ""
+        try:
+            written: Reported = await workflow.execute_activity(
+                WRITE_REPORT,
+                ReportStep(account=facts.pinned, key=self._request.key, plan=plan, rows=state.rows),
+                result_type=Reported,
+                schedule_to_close_timeout=_REPORTING,
+                heartbeat_timeout=_HEARTBEAT,
+                retry_policy=_UNHURRIED,
+                summary="write the report",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("the report could not be written: %s", error.cause)
+            return steps.Reported(rows)
+        return steps.Reported(rows, written.uri)
+
+
+class _Bench:
+    """A bench for the previews: each batch makes its own material, since WeChat lets it die with its delivery."""
+
+    def __init__(self, facts: AccountFacts, material: Material) -> None:
+        self.facts = facts
+        self.material = material
+
+    def keep(self, material: Material) -> None:
+        """Remember what was made."""
+        self.material = material
+
+    def doing(self, what: str) -> None:
+        """Nothing is shown."""
+
+
+async def _not_planned(error: ActivityError) -> steps.Event | None:
+    """Why the audience has no plan; nothing where it is to be planned once more."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type == PLAN_REUSED:
+        return steps.Reused()
+    if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_INVALID:
+        reasons: Any = cause.details[0] if cause.details else [cause.message]
+        return steps.Refused(tuple(str(one) for one in reasons))
+    if isinstance(cause, ApplicationError) and cause.type == ACCOUNT_CHANGED:
+        return steps.Refused((cause.message,))
+    workflow.logger.warning("the audience could not be planned (%s); it is planned again", cause)
+    await workflow.sleep(_SILENT)
+    return None

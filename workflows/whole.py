@@ -1,0 +1,149 @@
+"""A batch, and the send in batches that it is of: each is a workflow, and this is what passes between them.
+
+| what | from | to |
+|---|---|---|
+| the child workflow, and its result | the whole | the batch |
+| the signal ``batch_problem`` | the batch, when it needs a person or is held back, and when that is over | the whole |
+| an update that a person has sent to the whole | the activity ``answer_batch`` | the batch |
+| how a batch has ended that another run has begun | the activity ``follow_batch`` | the whole |
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.batches.failures import row_of_failure
+    from qunfa.batches.rows import row_of
+    from qunfa.batches.state import Passing
+    from qunfa.contract.audience import Batch
+    from qunfa.contract.batches import (
+        ANSWER_BATCH,
+        BATCH_PROBLEM,
+        FOLLOW_BATCH,
+        AnswerBatchStep,
+        BatchRow,
+        BatchSaid,
+        FollowBatchStep,
+    )
+    from qunfa.contract.ids import MASS_SEND, mass_send_id
+    from qunfa.contract.operators import Held
+    from qunfa.contract.request import MassSendRequest
+    from qunfa.contract.result import UPDATE_REFUSED, MassSendResult, Problem
+    from qunfa.markdown import plain
+
+_FOLLOWING: Final = timedelta(hours=1)
+_HEARTBEAT: Final = timedelta(seconds=30)
+_ANSWERING: Final = timedelta(minutes=3)
+_TELLING: Final = timedelta(seconds=10)
+_PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+_NOBODY: Final = "the batch could not be asked, so nothing was changed; look at the status, then try again"
+
+
+class Whole:
+    """As a batch sees the send that it is of: it is told what a person is needed for."""
+
+    def __init__(self, batch: Batch, account: str) -> None:
+        self._number = batch.number
+        self._id = mass_send_id(account, batch.key)
+        self._told = BatchSaid(number=batch.number)
+        self._wanted = self._told
+        self._telling: asyncio.Task[None] | None = None
+
+    def tell(self, problem: Problem | None, answers: tuple[str, ...], held: Held | None) -> None:
+        """Have it told, unless it knows; this returns at once. While all is well, nothing is told."""
+        said = self._wanted = BatchSaid(number=self._number, problem=problem, answers=answers, held=held)
+        if said != self._told and (self._telling is None or self._telling.done()):
+            self._telling = asyncio.create_task(self._tell())
+
+    async def told(self) -> None:
+        """Until it was told: what is still on its way when a run ends never arrives."""
+        if self._telling is not None and not self._telling.done():
+            try:
+                await workflow.wait_condition(self._telling.done, timeout=_TELLING)
+            except TimeoutError:
+                workflow.logger.warning("%s could not be told what batch %s needs", self._id, self._number)
+
+    async def _tell(self) -> None:
+        while self._told != self._wanted:
+            self._told = self._wanted
+            try:
+                await workflow.get_external_workflow_handle(self._id).signal(BATCH_PROBLEM, self._told)
+            except FailureError as error:
+                workflow.logger.warning("%s could not be told what batch %s needs: %s", self._id, self._number, error)
+
+
+async def carry_batch(batch: MassSendRequest, number: int) -> BatchRow:
+    """Send a batch, or follow the run that sends it already: how it has ended."""
+    try:
+        child = await workflow.start_child_workflow(
+            MASS_SEND,
+            batch.model_dump(mode="json", exclude_unset=True),
+            id=mass_send_id(batch.account, batch.key),
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            cancellation_type=ChildWorkflowCancellationType.ABANDON,
+            static_summary=plain(f"batch {number} of {batch.key.rpartition('.')[0]}"),
+        )
+    except WorkflowAlreadyStartedError:
+        return await follow_batch(batch, number)
+    try:
+        return row_of(number, MassSendResult.model_validate(await child))
+    except ChildWorkflowError as error:
+        return row_of_failure(number, batch.key, error.cause)
+
+
+async def follow_batch(batch: MassSendRequest, number: int) -> BatchRow:
+    """How a batch has ended that another run has begun; a person may end the asking, which is begun again then."""
+    while True:
+        try:
+            row: BatchRow = await workflow.execute_activity(
+                FOLLOW_BATCH,
+                FollowBatchStep(workflow_id=mass_send_id(batch.account, batch.key), number=number),
+                result_type=BatchRow,
+                start_to_close_timeout=_FOLLOWING,
+                heartbeat_timeout=_HEARTBEAT,
+                retry_policy=_PATIENT,
+                summary=f"follow batch {number}",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("batch %s: following it was ended; it is begun again", number)
+            await workflow.sleep(_HEARTBEAT)
+        else:
+            return row
+
+
+async def answer_batch(batch: MassSendRequest, passing: Passing) -> str | None:
+    """Give a batch a person's answer: why it does not fit, or nothing where it was taken."""
+    step = AnswerBatchStep(
+        workflow_id=mass_send_id(batch.account, batch.key), update=passing.name, answer=passing.answer
+    )
+    try:
+        await workflow.execute_activity(
+            ANSWER_BATCH,
+            step,
+            schedule_to_close_timeout=_ANSWERING,
+            heartbeat_timeout=_HEARTBEAT,
+            retry_policy=_PATIENT,
+            summary=f"{passing.name} of {batch.key}",
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        cause = error.cause
+        return cause.message if isinstance(cause, ApplicationError) and cause.type == UPDATE_REFUSED else _NOBODY
+    return None
