@@ -37,9 +37,10 @@ def all_activities(
     configuration = Configuration(settings)
     earlier = VisibleRuns(client)
     ledger = Ledger(client, task_queue, earlier)
-    submission = Submission(accounts, LedgerNotes(client, task_queue).tell, OwnRequest(client).openids)
-    results = Results(accounts)
     audiences = audiences_of(settings, accounts)
+    find_openids = OwnRequest(client, audiences.find_batch).openids
+    submission = Submission(accounts, LedgerNotes(client, task_queue).tell, find_openids)
+    results = Results(accounts)
     reader = Reader(Sources(source_policy(settings)))
     inspection = MaterialInspection(accounts, reader)
     pictures = Pictures(accounts, reader)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 from temporalio.service import RPCError
 
+from qunfa.audience.plans import REPORT, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
@@ -96,9 +97,9 @@ def _states(given: Sequence[str] | None) -> tuple[ReportState, ...]:
 
 def _read(send: MassSendId, states: Sequence[ReportState], output: str | None) -> ReportView:
     store = _store()
-    path = f"audiences/{send.account}/{send.key}/report.csv.gz"
+    path = f"{folder_of(send.account, send.key)}/{REPORT}"
     with TemporaryDirectory(prefix="qunfa-report-") as folder:
-        file = Path(folder) / "report.csv.gz"
+        file = Path(folder) / REPORT
         if not run(_fetched(store, path, file)):
             raise Refused(run(_why_none(send, store.uri_of(path))))
         with written(output) as copy:

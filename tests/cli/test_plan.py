@@ -14,7 +14,7 @@ from qunfa.cli.batches import plan_facts
 from qunfa.cli.preview import render_check
 from qunfa.cli.times import short
 from qunfa.contract import mass_send_id, parse_request
-from qunfa.contract.batches import AudiencePlan
+from qunfa.contract.batches import AudiencePlan, PlannedPart
 from qunfa.contract.checks import CheckResult
 from tests.cli.calls import Qunfa, parsed
 from tests.cli.stub import FILE, given, request
@@ -29,8 +29,8 @@ PLAN = AudiencePlan(
     dropped=2,
     taken_at=TAKEN,
     parts=(
-        {"what": "the openids in file:///lists/who.csv", "openids": 1_234_000, "dropped": 2},
-        {"what": "followers with any of tags 7", "openids": 570},
+        PlannedPart(what="the openids in file:///lists/who.csv", openids=1_234_000, dropped=2),
+        PlannedPart(what="followers with any of tags 7", openids=570),
     ),
     reached_before=(1_234_000, 500, 60, 0, 7),
 )

@@ -34,6 +34,7 @@ def settings_at(
             "wechat": {"base_url": wechat},
             "metrics": {"worker": "", "receiver": ""},
             "media": {"roots": [media]},
+            "store": {"uri": (media / "store").as_uri()},
             "timing": dict(timing),
             "accounts": {name: {**account, "appid": f"wx{run}{number:03}"} for number, name in enumerate(names)},
         }
