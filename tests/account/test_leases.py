@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qunfa.account.leases import SLACK, due, forbidden, settle
+from qunfa.account.outbox import not_found, outgoing
 from qunfa.account.people import freeze, unfreeze
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided, Known, Owned
@@ -22,6 +23,7 @@ from tests.account.driving import (
     heard,
     known,
     leased,
+    look,
     report,
     tried,
     turn,
@@ -222,3 +224,28 @@ def test_an_unsearched_copy_takes_its_own_place_back_only() -> None:
     assert [one.payload.answer for one in said if isinstance(one.payload, Granted)] == ["search"]
     again, [granted] = asked(state, wish("w2", "b"))
     assert ([place.key for place in again.queue], granted.waits is not None) == (["c", "b"], True)
+
+
+def test_an_answer_before_its_time_brings_the_next_one_no_earlier() -> None:
+    """Clocks differ: the pace runs from when the lease allowed a try, or from its answer where that is later."""
+    state, first = leased(EMPTY, wish("w1", "a"), wish("w2", "b"), wish("w3", "c"))
+    state = done(state, report(tried(first, REFUSED), key="a"))
+    assert state.lease is not None
+    assert state.lease.not_before == NOON + SECOND
+    state = done(state, report(tried(state.lease, REFUSED), key="b"), now=NOON + SECOND / 2)
+    assert (state.lease and state.lease.key, state.lease and state.lease.not_before) == ("c", NOON + 2 * SECOND)
+
+
+def test_a_turn_is_a_sign_of_life() -> None:
+    """The record is as old as its lease, and not as its wish."""
+    state = done(EMPTY, wish(turn=turn(due=NOON + MINUTE)))
+    assert settle(state, NOON + MINUTE).records["k"].touched_at == NOON + MINUTE
+
+
+def test_a_lost_lease_of_a_run_that_is_gone_comes_back_at_once() -> None:
+    """Another run of the key has wished meanwhile; what was known to be lost stays lost."""
+    state = done(EMPTY, wish(number=2), wish("other", "o", "run-o"))
+    [offered] = [one for one in outgoing(state, NOON) if one.kind == "lease"]
+    state = not_found(done(state, look("w2", run="run-2")), offered, NOON)
+    assert state.lease is None
+    assert [one.lost_at for one in state.records["k"].known.tries] == [NOON]

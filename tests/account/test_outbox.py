@@ -3,11 +3,12 @@ from typing import Any
 import pytest
 
 from qunfa.account import outbox
+from qunfa.account.leases import UNHEARD
 from qunfa.account.outbox import OUTSTANDING_MAX, delivered, not_found, outgoing
 from qunfa.account.people import freeze, unfreeze
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted, Waits
-from qunfa.contract.result import JobFinished
+from qunfa.contract.result import Answer, JobFinished
 from tests.account.driving import (
     EMPTY,
     answer,
@@ -19,6 +20,7 @@ from tests.account.driving import (
     leased,
     look,
     report,
+    tried,
     wish,
     yes,
 )
@@ -136,3 +138,21 @@ def test_an_answer_of_a_push_is_what_wechat_has_said() -> None:
     tries = (attempt(answer()), attempt(answer(msg_id=8), 2, "later", generation=1))
     state = done(EMPTY, report(known=known(*tries, said=(yes(7, by="poll"),))), *pushes)
     assert [one.payload for one in outgoing(state, NOON)] == pushes
+
+
+def test_the_lease_of_a_run_that_is_gone_comes_back_unused() -> None:
+    """Nothing was written, so nothing is unknown, and the next one loses no time; §6.13."""
+    state = done(EMPTY, wish("w1", "a", run="run-a"), wish("w2", "b", run="run-b"))
+    state, _ = heard(state, gone=["run-a"])
+    [one] = state.records["a"].known.tries
+    assert (one.answer, one.lost_at) == (Answer(kind="unused", at=NOON, detail=UNHEARD), None)
+    assert not state.records["a"].unsettled
+    assert state.lease is not None
+    assert (state.lease.key, state.lease.not_before) == ("b", NOON)
+
+
+def test_places_are_never_told_as_they_change() -> None:
+    """A hundred sends before it are a hundred signals fewer; §6.14."""
+    state, lease = leased(EMPTY, *(wish(f"w{n}", f"k{n}") for n in range(5)))
+    state, said = heard(done(state, report(tried(lease, answer("refused", errcode=48001)), key="k0")))
+    assert [(one.kind, one.key) for one in said] == [("lease", "k1")]

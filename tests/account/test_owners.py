@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from qunfa.account import budget
 from qunfa.account.outbox import outgoing
-from qunfa.account.owners import added
+from qunfa.account.owners import added, owned
 from qunfa.account.routing import FORWARDS_MAX
 from qunfa.account.state import AccountState
 from qunfa.contract.checks import TEST_MSG_ID_MIN
-from qunfa.contract.facts import Known, Owned
+from qunfa.contract.facts import Decided, Known, Owned
 from qunfa.contract.fields import MSG_ID_MAX
 from qunfa.contract.grants import Report
 from qunfa.contract.result import ArticleCheck, Counts, JobFinished
@@ -203,3 +203,12 @@ def test_forwards_that_wait_are_bounded() -> None:
         state = done(state, report(attempt(answer(msg_id=msg_id)), key=f"k{number}"))
         state = done(state, PUSH.model_copy(update={"msg_id": msg_id}))
     assert len(state.forwards) == FORWARDS_MAX
+
+
+def test_what_a_person_has_found_is_the_keys_own() -> None:
+    """As good as an acceptance."""
+    found = Decided(id="u", what="mark_sent", by="li", reason="", at=NOON, generation=0, msg_id=7, covers=("old",))
+    marked = report(known=known(attempt(answer("unknown")), decided=(found,)))
+    state = done(EMPTY, claims("other"), marked)
+    assert owned(state, 7) == Known(owned=(owner("k", accepted=True),))
+    assert owners(state, "other") == (owner("k", accepted=True),)

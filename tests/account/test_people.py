@@ -10,7 +10,21 @@ from qunfa.contract.facts import Ended
 from qunfa.contract.ledger import Frozen, Recalled
 from qunfa.contract.result import JobFinished
 from qunfa.rules.quota_view import PREVIEWS_A_DAY
-from tests.account.driving import BEGAN, EMPTY, MINUTE, SECOND, answer, attempt, done, leased, look, report, wish, yes
+from tests.account.driving import (
+    BEGAN,
+    EMPTY,
+    MINUTE,
+    SECOND,
+    answer,
+    asked,
+    attempt,
+    done,
+    leased,
+    look,
+    report,
+    wish,
+    yes,
+)
 from tests.rules.arbitrary import NOON
 
 LOST = Frozen(by="li", reason="wrong price", at=BEGAN - MINUTE)
@@ -95,3 +109,22 @@ def test_a_day_of_previews_is_shanghais() -> None:
     assert (refused.granted, refused.left, refused.opens) == (False, 0, LATE + timedelta(minutes=1))
     state, left = previewed(state, "one more", refused.opens)
     assert (left.granted, left.left, len(state.previewing)) == (True, 99, 1)
+
+
+def test_a_ledger_that_was_lost_adopts_its_freeze() -> None:
+    """From the wish of a run that was told of it; nothing is granted; §6.8."""
+    state, [granted] = asked(EMPTY, wish(frozen=LOST))
+    assert (state.frozen, state.lease) == (LOST, None)
+    assert granted.waits is not None
+    assert granted.waits.frozen == LOST
+    assert asked(EMPTY, look(searched=False, frozen=LOST))[0].frozen == LOST
+
+
+def test_lines_of_what_was_forgotten_are_bounded() -> None:
+    """By bytes, the newest stay."""
+    state = EMPTY
+    for number in range(100):
+        state = done(state, report(attempt(answer("unknown")), key=f"k{number}"))
+        state = forget(state, f"k{number}", "李" * 100, "理由" * 300, NOON)
+    assert 0 < len(state.forgotten) < 10
+    assert state.forgotten[-1].key == "k99"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from qunfa.account import budget
 from qunfa.account.outbox import outgoing
 from qunfa.account.quota import BOOK_LIFE, counted_elsewhere
 from qunfa.account.state import AccountState, Claim, Record
@@ -158,3 +159,50 @@ def test_a_carried_ledger_leaves_out_what_is_empty() -> None:
     assert (carried["records"]["a"]["known"], carried["switched"]) == ({}, 0)
     assert set(one) == {"generation", "number", "wish", "clientmsgid", "not_before", "holder", "answer"}
     assert set(one["answer"]) == {"kind", "at", "msg_id", "token_endpoint", "at_once", "told"}
+
+
+@pytest.mark.parametrize(
+    ("news", "field", "value"),
+    [
+        (report(attempt(answer("unknown"), 2, "new")), "known", known(REFUSED, attempt(answer("unknown"), 2, "new"))),
+        (report(ended=Ended(outcome="aborted")), "ended", Ended(outcome="aborted")),
+        (
+            report(recalled=RECALLED.model_copy(update={"msg_id": 8})),
+            "recalled",
+            (RECALLED, RECALLED.model_copy(update={"msg_id": 8})),
+        ),
+    ],
+)
+def test_what_is_new_is_added_and_heard_of_now(news: Report, field: str, value: Any) -> None:
+    """From then on the record is as young as that; all else of it stays."""
+    before, after = KNOWN.records["k"], done(KNOWN, news, now=LATER).records["k"]
+    assert after == before.changed(**{field: value}, touched_at=LATER)
+
+
+def test_a_first_report_makes_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a key that earlier runs may know more of; none where the ledger is full."""
+    state = done(EMPTY, report(ACCEPTED, key="a"))
+    assert state.records["a"] == Record(
+        key="a",
+        digest="d",
+        workflow_id="mass-send:demo:a",
+        known=known(ACCEPTED),
+        booked=(7,),
+        touched_at=NOON,
+        unsearched=True,
+    )
+    assert done(state, report(ACCEPTED, key="b", digest="群发")) == state
+    monkeypatch.setattr(budget, "_NEW_KEYS", 0)
+    assert done(state, report(ACCEPTED, key="b")) == state
+    assert "b" in done(EMPTY, report(REFUSED, key="b")).records
+
+
+def test_a_second_submission_that_echoes_its_first_is_settled_with_it() -> None:
+    """Its 45065 names the earlier generation of the same clientmsgid, whose no is WeChat's word on both."""
+    first = attempt(answer())
+    same = attempt(answer("duplicate", msg_id=7), 2, "w2", generation=1, clientmsgid=first.clientmsgid)
+    doubt = attempt(answer("unknown"), 1, "w1", clientmsgid=first.clientmsgid)
+    facts = known(first, doubt, same, said=(yes(7, "err(30001)"),))
+    record = Record(key="k", digest="d", workflow_id="w", touched_at=NOON, known=facts)
+    assert [job.ever_unknown for job in record.jobs] == [True, True]
+    assert not record.unsettled

@@ -18,6 +18,7 @@ from qunfa.account.budget import (
     next_place,
     row_size,
     staying,
+    with_kept,
     with_record,
 )
 from qunfa.account.people import freeze
@@ -239,3 +240,21 @@ def test_who_is_told_to_ask_again_comes_when_half_have_had_their_turn(waiting: i
     state = freeze(EMPTY, "li", "x", NOON)
     state = done(state, *(wish(f"w{n}", f"k{n}", turn=turn(pace=pace * SECOND)) for n in range(waiting)))
     assert room_at(state, NOON) == NOON + wait * SECOND
+
+
+def test_pushes_lose_articles_before_they_are_lost(bound: Any) -> None:
+    """The oldest first, and no more of them than it takes."""
+    articles = (ArticleCheck(idx=1, url=LONG),)
+    pushes = tuple(
+        KeptPush(event=JobFinished(msg_id=100 + number, status="send success", articles=articles), at=NOON)
+        for number in range(3)
+    )
+    takes = sum(one.size for one in pushes)
+    for room, left in ((takes, [1, 1, 1]), (takes - 1, [0, 1, 1])):
+        bound("KEPT_BYTES", room)
+        assert [len(one.event.articles) for one in with_kept(EMPTY, pushes).kept] == left
+    bare = tuple(one.without_articles for one in pushes)
+    bound("KEPT_BYTES", sum(one.size for one in bare))
+    assert with_kept(EMPTY, pushes).kept == bare
+    bound("KEPT_BYTES", sum(one.size for one in bare) - 1)
+    assert with_kept(EMPTY, pushes).kept == bare[1:]

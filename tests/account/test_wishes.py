@@ -88,3 +88,12 @@ def test_a_wish_may_bring_the_answer_that_was_not_told(answered: Answer) -> None
     state, lease = leased(EMPTY, wish())
     state = done(state, look("w2", known=known(tried(lease, answered))))
     assert state.lease is None
+
+
+def test_a_first_wish_is_answered_in_its_own_task() -> None:
+    """With its lease where nobody is before it; §6.8."""
+    state, [granted] = asked(EMPTY, wish())
+    assert granted.answer == "lease"
+    assert granted.lease == state.lease
+    assert granted.known == state.records["k"].known
+    assert granted.counted is not None

@@ -15,6 +15,7 @@ from qunfa.cli.article.build import built
 from qunfa.cli.article.looks import Album
 from qunfa.cli.article.told import ArticlePreview
 from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.language import speak
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import Article, Source
 from qunfa.contract.pictures import ShownPicture, SourcesSeen
@@ -119,3 +120,15 @@ def test_a_file_needs_an_account_and_a_message(tmp_path: Path) -> None:
         read(message=message)
     with pytest.raises(Refused, match="its message is of another type"):
         read(account="demo", message={"msgtype": "text", "content": "x"})
+
+
+def test_a_page_speaks_chinese() -> None:
+    """What it says of pictures and comments, and what is wrong; not what stands in the article."""
+    speak("zh")
+    try:
+        page, said = told(found=FOUND.model_copy(update={"sha256": "0" * 64}))
+    finally:
+        speak("en")
+    assert "已不是该群发锁定的文件" in " ".join(said.wrong)
+    assert "没有填写摘要。" in page
+    assert "Shanghai" not in page

@@ -75,6 +75,7 @@ TABLE = (
     Place("qunfa/account", (STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.doubt"), NONDETERMINISTIC),
     Place("qunfa/wechat", (STDLIB, "pydantic", "httpx", "qunfa.contract", "qunfa.rules")),
     Place("qunfa/media", (STDLIB, "httpx", "httpcore", "obstore", "PIL")),
+    Place("qunfa/audience", (STDLIB, "pydantic", "duckdb", "obstore", "qunfa.contract", "qunfa.media")),
     Place("qunfa/article", (STDLIB, "lxml", "tinycss2")),
     Place(
         "qunfa/callback",

@@ -42,6 +42,8 @@ OTHER_WORDS: Final = (
     "duplicate",
     "not_written",
     "unused",
+    "cover",
+    "picture",
 )
 DECISIONS: Final = ("abort", "approve", "reject", "pause", "resume", "reschedule", "retry", "cancel", "day")
 FIXED: Final = [*(word for one in STATES for word in get_args(one)), *OTHER_WORDS, *DECISIONS]

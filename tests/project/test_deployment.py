@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -219,9 +220,15 @@ def test_the_rehearsal_fits_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_configured_paths_are_mounted() -> None:
-    """The worker finds its configuration, its media and a store that outlives it."""
+    """The worker finds its configuration, its media, a store that outlives it, and room on a disk."""
     targets = {target for name, _, target in _mounts() if name == "worker"}
-    assert targets == {"/etc/qunfa/qunfa.toml", "/srv/media"}
+    stores = {
+        tomllib.loads((ROOT / name).read_text())["store"]["uri"]
+        for name in ("deploy/qunfa.toml", "deploy/demo/qunfa.toml")
+    }
+    assert stores == {"file:/var/lib/qunfa"}
+    room = SERVICES["worker"]["environment"]["TMPDIR"]
+    assert targets == {"/etc/qunfa/qunfa.toml", "/srv/media", "/var/lib/qunfa", room}
 
 
 def test_the_worker_may_finish_a_try(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,15 +40,16 @@ SAID_ELSEWHERE: Final = (
     "workflows",
     "activities",
 )
-ENGLISH_ONLY: Final = frozenset({"demo", "article", "callback.py", "services.py"})
+ENGLISH_ONLY: Final = frozenset({"demo", "callback.py", "services.py"})
 """Where commands for platform engineers are, which print English, but for their help."""
-TYPED: Final = ("qunfa ", "temporal ", "Example: qunfa ", "QUNFA_")
+TYPED: Final = ("qunfa ", "temporal ", "Example: qunfa ", "QUNFA_", "\nimport ")
 NO_SENTENCES: Final = {
     "bold reverse red",
     "the dry run was interrupted",
+    "Pictures for a preview",
     "a time with an offset, such as 2026-12-01T09:00:00+08:00",
 }
-"""A style, what goes into a history, and a piece of help."""
+"""A style, what goes into histories, and a piece of help."""
 _SET_CURRENT: Final = "temporal worker deployment set-current-version --deployment-name"
 COMPOSED: Final = frozenset(
     {

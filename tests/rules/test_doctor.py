@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from qunfa.contract.checks import Finding
+from qunfa.contract.ids import SEARCH_ATTRIBUTES
 from qunfa.rules import doctor
 from qunfa.rules.doctor import Poller, Pollers, workers_answered, workers_found, workers_silent
 from tests.rules.sentences import is_read_well
@@ -240,3 +241,11 @@ def test_a_clock_may_be_off_by_as_much_as_its_bound(ahead: dict[str, float], sta
     """To the second; all that are off are named."""
     finding = doctor.apart("clock", ahead, "it")
     assert (finding.state, finding.said) == (state, f"it {said}")
+
+
+def test_search_attributes() -> None:
+    """One that is missing stops everything, and setup adds it."""
+    assert doctor.attributes_found([]).state == "ok"
+    missing = doctor.attributes_found([next(iter(SEARCH_ATTRIBUTES))])
+    assert (missing.state, missing.todo) == ("failed", "qunfa setup")
+    assert "MassSendAccount" in missing.said

@@ -276,3 +276,29 @@ def test_a_draft_is_made_of_its_articles() -> None:
     raw = {**NEWS, "articles": [NEWS["articles"][0], second]}
     works = carried_out(raw, Material(sources=(source("message.articles[0].thumb", "cover"),)))
     assert works[1] == MakeDraft(message(raw).articles, ("cover-aa", "there"), ())
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"msgtype": "text", "content": "c"},
+        {"msgtype": "wxcard", "card_id": "c"},
+        {"msgtype": "mpnews", "media_id": "m"},
+        {"msgtype": "voice", "media": {"media_id": "m"}},
+        {"msgtype": "image", "images": [{"media_id": "m"}, {"media_id": "n"}]},
+    ],
+)
+def test_what_wechat_holds_is_ready_as_it_is(raw: dict[str, Any]) -> None:
+    """Nothing is made for it."""
+    assert carried_out(raw, Material()) == [Ready(message(raw))]
+
+
+@pytest.mark.parametrize(
+    ("raw", "uploads"),
+    [(VOICE, ()), (VIDEO, ()), (VOICE, ("image",))],
+)
+def test_an_id_that_is_missing_is_never_made_up(raw: dict[str, Any], uploads: tuple[Any, ...]) -> None:
+    """Nothing is outstanding, and still there is no id: rather no submission than one without it."""
+    material = Material(uploads=tuple(uploaded(source("message.media", use)) for use in uploads))
+    with pytest.raises(ValueError, match="has no media_id"):
+        next_work(message(raw), material, "draft", NOW)

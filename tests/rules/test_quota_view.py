@@ -90,3 +90,13 @@ def test_what_was_counted_is_said_with_where_it_was_made(others: int, said: list
         assert words in sentence
     assert ("elsewhere" in sentence) is bool(said)
     assert is_well_written(sentence)
+
+
+def test_the_quota_of_a_subscription_account_is_one_a_day() -> None:
+    """To all or to a tag."""
+    counted = book(d04={"total": 1}, d05={"total": 1, "to_all": 0, "others": 2})
+    found = rows("subscription", counted)
+    row = found["sends"]
+    assert (row.period, row.limit, row.used, row.left, row.others) == ("day", 1, 1, 0, 2)
+    assert row.renewed_at == datetime(2026, 12, 5, 16, tzinfo=UTC)
+    assert set(found) == {"sends", "previews"}

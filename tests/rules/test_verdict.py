@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.result import Counts, Observer, Verdict
+from qunfa.contract.result import ArticleCheck, Counts, JobFinished, Observer, Verdict
 from qunfa.rules.problems import PROBLEMS
-from qunfa.rules.verdict import Judgement, better, err_code, judge, verdict_of_poll
+from qunfa.rules.verdict import Judgement, better, err_code, judge, verdict_of_poll, verdict_of_push
 from tests.rules import arbitrary
 
 SOME = Counts(total=100, filter=98, sent=97, error=1)
@@ -129,3 +129,12 @@ def test_of_two_pushes_alike_the_earlier_one_stands() -> None:
     again = Verdict(status="send success", observed_by="push")
     assert better(first, again) is first
     assert better(again, first) is again
+
+
+def test_a_push_brings_all_of_its_verdict() -> None:
+    """Its words, its counts, and what was checked."""
+    article = ArticleCheck(idx=1, url="https://x.test")
+    pushed = JobFinished(msg_id=7, status="err(30003)", counts=SOME, check_state=3, articles=(article,))
+    assert verdict_of_push(pushed) == Verdict(
+        status="err(30003)", observed_by="push", counts=SOME, check_state=3, articles=(article,)
+    )

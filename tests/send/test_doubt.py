@@ -169,3 +169,14 @@ def test_of_two_jobs_of_one_generation_a_yes_comes_first() -> None:
     tries = (a_try(1, ACCEPTED.model_copy(update={"msg_id": 8})), a_try(2, ACCEPTED))
     yes = Said(msg_id=7, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
     assert jobs_of(Known(tries=tries, said=(yes,)), KEY, FIRST)[0].msg_id == 7
+
+
+def test_of_two_marks_the_later_one_counts() -> None:
+    """Whatever their ids are."""
+    for numbers in ((1, 2), (2, 1)):
+        marks = tuple(
+            decision("mark_sent", number, hours=hours, msg_id=8 + hours) for hours, number in enumerate(numbers)
+        )
+        for decided in (marks, marks[::-1]):
+            facts = Known(tries=(a_try(1, lost=True),), decided=decided)
+            assert jobs_of(facts, KEY, FIRST)[0].msg_id == 9

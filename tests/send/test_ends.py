@@ -205,3 +205,13 @@ def test_an_end_is_asked_about_where_the_send_stands(shown: bool, approved: bool
         assert alone.update(Approve(by="li")) is None
     assert alone.abort() is None
     assert (alone.wants(), alone.step.phase) == ("ending", phase)
+
+
+def test_a_dropped_question_says_that_nothing_was_changed() -> None:
+    """Whoever gave the answer tries again."""
+    alone = asking()
+    alone.retry()
+    assert alone.state.question
+    why = "the account's ledger could not be asked, so nothing was changed; try again"
+    assert alone.take_and_reply(events.Dropped(alone.state.question.update)) == why
+    assert alone.state.question is None

@@ -258,3 +258,25 @@ def test_what_the_ledger_knows_anew_leaves_its_own_check() -> None:
     assert alone.wants() == "asking"
     alone.asked()
     assert alone.does() is steps.AskWechat
+
+
+@pytest.mark.parametrize("was_told", [True, False])
+def test_an_answer_that_the_ledger_has_not_heard_is_reported(was_told: bool) -> None:
+    """Where the activity could not tell it; what was to be reported before still is."""
+    alone = trying()
+    answer = Answer(kind="accepted", at=NOON, msg_id=7, told=was_told)
+    assert after(alone, events.Answered(answer)).untold is not was_told
+    alone.run.state = alone.state.changed(untold=True)
+    assert after(alone, events.Answered(answer)).untold
+
+
+def test_material_that_is_dead_is_forgotten() -> None:
+    """What it was made of goes with it, and the refusal that told of it counts no more."""
+    alone = trying()
+    alone.run.state = alone.state.changed(material=MATERIAL, ready=TEXT)
+    alone.run.state = after(alone, events.Answered(Answer(kind="refused", at=NOON, errcode=40007)))
+    rebuilt = after(alone, events.Rebuilding())
+    assert rebuilt.ready is None
+    assert rebuilt.material == Material(rebuilt=True)
+    [decision] = rebuilt.known.decided
+    assert (decision.what, decision.covers) == ("retry", (alone.state.known.tries[0].wish,))

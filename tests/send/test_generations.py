@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 
-from qunfa.contract.facts import Owned
+import pytest
+
+from qunfa.contract.facts import Ended, Owned
+from qunfa.contract.operators import Abort, MarkSent, Retry
 from qunfa.contract.result import Answer, Problem
 from qunfa.contract.steps import JobStatus
 from qunfa.send import events, steps
 from tests.rules.arbitrary import NOON
-from tests.send.alone import FACTS, Alone, own
+from tests.send.alone import BY_LI, FACTS, Alone, own
 from tests.send.places import (
     FAILED,
     HOUR,
@@ -214,3 +217,35 @@ def test_an_id_belongs_to_one_account_of_one_namespace() -> None:
     for alone in (there, other):
         alone.joined()
     assert len({alone.status.jobs[0].clientmsgid for alone in (here, there, other)}) == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Retry(**BY_LI, confirm_not_delivered=True),
+        Abort(**BY_LI, confirm_not_delivered=True),
+        MarkSent(**BY_LI, msg_id=9),
+    ],
+)
+def test_a_decision_is_known_by_its_update(answer: events.Answering) -> None:
+    """Two updates that say the same are two decisions."""
+    ids = set()
+    for update in ("one", "other"):
+        alone = in_doubt()
+        alone.take(events.Updated(update, answer))
+        if alone.wants() == "question":
+            alone.asked()
+            alone.take(events.WechatSaid(9, SENDING))
+        ids.add(alone.state.known.decided[-1].id)
+    assert len(ids) == 2
+
+
+def test_a_key_that_ended_in_doubt_is_sent_again_by_a_person() -> None:
+    """Whoever has it retried now wants another submission, though it had failed before."""
+    alone = Alone()
+    alone.joined(straggling("send fail").state.known, ended=Ended(outcome="unknown", problem="send_failed"))
+    alone.asked()
+    assert (alone.asks(), alone.state.again) == ("send_failed", True)
+    assert alone.retry() is None
+    alone.take(events.WechatSaid(7, FAILED), events.Reported())
+    assert (alone.wants(), alone.state.again) == ("turn", False)

@@ -191,3 +191,18 @@ def test_a_job_of_an_earlier_run_is_awaited_from_now_on() -> None:
     assert (alone.wants(), alone.step.phase) == ("polling", "awaiting_result")
     alone.asked()
     assert alone.step.effect == steps.Poll(7, NOON + alone.engine.request.result.give_up_after)
+
+
+def test_a_send_waits_for_the_hours_of_its_account() -> None:
+    """At noon in UTC it is evening in Shanghai."""
+    alone = joined(FACTS.model_copy(update={"send_hours": ("22:00", "23:00")}))
+    assert (alone.step.phase, alone.step.effect) == ("scheduled", None)
+    assert alone.step.until == NOON.replace(hour=14)
+
+
+def test_an_account_that_demands_approval_has_it_given() -> None:
+    """Though the request does not ask for it."""
+    alone = joined(FACTS.model_copy(update={"approval": "always"}), requested_by="wang")
+    alone.take(events.Shown(("to all",)))
+    assert alone.status.answers[:2] == ("approve", "reject")
+    assert alone.status.approval.required

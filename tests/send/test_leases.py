@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Known
+from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Lease
 from qunfa.contract.message import Material
 from qunfa.contract.result import Answer
@@ -181,3 +181,22 @@ def test_a_try_that_is_granted_anew_is_not_called_unused() -> None:
     assert isinstance(effect := alone.step.effect, steps.Submit)
     assert effect.lease == anew
     assert [one.answer for one in alone.state.known.tries] == [None]
+
+
+def test_a_copy_of_a_lease_still_brings_its_facts() -> None:
+    """The lease itself is being used, and is not taken once more."""
+    alone = joined()
+    alone.sent()
+    grant = alone.granted(answer="lease", lease=alone.lease())
+    alone.take(events.Heard(grant))
+    theirs = Owned(msg_id=5, key="autumn", generation=0)
+    alone.take(events.Heard(grant.model_copy(update={"known": Known(owned=(theirs,))})))
+    assert (alone.state.known.owned, len(alone.state.known.tries)) == ((theirs,), 1)
+    assert (alone.does(), alone.state.lease) == (steps.Submit, None)
+
+
+def test_a_try_is_one_step_before_and_after_it_begins() -> None:
+    """What is under way for it goes on."""
+    alone = on_its_way()
+    lease, step = in_hand(alone, not_before=NOON + MINUTE)
+    assert step == next_of(alone, trying=lease)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from qunfa.contract.facts import Ended, Known, Said
-from qunfa.contract.message import Material, Source, Uploaded
+from qunfa.contract.message import Made, Material, Source, Uploaded
 from qunfa.contract.result import Answer, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
@@ -228,3 +228,17 @@ def test_dead_material_is_made_anew_before_anything_else() -> None:
     assert plan(alone.engine.request, alone.state, NOON) == steps.Step("preparing", steps.Rebuild())
     alone.take()
     assert (alone.step.phase, alone.does()) == ("preparing", steps.Make)
+
+
+def test_a_draft_lasts_however_old_it_is() -> None:
+    """Where articles become drafts; where they are uploaded in another way, they die as files do."""
+    news = {"msgtype": "mpnews", "articles": [{"title": "t", "content": "c", "thumb": {"media_id": "there"}}]}
+    made = Material(made=Made(media_id="m", made_at=NOON - LIFETIME, verified=True))
+    for via, again in (("draft", False), ("uploadnews", True)):
+        alone = joined(FACTS.model_copy(update={"news_via": via}), message=news)
+        ready = next_work(alone.engine.request.message, made, "draft", NOON)
+        assert isinstance(ready, Ready)
+        state = alone.state.changed(material=made, ready=ready.message, wish=None)
+        step = plan(alone.engine.request, state, NOON)
+        assert isinstance(step, steps.Step)
+        assert isinstance(step.effect, steps.Make) is again

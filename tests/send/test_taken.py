@@ -17,6 +17,7 @@ from tests.send.places import (
     SECOND,
     aborted,
     accepted,
+    asking,
     begun,
     joined,
     planned,
@@ -108,3 +109,23 @@ def test_before_the_ledger_has_answered_an_acceptance_alone_counts(accepted: boo
     assert [act.what for act in alone.state.acts] == ([] if accepted else ["abort"])
     alone.hear()
     assert alone.state.acts == ()
+
+
+def test_a_reset_makes_checks_worthless() -> None:
+    """They are of the run before."""
+    alone = asking()
+    assert alone.state.checks
+    assert after(alone, events.WasReset()).checks == ()
+
+
+def test_a_lease_that_goes_back_leaves_an_unused_try() -> None:
+    """Its account is told of that, so that others get their turn."""
+    alone = joined()
+    alone.sent()
+    lease = alone.lease()
+    state = after(alone, events.GivenBack(lease))
+    [one] = state.known.tries
+    assert one.identity == lease.identity
+    assert one.answer is not None
+    assert (one.answer.kind, one.answer.at, bool(one.answer.detail)) == ("unused", NOON, True)
+    assert state.untold

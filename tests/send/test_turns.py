@@ -7,7 +7,7 @@ import pytest
 
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Waits
-from qunfa.contract.operators import Pause, Resume
+from qunfa.contract.operators import Pause, Reschedule, Resume
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import Timing
 from qunfa.send import steps
@@ -176,3 +176,27 @@ def test_a_send_that_is_due_soon_asks_for_its_turn_at_once() -> None:
     for ahead, wanted in ((2 * MINUTE, "turn"), (2 * MINUTE + SECOND, "joining")):
         alone = begun(send_at=(NOON + ahead).isoformat())
         assert alone.wants() == wanted
+
+
+def test_of_each_kind_of_act_the_newest_is_kept() -> None:
+    """With who did it and why."""
+    alone = planned()
+    pause = Pause(by="li", reason="look")
+    for act in (pause, Reschedule(by="li", send_at=NOON + 2 * HOUR), Resume(by="li"), pause.model_copy()):
+        assert alone.update(act) is None
+    assert [act.what for act in alone.state.acts] == ["reschedule", "resume", "pause"]
+    assert (alone.state.acts[-1].by, alone.state.acts[-1].reason) == ("li", "look")
+
+
+def test_sends_are_spread_when_they_ask_again() -> None:
+    """The same wish always by the same time."""
+    spans = set()
+    for number in range(8):
+        alone = queued()
+        wish, heard = alone.state.wish, alone.state.heard
+        assert wish is not None
+        assert heard is not None
+        other = {"wish": f"wish-{number}"}
+        alone.run.state = alone.state.changed(wish=wish.model_copy(update=other), heard=heard.model_copy(update=other))
+        spans.add(wakes(alone))
+    assert len(spans) > 1

@@ -9,6 +9,7 @@ from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT
 from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.language import N_, _, sentences
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.reading import STDIN, read_request
 from qunfa.cli.view import describe_send, request_of
@@ -19,7 +20,7 @@ from qunfa.contract.pictures import SourcesSeen
 from qunfa.contract.request import parse_preview
 
 _FILES: Final = (".json", ".yaml", ".yml")
-_OLD: Final = "the workers are older than this command, and do not tell"
+_OLD: Final = N_("the workers are older than this command, and do not tell")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ def asked_for(text: str, account: str | None) -> MassSendId | str:
     except WrongUse as error:
         if account is None and Path(text).is_file():
             return text
-        raise WrongUse(f"{error} A file's name ends with {', '.join(_FILES)}, or it is - for stdin.") from None
+        hint = _("A file's name ends with {endings}, or it is - for stdin.").format(endings=", ".join(_FILES))
+        raise WrongUse(sentences(str(error), hint)) from None
 
 
 def of_a_file(name: str) -> Asked:
@@ -68,10 +70,10 @@ def of_a_file(name: str) -> Asked:
         raw = {"key": "article", **({} if "to" in raw else {"audience": {"kind": "all"}}), **raw}
     to_people: Any = isinstance(raw, dict) and "to" in raw and "audience" not in raw
     request = parse_preview(raw) if to_people else parse_request(raw)
-    origin = "the request on stdin" if name == STDIN else f"the request in {name}"
+    origin = _("the request on stdin") if name == STDIN else _("the request in {name}").format(name=name)
     articles = _articles(request.message, origin)
     return Asked(
-        request.account, request.key, articles, origin, unseen="no send has looked at them yet", of_a_send=False
+        request.account, request.key, articles, origin, unseen=_("no send has looked at them yet"), of_a_send=False
     )
 
 
@@ -84,31 +86,37 @@ async def of_a_send(client: Client, send: MassSendId) -> Asked:
     description = await describe_send(client, send)
     request = await request_of(client, description.id, description.run_id)
     if request is None:
-        raise Refused(f"What {short_name(send)} asks for cannot be read: look at `qunfa status {short_name(send)}`.")
+        raise Refused(
+            _("What {send} asks for cannot be read: look at `qunfa status {send}`.").format(send=short_name(send))
+        )
     articles = _articles(request.message, short_name(send))
     run = client.get_workflow_handle(description.id, run_id=description.run_id)
-    origin = f"the send {short_name(send)}"
+    origin = _("the send {send}").format(send=short_name(send))
     try:
         seen = await run.query("sources", result_type=SourcesSeen, rpc_timeout=RPC_TIMEOUT)
     except WorkflowQueryFailedError:
-        return Asked(*send, articles, origin, unseen=_OLD)
+        return Asked(*send, articles, origin, unseen=_(_OLD))
     except RPCError as error:
         raise Refused(
-            f"No worker told what {short_name(send)} has found: see that one runs (`qunfa worker`)."
+            _("No worker told what {send} has found: see that one runs (`qunfa worker`).").format(send=short_name(send))
         ) from error
     if not seen.contents:
-        return Asked(*send, articles, origin, unseen="the send has not looked at its files yet")
+        return Asked(*send, articles, origin, unseen=_("the send has not looked at its files yet"))
     return Asked(*send, articles, origin, seen)
 
 
 def _articles(message: object, origin: str) -> tuple[Article, ...]:
     if not isinstance(message, MpnewsMessage):
         raise Refused(
-            f"There is no article in {origin}: its message is of another type. `qunfa status` shows a send's."
+            _("There is no article in {origin}: its message is of another type. `qunfa status` shows a send's.").format(
+                origin=origin
+            )
         )
     if message.articles is None:
         raise Refused(
-            f"There is no article in {origin}, but the draft {message.media_id}: Qunfa does not know what it says. "
-            "Look at it in WeChat's console."
+            _(
+                "There is no article in {origin}, but the draft {draft}: Qunfa does not know what it says. "
+                "Look at it in WeChat's console."
+            ).format(origin=origin, draft=message.media_id)
         )
     return message.articles

@@ -16,6 +16,8 @@ from qunfa.article import (
 from qunfa.cli.article.asked import Asked
 from qunfa.cli.article.looks import Album
 from qunfa.cli.article.told import SHORT, ArticleLook, ArticlePreview
+from qunfa.cli.language import _
+from qunfa.cli.phrases import told as in_words
 from qunfa.contract.message import Article
 
 
@@ -28,7 +30,9 @@ def built(asked: Asked, album: Album, now: datetime) -> tuple[str, ArticlePrevie
         page_of, look = _article(article, album)
         shown.append(page_of)
         looks.append(look)
-        wrong += [f"Article {number + 1}: {one}" for one in _wrong(asked, number, look)]
+        wrong += [
+            _("Article {number}: {said}").format(number=number + 1, said=one) for one in _wrong(asked, number, look)
+        ]
     told = ArticlePreview(
         account=asked.account,
         key=asked.key,
@@ -41,15 +45,17 @@ def built(asked: Asked, album: Album, now: datetime) -> tuple[str, ArticlePrevie
 
 
 def _lines(asked: Asked, now: datetime) -> Iterator[str]:
-    yield f"Articles of {asked.origin}, account {asked.account}, as of {now:%Y-%m-%d %H:%M:%S} in Shanghai."
+    where = _("Articles of {origin}, account {account}, as of {time} in Shanghai.")
+    yield where.format(origin=asked.origin, account=asked.account, time=f"{now:%Y-%m-%d %H:%M:%S}")
     if asked.seen is None and not asked.of_a_send:
         yield _unseen(asked)
     elif asked.seen is not None:
-        yield f"This is what the send has pinned. Digest of all this: {(asked.seen.digest or '')[:SHORT]}."
+        pinned = _("This is what the send has pinned. Digest of all this: {digest}.")
+        yield pinned.format(digest=(asked.seen.digest or "")[:SHORT])
 
 
 def _unseen(asked: Asked) -> str:
-    return f"Pictures are as they are now, because {asked.unseen}."
+    return _("Pictures are as they are now, because {why}.").format(why=asked.unseen)
 
 
 def _article(article: Article, album: Album) -> tuple[ShownArticle, ArticleLook]:
@@ -80,13 +86,13 @@ def _article(article: Article, album: Album) -> tuple[ShownArticle, ArticleLook]
 
 
 def _notes(article: Article, told: ArticleLook, content: OnAPhone) -> Iterator[str]:
-    yield from (f"Taken out: {what}" for what in told.removed)
-    yield from (f"Link “{words}” leads to {url}" for words, url in told.links)
-    yield from (f"WeChat alone shows {box}" for box in content.boxes)
+    yield from (_("Taken out: {what}").format(what=what) for what in told.removed)
+    yield from (_("Link “{words}” leads to {url}").format(words=words, url=url) for words, url in told.links)
+    yield from (_("WeChat alone shows {box}").format(box=box) for box in content.boxes)
     if not article.digest:
-        yield "It has no digest. WeChat shows the first words of a single article."
+        yield _("It has no digest. WeChat shows the first words of a single article.")
     if article.need_open_comment:
-        yield "Followers alone may comment." if article.only_fans_can_comment else "Readers may comment."
+        yield _("Followers alone may comment.") if article.only_fans_can_comment else _("Readers may comment.")
     yield from (look.said for look in told.pictures)
 
 
@@ -95,9 +101,9 @@ def _wrong(asked: Asked, number: int, look: ArticleLook) -> Iterator[str]:
     article = asked.articles[number]
     yield from (one.said for one in look.pictures if one.state in {"changed", "unreadable"})
     if asked.seen is None:
-        yield from problems(article.content, "its content")
+        yield from map(in_words, problems(article.content, "its content"))
     elif number >= len(asked.seen.contents) or _digest(article, asked) != asked.seen.contents[number]:
-        yield "This command takes other things out of it than the worker did: use the workers' version of qunfa."
+        yield _("This command takes other things out of it than the worker did: use the workers' version of qunfa.")
 
 
 def _digest(article: Article, asked: Asked) -> str:

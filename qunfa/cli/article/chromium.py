@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qunfa.cli.errors import Refused
+from qunfa.cli.language import _
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WITHIN: Final = timedelta(seconds=60)
@@ -58,8 +59,10 @@ def find() -> str:
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         raise Refused(
-            "--png needs Chromium, and there is none on this machine (Debian and Ubuntu: apt-get install chromium). "
-            "Leave --png out, and open the page in any browser."
+            _(
+                "--png needs Chromium, and there is none on this machine (Debian and Ubuntu: apt-get install chromium)."
+                " Leave --png out, and open the page in any browser."
+            )
         )
     return found
 
@@ -75,7 +78,8 @@ async def pictures_of(page: Path, width: int, chromium: str) -> list[bytes]:
             return await _drawn(browser, page, width)
     except (TimeoutError, OSError, EOFError, asyncio.LimitOverrunError) as error:
         said = str(error)[-_SAID_MAX:] or type(error).__name__
-        raise Refused(f"{chromium} made no picture of {page}: {said}") from None
+        made_none = _("{chromium} made no picture of {page}: {said}")
+        raise Refused(made_none.format(chromium=chromium, page=page, said=said)) from None
 
 
 class _Browser:
@@ -109,7 +113,7 @@ class _Browser:
             said: dict[str, Any] = json.loads((await self._reader.readuntil(b"\0"))[:-1])
         except asyncio.IncompleteReadError:
             told = await self._process.stderr.read() if self._process.stderr else b""
-            raise OSError(told.decode(errors="replace").strip() or "it ended at once") from None
+            raise OSError(told.decode(errors="replace").strip() or _("it ended at once")) from None
         return said
 
 

@@ -16,6 +16,7 @@ from qunfa.cli.article.told import ArticlePreview, render
 from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.language import _
 from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.output import note, show_result
 from qunfa.cli.times import SHANGHAI
@@ -69,7 +70,7 @@ def preview(
     found = found.model_copy(update={"page": str(file), "pictures": tuple(map(str, pictures))})
     show_result(found, render, as_json=as_json)
     if open_it and not webbrowser.open(file.as_uri()):
-        note(f"No browser could be opened: open {file} yourself.")
+        note(_("No browser could be opened: open {file} yourself.").format(file=file))
     if found.wrong:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -80,7 +81,7 @@ async def _previewed(asked: Asked | MassSendId, queue: str) -> tuple[str, Articl
     from qunfa.cli.article.looks import read  # noqa: PLC0415
 
     client = await temporal_client()
-    await demand_worker(client, queue, "It is the workers that read pictures, so nothing was written.")
+    await demand_worker(client, queue, _("It is the workers that read pictures, so nothing was written."))
     found = await of_a_send(client, asked) if isinstance(asked, MassSendId) else asked
     try:
         return built(found, await read(client, found, queue), datetime.now(SHANGHAI))
@@ -104,7 +105,8 @@ def _written(file: Path, text: str, drawn: Sequence[bytes]) -> list[Path]:
         for picture, content in zip(pictures, drawn, strict=True):
             picture.write_bytes(content)
     except OSError as error:
-        raise WrongUse(f"Cannot write {error.filename or file}: {error.strerror}.") from None
+        said = _("Cannot write {file}: {why}.").format(file=error.filename or file, why=error.strerror)
+        raise WrongUse(said) from None
     return pictures
 
 
@@ -121,4 +123,5 @@ def _demand_own(file: Path, mark: str, *, png: bool) -> None:
             return
     except (OSError, UnicodeDecodeError):
         pass
-    raise WrongUse(f"{other} is there already, and no preview has written it: name another file with --output.")
+    taken = _("{file} is there already, and no preview has written it: name another file with --output.")
+    raise WrongUse(taken.format(file=other))

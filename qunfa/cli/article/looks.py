@@ -8,6 +8,7 @@ from temporalio.client import Client
 from qunfa.article import is_data, is_wechats, missing, wanted
 from qunfa.cli.article.asked import Asked
 from qunfa.cli.article.told import Look
+from qunfa.cli.language import _
 from qunfa.cli.message import uri_words
 from qunfa.cli.workers import Question, answer_of, unique
 from qunfa.contract.ids import SHOW_PICTURES, pictures_id
@@ -30,7 +31,7 @@ class Album:
         """The `data:` URI of an article's cover, and what there is to say of it."""
         if not isinstance(article.thumb, MediaSource):
             held = Look(picture=article.thumb.media_id, use="cover", state="held")
-            return missing("cover, which WeChat holds"), held
+            return missing(_("cover, which WeChat holds")), held
         return self._look(article.thumb.uri, "cover")
 
     def inside(self, article: Article) -> tuple[dict[str, str], list[Look]]:
@@ -47,14 +48,16 @@ class Album:
     def _look(self, uri: str, use: Literal["cover", "picture"]) -> tuple[str, Look]:
         named = uri_words(uri)
         if is_wechats(uri):
-            return missing(f"{use} of WeChat's own"), Look(picture=named, use=use, state="held")
-        found = self._found.get(uri, ShownPicture(problem="its address is too long."))
+            return missing(_("{use} of WeChat's own").format(use=_(use))), Look(picture=named, use=use, state="held")
+        found = self._found.get(uri, ShownPicture(problem=_("its address is too long.")))
         known: dict[str, Any] = {"sha256": found.sha256, "size": found.size or None, "smaller": found.smaller}
         known["fitted"] = uri in self._fitted
         if self._pinned.get(uri, found.sha256) != found.sha256 and found.sha256 is not None:
-            return missing(f"{use} has changed"), Look(picture=named, use=use, state="changed", **known)
+            return missing(_("{use} has changed").format(use=_(use))), Look(
+                picture=named, use=use, state="changed", **known
+            )
         if found.data is None:
-            return missing(f"{use} could not be read"), Look(
+            return missing(_("{use} could not be read").format(use=_(use))), Look(
                 picture=named, use=use, state="unreadable", why=found.problem, **known
             )
         return f"data:image/{found.kind};base64,{found.data}", Look(picture=named, use=use, state="shown", **known)

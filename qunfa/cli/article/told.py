@@ -6,13 +6,16 @@ from typing import Final, Literal
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from qunfa.cli.language import N_, _
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import unbroken
+from qunfa.cli.phrases import told
 from qunfa.cli.tables import facts
 from qunfa.contract.fields import Stored
 
 SHORT: Final = 16
 """Hex digits of a digest that people compare."""
+_USES: Final = {"cover": N_("Cover"), "picture": N_("Picture")}
 
 
 class Look(Stored):
@@ -35,16 +38,19 @@ class Look(Stored):
     @property
     def said(self) -> str:
         """All of it in a sentence."""
-        named = f"{self.use.capitalize()} {self.picture}"
+        named = f"{_(_USES[self.use])} {self.picture}"
         match self.state:
             case "held":
-                return f"{named} is WeChat's own, and was not fetched."
+                return _("{picture} is WeChat's own, and was not fetched.").format(picture=named)
             case "unreadable":
-                return f"{named} could not be read: {self.why}"
+                return _("{picture} could not be read: {why}").format(picture=named, why=told(self.why or ""))
             case "changed":
-                return f"{named} is another file now than the send has pinned, so it is not shown."
-        more = (", shown smaller" if self.smaller else "") + (", re-encoded for WeChat" if self.fitted else "")
-        return f"{named}: {bytes_words(self.size or 0)}, SHA-256 {(self.sha256 or '')[:SHORT]}{more}."
+                changed = _("{picture} is another file now than the send has pinned, so it is not shown.")
+                return changed.format(picture=named)
+        more = (_(", shown smaller") if self.smaller else "") + (_(", re-encoded for WeChat") if self.fitted else "")
+        size, digest = bytes_words(self.size or 0), (self.sha256 or "")[:SHORT]
+        shown = _("{picture}: {size}, SHA-256 {digest}{more}.")
+        return shown.format(picture=named, size=size, digest=digest, more=more)
 
 
 class ArticleLook(Stored):
@@ -83,14 +89,14 @@ def render(found: ArticlePreview) -> RenderableType:
 
 def _rows(found: ArticlePreview) -> Iterator[tuple[str, str]]:
     if found.digest:
-        yield "digest of all this", found.digest[:SHORT]
+        yield _("digest of all this"), found.digest[:SHORT]
     for number, article in enumerate(found.articles, start=1):
-        yield f"article {number}", article.title
+        yield _("article {number}").format(number=number), article.title
         for removed in article.removed:
-            yield "taken out", removed
+            yield _("taken out"), removed
         for words, url in article.links:
-            yield "link", f"{words}: {url}" if words else url
+            yield _("link"), f"{words}: {url}" if words else url
         for box in article.boxes:
-            yield "only in WeChat", box
+            yield _("only in WeChat"), box
         for number_of, look in enumerate(look for look in article.pictures if look.state in {"shown", "held"}):
-            yield "" if number_of else "pictures", look.said
+            yield "" if number_of else _("pictures"), look.said

@@ -142,7 +142,7 @@ receiver = ""
 roots = [{_toml(str(media_folder(folder)))}]
 
 [store]
-uri = {_toml((folder / "store").as_uri())}
+uri = {_toml((folder / "store").absolute().as_uri())}
 
 """
     names = list(having)
