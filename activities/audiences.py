@@ -11,7 +11,6 @@ from temporalio.exceptions import ApplicationError
 from activities.accounts import Accounts, Method
 from activities.attempts import Clock, SystemClock, heartbeats, lasting, passing
 from activities.sources import unreadable_here
-from activities.submission import BatchLostError
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound
 from qunfa.audience.parts import Gathering, NobodyError
@@ -115,20 +114,6 @@ class Audiences:
         if self._plans is None:
             raise PlanLostError(f"The batch cannot be read: {NO_STORE}")
         return await self._plans.openids_of(account, batch)
-
-    async def find_batch(self, account: Pinned, batch: Batch) -> tuple[str, ...]:
-        """The openids of a batch, as a submission asks for them.
-
-        Raises:
-            BatchLostError: the store does not have them as they were planned.
-            OSError: the store cannot be read now.
-        """
-        try:
-            return await self.openids_of(account.name, batch)
-        except PlanLostError as lost:
-            raise BatchLostError(str(lost)) from None
-        except StoreUnavailable as silent:
-            raise OSError(str(silent)) from None
 
     async def _plan(self, step: PlanStep) -> AudiencePlan:
         if self._store is None or self._plans is None:

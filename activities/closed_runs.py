@@ -36,6 +36,7 @@ from qunfa.contract.ids import (
     ACCOUNT_NAME_PATTERN,
     KEY_PATTERN,
     MASS_SEND,
+    MASS_SEND_IN_BATCHES,
     RECALL_MASS_SEND,
     account_of,
     mass_send_id,
@@ -92,7 +93,7 @@ class ClosedRuns:
         """
         queue = quoted(self._settings.task_queue)
         query = (
-            f'WorkflowType IN ("{MASS_SEND}", "{RECALL_MASS_SEND}") AND TaskQueue = {queue} '
+            f'WorkflowType IN ("{MASS_SEND}", "{MASS_SEND_IN_BATCHES}", "{RECALL_MASS_SEND}") AND TaskQueue = {queue} '
             'AND ExecutionStatus IN ("Failed", "Terminated", "TimedOut") '
             f'AND CloseTime >= "{moment.isoformat()}"'
         )
@@ -126,7 +127,7 @@ class ClosedRuns:
         found = await self._found(run)
         if found is None:
             return None
-        send = run.workflow_type == MASS_SEND
+        send = run.workflow_type in {MASS_SEND, MASS_SEND_IN_BATCHES}
         data = await self._of_send(found) if send else _of_recall(found, result)
         problem = told_of_close(closed, recall=not send, in_doubt=data.may_have_been_delivered)
         data = data.model_copy(update={"problem": problem})
@@ -185,7 +186,9 @@ class ClosedRuns:
         known = union(found.known or Known(), elsewhere or Known())
         jobs = jobs_of(known, key or "", "")
         others_under_way = any(is_under_way(one) and one.holder != found.run.run_id for one in known.tries)
-        unclear = found.known is None or elsewhere is None or others_under_way
+        # The ledger knows of each batch by the key of the batch.
+        cut_off = found.run.workflow_type == MASS_SEND_IN_BATCHES and found.run.status != WorkflowExecutionStatus.FAILED
+        unclear = found.known is None or elsewhere is None or others_under_way or cut_off
         return NoticeData(
             account=found.account,
             key=key,
@@ -218,7 +221,7 @@ class ClosedRuns:
 
 def _closed(run: WorkflowExecution, failure: ApplicationFailureInfo, result: RecallResult | None) -> Closed | None:
     """How the run has closed; None where it has told that itself."""
-    if run.workflow_type not in {MASS_SEND, RECALL_MASS_SEND}:
+    if run.workflow_type not in {MASS_SEND, MASS_SEND_IN_BATCHES, RECALL_MASS_SEND}:
         return None
     if run.status == WorkflowExecutionStatus.TERMINATED:
         return "terminated"

@@ -38,8 +38,8 @@ def all_activities(
     earlier = VisibleRuns(client)
     ledger = Ledger(client, task_queue, earlier)
     audiences = audiences_of(settings, accounts)
-    find_openids = OwnRequest(client, audiences.find_batch).openids
-    submission = Submission(accounts, LedgerNotes(client, task_queue).tell, find_openids)
+    own_request = OwnRequest(client, audiences.openids_of)
+    submission = Submission(accounts, LedgerNotes(client, task_queue).tell, own_request.openids)
     results = Results(accounts)
     reader = Reader(Sources(source_policy(settings)))
     inspection = MaterialInspection(accounts, reader)

@@ -19,11 +19,13 @@ from activities.accounts import Accounts, evidence
 from activities.attempts import Clock, SystemClock, heartbeats, lasting, put_off, refuse_a_second_time, to_its_end
 from activities.run_history import input_of
 from activities.wire import Outcome, Write, answer_of, not_written, preview_of, write_of
+from qunfa.audience.plans import PlanLostError
+from qunfa.audience.store import StoreUnavailable
 from qunfa.contract.audience import Batch, Openids
 from qunfa.contract.grants import Report
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.result import Answer
-from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, TRIED_BEFORE, Listed, Pinned, PreviewStep, SubmitStep
+from qunfa.contract.steps import PREVIEW, SUBMIT, TRIED, TRIED_BEFORE, Listed, PreviewStep, SubmitStep
 from qunfa.wechat import MaybeWritten, NoToken, NotWritten, Refused, Token
 
 TELLING: Final = timedelta(seconds=10)
@@ -35,29 +37,16 @@ FindOpenids = Callable[[SubmitStep], Awaitable[tuple[str, ...] | None]]
 """The openids that a step only names; None where they cannot be read.
 
 Raises:
-    BatchLostError: the store has no such batch; waiting does not help.
-    OSError: the store cannot be read now.
+    PlanLostError: the store has no such batch; waiting does not help.
+    StoreUnavailable: the store cannot be read now.
 """
-FindBatch = Callable[[Pinned, Batch], Awaitable[tuple[str, ...]]]
+FindBatch = Callable[[str, Batch], Awaitable[tuple[str, ...]]]
 """The openids of a batch, as the plan in the store has them.
 
 Raises:
-    BatchLostError: the store has no such batch; waiting does not help.
-    OSError: the store cannot be read now.
+    PlanLostError: the store has no such batch; waiting does not help.
+    StoreUnavailable: the store cannot be read now.
 """
-
-
-class BatchLostError(Exception):
-    """The openids of a batch are not in the store as they were planned. Its text says what was found."""
-
-
-async def no_store(_account: Pinned, _batch: Batch) -> tuple[str, ...]:
-    """The openids of a batch for a worker without a store.
-
-    Raises:
-        BatchLostError: always.
-    """
-    raise BatchLostError("this worker has no [store]")
 
 
 class OwnRequest:
@@ -66,7 +55,7 @@ class OwnRequest:
     A batch has its openids in the store.
     """
 
-    def __init__(self, client: Client, find_batch: FindBatch = no_store) -> None:
+    def __init__(self, client: Client, find_batch: FindBatch) -> None:
         self._client = client
         self._find_batch = find_batch
 
@@ -74,11 +63,11 @@ class OwnRequest:
         """The openids of its audience; None where they cannot be read.
 
         Raises:
-            BatchLostError: the store has no such batch.
-            OSError: the store cannot be read now.
+            PlanLostError: the store has no such batch.
+            StoreUnavailable: the store cannot be read now.
         """
         if isinstance(step.audience, Batch):
-            return await self._find_batch(step.account, step.audience)
+            return await self._find_batch(step.account.name, step.audience)
         info = activity.info()
         try:
             raw = await input_of(self._client, info.workflow_id or "", info.workflow_run_id)
@@ -144,10 +133,10 @@ class Submission:
             return Answer(kind="refused", at=self._clock.now(), token_endpoint=True, detail=change)
         try:
             found = await self._with_openids(step)
-        except BatchLostError as lost:
+        except PlanLostError as lost:
             return _lost(step, str(lost), self._clock.now())
-        except OSError as error:
-            return not_written(self._clock.now(), f"account {step.account.name}: the store cannot be read: {error}")
+        except StoreUnavailable as error:
+            return not_written(self._clock.now(), f"account {step.account.name}: {error}")
         if found is None:
             why = "the openids of the request cannot be read, or are not those of this try"
             return not_written(self._clock.now(), f"account {step.account.name}: {why}")

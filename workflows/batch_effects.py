@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.message import Material
     from qunfa.contract.request import MassSendRequest, as_preview
     from qunfa.contract.result import INVALID_REQUEST
-    from qunfa.contract.steps import ACCOUNT_CHANGED, AccountFacts
+    from qunfa.contract.steps import AccountFacts
     from qunfa.send import events
     from workflows import calls
     from workflows.effects import looked_at
@@ -217,7 +217,7 @@ async def _not_planned(error: ActivityError) -> steps.Event | None:
     if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_INVALID:
         reasons: Any = cause.details[0] if cause.details else [cause.message]
         return steps.Refused(tuple(str(one) for one in reasons))
-    if isinstance(cause, ApplicationError) and cause.type == ACCOUNT_CHANGED:
+    if isinstance(cause, ApplicationError) and cause.non_retryable:
         return steps.Refused((cause.message,))
     workflow.logger.warning("the audience could not be planned (%s); it is planned again", cause)
     await workflow.sleep(_SILENT)

@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.audience import Long, Openids, Tag, describe, is_long
+    from qunfa.contract.audience import Batch, Long, Openids, Tag, describe, is_long
     from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, AudiencePlan, PlanStep
     from qunfa.contract.checks import (
         CheckResult,
@@ -39,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.effects import form_problems
     from workflows.making import problem_of_failure
     from workflows.preview import audience_problem
-    from workflows.refusal import account_facts, refuse
+    from workflows.refusal import NOT_ASKED_FOR, account_facts, refuse
     from workflows.unanswered import why_unseen
 
 Found = TypeVar("Found")
@@ -63,6 +63,8 @@ class CheckMassSend:
             request = parse_request(raw)
         except InvalidRequestError as error:
             raise refuse(error.problems) from None
+        if isinstance(request.audience, Batch):
+            raise refuse([f"audience.kind: {NOT_ASKED_FOR}"])
         facts = await account_facts(request.account)
         (inspection, problems), counted, ahead = await asyncio.gather(
             _material(request, facts), _audience(request, facts), _ahead(request, facts)

@@ -10,7 +10,7 @@ from typing import Final
 
 from qunfa.account.show import ended_as
 from qunfa.account.state import AccountState, Record
-from qunfa.contract.audience import describe
+from qunfa.contract.audience import describe, is_long
 from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, MpvideoMessage, TextMessage, WxcardMessage
 from qunfa.contract.operators import Status, StoryLine
 from qunfa.contract.recall import RecallCall, RecallStatus
@@ -25,6 +25,7 @@ from qunfa.rules.quota_view import counted_until
 
 _EXCERPT: Final = 80
 _STORY_SHOWN: Final = 15
+_BAR: Final = 20
 EXAMPLES: Final = {
     "retry": '{"by": "your name", "reason": "…"}',
     "mark_sent": '{"by": "your name", "reason": "…", "msg_id": 3147483650}',
@@ -53,7 +54,7 @@ def send_page(request: MassSendRequest | None, status: Status, ended: MassSendRe
         f"### {status.phase.replace('_', ' ')}{_how(status, ended)}",
         _what(request),
         _delivered(ended),
-        bullets((*_waiting(status), *_holding(request, status))),
+        bullets((*_waiting(status), *_progress(request, status), *_holding(request, status))),
         _problem(status.problem),
         _shows(request, status),
         _answers(status),
@@ -114,6 +115,19 @@ def _waiting(status: Status) -> Iterator[str]:
     if waiting:
         until = f", until {shanghai_clock(waiting.until)} at the latest" if waiting.until else ""
         yield f"**Waiting for** {plain(waiting.reason)}{until}"
+
+
+def _progress(request: MassSendRequest | None, status: Status) -> Iterator[str]:
+    """How far a send in batches is."""
+    progress = status.progress
+    if request is None or not is_long(request.audience) or progress.openids is None:
+        return
+    full = progress.done * _BAR // max(progress.jobs, 1)
+    bar = code("█" * full + "░" * (_BAR - full))
+    reached = f"; {progress.followers:,} received it" if progress.followers is not None else ""
+    yield f"{bar} {progress.done:,} of {progress.jobs:,} batches, {progress.openids:,} openids{reached}"
+    if progress.ends_at and status.phase != "done":
+        yield f"through at about {shanghai_clock(progress.ends_at)}, by an estimate"
 
 
 def _holding(request: MassSendRequest | None, status: Status) -> Iterator[str]:

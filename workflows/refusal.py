@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import calls
     from workflows.notices import Board
 
+NOT_ASKED_FOR: Final = "batch is none that a caller may ask for: a send in batches starts its batches itself"
 A_CRON: Final = "a cron schedule must not be set: a mass send is not repeated"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -204,7 +205,7 @@ def _start_problems(request: MassSendRequest) -> list[str]:
             approval.too_far_ahead(request.send_at, workflow.now())
         ),
         A_CRON: bool(info.cron_schedule),
-        "audience.kind: batch is none that a caller may ask for: a send in batches starts its batches itself": (
+        f"audience.kind: {NOT_ASKED_FOR}": (
             isinstance(request.audience, Batch) and not _is_of_its_whole(request.audience, wanted)
         ),
         f"key: must have at most {KEY_MAX} characters where the audience is sent in batches": (

@@ -120,7 +120,6 @@ def problems(raw: Any) -> list[str]:
         (with_(preview={"to": []}), "preview.to"),
         (with_(preview={"to": [{}]}), "preview.to[0]"),
         (with_(preview={"to": [{"openid": "o1", "wxname": "li"}]}), "preview.to[0]"),
-        (with_(audience={"kind": "openid_file", "uri": "file:/x"}), "audience.kind"),
         (with_(colour="red"), "colour"),
         (with_(**{"function-after[x]": 1}), "function-after[x]"),
         (with_(Audience={"kind": "all"}), "Audience"),

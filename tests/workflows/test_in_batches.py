@@ -5,10 +5,9 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import MassSendResult, mass_send_id
-from qunfa.contract.result import MASS_SEND_FAILED
+from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
 from tests.looking import until
 from tests.workflows.conftest import Desk
-from tests.workflows.failures import refusal_of
 
 FILE = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
 
@@ -25,12 +24,22 @@ def batch(desk: Desk, number: int, key: str = "spring") -> WorkflowHandle[Any, A
 
 async def failed(handle: WorkflowHandle[Any, Any]) -> MassSendResult:
     """The result of a send that ended badly."""
+    return MassSendResult.model_validate((await cause_of(handle, MASS_SEND_FAILED)).details[0])
+
+
+async def refusal_of(handle: WorkflowHandle[Any, Any]) -> str:
+    """Why a request was refused."""
+    return (await cause_of(handle, INVALID_REQUEST)).message
+
+
+async def cause_of(handle: WorkflowHandle[Any, Any], kind: str) -> ApplicationError:
+    """Why a send failed, in the run that has followed the first."""
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
     cause = caught.value.cause
     assert isinstance(cause, ApplicationError)
-    assert cause.type == MASS_SEND_FAILED
-    return MassSendResult.model_validate(cause.details[0])
+    assert cause.type == kind
+    return cause
 
 
 def refuses(errcode: int) -> Any:
@@ -86,21 +95,21 @@ async def test_an_abort_reaches_the_batch_that_asks(desk: Desk) -> None:
 
 
 @pytest.mark.history
-async def test_a_batch_that_ended_badly_stops_the_rest(desk: Desk) -> None:
+async def test_a_batch_that_ended_badly_stops_the_rest(real_desk: Desk) -> None:
     """A batch that somebody has terminated is asked about; a retry runs it again."""
-    desk.wechat.push_at_once = None
-    handle = await desk.start(audience=FILE)
-    await until(lambda: sent_to(desk), lambda numbers: numbers == [1])
-    await batch(desk, 1).terminate("by hand")
-    status = await desk.asks(handle, "batch_failed")
+    real_desk.wechat.push_at_once = None
+    handle = await real_desk.start(audience=FILE)
+    await until(lambda: sent_to(real_desk), lambda numbers: numbers == [1])
+    await batch(real_desk, 1).terminate("by hand")
+    status = await real_desk.asks(handle, "batch_failed")
     assert {"resume", "retry", "abort"} <= set(status.answers)
-    assert await sent_to(desk) == [1]
-    desk.wechat.push_at_once = "send success"
-    await desk.update(handle, "retry")
-    [msg_id] = desk.wechat.accepted.values()
-    await desk.wechat.push(msg_id)
+    assert await sent_to(real_desk) == [1]
+    real_desk.wechat.push_at_once = "send success"
+    await real_desk.update(handle, "retry")
+    [msg_id] = real_desk.wechat.accepted.values()
+    await real_desk.wechat.push(msg_id)
     assert (await handle.result()).outcome == "sent"
-    assert len(desk.wechat.accepted) == 3
+    assert len(real_desk.wechat.accepted) == 3
 
 
 async def test_a_list_goes_on_where_a_batch_fails(desk: Desk) -> None:
@@ -175,14 +184,14 @@ async def test_a_cancelled_list_ends_after_its_batch(desk: Desk) -> None:
 
 
 @pytest.mark.history
-async def test_a_new_run_follows_the_batch_of_a_terminated_one(desk: Desk) -> None:
+async def test_a_new_run_follows_the_batch_of_a_terminated_one(real_desk: Desk) -> None:
     """The batch goes on without its parent; a new start of the key follows it, and sends no batch twice."""
-    desk.wechat.script = [refuses(40003)]
-    first = await desk.start(audience=FILE)
-    await desk.asks(first, "audience_refused")
+    real_desk.wechat.script = [refuses(40003)]
+    first = await real_desk.start(audience=FILE)
+    await real_desk.asks(first, "audience_refused")
     await first.terminate("by hand")
-    second = await desk.start(audience=FILE)
-    await desk.asks(second, "audience_refused")
-    await desk.update(second, "retry")
+    second = await real_desk.start(audience=FILE)
+    await real_desk.asks(second, "audience_refused")
+    await real_desk.update(second, "retry")
     assert (await second.result()).outcome == "sent"
-    assert await sent_to(desk) == [1, 1, 2, 3]
+    assert await sent_to(real_desk) == [1, 1, 2, 3]
