@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.attempts import passing
 from activities.run_history import Remains, RunHistory, added_up, start_of
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.ids import MASS_SEND
+from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
 from qunfa.contract.result import REFUSED
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 
@@ -116,7 +116,8 @@ class VisibleRuns:
         )
 
     def _list(self, workflow_id: str) -> AsyncIterator[WorkflowExecution]:
-        query = f'WorkflowId = {quoted(workflow_id)} AND WorkflowType = "{MASS_SEND}"'
+        types = f'("{MASS_SEND}", "{MASS_SEND_IN_BATCHES}")'
+        query = f"WorkflowId = {quoted(workflow_id)} AND WorkflowType IN {types}"
         return self._client.list_workflows(query, limit=LISTED_MAX, rpc_timeout=_RPC)
 
     async def _was_refused(self, run: WorkflowExecution) -> bool:

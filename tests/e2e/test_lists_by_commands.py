@@ -31,8 +31,8 @@ async def test_a_list_goes_out_by_commands_and_so_does_the_rest(scene: Scene, tm
 
     scene.plan()
     next(scene.problem("content_refused"))
-    sent = await qunfa(scene, *to_list, "--on-batch-problem", "continue", "--wait", "--yes", "--json")
-    view = SendView.model_validate(parsed(sent))
+    sent = await qunfa(scene, *to_list, "--on-batch-problem", "continue", "--wait", "--yes")
+    view = SendView.model_validate(parsed(await qunfa(scene, "status", f"{scene.account}/spring", "--json")))
     assert view.result is not None
     assert (sent.exit_code, view.in_batches, view.result.outcome) == (0, True, "partly_sent")
 
