@@ -13,33 +13,36 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-import httpx
-import structlog
-from structlog.typing import FilteringBoundLogger
-from temporalio.client import Client
-from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
+from qunfa.extras import needing
 
-from activities import LostQueues, Onlooker, all_activities
-from qunfa.contract.refusal import full_stop
-from qunfa.media.scratch import remove_left_over
-from qunfa.printable import printable
-from qunfa.settings import Settings, SettingsError, load_settings
-from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
-from qunfa.temporal.connection import TemporalError, TemporalUnreachable, connect
-from qunfa.temporal.namespace import missing_search_attributes, namespace_retention
-from qunfa.temporal.whole_tasks import WholeTasks
-from qunfa.wechat import open_http
-from workflows.account import Account
-from workflows.calls import a_try_within
-from workflows.check_send import CheckMassSend
-from workflows.checks import CheckAccount, CheckCallback, CheckWorker, ShowPictures
-from workflows.in_batches import MassSendInBatches
-from workflows.limits import AccountQuota, AccountSpeed
-from workflows.mass_send import MassSend
-from workflows.notify import AccountNotices, Notify
-from workflows.preview import PreviewMassSend
-from workflows.recall import RecallMassSend
+with needing("worker", "A worker", exits=__name__ == "__main__"):
+    import httpx
+    import structlog
+    from structlog.typing import FilteringBoundLogger
+    from temporalio.client import Client
+    from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+    from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
+
+    from activities import LostQueues, Onlooker, all_activities
+    from qunfa.contract.refusal import full_stop
+    from qunfa.media.scratch import remove_left_over
+    from qunfa.printable import printable
+    from qunfa.settings import Settings, SettingsError, load_settings
+    from qunfa.telemetry import TelemetryError, configure_logging, worker_runtime
+    from qunfa.temporal.connection import TemporalError, TemporalUnreachable, connect
+    from qunfa.temporal.namespace import missing_search_attributes, namespace_retention
+    from qunfa.temporal.whole_tasks import WholeTasks
+    from qunfa.wechat import open_http
+    from workflows.account import Account
+    from workflows.calls import a_try_within
+    from workflows.check_send import CheckMassSend
+    from workflows.checks import CheckAccount, CheckCallback, CheckWorker, ShowPictures
+    from workflows.in_batches import MassSendInBatches
+    from workflows.limits import AccountQuota, AccountSpeed
+    from workflows.mass_send import MassSend
+    from workflows.notify import AccountNotices, Notify
+    from workflows.preview import PreviewMassSend
+    from workflows.recall import RecallMassSend
 
 DONE: Final = 0
 REFUSED: Final = 1

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NoReturn
 
 OWN: Final = frozenset({"qunfa", "workflows", "activities", "worker"})
 _OF_COMMAND: Final = {
@@ -22,11 +22,11 @@ class MissingExtra(ImportError):
 
 
 @contextmanager
-def needing(extra: str, what: str) -> Iterator[None]:
+def needing(extra: str, what: str, *, exits: bool = False) -> Iterator[None]:
     """Import ``what``, which ``extra`` brings.
 
     Raises:
-        MissingExtra: a package of it is not installed.
+        MissingExtra: a package of it is not installed. Where the import is a program's, it ``exits`` with the sentence.
     """
     try:
         yield
@@ -34,9 +34,15 @@ def needing(extra: str, what: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if not package or package in OWN:
             raise
-        raise MissingExtra(
-            f'{what} needs {package}, which is not installed. Type: pip install "qunfa[{extra}]"', name=error.name
-        ) from None
+        said = f'{what} needs {package}, which is not installed. Type: pip install "qunfa[{extra}]"'
+        if exits:
+            _exit(said)
+        raise MissingExtra(said, name=error.name) from None
+
+
+def _exit(said: str) -> NoReturn:
+    sys.stderr.write(f"{said}\n")
+    sys.exit(_WRONG_USE)
 
 
 def main() -> None:
@@ -48,5 +54,4 @@ def main() -> None:
 
             run()
     except MissingExtra as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(_WRONG_USE)
+        _exit(str(error))

@@ -128,6 +128,18 @@ def test_a_worker_without_its_extra_says_so_too() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("installed", ["", "cli"])
+def test_the_worker_file_without_its_extra_says_so(installed: str) -> None:
+    """`python worker.py`: one sentence, an exit code, and no traceback."""
+    file = str(ROOT / "worker.py")
+    program = f"import runpy; runpy.run_path({file!r}, run_name='__main__')"
+    done = python(WITHOUT.format(missing=missing_with(installed)) + program)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        r'A worker needs \w+, which is not installed\. Type: pip install "qunfa\[worker\]"\n', done.stderr
+    )
+
+
 def test_a_push_cannot_be_reported_without_the_receiver() -> None:
     """The error of the import says what to type."""
     done = python(WITHOUT.format(missing=missing_with("")) + "from qunfa import report_job_finish")
