@@ -116,8 +116,7 @@ class VisibleRuns:
         )
 
     def _list(self, workflow_id: str) -> AsyncIterator[WorkflowExecution]:
-        types = f'("{MASS_SEND}", "{MASS_SEND_IN_BATCHES}")'
-        query = f"WorkflowId = {quoted(workflow_id)} AND WorkflowType IN {types}"
+        query = f'WorkflowId = {quoted(workflow_id)} AND WorkflowType IN ("{MASS_SEND}", "{MASS_SEND_IN_BATCHES}")'
         return self._client.list_workflows(query, limit=LISTED_MAX, rpc_timeout=_RPC)
 
     async def _was_refused(self, run: WorkflowExecution) -> bool:
