@@ -47,7 +47,7 @@ async def test_another_worker_goes_on_with_the_batches(scene: Scene) -> None:
 
 
 @pytest.mark.long
-async def test_a_list_that_is_terminated_and_started_again_reaches_each_once(scene: Scene) -> None:
+async def test_a_list_terminated_and_started_again_reaches_each_once(scene: Scene) -> None:
     """The batch under way goes on alone, and the next run of the key follows it."""
     await scene.simulate(followers=OPENIDS)
     audience = listed(scene)
