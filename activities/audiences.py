@@ -1,5 +1,6 @@
 """Audiences of sends in batches: planned into the store, found again batch by batch, and reported."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -61,6 +62,8 @@ class Audiences:
         self._store = store
         self._plans = None if store is None else Plans(store)
         self._clock = clock or SystemClock()
+        self._gate = asyncio.Semaphore(1)
+        """One plan at a time in a worker: each takes memory and disk."""
 
     @activity.defn(name=PLAN_AUDIENCE)
     @heartbeats()
@@ -128,7 +131,8 @@ class Audiences:
         with Scratch("audience") as folder:
             gathering = Gathering(folder, self._sources, followers, self._store, account)
             job = await gathering.job(step.audience, reports)
-            found = await plan(job)
+            async with self._gate:
+                found = await plan(job)
             if found.kind == "refused":
                 raise NobodyError(found.problems)
             parts = tuple(

@@ -22,8 +22,6 @@ from qunfa.audience.unpacking import UNPACKED_MAX
 _FILE_MAX: Final = 2 * UNPACKED_MAX
 """Bytes of one file that the process writes."""
 _KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "TMPDIR")
-_gate: Final = asyncio.Semaphore(1)
-"""One plan at a time in a worker: each takes memory and disk."""
 
 
 class PlannerError(Exception):
@@ -36,18 +34,17 @@ async def plan(job: PlanJob) -> PlanFound:
     Raises:
         PlannerError: there is no room on the disk, too little memory, or the process was killed.
     """
-    async with _gate:
-        told = Path(job.folder) / "job.json"
-        told.write_text(job.model_dump_json(), encoding="utf-8")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, str(told), env=_environment(), stdin=PIPE, stdout=PIPE
-        )
-        try:
-            answer = await _answer(process)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+    told = Path(job.folder) / "job.json"
+    told.write_text(job.model_dump_json(), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", __name__, str(told), env=_environment(), stdin=PIPE, stdout=PIPE
+    )
+    try:
+        answer = await _answer(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     if process.returncode != 0:
         raise PlannerError(_why(process.returncode, answer))
     return PlanFound.model_validate_json(answer)

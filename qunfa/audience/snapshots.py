@@ -148,6 +148,8 @@ def _of_parquet(one: ListFile, connection: duckdb.DuckDBPyConnection) -> _List:
         rows, bad = len(file), len(others)
         named = others.select(number, column.isnull()).limit(NAMED_MAX).fetchall() if bad else []
         found = file.filter(good).select(column.alias("openid"))
+    except duckdb.OutOfMemoryException:
+        raise  # no fault of the file
     except duckdb.Error:
         raise BadFileError("it begins as a Parquet file, but cannot be read as one. Write it anew.") from None
     if rows > LINES_MAX:

@@ -70,6 +70,8 @@ class Store:
             self._place = StorePlace.parse_folder(uri) if scheme == "s3" else None
         except SourceRefused as refused:
             raise ValueError(f"[store] uri: {refused.reason}") from None
+        except ValueError as error:
+            raise ValueError(f"[store] uri: {error}") from None
         if self._folder is None and self._place is None:
             raise ValueError('[store] uri: must begin with "file:/" or "s3://"')
 

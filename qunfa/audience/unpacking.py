@@ -86,6 +86,8 @@ def _expand(path: Path, connection: duckdb.DuckDBPyConnection, into: Path) -> No
             str(into), header=False, quotechar="", escapechar="", sep=_NONE
         )
     except duckdb.Error as error:
+        if str(into) in str(error) and "File too large" not in str(error):
+            raise  # no fault of the file: there is no room for it here
         raise BadFileError(_explained(error)) from None
     if into.stat().st_size > UNPACKED_MAX:
         raise BadFileError(_TOO_BIG)
@@ -95,6 +97,10 @@ def _explained(error: duckdb.Error) -> str:
     text = str(error)
     _, found, rest = text.partition("CSV Error on Line: ")
     line = rest.partition("\n")[0] if found else ""
+    if "File too large" in text:
+        return _TOO_BIG
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return "it has a line that is far too long. Put one openid in a line."
     if "unicode" in text:
         return f"line {line} is not UTF-8. Write the file as UTF-8."
     if "Maximum line size" in text:

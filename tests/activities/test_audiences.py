@@ -28,9 +28,10 @@ from qunfa.contract.batches import (
     PlanStep,
     ReportStep,
 )
-from qunfa.contract.steps import Pinned
+from qunfa.contract.steps import AUDIENCE_REFUSED, Pinned
 from qunfa.media import SourcePolicy, Sources
-from tests.activities.conftest import APPID, attempt, failed, settings_for
+from qunfa.simulator import Simulator, openid
+from tests.activities.conftest import APPID, SECRET, attempt, failed, settings_for, simulated
 
 WECHAT = "http://127.0.0.1:9"
 """Where nobody listens: files and reports need no WeChat."""
@@ -44,6 +45,7 @@ class Shelf:
 
     http: httpx.AsyncClient
     path: Path
+    wechat: str = WECHAT
 
     def __post_init__(self) -> None:
         (self.path / "lists").mkdir()
@@ -53,7 +55,16 @@ class Shelf:
         """As a worker has them: one of its own each time."""
         policy = SourcePolicy(roots=(self.path / "lists",), size_max=1 << 26)
         store = Store((self.path / "store").as_uri(), policy)
-        return Audiences(Accounts(settings_for(WECHAT), self.http), Sources(policy), store)
+        return Audiences(Accounts(settings_for(self.wechat), self.http), Sources(policy), store)
+
+    @property
+    def pinned(self) -> Pinned:
+        return Pinned(name="demo", appid=APPID, base_url=self.wechat)
+
+    async def people(self, key: str) -> set[str]:
+        """Everybody in the snapshot of a key."""
+        [snapshot] = (self.path / "store" / "audiences" / "demo" / key).glob("openids-*.txt")
+        return set(snapshot.read_text().split())
 
     def put(self, name: str, content: bytes | tuple[str, ...]) -> dict[str, Any]:
         """A file, and the audience that it is."""
@@ -63,7 +74,7 @@ class Shelf:
 
     async def plan(self, audience: dict[str, Any], key: str = "spring", **more: Any) -> AudiencePlan:
         step = PlanStep.model_validate(
-            {"account": PINNED, "key": key, "audience": audience, "content": "c" * 64, **more}
+            {"account": self.pinned, "key": key, "audience": audience, "content": "c" * 64, **more}
         )
         return await attempt(self.audiences.plan_audience, step)
 
@@ -76,7 +87,7 @@ class Shelf:
 
     async def report(self, plan: AudiencePlan, *rows: BatchRow, key: str = "spring") -> list[list[str]]:
         """The report's rows."""
-        step = ReportStep(account=PINNED, key=key, plan=plan.digest, rows=rows)
+        step = ReportStep(account=self.pinned, key=key, plan=plan.digest, rows=rows)
         reported = await attempt(self.audiences.write_report, step)
         content = at(reported.uri).read_bytes()
         assert sha256(content).hexdigest() == reported.sha256
@@ -287,3 +298,26 @@ async def test_a_cancelled_plan_leaves_none(shelf: Shelf) -> None:
         await planning
     assert shelf.stored == []
     assert await shelf.batches(await shelf.plan(audience))
+
+
+async def test_tags_are_read_page_by_page_and_combined(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    """Of more followers than one page has; those of another tag are taken away, and so is a list."""
+    account = {
+        "appid": APPID,
+        "secret": SECRET,
+        "followers": 25_000,
+        "tags": [{"id": 2, "name": "VIP", "count": 21_000}, {"id": 3, "name": "New", "count": 500}],
+    }
+    async with Simulator(simulated(accounts={"demo": account})) as wechat:
+        shelf = Shelf(http, tmp_path, wechat.url)
+        everybody = await shelf.plan({"kind": "several", "of": [{"kind": "all"}]}, key="all")
+        tagged = await shelf.plan({"kind": "tags", "any": [2, 3]}, key="any")
+        both = await shelf.plan({"kind": "tags", "all": [2], "none": [3]}, key="less")
+        some = {"kind": "openids", "openids": [openid(APPID, number) for number in (1, 2, 3)]}
+        less = await shelf.plan({"kind": "several", "of": [{"kind": "all"}], "minus": [some]}, key="minus")
+        unknown = await failed(shelf.plan({"kind": "tags", "any": [99]}, key="none"), AUDIENCE_REFUSED, lasting=True)
+    vip, new = await shelf.people("any"), await shelf.people("less")
+    assert (everybody.openids, less.openids, everybody.batches) == (25_000, 24_997, 3)
+    assert (tagged.openids, both.openids) == (len(vip), len(new))
+    assert new < vip < await shelf.people("all")
+    assert "45159" in unknown.message

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from tests.bench import costs, pushes, rush, scale, starts, uploads, verdict
+from tests.bench import audiences, costs, pushes, rush, scale, starts, uploads, verdict
 from tests.bench.wrk import BenchError
 
 ROUNDS: Final = 3
@@ -17,9 +17,10 @@ SENDS: Final = 200
 WAITING: Final = 1000
 ACCOUNTS: Final = 20
 EACH: Final = 10
-PARTS: Final = ("sends", "starts", "uploads", "receiver", "scale", "rush")
+OPENIDS: Final = 1_000_000
+PARTS: Final = ("sends", "starts", "uploads", "receiver", "scale", "rush", "audience")
 USUAL: Final = ("sends", "starts", "uploads", "receiver")
-"""What is measured unless it is said otherwise. `scale` and `rush` take as long as they are big."""
+"""What is measured unless it is said otherwise. `scale`, `rush` and `audience` take as long as they are big."""
 
 Told = tuple[dict[str, Any], str, bool]
 """What was measured: for a machine, for a person, and whether all goals are met."""
@@ -35,6 +36,7 @@ def main() -> int:
     parser.add_argument("--waiting", type=_at_least_one, default=WAITING, help=f"sends of scale (default {WAITING})")
     parser.add_argument("--accounts", type=_at_least_one, default=ACCOUNTS, help=f"of rush (default {ACCOUNTS})")
     parser.add_argument("--each", type=_at_least_one, default=EACH, help=f"sends of each of them (default {EACH})")
+    parser.add_argument("--openids", type=_at_least_one, default=OPENIDS, help=f"of audience (default {OPENIDS})")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -45,6 +47,7 @@ def main() -> int:
         "uploads": lambda: uploads.told(uploads.measured(options.rounds)),
         "receiver": lambda: _of_pushes(options.rounds, options.seconds),
         "scale": lambda: scale.told(scale.measured(options.waiting)),
+        "audience": lambda: audiences.told(audiences.measured(options.openids, options.rounds), options.openids),
         "rush": lambda: rush.told(rush.measured(options.accounts, options.each)),
     }
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as result:

@@ -1,0 +1,106 @@
+"""Planning in a process of its own: it ends with whoever waits for it, and says what keeps it from planning."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanJob
+from qunfa.audience.planner import PlannerError, plan
+from tests.looking import until
+
+_WAITS: str = """
+import asyncio, sys
+from pathlib import Path
+from qunfa.audience.jobs import PlanJob
+from qunfa.audience.planner import plan
+asyncio.run(plan(PlanJob.model_validate_json(Path(sys.argv[1]).read_bytes())))
+"""
+
+
+def job_in(folder: Path, path: Path) -> PlanJob:
+    """One list, at `path`."""
+    return PlanJob(
+        folder=str(folder),
+        lists=(ListFile(called="the list", path=str(path)),),
+        parts=(PartJob(what="it", any=(0,)),),
+        of=(0,),
+    )
+
+
+def endless(folder: Path) -> PlanJob:
+    """A list that nobody finishes to write: the process waits for it as long as it lives."""
+    os.mkfifo(folder / "source")
+    return job_in(folder, folder / "source")
+
+
+def planners(folder: Path) -> list[int]:
+    """The processes that plan in this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if b"qunfa.audience.planner" in words and str(folder / "job.json").encode() in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+async def planning(folder: Path) -> list[int]:
+    """As `planners`."""
+    return planners(folder)
+
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+
+
+async def test_a_planner_makes_a_snapshot(tmp_path: Path) -> None:
+    """From a list that it takes away: a worker's disk holds each openid once."""
+    (tmp_path / "source").write_bytes(b"b\na\nb\n")
+    found = await plan(job_in(tmp_path, tmp_path / "source"))
+    assert (found.openids, found.duplicates, (tmp_path / SNAPSHOT).read_bytes()) == (2, 1, b"a\nb\n")
+    assert not (tmp_path / "source").exists()
+
+
+async def test_a_planner_says_what_keeps_it_from_planning(tmp_path: Path) -> None:
+    """That is no fault of the audience: it is tried again."""
+    with pytest.raises(PlannerError, match="No such file"):
+        await plan(job_in(tmp_path, tmp_path / "nothing"))
+
+
+@linux
+async def test_a_planner_ends_with_the_activity_that_waits(tmp_path: Path) -> None:
+    """Nothing computes on for nobody, and the next plan is not held up."""
+    waiting = asyncio.create_task(plan(endless(tmp_path)))
+    await until(lambda: planning(tmp_path))
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert planners(tmp_path) == []
+
+
+@linux
+async def test_a_planner_ends_with_a_worker_that_is_killed(tmp_path: Path) -> None:
+    """It leaves no snapshot."""
+    job = endless(tmp_path)
+    (tmp_path / "told").write_text(job.model_dump_json())
+    with subprocess.Popen([sys.executable, "-c", _WAITS, str(tmp_path / "told")]) as worker:  # noqa: ASYNC220
+        await until(lambda: planning(tmp_path))
+        worker.send_signal(signal.SIGKILL)
+    await until(lambda: planning(tmp_path), lambda found: not found)
+    assert not (tmp_path / SNAPSHOT).exists()
+
+
+@linux
+async def test_a_planner_that_is_killed_is_tried_again(tmp_path: Path) -> None:
+    """As where memory is short."""
+    waiting = asyncio.create_task(plan(endless(tmp_path)))
+    [process] = await until(lambda: planning(tmp_path))
+    os.kill(process, signal.SIGKILL)
+    with pytest.raises(PlannerError, match="memory"):
+        await waiting

@@ -1,0 +1,246 @@
+"""Any lists in any form: the plan is what Python's sets say, and a bad line is named."""
+
+import csv
+import gzip
+import io
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanFound, PlanJob
+from qunfa.audience.snapshots import cut, planned
+from qunfa.contract.batches import batches_of
+
+_ALPHABET = "ABCXYZabcxyz0189_-"
+OPENIDS = st.lists(st.text(_ALPHABET, min_size=1, max_size=3), max_size=40)
+
+
+@dataclass
+class Bench:
+    """A folder with lists, and what is planned of them."""
+
+    path: Path
+    lists: list[ListFile] = field(default_factory=list)
+
+    def put(self, content: bytes, **more: Any) -> int:
+        path = self.path / f"source-{len(self.lists)}"
+        path.write_bytes(content)
+        self.lists.append(ListFile(called="the list", path=str(path), **more))
+        return len(self.lists) - 1
+
+    def plan(self, *parts: PartJob, of: tuple[int, ...] = (0,), minus: tuple[int, ...] = ()) -> PlanFound:
+        parts = parts or (PartJob(what="it", any=(0,)),)
+        return planned(PlanJob(folder=str(self.path), lists=tuple(self.lists), parts=parts, of=of, minus=minus))
+
+    @property
+    def snapshot(self) -> bytes:
+        return (self.path / SNAPSHOT).read_bytes()
+
+
+def text(openids: list[str]) -> bytes:
+    """One a line."""
+    return "".join(f"{openid}\n" for openid in openids).encode()
+
+
+def refused(path: Path, content: bytes, **more: Any) -> str:
+    """What a list is refused with."""
+    bench = Bench(path)
+    bench.put(content, **more)
+    found = bench.plan()
+    assert found.kind == "refused"
+    return " ".join(found.problems)
+
+
+def kept(path: Path, content: bytes, **more: Any) -> tuple[bytes, int]:
+    """The snapshot of a list, and how many lines were left out."""
+    bench = Bench(path)
+    bench.put(content, **more)
+    found = bench.plan()
+    assert found.problems == ()
+    return bench.snapshot, found.parts[0].dropped
+
+
+@settings(max_examples=40, deadline=None)
+@given(lists=st.lists(OPENIDS, min_size=5, max_size=5))
+def test_a_plan_is_what_sets_say(lists: list[list[str]]) -> None:
+    """Sums, tags by any, all and none, and what is taken away; counted part by part."""
+    with TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        a, b, c, d, e = [set(one) for one in lists]
+        for one in lists:
+            bench.put(text([*reversed(one), *one[:2]]))
+        parts = (
+            PartJob(what="tags", any=(0, 1), all=(2,), none=(3,)),
+            PartJob(what="file", any=(3,)),
+            PartJob(what="less", any=(4,)),
+        )
+        sets = [((a | b) & c) - d, d, e]
+        wanted = sorted((sets[0] | sets[1]) - sets[2])
+        found = bench.plan(*parts, of=(0, 1), minus=(2,))
+        if len(wanted) < 2:
+            assert found.kind == "refused"
+            return
+        assert bench.snapshot == text(wanted)
+        assert (found.openids, found.sha256) == (len(wanted), sha256(text(wanted)).hexdigest())
+        assert [part.openids for part in found.parts] == [len(one) for one in sets]
+        named = len(sets[0]) + len(lists[3]) + len(lists[3][:2])
+        assert found.duplicates == named - len(sets[0] | sets[1])
+
+
+@settings(max_examples=30, deadline=None)
+@given(openids=st.integers(2, 60_000))
+def test_batches_cover_a_snapshot_exactly_once(openids: int) -> None:
+    """One after the other, none of one, each with the digest of its bytes."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / SNAPSHOT
+        content = text([f"o{number}" for number in range(openids)])
+        path.write_bytes(content)
+        found = cut(path)
+    at = 0
+    for batch in found.batches:
+        piece = content[batch.offset : batch.offset + batch.length]
+        assert (batch.offset, batch.count, batch.sha256) == (at, piece.count(b"\n"), sha256(piece).hexdigest())
+        assert 2 <= batch.count <= 10_000
+        at += batch.length
+    assert (at, len(found.batches)) == (len(content), batches_of(openids))
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "said"),
+    [
+        (b"a\n\nb\n", {}, "line 2 (empty)"),
+        (b"a\nb\n\n", {}, "line 3 (empty)"),
+        (b"a\n  \nb\n", {}, "line 2 (blank)"),
+        (b"a\r\nb c\r\n", {}, "line 2 (a character"),
+        (b"a\rb\rc", {}, "line 1 (a character"),
+        (b"a\nb\0\n", {}, "line 2 (a character"),
+        (b"a,1\nb,2\n", {}, "lines 1 (several columns), 2 (several columns)"),
+        (b'"a"\n"b"\n', {}, "lines 1 (a character"),
+        (b"openid\na\nb\n", {}, "line 1 is a title"),
+        (b"\xef\xbb\xbfOpenID\r\na\r\nb\r\n", {}, "line 1 is a title"),
+        (b"a\n" * 40_000 + b"b" * 129 + b"\n", {}, "line 40,001 (129 bytes)"),
+        (b"a\n" * 700_000 + b"b c\n", {}, "line 700,001"),
+        (b"x y\n" * 30, {}, "and 10 more"),
+        (b"x y\n" * 200_000, {}, "at least"),
+        (b"z" * 3_000_000, {}, "more than 1,048,576 bytes"),
+        ("a\nü\n".encode("latin-1"), {}, "line 2 is not UTF-8"),
+        ("a\n公\n".encode(), {}, "line 2 (a character"),
+        ("a\nb\n".encode("utf-16"), {}, "UTF-16"),
+        (b"", {}, "nobody"),
+        (b"a", {}, "only one"),
+        (b"a\na\na\n", {}, "only one"),
+        (b"name,id\nx,a\n", {"column": "openid"}, "does not name the column 'openid'"),
+        (b"openid,openid\na,b\n", {"column": "openid"}, "twice"),
+        (b"openid,n\na,1\nb\n", {"column": "openid"}, "line 3 (1 columns instead of 2)"),
+        (b'openid,n\na,"1\n2"\nb c,3\n', {"column": "openid"}, "line 4 (a character"),
+        (b'openid,n\na,"1\n', {"column": "openid"}, "its quotes are wrong"),
+        (b"openid,n\na,1\n\nb,2\n", {"column": "openid"}, "line 3 (empty)"),
+        (b"openid,n\na,1\nb,\xff\n", {"column": "openid"}, "line 3 is not UTF-8"),
+        (b"", {"column": "openid"}, "does not name"),
+        (b"PAR1 and no more", {}, "cannot be read"),
+        (gzip.compress(b"a\nb\n" * 9999)[:-9], {}, "ends too early"),
+        (gzip.compress(b"a\nb\n")[:-8] + b"\0\0\0\0\4\0\0\0", {}, "damaged"),
+        (gzip.compress(b"a\nb\n") + b"more", {}, "damaged"),
+        (gzip.compress(b"a\nb c\n"), {}, "line 2"),
+    ],
+)
+def test_a_bad_list_is_refused_with_its_line(tmp_path: Path, content: bytes, more: dict[str, Any], said: str) -> None:
+    """What stands in the line is not told: it may be anything that a worker can read."""
+    sentence = refused(tmp_path, content, **more)
+    assert said in sentence
+    assert "b c" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("content", "more"),
+    [
+        (b"b\na\nb", {}),
+        (b"\xef\xbb\xbfa\r\nb\r\n", {}),
+        (b"a\r\nb\n", {}),
+        (gzip.compress(b"a\n") + gzip.compress(b"b\n"), {}),
+        (b"n,openid\n1,a\n2,b\n", {"column": "openid"}),
+        (b"\xef\xbb\xbfn;openid\r\n1;a\r\n2;b\r\n", {"column": "openid"}),
+        (b'n\topenid\n"x\ty\nz"\ta\n2\tb\n', {"column": "openid"}),
+    ],
+)
+def test_a_good_list_is_taken_in_any_form(tmp_path: Path, content: bytes, more: dict[str, Any]) -> None:
+    """With other line ends, a byte order mark, quotes, and in several members."""
+    assert kept(tmp_path, content, **more) == (b"a\nb\n", 0)
+
+
+def test_bad_lines_are_dropped_where_that_was_asked_for(tmp_path: Path) -> None:
+    """And counted."""
+    assert kept(tmp_path, b"a\n\nx y\nb\n", drop=True) == (b"a\nb\n", 2)
+
+
+def parquet(path: Path, query: str) -> bytes:
+    """What DuckDB writes of a query."""
+    with duckdb.connect() as connection:
+        connection.sql(query).write_parquet(str(path / "made"))
+    return (path / "made").read_bytes()
+
+
+def test_a_parquet_file_is_read_by_its_column(tmp_path: Path) -> None:
+    """The only one, or the one that is named; a null is no openid."""
+    two = parquet(tmp_path, "SELECT unnest(['a', 'b', NULL, 'c d']) AS openid, 1 AS n")
+    assert "several columns (openid, n)" in refused(tmp_path, two)
+    assert "no column 'x'" in refused(tmp_path, two, column="x")
+    assert "no text but INTEGER" in refused(tmp_path, two, column="n")
+    assert "rows 3 (empty), 4 (no openid)" in refused(tmp_path, two, column="openid")
+    assert kept(tmp_path, two, column="openid", drop=True) == (b"a\nb\n", 2)
+    assert kept(tmp_path, parquet(tmp_path, "SELECT unnest(['b', 'a']) AS x")) == (b"a\nb\n", 0)
+    assert "cannot be read" in refused(tmp_path, two[: len(two) // 2], column="openid")
+
+
+zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="needs the zstd command")
+
+
+def packed(content: bytes) -> bytes:
+    """Compressed, with a checksum."""
+    return subprocess.run(["zstd", "-q", "-c"], input=content, stdout=subprocess.PIPE, check=True).stdout
+
+
+@zstd
+def test_a_zstd_file_is_taken_whole_or_refused(tmp_path: Path) -> None:
+    """Cut off anywhere, it would be a shorter list without a word."""
+    whole = packed(text([f"o{number * 7919 % 100_003:06d}" for number in range(100_000)]))
+    assert kept(tmp_path, whole)[0].count(b"\n") == 100_000
+    assert kept(tmp_path, packed(b"a\n") + packed(b"b\n"))[0] == b"a\nb\n"
+    for cut_off in (1, 3, 4, 5, 9, len(whole) // 3, len(whole) // 2, len(whole) - 5, len(whole) - 6):
+        assert "ends too early" in refused(tmp_path, whole[:-cut_off])
+    middle = len(whole) // 2
+    assert refused(tmp_path, whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    assert "line 2 (empty)" in refused(tmp_path, packed(b"a\n\nb\n"))
+    assert kept(tmp_path, packed(b'n,openid\n"x\n\ny",a\n,b\n'), column="openid")[0] == b"a\nb\n"
+
+
+@zstd
+def test_a_bomb_of_zstd_is_refused(tmp_path: Path) -> None:
+    """A few kilobytes that would be gigabytes in one line."""
+    assert "far too long" in refused(tmp_path, packed(b"a" * 300_000_000))
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(st.tuples(st.text(max_size=8), st.text(_ALPHABET, min_size=1, max_size=4)), min_size=2))
+def test_whatever_stands_beside_openids_in_csv_is_passed_over(rows: list[tuple[str, str]]) -> None:
+    """Quotes, line ends and separators in other columns, as Python's own writer puts them."""
+    wanted = sorted({openid for _, openid in rows})
+    if len(wanted) < 2 or any("\0" in other or "\r" in other for other, _ in rows):
+        return
+    written = io.StringIO()
+    csv.writer(written).writerows([("other", "openid"), *rows])
+    try:
+        content = written.getvalue().encode()
+    except UnicodeEncodeError:
+        return
+    with TemporaryDirectory() as folder:
+        assert kept(Path(folder), content, column="openid")[0] == text(wanted)

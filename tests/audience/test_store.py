@@ -1,0 +1,90 @@
+"""The store: a folder or a bucket, in which things appear whole and once."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from qunfa.audience.store import CHUNK, Store, StoreUnavailable
+from qunfa.media import SourcePolicy
+from tests.media.sources.conftest import SECRET_KEY, credentials, store
+from tests.media.sources.conftest import Store as Bucket
+
+__all__ = ["credentials", "store"]
+
+Opened = Callable[[], Store]
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+    """Opens a store that is empty at first."""
+    if request.param == "folder":
+        return lambda: Store((tmp_path / "plans").as_uri(), SourcePolicy())
+    request.getfixturevalue("credentials")
+    bucket: Bucket = request.getfixturevalue("store")
+    bucket.put(f"b{tmp_path.name[-40:].replace('_', '-')}", "other/a", b"x")
+    policy = SourcePolicy(s3_endpoint=bucket.endpoint, s3_region="us-east-1")
+    return lambda: Store(f"s3://b{tmp_path.name[-40:].replace('_', '-')}/plans", policy)
+
+
+async def test_a_store_gives_back_what_was_put_there(opened: Opened) -> None:
+    """Whole, in pieces and in a list; what is not there is told as that."""
+    found = opened()
+    content = bytes(range(256)) * (CHUNK // 100)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(content), 1 << 20):
+            yield content[at : at + (1 << 20)]
+
+    await found.put("a/k/big", pieces())
+    assert await found.get("a/k/big") == content
+    assert b"".join([piece async for piece in found.stream("a/k/big")]) == content
+    assert [one.path for one in await found.found("a")] == ["a/k/big"]
+    assert await found.get("a/k/none") is None
+    await found.remove("a/k/big")
+    await found.remove("a/k/big")
+    assert await found.get("a/k/big") is None
+
+
+async def test_a_folder_creates_once_and_reads_parts(tmp_path: Path) -> None:
+    """Whoever comes second changes nothing. Rclone's server knows neither of both, so that no bucket is tried here."""
+    found = Store(tmp_path.as_uri(), SourcePolicy())
+    assert await found.create("k/plan", b"first")
+    assert await found.get_range("k/plan", 1, 3) == b"irs"
+    assert await found.get_range("k/none", 1, 3) is None
+    assert not await found.create("k/plan", b"second")
+    assert await found.get("k/plan") == b"first"
+
+
+async def test_a_stream_that_fails_leaves_what_was_there(opened: Opened) -> None:
+    """Half a report is none."""
+    found = opened()
+    assert await found.create("k/report", b"whole")
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"half" * CHUNK
+        raise StoreUnavailable("no more")
+
+    with pytest.raises(StoreUnavailable):
+        await found.put("k/report", broken())
+    assert await found.get("k/report") == b"whole"
+
+
+async def test_a_bucket_that_does_not_answer_says_so(
+    monkeypatch: pytest.MonkeyPatch, credentials: None, store: Bucket
+) -> None:
+    """Without what the server has said, and without the key."""
+    nowhere = Store("s3://bucket/x", SourcePolicy(s3_endpoint="http://127.0.0.1:9", s3_region="us-east-1"))
+    with pytest.raises(StoreUnavailable, match="not reached") as silent:
+        await nowhere.get("a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-key")
+    with pytest.raises(StoreUnavailable, match="refuses the worker's credentials") as forbidden:
+        await Store("s3://bucket/x", SourcePolicy(s3_endpoint=store.endpoint, s3_region="us-east-1")).get("a")
+    assert SECRET_KEY not in f"{silent.value}{forbidden.value}"
+
+
+@pytest.mark.parametrize("uri", ["plans", "file:plans", "http://host/plans", "s3:bucket", "file://host/plans"])
+def test_a_store_that_cannot_be_is_refused(uri: str) -> None:
+    """It says which setting is wrong."""
+    with pytest.raises(ValueError, match=r"\[store\] uri"):
+        Store(uri, SourcePolicy())
