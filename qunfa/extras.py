@@ -6,7 +6,13 @@ from contextlib import contextmanager
 from typing import Final, NoReturn
 
 OWN: Final = frozenset({"qunfa", "workflows", "activities", "worker"})
-_OF_COMMAND: Final = {"worker": "worker", "callback": "receiver", "simulator": "simulator", "demo": "demo"}
+_OF_COMMAND: Final = {
+    "worker": "worker",
+    "report": "worker",
+    "callback": "receiver",
+    "simulator": "simulator",
+    "demo": "demo",
+}
 """Which extra a command needs; any other needs ``cli``."""
 _WRONG_USE: Final = 2
 

@@ -69,6 +69,11 @@ _PANELS: Final[dict[str, dict[str, Listed]]] = {
             "Say that a send was found in WeChat's console.",
             f'qunfa mark-sent {_SEND} --msg-id 3147483650 --reason "seen"',
         ),
+        "report": Listed(
+            "report:report",
+            "Show what became of whom, after a send in batches.",
+            f"qunfa report {_SEND} --output spring-sale.csv.gz",
+        ),
         "recall": Listed(
             "recall:recall",
             "Delete the pages of articles or of a video that were sent.",

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from qunfa.cli.batches import plan_facts
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
@@ -252,7 +253,9 @@ def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, 
     if not found.sources:
         for line in contents(request.message):
             yield "", line
-    yield _("audience"), _audience(found)
+    yield _("audience"), told(found.audience) if found.plan else _audience(found)
+    if found.plan is not None:
+        yield from plan_facts(found.plan, found.ends_at)
     for number, removed in enumerate(found.removed):
         yield "" if number else _("taken out"), told(removed)
 

@@ -4,7 +4,10 @@ import json
 from typing import Final
 
 from qunfa.cli.view import NEEDS_A_PERSON, SendView
+from qunfa.contract.batches import batch_key
 
+BATCH_FAILED: Final = "batch_failed"
+"""The problem of a send in batches of which a batch has ended badly."""
 _COMMANDS: Final = frozenset({"retry", "abort", "mark_sent", "approve", "reject", "pause", "resume", "reschedule"})
 _WITHOUT_REASON: Final = frozenset({"approve", "pause", "resume", "reschedule"})
 """These need no reason, and `reschedule` takes none."""
@@ -33,6 +36,25 @@ def look_command(view: SendView) -> str | None:
     if not waits or view.request is None or not view.request.has_articles:
         return None
     return f"qunfa article preview {view.account}/{view.key}"
+
+
+def batch_asking(view: SendView) -> tuple[int, str] | None:
+    """The number and the key of the batch that a person is asked about; it is the one after those that have ended."""
+    status = view.status
+    if not view.in_batches or status is None or status.problem is None or view.state != "running":
+        return None
+    number = status.progress.done + (status.problem.name != BATCH_FAILED)
+    return (number, batch_key(view.key, number)) if 1 <= number <= status.progress.jobs else None
+
+
+def batch_command(view: SendView) -> str | None:
+    """The first answer, given to the batch itself; `None` where none is under way."""
+    asking = batch_asking(view)
+    if asking is None or view.status is None or view.status.problem is None or not view.status.answers:
+        return None
+    if view.status.problem.name == BATCH_FAILED:
+        return None
+    return _command(view.model_copy(update={"key": asking[1]}), view.status.answers[0], view.status.problem.name)
 
 
 def answer_commands(view: SendView) -> list[str]:

@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import typer
-from temporalio.client import Client, WorkflowContinuedAsNewError, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from qunfa.cli.audience import AudienceOptions
+from qunfa.cli.batches import plan_facts, size_words
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client, warn_without_worker, workflow_link
 from qunfa.cli.errors import Refused, WrongUse
@@ -25,7 +26,8 @@ from qunfa.cli.status import render_send
 from qunfa.cli.view import SendView, in_words, read_send, request_of
 from qunfa.cli.watch import follow_on
 from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
-from qunfa.contract.audience import All, describe
+from qunfa.contract.audience import All, describe, is_long
+from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import MassSendId
 
 EARLY: Final = timedelta(seconds=2)
@@ -112,10 +114,11 @@ def send(
         show_check(request, run(check(request, task_queue(queue))), as_json=as_json)
         return
     demand_consent(yes=yes, first=_("look at it with --dry-run"))
+    found = None if yes or not is_long(request.parsed.audience) else _looked_at(request, task_queue(queue))
     confirm(
-        _("Send to {whom} of {account}?").format(whom=_whom(request), account=request.parsed.account),
+        _("Send to {whom} of {account}?").format(whom=_whom(request, found), account=request.parsed.account),
         yes=yes,
-        about=_what_goes_out(request),
+        about=_what_goes_out(request, found),
     )
     view = run(_send(request, task_queue(queue), wait=wait, as_json=as_json))
     _print(view, as_json=as_json)
@@ -133,14 +136,38 @@ def _requested_by_login() -> dict[str, str]:
         return {}
 
 
-def _whom(request: Request) -> str:
+def _looked_at(request: Request, queue: str) -> CheckResult | None:
+    """What the workers find of a send in batches: whoever confirms it is to know how many it goes to.
+
+    Raises:
+        Exit: It cannot be sent like this.
+    """
+    note(_("The workers look at the audience, which may take a minute. Nothing is sent meanwhile."))
+    try:
+        found = run(check(request, queue))
+    except Refused as error:
+        note(_("How many it goes to is not known: {why}").format(why=error))
+        return None
+    if found.problems:
+        show_check(request, found, as_json=False)
+    return found
+
+
+def _whom(request: Request, found: CheckResult | None) -> str:
     audience = request.parsed.audience
+    if found is not None and found.plan is not None:
+        return f"{told(describe(audience))} ({size_words(found.plan)})"
     return _("every follower") if isinstance(audience, All) else told(describe(audience))
 
 
-def _what_goes_out(request: Request) -> list[str]:
+def _what_goes_out(request: Request, found: CheckResult | None) -> list[str]:
     message = request.parsed.message
-    return [heading(message), *(f"  {line}" for line in contents(message))]
+    said = [heading(message), *(f"  {line}" for line in contents(message))]
+    if found is not None and found.plan is not None:
+        said += [
+            f"{label}: {words}" if label else f"  {words}" for label, words in plan_facts(found.plan, found.ends_at)
+        ]
+    return said
 
 
 async def _send(request: Request, queue: str, *, wait: bool, as_json: bool) -> SendView:
@@ -242,14 +269,14 @@ async def start(client: Client, request: Request, queue: str) -> Started:
 
 
 async def ends_early(client: Client, started: Started) -> bool:
-    """Whether the run ends within :data:`EARLY`, as one does whose request is refused, or whose key was sent before."""
+    """Whether it ends within :data:`EARLY`, as a send does whose request is refused, or whose key was sent before."""
     run = client.get_workflow_handle(mass_send_id(*started.send), run_id=started.run_id)
     try:
         async with asyncio.timeout(EARLY.total_seconds()):
-            await run.result(follow_runs=False)
+            await run.result()
     except WorkflowFailureError:
         return True
-    except (TimeoutError, WorkflowContinuedAsNewError, RPCError):
+    except (TimeoutError, RPCError):
         return False
     return True
 

@@ -7,6 +7,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from qunfa.cli.batches import batches_line, not_sent
 from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused
@@ -15,7 +16,7 @@ from qunfa.cli.options import Account, Json, send_id
 from qunfa.cli.output import note, show, show_json, unbroken
 from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.preview import render_previews
-from qunfa.cli.replies import answer_commands, look_command, next_command
+from qunfa.cli.replies import answer_commands, batch_asking, batch_command, look_command, next_command
 from qunfa.cli.tables import facts, table
 from qunfa.cli.times import short
 from qunfa.cli.view import SendView, read_send
@@ -82,7 +83,9 @@ def render_send(view: SendView, *, brief: bool = False) -> RenderableType:
     if view.status and view.status.previews:
         parts += ["", render_previews(view.status.previews)]
     jobs = view.result.jobs if view.result else view.status.jobs if view.status else ()
-    if jobs:
+    if view.in_batches:
+        parts += ["", *odd] if (odd := list(not_sent(jobs))) else []
+    elif jobs:
         parts += ["", table([_(one) for one in _JOB_COLUMNS], map(_job, jobs), wrapped=("status", _("seen by")))]
     if not brief and view.status and view.status.history:
         story = ((short(one.at), told(one.what), one.by or "", one.reason or "") for one in view.status.history)
@@ -152,7 +155,7 @@ def _facts(view: SendView) -> Iterator[Row]:
     if view.state != "running":
         yield _("outcome"), headline(view)
     elif view.status:
-        yield from _now(view.status)
+        yield from _now(view.status, in_batches=view.in_batches)
     if view.status:
         yield from _approval(view.status.approval)
     if (looking := look_command(view)) is not None:
@@ -161,11 +164,24 @@ def _facts(view: SendView) -> Iterator[Row]:
     if problem:
         said = view.state != "running" and told(problem.sentence) == headline(view)
         yield from _problem(problem, said_before=said)
-    for number, command in enumerate(answer_commands(view)):
-        yield "" if number else _("answers"), command
+    yield from _answers(view)
     if (following := next_command(view)) is not None:
         yield _("next"), following
     yield from _about(view)
+
+
+def _answers(view: SendView) -> Iterator[Row]:
+    asking = batch_asking(view)
+    if asking is not None:
+        number, key = asking
+        yield (
+            _("batch"),
+            _("{number:,}: qunfa status {account}/{key}").format(number=number, account=view.account, key=key),
+        )
+    for number, command in enumerate(answer_commands(view)):
+        yield "" if number else _("answers"), command
+    if (own := batch_command(view)) is not None:
+        yield _("or"), own
 
 
 def _asked(view: SendView) -> Iterator[Row]:
@@ -178,7 +194,7 @@ def _asked(view: SendView) -> Iterator[Row]:
         yield _("batch of"), f"qunfa status {view.account}/{view.batch_of}"
 
 
-def _now(status: Status) -> Iterator[Row]:
+def _now(status: Status, *, in_batches: bool) -> Iterator[Row]:
     waiting, problem = status.waiting_for, status.problem
     if waiting and not (problem and problem.sentence == waiting.reason):
         yield _("waiting for"), told(waiting.reason)
@@ -188,7 +204,7 @@ def _now(status: Status) -> Iterator[Row]:
         yield _("paused by"), status.paused_by
     if status.send_at is not None:
         yield _("send at"), short(status.send_at)
-    yield _("progress"), progress_words(status.progress)
+    yield _("progress"), batches_line(status.progress) if in_batches else progress_words(status.progress)
 
 
 def approval_lines(approval: Approval) -> list[str]:

@@ -73,6 +73,8 @@ class CheckResult(Stored):
     """Why that is not known."""
     plan: AudiencePlan | None = None
     """The plan of a send in batches; null for any other, and where the audience could not be read."""
+    ends_at: datetime | None = None
+    """When a send in batches would be through, by an estimate."""
     sources: tuple[Source, ...] = ()
     """The files of the message, as the workers find them."""
     removed: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from typer.testing import CliRunner, Result
 
 from qunfa.cli import app
+from qunfa.cli.connection import has_worker
 from qunfa.contract import MASS_SEND, mass_send_id
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
 from tests.cli.calls import QUEUE, InBatches, Qunfa, Scripted, Start
@@ -28,6 +29,7 @@ from tests.cli.stub import (
     request,
     upload,
 )
+from tests.looking import until
 from tests.temporal import in_namespace
 from workflows.account import Account
 from workflows.checks import CheckWorker
@@ -52,6 +54,7 @@ async def client(server: Client) -> AsyncIterator[Client]:
         activities=[upload],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
+        await until(lambda: has_worker(server, QUEUE))
         yield server
 
 

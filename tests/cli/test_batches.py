@@ -1,15 +1,23 @@
 """Sends in batches, as the commands tell of them and answer them."""
 
 import json
+from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
 from pydantic import TypeAdapter
+from rich.console import Console
 from temporalio.client import Client
 
+from qunfa.cli.batches import bar, batches_line
 from qunfa.cli.list import SendRow, without_batches
+from qunfa.cli.times import short
+from qunfa.cli.view import SendView
+from qunfa.cli.watch import render_board
 from qunfa.contract import mass_send_id
 from qunfa.contract.batches import whole_of
 from qunfa.contract.ids import MassSendId
+from qunfa.contract.operators import Progress
 from tests.cli.calls import InBatches, Qunfa, parsed
 from tests.cli.stub import result, status
 from tests.looking import until
@@ -92,3 +100,100 @@ async def test_a_batch_says_what_it_is_of(qunfa: Qunfa, in_batches: InBatches, k
     [whole, batch] = parsed(await qunfa("status", f"demo/{key}", f"demo/{key}.1", "--json"))
     assert (whole["in_batches"], whole["batch_of"]) == (True, None)
     assert (batch["in_batches"], batch["batch_of"]) == (False, key)
+
+
+@pytest.mark.parametrize(
+    ("done", "of", "drawn"),
+    [
+        (0, 300, "[----------]"),
+        (29, 300, "[----------]"),
+        (30, 300, "[#---------]"),
+        (120, 300, "[####------]"),
+        (299, 300, "[#########-]"),
+        (300, 300, "[##########]"),
+        (1, 0, "[----------]"),
+    ],
+)
+def test_a_bar_is_full_where_all_is_done(*, done: int, of: int, drawn: str) -> None:
+    """And not a batch before."""
+    assert bar(done, of) == drawn
+
+
+ENDS = datetime(2026, 12, 3, 6, 10, tzinfo=UTC)
+PROGRESS = {
+    "jobs": 300,
+    "accepted": 121,
+    "done": 120,
+    "followers": 1_196_004,
+    "openids": 3_000_000,
+    "ends_at": ENDS.isoformat(),
+}
+LINE = f"[####------] 120/300 batches, 1,196,004 reached, through {short(ENDS)}"
+
+
+def test_how_far_a_send_in_batches_is_stands_in_a_line() -> None:
+    """What is not known is left out; once all is done, no end is awaited."""
+    progress = Progress.model_validate(PROGRESS)
+    assert batches_line(progress) == LINE
+    nothing = Progress.model_validate({"jobs": 300})
+    assert batches_line(nothing) == "[----------] 0/300 batches"
+    assert batches_line(progress.model_copy(update={"done": 300})).endswith("300/300 batches, 1,196,004 reached")
+
+
+async def test_a_status_has_the_bar(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
+    """In 80 columns, too, and in the line of a watch; only the batches that were not sent have a row."""
+    jobs = [
+        {"index": number, "generation": 0, "clientmsgid": "c", "state": state}
+        for number, state in enumerate(("sent", "failed", "sent"))
+    ]
+    handle = await in_batches(status("submitting", progress=PROGRESS, jobs=jobs))
+    shown = (await qunfa("status", f"demo/{key}")).stdout
+    assert LINE in shown
+    assert [line.split()[:2] for line in shown.splitlines() if line.startswith(("1 ", "2 ", "3 "))] == [["2", "failed"]]
+    await handle.signal("end", {"as": "completed", "result": result("sent", key)})
+    watched = (await qunfa("watch", f"demo/{key}")).stdout
+    assert "sent: Delivered." in watched
+
+
+async def test_a_batch_that_needs_a_person_is_named(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
+    """With the commands that answer it: on the whole send, and on the batch while it is under way."""
+    problem = {"name": "admin_timeout", "sentence": "Nobody confirmed.", "todo": "Retry or abort."}
+    handle = await in_batches(status("needs_operator", progress=PROGRESS, problem=problem, answers=["retry", "abort"]))
+    shown = (await qunfa("status", f"demo/{key}")).stdout
+    assert f"121: qunfa status demo/{key}.121\n" in shown
+    answers = [line.split("  ")[-1].strip() for line in shown.splitlines() if "--reason" in line]
+    assert answers == [
+        f'qunfa retry demo/{key} --reason "WHY"',
+        f'qunfa abort demo/{key} --reason "WHY"',
+        f'qunfa retry demo/{key}.121 --reason "WHY"',
+    ]
+    failed = {**problem, "name": "batch_failed"}
+    await handle.signal("become", status("needs_operator", progress=PROGRESS, problem=failed, answers=["resume"]))
+    shown = (await qunfa("status", f"demo/{key}")).stdout
+    assert f"120: qunfa status demo/{key}.120\n" in shown
+    assert [line.split("  ")[-1].strip() for line in shown.splitlines() if "resume" in line] == [
+        f"qunfa resume demo/{key}"
+    ]
+    taken = await qunfa("resume", f"demo/{key}")
+    assert (taken.exit_code, (await handle.query("received"))[-1]["by"]) == (0, "li")
+
+
+def test_a_board_fits_eighty_columns() -> None:
+    """With a bar for each send in batches."""
+    view = SendView.model_validate(
+        {
+            "workflow_id": "mass-send:demo:spring",
+            "account": "demo",
+            "key": "spring",
+            "in_batches": True,
+            "state": "running",
+            "phase": "needs_operator",
+            "status": status("needs_operator", progress=PROGRESS, answers=["resume", "retry", "abort"]),
+            "request": {"message": 'Text "hi"', "audience": "the openids in file:///lists/spring.csv"},
+        }
+    )
+    drawn = Console(width=80, file=StringIO())
+    drawn.print(render_board([view]))
+    lines = drawn.file.getvalue().splitlines()  # type: ignore[attr-defined]  # it is a StringIO
+    assert "[####------] 120/300" in lines[1]
+    assert max(map(len, lines)) <= 80

@@ -65,7 +65,7 @@ def test_filters_are_joined() -> None:
 
 def test_a_value_is_never_a_condition() -> None:
     """Quotes in it are escaped."""
-    assert visibility_query(Filters(account="x' OR '1'='1")).endswith(r"= 'x\' OR \'1\'=\'1'")
+    assert visibility_query(Filters(problem="x' OR '1'='1")).endswith(r"= 'x\' OR \'1\'=\'1'")
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ FIXED: Final = [*(word for one in STATES for word in get_args(one)), *OTHER_WORD
 """Names of states and kinds, which are not marked where they are defined: Chinese has a word for each."""
 CORE: Final = (
     "qunfa/send",
+    "qunfa/batches",
     "qunfa/rules/codes.py",
     "qunfa/rules/doctor.py",
     "qunfa/rules/doctor_account.py",

@@ -32,6 +32,7 @@ from tests.project.messages import (
 KEPT: Final = catalogue()
 SAID_ELSEWHERE: Final = (
     "qunfa/send",
+    "qunfa/batches",
     "qunfa/rules",
     "qunfa/contract",
     "qunfa/account",

@@ -61,7 +61,8 @@ class Act:
     async def _run(self, *words: str) -> Result:
         self.steps.append(Step("did", shlex.join(("qunfa", *words))))
         # Wide enough for every sentence to stay on its line.
-        return await qunfa(self.scene, *words, COLUMNS="400", LANGUAGE="en")
+        store = self.scene.stage.settings.store.uri or ""
+        return await qunfa(self.scene, *words, COLUMNS="400", LANGUAGE="en", QUNFA_STORE__URI=store)
 
     async def ends(self, handle: WorkflowHandle[Any, MassSendResult], outcome: str) -> MassSendResult:
         """The send has ended so; its result."""

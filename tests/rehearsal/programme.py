@@ -31,6 +31,7 @@ PROGRAMME: Final[Mapping[str, Play]] = MappingProxyType(
         "unknown": scenes.unknown,
         "abort": scenes.abort,
         "recall": scenes.recall,
+        "batches": scenes.batches,
     }
 )
 WIDTH = 120

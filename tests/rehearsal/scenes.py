@@ -9,6 +9,7 @@ from tests.rehearsal.act import Act
 
 WHY = ("--by", "li", "--reason", "looked")
 ADDRESS = "127.0.0.1"
+LISTED = 25_000
 
 
 def _in_an_hour() -> str:
@@ -157,6 +158,33 @@ async def unknown(act: Act) -> None:
     act.sees("WeChat's push on that msg_id counted", when=[one.msg_id for one in result.jobs] == [job.msg_id])
     act.sees("nothing was submitted again", when=len(scene.tries) == tries and len(scene.jobs) == 1)
     await act.everyone_received()
+
+
+async def batches(act: Act) -> None:
+    """A list goes out batch by batch; one that is given up stops the rest, until a person lets them go on."""
+    scene, send = act.scene, "batches/spring"
+    await scene.simulate(followers=LISTED)
+    openids = "".join(f"{openid}\n" for openid in scene.openids(LISTED))
+    scene.plan()
+    next(scene.problem("content_refused"))
+    act.does(f"crm starts a send to a file of {LISTED:,} openids; WeChat refuses the content of the second batch")
+    who = {"kind": "openid_file", "uri": scene.file("who.txt", openids.encode())}
+    handle = await scene.start(audience=who)
+    await _asks(act, handle, "content_refused")
+    shown = (await act.types("status", send)).stdout
+    act.sees("batch 2, and the bar", when=f"2: qunfa status {send}.2" in shown and "[###-------] 1/3" in shown)
+    await act.types("abort", f"{send}.2", *WHY)
+    await scene.until(handle, lambda status: status.problem and status.problem.name == "batch_failed")
+    act.sees("needs an operator: batch_failed", when=len(scene.jobs) == 2)
+    await act.types("resume", send, "--by", "li")
+    await act.ends(handle, "partly_sent")
+    rows = [line.split()[:2] for line in (await act.types("report", send)).stdout.splitlines()]
+    sent, left = f"{LISTED - LISTED // 3:,}", f"{LISTED // 3:,}"
+    told = ["sent", sent] in rows and ["not_submitted", left] in rows
+    act.sees(f"{sent} sent, {left} not submitted", when=told)
+    received = await scene.received()
+    once = len(received) == LISTED - LISTED // 3 and set(received.values()) == {1}
+    act.sees(f"{sent} followers received 1 message each, and {left} none", when=once)
 
 
 async def _asks(act: Act, handle: WorkflowHandle[object, MassSendResult], problem: str) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ async def played(*arguments: str) -> Ended:
 
 
 async def test_every_scene_ends_as_the_design_says() -> None:
-    """Nine scenes, each with what was done and seen; WeChat's ledger has the last word in each; exit 0."""
+    """Ten scenes, each with what was done and seen; WeChat's ledger has the last word in each; exit 0."""
     answer = await played("--json", "--seconds", str(PATIENCE))
     reports = json.loads(answer.stdout)
     assert [report["deviation"] for report in reports] == [None] * len(PROGRAMME)

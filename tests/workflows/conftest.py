@@ -33,7 +33,7 @@ from tests.workflows.recording import record
 from tests.workflows.slow_ledger import NoEarlierRuns, SlowLedger
 from worker import EndingWorker
 from workflows.account import Account
-from workflows.checks import CheckMassSend
+from workflows.check_send import CheckMassSend
 from workflows.in_batches import MassSendInBatches
 from workflows.mass_send import MassSend
 from workflows.notify import Notify

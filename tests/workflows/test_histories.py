@@ -12,7 +12,7 @@ from qunfa.temporal.payloads import data_converter
 from tests.histories.keep import HISTORIES, keep, path_of
 from tests.workflows.metronome import OtherMassSend
 from workflows.account import Account
-from workflows.checks import CheckMassSend
+from workflows.check_send import CheckMassSend
 from workflows.mass_send import MassSend
 from workflows.notify import Notify
 from workflows.preview import PreviewMassSend

@@ -18,7 +18,7 @@ from rich.text import Text
 from temporalio.client import Client
 
 from qunfa.cli.connection import link, run
-from qunfa.cli.demo.folder import ACCOUNT, TASK_QUEUE, demo_folder, media_folder
+from qunfa.cli.demo.folder import ACCOUNT, CROWD, TASK_QUEUE, demo_folder, list_file, media_folder
 from qunfa.cli.demo.followers import followers, received
 from qunfa.cli.demo.leave import leave, render_standing
 from qunfa.cli.demo.messages import message, to_all
@@ -203,6 +203,8 @@ def sending(request: Request, stack: Stack) -> RenderableType:
 def what_next(stack: Stack) -> RenderableType:
     """What can be tried now, ready to be pasted."""
     qunfa, media = _command(), shlex.quote(str(media_folder(stack.folder)))
+    crowd = shlex.quote(str(list_file(stack.folder)))
+    configured = f"QUNFA_CONFIG={shlex.quote(str(stack.folder / 'qunfa.toml'))}"
     commands = [
         f"{qunfa} list",
         f"{qunfa} send --account {ACCOUNT} --key look --to-all --image {media}/*.png --dry-run",
@@ -212,6 +214,8 @@ def what_next(stack: Stack) -> RenderableType:
         f"{qunfa} unfreeze {ACCOUNT}",
         f"{qunfa} status {ACCOUNT}/second",
         f"{qunfa} ledger {ACCOUNT}",
+        f'{qunfa} send --account {CROWD} --key many --openid-file {crowd} --text "To a list, in batches" --wait',
+        f"{configured} {qunfa} report {CROWD}/many",
         "curl $SIM/_sim/ledger",
     ]
     return Group(

@@ -17,7 +17,10 @@ from qunfa.cli.errors import Refused, WrongUse
 from qunfa.contract.fields import Stored
 
 ACCOUNT: Final = "demo"
+CROWD: Final = "crowd"
+"""An account with so many followers that a list of them goes out in batches."""
 FOLLOWERS: Final = 5_000
+_CROWD_FOLLOWERS: Final = 25_000
 MONTHLY: Final = 50
 TASK_QUEUE: Final = "qunfa"
 _IDENTITY: Final = "account.json"
@@ -38,6 +41,7 @@ class Account(NamedTuple):
     name: str
     who: Identity
     worker: str = ""
+    followers: int = FOLLOWERS
 
 
 @contextlib.contextmanager
@@ -67,12 +71,13 @@ def demo_folder(keep: Path | None) -> Iterator[Path]:
 
 
 def accounts(folder: Path, problems: Iterable[str]) -> tuple[Account, ...]:
-    """`demo`, and an account for each problem that is left now, or was by an earlier demo in `folder`.
+    """`demo`, the crowd, and an account for each problem that is left now, or was by an earlier demo in `folder`.
 
     Raises:
         WrongUse: The folder has a file that no demo wrote.
     """
-    found = [Account(ACCOUNT, _identity(folder / _IDENTITY))]
+    crowd = Account(CROWD, _identity(folder / f"account-{CROWD}.json"), followers=_CROWD_FOLLOWERS)
+    found = [Account(ACCOUNT, _identity(folder / _IDENTITY)), crowd]
     for problem, left in LEFT.items():
         path = folder / f"account-{left.account}.json"
         if problem in problems or path.exists():
@@ -100,6 +105,21 @@ def media_folder(folder: Path) -> Path:
 def write_media(folder: Path) -> Path:
     """An article with its pictures, a cover and a video, beside whatever an earlier demo left there."""
     return Path(shutil.copytree(_MEDIA, media_folder(folder), dirs_exist_ok=True))
+
+
+def list_file(folder: Path) -> Path:
+    """Where the openids of the crowd stand, one a line."""
+    return media_folder(folder) / f"{CROWD}.txt"
+
+
+def write_list(folder: Path, having: Iterable[Account]) -> None:
+    """The openids of all followers of the crowd."""
+    from qunfa.simulator import openid  # noqa: PLC0415 - slow, and no other command needs it
+
+    for account in having:
+        if account.name == CROWD:
+            openids = (openid(account.who.appid, number) for number in range(account.followers))
+            list_file(folder).write_text("".join(f"{one}\n" for one in openids), encoding="ascii")
 
 
 def write_worker_configuration(folder: Path, ports: Ports, having: Iterable[Account]) -> Path:
@@ -133,7 +153,7 @@ uri = {_toml((folder / "store").absolute().as_uri())}
 
 
 def _at_the_worker(account: Account) -> str:
-    name, who, more = account
+    name, who, more, _ = account
     return f"""\
 [accounts.{name}]
 appid = {_toml(who.appid)}
@@ -153,13 +173,13 @@ def write_simulator_configuration(folder: Path, ports: Ports, having: Iterable[A
 
 
 def _at_the_simulator(ports: Ports, account: Account) -> str:
-    name, who, _ = account
+    name, who, _, followers = account
     return f"""\
 [accounts.{name}]
 appid = {_toml(who.appid)}
 secret = {_toml(who.secret)}
 kind = "service"
-followers = {FOLLOWERS}
+followers = {followers}
 
 [accounts.{name}.limits]
 to_all_per_month = {MONTHLY}

@@ -22,6 +22,7 @@ from qunfa.cli.demo.folder import (
     ACCOUNT,
     TASK_QUEUE,
     accounts,
+    write_list,
     write_media,
     write_simulator_configuration,
     write_worker_configuration,
@@ -80,6 +81,7 @@ class Stack:
         having = accounts(self.folder, self._problems)
         self._appids = {account.name: account.who.appid for account in having}
         write_media(self.folder)
+        write_list(self.folder, having)
         config = write_worker_configuration(self.folder, self.ports, having)
         simulated = write_simulator_configuration(self.folder, self.ports, having)
         clean_environment(self.operator_environment)

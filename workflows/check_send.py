@@ -1,0 +1,201 @@
+"""``CheckMassSend``: what a mass send would be, and what a start would meet. It changes nothing."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from qunfa.contract.audience import Batch, Long, Openids, Tag, describe, is_long
+    from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_AUDIENCE, AudiencePlan, PlanStep
+    from qunfa.contract.checks import (
+        CheckResult,
+    )
+    from qunfa.contract.ids import CHECK_MASS_SEND
+    from qunfa.contract.message import Inspection
+    from qunfa.contract.prospect import (
+        COUNT_FOLLOWERS,
+        LOOK_AHEAD,
+        Ahead,
+        Followers,
+        FollowersStep,
+        LookAheadStep,
+    )
+    from qunfa.contract.refusal import InvalidRequestError
+    from qunfa.contract.request import MassSendRequest, parse_request
+    from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AudienceFinding, AudienceStep
+    from qunfa.rules import approval
+    from qunfa.rules.digest import content_digest
+    from qunfa.rules.estimate import Remaining, through
+    from qunfa.rules.material import found, needs_material
+    from qunfa.rules.quota_view import allowances
+    from qunfa.send import hindrance, prospect
+    from qunfa.send.joining import REUSED
+    from qunfa.send.prospect import Start
+    from workflows import calls
+    from workflows.effects import form_problems
+    from workflows.making import problem_of_failure
+    from workflows.preview import audience_problem
+    from workflows.refusal import NOT_ASKED_FOR, account_facts, refuse
+    from workflows.unanswered import why_unseen
+
+Found = TypeVar("Found")
+PLAN_WITHIN: Final = timedelta(minutes=15)
+"""A list of ten million is fetched, sorted and counted."""
+CHECK_WITHIN: Final = timedelta(seconds=20)
+"""What a check of a request cannot find out in this time is not known; its material takes as long as it takes."""
+_RETRIES: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
+
+
+@workflow.defn(name=CHECK_MASS_SEND)
+class CheckMassSend:
+    """The request, the account, the material, the audience and the key: all that can be looked at beforehand."""
+
+    @workflow.run
+    async def run(self, raw: Any = None, *more: Any) -> CheckResult:
+        """What would be sent to how many, what stands against it, and what a start would meet."""
+        if more:
+            raise refuse(["the workflow takes one input, the request"])
+        try:
+            request = parse_request(raw)
+        except InvalidRequestError as error:
+            raise refuse(error.problems) from None
+        if isinstance(request.audience, Batch):
+            raise refuse([f"audience.kind: {NOT_ASKED_FOR}"])
+        facts = await account_facts(request.account)
+        (inspection, problems), counted, ahead = await asyncio.gather(
+            _material(request, facts), _audience(request, facts), _ahead(request, facts)
+        )
+        start = Start(request, facts, workflow.info().namespace, _digest(request, inspection), workflow.now())
+        past = prospect.of_key(start, ahead)
+        reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
+        return CheckResult(
+            account=request.account,
+            key=request.key,
+            msgtype=request.message.msgtype,
+            audience=describe(request.audience),
+            followers=counted.followers,
+            uncounted=counted.uncounted,
+            plan=counted.plan,
+            ends_at=_through(start, ahead, counted.plan),
+            sources=inspection.sources if inspection else (),
+            removed=inspection.removed if inspection else (),
+            problems=(*problems, *counted.problems, *_terms(request, facts), *reused),
+            past=past,
+            freeze=hindrance.of_freeze(start, ahead, past),
+            quota=hindrance.of_quota(start, ahead, past),
+        )
+
+
+def _through(start: Start, ahead: Ahead, plan: AudiencePlan | None) -> datetime | None:
+    """When a send in batches would be through."""
+    if plan is None:
+        return None
+    at = max(filter(None, (start.now, start.request.send_at)))
+    book = ahead.book
+    rows = allowances(start.facts.kind, book, (), at) if book is not None and book.since is not None else ()
+    used = sum(row.limit - row.left for row in rows if row.name == "mass_calls")
+    return through(Remaining(plan.batches, start.facts.timing.pace, used), at, start.facts.send_hours)
+
+
+def _terms(request: MassSendRequest, facts: AccountFacts) -> list[str]:
+    """What a send would be refused for before its material is looked at."""
+    problems = approval.problems(facts.approval, request)
+    if approval.too_far_ahead(request.send_at, workflow.now()):
+        problems.append(f"send_at: must be at most {approval.AHEAD_MAX.days} days ahead")
+    return problems
+
+
+async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[Inspection | None, list[str]]:
+    """What was found of the sources, ``None`` where they could not be looked at; and what is wrong."""
+    problems = list(form_problems(request.message, facts))
+    if not needs_material(request.message):
+        return Inspection(), problems
+    try:
+        inspection = await calls.inspect(facts, request.message, fit_images=request.fit_images)
+    except ActivityError as error:
+        return None, [*problems, problem_of_failure(error).sentence]
+    return inspection, [*inspection.problems, *problems]
+
+
+def _digest(request: MassSendRequest, inspection: Inspection | None) -> str | None:
+    """Of the content; ``None`` where a source of it could not be read."""
+    if not needs_material(request.message):
+        return content_digest(request)
+    if inspection is None or inspection.problems:
+        return None
+    return content_digest(request, found(inspection))
+
+
+class _Counted(NamedTuple):
+    """How many it goes to, or why that is not known; and what is wrong with the audience."""
+
+    followers: int | None = None
+    uncounted: str | None = None
+    problems: tuple[str, ...] = ()
+    plan: AudiencePlan | None = None
+
+
+async def _audience(request: MassSendRequest, facts: AccountFacts) -> _Counted:
+    audience = request.audience
+    if isinstance(audience, Openids):
+        return _Counted(len(audience.openids))
+    if is_long(audience):
+        return await _planned(request.key, audience, facts)
+    try:
+        if not isinstance(audience, Tag):
+            everybody = FollowersStep(account=facts.pinned)
+            return _Counted((await _in_time(facts, COUNT_FOLLOWERS, everybody, Followers)).total)
+        tagged = AudienceStep(account=facts.pinned, tag_id=audience.tag_id)
+        finding = await _in_time(facts, CHECK_AUDIENCE, tagged, AudienceFinding)
+    except ActivityError as error:
+        refused = isinstance(audience, Tag) and isinstance(error.cause, ApplicationError) and error.cause.non_retryable
+        problems = (problem_of_failure(error).sentence,) if refused else ()
+        return _Counted(None, why_unseen(error, CHECK_WITHIN), problems)
+    problem = audience_problem(audience, finding)
+    return _Counted(finding.count, None, (problem.sentence,) if problem else ())
+
+
+async def _planned(key: str, audience: Long, facts: AccountFacts) -> _Counted:
+    """The plan of a send in batches, of which nothing is kept; it takes as long as its audience does."""
+    try:
+        plan = await workflow.execute_activity(
+            PLAN_AUDIENCE,
+            PlanStep(account=facts.pinned, key=key, audience=audience, content="", keep=False),
+            result_type=AudiencePlan,
+            schedule_to_close_timeout=PLAN_WITHIN,
+            heartbeat_timeout=facts.timing.heartbeat,
+            retry_policy=_RETRIES,
+            summary="the plan, of which nothing is kept",
+        )
+    except ActivityError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_INVALID:
+            return _Counted(problems=tuple(str(one) for one in cause.details[0]))
+        return _Counted(None, why_unseen(error, PLAN_WITHIN))
+    return _Counted(plan.openids, plan=plan)
+
+
+async def _ahead(request: MassSendRequest, facts: AccountFacts) -> Ahead:
+    step = LookAheadStep(appid=facts.appid, account=request.account, key=request.key)
+    try:
+        return await _in_time(facts, LOOK_AHEAD, step, Ahead)
+    except ActivityError as error:
+        why = why_unseen(error, CHECK_WITHIN)
+        return Ahead(unbooked=why, forgotten=why)
+
+
+async def _in_time(facts: AccountFacts, name: str, step: Any, result_type: type[Found]) -> Found:
+    """What an activity finds, repeated for as long as somebody waits in front of a terminal."""
+    found: Found = await workflow.execute_activity(
+        name,
+        step,
+        result_type=result_type,
+        schedule_to_close_timeout=CHECK_WITHIN,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_RETRIES,
+    )
+    return found
