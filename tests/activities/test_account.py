@@ -63,6 +63,8 @@ ASKING: dict[str, Any] = {
 OTHERS = {
     "answer_batch",
     "follow_batch",
+    "plan_audience",
+    "write_report",
     *(steps.RESOLVE_ACCOUNT, steps.WISH, steps.LOOK_UP, steps.TELL, steps.TAKE_PREVIEW, steps.SUBMIT),
     *(steps.AWAIT_VERDICT, recall.FIND_JOB, limits.SENDS_COUNTED, notice.DELIVER_NOTICE, prospect.LOOK_AHEAD),
 }
