@@ -61,6 +61,10 @@ ASKING: dict[str, Any] = {
 }
 """What asks WeChat, or looks at what is meant for it."""
 OTHERS = {
+    "answer_batch",
+    "follow_batch",
+    "plan_audience",
+    "write_report",
     *(steps.RESOLVE_ACCOUNT, steps.WISH, steps.LOOK_UP, steps.TELL, steps.TAKE_PREVIEW, steps.SUBMIT),
     *(steps.AWAIT_VERDICT, recall.FIND_JOB, limits.SENDS_COUNTED, notice.DELIVER_NOTICE, prospect.LOOK_AHEAD),
 }
