@@ -239,6 +239,8 @@ BATCHES: Final = (
     N_("batch {number} needs an operator: {problem}"),
     N_("batch {number} ended as {outcome}: {problem}"),
     N_("batch {number} ended as {outcome}"),
+    N_("batch {number}, which an earlier run had begun, ended as {outcome}"),
+    N_("whether batch {number} was begun before"),
     N_("retry of batch {number}"),
     N_("{name} of the batch"),
     N_("{name} does not answer {problem}"),

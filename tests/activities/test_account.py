@@ -63,6 +63,7 @@ ASKING: dict[str, Any] = {
 OTHERS = {
     "answer_batch",
     "follow_batch",
+    "look_back",
     "plan_audience",
     "write_report",
     *(steps.RESOLVE_ACCOUNT, steps.WISH, steps.LOOK_UP, steps.TELL, steps.TAKE_PREVIEW, steps.SUBMIT),

@@ -56,4 +56,4 @@ class ModelStore:
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
         batches = Batches(self.client)
-        return [self.plan_audience, self.write_report, batches.answer_batch, batches.follow_batch]
+        return [self.plan_audience, self.write_report, batches.answer_batch, batches.follow_batch, batches.look_back]

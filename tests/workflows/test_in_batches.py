@@ -89,7 +89,7 @@ async def test_an_abort_reaches_the_batch_that_asks(real_desk: Desk) -> None:
         lambda wechat, step: wechat.answered("accepted", msg_id=wechat.accept(step)),
         refuses(40003),
     ]
-    handle = await real_desk.start(audience=FILE)
+    handle = await real_desk.start("abort", audience=FILE)
     await real_desk.asks(handle, "audience_refused")
     await real_desk.update(handle, "abort")
     result = await handle.result()
@@ -177,7 +177,7 @@ async def test_a_list_is_paused_between_two_batches(desk: Desk) -> None:
 async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:
     """The batch under way is not cancelled, and its result counts."""
     real_desk.wechat.push_at_once = None
-    handle = await real_desk.start(audience=FILE)
+    handle = await real_desk.start("cancel", audience=FILE)
     await until(lambda: sent_to(real_desk), lambda numbers: numbers == [1])
     await handle.cancel()
     [msg_id] = real_desk.wechat.accepted.values()
