@@ -10,7 +10,7 @@ from temporalio.workflow import NondeterminismError
 
 from qunfa.temporal.payloads import data_converter
 from tests.histories.keep import HISTORIES, keep, path_of
-from tests.workflows.metronome import OtherMassSend
+from tests.workflows.metronome import OtherInBatches, OtherMassSend
 from workflows.account import Account
 from workflows.checks import CheckMassSend
 from workflows.in_batches import MassSendInBatches
@@ -61,7 +61,9 @@ async def test_the_replay_notices_another_order_of_commands(version: Path) -> No
     accounts = {path_of(file) for file in RECORDED if file.parent == version and ".account" in file.name}
     assert accounts >= {path_of(file) for file in sends}
     runner = UnsandboxedWorkflowRunner()
-    replayer = Replayer(workflows=[OtherMassSend], workflow_runner=runner, data_converter=data_converter)
+    replayer = Replayer(
+        workflows=[OtherMassSend, OtherInBatches], workflow_runner=runner, data_converter=data_converter
+    )
     for file in sends:
         with pytest.raises(NondeterminismError):
             await replayer.replay_workflow(history_of(file))
