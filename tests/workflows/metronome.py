@@ -29,3 +29,13 @@ class OtherMassSend:
     async def run(self, request: object = None, carried: object = None) -> None:
         """Wait."""
         await workflow.sleep(1)
+
+
+@workflow.defn(name="MassSendInBatches")
+class OtherInBatches:
+    """The same for a send in batches."""
+
+    @workflow.run
+    async def run(self, request: object = None, carried: object = None) -> None:
+        """Wait."""
+        await workflow.sleep(1)

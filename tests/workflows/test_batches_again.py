@@ -41,7 +41,6 @@ async def test_a_reset_under_a_batch_waits_for_its_end(real_desk: Desk) -> None:
     assert await sent_to(desk) == [1, 2, 3]
 
 
-@pytest.mark.history
 async def test_a_list_goes_on_in_new_runs(short_desk: Desk) -> None:
     """Between two batches a run continues as new; none is sent twice."""
     desk = short_desk

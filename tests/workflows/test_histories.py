@@ -10,9 +10,10 @@ from temporalio.workflow import NondeterminismError
 
 from qunfa.temporal.payloads import data_converter
 from tests.histories.keep import HISTORIES, keep, path_of
-from tests.workflows.metronome import OtherMassSend
+from tests.workflows.metronome import OtherInBatches, OtherMassSend
 from workflows.account import Account
 from workflows.check_send import CheckMassSend
+from workflows.in_batches import MassSendInBatches
 from workflows.mass_send import MassSend
 from workflows.notify import Notify
 from workflows.preview import PreviewMassSend
@@ -20,7 +21,7 @@ from workflows.recall import RecallMassSend
 
 pytestmark = pytest.mark.long
 
-ALL = [MassSend, Account, RecallMassSend, PreviewMassSend, CheckMassSend, Notify]
+ALL = [MassSend, MassSendInBatches, Account, RecallMassSend, PreviewMassSend, CheckMassSend, Notify]
 RECORDED = sorted(HISTORIES.glob("*/*.json"))
 
 
@@ -45,8 +46,11 @@ async def test_a_recorded_history_replays(file: Path) -> None:
 @pytest.mark.parametrize("kind", [one.__name__ for one in ALL])
 async def test_a_history_of_each_kind_replays_as_workers_run_it(kind: str) -> None:
     """In the sandbox, which costs some times as much as the replay itself."""
-    name = "account" if kind == "Account" else "send-1" if kind == "MassSend" else f"{kind}-1"
-    file = max((file for file in RECORDED if file.stem.endswith(f".{name}")), key=lambda file: file.parent.name)
+    names = {"Account": "account", "MassSend": "send-1", "MassSendInBatches": "batches.send-1-run-2"}
+    name = names.get(kind, f"{kind}-1")
+    file = max(
+        (file for file in RECORDED if file.stem.endswith((f".{name}", f"_{name}"))), key=lambda file: file.parent.name
+    )
     await Replayer(workflows=ALL, data_converter=data_converter).replay_workflow(history_of(file))
 
 
@@ -57,7 +61,9 @@ async def test_the_replay_notices_another_order_of_commands(version: Path) -> No
     accounts = {path_of(file) for file in RECORDED if file.parent == version and ".account" in file.name}
     assert accounts >= {path_of(file) for file in sends}
     runner = UnsandboxedWorkflowRunner()
-    replayer = Replayer(workflows=[OtherMassSend], workflow_runner=runner, data_converter=data_converter)
+    replayer = Replayer(
+        workflows=[OtherMassSend, OtherInBatches], workflow_runner=runner, data_converter=data_converter
+    )
     for file in sends:
         with pytest.raises(NondeterminismError):
             await replayer.replay_workflow(history_of(file))
