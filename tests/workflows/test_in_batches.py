@@ -8,6 +8,7 @@ from qunfa.contract import MassSendResult, mass_send_id
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
 from tests.looking import until
 from tests.workflows.conftest import Desk
+from tests.workflows.model import accepts
 
 FILE = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
 
@@ -85,10 +86,7 @@ async def test_a_batch_asks_a_person_through_its_whole(real_desk: Desk) -> None:
 @pytest.mark.history
 async def test_an_abort_reaches_the_batch_that_asks(real_desk: Desk) -> None:
     """Those after it are not sent, and what was sent is told."""
-    real_desk.wechat.script = [
-        lambda wechat, step: wechat.answered("accepted", msg_id=wechat.accept(step)),
-        refuses(40003),
-    ]
+    real_desk.wechat.script = [accepts, refuses(40003)]
     handle = await real_desk.start("abort", audience=FILE)
     await real_desk.asks(handle, "audience_refused")
     await real_desk.update(handle, "abort")
@@ -184,6 +182,20 @@ async def test_a_cancelled_list_ends_after_its_batch(real_desk: Desk) -> None:
     await real_desk.wechat.push(msg_id)
     result = await handle.result()
     assert (result.outcome, await sent_to(real_desk)) == ("partly_sent", [1])
+
+
+async def test_an_early_end_counts_what_an_earlier_run_had_begun(real_desk: Desk) -> None:
+    """A batch that is still under way is told to abort; one that nobody has begun is not submitted."""
+    real_desk.wechat.script = [accepts, refuses(40003)]
+    first = await real_desk.start("early", audience=FILE)
+    await real_desk.asks(first, "audience_refused")
+    await first.terminate("by hand")
+    second = await real_desk.start("early", audience=FILE, approval={"required": True}, requested_by="wang")
+    await real_desk.waits(second, "approval")
+    await real_desk.update(second, "abort")
+    result = await second.result()
+    assert (result.outcome, [job.state for job in result.jobs]) == ("partly_sent", ["sent", "new"])
+    assert await sent_to(real_desk) == [1, 2]
 
 
 @pytest.mark.history
