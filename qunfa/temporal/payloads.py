@@ -17,7 +17,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import CompositePayloadConverter, DataConverter, DefaultFailureConverter, PayloadConverter
 
-from qunfa.contract import checks, limits, notice, recall, request, result, steps
+from qunfa.contract import batches, checks, limits, notice, recall, request, result, steps
 from qunfa.contract.refusal import Unreadable, of_encoding, of_json, of_other
 
 _PARTS: Final = tuple(PydanticPayloadConverter().converters.values())
@@ -66,6 +66,10 @@ class ReadingPayloadConverter(PydanticPayloadConverter):
 
 SAY_ALL: Final = frozenset(
     {
+        batches.AUDIENCE_INVALID,
+        batches.PLAN_LOST,
+        batches.PLAN_REUSED,
+        batches.STORE_UNAVAILABLE,
         checks.CALLBACK_CHECK_REFUSED,
         limits.QUOTA_FAILED,
         limits.SPEED_FAILED,

