@@ -131,10 +131,10 @@ def visibility_query(filters: Filters, now: datetime | None = None, *, running: 
         "MassSendProblem": filters.problem,
     }
     conditions = [SENDS] if running or filters.batches else [SENDS, NO_CLOSED_BATCH]
+    # What goes on as another run is one send: that run tells of all of it.
+    conditions.append("ExecutionStatus = 'Running'" if running else "ExecutionStatus != 'ContinuedAsNew'")
     conditions += [f"{name} = {quoted(value)}" for name, value in equal.items() if value is not None]
     conditions += _started(filters, now or datetime.now(UTC))
-    if running:
-        conditions.append("ExecutionStatus = 'Running'")
     if filters.query is not None:
         conditions.append(f"({filters.query})")
     return " AND ".join(conditions)

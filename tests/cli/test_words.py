@@ -58,7 +58,8 @@ def test_filters_are_joined() -> None:
     """Each given option is one condition."""
     filters = Filters(account="demo", problem="no_verdict", since="7d", query="A = 1 OR B = 2", batches=True)
     assert visibility_query(filters, NOW) == (
-        "WorkflowType IN ('MassSend', 'MassSendInBatches') AND MassSendAccount = 'demo' AND "
+        "WorkflowType IN ('MassSend', 'MassSendInBatches') AND ExecutionStatus != 'ContinuedAsNew' AND "
+        "MassSendAccount = 'demo' AND "
         "MassSendProblem = 'no_verdict' AND StartTime >= '2026-11-24T00:00:00+00:00' AND (A = 1 OR B = 2)"
     )
 

@@ -36,6 +36,9 @@ async def test_a_list_goes_out_by_commands_and_so_does_the_rest(scene: Scene, tm
     assert view.result is not None
     assert (sent.exit_code, view.in_batches, view.result.outcome) == (0, True, "partly_sent")
 
+    listed = parsed(await qunfa(scene, "list", "--account", scene.account, "--json"))
+    assert [(one["key"], one["outcome"]) for one in listed] == [("spring", "partly_sent")]
+
     copy = tmp_path / "all.csv.gz"
     told = await qunfa(scene, "report", f"{scene.account}/spring", "--output", str(copy), "--json", **store)
     report = ReportView.model_validate(parsed(told))
