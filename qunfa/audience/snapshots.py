@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 import duckdb
-from duckdb import CoalesceOperator, ColumnExpression, ConstantExpression, FunctionExpression
+from duckdb import CaseExpression, CoalesceOperator, ColumnExpression, ConstantExpression, FunctionExpression
 
 from qunfa.audience.jobs import SNAPSHOT, BatchPlace, ListFile, PartFound, PartJob, PlanFound, PlanJob
 from qunfa.audience.lines import NAMED_MAX, Seen, problem_of, read_csv, read_text
 from qunfa.audience.unpacking import BLOCK, LINES_MAX, BadFileError, unpacked
-from qunfa.contract.audience import OPENIDS_MIN
-from qunfa.contract.batches import REPORT_COLUMNS, batches_of, bounds
+from qunfa.contract.audience import OPENIDS_MIN, Group
+from qunfa.contract.batches import REPORT_COLUMNS, PlannedGroup, batches_of, bounds
 
+GROUPS: Final[tuple[Group, ...]] = ("a", "b", "rest")
 MEMORY: Final = "128MB"
 """What DuckDB keeps in memory; the rest goes to files in the job's folder."""
 THREADS: Final = 2
@@ -58,7 +59,7 @@ def planned(job: PlanJob) -> PlanFound:
             return PlanFound(kind="refused", problems=tuple(problems))
         rows = _Sorted(job, lists)
         rows.write(folder / SNAPSHOT)
-    found = cut(folder / SNAPSHOT)
+    found = cut(folder / SNAPSHOT, rows.sizes)
     return rows.told(found) if found.kind == "planned" else found
 
 
@@ -175,7 +176,8 @@ def _column_of(one: ListFile, types: dict[str, str]) -> str:
 class _Sorted:
     """Everything that the lists name, sorted by DuckDB on the disk, and then gone through once: memory stays flat.
 
-    Which lists name an openid is a set of bits, one for each list.
+    Which lists name an openid is a set of bits, one for each list. A row is an openid and a number: which list names
+    it, counted on from one group of a split test to the next. So the groups follow each other in the snapshot.
     """
 
     def __init__(self, job: PlanJob, lists: list[_List]) -> None:
@@ -184,6 +186,8 @@ class _Sorted:
         self._openids: Counter[int] = Counter()
         """How many openids are named by which lists."""
         self._taken: dict[int, bool] = {}
+        self._sizes = [0] * (1 if job.split is None else len(GROUPS))
+        """How many openids are taken, of each group."""
 
     def write(self, path: Path) -> None:
         """Write the snapshot."""
@@ -196,34 +200,57 @@ class _Sorted:
         if not numbered:
             path.touch()
             return
-        reduce(lambda rows, more: rows.union(more), numbered).order("openid").write_csv(
+        self._in_order(reduce(lambda rows, more: rows.union(more), numbered)).write_csv(
             str(between), header=False, quotechar="", escapechar="", sep=","
         )
         with between.open("rb") as rows, path.open("wb") as into:
             into.writelines(self._through(rows))
         between.unlink()
 
+    def _in_order(self, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        """The rows sorted by openid; in a split test by group first."""
+        split, lists = self._job.split, len(self._lists)
+        if split is None:
+            return rows.order("openid")
+        salted = FunctionExpression("concat", ConstantExpression(f"{split.salt}\n"), ColumnExpression("openid"))
+        share = FunctionExpression("md5_number_lower", salted) % ConstantExpression(100)
+        group = (
+            CaseExpression(share < ConstantExpression(split.a), ConstantExpression(0))
+            .when(share < ConstantExpression(split.a + split.b), ConstantExpression(1))
+            .otherwise(ConstantExpression(2))
+        )
+        numbered = (ColumnExpression("list") + group * ConstantExpression(lists)).alias("list")
+        return rows.select(ColumnExpression("openid"), numbered).order(f"list // {lists}, openid")
+
     def _through(self, rows: BinaryIO) -> Iterator[bytes]:
         """The openids that are taken, each with a line end."""
-        bits = {b"%d\n" % number: 1 << number for number in range(len(self._lists))}
-        openid, named = b"", 0
+        lists = len(self._lists)
+        told = {b"%d\n" % number: divmod(number, lists) for number in range(lists * len(self._sizes))}
+        openid, named, group = b"", 0, 0
         for row in rows:
             one, _, number = row.partition(b",")
             if one != openid:
-                if named and self._counted(named):
+                if named and self._counted(named, group):
                     yield openid + b"\n"
                 openid, named = one, 0
-            named |= bits[number]
-        if named and self._counted(named):
+            group, bit = told[number]
+            named |= 1 << bit
+        if named and self._counted(named, group):
             yield openid + b"\n"
 
-    def _counted(self, named: int) -> bool:
+    def _counted(self, named: int, group: int) -> bool:
         """Whether who is named by these lists is in the audience; and one more of them is counted."""
         self._openids[named] += 1
         taken = self._taken.get(named)
         if taken is None:
             taken = self._taken[named] = self._any(self._job.of, named) and not self._any(self._job.minus, named)
+        self._sizes[group] += taken
         return taken
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many openids are in the snapshot: of each group of a split test, one after the other; or of all."""
+        return tuple(self._sizes)
 
     def _any(self, parts: tuple[int, ...], named: int) -> bool:
         return any(_is_in(self._job.parts[number], named) for number in parts)
@@ -272,18 +299,39 @@ def _is_in(part: PartJob, named: int) -> bool:
     return any_of and all_of and not any(named >> number & 1 for number in part.none)
 
 
-def cut(path: Path) -> PlanFound:
-    """The batches of a snapshot: where each stands, and its digest."""
+def cut(path: Path, sizes: tuple[int, ...]) -> PlanFound:
+    """The batches of a snapshot: where each stands, and its digest. `sizes`: of each group, or of all."""
+    if (openids := sum(sizes)) < OPENIDS_MIN:
+        return PlanFound(kind="refused", problems=(_TOO_FEW[openids],))
+    is_split = len(sizes) > 1
+    if is_split and (small := [_too_small(name, size) for name, size in _named(sizes) if size < OPENIDS_MIN]):
+        return PlanFound(kind="refused", problems=tuple(small))
     with path.open("rb") as file:
-        openids = sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
-        if openids < OPENIDS_MIN:
-            return PlanFound(kind="refused", problems=(_TOO_FEW[openids],))
-        file.seek(0)
         whole, batches = hashlib.sha256(), []
-        for number in range(1, batches_of(openids) + 1):
-            first, end = bounds(openids, batches_of(openids), number)
-            batches.append(_batch(file, end - first, whole))
-    return PlanFound(kind="planned", openids=openids, sha256=whole.hexdigest(), batches=tuple(batches))
+        for size in filter(None, sizes):
+            for number in range(1, batches_of(size) + 1):
+                first, end = bounds(size, batches_of(size), number)
+                batches.append(_batch(file, end - first, whole))
+    groups = [PlannedGroup(name=name, openids=size, batches=batches_of(size)) for name, size in _named(sizes)]
+    return PlanFound(
+        kind="planned",
+        openids=openids,
+        sha256=whole.hexdigest(),
+        batches=tuple(batches),
+        groups=tuple(groups) if is_split else (),
+    )
+
+
+def _named(sizes: tuple[int, ...]) -> list[tuple[Group, int]]:
+    """Each group with its size. There may be no rest."""
+    return [(name, size) for name, size in zip(GROUPS, sizes, strict=False) if size or name != "rest"]
+
+
+def _too_small(name: Group, size: int) -> str:
+    return (
+        f"group {name} of the split test would have {size:,} openids, and WeChat takes {OPENIDS_MIN} at least. "
+        "Change its share, or leave the split out."
+    )
 
 
 def _batch(file: BinaryIO, count: int, whole: "hashlib._Hash") -> BatchPlace:
