@@ -58,8 +58,6 @@ PATIENCE: Final = timedelta(seconds=12)
 """How long one call of the ledger may take before Temporal is left to repeat the activity."""
 AT_ONCE: Final = 3
 """Wishes of one account that a worker has answered at a time. Temporal takes ten updates of a workflow at a time."""
-AT_ONCE_IN_ALL: Final = 12
-"""Wishes of all accounts that it has answered at a time. In a rush more would only be given up, and asked again."""
 
 
 class LedgerNotes:
@@ -143,8 +141,7 @@ class Ledger:
 
     async def _wished(self, appid: str, wish: Wish) -> Granted | None:
         """The ledger's answer. In a crowd, and once it has not answered, it is signalled: that needs no answer."""
-        crowded = self._asking[appid] >= AT_ONCE or self._asking.total() >= AT_ONCE_IN_ALL
-        if activity.info().attempt > 1 or crowded:
+        if activity.info().attempt > 1 or self._asking[appid] >= AT_ONCE:
             await self._notes.wish(appid, wish)
             return None
         self._asking[appid] += 1

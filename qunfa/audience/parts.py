@@ -55,9 +55,7 @@ class Gathering:
         self._numbers: dict[str, int] = {}
         self._problems: list[str] = []
 
-    async def job(
-        self, audience: AnyAudience, reports: Iterable[str] = (), split: SplitJob | None = None
-    ) -> PlanJob:
+    async def job(self, audience: AnyAudience, reports: Iterable[str] = (), split: SplitJob | None = None) -> PlanJob:
         """Everything that is to be done. `reports` are the paths of those by which it is counted who was reached.
 
         Raises:

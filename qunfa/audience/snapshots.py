@@ -12,7 +12,7 @@ from duckdb import CaseExpression, CoalesceOperator, ColumnExpression, ConstantE
 
 from qunfa.audience.jobs import SNAPSHOT, BatchPlace, ListFile, PartFound, PartJob, PlanFound, PlanJob
 from qunfa.audience.lines import NAMED_MAX, Seen, problem_of, read_csv, read_text
-from qunfa.audience.unpacking import BLOCK, LINES_MAX, BadFileError, unpacked
+from qunfa.audience.unpacking import LINES_MAX, BadFileError, unpacked
 from qunfa.contract.audience import OPENIDS_MIN, Group
 from qunfa.contract.batches import REPORT_COLUMNS, PlannedGroup, batches_of, bounds
 

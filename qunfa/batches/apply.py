@@ -10,7 +10,6 @@ from qunfa.contract.batches import BatchRow
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES
 
-
 _ABOUT: Final = {MATERIAL: "", WINNER: ": what the rest gets"}
 
 

@@ -43,5 +43,6 @@ def _reached(case: Case, group: PlannedGroup) -> str:
     """How many of a group WeChat says to have reached."""
     rows = [row for row in case.state.rows if case.group_of(row.number) == group.name]
     counted = totals(row.counts for row in rows)
-    reached = f"{counted.sent:,}" if counted else "an unknown number"
-    return f"Group {group.name} has {group.openids:,} openids, of which {reached} received it."
+    if counted is None:
+        return f"Group {group.name} has {group.openids:,} openids. How many received it is not known."
+    return f"Group {group.name} has {group.openids:,} openids, of which {counted.sent:,} received it."

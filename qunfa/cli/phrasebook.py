@@ -261,7 +261,7 @@ BATCHES: Final = (
     N_("group {text}: {number} openids in {size} batches"),
     N_("group {text}: {said}"),
     N_("Group {text} has {number} openids, of which {size} received it."),
-    N_("Group {text} has {number} openids, of which an unknown number received it."),
+    N_("Group {text} has {number} openids. How many received it is not known."),
     N_("The rest has {number} openids."),
     N_("{name} does not fit: this send has no split test"),
     N_("{name} does not fit now: {by} has chosen the message of group {text} already"),

@@ -10,7 +10,9 @@ BATCH_FAILED: Final = "batch_failed"
 """The problem of a send in batches of which a batch has ended badly."""
 WINNER_NOT_CHOSEN: Final = "winner_not_chosen"
 """The problem of a split test of which both groups were sent."""
-_COMMANDS: Final = frozenset({"retry", "abort", "mark_sent", "approve", "reject", "pause", "resume", "reschedule", "choose"})
+_COMMANDS: Final = frozenset(
+    {"retry", "abort", "mark_sent", "approve", "reject", "pause", "resume", "reschedule", "choose"}
+)
 _WITHOUT_REASON: Final = frozenset({"approve", "pause", "resume", "reschedule", "choose"})
 """These need no reason, and `reschedule` takes none."""
 _FLAGS: Final = {

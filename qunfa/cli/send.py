@@ -204,7 +204,11 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
         Refused: It has other content, or nobody asked to follow it.
     """
     same = await says_the_same(client, request.parsed)
-    files = _(", its files as they were when it started") if any(names_files(one) for _label, one in messages(request.parsed)) else ""
+    files = (
+        _(", its files as they were when it started")
+        if any(names_files(one) for _label, one in messages(request.parsed))
+        else ""
+    )
     if same and wait:
         note(
             _("{send} runs already, with the same content{files}: following it.").format(

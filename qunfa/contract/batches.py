@@ -38,7 +38,9 @@ PLAN_REUSED: Final = "PlanReused"
 """Failure type: the store has a plan of this key for another audience or message."""
 
 REPORT_COLUMNS: Final = ("openid", "batch", "msg_id", "state", "received", "batch_size", "group")
-"""The columns of a report. ``group``: of a split test, else empty. ``received``: how many of the batch got it, by WeChat's count; WeChat does not say who."""
+"""The columns of a report. ``received``: how many of the batch got it, by WeChat's count; WeChat does not say who.
+``group``: of a split test, else empty.
+"""
 ReportState = Literal["sent", "accepted", "failed", "unknown", "not_submitted"]
 """Of an openid, as its batch is: ``sent`` has WeChat's yes, ``accepted`` has no verdict yet, ``failed`` WeChat's no."""
 

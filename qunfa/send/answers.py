@@ -36,7 +36,7 @@ _NO_ROOM: Final = (
 )
 
 
-def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: Answering) -> str | None:
+def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: Answering) -> str | None:  # noqa: PLR0911  a table
     """Why the answer does not fit now, in a sentence; nothing where it does."""
     case, step = Case(request, state, now), plan(request, state, now)
     if isinstance(step, End) or state.refused:

@@ -150,7 +150,9 @@ def test_nothing_of_the_rest_begins_before_a_person_has_chosen(life: list[tuple[
         assert drive.state.winner == chosen
         match what:
             case "end":
-                drive.hear(steps.Ended(BatchRow(number=first, outcome=second, may_have_been_delivered=second != "failed")))
+                drive.hear(
+                    steps.Ended(BatchRow(number=first, outcome=second, may_have_been_delivered=second != "failed"))
+                )
             case "wait":
                 drive.now += timedelta(minutes=first)
             case "reset":
@@ -188,4 +190,4 @@ def test_a_split_of_all_has_no_rest_to_choose_for() -> None:
     drive.plan = drive.plan.model_copy(update={"groups": groups, "batches": 2, "openids": 5_001})
     end = drive.carry()
     assert isinstance(end, steps.End)
-    assert (end.outcome, drive.begun, NOON == drive.now) == ("sent", {1: 1, 2: 1}, True)
+    assert (end.outcome, drive.begun, drive.now == NOON) == ("sent", {1: 1, 2: 1}, True)

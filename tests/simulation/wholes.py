@@ -64,7 +64,9 @@ def whole_request(random: Random, account: str, key: str, now: datetime, batches
 def plan_of(request: MassSendRequest, batches: int, now: datetime) -> AudiencePlan:
     """A plan of so many batches; in a split test the first two are its groups."""
     sizes = {"a": 1, "b": 1, "rest": batches - GROUPS} if request.split else {}
-    groups = [PlannedGroup.model_validate({"name": n, "openids": 9_999 * size, "batches": size}) for n, size in sizes.items()]
+    groups = [
+        PlannedGroup.model_validate({"name": n, "openids": 9_999 * size, "batches": size}) for n, size in sizes.items()
+    ]
     openids = sum(group.openids for group in groups) or 10_000 * batches - 1
     return AudiencePlan(digest="a" * 64, openids=openids, batches=batches, taken_at=now, groups=tuple(groups))
 

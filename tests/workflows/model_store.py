@@ -22,7 +22,6 @@ from qunfa.contract.batches import (
     ReportStep,
 )
 
-
 _GROUPS = (
     PlannedGroup(name="a", openids=5_000, batches=1),
     PlannedGroup(name="b", openids=10_000, batches=1),
