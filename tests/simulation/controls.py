@@ -216,7 +216,13 @@ def checkpoint_at_fetch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(whole_apply, "_began", began)
 
 
-LISTS: Final = frozenset({"checkpoint-at-fetch"})
+def rest_unasked(patch: pytest.MonkeyPatch) -> None:
+    """The rest of a split test gets a message that nobody has chosen."""
+    usual = BatchesState.winner.fget  # type: ignore[attr-defined]  a property
+    patch.setattr(BatchesState, "winner", property(lambda state: usual(state) or "a"))
+
+
+LISTS: Final = frozenset({"checkpoint-at-fetch", "rest-unasked"})
 """Those of the sends in batches: lives with one miss them."""
 CONTROLS: Final[dict[str, Control]] = {
     control.__name__.replace("_", "-"): control
@@ -249,6 +255,7 @@ CONTROLS: Final[dict[str, Control]] = {
         drop_early_pushes,
         poll_overrules_push,
         checkpoint_at_fetch,
+        rest_unasked,
     )
 }
 
