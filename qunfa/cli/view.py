@@ -17,7 +17,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.connection import RPC_TIMEOUT, has_worker, workflow_link
+from qunfa.cli.connection import RPC_TIMEOUT, has_worker
 from qunfa.cli.errors import Refused
 from qunfa.cli.language import N_, _
 from qunfa.cli.message import beginning
@@ -30,6 +30,7 @@ from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id
 from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.operators import Status
 from qunfa.contract.result import COMPLETES, MassSendResult
+from qunfa.temporal.ui import workflow_link
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
 """How Temporal sees the workflow."""
