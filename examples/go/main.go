@@ -23,6 +23,31 @@ type Result struct {
 	} `json:"totals"`
 }
 
+// accepted returns once the workers have checked all of it; c.ExecuteWorkflow does not wait for that.
+func accepted(ctx context.Context, c client.Client, id string, request map[string]any) error {
+	start := c.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
+		ID:                       id,
+		TaskQueue:                "qunfa",
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+	}, "MassSend", request)
+	update, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+		StartWorkflowOperation: start,
+		UpdateOptions: client.UpdateWorkflowOptions{
+			WorkflowID:   id,
+			UpdateName:   "accepted",
+			WaitForStage: client.WorkflowUpdateStageCompleted,
+		},
+	})
+	if err == nil {
+		err = update.Get(ctx, nil)
+	}
+	var failure *temporal.ApplicationError
+	if errors.As(err, &failure) && failure.Type() == "AskAgain" {
+		return accepted(ctx, c, id, request) // a list goes on as another run, which is asked now
+	}
+	return err
+}
+
 func send(ctx context.Context, c client.Client, key, list string) (*Result, error) {
 	audience := map[string]any{"kind": "all"}
 	if list != "" {
@@ -36,24 +61,7 @@ func send(ctx context.Context, c client.Client, key, list string) (*Result, erro
 		"message":      map[string]any{"msgtype": "text", "content": "春季特卖今天开始 (" + key + ")"},
 		"requested_by": "crm",
 	}
-	start := c.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
-		ID:                       id,
-		TaskQueue:                "qunfa",
-		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-	}, "MassSend", request)
-	// Done once the workers have checked all of it; c.ExecuteWorkflow does not wait for that.
-	accepted, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
-		StartWorkflowOperation: start,
-		UpdateOptions: client.UpdateWorkflowOptions{
-			WorkflowID:   id,
-			UpdateName:   "accepted",
-			WaitForStage: client.WorkflowUpdateStageCompleted,
-		},
-	})
-	if err == nil {
-		err = accepted.Get(ctx, nil)
-	}
-	if err != nil {
+	if err := accepted(ctx, c, id, request); err != nil {
 		return nil, err
 	}
 	var status struct {

@@ -10,6 +10,23 @@ import {
 
 type Status = { phase: string; progress: { done: number; jobs: number } };
 
+// Returns once the workers have checked all of it; `client.workflow.start` does not wait for that.
+async function accepted(client: Client, workflowId: string, request: object): Promise<void> {
+  const startWorkflowOperation = new WithStartWorkflowOperation('MassSend', {
+    taskQueue: 'qunfa',
+    workflowId,
+    args: [request],
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
+  try {
+    await client.workflow.executeUpdateWithStart('accepted', { startWorkflowOperation });
+  } catch (error) {
+    const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+    if (!(cause instanceof ApplicationFailure && cause.type === 'AskAgain')) throw error;
+    await accepted(client, workflowId, request); // a list goes on as another run, which is asked now
+  }
+}
+
 async function main(): Promise<number> {
   const address = process.env.TEMPORAL_ADDRESS ?? 'localhost:7233';
   const client = new Client({ connection: await Connection.connect({ address }) });
@@ -25,15 +42,8 @@ async function main(): Promise<number> {
     message: { msgtype: 'text', content: `春季特卖今天开始 (${key})` },
     requested_by: 'crm',
   };
-  const startWorkflowOperation = new WithStartWorkflowOperation('MassSend', {
-    taskQueue: 'qunfa',
-    workflowId,
-    args: [request],
-    workflowIdConflictPolicy: 'USE_EXISTING',
-  });
   try {
-    // Returns once the workers have checked all of it; `client.workflow.start` does not wait for that.
-    await client.workflow.executeUpdateWithStart('accepted', { startWorkflowOperation });
+    await accepted(client, workflowId, request);
     const handle = client.workflow.getHandle(workflowId);
     const { phase, progress } = (await handle.query('status')) as Status;
     console.log(`${workflowId} is ${phase}, ${progress.done} of ${progress.jobs} jobs done`);
