@@ -56,7 +56,7 @@ async def test_a_list_goes_on_in_new_runs(short_desk: Desk) -> None:
     assert await sent_to(desk) == [1, 2, 3, 4, 5, 6]
 
 
-SHORT = 100
+SHORT = 60
 A_BATCH = 20
 """Events of a batch in the history of its whole, at most: one run ends within so many of its bound."""
 
