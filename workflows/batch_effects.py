@@ -38,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.effects import looked_at
     from workflows.making import MakingRefusedError, make_ready
     from workflows.preview import lines_of, preview_to
-    from workflows.refusal import account_facts
+    from workflows.refusal import account_facts, used_before
     from workflows.whole import answer_batch, look_back
 
 _PLANNING: Final = timedelta(hours=2)
@@ -143,7 +143,7 @@ class BatchEffects:
                 continue
             answer = self._answer_to(wish)
             if answer is not None and answer.answer == "reused":
-                return steps.Reused()
+                return steps.Reused((await used_before(facts, self._request.key))[1])
             return steps.Joined(answer.counted if answer else None)
 
     def _answer_to(self, wish: Wish) -> Granted | None:
@@ -173,7 +173,9 @@ class BatchEffects:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            return await _not_planned(error)
+            if (event := await _not_planned(error)) != steps.Reused():
+                return event
+            return steps.Reused((await used_before(facts, self._request.key))[1])
         return steps.Planned(plan)
 
     async def _preview(self, facts: AccountFacts, state: BatchesState, wanted: steps.Preview) -> steps.Event | None:
@@ -196,6 +198,7 @@ class BatchEffects:
             return None
         ends_at = show.estimate(Case(self._request, state, workflow.now()))
         digest = f"digest of all this: {(state.digest or '')[:16]}"
+        to_all = state.counted.month.to_all if state.counted else 0
         lines = [
             f"{group}{line}"
             for group, version, content in zip(
@@ -206,7 +209,7 @@ class BatchEffects:
             )
             for line in lines_of(version, content.material)
         ]
-        return steps.Shown((*lines, *show.shown(state.plan, ends_at), digest))
+        return steps.Shown((*lines, *show.shown(state.plan, ends_at, to_all), digest))
 
     async def _look_back(self, facts: AccountFacts, state: BatchesState, number: int) -> steps.Event:
         """How a batch has ended that an earlier run had begun. What Temporal has forgotten, the ledger may know."""

@@ -13,8 +13,8 @@ from duckdb import CaseExpression, CoalesceOperator, ColumnExpression, ConstantE
 from qunfa.audience.jobs import SNAPSHOT, BatchPlace, ListFile, PartFound, PartJob, PlanFound, PlanJob
 from qunfa.audience.lines import NAMED_MAX, Seen, problem_of, read_csv, read_text
 from qunfa.audience.unpacking import LINES_MAX, BadFileError, unpacked
-from qunfa.contract.audience import OPENIDS_MIN, Group
-from qunfa.contract.batches import REPORT_COLUMNS, PlannedGroup, batches_of, bounds
+from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Group
+from qunfa.contract.batches import BATCHES_MAX, REPORT_COLUMNS, PlannedGroup, batches_of, bounds
 
 GROUPS: Final[tuple[Group, ...]] = ("a", "b", "rest")
 MEMORY: Final = "128MB"
@@ -23,10 +23,13 @@ THREADS: Final = 2
 _PARQUET: Final = b"PAR1"
 _COLUMNS_NAMED: Final = 10
 _REACHED_MAX: Final = 4
+_A_REPORT: Final = -1
+"""What stands for the number of a list where any report names an openid."""
 _TOO_FEW: Final = (
     "the audience is empty: nobody is left in it. Correct it.",
     "the audience has only one openid, and WeChat takes 2 at least. Correct it.",
 )
+_TOO_MANY: Final = "the audience has {openids:,} openids, and one send takes {most:,} at most. Split it."
 _OPENID: Final = "[A-Za-z0-9_-]{1,128}"
 
 
@@ -74,12 +77,13 @@ _UNREADABLE: Final = _List(None, Seen())
 
 
 def _read(job: PlanJob, connection: duckdb.DuckDBPyConnection) -> tuple[list[_List], list[str]]:
-    """All lists, and what is wrong with those that cannot be used."""
+    """All lists, and what is wrong with those that cannot be used. All reports come into one file."""
     lists: list[_List] = []
     problems: list[str] = []
     for number, one in enumerate(job.lists):
+        name = "reports" if number in job.reports else f"list-{number}"
         try:
-            lists.append(_read_one(one, Path(job.folder) / f"list-{number}", connection))
+            lists.append(_read_one(one, Path(job.folder) / name, connection))
         except BadFileError as bad:
             lists.append(_UNREADABLE)
             if number not in job.reports:
@@ -108,7 +112,7 @@ def _of_lines(one: ListFile, connection: duckdb.DuckDBPyConnection, clean: Path)
 
 def _clean(one: ListFile, connection: duckdb.DuckDBPyConnection, into: Path) -> Seen:
     blocks = unpacked(Path(one.path), connection, into.with_suffix(".unpacked"))
-    with into.open("wb") as file:
+    with into.open("ab" if one.states else "wb") as file:
         if one.states:
             return read_csv(_in_states(blocks, one.states), file, REPORT_COLUMNS[0], drop=False)
         if one.column is not None:
@@ -176,16 +180,18 @@ def _column_of(one: ListFile, types: dict[str, str]) -> str:
 class _Sorted:
     """Everything that the lists name, sorted by DuckDB on the disk, and then gone through once: memory stays flat.
 
-    Which lists name an openid is a set of bits, one for each list. A row is an openid and a number: which list names
-    it, counted on from one group of a split test to the next. So the groups follow each other in the snapshot.
+    Which lists name an openid is a set of bits, one for each list. Of reports it is counted how many name it: of
+    hundreds of them, each openid could be named by others. In a split test the groups follow each other.
     """
 
     def __init__(self, job: PlanJob, lists: list[_List]) -> None:
         self._job = job
         self._lists = lists
-        self._openids: Counter[int] = Counter()
-        """How many openids are named by which lists."""
+        self._openids: Counter[tuple[int, int]] = Counter()
+        """How many openids are named by which lists, and by how many reports."""
         self._taken: dict[int, bool] = {}
+        self._parts = sorted({one for part in job.parts for one in (*part.any, *part.all, *part.none)})
+        """The lists that parts are of."""
         self._sizes = [0] * (1 if job.split is None else len(GROUPS))
         """How many openids are taken, of each group."""
 
@@ -193,9 +199,8 @@ class _Sorted:
         """Write the snapshot."""
         between = path.with_suffix(".sorted")
         numbered = [
-            one.rows.select(ColumnExpression("openid"), ConstantExpression(number).alias("list"))
-            for number, one in enumerate(self._lists)
-            if one.rows is not None
+            rows.select(ColumnExpression("openid"), ConstantExpression(number).alias("list"))
+            for number, rows in self._rows()
         ]
         if not numbered:
             path.touch()
@@ -208,8 +213,8 @@ class _Sorted:
         between.unlink()
 
     def _in_order(self, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-        """The rows sorted by openid; in a split test by group first."""
-        split, lists = self._job.split, len(self._lists)
+        """The rows sorted by openid; in a split test by group first, which stands behind each."""
+        split = self._job.split
         if split is None:
             return rows.order("openid")
         salted = FunctionExpression("concat", ConstantExpression(f"{split.salt}\n"), ColumnExpression("openid"))
@@ -219,28 +224,39 @@ class _Sorted:
             .when(share < ConstantExpression(split.a + split.b), ConstantExpression(1))
             .otherwise(ConstantExpression(2))
         )
-        numbered = (ColumnExpression("list") + group * ConstantExpression(lists)).alias("list")
-        return rows.select(ColumnExpression("openid"), numbered).order(f"list // {lists}, openid")
+        columns = (ColumnExpression("openid"), ColumnExpression("list"), group.alias("part"))
+        return rows.select(*columns).order("part, openid")
+
+    def _rows(self) -> Iterator[tuple[int, duckdb.DuckDBPyRelation]]:
+        """The lists of the parts, by their numbers; and all reports, which are one file."""
+        for part in self._parts:
+            if (rows := self._lists[part].rows) is not None:
+                yield part, rows
+        reports = [rows for number in self._job.reports if (rows := self._lists[number].rows) is not None]
+        if reports:
+            yield _A_REPORT, reports[0]
 
     def _through(self, rows: BinaryIO) -> Iterator[bytes]:
         """The openids that are taken, each with a line end."""
-        lists = len(self._lists)
-        told = {b"%d\n" % number: divmod(number, lists) for number in range(lists * len(self._sizes))}
-        openid, named, group = b"", 0, 0
+        bits = {number: 1 << number for number in self._parts} | {_A_REPORT: 0}
+        ends = [b"\n"] if self._job.split is None else [b",%d\n" % group for group in range(len(GROUPS))]
+        told = {b"%d%b" % (number, end): (bits[number], group) for number in bits for group, end in enumerate(ends)}
+        openid, named, reported, group = b"", 0, 0, 0
         for row in rows:
-            one, _, number = row.partition(b",")
+            one, _, rest = row.partition(b",")
             if one != openid:
-                if named and self._counted(named, group):
+                if named and self._counted(named, reported, group):
                     yield openid + b"\n"
-                openid, named = one, 0
-            group, bit = told[number]
-            named |= 1 << bit
-        if named and self._counted(named, group):
+                openid, named, reported = one, 0, 0
+            bit, group = told[rest]
+            named |= bit
+            reported += not bit
+        if named and self._counted(named, reported, group):
             yield openid + b"\n"
 
-    def _counted(self, named: int, group: int) -> bool:
+    def _counted(self, named: int, reported: int, group: int) -> bool:
         """Whether who is named by these lists is in the audience; and one more of them is counted."""
-        self._openids[named] += 1
+        self._openids[named, min(reported, _REACHED_MAX)] += 1
         taken = self._taken.get(named)
         if taken is None:
             taken = self._taken[named] = self._any(self._job.of, named) and not self._any(self._job.minus, named)
@@ -270,7 +286,7 @@ class _Sorted:
         )
 
     def _count(self, which: Callable[[int], bool]) -> int:
-        return sum(many for named, many in self._openids.items() if which(named))
+        return sum(many for (named, _), many in self._openids.items() if which(named))
 
     def _dropped(self, part: PartJob) -> int:
         return sum(self._lists[number].seen.bad for number in {*part.any, *part.all, *part.none})
@@ -285,10 +301,10 @@ class _Sorted:
         """How many of those taken are in 0, 1, 2, 3, 4 or more of the reports; nothing where none can be read."""
         if not self._job.reports or any(self._lists[number] is _UNREADABLE for number in self._job.reports):
             return ()
-        reports, found = sum(1 << number for number in self._job.reports), [0] * (_REACHED_MAX + 1)
-        for named, many in self._openids.items():
+        found = [0] * (_REACHED_MAX + 1)
+        for (named, reported), many in self._openids.items():
             if self._taken[named]:
-                found[min((named & reports).bit_count(), _REACHED_MAX)] += many
+                found[reported] += many
         return tuple(found)
 
 
@@ -303,28 +319,31 @@ def cut(path: Path, sizes: tuple[int, ...]) -> PlanFound:
     """The batches of a snapshot: where each stands, and its digest. `sizes`: of each group, or of all."""
     if (openids := sum(sizes)) < OPENIDS_MIN:
         return PlanFound(kind="refused", problems=(_TOO_FEW[openids],))
-    is_split = len(sizes) > 1
-    if is_split and (small := [_too_small(name, size) for name, size in _named(sizes) if size < OPENIDS_MIN]):
+    named = _named(sizes) if len(sizes) > 1 else []
+    if small := [_too_small(name, size) for name, size in named if size < OPENIDS_MIN]:
         return PlanFound(kind="refused", problems=tuple(small))
+    if sum(map(batches_of, filter(None, sizes))) > BATCHES_MAX:
+        said = _TOO_MANY.format(openids=openids, most=BATCHES_MAX * OPENIDS_MAX)
+        return PlanFound(kind="refused", problems=(said,))
     with path.open("rb") as file:
         whole, batches = hashlib.sha256(), []
         for size in filter(None, sizes):
             for number in range(1, batches_of(size) + 1):
                 first, end = bounds(size, batches_of(size), number)
                 batches.append(_batch(file, end - first, whole))
-    groups = [PlannedGroup(name=name, openids=size, batches=batches_of(size)) for name, size in _named(sizes)]
+    groups = [PlannedGroup(name=name, openids=size, batches=batches_of(size)) for name, size in named]
     return PlanFound(
         kind="planned",
         openids=openids,
         sha256=whole.hexdigest(),
         batches=tuple(batches),
-        groups=tuple(groups) if is_split else (),
+        groups=tuple(groups),
     )
 
 
 def _named(sizes: tuple[int, ...]) -> list[tuple[Group, int]]:
     """Each group with its size. There may be no rest."""
-    return [(name, size) for name, size in zip(GROUPS, sizes, strict=False) if size or name != "rest"]
+    return [(name, size) for name, size in zip(GROUPS, sizes, strict=True) if size or name != "rest"]
 
 
 def _too_small(name: Group, size: int) -> str:
