@@ -16,11 +16,12 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.batches.apply import apply
     from qunfa.batches.plan import plan
     from qunfa.batches.state import BatchesState, batch_of
-    from qunfa.contract.audience import is_long
+    from qunfa.contract.audience import Version, is_long
     from qunfa.contract.batches import BatchSaid
     from qunfa.contract.grants import Granted
     from qunfa.contract.ids import MASS_SEND_IN_BATCHES
     from qunfa.contract.operators import Status
+    from qunfa.contract.pictures import SourcesSeen
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import COMPLETES, MassSendResult
     from qunfa.send.events import Answering
@@ -244,6 +245,15 @@ class MassSendInBatches(People):
         over = self._ended if self._is_over else None
         status = show.status(self._asked, state, over or plan(self._asked, state, workflow.now()), workflow.now())
         return status if self._inbox else status.model_copy(update={"updated_at": self._window.shown_at})
+
+    @workflow.query(description='sources: the files of a message as they were found; "b" for that of group b')
+    def sources(self, version: Version = "a") -> SourcesSeen:
+        """What was found at the sources of a message."""
+        contents, number = self._state.contents, ("a", "b").index(version)
+        material = contents[number].material if number < len(contents) else None
+        if material is None:
+            return SourcesSeen(digest=self._state.digest)
+        return SourcesSeen(digest=self._state.digest, sources=material.sources, contents=material.contents)
 
     # What comes from outside
 

@@ -183,9 +183,14 @@ def _look(request: MassSendRequest | None, status: Status) -> Iterator[str]:
 
 
 def look_at(request: MassSendRequest) -> str | None:
-    """The command that shows the articles of a send."""
-    articles = request.message.articles if isinstance(request.message, MpnewsMessage) else None
-    return f"qunfa article preview {request.account}/{request.key}" if articles else None
+    """The command that shows the articles of a send; of a split test, one for each group."""
+    flags = ("",) if request.split is None else (" --group a", " --group b")
+    shown = [
+        f"qunfa article preview {request.account}/{request.key}{flag}"
+        for flag, version in zip(flags, request.versions, strict=True)
+        if isinstance(version.message, MpnewsMessage) and version.message.articles
+    ]
+    return " && ".join(shown) or None
 
 
 def _answers(status: Status) -> str:

@@ -132,3 +132,17 @@ def test_a_page_speaks_chinese() -> None:
     assert "已不是该群发锁定的文件" in " ".join(said.wrong)
     assert "没有填写摘要。" in page
     assert "Shanghai" not in page
+
+
+def test_the_articles_of_a_split_test_are_shown_by_group(tmp_path: Path) -> None:
+    """Each group has its own; a send without a split test has no group b."""
+    each = {name: {"title": name, "content": CONTENT, "thumb": {"media_id": "T"}} for name in ("春", "夏")}
+    first, second = [{"msgtype": "mpnews", "articles": [article]} for article in each.values()]
+    audience = {"kind": "openid_file", "uri": "file:///lists/all.txt"}
+    plain = {"account": "demo", "key": "k", "audience": audience, "message": first}
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps({**plain, "message_b": second, "split": {"a": 10, "b": 10}}))
+    assert [of_a_file(str(file), "a").articles[0].title, of_a_file(str(file), "b").articles[0].title] == ["春", "夏"]
+    file.write_text(json.dumps(plain))
+    with pytest.raises(WrongUse, match="no group b"):
+        of_a_file(str(file), "b")

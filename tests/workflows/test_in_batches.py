@@ -5,6 +5,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import MassSendResult, mass_send_id
+from qunfa.contract.pictures import SourcesSeen
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
 from tests.looking import until
 from tests.workflows.conftest import Desk
@@ -230,6 +231,8 @@ async def test_the_rest_of_a_split_test_waits_for_a_choice(real_desk: Desk) -> N
     handle = await real_desk.start("split", audience=FILE, approval={"required": True}, requested_by="wang", **split)
     status = await real_desk.waits(handle, "approval")
     assert [line.partition(":")[0] for line in status.approval.shows[:2]] == ["group a", "group b"]
+    seen: SourcesSeen = await handle.query("sources", "b", result_type=SourcesSeen)
+    assert (seen.digest or "")[:16] in status.approval.shows[-1]
     await real_desk.update(handle, "approve")
     status = await real_desk.asks(handle, "winner_not_chosen")
     assert (status.answers, await sent_to(real_desk)) == (("choose", "abort"), [1, 2])

@@ -13,9 +13,10 @@ from qunfa.cli.language import N_, _, sentences
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.reading import STDIN, read_request
 from qunfa.cli.view import describe_send, request_of
-from qunfa.contract import parse_request
+from qunfa.contract import MassSendRequest, parse_request
+from qunfa.contract.audience import Version, is_long
 from qunfa.contract.ids import MassSendId
-from qunfa.contract.message import Article, MpnewsMessage
+from qunfa.contract.message import Article, Message, MpnewsMessage
 from qunfa.contract.pictures import SourcesSeen
 from qunfa.contract.request import parse_preview
 
@@ -57,12 +58,12 @@ def asked_for(text: str, account: str | None) -> MassSendId | str:
         raise WrongUse(sentences(str(error), hint)) from None
 
 
-def of_a_file(name: str) -> Asked:
-    """The articles of a request in a file. It needs an account and a message.
+def of_a_file(name: str, group: Version = "a") -> Asked:
+    """The articles of a request in a file. It needs an account and a message; in a split test, that of this group.
 
     Raises:
         InvalidRequestError: The request is not valid.
-        WrongUse: The file cannot be read.
+        WrongUse: The file cannot be read, or there is no such group.
         Refused: Its message has no articles.
     """
     raw = read_request(name)
@@ -71,16 +72,18 @@ def of_a_file(name: str) -> Asked:
     to_people: Any = isinstance(raw, dict) and "to" in raw and "audience" not in raw
     request = parse_preview(raw) if to_people else parse_request(raw)
     origin = _("the request on stdin") if name == STDIN else _("the request in {name}").format(name=name)
-    articles = _articles(request.message, origin)
+    message = _message_of(request, group) if isinstance(request, MassSendRequest) else request.message
+    articles = _articles(message, origin)
     return Asked(
         request.account, request.key, articles, origin, unseen=_("no send has looked at them yet"), of_a_send=False
     )
 
 
-async def of_a_send(client: Client, send: MassSendId) -> Asked:
-    """The articles of the newest run of a send, with what it has found at its sources.
+async def of_a_send(client: Client, send: MassSendId, group: Version = "a") -> Asked:
+    """The articles of the newest run of a send, with what it has found at its sources; in a split test, of this group.
 
     Raises:
+        WrongUse: There is no such group.
         Refused: Temporal does not know it, its request cannot be read, or its message has no articles.
     """
     description = await describe_send(client, send)
@@ -89,11 +92,12 @@ async def of_a_send(client: Client, send: MassSendId) -> Asked:
         raise Refused(
             _("What {send} asks for cannot be read: look at `qunfa status {send}`.").format(send=short_name(send))
         )
-    articles = _articles(request.message, short_name(send))
+    articles = _articles(_message_of(request, group), short_name(send))
     run = client.get_workflow_handle(description.id, run_id=description.run_id)
     origin = _("the send {send}").format(send=short_name(send))
     try:
-        seen = await run.query("sources", result_type=SourcesSeen, rpc_timeout=RPC_TIMEOUT)
+        asked = [group] if is_long(request.audience) else []
+        seen = await run.query("sources", args=asked, result_type=SourcesSeen, rpc_timeout=RPC_TIMEOUT)
     except WorkflowQueryFailedError:
         return Asked(*send, articles, origin, unseen=_(_OLD))
     except RPCError as error:
@@ -103,6 +107,12 @@ async def of_a_send(client: Client, send: MassSendId) -> Asked:
     if not seen.contents:
         return Asked(*send, articles, origin, unseen=_("the send has not looked at its files yet"))
     return Asked(*send, articles, origin, seen)
+
+
+def _message_of(request: MassSendRequest, group: Version) -> Message:
+    if group == "b" and request.split is None:
+        raise WrongUse(_("This send has no split test, so it has no group b."))
+    return request.message_for(group, None)
 
 
 def _articles(message: object, origin: str) -> tuple[Article, ...]:

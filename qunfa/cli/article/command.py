@@ -6,7 +6,7 @@ import webbrowser
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -21,6 +21,7 @@ from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.output import note, show_result
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.workers import InvalidError
+from qunfa.contract.audience import Version
 from qunfa.contract.ids import MassSendId
 
 _OWN: Final = 1_000
@@ -48,6 +49,9 @@ def preview(
     ] = None,
     png: Annotated[bool, typer.Option("--png", help="Also draw it, beside the page; needs Chromium.")] = False,
     open_it: Annotated[bool, typer.Option("--open", help="Open the page in your browser.")] = False,
+    group: Annotated[
+        Literal["a", "b"], typer.Option(metavar="a|b", help="In a split test: whose articles.")
+    ] = "a",
     queue: TaskQueue = None,
     as_json: Json = False,
 ) -> None:
@@ -61,11 +65,11 @@ def preview(
     from qunfa.article.page import MARK, WIDTH  # noqa: PLC0415 - slow, and seldom needed
 
     named = asked_for(request, account)
-    asked = of_a_file(named) if isinstance(named, str) else named
+    asked = of_a_file(named, group) if isinstance(named, str) else named
     file = (output or Path(f"{asked.key}-preview.html")).absolute()
     chromium = find() if png else None
     _demand_own(file, MARK, png=png)
-    text, found = run(_previewed(asked, task_queue(queue)))
+    text, found = run(_previewed(asked, group, task_queue(queue)))
     pictures = _written(file, text, run(_drawn(file, text, WIDTH, chromium)) if chromium else [])
     found = found.model_copy(update={"page": str(file), "pictures": tuple(map(str, pictures))})
     show_result(found, render, as_json=as_json)
@@ -75,14 +79,14 @@ def preview(
         raise typer.Exit(ExitCode.REFUSED)
 
 
-async def _previewed(asked: Asked | MassSendId, queue: str) -> tuple[str, ArticlePreview]:
+async def _previewed(asked: Asked | MassSendId, group: Version, queue: str) -> tuple[str, ArticlePreview]:
     """The page, and what there is to say of it."""
     from qunfa.cli.article.build import built  # noqa: PLC0415 - see above
     from qunfa.cli.article.looks import read  # noqa: PLC0415
 
     client = await temporal_client()
     await demand_worker(client, queue, _("It is the workers that read pictures, so nothing was written."))
-    found = await of_a_send(client, asked) if isinstance(asked, MassSendId) else asked
+    found = await of_a_send(client, asked, group) if isinstance(asked, MassSendId) else asked
     try:
         return built(found, await read(client, found, queue), datetime.now(SHANGHAI))
     except InvalidError as error:
