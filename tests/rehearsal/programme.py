@@ -32,6 +32,7 @@ PROGRAMME: Final[Mapping[str, Play]] = MappingProxyType(
         "abort": scenes.abort,
         "recall": scenes.recall,
         "batches": scenes.batches,
+        "split": scenes.split_test,
     }
 )
 WIDTH = 120

@@ -187,6 +187,27 @@ async def batches(act: Act) -> None:
     act.sees(f"{sent} followers received 1 message each, and {left} none", when=once)
 
 
+async def split_test(act: Act) -> None:
+    """Two groups get a message each; the rest gets the one that a person chooses, and nothing before."""
+    scene, send = act.scene, "split/spring"
+    await scene.simulate(followers=LISTED)
+    openids = "".join(f"{openid}\n" for openid in scene.openids(LISTED))
+    act.does(f"crm starts a split test with a file of {LISTED:,} openids: 10 % get one message, 10 % another one")
+    who = {"kind": "openid_file", "uri": scene.file("who.txt", openids.encode())}
+    other = {"msgtype": "text", "content": "春装到了"}
+    handle = await scene.start(audience=who, split={"a": 10, "b": 10}, message_b=other)
+    await _asks(act, handle, "winner_not_chosen")
+    tested = await scene.received()
+    act.sees("a fifth received 1 message each", when=0.15 < len(tested) / LISTED < 0.25 and {*tested.values()} == {1})
+    shown = (await act.types("status", send)).stdout
+    act.sees("how many each group reached", when="Group a has" in shown and "Group b has" in shown)
+    await act.types("choose", send, "--winner", "b", "--by", "li")
+    await act.ends(handle, "sent")
+    once = await scene.received() == dict.fromkeys(range(LISTED), 1)
+    texts = [job.content.text == other["content"] for job in scene.jobs]
+    act.sees("the rest received the message of group b, and nobody two", when=once and not texts[0] and all(texts[1:]))
+
+
 async def _asks(act: Act, handle: WorkflowHandle[object, MassSendResult], problem: str) -> tuple[str, ...]:
     """The answers that fit, once the send asks an operator about this problem."""
     status = await act.scene.asks(handle, problem)

@@ -49,9 +49,7 @@ def preview(
     ] = None,
     png: Annotated[bool, typer.Option("--png", help="Also draw it, beside the page; needs Chromium.")] = False,
     open_it: Annotated[bool, typer.Option("--open", help="Open the page in your browser.")] = False,
-    group: Annotated[
-        Literal["a", "b"], typer.Option(metavar="a|b", help="In a split test: whose articles.")
-    ] = "a",
+    group: Annotated[Literal["a", "b"], typer.Option(metavar="a|b", help="In a split test: whose articles.")] = "a",
     queue: TaskQueue = None,
     as_json: Json = False,
 ) -> None:
