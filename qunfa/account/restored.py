@@ -5,6 +5,7 @@
 | that waits when the account is told of the restore | at once: its place goes, and its run hears of it |
 | that wishes for a turn | before it gets one |
 | that comes up for the first time once all was started again (``ended_at``) | never: it is new |
+| the same, of a batch whose send in batches had come up before | before it gets a turn: it may have been sent |
 
 The doubt is a try of which nobody knows what became, once for each key and restore. Its window is over, so that nothing
 is repeated and a person is asked: a later generation may have been delivered under another ``clientmsgid``, and a send
@@ -19,6 +20,7 @@ from qunfa.account.people import freeze, unfreeze
 from qunfa.account.queue import turned_away
 from qunfa.account.records import noted
 from qunfa.account.state import AccountState, Record
+from qunfa.contract.batches import key_of_whole
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.ledger import Restored
 from qunfa.contract.operators import Restore
@@ -90,9 +92,18 @@ def doubted(state: AccountState, record: Record, generation: int, clientmsgid: s
 def is_doubted(state: AccountState, record: Record) -> bool:
     """Whether the record has the doubt that it needs, be it none."""
     restored = state.restored
-    if restored is None or (restored.ended_at is not None and not record.lapsed):
+    if restored is None or (restored.ended_at is not None and not _may_be_forgotten(state, record)):
         return True
     return any(one.wish == _wish(restored) for one in record.known.tries)
+
+
+def _may_be_forgotten(state: AccountState, record: Record) -> bool:
+    """Whether the key came up before all had caught up; or that of the send of which it may be a batch.
+
+    Such a send begins its batches one after the other, so that some come up only now that were sent before.
+    """
+    whole = state.records.get(key_of_whole(record.key) or "")
+    return record.lapsed or (whole is not None and whole.lapsed)
 
 
 def is_doubt(one: Try) -> bool:

@@ -84,6 +84,24 @@ def test_what_comes_up_once_all_was_started_again_is_new() -> None:
     assert kept(state) == state
 
 
+def test_a_batch_of_a_list_from_before_may_be_forgotten() -> None:
+    """Whenever it comes up: the list may have begun it before the restore. That of a later list is new."""
+    state, _ = asked(restored(), look("w0", "list"))
+    state = caught_up(state, NOON)
+    state, [batch] = asked(state, wish("w1", "list.7"))
+    assert (batch.answer, len(doubts(batch.known)), state.lease) == ("known", 1, None)
+    state, _ = asked(state, look("w2", "later"))
+    state, [new] = asked(state, wish("w3", "later.7"))
+    assert new.answer == "lease"
+
+
+def test_a_list_is_known_for_as_long_as_its_batches() -> None:
+    """Its own record is touched with theirs, so that it does not go before them."""
+    state, _ = asked(EMPTY, look("w0", "list"))
+    state, _ = asked(state, wish("w1", "list.1"), now=NOON + MINUTE)
+    assert state.records["list"].touched_at == state.records["list.1"].touched_at == NOON + MINUTE
+
+
 def test_a_second_restore_doubts_anew() -> None:
     """From another snapshot: what a person has settled meanwhile is forgotten with the rest."""
     state, [heard] = asked(restored(), wish())

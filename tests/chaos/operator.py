@@ -108,7 +108,8 @@ class Operator:
         if chosen is None:
             return
         name, payload = chosen
-        if send.part and self._chance(send).random() < _BY_THE_LIST:
+        ends_a_long_list = send.lasts and name == "abort"
+        if send.part and not ends_a_long_list and self._chance(send).random() < _BY_THE_LIST:
             handle = self._stage.client.get_workflow_handle(mass_send_id(send.account, send.key.partition(".")[0]))
         hands = 2 if self._chance(send).random() < 0.1 else 1
         said = await asyncio.gather(*(self._update(handle, name, payload) for _ in range(hands)))
@@ -129,7 +130,7 @@ class Operator:
         """The update for a list that asks about a batch that has ended; while a batch asks, that is answered."""
         if problem != BATCH_FAILED:
             return None
-        weights = {"retry": 50, "resume": 35, "abort": 15}
+        weights = {"retry": 50, "resume": 35} if send.lasts else {"retry": 50, "resume": 35, "abort": 15}
         fitting = [name for name in weights if name in status.answers]
         if self._retries[send.key] >= RETRIES_MAX and len(fitting) > 1:
             fitting.remove("retry")
