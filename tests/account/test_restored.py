@@ -2,10 +2,12 @@ from datetime import timedelta
 
 from qunfa.account.people import freeze
 from qunfa.account.restored import DOUBT, caught_up, doubted, marked, why_not_caught_up
+from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Granted, Wish
 from qunfa.contract.operators import Restore
+from qunfa.contract.steps import LedgerQuestion
 from qunfa.rules.clientmsgid import clientmsgid
 from tests.account.driving import EMPTY, MINUTE, answer, asked, attempt, done, kept, leased, look, turn, wish
 from tests.rules.arbitrary import NOON
@@ -93,6 +95,19 @@ def test_a_batch_of_a_list_from_before_may_be_forgotten() -> None:
     state, _ = asked(state, look("w2", "later"))
     state, [new] = asked(state, wish("w3", "later.7"))
     assert new.answer == "lease"
+
+
+def test_a_batch_that_was_never_asked_about_may_be_forgotten() -> None:
+    """A list that ends early looks for it. Of a batch of a later list, and of any other key, nothing is said."""
+    state, _ = asked(restored(), look("w0", "list"), look("w1", "other"))
+    for account in (state, caught_up(state, NOON)):
+        _, told = answer_of(account, LedgerQuestion(key="list.7"), NOON)
+        assert told.known is not None
+        assert len(doubts(told.known)) == 1
+        assert answer_of(account, LedgerQuestion(key="later.7"), NOON)[1].known is None
+        assert answer_of(account, LedgerQuestion(key="other"), NOON)[1].known == Known()
+    state, [batch] = asked(caught_up(state, NOON), wish("w2", "list.7"))
+    assert answer_of(state, LedgerQuestion(key="list.7"), NOON)[1].known == batch.known
 
 
 def test_a_list_is_known_for_as_long_as_its_batches() -> None:
