@@ -1,8 +1,9 @@
 """Audiences of sends in batches: planned into the store, found again batch by batch, and reported."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from activities.attempts import Clock, SystemClock, heartbeats, lasting, passing
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
 from qunfa.audience.jobs import SNAPSHOT, PlanFound
-from qunfa.audience.parts import Gathering, NobodyError
+from qunfa.audience.parts import Begun, Gathering, NobodyError, Page
 from qunfa.audience.planner import PlannerError, plan
 from qunfa.audience.plans import AUDIENCES, REPORT, digest_of, folder_of, snapshot_name
 from qunfa.audience.reports import ReportWriter
@@ -32,6 +33,7 @@ from qunfa.contract.batches import (
     Reported,
     ReportStep,
 )
+from qunfa.contract.checks import CHECK_STORE, AccountStep, StoreSeen
 from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE, Pinned
 from qunfa.media import Sources, SourceUnavailable
 from qunfa.media.scratch import Scratch
@@ -42,15 +44,13 @@ LIST_MAX: Final = 2 << 30
 """Bytes of a file of openids as it stands at its source."""
 LIST_WITHIN: Final = timedelta(minutes=30)
 """How long it may take to bring it here."""
-REPORTS_MAX: Final = 100
+REPORTS_MAX: Final = 1_000
 """With more reports in a month, it is not counted who was reached before."""
 NO_STORE: Final = (
     "the workers have no [store], where plans and reports of sends in batches stand. Set its uri to a folder that all "
     "workers share, or to a bucket: docs/audiences.md says how."
 )
 _MONTH: Final = len("2026-12")
-_PAGE_TRIES: Final = 3
-_BETWEEN_TRIES: Final = timedelta(seconds=1)
 
 
 class Audiences:
@@ -60,7 +60,7 @@ class Audiences:
         self._accounts = accounts
         self._sources = sources
         self._store = store
-        self._plans = None if store is None else Plans(store)
+        self.plans = None if store is None else Plans(store)
         self._clock = clock or SystemClock()
         self._gate = asyncio.Semaphore(1)
         """One plan at a time in a worker: each takes memory and disk."""
@@ -107,6 +107,22 @@ class Audiences:
         except StoreUnavailable as silent:
             raise passing(STORE_UNAVAILABLE, str(silent)) from None
 
+    @activity.defn(name=CHECK_STORE)
+    @heartbeats()
+    async def check_store(self, step: AccountStep) -> StoreSeen:
+        """Whether the store does what plans need; a small file is put there, and removed again.
+
+        Raises:
+            ApplicationError: `AccountChanged`, not retried.
+        """
+        self._accounts.pinned(step.account)
+        if self._store is None:
+            return StoreSeen()
+        try:
+            return StoreSeen(uri=self._store.uri, detail=await self._store.shortcoming())
+        except StoreUnavailable as silent:
+            return StoreSeen(uri=self._store.uri, detail=silent.reason)
+
     async def openids_of(self, account: str, batch: Batch) -> tuple[str, ...]:
         """The openids of a batch, as the plan that it names has them.
 
@@ -114,23 +130,29 @@ class Audiences:
             PlanLostError: the plan or the snapshot is missing, or another one; or no store is configured.
             StoreUnavailable: the store cannot be read now.
         """
-        if self._plans is None:
+        if self.plans is None:
             raise PlanLostError(f"The batch cannot be read: {NO_STORE}")
-        return await self._plans.openids_of(account, batch)
+        return await self.plans.openids_of(account, batch)
 
     async def _plan(self, step: PlanStep) -> AudiencePlan:
-        if self._store is None or self._plans is None:
+        if self._store is None or self.plans is None:
             raise NobodyError([NO_STORE])
         account = step.account.name
-        first = await self._plans.get(account, step.key) if step.keep else None
+        first = await self.plans.get(account, step.key) if step.keep else None
         if first is not None:
             return _same(first, step)
         now = self._clock.now()
-        followers = WechatFollowers(self._accounts, step.account, self._clock)
+        followers = WechatFollowers(self._accounts, step.account)
         reports = await self._reports(self._store, step)
+        begun = Begun(self._store, folder_of(account, step.key), map(str, activity.info().heartbeat_details))
         with Scratch("audience") as folder:
-            gathering = Gathering(folder, self._sources, followers, self._store, account)
-            job = await gathering.job(step.audience, reports)
+            gathering = Gathering(folder, self._sources, followers, account, begun)
+            try:
+                job = await gathering.job(step.audience, reports)
+            except ApplicationError as error:
+                if error.type == WECHAT_UNAVAILABLE:
+                    activity.heartbeat(*await gathering.keep())
+                raise
             async with self._gate:
                 found = await plan(job)
             if found.kind == "refused":
@@ -149,7 +171,7 @@ class Audiences:
                 parts=parts,
                 reached_before=found.reached_before,
             )
-            return await self._kept(self._plans, step, told, found, folder) if step.keep else told
+            return await self._kept(self.plans, step, told, found, folder) if step.keep else told
 
     async def _kept(
         self, plans: Plans, step: PlanStep, told: AudiencePlan, found: PlanFound, folder: Path
@@ -193,51 +215,36 @@ def _same(first: PlanFile, step: PlanStep) -> AudiencePlan:
 
 
 class WechatFollowers:
-    """Whom WeChat lists for an account, page by page."""
+    """Whom WeChat lists for an account, page by page; each is asked for once."""
 
-    def __init__(self, accounts: Accounts, account: Pinned, clock: Clock) -> None:
+    def __init__(self, accounts: Accounts, account: Pinned) -> None:
         self._accounts = accounts
         self._account = account
-        self._clock = clock
 
-    async def everybody(self) -> AsyncIterator[tuple[str, ...]]:
+    def everybody(self, after: str) -> AsyncIterator[Page]:
         """All followers of the account (`user/get`).
 
         Raises:
             ApplicationError: as `Accounts.answer` does.
         """
-        after = ""
-        while True:
-            page = await self._page(f"Asking for the followers after {after!r}", _followers_after(after))
-            yield page.openids
-            if not page.openids or not page.next_openid or page.next_openid == after:
-                return
-            after = page.next_openid
+        return self._pages("Asking for the followers", _followers_after, after)
 
-    async def tagged(self, tag_id: int) -> AsyncIterator[tuple[str, ...]]:
+    def tagged(self, tag_id: int, after: str) -> AsyncIterator[Page]:
         """The followers under a tag (`user/tag/get`).
 
         Raises:
             ApplicationError: as `Accounts.answer` does.
         """
-        after = ""
-        while True:
-            page = await self._page(f"Asking for the followers of tag {tag_id}", _tagged_after(tag_id, after))
-            yield page.openids
-            if not page.openids or not page.next_openid or page.next_openid == after:
-                return
-            after = page.next_openid
+        return self._pages(f"Asking for the followers of tag {tag_id}", partial(_tagged_after, tag_id), after)
 
-    async def _page(self, about: str, method: Method[OpenidPage]) -> OpenidPage:
-        """One page; asked for a few times, since else all pages before it are asked for again."""
-        for _ in range(_PAGE_TRIES - 1):
-            try:
-                return await self._accounts.answer(self._account, about, AUDIENCE_REFUSED, method, twice=True)
-            except ApplicationError as error:
-                if error.type != WECHAT_UNAVAILABLE:
-                    raise
-            await self._clock.sleep(_BETWEEN_TRIES)
-        return await self._accounts.answer(self._account, about, AUDIENCE_REFUSED, method, twice=True)
+    async def _pages(self, about: str, asked: Callable[[str], Method[OpenidPage]], after: str) -> AsyncIterator[Page]:
+        while True:
+            found = await self._accounts.answer(self._account, about, AUDIENCE_REFUSED, asked(after), twice=True)
+            ends = not found.openids or not found.next_openid or found.next_openid == after
+            yield Page(found.openids, "" if ends else found.next_openid)
+            if ends:
+                return
+            after = found.next_openid
 
 
 def _followers_after(after: str) -> Method[OpenidPage]:

@@ -12,8 +12,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.attempts import passing
 from activities.run_history import Remains, RunHistory, added_up, start_of
+from qunfa.audience import PlanLostError, Plans, StoreUnavailable
 from qunfa.contract.facts import Ended, Known
-from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES
+from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES, parse_mass_send_id
 from qunfa.contract.result import REFUSED
 from qunfa.contract.steps import LEDGER_UNAVAILABLE
 
@@ -27,6 +28,7 @@ _TOO_SHORT_FOR_A_TRY: Final = 6
 """Started, one workflow task (3 events), an activity scheduled, and the end: a shorter history submitted nothing."""
 _OUTCOME: Final = SearchAttributeKey.for_keyword("MassSendOutcome")
 _RPC: Final = timedelta(seconds=10)
+_STORE_SECONDS: Final = 5.0
 
 
 class Found(NamedTuple):
@@ -68,6 +70,38 @@ class EarlierRuns(Protocol):
         Raises:
             ApplicationError: `LedgerUnavailable`, to be retried: it cannot be told now.
         """
+
+
+class PlannedRuns:
+    """Earlier runs, and the plan that the store has under their key: it stays where Temporal has forgotten them.
+
+    A store that is silent holds nobody up: the account's ledger and Temporal tell the same for as long as they have it.
+    """
+
+    def __init__(self, runs: EarlierRuns, plans: Plans | None) -> None:
+        self._runs = runs
+        self._plans = plans
+
+    async def find(self, workflow_id: str, current_run_id: str) -> Found:
+        """As of the earlier runs, with the content for which the key was planned.
+
+        Raises:
+            ApplicationError: `LedgerUnavailable`, to be retried.
+        """
+        found, content = await self._runs.find(workflow_id, current_run_id), await self._planned(workflow_id)
+        return found if content is None else found._replace(digests=tuple(sorted({*found.digests, content})))
+
+    async def _planned(self, workflow_id: str) -> str | None:
+        named = parse_mass_send_id(workflow_id)
+        if self._plans is None or named is None:
+            return None
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                plan = await self._plans.get(named.account, named.key)
+        except (PlanLostError, StoreUnavailable, TimeoutError) as error:
+            activity.logger.warning("whether %s was planned before is not known: %s", workflow_id, error)
+            return None
+        return plan.content if plan else None
 
 
 class VisibleRuns:

@@ -12,7 +12,7 @@ from activities.audiences import LIST_MAX, LIST_WITHIN, Audiences
 from activities.batches import Batches
 from activities.checks import Checks, Outlook
 from activities.closed_runs import ClosedRuns
-from activities.earlier_runs import VisibleRuns
+from activities.earlier_runs import PlannedRuns, VisibleRuns
 from activities.jobs import Recalls, Results
 from activities.ledger import Ledger, LedgerNotes
 from activities.limits import Limits
@@ -35,9 +35,9 @@ def all_activities(
     """What a worker registers; `task_queue` is where an `Account` is started that does not run yet."""
     accounts = Accounts(settings, http)
     configuration = Configuration(settings)
-    earlier = VisibleRuns(client)
-    ledger = Ledger(client, task_queue, earlier)
     audiences = audiences_of(settings, accounts)
+    earlier = PlannedRuns(VisibleRuns(client), audiences.plans)
+    ledger = Ledger(client, task_queue, earlier)
     own_request = OwnRequest(client, audiences.openids_of)
     submission = Submission(accounts, LedgerNotes(client, task_queue).tell, own_request.openids)
     results = Results(accounts)
@@ -86,6 +86,7 @@ def all_activities(
         notices.deliver_notice,
         audiences.plan_audience,
         audiences.write_report,
+        audiences.check_store,
     ]
 
 

@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.effects import looked_at
     from workflows.making import MakingRefusedError, make_ready
     from workflows.preview import lines_of, preview_to
-    from workflows.refusal import account_facts
+    from workflows.refusal import account_facts, used_before
     from workflows.whole import answer_batch, look_back
 
 _PLANNING: Final = timedelta(hours=2)
@@ -132,7 +132,7 @@ class BatchEffects:
                 continue
             answer = self._answer_to(wish)
             if answer is not None and answer.answer == "reused":
-                return steps.Reused()
+                return steps.Reused((await used_before(facts, self._request.key))[1])
             return steps.Joined(answer.counted if answer else None)
 
     def _answer_to(self, wish: Wish) -> Granted | None:
@@ -156,7 +156,9 @@ class BatchEffects:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            return await _not_planned(error)
+            if (event := await _not_planned(error)) != steps.Reused():
+                return event
+            return steps.Reused((await used_before(facts, self._request.key))[1])
         return steps.Planned(plan)
 
     async def _preview(self, facts: AccountFacts, state: BatchesState, number: int) -> steps.Event | None:
@@ -177,7 +179,9 @@ class BatchEffects:
             return None
         ends_at = show.estimate(Case(self._request, state, workflow.now()))
         digest = f"digest of all this: {(state.digest or '')[:16]}"
-        return steps.Shown((*lines_of(self._request, state.material), *show.shown(state.plan, ends_at), digest))
+        to_all = state.counted.month.to_all if state.counted else 0
+        shown = show.shown(state.plan, ends_at, to_all)
+        return steps.Shown((*lines_of(self._request, state.material), *shown, digest))
 
     async def _look_back(self, facts: AccountFacts, state: BatchesState, number: int) -> steps.Event:
         """How a batch has ended that an earlier run had begun. What Temporal has forgotten, the ledger may know."""

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.checks import (
         CALLBACK_CHECK,
         CALLS,
+        CHECK_STORE,
         CHECK_TOKEN,
         READ_CLOCKS,
         AccountStep,
@@ -32,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
         CheckAccountRequest,
         CheckAccountResult,
         Clocks,
+        StoreSeen,
         TokenSeen,
     )
     from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, CHECK_WORKER, SHOW_PICTURES
@@ -61,13 +63,15 @@ _RETRIES: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_int
 
 @workflow.defn(name=CHECK_ACCOUNT)
 class CheckAccount:
-    """Look at an account's token, clocks and quotas, each once; what could not be seen says why."""
+    """Look at an account's token, clocks and quotas, and at the store, each once; what was not seen says why."""
 
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> CheckAccountResult:
         """What a worker sees; that WeChat or the ledger does not answer is a result as well."""
         facts = await account_facts(_read(CheckAccountRequest, raw, more).account)
-        (token, calls), clocks, (book, uncounted) = await asyncio.gather(_wechat(facts), _clocks(facts), _book(facts))
+        (token, calls), clocks, (book, uncounted), store = await asyncio.gather(
+            _wechat(facts), _clocks(facts), _book(facts), _store(facts)
+        )
         return CheckAccountResult(
             account=facts.name,
             appid=facts.appid,
@@ -78,6 +82,7 @@ class CheckAccount:
             allowances=() if book is None else allowances(facts.kind, book, calls, workflow.now()),
             uncounted=uncounted,
             frozen=None if book is None else book.frozen,
+            store=store,
         )
 
 
@@ -113,6 +118,13 @@ async def _clocks(facts: AccountFacts) -> Clocks:
         return await _once(facts, READ_CLOCKS, AccountStep(account=facts.pinned), Clocks)
     except ActivityError as error:
         return Clocks(detail=why_unseen(error, ACCOUNT_WITHIN))
+
+
+async def _store(facts: AccountFacts) -> StoreSeen:
+    try:
+        return await _once(facts, CHECK_STORE, AccountStep(account=facts.pinned), StoreSeen)
+    except ActivityError as error:
+        return StoreSeen(uri="", detail=why_unseen(error, ACCOUNT_WITHIN))
 
 
 async def _book(facts: AccountFacts) -> tuple[Book | None, str | None]:

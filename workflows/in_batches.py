@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.batch_effects import BatchEffects, UnderWay
     from workflows.inbox import Inbox
     from workflows.people import People
-    from workflows.refusal import Refusal, ask_again, handed_on, read_request, refusal, refuse
+    from workflows.refusal import Refusal, ask_again, handed_on, read_request, refusal, refuse, used_before
     from workflows.waiting import Alarm, readable
     from workflows.whole import carry_batch, follow_batch
     from workflows.window import BatchesWindow, failure
@@ -170,7 +170,9 @@ class MassSendInBatches(People):
         asked = self._asked
         self._show(end)
         if end.refused:
-            raise await self._refused(refuse(list(end.refused)))
+            facts = self._state.pinned
+            said = (await used_before(facts, asked.key))[1] if facts else None
+            raise await self._refused(refuse([*end.refused, *filter(None, [said])]))
         result = show.result(asked, self._state, end, workflow.now())
         if self._ended != end:
             self._ended = end

@@ -176,9 +176,14 @@ def _shows(request: MassSendRequest | None, status: Status) -> str:
 
 def _look(request: MassSendRequest | None, status: Status) -> Iterator[str]:
     """How to see the articles that somebody is to approve."""
-    articles = request.message.articles if request and isinstance(request.message, MpnewsMessage) else None
-    if request and articles and "approve" in status.answers:
-        yield f"look at it first: {code(f'qunfa article preview {request.account}/{request.key}')}"
+    if request and "approve" in status.answers and (command := look_at(request)):
+        yield f"look at it first: {code(command)}"
+
+
+def look_at(request: MassSendRequest) -> str | None:
+    """The command that shows the articles of a send."""
+    articles = request.message.articles if isinstance(request.message, MpnewsMessage) else None
+    return f"qunfa article preview {request.account}/{request.key}" if articles else None
 
 
 def _answers(status: Status) -> str:

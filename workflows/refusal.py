@@ -33,6 +33,8 @@ with workflow.unsafe.imports_passed_through():
 NOT_ASKED_FOR: Final = "batch is none that a caller may ask for: a send in batches starts its batches itself"
 A_CRON: Final = "a cron schedule must not be set: a mass send is not repeated"
 
+_UNKNOWN: Final = 'key: whether an earlier run under "{key}" was delivered is not known'
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _HANDED_ON: Final = "refused"
@@ -127,20 +129,29 @@ class Refusal:
 
     async def _said_of(self, named: MassSendId, board: Board) -> str | None:
         """What who reads of the refusal must know of the key."""
-        unknown = f'key: whether an earlier run under "{named.key}" was delivered is not known'
         try:
             facts = await account_facts(named.account)
         except FailureError as error:
             if isinstance(error, ApplicationError) and error.type == INVALID_REQUEST:
                 return None
-            return f"{unknown}: the account's configuration could not be read"
+            return f"{_UNKNOWN.format(key=named.key)}: the account's configuration could not be read"
         self._waits = True
         self._show(board)
-        known = await calls.look_up_in_time(facts, named.key, mass_send_id(*named))
+        self._jobs, said = await used_before(facts, named.key)
+        return said
+
+
+async def used_before(facts: AccountFacts, key: str) -> tuple[Jobs, str | None]:
+    """What earlier runs under a key have submitted; and a sentence, where that or the first batch of it matters."""
+    found: list[Jobs] = []
+    for one in (key, batch_key(key, 1))[: 1 + (len(key) <= KEY_MAX)]:
+        known = await calls.look_up_in_time(facts, one, mass_send_id(facts.name, one))
         if known is None:
-            return f"{unknown}: its ledger does not answer"
-        self._jobs = outcome.from_ledger(jobs_of(known, named.key, ""))
-        return outcome.used_before(named.key, self._jobs)
+            return (), f"{_UNKNOWN.format(key=key)}: its ledger does not answer"
+        found.append(outcome.from_ledger(jobs_of(known, one, "")))
+        if said := outcome.used_before(one, found[-1]):
+            return found[-1], said
+    return found[0], None
 
 
 def handed_on(carried: tuple[Any, ...]) -> list[str]:

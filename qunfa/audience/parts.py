@@ -1,12 +1,13 @@
 """The parts of an audience, brought to files: a job for the planner."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from qunfa.audience.jobs import ListFile, PartJob, PlanJob
 from qunfa.audience.plans import REPORT, folder_of
-from qunfa.audience.store import Store
+from qunfa.audience.store import CHUNK, Store
 from qunfa.contract.audience import (
     All,
     AnyAudience,
@@ -24,14 +25,76 @@ from qunfa.media import SourceRefused, Sources
 from qunfa.media.spool import shown
 
 
+class Page(NamedTuple):
+    """Some openids of a list of WeChat's, and after whom it goes on: after nobody where it ends."""
+
+    openids: tuple[str, ...]
+    after: str
+
+
+Pages = Callable[[str], AsyncIterator[Page]]
+"""The pages of a list that come after one of its openids; all of them where that is empty."""
+
+
 class Followers(Protocol):
     """Whom WeChat lists, in pages of openids."""
 
-    def everybody(self) -> AsyncIterator[tuple[str, ...]]:
+    def everybody(self, after: str) -> AsyncIterator[Page]:
         """All followers of the account."""
 
-    def tagged(self, tag_id: int) -> AsyncIterator[tuple[str, ...]]:
+    def tagged(self, tag_id: int, after: str) -> AsyncIterator[Page]:
         """The followers under a tag."""
+
+
+class Begun:
+    """Lists of WeChat's as far as the attempt before has read them: they stand in the store meanwhile.
+
+    `names` are those lists. The first line of each says after whom it goes on; it is empty where the list is whole.
+    """
+
+    def __init__(self, store: Store, folder: str, names: Iterable[str] = ()) -> None:
+        self.store = store
+        self._folder = folder
+        self._names = set(names)
+
+    async def keep(self, name: str, path: Path, after: str) -> None:
+        """Put a list there.
+
+        Raises:
+            StoreUnavailable: it cannot be written.
+        """
+        await self.store.put(self._at(name), _with_title(after, path))
+
+    async def take(self, name: str, path: Path) -> str | None:
+        """Bring a list back to `path`: after whom it goes on; None where it is not there, or was not begun.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        if name not in self._names:
+            return None
+        title, after = b"", None
+        try:
+            with path.open("wb") as file:
+                async for piece in self.store.stream(self._at(name)):
+                    if after is None:
+                        title, _, piece = piece.partition(b"\n")  # noqa: PLW2901  the rest of the first one
+                        after = title.decode()
+                    file.write(piece)
+        except FileNotFoundError:
+            return None
+        await self.store.remove(self._at(name))
+        return after
+
+    def _at(self, name: str) -> str:
+        return f"{self._folder}/followers-{name.replace(' ', '-')}.txt"
+
+
+async def _with_title(title: str, path: Path) -> AsyncIterator[bytes]:
+    yield f"{title}\n".encode()
+    with path.open("rb") as file:
+        while block := file.read(CHUNK):
+            yield block
 
 
 class NobodyError(Exception):
@@ -45,12 +108,15 @@ class NobodyError(Exception):
 class Gathering:
     """Brings the lists of one audience of one account to `folder`, each of them once."""
 
-    def __init__(self, folder: Path, sources: Sources, followers: Followers, store: Store, account: str) -> None:
+    def __init__(self, folder: Path, sources: Sources, followers: Followers, account: str, begun: Begun) -> None:
         self._folder = folder
         self._sources = sources
         self._followers = followers
-        self._store = store
+        self._store = begun.store
         self._account = account
+        self._begun = begun
+        self._read: dict[str, tuple[Path, str]] = {}
+        """The lists of WeChat's, and after whom each goes on."""
         self._lists: list[ListFile] = []
         self._numbers: dict[str, int] = {}
         self._problems: list[str] = []
@@ -86,11 +152,13 @@ class Gathering:
                 ]
                 return PartJob(what=what, any=any_of, all=all_of, none=none_of)
             case All():
-                number = await self._pages("all", what, self._followers.everybody())
+                number = await self._pages("all", what, self._followers.everybody)
             case Tag(tag_id=tag_id):
                 number = await self._tag(tag_id)
             case Openids(openids=openids):
-                number = await self._pages(f"{len(self._lists)} openids", what, _one_page(openids))
+                file = self._new_path()
+                file.write_text("".join(f"{openid}\n" for openid in openids), encoding="ascii")
+                number = self._add(f"{len(self._lists)} openids", ListFile(called=what, path=str(file)))
             case OpenidFile():
                 number = await self._file(part)
             case Unreached(key=key, states=states):
@@ -101,16 +169,37 @@ class Gathering:
         return PartJob(what=what, any=(number,))
 
     async def _tag(self, tag_id: int) -> int:
-        return await self._pages(f"tag {tag_id}", f"tag {tag_id}", self._followers.tagged(tag_id))
+        return await self._pages(f"tag {tag_id}", f"tag {tag_id}", partial(self._followers.tagged, tag_id))
 
-    async def _pages(self, name: str, called: str, pages: AsyncIterator[tuple[str, ...]]) -> int:
+    async def _pages(self, name: str, called: str, pages: Pages) -> int:
         if name not in self._numbers:
             path = self._new_path()
-            with path.open("w", encoding="ascii", errors="replace", newline="\n") as file:
-                async for page in pages:
-                    file.writelines(f"{openid}\n" for openid in page)
+            begun = await self._begun.take(name, path)
+            if begun is None:
+                path.touch()
+            else:
+                self._read[name] = (path, begun)
+            if begun != "":
+                await self._ask(name, path, pages(begun or ""))
             self._add(name, ListFile(called=called, path=str(path)))
         return self._numbers[name]
+
+    async def _ask(self, name: str, path: Path, pages: AsyncIterator[Page]) -> None:
+        """Write the pages behind what stands there."""
+        async for page in pages:
+            with path.open("a", encoding="ascii", errors="replace", newline="\n") as file:
+                file.writelines(f"{openid}\n" for openid in page.openids)
+            self._read[name] = (path, page.after)
+
+    async def keep(self) -> list[str]:
+        """Put what WeChat has listed so far into the store, for the next attempt; the names of these lists.
+
+        Raises:
+            StoreUnavailable: it cannot be written.
+        """
+        for name, (path, after) in self._read.items():
+            await self._begun.keep(name, path, after)
+        return list(self._read)
 
     async def _file(self, part: OpenidFile) -> int:
         name = f"file {part.model_dump_json()}"
@@ -148,10 +237,7 @@ class Gathering:
     def _new_path(self) -> Path:
         return self._folder / f"source-{len(self._lists)}"
 
-    def _add(self, name: str, found: ListFile) -> None:
-        self._numbers[name] = len(self._lists)
+    def _add(self, name: str, found: ListFile) -> int:
+        self._numbers[name] = number = len(self._lists)
         self._lists.append(found)
-
-
-async def _one_page(openids: tuple[str, ...]) -> AsyncIterator[tuple[str, ...]]:
-    yield openids
+        return number

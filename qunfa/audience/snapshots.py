@@ -13,8 +13,8 @@ from duckdb import CoalesceOperator, ColumnExpression, ConstantExpression, Funct
 from qunfa.audience.jobs import SNAPSHOT, BatchPlace, ListFile, PartFound, PartJob, PlanFound, PlanJob
 from qunfa.audience.lines import NAMED_MAX, Seen, problem_of, read_csv, read_text
 from qunfa.audience.unpacking import BLOCK, LINES_MAX, BadFileError, unpacked
-from qunfa.contract.audience import OPENIDS_MIN
-from qunfa.contract.batches import REPORT_COLUMNS, batches_of, bounds
+from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN
+from qunfa.contract.batches import BATCHES_MAX, REPORT_COLUMNS, batches_of, bounds
 
 MEMORY: Final = "128MB"
 """What DuckDB keeps in memory; the rest goes to files in the job's folder."""
@@ -22,10 +22,13 @@ THREADS: Final = 2
 _PARQUET: Final = b"PAR1"
 _COLUMNS_NAMED: Final = 10
 _REACHED_MAX: Final = 4
+_A_REPORT: Final = -1
+"""What stands for the number of a list where any report names an openid."""
 _TOO_FEW: Final = (
     "the audience is empty: nobody is left in it. Correct it.",
     "the audience has only one openid, and WeChat takes 2 at least. Correct it.",
 )
+_TOO_MANY: Final = "the audience has {openids:,} openids, and one send takes {most:,} at most. Split it."
 _OPENID: Final = "[A-Za-z0-9_-]{1,128}"
 
 
@@ -73,12 +76,13 @@ _UNREADABLE: Final = _List(None, Seen())
 
 
 def _read(job: PlanJob, connection: duckdb.DuckDBPyConnection) -> tuple[list[_List], list[str]]:
-    """All lists, and what is wrong with those that cannot be used."""
+    """All lists, and what is wrong with those that cannot be used. All reports come into one file."""
     lists: list[_List] = []
     problems: list[str] = []
     for number, one in enumerate(job.lists):
+        name = "reports" if number in job.reports else f"list-{number}"
         try:
-            lists.append(_read_one(one, Path(job.folder) / f"list-{number}", connection))
+            lists.append(_read_one(one, Path(job.folder) / name, connection))
         except BadFileError as bad:
             lists.append(_UNREADABLE)
             if number not in job.reports:
@@ -107,7 +111,7 @@ def _of_lines(one: ListFile, connection: duckdb.DuckDBPyConnection, clean: Path)
 
 def _clean(one: ListFile, connection: duckdb.DuckDBPyConnection, into: Path) -> Seen:
     blocks = unpacked(Path(one.path), connection, into.with_suffix(".unpacked"))
-    with into.open("wb") as file:
+    with into.open("ab" if one.states else "wb") as file:
         if one.states:
             return read_csv(_in_states(blocks, one.states), file, REPORT_COLUMNS[0], drop=False)
         if one.column is not None:
@@ -175,23 +179,25 @@ def _column_of(one: ListFile, types: dict[str, str]) -> str:
 class _Sorted:
     """Everything that the lists name, sorted by DuckDB on the disk, and then gone through once: memory stays flat.
 
-    Which lists name an openid is a set of bits, one for each list.
+    Which lists name an openid is a set of bits, one for each list. Of reports it is counted how many name it: of
+    hundreds of them, each openid could be named by others.
     """
 
     def __init__(self, job: PlanJob, lists: list[_List]) -> None:
         self._job = job
         self._lists = lists
-        self._openids: Counter[int] = Counter()
-        """How many openids are named by which lists."""
+        self._openids: Counter[tuple[int, int]] = Counter()
+        """How many openids are named by which lists, and by how many reports."""
         self._taken: dict[int, bool] = {}
+        self._parts = sorted({one for part in job.parts for one in (*part.any, *part.all, *part.none)})
+        """The lists that parts are of."""
 
     def write(self, path: Path) -> None:
         """Write the snapshot."""
         between = path.with_suffix(".sorted")
         numbered = [
-            one.rows.select(ColumnExpression("openid"), ConstantExpression(number).alias("list"))
-            for number, one in enumerate(self._lists)
-            if one.rows is not None
+            rows.select(ColumnExpression("openid"), ConstantExpression(number).alias("list"))
+            for number, rows in self._rows()
         ]
         if not numbered:
             path.touch()
@@ -203,23 +209,34 @@ class _Sorted:
             into.writelines(self._through(rows))
         between.unlink()
 
+    def _rows(self) -> Iterator[tuple[int, duckdb.DuckDBPyRelation]]:
+        """The lists of the parts, by their numbers; and all reports, which are one file."""
+        for part in self._parts:
+            if (rows := self._lists[part].rows) is not None:
+                yield part, rows
+        reports = [rows for number in self._job.reports if (rows := self._lists[number].rows) is not None]
+        if reports:
+            yield _A_REPORT, reports[0]
+
     def _through(self, rows: BinaryIO) -> Iterator[bytes]:
         """The openids that are taken, each with a line end."""
-        bits = {b"%d\n" % number: 1 << number for number in range(len(self._lists))}
-        openid, named = b"", 0
+        bits = {b"%d\n" % number: 1 << number for number in self._parts} | {b"%d\n" % _A_REPORT: 0}
+        openid, named, reported = b"", 0, 0
         for row in rows:
             one, _, number = row.partition(b",")
             if one != openid:
-                if named and self._counted(named):
+                if named and self._counted(named, reported):
                     yield openid + b"\n"
-                openid, named = one, 0
-            named |= bits[number]
-        if named and self._counted(named):
+                openid, named, reported = one, 0, 0
+            bit = bits[number]
+            named |= bit
+            reported += not bit
+        if named and self._counted(named, reported):
             yield openid + b"\n"
 
-    def _counted(self, named: int) -> bool:
+    def _counted(self, named: int, reported: int) -> bool:
         """Whether who is named by these lists is in the audience; and one more of them is counted."""
-        self._openids[named] += 1
+        self._openids[named, min(reported, _REACHED_MAX)] += 1
         taken = self._taken.get(named)
         if taken is None:
             taken = self._taken[named] = self._any(self._job.of, named) and not self._any(self._job.minus, named)
@@ -243,7 +260,7 @@ class _Sorted:
         )
 
     def _count(self, which: Callable[[int], bool]) -> int:
-        return sum(many for named, many in self._openids.items() if which(named))
+        return sum(many for (named, _), many in self._openids.items() if which(named))
 
     def _dropped(self, part: PartJob) -> int:
         return sum(self._lists[number].seen.bad for number in {*part.any, *part.all, *part.none})
@@ -258,10 +275,10 @@ class _Sorted:
         """How many of those taken are in 0, 1, 2, 3, 4 or more of the reports; nothing where none can be read."""
         if not self._job.reports or any(self._lists[number] is _UNREADABLE for number in self._job.reports):
             return ()
-        reports, found = sum(1 << number for number in self._job.reports), [0] * (_REACHED_MAX + 1)
-        for named, many in self._openids.items():
+        found = [0] * (_REACHED_MAX + 1)
+        for (named, reported), many in self._openids.items():
             if self._taken[named]:
-                found[min((named & reports).bit_count(), _REACHED_MAX)] += many
+                found[reported] += many
         return tuple(found)
 
 
@@ -278,6 +295,9 @@ def cut(path: Path) -> PlanFound:
         openids = sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
         if openids < OPENIDS_MIN:
             return PlanFound(kind="refused", problems=(_TOO_FEW[openids],))
+        if batches_of(openids) > BATCHES_MAX:
+            said = _TOO_MANY.format(openids=openids, most=BATCHES_MAX * OPENIDS_MAX)
+            return PlanFound(kind="refused", problems=(said,))
         file.seek(0)
         whole, batches = hashlib.sha256(), []
         for number in range(1, batches_of(openids) + 1):

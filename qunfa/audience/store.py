@@ -5,6 +5,7 @@ What is in it appears whole, or not at all. Errors quote no answer of a server: 
 
 import errno
 import re
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -29,6 +30,8 @@ from qunfa.media.stores import error_code, open_bucket
 CHUNK: Final = 5 << 20
 """Bytes of one part of an upload, and of what is read at a time."""
 _PARTS_AT_ONCE: Final = 2
+_TRIALS: Final = "trials"
+_TRIAL: Final = b"a file of `qunfa doctor`, which removes it again"
 _OS_ERROR: Final = re.compile(r"\(os error (\d{1,4})\)")
 _OS_SAYS: Final = {
     errno.ENOSPC: "there is no room left",
@@ -41,7 +44,14 @@ _OS_SAYS: Final = {
 
 
 class StoreUnavailable(Exception):
-    """The store could not be used now. The message says in whole sentences why, and what to do next."""
+    """The store could not be used now. The message says in whole sentences why, and what to do next.
+
+    `reason` says it in a clause.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        self.reason = reason or message
+        super().__init__(message)
 
 
 class Found(NamedTuple):
@@ -163,6 +173,24 @@ class Store:
             except FileNotFoundError:
                 return
 
+    async def shortcoming(self) -> str | None:
+        """What it lacks that plans need, by a small file that is removed again; None where all is well.
+
+        Raises:
+            StoreUnavailable: it cannot be used at all.
+        """
+        path = f"{_TRIALS}/{uuid.uuid4().hex}"
+        try:
+            if not await self.create(path, _TRIAL) or await self.create(path, _TRIAL[:1]):
+                return "it does not create an object only where there is none"
+            if await self.get_range(path, 2, 3) != _TRIAL[2:5]:
+                return "it does not read a part of an object"
+            if path not in [one.path for one in await self.found(_TRIALS)]:
+                return "it does not list what is there"
+        finally:
+            await self.remove(path)
+        return None if await self.get(path) is None else "it does not remove what it is told to"
+
     def _at(self, path: str) -> str:
         return "/".join((*self._place.parts, path)) if self._place is not None else path
 
@@ -184,7 +212,8 @@ class Store:
             reason = self._reason(error)
         else:
             return
-        raise StoreUnavailable(f"[store] {self.uri} cannot be {done}: {reason}. Mend that; it is tried again.")
+        said = f"cannot be {done}: {reason}"
+        raise StoreUnavailable(f"[store] {self.uri} {said}. Mend that; it is tried again.", f"it {said}")
 
     def _reason(self, error: BaseError | OSError | ValueError) -> str:
         if isinstance(error, NotSupportedError):

@@ -22,8 +22,8 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             return state.changed(digest=digest, material=material)
         case steps.Joined(counted):
             return state.changed(joined=True, counted=counted)
-        case steps.Reused():
-            return state.changed(reused=True)
+        case steps.Reused(before):
+            return state.changed(reused=True, before=before)
         case steps.Planned(plan):
             what = f"planned: {plan.openids:,} openids in {plan.batches:,} batches"
             return state.changed(plan=plan).saying(now, what)

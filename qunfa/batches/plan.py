@@ -103,7 +103,7 @@ def _reused(case: Case) -> Step | End | None:
     row = case.reused
     if row is None and not case.state.reused:
         return None
-    return end(case, "failed", problems.key_reused(case.request, row))
+    return end(case, "failed", problems.key_reused(case.request, row, case.state.before))
 
 
 def _planned(case: Case) -> Step | None:

@@ -19,9 +19,12 @@ def batch_failed(request: MassSendRequest, row: BatchRow, total: int) -> Problem
     return Problem(name=BATCH_FAILED, sentence=sentence, todo=choice.todo)
 
 
-def key_reused(request: MassSendRequest, row: BatchRow | None) -> Problem:
-    """The key stands for other content; or that of a batch does."""
+def key_reused(request: MassSendRequest, row: BatchRow | None, before: str | None) -> Problem:
+    """The key stands for other content; or that of a batch does. ``before``: what was done for that."""
     choice = PROBLEMS["key_reused"]
     key = request.key if row is None else batch_key(request.key, row.number)
     sentence = f"The key {key} stands for other content already; nothing more is submitted."
+    if before:
+        told = before.removeprefix("key: ")
+        sentence = f"{sentence} {told[:1].upper()}{told[1:]}."
     return Problem(name="key_reused", sentence=sentence, todo=choice.todo)

@@ -16,6 +16,7 @@ from qunfa.rules.approval import is_required
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.clientmsgid import clientmsgid
 from qunfa.rules.estimate import Remaining, through
+from qunfa.rules.quota_view import had_by_all
 from qunfa.send.show import Searchable, phase_of
 
 ROWS_SHOWN: Final = 20
@@ -91,8 +92,8 @@ def result(request: MassSendRequest, state: BatchesState, end: End, now: datetim
     return result_of(request, [_job(case, row) for row in state.all_rows], end.outcome, end.problem, open_=open_)
 
 
-def shown(plan: AudiencePlan, ends_at: datetime | None) -> tuple[str, ...]:
-    """The plan in lines, for who approves."""
+def shown(plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0) -> tuple[str, ...]:
+    """The plan in lines, for who approves; ``to_all``: how many sends to all the account has counted this month."""
     lines = [f"to {plan.openids:,} openids in {plan.batches:,} batches, taken {shanghai_clock(plan.taken_at)}"]
     lines += [f"part: {part.what}: {part.openids:,}" for part in plan.parts if len(plan.parts) > 1]
     if plan.duplicates or plan.dropped:
@@ -101,6 +102,8 @@ def shown(plan: AudiencePlan, ends_at: datetime | None) -> tuple[str, ...]:
               for times, count in enumerate(plan.reached_before) if count and times]  # fmt: skip
     if before:
         lines.append(f"sends in batches this month: {', '.join(before)}")
+    if all_had := had_by_all(to_all):
+        lines.append(all_had)
     if ends_at is not None:
         lines.append(f"through at about {shanghai_clock(ends_at)}")
     return (*lines, f"digest of the plan: {plan.digest[:16]}")

@@ -56,12 +56,12 @@ class BatchesState(Stored):
     """A send in batches, from its first workflow task on.
 
     ``refused``: why it cannot be carried out. ``digest``: of the content. ``joined``: the account's ledger knows
-    the key for this content; ``reused``: for another one, or the store does. ``plan``: the audience, once it was
-    resolved. ``running``: the batch under way. ``rows``: how those before it have ended, in order. ``found``: how
-    those have ended that an earlier run had begun, and this one did not come to before it ends. ``fresh``: the
-    batch that nobody has begun before. ``excused``: a person has let the send go on after the batches up to this
-    one. ``obstacle``: why the preview could not be made. ``passing``: what the batch under way is still to be
-    given. ``report``: where the report stands. ``reported``: how many rows it has.
+    the key for this content; ``reused``: for another one, or the store does; ``before``: what that has done.
+    ``plan``: the audience, once it was resolved. ``running``: the batch under way. ``rows``: how those before it
+    have ended, in order. ``found``: how those have ended that an earlier run had begun, and this one did not come
+    to before it ends. ``fresh``: the batch that nobody has begun before. ``excused``: a person has let the send go
+    on after the batches up to this one. ``obstacle``: why the preview could not be made. ``passing``: what the
+    batch under way is still to be given. ``report``: where the report stands. ``reported``: how many rows it has.
     """
 
     namespace: str
@@ -74,6 +74,7 @@ class BatchesState(Stored):
     obstacle: Problem | None = None
     joined: bool = False
     reused: bool = False
+    before: str | None = None
     counted: SendsCounted | None = None
     plan: AudiencePlan | None = None
     previews: tuple[Previewed, ...] = ()

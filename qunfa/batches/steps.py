@@ -142,7 +142,9 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """The key stands for other content: in the ledger, or in the store."""
+    """The key stands for other content: in the ledger, or in the store. ``before``: what that has done, if anything."""
+
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,12 @@ def doctor(
     queue: TaskQueue = None,
     as_json: Json = False,
 ) -> None:
-    """Check Temporal, workers, and each account's token, IP whitelist, quota, clock and callback; say what to do.
+    """Check Temporal, workers, store, and each account's token, IP whitelist, quota, clock, callback; say what to do.
 
-    Nothing is changed, and nothing is sent to followers. For each account a worker calls WeChat five times: for an
-    access token, openapi/quota/get twice, callback/check, and a HEAD of the root, for the clock. The receiver gets what
-    `qunfa callback check` sends it, where nobody else would see it. Exit code 1 if a check failed.
+    Nothing is left changed, and nothing is sent to followers. For each account a worker calls WeChat five times: for an
+    access token, openapi/quota/get twice, callback/check, and a HEAD of the root, for the clock. It puts a small file
+    into [store], and removes it. The receiver gets what `qunfa callback check` sends it, where nobody else would see
+    it. Exit code 1 if a check failed.
     """
     plan = planned(accounts or (), queue, callback_url)
     findings = run(_examined(plan))

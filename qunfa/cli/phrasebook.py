@@ -178,6 +178,7 @@ SHOWN: Final = (
     N_('to tag {tag_id} "{name}": {number} followers'),
     N_("to tag {tag_id}"),
     N_("to {number} openids, digest {digest}"),
+    N_("{number} of the 4 messages that each follower gets this month went to all"),
     N_("digest of all this: {digest}"),
 )
 """What goes out to whom. The message's own words are variables, and stay as they are."""

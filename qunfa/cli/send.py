@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 from qunfa.cli.audience import AudienceOptions
 from qunfa.cli.batches import plan_facts, size_words
 from qunfa.cli.completion import complete_account
-from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client, warn_without_worker, workflow_link
+from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client, warn_without_worker
 from qunfa.cli.errors import Refused, WrongUse
 from qunfa.cli.language import _
 from qunfa.cli.message import WORKERS_READ, MessageOptions, contents, heading, message_of, names_files, unread
@@ -29,6 +29,7 @@ from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
 from qunfa.contract.audience import All, describe, is_long
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import MassSendId
+from qunfa.temporal.ui import workflow_link
 
 EARLY: Final = timedelta(seconds=2)
 """How long a command that does not follow its send waits for an early end."""

@@ -17,19 +17,20 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.connection import RPC_TIMEOUT, has_worker, workflow_link
+from qunfa.cli.connection import RPC_TIMEOUT, has_worker
 from qunfa.cli.errors import Refused
 from qunfa.cli.language import N_, _
 from qunfa.cli.message import beginning
 from qunfa.cli.options import short_name
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request, steps
 from qunfa.contract.audience import describe
-from qunfa.contract.batches import whole_of
+from qunfa.contract.batches import PLAN_AUDIENCE, WRITE_REPORT, whole_of
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id
 from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.operators import Status
 from qunfa.contract.result import COMPLETES, MassSendResult
+from qunfa.temporal.ui import workflow_link
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
 """How Temporal sees the workflow."""
@@ -272,9 +273,11 @@ SHOWN: Final = frozenset(
         steps.CONVERT_VIDEO,
         steps.CHECK_AUDIENCE,
         steps.PREVIEW,
+        PLAN_AUDIENCE,
+        WRITE_REPORT,
     }
 )
-"""Those that make and check what is sent. The others are steps of the send itself, of which it tells its status."""
+"""Those that make and check what is sent, and plan and report to whom. The send tells of its other steps."""
 _PROGRESS: Final = re.compile(r"(\d+) of (\d+) bytes")
 
 

@@ -32,6 +32,7 @@ from qunfa.cli.output import in_a_line, plain, stderr
 from qunfa.cli.phrases import told
 from qunfa.cli.view import Work, pending_work
 from qunfa.contract import INVALID_REQUEST, steps
+from qunfa.contract.batches import PLAN_AUDIENCE, WRITE_REPORT
 from qunfa.markdown import summary_line
 
 AT_MOST: Final = timedelta(hours=1)
@@ -243,6 +244,8 @@ _WORDS: Final = {
     steps.CONVERT_VIDEO: N_("conversion of the video"),
     steps.CHECK_AUDIENCE: N_("a look at the tag"),
     steps.PREVIEW: N_("preview"),
+    PLAN_AUDIENCE: N_("the plan of the audience"),
+    WRITE_REPORT: N_("the report"),
 }
 
 _PAUSED: Final = N_("paused in Temporal, so that nothing goes on; unpause the activity there")

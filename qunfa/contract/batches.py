@@ -28,6 +28,9 @@ WRITE_REPORT: Final = "write_report"
 BATCH_PROBLEM: Final = "batch_problem"
 """The signal of a batch to the send that it is of: it needs a person, or is held back, or no longer is."""
 
+BATCHES_MAX: Final = 3_000
+"""Of one send: the rows of its batches stand in one payload, of which Temporal takes 2 MB."""
+
 AUDIENCE_INVALID: Final = "AudienceInvalid"
 """Failure type: nobody can be sent to by this audience. First detail: a list of sentences, with the lines at fault."""
 STORE_UNAVAILABLE: Final = "StoreUnavailable"

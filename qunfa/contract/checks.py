@@ -25,6 +25,7 @@ from qunfa.contract.steps import Pinned
 
 CHECK_TOKEN: Final = "check_token"  # noqa: S105  the name of an activity
 READ_CLOCKS: Final = "read_clocks"
+CHECK_STORE: Final = "check_store"
 
 CALLS: Final = ("/cgi-bin/message/mass/sendall", "/cgi-bin/message/mass/send")
 """The calls whose count is asked for."""
@@ -46,9 +47,10 @@ GeneralCheck = Literal[
     "search_attributes",
     "workers",
     "workflow_tasks",
+    "restore",
     "clock",
 ]
-AccountCheck = Literal["account", "own_workflow", "token", "ip_whitelist", "quota", "worker_clock", "callback"]
+AccountCheck = Literal["account", "own_workflow", "token", "ip_whitelist", "quota", "worker_clock", "store", "callback"]
 CheckName = Literal[GeneralCheck, AccountCheck]
 GENERAL: Final[tuple[CheckName, ...]] = get_args(GeneralCheck)
 """The checks that are made once, in the order in which they are shown."""
@@ -96,7 +98,10 @@ class CheckAccountRequest(Model):
 
 
 class AccountStep(Stored):
-    """Input of ``check_token`` → :class:`TokenSeen` and of ``read_clocks`` → :class:`Clocks`."""
+    """Input of ``check_token`` → :class:`TokenSeen`, ``read_clocks`` → :class:`Clocks`.
+
+    And of ``check_store`` → :class:`StoreSeen`.
+    """
 
     account: Pinned
 
@@ -124,6 +129,13 @@ class Clocks(Stored):
     detail: str | None = None
 
 
+class StoreSeen(Stored):
+    """The worker's ``[store]`` at ``uri``, if one is configured; ``detail`` says why it cannot be used."""
+
+    uri: str | None = None
+    detail: str | None = None
+
+
 class CheckAccountResult(Stored):
     """The result of ``CheckAccount``; ``calls`` are empty where no token was had. Nothing of it is a secret."""
 
@@ -136,6 +148,7 @@ class CheckAccountResult(Stored):
     allowances: tuple[Allowance, ...] = ()
     uncounted: str | None = None
     frozen: Frozen | None = None
+    store: StoreSeen | None = None
 
 
 def is_test(msg_id: int) -> bool:

@@ -8,6 +8,7 @@
 | ``ip_whitelist`` | a call was refused by it (40164 and its like) | – | the address to put on it |
 | ``quota`` | – | a limit is used up, or WeChat does not tell | when there is more |
 | ``worker_clock`` | more than 60 s off | more than 5 s off, or not known | NTP |
+| ``store`` | it does not do what plans need | – | rights, room, or another server |
 | ``callback`` | a step of `qunfa callback check` | plain mode; its way to Temporal could not be checked | that step's |
 
 ``quota`` is no failure, as sends wait for the next day by themselves. What needs a token is ``skipped`` without one,
@@ -27,6 +28,8 @@ from qunfa.rules.whitelist import refused_address
 _WHITELIST: Final = "ip_not_whitelisted"
 _CONSOLE: Final = "WeChat's console (设置与开发 → 开发接口管理 → IP白名单)"
 _ALLOWED: Final = {"sends": "sends", "sends_to_all": "sends to all", "mass_calls": "calls of sendall and send"}
+_STORE: Final = "Give the workers the rights, the room or the server that docs/audiences.md asks for."
+_NO_STORE: Final = "Set the uri of [store] if you want to send in batches: docs/audiences.md says how."
 _PLAIN: Final = "mode: plain, so WeChat's signature does not cover what a push says"
 _TO_SAFE: Final = "Change to safe mode, here and in WeChat's console: docs/receiver.md tells how to lose no push."
 _NEEDS_WORKER: Final = "a worker has to answer for the account first"
@@ -60,7 +63,7 @@ def not_asked(account: str, why: str) -> list[Finding]:
 
 
 def _without_answer(account: str, why: str) -> Iterable[Finding]:
-    return (skipped(name, why, account) for name in ("token", "ip_whitelist", "quota", "worker_clock"))
+    return (skipped(name, why, account) for name in ("token", "ip_whitelist", "quota", "worker_clock", "store"))
 
 
 def not_at_wechat(findings: Iterable[Finding]) -> str | None:
@@ -79,6 +82,7 @@ def account_findings(found: CheckAccountResult, configured_appid: str | None) ->
         _ip_whitelist(found),
         _quota(found),
         _worker_clock(found),
+        _store(found),
     ]
 
 
@@ -206,6 +210,21 @@ def _worker_clock(found: CheckAccountResult) -> Finding:
         )
     finding = apart("worker_clock", known, whose, found.account)
     return finding.model_copy(update={"said": f"{finding.said}; {clocks.detail}"}) if clocks.detail else finding
+
+
+def _store(found: CheckAccountResult) -> Finding:
+    account, store = found.account, found.store
+    if store is None:
+        return skipped("store", "this worker does not look at it", account)
+    if store.detail is not None:
+        said = f"the store cannot be used: {store.detail}"
+        if store.uri:
+            said = f"the store at {store.uri} cannot be used: {store.detail}"
+        return Finding(name="store", account=account, state="failed", said=said, todo=_STORE)
+    if store.uri is None:
+        return skipped("store", "the workers have none, so that sends in batches are refused", account, _NO_STORE)
+    said = f"{store.uri} creates once, reads parts, lists and removes"
+    return Finding(name="store", account=account, state="ok", said=said)
 
 
 def callback_found(account: str, steps: Sequence[Step], mode: str | None = None) -> Finding:

@@ -69,6 +69,14 @@ def sends_counted(known: SendsCounted) -> str:
     )
 
 
+def had_by_all(to_all: int) -> str | None:
+    """What this month's sends to all leave of the messages that WeChat lets each follower have; nothing where none is.
+
+    Whoever had them all is left out by WeChat, and no call fails by that.
+    """
+    return f"{to_all} of the 4 messages that each follower gets this month went to all" if to_all else None
+
+
 def allowances(
     kind: Literal["service", "subscription"], book: Book, calls: Sequence[CallsLeft], now: datetime
 ) -> tuple[Allowance, ...]:

@@ -13,13 +13,13 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Final
 
-from qunfa.contract.audience import All
+from qunfa.contract.audience import All, is_long
 from qunfa.contract.limits import Allowance, AllowanceName, Book
 from qunfa.contract.prospect import Ahead, Effect, FreezeSeen, KeySeen, Past, QuotaSeen
 from qunfa.contract.result import Answer
 from qunfa.rules.calendar import next_day, next_month, shanghai_clock
 from qunfa.rules.course import course
-from qunfa.rules.quota_view import allowances
+from qunfa.rules.quota_view import allowances, had_by_all, this_month
 from qunfa.rules.submission import Ask, Expire, Submit, next_step
 from qunfa.send.prospect import SUBMITS, Start, case_of
 from qunfa.send.state import Case
@@ -71,7 +71,7 @@ def of_quota(start: Start, ahead: Ahead, key: KeySeen) -> QuotaSeen:
         allowances=rows,
         effect=effect,
         until=until,
-        said="; ".join(_left(row, start.now) for row in rows),
+        said="; ".join(_words(start, book, at, rows)),
         then=then,
     )
 
@@ -93,6 +93,13 @@ def _rows(start: Start, book: Book, at: datetime) -> Iterator[Allowance]:
     for row in allowances(start.facts.kind, book, (), at):
         if row.name in {"sends", "mass_calls"} or (row.name == "sends_to_all" and to_all):
             yield row
+
+
+def _words(start: Start, book: Book, at: datetime, rows: tuple[Allowance, ...]) -> Iterator[str]:
+    """What is left; and of a send in batches, what its followers have had already."""
+    yield from (_left(row, start.now) for row in rows)
+    if is_long(start.request.audience) and (had := had_by_all(this_month(book, at).to_all)):
+        yield had
 
 
 def _left(row: Allowance, now: datetime) -> str:

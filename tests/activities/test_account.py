@@ -51,6 +51,7 @@ ASKING: dict[str, Any] = {
     checks.CALLBACK_CHECK: checks.CallbackCheckStep(account=STARTED),
     checks.CHECK_TOKEN: checks.AccountStep(account=STARTED),
     checks.READ_CLOCKS: checks.AccountStep(account=STARTED),
+    checks.CHECK_STORE: checks.AccountStep(account=STARTED),
     recall.LOOK_AT_JOB: recall.LookStep(account=STARTED, msg_id=7),
     recall.DELETE_JOB: recall.DeleteStep(account=STARTED, msg_id=7),
     limits.GET_SPEED: limits.GetSpeedStep(account=STARTED),

@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import json
 import os
-from collections.abc import Callable
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from activities.accounts import Accounts
 from activities.audiences import Audiences
@@ -28,10 +31,12 @@ from qunfa.contract.batches import (
     PlanStep,
     ReportStep,
 )
-from qunfa.contract.steps import AUDIENCE_REFUSED, Pinned
+from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE, Pinned
 from qunfa.media import SourcePolicy, Sources
-from qunfa.simulator import Simulator, openid
-from tests.activities.conftest import APPID, SECRET, attempt, failed, settings_for, simulated
+from qunfa.simulator import Fault, Simulator, openid
+from qunfa.wechat import OfficialAccount, OpenidPage, Token
+from tests.activities.conftest import APPID, SECRET, activity_info, attempt, failed, settings_for, simulated
+from tests.looking import PATIENCE
 
 WECHAT = "http://127.0.0.1:9"
 """Where nobody listens: files and reports need no WeChat."""
@@ -53,9 +58,15 @@ class Shelf:
     @property
     def audiences(self) -> Audiences:
         """As a worker has them: one of its own each time."""
-        policy = SourcePolicy(roots=(self.path / "lists",), size_max=1 << 26)
-        store = Store((self.path / "store").as_uri(), policy)
-        return Audiences(Accounts(settings_for(self.wechat), self.http), Sources(policy), store)
+        return self.with_store(Store((self.path / "store").as_uri(), self.policy))
+
+    @property
+    def policy(self) -> SourcePolicy:
+        return SourcePolicy(roots=(self.path / "lists",), size_max=1 << 26)
+
+    def with_store(self, store: Store) -> Audiences:
+        """A worker's, with this store."""
+        return Audiences(Accounts(settings_for(self.wechat), self.http), Sources(self.policy), store)
 
     @property
     def pinned(self) -> Pinned:
@@ -72,11 +83,24 @@ class Shelf:
         path.write_bytes(content if isinstance(content, bytes) else "".join(f"{one}\n" for one in content).encode())
         return {"kind": "openid_file", "uri": path.as_uri()}
 
-    async def plan(self, audience: dict[str, Any], key: str = "spring", **more: Any) -> AudiencePlan:
+    async def plan(
+        self,
+        audience: dict[str, Any],
+        key: str = "spring",
+        *,
+        by: Audiences | None = None,
+        beats: list[tuple[Any, ...]] | None = None,
+        heartbeat_details: tuple[Any, ...] = (),
+        **more: Any,
+    ) -> AudiencePlan:
+        """One attempt to plan; `beats` are its heartbeats, and `heartbeat_details` those of the one before."""
         step = PlanStep.model_validate(
             {"account": self.pinned, "key": key, "audience": audience, "content": "c" * 64, **more}
         )
-        return await attempt(self.audiences.plan_audience, step)
+        environment = ActivityEnvironment()
+        environment.info = activity_info(heartbeat_details=heartbeat_details)
+        environment.on_heartbeat = lambda *details: beats.append(details) if beats is not None else None
+        return await environment.run((by or self.audiences).plan_audience, step)
 
     async def batches(self, plan: AudiencePlan, key: str = "spring") -> list[tuple[str, ...]]:
         """All batches of a plan, as they are sent."""
@@ -164,6 +188,40 @@ async def test_two_workers_at_once_get_the_same_plan(shelf: Shelf) -> None:
     assert len(shelf.stored) == 2
 
 
+class Late(Store):
+    """A store of a worker that is held up before it writes a plan."""
+
+    def __init__(self, uri: str, policy: SourcePolicy) -> None:
+        super().__init__(uri, policy)
+        self.has_come, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def create(self, path: str, content: bytes) -> bool:
+        self.has_come.set()
+        await self.goes_on.wait()
+        return await super().create(path, content)
+
+
+async def test_an_attempt_that_comes_too_late_takes_the_other_plan(shelf: Shelf) -> None:
+    """It had timed out and went on. Its own snapshot is taken away, the plan of the other one stays as it is."""
+    store = Late((shelf.path / "store").as_uri(), shelf.policy)
+    late = asyncio.create_task(shelf.plan(shelf.put("all", ("a", "b")), by=shelf.with_store(store)))
+    await asyncio.wait_for(store.has_come.wait(), PATIENCE)
+    audience = shelf.put("all", ("c", "d"))
+    plan = await shelf.plan(audience)
+    assert len(shelf.stored) == 3
+    [written] = (shelf.path / "store").rglob("plan.json")
+    before = written.read_bytes()
+    store.goes_on.set()
+    assert await late == plan
+    assert (written.read_bytes(), len(shelf.stored)) == (before, 2)
+    assert await shelf.batches(plan) == [("c", "d")]
+    store.goes_on.clear()
+    other = asyncio.create_task(shelf.plan(shelf.put("all", ("e", "f")), "other", by=shelf.with_store(store)))
+    await shelf.plan(shelf.put("else", ("g", "h")), "other")
+    store.goes_on.set()
+    await failed(other, PLAN_REUSED, "another key", lasting=True)
+
+
 @pytest.mark.parametrize("key", [".", "..", "a.b-c_1"])
 async def test_any_key_has_a_folder_of_its_own(shelf: Shelf, key: str) -> None:
     """Keys that are no names of folders do not lead out of the store."""
@@ -223,6 +281,60 @@ async def test_a_store_that_is_a_file_is_tried_again(shelf: Shelf) -> None:
     await failed(shelf.plan(shelf.put("all", ("a", "b"))), STORE_UNAVAILABLE, r"\[store\]")
 
 
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a megabyte, where this machine lets us have one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], capture_output=True, check=False, text=True
+    )
+    if mounting.returncode:
+        pytest.skip(f"no disk of its own: {mounting.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(disk: Path, room: int) -> Path:
+    """A file that leaves so many bytes of the disk."""
+    free = os.statvfs(disk)
+    path = disk / "filler"
+    path.write_bytes(b"\0" * (free.f_bavail * free.f_frsize - room))
+    return path
+
+
+async def test_a_store_that_is_full_is_tried_again(shelf: Shelf, disk: Path) -> None:
+    """It says so and leaves no half file; once there is room, plan and report are written. An older report stays."""
+    (shelf.path / "store").symlink_to(disk)
+    audience, filler = shelf.put("all", MANY), fill(disk, 64 << 10)
+    await failed(shelf.plan(audience), STORE_UNAVAILABLE, r"\[store\] .* no room left")
+    assert files(disk) == {"filler"}
+    filler.unlink()
+    plan = await shelf.plan(audience)
+    before = await shelf.report(plan)
+    filler = fill(disk, 8 << 10)
+    await failed(shelf.report(plan), STORE_UNAVAILABLE, "no room left")
+    assert files(disk) == {"filler", *(name.rpartition("/")[2] for name in shelf.stored)}
+    filler.unlink()
+    assert await shelf.report(plan) == before
+
+
+async def test_a_worker_whose_disk_is_full_tries_the_plan_again(
+    shelf: Shelf, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where lists are sorted; it leaves nothing there, nor in the store."""
+    monkeypatch.setattr("tempfile.tempdir", str(disk))
+    audience, filler = shelf.put("all", MANY), fill(disk, 512 << 10)
+    await failed(shelf.plan(audience), SOURCE_UNAVAILABLE)
+    assert (files(disk), shelf.stored) == ({"filler"}, [])
+    filler.unlink()
+
+
+def files(folder: Path) -> set[str]:
+    """The names of all files in a folder, and below it."""
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
 async def test_a_report_says_of_each_openid_how_its_batch_ended(shelf: Shelf) -> None:
     """Batches without a row were not submitted; the next send takes those up, and nobody else."""
     plan = await shelf.plan(shelf.put("all", MANY))
@@ -243,6 +355,21 @@ async def test_a_report_says_of_each_openid_how_its_batch_ended(shelf: Shelf) ->
     assert both.reached_before == (both.openids, 0, 0, 0, 0)
     again = await shelf.plan(shelf.put("half", MANY[:100]), key="half")
     assert again.reached_before == (0, 100, 0, 0, 0)
+
+
+async def test_hundreds_of_reports_are_counted(shelf: Shelf) -> None:
+    """Each of the month says whom it has reached, and four or more are one number. One may be a part as well."""
+    for number in range(150):
+        reached = [openid for openid, times in (("a", 150), ("b", 3), ("d", 1)) if number < times]
+        rows = "".join(f"{openid},1,7,sent,2,2\n" for openid in reached) + "e,1,7,failed,2,2\n"
+        report = shelf.path / "store" / "audiences" / "demo" / f"k{number}" / "report.csv.gz"
+        report.parent.mkdir(parents=True)
+        report.write_bytes(gzip.compress(f"openid,batch,msg_id,state,received,batch_size\n{rows}".encode()))
+    failed_once = {"kind": "report", "key": "k0", "states": ["failed"]}
+    audience = {"kind": "several", "of": [shelf.put("all", ("a", "b", "c", "d")), failed_once]}
+    plan = await shelf.plan(audience)
+    assert await shelf.batches(plan) == [("a", "b", "c", "d", "e")]
+    assert plan.reached_before == (2, 1, 0, 1, 1)
 
 
 async def test_a_report_of_another_plan_is_not_written(shelf: Shelf) -> None:
@@ -298,6 +425,45 @@ async def test_a_cancelled_plan_leaves_none(shelf: Shelf) -> None:
         await planning
     assert shelf.stored == []
     assert await shelf.batches(await shelf.plan(audience))
+
+
+def breaks_off(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """WeChat fails once for each page of followers but the first."""
+    ask, failed_at = OfficialAccount.openids, set[str]()
+
+    async def openids(self: OfficialAccount, token: Token, after: str = "") -> OpenidPage:
+        if after and after not in failed_at:
+            failed_at.add(after)
+            sim.world.faults.add(Fault(endpoint="user/get", kind="http_502", accept=False))
+        return await ask(self, token, after)
+
+    monkeypatch.setattr(OfficialAccount, "openids", openids)
+
+
+async def test_followers_are_asked_on_where_wechat_broke_off(
+    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each failure is Temporal's to repeat. The next attempt has what was read, and asks for no page again."""
+    account = {"appid": APPID, "secret": SECRET, "followers": 25_000, "tags": [{"id": 2, "name": "VIP", "count": 500}]}
+    async with Simulator(simulated(accounts={"demo": account})) as wechat:
+        shelf, failures, details = Shelf(http, tmp_path, wechat.url), 0, tuple[Any, ...]()
+        breaks_off(wechat, monkeypatch)
+        audience = {"kind": "several", "of": [{"kind": "tags", "any": [2]}, {"kind": "all"}]}
+        while True:
+            beats: list[tuple[Any, ...]] = []
+            planning = shelf.plan(audience, beats=beats, heartbeat_details=details)
+            if failures == 3:
+                plan = await planning
+                break
+            await failed(planning, WECHAT_UNAVAILABLE)
+            failures, details = failures + 1, beats[-1]
+            assert openid(APPID, 0)[:8] not in str(details)
+            assert len(shelf.stored) == 2
+        calls = Counter(call.path.rpartition("/cgi-bin/")[2] for call in wechat.world.calls)
+    assert (plan.openids, plan.duplicates) == (25_000, 500)
+    assert (calls["user/get"], calls["user/tag/get"]) == (4 + failures, 2)
+    assert len(shelf.stored) == 2
+    assert not [name for name in shelf.stored if "followers" in name]
 
 
 async def test_tags_are_read_page_by_page_and_combined(http: httpx.AsyncClient, tmp_path: Path) -> None:

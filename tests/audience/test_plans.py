@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 
 from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanFound, PlanJob
 from qunfa.audience.snapshots import cut, planned
-from qunfa.contract.batches import batches_of
+from qunfa.batches.state import KEY_REUSED
+from qunfa.contract.batches import BATCHES_MAX, BatchRow, batches_of
+from qunfa.contract.fields import MSG_ID_MAX
+from qunfa.contract.result import Counts, JobResult
 
 _ALPHABET = "ABCXYZabcxyz0189_-"
 OPENIDS = st.lists(st.text(_ALPHABET, min_size=1, max_size=3), max_size=40)
@@ -112,6 +115,25 @@ def test_batches_cover_a_snapshot_exactly_once(openids: int) -> None:
         assert 2 <= batch.count <= 10_000
         at += batch.length
     assert (at, len(found.batches)) == (len(content), batches_of(openids))
+
+
+def test_a_list_of_more_batches_than_a_send_takes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their rows would not fit into one payload, and the send would hang at its end."""
+    monkeypatch.setattr("qunfa.audience.snapshots.BATCHES_MAX", 2)
+    openids = [f"o{number}" for number in range(20_001)]
+    assert "has 20,001 openids, and one send takes 20,000 at most" in refused(tmp_path, text(openids))
+    assert kept(tmp_path, text(openids[:-1]))[0].count(b"\n") == 20_000
+
+
+def test_a_result_of_the_most_batches_is_a_payload() -> None:
+    """The result and the state that is carried on stay below the 2 MB of Temporal's."""
+    counts = Counts(total=10_000, filter=10_000, sent=10_000, error=10_000)
+    row = BatchRow(number=1, outcome="partly_sent", may_have_been_delivered=False, msg_id=MSG_ID_MAX, counts=counts)
+    rows = [row.model_copy(update={"number": number + 1}) for number in range(BATCHES_MAX)]
+    job = JobResult(index=0, generation=0, clientmsgid="c" * 32, msg_id=MSG_ID_MAX, state="sent", counts=counts)
+    jobs = [job.model_copy(update={"index": number, "status": KEY_REUSED}) for number in range(BATCHES_MAX)]
+    for payload in (rows, jobs):
+        assert sum(len(one.model_dump_json().encode()) for one in payload) < 1_500_000
 
 
 @pytest.mark.parametrize(

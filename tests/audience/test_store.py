@@ -56,6 +56,22 @@ async def test_a_folder_creates_once_and_reads_parts(tmp_path: Path) -> None:
     assert await found.get("k/plan") == b"first"
 
 
+async def test_a_trial_finds_what_a_store_lacks(opened: Opened) -> None:
+    """A folder has all. Rclone's server puts an object in another one's place, which would give a key two plans."""
+    found = opened()
+    lacking = None if found.uri.startswith("file:") else "it does not create an object only where there is none"
+    assert await found.shortcoming() == lacking
+    assert await found.found("trials") == []
+
+
+async def test_a_trial_of_a_store_that_cannot_be_used_says_why(tmp_path: Path) -> None:
+    """In a clause, for a sentence of the doctor's."""
+    (tmp_path / "plans").write_text("no folder")
+    with pytest.raises(StoreUnavailable) as silent:
+        await Store((tmp_path / "plans").as_uri(), SourcePolicy()).shortcoming()
+    assert silent.value.reason.startswith("it cannot be ")
+
+
 async def test_a_stream_that_fails_leaves_what_was_there(opened: Opened) -> None:
     """Half a report is none."""
     found = opened()

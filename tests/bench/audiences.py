@@ -1,5 +1,6 @@
-"""A file of openids becomes a plan: what that costs beside `sort -u`."""
+"""A file of openids becomes a plan: what that costs beside `sort -u`; and what its report costs then."""
 
+import asyncio
 import base64
 import os
 import random
@@ -12,10 +13,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from qunfa.audience.jobs import ListFile, PartJob, PlanJob
+from qunfa.audience import PlanFile, Plans, Store
+from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanJob
+from qunfa.audience.plans import digest_of, snapshot_name
+from qunfa.audience.snapshots import cut
+from qunfa.contract.batches import AudiencePlan
+from qunfa.media import SourcePolicy
 from tests.bench.wrk import BenchError
 
 AT_A_TIME: Final = 100_000
@@ -23,6 +30,23 @@ SECONDS_FOR: Final = {1_000_000: 6, 10_000_000: 60}
 """The goals, by the number of openids."""
 MEGABYTES: Final = 300
 _MIB: Final = 1 << 20
+_WRITES: Final = """
+import asyncio, sys
+from datetime import UTC, datetime
+from qunfa.audience import Plans, Store
+from qunfa.audience.reports import ReportWriter
+from qunfa.contract.batches import BatchRow
+from qunfa.contract.result import Counts
+from qunfa.media import SourcePolicy
+store = Store(sys.argv[1], SourcePolicy())
+plan = asyncio.run(Plans(store).get("demo", "spring")).plan
+rows = tuple(
+    BatchRow(number=number + 1, outcome="sent", may_have_been_delivered=True, msg_id=3147483650 + number,
+             counts=Counts(total=10_000, filter=10_000, sent=9_990, error=10))
+    for number in range(plan.batches)
+)
+asyncio.run(ReportWriter(store, "demo", "spring").write(plan.digest, rows, datetime.now(UTC)))
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +59,9 @@ class Sorting:
 
 
 def measured(openids: int, rounds: int) -> dict[str, Sorting]:
-    """Of `sort -u` and of Qunfa's planner, as the medians of the rounds, in turns. A tenth stands there twice.
+    """Of `sort -u`, of Qunfa's planner and of its report, as the medians of the rounds, in turns.
+
+    A tenth of the openids stands in the file twice.
 
     Raises:
         BenchError: `sort` is missing, or fails.
@@ -48,6 +74,7 @@ def measured(openids: int, rounds: int) -> dict[str, Sorting]:
         ways: dict[str, Callable[[], Sorting]] = {
             "sort -u": lambda: _run("sort", "-u", "-o", str(Path(folder, "sorted")), str(file)),
             "qunfa": lambda: _by_qunfa(file),
+            "its report": lambda: _report(file),
         }
         found = [{name: way() for name, way in ways.items()} for _ in range(rounds)]
     return {name: _median([one[name] for one in found]) for name in ways}
@@ -60,7 +87,7 @@ def told(found: dict[str, Sorting], openids: int) -> tuple[dict[str, Any], str, 
         for name, one in found.items()
     }
     most, ours = SECONDS_FOR.get(openids), found["qunfa"]
-    met = ours.megabytes < MEGABYTES and (most is None or ours.seconds < most)
+    met = max(ours.megabytes, found["its report"].megabytes) < MEGABYTES and (most is None or ours.seconds < most)
     lines = [f"{'':10}{'seconds':>10}{'processor':>11}{'MiB':>8}"]
     lines += [f"{name:10}{row['seconds']:>10}{row['processor']:>11}{row['MiB']:>8}" for name, row in rows.items()]
     goal = f"goal: below {MEGABYTES} MiB" + (f" and {most} seconds" if most else "")
@@ -83,14 +110,37 @@ def _openid(raw: bytes) -> bytes:
 
 
 def _by_qunfa(file: Path) -> Sorting:
-    """The process that a worker starts; it takes its copy of the list away."""
+    """The process that a worker starts."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(shutil.copyfile(file, Path(folder, "source")))
-        lists = (ListFile(called="the list", path=str(copy)),)
-        job = PlanJob(folder=folder, lists=lists, parts=(PartJob(what="it", any=(0,)),), of=(0,))
-        written = Path(folder, "job.json")
-        written.write_text(job.model_dump_json(), encoding="utf-8")
-        return _run(sys.executable, "-m", "qunfa.audience.planner", str(written))
+        return _run(sys.executable, "-m", "qunfa.audience.planner", str(_job(file, folder)))
+
+
+def _job(file: Path, folder: str) -> Path:
+    """The job of a planner, which takes its copy of the list away."""
+    copy = Path(shutil.copyfile(file, Path(folder, "source")))
+    lists = (ListFile(called="the list", path=str(copy)),)
+    job = PlanJob(folder=folder, lists=lists, parts=(PartJob(what="it", any=(0,)),), of=(0,))
+    written = Path(folder, "job.json")
+    written.write_text(job.model_dump_json(), encoding="utf-8")
+    return written
+
+
+def _report(file: Path) -> Sorting:
+    """A process that writes the report of a plan which stands in a store, and nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        _run(sys.executable, "-m", "qunfa.audience.planner", str(_job(file, folder)))
+        found = cut(Path(folder, SNAPSHOT))
+        told = AudiencePlan(
+            digest=digest_of(found.sha256, found.batches),
+            openids=found.openids,
+            batches=len(found.batches),
+            taken_at=datetime.now(UTC),
+        )
+        name = snapshot_name(found.sha256)
+        plan = PlanFile(audience={}, content="", snapshot=name, sha256=found.sha256, plan=told, batches=found.batches)
+        store = Path(folder, "store").as_uri()
+        asyncio.run(Plans(Store(store, SourcePolicy())).put("demo", "spring", plan, Path(folder, SNAPSHOT)))
+        return _run(sys.executable, "-c", _WRITES, store)
 
 
 def _run(*command: str) -> Sorting:

@@ -74,9 +74,9 @@ async def test_nobody_is_waited_for_for_ever(
     findings = {one.name: one for one in Diagnosis.model_validate(parsed(answer)).findings}
     assert (answer.exit_code, findings["workers"].state) == (1, "ok")
     assert (findings["account"].state, findings["account"].said) == ("failed", "no worker answered within 1 s")
-    assert {findings[name].state for name in ("token", "ip_whitelist", "quota", "worker_clock", "callback")} == {
-        "skipped"
-    }
+    assert {
+        findings[name].state for name in ("token", "ip_whitelist", "quota", "worker_clock", "store", "callback")
+    } == {"skipped"}
     assert findings["clock"].state == "ok"
     assert await until_checked(client, key) == [WorkflowExecutionStatus.TERMINATED]
 

@@ -1,13 +1,27 @@
 """A send in batches against the simulator: each openid gets it once, whoever dies meanwhile."""
 
-import pytest
+import contextlib
+import os
+import re
+import signal
+from datetime import datetime, timedelta
+from pathlib import Path
 
+import pytest
+from temporalio.client import WorkflowExecution
+
+from qunfa.cli.view import SendView
 from qunfa.contract import MassSendResult, mass_send_id
+from qunfa.rules import calendar
+from qunfa.wechat import OfficialAccount, OpenidPage, Token
+from tests.e2e.commands import parsed, qunfa
 from tests.e2e.own_worker import own_worker, own_worker_again
 from tests.e2e.stage import Scene
 from tests.looking import until
 
 OPENIDS = 25_000
+A_DAY = timedelta(seconds=3)
+"""How long a day of Shanghai lasts for the workers of a test that waits for the next one."""
 
 
 def listed(scene: Scene) -> dict[str, str]:
@@ -32,6 +46,135 @@ async def test_a_file_of_openids_reaches_each_of_them_once(scene: Scene) -> None
     assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
     status = await scene.status(handle)
     assert (status.progress.done, status.progress.openids) == (3, OPENIDS)
+
+
+async def test_no_history_has_an_openid_of_a_list(scene: Scene) -> None:
+    """Neither that of the whole send, nor those of its batches, nor the account's."""
+    await scene.simulate(followers=OPENIDS)
+    await scene.result(await scene.start(audience=listed(scene)))
+    openids = scene.openids(OPENIDS)
+    prefix = openids[0][:6]
+    assert all(one.startswith(prefix) for one in openids)
+    found = await histories(scene)
+    assert len(found) == 6  # a send, itself in batches, three batches, and the account
+    assert [name for name, content in found.items() if re.search(rf"{prefix}[\w-]{{20}}".encode(), content)] == []
+
+
+async def histories(scene: Scene) -> dict[str, bytes]:
+    """All histories of the account's sends and its own, once Temporal's list shows them."""
+    query = f'WorkflowId STARTS_WITH "mass-send:{scene.account}:" OR WorkflowId = "{scene.ledger_handle.id}"'
+
+    async def runs() -> list[WorkflowExecution]:
+        return [one async for one in scene.client.list_workflows(query)]
+
+    handles = [
+        scene.client.get_workflow_handle(one.id, run_id=one.run_id)
+        for one in await until(runs, lambda found: len(found) >= 6)
+    ]
+    return {
+        f"{handle.id} {handle.run_id}": b"".join(
+            [event.SerializeToString() async for event in handle.fetch_history_events()]
+        )
+        for handle in handles
+    }
+
+
+async def test_batches_beyond_the_calls_of_a_day_go_out_the_next_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third batch is refused for want of quota, says so, and waits; WeChat's next day is the workers' too."""
+    hurry_days(monkeypatch)
+    await scene.simulate(followers=OPENIDS, limits={"calls_per_day": {"mass": 2}})
+    handle = await scene.start(audience=listed(scene))
+    held = await scene.until(handle, lambda status: status.phase == "scheduled")
+    assert (held.progress.done, held.progress.jobs, held.problem) == (2, 3, None)
+    assert len(await scene.received()) == 16_666
+    assert len(scene.jobs) == 2
+    scene.sim.world.clock.advance(timedelta(days=1).total_seconds())
+    assert whole(await scene.result(handle))
+    assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
+
+
+def hurry_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the workers it is midnight in Shanghai every few seconds, and nobody waits longer than the others."""
+
+    def midnight(moment: datetime) -> datetime:
+        local = moment.astimezone(calendar.SHANGHAI)
+        return local - timedelta(seconds=local.timestamp() % A_DAY.total_seconds())
+
+    monkeypatch.setattr(calendar, "_DAY", A_DAY)
+    monkeypatch.setattr(calendar, "_midnight", midnight)
+    monkeypatch.setattr("qunfa.send.state._JITTER_SECONDS", 1)
+
+
+async def test_the_plan_in_the_store_keeps_its_key(scene: Scene) -> None:
+    """The account has lost its ledger, and no run of a list has a try: a plain send under its key is refused."""
+    audience = listed(scene)
+    await scene.simulate(followers=OPENIDS)
+    assert whole(await scene.result(await scene.start(audience=audience)))
+    await scene.ledger_handle.terminate("by mistake")
+    assert "stands for other content already" in await scene.refusal(await scene.start())
+    assert whole(await scene.result(await scene.start(audience=audience)))
+    assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
+
+
+async def test_no_page_of_followers_is_asked_for_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """WeChat breaks off between two pages: Temporal repeats the activity, which goes on where it stood."""
+    await scene.simulate(followers=OPENIDS)
+    ask = OfficialAccount.openids
+
+    async def openids(self: OfficialAccount, token: Token, after: str = "") -> OpenidPage:
+        if after and scene.calls("user/get") == 1:
+            scene.fault("http_502", endpoint="user/get", accept=False)
+        return await ask(self, token, after)
+
+    monkeypatch.setattr(OfficialAccount, "openids", openids)
+    assert whole(await scene.result(await scene.start(audience={"kind": "several", "of": [{"kind": "all"}]})))
+    assert scene.calls("user/get") == 5  # two pages, the failure, half a page, and that nobody comes after it
+    assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
+
+
+async def test_a_store_that_fails_is_told_and_waited_for(scene: Scene) -> None:
+    """`qunfa status` has its words; the send goes on once somebody has mended it."""
+    await scene.simulate(followers=OPENIDS)
+    blocked = scene.stage.media / "store" / "audiences" / scene.account
+    blocked.parent.mkdir(parents=True, exist_ok=True)
+    blocked.write_text("a file stands where a folder should be")
+    handle = await scene.start(audience=listed(scene))
+
+    async def told() -> str:
+        view = SendView.model_validate(parsed(await qunfa(scene, "status", f"{scene.account}/spring", "--json")))
+        return "".join(work.failure or "" for work in view.work)
+
+    assert "a part of its path is no folder" in await until(told)
+    blocked.unlink()
+    assert whole(await scene.result(handle))
+
+
+@pytest.mark.long
+async def test_a_plan_whose_process_is_killed_is_made_again(scene: Scene) -> None:
+    """As where memory is short: the send goes on, and has one plan."""
+    await scene.simulate(followers=OPENIDS)
+    handle = await scene.start(audience=listed(scene))
+    [planner] = await until(planners)
+    os.kill(planner, signal.SIGKILL)
+    assert whole(await scene.result(handle))
+    assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
+
+
+async def planners() -> list[int]:
+    """The processes in which this one plans."""
+    return _planners()
+
+
+def _planners() -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            words, status = (path / "cmdline").read_bytes().split(b"\0"), (path / "status").read_text()
+            if b"qunfa.audience.planner" in words and f"\nPPid:\t{os.getpid()}\n" in status:
+                found.append(int(path.name))
+    return found
 
 
 @pytest.mark.long

@@ -3,7 +3,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from qunfa.contract.checks import CALLS, CheckAccountResult, Clocks, Finding, TokenSeen
+from qunfa.contract.checks import CALLS, CheckAccountResult, Clocks, Finding, StoreSeen, TokenSeen
 from qunfa.contract.limits import Allowance, CallsLeft
 from qunfa.rules.doctor_account import (
     account_findings,
@@ -36,6 +36,7 @@ def seen(**more: Any) -> CheckAccountResult:
         "clocks": Clocks(ahead_of_temporal=0.01, ahead_of_wechat=0.3),
         "calls": (CALL,),
         "allowances": (ALLOWED,),
+        "store": StoreSeen(uri="file:/srv/qunfa"),
     }
     return CheckAccountResult.model_validate({**fields, **more})
 
@@ -189,8 +190,8 @@ def test_an_account_that_nobody_can_answer_for() -> None:
     assert {one.said for one in failed[1:]} == {"a worker has to answer for the account first"}
     asked = not_asked("demo", "Temporal has to answer first")
     assert {(one.account, one.said) for one in asked} == {("demo", "Temporal has to answer first")}
-    assert [one.state for one in failed] == ["failed", *["skipped"] * 4]
-    assert [one.state for one in not_asked("demo", "Temporal has to answer first")] == ["skipped"] * 5
+    assert [one.state for one in failed] == ["failed", *["skipped"] * 5]
+    assert [one.state for one in not_asked("demo", "Temporal has to answer first")] == ["skipped"] * 6
     assert {one.name for one in failed} == {one.name for one in account_findings(seen(), APPID)}
 
 
@@ -225,6 +226,23 @@ def test_a_callback(steps: tuple[Step, ...], state: str, said: str, todo: str | 
     assert (finding.todo or "").startswith(todo) if todo else finding.todo is None
     assert finding == callback_found("demo", steps, "safe")
     assert finding.account == "demo"
+
+
+@pytest.mark.parametrize(
+    ("store", "state", "said"),
+    [
+        (StoreSeen(uri="s3://campaigns/qunfa"), "ok", "s3://campaigns/qunfa creates once"),
+        (StoreSeen(uri="s3://a/b", detail="it does not list what is there"), "failed", "the store at s3://a/b cannot"),
+        (StoreSeen(uri="", detail="no worker has answered"), "failed", "the store cannot be used: no worker"),
+        (StoreSeen(), "skipped", "the workers have none"),
+        (None, "skipped", "does not look at it"),
+    ],
+    ids=["fine", "lacking", "silent", "none", "an earlier worker"],
+)
+def test_the_store_of_the_workers(store: StoreSeen | None, state: str, said: str) -> None:
+    """Who sends nothing in batches needs none."""
+    finding = found(seen(store=store))["store"]
+    assert (finding.state, said in finding.said) == (state, True)
 
 
 @pytest.mark.parametrize(("before", "after"), [("ok", "warning"), ("skipped", "warning"), ("failed", "failed")])

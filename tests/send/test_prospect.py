@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from qunfa.batches import show
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ledger import Day, Frozen
 from qunfa.contract.limits import Book
@@ -14,6 +15,7 @@ from qunfa.contract.prospect import Ahead, FreezeSeen, KeySeen, Past, QuotaSeen,
 from qunfa.send import hindrance, prospect
 from qunfa.send.prospect import Start
 from qunfa.send.steps import End, Step
+from tests.batches.driving import planned
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
 from tests.send.arbitrary_facts import known as memories
@@ -248,6 +250,17 @@ def test_a_quota_has_the_limits_of_such_a_send() -> None:
     seen = of_quota(Day(to_all=1, total=2))
     assert (seen.state, seen.effect, seen.until, seen.then) == ("left", "none", None, "goes at once")
     assert seen.said == "3 of 4 mass sends to all left this month; 98 of 100 calls of sendall and send left this day"
+
+
+def test_sends_to_all_count_for_each_follower_of_a_list() -> None:
+    """WeChat leaves out whoever had four messages in a month; the days before today count as well."""
+    listed: dict[str, Any] = {"audience": {"kind": "openid_file", "uri": "file:/srv/all.txt"}}
+    seen = of_quota(Day(to_all=2, total=3), **listed)
+    had = "2 of the 4 messages that each follower gets this month went to all"
+    assert seen.said == f"97 of 100 calls of sendall and send left this day; {had}"
+    assert "messages" not in of_quota(Day(total=3), **listed).said
+    assert had in show.shown(planned(), None, 2)
+    assert had not in show.shown(planned(), None)
 
 
 def test_a_quota_may_be_smaller_than_the_book_has_it() -> None:

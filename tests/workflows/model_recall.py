@@ -15,12 +15,14 @@ from temporalio.worker import Worker
 from qunfa.contract import limits, recall, steps
 from qunfa.contract.checks import (
     CALLBACK_CHECK,
+    CHECK_STORE,
     CHECK_TOKEN,
     READ_CLOCKS,
     AccountStep,
     CallbackCheckStep,
     CallbackView,
     Clocks,
+    StoreSeen,
     TokenSeen,
 )
 from qunfa.contract.grants import Report
@@ -154,6 +156,12 @@ class ModelAccount:
         self._fail("clocks")
         return Clocks(ahead_of_temporal=0.5, ahead_of_wechat=0.5)
 
+    @activity.defn(name=CHECK_STORE)
+    async def check_store(self, _step: AccountStep) -> StoreSeen:
+        """It is there."""
+        self._fail("store")
+        return StoreSeen(uri="file:/srv/qunfa")
+
     @activity.defn(name=CALLBACK_CHECK)
     async def callback_check(self, _step: CallbackCheckStep) -> CallbackView:
         """The next view."""
@@ -176,6 +184,7 @@ class ModelAccount:
             self.sends_counted,
             self.check_token,
             self.read_clocks,
+            self.check_store,
             self.callback_check,
         ]
 

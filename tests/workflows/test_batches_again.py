@@ -1,14 +1,18 @@
 """A send in batches that was reset, or goes on in a new run, sends no batch twice, and leaves none out."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from qunfa.contract.batches import ANSWER_BATCH, FOLLOW_BATCH, LOOK_BACK, PLAN_AUDIENCE, WRITE_REPORT
-from tests.looking import until
+from qunfa.contract.ids import MASS_SEND_IN_BATCHES
+from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk
 from tests.workflows.resets import points, reset
 from tests.workflows.test_in_batches import FILE, failed, refuses, sent_to
+from workflows.in_batches import HISTORY_MAX
 
 pytestmark = pytest.mark.long
 
@@ -74,3 +78,33 @@ async def test_a_lost_worker_is_noticed_as_soon_in_a_list(real_desk: Desk) -> No
             begun[asked.activity_type.name] = asked.heartbeat_timeout.ToTimedelta()
     names = {PLAN_AUDIENCE, FOLLOW_BATCH, ANSWER_BATCH, LOOK_BACK, WRITE_REPORT}
     assert {begun[name] for name in names} == {timedelta(seconds=7)}
+
+
+SHORT = 60
+A_BATCH = 20
+"""Events of a batch in the history of its whole, at most: one run ends within so many of its bound."""
+
+
+async def test_the_runs_of_a_long_list_stay_short(real_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the number of batches, a run has as many events as its bound allows, and what one batch costs."""
+    monkeypatch.setattr("workflows.in_batches.HISTORY_MAX", SHORT)
+    desk = real_desk
+    desk.store.batches, desk.store.openids = 24, 240
+    handle = await desk.start(audience=FILE)
+    async with asyncio.timeout(PATIENCE):
+        assert len((await handle.result()).jobs) == 24
+    lengths = [length async for length in _lengths(desk, handle.id, handle.first_execution_run_id)]
+    assert len(lengths) > 3
+    assert max(lengths) <= SHORT + A_BATCH
+    assert sum(lengths) <= 24 * A_BATCH
+    assert HISTORY_MAX + A_BATCH < 10_000
+
+
+async def _lengths(desk: Desk, workflow_id: str, run_id: str | None) -> AsyncIterator[int]:
+    """How many events each run of a list has, after the one that has handed it over."""
+    while run_id is not None:
+        run = desk.env.client.get_workflow_handle(workflow_id, run_id=run_id)
+        events = (await run.fetch_history()).events
+        if events[0].workflow_execution_started_event_attributes.workflow_type.name == MASS_SEND_IN_BATCHES:
+            yield len(events)
+        run_id = events[-1].workflow_execution_continued_as_new_event_attributes.new_execution_run_id or None

@@ -17,6 +17,7 @@ from qunfa.contract.checks import (
     CallbackView,
     CheckAccountResult,
     Clocks,
+    StoreSeen,
     TokenSeen,
 )
 from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, account_check_id, callback_check_id
@@ -54,9 +55,10 @@ async def bureau(env: WorkflowEnvironment) -> AsyncIterator[Bureau]:
 
 async def test_one_look_that_fails_takes_nothing_from_the_others(bureau: Bureau) -> None:
     """Each says why; none is repeated, since somebody waits."""
-    bureau.account.failures = {"clocks": [BUSY, AWAY], "book": [AWAY, BUSY], CALLS[0]: [BUSY, AWAY]}
+    bureau.account.failures = {"clocks": [BUSY, AWAY], "book": [AWAY, BUSY], CALLS[0]: [BUSY, AWAY], "store": [BUSY]}
     result = await bureau.seen()
     assert result.clocks == Clocks(detail="WeChat is busy")
+    assert result.store == StoreSeen(uri="", detail="WeChat is busy")
     assert (result.uncounted, result.allowances) == ("the ledger is away", ())
     first, second = result.calls
     assert (first.errmsg, first.used, second.used) == ("WeChat is busy", None, 1)

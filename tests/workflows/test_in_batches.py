@@ -140,10 +140,21 @@ async def test_a_plain_send_under_the_key_of_a_list_is_refused(desk: Desk) -> No
     """And a list under the key of a plain send."""
     await (await desk.start("list", audience=FILE)).result()
     assert "stands for other content" in await refusal_of(await desk.start("list"))
-    await (await desk.start("plain")).result()
+    plain = await (await desk.start("plain")).result()
     result = await failed(await desk.start("plain", audience=FILE))
     assert result.problem is not None
     assert result.problem.name == "key_reused"
+    assert f"was delivered, or may have been (msg_id: {plain.jobs[0].msg_id})" in result.problem.sentence
+
+
+async def test_a_refused_list_tells_what_its_key_did_before(desk: Desk) -> None:
+    """By its first batch, wherever it is refused: its caller may believe that nothing was sent."""
+    first = await (await desk.start("list", audience=FILE)).result()
+    told = f'an earlier run under "list.1" was delivered, or may have been (msg_id: {first.jobs[0].msg_id})'
+    desk.store.wrong = ("audience: line 7 is no openid",)
+    assert told in await refusal_of(await desk.start("list", audience=FILE))
+    assert told in await refusal_of(await desk.start("list", audience={**FILE, "colour": "red"}))
+    assert told not in await refusal_of(await desk.start("new", audience=FILE))
 
 
 @pytest.mark.history
