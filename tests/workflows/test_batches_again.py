@@ -64,10 +64,10 @@ async def test_a_lost_worker_is_noticed_as_soon_in_a_list(real_desk: Desk) -> No
     timing = facts.timing.model_copy(update={"heartbeat": timedelta(seconds=7)})
     real_desk.wechat.facts = facts.model_copy(update={"timing": timing})
     real_desk.wechat.script = [refuses(40003)]
-    first = await real_desk.start(audience=FILE)
+    first = await real_desk.start("signs", audience=FILE)
     await real_desk.asks(first, "audience_refused")
     await first.terminate("by hand")
-    second = await real_desk.start(audience=FILE)
+    second = await real_desk.start("signs", audience=FILE)
     await real_desk.asks(second, "audience_refused")
     await real_desk.update(second, "abort")
     await failed(second)
