@@ -142,7 +142,8 @@ class MassSendInBatches(People):
         if running is None or chosen is None or facts is None:
             self._carrying = None
         elif self._carrying is None:
-            carrying = _Carrying(running.number, batch_of(self._asked, chosen, running.number), facts)
+            batch = batch_of(self._asked, chosen, running.number, self._state.winner)
+            carrying = _Carrying(running.number, batch, facts)
             self._carrying = carrying
             carrying.tasks.append(asyncio.create_task(self._ended_by(carrying)))
 
