@@ -48,6 +48,7 @@ from qunfa.contract.notice import (
 )
 from qunfa.rules.notices import Again, Unwanted, understood
 from qunfa.settings import NoticeSettings, Settings
+from qunfa.temporal.ui import workflow_link
 
 _RPC: Final = timedelta(seconds=5)
 _GONE: Final = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT})
@@ -74,18 +75,20 @@ class RecordedNotices:
         self._closed_runs = closed
 
     async def asked(self, request: NotifyRequest, appid: str) -> Notice:
-        """The notice that the named workflow has asked for, or that its close gives rise to.
+        """The notice that the named workflow has asked for, or that its close gives rise to; and its page, if known.
 
         Raises:
             ApplicationError: `NoticeRefused`, not retried. `NoticeUndelivered`, retried: Temporal could not be asked.
         """
         try:
-            return await self._recorded(request, appid)
+            notice = await self._recorded(request, appid)
         except ApplicationError as refused:
-            notice = await self._of_close(request) if refused.type == NOTICE_REFUSED else None
-            if notice is None:
+            of_close = await self._of_close(request) if refused.type == NOTICE_REFUSED else None
+            if of_close is None:
                 raise
-        return notice
+            notice = of_close
+        page = workflow_link(self._client, request.workflow_id, request.run_id)
+        return notice.model_copy(update={"data": notice.data.model_copy(update={"link": page})})
 
     async def _of_close(self, request: NotifyRequest) -> Notice | None:
         """What is told of a run on this task queue that has closed, and cannot have asked for it."""

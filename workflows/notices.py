@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.markdown import plain
     from qunfa.rules.notices import told, type_of_end, webhook_id
     from qunfa.send.show import Searchable
-    from workflows.pages import send_page
+    from workflows.pages import look_at, send_page
 
 _STARTING_MAX: Final = timedelta(seconds=10)
 """How long the end of a workflow waits for Temporal to have started its last notices: a moment, as a rule."""
@@ -175,6 +175,7 @@ class Board:
             answer_by=answer_by,
             msg_ids=tuple(job.msg_id for job in status.jobs if job.msg_id is not None),
             totals=result.totals if result else None,
+            look_at=look_at(request) if what == "awaiting_approval" else None,
         )
         self.notices.tell(wants, Notice(type=what, timestamp=workflow.now(), data=data), event)
 

@@ -35,6 +35,7 @@ EXAMPLES: Final = {
     "pause": '{"by": "your name", "reason": "…"}',
     "resume": '{"by": "your name"}',
     "reschedule": '{"by": "your name", "send_at": "2026-12-01T09:00:00+08:00"}',
+    "choose": '{"by": "your name", "winner": "a"}',
 }
 """What is pasted into the UI's dialog, for each update."""
 RETRIES: Final = {
@@ -73,7 +74,8 @@ def _how(status: Status, ended: MassSendResult | None) -> str:
 def _what(request: MassSendRequest | None) -> str:
     if request is None:
         return ""
-    audience, says = plain(describe(request.audience)), _says(request.message)
+    audience = plain(describe(request.audience))
+    says = " / ".join(filter(None, (_says(version.message) for version in request.versions)))
     return f"{request.message.msgtype} to **{audience}** of **{plain(request.account)}**" + (
         f": {says}" if says else ""
     )
@@ -176,9 +178,14 @@ def _shows(request: MassSendRequest | None, status: Status) -> str:
 
 def _look(request: MassSendRequest | None, status: Status) -> Iterator[str]:
     """How to see the articles that somebody is to approve."""
-    articles = request.message.articles if request and isinstance(request.message, MpnewsMessage) else None
-    if request and articles and "approve" in status.answers:
-        yield f"look at it first: {code(f'qunfa article preview {request.account}/{request.key}')}"
+    if request and "approve" in status.answers and (command := look_at(request)):
+        yield f"look at it first: {code(command)}"
+
+
+def look_at(request: MassSendRequest) -> str | None:
+    """The command that shows the articles of a send."""
+    articles = request.message.articles if isinstance(request.message, MpnewsMessage) else None
+    return f"qunfa article preview {request.account}/{request.key}" if articles else None
 
 
 def _answers(status: Status) -> str:

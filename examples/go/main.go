@@ -1,4 +1,4 @@
-// Send a text to all followers, and tell what becomes of it: go run . [KEY]
+// Send a text to all followers, or to a list, and tell what becomes of it: go run . [KEY [LIST]]
 package main
 
 import (
@@ -23,22 +23,14 @@ type Result struct {
 	} `json:"totals"`
 }
 
-func send(ctx context.Context, c client.Client, key string) (*Result, error) {
-	id := "mass-send:demo:" + key
-	request := map[string]any{
-		"account":      "demo",
-		"key":          key,
-		"audience":     map[string]any{"kind": "all"},
-		"message":      map[string]any{"msgtype": "text", "content": "春季特卖今天开始 (" + key + ")"},
-		"requested_by": "crm",
-	}
+// accepted returns once the workers have checked all of it; c.ExecuteWorkflow does not wait for that.
+func accepted(ctx context.Context, c client.Client, id string, request map[string]any) error {
 	start := c.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
 		ID:                       id,
 		TaskQueue:                "qunfa",
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 	}, "MassSend", request)
-	// Done once the workers have checked all of it; c.ExecuteWorkflow does not wait for that.
-	accepted, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+	update, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: start,
 		UpdateOptions: client.UpdateWorkflowOptions{
 			WorkflowID:   id,
@@ -47,13 +39,37 @@ func send(ctx context.Context, c client.Client, key string) (*Result, error) {
 		},
 	})
 	if err == nil {
-		err = accepted.Get(ctx, nil)
+		err = update.Get(ctx, nil)
 	}
-	if err != nil {
+	var failure *temporal.ApplicationError
+	if errors.As(err, &failure) && failure.Type() == "AskAgain" {
+		return accepted(ctx, c, id, request) // a list goes on as another run, which is asked now
+	}
+	return err
+}
+
+func send(ctx context.Context, c client.Client, key, list string) (*Result, error) {
+	audience := map[string]any{"kind": "all"}
+	if list != "" {
+		audience = map[string]any{"kind": "openid_file", "uri": list}
+	}
+	id := "mass-send:demo:" + key
+	request := map[string]any{
+		"account":      "demo",
+		"key":          key,
+		"audience":     audience,
+		"message":      map[string]any{"msgtype": "text", "content": "春季特卖今天开始 (" + key + ")"},
+		"requested_by": "crm",
+	}
+	if err := accepted(ctx, c, id, request); err != nil {
 		return nil, err
 	}
 	var status struct {
-		Phase string `json:"phase"`
+		Phase    string `json:"phase"`
+		Progress struct {
+			Done int `json:"done"`
+			Jobs int `json:"jobs"`
+		} `json:"progress"`
 	}
 	answer, err := c.QueryWorkflow(ctx, id, "", "status")
 	if err == nil {
@@ -62,7 +78,7 @@ func send(ctx context.Context, c client.Client, key string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Println(id, "is", status.Phase)
+	fmt.Printf("%s is %s, %d of %d jobs done\n", id, status.Phase, status.Progress.Done, status.Progress.Jobs)
 	var result Result
 	return &result, c.GetWorkflow(ctx, id, "").Get(ctx, &result)
 }
@@ -72,6 +88,11 @@ func main() {
 	key := time.Now().UTC().Format("example-20060102-150405")
 	if len(os.Args) > 1 {
 		key = os.Args[1]
+	}
+	// The URI of a file with an openid a line, in any number: it goes out in batches.
+	list := ""
+	if len(os.Args) > 2 {
+		list = os.Args[2]
 	}
 	// TEMPORAL_ADDRESS, or where a server of your own listens.
 	address := os.Getenv("TEMPORAL_ADDRESS")
@@ -83,7 +104,7 @@ func main() {
 		log.Fatalln(err)
 	}
 	defer c.Close()
-	result, err := send(context.Background(), c, key)
+	result, err := send(context.Background(), c, key, list)
 	var failure *temporal.ApplicationError
 	switch {
 	case err == nil && result.Totals != nil:

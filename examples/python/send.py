@@ -1,4 +1,4 @@
-"""Send a text to all followers, and tell what becomes of it: python send.py [KEY]"""
+"""Send a text to all followers, or to a list, and tell what becomes of it: python send.py [KEY [LIST]]"""
 
 import asyncio
 import os
@@ -12,18 +12,21 @@ from qunfa.client import InvalidRequest, MassSendFailed, Qunfa
 
 async def main() -> int:
     # Your own key: the same whenever your service tries again, and another one for another message.
-    key = sys.argv[1] if len(sys.argv) > 1 else f"example-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    key, *listed = sys.argv[1:] or [f"example-{datetime.now(UTC):%Y%m%d-%H%M%S}"]
+    # A list is a file with an openid a line, in any number, by its URI: it goes out in batches.
+    audience = {"kind": "openid_file", "uri": listed[0]} if listed else {"kind": "all"}
     qunfa = Qunfa(await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233")))
     request = {
         "account": "demo",
         "key": key,
-        "audience": {"kind": "all"},
+        "audience": audience,
         "message": {"msgtype": "text", "content": f"春季特卖今天开始 ({key})"},
         "requested_by": "crm",
     }
     try:
         handle = await qunfa.send(request)  # returns once the workers have checked all of it
-        print(handle.id, "is", (await handle.status()).phase)
+        status = await handle.status()
+        print(f"{handle.id} is {status.phase}, {status.progress.done} of {status.progress.jobs} jobs done")
         result = await handle.result()
     except InvalidRequest as error:
         print("refused:", *error.problems, sep="\n  ")

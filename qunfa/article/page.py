@@ -1,4 +1,4 @@
-"""One HTML file with articles as a phone shows them: how they stand in the chat, and each one opened.
+"""One HTML file with articles as a phone shows them: in the chat, in the account's list, and each one opened.
 
 The file loads nothing and runs nothing. Its Content-Security-Policy forbids both.
 """
@@ -25,6 +25,7 @@ body > main > ul { font-size: 13px; padding-left: 18px; overflow-wrap: anywhere;
 body > main > section { background: #fff; overflow: hidden; border-radius: 6px; }
 body > main > section > div.row { display: flex; padding: 12px; border-top: 1px solid #eee; }
 body > main > section > div.row > span { flex: 1; font-size: 16px; padding-right: 12px; }
+body > main > section > div.row > span > small { display: block; padding-top: 4px; color: #888; font-size: 13px; }
 body > main > section > div.row > img { width: 56px; height: 56px; object-fit: cover; }
 body > main > section > div.big { position: relative; }
 body > main > section > div.big > img { display: block; width: 100%; height: 176px; object-fit: cover; }
@@ -80,6 +81,8 @@ def page(heading: Heading, articles: Sequence[ShownArticle]) -> str:
         *(f'<p class="wrong">{escape(line)}</p>' for line in heading.wrong),
         "</aside><h2>In the chat</h2>",
         _in_the_chat(articles),
+        "<h2>In the list of the account's messages</h2>",
+        _in_the_list(articles),
         *(_opened(number, article) for number, article in enumerate(articles, start=1)),
         "</main></body></html>",
     ]
@@ -95,6 +98,16 @@ def _in_the_chat(articles: Sequence[ShownArticle]) -> str:
         f'<div class="row"><span>{escape(one.title)}</span><img src="{escape(one.cover)}" alt=""></div>'
         for one in others
     ]
+    return f"<section>{''.join(rows)}</section>"
+
+
+def _in_the_list(articles: Sequence[ShownArticle]) -> str:
+    """Each article by itself, with its digest also where there are several."""
+    rows = (
+        f'<div class="row"><span>{escape(one.title)}<small>{escape(one.digest)}</small></span>'
+        f'<img src="{escape(one.cover)}" alt=""></div>'
+        for one in articles
+    )
     return f"<section>{''.join(rows)}</section>"
 
 

@@ -12,10 +12,12 @@ from rich.text import Text
 from temporalio.client import Client
 
 from qunfa.cli.completion import complete_account
-from qunfa.cli.connection import has_worker, run, task_queue, temporal_client, workflow_link
+from qunfa.cli.connection import has_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
+from qunfa.cli.language import _
 from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.output import plain, show_result
+from qunfa.cli.phrases import told
 from qunfa.cli.tables import checks
 from qunfa.cli.trial import Position, Step, Trial, has_arrived, position
 from qunfa.cli.workers import InvalidError, Question, answer_of, terminated, unique
@@ -24,6 +26,7 @@ from qunfa.contract.checks import TEST_MSG_ID_MIN, CallbackCheckResult, Callback
 from qunfa.contract.fields import MSG_ID_MAX, Stored
 from qunfa.contract.ids import CHECK_CALLBACK, callback_check_id
 from qunfa.settings import AccountSettings, CallbackSettings, Settings, load_settings
+from qunfa.temporal.ui import workflow_link
 
 
 class CallbackReport(Stored):
@@ -79,13 +82,15 @@ def callback_check(
 def _configured(settings: Settings, name: str) -> tuple[AccountSettings, CallbackSettings]:
     account = settings.accounts.get(name)
     if account is None:
-        known = ", ".join(sorted(settings.accounts)) or "none at all"
-        raise WrongUse(f"The configuration has no account {name} (it has: {known}): see QUNFA_CONFIG or qunfa.toml.")
+        known = ", ".join(sorted(settings.accounts)) or _("none at all")
+        said = _("The configuration has no account {name} (it has: {known}): see QUNFA_CONFIG or qunfa.toml.")
+        raise WrongUse(said.format(name=name, known=known))
     if account.callback is None or not account.callback.tokens:
-        raise WrongUse(
-            f"WeChat does not push to Qunfa for the account {name}: [accounts.{name}.callback] has no token, so there "
-            "is nothing to check."
+        said = _(
+            "WeChat does not push to Qunfa for the account {name}: [accounts.{name}.callback] has no token, so there is"
+            " nothing to check."
         )
+        raise WrongUse(said.format(name=name))
     return account, account.callback
 
 
@@ -114,7 +119,7 @@ async def _checked(account: str, trial: Trial, queue: str) -> CallbackReport:
     client = await temporal_client()
     verified = await trial.verify()
     msg_id, pushed, arrived = await push_and_follow(client, trial)
-    wechat, told = await ask_wechat(client, account, trial.appid, queue)
+    wechat, seen = await ask_wechat(client, account, trial.appid, queue)
     steps = (verified, pushed, arrived, wechat)
     return CallbackReport(
         account=account,
@@ -124,7 +129,7 @@ async def _checked(account: str, trial: Trial, queue: str) -> CallbackReport:
         msg_id=msg_id,
         ok=all(step.state == "ok" for step in steps),
         steps=steps,
-        wechat=told,
+        wechat=seen,
     )
 
 
@@ -158,7 +163,11 @@ WITHIN: Final = 90.0
 """Seconds. The workflow gives up after half of it, if a worker is there."""
 _ALL_LOST: Final = "100%"
 _LATER: Final = "Repeat this in some minutes; where it goes on, look at the workers' log."
-_CONSOLE: Final = "the server configuration (服务器配置) of WeChat's console"
+_SWITCHED_ON: Final = (
+    "See what the server configuration (服务器配置) of WeChat's console has: its URL has to be there, and be switched"
+    " on."
+)
+_HOST: Final = "Correct the host in the server configuration (服务器配置) of WeChat's console, or DNS."
 
 
 async def ask_wechat(
@@ -191,10 +200,9 @@ def _judged(found: CallbackCheckResult, appid: str | None) -> Step:
         todo = "Give workers, receiver and this command the same configuration, and start the first two anew."
         return _failed(f"the workers have {found.appid} under this name, this configuration has {appid}", todo)
     if found.view is None:
-        todo = f"See what {_CONSOLE} has: its URL has to be there, and be switched on." if found.errcode else _LATER
-        return _failed(found.problem or "no reason was given", todo)
+        return _failed(found.problem or "no reason was given", _SWITCHED_ON if found.errcode else _LATER)
     if not found.view.dns:
-        return _failed("WeChat finds no address for the callback's host", f"Correct the host in {_CONSOLE}, or DNS.")
+        return _failed("WeChat finds no address for the callback's host", _HOST)
     lost = [ping.ip for ping in found.view.ping if ping.loss.strip() == _ALL_LOST]
     seen = ", ".join(dict.fromkeys(address.ip for address in found.view.dns))
     hint = f"{', '.join(lost)} does not answer WeChat's ping: nothing is wrong where it answers no ping at all."
@@ -207,11 +215,13 @@ def _failed(said: str, todo: str) -> Step:
 
 def render_report(report: CallbackReport) -> RenderableType:
     """Each step with what was seen, and below it what to do."""
-    rows = ((step.state, step.name, step.said, step.todo) for step in report.steps)
+    rows = ((step.state, step.name, told(step.said), step.todo and told(step.todo)) for step in report.steps)
     view = report.wechat.view if report.wechat else None
-    title = Text.assemble((report.account, "bold"), f"  {report.mode} mode  {report.url}")
+    mode = _("{mode} mode").format(mode=report.mode)
+    title = Text.assemble((report.account, "bold"), f"  {mode}  {report.url}")
     failed = ", ".join(step.name for step in report.steps if step.state == "failed")
-    verdict = "WeChat's pushes get through to Temporal." if report.ok else f"Failed: {failed}."
+    through, not_through = _("WeChat's pushes get through to Temporal."), _("Failed: {steps}.")
+    verdict = through if report.ok else not_through.format(steps=failed)
     return Group(title, checks(rows), *map(plain, _seen(view)), "", plain(verdict))
 
 
@@ -220,4 +230,5 @@ def _seen(view: CallbackView | None) -> Iterator[str]:
     for address in view.dns if view else ():
         yield f"dns   {address.ip}  {address.operator}"
     for ping in view.ping if view else ():
-        yield f"ping  {ping.ip}  {ping.loss} lost  {ping.time}  from {ping.operator}"
+        said = _("ping  {ip}  {loss} lost  {time}  from {operator}")
+        yield said.format(ip=ping.ip, loss=ping.loss, time=ping.time, operator=ping.operator)

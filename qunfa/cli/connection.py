@@ -1,12 +1,10 @@
-"""A command's way to Temporal: its client, its task queue, and the pages of its UI."""
+"""A command's way to Temporal: its client, and its task queue."""
 
 import asyncio
-import os
 from collections.abc import Coroutine
 from datetime import timedelta
 from functools import cache
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -99,36 +97,3 @@ async def demand_worker(client: Client, queue: str, otherwise: str | None = None
     """
     if not await has_worker(client, queue):
         raise Refused(sentences(no_worker(queue), otherwise or _("Nothing was started.")))
-
-
-UI_VARIABLE: Final = "QUNFA_TEMPORAL_UI"
-"""Environment variable with the address of Temporal's web UI, such as http://localhost:8233."""
-_CLOUD: Final = "https://cloud.temporal.io"
-_CLOUD_HOSTS: Final = (".tmprl.cloud:7233", ".api.temporal.io:7233")
-
-
-def workflow_link(client: Client, workflow_id: str, run_id: str | None = None) -> str | None:
-    """The page of a workflow (its newest run without `run_id`), or `None` where the UI's address is not known."""
-    ui = _ui(client)
-    return link(ui, client.namespace, workflow_id, run_id) if ui else None
-
-
-def list_link(client: Client, query: str) -> str | None:
-    """The list of the workflows that a visibility query finds, or `None` where the UI's address is not known."""
-    ui = _ui(client)
-    return f"{_workflows(ui, client.namespace)}?query={quote(query, safe='')}" if ui else None
-
-
-def link(ui: str, namespace: str, workflow_id: str, run_id: str | None = None) -> str:
-    """The page of a workflow in the UI at `ui`."""
-    page = f"{_workflows(ui, namespace)}/{quote(workflow_id, safe=':')}"
-    return f"{page}/{run_id}/history" if run_id else page
-
-
-def _workflows(ui: str, namespace: str) -> str:
-    return f"{ui.rstrip('/')}/namespaces/{quote(namespace, safe='')}/workflows"
-
-
-def _ui(client: Client) -> str | None:
-    in_the_cloud = client.service_client.config.target_host.endswith(_CLOUD_HOSTS)
-    return os.environ.get(UI_VARIABLE) or (_CLOUD if in_the_cloud else None)

@@ -32,6 +32,8 @@ OF_TEMPORAL: Final = (
     N_("the current version of the task queue {queue} is {version}, but only {pollers} poll it"),
     N_("Start workers of the current version, or change it: {typed}"),
     N_("the tasks of {counted} keep failing, so that none of them goes on: {named}"),
+    N_("after a restore these accounts doubt each key, until they are told that all was started again: {accounts}"),
+    N_("whether these accounts wait after a restore is not known, as they do not answer: {accounts}"),
     N_("{whose} is right by {others}"),
     N_("{number} for workflows and {most} for activities"),
     N_("1 account"),
@@ -92,5 +94,18 @@ OF_ACCOUNT: Final = (
     N_("url: {said}"),
     N_("push: {said}"),
     N_("WeChat finds the host at {address}"),
+    N_("{address} does not answer WeChat's ping: nothing is wrong where it answers no ping at all."),
+    N_("the push stands in the history of {workflow_id}: {link}"),
+    N_("the push stands in the history of {workflow_id}"),
+    N_("the push was answered, but is not in the history of {workflow_id}"),
+    N_(
+        "The receiver uses another Temporal than this command ({address}, namespace {namespace}), has another appid"
+        " under this name, or something else answers in its place."
+    ),
+    N_("no worker polls the task queue {queue}"),
+    N_("the workers refuse: {said}"),
+    N_("receiver.port is 0, so nobody knows where the receiver listens: say it with {option}."),
+    N_("{option} {url} is no URL: {error}."),
+    N_("{option} must be the callback's whole URL, such as https://your.host/wechat/{account}."),
 )
 """Of one account, and of its callback."""

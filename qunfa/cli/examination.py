@@ -20,6 +20,7 @@ from qunfa.cli.temporal_checks import (
     ask_workers,
     look_at_attributes,
     look_at_own_workflow,
+    look_at_restores,
     look_at_retention,
     look_at_tasks,
     look_at_version,
@@ -139,6 +140,7 @@ class Examination:
                 account: group.create_task(self._account(account, connecting, looking))
                 for account in self._plan.accounts
             }
+            group.create_task(self._restores(connecting, looking))
             group.create_task(self._clock(asking.values()))
             for account, asked in asking.items():
                 group.create_task(self._own_workflow(account, connecting, asked))
@@ -182,6 +184,17 @@ class Examination:
         """Why no worker can be asked; None where one can."""
         found = await self._look("workers", connecting, lambda client: look_at_workers(client, self._plan.queue))
         return {"failed": _NO_WORKER, "skipped": found.said}.get(found.state)
+
+    async def _restores(self, connecting: Awaitable[Client | str], looking: Awaitable[str | None]) -> None:
+        worker = await looking
+        configured = self._plan.settings.accounts if self._plan.settings else {}
+
+        async def look(client: Client) -> Finding:
+            if worker is not None:
+                return skipped("restore", worker)
+            return await look_at_restores(client, {one.appid: name for name, one in configured.items()})
+
+        await self._look("restore", connecting, look)
 
     async def _account(
         self, account: str, connecting: Awaitable[Client | str], looking: Awaitable[str | None]

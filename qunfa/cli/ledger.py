@@ -18,7 +18,7 @@ from qunfa.cli.language import N_, _
 from qunfa.cli.options import By, Json, Reason, Yes, confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import plain, show_result
 from qunfa.cli.tables import table
-from qunfa.cli.times import moment
+from qunfa.cli.times import moment, short
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record
@@ -173,9 +173,11 @@ async def running_accounts(client: Client, limit: int | None = None) -> list[str
     return [found.id async for found in client.list_workflows(running, limit=limit, rpc_timeout=RPC_TIMEOUT)]
 
 
-async def views_of(client: Client, ids: Sequence[str]) -> dict[str, LedgerView | None]:
-    """What the accounts of these workflow ids know; `None` where one does not answer."""
-    views = await asyncio.gather(*(_query(client, one) for one in ids), return_exceptions=True)
+async def views_of(
+    client: Client, ids: Sequence[str], wanted: dict[str, Any] | None = None
+) -> dict[str, LedgerView | None]:
+    """What the accounts of these workflow ids know, or what is `wanted` of it; `None` where one does not answer."""
+    views = await asyncio.gather(*(_query(client, one, wanted) for one in ids), return_exceptions=True)
     for view in views:
         if isinstance(view, BaseException) and not isinstance(view, RPCError | WorkflowQueryFailedError):
             raise view
@@ -188,27 +190,19 @@ def _has_sent_as(view: LedgerView, account: str) -> bool:
 
 
 _DAYS_SHOWN = 31
-_WRAPPED = (N_("verdict"), N_("ended as"), N_("status"), N_("why"))
-_KEY_COLUMNS = (
-    N_("key"),
-    N_("job"),
-    N_("gen"),
-    N_("tries"),
-    N_("state"),
-    N_("msg_id"),
-    N_("verdict"),
-    N_("ended as"),
-    N_("touched"),
-)
+_WRAPPED = (N_("state"), N_("ended as"), N_("status"), N_("why"))
+_CUT = {N_("touched"): 11, N_("gen"): 3, N_("tries"): 5}
+_KEY_COLUMNS = (N_("key"), "gen", "tries", "msg_id", "state", "ended as", "touched")
 
 
 def render_ledger(view: LedgerView) -> RenderableType:
     """All that the account knows."""
+    wrapped, cut = [_(one) for one in _WRAPPED], {_(one): width for one, width in _CUT.items()}
     return Group(
         switch_title(view.appid, view.frozen),
         *map(plain, _facts(view)),
         *(
-            table([_(one) for one in headings], rows, title, wrapped=[_(one) for one in _WRAPPED])
+            table([_(one) for one in headings], rows, title, wrapped=wrapped, cut=cut)
             for title, headings, rows in _tables(view)
         ),
     )
@@ -284,18 +278,14 @@ def _keys(records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
         if record.recalled:
             ended = ", ".join(filter(None, (ended, _("recalled"))))
         for job in record.jobs or (None,):
-            cells = _job(job) if job else (None,) * 6
-            yield (record.key, *cells, ended, moment(record.touched_at))
-
-
-def _job(job: Job) -> tuple[object, ...]:
-    verdict = job.verdict and f"{job.verdict.status} ({_(job.verdict.observed_by)})"
-    return job.index, job.generation, job.attempts, _(_state(job)), job.msg_id, verdict
+            cells = (job.generation, job.attempts, job.msg_id, _state(job)) if job else (None,) * 4
+            yield (record.key, *cells, ended, short(record.touched_at))
 
 
 def _state(job: Job) -> str:
+    """WeChat's word on the job with who heard it, or else how far the job is."""
     if job.verdict:
-        return "verdict"
+        return f"{job.verdict.status} ({_(job.verdict.observed_by)})"
     if job.msg_id:
-        return "accepted"
-    return "unknown" if job.ever_unknown else (job.answer.kind if job.answer else "new")
+        return _("accepted")
+    return _("unknown" if job.ever_unknown else (job.answer.kind if job.answer else "new"))

@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlread
 from temporalio.service import RPCError
 
 from qunfa.cli.completion import complete_account, complete_send
-from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client, workflow_link
+from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
 from qunfa.cli.language import N_, _, sentences
 from qunfa.cli.ledger import ledgers
@@ -53,6 +53,7 @@ from qunfa.contract.result import JobResult
 from qunfa.markdown import plain as escaped
 from qunfa.markdown import summary_line
 from qunfa.rules.evidence import evidence_words
+from qunfa.temporal.ui import workflow_link
 
 
 class Aim(NamedTuple):

@@ -7,6 +7,7 @@ import typer
 
 from qunfa.cli.connection import run
 from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.language import _
 from qunfa.cli.options import Json
 from qunfa.cli.output import note, show, show_json
 from qunfa.contract.schema import SCHEMAS, json_schema
@@ -36,9 +37,8 @@ def callback(
     """Run the receiver of WeChat's pushes; it needs the accounts' callback tokens. `check` tries it out."""
     if context.invoked_subcommand is not None:
         if host is not None or port is not None:
-            raise WrongUse(
-                f"--host and --port are the receiver's own: leave them out of `{context.command_path} check`."
-            )
+            said = _("--host and --port are the receiver's own: leave them out of `{command} check`.")
+            raise WrongUse(said.format(command=context.command_path))
         return
     from qunfa.callback import ReceiverError, run_receiver  # noqa: PLC0415 - see above
 
@@ -68,13 +68,17 @@ def simulator(
     try:
         configuration = SimulatorConfig() if config is None else load_config(config)
     except OSError as error:
-        raise WrongUse(f"Cannot read {config}: {error.strerror}.") from None
+        raise WrongUse(_("Cannot read {file}: {error}.").format(file=config, error=error.strerror)) from None
     except ValueError as error:
-        raise WrongUse(f"The simulator's configuration {config} is wrong: {error}") from None
+        said = _("The simulator's configuration {file} is wrong: {error}").format(file=config, error=error)
+        raise WrongUse(said) from None
     try:
-        serve(configuration, host, port, on_started=lambda url: note(f"The simulator listens at {url}"))
+        serve(
+            configuration, host, port, on_started=lambda url: note(_("The simulator listens at {url}").format(url=url))
+        )
     except OSError as error:
-        raise Refused(f"The simulator cannot listen on {host} port {port}: {error.strerror}.") from None
+        said = _("The simulator cannot listen on {host} port {port}: {error}.")
+        raise Refused(said.format(host=host, port=port, error=error.strerror)) from None
 
 
 def _configure_logging() -> None:
@@ -101,7 +105,7 @@ def schema(
     A validator names one wrong field once by it. Generators of types do not know that form: they need --types.
     """
     if name is not None and everything:
-        raise WrongUse("Give a name or --all, not both.")
+        raise WrongUse(_("Give a name or --all, not both."))
     if everything:
         show_json({one: json_schema(one, for_types=for_types) for one in SCHEMAS})
     elif name is None:
@@ -109,4 +113,5 @@ def schema(
     elif name in SCHEMAS:
         show_json(json_schema(name, for_types=for_types))
     else:
-        raise WrongUse(f"There is no message {name!r}. There are: {', '.join(SCHEMAS)}.")
+        said = _("There is no message {name!r}. There are: {names}.")
+        raise WrongUse(said.format(name=name, names=", ".join(SCHEMAS)))

@@ -64,7 +64,7 @@ class _Fitted:
             for heading, cell in zip(self.headings, row, strict=True):
                 natural[heading] = max(natural[heading], *map(cell_len, cell.plain.split("\n")))
         narrowest = {**dict.fromkeys(self.wrapped, _NARROWEST), **self.cut}
-        left = list(self.cut)
+        left = [heading for heading in self.cut if heading in natural]
         while _whole(widths := _narrowed(natural, narrowest, available)) > available and left:
             natural.pop(left.pop())
         return widths

@@ -4,6 +4,7 @@ Where a server does not answer, each raises `RPCError` or `TemporalError`.
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -17,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.connection import RPC_TIMEOUT, describe_queue
 from qunfa.cli.errors import Refused, explain
-from qunfa.cli.ledger import describe_account
+from qunfa.cli.ledger import describe_account, running_accounts, views_of
 from qunfa.cli.workers import Handle, InvalidError, Question, begin, result_of, terminated, unique
 from qunfa.contract.checks import CheckAccountResult, Finding
 from qunfa.contract.ids import (
@@ -35,6 +36,7 @@ from qunfa.rules.doctor import (
     attributes_found,
     attributes_in_conflict,
     attributes_unknown,
+    restore_found,
     retention_found,
     tasks_found,
     tasks_unknown,
@@ -104,6 +106,8 @@ _PROBLEMS: Final = SearchAttributeKey.for_keyword_list("TemporalReportedProblems
 _CAUSE: Final = "cause=WorkflowTaskFailedCause"
 _NAMED: Final = 5
 """How many stuck workflows are named."""
+_NO_KEY: Final = ""
+"""No record has it: an account that is asked for it answers with all but its records."""
 
 
 async def look_at_version(client: Client) -> Finding:
@@ -193,6 +197,20 @@ async def look_at_tasks(client: Client) -> Finding:
             return tasks_unknown()
         raise
     return tasks_found(stuck, count)
+
+
+async def look_at_restores(client: Client, names: Mapping[str, str]) -> Finding:
+    """Which accounts wait for the end of a restore; `names` has the names of some, by appid."""
+    views = await views_of(client, sorted(await running_accounts(client)), {"key": _NO_KEY})
+    waiting, silent = {}, []
+    for workflow_id, view in views.items():
+        appid = workflow_id.removeprefix(account_id(""))
+        account = f"{names[appid]} ({appid})" if appid in names else appid
+        if view is None:
+            silent.append(account)
+        elif view.restored is not None and view.restored.ended_at is None:
+            waiting[account] = view.restored.taken
+    return restore_found(waiting, silent)
 
 
 def _stuck(found: WorkflowExecution) -> Stuck:

@@ -17,7 +17,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.connection import RPC_TIMEOUT, has_worker, workflow_link
+from qunfa.cli.connection import RPC_TIMEOUT, has_worker
 from qunfa.cli.errors import Refused
 from qunfa.cli.language import N_, _
 from qunfa.cli.message import beginning
@@ -30,6 +30,7 @@ from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id
 from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.operators import Status
 from qunfa.contract.result import COMPLETES, MassSendResult
+from qunfa.temporal.ui import workflow_link
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
 """How Temporal sees the workflow."""
@@ -143,9 +144,14 @@ async def request_words(client: Client, workflow_id: str, run_id: str | None) ->
 
 def in_words(request: MassSendRequest) -> RequestView:
     """What goes to whom, and who asked."""
-    message, audience, by = request.message, describe(request.audience), request.requested_by
-    articles = isinstance(message, MpnewsMessage) and message.articles is not None
-    return RequestView(message=beginning(message), audience=audience, requested_by=by, has_articles=articles)
+    messages = [version.message for version in request.versions]
+    articles = any(isinstance(message, MpnewsMessage) and message.articles is not None for message in messages)
+    return RequestView(
+        message=" / ".join(map(beginning, messages)),
+        audience=describe(request.audience),
+        requested_by=request.requested_by,
+        has_articles=articles,
+    )
 
 
 async def request_of(client: Client, workflow_id: str, run_id: str | None = None) -> MassSendRequest | None:

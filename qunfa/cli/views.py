@@ -10,7 +10,7 @@ from rich.text import Text
 from temporalio.client import Client
 
 from qunfa.cli.completion import complete_account
-from qunfa.cli.connection import UI_VARIABLE, list_link, run, temporal_client
+from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.language import N_, _
 from qunfa.cli.options import Json, demand_accounts
 from qunfa.cli.output import plain, show_result, unbroken
@@ -18,6 +18,7 @@ from qunfa.cli.queries import SENDS, quoted
 from qunfa.cli.times import SHANGHAI
 from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
+from qunfa.temporal.ui import UI_VARIABLE, list_link
 
 _RUNNING: Final = f"{SENDS} AND ExecutionStatus = 'Running'"
 _ACCOUNTS: Final = f"WorkflowType = '{ACCOUNT}'"

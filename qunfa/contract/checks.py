@@ -47,6 +47,7 @@ GeneralCheck = Literal[
     "search_attributes",
     "workers",
     "workflow_tasks",
+    "restore",
     "clock",
 ]
 AccountCheck = Literal["account", "own_workflow", "token", "ip_whitelist", "quota", "worker_clock", "store", "callback"]

@@ -76,6 +76,9 @@ class NoticeData(Stored):
     are those of WeChat's pushes. ``article_idx`` (none: all articles) and ``verified`` are a recall's; its ``key`` is
     ``None`` where the job is none of Qunfa's. ``may_have_been_delivered`` and ``msg_ids`` are of all submissions under
     the key. Of a run that has closed without a result of ours, ``phase`` and ``outcome`` are ``None``.
+
+    ``look_at`` is the command that shows the articles that are to be approved. ``link`` is the workflow's page in
+    Temporal's UI, where the worker that tells the notice knows its address.
     """
 
     account: str
@@ -94,6 +97,8 @@ class NoticeData(Stored):
     totals: Counts | None = None
     article_idx: int | None = None
     verified: bool | None = None
+    look_at: str | None = None
+    link: str | None = None
 
 
 class Notice(Stored):

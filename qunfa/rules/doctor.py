@@ -9,6 +9,7 @@
 | ``search_attributes`` | one is missing, or of another type | they may not be listed | ``qunfa setup`` |
 | ``workflow_tasks`` | a workflow's tasks keep failing | the server does not tell | the workers' log; another version |
 | ``workers`` | none polls, or answers, or is of the version that gets the tasks | none polls just now | start one |
+| ``restore`` | – | an account waits for ``--done``, or does not say | ``qunfa restored --done`` |
 | ``clock`` | more than 60 s off | more than 5 s off | NTP |
 
 What needs Temporal is ``skipped`` without it, and so is the clock without a worker, as nothing else tells the server's
@@ -16,13 +17,14 @@ time. What concerns an account is in :mod:`qunfa.rules.doctor_account`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from qunfa.contract.checks import CheckName, Finding
 from qunfa.contract.ids import SEARCH_ATTRIBUTES
+from qunfa.rules.calendar import shanghai_clock
 
 VERSION_WANTED: Final = (1, 31)
 """The oldest server that the documentation is written for."""
@@ -50,6 +52,7 @@ _BUSY: Final = (
     "See whether the workers are busy with as many activities as they take at a time, such as uploads; then start more"
     " of them. Otherwise one has stopped: see the workers' log."
 )
+_DONE: Final = "Once all was started again that a restore may have forgotten: `qunfa restored --done`."
 _START: Final = "Start one (`qunfa worker`), or name its task queue with --task-queue."
 
 
@@ -198,6 +201,18 @@ def tasks_unknown() -> Finding:
     """The server does not take the question."""
     said = "the server does not tell which workflows' tasks keep failing"
     return Finding(name="workflow_tasks", state="warning", said=said, todo="Upgrade it to 1.31 or newer.")
+
+
+def restore_found(waiting: Mapping[str, datetime], silent: Sequence[str]) -> Finding:
+    """Which accounts wait since a restore, each with the time of its snapshot, and which did not say so."""
+    if waiting:
+        named = ", ".join(f"{account} (snapshot of {shanghai_clock(taken)})" for account, taken in waiting.items())
+        said = f"after a restore these accounts doubt each key, until they are told that all was started again: {named}"
+        return Finding(name="restore", state="warning", said=said, todo=_DONE)
+    if silent:
+        said = f"whether these accounts wait after a restore is not known, as they do not answer: {', '.join(silent)}"
+        return Finding(name="restore", state="warning", said=said, todo="See own_workflow and the workers' log.")
+    return Finding(name="restore", state="ok", said="no account waits for the end of a restore")
 
 
 def workers_silent(queue: str, workflows: Pollers, asked_at: datetime, within: timedelta) -> Finding:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from qunfa.client import InvalidRequest, Qunfa, Request, Wait
 from qunfa.client.sending import Asked, asked_for, differences
+from qunfa.contract.audience import OPENIDS_MIN
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.refusal import InvalidRequestError
 from qunfa.contract.request import MassSendRequest, parse_request
@@ -44,6 +45,12 @@ class FakeQunfa(Qunfa):
     def refuses(self, *sentences: str, key: str | None = None) -> None:
         """Have requests refused for what only workers know, such as ``message.media: there is no such file``."""
         self._endings[key] = replace(self._ending(key), refused=sentences)
+
+    def plans(self, openids: int, *, key: str | None = None) -> None:
+        """Have the audience of a send in batches be so many openids: the fake reads no list."""
+        if openids < OPENIDS_MIN:
+            raise ValueError(f"a send in batches has {OPENIDS_MIN} openids or more, not {openids}")
+        self._endings[key] = replace(self._ending(key), openids=openids)
 
     async def send(self, request: Request, *, wait: Wait = "accepted", within: timedelta | None = None) -> FakeHandle:
         """Carry the request out, unless there is one under its key."""
@@ -94,6 +101,7 @@ class FakeQunfa(Qunfa):
             self.requests.append(request)
             self._ledger[asked.send] = send
             send.go_on()
+            self._count += len(send.batches)
         return send
 
 

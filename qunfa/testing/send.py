@@ -9,13 +9,17 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from qunfa.client import InvalidRequest, MassSendFailed, MassSendHandle, NoAnswer, NoSuchSend, UpdateRefused
+from qunfa.contract.audience import OPENIDS_MAX, is_long
 from qunfa.contract.operators import Abort, Approval, Approve, Phase, Progress, Status, StoryLine, WaitingFor
 from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import COMPLETES, Counts, JobResult, MassSendResult, Outcome, Problem
+from qunfa.contract.result import COMPLETES, Counts, JobResult, JobStateName, MassSendResult, Outcome, Problem
 from qunfa.rules.approval import is_same_person
 from qunfa.rules.problems import PROBLEMS, refused_request
 
 FOLLOWERS: Final = 100
+OPENIDS: Final = 25_000
+"""Of a send in batches, unless the test says otherwise."""
+_EACH_BATCH: Final[dict[Outcome, JobStateName]] = {"sent_nobody": "sent_nobody", "deleted": "deleted"}
 _IN_DOUBT: Final = frozenset({*COMPLETES, "unknown"})
 _WAITING: Final = ("approve", "reject", "pause", "reschedule", "abort")
 
@@ -28,6 +32,7 @@ class Ending:
     problem: str | None = None
     needs_approval: bool = False
     refused: tuple[str, ...] = ()
+    openids: int = OPENIDS
 
 
 @dataclass
@@ -81,10 +86,21 @@ class FakeSend:
         return Problem(name=name, sentence=PROBLEMS[name].sentence, todo=PROBLEMS[name].todo)
 
     @property
+    def batches(self) -> tuple[int, ...]:
+        """How many openids each batch has; none where the audience is no list."""
+        if self.request is None or not is_long(self.request.audience):
+            return ()
+        whole, rest = divmod(self.ending.openids, OPENIDS_MAX)
+        return (OPENIDS_MAX,) * whole + ((rest,) if rest else ())
+
+    @property
     def jobs(self) -> tuple[JobResult, ...]:
-        """WeChat's one job, where there is one."""
+        """WeChat's one job, where there is one; of a send in batches, one for each batch that was begun."""
         if self.outcome is None or self.outcome in {"aborted", "rejected", "expired"}:
             return ()
+        if sizes := self.batches:
+            begun = sizes if self.outcome in COMPLETES else sizes[:1]
+            return tuple(self._batch(self.outcome, number, size) for number, size in enumerate(begun))
         well = self.outcome in COMPLETES
         reached = 0 if self.outcome == "sent_nobody" else FOLLOWERS
         job = JobResult(
@@ -100,6 +116,23 @@ class FakeSend:
         )
         return (job,)
 
+    def _batch(self, outcome: Outcome, number: int, size: int) -> JobResult:
+        """The job of a batch. Of a list that was sent in part, the last one has failed."""
+        last = number == len(self.batches) - 1
+        state: JobStateName = _EACH_BATCH.get(outcome, "sent")
+        if outcome not in COMPLETES or (outcome == "partly_sent" and last):
+            state = "unknown" if outcome == "unknown" else "failed"
+        msg_id = None if state == "unknown" else self.msg_id + number
+        return JobResult(
+            index=number,
+            generation=0,
+            clientmsgid=f"fake-{self.msg_id + number}",
+            msg_id=msg_id,
+            state=state,
+            status=self.ending.problem if state in {"unknown", "failed"} else None,
+            counts=Counts(total=size, filter=size, sent=size) if state == "sent" else None,
+        )
+
     def result(self) -> MassSendResult:
         """How it has ended."""
         if self.outcome is None:
@@ -112,7 +145,7 @@ class FakeSend:
             key=self.key,
             problem=self.problem,
             jobs=jobs,
-            totals=jobs[0].counts if jobs else None,
+            totals=_totals(jobs),
         )
 
     def status(self) -> Status:
@@ -127,13 +160,32 @@ class FakeSend:
             problem=self.problem,
             answers=answers if phase != "done" else (),
             jobs=jobs,
-            progress=Progress(accepted=len(jobs), done=len(jobs)),
+            progress=self._progress(),
             waiting_for=WaitingFor(reason="approval") if phase == "awaiting_approval" else None,
             approval=Approval(required=waits or self.approved_by is not None, by=self.approved_by),
             paused_by=self.paused_by,
             history=tuple(self.history),
             updated_at=datetime.now(UTC),
         )
+
+    def _progress(self) -> Progress:
+        jobs, sizes = self.jobs, self.batches
+        totals = _totals(jobs)
+        return Progress(
+            jobs=len(sizes) or 1,
+            accepted=sum(job.msg_id is not None for job in jobs),
+            done=len(jobs),
+            followers=totals.sent if totals else None,
+            openids=sum(sizes) or None,
+        )
+
+
+def _totals(jobs: tuple[JobResult, ...]) -> Counts | None:
+    told = [job.counts for job in jobs if job.counts is not None]
+    if not told:
+        return None
+    total, reached, sent = (sum(getattr(one, name) for one in told) for name in ("total", "filter", "sent"))
+    return Counts(total=total, filter=reached, sent=sent)
 
 
 class FakeHandle(MassSendHandle):

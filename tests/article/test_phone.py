@@ -71,7 +71,7 @@ def test_nothing_on_a_page_leads_or_loads(content: str) -> None:
 
 
 def test_a_page_says_what_it_says_of_itself_and_escapes_all() -> None:
-    """One article has its digest below the cover, several have a row each. A script of a title is words."""
+    """One article has its digest below the cover, several have a row each; in the list each has one. All is words."""
     evil = "</title><script>hit()</script>"
     one = ShownArticle(evil, evil, evil, MISSING, cover_inside=True, content=on_a_phone("<p>a</p>", {}), notes=(evil,))
     heading = Heading(evil, (evil,), (evil,))
@@ -80,5 +80,5 @@ def test_a_page_says_what_it_says_of_itself_and_escapes_all() -> None:
     assert single.startswith(f"<!DOCTYPE html>\n{MARK}\n")
     assert "default-src &#x27;none&#x27;; img-src data:" in single
     assert ('class="digest"' in single, 'class="digest"' in double) == (True, False)
-    assert ('class="row"' in single, 'class="row"' in double) == (False, True)
-    assert single.count(f'<img src="{MISSING}" alt="">') == 2
+    assert (single.count('class="row"'), double.count('class="row"')) == (1, 3)
+    assert single.count(f'<img src="{MISSING}" alt="">') == 3

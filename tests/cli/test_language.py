@@ -16,12 +16,20 @@ from temporalio.client import Client
 from typer.testing import CliRunner, Result
 
 from qunfa.cli import app
+from qunfa.cli.callback import CallbackReport, render_report
+from qunfa.cli.demo.followers import FollowersView, followers, received
+from qunfa.cli.demo.leave import Standing, render_standing
+from qunfa.cli.demo.problems import LEFT
 from qunfa.cli.language import of_environment, speak
 from qunfa.cli.phrases import told, told_whole
+from qunfa.cli.trial import Step
+from qunfa.cli.view import SendView
 from qunfa.cli.wrapping import breaks
+from qunfa.contract.ids import MassSendId
 from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
 from tests.cli.test_help import COMMANDS
+from tests.cli.test_tables import lines
 from tests.project.test_messages import english
 
 CHINESE = {"LC_ALL": "", "LANG": "zh_CN.UTF-8", "COLUMNS": "80"}
@@ -115,6 +123,11 @@ def test_help_is_chinese_and_fits(words: str, monkeypatch: pytest.MonkeyPatch) -
         (("approve",), "请说明是哪些群发"),
         (("send", "--account", "demo", "--text", "hi", "--yes"), "key：缺失"),
         (("status", "demo/k"), "Temporal"),
+        (("demo", "--problem", "reprint"), "演示不能留下问题 reprint"),
+        (("schema", "Nothing"), "没有 'Nothing' 这个消息"),
+        (("simulator", "--config", "/nowhere"), "无法读取 /nowhere"),
+        (("callback", "check", "demo"), "配置里没有公众号 demo"),
+        (("callback", "--port", "1", "check", "demo"), "--host 和 --port 只用于接收端"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
 )
@@ -137,6 +150,24 @@ async def test_a_send_is_told_in_chinese(qunfa: Qunfa, scripted: Scripted, key: 
     assert f'qunfa retry demo/{key} --send-ignore-reprint --reason "WHY"' in shown
     assert "第 1 次提交：已受理为 msg_id 3147483650" in shown
     assert english(re.sub(r"qunfa .*|workflow .*|微信原文.*", "", shown)) == []
+
+
+def test_the_demo_and_the_check_of_a_callback_speak_chinese(chinese: None) -> None:
+    """What was received, what was left with which problem, and each step with what to do."""
+    seen = FollowersView(followers=5, reached=4, max_per_follower=1)
+    steps = (
+        Step(name="url", state="ok", said="verified, as WeChat does it, in 3 ms"),
+        Step(name="temporal", state="skipped", said="the push has to be answered first"),
+        Step(name="wechat", state="failed", said="no worker polls the task queue q", todo="Look at the workers' log."),
+    )
+    report = CallbackReport(account="demo", appid="wx1", mode="plain", url="u", msg_id=1, ok=False, steps=steps)
+    send = SendView(workflow_id="w", account="demo", key="k", state="running")
+    standings = [Standing(name, MassSendId("demo", "k"), send, ()) for name in LEFT]
+    rendered = [followers(seen, 3), received(seen, []), render_report(report), *map(render_standing, standings)]
+    shown = "\n".join("\n".join(lines(one, 200)) for one in rendered)
+    for words in ("5 位粉丝中有 4 位收到了内容", "plain 模式", "失败：wechat。", "这里只查找了 8 秒"):
+        assert words in shown
+    assert english(shown) == []
 
 
 async def test_json_is_the_same_in_every_language(qunfa: Qunfa, scripted: Scripted, key: str) -> None:

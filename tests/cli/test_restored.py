@@ -1,7 +1,11 @@
 """`qunfa restored` against the real `Account`: before workers run, while they do, and when all is started again."""
 
+import asyncio
 import json
+import os
 import secrets
+import signal
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,11 +15,14 @@ from temporalio.client import Client
 from qunfa.cli.recovery import Recovery
 from qunfa.cli.traces import traces
 from qunfa.contract import ACCOUNT, account_id, mass_send_id
+from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.contract.grants import Turn, Wish
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Restore
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, parsed
+from tests.faults.place import Place
+from tests.looking import until
 
 SECOND = timedelta(seconds=1)
 AT = datetime.now(UTC) - timedelta(hours=1)
@@ -93,6 +100,60 @@ async def test_restored_twice_and_done_twice_are_as_good_as_once(
     assert view.restored is not None
     assert view.restored.ended_at is not None
     assert "each key asks a person first" not in (await qunfa("ledger", appid)).stdout
+
+
+async def test_restored_is_killed_between_two_accounts(
+    qunfa: Qunfa, client: Client, name: str, environment: dict[str, str]
+) -> None:
+    """Given again it goes on: an account that was told stays as it was, and the other one is told. So with --done."""
+    names = [f"{name}{number}" for number in (1, 2)]
+    of = {one: f"QUNFA_ACCOUNTS__{one.upper()}__" for one in names}
+    appids = [f"wx{secrets.token_hex(8)}" for _ in names]
+    configured = {f"{of[one]}APPID": appid for one, appid in zip(names, appids, strict=True)}
+    configured |= {f"{of[one]}KIND": "service" for one in names}
+
+    async def killed(place: Place, *words: str) -> None:
+        victim = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.faults.victim", "restored", place, *names, *words),
+            env={**os.environ, **environment, **configured},
+        )
+        assert await victim.wait() == -signal.SIGKILL
+
+    async def again(*words: str) -> Recovery:
+        said = await qunfa("restored", *names, *words, "--json", **configured)
+        assert said.exit_code == 0, said.output
+        return Recovery.model_validate(parsed(said))
+
+    await killed(Place.AFTER_RESTORED, *TAKEN, *WHY)
+    first = (await _ledger(qunfa, appids[0])).restored
+    assert (first and first.taken, (await qunfa("ledger", appids[1])).exit_code) == (AT, 1)
+    assert [one.state for one in (await again(*TAKEN, *WHY)).accounts] == ["knows it"] * 2
+    assert (await _ledger(qunfa, appids[0])).restored == first
+    waiting = await _restore_found(qunfa)
+    assert (waiting.state, [one in waiting.said for one in appids]) == ("warning", [True, True])
+
+    await killed(Place.AFTER_CAUGHT_UP, "--done", "--yes")
+    views = [await _ledger(qunfa, one) for one in appids]
+    assert [bool(view.frozen) for view in views] == [False, True]
+    still = await _restore_found(qunfa)
+    assert [one in still.said for one in appids] == [False, True]
+    told = await again("--done", "--yes")
+    assert [(one.state, one.frozen_by) for one in told.accounts] == [("caught up", None)] * 2
+    over = [(await _ledger(qunfa, one)).restored for one in appids]
+    assert [bool(one and one.ended_at) for one in over] == [True, True]
+    assert over[0] == views[0].restored
+    last = await _restore_found(qunfa)
+    assert not any(one in last.said for one in appids)
+
+
+async def _restore_found(qunfa: Qunfa) -> Finding:
+    """What the doctor says of accounts that wait for the end of a restore; those of other tests may be among them."""
+
+    async def look() -> Finding:
+        findings = Diagnosis.model_validate(parsed(await qunfa("doctor", "--json"))).findings
+        return next(one for one in findings if one.name == "restore")
+
+    return await until(look, lambda finding: finding.state != "skipped")
 
 
 async def test_a_dry_run_of_restored_changes_nothing(

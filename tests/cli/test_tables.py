@@ -1,6 +1,7 @@
 """Tables that fit the screen."""
 
 import io
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -8,12 +9,14 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
+from qunfa.cli.ledger import render_ledger
 from qunfa.cli.lines import to_do
 from qunfa.cli.list import SendRow, render_sends
 from qunfa.cli.status import render_send
 from qunfa.cli.tables import table
 from qunfa.cli.view import RequestView, SendView
 from qunfa.cli.watch import render_board
+from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Status
 from tests.cli.stub import EPOCH, status
 
@@ -87,6 +90,21 @@ def test_a_status_fits_80_columns() -> None:
     assert max(map(cell_len, shown)) <= 80
     for word in ("sent_nobody", "3147483650", "99998", "submitted"):
         assert any(word in line for line in shown)
+
+
+@pytest.mark.parametrize(("key", "columns"), [(KEY, "gen tries msg_id state"), ("long-" * 8, "msg_id state")])
+def test_a_ledger_fits_80_columns(key: str, columns: str) -> None:
+    """WeChat's word takes several lines; where a key is long, columns go that say least. Key and msg_id are whole."""
+    verdict = {"status": "send success", "observed_by": "push", "at": EPOCH}
+    job = {"clientmsgid": "c", "attempts": 3, "msg_id": 3147483650, "verdict": verdict}
+    record = {"key": key, "digest": "d", "workflow_id": "w", "jobs": [job], "touched_at": EPOCH, "ended_as": "sent"}
+    view = {"appid": "wx1", "since": EPOCH, "records": [record], "lease": None, "pace": {}, "frozen": None}
+    known = LedgerView.model_validate({**view, "kept": [], "book": {}})
+    shown = lines(render_ledger(known), 80)
+    assert max(map(cell_len, shown)) <= 80
+    heading, first = next((one, other) for one, other in pairwise(shown) if one.startswith("key "))
+    assert heading.split()[1 : 1 + len(columns.split())] == columns.split()
+    assert (first.split()[0], "3147483650" in first, "send" in first) == (key, True, True)
 
 
 @given(

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from qunfa.cli.connection import link
 from qunfa.cli.errors import WrongUse
 from qunfa.cli.list import Filters, visibility_query
 from qunfa.cli.options import send_id
@@ -17,6 +16,7 @@ from qunfa.cli.times import short, span
 from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.markdown import SUMMARY_BYTES, plain, summary_line
 from qunfa.printable import printable
+from qunfa.temporal.ui import link
 from tests.words import STEERING
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)

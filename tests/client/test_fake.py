@@ -114,6 +114,50 @@ async def test_a_fake_delivers_a_key_once() -> None:
     assert (await sent.result()).jobs[0].deduplicated is False
 
 
+def listed(key: str = "spring", **more: Any) -> dict[str, Any]:
+    """A request to send a text to a list."""
+    return request(key, audience={"kind": "openid_file", "uri": "s3://lists/all.txt"}, **more)
+
+
+async def test_a_fake_list_goes_out_in_batches() -> None:
+    """Each batch is a job with a msg_id of its own; the progress counts them, also before anybody has approved."""
+    fake = FakeQunfa()
+    fake.plans(20_500, key="held")
+    held = await fake.send(listed("held", approval={"required": True}, requested_by="crm"))
+    progress = (await held.status()).progress
+    assert (progress.jobs, progress.done, progress.openids, progress.followers) == (3, 0, 20_500, None)
+    await held.approve(by="li")
+    result = await held.result()
+    assert [job.counts and job.counts.sent for job in result.jobs] == [10_000, 10_000, 500]
+    progress = (await held.status()).progress
+    assert (progress.accepted, progress.done, progress.followers) == (3, 3, 20_500)
+    other = await (await fake.send(listed("other"))).result()
+    msg_ids = [job.msg_id for job in (*result.jobs, *other.jobs)]
+    assert (len(msg_ids), len(set(msg_ids))) == (6, 6)
+    with pytest.raises(ValueError, match="2 openids or more"):
+        fake.plans(1)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "states"),
+    [("partly_sent", "sent sent failed"), ("sent_nobody", "sent_nobody " * 3), ("failed", "failed")],
+)
+async def test_a_fake_list_ends_as_the_test_says(outcome: Any, states: str) -> None:
+    """In part: the last batch has failed, and the send completes. One that fails stops those after it."""
+    fake = FakeQunfa()
+    fake.ends(outcome, problem="batch_failed")
+    handle = await fake.send(listed())
+    if outcome == "failed":
+        with pytest.raises(MassSendFailed) as caught:
+            await handle.result()
+        result = caught.value.result
+    else:
+        result = await handle.result()
+    assert (result.outcome, [job.state for job in result.jobs]) == (outcome, states.split())
+    assert (result.totals and result.totals.sent) == (20_000 if outcome == "partly_sent" else None)
+    assert (await handle.status()).progress.done == len(result.jobs)
+
+
 async def test_a_fake_has_no_send_that_nobody_started() -> None:
     """As Temporal has none."""
     handle = FakeQunfa().handle("demo", "never")

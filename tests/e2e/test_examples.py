@@ -70,11 +70,11 @@ def command_of(language: str, folder: Path) -> list[str]:
     return typescript() if language == "typescript" else go(folder)
 
 
-async def ran(demo: Scene, command: list[str], key: str) -> tuple[int, str]:
+async def ran(demo: Scene, command: list[str], *given: str) -> tuple[int, str]:
     """The exit code of an example, and what it prints."""
     process = await asyncio.create_subprocess_exec(
         *command,
-        key,
+        *given,
         env=os.environ | {"TEMPORAL_ADDRESS": demo.stage.address, "PYTHONPATH": str(EXAMPLES.parent)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -107,6 +107,15 @@ async def test_an_example_sends_and_tells_how_a_send_failed(demo: Scene, languag
     code, said = await running
     assert code == 1
     assert "ended as aborted" in said
+
+
+@pytest.mark.parametrize("language", ["python", "typescript", "go"])
+async def test_an_example_sends_to_a_list(demo: Scene, language: str, tmp_path: Path) -> None:
+    """Nobody else gets it."""
+    command = command_of(language, tmp_path)
+    listed = demo.file(f"{language}.txt", "\n".join(demo.openids(3)).encode())
+    code, said = await ran(demo, command, f"{language}-list", listed)
+    assert (code, "jobs done" in said, "sent: 3 received it" in said) == (0, True, True), said
 
 
 def test_the_example_in_go_is_formatted() -> None:

@@ -12,6 +12,7 @@ from temporalio.client import (
     Client,
     OutboundInterceptor,
     StartWorkflowInput,
+    StartWorkflowUpdateInput,
     StartWorkflowUpdateWithStartInput,
     WorkflowUpdateHandle,
 )
@@ -29,6 +30,8 @@ _AROUND: Final[dict[str, Around]] = {
     "wish": (Place.BEFORE_WISH, Place.AFTER_WISH),
     "wants": (Place.BEFORE_WISH, Place.AFTER_WISH),
     "push": (Place.BEFORE_PUSH, Place.AFTER_PUSH),
+    "restored": (None, Place.AFTER_RESTORED),
+    "caught_up": (None, Place.AFTER_CAUGHT_UP),
 }
 """What lies before and after each update and signal to the account; reports see below."""
 _NOWHERE: Final[Around] = (None, None)
@@ -104,6 +107,13 @@ class _Messages(OutboundInterceptor):
         before, after = _around(input)
         await self._watcher.passes(before)
         handle = await super().start_workflow(input)
+        await self._watcher.passes(after)
+        return handle
+
+    async def start_workflow_update(self, input: StartWorkflowUpdateInput) -> WorkflowUpdateHandle[Any]:  # noqa: A002
+        before, after = _AROUND.get(input.update, _NOWHERE)
+        await self._watcher.passes(before)
+        handle = await super().start_workflow_update(input)
         await self._watcher.passes(after)
         return handle
 

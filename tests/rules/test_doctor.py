@@ -139,6 +139,10 @@ def findings() -> dict[str, list[Finding]]:
             *(doctor.tasks_found(stuck, 2) for stuck in ((), (doctor.Stuck("w"),))),
             doctor.tasks_unknown(),
         ],
+        "restore": [
+            *(doctor.restore_found(waiting, ()) for waiting in ({}, {"wx1": NOW})),
+            doctor.restore_found({}, ("wx1",)),
+        ],
         "clock": [doctor.clock_found(ahead) for ahead in (0, 3, 99)],
     }
 
@@ -167,6 +171,7 @@ def test_each_finding_has_its_state() -> None:
         "search_attributes": "offww",
         "workers": "fofoffwo",
         "workflow_tasks": "ofw",
+        "restore": "oww",
         "clock": "oof",
     }
 
@@ -213,6 +218,16 @@ def test_workers_of_another_version_are_named(
     assert [words for words in said if words not in finding.said] == []
     assert ("no version" in finding.said) is (current is None)
     assert (finding.todo or "").endswith(f"--deployment-name {todo}")
+
+
+def test_a_restore_that_waits_is_named_with_its_snapshot() -> None:
+    """Each account that waits. One that is silent is named only where none is known to wait."""
+    found = doctor.restore_found({"brand (wx1)": NOW, "wx2": NOW}, ("wx3",))
+    assert found.said.endswith(
+        ": brand (wx1) (snapshot of 2026-12-01 08:00:00+08:00), wx2 (snapshot of 2026-12-01 08:00:00+08:00)"
+    )
+    assert "`qunfa restored --done`" in (found.todo or "")
+    assert doctor.restore_found({}, ("wx3", "wx4")).said.endswith("they do not answer: wx3, wx4")
 
 
 def test_one_is_one_and_two_are_more() -> None:

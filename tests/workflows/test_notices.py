@@ -12,12 +12,14 @@ from temporalio.testing import WorkflowEnvironment
 
 from qunfa.contract.ids import notify_id
 from qunfa.rules.problems import PROBLEMS
+from qunfa.temporal.ui import UI_VARIABLE
 from tests.looking import PATIENCE
 from tests.media.sources.site import silence
 from tests.notices.webhook import SECRET, Receiver, answers
 from tests.workflows.conftest import Desk, Recorder, leap, usual_facts
 from tests.workflows.failures import cause_of, failure_of, refusal_of
 from tests.workflows.model import says
+from tests.workflows.model_material import NEWS
 from tests.workflows.noticing import delivery, noticing
 
 pytestmark = pytest.mark.long
@@ -105,6 +107,24 @@ async def test_a_wait_for_approval_is_told_once(desk: Desk, receiver: Receiver) 
     assert (post.data["requested_by"], post.data["phase"]) == ("crm", "awaiting_approval")
     assert post.data["answers"][:2] == ["approve", "reject"]
     assert post.data["answer_by"] is not None
+
+
+async def test_what_is_approved_is_named_with_its_page(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that shows the articles, once; the workflow's page in each, from a worker that knows the UI."""
+    monkeypatch.setenv(UI_VARIABLE, "https://ui.example")
+    handle = await desk.start(message=NEWS, approval={"required": True}, requested_by="crm")
+    await receiver.came("awaiting_approval")
+    monkeypatch.delenv(UI_VARIABLE)
+    await desk.update(handle, "approve")
+    await handle.result()
+    await receiver.came("sent")
+    [asked, sent] = [*receiver.of("awaiting_approval"), *receiver.of("sent")]
+    run = handle.first_execution_run_id
+    page = f"https://ui.example/namespaces/default/workflows/{handle.id}/{run}/history"
+    assert (asked.data["look_at"], asked.data["link"]) == ("qunfa article preview demo/spring", page)
+    assert (sent.data["look_at"], sent.data["link"]) == (None, None)
 
 
 @pytest.mark.history

@@ -17,7 +17,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from temporalio.client import Client
 
-from qunfa.cli.connection import link, run
+from qunfa.cli.connection import run
 from qunfa.cli.demo.folder import ACCOUNT, CROWD, TASK_QUEUE, demo_folder, list_file, media_folder
 from qunfa.cli.demo.followers import followers, received
 from qunfa.cli.demo.leave import leave, render_standing
@@ -26,8 +26,10 @@ from qunfa.cli.demo.ports import ANY, USUAL, Ports, choose_ports
 from qunfa.cli.demo.problems import ALL, chosen, complete
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
+from qunfa.cli.language import _
 from qunfa.cli.message import contents, heading
 from qunfa.cli.output import show, stdout, unbroken
+from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.request import Request
 from qunfa.cli.send import start
 from qunfa.cli.status import render_send
@@ -36,6 +38,7 @@ from qunfa.cli.times import SHANGHAI
 from qunfa.cli.watch import follow_on
 from qunfa.contract import mass_send_id
 from qunfa.contract.audience import describe
+from qunfa.temporal.ui import link
 
 Answer = TypeVar("Answer")
 _Port = Annotated[
@@ -98,7 +101,8 @@ async def _demo(ports: Ports, problems: Sequence[str], *, once: bool, keep: Path
 
 async def _play(stack: Stack, problems: Sequence[str], stop: asyncio.Event, *, once: bool) -> ExitCode:
     """The demo, from the first process to the last word; raises `_Stopped` where a signal cuts it short."""
-    show(f"Starting Temporal, a simulated WeChat, the receiver and a worker in {stack.folder}")
+    starting = _("Starting Temporal, a simulated WeChat, the receiver and a worker in {folder}")
+    show(starting.format(folder=stack.folder))
     client = await _watched(stack.start(), _alarm(stop))
     show(opening(stack))
     work = _leave_all(stack, client, problems) if problems else _send_all(stack, client)
@@ -106,7 +110,7 @@ async def _play(stack: Stack, problems: Sequence[str], stop: asyncio.Event, *, o
     if once:
         return code
     show(what_else() if problems else what_next(stack))
-    show(Text("\nEverything runs until Ctrl-C.", style="bold"))
+    show(Text("\n" + _("Everything runs until Ctrl-C."), style="bold"))
     try:
         await _watched(_for_ever(), _alarm(stop), stack.fail_with_a_process())
     except _Stopped:
@@ -116,12 +120,12 @@ async def _play(stack: Stack, problems: Sequence[str], stop: asyncio.Event, *, o
 
 def _say_stopping() -> None:
     with suppress(OSError):  # the terminal itself may have gone
-        show("Stopping everything.")
+        show(_("Stopping everything."))
 
 
 async def _leave_all(stack: Stack, client: Client, problems: Sequence[str]) -> ExitCode:
-    show(Text("\nIn another terminal, first:"), *exports(stack))
-    show(Text("\nWhat waits for you:"))
+    show(Text("\n" + _("In another terminal, first:")), *exports(stack))
+    show(Text("\n" + _("What waits for you:")))
     await leave(stack, client, problems, _command(), lambda standing: show(render_standing(standing)))
     return ExitCode.DONE
 
@@ -182,11 +186,11 @@ def opening(stack: Stack) -> RenderableType:
     """Where everything listens."""
     rows = {
         "Temporal": stack.operator_environment["TEMPORAL_ADDRESS"],
-        "its UI": stack.ui,
-        "worker": f"task queue {TASK_QUEUE}",
-        "receiver": f"{stack.receiver}/wechat/{ACCOUNT}",
-        "simulated WeChat": stack.simulator,
-        "logs": str(stack.folder / "*.log"),
+        _("its UI"): stack.ui,
+        _("worker"): _("task queue {queue}").format(queue=TASK_QUEUE),
+        _("receiver"): f"{stack.receiver}/wechat/{ACCOUNT}",
+        _("simulated WeChat"): stack.simulator,
+        _("logs"): str(stack.folder / "*.log"),
     }
     return facts(rows.items())
 
@@ -196,31 +200,38 @@ def sending(request: Request, stack: Stack) -> RenderableType:
     sent = request.parsed
     page = link(stack.ui, "default", mass_send_id(sent.account, sent.key))
     made_of = "".join(f"\n  {line}" for line in contents(sent.message))
-    said = Text(f"\n{heading(sent.message)} to {describe(sent.audience)} of {sent.account}:{made_of}")
-    return Group(said, unbroken(page, f"link {page}"))
+    said = _("{message} to {audience} of {account}:").format(
+        message=told_whole(heading(sent.message)), audience=told(describe(sent.audience)), account=sent.account
+    )
+    return Group(Text(f"\n{said}{made_of}"), unbroken(page, f"link {page}"))
+
+
+_NEXT: Final = (
+    "{qunfa} list",
+    f"{{qunfa}} send --account {ACCOUNT} --key look --to-all --image {{media}}/*.png --dry-run",
+    f'{{qunfa}} freeze {ACCOUNT} --reason "a closer look"',
+    f'{{qunfa}} send --account {ACCOUNT} --key second --to-all --text "The second one"',
+    f"{{qunfa}} status {ACCOUNT}/second",
+    f"{{qunfa}} unfreeze {ACCOUNT}",
+    f"{{qunfa}} status {ACCOUNT}/second",
+    f"{{qunfa}} ledger {ACCOUNT}",
+    f'{{qunfa}} send --account {CROWD} --key many --openid-file {{list}} --text "To a list, in batches" --wait',
+    f"QUNFA_CONFIG={{configuration}} {{qunfa}} report {CROWD}/many",
+    "curl $SIM/_sim/ledger",
+)
+"""What can be tried once all was sent."""
 
 
 def what_next(stack: Stack) -> RenderableType:
     """What can be tried now, ready to be pasted."""
-    qunfa, media = _command(), shlex.quote(str(media_folder(stack.folder)))
-    crowd = shlex.quote(str(list_file(stack.folder)))
-    configured = f"QUNFA_CONFIG={shlex.quote(str(stack.folder / 'qunfa.toml'))}"
-    commands = [
-        f"{qunfa} list",
-        f"{qunfa} send --account {ACCOUNT} --key look --to-all --image {media}/*.png --dry-run",
-        f'{qunfa} freeze {ACCOUNT} --reason "a closer look"',
-        f'{qunfa} send --account {ACCOUNT} --key second --to-all --text "The second one"',
-        f"{qunfa} status {ACCOUNT}/second",
-        f"{qunfa} unfreeze {ACCOUNT}",
-        f"{qunfa} status {ACCOUNT}/second",
-        f"{qunfa} ledger {ACCOUNT}",
-        f'{qunfa} send --account {CROWD} --key many --openid-file {crowd} --text "To a list, in batches" --wait',
-        f"{configured} {qunfa} report {CROWD}/many",
-        "curl $SIM/_sim/ledger",
-    ]
-    return Group(
-        Text("\nTry next, in another terminal:"), *exports(stack), *(unbroken(f"  {line}") for line in commands)
-    )
+    known = {
+        "qunfa": _command(),
+        "media": shlex.quote(str(media_folder(stack.folder))),
+        "list": shlex.quote(str(list_file(stack.folder))),
+        "configuration": shlex.quote(str(stack.folder / "qunfa.toml")),
+    }
+    commands = (unbroken(f"  {line.format(**known)}") for line in _NEXT)
+    return Group(Text("\n" + _("Try next, in another terminal:")), *exports(stack), *commands)
 
 
 def exports(stack: Stack) -> list[RenderableType]:
@@ -231,9 +242,8 @@ def exports(stack: Stack) -> list[RenderableType]:
 
 def what_else() -> RenderableType:
     """What can be done beside answering what was left."""
-    return Text(
-        f"\nAll of them: {_command()} list. docs/simulator.md shows what else the simulated WeChat can be told to do."
-    )
+    said = _("All of them: {command}. docs/simulator.md shows what else the simulated WeChat can be told to do.")
+    return Text("\n" + said.format(command=f"{_command()} list"))
 
 
 def _command() -> str:

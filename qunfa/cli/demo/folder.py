@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from qunfa.cli.demo.ports import LOCALHOST, Ports
 from qunfa.cli.demo.problems import LEFT, UNKNOWN, WINDOW_SECONDS
 from qunfa.cli.errors import Refused, WrongUse
+from qunfa.cli.language import _
 from qunfa.contract.fields import Stored
 
 ACCOUNT: Final = "demo"
@@ -55,7 +56,8 @@ def demo_folder(keep: Path | None) -> Iterator[Path]:
         try:
             keep.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise WrongUse(f"Cannot keep the demo in {keep}: {error.strerror}.") from None
+            said = _("Cannot keep the demo in {folder}: {error}.").format(folder=keep, error=error.strerror)
+            raise WrongUse(said) from None
         yield keep.resolve()
         return
     folder = Path(tempfile.mkdtemp(prefix="qunfa-demo-"))
@@ -64,7 +66,8 @@ def demo_folder(keep: Path | None) -> Iterator[Path]:
         yield folder
     except Refused as error:
         kept = True
-        raise Refused(f"{error}\nThe demo's logs are in {folder}") from None
+        logs = _("The demo's logs are in {folder}").format(folder=folder)
+        raise Refused(f"{error}\n{logs}") from None
     finally:
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
@@ -91,7 +94,8 @@ def _identity(path: Path) -> Identity:
         try:
             return Identity.model_validate_json(path.read_bytes())
         except ValidationError:
-            raise WrongUse(f"{path} is not what a demo writes: remove it, or keep the demo elsewhere.") from None
+            said = _("{file} is not what a demo writes: remove it, or keep the demo elsewhere.").format(file=path)
+            raise WrongUse(said) from None
     made = Identity(appid=f"wx{secrets.token_hex(8)}", secret=secrets.token_hex(16), token=secrets.token_hex(12))
     _write(path, made.model_dump_json())
     return made

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
+from qunfa.cli.language import _
 from qunfa.cli.message import bytes_words
 from qunfa.cli.tables import table
 from qunfa.contract.fields import Stored
@@ -76,24 +77,20 @@ def received(seen: FollowersView, messages: Sequence[ContentView]) -> Renderable
     """What the simulated followers see of each send."""
     sent = zip(seen.jobs, messages, strict=True)
     rows = ((job.msg_id, content.msgtype, _seen(content), f"{job.received:,}") for job, content in sent)
-    return table(
-        ("msg_id", "type", "what they see", "followers"),
-        rows,
-        "\nWhat the followers received",
-        wrapped=("what they see",),
-    )
+    columns = ("msg_id", _("type"), _("what they see"), _("followers"))
+    return table(columns, rows, "\n" + _("What the followers received"), wrapped=(_("what they see"),))
 
 
 def followers(seen: FollowersView, messages: int) -> Text:
     """Whether every follower received each message once."""
     if seen.exactly_once(messages):
-        said = f"\n{seen.followers:,} followers, each received each of the {messages} messages exactly once."
-        return Text(said, style="bold green")
-    return Text(
-        f"\nOf {seen.followers:,} followers {seen.reached:,} received something, at most {seen.max_per_follower} "
-        f"messages each, {len(seen.duplicates)} sends arrived more than once.",
-        style="bold red",
-    )
+        said = _("{followers:,} followers, each received each of the {messages} messages exactly once.")
+        return Text("\n" + said.format(followers=seen.followers, messages=messages), style="bold green")
+    said = _(
+        "Of {followers:,} followers {reached:,} received something, at most {most} messages each, {twice} sends arrived"
+        " more than once."
+    ).format(followers=seen.followers, reached=seen.reached, most=seen.max_per_follower, twice=len(seen.duplicates))
+    return Text("\n" + said, style="bold red")
 
 
 def _seen(content: ContentView) -> str:
@@ -107,11 +104,15 @@ def _seen(content: ContentView) -> str:
 def _article(article: ArticleView) -> str:
     """Each picture once, and in how many places they stand."""
     distinct = {picture.url: _file(picture) for picture in article.pictures}
-    lost = f", {len(article.dropped)} LOST" if article.dropped else ""
-    return (
-        f"{article.title}, cover {_file(article.thumb)}, {len(distinct)} pictures in {len(article.pictures)} places "
-        f"({', '.join(distinct.values())}){lost}"
+    lost = _(", {number} LOST").format(number=len(article.dropped)) if article.dropped else ""
+    said = _("{title}, cover {cover}, {number} pictures in {places} places ({files})").format(
+        title=article.title,
+        cover=_file(article.thumb),
+        number=len(distinct),
+        places=len(article.pictures),
+        files=", ".join(distinct.values()),
     )
+    return said + lost
 
 
 def _file(media: MediaView) -> str:

