@@ -14,7 +14,7 @@ from activities.accounts import Accounts, Method
 from activities.attempts import Clock, SystemClock, heartbeats, lasting, passing
 from activities.sources import unreadable_here
 from qunfa.audience import PlanFile, PlanLostError, Plans, Store, StoreUnavailable
-from qunfa.audience.jobs import SNAPSHOT, PlanFound
+from qunfa.audience.jobs import SNAPSHOT, PlanFound, SplitJob
 from qunfa.audience.parts import Begun, Gathering, NobodyError, Page
 from qunfa.audience.planner import PlannerError, plan
 from qunfa.audience.plans import AUDIENCES, REPORT, digest_of, folder_of, snapshot_name
@@ -148,7 +148,7 @@ class Audiences:
         with Scratch("audience") as folder:
             gathering = Gathering(folder, self._sources, followers, account, begun)
             try:
-                job = await gathering.job(step.audience, reports)
+                job = await gathering.job(step.audience, reports, _split_of(step))
             except ApplicationError as error:
                 if error.type == WECHAT_UNAVAILABLE:
                     activity.heartbeat(*await gathering.keep())
@@ -170,6 +170,7 @@ class Audiences:
                 taken_at=now,
                 parts=parts,
                 reached_before=found.reached_before,
+                groups=found.groups,
             )
             return await self._kept(self.plans, step, told, found, folder) if step.keep else told
 
@@ -180,6 +181,7 @@ class Audiences:
         made = PlanFile(
             audience=_audience(step),
             content=step.content,
+            split=step.split,
             snapshot=snapshot_name(found.sha256),
             sha256=found.sha256,
             plan=told,
@@ -204,9 +206,14 @@ def _audience(step: PlanStep) -> dict[str, object]:
     return step.audience.model_dump(mode="json", exclude_defaults=True)
 
 
+def _split_of(step: PlanStep) -> SplitJob | None:
+    """The key is hashed with each openid, so that other people are in a group of the next send."""
+    return None if step.split is None else SplitJob(a=step.split.a, b=step.split.b, salt=step.key)
+
+
 def _same(first: PlanFile, step: PlanStep) -> AudiencePlan:
     """The first plan of a key, if it is for the same audience and the same message."""
-    if first.audience != _audience(step) or first.content != step.content:
+    if (first.audience, first.content, first.split) != (_audience(step), step.content, step.split):
         raise lasting(
             PLAN_REUSED,
             f"the store has a plan of the key {step.key} for another audience or message. Use another key.",

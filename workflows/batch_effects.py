@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.batches import show, steps
-    from qunfa.batches.state import BatchesState, Case, batch_of
+    from qunfa.batches.state import BatchesState, Case, Content, batch_of
     from qunfa.contract.audience import is_long
     from qunfa.contract.batches import (
         AUDIENCE_INVALID,
@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import MassSendRequest, as_preview
     from qunfa.contract.result import INVALID_REQUEST
     from qunfa.contract.steps import AccountFacts
+    from qunfa.rules.digest import digest_of_all
     from qunfa.send import events
     from workflows import calls
     from workflows.effects import looked_at
@@ -42,7 +43,6 @@ with workflow.unsafe.imports_passed_through():
 
 _PLANNING: Final = timedelta(hours=2)
 _REPORTING: Final = timedelta(minutes=30)
-_HEARTBEAT: Final = timedelta(minutes=1)
 _SILENT: Final = timedelta(seconds=30)
 _UNHURRIED: Final = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
 
@@ -82,13 +82,13 @@ class BatchEffects:
                 return await self._join(facts, state)
             case steps.PlanAudience():
                 return await self._plan(facts, state)
-            case steps.Preview(number):
-                return await self._preview(facts, state, number)
+            case steps.Preview():
+                return await self._preview(facts, state, effect)
             case steps.Show():
                 return self._shown(state)
             case steps.PassOn(passing) if state.plan and state.running:
-                batch = batch_of(self._request, state.plan, state.running.number)
-                return steps.WasPassed(passing.id, await answer_batch(batch, passing))
+                batch = batch_of(self._request, state.plan, state.running.number, state.winner)
+                return steps.WasPassed(passing.id, await answer_batch(batch, passing, facts))
             case steps.LookBack(number):
                 return await self._look_back(facts, state, number)
             case steps.WriteReport(rows):
@@ -106,10 +106,19 @@ class BatchEffects:
             return steps.Refused(tuple(error.details[0]))
 
     async def _inspect(self, facts: AccountFacts) -> steps.Event:
-        seen = await looked_at(self._request, facts)
-        if isinstance(seen, events.Refused):
-            return steps.Refused(seen.reasons)
-        return steps.Inspected(seen.digest, seen.material)
+        """All messages; what is wrong with that of group b is said of ``message_b``."""
+        contents: list[Content] = []
+        reasons: list[str] = []
+        for number, version in enumerate(self._request.versions):
+            seen = await looked_at(version, facts)
+            if isinstance(seen, events.Inspected):
+                contents.append(Content(digest=seen.digest, material=seen.material))
+            else:
+                said = "message_b: {}" if number else "{}"
+                reasons += [said.format(reason) for reason in seen.reasons if reason not in reasons]
+        if reasons:
+            return steps.Refused(tuple(reasons))
+        return steps.Inspected(digest_of_all(self._request, [one.digest for one in contents]), tuple(contents))
 
     async def _join(self, facts: AccountFacts, state: BatchesState) -> steps.Event:
         """The ledger is asked for the key, and keeps its content; it answers at once, or in a crowd by a signal."""
@@ -143,14 +152,20 @@ class BatchEffects:
         audience = self._request.audience
         if not is_long(audience):
             return steps.Refused((f"audience.kind: {audience.kind} is not sent in batches",))
-        step = PlanStep(account=facts.pinned, key=self._request.key, audience=audience, content=state.digest or "")
+        step = PlanStep(
+            account=facts.pinned,
+            key=self._request.key,
+            audience=audience,
+            content=state.digest or "",
+            split=self._request.split,
+        )
         try:
             plan: AudiencePlan = await workflow.execute_activity(
                 PLAN_AUDIENCE,
                 step,
                 result_type=AudiencePlan,
                 start_to_close_timeout=_PLANNING,
-                heartbeat_timeout=_HEARTBEAT,
+                heartbeat_timeout=facts.timing.heartbeat,
                 retry_policy=_UNHURRIED,
                 summary="plan the audience",
             )
@@ -162,18 +177,20 @@ class BatchEffects:
             return steps.Reused((await used_before(facts, self._request.key))[1])
         return steps.Planned(plan)
 
-    async def _preview(self, facts: AccountFacts, state: BatchesState, number: int) -> steps.Event | None:
-        preview, message = self._request.preview, state.ready
+    async def _preview(self, facts: AccountFacts, state: BatchesState, wanted: steps.Preview) -> steps.Event | None:
+        preview, content = self._request.preview, state.contents[wanted.version]
         if preview is None:
             return None
-        if message is None:
+        if content.ready is None:
+            message = self._request.versions[wanted.version].message
             try:
-                made: Any = await make_ready(_Bench(facts, state.material or Material()), self._request.message)
+                made: Any = await make_ready(_Bench(facts, content.material or Material()), message)
             except MakingRefusedError as refused:
                 return steps.Obstructed(refused.problem)
-            return steps.Made(made)
-        holder = f"{workflow.info().run_id}:{number}"
-        return steps.WasPreviewed(await preview_to(facts, preview.to[number], as_preview(message), holder))
+            return steps.Made(wanted.version, made)
+        holder = f"{workflow.info().run_id}:{len(state.previews)}"
+        to = preview.to[wanted.number]
+        return steps.WasPreviewed(await preview_to(facts, to, as_preview(content.ready), holder))
 
     def _shown(self, state: BatchesState) -> steps.Event | None:
         if state.plan is None:
@@ -181,8 +198,17 @@ class BatchEffects:
         ends_at = show.estimate(Case(self._request, state, workflow.now()))
         digest = f"digest of all this: {(state.digest or '')[:16]}"
         to_all = state.counted.month.to_all if state.counted else 0
-        shown = show.shown(state.plan, ends_at, to_all)
-        return steps.Shown((*lines_of(self._request, state.material), *shown, digest))
+        lines = [
+            f"{group}{line}"
+            for group, version, content in zip(
+                ("group a: ", "group b: ") if self._request.split else ("",),
+                self._request.versions,
+                state.contents,
+                strict=True,
+            )
+            for line in lines_of(version, content.material)
+        ]
+        return steps.Shown((*lines, *show.shown(state.plan, ends_at, to_all), digest))
 
     async def _look_back(self, facts: AccountFacts, state: BatchesState, number: int) -> steps.Event:
         """How a batch has ended that an earlier run had begun. What Temporal has forgotten, the ledger may know."""
@@ -190,7 +216,8 @@ class BatchEffects:
         workflow_id = mass_send_id(self._request.account, key)
         told = {"by": (stop.by if stop else "") or "qunfa", "reason": "the whole send ends"}
         plan = state.plan.digest if state.plan else None
-        found = await look_back(FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, abort=told))
+        step = FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, abort=told)
+        found = await look_back(step, facts)
         if found.row is not None or not found.forgotten:
             return steps.LookedBack(number, found.row)
         known = await calls.look_up(facts, key, workflow_id)
@@ -205,7 +232,7 @@ class BatchEffects:
                 ReportStep(account=facts.pinned, key=self._request.key, plan=plan, rows=state.all_rows),
                 result_type=Reported,
                 schedule_to_close_timeout=_REPORTING,
-                heartbeat_timeout=_HEARTBEAT,
+                heartbeat_timeout=facts.timing.heartbeat,
                 retry_policy=_UNHURRIED,
                 summary="write the report",
             )

@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.request import MassSendRequest, parse_request
     from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AudienceFinding, AudienceStep
     from qunfa.rules import approval
-    from qunfa.rules.digest import content_digest
+    from qunfa.rules.digest import content_digest, digest_of_all
     from qunfa.rules.estimate import Remaining, through
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.quota_view import allowances
@@ -66,10 +66,10 @@ class CheckMassSend:
         if isinstance(request.audience, Batch):
             raise refuse([f"audience.kind: {NOT_ASKED_FOR}"])
         facts = await account_facts(request.account)
-        (inspection, problems), counted, ahead = await asyncio.gather(
+        (inspections, problems), counted, ahead = await asyncio.gather(
             _material(request, facts), _audience(request, facts), _ahead(request, facts)
         )
-        start = Start(request, facts, workflow.info().namespace, _digest(request, inspection), workflow.now())
+        start = Start(request, facts, workflow.info().namespace, _digest(request, inspections), workflow.now())
         past = prospect.of_key(start, ahead)
         reused = [REUSED.format(key=request.key)] if past.start == "be_refused" else []
         return CheckResult(
@@ -81,8 +81,8 @@ class CheckMassSend:
             uncounted=counted.uncounted,
             plan=counted.plan,
             ends_at=_through(start, ahead, counted.plan),
-            sources=inspection.sources if inspection else (),
-            removed=inspection.removed if inspection else (),
+            sources=tuple(source for one in inspections if one for source in one.sources),
+            removed=tuple(removed for one in inspections if one for removed in one.removed),
             problems=(*problems, *counted.problems, *_terms(request, facts), *reused),
             past=past,
             freeze=hindrance.of_freeze(start, ahead, past),
@@ -109,7 +109,14 @@ def _terms(request: MassSendRequest, facts: AccountFacts) -> list[str]:
     return problems
 
 
-async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[Inspection | None, list[str]]:
+async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[list[Inspection | None], list[str]]:
+    """What was found of each message; and what is wrong, in sentences that name that of a split test's group b."""
+    (found, problems), *others = [await _looked_at(version, facts) for version in request.versions]
+    more = [f"message_b: {problem}" for _, wrong in others for problem in wrong]
+    return [found, *(other for other, _ in others)], [*problems, *more]
+
+
+async def _looked_at(request: MassSendRequest, facts: AccountFacts) -> tuple[Inspection | None, list[str]]:
     """What was found of the sources, ``None`` where they could not be looked at; and what is wrong."""
     problems = list(form_problems(request.message, facts))
     if not needs_material(request.message):
@@ -121,13 +128,17 @@ async def _material(request: MassSendRequest, facts: AccountFacts) -> tuple[Insp
     return inspection, [*inspection.problems, *problems]
 
 
-def _digest(request: MassSendRequest, inspection: Inspection | None) -> str | None:
+def _digest(request: MassSendRequest, inspections: list[Inspection | None]) -> str | None:
     """Of the content; ``None`` where a source of it could not be read."""
-    if not needs_material(request.message):
-        return content_digest(request)
-    if inspection is None or inspection.problems:
-        return None
-    return content_digest(request, found(inspection))
+    digests: list[str] = []
+    for version, inspection in zip(request.versions, inspections, strict=True):
+        if not needs_material(version.message):
+            digests.append(content_digest(version))
+        elif inspection is None or inspection.problems:
+            return None
+        else:
+            digests.append(content_digest(version, found(inspection)))
+    return digest_of_all(request, digests)
 
 
 class _Counted(NamedTuple):
@@ -144,7 +155,7 @@ async def _audience(request: MassSendRequest, facts: AccountFacts) -> _Counted:
     if isinstance(audience, Openids):
         return _Counted(len(audience.openids))
     if is_long(audience):
-        return await _planned(request.key, audience, facts)
+        return await _planned(request, audience, facts)
     try:
         if not isinstance(audience, Tag):
             everybody = FollowersStep(account=facts.pinned)
@@ -159,12 +170,14 @@ async def _audience(request: MassSendRequest, facts: AccountFacts) -> _Counted:
     return _Counted(finding.count, None, (problem.sentence,) if problem else ())
 
 
-async def _planned(key: str, audience: Long, facts: AccountFacts) -> _Counted:
+async def _planned(request: MassSendRequest, audience: Long, facts: AccountFacts) -> _Counted:
     """The plan of a send in batches, of which nothing is kept; it takes as long as its audience does."""
     try:
         plan = await workflow.execute_activity(
             PLAN_AUDIENCE,
-            PlanStep(account=facts.pinned, key=key, audience=audience, content="", keep=False),
+            PlanStep(
+                account=facts.pinned, key=request.key, audience=audience, content="", split=request.split, keep=False
+            ),
             result_type=AudiencePlan,
             schedule_to_close_timeout=PLAN_WITHIN,
             heartbeat_timeout=facts.timing.heartbeat,

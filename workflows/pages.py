@@ -35,6 +35,7 @@ EXAMPLES: Final = {
     "pause": '{"by": "your name", "reason": "…"}',
     "resume": '{"by": "your name"}',
     "reschedule": '{"by": "your name", "send_at": "2026-12-01T09:00:00+08:00"}',
+    "choose": '{"by": "your name", "winner": "a"}',
 }
 """What is pasted into the UI's dialog, for each update."""
 RETRIES: Final = {
@@ -73,7 +74,8 @@ def _how(status: Status, ended: MassSendResult | None) -> str:
 def _what(request: MassSendRequest | None) -> str:
     if request is None:
         return ""
-    audience, says = plain(describe(request.audience)), _says(request.message)
+    audience = plain(describe(request.audience))
+    says = " / ".join(filter(None, (_says(version.message) for version in request.versions)))
     return f"{request.message.msgtype} to **{audience}** of **{plain(request.account)}**" + (
         f": {says}" if says else ""
     )

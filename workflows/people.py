@@ -6,7 +6,18 @@ from typing import Any
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry, Status
+    from qunfa.contract.operators import (
+        Abort,
+        Approve,
+        Choose,
+        MarkSent,
+        Pause,
+        Reject,
+        Reschedule,
+        Resume,
+        Retry,
+        Status,
+    )
     from qunfa.send.events import Answering
     from workflows.refusal import A_CRON, parsed, refuse
 
@@ -118,3 +129,12 @@ class People(ABC):
     @reschedule.validator
     def _reschedule_fits(self, raw: Any = None) -> None:
         self.fit(parsed(Reschedule, raw))
+
+    @workflow.update(description='choose: {"by": "li", "winner": "a"}; what the rest of a split test gets')
+    async def choose(self, raw: Any = None) -> Status:
+        """Let the rest of a split test get a group's message."""
+        return await self.take(parsed(Choose, raw))
+
+    @choose.validator
+    def _choose_fits(self, raw: Any = None) -> None:
+        self.fit(parsed(Choose, raw))

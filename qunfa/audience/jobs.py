@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from qunfa.contract.batches import PlannedGroup
 from qunfa.contract.fields import Stored
 
 SNAPSHOT: str = "openids.txt"
@@ -31,6 +32,14 @@ class PartJob(Stored):
     none: tuple[int, ...] = ()
 
 
+class SplitJob(Stored):
+    """The shares of a split test in percent, and what is hashed with each openid."""
+
+    a: int
+    b: int
+    salt: str
+
+
 class PlanJob(Stored):
     """Everything of a plan: lists, parts, and which parts are taken and taken away, by their numbers.
 
@@ -43,6 +52,7 @@ class PlanJob(Stored):
     of: tuple[int, ...]
     minus: tuple[int, ...] = ()
     reports: tuple[int, ...] = ()
+    split: SplitJob | None = None
 
 
 class BatchPlace(Stored):
@@ -72,3 +82,4 @@ class PlanFound(Stored):
     batches: tuple[BatchPlace, ...] = ()
     parts: tuple[PartFound, ...] = ()
     reached_before: tuple[int, ...] = ()
+    groups: tuple[PlannedGroup, ...] = ()

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from qunfa.audience.jobs import ListFile, PartJob, PlanJob
+from qunfa.audience.jobs import ListFile, PartJob, PlanJob, SplitJob
 from qunfa.audience.plans import REPORT, folder_of
 from qunfa.audience.store import CHUNK, Store
 from qunfa.contract.audience import (
@@ -121,7 +121,7 @@ class Gathering:
         self._numbers: dict[str, int] = {}
         self._problems: list[str] = []
 
-    async def job(self, audience: AnyAudience, reports: Iterable[str] = ()) -> PlanJob:
+    async def job(self, audience: AnyAudience, reports: Iterable[str] = (), split: SplitJob | None = None) -> PlanJob:
         """Everything that is to be done. `reports` are the paths of those by which it is counted who was reached.
 
         Raises:
@@ -141,6 +141,7 @@ class Gathering:
             of=tuple(range(len(of))),
             minus=tuple(range(len(of), len(parts))),
             reports=tuple(reached),
+            split=split,
         )
 
     async def _part(self, part: AudiencePart | AnyAudience) -> PartJob:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from qunfa.audience.jobs import BatchPlace
 from qunfa.audience.store import Store
-from qunfa.contract.audience import Batch
+from qunfa.contract.audience import Batch, Split
 from qunfa.contract.batches import AudiencePlan
 from qunfa.contract.fields import Stored
 
@@ -31,6 +31,7 @@ class PlanFile(Stored):
 
     audience: dict[str, Any]
     content: str
+    split: Split | None = None
     snapshot: str
     sha256: str
     plan: AudiencePlan

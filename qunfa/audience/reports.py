@@ -10,8 +10,8 @@ from typing import Final
 
 from qunfa.audience.plans import REPORT, PlanLostError, Plans, folder_of
 from qunfa.audience.store import Store
-from qunfa.contract.audience import Batch
-from qunfa.contract.batches import REPORT_COLUMNS, BatchRow, Reported, ReportState
+from qunfa.contract.audience import Batch, Group
+from qunfa.contract.batches import REPORT_COLUMNS, AudiencePlan, BatchRow, Reported, ReportState
 
 _GZIP: Final = 31
 """The window of zlib, with a header of gzip, which has no time in it: the same report has the same digest."""
@@ -43,24 +43,35 @@ class ReportWriter:
             Batch(kind="batch", key=self._key, plan=plan, number=number, of=len(found.batches), openids=place.count)
             for number, place in enumerate(found.batches, 1)
         ]
-        await self._store.put(path, self._content(batches, {row.number: row for row in rows}))
+        content = self._content(found.plan, batches, {row.number: row for row in rows})
+        await self._store.put(path, content)
         return Reported(uri=self._store.uri_of(path), sha256=self._digest.hexdigest(), states=dict(self._states), at=at)
 
-    async def _content(self, batches: list[Batch], rows: dict[int, BatchRow]) -> AsyncIterator[bytes]:
+    async def _content(
+        self, plan: AudiencePlan, batches: list[Batch], rows: dict[int, BatchRow]
+    ) -> AsyncIterator[bytes]:
         packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
         title = (",".join(REPORT_COLUMNS) + "\n").encode()
         yield self._told(packer.compress(title))
         for batch in batches:
             openids = await self._plans.openids_of(self._account, batch)
-            yield self._told(await asyncio.to_thread(self._packed, packer, openids, batch, rows.get(batch.number)))
+            row, group = rows.get(batch.number), plan.group_of(batch.number)
+            yield self._told(await asyncio.to_thread(self._packed, packer, openids, batch, row, group))
         yield self._told(packer.flush())
 
-    def _packed(self, packer: "zlib._Compress", openids: tuple[str, ...], batch: Batch, row: BatchRow | None) -> bytes:
+    def _packed(
+        self,
+        packer: "zlib._Compress",
+        openids: tuple[str, ...],
+        batch: Batch,
+        row: BatchRow | None,
+        group: Group | None,
+    ) -> bytes:
         state: ReportState = "not_submitted" if row is None else row.state
         self._states[state] += len(openids)
         msg_id = "" if row is None or row.msg_id is None else row.msg_id
         received = "" if row is None or row.counts is None else row.counts.sent
-        rest = f",{batch.number},{msg_id},{state},{received},{batch.openids}\n"
+        rest = f",{batch.number},{msg_id},{state},{received},{batch.openids},{group or ''}\n"
         return packer.compress("".join(openid + rest for openid in openids).encode())
 
     def _told(self, piece: bytes) -> bytes:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 import duckdb
-from duckdb import CoalesceOperator, ColumnExpression, ConstantExpression, FunctionExpression
+from duckdb import CaseExpression, CoalesceOperator, ColumnExpression, ConstantExpression, FunctionExpression
 
 from qunfa.audience.jobs import SNAPSHOT, BatchPlace, ListFile, PartFound, PartJob, PlanFound, PlanJob
 from qunfa.audience.lines import NAMED_MAX, Seen, problem_of, read_csv, read_text
-from qunfa.audience.unpacking import BLOCK, LINES_MAX, BadFileError, unpacked
-from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN
-from qunfa.contract.batches import BATCHES_MAX, REPORT_COLUMNS, batches_of, bounds
+from qunfa.audience.unpacking import LINES_MAX, BadFileError, unpacked
+from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Group
+from qunfa.contract.batches import BATCHES_MAX, REPORT_COLUMNS, PlannedGroup, batches_of, bounds
 
+GROUPS: Final[tuple[Group, ...]] = ("a", "b", "rest")
 MEMORY: Final = "128MB"
 """What DuckDB keeps in memory; the rest goes to files in the job's folder."""
 THREADS: Final = 2
@@ -61,7 +62,7 @@ def planned(job: PlanJob) -> PlanFound:
             return PlanFound(kind="refused", problems=tuple(problems))
         rows = _Sorted(job, lists)
         rows.write(folder / SNAPSHOT)
-    found = cut(folder / SNAPSHOT)
+    found = cut(folder / SNAPSHOT, rows.sizes)
     return rows.told(found) if found.kind == "planned" else found
 
 
@@ -180,7 +181,7 @@ class _Sorted:
     """Everything that the lists name, sorted by DuckDB on the disk, and then gone through once: memory stays flat.
 
     Which lists name an openid is a set of bits, one for each list. Of reports it is counted how many name it: of
-    hundreds of them, each openid could be named by others.
+    hundreds of them, each openid could be named by others. In a split test the groups follow each other.
     """
 
     def __init__(self, job: PlanJob, lists: list[_List]) -> None:
@@ -191,6 +192,8 @@ class _Sorted:
         self._taken: dict[int, bool] = {}
         self._parts = sorted({one for part in job.parts for one in (*part.any, *part.all, *part.none)})
         """The lists that parts are of."""
+        self._sizes = [0] * (1 if job.split is None else len(GROUPS))
+        """How many openids are taken, of each group."""
 
     def write(self, path: Path) -> None:
         """Write the snapshot."""
@@ -202,12 +205,27 @@ class _Sorted:
         if not numbered:
             path.touch()
             return
-        reduce(lambda rows, more: rows.union(more), numbered).order("openid").write_csv(
+        self._in_order(reduce(lambda rows, more: rows.union(more), numbered)).write_csv(
             str(between), header=False, quotechar="", escapechar="", sep=","
         )
         with between.open("rb") as rows, path.open("wb") as into:
             into.writelines(self._through(rows))
         between.unlink()
+
+    def _in_order(self, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        """The rows sorted by openid; in a split test by group first, which stands behind each."""
+        split = self._job.split
+        if split is None:
+            return rows.order("openid")
+        salted = FunctionExpression("concat", ConstantExpression(f"{split.salt}\n"), ColumnExpression("openid"))
+        share = FunctionExpression("md5_number_lower", salted) % ConstantExpression(100)
+        group = (
+            CaseExpression(share < ConstantExpression(split.a), ConstantExpression(0))
+            .when(share < ConstantExpression(split.a + split.b), ConstantExpression(1))
+            .otherwise(ConstantExpression(2))
+        )
+        columns = (ColumnExpression("openid"), ColumnExpression("list"), group.alias("part"))
+        return rows.select(*columns).order("part, openid")
 
     def _rows(self) -> Iterator[tuple[int, duckdb.DuckDBPyRelation]]:
         """The lists of the parts, by their numbers; and all reports, which are one file."""
@@ -220,27 +238,35 @@ class _Sorted:
 
     def _through(self, rows: BinaryIO) -> Iterator[bytes]:
         """The openids that are taken, each with a line end."""
-        bits = {b"%d\n" % number: 1 << number for number in self._parts} | {b"%d\n" % _A_REPORT: 0}
-        openid, named, reported = b"", 0, 0
+        bits = {number: 1 << number for number in self._parts} | {_A_REPORT: 0}
+        ends = [b"\n"] if self._job.split is None else [b",%d\n" % group for group in range(len(GROUPS))]
+        told = {b"%d%b" % (number, end): (bits[number], group) for number in bits for group, end in enumerate(ends)}
+        openid, named, reported, group = b"", 0, 0, 0
         for row in rows:
-            one, _, number = row.partition(b",")
+            one, _, rest = row.partition(b",")
             if one != openid:
-                if named and self._counted(named, reported):
+                if named and self._counted(named, reported, group):
                     yield openid + b"\n"
                 openid, named, reported = one, 0, 0
-            bit = bits[number]
+            bit, group = told[rest]
             named |= bit
             reported += not bit
-        if named and self._counted(named, reported):
+        if named and self._counted(named, reported, group):
             yield openid + b"\n"
 
-    def _counted(self, named: int, reported: int) -> bool:
+    def _counted(self, named: int, reported: int, group: int) -> bool:
         """Whether who is named by these lists is in the audience; and one more of them is counted."""
         self._openids[named, min(reported, _REACHED_MAX)] += 1
         taken = self._taken.get(named)
         if taken is None:
             taken = self._taken[named] = self._any(self._job.of, named) and not self._any(self._job.minus, named)
+        self._sizes[group] += taken
         return taken
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many openids are in the snapshot: of each group of a split test, one after the other; or of all."""
+        return tuple(self._sizes)
 
     def _any(self, parts: tuple[int, ...], named: int) -> bool:
         return any(_is_in(self._job.parts[number], named) for number in parts)
@@ -289,21 +315,42 @@ def _is_in(part: PartJob, named: int) -> bool:
     return any_of and all_of and not any(named >> number & 1 for number in part.none)
 
 
-def cut(path: Path) -> PlanFound:
-    """The batches of a snapshot: where each stands, and its digest."""
+def cut(path: Path, sizes: tuple[int, ...]) -> PlanFound:
+    """The batches of a snapshot: where each stands, and its digest. `sizes`: of each group, or of all."""
+    if (openids := sum(sizes)) < OPENIDS_MIN:
+        return PlanFound(kind="refused", problems=(_TOO_FEW[openids],))
+    named = _named(sizes) if len(sizes) > 1 else []
+    if small := [_too_small(name, size) for name, size in named if size < OPENIDS_MIN]:
+        return PlanFound(kind="refused", problems=tuple(small))
+    if sum(map(batches_of, filter(None, sizes))) > BATCHES_MAX:
+        said = _TOO_MANY.format(openids=openids, most=BATCHES_MAX * OPENIDS_MAX)
+        return PlanFound(kind="refused", problems=(said,))
     with path.open("rb") as file:
-        openids = sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
-        if openids < OPENIDS_MIN:
-            return PlanFound(kind="refused", problems=(_TOO_FEW[openids],))
-        if batches_of(openids) > BATCHES_MAX:
-            said = _TOO_MANY.format(openids=openids, most=BATCHES_MAX * OPENIDS_MAX)
-            return PlanFound(kind="refused", problems=(said,))
-        file.seek(0)
         whole, batches = hashlib.sha256(), []
-        for number in range(1, batches_of(openids) + 1):
-            first, end = bounds(openids, batches_of(openids), number)
-            batches.append(_batch(file, end - first, whole))
-    return PlanFound(kind="planned", openids=openids, sha256=whole.hexdigest(), batches=tuple(batches))
+        for size in filter(None, sizes):
+            for number in range(1, batches_of(size) + 1):
+                first, end = bounds(size, batches_of(size), number)
+                batches.append(_batch(file, end - first, whole))
+    groups = [PlannedGroup(name=name, openids=size, batches=batches_of(size)) for name, size in named]
+    return PlanFound(
+        kind="planned",
+        openids=openids,
+        sha256=whole.hexdigest(),
+        batches=tuple(batches),
+        groups=tuple(groups),
+    )
+
+
+def _named(sizes: tuple[int, ...]) -> list[tuple[Group, int]]:
+    """Each group with its size. There may be no rest."""
+    return [(name, size) for name, size in zip(GROUPS, sizes, strict=True) if size or name != "rest"]
+
+
+def _too_small(name: Group, size: int) -> str:
+    return (
+        f"group {name} of the split test would have {size:,} openids, and WeChat takes {OPENIDS_MIN} at least. "
+        "Change its share, or leave the split out."
+    )
 
 
 def _batch(file: BinaryIO, count: int, whole: "hashlib._Hash") -> BatchPlace:

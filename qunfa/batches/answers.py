@@ -11,7 +11,7 @@ from qunfa.contract.operators import Approve, MarkSent, Reject, Reschedule, Retr
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.approval import AHEAD_MAX, is_required, is_same_person, too_far_ahead
 from qunfa.rules.calendar import shanghai_clock
-from qunfa.rules.problems import ABORT, MARK_SENT, RETRY
+from qunfa.rules.problems import ABORT, CHOOSE, MARK_SENT, PROBLEMS, RETRY
 from qunfa.send.events import Answering
 
 _ENDED: Final = "this send is done"
@@ -64,9 +64,20 @@ def _of_answer(case: Case, step: Step, name: str) -> str | None:
         return f"{name} does not fit now: the send is {step.phase.replace('_', ' ')} and asks nothing"
     if case.stops:
         return _ENDS
-    if name == MARK_SENT:
-        return f"{name} does not answer {step.problem.name}"
+    if name not in (allowed := PROBLEMS[step.problem.name].answers):
+        return f"{name} does not answer {step.problem.name}; what does: {', '.join(allowed)}"
     return _FAILED if case.bad is not None and case.bad.outcome == "failed" else None
+
+
+def _of_choice(case: Case, _step: Step, name: str) -> str | None:
+    """Whether the rest of a split test waits for a choice."""
+    if case.stops:
+        return _ENDS
+    if case.request.split is None:
+        return f"{name} does not fit: this send has no split test"
+    if chosen := case.state.newest_act("choose"):
+        return f"{name} does not fit now: {chosen.by} has chosen the message of group {chosen.winner} already"
+    return None if case.undecided else f"{name} does not fit yet: groups a and b are sent first"
 
 
 def _of_abort(case: Case, _step: Step, name: str) -> str | None:
@@ -145,5 +156,6 @@ _AGAINST: Final[dict[str, Callable[[Case, Step, str], str | None]]] = {
     "resume": _of_resume,
     "pause": _of_pause,
     "reschedule": _of_another_time,
+    CHOOSE: _of_choice,
     ABORT: _of_abort,
 }

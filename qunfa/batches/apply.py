@@ -1,13 +1,16 @@
 """What a send in batches becomes by what happens to it: one event, one fact or a few."""
 
 from datetime import datetime
+from typing import Final
 
 from qunfa.batches import steps
 from qunfa.batches.decisions import cancelled, updated, was_passed, without_answers
-from qunfa.batches.state import BatchesState, Case, Question, Running
+from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case, Question, Running
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES
+
+_ABOUT: Final = {MATERIAL: "", WINNER: ": what the rest gets"}
 
 
 def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now: datetime) -> BatchesState:  # noqa: C901, PLR0911, PLR0912  one row for each event
@@ -18,8 +21,8 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
             return state.changed(refused=reasons)
         case steps.Pinned(facts):
             return state.changed(pinned=facts)
-        case steps.Inspected(digest, material):
-            return state.changed(digest=digest, material=material)
+        case steps.Inspected(digest, contents):
+            return state.changed(digest=digest, contents=contents)
         case steps.Joined(counted):
             return state.changed(joined=True, counted=counted)
         case steps.Reused(before):
@@ -27,10 +30,9 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
         case steps.Planned(plan):
             what = f"planned: {plan.openids:,} openids in {plan.batches:,} batches"
             return state.changed(plan=plan).saying(now, what)
-        case steps.Kept(material):
-            return state.changed(material=material)
-        case steps.Made(message):
-            return state.changed(ready=message)
+        case steps.Made(version, message):
+            made = state.contents[version].model_copy(update={"ready": message})
+            return state.changed(contents=(*state.contents[:version], made, *state.contents[version + 1 :]))
         case steps.Obstructed(problem):
             return state.changed(obstacle=problem)
         case steps.WasPreviewed(done):
@@ -49,7 +51,7 @@ def apply(request: MassSendRequest, state: BatchesState, event: steps.Event, now
         case steps.WasPut(about):
             count = state.questions + 1
             asked = state.changed(question=Question(about=about, since=now, count=count), questions=count)
-            return asked.saying(now, f"needs an operator: batch {about:,}" if about else "needs an operator")
+            return asked.saying(now, "needs an operator" + _ABOUT.get(about, f": batch {about:,}"))
         case steps.LookedBack(number, row):
             return _looked_back(case, number, row)
         case steps.Reported(rows, uri):

@@ -5,14 +5,15 @@
 | ``retry``, ``mark_sent`` | the batch is given it, and its word is the reply | – | that batch once more |
 | ``abort`` | the same; taken, it ends the send | the send ends after it, and it is told | the send ends |
 | ``pause``, ``resume`` | – | the batch is told, and the next one waits | the next one waits, or goes on |
+| ``choose`` | – | – | the rest of a split test gets that message |
 | ``reschedule`` | – | the next one waits for that time | the same |
 """
 
 from typing import Any, Final
 
 from qunfa.batches.answers import refusal
-from qunfa.batches.state import BatchesState, Case, PassedOn, Passing
-from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.batches.state import WINNER, BatchesState, Case, PassedOn, Passing
+from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.send.events import Answering
 from qunfa.send.state import Act, ActKind, Reply
@@ -24,6 +25,7 @@ _KINDS: Final[dict[type[Any], ActKind]] = {
     Pause: "pause",
     Resume: "resume",
     Reschedule: "reschedule",
+    Choose: "choose",
 }
 _SAID: Final[dict[ActKind, str]] = {
     "approve": "approved",
@@ -55,6 +57,8 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
         return _replied(state, identity, _JUST_ENDED)
     if isinstance(answer, Resume) and case.bad is not None:
         state = state.changed(excused=case.bad.number, question=None)
+    if isinstance(answer, Choose) and state.question is not None and state.question.about == WINNER:
+        state = state.changed(question=None)
     state = _acted(case.after(state), answer)
     if running is not None and isinstance(answer, Abort | Pause | Resume):
         state = _passing(state, identity, None, answer)
@@ -118,9 +122,10 @@ def _acted(case: Case, asked: Answering) -> BatchesState:
     what = _KINDS[type(asked)]
     reason = getattr(asked, "reason", None)
     send_at = asked.send_at if isinstance(asked, Reschedule) else None
+    winner = asked.winner if isinstance(asked, Choose) else None
     kept = tuple(one for one in case.state.acts if one.what != what)
-    act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at)
-    said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else _SAID[what]
+    act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at, winner=winner)
+    said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else _SAID.get(what, f"chose message {winner}")
     return case.state.changed(acts=(*kept, act)).saying(case.now, said, asked.by, reason)
 
 

@@ -14,6 +14,7 @@
 | a person has paused it | ``resume`` is awaited |
 | previews, and an approval, are wanted | these |
 | it is not its time | that is awaited |
+| the next batch is of the rest of a split test, and nobody has chosen | a person is asked |
 | a batch is left | :class:`Begin`: one at a time, each once |
 | else | the end |
 
@@ -27,7 +28,7 @@ from typing import Final
 
 from qunfa.batches import problems
 from qunfa.batches.outcome import outcome_of
-from qunfa.batches.state import BatchesState, Case
+from qunfa.batches.state import MATERIAL, WINNER, BatchesState, Case
 from qunfa.batches.steps import (
     Begin,
     End,
@@ -125,7 +126,7 @@ def _obstructed(case: Case) -> Step | End | None:
     problem = case.state.obstacle
     if problem is None:
         return None
-    return end(case, "failed", problem) if case.request.on_problem == "fail" else _ask(case, 0, problem)
+    return end(case, "failed", problem) if case.request.on_problem == "fail" else _ask(case, MATERIAL, problem)
 
 
 def _ask(case: Case, about: int, problem: Problem) -> Step | End:
@@ -148,10 +149,14 @@ def _paused(case: Case) -> Step | None:
 
 
 def _previewed(case: Case) -> Step | None:
-    preview, done = case.request.preview, len(case.state.previews)
-    if preview is None or case.state.rows or done >= len(preview.to):
+    preview = case.request.preview
+    if preview is None or case.state.rows:
         return None
-    return Step("previewing", Preview(done), f"the preview to {preview.to[done].name}", case.request.not_after)
+    version, number = divmod(len(case.state.previews), len(preview.to))
+    if version >= len(case.state.contents):
+        return None
+    why = f"the preview to {preview.to[number].name}"
+    return Step("previewing", Preview(number, version), why, case.request.not_after)
 
 
 def _approved(case: Case) -> Step | End | None:
@@ -166,12 +171,14 @@ def _approved(case: Case) -> Step | End | None:
     return Step("awaiting_approval", why="approval", until=until)
 
 
-def _next_batch(case: Case) -> Step | None:
+def _next_batch(case: Case) -> Step | End | None:
     number, send_at = case.next, case.send_at
     if number is None:
         return None
     if send_at is not None and send_at > case.now:
         return Step("scheduled", why="send_at", until=min(filter(None, (send_at, case.request.not_after))))
+    if case.undecided:
+        return _ask(case, WINNER, problems.winner_not_chosen(case))
     return Step("submitting", Begin(number), f"batch {number:,} of {case.total:,}")
 
 

@@ -96,6 +96,7 @@ def shown(plan: AudiencePlan, ends_at: datetime | None, to_all: int = 0) -> tupl
     """The plan in lines, for who approves; ``to_all``: how many sends to all the account has counted this month."""
     lines = [f"to {plan.openids:,} openids in {plan.batches:,} batches, taken {shanghai_clock(plan.taken_at)}"]
     lines += [f"part: {part.what}: {part.openids:,}" for part in plan.parts if len(plan.parts) > 1]
+    lines += [f"group {one.name}: {one.openids:,} openids in {one.batches:,} batches" for one in plan.groups]
     if plan.duplicates or plan.dropped:
         lines.append(f"left out: {plan.duplicates:,} duplicates, {plan.dropped:,} lines that are no openids")
     before = [f"{count:,} had {times}{'+' if times == len(plan.reached_before) - 1 else ''}"

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from qunfa.contract.audience import Batch
+from qunfa.contract.audience import Batch, Group, Version
 from qunfa.contract.batches import AudiencePlan, BatchRow, batch_key
 from qunfa.contract.fields import Stored
 from qunfa.contract.ledger import SendsCounted
@@ -19,7 +19,17 @@ STORY_MAX: Final = 100
 KEY_MAX: Final = 58
 """Of the key of a send in batches: each batch's key has its number behind it."""
 KEY_REUSED: Final = "key_reused"
+MATERIAL: Final = 0
+WINNER: Final = -1
 PassedOn = Literal["retry", "mark_sent", "abort", "pause", "resume"]
+
+
+class Content(Stored):
+    """One message of the send, as it was found, and once it is ``ready`` to be previewed."""
+
+    digest: str
+    material: Material | None = None
+    ready: Message | None = None
 
 
 class Running(Stored):
@@ -45,7 +55,10 @@ class Passing(Stored):
 
 
 class Question(Stored):
-    """A person is asked since then, for the ``count``-th time; ``about`` is a batch, or ``0`` for the material."""
+    """A person is asked since then, for the ``count``-th time.
+
+    ``about`` is a batch, or :data:`MATERIAL`, or :data:`WINNER`.
+    """
 
     about: int
     since: datetime
@@ -55,13 +68,14 @@ class Question(Stored):
 class BatchesState(Stored):
     """A send in batches, from its first workflow task on.
 
-    ``refused``: why it cannot be carried out. ``digest``: of the content. ``joined``: the account's ledger knows
-    the key for this content; ``reused``: for another one, or the store does; ``before``: what that has done.
-    ``plan``: the audience, once it was resolved. ``running``: the batch under way. ``rows``: how those before it
-    have ended, in order. ``found``: how those have ended that an earlier run had begun, and this one did not come
-    to before it ends. ``fresh``: the batch that nobody has begun before. ``excused``: a person has let the send go
-    on after the batches up to this one. ``obstacle``: why the preview could not be made. ``passing``: what the
-    batch under way is still to be given. ``report``: where the report stands. ``reported``: how many rows it has.
+    ``refused``: why it cannot be carried out. ``digest``: of the content. ``contents``: each of its messages.
+    ``joined``: the account's ledger knows the key for this content; ``reused``: for another one, or the store does;
+    ``before``: what that has done. ``plan``: the audience, once it was resolved. ``running``: the batch under way.
+    ``rows``: how those before it have ended, in order. ``found``: how those have ended that an earlier run had begun,
+    and this one did not come to before it ends. ``fresh``: the batch that nobody has begun before. ``excused``: a
+    person has let the send go on after the batches up to this one. ``obstacle``: why the preview could not be made.
+    ``passing``: what the batch under way is still to be given. ``report``: where the report stands. ``reported``: how
+    many rows it has.
     """
 
     namespace: str
@@ -69,8 +83,7 @@ class BatchesState(Stored):
     refused: tuple[str, ...] = ()
     pinned: AccountFacts | None = None
     digest: str | None = None
-    material: Material | None = None
-    ready: Message | None = None
+    contents: tuple[Content, ...] = ()
     obstacle: Problem | None = None
     joined: bool = False
     reused: bool = False
@@ -120,6 +133,12 @@ class BatchesState(Stored):
         return act if act and act.what == "pause" else None
 
     @property
+    def winner(self) -> Version | None:
+        """The group whose message the rest of a split test gets, once a person has chosen."""
+        act = self.newest_act("choose")
+        return act.winner if act else None
+
+    @property
     def stop(self) -> Act | None:
         """What ends the send: an ``abort``, a ``reject``, or a cancellation."""
         return self.newest_act("abort", "reject", "cancel")
@@ -155,6 +174,16 @@ class Case:
         """The number of the next batch; ``None`` where there is none left, or not yet."""
         number = len(self.state.rows) + 1
         return number if number <= self.total else None
+
+    def group_of(self, number: int) -> Group | None:
+        """The group of a split test that a batch belongs to; ``None`` without one."""
+        return self.state.plan.group_of(number) if self.state.plan else None
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the next batch is of the rest of a split test, and nobody has chosen what that gets."""
+        number = self.next
+        return number is not None and self.group_of(number) == "rest" and self.state.winner is None
 
     @property
     def unseen(self) -> int | None:
@@ -204,8 +233,14 @@ class Case:
         return is_required(self.facts.approval, self.request) and self.state.newest_act("approve") is None
 
 
-def batch_of(request: MassSendRequest, plan: AudiencePlan, number: int) -> MassSendRequest:
-    """The request of batch ``number``, from 1: a send of its own, which goes at once and is approved as a part."""
+def batch_of(
+    request: MassSendRequest, plan: AudiencePlan, number: int, winner: Version | None = None
+) -> MassSendRequest:
+    """The request of batch ``number``, from 1: a send of its own, which goes at once and is approved as a part.
+
+    Raises:
+        ValueError: it is of the rest of a split test, and there is no ``winner``.
+    """
     waits = request.on_problem == "wait" and request.on_batch_problem == "stop"
     return MassSendRequest(
         account=request.account,
@@ -218,7 +253,7 @@ def batch_of(request: MassSendRequest, plan: AudiencePlan, number: int) -> MassS
             of=plan.batches,
             openids=plan.size(number),
         ),
-        message=request.message,
+        message=request.message_for(plan.group_of(number), winner),
         send_ignore_reprint=request.send_ignore_reprint,
         on_problem="wait" if waits else "fail",
         decision_timeout=request.decision_timeout,

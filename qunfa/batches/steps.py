@@ -7,10 +7,10 @@ meanwhile.
 from dataclasses import dataclass
 from datetime import datetime
 
-from qunfa.batches.state import Passing
+from qunfa.batches.state import Content, Passing
 from qunfa.contract.batches import AudiencePlan, BatchRow
 from qunfa.contract.ledger import SendsCounted
-from qunfa.contract.message import Material, Message
+from qunfa.contract.message import Message
 from qunfa.contract.operators import Held, Phase
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Outcome, Problem
@@ -42,9 +42,10 @@ class PlanAudience:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Preview to the recipient of this number, after the material was made."""
+    """Preview to the recipient of this number, after the material was made; each of a split test's messages."""
 
     number: int
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class PassOn:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Ask a person about this batch, or about the material; it takes no time."""
+    """Ask a person about this batch, or something else that a question is about; it takes no time."""
 
     about: int
 
@@ -127,10 +128,10 @@ class Pinned:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """The content is known by its digest; ``material`` where something has to be made."""
+    """The content is known by its digest, and so is each of its messages."""
 
     digest: str
-    material: Material | None = None
+    contents: tuple[Content, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +156,10 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A part of the material for the preview was made."""
-
-    material: Material
-
-
-@dataclass(frozen=True, slots=True)
 class Made:
-    """The message is ready to be previewed."""
+    """The message of this number is ready to be previewed."""
 
+    version: int
     message: Message
 
 
@@ -223,7 +218,7 @@ class WasPassed:
 
 @dataclass(frozen=True, slots=True)
 class WasPut:
-    """A person is asked from now on."""
+    """A person is asked from now on: about a batch, or something else that a question is about."""
 
     about: int
 
@@ -258,7 +253,6 @@ Event = (
     | Joined
     | Reused
     | Planned
-    | Kept
     | Made
     | Obstructed
     | WasPreviewed

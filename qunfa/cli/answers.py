@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import typer
 from pydantic import BaseModel
@@ -32,7 +32,7 @@ from qunfa.cli.view import SendView, describe_send, read_send
 from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId
-from qunfa.contract.operators import Approve, Pause, Reject, Reschedule, Resume
+from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule, Resume
 
 _ENDS: Final = frozenset({"abort", "reject"})
 """The answers after which a send ends."""
@@ -164,6 +164,20 @@ def mark_sent(
     """Say that a send was found in WeChat's console; its result is awaited then."""
     given = Given(account, by, as_json=as_json)
     _answer("mark_sent", MarkSent, chosen([send], given), given, reason=reason, msg_id=msg_id)
+
+
+def choose(
+    send: SendId,
+    *,
+    winner: Annotated[Literal["a", "b"], typer.Option(metavar="a|b", help="The group whose message the rest gets.")],
+    reason: Why = None,
+    account: Account = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Let the rest of a split test get the message of a group."""
+    given = Given(account, by, as_json=as_json)
+    _answer("choose", Choose, chosen([send], given), given, reason=reason, winner=winner)
 
 
 def _confirm_not_delivered(whom: Chosen, otherwise: str) -> None:

@@ -69,6 +69,11 @@ _PANELS: Final[dict[str, dict[str, Listed]]] = {
             "Say that a send was found in WeChat's console.",
             f'qunfa mark-sent {_SEND} --msg-id 3147483650 --reason "seen"',
         ),
+        "choose": Listed(
+            "answers:choose",
+            "Choose what the rest of a split test gets.",
+            f"qunfa choose {_SEND} --winner a",
+        ),
         "report": Listed(
             "report:report",
             "Show what became of whom, after a send in batches.",

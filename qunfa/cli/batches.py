@@ -52,6 +52,12 @@ def size_words(plan: AudiencePlan) -> str:
 def plan_facts(plan: AudiencePlan, ends_at: datetime | None = None) -> Iterator[tuple[str, str]]:
     """What a plan says: label and words; `ends_at`: when it will be through."""
     yield _("in batches"), size_words(plan)
+    for number, group in enumerate(plan.groups):
+        batches = several("{number:,} batch", "{number:,} batches", group.batches).format(number=group.batches)
+        said = _("group {name}: {openids:,} openids in {batches}").format(
+            name=group.name, openids=group.openids, batches=batches
+        )
+        yield "" if number else _("split test"), said
     calls = several("{number:,} call of mass/send", "{number:,} calls of mass/send", plan.batches)
     yield (
         _("takes"),

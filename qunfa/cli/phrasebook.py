@@ -258,6 +258,16 @@ BATCHES: Final = (
     N_("sends in batches this month: {text}"),
     N_("through at about {at}"),
     N_("digest of the plan: {digest}"),
+    N_("needs an operator: what the rest gets"),
+    N_("chose message {text}"),
+    N_("group {text}: {number} openids in {size} batches"),
+    N_("group {text}: {said}"),
+    N_("Group {text} has {number} openids, of which {size} received it."),
+    N_("Group {text} has {number} openids. How many received it is not known."),
+    N_("The rest has {number} openids."),
+    N_("{name} does not fit: this send has no split test"),
+    N_("{name} does not fit now: {by} has chosen the message of group {text} already"),
+    N_("{name} does not fit yet: groups a and b are sent first"),
 )
 """What a send in batches says."""
 

@@ -30,7 +30,7 @@ from qunfa.cli.options import Json, TaskQueue, grouped
 from qunfa.cli.output import note, plain, show_result
 from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.reading import read_request
-from qunfa.cli.request import Request, recipients, summary
+from qunfa.cli.request import Request, messages, recipients, summary
 from qunfa.cli.tables import facts, table
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, cancelled, terminated
@@ -249,10 +249,11 @@ def _verdict(found: CheckResult) -> str:
 
 
 def _facts(request: MassSendRequest, found: CheckResult) -> Iterator[tuple[str, str]]:
-    yield _("message"), told_whole(heading(request.message))
-    if not found.sources:
-        for line in contents(request.message):
-            yield "", line
+    for label, message in messages(request):
+        yield label, told_whole(heading(message))
+        if not found.sources:
+            for line in contents(message):
+                yield "", line
     yield _("audience"), told(found.audience) if found.plan else _audience(found)
     if found.plan is not None:
         yield from plan_facts(found.plan, found.ends_at)

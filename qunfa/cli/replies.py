@@ -8,14 +8,19 @@ from qunfa.contract.batches import batch_key
 
 BATCH_FAILED: Final = "batch_failed"
 """The problem of a send in batches of which a batch has ended badly."""
-_COMMANDS: Final = frozenset({"retry", "abort", "mark_sent", "approve", "reject", "pause", "resume", "reschedule"})
-_WITHOUT_REASON: Final = frozenset({"approve", "pause", "resume", "reschedule"})
+WINNER_NOT_CHOSEN: Final = "winner_not_chosen"
+"""The problem of a split test of which both groups were sent."""
+_COMMANDS: Final = frozenset(
+    {"retry", "abort", "mark_sent", "approve", "reject", "pause", "resume", "reschedule", "choose"}
+)
+_WITHOUT_REASON: Final = frozenset({"approve", "pause", "resume", "reschedule", "choose"})
 """These need no reason, and `reschedule` takes none."""
 _FLAGS: Final = {
     ("retry", "reprint_needs_decision"): " --send-ignore-reprint",
     ("retry", "unknown_outcome"): " --confirm-not-delivered",
     ("mark_sent", None): " --msg-id MSG_ID",
     ("reschedule", None): " --send-at TIME",
+    ("choose", None): " --winner A_OR_B",
 }
 
 
@@ -43,6 +48,8 @@ def batch_asking(view: SendView) -> tuple[int, str] | None:
     status = view.status
     if not view.in_batches or status is None or status.problem is None or view.state != "running":
         return None
+    if status.problem.name == WINNER_NOT_CHOSEN:
+        return None
     number = status.progress.done + (status.problem.name != BATCH_FAILED)
     return (number, batch_key(view.key, number)) if 1 <= number <= status.progress.jobs else None
 
@@ -58,7 +65,7 @@ def batch_command(view: SendView) -> str | None:
 
 
 def answer_commands(view: SendView) -> list[str]:
-    """One command for each answer that fits now; `WHY`, `MSG_ID` and `TIME` stand for what only the person knows."""
+    """One command for each answer that fits now; words in capitals stand for what only the person knows."""
     if view.status is None or view.state != "running":
         return []
     problem = view.status.problem.name if view.status.problem else None

@@ -48,7 +48,7 @@ class _Batch(NamedTuple):
 
     @classmethod
     def parse(cls, said: bytes) -> "_Batch":
-        number, _msg_id, state, received, _size = said.decode().rstrip("\r\n").split(",")
+        number, _msg_id, state, received, _size, _group = said.decode().rstrip("\r\n").split(",")
         if state not in STATES:
             raise ValueError(state)
         return cls(number, state, int(received) if received else None)

@@ -1,5 +1,6 @@
 """A request, from its file and from the options that override it."""
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from qunfa.cli.audience import AudienceOptions, audience_of
@@ -10,7 +11,7 @@ from qunfa.cli.phrases import told
 from qunfa.cli.reading import STDIN, is_yaml, read_request
 from qunfa.contract import InvalidRequestError, MassSendRequest, parse_request
 from qunfa.contract.audience import describe
-from qunfa.contract.message import TextMessage
+from qunfa.contract.message import Message, TextMessage
 from qunfa.markdown import plain, summary_line
 
 _ADVICE = {
@@ -87,16 +88,27 @@ def recipients(openids: list[str] | None, wxnames: list[str] | None = None) -> l
     return named or None
 
 
+def messages(request: MassSendRequest) -> Iterator[tuple[str, Message]]:
+    """Each message with its label: the only one, or those of a split test."""
+    shares = (None,) if request.split is None else (request.split.a, request.split.b)
+    for name, share, version in zip(("a", "b"), shares, request.versions, strict=False):
+        label = _("message") if share is None else _("group {name}, {share} %").format(name=name, share=share)
+        yield label, version.message
+
+
 def summary(request: MassSendRequest) -> str:
     """The send in one line of Markdown, for Temporal's UI."""
-    what, whom = plain(heading(request.message)), plain(describe(request.audience))
+    what = " / ".join(plain(heading(message)) for _label, message in messages(request))
+    whom = plain(describe(request.audience))
     return summary_line(f"{what} to {whom} of **{plain(request.account)}**")
 
 
 def details(request: MassSendRequest) -> str:
     """The send in a few lines of Markdown, for Temporal's UI."""
-    message = request.message
-    said = message.content if isinstance(message, TextMessage) else heading(message)
+    said = " / ".join(
+        message.content if isinstance(message, TextMessage) else heading(message)
+        for _label, message in messages(request)
+    )
     lines = {
         "key": request.key,
         "audience": describe(request.audience),

@@ -21,7 +21,7 @@ from qunfa.cli.options import Json, TaskQueue, Yes, confirm, demand_consent, gro
 from qunfa.cli.output import note, show, show_json, stderr, stdout
 from qunfa.cli.phrases import told
 from qunfa.cli.preview import check, show_check
-from qunfa.cli.request import Request, assemble, details, recipients, summary
+from qunfa.cli.request import Request, assemble, details, messages, recipients, summary
 from qunfa.cli.status import render_send
 from qunfa.cli.view import SendView, in_words, read_send, request_of
 from qunfa.cli.watch import follow_on
@@ -162,8 +162,10 @@ def _whom(request: Request, found: CheckResult | None) -> str:
 
 
 def _what_goes_out(request: Request, found: CheckResult | None) -> list[str]:
-    message = request.parsed.message
-    said = [heading(message), *(f"  {line}" for line in contents(message))]
+    said: list[str] = []
+    for label, message in messages(request.parsed):
+        begins = f"{label}: " if request.parsed.split else ""
+        said += [f"{begins}{heading(message)}", *(f"  {line}" for line in contents(message))]
     if found is not None and found.plan is not None:
         said += [
             f"{label}: {words}" if label else f"  {words}" for label, words in plan_facts(found.plan, found.ends_at)
@@ -203,7 +205,11 @@ async def _accept_running(client: Client, request: Request, send: MassSendId, *,
         Refused: It has other content, or nobody asked to follow it.
     """
     same = await says_the_same(client, request.parsed)
-    files = _(", its files as they were when it started") if names_files(request.parsed.message) else ""
+    files = (
+        _(", its files as they were when it started")
+        if any(names_files(one) for _label, one in messages(request.parsed))
+        else ""
+    )
     if same and wait:
         note(
             _("{send} runs already, with the same content{files}: following it.").format(
@@ -289,4 +295,4 @@ async def says_the_same(client: Client, request: MassSendRequest) -> bool:
 
 
 def _content(request: MassSendRequest) -> dict[str, Any]:
-    return request.model_dump(include={"audience", "message"})
+    return request.model_dump(include={"audience", "message", "message_b", "split"})

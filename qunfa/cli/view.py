@@ -144,9 +144,14 @@ async def request_words(client: Client, workflow_id: str, run_id: str | None) ->
 
 def in_words(request: MassSendRequest) -> RequestView:
     """What goes to whom, and who asked."""
-    message, audience, by = request.message, describe(request.audience), request.requested_by
-    articles = isinstance(message, MpnewsMessage) and message.articles is not None
-    return RequestView(message=beginning(message), audience=audience, requested_by=by, has_articles=articles)
+    messages = [version.message for version in request.versions]
+    articles = any(isinstance(message, MpnewsMessage) and message.articles is not None for message in messages)
+    return RequestView(
+        message=" / ".join(map(beginning, messages)),
+        audience=describe(request.audience),
+        requested_by=request.requested_by,
+        has_articles=articles,
+    )
 
 
 async def request_of(client: Client, workflow_id: str, run_id: str | None = None) -> MassSendRequest | None:

@@ -7,8 +7,20 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from qunfa.client.errors import UpdateRefused
+from qunfa.contract.audience import Version
 from qunfa.contract.ids import mass_send_id
-from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry, Status
+from qunfa.contract.operators import (
+    Abort,
+    Approve,
+    Choose,
+    MarkSent,
+    Pause,
+    Reject,
+    Reschedule,
+    Resume,
+    Retry,
+    Status,
+)
 from qunfa.contract.refusal import sentences
 from qunfa.contract.result import MassSendResult
 
@@ -108,6 +120,10 @@ class MassSendHandle(ABC):
     async def reschedule(self, *, by: str, send_at: datetime) -> Status:
         """Another time, with an offset; one in the past is now."""
         return await self._answer("reschedule", Reschedule, by=by, send_at=send_at)
+
+    async def choose(self, *, by: str, winner: Version, reason: str | None = None) -> Status:
+        """Let the rest of a split test get the message of this group, once both groups were sent."""
+        return await self._answer("choose", Choose, by=by, winner=winner, reason=reason)
 
     async def _answer(self, update: str, model: type[BaseModel], **said: Any) -> Status:
         try:

@@ -151,6 +151,33 @@ class Batch(Model):
     """How many openids it has."""
 
 
+Share = Annotated[int, Field(strict=True, ge=1, le=99)]
+Version = Literal["a", "b"]
+"""One of the two messages of a split test."""
+Group = Literal["a", "b", "rest"]
+"""Who gets which: groups `a` and `b` their own message, the rest the one that a person chooses."""
+
+
+class Split(Model):
+    """A split test: two small groups get a message each, and the rest gets the one that a person chooses then.
+
+    Who is in which group follows from the openid and the key of the send. So it is the same whoever plans it.
+    """
+
+    a: Share
+    """The share of group a, in percent: it gets `message`."""
+    b: Share
+    """The share of group b, in percent: it gets `message_b`."""
+    rest: Literal["winner"] = "winner"
+    """The rest gets the message that a person chooses, once both groups were sent."""
+
+    @model_validator(mode="after")
+    def _no_more_than_all(self) -> "Split":
+        if self.a + self.b > 100:  # noqa: PLR2004  percent
+            raise ValueError(f"a and b must not be more than 100 together, got {self.a + self.b}")
+        return self
+
+
 Long = OpenidFile | Tags | Unreached | Several
 """Audiences that are resolved into batches."""
 AnyAudience = All | Tag | Openids | OpenidFile | Tags | Unreached | Several | Batch

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Long, Openids, Tag
+from qunfa.contract.audience import OPENIDS_MAX, OPENIDS_MIN, Group, Long, Openids, Split, Tag
 from qunfa.contract.fields import Moment, Stored
 from qunfa.contract.ids import MassSendId, parse_mass_send_id
 from qunfa.contract.operators import Held
@@ -40,8 +40,10 @@ PLAN_LOST: Final = "PlanLost"
 PLAN_REUSED: Final = "PlanReused"
 """Failure type: the store has a plan of this key for another audience or message."""
 
-REPORT_COLUMNS: Final = ("openid", "batch", "msg_id", "state", "received", "batch_size")
-"""The columns of a report. ``received``: how many of the batch got it, by WeChat's count; WeChat does not say who."""
+REPORT_COLUMNS: Final = ("openid", "batch", "msg_id", "state", "received", "batch_size", "group")
+"""The columns of a report. ``received``: how many of the batch got it, by WeChat's count; WeChat does not say who.
+``group``: of a split test, else empty.
+"""
 ReportState = Literal["sent", "accepted", "failed", "unknown", "not_submitted"]
 """Of an openid, as its batch is: ``sent`` has WeChat's yes, ``accepted`` has no verdict yet, ``failed`` WeChat's no."""
 
@@ -55,6 +57,17 @@ class PlannedPart(Stored):
     """How many different openids it has."""
     dropped: int = 0
     """How many lines were left out, since they are no openids."""
+
+
+class PlannedGroup(Stored):
+    """One group of a split test. Its batches follow those of the group before it."""
+
+    name: Group
+    """`a`, `b`, or `rest`."""
+    openids: int
+    """How many different openids it has."""
+    batches: int
+    """In how many batches they are sent."""
 
 
 class AudiencePlan(Stored):
@@ -76,11 +89,24 @@ class AudiencePlan(Stored):
     """The parts of the audience, in order."""
     reached_before: tuple[int, ...] = ()
     """How many of them had 0, 1, 2, 3, 4 or more sends in batches this month, by the reports in the store."""
+    groups: tuple[PlannedGroup, ...] = ()
+    """The groups of a split test, in the order in which they are sent; empty without one."""
 
     def size(self, number: int) -> int:
         """How many openids batch ``number`` has, from 1."""
-        first, end = bounds(self.openids, self.batches, number)
-        return end - first
+        for group in self.groups:
+            if number <= group.batches:
+                return _size(group.openids, group.batches, number)
+            number -= group.batches
+        return _size(self.openids, self.batches, number)
+
+    def group_of(self, number: int) -> Group | None:
+        """The group of a split test that batch ``number`` belongs to, from 1; ``None`` without one."""
+        for group in self.groups:
+            if number <= group.batches:
+                return group.name
+            number -= group.batches
+        return None
 
 
 def batches_of(openids: int) -> int:
@@ -99,9 +125,20 @@ def bounds(openids: int, batches: int, number: int) -> tuple[int, int]:
     return openids * (number - 1) // batches, openids * number // batches
 
 
+def _size(openids: int, batches: int, number: int) -> int:
+    first, end = bounds(openids, batches, number)
+    return end - first
+
+
 def batch_key(key: str, number: int) -> str:
     """The key of a batch: a ``MassSend`` of its own."""
     return f"{key}.{number}"
+
+
+def key_of_whole(key: str) -> str | None:
+    """The key of the send in batches, if ``key`` can be that of a batch of it."""
+    before, dot, number = key.rpartition(".")
+    return before if dot and number.isdecimal() else None
 
 
 def whole_of(batch: MassSendId, parent_id: str | None) -> MassSendId | None:
@@ -109,14 +146,14 @@ def whole_of(batch: MassSendId, parent_id: str | None) -> MassSendId | None:
     whole = parse_mass_send_id(parent_id or "")
     if whole is None or whole.account != batch.account:
         return None
-    before, dot, number = batch.key.rpartition(".")
-    return whole if dot and before == whole.key and number.isdecimal() else None
+    return whole if key_of_whole(batch.key) == whole.key else None
 
 
 class PlanStep(Stored):
     """Input of ``plan_audience`` → :class:`AudiencePlan`: the audience is resolved, and its plan is put in the store.
 
-    ``content``: the digest of the message. Who comes again with the same key, audience and content gets the same plan.
+    ``content``: the digest of the message. Who comes again with the same key, audience, split and content gets the same
+    plan.
     ``keep`` is false where somebody only looks: nothing is left in the store.
     """
 
@@ -124,6 +161,7 @@ class PlanStep(Stored):
     key: str
     audience: Annotated[Long | Tag | Openids, Field(discriminator="kind")]
     content: str
+    split: Split | None = None
     keep: bool = True
 
 

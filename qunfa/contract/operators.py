@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from qunfa.contract.audience import Version
 from qunfa.contract.fields import Key, Model, MsgId, Name, Reason, Stored, Time
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import JobResult, Problem
@@ -192,6 +193,17 @@ class Reschedule(Model):
     """Who moves it."""
     send_at: Time
     """When it is to go out."""
+
+
+class Choose(Model):
+    """The rest of a split test gets the message of this group."""
+
+    by: Name
+    """Who chooses."""
+    winner: Version
+    """The group whose message the rest gets."""
+    reason: Reason | None = None
+    """Why."""
 
 
 class Freeze(Model):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from qunfa.contract.audience import Audience
+from qunfa.contract.audience import Audience, Group, Split, Version, is_long
 from qunfa.contract.fields import (
     AccountName,
     Duration,
@@ -173,7 +173,11 @@ class MassSendRequest(Model):
     audience: Audience
     """Who receives it. There is no default."""
     message: Message
-    """What they receive."""
+    """What they receive; in a split test, what group a receives."""
+    message_b: Message | None = None
+    """In a split test, what group b receives."""
+    split: Split | None = None
+    """A split test of `message` and `message_b`. It needs an audience that is sent in batches."""
     send_ignore_reprint: Flag = False
     """Whether it is sent although WeChat judges it a reprint, where the original allows that."""
     on_problem: Literal["wait", "fail"] = "wait"
@@ -202,6 +206,34 @@ class MassSendRequest(Model):
         if self.send_at and self.not_after and self.not_after <= self.send_at:
             raise ValueError("not_after must be later than send_at")
         return self
+
+    @model_validator(mode="after")
+    def _split_test(self) -> "MassSendRequest":
+        if (self.split is None) != (self.message_b is None):
+            raise ValueError("split and message_b go together: one of them is missing")
+        if self.split is not None and not is_long(self.audience):
+            kinds = "openid_file, tags, report or several"
+            raise ValueError(f"split needs an audience that is sent in batches: {kinds}, not {self.audience.kind}")
+        return self
+
+    @property
+    def versions(self) -> tuple["MassSendRequest", ...]:
+        """The request for each of its messages: itself, or that of a split test's group a and that of group b."""
+        if self.message_b is None:
+            return (self,)
+        plain = {"message_b": None, "split": None}
+        return self.model_copy(update=plain), self.model_copy(update={**plain, "message": self.message_b})
+
+    def message_for(self, group: Group | None, winner: Version | None) -> Message:
+        """What a group receives; ``None`` where there are no groups.
+
+        Raises:
+            ValueError: the rest has no message before a winner is chosen.
+        """
+        chosen = winner if group == "rest" else group
+        if group == "rest" and winner is None:
+            raise ValueError("no winner is chosen")
+        return self.message_b if chosen == "b" and self.message_b is not None else self.message
 
 
 def parse_request(raw: Any) -> MassSendRequest:

@@ -5,9 +5,11 @@
 | the audience: its kind, the tag, the *set* of openids | the order of openids, what is expected of the tag |
 | the message: its type and every word of it | times, approval, preview, the reprint flag, who asked |
 | what stands at its sources, by SHA-256 | where the sources are, and the media_ids that WeChat gives for them |
+| both messages of a split test, and its shares | which of them a person chooses |
 """
 
 import json
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -33,7 +35,17 @@ def content_digest(request: MassSendRequest, material: Material | None = None) -
         if material is None:
             raise ValueError("the sources of the message were not read")
         message = _by_content(message, material)
-    content = {"audience": audience, "message": message}
+    return _digested({"audience": audience, "message": message})
+
+
+def digest_of_all(request: MassSendRequest, digests: Sequence[str]) -> str:
+    """The digest of a request by those of its :attr:`~MassSendRequest.versions`."""
+    if request.split is None:
+        return digests[0]
+    return _digested({"split": request.split.model_dump(), "versions": list(digests)})
+
+
+def _digested(content: dict[str, Any]) -> str:
     canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).hexdigest()
 

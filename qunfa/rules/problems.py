@@ -31,6 +31,7 @@ from qunfa.rules.whitelist import refused_address
 RETRY: Final = "retry"
 MARK_SENT: Final = "mark_sent"
 ABORT: Final = "abort"
+CHOOSE: Final = "choose"
 DEAD: Final = 40007
 """WeChat's word for an id that it does not know, or no longer."""
 INVALID: Final = "invalid_request"
@@ -176,6 +177,11 @@ PROBLEMS: Final[dict[str, Choice]] = {
         "A batch has ended badly, and those after it wait.",
         "Resume to go on with the next batch, retry to send this batch again under its key, or abort the rest.",
         answers=("resume", RETRY, ABORT),
+    ),
+    "winner_not_chosen": Choice(
+        "Both groups of the split test were sent, and the rest waits.",
+        'Choose what the rest gets: "winner": "a" or "b" (--winner). Or abort: the rest then gets nothing.',
+        answers=(CHOOSE, ABORT),
     ),
     "batch_lost": Choice(
         "The openids of this batch are not in the store as they were planned; nothing was sent.",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.approval import AHEAD_MAX, is_required, is_same_person, too_far_ahead
 from qunfa.rules.calendar import shanghai_clock
@@ -25,6 +25,7 @@ from qunfa.send.steps import End, Step
 FACTS_BYTES: Final = 12 * 1024
 """Of a key's facts, in short, beyond which nothing more is tried: an account keeps 16 KiB of one key."""
 _ENDED: Final = "this send is done"
+NO_SPLIT: Final = "choose does not fit: this send has no split test"
 _IN_VAIN: Final = (
     "not_after has passed, so a retry would submit nothing. Abort it: the send then ends as unknown, because an "
     "earlier try may still be carried out"
@@ -35,7 +36,7 @@ _NO_ROOM: Final = (
 )
 
 
-def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: Answering) -> str | None:
+def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: Answering) -> str | None:  # noqa: PLR0911  a table
     """Why the answer does not fit now, in a sentence; nothing where it does."""
     case, step = Case(request, state, now), plan(request, state, now)
     if isinstance(step, End) or state.refused:
@@ -56,6 +57,8 @@ def refusal(request: MassSendRequest, state: SendState, now: datetime, asked: An
             return _of_resume(case, step, "resume")
         case Reschedule():
             return _of_reschedule(case, step, asked)
+        case Choose():
+            return NO_SPLIT
 
 
 def fitting(request: MassSendRequest, state: SendState, now: datetime) -> tuple[str, ...]:

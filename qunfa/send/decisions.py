@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Final
 
 from qunfa.contract.facts import Decided, Known
-from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.course import course, subject
 from qunfa.rules.material import rebuilding
@@ -21,7 +21,7 @@ from qunfa.rules.memory import union
 from qunfa.rules.problems import DEAD, PROBLEMS
 from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
 from qunfa.rules.submission import Ask
-from qunfa.send.answers import refusal
+from qunfa.send.answers import NO_SPLIT, refusal
 from qunfa.send.doubt import open_wishes
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
@@ -49,8 +49,9 @@ _SAID: Final[dict[ActKind, str]] = {
 def updated(case: Case, identity: str, answer: Answering) -> SendState:
     """The state after an update, with its reply, unless WeChat is asked first."""
     state = case.state
-    if why := refusal(case.request, state, case.now, answer):
-        return refuse(state, identity, why)
+    why = refusal(case.request, state, case.now, answer)
+    if why is not None or isinstance(answer, Choose):
+        return refuse(state, identity, why or NO_SPLIT)
     match answer:
         case Retry():
             return _retry(case, identity, answer)

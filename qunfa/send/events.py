@@ -6,13 +6,13 @@ from datetime import datetime
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Granted, Lease, Turn
 from qunfa.contract.message import Material, Message
-from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer, JobFinished, Outcome, Problem
 from qunfa.contract.steps import AccountFacts, JobStatus
 from qunfa.send.state import Purpose
 
-Answering = Abort | Approve | MarkSent | Pause | Reject | Reschedule | Resume | Retry
+Answering = Abort | Approve | Choose | MarkSent | Pause | Reject | Reschedule | Resume | Retry
 """What a person sends as an update."""
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from qunfa.contract.audience import Version
 from qunfa.contract.facts import Decided, Ended, Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Lease, Turn
@@ -28,7 +29,7 @@ from qunfa.send.doubt import jobs_of
 STORY_MAX: Final = 100
 _JITTER_SECONDS: Final = 180
 
-ActKind = Literal["approve", "reject", "pause", "resume", "reschedule", "abort", "cancel"]
+ActKind = Literal["approve", "reject", "pause", "resume", "reschedule", "choose", "abort", "cancel"]
 
 
 class Act(Stored):
@@ -39,6 +40,7 @@ class Act(Stored):
     by: str = ""
     reason: str | None = None
     send_at: datetime | None = None
+    winner: Version | None = None
 
 
 Purpose = Literal["joining", "turn", "withdrawing", "asking", "ending", "polling", "owner", "question"]

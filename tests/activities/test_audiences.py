@@ -341,7 +341,7 @@ async def test_a_report_says_of_each_openid_how_its_batch_ended(shelf: Shelf) ->
     sent = BatchRow(number=1, outcome="sent", may_have_been_delivered=True, msg_id=7)
     lost = BatchRow(number=2, outcome="failed", may_have_been_delivered=False)
     title, *rows = await shelf.report(plan, sent, lost)
-    assert ",".join(title) == "openid,batch,msg_id,state,received,batch_size"
+    assert ",".join(title) == "openid,batch,msg_id,state,received,batch_size,group"
     assert [row[0] for row in rows] == list(MANY)
     assert {(row[1], row[2], row[3]) for row in rows} == {
         ("1", "7", "sent"),

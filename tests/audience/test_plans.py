@@ -6,7 +6,7 @@ import io
 import shutil
 import subprocess
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanFound, PlanJob
+from qunfa.audience.jobs import SNAPSHOT, ListFile, PartJob, PlanFound, PlanJob, SplitJob
 from qunfa.audience.snapshots import cut, planned
 from qunfa.batches.state import KEY_REUSED
 from qunfa.contract.batches import BATCHES_MAX, BatchRow, batches_of
@@ -107,7 +107,7 @@ def test_batches_cover_a_snapshot_exactly_once(openids: int) -> None:
         path = Path(folder) / SNAPSHOT
         content = text([f"o{number}" for number in range(openids)])
         path.write_bytes(content)
-        found = cut(path)
+        found = cut(path, (openids,))
     at = 0
     for batch in found.batches:
         piece = content[batch.offset : batch.offset + batch.length]
@@ -266,3 +266,54 @@ def test_whatever_stands_beside_openids_in_csv_is_passed_over(rows: list[tuple[s
         return
     with TemporaryDirectory() as folder:
         assert kept(Path(folder), content, column="openid")[0] == text(wanted)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lists=st.tuples(OPENIDS, OPENIDS), shares=st.tuples(st.integers(1, 60), st.integers(1, 40)), salt=st.text("xyz-")
+)
+def test_a_split_puts_each_openid_in_one_group(
+    lists: tuple[list[str], list[str]], shares: tuple[int, int], salt: str
+) -> None:
+    """By its own hash alone: whoever plans it, and whoever else is in the audience."""
+    with TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        for one in lists:
+            bench.put(text(one))
+        split = SplitJob(a=shares[0], b=shares[1], salt=salt)
+        parts = (PartJob(what="one", any=(0,)), PartJob(what="two", any=(1,)))
+        job = PlanJob(folder=folder, lists=tuple(bench.lists), parts=parts, of=(0,), minus=(1,), split=split)
+        found = planned(job)
+        groups = _groups({*lists[0]} - {*lists[1]}, split)
+        sizes = [len(group) for group in groups]
+        if min(sizes[:2]) < 2 or sizes[2] == 1:
+            assert found.kind == "refused"
+            return
+        assert bench.snapshot == text([openid for group in groups for openid in group])
+        assert [group.openids for group in found.groups] == [size for size in sizes if size]
+        assert sum(group.batches for group in found.groups) == len(found.batches)
+
+
+def _groups(openids: set[str], split: SplitJob) -> list[list[str]]:
+    """What the planner is to find, by Python's own MD5."""
+    groups: list[list[str]] = [[], [], []]
+    for openid in sorted(openids):
+        share = int.from_bytes(md5(f"{split.salt}\n{openid}".encode()).digest()[8:], "little") % 100  # noqa: S324
+        groups[0 if share < split.a else 1 if share < split.a + split.b else 2].append(openid)
+    return groups
+
+
+def test_a_group_that_would_be_too_small_is_refused(tmp_path: Path) -> None:
+    """WeChat takes no list of one: the sentence names the group."""
+    bench = Bench(tmp_path)
+    bench.put(text([f"o{number}" for number in range(10)]))
+    job = PlanJob(
+        folder=str(tmp_path),
+        lists=tuple(bench.lists),
+        parts=(PartJob(what="it", any=(0,)),),
+        of=(0,),
+        split=SplitJob(a=1, b=1, salt="k"),
+    )
+    found = planned(job)
+    assert found.kind == "refused"
+    assert "group a of the split test would have 0 openids" in " ".join(found.problems)

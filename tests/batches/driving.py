@@ -8,8 +8,8 @@ from typing import Any
 from qunfa.batches import steps
 from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
-from qunfa.batches.state import BatchesState
-from qunfa.contract.batches import AudiencePlan, BatchRow
+from qunfa.batches.state import BatchesState, Content
+from qunfa.contract.batches import AudiencePlan, BatchRow, PlannedGroup
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.steps import AccountFacts
 from tests.rules.arbitrary import NOON
@@ -34,6 +34,16 @@ def planned(batches: int = 3, openids: int = 25_000) -> AudiencePlan:
     return AudiencePlan(digest="a" * 64, openids=openids, batches=batches, taken_at=NOON)
 
 
+def split_plan() -> AudiencePlan:
+    """Two groups of one batch each, and a rest of two."""
+    groups = (
+        PlannedGroup(name="a", openids=2_000, batches=1),
+        PlannedGroup(name="b", openids=3_001, batches=1),
+        PlannedGroup(name="rest", openids=19_999, batches=2),
+    )
+    return planned(4).model_copy(update={"groups": groups})
+
+
 def sent(number: int) -> BatchRow:
     """A batch that was sent."""
     return BatchRow(number=number, outcome="sent", may_have_been_delivered=True, msg_id=1000 + number)
@@ -54,7 +64,8 @@ class Drive:
         self.begun: Counter[int] = Counter()
         self.passed: list[str] = []
         self.earlier: dict[int, BatchRow] = {}
-        self._batches, self._facts = batches, facts
+        self.plan = split_plan() if self.request.split else planned(batches)
+        self._facts = facts
 
     @property
     def step(self) -> steps.Step | steps.End:
@@ -96,13 +107,13 @@ class Drive:
             case steps.Pin():
                 return steps.Pinned(self._facts)
             case steps.Inspect():
-                return steps.Inspected("d")
+                return steps.Inspected("d", tuple(Content(digest="d") for _ in self.request.versions))
             case steps.Join():
                 return steps.Joined()
             case steps.PlanAudience():
-                return steps.Planned(planned(self._batches))
-            case steps.Preview(number):
-                return steps.WasPreviewed(Previewed(to=str(number), sent=True))
+                return steps.Planned(self.plan)
+            case steps.Preview(number, version):
+                return steps.WasPreviewed(Previewed(to=f"{version}-{number}", sent=True))
             case steps.Show():
                 return steps.Shown(("to all of them",))
             case steps.PassOn(passing):

@@ -129,7 +129,9 @@ def _report(file: Path) -> Sorting:
     """A process that writes the report of a plan which stands in a store, and nothing else."""
     with tempfile.TemporaryDirectory() as folder:
         _run(sys.executable, "-m", "qunfa.audience.planner", str(_job(file, folder)))
-        found = cut(Path(folder, SNAPSHOT))
+        with Path(folder, SNAPSHOT).open("rb") as lines:
+            openids = sum(1 for _ in lines)
+        found = cut(Path(folder, SNAPSHOT), (openids,))
         told = AudiencePlan(
             digest=digest_of(found.sha256, found.batches),
             openids=found.openids,

@@ -117,6 +117,10 @@ class ScriptedMassSend:
     def reschedule(self, raw: dict[str, Any]) -> dict[str, Any]:
         return self._take(raw, "scheduled")
 
+    @workflow.update
+    def choose(self, raw: dict[str, Any]) -> dict[str, Any]:
+        return self._take(raw, "submitting")
+
     def _take(self, raw: dict[str, Any], phase: str) -> dict[str, Any]:
         self._received.append(raw)
         self._status = status(phase, history=[{"at": EPOCH.isoformat(), "what": phase, **_who(raw)}])

@@ -40,6 +40,7 @@ AT = "2026-12-01T09:00:00+08:00"
             "awaiting_result",
             {"by": "li", "reason": "console", "msg_id": 3147483650},
         ),
+        ("choose --winner b", "needs_operator", "submitting", {"by": "li", "winner": "b", "reason": None}),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )

@@ -14,7 +14,7 @@ from qunfa.cli.batches import plan_facts
 from qunfa.cli.preview import render_check
 from qunfa.cli.times import short
 from qunfa.contract import mass_send_id, parse_request
-from qunfa.contract.batches import AudiencePlan, PlannedPart
+from qunfa.contract.batches import AudiencePlan, PlannedGroup, PlannedPart
 from qunfa.contract.checks import CheckResult
 from tests.cli.calls import Qunfa, parsed
 from tests.cli.stub import FILE, given, request
@@ -46,6 +46,26 @@ def _send(key: str, found: dict[str, Any], tmp_path: Path, *more: str) -> list[s
     file.write_text("o1\no2\n")
     text = f"answer: {json.dumps({**FOUND, **found})}"
     return ["send", "--account", "demo", "--key", key, "--openid-file", str(file), "--text", text, *more]
+
+
+def test_a_plan_says_the_groups_of_a_split_test() -> None:
+    """And the dry run shows both messages."""
+    groups = (
+        PlannedGroup(name="a", openids=9_000, batches=1),
+        PlannedGroup(name="b", openids=20_000, batches=2),
+        PlannedGroup(name="rest", openids=40_000, batches=4),
+    )
+    plan = PLAN.model_copy(update={"groups": groups})
+    assert [words for _label, words in plan_facts(plan)][1:4] == [
+        "group a: 9,000 openids in 1 batch",
+        "group b: 20,000 openids in 2 batches",
+        "group rest: 40,000 openids in 4 batches",
+    ]
+    message_b = {"msgtype": "text", "content": "春装到了"}
+    asked = parse_request({**request("k"), "audience": FILE, "split": {"a": 10, "b": 20}, "message_b": message_b})
+    found = CheckResult(account="demo", key="k", msgtype="text", audience="a file", plan=plan)
+    shown = "\n".join(lines(render_check(asked, found), 80))
+    assert all(one in shown for one in ("group a, 10 %", "group b, 20 %", "春装到了", "split test"))
 
 
 def test_a_plan_says_who_is_in_it() -> None:

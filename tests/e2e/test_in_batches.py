@@ -203,3 +203,20 @@ async def test_a_list_that_is_started_again_reaches_each_once(scene: Scene) -> N
 
 async def _tried(scene: Scene) -> int:
     return len(scene.tries)
+
+
+async def test_the_rest_of_a_split_gets_what_was_chosen(scene: Scene) -> None:
+    """Groups a and b get a message each; nobody of the rest gets anything before, and nobody gets two."""
+    await scene.simulate(followers=OPENIDS)
+    other = {"msgtype": "text", "content": "春装到了"}
+    split = {"a": 10, "b": 20, "rest": "winner"}
+    handle = await scene.start(audience=listed(scene), split=split, message_b=other)
+    status = await scene.asks(handle, "winner_not_chosen")
+    assert status.answers == ("choose", "abort")
+    tested = await scene.received()
+    assert (len(scene.jobs), set(tested.values())) == (2, {1})
+    assert 0.25 < len(tested) / OPENIDS < 0.35
+    await scene.update(handle, "choose", winner="b")
+    assert (await scene.result(handle)).outcome == "sent"
+    assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
+    assert [job.content.text == other["content"] for job in scene.jobs] == [False, True, True, True]

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from qunfa.contract.operators import (
     Abort,
     Approve,
+    Choose,
     Freeze,
     MarkSent,
     Pause,
@@ -33,6 +34,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "pause": Pause,
     "resume": Resume,
     "reschedule": Reschedule,
+    "choose": Choose,
 }
 PICTURE_BYTES = 200_000
 

@@ -13,6 +13,7 @@ from qunfa.account.budget import next_place
 from qunfa.account.state import AccountState, Place
 from qunfa.batches.state import BatchesState
 from qunfa.batches.state import Case as WholeCase
+from qunfa.contract.audience import Version
 from qunfa.contract.batches import BatchRow
 from qunfa.contract.facts import Try
 from qunfa.contract.grants import Turn
@@ -216,7 +217,12 @@ def checkpoint_at_fetch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(whole_apply, "_began", began)
 
 
-LISTS: Final = frozenset({"checkpoint-at-fetch"})
+def rest_unasked(patch: pytest.MonkeyPatch) -> None:
+    """The rest of a split test gets a message that nobody has chosen."""
+    patch.setattr(BatchesState, "winner", property(_first_of_two))
+
+
+LISTS: Final = frozenset({"checkpoint-at-fetch", "rest-unasked"})
 """Those of the sends in batches: lives with one miss them."""
 CONTROLS: Final[dict[str, Control]] = {
     control.__name__.replace("_", "-"): control
@@ -249,8 +255,14 @@ CONTROLS: Final[dict[str, Control]] = {
         drop_early_pushes,
         poll_overrules_push,
         checkpoint_at_fetch,
+        rest_unasked,
     )
 }
+
+
+def _first_of_two(state: BatchesState) -> Version:
+    chosen = state.newest_act("choose")
+    return (chosen.winner if chosen else None) or "a"
 
 
 def _no(_one: Try) -> bool:

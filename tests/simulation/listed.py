@@ -4,6 +4,7 @@
 |---|---|
 | at most one delivery | a batch's followers get its message twice |
 | one batch at a time | one begins while another is under way, unapproved, paused, aborted, or at another time |
+| a person chooses | a batch of a split test's rest begins before that |
 | the report is honest | a batch that it calls sent was not delivered; or another was, or may still be |
 | nothing hangs | it goes on for ever once nothing is lost any more |
 """
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 from qunfa.batches import steps
 from qunfa.batches.state import BatchesState
-from qunfa.contract.operators import Abort, Resume, Retry
+from qunfa.contract.operators import Abort, Choose, Resume, Retry
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.steps import AccountFacts, Timing
 from qunfa.send import events
@@ -38,7 +39,8 @@ class Listed(World):
         facts = AccountFacts(
             name=account.name, appid=account.state.appid, base_url="https://x.test", timing=Timing(pace=account.pace)
         )
-        request, total = whole_request(self.random, account.name, "list", self.now), self.random.choice(BATCHES)
+        total = self.random.choice(BATCHES)
+        request = whole_request(self.random, account.name, "list", self.now, total)
         self.whole = Whole(request, facts, total, self.random, self.tell, self._make, lambda: self.now)
         self._of_whole = account
         self._ends: dict[int, int] = {}
@@ -138,8 +140,12 @@ class Listed(World):
             self._say_to_whole(given)
 
     def _whole_decided(self) -> None:
+        """A person who has chosen once chooses the same again: a batch of the rest has one content under its key."""
         who: dict[str, Any] = {"by": "li", "reason": "looked"}
         answers: list[events.Answering] = [Resume(by="li"), Resume(by="li"), Retry(**who), Abort(**who)]
+        step = self.whole.planned()
+        if isinstance(step, steps.Step) and step.problem is not None and step.problem.name == "winner_not_chosen":
+            answers = [*[Choose(by="li", winner="b")] * 4, Abort(**who)]
         self._say_to_whole(self.random.choice(answers))
 
     def _say_to_whole(self, answer: events.Answering) -> None:

@@ -14,8 +14,8 @@ from qunfa.batches import steps
 from qunfa.batches.apply import apply
 from qunfa.batches.plan import plan
 from qunfa.batches.rows import row_of, row_of_closed, row_of_refused
-from qunfa.batches.state import BatchesState, batch_of
-from qunfa.contract.batches import AudiencePlan, BatchRow
+from qunfa.batches.state import BatchesState, Content, batch_of
+from qunfa.contract.batches import AudiencePlan, BatchRow, PlannedGroup
 from qunfa.contract.operators import Abort, MarkSent, Pause, Resume, Retry
 from qunfa.contract.request import MassSendRequest, Previewed
 from qunfa.contract.steps import AccountFacts
@@ -25,6 +25,8 @@ from tests.simulation.people import REQUESTER
 from tests.simulation.sends import Send
 
 STEPS_MAX: Final = 2000
+GROUPS: Final = 2
+"""A split test has so many groups beside its rest."""
 _MESSAGES: Final = (steps.Updated, steps.Cancelled)
 _ANSWERS: Final[dict[str, Any]] = {
     "retry": Retry,
@@ -35,8 +37,8 @@ _ANSWERS: Final[dict[str, Any]] = {
 }
 
 
-def whole_request(random: Random, account: str, key: str, now: datetime) -> MassSendRequest:
-    """A request for a list, of one kind or another."""
+def whole_request(random: Random, account: str, key: str, now: datetime, batches: int) -> MassSendRequest:
+    """A request for a list of so many batches, of one kind or another."""
     raw: dict[str, Any] = {
         "account": account,
         "key": key,
@@ -53,7 +55,20 @@ def whole_request(random: Random, account: str, key: str, now: datetime) -> Mass
         raw["not_after"] = (now + timedelta(hours=random.choice([6, 30]))).isoformat()
     if random.random() < 0.25:
         raw["on_problem"] = "fail"
+    if batches > GROUPS and random.random() < 0.5:
+        raw["split"] = {"a": 10, "b": 10}
+        raw["message_b"] = {"msgtype": "text", "content": "再见"}
     return MassSendRequest.model_validate(raw)
+
+
+def plan_of(request: MassSendRequest, batches: int, now: datetime) -> AudiencePlan:
+    """A plan of so many batches; in a split test the first two are its groups."""
+    sizes = {"a": 1, "b": 1, "rest": batches - GROUPS} if request.split else {}
+    groups = [
+        PlannedGroup.model_validate({"name": n, "openids": 9_999 * size, "batches": size}) for n, size in sizes.items()
+    ]
+    openids = sum(group.openids for group in groups) or 10_000 * batches - 1
+    return AudiencePlan(digest="a" * 64, openids=openids, batches=batches, taken_at=now, groups=tuple(groups))
 
 
 @dataclass
@@ -66,16 +81,18 @@ class WholeBook:
     approved: bool = False
     paused: bool = False
     aborted: bool = False
+    chosen: bool = False
     had_losses: bool = False
 
-    def begins(self, name: str, now: datetime, under_way: list[str]) -> None:
-        """A batch begins, while these are under way."""
+    def begins(self, name: str, now: datetime, under_way: list[str], *, is_rest: bool) -> None:
+        """A batch begins, while these are under way; ``is_rest``: of a split test."""
         if self.had_losses:
             return
         wrong = {
             f"while {', '.join(under_way)} is under way": bool(under_way),
             "and nobody has approved it": self.needs_approval and not self.approved,
             "while it is paused": self.paused,
+            "before anybody has chosen what the rest gets": is_rest and not self.chosen,
             "although it was aborted": self.aborted,
             "before its time": self.send_at is not None and now < self.send_at - CLOCK,
             "after its time": self.not_after is not None and now >= self.not_after + CLOCK,
@@ -95,6 +112,8 @@ class WholeBook:
                 self.paused = False
             case "Abort" | "Reject":
                 self.aborted = True
+            case "Choose":
+                self.chosen = True
             case "Reschedule":
                 self.send_at = getattr(answer, "send_at", self.send_at)
             case _:
@@ -228,9 +247,11 @@ class Whole:
         """The batch is started, or followed where it runs already."""
         send = self.batches.get(number)
         if send is None:
-            send = self.batches[number] = self.make(self, batch_of(self.request, chosen, number))
+            send = self.batches[number] = self.make(
+                self, batch_of(self.request, chosen, number, self.run.state.winner if self.run else None)
+            )
         others = [one.key for one in self.batches.values() if one.run and one is not send]
-        self.book.begins(send.key, self.now(), others)
+        self.book.begins(send.key, self.now(), others, is_rest=chosen.group_of(number) == "rest")
         if send.run is None:
             self.closed.pop(number, None)
             send.start()
@@ -301,14 +322,11 @@ class Whole:
             case steps.Pin():
                 return steps.Pinned(self.facts)
             case steps.Inspect():
-                return steps.Inspected("d")
+                return steps.Inspected("d", tuple(Content(digest="d") for _ in self.request.versions))
             case steps.Join():
                 return steps.Joined()
             case steps.PlanAudience():
-                openids = 10_000 * self.total - 1
-                return steps.Planned(
-                    AudiencePlan(digest="a" * 64, openids=openids, batches=self.total, taken_at=self.now())
-                )
+                return steps.Planned(plan_of(self.request, self.total, self.now()))
             case steps.Preview(number):
                 return steps.WasPreviewed(Previewed(to=str(number), sent=True))
             case steps.Show():

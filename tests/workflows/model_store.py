@@ -16,9 +16,16 @@ from qunfa.contract.batches import (
     PLAN_REUSED,
     WRITE_REPORT,
     AudiencePlan,
+    PlannedGroup,
     PlanStep,
     Reported,
     ReportStep,
+)
+
+_GROUPS = (
+    PlannedGroup(name="a", openids=5_000, batches=1),
+    PlannedGroup(name="b", openids=10_000, batches=1),
+    PlannedGroup(name="rest", openids=10_000, batches=1),
 )
 
 
@@ -42,7 +49,10 @@ class ModelStore:
             raise ApplicationError("no audience", list(self.wrong), type=AUDIENCE_INVALID, non_retryable=True)
         if self.reused:
             raise ApplicationError("another plan", type=PLAN_REUSED, non_retryable=True)
-        plan = AudiencePlan(digest="a" * 64, openids=self.openids, batches=self.batches, taken_at=self.now())
+        groups = _GROUPS if step.split else ()
+        plan = AudiencePlan(
+            digest="a" * 64, openids=self.openids, batches=self.batches, taken_at=self.now(), groups=groups
+        )
         return self.plans.setdefault(step.key, plan)
 
     @activity.defn(name=WRITE_REPORT)

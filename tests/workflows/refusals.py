@@ -30,7 +30,7 @@ from qunfa.temporal.payloads import data_converter
 from workflows.account import Account
 from workflows.mass_send import MassSend
 
-UPDATES: Final = ("approve", "reject", "retry", "abort", "pause", "resume", "reschedule", "mark_sent")
+UPDATES: Final = ("approve", "reject", "retry", "abort", "pause", "resume", "reschedule", "choose", "mark_sent")
 """Those of a send. Without a payload each is refused, wherever the send stands."""
 _OURS: Final = "refused:"
 _NO_TASK: Final = {"query_workflow", "remove_from_cache"}

@@ -221,3 +221,19 @@ async def test_a_new_run_follows_the_batch_of_a_terminated_one(real_desk: Desk) 
     await real_desk.update(second, "retry")
     assert (await second.result()).outcome == "sent"
     assert await sent_to(real_desk) == [1, 1, 2, 3]
+
+
+@pytest.mark.history
+async def test_the_rest_of_a_split_test_waits_for_a_choice(real_desk: Desk) -> None:
+    """Both messages are shown, each group gets its own, and the rest gets the one that a person has chosen."""
+    split = {"split": {"a": 20, "b": 40}, "message_b": {"msgtype": "text", "content": "春装到了"}}
+    handle = await real_desk.start("split", audience=FILE, approval={"required": True}, requested_by="wang", **split)
+    status = await real_desk.waits(handle, "approval")
+    assert [line.partition(":")[0] for line in status.approval.shows[:2]] == ["group a", "group b"]
+    await real_desk.update(handle, "approve")
+    status = await real_desk.asks(handle, "winner_not_chosen")
+    assert (status.answers, await sent_to(real_desk)) == (("choose", "abort"), [1, 2])
+    await real_desk.update(handle, "choose", winner="b")
+    assert (await handle.result()).outcome == "sent"
+    said = [step.message.model_dump()["content"] for step in real_desk.wechat.tries]
+    assert (said[1] == said[2], said[0] == said[1]) == (True, False)

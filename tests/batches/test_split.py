@@ -1,0 +1,193 @@
+"""A split test without a server: two groups, and a rest that gets what a person chooses."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from qunfa.batches import show, steps
+from qunfa.batches.answers import fitting
+from qunfa.batches.state import batch_of
+from qunfa.contract.audience import Version
+from qunfa.contract.batches import BatchRow
+from qunfa.contract.operators import Abort, Choose, Pause, Resume, Retry
+from qunfa.contract.request import MassSendRequest
+from tests.batches.driving import Drive, failed, request, sent, split_plan
+from tests.rules.arbitrary import NOON
+
+TEXT_B = {"msgtype": "text", "content": "春装到了"}
+SPLIT: dict[str, Any] = {"split": {"a": 8, "b": 12, "rest": "winner"}, "message_b": TEXT_B}
+LI: dict[str, Any] = {"by": "li", "reason": "more read it"}
+
+
+def asked(drive: Drive) -> steps.Step:
+    """The step of a send that waits for a choice."""
+    step = drive.carry()
+    assert isinstance(step, steps.Step)
+    assert step.problem is not None
+    assert (step.phase, step.problem.name) == ("needs_operator", "winner_not_chosen")
+    return step
+
+
+def text_of(batch: MassSendRequest) -> str:
+    """What a batch gets."""
+    return str(batch.message.model_dump()["content"])
+
+
+@pytest.mark.parametrize(("winner", "text"), [("a", "你好"), ("b", "春装到了")])
+def test_the_rest_gets_the_message_that_was_chosen(winner: Version, text: str) -> None:
+    """Each group gets its own, and nobody of the rest gets anything before."""
+    drive = Drive(request(**SPLIT))
+    step = asked(drive)
+    assert drive.begun == {1: 1, 2: 1}
+    assert step.problem is not None
+    assert "Group a has 2,000 openids" in step.problem.sentence
+    assert "The rest has 19,999 openids." in step.problem.sentence
+    assert fitting(drive.request, drive.state, drive.now)[:1] == ("choose",)
+    assert drive.answer(Choose(winner=winner, **LI)) is None
+    end = drive.carry()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, drive.begun) == ("sent", dict.fromkeys(range(1, 5), 1))
+    batches = [batch_of(drive.request, drive.plan, number, drive.state.winner) for number in range(1, 5)]
+    assert [text_of(batch) for batch in batches] == ["你好", "春装到了", text, text]
+    assert [getattr(batch.audience, "openids", None) for batch in batches] == [2_000, 3_001, 9_999, 10_000]
+    assert not any(batch.split or batch.message_b for batch in batches)
+
+
+def test_no_batch_of_the_rest_can_be_made_without_a_winner() -> None:
+    """Also where the plan of the steps were wrong."""
+    with pytest.raises(ValueError, match="no winner"):
+        batch_of(request(**SPLIT), split_plan(), 3)
+
+
+def test_a_choice_fits_once_and_not_too_early() -> None:
+    """Whoever comes second hears who has chosen."""
+    drive = Drive(request(**SPLIT))
+    drive.go()
+    assert "groups a and b are sent first" in (drive.answer(Choose(winner="a", **LI)) or "")
+    asked(drive)
+    assert drive.answer(Choose(winner="b", **LI)) is None
+    assert "li has chosen the message of group b already" in (drive.answer(Choose(winner="a", **LI)) or "")
+    assert drive.state.winner == "b"
+
+
+def test_a_send_without_a_split_test_has_nothing_to_choose() -> None:
+    """The answer says so."""
+    drive = Drive()
+    drive.go()
+    assert "no split test" in (drive.answer(Choose(winner="a", **LI)) or "")
+
+
+def test_only_a_choice_or_an_abort_answers_it() -> None:
+    """A retry and a resume change nothing; after an abort the rest gets nothing."""
+    drive = Drive(request(**SPLIT))
+    asked(drive)
+    assert "what does: choose, abort" in (drive.answer(Retry(**LI)) or "")
+    assert drive.answer(Resume(by="li")) is not None
+    assert drive.answer(Abort(**LI)) is None
+    end = drive.carry()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, drive.begun) == ("partly_sent", {1: 1, 2: 1})
+
+
+def test_a_choice_that_nobody_makes_ends_the_send() -> None:
+    """It says so, and what was sent stays sent."""
+    drive = Drive(request(decision_timeout="PT1H", **SPLIT))
+    asked(drive)
+    drive.now += timedelta(hours=1)
+    end = drive.carry()
+    assert isinstance(end, steps.End)
+    assert end.problem is not None
+    assert (end.outcome, end.problem.name, drive.begun[3]) == ("partly_sent", "winner_not_chosen", 0)
+
+
+def test_a_group_that_fails_is_asked_about_before_the_choice() -> None:
+    """A choice may come first: the batch that has ended badly is still asked about."""
+    drive = Drive(request(**SPLIT))
+    step = drive.carry(lambda number: failed(number) if number == 2 else sent(number))
+    assert isinstance(step, steps.Step)
+    assert step.problem is not None
+    assert step.problem.name == "batch_failed"
+    assert drive.answer(Choose(winner="a", **LI)) is None
+    assert drive.begun[3] == 0
+    assert drive.answer(Resume(by="li")) is None
+    end = drive.carry()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, drive.begun[4]) == ("partly_sent", 1)
+
+
+def test_both_messages_are_previewed_and_shown() -> None:
+    """Each to each recipient, before the first batch."""
+    to = [{"openid": "o-boss"}, {"wxname": "li"}]
+    drive = Drive(request(preview={"to": to}, **SPLIT))
+    drive.go()
+    assert [one.to for one in drive.state.previews] == ["0-0", "0-1", "1-0", "1-1"]
+    lines = "\n".join(show.shown(split_plan(), None))
+    assert "group rest: 19,999 openids in 2 batches" in lines
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("end"), st.integers(1, 4), st.sampled_from(("sent", "failed", "unknown"))),
+            st.tuples(st.just("answer"), st.sampled_from(("a", "b", "pause", "resume", "retry", "abort")), st.none()),
+            st.tuples(st.just("wait"), st.integers(1, 5000), st.none()),
+            st.tuples(st.just("reset"), st.none(), st.none()),
+        ),
+        max_size=25,
+    )
+)
+def test_nothing_of_the_rest_begins_before_a_person_has_chosen(life: list[tuple[str, Any, Any]]) -> None:
+    """In any order of answers, ends, resets and times; and what was chosen first stays."""
+    drive = Drive(request(**SPLIT))
+    chosen: Version | None = None
+    for number, (what, first, second) in enumerate(life):
+        drive.go()
+        assert chosen is not None or set(drive.begun) <= {1, 2}
+        assert drive.state.winner == chosen
+        match what:
+            case "end":
+                drive.hear(
+                    steps.Ended(BatchRow(number=first, outcome=second, may_have_been_delivered=second != "failed"))
+                )
+            case "wait":
+                drive.now += timedelta(minutes=first)
+            case "reset":
+                drive.hear(steps.WasReset())
+            case _ if first in {"a", "b"}:
+                if drive.answer(Choose(winner=first, **LI), f"u{number}") is None:
+                    assert chosen is None
+                    chosen = first
+            case _:
+                given_ = {"pause": Pause(**LI), "resume": Resume(**LI), "retry": Retry(**LI), "abort": Abort(**LI)}
+                drive.answer(given_[first], f"u{number}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"split": SPLIT["split"]}, "go together"),
+        ({"message_b": TEXT_B}, "go together"),
+        ({**SPLIT, "split": {"a": 60, "b": 41}}, "more than 100"),
+        ({**SPLIT, "split": {"a": 0, "b": 10}}, "greater than or equal to 1"),
+        ({**SPLIT, "split": {"a": 10, "b": 10, "rest": "all"}}, "winner"),
+        ({**SPLIT, "audience": {"kind": "all"}}, "sent in batches"),
+    ],
+)
+def test_a_split_test_that_cannot_be_is_refused(fields: dict[str, Any], said: str) -> None:
+    """Before anything is planned."""
+    with pytest.raises(ValidationError, match=said):
+        request(**fields)
+
+
+def test_a_split_of_all_has_no_rest_to_choose_for() -> None:
+    """Both groups are everybody: nobody is asked."""
+    drive = Drive(request(**{**SPLIT, "split": {"a": 50, "b": 50}}))
+    groups = drive.plan.groups[:2]
+    drive.plan = drive.plan.model_copy(update={"groups": groups, "batches": 2, "openids": 5_001})
+    end = drive.carry()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, drive.begun, drive.now == NOON) == ("sent", {1: 1, 2: 1}, True)
