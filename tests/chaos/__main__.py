@@ -27,7 +27,7 @@ def main() -> int:
     of_lists = f"how many lists, which are sent in batches (default: one for {SENDS_A_LIST} sends)"
     parser.add_argument("--lists", type=int, default=None, help=of_lists)
     parser.add_argument("--openids", type=int, default=0, help="one list alone, of so many openids, until it is over")
-    parser.add_argument("--calls", type=int, default=0, help="how often lists may submit a day, which takes a minute")
+    parser.add_argument("--calls", type=int, default=0, help="how often lists may submit in a day")
     parser.add_argument("--seed", type=int, default=None, help="of everything that is left to chance (default: random)")
     parser.add_argument("--control", choices=get_args(Control), help="take a promise out of the workers: to be caught")
     told = f"the story of send N in any case (by itself a run shows those of the first {STORIES_MAX} sends that met a "

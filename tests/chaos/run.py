@@ -29,8 +29,8 @@ AFTER_STARTS_SECONDS: Final = 4.0
 """How long processes are still killed after the last start."""
 CALM_SECONDS: Final = 90.0
 """How long a send may take that nothing has stood in the way of but a WeChat which did not answer, and now does."""
-DAY_SECONDS: Final = 60.0
-"""How long a day takes in which WeChat lets lists call so often and no more."""
+DAY_SECONDS: Final = 20.0
+"""How long it takes until the next day, once lists have used up the calls of one."""
 
 
 def patience(sends: int) -> float:
@@ -157,13 +157,16 @@ async def _long_lists(cast: Cast) -> None:
 
 
 async def _days(stage: Stage) -> None:
-    """A day after the other passes at WeChat, which counts the calls of lists anew then."""
-    account = stage.sim.world.accounts.get(LISTS)
-    day = 0
+    """Once lists have used up the calls of a day, nothing goes out for a while; then the day is over at WeChat."""
+    world, day = stage.sim.world, 0
+    account = world.accounts.get(LISTS)
     while account is not None:
+        calls = account.calls
+        await world.until(lambda: calls.used("mass", world.clock.day()) >= calls.limit("mass"), within=None)  # noqa: B023
+        say("lists have used up the calls of a day")
         await asyncio.sleep(DAY_SECONDS)
         day += 1
-        account.calls.clear(f"day {day}")
+        calls.clear(f"day {day}")
 
 
 async def _settled(stage: Stage) -> None:
