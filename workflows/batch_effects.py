@@ -43,7 +43,6 @@ with workflow.unsafe.imports_passed_through():
 
 _PLANNING: Final = timedelta(hours=2)
 _REPORTING: Final = timedelta(minutes=30)
-_HEARTBEAT: Final = timedelta(minutes=1)
 _SILENT: Final = timedelta(seconds=30)
 _UNHURRIED: Final = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
 
@@ -89,7 +88,7 @@ class BatchEffects:
                 return self._shown(state)
             case steps.PassOn(passing) if state.plan and state.running:
                 batch = batch_of(self._request, state.plan, state.running.number, state.winner)
-                return steps.WasPassed(passing.id, await answer_batch(batch, passing))
+                return steps.WasPassed(passing.id, await answer_batch(batch, passing, facts))
             case steps.LookBack(number):
                 return await self._look_back(facts, state, number)
             case steps.WriteReport(rows):
@@ -166,7 +165,7 @@ class BatchEffects:
                 step,
                 result_type=AudiencePlan,
                 start_to_close_timeout=_PLANNING,
-                heartbeat_timeout=_HEARTBEAT,
+                heartbeat_timeout=facts.timing.heartbeat,
                 retry_policy=_UNHURRIED,
                 summary="plan the audience",
             )
@@ -217,7 +216,8 @@ class BatchEffects:
         workflow_id = mass_send_id(self._request.account, key)
         told = {"by": (stop.by if stop else "") or "qunfa", "reason": "the whole send ends"}
         plan = state.plan.digest if state.plan else None
-        found = await look_back(FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, abort=told))
+        step = FollowBatchStep(workflow_id=workflow_id, number=number, plan=plan, abort=told)
+        found = await look_back(step, facts)
         if found.row is not None or not found.forgotten:
             return steps.LookedBack(number, found.row)
         known = await calls.look_up(facts, key, workflow_id)
@@ -232,7 +232,7 @@ class BatchEffects:
                 ReportStep(account=facts.pinned, key=self._request.key, plan=plan, rows=state.all_rows),
                 result_type=Reported,
                 schedule_to_close_timeout=_REPORTING,
-                heartbeat_timeout=_HEARTBEAT,
+                heartbeat_timeout=facts.timing.heartbeat,
                 retry_policy=_UNHURRIED,
                 summary="write the report",
             )

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.pictures import SourcesSeen
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import COMPLETES, MassSendResult
+    from qunfa.contract.steps import AccountFacts
     from qunfa.send.events import Answering
     from workflows.batch_effects import BatchEffects, UnderWay
     from workflows.inbox import Inbox
@@ -40,9 +41,10 @@ HISTORY_MAX: Final = 4_000
 class _Carrying:
     """The batch under way, as this run has begun or follows it."""
 
-    def __init__(self, number: int, request: MassSendRequest) -> None:
+    def __init__(self, number: int, request: MassSendRequest, facts: AccountFacts) -> None:
         self.number = number
         self.request = request
+        self.facts = facts
         self.tasks: list[asyncio.Task[None]] = []
 
 
@@ -137,17 +139,18 @@ class MassSendInBatches(People):
 
     def _carry(self) -> None:
         """Have the batch under way carried out, which is never cancelled; its end comes into the inbox."""
-        running, chosen = self._state.running, self._state.plan
-        if running is None or chosen is None:
+        running, chosen, facts = self._state.running, self._state.plan, self._state.pinned
+        if running is None or chosen is None or facts is None:
             self._carrying = None
         elif self._carrying is None:
-            carrying = _Carrying(running.number, batch_of(self._asked, chosen, running.number, self._state.winner))
+            batch = batch_of(self._asked, chosen, running.number, self._state.winner)
+            carrying = _Carrying(running.number, batch, facts)
             self._carrying = carrying
             carrying.tasks.append(asyncio.create_task(self._ended_by(carrying)))
 
     async def _ended_by(self, carrying: _Carrying, *, following: bool = False) -> None:
         carry = follow_batch if following else carry_batch
-        row = await carry(carrying.request, carrying.number)
+        row = await carry(carrying.request, carrying.number, carrying.facts)
         if self._carrying is carrying:
             self._inbox.put(steps.Ended(row))
 

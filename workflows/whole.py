@@ -44,10 +44,11 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.operators import Held
     from qunfa.contract.request import MassSendRequest
     from qunfa.contract.result import UPDATE_REFUSED, MassSendResult, Problem
+    from qunfa.contract.steps import AccountFacts
     from qunfa.markdown import plain
 
 _FOLLOWING: Final = timedelta(hours=1)
-_HEARTBEAT: Final = timedelta(seconds=30)
+_AGAIN: Final = timedelta(seconds=30)
 _ANSWERING: Final = timedelta(minutes=3)
 _TELLING: Final = timedelta(seconds=10)
 _PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
@@ -87,7 +88,7 @@ class Whole:
                 workflow.logger.warning("%s could not be told what batch %s needs: %s", self._id, self._number, error)
 
 
-async def carry_batch(batch: MassSendRequest, number: int) -> BatchRow:
+async def carry_batch(batch: MassSendRequest, number: int, facts: AccountFacts) -> BatchRow:
     """Send a batch, or follow the run that sends it already: how it has ended."""
     try:
         child = await workflow.start_child_workflow(
@@ -100,14 +101,14 @@ async def carry_batch(batch: MassSendRequest, number: int) -> BatchRow:
             static_summary=plain(f"batch {number} of {batch.key.rpartition('.')[0]}"),
         )
     except WorkflowAlreadyStartedError:
-        return await follow_batch(batch, number)
+        return await follow_batch(batch, number, facts)
     try:
         return row_of(number, MassSendResult.model_validate(await child))
     except ChildWorkflowError as error:
         return row_of_failure(number, batch.key, error.cause)
 
 
-async def follow_batch(batch: MassSendRequest, number: int) -> BatchRow:
+async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts) -> BatchRow:
     """How a batch has ended that another run has begun; a person may end the asking, which is begun again then."""
     while True:
         try:
@@ -118,7 +119,7 @@ async def follow_batch(batch: MassSendRequest, number: int) -> BatchRow:
                 ),
                 result_type=BatchRow,
                 start_to_close_timeout=_FOLLOWING,
-                heartbeat_timeout=_HEARTBEAT,
+                heartbeat_timeout=facts.timing.heartbeat,
                 retry_policy=_PATIENT,
                 summary=f"follow batch {number}",
             )
@@ -126,7 +127,7 @@ async def follow_batch(batch: MassSendRequest, number: int) -> BatchRow:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.warning("batch %s: following it was ended; it is begun again", number)
-            await workflow.sleep(_HEARTBEAT)
+            await workflow.sleep(_AGAIN)
         else:
             return row
 
@@ -135,7 +136,7 @@ def _plan_of(batch: MassSendRequest) -> str | None:
     return batch.audience.plan if isinstance(batch.audience, Batch) else None
 
 
-async def look_back(step: FollowBatchStep) -> BatchFound:
+async def look_back(step: FollowBatchStep, facts: AccountFacts) -> BatchFound:
     """Whether an earlier run has begun a batch, and how that has ended."""
     while True:
         try:
@@ -144,7 +145,7 @@ async def look_back(step: FollowBatchStep) -> BatchFound:
                 step,
                 result_type=BatchFound,
                 start_to_close_timeout=_FOLLOWING,
-                heartbeat_timeout=_HEARTBEAT,
+                heartbeat_timeout=facts.timing.heartbeat,
                 retry_policy=_PATIENT,
                 summary=f"look back at batch {step.number}",
             )
@@ -152,12 +153,12 @@ async def look_back(step: FollowBatchStep) -> BatchFound:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.warning("batch %s: looking back was ended; it is begun again", step.number)
-            await workflow.sleep(_HEARTBEAT)
+            await workflow.sleep(_AGAIN)
         else:
             return found
 
 
-async def answer_batch(batch: MassSendRequest, passing: Passing) -> str | None:
+async def answer_batch(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> str | None:
     """Give a batch a person's answer: why it does not fit, or nothing where it was taken."""
     step = AnswerBatchStep(
         workflow_id=mass_send_id(batch.account, batch.key), update=passing.name, answer=passing.answer
@@ -167,7 +168,7 @@ async def answer_batch(batch: MassSendRequest, passing: Passing) -> str | None:
             ANSWER_BATCH,
             step,
             schedule_to_close_timeout=_ANSWERING,
-            heartbeat_timeout=_HEARTBEAT,
+            heartbeat_timeout=facts.timing.heartbeat,
             retry_policy=_PATIENT,
             summary=f"{passing.name} of {batch.key}",
         )

@@ -6,6 +6,7 @@ from qunfa.account import owners
 from qunfa.account.budget import fitting, with_record
 from qunfa.account.routing import forwarding, matched
 from qunfa.account.state import AccountState, Record
+from qunfa.contract.batches import key_of_whole
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Lease
 from qunfa.contract.result import Answer
@@ -34,8 +35,16 @@ def noted(state: AccountState, record: Record, now: datetime) -> AccountState:
     fits = fitting(state, owners.named(state, record))
     if fits is None:
         return state
-    state = owners.without_pretenders(with_record(state, fits), fits)
+    state = owners.without_pretenders(with_record(_with_whole(state, fits.key, now), fits), fits)
     return matched(_with_moved(state, fits), fits, now)
+
+
+def _with_whole(state: AccountState, key: str, now: datetime) -> AccountState:
+    """The state that has heard of the send of which this key may be a batch, so that it goes no sooner than that."""
+    whole = state.records.get(key_of_whole(key) or "")
+    if whole is None:
+        return state
+    return state.changed(records={**state.records, whole.key: whole.changed(touched_at=now)})
 
 
 def _with_moved(state: AccountState, record: Record) -> AccountState:

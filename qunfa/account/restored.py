@@ -5,6 +5,8 @@
 | that waits when the account is told of the restore | at once: its place goes, and its run hears of it |
 | that wishes for a turn | before it gets one |
 | that comes up for the first time once all was started again (``ended_at``) | never: it is new |
+| the same, of a batch whose send in batches had come up before | before it gets a turn: it may have been sent |
+| the same, and the send in batches ends before that batch | as it is looked for: its openids are ``unknown`` |
 
 The doubt is a try of which nobody knows what became, once for each key and restore. Its window is over, so that nothing
 is repeated and a person is asked: a later generation may have been delivered under another ``clientmsgid``, and a send
@@ -19,6 +21,7 @@ from qunfa.account.people import freeze, unfreeze
 from qunfa.account.queue import turned_away
 from qunfa.account.records import noted
 from qunfa.account.state import AccountState, Record
+from qunfa.contract.batches import key_of_whole
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.ledger import Restored
 from qunfa.contract.operators import Restore
@@ -73,26 +76,49 @@ def doubted(state: AccountState, record: Record, generation: int, clientmsgid: s
     restored = state.restored
     if restored is None or is_doubted(state, record):
         return record
+    return record.changed(known=_with_doubt(restored, record.known, generation, clientmsgid))
+
+
+def looked_back(state: AccountState, key: str, known: Known | None) -> Known | None:
+    """What is known of a key that is submitted no more; a batch may be forgotten that has never asked."""
+    restored, whole = state.restored, state.records.get(key_of_whole(key) or "")
+    if restored is None or whole is None or (restored.ended_at is not None and not whole.lapsed):
+        return known
+    if known is not None and any(one.wish == _wish(restored) for one in known.tries):
+        return known
+    return _with_doubt(restored, known or Known(), 0, _NOBODY)
+
+
+def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str) -> Known:
     when = shanghai_clock(restored.taken)
     detail = f"Temporal's database was restored: whether anything was submitted after {when} is forgotten"
     forgotten = Try(
         generation=generation,
-        number=1 + max((one.number for one in record.known.tries), default=0),
+        number=1 + max((one.number for one in known.tries), default=0),
         wish=_wish(restored),
         clientmsgid=clientmsgid,
         not_before=restored.taken if restored.untouched else restored.taken - _WINDOW_OVER,
         holder=_NOBODY,
         answer=Answer(kind="unknown", at=restored.at, detail=detail),
     )
-    return record.changed(known=union(record.known, Known(tries=(forgotten,))))
+    return union(known, Known(tries=(forgotten,)))
 
 
 def is_doubted(state: AccountState, record: Record) -> bool:
     """Whether the record has the doubt that it needs, be it none."""
     restored = state.restored
-    if restored is None or (restored.ended_at is not None and not record.lapsed):
+    if restored is None or (restored.ended_at is not None and not _may_be_forgotten(state, record)):
         return True
     return any(one.wish == _wish(restored) for one in record.known.tries)
+
+
+def _may_be_forgotten(state: AccountState, record: Record) -> bool:
+    """Whether the key came up before all had caught up; or that of the send of which it may be a batch.
+
+    Such a send begins its batches one after the other, so that some come up only now that were sent before.
+    """
+    whole = state.records.get(key_of_whole(record.key) or "")
+    return any(one.lapsed for one in (record, whole) if one is not None)
 
 
 def is_doubt(one: Try) -> bool:

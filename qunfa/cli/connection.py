@@ -15,7 +15,6 @@ from temporalio.runtime import Runtime, TelemetryConfig
 from qunfa.cli.errors import Refused
 from qunfa.cli.language import _, sentences
 from qunfa.cli.output import note
-from qunfa.settings import load_task_queue
 from qunfa.temporal.connection import connect
 
 RPC_TIMEOUT: Final = timedelta(seconds=10)
@@ -60,6 +59,8 @@ _TIMEOUT: Final = timedelta(seconds=5)
 
 def task_queue(option: str | None) -> str:
     """The queue that was asked for, or the configured one."""
+    from qunfa.settings import load_task_queue  # noqa: PLC0415 - help and completion need no settings
+
     return option or load_task_queue()
 
 

@@ -21,9 +21,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.language import N_, _
 from qunfa.cli.phrases import told
+from qunfa.config_file import SettingsError
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.refusal import full_stop
-from qunfa.settings import SettingsError
 from qunfa.temporal.connection import TemporalError, TemporalUnreachable
 
 

@@ -10,7 +10,7 @@ from qunfa.cli.batches import batches_line
 from qunfa.cli.language import _
 from qunfa.cli.output import in_a_line
 from qunfa.cli.phrases import told, told_whole
-from qunfa.cli.preview import preview_line
+from qunfa.cli.previews import preview_line
 from qunfa.cli.status import headline, named_state, state_word
 from qunfa.cli.times import short
 from qunfa.cli.view import NEEDS_A_PERSON, RequestView, SendView

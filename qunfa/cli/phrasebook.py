@@ -15,8 +15,8 @@ TOLD: Final = frozenset(
 )
 """The variables that hold a sentence, or a part of one, which is translated as well."""
 
-NAMES: Final = frozenset({"phase", "outcome", "state", "kind"})
-"""The variables that hold the name of a state, perhaps with blanks."""
+NAMES: Final = frozenset({"phase", "outcome", "state", "kind", "use"})
+"""The variables that hold the name of a state or of a use, perhaps with blanks."""
 
 NUMBERS: Final = frozenset(
     {"msg_id", "number", "errcode", "tag_id", "days", "article", "place", "most", "least", "size", "left", "limit"}
@@ -180,6 +180,7 @@ SHOWN: Final = (
     N_("to {number} openids, digest {digest}"),
     N_("{number} of the 4 messages that each follower gets this month went to all"),
     N_("digest of all this: {digest}"),
+    N_("{use} ({kind}, {size} bytes, SHA-256 {digest})"),
 )
 """What goes out to whom. The message's own words are variables, and stay as they are."""
 

@@ -64,7 +64,6 @@ def simulator(
     """
     from qunfa.simulator import SimulatorConfig, load_config, serve  # noqa: PLC0415 - see above
 
-    _configure_logging()
     try:
         configuration = SimulatorConfig() if config is None else load_config(config)
     except OSError as error:
@@ -72,6 +71,7 @@ def simulator(
     except ValueError as error:
         said = _("The simulator's configuration {file} is wrong: {error}").format(file=config, error=error)
         raise WrongUse(said) from None
+    _configure_logging()
     try:
         serve(
             configuration, host, port, on_started=lambda url: note(_("The simulator listens at {url}").format(url=url))

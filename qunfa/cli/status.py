@@ -15,7 +15,7 @@ from qunfa.cli.language import CHINESE, N_, _, sentences, several, spoken
 from qunfa.cli.options import Account, Json, send_id
 from qunfa.cli.output import note, show, show_json, unbroken
 from qunfa.cli.phrases import told, told_whole
-from qunfa.cli.preview import render_previews
+from qunfa.cli.previews import render_previews
 from qunfa.cli.replies import answer_commands, batch_asking, batch_command, look_command, next_command
 from qunfa.cli.tables import facts, table
 from qunfa.cli.times import short

@@ -135,13 +135,18 @@ def batch_key(key: str, number: int) -> str:
     return f"{key}.{number}"
 
 
+def key_of_whole(key: str) -> str | None:
+    """The key of the send in batches, if ``key`` can be that of a batch of it."""
+    before, dot, number = key.rpartition(".")
+    return before if dot and number.isdecimal() else None
+
+
 def whole_of(batch: MassSendId, parent_id: str | None) -> MassSendId | None:
     """The send in batches that a send is a batch of, by its key and the workflow that has started it."""
     whole = parse_mass_send_id(parent_id or "")
     if whole is None or whole.account != batch.account:
         return None
-    before, dot, number = batch.key.rpartition(".")
-    return whole if dot and before == whole.key and number.isdecimal() else None
+    return whole if key_of_whole(batch.key) == whole.key else None
 
 
 class PlanStep(Stored):

@@ -206,7 +206,7 @@ def tasks_unknown() -> Finding:
 def restore_found(waiting: Mapping[str, datetime], silent: Sequence[str]) -> Finding:
     """Which accounts wait since a restore, each with the time of its snapshot, and which did not say so."""
     if waiting:
-        named = ", ".join(f"{account} (snapshot of {shanghai_clock(taken)})" for account, taken in waiting.items())
+        named = ", ".join(f"{account} ({shanghai_clock(taken)})" for account, taken in waiting.items())
         said = f"after a restore these accounts doubt each key, until they are told that all was started again: {named}"
         return Finding(name="restore", state="warning", said=said, todo=_DONE)
     if silent:

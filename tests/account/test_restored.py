@@ -2,10 +2,12 @@ from datetime import timedelta
 
 from qunfa.account.people import freeze
 from qunfa.account.restored import DOUBT, caught_up, doubted, marked, why_not_caught_up
+from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Known, Try
 from qunfa.contract.grants import Granted, Wish
 from qunfa.contract.operators import Restore
+from qunfa.contract.steps import LedgerQuestion
 from qunfa.rules.clientmsgid import clientmsgid
 from tests.account.driving import EMPTY, MINUTE, answer, asked, attempt, done, kept, leased, look, turn, wish
 from tests.rules.arbitrary import NOON
@@ -82,6 +84,37 @@ def test_what_comes_up_once_all_was_started_again_is_new() -> None:
     state, [planned] = asked(state, wish("w2", "planned", number=2))
     assert len(doubts(planned.known)) == 1
     assert kept(state) == state
+
+
+def test_a_batch_of_a_list_from_before_may_be_forgotten() -> None:
+    """Whenever it comes up: the list may have begun it before the restore. That of a later list is new."""
+    state, _ = asked(restored(), look("w0", "list"))
+    state = caught_up(state, NOON)
+    state, [batch] = asked(state, wish("w1", "list.7"))
+    assert (batch.answer, len(doubts(batch.known)), state.lease) == ("known", 1, None)
+    state, _ = asked(state, look("w2", "later"))
+    state, [new] = asked(state, wish("w3", "later.7"))
+    assert new.answer == "lease"
+
+
+def test_a_batch_that_was_never_asked_about_may_be_forgotten() -> None:
+    """A list that ends early looks for it. Of a batch of a later list, and of any other key, nothing is said."""
+    state, _ = asked(restored(), look("w0", "list"), look("w1", "other"))
+    for account in (state, caught_up(state, NOON)):
+        _, told = answer_of(account, LedgerQuestion(key="list.7"), NOON)
+        assert told.known is not None
+        assert len(doubts(told.known)) == 1
+        assert answer_of(account, LedgerQuestion(key="later.7"), NOON)[1].known is None
+        assert answer_of(account, LedgerQuestion(key="other"), NOON)[1].known == Known()
+    state, [batch] = asked(caught_up(state, NOON), wish("w2", "list.7"))
+    assert answer_of(state, LedgerQuestion(key="list.7"), NOON)[1].known == batch.known
+
+
+def test_a_list_is_known_for_as_long_as_its_batches() -> None:
+    """Its own record is touched with theirs, so that it does not go before them."""
+    state, _ = asked(EMPTY, look("w0", "list"))
+    state, _ = asked(state, wish("w1", "list.1"), now=NOON + MINUTE)
+    assert state.records["list"].touched_at == state.records["list.1"].touched_at == NOON + MINUTE
 
 
 def test_a_second_restore_doubts_anew() -> None:

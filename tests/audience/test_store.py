@@ -1,14 +1,21 @@
 """The store: a folder or a bucket, in which things appear whole and once."""
 
+import asyncio
+import contextlib
+import shutil
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from qunfa.audience.store import CHUNK, Store, StoreUnavailable
 from qunfa.media import SourcePolicy
+from tests.looking import until
 from tests.media.sources.conftest import SECRET_KEY, credentials, store
 from tests.media.sources.conftest import Store as Bucket
+from tests.ports import free_address
 
 __all__ = ["credentials", "store"]
 
@@ -47,13 +54,55 @@ async def test_a_store_gives_back_what_was_put_there(opened: Opened) -> None:
 
 
 async def test_a_folder_creates_once_and_reads_parts(tmp_path: Path) -> None:
-    """Whoever comes second changes nothing. Rclone's server knows neither of both, so that no bucket is tried here."""
+    """Whoever comes second changes nothing."""
     found = Store(tmp_path.as_uri(), SourcePolicy())
     assert await found.create("k/plan", b"first")
     assert await found.get_range("k/plan", 1, 3) == b"irs"
     assert await found.get_range("k/none", 1, 3) is None
     assert not await found.create("k/plan", b"second")
     assert await found.get("k/plan") == b"first"
+
+
+@pytest.fixture
+async def strict(credentials: None) -> AsyncIterator[Opened]:
+    """A bucket of a server that keeps to S3's conditions, as `moto_server` does."""
+    server = shutil.which("moto_server")
+    if server is None:
+        pytest.skip("moto_server is not installed: pip install 'moto[s3,server]'")
+    host, port = (address := free_address()).split(":")
+    process = await asyncio.create_subprocess_exec(server, "-H", host, "-p", port, stdout=DEVNULL, stderr=DEVNULL)
+    try:
+        async with httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as http:
+            await until(lambda: _made(http))
+        policy = SourcePolicy(s3_endpoint=f"http://{address}", s3_region="us-east-1")
+        yield lambda: Store("s3://lists/plans", policy)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _made(http: httpx.AsyncClient) -> bool:
+    """Whether the server has made the bucket: it does once it listens."""
+    with contextlib.suppress(httpx.ConnectError):
+        return (await http.put("/lists")).is_success
+    return False
+
+
+async def test_a_bucket_creates_once_and_reads_parts(strict: Opened) -> None:
+    """Of eight workers that put a plan there at once, one does; batches are read from the middle of a snapshot."""
+    created = await asyncio.gather(*(strict().create("k/plan.json", b"%d" % number) for number in range(8)))
+    assert sorted(created) == [False] * 7 + [True]
+    assert await strict().get("k/plan.json") == b"%d" % created.index(True)
+    content = bytes(range(256)) * (CHUNK // 100)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(content), CHUNK):
+            yield content[at : at + CHUNK]
+
+    await strict().put("k/openids", pieces())
+    assert await strict().get_range("k/openids", CHUNK + 1, 1000) == content[CHUNK + 1 : CHUNK + 1001]
+    assert await strict().get_range("k/none", 0, 1) is None
+    assert await strict().shortcoming() is None
 
 
 async def test_a_trial_finds_what_a_store_lacks(opened: Opened) -> None:

@@ -8,11 +8,15 @@ import signal
 import sys
 from typing import Final, get_args
 
+from tests.chaos.court import STORIES_MAX
+from tests.chaos.lists import Lists
 from tests.chaos.progress import say
-from tests.chaos.run import STORIES_MAX, Control, run
+from tests.chaos.run import Control, run
 from tests.chaos.tally import Tally
 
 SENDS: Final = 200
+SENDS_A_LIST: Final = 10
+"""One list for so many sends."""
 _INTERRUPTED: Final = 130
 
 
@@ -20,6 +24,10 @@ def main() -> int:
     """One run; 0 if no promise was broken, 1 if one was, 130 if it was interrupted."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--sends", type=_whole, default=SENDS, help=f"how many sends (default {SENDS})")
+    of_lists = f"how many lists, which are sent in batches (default: one for {SENDS_A_LIST} sends)"
+    parser.add_argument("--lists", type=int, default=None, help=of_lists)
+    parser.add_argument("--openids", type=int, default=0, help="one list alone, of so many openids, until it is over")
+    parser.add_argument("--calls", type=int, default=0, help="how often lists may submit in a day")
     parser.add_argument("--seed", type=int, default=None, help="of everything that is left to chance (default: random)")
     parser.add_argument("--control", choices=get_args(Control), help="take a promise out of the workers: to be caught")
     told = f"the story of send N in any case (by itself a run shows those of the first {STORIES_MAX} sends that met a "
@@ -30,10 +38,12 @@ def main() -> int:
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
     say(f"seed {seed}")
     tally = Tally(seed, options.sends)
+    count = options.sends // SENDS_A_LIST if options.lists is None else options.lists
+    lists = Lists(count, options.openids, options.calls)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has a job in the background ignore it
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))  # ends as Ctrl-C does
     try:
-        asyncio.run(run(tally, options.control, options.tell, tell_unknown=options.tell_unknown))
+        asyncio.run(run(tally, lists, options.control, options.tell, tell_unknown=options.tell_unknown))
     except KeyboardInterrupt:
         say("interrupted")
         return _INTERRUPTED

@@ -16,11 +16,13 @@ from qunfa.simulator.faults import Stage
 from qunfa.simulator.jobs import Job
 from qunfa.simulator.pushes import event_of
 from qunfa.simulator.world import World
-from tests.chaos import mishaps, words
+from tests.chaos import mishaps
+from tests.chaos.lists import Rolls
 from tests.chaos.plan import ChaosPlan, Fate
 
 _SUBMITTING: Final = ("/mass/sendall", "/mass/send")
 _UPLOADING: Final = ("/media/upload", "/media/uploadimg", "/material/add_material")
+_LISTING: Final = ("/user/tag/get", "/user/get")
 _FALSE_PUSH: Final = "err(30001)"
 
 
@@ -71,16 +73,17 @@ class Part:
 class Director:
     """Stands in for the fault plan and the job plan of a world, and counts what it has let go wrong."""
 
-    def __init__(self, world: World, plan: ChaosPlan) -> None:
+    def __init__(self, world: World, plan: ChaosPlan, rolls: Rolls) -> None:
         self._world = world
-        self._parts = {send.text: Part(send.fate) for send in plan.sends}
+        self._rolls = rolls
+        self._parts = {part.said: Part(part.fate) for send in plan.sends for part in rolls.parts(send)}
         self._uploads = {name: deque(faults) for name, faults in plan.uploads.items()}
         self._chance = Random(f"{plan.seed}:tokens")  # noqa: S311
         self._call: ContextVar[Call | None] = ContextVar("call", default=None)
         self._liars: set[asyncio.Task[None]] = set()
         self._meant: WeakKeyDictionary[Call, Fault | None] = WeakKeyDictionary()
         self.calls: defaultdict[str, list[Call]] = defaultdict(list)
-        """The drafts, submissions and questions of each send, by its words: the world forgets what a call said."""
+        """The drafts, submissions and questions of each send or batch, by what it says: the world forgets that."""
         self.true_since: dict[int, float] = {}
         """By msg_id, since when WeChat tells the truth of a job of which it had lied. Seconds since the epoch."""
         self.struck: Counter[str] = Counter()
@@ -106,7 +109,7 @@ class Director:
     def take_job_plan(self, account: Account, clientmsgid: str | None) -> JobPlan:
         """What is planned for a job that is being accepted."""
         call = self._call.get()
-        if call is None or self.quiet or (part := self._parts.get(words.of_call(self._world, call))) is None:
+        if call is None or self.quiet or (part := self._parts.get(self._rolls.of_call(self._world, call))) is None:
             return JobPlan()
         plan, lie = part.job(), part.lie
         if lie is not None:
@@ -127,7 +130,9 @@ class Director:
             return self._meant_for(call, stage, lambda: mishaps.token(self._chance))
         if call.path.endswith(_UPLOADING):
             return self._meant_for(call, stage, lambda: self._upload(call))
-        said = words.of_call(self._world, call)
+        if call.path.endswith(_LISTING):
+            return self._meant_for(call, stage, lambda: mishaps.page(self._chance))
+        said = self._rolls.of_call(self._world, call)
         if stage == "before":
             self.calls[said].append(call)
         part = self._parts.get(said)

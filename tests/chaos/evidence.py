@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
 from temporalio.service import RPCError
 
 from qunfa.contract import INVALID_REQUEST, MASS_SEND_FAILED, MassSendResult, account_id
@@ -215,6 +216,36 @@ def run_of(run: Listed, events: Sequence[HistoryEvent]) -> Run:
     closed_at = last.event_time.ToDatetime(tzinfo=UTC).timestamp() if run.closed_at is not None else None
     begun = {event.activity_task_scheduled_event_attributes.activity_type.name for event in events}
     return Run(run.run_id, text, run.started_at, closed_at, state, result, unread=WISH not in begun)
+
+
+def outcome_of(failure: WorkflowFailureError) -> str:
+    """How a run has ended that did not complete, in a word."""
+    match failure.cause:
+        case ApplicationError(type=kind, details=[dict() as result, *_]) if kind == MASS_SEND_FAILED:
+            return str(result["outcome"])
+        case ApplicationError(type=kind):
+            return kind or "failed"
+        case CancelledError():
+            return "cancelled"
+        case TerminatedError():
+            return "terminated"
+        case other:
+            return type(other).__name__
+
+
+def seen_of(failure: WorkflowFailureError) -> tuple[RunState, MassSendResult | None]:
+    """The same as the judge sees it."""
+    match failure.cause:
+        case ApplicationError(type=kind, details=[dict() as result, *_]) if kind == MASS_SEND_FAILED:
+            return "failed", MassSendResult.model_validate(result)
+        case ApplicationError(type=kind) if kind == INVALID_REQUEST:
+            return "refused", None
+        case CancelledError():
+            return "cancelled", None
+        case TerminatedError():
+            return "terminated", None
+        case _:
+            return "broken", None
 
 
 async def book_of(client: Client, account: str, appid: str, lost_at: float) -> BookSeen:

@@ -45,7 +45,7 @@ class Violation:
 def judge_send(send: SendSeen) -> list[Violation]:
     """All that is wrong with one send."""
     own = send.own
-    found = [*_doubles(send), *_intruders(send), *_restarts(send, own)]
+    found = [*doubles(send), *_intruders(send), *_restarts(send, own)]
     for number, run in enumerate(own):
         until = own[number + 1].started_at if number + 1 < len(own) else _NEVER
         found.extend(_judge_run(send, run, [job for job in send.jobs if job.accepted_at < until]))
@@ -84,7 +84,8 @@ def count(violations: Iterable[Violation]) -> dict[Kind, int]:
     return {kind: counted[kind] for kind in KINDS}
 
 
-def _doubles(send: SendSeen) -> Iterator[Violation]:
+def doubles(send: SendSeen) -> Iterator[Violation]:
+    """Who has received it more than once."""
     received = Counter(follower for job in send.jobs for follower in job.received or ())
     hit = [follower for follower, times in received.items() if times > 1]
     if hit:
@@ -176,10 +177,11 @@ def _errors(run: Run, result: MassSendResult, jobs: Sequence[Accepted]) -> Itera
     known = {job.msg_id: job for job in jobs}
     for row in result.jobs:
         if row.msg_id is not None:
-            yield from _row_errors(row, known.get(row.msg_id))
+            yield from row_errors(row, known.get(row.msg_id))
 
 
-def _row_errors(row: JobResult, job: Accepted | None) -> Iterator[str]:
+def row_errors(row: JobResult, job: Accepted | None) -> Iterator[str]:
+    """Where a row of a result and WeChat's job of its msg_id differ."""
     if job is None:
         yield f"has msg_id {row.msg_id}, which is no job of this send"
         return

@@ -115,6 +115,14 @@ def question(chance: Random) -> Fault:
     return refused(chance.choice([-1, 40059, 40001, 45009, 45011])) if kind == "errcode" else fault(kind)
 
 
+def page(chance: Random) -> Fault | None:
+    """What goes wrong with a page of openids, if anything does."""
+    if chance.random() < 0.75:
+        return None
+    kind = chance.choice(_OF_A_QUESTION)
+    return refused(-1) if kind == "errcode" else fault(kind)
+
+
 def upload(chance: Random) -> Fault | None:
     """What goes wrong with an upload, if anything does."""
     if chance.random() < 0.75:

@@ -16,7 +16,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from qunfa.contract import Status, account_id
+from qunfa.batches.problems import BATCH_FAILED
+from qunfa.contract import Status, account_id, mass_send_id
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.simulator.jobs import Job
 from tests.chaos import words
@@ -32,6 +33,8 @@ UNKNOWN_ABORTS_MAX: Final = 2
 QUIET_SECONDS: Final = 3.0
 """How long WeChat must not have heard of a send, and no worker been held up, before a try cannot be under way: three
 times as long as a try may take."""
+_BY_THE_LIST: Final = 0.5
+"""How many answers to a batch are given to its list, which passes them on."""
 Answer = tuple[str, dict[str, Any]]
 
 
@@ -40,7 +43,7 @@ class Operator:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._sends = {send.key: send for send in stage.plan.sends}
+        self._sends = {part.key: part for send in stage.plan.sends for part in (send, *stage.rolls.parts(send))}
         self._chances: dict[str, Random] = {}
         self._retries: Counter[str] = Counter()
         self._unknown_aborts: Counter[str] = Counter()
@@ -59,6 +62,11 @@ class Operator:
                         self._busy.add(workflow_id)
                         tasks.create_task(self._look_after(workflow_id))
                 await asyncio.sleep(LOOKS_EVERY_SECONDS)
+
+    def done_to(self, send: SendPlan) -> list[tuple[float, str]]:
+        """What it has done to a send, or to a list and its batches."""
+        keys = {send.key, *(part.key for part in self._stage.rolls.parts(send))}
+        return [(at, f"{key}: {line}") for key in sorted(keys) for at, line in self.did.get(key, [])]
 
     async def _found(self, query: str) -> list[str]:
         try:
@@ -79,9 +87,10 @@ class Operator:
     async def _look_after(self, workflow_id: str) -> None:
         handle = self._stage.client.get_workflow_handle(workflow_id)
         named = parse_mass_send_id(workflow_id)
+        send = self._sends.get(named.key) if named else None
         try:
-            if named is not None:
-                await self._decide(handle, self._sends[named.key])
+            if send is not None:
+                await self._decide(handle, send)
         except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
             pass  # Temporal or the workers are down: the next look tells
         finally:
@@ -91,10 +100,17 @@ class Operator:
         status: Status = await handle.query("status", result_type=Status, rpc_timeout=RPC)
         if status.phase != "needs_operator" or status.problem is None:
             return
-        chosen = self._answer(send, status, status.problem.name)
+        if status.problem.name == "quota_exhausted" and self._is_used_up(send):
+            return  # there is quota again tomorrow
+        of_list = bool(send.members) and not send.part
+        answer = self._about_a_batch if of_list else self._answer
+        chosen = answer(send, status, status.problem.name)
         if chosen is None:
             return
         name, payload = chosen
+        ends_a_long_list = send.lasts and name == "abort"
+        if send.part and not ends_a_long_list and self._chance(send).random() < _BY_THE_LIST:
+            handle = self._stage.client.get_workflow_handle(mass_send_id(send.account, send.key.partition(".")[0]))
         hands = 2 if self._chance(send).random() < 0.1 else 1
         said = await asyncio.gather(*(self._update(handle, name, payload) for _ in range(hands)))
         for sentence in said:
@@ -109,6 +125,20 @@ class Operator:
         except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
             return f"not answered: {type(error).__name__}"
         return ""
+
+    def _about_a_batch(self, send: SendPlan, status: Status, problem: str) -> Answer | None:
+        """The update for a list that asks about a batch that has ended; while a batch asks, that is answered."""
+        if problem != BATCH_FAILED:
+            return None
+        weights = {"retry": 50, "resume": 35} if send.lasts else {"retry": 50, "resume": 35, "abort": 15}
+        fitting = [name for name in weights if name in status.answers]
+        if self._retries[send.key] >= RETRIES_MAX and len(fitting) > 1:
+            fitting.remove("retry")
+        if not fitting:
+            return None
+        name = self._chance(send).choices(fitting, [weights[name] for name in fitting])[0]
+        self._retries[send.key] += name == "retry"
+        return name, {}
 
     def _answer(self, send: SendPlan, status: Status, problem: str) -> Answer | None:
         """The update to send, or None to wait."""
@@ -154,7 +184,13 @@ class Operator:
 
     def _console(self, send: SendPlan) -> list[Job]:
         """The jobs of this send that WeChat's console shows."""
-        return words.jobs_that_say(self._stage.sim.world, send.account, send.text)
+        return self._stage.rolls.jobs_of(self._stage.sim.world, send)
+
+    def _is_used_up(self, send: SendPlan) -> bool:
+        """Whether WeChat lets the account send nothing more today."""
+        world = self._stage.sim.world
+        calls = world.accounts[send.account].calls
+        return calls.used("mass", world.clock.day()) >= calls.limit("mass")
 
     def _nothing_will_say_so(self, send: SendPlan, job: Job, known: set[int | None]) -> bool:
         """Whether no push tells the send of a job: its account has forgotten the push, or a slow try has made it."""
@@ -169,7 +205,7 @@ class Operator:
         quiet = time.time() - QUIET_SECONDS
         if any(worker.stopped or worker.held_until > quiet for worker in self._stage.workers):
             return False
-        return all(call.answered and call.time < quiet for call in self._stage.director.calls[send.text])
+        return all(call.answered and call.time < quiet for call in self._stage.director.calls[send.said])
 
     def _chance(self, send: SendPlan) -> Random:
         seeded = f"{self._stage.plan.seed}:operator:{send.key}"

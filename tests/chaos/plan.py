@@ -22,6 +22,7 @@ CERTAIN_WITHIN: Final = 0.4
 UPLOADS: Final = 100
 """How many uploads of an account have their fates; whatever comes later meets no fault."""
 Turn = Literal["none", "twice", "terminate", "replace", "cancel", "abort", "reset"]
+ListTurn = Literal[Turn, "pause"]
 TURNS: Final[tuple[Turn, ...]] = get_args(Turn)
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
 LYING: Final[tuple[Lie, ...]] = get_args(Lie)
@@ -75,6 +76,10 @@ class SendPlan:
 
     Times in seconds: `starts_at` since the beginning of the run, the others since the start of the send. `again`: it is
     started once more after its end; `intruder`: then with another content; `crowd`: many others are due at that moment.
+
+    Of a list, which is sent in batches: `members` are the followers on it, by number; `on_file` those in its file where
+    that has more; `fates` those of its batches, in order; `part` the batch, where only that is meant. `lasts`: it takes
+    longer than all sends together, and everything is struck until it is over.
     """
 
     number: int
@@ -83,7 +88,7 @@ class SendPlan:
     starts_at: float = 0.0
     on_problem: Literal["wait", "fail"] = "wait"
     fate: Fate = Fate()
-    turn: Turn = "none"
+    turn: ListTurn = "none"
     turn_after: float = 0.0
     not_after: float | None = None
     send_at: float | None = None
@@ -93,15 +98,30 @@ class SendPlan:
     ignore_reprint: bool = False
     form: Form = "text"
     crowd: bool = False
+    members: range = range(0)
+    on_file: range | None = None
+    on_batch_problem: Literal["stop", "continue"] = "stop"
+    fates: tuple[Fate, ...] = ()
+    part: int = 0
+    lasts: bool = False
 
     @property
     def key(self) -> str:
-        return f"send-{self.number:05}"
+        return f"{self._name}.{self.part}" if self.part else self._name
 
     @property
     def text(self) -> str:
         """What nobody but this send says, in whatever form: by this the jobs at WeChat are known to be its own."""
-        return f"{self.account}/{self.key}: 你好"
+        return f"{self.account}/{self._name}: 你好"
+
+    @property
+    def said(self) -> str:
+        """The same, with the batch where only that is meant."""
+        return f"{self.text} #{self.part}" if self.part else self.text
+
+    @property
+    def _name(self) -> str:
+        return f"{'list' if self.members else 'send'}-{self.number:05}"
 
 
 @dataclass(frozen=True)
@@ -202,7 +222,7 @@ def _drawn(seed: int, number: int, account: str | None = None) -> SendPlan:
         account,
         _audience(chance, chance.choice(kinds)),
         on_problem="wait" if waits else "fail",
-        fate=_fate(
+        fate=drawn_fate(
             chance,
             liable=waits and "decision_timeout" not in more and turn not in _ENDINGS,
             safe=account in SAFE,
@@ -240,7 +260,7 @@ def _with_openids(send: SendPlan, appid: str) -> SendPlan:
     return SendPlan(**{**vars(send), "audience": {"kind": "openids", "openids": openids}})
 
 
-def _fate(chance: Random, *, liable: bool, safe: bool) -> Fate:
+def drawn_fate(chance: Random, *, liable: bool, safe: bool) -> Fate:
     """Two fifths of all sends meet no trouble but the strikes."""
     count = chance.choices([0, 1, 2, 3], [45, 28, 17, 10])[0]
     faults = [mishaps.submission(chance) for _ in range(count)]

@@ -19,8 +19,9 @@ from temporalio.service import RPCError
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.simulator import Simulator, SimulatorConfig
 from qunfa.temporal.payloads import data_converter
-from tests.chaos import words
+from tests.chaos import lists, words
 from tests.chaos.director import Director
+from tests.chaos.lists import Rolls
 from tests.chaos.plan import FOLLOWERS, SAFE, TAG, ChaosPlan
 from tests.chaos.processes import Child
 from tests.looking import Looks
@@ -36,7 +37,9 @@ CALLBACK_TOKEN: Final = "chaosCALLBACKtoken0123456789"
 AES_KEY: Final = "chaosENCODINGaesKEY0123456789abcdefghijklmn"
 DATABASE: Final = "temporal.db"
 MEDIA: Final = "media"
-"""The folder of what messages are made of."""
+"""The folder of what messages are made of, and of the files of lists."""
+STORE: Final = "store"
+"""The folder of the plans and reports of lists."""
 WINDOW_SECONDS: Final = 20
 WECHAT_REMEMBERS_SECONDS: Final = 32
 """Longer than the window by more than any answer or process is held up."""
@@ -67,6 +70,7 @@ class Stage:
     client: Client
     sim: Simulator
     director: Director
+    rolls: Rolls
     temporal: Child
     workers: list[Child]
     receiver: Child
@@ -100,17 +104,19 @@ async def staged(plan: ChaosPlan, folder: Path, control: str | None) -> AsyncIte
     receiver = Child("receiver", [sys.executable, "-m", "qunfa.cli", "callback"], environment | scraped, folder)
     workers = [_worker(number, port, environment, folder, control) for number, port in enumerate(at_workers)]
     metrics = {f"worker-{number}": f"http://{LOCALHOST}:{port}/metrics" for number, port in enumerate(at_workers)}
+    rolls = Rolls(plan)
     async with Simulator(_simulated(plan, receiver_url)) as sim, contextlib.AsyncExitStack() as stack:
         _write_configuration(plan, folder, sim.url, at_receiver)
         words.write_files(folder / MEDIA)
-        director = Director(sim.world, plan)
+        lists.write_files(plan, folder / MEDIA)
+        director = Director(sim.world, plan, rolls)
         stack.push_async_callback(director.close)
         for child in (temporal, receiver, *workers):
             stack.push_async_callback(child.let_go)
             await child.start()
         client = await _connected(address)
         metrics["receiver"] = f"http://{LOCALHOST}:{at_metrics}/metrics"
-        stage = Stage(plan, folder, client, sim, director, temporal, workers, receiver, metrics, environment)
+        stage = Stage(plan, folder, client, sim, director, rolls, temporal, workers, receiver, metrics, environment)
         await _ready(stage)
         yield stage
 
@@ -181,6 +187,8 @@ task_queue = "{QUEUE}"
 wechat.base_url = "{wechat}"
 [media]
 roots = ["{folder / MEDIA}"]
+[store]
+uri = "file:{folder / STORE}"
 [receiver]
 host = "{LOCALHOST}"
 port = {receiver}
@@ -199,12 +207,12 @@ def _mode(account: str) -> str:
 
 def _simulated(plan: ChaosPlan, receiver: str) -> SimulatorConfig:
     def account(name: str, special: dict[str, Any]) -> dict[str, Any]:
-        to_all = special.get("to_all_per_month", 1_000_000)
+        special = {"followers": FOLLOWERS, "tags": [TAG], **special}
+        to_all, calls = special.pop("to_all_per_month", 1_000_000), special.pop("calls", 0)
+        counted = ("mass", "mass/get", "tags/get", "token", "stable_token")
         return {
-            **{field: value for field, value in special.items() if field != "to_all_per_month"},
+            **special,
             "secret": SECRET,
-            "followers": FOLLOWERS,
-            "tags": [TAG],
             "callback": {
                 "url": f"{receiver}/wechat/{name}",
                 "token": CALLBACK_TOKEN,
@@ -212,7 +220,7 @@ def _simulated(plan: ChaosPlan, receiver: str) -> SimulatorConfig:
                 "mode": _mode(name),
             },
             "limits": {
-                "calls_per_day": dict.fromkeys(("mass", "mass/get", "tags/get", "token", "stable_token"), 10_000_000),
+                "calls_per_day": dict.fromkeys(counted, 10_000_000) | ({"mass": calls} if calls else {}),
                 "mass_per_minute": 15,
                 "sends_per_day": 1_000_000,
                 "to_all_per_month": to_all,

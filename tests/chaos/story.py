@@ -11,8 +11,9 @@ from temporalio.client import WorkflowQueryFailedError, WorkflowQueryRejectedErr
 from temporalio.service import RPCError
 
 from qunfa.contract import Status
-from tests.chaos import evidence, words
+from tests.chaos import evidence
 from tests.chaos.evidence import Listed
+from tests.chaos.plan import SendPlan
 from tests.chaos.stage import RPC, Stage
 from tests.chaos.upstream import Upstream
 
@@ -26,7 +27,8 @@ async def of(stage: Stage, upstream: Upstream, operator: Iterable[Moment], runs:
     send = upstream.send
     moments: list[Moment] = [(at, f"upstream   {what}") for at, what in upstream.did]
     moments += [(at, f"operator   {what}") for at, what in operator]
-    moments += _at_wechat(stage, send.account, send.text)
+    for part in stage.rolls.parts(send):
+        moments += _at_wechat(stage, part)
     for run in runs:
         moments += await _of_run(stage, run)
     if moments:
@@ -37,9 +39,9 @@ async def of(stage: Stage, upstream: Upstream, operator: Iterable[Moment], runs:
     return [*head, *(f"{_clock(at)} {what}" for at, what in sorted(moments))]
 
 
-def _at_wechat(stage: Stage, account: str, text: str) -> list[Moment]:
+def _at_wechat(stage: Stage, send: SendPlan) -> list[Moment]:
     world = stage.sim.world
-    jobs = words.jobs_that_say(world, account, text)
+    jobs = stage.rolls.jobs_of(world, send)
     moments: list[Moment] = [
         (
             call.time,
@@ -48,7 +50,7 @@ def _at_wechat(stage: Stage, account: str, text: str) -> list[Moment]:
                 f"msg_id {call.job.msg_id if call.job else None}, answered {call.answered}"
             ),
         )
-        for call in stage.director.calls[text]
+        for call in stage.director.calls[send.said]
     ]
     for job in jobs:
         moments.append((job.accepted_at, f"accepted   msg_id {job.msg_id} as {job.clientmsgid}, plan {job.plan!r}"))

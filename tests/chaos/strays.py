@@ -16,8 +16,13 @@ def judge_strays(account: str, appid: str, jobs: Iterable[Job], sends: Iterable[
         send = wanted.get(words.of_content(job.content))
         if send is None:
             yield Violation("wrong", None, f"msg_id {job.msg_id} of account {account} is what nobody has asked to send")
-        elif not _meant(send.audience, appid, job):
+        elif not (_listed(send, job) if send.members else _meant(send.audience, appid, job)):
             yield Violation("wrong", send.key, f"msg_id {job.msg_id} went to {job.audience.label}, which was not asked")
+
+
+def _listed(send: SendPlan, job: Job) -> bool:
+    """Whether a job goes to nobody but who is on the list."""
+    return job.audience.label == "openids" and all(number in send.members for number in job.audience.members)
 
 
 def _meant(asked: dict[str, object], appid: str, job: Job) -> bool:

@@ -18,6 +18,10 @@ class Tally:
     kills: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
     """The last words on the sends: how many of each."""
+    batches: int = 0
+    lists: Counter[str] = field(default_factory=Counter)
+    """The last words on the lists, and how many openids are in which state by their reports."""
+    openids: Counter[str] = field(default_factory=Counter)
     judged: bool = False
     """Whether the judge has looked at it: where not, that no violation was found says nothing."""
     violations: list[Violation] = field(default_factory=list)
@@ -33,10 +37,18 @@ class Tally:
         """How many sends ended how, the most frequent first."""
         return "ends: " + " ".join(f"{end}={times}" for end, times in self.ends.most_common())
 
+    def of_lists(self) -> str:
+        """How many lists ended how, and what their reports say."""
+        ends, states = (
+            " ".join(f"{what}={times}" for what, times in counted.most_common())
+            for counted in (self.lists, self.openids)
+        )
+        return f"lists: {ends}; jobs: {self.batches}; openids: {states}"
+
     def progress(self, seconds: float) -> str:
         """How far it is."""
         kills = self.kills.total()
         return (
             f"{seconds:5.0f} s  {self.started} of {self.wanted} sends started, {self.over} over, {kills} kills, "
-            f"{self.faults} faults"
+            f"{self.faults} faults, {self.batches} jobs of lists over"
         )

@@ -48,8 +48,11 @@ async def finished(process: Process) -> tuple[int, str, dict[str, int]]:
     return code, said, {name: int(figure) for name, figure in figures.groupdict().items()}
 
 
+LISTS = re.compile(r"^lists: .*; openids: .*\bsent=(\d+)", re.MULTILINE)
 SENT_AT_LEAST = 25
 """Of 50 sends; about 37 are, the others are refused, aborted, cancelled or too late."""
+OPENIDS_AT_LEAST = 40_000
+"""Of the 90,000 of five lists; one is aborted, and batches of others fail."""
 
 
 @pytest.mark.timeout(600)  # longer than the run itself waits for its sends: it has to tell the story
@@ -69,6 +72,9 @@ async def test_a_minute_of_chaos_breaks_no_promise() -> None:
     ends = ENDS.search(said)
     assert ends
     assert int(ends[1]) >= SENT_AT_LEAST
+    lists = LISTS.search(said)
+    assert lists
+    assert int(lists[1]) >= OPENIDS_AT_LEAST
 
 
 @pytest.mark.timeout(300)
@@ -86,6 +92,17 @@ async def test_a_promise_taken_out_of_the_workers_is_noticed() -> None:
         stories = taken_stories(said)
         assert broken <= stories.keys()
         assert all(": seed 1, " in stories[key].partition("\n")[0] for key in broken)
+
+
+@pytest.mark.timeout(300)
+async def test_batches_that_no_other_run_of_a_list_knows_are_noticed() -> None:
+    """A list that is terminated and started again sends its first batches once more."""
+    code, said, figures = await finished(
+        await chaos("--sends", "1", "--lists", "1", "--seed", "1", "--control", "batches-of-a-run")
+    )
+    assert code == 1
+    assert figures["double"] > 0, said[-20_000:]
+    assert taken_stories(said).keys() == {"list-00001"}
 
 
 @pytest.mark.timeout(600)

@@ -1,7 +1,6 @@
 """The upstream of one send: starts it, and does to it what callers do, by accident or on purpose."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -15,18 +14,19 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     Client,
-    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.contract import INVALID_REQUEST, MASS_SEND, MASS_SEND_FAILED, MassSendResult, mass_send_id
-from tests.chaos import words
+from qunfa.contract import MASS_SEND, MassSendResult, Status, mass_send_id
+from tests.chaos import evidence, lists, words
 from tests.chaos.evidence import Run, RunState
 from tests.chaos.plan import SendPlan
 from tests.chaos.stage import QUEUE, RPC
@@ -38,6 +38,8 @@ RESTARTS_MAX: Final = 4
 _AGAIN_SECONDS: Final = 0.25
 _CONTENT: Final = 0.5
 """How many of those that have their result do not start it again after a restore."""
+_PAUSE_SECONDS: Final = 1.5
+_IN_DOUBT: Final = frozenset({"submitting", "unknown", "accepted"})
 _GONE: Final = frozenset({RPCStatusCode.NOT_FOUND})
 Done = TypeVar("Done")
 Handle = WorkflowHandle[Any, MassSendResult]
@@ -93,6 +95,8 @@ class Upstream:
         else:
             run = run or await self._start(patient=True)
         self.caught_up.set()
+        if run is not None and self.send.turn == "pause":
+            await self._resume(self.client.get_workflow_handle(self.id, result_type=MassSendResult))
         if run is not None:
             await self._until_known(run)
         self.over = True
@@ -173,7 +177,7 @@ class Upstream:
         request: dict[str, Any] = {
             "account": send.account,
             "key": send.key,
-            "audience": send.audience,
+            "audience": lists.audience(send.audience, self.media),
             "message": words.message(send.form, content or send.text, self.media),
             "send_ignore_reprint": send.ignore_reprint,
             "on_problem": "wait" if patient else send.on_problem,
@@ -182,6 +186,8 @@ class Upstream:
         }
         if patient:
             return request
+        if send.members:
+            request["on_batch_problem"] = send.on_batch_problem
         if send.decision_timeout is not None:
             request["decision_timeout"] = send.decision_timeout
         for name, seconds in (("not_after", send.not_after), ("send_at", send.send_at)):
@@ -205,8 +211,10 @@ class Upstream:
                 self._note("cancellation asked for")
             case "abort":
                 await self._abort(handle)
+            case "pause":
+                await self._pause(handle)
             case "reset":
-                return await self._reset(run)
+                return await self._reset((await self._current() or run) if self.send.members else run)
             case _:
                 pass
         return run
@@ -218,6 +226,38 @@ class Upstream:
             self._note(f"abort refused: {getattr(error, 'cause', None) or error}")
         else:
             self._note("aborted")
+
+    async def _pause(self, handle: Handle) -> None:
+        """Paused, where that fits, and resumed a moment later."""
+        try:
+            await handle.execute_update("pause", {"by": "chaos"}, rpc_timeout=RPC)
+        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
+            self._note(f"pause refused: {getattr(error, 'cause', None) or error}")
+        else:
+            self._note("paused")
+        await asyncio.sleep(_PAUSE_SECONDS)
+        await self._resume(handle)
+
+    async def _resume(self, handle: Handle) -> None:
+        """Until it is not paused, or over; a restore may bring a pause back."""
+        while True:
+            try:
+                status: Status = await handle.query("status", result_type=Status, rpc_timeout=RPC)
+                if status.paused_by is None or status.phase == "done":
+                    return
+                await handle.execute_update("resume", {"by": "chaos"}, rpc_timeout=RPC)
+                self._note("resumed")
+            except RPCError as error:
+                if error.status in _GONE:
+                    return
+            except (
+                WorkflowQueryFailedError,
+                WorkflowQueryRejectedError,
+                WorkflowUpdateFailedError,
+                WorkflowUpdateRPCTimeoutOrCancelledError,
+            ):
+                pass  # it is asked again how it stands
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _reset(self, run: str) -> str:
         """Back to a point of its history, which the seed chooses."""
@@ -252,11 +292,12 @@ class Upstream:
             try:
                 result = await handle.result()
             except WorkflowFailureError as failure:
-                said = _outcome_of(failure)
-                self._saw(run, *_seen_of(failure))
+                said = evidence.outcome_of(failure)
+                self._saw(run, *evidence.seen_of(failure))
                 return said
             self._saw(run, "completed", result)
-            return result.outcome
+            doubtful = any(row.state in _IN_DOUBT for row in result.jobs)
+            return "unknown" if self.send.members and doubtful else result.outcome
 
         said = await self._persistently(outcome)
         self._note(f"run {run} ended: {said}")
@@ -288,39 +329,3 @@ class Upstream:
 
     def _note(self, what: str) -> None:
         self.did.append((time.time(), what))
-
-
-def _outcome_of(failure: WorkflowFailureError) -> str:
-    match failure.cause:
-        case ApplicationError(type=kind, details=[dict() as result, *_]) if kind == MASS_SEND_FAILED:
-            return str(result["outcome"])
-        case ApplicationError(type=kind):
-            return kind or "failed"
-        case CancelledError():
-            return "cancelled"
-        case TerminatedError():
-            return "terminated"
-        case other:
-            return type(other).__name__
-
-
-def _seen_of(failure: WorkflowFailureError) -> tuple[RunState, MassSendResult | None]:
-    match failure.cause:
-        case ApplicationError(type=kind, details=[dict() as result, *_]) if kind == MASS_SEND_FAILED:
-            return "failed", MassSendResult.model_validate(result)
-        case ApplicationError(type=kind) if kind == INVALID_REQUEST:
-            return "refused", None
-        case CancelledError():
-            return "cancelled", None
-        case TerminatedError():
-            return "terminated", None
-        case _:
-            return "broken", None
-
-
-async def still_running(client: Client, workflow_id: str) -> bool:
-    """Whether a workflow of this id runs."""
-    with contextlib.suppress(RPCError):
-        description = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC)
-        return description.status == WorkflowExecutionStatus.RUNNING
-    return False

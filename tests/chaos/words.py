@@ -6,7 +6,6 @@ from typing import Any, Final, Literal
 from qunfa.simulator.calls import Call
 from qunfa.simulator.content import Content
 from qunfa.simulator.errors import Refusal
-from qunfa.simulator.jobs import Job
 from qunfa.simulator.world import World
 from tests.media.samples import picture
 
@@ -51,11 +50,6 @@ def of_content(content: Content) -> str:
     if content.articles:
         return content.articles[0].title
     return content.text or content.recommend
-
-
-def jobs_that_say(world: World, account: str, said: str) -> list[Job]:
-    """The jobs of an account with these words."""
-    return [job for job in world.jobs.of(account) if of_content(job.content) == said]
 
 
 def of_call(world: World, call: Call) -> str:

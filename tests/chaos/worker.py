@@ -3,6 +3,7 @@
 It is started as the worker is. `--clock FILE`: the seconds that stand there are added to its clock.
 `random-clientmsgid`: each try goes out under an id of its own, so that WeChat cannot recognise a repetition.
 `forget-unknown`: a definite no that follows an unknown try is believed.
+`batches-of-a-run`: the batches of a list have other keys in each of its runs.
 """
 
 import argparse
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import temporalio.client
+from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from qunfa.contract import batches
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Lease
 from qunfa.contract.result import Job
@@ -69,6 +72,13 @@ def _without_doubt(job: Job) -> Job:
     return job.model_copy(update={"ever_unknown": False, "window_started_at": None, "unanswered": (), "vague": False})
 
 
+def key_in_a_run(key: str, number: int) -> str:
+    """The key of a batch, with the run that begins it in its number."""
+    info = workflow.info()
+    run = info.parent.run_id if info.parent else info.run_id
+    return f"{key}.{number}{uuid.UUID(run).int % 1_000}"
+
+
 def set_by(file: Path) -> None:
     """The clock by which leases are used, and answers dated, is wrong by what stands in the file."""
     from activities.attempts import SystemClock  # noqa: PLC0415  see below
@@ -86,6 +96,8 @@ async def main(control: str | None, clock: Path | None) -> None:
     settings = load_settings()
     if control == "forget-unknown":
         doubt.jobs_of = forgetful(doubt.jobs_of)  # type: ignore[assignment]  # this is the control
+    if control == "batches-of-a-run":
+        batches.batch_key = key_in_a_run
     # Only now: workflows and activities take the rules as they find them when they are imported.
     from worker import serve  # noqa: PLC0415
 

@@ -196,6 +196,8 @@ def test_a_message_is_never_translated(chinese: None) -> None:
     assert told_whole('Text "Failed. Nothing was delivered."') == "文本“Failed. Nothing was delivered.”"
     assert told_whole("text: Retry, or abort.\nFailed.") == "文本：Retry, or abort.\nFailed."
     assert told_whole("Somebody's own words. Failed.") == "Somebody's own words. Failed."
+    shown = "cover (jpeg, 24,251 bytes, SHA-256 df87885a301bce54)"
+    assert (told("approval"), told_whole(shown)) == ("审批", "封面（jpeg，24,251 字节，SHA-256 df87885a301bce54）")
     assert told("frozen by li: Retry, or abort.") == "已被 li 冻结：Retry, or abort."
 
 

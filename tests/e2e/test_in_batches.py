@@ -20,6 +20,8 @@ from tests.e2e.stage import Scene
 from tests.looking import until
 
 OPENIDS = 25_000
+HISTORIES = 7
+"""Of a send, of itself in batches, of its three batches, of one to a few, and of the account."""
 A_DAY = timedelta(seconds=3)
 """How long a day of Shanghai lasts for the workers of a test that waits for the next one."""
 
@@ -49,15 +51,18 @@ async def test_a_file_of_openids_reaches_each_of_them_once(scene: Scene) -> None
 
 
 async def test_no_history_has_an_openid_of_a_list(scene: Scene) -> None:
-    """Neither that of the whole send, nor those of its batches, nor the account's."""
+    """Neither that of the whole send, nor those of its batches, nor the account's; a send to two openids has them."""
     await scene.simulate(followers=OPENIDS)
     await scene.result(await scene.start(audience=listed(scene)))
+    few = {"kind": "openids", "openids": scene.openids(2)}
+    await scene.result(await scene.start("few", audience=few))
     openids = scene.openids(OPENIDS)
     prefix = openids[0][:6]
     assert all(one.startswith(prefix) for one in openids)
     found = await histories(scene)
-    assert len(found) == 6  # a send, itself in batches, three batches, and the account
-    assert [name for name, content in found.items() if re.search(rf"{prefix}[\w-]{{20}}".encode(), content)] == []
+    assert len(found) == HISTORIES
+    named = [name for name, content in found.items() if re.search(rf"{prefix}[\w-]{{22}}".encode(), content)]
+    assert [name.partition(" ")[0] for name in named] == [mass_send_id(scene.account, "few")]
 
 
 async def histories(scene: Scene) -> dict[str, bytes]:
@@ -69,7 +74,7 @@ async def histories(scene: Scene) -> dict[str, bytes]:
 
     handles = [
         scene.client.get_workflow_handle(one.id, run_id=one.run_id)
-        for one in await until(runs, lambda found: len(found) >= 6)
+        for one in await until(runs, lambda found: len(found) >= HISTORIES)
     ]
     return {
         f"{handle.id} {handle.run_id}": b"".join(

@@ -38,6 +38,7 @@ OTHER_WORDS: Final = (
     "subscription",
     "month",
     "all followers",
+    "approval",
     "frozen",
     "duplicate",
     "not_written",

@@ -223,9 +223,7 @@ def test_workers_of_another_version_are_named(
 def test_a_restore_that_waits_is_named_with_its_snapshot() -> None:
     """Each account that waits. One that is silent is named only where none is known to wait."""
     found = doctor.restore_found({"brand (wx1)": NOW, "wx2": NOW}, ("wx3",))
-    assert found.said.endswith(
-        ": brand (wx1) (snapshot of 2026-12-01 08:00:00+08:00), wx2 (snapshot of 2026-12-01 08:00:00+08:00)"
-    )
+    assert found.said.endswith(": brand (wx1) (2026-12-01 08:00:00+08:00), wx2 (2026-12-01 08:00:00+08:00)")
     assert "`qunfa restored --done`" in (found.todo or "")
     assert doctor.restore_found({}, ("wx3", "wx4")).said.endswith("they do not answer: wx3, wx4")
 

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
+from qunfa.contract.batches import ANSWER_BATCH, FOLLOW_BATCH, LOOK_BACK, PLAN_AUDIENCE, WRITE_REPORT
 from qunfa.contract.ids import MASS_SEND_IN_BATCHES
 from tests.looking import PATIENCE, until
 from tests.workflows.conftest import Desk
 from tests.workflows.resets import points, reset
-from tests.workflows.test_in_batches import FILE, sent_to
+from tests.workflows.test_in_batches import FILE, failed, refuses, sent_to
 from workflows.in_batches import HISTORY_MAX
 
 pytestmark = pytest.mark.long
@@ -54,6 +56,28 @@ async def test_a_list_goes_on_in_new_runs(short_desk: Desk) -> None:
     result = await handle.result()
     assert (result.outcome, len(result.jobs)) == ("sent", 6)
     assert await sent_to(desk) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_lost_worker_is_noticed_as_soon_in_a_list(real_desk: Desk) -> None:
+    """The activities of a list, and those that ask its batches, have the heartbeat that is configured."""
+    facts = real_desk.wechat.facts
+    timing = facts.timing.model_copy(update={"heartbeat": timedelta(seconds=7)})
+    real_desk.wechat.facts = facts.model_copy(update={"timing": timing})
+    real_desk.wechat.script = [refuses(40003)]
+    first = await real_desk.start("signs", audience=FILE)
+    await real_desk.asks(first, "audience_refused")
+    await first.terminate("by hand")
+    second = await real_desk.start("signs", audience=FILE)
+    await real_desk.asks(second, "audience_refused")
+    await real_desk.update(second, "abort")
+    await failed(second)
+    begun = {}
+    async for event in real_desk.env.client.get_workflow_handle(second.id).fetch_history_events():
+        if event.HasField("activity_task_scheduled_event_attributes"):
+            asked = event.activity_task_scheduled_event_attributes
+            begun[asked.activity_type.name] = asked.heartbeat_timeout.ToTimedelta()
+    names = {PLAN_AUDIENCE, FOLLOW_BATCH, ANSWER_BATCH, LOOK_BACK, WRITE_REPORT}
+    assert {begun[name] for name in names} == {timedelta(seconds=7)}
 
 
 SHORT = 60
