@@ -107,13 +107,16 @@ def _ending(runs: list[Run]) -> Iterator[Violation]:
 
 
 def _of_run(run: Run, jobs: Iterable[Accepted], until: float) -> Iterator[Violation]:
-    """One run against the jobs that were accepted until the next one started."""
+    """One run against the jobs that were accepted until the next one started.
+
+    WeChat may refuse to list followers for a while; so a list may be refused that is started again.
+    """
     before = [job for job in jobs if job.accepted_at < until]
     delivered = [job.msg_id for job in before if job.delivered]
     name = f"run {run.run_id}"
     if run.state == "running":
         yield Violation("open", None, f"{name} still runs")
-    elif run.state in {"refused", "broken"}:
+    elif run.state == "broken" or (run.state == "refused" and until == _NEVER):
         yield Violation("wrong", None, f"{name} ended without a result ({run.state})")
     elif run.state == "cancelled" and delivered:
         yield Violation("wrong", None, f"{name} was cancelled as if nothing had been sent, but {delivered} were")

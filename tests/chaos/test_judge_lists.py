@@ -120,6 +120,17 @@ def test_a_list_without_an_end_is_open() -> None:
         assert kinds(replace(GOOD["all sent"], whole=whole)) == {"open"}
 
 
+def test_a_list_that_is_refused_has_to_be_started_again() -> None:
+    """WeChat may not list followers for a while, and the caller is told so."""
+    seen = GOOD["all sent"]
+    [run_of_it] = seen.whole.runs
+    refused = run(None, "refused", number=-1)
+    assert judge_list(replace(seen, whole=replace(seen.whole, runs=(refused, run_of_it)))) == []
+    assert kinds(replace(seen, whole=replace(seen.whole, runs=(run_of_it, replace(refused, started_at=20.0))))) == {
+        "wrong"
+    }
+
+
 def test_a_run_that_forgets_a_batch_is_wrong() -> None:
     """The one before had told of it as sent."""
     seen = GOOD["all sent"]
