@@ -138,6 +138,18 @@ def test_a_run_that_forgets_a_batch_is_wrong() -> None:
     assert kinds(replace(seen, whole=replace(seen.whole, runs=(*seen.whole.runs, later)))) == {"wrong"}
 
 
+def test_a_list_that_a_restore_has_put_back_may_be_in_doubt() -> None:
+    """Its first end was seen, and is forgotten. What runs again is in doubt about a batch, and then sure."""
+    sure = GOOD["all sent"].whole
+    first = replace(sure.runs[0], closed_at=30.0)
+    rows = SENT[0], {"index": 1, "state": "unknown"}
+    doubt = run(result("partly_sent", *rows, may_have_been_delivered=True), number=0, started_at=0.5)
+    runs = (first, doubt, run(sure.runs[0].result, number=4))
+    seen = replace(GOOD["all sent"], whole=replace(sure, runs=runs))
+    assert kinds(seen) == {"wrong"}
+    assert judge_list(replace(seen, whole=replace(seen.whole, lapses=((1.0, 31.0),)))) == []
+
+
 def test_a_batch_is_judged_as_a_send() -> None:
     """It has no run, or one that says what WeChat does not; what a restore has forgotten alone is not asked for."""
     batch = SendSeen("a", "list-1.1", TEXT, (FIRST,), (run(result("sent", {"state": "sent", "msg_id": 7})),))
