@@ -86,9 +86,9 @@ def judge_list(seen: ListSeen) -> list[Violation]:
     for batch in seen.batches:
         if batch.runs or not all(batch.is_forgotten(job) for job in batch.jobs):
             found.extend(judge_send(batch))
-    said = [*_ending(runs), *_restarts(runs)]
+    said = [*_ending(runs), *_restarts(runs, forgets=bool(seen.whole.lapses))]
     for number, run in enumerate(runs):
-        until = runs[number + 1].started_at if number + 1 < len(runs) else _NEVER
+        until = max(runs[number + 1].started_at, run.closed_at or 0.0) if number + 1 < len(runs) else _NEVER
         said.extend(_of_run(run, seen.whole.jobs, until))
     if seen.report is not None:
         said.extend(_of_report(seen, seen.report))
@@ -107,13 +107,16 @@ def _ending(runs: list[Run]) -> Iterator[Violation]:
 
 
 def _of_run(run: Run, jobs: Iterable[Accepted], until: float) -> Iterator[Violation]:
-    """One run against the jobs that were accepted until the next one started."""
+    """One run against the jobs that were accepted until the next one started.
+
+    WeChat may refuse to list followers for a while; so a list may be refused that is started again.
+    """
     before = [job for job in jobs if job.accepted_at < until]
     delivered = [job.msg_id for job in before if job.delivered]
     name = f"run {run.run_id}"
     if run.state == "running":
         yield Violation("open", None, f"{name} still runs")
-    elif run.state in {"refused", "broken"}:
+    elif run.state == "broken" or (run.state == "refused" and until == _NEVER):
         yield Violation("wrong", None, f"{name} ended without a result ({run.state})")
     elif run.state == "cancelled" and delivered:
         yield Violation("wrong", None, f"{name} was cancelled as if nothing had been sent, but {delivered} were")
@@ -141,11 +144,14 @@ def _errors(run: Run, result: MassSendResult, jobs: Iterable[Accepted], delivere
             yield from (f"and {sentence}" for sentence in row_errors(row, known.get(row.msg_id)))
 
 
-def _restarts(runs: list[Run]) -> Iterator[Violation]:
-    """What a run has told as sent, each later one tells as well that has come to a result."""
+def _restarts(runs: list[Run], *, forgets: bool) -> Iterator[Violation]:
+    """What a run has told as sent, each later one tells as well that has come to a result.
+
+    ``forgets``: after a restore one may have asked a person about a batch, and had no answer.
+    """
     told: set[int] = set()
     for run in runs:
-        if run.result is None:
+        if run.result is None or (forgets and any(row.state in OPEN for row in run.result.jobs)):
             continue
         now = {row.msg_id for row in run.result.jobs if row.msg_id is not None}
         if missing := told - now:

@@ -120,11 +120,34 @@ def test_a_list_without_an_end_is_open() -> None:
         assert kinds(replace(GOOD["all sent"], whole=whole)) == {"open"}
 
 
+def test_a_list_that_is_refused_has_to_be_started_again() -> None:
+    """WeChat may not list followers for a while, and the caller is told so."""
+    seen = GOOD["all sent"]
+    [run_of_it] = seen.whole.runs
+    refused = run(None, "refused", number=-1)
+    assert judge_list(replace(seen, whole=replace(seen.whole, runs=(refused, run_of_it)))) == []
+    assert kinds(replace(seen, whole=replace(seen.whole, runs=(run_of_it, replace(refused, started_at=20.0))))) == {
+        "wrong"
+    }
+
+
 def test_a_run_that_forgets_a_batch_is_wrong() -> None:
     """The one before had told of it as sent."""
     seen = GOOD["all sent"]
     later = run(result("sent", SENT[0]), number=1)
     assert kinds(replace(seen, whole=replace(seen.whole, runs=(*seen.whole.runs, later)))) == {"wrong"}
+
+
+def test_a_list_that_a_restore_has_put_back_may_be_in_doubt() -> None:
+    """Its first end was seen, and is forgotten. What runs again is in doubt about a batch, and then sure."""
+    sure = GOOD["all sent"].whole
+    first = replace(sure.runs[0], closed_at=30.0)
+    rows = SENT[0], {"index": 1, "state": "unknown"}
+    doubt = run(result("partly_sent", *rows, may_have_been_delivered=True), number=0, started_at=0.5)
+    runs = (first, doubt, run(sure.runs[0].result, number=4))
+    seen = replace(GOOD["all sent"], whole=replace(sure, runs=runs))
+    assert kinds(seen) == {"wrong"}
+    assert judge_list(replace(seen, whole=replace(seen.whole, lapses=((1.0, 31.0),)))) == []
 
 
 def test_a_batch_is_judged_as_a_send() -> None:

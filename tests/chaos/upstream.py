@@ -25,7 +25,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.contract import MASS_SEND, MassSendResult, Status, mass_send_id
+from qunfa.contract import INVALID_REQUEST, MASS_SEND, MassSendResult, Status, mass_send_id
 from tests.chaos import evidence, lists, words
 from tests.chaos.evidence import Run, RunState
 from tests.chaos.plan import SendPlan
@@ -294,7 +294,7 @@ class Upstream:
             except WorkflowFailureError as failure:
                 said = evidence.outcome_of(failure)
                 self._saw(run, *evidence.seen_of(failure))
-                return said
+                return "unknown" if self.send.members and said == INVALID_REQUEST else said
             self._saw(run, "completed", result)
             doubtful = any(row.state in _IN_DOUBT for row in result.jobs)
             return "unknown" if self.send.members and doubtful else result.outcome
