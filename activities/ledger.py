@@ -51,6 +51,7 @@ from qunfa.contract.steps import (
     WishStep,
 )
 from qunfa.rules.memory import union
+from qunfa.temporal import FIRST
 
 _RPC: Final = timedelta(seconds=5)
 
@@ -90,6 +91,7 @@ class LedgerNotes:
                 id=account_id(appid),
                 task_queue=self._task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                priority=FIRST,
                 start_signal=name,
                 start_signal_args=[payload],
                 rpc_timeout=_RPC,
@@ -201,6 +203,7 @@ class Ledger:
             id=account_id(appid),
             task_queue=self._task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            priority=FIRST,
         )
         try:
             return await self._client.execute_update_with_start_workflow(

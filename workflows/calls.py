@@ -47,6 +47,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from qunfa.printable import printable
     from qunfa.rules.material import CheckDraft, Convert, MakeDraft
+    from qunfa.temporal import FIRST
 
 _PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
 _SHORT: Final = timedelta(seconds=30)
@@ -213,6 +214,7 @@ async def submit(facts: AccountFacts, step: SubmitStep) -> Answer:
         start_to_close_timeout=a_try_within(facts.timing.http_timeout),
         heartbeat_timeout=facts.timing.heartbeat,
         retry_policy=_ONCE,
+        priority=FIRST,
         summary=f"submit try {step.lease.number} as {step.lease.clientmsgid}",
     )
     try:

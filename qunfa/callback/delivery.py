@@ -23,6 +23,7 @@ from qunfa.contract.ids import ACCOUNT, account_id
 from qunfa.contract.result import JobFinished, Verdict
 from qunfa.rules.verdict import judge
 from qunfa.settings import load_settings, load_task_queue
+from qunfa.temporal import FIRST
 
 PUSH_SIGNAL = "push"
 AT_A_TIME: Final = 10
@@ -65,6 +66,7 @@ class TemporalDelivery:
                 id=account_id(appid),
                 task_queue=self._task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                priority=FIRST,
                 start_signal=PUSH_SIGNAL,
                 start_signal_args=[event.model_dump(mode="json")],
             )

@@ -37,6 +37,7 @@ from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id
 from qunfa.contract.fields import Stored
 from qunfa.contract.ledger import FreezeAnswer
 from qunfa.settings import load_settings
+from qunfa.temporal import FIRST
 
 
 class Switched(Stored):
@@ -195,7 +196,11 @@ async def update_account(client: Client, appid: str, update: str, told: BaseMode
         RPCError: Temporal did not answer.
     """
     operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-        ACCOUNT, id=account_id(appid), task_queue=queue, id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING
+        ACCOUNT,
+        id=account_id(appid),
+        task_queue=queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        priority=FIRST,
     )
     answer: FreezeAnswer = await client.execute_update_with_start_workflow(
         update, told, start_workflow_operation=operation, result_type=FreezeAnswer, rpc_timeout=UPDATE_TIMEOUT

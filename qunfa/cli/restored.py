@@ -36,6 +36,7 @@ from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.fields import Time
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
+from qunfa.temporal import FIRST
 
 SENDS_MAX: Final = 100_000
 _LOOKS: Final = 20
@@ -156,6 +157,7 @@ async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
             id=account_id(appid),
             task_queue=queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            priority=FIRST,
             start_signal="restored",
             start_signal_args=[restore],
             rpc_timeout=RPC_TIMEOUT,
