@@ -25,7 +25,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import QueryRejectCondition, WorkflowIDConflictPolicy
+from temporalio.common import Priority, QueryRejectCondition, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -34,7 +34,7 @@ from activities.earlier_runs import EarlierRuns
 from qunfa.contract.facts import Known
 from qunfa.contract.fields import Stored
 from qunfa.contract.grants import Granted, Report, Wish
-from qunfa.contract.ids import ACCOUNT, account_id
+from qunfa.contract.ids import ACCOUNT, FIRST, account_id
 from qunfa.contract.ledger import LedgerView, PreviewsLeft
 from qunfa.contract.steps import (
     LEDGER_UNAVAILABLE,
@@ -51,7 +51,6 @@ from qunfa.contract.steps import (
     WishStep,
 )
 from qunfa.rules.memory import union
-from qunfa.temporal import FIRST
 
 _RPC: Final = timedelta(seconds=5)
 
@@ -91,7 +90,7 @@ class LedgerNotes:
                 id=account_id(appid),
                 task_queue=self._task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                priority=FIRST,
+                priority=Priority(priority_key=FIRST),
                 start_signal=name,
                 start_signal_args=[payload],
                 rpc_timeout=_RPC,
@@ -203,7 +202,7 @@ class Ledger:
             id=account_id(appid),
             task_queue=self._task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            priority=FIRST,
+            priority=Priority(priority_key=FIRST),
         )
         try:
             return await self._client.execute_update_with_start_workflow(

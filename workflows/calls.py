@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract import steps
     from qunfa.contract.facts import Known
     from qunfa.contract.grants import Report, Wish
+    from qunfa.contract.ids import FIRST
     from qunfa.contract.ledger import PreviewsLeft
     from qunfa.contract.message import Inspection, Made, Source, SourcedMessage, Uploaded
     from qunfa.contract.request import Previewed, PreviewMessage, PreviewRecipient
@@ -47,7 +48,6 @@ with workflow.unsafe.imports_passed_through():
     )
     from qunfa.printable import printable
     from qunfa.rules.material import CheckDraft, Convert, MakeDraft
-    from qunfa.temporal import FIRST
 
 _PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
 _SHORT: Final = timedelta(seconds=30)
@@ -214,7 +214,7 @@ async def submit(facts: AccountFacts, step: SubmitStep) -> Answer:
         start_to_close_timeout=a_try_within(facts.timing.http_timeout),
         heartbeat_timeout=facts.timing.heartbeat,
         retry_policy=_ONCE,
-        priority=FIRST,
+        priority=Priority(priority_key=FIRST),
         summary=f"submit try {step.lease.number} as {step.lease.clientmsgid}",
     )
     try:

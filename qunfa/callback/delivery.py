@@ -13,17 +13,16 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from qunfa.callback.answers import Answer, Refusal
 from qunfa.callback.event import parse_event
 from qunfa.callback.recent import Recent, Turns, digest
-from qunfa.contract.ids import ACCOUNT, account_id
+from qunfa.contract.ids import ACCOUNT, FIRST, account_id
 from qunfa.contract.result import JobFinished, Verdict
 from qunfa.rules.verdict import judge
 from qunfa.settings import load_settings, load_task_queue
-from qunfa.temporal import FIRST
 
 PUSH_SIGNAL = "push"
 AT_A_TIME: Final = 10
@@ -66,7 +65,7 @@ class TemporalDelivery:
                 id=account_id(appid),
                 task_queue=self._task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                priority=FIRST,
+                priority=Priority(priority_key=FIRST),
                 start_signal=PUSH_SIGNAL,
                 start_signal_args=[event.model_dump(mode="json")],
             )

@@ -12,7 +12,7 @@ from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
 )
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy
 
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, task_queue, temporal_client
@@ -35,9 +35,9 @@ from qunfa.cli.options import (
 from qunfa.cli.output import note, plain, show, show_json, show_result
 from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id
 from qunfa.contract.fields import Stored
+from qunfa.contract.ids import FIRST
 from qunfa.contract.ledger import FreezeAnswer
 from qunfa.settings import load_settings
-from qunfa.temporal import FIRST
 
 
 class Switched(Stored):
@@ -200,7 +200,7 @@ async def update_account(client: Client, appid: str, update: str, told: BaseMode
         id=account_id(appid),
         task_queue=queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        priority=FIRST,
+        priority=Priority(priority_key=FIRST),
     )
     answer: FreezeAnswer = await client.execute_update_with_start_workflow(
         update, told, start_workflow_operation=operation, result_type=FreezeAnswer, rpc_timeout=UPDATE_TIMEOUT

@@ -9,7 +9,7 @@ from typing import Annotated, Final, NamedTuple
 import typer
 from pydantic import TypeAdapter, ValidationError
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy
 
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, has_worker, no_worker, run, task_queue, temporal_client
@@ -34,9 +34,9 @@ from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, next_steps, r
 from qunfa.cli.traces import Trace, traces
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.fields import Time
+from qunfa.contract.ids import FIRST
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
-from qunfa.temporal import FIRST
 
 SENDS_MAX: Final = 100_000
 _LOOKS: Final = 20
@@ -157,7 +157,7 @@ async def _marked(asked: _Asked, jobs: Sequence[Trace]) -> Recovery:
             id=account_id(appid),
             task_queue=queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            priority=FIRST,
+            priority=Priority(priority_key=FIRST),
             start_signal="restored",
             start_signal_args=[restore],
             rpc_timeout=RPC_TIMEOUT,

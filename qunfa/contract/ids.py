@@ -27,6 +27,9 @@ SHOW_PICTURES: Final = "ShowPictures"
 ACCOUNT_NOTICES: Final = "AccountNotices"
 NOTIFY: Final = "Notify"
 
+FIRST: Final = 1
+"""Temporal's priority of accounts, and of tries that have a lease: in a backlog all others wait for these anyway."""
+
 WORKFLOW_TYPES: Final = (
     MASS_SEND,
     MASS_SEND_IN_BATCHES,
