@@ -112,6 +112,22 @@ def hurry_days(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qunfa.send.state._JITTER_SECONDS", 1)
 
 
+async def test_a_freeze_holds_a_list_until_it_is_lifted(scene: Scene) -> None:
+    """The batch that a person lets try again waits for the account, and so does the list; nothing is submitted."""
+    await scene.simulate(followers=OPENIDS)
+    scene.plan()
+    next(scene.problem("admin_refused"))
+    handle = await scene.start(audience=listed(scene))
+    await scene.asks(handle, "admin_refused")
+    await scene.freeze()
+    await scene.update(handle, "retry")
+    held = await scene.until(handle, lambda status: status.phase == "scheduled")
+    assert (held.progress.done, len(scene.jobs)) == (1, 2)
+    await scene.unfreeze()
+    assert whole(await scene.result(handle))
+    assert await scene.received() == dict.fromkeys(range(OPENIDS), 1)
+
+
 async def test_the_plan_in_the_store_keeps_its_key(scene: Scene) -> None:
     """The account has lost its ledger, and no run of a list has a try: a plain send under its key is refused."""
     audience = listed(scene)
