@@ -31,12 +31,12 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.message import Material
     from qunfa.contract.request import MassSendRequest, as_preview
     from qunfa.contract.result import INVALID_REQUEST
-    from qunfa.contract.steps import AccountFacts
+    from qunfa.contract.steps import AUDIENCE_REFUSED, AccountFacts
     from qunfa.rules.digest import digest_of_all
     from qunfa.send import events
     from workflows import calls
     from workflows.effects import looked_at
-    from workflows.making import MakingRefusedError, make_ready
+    from workflows.making import MakingRefusedError, make_ready, problem_of_failure
     from workflows.preview import lines_of, preview_to
     from workflows.refusal import account_facts, used_before
     from workflows.whole import answer_batch, look_back
@@ -267,6 +267,8 @@ async def _not_planned(error: ActivityError) -> steps.Event | None:
     if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_INVALID:
         reasons: Any = cause.details[0] if cause.details else [cause.message]
         return steps.Refused(tuple(str(one) for one in reasons))
+    if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_REFUSED:
+        return steps.Obstructed(problem_of_failure(error))
     if isinstance(cause, ApplicationError) and cause.non_retryable:
         return steps.Refused((cause.message,))
     workflow.logger.warning("the audience could not be planned (%s); it is planned again", cause)

@@ -278,7 +278,7 @@ class MassSendInBatches(People):
         return self.status()
 
     async def taken_on(self) -> Status:
-        """Await whether the request is accepted: it is once its audience has a plan."""
+        """Await whether the request is accepted: it is once its audience has a plan, or a person is asked for one."""
         await workflow.wait_condition(lambda: self._is_taken_on() or self._refused_as is not None or self._goes_on)
         if self._refused_as is not None:
             raise self._refused_as
@@ -287,7 +287,7 @@ class MassSendInBatches(People):
         return self.status()
 
     def _is_taken_on(self) -> bool:
-        return self._state.plan is not None or self._ended is not None
+        return self._state.plan is not None or self._state.obstacle is not None or self._ended is not None
 
     def fit(self, answer: Answering) -> None:
         """Judge an answer by all that has come."""

@@ -111,7 +111,7 @@ def without_answers(case: Case) -> BatchesState:
 def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
     """The batch that has ended badly is to be sent again, under its key; or the material is to be made again."""
     state = case.state.changed(question=None, obstacle=None, found=(), fresh=None)
-    what = "retry of the material"
+    what = f"retry after {case.state.obstacle.name}" if case.state.obstacle else "retry"
     if case.bad is not None:
         state = state.changed(rows=state.rows[:-1], reported=None)
         what = f"retry of batch {case.bad.number:,}"

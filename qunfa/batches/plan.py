@@ -9,6 +9,7 @@
 | the content is not known | :class:`Inspect` |
 | the ledger does not know the key | :class:`Join` |
 | the key stands for other content | the end |
+| WeChat does not tell the audience, or the preview cannot be made | a person is asked, or the end |
 | the audience is not resolved | :class:`PlanAudience` |
 | a batch has ended badly, and nobody has decided since | a person is asked, or the end |
 | a person has paused it | ``resume`` is awaited |
@@ -191,9 +192,9 @@ _RULES: Final[tuple[Rule, ...]] = (
     _content,
     _join,
     _reused,
+    _obstructed,
     _planned,
     _asked,
-    _obstructed,
     _paused,
     _previewed,
     _approved,

@@ -73,9 +73,9 @@ class BatchesState(Stored):
     ``before``: what that has done. ``plan``: the audience, once it was resolved. ``running``: the batch under way.
     ``rows``: how those before it have ended, in order. ``found``: how those have ended that an earlier run had begun,
     and this one did not come to before it ends. ``fresh``: the batch that nobody has begun before. ``excused``: a
-    person has let the send go on after the batches up to this one. ``obstacle``: why the preview could not be made.
-    ``passing``: what the batch under way is still to be given. ``report``: where the report stands. ``reported``: how
-    many rows it has.
+    person has let the send go on after the batches up to this one. ``obstacle``: why WeChat does not tell the
+    audience, or why the preview could not be made. ``passing``: what the batch under way is still to be given.
+    ``report``: where the report stands. ``reported``: how many rows it has.
     """
 
     namespace: str

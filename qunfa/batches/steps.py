@@ -165,7 +165,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Obstructed:
-    """The material cannot be made, which stands against all batches."""
+    """WeChat does not tell the audience, or the material cannot be made: that stands against all batches."""
 
     problem: Problem
 

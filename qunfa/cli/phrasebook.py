@@ -244,6 +244,7 @@ BATCHES: Final = (
     N_("batch {number}, which an earlier run had begun, ended as {outcome}"),
     N_("whether batch {number} was begun before"),
     N_("retry of batch {number}"),
+    N_("retry after {problem}"),
     N_("{name} of the batch"),
     N_("{name} does not answer {problem}"),
     N_("{name} does not fit yet: the audience is being planned; try again in a moment"),

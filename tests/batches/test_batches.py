@@ -169,6 +169,25 @@ def test_a_reset_forgets_what_was_found_by_looking_back() -> None:
     assert (drive.state.all_rows, drive.state.fresh) == ((), None)
 
 
+@pytest.mark.parametrize("policy", ["wait", "fail"])
+def test_an_audience_that_wechat_does_not_tell_is_asked_about(policy: str) -> None:
+    """Nothing was planned, so nothing is sent; a retry plans it. `on_problem: fail` asks nobody."""
+    drive = Drive(request(on_problem=policy))
+    drive.hear(steps.Pinned(FACTS), steps.Inspected("d", ()), steps.Joined(), steps.Obstructed(ASKS))
+    step = drive.go()
+    if policy == "fail":
+        assert isinstance(step, steps.End)
+        assert (step.outcome, step.problem) == ("failed", ASKS)
+        return
+    assert isinstance(step, steps.Step)
+    assert (step.phase, step.problem, drive.state.plan) == ("needs_operator", ASKS, None)
+    assert drive.answer(Retry(**LI)) is None
+    assert drive.state.story[-1].what == "retry after send_failed"
+    end = drive.carry()
+    assert isinstance(end, steps.End)
+    assert (end.outcome, drive.begun) == ("sent", {1: 1, 2: 1, 3: 1})
+
+
 def test_a_batch_that_failed_for_good_is_not_retried() -> None:
     """Its key would fail again: the report tells who is left."""
     drive = Drive()

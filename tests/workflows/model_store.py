@@ -21,6 +21,7 @@ from qunfa.contract.batches import (
     Reported,
     ReportStep,
 )
+from qunfa.contract.steps import AUDIENCE_REFUSED
 
 _GROUPS = (
     PlannedGroup(name="a", openids=5_000, batches=1),
@@ -38,6 +39,7 @@ class ModelStore:
     openids: int = 25_000
     batches: int = 3
     wrong: tuple[str, ...] = ()
+    errcode: int | None = None
     reused: bool = False
     plans: dict[str, AudiencePlan] = field(default_factory=dict)
     reports: list[ReportStep] = field(default_factory=list)
@@ -47,6 +49,9 @@ class ModelStore:
         """The plan of the key: the same each time."""
         if self.wrong:
             raise ApplicationError("no audience", list(self.wrong), type=AUDIENCE_INVALID, non_retryable=True)
+        if self.errcode is not None:
+            said = {"errcode": self.errcode, "errmsg": "no", "about": "Asking for the followers of tag 2"}
+            raise ApplicationError("WeChat refuses", said, type=AUDIENCE_REFUSED, non_retryable=True)
         if self.reused:
             raise ApplicationError("another plan", type=PLAN_REUSED, non_retryable=True)
         groups = _GROUPS if step.split else ()

@@ -4,7 +4,7 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from qunfa.contract import MassSendResult, mass_send_id
+from qunfa.contract import MassSendResult, Status, mass_send_id
 from qunfa.contract.pictures import SourcesSeen
 from qunfa.contract.result import INVALID_REQUEST, MASS_SEND_FAILED
 from tests.looking import until
@@ -127,6 +127,21 @@ async def test_a_bad_audience_refuses_the_request(desk: Desk) -> None:
     said = await refusal_of(await desk.start(audience=FILE))
     assert "line 7 is no openid" in said
     assert await sent_to(desk) == []
+
+
+@pytest.mark.history
+async def test_a_person_is_asked_where_wechat_tells_no_audience(real_desk: Desk) -> None:
+    """As for a plain send: the address is put on the whitelist, and the audience is planned."""
+    real_desk.store.errcode = 40164
+    handle = await real_desk.start("whitelist", audience=FILE)
+    status = await real_desk.asks(handle, "ip_not_whitelisted")
+    assert (status.answers, status.progress.openids) == (("retry", "abort"), None)
+    accepted: Status = await handle.execute_update("accepted", result_type=Status)
+    assert accepted.phase == "needs_operator"
+    real_desk.store.errcode = None
+    await real_desk.update(handle, "retry")
+    assert (await handle.result()).outcome == "sent"
+    assert await sent_to(real_desk) == [1, 2, 3]
 
 
 async def test_a_key_with_another_plan_is_reused(desk: Desk) -> None:
