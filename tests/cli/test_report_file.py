@@ -11,15 +11,15 @@ from qunfa.cli.report_file import STATES, STDOUT, Sum, sums, written
 from qunfa.contract.batches import REPORT_COLUMNS
 
 ROWS = (
-    ("o1", "1", "31", "sent", "1", "2"),
-    ("o2", "1", "31", "sent", "1", "2"),
-    ("o3", "2", "32", "sent", "2", "2"),
-    ("o4", "2", "32", "sent", "2", "2"),
-    ("o5", "3", "33", "accepted", "", "2"),
-    ("o6", "3", "33", "accepted", "", "2"),
-    ("o7", "4", "", "failed", "", "1"),
-    ("o8", "5", "", "not_submitted", "", "2"),
-    ("o9", "5", "", "not_submitted", "", "2"),
+    ("o1", "1", "31", "sent", "1", "2", "a"),
+    ("o2", "1", "31", "sent", "1", "2", "a"),
+    ("o3", "2", "32", "sent", "2", "2", "rest"),
+    ("o4", "2", "32", "sent", "2", "2", "rest"),
+    ("o5", "3", "33", "accepted", "", "2", "rest"),
+    ("o6", "3", "33", "accepted", "", "2", "rest"),
+    ("o7", "4", "", "failed", "", "1", "rest"),
+    ("o8", "5", "", "not_submitted", "", "2", "rest"),
+    ("o9", "5", "", "not_submitted", "", "2", "rest"),
 )
 SUMS = {
     "sent": Sum(state="sent", openids=4, batches=2, received=3),
@@ -87,4 +87,4 @@ def test_stdout_gets_a_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     """For a pipe."""
     with written(STDOUT) as copy:
         sums(report(tmp_path), STATES[2:3], copy)
-    assert capsys.readouterr().out == f"{','.join(REPORT_COLUMNS)}\no7,4,,failed,,1\n"
+    assert capsys.readouterr().out == f"{','.join(REPORT_COLUMNS)}\no7,4,,failed,,1,rest\n"

@@ -113,6 +113,7 @@ async def test_an_example_sends_and_tells_how_a_send_failed(demo: Scene, languag
 async def test_an_example_sends_to_a_list(demo: Scene, language: str, tmp_path: Path) -> None:
     """Nobody else gets it."""
     command = command_of(language, tmp_path)
+    await demo.simulate()
     listed = demo.file(f"{language}.txt", "\n".join(demo.openids(3)).encode())
     code, said = await ran(demo, command, f"{language}-list", listed)
     assert (code, "jobs done" in said, "sent: 3 received it" in said) == (0, True, True), said

@@ -59,6 +59,8 @@ async def test_a_send_that_goes_well_tells_its_end(desk: Desk, receiver: Receive
         "totals": {"total": 100, "filter": 98, "sent": 97, "error": 1},
         "article_idx": None,
         "verified": None,
+        "link": None,
+        "look_at": None,
     }
     assert "你好".encode() not in post.body
     assert (await delivery(desk, post).result()).attempt == 1
