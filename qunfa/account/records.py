@@ -40,7 +40,7 @@ def noted(state: AccountState, record: Record, now: datetime) -> AccountState:
 
 
 def _with_whole(state: AccountState, key: str, now: datetime) -> AccountState:
-    """The state that has heard of the send of which this key may be a batch, so that it goes no sooner than that."""
+    """The state where a send in batches was touched with its batch: the ledger forgets it no sooner."""
     whole = state.records.get(key_of_whole(key) or "")
     if whole is None:
         return state

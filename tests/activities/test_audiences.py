@@ -1,139 +1,31 @@
-"""Plans of audiences: made once for a key, found again batch by batch, and reported."""
+"""Plans of audiences: made once for a key, and found again batch by batch."""
 
 import asyncio
-import gzip
 import json
-import os
-import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import ActivityEnvironment
 
 from activities.accounts import Accounts
 from activities.audiences import Audiences
 from qunfa.audience import PlanLostError, Store, StoreUnavailable
-from qunfa.contract.audience import Batch
 from qunfa.contract.batches import (
     AUDIENCE_INVALID,
-    PLAN_LOST,
     PLAN_REUSED,
-    STORE_UNAVAILABLE,
-    AudiencePlan,
-    BatchRow,
     PlanStep,
-    ReportStep,
 )
-from qunfa.contract.steps import AUDIENCE_REFUSED, SOURCE_UNAVAILABLE, WECHAT_UNAVAILABLE, Pinned
+from qunfa.contract.steps import AUDIENCE_REFUSED, WECHAT_UNAVAILABLE
 from qunfa.media import SourcePolicy, Sources
 from qunfa.simulator import Fault, Simulator, openid
 from qunfa.wechat import OfficialAccount, OpenidPage, Token
-from tests.activities.conftest import APPID, SECRET, activity_info, attempt, failed, settings_for, simulated
+from tests.activities.conftest import APPID, SECRET, attempt, failed, settings_for, simulated
+from tests.activities.shelf import MANY, PINNED, WECHAT, Shelf, batch_of
 from tests.looking import PATIENCE
-
-WECHAT = "http://127.0.0.1:9"
-"""Where nobody listens: files and reports need no WeChat."""
-PINNED = Pinned(name="demo", appid=APPID, base_url=WECHAT)
-MANY = tuple(f"oMany{number:06d}" for number in range(25_000))
-
-
-@dataclass
-class Shelf:
-    """A folder with files, and a store beside it."""
-
-    http: httpx.AsyncClient
-    path: Path
-    wechat: str = WECHAT
-
-    def __post_init__(self) -> None:
-        (self.path / "lists").mkdir()
-
-    @property
-    def audiences(self) -> Audiences:
-        """As a worker has them: one of its own each time."""
-        return self.with_store(Store((self.path / "store").as_uri(), self.policy))
-
-    @property
-    def policy(self) -> SourcePolicy:
-        return SourcePolicy(roots=(self.path / "lists",), size_max=1 << 26)
-
-    def with_store(self, store: Store) -> Audiences:
-        """A worker's, with this store."""
-        return Audiences(Accounts(settings_for(self.wechat), self.http), Sources(self.policy), store)
-
-    @property
-    def pinned(self) -> Pinned:
-        return Pinned(name="demo", appid=APPID, base_url=self.wechat)
-
-    async def people(self, key: str) -> set[str]:
-        """Everybody in the snapshot of a key."""
-        [snapshot] = (self.path / "store" / "audiences" / "demo" / key).glob("openids-*.txt")
-        return set(snapshot.read_text().split())
-
-    def put(self, name: str, content: bytes | tuple[str, ...]) -> dict[str, Any]:
-        """A file, and the audience that it is."""
-        path = self.path / "lists" / name
-        path.write_bytes(content if isinstance(content, bytes) else "".join(f"{one}\n" for one in content).encode())
-        return {"kind": "openid_file", "uri": path.as_uri()}
-
-    async def plan(
-        self,
-        audience: dict[str, Any],
-        key: str = "spring",
-        *,
-        by: Audiences | None = None,
-        beats: list[tuple[Any, ...]] | None = None,
-        heartbeat_details: tuple[Any, ...] = (),
-        **more: Any,
-    ) -> AudiencePlan:
-        """One attempt to plan; `beats` are its heartbeats, and `heartbeat_details` those of the one before."""
-        step = PlanStep.model_validate(
-            {"account": self.pinned, "key": key, "audience": audience, "content": "c" * 64, **more}
-        )
-        environment = ActivityEnvironment()
-        environment.info = activity_info(heartbeat_details=heartbeat_details)
-        environment.on_heartbeat = lambda *details: beats.append(details) if beats is not None else None
-        return await environment.run((by or self.audiences).plan_audience, step)
-
-    async def batches(self, plan: AudiencePlan, key: str = "spring") -> list[tuple[str, ...]]:
-        """All batches of a plan, as they are sent."""
-        audiences = self.audiences
-        return [
-            await audiences.openids_of("demo", batch_of(plan, number, key)) for number in range(1, plan.batches + 1)
-        ]
-
-    async def report(self, plan: AudiencePlan, *rows: BatchRow, key: str = "spring") -> list[list[str]]:
-        """The report's rows."""
-        step = ReportStep(account=self.pinned, key=key, plan=plan.digest, rows=rows)
-        reported = await attempt(self.audiences.write_report, step)
-        content = at(reported.uri).read_bytes()
-        assert sha256(content).hexdigest() == reported.sha256
-        return [line.split(",") for line in gzip.decompress(content).decode().splitlines()]
-
-    @property
-    def stored(self) -> list[str]:
-        """What stands in the store."""
-        return sorted(
-            str(path.relative_to(self.path / "store")) for path in (self.path / "store").rglob("*") if path.is_file()
-        )
-
-
-def at(uri: str) -> Path:
-    """Where the file is that a URI names."""
-    return Path(uri.removeprefix("file://"))
-
-
-def batch_of(plan: AudiencePlan, number: int, key: str = "spring", /, **more: Any) -> Batch:
-    """One batch of a plan, as its send names it."""
-    fields = {"plan": plan.digest, "number": number, "of": plan.batches, "openids": plan.size(number), **more}
-    return Batch.model_validate({"kind": "batch", "key": key, **fields})
 
 
 @pytest.fixture
@@ -266,122 +158,6 @@ async def test_without_a_store_it_is_said_what_to_set(shelf: Shelf) -> None:
     audience = shelf.put("all", ("a", "b"))
     step = PlanStep.model_validate({"account": PINNED, "key": "k", "audience": audience, "content": ""})
     await failed(attempt(bare.plan_audience, step), AUDIENCE_INVALID, r"\[store\]", lasting=True)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-async def test_a_read_only_store_is_tried_again(shelf: Shelf) -> None:
-    """Somebody mends it, and the send goes on."""
-    (shelf.path / "store").mkdir(mode=0o500)
-    await failed(shelf.plan(shelf.put("all", ("a", "b"))), STORE_UNAVAILABLE, "may not use it")
-
-
-async def test_a_store_that_is_a_file_is_tried_again(shelf: Shelf) -> None:
-    """Root cannot write there either."""
-    (shelf.path / "store").write_text("no folder")
-    await failed(shelf.plan(shelf.put("all", ("a", "b"))), STORE_UNAVAILABLE, r"\[store\]")
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a megabyte, where this machine lets us have one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounting = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], capture_output=True, check=False, text=True
-    )
-    if mounting.returncode:
-        pytest.skip(f"no disk of its own: {mounting.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(disk: Path, room: int) -> Path:
-    """A file that leaves so many bytes of the disk."""
-    free = os.statvfs(disk)
-    path = disk / "filler"
-    path.write_bytes(b"\0" * (free.f_bavail * free.f_frsize - room))
-    return path
-
-
-async def test_a_store_that_is_full_is_tried_again(shelf: Shelf, disk: Path) -> None:
-    """It says so and leaves no half file; once there is room, plan and report are written. An older report stays."""
-    (shelf.path / "store").symlink_to(disk)
-    audience, filler = shelf.put("all", MANY), fill(disk, 64 << 10)
-    await failed(shelf.plan(audience), STORE_UNAVAILABLE, r"\[store\] .* no room left")
-    assert files(disk) == {"filler"}
-    filler.unlink()
-    plan = await shelf.plan(audience)
-    before = await shelf.report(plan)
-    filler = fill(disk, 8 << 10)
-    await failed(shelf.report(plan), STORE_UNAVAILABLE, "no room left")
-    assert files(disk) == {"filler", *(name.rpartition("/")[2] for name in shelf.stored)}
-    filler.unlink()
-    assert await shelf.report(plan) == before
-
-
-async def test_a_worker_whose_disk_is_full_tries_the_plan_again(
-    shelf: Shelf, disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where lists are sorted; it leaves nothing there, nor in the store."""
-    monkeypatch.setattr("tempfile.tempdir", str(disk))
-    audience, filler = shelf.put("all", MANY), fill(disk, 512 << 10)
-    await failed(shelf.plan(audience), SOURCE_UNAVAILABLE)
-    assert (files(disk), shelf.stored) == ({"filler"}, [])
-    filler.unlink()
-
-
-def files(folder: Path) -> set[str]:
-    """The names of all files in a folder, and below it."""
-    return {path.name for path in folder.rglob("*") if path.is_file()}
-
-
-async def test_a_report_says_of_each_openid_how_its_batch_ended(shelf: Shelf) -> None:
-    """Batches without a row were not submitted; the next send takes those up, and nobody else."""
-    plan = await shelf.plan(shelf.put("all", MANY))
-    sent = BatchRow(number=1, outcome="sent", may_have_been_delivered=True, msg_id=7)
-    lost = BatchRow(number=2, outcome="failed", may_have_been_delivered=False)
-    title, *rows = await shelf.report(plan, sent, lost)
-    assert ",".join(title) == "openid,batch,msg_id,state,received,batch_size,group"
-    assert [row[0] for row in rows] == list(MANY)
-    assert {(row[1], row[2], row[3]) for row in rows} == {
-        ("1", "7", "sent"),
-        ("2", "", "failed"),
-        ("3", "", "not_submitted"),
-    }
-    rest = await shelf.plan({"kind": "report", "key": "spring"}, key="again")
-    assert rest.openids == plan.size(3)
-    both = await shelf.plan({"kind": "report", "key": "spring", "states": ["failed", "not_submitted"]}, key="both")
-    assert both.openids == plan.size(2) + plan.size(3)
-    assert both.reached_before == (both.openids, 0, 0, 0, 0)
-    again = await shelf.plan(shelf.put("half", MANY[:100]), key="half")
-    assert again.reached_before == (0, 100, 0, 0, 0)
-
-
-async def test_hundreds_of_reports_are_counted(shelf: Shelf) -> None:
-    """Each of the month says whom it has reached, and four or more are one number. One may be a part as well."""
-    for number in range(150):
-        reached = [openid for openid, times in (("a", 150), ("b", 3), ("d", 1)) if number < times]
-        rows = "".join(f"{openid},1,7,sent,2,2\n" for openid in reached) + "e,1,7,failed,2,2\n"
-        report = shelf.path / "store" / "audiences" / "demo" / f"k{number}" / "report.csv.gz"
-        report.parent.mkdir(parents=True)
-        report.write_bytes(gzip.compress(f"openid,batch,msg_id,state,received,batch_size\n{rows}".encode()))
-    failed_once = {"kind": "report", "key": "k0", "states": ["failed"]}
-    audience = {"kind": "several", "of": [shelf.put("all", ("a", "b", "c", "d")), failed_once]}
-    plan = await shelf.plan(audience)
-    assert await shelf.batches(plan) == [("a", "b", "c", "d", "e")]
-    assert plan.reached_before == (2, 1, 0, 1, 1)
-
-
-async def test_a_report_of_another_plan_is_not_written(shelf: Shelf) -> None:
-    """It would tell of the wrong people."""
-    plan = await shelf.plan(shelf.put("all", ("a", "b")))
-    other = plan.model_copy(update={"digest": "0" * 64})
-    await failed(shelf.report(other), PLAN_LOST, lasting=True)
-
-
-async def test_a_report_that_is_not_there_is_a_problem(shelf: Shelf) -> None:
-    """The send may run still."""
-    await failed(shelf.plan({"kind": "report", "key": "never"}), AUDIENCE_INVALID, "not in the store", lasting=True)
 
 
 Spoil = Callable[[Shelf], dict[str, Any]]

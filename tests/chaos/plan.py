@@ -77,9 +77,9 @@ class SendPlan:
     Times in seconds: `starts_at` since the beginning of the run, the others since the start of the send. `again`: it is
     started once more after its end; `intruder`: then with another content; `crowd`: many others are due at that moment.
 
-    Of a list, which is sent in batches: `members` are the followers on it, by number; `on_file` those in its file where
-    that has more; `fates` those of its batches, in order; `part` the batch, where only that is meant. `lasts`: it takes
-    longer than all sends together, and everything is struck until it is over.
+    The rest is of a list, which is sent in batches. `members` are the followers on it, by number. `on_file` are those
+    in its file, where it has more. `fates` are those of its batches, in order. `part` is the batch, where only that is
+    meant. `lasts`: it takes longer than all sends together, and everything is struck until it is over.
     """
 
     number: int

@@ -157,7 +157,7 @@ async def _long_lists(cast: Cast) -> None:
 
 
 async def _days(stage: Stage) -> None:
-    """Once lists have used up the calls of a day, nothing goes out for a while; then the day is over at WeChat."""
+    """End WeChat's day, some time after lists have used up its calls."""
     world, day = stage.sim.world, 0
     account = world.accounts.get(LISTS)
     while account is not None:

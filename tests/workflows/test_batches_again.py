@@ -86,7 +86,7 @@ A_BATCH = 20
 
 
 async def test_the_runs_of_a_long_list_stay_short(real_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the number of batches, a run has as many events as its bound allows, and what one batch costs."""
+    """A run has no more events than its bound and one batch, however many batches there are."""
     monkeypatch.setattr("workflows.in_batches.HISTORY_MAX", SHORT)
     desk = real_desk
     desk.store.batches, desk.store.openids = 24, 240

@@ -1,0 +1,121 @@
+"""Files of openids, and a store beside them, for the activities of audiences."""
+
+import gzip
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+from temporalio.testing import ActivityEnvironment
+
+from activities.accounts import Accounts
+from activities.audiences import Audiences
+from qunfa.audience import Store
+from qunfa.contract.audience import Batch
+from qunfa.contract.batches import (
+    AudiencePlan,
+    BatchRow,
+    PlanStep,
+    ReportStep,
+)
+from qunfa.contract.steps import Pinned
+from qunfa.media import SourcePolicy, Sources
+from tests.activities.conftest import APPID, activity_info, attempt, settings_for
+
+WECHAT = "http://127.0.0.1:9"
+"""Where nobody listens: files and reports need no WeChat."""
+PINNED = Pinned(name="demo", appid=APPID, base_url=WECHAT)
+MANY = tuple(f"oMany{number:06d}" for number in range(25_000))
+
+
+@dataclass
+class Shelf:
+    """A folder with files, and a store beside it."""
+
+    http: httpx.AsyncClient
+    path: Path
+    wechat: str = WECHAT
+
+    def __post_init__(self) -> None:
+        (self.path / "lists").mkdir()
+
+    @property
+    def audiences(self) -> Audiences:
+        """As a worker has them: one of its own each time."""
+        return self.with_store(Store((self.path / "store").as_uri(), self.policy))
+
+    @property
+    def policy(self) -> SourcePolicy:
+        return SourcePolicy(roots=(self.path / "lists",), size_max=1 << 26)
+
+    def with_store(self, store: Store) -> Audiences:
+        """A worker's, with this store."""
+        return Audiences(Accounts(settings_for(self.wechat), self.http), Sources(self.policy), store)
+
+    @property
+    def pinned(self) -> Pinned:
+        return Pinned(name="demo", appid=APPID, base_url=self.wechat)
+
+    async def people(self, key: str) -> set[str]:
+        """Everybody in the snapshot of a key."""
+        [snapshot] = (self.path / "store" / "audiences" / "demo" / key).glob("openids-*.txt")
+        return set(snapshot.read_text().split())
+
+    def put(self, name: str, content: bytes | tuple[str, ...]) -> dict[str, Any]:
+        """A file, and the audience that it is."""
+        path = self.path / "lists" / name
+        path.write_bytes(content if isinstance(content, bytes) else "".join(f"{one}\n" for one in content).encode())
+        return {"kind": "openid_file", "uri": path.as_uri()}
+
+    async def plan(
+        self,
+        audience: dict[str, Any],
+        key: str = "spring",
+        *,
+        by: Audiences | None = None,
+        beats: list[tuple[Any, ...]] | None = None,
+        heartbeat_details: tuple[Any, ...] = (),
+        **more: Any,
+    ) -> AudiencePlan:
+        """One attempt to plan; `beats` are its heartbeats, and `heartbeat_details` those of the one before."""
+        step = PlanStep.model_validate(
+            {"account": self.pinned, "key": key, "audience": audience, "content": "c" * 64, **more}
+        )
+        environment = ActivityEnvironment()
+        environment.info = activity_info(heartbeat_details=heartbeat_details)
+        environment.on_heartbeat = lambda *details: beats.append(details) if beats is not None else None
+        return await environment.run((by or self.audiences).plan_audience, step)
+
+    async def batches(self, plan: AudiencePlan, key: str = "spring") -> list[tuple[str, ...]]:
+        """All batches of a plan, as they are sent."""
+        audiences = self.audiences
+        return [
+            await audiences.openids_of("demo", batch_of(plan, number, key)) for number in range(1, plan.batches + 1)
+        ]
+
+    async def report(self, plan: AudiencePlan, *rows: BatchRow, key: str = "spring") -> list[list[str]]:
+        """The report's rows."""
+        step = ReportStep(account=self.pinned, key=key, plan=plan.digest, rows=rows)
+        reported = await attempt(self.audiences.write_report, step)
+        content = at(reported.uri).read_bytes()
+        assert sha256(content).hexdigest() == reported.sha256
+        return [line.split(",") for line in gzip.decompress(content).decode().splitlines()]
+
+    @property
+    def stored(self) -> list[str]:
+        """What stands in the store."""
+        return sorted(
+            str(path.relative_to(self.path / "store")) for path in (self.path / "store").rglob("*") if path.is_file()
+        )
+
+
+def at(uri: str) -> Path:
+    """Where the file is that a URI names."""
+    return Path(uri.removeprefix("file://"))
+
+
+def batch_of(plan: AudiencePlan, number: int, key: str = "spring", /, **more: Any) -> Batch:
+    """One batch of a plan, as its send names it."""
+    fields = {"plan": plan.digest, "number": number, "of": plan.batches, "openids": plan.size(number), **more}
+    return Batch.model_validate({"kind": "batch", "key": key, **fields})

@@ -1,0 +1,142 @@
+"""What audiences have in the store: their reports; and a store that fails, or is full."""
+
+import gzip
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from qunfa.contract.batches import (
+    AUDIENCE_INVALID,
+    PLAN_LOST,
+    STORE_UNAVAILABLE,
+    BatchRow,
+)
+from qunfa.contract.steps import SOURCE_UNAVAILABLE
+from tests.activities.conftest import failed
+from tests.activities.shelf import MANY, Shelf
+
+
+@pytest.fixture
+def shelf(http: httpx.AsyncClient, tmp_path: Path) -> Shelf:
+    """Files and a store, both empty."""
+    return Shelf(http, tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+async def test_a_read_only_store_is_tried_again(shelf: Shelf) -> None:
+    """Somebody mends it, and the send goes on."""
+    (shelf.path / "store").mkdir(mode=0o500)
+    await failed(shelf.plan(shelf.put("all", ("a", "b"))), STORE_UNAVAILABLE, "may not use it")
+
+
+async def test_a_store_that_is_a_file_is_tried_again(shelf: Shelf) -> None:
+    """Root cannot write there either."""
+    (shelf.path / "store").write_text("no folder")
+    await failed(shelf.plan(shelf.put("all", ("a", "b"))), STORE_UNAVAILABLE, r"\[store\]")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a megabyte, where this machine lets us have one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], capture_output=True, check=False, text=True
+    )
+    if mounting.returncode:
+        pytest.skip(f"no disk of its own: {mounting.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(disk: Path, room: int) -> Path:
+    """A file that leaves so many bytes of the disk."""
+    free = os.statvfs(disk)
+    path = disk / "filler"
+    path.write_bytes(b"\0" * (free.f_bavail * free.f_frsize - room))
+    return path
+
+
+async def test_a_store_that_is_full_is_tried_again(shelf: Shelf, disk: Path) -> None:
+    """It says so and leaves no half file; once there is room, plan and report are written. An older report stays."""
+    (shelf.path / "store").symlink_to(disk)
+    audience, filler = shelf.put("all", MANY), fill(disk, 64 << 10)
+    await failed(shelf.plan(audience), STORE_UNAVAILABLE, r"\[store\] .* no room left")
+    assert files(disk) == {"filler"}
+    filler.unlink()
+    plan = await shelf.plan(audience)
+    before = await shelf.report(plan)
+    filler = fill(disk, 8 << 10)
+    await failed(shelf.report(plan), STORE_UNAVAILABLE, "no room left")
+    assert files(disk) == {"filler", *(name.rpartition("/")[2] for name in shelf.stored)}
+    filler.unlink()
+    assert await shelf.report(plan) == before
+
+
+async def test_a_worker_whose_disk_is_full_tries_the_plan_again(
+    shelf: Shelf, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where lists are sorted; it leaves nothing there, nor in the store."""
+    monkeypatch.setattr("tempfile.tempdir", str(disk))
+    audience, filler = shelf.put("all", MANY), fill(disk, 512 << 10)
+    await failed(shelf.plan(audience), SOURCE_UNAVAILABLE)
+    assert (files(disk), shelf.stored) == ({"filler"}, [])
+    filler.unlink()
+
+
+def files(folder: Path) -> set[str]:
+    """The names of all files in a folder, and below it."""
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+async def test_a_report_says_of_each_openid_how_its_batch_ended(shelf: Shelf) -> None:
+    """Batches without a row were not submitted; the next send takes those up, and nobody else."""
+    plan = await shelf.plan(shelf.put("all", MANY))
+    sent = BatchRow(number=1, outcome="sent", may_have_been_delivered=True, msg_id=7)
+    lost = BatchRow(number=2, outcome="failed", may_have_been_delivered=False)
+    title, *rows = await shelf.report(plan, sent, lost)
+    assert ",".join(title) == "openid,batch,msg_id,state,received,batch_size,group"
+    assert [row[0] for row in rows] == list(MANY)
+    assert {(row[1], row[2], row[3]) for row in rows} == {
+        ("1", "7", "sent"),
+        ("2", "", "failed"),
+        ("3", "", "not_submitted"),
+    }
+    rest = await shelf.plan({"kind": "report", "key": "spring"}, key="again")
+    assert rest.openids == plan.size(3)
+    both = await shelf.plan({"kind": "report", "key": "spring", "states": ["failed", "not_submitted"]}, key="both")
+    assert both.openids == plan.size(2) + plan.size(3)
+    assert both.reached_before == (both.openids, 0, 0, 0, 0)
+    again = await shelf.plan(shelf.put("half", MANY[:100]), key="half")
+    assert again.reached_before == (0, 100, 0, 0, 0)
+
+
+async def test_hundreds_of_reports_are_counted(shelf: Shelf) -> None:
+    """Each of the month says whom it has reached, and four or more are one number. One may be a part as well."""
+    for number in range(150):
+        reached = [openid for openid, times in (("a", 150), ("b", 3), ("d", 1)) if number < times]
+        rows = "".join(f"{openid},1,7,sent,2,2\n" for openid in reached) + "e,1,7,failed,2,2\n"
+        report = shelf.path / "store" / "audiences" / "demo" / f"k{number}" / "report.csv.gz"
+        report.parent.mkdir(parents=True)
+        report.write_bytes(gzip.compress(f"openid,batch,msg_id,state,received,batch_size\n{rows}".encode()))
+    failed_once = {"kind": "report", "key": "k0", "states": ["failed"]}
+    audience = {"kind": "several", "of": [shelf.put("all", ("a", "b", "c", "d")), failed_once]}
+    plan = await shelf.plan(audience)
+    assert await shelf.batches(plan) == [("a", "b", "c", "d", "e")]
+    assert plan.reached_before == (2, 1, 0, 1, 1)
+
+
+async def test_a_report_of_another_plan_is_not_written(shelf: Shelf) -> None:
+    """It would tell of the wrong people."""
+    plan = await shelf.plan(shelf.put("all", ("a", "b")))
+    other = plan.model_copy(update={"digest": "0" * 64})
+    await failed(shelf.report(other), PLAN_LOST, lasting=True)
+
+
+async def test_a_report_that_is_not_there_is_a_problem(shelf: Shelf) -> None:
+    """The send may run still."""
+    await failed(shelf.plan({"kind": "report", "key": "never"}), AUDIENCE_INVALID, "not in the store", lasting=True)
