@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -24,6 +24,11 @@ from qunfa.simulator.gateway import Gateway
 from qunfa.simulator.jobs import MsgIds
 from qunfa.simulator.routes import ENDPOINTS, check_fault
 from qunfa.simulator.world import World
+
+
+_IDLE: Final = 75
+"""Seconds for which an idle connection stays open, as with nginx. Where both sides wait equally long (httpx and uvicorn
+take five), a call may meet the end of its connection."""
 
 
 class _Protocol(H11Protocol):
@@ -108,7 +113,14 @@ class Simulator:
         )
         app.state.simulator = self
         config = uvicorn.Config(
-            app, http=_Protocol, ws="none", log_config=None, access_log=False, lifespan="off", server_header=False
+            app,
+            http=_Protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=_IDLE,
         )
         self._server = _Server(config, self._let_go)
         self._serving = asyncio.create_task(self._server.serve([listener]))

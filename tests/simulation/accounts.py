@@ -53,8 +53,11 @@ class Account:
         if before is not None and self.world.now >= before.expires_at:
             self.world.judge.books[before.key].unheard += 1
         if lease is not None and (before is None or before.identity != lease.identity):
-            runs = {send.run.id for send in self.world.sends if send.run}
-            self.world.judge.granted(self.name, lease.key, lease.wish, to_nobody=lease.holder not in runs)
+            self.world.judge.granted(self.name, lease.key, lease.wish, to_nobody=lease.holder not in self._runs())
+
+    def _runs(self) -> set[str]:
+        """The runs that there are."""
+        return {send.run.id for send in self.world.sends if send.run}
 
     def settle(self) -> None:
         """Time has passed."""
@@ -85,7 +88,14 @@ class Account:
             heard.append(message)
         if isinstance(message, JobFinished):
             self.world.hears(self, message)
+        if isinstance(message, Wish) and self._is_of_an_old_run(message):
+            self.world.judge.books[message.key].unheard += 1
         self._become(take(self.state, message, self.world.now))
+
+    def _is_of_an_old_run(self, wish: Wish) -> bool:
+        """Whether it comes so late that a later run has the lease: which of the two is gone, no account can know."""
+        lease, runs = self.state.lease, self._runs()
+        return lease is not None and lease.key == wish.key and lease.holder in runs and wish.run_id not in runs
 
     def can_say(self) -> bool:
         """Whether there is something to be said. Of the same state at the same time it is asked again and again."""
