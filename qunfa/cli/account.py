@@ -10,10 +10,8 @@ from rich.text import Text
 
 from qunfa.cli.connection import run, task_queue
 from qunfa.cli.errors import ExitCode, WrongUse
-from qunfa.cli.language import N_, _
 from qunfa.cli.options import By, Json, Name, TaskQueue, Why, Yes, confirm, login_name, payload
 from qunfa.cli.output import plain, show_result
-from qunfa.cli.phrases import told
 from qunfa.cli.tables import table
 from qunfa.cli.times import moment
 from qunfa.cli.workers import account_question, answer_of_a_worker, unique
@@ -31,6 +29,8 @@ from qunfa.contract.limits import (
     SpeedResult,
 )
 from qunfa.contract.notice import AccountNoticesRequest, AccountNoticesResult, Webhook
+from qunfa.language import N_, _
+from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
 from qunfa.rules.evidence import evidence_words
 

@@ -7,15 +7,15 @@ from temporalio.client import Client
 
 from qunfa.cli.connection import RPC_TIMEOUT
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.language import _
 from qunfa.cli.ledger import ledgers
 from qunfa.cli.options import send_id, short_name
-from qunfa.cli.phrases import told
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract import MASS_SEND
 from qunfa.contract.ids import MassSendId, parse_mass_send_id, recall_id
 from qunfa.contract.recall import article_at
 from qunfa.contract.result import JobResult
+from qunfa.language import _
+from qunfa.language.phrases import told
 
 
 class Aim(NamedTuple):

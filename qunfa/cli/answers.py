@@ -11,7 +11,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
-from qunfa.cli.language import _
 from qunfa.cli.options import (
     Account,
     By,
@@ -33,6 +32,7 @@ from qunfa.contract import Abort, MarkSent, Retry
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Approve, Choose, Pause, Reject, Reschedule, Resume
+from qunfa.language import _
 
 _ENDS: Final = frozenset({"abort", "reject"})
 """The answers after which a send ends."""

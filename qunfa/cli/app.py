@@ -9,7 +9,7 @@ import typer
 
 from qunfa.cli.commands import Group, Later, Listed
 from qunfa.cli.help import in_words, translate
-from qunfa.cli.language import of_this_process, speak
+from qunfa.language import of_this_process, speak
 
 _SEND: Final = "demo/spring-sale"
 _TIME: Final = "2026-12-01T09:00:00+08:00"

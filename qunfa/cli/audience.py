@@ -7,9 +7,9 @@ import typer
 
 from qunfa.cli.completion import complete_key
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.language import _
 from qunfa.cli.message import source_named
 from qunfa.cli.reading import read_openids
+from qunfa.language import _
 
 _PANEL: Final = "The audience (one kind)"
 _KINDS: Final = {

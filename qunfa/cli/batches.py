@@ -6,14 +6,14 @@ from typing import Final
 
 from rich.console import RenderableType
 
-from qunfa.cli.language import _, several
 from qunfa.cli.output import plain
-from qunfa.cli.phrases import told
 from qunfa.cli.tables import table
 from qunfa.cli.times import short
 from qunfa.contract.batches import AudiencePlan
 from qunfa.contract.operators import Progress
 from qunfa.contract.result import JobResult
+from qunfa.language import _, several
+from qunfa.language.phrases import told
 
 _WIDTH: Final = 10
 _WELL: Final = frozenset({"sent", "sent_nobody"})

@@ -14,10 +14,8 @@ from temporalio.client import Client
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import has_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
-from qunfa.cli.language import _
 from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.output import plain, show_result
-from qunfa.cli.phrases import told
 from qunfa.cli.tables import checks
 from qunfa.cli.trial import Position, Step, Trial, has_arrived, position
 from qunfa.cli.workers import InvalidError, Question, answer_of, terminated, unique
@@ -25,6 +23,8 @@ from qunfa.contract import account_id
 from qunfa.contract.checks import TEST_MSG_ID_MIN, CallbackCheckResult, CallbackView
 from qunfa.contract.fields import MSG_ID_MAX, Stored
 from qunfa.contract.ids import CHECK_CALLBACK, callback_check_id
+from qunfa.language import _
+from qunfa.language.phrases import told
 from qunfa.settings import AccountSettings, CallbackSettings, Settings, load_settings
 from qunfa.temporal.ui import workflow_link
 

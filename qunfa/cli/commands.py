@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from qunfa.cli.help import EXAMPLE, Helped, InWords, translate
-from qunfa.cli.language import speak
+from qunfa.language import speak
 
 SEVERAL: Final = frozenset({"--image"})
 

@@ -13,8 +13,8 @@ from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 
 from qunfa.cli.errors import Refused
-from qunfa.cli.language import _, sentences
 from qunfa.cli.output import note
+from qunfa.language import _, sentences
 from qunfa.temporal.connection import connect
 
 RPC_TIMEOUT: Final = timedelta(seconds=10)

@@ -17,12 +17,12 @@ from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import run
 from qunfa.cli.errors import ExitCode
 from qunfa.cli.examination import Examination, Plan, planned
-from qunfa.cli.language import _
 from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.output import plain, show_result, stderr
-from qunfa.cli.phrases import told
 from qunfa.cli.tables import STATES, checks
 from qunfa.contract.checks import CheckName, Diagnosis, Finding
+from qunfa.language import _
+from qunfa.language.phrases import told
 
 
 def doctor(

@@ -19,11 +19,11 @@ from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeou
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qunfa.cli.language import N_, _
-from qunfa.cli.phrases import told
 from qunfa.config_file import SettingsError
 from qunfa.contract import InvalidRequestError
 from qunfa.contract.refusal import full_stop
+from qunfa.language import N_, _
+from qunfa.language.phrases import told
 from qunfa.temporal.connection import TemporalError, TemporalUnreachable
 
 

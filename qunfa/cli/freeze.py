@@ -17,7 +17,6 @@ from temporalio.common import Priority, WorkflowIDConflictPolicy
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import UPDATE_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, WrongUse, explain
-from qunfa.cli.language import N_, _
 from qunfa.cli.ledger import describe_account, find_appid, flight, frozen_word, switch_title
 from qunfa.cli.options import (
     By,
@@ -37,6 +36,7 @@ from qunfa.contract import ACCOUNT, Freeze, Unfreeze, account_id
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import FIRST
 from qunfa.contract.ledger import FreezeAnswer
+from qunfa.language import N_, _
 from qunfa.settings import load_settings
 
 

@@ -12,9 +12,9 @@ from rich.text import Text
 from typer import rich_utils
 from typer.core import TyperCommand, TyperGroup
 
-from qunfa.cli.language import CHINESE, N_, _, spoken
-from qunfa.cli.phrases import told
 from qunfa.cli.wrapping import wrapping
+from qunfa.language import CHINESE, N_, _, spoken
+from qunfa.language.phrases import told
 
 _FRAME: Final = {
     "ARGUMENTS_PANEL_TITLE": N_("Arguments"),

@@ -14,7 +14,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.completion import complete_account, complete_key
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, demand_worker, run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.language import N_, _
 from qunfa.cli.options import By, Json, Reason, Yes, confirm, demand_accounts, demand_consent, login_name, payload
 from qunfa.cli.output import plain, show_result
 from qunfa.cli.tables import table
@@ -24,6 +23,7 @@ from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.ledger import Forgotten, Frozen, Lease, LedgerView, Record
 from qunfa.contract.operators import Forget
 from qunfa.contract.result import Job
+from qunfa.language import N_, _
 from qunfa.settings import SettingsError, load_settings
 
 NameOrAppid = Annotated[

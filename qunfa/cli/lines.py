@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.text import Text
 
 from qunfa.cli.batches import batches_line
-from qunfa.cli.language import _
 from qunfa.cli.output import in_a_line
-from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.previews import preview_line
 from qunfa.cli.status import headline, named_state, state_word
 from qunfa.cli.times import short
 from qunfa.cli.view import NEEDS_A_PERSON, RequestView, SendView
 from qunfa.cli.workers import failure_line, work_words
+from qunfa.language import _
+from qunfa.language.phrases import told, told_whole
 
 _DECISIONS: Final = frozenset({"retry", "mark_sent", "abort", "approve", "reject", "resume"})
 """The answers that let a send go on, or end it."""

@@ -15,10 +15,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from qunfa.cli.completion import complete_account, complete_problem
 from qunfa.cli.connection import RPC_TIMEOUT, run, temporal_client
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.language import N_, _
 from qunfa.cli.options import Json, demand_accounts, grouped
 from qunfa.cli.output import clean, note, plain, show, show_json, unbroken
-from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.queries import NO_CLOSED_BATCH, SENDS, quoted
 from qunfa.cli.tables import table
 from qunfa.cli.times import short, time_or_span
@@ -28,6 +26,8 @@ from qunfa.contract.fields import Stored
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.contract.operators import Phase
 from qunfa.contract.result import COMPLETES, ShownOutcome
+from qunfa.language import N_, _
+from qunfa.language.phrases import told, told_whole
 from qunfa.temporal.namespace import missing_search_attributes
 
 

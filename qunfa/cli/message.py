@@ -10,7 +10,6 @@ import typer
 from pydantic import BaseModel
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.language import N_, _, several
 from qunfa.contract.message import (
     Article,
     ImageMessage,
@@ -24,6 +23,7 @@ from qunfa.contract.message import (
     WxcardMessage,
 )
 from qunfa.contract.request import PreviewMessage, WxcardPreview
+from qunfa.language import N_, _, several
 
 _PANEL: Final = "The message (one kind)"
 _KINDS: Final = ("text", "html", "image", "video", "voice")

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.language import _
 from qunfa.cli.output import note
-from qunfa.cli.phrases import told
 from qunfa.contract.ids import ACCOUNT_NAME_PATTERN, KEY_PATTERN, MassSendId, mass_send_id, parse_mass_send_id
 from qunfa.contract.refusal import sentences
+from qunfa.language import _
+from qunfa.language.phrases import told
 
 
 def login_name() -> str:

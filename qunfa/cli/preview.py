@@ -15,7 +15,6 @@ from qunfa.cli.batches import plan_facts
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
-from qunfa.cli.language import N_, _, sentences, several
 from qunfa.cli.message import (
     WORKERS_READ,
     MessageOptions,
@@ -28,7 +27,6 @@ from qunfa.cli.message import (
 )
 from qunfa.cli.options import Json, TaskQueue, grouped
 from qunfa.cli.output import note, plain, show_result
-from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.previews import render_previews
 from qunfa.cli.reading import read_request
 from qunfa.cli.request import Request, messages, recipients, summary
@@ -42,6 +40,8 @@ from qunfa.contract.ids import CHECK_MASS_SEND, PREVIEW_MASS_SEND, check_id, pre
 from qunfa.contract.message import Source
 from qunfa.contract.prospect import Effect, StartWould
 from qunfa.contract.request import MassSendRequest, PreviewRequest, PreviewResult, parse_preview
+from qunfa.language import N_, _, sentences, several
+from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import plain as escaped
 
 _ADVICE = {

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from rich.console import RenderableType
 
-from qunfa.cli.language import _
-from qunfa.cli.phrases import told
 from qunfa.cli.tables import table
 from qunfa.contract.request import Previewed
+from qunfa.language import _
+from qunfa.language.phrases import told
 from qunfa.rules.evidence import evidence_words
 
 

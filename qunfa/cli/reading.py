@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.language import _
+from qunfa.language import _
 
 STDIN: Final = "-"
 

@@ -16,7 +16,6 @@ from qunfa.cli.aims import Aim, aims, meant
 from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused
-from qunfa.cli.language import N_, _, sentences
 from qunfa.cli.options import (
     By,
     Json,
@@ -30,7 +29,6 @@ from qunfa.cli.options import (
     payload,
 )
 from qunfa.cli.output import note, plain, show, show_json
-from qunfa.cli.phrases import told
 from qunfa.cli.tables import facts
 from qunfa.cli.times import moment
 from qunfa.cli.workers import InvalidError, problems_of, result_with_looks
@@ -45,6 +43,8 @@ from qunfa.contract.recall import (
     RecallStatus,
 )
 from qunfa.contract.refusal import full_stop
+from qunfa.language import N_, _, sentences
+from qunfa.language.phrases import told
 from qunfa.markdown import plain as escaped
 from qunfa.markdown import summary_line
 from qunfa.rules.evidence import evidence_words

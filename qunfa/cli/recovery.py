@@ -6,7 +6,6 @@ from typing import Final, Literal
 
 from rich.console import Group, RenderableType
 
-from qunfa.cli.language import N_, _
 from qunfa.cli.list import SendRow
 from qunfa.cli.output import plain
 from qunfa.cli.tables import table
@@ -14,6 +13,7 @@ from qunfa.cli.times import moment
 from qunfa.cli.traces import Trace
 from qunfa.contract.fields import Stored
 from qunfa.contract.ledger import LedgerView
+from qunfa.language import N_, _
 
 Told = Literal["to be told", "told", "knows it", "caught up", "refused"]
 Stands = Literal["unheard", "asks", "accepted", "not due"]

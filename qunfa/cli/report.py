@@ -14,7 +14,6 @@ from qunfa.audience.plans import REPORT, folder_of
 from qunfa.audience.store import Store, StoreUnavailable
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.language import N_, _
 from qunfa.cli.options import Account, Json, SendId, send_id, short_name
 from qunfa.cli.output import note, plain, show, show_json, unbroken
 from qunfa.cli.report_file import STATES, STDOUT, Sum, sums, written
@@ -23,6 +22,7 @@ from qunfa.cli.view import read_send
 from qunfa.contract.batches import ReportState
 from qunfa.contract.fields import Stored
 from qunfa.contract.ids import MassSendId
+from qunfa.language import N_, _
 from qunfa.media.policy import SourcePolicy
 from qunfa.settings import load_settings
 from qunfa.temporal.connection import TemporalError

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol, get_args
 
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.language import _
 from qunfa.cli.reading import STDIN
 from qunfa.contract.batches import REPORT_COLUMNS, ReportState
 from qunfa.contract.fields import Stored
+from qunfa.language import _
 
 STATES: Final[tuple[ReportState, ...]] = get_args(ReportState)
 STDOUT: Final = STDIN

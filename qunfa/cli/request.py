@@ -5,13 +5,13 @@ from typing import Any, Final, NamedTuple
 
 from qunfa.cli.audience import AudienceOptions, audience_of
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.language import N_, _
 from qunfa.cli.message import excerpt, heading
-from qunfa.cli.phrases import told
 from qunfa.cli.reading import STDIN, is_yaml, read_request
 from qunfa.contract import InvalidRequestError, MassSendRequest, parse_request
 from qunfa.contract.audience import describe
 from qunfa.contract.message import Message, TextMessage
+from qunfa.language import N_, _
+from qunfa.language.phrases import told
 from qunfa.markdown import plain, summary_line
 
 _ADVICE = {

@@ -14,7 +14,6 @@ from temporalio.common import Priority, WorkflowIDConflictPolicy
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, has_worker, no_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import NOT_DONE, ExitCode, Refused, WrongUse, explain
-from qunfa.cli.language import _, sentences, several
 from qunfa.cli.ledger import configured, find_appid, running_accounts, views_of
 from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query
 from qunfa.cli.options import (
@@ -37,6 +36,7 @@ from qunfa.contract.fields import Time
 from qunfa.contract.ids import FIRST
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
+from qunfa.language import _, sentences, several
 
 SENDS_MAX: Final = 100_000
 _LOOKS: Final = 20

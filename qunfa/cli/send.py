@@ -15,11 +15,9 @@ from qunfa.cli.batches import plan_facts, size_words
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, run, task_queue, temporal_client, warn_without_worker
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.language import _
 from qunfa.cli.message import WORKERS_READ, MessageOptions, contents, heading, message_of, names_files, unread
 from qunfa.cli.options import Json, TaskQueue, Yes, confirm, demand_consent, grouped, login_name, short_name
 from qunfa.cli.output import note, show, show_json, stderr, stdout
-from qunfa.cli.phrases import told
 from qunfa.cli.preview import check, show_check
 from qunfa.cli.request import Request, assemble, details, messages, recipients, summary
 from qunfa.cli.status import render_send
@@ -29,6 +27,8 @@ from qunfa.contract import MASS_SEND, MassSendRequest, mass_send_id
 from qunfa.contract.audience import All, describe, is_long
 from qunfa.contract.checks import CheckResult
 from qunfa.contract.ids import MassSendId
+from qunfa.language import _
+from qunfa.language.phrases import told
 from qunfa.temporal.ui import workflow_link
 
 EARLY: Final = timedelta(seconds=2)

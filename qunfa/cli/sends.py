@@ -11,12 +11,12 @@ from temporalio.service import RPCError
 from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.language import _
 from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import Account, By, Json, Yes, confirm, demand_consent, send_id, short_name
 from qunfa.cli.status import approval_lines
 from qunfa.cli.view import read_send
 from qunfa.contract.ids import MassSendId
+from qunfa.language import _
 
 FOUND_MAX: Final = 1_000
 """More than a person looks through before saying yes."""

@@ -7,10 +7,10 @@ import typer
 
 from qunfa.cli.connection import run
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.language import _
 from qunfa.cli.options import Json
 from qunfa.cli.output import note, show, show_json
 from qunfa.contract.schema import SCHEMAS, json_schema
+from qunfa.language import _
 from qunfa.settings import load_settings
 
 # What a service needs is imported when it is run: no other command has to wait for workflows or web servers.

@@ -8,12 +8,12 @@ from temporalio.client import Client
 
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.language import _
 from qunfa.cli.options import Json
 from qunfa.cli.output import note, show, show_json
 from qunfa.cli.times import span
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
+from qunfa.language import _
 from qunfa.rules.doctor import RETENTION_WANTED
 from qunfa.temporal.namespace import namespace_retention, register_search_attributes, set_namespace_retention
 

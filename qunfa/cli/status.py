@@ -11,10 +11,8 @@ from qunfa.cli.batches import batches_line, not_sent
 from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused
-from qunfa.cli.language import CHINESE, N_, _, sentences, several, spoken
 from qunfa.cli.options import Account, Json, send_id
 from qunfa.cli.output import note, show, show_json, unbroken
-from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.previews import render_previews
 from qunfa.cli.replies import answer_commands, batch_asking, batch_command, look_command, next_command
 from qunfa.cli.tables import facts, table
@@ -24,6 +22,8 @@ from qunfa.cli.workers import render_work
 from qunfa.contract.ids import MassSendId
 from qunfa.contract.operators import Approval, Progress, Status
 from qunfa.contract.result import INVALID_REQUEST, ArticleCheck, Counts, JobResult, MassSendResult, Outcome, Problem
+from qunfa.language import CHINESE, N_, _, sentences, several, spoken
+from qunfa.language.phrases import told, told_whole
 from qunfa.rules.evidence import evidence_words
 
 

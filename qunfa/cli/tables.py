@@ -10,8 +10,8 @@ from rich.console import Console, ConsoleOptions, OverflowMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from qunfa.cli.language import N_, _
 from qunfa.cli.output import plain
+from qunfa.language import N_, _
 
 STATES: Final = {N_("ok"): "bold green", N_("warning"): "bold yellow", N_("failed"): "bold red", N_("skipped"): "dim"}
 """The states of a check, and their styles."""

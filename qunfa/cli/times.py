@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter, ValidationError
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.language import _
 from qunfa.contract.fields import Time
+from qunfa.language import _
 
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 """WeChat's quotas and an account's send hours are Shanghai's, so every time is shown there."""

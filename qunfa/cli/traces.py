@@ -11,9 +11,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.language import _
 from qunfa.contract.fields import Id64, Moment, Stored
 from qunfa.contract.steps import TRIED
+from qunfa.language import _
 
 STDIN: Final = Path("-")
 _PUSH: Final = "push"

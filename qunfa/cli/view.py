@@ -19,7 +19,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from qunfa.cli.connection import RPC_TIMEOUT, has_worker
 from qunfa.cli.errors import Refused
-from qunfa.cli.language import N_, _
 from qunfa.cli.message import beginning
 from qunfa.cli.options import short_name
 from qunfa.contract import MASS_SEND, MASS_SEND_FAILED, InvalidRequestError, MassSendRequest, parse_request, steps
@@ -30,6 +29,7 @@ from qunfa.contract.ids import MASS_SEND_IN_BATCHES, MassSendId, mass_send_id
 from qunfa.contract.message import MpnewsMessage
 from qunfa.contract.operators import Status
 from qunfa.contract.result import COMPLETES, MassSendResult
+from qunfa.language import N_, _
 from qunfa.temporal.ui import workflow_link
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]

@@ -11,13 +11,13 @@ from temporalio.client import Client
 
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import run, temporal_client
-from qunfa.cli.language import N_, _
 from qunfa.cli.options import Json, demand_accounts
 from qunfa.cli.output import plain, show_result, unbroken
 from qunfa.cli.queries import SENDS, quoted
 from qunfa.cli.times import SHANGHAI
 from qunfa.contract import ACCOUNT, SEARCH_ATTRIBUTES
 from qunfa.contract.fields import Stored
+from qunfa.language import N_, _
 from qunfa.temporal.ui import UI_VARIABLE, list_link
 
 _RUNNING: Final = f"{SENDS} AND ExecutionStatus = 'Running'"

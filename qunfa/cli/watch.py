@@ -15,16 +15,16 @@ from qunfa.cli.batches import bar
 from qunfa.cli.completion import complete_account, complete_send
 from qunfa.cli.connection import run, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
-from qunfa.cli.language import _
 from qunfa.cli.lines import Lines, to_do
 from qunfa.cli.list import Filters, SendRow, find_rows, visibility_query, without_batches
 from qunfa.cli.options import send_id
 from qunfa.cli.output import in_a_line, note, plain, show_json_line, stdout
-from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.status import render_send
 from qunfa.cli.tables import table
 from qunfa.cli.view import SendView, read_send
 from qunfa.contract.ids import MassSendId, mass_send_id
+from qunfa.language import _
+from qunfa.language.phrases import told, told_whole
 
 WATCHED_MAX: Final = 100
 """Each is asked for its status again and again, which is work for Temporal and for the workers."""

@@ -26,13 +26,13 @@ from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT, demand_worker, temporal_client
 from qunfa.cli.errors import Refused
-from qunfa.cli.language import N_, _
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import in_a_line, plain, stderr
-from qunfa.cli.phrases import told
 from qunfa.cli.view import Work, pending_work
 from qunfa.contract import INVALID_REQUEST, steps
 from qunfa.contract.batches import PLAN_AUDIENCE, WRITE_REPORT
+from qunfa.language import N_, _
+from qunfa.language.phrases import told
 from qunfa.markdown import summary_line
 
 AT_MOST: Final = timedelta(hours=1)

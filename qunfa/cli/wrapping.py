@@ -8,7 +8,7 @@ from rich.console import Console, JustifyMethod, OverflowMethod
 from rich.containers import Lines
 from rich.text import Text
 
-from qunfa.cli.language import CHINESE, spoken
+from qunfa.language import CHINESE, spoken
 
 _OPENING: Final = "“‘（《【「"
 _CLOSING: Final = "，。；：、！？…”’）》】」"

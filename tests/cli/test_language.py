@@ -20,12 +20,12 @@ from qunfa.cli.callback import CallbackReport, render_report
 from qunfa.cli.demo.followers import FollowersView, followers, received
 from qunfa.cli.demo.leave import Standing, render_standing
 from qunfa.cli.demo.problems import LEFT
-from qunfa.cli.language import of_environment, speak
-from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.trial import Step
 from qunfa.cli.view import SendView
 from qunfa.cli.wrapping import breaks
 from qunfa.contract.ids import MassSendId
+from qunfa.language import of_environment, speak
+from qunfa.language.phrases import told, told_whole
 from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
 from tests.cli.test_help import COMMANDS

@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from qunfa.cli.language import speak
-from qunfa.cli.phrases import told
+from qunfa.language import speak
+from qunfa.language.phrases import told
 from qunfa.rules.problems import PROBLEMS, RETRY, Choice
 from tests.project.imports import ROOT
 from workflows.pages import RETRIES

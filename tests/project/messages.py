@@ -19,11 +19,11 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from qunfa.cli.help import EXAMPLE, texts
-from qunfa.cli.language import CHINESE, DOMAIN, LOCALES
 from qunfa.cli.recovery import Told
 from qunfa.cli.view import State
 from qunfa.contract.operators import Phase
 from qunfa.contract.result import JobStateName, Observer, Outcome, ShownOutcome
+from qunfa.language import CHINESE, DOMAIN, LOCALES
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.verdict import CONTENT_MEANINGS
 from tests.commands import every_command
@@ -32,6 +32,8 @@ from tests.project.imports import ROOT
 FILE: Final = LOCALES / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
 COMPILED: Final = FILE.with_suffix(".mo")
 KEYWORDS: Final[dict[str, tuple[int, ...] | None]] = {"_": None, "N_": None, "several": (1, 2)}
+MARKED: Final = ("qunfa/cli", "qunfa/language")
+"""Where Babel finds marked texts."""
 STATES: Final = (Phase, Outcome, ShownOutcome, JobStateName, Observer, State, Told)
 OTHER_WORDS: Final = (
     "service",
@@ -105,8 +107,9 @@ def catalogue() -> Catalog:
 def wanted() -> Catalog:
     """Every text that is to be translated."""
     found = Catalog(locale=CHINESE, domain=DOMAIN, fuzzy=False)
-    for file, _line, message, _comments, _context in extract_from_dir(ROOT / "qunfa" / "cli", keywords=KEYWORDS):
-        found.add(message, locations=[(f"qunfa/cli/{file}", 1)])
+    for place in MARKED:
+        for file, _line, message, _comments, _context in extract_from_dir(ROOT / place, keywords=KEYWORDS):
+            found.add(message, locations=[(f"{place}/{file}", 1)])
     for text in [*_help(), EXAMPLE, *FIXED, *CONTENT_MEANINGS.values()]:
         found.add(text)
     for text in [*core_sentences(), *(text for one in PROBLEMS.values() for text in (one.sentence, one.todo))]:

@@ -10,14 +10,15 @@ from typing import Final
 
 import pytest
 
-from qunfa.cli.language import CHINESE, DOMAIN, LOCALES, speak
-from qunfa.cli.phrasebook import COMMAND_LINE, PHRASES
-from qunfa.cli.phrases import told
+from qunfa.language import CHINESE, DOMAIN, LOCALES, speak
+from qunfa.language.phrasebook import COMMAND_LINE, PHRASES
+from qunfa.language.phrases import told
 from qunfa.rules.problems import PROBLEMS
 from tests.project.imports import ROOT
 from tests.project.messages import (
     COMPILED,
     FILE,
+    MARKED,
     catalogue,
     core_files,
     placeholders,
@@ -101,7 +102,7 @@ def test_the_catalogue_is_complete() -> None:
 
 def test_no_sentence_of_a_command_is_unmarked() -> None:
     """Each that a person reads is translated."""
-    files = [file for file in (ROOT / "qunfa" / "cli").rglob("*.py") if file not in core_files()]
+    files = [file for place in MARKED for file in (ROOT / place).rglob("*.py") if file not in core_files()]
     found = {text for file in files for text in unmarked(ast.parse(file.read_text(encoding="utf-8")))}
     known = {one.id for one in KEPT}
     unknown = {text for text in found if text not in known and not text.startswith(TYPED) and not _is_phrase(text)}

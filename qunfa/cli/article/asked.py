@@ -9,7 +9,6 @@ from temporalio.service import RPCError
 
 from qunfa.cli.connection import RPC_TIMEOUT
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.language import N_, _, sentences
 from qunfa.cli.options import send_id, short_name
 from qunfa.cli.reading import STDIN, read_request
 from qunfa.cli.view import describe_send, request_of
@@ -19,6 +18,7 @@ from qunfa.contract.ids import MassSendId
 from qunfa.contract.message import Article, Message, MpnewsMessage
 from qunfa.contract.pictures import SourcesSeen
 from qunfa.contract.request import parse_preview
+from qunfa.language import N_, _, sentences
 
 _FILES: Final = (".json", ".yaml", ".yml")
 _OLD: Final = N_("the workers are older than this command, and do not tell")

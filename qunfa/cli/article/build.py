@@ -16,9 +16,9 @@ from qunfa.article import (
 from qunfa.cli.article.asked import Asked
 from qunfa.cli.article.looks import Album
 from qunfa.cli.article.told import SHORT, ArticleLook, ArticlePreview
-from qunfa.cli.language import _
-from qunfa.cli.phrases import told as in_words
 from qunfa.contract.message import Article
+from qunfa.language import _
+from qunfa.language.phrases import told as in_words
 
 
 def built(asked: Asked, album: Album, now: datetime) -> tuple[str, ArticlePreview]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qunfa.cli.errors import Refused
-from qunfa.cli.language import _
+from qunfa.language import _
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WITHIN: Final = timedelta(seconds=60)

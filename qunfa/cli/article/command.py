@@ -16,13 +16,13 @@ from qunfa.cli.article.told import ArticlePreview, render
 from qunfa.cli.completion import complete_send
 from qunfa.cli.connection import demand_worker, run, task_queue, temporal_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse
-from qunfa.cli.language import _
 from qunfa.cli.options import Json, TaskQueue
 from qunfa.cli.output import note, show_result
 from qunfa.cli.times import SHANGHAI
 from qunfa.cli.workers import InvalidError
 from qunfa.contract.audience import Version
 from qunfa.contract.ids import MassSendId
+from qunfa.language import _
 
 _OWN: Final = 1_000
 """In so many characters at the beginning a page says whose it is."""

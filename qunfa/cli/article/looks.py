@@ -8,12 +8,12 @@ from temporalio.client import Client
 from qunfa.article import is_data, is_wechats, missing, wanted
 from qunfa.cli.article.asked import Asked
 from qunfa.cli.article.told import Look
-from qunfa.cli.language import _
 from qunfa.cli.message import uri_words
 from qunfa.cli.workers import Question, answer_of, unique
 from qunfa.contract.ids import SHOW_PICTURES, pictures_id
 from qunfa.contract.message import Article, MediaSource
 from qunfa.contract.pictures import ASKED_MAX, ShownPicture, ShowPicturesResult
+from qunfa.language import _
 
 _URI_MAX: Final = 2_048
 

@@ -6,12 +6,12 @@ from typing import Final, Literal
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from qunfa.cli.language import N_, _
 from qunfa.cli.message import bytes_words
 from qunfa.cli.output import unbroken
-from qunfa.cli.phrases import told
 from qunfa.cli.tables import facts
 from qunfa.contract.fields import Stored
+from qunfa.language import N_, _
+from qunfa.language.phrases import told
 
 SHORT: Final = 16
 """Hex digits of a digest that people compare."""

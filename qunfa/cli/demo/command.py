@@ -26,10 +26,8 @@ from qunfa.cli.demo.ports import ANY, USUAL, Ports, choose_ports
 from qunfa.cli.demo.problems import ALL, chosen, complete
 from qunfa.cli.demo.stack import Stack
 from qunfa.cli.errors import ExitCode
-from qunfa.cli.language import _
 from qunfa.cli.message import contents, heading
 from qunfa.cli.output import show, stdout, unbroken
-from qunfa.cli.phrases import told, told_whole
 from qunfa.cli.request import Request
 from qunfa.cli.send import start
 from qunfa.cli.status import render_send
@@ -38,6 +36,8 @@ from qunfa.cli.times import SHANGHAI
 from qunfa.cli.watch import follow_on
 from qunfa.contract import mass_send_id
 from qunfa.contract.audience import describe
+from qunfa.language import _
+from qunfa.language.phrases import told, told_whole
 from qunfa.temporal.ui import link
 
 Answer = TypeVar("Answer")

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from qunfa.cli.demo.ports import LOCALHOST, Ports
 from qunfa.cli.demo.problems import LEFT, UNKNOWN, WINDOW_SECONDS
 from qunfa.cli.errors import Refused, WrongUse
-from qunfa.cli.language import _
 from qunfa.contract.fields import Stored
+from qunfa.language import _
 
 ACCOUNT: Final = "demo"
 CROWD: Final = "crowd"

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from qunfa.cli.language import _
 from qunfa.cli.message import bytes_words
 from qunfa.cli.tables import table
 from qunfa.contract.fields import Stored
+from qunfa.language import _
 
 
 class Delivery(Stored):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from qunfa.cli.errors import Refused
-from qunfa.cli.language import _
+from qunfa.language import _
 
 LOCALHOST: Final = "127.0.0.1"
 

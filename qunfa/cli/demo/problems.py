@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from qunfa.cli.errors import WrongUse
-from qunfa.cli.language import N_, _
+from qunfa.language import N_, _
 
 ALL: Final = "all"
 FROZEN: Final = "frozen"

@@ -30,8 +30,8 @@ from qunfa.cli.demo.folder import (
 from qunfa.cli.demo.followers import ContentView, FollowersView
 from qunfa.cli.demo.ports import LOCALHOST, Ports
 from qunfa.cli.errors import Refused
-from qunfa.cli.language import _
 from qunfa.contract import SEARCH_ATTRIBUTES
+from qunfa.language import _
 from qunfa.temporal.connection import TemporalUnreachable
 from qunfa.temporal.namespace import namespace_retention, register_search_attributes, set_namespace_retention
 from qunfa.temporal.ui import UI_VARIABLE

@@ -7,8 +7,8 @@ this table with the source: a sentence that is changed there is changed here.
 import re
 from typing import Final
 
-from qunfa.cli.doctor_phrases import OF_ACCOUNT, OF_TEMPORAL
-from qunfa.cli.language import N_
+from qunfa.language import N_
+from qunfa.language.doctor_phrases import OF_ACCOUNT, OF_TEMPORAL
 
 TOLD: Final = frozenset(
     {"said", "sentence", "why", "doubt", "more", "word", "about", "who", "counted", "whose", "pollers"}

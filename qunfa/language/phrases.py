@@ -2,7 +2,7 @@
 
 What a workflow says of itself is part of its history, and stays English there and in JSON. A command translates it
 where it shows it. Sentences without variables are found in the catalogue as they are; those with variables by
-:mod:`qunfa.cli.phrasebook`. What neither knows is shown as it came.
+:mod:`qunfa.language.phrasebook`. What neither knows is shown as it came.
 """
 
 import re
@@ -10,8 +10,8 @@ from functools import cache
 from string import Formatter
 from typing import Final
 
-from qunfa.cli.language import ENGLISH, _, spoken
-from qunfa.cli.phrasebook import NAMES, NUMBERS, PHRASES, TOLD
+from qunfa.language import ENGLISH, _, spoken
+from qunfa.language.phrasebook import NAMES, NUMBERS, PHRASES, TOLD
 
 _BETWEEN: Final = re.compile(r"(?<=[.!?;:]) ")
 _NUMBER: Final = r"\d[\d,]*"

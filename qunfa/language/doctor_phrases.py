@@ -1,8 +1,8 @@
-"""What the checks of `qunfa doctor` say with variables, for :mod:`qunfa.cli.phrasebook`."""
+"""What the checks of `qunfa doctor` say with variables, for :mod:`qunfa.language.phrasebook`."""
 
 from typing import Final
 
-from qunfa.cli.language import N_
+from qunfa.language import N_
 
 OF_TEMPORAL: Final = (
     N_("it names {counted}: {accounts}"),

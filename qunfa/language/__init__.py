@@ -1,4 +1,4 @@
-"""The language that a command speaks to people: English, or Chinese where the settings or the environment say so.
+"""The language that is spoken to people: English, or Chinese where the settings or the environment say so.
 
 Texts stand in the source in English, as `_("…")`. The catalogue in `locale/` has them in Chinese, and `make messages`
 renews it. What a command prints as JSON is English always: programs read it.
