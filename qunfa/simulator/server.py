@@ -25,7 +25,6 @@ from qunfa.simulator.jobs import MsgIds
 from qunfa.simulator.routes import ENDPOINTS, check_fault
 from qunfa.simulator.world import World
 
-
 _IDLE: Final = 75
 """Seconds for which an idle connection stays open, as with nginx. Where both sides wait equally long (httpx and uvicorn
 take five), a call may meet the end of its connection."""
