@@ -135,7 +135,7 @@ class MassSend(People):
         if under_way is None or not under_way.task.done():
             if not isinstance(step.effect, steps.Pin):
                 self._show(step)
-            self._alarm.set(step.until, step.why)
+            self._alarm.set(step.wakes_at, step.why)
             await workflow.wait_condition(
                 lambda: bool(self._inbox) or self._alarm.rang or (under_way is not None and under_way.task.done())
             )
@@ -147,7 +147,7 @@ class MassSend(People):
         if self._is_answered(under_way):
             await self._next(step)
         elif (until := under_way.soon_done) is not None and workflow.now() < until:
-            await self._next(replace(step, until=min(step.until or until, until)))
+            await self._next(replace(step, again=min(step.wakes_at or until, until)))
         else:
             await self._stop()
 

@@ -9,6 +9,7 @@
 """
 
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 from qunfa.contract.ledger import Pace
@@ -44,3 +45,8 @@ def told(pace: Pace, answer: Answer, now: datetime, configured: timedelta) -> Pa
     next_at = max(pace.next_at or now, now + spacing)
     written = (*pace.told_at, now) if answer.kind != "not_written" else pace.told_at
     return Pace(spacing=spacing, next_at=next_at, told_at=written[-PER_MINUTE:])
+
+
+def spread(of: str, over: timedelta) -> timedelta:
+    """A whole second within ``over``, always the same for the same text: so that not all do something at once."""
+    return timedelta(seconds=int(sha256(of.encode()).hexdigest()[:8], 16) % int(over.total_seconds()))

@@ -1,12 +1,12 @@
 """How a send asks its account: one wish is open at a time, a silent account is asked again, nothing is left behind."""
 
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Final
 
 from qunfa.contract.facts import Ended
 from qunfa.contract.grants import Granted, Turn
 from qunfa.contract.operators import Phase
+from qunfa.rules.pace import spread
 from qunfa.send.state import Case, OpenWish
 from qunfa.send.steps import End, GiveBack, LookAtTag, Report, SendWish, Step, Submit, Wish
 
@@ -15,7 +15,7 @@ SILENT_ASKS: Final = 3
 _NET: Final = timedelta(days=2)
 _NET_MAX: Final = timedelta(days=16)
 _AFTER_DUE: Final = timedelta(minutes=1)
-_JITTER_SECONDS: Final = 600
+_JITTER: Final = timedelta(minutes=10)
 _NET_ASKS: Final = 12
 _A_LITTLE_LATER: Final = timedelta(seconds=1)
 """Than the account, which drops a place whose time is over, and says so."""
@@ -111,9 +111,8 @@ def _again_at(case: Case, wish: OpenWish, sent_at: datetime) -> datetime:
 
 def _net(case: Case, wish: OpenWish, turn: Turn, sent_at: datetime) -> timedelta:
     """How long a run believes that its account still has its place: as long as it has waited already, within bounds."""
-    jitter = timedelta(seconds=int(sha256(wish.wish.encode()).hexdigest()[:8], 16) % _JITTER_SECONDS)
     waited = sent_at - max(turn.due, case.state.joined_at or turn.due)
-    net = min(max(waited, _NET), _NET_MAX) + jitter
+    net = min(max(waited, _NET), _NET_MAX) + spread(wish.wish, _JITTER)
     if turn.until is None:
         return net
     return min(net, max((turn.until - sent_at) / 4, _NET_ASKS * case.facts.timing.ask))

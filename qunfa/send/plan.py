@@ -36,6 +36,7 @@ from qunfa.rules.course import Over, course, judgement_of, subject
 from qunfa.rules.course import Renew as NeedsRenewal
 from qunfa.rules.material import FRESH, LIFETIME, Ready, is_rebuildable, next_work
 from qunfa.rules.outcome import used_before
+from qunfa.rules.pace import spread
 from qunfa.rules.problems import refused_request
 from qunfa.rules.submission import Ask, Await, Expire, write_end
 from qunfa.rules.submission import Submit as MaySubmit
@@ -66,7 +67,10 @@ from qunfa.send.steps import (
 Rule = Callable[[Case], "Step | End | None"]
 TAG_FRESH: Final = timedelta(minutes=10)
 AHEAD: Final = timedelta(minutes=2)
-"""A send that is due so soon asks for its turn already; one that is further from it takes no place in the queue."""
+"""A send that is due so soon asks for its turn already."""
+SPREAD: Final = timedelta(minutes=10)
+"""Within so long before that all others ask for theirs: were it the moment that they are due, thousands would ask at
+once. For as long after it, one that waits for others of its account is still shown as scheduled."""
 _CONFIGURATION: Final = "the account's configuration"
 
 
@@ -139,7 +143,7 @@ def _turn_at_once(case: Case) -> Turn | None:
     if isinstance(audience, Tag) and audience.expect:
         return None
     step = course(case.jobs, case.now, case.conditions())
-    return _turn(case, step.at) if isinstance(step, MaySubmit) and step.at <= case.now + AHEAD else None
+    return _turn(case, step.at) if isinstance(step, MaySubmit) and step.at - _ahead(case) <= case.now else None
 
 
 def _reused(case: Case) -> End | None:
@@ -285,8 +289,8 @@ def _in_turn(case: Case, may: MaySubmit) -> Step:
     early = at > case.now
     waits = case.frozen is not None or (early and may.held is not None and not case.in_doubt)
     phase: Phase = "scheduled" if waits or (early and not case.newest.attempts) else "submitting"
-    if at > case.now + AHEAD:
-        return Step(phase, why=why, until=at)
+    if at - _ahead(case) > case.now:
+        return Step(phase, why=why, until=at, again=at - _ahead(case))
     audience = case.request.audience
     lease, wish = case.state.lease, case.state.wish
     usable = lease is not None and _is_usable(case, lease, at)
@@ -299,7 +303,17 @@ def _in_turn(case: Case, may: MaySubmit) -> Step:
     step = ledger.asked(case, Wish("turn", _turn(case, at)), phase)
     if not early or step.effect is not None:
         return step
-    return replace(step, why=why, until=min(filter(None, (at, step.until))))
+    again = min(filter(None, (at + _spread(case), step.until)))
+    return replace(step, why=why, until=at, again=again)
+
+
+def _spread(case: Case) -> timedelta:
+    return spread(case.newest.clientmsgid, SPREAD)
+
+
+def _ahead(case: Case) -> timedelta:
+    """How long before its time a submission asks for its turn."""
+    return AHEAD + _spread(case)
 
 
 def _is_usable(case: Case, lease: Lease, at: datetime) -> bool:

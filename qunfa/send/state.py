@@ -5,7 +5,6 @@ the account's ledger keeps them, too.
 """
 
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any, Final, Literal
 
 from pydantic import Field
@@ -23,11 +22,12 @@ from qunfa.contract.steps import AccountFacts
 from qunfa.rules.approval import is_required
 from qunfa.rules.clientmsgid import clientmsgid
 from qunfa.rules.course import Jobs, may_have_been_delivered, subject
+from qunfa.rules.pace import spread
 from qunfa.rules.submission import Conditions
 from qunfa.send.doubt import jobs_of
 
 STORY_MAX: Final = 100
-_JITTER_SECONDS: Final = 180
+_JITTER: Final = timedelta(minutes=3)
 
 ActKind = Literal["approve", "reject", "pause", "resume", "reschedule", "choose", "abort", "cancel"]
 
@@ -291,12 +291,11 @@ class Case:
 
     def conditions(self) -> Conditions:
         """What account and caller allow; the jitter is the same whenever it is computed."""
-        spread = int(sha256(self.newest.clientmsgid.encode()).hexdigest()[:8], 16) % _JITTER_SECONDS
         return Conditions(
             timing=self.facts.timing,
             quota=self.facts.quota,
             send_hours=self.facts.send_hours,
             send_at=self.send_at,
             not_after=self.request.not_after,
-            jitter=timedelta(seconds=spread),
+            jitter=spread(self.newest.clientmsgid, _JITTER),
         )

@@ -157,8 +157,9 @@ Effect = (
 class Step:
     """One step: what is shown, what is done, and what is waited for until when at most.
 
-    ``ends``: before the end. ``awaits_answer``: to the open wish, which keeps its place. ``held``: what holds the send
-    back that is no problem of its own; it is found by this as by a problem.
+    ``again``: when the plan is looked at again before that. ``ends``: before the end. ``awaits_answer``: to the open
+    wish, which keeps its place. ``held``: what holds the send back that is no problem of its own; it is found by this
+    as by a problem.
     """
 
     phase: Phase
@@ -169,6 +170,12 @@ class Step:
     ends: bool = False
     awaits_answer: bool = False
     held: Held | None = None
+    again: datetime | None = None
+
+    @property
+    def wakes_at(self) -> datetime | None:
+        """When the send goes on if nothing happens."""
+        return self.again or self.until
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class Engine:
                 run.waits_for = step.effect
                 self.begin(run, step.effect)
             else:
-                assert step.until is None or step.until > now, f"it waits for a time that is over: {step}"
+                assert step.wakes_at is None or step.wakes_at > now, f"it waits for a time that is over: {step}"
                 return None
 
     def _take(self, run: Run, event: events.Event, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """How a send keeps its place in the queue: which wish stays open, and when its account is asked again."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -172,10 +173,39 @@ def test_a_place_is_kept_since_the_send_has_joined() -> None:
 
 
 def test_a_send_that_is_due_soon_asks_for_its_turn_at_once() -> None:
-    """Two minutes before its time; an earlier one joins first."""
-    for ahead, wanted in ((2 * MINUTE, "turn"), (2 * MINUTE + SECOND, "joining")):
+    """Two minutes before its time; one that is due in twelve joins first."""
+    for ahead, wanted in ((2 * MINUTE, "turn"), (12 * MINUTE, "joining")):
         alone = begun(send_at=(NOON + ahead).isoformat())
         assert alone.wants() == wanted
+
+
+def test_sends_that_are_due_at_once_do_not_ask_at_once() -> None:
+    """Each asks in some second of the ten minutes before the last two, and is shown with the time that it waits for."""
+    at, asks = NOON + HOUR, Counter[int]()
+    for number in range(300):
+        alone = planned(key=f"key-{number}")
+        assert (alone.step.until, alone.step.effect) == (at, None)
+        assert alone.step.wakes_at is not None
+        asks[(at - alone.step.wakes_at) // MINUTE] += 1
+        alone.wait(alone.step.wakes_at - alone.now)
+        assert alone.wants() == "turn"
+    assert set(asks) == set(range(2, 12))
+    assert max(asks.values()) < 60
+
+
+def test_a_send_in_the_queue_does_not_wake_when_it_is_due() -> None:
+    """Its account tells it when it is its turn. It is shown as scheduled for some minutes more, then as submitting."""
+    for number in range(9):
+        alone = planned(key=f"key-{number}")
+        due = NOON + HOUR
+        alone.wait((alone.step.wakes_at or due) - alone.now)
+        alone.sent()
+        alone.hear(waits=QUEUE)
+        assert (alone.step.phase, alone.step.until) == ("scheduled", due)
+        assert alone.step.wakes_at is not None
+        assert due <= alone.step.wakes_at < due + JITTER
+        alone.wait(alone.step.wakes_at - alone.now)
+        assert alone.step.phase == "submitting"
 
 
 def test_of_each_kind_of_act_the_newest_is_kept() -> None:

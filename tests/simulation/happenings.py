@@ -359,7 +359,7 @@ class Happenings:
         later = self.now + timedelta(seconds=self.random.choice([20, 150, 3600, 6 * 3600, 25 * 3600]))
         planned = [send.planned() for send in self.sends]
         wanted = [account.due() for account in self.accounts]
-        wanted += [step.until for step in planned if isinstance(step, steps.Step)]
+        wanted += [step.wakes_at for step in planned if isinstance(step, steps.Step)]
         times = [one for one in wanted if one is not None and one > self.now]
         next_one = self.gentle or self.random.random() < NEXT
         self.now = min(times, default=later) if next_one else self.random.choice([*times, later])

@@ -151,7 +151,7 @@ class Resting(World):
                 self._look()
                 continue
             step = self.send.planned()
-            wanted = [self.send.account.due(), step.until if isinstance(step, steps.Step) else None]
+            wanted = [self.send.account.due(), step.wakes_at if isinstance(step, steps.Step) else None]
             soon = [one for one in wanted if one is not None and self.now < one < self.now + FAR]
             if not soon:
                 return

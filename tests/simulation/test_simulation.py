@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -16,13 +17,7 @@ PARTS = 5
 LISTED = 20
 GENTLE = 40
 WITHIN = 200
-QUICK = frozenset(
-    {
-        *("forget-unknown", "random-clientmsgid", "two-leases", "without-approval", "before-its-time"),
-        "checkpoint-at-fetch",
-    }
-)
-"""Controls that are missed within some lives."""
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
 def tell(found: Broken | None) -> None:
@@ -61,13 +56,19 @@ def tries_of(world: World) -> list[Try]:
     return [one for send in world.sends for one in send.left.tries]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.long]) for name in CONTROLS]
-)
+@pytest.mark.parametrize("name", CONTROLS)
 def test_a_rule_that_is_taken_away_is_missed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check can fail: within two hundred seeds a promise is broken."""
+    """The check can fail: within two hundred lives a promise is broken, most likely in the one that the page names."""
     CONTROLS[name](monkeypatch)
-    assert any(broken(seed, lists=name in LISTS) for seed in range(WITHIN))
+    assert any(broken(seed, lists=name in LISTS) for seed in (told_life(name), *range(WITHIN)))
+
+
+def told_life(control: str) -> int:
+    """The seed of the life that missed the rule when docs/reliability.md was written."""
+    rows = re.findall(rf"^\| `{control}`: .* \| (\d+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    (lives,) = map(int, rows)
+    assert 0 < lives <= WITHIN
+    return lives - 1
 
 
 def test_a_seed_tells_the_same_story_again() -> None:
@@ -80,7 +81,7 @@ def test_a_seed_tells_the_same_story_again() -> None:
 def test_a_failure_is_told_as_short_as_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has nothing to do with it is left out, and what is left still fails."""
     CONTROLS["without-approval"](monkeypatch)
-    found = next(found for seed in range(WITHIN) if (found := broken(seed)))
+    found = next(found for seed in (told_life("without-approval"), *range(WITHIN)) if (found := broken(seed)))
     short = shortest(found)
     assert len(short.script) < len(found.script) / 2
     with pytest.raises(AssertionError, match=re.escape(short.why)):
