@@ -71,7 +71,8 @@ AHEAD: Final = timedelta(minutes=2)
 """A send that is due so soon asks for its turn already."""
 SPREAD: Final = timedelta(minutes=10)
 """Within so long before that all others ask for theirs: were it the moment that they are due, thousands would ask at
-once. For as long after it, one that waits for others of its account is still shown as scheduled."""
+once. For as long after it, one that waits for others of its account is still shown as scheduled. Of a freeze it tells
+from its time on."""
 _CONFIGURATION: Final = "the account's configuration"
 
 
@@ -305,7 +306,7 @@ def _in_turn(case: Case, may: MaySubmit) -> Step:
     step = ledger.asked(case, Wish("turn", _turn(case, at)), phase)
     if not early or step.effect is not None:
         return step
-    again = min(filter(None, (at + _spread(case), step.until)))
+    again = min(filter(None, (at if case.frozen else at + _spread(case), step.until)))
     return replace(step, why=why, until=at, again=again)
 
 
