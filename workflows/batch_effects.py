@@ -1,7 +1,5 @@
 """Carrying out what the plan of a send in batches says: each effect comes to one event, or is begun again."""
 
-import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -45,22 +43,6 @@ _PLANNING: Final = timedelta(hours=2)
 _REPORTING: Final = timedelta(minutes=30)
 _SILENT: Final = timedelta(seconds=30)
 _UNHURRIED: Final = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
-
-
-@dataclass
-class UnderWay:
-    """An effect that is being carried out."""
-
-    effect: steps.Effect
-    task: "asyncio.Task[steps.Event | None]"
-
-    @property
-    def outcome(self) -> steps.Event | None:
-        """What it came to, once it is done; nothing where it was cancelled."""
-        error = None if self.task.cancelled() else self.task.exception()
-        if self.task.cancelled() or (error is not None and is_cancelled_exception(error)):
-            return None
-        return self.task.result()
 
 
 class BatchEffects:

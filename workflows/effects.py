@@ -1,6 +1,5 @@
 """Carrying out what the plan of a send says: each effect comes to one event, or to none to be begun again."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -28,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.making import MakingRefusedError, make_ready, understood
     from workflows.preview import look_at_tag, preview_to, shown
     from workflows.refusal import account_facts
+    from workflows.waiting import UnderWay
 
 SOON: Final = timedelta(seconds=10)
 """How long what is soon done is left alone before it is cancelled; it would end just as it is cancelled, as a rule."""
@@ -35,11 +35,9 @@ _SHORT: Final = (steps.SendWish, steps.Report, steps.LookUp, steps.AskWechat)
 
 
 @dataclass
-class UnderWay:
-    """An effect that is being carried out, since when, what was known then, and what is shown of it."""
+class SendUnderWay(UnderWay[steps.Effect, events.Event]):
+    """An effect of a send: since when, what was known then, and what is shown of it."""
 
-    effect: steps.Effect
-    task: "asyncio.Task[events.Event | None]"
     since: datetime
     knew: Known
     lost_at: datetime | None
@@ -50,14 +48,6 @@ class UnderWay:
     def soon_done(self) -> datetime | None:
         """Until when it is left alone, although something else comes next."""
         return self.since + SOON if isinstance(self.effect, _SHORT) else None
-
-    @property
-    def outcome(self) -> events.Event | None:
-        """What it came to, once it is done; nothing where it was cancelled."""
-        error = None if self.task.cancelled() else self.task.exception()
-        if self.task.cancelled() or (error is not None and is_cancelled_exception(error)):
-            return None
-        return self.task.result()
 
 
 class Teller(Protocol):

@@ -1,4 +1,4 @@
-"""What long workflows wait with: the inbox of ``Account``, and an alarm for one time.
+"""What long workflows wait with: the inbox of ``Account``, an alarm for one time, and an effect under way.
 
 The inbox keeps signals as they came, and reads them when it is their turn. The timer of an alarm stays while its time
 does, since each costs events.
@@ -6,11 +6,13 @@ does, since each costs events.
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
+from temporalio.exceptions import is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from qunfa.account.budget import json_size, may_be_carried
@@ -28,6 +30,8 @@ BYTES_MAX: Final = 128 * 1024
 """Of one signal: a record is at most 16 KiB, and what a run knows of its key some times as much."""
 _CARRIED_MAX: Final = 200
 ModelT = TypeVar("ModelT", bound=BaseModel)
+EffectT = TypeVar("EffectT")
+EventT = TypeVar("EventT")
 _MODELS: Final[dict[str, type[BaseModel]]] = {"wants": Wish, "told": Report, "push": JobFinished}
 
 
@@ -109,6 +113,22 @@ def readable(name: str, model: type[ModelT], raw: Any, *more: Any) -> Iterable[M
         yield model.model_validate(raw)
     except ValidationError as error:
         workflow.logger.warning("malformed %s dropped: %s", name, "; ".join(sentences(error)))
+
+
+@dataclass
+class UnderWay(Generic[EffectT, EventT]):
+    """An effect that is being carried out."""
+
+    effect: EffectT
+    task: "asyncio.Task[EventT | None]"
+
+    @property
+    def outcome(self) -> EventT | None:
+        """What it came to, once it is done; nothing where it was cancelled."""
+        error = None if self.task.cancelled() else self.task.exception()
+        if self.task.cancelled() or (error is not None and is_cancelled_exception(error)):
+            return None
+        return self.task.result()
 
 
 class Alarm:

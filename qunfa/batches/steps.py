@@ -99,6 +99,11 @@ class Step:
     problem: Problem | None = None
     held: Held | None = None
 
+    @property
+    def wakes_at(self) -> datetime | None:
+        """When the send goes on if nothing happens."""
+        return self.until
+
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
