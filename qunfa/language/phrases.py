@@ -11,12 +11,13 @@ from string import Formatter
 from typing import Final
 
 from qunfa.language import ENGLISH, _, spoken
-from qunfa.language.phrasebook import NAMES, NUMBERS, PHRASES, TOLD
+from qunfa.language.phrasebook import NAMES, NUMBERS, PHRASES, TOLD, WITHIN
 
 _BETWEEN: Final = re.compile(r"(?<=[.!?;:]) ")
-_NUMBER: Final = r"\d[\d,]*"
-_STOP: Final = "."
-_FULL_STOP: Final = "。"
+_NUMBER: Final = r"-?\d[\d,]*"
+_FIELD: Final = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z0-9_]+)*): (?P<said>.+)", re.DOTALL)
+"""What a refused request says of one field."""
+_STOPS: Final = {"": "", ".": "。", ";": "；"}
 _LONGEST: Final = 4000
 """What is longer, of many sentences, is known as a whole or stays as it came."""
 _PIECES: Final = 40
@@ -26,6 +27,12 @@ _TOGETHER: Final = 9
 _DEEPEST: Final = 6
 """So often a sentence holds a sentence, which holds another one."""
 _KEPT: Final = 4096
+
+
+def get_ready() -> None:
+    """Read the catalogue and the phrases, before a workflow has to wait for that."""
+    if spoken() != ENGLISH:
+        told("-")
 
 
 def told(text: str) -> str:
@@ -69,11 +76,11 @@ def _beginning(pieces: list[str], depth: int) -> tuple[int, str | None]:
 @lru_cache(_KEPT)
 def _known(text: str, depth: int) -> str | None:
     """Its translation, also where it has become a sentence of its own: with a capital letter, and a full stop."""
-    for stop in ("", _STOP):
+    for stop, written_as in _STOPS.items():
         body = text.removesuffix(stop)
         for written in dict.fromkeys((body, body[:1].lower() + body[1:])):
-            if (found := _looked_up(written, depth)) is not None:
-                return found + (_FULL_STOP if stop and text.endswith(_STOP) else "")
+            if text.endswith(stop) and (found := _looked_up(written, depth)) is not None:
+                return found + written_as
     return None
 
 
@@ -83,6 +90,8 @@ def _looked_up(text: str, depth: int) -> str | None:
     for phrase, words, pattern in _patterns():
         if words in text and (found := pattern.fullmatch(text)):
             return _(phrase).format(**{name: _value(name, value, depth) for name, value in found.groupdict().items()})
+    if depth < _DEEPEST and (of := _FIELD.fullmatch(text)) and (said := _known(of["said"], depth + 1)):
+        return f"{of['field']}：{said}"
     return None
 
 
@@ -113,6 +122,7 @@ def _pattern(phrase: str) -> re.Pattern[str]:
         elif name in NUMBERS:
             last += f"(?P<{name}>{_NUMBER})"
         elif name:
-            made, last = f"{made}(?>{last})", f"(?P<{name}>.+?)"
+            fits = r"(?:(?!\. ).)+?" if name in WITHIN else ".+?"
+            made, last = f"{made}(?>{last})", f"(?P<{name}>{fits})"
         seen.add(name or "")
     return re.compile(made + last, re.DOTALL)

@@ -12,7 +12,7 @@ from qunfa.rules.clientmsgid import clientmsgid
 from tests.account.driving import EMPTY, MINUTE, answer, asked, attempt, done, kept, leased, look, turn, wish
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
-from workflows.pages import account_page
+from workflows.account_page import account_page
 
 TAKEN = NOON - timedelta(hours=2)
 OWN = clientmsgid("default", "wx", "spring", 0, 0)
