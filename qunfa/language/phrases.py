@@ -26,13 +26,15 @@ _TOGETHER: Final = 9
 """So many sentences make one text of the catalogue at most, if no variable of it holds more."""
 _DEEPEST: Final = 6
 """So often a sentence holds a sentence, which holds another one."""
-_KEPT: Final = 4096
+_KEPT: Final = 1024
 
 
 def get_ready() -> None:
     """Read the catalogue and the phrases, before a workflow has to wait for that."""
     if spoken() != ENGLISH:
         told("-")
+        for phrase in PHRASES:
+            _pattern(phrase)
 
 
 def told(text: str) -> str:
@@ -87,8 +89,8 @@ def _known(text: str, depth: int) -> str | None:
 def _looked_up(text: str, depth: int) -> str | None:
     if text and (whole := _(text)) != text:
         return whole
-    for phrase, words, pattern in _patterns():
-        if words in text and (found := pattern.fullmatch(text)):
+    for phrase, words in _phrases():
+        if words in text and (found := _pattern(phrase).fullmatch(text)):
             return _(phrase).format(**{name: _value(name, value, depth) for name, value in found.groupdict().items()})
     if depth < _DEEPEST and (of := _FIELD.fullmatch(text)) and (said := _known(of["said"], depth + 1)):
         return f"{of['field']}：{said}"
@@ -102,15 +104,12 @@ def _value(name: str, value: str, depth: int) -> str:
 
 
 @cache
-def _patterns() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
-    """Each phrase with the longest of its words, and its pattern."""
-    return tuple((phrase, max(_words(phrase), key=len), _pattern(phrase)) for phrase in PHRASES)
+def _phrases() -> tuple[tuple[str, str], ...]:
+    """Each phrase with the longest of its words: what lacks those need not be compared."""
+    return tuple((phrase, max((words for words, *_ in Formatter().parse(phrase)), key=len)) for phrase in PHRASES)
 
 
-def _words(phrase: str) -> list[str]:
-    return [literal for literal, *_more in Formatter().parse(phrase)]
-
-
+@cache
 def _pattern(phrase: str) -> re.Pattern[str]:
     """Each variable ends at the first place where the words after it stand: no other place is tried later."""
     made, last = "", ""
