@@ -145,31 +145,31 @@ def test_a_queue_that_is_full_says_when_to_ask_again() -> None:
 def test_answers_to_a_flood_are_bounded() -> None:
     """Who gets none asks again."""
     state = EMPTY
-    for number in range(3000):
+    for number in range(1000):
         state = done(state, wish(f"{number:036}", f"k{number}", run=f"{number:036}", searched=False))
-    assert 100 < len(state.notes) < 3000
+    assert 100 < len(state.notes) < 900
     assert size(state) <= ROOM
 
 
 @pytest.mark.long
 def test_giants_are_cut() -> None:
-    """Texts of a hundred thousand characters, thousands of tries, decisions and words."""
+    """Texts of a hundred thousand characters, hundreds of tries, decisions and words."""
     giant = "\x01" * 100_000
-    tries = tuple(attempt(answer("unknown", errmsg=giant), n + 1, f"w{n}") for n in range(3000))
+    tries = tuple(attempt(answer("unknown", errmsg=giant), n + 1, f"w{n}") for n in range(500))
     decided = tuple(
-        Decided(id=f"u{n}", what="retry", by=giant, reason=giant, at=NOON, generation=0, covers=("old",) * 3000)
-        for n in range(2000)
+        Decided(id=f"u{n}", what="retry", by=giant, reason=giant, at=NOON, generation=0, covers=("old",) * 500)
+        for n in range(300)
     )
     recalled = Recalled(at=NOON, msg_id=7, by=giant, reason=giant)
     state = EMPTY
     for key in map(str, range(40)):
-        said = tuple(yes(n + 1, f"err({n})") for n in range(3000))
+        said = tuple(yes(n + 1, f"err({n})") for n in range(500))
         state = done(
             state,
             report(key=key, known=known(*tries), ended=Ended(outcome="failed", problem=giant)),
             report(key=key, known=known(said=said), recalled=recalled),
-            look(f"w{key}", f"b{key}", known=known(decided=decided), digests=("d",) * 5000),
-            JobFinished(msg_id=int(key) + 1, status="send success" + " " * 9999, articles=ARTICLES * 500),
+            look(f"w{key}", f"b{key}", known=known(decided=decided), digests=("d",) * 500),
+            JobFinished(msg_id=int(key) + 1, status="send success" + " " * 9999, articles=ARTICLES * 50),
         )
     state = freeze(state, giant, giant, NOON)
     assert size(state) <= ROOM

@@ -105,15 +105,6 @@ async def test_batches_that_no_other_run_of_a_list_knows_are_noticed() -> None:
     assert taken_stories(said).keys() == {"list-00001"}
 
 
-@pytest.mark.timeout(600)
-async def test_a_restore_of_which_no_account_is_told_is_noticed() -> None:
-    """WeChat has forgotten what Temporal has forgotten, so that some of it is sent once more."""
-    code, said, figures = await finished(await chaos("--sends", "50", "--seed", "31", "--control", "restored-untold"))
-    assert code == 1
-    assert figures["double"] > 0, said[-20_000:]
-    taken_stories(said)
-
-
 def taken_stories(said: str) -> dict[str, str]:
     """What a run has kept of its sends, by their keys; all that it has kept is removed."""
     [kept] = re.findall(r"are kept in (\S+)$", said, re.MULTILINE)
