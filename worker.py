@@ -26,8 +26,8 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
 
     from activities import LostQueues, Onlooker, all_activities
     from qunfa.contract.refusal import full_stop
-    from qunfa.language import of_environment, speak_by_default
-    from qunfa.language.phrases import get_ready
+    from qunfa.language import of_environment
+    from qunfa.language.phrases import speak_by_default
     from qunfa.media.scratch import remove_left_over
     from qunfa.printable import printable
     from qunfa.settings import Settings, SettingsError, load_settings
@@ -146,7 +146,6 @@ async def run_worker(settings: Settings, *, on_started: Callable[[], None] | Non
         msg = "no account is configured; add [accounts.<name>] to qunfa.toml (see the README)"
         raise WorkerRefusesError(msg)
     speak_by_default(settings.display.language or of_environment(os.environ))
-    get_ready()
     client = await connect(runtime=worker_runtime(settings.metrics.worker))
     async with open_http(settings.timing.http_timeout) as http:
         await serve(settings, client, http, on_started=on_started)

@@ -33,7 +33,7 @@ def speak(language: Language) -> None:
     _spoken.set(language)
 
 
-def speak_by_default(language: Language) -> None:
+def set_default(language: Language) -> None:
     """Have it answer so in every thread and context that has no language of its own."""
     global _by_default  # noqa: PLW0603  one for the process: workflows run in threads of Temporal
     _by_default = language

@@ -6,11 +6,13 @@ is shown. Sentences without variables are found in the catalogue as they are; th
 """
 
 import re
+from contextvars import copy_context
 from functools import cache, lru_cache
 from string import Formatter
 from typing import Final
 
-from qunfa.language import ENGLISH, _, spoken
+from qunfa.config_file import Language
+from qunfa.language import ENGLISH, _, set_default, speak, spoken
 from qunfa.language.phrasebook import NAMES, NUMBERS, PHRASES, TOLD, WITHIN
 
 _BETWEEN: Final = re.compile(r"(?<=[.!?;:]) ")
@@ -29,12 +31,18 @@ _DEEPEST: Final = 6
 _KEPT: Final = 1024
 
 
-def get_ready() -> None:
-    """Read the catalogue and the phrases, before a workflow has to wait for that."""
-    if spoken() != ENGLISH:
-        told("-")
-        for phrase in PHRASES:
-            _pattern(phrase)
+def speak_by_default(language: Language) -> None:
+    """Have it spoken where no other one is; what that takes is read now, since no workflow may wait for a file."""
+    set_default(language)
+    if language != ENGLISH:
+        copy_context().run(_get_ready, language)
+
+
+def _get_ready(language: Language) -> None:
+    speak(language)
+    told(" ")
+    for phrase in PHRASES:
+        _pattern(phrase)
 
 
 def told(text: str) -> str:

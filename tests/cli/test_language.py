@@ -26,8 +26,8 @@ from qunfa.cli.trial import Step
 from qunfa.cli.view import SendView
 from qunfa.cli.wrapping import breaks
 from qunfa.contract.ids import MassSendId
-from qunfa.language import of_environment, speak, speak_by_default, spoken
-from qunfa.language.phrases import told, told_whole
+from qunfa.language import of_environment, speak, spoken
+from qunfa.language.phrases import speak_by_default, told, told_whole
 from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
 from tests.cli.test_help import COMMANDS
