@@ -60,8 +60,7 @@ def send_page(request: MassSendRequest | None, status: Status, ended: MassSendRe
 
 def named(word: str) -> str:
     """The name of a state for people; beside another language stands the name, which queries take."""
-    words = word.replace("_", " ")
-    return plain(words if spoken() == ENGLISH else f"{_(word)}（{word}）")
+    return plain(word.replace("_", " ") if spoken() == ENGLISH else f"{_(word)}（{word}）")
 
 
 def _heading(status: Status, ended: MassSendResult | None) -> str:
@@ -227,7 +226,7 @@ def _answers(status: Status) -> str:
     update = _("Update {name}: {typed}")
     lines = (update.format(name=code(name), typed=code(example(problem, name))) for name in status.answers)
     how = _("*More Actions → Send an Update*, the name, and as data the JSON with your name and reason:")
-    return "\n\n".join((f"#### {_('Answers')}", how, bullets(lines)))
+    return f"#### {_('Answers')}\n\n{how}\n\n{bullets(lines)}"
 
 
 def example(problem: str, answer: str) -> str:
@@ -239,8 +238,8 @@ def _jobs(jobs: tuple[JobResult, ...]) -> str:
     if not jobs:
         return ""
     columns = (_("job"), "msg_id", _("state"), _("WeChat says"), _("received"))
-    of_job = _("clientmsgid of job {job}: {clientmsgid}")
-    ids = bullets(of_job.format(job=_name(job), clientmsgid=code(job.clientmsgid)) for job in jobs)
+    clientmsgid = _("clientmsgid of job {job}: {clientmsgid}")
+    ids = bullets(clientmsgid.format(job=_name(job), clientmsgid=code(job.clientmsgid)) for job in jobs)
     return "\n\n".join((f"#### {_('Jobs')}", table(columns, (_job_row(job) for job in jobs)), ids))
 
 
@@ -271,8 +270,8 @@ def _story(lines: tuple[StoryLine, ...]) -> str:
         return ""
     newest = lines[-_STORY_SHOWN:]
     cut = _(" (the newest {shown} of {number})").format(shown=_STORY_SHOWN, number=len(lines))
-    head = f"#### {_('What happened')}" + (cut if len(lines) > _STORY_SHOWN else "")
-    return f"{head}\n\n" + bullets(map(_happened, newest))
+    shown = cut if len(lines) > _STORY_SHOWN else ""
+    return f"#### {_('What happened')}{shown}\n\n{bullets(map(_happened, newest))}"
 
 
 def _happened(line: StoryLine) -> str:
@@ -332,8 +331,8 @@ def _recall_calls(calls: tuple[RecallCall, ...]) -> str:
 
 
 def _call_row(call: RecallCall) -> tuple[object, ...]:
-    said = call.errmsg or told(call.detail or "")
-    return (shanghai_clock(call.at), in_words(call.answer), call.errcode or "", plain(said))
+    said = plain(call.errmsg or told(call.detail or ""))
+    return (shanghai_clock(call.at), in_words(call.answer), call.errcode or "", said)
 
 
 def notify_page(request: NotifyRequest) -> str:

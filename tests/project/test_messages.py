@@ -11,8 +11,9 @@ from typing import Final
 import pytest
 
 from qunfa.language import CHINESE, DOMAIN, LOCALES, speak
-from qunfa.language.phrasebook import COMMAND_LINE, PHRASES
+from qunfa.language.phrasebook import PHRASES
 from qunfa.language.phrases import told
+from qunfa.language.request_phrases import COMMAND_LINE
 from qunfa.rules.problems import PROBLEMS
 from tests.project.imports import ROOT
 from tests.project.messages import (
