@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -29,6 +29,13 @@ SECRET: Final = "bench-SECRET-of-the-account-0123456789"
 CALLBACK_TOKEN: Final = "benchCALLBACKtoken0123456789"
 TAG: Final = {"id": 100, "name": "all", "first": 0, "count": 1000}
 FOLLOWERS: Final = 1000
+FOR_MANY: Final = (
+    "history.shardIOConcurrency=32",
+    'history.shardIOTimeout="60s"',
+    "history.timerProcessorSchedulerWorkerCount=8",
+)
+"""What lets a development server have thousands of sends in hand: its one shard writes one thing at a time, and what
+waits for that too long is done again. docs/performance.md tells what each brings."""
 _READY_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.5
 _UNLIMITED: Final = 10_000_000
@@ -109,7 +116,7 @@ class Machinery:
 
 @contextlib.asynccontextmanager
 async def machinery(
-    kind: Literal["simple", "qunfa"], store: Store, folder: Path, workers: int = 1
+    kind: Literal["simple", "qunfa"], store: Store, folder: Path, workers: int = 1, *, for_many: bool = False
 ) -> AsyncIterator[Machinery]:
     """Everything started and ready; nothing is left running afterwards.
 
@@ -118,6 +125,7 @@ async def machinery(
         store: where Temporal's development server keeps its data.
         folder: for its file, configuration and logs.
         workers: how many.
+        for_many: whether the server has the settings of `FOR_MANY`.
 
     Raises:
         BenchError: something does not start.
@@ -131,7 +139,7 @@ async def machinery(
         environment = _environment(address, folder)
         python = [sys.executable, "-m"]
         commands = {
-            "server": _temporal(store, at_temporal, folder),
+            "server": _temporal(store, at_temporal, folder, FOR_MANY if for_many else ()),
             **{
                 "simple": {"worker": [*python, "tests.bench.simple", sim.url, str(at_receiver)]},
                 "qunfa": {"worker": [sys.executable, "worker.py"], "receiver": [*python, "qunfa.cli", "callback"]},
@@ -169,12 +177,13 @@ async def _connected(address: str) -> Client:
     raise BenchError(f"Temporal's development server did not start within {_READY_SECONDS:g} s")
 
 
-def _temporal(store: Store, port: int, folder: Path) -> list[str]:
+def _temporal(store: Store, port: int, folder: Path, settings: Iterable[str] = ()) -> list[str]:
     file = ["--db-filename", str(folder / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"]
     return [
         *(find_temporal(), "server", "start-dev", "--headless", "--ip", LOCALHOST, "--port", str(port)),
         *("--log-level", "error"),
         *(f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()),
+        *(f"--dynamic-config-value={one}" for one in settings),
         *(file if store == "file" else []),
     ]
 

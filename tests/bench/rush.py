@@ -18,7 +18,7 @@ from tests.bench.scale import STARTS_AT_ONCE
 
 WORKERS: Final = 2
 _START_SECONDS: Final = 0.1
-"""How long one start takes on a slow machine, so that all have started before they are due."""
+"""How long one start takes on a slow machine, with its wish, so that all wait for their turn before they are due."""
 _AWAITED_AT_ONCE: Final = 200
 """Temporal lets a namespace poll so many times at once, and awaiting a result is a poll."""
 
@@ -57,7 +57,7 @@ def measured(accounts: int, each: int) -> Rushed:
 
 
 async def _measured(accounts: tuple[str, ...], each: int, folder: Path) -> Rushed:
-    async with machinery("qunfa", "file", folder, WORKERS) as running:
+    async with machinery("qunfa", "file", folder, WORKERS, for_many=True) as running:
         due = datetime.now(UTC) + timedelta(seconds=30 + len(accounts) * each * _START_SECONDS)
         sys.stderr.write(f"{len(accounts) * each} sends, due at {due:%H:%M:%S}\n")
         handles = await running.unless_it_ends(asyncio.ensure_future(_started(running, accounts, each, due)))

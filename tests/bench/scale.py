@@ -58,7 +58,7 @@ def measured(sends: int) -> Waiting:
 
 
 async def _measured(sends: int, folder: Path) -> Waiting:
-    async with machinery("qunfa", "file", folder) as running:
+    async with machinery("qunfa", "file", folder, for_many=True) as running:
         await through(running, "qunfa", "text", "warm", len(BUSY))
         before, began = _megabytes(running), time.monotonic()
         sys.stderr.write(f"{sends} sends for tomorrow\n")
