@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.rules.digest import content_digest
     from qunfa.rules.material import found, needs_material
     from qunfa.rules.submission import write_end
-    from qunfa.send import events, steps
+    from qunfa.send import events, ledger, steps
     from qunfa.send.state import Case, SendState
     from workflows import calls
     from workflows.making import MakingRefusedError, make_ready, understood
@@ -149,6 +149,7 @@ class Effects:
                 searched=state.searched,
                 turn=wanted.turn,
                 whose=wanted.whose,
+                ending=ledger.ending(Case(self._request, state, workflow.now())),
                 frozen=heard.frozen if heard else None,
             ),
             search=search,

@@ -7,6 +7,7 @@
 | that comes up for the first time once all was started again (``ended_at``) | never: it is new |
 | the same, of a batch whose send in batches had come up before | before it gets a turn: it may have been sent |
 | the same, and the send in batches ends before that batch | as it is looked for: its openids are ``unknown`` |
+| that may be forgotten, and whose send ends as one of which nothing was delivered | before it says so |
 
 The doubt is a try of which nobody knows what became, once for each key and restore. Its window is over, so that nothing
 is repeated and a person is asked: a later generation may have been delivered under another ``clientmsgid``, and a send
@@ -29,6 +30,7 @@ from qunfa.contract.result import Answer
 from qunfa.rules.bounds import TEXT_MAX
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.memory import union
+from qunfa.send.doubt import jobs_of
 
 DOUBT: Final = "restored:"
 """How the wish of a try begins that may have been forgotten. No run has such an id."""
@@ -80,13 +82,12 @@ def doubted(state: AccountState, record: Record, generation: int, clientmsgid: s
 
 
 def looked_back(state: AccountState, key: str, known: Known | None) -> Known | None:
-    """What is known of a key that is submitted no more; a batch may be forgotten that has never asked."""
-    restored, whole = state.restored, state.records.get(key_of_whole(key) or "")
-    if restored is None or whole is None or (restored.ended_at is not None and not whole.lapsed):
+    """What is known of a key that is submitted no more; it may be forgotten, also where it has never asked."""
+    restored, before = state.restored, known or Known()
+    if restored is None or not _may_be_forgotten(restored, state, key) or _has_doubt(restored, before):
         return known
-    if known is not None and any(one.wish == _wish(restored) for one in known.tries):
-        return known
-    return _with_doubt(restored, known or Known(), 0, _NOBODY)
+    newest = jobs_of(before, key, _NOBODY)[-1]
+    return _with_doubt(restored, before, newest.generation, newest.clientmsgid)
 
 
 def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str) -> Known:
@@ -107,18 +108,22 @@ def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: 
 def is_doubted(state: AccountState, record: Record) -> bool:
     """Whether the record has the doubt that it needs, be it none."""
     restored = state.restored
-    if restored is None or (restored.ended_at is not None and not _may_be_forgotten(state, record)):
+    if restored is None or not _may_be_forgotten(restored, state, record.key):
         return True
-    return any(one.wish == _wish(restored) for one in record.known.tries)
+    return _has_doubt(restored, record.known)
 
 
-def _may_be_forgotten(state: AccountState, record: Record) -> bool:
+def _has_doubt(restored: Restored, known: Known) -> bool:
+    return any(one.wish == _wish(restored) for one in known.tries)
+
+
+def _may_be_forgotten(restored: Restored, state: AccountState, key: str) -> bool:
     """Whether the key came up before all had caught up; or that of the send of which it may be a batch.
 
     Such a send begins its batches one after the other, so that some come up only now that were sent before.
     """
-    whole = state.records.get(key_of_whole(record.key) or "")
-    return any(one.lapsed for one in (record, whole) if one is not None)
+    known = (state.records.get(key), state.records.get(key_of_whole(key) or ""))
+    return restored.ended_at is None or any(one.lapsed for one in known if one is not None)
 
 
 def is_doubt(one: Try) -> bool:

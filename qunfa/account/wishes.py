@@ -9,6 +9,7 @@
 | is of a key with nothing unsettled, and the ledger is full | ``known``, waits: ``full`` |
 | waits already, or has the lease | none again |
 | has no turn | ``known``; the key's earlier place is gone |
+| has none, as its send ends, and a restored database may have forgotten it | ``known``, with that doubt |
 | has a turn that is over, or that the facts forbid | ``known``, without ``waits`` |
 | has a turn, and a database that was restored may have forgotten one of its key | ``known``, with that doubt |
 | has a turn that is due in more than an hour | ``known``, waits until then: no place is kept so long |
@@ -30,7 +31,7 @@ from qunfa.account.queue import answered, left, place_of, placed, room_at
 from qunfa.account.records import grown, lost_to, noted, unused
 from qunfa.account.restored import doubted, is_doubt, is_doubted
 from qunfa.account.state import AccountState, Record
-from qunfa.contract.grants import Turn, Wish
+from qunfa.contract.grants import Ending, Turn, Wish
 from qunfa.rules.bounds import is_plain
 from qunfa.send.doubt import jobs_of
 
@@ -54,7 +55,7 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
     if _is_copy(state, wish):
         return state
     record = state.records.get(wish.key)
-    if record is None or (wish.turn and not is_doubted(state, record)):
+    if record is None or (_doubtful(state, wish) and not is_doubted(state, record)):
         return answered(state, wish, "known", until=room_at(state, now))
     if wish.turn is None or _is_vain(record, wish, wish.turn, now):
         return answered(left(state, wish), wish, "known")
@@ -80,11 +81,19 @@ def _is_possible(wish: Wish) -> bool:
     """Whether a run of a send can have sent it."""
     if not is_plain(wish.wish, wish.run_id, wish.workflow_id, wish.digest):
         return False
-    return wish.turn is None or is_plain(wish.turn.clientmsgid)
+    return all(is_plain(job.clientmsgid) for job in (wish.turn, wish.ending) if job is not None)
 
 
 def _is_for_other_content(record: Record | None, wish: Wish) -> bool:
     return (record is not None and record.digest != wish.digest) or any(one != wish.digest for one in wish.digests)
+
+
+def _doubtful(state: AccountState, wish: Wish) -> Turn | Ending | None:
+    """What may be forgotten of the key: no retry where nobody has done anything since the snapshot."""
+    ending, restored = wish.ending, state.restored
+    if ending is not None and ending.retried and restored is not None and restored.untouched:
+        return None
+    return wish.turn or ending
 
 
 def _without_place(state: AccountState, wish: Wish) -> AccountState:
@@ -108,8 +117,8 @@ def _with_facts(state: AccountState, record: Record | None, wish: Wish, now: dat
     )
     known = wish.known if wish.whose is None else added(wish.known, owned(state, wish.whose))
     record = lost_to(grown(record, known, now), wish.run_id, now)
-    if wish.turn is not None:
-        record = doubted(state, record, wish.turn.generation, wish.turn.clientmsgid)
+    if (job := _doubtful(state, wish)) is not None:
+        record = doubted(state, record, job.generation, job.clientmsgid)
     lease = state.lease
     if lease is None or (lease.key, lease.holder) != (wish.key, wish.run_id):
         return record

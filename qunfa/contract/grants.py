@@ -42,14 +42,25 @@ class Turn(Stored):
     http_timeout: Span
 
 
+class Ending(Stored):
+    """What a send that is about to say that nothing was delivered may have submitted all the same.
+
+    ``retried``: it is the generation after the newest, which WeChat has refused. Only a ``retry`` can have begun it.
+    """
+
+    generation: Number
+    clientmsgid: Clientmsgid
+    retried: bool = False
+
+
 class Wish(Stored):
     """Payload of ``wish``: what a run knows of its key, and what it would submit. A later one replaces it.
 
     ``number``: by which the account tells the wishes of one run apart, since one that was sent first may come last.
     Without a ``turn`` it only wants what the ledger knows, and takes back its place. ``searched``: earlier runs of the
     workflow id were looked for, and what they have left is in ``known``, ``ended`` and ``digests``. ``whose``: a msg_id
-    of which the run wants to know whose job it is. ``frozen``: the freeze that the run was last told of, which a ledger
-    that was lost adopts.
+    of which the run wants to know whose job it is. ``ending``: the run is about to end. ``frozen``: the freeze that the
+    run was last told of, which a ledger that was lost adopts.
     """
 
     wish: WishId
@@ -64,6 +75,7 @@ class Wish(Stored):
     ended: Ended | None = None
     turn: Turn | None = None
     whose: Id64 | None = None
+    ending: Ending | None = None
     frozen: Frozen | None = None
 
 

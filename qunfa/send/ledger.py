@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from qunfa.contract.facts import Ended
-from qunfa.contract.grants import Granted, Turn
+from qunfa.contract.grants import Ending, Granted, Turn
 from qunfa.contract.operators import Phase
 from qunfa.rules.pace import spread
 from qunfa.send.state import Case, OpenWish
@@ -45,6 +45,17 @@ def asked(case: Case, wanted: Wish, phase: Phase) -> Step:
 def told(case: Case, ended: Ended | None = None) -> Step:
     """The step that tells the account what it lacks, and the end where there is one."""
     return Step(case.standing, Report(ended), _THE_LEDGER)
+
+
+def ending(case: Case) -> Ending | None:
+    """What the open wish says of a send that is about to end."""
+    wish, job = case.state.wish, case.newest
+    if wish is None or wish.purpose != "ending":
+        return None
+    if job.verdict is None:
+        return Ending(generation=job.generation, clientmsgid=job.clientmsgid)
+    after = job.generation + 1
+    return Ending(generation=after, clientmsgid=case.own_id(after), retried=True)
 
 
 def is_silent(case: Case, wanted: Wish) -> bool:

@@ -1,17 +1,38 @@
 from datetime import timedelta
 
+import pytest
+
 from qunfa.account.people import freeze
 from qunfa.account.restored import DOUBT, caught_up, doubted, marked, why_not_caught_up
 from qunfa.account.show import answer_of
 from qunfa.account.state import AccountState
 from qunfa.contract.facts import Known, Try
-from qunfa.contract.grants import Granted, Wish
+from qunfa.contract.grants import Ending, Granted, Wish
 from qunfa.contract.operators import Restore
 from qunfa.contract.steps import LedgerQuestion
 from qunfa.rules.clientmsgid import clientmsgid
-from tests.account.driving import EMPTY, MINUTE, answer, asked, attempt, done, kept, leased, look, turn, wish
+from qunfa.send import ledger
+from qunfa.send.events import LookedUp
+from qunfa.send.state import Case
+from qunfa.send.steps import LookUp
+from tests.account.driving import (
+    EMPTY,
+    MINUTE,
+    answer,
+    asked,
+    attempt,
+    done,
+    kept,
+    known,
+    leased,
+    look,
+    turn,
+    wish,
+    yes,
+)
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
+from tests.send.places import HOUR, QUEUE, joined
 from workflows.account_page import account_page
 
 TAKEN = NOON - timedelta(hours=2)
@@ -98,16 +119,76 @@ def test_a_batch_of_a_list_from_before_may_be_forgotten() -> None:
 
 
 def test_a_batch_that_was_never_asked_about_may_be_forgotten() -> None:
-    """A list that ends early looks for it. Of a batch of a later list, and of any other key, nothing is said."""
-    state, _ = asked(restored(), look("w0", "list"), look("w1", "other"))
+    """A list that ends early looks for it. Once all has caught up, nothing is said of a batch of a later list."""
+    state, _ = asked(restored(), look("w0", "list"))
     for account in (state, caught_up(state, NOON)):
         _, told = answer_of(account, LedgerQuestion(key="list.7"), NOON)
         assert told.known is not None
         assert len(doubts(told.known)) == 1
-        assert answer_of(account, LedgerQuestion(key="later.7"), NOON)[1].known is None
-        assert answer_of(account, LedgerQuestion(key="other"), NOON)[1].known == Known()
-    state, [batch] = asked(caught_up(state, NOON), wish("w2", "list.7"))
+    state = caught_up(state, NOON)
+    assert answer_of(state, LedgerQuestion(key="later.7"), NOON)[1].known is None
+    state, [batch] = asked(state, wish("w2", "list.7"))
     assert answer_of(state, LedgerQuestion(key="list.7"), NOON)[1].known == batch.known
+
+
+def test_a_key_is_in_doubt_that_ends_before_its_content_is_known() -> None:
+    """Its ``not_after`` was over as it was started again. What is new once all has caught up is not."""
+    state, _ = asked(restored(), look("w0", "known"))
+    alone = begun_too_late()
+    for key in ("known", "spring"):
+        found = answer_of(state, LedgerQuestion(key=key), NOON)[1].known or Known()
+        assert len(doubts(found)) == 1
+    alone.take(LookedUp(found))
+    assert alone.end.outcome == "unknown"
+    state = caught_up(state, NOON)
+    assert answer_of(state, LedgerQuestion(key="spring"), NOON)[1].known is None
+    alone = begun_too_late()
+    alone.take(LookedUp(Known()))
+    assert alone.end.outcome == "expired"
+
+
+def begun_too_late() -> Alone:
+    """A send that looks for what its key has done, since its time is over."""
+    alone = Alone(not_after=NOON.isoformat())
+    alone.take()
+    assert alone.does() is LookUp
+    return alone
+
+
+def test_a_send_that_ends_after_a_restore_may_have_been_sent() -> None:
+    """It has waited for its time, which is over. So a person is asked; an abort is told as unknown."""
+    for stops in (False, True):
+        alone = joined(send_at=(NOON + MINUTE).isoformat(), not_after=(NOON + HOUR).isoformat())
+        alone.sent()
+        alone.hear(waits=QUEUE)
+        if stops:
+            alone.abort()
+        else:
+            alone.wait(HOUR)
+        assert alone.wants() == "ending"
+        ending = ledger.ending(Case(alone.engine.request, alone.state, alone.now))
+        assert ending == Ending(generation=0, clientmsgid=OWN)
+        state, [heard] = asked(restored(), look("w0", "spring", ending=ending))
+        assert [one.clientmsgid for one in doubts(heard.known)] == [OWN]
+        alone.asked(heard.known)
+        if stops:
+            alone.reported("unknown")
+            assert alone.end.outcome == "unknown"
+        else:
+            alone.asked()
+            assert alone.asks() == "unknown_outcome"
+        _, [again] = asked(state, look("w1", "spring", number=2, known=heard.known, ending=ending))
+        assert again.known == heard.known
+
+
+@pytest.mark.parametrize("untouched", [False, True])
+def test_a_job_that_failed_may_have_been_sent_again(*, untouched: bool) -> None:
+    """By a retry that is forgotten, unless nobody has done anything since the snapshot."""
+    told = TOLD.model_copy(update={"untouched": untouched})
+    ending = Ending(generation=1, clientmsgid=turn(1).clientmsgid, retried=True)
+    failed = known(attempt(answer()), said=(yes(status="err(10001)"),))
+    _, [heard] = asked(restored(told=told), look(known=failed, ending=ending))
+    assert [one.generation for one in doubts(heard.known)] == ([] if untouched else [1])
 
 
 def test_a_list_is_known_for_as_long_as_its_batches() -> None:

@@ -15,7 +15,7 @@ from qunfa.rules.material import Ready, needs_material, next_work, outstanding, 
 from qunfa.rules.memory import is_under_way, union
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.submission import write_end
-from qunfa.send import events, show, steps
+from qunfa.send import events, ledger, show, steps
 from qunfa.send.apply import apply
 from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
@@ -322,6 +322,7 @@ class Send:
             ended=self.left_end if search and self.engine.digest == DIGEST else None,
             turn=open_wish.turn,
             whose=open_wish.whose,
+            ending=ledger.ending(Case(self.engine.request, run.state, self.world.now)),
             frozen=heard.waits.frozen if heard and heard.waits else None,
         )
         self.account.inbox.append(wish)
