@@ -5,6 +5,7 @@
 | of a key that has none | behind all whose turn is earlier: the later of ``due`` and of when it was asked |
 | that replaces one of the same run, for the same try | where that one was |
 | that replaces any other one | anew; a run that had another place is told |
+| whose turn is before that of the last one, where there is no room | as ever; the last one is told to ask again |
 | whose ``until`` has come | gone |
 
 The id of a wish that is over is closed: a late copy of its signal does nothing.
@@ -14,7 +15,7 @@ from bisect import insort
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from qunfa.account.budget import has_lease, has_place, is_full_of_doubts, with_notes
+from qunfa.account.budget import has_lease, has_place, is_full, is_full_of_doubts, with_notes
 from qunfa.account.state import AccountState, Note, Place
 from qunfa.contract.grants import Turn, Waits, Wish
 
@@ -59,6 +60,17 @@ def placed(state: AccountState, wish: Wish, turn: Turn, now: datetime, *, knew: 
     return state.changed(queue=tuple(queue), serial=serial)
 
 
+def with_room(state: AccountState, key: str, turn: Turn, now: datetime) -> AccountState:
+    """The state with room for such a place, if need be without the last ones, whose turn is later: they ask again."""
+    at = max(turn.due, now)
+    while not _has_room(state, key) and not is_full_of_doubts(state):
+        last = state.queue[-1] if state.queue else None
+        if last is None or last.turn[0] <= at:
+            break
+        state = turned_away(state, last, "known", until=room_at(state, now))
+    return state
+
+
 def left(state: AccountState, wish: Wish) -> AccountState:
     """The state without the place of the wish's key. Another run that had it is told, so that it asks again."""
     place = place_of(state, wish.key)
@@ -77,12 +89,13 @@ def without_place(state: AccountState, key: str) -> AccountState:
     return closing(state.changed(queue=rest), place.wish)
 
 
-def turned_away(state: AccountState, place: Place, answer: Answer) -> AccountState:
-    """The state without the place, whose run is told what the ledger knows, or to search first."""
+def turned_away(state: AccountState, place: Place, answer: Answer, until: datetime | None = None) -> AccountState:
+    """The state without the place, whose run is told what the ledger knows, to search first, or to ask again."""
     state = state.changed(queue=tuple(one for one in state.queue if one is not place))
     if answer != "search":
         state = closing(state, place.wish)
-    return informed(state, place.key, place.run_id, place.wish, answer)
+    workflow_id = state.records[place.key].workflow_id
+    return _noted(state, Note(state.serial + 1, answer, place.key, workflow_id, place.run_id, place.wish, until))
 
 
 def informed(state: AccountState, key: str, run_id: str, wish: str, answer: Answer) -> AccountState:
@@ -122,8 +135,16 @@ def room_at(state: AccountState, now: datetime) -> datetime:
     """When an account without room is to be asked again: about when half of those that wait have had their turn."""
     if is_full_of_doubts(state):
         return now + ROOM_AGAIN
-    half = sum((one.pace for one in state.queue), timedelta(0)) / 2
-    return now + min(max(half, _AT_LEAST), ROOM_AGAIN)
+    half = now
+    for one in state.queue[: len(state.queue) // 2]:
+        half = max(half, one.due) + one.pace
+    return min(max(half, now + _AT_LEAST), now + ROOM_AGAIN)
+
+
+def _has_room(state: AccountState, key: str) -> bool:
+    record = state.records.get(key)
+    stays = place_of(state, key) is not None or (record is not None and record.unsettled)
+    return has_place(state) and (stays or not is_full(state))
 
 
 def _noted(state: AccountState, note: Note) -> AccountState:

@@ -6,7 +6,7 @@
 | was sent before another one of the same run | none |
 | is for other content than the key stands for, now or in an earlier run | ``reused`` |
 | is not searched, and the key is unknown or unsearched | ``search`` |
-| is of a key with nothing unsettled, and the ledger is full | ``known``, waits: ``full`` |
+| is of a key with nothing unsettled, and the ledger is full | ``known``, waits: ``full``, unless others come later |
 | waits already, or has the lease | none again |
 | has no turn | ``known``; the key's earlier place is gone |
 | has none, as its send ends, and a restored database may have forgotten it | ``known``, with that doubt |
@@ -27,7 +27,7 @@ from qunfa.account.budget import is_full
 from qunfa.account.leases import forbidden, returned
 from qunfa.account.owners import added, owned
 from qunfa.account.people import with_freeze_of
-from qunfa.account.queue import answered, left, place_of, placed, room_at
+from qunfa.account.queue import answered, left, place_of, placed, room_at, with_room
 from qunfa.account.records import grown, lost_to, noted, unused
 from qunfa.account.restored import doubted, is_doubt, is_doubted
 from qunfa.account.state import AccountState, Record
@@ -49,6 +49,8 @@ def wished(state: AccountState, wish: Wish, now: datetime) -> AccountState:
     state = with_freeze_of(state, wish.frozen)
     if (record is None or record.unsearched) and not wish.searched:
         return answered(_without_place(state, wish), wish, "search")
+    if wish.turn is not None and wish.turn.due <= now + SOON:
+        state = with_room(state, wish.key, wish.turn, now)
     if record is None and is_full(state):
         return answered(state, wish, "known", until=room_at(state, now))
     state = returned(noted(state, _with_facts(state, record, wish, now), now), now)

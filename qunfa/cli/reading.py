@@ -23,6 +23,8 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+_CORE: Final = (None, *map("tag:yaml.org,2002:{}".format, ("bool", "null", "int", "float", "str", "seq", "map")))
+_Loader.yaml_constructors = {tag: one for tag, one in yaml.SafeLoader.yaml_constructors.items() if tag in _CORE}
 _Loader.yaml_implicit_resolvers = {}
 for _kind, _pattern, _beginnings in (
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", [*"tTfF"]),
@@ -40,11 +42,20 @@ def read_request(name: str) -> Any:
         WrongUse: It cannot be read, or is neither JSON nor YAML, or an object in it holds a name twice.
     """
     text = read_text(name)
-    if is_yaml(name, text):
-        try:
-            return yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
-        except yaml.YAMLError as error:
-            raise WrongUse(_("{called} is not valid YAML: {error}").format(called=called(name), error=error)) from None
+    try:
+        return _read_yaml(name, text) if is_yaml(name, text) else _read_json(name, text)
+    except RecursionError:
+        raise WrongUse(_("{called} is nested too deeply for a request.").format(called=called(name))) from None
+
+
+def _read_yaml(name: str, text: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
+    except (yaml.YAMLError, ValueError, LookupError) as error:  # such as `!!bool maybe`, which is a KeyError
+        raise WrongUse(_("{called} is not valid YAML: {error}").format(called=called(name), error=error)) from None
+
+
+def _read_json(name: str, text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except ValueError as error:

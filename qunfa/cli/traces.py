@@ -68,7 +68,7 @@ def _event(line: str) -> dict[str, Any] | None:
     start = line.find("{")
     try:
         event = json.loads(line[start:]) if start >= 0 else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None
 

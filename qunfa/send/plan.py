@@ -25,6 +25,7 @@ back. It is total: every state has a next step.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from qunfa.contract.audience import Tag
@@ -70,7 +71,8 @@ AHEAD: Final = timedelta(minutes=2)
 """A send that is due so soon asks for its turn already."""
 SPREAD: Final = timedelta(minutes=10)
 """Within so long before that all others ask for theirs: were it the moment that they are due, thousands would ask at
-once. For as long after it, one that waits for others of its account is still shown as scheduled."""
+once. For as long after it, one that waits for others of its account is still shown as scheduled. Of a freeze it tells
+from its time on."""
 _CONFIGURATION: Final = "the account's configuration"
 
 
@@ -268,8 +270,9 @@ def _await(case: Case, msg_id: int) -> Step | End:
 
 
 def _submit(case: Case, may: MaySubmit) -> Step | End:
-    """What holds a submission back, in order; then the lease, and the try."""
-    for held in (_paused, _made, _previewed, _approved):
+    """What holds a submission back, in order; then the lease, and the try. Its material lasts until its time."""
+    at = may.at if may.at - _ahead(case) <= case.now and not case.in_doubt else case.now
+    for held in (_paused, partial(_made, at=at), _previewed, _approved):
         step = held(case)
         if step is not None:
             return step
@@ -303,7 +306,7 @@ def _in_turn(case: Case, may: MaySubmit) -> Step:
     step = ledger.asked(case, Wish("turn", _turn(case, at)), phase)
     if not early or step.effect is not None:
         return step
-    again = min(filter(None, (at + _spread(case), step.until)))
+    again = min(filter(None, (at if case.frozen else at + _spread(case), step.until)))
     return replace(step, why=why, until=at, again=again)
 
 
@@ -334,7 +337,7 @@ def _paused(case: Case) -> Step | None:
     return Step("paused", why=f"resume: paused by {paused.by}", until=_end_of_writing(case))
 
 
-def _made(case: Case) -> Step | None:
+def _made(case: Case, at: datetime | None = None) -> Step | None:
     material, ready = case.state.material, case.state.ready
     if material is None:
         return None
@@ -343,7 +346,7 @@ def _made(case: Case) -> Step | None:
     if case.state.make_at is not None and case.now < case.state.make_at:
         until = min(filter(None, (case.state.make_at, _end_of_writing(case))))
         return Step("preparing", why="the material, which cannot be made again for now", until=until)
-    work = next_work(case.request.message, material, case.facts.news_via, case.now - before)
+    work = next_work(case.request.message, material, case.facts.news_via, (at or case.now) - before)
     if isinstance(work, Ready) and work.message == ready:
         return None
     return Step("preparing", Make(), "the material", _end_of_writing(case))

@@ -25,16 +25,18 @@ from qunfa.account.people import freeze
 from qunfa.account.queue import room_at, waits
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.facts import Decided
-from qunfa.contract.grants import Waits
+from qunfa.contract.grants import Granted, Waits
 from qunfa.contract.ledger import KeptPush
 from qunfa.contract.result import ArticleCheck, JobFinished
 from tests.account.driving import (
     EMPTY,
+    MINUTE,
     SECOND,
     answer,
     asked,
     attempt,
     done,
+    heard,
     known,
     leased,
     report,
@@ -240,6 +242,33 @@ def test_who_is_told_to_ask_again_comes_when_half_have_had_their_turn(waiting: i
     state = freeze(EMPTY, "li", "x", NOON)
     state = done(state, *(wish(f"w{n}", f"k{n}", turn=turn(pace=pace * SECOND)) for n in range(waiting)))
     assert room_at(state, NOON) == NOON + wait * SECOND
+
+
+@pytest.mark.parametrize("name", ["QUEUE_BYTES", "_NEW_KEYS"])
+def test_a_send_that_is_due_takes_the_room_of_a_later_one(bound: Any, name: str) -> None:
+    """Of the last in the queue, which is told when to come again. One that is due no sooner than that has to wait."""
+    later = turn(due=NOON + 9 * MINUTE)
+    state, _ = asked(EMPTY, *(wish(f"w{n}", f"k{n}", run=f"run-{n}", turn=later) for n in range(9)))
+    bound(name, sum(map(row_size, state.queue)) if name == "QUEUE_BYTES" else staying(state) - 1)
+    state, [granted] = asked(state, wish("w9", "k9", turn=later))
+    assert granted.waits == Waits(why="full", until=NOON + 9 * MINUTE + 4 * SECOND)
+    state, said = heard(done(state, wish("urgent", "urgent", run="run")))
+    assert state.lease is not None
+    assert state.lease.key == "urgent"
+    told = {one.run_id: one.payload.waits for one in said if isinstance(one.payload, Granted) and one.run_id != "run"}
+    assert set(told) == {f"run-{n}" for n in range(9)} - {place.run_id for place in state.queue}
+    assert all(one is not None and one.why == "full" and one.until is not None for one in told.values())
+    assert told
+    assert state.queue
+
+
+def test_a_later_one_keeps_its_place_where_doubts_fill_the_ledger(bound: Any) -> None:
+    """It would go in vain."""
+    state = doubtful("a", "b")
+    state, _ = asked(state, wish(turn=turn(due=NOON + MINUTE)))
+    bound("_NEW_KEYS", 0)
+    state, [granted] = asked(state, wish("w2", "urgent"))
+    assert (granted.waits and granted.waits.why, [one.wish for one in state.queue]) == ("full", ["w1"])
 
 
 def test_pushes_lose_articles_before_they_are_lost(bound: Any) -> None:

@@ -74,6 +74,12 @@ def test_a_field_twice_is_an_error(tmp_path: Path, name: str, text: str) -> None
         ("bad.yaml", b"a: [", "is not valid YAML"),
         ("latin.yaml", b"a: \xe9", "is not UTF-8"),
         ("tag.yaml", b"a: !!python/object:os.system {}", "is not valid YAML"),
+        ("bool.yaml", b"a: !!bool maybe", "is not valid YAML"),
+        ("int.yaml", b"a: !!int ''", "is not valid YAML"),
+        ("time.yaml", b"a: !!timestamp x", "is not valid YAML"),
+        ("long.yaml", b"a: " + b"9" * 5_000, "is not valid YAML"),
+        ("deep.yaml", b"- " * 5_000 + b"x", "nested too deeply"),
+        ("deep.json", b"[" * 100_000, "nested too deeply"),
     ],
 )
 def test_what_cannot_be_read_is_said(tmp_path: Path, name: str, content: bytes, said: str) -> None:

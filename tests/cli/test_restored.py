@@ -273,6 +273,7 @@ def test_traces_are_read_from_any_log(tmp_path: Path) -> None:
         _line("connected", msg_id=10),
         json.dumps({"event": "push", "timestamp": "2020-01-01T00:00:00Z", "account": "demo", "msg_id": 11}),
         "no JSON {",
+        "[" * 100_000 + '{"a":' * 100_000,
     ]
     log = tmp_path / "all.log"
     log.write_text("\n".join(lines), encoding="utf-8")

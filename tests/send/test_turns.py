@@ -16,7 +16,7 @@ from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS
-from tests.send.places import QUEUE, begun, joined, planned, queued
+from tests.send.places import FROZEN, QUEUE, begun, joined, planned, queued
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 JITTER = timedelta(minutes=10)
@@ -206,6 +206,19 @@ def test_a_send_in_the_queue_does_not_wake_when_it_is_due() -> None:
         assert due <= alone.step.wakes_at < due + JITTER
         alone.wait(alone.step.wakes_at - alone.now)
         assert alone.step.phase == "submitting"
+
+
+def test_a_frozen_send_says_so_from_its_time_on() -> None:
+    """Whoever looks for what the freeze holds back finds it at once; before that, it is not held back."""
+    for number in range(3):
+        alone = planned(key=f"key-{number}")
+        assert alone.step.wakes_at is not None
+        alone.wait(alone.step.wakes_at - alone.now)
+        alone.sent()
+        alone.hear(waits=FROZEN)
+        assert (alone.step.wakes_at, alone.step.held) == (NOON + HOUR, None)
+        alone.wait(NOON + HOUR - alone.now)
+        assert (alone.step.held, alone.step.why) == ("account_frozen", "frozen by wang: wrong text")
 
 
 def test_of_each_kind_of_act_the_newest_is_kept() -> None:
