@@ -9,9 +9,8 @@ from qunfa.batches.state import BatchesState, Case
 from qunfa.batches.steps import End, Step
 from qunfa.contract.operators import Approve, MarkSent, Reject, Reschedule, Retry
 from qunfa.contract.request import MassSendRequest
-from qunfa.rules.approval import AHEAD_MAX, is_required, is_same_person, too_far_ahead
-from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.problems import ABORT, CHOOSE, MARK_SENT, PROBLEMS, RETRY
+from qunfa.send.answers import of_approval, of_time, of_who_approves
 from qunfa.send.events import Answering
 
 _ENDED: Final = "this send is done"
@@ -32,7 +31,7 @@ def refusal(request: MassSendRequest, state: BatchesState, now: datetime, asked:
         case Approve() | Reject():
             return _of_decision(case, step, asked)
         case Reschedule():
-            return _of_another_time(case, step, "reschedule") or _of_time(case, asked)
+            return _of_another_time(case, step, "reschedule") or of_time(case, asked)
         case _:
             name = RETRY if isinstance(asked, Retry) else MARK_SENT if isinstance(asked, MarkSent) else None
             name = name or type(asked).__name__.lower()
@@ -87,23 +86,11 @@ def _of_abort(case: Case, _step: Step, name: str) -> str | None:
 
 
 def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:
-    if misfit := _of_approval(case, step, type(asked).__name__.lower()):
-        return misfit
-    if isinstance(asked, Approve) and is_same_person(asked.by, case.request.requested_by or ""):
-        return f"{asked.by.strip()} has asked for this send, and somebody else has to approve it"
-    return None
+    return _of_approval(case, step, type(asked).__name__.lower()) or of_who_approves(case, asked)
 
 
 def _of_approval(case: Case, step: Step, name: str) -> str | None:
-    if case.stops:
-        return _ENDS
-    if case.state.pinned is None or not is_required(case.facts.approval, case.request):
-        return f"{name} does not fit: this send needs no approval"
-    if approved := case.state.newest_act("approve"):
-        return f"{name} does not fit now: {approved.by} has approved it already"
-    if case.state.shown_at is None or step.phase not in {"awaiting_approval", "paused"}:
-        return f"{name} does not fit now: the send is {step.phase.replace('_', ' ')}; what goes out is not ready"
-    return None
+    return _ENDS if case.stops else of_approval(case, step.phase, name)
 
 
 def _of_pause(case: Case, step: Step, name: str) -> str | None:
@@ -127,15 +114,6 @@ def _of_another_time(case: Case, step: Step, name: str) -> str | None:
     if misfit := _held(case, step, name):
         return misfit
     return f"{name} does not fit now: this send asks a person first" if step.problem is not None else None
-
-
-def _of_time(case: Case, asked: Reschedule) -> str | None:
-    if too_far_ahead(asked.send_at, case.now):
-        return f"send_at: is more than {AHEAD_MAX.days} days ahead"
-    not_after = case.request.not_after
-    if not_after is not None and asked.send_at >= not_after:
-        return f"send_at: must be earlier than not_after, which is {shanghai_clock(not_after)}"
-    return None
 
 
 def _held(case: Case, _step: Step, name: str) -> str | None:

@@ -13,27 +13,12 @@ from typing import Any, Final
 
 from qunfa.batches.answers import refusal
 from qunfa.batches.state import WINNER, BatchesState, Case, PassedOn, Passing
-from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.contract.operators import Abort, Choose, MarkSent, Pause, Reschedule, Resume, Retry
 from qunfa.rules.calendar import shanghai_clock
+from qunfa.send.decisions import ACTED, ACTS
 from qunfa.send.events import Answering
-from qunfa.send.state import Act, ActKind, Reply
+from qunfa.send.state import Act
 
-_KINDS: Final[dict[type[Any], ActKind]] = {
-    Abort: "abort",
-    Approve: "approve",
-    Reject: "reject",
-    Pause: "pause",
-    Resume: "resume",
-    Reschedule: "reschedule",
-    Choose: "choose",
-}
-_SAID: Final[dict[ActKind, str]] = {
-    "approve": "approved",
-    "reject": "rejected",
-    "pause": "paused",
-    "resume": "resumed",
-    "abort": "abort",
-}
 _NAMES: Final[dict[type[Any], PassedOn]] = {
     Retry: "retry",
     MarkSent: "mark_sent",
@@ -48,13 +33,13 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
     """The state after an update, with its reply, unless the batch under way is asked first."""
     state, running = case.state, case.state.running
     if why := refusal(case.request, state, case.now, answer):
-        return _replied(state, identity, why)
+        return state.replied(identity, why)
     if running is not None and running.problem is not None and isinstance(answer, Retry | MarkSent | Abort):
         return _passing(state, identity, identity, answer)
     if isinstance(answer, Retry):
         return _once_more(case, identity, answer)
     if isinstance(answer, MarkSent):
-        return _replied(state, identity, _JUST_ENDED)
+        return state.replied(identity, _JUST_ENDED)
     if isinstance(answer, Resume) and case.bad is not None:
         state = state.changed(excused=case.bad.number, question=None)
     if isinstance(answer, Choose) and state.question is not None and state.question.about == WINNER:
@@ -62,7 +47,7 @@ def updated(case: Case, identity: str, answer: Answering) -> BatchesState:
     state = _acted(case.after(state), answer)
     if running is not None and isinstance(answer, Abort | Pause | Resume):
         state = _passing(state, identity, None, answer)
-    return _replied(state, identity)
+    return state.replied(identity)
 
 
 def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
@@ -75,13 +60,13 @@ def was_passed(case: Case, identity: str, why: str | None) -> BatchesState:
     if passed.update is None:
         return state
     if why is not None:
-        return _replied(state, passed.update, why)
+        return state.replied(passed.update, why)
     if passed.name == "abort":
         state = _acted(case.after(state), Abort.model_validate(passed.answer))
     else:
         by, reason = passed.answer.get("by"), passed.answer.get("reason")
         state = state.saying(case.now, f"{passed.name} of the batch", by, reason)
-    return _replied(state, passed.update)
+    return state.replied(passed.update)
 
 
 def cancelled(case: Case, reason: str) -> BatchesState:
@@ -102,9 +87,9 @@ def without_answers(case: Case) -> BatchesState:
         if passed.update is None:
             continue
         if passed.name == "abort":
-            state = _replied(_acted(case.after(state), Abort.model_validate(passed.answer)), passed.update)
+            state = _acted(case.after(state), Abort.model_validate(passed.answer)).replied(passed.update)
         else:
-            state = _replied(state, passed.update, _JUST_ENDED)
+            state = state.replied(passed.update, _JUST_ENDED)
     return state.changed(passing=())
 
 
@@ -115,17 +100,17 @@ def _once_more(case: Case, identity: str, asked: Retry) -> BatchesState:
     if case.bad is not None:
         state = state.changed(rows=state.rows[:-1], reported=None)
         what = f"retry of batch {case.bad.number:,}"
-    return _replied(state.saying(case.now, what, asked.by, asked.reason), identity)
+    return state.saying(case.now, what, asked.by, asked.reason).replied(identity)
 
 
 def _acted(case: Case, asked: Answering) -> BatchesState:
-    what = _KINDS[type(asked)]
+    what = ACTS[type(asked)]
     reason = getattr(asked, "reason", None)
     send_at = asked.send_at if isinstance(asked, Reschedule) else None
     winner = asked.winner if isinstance(asked, Choose) else None
     kept = tuple(one for one in case.state.acts if one.what != what)
     act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at, winner=winner)
-    said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else _SAID.get(what, f"chose message {winner}")
+    said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else ACTED.get(what, f"chose message {winner}")
     return case.state.changed(acts=(*kept, act)).saying(case.now, said, asked.by, reason)
 
 
@@ -133,7 +118,3 @@ def _passing(state: BatchesState, identity: str, update: str | None, answer: Ans
     said = answer.model_dump(mode="json", exclude_defaults=True)
     one = Passing(id=identity, update=update, name=_NAMES[type(answer)], answer=said)
     return state.changed(passing=(*state.passing, one))
-
-
-def _replied(state: BatchesState, identity: str, why: str | None = None) -> BatchesState:
-    return state.changed(replies=(*state.replies, Reply(id=identity, refusal=why)))

@@ -9,15 +9,14 @@ from qunfa.batches.state import BatchesState, Case
 from qunfa.batches.steps import End, Step
 from qunfa.contract.batches import AudiencePlan, BatchRow, batch_key
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
-from qunfa.contract.operators import Approval, Progress, Status, WaitingFor
+from qunfa.contract.operators import Progress, Status, WaitingFor
 from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, REFUSED, JobResult, MassSendResult
-from qunfa.rules.approval import is_required
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.clientmsgid import clientmsgid
 from qunfa.rules.estimate import Remaining, through
 from qunfa.rules.quota_view import had_by_all
-from qunfa.send.show import Searchable, phase_of
+from qunfa.send.show import Searchable, approval, phase_of
 
 ROWS_SHOWN: Final = 20
 """Of the newest batches in a status: the result has all of them."""
@@ -34,7 +33,7 @@ def status(request: MassSendRequest, state: BatchesState, step: Step | End, now:
         progress=progress(case, step),
         waiting_for=None if isinstance(step, End) or not step.why else WaitingFor(reason=step.why, until=step.until),
         previews=state.previews,
-        approval=_approval(case),
+        approval=approval(case),
         paused_by=state.paused.by if state.paused else None,
         send_at=case.send_at,
         history=state.story,
@@ -121,16 +120,4 @@ def _job(case: Case, row: BatchRow) -> JobResult:
         state=state_of(row),
         status=row.problem,
         counts=row.counts,
-    )
-
-
-def _approval(case: Case) -> Approval:
-    if case.state.pinned is None:
-        return Approval()
-    approved = case.state.newest_act("approve")
-    return Approval(
-        required=is_required(case.facts.approval, case.request),
-        by=approved.by if approved else None,
-        at=approved.at if approved else None,
-        shows=case.state.shows,
     )

@@ -8,14 +8,11 @@ from qunfa.contract.batches import AudiencePlan, BatchRow, batch_key
 from qunfa.contract.fields import Stored
 from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.message import Material, Message
-from qunfa.contract.operators import Held, StoryLine
-from qunfa.contract.request import MassSendRequest, Previewed
+from qunfa.contract.operators import Held
+from qunfa.contract.request import MassSendRequest
 from qunfa.contract.result import COMPLETES, Outcome, Problem
-from qunfa.contract.steps import AccountFacts
-from qunfa.rules.approval import is_required
-from qunfa.send.state import Act, ActKind, Reply
+from qunfa.send.state import Act, AnyCase, Kept
 
-STORY_MAX: Final = 100
 KEY_MAX: Final = 58
 """Of the key of a send in batches: each batch's key has its number behind it."""
 KEY_REUSED: Final = "key_reused"
@@ -65,10 +62,10 @@ class Question(Stored):
     count: int
 
 
-class BatchesState(Stored):
+class BatchesState(Kept):
     """A send in batches, from its first workflow task on.
 
-    ``refused``: why it cannot be carried out. ``digest``: of the content. ``contents``: each of its messages.
+    ``contents``: each of its messages.
     ``joined``: the account's ledger knows the key for this content; ``reused``: for another one, or the store does;
     ``before``: what that has done. ``plan``: the audience, once it was resolved. ``running``: the batch under way.
     ``rows``: how those before it have ended, in order. ``found``: how those have ended that an earlier run had begun,
@@ -78,21 +75,12 @@ class BatchesState(Stored):
     ``report``: where the report stands. ``reported``: how many rows it has.
     """
 
-    namespace: str
-    life: str
-    refused: tuple[str, ...] = ()
-    pinned: AccountFacts | None = None
-    digest: str | None = None
     contents: tuple[Content, ...] = ()
-    obstacle: Problem | None = None
     joined: bool = False
     reused: bool = False
     before: str | None = None
     counted: SendsCounted | None = None
     plan: AudiencePlan | None = None
-    previews: tuple[Previewed, ...] = ()
-    shows: tuple[str, ...] = ()
-    shown_at: datetime | None = None
     running: Running | None = None
     passing: tuple[Passing, ...] = ()
     rows: tuple[BatchRow, ...] = ()
@@ -102,35 +90,13 @@ class BatchesState(Stored):
     began_at: datetime | None = None
     question: Question | None = None
     questions: int = 0
-    acts: tuple[Act, ...] = ()
     report: str | None = None
     reported: int | None = None
-    story: tuple[StoryLine, ...] = ()
-    replies: tuple[Reply, ...] = ()
-
-    def changed(self, **changes: Any) -> "BatchesState":
-        """A copy with these changes."""
-        return self.model_copy(update=changes)
-
-    def saying(self, at: datetime, what: str, by: str | None = None, reason: str | None = None) -> "BatchesState":
-        """A copy with one more line of the story."""
-        line = StoryLine(at=at, what=what, by=by or None, reason=reason)
-        return self.changed(story=(*self.story, line)[-STORY_MAX:])
-
-    def newest_act(self, *kinds: ActKind) -> Act | None:
-        """The newest act of these kinds."""
-        return next((act for act in reversed(self.acts) if act.what in kinds), None)
 
     @property
     def all_rows(self) -> tuple[BatchRow, ...]:
         """How all batches have ended of which that is known, in order."""
         return (*self.rows, *self.found)
-
-    @property
-    def paused(self) -> Act | None:
-        """The ``pause`` that was not followed by a ``resume``."""
-        act = self.newest_act("pause", "resume")
-        return act if act and act.what == "pause" else None
 
     @property
     def winner(self) -> Version | None:
@@ -144,25 +110,8 @@ class BatchesState(Stored):
         return self.newest_act("abort", "reject", "cancel")
 
 
-class Case:
-    """A request with its state, as of ``now``, and what follows from these."""
-
-    def __init__(self, request: MassSendRequest, state: BatchesState, now: datetime) -> None:
-        self.request = request
-        self.state = state
-        self.now = now
-
-    @property
-    def facts(self) -> AccountFacts:
-        """The account as it is pinned; only once it is."""
-        if self.state.pinned is None:
-            msg = "the account is not pinned yet"
-            raise RuntimeError(msg)
-        return self.state.pinned
-
-    def after(self, state: BatchesState) -> "Case":
-        """The same request at the same time, with another state."""
-        return Case(self.request, state, self.now)
+class Case(AnyCase[BatchesState]):
+    """The case of a send in batches."""
 
     @property
     def total(self) -> int:
@@ -220,17 +169,6 @@ class Case:
     def too_late(self) -> bool:
         """Whether ``not_after`` has come."""
         return self.request.not_after is not None and self.now >= self.request.not_after
-
-    @property
-    def send_at(self) -> datetime | None:
-        """When the next batch is to go out."""
-        act = self.state.newest_act("reschedule")
-        return act.send_at if act else self.request.send_at
-
-    @property
-    def needs_approval(self) -> bool:
-        """Whether a person has to approve, and has not."""
-        return is_required(self.facts.approval, self.request) and self.state.newest_act("approve") is None
 
 
 def batch_of(

@@ -12,22 +12,24 @@ from qunfa.contract.batches import AudiencePlan, BatchRow
 from qunfa.contract.ledger import SendsCounted
 from qunfa.contract.message import Message
 from qunfa.contract.operators import Held, Phase
-from qunfa.contract.request import Previewed
-from qunfa.contract.result import Outcome, Problem
-from qunfa.contract.steps import AccountFacts
-from qunfa.send.events import Cancelled, Updated, WasReset
+from qunfa.contract.result import Problem
+from qunfa.send.events import (
+    Cancelled,
+    Finished,
+    Obstructed,
+    Pinned,
+    Refused,
+    Shown,
+    Updated,
+    WasPreviewed,
+    WasReset,
+)
+from qunfa.send.steps import End, Inspect, Pin, Show
 
-__all__ = ["Cancelled", "Updated", "WasReset"]
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """Read the account's configuration."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inspect:
-    """Look at the sources of the message, and take its digest."""
+__all__ = [
+    "Cancelled", "End", "Finished", "Inspect", "Obstructed", "Pin", "Pinned", "Refused", "Show", "Shown", "Updated",
+    "WasPreviewed", "WasReset",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,6 @@ class Preview:
 
     number: int
     version: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Show:
-    """Write down what will go out to whom, for the person who approves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,29 +101,6 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """The send is over. ``refused``: its request cannot be carried out, with a sentence for each reason."""
-
-    outcome: Outcome
-    problem: Problem | None = None
-    refused: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The request cannot be carried out, for these reasons; nothing of it was submitted."""
-
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Pinned:
-    """The account's configuration was read."""
-
-    facts: AccountFacts
-
-
-@dataclass(frozen=True, slots=True)
 class Inspected:
     """The content is known by its digest, and so is each of its messages."""
 
@@ -161,27 +135,6 @@ class Made:
 
     version: int
     message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Obstructed:
-    """WeChat does not tell the audience, or the material cannot be made: that stands against all batches."""
-
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
-class WasPreviewed:
-    """What became of one recipient's preview."""
-
-    done: Previewed
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What is to be approved, in lines."""
-
-    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,13 +190,6 @@ class Reported:
 
     rows: int
     uri: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The send has come to its end."""
-
-    outcome: Outcome
 
 
 Event = (

@@ -5,9 +5,20 @@ The same rules refuse an update before it is accepted, list those that fit, and 
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.contract.operators import (
+    Abort,
+    Approve,
+    Choose,
+    MarkSent,
+    Pause,
+    Phase,
+    Reject,
+    Reschedule,
+    Resume,
+    Retry,
+)
 from qunfa.contract.request import MassSendRequest
 from qunfa.rules.approval import AHEAD_MAX, is_required, is_same_person, too_far_ahead
 from qunfa.rules.calendar import shanghai_clock
@@ -19,7 +30,7 @@ from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
 from qunfa.send.doubt import of_unknown_owner
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
-from qunfa.send.state import Case, SendState
+from qunfa.send.state import AnyCase, Case, SendState
 from qunfa.send.steps import End, Step
 
 FACTS_BYTES: Final = 12 * 1024
@@ -202,24 +213,29 @@ def _of_a_confirmed_abort(case: Case, step: Step) -> str | None:
 
 
 def _of_decision(case: Case, step: Step, asked: Approve | Reject) -> str | None:
-    if misfit := _of_approval(case, step, type(asked).__name__.lower()):
-        return misfit
+    return _of_approval(case, step, type(asked).__name__.lower()) or of_who_approves(case, asked)
+
+
+def of_who_approves(case: AnyCase[Any], asked: Approve | Reject) -> str | None:
+    """Whether it is somebody else than who has asked for the send, in batches or not."""
     if isinstance(asked, Approve) and is_same_person(asked.by, case.request.requested_by or ""):
         return f"{asked.by.strip()} has asked for this send, and somebody else has to approve it"
     return None
 
 
 def _of_approval(case: Case, step: Step, name: str) -> str | None:
-    """Whether a person is to approve or reject."""
-    if misfit := _alive(case, step, name):
-        return misfit
+    return _alive(case, step, name) or of_approval(case, step.phase, name)
+
+
+def of_approval(case: AnyCase[Any], phase: Phase, name: str) -> str | None:
+    """Whether a person is to approve or reject a send that is in this phase, in batches or not."""
     if case.state.pinned is None or not is_required(case.facts.approval, case.request):
         return f"{name} does not fit: this send needs no approval"
     approved = case.state.newest_act("approve")
     if approved is not None:
         return f"{name} does not fit now: {approved.by} has approved it already"
-    if step.phase not in {"awaiting_approval", "paused"} or case.state.shown_at is None:
-        return f"{name} does not fit now: the send is {step.phase.replace('_', ' ')}; what goes out is not ready"
+    if phase not in {"awaiting_approval", "paused"} or case.state.shown_at is None:
+        return f"{name} does not fit now: the send is {phase.replace('_', ' ')}; what goes out is not ready"
     return None
 
 
@@ -240,8 +256,11 @@ def _of_resume(case: Case, step: Step, name: str) -> str | None:
 
 
 def _of_reschedule(case: Case, step: Step, asked: Reschedule) -> str | None:
-    if misfit := _of_another_time(case, step, "reschedule"):
-        return misfit
+    return _of_another_time(case, step, "reschedule") or of_time(case, asked)
+
+
+def of_time(case: AnyCase[Any], asked: Reschedule) -> str | None:
+    """Whether a send, in batches or not, may wait for that time."""
     if too_far_ahead(asked.send_at, case.now):
         return f"send_at: is more than {AHEAD_MAX.days} days ahead"
     not_after = case.request.not_after

@@ -10,7 +10,7 @@
 """
 
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from qunfa.contract.facts import Decided, Known
 from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
@@ -25,19 +25,20 @@ from qunfa.send.answers import NO_SPLIT, refusal
 from qunfa.send.doubt import open_wishes
 from qunfa.send.events import Answering
 from qunfa.send.plan import plan
-from qunfa.send.state import Act, ActKind, Asking, Case, Question, Reply, SendState
+from qunfa.send.state import Act, ActKind, Asking, Case, Question, SendState
 from qunfa.send.steps import Step
 
 Acting = Abort | Approve | Reject | Pause | Resume | Reschedule
-_KINDS: Final[dict[type[Acting], ActKind]] = {
+ACTS: Final[dict[type[Any], ActKind]] = {
     Abort: "abort",
     Approve: "approve",
     Reject: "reject",
     Pause: "pause",
     Resume: "resume",
     Reschedule: "reschedule",
+    Choose: "choose",
 }
-_SAID: Final[dict[ActKind, str]] = {
+ACTED: Final[dict[ActKind, str]] = {
     "approve": "approved",
     "reject": "rejected",
     "pause": "paused",
@@ -75,7 +76,7 @@ def updated(case: Case, identity: str, answer: Answering) -> SendState:
 def refuse(state: SendState, identity: str, why: str) -> SendState:
     """The state with the update refused, and no question of its left."""
     question = state.question if state.question and state.question.update != identity else None
-    return state.changed(question=question, replies=(*state.replies, Reply(id=identity, refusal=why)))
+    return state.changed(question=question).replied(identity, why)
 
 
 def decide(case: Case, identity: str, decision: Decided) -> SendState:
@@ -96,7 +97,7 @@ def decide(case: Case, identity: str, decision: Decided) -> SendState:
     after = before.changed(
         known=known, vain=vain, obstacle=None, asking=_answered(before.asking), untold=True, again=False
     )
-    return _taken(after.saying(case.now, what, decision.by, decision.reason), identity)
+    return after.saying(case.now, what, decision.by, decision.reason).replied(identity)
 
 
 def taken_up(case: Case, identity: str) -> SendState:
@@ -116,7 +117,7 @@ def _retry(case: Case, identity: str, asked: Retry) -> SendState:
     vain = {msg_id: at for msg_id, at in state.vain.items() if msg_id != job.msg_id}
     after = _with_retry(case, identity, asked.by, asked.reason)
     after = after.changed(obstacle=None, material=material, vain=vain, asking=_answered(state.asking))
-    return _taken(after.saying(case.now, f"retry of {problem}", asked.by, asked.reason), identity)
+    return after.saying(case.now, f"retry of {problem}", asked.by, asked.reason).replied(identity)
 
 
 def _second(case: Case, identity: str, asked: Retry) -> SendState:
@@ -164,18 +165,18 @@ def _with_retry(case: Case, identity: str, by: str, reason: str) -> SendState:
 
 
 def _acted(case: Case, identity: str, asked: Acting) -> SendState:
-    what = _KINDS[type(asked)]
+    what = ACTS[type(asked)]
     reason = None if isinstance(asked, Reschedule) else asked.reason
     send_at = asked.send_at if isinstance(asked, Reschedule) else None
     act = Act(what=what, at=case.now, by=asked.by, reason=reason, send_at=send_at)
     kept = tuple(one for one in case.state.acts if one.what != what)
-    said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else _SAID[what]
+    said = f"rescheduled to {shanghai_clock(send_at)}" if send_at else ACTED[what]
     state = case.state.changed(acts=(*kept, act))
     if isinstance(asked, Abort) and asked.confirm_not_delivered:
         said = "abort: confirmed as not delivered"
         looked_for = Known(decided=(_looked_for(case, identity, asked),))
         state = state.changed(known=union(state.known, looked_for), untold=True)
-    return _taken(state.saying(case.now, said, asked.by, reason), identity)
+    return state.saying(case.now, said, asked.by, reason).replied(identity)
 
 
 def _looked_for(case: Case, identity: str, asked: Abort) -> Decided:
@@ -194,10 +195,6 @@ def _looked_for(case: Case, identity: str, asked: Abort) -> Decided:
 
 def _open(case: Case, *, late: bool = False) -> tuple[str, ...]:
     return open_wishes(case.state.known, case.request.key, late=late)
-
-
-def _taken(state: SendState, identity: str) -> SendState:
-    return state.changed(replies=(*state.replies, Reply(id=identity)))
 
 
 def _again(decision: Decided) -> Answering:

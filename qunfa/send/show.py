@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from qunfa.contract.ids import MSG_IDS_SEARCHABLE
 from qunfa.contract.operators import Approval, Phase, Progress, Status, WaitingFor
@@ -12,7 +12,7 @@ from qunfa.rules import outcome
 from qunfa.rules.approval import is_required
 from qunfa.rules.course import Jobs
 from qunfa.send.answers import fitting
-from qunfa.send.state import Case, SendState
+from qunfa.send.state import AnyCase, Case, SendState
 from qunfa.send.steps import End, Step
 
 
@@ -56,7 +56,7 @@ def status(request: MassSendRequest, state: SendState, step: Step | End, now: da
         ),
         waiting_for=_waiting(step),
         previews=state.previews,
-        approval=_approval(case),
+        approval=approval(case),
         paused_by=state.paused.by if state.paused else None,
         send_at=send_at,
         history=state.story,
@@ -103,7 +103,8 @@ def _waiting(step: Step | End) -> WaitingFor | None:
     return WaitingFor(reason=step.why, until=step.until)
 
 
-def _approval(case: Case) -> Approval:
+def approval(case: AnyCase[Any]) -> Approval:
+    """Who has approved what, in batches or not."""
     if case.state.pinned is None:
         return Approval()
     approved = case.state.newest_act("approve")

@@ -5,7 +5,7 @@ the account's ledger keeps them, too.
 """
 
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import Field
 
@@ -108,20 +108,12 @@ class Reply(Stored):
     refusal: str | None = None
 
 
-class SendState(Stored):
-    """A send, from its first workflow task on.
+class Kept(Stored):
+    """What a send keeps, in batches or not, from its first workflow task on.
 
     ``life``: the same for all runs that continue or reset one, and another one where the key is started again.
     ``refused``: why the request cannot be carried out. ``pinned``: the account. ``digest``: of the content, once its
-    sources were looked at. ``wish``: the newest one, of so many ``wishes``. ``heard``: the newest answer of the ledger,
-    with the lease that is in hand; ``None`` until it has told what it knows, and after a reset. ``joined_at``: when it
-    told that first. ``lost_at``: when the newest account was closed whose loss was heard of. ``searched``: earlier runs
-    were looked for. ``trying``: the lease that is being used. ``again``: the ledger knew how the key had ended before.
-    ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
-    ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
-    message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
-    a try; while something may be out, the material is made again at ``make_at`` instead. ``tag_seen_at``: when the tag
-    was as expected. ``shows``: what is to be approved.
+    sources were looked at. ``shows``: what is to be approved. ``story``: what has happened, the newest lines of it.
     """
 
     namespace: str
@@ -129,6 +121,52 @@ class SendState(Stored):
     refused: tuple[str, ...] = ()
     pinned: AccountFacts | None = None
     digest: str | None = None
+    obstacle: Problem | None = None
+    previews: tuple[Previewed, ...] = ()
+    shows: tuple[str, ...] = ()
+    shown_at: datetime | None = None
+    acts: tuple[Act, ...] = ()
+    story: tuple[StoryLine, ...] = ()
+    replies: tuple[Reply, ...] = ()
+
+    def changed(self, **changes: Any) -> Self:
+        """A copy with these changes."""
+        return self.model_copy(update=changes)
+
+    def saying(self, at: datetime, what: str, by: str | None = None, reason: str | None = None) -> Self:
+        """A copy with one more line of the story."""
+        line = StoryLine(at=at, what=what, by=by or None, reason=reason)
+        return self.changed(story=(*self.story, line)[-STORY_MAX:])
+
+    def replied(self, identity: str, why: str | None = None) -> Self:
+        """A copy in which the update of this id is answered: ``why`` it does not fit, or nothing where it was taken."""
+        return self.changed(replies=(*self.replies, Reply(id=identity, refusal=why)))
+
+    def newest_act(self, *kinds: ActKind) -> Act | None:
+        """The newest act of these kinds."""
+        return next((act for act in reversed(self.acts) if act.what in kinds), None)
+
+    @property
+    def paused(self) -> Act | None:
+        """The ``pause`` that was not followed by a ``resume``."""
+        act = self.newest_act("pause", "resume")
+        return act if act and act.what == "pause" else None
+
+
+class SendState(Kept):
+    """A send, from its first workflow task on.
+
+    ``wish``: the newest one, of so many ``wishes``. ``heard``: the newest answer of the ledger,
+    with the lease that is in hand; ``None`` until it has told what it knows, and after a reset. ``joined_at``: when it
+    told that first. ``lost_at``: when the newest account was closed whose loss was heard of. ``searched``: earlier runs
+    were looked for. ``trying``: the lease that is being used. ``again``: the ledger knew how the key had ended before.
+    ``untold``: the ledger lacks a fact. ``told_end``: the end that it was told. ``vain``: the msg_ids of which
+    ``mass/get`` had no verdict in time, with when that was. ``material`` is what was found and made, ``ready`` the
+    message with the ids that WeChat knows. ``obstacle``: what stands against submitting, and is no word of WeChat's on
+    a try; while something may be out, the material is made again at ``make_at`` instead. ``tag_seen_at``: when the tag
+    was as expected.
+    """
+
     known: Known = Known()
     wish: OpenWish | None = None
     wishes: int = 0
@@ -144,41 +182,15 @@ class SendState(Stored):
     vain: dict[int, datetime] = Field(default_factory=dict)
     material: Material | None = None
     ready: Message | None = None
-    obstacle: Problem | None = None
     make_at: datetime | None = None
     tag_seen_at: datetime | None = None
-    previews: tuple[Previewed, ...] = ()
-    shows: tuple[str, ...] = ()
-    shown_at: datetime | None = None
-    acts: tuple[Act, ...] = ()
     asking: Asking | None = None
     question: Question | None = None
-    story: tuple[StoryLine, ...] = ()
-    replies: tuple[Reply, ...] = ()
-
-    def changed(self, **changes: Any) -> "SendState":
-        """A copy with these changes."""
-        return self.model_copy(update=changes)
-
-    def saying(self, at: datetime, what: str, by: str | None = None, reason: str | None = None) -> "SendState":
-        """A copy with one more line of the story."""
-        line = StoryLine(at=at, what=what, by=by or None, reason=reason)
-        return self.changed(story=(*self.story, line)[-STORY_MAX:])
 
     @property
     def lease(self) -> Lease | None:
         """Leave to write that is in hand."""
         return self.heard.lease if self.heard else None
-
-    def newest_act(self, *kinds: ActKind) -> Act | None:
-        """The newest act of these kinds."""
-        return next((act for act in reversed(self.acts) if act.what in kinds), None)
-
-    @property
-    def paused(self) -> Act | None:
-        """The ``pause`` that was not followed by a ``resume``."""
-        act = self.newest_act("pause", "resume")
-        return act if act and act.what == "pause" else None
 
     @property
     def stop(self) -> Act | None:
@@ -186,14 +198,16 @@ class SendState(Stored):
         return self.newest_act("abort", "reject")
 
 
-class Case:
-    """A request with its state, as of ``now``, and what follows from these; the jobs are computed once."""
+StateT = TypeVar("StateT", bound=Kept)
 
-    def __init__(self, request: MassSendRequest, state: SendState, now: datetime) -> None:
+
+class AnyCase(Generic[StateT]):
+    """A request with its state, as of ``now``, and what follows from these for any send, in batches or not."""
+
+    def __init__(self, request: MassSendRequest, state: StateT, now: datetime) -> None:
         self.request = request
         self.state = state
         self.now = now
-        self._jobs: Jobs | None = None
 
     @property
     def facts(self) -> AccountFacts:
@@ -202,6 +216,29 @@ class Case:
             msg = "the account is not pinned yet"
             raise RuntimeError(msg)
         return self.state.pinned
+
+    @property
+    def send_at(self) -> datetime | None:
+        """When the send, or its next batch, is to go out."""
+        act = self.state.newest_act("reschedule")
+        return act.send_at if act else self.request.send_at
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a person has to approve, and has not."""
+        return is_required(self.facts.approval, self.request) and self.state.newest_act("approve") is None
+
+    def after(self, state: StateT) -> Self:
+        """The same request at the same time, with another state."""
+        return type(self)(self.request, state, self.now)
+
+
+class Case(AnyCase[SendState]):
+    """The case of a send that is not in batches; the jobs are computed once."""
+
+    def __init__(self, request: MassSendRequest, state: SendState, now: datetime) -> None:
+        super().__init__(request, state, now)
+        self._jobs: Jobs | None = None
 
     @property
     def jobs(self) -> Jobs:
@@ -232,18 +269,6 @@ class Case:
     def stops(self) -> bool:
         """Whether the send is to end: aborted, rejected, or cancelled while nothing can have been delivered."""
         return self.state.stop is not None or (self.state.newest_act("cancel") is not None and not self.in_doubt)
-
-    @property
-    def send_at(self) -> datetime | None:
-        """When the send is to go out."""
-        act = self.state.newest_act("reschedule")
-        return act.send_at if act else self.request.send_at
-
-    @property
-    def needs_approval(self) -> bool:
-        """Whether a person has to approve, and has not."""
-        approved = self.state.newest_act("approve") is not None
-        return is_required(self.facts.approval, self.request) and not approved
 
     def obstacle(self, name: str) -> Problem | None:
         """What stands against submitting, where it is the problem of this name: a doubt is asked about before it."""
@@ -280,10 +305,6 @@ class Case:
         waits = self.send_at is not None and self.send_at > self.now
         early = waits and state.wish is not None and not self.newest.attempts
         return "scheduled" if early or self.frozen else "submitting"
-
-    def after(self, state: SendState) -> "Case":
-        """The same request at the same time, with another state."""
-        return Case(self.request, state, self.now)
 
     def own_id(self, generation: int) -> str:
         """The ``clientmsgid`` that belongs to a generation alone."""

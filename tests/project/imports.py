@@ -50,7 +50,7 @@ TABLE = (
         "workflows",
         (
             STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.rules", "qunfa.account", "qunfa.send",
-            "qunfa.batches", "qunfa.markdown", "qunfa.printable", "activities",
+            "qunfa.batches", "qunfa.language", "qunfa.markdown", "qunfa.printable", "activities",
         ),
         never=NONDETERMINISTIC,
     ),
@@ -68,7 +68,7 @@ TABLE = (
         "qunfa/batches",
         (
             STDLIB, "pydantic", "qunfa.contract", "qunfa.rules", "qunfa.send.state", "qunfa.send.events",
-            "qunfa.send.show", "qunfa.send.joining",
+            "qunfa.send.steps", "qunfa.send.answers", "qunfa.send.decisions", "qunfa.send.show", "qunfa.send.joining",
         ),
         NONDETERMINISTIC,
     ),
