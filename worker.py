@@ -7,6 +7,7 @@ environment, and stops on SIGTERM or SIGINT once the try under way has ended.
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -25,6 +26,8 @@ with needing("worker", "A worker", exits=__name__ == "__main__"):
 
     from activities import LostQueues, Onlooker, all_activities
     from qunfa.contract.refusal import full_stop
+    from qunfa.language import of_environment
+    from qunfa.language.phrases import speak_by_default
     from qunfa.media.scratch import remove_left_over
     from qunfa.printable import printable
     from qunfa.settings import Settings, SettingsError, load_settings
@@ -131,7 +134,7 @@ class EndingWorker(Worker):
 
 
 async def run_worker(settings: Settings, *, on_started: Callable[[], None] | None = None) -> None:
-    """Serve the task queue until SIGTERM or SIGINT.
+    """Serve the task queue until SIGTERM or SIGINT; pages are in the language of the settings or the environment.
 
     Raises:
         TemporalUnreachable: Temporal does not answer.
@@ -142,6 +145,7 @@ async def run_worker(settings: Settings, *, on_started: Callable[[], None] | Non
     if not settings.accounts:
         msg = "no account is configured; add [accounts.<name>] to qunfa.toml (see the README)"
         raise WorkerRefusesError(msg)
+    speak_by_default(settings.display.language or of_environment(os.environ))
     client = await connect(runtime=worker_runtime(settings.metrics.worker))
     async with open_http(settings.timing.http_timeout) as http:
         await serve(settings, client, http, on_started=on_started)

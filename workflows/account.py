@@ -46,7 +46,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.operators import CaughtUp, Forget, Freeze, Restore, Unfreeze
     from qunfa.contract.refusal import Unreadable
     from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
-    from workflows.pages import account_page
+    from workflows.account_page import account_page
     from workflows.refusal import parsed, refusal, refuse
     from workflows.waiting import Inbox, readable
 

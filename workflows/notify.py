@@ -27,9 +27,9 @@ with workflow.unsafe.imports_passed_through():
         Webhook,
     )
     from qunfa.contract.refusal import InvalidRequestError, parsed
-    from qunfa.markdown import code, plain
     from qunfa.printable import printable
     from qunfa.rules.notices import webhook_id
+    from workflows.pages import notify_page
     from workflows.refusal import account_facts, refuse
 
 _ACCOUNT: Final = SearchAttributeKey.for_keyword("MassSendAccount")
@@ -103,15 +103,6 @@ def last_failure(error: ActivityError) -> ApplicationError | None:
     while cause is not None and not isinstance(cause, ApplicationError):
         cause = cause.__cause__
     return cause
-
-
-def notify_page(request: NotifyRequest) -> str:
-    """The page in Temporal's UI; the pending activity beside it has the failure of the last try."""
-    return (
-        f"### {plain(_what(request).replace('_', ' '))}\n\nof {code(request.workflow_id)}, told to the webhook "
-        f"**{plain(request.name)}** of **{plain(request.account)}** as {code(request.webhook_id)}; tried for three "
-        "days, at least once an hour"
-    )
 
 
 def _what(request: NotifyRequest) -> str:

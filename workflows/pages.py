@@ -1,27 +1,24 @@
-"""The pages of Markdown in Temporal's UI: the current details of a send, a recall and an account.
+"""The pages of Markdown in Temporal's UI: the current details of a send, a recall and a notice.
 
-The page of a send is good enough to decide from.
+The page of a send is good enough to decide from. No history holds a page, so it is in the worker's language.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
-from heapq import nlargest
 from typing import Final
 
-from qunfa.account.show import ended_as
-from qunfa.account.state import AccountState, Record
-from qunfa.contract.audience import describe, is_long
+from qunfa.contract.audience import AnyAudience, Several, describe, is_long
 from qunfa.contract.message import ImageMessage, Message, MpnewsMessage, MpvideoMessage, TextMessage, WxcardMessage
+from qunfa.contract.notice import NotifyRequest
 from qunfa.contract.operators import Status, StoryLine
 from qunfa.contract.recall import RecallCall, RecallStatus
-from qunfa.contract.request import MassSendRequest
-from qunfa.contract.result import COMPLETES, JobResult, MassSendResult, Problem
+from qunfa.contract.request import MassSendRequest, Previewed
+from qunfa.contract.result import COMPLETES, NOT_DELIVERED, JobResult, MassSendResult, Problem
+from qunfa.language import ENGLISH, _, several, spoken
+from qunfa.language.phrases import told, told_whole
 from qunfa.markdown import bullets, code, plain, table
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.evidence import evidence
-from qunfa.rules.outcome import job_result
 from qunfa.rules.problems import INVALID
-from qunfa.rules.quota_view import counted_until
 
 _EXCERPT: Final = 80
 _STORY_SHOWN: Final = 15
@@ -44,15 +41,11 @@ RETRIES: Final = {
 }
 """The retry of a problem that takes more than a reason."""
 
-_RECORDS_SHOWN: Final = 20
-_WAITING_SHOWN: Final = 5
-_FORGOTTEN_SHOWN: Final = 5
-
 
 def send_page(request: MassSendRequest | None, status: Status, ended: MassSendResult | None = None) -> str:
     """Where the send stands, what it waits for until when, and how to answer; ``ended`` once it has."""
     parts = (
-        f"### {status.phase.replace('_', ' ')}{_how(status, ended)}",
+        f"### {_heading(status, ended)}",
         _what(request),
         _delivered(ended),
         bullets((*_waiting(status), *_progress(request, status), *_holding(request, status))),
@@ -65,27 +58,46 @@ def send_page(request: MassSendRequest | None, status: Status, ended: MassSendRe
     return "\n\n".join(part for part in parts if part)
 
 
-def _how(status: Status, ended: MassSendResult | None) -> str:
+def named(word: str) -> str:
+    """The name of a state for people; beside another language stands the name, which queries take."""
+    return plain(word.replace("_", " ") if spoken() == ENGLISH else f"{_(word)}（{word}）")
+
+
+def _heading(status: Status, ended: MassSendResult | None) -> str:
     if status.problem and status.problem.name == INVALID:
-        return ": refused"
-    return f": {ended.outcome.replace('_', ' ')}" if ended else ""
+        how = "refused"
+    elif ended:
+        how = ended.outcome
+    else:
+        return named(status.phase)
+    return _("{phase}: {how}").format(phase=named(status.phase), how=named(how))
 
 
 def _what(request: MassSendRequest | None) -> str:
     if request is None:
         return ""
-    audience = plain(describe(request.audience))
     says = " / ".join(filter(None, (_says(version.message) for version in request.versions)))
-    return f"{request.message.msgtype} to **{audience}** of **{plain(request.account)}**" + (
-        f": {says}" if says else ""
+    return _("{msgtype} to **{audience}** of **{account}**{says}").format(
+        msgtype=request.message.msgtype,
+        audience=plain(_whom(request.audience)),
+        account=plain(request.account),
+        says=_(": {said}").format(said=says) if says else "",
     )
+
+
+def _whom(audience: AnyAudience) -> str:
+    if not isinstance(audience, Several):
+        return told(describe(audience))
+    of = _(" and ").join(map(_whom, audience.of))
+    minus = _(" and ").join(map(_whom, audience.minus))
+    return _("{who}, without {whom}").format(who=of, whom=minus) if minus else of
 
 
 def _delivered(ended: MassSendResult | None) -> str:
     """What nobody may get wrong about a send that ended badly."""
     if ended is None or ended.outcome in COMPLETES:
         return ""
-    return "**It may have been delivered.**" if ended.may_have_been_delivered else "Nothing was delivered."
+    return f"**{_('It may have been delivered.')}**" if ended.may_have_been_delivered else _("Nothing was delivered.")
 
 
 def _says(message: Message) -> str:
@@ -94,18 +106,22 @@ def _says(message: Message) -> str:
         case TextMessage(content=content):
             text = content
         case MpnewsMessage(articles=None, media_id=media_id):
-            text = f"draft {media_id}"
+            text = _("draft {media_id}").format(media_id=media_id)
         case MpnewsMessage(articles=articles):
-            return ", ".join(f'"{plain(_cut(article.title))}"' for article in articles or ())
+            return ", ".join(_quoted(plain(_cut(article.title))) for article in articles or ())
         case ImageMessage(images=images):
-            text = f"{len(images)} picture{'s' if len(images) > 1 else ''}"
+            text = several("{number} picture", "{number} pictures", len(images)).format(number=len(images))
         case MpvideoMessage(title=title):
-            text = f'"{title}"'
+            text = _quoted(title)
         case WxcardMessage(card_id=card_id):
-            text = f"card {card_id}"
+            text = _("card {card_id}").format(card_id=card_id)
         case _:
             return ""
     return plain(_cut(text))
+
+
+def _quoted(title: str) -> str:
+    return _('"{title}"').format(title=title)
 
 
 def _cut(text: str) -> str:
@@ -115,8 +131,9 @@ def _cut(text: str) -> str:
 def _waiting(status: Status) -> Iterator[str]:
     waiting = status.waiting_for
     if waiting:
-        until = f", until {shanghai_clock(waiting.until)} at the latest" if waiting.until else ""
-        yield f"**Waiting for** {plain(waiting.reason)}{until}"
+        latest = _(", until {until} at the latest")
+        until = latest.format(until=shanghai_clock(waiting.until)) if waiting.until else ""
+        yield _("**Waiting for** {reason}{until}").format(reason=plain(told(waiting.reason)), until=until)
 
 
 def _progress(request: MassSendRequest | None, status: Status) -> Iterator[str]:
@@ -126,43 +143,48 @@ def _progress(request: MassSendRequest | None, status: Status) -> Iterator[str]:
         return
     full = progress.done * _BAR // max(progress.jobs, 1)
     bar = code("█" * full + "░" * (_BAR - full))
-    reached = f"; {progress.followers:,} received it" if progress.followers is not None else ""
-    yield f"{bar} {progress.done:,} of {progress.jobs:,} batches, {progress.openids:,} openids{reached}"
+    counted = _("{bar} {done:,} of {number:,} batches, {openids:,} openids").format(
+        bar=bar, done=progress.done, number=progress.jobs, openids=progress.openids
+    )
+    reached = _("; {followers:,} received it")
+    yield counted + ("" if progress.followers is None else reached.format(followers=progress.followers))
     if progress.ends_at and status.phase != "done":
-        yield f"through at about {shanghai_clock(progress.ends_at)}, by an estimate"
+        yield _("through at about {at}, by an estimate").format(at=shanghai_clock(progress.ends_at))
 
 
 def _holding(request: MassSendRequest | None, status: Status) -> Iterator[str]:
     """Who asked, who approved, and what holds the send back or ends it."""
     if request and request.requested_by:
-        yield f"asked for by {plain(request.requested_by)}"
+        yield _("asked for by {by}").format(by=plain(request.requested_by))
     if status.phase == "done":
         return
     if status.approval.by and status.approval.at:
-        yield f"approved by {plain(status.approval.by)}, {shanghai_clock(status.approval.at)}"
+        by, at = plain(status.approval.by), shanghai_clock(status.approval.at)
+        yield _("approved by {by}, {at}").format(by=by, at=at)
     if status.paused_by:
-        yield f"paused by {plain(status.paused_by)}"
+        yield _("paused by {by}").format(by=plain(status.paused_by))
     if status.send_at:
-        yield f"not before {shanghai_clock(status.send_at)}"
+        yield _("not before {at}").format(at=shanghai_clock(status.send_at))
     if request and request.not_after:
-        yield f"not submitted after {shanghai_clock(request.not_after)}"
+        yield _("not submitted after {at}").format(at=shanghai_clock(request.not_after))
 
 
 def _problem(problem: Problem | None) -> str:
     if problem is None:
         return ""
-    lines = [plain(problem.sentence), f"**To do:** {plain(problem.todo)}"]
+    lines = [plain(told(problem.sentence)), _("**To do:** {todo}").format(todo=plain(told(problem.todo)))]
     parts = evidence(problem.errcode, problem.errmsg, problem.rid)
     said = ", ".join(f"{name} {code(value)}" for name, value in parts.items())
     if said:
-        lines.append(f"WeChat's words: {said}")
+        lines.append(_("WeChat's words: {said}").format(said=said))
     shown = [f"#### {problem.name}", bullets(lines)]
     if problem.articles:
         rows = (
             (one.idx, plain(one.original_url or ""), _yes(one.can_reprint), _yes(one.need_replace_content))
             for one in problem.articles
         )
-        shown.append(table(("article", "original", "may be reprinted", "would be replaced"), rows))
+        columns = (_("article"), _("original"), _("may be reprinted"), _("would be replaced"))
+        shown.append(table(columns, rows))
     return "\n\n".join(shown)
 
 
@@ -170,16 +192,19 @@ def _shows(request: MassSendRequest | None, status: Status) -> str:
     """What is to be approved."""
     if status.problem or status.phase not in {"awaiting_approval", "paused"}:
         return ""
-    previews = (
-        f"preview: {plain(one.to)} {'sent' if one.sent else plain(one.errmsg or '')}" for one in status.previews
-    )
-    return bullets((*(plain(line) for line in status.approval.shows), *previews, *_look(request, status)))
+    shown = (plain(told_whole(line)) for line in status.approval.shows)
+    return bullets((*shown, *map(_preview, status.previews), *_look(request, status)))
+
+
+def _preview(one: Previewed) -> str:
+    said = _("sent") if one.sent else plain(told(one.errmsg or ""))
+    return _("preview: {to} {said}").format(to=plain(one.to), said=said)
 
 
 def _look(request: MassSendRequest | None, status: Status) -> Iterator[str]:
     """How to see the articles that somebody is to approve."""
     if request and "approve" in status.answers and (command := look_at(request)):
-        yield f"look at it first: {code(command)}"
+        yield _("look at it first: {command}").format(command=code(command))
 
 
 def look_at(request: MassSendRequest) -> str | None:
@@ -198,9 +223,10 @@ def _answers(status: Status) -> str:
     if not status.answers:
         return ""
     problem = status.problem.name if status.problem else ""
-    lines = (f"Update `{name}`: `{example(problem, name)}`" for name in status.answers)
-    how = "*More Actions → Send an Update*, the name, and as data the JSON with your name and reason:"
-    return "\n\n".join(("#### Answers", how, bullets(lines)))
+    update = _("Update {name}: {typed}")
+    lines = (update.format(name=code(name), typed=code(example(problem, name))) for name in status.answers)
+    how = _("*More Actions → Send an Update*, the name, and as data the JSON with your name and reason:")
+    return f"#### {_('Answers')}\n\n{how}\n\n{bullets(lines)}"
 
 
 def example(problem: str, answer: str) -> str:
@@ -211,46 +237,58 @@ def example(problem: str, answer: str) -> str:
 def _jobs(jobs: tuple[JobResult, ...]) -> str:
     if not jobs:
         return ""
-    columns = ("job", "msg_id", "state", "WeChat says", "received")
-    ids = bullets(f"clientmsgid of job {_name(job)}: {code(job.clientmsgid)}" for job in jobs)
-    return "\n\n".join(("#### Jobs", table(columns, (_job_row(job) for job in jobs)), ids))
+    columns = (_("job"), "msg_id", _("state"), _("WeChat says"), _("received"))
+    clientmsgid = _("clientmsgid of job {job}: {clientmsgid}")
+    ids = bullets(clientmsgid.format(job=_name(job), clientmsgid=code(job.clientmsgid)) for job in jobs)
+    return "\n\n".join((f"#### {_('Jobs')}", table(columns, (_job_row(job) for job in jobs)), ids))
 
 
 def _job_row(job: JobResult) -> tuple[object, ...]:
-    state = job.state.replace("_", " ") + (", known before" if job.deduplicated else "")
-    said = f"{plain(job.status)} ({job.observed_by})" if job.status else ""
-    received = f"{job.counts.sent:,} of {job.counts.total:,}" if job.counts else ""
+    state = in_words(job.state) + (_(", known before") if job.deduplicated else "")
+    observer = job.observed_by and _(job.observed_by)
+    status = plain(told(NOT_DELIVERED) if job.status == NOT_DELIVERED else job.status or "")
+    said = _("{status} ({observer})").format(status=status, observer=observer) if status else ""
+    counts = job.counts
+    received = _("{sent:,} of {total:,}").format(sent=counts.sent, total=counts.total) if counts else ""
     return (_name(job), job.msg_id or "", state, said, received)
+
+
+def in_words(state: str) -> str:
+    """The state of a job, for a cell of a table."""
+    return _(state).replace("_", " ")
 
 
 def _name(job: JobResult) -> str:
     """The job, and which submission of it."""
-    return f"{job.index}" if not job.generation else f"{job.index}, generation {job.generation}"
+    if not job.generation:
+        return f"{job.index}"
+    return _("{index}, generation {generation}").format(index=job.index, generation=job.generation)
 
 
 def _story(lines: tuple[StoryLine, ...]) -> str:
     if not lines:
         return ""
     newest = lines[-_STORY_SHOWN:]
-    head = "#### What happened" + (f" (the newest {_STORY_SHOWN} of {len(lines)})" if len(lines) > _STORY_SHOWN else "")
-    return f"{head}\n\n" + bullets(_told(line) for line in newest)
+    cut = _(" (the newest {shown} of {number})").format(shown=_STORY_SHOWN, number=len(lines))
+    shown = cut if len(lines) > _STORY_SHOWN else ""
+    return f"#### {_('What happened')}{shown}\n\n{bullets(map(_happened, newest))}"
 
 
-def _told(line: StoryLine) -> str:
-    by = f", by {plain(line.by)}" if line.by else ""
-    reason = f": {plain(line.reason)}" if line.reason else ""
-    return f"{shanghai_clock(line.at)} {plain(line.what)}{by}{reason}"
+def _happened(line: StoryLine) -> str:
+    by = _(", by {by}").format(by=plain(line.by)) if line.by else ""
+    reason = _(": {said}").format(said=plain(line.reason)) if line.reason else ""
+    return f"{shanghai_clock(line.at)} {plain(told(line.what))}{by}{reason}"
 
 
 def _yes(value: bool | None) -> str:  # noqa: FBT001  a value to show, not a switch
-    return "" if value is None else ("yes" if value else "no")
+    return "" if value is None else (_("yes") if value else _("no"))
 
 
 def recall_page(account: str, status: RecallStatus) -> str:
     """What is recalled, what the recall waits for, and WeChat's answers."""
     parts = [
-        f"### {status.phase}",
-        f"{_aim(status)} of **{plain(account)}**",
+        f"### {named(status.phase)}",
+        _("{aim} of **{account}**").format(aim=_aim(status), account=plain(account)),
         _recalled_by(status),
         _recall_waiting(status),
         _heard(status),
@@ -261,123 +299,52 @@ def recall_page(account: str, status: RecallStatus) -> str:
 
 def _aim(status: RecallStatus) -> str:
     if status.msg_id is None:
-        return f"the article at {code(status.url or '')}"
-    article = f"article {status.article_idx}" if status.article_idx else "all articles"
-    return f"{article} of msg_id {code(status.msg_id)}"
+        return _("the article at {url}").format(url=code(status.url or ""))
+    what = _("article {article} of msg_id {msg_id}") if status.article_idx else _("all articles of msg_id {msg_id}")
+    return what.format(article=status.article_idx, msg_id=code(status.msg_id))
 
 
 def _recalled_by(status: RecallStatus) -> str:
-    return f"by **{plain(status.by or '')}**: {plain(status.reason or '')}"
+    return _("by **{by}**: {reason}").format(by=plain(status.by or ""), reason=plain(status.reason or ""))
 
 
 def _recall_waiting(status: RecallStatus) -> str:
     waiting = status.waiting_for
     if waiting is None:
         return ""
-    until = f", next at {shanghai_clock(waiting.until)}" if waiting.until else ""
-    return f"**Waiting for** {plain(waiting.reason)}{until}"
+    until = _(", next at {until}").format(until=shanghai_clock(waiting.until)) if waiting.until else ""
+    return _("**Waiting for** {reason}{until}").format(reason=plain(told(waiting.reason)), until=until)
 
 
 def _heard(status: RecallStatus) -> str:
     heard = status.heard
     if heard is None:
         return ""
-    said = heard.status or (f"errcode {heard.errcode}" if heard.errcode is not None else heard.detail or "")
-    return f"**mass/get** {shanghai_clock(heard.at)}: {plain(said)}"
+    said = heard.status or (f"errcode {heard.errcode}" if heard.errcode is not None else told(heard.detail or ""))
+    return _("**mass/get** {at}: {said}").format(at=shanghai_clock(heard.at), said=plain(said))
 
 
 def _recall_calls(calls: tuple[RecallCall, ...]) -> str:
     if not calls:
         return ""
-    return table(("mass/delete", "answer", "errcode", ""), (_call_row(call) for call in calls))
+    return table(("mass/delete", _("answer"), "errcode", ""), map(_call_row, calls))
 
 
 def _call_row(call: RecallCall) -> tuple[object, ...]:
-    return (shanghai_clock(call.at), call.answer, call.errcode or "", plain(call.errmsg or call.detail or ""))
+    said = plain(call.errmsg or told(call.detail or ""))
+    return (shanghai_clock(call.at), in_words(call.answer), call.errcode or "", said)
 
 
-def account_page(state: AccountState, now: datetime) -> str:
-    """The page. It is rebuilt after every slice of messages, so it shows the newest records only."""
-    above = (_switch(state), _restored(state), _pace(state), _queue(state))
-    parts = (*above, _sends(state, now), _ledger(state), _forgotten(state))
-    return "\n\n".join(part for part in parts if part)
-
-
-def _switch(state: AccountState) -> str:
-    frozen = state.frozen
-    if frozen is None:
-        return (
-            f"### {plain(state.appid)}: open\n\n"
-            'The update `freeze` with `{"by": "your name", "reason": "…"}` stops every submission of this account.'
-        )
-    return (
-        f"### {plain(state.appid)}: FROZEN\n\nby **{plain(frozen.by)}** since {shanghai_clock(frozen.at)}: "
-        f"{plain(frozen.reason)}\n\n"
-        'Nothing is submitted until the update `unfreeze` with `{"by": "your name"}`.'
+def notify_page(request: NotifyRequest) -> str:
+    """What a notice is of, and whom it is told to; the pending activity beside it has the failure of the last try."""
+    what = named(request.notice.type) if request.notice else _("asked for")
+    of = _(
+        "of {workflow_id}, told to the webhook **{name}** of **{account}** as {webhook_id}; tried for three days, at"
+        " least once an hour"
+    ).format(
+        workflow_id=code(request.workflow_id),
+        name=plain(request.name),
+        account=plain(request.account),
+        webhook_id=code(request.webhook_id),
     )
-
-
-def _restored(state: AccountState) -> str:
-    restored = state.restored
-    if restored is None or restored.ended_at is not None:
-        return ""
-    said = f"{shanghai_clock(restored.taken)}, says {plain(restored.by)}: {plain(restored.reason)}"
-    return f"**Restored** from a snapshot of {said}. Each key asks a person first, until `qunfa restored --done`."
-
-
-def _pace(state: AccountState) -> str:
-    lease = state.lease
-    flight = (
-        f"in flight: {code(lease.key)} try {lease.number}, since {shanghai_clock(lease.not_before)}"
-        if lease
-        else "nothing in flight"
-    )
-    return f"**Pace** {state.pace.spacing.total_seconds():g} s between submissions; {flight}"
-
-
-def _queue(state: AccountState) -> str:
-    if not state.queue:
-        return "**Waiting** nobody"
-    first = [f"{code(place.key)} due {shanghai_clock(place.due)}" for place in state.queue[:_WAITING_SHOWN]]
-    rest = len(state.queue) - len(first)
-    more = f"; and {rest} more" if rest else ""
-    return f"**Waiting** {len(state.queue)}: {'; '.join(first)}{more}"
-
-
-def _sends(state: AccountState, now: datetime) -> str:
-    counted = counted_until(state.book, state.since, now)
-    today, month = counted.today, counted.month
-    return (
-        f"**Sends** today {today.total} ({today.to_all} to all), this month {month.total}"
-        f" ({month.to_all} to all), not ours {month.others}; counted since {shanghai_clock(state.since)}"
-    )
-
-
-def _ledger(state: AccountState) -> str:
-    unsettled = sum(record.unsettled for record in state.records.values())
-    head = f"**Ledger** {len(state.records)} keys, {unsettled} unsettled, {len(state.kept)} pushes kept"
-    newest = nlargest(_RECORDS_SHOWN, state.records.values(), key=lambda record: record.touched_at)
-    if not newest:
-        return head
-    columns = ("key", "generation", "tries", "msg_id", "state", "ended as")
-    return f"{head}\n\n" + table(columns, map(_record_row, newest))
-
-
-def _record_row(record: Record) -> tuple[object, ...]:
-    """The record with its newest submission."""
-    ended = ", ".join(filter(None, (ended_as(record), "recalled" if record.recalled else None)))
-    if not record.known.tries and not any(job.msg_id for job in record.jobs):
-        return (code(record.key), "", 0, "", "nothing tried", ended)
-    job = record.jobs[-1]
-    state = job_result(job, record.jobs).state.replace("_", " ")
-    return (code(record.key), job.generation, job.attempts, job.msg_id or "", state, ended)
-
-
-def _forgotten(state: AccountState) -> str:
-    if not state.forgotten:
-        return ""
-    lines = (
-        f"{code(one.key)} by **{plain(one.by)}**, {shanghai_clock(one.at)}: {plain(one.reason)}"
-        for one in reversed(state.forgotten[-_FORGOTTEN_SHOWN:])
-    )
-    return f"**Forgotten** {len(state.forgotten)}\n\n{bullets(lines)}"
+    return f"### {what}\n\n{of}"

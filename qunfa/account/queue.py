@@ -142,9 +142,9 @@ def room_at(state: AccountState, now: datetime) -> datetime:
 
 
 def _has_room(state: AccountState, key: str) -> bool:
-    record = state.records.get(key)
-    stays = place_of(state, key) is not None or (record is not None and record.unsettled)
-    return has_place(state) and (stays or not is_full(state))
+    record, others = state.records.get(key), tuple(one for one in state.queue if one.key != key)
+    stays = len(others) < len(state.queue) or (record is not None and record.unsettled)
+    return has_place(state.changed(queue=others)) and (stays or not is_full(state))
 
 
 def _noted(state: AccountState, note: Note) -> AccountState:

@@ -8,8 +8,9 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 from pydantic import TypeAdapter, ValidationError
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.common import Priority, WorkflowIDConflictPolicy
+from temporalio.service import RPCError
 
 from qunfa.cli.completion import complete_account
 from qunfa.cli.connection import RPC_TIMEOUT, UPDATE_TIMEOUT, has_worker, no_worker, run, task_queue, temporal_client
@@ -33,9 +34,11 @@ from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, next_steps, r
 from qunfa.cli.traces import Trace, traces
 from qunfa.contract import ACCOUNT, account_id
 from qunfa.contract.fields import Time
+from qunfa.contract.grants import Report
 from qunfa.contract.ids import FIRST
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
+from qunfa.contract.pictures import SourcesSeen
 from qunfa.language import _, sentences, several
 
 SENDS_MAX: Final = 100_000
@@ -187,16 +190,20 @@ async def _caught_up(asked: _Asked) -> Recovery:
     if not await has_worker(client, queue):
         raise Refused(sentences(no_worker(queue), _("Without one no account can be told, and nothing was changed.")))
     accounts = await _accounts(client, asked.names)
-    views = await _views(client, accounts)
+    views, reminded = await _views(client, accounts), set[str]()
     for _look in range(_LOOKS):
         rows = await _running(client, accounts, or_refuse=True)
-        unheard = [one.send for one in sends_of(rows, views) if one.stands == "unheard"]
+        found = zip(sends_of(rows, views), rows, strict=True)
+        unheard = {one.send: row for one, row in found if one.stands == "unheard"}
         if not unheard:
             break
+        if not asked.given.dry_run:
+            await _remind(client, accounts, [row for send, row in unheard.items() if send not in reminded])
+            reminded.update(unheard)
         await asyncio.sleep(_AGAIN_SECONDS)
         views = await _views(client, accounts)
     if unheard:
-        listed = ", ".join(unheard[:SHOWN]) + (" …" if len(unheard) > SHOWN else "")
+        listed = ", ".join(list(unheard)[:SHOWN]) + (" …" if len(unheard) > SHOWN else "")
         said = several(
             "{number} send may be forgotten, and has not asked its account yet: {listed}.",
             "{number} sends may be forgotten, and have not asked their account yet: {listed}.",
@@ -215,6 +222,23 @@ async def _caught_up(asked: _Asked) -> Recovery:
         confirm(question, yes=asked.given.yes, about=about)
     told = [await _tell_caught_up(client, asked, appid, name) for appid, name in accounts.items()]
     return await _seen(client, asked, told, (), worker=True)
+
+
+async def _remind(client: Client, accounts: Mapping[str, str | None], rows: Iterable[SendRow]) -> None:
+    """Tell accounts of sends that they had known, where there was no room for them any more: they ask at their time."""
+    appids = {name: appid for appid, name in accounts.items()}
+    for row in rows:
+        appid = appids.get(row.account)
+        if appid is None or row.key is None:
+            continue
+        try:
+            send = client.get_workflow_handle(row.workflow_id)
+            seen = await send.query("sources", result_type=SourcesSeen, rpc_timeout=RPC_TIMEOUT)
+            if seen.digest is not None:
+                report = Report(key=row.key, digest=seen.digest, workflow_id=row.workflow_id)
+                await client.get_workflow_handle(account_id(appid)).signal("told", report, rpc_timeout=RPC_TIMEOUT)
+        except (RPCError, WorkflowQueryFailedError):
+            continue  # it is named as one that has not asked
 
 
 async def _tell_caught_up(client: Client, asked: _Asked, appid: str, name: str | None) -> AccountTold:

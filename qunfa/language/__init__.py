@@ -1,7 +1,9 @@
 """The language that is spoken to people: English, or Chinese where the settings or the environment say so.
 
 Texts stand in the source in English, as `_("…")`. The catalogue in `locale/` has them in Chinese, and `make messages`
-renews it. What a command prints as JSON is English always: programs read it.
+renews it. What programs read is English always: JSON, histories, logs.
+
+A command speaks one language, and a worker writes its pages in one. What a worker speaks, all its threads do.
 """
 
 import gettext
@@ -22,17 +24,24 @@ _VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 """The first that is set decides, as gettext has it."""
 _PLAIN: Final = frozenset({"C", "POSIX"})
 
-_spoken: ContextVar[Language] = ContextVar("language", default="en")
+_spoken: ContextVar[Language] = ContextVar("language")
+_by_default: Language = "en"
 
 
 def speak(language: Language) -> None:
-    """Have :func:`_` answer in this language from now on."""
+    """Have :func:`_` answer in this language from now on, in this context."""
     _spoken.set(language)
+
+
+def set_default(language: Language) -> None:
+    """Have it answer so in every thread and context that has no language of its own."""
+    global _by_default  # noqa: PLW0603  one for the process: workflows run in threads of Temporal
+    _by_default = language
 
 
 def spoken() -> Language:
     """The language that is spoken."""
-    return _spoken.get()
+    return _spoken.get(_by_default)
 
 
 def of_this_process() -> Language:

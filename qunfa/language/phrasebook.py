@@ -9,14 +9,18 @@ from typing import Final
 
 from qunfa.language import N_
 from qunfa.language.doctor_phrases import OF_ACCOUNT, OF_TEMPORAL
+from qunfa.language.request_phrases import COMMAND_LINE, REQUESTS
 
 TOLD: Final = frozenset(
-    {"said", "sentence", "why", "doubt", "more", "word", "about", "who", "counted", "whose", "pollers"}
+    {"said", "sentence", "why", "doubt", "more", "word", "about", "who", "whom", "counted", "whose", "pollers"}
 )
 """The variables that hold a sentence, or a part of one, which is translated as well."""
 
 NAMES: Final = frozenset({"phase", "outcome", "state", "kind", "use"})
 """The variables that hold the name of a state or of a use, perhaps with blanks."""
+
+WITHIN: Final = frozenset({"who", "whom"})
+"""The variables that hold no end of a sentence."""
 
 NUMBERS: Final = frozenset(
     {"msg_id", "number", "errcode", "tag_id", "days", "article", "place", "most", "least", "size", "left", "limit"}
@@ -34,6 +38,7 @@ WAITING: Final = (
     N_("resume: paused by {by}"),
     N_("the preview to {to}"),
     N_("an operator's answer to {problem}"),
+    N_("the upload of {number} file(s) to WeChat, {done} done"),
     N_("the next try: {said}"),
     N_("the next quota window in Asia/Shanghai: {said}"),
     N_("another submission of the account, {place} before it"),
@@ -45,6 +50,9 @@ WAITING: Final = (
 STORY: Final = (
     N_("WeChat's push on msg_id {msg_id}: {status}"),
     N_("mass/get on msg_id {msg_id}: {status}"),
+    N_("the worker that submitted ended without an answer"),
+    N_("the worker that submitted did not answer in time"),
+    N_("confirmed as not delivered"),
     N_("the material cannot be made again for now: {sentence}"),
     N_("try {number}: accepted as msg_id {msg_id} (it had accepted it before)"),
     N_("try {number}: accepted as msg_id {msg_id}"),
@@ -59,13 +67,16 @@ STORY: Final = (
     N_("nobody approved until {until}"),
     N_("previewed to {to}"),
     N_("no preview to {to}: {said}"),
+    N_("a preview shows one picture, and this message has {number}: preview each by itself"),
+    N_("the account's previews of today are used up; there are new ones from {at}"),
+    N_("it may have been shown, but no answer came ({reason})"),
     N_("retry of {problem}"),
     N_("marked as sent: msg_id {msg_id}"),
     N_("rescheduled to {send_at}"),
     N_("the account's ledger knows this key: it failed as {problem}"),
     N_("the account's ledger knows this key: {number} earlier submission(s) taken over"),
     N_("mass/get says {status} of msg_id {msg_id}"),
-    N_('key: whether an earlier run under "{key}" was delivered is not known: {said}'),
+    N_('whether an earlier run under "{key}" was delivered is not known: {said}'),
 )
 """What has happened to a send."""
 
@@ -101,6 +112,14 @@ PROBLEM: Final = (
     N_("But {doubt}."),
     N_("msg_id {msg_id}"),
     N_("account {account}: {said}"),
+    N_("{about}, WeChat answered {errcode}, {said}"),
+    N_("Asking for the followers of tag {tag_id}"),
+    N_("Looking at the draft"),
+    N_("Making the draft"),
+    N_("Converting the video"),
+    N_("Uploading {source}"),
+    N_("Lost: {names}."),
+    N_("Temporal's database was restored: whether anything was submitted after {at} is forgotten"),
 )
 """What a problem adds to the sentences of its table."""
 
@@ -172,7 +191,7 @@ SHOWN: Final = (
     N_("any of tags {any}"),
     N_("all of tags {all}"),
     N_("those of {key} that are {states}"),
-    N_("{who}, without {said}"),
+    N_("{who}, without {whom}"),
     N_("batch {number} of {size} of {key}: {counted}"),
     N_("to all followers"),
     N_('to tag {tag_id} "{name}": {number} followers'),
@@ -197,7 +216,7 @@ OUTLOOK: Final = (
     N_("in doubt: a try of {at} may have been accepted"),
     N_("ended as {outcome} ({problem}), {at}; nothing was delivered"),
     N_("ended as {outcome}, {at}; nothing was delivered"),
-    N_("{field}: must be {said} and at most a year"),
+    N_("must be {said} and at most a year"),
 )
 """What a start would meet, as a dry run tells it."""
 
@@ -228,6 +247,10 @@ RECALLS: Final = (
     N_("the article of {account} at {url}, by no send that is known here"),
     N_("{send}: msg_id {msg_id}, {state}, {number} received it"),
     N_("The workflow could not say its status: {error}"),
+    N_("no answer within a minute"),
+    N_("it was cancelled"),
+    N_("it was cancelled before its call"),
+    N_("the worker that called ended without an answer"),
 )
 """What a recall says, and what it is of."""
 
@@ -271,55 +294,6 @@ BATCHES: Final = (
     N_("{name} does not fit yet: groups a and b are sent first"),
 )
 """What a send in batches says."""
-
-COMMAND_LINE: Final = (
-    N_("Missing argument '{name}'."),
-    N_("Missing option '{name}'."),
-    N_("No such option: {name} Did you mean {other}?"),
-    N_("No such option: {name} (Possible options: {others})"),
-    N_("No such option: {name}"),
-    N_("No such command '{name}'."),
-    N_("Invalid value for '{name}': Value error, '{value}' is not one of {choices}."),
-    N_("Invalid value for '{name}': Input should be a valid integer, unable to parse string as an integer"),
-    N_("Invalid value for '{name}': Input should be greater than or equal to {least}"),
-    N_("Invalid value for '{name}': Input should be less than or equal to {most}"),
-    N_("Option '{name}' requires an argument."),
-    N_("Got unexpected extra argument(s) ({names})"),
-)
-"""What typer says of a command line."""
-
-REQUESTS: Final = (
-    N_("{field}: is missing"),
-    N_("{field}: is not a field of this object"),
-    N_("{field}: must be text"),
-    N_("{field}: must be a whole number"),
-    N_("{field}: must be true or false"),
-    N_("{field}: must be an object"),
-    N_("{field}: must be a list"),
-    N_("{field}: must not be empty"),
-    N_("{field}: must not hold white space or control characters: {value}"),
-    N_("the input cannot be read: {said}"),
-    N_("the workers do not know the encoding {encoding} of its payload; send JSON, as {wanted}"),
-    N_("its payload is not of its encoding, {encoding}"),
-    N_("its payload names no encoding; send JSON, with the encoding {wanted}"),
-    N_("it has half a character{where}, as text that was cut inside an emoji"),
-    N_("it is nested too deeply{where}"),
-    N_("it has a number with too many digits{where}"),
-    N_("it is not valid JSON: {detail}"),
-    N_("{field}: must not be blank"),
-    N_("{field}: must have an offset, such as +08:00"),
-    N_("{field}: must be an RFC 3339 time with an offset, such as 2026-12-01T09:00:00+08:00"),
-    N_("{field}: must be an ISO 8601 duration such as PT45M, or a number of seconds"),
-    N_("{field}: must be one of {choices}, not '{value}'"),
-    N_("{field}: must have at most {most} characters, not {number}"),
-    N_("{field}: must have at least {least} items"),
-    N_("{field}: must have at most {most} items"),
-    N_("{field}: has characters that are not allowed, or a wrong length: {value} is not {rule}"),
-    N_("{field}: must hold 2 to 10,000 different openids, got {number} (WeChat refuses fewer and more)"),
-    N_("{field}: is {size} bytes of UTF-8; WeChat takes at most {most}"),
-    N_("account {account}: the workers' configuration does not have it (it has: {known})."),
-)
-"""What is wrong with a request."""
 
 PHRASES: Final = sorted(
     (

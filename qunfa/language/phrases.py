@@ -1,82 +1,135 @@
 """English that others have made, told in the language that is spoken: workflows, the ledger, WeChat's codes, typer.
 
-What a workflow says of itself is part of its history, and stays English there and in JSON. A command translates it
-where it shows it. Sentences without variables are found in the catalogue as they are; those with variables by
+What a workflow says of itself is part of its history, and stays English there and in JSON. It is translated where it
+is shown. Sentences without variables are found in the catalogue as they are; those with variables by
 :mod:`qunfa.language.phrasebook`. What neither knows is shown as it came.
 """
 
 import re
-from functools import cache
+from contextvars import copy_context
+from functools import cache, lru_cache
 from string import Formatter
 from typing import Final
 
-from qunfa.language import ENGLISH, _, spoken
-from qunfa.language.phrasebook import NAMES, NUMBERS, PHRASES, TOLD
+from qunfa.config_file import Language
+from qunfa.language import ENGLISH, _, set_default, speak, spoken
+from qunfa.language.phrasebook import NAMES, NUMBERS, PHRASES, TOLD, WITHIN
 
 _BETWEEN: Final = re.compile(r"(?<=[.!?;:]) ")
-_NUMBER: Final = r"\d[\d,]*"
-_STOP: Final = "."
-_FULL_STOP: Final = "。"
+_NUMBER: Final = r"-?\d[\d,]*"
+_FIELD: Final = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z0-9_]+)*): (?P<said>.+)", re.DOTALL)
+"""What a refused request says of one field."""
+_STOPS: Final = {"": "", ".": "。", ";": "；"}
+_LONGEST: Final = 4000
+"""What is longer, of many sentences, is known as a whole or stays as it came."""
+_PIECES: Final = 40
+"""So many sentences of a line are looked at; what comes after them stays as it came."""
+_TOGETHER: Final = 9
+"""So many sentences make one text of the catalogue at most, if no variable of it holds more."""
+_DEEPEST: Final = 6
+"""So often a sentence holds a sentence, which holds another one."""
+_KEPT: Final = 1024
+
+
+def speak_by_default(language: Language) -> None:
+    """Have it spoken where no other one is; what that takes is read now, since no workflow may wait for a file."""
+    set_default(language)
+    if language != ENGLISH:
+        copy_context().run(_get_ready, language)
+
+
+def _get_ready(language: Language) -> None:
+    speak(language)
+    told(" ")
+    for phrase in PHRASES:
+        _pattern(phrase)
 
 
 def told(text: str) -> str:
-    """The text in the language that is spoken: as a whole where it is known, otherwise sentence by sentence."""
-    if spoken() == ENGLISH:
-        return text
-    return _known(text) or "\n".join(_known(line) or _in_sentences(line) for line in text.split("\n"))
+    """The text in the language that is spoken: as a whole where it is known, otherwise sentence by sentence.
+
+    Its time grows with the length of the text alone, whatever stands in it: workflows tell texts of strangers, too.
+    """
+    return text if spoken() == ENGLISH else _told(text, 0)
 
 
 def told_whole(text: str) -> str:
     """The same for a text that quotes a message: nothing but the words around it is translated."""
-    return (_known(text) or text) if spoken() != ENGLISH else text
+    return text if spoken() == ENGLISH else _known(text, 0) or text
 
 
-def _in_sentences(line: str) -> str:
+def _told(text: str, depth: int) -> str:
+    if (whole := _known(text, depth)) or len(text) > _LONGEST:
+        return whole or text
+    return "\n".join(_known(line, depth) or _in_sentences(line, depth) for line in text.split("\n"))
+
+
+def _in_sentences(line: str, depth: int) -> str:
     """The longest pieces that are known, each translated; what is between them stays."""
-    rest, made, blank = _BETWEEN.split(line), "", ""
+    rest, made, blank = _BETWEEN.split(line, _PIECES), "", ""
     while rest:
-        taken = next((one for one in range(len(rest), 0, -1) if _known(" ".join(rest[:one]))), None)
-        piece = " ".join(rest[: taken or 1])
-        known = _known(piece) if taken else None
-        made += f"{blank}{known or piece}"
+        taken, known = _beginning(rest, depth)
+        made += blank + (known or rest[0])
         blank = "" if known else " "
-        rest = rest[taken or 1 :]
+        rest = rest[taken:]
     return made
 
 
-def _known(text: str) -> str | None:
+def _beginning(pieces: list[str], depth: int) -> tuple[int, str | None]:
+    """How many of the first pieces are known together, and what they mean; one, where none is known."""
+    for taken in range(min(len(pieces), _TOGETHER), 0, -1):
+        if known := _known(" ".join(pieces[:taken]), depth):
+            return taken, known
+    return 1, None
+
+
+@lru_cache(_KEPT)
+def _known(text: str, depth: int) -> str | None:
     """Its translation, also where it has become a sentence of its own: with a capital letter, and a full stop."""
-    for stop in ("", _STOP):
+    for stop, written_as in _STOPS.items():
         body = text.removesuffix(stop)
         for written in dict.fromkeys((body, body[:1].lower() + body[1:])):
-            if (found := _looked_up(written)) is not None:
-                return found + (_FULL_STOP if stop and text.endswith(_STOP) else "")
+            if text.endswith(stop) and (found := _looked_up(written, depth)) is not None:
+                return found + written_as
     return None
 
 
-def _looked_up(text: str) -> str | None:
+def _looked_up(text: str, depth: int) -> str | None:
     if text and (whole := _(text)) != text:
         return whole
-    for phrase in PHRASES:
-        if found := _pattern(phrase).fullmatch(text):
-            return _(phrase).format(**{name: _value(name, value) for name, value in found.groupdict().items()})
+    for phrase, words in _phrases():
+        if words in text and (found := _pattern(phrase).fullmatch(text)):
+            return _(phrase).format(**{name: _value(name, value, depth) for name, value in found.groupdict().items()})
+    if depth < _DEEPEST and (of := _FIELD.fullmatch(text)) and (said := _known(of["said"], depth + 1)):
+        return f"{of['field']}：{said}"
     return None
 
 
-def _value(name: str, value: str) -> str:
+def _value(name: str, value: str, depth: int) -> str:
     if name in NAMES:
         return _(value.replace(" ", "_"))
-    return told(value) if name in TOLD else value
+    return _told(value, depth + 1) if name in TOLD and depth < _DEEPEST else value
+
+
+@cache
+def _phrases() -> tuple[tuple[str, str], ...]:
+    """Each phrase with the longest of its words: what lacks those need not be compared."""
+    return tuple((phrase, max((words for words, *_ in Formatter().parse(phrase)), key=len)) for phrase in PHRASES)
 
 
 @cache
 def _pattern(phrase: str) -> re.Pattern[str]:
-    made = ""
+    """Each variable ends at the first place where the words after it stand: no other place is tried later."""
+    made, last = "", ""
     seen: set[str] = set()
     for literal, name, _spec, _conversion in Formatter().parse(phrase):
-        made += re.escape(literal)
-        if name:
-            fits = _NUMBER if name in NUMBERS else ".+?"
-            made += f"(?P={name})" if name in seen else f"(?P<{name}>{fits})"
-            seen.add(name)
-    return re.compile(made, re.DOTALL)
+        last += re.escape(literal)
+        if name in seen:
+            last += f"(?P={name})"
+        elif name in NUMBERS:
+            last += f"(?P<{name}>{_NUMBER})"
+        elif name:
+            fits = r"(?:(?!\. ).)+?" if name in WITHIN else ".+?"
+            made, last = f"{made}(?>{last})", f"(?P<{name}>{fits})"
+        seen.add(name or "")
+    return re.compile(made + last, re.DOTALL)

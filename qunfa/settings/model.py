@@ -147,7 +147,7 @@ class TimingSettings(Section):
 
 
 class DisplaySettings(Section):
-    """How commands speak to people; without a `language`, as the environment of whoever types them says."""
+    """How commands and workers' pages speak to people; without a `language`, as the environment of each says."""
 
     language: Language | None = None
 

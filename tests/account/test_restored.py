@@ -33,7 +33,7 @@ from tests.account.driving import (
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
 from tests.send.places import HOUR, QUEUE, joined
-from workflows.pages import account_page
+from workflows.account_page import account_page
 
 TAKEN = NOON - timedelta(hours=2)
 OWN = clientmsgid("default", "wx", "spring", 0, 0)

@@ -33,6 +33,7 @@ class ScriptedMassSend:
         self._status = status("preparing")
         self._received: list[dict[str, Any]] = []
         self._end: dict[str, Any] | None = None
+        self._digest: str | None = None
 
     @workflow.run
     async def run(self, raw: Any) -> Any:
@@ -55,6 +56,14 @@ class ScriptedMassSend:
     @workflow.signal
     def end(self, how: dict[str, Any]) -> None:
         self._end = how
+
+    @workflow.signal
+    def look_at(self, digest: str) -> None:
+        self._digest = digest
+
+    @workflow.query
+    def sources(self) -> dict[str, Any]:
+        return {"digest": self._digest}
 
     @workflow.signal
     def begin_upload(self, broken: bool) -> None:

@@ -4,9 +4,11 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
+from time import process_time
 
 import pytest
 import typer.rich_utils
@@ -24,8 +26,8 @@ from qunfa.cli.trial import Step
 from qunfa.cli.view import SendView
 from qunfa.cli.wrapping import breaks
 from qunfa.contract.ids import MassSendId
-from qunfa.language import of_environment, speak
-from qunfa.language.phrases import told, told_whole
+from qunfa.language import of_environment, speak, spoken
+from qunfa.language.phrases import speak_by_default, told, told_whole
 from tests.cli.calls import UNREACHABLE, Qunfa, Scripted, parsed
 from tests.cli.stub import status
 from tests.cli.test_help import COMMANDS
@@ -206,6 +208,53 @@ def test_what_is_not_known_stays_english(chinese: None) -> None:
     assert told("WeChat has news. Retry, or abort.") == "WeChat has news. 重试或中止。"
     assert told("Retry, or abort. WeChat has news: two.") == "重试或中止。WeChat has news: two."
     assert told("") == ""
+
+
+def test_each_field_of_a_refused_request_is_told(chinese: None) -> None:
+    """Several in one sentence, each by its name."""
+    said = "The request is wrong. a: is missing; b.c: must be text; d.0: must have at most 5 items."
+    assert told(said) == "The request is wrong. a：缺失；b.c：必须是文本；d.0：最多 5 项。"
+
+
+def test_a_phrase_takes_nothing_of_another_sentence(chinese: None) -> None:
+    """What stands between its words is one text, and a code may be negative."""
+    accepted = "WeChat accepted the message and then failed to send it, without a reason. The job is msg_id 7."
+    assert told(accepted) == "微信受理了消息，随后发送失败，没有给出原因。任务是 msg_id 7。"
+    assert told("WeChat answered -1, the system is busy").startswith("微信返回 -1：")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one two. " * 400,
+        "one two. " * 4000,
+        "account a: " * 350,
+        "Zz. account a: " * 260,
+        "a: " * 1300,
+        "Counted here before it: 1 accepted today (2 to all), 3 this month (4 to all), and 5 more" * 45,
+        "any of tags " + ", all of tags " * 1000,
+        "x, without y, without " * 180,
+    ],
+    ids=lambda text: f"{text[:15]} {len(text)}",
+)
+def test_no_text_of_a_stranger_takes_long_to_tell(text: str, chinese: None) -> None:
+    """A workflow tells it on its page: it must neither wait for long nor go too deep. Nothing of it is lost."""
+    began = process_time()
+    assert "末尾" in told(f"{text}末尾")
+    assert process_time() - began < 1
+
+
+def test_what_a_process_speaks_each_thread_of_it_speaks() -> None:
+    """Workflows run in threads of Temporal's. A context that has a language of its own keeps it."""
+    own = copy_context()
+    own.run(speak, "en")
+    speak_by_default("zh")
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(told, "Failed.").result() == "失败。"
+        assert own.run(spoken) == "en"
+    finally:
+        speak_by_default("en")
 
 
 @pytest.mark.parametrize("width", [4, 10, 11, 40])

@@ -14,13 +14,14 @@ from temporalio.client import Client
 
 from qunfa.cli.recovery import Recovery
 from qunfa.cli.traces import traces
-from qunfa.contract import ACCOUNT, account_id, mass_send_id
+from qunfa.contract import ACCOUNT, MASS_SEND, account_id, mass_send_id
 from qunfa.contract.checks import Diagnosis, Finding
 from qunfa.contract.grants import Turn, Wish
 from qunfa.contract.ledger import LedgerView
 from qunfa.contract.operators import Restore
 from qunfa.contract.steps import TRIED
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, Qunfa, Scripted, parsed
+from tests.cli.stub import request
 from tests.faults.place import Place
 from tests.looking import until
 
@@ -185,6 +186,29 @@ async def test_done_waits_for_a_send_that_has_not_asked(  # noqa: PLR0917  it ha
     assert view.restored is not None
     assert view.restored.ended_at is None
     await run.terminate()
+
+
+async def test_done_reminds_an_account_of_a_send_that_waits(
+    qunfa: Qunfa, client: Client, name: str, appid: str, configured: dict[str, str]
+) -> None:
+    """It had asked long ago, and there was no room for it any more. So it may be forgotten, and nobody waits for it."""
+    await qunfa("restored", name, *TAKEN, *WHY, **configured)
+    run = await client.start_workflow(
+        MASS_SEND, {**request("later"), "account": name}, id=mass_send_id(name, "later"), task_queue=QUEUE
+    )
+    await run.signal("look_at", "d" * 64)
+    await until(lambda: _sends(qunfa, name, configured), lambda sends: sends == [f"{name}/later"])
+    done = await qunfa("restored", name, "--done", "--yes", **configured)
+    assert done.exit_code == 0, done.output
+    view = await _ledger(qunfa, appid)
+    assert [(one.key, one.digest, one.unsearched) for one in view.records] == [("later", "d" * 64, True)]
+    await run.terminate()
+
+
+async def _sends(qunfa: Qunfa, name: str, configured: dict[str, str]) -> list[str]:
+    """The sends that run, as the command sees them."""
+    said = await qunfa("restored", name, *TAKEN, "--dry-run", "--json", **configured)
+    return [one.send for one in Recovery.model_validate(parsed(said)).sends]
 
 
 async def test_a_job_that_only_a_log_knows_is_named(

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from operator import eq
+from pathlib import Path
 from typing import Any
 
 from temporalio.api.sdk.v1 import WorkflowMetadata
@@ -11,6 +12,8 @@ from temporalio.client import WorkflowHandle
 
 from qunfa.contract.ids import parse_mass_send_id
 from qunfa.rules.calendar import shanghai_day
+from qunfa.rules.problems import PROBLEMS
+from tests.e2e.processes import configuration, running
 from tests.e2e.stage import Scene
 from tests.looking import until
 from tests.project.guide import VIEWS
@@ -141,3 +144,29 @@ async def test_the_accounts_page_shows_its_switch_and_its_ledger(scene: Scene) -
     shown = await page(scene.ledger_handle)
     for part in ("FROZEN", "by **li**", "the picture is wrong", '`unfreeze` with `{"by": "your name"}`'):
         assert part in shown
+
+
+async def test_a_worker_that_speaks_chinese_writes_chinese_pages(scene: Scene, tmp_path: Path) -> None:
+    """By its settings. Status, search attributes and history are the same English as ever."""
+    config = configuration(scene, tmp_path, more='[display]\nlanguage = "zh"')
+    scene.fault("errcode", errcode=48001)
+    async with running(scene, ["worker.py"], config, {}, tmp_path / "worker.log"):
+        handle = await scene.start()
+        status = await scene.asks(handle, "account_refused")
+        shown = await page(handle)
+        for part in (
+            "### 待人工处理（needs\\_operator）\n",
+            "text，发给 ",
+            "#### account_refused\n",
+            "**正在等待**：操作员对 account\\_refused 的处理，最迟等到 ",
+            "- 微信拒绝了这个公众号；什么都没有发出。",
+            '更新 `retry`：`{"by": "your name", "reason": "…"}`',
+        ):
+            assert part in shown
+        assert (await page(scene.ledger_handle)).startswith(f"### {scene.appid}：正常\n")
+        assert status.problem is not None
+        assert status.problem.sentence.startswith(PROBLEMS["account_refused"].sentence)
+        found = partial(keys, scene, 'MassSendPhase = "needs_operator" AND MassSendProblem = "account_refused"')
+        await until(found, partial(eq, {"spring"}))
+        kept = b"".join([event.SerializeToString() async for event in handle.fetch_history_events()])
+        assert not any(word.encode() in kept for word in ("微信", "公众号", "提交", "处理", "等待"))

@@ -50,7 +50,7 @@ TABLE = (
         "workflows",
         (
             STDLIB, "pydantic", "temporalio", "qunfa.contract", "qunfa.rules", "qunfa.account", "qunfa.send",
-            "qunfa.batches", "qunfa.markdown", "qunfa.printable", "activities",
+            "qunfa.batches", "qunfa.language", "qunfa.markdown", "qunfa.printable", "activities",
         ),
         never=NONDETERMINISTIC,
     ),

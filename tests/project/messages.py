@@ -21,6 +21,7 @@ from babel.messages.pofile import read_po, write_po
 from qunfa.cli.help import EXAMPLE, texts
 from qunfa.cli.recovery import Told
 from qunfa.cli.view import State
+from qunfa.contract.notice import NoticeType
 from qunfa.contract.operators import Phase
 from qunfa.contract.result import JobStateName, Observer, Outcome, ShownOutcome
 from qunfa.language import CHINESE, DOMAIN, LOCALES
@@ -28,13 +29,17 @@ from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.verdict import CONTENT_MEANINGS
 from tests.commands import every_command
 from tests.project.imports import ROOT
+from workflows.recall import Phase as RecallPhase
 
 FILE: Final = LOCALES / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
 COMPILED: Final = FILE.with_suffix(".mo")
 KEYWORDS: Final[dict[str, tuple[int, ...] | None]] = {"_": None, "N_": None, "several": (1, 2)}
-MARKED: Final = ("qunfa/cli", "qunfa/language")
+MARKED: Final = ("qunfa/cli", "qunfa/language", "workflows")
 """Where Babel finds marked texts."""
-STATES: Final = (Phase, Outcome, ShownOutcome, JobStateName, Observer, State, Told)
+SPEAKING: Final = ("qunfa/cli", "qunfa/language")
+PAGES: Final = ("workflows/pages.py", "workflows/account_page.py")
+"""Where each text for people is marked."""
+STATES: Final = (Phase, Outcome, ShownOutcome, JobStateName, Observer, State, Told, RecallPhase, NoticeType)
 OTHER_WORDS: Final = (
     "service",
     "subscription",
@@ -44,6 +49,8 @@ OTHER_WORDS: Final = (
     "frozen",
     "duplicate",
     "not_written",
+    "lost",
+    "test",
     "unused",
     "cover",
     "picture",
@@ -65,8 +72,20 @@ CORE: Final = (
     "qunfa/rules/recall.py",
     "qunfa/rules/second_submission.py",
     "qunfa/rules/submission.py",
+    "qunfa/rules/approval.py",
+    "qunfa/rules/outcome.py",
+    "qunfa/rules/quota_view.py",
     "qunfa/contract/refusal.py",
     "qunfa/contract/fields.py",
+    "qunfa/contract/audience.py",
+    "qunfa/contract/batches.py",
+    "qunfa/contract/limits.py",
+    "qunfa/contract/message.py",
+    "qunfa/contract/recall.py",
+    "qunfa/contract/request.py",
+    "workflows/making.py",
+    "workflows/preview.py",
+    "workflows/refusal.py",
 )
 """Where the core makes sentences for people: all that have no variables are translated as they are."""
 NONE_FOR_PEOPLE: Final = frozenset(
@@ -85,6 +104,9 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "ahead of",
         "unicode code point",
         "recursion limit",
+        "the workflow takes one input, the request",
+        "the send goes on as another run: ask that one",
+        "no winner is chosen",
         "number out of range",
         "Invalid JSON:",
         "at line",
@@ -95,6 +117,7 @@ NONE_FOR_PEOPLE: Final = frozenset(
 """Texts of those files that no operator reads: types, faults of the program, and words of libraries."""
 
 _WORDS: Final = re.compile(r"(?<![\w`-])[A-Za-z']+,? [a-z']+,? [a-z']+(?![\w-])")
+LETTERS: Final = re.compile(r"[A-Za-z]{2}")
 _SENTENCE: Final = re.compile(r"[\"'A-Za-z][^\\|]* [^\\|]*")
 
 
@@ -152,8 +175,8 @@ def templates(tree: ast.Module) -> Iterator[str]:
             yield "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
 
 
-def unmarked(tree: ast.Module) -> Iterator[str]:
-    """The texts of a module that read as sentences, and stand in no call that translates, or that typer is given."""
+def unmarked(tree: ast.Module, words: re.Pattern[str] = _WORDS) -> Iterator[str]:
+    """The texts of a module that read as ``words``, and stand in no call that translates, or that typer is given."""
     passed = {id(one) for call in _calls(tree) for one in ast.walk(call)}
     passed |= {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
     pieces = {id(one) for joined in ast.walk(tree) if isinstance(joined, ast.JoinedStr) for one in joined.values}
@@ -166,7 +189,7 @@ def unmarked(tree: ast.Module) -> Iterator[str]:
             text = node.value
         else:
             continue
-        if _WORDS.search(text):
+        if words.search(text):
             yield text
 
 

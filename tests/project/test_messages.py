@@ -11,14 +11,17 @@ from typing import Final
 import pytest
 
 from qunfa.language import CHINESE, DOMAIN, LOCALES, speak
-from qunfa.language.phrasebook import COMMAND_LINE, PHRASES
+from qunfa.language.phrasebook import PHRASES
 from qunfa.language.phrases import told
+from qunfa.language.request_phrases import COMMAND_LINE
 from qunfa.rules.problems import PROBLEMS
 from tests.project.imports import ROOT
 from tests.project.messages import (
     COMPILED,
     FILE,
-    MARKED,
+    LETTERS,
+    PAGES,
+    SPEAKING,
     catalogue,
     core_files,
     placeholders,
@@ -53,6 +56,13 @@ NO_SENTENCES: Final = {
     "Tulips in the wind",
 }
 """A style, what goes into histories, a piece of help, what the demo sends, and a fault of the program."""
+NO_WORDS: Final = {
+    *("abort", "approve", "choose", "mark_sent", "pause", "reject", "reschedule", "resume", "retry"),
+    *("awaiting_approval", "done", "paused", "recalled", "refused"),
+    *("reprint_needs_decision", "unknown_outcome"),
+    *("errcode", "errcode {}", "mass/delete", "msg_id"),
+}
+"""Names of updates, states, problems, and WeChat's: pages show them as they are, or their translation."""
 _SET_CURRENT: Final = "temporal worker deployment set-current-version --deployment-name"
 COMPOSED: Final = frozenset(
     {
@@ -81,6 +91,10 @@ COMPOSED: Final = frozenset(
         "an access token {} ({})",
         "a push in {} mode was answered",
         "{} with success in {} ms",
+        'key: an earlier run under "{}" was delivered, or may have been (msg_id: {})',
+        "{}; nothing was submitted now, and the same content under a new key would be sent again",
+        "Counted here before it: {} accepted today ({} to all), {} this month ({} to all){}; counted since {}.",
+        ", and {} more made elsewhere this month",
     }
 )
 """Made of pieces that are words themselves: the phrasebook has each as it is read."""
@@ -102,11 +116,18 @@ def test_the_catalogue_is_complete() -> None:
 
 def test_no_sentence_of_a_command_is_unmarked() -> None:
     """Each that a person reads is translated."""
-    files = [file for place in MARKED for file in (ROOT / place).rglob("*.py") if file not in core_files()]
+    files = [file for place in SPEAKING for file in (ROOT / place).rglob("*.py") if file not in core_files()]
     found = {text for file in files for text in unmarked(ast.parse(file.read_text(encoding="utf-8")))}
     known = {one.id for one in KEPT}
     unknown = {text for text in found if text not in known and not text.startswith(TYPED) and not _is_phrase(text)}
     assert unknown == NO_SENTENCES
+
+
+def test_no_sentence_of_a_page_is_unmarked() -> None:
+    """Not even a word: what else has letters there are names, and what is typed."""
+    trees = [ast.parse((ROOT / file).read_text(encoding="utf-8")) for file in PAGES]
+    found = {text for tree in trees for text in unmarked(tree, LETTERS)}
+    assert {text for text in found if not text.startswith(("qunfa ", " --", '{"by": "your name"'))} == NO_WORDS
 
 
 def _is_phrase(text: str) -> bool:

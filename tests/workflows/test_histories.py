@@ -8,6 +8,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
+from qunfa.language.phrases import speak_by_default
 from qunfa.temporal.payloads import data_converter
 from tests.histories.keep import HISTORIES, keep, path_of
 from tests.workflows.metronome import OtherInBatches, OtherMassSend
@@ -43,15 +44,27 @@ async def test_a_recorded_history_replays(file: Path) -> None:
     await replayer.replay_workflow(history_of(file))
 
 
+def newest_of(kind: str) -> Path:
+    """A recorded history of this kind."""
+    names = {"Account": "account", "MassSend": "send-1", "MassSendInBatches": "batches.send-1-run-2"}
+    ends = tuple(f"{mark}{names.get(kind, f'{kind}-1')}" for mark in "._")
+    return max((file for file in RECORDED if file.stem.endswith(ends)), key=lambda file: file.parent.name)
+
+
 @pytest.mark.parametrize("kind", [one.__name__ for one in ALL])
 async def test_a_history_of_each_kind_replays_as_workers_run_it(kind: str) -> None:
     """In the sandbox, which costs some times as much as the replay itself."""
-    names = {"Account": "account", "MassSend": "send-1", "MassSendInBatches": "batches.send-1-run-2"}
-    name = names.get(kind, f"{kind}-1")
-    file = max(
-        (file for file in RECORDED if file.stem.endswith((f".{name}", f"_{name}"))), key=lambda file: file.parent.name
-    )
-    await Replayer(workflows=ALL, data_converter=data_converter).replay_workflow(history_of(file))
+    await Replayer(workflows=ALL, data_converter=data_converter).replay_workflow(history_of(newest_of(kind)))
+
+
+@pytest.mark.parametrize("kind", [one.__name__ for one in ALL])
+async def test_a_history_replays_where_pages_are_chinese(kind: str) -> None:
+    """What a worker speaks is no part of a history."""
+    speak_by_default("zh")
+    try:
+        await Replayer(workflows=ALL, data_converter=data_converter).replay_workflow(history_of(newest_of(kind)))
+    finally:
+        speak_by_default("en")
 
 
 @pytest.mark.parametrize("version", sorted({file.parent for file in RECORDED}), ids=lambda folder: folder.name)
