@@ -2,18 +2,50 @@
 
 What a workflow says of itself is part of its history, and stays English there and in JSON. It is translated where it
 is shown. Sentences without variables are found in the catalogue as they are; those with variables by
-:mod:`qunfa.language.phrasebook`. What neither knows is shown as it came.
+`phrasebook.txt`. What neither knows is shown as it came.
+
+The phrasebook has a phrase a line, as it stands in the source of whoever says it: `{name}` stands for any text. A test
+compares it with the source: a sentence that is changed there is changed here. A field's name may stand before a phrase,
+as in `audience.tag_id: is missing`.
 """
 
 import re
 from contextvars import copy_context
 from functools import cache, lru_cache
+from pathlib import Path
 from string import Formatter
 from typing import Final
 
 from qunfa.config_file import Language
 from qunfa.language import ENGLISH, _, set_default, speak, spoken
-from qunfa.language.phrasebook import NAMES, NUMBERS, PHRASES, TOLD, WITHIN
+
+
+def _read_phrasebook() -> dict[str, tuple[str, ...]]:
+    """The phrases of each of its parts, by the heading of the part."""
+    parts = Path(__file__).with_name("phrasebook.txt").read_text(encoding="utf-8").removeprefix("# ").split("\n# ")
+    lines = (part.splitlines() for part in parts)
+    return {heading: tuple(filter(None, phrases)) for heading, *phrases in lines}
+
+
+PHRASEBOOK: Final = _read_phrasebook()
+PHRASES: Final = sorted(
+    (phrase for phrases in PHRASEBOOK.values() for phrase in phrases),
+    key=lambda phrase: len(re.sub(r"{[^}]*}", "", phrase)),
+    reverse=True,
+)
+"""All of them, those with the most words first: the first one that fits a text is taken."""
+_TOLD: Final = frozenset(
+    {"said", "sentence", "why", "doubt", "more", "word", "about", "who", "whom", "counted", "whose", "pollers"}
+)
+"""The variables that hold a sentence, or a part of one, which is translated as well."""
+_NAMES: Final = frozenset({"phase", "outcome", "state", "kind", "use"})
+"""The variables that hold the name of a state or of a use, perhaps with blanks."""
+_WITHIN: Final = frozenset({"who", "whom"})
+"""The variables that hold no end of a sentence."""
+_NUMBERS: Final = frozenset(
+    {"msg_id", "number", "errcode", "tag_id", "days", "article", "place", "most", "least", "size", "left", "limit"}
+)
+"""The variables that hold a number."""
 
 _BETWEEN: Final = re.compile(r"(?<=[.!?;:]) ")
 _NUMBER: Final = r"-?\d[\d,]*"
@@ -106,9 +138,9 @@ def _looked_up(text: str, depth: int) -> str | None:
 
 
 def _value(name: str, value: str, depth: int) -> str:
-    if name in NAMES:
+    if name in _NAMES:
         return _(value.replace(" ", "_"))
-    return _told(value, depth + 1) if name in TOLD and depth < _DEEPEST else value
+    return _told(value, depth + 1) if name in _TOLD and depth < _DEEPEST else value
 
 
 @cache
@@ -126,10 +158,10 @@ def _pattern(phrase: str) -> re.Pattern[str]:
         last += re.escape(literal)
         if name in seen:
             last += f"(?P={name})"
-        elif name in NUMBERS:
+        elif name in _NUMBERS:
             last += f"(?P<{name}>{_NUMBER})"
         elif name:
-            fits = r"(?:(?!\. ).)+?" if name in WITHIN else ".+?"
+            fits = r"(?:(?!\. ).)+?" if name in _WITHIN else ".+?"
             made, last = f"{made}(?>{last})", f"(?P<{name}>{fits})"
         seen.add(name or "")
     return re.compile(made + last, re.DOTALL)

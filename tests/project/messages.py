@@ -25,6 +25,7 @@ from qunfa.contract.notice import NoticeType
 from qunfa.contract.operators import Phase
 from qunfa.contract.result import JobStateName, Observer, Outcome, ShownOutcome
 from qunfa.language import CHINESE, DOMAIN, LOCALES
+from qunfa.language.phrases import PHRASES
 from qunfa.rules.problems import PROBLEMS
 from qunfa.rules.verdict import CONTENT_MEANINGS
 from tests.commands import every_command
@@ -133,7 +134,7 @@ def wanted() -> Catalog:
     for place in MARKED:
         for file, _line, message, _comments, _context in extract_from_dir(ROOT / place, keywords=KEYWORDS):
             found.add(message, locations=[(f"{place}/{file}", 1)])
-    for text in [*_help(), EXAMPLE, *FIXED, *CONTENT_MEANINGS.values()]:
+    for text in [*PHRASES, *_help(), EXAMPLE, *FIXED, *CONTENT_MEANINGS.values()]:
         found.add(text)
     for text in [*core_sentences(), *(text for one in PROBLEMS.values() for text in (one.sentence, one.todo))]:
         found.add(text)
