@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send import events
     from workflows import calls
     from workflows.effects import looked_at
-    from workflows.making import MakingRefusedError, make_ready, problem_of_failure
+    from workflows.making import MakingRefusedError, QuietBench, make_ready, problem_of_failure
     from workflows.preview import lines_of, preview_to
     from workflows.refusal import account_facts, used_before
     from workflows.whole import answer_batch, look_back
@@ -165,8 +165,10 @@ class BatchEffects:
             return None
         if content.ready is None:
             message = self._request.versions[wanted.version].message
+            # Each batch makes its own material, since WeChat lets it die with its delivery.
+            bench = QuietBench(facts, content.material or Material())
             try:
-                made: Any = await make_ready(_Bench(facts, content.material or Material()), message)
+                made: Any = await make_ready(bench, message)
             except MakingRefusedError as refused:
                 return steps.Obstructed(refused.problem)
             return steps.Made(wanted.version, made)
@@ -224,21 +226,6 @@ class BatchEffects:
             workflow.logger.warning("the report could not be written: %s", error.cause)
             return steps.Reported(rows)
         return steps.Reported(rows, written.uri)
-
-
-class _Bench:
-    """A bench for the previews: each batch makes its own material, since WeChat lets it die with its delivery."""
-
-    def __init__(self, facts: AccountFacts, material: Material) -> None:
-        self.facts = facts
-        self.material = material
-
-    def keep(self, material: Material) -> None:
-        """Remember what was made."""
-        self.material = material
-
-    def doing(self, what: str) -> None:
-        """Nothing is shown."""
 
 
 async def _not_planned(error: ActivityError) -> steps.Event | None:

@@ -24,7 +24,6 @@ with workflow.unsafe.imports_passed_through():
         FollowersStep,
         LookAheadStep,
     )
-    from qunfa.contract.refusal import InvalidRequestError
     from qunfa.contract.request import MassSendRequest, parse_request
     from qunfa.contract.steps import CHECK_AUDIENCE, AccountFacts, AudienceFinding, AudienceStep
     from qunfa.rules import approval
@@ -39,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.effects import form_problems
     from workflows.making import problem_of_failure
     from workflows.preview import audience_problem
-    from workflows.refusal import NOT_ASKED_FOR, account_facts, refuse
+    from workflows.refusal import NOT_ASKED_FOR, account_facts, read_input, refuse
     from workflows.unanswered import why_unseen
 
 Found = TypeVar("Found")
@@ -57,12 +56,7 @@ class CheckMassSend:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> CheckResult:
         """What would be sent to how many, what stands against it, and what a start would meet."""
-        if more:
-            raise refuse(["the workflow takes one input, the request"])
-        try:
-            request = parse_request(raw)
-        except InvalidRequestError as error:
-            raise refuse(error.problems) from None
+        request = read_input(parse_request, raw, more)
         if isinstance(request.audience, Batch):
             raise refuse([f"audience.kind: {NOT_ASKED_FOR}"])
         facts = await account_facts(request.account)

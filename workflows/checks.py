@@ -10,6 +10,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from temporalio import workflow
@@ -39,11 +40,11 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, CHECK_WORKER, SHOW_PICTURES
     from qunfa.contract.limits import CALLS_LEFT, SENDS_COUNTED, Book, CallsLeft, CallsLeftStep, SendsCountedStep
     from qunfa.contract.pictures import READ_PICTURES, ReadPicturesStep, ShowPicturesRequest, ShowPicturesResult
-    from qunfa.contract.refusal import InvalidRequestError, Unreadable, parsed
+    from qunfa.contract.refusal import Unreadable, parsed
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.quota_view import allowances
     from workflows.making import problem_of_failure
-    from workflows.refusal import account_facts, refuse
+    from workflows.refusal import account_facts, read_input, refuse
     from workflows.unanswered import cause_of, why_unseen
 
 ACCOUNT_WITHIN: Final = timedelta(seconds=10)
@@ -87,12 +88,7 @@ class CheckAccount:
 
 
 def _read(model: type[Asked], raw: Any, more: tuple[Any, ...]) -> Asked:
-    if more:
-        raise refuse(["the workflow takes one input, the request"])
-    try:
-        return parsed(model, raw)
-    except InvalidRequestError as error:
-        raise refuse(error.problems) from None
+    return read_input(partial(parsed, model), raw, more)
 
 
 async def _wechat(facts: AccountFacts) -> tuple[TokenSeen, tuple[CallsLeft, ...]]:

@@ -5,8 +5,10 @@ The quota is only read. The speed is read or set.
 
 import asyncio
 from datetime import timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
+from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -34,16 +36,17 @@ with workflow.unsafe.imports_passed_through():
         SpeedRequest,
         SpeedResult,
     )
-    from qunfa.contract.refusal import InvalidRequestError, parsed
+    from qunfa.contract.refusal import parsed
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.quota_view import allowances, this_month, today
-    from workflows.refusal import account_facts, refuse
+    from workflows.refusal import account_facts, read_input
 
 _PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=15))
 _SHORT: Final = timedelta(seconds=30)
 _A_MINUTE: Final = timedelta(minutes=1)
 
 _PATIENCE: Final = timedelta(minutes=2)
+FoundT = TypeVar("FoundT")
 
 
 @workflow.defn(name=ACCOUNT_QUOTA)
@@ -53,7 +56,7 @@ class AccountQuota:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> QuotaResult:
         """Calls and sends, used and left; a call whose count WeChat does not tell says why."""
-        request = _quota_request(raw, more)
+        request = read_input(partial(parsed, QuotaRequest), raw, more)
         facts = await account_facts(request.account)
         paths = (*PATHS, UPLOADNEWS) if facts.news_via == "uploadnews" else PATHS
         counting = asyncio.create_task(_book(facts))
@@ -73,48 +76,50 @@ class AccountQuota:
         )
 
 
-def _quota_request(raw: Any, more: tuple[Any, ...]) -> QuotaRequest:
-    if more:
-        raise refuse(["the workflow takes one input, the request"])
-    try:
-        return parsed(QuotaRequest, raw)
-    except InvalidRequestError as error:
-        raise refuse(error.problems) from None
+async def _asked(  # noqa: PLR0913  what an activity is asked
+    facts: AccountFacts, name: str, step: BaseModel, answer: type[FoundT] | None, *, within: timedelta, what: str
+) -> FoundT:
+    """What the activity finds, which Temporal repeats for so long; ``what`` is its summary."""
+    found: FoundT = await workflow.execute_activity(
+        name,
+        step,
+        result_type=answer,
+        start_to_close_timeout=_SHORT,
+        schedule_to_close_timeout=within,
+        heartbeat_timeout=facts.timing.heartbeat,
+        retry_policy=_PATIENT,
+        summary=what,
+    )
+    return found
 
 
 async def _book(facts: AccountFacts) -> Book:
     try:
-        book: Book = await workflow.execute_activity(
+        return await _asked(
+            facts,
             SENDS_COUNTED,
             SendsCountedStep(appid=facts.appid),
-            result_type=Book,
-            start_to_close_timeout=_SHORT,
-            schedule_to_close_timeout=_A_MINUTE,
-            heartbeat_timeout=facts.timing.heartbeat,
-            retry_policy=_PATIENT,
-            summary="the ledger's quota book",
+            Book,
+            within=_A_MINUTE,
+            what="the ledger's quota book",
         )
     except ActivityError as error:
         sentence = f"account {facts.name}: its sends could not be counted: {_why_uncounted(error)}"
         raise ApplicationError(sentence, type=QUOTA_FAILED, non_retryable=True) from None
-    return book
 
 
 async def _calls_left(facts: AccountFacts, path: str) -> CallsLeft:
     try:
-        found: CallsLeft = await workflow.execute_activity(
+        return await _asked(
+            facts,
             CALLS_LEFT,
             CallsLeftStep(account=facts.pinned, cgi_path=path),
-            result_type=CallsLeft,
-            start_to_close_timeout=_SHORT,
-            schedule_to_close_timeout=_A_MINUTE,
-            heartbeat_timeout=facts.timing.heartbeat,
-            retry_policy=_PATIENT,
-            summary=f"openapi/quota/get of {path}",
+            CallsLeft,
+            within=_A_MINUTE,
+            what=f"openapi/quota/get of {path}",
         )
     except ActivityError as error:
         return CallsLeft(cgi_path=path, errmsg=_why_uncounted(error))
-    return found
 
 
 def _why_uncounted(error: ActivityError) -> str:
@@ -128,7 +133,7 @@ class AccountSpeed:
     @workflow.run
     async def run(self, raw: Any = None, *more: Any) -> SpeedResult:
         """The speed as WeChat tells it, before and after."""
-        request = _speed_request(raw, more)
+        request = read_input(partial(parsed, SpeedRequest), raw, more)
         facts = await account_facts(request.account)
         wanted = request.speed
         now = await _get_speed(facts)
@@ -142,42 +147,24 @@ class AccountSpeed:
         return SpeedResult(account=request.account, now=now, before=before, by=request.by, reason=request.reason)
 
 
-def _speed_request(raw: Any, more: tuple[Any, ...]) -> SpeedRequest:
-    if more:
-        raise refuse(["the workflow takes one input, the request"])
-    try:
-        return parsed(SpeedRequest, raw)
-    except InvalidRequestError as error:
-        raise refuse(error.problems) from None
-
-
 async def _get_speed(facts: AccountFacts) -> Speed:
     try:
-        found: Speed = await workflow.execute_activity(
-            GET_SPEED,
-            GetSpeedStep(account=facts.pinned),
-            result_type=Speed,
-            start_to_close_timeout=_SHORT,
-            schedule_to_close_timeout=_PATIENCE,
-            heartbeat_timeout=facts.timing.heartbeat,
-            retry_policy=_PATIENT,
-            summary="speed/get",
+        return await _asked(
+            facts, GET_SPEED, GetSpeedStep(account=facts.pinned), Speed, within=_PATIENCE, what="speed/get"
         )
     except ActivityError as error:
         raise _failed(f"The speed could not be read: {_why_unasked(error)}") from None
-    return found
 
 
 async def _set_speed(facts: AccountFacts, speed: int) -> None:
     try:
-        await workflow.execute_activity(
+        await _asked(
+            facts,
             SET_SPEED,
             SetSpeedStep(account=facts.pinned, speed=speed),
-            start_to_close_timeout=_SHORT,
-            schedule_to_close_timeout=_PATIENCE,
-            heartbeat_timeout=facts.timing.heartbeat,
-            retry_policy=_PATIENT,
-            summary=f"speed/set to {speed}",
+            None,
+            within=_PATIENCE,
+            what=f"speed/set to {speed}",
         )
     except ActivityError as error:
         raise _failed(f"The speed may not have been set, so look at it again: {_why_unasked(error)}") from None

@@ -64,6 +64,21 @@ class Bench(Protocol):
         """Show what is being made."""
 
 
+class QuietBench:
+    """A bench for previews: what is made is forgotten with the run, and nobody is told of it."""
+
+    def __init__(self, facts: AccountFacts, material: Material) -> None:
+        self.facts = facts
+        self.material = material
+
+    def keep(self, material: Material) -> None:
+        """Remember what was made."""
+        self.material = material
+
+    def doing(self, what: str) -> None:
+        """Nothing is shown."""
+
+
 async def make_ready(bench: Bench, message: Message | PreviewMessage) -> Message | PreviewMessage:
     """The message with the ids that WeChat knows, once everything that it needs was made.
 

@@ -14,7 +14,6 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.audience import Openids, Tag, describe
     from qunfa.contract.ids import PREVIEW_MASS_SEND, preview_id
     from qunfa.contract.message import ImageMessage, Material, MpnewsMessage, MpvideoMessage, TextMessage
-    from qunfa.contract.refusal import InvalidRequestError
     from qunfa.contract.request import (
         PREVIEW_FAILED,
         MassSendRequest,
@@ -33,23 +32,8 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send import events
     from qunfa.send.state import SendState
     from workflows import calls
-    from workflows.making import MakingRefusedError, make_ready, problem_of_failure, understood
-    from workflows.refusal import account_facts, refuse
-
-
-class _Bench:
-    """A bench of its own: what is made is forgotten with the run."""
-
-    def __init__(self, facts: AccountFacts) -> None:
-        self.facts = facts
-        self.material = Material()
-
-    def keep(self, material: Material) -> None:
-        """Remember what was made."""
-        self.material = material
-
-    def doing(self, what: str) -> None:
-        """Nothing is shown."""
+    from workflows.making import MakingRefusedError, QuietBench, make_ready, problem_of_failure, understood
+    from workflows.refusal import account_facts, read_input, refuse
 
 
 @workflow.defn(name=PREVIEW_MASS_SEND)
@@ -61,7 +45,7 @@ class PreviewMassSend:
         """Preview the message; a recipient whom WeChat refuses does not keep the others from theirs."""
         request = _read(raw, more)
         facts = await account_facts(request.account)
-        bench = _Bench(facts)
+        bench = QuietBench(facts, Material())
         try:
             message = await _ready(bench, request)
         except MakingRefusedError as refused:
@@ -72,19 +56,14 @@ class PreviewMassSend:
 
 
 def _read(raw: Any, more: tuple[Any, ...]) -> PreviewRequest:
-    if more:
-        raise refuse(["the workflow takes one input, the request"])
-    try:
-        request = parse_preview(raw)
-    except InvalidRequestError as error:
-        raise refuse(error.problems) from None
+    request = read_input(parse_preview, raw, more)
     wanted = preview_id(request.account, request.key)
     if workflow.info().workflow_id != wanted:
         raise refuse([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])
     return request
 
 
-async def _ready(bench: _Bench, request: PreviewRequest) -> PreviewMessage:
+async def _ready(bench: QuietBench, request: PreviewRequest) -> PreviewMessage:
     message: Any = request.message
     if needs_material(message):
         looking = calls.inspect(bench.facts, message, fit_images=request.fit_images)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
 from temporalio import workflow
@@ -29,13 +30,13 @@ with workflow.unsafe.imports_passed_through():
         RecallResult,
         RecallStatus,
     )
-    from qunfa.contract.refusal import InvalidRequestError, parsed
+    from qunfa.contract.refusal import parsed
     from qunfa.contract.steps import ACCOUNT_CHANGED, TELL, TRIED_BEFORE, AccountFacts, JobStatus, TellStep
     from qunfa.printable import printable
     from qunfa.rules.recall import Delete, End, Look, Recall, begin, called, interrupted, looked, next_step, obstacle
     from workflows.notices import Notices, recall_notice
     from workflows.pages import recall_page
-    from workflows.refusal import account_facts, refuse
+    from workflows.refusal import account_facts, read_input, refuse
 
 _ACCOUNT = SearchAttributeKey.for_keyword("MassSendAccount")
 _MSG_IDS = SearchAttributeKey.for_keyword_list("MassSendMsgId")
@@ -248,12 +249,7 @@ class _AccountChangedError(Exception):
 
 
 def _read(raw: Any, more: tuple[Any, ...]) -> RecallRequest:
-    if more:
-        raise refuse(["the workflow takes one input, the request"])
-    try:
-        request = parsed(RecallRequest, raw)
-    except InvalidRequestError as error:
-        raise refuse(error.problems) from None
+    request = read_input(partial(parsed, RecallRequest), raw, more)
     wanted = recall_id(request.account, request.msg_id if request.msg_id is not None else request.url or "")
     if workflow.info().workflow_id != wanted:
         raise refuse([f'the workflow id must be "{wanted}", not "{workflow.info().workflow_id}"'])

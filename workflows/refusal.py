@@ -5,6 +5,7 @@ look, and fails. An update that does not fit is refused with a sentence, and its
 """
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -36,6 +37,7 @@ A_CRON: Final = "a cron schedule must not be set: a mass send is not repeated"
 _UNKNOWN: Final = 'key: whether an earlier run under "{key}" was delivered is not known'
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+InputT = TypeVar("InputT")
 
 _HANDED_ON: Final = "refused"
 """Of what a run with a cron schedule hands on: why it was refused."""
@@ -48,6 +50,16 @@ _FOR_EVER: Final = timedelta(days=3650)
 def refuse(problems: list[str]) -> ApplicationError:
     """The failure of a workflow whose request cannot be carried out."""
     return ApplicationError(str(InvalidRequestError(problems)), problems, type=INVALID_REQUEST, non_retryable=True)
+
+
+def read_input(read: Callable[[Any], InputT], raw: Any, more: tuple[Any, ...]) -> InputT:
+    """The one input of a workflow, which fails where ``read`` cannot read it, or where there is ``more``."""
+    if more:
+        raise refuse(["the workflow takes one input, the request"])
+    try:
+        return read(raw)
+    except InvalidRequestError as error:
+        raise refuse(error.problems) from None
 
 
 async def account_facts(name: str) -> AccountFacts:

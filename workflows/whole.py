@@ -10,7 +10,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
@@ -52,6 +52,8 @@ _AGAIN: Final = timedelta(seconds=30)
 _ANSWERING: Final = timedelta(minutes=3)
 _TELLING: Final = timedelta(seconds=10)
 _PATIENT: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+_DOING: Final = {"follow": "following it", "look back at": "looking back"}
+ToldT = TypeVar("ToldT", BatchRow, BatchFound)
 _NOBODY: Final = "the batch could not be asked, so nothing was changed; look at the status, then try again"
 
 
@@ -110,26 +112,8 @@ async def carry_batch(batch: MassSendRequest, number: int, facts: AccountFacts) 
 
 async def follow_batch(batch: MassSendRequest, number: int, facts: AccountFacts) -> BatchRow:
     """How a batch has ended that another run has begun; a person may end the asking, which is begun again then."""
-    while True:
-        try:
-            row: BatchRow = await workflow.execute_activity(
-                FOLLOW_BATCH,
-                FollowBatchStep(
-                    workflow_id=mass_send_id(batch.account, batch.key), number=number, plan=_plan_of(batch)
-                ),
-                result_type=BatchRow,
-                start_to_close_timeout=_FOLLOWING,
-                heartbeat_timeout=facts.timing.heartbeat,
-                retry_policy=_PATIENT,
-                summary=f"follow batch {number}",
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.warning("batch %s: following it was ended; it is begun again", number)
-            await workflow.sleep(_AGAIN)
-        else:
-            return row
+    step = FollowBatchStep(workflow_id=mass_send_id(batch.account, batch.key), number=number, plan=_plan_of(batch))
+    return await _told(facts, FOLLOW_BATCH, step, BatchRow, "follow")
 
 
 def _plan_of(batch: MassSendRequest) -> str | None:
@@ -138,24 +122,29 @@ def _plan_of(batch: MassSendRequest) -> str | None:
 
 async def look_back(step: FollowBatchStep, facts: AccountFacts) -> BatchFound:
     """Whether an earlier run has begun a batch, and how that has ended."""
+    return await _told(facts, LOOK_BACK, step, BatchFound, "look back at")
+
+
+async def _told(facts: AccountFacts, name: str, step: FollowBatchStep, answer: type[ToldT], how: str) -> ToldT:
+    """What an activity tells of a batch in the end; where a person has ended it, it is begun again."""
     while True:
         try:
-            found: BatchFound = await workflow.execute_activity(
-                LOOK_BACK,
+            told: ToldT = await workflow.execute_activity(
+                name,
                 step,
-                result_type=BatchFound,
+                result_type=answer,
                 start_to_close_timeout=_FOLLOWING,
                 heartbeat_timeout=facts.timing.heartbeat,
                 retry_policy=_PATIENT,
-                summary=f"look back at batch {step.number}",
+                summary=f"{how} batch {step.number}",
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            workflow.logger.warning("batch %s: looking back was ended; it is begun again", step.number)
+            workflow.logger.warning("batch %s: %s was ended; it is begun again", step.number, _DOING[how])
             await workflow.sleep(_AGAIN)
         else:
-            return found
+            return told
 
 
 async def answer_batch(batch: MassSendRequest, passing: Passing, facts: AccountFacts) -> str | None:
