@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -316,3 +316,17 @@ def preview(facts: AccountFacts, to: PreviewRecipient, message: PreviewMessage) 
         retry_policy=_ONCE,
         summary=printable(f"preview to {to.name}"),
     )
+
+
+def why_unseen(error: ActivityError, within: timedelta) -> str:
+    """What a person is told: the activity's own words, or that it took too long."""
+    cause = cause_of(error)
+    return cause.message if cause is not None else f"no answer within {within.total_seconds():.0f} s"
+
+
+def cause_of(error: ActivityError) -> ApplicationError | None:
+    """What an activity said; a timeout has the last attempt's failure as its cause."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ApplicationError):
+        cause = cause.__cause__
+    return cause

@@ -39,7 +39,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.making import problem_of_failure
     from workflows.preview import audience_problem
     from workflows.refusal import NOT_ASKED_FOR, account_facts, read_input, refuse
-    from workflows.unanswered import why_unseen
 
 Found = TypeVar("Found")
 PLAN_WITHIN: Final = timedelta(minutes=15)
@@ -159,7 +158,7 @@ async def _audience(request: MassSendRequest, facts: AccountFacts) -> _Counted:
     except ActivityError as error:
         refused = isinstance(audience, Tag) and isinstance(error.cause, ApplicationError) and error.cause.non_retryable
         problems = (problem_of_failure(error).sentence,) if refused else ()
-        return _Counted(None, why_unseen(error, CHECK_WITHIN), problems)
+        return _Counted(None, calls.why_unseen(error, CHECK_WITHIN), problems)
     problem = audience_problem(audience, finding)
     return _Counted(finding.count, None, (problem.sentence,) if problem else ())
 
@@ -182,7 +181,7 @@ async def _planned(request: MassSendRequest, audience: Long, facts: AccountFacts
         cause = error.cause
         if isinstance(cause, ApplicationError) and cause.type == AUDIENCE_INVALID:
             return _Counted(problems=tuple(str(one) for one in cause.details[0]))
-        return _Counted(None, why_unseen(error, PLAN_WITHIN))
+        return _Counted(None, calls.why_unseen(error, PLAN_WITHIN))
     return _Counted(plan.openids, plan=plan)
 
 
@@ -191,7 +190,7 @@ async def _ahead(request: MassSendRequest, facts: AccountFacts) -> Ahead:
     try:
         return await _in_time(facts, LOOK_AHEAD, step, Ahead)
     except ActivityError as error:
-        why = why_unseen(error, CHECK_WITHIN)
+        why = calls.why_unseen(error, CHECK_WITHIN)
         return Ahead(unbooked=why, forgotten=why)
 
 

@@ -43,9 +43,9 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.refusal import Unreadable, parsed
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.quota_view import allowances
+    from workflows.calls import cause_of, why_unseen
     from workflows.making import problem_of_failure
     from workflows.refusal import account_facts, read_input, refuse
-    from workflows.unanswered import cause_of, why_unseen
 
 ACCOUNT_WITHIN: Final = timedelta(seconds=10)
 """Each step has so long, and is tried once: somebody waits in front of a terminal."""
