@@ -109,7 +109,7 @@ def hurry_days(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(calendar, "_DAY", A_DAY)
     monkeypatch.setattr(calendar, "_midnight", midnight)
-    monkeypatch.setattr("qunfa.send.state._JITTER_SECONDS", 1)
+    monkeypatch.setattr("qunfa.send.state._JITTER", timedelta(seconds=1))
 
 
 async def test_a_freeze_holds_a_list_until_it_is_lifted(scene: Scene) -> None:
