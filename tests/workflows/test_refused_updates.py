@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, Final
 
 import pytest
@@ -19,6 +20,9 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 from temporalio.workflow import NondeterminismError
 
 from qunfa.contract.operators import Status
+from qunfa.rules.clientmsgid import clientmsgid
+from qunfa.rules.pace import spread
+from qunfa.send.plan import SPREAD
 from tests.histories.keep import HISTORIES
 from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk, scaled_facts, staffed
@@ -128,13 +132,14 @@ class Impatient:
 async def fired_unseen(
     env: WorkflowEnvironment, between: Between, *, expires: bool = False
 ) -> tuple[Handle, Callable[..., Worker]]:
-    """A send whose time has come while no worker ran, and its worker; a slow machine is given more time for it."""
+    """A send whose timer has fired while no worker ran, and its worker; a slow machine is given more time for it."""
     for seconds in (1, 5, 25):
         desk, worker = staffed(env, scaled_facts())
+        key = early_key(env.client.namespace, desk.wechat.facts.appid)
         async with worker(max_cached_workflows=0):
             at = datetime.now(UTC) + timedelta(seconds=seconds)
             more = {"not_after": (at + timedelta(milliseconds=1)).isoformat()} if expires else {}
-            handle = await desk.start(desk.wechat.facts.appid, send_at=at.isoformat(), **more)
+            handle = await desk.start(key, send_at=at.isoformat(), **more)
             await desk.until(handle, is_scheduled)
             with contextlib.suppress(RPCError):  # of one whose time came earlier than that
                 handle = await between(desk, handle)
@@ -143,6 +148,12 @@ async def fired_unseen(
                 if await comes(handle, FIRED) and await last_events(handle, 2) == [FIRED, SCHEDULED]:
                     return handle, worker
     raise AssertionError("the time of the send has come before its worker had gone")
+
+
+def early_key(namespace: str, appid: str) -> str:
+    """A key whose send wakes as it is due, and not some minutes later."""
+    keys = (f"{appid}-{number}" for number in count())
+    return next(key for key in keys if not spread(clientmsgid(namespace, appid, key, 0, 0), SPREAD))
 
 
 async def alone(_desk: Desk, handle: Handle) -> Handle:
