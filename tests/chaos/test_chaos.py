@@ -51,8 +51,8 @@ async def finished(process: Process) -> tuple[int, str, dict[str, int]]:
 LISTS = re.compile(r"^lists: .*; openids: .*\bsent=(\d+)", re.MULTILINE)
 SENT_AT_LEAST = 25
 """Of 50 sends; about 37 are, the others are refused, aborted, cancelled or too late."""
-OPENIDS_AT_LEAST = 40_000
-"""Of the 90,000 of five lists; one is aborted, and batches of others fail."""
+OPENIDS_AT_LEAST = 15_000
+"""Of the 36,000 of two lists; batches may fail."""
 
 
 @pytest.mark.timeout(600)  # longer than the run itself waits for its sends: it has to tell the story
@@ -61,7 +61,7 @@ async def test_a_minute_of_chaos_breaks_no_promise() -> None:
 
     Most sends are sent: who aborts everything breaks no promise, and is of no use.
     """
-    code, said, figures = await finished(await chaos("--sends", "50", "--seed", "20261125"))
+    code, said, figures = await finished(await chaos("--sends", "50", "--lists", "2", "--seed", "20261125"))
     assert {name: figures[name] for name in CLEAN} == CLEAN, said[-20_000:]
     assert code == 0
     assert said.startswith("seed 20261125\n")
