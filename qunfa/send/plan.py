@@ -25,7 +25,6 @@ back. It is total: every state has a next step.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final
 
 from qunfa.contract.audience import Tag
@@ -270,9 +269,8 @@ def _await(case: Case, msg_id: int) -> Step | End:
 
 
 def _submit(case: Case, may: MaySubmit) -> Step | End:
-    """What holds a submission back, in order; then the lease, and the try. Its material lasts until its time."""
-    at = may.at if may.at - _ahead(case) <= case.now and not case.in_doubt else case.now
-    for held in (_paused, partial(_made, at=at), _previewed, _approved):
+    """What holds a submission back, in order; then the lease, and the try."""
+    for held in (_paused, _made, _previewed, _approved):
         step = held(case)
         if step is not None:
             return step
@@ -337,7 +335,7 @@ def _paused(case: Case) -> Step | None:
     return Step("paused", why=f"resume: paused by {paused.by}", until=_end_of_writing(case))
 
 
-def _made(case: Case, at: datetime | None = None) -> Step | None:
+def _made(case: Case) -> Step | None:
     material, ready = case.state.material, case.state.ready
     if material is None:
         return None
@@ -346,7 +344,7 @@ def _made(case: Case, at: datetime | None = None) -> Step | None:
     if case.state.make_at is not None and case.now < case.state.make_at:
         until = min(filter(None, (case.state.make_at, _end_of_writing(case))))
         return Step("preparing", why="the material, which cannot be made again for now", until=until)
-    work = next_work(case.request.message, material, case.facts.news_via, (at or case.now) - before)
+    work = next_work(case.request.message, material, case.facts.news_via, case.now - before)
     if isinstance(work, Ready) and work.message == ready:
         return None
     return Step("preparing", Make(), "the material", _end_of_writing(case))

@@ -19,7 +19,9 @@ from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import known
-from tests.send.places import FAILED, HOUR, MINUTE, accepted, begun, joined, planned, trying, unanswered
+from tests.send.places import FAILED, accepted, begun, joined, trying, unanswered
+
+MINUTE = timedelta(minutes=1)
 
 
 @given(facts=known)
@@ -216,23 +218,6 @@ def test_a_file_is_made_again_before_it_dies(there: Callable[..., Alone], age: t
     step = plan(alone.engine.request, state, NOON)
     assert isinstance(step, steps.Step)
     assert isinstance(step.effect, steps.Make) is again
-
-
-@pytest.mark.parametrize(("age", "again"), [(FRESH - MINUTE, False), (FRESH, True)])
-def test_a_file_that_ages_before_its_time_is_made_before(age: timedelta, again: bool) -> None:
-    """As the send asks for its turn, and not once that has come: the lease would go back."""
-    alone = planned(**PICTURE)
-    due = NOON + HOUR
-    upload = UPLOAD.model_copy(update={"made_at": due - age})
-    material = MADE.model_copy(update={"uploads": (upload,)})
-    ready = next_work(alone.engine.request.message, material, "draft", NOON)
-    assert isinstance(ready, Ready)
-    alone.run.state = alone.state.changed(material=material, ready=ready.message, wish=None)
-    assert alone.does() is None
-    assert alone.step.wakes_at is not None
-    alone.wait(alone.step.wakes_at - NOON)
-    assert (alone.does() is steps.Make) is again
-    assert (alone.wants() == "turn") is not again
 
 
 def test_dead_material_is_made_anew_before_anything_else() -> None:
