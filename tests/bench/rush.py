@@ -18,7 +18,7 @@ from tests.bench.scale import STARTS_AT_ONCE
 
 WORKERS: Final = 2
 _START_SECONDS: Final = 0.1
-"""How long one start takes on a slow machine, with its wish, so that all wait for their turn before they are due."""
+"""How long one start takes on a slow machine, with its wish. So all wait for their turn before they are due."""
 _AWAITED_AT_ONCE: Final = 200
 """Temporal lets a namespace poll so many times at once, and awaiting a result is a poll."""
 
