@@ -37,16 +37,17 @@ class Seen:
         """Count a line that is no openid."""
         self.bad += 1
         if len(self.named) < NAMED_MAX:
-            self.named.append(f"{line:,} ({why})")
+            self.named.append(f"{line:,} {why}")
 
 
 def problem_of(seen: Seen, unit: str = "line") -> str:
     """The sentences that refuse a list for its bad lines."""
-    many = f"{unit}s are no openids: {unit}s" if seen.bad > 1 else f"{unit} is no openid: {unit}"
-    more = f" and {seen.bad - len(seen.named):,} more" if seen.bad > len(seen.named) else ""
+    many = f"{unit}s are no openids" if seen.bad > 1 else f"{unit} is no openid"
     given_up = "at least " if seen.bad >= BAD_MAX else ""
+    named = " ".join(f"{unit.capitalize()} {one}." for one in seen.named)
+    more = f" {seen.bad - len(seen.named):,} more are not named." if seen.bad > len(seen.named) else ""
     return (
-        f"{given_up}{seen.bad:,} {many} {', '.join(seen.named)}{more}. "
+        f"{given_up}{seen.bad:,} {many}. {named}{more} "
         'Correct the file, or set on_bad_line to "drop" to leave them out.'
     )
 
@@ -120,10 +121,10 @@ def _check_utf_8(line: bytes, number: int) -> None:
 
 def _why(line: bytes) -> str:
     if not line.strip():
-        return "blank" if line else "empty"
+        return "is blank" if line else "is empty"
     if any(delimiter.encode() in line for delimiter in _DELIMITERS):
-        return "several columns"
-    return f"{len(line):,} bytes" if len(line) > _OPENID_MAX else "a character that no openid has"
+        return "has several columns"
+    return f"has {len(line):,} bytes" if len(line) > _OPENID_MAX else "has a character that no openid has"
 
 
 def read_csv(blocks: Iterable[bytes], into: BinaryIO, column: str, *, drop: bool) -> Seen:
@@ -186,7 +187,7 @@ def _place_of(title: str, column: str) -> tuple[str, int, int]:
 def _bad_row(row: list[str], index: int, width: int, into: BinaryIO) -> str:
     """Write the openid of a row; else say why it has none."""
     if len(row) != width:
-        return f"{len(row)} columns instead of {width}" if row else "empty"
+        return f"has {len(row)} columns instead of {width}" if row else "is empty"
     value = row[index].encode()
     if not OPENID.fullmatch(value):
         return _why(value)

@@ -159,7 +159,7 @@ def _of_parquet(one: ListFile, connection: duckdb.DuckDBPyConnection) -> _List:
         raise BadFileError("it begins as a Parquet file, but cannot be read as one. Write it anew.") from None
     if rows > LINES_MAX:
         raise BadFileError(f"it has more than {LINES_MAX:,} rows. Split it.")
-    whys = [f"{row + 1:,} ({'empty' if empty else 'no openid'})" for row, empty in named]
+    whys = [f"{row + 1:,} is {'empty' if empty else 'no openid'}" for row, empty in named]
     return _List(found, Seen(rows - bad, bad, whys))
 
 

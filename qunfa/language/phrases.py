@@ -35,13 +35,18 @@ PHRASES: Final = sorted(
 )
 """All of them, those with the most words first: the first one that fits a text is taken."""
 _TOLD: Final = frozenset(
-    {"said", "sentence", "why", "doubt", "more", "word", "about", "who", "whom", "counted", "whose", "pollers"}
+    {
+        *("said", "sentence", "why", "doubt", "more", "word", "about", "who", "whom", "counted", "whose", "pollers"),
+        *("kinds", "found", "what"),
+    }
 )
 """The variables that hold a sentence, or a part of one, which is translated as well."""
 _NAMES: Final = frozenset({"phase", "outcome", "state", "kind", "use"})
 """The variables that hold the name of a state or of a use, perhaps with blanks."""
 _WITHIN: Final = frozenset({"who", "whom"})
 """The variables that hold no end of a sentence."""
+_APART: Final = frozenset({"amount", "found", "host", "place", "source", "uri", "url", "what"})
+"""The variables that hold no colon or semicolon before a blank or at the end."""
 _NUMBERS: Final = frozenset(
     {"msg_id", "number", "errcode", "tag_id", "days", "article", "place", "most", "least", "size", "left", "limit"}
 )
@@ -49,7 +54,7 @@ _NUMBERS: Final = frozenset(
 
 _BETWEEN: Final = re.compile(r"(?<=[.!?;:]) ")
 _NUMBER: Final = r"-?\d[\d,]*"
-_FIELD: Final = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z0-9_]+)*): (?P<said>.+)", re.DOTALL)
+_FIELD: Final = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z0-9_]+|\[\d+\])*): (?P<said>.+)", re.DOTALL)
 """What a refused request says of one field."""
 _STOPS: Final = {"": "", ".": "。", ";": "；"}
 _LONGEST: Final = 4000
@@ -161,7 +166,8 @@ def _pattern(phrase: str) -> re.Pattern[str]:
         elif name in _NUMBERS:
             last += f"(?P<{name}>{_NUMBER})"
         elif name:
-            fits = r"(?:(?!\. ).)+?" if name in _WITHIN else ".+?"
+            ends = r"\. " if name in _WITHIN else "[:;](?: |$)" if name in _APART else ""
+            fits = f"(?:(?!{ends}).)+?" if ends else ".+?"
             made, last = f"{made}(?>{last})", f"(?P<{name}>{fits})"
         seen.add(name or "")
     return re.compile(made + last, re.DOTALL)

@@ -81,7 +81,7 @@ class Format(StrEnum):
     MATROSKA = "matroska", "Matroska or WebM", Kind.VIDEO
     PDF = "pdf", "PDF", Kind.OTHER
     ZIP = "zip", "ZIP", Kind.OTHER
-    TEXT = "text", "text", Kind.OTHER
+    TEXT = "text", "plain text", Kind.OTHER
     EMPTY = "empty", "empty", Kind.OTHER
     UNKNOWN = "unknown", "of an unknown format", Kind.OTHER
 

@@ -139,40 +139,40 @@ def test_a_result_of_the_most_batches_is_a_payload() -> None:
 @pytest.mark.parametrize(
     ("content", "more", "said"),
     [
-        (b"a\n\nb\n", {}, "line 2 (empty)"),
-        (b"a\nb\n\n", {}, "line 3 (empty)"),
-        (b"a\n  \nb\n", {}, "line 2 (blank)"),
-        (b"a\r\nb c\r\n", {}, "line 2 (a character"),
-        (b"a\rb\rc", {}, "line 1 (a character"),
-        (b"a\nb\0\n", {}, "line 2 (a character"),
-        (b"a,1\nb,2\n", {}, "lines 1 (several columns), 2 (several columns)"),
-        (b'"a"\n"b"\n', {}, "lines 1 (a character"),
+        (b"a\n\nb\n", {}, "Line 2 is empty."),
+        (b"a\nb\n\n", {}, "Line 3 is empty."),
+        (b"a\n  \nb\n", {}, "Line 2 is blank."),
+        (b"a\r\nb c\r\n", {}, "Line 2 has a character"),
+        (b"a\rb\rc", {}, "Line 1 has a character"),
+        (b"a\nb\0\n", {}, "Line 2 has a character"),
+        (b"a,1\nb,2\n", {}, "Line 1 has several columns. Line 2 has several columns."),
+        (b'"a"\n"b"\n', {}, "Line 1 has a character"),
         (b"openid\na\nb\n", {}, "line 1 is a title"),
         (b"\xef\xbb\xbfOpenID\r\na\r\nb\r\n", {}, "line 1 is a title"),
-        (b"a\n" * 40_000 + b"b" * 129 + b"\n", {}, "line 40,001 (129 bytes)"),
-        (b"a\n" * 700_000 + b"b c\n", {}, "line 700,001"),
-        (b"x y\n" * 30, {}, "and 10 more"),
+        (b"a\n" * 40_000 + b"b" * 129 + b"\n", {}, "Line 40,001 has 129 bytes."),
+        (b"a\n" * 700_000 + b"b c\n", {}, "Line 700,001"),
+        (b"x y\n" * 30, {}, " 10 more are not named."),
         (b"x y\n" * 200_000, {}, "at least"),
         (b"z" * 3_000_000, {}, "more than 1,048,576 bytes"),
         ("a\nü\n".encode("latin-1"), {}, "line 2 is not UTF-8"),
-        ("a\n公\n".encode(), {}, "line 2 (a character"),
+        ("a\n公\n".encode(), {}, "Line 2 has a character"),
         ("a\nb\n".encode("utf-16"), {}, "UTF-16"),
         (b"", {}, "nobody"),
         (b"a", {}, "only one"),
         (b"a\na\na\n", {}, "only one"),
         (b"name,id\nx,a\n", {"column": "openid"}, "does not name the column 'openid'"),
         (b"openid,openid\na,b\n", {"column": "openid"}, "twice"),
-        (b"openid,n\na,1\nb\n", {"column": "openid"}, "line 3 (1 columns instead of 2)"),
-        (b'openid,n\na,"1\n2"\nb c,3\n', {"column": "openid"}, "line 4 (a character"),
+        (b"openid,n\na,1\nb\n", {"column": "openid"}, "Line 3 has 1 columns instead of 2."),
+        (b'openid,n\na,"1\n2"\nb c,3\n', {"column": "openid"}, "Line 4 has a character"),
         (b'openid,n\na,"1\n', {"column": "openid"}, "its quotes are wrong"),
-        (b"openid,n\na,1\n\nb,2\n", {"column": "openid"}, "line 3 (empty)"),
+        (b"openid,n\na,1\n\nb,2\n", {"column": "openid"}, "Line 3 is empty."),
         (b"openid,n\na,1\nb,\xff\n", {"column": "openid"}, "line 3 is not UTF-8"),
         (b"", {"column": "openid"}, "does not name"),
         (b"PAR1 and no more", {}, "cannot be read"),
         (gzip.compress(b"a\nb\n" * 9999, mtime=0)[:-9], {}, "ends too early"),
         (gzip.compress(b"a\nb\n", mtime=0)[:-8] + b"\0\0\0\0\4\0\0\0", {}, "damaged"),
         (gzip.compress(b"a\nb\n", mtime=0) + b"more", {}, "damaged"),
-        (gzip.compress(b"a\nb c\n", mtime=0), {}, "line 2"),
+        (gzip.compress(b"a\nb c\n", mtime=0), {}, "Line 2"),
     ],
 )
 def test_a_bad_list_is_refused_with_its_line(tmp_path: Path, content: bytes, more: dict[str, Any], said: str) -> None:
@@ -217,7 +217,7 @@ def test_a_parquet_file_is_read_by_its_column(tmp_path: Path) -> None:
     assert "several columns (openid, n)" in refused(tmp_path, two)
     assert "no column 'x'" in refused(tmp_path, two, column="x")
     assert "no text but INTEGER" in refused(tmp_path, two, column="n")
-    assert "rows 3 (empty), 4 (no openid)" in refused(tmp_path, two, column="openid")
+    assert "Row 3 is empty. Row 4 is no openid." in refused(tmp_path, two, column="openid")
     assert kept(tmp_path, two, column="openid", drop=True) == (b"a\nb\n", 2)
     assert kept(tmp_path, parquet(tmp_path, "SELECT unnest(['b', 'a']) AS x")) == (b"a\nb\n", 0)
     assert "cannot be read" in refused(tmp_path, two[: len(two) // 2], column="openid")
@@ -241,7 +241,7 @@ def test_a_zstd_file_is_taken_whole_or_refused(tmp_path: Path) -> None:
         assert "ends too early" in refused(tmp_path, whole[:-cut_off])
     middle = len(whole) // 2
     assert refused(tmp_path, whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
-    assert "line 2 (empty)" in refused(tmp_path, packed(b"a\n\nb\n"))
+    assert "Line 2 is empty." in refused(tmp_path, packed(b"a\n\nb\n"))
     assert kept(tmp_path, packed(b'n,openid\n"x\n\ny",a\n,b\n'), column="openid")[0] == b"a\nb\n"
 
 

@@ -77,8 +77,8 @@ def test_the_way_out_is_named_where_there_is_one() -> None:
     [
         (b"", Use.THUMB, "is empty (0 bytes)"),
         *((voice, Use.VOICE, "plays 61 s; WeChat takes at most 60 s for a voice message") for voice in LONG),
-        (b"just text", Use.IMAGE, "is text; WeChat takes only PNG, JPEG or GIF"),
-        (b"<html>502 Bad Gateway</html>", Use.VIDEO, "is text; WeChat takes only MP4"),
+        (b"just text", Use.IMAGE, "is plain text; WeChat takes only PNG, JPEG or GIF"),
+        (b"<html>502 Bad Gateway</html>", Use.VIDEO, "is plain text; WeChat takes only MP4"),
         (encoded(drawn(40, 40), "png")[:900], Use.PICTURE, "is cut off"),
         (encoded(drawn(200, 200), "jpeg", quality=100), Use.THUMB, "at most 64 KB"),
         (mp4(size=11 * MB), Use.VIDEO, "is 11.0 MB (11,534,336 bytes); WeChat takes at most 10 MB for a video"),

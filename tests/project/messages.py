@@ -55,6 +55,10 @@ OTHER_WORDS: Final = (
     "unused",
     "cover",
     "picture",
+    "line",
+    "lines",
+    "row",
+    "rows",
 )
 DECISIONS: Final = ("abort", "approve", "reject", "pause", "resume", "reschedule", "retry", "cancel", "day")
 FIXED: Final = [*(word for one in STATES for word in get_args(one)), *OTHER_WORDS, *DECISIONS]
@@ -62,6 +66,15 @@ FIXED: Final = [*(word for one in STATES for word in get_args(one)), *OTHER_WORD
 CORE: Final = (
     "qunfa/send",
     "qunfa/batches",
+    "qunfa/media",
+    "qunfa/audience",
+    "qunfa/article/pictures.py",
+    "qunfa/article/problems.py",
+    "qunfa/article/urls.py",
+    "activities/accounts.py",
+    "activities/audiences.py",
+    "activities/material.py",
+    "activities/sources.py",
     "qunfa/rules/codes.py",
     "qunfa/rules/doctor.py",
     "qunfa/rules/doctor_account.py",
@@ -113,6 +126,25 @@ NONE_FOR_PEOPLE: Final = frozenset(
         "at line",
         "Value error,",
         "ISO 8601 (PT45M) or seconds",
+        "Give the URL at which the file itself stands.",
+        "at least",
+        "has several columns",
+        "has a character that no openid has",
+        "is blank",
+        "is empty",
+        "no openid",
+        "CSV Error on Line:",
+        "File too large",
+        "Maximum line size",
+        "state machine",
+        "coalesce(line, '')",
+        "part, openid",
+        "no cause given",
+        "the process has no pipe",
+        "the spool is not open",
+        "it is compressed by {}, and damaged. Compress it anew.",
+        "it is compressed by {}, and ends too early: it was not copied whole. Put the whole file there.",
+        "the audience has {openids:,} openids, and one send takes {most:,} at most. Split it.",
     }
 )
 """Texts of those files that no operator reads: types, faults of the program, and words of libraries."""

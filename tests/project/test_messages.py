@@ -5,13 +5,20 @@ import gettext
 import re
 import unicodedata
 from collections.abc import Iterator
+from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from qunfa.article import problems as article_problems
+from qunfa.audience.lines import Seen, problem_of, read_text
 from qunfa.language import CHINESE, DOMAIN, LOCALES, speak
 from qunfa.language.phrases import PHRASEBOOK, PHRASES, told
+from qunfa.media import SourceRefused
+from qunfa.media.facts import Format, MediaFacts
+from qunfa.media.limits import Use, check
 from qunfa.rules.problems import PROBLEMS
 from tests.project.imports import ROOT
 from tests.project.messages import (
@@ -39,6 +46,9 @@ SAID_ELSEWHERE: Final = (
     "qunfa/contract",
     "qunfa/account",
     "qunfa/cli",
+    "qunfa/media",
+    "qunfa/audience",
+    "qunfa/article",
     "workflows",
     "activities",
 )
@@ -93,6 +103,33 @@ COMPOSED: Final = frozenset(
         "{}; nothing was submitted now, and the same content under a new key would be sent again",
         "Counted here before it: {} accepted today ({} to all), {} this month ({} to all){}; counted since {}.",
         ", and {} more made elsewhere this month",
+        "{} is no host name, IP address or network, with or without a port",
+        "{} has no port between 1 and {}",
+        "{} is no store such as s3://bucket or s3://bucket/folder: {}",
+        "{} is no network such as 10.1.0.0/16: {}",
+        "there is no such object{}. Correct the bucket and the key.",
+        "the store refuses the worker's credentials{}. Check AWS's variables and the right to read it.",
+        "the store failed, or was not reached{}. Check its endpoint, region and credentials; try later.",
+        "it redirects to {}: ",
+        "{}, not the file. Check that the URL is right and may be read without a login.",
+        "it leads through more than {} redirects. {}",
+        "it redirects, but not to one place. {}",
+        "{}it is no URL that can be called. {}",
+        "{}it is no http or https URL with a host. {}",
+        "{}it carries a user name or password. Use a URL without: it is recorded.",
+        "{}nothing may be read from {}. If it shall be, list it under hosts in [media].",
+        "{}from https to http is not followed. {}",
+        '{}{} {}. {}{} Correct the file, or set on_bad_line to "drop" to leave them out.',
+        "{}s are no openids",
+        "{} is no openid",
+        " {} more are not named.",
+        "has {} columns instead of {}",
+        "{} is no part of an audience",
+        "the report of {}",
+        "{} is not in the store. It is there once that send has ended.",
+        "it failed, or was not reached{}",
+        "[store] {} {}. Mend that; it is tried again.",
+        "it refuses the worker's credentials{}",
     }
 )
 """Made of pieces that are words themselves: the phrasebook has each as it is read."""
@@ -202,6 +239,49 @@ def test_a_problem_is_told_in_chinese(name: str, chinese: None) -> None:
         assert text.endswith("。")
         assert any(unicodedata.name(one).startswith("CJK") for one in text)
         assert english(text) == []
+
+
+def _wrong_material() -> list[str]:
+    """What is said of files that WeChat does not take, of an article, and of sources that cannot be read."""
+    place = "message.articles[0].thumb"
+    files = [
+        (MediaFacts(Format.WEBP, 20_000_000), Use.COVER),
+        (MediaFacts(Format.UNKNOWN, 1), Use.VOICE),
+        (MediaFacts(Format.TEXT, 1), Use.THUMB),
+        (MediaFacts(Format.AMR_WB, 1), Use.VOICE),
+        (MediaFacts(Format.EMPTY, 0), Use.PICTURE),
+        (MediaFacts(Format.MP3, 3_000_000, duration=timedelta(seconds=75.5)), Use.VOICE),
+    ]
+    found = [one for facts, use in files for one in check(facts, use, place)]
+    html = '<img src="x.png"><img src="data:image/png;base64,!!"><img src="data:image/svg+xml,a">'
+    found += article_problems(html, "message.articles[1].content")
+    reasons = (
+        "it redirects to https://a.b/c?d: it is a folder. Name a file.",
+        "the name a.b has no address now (DNS knows none). Check the name; else it is tried again.",
+        "https://a.b:443 answered 404, not the file. Check that the URL is right and may be read without a login.",
+        "it is a folder. Name a file.",
+        "the store failed, or was not reached (SlowDown). Check its endpoint, region and credentials; try later.",
+    )
+    sources = [f"{place}: {SourceRefused('https://a.b/c.png', reason)}" for reason in reasons]
+    return [*found, *sources, f"account demo: {'; '.join(found)}"]
+
+
+def _bad_lists() -> list[str]:
+    """What is said of lists of openids."""
+    many = read_text([b"\n \na,b\n" + b"a" * 1_300 + b"\na b" * 30 + b"\n"], BytesIO(), drop=True)
+    one = Seen()
+    one.found_bad(40_001, "is no openid")
+    return [
+        f"audience: source file:/a/b.csv: {problem_of(many)}",
+        f"audience: the report of a-key: {problem_of(one, 'row')}",
+    ]
+
+
+@pytest.mark.parametrize("text", [*_wrong_material(), *_bad_lists()])
+def test_what_is_wrong_with_a_file_is_told_in_chinese(text: str, chinese: None) -> None:
+    """As a person reads it: with its place before it, and several of them together."""
+    assert english(told(text)) == []
+    assert not re.search(r" is |[a-z]\); ", told(text))
 
 
 def english(text: str) -> list[str]:
