@@ -79,8 +79,8 @@ class Effects:
                 return await self._look_up(facts, state)
             case steps.SendWish(wish, search):
                 return await self._wish(facts, state, wish, search=search)
-            case steps.Make():
-                return await self._make(facts, state)
+            case steps.Make(until):
+                return await self._make(facts, state, until)
             case steps.Preview(number):
                 return await self._preview(facts, state, number)
             case steps.Show():
@@ -148,10 +148,10 @@ class Effects:
             self._teller.hear(events.Heard(wished.granted))
         return events.WishSent(wish, wished.known, searched=search)
 
-    async def _make(self, facts: AccountFacts, state: SendState) -> events.Event:
+    async def _make(self, facts: AccountFacts, state: SendState, until: datetime) -> events.Event:
         bench = _Bench(facts, state.material or Material(), self._teller)
         try:
-            made: Any = await make_ready(bench, self._request.message)
+            made: Any = await make_ready(bench, self._request.message, until)
             return events.Made(made)
         except MakingRefusedError as refused:
             return events.Obstructed(refused.problem)

@@ -1,6 +1,7 @@
 """Making material: from what was found at a message's sources to the ids that WeChat takes."""
 
 from collections.abc import Awaitable
+from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from temporalio import workflow
@@ -79,8 +80,10 @@ class QuietBench:
         """Nothing is shown."""
 
 
-async def make_ready(bench: Bench, message: Message | PreviewMessage) -> Message | PreviewMessage:
-    """The message with the ids that WeChat knows, once everything that it needs was made.
+async def make_ready(
+    bench: Bench, message: Message | PreviewMessage, until: datetime | None = None
+) -> Message | PreviewMessage:
+    """The message with the ids that WeChat knows, once everything that it needs was made, and is fresh until then.
 
     Where WeChat no longer knows what it was given on the way, everything that may have died is made anew, once.
 
@@ -88,7 +91,8 @@ async def make_ready(bench: Bench, message: Message | PreviewMessage) -> Message
         MakingRefusedError: WeChat, or a source, stands against it.
     """
     while True:
-        work = next_work(message, bench.material, bench.facts.news_via, workflow.now())
+        now = workflow.now()
+        work = next_work(message, bench.material, bench.facts.news_via, max(now, until or now))
         if isinstance(work, Ready):
             return work.message
         try:

@@ -72,6 +72,8 @@ SPREAD: Final = timedelta(minutes=10)
 """Within so long before that all others ask for theirs: were it the moment that they are due, thousands would ask at
 once. For as long after it, one that waits for others of its account is still shown as scheduled. Of a freeze it tells
 from its time on."""
+IN_TURN: Final = timedelta(hours=1)
+"""Before a send asks for its turn, its material must stay fresh for so long after its time."""
 _CONFIGURATION: Final = "the account's configuration"
 
 
@@ -139,12 +141,12 @@ def _turn_at_once(case: Case) -> Turn | None:
         return state.wish.turn
     if case.stops or state.known.tries or state.joined_at:
         return None
-    if any(held(case) for held in (_paused, _made, _previewed, _approved)):
-        return None
     if isinstance(audience, Tag) and audience.expect:
         return None
     step = course(case.jobs, case.now, case.conditions())
-    return _turn(case, step.at) if isinstance(step, MaySubmit) and step.at - _ahead(case) <= case.now else None
+    if not isinstance(step, MaySubmit) or _held_back(case, step.at):
+        return None
+    return _turn(case, step.at) if step.at - _ahead(case) <= case.now else None
 
 
 def _reused(case: Case) -> End | None:
@@ -269,12 +271,13 @@ def _await(case: Case, msg_id: int) -> Step | End:
 
 
 def _submit(case: Case, may: MaySubmit) -> Step | End:
-    """What holds a submission back, in order; then the lease, and the try."""
-    for held in (_paused, _made, _previewed, _approved):
-        step = held(case)
-        if step is not None:
-            return step
-    return replace(_in_turn(case, may), held=_held(case, may))
+    """What holds a submission back; then the lease, and the try."""
+    return _held_back(case, may.at) or replace(_in_turn(case, may), held=_held(case, may))
+
+
+def _held_back(case: Case, at: datetime) -> Step | End | None:
+    """What is to be done before a submission can be made at this time."""
+    return _paused(case) or _made(case, at) or _previewed(case) or _approved(case)
 
 
 def _held(case: Case, may: MaySubmit) -> Held | None:
@@ -293,9 +296,9 @@ def _in_turn(case: Case, may: MaySubmit) -> Step:
     if at - _ahead(case) > case.now:
         return Step(phase, why=why, until=at, again=at - _ahead(case))
     audience = case.request.audience
-    lease, wish = case.state.lease, case.state.wish
+    lease = case.state.lease
     usable = lease is not None and _is_usable(case, lease, at)
-    waits = lease is None and wish is not None and wish.turn is not None
+    waits = lease is None and _waits(case)
     if isinstance(audience, Tag) and audience.expect and not (case.in_doubt or waits or _tag_is_fresh(case)):
         until = lease.valid_until if lease and usable else _end_of_writing(case)
         return Step(phase, LookAtTag(), f"WeChat's answer about tag {audience.tag_id}", until)
@@ -317,6 +320,11 @@ def _ahead(case: Case) -> timedelta:
     return AHEAD + _spread(case)
 
 
+def _waits(case: Case) -> bool:
+    """Whether it has asked for its turn."""
+    return case.state.wish is not None and case.state.wish.turn is not None
+
+
 def _is_usable(case: Case, lease: Lease, at: datetime) -> bool:
     """Whether a lease in hand is still for what is to be submitted, and not before its time."""
     in_time = case.now < lease.valid_until and at <= max(case.now, lease.not_before)
@@ -335,7 +343,7 @@ def _paused(case: Case) -> Step | None:
     return Step("paused", why=f"resume: paused by {paused.by}", until=_end_of_writing(case))
 
 
-def _made(case: Case) -> Step | None:
+def _made(case: Case, at: datetime) -> Step | None:
     material, ready = case.state.material, case.state.ready
     if material is None:
         return None
@@ -344,10 +352,12 @@ def _made(case: Case) -> Step | None:
     if case.state.make_at is not None and case.now < case.state.make_at:
         until = min(filter(None, (case.state.make_at, _end_of_writing(case))))
         return Step("preparing", why="the material, which cannot be made again for now", until=until)
-    work = next_work(case.request.message, material, case.facts.news_via, case.now - before)
+    asks = at - _ahead(case) <= case.now and not (case.in_doubt or case.state.lease or _waits(case))
+    until = max(case.now, at + IN_TURN) if asks else case.now
+    work = next_work(case.request.message, material, case.facts.news_via, until - before)
     if isinstance(work, Ready) and work.message == ready:
         return None
-    return Step("preparing", Make(), "the material", _end_of_writing(case))
+    return Step("preparing", Make(until), "the material", _end_of_writing(case))
 
 
 def _previewed(case: Case) -> Step | None:

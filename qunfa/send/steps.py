@@ -3,7 +3,7 @@
 Two equal steps are one: what is under way for a step goes on for as long as the plan is the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from qunfa.contract.facts import Ended
@@ -47,7 +47,9 @@ class SendWish:
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """Make the material: uploads, a draft, a converted video."""
+    """Make the material: uploads, a draft, a converted video, all of them fresh until then."""
+
+    until: datetime = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

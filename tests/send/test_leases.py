@@ -73,7 +73,7 @@ def test_a_tag_is_looked_at_while_the_lease_lasts(generation: int, until: Any) -
 def test_material_is_made_again_as_soon_as_it_can_be() -> None:
     """It could not be made for a while, to the moment."""
     alone = unanswered()
-    for wait, effect in ((SECOND, None), (timedelta(0), steps.Make())):
+    for wait, effect in ((SECOND, None), (timedelta(0), steps.Make(NOON))):
         step = next_of(alone, material=Material(), make_at=alone.now + wait, wish=None)
         assert (step.phase, step.effect) == ("preparing", effect)
 

@@ -1,7 +1,8 @@
 """What comes next for a send, row by row of the table in `qunfa.send.plan`."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from qunfa.rules.material import FRESH, LIFETIME, Ready, next_work
 from qunfa.rules.problems import LOOK_FIRST
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
-from qunfa.send.plan import plan
+from qunfa.send.plan import AHEAD, IN_TURN, SPREAD, plan
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
@@ -22,6 +23,7 @@ from tests.send.arbitrary_facts import known
 from tests.send.places import FAILED, accepted, begun, joined, trying, unanswered
 
 MINUTE = timedelta(minutes=1)
+DUE = NOON + timedelta(days=7)
 
 
 @given(facts=known)
@@ -195,14 +197,14 @@ def test_material_in_doubt_is_made_again_at_its_time() -> None:
 SOURCE = Source(place="message.images[0]", uri="file:/srv/a.png", use="image", sha256="a" * 64, size=1)
 UPLOAD = Uploaded(use="image", sha256="a" * 64, media_id="m", made_at=NOON)
 MADE = Material(sources=(SOURCE,), uploads=(UPLOAD,))
-PICTURE = {"message": {"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]}}
+PICTURE: dict[str, Any] = {"message": {"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}]}}
 
 
 @pytest.mark.parametrize(
     ("there", "age", "again"),
     [
-        (joined, FRESH - MINUTE, False),
-        (joined, FRESH, True),
+        (joined, FRESH - IN_TURN - MINUTE, False),
+        (joined, FRESH - IN_TURN, True),
         (unanswered, LIFETIME - MINUTE, False),
         (unanswered, LIFETIME, True),
     ],
@@ -210,14 +212,42 @@ PICTURE = {"message": {"msgtype": "image", "images": [{"uri": "file:/srv/a.png"}
 def test_a_file_is_made_again_before_it_dies(there: Callable[..., Alone], age: timedelta, again: bool) -> None:
     """In doubt only then: until it is dead, the same message finds out what may be out."""
     alone = there(**PICTURE)
-    old = UPLOAD.model_copy(update={"made_at": NOON - age})
-    material = MADE.model_copy(update={"uploads": (old,)})
-    ready = next_work(alone.engine.request.message, material, "draft", old.made_at)
+    alone.run.state = alone.state.changed(wish=None)
+    assert isinstance(with_a_file(alone, NOON - age, NOON).effect, steps.Make) is again
+
+
+@pytest.mark.parametrize(
+    ("moment", "age_when_due", "again"),
+    [
+        (DUE - AHEAD - SPREAD - MINUTE, FRESH - IN_TURN, False),
+        (DUE - AHEAD, FRESH - IN_TURN, True),
+        (DUE - AHEAD, FRESH - IN_TURN - MINUTE, False),
+    ],
+)
+def test_what_would_be_old_in_the_turn_is_made_before(moment: datetime, age_when_due: timedelta, again: bool) -> None:
+    """And not before the turn is asked for."""
+    alone = joined(**PICTURE, send_at=DUE)
+    assert isinstance(with_a_file(alone, DUE - age_when_due, moment).effect, steps.Make) is again
+
+
+@pytest.mark.parametrize(("wait", "again"), [(IN_TURN, False), (IN_TURN + MINUTE, True)])
+def test_no_turn_is_given_back_for_what_was_fresh(wait: timedelta, again: bool) -> None:
+    """Unless it comes much later than the send was due."""
+    alone = joined(**PICTURE, send_at=DUE)
+    alone.wait(DUE - AHEAD - alone.now)
+    assert alone.wants() == "turn"
+    step = with_a_file(alone, DUE + IN_TURN + MINUTE - FRESH, DUE + wait)
+    assert (step.phase, step.effect == steps.Wish("withdrawing")) == ("preparing" if again else "submitting", again)
+
+
+def with_a_file(alone: Alone, made_at: datetime, moment: datetime) -> steps.Step:
+    """What comes next at a moment, with a file that was uploaded then."""
+    material = MADE.model_copy(update={"uploads": (UPLOAD.model_copy(update={"made_at": made_at}),)})
+    ready = next_work(alone.engine.request.message, material, "draft", made_at)
     assert isinstance(ready, Ready)
-    state = alone.state.changed(material=material, ready=ready.message, wish=None)
-    step = plan(alone.engine.request, state, NOON)
+    step = plan(alone.engine.request, alone.state.changed(material=material, ready=ready.message), moment)
     assert isinstance(step, steps.Step)
-    assert isinstance(step.effect, steps.Make) is again
+    return step
 
 
 def test_dead_material_is_made_anew_before_anything_else() -> None:

@@ -254,8 +254,8 @@ class Send:
             case steps.Report(ended):
                 self.account.inbox.append(self.report(run.state.known, ended))
                 run.inbox.append(events.Reported(ended))
-            case steps.Make():
-                run.inbox.extend(self._making(run.state))
+            case steps.Make(until):
+                run.inbox.extend(self._making(run.state, until))
             case steps.LookUp():
                 record = self.account.state.records.get(self.key)
                 run.inbox.append(events.LookedUp(union(self.left, record.known if record else Known())))
@@ -267,15 +267,15 @@ class Send:
         days = (self.world.now - NOON) // timedelta(days=1)
         return USUAL + EACH * (self.flown + self.answers + self.runs + self.world.losses) + days
 
-    def _making(self, state: SendState) -> list[events.Event]:
+    def _making(self, state: SendState, until: datetime) -> list[events.Event]:
         """What comes of the material: WeChat takes the file, or not; or the file is another one."""
         random, now, material = self.world.random, self.world.now, state.material or FOUND
         if random.random() < 0.2:
             return [_obstructed(random.choice(["media_refused", "source_changed"]))]
-        for one in outstanding(material, now):
+        for one in outstanding(material, until):
             name = f"{self.key}-{len(self.world.story)}"
             material = with_upload(material, Uploaded(use=one.use, sha256=one.sha256, media_id=name, made_at=now))
-        work = next_work(self.request.message, material, self.facts.news_via, now)
+        work = next_work(self.request.message, material, self.facts.news_via, until)
         assert isinstance(work, Ready), work
         made: Any = work.message
         return [events.Kept(material), events.Made(made)]

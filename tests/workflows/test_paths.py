@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from qunfa.contract.steps import Timing
+from qunfa.rules.material import FRESH
 from tests.workflows.conftest import Desk
 from tests.workflows.model import accepts, dies, loses, says, silent
 from tests.workflows.model_material import NEWS, VIDEO, VOICE, busy
@@ -42,6 +43,8 @@ APPROVAL: Final = {"approval": {"required": True}, "requested_by": "crm"}
 IMAGES: Final = {"msgtype": "image", "images": [{"uri": "file:/a.png"}, {"media_id": "c"}, {"uri": "file:/b.png"}]}
 CLIP: Final = "file:/clip.mp4"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+OLD_IN_ITS_TURN: Final = FRESH + MINUTE
+"""Fresh when a send that is due then asks for its turn."""
 
 
 def short_memory() -> Act:
@@ -203,6 +206,11 @@ MADE: Final[dict[str, Path]] = {
     ),
     "a send that waited uploads again": Path(
         request={"message": VIDEO, "send_at": 3 * DAY}, made="inspect upload convert upload convert"
+    ),
+    "material that would be old in the turn is made before": Path(
+        request={"message": VIDEO, "send_at": OLD_IN_ITS_TURN},
+        made="inspect upload convert upload convert",
+        goes=(OLD_IN_ITS_TURN, OLD_IN_ITS_TURN + MINUTE),
     ),
     "material that wechat no longer knows is made anew once": Path(
         script=(says(40007), says(40007)),
