@@ -93,6 +93,10 @@ class Engine:
         run.state = after.changed(replies=())
         self.tell(f"{run.id}: {brief(event)}")
 
+    def forget_the_plan(self) -> None:
+        """The run is another one, whose state may look the same."""
+        self._planned = None
+
     def _instant(self, run: Run, effect: steps.Effect | None) -> events.Event | None:
         """What takes no time."""
         match effect:

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import track
 
 from tests.rules.arbitrary import NOON
-from tests.simulation.controls import CONTROLS, LISTS
-from tests.simulation.lives import STEPS, Broken, life, shortest
+from tests.simulation.controls import CONTROLS, KINDS
+from tests.simulation.lives import STEPS, Broken, Kind, life, shortest
 from tests.simulation.reached import Reached
 from tests.simulation.real import compared
 from tests.simulation.rest import Resting
@@ -27,7 +27,7 @@ from tests.temporal import development_server
 CHUNK: Final = 20
 DAY_SECONDS: Final = 86_400.0
 
-Piece = tuple[int, int, bool, bool, str | None]
+Piece = tuple[int, int, bool, Kind, str | None]
 
 
 def main() -> int:
@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=STEPS, help=f"how much happens in a life (default {STEPS})")
     parser.add_argument("--gentle", action="store_true", help="nothing is lost, late or unheard")
     parser.add_argument("--lists", action="store_true", help="with a send in batches in each life")
+    parser.add_argument("--restores", action="store_true", help="with a Temporal that is restored from a snapshot")
     parser.add_argument("--control", choices=sorted(CONTROLS), help="take this rule out of the product first")
     parser.add_argument("--real", type=int, metavar="N", help="play so many on a real Temporal, too, and compare")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
@@ -48,14 +49,15 @@ def main() -> int:
         return _one(options.seed, options.steps, options)
     first = secrets.randbelow(2**31)
     pieces = [
-        (seed, min(CHUNK, first + options.seeds - seed), options.gentle, _with_lists(options), options.control)
+        (seed, min(CHUNK, first + options.seeds - seed), options.gentle, _kind(options), options.control)
         for seed in range(first, first + options.seeds, CHUNK)
     ]
     return _all(pieces, options.steps, options.jobs, options.seeds)
 
 
-def _with_lists(options: argparse.Namespace) -> bool:
-    return bool(options.lists) or options.control in LISTS
+def _kind(options: argparse.Namespace) -> Kind:
+    asked: Kind = "lists" if options.lists else "restores" if options.restores else "sends"
+    return KINDS.get(options.control, asked)
 
 
 async def _real(count: int, seed: int | None) -> int:
@@ -77,7 +79,7 @@ def _one(seed: int, steps: int, options: argparse.Namespace) -> int:
     with pytest.MonkeyPatch.context() as patch:
         if options.control:
             CONTROLS[options.control](patch)
-        lived = life(seed, gentle=options.gentle, lists=_with_lists(options), steps=steps)
+        lived = life(seed, gentle=options.gentle, kind=_kind(options), steps=steps)
         if isinstance(lived, Broken):
             return _tell(shortest(lived), len(lived.script))
         print("\n".join(lived.story))  # noqa: T201
@@ -103,13 +105,13 @@ def _all(pieces: list[Piece], steps: int, jobs: int, seeds: int) -> int:
 
 def _played(piece: Piece, steps: int) -> tuple[tuple[Broken, int] | None, Reached, float, float]:
     """What broke in these lives, made short; what they have come to, and how long they lasted and took."""
-    first, count, gentle, lists, control = piece
+    first, count, gentle, kind, control = piece
     reached, days, began = Reached(), 0.0, time.process_time()
     with pytest.MonkeyPatch.context() as patch:
         if control:
             CONTROLS[control](patch)
         for seed in range(first, first + count):
-            lived = life(seed, gentle=gentle, lists=lists, steps=steps)
+            lived = life(seed, gentle=gentle, kind=kind, steps=steps)
             if isinstance(lived, Broken):
                 return (shortest(lived), len(lived.script)), reached, days, time.process_time() - began
             reached.add(lived.reached)
@@ -120,7 +122,7 @@ def _played(piece: Piece, steps: int) -> tuple[tuple[Broken, int] | None, Reache
 def _tell(found: Broken, before: int) -> int:
     print("\n".join(found.story))  # noqa: T201
     print(f"{found.why}: seed {found.seed}, {len(found.script)} of {before} happenings are needed")  # noqa: T201
-    options = [name for name, is_so in {"--gentle": found.gentle, "--lists": found.lists}.items() if is_so]
+    options = ["--gentle"] * found.gentle + [f"--{found.kind}"] * (found.kind != "sends")
     print(f"again: make simulate SEED={found.seed}" + (f' ARGS="{" ".join(options)}"' if options else ""))  # noqa: T201
     return 1
 

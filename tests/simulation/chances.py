@@ -2,7 +2,7 @@
 
 from typing import Final
 
-HAPPENINGS: Final = {
+HAPPENINGS: Final[dict[str, float]] = {
     "wait": 6.0,
     "start": 4.0,
     "task": 25.0,

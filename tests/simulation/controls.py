@@ -24,7 +24,8 @@ from qunfa.rules.verdict import judge
 from qunfa.send import answers, apply, doubt, endings, ledger, plan, questions, steps
 from qunfa.send.state import Case
 from tests.rules.arbitrary import NOON
-from tests.simulation import world
+from tests.simulation import restores, world
+from tests.simulation.lives import Kind
 from tests.simulation.wechat import MEMORY
 
 Control = Callable[[pytest.MonkeyPatch], None]
@@ -222,8 +223,23 @@ def rest_unasked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BatchesState, "winner", property(_first_of_two))
 
 
-LISTS: Final = frozenset({"checkpoint-at-fetch", "rest-unasked"})
-"""Those of the sends in batches: lives with one miss them."""
+def restored_untold(patch: pytest.MonkeyPatch) -> None:
+    """No account is told that Temporal's database was restored."""
+    patch.setattr(restores, "marked", _as_it_was)
+
+
+def end_undoubted(patch: pytest.MonkeyPatch) -> None:
+    """A send that ends is not doubted, although a restore may have forgotten what it has submitted."""
+    patch.setattr(wishes, "_doubtful", lambda _state, wish: wish.turn)
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "checkpoint-at-fetch": "lists",
+    "rest-unasked": "lists",
+    "restored-untold": "restores",
+    "end-undoubted": "restores",
+}
+"""The lives that miss them, where those of sends alone do not."""
 CONTROLS: Final[dict[str, Control]] = {
     control.__name__.replace("_", "-"): control
     for control in (
@@ -256,6 +272,8 @@ CONTROLS: Final[dict[str, Control]] = {
         poll_overrules_push,
         checkpoint_at_fetch,
         rest_unasked,
+        restored_untold,
+        end_undoubted,
     )
 }
 
@@ -263,6 +281,10 @@ CONTROLS: Final[dict[str, Control]] = {
 def _first_of_two(state: BatchesState) -> Version:
     chosen = state.newest_act("choose")
     return (chosen.winner if chosen else None) or "a"
+
+
+def _as_it_was(state: AccountState, *_told: object) -> AccountState:
+    return state
 
 
 def _no(_one: Try) -> bool:

@@ -34,7 +34,8 @@ class Book:
     """What the judge knows of a key. ``is_misled``: a no was forged, and WeChat cannot always be asked.
 
     ``settled``: how much was unheard when a person who ended it said that nothing of it was delivered. ``confirmed``:
-    how many calls had ``begun``, and how much was unheard, when one who had it tried again said so.
+    how many calls had ``begun``, and how much was unheard, when one who had it tried again said so. ``is_doubted``: its
+    account was restored, and doubts it once more, maybe after a person has said so.
     """
 
     needs_approval: bool
@@ -57,6 +58,7 @@ class Book:
     aborted: bool = False
     was_rescheduled: bool = False
     had_losses: bool = False
+    is_doubted: bool = False
     settled: int | None = None
     begun: int = 0
     confirmed: tuple[int, int] | None = None
@@ -203,7 +205,7 @@ class Judge:
 
     def _is_in_doubt(self, key: str, *, knows_all: bool) -> None:
         book = self.books[key]
-        if book.settled == book.unheard and not (book.had_losses or book.forged):
+        if book.settled == book.unheard and not (book.had_losses or book.is_doubted or book.forged):
             raise BrokenPromiseError(f"{key} ends as unknown, and a person has settled it")
         if knows_all and not (book.unheard or book.jobs - book.verdicts):
             raise BrokenPromiseError(f"{key} ends as unknown, and all of it was heard")
@@ -220,7 +222,8 @@ class Judge:
     def asks(self, key: str, problem: str) -> None:
         """The send asks a person."""
         book = self.books[key]
-        if problem == "unknown_outcome" and book.confirmed == (book.begun, book.unheard) and not book.had_losses:
+        settled = book.confirmed == (book.begun, book.unheard) and not (book.had_losses or book.is_doubted)
+        if problem == "unknown_outcome" and settled:
             raise BrokenPromiseError(f"{key} asks once more what a person has answered")
         if problem in {"unknown_outcome", "no_verdict"} and not (
             book.lies or book.unheard or book.jobs - book.verdicts

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from tests.simulation.listed import Listed
+from tests.simulation.restores import Restored
 from tests.simulation.world import Happening, World
 
 FIRST_SEED: Final = "LIVES_FROM"
@@ -13,6 +14,9 @@ FIRST_SEED: Final = "LIVES_FROM"
 KIND_MAX: Final = 60
 STEPS: Final = 200
 """How much happens in a life before it is brought to its end."""
+Kind = Literal["sends", "lists", "restores"]
+"""What a life has: sends alone, a send in batches beside them, or a Temporal that is restored from a snapshot."""
+WORLDS: Final[dict[Kind, type[World]]] = {"sends": World, "lists": Listed, "restores": Restored}
 
 
 class Broken(NamedTuple):
@@ -20,15 +24,10 @@ class Broken(NamedTuple):
 
     seed: int
     gentle: bool
-    lists: bool
+    kind: Kind
     script: tuple[Happening, ...]
     why: str
     story: tuple[str, ...]
-
-
-def world_of(seed: int, *, gentle: bool, lists: bool) -> World:
-    """A world, with or without a send in batches."""
-    return Listed(seed, gentle=gentle) if lists else World(seed, gentle=gentle)
 
 
 def lived(seed: int, *, gentle: bool = False, steps: int = STEPS) -> World:
@@ -51,18 +50,18 @@ def replayed(seed: int, script: Sequence[Happening], *, gentle: bool = False) ->
     return _told(world, [partial(world.carry_out, one) for one in script])
 
 
-def life(seed: int, *, gentle: bool = False, lists: bool = False, steps: int = STEPS) -> World | Broken:
+def life(seed: int, *, gentle: bool = False, kind: Kind = "sends", steps: int = STEPS) -> World | Broken:
     """The life of this seed; or what breaks in it."""
-    world = world_of(seed, gentle=gentle, lists=lists)
+    world = WORLDS[kind](seed, gentle=gentle)
     try:
         return _told(world, [world.happen] * steps)
     except AssertionError as error:
-        return Broken(seed, gentle, lists, tuple(world.script), str(error), tuple(world.story))
+        return Broken(seed, gentle, kind, tuple(world.script), str(error), tuple(world.story))
 
 
-def broken(seed: int, *, gentle: bool = False, lists: bool = False, steps: int = STEPS) -> Broken | None:
+def broken(seed: int, *, gentle: bool = False, kind: Kind = "sends", steps: int = STEPS) -> Broken | None:
     """What breaks in the life of this seed."""
-    found = life(seed, gentle=gentle, lists=lists, steps=steps)
+    found = life(seed, gentle=gentle, kind=kind, steps=steps)
     return found if isinstance(found, Broken) else None
 
 
@@ -85,7 +84,7 @@ def shortest(found: Broken) -> Broken:
 
 
 def _broken_by(found: Broken, script: tuple[Happening, ...]) -> Broken | None:
-    world = world_of(found.seed, gentle=found.gentle, lists=found.lists)
+    world = WORLDS[found.kind](found.seed, gentle=found.gentle)
     try:
         _told(world, [partial(world.carry_out, one) for one in script])
     except AssertionError as error:

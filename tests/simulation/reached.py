@@ -6,7 +6,7 @@ from typing import Final
 
 from qunfa.send import steps
 
-LOSSES: Final = ("worker", "terminated", "reset", "cancelled", "ledger")
+LOSSES: Final = ("worker", "terminated", "reset", "cancelled", "ledger", "restored")
 ANSWERS: Final = ("Retry", "MarkSent", "Abort", "Approve", "Reject", "Pause", "Resume", "Reschedule")
 
 _NO_RUN: Final = "no run"
@@ -56,9 +56,9 @@ class Reached:
 
 
 def _can_be(place: str, what: str) -> bool:
-    """Whether this can happen there: where there is no run, the ledger alone can be lost; a call is out in a try."""
+    """Whether this can happen there: where there is no run, others can be lost; a call is out in a try."""
     if place == _NO_RUN:
-        return what == "ledger"
+        return what in {"ledger", "restored"}
     return what != "worker" or place.endswith(steps.Submit.__name__)
 
 

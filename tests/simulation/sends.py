@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from qunfa.account.restored import looked_back
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.grants import Lease, Report, Wish
 from qunfa.contract.message import Material, Source, Uploaded
@@ -61,6 +62,7 @@ class Send:
     """One key. ``left``: what the histories of its earlier runs still tell; ``last``: the run that ended last.
 
     ``told_until``: up to when its run was told of losses of its account. ``is_batch``: another send starts it.
+    ``is_restored``: its histories are those of a snapshot, so that a run that no ledger answers knows too little.
     """
 
     world: "World"
@@ -81,6 +83,7 @@ class Send:
     last: Run | None = None
     ends: list[steps.End] = field(default_factory=list)
     is_batch: bool = False
+    is_restored: bool = False
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.request, self.facts, self._begin, self._tell, replied=self._replied, name=self.key)
@@ -153,7 +156,8 @@ class Send:
         self._tell(f"ends: {end.outcome}")
         self.ends.append(end)
         self.world.reached.ended(end.outcome)
-        blind = self.is_forgotten and run.state.joined_at is None
+        unheard = run.state.wish is not None and run.state.heard is None
+        blind = (self.is_forgotten and run.state.joined_at is None) or (self.is_restored and unheard)
         if self.engine.digest == DIGEST and not end.refused and not blind:
             on_its_way = self.account.inbox or self.account.can_say()
             reused = end.problem is not None and end.problem.name == "key_reused"
@@ -258,7 +262,8 @@ class Send:
                 run.inbox.extend(self._making(run.state, until))
             case steps.LookUp():
                 record = self.account.state.records.get(self.key)
-                run.inbox.append(events.LookedUp(union(self.left, record.known if record else Known())))
+                known = looked_back(self.account.state, self.key, record.known if record else None)
+                run.inbox.append(events.LookedUp(union(self.left, known or Known())))
             case _:
                 run.inbox.append(self._outcome(effect))
 

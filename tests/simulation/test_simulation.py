@@ -8,13 +8,14 @@ import pytest
 
 from qunfa.contract.facts import Try
 from qunfa.rules import memory
-from tests.simulation.controls import CONTROLS, LISTS
+from tests.simulation.controls import CONTROLS, KINDS
 from tests.simulation.lives import FIRST_SEED, Broken, broken, lived, replayed, shortest
 from tests.simulation.world import World
 
 LIVES = 60
 PARTS = 5
 LISTED = 20
+RESTORED = 30
 GENTLE = 40
 WITHIN = 200
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -24,7 +25,7 @@ def tell(found: Broken | None) -> None:
     """Fail with the shortest story, where something broke."""
     if found is not None:
         short = shortest(found)
-        again = f"make simulate SEED={short.seed}{' ARGS=--lists' if short.lists else ''}"
+        again = f"make simulate SEED={short.seed}{f' ARGS=--{short.kind}' if short.kind != 'sends' else ''}"
         pytest.fail("\n".join([*short.story, f"{short.why}: {again}"]), pytrace=False)
 
 
@@ -41,7 +42,15 @@ def test_the_promises_of_a_send_in_batches_hold(part: int) -> None:
     """Its batches are lost, asked about and answered like any send; and so is the send itself."""
     first = int(os.environ[FIRST_SEED]) + part * LISTED
     for seed in range(first, first + LISTED):
-        tell(broken(seed, lists=True))
+        tell(broken(seed, kind="lists"))
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_promises_hold_when_temporal_is_restored(part: int) -> None:
+    """It forgets what was submitted, heard and decided since its snapshot. People follow docs/deployment.md."""
+    first = int(os.environ[FIRST_SEED]) + part * RESTORED
+    for seed in range(first, first + RESTORED):
+        tell(broken(seed, kind="restores"))
 
 
 def test_where_nothing_is_lost_nothing_is_in_doubt() -> None:
@@ -60,7 +69,7 @@ def tries_of(world: World) -> list[Try]:
 def test_a_rule_that_is_taken_away_is_missed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check can fail: within two hundred lives a promise is broken, most likely in the one that the page names."""
     CONTROLS[name](monkeypatch)
-    assert any(broken(seed, lists=name in LISTS) for seed in (told_life(name), *range(WITHIN)))
+    assert any(broken(seed, kind=KINDS.get(name, "sends")) for seed in (told_life(name), *range(WITHIN)))
 
 
 def told_life(control: str) -> int:

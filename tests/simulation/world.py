@@ -6,7 +6,7 @@ script makes a story. What a script says and cannot happen is left out, so that 
 
 from datetime import timedelta
 from random import Random
-from typing import Final, NamedTuple, TypeVar
+from typing import ClassVar, Final, NamedTuple, TypeVar
 
 from qunfa.account.state import AccountState
 from qunfa.contract.operators import Resume
@@ -47,6 +47,9 @@ class Happening(NamedTuple):
 class World(Happenings):
     """All of it, and what can happen next. In a ``gentle`` one nothing is lost, late or unheard."""
 
+    happenings: ClassVar[dict[str, float]] = HAPPENINGS
+    """What can happen, and how often."""
+
     def __init__(self, seed: int, *, gentle: bool = False) -> None:
         self.seed, self.gentle, self.now = seed, gentle, NOON
         self.script: list[Happening] = []
@@ -62,8 +65,8 @@ class World(Happenings):
             self._send(number)
         self._master = Random(f"{seed} what happens")  # noqa: S311
         usual = set() if self._master.random() < UNUSUAL else USUAL
-        mixed = {one: self._master.choice(SWARM) for one in HAPPENINGS if one not in usual}
-        self._chances = {one: weight * mixed.get(one, 1.0) for one, weight in HAPPENINGS.items()}
+        mixed = {one: self._master.choice(SWARM) for one in self.happenings if one not in usual}
+        self._chances = {one: weight * mixed.get(one, 1.0) for one, weight in self.happenings.items()}
 
     def _account(self, number: int) -> Account:
         random = self.random
@@ -99,7 +102,7 @@ class World(Happenings):
         """One thing happens, by chance; nothing, where all is over."""
         if self.is_over():
             return
-        able = [one for one in HAPPENINGS if not (self.gentle and one in LOSING) and self._able(one)]
+        able = [one for one in self.happenings if not (self.gentle and one in LOSING) and self._able(one)]
         busy = any(one in WORK for one in able)
         weights = [IN_THE_MIDST if busy and one == "wait" else self._chances[one] for one in able]
         chosen = self._master.choices(able, weights)[0]
