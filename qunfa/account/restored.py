@@ -9,9 +9,10 @@
 | the same, and the send in batches ends before that batch | as it is looked for: its openids are ``unknown`` |
 | that may be forgotten, and whose send ends as one of which nothing was delivered | before it says so |
 
-The doubt is a try of which nobody knows what became, once for each key and restore. Its window is over, so that nothing
-is repeated and a person is asked: a later generation may have been delivered under another ``clientmsgid``, and a send
-that somebody has stopped since runs again. Where nothing of that can be (``untouched``), its window begins with the
+The doubt is two tries of which nobody knows what became, once for each key and restore: the one that a person finds in
+WeChat's console, and another that may come through late. Their window is over, so that nothing is repeated and a person
+is asked: a later generation may have been delivered under another ``clientmsgid``, and a send that somebody has stopped
+since runs again. Where nothing of that can be (``untouched``), and the send goes on, their window begins with the
 snapshot: WeChat is asked by a repetition under the same ``clientmsgid`` for as long as it remembers that.
 """
 
@@ -30,10 +31,8 @@ from qunfa.contract.result import Answer
 from qunfa.rules.bounds import TEXT_MAX
 from qunfa.rules.calendar import shanghai_clock
 from qunfa.rules.memory import union
-from qunfa.send.doubt import jobs_of
+from qunfa.send.doubt import DOUBT, jobs_of
 
-DOUBT: Final = "restored:"
-"""How the wish of a try begins that may have been forgotten. No run has such an id."""
 _WINDOW_OVER: Final = timedelta(days=2)
 _NOBODY: Final = "nobody"
 
@@ -73,12 +72,13 @@ def caught_up(state: AccountState, now: datetime) -> AccountState:
     return state.changed(records=records, restored=restored.model_copy(update={"ended_at": now}))
 
 
-def doubted(state: AccountState, record: Record, generation: int, clientmsgid: str) -> Record:
-    """The record with a try that may be forgotten, where one may be."""
+def doubted(state: AccountState, record: Record, generation: int, clientmsgid: str, *, ends: bool = False) -> Record:
+    """The record with a try that may be forgotten, where one may be. Of a send that ``ends`` nothing is repeated."""
     restored = state.restored
     if restored is None or is_doubted(state, record):
         return record
-    return record.changed(known=_with_doubt(restored, record.known, generation, clientmsgid))
+    repeats = restored.untouched and not ends
+    return record.changed(known=_with_doubt(restored, record.known, generation, clientmsgid, repeats=repeats))
 
 
 def looked_back(state: AccountState, key: str, known: Known | None) -> Known | None:
@@ -87,22 +87,24 @@ def looked_back(state: AccountState, key: str, known: Known | None) -> Known | N
     if restored is None or not _may_be_forgotten(restored, state, key) or _has_doubt(restored, before):
         return known
     newest = jobs_of(before, key, _NOBODY)[-1]
-    return _with_doubt(restored, before, newest.generation, newest.clientmsgid)
+    return _with_doubt(restored, before, newest.generation, newest.clientmsgid, repeats=False)
 
 
-def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str) -> Known:
+def _with_doubt(restored: Restored, known: Known, generation: int, clientmsgid: str, *, repeats: bool) -> Known:
     when = shanghai_clock(restored.taken)
     detail = f"Temporal's database was restored: whether anything was submitted after {when} is forgotten"
+    number = 1 + max((one.number for one in known.tries), default=0)
     forgotten = Try(
         generation=generation,
-        number=1 + max((one.number for one in known.tries), default=0),
+        number=number,
         wish=_wish(restored),
         clientmsgid=clientmsgid,
-        not_before=restored.taken if restored.untouched else restored.taken - _WINDOW_OVER,
+        not_before=restored.taken if repeats else restored.taken - _WINDOW_OVER,
         holder=_NOBODY,
         answer=Answer(kind="unknown", at=restored.at, detail=detail),
     )
-    return union(known, Known(tries=(forgotten,)))
+    late = forgotten.model_copy(update={"number": number + 1, "wish": f"{forgotten.wish}:late"})
+    return union(known, Known(tries=(forgotten, late)))
 
 
 def is_doubted(state: AccountState, record: Record) -> bool:
@@ -124,11 +126,6 @@ def _may_be_forgotten(restored: Restored, state: AccountState, key: str) -> bool
     """
     known = (state.records.get(key), state.records.get(key_of_whole(key) or ""))
     return restored.ended_at is None or any(one.lapsed for one in known if one is not None)
-
-
-def is_doubt(one: Try) -> bool:
-    """Whether the try is one that may be forgotten."""
-    return one.wish.startswith(DOUBT)
 
 
 def _wish(restored: Restored) -> str:

@@ -29,11 +29,11 @@ from qunfa.account.owners import added, owned
 from qunfa.account.people import with_freeze_of
 from qunfa.account.queue import answered, left, place_of, placed, room_at, with_room
 from qunfa.account.records import grown, lost_to, noted, unused
-from qunfa.account.restored import doubted, is_doubt, is_doubted
+from qunfa.account.restored import doubted, is_doubted
 from qunfa.account.state import AccountState, Record
 from qunfa.contract.grants import Ending, Turn, Wish
 from qunfa.rules.bounds import is_plain
-from qunfa.send.doubt import jobs_of
+from qunfa.send.doubt import is_doubt, jobs_of
 
 SOON: Final = timedelta(hours=1)
 """How long before its time a turn may have a place."""
@@ -120,7 +120,7 @@ def _with_facts(state: AccountState, record: Record | None, wish: Wish, now: dat
     known = wish.known if wish.whose is None else added(wish.known, owned(state, wish.whose))
     record = lost_to(grown(record, known, now), wish.run_id, now)
     if (job := _doubtful(state, wish)) is not None:
-        record = doubted(state, record, job.generation, job.clientmsgid)
+        record = doubted(state, record, job.generation, job.clientmsgid, ends=wish.turn is None)
     lease = state.lease
     if lease is None or (lease.key, lease.holder) != (wish.key, wish.run_id):
         return record

@@ -124,7 +124,7 @@ def _in_time(case: Case, after: SendState) -> SendState:
         return after
     then = case.after(after)
     accepted = any(job.msg_id is not None for job in then.jobs)
-    if not then.in_doubt or (after.heard is None and not accepted):
+    if not then.in_doubt or then.may_be_forgotten or (after.heard is None and not accepted):
         return after
     if isinstance(course(then.jobs, case.now, then.conditions()), Ask | Over):
         return after
@@ -277,7 +277,8 @@ def _cancelled(case: Case, reason: str) -> SendState:
     kept = tuple(act for act in case.state.acts if act.what != "cancel")
     state = case.state.changed(acts=(*kept, Act(what="cancel", at=case.now, reason=reason)))
     step = plan(case.request, state, case.now)
-    if state.pinned is None or not (case.in_doubt or (isinstance(step, Step) and step.phase == "awaiting_result")):
+    submitted = case.in_doubt or (isinstance(step, Step) and step.phase == "awaiting_result")
+    if state.pinned is None or case.may_be_forgotten or not submitted:
         return state
     what = "cancellation noted; the send goes on to its verdict, since it may have been accepted"
     return state.saying(case.now, what, None, reason)

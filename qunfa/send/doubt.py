@@ -22,9 +22,16 @@ from qunfa.rules.memory import is_silent, is_unknown
 from qunfa.rules.submission import class_of
 from qunfa.rules.verdict import better, judge
 
+DOUBT = "restored:"
+"""How the wish of a try begins that a restored database may have forgotten. No run has such an id."""
 LOST = "the worker that submitted ended, or was too late, without an answer"
 _WROTE_NOTHING = frozenset({"unused", "not_written"})
 _NO = 2
+
+
+def is_doubt(one: Try) -> bool:
+    """Whether it is a try that a restored database may have forgotten: nobody knows whether there was one."""
+    return one.wish.startswith(DOUBT)
 
 
 def jobs_of(known: Known, key: str, first: str) -> Jobs:

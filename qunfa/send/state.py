@@ -22,9 +22,10 @@ from qunfa.contract.steps import AccountFacts
 from qunfa.rules.approval import is_required
 from qunfa.rules.clientmsgid import clientmsgid
 from qunfa.rules.course import Jobs, may_have_been_delivered, subject
+from qunfa.rules.memory import is_unknown
 from qunfa.rules.pace import spread
 from qunfa.rules.submission import Conditions
-from qunfa.send.doubt import jobs_of
+from qunfa.send.doubt import is_doubt, jobs_of
 
 STORY_MAX: Final = 100
 _JITTER: Final = timedelta(minutes=3)
@@ -266,9 +267,20 @@ class Case(AnyCase[SendState]):
         return self.state.trying is not None or may_have_been_delivered(self.jobs)
 
     @property
+    def may_be_forgotten(self) -> bool:
+        """Whether nobody knows of a try, and a restored database may have forgotten one."""
+        unknown = [one for one in self.state.known.tries if is_unknown(one)]
+        known = self.state.trying is not None or any(job.msg_id is not None for job in self.jobs)
+        return bool(unknown) and all(map(is_doubt, unknown)) and not known
+
+    @property
     def stops(self) -> bool:
-        """Whether the send is to end: aborted, rejected, or cancelled while nothing can have been delivered."""
-        return self.state.stop is not None or (self.state.newest_act("cancel") is not None and not self.in_doubt)
+        """Whether the send is to end: aborted, rejected, or cancelled while nothing can have been delivered.
+
+        What a restore may have forgotten is not repeated either: there may have been nothing.
+        """
+        cancelled = self.state.newest_act("cancel") is not None
+        return self.state.stop is not None or (cancelled and (not self.in_doubt or self.may_be_forgotten))
 
     def obstacle(self, name: str) -> Problem | None:
         """What stands against submitting, where it is the problem of this name: a doubt is asked about before it."""

@@ -3,16 +3,20 @@ from datetime import timedelta
 import pytest
 
 from qunfa.account.people import freeze
-from qunfa.account.restored import DOUBT, caught_up, doubted, marked, why_not_caught_up
+from qunfa.account.restored import caught_up, doubted, marked, why_not_caught_up
 from qunfa.account.show import answer_of
-from qunfa.account.state import AccountState
-from qunfa.contract.facts import Known, Try
+from qunfa.account.state import AccountState, Record
+from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.grants import Ending, Granted, Wish
-from qunfa.contract.operators import Restore
+from qunfa.contract.operators import Abort, Restore
+from qunfa.contract.result import Verdict
 from qunfa.contract.steps import LedgerQuestion
 from qunfa.rules.clientmsgid import clientmsgid
+from qunfa.rules.memory import union
+from qunfa.rules.stragglers import may_straggle
 from qunfa.send import ledger
-from qunfa.send.events import LookedUp
+from qunfa.send.doubt import DOUBT, jobs_of
+from qunfa.send.events import Cancelled, LookedUp, Shown, Updated
 from qunfa.send.state import Case
 from qunfa.send.steps import LookUp
 from tests.account.driving import (
@@ -46,8 +50,10 @@ def restored(state: AccountState = EMPTY, told: Restore = TOLD) -> AccountState:
 
 
 def doubts(known: Known) -> list[Try]:
-    """The tries that may be forgotten."""
-    return [one for one in known.tries if one.wish.startswith(DOUBT)]
+    """The doubts, each of two tries: the second one may come through late."""
+    tries = [one for one in known.tries if one.wish.startswith(DOUBT)]
+    assert [one.wish for one in tries[1::2]] == [f"{one.wish}:late" for one in tries[::2]]
+    return tries[::2]
 
 
 def tried_again(state: AccountState, before: Granted, name: str) -> Wish:
@@ -155,30 +161,66 @@ def begun_too_late() -> Alone:
     return alone
 
 
-def test_a_send_that_ends_after_a_restore_may_have_been_sent() -> None:
-    """It has waited for its time, which is over. So a person is asked; an abort is told as unknown."""
-    for stops in (False, True):
-        alone = joined(send_at=(NOON + MINUTE).isoformat(), not_after=(NOON + HOUR).isoformat())
-        alone.sent()
-        alone.hear(waits=QUEUE)
-        if stops:
+@pytest.mark.parametrize("untouched", [False, True])
+@pytest.mark.parametrize("how", ["abort", "cancel", "time"])
+def test_a_send_that_ends_after_a_restore_may_have_been_sent(how: str, *, untouched: bool) -> None:
+    """Its time is over: a person is asked. It was stopped: that is told as unknown. Nothing of it is submitted."""
+    alone = joined(send_at=(NOON + MINUTE).isoformat(), not_after=(NOON + HOUR).isoformat())
+    alone.sent()
+    alone.hear(waits=QUEUE)
+    match how:
+        case "abort":
             alone.abort()
-        else:
+        case "cancel":
+            alone.take(Cancelled("wrong text"))
+        case _:
             alone.wait(HOUR)
-        assert alone.wants() == "ending"
-        ending = ledger.ending(Case(alone.engine.request, alone.state, alone.now))
-        assert ending == Ending(generation=0, clientmsgid=OWN)
-        state, [heard] = asked(restored(), look("w0", "spring", ending=ending))
-        assert [one.clientmsgid for one in doubts(heard.known)] == [OWN]
-        alone.asked(heard.known)
-        if stops:
-            alone.reported("unknown")
-            assert alone.end.outcome == "unknown"
-        else:
-            alone.asked()
-            assert alone.asks() == "unknown_outcome"
-        _, [again] = asked(state, look("w1", "spring", number=2, known=heard.known, ending=ending))
-        assert again.known == heard.known
+    assert alone.wants() == "ending"
+    ending = ledger.ending(Case(alone.engine.request, alone.state, alone.now))
+    assert ending == Ending(generation=0, clientmsgid=OWN)
+    told = TOLD.model_copy(update={"untouched": untouched})
+    state, [heard] = asked(restored(told=told), look("w0", "spring", ending=ending))
+    assert [one.clientmsgid for one in doubts(heard.known)] == [OWN]
+    alone.asked(heard.known)
+    if how == "time":
+        alone.asked()
+        assert alone.asks() == "unknown_outcome"
+    else:
+        alone.reported("unknown")
+        assert alone.end.outcome == "unknown"
+    _, [again] = asked(state, look("w1", "spring", number=2, known=heard.known, ending=ending))
+    assert again.known == heard.known
+
+
+def test_what_nobody_has_approved_is_not_repeated() -> None:
+    """Nobody decides in time. The account doubts the key then, and there may have been no submission at all."""
+    untouched = restored(told=TOLD.model_copy(update={"untouched": True}))
+    alone = joined(approval={"required": True}, requested_by="crm", decision_timeout="PT1H")
+    alone.take(Shown(("text: 你好", "to all followers")))
+    alone.wait(HOUR)
+    assert alone.wants() == "ending"
+    ending = ledger.ending(Case(alone.engine.request, alone.state, alone.now))
+    _, [heard] = asked(untouched, look("w0", "spring", ending=ending))
+    alone.asked(heard.known)
+    assert alone.wants() != "turn"
+
+
+@pytest.mark.parametrize("how", ["abort", "cancel"])
+def test_what_was_stopped_as_the_snapshot_was_taken_ends(how: str) -> None:
+    """Its account is told of the restore while it has a place in the queue, and doubts it at once."""
+    alone = joined()
+    alone.sent()
+    alone.hear(waits=QUEUE)
+    alone.take(Updated("u", Abort(by="li", reason="wrong text")) if how == "abort" else Cancelled("wrong text"))
+    record = doubted(restored(told=TOLD.model_copy(update={"untouched": True})), kept_record(), 0, OWN)
+    alone.asked(record.known)
+    assert alone.wants() in {None, "ending"}
+    assert Case(alone.engine.request, alone.state, alone.now).stops
+
+
+def kept_record() -> Record:
+    """The record of a key that has asked, and made no try."""
+    return done(EMPTY, look()).records["k"]
 
 
 @pytest.mark.parametrize("untouched", [False, True])
@@ -220,7 +262,7 @@ def test_only_a_restore_can_be_caught_up_with() -> None:
 
 def test_a_doubtful_key_asks_a_person_before_anything_is_repeated() -> None:
     """Its window is over: a repetition could double what a later generation has delivered."""
-    record = doubted(restored(), done(EMPTY, look()).records["k"], 0, OWN)
+    record = doubted(restored(), kept_record(), 0, OWN)
     alone = Alone()
     alone.joined(record.known)
     alone.asked()
@@ -228,10 +270,22 @@ def test_a_doubtful_key_asks_a_person_before_anything_is_repeated() -> None:
     assert "restored" in str(alone.status.problem and alone.status.problem.errmsg)
 
 
+def test_a_job_that_a_person_finds_may_not_be_the_only_one() -> None:
+    """It has failed, and another try that is forgotten may still be carried out."""
+    record = doubted(restored(), kept_record(), 0, OWN)
+    covers = tuple(one.wish for one in record.known.tries)
+    found = Decided(id="u", what="mark_sent", by="li", reason="found", at=NOON, generation=0, covers=covers, msg_id=7)
+    failed = Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
+    own = Owned(msg_id=7, key="k", generation=0, accepted=True)
+    after = union(record.known, Known(said=(failed,), decided=(found,), owned=(own,)))
+    [job] = jobs_of(after, "k", OWN)
+    assert (job.msg_id, may_straggle((job,))) == (7, True)
+
+
 def test_an_untouched_key_asks_wechat_by_its_clientmsgid() -> None:
     """While WeChat remembers it, from the snapshot on; after that a person."""
     untouched = restored(told=TOLD.model_copy(update={"untouched": True}))
-    record = doubted(untouched, done(EMPTY, look()).records["k"], 0, OWN)
+    record = doubted(untouched, kept_record(), 0, OWN)
     alone = Alone()
     alone.joined(record.known)
     assert alone.wants() == "turn"

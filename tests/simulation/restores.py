@@ -53,6 +53,7 @@ class Restored(World):
         self.is_forgetful = False
         self._kept: Snapshot | None = None
         self._is_restored = False
+        self._begun_again: set[str] = set()
 
     def _snapshot(self) -> Ways:
         return [] if self._kept else [self._kept_now]
@@ -106,11 +107,14 @@ class Restored(World):
         """From where it was; its worker is gone. What was started since is started again."""
         _become(send, kept.sends[number])
         send.is_restored = True
+        if send.run is not None and send.run.state.wish is not None and send.runs > kept.runs[number]:
+            send.asked_before = send.run.state.wish.wish
         send.engine.forget_the_plan()
         self.judge.loses(send.key)
         book = self.judge.books[send.key]
         book.unheard, book.is_doubted = book.unheard + 1, True
         if send.run is None and send.runs > kept.runs[number]:
+            self._begun_again.add(send.key)
             send.start()
         elif send.run is not None and kept.flying[number]:
             send.run.inbox.append(events.Lost("the worker is gone"))
@@ -120,8 +124,9 @@ class Restored(World):
         return [partial(self._caught_up, one) for one in able]
 
     def _all_came_up(self, account: Account) -> bool:
-        running = (send for send in self.sends if send.account is account and send.run)
-        return all(send.key in account.state.records for send in running)
+        """Whether all that run have asked it, and all that had to be started again."""
+        wanted = (one for one in self.sends if one.account is account and (one.run or one.key in self._begun_again))
+        return all(send.key in account.state.records for send in wanted)
 
     def _caught_up(self, account: Account) -> None:
         self.tell(f"all of {account.name} was started again")

@@ -62,7 +62,8 @@ class Send:
     """One key. ``left``: what the histories of its earlier runs still tell; ``last``: the run that ended last.
 
     ``told_until``: up to when its run was told of losses of its account. ``is_batch``: another send starts it.
-    ``is_restored``: its histories are those of a snapshot, so that a run that no ledger answers knows too little.
+    ``is_restored``: its histories are those of a snapshot. A run that no ledger answers knows too little; and so does
+    one whose last wish was answered by then, ``asked_before``, if its key was started again since.
     """
 
     world: "World"
@@ -84,6 +85,7 @@ class Send:
     ends: list[steps.End] = field(default_factory=list)
     is_batch: bool = False
     is_restored: bool = False
+    asked_before: str | None = None
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.request, self.facts, self._begin, self._tell, replied=self._replied, name=self.key)
@@ -156,8 +158,7 @@ class Send:
         self._tell(f"ends: {end.outcome}")
         self.ends.append(end)
         self.world.reached.ended(end.outcome)
-        unheard = run.state.wish is not None and run.state.heard is None
-        blind = (self.is_forgotten and run.state.joined_at is None) or (self.is_restored and unheard)
+        blind = (self.is_forgotten and run.state.joined_at is None) or self._is_of_a_snapshot(run)
         if self.engine.digest == DIGEST and not end.refused and not blind:
             on_its_way = self.account.inbox or self.account.can_say()
             reused = end.problem is not None and end.problem.name == "key_reused"
@@ -167,6 +168,12 @@ class Send:
             self.left_end = Ended(outcome=end.outcome, problem=end.problem.name if end.problem else None)
         self.left = union(self.left, run.state.known)
         self.last, self.run = run, None
+
+    def _is_of_a_snapshot(self, run: Run) -> bool:
+        """Whether Temporal was restored, and its account has told it nothing since."""
+        heard = run.state.heard
+        told = run.state.wish is None if heard is None else heard.wish != self.asked_before
+        return self.is_restored and not told
 
     def _told(self, run: Run) -> Told:
         pushes = [one.msg_id for one in run.state.known.said if one.verdict.observed_by == "push"]
