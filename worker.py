@@ -74,9 +74,9 @@ TELLING: Final = timedelta(seconds=20)
 HEARTBEATS_APART: Final = timedelta(seconds=1)
 """How often the progress of an upload is told at most."""
 TASKS_AT_ONCE: Final = 20
-"""So many workflow tasks a worker takes, and no more than it can end in the ten seconds that Temporal gives each.
+"""A worker takes so many workflow tasks: as many as it can end in the ten seconds that Temporal gives each.
 
-A task that takes longer is done again from its beginning. Of 10,000 sends, a server that was busy ended none then.
+A task that takes longer is done again from its beginning. With 100, a busy server ended none of 10,000 sends.
 """
 RETENTION: Final = timedelta(days=35)
 
