@@ -277,8 +277,9 @@ def _cancelled(case: Case, reason: str) -> SendState:
     kept = tuple(act for act in case.state.acts if act.what != "cancel")
     state = case.state.changed(acts=(*kept, Act(what="cancel", at=case.now, reason=reason)))
     step = plan(case.request, state, case.now)
-    submitted = case.in_doubt or (isinstance(step, Step) and step.phase == "awaiting_result")
-    if state.pinned is None or case.may_be_forgotten or not submitted:
+    if state.pinned is None or case.may_be_forgotten:
+        return state
+    if not (case.in_doubt or (isinstance(step, Step) and step.phase == "awaiting_result")):
         return state
     what = "cancellation noted; the send goes on to its verdict, since it may have been accepted"
     return state.saying(case.now, what, None, reason)

@@ -20,7 +20,7 @@ from qunfa.contract.operators import (
     Unfreeze,
 )
 from qunfa.contract.result import MassSendResult
-from tests.project.guide import GUIDE, renewed
+from tests.project.guide import CHINESE_GUIDE, GUIDE, renewed
 from tests.project.imports import ROOT
 from workflows.pages import EXAMPLES, RETRIES
 
@@ -89,7 +89,8 @@ def test_every_outcome_is_explained() -> None:
 
 def test_the_pictures_are_there_small_and_used() -> None:
     """Every picture that is shown exists, is no burden to the repository, and none lies about."""
-    shown = set(re.findall(r"\]\(pictures/([\w-]+\.png)\)", TEXT))
+    texts = TEXT + CHINESE_GUIDE.read_text(encoding="utf-8")
+    shown = set(re.findall(r"\]\(pictures/([\w-]+(?:\.zh)?\.png)\)", texts))
     kept = {file.name: file.stat().st_size for file in (ROOT / "docs" / "pictures").iterdir()}
     assert shown == kept.keys()
     assert {name: size for name, size in kept.items() if size > PICTURE_BYTES} == {}

@@ -1,6 +1,6 @@
 """Temporal's own UI on the stage's server, and Debian's Chromium to look at it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,8 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from qunfa.cli.demo.ports import LOCALHOST
+from qunfa.config_file import Language
+from qunfa.language.phrases import speak_by_default
 from tests.chromium import path, started
 from tests.e2e.stage import Scene, Stage
 from tests.e2e.staging import scene_of, staged
@@ -52,12 +54,23 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def window(browser: Browser, ui_port: int, pytestconfig: pytest.Config) -> AsyncIterator[Window]:
+def language(request: pytest.FixtureRequest) -> Iterator[Language]:
+    """The language that the worker's pages are in."""
+    language: Language = getattr(request, "param", "en")
+    speak_by_default(language)
+    yield language
+    speak_by_default("en")
+
+
+@pytest.fixture
+async def window(
+    browser: Browser, ui_port: int, pytestconfig: pytest.Config, language: Language
+) -> AsyncIterator[Window]:
     """A window of a browser that has never been in this UI; its pictures are kept with `--screenshots DIR`."""
     page = await browser.new_page(
         viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB", timezone_id="Asia/Shanghai"
     )
     page.set_default_timeout(PATIENCE_MILLISECONDS)
     folder = pytestconfig.getoption("--screenshots")
-    yield Window(page, f"http://{LOCALHOST}:{ui_port}", Path(folder) if folder else None)
+    yield Window(page, f"http://{LOCALHOST}:{ui_port}", language, Path(folder) if folder else None)
     await page.close()

@@ -169,11 +169,11 @@ async def test_a_summary_reads_well_in_both_places(page: Page, ui: tuple[str, Cl
         static_details=details(request),
     )
     await page.goto(f"{address}/namespaces/default/workflows/{handle.id}/{handle.first_execution_run_id}/history")
-    await Window(page, address, None).see(page.locator("body"), 'Video "春季，50% off (now)" to all followers')
+    await Window(page, address, "en", None).see(page.locator("body"), 'Video "春季，50% off (now)" to all followers')
     await page.get_by_role("tab", name="User Metadata").click()
     frame = page.frame_locator("iframe[title=output]").first
-    await Window(page, address, None).see(
+    await Window(page, address, "en", None).see(
         frame.locator("main"), "Video “春季，50% off (now)” to all followers of brand"
     )
     details_frame = page.frame_locator("iframe[title=output]").nth(1)
-    await Window(page, address, None).see(details_frame.locator("main"), re.compile("key: spring-sale-2026"))
+    await Window(page, address, "en", None).see(details_frame.locator("main"), re.compile("key: spring-sale-2026"))

@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.async_api import FloatRect, FrameLocator, Locator, Page, expect
 from temporalio.client import WorkflowHandle
 
+from qunfa.config_file import Language
 from tests.looking import PATIENCE
 
 PATIENCE_MILLISECONDS = PATIENCE * 1000
@@ -18,14 +19,30 @@ LOOK_MILLISECONDS = 1_500
 WIDTH, HEIGHT = 1440, 1200
 COLOURS = 128
 """Enough for a picture in a document, at a third of the bytes."""
+IN_CHINESE = {
+    "needs operator": "待人工处理",
+    "Waiting for": "正在等待",
+    "done: sent": "已结束（done）：已发送（sent）",
+    "ended as sent": "已结束：已发送",
+    "retry of ip_not_whitelisted, by li": "针对 ip_not_whitelisted 重试，操作人 li",
+    "5,000 of 5,000": "5,000 人中的 5,000 人",
+    "awaiting approval": "待审批",
+    "to all followers": "发给全部粉丝",
+    "asked for by crm": "发起人 crm",
+    "open": "正常",
+    "FROZEN": "已冻结",
+    "nothing tried": "未提交",
+}
+"""What the pages say; everything else that is looked for stands there in both languages."""
 
 
 @dataclass
 class Window:
-    """One window. `folder` is where pictures go, if anywhere."""
+    """One window. `folder` is where pictures go, if anywhere; those of Chinese pages by a name of their own."""
 
     page: Page
     url: str
+    language: Language
     folder: Path | None
 
     async def open(self, handle: WorkflowHandle[Any, Any]) -> FrameLocator:
@@ -35,10 +52,14 @@ class Window:
         return self.page.frame_locator("iframe[title=output]").last
 
     async def read(self, page: FrameLocator, *texts: str) -> None:
-        """Wait until a workflow's page says all this; it is as of one moment, and `R` brings it up to date."""
+        """Wait until a workflow's page says all this in its language.
+
+        It is as of one moment, and `R` brings it up to date.
+        """
         async with asyncio.timeout(PATIENCE_MILLISECONDS / 1000):
             for text in texts:
-                while not await self._says(page, text):
+                said = IN_CHINESE.get(text, text) if self.language == "zh" else text
+                while not await self._says(page, said):
                     await self.page.keyboard.press("r")
 
     async def _says(self, page: FrameLocator, text: str) -> bool:
@@ -93,4 +114,5 @@ class Window:
         clip: FloatRect = {"x": 0, "y": 0, "width": WIDTH, "height": height}
         drawn = await self.page.screenshot(clip=clip, animations="disabled", caret="hide")
         with Image.open(BytesIO(drawn)) as picture:
-            picture.quantize(COLOURS).save(self.folder / f"{name}.png", optimize=True)
+            ending = ".zh.png" if self.language == "zh" else ".png"
+            picture.quantize(COLOURS).save(self.folder / f"{name}{ending}", optimize=True)
