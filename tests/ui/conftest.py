@@ -17,7 +17,7 @@ from tests.ports import free_ports
 from tests.temporal import development_server
 from tests.ui.window import HEIGHT, PATIENCE_MILLISECONDS, WIDTH, Window
 
-NAMES = ("atelier", "bakery", "cafe", "demo")
+NAMES = ("atelier", "bakery", "brewery", "cafe", "cinema", "dairy", "demo")
 """The last one is taken first."""
 
 
