@@ -166,7 +166,7 @@ Spoil = Callable[[Shelf], dict[str, Any]]
 @pytest.mark.parametrize(
     ("spoilt", "said"),
     [
-        (lambda shelf: shelf.put("a", b"a\n\nb\n"), "line 2 .empty."),
+        (lambda shelf: shelf.put("a", b"a\n\nb\n"), "Line 2 is empty"),
         (lambda shelf: shelf.put("a", ("a",)), "only one"),
         (lambda shelf: shelf.put("a", ("a", "a", "a")), "only one"),
         (lambda shelf: shelf.put("a", b"\n") | {"on_bad_line": "drop"}, "nobody"),
@@ -178,7 +178,7 @@ Spoil = Callable[[Shelf], dict[str, Any]]
         ),
         (
             lambda shelf: {"kind": "several", "of": [shelf.put("a", MANY)], "minus": [shelf.put("b", b"a b\n")]},
-            "line 1",
+            "Line 1",
         ),
         (lambda shelf: {"kind": "openid_file", "uri": "file:///nowhere/list"}, "not below a folder"),
     ],

@@ -118,7 +118,7 @@ async def test_all_problems_come_together(bench: Bench) -> None:
     found = await bench.inspect(message)
     expected = [
         ("message.articles[0].content: ", "relative URL"),
-        ("message.articles[0].thumb: ", "is text"),
+        ("message.articles[0].thumb: ", "is plain text"),
         ("message.articles[0].content: ", "WeChat takes less than 1 MB"),
         ("message.articles[1].content: ", "nested more than 200 elements deep"),
         ("message.articles[1].thumb: ", "it is empty"),

@@ -53,7 +53,7 @@ class Restored(World):
         self.is_forgetful = False
         self._kept: Snapshot | None = None
         self._is_restored = False
-        self._begun_again: set[str] = set()
+        self._to_come: set[str] = set()
 
     def _snapshot(self) -> Ways:
         return [] if self._kept else [self._kept_now]
@@ -114,18 +114,19 @@ class Restored(World):
         book = self.judge.books[send.key]
         book.unheard, book.is_doubted = book.unheard + 1, True
         if send.run is None and send.runs > kept.runs[number]:
-            self._begun_again.add(send.key)
             send.start()
         elif send.run is not None and kept.flying[number]:
             send.run.inbox.append(events.Lost("the worker is gone"))
+        if send.run is not None:
+            self._to_come.add(send.key)
 
     def _catch_up(self) -> Ways:
         able = [one for one in self.accounts if _waits(one.state) and self._all_came_up(one)]
         return [partial(self._caught_up, one) for one in able]
 
     def _all_came_up(self, account: Account) -> bool:
-        """Whether all that run have asked it, and all that had to be started again."""
-        wanted = (one for one in self.sends if one.account is account and (one.run or one.key in self._begun_again))
+        """Whether all that run have asked it, and all that ran or were started again when it was told."""
+        wanted = (one for one in self.sends if one.account is account and (one.run or one.key in self._to_come))
         return all(send.key in account.state.records for send in wanted)
 
     def _caught_up(self, account: Account) -> None:
