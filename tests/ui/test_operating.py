@@ -74,7 +74,10 @@ async def test_an_approver_sees_what_goes_out_and_decides_in_the_ui(scene: Scene
     handle = await scene.start("autumn", approval={"required": True}, requested_by="crm")
     await scene.until(handle, lambda status: status.phase == "awaiting_approval")
     page = await window.open(handle)
-    await window.read(page, "awaiting approval", "autumn: 你好", scene.account, "to all followers", "asked for by crm")
+    kind = {"en": "text: ", "zh": "文本："}[window.language]
+    await window.read(
+        page, "awaiting approval", f"{kind}autumn: 你好 of {scene.account}", "to all followers", "asked for by crm"
+    )
     await window.picture("awaiting-approval", 1000)
     await window.fill_in("approve", await shown_json(page, "approve", by="crm"))
     await window.submit("somebody else has to approve it")
@@ -90,7 +93,7 @@ async def test_an_account_is_frozen_and_unfrozen_in_the_ui(scene: Scene, window:
     """The account's page names the updates; a send that is due meanwhile waits, and goes out afterwards."""
     await scene.result(await scene.start("first"))
     page = await window.open(scene.ledger_handle)
-    await window.read(page, scene.appid, "open")
+    await window.read(page, scene.appid + {"en": ": open", "zh": "：正常"}[window.language])
     await window.fill_in("freeze", '{"by": "li", "reason": "wrong price"}')
     await window.submit("Update successful")
     second = await scene.start("second")

@@ -29,7 +29,6 @@ IN_CHINESE = {
     "awaiting approval": "待审批",
     "to all followers": "发给全部粉丝",
     "asked for by crm": "发起人 crm",
-    "open": "正常",
     "FROZEN": "已冻结",
     "nothing tried": "未提交",
 }
