@@ -41,9 +41,7 @@ def test_a_ledger_is_shown_whole() -> None:
     assert [getattr(seen, name) for name in kept] == [getattr(state, name) for name in kept]
     assert seen.waiting == (Waiting(key="b", due=NOON + MINUTE, place=1),)
     assert seen.lease == ledger.Lease(
-        index=0,
-        attempt=lease.number,
-        **lease.model_dump(exclude={"number", "wish", "clientmsgid"}),
+        index=0, attempt=lease.number, **lease.model_dump(exclude={"number", "wish", "clientmsgid"})
     )
     assert show.switch(state) == ledger.FreezeAnswer(frozen=state.frozen, in_flight=(seen.lease,))
 

@@ -5,15 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.rules.calendar import (
-    SendHours,
-    closing,
-    next_day,
-    next_month,
-    next_opening,
-    shanghai_clock,
-    shanghai_day,
-)
+from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening, shanghai_clock, shanghai_day
 from tests.rules import arbitrary
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

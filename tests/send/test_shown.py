@@ -162,11 +162,7 @@ PUSH = "WeChat's push on msg_id 7"
         (
             asking,
             Seen(
-                "needs_operator",
-                None,
-                "an operator's answer to send_failed",
-                NOON + timedelta(days=3),
-                "send_failed",
+                "needs_operator", None, "an operator's answer to send_failed", NOON + timedelta(days=3), "send_failed"
             ),
         ),
         (checked, Seen("needs_operator", steps.AskWechat, "WeChat's word on msg_id 7", None, "send_failed")),

@@ -12,18 +12,7 @@ from qunfa.send.apply import SEEN_WITHIN, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own
-from tests.send.places import (
-    HOUR,
-    SECOND,
-    aborted,
-    accepted,
-    asking,
-    begun,
-    joined,
-    planned,
-    queued,
-    to_approve,
-)
+from tests.send.places import HOUR, SECOND, aborted, accepted, asking, begun, joined, planned, queued, to_approve
 
 PUSH = events.Pushed(JobFinished(msg_id=7, status="send fail"))
 
