@@ -102,7 +102,7 @@ def test_a_batch_that_fails_stops_the_rest_and_asks() -> None:
     """The next one waits for a person, who can let the send go on."""
     drive = Drive()
     step = drive.waits(lambda number: failed(number) if number == 2 else sent(number))
-    assert (step.phase, step.problem.name, drive.begun[3]) == ("needs_operator", "batch_failed", 0)
+    assert (step.phase, step.problem and step.problem.name, drive.begun[3]) == ("needs_operator", "batch_failed", 0)
     assert drive.answer(Resume(by="li")) is None
     end = drive.ended()
     assert (end.outcome, drive.begun[2], drive.begun[3]) == ("partly_sent", 1, 1)

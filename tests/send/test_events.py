@@ -174,8 +174,7 @@ def test_a_new_generation_is_opened_by_nobody() -> None:
 def test_a_wish_that_follows_a_silent_one_has_waited_as_long() -> None:
     """One that follows an answered one begins anew; each has a number of its own."""
     alone = begun()
-    first = alone.state.wish
-    assert first
+    first = alone.wish
     alone.now += MINUTE
     again = after(alone, events.Wishing("w", "joining")).wish
     assert again

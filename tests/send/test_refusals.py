@@ -192,8 +192,7 @@ def test_an_answer_says_that_the_wish_has_arrived() -> None:
     """It may be heard before the activity that sent the wish comes back."""
     alone = begun()
     alone.hear(waits=Waits(why="queue"))
-    assert alone.state.wish
-    assert alone.state.wish.sent_at == NOON
+    assert alone.wish.sent_at == NOON
 
 
 PUSH = events.Pushed(JobFinished(msg_id=7, status="send fail"))

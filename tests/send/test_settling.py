@@ -44,7 +44,7 @@ def test_a_confirmed_abort_ends_as_aborted(there: Callable[[], Alone], problem: 
     if alone.does() is steps.AskWechat:
         alone.take(events.WechatSaid(7, FAILED))
     alone.reported("aborted")
-    assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == ("aborted", problem)
+    assert (alone.end.outcome, alone.end.problem and alone.failure.name) == ("aborted", problem)
 
 
 def test_a_confirmed_abort_gives_way_to_wechats_word() -> None:
@@ -88,8 +88,7 @@ def test_an_abort_before_the_ledgers_answer_ends_a_key_in_doubt(heard_first: boo
     known, alone = straggling().state.known, Alone()
     alone.take()
     assert alone.abort() is None
-    wish = alone.state.wish
-    assert wish is not None
+    wish = alone.wish
     sent = events.WishSent(wish.wish, known if heard_first else Known(), searched=True)
     heard = events.Heard(alone.granted(known, ended=Ended(outcome="unknown", problem="content_refused")))
     alone.take(*((heard, sent) if heard_first else (sent, heard)))
@@ -110,8 +109,7 @@ def test_an_end_in_doubt_has_its_problem(there: Callable[[], Alone]) -> None:
     if alone.does() is steps.AskWechat:
         alone.take(events.WechatSaid(7, FAILED))
     alone.reported("unknown")
-    assert alone.end.problem is not None
-    assert (alone.end.problem.name, alone.end.problem.todo) == (problem, NO_NEW_KEY)
+    assert (alone.failure.name, alone.failure.todo) == (problem, NO_NEW_KEY)
 
 
 def test_a_confirmation_settles_what_a_generation_inherits() -> None:
@@ -130,13 +128,10 @@ def test_a_confirmation_settles_what_a_generation_inherits() -> None:
 
 def test_a_slow_try_is_said_with_the_problem_that_it_may_change() -> None:
     """With what a retry does, where there is one; not where every try was answered."""
-    said = {word: straggling(word).status.problem for word in ("send fail", "err(10001)")}
-    assert all(one is not None and "may still carry it out" in one.sentence for one in said.values())
-    assert all(one is not None and one.sentence.endswith(".") for one in said.values())
-    assert ["A retry cannot double it" in one.sentence for one in said.values() if one] == [True, False]
-    answered = asking()
-    assert answered.status.problem is not None
-    assert "carried out" not in answered.status.problem.sentence
+    said = [straggling(word).problem.sentence for word in ("send fail", "err(10001)")]
+    assert all("may still carry it out" in one and one.endswith(".") for one in said)
+    assert ["A retry cannot double it" in one for one in said] == [True, False]
+    assert "carried out" not in asking().problem.sentence
 
 
 def test_a_key_that_failed_before_is_not_submitted_by_an_old_retry() -> None:
@@ -178,7 +173,7 @@ def test_a_run_whose_key_was_taken_by_other_content_ends() -> None:
             alone.wait(FACTS.timing.repeat)
         alone.sent()
         alone.hear(answer="reused")
-        assert (alone.end.outcome, alone.end.problem and alone.end.problem.name) == (outcome, "key_reused")
+        assert (alone.end.outcome, alone.end.problem and alone.failure.name) == (outcome, "key_reused")
 
 
 def test_a_retry_of_refused_material_makes_it_anew() -> None:
@@ -224,13 +219,6 @@ DAY = timedelta(days=1)
 COUNTED = SendsCounted(today=Day(total=41, to_all=1), month=Day(total=43, to_all=3), since=NOON - DAY)
 
 
-def shown(alone: Alone) -> Problem:
-    """The problem that people see."""
-    problem = alone.status.problem
-    assert problem is not None
-    return problem
-
-
 def of_quota() -> Alone:
     """The day's sends are used up, and the account has a person asked."""
     alone = Alone(FACTS.model_copy(update={"quota": "ask"}))
@@ -245,14 +233,13 @@ def of_quota() -> Alone:
 def test_a_used_up_quota_is_told_with_what_was_counted() -> None:
     """When a person is asked, while the account is asked once more, and with the end."""
     alone = of_quota()
-    assert "41 accepted today" in shown(alone).sentence
+    assert "41 accepted today" in alone.problem.sentence
     alone.abort()
     assert alone.does() is steps.SendWish
-    assert "41 accepted today" in shown(alone).sentence
+    assert "41 accepted today" in alone.problem.sentence
     alone.asked()
     alone.reported("aborted")
-    assert alone.end.problem is not None
-    assert "41 accepted today" in alone.end.problem.sentence
+    assert "41 accepted today" in alone.failure.sentence
 
 
 @pytest.mark.parametrize(("there", "slow"), [(asking, False), (straggling, True)])
@@ -263,7 +250,7 @@ def test_a_strange_word_has_the_ledger_asked_again(there: Callable[[], Alone], s
     alone.pushed("send fail", msg_id=99)
     assert alone.wants() == "asking"
     assert alone.step.problem == before.problem
-    assert ("may still carry it out" in shown(alone).sentence) is slow
+    assert ("may still carry it out" in alone.problem.sentence) is slow
     alone.asked()
     assert (alone.wants(), alone.step) == (None, before)
 
@@ -286,8 +273,7 @@ def test_a_problem_has_the_words_of_the_job_that_failed() -> None:
     alone.joined(before.state.known, ended=Ended(outcome="failed", problem="admin_timeout"))
     alone.asked(before.state.known)
     alone.take(events.WechatSaid(7, FAILED))
-    assert alone.end.problem is not None
-    assert (alone.end.problem.name, alone.end.problem.errmsg) == ("admin_timeout", "err(40002)")
+    assert (alone.failure.name, alone.failure.errmsg) == ("admin_timeout", "err(40002)")
 
 
 def test_what_expires_while_nobody_decides_has_expired() -> None:
@@ -326,8 +312,7 @@ def test_a_doubtful_end_names_each_job_in_doubt() -> None:
         assert alone.step.effect == steps.AskWechat(msg_id)
         alone.take(events.WechatSaid(msg_id, SENDING), events.Polled(msg_id, None))
     alone.reported("unknown")
-    assert alone.end.problem is not None
-    assert "msg_id 7, msg_id 8" in alone.end.problem.sentence
+    assert "msg_id 7, msg_id 8" in alone.failure.sentence
 
 
 def test_sends_that_wait_for_a_quota_are_spread() -> None:
@@ -337,8 +322,7 @@ def test_sends_that_wait_for_a_quota_are_spread() -> None:
     for key in ("a", "b", "c", "d"):
         alone = trying(key=key)
         alone.answered("refused", errcode=45028)
-        assert alone.step.until is not None
-        assert midnight <= alone.step.until < midnight + timedelta(minutes=3)
+        assert midnight <= alone.until < midnight + timedelta(minutes=3)
         assert (alone.step.phase, alone.status.waiting_for is None) == ("scheduled", False)
-        times.add(alone.step.until)
+        times.add(alone.until)
     assert len(times) > 1
