@@ -9,7 +9,7 @@ import pytest
 
 from qunfa.contract.facts import Known
 from qunfa.contract.grants import Waits
-from qunfa.contract.operators import Abort, Approve, MarkSent, Pause, Reject, Reschedule, Resume, Retry
+from qunfa.contract.operators import Abort, Approve, Choose, MarkSent, Pause, Reject, Reschedule, Resume, Retry
 from qunfa.contract.result import Answer, JobFinished, Problem
 from qunfa.send import events
 from qunfa.send.apply import SEEN_WITHIN, apply
@@ -74,6 +74,7 @@ ENDING = "does not fit now: this send is ending"
         (planned, RESUME, "resume does not fit now: this send is not paused"),
         (planned, APPROVE, "approve does not fit: this send needs no approval"),
         (planned, REJECT, "reject does not fit: this send needs no approval"),
+        (planned, Choose(winner="a", **BY_LI), "choose does not fit: this send has no split test"),
         (accepted, RETRY, "retry does not fit now: the send is awaiting result and asks nothing"),
         (accepted, PAUSE, "already accepted as msg_id 7; a delivered send can only be recalled"),
         (accepted, LATER, "already accepted as msg_id 7; a delivered send can only be recalled"),
