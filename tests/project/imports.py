@@ -136,7 +136,6 @@ def imports(source: str, package: list[str]) -> Iterator[tuple[int, str]]:
 
 
 def sources() -> list[Path]:
-    """Every module that is installed."""
     folders = (ROOT / name for name in ("qunfa", "workflows", "activities"))
     return sorted([*ROOT.glob("worker.py"), *(file for folder in folders for file in folder.rglob("*.py"))])
 

@@ -19,22 +19,18 @@ TO = [{"openid": "boss"}, {"openid": "blocked"}, {"wxname": "li"}]
 
 
 def a_preview(**more: Any) -> dict[str, Any]:
-    """A request to preview a voice."""
     return {"account": "demo", "key": "look", "message": VOICE, "to": TO, **more}
 
 
 async def begun(desk: Desk, raw: Any) -> WorkflowHandle[Any, PreviewResult]:
-    """A preview under the key `look`."""
     return await desk.begin(PREVIEW_MASS_SEND, raw, preview_id("demo", "look"), PreviewResult)
 
 
 async def preview(desk: Desk, raw: Any) -> PreviewResult:
-    """Its result."""
     return await (await begun(desk, raw)).result()
 
 
 async def checked(desk: Desk, raw: Any) -> CheckResult:
-    """The result of a check."""
     handle = await desk.begin(CHECK_MASS_SEND, raw, check_id("demo", "spring"), CheckResult)
     result: CheckResult = await handle.result()
     return result
