@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from qunfa.account import show
 from qunfa.account.people import forget, freeze, unfreeze, why_kept
-from qunfa.account.quota import previewed
 from qunfa.account.records import unsearched
+from qunfa.account.routing import previewed
 from qunfa.contract import ledger
 from qunfa.contract.facts import Ended
 from qunfa.contract.ledger import Frozen, LedgerView, PreviewsLeft, Recalled, Waiting

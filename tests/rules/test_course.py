@@ -9,10 +9,9 @@ from hypothesis import given
 from qunfa.contract.facts import Known, Said
 from qunfa.contract.result import NOT_DELIVERED, Answer, Counts, Job, Verdict
 from qunfa.contract.steps import Timing
-from qunfa.rules.course import Jobs, Over, Renew, course, may_have_been_delivered
+from qunfa.rules.course import Jobs, Over, Renew, course, may_have_been_delivered, may_straggle, shares_clientmsgid
 from qunfa.rules.outcome import bad_end, from_ledger
 from qunfa.rules.problems import PROBLEMS, describe
-from qunfa.rules.stragglers import may_straggle, shares_clientmsgid
 from qunfa.rules.submission import Ask, Await, Conditions, Step, Submit
 from qunfa.send.doubt import jobs_of
 from tests.rules import arbitrary

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from qunfa.contract.facts import Decided, Known, Owned, Said, Try
 from qunfa.contract.result import Answer, ArticleCheck, Counts, JobFinished, Verdict
-from qunfa.rules.bounds import ID_MAX, LIST_MAX, TEXT_MAX, cut, is_plain
+from qunfa.rules.bounds import ID_MAX, LIST_MAX, TEXT_MAX, cut, is_plain, shortened
 from qunfa.rules.memory import TRIES_MAX, given_up, is_silent, is_under_way, is_unknown, union
-from qunfa.rules.shortening import shortened
 from qunfa.send.doubt import jobs_of
 from tests.rules.arbitrary import CLIENTMSGID, NOON
 from tests.send.arbitrary_facts import FIRST, KEY, known

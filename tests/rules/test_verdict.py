@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from qunfa.contract.result import ArticleCheck, Counts, Job, JobFinished, Observer, Verdict
 from qunfa.contract.steps import JobStatus
 from qunfa.rules.problems import PROBLEMS
-from qunfa.rules.second_submission import is_under_way, objection
 from qunfa.rules.verdict import Judgement, better, err_code, judge, verdict_of_poll, verdict_of_push
+from qunfa.send.questions import is_under_way, objection
 from tests.rules import arbitrary
 from tests.rules.sentences import is_well_written
 

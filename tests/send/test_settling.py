@@ -11,8 +11,8 @@ from qunfa.contract.facts import Ended, Known, Said
 from qunfa.contract.ledger import Day, SendsCounted
 from qunfa.contract.message import Material
 from qunfa.contract.result import Answer, Problem, Verdict
+from qunfa.rules.bounds import shortened
 from qunfa.rules.problems import NO_NEW_KEY
-from qunfa.rules.shortening import shortened
 from qunfa.send import events, steps
 from qunfa.send.answers import FACTS_BYTES
 from tests.rules.arbitrary import NOON
