@@ -20,7 +20,6 @@ from tests.account.driving import (
     leased,
     look,
     report,
-    tried,
     wish,
     yes,
 )
@@ -107,17 +106,6 @@ def test_what_is_said_has_a_number_of_its_own() -> None:
     assert len(set(numbers)) == len(numbers)
 
 
-def test_a_lease_is_confirmed_by_its_own_signal_alone() -> None:
-    """One of an earlier lease, of another key or run, says nothing about it."""
-    state = done(EMPTY, wish())
-    [said] = outgoing(state, NOON)
-    assert delivered(state, said).announced
-    for other in ({"key": "other"}, {"serial": 2}, {"run_id": "run-2"}):
-        strange = said.model_copy(update=other)
-        assert (delivered(state, strange), not_found(state, strange, NOON)) == (state, state)
-    assert not_found(state, said, NOON).lease is None
-
-
 def test_signals_at_once_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first one goes in any case."""
     state = done(EMPTY, *(look(f"w{n}", f"k{n}") for n in range(3)))
@@ -149,10 +137,3 @@ def test_the_lease_of_a_run_that_is_gone_comes_back_unused() -> None:
     assert not state.records["a"].unsettled
     assert state.lease is not None
     assert (state.lease.key, state.lease.not_before) == ("b", NOON)
-
-
-def test_places_are_never_told_as_they_change() -> None:
-    """A hundred sends before it are a hundred signals fewer; §6.14."""
-    state, lease = leased(EMPTY, *(wish(f"w{n}", f"k{n}") for n in range(5)))
-    state, said = heard(done(state, report(tried(lease, answer("refused", errcode=48001)), key="k0")))
-    assert [(one.kind, one.key) for one in said] == [("lease", "k1")]

@@ -148,7 +148,6 @@ def test_a_word_for_which_its_owner_has_no_room_is_not_noted(monkeypatch: pytest
 
 
 PUSH = JobFinished(msg_id=7, status="send success", counts=Counts(total=3, filter=3, sent=3))
-KNOWN = done(EMPTY, report(attempt(answer())))
 
 
 def words(state: AccountState, key: str = "k") -> list[str]:

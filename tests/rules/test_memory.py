@@ -164,7 +164,6 @@ def test_in_short_texts_and_articles_are_gone_and_all_else_is_there() -> None:
     assert shortened(Known(said=(word,))).said == (word.model_copy(update={"verdict": bare}),)
 
 
-UNKNOWN = Answer(kind="unknown", at=NOON)
 NO_RIGHT = Answer(kind="refused", at=NOON, errcode=48001)
 
 

@@ -17,7 +17,6 @@ from tests.send.arbitrary_facts import FIRST, IDS, KEY, a_try, known, tries
 
 ACCEPTED = Answer(kind="accepted", at=NOON, msg_id=7)
 DUPLICATE = Answer(kind="duplicate", at=NOON, errcode=45065, msg_id=7)
-UNKNOWN = Answer(kind="unknown", at=NOON)
 SAME = (
     *("ever_unknown", "window_started_at", "unanswered", "vague", "repeats", "token_refusals", "answer"),
     *("msg_id", "deduplicated", "clientmsgid"),

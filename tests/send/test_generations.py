@@ -23,16 +23,8 @@ from tests.send.places import (
     second,
     settle_questions,
     straggling,
-    trying,
     unanswered,
 )
-
-
-def collided(msg_id: int = 9) -> Alone:
-    """WeChat has answered 45065 with this msg_id."""
-    alone = trying()
-    alone.answered("duplicate", errcode=45065, msg_id=msg_id)
-    return alone
 
 
 def failed_twice() -> Alone:
