@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qunfa.contract.ledger import Pace
 from qunfa.contract.result import Answer
 from qunfa.rules import pace
-from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening, shanghai_clock, shanghai_day
+from qunfa.rules.calendar import SendHours, closing, next_day, next_month, next_opening
 from tests.rules import arbitrary
 from tests.rules.arbitrary import NOON
 
@@ -27,42 +27,6 @@ def shanghai(text: str) -> datetime:
 def inside(moment: datetime, hours: SendHours) -> bool:
     """Whether Shanghai's clock shows a time within ``hours``."""
     return hours[0] <= moment.astimezone(SHANGHAI).strftime("%H:%M") < hours[1]
-
-
-@pytest.mark.parametrize(
-    ("moment", "day"),
-    [
-        ("2026-11-30T15:59:59+00:00", "2026-11-30"),
-        ("2026-11-30T16:00:00+00:00", "2026-12-01"),
-        ("2026-12-31T16:00:00+00:00", "2027-01-01"),
-        ("2028-02-28T16:00:00+00:00", "2028-02-29"),
-        ("2026-12-01T00:00:00+14:00", "2026-11-30"),
-    ],
-)
-def test_the_day_turns_at_midnight_in_shanghai(moment: str, day: str) -> None:
-    """Wherever the time was written down."""
-    assert shanghai_day(datetime.fromisoformat(moment)) == day
-
-
-def test_people_read_shanghai_time() -> None:
-    """With its offset, to the second."""
-    assert shanghai_clock(datetime(2026, 12, 1, 1, 2, 3, 999, tzinfo=UTC)) == "2026-12-01 09:02:03+08:00"
-
-
-@pytest.mark.parametrize(
-    ("moment", "opening"),
-    [
-        ("2026-12-01T07:59:59", "2026-12-01T08:00:00"),
-        ("2026-12-01T08:00:00", "2026-12-01T08:00:00"),
-        ("2026-12-01T21:59:59", "2026-12-01T21:59:59"),
-        ("2026-12-01T22:00:00", "2026-12-02T08:00:00"),
-        ("2026-12-31T23:30:00", "2027-01-01T08:00:00"),
-        ("2026-12-01T00:00:00", "2026-12-01T08:00:00"),
-    ],
-)
-def test_the_edges_of_the_hours(moment: str, opening: str) -> None:
-    """The opening belongs to the hours, the closing does not."""
-    assert next_opening(shanghai(moment), DAYTIME) == shanghai(opening)
 
 
 @given(anywhen, arbitrary.send_hours)

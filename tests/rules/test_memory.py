@@ -257,12 +257,6 @@ def test_long_texts_and_lists_are_cut() -> None:
     assert after == (decided(LONG[:TEXT_MAX], LIST_MAX), decided("short"))
 
 
-def test_a_long_text_within_a_word_of_wechat_is_cut() -> None:
-    """In a model within a model."""
-    word = Said(msg_id=7, verdict=Verdict(status=LONG, observed_by="push"), at=NOON)
-    assert cut(word).verdict.status == LONG[:TEXT_MAX]
-
-
 def test_a_push_has_a_bounded_number_of_articles() -> None:
     """And each of them a bounded address; what nobody reads goes."""
     articles = tuple(ArticleCheck(idx=number, url=LONG) for number in range(LIST_MAX + 2))

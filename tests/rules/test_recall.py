@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from qunfa.contract.recall import Heard, KnownJob, RecallCall
 from qunfa.rules.recall import (
     CALLS_MAX,
-    VERIFYING_LOOKS,
     End,
     Look,
     begin,
@@ -17,25 +16,11 @@ from qunfa.rules.recall import (
     interrupted,
     looked,
     next_step,
-    obstacle,
 )
 from qunfa.rules.submission import spacing
 from tests.rules.arbitrary import NOON
 from tests.rules.recalls import FAILED, MINUTE, OURS, TIMING, call, end, ready, recall, request, says
 from tests.rules.sentences import is_well_written
-
-
-@pytest.mark.parametrize(
-    ("known", "aim", "sentence"),
-    [
-        ({"msgtype": "text"}, {}, "only articles and videos"),
-        ({"msgtype": "wxcard", "articles": None}, {}, "only articles and videos"),
-        ({}, {"msg_id": 7, "article_idx": 3}, "has 2 article(s), so there is no article 3"),
-    ],
-)
-def test_what_stands_against_it(known: dict[str, Any], aim: dict[str, Any], sentence: str) -> None:
-    """By what is known here, WeChat need not be asked."""
-    assert sentence in (obstacle(request(**aim), OURS.model_copy(update=known)) or "")
 
 
 @pytest.mark.parametrize(
@@ -59,27 +44,6 @@ def test_a_job_that_is_not_sent_yet_is_waited_for(known: KnownJob, heard: Heard)
     done = end(next_step(later, NOON + TIMING.window))
     known_so = "is not known to be sent" if heard.detail else "is still not sent"
     assert (done.outcome, known_so in done.sentence) == ("not_recalled", True)
-
-
-def test_an_ok_is_verified() -> None:
-    """Soon, some times; without a DELETE it counts as recalled, but not as verified."""
-    done, at = called(ready(), call()), NOON
-    for _ in range(VERIFYING_LOOKS):
-        step = next_step(done, at)
-        assert isinstance(step, Look)
-        at = step.at
-        done = looked(done, says("SEND_SUCCESS", at=at))
-    last = end(next_step(done, at))
-    assert (last.outcome, last.verified, at - NOON < 2 * MINUTE) == ("recalled", False, True)
-    assert end(next_step(looked(done, says("DELETE", at=at)), at)).verified
-
-
-def test_one_article_of_several_has_no_verification() -> None:
-    """`mass/get` is asked once, in case it was the last one."""
-    done = called(ready(msg_id=7, article_idx=1), call())
-    assert isinstance(next_step(done, NOON), Look)
-    last = end(next_step(looked(done, says("SEND_SUCCESS")), NOON))
-    assert (last.outcome, last.verified) == ("recalled", False)
 
 
 def test_40065_for_ever_ends_while_others_still_have_calls() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from qunfa.contract.ledger import Recalled
-from qunfa.contract.recall import Heard, KnownJob, RecallCall
+from qunfa.contract.recall import Heard, KnownJob
 from qunfa.contract.result import Verdict
 from qunfa.rules.recall import (
     CALLS_MAX,
@@ -17,7 +17,6 @@ from qunfa.rules.recall import (
     begin,
     called,
     failed,
-    interrupted,
     looked,
     next_step,
     obstacle,
@@ -78,26 +77,6 @@ def test_only_calls_that_were_written_count() -> None:
         full = looked(going, says("SEND_SUCCESS", at=NOON + 60 * MINUTE))
         assert isinstance(next_step(full, NOON + 60 * MINUTE), Delete) is (going.written < CALLS_MAX)
         going = called(going, call("refused", 45011, at=NOON + number * SECOND))
-
-
-@pytest.mark.parametrize(
-    ("one", "doubtful"),
-    [
-        (call("lost"), True),
-        (call("refused", -1), True),
-        (call("refused", 12345), True),
-        (call("refused", 48001), False),
-        (call("refused", 12345, token_endpoint=True), False),
-        (call("ok"), False),
-        (call("not_written"), False),
-    ],
-)
-def test_which_calls_may_have_been_carried_out(one: RecallCall, doubtful: bool) -> None:
-    """Such as WeChat has not said so of."""
-    assert called(recall(), one).doubtful is doubtful
-    cut = interrupted(called(recall(), one), "It was cancelled.")
-    assert (cut is not None) is (doubtful or one.answer == "ok")
-    assert cut is None or "It was cancelled." in cut.sentence
 
 
 @pytest.mark.parametrize(
@@ -176,33 +155,3 @@ def test_a_recall_of_what_was_recalled_before_says_by_whom() -> None:
     assert not isinstance(next_step(refused(40065, known, token_endpoint=True), NOON), End) or (
         end(next_step(refused(40065, known, token_endpoint=True), NOON)).outcome == "not_recalled"
     )
-
-
-def test_a_delivered_job_is_called_about_again_though_it_is_forgotten() -> None:
-    """`mass/get` answers 40059; one that is not known to be delivered is looked at again."""
-    forgotten = says(errcode=40059, at=NOON + MINUTE)
-    assert isinstance(next_step(looked(refused(), forgotten), NOON + MINUTE), Delete)
-    open_ = OURS.model_copy(update={"verdict": None})
-    step = next_step(looked(refused(known=open_), forgotten), NOON + MINUTE)
-    assert isinstance(step, Look)
-    assert (step.at, "40059" in step.why, "45011" in step.why) == (NOON + 3 * MINUTE, True, True)
-
-
-def test_looks_after_an_ok_are_closer_than_others() -> None:
-    """A twelfth of the usual."""
-    done = called(ready(), call())
-    assert next_step(done, NOON) == Look(NOON, "mass/get to say DELETE")
-    heard = looked(done, says("SEND_SUCCESS"))
-    assert next_step(heard, NOON) == Look(NOON + MINUTE / 12, "mass/get to say DELETE")
-    assert next_step(looked(heard, says("SEND_SUCCESS")), NOON) == Look(NOON + MINUTE / 6, "mass/get to say DELETE")
-
-
-def test_a_recall_by_a_url_alone_is_called_again_without_a_look() -> None:
-    """Spaced, for as long as the window; then it ends with what the call was answered."""
-    going = called(recall(KnownJob(), **BY_URL), call("refused", 45011))
-    step = next_step(going, NOON)
-    assert isinstance(step, Delete)
-    assert (step.at, "45011" in step.why) == (NOON + MINUTE, True)
-    done = end(next_step(going, NOON + TIMING.window))
-    assert (done.outcome, "45011" in done.sentence, "mass/get" in done.sentence) == ("not_recalled", True, False)
-    assert end(next_step(called(going, call("lost", detail="cut off")), NOON + TIMING.window)).outcome == "unknown"
