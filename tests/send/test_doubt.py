@@ -5,8 +5,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qunfa.contract.facts import Decided, Known, Owned, Said, Try
-from qunfa.contract.result import Answer, Job, Verdict
+from qunfa.contract.facts import Decided, Known, Owned, Try
+from qunfa.contract.result import Answer, Job
 from qunfa.rules.codes import CodeClass
 from qunfa.rules.course import may_have_been_delivered
 from qunfa.rules.memory import union
@@ -112,13 +112,6 @@ def test_a_confirmation_covers_what_it_was_taken_on() -> None:
     assert may_have_been_delivered(jobs_of(Known(tries=(first, later), decided=(sure,)), KEY, FIRST))
 
 
-def test_a_confirmation_is_overruled_by_an_acceptance() -> None:
-    """WeChat has the job after all: the person was mistaken, and the job is open."""
-    sure = decision("open", covers=("wish-1",), confirms=True)
-    [job] = jobs_of(Known(tries=(a_try(1, ACCEPTED),), decided=(sure,)), KEY, FIRST)
-    assert (job.msg_id, job.overruled, job.verdict) == (7, True, None)
-
-
 def test_a_msg_id_of_another_key_is_a_collision() -> None:
     """Only the ledger knows whose it is; until then the job is taken for accepted, and the ledger is asked."""
     facts = Known(tries=(a_try(1, DUPLICATE),))
@@ -127,55 +120,3 @@ def test_a_msg_id_of_another_key_is_a_collision() -> None:
     theirs = Known(tries=facts.tries, owned=(Owned(msg_id=7, key="autumn", generation=0),))
     assert of_unknown_owner(theirs) == frozenset()
     assert (jobs_of(theirs, KEY, FIRST)[0].msg_id, jobs_of(theirs, KEY, FIRST)[0].collides_with) == (None, 7)
-
-
-def test_a_generation_that_shares_an_id_inherits_its_doubts() -> None:
-    """WeChat remembers the clientmsgid from the first unknown try on, whichever generation made it."""
-    shared = a_try(2, generation=1).model_copy(update={"clientmsgid": FIRST})
-    jobs = jobs_of(Known(tries=(a_try(1, lost=True), shared)), KEY, FIRST)
-    assert jobs[1].ever_unknown
-    assert jobs[1].window_started_at == NOON
-
-
-def test_of_two_jobs_of_one_generation_the_delivered_one_counts() -> None:
-    """A job that failed has set the clientmsgid free, and the next try was taken as well."""
-    second = a_try(2, Answer(kind="accepted", at=NOON + timedelta(hours=1), msg_id=8))
-    facts = Known(
-        tries=(a_try(1, ACCEPTED), second),
-        said=(Said(msg_id=7, verdict=Verdict(status="send fail", observed_by="push"), at=NOON),),
-    )
-    assert jobs_of(facts, KEY, FIRST)[0].msg_id == 8
-    assert jobs_of(facts, KEY, FIRST)[0].verdict is None
-
-
-def test_only_a_retry_of_its_generation_makes_answers_count_no_more() -> None:
-    """Whatever another decision covers, and whatever is retried of another generation."""
-    refused = a_try(1, Answer(kind="refused", at=NOON, errcode=48001))
-    for other in (decision("abort", covers=("wish-1",)), decision("retry", generation=1, covers=("wish-1",))):
-        job = jobs_of(Known(tries=(refused,), decided=(other,)), KEY, FIRST)[0]
-        assert (job.answer, job.repeats) == (refused.answer, 1)
-
-
-def test_only_a_mark_of_its_generation_is_an_acceptance() -> None:
-    """Neither another decision on it, nor a mark of another one."""
-    for other in (decision("retry"), decision("mark_sent", generation=1, msg_id=9)):
-        job = jobs_of(Known(tries=(a_try(1, lost=True),), decided=(other,)), KEY, FIRST)[0]
-        assert (job.msg_id, job.accepted_at) == (None, None)
-
-
-def test_of_two_jobs_of_one_generation_a_yes_comes_first() -> None:
-    """Before one of which nothing is known yet."""
-    tries = (a_try(1, ACCEPTED.model_copy(update={"msg_id": 8})), a_try(2, ACCEPTED))
-    yes = Said(msg_id=7, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
-    assert jobs_of(Known(tries=tries, said=(yes,)), KEY, FIRST)[0].msg_id == 7
-
-
-def test_of_two_marks_the_later_one_counts() -> None:
-    """Whatever their ids are."""
-    for numbers in ((1, 2), (2, 1)):
-        marks = tuple(
-            decision("mark_sent", number, hours=hours, msg_id=8 + hours) for hours, number in enumerate(numbers)
-        )
-        for decided in (marks, marks[::-1]):
-            facts = Known(tries=(a_try(1, lost=True),), decided=decided)
-            assert jobs_of(facts, KEY, FIRST)[0].msg_id == 9

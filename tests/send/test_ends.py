@@ -1,24 +1,22 @@
 """How a send ends, what is shown before, and what it is found by then."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 
 from qunfa.contract.facts import Known
-from qunfa.contract.operators import Approve
 from qunfa.contract.request import Previewed
 from qunfa.contract.result import Answer
 from qunfa.contract.steps import Timing
 from qunfa.rules.problems import LOOK_FIRST, NO_NEW_KEY
 from qunfa.send import events, steps
-from qunfa.send.doubt import LOST, heard, jobs_of
+from qunfa.send.doubt import jobs_of
 from qunfa.send.plan import plan
 from qunfa.send.show import Searchable, result, searchable
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone, own
 from tests.send.arbitrary_facts import FIRST, KEY, a_try
-from tests.send.places import APPROVED, FAILED, HOUR, SENDING, accepted, asking, begun, joined, planned, sent
+from tests.send.places import FAILED, HOUR, SENDING, accepted, asking, begun, joined, sent
 
 
 def found(alone: Alone) -> Searchable:
@@ -147,13 +145,6 @@ def test_a_send_whose_time_is_over_expires() -> None:
     assert late.end.outcome == "expired"
 
 
-def test_a_lost_try_counts_as_an_unknown_answer() -> None:
-    """From when it was lost."""
-    lost = a_try(lost=True)
-    assert heard(lost) == Answer(kind="unknown", at=NOON + timedelta(minutes=1), detail=LOST)
-    assert heard(a_try()) is None
-
-
 def test_refusals_of_the_token_are_counted_from_the_last_try() -> None:
     """Any other answer ends the row."""
     token = Answer(kind="refused", at=NOON, errcode=40001)
@@ -172,15 +163,6 @@ def test_a_key_that_came_again_keeps_what_its_ledger_knows() -> None:
     assert (alone.end.outcome, [row.deduplicated for row in alone.status.jobs]) == ("aborted", [True])
 
 
-def test_what_is_asked_before_an_end_is_of_the_phase_before() -> None:
-    """Scheduled until its time, to the moment, then submitting."""
-    for waits, phase in ((HOUR - timedelta(seconds=1), "scheduled"), (HOUR, "submitting")):
-        alone = planned()
-        alone.wait(waits)
-        alone.abort()
-        assert (alone.wants(), alone.step.phase) == ("ending", phase)
-
-
 def test_a_refusal_needs_no_account() -> None:
     """Where its configuration cannot be read, nobody can say what the key has done before."""
     alone = Alone()
@@ -188,21 +170,6 @@ def test_a_refusal_needs_no_account() -> None:
     end = plan(alone.engine.request, state, alone.now)
     assert isinstance(end, steps.End)
     assert (end.outcome, end.refused) == ("failed", ("no such account",))
-
-
-@pytest.mark.parametrize(
-    ("shown", "approved", "phase"),
-    [(False, False, "submitting"), (True, False, "awaiting_approval"), (True, True, "submitting")],
-)
-def test_an_end_is_asked_about_where_the_send_stands(shown: bool, approved: bool, phase: str) -> None:
-    """It waits for an approval once there is something to approve, and until it is."""
-    alone = joined(**APPROVED)
-    if shown:
-        alone.take(events.Shown(("to all",)))
-    if approved:
-        assert alone.update(Approve(by="li")) is None
-    assert alone.abort() is None
-    assert (alone.wants(), alone.step.phase) == ("ending", phase)
 
 
 def test_a_dropped_question_says_that_nothing_was_changed() -> None:

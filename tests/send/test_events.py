@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from qunfa.contract.facts import Decided, Ended, Known, Owned, Said
+from qunfa.contract.facts import Ended
 from qunfa.contract.message import Made, Material, TextMessage
 from qunfa.contract.request import Previewed
-from qunfa.contract.result import Answer, JobFinished, Verdict
+from qunfa.contract.result import Answer, JobFinished
 from qunfa.rules.problems import refused_request
-from qunfa.send import events, steps
+from qunfa.send import events
 from qunfa.send.apply import STRANGERS_MAX, apply
 from qunfa.send.state import SendState
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone
-from tests.send.places import APPROVED, MINUTE, SECOND, accepted, asking, begun, joined, polled_no, trying, unanswered
+from tests.send.places import APPROVED, SECOND, accepted, asking, joined, polled_no, trying, unanswered
 
 PROBLEM = refused_request(["x"])
 TEXT = TextMessage(msgtype="text", content="hi")
@@ -156,36 +156,6 @@ def test_words_on_the_jobs_of_others_are_bounded() -> None:
     assert kept[1:] == list(range(105, 105 + STRANGERS_MAX))
 
 
-def test_a_new_generation_is_opened_by_nobody() -> None:
-    """Its rule is: the reason stands in the fact, as a person's would."""
-    alone = joined()
-    [opened] = after(alone, events.Renewed(1, "other-id")).known.decided
-    assert opened == Decided(
-        id="renewed-1",
-        what="open",
-        by="",
-        reason=told(alone, events.Renewed(1, "other-id"))[0],
-        at=NOON,
-        generation=1,
-        opens="other-id",
-    )
-
-
-def test_a_wish_that_follows_a_silent_one_has_waited_as_long() -> None:
-    """One that follows an answered one begins anew; each has a number of its own."""
-    alone = begun()
-    first = alone.wish
-    alone.now += MINUTE
-    again = after(alone, events.Wishing("w", "joining")).wish
-    assert again
-    assert (again.since, again.number) == (NOON, first.number + 1)
-    alone = joined()
-    alone.now += MINUTE
-    fresh = after(alone, events.Wishing("w", "asking")).wish
-    assert fresh
-    assert fresh.since == NOON + MINUTE
-
-
 @pytest.mark.parametrize(("outcome", "late"), [("expired", True), ("failed", False), ("aborted", False)])
 def test_who_did_not_approve_is_told_at_the_end(outcome: Any, late: bool) -> None:
     """Where the send ends by its time."""
@@ -206,40 +176,6 @@ def test_who_did_not_decide_is_told_at_the_end(outcome: Any, late: bool) -> None
     assert [
         line.startswith("nobody decided about send_failed until") for line in told(alone, events.Finished(outcome))
     ] == ([True, False] if late else [False])
-
-
-def test_an_early_push_counts_once_its_job_is_known() -> None:
-    """Its line comes after that of the acceptance; a word on the job of another tells nothing."""
-    word = Said(msg_id=7, verdict=Verdict(status="send success", observed_by="push"), at=NOON)
-    other = Said(msg_id=9, verdict=Verdict(status="send fail", observed_by="push"), at=NOON)
-    alone = trying()
-    alone.run.state = alone.state.changed(known=alone.state.known.model_copy(update={"said": (word, other)}))
-    assert told(alone, events.Answered(Answer(kind="accepted", at=NOON, msg_id=7))) == [
-        "try 1: accepted as msg_id 7",
-        "WeChat's push on msg_id 7: send success",
-    ]
-
-
-def test_what_the_ledger_knows_anew_leaves_its_own_check() -> None:
-    """It was asked before the end, and has told all it knows; what was asked before that is worthless."""
-    alone = accepted(on_problem="fail")
-    alone.pushed("send fail")
-    alone.asked()
-    alone.asked(Known(owned=(Owned(msg_id=5, key="autumn", generation=0),)))
-    assert [one.before for one in alone.state.checks] == ["ending"]
-    assert alone.wants() == "asking"
-    alone.asked()
-    assert alone.does() is steps.AskWechat
-
-
-@pytest.mark.parametrize("was_told", [True, False])
-def test_an_answer_that_the_ledger_has_not_heard_is_reported(was_told: bool) -> None:
-    """Where the activity could not tell it; what was to be reported before still is."""
-    alone = trying()
-    answer = Answer(kind="accepted", at=NOON, msg_id=7, told=was_told)
-    assert after(alone, events.Answered(answer)).untold is not was_told
-    alone.run.state = alone.state.changed(untold=True)
-    assert after(alone, events.Answered(answer)).untold
 
 
 def test_material_that_is_dead_is_forgotten() -> None:

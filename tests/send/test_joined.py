@@ -1,6 +1,5 @@
 """A run that hears what its key has done before: it goes on with that, ends as it ended, or begins by itself."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,14 +7,13 @@ import pytest
 from qunfa.contract.facts import Ended, Known, Owned, Said, Try
 from qunfa.contract.operators import Pause
 from qunfa.contract.result import Answer, Verdict
-from qunfa.contract.steps import JobStatus
 from qunfa.rules.digest import GENERATIONS_MAX
-from qunfa.send import events, steps
+from qunfa.send import events
 from qunfa.send.ledger import SILENT_ASKS
 from tests.rules.arbitrary import NOON
 from tests.send.alone import FACTS, Alone, own
 from tests.send.arbitrary_facts import IDS
-from tests.send.places import FAILED, HOUR, asking, begun, in_doubt, joined, planned, settle_questions, trying
+from tests.send.places import HOUR, asking, begun, in_doubt, joined, planned, settle_questions, trying
 
 SENT, FAIL, COLLISION = "send success", "send fail", "clientmsgid_collision"
 
@@ -45,26 +43,6 @@ def test_a_key_that_was_sent_ends_though_a_later_job_failed() -> None:
     assert alone.end.outcome == "sent"
     assert alone.state.again
     assert "it was sent before" in told(alone)[0]
-
-
-def test_a_key_that_was_sent_may_have_been_sent_twice() -> None:
-    """Its second try got no answer: that is gone on with, and a person is asked."""
-    alone = Alone()
-    alone.joined(Known(tries=(tried(1, msg_id=7), tried(2, 1)), said=(said(7, SENT),)), ended=Ended(outcome="unknown"))
-    assert not alone.state.again
-    assert "2 earlier submission(s) taken over" in told(alone)[0]
-    alone.asked()
-    assert alone.asks() == "unknown_outcome"
-
-
-def test_a_key_in_doubt_is_gone_on_with() -> None:
-    """Its first try got no answer, and the same is tried again under its clientmsgid."""
-    known = Known(tries=(tried(1),))
-    alone = Alone()
-    alone.joined(known)
-    assert "1 earlier submission(s) taken over" in told(alone)[0]
-    assert alone.state.known.decided == ()
-    assert alone.status.jobs[0].clientmsgid == known.tries[0].clientmsgid
 
 
 def test_what_is_settled_or_asked_about_is_not_taken_up() -> None:
@@ -104,31 +82,12 @@ def test_a_run_that_was_reset_asks_before_it_submits(there: Any) -> None:
     assert alone.wants() == "joining"
 
 
-@pytest.mark.parametrize("searched", [False, True])
-def test_a_run_that_knows_of_a_try_asks_before_it_submits(searched: bool) -> None:
-    """An earlier run has left one, or it was ended meanwhile: it joins, and wants no turn yet."""
-    alone = begun()
-    if searched:
-        alone.sent(Known(tries=(tried(1),)))
-    else:
-        alone.abort()
-    alone.take(events.Continued())
-    assert alone.wants() == "joining"
-
-
 def test_a_run_whose_key_was_taken_before_it_tried_fails() -> None:
     """It had joined; another content has the key by now."""
     alone = joined()
     alone.sent()
     alone.hear(answer="reused")
     assert (alone.end.outcome, alone.end.problem and alone.failure.name) == ("failed", "key_reused")
-
-
-def test_a_key_of_other_content_has_heard_nothing_of_its_own() -> None:
-    """It is refused, and what its key has done before is looked up."""
-    alone = Alone()
-    alone.joined(answer="reused")
-    assert (alone.state.heard, alone.state.searched, alone.does()) == (None, False, steps.LookUp)
 
 
 def test_a_paused_send_that_is_asked_about_can_be_resumed() -> None:
@@ -157,21 +116,6 @@ def test_a_key_is_submitted_a_hundred_times_at_most(slow: bool, last: int) -> No
         assert ("100 times" in (alone.retry() or "")) is (generation > last)
 
 
-def test_only_a_yes_of_mass_get_changes_a_known_no() -> None:
-    """WeChat is asked before the end, and its answer is kept only where it says that it was delivered."""
-    alone = asking(on_problem="wait")
-    alone.abort()
-    alone.asked()
-    alone.take(events.WechatSaid(7, JobStatus(status="WEIRD")))
-    assert len(alone.state.known.said) == 1
-    alone.reported("aborted")
-    again = asking()
-    again.abort()
-    again.asked()
-    again.take(events.WechatSaid(7, FAILED))
-    assert len(again.state.known.said) == 1
-
-
 def test_who_ends_unsearched_and_unheard_knows_nothing() -> None:
     """Neither earlier runs nor the ledger have told whether something was sent."""
     alone = begun()
@@ -179,22 +123,6 @@ def test_who_ends_unsearched_and_unheard_knows_nothing() -> None:
     alone.abort()
     alone.wait(SILENT_ASKS * FACTS.timing.ask)
     assert alone.end.outcome == "unknown"
-
-
-def test_a_job_of_an_earlier_run_is_awaited_from_now_on() -> None:
-    """Its push did not come in time; ``mass/get`` is asked for as long as of a new job."""
-    alone = Alone()
-    alone.joined(own(1, Answer(kind="accepted", at=NOON - timedelta(days=2), msg_id=7)))
-    assert (alone.wants(), alone.step.phase) == ("polling", "awaiting_result")
-    alone.asked()
-    assert alone.step.effect == steps.Poll(7, NOON + alone.engine.request.result.give_up_after)
-
-
-def test_a_send_waits_for_the_hours_of_its_account() -> None:
-    """At noon in UTC it is evening in Shanghai."""
-    alone = joined(FACTS.model_copy(update={"send_hours": ("22:00", "23:00")}))
-    assert (alone.step.phase, alone.step.effect) == ("scheduled", None)
-    assert alone.step.until == NOON.replace(hour=14)
 
 
 def test_an_account_that_demands_approval_has_it_given() -> None:

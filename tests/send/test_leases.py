@@ -8,13 +8,12 @@ import pytest
 from qunfa.contract.facts import Known, Owned
 from qunfa.contract.grants import Lease
 from qunfa.contract.message import Material
-from qunfa.contract.result import Answer
 from qunfa.send import events, steps
 from qunfa.send.apply import apply
 from qunfa.send.plan import TAG_FRESH, plan
 from tests.rules.arbitrary import NOON
 from tests.send.alone import Alone
-from tests.send.places import FROZEN, QUEUE, accepted, joined, unanswered
+from tests.send.places import accepted, joined, unanswered
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 TAGGED = {"audience": {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}}}
@@ -76,51 +75,6 @@ def test_material_is_made_again_as_soon_as_it_can_be() -> None:
     for wait, effect in ((SECOND, None), (timedelta(0), steps.Make(NOON))):
         step = next_of(alone, material=Material(), make_at=alone.now + wait, wish=None)
         assert (step.phase, step.effect) == ("preparing", effect)
-
-
-def test_a_lease_whose_try_was_made_is_not_used() -> None:
-    """The run before the reset had it, and what that has left is found while the wish is still open."""
-    alone = joined()
-    alone.sent()
-    lease = alone.lease()
-    refused = Answer(kind="refused", at=NOON, errcode=45011)
-    alone.take(events.WishSent("of the run before", Known(tries=(lease.tried(refused),))))
-    alone.run.state = alone.state.changed(wish=alone.state.wish and alone.wish.model_copy(update={"wish": lease.wish}))
-    before = alone.state
-    alone.take(events.Heard(alone.granted(answer="lease", lease=lease)))
-    assert alone.state == before
-
-
-@pytest.mark.parametrize("tagged", [False, True])
-def test_what_was_said_before_the_lease_changes_nothing(tagged: bool) -> None:
-    """Its facts count. The lease is in use, or in hand while a tag is looked at."""
-    audience = {"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}} if tagged else {"kind": "all"}
-    alone = joined(audience=audience)
-    if tagged:
-        alone.take(events.TagSeen())
-    alone.sent()
-    alone.hear(waits=QUEUE)
-    notice = alone.granted(waits=FROZEN)
-    alone.wait(11 * MINUTE)
-    alone.hear(answer="lease", lease=alone.lease())
-    before = alone.state
-    assert (before.lease is not None, alone.does() is steps.LookAtTag) == (tagged, tagged)
-    alone.take(events.Heard(notice))
-    assert alone.state == before
-
-
-def test_a_lease_that_is_over_goes_back() -> None:
-    """A tag was looked at for too long."""
-    alone = joined(audience={"kind": "tag", "tag_id": 2, "expect": {"name": "VIP"}})
-    alone.take(events.TagSeen())
-    alone.sent()
-    alone.hear(waits=QUEUE)
-    alone.wait(11 * MINUTE)
-    lease = alone.lease()
-    alone.hear(answer="lease", lease=lease)
-    assert alone.does() is steps.LookAtTag
-    alone.wait(lease.valid_until - alone.now)
-    assert (alone.does(), alone.state.lease) == (steps.Report, None)
 
 
 def test_a_lease_goes_back_under_what_is_done_next() -> None:
@@ -191,10 +145,3 @@ def test_a_copy_of_a_lease_still_brings_its_facts() -> None:
     alone.take(events.Heard(grant.model_copy(update={"known": Known(owned=(theirs,))})))
     assert (alone.state.known.owned, len(alone.state.known.tries)) == ((theirs,), 1)
     assert (alone.does(), alone.state.lease) == (steps.Submit, None)
-
-
-def test_a_try_is_one_step_before_and_after_it_begins() -> None:
-    """What is under way for it goes on."""
-    alone = on_its_way()
-    lease, step = in_hand(alone, not_before=NOON + MINUTE)
-    assert step == next_of(alone, trying=lease)

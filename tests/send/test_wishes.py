@@ -17,15 +17,6 @@ def granted(lease: Lease) -> events.Heard:
     return events.Heard(Granted(wish=lease.wish, answer="lease", lease=lease))
 
 
-def test_an_abort_under_a_silent_ledger_may_be_unknown() -> None:
-    """The earlier runs were looked for, and one of them had a try that nobody heard of."""
-    alone = begun()
-    alone.sent(own(lost=True))
-    assert alone.abort() is None
-    alone.wait(3 * FACTS.timing.ask)
-    assert alone.end.outcome == "unknown"
-
-
 def test_an_abort_ends_a_send_whose_account_stays_silent() -> None:
     """It waits half a minute for the newest wish to be answered, however long the next one is away."""
     alone = begun()
@@ -60,15 +51,6 @@ def test_an_answer_that_comes_late_does_not_bring_the_wait_back() -> None:
     assert alone.step.until == again == alone.now + FACTS.timing.ask
 
 
-def test_a_grant_of_another_wish_is_not_ours() -> None:
-    """A reset run does not act on what the run before it was granted."""
-    alone = queued()
-    lease = alone.lease().model_copy(update={"wish": "wish-of-another-run"})
-    before = alone.state
-    alone.take(granted(lease))
-    assert alone.state == before
-
-
 def test_a_lease_that_came_too_late_goes_back() -> None:
     """The send was paused while the lease was on its way: nothing is submitted."""
     alone = queued()
@@ -79,15 +61,6 @@ def test_a_lease_that_came_too_late_goes_back() -> None:
     assert (alone.step.phase, alone.status.jobs[0].state) == ("paused", "new")
     alone.take(events.Updated("v", Resume(by="li")))
     assert (alone.wants(), alone.state.trying) == ("turn", None)
-
-
-def test_no_turn_outlasts_the_hours_in_which_may_be_sent() -> None:
-    """A lease that was granted a moment before they end is over with them."""
-    facts = FACTS.model_copy(update={"send_hours": ("08:00", "22:00")})
-    alone = joined(facts)
-    turn = alone.state.wish and alone.wish.turn
-    assert turn
-    assert turn.until == NOON + timedelta(hours=10)
 
 
 def test_a_wish_that_nobody_has_answered_is_searched_for_again() -> None:
