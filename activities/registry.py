@@ -16,9 +16,8 @@ from activities.earlier_runs import PlannedRuns, VisibleRuns
 from activities.jobs import Recalls, Results
 from activities.ledger import Ledger, LedgerNotes
 from activities.limits import Limits
-from activities.material import Material
+from activities.material import Material, Pictures
 from activities.notices import Notices, RecordedNotices
-from activities.pictures import Pictures
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
 from qunfa.audience import Store

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         CHECK_STORE,
         CHECK_TOKEN,
         READ_CLOCKS,
+        READ_PICTURES,
         AccountStep,
         CallbackCheckRequest,
         CallbackCheckResult,
@@ -34,12 +35,14 @@ with workflow.unsafe.imports_passed_through():
         CheckAccountRequest,
         CheckAccountResult,
         Clocks,
+        ReadPicturesStep,
+        ShowPicturesRequest,
+        ShowPicturesResult,
         StoreSeen,
         TokenSeen,
     )
     from qunfa.contract.ids import CHECK_ACCOUNT, CHECK_CALLBACK, CHECK_WORKER, SHOW_PICTURES
     from qunfa.contract.limits import CALLS_LEFT, SENDS_COUNTED, Book, CallsLeft, CallsLeftStep, SendsCountedStep
-    from qunfa.contract.pictures import READ_PICTURES, ReadPicturesStep, ShowPicturesRequest, ShowPicturesResult
     from qunfa.contract.refusal import Unreadable, parsed
     from qunfa.contract.steps import AccountFacts
     from qunfa.rules.quota_view import allowances

@@ -33,12 +33,12 @@ from qunfa.cli.output import show_result
 from qunfa.cli.recovery import SHOWN, AccountTold, Recovery, Told, next_steps, render_recovery, sends_of
 from qunfa.cli.traces import Trace, traces
 from qunfa.contract import ACCOUNT, account_id
+from qunfa.contract.checks import SourcesSeen
 from qunfa.contract.fields import Time
 from qunfa.contract.grants import Report
 from qunfa.contract.ids import FIRST
 from qunfa.contract.ledger import LedgerView, Restored
 from qunfa.contract.operators import CaughtUp, Restore
-from qunfa.contract.pictures import SourcesSeen
 from qunfa.language import _, sentences, several
 
 SENDS_MAX: Final = 100_000
